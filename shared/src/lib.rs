@@ -8,6 +8,7 @@
 
 pub mod attestation;
 pub mod blind_rsa;
+mod curve25519;
 pub mod directory;
 pub mod double_spend;
 pub mod encoding;
