@@ -7,6 +7,7 @@
 //! fuzzed as it stands.
 
 pub mod attestation;
+pub mod authority;
 pub mod blind_rsa;
 mod curve25519;
 pub mod directory;

@@ -2,7 +2,6 @@
 //! that storers seal to, and the mailbox id, its hash. Not here: who may claim a
 //! key for a number (`key_record`), and what is sealed to it (`sealed`, `envelope`).
 
-#[allow(dead_code)]
 mod suite;
 
 use std::fmt;
@@ -146,7 +145,6 @@ impl KeyConfig {
 
     /// Seals in place: `message` is `enc || plaintext || tag`, of which the
     /// caller has written the plaintext.
-    #[allow(dead_code)]
     pub(crate) fn seal(
         &self,
         info: &[u8],
@@ -302,7 +300,6 @@ impl RecipientKey {
     }
 
     /// Opens `enc || ct`.
-    #[allow(dead_code)]
     pub(crate) fn open(
         &self,
         info: &[u8],
