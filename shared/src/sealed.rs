@@ -247,6 +247,16 @@ mod tests {
     }
 
     #[test]
+    fn it_opens_under_the_documented_info_and_aad() {
+        let key = key(Kem::DhkemX25519);
+        let sealed = seal_passport(key.config(), &cps(), "a.b.c", &mut rng()).unwrap();
+        let info = [b"pennyblack passport v1".as_slice(), &key.mailbox().0].concat();
+        let plaintext = key.open(&info, b"cps.example", sealed.as_ref()).unwrap();
+        assert_eq!(plaintext[..9], *b"\x00\x05a.b.c\x00\x00");
+        assert_eq!(plaintext.len(), 2000);
+    }
+
+    #[test]
     fn sealed_for_one_cps_it_does_not_open_for_another() {
         let key = key(Kem::DhkemX25519);
         let sealed = seal_passport(key.config(), &cps(), "a.b.c", &mut rng()).unwrap();
@@ -265,6 +275,21 @@ mod tests {
             open_passport(&other, &cps(), sealed.as_ref()),
             Err(OpenError::Hpke(HpkeError::OpenError))
         );
+    }
+
+    #[test]
+    fn the_bit_of_the_encapsulated_key_that_x25519_ignores_is_noticed() {
+        for kem in [Kem::DhkemX25519, Kem::XWing] {
+            let key = key(kem);
+            let sealed = seal_passport(key.config(), &cps(), "a.b.c", &mut rng()).unwrap();
+            let mut altered = sealed.as_bytes().to_vec();
+            altered[kem.enc_size() - 1] ^= 0x80;
+            assert_eq!(
+                open_passport(&key, &cps(), &altered),
+                Err(OpenError::Hpke(HpkeError::OpenError)),
+                "{kem}"
+            );
+        }
     }
 
     #[test]

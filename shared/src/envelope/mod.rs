@@ -26,6 +26,7 @@ mod decoy;
 mod question;
 
 use std::fmt;
+use std::ops::Range;
 
 use hpke::HpkeError;
 use rand::CryptoRng;
@@ -198,14 +199,17 @@ pub enum OpenEnvelopeError {
 pub struct Page {
     header: PageHeader,
     slot_size: usize,
-    /// The slots in use and nothing else.
-    filled: Zeroizing<Vec<u8>>,
+    /// The whole page, as it was sealed.
+    plaintext: Zeroizing<Vec<u8>>,
+    /// Where in it the slots in use are.
+    filled: Range<usize>,
 }
 
 impl Page {
     /// The entries, oldest first, each one slot long.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.filled.chunks_exact(self.slot_size)
+        let filled = self.plaintext.get(self.filled.clone()).unwrap_or_default();
+        filled.chunks_exact(self.slot_size)
     }
 
     /// What the page says besides its entries.
@@ -251,7 +255,7 @@ pub fn open_envelope(
 }
 
 fn parse_page(
-    mut plaintext: Zeroizing<Vec<u8>>,
+    plaintext: Zeroizing<Vec<u8>>,
     slots: Slots,
     slot_size: usize,
 ) -> Result<Page, OpenEnvelopeError> {
@@ -282,12 +286,11 @@ fn parse_page(
     }
     reader.finish()?;
 
-    plaintext.drain(..HEADER_SIZE);
-    plaintext.truncate(used);
     Ok(Page {
         header,
         slot_size,
-        filled: plaintext,
+        plaintext,
+        filled: HEADER_SIZE..HEADER_SIZE + used,
     })
 }
 

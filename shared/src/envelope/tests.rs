@@ -69,6 +69,21 @@ fn empty_full_and_unknown_mailboxes_give_random_strings_of_one_length() {
 }
 
 #[test]
+fn it_opens_under_the_documented_info_and_aad_to_the_documented_page() {
+    let key = key(Kem::DhkemX25519);
+    let envelope = seal(key.config(), Slots::Four, &[vec![0x61; 2048]]);
+    let info = [b"pennyblack envelope v1".as_slice(), &key.mailbox().0].concat();
+    let page = key.open(&info, b"cps.example", &envelope).unwrap();
+    let header = [
+        &[1, 1, 0, 1][..],
+        &[1, 2, 3, 4, 5, 6, 7, 8],
+        &1_795_000_000u64.to_be_bytes(),
+    ];
+    let expected = [&header.concat()[..], &[0x61; 2048], &[0; 3 * 2048]].concat();
+    assert_eq!(*page, expected);
+}
+
+#[test]
 fn the_length_depends_on_the_kem_and_the_slots_only() {
     for kem in Kem::ALL {
         let key = key(kem);

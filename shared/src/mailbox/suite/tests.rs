@@ -1,3 +1,5 @@
+use std::convert::Infallible;
+
 use hpke::Serializable as _;
 
 use super::*;
@@ -39,6 +41,50 @@ fn the_first_message_of_each_rfc_9180_vector_opens() {
             .open(&hex_of(&vector["info"]), &hex_of(&first["aad"]), &message)
             .unwrap();
         assert_eq!(*plaintext, hex_of(&first["pt"]));
+    }
+}
+
+/// Yields an RFC 9180 vector's `ikmE`, from which HPKE derives the ephemeral key.
+struct VectorRng(Vec<u8>);
+
+impl rand::TryRng for VectorRng {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        unreachable!("HPKE draws bytes")
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        unreachable!("HPKE draws bytes")
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        out.copy_from_slice(&self.0);
+        Ok(())
+    }
+}
+
+impl rand::TryCryptoRng for VectorRng {}
+
+#[test]
+fn the_first_message_of_each_rfc_9180_vector_is_sealed_byte_for_byte() {
+    for (kem, vector) in vectors_of_our_suites() {
+        let first = &vector["encryptions"][0];
+        let plaintext = hex_of(&first["pt"]);
+        let mut message = vec![0; kem.enc_size()];
+        message.extend(&plaintext);
+        message.extend([0; TAG_SIZE]);
+        PublicKey::parse(kem, &hex_of(&vector["pkRm"]))
+            .unwrap()
+            .seal(
+                &hex_of(&vector["info"]),
+                &hex_of(&first["aad"]),
+                &mut message,
+                &mut VectorRng(hex_of(&vector["ikmE"])),
+            )
+            .unwrap();
+        let expected = [hex_of(&vector["enc"]), hex_of(&first["ct"])].concat();
+        assert_eq!(message, expected);
     }
 }
 
