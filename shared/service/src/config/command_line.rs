@@ -1,0 +1,79 @@
+//! The command line that every service has.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+
+use super::{Configuration, ConfigurationError, Sources, load, to_toml};
+
+/// What a service is told when it is started.
+#[derive(Debug, Clone, Default, Parser)]
+pub struct CommandLine {
+    /// The configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Overrides one key; may be given several times.
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// Prints the effective configuration and exits: 0 if it is good.
+    #[arg(long)]
+    pub check_config: bool,
+    /// Writes the addresses as one line of JSON to this file as soon as
+    /// connections are accepted; the same line goes to standard output.
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+}
+
+/// What a command line and the environment amount to.
+#[derive(Debug)]
+pub enum Invocation<C> {
+    /// Run with this configuration.
+    Run {
+        /// The configuration, checked.
+        configuration: C,
+        /// Where to write the addresses, besides standard output.
+        ready_file: Option<PathBuf>,
+    },
+    /// Print this and exit with success.
+    Print(String),
+}
+
+impl CommandLine {
+    /// Reads the arguments of the process (the first is the program's name).
+    /// `--help` and `--version` are errors of clap with an exit code of 0.
+    ///
+    /// # Errors
+    /// clap's, to be printed with [`clap::Error::exit`].
+    pub fn parse_for(
+        program: &'static str,
+        version: &'static str,
+        about: &'static str,
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> Result<Self, clap::Error> {
+        let command = Self::command().name(program).version(version).about(about);
+        Self::from_arg_matches(&command.try_get_matches_from(arguments)?)
+    }
+
+    /// Loads the configuration with this process's environment.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`].
+    pub fn invocation<C: Configuration>(self) -> Result<Invocation<C>, ConfigurationError> {
+        let environment: Vec<_> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let configuration: C = load(Sources {
+            file: self.config.as_deref(),
+            environment: &environment,
+            settings: &self.settings,
+        })?;
+        if self.check_config {
+            return to_toml(&configuration).map(Invocation::Print);
+        }
+        Ok(Invocation::Run {
+            configuration,
+            ready_file: self.ready_file,
+        })
+    }
+}
