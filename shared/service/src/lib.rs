@@ -2,8 +2,16 @@
 //! with their time-outs, TLS, the admin page, problem responses, shutdown, the
 //! clock and the worker pool. Nothing here knows what an issuer or a CPS does.
 
+pub mod admin;
 pub mod clock;
 pub mod config;
+mod connection;
+mod exchanges;
+pub mod listener;
 pub mod logging;
+pub mod problem_response;
+mod request_limits;
+pub mod server;
 pub mod shutdown;
+pub mod tls;
 pub mod worker_pool;

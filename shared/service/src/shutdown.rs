@@ -52,7 +52,10 @@ impl Shutdown {
                 _ = interrupt.recv() => "SIGINT",
                 _ = terminate.recv() => "SIGTERM",
             };
-            tracing::info!(signal = name, "stopping: no new connections, open requests finish");
+            tracing::info!(
+                signal = name,
+                "stopping: no new connections, open requests finish"
+            );
             shutdown.trigger();
         });
         Ok(())

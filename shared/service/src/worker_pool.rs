@@ -151,7 +151,10 @@ mod tests {
     #[tokio::test]
     async fn a_job_that_panics_takes_no_worker_with_it() {
         let pool = WorkerPool::start("test", ONE, ONE).unwrap();
-        assert_eq!(pool.run(|| panic!("on purpose")).await, Err::<(), _>(PoolError::Panicked));
+        assert_eq!(
+            pool.run(|| panic!("on purpose")).await,
+            Err::<(), _>(PoolError::Panicked)
+        );
         assert_eq!(pool.run(|| 1).await, Ok(1));
     }
 

@@ -1,7 +1,7 @@
 //! How a service is configured: one TOML file, then the environment, then
 //! `--set`, each overriding the one before, read into a documented structure
-//! that knows no other keys. What the keys of a service are stands with that
-//! service; the sections that all have are in [`sections`](self) below.
+//! that knows no other keys. The keys of one service stand with that service;
+//! here are only the sections that all have.
 
 mod command_line;
 mod error;

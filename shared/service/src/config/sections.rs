@@ -133,7 +133,10 @@ impl PublicConfig {
             None if self.listen.ip().is_loopback() || self.behind_proxy => Ok(Transport::Plain),
             None => Err(ConfigurationError::refused(
                 "public.listen",
-                format!("{} can be reached from other machines, and there is no TLS", self.listen),
+                format!(
+                    "{} can be reached from other machines, and there is no TLS",
+                    self.listen
+                ),
                 "set public.tls.certificate and public.tls.key, listen at 127.0.0.1, or set \
                  public.behind_proxy = true if a proxy in front ends TLS",
             )),
@@ -179,7 +182,10 @@ impl PublicConfig {
         if limits.header_bytes < 8192 {
             return Err(ConfigurationError::refused(
                 "public.limits.header_bytes",
-                format!("{} bytes are too few for a token and two signatures", limits.header_bytes),
+                format!(
+                    "{} bytes are too few for a token and two signatures",
+                    limits.header_bytes
+                ),
                 "set 8192 or more",
             ));
         }
@@ -299,7 +305,13 @@ mod tests {
             listen: "0.0.0.0:9000".parse().unwrap(),
             ..AdminConfig::default()
         };
-        assert!(config.check().unwrap_err().to_string().contains("admin.listen"));
+        assert!(
+            config
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("admin.listen")
+        );
         config.reachable_from_other_machines = true;
         config.check().unwrap();
         AdminConfig::default().check().unwrap();

@@ -57,7 +57,11 @@ fn the_environment_overrides_the_file_and_a_setting_overrides_both() {
         ("PENNYBLACK_SAMPLE__PUBLIC__LIMITS__STREAMS", "7"),
         ("PENNYBLACK_OTHER__PUBLIC__LISTEN", "nonsense"),
     ];
-    let settings = ["public.listen=127.0.0.1:2", "names=[\"a\", \"b\"]", "log.level = debug"];
+    let settings = [
+        "public.listen=127.0.0.1:2",
+        "names=[\"a\", \"b\"]",
+        "log.level = debug",
+    ];
     let loaded = sample(GOOD, &variables, &settings).unwrap();
     assert_eq!(loaded.public.listen, "127.0.0.1:2".parse().unwrap());
     assert_eq!(loaded.public.limits.streams, 7);
@@ -75,7 +79,10 @@ fn without_a_file_settings_suffice() {
         settings: &settings,
     })
     .unwrap();
-    assert_eq!(loaded.public, PublicConfig::plain("127.0.0.1:0".parse().unwrap()));
+    assert_eq!(
+        loaded.public,
+        PublicConfig::plain("127.0.0.1:0".parse().unwrap())
+    );
 }
 
 #[test]
@@ -140,8 +147,14 @@ fn a_setting_without_an_equals_sign_is_refused() {
 
 #[test]
 fn the_command_line_prints_the_effective_configuration() {
-    let arguments = ["sample", "--set", "public.listen=127.0.0.1:5", "--check-config"];
-    let line = CommandLine::parse_for("sample", "1", "A sample", arguments.map(Into::into)).unwrap();
+    let arguments = [
+        "sample",
+        "--set",
+        "public.listen=127.0.0.1:5",
+        "--check-config",
+    ];
+    let line =
+        CommandLine::parse_for("sample", "1", "A sample", arguments.map(Into::into)).unwrap();
     let Invocation::Print(text) = line.invocation::<Sample>().unwrap() else {
         panic!("--check-config must not run the service");
     };

@@ -1,0 +1,136 @@
+//! The operator's page: metrics in Prometheus' text form, whether the process
+//! lives, and whether it can do its work. Served on a listener of its own.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use pennyblack_shared::problem::Problem;
+
+use crate::problem_response::ProblemResponse;
+use crate::shutdown::Shutdown;
+
+/// How often the raw samples of histograms are folded.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What is missing before the service can do its work. Clones share one state.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, String>>>);
+
+impl Readiness {
+    /// Ready until somebody objects.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Notes that `part` keeps the service from its work, and why.
+    pub fn lacks(&self, part: &'static str, reason: impl Into<String>) {
+        self.missing().insert(part, reason.into());
+    }
+
+    /// Notes that `part` is there (again).
+    pub fn has(&self, part: &'static str) {
+        self.missing().remove(part);
+    }
+
+    /// True when nothing is missing.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.missing().is_empty()
+    }
+
+    fn missing(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The metrics of this process: one recorder, however many services run in it.
+#[derive(Clone)]
+pub struct Metrics(PrometheusHandle);
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Metrics {
+    /// Installs the recorder, or finds the one installed before.
+    ///
+    /// # Errors
+    /// When somebody else has installed another recorder in this process.
+    pub fn of_this_process() -> Result<Self, BuildError> {
+        static INSTALLED: OnceLock<Metrics> = OnceLock::new();
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(installed) = INSTALLED.get() {
+            return Ok(installed.clone());
+        }
+        let handle = PrometheusBuilder::new().install_recorder()?;
+        Ok(INSTALLED.get_or_init(|| Self(handle)).clone())
+    }
+
+    /// All metrics in Prometheus' text form.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.0.render()
+    }
+
+    /// Folds the raw samples of histograms now and then until `shutdown`:
+    /// without this they pile up for as long as nobody reads the metrics.
+    pub(crate) async fn keep_small(self, shutdown: Shutdown) {
+        let mut pace = tokio::time::interval(UPKEEP_INTERVAL);
+        loop {
+            tokio::select! {
+                _ = pace.tick() => self.0.run_upkeep(),
+                () = shutdown.requested() => return,
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Admin {
+    metrics: Metrics,
+    readiness: Readiness,
+}
+
+/// `/metrics`, `/healthz` and `/readyz`.
+pub fn router(metrics: Metrics, readiness: Readiness) -> Router {
+    Router::new()
+        .route("/metrics", get(show_metrics))
+        .route("/healthz", get(|| async { "alive\n" }))
+        .route("/readyz", get(show_readiness))
+        .with_state(Admin { metrics, readiness })
+}
+
+async fn show_metrics(State(admin): State<Admin>) -> Response {
+    let form = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(CONTENT_TYPE, form)], admin.metrics.render()).into_response()
+}
+
+async fn show_readiness(State(admin): State<Admin>) -> Response {
+    let missing = admin.readiness.missing();
+    if missing.is_empty() {
+        return "ready\n".into_response();
+    }
+    let reasons: Vec<_> = missing
+        .iter()
+        .map(|(part, reason)| format!("{part}: {reason}"))
+        .collect();
+    ProblemResponse::from(Problem {
+        kind: "about:blank".to_owned(),
+        title: "Not ready".to_owned(),
+        status: 503,
+        detail: reasons.join("; "),
+    })
+    .into_response()
+}

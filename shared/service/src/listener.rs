@@ -1,0 +1,176 @@
+//! A bound socket and the loop that accepts connections from it, at most so
+//! many at one time, until the service is asked to stop; then it lets the open
+//! ones finish. What happens inside one connection is `connection.rs`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::{AdminConfig, ConfigurationError, Limits, PublicConfig, Transport};
+use crate::connection::{self, Setting};
+use crate::request_limits;
+use crate::shutdown::Shutdown;
+use crate::tls::{self, TlsError};
+
+/// How long to wait when the process has run out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A socket that cannot be listened at.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenerError {
+    /// The configuration forbids it.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
+    /// Certificate or key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The operating system refuses the address.
+    #[error(
+        "{key}: cannot listen at {address}: {source}; choose another port, or stop what uses it"
+    )]
+    Bind {
+        /// The configuration key.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+}
+
+/// A socket that connections can be made to; they are served once
+/// [`Listener::serve`] runs.
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    limits: Arc<Limits>,
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listener")
+            .field("address", &self.address)
+            .field("tls", &self.tls.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Listener {
+    /// Binds the public address.
+    ///
+    /// # Errors
+    /// [`ListenerError`].
+    pub async fn bind_public(config: &PublicConfig) -> Result<Self, ListenerError> {
+        let tls = match config.transport()? {
+            Transport::Tls(tls) => Some(tls::acceptor(tls)?),
+            Transport::Plain => None,
+        };
+        Self::bind("public.listen", config.listen, tls, config.limits.clone()).await
+    }
+
+    /// Binds the admin address: plain HTTP with the default limits.
+    ///
+    /// # Errors
+    /// [`ListenerError`].
+    pub async fn bind_admin(config: &AdminConfig) -> Result<Self, ListenerError> {
+        config.check()?;
+        Self::bind("admin.listen", config.listen, None, Limits::default()).await
+    }
+
+    async fn bind(
+        key: &'static str,
+        address: SocketAddr,
+        tls: Option<TlsAcceptor>,
+        limits: Limits,
+    ) -> Result<Self, ListenerError> {
+        let refused = |source| ListenerError::Bind {
+            key,
+            address,
+            source,
+        };
+        let socket = TcpListener::bind(address).await.map_err(refused)?;
+        let address = socket.local_addr().map_err(refused)?;
+        Ok(Self {
+            socket,
+            address,
+            tls,
+            limits: Arc::new(limits),
+        })
+    }
+
+    /// The bound address; its port is the real one even if 0 was asked for.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts and serves connections until `shutdown`, then returns when the
+    /// open ones have ended, at the latest after the drain limit. `router` gets
+    /// the request limits and problem documents around it.
+    pub async fn serve(self, router: Router, shutdown: Shutdown) {
+        let setting = Arc::new(Setting {
+            tls: self.tls,
+            router: request_limits::around(router, &self.limits),
+            http: connection::http(&self.limits),
+            limits: Arc::clone(&self.limits),
+            shutdown: shutdown.clone(),
+        });
+        let free = Arc::new(Semaphore::new(self.limits.connections));
+        let mut open = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.requested() => break,
+                Some(_) = open.join_next() => {}
+                stream = accept(&self.socket) => {
+                    // One too many is closed at once: a client that hears so can
+                    // go elsewhere, one that waits in the backlog cannot.
+                    let Ok(permit) = Arc::clone(&free).try_acquire_owned() else {
+                        metrics::counter!("pennyblack_connections_refused_total").increment(1);
+                        continue;
+                    };
+                    let setting = Arc::clone(&setting);
+                    open.spawn(async move {
+                        connection::serve(stream, &setting).await;
+                        drop(permit);
+                    });
+                }
+            }
+        }
+        drop(self.socket);
+        while open.join_next().await.is_some() {}
+    }
+}
+
+/// The next connection. Its peer's address is dropped here and goes nowhere.
+async fn accept(socket: &TcpListener) -> TcpStream {
+    loop {
+        match socket.accept().await {
+            Ok((stream, _peer)) => return stream,
+            Err(error) if is_of_the_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "cannot accept connections; check the limit on open files");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_of_the_connection(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! The two listeners of a service as one thing that is bound, started and
+//! stopped: the world's and the operator's.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use axum::Router;
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
+
+use crate::admin::{self, Metrics, Readiness};
+use crate::config::{AdminConfig, PublicConfig};
+use crate::listener::{Listener, ListenerError};
+use crate::shutdown::Shutdown;
+
+/// Where a service is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses {
+    /// The world's listener.
+    pub public: SocketAddr,
+    /// The operator's listener.
+    pub admin: SocketAddr,
+}
+
+impl Addresses {
+    /// Tells whoever started the process: one line of JSON on standard output,
+    /// and the same in `ready_file`, which appears whole or not at all.
+    ///
+    /// # Errors
+    /// When either cannot be written.
+    pub fn announce(&self, ready_file: Option<&Path>) -> Result<(), std::io::Error> {
+        let line = serde_json::to_string(self)?;
+        if let Some(path) = ready_file {
+            let mut unfinished = path.as_os_str().to_owned();
+            unfinished.push(".unfinished");
+            fs::write(&unfinished, format!("{line}\n"))?;
+            fs::rename(&unfinished, path)?;
+        }
+        let mut stdout = std::io::stdout().lock();
+        writeln!(stdout, "{line}")?;
+        stdout.flush()
+    }
+}
+
+/// Both listeners, bound: connections queue from now on.
+#[derive(Debug)]
+pub struct Server {
+    public: Listener,
+    admin: Listener,
+}
+
+impl Server {
+    /// Binds both addresses.
+    ///
+    /// # Errors
+    /// [`ListenerError`] naming the key.
+    pub async fn bind(public: &PublicConfig, admin: &AdminConfig) -> Result<Self, ListenerError> {
+        Ok(Self {
+            public: Listener::bind_public(public).await?,
+            admin: Listener::bind_admin(admin).await?,
+        })
+    }
+
+    /// The real addresses, ports included.
+    #[must_use]
+    pub const fn addresses(&self) -> Addresses {
+        Addresses {
+            public: self.public.address(),
+            admin: self.admin.address(),
+        }
+    }
+
+    /// Serves `router` to the world and the admin page to the operator until
+    /// `shutdown`. The admin page stays up while the public listener drains,
+    /// and says that the service is not ready.
+    #[must_use]
+    pub fn start(
+        self,
+        router: Router,
+        metrics: Metrics,
+        readiness: Readiness,
+        shutdown: Shutdown,
+    ) -> RunningServer {
+        let addresses = self.addresses();
+        let drained = Shutdown::new();
+        tokio::spawn(metrics.clone().keep_small(drained.clone()));
+        let admin = admin::router(metrics, readiness.clone());
+        let admin = tokio::spawn(self.admin.serve(admin, drained.clone()));
+        let public = tokio::spawn(self.public.serve(router, shutdown.clone()));
+        let all = tokio::spawn({
+            let shutdown = shutdown.clone();
+            async move {
+                shutdown.requested().await;
+                readiness.lacks("shutdown", "the service is stopping");
+                let _ = public.await;
+                drained.trigger();
+                let _ = admin.await;
+            }
+        });
+        RunningServer {
+            addresses,
+            shutdown,
+            all,
+        }
+    }
+}
+
+/// A service at work.
+#[derive(Debug)]
+pub struct RunningServer {
+    addresses: Addresses,
+    shutdown: Shutdown,
+    all: JoinHandle<()>,
+}
+
+impl RunningServer {
+    /// Where it is reached.
+    #[must_use]
+    pub const fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Asks it to stop and waits until open requests have ended.
+    pub async fn stop(self) {
+        self.shutdown.trigger();
+        self.stopped().await;
+    }
+
+    /// Waits until somebody has asked it to stop and open requests have ended.
+    pub async fn stopped(self) {
+        let _ = self.all.await;
+    }
+}

@@ -1,0 +1,77 @@
+//! TLS of the public listener: TLS 1.2 and 1.3 with one certificate, HTTP/2 and
+//! HTTP/1.1, and no session resumption: a ticket that a client shows again
+//! would tell that two anonymous requests come from one house.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::server::NoServerSessionStorage;
+use rustls_pki_types::pem::{self, PemObject as _};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::TlsConfig;
+
+/// A certificate or key that TLS cannot be served with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// The file is missing, not readable, or not PEM of the expected kind.
+    #[error("{key}: {} has no {kind} in PEM form: {source}; check path and permissions", path.display())]
+    Unreadable {
+        /// The configuration key.
+        key: &'static str,
+        /// What was looked for.
+        kind: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the reader says.
+        source: pem::Error,
+    },
+    /// The file has no certificate at all.
+    #[error("public.tls.certificate: {} holds no certificate; put the chain into it, leaf first", .0.display())]
+    NoCertificate(PathBuf),
+    /// Certificate and key do not belong together, or are of a kind not supported.
+    #[error("public.tls: {0}; check that the key belongs to the first certificate of the chain")]
+    Unusable(rustls::Error),
+}
+
+/// What accepts TLS connections with the configured certificate.
+pub(crate) fn acceptor(config: &TlsConfig) -> Result<TlsAcceptor, TlsError> {
+    let chain = certificates(&config.certificate)?;
+    let key = PrivateKeyDer::from_pem_file(&config.key).map_err(|source| TlsError::Unreadable {
+        key: "public.tls.key",
+        kind: "private key",
+        path: config.key.clone(),
+        source,
+    })?;
+    let mut server = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Unusable)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(TlsError::Unusable)?;
+    server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    server.session_storage = Arc::new(NoServerSessionStorage {});
+    server.send_tls13_tickets = 0;
+    Ok(TlsAcceptor::from(Arc::new(server)))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let unreadable = |source| TlsError::Unreadable {
+        key: "public.tls.certificate",
+        kind: "certificate",
+        path: path.to_owned(),
+        source,
+    };
+    let chain: Vec<_> = CertificateDer::pem_file_iter(path)
+        .map_err(unreadable)?
+        .collect::<Result<_, _>>()
+        .map_err(unreadable)?;
+    if chain.is_empty() {
+        return Err(TlsError::NoCertificate(path.to_owned()));
+    }
+    Ok(chain)
+}
