@@ -1,1 +1,4 @@
-//! Skeleton.
+//! The issuer: checks STIR certificates and blind-signs one-time tokens
+//! (docs/protocol.md section 2).
+
+pub mod signer;
