@@ -1,10 +1,7 @@
 use std::convert::Infallible;
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{RSA_PSS_SHA384, RsaKeyPair};
 use blind_rsa_signatures::{
-    Deterministic, KeyPair, PSSZero, PublicKeySha384PSSDeterministic,
-    PublicKeySha384PSSZeroDeterministic, Sha384, Signature,
+    Deterministic, KeyPair, PSSZero, PublicKeySha384PSSZeroDeterministic, Sha384, Signature,
 };
 use proptest::prelude::*;
 use rand::rngs::StdRng;
@@ -12,7 +9,6 @@ use rand::{SeedableRng as _, TryCryptoRng, TryRng};
 use serde_json::Value;
 
 use super::*;
-use crate::encoding::from_base64_standard;
 use crate::token::{ChallengeDigest, Nonce, Token, TokenChallenge, TokenKeyId, TokenType};
 
 fn vectors(file: &str) -> Value {
