@@ -9,6 +9,7 @@ use crate::store_request::{
     Created, RequestDigest, SIGNATURE_SIZE, SpendSignature, SpendSignatureError, signature_base,
     verify_strictly,
 };
+use crate::token::Nonce;
 use crate::wire::{Reader, WireError};
 
 /// One signed request, reduced to what anybody can check.
@@ -67,9 +68,9 @@ impl SpendRecord {
     ///
     /// # Errors
     /// [`SpendSignatureError`].
-    pub fn verify(&self, nonce: &[u8; 32], cps: &Authority) -> Result<(), SpendSignatureError> {
+    pub fn verify(&self, nonce: &Nonce, cps: &Authority) -> Result<(), SpendSignatureError> {
         let base = signature_base(cps, self.digest, self.signature.created);
-        verify_strictly(nonce, &base, &self.signature.signature)
+        verify_strictly(&nonce.0, &base, &self.signature.signature)
     }
 }
 

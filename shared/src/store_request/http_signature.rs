@@ -256,7 +256,7 @@ pub fn signature_base(cps: &Authority, digest: RequestDigest, created: Created) 
     base_for(STORE_METHOD, cps.as_str(), STORE_PATH, digest, created)
 }
 
-fn base_for(
+pub(super) fn base_for(
     method: &str,
     authority: &str,
     path: &str,

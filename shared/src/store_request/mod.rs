@@ -1,9 +1,26 @@
-//! Storing a sealed PASSporT: the signature by a token's nonce over the content
-//! of the request (docs/protocol.md section 3). Not here: the spent set and the
-//! mailboxes, and what a sealed PASSporT holds (`sealed`).
+//! Storing a sealed PASSporT: the request's two halves (a token, and a signature
+//! by the token's nonce over the content), how a storer makes it, and every check
+//! of a CPS that needs no state (docs/protocol.md section 3). Not here: the spent
+//! set and the mailboxes, and what a sealed PASSporT holds (`sealed`).
+//!
+//! ```text
+//! struct {
+//!   opaque mailbox[32];      // SHA-256 of the recipient's key configuration
+//!   opaque sealed[SLOT];     // enc || ct; SLOT is 2,048 or 4,096, by that key's KEM
+//! } StoreRequest;
+//! ```
+//!
+//! On its way in a request is a [`ParsedStore`] (its form is right), an
+//! [`AdmittedStore`] (it is meant for this CPS and this moment) and a
+//! [`VerifiedStore`] (token and signature hold). Only the last may reach the
+//! spent set, and only the verification makes it.
 
 mod content_digest;
 mod http_signature;
+mod parsed;
+mod signed;
+mod spend_key;
+mod verified;
 
 pub use content_digest::{ContentDigestError, RequestDigest};
 pub(crate) use http_signature::verify_strictly;
@@ -11,3 +28,22 @@ pub use http_signature::{
     Created, CreatedError, SIGNATURE_SIZE, STORE_METHOD, STORE_PATH, SignatureFieldError,
     SpendSignature, SpendSignatureError, signature_base,
 };
+pub use parsed::{ParseStoreError, ParsedStore, StoreHeaders};
+pub use signed::{SignStoreError, SignedStoreRequest, sign_store_request};
+pub use spend_key::SpendKey;
+pub use verified::{AdmittedStore, Freshness, SpendPolicy, StoreRefusal, VerifiedStore};
+
+/// Media type of a store request's body.
+pub const MEDIA_TYPE: &str = "application/vnd.pennyblack.sealed-passport";
+
+/// Bytes of a mailbox id in front of the ciphertext.
+pub const MAILBOX_SIZE: usize = 32;
+
+/// Bytes of the longest body: a mailbox id and an X-Wing slot. A service stops
+/// reading there.
+pub const MAX_BODY_SIZE: usize = MAILBOX_SIZE + 4096;
+
+#[cfg(test)]
+pub(crate) mod scene;
+#[cfg(test)]
+mod tests;
