@@ -1,1 +1,6 @@
-//! Skeleton.
+//! The client side of Pennyblack as a library: the carrier that draws tokens,
+//! the caller that stores sealed PASSporTs, the recipient that verifies calls,
+//! and a development PKI. The program `pennyblack` is a thin layer on top.
+
+pub mod files;
+pub mod pki;
