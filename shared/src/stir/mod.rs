@@ -1,2 +1,31 @@
 //! STIR certificates: reading them (RFC 8226, RFC 9060, RFC 9118), and judging
 //! whether a chain of them may be relied upon at a given time.
+
+mod certificate;
+mod chain;
+mod claim_constraints;
+mod cps_uri;
+mod der;
+mod public_key;
+mod revocation;
+mod signature;
+mod spc;
+mod tn_auth_list;
+mod trust;
+
+pub use certificate::{
+    BasicConstraints, Certificate, CertificateError, KeyUsage, MAX_CERTIFICATE_SIZE,
+};
+pub use chain::{ChainError, MAX_CHAIN_LENGTH, VerifiedChain, verify_chain};
+pub use claim_constraints::{
+    CLAIM_CONSTRAINTS_OID, ClaimConstraintError, ClaimConstraints, ClaimConstraintsFormError,
+    ENHANCED_CLAIM_CONSTRAINTS_OID,
+};
+pub use cps_uri::{CpsUriError, parse_cps_uri};
+pub use der::DerError;
+pub use public_key::{POINT_SIZE, StirKeyError, StirPublicKey};
+pub use revocation::{MAX_LIST_SIZE, RevocationError, RevocationLists};
+pub use signature::{AuthorityKeyKind, SignatureError};
+pub use spc::{MAX_SPC_LENGTH, Spc, SpcError};
+pub use tn_auth_list::{TN_AUTH_LIST_OID, TnAuthList, TnAuthListError, TnEntry};
+pub use trust::{TrustAnchors, TrustError, TrustPolicy, certificates_from_pem};

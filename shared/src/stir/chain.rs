@@ -1,0 +1,388 @@
+//! Judging certificates: whether a chain leads from a STIR leaf to a configured
+//! root at a given time (RFC 5280 section 6 as far as STIR uses it, RFC 8226
+//! section 10, RFC 9060 section 4).
+//!
+//! Deliberately not checked: name constraints and policy mappings (no STIR
+//! authority uses them; critical ones are refused as unknown), and subject name
+//! rules of profiles, which tell nothing about authority.
+
+use serde_json::{Map, Value};
+
+use super::certificate::{Certificate, CertificateError};
+use super::claim_constraints::{ClaimConstraintError, ClaimConstraints};
+use super::public_key::StirPublicKey;
+use super::signature::{AuthorityKeyKind, SignatureError};
+use super::tn_auth_list::TnAuthList;
+use super::trust::{TrustAnchors, TrustPolicy};
+use crate::time::UnixTime;
+
+/// Most certificates of a chain, leaf and root included.
+pub const MAX_CHAIN_LENGTH: usize = 6;
+
+/// Why a chain is refused. Certificates are named by their subject.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChainError {
+    /// No certificate at all.
+    #[error("no certificate: send the chain, leaf first")]
+    Empty,
+    /// More certificates than any chain has.
+    #[error("{0} certificates are too many; a chain has at most {MAX_CHAIN_LENGTH}")]
+    TooLong(usize),
+    /// A certificate that cannot be read.
+    #[error("certificate {index} of the chain: {error}")]
+    Certificate {
+        /// Its place, from 0.
+        index: usize,
+        /// What is wrong with it.
+        error: CertificateError,
+    },
+    /// Version 1 or 2: no extensions, so no authority.
+    #[error("{0}: an X.509 version other than 3")]
+    Version(String),
+    /// Not valid yet.
+    #[error("{subject}: not valid before {not_before}, and it is {now}")]
+    NotYetValid {
+        /// Whose certificate.
+        subject: String,
+        /// When it begins.
+        not_before: UnixTime,
+        /// The present.
+        now: UnixTime,
+    },
+    /// No longer valid.
+    #[error("{subject}: expired at {not_after}, and it is {now}: renew the certificate")]
+    Expired {
+        /// Whose certificate.
+        subject: String,
+        /// When it ended.
+        not_after: UnixTime,
+        /// The present.
+        now: UnixTime,
+    },
+    /// A critical extension that is not understood here.
+    #[error("{subject}: critical extension {oid} is not understood")]
+    UnknownCritical {
+        /// Whose certificate.
+        subject: String,
+        /// The extension.
+        oid: String,
+    },
+    /// The leaf is an authority's certificate.
+    #[error("{0}: an authority's certificate cannot sign for calls")]
+    LeafIsAuthority(String),
+    /// The leaf may not make signatures.
+    #[error("{0}: key usage does not include digitalSignature")]
+    LeafKeyUsage(String),
+    /// The leaf's key is not on P-256 (RFC 8225 section 8: ES256).
+    #[error("{subject}: the key is {key}, and must be P-256")]
+    LeafKey {
+        /// Whose certificate.
+        subject: String,
+        /// What key it is.
+        key: AuthorityKeyKind,
+    },
+    /// The leaf speaks for nobody.
+    #[error("{0}: no TNAuthList, so no authority for any number")]
+    NoTnAuthList(String),
+    /// A certificate on the way is no authority's, or may not sign certificates.
+    #[error("{0}: not a certificate authority with keyCertSign, so it cannot vouch for others")]
+    NotAnAuthority(String),
+    /// An authority with more below it than it allows.
+    #[error("{subject}: allows {allowed} authorities below it, and {actual} are")]
+    PathLength {
+        /// Whose certificate.
+        subject: String,
+        /// What it allows.
+        allowed: u32,
+        /// How many there are.
+        actual: usize,
+    },
+    /// No path to a root.
+    #[error("{0}: its issuer is neither a configured trust anchor nor in the chain")]
+    UnknownIssuer(String),
+    /// A signature on the way.
+    #[error("{subject}: {error}")]
+    Signature {
+        /// Whose certificate.
+        subject: String,
+        /// What is wrong.
+        error: SignatureError,
+    },
+    /// A delegate claims more than its parent has (RFC 9060 section 4).
+    #[error("{subject}: its parent certificate does not encompass {entry}")]
+    NotEncompassed {
+        /// Whose certificate.
+        subject: String,
+        /// What it claims.
+        entry: String,
+    },
+    /// Revoked.
+    #[error("{0}: revoked")]
+    Revoked(String),
+    /// A configured revocation list is too old to rely on.
+    #[error("a revocation list was due at {next_update}, and it is {now}: fetch the current list")]
+    StaleRevocation {
+        /// When a new one was due.
+        next_update: UnixTime,
+        /// The present.
+        now: UnixTime,
+    },
+}
+
+/// A chain that holds; only [`verify_chain`] makes one.
+#[derive(Debug, Clone)]
+pub struct VerifiedChain {
+    leaf: Certificate,
+    tn_auth_list: TnAuthList,
+    public_key: StirPublicKey,
+    constraints: Vec<ClaimConstraints>,
+    not_after: UnixTime,
+}
+
+impl VerifiedChain {
+    /// The leaf.
+    #[must_use]
+    pub const fn leaf(&self) -> &Certificate {
+        &self.leaf
+    }
+
+    /// Whom the leaf speaks for.
+    #[must_use]
+    pub const fn tn_auth_list(&self) -> &TnAuthList {
+        &self.tn_auth_list
+    }
+
+    /// The leaf's key.
+    #[must_use]
+    pub const fn public_key(&self) -> &StirPublicKey {
+        &self.public_key
+    }
+
+    /// Until when the chain holds: the earliest end of its certificates.
+    #[must_use]
+    pub const fn not_after(&self) -> UnixTime {
+        self.not_after
+    }
+
+    /// Checks a PASSporT's claims against the constraints of every certificate
+    /// of the chain (RFC 8226 section 8, RFC 9118).
+    ///
+    /// # Errors
+    /// [`ClaimConstraintError`].
+    pub fn check_claims(&self, claims: &Map<String, Value>) -> Result<(), ClaimConstraintError> {
+        self.constraints.iter().try_for_each(|c| c.evaluate(claims))
+    }
+}
+
+/// Judges a chain, leaf first, the others in any order; roots in it are
+/// tolerated and not believed.
+///
+/// Times and roles are checked before signatures, signatures before revocation.
+///
+/// # Errors
+/// [`ChainError`] names the certificate and what to do.
+pub fn verify_chain<D: AsRef<[u8]>>(
+    chain: &[D],
+    policy: &TrustPolicy,
+    now: UnixTime,
+) -> Result<VerifiedChain, ChainError> {
+    let certificates = parse(chain)?;
+    let (leaf, others) = certificates.split_first().ok_or(ChainError::Empty)?;
+    check_common(leaf, now)?;
+    let (tn_auth_list, public_key) = check_leaf(leaf)?;
+    let path = verify_path(leaf, others, policy.anchors(), now)?;
+    for pair in path.windows(2) {
+        if let [child, parent] = pair {
+            check_encompassed(child, parent)?;
+        }
+    }
+    check_revocation(&path, policy, now)?;
+    let constraints = path.iter().flat_map(|c| c.constraints.clone()).collect();
+    let earliest = path.iter().map(|c| c.not_after()).min();
+    Ok(VerifiedChain {
+        leaf: leaf.clone(),
+        tn_auth_list,
+        public_key,
+        constraints,
+        not_after: earliest.unwrap_or(leaf.not_after()),
+    })
+}
+
+fn parse<D: AsRef<[u8]>>(chain: &[D]) -> Result<Vec<Certificate>, ChainError> {
+    if chain.len() > MAX_CHAIN_LENGTH {
+        return Err(ChainError::TooLong(chain.len()));
+    }
+    let read = chain.iter().enumerate().map(|(index, der)| {
+        Certificate::parse(der.as_ref()).map_err(|error| ChainError::Certificate { index, error })
+    });
+    read.collect()
+}
+
+/// What every certificate must be, whatever its role.
+fn check_common(certificate: &Certificate, now: UnixTime) -> Result<(), ChainError> {
+    let subject = || certificate.subject_text().to_owned();
+    if !certificate.version_3 {
+        return Err(ChainError::Version(subject()));
+    }
+    if now < certificate.not_before() {
+        return Err(ChainError::NotYetValid {
+            subject: subject(),
+            not_before: certificate.not_before(),
+            now,
+        });
+    }
+    if now > certificate.not_after() {
+        return Err(ChainError::Expired {
+            subject: subject(),
+            not_after: certificate.not_after(),
+            now,
+        });
+    }
+    match &certificate.unknown_critical {
+        Some(oid) => Err(ChainError::UnknownCritical {
+            subject: subject(),
+            oid: oid.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn check_leaf(leaf: &Certificate) -> Result<(TnAuthList, StirPublicKey), ChainError> {
+    let subject = || leaf.subject_text().to_owned();
+    if leaf.basic_constraints.is_some_and(|basic| basic.ca) {
+        return Err(ChainError::LeafIsAuthority(subject()));
+    }
+    if !leaf.key_usage.is_some_and(|usage| usage.digital_signature) {
+        return Err(ChainError::LeafKeyUsage(subject()));
+    }
+    let wrong_key = || ChainError::LeafKey {
+        subject: subject(),
+        key: leaf.key.kind,
+    };
+    if leaf.key.kind != AuthorityKeyKind::P256 {
+        return Err(wrong_key());
+    }
+    let public_key = StirPublicKey::from_sec1(&leaf.key.bytes).map_err(|_| wrong_key())?;
+    let list = leaf.tn_auth_list().cloned();
+    Ok((
+        list.ok_or_else(|| ChainError::NoTnAuthList(subject()))?,
+        public_key,
+    ))
+}
+
+/// Finds the path from `leaf` to an anchor and verifies its signatures. The
+/// returned path starts with the leaf and ends with the anchor.
+pub(super) fn verify_path<'a>(
+    leaf: &'a Certificate,
+    others: &'a [Certificate],
+    anchors: &'a TrustAnchors,
+    now: UnixTime,
+) -> Result<Vec<&'a Certificate>, ChainError> {
+    let mut path = vec![leaf];
+    let mut current = leaf;
+    // Every step takes one more of `others`, so this ends.
+    loop {
+        let below = path.len() - 1;
+        let above = |parent: &&Certificate| issued_by_name(current, parent);
+        let unused = |parent: &&Certificate| !path.contains(parent);
+        let anchor = anchors.iter().filter(above);
+        let between = others.iter().filter(above).filter(unused);
+        let mut refusal = ChainError::UnknownIssuer(current.subject_text().to_owned());
+        let mut found = None;
+        for (parent, is_anchor) in anchor.map(|c| (c, true)).chain(between.map(|c| (c, false))) {
+            match check_parent(current, parent, below, now) {
+                Ok(()) => {
+                    found = Some((parent, is_anchor));
+                    break;
+                }
+                Err(error) => refusal = error,
+            }
+        }
+        let Some((parent, is_anchor)) = found else {
+            return Err(refusal);
+        };
+        path.push(parent);
+        if is_anchor {
+            return Ok(path);
+        }
+        if path.len() >= MAX_CHAIN_LENGTH {
+            return Err(ChainError::TooLong(path.len() + 1));
+        }
+        current = parent;
+    }
+}
+
+/// Names are compared byte by byte; the key identifiers where both have one.
+fn issued_by_name(child: &Certificate, parent: &Certificate) -> bool {
+    let same_key = match (&child.authority_key_id, &parent.subject_key_id) {
+        (Some(authority), Some(subject)) => authority == subject,
+        _ => true,
+    };
+    child.issuer == parent.subject && same_key
+}
+
+/// Checks times, role, path length (`below` authorities are under it already)
+/// and then the signature.
+fn check_parent(
+    child: &Certificate,
+    parent: &Certificate,
+    below: usize,
+    now: UnixTime,
+) -> Result<(), ChainError> {
+    check_common(parent, now)?;
+    let subject = || parent.subject_text().to_owned();
+    let basic = parent.basic_constraints.filter(|basic| basic.ca);
+    let may_sign = parent.key_usage.is_none_or(|usage| usage.key_cert_sign);
+    let Some(basic) = basic.filter(|_| may_sign) else {
+        return Err(ChainError::NotAnAuthority(subject()));
+    };
+    match basic.path_length {
+        Some(allowed) if u64::from(allowed) < below as u64 => {
+            return Err(ChainError::PathLength {
+                subject: subject(),
+                allowed,
+                actual: below,
+            });
+        }
+        _ => {}
+    }
+    child
+        .signed
+        .verify(&parent.key)
+        .map_err(|error| ChainError::Signature {
+            subject: child.subject_text().to_owned(),
+            error,
+        })
+}
+
+/// A parent with a TNAuthList delegates (RFC 9060): it cannot give more than it has.
+fn check_encompassed(child: &Certificate, parent: &Certificate) -> Result<(), ChainError> {
+    let (Some(parent), Some(own)) = (parent.tn_auth_list(), child.tn_auth_list()) else {
+        return Ok(());
+    };
+    match parent.not_encompassed(own) {
+        Some(entry) => Err(ChainError::NotEncompassed {
+            subject: child.subject_text().to_owned(),
+            entry: entry.to_string(),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn check_revocation(
+    path: &[&Certificate],
+    policy: &TrustPolicy,
+    now: UnixTime,
+) -> Result<(), ChainError> {
+    let Some(lists) = &policy.revocation else {
+        return Ok(());
+    };
+    if let Some(next_update) = lists.overdue(now, policy.revocation_grace) {
+        return Err(ChainError::StaleRevocation { next_update, now });
+    }
+    let revoked = path.iter().find(|c| lists.is_revoked(&c.issuer, &c.serial));
+    revoked.map_or(Ok(()), |c| {
+        Err(ChainError::Revoked(c.subject_text().to_owned()))
+    })
+}
