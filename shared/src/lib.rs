@@ -25,6 +25,8 @@ pub mod sealed;
 pub mod stir;
 pub mod store_request;
 pub mod telephone_number;
+#[cfg(test)]
+mod test_pki;
 pub mod time;
 pub mod token;
 pub mod wire;
