@@ -3,7 +3,11 @@
 
 mod certificate;
 mod chain;
+#[cfg(test)]
+mod chain_tests;
 mod claim_constraints;
+#[cfg(test)]
+mod corpus_tests;
 mod cps_uri;
 mod der;
 mod public_key;

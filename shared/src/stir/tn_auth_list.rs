@@ -246,3 +246,145 @@ fn whole<'a, T>(
     reader.finish()?;
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::encoding::from_base64_standard;
+    use crate::stir::claim_constraints::ClaimConstraints;
+
+    fn vectors(kind: &str) -> Vec<Value> {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../tests/certs/der-vectors.json"
+        );
+        let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{path}: {e}"));
+        let all: Vec<Value> = serde_json::from_str(&text).unwrap();
+        all.into_iter().filter(|v| v["type"] == kind).collect()
+    }
+
+    fn der(vector: &Value) -> Vec<u8> {
+        vector["hex"].as_str().map_or_else(
+            || from_base64_standard(vector["b64"].as_str().unwrap()).unwrap(),
+            |hex| hex::decode(hex).unwrap(),
+        )
+    }
+
+    fn as_vector_text(entry: &TnEntry) -> String {
+        match entry {
+            TnEntry::Spc(spc) => format!("spc:{spc}"),
+            TnEntry::Numbers(one) if one.count() == 1 => format!("one:{}", one.start()),
+            TnEntry::Numbers(range) => format!("range:{range}"),
+        }
+    }
+
+    #[test]
+    fn the_collected_encodings_are_read_or_refused_as_they_should_be() {
+        let (mut read, mut refused) = (0, 0);
+        for vector in vectors("TNAuthorizationList") {
+            match TnAuthList::parse(&der(&vector)) {
+                Ok(list) => {
+                    let entries: Vec<_> = list.entries().iter().map(as_vector_text).collect();
+                    assert_eq!(Value::from(entries), vector["decoded"], "{vector}");
+                    read += 1;
+                }
+                Err(error) => {
+                    let expected = vector["expect"].as_str().unwrap_or_default();
+                    assert!(expected.starts_with("reject"), "{vector}: {error}");
+                    refused += 1;
+                }
+            }
+        }
+        assert_eq!((read, refused), (6, 5));
+    }
+
+    #[test]
+    fn each_odd_list_is_told_what_is_wrong_with_it() {
+        use TnAuthListError as E;
+        for (hex, error) in [
+            ("300613043735354a", E::UntaggedString(0x13)),
+            ("3006160437353534", E::UntaggedString(0x16)),
+            ("1603616263", E::BareString),
+            ("3000", E::Empty),
+            ("3004a0021600", E::Spc(SpcError::Length(0))),
+            ("3008a006163836374a", E::LengthMismatch { said: 8, left: 7 }),
+            ("3008a006130436383347", E::StringType(0x13)),
+            ("3008a306160436383347", E::UnknownEntry(0xa3)),
+            ("3008a00616043638334700", E::Der(DerError::TrailingBytes(1))),
+            (
+                "300aa008160436383347 0500",
+                E::Der(DerError::TrailingBytes(2)),
+            ),
+            ("30810 8a006160436383347", E::Der(DerError::Length)),
+            ("3080a0061604363833470000", E::Der(DerError::Length)),
+            ("3008a006160436382d47", E::Spc(SpcError::Character('-'))),
+            ("300da10b3009160431323334020101", E::RangeCount(1)),
+            (
+                "300ea10c300a16043132333402020001",
+                E::Der(DerError::Integer),
+            ),
+        ] {
+            let der = hex::decode(hex.replace(' ', "")).unwrap();
+            assert_eq!(TnAuthList::parse(&der), Err(error), "{hex}");
+        }
+    }
+
+    #[test]
+    fn a_range_past_its_number_of_digits_is_refused() {
+        let der = hex::decode("300da10b3009160439393939020102").unwrap();
+        assert!(matches!(
+            TnAuthList::parse(&der),
+            Err(TnAuthListError::Number(
+                TelephoneNumberError::RangeOverflow { .. }
+            ))
+        ));
+    }
+
+    #[test]
+    fn the_collected_claim_constraints_are_read() {
+        let vectors = vectors("JWTClaimConstraints");
+        assert_eq!(vectors.len(), 1);
+        let constraints = ClaimConstraints::parse(&der(&vectors[0])).unwrap();
+        let claims = |json: &str| serde_json::from_str::<Value>(json).unwrap();
+        let evaluate = |json: &str| constraints.evaluate(claims(json).as_object().unwrap());
+        assert!(evaluate(r#"{"foo":"foo1","bar":["bar2","bar1"]}"#).is_ok());
+        assert!(evaluate(r#"{"foo":"foo4"}"#).is_err());
+        assert!(evaluate(r#"{"foo":"foo1","bar":["bar1","x"]}"#).is_err());
+        assert!(evaluate(r#"{"bar":"bar1"}"#).is_err());
+    }
+
+    #[test]
+    fn a_parent_encompasses_what_it_has_and_no_more() {
+        let parse = |hex: &str| TnAuthList::parse(&hex::decode(hex).unwrap()).unwrap();
+        let spc = parse("3008a006160436383347");
+        let range = parse("300da10b3009160431303030020164");
+        let inside = parse("3008a206160431303939");
+        let outside = parse("3008a206160431313030");
+        assert_eq!(range.not_encompassed(&inside), None);
+        assert!(range.not_encompassed(&outside).is_some());
+        assert!(range.not_encompassed(&spc).is_some());
+        assert_eq!(spc.not_encompassed(&spc), None);
+        assert!(spc.not_encompassed(&inside).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let _ = TnAuthList::parse(&bytes);
+            let _ = ClaimConstraints::parse_enhanced(&bytes);
+            let _ = crate::stir::parse_cps_uri(&bytes);
+        }
+
+        #[test]
+        fn a_damaged_list_never_panics(at in 0usize..46, value: u8) {
+            let mut der = hex::decode(
+                "302ca20d160b3135353531323334353637a1133011160b3135353532303030303030020203e8a00616043730394a",
+            ).unwrap();
+            der[at] = value;
+            let _ = TnAuthList::parse(&der);
+        }
+    }
+}
