@@ -140,16 +140,19 @@ fn init(arguments: Init) -> Result<Outcome, Failure> {
         validity,
         Clock::system().now(),
     )?;
-    let (root, crl) = (pki.root_path(), pki.crl_path());
+    let (root, crl) = (pki.roots_path(), pki.revocation_path());
     let text = format!(
-        "{} a development PKI in {}\n  trust anchor  {}\n  CRL           {}\nNext: pennyblack pki issue {} --name carrier-a --spc 683G",
+        "{} a development PKI in {}\n  trust anchors     {}\n  revocation lists  {}\nNext: pennyblack pki issue {} --name carrier-a --spc 683G",
         style("made").green(),
         arguments.directory.display(),
         root.display(),
         crl.display(),
         arguments.directory.display(),
     );
-    Ok(Outcome::done(json!({ "root": root, "crl": crl }), text))
+    Ok(Outcome::done(
+        json!({ "roots": root, "revocation": crl }),
+        text,
+    ))
 }
 
 fn issue(arguments: Issue) -> Result<Outcome, Failure> {
@@ -196,9 +199,9 @@ fn revoke(arguments: &Revoke) -> Result<Outcome, Failure> {
         "{} {}; services that read {} refuse it from now on",
         style("revoked").yellow(),
         arguments.name,
-        pki.crl_path().display()
+        pki.revocation_path().display()
     );
-    let json = json!({ "name": arguments.name, "crl": pki.crl_path(), "crl_number": pki.register().crl_number });
+    let json = json!({ "name": arguments.name, "revocation": pki.revocation_path(), "crl_number": pki.register().crl_number });
     Ok(Outcome::done(json, text))
 }
 
@@ -209,9 +212,9 @@ fn crl(arguments: &Crl) -> Result<Outcome, Failure> {
     let text = format!(
         "{} CRL number {number} in {}",
         style("published").green(),
-        pki.crl_path().display()
+        pki.revocation_path().display()
     );
-    let json = json!({ "crl": pki.crl_path(), "crl_number": number });
+    let json = json!({ "revocation": pki.revocation_path(), "crl_number": number });
     Ok(Outcome::done(json, text))
 }
 

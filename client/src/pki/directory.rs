@@ -2,10 +2,11 @@
 //! credentials, the register and the current CRL.
 //!
 //! ```text
-//! root.pem root.key                   the trust anchor that services are given
+//! roots/root.pem                      the trust anchor: give this directory to services
+//! revocation/sti-pa.crl               the current list and its signer, PEM: this one too
+//! root.key                            signs the two below
 //! intermediate.pem intermediate.key   signs leaves
-//! crl-signer.pem crl-signer.key       signs the CRL
-//! crl.pem crl.der                     the current list
+//! crl-signer.pem crl-signer.key       signs the list
 //! register.json                       what was issued and revoked
 //! issued/NAME.pem issued/NAME.key     leaf first, then its path; private key
 //! ```
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use pennyblack_shared::time::UnixTime;
 use rcgen::KeyPair;
+use zeroize::Zeroizing;
 
 use super::PkiError;
 use super::authority::{CaNames, DevelopmentCa, LeafRequest, Signer};
@@ -26,6 +28,7 @@ use super::revocation_list::{RevocationReason, RevokedCertificate};
 use crate::files;
 
 const LONGEST_NAME: usize = 64;
+const CRL_FILE: &str = "revocation/sti-pa.crl";
 
 /// An open PKI directory. While it is open no other process changes it.
 pub struct PkiDirectory {
@@ -47,8 +50,10 @@ impl PkiDirectory {
         now: UnixTime,
     ) -> Result<Self, PkiError> {
         refuse_initialized(path)?;
-        let issued = path.join("issued");
-        fs::create_dir_all(&issued).map_err(at(&issued))?;
+        for part in ["issued", "roots", "revocation"] {
+            let part = path.join(part);
+            fs::create_dir_all(&part).map_err(at(&part))?;
+        }
         let lock = lock(path)?;
         // Once more: another process may have been first.
         refuse_initialized(path)?;
@@ -59,14 +64,10 @@ impl PkiDirectory {
             _lock: lock,
         };
         for (name, signer) in directory.authorities() {
-            directory.write_private(
-                &format!("{name}.key"),
-                signer.key.serialize_pem().as_bytes(),
-            )?;
-            directory.write_public(
-                &format!("{name}.pem"),
-                certificate_pem(&signer.der).as_bytes(),
-            )?;
+            let key = Zeroizing::new(signer.key.serialize_pem());
+            directory.write_private(&format!("{name}.key"), key.as_bytes())?;
+            let certificate = certificate_pem(&signer.der);
+            directory.write_public(&certificate_file(name), certificate.as_bytes())?;
         }
         // The register comes last: its presence says that the rest is complete.
         directory.publish_revocation_list(crl_validity, now)?;
@@ -108,16 +109,16 @@ impl PkiDirectory {
         &self.register
     }
 
-    /// The trust anchor's file.
+    /// The directory of trust anchors, for services and verifiers.
     #[must_use]
-    pub fn root_path(&self) -> PathBuf {
-        self.path.join("root.pem")
+    pub fn roots_path(&self) -> PathBuf {
+        self.path.join("roots")
     }
 
-    /// The current CRL's file, PEM; `crl.der` beside it is the same in DER.
+    /// The directory of revocation lists, for services and verifiers.
     #[must_use]
-    pub fn crl_path(&self) -> PathBuf {
-        self.path.join("crl.pem")
+    pub fn revocation_path(&self) -> PathBuf {
+        self.path.join("revocation")
     }
 
     /// The certificate file of the credential called `name`.
@@ -233,8 +234,9 @@ impl PkiDirectory {
         let list = self
             .ca
             .revocation_list(self.register.crl_number, &revoked, now, validity)?;
-        self.write_public("crl.der", &list)?;
-        self.write_public("crl.pem", pem_text("X509 CRL", &list).as_bytes())?;
+        let signer = certificate_pem(&self.ca.crl_signer.der);
+        let file = pem_text("X509 CRL", &list) + &signer;
+        self.write_public(CRL_FILE, file.as_bytes())?;
         self.write_register()
     }
 
@@ -290,6 +292,14 @@ impl PkiDirectory {
     }
 }
 
+/// Anchors lie apart, since services are given a directory of nothing else.
+fn certificate_file(authority: &str) -> String {
+    match authority {
+        "root" => "roots/root.pem".to_owned(),
+        other => format!("{other}.pem"),
+    }
+}
+
 fn refuse_initialized(path: &Path) -> Result<(), PkiError> {
     if path.join("register.json").exists() {
         return Err(PkiError::AlreadyInitialized(path.to_owned()));
@@ -305,7 +315,7 @@ fn lock(path: &Path) -> Result<File, PkiError> {
 }
 
 fn read_signer(path: &Path, name: &str) -> Result<Signer, PkiError> {
-    let certificate = path.join(format!("{name}.pem"));
+    let certificate = path.join(certificate_file(name));
     let text = fs::read(&certificate).map_err(at(&certificate))?;
     let (_, block) =
         x509_parser::pem::parse_x509_pem(&text).map_err(|error| PkiError::Damaged {

@@ -18,6 +18,7 @@
 
 mod coverage;
 mod cps_uri;
+mod look_up;
 
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use serde_json::{Map, Value, json};
 pub use coverage::Coverage;
 use coverage::{authorized_numbers, take_coverage};
 pub use cps_uri::{CpsUri, CpsUriError};
+pub use look_up::{KEY_RECORD_LIST_MEDIA_TYPE, KEYS_PATH, KeyRecordList, MAX_LIST_SIZE};
 
 use crate::jws::{
     self, CertificateReference, ClaimError, ClaimSet, JoseHeader, JwsError, StirSigningKey,

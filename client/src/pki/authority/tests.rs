@@ -1,5 +1,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+
+use pennyblack_shared::stir::{
+    ChainError, RevocationLists, TrustAnchors, TrustPolicy, verify_chain,
+};
 
 use x509_parser::prelude::*;
 
@@ -116,10 +121,11 @@ fn a_revoked_certificate_stands_in_the_signed_list_with_its_own_issuer() {
     pki.revoke("carrier", RevocationReason::KeyCompromise, WEEK, NOW)
         .unwrap();
 
-    let der = fs::read(home.path().join("crl.der")).unwrap();
+    let file = fs::read(pki.revocation_path().join("sti-pa.crl")).unwrap();
+    let (rest, block) = parse_x509_pem(&file).unwrap();
+    let der = block.contents;
     let (_, list) = parse_x509_crl(&der).unwrap();
-    let signer = fs::read(home.path().join("crl-signer.pem")).unwrap();
-    let (_, signer) = parse_x509_pem(&signer).unwrap();
+    let (_, signer) = parse_x509_pem(rest).unwrap();
     let signer = parse(&signer.contents);
     list.verify_signature(signer.public_key()).unwrap();
     assert_eq!(list.issuer(), signer.subject());
@@ -139,6 +145,47 @@ fn a_revoked_certificate_stands_in_the_signed_list_with_its_own_issuer() {
             .windows(issuer.len())
             .any(|window| window == issuer)
     );
+}
+
+#[test]
+fn what_a_verifier_is_given_lets_it_accept_the_valid_and_refuse_the_revoked() {
+    let home = tempfile::tempdir().unwrap();
+    let mut pki = PkiDirectory::init(home.path(), &CaNames::default(), WEEK, NOW).unwrap();
+    let good = pki.issue("good", &spc(), None, NOW).unwrap();
+    let bad = pki.issue("bad", &spc(), None, NOW).unwrap();
+    pki.revoke("bad", RevocationReason::Superseded, WEEK, NOW)
+        .unwrap();
+
+    let roots = fs::read(pki.roots_path().join("root.pem")).unwrap();
+    let anchors = TrustAnchors::from_pem(&roots).unwrap();
+    let mut lists = RevocationLists::none();
+    let list = fs::read(pki.revocation_path().join("sti-pa.crl")).unwrap();
+    lists.add_pem(&list, &anchors, NOW).unwrap();
+    let trust = TrustPolicy::new(Arc::new(anchors)).with_revocation(Arc::new(lists), WEEK);
+    let chain = verify_chain(good.path(), &trust, NOW).unwrap();
+    assert_eq!(chain.tn_auth_list().spcs().next().unwrap().as_str(), "683G");
+    assert!(matches!(
+        verify_chain(bad.path(), &trust, NOW),
+        Err(ChainError::Revoked(_))
+    ));
+}
+
+#[test]
+fn a_delegate_is_accepted_within_its_parents_numbers_only() {
+    let ca = DevelopmentCa::generate(&CaNames::default(), NOW).unwrap();
+    let anchors = TrustAnchors::from_der(&[ca.root_der()]).unwrap();
+    let trust = TrustPolicy::new(Arc::new(anchors));
+    let parent = LeafRequest {
+        may_delegate: true,
+        ..LeafRequest::new(vec![TnAuthEntry::range("12125550100+100").unwrap()])
+    };
+    let parent = ca.issue(&parent, NOW).unwrap();
+    let within = LeafRequest::new(vec![TnAuthEntry::one("12125550142").unwrap()]);
+    let within = ca.issue_delegate(&parent, &within, NOW).unwrap();
+    verify_chain(within.path(), &trust, NOW).unwrap();
+    let outside = LeafRequest::new(vec![TnAuthEntry::one("12125550200").unwrap()]);
+    let outside = ca.issue_delegate(&parent, &outside, NOW).unwrap();
+    assert!(verify_chain(outside.path(), &trust, NOW).is_err());
 }
 
 #[test]

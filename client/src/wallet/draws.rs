@@ -1,0 +1,221 @@
+//! Draws that are under way: what was asked for, and the secrets that turn the
+//! answer into tokens.
+
+use std::fmt;
+
+use pennyblack_shared::authority::Authority;
+use pennyblack_shared::blind_rsa::PendingToken;
+use pennyblack_shared::store_request::SpendKey;
+use pennyblack_shared::time::UnixTime;
+use pennyblack_shared::token::Token;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::{Wallet, WalletError, from_column, to_column};
+
+/// Names a pending draw in its wallet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DrawId(i64);
+
+/// A batch that is to be asked for.
+#[derive(Debug)]
+pub struct NewDraw {
+    /// Whom to ask.
+    pub issuer: Authority,
+    /// The SPC or number that the issuer charges.
+    pub subject: String,
+    /// Which CPS the tokens are good for.
+    pub cps: Authority,
+    /// The request's body; it is sent like this, now and after a crash.
+    pub body: Vec<u8>,
+    /// The tokens to be, in the order of the batch.
+    pub parts: Vec<DrawPart>,
+}
+
+/// One token to be.
+pub struct DrawPart {
+    /// What unblinds the answer.
+    pub pending: PendingToken,
+    /// The key whose public half is the nonce.
+    pub spend_key: SpendKey,
+}
+
+impl fmt::Debug for DrawPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DrawPart").finish_non_exhaustive()
+    }
+}
+
+/// A batch that was asked for, or may have been.
+#[derive(Debug)]
+pub struct PendingDraw {
+    /// Its name in this wallet.
+    pub id: DrawId,
+    /// What was asked.
+    pub draw: NewDraw,
+    /// When it was written.
+    pub begun_at: UnixTime,
+}
+
+/// A token of an issuer's answer, with its place in the batch.
+#[derive(Debug)]
+pub struct DrawnToken {
+    /// Which part of the draw it belongs to, from 0.
+    pub position: usize,
+    /// The token, verified by whoever made it of the answer.
+    pub token: Token,
+}
+
+impl Wallet {
+    /// Writes a draw durably. Only then may its request be sent.
+    ///
+    /// # Errors
+    /// [`WalletError::Database`]; nothing was written, and nothing may be sent.
+    pub fn begin_draw(&self, draw: &NewDraw, now: UnixTime) -> Result<DrawId, WalletError> {
+        self.write(|transaction| {
+            transaction.execute(
+                "INSERT INTO draw (issuer, subject, cps, body, begun_at) VALUES (?, ?, ?, ?, ?)",
+                params![
+                    draw.issuer.as_str(),
+                    draw.subject,
+                    draw.cps.as_str(),
+                    draw.body,
+                    to_column(now)
+                ],
+            )?;
+            let id = transaction.last_insert_rowid();
+            for (position, part) in (0_i64..).zip(&draw.parts) {
+                transaction.execute(
+                    "INSERT INTO draw_token (draw, position, blinding, spend_key) VALUES (?, ?, ?, ?)",
+                    params![
+                        id,
+                        position,
+                        part.pending.to_bytes().as_slice(),
+                        part.spend_key.to_bytes().as_slice()
+                    ],
+                )?;
+            }
+            Ok(DrawId(id))
+        })
+    }
+
+    /// The draws under way, oldest first: after a start, each is sent again as
+    /// it stands.
+    ///
+    /// # Errors
+    /// [`WalletError::Database`] or [`WalletError::Damaged`].
+    pub fn pending_draws(&self) -> Result<Vec<PendingDraw>, WalletError> {
+        let connection = self.lock();
+        let mut statement = connection
+            .prepare("SELECT id, issuer, subject, cps, body, begun_at FROM draw ORDER BY id")?;
+        let mut rows = statement.query([])?;
+        let mut draws = Vec::new();
+        while let Some(row) = rows.next()? {
+            draws.push(read_draw(&connection, row)?);
+        }
+        Ok(draws)
+    }
+
+    /// Brings the tokens of an answer in and ends the draw, in one transaction.
+    /// Returns how many came in: none, when another process was first with the
+    /// same answer.
+    ///
+    /// # Errors
+    /// [`WalletError::Database`] or [`WalletError::Damaged`]; the draw is then
+    /// still pending.
+    pub fn complete_draw(
+        &self,
+        id: DrawId,
+        tokens: &[DrawnToken],
+        now: UnixTime,
+    ) -> Result<usize, WalletError> {
+        self.write(|transaction| {
+            let names: Option<(String, String)> = transaction
+                .query_row("SELECT issuer, cps FROM draw WHERE id = ?", [id.0], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+                .optional()?;
+            let Some((issuer, cps)) = names else {
+                return Ok(0);
+            };
+            for drawn in tokens {
+                let token = &drawn.token;
+                let moved = transaction.execute(
+                    "INSERT INTO token (nonce, token_key_id, challenge_digest, issuer, cps, token, spend_key, drawn_at)
+                     SELECT ?, ?, ?, ?, ?, ?, spend_key, ? FROM draw_token WHERE draw = ? AND position = ?",
+                    params![
+                        token.nonce.0,
+                        token.token_key_id.0,
+                        token.challenge_digest.0,
+                        issuer,
+                        cps,
+                        token.to_bytes(),
+                        to_column(now),
+                        id.0,
+                        i64::try_from(drawn.position).unwrap_or(-1),
+                    ],
+                )?;
+                if moved != 1 {
+                    return Err(WalletError::Damaged { what: "draw_token.position" });
+                }
+            }
+            transaction.execute("DELETE FROM draw WHERE id = ?", [id.0])?;
+            Ok(tokens.len())
+        })
+    }
+
+    /// Gives a draw up: the issuer refused it for good. What it charged, if
+    /// anything, is lost.
+    ///
+    /// # Errors
+    /// [`WalletError::Database`].
+    pub fn abandon_draw(&self, id: DrawId) -> Result<(), WalletError> {
+        self.write(|transaction| {
+            transaction.execute("DELETE FROM draw WHERE id = ?", [id.0])?;
+            Ok(())
+        })
+    }
+}
+
+fn read_draw(connection: &Connection, row: &Row<'_>) -> Result<PendingDraw, WalletError> {
+    let id: i64 = row.get(0)?;
+    let authority = |index: usize, what: &'static str| -> Result<Authority, WalletError> {
+        let text: String = row.get(index)?;
+        text.parse().map_err(|_| WalletError::Damaged { what })
+    };
+    Ok(PendingDraw {
+        id: DrawId(id),
+        draw: NewDraw {
+            issuer: authority(1, "draw.issuer")?,
+            subject: row.get(2)?,
+            cps: authority(3, "draw.cps")?,
+            body: row.get(4)?,
+            parts: read_parts(connection, id)?,
+        },
+        begun_at: from_column(row.get(5)?),
+    })
+}
+
+/// Secrets are read in place and never copied into memory that is not wiped.
+fn read_parts(connection: &Connection, draw: i64) -> Result<Vec<DrawPart>, WalletError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT blinding, spend_key FROM draw_token WHERE draw = ? ORDER BY position",
+    )?;
+    let mut rows = statement.query([draw])?;
+    let mut parts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let blinding = row.get_ref(0)?.as_blob().map_err(|_| BLINDING)?;
+        let seed = row.get_ref(1)?.as_blob().map_err(|_| SPEND_KEY)?;
+        parts.push(DrawPart {
+            pending: PendingToken::from_bytes(blinding).map_err(|_| BLINDING)?,
+            spend_key: SpendKey::from_bytes(seed.try_into().map_err(|_| SPEND_KEY)?),
+        });
+    }
+    Ok(parts)
+}
+
+const BLINDING: WalletError = WalletError::Damaged {
+    what: "draw_token.blinding",
+};
+const SPEND_KEY: WalletError = WalletError::Damaged {
+    what: "draw_token.spend_key",
+};

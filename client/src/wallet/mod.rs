@@ -1,0 +1,200 @@
+//! The carrier's wallet: pending draws, tokens and signed requests, in one
+//! SQLite file that survives a crash at any instant and is shared by processes.
+//! Not here: talking to issuer and CPS (`carrier`, `caller`).
+//!
+//! Two rules carry everything. A draw is written before it is asked for, so a
+//! crash repeats the same request, which an issuer answers without a second
+//! charge. A token leaves in the very transaction that writes the complete
+//! signed request it pays for, so that after a crash only that request can be
+//! sent again, and no token ever signs two.
+
+mod draws;
+mod outbox;
+mod tokens;
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pennyblack_shared::time::UnixTime;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+pub use draws::{DrawId, DrawPart, DrawnToken, NewDraw, PendingDraw};
+pub use outbox::{OutboxEntry, OutboxId, StoreCall};
+pub use tokens::{Holding, SpendError};
+
+/// Version of the tables, in SQLite's `user_version`.
+const SCHEMA_VERSION: i32 = 1;
+
+/// How long a process waits for another's write, which takes milliseconds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why the wallet could not be used. None of these says that tokens are gone.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WalletError {
+    /// The database refused.
+    #[error("wallet: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// The file could not be made or looked at.
+    #[error("wallet {}: {source}", path.display())]
+    File {
+        /// The wallet's file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Others may read the file, and with it spend the tokens.
+    #[error("wallet {} may be read by others (mode {mode:03o}); it holds keys: run chmod 600 on it, and take its tokens for stolen if others use this machine", path.display())]
+    Permissions {
+        /// The wallet's file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Written by another version of this program.
+    #[error(
+        "the wallet has tables of version {found}, this program knows version {SCHEMA_VERSION}: use the program that wrote it, or a new wallet file"
+    )]
+    Version {
+        /// The version in the file.
+        found: i32,
+    },
+    /// A row that is not what this program writes.
+    #[error(
+        "the wallet is damaged ({what}): restore nothing from a backup, since its tokens may be spent; start a new wallet file"
+    )]
+    Damaged {
+        /// Which column.
+        what: &'static str,
+    },
+    /// The thread that did the work ended before it was done.
+    #[error("the wallet's work was cut short")]
+    CutShort,
+}
+
+/// An open wallet. Clones share one connection; each call is one transaction
+/// and waits for the disk.
+#[derive(Clone)]
+pub struct Wallet {
+    /// Held for one transaction at a time, and never across an await.
+    connection: Arc<Mutex<Connection>>,
+}
+
+impl Wallet {
+    /// Opens the wallet in `path`, making it (mode 0600) if there is none.
+    ///
+    /// # Errors
+    /// [`WalletError::Permissions`], [`WalletError::Version`], and what file
+    /// system and database say.
+    pub fn open(path: &Path) -> Result<Self, WalletError> {
+        make_private(path)?;
+        let mut connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        // WAL lets readers go on while one writes; FULL syncs every commit,
+        // which is what "written before it is sent" rests on; secure_delete
+        // overwrites spent secrets.
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "secure_delete", true)?;
+        make_tables(&mut connection)?;
+        Ok(Self {
+            connection: Arc::new(Mutex::new(connection)),
+        })
+    }
+
+    /// Runs `work` on a thread that may wait for the disk.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub async fn off_thread<T, E>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<WalletError> + Send + 'static,
+    {
+        let wallet = self.clone();
+        tokio::task::spawn_blocking(move || work(&wallet))
+            .await
+            .unwrap_or_else(|_| Err(WalletError::CutShort.into()))
+    }
+
+    /// One write transaction. `IMMEDIATE`, so that what it reads cannot be
+    /// changed by another process before it writes.
+    fn write<T, E: From<rusqlite::Error>>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let value = work(&transaction)?;
+        transaction.commit()?;
+        Ok(value)
+    }
+
+    /// A thread that panicked left no half of a transaction: it was rolled
+    /// back when its guard was dropped.
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// SQLite gives `-wal` and `-shm` the permissions of the database, so it is
+/// enough that this file is private before SQLite first opens it.
+fn make_private(path: &Path) -> Result<(), WalletError> {
+    let at = |source| WalletError::File {
+        path: path.to_owned(),
+        source,
+    };
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(at)?;
+    let mode = fs::metadata(path).map_err(at)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(WalletError::Permissions {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    Ok(())
+}
+
+fn make_tables(connection: &mut Connection) -> Result<(), WalletError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match found {
+        SCHEMA_VERSION => {}
+        0 => {
+            transaction.execute_batch(include_str!("schema.sql"))?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        }
+        found => return Err(WalletError::Version { found }),
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// SQLite's integers are signed; times past year 292 billion do not occur.
+fn to_column(time: UnixTime) -> i64 {
+    i64::try_from(time.0).unwrap_or(i64::MAX)
+}
+
+fn from_column(seconds: i64) -> UnixTime {
+    UnixTime(u64::try_from(seconds).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod kill_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Requests that are signed and not yet known to be answered. Each is sent,
+//! and sent again, exactly as it stands here.
+
+use std::fmt;
+
+use pennyblack_shared::store_request::{Freshness, SignedStoreRequest};
+use pennyblack_shared::time::UnixTime;
+use pennyblack_shared::token::Nonce;
+use rusqlite::{Row, Transaction, params};
+
+use super::{Wallet, WalletError, from_column, to_column};
+
+/// Names a request in its wallet's outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OutboxId(i64);
+
+/// A complete `POST`: where to, header fields, content.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreCall {
+    /// The CPS's URL of section 3.
+    pub url: String,
+    /// Header fields, by lower-case names; among them the token.
+    pub headers: Vec<(String, String)>,
+    /// The content.
+    pub body: Vec<u8>,
+}
+
+impl fmt::Debug for StoreCall {
+    /// Shows no header: the token is worth something until it is stored.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreCall")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One request of the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxEntry {
+    /// Its name in this wallet.
+    pub id: OutboxId,
+    /// What to send.
+    pub call: StoreCall,
+    /// When it was signed.
+    pub created: UnixTime,
+}
+
+impl OutboxEntry {
+    /// Whether it is of use to send it at `now`: later than
+    /// [`Freshness::RETRY_FOR`] after it was signed, a CPS refuses it.
+    #[must_use]
+    pub fn may_be_sent(&self, now: UnixTime) -> bool {
+        now.since(self.created) <= Freshness::RETRY_FOR
+    }
+}
+
+impl Wallet {
+    /// The requests not known to be answered, oldest first.
+    ///
+    /// # Errors
+    /// [`WalletError::Database`] or [`WalletError::Damaged`].
+    pub fn outbox(&self) -> Result<Vec<OutboxEntry>, WalletError> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare("SELECT id, url, headers, body, created FROM outbox ORDER BY id")?;
+        let mut rows = statement.query([])?;
+        let mut entries = Vec::new();
+        while let Some(row) = rows.next()? {
+            entries.push(read(row)?);
+        }
+        Ok(entries)
+    }
+
+    /// Forgets a request: it was answered for good, or is too old to be sent.
+    /// Its token does not come back, whatever the answer was: a second request
+    /// signed with it would be a provable double spend.
+    ///
+    /// # Errors
+    /// [`WalletError::Database`].
+    pub fn settle(&self, id: OutboxId) -> Result<(), WalletError> {
+        self.write(|transaction| {
+            transaction.execute("DELETE FROM outbox WHERE id = ?", [id.0])?;
+            Ok(())
+        })
+    }
+}
+
+pub(super) fn write(
+    transaction: &Transaction<'_>,
+    nonce: Nonce,
+    url: &str,
+    request: &SignedStoreRequest,
+    now: UnixTime,
+) -> Result<OutboxEntry, WalletError> {
+    let headers: Vec<(String, String)> = request
+        .headers()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let json = serde_json::to_string(&headers).map_err(|_| HEADERS)?;
+    transaction.execute(
+        "INSERT INTO outbox (nonce, url, headers, body, created) VALUES (?, ?, ?, ?, ?)",
+        params![nonce.0, url, json, request.body(), to_column(now)],
+    )?;
+    Ok(OutboxEntry {
+        id: OutboxId(transaction.last_insert_rowid()),
+        call: StoreCall {
+            url: url.to_owned(),
+            headers,
+            body: request.body().to_vec(),
+        },
+        created: now,
+    })
+}
+
+fn read(row: &Row<'_>) -> Result<OutboxEntry, WalletError> {
+    let json = row.get_ref(2)?.as_str().map_err(|_| HEADERS)?;
+    Ok(OutboxEntry {
+        id: OutboxId(row.get(0)?),
+        call: StoreCall {
+            url: row.get(1)?,
+            headers: serde_json::from_str(json).map_err(|_| HEADERS)?,
+            body: row.get(3)?,
+        },
+        created: from_column(row.get(4)?),
+    })
+}
+
+const HEADERS: WalletError = WalletError::Damaged {
+    what: "outbox.headers",
+};

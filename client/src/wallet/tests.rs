@@ -1,0 +1,319 @@
+use std::collections::HashSet;
+
+use pennyblack_shared::blind_rsa::{PendingToken, TokenPublicKey};
+use pennyblack_shared::mailbox::{Kem, RecipientKey};
+use pennyblack_shared::sealed::{Sealed, seal_passport};
+use pennyblack_shared::store_request::{SignedStoreRequest, SpendKey, sign_store_request};
+use pennyblack_shared::token::{ChallengeDigest, Nonce, Token, TokenKeyId, TokenType};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+
+use super::*;
+
+pub(super) const NOW: UnixTime = UnixTime(1_800_000_000);
+pub(super) const URL: &str = "http://127.0.0.1:1/v1/passports";
+const AGED: Duration = Duration::from_secs(300);
+
+pub(super) fn issuer() -> pennyblack_shared::authority::Authority {
+    "issuer.example".parse().unwrap()
+}
+
+pub(super) fn cps() -> pennyblack_shared::authority::Authority {
+    "cps.example".parse().unwrap()
+}
+
+/// The public key of RFC 9578's test vectors.
+fn token_key() -> TokenPublicKey {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../tests/vectors/rfc9578-blindrsa/type2-issuance-test-vectors.json"
+    );
+    let vectors: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    TokenPublicKey::parse(&hex::decode(vectors[0]["pkS"].as_str().unwrap()).unwrap()).unwrap()
+}
+
+pub(super) fn new_draw(size: usize, rng: &mut StdRng) -> NewDraw {
+    let key = token_key();
+    let parts = (0..size)
+        .map(|_| {
+            let spend_key = SpendKey::generate(rng);
+            let digest = ChallengeDigest([7; 32]);
+            let pending = PendingToken::blind(&key, spend_key.nonce(), digest, rng).unwrap();
+            DrawPart { pending, spend_key }
+        })
+        .collect();
+    NewDraw {
+        issuer: issuer(),
+        subject: "683G".to_owned(),
+        cps: cps(),
+        body: b"a batch".to_vec(),
+        parts,
+    }
+}
+
+/// Tokens as an issuer's answer would give them. The wallet does not look at
+/// authenticators; whoever completes a draw has verified them.
+pub(super) fn answer(draw: &NewDraw, key: TokenKeyId) -> Vec<DrawnToken> {
+    let token = |nonce: Nonce| Token {
+        token_type: TokenType::BLIND_RSA_2048,
+        nonce,
+        challenge_digest: ChallengeDigest([7; 32]),
+        token_key_id: key,
+        authenticator: vec![9; 256].into(),
+    };
+    draw.parts
+        .iter()
+        .enumerate()
+        .map(|(position, part)| DrawnToken {
+            position,
+            token: token(part.pending.nonce()),
+        })
+        .collect()
+}
+
+pub(super) fn sealed() -> Sealed {
+    let mut rng = StdRng::seed_from_u64(1);
+    let key = RecipientKey::generate(Kem::DhkemX25519, &mut rng).unwrap();
+    seal_passport(key.config(), &cps(), "a.b.c", &mut rng).unwrap()
+}
+
+pub(super) fn sign(
+    token: &Token,
+    key: &SpendKey,
+) -> Result<SignedStoreRequest, pennyblack_shared::store_request::SignStoreError> {
+    let mailbox = pennyblack_shared::mailbox::MailboxId([1; 32]);
+    sign_store_request(token, key, &cps(), mailbox, &sealed(), NOW)
+}
+
+struct Scene {
+    home: tempfile::TempDir,
+    wallet: Wallet,
+}
+
+fn scene() -> Scene {
+    let home = tempfile::tempdir().unwrap();
+    let wallet = Wallet::open(&home.path().join("wallet.db")).unwrap();
+    Scene { home, wallet }
+}
+
+fn fill(wallet: &Wallet, size: usize, key: TokenKeyId, at: UnixTime) -> Vec<Nonce> {
+    let draw = new_draw(size, &mut StdRng::seed_from_u64(at.0));
+    let id = wallet.begin_draw(&draw, at).unwrap();
+    let tokens = answer(&draw, key);
+    assert_eq!(wallet.complete_draw(id, &tokens, at).unwrap(), size);
+    tokens.iter().map(|drawn| drawn.token.nonce).collect()
+}
+
+fn spend(wallet: &Wallet, minimum_age: Duration, now: UnixTime) -> Result<Nonce, SpendError> {
+    let mut spent = None;
+    wallet.spend(&cps(), minimum_age, URL, now, |token, key| {
+        spent = Some(token.nonce);
+        sign(token, key)
+    })?;
+    Ok(spent.unwrap())
+}
+
+#[test]
+fn a_draw_comes_back_after_a_restart_with_the_same_body_and_the_same_secrets() {
+    let Scene { home, wallet } = scene();
+    let draw = new_draw(3, &mut StdRng::seed_from_u64(1));
+    wallet.begin_draw(&draw, NOW).unwrap();
+    drop(wallet);
+
+    let wallet = Wallet::open(&home.path().join("wallet.db")).unwrap();
+    let pending = wallet.pending_draws().unwrap();
+    let [again] = pending.as_slice() else {
+        panic!("one draw, not {}", pending.len());
+    };
+    assert_eq!(again.draw.body, draw.body);
+    assert_eq!(again.draw.subject, "683G");
+    for (one, other) in again.draw.parts.iter().zip(&draw.parts) {
+        assert_eq!(one.pending.to_bytes(), other.pending.to_bytes());
+        assert_eq!(one.spend_key.nonce(), other.pending.nonce());
+    }
+}
+
+#[test]
+fn the_same_answer_brings_tokens_in_only_once() {
+    let Scene {
+        wallet,
+        home: _home,
+    } = scene();
+    let draw = new_draw(2, &mut StdRng::seed_from_u64(1));
+    let id = wallet.begin_draw(&draw, NOW).unwrap();
+    let tokens = answer(&draw, TokenKeyId([1; 32]));
+    assert_eq!(wallet.complete_draw(id, &tokens, NOW).unwrap(), 2);
+    assert_eq!(wallet.complete_draw(id, &tokens, NOW).unwrap(), 0);
+    assert_eq!(wallet.count(&issuer(), &cps()).unwrap(), 2);
+    assert!(wallet.pending_draws().unwrap().is_empty());
+}
+
+#[test]
+fn a_token_leaves_once_and_stands_in_the_outbox_until_it_is_settled() {
+    let Scene {
+        wallet,
+        home: _home,
+    } = scene();
+    let drawn: HashSet<_> = fill(&wallet, 8, TokenKeyId([1; 32]), NOW)
+        .into_iter()
+        .collect();
+    let spent: HashSet<_> = (0..8)
+        .map(|_| spend(&wallet, Duration::ZERO, NOW).unwrap())
+        .collect();
+    assert_eq!(spent, drawn);
+    assert!(matches!(
+        spend(&wallet, Duration::ZERO, NOW),
+        Err(SpendError::NoToken { younger: 0, .. })
+    ));
+    let outbox = wallet.outbox().unwrap();
+    assert_eq!(outbox.len(), 8);
+    for entry in outbox {
+        wallet.settle(entry.id).unwrap();
+    }
+    assert!(wallet.outbox().unwrap().is_empty());
+}
+
+#[test]
+fn a_request_comes_back_from_the_outbox_byte_for_byte() {
+    let Scene { home, wallet } = scene();
+    fill(&wallet, 1, TokenKeyId([1; 32]), NOW);
+    let entry = wallet
+        .spend(&cps(), Duration::ZERO, URL, NOW, sign)
+        .unwrap();
+    drop(wallet);
+    let wallet = Wallet::open(&home.path().join("wallet.db")).unwrap();
+    assert_eq!(wallet.outbox().unwrap(), std::slice::from_ref(&entry));
+    assert!(entry.may_be_sent(NOW.plus(Duration::from_secs(60))));
+    assert!(!entry.may_be_sent(NOW.plus(Duration::from_secs(61))));
+}
+
+#[test]
+fn a_request_that_cannot_be_signed_leaves_the_token_where_it_was() {
+    let Scene {
+        wallet,
+        home: _home,
+    } = scene();
+    fill(&wallet, 1, TokenKeyId([1; 32]), NOW);
+    let refused = wallet.spend(&cps(), Duration::ZERO, URL, NOW, |token, _| {
+        sign(token, &SpendKey::from_bytes(&[3; 32]))
+    });
+    assert!(matches!(refused, Err(SpendError::Sign(_))));
+    assert_eq!(wallet.count(&issuer(), &cps()).unwrap(), 1);
+    assert!(wallet.outbox().unwrap().is_empty());
+}
+
+#[test]
+fn a_token_is_not_spent_before_its_minimum_age() {
+    let Scene {
+        wallet,
+        home: _home,
+    } = scene();
+    fill(&wallet, 1, TokenKeyId([1; 32]), NOW);
+    let early = NOW.plus(AGED - Duration::from_secs(1));
+    assert!(matches!(
+        spend(&wallet, AGED, early),
+        Err(SpendError::NoToken { younger: 1, .. })
+    ));
+    assert!(spend(&wallet, AGED, NOW.plus(AGED)).is_ok());
+}
+
+#[test]
+fn tokens_are_not_spent_in_the_order_of_drawing_nor_of_their_nonces() {
+    let Scene {
+        wallet,
+        home: _home,
+    } = scene();
+    let drawn = fill(&wallet, 24, TokenKeyId([1; 32]), NOW);
+    let spent: Vec<_> = (0..24)
+        .map(|_| spend(&wallet, Duration::ZERO, NOW).unwrap())
+        .collect();
+    let mut sorted = drawn.clone();
+    sorted.sort();
+    // Each of these has a chance of 1 in 24! to fail for no reason.
+    assert_ne!(spent, drawn);
+    assert_ne!(spent, sorted);
+}
+
+#[test]
+fn tokens_of_a_closed_key_epoch_are_removed_and_others_stay() {
+    let Scene {
+        wallet,
+        home: _home,
+    } = scene();
+    fill(&wallet, 3, TokenKeyId([1; 32]), NOW);
+    fill(&wallet, 2, TokenKeyId([2; 32]), NOW.plus(AGED));
+    let live = [TokenKeyId([2; 32]), TokenKeyId([3; 32])];
+    assert_eq!(wallet.retain_keys(&issuer(), &live).unwrap(), 3);
+    assert_eq!(wallet.retain_keys(&issuer(), &live).unwrap(), 0);
+    assert_eq!(wallet.count(&issuer(), &cps()).unwrap(), 2);
+}
+
+#[test]
+fn a_token_for_another_cps_is_never_taken() {
+    let Scene {
+        wallet,
+        home: _home,
+    } = scene();
+    fill(&wallet, 1, TokenKeyId([1; 32]), NOW);
+    let other = "other.example".parse().unwrap();
+    assert!(matches!(
+        wallet.spend(&other, Duration::ZERO, URL, NOW, sign),
+        Err(SpendError::NoToken { younger: 0, .. })
+    ));
+}
+
+#[test]
+fn every_file_of_the_wallet_is_for_its_owner_only() {
+    let Scene { wallet, home } = scene();
+    fill(&wallet, 1, TokenKeyId([1; 32]), NOW);
+    let files: Vec<_> = fs::read_dir(home.path()).unwrap().flatten().collect();
+    assert_eq!(files.len(), 3, "database, -wal and -shm");
+    for file in files {
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{:?}", file.file_name());
+    }
+}
+
+#[test]
+fn a_wallet_that_others_may_read_is_refused() {
+    let Scene { wallet, home } = scene();
+    drop(wallet);
+    let path = home.path().join("wallet.db");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    assert!(matches!(
+        Wallet::open(&path),
+        Err(WalletError::Permissions { mode: 0o640, .. })
+    ));
+}
+
+#[test]
+fn a_wallet_of_a_later_version_is_refused() {
+    let Scene { wallet, home } = scene();
+    wallet
+        .lock()
+        .pragma_update(None, "user_version", 2)
+        .unwrap();
+    drop(wallet);
+    assert!(matches!(
+        Wallet::open(&home.path().join("wallet.db")),
+        Err(WalletError::Version { found: 2 })
+    ));
+}
+
+#[test]
+fn a_spent_secret_is_overwritten_in_the_file() {
+    let Scene { home, wallet } = scene();
+    let draw = new_draw(1, &mut StdRng::seed_from_u64(9));
+    let secret = draw.parts[0].spend_key.to_bytes();
+    let path = home.path().join("wallet.db");
+    let id = wallet.begin_draw(&draw, NOW).unwrap();
+    wallet
+        .complete_draw(id, &answer(&draw, TokenKeyId([1; 32])), NOW)
+        .unwrap();
+    spend(&wallet, Duration::ZERO, NOW).unwrap();
+    // Closing the last connection moves the log into the database.
+    drop(wallet);
+    let bytes = fs::read(&path).unwrap();
+    assert!(!bytes.windows(32).any(|window| window == secret.as_slice()));
+}

@@ -1,0 +1,197 @@
+//! Tokens that may be spent: which one goes next, and which go away unspent.
+
+use std::time::Duration;
+
+use pennyblack_shared::authority::Authority;
+use pennyblack_shared::store_request::{SignStoreError, SignedStoreRequest, SpendKey};
+use pennyblack_shared::time::UnixTime;
+use pennyblack_shared::token::{Token, TokenKeyId};
+use rusqlite::{OptionalExtension as _, Transaction, params};
+use serde::Serialize;
+
+use super::outbox::{self, OutboxEntry};
+use super::{Wallet, WalletError, to_column};
+
+/// Why no token was spent. Except after [`SpendError::Wallet`] it is certain
+/// that every token is where it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpendError {
+    /// There is no token for this CPS of the age that was asked for.
+    #[error(
+        "no token for {cps} may be spent now ({younger} are too young): run `pennyblack carrier draw`, or let `pennyblack carrier run` keep the wallet filled"
+    )]
+    NoToken {
+        /// The CPS.
+        cps: Authority,
+        /// Tokens that will be old enough later.
+        younger: u64,
+    },
+    /// The request was not signed.
+    #[error(transparent)]
+    Sign(#[from] SignStoreError),
+    /// The wallet could not be used.
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
+}
+
+impl From<rusqlite::Error> for SpendError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Wallet(error.into())
+    }
+}
+
+/// Tokens of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Holding {
+    /// Who signed them.
+    pub issuer: String,
+    /// Where they can be spent.
+    pub cps: String,
+    /// With which key, hex.
+    pub token_key_id: String,
+    /// How many.
+    pub tokens: u64,
+    /// Of these, how many are old enough to be spent.
+    pub ready: u64,
+}
+
+impl Wallet {
+    /// Takes one token out at random and writes the request that `sign` makes
+    /// of it, in one transaction: from here on the token exists only inside
+    /// that request. Send it, and [`Wallet::settle`] it once it is answered.
+    ///
+    /// Random order and `minimum_age` part the time of drawing from the time
+    /// of spending, for issuer and CPS might compare them.
+    ///
+    /// # Errors
+    /// [`SpendError`].
+    pub fn spend(
+        &self,
+        cps: &Authority,
+        minimum_age: Duration,
+        url: &str,
+        now: UnixTime,
+        sign: impl FnOnce(&Token, &SpendKey) -> Result<SignedStoreRequest, SignStoreError>,
+    ) -> Result<OutboxEntry, SpendError> {
+        self.write(|transaction| {
+            let (token, key) = take_one(transaction, cps, minimum_age, now)?;
+            let request = sign(&token, &key)?;
+            Ok(outbox::write(transaction, token.nonce, url, &request, now)?)
+        })
+    }
+
+    /// Removes the issuer's tokens whose key is not among `live`, and returns
+    /// how many: no CPS takes them any more.
+    ///
+    /// # Errors
+    /// [`WalletError::Database`].
+    pub fn retain_keys(
+        &self,
+        issuer: &Authority,
+        live: &[TokenKeyId],
+    ) -> Result<usize, WalletError> {
+        self.write(|transaction| {
+            let mut statement =
+                transaction.prepare("SELECT DISTINCT token_key_id FROM token WHERE issuer = ?")?;
+            let held: Vec<[u8; 32]> = statement
+                .query_map([issuer.as_str()], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            let mut removed = 0;
+            for dead in held.iter().filter(|id| !live.contains(&TokenKeyId(**id))) {
+                removed += transaction.execute(
+                    "DELETE FROM token WHERE issuer = ? AND token_key_id = ?",
+                    params![issuer.as_str(), dead],
+                )?;
+            }
+            Ok(removed)
+        })
+    }
+
+    /// What the wallet holds, by issuer, CPS and key.
+    ///
+    /// # Errors
+    /// [`WalletError::Database`].
+    pub fn holdings(
+        &self,
+        minimum_age: Duration,
+        now: UnixTime,
+    ) -> Result<Vec<Holding>, WalletError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare(
+            "SELECT issuer, cps, token_key_id, count(*), sum(drawn_at <= ?)
+             FROM token GROUP BY issuer, cps, token_key_id ORDER BY issuer, cps, min(drawn_at)",
+        )?;
+        let oldest_ready = to_column(now.minus(minimum_age));
+        let holdings = statement
+            .query_map([oldest_ready], |row| {
+                Ok(Holding {
+                    issuer: row.get(0)?,
+                    cps: row.get(1)?,
+                    token_key_id: hex::encode(row.get::<_, [u8; 32]>(2)?),
+                    tokens: row.get::<_, i64>(3)?.unsigned_abs(),
+                    ready: row.get::<_, i64>(4)?.unsigned_abs(),
+                })
+            })?
+            .collect::<Result<_, _>>()?;
+        Ok(holdings)
+    }
+
+    /// How many tokens of this issuer for this CPS there are, of any age.
+    ///
+    /// # Errors
+    /// [`WalletError::Database`].
+    pub fn count(&self, issuer: &Authority, cps: &Authority) -> Result<u64, WalletError> {
+        let count: i64 = self.lock().query_row(
+            "SELECT count(*) FROM token WHERE issuer = ? AND cps = ?",
+            [issuer.as_str(), cps.as_str()],
+            |row| row.get(0),
+        )?;
+        Ok(count.unsigned_abs())
+    }
+}
+
+/// Chooses with the system's randomness, not by nonce: a CPS sees nonces, and
+/// would see that they come in order.
+fn take_one(
+    transaction: &Transaction<'_>,
+    cps: &Authority,
+    minimum_age: Duration,
+    now: UnixTime,
+) -> Result<(Token, SpendKey), SpendError> {
+    let oldest_ready = to_column(now.minus(minimum_age));
+    let (ready, all): (i64, i64) = transaction.query_row(
+        "SELECT coalesce(sum(drawn_at <= ?), 0), count(*) FROM token WHERE cps = ?",
+        params![oldest_ready, cps.as_str()],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    if ready == 0 {
+        return Err(SpendError::NoToken {
+            cps: cps.clone(),
+            younger: all.unsigned_abs(),
+        });
+    }
+    let chosen = rand::random_range(0..ready);
+    let mut statement = transaction.prepare_cached(
+        "DELETE FROM token WHERE nonce = (
+             SELECT nonce FROM token WHERE cps = ? AND drawn_at <= ? LIMIT 1 OFFSET ?
+         ) RETURNING token, spend_key",
+    )?;
+    let taken = statement
+        .query_row(params![cps.as_str(), oldest_ready, chosen], |row| {
+            let token = row
+                .get_ref(0)?
+                .as_blob()
+                .ok()
+                .and_then(|b| Token::parse(b).ok());
+            let seed = row
+                .get_ref(1)?
+                .as_blob()
+                .ok()
+                .and_then(|b| b.try_into().ok());
+            Ok(token.zip(seed.map(SpendKey::from_bytes)))
+        })
+        .optional()?
+        .flatten();
+    taken.ok_or(SpendError::Wallet(WalletError::Damaged { what: "token" }))
+}
