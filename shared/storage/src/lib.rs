@@ -1,1 +1,12 @@
-//! Skeleton.
+//! Files that survive: atomic replacement, a lock per data directory, a journal
+//! of checksummed frames, and the group commit that lets one sync serve many
+//! requests. Nothing here knows what is stored.
+
+pub mod atomic_file;
+pub mod disk;
+#[cfg(any(test, feature = "testing"))]
+pub mod fault_disk;
+mod frame;
+pub mod group_commit;
+pub mod journal;
+pub mod log;

@@ -1,0 +1,116 @@
+//! Small files that are replaced whole: keys, certificates, lists. Private ones
+//! are for their owner only, from the first byte on.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use tempfile::Builder;
+use zeroize::Zeroizing;
+
+const PRIVATE: u32 = 0o600;
+const PUBLIC: u32 = 0o644;
+/// Any bit by which somebody else than the owner could get at a file.
+const OTHERS: u32 = 0o077;
+
+/// A private file that cannot be relied upon.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrivateFileError {
+    /// The file system refused.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the file system says.
+        error: io::Error,
+    },
+    /// Others may read or write it.
+    #[error(
+        "{} holds a secret and has mode {mode:03o}, so that others can reach it: run chmod 600 {}",
+        path.display(), path.display()
+    )]
+    Exposed {
+        /// Which file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+}
+
+/// Writes a file of mode 0600, all of it or nothing, durably.
+///
+/// # Errors
+/// What the file system says.
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write(path, bytes, PRIVATE)
+}
+
+/// Writes a file of mode 0644, all of it or nothing, durably.
+///
+/// # Errors
+/// What the file system says.
+pub fn write_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write(path, bytes, PUBLIC)
+}
+
+fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut file = Builder::new()
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(directory)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    File::open(directory)?.sync_all()
+}
+
+/// Reads a file that holds a secret, and refuses one that others can reach.
+///
+/// # Errors
+/// [`PrivateFileError`].
+pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
+    let io = |error| PrivateFileError::Io {
+        path: path.to_owned(),
+        error,
+    };
+    let mode = fs::metadata(path).map_err(io)?.permissions().mode() & 0o777;
+    if mode & OTHERS != 0 {
+        return Err(PrivateFileError::Exposed {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    fs::read(path).map(Zeroizing::new).map_err(io)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_file_is_its_owners_alone_and_replaced_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        for contents in [b"first".as_slice(), b"second"] {
+            write_private(&path, contents).unwrap();
+            assert_eq!(read_private(&path).unwrap().as_slice(), contents);
+        }
+        let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_secret_that_others_can_read_is_refused_with_the_mend() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        write_public(&path, b"secret").unwrap();
+        let error = read_private(&path).unwrap_err();
+        assert!(error.to_string().contains("chmod 600"), "{error}");
+    }
+}

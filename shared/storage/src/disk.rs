@@ -1,0 +1,247 @@
+//! The few things that durable code asks of a directory, behind a trait, so that
+//! the same code runs over a disk that loses power in tests.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// One flat directory of files.
+pub trait Disk: Send + Sync + 'static {
+    /// A file opened for appending and reading.
+    type File: DiskFile;
+
+    /// The names of all files, in no order.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn list(&self) -> io::Result<Vec<String>>;
+
+    /// Makes an empty file for the owner alone. Durable after
+    /// [`Disk::sync_directory`] only.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`], or what the disk says.
+    fn create(&self, name: &str) -> io::Result<Self::File>;
+
+    /// Opens a file that is there.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`], or what the disk says.
+    fn open(&self, name: &str) -> io::Result<Self::File>;
+
+    /// Removes a file. Durable after [`Disk::sync_directory`] only.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Makes creations and removals durable.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn sync_directory(&self) -> io::Result<()>;
+}
+
+/// A file of a [`Disk`].
+pub trait DiskFile: Send + 'static {
+    /// Writes at the end. After an error any part of `bytes` may be there.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes everything appended durable. After an error nobody knows what is;
+    /// trying again tells nothing, since the kernel forgets the lost pages.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn sync(&mut self) -> io::Result<()>;
+
+    /// Cuts the file off.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn truncate(&mut self, length: u64) -> io::Result<()>;
+
+    /// Bytes in the file.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn length(&self) -> io::Result<u64>;
+
+    /// Fills `buffer` from `offset` on.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::UnexpectedEof`] when the file ends before.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn read_all(&self) -> io::Result<Vec<u8>> {
+        let length = usize::try_from(self.length()?).map_err(io::Error::other)?;
+        let mut contents = vec![0; length];
+        self.read_at(&mut contents, 0)?;
+        Ok(contents)
+    }
+}
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenDiskError {
+    /// The file system refused.
+    #[error("the data directory {}: {error}", path.display())]
+    Io {
+        /// Which directory.
+        path: PathBuf,
+        /// What the file system says.
+        error: io::Error,
+    },
+    /// Another process is at work in it.
+    #[error(
+        "the data directory {} is in use by another process: stop that one, or configure another directory",
+        .0.display()
+    )]
+    InUse(PathBuf),
+}
+
+const LOCK_FILE: &str = "lock";
+
+/// A directory of the file system, locked for this process as long as it lives.
+#[derive(Debug)]
+pub struct RealDisk {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl RealDisk {
+    /// Opens a directory, which is made (mode 0700) if it is missing, and locks it.
+    ///
+    /// # Errors
+    /// [`OpenDiskError`].
+    pub fn open(path: &Path) -> Result<Self, OpenDiskError> {
+        let io = |error| OpenDiskError::Io {
+            path: path.to_owned(),
+            error,
+        };
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(io)?;
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path.join(LOCK_FILE))
+            .map_err(io)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(OpenDiskError::InUse(path.to_owned())),
+            Err(TryLockError::Error(error)) => Err(io(error)),
+        }
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Disk for RealDisk {
+    type File = RealFile;
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            match entry?.file_name().into_string() {
+                Ok(name) if name != LOCK_FILE => names.push(name),
+                // Files that we did not name are nobody's business here.
+                _ => {}
+            }
+        }
+        Ok(names)
+    }
+
+    fn create(&self, name: &str) -> io::Result<RealFile> {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create_new(true).mode(0o600);
+        options.open(self.path.join(name)).map(RealFile)
+    }
+
+    fn open(&self, name: &str) -> io::Result<RealFile> {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true);
+        options.open(self.path.join(name)).map(RealFile)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path.join(name))
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+}
+
+/// A file of a [`RealDisk`].
+#[derive(Debug)]
+pub struct RealFile(File);
+
+impl DiskFile for RealFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.0.set_len(length)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        self.0.metadata().map(|metadata| metadata.len())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(buffer, offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_in_use_is_refused_with_a_plain_sentence() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = RealDisk::open(directory.path()).unwrap();
+        let error = RealDisk::open(directory.path()).unwrap_err();
+        assert!(matches!(error, OpenDiskError::InUse(_)), "{error}");
+        assert!(error.to_string().contains("in use by another process"));
+        drop(first);
+        assert!(RealDisk::open(directory.path()).is_ok());
+    }
+
+    #[test]
+    fn files_are_for_their_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let disk = RealDisk::open(&directory.path().join("data")).unwrap();
+        disk.create("a").unwrap().append(b"x").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(disk.path()), 0o700);
+        assert_eq!(mode(&disk.path().join("a")), 0o600);
+        assert_eq!(disk.list().unwrap(), ["a"]);
+    }
+}

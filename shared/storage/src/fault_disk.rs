@@ -1,0 +1,249 @@
+//! A disk in memory that loses power: what was not synced is lost, in part or
+//! whole, in any order. For the tests of whatever is built on [`Disk`].
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use crate::disk::{Disk, DiskFile};
+
+/// What is written or lost as one.
+const SECTOR: usize = 64;
+
+/// How the next sync fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncFault {
+    /// An error, and what was appended is gone.
+    Lost,
+    /// An error, and what was appended is durable all the same.
+    Persisted,
+}
+
+#[derive(Debug, Clone, Default)]
+struct FileState {
+    /// What a reader sees.
+    contents: Vec<u8>,
+    /// How much of it is durable.
+    durable: usize,
+    /// Whether the directory's entry is durable.
+    entered: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    files: BTreeMap<String, FileState>,
+    /// Removed, but the directory is not synced: they may come back.
+    removed: BTreeMap<String, FileState>,
+    faults: Vec<SyncFault>,
+    room: Option<usize>,
+    ignore_syncs: bool,
+}
+
+/// The disk. Clones are the same disk.
+#[derive(Debug, Clone, Default)]
+pub struct FaultDisk(Arc<Mutex<State>>);
+
+impl FaultDisk {
+    /// The next file sync fails in this way.
+    pub fn fail_next_sync(&self, fault: SyncFault) {
+        self.state().faults.push(fault);
+    }
+
+    /// At most so many bytes may be in all files together.
+    pub fn limit(&self, room: Option<usize>) {
+        self.state().room = room;
+    }
+
+    /// The planted bug: a sync that says it is done and does nothing. A harness
+    /// is believed only after it has caught this.
+    pub fn ignore_syncs(&self) {
+        self.state().ignore_syncs = true;
+    }
+
+    /// The disk as it may be found after power was lost now.
+    #[must_use]
+    pub fn after_power_loss(&self, seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let state = self.state();
+        let mut found = BTreeMap::new();
+        for (name, file) in &state.files {
+            if file.entered || rng.random() {
+                found.insert(name.clone(), file.after_power_loss(&mut rng));
+            }
+        }
+        for (name, file) in &state.removed {
+            if !found.contains_key(name) && rng.random() {
+                found.insert(name.clone(), file.after_power_loss(&mut rng));
+            }
+        }
+        Self(Arc::new(Mutex::new(State {
+            files: found,
+            ..State::default()
+        })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl FileState {
+    /// The durable part, and of the rest some sectors; lost ones read as zeros.
+    fn after_power_loss(&self, rng: &mut StdRng) -> Self {
+        let (durable, rest) = self
+            .contents
+            .split_at_checked(self.durable)
+            .unwrap_or_default();
+        let mut contents = durable.to_vec();
+        let mut kept = durable.len();
+        for sector in rest.chunks(SECTOR) {
+            if rng.random() {
+                contents.extend_from_slice(sector);
+                kept = contents.len();
+            } else {
+                contents.resize(contents.len() + sector.len(), 0);
+            }
+        }
+        contents.truncate(kept);
+        // A torn sector at the very end.
+        if kept > self.durable && rng.random() {
+            contents.truncate(rng.random_range(self.durable..=kept));
+        }
+        Self {
+            durable: contents.len(),
+            contents,
+            entered: true,
+        }
+    }
+}
+
+impl Disk for FaultDisk {
+    type File = FaultFile;
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        Ok(self.state().files.keys().cloned().collect())
+    }
+
+    fn create(&self, name: &str) -> io::Result<FaultFile> {
+        let mut state = self.state();
+        if state.files.contains_key(name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        state.files.insert(name.to_owned(), FileState::default());
+        Ok(FaultFile {
+            disk: self.clone(),
+            name: name.to_owned(),
+        })
+    }
+
+    fn open(&self, name: &str) -> io::Result<FaultFile> {
+        if !self.state().files.contains_key(name) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(FaultFile {
+            disk: self.clone(),
+            name: name.to_owned(),
+        })
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut state = self.state();
+        let file = state.files.remove(name).ok_or(io::ErrorKind::NotFound)?;
+        state.removed.insert(name.to_owned(), file);
+        Ok(())
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        let mut state = self.state();
+        if !state.ignore_syncs {
+            state.removed.clear();
+            for file in state.files.values_mut() {
+                file.entered = true;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file of a [`FaultDisk`].
+#[derive(Debug)]
+pub struct FaultFile {
+    disk: FaultDisk,
+    name: String,
+}
+
+impl FaultFile {
+    fn with<T>(&self, act: impl FnOnce(&mut FileState) -> io::Result<T>) -> io::Result<T> {
+        let mut state = self.disk.state();
+        let file = state.files.get_mut(&self.name);
+        act(file.ok_or(io::ErrorKind::NotFound)?)
+    }
+}
+
+impl DiskFile for FaultFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let room = {
+            let state = self.disk.state();
+            let used: usize = state.files.values().map(|file| file.contents.len()).sum();
+            state
+                .room
+                .map_or(usize::MAX, |room| room.saturating_sub(used))
+        };
+        self.with(|file| {
+            // A full disk takes the part that fits.
+            let fits = bytes.get(..room.min(bytes.len())).unwrap_or_default();
+            file.contents.extend_from_slice(fits);
+            if fits.len() < bytes.len() {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            Ok(())
+        })
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let (fault, ignored) = {
+            let mut state = self.disk.state();
+            (state.faults.pop(), state.ignore_syncs)
+        };
+        self.with(|file| {
+            match fault {
+                None if ignored => return Ok(()),
+                None | Some(SyncFault::Persisted) => file.durable = file.contents.len(),
+                // The page cache still shows what the disk does not have.
+                Some(SyncFault::Lost) => {}
+            }
+            match fault {
+                None => Ok(()),
+                Some(_) => Err(io::Error::other("input/output error")),
+            }
+        })
+    }
+
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.with(|file| {
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            file.contents.truncate(length);
+            file.durable = file.durable.min(length);
+            Ok(())
+        })
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        self.with(|file| Ok(file.contents.len() as u64))
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.with(|file| {
+            let from = usize::try_from(offset).unwrap_or(usize::MAX);
+            let found = file.contents.get(from..).unwrap_or_default();
+            let found = found
+                .get(..buffer.len())
+                .ok_or(io::ErrorKind::UnexpectedEof)?;
+            buffer.copy_from_slice(found);
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,179 @@
+//! The unit of the journal: one commit's records under one checksum.
+//!
+//! ```text
+//! struct {
+//!   uint32 magic;            // "PBF1"
+//!   uint32 length;           // of the payload
+//!   uint64 index;            // of this frame within its segment, from 0
+//!   uint32 crc;              // CRC-32 of length, index and payload
+//!   opaque payload[length];  // records, each with a uint32 length in front
+//! } Frame;
+//! ```
+//!
+//! A frame is written only after the one before it was synced. Therefore a
+//! damaged frame with a sound one after it was not torn by a crash: it has
+//! decayed, or somebody wrote to it.
+
+use zeroize::Zeroize as _;
+
+const MAGIC: [u8; 4] = *b"PBF1";
+
+/// Bytes in front of the payload.
+pub(crate) const HEADER_SIZE: usize = 20;
+
+/// Records to be written in one commit. Wiped when emptied, for what is in them
+/// may not outlive its time.
+#[derive(Debug, Default)]
+pub struct FrameBuilder {
+    bytes: Vec<u8>,
+}
+
+impl FrameBuilder {
+    /// Adds a record, given in parts.
+    pub fn push(&mut self, parts: &[&[u8]]) {
+        if self.bytes.is_empty() {
+            self.bytes.resize(HEADER_SIZE, 0);
+        }
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        // A record is a request, whose size was limited long before.
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        self.bytes.extend(length.to_be_bytes());
+        for part in parts {
+            self.bytes.extend_from_slice(part);
+        }
+    }
+
+    /// True when there is nothing to write.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Bytes that will be written.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The frame's bytes with its header filled in.
+    pub(crate) fn seal(&mut self, index: u64) -> &[u8] {
+        if self.bytes.is_empty() {
+            self.bytes.resize(HEADER_SIZE, 0);
+        }
+        if let Some((header, payload)) = self.bytes.split_first_chunk_mut::<HEADER_SIZE>() {
+            *header = header_of(payload, index);
+        }
+        &self.bytes
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.as_mut_slice().zeroize();
+        self.bytes.clear();
+    }
+}
+
+fn header_of(payload: &[u8], index: u64) -> [u8; HEADER_SIZE] {
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    let mut header = [0; HEADER_SIZE];
+    let (magic, rest) = header.split_at_mut(4);
+    let (length_field, rest) = rest.split_at_mut(4);
+    let (index_field, crc) = rest.split_at_mut(8);
+    magic.copy_from_slice(&MAGIC);
+    length_field.copy_from_slice(&length.to_be_bytes());
+    index_field.copy_from_slice(&index.to_be_bytes());
+    crc.copy_from_slice(&checksum(length, index, payload).to_be_bytes());
+    header
+}
+
+fn checksum(length: u32, index: u64, payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&length.to_be_bytes());
+    hasher.update(&index.to_be_bytes());
+    hasher.update(payload);
+    hasher.finalize()
+}
+
+/// A sound frame at the start of `bytes`, when there is one: its payload, and
+/// what follows it.
+pub(crate) fn read_frame(bytes: &[u8], index: u64) -> Option<(&[u8], &[u8])> {
+    let (magic, rest) = bytes.split_first_chunk::<4>()?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let (found, rest) = rest.split_first_chunk::<8>()?;
+    let (crc, rest) = rest.split_first_chunk::<4>()?;
+    let length = u32::from_be_bytes(*length);
+    let (payload, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+    let sound = *magic == MAGIC
+        && u64::from_be_bytes(*found) == index
+        && u32::from_be_bytes(*crc) == checksum(length, index, payload);
+    sound.then_some((payload, rest))
+}
+
+/// True when a sound frame with a later index than `index` starts anywhere in `bytes`.
+pub(crate) fn has_later_frame(bytes: &[u8], index: u64) -> bool {
+    let starts = bytes.windows(HEADER_SIZE).enumerate();
+    let mut starts = starts.filter(|(_, window)| window.starts_with(&MAGIC));
+    starts.any(|(at, window)| {
+        let later = window
+            .get(8..16)
+            .and_then(|index| index.try_into().ok())
+            .map_or(0, u64::from_be_bytes);
+        later > index
+            && bytes
+                .get(at..)
+                .is_some_and(|b| read_frame(b, later).is_some())
+    })
+}
+
+/// The records of a sound frame's payload.
+pub(crate) fn records(mut payload: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (length, rest) = payload.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (record, rest) = rest.split_at_checked(length)?;
+        payload = rest;
+        Some(record)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_frame_comes_back_as_it_went(
+            items in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..50), 0..8),
+            index: u64,
+        ) {
+            let mut builder = FrameBuilder::default();
+            for item in &items {
+                let (a, b) = item.split_at(item.len() / 2);
+                builder.push(&[a, b]);
+            }
+            let mut bytes = builder.seal(index).to_vec();
+            bytes.push(7);
+            let (payload, rest) = read_frame(&bytes, index).unwrap();
+            prop_assert_eq!(rest, &[7]);
+            prop_assert_eq!(records(payload).collect::<Vec<_>>(), items);
+            prop_assert!(read_frame(&bytes, index ^ 1).is_none());
+        }
+
+        #[test]
+        fn a_damaged_frame_is_noticed(at in 0usize..60, flip in 1u8..) {
+            let mut builder = FrameBuilder::default();
+            builder.push(&[&[5; 36]]);
+            let mut bytes = builder.seal(3).to_vec();
+            bytes[at] ^= flip;
+            prop_assert!(read_frame(&bytes, 3).is_none());
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read_frame(&bytes, 0);
+            let _ = has_later_frame(&bytes, 0);
+            let _ = records(&bytes).count();
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! One thread that owns a state machine and its journal, and takes all waiting
+//! commands into one commit: one sync serves them all, and none is answered
+//! before it.
+
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::disk::Disk;
+pub use crate::frame::FrameBuilder;
+use crate::journal::Journal;
+
+/// Most bytes that one commit gathers.
+const MAX_FRAME: usize = 4 * 1024 * 1024;
+/// Most commands that one commit gathers.
+const MAX_COMMANDS: usize = 1024;
+
+/// A command that was not carried out, or of which that is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// Too many commands are waiting; this one was not taken.
+    #[error("the store's queue is full: try again shortly")]
+    Busy,
+    /// The disk refused. The command has had no effect, and will have none.
+    #[error("the store could not make the request durable: see the service's log")]
+    Failed,
+    /// The store has stopped.
+    #[error("the store has stopped")]
+    Stopped,
+}
+
+/// A state whose changes are journalled. Everything runs on one thread.
+pub trait StateMachine: Send + 'static {
+    /// Where its journal lies.
+    type Disk: Disk;
+    /// What it is asked.
+    type Command: Send + 'static;
+    /// What it answers.
+    type Answer: Send + 'static;
+
+    /// The journal that commits go to. The machine owns it, so that its ticks can
+    /// roll and remove segments.
+    fn journal(&mut self) -> &mut Journal<Self::Disk>;
+
+    /// Judges a command by what is durable together with what was judged since
+    /// the last commit, and pushes the records that carry its effect.
+    fn judge(&mut self, command: Self::Command, frame: &mut FrameBuilder) -> Self::Answer;
+
+    /// What was judged since the last commit is durable.
+    fn commit(&mut self);
+
+    /// What was judged since the last commit will never have happened.
+    fn abort(&mut self);
+
+    /// Called between commits, at least every [`StateMachine::TICK`]: the time
+    /// to roll, to expire, to tidy up.
+    ///
+    /// # Errors
+    /// What the disk says; it is logged, and tried again at the next tick.
+    fn tick(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The longest time between two ticks.
+    const TICK: Duration = Duration::from_secs(1);
+}
+
+type Waiting<M> = (
+    <M as StateMachine>::Command,
+    oneshot::Sender<Result<<M as StateMachine>::Answer, CommitError>>,
+);
+
+/// The handle by which commands reach the thread. When it is dropped, waiting
+/// commands are still carried out, and the thread ends.
+pub struct GroupCommit<M: StateMachine> {
+    queue: Option<SyncSender<Waiting<M>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<M: StateMachine> GroupCommit<M> {
+    /// Starts the thread, with room for `queue` waiting commands.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn start(name: &str, machine: M, queue: usize) -> io::Result<Self> {
+        let (sender, receiver) = sync_channel(queue);
+        let thread = thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || run(machine, &receiver))?;
+        Ok(Self {
+            queue: Some(sender),
+            thread: Some(thread),
+        })
+    }
+
+    /// Hands a command over and waits until it is durable.
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    pub async fn submit(&self, command: M::Command) -> Result<M::Answer, CommitError> {
+        let (sender, receiver) = oneshot::channel();
+        let queue = self.queue.as_ref().ok_or(CommitError::Stopped)?;
+        queue
+            .try_send((command, sender))
+            .map_err(|error| match error {
+                TrySendError::Full(_) => CommitError::Busy,
+                TrySendError::Disconnected(_) => CommitError::Stopped,
+            })?;
+        receiver.await.map_err(|_| CommitError::Stopped)?
+    }
+}
+
+impl<M: StateMachine> Drop for GroupCommit<M> {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run<M: StateMachine>(mut machine: M, queue: &Receiver<Waiting<M>>) {
+    let mut frame = FrameBuilder::default();
+    loop {
+        match queue.recv_timeout(M::TICK) {
+            Ok(first) => commit_waiting(&mut machine, first, queue, &mut frame),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if let Err(error) = machine.tick() {
+            tracing::error!(%error, "tidying up the store failed; trying again");
+        }
+    }
+}
+
+fn commit_waiting<M: StateMachine>(
+    machine: &mut M,
+    first: Waiting<M>,
+    queue: &Receiver<Waiting<M>>,
+    frame: &mut FrameBuilder,
+) {
+    let mut answers = Vec::new();
+    let mut next = Some(first);
+    while let Some((command, reply)) = next {
+        answers.push((machine.judge(command, frame), reply));
+        let room = frame.len() < MAX_FRAME && answers.len() < MAX_COMMANDS;
+        next = room.then(|| queue.try_recv().ok()).flatten();
+    }
+    let written = if frame.is_empty() {
+        Ok(())
+    } else {
+        machine.journal().append(frame)
+    };
+    match &written {
+        Ok(()) => machine.commit(),
+        Err(error) => {
+            tracing::error!(%error, "a commit failed; nothing in it was acknowledged");
+            machine.abort();
+        }
+    }
+    for (answer, reply) in answers {
+        // Whoever asked may have gone away; that changes nothing.
+        let _ = reply.send(match &written {
+            Ok(()) => Ok(answer),
+            Err(_) => Err(CommitError::Failed),
+        });
+    }
+}

@@ -1,0 +1,192 @@
+use std::sync::Arc;
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use super::*;
+use crate::fault_disk::{FaultDisk, SyncFault};
+
+fn open(disk: &FaultDisk) -> Result<(Journal<FaultDisk>, Vec<Vec<u8>>), JournalError> {
+    let mut records = Vec::new();
+    let journal = Journal::open(Arc::new(disk.clone()), "j", |_, record| {
+        records.push(record.to_vec());
+    })?;
+    Ok((journal, records))
+}
+
+fn frame(records: &[&[u8]]) -> FrameBuilder {
+    let mut frame = FrameBuilder::default();
+    for record in records {
+        frame.push(&[record]);
+    }
+    frame
+}
+
+/// What a run of random operations knows about its records.
+#[derive(Default)]
+struct Knowledge {
+    acknowledged: Vec<Vec<u8>>,
+    /// Refused with an error after which something was acknowledged: void.
+    void: Vec<Vec<u8>>,
+    /// Refused, and nothing was acknowledged since: may be there or not.
+    unknown: Vec<Vec<u8>>,
+}
+
+impl Knowledge {
+    fn note(&mut self, record: Vec<u8>, appended: io::Result<()>) {
+        if appended.is_ok() {
+            self.acknowledged.push(record);
+            self.void.append(&mut self.unknown);
+        } else {
+            self.unknown.push(record);
+        }
+    }
+
+    /// None acknowledged is missing or doubled, none void is back, order is kept.
+    fn agrees_with(&mut self, found: &[Vec<u8>]) -> bool {
+        let kept: Vec<_> = found
+            .iter()
+            .filter(|record| !self.unknown.contains(record))
+            .cloned()
+            .collect();
+        // What was found is durable from now on.
+        let returned = self.unknown.drain(..).filter(|r| found.contains(r));
+        let returned: Vec<_> = returned.collect();
+        let agrees = kept == self.acknowledged;
+        self.acknowledged.extend(returned);
+        agrees
+    }
+}
+
+/// Appends, rolls, injected faults and losses of power in random order.
+fn run(seed: u64, plant_bug: bool) -> Result<bool, JournalError> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut disk = FaultDisk::default();
+    let mut known = Knowledge::default();
+    let (mut journal, _) = open(&disk)?;
+    if plant_bug {
+        disk.ignore_syncs();
+    }
+    for step in 0..40u32 {
+        match rng.random_range(0..10) {
+            0 => journal.roll(),
+            1 => disk.fail_next_sync(SyncFault::Lost),
+            2 => disk.fail_next_sync(SyncFault::Persisted),
+            3 => {
+                disk = disk.after_power_loss(rng.random());
+                let found;
+                (journal, found) = open(&disk)?;
+                if !known.agrees_with(&found) {
+                    return Ok(false);
+                }
+                if plant_bug {
+                    disk.ignore_syncs();
+                }
+            }
+            _ => {
+                let size = rng.random_range(4..400);
+                let mut record = vec![7; size];
+                record[..4].copy_from_slice(&step.to_be_bytes());
+                let appended = journal.append(&mut frame(&[&record]));
+                known.note(record, appended);
+            }
+        }
+    }
+    let (_, found) = open(&disk.after_power_loss(rng.random()))?;
+    Ok(known.agrees_with(&found))
+}
+
+#[test]
+fn no_loss_of_power_takes_what_was_acknowledged_or_brings_back_what_was_not() {
+    for seed in 0..2_000 {
+        assert!(matches!(run(seed, false), Ok(true)), "seed {seed}");
+    }
+}
+
+#[test]
+fn the_harness_catches_a_sync_that_is_skipped() {
+    let caught = (0..200).filter(|&seed| !matches!(run(seed, true), Ok(true)));
+    assert!(caught.count() > 100);
+}
+
+#[test]
+fn a_frame_that_failed_is_void_once_another_was_acknowledged() {
+    for fault in [SyncFault::Lost, SyncFault::Persisted] {
+        let disk = FaultDisk::default();
+        let (mut journal, _) = open(&disk).unwrap();
+        journal.append(&mut frame(&[b"first"])).unwrap();
+        disk.fail_next_sync(fault);
+        assert!(journal.append(&mut frame(&[b"refused"])).is_err());
+        journal.append(&mut frame(&[b"second"])).unwrap();
+        let (_, found) = open(&disk).unwrap();
+        assert_eq!(found, [b"first".as_slice(), b"second"]);
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_and_recovers_by_itself() {
+    let disk = FaultDisk::default();
+    let (mut journal, _) = open(&disk).unwrap();
+    journal.append(&mut frame(&[b"first"])).unwrap();
+    disk.limit(Some(150));
+    for _ in 0..3 {
+        assert!(journal.append(&mut frame(&[&[1; 500]])).is_err());
+    }
+    disk.limit(None);
+    journal.append(&mut frame(&[b"second"])).unwrap();
+    let (_, found) = open(&disk).unwrap();
+    assert_eq!(found, [b"first".as_slice(), b"second"]);
+}
+
+#[test]
+fn damage_in_the_middle_is_refused_and_named() {
+    let disk = FaultDisk::default();
+    let (mut journal, _) = open(&disk).unwrap();
+    for _ in 0..3 {
+        journal.append(&mut frame(&[&[1; 100]])).unwrap();
+    }
+    let name = name("j", 0);
+    let mut contents = disk.open(&name).unwrap().read_all().unwrap();
+    contents[200] ^= 1;
+    let damaged = FaultDisk::default();
+    damaged.create(&name).unwrap().append(&contents).unwrap();
+    let error = open(&damaged).err().unwrap();
+    assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn damage_at_the_end_of_a_sealed_segment_is_refused() {
+    let disk = FaultDisk::default();
+    let (mut journal, _) = open(&disk).unwrap();
+    journal.append(&mut frame(&[&[1; 100]])).unwrap();
+    journal.roll();
+    journal.append(&mut frame(&[b"next"])).unwrap();
+    let mut first = disk.open(&name("j", 0)).unwrap();
+    let length = first.length().unwrap();
+    first.truncate(length - 1).unwrap();
+    assert!(matches!(open(&disk), Err(JournalError::Damaged { .. })));
+}
+
+#[test]
+fn removed_segments_stay_away_and_numbers_go_on() {
+    let disk = FaultDisk::default();
+    let (mut journal, _) = open(&disk).unwrap();
+    for record in [b"a", b"b"] {
+        journal.append(&mut frame(&[record])).unwrap();
+        journal.roll();
+    }
+    let sealed = journal.sealed().to_vec();
+    assert_eq!(sealed, [SegmentNumber(0), SegmentNumber(1)]);
+    for segment in &sealed {
+        journal.remove(*segment).unwrap();
+    }
+    // The newest stays.
+    assert_eq!(journal.sealed(), [SegmentNumber(1)]);
+    let (mut journal, found) = open(&disk).unwrap();
+    assert_eq!(found, [b"b"]);
+    journal.append(&mut frame(&[b"c"])).unwrap();
+    assert_eq!(journal.current(), SegmentNumber(2));
+    journal.remove(SegmentNumber(1)).unwrap();
+    let (_, found) = open(&disk).unwrap();
+    assert_eq!(found, [b"c"]);
+}
