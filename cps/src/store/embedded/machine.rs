@@ -1,0 +1,320 @@
+//! The one thread's state: it judges spends, and between commits it lets entries
+//! die, archives spends and removes segments.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pennyblack_shared::double_spend::SpendRecord;
+use pennyblack_shared::mailbox::MailboxId;
+use pennyblack_shared::time::UnixTime;
+use pennyblack_shared::token::{Nonce, TokenKeyId};
+use pennyblack_storage::disk::Disk;
+use pennyblack_storage::group_commit::{FrameBuilder, StateMachine};
+use pennyblack_storage::journal::{Journal, SegmentNumber};
+
+use super::mailboxes::{Mailboxes, next_sequence};
+use super::record_file::RecordFile;
+use super::spent::{self, SpentSet};
+use super::{Clock, OpenStoreError, record};
+use crate::store::{Entry, Limits, Outcome, Spend, StoreError};
+
+const JOURNAL: &str = "journal";
+const CLOSED: &str = "closed-epochs";
+
+/// How long one segment is written to. An entry is gone from the disk one such
+/// span and a tick after its death at the latest.
+const SEGMENT_SPAN: Duration = Duration::from_secs(3);
+
+pub(super) enum Command {
+    Spend(Spend, UnixTime),
+    Close(TokenKeyId),
+    Count(TokenKeyId),
+}
+
+pub(super) enum Answer {
+    Spend(Result<Outcome, StoreError>),
+    Close(Result<(), StoreError>),
+    Count(u64),
+}
+
+/// A spend that was judged, and will be durable with the next commit.
+struct Staged {
+    token_key_id: TokenKeyId,
+    nonce: Nonce,
+    record: SpendRecord,
+    mailbox: MailboxId,
+    sequence: u64,
+    at: UnixTime,
+    entry: Entry,
+}
+
+/// What of a segment must be archived before it can go, and when that may be.
+#[derive(Default)]
+struct SegmentContents {
+    spends: Vec<(TokenKeyId, Nonce, UnixTime)>,
+}
+
+pub(super) struct Machine<D: Disk> {
+    disk: Arc<D>,
+    journal: Journal<D>,
+    limits: Limits,
+    clock: Clock,
+    mailboxes: Arc<Mailboxes>,
+    epochs: HashMap<TokenKeyId, SpentSet<D>>,
+    closed: HashSet<TokenKeyId>,
+    closed_file: RecordFile<D::File, 32>,
+    segments: HashMap<SegmentNumber, SegmentContents>,
+    staged: Vec<Staged>,
+    /// Positions in `staged`, for duplicates within one commit.
+    staged_tokens: HashMap<(TokenKeyId, Nonce), usize>,
+    /// Staged entries of a mailbox, and the last one's sequence number.
+    staged_boxes: HashMap<MailboxId, (usize, u64)>,
+}
+
+impl<D: Disk> Machine<D> {
+    /// Reads everything back: closed epochs, archived spends, then the journal.
+    pub(super) fn open(
+        disk: Arc<D>,
+        limits: Limits,
+        clock: Clock,
+        mailboxes: Arc<Mailboxes>,
+    ) -> Result<Self, OpenStoreError> {
+        let mut closed = HashSet::new();
+        let closed_file = RecordFile::open(disk.as_ref(), CLOSED, |_, id| {
+            closed.insert(TokenKeyId(*id));
+        })?;
+        let mut epochs = open_epochs(disk.as_ref(), &closed)?;
+        let mut replayed = Vec::new();
+        let journal = Journal::open(Arc::clone(&disk), JOURNAL, |segment, bytes| {
+            replayed.push((segment, record::parse(bytes)));
+        })?;
+        let mut segments: HashMap<_, SegmentContents> = HashMap::new();
+        let now = clock();
+        for (segment, parsed) in replayed {
+            let (spend, sequence, at) = parsed.map_err(OpenStoreError::Record)?;
+            let (epoch, nonce) = (spend.token_key_id, spend.nonce);
+            segments
+                .entry(segment)
+                .or_default()
+                .spends
+                .push((epoch, nonce, at));
+            if !closed.contains(&epoch) {
+                let set = open_epoch(&mut epochs, disk.as_ref(), epoch)?;
+                if set.find(&nonce)?.is_none() {
+                    set.insert(nonce, spend.record);
+                }
+            }
+            if limits.is_alive(at, now) {
+                let entry = Entry::new(spend.sealed);
+                mailboxes.push(std::iter::once((spend.mailbox, sequence, at, entry)));
+            }
+        }
+        Ok(Self {
+            disk,
+            journal,
+            limits,
+            clock,
+            mailboxes,
+            epochs,
+            closed,
+            closed_file,
+            segments,
+            staged: Vec::new(),
+            staged_tokens: HashMap::new(),
+            staged_boxes: HashMap::new(),
+        })
+    }
+
+    fn judge_spend(
+        &mut self,
+        spend: Spend,
+        now: UnixTime,
+        frame: &mut FrameBuilder,
+    ) -> Result<Outcome, StoreError> {
+        if self.closed.contains(&spend.token_key_id) {
+            return Err(StoreError::EpochClosed);
+        }
+        if let Some(first) = self.first_spend(&spend)? {
+            return Ok(if first.digest == spend.record.digest {
+                Outcome::AlreadyStored
+            } else {
+                Outcome::Conflict(first)
+            });
+        }
+        let (alive, last) = self.mailboxes.fill(spend.mailbox, now);
+        let staged = self.staged_boxes.entry(spend.mailbox).or_insert((0, last));
+        if alive + staged.0 >= self.limits.mailbox_capacity {
+            return Err(StoreError::MailboxFull);
+        }
+        let sequence = next_sequence(staged.1, self.journal.current());
+        *staged = (staged.0 + 1, sequence);
+        record::push(frame, &spend, sequence, now);
+        let token = (spend.token_key_id, spend.nonce);
+        self.staged_tokens.insert(token, self.staged.len());
+        self.staged.push(Staged {
+            token_key_id: spend.token_key_id,
+            nonce: spend.nonce,
+            record: spend.record,
+            mailbox: spend.mailbox,
+            sequence,
+            at: now,
+            entry: Entry::new(spend.sealed),
+        });
+        Ok(Outcome::Stored)
+    }
+
+    /// The record of an earlier spend of the same token.
+    fn first_spend(&mut self, spend: &Spend) -> Result<Option<SpendRecord>, StoreError> {
+        let token = (spend.token_key_id, spend.nonce);
+        if let Some(staged) = self.staged_tokens.get(&token) {
+            return Ok(self.staged.get(*staged).map(|staged| staged.record));
+        }
+        open_epoch(&mut self.epochs, self.disk.as_ref(), spend.token_key_id)
+            .and_then(|epoch| epoch.find(&spend.nonce))
+            .map_err(|error| unavailable(&error))
+    }
+
+    fn close(&mut self, epoch: TokenKeyId) -> io::Result<()> {
+        if !self.closed.contains(&epoch) {
+            self.closed_file.append(&[epoch.0])?;
+            self.closed.insert(epoch);
+        }
+        // The file may be left over from a close that was cut short.
+        self.epochs.remove(&epoch);
+        match self.disk.remove(&spent::file_name(epoch)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => self.disk.sync_directory(),
+        }
+    }
+
+    /// Rolls when the active segment's first entry is old enough.
+    fn roll_if_due(&mut self, now: UnixTime) {
+        let current = self.journal.current();
+        let first = self.segments.get(&current).and_then(|c| c.spends.first());
+        if let Some((_, _, at)) = first
+            && (now < *at || now.since(*at) >= SEGMENT_SPAN)
+        {
+            self.journal.roll();
+        }
+    }
+
+    /// Removes the sealed segments in which nothing lives, spends archived first.
+    fn retire_segments(&mut self, now: UnixTime) -> io::Result<()> {
+        for segment in self.journal.sealed().to_vec() {
+            let contents = self.segments.entry(segment).or_default();
+            let alive = |(_, _, at): &(_, _, UnixTime)| self.limits.is_alive(*at, now);
+            if contents.spends.iter().any(alive) {
+                continue;
+            }
+            let mut by_epoch: HashMap<TokenKeyId, Vec<Nonce>> = HashMap::new();
+            for (epoch, nonce, _) in &contents.spends {
+                by_epoch.entry(*epoch).or_default().push(*nonce);
+            }
+            for (epoch, nonces) in by_epoch {
+                if let Some(set) = self.epochs.get_mut(&epoch) {
+                    set.archive(&nonces)?;
+                }
+            }
+            self.journal.remove(segment)?;
+            if !self.journal.sealed().contains(&segment) {
+                self.segments.remove(&segment);
+            }
+        }
+        Ok(())
+    }
+
+    fn forget_staged(&mut self) {
+        self.staged.clear();
+        self.staged_tokens.clear();
+        self.staged_boxes.clear();
+    }
+}
+
+impl<D: Disk> StateMachine for Machine<D> {
+    type Disk = D;
+    type Command = Command;
+    type Answer = Answer;
+
+    fn journal(&mut self) -> &mut Journal<D> {
+        &mut self.journal
+    }
+
+    fn judge(&mut self, command: Command, frame: &mut FrameBuilder) -> Answer {
+        match command {
+            Command::Spend(spend, now) => Answer::Spend(self.judge_spend(spend, now, frame)),
+            Command::Close(epoch) => Answer::Close(self.close(epoch).map_err(|e| unavailable(&e))),
+            Command::Count(epoch) => {
+                Answer::Count(self.epochs.get(&epoch).map_or(0, SpentSet::len))
+            }
+        }
+    }
+
+    fn commit(&mut self) {
+        let segment = self.segments.entry(self.journal.current()).or_default();
+        for staged in &self.staged {
+            let (epoch, nonce) = (staged.token_key_id, staged.nonce);
+            // An epoch closed within this very commit needs no spends any more.
+            if let Some(set) = self.epochs.get_mut(&epoch) {
+                set.insert(nonce, staged.record);
+            }
+            segment.spends.push((epoch, nonce, staged.at));
+        }
+        let entries = self.staged.drain(..);
+        self.mailboxes
+            .push(entries.map(|s| (s.mailbox, s.sequence, s.at, s.entry)));
+        self.forget_staged();
+    }
+
+    fn abort(&mut self) {
+        self.forget_staged();
+    }
+
+    fn tick(&mut self) -> io::Result<()> {
+        let now = (self.clock)();
+        self.mailboxes.expire(now);
+        self.roll_if_due(now);
+        self.retire_segments(now)
+    }
+}
+
+fn unavailable(error: &io::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+/// Opens the archives of all epochs that have one, and clears away those of
+/// closed epochs.
+fn open_epochs<D: Disk>(
+    disk: &D,
+    closed: &HashSet<TokenKeyId>,
+) -> Result<HashMap<TokenKeyId, SpentSet<D>>, OpenStoreError> {
+    let mut epochs = HashMap::new();
+    for name in disk.list()? {
+        let Some(id) = name.strip_prefix(spent::FILE_PREFIX) else {
+            continue;
+        };
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(id, &mut bytes)
+            .map_err(|_| OpenStoreError::ForeignFile(name.clone()))?;
+        let id = TokenKeyId(bytes);
+        if closed.contains(&id) {
+            disk.remove(&name)?;
+        } else {
+            epochs.insert(id, SpentSet::open(disk, id)?);
+        }
+    }
+    Ok(epochs)
+}
+
+fn open_epoch<'a, D: Disk>(
+    epochs: &'a mut HashMap<TokenKeyId, SpentSet<D>>,
+    disk: &D,
+    id: TokenKeyId,
+) -> io::Result<&'a mut SpentSet<D>> {
+    use std::collections::hash_map::Entry::{Occupied, Vacant};
+    match epochs.entry(id) {
+        Occupied(epoch) => Ok(epoch.into_mut()),
+        Vacant(place) => Ok(place.insert(SpentSet::open(disk, id)?)),
+    }
+}

@@ -1,0 +1,140 @@
+//! The store of one machine: a journal in which one record holds a spend and its
+//! entry, so that one sync makes both durable; archives of older spends, one
+//! file for each key epoch; and the living entries in memory. Why not a database:
+//! `docs/decisions/0001-embedded-store.md`.
+//!
+//! An [`Outcome`] that was answered survives crashes and losses of power, as far
+//! as the disk's own sync is honest.
+
+mod machine;
+mod mailboxes;
+mod record;
+mod record_file;
+mod spent;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use pennyblack_shared::envelope::Cursor;
+use pennyblack_shared::mailbox::MailboxId;
+use pennyblack_shared::time::UnixTime;
+use pennyblack_shared::token::TokenKeyId;
+use pennyblack_shared::wire::WireError;
+use pennyblack_storage::disk::{Disk, OpenDiskError, RealDisk};
+use pennyblack_storage::group_commit::{CommitError, GroupCommit};
+use pennyblack_storage::journal::JournalError;
+
+use self::machine::{Answer, Command, Machine};
+use self::mailboxes::Mailboxes;
+use super::{Limits, Outcome, Page, Spend, Store, StoreError};
+
+/// Spends that may wait for a commit before others are turned away.
+const QUEUE: usize = 4_096;
+
+/// Tells the time to the thread that lets entries die.
+pub type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
+
+/// Why the store's directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenStoreError {
+    /// The directory itself.
+    #[error(transparent)]
+    Disk(#[from] OpenDiskError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The disk refused, or a file of spends is damaged.
+    #[error("the store: {0}")]
+    Io(#[from] io::Error),
+    /// A sound record of another form.
+    #[error(
+        "the store's journal holds a record of another form ({0}): it was written by another version"
+    )]
+    Record(WireError),
+    /// A file that this program did not make.
+    #[error("{0} in the data directory was not made by this program: move it away")]
+    ForeignFile(String),
+}
+
+/// The store, open. Dropping it carries out what is waiting.
+pub struct EmbeddedStore<D: Disk = RealDisk> {
+    commit: GroupCommit<Machine<D>>,
+    mailboxes: Arc<Mailboxes>,
+}
+
+impl EmbeddedStore {
+    /// Opens the store in a directory of its own, which is made if missing and
+    /// locked for this process. Reads all spends: not for an async context.
+    ///
+    /// # Errors
+    /// [`OpenStoreError`].
+    pub fn open(directory: &Path, limits: Limits, clock: Clock) -> Result<Self, OpenStoreError> {
+        Self::on(Arc::new(RealDisk::open(directory)?), limits, clock)
+    }
+}
+
+impl<D: Disk> EmbeddedStore<D> {
+    /// Opens the store on any disk.
+    ///
+    /// # Errors
+    /// [`OpenStoreError`].
+    pub fn on(disk: Arc<D>, limits: Limits, clock: Clock) -> Result<Self, OpenStoreError> {
+        let mailboxes = Arc::new(Mailboxes::new(limits));
+        let machine = Machine::open(disk, limits, clock, Arc::clone(&mailboxes))?;
+        Ok(Self {
+            commit: GroupCommit::start("store", machine, QUEUE)?,
+            mailboxes,
+        })
+    }
+
+    async fn submit(&self, command: Command) -> Result<Answer, StoreError> {
+        self.commit
+            .submit(command)
+            .await
+            .map_err(|error| match error {
+                CommitError::Busy => StoreError::Busy,
+                error => StoreError::Unavailable(error.to_string()),
+            })
+    }
+}
+
+fn out_of_step() -> StoreError {
+    StoreError::Unavailable("the store's thread answered another question".to_owned())
+}
+
+impl<D: Disk> Store for EmbeddedStore<D> {
+    async fn spend_and_append(&self, spend: Spend, now: UnixTime) -> Result<Outcome, StoreError> {
+        match self.submit(Command::Spend(spend, now)).await? {
+            Answer::Spend(outcome) => outcome,
+            _ => Err(out_of_step()),
+        }
+    }
+
+    async fn page(
+        &self,
+        mailbox: MailboxId,
+        after: Cursor,
+        most: usize,
+        now: UnixTime,
+    ) -> Result<Page, StoreError> {
+        Ok(self.mailboxes.page(mailbox, after, most, now))
+    }
+
+    async fn close_epoch(&self, token_key_id: TokenKeyId) -> Result<(), StoreError> {
+        match self.submit(Command::Close(token_key_id)).await? {
+            Answer::Close(closed) => closed,
+            _ => Err(out_of_step()),
+        }
+    }
+
+    async fn spent(&self, token_key_id: TokenKeyId) -> Result<u64, StoreError> {
+        match self.submit(Command::Count(token_key_id)).await? {
+            Answer::Count(count) => Ok(count),
+            _ => Err(out_of_step()),
+        }
+    }
+}

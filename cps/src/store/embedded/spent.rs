@@ -1,0 +1,146 @@
+//! The spent tokens of one key epoch. Those of the last minute are in memory
+//! whole; the older ones are in a file, and in memory is only where.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::io;
+
+use hashbrown::HashTable;
+use pennyblack_shared::double_spend::SpendRecord;
+use pennyblack_shared::token::{Nonce, TokenKeyId};
+use pennyblack_storage::disk::Disk;
+
+use super::record_file::RecordFile;
+
+/// Bytes of an archived spend: nonce and record.
+const ARCHIVED_SIZE: usize = 32 + SpendRecord::SIZE;
+
+pub(super) const FILE_PREFIX: &str = "spends-";
+
+pub(super) fn file_name(epoch: TokenKeyId) -> String {
+    format!("{FILE_PREFIX}{epoch}")
+}
+
+/// Where an archived spend is: 12 bytes, of which 8 are a keyed hash of its
+/// nonce, so that nobody can choose nonces that collide. Equal hashes are told
+/// apart by the nonce in the file.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    hash: [u32; 2],
+    index: u32,
+}
+
+impl Place {
+    const fn new(hash: u64, index: u32) -> Self {
+        Self {
+            hash: [(hash >> 32) as u32, (hash & 0xffff_ffff) as u32],
+            index,
+        }
+    }
+
+    fn hash(&self) -> u64 {
+        let [high, low] = self.hash;
+        u64::from(high) << 32 | u64::from(low)
+    }
+}
+
+/// The spends of one epoch.
+pub(super) struct SpentSet<D: Disk> {
+    recent: HashMap<Nonce, SpendRecord>,
+    archive: RecordFile<D::File, ARCHIVED_SIZE>,
+    places: HashTable<Place>,
+    hasher: RandomState,
+}
+
+impl<D: Disk> SpentSet<D> {
+    /// Opens an epoch's file, or makes it.
+    pub(super) fn open(disk: &D, epoch: TokenKeyId) -> io::Result<Self> {
+        let hasher = RandomState::new();
+        let mut places = HashTable::new();
+        let mut overflow = false;
+        let archive = RecordFile::open(
+            disk,
+            &file_name(epoch),
+            |index, bytes| match u32::try_from(index) {
+                Ok(index) => insert(&mut places, hash_of(&hasher, bytes), index),
+                Err(_) => overflow = true,
+            },
+        )?;
+        if overflow {
+            return Err(io::Error::other("more than 2^32 spends in one key epoch"));
+        }
+        Ok(Self {
+            recent: HashMap::new(),
+            archive,
+            places,
+            hasher,
+        })
+    }
+
+    /// The record of a spent token.
+    pub(super) fn find(&self, nonce: &Nonce) -> io::Result<Option<SpendRecord>> {
+        if let Some(record) = self.recent.get(nonce) {
+            return Ok(Some(*record));
+        }
+        let hash = self.hasher.hash_one(nonce.0);
+        for place in self.places.iter_hash(hash) {
+            if place.hash() == hash {
+                let archived = self.archive.read(u64::from(place.index))?;
+                let (found, record) = archived.split_at(32);
+                if *found == nonce.0 {
+                    return SpendRecord::from_bytes(record)
+                        .map(Some)
+                        .map_err(io::Error::other);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Notes a durable spend.
+    pub(super) fn insert(&mut self, nonce: Nonce, record: SpendRecord) {
+        self.recent.insert(nonce, record);
+    }
+
+    /// Moves spends from memory to the file. Those that are there already, or
+    /// that this epoch does not know, are passed over.
+    pub(super) fn archive(&mut self, nonces: &[Nonce]) -> io::Result<()> {
+        let known = nonces.iter().filter_map(|nonce| {
+            let mut archived = [0; ARCHIVED_SIZE];
+            let (front, back) = archived.split_at_mut(32);
+            front.copy_from_slice(&nonce.0);
+            back.copy_from_slice(&self.recent.get(nonce)?.to_bytes());
+            Some(archived)
+        });
+        let records: Vec<_> = known.collect();
+        let first = self.archive.count();
+        let end = first + records.len() as u64;
+        if u32::try_from(end).is_err() {
+            return Err(io::Error::other("more than 2^32 spends in one key epoch"));
+        }
+        self.archive.append(&records)?;
+        for (index, record) in (first..end).zip(&records) {
+            let index = u32::try_from(index).map_err(io::Error::other)?;
+            insert(&mut self.places, hash_of(&self.hasher, record), index);
+        }
+        for nonce in nonces {
+            self.recent.remove(nonce);
+        }
+        Ok(())
+    }
+
+    /// How many tokens are spent.
+    pub(super) fn len(&self) -> u64 {
+        self.recent.len() as u64 + self.archive.count()
+    }
+}
+
+fn hash_of(hasher: &RandomState, archived: &[u8; ARCHIVED_SIZE]) -> u64 {
+    let nonce: &[u8; 32] = archived.first_chunk().unwrap_or(&[0; 32]);
+    hasher.hash_one(nonce)
+}
+
+fn insert(places: &mut HashTable<Place>, hash: u64, index: u32) {
+    places.insert_unique(hash, Place::new(hash, index), Place::hash);
+}

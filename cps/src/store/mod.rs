@@ -1,0 +1,149 @@
+//! What a CPS keeps: which tokens are spent, and the sealed PASSporTs of the
+//! last minute. Here is the contract; each backend has a file of its own, and
+//! passes the same [`conformance`] suite.
+
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
+pub mod embedded;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pennyblack_shared::double_spend::SpendRecord;
+use pennyblack_shared::envelope::Cursor;
+use pennyblack_shared::mailbox::MailboxId;
+use pennyblack_shared::time::UnixTime;
+use pennyblack_shared::token::{Nonce, TokenKeyId};
+use zeroize::Zeroizing;
+
+/// How long and how much is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How long an entry lives; at most 60 s by RFC 8816 and RFC 9888.
+    pub entry_lifetime: Duration,
+    /// Most living entries of one mailbox.
+    pub mailbox_capacity: usize,
+}
+
+impl Limits {
+    /// Whether an entry stored at `stored` is alive at `now`. One that seems to
+    /// come from more than a lifetime ahead was stored before the clock was set
+    /// back, and is dead too: no clock makes an entry immortal.
+    #[must_use]
+    pub fn is_alive(&self, stored: UnixTime, now: UnixTime) -> bool {
+        now < stored.plus(self.entry_lifetime) && stored <= now.plus(self.entry_lifetime)
+    }
+}
+
+/// A verified request to store: a token spent for an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spend {
+    /// The key epoch of the token.
+    pub token_key_id: TokenKeyId,
+    /// The token, within its epoch.
+    pub nonce: Nonce,
+    /// What proves the spend later.
+    pub record: SpendRecord,
+    /// Where the entry goes.
+    pub mailbox: MailboxId,
+    /// The entry.
+    pub sealed: Box<[u8]>,
+}
+
+/// What became of a [`Spend`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The token is spent and the entry stored, both durably.
+    Stored,
+    /// The same request was stored before; nothing was stored twice.
+    AlreadyStored,
+    /// The token was spent on another request, of which this is the record.
+    Conflict(SpendRecord),
+}
+
+/// Why a spend was not carried out. The token is unspent, unless it was before.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The mailbox holds as many living entries as it may.
+    #[error("the mailbox is full: try again when entries have expired")]
+    MailboxFull,
+    /// The token's key epoch was closed, for ever.
+    #[error("the token's key epoch is closed: draw new tokens")]
+    EpochClosed,
+    /// Too much is waiting; nothing was done.
+    #[error("too many requests are waiting: try again shortly")]
+    Busy,
+    /// The store cannot be reached or cannot make anything durable. The same
+    /// request may be sent again and ends well whichever way this one went.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+}
+
+/// One entry. Its bytes are wiped when the last reader has dropped it.
+#[derive(Debug, Clone)]
+pub struct Entry(Arc<Zeroizing<Vec<u8>>>);
+
+impl Entry {
+    /// Takes the bytes over, without copying them.
+    #[must_use]
+    pub fn new(sealed: Box<[u8]>) -> Self {
+        Self(Arc::new(Zeroizing::new(sealed.into_vec())))
+    }
+}
+
+impl AsRef<[u8]> for Entry {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Some of a mailbox's living entries.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// Oldest first.
+    pub entries: Vec<Entry>,
+    /// True when living entries after these are waiting.
+    pub more: bool,
+    /// The cursor to ask with next time.
+    pub next: Cursor,
+}
+
+/// The storage of a CPS.
+///
+/// *Atomic*: a token is either unspent, or spent with exactly one entry stored,
+/// after a crash at any instant too. *Idempotent*: the same spend again ends in
+/// [`Outcome::AlreadyStored`]. *Durable*: what was answered with an [`Outcome`]
+/// survives whatever the backend's documentation says it survives.
+pub trait Store: Send + Sync + 'static {
+    /// Spends the token and stores the entry, or does neither.
+    fn spend_and_append(
+        &self,
+        spend: Spend,
+        now: UnixTime,
+    ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
+
+    /// At most `most` living entries of a mailbox after a cursor. A mailbox that
+    /// nothing was ever stored in is an empty one.
+    fn page(
+        &self,
+        mailbox: MailboxId,
+        after: Cursor,
+        most: usize,
+        now: UnixTime,
+    ) -> impl Future<Output = Result<Page, StoreError>> + Send;
+
+    /// Closes a key epoch for ever and forgets its spends, which no token can
+    /// contradict any more. Idempotent.
+    fn close_epoch(
+        &self,
+        token_key_id: TokenKeyId,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// How many tokens of an epoch are spent; 0 once it is closed.
+    fn spent(
+        &self,
+        token_key_id: TokenKeyId,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+}
