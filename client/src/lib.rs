@@ -2,6 +2,13 @@
 //! the caller that stores sealed PASSporTs, the recipient that verifies calls,
 //! and a development PKI. The program `pennyblack` is a thin layer on top.
 
+pub mod caller;
+pub mod carrier;
+pub mod certificates;
 pub mod files;
+pub mod http;
+pub mod identity;
 pub mod pki;
+pub mod recipient;
+pub mod trust;
 pub mod wallet;

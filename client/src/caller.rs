@@ -1,0 +1,229 @@
+//! The storer's side (docs/protocol.md sections 3 and 5): looking a called
+//! number's keys up, sealing one copy of the PASSporT to each, and paying for
+//! each with a token. Not here: drawing tokens (`carrier`).
+
+mod keys;
+mod passport;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use pennyblack_shared::key_record::VerifiedKeyRecord;
+use pennyblack_shared::numbering::NumberingTable;
+use pennyblack_shared::sealed::{SealError, seal_passport};
+use pennyblack_shared::stir::TrustPolicy;
+use pennyblack_shared::store_request::{STORE_PATH, sign_store_request};
+use pennyblack_shared::time::UnixTime;
+
+pub use keys::{FoundKeys, LookUp, RefusedRecord};
+pub use passport::{PassportInputError, ShakenCall, read_passport};
+
+use crate::certificates::CertificateStores;
+use crate::http::{HttpError, HttpOptions, Patience, Request, ServiceAddress};
+use crate::wallet::{OutboxEntry, SpendError, Wallet, WalletError};
+
+/// A store request's answer has no content of use; this much is read of it.
+const MAX_ANSWER: usize = 4096;
+
+/// Why a PASSporT was not stored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallerError {
+    /// A look-up failed; nothing was sealed or spent.
+    #[error("looking up keys: {0}")]
+    LookUp(HttpError),
+    /// The CPS's answer to a look-up is not a list of key records.
+    #[error("the CPS's list of keys is not one: {0}")]
+    KeyList(serde_json::Error),
+    /// The PASSporT does not fit; nothing was spent.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// No token was spent.
+    #[error(transparent)]
+    Spend(#[from] SpendError),
+    /// The wallet could not be used.
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
+    /// The record names another CPS without https.
+    #[error("the key record names {0}, which is not https and not the CPS that was configured")]
+    PlainCps(String),
+    /// The CPS refused for good. The token is gone: signing another request
+    /// with it could be made to look like a double spend.
+    #[error("not stored: {error}. {}", explain(error))]
+    Refused {
+        /// What it said.
+        error: HttpError,
+    },
+    /// It is not known whether it was stored. The same request stands in the
+    /// outbox, and is sent again by the next call or `pennyblack call --resend`.
+    #[error(
+        "it is not known whether the PASSporT was stored: {error}. {} The signed request is kept and can be sent again for a minute: run `pennyblack call --resend`",
+        explain(error)
+    )]
+    Unknown {
+        /// The last failure.
+        error: HttpError,
+    },
+}
+
+/// A copy that lies in a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Where.
+    pub url: String,
+}
+
+/// What became of the requests of the outbox.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Resent {
+    /// Answered with 201.
+    pub stored: usize,
+    /// Refused for good.
+    pub refused: usize,
+    /// Too old to be sent.
+    pub expired: usize,
+    /// Still not answered.
+    pub left: usize,
+}
+
+/// Stores PASSporTs.
+#[derive(Clone)]
+pub struct Caller {
+    /// Where keys are looked up. Copies go to the CPS that each key record
+    /// names, which is usually this one.
+    pub cps: ServiceAddress,
+    /// How services are reached. Every store has a client of its own, so that
+    /// no connection or TLS session links two of them.
+    pub http: HttpOptions,
+    /// What key records' certificates are judged by.
+    pub trust: TrustPolicy,
+    /// Which numbers an SPC holds; without it only records of certificates that
+    /// hold the numbers themselves are believed.
+    pub numbering: Option<NumberingTable>,
+    /// The certificates of records that have `x5u`.
+    pub certificates: CertificateStores,
+    /// How old a token must be.
+    pub minimum_age: Duration,
+    /// How long to keep trying.
+    pub patience: Patience,
+}
+
+impl Caller {
+    /// Seals one copy of `passport` to `key`, spends a token on it, and stores it.
+    ///
+    /// # Errors
+    /// [`CallerError`]; only [`CallerError::Refused`] and [`CallerError::Unknown`]
+    /// cost a token.
+    pub async fn store(
+        &self,
+        wallet: &Wallet,
+        passport: &str,
+        key: &VerifiedKeyRecord,
+        now: UnixTime,
+    ) -> Result<Stored, CallerError> {
+        let address = self.address_of(key)?;
+        let cps = address.authority().clone();
+        let sealed = seal_passport(key.key(), &cps, passport, &mut rand::rng())?;
+        let (url, mailbox, minimum_age) =
+            (address.url(STORE_PATH), key.mailbox(), self.minimum_age);
+        let entry = wallet
+            .off_thread(move |wallet| {
+                wallet.spend(&cps, minimum_age, &url, now, |token, spend_key| {
+                    sign_store_request(token, spend_key, &cps, mailbox, &sealed, now)
+                })
+            })
+            .await?;
+        self.deliver(wallet, entry).await
+    }
+
+    /// Sends what the outbox holds, each request as it stands; drops those that
+    /// are too old to be of use.
+    ///
+    /// # Errors
+    /// [`CallerError::Wallet`]. A request that is refused or not answered is
+    /// counted, and does not keep the others back.
+    pub async fn resend(&self, wallet: &Wallet, now: UnixTime) -> Result<Resent, CallerError> {
+        let mut resent = Resent::default();
+        for entry in wallet.off_thread(Wallet::outbox).await? {
+            if !entry.may_be_sent(now) {
+                let id = entry.id;
+                wallet.off_thread(move |wallet| wallet.settle(id)).await?;
+                resent.expired += 1;
+                continue;
+            }
+            match self.deliver(wallet, entry).await {
+                Ok(_) => resent.stored += 1,
+                Err(CallerError::Refused { .. }) => resent.refused += 1,
+                Err(CallerError::Unknown { .. }) => resent.left += 1,
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(resent)
+    }
+
+    /// Sends a request of the outbox, and settles it once it is answered for good.
+    async fn deliver(&self, wallet: &Wallet, entry: OutboxEntry) -> Result<Stored, CallerError> {
+        let OutboxEntry { id, call, .. } = entry;
+        let refusal = match self.post(&call).await {
+            Ok(()) => None,
+            Err(error) if error.is_passing() || error.refused().is_none() => {
+                return Err(CallerError::Unknown { error });
+            }
+            Err(error) => Some(error),
+        };
+        wallet.off_thread(move |wallet| wallet.settle(id)).await?;
+        match refusal {
+            None => Ok(Stored { url: call.url }),
+            Some(error) => Err(CallerError::Refused { error }),
+        }
+    }
+
+    async fn post(&self, call: &crate::wallet::StoreCall) -> Result<(), HttpError> {
+        let headers = call.headers.iter();
+        let request = Request {
+            method: Method::POST,
+            url: call.url.clone(),
+            headers: headers
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect(),
+            body: Bytes::copy_from_slice(&call.body),
+            max_answer: MAX_ANSWER,
+        };
+        let client = self.http.client()?;
+        client.send(&request, self.patience).await.map(drop)
+    }
+
+    /// Where the record's CPS is. Ours may be reached by another URL than its
+    /// name says; a stranger's record must not lead to a loopback service.
+    fn address_of(&self, key: &VerifiedKeyRecord) -> Result<ServiceAddress, CallerError> {
+        let uri = key.cps();
+        if uri.authority() == self.cps.authority() {
+            return Ok(self.cps.clone());
+        }
+        if uri.to_string().starts_with("https://") {
+            return Ok(uri.clone().into());
+        }
+        Err(CallerError::PlainCps(uri.to_string()))
+    }
+}
+
+/// What a status means for a storer, in words, whatever the answer said.
+fn explain(error: &HttpError) -> &'static str {
+    let Some(refused) = error.refused() else {
+        return "The CPS gave no answer to go by.";
+    };
+    match refused.status.as_u16() {
+        401 => {
+            "The CPS does not take this token: it may be of a closed key epoch, drawn from another issuer or for another CPS; or this machine's clock is wrong. Draw fresh ones with `pennyblack carrier draw`."
+        }
+        404 => "The recipient's mailbox is gone: look its keys up again.",
+        409 => {
+            "The token was spent before, with another request: has this wallet been copied or restored from a backup? Start a new one."
+        }
+        413 => "The sealed PASSporT has not the size of that mailbox: look the keys up again.",
+        429 => "The mailbox is full: the recipient may be under attack, or polls too rarely.",
+        503 => "The CPS is busy or its store is down.",
+        _ => "Check that the address is that of a CPS.",
+    }
+}

@@ -1,0 +1,360 @@
+//! The carrier's side of issuing (docs/protocol.md section 2): drawing batches
+//! of tokens into the wallet, on a schedule that calls have no part in. Not
+//! here: spending them (`caller`), and keeping them (`wallet`).
+
+mod schedule;
+
+use std::num::NonZeroUsize;
+
+use bytes::Bytes;
+use http::Method;
+use pennyblack_shared::attestation::{MAX_LIFETIME, Statement};
+use pennyblack_shared::authority::Authority;
+use pennyblack_shared::blind_rsa::{DrawError, PendingToken, PublicKeyError, TokenPublicKey};
+use pennyblack_shared::directory::{self, DirectoryError, DirectoryKey, IssuerDirectory};
+use pennyblack_shared::issuance::{
+    BATCH_REQUEST_TYPE, BATCH_RESPONSE_TYPE, IssuanceError, batch_to_bytes, parse_batch_answer,
+};
+use pennyblack_shared::store_request::SpendKey;
+use pennyblack_shared::time::UnixTime;
+use pennyblack_shared::token::{TokenChallenge, TokenType};
+
+pub use schedule::Schedule;
+
+use crate::http::{HttpClient, HttpError, Patience, Request, ServiceAddress};
+use crate::identity::StirIdentity;
+use crate::wallet::{DrawPart, DrawnToken, NewDraw, PendingDraw, Wallet, WalletError};
+
+/// Most tokens of one batch; issuers take 256 by default.
+pub const MAX_BATCH: usize = 256;
+
+/// Bytes that the answer to a batch has at most: a token's response is 256 bytes
+/// and three in front of it.
+const MAX_BATCH_ANSWER: usize = MAX_BATCH * 260 + 16;
+
+/// Why no tokens came in.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CarrierError {
+    /// The issuer was not reached, or refused.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The wallet could not be used.
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
+    /// The issuer's directory is not one.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The directory has no key of type 0x0002 that signs now.
+    #[error(
+        "the issuer's directory has no blind RSA key (type 0x0002) that signs at {now}: ask its operator"
+    )]
+    NoCurrentKey {
+        /// The time.
+        now: UnixTime,
+    },
+    /// The key may not be blinded for: the issuer could mark its clients with it.
+    #[error("the issuer's current key is refused: {0}")]
+    Key(#[from] PublicKeyError),
+    /// A token could not be blinded or unblinded.
+    #[error(transparent)]
+    Draw(#[from] DrawError),
+    /// The answer is not a batch of responses.
+    #[error("the issuer's answer: {0}")]
+    Answer(#[from] IssuanceError),
+    /// The answer has another number of responses than there were requests.
+    #[error("the issuer answered {answered} of {asked} requests; the draw stays pending")]
+    AnswerCount {
+        /// How many were asked for.
+        asked: usize,
+        /// How many were answered.
+        answered: usize,
+    },
+    /// The issuer's directory sends requests to somebody else.
+    #[error(
+        "the issuer's directory names {0:?} for requests: it must be a path of the same service"
+    )]
+    RequestUri(String),
+    /// A draw under way is by another subject or at another issuer.
+    #[error(
+        "the wallet holds a pending draw of {subject} at {issuer}: run the carrier once more with that identity and issuer"
+    )]
+    OtherDraw {
+        /// Who was asked.
+        issuer: Authority,
+        /// On whose behalf.
+        subject: String,
+    },
+}
+
+/// What a draw came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drawn {
+    /// Tokens asked for.
+    pub asked: usize,
+    /// Tokens that came in.
+    pub received: usize,
+}
+
+/// Draws tokens for one subject from one issuer.
+#[derive(Debug, Clone)]
+pub struct Carrier {
+    /// Whom to ask.
+    pub issuer: ServiceAddress,
+    /// On whose behalf.
+    pub identity: StirIdentity,
+    /// How many tokens a batch asks for. It is the same for every batch, since
+    /// a batch sized by need would tell the issuer of the need.
+    pub batch: NonZeroUsize,
+    /// How long to keep trying.
+    pub patience: Patience,
+}
+
+impl Carrier {
+    /// Draws one batch of tokens that are good at `cps`.
+    ///
+    /// Everything the answer needs is in the wallet before the request leaves.
+    /// If this fails after that, [`Self::resume`] repeats the same request, and
+    /// the issuer does not charge it again.
+    ///
+    /// # Errors
+    /// [`CarrierError`].
+    pub async fn draw(
+        &self,
+        client: &HttpClient,
+        wallet: &Wallet,
+        cps: &Authority,
+        now: UnixTime,
+    ) -> Result<Drawn, CarrierError> {
+        let directory = self.directory(client).await?;
+        self.forget_closed_keys(wallet, &directory).await?;
+        let key = current_key(&directory, now)?;
+        let draw = self.prepare(&key, cps)?;
+        let (id, draw) = wallet
+            .off_thread(move |wallet| {
+                let id = wallet.begin_draw(&draw, now)?;
+                Ok::<_, WalletError>((id, draw))
+            })
+            .await?;
+        let pending = PendingDraw {
+            id,
+            draw,
+            begun_at: now,
+        };
+        self.ask(client, wallet, &directory, pending, now).await
+    }
+
+    /// Repeats every draw that the wallet holds as pending, as after a crash.
+    ///
+    /// # Errors
+    /// [`CarrierError`]; draws that were not reached stay pending.
+    pub async fn resume(
+        &self,
+        client: &HttpClient,
+        wallet: &Wallet,
+        now: UnixTime,
+    ) -> Result<Drawn, CarrierError> {
+        let pending = wallet.off_thread(Wallet::pending_draws).await?;
+        let mut all = Drawn {
+            asked: 0,
+            received: 0,
+        };
+        if pending.is_empty() {
+            return Ok(all);
+        }
+        let directory = self.directory(client).await?;
+        for draw in pending {
+            self.check_ours(&draw)?;
+            let drawn = self.ask(client, wallet, &directory, draw, now).await?;
+            all.asked += drawn.asked;
+            all.received += drawn.received;
+        }
+        Ok(all)
+    }
+
+    /// Fetches the issuer's directory.
+    ///
+    /// # Errors
+    /// [`CarrierError::Http`] or [`CarrierError::Directory`].
+    pub async fn directory(&self, client: &HttpClient) -> Result<IssuerDirectory, CarrierError> {
+        let url = self.issuer.url(directory::WELL_KNOWN_PATH);
+        let request =
+            Request::get(url, directory::MAX_SIZE).header("accept", directory::MEDIA_TYPE);
+        let answer = client.send(&request, self.patience).await?;
+        Ok(IssuerDirectory::parse(
+            answer.content(directory::MEDIA_TYPE)?,
+        )?)
+    }
+
+    /// Removes tokens whose key the directory lists no more.
+    async fn forget_closed_keys(
+        &self,
+        wallet: &Wallet,
+        directory: &IssuerDirectory,
+    ) -> Result<(), CarrierError> {
+        let issuer = self.issuer.authority().clone();
+        let live: Vec<_> = directory.token_keys.iter().map(DirectoryKey::id).collect();
+        let removed = wallet
+            .off_thread(move |wallet| wallet.retain_keys(&issuer, &live))
+            .await?;
+        if removed > 0 {
+            tracing::info!(removed, "removed tokens of closed key epochs");
+        }
+        Ok(())
+    }
+
+    fn prepare(&self, key: &TokenPublicKey, cps: &Authority) -> Result<NewDraw, CarrierError> {
+        let issuer = self.issuer.authority();
+        let challenge = TokenChallenge::of_cps(TokenType::BLIND_RSA_2048, issuer, cps).digest();
+        let mut rng = rand::rng();
+        let parts = (0..self.batch.get().min(MAX_BATCH))
+            .map(|_| {
+                let spend_key = SpendKey::generate(&mut rng);
+                let pending = PendingToken::blind(key, spend_key.nonce(), challenge, &mut rng)?;
+                Ok(DrawPart { pending, spend_key })
+            })
+            .collect::<Result<Vec<_>, DrawError>>()?;
+        let requests: Vec<_> = parts.iter().map(|part| part.pending.request()).collect();
+        Ok(NewDraw {
+            issuer: issuer.clone(),
+            subject: self.identity.iss().to_owned(),
+            cps: cps.clone(),
+            body: batch_to_bytes(&requests),
+            parts,
+        })
+    }
+
+    /// Sends a draw that is in the wallet and brings its tokens in.
+    async fn ask(
+        &self,
+        client: &HttpClient,
+        wallet: &Wallet,
+        directory: &IssuerDirectory,
+        pending: PendingDraw,
+        now: UnixTime,
+    ) -> Result<Drawn, CarrierError> {
+        let answer = match self.send(client, directory, &pending.draw.body, now).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.abandon_if_hopeless(wallet, &pending, &error).await?;
+                return Err(error);
+            }
+        };
+        let tokens = unblind(&pending.draw.parts, &answer)?;
+        let drawn = Drawn {
+            asked: pending.draw.parts.len(),
+            received: tokens.len(),
+        };
+        wallet
+            .off_thread(move |wallet| wallet.complete_draw(pending.id, &tokens, now))
+            .await?;
+        Ok(drawn)
+    }
+
+    async fn send(
+        &self,
+        client: &HttpClient,
+        directory: &IssuerDirectory,
+        body: &[u8],
+        now: UnixTime,
+    ) -> Result<Bytes, CarrierError> {
+        // A path only: an absolute URL could lead the attestation elsewhere.
+        let path = &directory.request_uri;
+        if !path.starts_with('/') || path.starts_with("//") {
+            return Err(CarrierError::RequestUri(path.clone()));
+        }
+        let statement = Statement {
+            iss: self.identity.iss(),
+            audience: self.issuer.authority(),
+            body,
+            now,
+            lifetime: MAX_LIFETIME,
+        };
+        let attestation = statement.sign(self.identity.certificate(), self.identity.key());
+        let authorization = format!("Bearer {attestation}");
+        let request = Request {
+            method: Method::POST,
+            url: self.issuer.url(path),
+            headers: vec![
+                ("authorization", &authorization),
+                ("content-type", BATCH_REQUEST_TYPE),
+                ("accept", BATCH_RESPONSE_TYPE),
+            ],
+            body: Bytes::copy_from_slice(body),
+            max_answer: MAX_BATCH_ANSWER,
+        };
+        let answer = client.send(&request, self.patience).await?;
+        Ok(answer.content(BATCH_RESPONSE_TYPE)?.clone())
+    }
+
+    /// A draw that the issuer calls undecodable or blinded for a key it does not
+    /// have will never be answered; every other refusal may pass.
+    async fn abandon_if_hopeless(
+        &self,
+        wallet: &Wallet,
+        pending: &PendingDraw,
+        error: &CarrierError,
+    ) -> Result<(), CarrierError> {
+        let CarrierError::Http(HttpError::Refused(refused)) = error else {
+            return Ok(());
+        };
+        if matches!(refused.status.as_u16(), 400 | 413 | 422) {
+            let id = pending.id;
+            wallet
+                .off_thread(move |wallet| wallet.abandon_draw(id))
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn check_ours(&self, pending: &PendingDraw) -> Result<(), CarrierError> {
+        let draw = &pending.draw;
+        if draw.issuer == *self.issuer.authority() && draw.subject == self.identity.iss() {
+            return Ok(());
+        }
+        Err(CarrierError::OtherDraw {
+            issuer: draw.issuer.clone(),
+            subject: draw.subject.clone(),
+        })
+    }
+}
+
+/// The key that signs at `now`: of those that have begun, the one that began
+/// last, and of several such the first in the issuer's order.
+fn current_key(directory: &IssuerDirectory, now: UnixTime) -> Result<TokenPublicKey, CarrierError> {
+    let mut best: Option<&DirectoryKey> = None;
+    for key in &directory.token_keys {
+        let begun = key.not_before.unwrap_or(UnixTime(0));
+        let usable = key.token_type == TokenType::BLIND_RSA_2048 && begun <= now;
+        let later = best.is_none_or(|best| best.not_before.unwrap_or(UnixTime(0)) < begun);
+        if usable && later {
+            best = Some(key);
+        }
+    }
+    let key = best.ok_or(CarrierError::NoCurrentKey { now })?;
+    Ok(TokenPublicKey::parse(&key.encoded)?)
+}
+
+/// Makes tokens of the responses, each verified under the key it was asked of.
+/// Responses may be absent (their places are kept); one that is wrong makes the
+/// whole answer wrong, and the draw stays pending.
+fn unblind(parts: &[DrawPart], answer: &[u8]) -> Result<Vec<DrawnToken>, CarrierError> {
+    let answers = parse_batch_answer(answer, MAX_BATCH)?;
+    if answers.len() != parts.len() {
+        return Err(CarrierError::AnswerCount {
+            asked: parts.len(),
+            answered: answers.len(),
+        });
+    }
+    let mut tokens = Vec::with_capacity(parts.len());
+    for (position, (part, answer)) in parts.iter().zip(&answers).enumerate() {
+        if let Some(answer) = answer {
+            let token = part.pending.finalize(&answer.response)?;
+            tokens.push(DrawnToken { position, token });
+        }
+    }
+    Ok(tokens)
+}
+
+#[cfg(test)]
+mod tests;

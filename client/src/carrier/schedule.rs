@@ -1,0 +1,82 @@
+//! When batches are drawn: at intervals that calls have no part in.
+
+use std::time::Duration;
+
+use pennyblack_service::clock::Clock;
+use pennyblack_service::shutdown::Shutdown;
+use pennyblack_shared::authority::Authority;
+
+use super::{Carrier, CarrierError};
+use crate::http::HttpClient;
+use crate::wallet::Wallet;
+
+/// Draws whenever an interval has passed and the wallet is below its level.
+///
+/// Issuer and CPS together see when tokens are drawn and when they are spent.
+/// So a draw is never caused by a call: it is decided at the schedule's own,
+/// randomly shaken moments, asks for the same number each time, and tokens wait
+/// a minimum age before they are spent.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    /// CPSs that tokens are drawn for.
+    pub cps: Vec<Authority>,
+    /// Tokens for each CPS that the wallet is kept at.
+    pub target: u64,
+    /// The mean time between two looks at the wallet. Each wait is random,
+    /// between half of it and one and a half.
+    pub interval: Duration,
+}
+
+impl Schedule {
+    /// Runs until `shutdown`. Failures are logged and tried again at the next
+    /// interval: pending draws first, then new ones.
+    pub async fn run(
+        &self,
+        carrier: &Carrier,
+        client: &HttpClient,
+        wallet: &Wallet,
+        clock: &Clock,
+        shutdown: &Shutdown,
+    ) {
+        while !shutdown.is_triggered() {
+            if let Err(error) = self.look(carrier, client, wallet, clock).await {
+                tracing::warn!(error = %error, "no tokens drawn; trying again at the next interval");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(shaken(self.interval)) => {}
+                () = shutdown.requested() => {}
+            }
+        }
+    }
+
+    /// One look at the wallet: resumes what is pending, then draws one batch for
+    /// each CPS that is below its level. Returns how many tokens came in.
+    ///
+    /// # Errors
+    /// [`CarrierError`], the first one.
+    pub async fn look(
+        &self,
+        carrier: &Carrier,
+        client: &HttpClient,
+        wallet: &Wallet,
+        clock: &Clock,
+    ) -> Result<usize, CarrierError> {
+        let mut received = carrier.resume(client, wallet, clock.now()).await?.received;
+        for cps in &self.cps {
+            let (issuer, origin) = (carrier.issuer.authority().clone(), cps.clone());
+            let held = wallet
+                .off_thread(move |wallet| wallet.count(&issuer, &origin))
+                .await?;
+            if held < self.target {
+                let drawn = carrier.draw(client, wallet, cps, clock.now()).await?;
+                tracing::info!(received = drawn.received, held, "drew a batch of tokens");
+                received += drawn.received;
+            }
+        }
+        Ok(received)
+    }
+}
+
+fn shaken(interval: Duration) -> Duration {
+    interval.mul_f64(rand::random_range(0.5..1.5))
+}

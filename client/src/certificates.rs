@@ -1,0 +1,175 @@
+//! The certificates behind `x5u` URLs: those that lie in a directory here, and
+//! those that are fetched. Not here: judging them (`pennyblack_shared::stir`).
+//!
+//! An `x5u` comes from a stranger. It is fetched by https only, without
+//! redirects, from public addresses only, up to a size, and at most so many at
+//! once; [`X5u`] has seen to the rest (port, user name, query).
+
+use std::collections::HashMap;
+use std::fs;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use pennyblack_shared::jws::{X5c, X5u};
+use pennyblack_shared::passport::CertificateSource;
+use pennyblack_shared::stir::certificates_from_pem;
+
+use crate::http::{HttpClient, HttpError, HttpOptions, Patience, Request, is_public};
+
+/// Most bytes of a certificate file: six certificates of the largest size, as PEM.
+const MAX_FILE_SIZE: usize = 128 * 1024;
+
+/// Most URLs that one mailbox can make us fetch from.
+const MAX_FETCHES: usize = 8;
+
+/// Where certificates are looked for.
+#[derive(Debug, Clone, Default)]
+pub struct CertificateStores {
+    /// A directory of PEM files (leaf first), each named like the last part of
+    /// its URL: `https://certs.example/carrier-a.pem` is `carrier-a.pem` here.
+    /// What lies here is not fetched.
+    pub directory: Option<PathBuf>,
+    /// How to fetch; nothing is fetched if there is none.
+    pub fetch: Option<HttpOptions>,
+}
+
+impl CertificateStores {
+    /// Gets the chains of `urls`, as far as they can be had. One that cannot is
+    /// left out: the PASSporT that needs it is then unverifiable, which must not
+    /// stop others from being verified.
+    ///
+    /// # Errors
+    /// [`HttpError`] when the client cannot be made at all.
+    pub async fn gather<'u>(
+        &self,
+        urls: impl Iterator<Item = &'u X5u>,
+    ) -> Result<Certificates, HttpError> {
+        let fetcher = self.fetcher()?;
+        let mut gathered = Certificates::default();
+        let mut fetches = 0;
+        for url in urls {
+            if gathered.chains.contains_key(url.as_str()) {
+                continue;
+            }
+            if let Some(chain) = self.read(url) {
+                gathered.chains.insert(url.as_str().to_owned(), chain);
+                continue;
+            }
+            let Some(client) = fetcher.as_ref().filter(|_| fetches < MAX_FETCHES) else {
+                continue;
+            };
+            fetches += 1;
+            match fetch(client, url).await {
+                Ok(chain) => {
+                    gathered.chains.insert(url.as_str().to_owned(), chain);
+                }
+                Err(why) => tracing::info!(url = %url, why, "certificate not available"),
+            }
+        }
+        Ok(gathered)
+    }
+
+    fn fetcher(&self) -> Result<Option<HttpClient>, HttpError> {
+        let options = self.fetch.clone();
+        options
+            .map(|options| {
+                HttpOptions {
+                    public_addresses_only: true,
+                    ..options
+                }
+                .client()
+            })
+            .transpose()
+    }
+
+    fn read(&self, url: &X5u) -> Option<X5c> {
+        let name = url.as_str().rsplit('/').next()?;
+        let plain = !name.is_empty()
+            && !name.starts_with('.')
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        let path = self.directory.as_ref().filter(|_| plain)?.join(name);
+        parse(&fs::read(path).ok()?).ok()
+    }
+}
+
+async fn fetch(client: &HttpClient, url: &X5u) -> Result<X5c, String> {
+    refuse_private_literal(url)?;
+    let request = Request::get(url.as_str().to_owned(), MAX_FILE_SIZE);
+    let answer = client.send(&request, Patience::NONE).await;
+    parse(&answer.map_err(|error| error.to_string())?.body)
+}
+
+/// A host that is an address is not looked up, so the resolver never sees it.
+fn refuse_private_literal(url: &X5u) -> Result<(), String> {
+    let authority = url.authority().as_str();
+    let host = authority.strip_suffix(":8443").unwrap_or(authority);
+    let literal: Result<IpAddr, _> = host.trim_matches(['[', ']']).parse();
+    match literal {
+        Ok(address) if !is_public(address) => Err(format!("{address} is not a public address")),
+        _ => Ok(()),
+    }
+}
+
+fn parse(pem: &[u8]) -> Result<X5c, String> {
+    let certificates = certificates_from_pem(pem).map_err(|error| error.to_string())?;
+    X5c::new(certificates).map_err(|error| error.to_string())
+}
+
+/// Chains by their URL.
+#[derive(Debug, Clone, Default)]
+pub struct Certificates {
+    chains: HashMap<String, X5c>,
+}
+
+impl CertificateSource for Certificates {
+    fn certificates(&self, url: &X5u) -> Option<X5c> {
+        self.chains.get(url.as_str()).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::{CaNames, DevelopmentCa, LeafRequest, TnAuthEntry};
+    use pennyblack_shared::time::UnixTime;
+
+    fn url(text: &str) -> X5u {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_chain_in_the_directory_is_found_by_the_last_part_of_its_url() {
+        let home = tempfile::tempdir().unwrap();
+        let now = UnixTime(1_800_000_000);
+        let ca = DevelopmentCa::generate(&CaNames::default(), now).unwrap();
+        let request = LeafRequest::new(vec![TnAuthEntry::spc("683G").unwrap()]);
+        let credential = ca.issue(&request, now).unwrap();
+        fs::write(home.path().join("a.pem"), credential.path_pem()).unwrap();
+        let stores = CertificateStores {
+            directory: Some(home.path().to_owned()),
+            fetch: None,
+        };
+        let urls = [
+            url("https://certs.example/x/a.pem"),
+            url("https://certs.example/b.pem"),
+        ];
+        let found = stores.gather(urls.iter()).await.unwrap();
+        let chain = found.certificates(&urls[0]).unwrap();
+        assert_eq!(chain.certificates(), credential.path());
+        assert!(found.certificates(&urls[1]).is_none());
+    }
+
+    #[test]
+    fn a_url_with_a_private_address_is_not_fetched() {
+        for private in [
+            "https://127.0.0.1/a",
+            "https://[::1]:8443/a",
+            "https://10.0.0.1:8443/a",
+        ] {
+            assert!(refuse_private_literal(&url(private)).is_err(), "{private}");
+        }
+        assert!(refuse_private_literal(&url("https://certs.example/a")).is_ok());
+    }
+}

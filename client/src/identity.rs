@@ -1,0 +1,249 @@
+//! A STIR identity: a certificate with its path, its private key, and the SPC
+//! or number it acts for. Carriers attest with it, callers sign PASSporTs with
+//! it, recipients key records. Not here: judging other parties' certificates.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use pennyblack_shared::jws::{
+    CertificateReference, HeaderError, SigningKeyError, StirSigningKey, X5c,
+};
+use pennyblack_shared::stir::{
+    Certificate, CertificateError, TnAuthList, TnEntry, TrustError, certificates_from_pem,
+};
+use pennyblack_shared::telephone_number::TelephoneNumber;
+use zeroize::Zeroizing;
+
+/// Why an identity cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdentityError {
+    /// A file could not be read.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The certificate file is not PEM.
+    #[error("certificate {}: {error}", path.display())]
+    Pem {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        error: TrustError,
+    },
+    /// No certificate in the file, or too many.
+    #[error("certificate {}: {error}", path.display())]
+    Path {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        error: HeaderError,
+    },
+    /// The leaf cannot be read.
+    #[error("certificate {}: {error}", path.display())]
+    Certificate {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        error: CertificateError,
+    },
+    /// The key file holds no key.
+    #[error("key {}: {error}", path.display())]
+    Key {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        error: SigningKeyError,
+    },
+    /// Key and certificate are of two parties.
+    #[error(
+        "the key does not belong to the first certificate of the file: put the leaf first, and use its own key"
+    )]
+    OtherKey,
+    /// The certificate speaks for nobody.
+    #[error("the certificate has no TNAuthList: it is not a STIR certificate (RFC 8226)")]
+    NoAuthority,
+    /// The certificate does not speak for what was asked.
+    #[error("the certificate speaks for {certificate}, not for {iss:?}")]
+    NotSpokenFor {
+        /// For whom it was to act.
+        iss: String,
+        /// For whom it can.
+        certificate: TnAuthList,
+    },
+}
+
+/// A certificate, its path and its key.
+#[derive(Debug, Clone)]
+pub struct StirIdentity {
+    certificate: CertificateReference,
+    key: StirSigningKey,
+    authority: TnAuthList,
+    iss: String,
+}
+
+impl StirIdentity {
+    /// Reads a PEM file with the leaf first and its path after it, and a PEM
+    /// file with the leaf's key. `iss` is the SPC or number to act for; the
+    /// first that the certificate has, if none is given.
+    ///
+    /// # Errors
+    /// [`IdentityError`].
+    pub fn load(certificate: &Path, key: &Path, iss: Option<&str>) -> Result<Self, IdentityError> {
+        let pem = fs::read(certificate).map_err(at(certificate))?;
+        let path = certificates_from_pem(&pem).map_err(|error| IdentityError::Pem {
+            path: certificate.to_owned(),
+            error,
+        })?;
+        let text = Zeroizing::new(fs::read_to_string(key).map_err(at(key))?);
+        let signing_key = StirSigningKey::from_pem(&text).map_err(|error| IdentityError::Key {
+            path: key.to_owned(),
+            error,
+        })?;
+        Self::from_parts(certificate, path, signing_key, iss)
+    }
+
+    fn from_parts(
+        file: &Path,
+        path: Vec<Vec<u8>>,
+        key: StirSigningKey,
+        iss: Option<&str>,
+    ) -> Result<Self, IdentityError> {
+        let x5c = X5c::new(path).map_err(|error| IdentityError::Path {
+            path: file.to_owned(),
+            error,
+        })?;
+        let leaf = x5c.certificates().first().map_or(&[][..], Vec::as_slice);
+        let parsed = Certificate::parse(leaf).map_err(|error| IdentityError::Certificate {
+            path: file.to_owned(),
+            error,
+        })?;
+        if !is_key_of(&key, leaf) {
+            return Err(IdentityError::OtherKey);
+        }
+        let authority = parsed.tn_auth_list().ok_or(IdentityError::NoAuthority)?;
+        let iss = choose_iss(authority, iss)?;
+        Ok(Self {
+            authority: authority.clone(),
+            certificate: CertificateReference::X5c(x5c),
+            key,
+            iss,
+        })
+    }
+
+    /// The certificate with its path, as `x5c`.
+    #[must_use]
+    pub const fn certificate(&self) -> &CertificateReference {
+        &self.certificate
+    }
+
+    /// The private key.
+    #[must_use]
+    pub const fn key(&self) -> &StirSigningKey {
+        &self.key
+    }
+
+    /// Whom the certificate speaks for.
+    #[must_use]
+    pub const fn authority(&self) -> &TnAuthList {
+        &self.authority
+    }
+
+    /// The SPC or number it acts for here.
+    #[must_use]
+    pub fn iss(&self) -> &str {
+        &self.iss
+    }
+}
+
+fn is_key_of(key: &StirSigningKey, leaf: &[u8]) -> bool {
+    let public = key.public_key_der();
+    match x509_parser::parse_x509_certificate(leaf) {
+        Ok((_, certificate)) => public.is_ok_and(|public| public == certificate.public_key().raw),
+        Err(_) => false,
+    }
+}
+
+fn choose_iss(authority: &TnAuthList, wanted: Option<&str>) -> Result<String, IdentityError> {
+    let Some(wanted) = wanted else {
+        return authority
+            .entries()
+            .first()
+            .map(|entry| match entry {
+                TnEntry::Spc(spc) => spc.to_string(),
+                TnEntry::Numbers(range) => range.start().to_string(),
+            })
+            .ok_or(IdentityError::NoAuthority);
+    };
+    let spoken_for = authority.spcs().any(|spc| spc.as_str() == wanted)
+        || wanted
+            .parse()
+            .is_ok_and(|number: TelephoneNumber| authority.covers(&number));
+    if spoken_for {
+        Ok(wanted.to_owned())
+    } else {
+        Err(IdentityError::NotSpokenFor {
+            iss: wanted.to_owned(),
+            certificate: authority.clone(),
+        })
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> IdentityError + use<> {
+    let path = path.to_owned();
+    |source| IdentityError::File { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::{CaNames, DevelopmentCa, LeafRequest, TnAuthEntry};
+    use pennyblack_shared::time::UnixTime;
+
+    fn written(holds: &str) -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let home = tempfile::tempdir().unwrap();
+        let now = UnixTime(1_800_000_000);
+        let ca = DevelopmentCa::generate(&CaNames::default(), now).unwrap();
+        let holds: TnAuthEntry = holds.parse().unwrap();
+        let credential = ca.issue(&LeafRequest::new(vec![holds]), now).unwrap();
+        let (certificate, key) = (home.path().join("c.pem"), home.path().join("c.key"));
+        fs::write(&certificate, credential.path_pem()).unwrap();
+        fs::write(&key, credential.key_pem().as_bytes()).unwrap();
+        (home, certificate, key)
+    }
+
+    #[test]
+    fn a_credential_of_the_development_pki_acts_for_its_first_entry() {
+        let (_home, certificate, key) = written("spc:683G");
+        assert_eq!(
+            StirIdentity::load(&certificate, &key, None).unwrap().iss(),
+            "683G"
+        );
+        let (_home, certificate, key) = written("range:12125550100+100");
+        let identity = StirIdentity::load(&certificate, &key, Some("12125550142")).unwrap();
+        assert_eq!(identity.iss(), "12125550142");
+    }
+
+    #[test]
+    fn a_subject_that_the_certificate_does_not_speak_for_is_refused() {
+        let (_home, certificate, key) = written("spc:683G");
+        assert!(matches!(
+            StirIdentity::load(&certificate, &key, Some("684G")),
+            Err(IdentityError::NotSpokenFor { .. })
+        ));
+    }
+
+    #[test]
+    fn the_key_of_another_certificate_is_refused() {
+        let (_home, certificate, _) = written("spc:683G");
+        let (_other, _, key) = written("spc:683G");
+        assert!(matches!(
+            StirIdentity::load(&certificate, &key, None),
+            Err(IdentityError::OtherKey)
+        ));
+    }
+}
