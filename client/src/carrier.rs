@@ -2,6 +2,7 @@
 //! of tokens into the wallet, on a schedule that calls have no part in. Not
 //! here: spending them (`caller`), and keeping them (`wallet`).
 
+mod config;
 mod schedule;
 
 use std::num::NonZeroUsize;
@@ -19,6 +20,7 @@ use pennyblack_shared::store_request::SpendKey;
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::{TokenChallenge, TokenType};
 
+pub use config::{CarrierConfig, CarrierSection, HttpSection, ScheduleSection};
 pub use schedule::Schedule;
 
 use crate::http::{HttpClient, HttpError, Patience, Request, ServiceAddress};

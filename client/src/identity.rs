@@ -13,7 +13,7 @@ use pennyblack_shared::stir::{
     Certificate, CertificateError, TnAuthList, TnEntry, TrustError, certificates_from_pem,
 };
 use pennyblack_shared::telephone_number::TelephoneNumber;
-use zeroize::Zeroizing;
+use pennyblack_storage::atomic_file::{self, PrivateFileError};
 
 /// Why an identity cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,9 @@ pub enum IdentityError {
         /// What the system said.
         source: io::Error,
     },
+    /// The key file could not be read, or others can read it too.
+    #[error("{0}")]
+    KeyFile(#[from] PrivateFileError),
     /// The certificate file is not PEM.
     #[error("certificate {}: {error}", path.display())]
     Pem {
@@ -99,8 +102,9 @@ impl StirIdentity {
             path: certificate.to_owned(),
             error,
         })?;
-        let text = Zeroizing::new(fs::read_to_string(key).map_err(at(key))?);
-        let signing_key = StirSigningKey::from_pem(&text).map_err(|error| IdentityError::Key {
+        let text = atomic_file::read_private(key)?;
+        let text = str::from_utf8(&text).unwrap_or_default();
+        let signing_key = StirSigningKey::from_pem(text).map_err(|error| IdentityError::Key {
             path: key.to_owned(),
             error,
         })?;
@@ -212,7 +216,7 @@ mod tests {
         let credential = ca.issue(&LeafRequest::new(vec![holds]), now).unwrap();
         let (certificate, key) = (home.path().join("c.pem"), home.path().join("c.key"));
         fs::write(&certificate, credential.path_pem()).unwrap();
-        fs::write(&key, credential.key_pem().as_bytes()).unwrap();
+        atomic_file::write_private(&key, credential.key_pem().as_bytes()).unwrap();
         (home, certificate, key)
     }
 

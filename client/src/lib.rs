@@ -5,7 +5,6 @@
 pub mod caller;
 pub mod carrier;
 pub mod certificates;
-pub mod files;
 pub mod http;
 pub mod identity;
 pub mod pki;

@@ -1,14 +1,19 @@
 //! The command line: parsing, dispatch, and how an outcome becomes text, JSON
 //! and an exit code. Not here: any decision that the library could take.
 
+mod call;
+mod carrier;
+mod mailbox;
+mod options;
 mod outcome;
 mod pki;
+mod verify;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use outcome::{Failure, Outcome};
+use outcome::{Exit, Failure, Outcome};
 
 /// Anonymous, flood-proof out-of-band STIR: draw tokens, store sealed
 /// PASSporTs, verify calls.
@@ -27,6 +32,16 @@ enum Command {
     /// A development certification authority for STIR certificates.
     #[command(subcommand)]
     Pki(pki::PkiCommand),
+    /// Draw tokens from an issuer into a wallet.
+    #[command(subcommand)]
+    Carrier(carrier::CarrierCommand),
+    /// Store a call's PASSporT for whoever answers the called number.
+    Call(Box<call::CallArguments>),
+    /// Make a mailbox for called numbers, and publish its key.
+    #[command(subcommand)]
+    Mailbox(Box<mailbox::MailboxCommand>),
+    /// Look for a call's PASSporT in a mailbox, and verify it.
+    Verify(Box<verify::VerifyArguments>),
 }
 
 const AFTER_HELP: &str = "\
@@ -36,10 +51,11 @@ Exit codes:
   2  the command line is wrong
   3  verify: no PASSporT for this call
   4  verify: PASSporTs for this call, none of which can be verified
-  5  verify: a PASSporT for this call is proven invalid
-  6  the network or a service could not be reached or is overloaded; never a verdict
-  7  a service refused the request; the message says why
-  8  the wallet holds no token that may be spent now";
+     (never \"forged\": anyone may store one, RFC 8816 section 7.5)
+  5  the network or a service could not be reached, or is overloaded; never a verdict
+  6  a service refused the request; the message says why
+  7  the wallet holds no token that may be spent now
+  8  call: nobody has published a key for the called number";
 
 /// Parses the command line, does what it says, and prints the outcome.
 pub(crate) fn run() -> ExitCode {
@@ -53,5 +69,38 @@ pub(crate) fn run() -> ExitCode {
 fn dispatch(command: Command) -> Result<Outcome, Failure> {
     match command {
         Command::Pki(command) => pki::run(command),
+        Command::Carrier(command) => on_runtime(carrier::run(command)),
+        Command::Call(arguments) => on_runtime(call::run(*arguments)),
+        Command::Mailbox(command) => on_runtime(mailbox::run(*command)),
+        Command::Verify(arguments) => on_runtime(verify::run(*arguments)),
+    }
+}
+
+/// One thread is enough: commands wait for networks, not for processors.
+fn on_runtime(work: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, error))?
+        .block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_exit_code_stands_in_the_help() {
+        for exit in Exit::ALL {
+            let line = format!("\n  {}  ", exit as u8);
+            assert!(AFTER_HELP.contains(&line), "{exit:?} is not explained");
+        }
     }
 }

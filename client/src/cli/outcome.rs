@@ -6,7 +6,15 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use console::style;
+use pennyblack_client::caller::{CallerError, PassportInputError};
+use pennyblack_client::carrier::CarrierError;
+use pennyblack_client::http::HttpError;
+use pennyblack_client::identity::IdentityError;
 use pennyblack_client::pki::PkiError;
+use pennyblack_client::recipient::{MailboxKeyError, PublishError, RecipientError};
+use pennyblack_client::trust::TrustFilesError;
+use pennyblack_client::wallet::{SpendError, WalletError};
+use pennyblack_service::config::ConfigurationError;
 use serde_json::{Value, json};
 
 /// The exit codes of the program; `--help` documents them.
@@ -16,6 +24,36 @@ pub(crate) enum Exit {
     Done = 0,
     /// A file, a key or a setting.
     Failed = 1,
+    /// The command line; clap exits with it by itself.
+    Usage = 2,
+    /// Nothing speaks of the call.
+    NoPassport = 3,
+    /// Something does, and none of it can be verified.
+    Unverifiable = 4,
+    /// No answer to go by.
+    Network = 5,
+    /// A service refused.
+    Refused = 6,
+    /// There is nothing to pay with.
+    NoToken = 7,
+    /// There is nobody to store for.
+    NoKey = 8,
+}
+
+impl Exit {
+    /// Every code.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Done,
+        Self::Failed,
+        Self::Usage,
+        Self::NoPassport,
+        Self::Unverifiable,
+        Self::Network,
+        Self::Refused,
+        Self::NoToken,
+        Self::NoKey,
+    ];
 }
 
 /// A command that came to an end, with whatever it has to say.
@@ -68,6 +106,11 @@ impl Failure {
         }
     }
 
+    /// The exit code that scripts see.
+    pub(crate) const fn exit(&self) -> Exit {
+        self.exit
+    }
+
     /// Tells it: text on standard error, JSON on standard output.
     pub(crate) fn print(self, json: bool) -> ExitCode {
         let message = message(self.error.as_ref());
@@ -75,11 +118,8 @@ impl Failure {
             let document = json!({ "error": message, "exit_code": self.exit as u8 });
             let _ = writeln!(io::stdout(), "{document}");
         } else {
-            let _ = writeln!(
-                io::stderr(),
-                "{} {message}",
-                style("error:").for_stderr().red().bold()
-            );
+            let label = style("error:").for_stderr().red().bold();
+            let _ = writeln!(io::stderr(), "{label} {message}");
         }
         ExitCode::from(self.exit as u8)
     }
@@ -87,7 +127,7 @@ impl Failure {
 
 /// The error and its causes, each said once: many messages already quote
 /// their cause.
-fn message(error: &dyn Error) -> String {
+pub(crate) fn message(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -100,8 +140,83 @@ fn message(error: &dyn Error) -> String {
     text
 }
 
-impl From<PkiError> for Failure {
-    fn from(error: PkiError) -> Self {
-        Self::new(Exit::Failed, error)
+fn exit_of_http(error: &HttpError) -> Exit {
+    match error {
+        HttpError::NoAnswer { .. } => Exit::Network,
+        HttpError::Refused(refused) if refused.status.is_server_error() => Exit::Network,
+        HttpError::Refused(_) => Exit::Refused,
+        _ => Exit::Failed,
     }
 }
+
+fn exit_of_caller(error: &CallerError) -> Exit {
+    match error {
+        CallerError::LookUp(error)
+        | CallerError::Refused { error }
+        | CallerError::Unknown { error } => exit_of_http(error),
+        CallerError::Spend(SpendError::NoToken { .. }) => Exit::NoToken,
+        _ => Exit::Failed,
+    }
+}
+
+impl From<CallerError> for Failure {
+    fn from(error: CallerError) -> Self {
+        Self::new(exit_of_caller(&error), error)
+    }
+}
+
+impl From<CarrierError> for Failure {
+    fn from(error: CarrierError) -> Self {
+        let exit = match &error {
+            CarrierError::Http(error) => exit_of_http(error),
+            _ => Exit::Failed,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        Self::new(exit_of_http(&error), error)
+    }
+}
+
+impl From<PublishError> for Failure {
+    fn from(error: PublishError) -> Self {
+        let PublishError::Http(http) = &error else {
+            return Self::new(Exit::Failed, error);
+        };
+        Self::new(exit_of_http(http), error)
+    }
+}
+
+impl From<RecipientError> for Failure {
+    fn from(error: RecipientError) -> Self {
+        let exit = match &error {
+            RecipientError::Http(error) => exit_of_http(error),
+            _ => Exit::Failed,
+        };
+        Self::new(exit, error)
+    }
+}
+
+macro_rules! failed {
+    ($($error:ty),+ $(,)?) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::new(Exit::Failed, error)
+            }
+        })+
+    };
+}
+
+failed!(
+    ConfigurationError,
+    IdentityError,
+    MailboxKeyError,
+    PassportInputError,
+    PkiError,
+    TrustFilesError,
+    WalletError,
+    io::Error,
+);

@@ -41,6 +41,18 @@ impl ServiceAddress {
         &self.authority
     }
 
+    /// The URL by which others reach it. That of a service known by another name
+    /// than it is reached by here is made of that name.
+    ///
+    /// # Errors
+    /// [`CpsUriError`] when the name makes no URL.
+    pub fn public_uri(&self) -> Result<ServiceUri, CpsUriError> {
+        if self.uri.authority() == &self.authority {
+            return Ok(self.uri.clone());
+        }
+        format!("https://{}", self.authority).parse()
+    }
+
     /// The URL of `path`, which begins with a slash.
     #[must_use]
     pub fn url(&self, path: &str) -> String {

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pennyblack_shared::time::UnixTime;
+use pennyblack_storage::atomic_file;
 use rcgen::KeyPair;
 use zeroize::Zeroizing;
 
@@ -25,7 +26,6 @@ use super::authority::{CaNames, DevelopmentCa, LeafRequest, Signer};
 use super::credential::{Credential, certificate_pem, pem_text};
 use super::register::{IssuedRecord, Register, RevocationRecord};
 use super::revocation_list::{RevocationReason, RevokedCertificate};
-use crate::files;
 
 const LONGEST_NAME: usize = 64;
 const CRL_FILE: &str = "revocation/sti-pa.crl";
@@ -283,12 +283,12 @@ impl PkiDirectory {
 
     fn write_private(&self, name: &str, bytes: &[u8]) -> Result<(), PkiError> {
         let path = self.path.join(name);
-        files::write_private(&path, bytes).map_err(at(&path))
+        atomic_file::write_private(&path, bytes).map_err(at(&path))
     }
 
     fn write_public(&self, name: &str, bytes: &[u8]) -> Result<(), PkiError> {
         let path = self.path.join(name);
-        files::write_public(&path, bytes).map_err(at(&path))
+        atomic_file::write_public(&path, bytes).map_err(at(&path))
     }
 }
 

@@ -4,15 +4,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use pennyblack_shared::mailbox::{Kem, KeyError, RecipientKey};
-use zeroize::Zeroizing;
-
-use crate::files;
+use pennyblack_storage::atomic_file::{self, PrivateFileError};
 
 /// Why a mailbox key cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MailboxKeyError {
-    /// The file could not be read or written.
+    /// The file could not be written.
     #[error("mailbox key {}: {source}", path.display())]
     File {
         /// Which file.
@@ -20,6 +18,9 @@ pub enum MailboxKeyError {
         /// What the system said.
         source: io::Error,
     },
+    /// The file could not be read, or others can read it too.
+    #[error("mailbox key: {0}")]
+    Private(#[from] PrivateFileError),
     /// There is one already; overwriting it would lose a mailbox.
     #[error("{} exists already: choose another file, since without its key a mailbox cannot be read", .0.display())]
     Exists(PathBuf),
@@ -46,7 +47,10 @@ pub fn create_mailbox_key(path: &Path, kem: Kem) -> Result<RecipientKey, Mailbox
         path: path.to_owned(),
         error,
     })?;
-    files::write_private(path, &key.to_bytes()).map_err(at(path))?;
+    atomic_file::write_private(path, &key.to_bytes()).map_err(|source| MailboxKeyError::File {
+        path: path.to_owned(),
+        source,
+    })?;
     Ok(key)
 }
 
@@ -55,16 +59,11 @@ pub fn create_mailbox_key(path: &Path, kem: Kem) -> Result<RecipientKey, Mailbox
 /// # Errors
 /// [`MailboxKeyError`].
 pub fn load_mailbox_key(path: &Path) -> Result<RecipientKey, MailboxKeyError> {
-    let bytes = Zeroizing::new(std::fs::read(path).map_err(at(path))?);
+    let bytes = atomic_file::read_private(path)?;
     RecipientKey::from_bytes(&bytes).map_err(|error| MailboxKeyError::Key {
         path: path.to_owned(),
         error,
     })
-}
-
-fn at(path: &Path) -> impl FnOnce(io::Error) -> MailboxKeyError + use<> {
-    let path = path.to_owned();
-    |source| MailboxKeyError::File { path, source }
 }
 
 #[cfg(test)]

@@ -1,0 +1,227 @@
+//! The carrier's configuration. Every key stands, with an explanation and its
+//! default, in `client/carrier.example.toml` too, which a test reads.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pennyblack_service::config::{Configuration, ConfigurationError, LogConfig};
+use pennyblack_shared::authority::Authority;
+use serde::{Deserialize, Serialize};
+
+use super::{Carrier, MAX_BATCH, Schedule};
+use crate::http::{HttpOptions, Patience, ServiceAddress};
+use crate::identity::{IdentityError, StirIdentity};
+
+/// Everything that a carrier is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CarrierConfig {
+    /// `[carrier]`: whom to ask, as whom, for whom.
+    pub carrier: CarrierSection,
+    /// `[schedule]`: when to draw, and how much.
+    #[serde(default)]
+    pub schedule: ScheduleSection,
+    /// `[http]`.
+    #[serde(default)]
+    pub http: HttpSection,
+    /// `[log]`.
+    #[serde(default)]
+    pub log: LogConfig,
+}
+
+/// `[carrier]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CarrierSection {
+    /// The issuer's URL, or `authority=URL` if it is known by another name than
+    /// it is reached by.
+    pub issuer: ServiceAddress,
+    /// The authorities of the CPSs that tokens are drawn for.
+    pub cps: Vec<Authority>,
+    /// PEM file of the STIR certificate, the leaf first, then its path.
+    pub certificate: PathBuf,
+    /// PEM file of its key, mode 0600.
+    pub key: PathBuf,
+    /// The SPC or number to draw for. Default: the certificate's first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iss: Option<String>,
+    /// The wallet's file; made (mode 0600) when it is not there.
+    pub wallet: PathBuf,
+}
+
+/// `[schedule]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScheduleSection {
+    /// Tokens in a batch, 1 to 256. Default: 64.
+    pub batch: NonZeroUsize,
+    /// Tokens for each CPS at which no more are drawn. Default: 512.
+    pub target: u64,
+    /// Mean time between two looks at the wallet. Default: 10m.
+    #[serde(with = "humantime_serde")]
+    pub interval: Duration,
+}
+
+impl Default for ScheduleSection {
+    fn default() -> Self {
+        Self {
+            batch: NonZeroUsize::MIN.saturating_add(63),
+            target: 512,
+            interval: Duration::from_secs(600),
+        }
+    }
+}
+
+/// `[http]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpSection {
+    /// PEM file of certification authorities to trust besides the system's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// Proxy to go through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// How long one request may take. Default: 10s.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+}
+
+impl Default for HttpSection {
+    fn default() -> Self {
+        Self {
+            ca_file: None,
+            proxy: None,
+            timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl CarrierConfig {
+    /// The carrier that this describes; reads certificate and key.
+    ///
+    /// # Errors
+    /// [`IdentityError`].
+    pub fn carrier(&self) -> Result<Carrier, IdentityError> {
+        let section = &self.carrier;
+        Ok(Carrier {
+            issuer: section.issuer.clone(),
+            identity: StirIdentity::load(
+                &section.certificate,
+                &section.key,
+                section.iss.as_deref(),
+            )?,
+            batch: self.schedule.batch,
+            patience: Patience::SHORT,
+        })
+    }
+
+    /// The schedule that this describes.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        Schedule {
+            cps: self.carrier.cps.clone(),
+            target: self.schedule.target,
+            interval: self.schedule.interval,
+        }
+    }
+
+    /// How services are reached.
+    #[must_use]
+    pub fn http(&self) -> HttpOptions {
+        HttpOptions {
+            ca_file: self.http.ca_file.clone(),
+            proxy: self.http.proxy.clone(),
+            timeout: self.http.timeout,
+            ..HttpOptions::default()
+        }
+    }
+}
+
+impl Configuration for CarrierConfig {
+    const SERVICE: &'static str = "carrier";
+
+    fn check(&self) -> Result<(), ConfigurationError> {
+        if self.carrier.cps.is_empty() {
+            return Err(ConfigurationError::refused(
+                "carrier.cps",
+                "tokens are good at one CPS each, and none is named",
+                "name at least one, such as [\"cps.example.net\"]",
+            ));
+        }
+        if self.schedule.batch.get() > MAX_BATCH {
+            return Err(ConfigurationError::refused(
+                "schedule.batch",
+                "issuers sign at most 256 tokens in one go",
+                "set 1 to 256",
+            ));
+        }
+        if self.schedule.interval < Duration::from_secs(1) {
+            return Err(ConfigurationError::refused(
+                "schedule.interval",
+                "the issuer would be asked without a pause",
+                "set a second or more",
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use pennyblack_service::config::{Sources, load};
+
+    use super::*;
+
+    const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/carrier.example.toml");
+
+    fn example_with(settings: &[&str]) -> Result<CarrierConfig, ConfigurationError> {
+        let settings: Vec<_> = settings.iter().map(|text| (*text).to_owned()).collect();
+        load(Sources {
+            file: Some(Path::new(EXAMPLE)),
+            environment: &[],
+            settings: &settings,
+        })
+    }
+
+    #[test]
+    fn the_example_has_the_defaults() {
+        let example = example_with(&[]).unwrap();
+        assert_eq!(example.schedule, ScheduleSection::default());
+        assert_eq!(example.http, HttpSection::default());
+        assert_eq!(example.carrier.iss.as_deref(), None);
+    }
+
+    #[test]
+    fn every_key_that_the_example_explains_exists() {
+        let text = std::fs::read_to_string(EXAMPLE).unwrap();
+        let uncommented = text.replace("#:", "");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("all.toml");
+        std::fs::write(&path, uncommented).unwrap();
+        let all: CarrierConfig = load(Sources {
+            file: Some(&path),
+            environment: &[],
+            settings: &[],
+        })
+        .unwrap();
+        assert!(all.http.ca_file.is_some() && all.http.proxy.is_some());
+        assert_eq!(all.carrier.iss.as_deref(), Some("683G"));
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_by_name() {
+        for setting in [
+            "carrier.cps=[]",
+            "schedule.batch=257",
+            "schedule.interval=0s",
+        ] {
+            let (key, _) = setting.split_once('=').unwrap();
+            let error = example_with(&[setting]).unwrap_err().to_string();
+            assert!(error.contains(key), "{error}");
+        }
+    }
+}
