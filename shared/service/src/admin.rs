@@ -52,6 +52,11 @@ impl Readiness {
     }
 }
 
+/// Metrics are recorded by somebody else in this process.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot record metrics: {0}; only one recorder can serve a process")]
+pub struct MetricsError(#[from] BuildError);
+
 /// The metrics of this process: one recorder, however many services run in it.
 #[derive(Clone)]
 pub struct Metrics(PrometheusHandle);
@@ -67,7 +72,7 @@ impl Metrics {
     ///
     /// # Errors
     /// When somebody else has installed another recorder in this process.
-    pub fn of_this_process() -> Result<Self, BuildError> {
+    pub fn of_this_process() -> Result<Self, MetricsError> {
         static INSTALLED: OnceLock<Metrics> = OnceLock::new();
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,11 +4,11 @@
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Why a pool gave no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -30,8 +30,18 @@ type Job = Box<dyn FnOnce() + Send>;
 /// end when the pool is dropped and the queue is empty.
 #[derive(Debug)]
 pub struct WorkerPool {
-    jobs: SyncSender<Job>,
+    /// Bounded by `places`.
+    jobs: Sender<Job>,
+    places: Arc<Semaphore>,
     queue: usize,
+}
+
+/// A place in the queue of a pool, held for a job that is still being prepared:
+/// what must not be done in vain is done after a place is sure.
+#[derive(Debug)]
+pub struct Place<'a> {
+    pool: &'a WorkerPool,
+    permit: OwnedSemaphorePermit,
 }
 
 impl WorkerPool {
@@ -45,7 +55,7 @@ impl WorkerPool {
         workers: NonZeroUsize,
         queue: NonZeroUsize,
     ) -> Result<Self, std::io::Error> {
-        let (jobs, waiting) = sync_channel(queue.get());
+        let (jobs, waiting) = channel();
         let waiting = Arc::new(Mutex::new(waiting));
         for _ in 0..workers.get() {
             let waiting = Arc::clone(&waiting);
@@ -55,6 +65,7 @@ impl WorkerPool {
         }
         Ok(Self {
             jobs,
+            places: Arc::new(Semaphore::new(queue.get())),
             queue: queue.get(),
         })
     }
@@ -65,8 +76,18 @@ impl WorkerPool {
         thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
     }
 
-    /// Runs `job` on a worker and waits for its result. When the caller stops
-    /// waiting before a worker takes the job up, the job is not run at all.
+    /// Takes a place in the queue; dropping it gives it back.
+    ///
+    /// # Errors
+    /// [`PoolError::Busy`].
+    pub fn reserve(&self) -> Result<Place<'_>, PoolError> {
+        let permit = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| PoolError::Busy { queue: self.queue })?;
+        Ok(Place { pool: self, permit })
+    }
+
+    /// [`Self::reserve`] and [`Place::run`] in one.
     ///
     /// # Errors
     /// [`PoolError`].
@@ -74,18 +95,31 @@ impl WorkerPool {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PoolError> {
+        self.reserve()?.run(job).await
+    }
+}
+
+impl Place<'_> {
+    /// Runs `job` on a worker and waits for its result. When the caller stops
+    /// waiting before a worker takes the job up, the job is not run at all.
+    ///
+    /// # Errors
+    /// [`PoolError::Panicked`].
+    pub async fn run<T: Send + 'static>(
+        self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PoolError> {
+        let Self { pool, permit } = self;
         let (reply, result) = oneshot::channel();
         let job = Box::new(move || {
+            drop(permit);
             if !reply.is_closed() {
                 let _ = reply.send(job());
             }
         });
-        match self.jobs.try_send(job) {
-            Ok(()) => result.await.map_err(|_| PoolError::Panicked),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                Err(PoolError::Busy { queue: self.queue })
-            }
-        }
+        // The workers live as long as the pool, which is borrowed here.
+        pool.jobs.send(job).map_err(|_| PoolError::Panicked)?;
+        result.await.map_err(|_| PoolError::Panicked)
     }
 }
 
@@ -106,7 +140,6 @@ fn work(waiting: &Mutex<Receiver<Job>>) {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::mpsc;
 
     use super::*;
 
@@ -122,7 +155,7 @@ mod tests {
     async fn a_full_queue_is_said_at_once_and_empties_again() {
         let pool = Arc::new(WorkerPool::start("test", ONE, ONE).unwrap());
         let (started, begun) = oneshot::channel();
-        let (release, held) = mpsc::channel::<()>();
+        let (release, held) = channel::<()>();
         let first = tokio::spawn({
             let pool = Arc::clone(&pool);
             async move {
@@ -149,6 +182,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_reserved_place_is_nobody_elses_until_it_is_given_back() {
+        let pool = WorkerPool::start("test", ONE, ONE).unwrap();
+        let place = pool.reserve().unwrap();
+        assert_eq!(pool.run(|| ()).await, Err(PoolError::Busy { queue: 1 }));
+        drop(place);
+        assert_eq!(pool.run(|| 1).await, Ok(1));
+    }
+
+    #[tokio::test]
     async fn a_job_that_panics_takes_no_worker_with_it() {
         let pool = WorkerPool::start("test", ONE, ONE).unwrap();
         assert_eq!(
@@ -163,7 +205,7 @@ mod tests {
         static RUNS: AtomicUsize = AtomicUsize::new(0);
         let pool = WorkerPool::start("test", ONE, NonZeroUsize::new(2).unwrap()).unwrap();
         let (started, begun) = oneshot::channel();
-        let (release, held) = mpsc::channel::<()>();
+        let (release, held) = channel::<()>();
         let mut first = Box::pin(pool.run(move || {
             let _ = started.send(());
             let _ = held.recv();
