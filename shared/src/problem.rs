@@ -116,6 +116,10 @@ problem_types! {
     /// The certificate could not be fetched from its `x5u` (sections 2 and 5).
     CertificateUnavailable: "certificate-unavailable", 403, "Certificate could not be fetched", None,
         "Serve the chain at the x5u URL over https on port 443 or 8443 without redirects, or send x5c.";
+    /// Whether the certificate is revoked cannot be told, because the list that
+    /// would say so is missing or out of date here (sections 2 and 5).
+    RevocationUnavailable: "revocation-unavailable", 503, "Revocation list missing or out of date", Some(60),
+        "Send the same request again after Retry-After; if it persists tell the operator.";
     /// `iss` is not in the certificate's TNAuthList (section 2).
     SubjectNotAuthorized: "subject-not-authorized", 403, "Certificate does not speak for this subject", None,
         "Set iss to the SPC or a telephone number that stands in the certificate's TNAuthList.";

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::certificate::{Certificate, CertificateError};
 use super::revocation::RevocationLists;
+use crate::time::UnixTime;
 
 /// Anchors that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -109,6 +110,13 @@ impl TrustPolicy {
         self.revocation = Some(lists);
         self.revocation_grace = grace;
         self
+    }
+
+    /// When the oldest revocation list was due, if it is too old to rely on.
+    #[must_use]
+    pub fn overdue(&self, now: UnixTime) -> Option<UnixTime> {
+        let lists = self.revocation.as_ref()?;
+        lists.overdue(now, self.revocation_grace)
     }
 
     /// The anchors.
