@@ -183,9 +183,9 @@ impl HttpClient {
     }
 
     async fn send_once(&self, request: &Request<'_>) -> Result<Answer, HttpError> {
-        let lost = |error: reqwest::Error| HttpError::NoAnswer {
+        let lost = |source| HttpError::NoAnswer {
             url: request.url.clone(),
-            error,
+            source,
         };
         let sent = self
             .0
@@ -243,10 +243,10 @@ async fn read(
                     limit,
                 });
             }
-            Err(error) => {
+            Err(source) => {
                 return Err(HttpError::NoAnswer {
                     url: url.to_owned(),
-                    error,
+                    source,
                 });
             }
         }

@@ -1,4 +1,20 @@
 //! The issuer: checks STIR certificates and blind-signs one-time tokens
-//! (docs/protocol.md section 2).
+//! (docs/protocol.md section 2). It knows nothing of mailboxes and PASSporTs.
 
+pub mod attest;
+pub mod config;
+pub mod issue;
+pub mod issuer;
+pub mod ledger;
+mod program;
+pub mod quota;
+pub mod refusal;
+mod routes;
 pub mod signer;
+pub mod signing_pool;
+pub mod token_keys;
+pub mod trust;
+
+pub use config::Config;
+pub use issuer::{Issuer, RunningIssuer, StartError};
+pub use program::run;

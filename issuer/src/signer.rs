@@ -95,6 +95,18 @@ impl SigningKey {
         &self.public
     }
 
+    /// Checks that a blinded message is one that this key can sign.
+    ///
+    /// # Errors
+    /// [`SignError::MessageTooLarge`].
+    pub fn check_range(&self, blinded: &[u8; MODULUS_SIZE]) -> Result<(), SignError> {
+        if blinded.as_slice() < self.rsa.n().to_vec().as_slice() {
+            Ok(())
+        } else {
+            Err(SignError::MessageTooLarge)
+        }
+    }
+
     /// Signs a blinded message: `m^d mod n`, checked by `s^e == m` before it is
     /// handed out. Takes hundreds of microseconds of the calling thread.
     ///
@@ -104,10 +116,7 @@ impl SigningKey {
         &self,
         blinded: &[u8; MODULUS_SIZE],
     ) -> Result<[u8; MODULUS_SIZE], SignError> {
-        let modulus = self.rsa.n().to_vec();
-        if blinded.as_slice() >= modulus.as_slice() {
-            return Err(SignError::MessageTooLarge);
-        }
+        self.check_range(blinded)?;
         let mut signature = [0; MODULUS_SIZE];
         self.rsa
             .private_encrypt(blinded, &mut signature, Padding::NONE)

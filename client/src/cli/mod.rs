@@ -4,7 +4,6 @@
 mod call;
 mod carrier;
 mod mailbox;
-mod moment;
 mod options;
 mod outcome;
 mod pki;

@@ -1,0 +1,363 @@
+//! The issuer's configuration. Every key stands, with an explanation and its
+//! default, in `issuer/issuer.example.toml` too, which a test reads.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pennyblack_service::config::{
+    AdminConfig, Configuration, ConfigurationError, LogConfig, PublicConfig,
+};
+use pennyblack_service::worker_pool::WorkerPool;
+use pennyblack_shared::authority::Authority;
+use serde::{Deserialize, Serialize};
+
+use crate::quota::Allowance;
+use crate::token_keys::schedule::KeySchedule;
+
+/// Everything that an issuer is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `[issuer]`.
+    pub issuer: IssuerConfig,
+    /// `[public]`: where carriers ask.
+    pub public: PublicConfig,
+    /// `[admin]`.
+    #[serde(default)]
+    pub admin: AdminConfig,
+    /// `[log]`.
+    #[serde(default)]
+    pub log: LogConfig,
+    /// `[trust]`: whose certificates count.
+    pub trust: TrustConfig,
+    /// `[keys]`: token keys and their epochs.
+    #[serde(default)]
+    pub keys: KeysConfig,
+    /// `[quota]`.
+    #[serde(default)]
+    pub quota: QuotaConfig,
+    /// `[signing]`.
+    #[serde(default)]
+    pub signing: SigningConfig,
+}
+
+/// `[issuer]`: who this issuer is and where it keeps its state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerConfig {
+    /// The host, with the port unless it is 443, under which carriers know this
+    /// issuer: the `aud` of their attestations and the issuer name in challenges.
+    pub authority: Authority,
+    /// Token keys and quota accounts. Back it up together; never run two issuers
+    /// on one.
+    pub data_directory: PathBuf,
+}
+
+/// `[trust]`: roots and revocation lists, read again while the issuer runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustConfig {
+    /// Directory of root certificates, one or more in each `.pem` file.
+    pub roots: PathBuf,
+    /// Directory of revocation lists, one in each `.crl` file (DER or PEM). Without
+    /// this key nothing is looked up, and revocation waits for the certificate to
+    /// expire. With it, a certificate is refused while its list is missing or out
+    /// of date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocation_lists: Option<PathBuf>,
+    /// How often both directories are read again. Default: 1m.
+    #[serde(default = "one_minute", with = "humantime_serde")]
+    pub reload: Duration,
+}
+
+const fn one_minute() -> Duration {
+    Duration::from_secs(60)
+}
+
+/// `[keys]`: how long a token key signs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeysConfig {
+    /// How long one key signs; also the delay with which a revoked carrier runs
+    /// out of tokens, and the period of quotas. Default: 1day.
+    #[serde(with = "humantime_serde")]
+    pub epoch: Duration,
+    /// How long clients and services may keep a copy of the directory. Default: 1h.
+    #[serde(with = "humantime_serde")]
+    pub directory_max_age: Duration,
+    /// How long before it signs a key is in the directory: at least twice
+    /// `directory_max_age`. Default: 3h.
+    #[serde(with = "humantime_serde")]
+    pub announce_ahead: Duration,
+}
+
+impl Default for KeysConfig {
+    fn default() -> Self {
+        Self {
+            epoch: Duration::from_secs(24 * 3600),
+            directory_max_age: Duration::from_secs(3600),
+            announce_ahead: Duration::from_secs(3 * 3600),
+        }
+    }
+}
+
+/// `[quota]`: how many tokens a subject may draw in each key epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QuotaConfig {
+    /// For every subject that is not named below. Default: 10000.
+    pub tokens: u64,
+    /// `[[quota.subject]]`: for those that are.
+    pub subject: Vec<SubjectQuota>,
+}
+
+impl Default for QuotaConfig {
+    fn default() -> Self {
+        Self {
+            tokens: 10_000,
+            subject: Vec::new(),
+        }
+    }
+}
+
+/// `[[quota.subject]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubjectQuota {
+    /// `spc:683G` for a service provider; for a block of numbers its first number
+    /// and size, `tn:12155550100+100`, as the certificate has them.
+    pub name: String,
+    /// Tokens in each key epoch.
+    pub tokens: u64,
+}
+
+/// `[signing]`: the threads that sign.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SigningConfig {
+    /// Threads. Default: as many as there are cores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workers: Option<NonZeroUsize>,
+    /// Requests that may wait for a thread; further ones are answered 503.
+    /// Default: 64 for each thread.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<NonZeroUsize>,
+    /// Tokens in one batch. Default: 256.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<NonZeroUsize>,
+}
+
+impl SigningConfig {
+    /// The number of threads.
+    #[must_use]
+    pub fn workers(&self) -> NonZeroUsize {
+        self.workers.unwrap_or_else(WorkerPool::one_worker_a_core)
+    }
+
+    /// The length of the queue, in requests.
+    #[must_use]
+    pub fn queue(&self) -> NonZeroUsize {
+        let each = NonZeroUsize::MIN.saturating_add(63);
+        self.queue
+            .unwrap_or_else(|| self.workers().saturating_mul(each))
+    }
+
+    /// The largest batch, in tokens.
+    #[must_use]
+    pub fn batch(&self) -> usize {
+        self.batch.map_or(256, NonZeroUsize::get)
+    }
+}
+
+impl Config {
+    /// An issuer at `127.0.0.1` with a free port and defaults for all else.
+    #[must_use]
+    pub fn local(authority: Authority, data_directory: PathBuf, roots: PathBuf) -> Self {
+        Self {
+            issuer: IssuerConfig {
+                authority,
+                data_directory,
+            },
+            public: PublicConfig::plain(([127, 0, 0, 1], 0).into()),
+            admin: AdminConfig::default(),
+            log: LogConfig::default(),
+            trust: TrustConfig {
+                roots,
+                revocation_lists: None,
+                reload: one_minute(),
+            },
+            keys: KeysConfig::default(),
+            quota: QuotaConfig::default(),
+            signing: SigningConfig::default(),
+        }
+    }
+
+    pub(crate) const fn key_schedule(&self) -> KeySchedule {
+        KeySchedule {
+            epoch: self.keys.epoch,
+            announce_ahead: self.keys.announce_ahead,
+        }
+    }
+
+    pub(crate) fn allowance(&self) -> Allowance {
+        let named = self.quota.subject.iter();
+        let named: HashMap<_, _> = named
+            .map(|quota| (quota.name.clone(), quota.tokens))
+            .collect();
+        Allowance {
+            default: self.quota.tokens,
+            named,
+        }
+    }
+}
+
+impl Configuration for Config {
+    const SERVICE: &'static str = "issuer";
+
+    fn check(&self) -> Result<(), ConfigurationError> {
+        self.public.check()?;
+        self.admin.check()?;
+        self.check_keys()?;
+        self.check_quota()?;
+        if self.trust.reload.as_secs() == 0 {
+            return Err(ConfigurationError::refused(
+                "trust.reload",
+                "the lists cannot be read without a pause",
+                "set a second or more, such as \"1m\"",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    fn check_keys(&self) -> Result<(), ConfigurationError> {
+        let keys = &self.keys;
+        if keys.directory_max_age.as_secs() == 0 {
+            return Err(ConfigurationError::refused(
+                "keys.directory_max_age",
+                "clients would fetch the directory for every request",
+                "set a second or more",
+            ));
+        }
+        if keys.announce_ahead < keys.directory_max_age * 2 {
+            return Err(ConfigurationError::refused(
+                "keys.announce_ahead",
+                "a client could hold a directory without the key that signs",
+                "set at least twice keys.directory_max_age",
+            ));
+        }
+        if keys.epoch <= keys.announce_ahead {
+            return Err(ConfigurationError::refused(
+                "keys.epoch",
+                "a key would be announced before the one before it signs",
+                "set more than keys.announce_ahead",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_quota(&self) -> Result<(), ConfigurationError> {
+        let mut names = std::collections::HashSet::new();
+        for quota in &self.quota.subject {
+            let name = &quota.name;
+            if !name.starts_with("spc:") && !name.starts_with("tn:") {
+                return Err(ConfigurationError::refused(
+                    "quota.subject.name",
+                    format!("{name:?} names no subject"),
+                    "write \"spc:683G\" or \"tn:12155550100+100\"",
+                ));
+            }
+            if !names.insert(name) {
+                return Err(ConfigurationError::refused(
+                    "quota.subject.name",
+                    format!("{name:?} is named twice"),
+                    "keep one of the two",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use pennyblack_service::config::{Sources, load};
+
+    use super::*;
+
+    const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/issuer.example.toml");
+
+    fn example_with(settings: &[&str]) -> Result<Config, String> {
+        let settings: Vec<_> = settings.iter().map(|text| (*text).to_owned()).collect();
+        let sources = Sources {
+            file: Some(Path::new(EXAMPLE)),
+            environment: &[],
+            settings: &settings,
+        };
+        load(sources).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_example_is_the_default_configuration() {
+        let example = example_with(&[]).unwrap();
+        let default = Config::local(
+            "localhost:8701".parse().unwrap(),
+            "issuer-data".into(),
+            "issuer-data/roots".into(),
+        );
+        let expected = Config {
+            public: PublicConfig::plain("127.0.0.1:8701".parse().unwrap()),
+            admin: AdminConfig {
+                listen: "127.0.0.1:8702".parse().unwrap(),
+                ..AdminConfig::default()
+            },
+            ..default
+        };
+        assert_eq!(example, expected);
+    }
+
+    #[test]
+    fn every_key_that_the_example_explains_exists() {
+        let text = std::fs::read_to_string(EXAMPLE).unwrap();
+        let uncommented: String = text
+            .lines()
+            .map(|line| line.strip_prefix("#:").unwrap_or(line))
+            .fold(String::new(), |all, line| all + line + "\n");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("all.toml");
+        std::fs::write(&path, uncommented).unwrap();
+        let sources = Sources {
+            file: Some(&path),
+            environment: &[],
+            settings: &[],
+        };
+        let all: Config = load(sources).unwrap();
+        assert_eq!(all.allowance().of("spc:683G"), 250_000);
+        assert!(all.public.tls.is_some());
+        assert!(all.trust.revocation_lists.is_some());
+    }
+
+    #[test]
+    fn lengths_that_contradict_each_other_are_refused_by_name() {
+        for (setting, key) in [
+            ("keys.announce_ahead=1h", "keys.announce_ahead"),
+            ("keys.epoch=3h", "keys.epoch"),
+            ("keys.directory_max_age=0s", "keys.directory_max_age"),
+            ("trust.reload=0s", "trust.reload"),
+            (
+                "quota.subject=[{name=\"683G\", tokens=1}]",
+                "quota.subject.name",
+            ),
+            ("signing.workers=0", "signing.workers"),
+            ("issuer.authority=https://a", "issuer.authority"),
+        ] {
+            let said = example_with(&[setting]).unwrap_err();
+            assert!(said.contains(key), "{setting}: {said}");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! An issuer put together, started and stopped; in a program of its own or
+//! inside another process. It owns two tasks besides its listeners: one turns
+//! the token keys, one reads the trust directories again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use pennyblack_service::admin::{Metrics, MetricsError, Readiness};
+use pennyblack_service::clock::Clock;
+use pennyblack_service::config::{Configuration as _, ConfigurationError};
+use pennyblack_service::listener::ListenerError;
+use pennyblack_service::server::{Addresses, RunningServer, Server};
+use pennyblack_service::shutdown::Shutdown;
+use pennyblack_shared::time::UnixTime;
+use pennyblack_shared::token::TokenKeyId;
+use pennyblack_storage::disk::{OpenDiskError, RealDisk};
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
+
+use crate::attest::Attestor;
+use crate::config::Config;
+use crate::issue::Issuance;
+use crate::ledger::{ChargeError, Ledger, LedgerError};
+use crate::routes::{self, Resources};
+use crate::signing_pool::SigningPool;
+use crate::token_keys::key_files::KeyFiles;
+use crate::token_keys::{KeyError, TokenKeys};
+use crate::trust::{Trust, TrustError};
+
+/// How long after a failure keys are tried again.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// An issuer that does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration contradicts itself.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
+    /// An address cannot be listened at.
+    #[error(transparent)]
+    Listener(#[from] ListenerError),
+    /// The data directory cannot be used.
+    #[error("issuer.data_directory: {0}")]
+    DataDirectory(#[from] OpenDiskError),
+    /// The token keys cannot be read or made.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The quota accounts cannot be read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The trust directories cannot be read.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// No threads for signing.
+    #[error("cannot start the signing threads: {0}; lower signing.workers")]
+    Threads(std::io::Error),
+    /// Metrics are recorded elsewhere in this process already.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// A part of the start panicked.
+    #[error("the start broke off: {0}")]
+    BrokeOff(#[from] JoinError),
+}
+
+/// How to start an issuer.
+#[derive(Debug)]
+pub struct Issuer;
+
+impl Issuer {
+    /// Starts an issuer in this process; it accepts connections when this
+    /// returns. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(config: Config, clock: Clock) -> Result<RunningIssuer, StartError> {
+        config.check()?;
+        let metrics = Metrics::of_this_process()?;
+        let server = Server::bind(&config.public, &config.admin).await?;
+        let now = clock.now();
+        let config = Arc::new(config);
+        let stored = spawn_blocking({
+            let config = Arc::clone(&config);
+            move || Stored::open(&config, now)
+        })
+        .await??;
+        let signing = &config.signing;
+        let pool = SigningPool::start(signing.workers(), signing.queue());
+        let issuance = Issuance {
+            clock: clock.clone(),
+            attestor: Attestor::new(config.issuer.authority.clone(), Arc::clone(&stored.trust)),
+            keys: Arc::clone(&stored.keys),
+            ledger: Arc::clone(&stored.ledger),
+            pool: pool.map_err(StartError::Threads)?,
+            max_batch: signing.batch(),
+        };
+        let max_age = config.keys.directory_max_age.as_secs();
+        let router = routes::router(Resources {
+            issuance: Arc::new(issuance),
+            cache_control: HeaderValue::from_str(&format!("public, max-age={max_age}"))
+                .unwrap_or(HeaderValue::from_static("no-cache")),
+        });
+        let (readiness, shutdown) = (Readiness::new(), Shutdown::new());
+        let upkeep = Upkeep {
+            stored,
+            clock,
+            readiness: readiness.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let upkeep = upkeep.start(config.trust.reload);
+        let server = server.start(router, metrics, readiness, shutdown.clone());
+        tracing::info!(
+            public = %server.addresses().public,
+            admin = %server.addresses().admin,
+            authority = %config.issuer.authority,
+            "issuer started"
+        );
+        Ok(RunningIssuer {
+            server,
+            shutdown,
+            upkeep,
+        })
+    }
+}
+
+/// An issuer at work.
+#[derive(Debug)]
+pub struct RunningIssuer {
+    server: RunningServer,
+    shutdown: Shutdown,
+    upkeep: JoinSet<()>,
+}
+
+impl RunningIssuer {
+    /// Where it is reached.
+    #[must_use]
+    pub const fn addresses(&self) -> Addresses {
+        self.server.addresses()
+    }
+
+    /// What asks it to stop.
+    #[must_use]
+    pub const fn shutdown(&self) -> &Shutdown {
+        &self.shutdown
+    }
+
+    /// Asks it to stop and waits until it has: its addresses and its data
+    /// directory are free then.
+    pub async fn stop(self) {
+        self.shutdown.trigger();
+        self.stopped().await;
+    }
+
+    /// Waits until somebody has asked it to stop and it has.
+    pub async fn stopped(self) {
+        self.server.stopped().await;
+        self.upkeep.join_all().await;
+    }
+}
+
+/// What outlives the process.
+#[derive(Debug, Clone)]
+struct Stored {
+    keys: Arc<TokenKeys>,
+    ledger: Arc<Ledger>,
+    trust: Arc<Trust>,
+}
+
+impl Stored {
+    fn open(config: &Config, now: UnixTime) -> Result<Self, StartError> {
+        let directory = &config.issuer.data_directory;
+        // Locks the directory: before anything else is touched in it.
+        let disk = RealDisk::open(&directory.join("quota"))?;
+        let keys = KeyFiles::open(&directory.join("keys")).map_err(KeyError::from)?;
+        let keys = TokenKeys::open(keys, config.key_schedule(), now)?;
+        let ledger = Ledger::open(Arc::new(disk), config.allowance(), &live_epochs(&keys))?;
+        Ok(Self {
+            keys: Arc::new(keys),
+            ledger: Arc::new(ledger),
+            trust: Arc::new(Trust::open(&config.trust, now)?),
+        })
+    }
+
+    /// Turns the keys and then the accounts; says when to do so again.
+    async fn turn(&self, now: UnixTime) -> Result<UnixTime, UpkeepError> {
+        let keys = Arc::clone(&self.keys);
+        let next = spawn_blocking(move || keys.rotate(now)).await??;
+        self.ledger.follow(live_epochs(&self.keys)).await?;
+        Ok(next)
+    }
+}
+
+fn live_epochs(keys: &TokenKeys) -> Vec<TokenKeyId> {
+    keys.live().ids().collect()
+}
+
+/// What can go wrong while it runs; it is tried again.
+#[derive(Debug, thiserror::Error)]
+enum UpkeepError {
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    #[error(transparent)]
+    Ledger(#[from] ChargeError),
+    #[error("turning the keys broke off: {0}")]
+    BrokeOff(#[from] JoinError),
+}
+
+/// The tasks that run beside the listeners.
+#[derive(Debug, Clone)]
+struct Upkeep {
+    stored: Stored,
+    clock: Clock,
+    readiness: Readiness,
+    shutdown: Shutdown,
+}
+
+impl Upkeep {
+    fn start(self, reload: Duration) -> JoinSet<()> {
+        self.report_trust();
+        // Counted from here, not from when the task first runs.
+        let first_reload = self.clock.now().plus(reload);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(self.clone().turn_keys());
+        tasks.spawn(self.reload_trust(first_reload, reload));
+        tasks
+    }
+
+    async fn turn_keys(self) {
+        loop {
+            let now = self.clock.now();
+            let next = match self.stored.turn(now).await {
+                Ok(next) => {
+                    self.readiness.has("token keys");
+                    next
+                }
+                Err(error) => {
+                    tracing::error!(%error, "token keys cannot be turned; trying again");
+                    self.readiness.lacks("token keys", error.to_string());
+                    now.plus(RETRY)
+                }
+            };
+            tokio::select! {
+                () = self.clock.reached(next) => {}
+                () = self.shutdown.requested() => return,
+            }
+        }
+    }
+
+    async fn reload_trust(self, mut next: UnixTime, every: Duration) {
+        loop {
+            tokio::select! {
+                () = self.clock.reached(next) => {}
+                () = self.shutdown.requested() => return,
+            }
+            next = self.clock.now().plus(every);
+            let (trust, now) = (Arc::clone(&self.stored.trust), self.clock.now());
+            let reloaded = spawn_blocking(move || trust.reload(now)).await;
+            match reloaded {
+                Ok(Ok(())) => self.report_trust(),
+                // What was read before stays in force, until it is out of date.
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "trust directories cannot be read again");
+                    self.readiness.lacks("trust", error.to_string());
+                }
+                Err(error) => tracing::error!(%error, "reading the trust directories broke off"),
+            }
+        }
+    }
+
+    fn report_trust(&self) {
+        match self.stored.trust.lack(self.clock.now()) {
+            None => self.readiness.has("trust"),
+            Some(lack) => {
+                tracing::warn!(lack, "no certificate can be accepted at present");
+                self.readiness.lacks("trust", lack);
+            }
+        }
+    }
+}

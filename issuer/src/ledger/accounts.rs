@@ -1,0 +1,198 @@
+//! The accounts as a state machine over a journal: what each command does to
+//! them, which record carries it, and when records are forgotten. Everything
+//! here runs on the ledger's one thread.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::sync::Arc;
+
+use pennyblack_shared::token::TokenKeyId;
+use pennyblack_shared::wire::{Reader, WireError};
+use pennyblack_storage::disk::Disk;
+use pennyblack_storage::group_commit::{FrameBuilder, StateMachine};
+use pennyblack_storage::journal::{Journal, SegmentNumber};
+
+use super::{ChargeError, LedgerError, Novelty};
+use crate::quota::{Charge, Counted, EpochAccounts};
+
+/// The journal's files begin so.
+const PREFIX: &str = "quota";
+
+/// What the accounts are asked.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Charge a subject.
+    Charge {
+        epoch: TokenKeyId,
+        charge: Charge,
+        allowed: u64,
+        novelty: Novelty,
+    },
+    /// Keep accounts for these epochs only.
+    Follow(Vec<TokenKeyId>),
+}
+
+pub(super) struct Accounts<D: Disk> {
+    journal: Journal<D>,
+    epochs: HashMap<TokenKeyId, EpochAccounts>,
+    /// Which epochs have records in which segment: a segment goes when all of its
+    /// epochs have gone.
+    written: HashMap<SegmentNumber, HashSet<TokenKeyId>>,
+    /// Counted since the last commit, with what was counted of each before.
+    uncommitted: Vec<(TokenKeyId, Charge, u32)>,
+    /// Epochs have come or gone since segments were last looked at.
+    untidy: bool,
+}
+
+impl<D: Disk> Accounts<D> {
+    pub(super) fn open(disk: Arc<D>, live: &[TokenKeyId]) -> Result<Self, LedgerError> {
+        let mut epochs: HashMap<_, EpochAccounts> = live
+            .iter()
+            .map(|epoch| (*epoch, EpochAccounts::default()))
+            .collect();
+        let mut written: HashMap<_, HashSet<_>> = HashMap::new();
+        let mut defect = None;
+        let journal = Journal::open(disk, PREFIX, |segment, record| match from_record(record) {
+            Ok((epoch, charge)) => {
+                written.entry(segment).or_default().insert(epoch);
+                if let Some(accounts) = epochs.get_mut(&epoch) {
+                    accounts.restore(&charge);
+                }
+            }
+            Err(error) => defect = Some(error),
+        })?;
+        match defect {
+            Some(error) => Err(LedgerError::Record(error)),
+            None => Ok(Self {
+                journal,
+                epochs,
+                written,
+                uncommitted: Vec::new(),
+                untidy: true,
+            }),
+        }
+    }
+
+    fn charge(
+        &mut self,
+        epoch: TokenKeyId,
+        charge: Charge,
+        allowed: u64,
+        novelty: Novelty,
+        frame: &mut FrameBuilder,
+    ) -> Result<(), ChargeError> {
+        let accounts = self
+            .epochs
+            .get_mut(&epoch)
+            .ok_or(ChargeError::NoSuchEpoch(epoch))?;
+        if novelty == Novelty::RepeatedOnly && !accounts.has(&charge) {
+            return Err(ChargeError::NotRepeated);
+        }
+        match accounts
+            .count(&charge, allowed)
+            .map_err(ChargeError::Exhausted)?
+        {
+            Counted::Before => {}
+            Counted::New { before } => {
+                let tokens = charge.tokens.to_be_bytes();
+                frame.push(&[
+                    &epoch.0,
+                    &charge.body_digest,
+                    &tokens,
+                    charge.subject.as_bytes(),
+                ]);
+                self.uncommitted.push((epoch, charge, before));
+            }
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, live: &[TokenKeyId]) {
+        let known = self.epochs.len();
+        self.epochs.retain(|epoch, _| live.contains(epoch));
+        let gone = self.epochs.len() < known;
+        let mut come = false;
+        for epoch in live {
+            self.epochs.entry(*epoch).or_insert_with(|| {
+                come = true;
+                EpochAccounts::default()
+            });
+        }
+        if come || gone {
+            // Records of a new epoch do not hold back those of an old one.
+            self.journal.roll();
+            self.untidy = true;
+        }
+    }
+}
+
+impl<D: Disk> StateMachine for Accounts<D> {
+    type Disk = D;
+    type Command = Command;
+    type Answer = Result<(), ChargeError>;
+
+    fn journal(&mut self) -> &mut Journal<D> {
+        &mut self.journal
+    }
+
+    fn judge(&mut self, command: Command, frame: &mut FrameBuilder) -> Self::Answer {
+        match command {
+            Command::Charge {
+                epoch,
+                charge,
+                allowed,
+                novelty,
+            } => self.charge(epoch, charge, allowed, novelty, frame),
+            Command::Follow(live) => {
+                self.follow(&live);
+                Ok(())
+            }
+        }
+    }
+
+    fn commit(&mut self) {
+        let segment = self.journal.current();
+        for (epoch, _, _) in self.uncommitted.drain(..) {
+            self.written.entry(segment).or_default().insert(epoch);
+        }
+    }
+
+    fn abort(&mut self) {
+        // Latest first: one drawing may have been counted twice.
+        for (epoch, charge, before) in self.uncommitted.drain(..).rev() {
+            if let Some(accounts) = self.epochs.get_mut(&epoch) {
+                accounts.take_back(&charge, before);
+            }
+        }
+    }
+
+    /// Removes the segments in which no live epoch has a record.
+    fn tick(&mut self) -> io::Result<()> {
+        if !self.untidy {
+            return Ok(());
+        }
+        for segment in self.journal.sealed().to_vec() {
+            let mut epochs = self.written.get(&segment).into_iter().flatten();
+            if epochs.all(|epoch| !self.epochs.contains_key(epoch)) {
+                self.journal.remove(segment)?;
+                if !self.journal.sealed().contains(&segment) {
+                    self.written.remove(&segment);
+                }
+            }
+        }
+        self.untidy = false;
+        Ok(())
+    }
+}
+
+/// `TokenKeyId epoch; opaque body_digest[32]; uint32 tokens; opaque subject[];`
+fn from_record(record: &[u8]) -> Result<(TokenKeyId, Charge), WireError> {
+    let mut reader = Reader::new(record);
+    let epoch = TokenKeyId(reader.array()?);
+    let charge = Charge {
+        body_digest: reader.array()?,
+        tokens: reader.u32()?,
+        subject: String::from_utf8_lossy(reader.rest()).into_owned(),
+    };
+    Ok((epoch, charge))
+}

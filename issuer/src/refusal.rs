@@ -1,0 +1,251 @@
+//! Every reason for which the issuer refuses a token request, and the problem
+//! document that says so. The only place where errors become HTTP.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use http::HeaderValue;
+use pennyblack_service::problem_response::ProblemResponse;
+use pennyblack_service::worker_pool::PoolError;
+use pennyblack_shared::attestation::AttestationError;
+use pennyblack_shared::issuance::IssuanceError;
+use pennyblack_shared::problem::ProblemType;
+use pennyblack_shared::token::TokenType;
+use pennyblack_storage::group_commit::CommitError;
+
+use crate::ledger::ChargeError;
+use crate::quota::Exhausted;
+use crate::signer::SignError;
+use crate::trust::CertificateError;
+
+/// A token request that is not granted (docs/protocol.md section 2).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// `Content-Type` is not one of a token request.
+    #[error("the media type is {0:?}")]
+    MediaType(String),
+    /// No `Authorization` header.
+    #[error("there is no Authorization header")]
+    NoAttestation,
+    /// The JWT.
+    #[error("{0}")]
+    Attestation(#[from] AttestationError),
+    /// The certificate behind the JWT.
+    #[error("{0}")]
+    Certificate(#[from] CertificateError),
+    /// The body.
+    #[error("{0}")]
+    Request(#[from] IssuanceError),
+    /// A token type that exists and that this issuer has no key for.
+    #[error("token type {0} is not signed here")]
+    TokenType(TokenType),
+    /// No key that signs now has an id that ends so.
+    #[error("no key that signs at present has an id that ends in {0:#04x}")]
+    TokenKey(u8),
+    /// A blinded message that the key cannot sign, or a failure of the machine.
+    #[error("{0}")]
+    Sign(#[from] SignError),
+    /// No tokens left in this key epoch.
+    #[error("{tokens} more tokens for {subject} are too many: {} of {} are drawn", .exhausted.drawn, .exhausted.allowed)]
+    Quota {
+        /// Who asked, as the account is named.
+        subject: String,
+        /// How many were asked for.
+        tokens: u32,
+        /// The state of the account.
+        exhausted: Exhausted,
+        /// Time until the next key epoch.
+        rest_of_epoch: Duration,
+    },
+    /// The accounts.
+    #[error("{0}")]
+    Ledger(ChargeError),
+    /// The signing threads.
+    #[error("{0}")]
+    Pool(#[from] PoolError),
+}
+
+impl Refusal {
+    /// The type of problem document that says so.
+    #[must_use]
+    pub const fn problem_type(&self) -> ProblemType {
+        match self {
+            Self::MediaType(_) => ProblemType::UnsupportedMediaType,
+            Self::NoAttestation => ProblemType::AttestationMissing,
+            Self::Attestation(error) => of_attestation(error),
+            Self::Certificate(error) => of_certificate(error),
+            Self::Request(error) => of_request(error),
+            Self::TokenType(_) => ProblemType::UnknownTokenType,
+            Self::TokenKey(_) => ProblemType::UnknownTokenKey,
+            Self::Sign(SignError::MessageTooLarge) => ProblemType::InvalidBlindedElement,
+            Self::Sign(_) | Self::Pool(PoolError::Panicked) => ProblemType::Internal,
+            Self::Quota { .. } => ProblemType::QuotaExceeded,
+            Self::Ledger(ChargeError::Commit(CommitError::Busy)) => ProblemType::Overloaded,
+            Self::Ledger(_) => ProblemType::StoreUnavailable,
+            Self::Pool(PoolError::Busy { .. }) => ProblemType::Overloaded,
+        }
+    }
+}
+
+const fn of_attestation(error: &AttestationError) -> ProblemType {
+    use AttestationError as E;
+    match error {
+        E::NotBearer => ProblemType::AttestationMissing,
+        E::Lifetime { .. } | E::NotYetValid { .. } | E::Expired { .. } => {
+            ProblemType::AttestationNotCurrent
+        }
+        E::Subject { .. } => ProblemType::SubjectNotAuthorized,
+        E::Signature(_) => ProblemType::AttestationSignature,
+        E::OtherBody => ProblemType::AttestationBodyMismatch,
+        // Form and purpose. New kinds of refusal are taken for these, too: 401.
+        _ => ProblemType::AttestationMalformed,
+    }
+}
+
+const fn of_certificate(error: &CertificateError) -> ProblemType {
+    match error {
+        CertificateError::Untrusted(_) | CertificateError::NoRoots => {
+            ProblemType::CertificateUntrusted
+        }
+        CertificateError::Revoked(_) => ProblemType::CertificateRevoked,
+        CertificateError::NotSent(_) => ProblemType::CertificateUnavailable,
+        CertificateError::StaleRevocation(_) | CertificateError::NoRevocationList => {
+            ProblemType::RevocationUnavailable
+        }
+    }
+}
+
+const fn of_request(error: &IssuanceError) -> ProblemType {
+    match error {
+        IssuanceError::UnknownType(_) => ProblemType::UnknownTokenType,
+        IssuanceError::BlindedSize { .. } => ProblemType::InvalidBlindedElement,
+        IssuanceError::BatchTooLarge { .. } => ProblemType::BodyTooLarge,
+        _ => ProblemType::MalformedTokenRequest,
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let kind = self.problem_type();
+        match kind {
+            // What went wrong inside is for the log; the client is told the type.
+            ProblemType::Internal => tracing::error!(error = %self, "token request failed"),
+            ProblemType::StoreUnavailable => {
+                tracing::error!(error = ?self, "quota accounts cannot be written");
+            }
+            _ => {}
+        }
+        metrics::counter!("pennyblack_issuer_refusals_total", "type" => kind.name()).increment(1);
+        let problem = match kind {
+            ProblemType::Internal => kind.document(),
+            _ => kind.because(&self),
+        };
+        let response = ProblemResponse::from(problem);
+        let response = match self {
+            Self::Quota { rest_of_epoch, .. } => response.retry_after(rest_of_epoch),
+            _ => response,
+        };
+        match kind.status() {
+            401 => response.www_authenticate(HeaderValue::from_static("Bearer")),
+            _ => response,
+        }
+        .into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pennyblack_shared::authority::Authority;
+    use pennyblack_shared::stir::ChainError;
+    use pennyblack_shared::time::UnixTime;
+
+    use super::*;
+
+    /// One of each variant; `problem_type` has no arm for "all others", so a new
+    /// variant cannot be forgotten there.
+    fn one_of_each() -> Vec<(Refusal, u16)> {
+        let aud: Authority = "issuer.test".parse().unwrap();
+        let stale = ChainError::StaleRevocation {
+            next_update: UnixTime(1),
+            now: UnixTime(2),
+        };
+        let (iat, now) = (UnixTime(9), UnixTime(1));
+        vec![
+            (Refusal::MediaType("text/plain".to_owned()), 415),
+            (Refusal::NoAttestation, 401),
+            (AttestationError::NotBearer.into(), 401),
+            (AttestationError::NotYetValid { iat, now }.into(), 401),
+            (
+                AttestationError::Audience {
+                    expected: aud,
+                    found: "b".to_owned(),
+                }
+                .into(),
+                401,
+            ),
+            (AttestationError::OtherBody.into(), 401),
+            (CertificateError::Untrusted(ChainError::Empty).into(), 403),
+            (CertificateError::NoRoots.into(), 403),
+            (
+                CertificateError::Revoked(ChainError::Revoked("A".to_owned())).into(),
+                403,
+            ),
+            (
+                CertificateError::NotSent("https://a.example".to_owned()).into(),
+                403,
+            ),
+            (CertificateError::StaleRevocation(stale).into(), 503),
+            (CertificateError::NoRevocationList.into(), 503),
+            (IssuanceError::EmptyBatch.into(), 400),
+            (IssuanceError::UnknownType(TokenType(9)).into(), 422),
+            (IssuanceError::BatchTooLarge { max: 1 }.into(), 413),
+            (Refusal::TokenType(TokenType::VOPRF_P384), 422),
+            (Refusal::TokenKey(7), 422),
+            (SignError::MessageTooLarge.into(), 422),
+            (SignError::SelfCheck.into(), 500),
+            (
+                Refusal::Quota {
+                    subject: "spc:A".to_owned(),
+                    tokens: 1,
+                    exhausted: Exhausted {
+                        drawn: 5,
+                        allowed: 5,
+                    },
+                    rest_of_epoch: Duration::from_millis(1_500),
+                },
+                429,
+            ),
+            (Refusal::Ledger(ChargeError::Commit(CommitError::Busy)), 503),
+            (
+                Refusal::Ledger(ChargeError::Commit(CommitError::Failed)),
+                503,
+            ),
+            (PoolError::Busy { queue: 1 }.into(), 503),
+            (PoolError::Panicked.into(), 500),
+        ]
+    }
+
+    #[test]
+    fn every_refusal_has_its_status_and_the_headers_that_go_with_it() {
+        for (refusal, status) in one_of_each() {
+            let said = refusal.to_string();
+            let response = refusal.into_response();
+            assert_eq!(response.status(), status, "{said}");
+            let has = |name: &str| response.headers().contains_key(name);
+            assert_eq!(has("retry-after"), matches!(status, 429 | 503), "{said}");
+            assert_eq!(has("www-authenticate"), status == 401, "{said}");
+            assert!(has("content-type"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_subject_without_tokens_is_told_when_the_epoch_ends_rounded_up() {
+        let all = one_of_each();
+        let quota = all
+            .into_iter()
+            .find(|(refusal, _)| matches!(refusal, Refusal::Quota { .. }));
+        let response = quota.unwrap().0.into_response();
+        assert_eq!(response.headers()["retry-after"], "2");
+    }
+}

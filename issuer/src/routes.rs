@@ -1,0 +1,102 @@
+//! The issuer's two resources: its directory, and the place where tokens are
+//! drawn. Decode, call, encode; decisions are elsewhere.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use pennyblack_shared::{directory, issuance};
+
+use crate::issue::{Form, Issuance};
+use crate::refusal::Refusal;
+use crate::token_keys::REQUEST_PATH;
+
+/// What the handlers share.
+#[derive(Debug, Clone)]
+pub(crate) struct Resources {
+    pub(crate) issuance: Arc<Issuance>,
+    /// `Cache-Control` of the directory.
+    pub(crate) cache_control: HeaderValue,
+}
+
+/// The public router.
+pub(crate) fn router(resources: Resources) -> Router {
+    Router::new()
+        .route(directory::WELL_KNOWN_PATH, get(serve_directory))
+        .route(REQUEST_PATH, post(draw_tokens))
+        .with_state(resources)
+}
+
+async fn serve_directory(State(resources): State<Resources>, headers: HeaderMap) -> Response {
+    let keys = resources.issuance.keys.live();
+    let mut response = if is_known(&headers, keys.etag()) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        let media_type = [(
+            CONTENT_TYPE,
+            HeaderValue::from_static(directory::MEDIA_TYPE),
+        )];
+        (media_type, Bytes::copy_from_slice(keys.directory())).into_response()
+    };
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, resources.cache_control);
+    if let Ok(etag) = HeaderValue::from_str(keys.etag()) {
+        headers.insert(ETAG, etag);
+    }
+    response
+}
+
+/// `If-None-Match` (RFC 9110 section 13.1.2): `*`, or a list of tags, weak ones
+/// included.
+fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let values = headers.get_all(IF_NONE_MATCH).into_iter();
+    let tags = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(','));
+    tags.map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+async fn draw_tokens(
+    State(resources): State<Resources>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    let form = form_of(&headers)?;
+    let authorization = text_of(&headers, AUTHORIZATION);
+    let answer = resources
+        .issuance
+        .answer(form, authorization, &body)
+        .await?;
+    let media_type = match form {
+        Form::Single => issuance::RESPONSE_TYPE,
+        Form::Batch => issuance::BATCH_RESPONSE_TYPE,
+    };
+    let mut response = Response::new(Body::from(answer));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+fn form_of(headers: &HeaderMap) -> Result<Form, Refusal> {
+    let media_type = text_of(headers, CONTENT_TYPE).unwrap_or_default();
+    let without_parameters = media_type.split(';').next().unwrap_or_default().trim();
+    let is = |name: &str| without_parameters.eq_ignore_ascii_case(name);
+    if is(issuance::REQUEST_TYPE) {
+        Ok(Form::Single)
+    } else if is(issuance::BATCH_REQUEST_TYPE) {
+        Ok(Form::Batch)
+    } else {
+        Err(Refusal::MediaType(without_parameters.to_owned()))
+    }
+}
+
+fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}

@@ -1,0 +1,69 @@
+//! Signing on threads of its own, so that it delays nothing else: a blind
+//! signature takes hundreds of microseconds of a core. What is signed and with
+//! which key was decided before.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use pennyblack_service::worker_pool::{Place, PoolError, WorkerPool};
+use pennyblack_shared::blind_rsa::MODULUS_SIZE;
+
+use crate::signer::SignError;
+use crate::token_keys::TokenKey;
+
+/// One blinded message and the key to sign it with.
+#[derive(Debug, Clone)]
+pub struct SigningTask {
+    /// The key.
+    pub key: Arc<TokenKey>,
+    /// The blinded message.
+    pub blinded: Box<[u8; MODULUS_SIZE]>,
+}
+
+/// A blind signature.
+pub type BlindSignature = [u8; MODULUS_SIZE];
+
+/// The signing threads.
+#[derive(Debug)]
+pub struct SigningPool(WorkerPool);
+
+impl SigningPool {
+    /// Starts `workers` threads behind a queue of `queue` requests.
+    ///
+    /// # Errors
+    /// When the operating system refuses a thread.
+    pub fn start(workers: NonZeroUsize, queue: NonZeroUsize) -> Result<Self, std::io::Error> {
+        WorkerPool::start("sign", workers, queue).map(Self)
+    }
+
+    /// Takes a place in the queue, before the subject is charged for what is to be
+    /// signed in it.
+    ///
+    /// # Errors
+    /// [`PoolError::Busy`].
+    pub fn reserve(&self) -> Result<SigningPlace<'_>, PoolError> {
+        self.0.reserve().map(SigningPlace)
+    }
+}
+
+/// A place in the queue of the signing threads.
+#[derive(Debug)]
+pub struct SigningPlace<'a>(Place<'a>);
+
+impl SigningPlace<'_> {
+    /// Signs all of one request, in order, on one thread: a large batch takes one
+    /// place in the queue and cannot keep the other threads from small ones.
+    ///
+    /// # Errors
+    /// [`PoolError::Panicked`].
+    pub async fn sign(
+        self,
+        tasks: Vec<SigningTask>,
+    ) -> Result<Vec<Result<BlindSignature, SignError>>, PoolError> {
+        let sign_all = move || {
+            let sign_one = |task: &SigningTask| task.key.signing().blind_sign(&task.blinded);
+            tasks.iter().map(sign_one).collect()
+        };
+        self.0.run(sign_all).await
+    }
+}

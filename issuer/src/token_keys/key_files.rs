@@ -1,0 +1,143 @@
+//! Token keys on disk: one PEM file of mode 0600 a key, whose name says when the
+//! key begins and which it is. The files present are the whole state: there is
+//! no list beside them that could contradict them after a crash.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use pennyblack_shared::time::UnixTime;
+use pennyblack_storage::atomic_file::{self, PrivateFileError};
+
+use super::TokenKey;
+use crate::signer::{SignError, SigningKey};
+
+const EXTENSION: &str = "pem";
+
+/// Key files that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyFileError {
+    /// The directory or a file in it.
+    #[error("{}: {source}; check that it exists and belongs to the issuer's user", path.display())]
+    Io {
+        /// Directory or file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// A key file that is unreadable, or readable for others.
+    #[error(transparent)]
+    Private(#[from] PrivateFileError),
+    /// A file with a name that the issuer does not give.
+    #[error("{} is not a token key of this issuer: move it out of the way", .0.display())]
+    Name(PathBuf),
+    /// A file that does not hold the key that its name promises.
+    #[error("{}: {source}; restore it from a backup, or move it away to give the key up", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with the key.
+        source: SignError,
+    },
+    /// The key is another than the name says.
+    #[error("{} holds another key than its name says; restore it from a backup", .0.display())]
+    OtherKey(PathBuf),
+}
+
+/// The directory of key files.
+#[derive(Debug, Clone)]
+pub struct KeyFiles {
+    directory: PathBuf,
+}
+
+impl KeyFiles {
+    /// Uses `directory`, which is created if it is missing.
+    ///
+    /// # Errors
+    /// [`KeyFileError::Io`].
+    pub fn open(directory: &Path) -> Result<Self, KeyFileError> {
+        fs::create_dir_all(directory).map_err(|source| io_error(directory, source))?;
+        Ok(Self {
+            directory: directory.to_owned(),
+        })
+    }
+
+    /// Every key, earliest first.
+    ///
+    /// # Errors
+    /// [`KeyFileError`] on the first file that is not what it should be: to go on
+    /// without it could mean to sign with two keys at once, or to disown tokens.
+    pub fn load(&self) -> Result<Vec<TokenKey>, KeyFileError> {
+        let entries = fs::read_dir(&self.directory).map_err(|e| io_error(&self.directory, e))?;
+        let mut keys = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|e| io_error(&self.directory, e))?.path();
+            // Others are what a crash left of an atomic write.
+            if path
+                .extension()
+                .is_some_and(|extension| extension == EXTENSION)
+            {
+                keys.push(load_one(&path)?);
+            }
+        }
+        keys.sort_by_key(|key| (key.not_before(), key.id()));
+        Ok(keys)
+    }
+
+    /// Writes a key; it is on stable storage when this returns.
+    ///
+    /// # Errors
+    /// [`KeyFileError`]; the key must not be published then.
+    pub fn save(&self, key: &TokenKey) -> Result<(), KeyFileError> {
+        let path = self.path_of(key);
+        let pem = key.signing().to_pem();
+        let pem = pem.map_err(|source| KeyFileError::Key {
+            path: path.clone(),
+            source,
+        })?;
+        atomic_file::write_private(&path, &pem).map_err(|source| io_error(&path, source))
+    }
+
+    /// Deletes a key for good. Deleting one that is gone is no error.
+    ///
+    /// # Errors
+    /// [`KeyFileError::Io`].
+    pub fn delete(&self, key: &TokenKey) -> Result<(), KeyFileError> {
+        let path = self.path_of(key);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(io_error(&path, source)),
+            _ => Ok(()),
+        }
+    }
+
+    fn path_of(&self, key: &TokenKey) -> PathBuf {
+        let UnixTime(start) = key.not_before();
+        self.directory
+            .join(format!("{start:012}-{}.{EXTENSION}", key.id()))
+    }
+}
+
+fn load_one(path: &Path) -> Result<TokenKey, KeyFileError> {
+    let name = path.file_stem().and_then(|stem| stem.to_str());
+    let (start, id) = name
+        .and_then(|name| name.split_once('-'))
+        .and_then(|(start, id)| Some((UnixTime(start.parse().ok()?), id)))
+        .ok_or_else(|| KeyFileError::Name(path.to_owned()))?;
+    let pem = atomic_file::read_private(path)?;
+    let signing = SigningKey::from_pem(&pem).map_err(|source| KeyFileError::Key {
+        path: path.to_owned(),
+        source,
+    })?;
+    if signing.public().id().to_string() != id {
+        return Err(KeyFileError::OtherKey(path.to_owned()));
+    }
+    Ok(TokenKey::new(signing, start))
+}
+
+fn io_error(path: &Path, source: io::Error) -> KeyFileError {
+    KeyFileError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
