@@ -1,0 +1,118 @@
+//! The same over TLS, and that no session is resumed.
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, HandshakeKind, RootCertStore};
+use tempfile::TempDir;
+use tokio_rustls::TlsConnector;
+
+use super::*;
+use crate::config::TlsConfig;
+
+#[tokio::test]
+async fn a_client_that_falls_silent_in_the_tls_handshake_is_closed() {
+    let files = certificate_files();
+    let mut config = PublicConfig::plain(loopback());
+    config.limits = Limits {
+        handshake: SHORT,
+        ..patient()
+    };
+    config.tls = Some(files.config());
+    let running = run(config, hello()).await;
+    let began = Instant::now();
+    let mut stream = connect(&running).await;
+    stream.write_all(&[0x16, 0x03, 0x01]).await.unwrap();
+    assert_eq!(until_closed(&mut stream).await, b"");
+    assert!(began.elapsed() >= SHORT);
+}
+
+struct CertificateFiles {
+    directory: TempDir,
+    certificate: rcgen::Certificate,
+}
+
+impl CertificateFiles {
+    fn config(&self) -> TlsConfig {
+        TlsConfig {
+            certificate: self.directory.path().join("chain.pem"),
+            key: self.directory.path().join("key.pem"),
+        }
+    }
+
+    fn client(&self) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Arc::new(config)
+    }
+}
+
+fn certificate_files() -> CertificateFiles {
+    let directory = TempDir::new().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(directory.path().join("chain.pem"), made.cert.pem()).unwrap();
+    std::fs::write(
+        directory.path().join("key.pem"),
+        made.signing_key.serialize_pem(),
+    )
+    .unwrap();
+    CertificateFiles {
+        directory,
+        certificate: made.cert,
+    }
+}
+
+#[tokio::test]
+async fn tls_serves_and_no_session_is_resumed() {
+    let files = certificate_files();
+    let mut config = PublicConfig::plain(loopback());
+    config.tls = Some(files.config());
+    let running = run(config, hello()).await;
+    let connector = TlsConnector::from(files.client());
+    for _ in 0..2 {
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = connector
+            .connect(name, connect(&running).await)
+            .await
+            .unwrap();
+        stream.write_all(REQUEST).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"hello") {
+            assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0);
+        }
+        assert_eq!(
+            stream.get_ref().1.handshake_kind(),
+            Some(HandshakeKind::Full)
+        );
+    }
+}
+
+#[tokio::test]
+async fn tls_without_its_files_is_refused_with_their_names() {
+    let files = certificate_files();
+    let mut config = PublicConfig::plain(loopback());
+    let mut tls = files.config();
+    tls.key = "/nowhere/key.pem".into();
+    config.tls = Some(tls);
+    let said = Listener::bind_public(&config)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        said.contains("public.tls.key") && said.contains("/nowhere/key.pem"),
+        "{said}"
+    );
+
+    let mut tls = files.config();
+    tls.certificate = files.config().key;
+    config.tls = Some(tls);
+    let said = Listener::bind_public(&config)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(said.contains("public.tls.certificate"), "{said}");
+}
