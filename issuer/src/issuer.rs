@@ -30,6 +30,9 @@ use crate::trust::{Trust, TrustError};
 /// How long after a failure keys are tried again.
 const RETRY: Duration = Duration::from_secs(60);
 
+/// How long upkeep waits at most, by a clock that nobody sets.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
 /// An issuer that does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -239,18 +242,26 @@ impl Upkeep {
                     now.plus(RETRY)
                 }
             };
-            tokio::select! {
-                () = self.clock.reached(next) => {}
-                () = self.shutdown.requested() => return,
+            if self.stopped_before(next).await {
+                return;
             }
+        }
+    }
+
+    /// Waits for `next`, and not for ever if the clock is set back meanwhile; true
+    /// when it is time to stop instead.
+    async fn stopped_before(&self, next: UnixTime) -> bool {
+        tokio::select! {
+            () = self.clock.reached(next) => false,
+            () = tokio::time::sleep(LONGEST_WAIT) => false,
+            () = self.shutdown.requested() => true,
         }
     }
 
     async fn reload_trust(self, mut next: UnixTime, every: Duration) {
         loop {
-            tokio::select! {
-                () = self.clock.reached(next) => {}
-                () = self.shutdown.requested() => return,
+            if self.stopped_before(next).await {
+                return;
             }
             next = self.clock.now().plus(every);
             let (trust, now) = (Arc::clone(&self.stored.trust), self.clock.now());

@@ -206,6 +206,8 @@ fn brought_up_to(
     schedule: KeySchedule,
 ) -> Result<KeySet, KeyError> {
     let starts = |keys: &[Arc<TokenKey>]| keys.iter().map(|key| key.not_before).collect::<Vec<_>>();
+    let misplaced = schedule.misplaced(&starts(&keys), now);
+    keys.truncate(keys.len() - misplaced);
     while let Some(start) = schedule.missing_key(&starts(&keys), now) {
         let key = TokenKey::new(distinct_key(&keys)?, start);
         files.save(&key)?;

@@ -47,6 +47,17 @@ impl KeySchedule {
         (end <= earliest).then_some(end.max(earliest))
     }
 
+    /// How many keys, from the latest, are announced for a time so far ahead that
+    /// only a clock gone wrong can have made them. While they stayed, no key would
+    /// follow the present one for as long.
+    #[must_use]
+    pub fn misplaced(&self, starts: &[UnixTime], now: UnixTime) -> usize {
+        let horizon = now.plus(self.epoch * 2);
+        let announced = starts.len() - current(starts, now).map_or(0, |current| current + 1);
+        let latest = starts.iter().rev().take(announced);
+        latest.take_while(|start| **start > horizon).count()
+    }
+
     /// When [`Self::missing_key`] or [`retired`] will next say something new.
     #[must_use]
     pub fn next_change(&self, starts: &[UnixTime], now: UnixTime) -> UnixTime {
@@ -174,6 +185,18 @@ mod tests {
         assert_eq!(standing(&starts, 0, UnixTime(5)), Standing::Signs);
         assert_eq!(retired(&starts, UnixTime(5)), 0);
         assert_eq!(SCHEDULE.missing_key(&starts, UnixTime(5)), None);
+    }
+
+    #[test]
+    fn a_key_made_by_a_clock_far_ahead_does_not_stop_the_rotation() {
+        let year = 365 * DAY;
+        let misplaced = |starts: &[u64], now| SCHEDULE.misplaced(&times(starts), UnixTime(now));
+        assert_eq!(misplaced(&[0, 10 * year], HOUR), 1);
+        assert_eq!(misplaced(&[0, DAY], HOUR), 0);
+        // Set back by an hour, or before the first key: nothing is given up.
+        assert_eq!(misplaced(&[0, DAY], 21 * HOUR), 0);
+        assert_eq!(misplaced(&[10 * year], HOUR), 0);
+        assert_eq!(misplaced(&[], HOUR), 0);
     }
 
     #[test]

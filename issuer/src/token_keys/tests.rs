@@ -85,6 +85,20 @@ fn rotating_says_when_to_rotate_again() {
 }
 
 #[test]
+fn a_clock_that_was_ten_years_ahead_for_a_while_leaves_the_present_key_and_its_rotation() {
+    let directory = TempDir::new().unwrap();
+    let keys = open(&directory, NOW).unwrap();
+    let present: Vec<_> = keys.live().ids().collect();
+    keys.rotate(NOW.plus(SCHEDULE.epoch * 3650)).unwrap();
+    assert_eq!(keys.live().ids().count(), 2);
+    keys.rotate(NOW).unwrap();
+    assert_eq!(keys.live().ids().collect::<Vec<_>>(), present);
+    assert_eq!(files(&directory).len(), 1);
+    let announce = NOW.plus(SCHEDULE.epoch - SCHEDULE.announce_ahead);
+    assert_eq!(keys.rotate(NOW).unwrap(), announce);
+}
+
+#[test]
 fn a_damaged_or_foreign_key_file_is_refused_by_name() {
     let directory = TempDir::new().unwrap();
     open(&directory, NOW).unwrap();
