@@ -1,4 +1,19 @@
 //! The Call Placement Service: stores sealed PASSporTs against one-time tokens
-//! and serves them to whoever asks (docs/protocol.md sections 3 to 5).
+//! and serves them to whoever asks (docs/protocol.md sections 3 to 5). It never
+//! learns who stores, nor what.
 
+pub mod config;
+pub mod cps;
+pub mod double_spend_log;
+pub mod issuers;
+pub mod key_directory;
+mod program;
+pub mod refusal;
+mod retrieve;
+mod routes;
+mod spend;
 pub mod store;
+
+pub use config::{Config, CpsConfig, EntriesConfig, IssuerConfig, KeysConfig};
+pub use cps::{Cps, RunningCps, StartError};
+pub use program::run;

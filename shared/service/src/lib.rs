@@ -14,4 +14,5 @@ mod request_limits;
 pub mod server;
 pub mod shutdown;
 pub mod tls;
+pub mod trust;
 pub mod worker_pool;

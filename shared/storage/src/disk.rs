@@ -127,11 +127,7 @@ impl RealDisk {
             path: path.to_owned(),
             error,
         };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(io)?;
+        create_durably(path).map_err(io)?;
         let lock = OpenOptions::new()
             .write(true)
             .create(true)
@@ -154,6 +150,24 @@ impl RealDisk {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Makes a directory for its owner alone, and the entry for it durable.
+fn create_durably(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        create_durably(parent)?;
+    }
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 impl Disk for RealDisk {

@@ -5,7 +5,7 @@
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -25,7 +25,8 @@ pub enum CommitError {
     /// Too many commands are waiting; this one was not taken.
     #[error("the store's queue is full: try again shortly")]
     Busy,
-    /// The disk refused. The command has had no effect, and will have none.
+    /// The disk refused. The command has had no effect here; should the process
+    /// die before the next commit, it may be found done after the restart.
     #[error("the store could not make the request durable: see the service's log")]
     Failed,
     /// The store has stopped.
@@ -56,8 +57,8 @@ pub trait StateMachine: Send + 'static {
     /// What was judged since the last commit will never have happened.
     fn abort(&mut self);
 
-    /// Called between commits, at least every [`StateMachine::TICK`]: the time
-    /// to roll, to expire, to tidy up.
+    /// Called between commits, every [`StateMachine::TICK`]: the time to roll, to
+    /// expire, to tidy up.
     ///
     /// # Errors
     /// What the disk says; it is logged, and tried again at the next tick.
@@ -65,7 +66,7 @@ pub trait StateMachine: Send + 'static {
         Ok(())
     }
 
-    /// The longest time between two ticks.
+    /// The time between two ticks.
     const TICK: Duration = Duration::from_secs(1);
 }
 
@@ -126,12 +127,18 @@ impl<M: StateMachine> Drop for GroupCommit<M> {
 
 fn run<M: StateMachine>(mut machine: M, queue: &Receiver<Waiting<M>>) {
     let mut frame = FrameBuilder::default();
+    let mut last_tick = Instant::now();
     loop {
-        match queue.recv_timeout(M::TICK) {
+        let rest = M::TICK.saturating_sub(last_tick.elapsed());
+        match queue.recv_timeout(rest) {
             Ok(first) => commit_waiting(&mut machine, first, queue, &mut frame),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
+        if last_tick.elapsed() < M::TICK {
+            continue;
+        }
+        last_tick = Instant::now();
         if let Err(error) = machine.tick() {
             tracing::error!(%error, "tidying up the store failed; trying again");
         }

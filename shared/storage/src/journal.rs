@@ -142,8 +142,8 @@ impl<D: Disk> Journal<D> {
     /// Makes the next segment with its first frame, which settles all before it.
     fn begin_segment(&mut self) -> io::Result<()> {
         let number = self.next;
-        self.next += 1;
         let file = self.disk.create(&name(self.prefix, number))?;
+        self.next += 1;
         self.active = Some(Active {
             number,
             file,
@@ -171,14 +171,20 @@ impl<D: Disk> Journal<D> {
         }
     }
 
-    /// Removes a sealed segment. The newest of all stays until there is a newer
-    /// one, for it keeps the numbers going.
+    /// Removes a sealed segment. There is always one that keeps the numbers
+    /// going: if this is the newest, an empty one is begun first.
     ///
     /// # Errors
     /// What the disk says; then it is still there, or comes back.
     pub fn remove(&mut self, segment: SegmentNumber) -> io::Result<()> {
-        if segment.0 + 1 == self.next || !self.sealed.contains(&segment) {
+        if !self.sealed.contains(&segment) {
             return Ok(());
+        }
+        if segment.0 + 1 == self.next
+            && let Err(error) = self.begin_segment()
+        {
+            self.roll();
+            return Err(error);
         }
         self.disk.remove(&name(self.prefix, segment.0))?;
         self.disk.sync_directory()?;

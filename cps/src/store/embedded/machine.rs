@@ -23,7 +23,7 @@ use crate::store::{Entry, Limits, Outcome, Spend, StoreError};
 const JOURNAL: &str = "journal";
 const CLOSED: &str = "closed-epochs";
 
-/// How long one segment is written to. An entry is gone from the disk one such
+/// How long one segment is written to at the most. An entry is gone from the disk one such
 /// span and a tick after its death at the latest.
 const SEGMENT_SPAN: Duration = Duration::from_secs(3);
 
@@ -85,12 +85,17 @@ impl<D: Disk> Machine<D> {
         let closed_file = RecordFile::open(disk.as_ref(), CLOSED, |_, id| {
             closed.insert(TokenKeyId(*id));
         })?;
+        // Ids are appended one by one.
+        if closed_file.cut() > 1 {
+            return Err(OpenStoreError::ClosedEpochs);
+        }
         let mut epochs = open_epochs(disk.as_ref(), &closed)?;
         let mut replayed = Vec::new();
         let journal = Journal::open(Arc::clone(&disk), JOURNAL, |segment, bytes| {
             replayed.push((segment, record::parse(bytes)));
         })?;
         let mut segments: HashMap<_, SegmentContents> = HashMap::new();
+        let mut journalled: HashMap<TokenKeyId, u64> = HashMap::new();
         let now = clock();
         for (segment, parsed) in replayed {
             let (spend, sequence, at) = parsed.map_err(OpenStoreError::Record)?;
@@ -100,6 +105,7 @@ impl<D: Disk> Machine<D> {
                 .or_default()
                 .spends
                 .push((epoch, nonce, at));
+            *journalled.entry(epoch).or_default() += 1;
             if !closed.contains(&epoch) {
                 let set = open_epoch(&mut epochs, disk.as_ref(), epoch)?;
                 if set.find(&nonce)?.is_none() {
@@ -110,6 +116,9 @@ impl<D: Disk> Machine<D> {
                 let entry = Entry::new(spend.sealed);
                 mailboxes.push(std::iter::once((spend.mailbox, sequence, at, entry)));
             }
+        }
+        for (epoch, set) in &epochs {
+            set.check_damage(journalled.get(epoch).copied().unwrap_or(0))?;
         }
         Ok(Self {
             disk,
@@ -194,7 +203,7 @@ impl<D: Disk> Machine<D> {
         let current = self.journal.current();
         let first = self.segments.get(&current).and_then(|c| c.spends.first());
         if let Some((_, _, at)) = first
-            && (now < *at || now.since(*at) >= SEGMENT_SPAN)
+            && (now < *at || now.since(*at) >= SEGMENT_SPAN.min(self.limits.entry_lifetime / 4))
         {
             self.journal.roll();
         }
@@ -270,6 +279,8 @@ impl<D: Disk> StateMachine for Machine<D> {
     fn abort(&mut self) {
         self.forget_staged();
     }
+
+    const TICK: Duration = Duration::from_millis(250);
 
     fn tick(&mut self) -> io::Result<()> {
         let now = (self.clock)();

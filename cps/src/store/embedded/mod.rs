@@ -50,6 +50,9 @@ pub enum OpenStoreError {
     /// The disk refused, or a file of spends is damaged.
     #[error("the store: {0}")]
     Io(#[from] io::Error),
+    /// More of the list of closed epochs is unsound than a crash can have torn.
+    #[error("the list of closed key epochs is damaged: restore the disk")]
+    ClosedEpochs,
     /// A sound record of another form.
     #[error(
         "the store's journal holds a record of another form ({0}): it was written by another version"

@@ -15,15 +15,20 @@ pub(super) struct RecordFile<F, const N: usize> {
     file: F,
     /// Records that are durable.
     count: u64,
-    /// The last append failed, and may have left anything behind the records.
+    /// Something other than records is behind them: the last append failed, or
+    /// broke off when the process died.
     untidy: bool,
+    /// Records that were found unsound, or behind an unsound one, at opening.
+    cut: u64,
 }
 
 impl<F: DiskFile, const N: usize> RecordFile<F, N> {
     const STRIDE: usize = N + CHECKSUM_SIZE;
 
-    /// Opens or creates the file and shows every record in it to `visit`. A torn
-    /// end is cut off: whoever wrote it was not told that it is durable.
+    /// Opens or creates the file and shows every record in it to `visit`. What is
+    /// behind the first unsound record is left out, and overwritten by the next
+    /// append. Whether that was a torn append, or damage, the caller can tell from
+    /// [`Self::cut`]: only he knows what was being appended.
     pub(super) fn open<D: Disk<File = F>>(
         disk: &D,
         name: &str,
@@ -43,16 +48,15 @@ impl<F: DiskFile, const N: usize> RecordFile<F, N> {
             let sound = visit_chunk(&file, count, chunk, &mut visit)?;
             count += sound;
             if sound < chunk {
-                check_torn::<F, N>(&file, name, count, whole)?;
                 break;
             }
         }
-        file.truncate(count * Self::STRIDE as u64)?;
         file.sync()?;
         Ok(Self {
+            untidy: file.length()? > count * Self::STRIDE as u64,
             file,
             count,
-            untidy: false,
+            cut: whole - count,
         })
     }
 
@@ -87,6 +91,11 @@ impl<F: DiskFile, const N: usize> RecordFile<F, N> {
     pub(super) const fn count(&self) -> u64 {
         self.count
     }
+
+    /// Whole records that were left out at opening.
+    pub(super) const fn cut(&self) -> u64 {
+        self.cut
+    }
 }
 
 /// The record at `index`, when its checksum holds.
@@ -118,23 +127,4 @@ fn visit_chunk<F: DiskFile, const N: usize>(
         index += 1;
     }
     Ok(index - first)
-}
-
-/// A sound record behind an unsound one is damage, unless both were part of the
-/// one last append; that is at most as long as what one segment holds, and its
-/// records are still in the journal. So only the far end may be unsound.
-fn check_torn<F: DiskFile, const N: usize>(
-    file: &F,
-    name: &str,
-    unsound: u64,
-    whole: u64,
-) -> io::Result<()> {
-    const MOST_OF_ONE_APPEND: u64 = 4 * 1024 * 1024;
-    if whole - unsound > MOST_OF_ONE_APPEND && read_sound::<F, N>(file, whole - 1)?.is_some() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("{name} is damaged at record {unsound}, before its end: restore the disk"),
-        ));
-    }
-    Ok(())
 }

@@ -114,6 +114,9 @@ impl<D: Disk> SpentSet<D> {
             Some(archived)
         });
         let records: Vec<_> = known.collect();
+        if records.is_empty() {
+            return Ok(());
+        }
         let first = self.archive.count();
         let end = first + records.len() as u64;
         if u32::try_from(end).is_err() {
@@ -128,6 +131,23 @@ impl<D: Disk> SpentSet<D> {
             self.recent.remove(nonce);
         }
         Ok(())
+    }
+
+    /// Fails when more of the archive was left out at opening than can have been
+    /// torn: an append holds spends that are still in the journal, `journalled` of
+    /// this epoch at the most. Tokens whose spends are lost must not be taken again.
+    pub(super) fn check_damage(&self, journalled: u64) -> io::Result<()> {
+        if self.archive.cut() <= journalled {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!(
+                "an archive of spends is damaged at record {}: restore the disk, or move the \
+                 directory away and have the issuer make new token keys",
+                self.archive.count()
+            ),
+        ))
     }
 
     /// How many tokens are spent.

@@ -1,0 +1,323 @@
+//! The CPS's configuration. Every key stands, with an explanation and its
+//! default, in `cps/cps.example.toml` too, which a test reads.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pennyblack_service::config::{
+    AdminConfig, Configuration, ConfigurationError, LogConfig, PublicConfig,
+};
+use pennyblack_service::trust::TrustConfig;
+use pennyblack_shared::authority::Authority;
+use pennyblack_shared::store_request::Freshness;
+use serde::{Deserialize, Serialize};
+
+use crate::store::Limits;
+
+/// The longest life of an entry (RFC 8816 section 6.1, RFC 9888 section 5).
+const LONGEST_LIFETIME: Duration = Duration::from_secs(60);
+/// The shortest: several spans of the journal's segments.
+const SHORTEST_LIFETIME: Duration = Duration::from_secs(5);
+
+/// Everything that a CPS is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `[cps]`.
+    pub cps: CpsConfig,
+    /// `[public]`: where storers and recipients ask.
+    pub public: PublicConfig,
+    /// `[admin]`.
+    #[serde(default)]
+    pub admin: AdminConfig,
+    /// `[log]`.
+    #[serde(default)]
+    pub log: LogConfig,
+    /// `[trust]`: whose certificates count in key records.
+    pub trust: TrustConfig,
+    /// `[[issuer]]`: whose tokens are taken.
+    pub issuer: Vec<IssuerConfig>,
+    /// `[entries]`.
+    #[serde(default)]
+    pub entries: EntriesConfig,
+    /// `[keys]`: the directory of recipients' keys.
+    #[serde(default)]
+    pub keys: KeysConfig,
+}
+
+/// `[cps]`: who this CPS is and where it keeps its state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CpsConfig {
+    /// The host, with the port unless it is 443, under which the world knows this
+    /// CPS. Tokens, signatures and sealed PASSporTs are made for this name.
+    pub authority: Authority,
+    /// Spent tokens, entries, key records, the double-spend log and the decoy
+    /// secret. Never run two CPSs on one.
+    pub data_directory: PathBuf,
+}
+
+/// `[[issuer]]`: one issuer whose tokens are taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerConfig {
+    /// The issuer's authority, as it stands in challenges.
+    pub authority: Authority,
+    /// Where its directory is fetched: `https://` and a host, or `http://` on this
+    /// machine. Default: `https://` and the authority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Root certificates (PEM) for its TLS, in place of the usual ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_roots: Option<PathBuf>,
+}
+
+impl IssuerConfig {
+    /// Where the issuer is asked.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let default = || format!("https://{}", self.authority);
+        self.url.clone().unwrap_or_else(default)
+    }
+}
+
+/// `[entries]`: how long and how many.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EntriesConfig {
+    /// How long an entry lives. Default, and most: 60s.
+    #[serde(with = "humantime_serde")]
+    pub lifetime: Duration,
+    /// Most living entries of one mailbox. Default: 1024.
+    pub mailbox_capacity: usize,
+    /// How old a request's signature may be. Default: 90s, which is the minute in
+    /// which a storer repeats an unanswered request, and half a minute of clocks.
+    #[serde(with = "humantime_serde")]
+    pub oldest_signature: Duration,
+    /// How far ahead of this clock a request may be signed. Default: 30s.
+    #[serde(with = "humantime_serde")]
+    pub clock_skew: Duration,
+}
+
+impl Default for EntriesConfig {
+    fn default() -> Self {
+        let freshness = Freshness::default();
+        Self {
+            lifetime: LONGEST_LIFETIME,
+            mailbox_capacity: 1024,
+            oldest_signature: freshness.max_age,
+            clock_skew: freshness.max_ahead,
+        }
+    }
+}
+
+/// `[keys]`: the directory of recipients' keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeysConfig {
+    /// Which numbers a provider holds, as CSV with the columns `spc,first,count`.
+    /// Without it an SPC is no authority for any number here. Read at the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub numbering_table: Option<PathBuf>,
+    /// Most key records. Default: 1000000.
+    pub capacity: usize,
+}
+
+impl Default for KeysConfig {
+    fn default() -> Self {
+        Self {
+            numbering_table: None,
+            capacity: 1_000_000,
+        }
+    }
+}
+
+impl Config {
+    /// A CPS at `127.0.0.1` with a free port and defaults for all else.
+    #[must_use]
+    pub fn local(
+        authority: Authority,
+        data_directory: PathBuf,
+        roots: PathBuf,
+        issuer: IssuerConfig,
+    ) -> Self {
+        Self {
+            cps: CpsConfig {
+                authority,
+                data_directory,
+            },
+            public: PublicConfig::plain(([127, 0, 0, 1], 0).into()),
+            admin: AdminConfig::default(),
+            log: LogConfig::default(),
+            trust: TrustConfig::new(roots),
+            issuer: vec![issuer],
+            entries: EntriesConfig::default(),
+            keys: KeysConfig::default(),
+        }
+    }
+
+    pub(crate) const fn limits(&self) -> Limits {
+        Limits {
+            entry_lifetime: self.entries.lifetime,
+            mailbox_capacity: self.entries.mailbox_capacity,
+        }
+    }
+
+    pub(crate) const fn freshness(&self) -> Freshness {
+        Freshness {
+            max_age: self.entries.oldest_signature,
+            max_ahead: self.entries.clock_skew,
+        }
+    }
+
+    fn check_issuers(&self) -> Result<(), ConfigurationError> {
+        if self.issuer.is_empty() {
+            return Err(ConfigurationError::refused(
+                "issuer",
+                "without an issuer no token is good, and nothing can be stored",
+                "add an [[issuer]] section",
+            ));
+        }
+        let mut seen = std::collections::HashSet::new();
+        for issuer in &self.issuer {
+            if !seen.insert(issuer.authority.as_str()) {
+                return Err(ConfigurationError::refused(
+                    "issuer.authority",
+                    format!("{} is named twice", issuer.authority),
+                    "keep one of the two",
+                ));
+            }
+            if !is_safe_url(&issuer.url()) {
+                return Err(ConfigurationError::refused(
+                    "issuer.url",
+                    format!("{:?} is neither https nor on this machine", issuer.url()),
+                    "write https:// and a host, without a path",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `https://host[:port]`, or `http://` to loopback; no path.
+fn is_safe_url(url: &str) -> bool {
+    let is_host = |host: &str| host.parse::<Authority>().is_ok();
+    let is_loopback = |host: &str| {
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        matches!(name, "127.0.0.1" | "localhost" | "[::1]")
+    };
+    match url.split_once("://") {
+        Some(("https", host)) => is_host(host),
+        Some(("http", host)) => is_host(host) && is_loopback(host),
+        _ => false,
+    }
+}
+
+impl Configuration for Config {
+    const SERVICE: &'static str = "cps";
+
+    fn check(&self) -> Result<(), ConfigurationError> {
+        self.public.check()?;
+        self.admin.check()?;
+        self.trust.check()?;
+        self.check_issuers()?;
+        let lifetime = self.entries.lifetime;
+        if !(SHORTEST_LIFETIME..=LONGEST_LIFETIME).contains(&lifetime) {
+            return Err(ConfigurationError::refused(
+                "entries.lifetime",
+                "an entry lives between 5 seconds and a minute (RFC 8816, RFC 9888)",
+                "set \"60s\" or less",
+            ));
+        }
+        if self.entries.mailbox_capacity == 0 {
+            return Err(ConfigurationError::refused(
+                "entries.mailbox_capacity",
+                "nothing could be stored",
+                "set one or more",
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use pennyblack_service::config::{Sources, load};
+
+    use super::*;
+
+    const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cps.example.toml");
+
+    fn example_with(settings: &[&str]) -> Result<Config, String> {
+        let settings: Vec<_> = settings.iter().map(|text| (*text).to_owned()).collect();
+        let sources = Sources {
+            file: Some(Path::new(EXAMPLE)),
+            environment: &[],
+            settings: &settings,
+        };
+        load(sources).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_example_is_the_default_configuration_next_to_the_issuers_example() {
+        let issuer = IssuerConfig {
+            authority: "localhost:8701".parse().unwrap(),
+            url: Some("http://localhost:8701".to_owned()),
+            tls_roots: None,
+        };
+        let expected = Config {
+            public: PublicConfig::plain("127.0.0.1:8711".parse().unwrap()),
+            admin: AdminConfig {
+                listen: "127.0.0.1:8712".parse().unwrap(),
+                ..AdminConfig::default()
+            },
+            ..Config::local(
+                "localhost:8711".parse().unwrap(),
+                "cps-data".into(),
+                "cps-data/roots".into(),
+                issuer,
+            )
+        };
+        assert_eq!(example_with(&[]).unwrap(), expected);
+    }
+
+    #[test]
+    fn every_key_that_the_example_explains_exists() {
+        let text = std::fs::read_to_string(EXAMPLE).unwrap();
+        let uncommented: String = text
+            .lines()
+            .map(|line| line.strip_prefix("#:").unwrap_or(line))
+            .fold(String::new(), |all, line| all + line + "\n");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("all.toml");
+        std::fs::write(&path, uncommented).unwrap();
+        let sources = Sources {
+            file: Some(&path),
+            environment: &[],
+            settings: &[],
+        };
+        let all: Config = load(sources).unwrap();
+        assert!(all.keys.numbering_table.is_some());
+        assert!(all.trust.revocation_lists.is_some());
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_by_name() {
+        for (setting, key) in [
+            ("entries.lifetime=61s", "entries.lifetime"),
+            ("entries.lifetime=4s", "entries.lifetime"),
+            ("entries.mailbox_capacity=0", "entries.mailbox_capacity"),
+            ("issuer=[]", "issuer"),
+            (
+                "issuer=[{authority=\"a.example\", url=\"http://a.example\"}]",
+                "issuer.url",
+            ),
+            ("cps.authority=https://a", "cps.authority"),
+        ] {
+            let said = example_with(&[setting]).unwrap_err();
+            assert!(said.contains(key), "{setting}: {said}");
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! A CPS put together, started and stopped; in a program of its own or inside
+//! another process. Besides its listeners it owns a task for each issuer, one
+//! that reads the trust directories again, and one that removes ended key records.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::BuildError;
+use pennyblack_service::admin::{Metrics, Readiness};
+use pennyblack_service::clock::Clock;
+use pennyblack_service::config::{Configuration as _, ConfigurationError};
+use pennyblack_service::listener::ListenerError;
+use pennyblack_service::server::{Addresses, RunningServer, Server};
+use pennyblack_service::shutdown::Shutdown;
+use pennyblack_service::trust::{self, Trust, TrustError};
+use pennyblack_shared::envelope::{DECOY_SECRET_SIZE, DecoyKeys};
+use pennyblack_shared::numbering::{NumberingError, NumberingTable};
+use pennyblack_shared::store_request::SpendPolicy;
+use pennyblack_storage::atomic_file::{self, PrivateFileError};
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
+
+use crate::config::Config;
+use crate::double_spend_log::{DoubleSpendLog, OpenLogError};
+use crate::issuers::{Issuers, Upkeep, UpkeepError};
+use crate::key_directory::{KeyDirectory, RecordFilesError, RecordPolicy};
+use crate::retrieve::Retrieval;
+use crate::routes::{self, Resources};
+use crate::spend::Spending;
+use crate::store::embedded::{EmbeddedStore, OpenStoreError};
+
+/// How often ended key records are removed.
+const PURGE_EVERY: Duration = Duration::from_secs(60);
+
+/// A CPS that does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration contradicts itself.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
+    /// An address cannot be listened at.
+    #[error(transparent)]
+    Listener(#[from] ListenerError),
+    /// A file or directory.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What the operating system says.
+        error: std::io::Error,
+    },
+    /// The decoy secret.
+    #[error(transparent)]
+    Secret(#[from] PrivateFileError),
+    /// The decoy secret's file has another size.
+    #[error("{} does not hold a decoy secret: restore it from a backup", .0.display())]
+    SecretSize(PathBuf),
+    /// The spent set and the mailboxes.
+    #[error(transparent)]
+    Store(#[from] OpenStoreError),
+    /// The double-spend log.
+    #[error(transparent)]
+    Log(#[from] OpenLogError),
+    /// The key records.
+    #[error(transparent)]
+    Records(#[from] RecordFilesError),
+    /// The numbering table.
+    #[error("keys.numbering_table: {0}")]
+    Numbering(#[from] NumberingError),
+    /// The trust directories cannot be read.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// An issuer cannot be followed.
+    #[error(transparent)]
+    Issuer(#[from] UpkeepError),
+    /// Metrics are recorded elsewhere in this process already.
+    #[error("cannot record metrics: {0}")]
+    Metrics(#[from] BuildError),
+    /// A part of the start panicked.
+    #[error("the start broke off: {0}")]
+    BrokeOff(#[from] JoinError),
+}
+
+/// How to start a CPS.
+#[derive(Debug)]
+pub struct Cps;
+
+impl Cps {
+    /// Starts a CPS in this process; it accepts connections when this returns.
+    /// Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(config: Config, clock: Clock) -> Result<RunningCps, StartError> {
+        config.check()?;
+        let metrics = Metrics::of_this_process()?;
+        let server = Server::bind(&config.public, &config.admin).await?;
+        let config = Arc::new(config);
+        let stored = spawn_blocking({
+            let (config, clock) = (Arc::clone(&config), clock.clone());
+            move || Stored::open(&config, &clock)
+        })
+        .await??;
+        let (readiness, shutdown) = (Readiness::new(), Shutdown::new());
+        let authorities = config.issuer.iter().map(|issuer| &issuer.authority);
+        let issuers = Arc::new(Issuers::new(&config.cps.authority, authorities));
+        let tasks = Tasks {
+            stored: &stored,
+            issuers: Arc::clone(&issuers),
+            clock: clock.clone(),
+            readiness: readiness.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let tasks = tasks.start(&config)?;
+        let router = routes::router(resources(&config, stored, issuers, clock));
+        let server = server.start(router, metrics, readiness, shutdown.clone());
+        tracing::info!(
+            public = %server.addresses().public,
+            admin = %server.addresses().admin,
+            authority = %config.cps.authority,
+            "CPS started"
+        );
+        Ok(RunningCps {
+            server,
+            shutdown,
+            tasks,
+        })
+    }
+}
+
+fn resources(
+    config: &Config,
+    stored: Stored,
+    issuers: Arc<Issuers>,
+    clock: Clock,
+) -> Resources<EmbeddedStore> {
+    let authority = config.cps.authority.clone();
+    Resources {
+        spending: Spending {
+            policy: SpendPolicy {
+                cps: authority.clone(),
+                challenges: issuers.challenge_digests(),
+                freshness: config.freshness(),
+            },
+            clock: clock.clone(),
+            issuers: Arc::clone(&issuers),
+            keys: Arc::clone(&stored.keys),
+            store: Arc::clone(&stored.store),
+            log: Arc::clone(&stored.log),
+        },
+        retrieval: Retrieval {
+            authority,
+            clock: clock.clone(),
+            decoys: stored.decoys,
+            keys: Arc::clone(&stored.keys),
+            store: stored.store,
+        },
+        issuers,
+        keys: stored.keys,
+        log: stored.log,
+        clock,
+    }
+}
+
+/// A CPS at work.
+#[derive(Debug)]
+pub struct RunningCps {
+    server: RunningServer,
+    shutdown: Shutdown,
+    tasks: JoinSet<()>,
+}
+
+impl RunningCps {
+    /// Where it is reached.
+    #[must_use]
+    pub const fn addresses(&self) -> Addresses {
+        self.server.addresses()
+    }
+
+    /// What asks it to stop.
+    #[must_use]
+    pub const fn shutdown(&self) -> &Shutdown {
+        &self.shutdown
+    }
+
+    /// Asks it to stop and waits until it has: its addresses and its data
+    /// directory are free then.
+    pub async fn stop(self) {
+        self.shutdown.trigger();
+        self.stopped().await;
+    }
+
+    /// Waits until somebody has asked it to stop and it has.
+    pub async fn stopped(self) {
+        self.server.stopped().await;
+        self.tasks.join_all().await;
+    }
+}
+
+/// What outlives the process.
+struct Stored {
+    store: Arc<EmbeddedStore>,
+    log: Arc<DoubleSpendLog>,
+    keys: Arc<KeyDirectory>,
+    trust: Arc<Trust>,
+    decoys: DecoyKeys,
+    issuers: PathBuf,
+}
+
+impl Stored {
+    fn open(config: &Config, clock: &Clock) -> Result<Self, StartError> {
+        let directory = &config.cps.data_directory;
+        let now = clock.now();
+        let tick = clock.clone();
+        // Locks the directory: before anything else is touched in it.
+        let store = EmbeddedStore::open(
+            &directory.join("store"),
+            config.limits(),
+            Arc::new(move || tick.now()),
+        )?;
+        let issuers = directory.join("issuers");
+        std::fs::create_dir_all(&issuers).map_err(|error| StartError::Io {
+            path: issuers.clone(),
+            error,
+        })?;
+        let trust = Arc::new(Trust::open(&config.trust, now)?);
+        let policy = RecordPolicy {
+            authority: config.cps.authority.clone(),
+            trust: Arc::clone(&trust),
+            numbering: numbering(config.keys.numbering_table.as_deref())?,
+            capacity: config.keys.capacity,
+        };
+        Ok(Self {
+            store: Arc::new(store),
+            log: Arc::new(DoubleSpendLog::open(&directory.join("double-spends"))?),
+            keys: Arc::new(KeyDirectory::open(&directory.join("keys"), policy, now)?),
+            trust,
+            decoys: decoys(&directory.join("decoy-secret"))?,
+            issuers,
+        })
+    }
+}
+
+fn numbering(path: Option<&Path>) -> Result<Option<NumberingTable>, StartError> {
+    let Some(path) = path else {
+        return Ok(None);
+    };
+    let csv = std::fs::read(path).map_err(|error| StartError::Io {
+        path: path.to_owned(),
+        error,
+    })?;
+    Ok(Some(NumberingTable::parse(&csv)?))
+}
+
+/// The decoy secret, made when it is missing.
+fn decoys(path: &Path) -> Result<DecoyKeys, StartError> {
+    if !path.exists() {
+        let fresh = DecoyKeys::generate(&mut rand::rng());
+        atomic_file::write_private(path, fresh.secret()).map_err(|error| StartError::Io {
+            path: path.to_owned(),
+            error,
+        })?;
+        return Ok(fresh);
+    }
+    let secret = atomic_file::read_private(path)?;
+    let secret: &[u8; DECOY_SECRET_SIZE] = secret
+        .as_slice()
+        .try_into()
+        .map_err(|_| StartError::SecretSize(path.to_owned()))?;
+    Ok(DecoyKeys::new(secret))
+}
+
+/// The tasks that run beside the listeners.
+struct Tasks<'a> {
+    stored: &'a Stored,
+    issuers: Arc<Issuers>,
+    clock: Clock,
+    readiness: Readiness,
+    shutdown: Shutdown,
+}
+
+impl Tasks<'_> {
+    fn start(self, config: &Config) -> Result<JoinSet<()>, StartError> {
+        let mut tasks = JoinSet::new();
+        for (place, issuer) in config.issuer.iter().enumerate() {
+            let upkeep = Upkeep::open(
+                place,
+                issuer,
+                &self.stored.issuers,
+                Arc::clone(&self.issuers),
+                Arc::clone(&self.stored.store),
+                self.clock.clone(),
+                self.readiness.clone(),
+            )?;
+            tasks.spawn(upkeep.run(self.shutdown.clone()));
+        }
+        tasks.spawn(trust::reload_for_ever(
+            Arc::clone(&self.stored.trust),
+            config.trust.reload,
+            self.clock.clone(),
+            self.readiness.clone(),
+            self.shutdown.clone(),
+        ));
+        let keys = Arc::clone(&self.stored.keys);
+        tasks.spawn(purge_for_ever(keys, self.clock, self.shutdown));
+        Ok(tasks)
+    }
+}
+
+async fn purge_for_ever(keys: Arc<KeyDirectory>, clock: Clock, shutdown: Shutdown) {
+    loop {
+        tokio::select! {
+            () = clock.reached(clock.now().plus(PURGE_EVERY)) => {}
+            () = shutdown.requested() => return,
+        }
+        let (keys, now) = (Arc::clone(&keys), clock.now());
+        if let Err(error) = spawn_blocking(move || keys.purge(now)).await {
+            tracing::error!(%error, "removing ended key records broke off");
+        }
+    }
+}

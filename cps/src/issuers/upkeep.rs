@@ -1,0 +1,198 @@
+//! The task of one issuer: fetch its directory before the last one is out of
+//! date, keep what is known on disk, put live keys in force, close those that are
+//! over. When the issuer is away, what is known stays in force.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pennyblack_service::admin::Readiness;
+use pennyblack_service::clock::Clock;
+use pennyblack_service::shutdown::Shutdown;
+use pennyblack_shared::authority::Authority;
+use pennyblack_storage::atomic_file;
+use rand::RngExt as _;
+
+use super::epochs::KeyEpochs;
+use super::fetch::{FetchError, Fetcher};
+use super::{Issuers, KeyRefusal};
+use crate::config::IssuerConfig;
+use crate::store::Store;
+
+/// The longest time between two attempts while the issuer is away.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// The shortest time between two fetches, whatever `max-age` says.
+const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
+
+/// An issuer that cannot be followed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpkeepError {
+    /// What is known of it cannot be read.
+    #[error("{}: {why}: restore the file; without it a key out of the blue would be believed", path.display())]
+    Known {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// The way to it.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+}
+
+/// Follows one issuer.
+pub(crate) struct Upkeep<S> {
+    place: usize,
+    authority: Authority,
+    file: PathBuf,
+    epochs: KeyEpochs,
+    fetcher: Fetcher,
+    issuers: Arc<Issuers>,
+    store: Arc<S>,
+    clock: Clock,
+    readiness: Readiness,
+}
+
+impl<S: Store> Upkeep<S> {
+    /// Reads what is known of the issuer at `place`, and puts it in force.
+    pub(crate) fn open(
+        place: usize,
+        config: &IssuerConfig,
+        directory: &std::path::Path,
+        issuers: Arc<Issuers>,
+        store: Arc<S>,
+        clock: Clock,
+        readiness: Readiness,
+    ) -> Result<Self, UpkeepError> {
+        let authority = config.authority.clone();
+        let file = directory.join(format!("{authority}.json"));
+        let known = |why: String| UpkeepError::Known {
+            path: file.clone(),
+            why,
+        };
+        let epochs = match std::fs::read(&file) {
+            Ok(json) => KeyEpochs::from_json(&json).map_err(known)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => KeyEpochs::default(),
+            Err(error) => return Err(known(error.to_string())),
+        };
+        let upkeep = Self {
+            place,
+            authority,
+            fetcher: Fetcher::new(&config.url(), config.tls_roots.as_deref())?,
+            file,
+            epochs,
+            issuers,
+            store,
+            clock,
+            readiness,
+        };
+        upkeep.publish();
+        Ok(upkeep)
+    }
+
+    /// Runs until `shutdown`.
+    pub(crate) async fn run(mut self, shutdown: Shutdown) {
+        let mut retry = SHORTEST_REFRESH;
+        loop {
+            let wait = match self.refresh().await {
+                Ok(max_age) => {
+                    retry = SHORTEST_REFRESH;
+                    // Well before it is out of date, and not with everybody else.
+                    max_age.mul_f64(rand::rng().random_range(0.4..0.6))
+                }
+                Err(error) => {
+                    tracing::warn!(issuer = %self.authority, error, "the issuer's directory is not current");
+                    let wait = retry.mul_f64(rand::rng().random_range(0.5..1.0));
+                    retry = (retry * 2).min(LONGEST_RETRY);
+                    wait
+                }
+            };
+            self.turn().await;
+            let now = self.clock.now();
+            let due = now.plus(wait.max(SHORTEST_REFRESH));
+            let next = self
+                .epochs
+                .next_change(now)
+                .map_or(due, |change| change.min(due));
+            tokio::select! {
+                () = self.clock.reached(next) => {}
+                () = shutdown.requested() => return,
+            }
+        }
+    }
+
+    async fn refresh(&mut self) -> Result<Duration, String> {
+        let fetched = self.fetcher.fetch().await.map_err(|e| e.to_string())?;
+        if let Some(directory) = fetched.directory {
+            let mut epochs = self.epochs.clone();
+            self.report(epochs.take(&directory, self.clock.now()));
+            // Known for good before it is acted upon.
+            self.keep(&epochs).await?;
+            self.epochs = epochs;
+        }
+        Ok(fetched.max_age)
+    }
+
+    /// Closes what is over and puts the rest in force.
+    async fn turn(&mut self) {
+        for id in self.epochs.over(self.clock.now()) {
+            let mut epochs = self.epochs.clone();
+            epochs.forget(id);
+            // A token of it must be refused before its spends are forgotten.
+            self.publish_of(&epochs);
+            let closed = self.store.close_epoch(id).await.map_err(|e| e.to_string());
+            let kept = match closed {
+                Ok(()) => self.keep(&epochs).await,
+                Err(error) => Err(error),
+            };
+            match kept {
+                Ok(()) => {
+                    tracing::info!(token_key = %id, "key epoch closed");
+                    self.epochs = epochs;
+                }
+                Err(error) => tracing::error!(token_key = %id, error, "closing a key epoch failed"),
+            }
+        }
+        self.publish();
+    }
+
+    fn publish(&self) {
+        self.publish_of(&self.epochs);
+        let part = "issuer keys";
+        if self.issuers.challenges().is_empty() {
+            let lack = format!(
+                "no redeemable key of the issuer {} is known",
+                self.authority
+            );
+            self.readiness.lacks(part, lack);
+        } else {
+            self.readiness.has(part);
+        }
+    }
+
+    fn publish_of(&self, epochs: &KeyEpochs) {
+        let over = epochs.over(self.clock.now());
+        let live = epochs.live(self.clock.now());
+        let live: Vec<_> = live
+            .into_iter()
+            .filter(|key| !over.contains(&key.public().id()))
+            .collect();
+        self.issuers.publish(self.place, &live);
+    }
+
+    async fn keep(&self, epochs: &KeyEpochs) -> Result<(), String> {
+        let (file, json) = (self.file.clone(), epochs.to_json());
+        tokio::task::spawn_blocking(move || atomic_file::write_public(&file, &json))
+            .await
+            .map_err(|error| error.to_string())?
+            .map_err(|error| format!("{}: {error}", self.file.display()))
+    }
+
+    fn report(&self, refusals: Vec<KeyRefusal>) {
+        for refusal in refusals {
+            tracing::error!(issuer = %self.authority, %refusal, "a key of the issuer's directory is not believed");
+            metrics::counter!("pennyblack_cps_issuer_keys_refused_total").increment(1);
+        }
+    }
+}

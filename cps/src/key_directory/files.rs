@@ -1,0 +1,74 @@
+//! Key records on disk: one small file each, replaced as a whole.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use pennyblack_shared::encoding;
+use pennyblack_storage::atomic_file;
+
+use super::RecordId;
+
+const EXTENSION: &str = "jws";
+
+/// A directory of records that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {error}", path.display())]
+pub struct RecordFilesError {
+    path: PathBuf,
+    error: io::Error,
+}
+
+/// The directory of record files.
+#[derive(Debug)]
+pub(super) struct RecordFiles {
+    path: PathBuf,
+}
+
+impl RecordFiles {
+    pub(super) fn open(path: &Path) -> Result<Self, RecordFilesError> {
+        fs::create_dir_all(path).map_err(|error| failed(path, error))?;
+        Ok(Self {
+            path: path.to_owned(),
+        })
+    }
+
+    /// The records with the names of their files.
+    pub(super) fn read_all(&self) -> Result<Vec<(String, String)>, RecordFilesError> {
+        let mut records = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(|error| failed(&self.path, error))? {
+            let path = entry.map_err(|error| failed(&self.path, error))?.path();
+            if path.extension().is_some_and(|found| found == EXTENSION) {
+                let token = fs::read_to_string(&path).map_err(|error| failed(&path, error))?;
+                let name = path.file_stem().unwrap_or_default();
+                records.push((name.to_string_lossy().into_owned(), token));
+            }
+        }
+        Ok(records)
+    }
+
+    pub(super) fn write(&self, id: &RecordId, token: &str) -> Result<(), RecordFilesError> {
+        let path = self.path_of(id);
+        atomic_file::write_public(&path, token.as_bytes()).map_err(|error| failed(&path, error))
+    }
+
+    pub(super) fn remove(&self, id: &RecordId) -> Result<(), RecordFilesError> {
+        let path = self.path_of(id);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&path, error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn path_of(&self, (mailbox, iss): &RecordId) -> PathBuf {
+        let id = encoding::sha256(&[mailbox.0.as_slice(), iss.as_bytes()].concat());
+        self.path.join(format!("{}.{EXTENSION}", hex::encode(id)))
+    }
+}
+
+fn failed(path: &Path, error: io::Error) -> RecordFilesError {
+    RecordFilesError {
+        path: path.to_owned(),
+        error,
+    }
+}

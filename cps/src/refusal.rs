@@ -1,0 +1,192 @@
+//! Every reason for which the CPS refuses a request, and the problem document
+//! that says so. The only place where errors become HTTP.
+
+use axum::response::{IntoResponse, Response};
+use http::HeaderValue;
+use pennyblack_service::problem_response::ProblemResponse;
+use pennyblack_service::trust::CertificateError;
+use pennyblack_shared::envelope::{CursorError, SlotsError};
+use pennyblack_shared::key_record::KeyRecordError;
+use pennyblack_shared::mailbox::MailboxIdError;
+use pennyblack_shared::problem::ProblemType;
+use pennyblack_shared::store_request::{ParseStoreError, StoreRefusal};
+use pennyblack_shared::telephone_number::TelephoneNumberError;
+use pennyblack_shared::token::TokenKeyId;
+
+use crate::store::StoreError;
+
+/// A request that is not granted (docs/protocol.md sections 3 to 5).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// `Content-Type` is not the one of this path.
+    #[error("the media type is {0:?}")]
+    MediaType(String),
+    /// A header field that stands there twice.
+    #[error("the header field {0} must stand there once")]
+    RepeatedHeader(&'static str),
+    /// The store request's form.
+    #[error("{0}")]
+    Form(#[from] ParseStoreError),
+    /// The token's key is none that is taken now.
+    #[error("no token key that is redeemable now has the id {0}")]
+    UnknownKey(TokenKeyId),
+    /// No record of a key for this mailbox.
+    #[error("no key is registered for this mailbox")]
+    UnknownMailbox,
+    /// What the store request claims does not hold.
+    #[error("{0}")]
+    Store(#[from] StoreRefusal),
+    /// The token was spent on another request.
+    #[error("the token was spent on another request")]
+    AlreadySpent,
+    /// The spent set and the mailboxes.
+    #[error("{0}")]
+    Storage(#[from] StoreError),
+    /// The double-spend log could not be written, so the answer must wait.
+    #[error("the double-spend log is not available")]
+    Log,
+    /// The mailbox id of a retrieval.
+    #[error("{0}")]
+    Mailbox(#[from] MailboxIdError),
+    /// `slots` of a retrieval.
+    #[error("{0}")]
+    Slots(#[from] SlotsError),
+    /// `after` of a retrieval or of the log.
+    #[error("{0}")]
+    Cursor(#[from] CursorError),
+    /// A query that does not parse.
+    #[error("the query is not one of this path")]
+    Query,
+    /// A number or prefix of a look-up.
+    #[error("{0}")]
+    Number(#[from] TelephoneNumberError),
+    /// A prefix that would list everybody.
+    #[error("a prefix has {least} to 15 digits, not {actual}")]
+    Prefix {
+        /// Fewest digits.
+        least: usize,
+        /// Digits there were.
+        actual: usize,
+    },
+    /// A block with more records than are listed.
+    #[error("more than {0} records answer for this block: ask for a smaller one")]
+    TooManyRecords(usize),
+    /// A key record's form, time, authority or signature.
+    #[error("{0}")]
+    Record(#[from] KeyRecordError),
+    /// The body of a registration is not text.
+    #[error("a key record is ASCII text")]
+    RecordText,
+    /// The record names another CPS.
+    #[error("the record is for the CPS {0}, which is not this one")]
+    OtherCps(String),
+    /// A newer record of the same key and signer is registered.
+    #[error("a newer record of this key by this signer is registered")]
+    OlderRecord,
+    /// The directory is full.
+    #[error("the key directory is full")]
+    DirectoryFull,
+    /// A key record's certificate.
+    #[error("{0}")]
+    Certificate(#[from] CertificateError),
+    /// A file of the directory could not be written, or sealing failed.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl Refusal {
+    /// The type of problem document that says so.
+    #[must_use]
+    pub const fn problem_type(&self) -> ProblemType {
+        match self {
+            Self::MediaType(_) => ProblemType::UnsupportedMediaType,
+            Self::RepeatedHeader(_) => ProblemType::MalformedStoreRequest,
+            Self::Form(error) => of_form(error),
+            Self::UnknownKey(_) | Self::Storage(StoreError::EpochClosed) => {
+                ProblemType::TokenInvalid
+            }
+            Self::UnknownMailbox => ProblemType::UnknownMailbox,
+            Self::Store(error) => of_store(error),
+            Self::AlreadySpent => ProblemType::TokenAlreadySpent,
+            Self::Storage(StoreError::MailboxFull) => ProblemType::MailboxFull,
+            Self::Storage(StoreError::Busy) | Self::DirectoryFull => ProblemType::Overloaded,
+            Self::Storage(StoreError::Unavailable(_)) | Self::Log => ProblemType::StoreUnavailable,
+            Self::Mailbox(_) | Self::Number(_) | Self::Prefix { .. } | Self::TooManyRecords(_) => {
+                ProblemType::MalformedNumber
+            }
+            Self::Slots(_) | Self::Cursor(_) | Self::Query => ProblemType::MalformedPageRequest,
+            Self::Record(error) => of_record(error),
+            Self::RecordText | Self::OtherCps(_) => ProblemType::MalformedKeyRecord,
+            Self::OlderRecord => ProblemType::KeyRecordNotCurrent,
+            Self::Certificate(error) => error.problem_type(),
+            Self::Internal(_) => ProblemType::Internal,
+        }
+    }
+
+    /// The response, with the challenge where the protocol wants one.
+    #[must_use]
+    pub fn with_challenges(self, challenges: &[HeaderValue]) -> Response {
+        let kind = self.problem_type();
+        match kind {
+            ProblemType::Internal | ProblemType::StoreUnavailable => {
+                tracing::error!(error = %self, "a request failed");
+            }
+            _ => {}
+        }
+        metrics::counter!("pennyblack_cps_refusals_total", "type" => kind.name()).increment(1);
+        // What went wrong inside is for the log; the client is told the type.
+        let problem = match kind {
+            ProblemType::Internal | ProblemType::StoreUnavailable => kind.document(),
+            _ => kind.because(&self),
+        };
+        let mut response = ProblemResponse::from(problem);
+        if kind.status() == 401 {
+            for challenge in challenges {
+                response = response.www_authenticate(challenge.clone());
+            }
+        }
+        response.into_response()
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        self.with_challenges(&[])
+    }
+}
+
+const fn of_form(error: &ParseStoreError) -> ProblemType {
+    match error {
+        ParseStoreError::BodySize(_) => ProblemType::WrongSlotSize,
+        ParseStoreError::NoToken => ProblemType::TokenMissing,
+        ParseStoreError::Token(_) => ProblemType::TokenInvalid,
+        _ => ProblemType::MalformedStoreRequest,
+    }
+}
+
+const fn of_store(error: &StoreRefusal) -> ProblemType {
+    match error {
+        StoreRefusal::Stale { .. } | StoreRefusal::FromTheFuture { .. } => {
+            ProblemType::SpendNotCurrent
+        }
+        StoreRefusal::SlotSize { .. } => ProblemType::WrongSlotSize,
+        StoreRefusal::ContentDigest { .. } => ProblemType::ContentDigestMismatch,
+        StoreRefusal::Signature(_) => ProblemType::SpendSignature,
+        // The token, or its challenge. New kinds are taken for these: 401.
+        _ => ProblemType::TokenInvalid,
+    }
+}
+
+const fn of_record(error: &KeyRecordError) -> ProblemType {
+    match error {
+        KeyRecordError::Lifetime { .. }
+        | KeyRecordError::Expired { .. }
+        | KeyRecordError::NotYetValid { .. } => ProblemType::KeyRecordNotCurrent,
+        KeyRecordError::Signature(_) => ProblemType::KeyRecordSignature,
+        KeyRecordError::Issuer { .. }
+        | KeyRecordError::NotHeld { .. }
+        | KeyRecordError::NoNumberingTable { .. } => ProblemType::NumberNotAuthorized,
+        _ => ProblemType::MalformedKeyRecord,
+    }
+}

@@ -1,0 +1,55 @@
+//! Journey of a poll: a page of the mailbox, sealed afresh to its recipient. A
+//! full, an empty and an unknown mailbox take the same steps (docs/protocol.md
+//! section 4).
+
+use std::sync::Arc;
+
+use pennyblack_service::clock::Clock;
+use pennyblack_shared::authority::Authority;
+use pennyblack_shared::envelope::{Cursor, DecoyKeys, PageHeader, Slots, seal_envelope};
+use pennyblack_shared::mailbox::MailboxId;
+
+use crate::key_directory::KeyDirectory;
+use crate::refusal::Refusal;
+use crate::store::Store;
+
+/// What it takes to answer a poll.
+pub(crate) struct Retrieval<S> {
+    pub(crate) authority: Authority,
+    pub(crate) clock: Clock,
+    pub(crate) decoys: DecoyKeys,
+    pub(crate) keys: Arc<KeyDirectory>,
+    pub(crate) store: Arc<S>,
+}
+
+impl<S: Store> Retrieval<S> {
+    /// The envelope for a mailbox.
+    pub(crate) async fn envelope(
+        &self,
+        mailbox: MailboxId,
+        slots: Slots,
+        after: Cursor,
+    ) -> Result<Vec<u8>, Refusal> {
+        let now = self.clock.now();
+        let registered = self.keys.recipient(mailbox, now);
+        let recipient = self.decoys.or_decoy(mailbox, registered.as_deref());
+        let recipient = recipient.map_err(|error| Refusal::Internal(error.to_string()))?;
+        let most = usize::from(slots.count());
+        let page = self.store.page(mailbox, after, most, now).await?;
+        let header = PageHeader {
+            more: page.more,
+            next: page.next,
+            server_time: now,
+        };
+        metrics::counter!("pennyblack_cps_polls_total").increment(1);
+        seal_envelope(
+            &recipient,
+            &self.authority,
+            slots,
+            &page.entries,
+            header,
+            &mut rand::rng(),
+        )
+        .map_err(|error| Refusal::Internal(error.to_string()))
+    }
+}

@@ -1,0 +1,218 @@
+//! The CPS's resources. Decode, call, encode; decisions are elsewhere.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use pennyblack_service::clock::Clock;
+use pennyblack_shared::envelope::{self, Cursor, Slots};
+use pennyblack_shared::key_record::{
+    KEY_RECORD_LIST_MEDIA_TYPE, KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecordList, VerifiedKeyRecord,
+};
+use pennyblack_shared::mailbox::MailboxId;
+use pennyblack_shared::store_request::{self, STORE_PATH, StoreHeaders};
+use pennyblack_shared::telephone_number::TelephoneNumber;
+use serde::Deserialize;
+
+use crate::double_spend_log::DoubleSpendLog;
+use crate::issuers::Issuers;
+use crate::key_directory::{KeyDirectory, Registered};
+use crate::refusal::Refusal;
+use crate::retrieve::Retrieval;
+use crate::spend::Spending;
+use crate::store::Store;
+
+/// Lines of the double-spend log in one answer.
+const LINES_AT_ONCE: usize = 1_000;
+
+/// What the handlers share.
+pub(crate) struct Resources<S> {
+    pub(crate) spending: Spending<S>,
+    pub(crate) retrieval: Retrieval<S>,
+    pub(crate) issuers: Arc<Issuers>,
+    pub(crate) keys: Arc<KeyDirectory>,
+    pub(crate) log: Arc<DoubleSpendLog>,
+    pub(crate) clock: Clock,
+}
+
+/// The public router.
+pub(crate) fn router<S: Store>(resources: Resources<S>) -> Router {
+    Router::new()
+        .route(STORE_PATH, post(store::<S>))
+        .route("/v1/mailboxes/{mailbox}", get(poll::<S>))
+        .route(KEYS_PATH, get(list_keys::<S>).put(register_key::<S>))
+        .route(&format!("{KEYS_PATH}/{{number}}"), get(keys_of_number::<S>))
+        .route("/v1/double-spends", get(double_spends::<S>))
+        .with_state(Arc::new(resources))
+}
+
+async fn store<S: Store>(
+    State(resources): State<Arc<Resources<S>>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let stored = async {
+        media_type(&headers, store_request::MEDIA_TYPE)?;
+        let fields = StoreHeaders {
+            authorization: once(&headers, AUTHORIZATION, "Authorization")?,
+            content_digest: once(
+                &headers,
+                HeaderName::from_static("content-digest"),
+                "Content-Digest",
+            )?,
+            signature_input: once(
+                &headers,
+                HeaderName::from_static("signature-input"),
+                "Signature-Input",
+            )?,
+            signature: once(&headers, HeaderName::from_static("signature"), "Signature")?,
+        };
+        resources.spending.spend(&fields, &body).await
+    };
+    match stored.await {
+        Ok(()) => StatusCode::CREATED.into_response(),
+        Err(refusal) => refusal.with_challenges(&resources.issuers.challenges()),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PageQuery {
+    slots: Option<String>,
+    after: Option<String>,
+}
+
+async fn poll<S: Store>(
+    State(resources): State<Arc<Resources<S>>>,
+    Path(mailbox): Path<String>,
+    query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Refusal> {
+    let mailbox: MailboxId = mailbox.parse()?;
+    let Query(query) = query.map_err(|_| Refusal::Query)?;
+    let slots: Slots = query.slots.as_deref().unwrap_or("16").parse()?;
+    let after = query.after.map_or(Ok(Cursor::START), |text| text.parse())?;
+    let envelope = resources.retrieval.envelope(mailbox, slots, after).await?;
+    Ok(answer(envelope::MEDIA_TYPE, envelope))
+}
+
+async fn register_key<S: Store>(
+    State(resources): State<Arc<Resources<S>>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<StatusCode, Refusal> {
+    media_type(&headers, KEY_RECORD_MEDIA_TYPE)?;
+    let token = String::from_utf8(body.to_vec()).map_err(|_| Refusal::RecordText)?;
+    let (keys, now) = (Arc::clone(&resources.keys), resources.clock.now());
+    let registered = tokio::task::spawn_blocking(move || keys.register(&token, now)).await;
+    match registered.map_err(|error| Refusal::Internal(error.to_string()))?? {
+        Registered::Stored => Ok(StatusCode::CREATED),
+        Registered::Unchanged => Ok(StatusCode::OK),
+    }
+}
+
+async fn keys_of_number<S: Store>(
+    State(resources): State<Arc<Resources<S>>>,
+    Path(number): Path<String>,
+) -> Result<Response, Refusal> {
+    let number = TelephoneNumber::from_canonical(&number)?;
+    let found = resources.keys.of_number(&number, resources.clock.now());
+    Ok(key_list(&found))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PrefixQuery {
+    prefix: String,
+}
+
+async fn list_keys<S: Store>(
+    State(resources): State<Arc<Resources<S>>>,
+    query: Result<Query<PrefixQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(query) = query.map_err(|_| Refusal::Prefix {
+        least: crate::key_directory::SHORTEST_PREFIX,
+        actual: 0,
+    })?;
+    let prefix = TelephoneNumber::from_canonical(&query.prefix)?;
+    let found = resources.keys.of_prefix(&prefix, resources.clock.now())?;
+    Ok(key_list(&found))
+}
+
+fn key_list(found: &[Arc<VerifiedKeyRecord>]) -> Response {
+    let records = found.iter().map(|record| record.as_str().to_owned());
+    let mut response = Json(KeyRecordList {
+        records: records.collect(),
+    })
+    .into_response();
+    let media_type = HeaderValue::from_static(KEY_RECORD_LIST_MEDIA_TYPE);
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
+    no_store(response)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogQuery {
+    after: Option<String>,
+}
+
+/// The log from a line number on, as JSON lines.
+async fn double_spends<S: Store>(
+    State(resources): State<Arc<Resources<S>>>,
+    query: Result<Query<LogQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(query) = query.map_err(|_| Refusal::Query)?;
+    let after: Cursor = query.after.map_or(Ok(Cursor::START), |text| text.parse())?;
+    let mut text = String::new();
+    for line in resources.log.lines(after.0, LINES_AT_ONCE) {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    Ok(answer("application/jsonl", text.into_bytes()))
+}
+
+fn answer(media_type: &'static str, body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    let media_type = HeaderValue::from_static(media_type);
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
+    no_store(response)
+}
+
+fn no_store(mut response: Response) -> Response {
+    let no_store = HeaderValue::from_static("no-store");
+    response.headers_mut().insert(CACHE_CONTROL, no_store);
+    response
+}
+
+fn media_type(headers: &HeaderMap, expected: &str) -> Result<(), Refusal> {
+    let value = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    let value = value.unwrap_or_default();
+    let without_parameters = value.split(';').next().unwrap_or_default().trim();
+    if without_parameters.eq_ignore_ascii_case(expected) {
+        Ok(())
+    } else {
+        let shown = without_parameters.chars().take(80).collect();
+        Err(Refusal::MediaType(shown))
+    }
+}
+
+/// The one value of a field; two could be joined into a third.
+fn once<'a>(
+    headers: &'a HeaderMap,
+    name: HeaderName,
+    shown: &'static str,
+) -> Result<Option<&'a str>, Refusal> {
+    let mut values = headers.get_all(name).into_iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value
+            .to_str()
+            .map(Some)
+            .map_err(|_| Refusal::RepeatedHeader(shown)),
+        (Some(_), Some(_)) => Err(Refusal::RepeatedHeader(shown)),
+    }
+}

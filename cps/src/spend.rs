@@ -1,0 +1,71 @@
+//! Journey of a spent token: parsed, admitted, verified, stored, each step a type
+//! that only the one before it can make (docs/protocol.md section 3).
+
+use std::sync::Arc;
+
+use pennyblack_service::clock::Clock;
+use pennyblack_shared::double_spend::DoubleSpendEvidence;
+use pennyblack_shared::store_request::{ParsedStore, SpendPolicy, StoreHeaders, VerifiedStore};
+
+use crate::double_spend_log::DoubleSpendLog;
+use crate::issuers::Issuers;
+use crate::key_directory::KeyDirectory;
+use crate::refusal::Refusal;
+use crate::store::{Outcome, Spend, Store};
+
+/// What it takes to spend.
+pub(crate) struct Spending<S> {
+    pub(crate) policy: SpendPolicy,
+    pub(crate) clock: Clock,
+    pub(crate) issuers: Arc<Issuers>,
+    pub(crate) keys: Arc<KeyDirectory>,
+    pub(crate) store: Arc<S>,
+    pub(crate) log: Arc<DoubleSpendLog>,
+}
+
+impl<S: Store> Spending<S> {
+    /// Stores an entry for a token.
+    pub(crate) async fn spend(
+        &self,
+        headers: &StoreHeaders<'_>,
+        body: &[u8],
+    ) -> Result<(), Refusal> {
+        let verified = self.verify(headers, body)?;
+        let token = verified.token();
+        let spend = Spend {
+            token_key_id: token.token_key_id(),
+            nonce: token.nonce(),
+            record: *verified.record(),
+            mailbox: verified.mailbox(),
+            sealed: verified.sealed().into(),
+        };
+        match self.store.spend_and_append(spend, self.clock.now()).await? {
+            Outcome::Stored => {
+                metrics::counter!("pennyblack_cps_stored_total").increment(1);
+                Ok(())
+            }
+            Outcome::AlreadyStored => {
+                metrics::counter!("pennyblack_cps_replayed_total").increment(1);
+                Ok(())
+            }
+            Outcome::Conflict(first) => {
+                let evidence = DoubleSpendEvidence::new(first, &verified);
+                let logged = self.log.append(&evidence, self.clock.now()).await;
+                logged.map_err(|_| Refusal::Log)?;
+                Err(Refusal::AlreadySpent)
+            }
+        }
+    }
+
+    /// Everything before the spent set is asked, in the protocol's order.
+    fn verify(&self, headers: &StoreHeaders<'_>, body: &[u8]) -> Result<VerifiedStore, Refusal> {
+        let parsed = ParsedStore::parse(headers, body)?;
+        let now = self.clock.now();
+        let admitted = parsed.admit(&self.policy, now)?;
+        let id = admitted.token_key_id();
+        let key = self.issuers.key(id).ok_or(Refusal::UnknownKey(id))?;
+        let recipient = self.keys.recipient(admitted.mailbox(), now);
+        let kem = recipient.ok_or(Refusal::UnknownMailbox)?.kem();
+        Ok(admitted.verify(&key, kem)?)
+    }
+}
