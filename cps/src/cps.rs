@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics_exporter_prometheus::BuildError;
-use pennyblack_service::admin::{Metrics, Readiness};
+use pennyblack_service::admin::{Metrics, MetricsError, Readiness};
 use pennyblack_service::clock::Clock;
 use pennyblack_service::config::{Configuration as _, ConfigurationError};
 use pennyblack_service::listener::ListenerError;
@@ -75,8 +74,8 @@ pub enum StartError {
     #[error(transparent)]
     Issuer(#[from] UpkeepError),
     /// Metrics are recorded elsewhere in this process already.
-    #[error("cannot record metrics: {0}")]
-    Metrics(#[from] BuildError),
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// A part of the start panicked.
     #[error("the start broke off: {0}")]
     BrokeOff(#[from] JoinError),
@@ -295,7 +294,7 @@ impl Tasks<'_> {
             )?;
             tasks.spawn(upkeep.run(self.shutdown.clone()));
         }
-        tasks.spawn(trust::reload_for_ever(
+        tasks.spawn(trust::keep_current(
             Arc::clone(&self.stored.trust),
             config.trust.reload,
             self.clock.clone(),

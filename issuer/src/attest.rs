@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
+use pennyblack_service::trust::Trust;
 use pennyblack_shared::attestation::{Attested, UnverifiedAttestation};
 use pennyblack_shared::authority::Authority;
 use pennyblack_shared::time::UnixTime;
 
 use crate::refusal::Refusal;
-use crate::trust::Trust;
 
 /// Accepts attestations for one issuer.
 #[derive(Debug)]

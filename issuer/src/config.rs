@@ -9,6 +9,7 @@ use std::time::Duration;
 use pennyblack_service::config::{
     AdminConfig, Configuration, ConfigurationError, LogConfig, PublicConfig,
 };
+use pennyblack_service::trust::TrustConfig;
 use pennyblack_service::worker_pool::WorkerPool;
 use pennyblack_shared::authority::Authority;
 use serde::{Deserialize, Serialize};
@@ -53,27 +54,6 @@ pub struct IssuerConfig {
     /// Token keys and quota accounts. Back it up together; never run two issuers
     /// on one.
     pub data_directory: PathBuf,
-}
-
-/// `[trust]`: roots and revocation lists, read again while the issuer runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrustConfig {
-    /// Directory of root certificates, one or more in each `.pem` file.
-    pub roots: PathBuf,
-    /// Directory of revocation lists, one in each `.crl` file (DER or PEM). Without
-    /// this key nothing is looked up, and revocation waits for the certificate to
-    /// expire. With it, a certificate is refused while its list is missing or out
-    /// of date.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revocation_lists: Option<PathBuf>,
-    /// How often both directories are read again. Default: 1m.
-    #[serde(default = "one_minute", with = "humantime_serde")]
-    pub reload: Duration,
-}
-
-const fn one_minute() -> Duration {
-    Duration::from_secs(60)
 }
 
 /// `[keys]`: how long a token key signs.
@@ -183,11 +163,7 @@ impl Config {
             public: PublicConfig::plain(([127, 0, 0, 1], 0).into()),
             admin: AdminConfig::default(),
             log: LogConfig::default(),
-            trust: TrustConfig {
-                roots,
-                revocation_lists: None,
-                reload: one_minute(),
-            },
+            trust: TrustConfig::new(roots),
             keys: KeysConfig::default(),
             quota: QuotaConfig::default(),
             signing: SigningConfig::default(),
@@ -221,14 +197,7 @@ impl Configuration for Config {
         self.admin.check()?;
         self.check_keys()?;
         self.check_quota()?;
-        if self.trust.reload.as_secs() == 0 {
-            return Err(ConfigurationError::refused(
-                "trust.reload",
-                "the lists cannot be read without a pause",
-                "set a second or more, such as \"1m\"",
-            ));
-        }
-        Ok(())
+        self.trust.check()
     }
 }
 

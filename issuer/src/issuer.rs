@@ -12,6 +12,7 @@ use pennyblack_service::config::{Configuration as _, ConfigurationError};
 use pennyblack_service::listener::ListenerError;
 use pennyblack_service::server::{Addresses, RunningServer, Server};
 use pennyblack_service::shutdown::Shutdown;
+use pennyblack_service::trust::{self, Trust, TrustError};
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::TokenKeyId;
 use pennyblack_storage::disk::{OpenDiskError, RealDisk};
@@ -25,7 +26,6 @@ use crate::routes::{self, Resources};
 use crate::signing_pool::SigningPool;
 use crate::token_keys::key_files::KeyFiles;
 use crate::token_keys::{KeyError, TokenKeys};
-use crate::trust::{Trust, TrustError};
 
 /// How long after a failure keys are tried again.
 const RETRY: Duration = Duration::from_secs(60);
@@ -219,12 +219,16 @@ struct Upkeep {
 
 impl Upkeep {
     fn start(self, reload: Duration) -> JoinSet<()> {
-        self.report_trust();
-        // Counted from here, not from when the task first runs.
-        let first_reload = self.clock.now().plus(reload);
         let mut tasks = JoinSet::new();
         tasks.spawn(self.clone().turn_keys());
-        tasks.spawn(self.reload_trust(first_reload, reload));
+        let (trust, clock) = (Arc::clone(&self.stored.trust), self.clock);
+        tasks.spawn(trust::keep_current(
+            trust,
+            reload,
+            clock,
+            self.readiness,
+            self.shutdown,
+        ));
         tasks
     }
 
@@ -255,36 +259,6 @@ impl Upkeep {
             () = self.clock.reached(next) => false,
             () = tokio::time::sleep(LONGEST_WAIT) => false,
             () = self.shutdown.requested() => true,
-        }
-    }
-
-    async fn reload_trust(self, mut next: UnixTime, every: Duration) {
-        loop {
-            if self.stopped_before(next).await {
-                return;
-            }
-            next = self.clock.now().plus(every);
-            let (trust, now) = (Arc::clone(&self.stored.trust), self.clock.now());
-            let reloaded = spawn_blocking(move || trust.reload(now)).await;
-            match reloaded {
-                Ok(Ok(())) => self.report_trust(),
-                // What was read before stays in force, until it is out of date.
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "trust directories cannot be read again");
-                    self.readiness.lacks("trust", error.to_string());
-                }
-                Err(error) => tracing::error!(%error, "reading the trust directories broke off"),
-            }
-        }
-    }
-
-    fn report_trust(&self) {
-        match self.stored.trust.lack(self.clock.now()) {
-            None => self.readiness.has("trust"),
-            Some(lack) => {
-                tracing::warn!(lack, "no certificate can be accepted at present");
-                self.readiness.lacks("trust", lack);
-            }
         }
     }
 }

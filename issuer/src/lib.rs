@@ -13,7 +13,6 @@ mod routes;
 pub mod signer;
 pub mod signing_pool;
 pub mod token_keys;
-pub mod trust;
 
 pub use config::Config;
 pub use issuer::{Issuer, RunningIssuer, StartError};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
 use pennyblack_service::problem_response::ProblemResponse;
+use pennyblack_service::trust::CertificateError;
 use pennyblack_service::worker_pool::PoolError;
 use pennyblack_shared::attestation::AttestationError;
 use pennyblack_shared::issuance::IssuanceError;
@@ -16,7 +17,6 @@ use pennyblack_storage::group_commit::CommitError;
 use crate::ledger::ChargeError;
 use crate::quota::Exhausted;
 use crate::signer::SignError;
-use crate::trust::CertificateError;
 
 /// A token request that is not granted (docs/protocol.md section 2).
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +74,7 @@ impl Refusal {
             Self::MediaType(_) => ProblemType::UnsupportedMediaType,
             Self::NoAttestation => ProblemType::AttestationMissing,
             Self::Attestation(error) => of_attestation(error),
-            Self::Certificate(error) => of_certificate(error),
+            Self::Certificate(error) => error.problem_type(),
             Self::Request(error) => of_request(error),
             Self::TokenType(_) => ProblemType::UnknownTokenType,
             Self::TokenKey(_) => ProblemType::UnknownTokenKey,
@@ -100,19 +100,6 @@ const fn of_attestation(error: &AttestationError) -> ProblemType {
         E::OtherBody => ProblemType::AttestationBodyMismatch,
         // Form and purpose. New kinds of refusal are taken for these, too: 401.
         _ => ProblemType::AttestationMalformed,
-    }
-}
-
-const fn of_certificate(error: &CertificateError) -> ProblemType {
-    match error {
-        CertificateError::Untrusted(_) | CertificateError::NoRoots => {
-            ProblemType::CertificateUntrusted
-        }
-        CertificateError::Revoked(_) => ProblemType::CertificateRevoked,
-        CertificateError::NotSent(_) => ProblemType::CertificateUnavailable,
-        CertificateError::StaleRevocation(_) | CertificateError::NoRevocationList => {
-            ProblemType::RevocationUnavailable
-        }
     }
 }
 

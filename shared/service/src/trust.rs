@@ -24,6 +24,9 @@ use crate::clock::Clock;
 use crate::config::ConfigurationError;
 use crate::shutdown::Shutdown;
 
+/// The longest wait for the clock, which may be set back while somebody waits.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
 /// The part of the service that is not ready without trust.
 const PART: &str = "trust";
 
@@ -273,35 +276,44 @@ impl Trust {
 }
 
 /// Reads the directories again every `every`, until `shutdown`; what is lacking
-/// is told to the operator.
-pub async fn reload_for_ever(
+/// is told to the operator, for the first time before this returns the task.
+pub fn keep_current(
     trust: Arc<Trust>,
     every: Duration,
     clock: Clock,
     readiness: Readiness,
     shutdown: Shutdown,
-) {
-    // Counted from here, not from when the first reading ends.
+) -> impl Future<Output = ()> + Send {
+    report(&readiness, trust.lack(clock.now()));
+    // Counted from here, not from when the task first runs.
     let mut next = clock.now().plus(every);
-    loop {
-        match trust.lack(clock.now()) {
-            None => readiness.has(PART),
-            Some(lack) => {
-                tracing::warn!(lack, "no certificate can be accepted at present");
-                readiness.lacks(PART, lack);
+    async move {
+        loop {
+            tokio::select! {
+                () = clock.reached(next) => {}
+                // Not for ever, if the clock is set back meanwhile.
+                () = tokio::time::sleep(LONGEST_WAIT) => {}
+                () = shutdown.requested() => return,
             }
+            next = clock.now().plus(every);
+            let (reading, now) = (Arc::clone(&trust), clock.now());
+            let lack = match spawn_blocking(move || reading.reload(now)).await {
+                Ok(Ok(())) => trust.lack(clock.now()),
+                // What was read before stays in force, until it is out of date.
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(error) => Some(format!("reading broke off: {error}")),
+            };
+            report(&readiness, lack);
         }
-        tokio::select! {
-            () = clock.reached(next) => {}
-            () = shutdown.requested() => return,
-        }
-        next = clock.now().plus(every);
-        let (reading, now) = (Arc::clone(&trust), clock.now());
-        match spawn_blocking(move || reading.reload(now)).await {
-            Ok(Ok(())) => {}
-            // What was read before stays in force, until it is out of date.
-            Ok(Err(error)) => tracing::error!(%error, "trust directories cannot be read again"),
-            Err(error) => tracing::error!(%error, "reading the trust directories broke off"),
+    }
+}
+
+fn report(readiness: &Readiness, lack: Option<String>) {
+    match lack {
+        None => readiness.has(PART),
+        Some(lack) => {
+            tracing::warn!(lack, "trust in certificates is not as configured");
+            readiness.lacks(PART, lack);
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -57,8 +57,8 @@ pub trait StateMachine: Send + 'static {
     /// What was judged since the last commit will never have happened.
     fn abort(&mut self);
 
-    /// Called between commits, every [`StateMachine::TICK`]: the time to roll, to
-    /// expire, to tidy up.
+    /// Called after every commit, and when there is none for a [`StateMachine::TICK`]:
+    /// the time to roll, to expire, to tidy up.
     ///
     /// # Errors
     /// What the disk says; it is logged, and tried again at the next tick.
@@ -66,7 +66,7 @@ pub trait StateMachine: Send + 'static {
         Ok(())
     }
 
-    /// The time between two ticks.
+    /// The longest time between two ticks.
     const TICK: Duration = Duration::from_secs(1);
 }
 
@@ -127,18 +127,12 @@ impl<M: StateMachine> Drop for GroupCommit<M> {
 
 fn run<M: StateMachine>(mut machine: M, queue: &Receiver<Waiting<M>>) {
     let mut frame = FrameBuilder::default();
-    let mut last_tick = Instant::now();
     loop {
-        let rest = M::TICK.saturating_sub(last_tick.elapsed());
-        match queue.recv_timeout(rest) {
+        match queue.recv_timeout(M::TICK) {
             Ok(first) => commit_waiting(&mut machine, first, queue, &mut frame),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        if last_tick.elapsed() < M::TICK {
-            continue;
-        }
-        last_tick = Instant::now();
         if let Err(error) = machine.tick() {
             tracing::error!(%error, "tidying up the store failed; trying again");
         }

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pennyblack_shared::double_spend::SpendRecord;
 use pennyblack_shared::mailbox::MailboxId;
@@ -26,6 +26,9 @@ const CLOSED: &str = "closed-epochs";
 /// How long one segment is written to at the most. An entry is gone from the disk one such
 /// span and a tick after its death at the latest.
 const SEGMENT_SPAN: Duration = Duration::from_secs(3);
+
+/// How often entries are looked through for dead ones.
+const TIDY_EVERY: Duration = Duration::from_millis(250);
 
 pub(super) enum Command {
     Spend(Spend, UnixTime),
@@ -66,6 +69,7 @@ pub(super) struct Machine<D: Disk> {
     closed: HashSet<TokenKeyId>,
     closed_file: RecordFile<D::File, 32>,
     segments: HashMap<SegmentNumber, SegmentContents>,
+    tidied: Instant,
     staged: Vec<Staged>,
     /// Positions in `staged`, for duplicates within one commit.
     staged_tokens: HashMap<(TokenKeyId, Nonce), usize>,
@@ -130,6 +134,7 @@ impl<D: Disk> Machine<D> {
             closed,
             closed_file,
             segments,
+            tidied: Instant::now(),
             staged: Vec::new(),
             staged_tokens: HashMap::new(),
             staged_boxes: HashMap::new(),
@@ -280,9 +285,13 @@ impl<D: Disk> StateMachine for Machine<D> {
         self.forget_staged();
     }
 
-    const TICK: Duration = Duration::from_millis(250);
+    const TICK: Duration = TIDY_EVERY;
 
     fn tick(&mut self) -> io::Result<()> {
+        if self.tidied.elapsed() < TIDY_EVERY {
+            return Ok(());
+        }
+        self.tidied = Instant::now();
         let now = (self.clock)();
         self.mailboxes.expire(now);
         self.roll_if_due(now);
