@@ -77,16 +77,6 @@ pub enum CarrierError {
         "the issuer's directory names {0:?} for requests: it must be a path of the same service"
     )]
     RequestUri(String),
-    /// A draw under way is by another subject or at another issuer.
-    #[error(
-        "the wallet holds a pending draw of {subject} at {issuer}: run the carrier once more with that identity and issuer"
-    )]
-    OtherDraw {
-        /// Who was asked.
-        issuer: Authority,
-        /// On whose behalf.
-        subject: String,
-    },
 }
 
 /// What a draw came to.
@@ -146,7 +136,8 @@ impl Carrier {
         self.ask(client, wallet, &directory, pending, now).await
     }
 
-    /// Repeats every draw that the wallet holds as pending, as after a crash.
+    /// Repeats every draw of this subject at this issuer that the wallet holds as
+    /// pending, as after a crash.
     ///
     /// # Errors
     /// [`CarrierError`]; draws that were not reached stay pending.
@@ -156,7 +147,8 @@ impl Carrier {
         wallet: &Wallet,
         now: UnixTime,
     ) -> Result<Drawn, CarrierError> {
-        let pending = wallet.off_thread(Wallet::pending_draws).await?;
+        let mut pending = wallet.off_thread(Wallet::pending_draws).await?;
+        pending.retain(|draw| self.is_ours(draw));
         let mut all = Drawn {
             asked: 0,
             received: 0,
@@ -166,7 +158,6 @@ impl Carrier {
         }
         let directory = self.directory(client).await?;
         for draw in pending {
-            self.check_ours(&draw)?;
             let drawn = self.ask(client, wallet, &directory, draw, now).await?;
             all.asked += drawn.asked;
             all.received += drawn.received;
@@ -309,15 +300,11 @@ impl Carrier {
         Ok(())
     }
 
-    fn check_ours(&self, pending: &PendingDraw) -> Result<(), CarrierError> {
+    /// A wallet may be shared; a draw is finished by whoever began it, since only
+    /// the same subject gets the same answer without a charge.
+    fn is_ours(&self, pending: &PendingDraw) -> bool {
         let draw = &pending.draw;
-        if draw.issuer == *self.issuer.authority() && draw.subject == self.identity.iss() {
-            return Ok(());
-        }
-        Err(CarrierError::OtherDraw {
-            issuer: draw.issuer.clone(),
-            subject: draw.subject.clone(),
-        })
+        draw.issuer == *self.issuer.authority() && draw.subject == self.identity.iss()
     }
 }
 

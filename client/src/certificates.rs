@@ -5,7 +5,7 @@
 //! redirects, from public addresses only, up to a size, and at most so many at
 //! once; [`X5u`] has seen to the rest (port, user name, query).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use pennyblack_shared::jws::{X5c, X5u};
 use pennyblack_shared::passport::CertificateSource;
 use pennyblack_shared::stir::certificates_from_pem;
+use tokio::task::JoinSet;
 
 use crate::http::{HttpClient, HttpError, HttpOptions, Patience, Request, is_public};
 
@@ -20,7 +21,7 @@ use crate::http::{HttpClient, HttpError, HttpOptions, Patience, Request, is_publ
 const MAX_FILE_SIZE: usize = 128 * 1024;
 
 /// Most URLs that one mailbox can make us fetch from.
-const MAX_FETCHES: usize = 8;
+const MAX_FETCHES: usize = 32;
 
 /// Where certificates are looked for.
 #[derive(Debug, Clone, Default)]
@@ -46,24 +47,33 @@ impl CertificateStores {
     ) -> Result<Certificates, HttpError> {
         let fetcher = self.fetcher()?;
         let mut gathered = Certificates::default();
-        let mut fetches = 0;
+        let mut to_fetch = HashSet::new();
         for url in urls {
-            if gathered.chains.contains_key(url.as_str()) {
-                continue;
+            match self.read(url) {
+                Some(chain) => {
+                    gathered.chains.insert(url.as_str().to_owned(), chain);
+                }
+                None if to_fetch.len() < MAX_FETCHES => {
+                    to_fetch.insert(url.clone());
+                }
+                None => {}
             }
-            if let Some(chain) = self.read(url) {
-                gathered.chains.insert(url.as_str().to_owned(), chain);
-                continue;
-            }
-            let Some(client) = fetcher.as_ref().filter(|_| fetches < MAX_FETCHES) else {
-                continue;
-            };
-            fetches += 1;
-            match fetch(client, url).await {
+        }
+        let Some(client) = fetcher else {
+            return Ok(gathered);
+        };
+        // All at once: a slow server must not use up the time of the others.
+        let mut fetches = JoinSet::new();
+        for url in to_fetch {
+            let client = client.clone();
+            fetches.spawn(async move { (fetch(&client, &url).await, url) });
+        }
+        for (fetched, url) in fetches.join_all().await {
+            match fetched {
                 Ok(chain) => {
                     gathered.chains.insert(url.as_str().to_owned(), chain);
                 }
-                Err(why) => tracing::info!(url = %url, why, "certificate not available"),
+                Err(why) => tracing::info!(%url, why, "certificate not available"),
             }
         }
         Ok(gathered)

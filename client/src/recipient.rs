@@ -16,6 +16,7 @@ use pennyblack_shared::numbering::NumberingTable;
 use pennyblack_shared::passport::{Call, OrigAuthority, UnverifiedPassport, Verdict, Verifier};
 use pennyblack_shared::sealed::open_passport;
 use pennyblack_shared::stir::TrustPolicy;
+use tokio::time::MissedTickBehavior;
 
 pub use mailbox_key::{MailboxKeyError, create_mailbox_key, load_mailbox_key};
 pub use publish::{PublishError, Publisher};
@@ -87,7 +88,8 @@ impl Recipient {
     /// # Errors
     /// [`RecipientError`]: then there is no verdict, not even "no PASSporT".
     pub async fn verify(&self, call: &Call, clock: &Clock) -> Result<Verdict, RecipientError> {
-        let drained = self.drain(&mut Cursor::START.clone()).await?;
+        let mut cursor = Cursor::START;
+        let drained = self.drain(&mut cursor).await?;
         self.judge(&drained.passports, call, clock).await
     }
 
@@ -105,6 +107,7 @@ impl Recipient {
         clock: &Clock,
     ) -> Result<Verdict, RecipientError> {
         let mut rhythm = tokio::time::interval(every);
+        rhythm.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let deadline = tokio::time::Instant::now() + patience;
         let mut cursor = Cursor::START;
         let mut seen = HashSet::new();

@@ -7,6 +7,11 @@
 //! charge. A token leaves in the very transaction that writes the complete
 //! signed request it pays for, so that after a crash only that request can be
 //! sent again, and no token ever signs two.
+//!
+//! Secrets are wiped from this process's memory when they are dropped, and
+//! overwritten in the file when they are spent; SQLite's own page cache and the
+//! `-wal` file hold them for some while longer. All three files are for their
+//! owner only.
 
 mod draws;
 mod outbox;
