@@ -183,9 +183,9 @@ impl HttpClient {
     }
 
     async fn send_once(&self, request: &Request<'_>) -> Result<Answer, HttpError> {
-        let lost = |source| HttpError::NoAnswer {
+        let lost = |error: reqwest::Error| HttpError::NoAnswer {
             url: request.url.clone(),
-            source,
+            error,
         };
         let sent = self
             .0
@@ -243,10 +243,10 @@ async fn read(
                     limit,
                 });
             }
-            Err(source) => {
+            Err(error) => {
                 return Err(HttpError::NoAnswer {
                     url: url.to_owned(),
-                    source,
+                    error,
                 });
             }
         }

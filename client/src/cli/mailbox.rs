@@ -18,6 +18,7 @@ use pennyblack_shared::stir::Spc;
 use pennyblack_shared::telephone_number::{NumberRange, TelephoneNumber};
 use serde_json::json;
 
+use super::moment::moment;
 use super::options::{IdentityOptions, NetworkOptions};
 use super::outcome::{Exit, Failure, Outcome};
 
@@ -168,9 +169,10 @@ async fn register(arguments: Register) -> Result<Outcome, Failure> {
     }
     let (mailbox, cps) = (key.mailbox().to_string(), publisher.cps.to_string());
     let text = format!(
-        "{} {mailbox} for {} at {cps} until {until}",
+        "{} {mailbox} for {} at {cps} until {}",
         style("registered").green(),
-        publisher.coverage
+        publisher.coverage,
+        moment(until)
     );
     Ok(Outcome::done(
         json!({ "mailbox": mailbox, "cps": cps, "until": until }),

@@ -4,6 +4,7 @@
 mod call;
 mod carrier;
 mod mailbox;
+mod moment;
 mod options;
 mod outcome;
 mod pki;

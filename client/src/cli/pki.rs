@@ -10,6 +10,7 @@ use pennyblack_client::pki::{CaNames, LeafRequest, PkiDirectory, RevocationReaso
 use pennyblack_service::clock::Clock;
 use serde_json::json;
 
+use super::moment::moment;
 use super::outcome::{Failure, Outcome};
 
 const DAY: u64 = 86_400;
@@ -233,7 +234,7 @@ fn list(arguments: &List) -> Result<Outcome, Failure> {
         table.add_row([
             record.name.clone(),
             entries(&record.holds),
-            day(record.not_after.0),
+            moment(record.not_after),
             state,
         ]);
     }
@@ -243,16 +244,6 @@ fn list(arguments: &List) -> Result<Outcome, Failure> {
 fn entries(holds: &[TnAuthEntry]) -> String {
     let texts: Vec<_> = holds.iter().map(ToString::to_string).collect();
     texts.join(", ")
-}
-
-fn day(time: u64) -> String {
-    i64::try_from(time)
-        .ok()
-        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
-        .map_or_else(
-            || time.to_string(),
-            |moment| moment.strftime("%Y-%m-%d %H:%M UTC").to_string(),
-        )
 }
 
 const fn days(count: u64) -> Duration {

@@ -13,6 +13,7 @@ use pennyblack_shared::passport::{Call, Extension, Party, Refused, Verdict, Veri
 use pennyblack_shared::telephone_number::TelephoneNumber;
 use serde_json::{Value, json};
 
+use super::moment::moment;
 use super::options::{NetworkOptions, TrustOptions};
 use super::outcome::{Exit, Failure, Outcome};
 
@@ -148,7 +149,7 @@ fn describe(passport: &VerifiedPassport) -> String {
     format!(
         "{kind} PASSporT signed by {} at {}{attest}{diverted}",
         passport.signer(),
-        claims.iat
+        moment(claims.iat)
     )
 }
 

@@ -123,12 +123,15 @@ pub enum HttpError {
     Header(String),
     /// No connection, no answer in time, or one that broke off: whether the
     /// service did what was asked is not known.
-    #[error("no answer from {url}: {source}; check the address and the network, then try again")]
+    #[error(
+        "no answer from {url}: {}; check the address and the network, then try again",
+        innermost(error)
+    )]
     NoAnswer {
         /// Who was asked.
         url: String,
         /// What went wrong.
-        source: reqwest::Error,
+        error: reqwest::Error,
     },
     /// A longer answer than the protocol allows.
     #[error("{url} answered with more than {limit} bytes: it is not the service it should be")]
@@ -161,6 +164,19 @@ pub enum HttpError {
     Refused(Box<Refused>),
 }
 
+/// What happened, without the layers above it, which all say "error sending
+/// request".
+fn innermost(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "it took too long".to_owned();
+    }
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    innermost.to_string()
+}
+
 impl From<Refused> for HttpError {
     fn from(refused: Refused) -> Self {
         Self::Refused(Box::new(refused))
@@ -172,7 +188,7 @@ impl HttpError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::NoAnswer { source, .. } => !source.is_builder(),
+            Self::NoAnswer { error, .. } => !error.is_builder(),
             Self::Refused(refused) => passes(refused.status),
             _ => false,
         }
