@@ -5,6 +5,7 @@
 pub mod caller;
 pub mod carrier;
 pub mod certificates;
+pub mod demo;
 pub mod http;
 pub mod identity;
 pub mod pki;

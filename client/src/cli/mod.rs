@@ -3,6 +3,7 @@
 
 mod call;
 mod carrier;
+mod demo;
 mod mailbox;
 mod moment;
 mod options;
@@ -41,8 +42,13 @@ enum Command {
     /// Make a mailbox for called numbers, and publish its key.
     #[command(subcommand)]
     Mailbox(Box<mailbox::MailboxCommand>),
+    /// Watch the whole thing work on this machine: certificates, issuer, CPS,
+    /// carriers, a gateway, recipients, and attacks on them.
+    Demo(demo::DemoArguments),
     /// Look for a call's PASSporT in a mailbox, and verify it.
     Verify(Box<verify::VerifyArguments>),
+    #[command(hide = true)]
+    Service(demo::ServiceArguments),
 }
 
 const AFTER_HELP: &str = "\
@@ -61,17 +67,26 @@ Exit codes:
 /// Parses the command line, does what it says, and prints the outcome.
 pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    match dispatch(arguments.command) {
-        Ok(outcome) => outcome.print(arguments.json),
-        Err(failure) => failure.print(arguments.json),
+    let json = arguments.json;
+    if let Command::Service(arguments) = arguments.command {
+        return demo::serve(arguments);
+    }
+    match dispatch(arguments.command, json) {
+        Ok(outcome) => outcome.print(json),
+        Err(failure) => failure.print(json),
     }
 }
 
-fn dispatch(command: Command) -> Result<Outcome, Failure> {
+fn dispatch(command: Command, json: bool) -> Result<Outcome, Failure> {
     match command {
         Command::Pki(command) => pki::run(command),
         Command::Carrier(command) => on_runtime(carrier::run(command)),
         Command::Call(arguments) => on_runtime(call::run(*arguments)),
+        Command::Demo(arguments) => on_runtime(demo::run(arguments, json)),
+        Command::Service(arguments) => Err(Failure::new(
+            Exit::Usage,
+            format!("{arguments:?} is run on its own"),
+        )),
         Command::Mailbox(command) => on_runtime(mailbox::run(*command)),
         Command::Verify(arguments) => on_runtime(verify::run(*arguments)),
     }
