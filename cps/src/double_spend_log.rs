@@ -13,6 +13,7 @@ use pennyblack_shared::token::{Nonce, TokenKeyId};
 use pennyblack_storage::group_commit::CommitError;
 use pennyblack_storage::log::{Log, LogError};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 /// Most lines that one token can cause, so that its holder cannot fill the log.
 const MOST_OF_ONE_TOKEN: usize = 4;
@@ -65,13 +66,16 @@ impl LogLine {
 #[derive(Default)]
 struct Lines {
     all: Vec<Arc<str>>,
-    /// What is logged, or being logged, of each token: the later requests' digests.
+    /// What is logged of each token: the later requests' digests.
     tokens: HashMap<(TokenKeyId, Nonce), Vec<[u8; 32]>>,
 }
 
 /// The log, open.
 pub struct DoubleSpendLog {
     log: Log,
+    /// Held while a line is written, so that each is judged by all before it and
+    /// has the same number here as on disk.
+    appending: Mutex<()>,
     /// Locked for a look-up or a push, never while waiting.
     lines: RwLock<Lines>,
 }
@@ -96,6 +100,7 @@ impl DoubleSpendLog {
         }
         Ok(Self {
             log,
+            appending: Mutex::default(),
             lines: RwLock::new(lines),
         })
     }
@@ -106,10 +111,26 @@ impl DoubleSpendLog {
     /// # Errors
     /// [`CommitError`]; then the double spend must not be answered as one.
     pub async fn append(
+        self: &Arc<Self>,
+        evidence: DoubleSpendEvidence,
+        now: UnixTime,
+    ) -> Result<(), CommitError> {
+        if self.is_known(&evidence) {
+            return Ok(());
+        }
+        // In a task of its own: a client that hangs up must not leave a line on
+        // disk that is not known here.
+        let this = Arc::clone(self);
+        let appended = tokio::spawn(async move { this.append_next(&evidence, now).await });
+        appended.await.map_err(|_| CommitError::Stopped)?
+    }
+
+    async fn append_next(
         &self,
         evidence: &DoubleSpendEvidence,
         now: UnixTime,
     ) -> Result<(), CommitError> {
+        let _alone = self.appending.lock().await;
         if self.is_known(evidence) {
             return Ok(());
         }

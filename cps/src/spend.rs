@@ -50,7 +50,7 @@ impl<S: Store> Spending<S> {
             }
             Outcome::Conflict(first) => {
                 let evidence = DoubleSpendEvidence::new(first, &verified);
-                let logged = self.log.append(&evidence, self.clock.now()).await;
+                let logged = self.log.append(evidence, self.clock.now()).await;
                 logged.map_err(|_| Refusal::Log)?;
                 Err(Refusal::AlreadySpent)
             }

@@ -1,5 +1,25 @@
-//! What whole-system tests stand on: a PKI and services started on loopback
-//! sockets, and a network that loses answers. Not here: any test.
+//! What whole-system tests stand on: a PKI, an issuer and a CPS on real loopback
+//! sockets. `federation` is for stories told with the client library; `world` is
+//! for those told in plain HTTP, where a request can be anything, with the
+//! services in this process (`scene`) or in some that can be killed (`process`).
+//! Not here: any test.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's scenery has no better answer to a failure than to end the test"
+)]
+
+pub mod answer;
+pub mod drawing;
 pub mod federation;
 pub mod lossy_proxy;
+pub mod mailbox;
+pub mod needles;
+pub mod port;
+pub mod process;
+pub mod scene;
+pub mod wait;
+pub mod world;

@@ -1,0 +1,131 @@
+//! A carrier's side in plain protocol: a drawing of tokens, and the store
+//! request that spends one.
+
+use std::time::Duration;
+
+use pennyblack_client::identity::StirIdentity;
+use pennyblack_shared::attestation::Statement;
+use pennyblack_shared::authority::Authority;
+use pennyblack_shared::blind_rsa::{PendingToken, TokenPublicKey};
+use pennyblack_shared::issuance::{batch_to_bytes, parse_batch_answer};
+use pennyblack_shared::mailbox::KeyConfig;
+use pennyblack_shared::sealed::seal_passport;
+use pennyblack_shared::store_request::{SignedStoreRequest, SpendKey, sign_store_request};
+use pennyblack_shared::time::UnixTime;
+use pennyblack_shared::token::{ChallengeDigest, Token};
+
+/// A token and the private half of its nonce.
+#[derive(Debug)]
+pub struct Spendable {
+    /// The token.
+    pub token: Token,
+    /// The key that its nonce is the public half of.
+    pub key: SpendKey,
+}
+
+impl Spendable {
+    /// The request that stores `passport` for `recipient`, signed at `now`. What
+    /// it seals is different every time, and so is the request.
+    #[must_use]
+    pub fn spend_on(
+        &self,
+        recipient: &KeyConfig,
+        cps: &Authority,
+        passport: &str,
+        now: UnixTime,
+    ) -> SignedStoreRequest {
+        let sealed = seal_passport(recipient, cps, passport, &mut rand::rng()).unwrap();
+        sign_store_request(
+            &self.token,
+            &self.key,
+            cps,
+            recipient.mailbox(),
+            &sealed,
+            now,
+        )
+        .unwrap()
+    }
+}
+
+/// One batch of blinded tokens, to be sent as often as it takes.
+#[derive(Debug)]
+pub struct Drawing {
+    keys: Vec<SpendKey>,
+    pending: Vec<PendingToken>,
+}
+
+impl Drawing {
+    /// Blinds `count` tokens.
+    #[must_use]
+    pub fn blind(key: &TokenPublicKey, challenge: ChallengeDigest, count: usize) -> Self {
+        let rng = &mut rand::rng();
+        let keys: Vec<_> = (0..count).map(|_| SpendKey::generate(rng)).collect();
+        let pending = keys.iter().map(|spend| {
+            PendingToken::blind(key, spend.nonce(), challenge, &mut rand::rng()).unwrap()
+        });
+        Self {
+            pending: pending.collect(),
+            keys,
+        }
+    }
+
+    /// How many tokens it asks for.
+    #[must_use]
+    pub fn tokens(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The body of the request, the same every time.
+    #[must_use]
+    pub fn body(&self) -> Vec<u8> {
+        let requests: Vec<_> = self.pending.iter().map(PendingToken::request).collect();
+        batch_to_bytes(&requests)
+    }
+
+    /// The blinded messages in it.
+    #[must_use]
+    pub fn blinded(&self) -> Vec<Vec<u8>> {
+        let requests = self.pending.iter().map(PendingToken::request);
+        requests.map(|request| request.blinded.into_vec()).collect()
+    }
+
+    /// Makes the tokens out of the answer.
+    #[must_use]
+    pub fn finish(self, answer: &[u8]) -> Vec<Spendable> {
+        let signatures = blind_signatures(answer);
+        assert_eq!(signatures.len(), self.keys.len());
+        let parts = self.keys.into_iter().zip(self.pending).zip(signatures);
+        parts
+            .map(|((key, pending), signature)| Spendable {
+                token: pending.finalize(&signature).unwrap(),
+                key,
+            })
+            .collect()
+    }
+}
+
+/// The blind signatures of a batch that was granted whole.
+#[must_use]
+pub fn blind_signatures(answer: &[u8]) -> Vec<Vec<u8>> {
+    let answers = parse_batch_answer(answer, 256).unwrap();
+    let granted = answers.into_iter().map(|one| one.expect("a refused token"));
+    granted.map(|one| one.response.into_vec()).collect()
+}
+
+/// The attestation by `carrier` for a request body, as a JWT.
+#[must_use]
+pub fn attestation(
+    carrier: &StirIdentity,
+    issuer: &Authority,
+    body: &[u8],
+    now: UnixTime,
+) -> String {
+    let statement = Statement {
+        iss: carrier.iss(),
+        audience: issuer,
+        body,
+        now,
+        lifetime: Duration::from_secs(60),
+    };
+    statement.sign(carrier.certificate(), carrier.key())
+}

@@ -1,0 +1,135 @@
+//! A service in a process of its own, to be killed and started again.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use http::StatusCode;
+use pennyblack_service::server::Addresses;
+use serde::Serialize;
+
+use crate::answer::Answer;
+use crate::wait::until;
+use crate::world::World;
+
+/// Longest wait for a start; the first one makes keys.
+const START: Duration = Duration::from_secs(60);
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The issuer.
+    Issuer,
+    /// The CPS.
+    Cps,
+}
+
+impl Role {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Issuer => "issuer",
+            Self::Cps => "cps",
+        }
+    }
+}
+
+/// A service, running. Killed when it is dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    addresses: Addresses,
+}
+
+impl Process {
+    /// Starts `program` (the test's `CARGO_BIN_EXE_service`) and waits until the
+    /// service is ready. What it says is appended to [`Self::output`].
+    pub async fn start(program: &str, role: Role, world: &World) -> Self {
+        let config = write_config(role, world);
+        let mut command = Command::new(program);
+        command.arg(role.name()).arg("--config").arg(config);
+        Self::start_command(command, role, world).await
+    }
+
+    /// Starts a command that ends in the service with its configuration.
+    pub async fn start_command(mut command: Command, role: Role, world: &World) -> Self {
+        let name = role.name();
+        let ready = world.path(&format!("{name}.ready"));
+        let _ = fs::remove_file(&ready);
+        let [out, err] = Self::output(role, world).map(|path| append_to(&path));
+        command
+            .arg("--ready-file")
+            .arg(&ready)
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err);
+        let mut child = command.spawn().unwrap();
+        let addresses = until("the ready file", START, async || {
+            if let Some(status) = child.try_wait().unwrap() {
+                let said = fs::read_to_string(&Self::output(role, world)[1]).unwrap_or_default();
+                panic!("{name} ended at its start, {status}: {said}");
+            }
+            let line = fs::read_to_string(&ready).ok()?;
+            Some(serde_json::from_str::<Addresses>(&line).unwrap())
+        })
+        .await;
+        let process = Self { child, addresses };
+        process.until_ready(world).await;
+        process
+    }
+
+    /// The files that standard output and standard error go to.
+    #[must_use]
+    pub fn output(role: Role, world: &World) -> [PathBuf; 2] {
+        ["out", "err"].map(|end| world.path(&format!("{}.{end}", role.name())))
+    }
+
+    /// Ends it at this instant (SIGKILL).
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    async fn until_ready(&self, world: &World) {
+        let url = format!("http://{}/readyz", self.addresses.admin);
+        until("readiness", START, async || {
+            let answer = Answer::to(world.client.get(&url)).await.ok()?;
+            (answer.status == StatusCode::OK).then_some(())
+        })
+        .await;
+    }
+
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Writes the configuration of a service to a file.
+#[must_use]
+pub fn write_config(role: Role, world: &World) -> PathBuf {
+    let path = world.path(&format!("{}.toml", role.name()));
+    let text = match role {
+        Role::Issuer => to_toml(&world.issuer),
+        Role::Cps => to_toml(&world.cps),
+    };
+    fs::write(&path, text).unwrap();
+    path
+}
+
+fn to_toml(config: &impl Serialize) -> String {
+    toml::to_string(config).unwrap()
+}
+
+fn append_to(path: &Path) -> File {
+    File::options()
+        .create(true)
+        .append(true)
+        .open(path)
+        .unwrap()
+}

@@ -1,0 +1,314 @@
+//! Everything around an issuer and a CPS, wherever these two run: certificates,
+//! their configurations, and a client that speaks to them in plain HTTP.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pennyblack_client::identity::StirIdentity;
+use pennyblack_client::pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
+use pennyblack_cps::IssuerConfig;
+use pennyblack_service::clock::Clock;
+use pennyblack_service::config::PublicConfig;
+use pennyblack_shared::authority::Authority;
+use pennyblack_shared::blind_rsa::TokenPublicKey;
+use pennyblack_shared::directory::{DirectoryKey, IssuerDirectory, WELL_KNOWN_PATH};
+use pennyblack_shared::envelope::{Cursor, Slots};
+use pennyblack_shared::issuance::BATCH_REQUEST_TYPE;
+use pennyblack_shared::key_record::{KEY_RECORD_MEDIA_TYPE, KEYS_PATH};
+use pennyblack_shared::mailbox::MailboxId;
+use pennyblack_shared::store_request::{MEDIA_TYPE, STORE_PATH, SignedStoreRequest};
+use pennyblack_shared::token::{TokenChallenge, TokenType};
+use tempfile::TempDir;
+
+use crate::answer::Answer;
+use crate::drawing::{Drawing, Spendable, attestation};
+use crate::mailbox::Mailbox;
+use crate::port::free_port;
+
+/// The carrier's service provider code.
+pub const CARRIER_SPC: &str = "683G";
+/// The first of the hundred numbers that the recipient holds.
+pub const FIRST_NUMBER: &str = "12125550100";
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
+
+/// Most tokens of one drawing.
+const BATCH: usize = 256;
+
+/// Certificates, configurations and a client.
+pub struct World {
+    home: TempDir,
+    /// What both services trust.
+    pub pki: PkiDirectory,
+    /// Draws tokens; holds [`CARRIER_SPC`].
+    pub carrier: StirIdentity,
+    /// Holds a hundred numbers from [`FIRST_NUMBER`].
+    pub holder: StirIdentity,
+    /// What the issuer is told.
+    pub issuer: pennyblack_issuer::Config,
+    /// What the CPS is told.
+    pub cps: pennyblack_cps::Config,
+    /// What everybody calls now.
+    pub clock: Clock,
+    /// Sends every request.
+    pub client: reqwest::Client,
+}
+
+impl World {
+    /// A world in which nothing runs yet.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let now = clock.now();
+        let path = home.path().join("pki");
+        let mut pki = PkiDirectory::init(&path, &CaNames::default(), WEEK, now).unwrap();
+        let spc = TnAuthEntry::spc(CARRIER_SPC).unwrap();
+        let numbers = TnAuthEntry::range(&format!("{FIRST_NUMBER}+100")).unwrap();
+        let mut identity = |name: &str, holds| {
+            let mut request = LeafRequest::new(vec![holds]);
+            request.organization = name.to_owned();
+            pki.issue(name, &request, None, now).unwrap();
+            identity_of(&pki, name)
+        };
+        let carrier = identity("carrier", spc);
+        let holder = identity("holder", numbers);
+        let issuer = issuer_config(home.path(), &pki);
+        let cps = cps_config(home.path(), &pki, &issuer.issuer.authority);
+        Self {
+            home,
+            pki,
+            carrier,
+            holder,
+            issuer,
+            cps,
+            clock,
+            client: client(),
+        }
+    }
+
+    /// A file or directory that goes when the world does.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// The CPS's name.
+    #[must_use]
+    pub const fn cps_name(&self) -> &Authority {
+        &self.cps.cps.authority
+    }
+
+    /// The issuer's name.
+    #[must_use]
+    pub const fn issuer_name(&self) -> &Authority {
+        &self.issuer.issuer.authority
+    }
+
+    /// The challenge that this CPS's tokens are drawn for.
+    #[must_use]
+    pub fn challenge(&self) -> TokenChallenge {
+        TokenChallenge::of_cps(
+            TokenType::BLIND_RSA_2048,
+            self.issuer_name(),
+            self.cps_name(),
+        )
+    }
+
+    /// Gets from the CPS.
+    pub async fn get(&self, path: &str) -> Answer {
+        let url = format!("http://{}{path}", self.cps_name());
+        Answer::to(self.client.get(url)).await.unwrap()
+    }
+
+    /// The keys of the issuer's directory.
+    pub async fn issuer_keys(&self) -> Vec<DirectoryKey> {
+        let url = format!("http://{}{WELL_KNOWN_PATH}", self.issuer_name());
+        let answer = Answer::to(self.client.get(url)).await.unwrap();
+        IssuerDirectory::parse(answer.content()).unwrap().token_keys
+    }
+
+    /// The key that the issuer signs with now.
+    pub async fn signing_key(&self) -> TokenPublicKey {
+        let now = self.clock.now();
+        let keys = self.issuer_keys().await;
+        let begun = |key: &&DirectoryKey| key.not_before.is_none_or(|start| start <= now);
+        TokenPublicKey::parse(&keys.iter().find(begun).unwrap().encoded).unwrap()
+    }
+
+    /// Blinds tokens for the CPS.
+    pub async fn drawing(&self, tokens: usize) -> Drawing {
+        Drawing::blind(&self.signing_key().await, self.challenge().digest(), tokens)
+    }
+
+    /// Sends a drawing, with an attestation of its own.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn send_drawing(&self, drawing: &Drawing) -> Result<Answer, reqwest::Error> {
+        let body = drawing.body();
+        let jwt = attestation(&self.carrier, self.issuer_name(), &body, self.clock.now());
+        self.send_drawing_as(&jwt, body).await
+    }
+
+    /// Sends the body of a drawing with this attestation.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn send_drawing_as(
+        &self,
+        jwt: &str,
+        body: Vec<u8>,
+    ) -> Result<Answer, reqwest::Error> {
+        let url = format!("http://{}/token-request", self.issuer_name());
+        let request = self.client.post(url).bearer_auth(jwt);
+        Answer::to(
+            request
+                .header("content-type", BATCH_REQUEST_TYPE)
+                .body(body),
+        )
+        .await
+    }
+
+    /// Draws tokens.
+    pub async fn draw(&self, tokens: usize) -> Vec<Spendable> {
+        let mut drawn = Vec::with_capacity(tokens);
+        while drawn.len() < tokens {
+            let drawing = self.drawing(BATCH.min(tokens - drawn.len())).await;
+            let answer = self.send_drawing(&drawing).await.unwrap();
+            drawn.extend(drawing.finish(answer.content()));
+        }
+        drawn
+    }
+
+    /// Draws one token.
+    pub async fn draw_one(&self) -> Spendable {
+        self.draw(1).await.pop().unwrap()
+    }
+
+    /// The request that spends a token on `passport` for a mailbox, signed now.
+    #[must_use]
+    pub fn spend(
+        &self,
+        token: &Spendable,
+        mailbox: &Mailbox,
+        passport: &str,
+    ) -> SignedStoreRequest {
+        token.spend_on(
+            mailbox.config(),
+            self.cps_name(),
+            passport,
+            self.clock.now(),
+        )
+    }
+
+    /// Sends a store request.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn store(&self, request: &SignedStoreRequest) -> Result<Answer, reqwest::Error> {
+        let url = format!("http://{}{STORE_PATH}", self.cps_name());
+        let mut post = self.client.post(url).body(request.body().to_vec());
+        for (name, value) in request.headers() {
+            post = post.header(name, value);
+        }
+        Answer::to(post).await
+    }
+
+    /// Posts nothing to where one stores: refused, with a challenge to get a token.
+    pub async fn post_nothing(&self) -> Answer {
+        let url = format!("http://{}{STORE_PATH}", self.cps_name());
+        let post = self.client.post(url).body(vec![0; 2080]);
+        Answer::to(post.header("content-type", MEDIA_TYPE))
+            .await
+            .unwrap()
+    }
+
+    /// Sends a key record.
+    pub async fn put_record(&self, token: &str) -> Answer {
+        let url = format!("http://{}{KEYS_PATH}", self.cps_name());
+        let put = self.client.put(url).body(token.to_owned());
+        Answer::to(put.header("content-type", KEY_RECORD_MEDIA_TYPE))
+            .await
+            .unwrap()
+    }
+
+    /// Registers a mailbox by the holder's certificate.
+    pub async fn register(&self, mailbox: &Mailbox) {
+        let record = mailbox.record(&self.holder, self.cps_name(), self.clock.now());
+        let token = record.sign(self.holder.certificate(), self.holder.key());
+        self.put_record(&token).await.assert_created();
+    }
+
+    /// A new, registered X25519 mailbox for the first number.
+    pub async fn mailbox(&self) -> Mailbox {
+        let mailbox = Mailbox::new(pennyblack_shared::mailbox::Kem::DhkemX25519, FIRST_NUMBER);
+        self.register(&mailbox).await;
+        mailbox
+    }
+
+    /// Asks for a mailbox.
+    pub async fn poll(&self, mailbox: MailboxId, slots: Slots, after: Cursor) -> Answer {
+        self.get(&format!(
+            "/v1/mailboxes/{mailbox}?slots={slots}&after={after}"
+        ))
+        .await
+    }
+
+    /// Everything in a mailbox, opened, oldest first.
+    pub async fn read(&self, mailbox: &Mailbox) -> Vec<String> {
+        let (mut passports, mut after) = (Vec::new(), Cursor::START);
+        loop {
+            let answer = self.poll(mailbox.id(), Slots::SixtyFour, after).await;
+            let page = mailbox.open(self.cps_name(), answer.content());
+            passports.extend(mailbox.read(self.cps_name(), &page));
+            after = page.header().next;
+            if !page.header().more {
+                return passports;
+            }
+        }
+    }
+}
+
+/// The identity that the PKI issued under this name.
+#[must_use]
+pub fn identity_of(pki: &PkiDirectory, name: &str) -> StirIdentity {
+    StirIdentity::load(&pki.certificate_path(name), &pki.key_path(name), None).unwrap()
+}
+
+fn client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(30))
+        .build()
+        .unwrap()
+}
+
+fn authority() -> Authority {
+    format!("127.0.0.1:{}", free_port()).parse().unwrap()
+}
+
+fn listening_at(name: &Authority) -> PublicConfig {
+    PublicConfig::plain(name.as_str().parse().unwrap())
+}
+
+fn issuer_config(home: &Path, pki: &PkiDirectory) -> pennyblack_issuer::Config {
+    let name = authority();
+    let public = listening_at(&name);
+    let data = home.join("issuer-data");
+    let mut config = pennyblack_issuer::Config::local(name, data, pki.roots_path());
+    config.public = public;
+    config
+}
+
+fn cps_config(home: &Path, pki: &PkiDirectory, issuer: &Authority) -> pennyblack_cps::Config {
+    let name = authority();
+    let public = listening_at(&name);
+    let issuer = IssuerConfig {
+        authority: issuer.clone(),
+        url: Some(format!("http://{issuer}")),
+        tls_roots: None,
+    };
+    let data = home.join("cps-data");
+    let mut config = pennyblack_cps::Config::local(name, data, pki.roots_path(), issuer);
+    config.public = public;
+    config
+}
