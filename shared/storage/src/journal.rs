@@ -294,7 +294,9 @@ fn read_segments<D: Disk>(disk: &D, prefix: &str) -> Result<Vec<Found>, JournalE
 }
 
 /// Cuts every segment to the length that a later one states, newest first: a
-/// statement counts only if it is not itself cut away.
+/// statement counts only if it is not itself cut away, and about older segments
+/// only. Taken at its word about a newer one, a forged statement would make
+/// damage of what is acknowledged there later.
 fn apply_limits(found: &mut [Found]) -> BTreeMap<u64, u64> {
     let mut limits = BTreeMap::new();
     for segment in found.iter_mut().rev() {
@@ -302,7 +304,8 @@ fn apply_limits(found: &mut [Found]) -> BTreeMap<u64, u64> {
             segment.cut(length);
         }
         if segment.frames > 0 {
-            limits.extend(segment.limits());
+            let older = |(number, _): &(u64, u64)| *number < segment.number;
+            limits.extend(segment.limits().into_iter().filter(older));
         }
     }
     limits

@@ -190,3 +190,18 @@ fn removed_segments_stay_away_and_numbers_go_on() {
     let (_, found) = open(&disk).unwrap();
     assert_eq!(found, [b"c"]);
 }
+
+#[test]
+fn a_segment_says_nothing_about_newer_ones() {
+    let disk = FaultDisk::default();
+    let mut file = disk.create(&name("j", 0)).unwrap();
+    let length_of_the_next = [1u64.to_be_bytes(), 20u64.to_be_bytes()].concat();
+    let mut first = frame(&[&length_of_the_next]);
+    file.append(first.seal(0)).unwrap();
+
+    let (mut journal, _) = open(&disk).unwrap();
+    journal.append(&mut frame(&[b"a"])).unwrap();
+    drop(journal);
+    let (_, found) = open(&disk).unwrap();
+    assert_eq!(found, [b"a"]);
+}
