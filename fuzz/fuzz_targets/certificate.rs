@@ -1,0 +1,10 @@
+#![no_main]
+//! One certificate in DER (RFC 5280, RFC 8226).
+
+use pennyblack_shared::stir::Certificate;
+
+pennyblack_fuzz::fuzz_bytes!(check);
+
+fn check(der: &[u8]) {
+    let _ = Certificate::parse(der);
+}

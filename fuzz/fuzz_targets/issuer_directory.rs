@@ -1,0 +1,13 @@
+#![no_main]
+//! An issuer's directory, as CPSs and storers fetch it (RFC 9578 section 4).
+
+use pennyblack_shared::directory::IssuerDirectory;
+
+pennyblack_fuzz::fuzz_bytes!(check);
+
+fn check(json: &[u8]) {
+    if let Ok(directory) = IssuerDirectory::parse(json) {
+        let written = directory.to_json().expect("JSON");
+        assert_eq!(IssuerDirectory::parse(&written).ok(), Some(directory));
+    }
+}
