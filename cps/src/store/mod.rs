@@ -1,6 +1,6 @@
 //! What a CPS keeps: which tokens are spent, and the sealed PASSporTs of the
 //! last minute. Here is the contract; each backend has a file of its own, and
-//! passes the same [`conformance`] suite.
+//! passes the same suite, `conformance`.
 
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
