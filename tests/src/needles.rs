@@ -1,7 +1,7 @@
 //! A search for what must not be there: pieces of secrets, as they are or in an
 //! encoding, in everything that a service has written.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
@@ -36,6 +36,11 @@ impl Needles {
         }
     }
 
+    /// Adds every piece of a needle that is text, and likely to be copied as such.
+    pub fn add_text(&mut self, name: &str, needle: &str) {
+        self.add_windows(name, needle.as_bytes(), PIECE);
+    }
+
     /// Adds a needle that is to be found as a whole only, since it is short.
     pub fn add_whole(&mut self, name: &str, needle: &[u8]) {
         self.add_windows(name, needle, needle.len());
@@ -50,18 +55,20 @@ impl Needles {
         }
     }
 
-    /// The names of the needles of which a piece is in `haystack`.
+    /// The names of the needles of which a piece is in `haystack`, each once and
+    /// with the first piece that was found.
     #[must_use]
-    pub fn found_in(&self, haystack: &[u8]) -> Vec<String> {
-        let windows = self
-            .lengths
-            .iter()
-            .flat_map(|length| haystack.windows(*length));
-        let found = windows.filter_map(|piece| {
-            let name = self.pieces.get(piece)?;
-            Some(format!("{name} ({})", piece.escape_ascii()))
-        });
-        found.collect()
+    pub fn found_in(&self, haystack: &[u8]) -> BTreeMap<String, String> {
+        let mut found = BTreeMap::new();
+        for length in &self.lengths {
+            for piece in haystack.windows(*length) {
+                if let Some(name) = self.pieces.get(piece) {
+                    let shown = || piece.escape_ascii().to_string();
+                    found.entry(name.clone()).or_insert_with(shown);
+                }
+            }
+        }
+        found
     }
 
     fn add_windows(&mut self, name: &str, needle: &[u8], length: usize) {
