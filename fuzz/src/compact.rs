@@ -25,6 +25,6 @@ pub fn token(header: &str, claims: &str) -> String {
         base64url(header.as_bytes()),
         base64url(claims.as_bytes())
     );
-    let signature = world().carrier_key.sign(signed.as_bytes());
+    let signature = world().sign(signed.as_bytes());
     format!("{signed}.{}", base64url(&signature))
 }

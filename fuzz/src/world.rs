@@ -7,6 +7,8 @@ mod stir;
 
 use std::sync::{Arc, OnceLock};
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use hpke::aead::AesGcm128;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::X25519HkdfSha256;
@@ -47,6 +49,7 @@ pub struct World {
     pub chain: VerifiedChain,
     /// The carrier's STIR key.
     pub carrier_key: StirSigningKey,
+    carrier_signer: EcdsaKeyPair,
     /// Gives the carrier's SPC a block of numbers.
     pub numbering: NumberingTable,
     /// The issuer of RFC 9578 appendix A.2.
@@ -85,6 +88,7 @@ impl World {
             trust,
             root,
             carrier_chain,
+            carrier_signer: stir::signer(&ECDSA_P256_SHA256_FIXED_SIGNING, &carrier_key),
             carrier_key,
             numbering: NumberingTable::parse(table.as_bytes()).expect("a table"),
             issuer: Issuer::of_rfc_9578(),
@@ -99,6 +103,16 @@ impl World {
                 .map(|kem| RecipientKey::generate(kem, &mut rng).expect("a key"))
                 .into(),
         }
+    }
+
+    /// The carrier's ES256 signature, 64 bytes.
+    ///
+    /// # Panics
+    /// Never: the key is good.
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        let signature = self.carrier_signer.sign(&SystemRandom::new(), message);
+        signature.expect("a signature").as_ref().to_vec()
     }
 
     /// The X25519 mailbox.

@@ -1,13 +1,16 @@
 //! A root, a carrier's certificate under it (RFC 8226), and the root's signature
 //! under anything at all.
 
-use p256::ecdsa::Signature;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm};
 use pennyblack_shared::jws::StirSigningKey;
 use rand::rngs::StdRng;
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::pem::PemObject as _;
 
 /// id-pe-TNAuthList (RFC 8226 section 9).
 const TN_AUTH_LIST_OID: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 1, 26];
@@ -26,6 +29,7 @@ pub struct Root {
     /// Signs certificates and lists by rcgen's rules.
     pub issuer: Issuer<'static, KeyPair>,
     key: StirSigningKey,
+    signer: EcdsaKeyPair,
 }
 
 impl Root {
@@ -36,6 +40,7 @@ impl Root {
         Self {
             certificate: certificate.der().to_vec(),
             issuer: Issuer::new(params, pair(&key)),
+            signer: signer(&ECDSA_P256_SHA256_ASN1_SIGNING, &key),
             key,
         }
     }
@@ -69,14 +74,22 @@ impl Root {
     /// part, whatever they are, and a good signature of the root.
     ///
     /// # Panics
-    /// Never: 64 bytes are a signature.
+    /// Never: the key is good.
     #[must_use]
     pub fn sign(&self, signed_part: &[u8]) -> Vec<u8> {
-        let signature = Signature::from_slice(&self.key.sign(signed_part)).expect("a signature");
-        let signature = signature.to_der();
-        let signature = tlv(0x03, &[&[0], signature.as_bytes()].concat());
+        let signature = self.signer.sign(&SystemRandom::new(), signed_part);
+        let signature = signature.expect("a signature");
+        let signature = tlv(0x03, &[&[0], signature.as_ref()].concat());
         tlv(0x30, &[signed_part, ECDSA_WITH_SHA256, &signature].concat())
     }
+}
+
+/// The same key in the library that signs ten times as fast, and without being
+/// watched for coverage.
+pub(super) fn signer(form: &'static EcdsaSigningAlgorithm, key: &StirSigningKey) -> EcdsaKeyPair {
+    let pem = key.to_pkcs8_pem().expect("a key in PEM");
+    let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).expect("a key in DER");
+    EcdsaKeyPair::from_pkcs8(form, der.secret_pkcs8_der()).expect("a key")
 }
 
 fn tn_auth_list() -> CustomExtension {
