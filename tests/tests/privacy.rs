@@ -200,6 +200,8 @@ fn public(world: &World, key_record: &str) -> Vec<Vec<u8>> {
         all.push(base64_standard(above).into_bytes());
     }
     all.push(BATCH_REQUEST_TYPE.as_bytes().to_vec());
+    // A claim beside the issuer's name looks like what the directory says of it.
+    all.push(format!("\":\"{}\",\"request", world.issuer_name()).into_bytes());
     all
 }
 
