@@ -5,8 +5,6 @@
 
 mod blocks;
 mod files;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;

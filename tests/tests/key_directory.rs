@@ -1,0 +1,141 @@
+//! The directory of recipients' keys (docs/protocol.md section 5): who is found
+//! by which number, for how long, and after a restart.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+use std::time::Duration;
+
+use http::StatusCode;
+use pennyblack_client::identity::StirIdentity;
+use pennyblack_client::pki::{LeafRequest, TnAuthEntry};
+use pennyblack_shared::envelope::{Cursor, Slots};
+use pennyblack_shared::key_record::{Coverage, KeyRecord, KeyRecordList, UnverifiedKeyRecord};
+use pennyblack_shared::mailbox::Kem;
+use pennyblack_shared::problem::ProblemType;
+use pennyblack_shared::telephone_number::NumberRange;
+use pennyblack_tests::mailbox::Mailbox;
+use pennyblack_tests::scene::Scene;
+use pennyblack_tests::world::{FIRST_NUMBER, World, identity_of};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+async fn found(world: &World, look_up: &str) -> Vec<String> {
+    let answer = world.get(&format!("/v1/keys{look_up}")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{look_up}");
+    let list: KeyRecordList = serde_json::from_slice(answer.content()).unwrap();
+    list.records
+}
+
+/// Registers a record of the holder's, changed before it is signed.
+async fn register(world: &World, change: impl FnOnce(&mut KeyRecord)) -> String {
+    let mailbox = Mailbox::new(Kem::DhkemX25519, FIRST_NUMBER);
+    let mut record = mailbox.record(&world.holder, world.cps_name(), world.clock.now());
+    change(&mut record);
+    let token = record.sign(world.holder.certificate(), world.holder.key());
+    world.put_record(&token).await.assert_created();
+    token
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_is_found_by_the_numbers_it_covers_and_by_their_prefixes_only() {
+    let scene = Scene::open().await;
+    let world = &scene.world;
+    let start = FIRST_NUMBER.parse().unwrap();
+    let ten = NumberRange::new(start, 10).unwrap();
+    let range = register(world, |record| record.coverage = Coverage::Range(ten)).await;
+    let number = register(world, |_| ()).await;
+    let both = |mut tokens: Vec<String>| {
+        tokens.sort();
+        let mut expected = vec![range.clone(), number.clone()];
+        expected.sort();
+        assert_eq!(tokens, expected);
+    };
+    both(found(world, "/12125550100").await);
+    assert_eq!(found(world, "/12125550109").await, [range.clone()]);
+    assert!(found(world, "/12125550110").await.is_empty());
+    for prefix in ["1212", "1212555010", "12125550100"] {
+        both(found(world, &format!("?prefix={prefix}")).await);
+    }
+    assert_eq!(found(world, "?prefix=12125550105").await, [range.clone()]);
+    for prefix in ["1213", "12125550110", "121255501000"] {
+        assert!(found(world, &format!("?prefix={prefix}")).await.is_empty());
+    }
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_outlives_a_restart_and_nothing_outlives_its_end() {
+    let scene = Scene::open().await;
+    let end = scene.world.clock.now().plus(HOUR);
+    let mailbox = Mailbox::new(Kem::DhkemX25519, FIRST_NUMBER);
+    let mut record = mailbox.record(&scene.world.holder, scene.world.cps_name(), end.minus(HOUR));
+    record.exp = end;
+    let holder = &scene.world.holder;
+    let token = record.sign(holder.certificate(), holder.key());
+    scene.world.put_record(&token).await.assert_created();
+
+    let scene = scene.restart().await;
+    let look_up = format!("/{FIRST_NUMBER}");
+    assert_eq!(found(&scene.world, &look_up).await, [token]);
+    let spendable = scene.world.draw(2).await;
+    let request = scene.world.spend(&spendable[0], &mailbox, "a.b.c");
+    scene.world.store(&request).await.unwrap().assert_created();
+
+    scene.hand.set(end);
+    assert!(found(&scene.world, &look_up).await.is_empty());
+    let request = scene.world.spend(&spendable[1], &mailbox, "a.b.c");
+    let refused = scene.world.store(&request).await.unwrap();
+    assert_eq!(refused.problem(), ProblemType::UnknownMailbox);
+    let scene = scene.restart().await;
+    assert!(found(&scene.world, &look_up).await.is_empty());
+    // Whoever polls sees no difference.
+    let answer = scene
+        .world
+        .poll(mailbox.id(), Slots::Four, Cursor::START)
+        .await;
+    assert_eq!(answer.status, StatusCode::OK);
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_record_replaces_the_older_of_its_signer_and_not_a_strangers() {
+    let scene = Scene::open_with(|world| {
+        let now = world.clock.now();
+        let numbers = TnAuthEntry::range("12125550091+20").unwrap();
+        let request = LeafRequest::new(vec![numbers]);
+        world.pki.issue("stranger", &request, None, now).unwrap();
+    })
+    .await;
+    let world = &scene.world;
+    let stranger = identity_of(&world.pki, "stranger");
+    let mailbox = Mailbox::new(Kem::DhkemX25519, FIRST_NUMBER);
+    let now = world.clock.now();
+    let older = mailbox.record(&world.holder, world.cps_name(), now.minus(HOUR));
+    let newer = mailbox.record(&world.holder, world.cps_name(), now);
+    let foreign = mailbox.record(&stranger, world.cps_name(), now);
+    let sign = |record: &KeyRecord, by: &StirIdentity| record.sign(by.certificate(), by.key());
+    for token in [
+        sign(&older, &world.holder),
+        sign(&foreign, &stranger),
+        sign(&newer, &world.holder),
+    ] {
+        world.put_record(&token).await.assert_created();
+    }
+    let mut records = found(world, &format!("/{FIRST_NUMBER}")).await;
+    records.sort();
+    assert_eq!(records.len(), 2);
+    assert!(!records.iter().any(|token| same_claims(token, &older)));
+    assert!(records.iter().any(|token| same_claims(token, &newer)));
+    assert!(records.iter().any(|token| same_claims(token, &foreign)));
+    scene.close().await;
+}
+
+fn same_claims(token: &str, record: &KeyRecord) -> bool {
+    let parsed = UnverifiedKeyRecord::parse(token).unwrap();
+    parsed.record() == record
+}
