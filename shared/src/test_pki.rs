@@ -51,7 +51,7 @@ impl TestPki {
     }
 
     /// The chain behind an `x5c`, judged at [`NOW`].
-    pub(crate) fn chain(&self, reference: &CertificateReference) -> VerifiedChain {
+    pub(crate) fn chain(&self, reference: &CertificateReference) -> Arc<VerifiedChain> {
         let CertificateReference::X5c(x5c) = reference else {
             panic!("no x5c");
         };

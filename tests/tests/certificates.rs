@@ -9,6 +9,7 @@
 )]
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pennyblack_client::pki::{CaNames, LeafRequest, PkiDirectory, RevocationReason, TnAuthEntry};
@@ -39,7 +40,7 @@ fn request(holds: &str) -> LeafRequest {
 }
 
 /// As a service would, with the files that the PKI gives it.
-fn judge(pki: &PkiDirectory, name: &str, now: UnixTime) -> Result<VerifiedChain, ChainError> {
+fn judge(pki: &PkiDirectory, name: &str, now: UnixTime) -> Result<Arc<VerifiedChain>, ChainError> {
     let trust = load_trust(&pki.roots_path(), Some(&pki.revocation_path()), now).unwrap();
     verify_chain(pki.credential(name).unwrap().path(), &trust, now)
 }
@@ -138,6 +139,32 @@ fn whoever_is_revoked_takes_its_delegates_along() {
         "{refused:?}"
     );
     judge(&pki, "carrier", NOW).unwrap();
+}
+
+#[test]
+fn whoever_was_believed_a_moment_ago_is_not_once_a_list_says_otherwise_or_none_is_current() {
+    let home = tempfile::tempdir().unwrap();
+    let mut pki = pki(home.path());
+    let policy = |pki: &PkiDirectory| {
+        load_trust(&pki.roots_path(), Some(&pki.revocation_path()), NOW).unwrap()
+    };
+    pki.publish_revocation_list(DAY, NOW).unwrap();
+    let before = policy(&pki);
+    let path = pki.credential("carrier").unwrap().path().to_vec();
+    let first = verify_chain(&path, &before, NOW).unwrap();
+    let again = verify_chain(&path, &before, NOW).unwrap();
+    assert!(Arc::ptr_eq(&first, &again), "it was judged again");
+    let late = verify_chain(&path, &before, NOW.plus(DAY * 2));
+    assert!(
+        matches!(late, Err(ChainError::StaleRevocation { .. })),
+        "{late:?}"
+    );
+    revoke(&mut pki, "carrier");
+    let refused = verify_chain(&path, &policy(&pki), NOW);
+    assert!(
+        matches!(refused, Err(ChainError::Revoked(_))),
+        "{refused:?}"
+    );
 }
 
 #[test]

@@ -237,7 +237,7 @@ impl Trust {
         &self,
         reference: &CertificateReference,
         now: UnixTime,
-    ) -> Result<VerifiedChain, CertificateError> {
+    ) -> Result<Arc<VerifiedChain>, CertificateError> {
         let state = self.state.load();
         let policy = match &**state {
             State::Usable(policy) => policy,

@@ -5,6 +5,7 @@
 //! Anyone can store anything in a mailbox, so a PASSporT that fails says nothing
 //! of the call: the worst verdict is [`Verdict::Unverifiable`], never "forged".
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::claims::{Claims, Extension};
@@ -147,7 +148,7 @@ impl Verifier<'_> {
         &self,
         reference: &CertificateReference,
         now: UnixTime,
-    ) -> Result<VerifiedChain, Refusal> {
+    ) -> Result<Arc<VerifiedChain>, Refusal> {
         let fetched;
         let x5c = match reference {
             CertificateReference::X5c(x5c) => x5c,

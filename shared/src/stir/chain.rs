@@ -6,9 +6,12 @@
 //! authority uses them; critical ones are refused as unknown), and subject name
 //! rules of profiles, which tell nothing about authority.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::certificate::{Certificate, CertificateError};
+use super::chain_cache::ChainDigest;
 use super::claim_constraints::{ClaimConstraintError, ClaimConstraints};
 use super::public_key::StirPublicKey;
 use super::signature::{AuthorityKeyKind, SignatureError};
@@ -137,6 +140,7 @@ pub struct VerifiedChain {
     tn_auth_list: TnAuthList,
     public_key: StirPublicKey,
     constraints: Vec<ClaimConstraints>,
+    not_before: UnixTime,
     not_after: UnixTime,
 }
 
@@ -165,6 +169,12 @@ impl VerifiedChain {
         self.not_after
     }
 
+    /// Whether every certificate of the chain is valid at `now`.
+    #[must_use]
+    pub fn is_valid_at(&self, now: UnixTime) -> bool {
+        self.not_before <= now && now <= self.not_after
+    }
+
     /// Checks a PASSporT's claims against the constraints of every certificate
     /// of the chain (RFC 8226 section 8, RFC 9118).
     ///
@@ -179,10 +189,27 @@ impl VerifiedChain {
 /// tolerated and not believed.
 ///
 /// Times and roles are checked before signatures, signatures before revocation.
+/// The policy remembers a chain that holds: the next time only what changes with
+/// time is checked, its certificates' ends and the age of the revocation lists.
 ///
 /// # Errors
 /// [`ChainError`] names the certificate and what to do.
 pub fn verify_chain<D: AsRef<[u8]>>(
+    chain: &[D],
+    policy: &TrustPolicy,
+    now: UnixTime,
+) -> Result<Arc<VerifiedChain>, ChainError> {
+    let digest = ChainDigest::of(chain);
+    if let Some(known) = policy.verified.get(&digest, now) {
+        check_lists_current(policy, now)?;
+        return Ok(known);
+    }
+    let judged = Arc::new(judge_chain(chain, policy, now)?);
+    policy.verified.insert(digest, &judged);
+    Ok(judged)
+}
+
+fn judge_chain<D: AsRef<[u8]>>(
     chain: &[D],
     policy: &TrustPolicy,
     now: UnixTime,
@@ -199,13 +226,15 @@ pub fn verify_chain<D: AsRef<[u8]>>(
     }
     check_revocation(&path, policy, now)?;
     let constraints = path.iter().flat_map(|c| c.constraints.clone()).collect();
-    let earliest = path.iter().map(|c| c.not_after()).min();
+    let latest_start = path.iter().map(|c| c.not_before()).max();
+    let earliest_end = path.iter().map(|c| c.not_after()).min();
     Ok(VerifiedChain {
         leaf: leaf.clone(),
         tn_auth_list,
         public_key,
         constraints,
-        not_after: earliest.unwrap_or(leaf.not_after()),
+        not_before: latest_start.unwrap_or(leaf.not_before()),
+        not_after: earliest_end.unwrap_or(leaf.not_after()),
     })
 }
 
@@ -375,14 +404,18 @@ fn check_revocation(
     policy: &TrustPolicy,
     now: UnixTime,
 ) -> Result<(), ChainError> {
+    check_lists_current(policy, now)?;
     let Some(lists) = &policy.revocation else {
         return Ok(());
     };
-    if let Some(next_update) = lists.overdue(now, policy.revocation_grace) {
-        return Err(ChainError::StaleRevocation { next_update, now });
-    }
     let revoked = path.iter().find(|c| lists.is_revoked(&c.issuer, &c.serial));
     revoked.map_or(Ok(()), |c| {
         Err(ChainError::Revoked(c.subject_text().to_owned()))
+    })
+}
+
+fn check_lists_current(policy: &TrustPolicy, now: UnixTime) -> Result<(), ChainError> {
+    policy.overdue(now).map_or(Ok(()), |next_update| {
+        Err(ChainError::StaleRevocation { next_update, now })
     })
 }

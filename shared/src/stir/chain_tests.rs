@@ -122,6 +122,24 @@ fn the_last_second_of_a_validity_still_counts() {
 }
 
 #[test]
+fn a_chain_that_is_remembered_holds_as_long_as_its_certificates_and_no_longer() {
+    let root = root();
+    let chain = [leaf(&root, params("leaf", Some(SPC_683G)))];
+    let policy = policy(&root);
+    let first = verify_chain(&chain, &policy, NOW).unwrap();
+    let again = verify_chain(&chain, &policy.clone(), first.not_after()).unwrap();
+    assert!(Arc::ptr_eq(&first, &again), "it was judged again");
+    let late = UnixTime(first.not_after().0 + 1);
+    let refused = verify_chain(&chain, &policy, late);
+    assert!(matches!(refused, Err(ChainError::Expired { .. })));
+    let refused = verify_chain(&chain, &policy, UnixTime(1_000_000_000));
+    assert!(matches!(refused, Err(ChainError::NotYetValid { .. })));
+    let other = TrustAnchors::from_der(&[self::root().der()]).unwrap();
+    let refused = verify_chain(&chain, &TrustPolicy::new(Arc::new(other)), NOW);
+    assert!(matches!(refused, Err(ChainError::UnknownIssuer(_))));
+}
+
+#[test]
 fn a_leaf_must_be_made_for_signing_calls() {
     let root = root();
     let judge = |params| verify_chain(&[leaf(&root, params)], &policy(&root), NOW);

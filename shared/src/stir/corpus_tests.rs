@@ -95,7 +95,7 @@ fn reason(error: &ChainError) -> String {
     }
 }
 
-fn judge(leaf: &Real, all: &[Real]) -> Result<VerifiedChain, ChainError> {
+fn judge(leaf: &Real, all: &[Real]) -> Result<Arc<VerifiedChain>, ChainError> {
     let (chain, root) = chain_of(leaf, all);
     let known: Vec<&[u8]> = all
         .iter()

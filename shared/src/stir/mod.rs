@@ -3,6 +3,7 @@
 
 mod certificate;
 mod chain;
+mod chain_cache;
 #[cfg(test)]
 mod chain_tests;
 mod claim_constraints;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::certificate::{Certificate, CertificateError};
+use super::chain_cache::ChainCache;
 use super::revocation::RevocationLists;
 use crate::time::UnixTime;
 
@@ -84,12 +85,14 @@ pub(super) fn blocks_from_pem(pem: &[u8], label: &str) -> Result<Vec<Vec<u8>>, T
     Ok(found)
 }
 
-/// What a chain is judged by.
+/// What a chain is judged by. It remembers the chains that held, for itself and
+/// its clones.
 #[derive(Debug, Clone)]
 pub struct TrustPolicy {
     pub(super) anchors: Arc<TrustAnchors>,
     pub(super) revocation: Option<Arc<RevocationLists>>,
     pub(super) revocation_grace: Duration,
+    pub(super) verified: ChainCache,
 }
 
 impl TrustPolicy {
@@ -100,6 +103,7 @@ impl TrustPolicy {
             anchors,
             revocation: None,
             revocation_grace: Duration::ZERO,
+            verified: ChainCache::default(),
         }
     }
 
@@ -109,6 +113,7 @@ impl TrustPolicy {
     pub fn with_revocation(mut self, lists: Arc<RevocationLists>, grace: Duration) -> Self {
         self.revocation = Some(lists);
         self.revocation_grace = grace;
+        self.verified = ChainCache::default();
         self
     }
 
