@@ -46,7 +46,7 @@ pub struct World {
     /// The carrier's certificate, and nothing else.
     pub carrier_chain: Vec<Vec<u8>>,
     /// The same chain, judged.
-    pub chain: VerifiedChain,
+    pub chain: Arc<VerifiedChain>,
     /// The carrier's STIR key.
     pub carrier_key: StirSigningKey,
     carrier_signer: EcdsaKeyPair,

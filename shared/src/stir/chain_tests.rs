@@ -127,7 +127,7 @@ fn a_chain_that_is_remembered_holds_as_long_as_its_certificates_and_no_longer() 
     let chain = [leaf(&root, params("leaf", Some(SPC_683G)))];
     let policy = policy(&root);
     let first = verify_chain(&chain, &policy, NOW).unwrap();
-    let again = verify_chain(&chain, &policy.clone(), first.not_after()).unwrap();
+    let again = verify_chain(&chain, &policy, first.not_after()).unwrap();
     assert!(Arc::ptr_eq(&first, &again), "it was judged again");
     let late = UnixTime(first.not_after().0 + 1);
     let refused = verify_chain(&chain, &policy, late);

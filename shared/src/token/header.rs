@@ -13,6 +13,9 @@ const SCHEME: &str = "PrivateToken";
 /// Longest header value that is looked at, in bytes.
 const MAX_SIZE: usize = 16 * 1024;
 
+/// Most schemes and parameters of a value, together.
+const MAX_WORDS: usize = 64;
+
 /// A header value that does not say what it should.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -20,6 +23,9 @@ pub enum HeaderError {
     /// More than anyone has to say.
     #[error("{0} bytes are too many; at most {MAX_SIZE} are read")]
     TooLong(usize),
+    /// More schemes and parameters than anyone has to name.
+    #[error("more than {MAX_WORDS} schemes and parameters")]
+    TooMany,
     /// A quoted value does not end, or a character is out of place.
     #[error("malformed at byte {0}")]
     Malformed(usize),
@@ -140,7 +146,12 @@ fn parse(value: &str) -> Result<Vec<Credentials<'_>>, HeaderError> {
     let at = |rest: &str| HeaderError::Malformed(value.len() - rest.len());
     let mut found: Vec<Credentials<'_>> = Vec::new();
     let mut rest = skip_separators(value);
+    let mut words = 0;
     while !rest.is_empty() {
+        words += 1;
+        if words > MAX_WORDS {
+            return Err(HeaderError::TooMany);
+        }
         let (word, after) = split_where(rest, |c| !is_token_character(c));
         if word.is_empty() {
             return Err(at(rest));

@@ -139,6 +139,18 @@ fn an_authorization_with_two_tokens_or_another_scheme_is_refused() {
 }
 
 #[test]
+fn a_value_of_nothing_but_schemes_is_given_up_early() {
+    let schemes = "a,".repeat(65);
+    assert_eq!(parse_www_authenticate(&schemes), Err(HeaderError::TooMany));
+    assert_eq!(parse_www_authenticate(&schemes[2..]), Ok(vec![]));
+    let parameters = format!("a {}", "b=c,".repeat(64));
+    assert_eq!(
+        parse_www_authenticate(&parameters),
+        Err(HeaderError::TooMany)
+    );
+}
+
+#[test]
 fn the_scheme_is_read_in_any_case_and_the_value_without_quotes() {
     let token = token([1; 32], 256);
     let text = token.authorization();
