@@ -22,7 +22,8 @@ fn check(text: &str) {
         certificates: &EveryUrl,
         authority: OrigAuthority::NumbersOnly,
     };
-    let verdict = verifier.verify(&compact::tokens(text), &call, NOW);
+    let tokens: Vec<String> = compact::tokens(text).collect();
+    let verdict = verifier.verify(&tokens, &call, NOW);
     if let Verdict::Valid { passports, .. } = verdict {
         for passport in passports {
             assert!(passport.claims().dest.contain(&call.dest));

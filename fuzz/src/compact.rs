@@ -5,16 +5,18 @@ use pennyblack_shared::encoding::base64url;
 
 use crate::world::world;
 
-/// A token for each pair of lines, a header and its claims, both JSON, with a
-/// good signature by the world's carrier. A line left over is passed over.
-#[must_use]
-pub fn tokens(text: &str) -> Vec<String> {
-    let lines: Vec<&str> = text.lines().collect();
-    let (pairs, _) = lines.as_chunks::<2>();
+/// Most tokens of one input: each is longer than the line it is made of.
+const MOST: usize = 8;
+
+/// A token for each of the first pairs of lines, a header and its claims, both
+/// JSON, with a good signature by the world's carrier. A line left over is passed
+/// over.
+pub fn tokens(text: &str) -> impl Iterator<Item = String> {
+    let mut lines = text.lines();
+    let pairs = std::iter::from_fn(move || Some((lines.next()?, lines.next()?)));
     pairs
-        .iter()
-        .map(|[header, claims]| token(header, claims))
-        .collect()
+        .take(MOST)
+        .map(|(header, claims)| token(header, claims))
 }
 
 /// One token of this header and these claims.
