@@ -5,6 +5,7 @@ use std::fmt;
 
 use sfv::{BareItem, Dictionary, ListEntry, Parser};
 
+use super::MAX_FIELD_SIZE;
 use crate::encoding;
 
 const ALGORITHM: &str = "sha-256";
@@ -20,6 +21,9 @@ pub struct RequestDigest(pub [u8; 32]);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContentDigestError {
+    /// Longer than any digest.
+    #[error("Content-Digest has {0} bytes, at most {MAX_FIELD_SIZE} are read")]
+    TooLong(usize),
     /// Not a structured field dictionary (RFC 9651).
     #[error("Content-Digest is not a dictionary: {0}")]
     Syntax(String),
@@ -54,6 +58,9 @@ impl RequestDigest {
     /// # Errors
     /// [`ContentDigestError`].
     pub fn from_field(value: &str) -> Result<Self, ContentDigestError> {
+        if value.len() > MAX_FIELD_SIZE {
+            return Err(ContentDigestError::TooLong(value.len()));
+        }
         let members: Dictionary = Parser::new(value)
             .parse()
             .map_err(|error| ContentDigestError::Syntax(error.to_string()))?;
@@ -121,6 +128,15 @@ mod tests {
         ] {
             assert!(RequestDigest::from_field(&field).is_err(), "{field}");
         }
+    }
+
+    #[test]
+    fn a_long_field_is_not_even_parsed() {
+        let list = format!("sha-256=({})", "a ".repeat(200));
+        assert_eq!(
+            RequestDigest::from_field(&list),
+            Err(ContentDigestError::TooLong(list.len()))
+        );
     }
 
     #[test]

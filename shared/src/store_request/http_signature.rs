@@ -7,6 +7,7 @@ use std::fmt;
 use ed25519_dalek::{Signature, VerifyingKey};
 use sfv::{BareItem, Dictionary, InnerList, ListEntry, Parser};
 
+use super::MAX_FIELD_SIZE;
 use super::content_digest::RequestDigest;
 use crate::authority::Authority;
 use crate::curve25519;
@@ -79,6 +80,14 @@ pub struct SpendSignature {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureFieldError {
+    /// Longer than it is ever spelled.
+    #[error("{field} has {size} bytes, at most {MAX_FIELD_SIZE} are read")]
+    TooLong {
+        /// The header field.
+        field: &'static str,
+        /// Its bytes.
+        size: usize,
+    },
     /// Not a structured field dictionary (RFC 9651).
     #[error("{field} is not a dictionary: {detail}")]
     Syntax {
@@ -204,6 +213,10 @@ fn parse_signature(value: &str) -> Result<[u8; SIGNATURE_SIZE], SignatureFieldEr
 }
 
 fn only_member(field: &'static str, value: &str) -> Result<ListEntry, SignatureFieldError> {
+    let size = value.len();
+    if size > MAX_FIELD_SIZE {
+        return Err(SignatureFieldError::TooLong { field, size });
+    }
     let members: Dictionary =
         Parser::new(value)
             .parse()

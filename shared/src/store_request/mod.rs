@@ -43,6 +43,10 @@ pub const MAILBOX_SIZE: usize = 32;
 /// reading there.
 pub const MAX_BODY_SIZE: usize = MAILBOX_SIZE + 4096;
 
+/// Most bytes of each header field of a store request that are looked at; as they
+/// are to be spelled, none has more than 130.
+const MAX_FIELD_SIZE: usize = 256;
+
 #[cfg(test)]
 pub(crate) mod scene;
 #[cfg(test)]

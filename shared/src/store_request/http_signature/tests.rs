@@ -111,6 +111,10 @@ fn any_other_signature_input_is_refused() {
         changed("spend=(", "spend=(("),
         SignatureFieldError::Syntax { .. }
     ));
+    assert!(matches!(
+        changed("spend=(", &format!("spend=({}", " ".repeat(256))),
+        SignatureFieldError::TooLong { .. }
+    ));
 }
 
 #[test]
