@@ -89,6 +89,14 @@ where
     }
 }
 
+/// Prints what all lives came to (seen with `--nocapture`); whether they were lost
+/// under load.
+fn lives_told(acknowledged: usize, unanswered: usize) -> bool {
+    let kills = kills();
+    println!("{kills} kills, {acknowledged} answers, {unanswered} requests under way at a death");
+    acknowledged > 0 && unanswered > 0
+}
+
 struct StoreLoad {
     token: Spendable,
     request: SignedStoreRequest,
@@ -177,10 +185,8 @@ async fn a_cps_that_dies_under_load_loses_no_spend_and_doubles_no_entry() {
         // Only its own key opens what an existing mailbox answers.
         world.read(mailbox).await;
     }
-    assert!(
-        acknowledged > 0 && unanswered > 0,
-        "it was never killed under load"
-    );
+    let killed = lives_told(acknowledged, unanswered);
+    assert!(killed, "it was never killed under load");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,10 +223,8 @@ async fn an_issuer_that_dies_under_load_forgets_no_charge_and_no_key() {
             granted.push((drawing, again));
         }
     }
-    assert!(
-        acknowledged > 0 && unanswered > 0,
-        "it was never killed under load"
-    );
+    let killed = lives_told(acknowledged, unanswered);
+    assert!(killed, "it was never killed under load");
 
     // What was lost and given again was charged once: exactly the rest is left.
     for _ in granted.len()..usize::try_from(quota).unwrap() {

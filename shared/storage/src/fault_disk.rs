@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rand::rngs::StdRng;
@@ -12,6 +13,17 @@ use crate::disk::{Disk, DiskFile};
 
 /// What is written or lost as one.
 const SECTOR: usize = 64;
+
+/// The seeds of a test's random runs: `PENNYBLACK_SEEDS` of them, 2,000 without it.
+///
+/// # Panics
+/// If `PENNYBLACK_SEEDS` is not a number.
+#[must_use]
+#[allow(clippy::panic)]
+pub fn seeds() -> Range<u64> {
+    let count = std::env::var("PENNYBLACK_SEEDS").map_or(Ok(2_000), |count| count.parse());
+    0..count.unwrap_or_else(|error| panic!("PENNYBLACK_SEEDS is not a number: {error}"))
+}
 
 /// How the next sync fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
