@@ -71,8 +71,6 @@ impl Signed {
                 algorithm: self.algorithm.clone(),
                 key: key.kind,
             })?;
-        // Measured: parsing first is an eighth faster than the library's way of
-        // verifying with a key that was not.
         ParsedPublicKey::new(algorithm, &key.bytes)
             .map_err(|_| SignatureError::Invalid)?
             .verify_sig(&self.message, &self.signature)
