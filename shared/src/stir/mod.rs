@@ -4,6 +4,7 @@
 mod certificate;
 mod chain;
 mod chain_cache;
+mod chain_error;
 #[cfg(test)]
 mod chain_tests;
 mod claim_constraints;
@@ -21,7 +22,8 @@ mod trust;
 pub use certificate::{
     BasicConstraints, Certificate, CertificateError, KeyUsage, MAX_CERTIFICATE_SIZE,
 };
-pub use chain::{ChainError, MAX_CHAIN_LENGTH, VerifiedChain, verify_chain};
+pub use chain::{MAX_CHAIN_LENGTH, VerifiedChain, verify_chain};
+pub use chain_error::ChainError;
 pub use claim_constraints::{
     CLAIM_CONSTRAINTS_OID, ClaimConstraintError, ClaimConstraints, ClaimConstraintsFormError,
     ENHANCED_CLAIM_CONSTRAINTS_OID,

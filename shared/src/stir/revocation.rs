@@ -11,7 +11,8 @@ use x509_parser::prelude::{
 };
 
 use super::certificate::{Certificate, CertificateError, unix_time};
-use super::chain::{ChainError, verify_path};
+use super::chain::verify_path;
+use super::chain_error::ChainError;
 use super::der::{DerError, DerReader, tag};
 use super::signature::{SignatureError, Signed};
 use super::trust::{TrustAnchors, TrustError, blocks_from_pem, certificates_from_pem};
