@@ -7,8 +7,6 @@ mod passport;
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Method;
 use pennyblack_shared::key_record::VerifiedKeyRecord;
 use pennyblack_shared::numbering::NumberingTable;
 use pennyblack_shared::sealed::{SealError, seal_passport};
@@ -20,11 +18,8 @@ pub use keys::{FoundKeys, LookUp, RefusedRecord};
 pub use passport::{PassportInputError, ShakenCall, read_passport};
 
 use crate::certificates::CertificateStores;
-use crate::http::{HttpError, HttpOptions, Patience, Request, ServiceAddress};
-use crate::wallet::{OutboxEntry, SpendError, Wallet, WalletError};
-
-/// A store request's answer has no content of use; this much is read of it.
-const MAX_ANSWER: usize = 4096;
+use crate::http::{HttpError, HttpOptions, Patience, ServiceAddress};
+use crate::wallet::{OutboxEntry, SpendError, StoreCall, Wallet, WalletError};
 
 /// Why a PASSporT was not stored.
 #[derive(Debug, thiserror::Error)]
@@ -179,19 +174,9 @@ impl Caller {
         }
     }
 
-    async fn post(&self, call: &crate::wallet::StoreCall) -> Result<(), HttpError> {
-        let headers = call.headers.iter();
-        let request = Request {
-            method: Method::POST,
-            url: call.url.clone(),
-            headers: headers
-                .map(|(name, value)| (name.as_str(), value.as_str()))
-                .collect(),
-            body: Bytes::copy_from_slice(&call.body),
-            max_answer: MAX_ANSWER,
-        };
+    async fn post(&self, call: &StoreCall) -> Result<(), HttpError> {
         let client = self.http.client()?;
-        client.send(&request, self.patience).await.map(drop)
+        client.send(&call.request(), self.patience).await.map(drop)
     }
 
     /// Where the record's CPS is. Ours may be reached by another URL than its

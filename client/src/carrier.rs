@@ -3,24 +3,25 @@
 //! here: spending them (`caller`), and keeping them (`wallet`).
 
 mod config;
+mod loose;
 mod schedule;
 
 use std::num::NonZeroUsize;
 
 use bytes::Bytes;
-use http::Method;
 use pennyblack_shared::attestation::{MAX_LIFETIME, Statement};
 use pennyblack_shared::authority::Authority;
 use pennyblack_shared::blind_rsa::{DrawError, PendingToken, PublicKeyError, TokenPublicKey};
 use pennyblack_shared::directory::{self, DirectoryError, DirectoryKey, IssuerDirectory};
 use pennyblack_shared::issuance::{
-    BATCH_REQUEST_TYPE, BATCH_RESPONSE_TYPE, IssuanceError, batch_to_bytes, parse_batch_answer,
+    BATCH_RESPONSE_TYPE, IssuanceError, batch_to_bytes, parse_batch_answer,
 };
 use pennyblack_shared::store_request::SpendKey;
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::{TokenChallenge, TokenType};
 
 pub use config::{CarrierConfig, CarrierSection, HttpSection, ScheduleSection};
+pub(crate) use loose::{AttestedDraw, LooseToken};
 pub use schedule::Schedule;
 
 use crate::http::{HttpClient, HttpError, Patience, Request, ServiceAddress};
@@ -200,7 +201,7 @@ impl Carrier {
         let issuer = self.issuer.authority();
         let challenge = TokenChallenge::of_cps(TokenType::BLIND_RSA_2048, issuer, cps).digest();
         let mut rng = rand::rng();
-        let parts = (0..self.batch.get().min(MAX_BATCH))
+        let parts = (0..self.tokens_in_batch())
             .map(|_| {
                 let spend_key = SpendKey::generate(&mut rng);
                 let pending = PendingToken::blind(key, spend_key.nonce(), challenge, &mut rng)?;
@@ -251,6 +252,19 @@ impl Carrier {
         body: &[u8],
         now: UnixTime,
     ) -> Result<Bytes, CarrierError> {
+        let draw = self.attest(directory, Bytes::copy_from_slice(body), now)?;
+        let answer = client.send(&draw.request(), self.patience).await?;
+        Ok(answer.content(BATCH_RESPONSE_TYPE)?.clone())
+    }
+
+    /// Makes the request that asks for `body`; it can be sent for
+    /// [`MAX_LIFETIME`].
+    fn attest(
+        &self,
+        directory: &IssuerDirectory,
+        body: Bytes,
+        now: UnixTime,
+    ) -> Result<AttestedDraw, CarrierError> {
         // A path only: an absolute URL could lead the attestation elsewhere.
         let path = &directory.request_uri;
         if !path.starts_with('/') || path.starts_with("//") {
@@ -259,25 +273,16 @@ impl Carrier {
         let statement = Statement {
             iss: self.identity.iss(),
             audience: self.issuer.authority(),
-            body,
+            body: &body,
             now,
             lifetime: MAX_LIFETIME,
         };
         let attestation = statement.sign(self.identity.certificate(), self.identity.key());
-        let authorization = format!("Bearer {attestation}");
-        let request = Request {
-            method: Method::POST,
+        Ok(AttestedDraw {
             url: self.issuer.url(path),
-            headers: vec![
-                ("authorization", &authorization),
-                ("content-type", BATCH_REQUEST_TYPE),
-                ("accept", BATCH_RESPONSE_TYPE),
-            ],
-            body: Bytes::copy_from_slice(body),
-            max_answer: MAX_BATCH_ANSWER,
-        };
-        let answer = client.send(&request, self.patience).await?;
-        Ok(answer.content(BATCH_RESPONSE_TYPE)?.clone())
+            authorization: format!("Bearer {attestation}"),
+            body,
+        })
     }
 
     /// A draw that the issuer calls undecodable or blinded for a key it does not

@@ -8,6 +8,7 @@ pub mod certificates;
 pub mod demo;
 pub mod http;
 pub mod identity;
+pub mod load;
 pub mod pki;
 pub mod recipient;
 pub mod trust;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use pennyblack_service::clock::Clock;
 use pennyblack_shared::encoding::sha256;
 use pennyblack_shared::envelope::{self, Cursor, OpenEnvelopeError, Page, Slots, open_envelope};
-use pennyblack_shared::mailbox::RecipientKey;
+use pennyblack_shared::mailbox::{KeyConfig, RecipientKey};
 use pennyblack_shared::numbering::NumberingTable;
 use pennyblack_shared::passport::{Call, OrigAuthority, UnverifiedPassport, Verdict, Verifier};
 use pennyblack_shared::sealed::open_passport;
@@ -40,6 +40,21 @@ pub enum RecipientError {
         "no verdict: the CPS's answer does not open with this key ({0}). Is the key registered there (`pennyblack mailbox register`), and is the CPS known by this name?"
     )]
     Envelope(#[from] OpenEnvelopeError),
+}
+
+/// Asks for one page of the mailbox of `key`.
+pub(crate) fn page_request(
+    cps: &ServiceAddress,
+    key: &KeyConfig,
+    slots: Slots,
+    after: Cursor,
+) -> Request<'static> {
+    let path = format!(
+        "/v1/mailboxes/{}?slots={slots}&after={after}",
+        key.mailbox()
+    );
+    let size = slots.envelope_size(key.kem());
+    Request::get(cps.url(&path), size).header("accept", envelope::MEDIA_TYPE)
 }
 
 /// Whom a certificate with an SPC speaks for.
@@ -157,14 +172,7 @@ impl Recipient {
     }
 
     async fn page(&self, after: Cursor) -> Result<Page, RecipientError> {
-        let path = format!(
-            "/v1/mailboxes/{}?slots={}&after={after}",
-            self.key.mailbox(),
-            self.slots
-        );
-        let size = self.slots.envelope_size(self.key.config().kem());
-        let request =
-            Request::get(self.cps.url(&path), size).header("accept", envelope::MEDIA_TYPE);
+        let request = page_request(&self.cps, self.key.config(), self.slots, after);
         let answer = self.client.send(&request, self.patience).await?;
         let content = answer.content(envelope::MEDIA_TYPE)?;
         Ok(open_envelope(&self.key, self.cps.authority(), content)?)

@@ -182,7 +182,10 @@ pub(crate) fn existing_wallet(path: &Path) -> Result<Wallet, Failure> {
     Ok(Wallet::open(path)?)
 }
 
-fn read_config(file: Option<&Path>, settings: &[String]) -> Result<CarrierConfig, Failure> {
+pub(crate) fn read_config(
+    file: Option<&Path>,
+    settings: &[String],
+) -> Result<CarrierConfig, Failure> {
     let environment: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();

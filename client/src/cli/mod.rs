@@ -4,6 +4,7 @@
 mod call;
 mod carrier;
 mod demo;
+mod load;
 mod mailbox;
 mod moment;
 mod options;
@@ -47,6 +48,8 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Look for a call's PASSporT in a mailbox, and verify it.
     Verify(Box<verify::VerifyArguments>),
+    /// Measure an issuer and a CPS under load: throughput, latencies, failures.
+    Load(Box<load::LoadArguments>),
     #[command(hide = true)]
     Service(demo::ServiceArguments),
 }
@@ -87,6 +90,7 @@ fn dispatch(command: Command, json: bool) -> Result<Outcome, Failure> {
             Exit::Usage,
             format!("{arguments:?} is run on its own"),
         )),
+        Command::Load(arguments) => on_all_cores(load::run(*arguments, json)),
         Command::Mailbox(command) => on_runtime(mailbox::run(*command)),
         Command::Verify(arguments) => on_runtime(verify::run(*arguments)),
     }
@@ -95,6 +99,15 @@ fn dispatch(command: Command, json: bool) -> Result<Outcome, Failure> {
 /// One thread is enough: commands wait for networks, not for processors.
 fn on_runtime(work: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
     tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, error))?
+        .block_on(work)
+}
+
+/// Load is made by as many threads as there are cores.
+fn on_all_cores(work: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failed, error))?

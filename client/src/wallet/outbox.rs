@@ -3,12 +3,18 @@
 
 use std::fmt;
 
+use bytes::Bytes;
+use http::Method;
 use pennyblack_shared::store_request::{Freshness, SignedStoreRequest};
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::Nonce;
 use rusqlite::{Row, Transaction, params};
 
 use super::{Wallet, WalletError, from_column, to_column};
+use crate::http::Request;
+
+/// Most bytes that are read of the answer to a store request.
+const MAX_ANSWER: usize = 4096;
 
 /// Names a request in its wallet's outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +29,35 @@ pub struct StoreCall {
     pub headers: Vec<(String, String)>,
     /// The content.
     pub body: Vec<u8>,
+}
+
+impl StoreCall {
+    /// The `POST` of a signed request to the CPS's `url`.
+    #[must_use]
+    pub fn new(url: &str, request: &SignedStoreRequest) -> Self {
+        let headers = request.headers().into_iter();
+        Self {
+            url: url.to_owned(),
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            body: request.body().to_vec(),
+        }
+    }
+
+    /// What to send; of the answer, which has no content of use, little is read.
+    pub(crate) fn request(&self) -> Request<'_> {
+        let headers = self.headers.iter();
+        Request {
+            method: Method::POST,
+            url: self.url.clone(),
+            headers: headers
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect(),
+            body: Bytes::copy_from_slice(&self.body),
+            max_answer: MAX_ANSWER,
+        }
+    }
 }
 
 impl fmt::Debug for StoreCall {
@@ -92,23 +127,15 @@ pub(super) fn write(
     request: &SignedStoreRequest,
     now: UnixTime,
 ) -> Result<OutboxEntry, WalletError> {
-    let headers: Vec<(String, String)> = request
-        .headers()
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
-    let json = serde_json::to_string(&headers).map_err(|_| HEADERS)?;
+    let call = StoreCall::new(url, request);
+    let json = serde_json::to_string(&call.headers).map_err(|_| HEADERS)?;
     transaction.execute(
         "INSERT INTO outbox (nonce, url, headers, body, created) VALUES (?, ?, ?, ?, ?)",
-        params![nonce.0, url, json, request.body(), to_column(now)],
+        params![nonce.0, call.url, json, call.body, to_column(now)],
     )?;
     Ok(OutboxEntry {
         id: OutboxId(transaction.last_insert_rowid()),
-        call: StoreCall {
-            url: url.to_owned(),
-            headers,
-            body: request.body().to_vec(),
-        },
+        call,
         created: now,
     })
 }

@@ -1,0 +1,124 @@
+//! Tokens that go into no wallet, and requests for tokens that are made ahead of
+//! being sent: for whoever measures services. Not here: drawing for calls, which
+//! goes through the wallet, so that a crash loses nothing.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::Method;
+use pennyblack_shared::authority::Authority;
+use pennyblack_shared::directory::IssuerDirectory;
+use pennyblack_shared::issuance::{BATCH_REQUEST_TYPE, BATCH_RESPONSE_TYPE, parse_batch_answer};
+use pennyblack_shared::store_request::SpendKey;
+use pennyblack_shared::time::UnixTime;
+use pennyblack_shared::token::Token;
+
+use super::{Carrier, CarrierError, MAX_BATCH, MAX_BATCH_ANSWER, current_key, unblind};
+use crate::http::{Answer, HttpClient, Request};
+
+/// A token with the key whose public half is its nonce, in memory only.
+pub(crate) struct LooseToken {
+    pub(crate) token: Token,
+    pub(crate) spend_key: SpendKey,
+}
+
+/// A request for a batch of tokens with its attestation, ready to be sent.
+pub(crate) struct AttestedDraw {
+    pub(super) url: String,
+    pub(super) authorization: String,
+    pub(super) body: Bytes,
+}
+
+impl fmt::Debug for AttestedDraw {
+    /// Does not show the attestation.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AttestedDraw")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}
+
+impl AttestedDraw {
+    /// What to send.
+    pub(crate) fn request(&self) -> Request<'_> {
+        Request {
+            method: Method::POST,
+            url: self.url.clone(),
+            headers: vec![
+                ("authorization", &self.authorization),
+                ("content-type", BATCH_REQUEST_TYPE),
+                ("accept", BATCH_RESPONSE_TYPE),
+            ],
+            body: self.body.clone(),
+            max_answer: MAX_BATCH_ANSWER,
+        }
+    }
+
+    /// How many tokens an answer brings. They are counted and not unblinded.
+    pub(crate) fn count(answer: &Answer) -> Result<usize, CarrierError> {
+        let answers = parse_batch_answer(answer.content(BATCH_RESPONSE_TYPE)?, MAX_BATCH)?;
+        Ok(answers.into_iter().flatten().count())
+    }
+}
+
+impl Carrier {
+    /// Tokens that every batch asks for.
+    pub(crate) fn tokens_in_batch(&self) -> usize {
+        self.batch.get().min(MAX_BATCH)
+    }
+
+    /// Draws one batch that goes into no wallet: if this fails, what the issuer
+    /// charged is lost.
+    ///
+    /// # Errors
+    /// [`CarrierError`].
+    pub(crate) async fn draw_loose(
+        &self,
+        client: &HttpClient,
+        directory: &IssuerDirectory,
+        cps: &Authority,
+        now: UnixTime,
+    ) -> Result<Vec<LooseToken>, CarrierError> {
+        let draw = self.prepare(&current_key(directory, now)?, cps)?;
+        let answer = self.send(client, directory, &draw.body, now).await?;
+        let drawn = unblind(&draw.parts, &answer)?;
+        let mut tokens = Vec::with_capacity(drawn.len());
+        let mut drawn = drawn.into_iter().peekable();
+        for (position, part) in draw.parts.into_iter().enumerate() {
+            if let Some(token) = drawn.next_if(|token| token.position == position) {
+                tokens.push(LooseToken {
+                    token: token.token,
+                    spend_key: part.spend_key,
+                });
+            }
+        }
+        Ok(tokens)
+    }
+
+    /// Makes a request for a batch whose answer nobody will unblind.
+    ///
+    /// # Errors
+    /// [`CarrierError`].
+    pub(crate) fn draw_to_measure(
+        &self,
+        directory: &IssuerDirectory,
+        cps: &Authority,
+        now: UnixTime,
+    ) -> Result<AttestedDraw, CarrierError> {
+        let draw = self.prepare(&current_key(directory, now)?, cps)?;
+        self.attest(directory, Bytes::from(draw.body), now)
+    }
+
+    /// Attests a request anew, because its attestation grows too old.
+    ///
+    /// # Errors
+    /// [`CarrierError`].
+    pub(crate) fn attest_again(
+        &self,
+        directory: &IssuerDirectory,
+        draw: &AttestedDraw,
+        now: UnixTime,
+    ) -> Result<AttestedDraw, CarrierError> {
+        self.attest(directory, draw.body.clone(), now)
+    }
+}

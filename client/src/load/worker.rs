@@ -1,0 +1,38 @@
+//! One connection's worth of requests: take the next, wait for its beginning,
+//! send it, count what came of it.
+
+use std::sync::Arc;
+
+use super::LoadError;
+use super::arrivals::Arrivals;
+use super::progress::Progress;
+use super::stock::Stock;
+use super::tally::Tally;
+use crate::http::HttpClient;
+
+/// What all workers of a run share.
+pub(super) struct Shop {
+    pub(super) stock: Arc<Stock>,
+    pub(super) arrivals: Arrivals,
+    pub(super) progress: Arc<Progress>,
+}
+
+/// Sends requests one after the other until there are no more.
+pub(super) async fn work(
+    shop: Arc<Shop>,
+    client: HttpClient,
+    mut tally: Tally,
+) -> Result<Tally, LoadError> {
+    // The request is taken before its beginning is waited for, so that signing
+    // it again, where that is needed, is not in its latency.
+    while let Some(job) = shop.stock.next()? {
+        let Some(begin) = shop.arrivals.next().await else {
+            break;
+        };
+        let outcome = job.send(&client).await;
+        let end = shop.arrivals.elapsed();
+        shop.progress.answered(outcome.is_ok());
+        tally.record(job.operation(), begin, end, outcome);
+    }
+    Ok(tally)
+}
