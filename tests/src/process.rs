@@ -26,7 +26,9 @@ pub enum Role {
 }
 
 impl Role {
-    const fn name(self) -> &'static str {
+    /// As a program's argument names it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Issuer => "issuer",
             Self::Cps => "cps",
@@ -82,6 +84,18 @@ impl Process {
     #[must_use]
     pub fn output(role: Role, world: &World) -> [PathBuf; 2] {
         ["out", "err"].map(|end| world.path(&format!("{}.{end}", role.name())))
+    }
+
+    /// Where it is reached.
+    #[must_use]
+    pub const fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Its number, by which the kernel accounts for it.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends it at this instant (SIGKILL).

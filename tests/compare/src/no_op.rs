@@ -1,0 +1,104 @@
+//! The floor of every request: a service that takes the same connections and
+//! reads the same requests, and answers bytes it has ready.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::routing::any;
+use http::StatusCode;
+use pennyblack_service::config::PublicConfig;
+use pennyblack_service::listener::Listener;
+use pennyblack_service::shutdown::Shutdown;
+
+use crate::cpu_time;
+use crate::http_load::Target;
+use crate::machine;
+
+/// The argument that makes this program the no-op service.
+pub const ARGUMENT: &str = "no-op";
+
+/// A no-op service in a process of its own. Ends when it is dropped.
+#[derive(Debug)]
+pub struct NoOp {
+    child: Child,
+    address: SocketAddr,
+    status: StatusCode,
+}
+
+impl NoOp {
+    /// Starts one on `core` that answers every request with `status` and a body of
+    /// `size` bytes.
+    #[must_use]
+    pub fn start(core: usize, status: StatusCode, size: usize) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                ARGUMENT,
+                &core.to_string(),
+                status.as_str(),
+                &size.to_string(),
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        Self {
+            child,
+            address: line.trim().parse().unwrap(),
+            status,
+        }
+    }
+
+    /// Where to send requests.
+    #[must_use]
+    pub const fn target(&self) -> Target {
+        Target {
+            address: self.address,
+            expected: self.status,
+        }
+    }
+
+    /// The processor time that it has used.
+    #[must_use]
+    pub fn cpu_time(&self) -> std::time::Duration {
+        cpu_time::of_process(self.child.id())
+    }
+}
+
+impl Drop for NoOp {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Is the no-op service, for ever. `arguments` are those after [`ARGUMENT`].
+pub fn serve(arguments: &[String]) {
+    let [core, status, size] = arguments else {
+        panic!("{ARGUMENT} CORE STATUS SIZE");
+    };
+    machine::pin(core.parse().unwrap());
+    let status = StatusCode::from_bytes(status.as_bytes()).unwrap();
+    let body = Bytes::from(vec![0x5a; size.parse().unwrap()]);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let config = PublicConfig::plain(([127, 0, 0, 1], 0).into());
+        let listener = Listener::bind_public(&config).await.unwrap();
+        println!("{}", listener.address());
+        std::io::stdout().flush().unwrap();
+        let answer = async |State((status, body)), _read: Bytes| (status, body);
+        let router = Router::new()
+            .fallback(any(answer))
+            .with_state((status, body));
+        listener.serve(router, Shutdown::new()).await;
+    });
+}

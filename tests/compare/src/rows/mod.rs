@@ -1,0 +1,32 @@
+//! The rows of the table of goals, in its order.
+
+mod certificates;
+mod demonstration;
+mod issuing;
+mod peers;
+mod responsiveness;
+pub mod restart;
+mod retrieving;
+mod spent_set;
+mod storing;
+
+use crate::finding::Finding;
+use crate::setting::Setting;
+
+/// Measures one row; some have more than one line.
+pub type Measure = fn(&Setting) -> Vec<Finding>;
+
+/// Every row by its name.
+pub const ROWS: &[(&str, Measure)] = &[
+    ("issuing", issuing::measure),
+    ("issuing-peer", peers::issuing),
+    ("responsiveness", responsiveness::measure),
+    ("storing", storing::measure),
+    ("spent-set", spent_set::measure),
+    ("commit-latency", spent_set::latency),
+    ("retrieving", retrieving::measure),
+    ("certificates", certificates::measure),
+    ("memory", restart::memory),
+    ("restart", restart::measure),
+    ("demonstration", demonstration::measure),
+];

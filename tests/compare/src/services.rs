@@ -1,0 +1,132 @@
+//! Issuer and CPS as they are deployed: each a process of its own, here on the
+//! core that is measured.
+
+use std::ffi::OsString;
+use std::process::Command;
+use std::time::Duration;
+
+use http::StatusCode;
+use pennyblack_service::clock::Clock;
+use pennyblack_tests::process::{Process, Role, write_config};
+use pennyblack_tests::world::World;
+use tokio::runtime::Runtime;
+
+use crate::cpu_time;
+use crate::http_load::Target;
+use crate::machine;
+use crate::setting::Setting;
+
+/// The argument that makes this program a service.
+pub const ARGUMENT: &str = "serve";
+
+/// More than any row draws.
+const QUOTA: u64 = 100_000_000;
+
+/// Both services, running, and what speaks to them.
+pub struct Services {
+    /// Certificates, configurations and a client.
+    pub world: World,
+    issuer: Process,
+    cps: Process,
+    runtime: Runtime,
+}
+
+impl Services {
+    /// Starts both on `core`, or wherever the system likes without one.
+    #[must_use]
+    pub fn start(core: Option<usize>) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let mut world = World::new(Clock::system());
+        world.issuer.quota.tokens = QUOTA;
+        world.cps.entries.mailbox_capacity = 1 << 20;
+        // Requests are prepared well before they are sent.
+        world.cps.entries.oldest_signature = Duration::from_secs(3600);
+        let issuer = runtime.block_on(start(core, Role::Issuer, &world));
+        let cps = runtime.block_on(start(core, Role::Cps, &world));
+        Self {
+            world,
+            issuer,
+            cps,
+            runtime,
+        }
+    }
+
+    /// Waits for `work`.
+    pub fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// One of the two, as a target of requests that are answered with `expected`.
+    #[must_use]
+    pub const fn target(&self, role: Role, expected: StatusCode) -> Target {
+        Target {
+            address: self.process(role).addresses().public,
+            expected,
+        }
+    }
+
+    /// The processor time that one of the two has used.
+    #[must_use]
+    pub fn cpu_time(&self, role: Role) -> Duration {
+        cpu_time::of_process(self.process(role).id())
+    }
+
+    /// The memory that one of the two holds, in bytes.
+    #[must_use]
+    pub fn resident(&self, role: Role) -> f64 {
+        machine::resident(self.process(role).id())
+    }
+
+    const fn process(&self, role: Role) -> &Process {
+        match role {
+            Role::Issuer => &self.issuer,
+            Role::Cps => &self.cps,
+        }
+    }
+}
+
+async fn start(core: Option<usize>, role: Role, world: &World) -> Process {
+    let config = write_config(role, world);
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .arg(ARGUMENT)
+        .arg(core.map_or("any".to_owned(), |core| core.to_string()))
+        .arg(role.name())
+        .arg("--config")
+        .arg(config);
+    Process::start_command(command, role, world).await
+}
+
+/// Is one of the services. `arguments` are those after [`ARGUMENT`].
+pub fn serve(arguments: &[String]) {
+    let [core, role, rest @ ..] = arguments else {
+        panic!("{ARGUMENT} CORE ROLE ARGUMENTS");
+    };
+    if let Ok(core) = core.parse() {
+        machine::pin(core);
+    }
+    let arguments: Vec<OsString> = std::iter::once(role).chain(rest).map(Into::into).collect();
+    let run = match role.as_str() {
+        "issuer" => pennyblack_issuer::run,
+        _ => pennyblack_cps::run,
+    };
+    let _ = run(arguments);
+}
+
+/// Processor time for one of `items` handled by `work`, in seconds.
+pub fn cpu_per_item(cpu_time: impl Fn() -> Duration, items: usize, work: impl FnOnce()) -> f64 {
+    let before = cpu_time();
+    work();
+    (cpu_time() - before).as_secs_f64() / items as f64
+}
+
+impl Services {
+    /// Cores for a row in which one serves.
+    #[must_use]
+    pub fn on_its_core(setting: &Setting) -> Self {
+        Self::start(Some(setting.cores.service))
+    }
+}

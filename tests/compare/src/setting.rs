@@ -1,0 +1,42 @@
+//! How much is measured in this run, and on which cores.
+
+use crate::machine::Cores;
+
+/// The same for every row.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Pairs of turns.
+    pub pairs: usize,
+    /// The length of a turn: 1, or less for a first look.
+    pub length: f64,
+    /// Which core does what.
+    pub cores: Cores,
+}
+
+impl Setting {
+    /// What a published number takes: eight pairs.
+    #[must_use]
+    pub fn full() -> Self {
+        Self {
+            pairs: 8,
+            length: 1.0,
+            cores: Cores::of_this_machine(),
+        }
+    }
+
+    /// A first look: three short pairs.
+    #[must_use]
+    pub fn quick() -> Self {
+        Self {
+            pairs: 3,
+            length: 0.25,
+            ..Self::full()
+        }
+    }
+
+    /// The part of `items` that a turn of this length handles; at least one.
+    #[must_use]
+    pub fn scaled(&self, items: usize) -> usize {
+        ((items as f64 * self.length) as usize).max(1)
+    }
+}
