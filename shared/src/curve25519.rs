@@ -20,6 +20,25 @@ const SMALL_ORDER_U: [[u8; 32]; 5] = [
     ],
 ];
 
+/// The y-coordinates of Ed25519 points of small order, in canonical form with the
+/// top bit (the sign of x) clear: 1, -1, 0, and the two of order 8. A key of small
+/// order would have signed whatever one likes.
+const SMALL_ORDER_Y: [[u8; 32]; 5] = [
+    with_first_byte([0; 32], 1),
+    with_first_byte(FIELD_PRIME, 0xec),
+    [0; 32],
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
+        0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
+        0x03, 0x7a,
+    ],
+];
+
 /// 2^255 - 19, little-endian.
 const FIELD_PRIME: [u8; 32] = [
     0xed, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
@@ -41,6 +60,15 @@ pub(crate) fn is_sound_x25519(encoded: &[u8; 32]) -> bool {
 pub(crate) fn is_reduced(encoded: &[u8; 32]) -> bool {
     let [lowest, middle @ .., highest] = encoded;
     *lowest < 0xed || highest & 0x7f != 0x7f || middle.iter().any(|&byte| byte != 0xff)
+}
+
+/// True when the canonical form of an Ed25519 point is that of one of the eight
+/// points of small order, whichever the sign of its x.
+pub(crate) fn is_ed25519_of_small_order(encoded: &[u8; 32]) -> bool {
+    let mut y = *encoded;
+    let [.., highest] = &mut y;
+    *highest &= 0x7f;
+    SMALL_ORDER_Y.contains(&y)
 }
 
 const fn with_first_byte(mut bytes: [u8; 32], first: u8) -> [u8; 32] {
@@ -69,6 +97,24 @@ mod tests {
             assert!(!can_be_sealed_to(&key));
             assert!(!is_sound_x25519(&key));
         }
+    }
+
+    #[test]
+    fn the_ed25519_points_of_small_order_are_those_of_another_library() {
+        let mut weak = 0;
+        for y in SMALL_ORDER_Y {
+            for sign in [0, 0x80] {
+                let mut encoded = y;
+                encoded[31] |= sign;
+                assert!(is_ed25519_of_small_order(&encoded));
+                // The one with x = 0 has no second sign, for that library.
+                if let Ok(key) = ed25519_dalek::VerifyingKey::from_bytes(&encoded) {
+                    assert!(key.is_weak());
+                    weak += 1;
+                }
+            }
+        }
+        assert!(weak >= 8, "all eight are there: {weak}");
     }
 
     #[test]

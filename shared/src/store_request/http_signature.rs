@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-use ed25519_dalek::{Signature, VerifyingKey};
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use ed25519_dalek::VerifyingKey;
 use sfv::{BareItem, Dictionary, InnerList, ListEntry, Parser};
 
 use super::MAX_FIELD_SIZE;
@@ -305,6 +306,9 @@ pub enum SpendSignatureError {
 /// in canonical form, neither it nor R of small order, S reduced. So one key
 /// cannot be made to have signed what its holder did not sign.
 ///
+/// The library takes only a reduced S and compares R byte by byte with what the
+/// key gives, so R is in canonical form; small orders it does not look for.
+///
 /// # Errors
 /// [`SpendSignatureError`].
 pub(crate) fn verify_strictly(
@@ -315,9 +319,16 @@ pub(crate) fn verify_strictly(
     if !curve25519::is_reduced(nonce) {
         return Err(SpendSignatureError::NonceIsNoKey);
     }
-    let key = VerifyingKey::from_bytes(nonce).map_err(|_| SpendSignatureError::NonceIsNoKey)?;
-    key.verify_strict(base.as_bytes(), &Signature::from_bytes(signature))
-        .map_err(|_| SpendSignatureError::Mismatch)
+    let small_order = curve25519::is_ed25519_of_small_order;
+    let degenerate = small_order(nonce) || signature.first_chunk().is_none_or(small_order);
+    let key = UnparsedPublicKey::new(&ED25519, nonce);
+    if !degenerate && key.verify(base.as_bytes(), signature).is_ok() {
+        return Ok(());
+    }
+    Err(match VerifyingKey::from_bytes(nonce) {
+        Ok(_) => SpendSignatureError::Mismatch,
+        Err(_) => SpendSignatureError::NonceIsNoKey,
+    })
 }
 
 #[cfg(test)]

@@ -5,11 +5,16 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// One flat directory of files.
 pub trait Disk: Send + Sync + 'static {
     /// A file opened for appending and reading.
     type File: DiskFile;
+
+    /// Commits begin no sooner after one another than this: a sync costs the
+    /// processor more than what it serves.
+    const GATHER: Duration;
 
     /// The names of all files, in no order.
     ///
@@ -172,6 +177,7 @@ fn create_durably(path: &Path) -> io::Result<()> {
 
 impl Disk for RealDisk {
     type File = RealFile;
+    const GATHER: Duration = Duration::from_millis(1);
 
     fn list(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();

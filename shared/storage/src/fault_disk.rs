@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -134,6 +135,7 @@ impl FileState {
 
 impl Disk for FaultDisk {
     type File = FaultFile;
+    const GATHER: Duration = Duration::ZERO;
 
     fn list(&self) -> io::Result<Vec<String>> {
         Ok(self.state().files.keys().cloned().collect())

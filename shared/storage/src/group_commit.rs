@@ -1,11 +1,12 @@
 //! One thread that owns a state machine and its journal, and takes all waiting
 //! commands into one commit: one sync serves them all, and none is answered
-//! before it.
+//! before it. A command that comes to an idle store is committed at once; a busy
+//! one commits only so often ([`Disk::GATHER`]), and gathers in between.
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -127,9 +128,16 @@ impl<M: StateMachine> Drop for GroupCommit<M> {
 
 fn run<M: StateMachine>(mut machine: M, queue: &Receiver<Waiting<M>>) {
     let mut frame = FrameBuilder::default();
+    let mut last_began: Option<Instant> = None;
     loop {
         match queue.recv_timeout(M::TICK) {
-            Ok(first) => commit_waiting(&mut machine, first, queue, &mut frame),
+            Ok(first) => {
+                let gather =
+                    last_began.map(|began| M::Disk::GATHER.saturating_sub(began.elapsed()));
+                thread::sleep(gather.unwrap_or_default());
+                last_began = Some(Instant::now());
+                commit_waiting(&mut machine, first, queue, &mut frame);
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }

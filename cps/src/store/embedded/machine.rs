@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pennyblack_shared::double_spend::SpendRecord;
 use pennyblack_shared::mailbox::MailboxId;
@@ -27,8 +27,9 @@ const CLOSED: &str = "closed-epochs";
 /// span and a tick after its death at the latest.
 const SEGMENT_SPAN: Duration = Duration::from_secs(3);
 
-/// How often entries are looked through for dead ones.
-const TIDY_EVERY: Duration = Duration::from_millis(250);
+/// How often the clock is looked at. With each of its seconds dead entries are
+/// dropped and new spends archived.
+const TICK: Duration = Duration::from_millis(250);
 
 pub(super) enum Command {
     Spend(Spend, UnixTime),
@@ -53,10 +54,34 @@ struct Staged {
     entry: Entry,
 }
 
-/// What of a segment must be archived before it can go, and when that may be.
-#[derive(Default)]
-struct SegmentContents {
-    spends: Vec<(TokenKeyId, Nonce, UnixTime)>,
+/// When the entries of a segment were stored.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    earliest: UnixTime,
+    latest: UnixTime,
+}
+
+impl Times {
+    fn include(times: &mut Option<Self>, at: UnixTime) {
+        *times = Some(times.map_or(
+            Self {
+                earliest: at,
+                latest: at,
+            },
+            |times| Self {
+                earliest: times.earliest.min(at),
+                latest: times.latest.max(at),
+            },
+        ));
+    }
+
+    /// Whether an entry stored in between may be alive.
+    fn may_hold_life(self, limits: Limits, now: UnixTime) -> bool {
+        let between = now.clamp(self.earliest, self.latest);
+        [self.earliest, between, self.latest]
+            .iter()
+            .any(|at| limits.is_alive(*at, now))
+    }
 }
 
 pub(super) struct Machine<D: Disk> {
@@ -68,8 +93,9 @@ pub(super) struct Machine<D: Disk> {
     epochs: HashMap<TokenKeyId, SpentSet<D>>,
     closed: HashSet<TokenKeyId>,
     closed_file: RecordFile<D::File, 32>,
-    segments: HashMap<SegmentNumber, SegmentContents>,
-    tidied: Instant,
+    segments: HashMap<SegmentNumber, Option<Times>>,
+    /// The second in which it was last tidied up.
+    tidied: Option<UnixTime>,
     staged: Vec<Staged>,
     /// Positions in `staged`, for duplicates within one commit.
     staged_tokens: HashMap<(TokenKeyId, Nonce), usize>,
@@ -98,17 +124,13 @@ impl<D: Disk> Machine<D> {
         let journal = Journal::open(Arc::clone(&disk), JOURNAL, |segment, bytes| {
             replayed.push((segment, record::parse(bytes)));
         })?;
-        let mut segments: HashMap<_, SegmentContents> = HashMap::new();
+        let mut segments: HashMap<_, Option<Times>> = HashMap::new();
         let mut journalled: HashMap<TokenKeyId, u64> = HashMap::new();
         let now = clock();
         for (segment, parsed) in replayed {
             let (spend, sequence, at) = parsed.map_err(OpenStoreError::Record)?;
             let (epoch, nonce) = (spend.token_key_id, spend.nonce);
-            segments
-                .entry(segment)
-                .or_default()
-                .spends
-                .push((epoch, nonce, at));
+            Times::include(segments.entry(segment).or_default(), at);
             *journalled.entry(epoch).or_default() += 1;
             if !closed.contains(&epoch) {
                 let set = open_epoch(&mut epochs, disk.as_ref(), epoch)?;
@@ -134,7 +156,7 @@ impl<D: Disk> Machine<D> {
             closed,
             closed_file,
             segments,
-            tidied: Instant::now(),
+            tidied: None,
             staged: Vec::new(),
             staged_tokens: HashMap::new(),
             staged_boxes: HashMap::new(),
@@ -205,31 +227,22 @@ impl<D: Disk> Machine<D> {
 
     /// Rolls when the active segment's first entry is old enough.
     fn roll_if_due(&mut self, now: UnixTime) {
-        let current = self.journal.current();
-        let first = self.segments.get(&current).and_then(|c| c.spends.first());
-        if let Some((_, _, at)) = first
-            && (now < *at || now.since(*at) >= SEGMENT_SPAN.min(self.limits.entry_lifetime / 4))
+        let span = SEGMENT_SPAN.min(self.limits.entry_lifetime / 4);
+        let current = self.segments.get(&self.journal.current());
+        if let Some(Some(times)) = current
+            && (now < times.latest || now.since(times.earliest) >= span)
         {
             self.journal.roll();
         }
     }
 
-    /// Removes the sealed segments in which nothing lives, spends archived first.
+    /// Removes the sealed segments in which nothing lives. To be called when all
+    /// spends are archived.
     fn retire_segments(&mut self, now: UnixTime) -> io::Result<()> {
         for segment in self.journal.sealed().to_vec() {
-            let contents = self.segments.entry(segment).or_default();
-            let alive = |(_, _, at): &(_, _, UnixTime)| self.limits.is_alive(*at, now);
-            if contents.spends.iter().any(alive) {
+            let times = self.segments.get(&segment).copied().flatten();
+            if times.is_some_and(|times| times.may_hold_life(self.limits, now)) {
                 continue;
-            }
-            let mut by_epoch: HashMap<TokenKeyId, Vec<Nonce>> = HashMap::new();
-            for (epoch, nonce, _) in &contents.spends {
-                by_epoch.entry(*epoch).or_default().push(*nonce);
-            }
-            for (epoch, nonces) in by_epoch {
-                if let Some(set) = self.epochs.get_mut(&epoch) {
-                    set.archive(&nonces)?;
-                }
             }
             self.journal.remove(segment)?;
             if !self.journal.sealed().contains(&segment) {
@@ -266,14 +279,13 @@ impl<D: Disk> StateMachine for Machine<D> {
     }
 
     fn commit(&mut self) {
-        let segment = self.segments.entry(self.journal.current()).or_default();
+        let times = self.segments.entry(self.journal.current()).or_default();
         for staged in &self.staged {
-            let (epoch, nonce) = (staged.token_key_id, staged.nonce);
             // An epoch closed within this very commit needs no spends any more.
-            if let Some(set) = self.epochs.get_mut(&epoch) {
-                set.insert(nonce, staged.record);
+            if let Some(set) = self.epochs.get_mut(&staged.token_key_id) {
+                set.insert(staged.nonce, staged.record);
             }
-            segment.spends.push((epoch, nonce, staged.at));
+            Times::include(times, staged.at);
         }
         let entries = self.staged.drain(..);
         self.mailboxes
@@ -285,16 +297,18 @@ impl<D: Disk> StateMachine for Machine<D> {
         self.forget_staged();
     }
 
-    const TICK: Duration = TIDY_EVERY;
+    const TICK: Duration = TICK;
 
     fn tick(&mut self) -> io::Result<()> {
-        if self.tidied.elapsed() < TIDY_EVERY {
+        let now = (self.clock)();
+        if self.tidied.replace(now) == Some(now) {
             return Ok(());
         }
-        self.tidied = Instant::now();
-        let now = (self.clock)();
         self.mailboxes.expire(now);
         self.roll_if_due(now);
+        for epoch in self.epochs.values_mut() {
+            epoch.archive()?;
+        }
         self.retire_segments(now)
     }
 }

@@ -1,8 +1,8 @@
 //! The living entries, in memory: written by the one thread that commits, read
 //! by every request that polls.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::{HashMap, VecDeque, hash_map};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use pennyblack_shared::envelope::Cursor;
 use pennyblack_shared::mailbox::MailboxId;
@@ -23,6 +23,9 @@ pub(super) struct Mailboxes {
     limits: Limits,
     /// Locked for a look-up or a few pushes, never while waiting.
     boxes: RwLock<HashMap<MailboxId, VecDeque<Stored>>>,
+    /// Which mailbox each entry went to, by the second, so that expiring takes as
+    /// long as there are dead entries, however many live.
+    stored: Mutex<VecDeque<(UnixTime, Vec<MailboxId>)>>,
 }
 
 impl Mailboxes {
@@ -30,6 +33,7 @@ impl Mailboxes {
         Self {
             limits,
             boxes: RwLock::default(),
+            stored: Mutex::default(),
         }
     }
 
@@ -41,9 +45,14 @@ impl Mailboxes {
         now: UnixTime,
     ) -> Page {
         let boxes = self.read();
-        let entries = boxes.get(&mailbox).into_iter().flatten();
+        let entries = boxes.get(&mailbox).map(|entries| {
+            let seen = entries.partition_point(|stored| stored.sequence <= after.0);
+            entries.range(seen..)
+        });
         let mut waiting = entries
-            .filter(|stored| stored.sequence > after.0 && self.limits.is_alive(stored.at, now));
+            .into_iter()
+            .flatten()
+            .filter(|stored| self.limits.is_alive(stored.at, now));
         let mut page = Page {
             entries: Vec::with_capacity(most),
             more: false,
@@ -57,13 +66,14 @@ impl Mailboxes {
         page
     }
 
-    /// Living entries of a mailbox, and the sequence number of its last one.
+    /// Living entries of a mailbox, and the sequence number of its last one. One
+    /// that died before an older one, since the clock was set back, still counts.
     pub(super) fn fill(&self, mailbox: MailboxId, now: UnixTime) -> (usize, u64) {
         let boxes = self.read();
         let entries = boxes.get(&mailbox);
         let alive = entries.map_or(0, |entries| {
-            let alive = |stored: &&Stored| self.limits.is_alive(stored.at, now);
-            entries.iter().filter(alive).count()
+            let dead = |stored: &&Stored| !self.limits.is_alive(stored.at, now);
+            entries.len() - entries.iter().take_while(dead).count()
         });
         let last = entries.and_then(VecDeque::back);
         (alive, last.map_or(0, |stored| stored.sequence))
@@ -71,6 +81,7 @@ impl Mailboxes {
 
     /// Adds durable entries: mailbox, sequence number, time, entry.
     pub(super) fn push(&self, entries: impl Iterator<Item = (MailboxId, u64, UnixTime, Entry)>) {
+        let mut seconds = self.seconds();
         let mut boxes = self.write();
         for (mailbox, sequence, at, entry) in entries {
             let stored = Stored {
@@ -79,15 +90,35 @@ impl Mailboxes {
                 entry,
             };
             boxes.entry(mailbox).or_default().push_back(stored);
+            match seconds.back_mut() {
+                Some((second, mailboxes)) if *second == at => mailboxes.push(mailbox),
+                _ => seconds.push_back((at, vec![mailbox])),
+            }
         }
     }
 
-    /// Drops what is dead.
+    /// Drops what is dead, up to the oldest second of which anything lives. (A
+    /// clock that is set back puts younger entries behind older ones.)
     pub(super) fn expire(&self, now: UnixTime) {
-        self.write().retain(|_, entries| {
-            entries.retain(|stored| self.limits.is_alive(stored.at, now));
-            !entries.is_empty()
-        });
+        let mut seconds = self.seconds();
+        while let Some((_, mailboxes)) =
+            seconds.pop_front_if(|(at, _)| !self.limits.is_alive(*at, now))
+        {
+            let mut boxes = self.write();
+            for mailbox in mailboxes {
+                let hash_map::Entry::Occupied(mut entries) = boxes.entry(mailbox) else {
+                    continue;
+                };
+                entries.get_mut().pop_front();
+                if entries.get().is_empty() {
+                    entries.remove();
+                }
+            }
+        }
+    }
+
+    fn seconds(&self) -> MutexGuard<'_, VecDeque<(UnixTime, Vec<MailboxId>)>> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, HashMap<MailboxId, VecDeque<Stored>>> {

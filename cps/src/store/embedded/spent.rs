@@ -1,5 +1,5 @@
-//! The spent tokens of one key epoch. Those of the last minute are in memory
-//! whole; the older ones are in a file, and in memory is only where.
+//! The spent tokens of one key epoch. The newest are in memory whole; the others
+//! are in a file, the archive, and in memory is only where.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -103,20 +103,20 @@ impl<D: Disk> SpentSet<D> {
         self.recent.insert(nonce, record);
     }
 
-    /// Moves spends from memory to the file. Those that are there already, or
-    /// that this epoch does not know, are passed over.
-    pub(super) fn archive(&mut self, nonces: &[Nonce]) -> io::Result<()> {
-        let known = nonces.iter().filter_map(|nonce| {
+    /// Moves all spends from memory to the file, and makes them durable there.
+    /// After an error they are all in memory still.
+    pub(super) fn archive(&mut self) -> io::Result<()> {
+        if self.recent.is_empty() {
+            return Ok(());
+        }
+        let archived = |(nonce, record): (&Nonce, &SpendRecord)| {
             let mut archived = [0; ARCHIVED_SIZE];
             let (front, back) = archived.split_at_mut(32);
             front.copy_from_slice(&nonce.0);
-            back.copy_from_slice(&self.recent.get(nonce)?.to_bytes());
-            Some(archived)
-        });
-        let records: Vec<_> = known.collect();
-        if records.is_empty() {
-            return Ok(());
-        }
+            back.copy_from_slice(&record.to_bytes());
+            archived
+        };
+        let records: Vec<_> = self.recent.iter().map(archived).collect();
         let first = self.archive.count();
         let end = first + records.len() as u64;
         if u32::try_from(end).is_err() {
@@ -127,9 +127,7 @@ impl<D: Disk> SpentSet<D> {
             let index = u32::try_from(index).map_err(io::Error::other)?;
             insert(&mut self.places, hash_of(&self.hasher, record), index);
         }
-        for nonce in nonces {
-            self.recent.remove(nonce);
-        }
+        self.recent.clear();
         Ok(())
     }
 

@@ -204,3 +204,51 @@ proptest! {
         prop_assert_ne!(parsed, Ok(SAMPLE));
     }
 }
+
+/// L, the order of the base point, little-endian.
+const ORDER: [u8; 32] = [
+    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+];
+
+fn plus_order(scalar: &[u8]) -> Vec<u8> {
+    let mut carry = 0;
+    let add = |(a, b): (&u8, &u8)| {
+        let sum = u16::from(*a) + u16::from(*b) + carry;
+        carry = sum >> 8;
+        (sum & 0xff) as u8
+    };
+    scalar.iter().zip(&ORDER).map(add).collect()
+}
+
+proptest! {
+    /// A second implementation, in its own strict form.
+    #[test]
+    fn ed25519_dalek_judges_every_signature_alike(
+        seed in any::<[u8; 32]>(),
+        text in "[a-z]{0,40}",
+        flip in proptest::option::of((0usize..96, 1u8..)),
+        unreduced in any::<bool>(),
+    ) {
+        use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+        let key = SigningKey::from_bytes(&seed);
+        let mut nonce = key.verifying_key().to_bytes();
+        let mut signature = key.sign(text.as_bytes()).to_bytes();
+        if unreduced {
+            let scalar = plus_order(&signature[32..]);
+            signature[32..].copy_from_slice(&scalar);
+        }
+        if let Some((place, bits)) = flip {
+            match place.checked_sub(64) {
+                Some(place) => nonce[place] ^= bits,
+                None => signature[place] ^= bits,
+            }
+        }
+        let theirs = VerifyingKey::from_bytes(&nonce).is_ok_and(|key| {
+            key.verify_strict(text.as_bytes(), &Signature::from_bytes(&signature)).is_ok()
+        });
+        let ours = verify_strictly(&nonce, &text, &signature).is_ok();
+        prop_assert_eq!(ours, theirs);
+        prop_assert_eq!(ours, flip.is_none() && !unreduced);
+    }
+}

@@ -200,13 +200,11 @@ fn fill(directory: &Path, spent: usize, entry: usize, expire: bool) {
     let store = open(directory, LIFETIME, &clock);
     for first in (0..spent).step_by(STEP) {
         spend_all(&store, &clock, first as u64, STEP.min(spent - first), entry);
-        if expire {
-            hand.advance(Duration::from_secs(5));
-        }
+        hand.advance(Duration::from_secs(5));
     }
     if expire {
         hand.advance(2 * LIFETIME);
-        wait_until_archived(directory);
+        wait_until_one_segment_is_left(directory);
     }
     println!("filled");
     // Until it is killed.
@@ -214,7 +212,7 @@ fn fill(directory: &Path, spent: usize, entry: usize, expire: bool) {
 }
 
 /// Waits until the journal holds nothing but its newest segment.
-fn wait_until_archived(directory: &Path) {
+fn wait_until_one_segment_is_left(directory: &Path) {
     let is_journal = |name: &str| name.starts_with("journal");
     loop {
         let entries = fs::read_dir(directory).unwrap();
