@@ -12,8 +12,8 @@ pub trait Disk: Send + Sync + 'static {
     /// A file opened for appending and reading.
     type File: DiskFile;
 
-    /// Commits begin no sooner after one another than this: a sync costs the
-    /// processor more than what it serves.
+    /// While commands come in numbers, commits begin no sooner after one another
+    /// than this: a sync costs the processor more than what it serves.
     const GATHER: Duration;
 
     /// The names of all files, in no order.

@@ -1,9 +1,12 @@
 //! One thread that owns a state machine and its journal, and takes all waiting
 //! commands into one commit: one sync serves them all, and none is answered
-//! before it. A command that comes to an idle store is committed at once; a busy
-//! one commits only so often ([`Disk::GATHER`]), and gathers in between.
+//! before it. A command that comes alone is committed at once; after a commit that
+//! served several the next one gathers for a while ([`Disk::GATHER`]), since more
+//! will come.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -18,6 +21,8 @@ use crate::journal::Journal;
 const MAX_FRAME: usize = 4 * 1024 * 1024;
 /// Most commands that one commit gathers.
 const MAX_COMMANDS: usize = 1024;
+/// So many waiting commands are worth a sync: no more are gathered.
+const ENOUGH: usize = 64;
 
 /// A command that was not carried out, or of which that is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -80,6 +85,8 @@ type Waiting<M> = (
 /// commands are still carried out, and the thread ends.
 pub struct GroupCommit<M: StateMachine> {
     queue: Option<SyncSender<Waiting<M>>>,
+    /// How many commands were handed over and are not judged yet.
+    waiting: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -90,11 +97,17 @@ impl<M: StateMachine> GroupCommit<M> {
     /// When the operating system gives no thread.
     pub fn start(name: &str, machine: M, queue: usize) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(queue);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let queue = Queue {
+            receiver,
+            waiting: Arc::clone(&waiting),
+        };
         let thread = thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || run(machine, &receiver))?;
+            .spawn(move || run(machine, &queue))?;
         Ok(Self {
             queue: Some(sender),
+            waiting,
             thread: Some(thread),
         })
     }
@@ -106,12 +119,20 @@ impl<M: StateMachine> GroupCommit<M> {
     pub async fn submit(&self, command: M::Command) -> Result<M::Answer, CommitError> {
         let (sender, receiver) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or(CommitError::Stopped)?;
-        queue
-            .try_send((command, sender))
-            .map_err(|error| match error {
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        queue.try_send((command, sender)).map_err(|error| {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            match error {
                 TrySendError::Full(_) => CommitError::Busy,
                 TrySendError::Disconnected(_) => CommitError::Stopped,
-            })?;
+            }
+        })?;
+        // Once is enough: it looks again before it sleeps.
+        if before + 1 == ENOUGH
+            && let Some(thread) = &self.thread
+        {
+            thread.thread().unpark();
+        }
         receiver.await.map_err(|_| CommitError::Stopped)?
     }
 }
@@ -126,17 +147,38 @@ impl<M: StateMachine> Drop for GroupCommit<M> {
     }
 }
 
-fn run<M: StateMachine>(mut machine: M, queue: &Receiver<Waiting<M>>) {
+/// The other end of the handle's queue.
+struct Queue<M: StateMachine> {
+    receiver: Receiver<Waiting<M>>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl<M: StateMachine> Queue<M> {
+    /// Waits until `end`, or until enough commands are there.
+    fn gather(&self, end: Instant) {
+        while self.waiting.load(Ordering::Relaxed) < ENOUGH {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            thread::park_timeout(left);
+        }
+    }
+}
+
+fn run<M: StateMachine>(mut machine: M, queue: &Queue<M>) {
     let mut frame = FrameBuilder::default();
-    let mut last_began: Option<Instant> = None;
+    let mut not_before = Instant::now();
     loop {
-        match queue.recv_timeout(M::TICK) {
+        match queue.receiver.recv_timeout(M::TICK) {
             Ok(first) => {
-                let gather =
-                    last_began.map(|began| M::Disk::GATHER.saturating_sub(began.elapsed()));
-                thread::sleep(gather.unwrap_or_default());
-                last_began = Some(Instant::now());
-                commit_waiting(&mut machine, first, queue, &mut frame);
+                queue.gather(not_before);
+                let begin = Instant::now();
+                let served = commit_waiting(&mut machine, first, queue, &mut frame);
+                not_before = begin;
+                if served > 1 {
+                    not_before += M::Disk::GATHER;
+                }
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
@@ -147,19 +189,22 @@ fn run<M: StateMachine>(mut machine: M, queue: &Receiver<Waiting<M>>) {
     }
 }
 
+/// Commits what is waiting; how many commands that served.
 fn commit_waiting<M: StateMachine>(
     machine: &mut M,
     first: Waiting<M>,
-    queue: &Receiver<Waiting<M>>,
+    queue: &Queue<M>,
     frame: &mut FrameBuilder,
-) {
+) -> usize {
     let mut answers = Vec::new();
     let mut next = Some(first);
     while let Some((command, reply)) = next {
         answers.push((machine.judge(command, frame), reply));
         let room = frame.len() < MAX_FRAME && answers.len() < MAX_COMMANDS;
-        next = room.then(|| queue.try_recv().ok()).flatten();
+        next = room.then(|| queue.receiver.try_recv().ok()).flatten();
     }
+    let served = answers.len();
+    queue.waiting.fetch_sub(served, Ordering::Relaxed);
     let written = if frame.is_empty() {
         Ok(())
     } else {
@@ -179,4 +224,5 @@ fn commit_waiting<M: StateMachine>(
             Err(_) => Err(CommitError::Failed),
         });
     }
+    served
 }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// Connections that send at the same time, unless a row says otherwise.
-pub const CONNECTIONS: usize = 16;
+pub const CONNECTIONS: usize = 64;
 
 /// Where to send, and what must come back.
 #[derive(Debug, Clone, Copy)]

@@ -128,6 +128,8 @@ impl<D: Disk> SpentSet<D> {
             insert(&mut self.places, hash_of(&self.hasher, record), index);
         }
         self.recent.clear();
+        // The next second will bring about as many.
+        self.recent.shrink_to(records.len());
         Ok(())
     }
 

@@ -21,8 +21,8 @@ use crate::setting::Setting;
 
 /// Spent tokens in the row about a restart.
 const SPENT: usize = 10_000_000;
-/// Tokens spent between two looks at the clock.
-const STEP: usize = 100_000;
+/// Tokens spent in a second of the store's clock.
+const STEP: usize = 20_000;
 /// Entries in the row about memory.
 const ENTRIES: usize = 200_000;
 /// Bytes of a sealed PASSporT.
@@ -200,7 +200,7 @@ fn fill(directory: &Path, spent: usize, entry: usize, expire: bool) {
     let store = open(directory, LIFETIME, &clock);
     for first in (0..spent).step_by(STEP) {
         spend_all(&store, &clock, first as u64, STEP.min(spent - first), entry);
-        hand.advance(Duration::from_secs(5));
+        hand.advance(Duration::from_secs(1));
     }
     if expire {
         hand.advance(2 * LIFETIME);
