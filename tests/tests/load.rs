@@ -12,7 +12,7 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pennyblack_client::carrier::Carrier;
 use pennyblack_client::http::{HttpOptions, Patience, ServiceAddress};
@@ -26,7 +26,9 @@ use pennyblack_shared::key_record::Coverage;
 use pennyblack_shared::mailbox::Kem;
 use pennyblack_tests::mailbox::Mailbox;
 use pennyblack_tests::scene::Scene;
+use pennyblack_tests::wait::until;
 use pennyblack_tests::world::FIRST_NUMBER;
+use tokio::net::{TcpListener, TcpStream};
 
 const PASSPORT: &str = "a PASSporT, as far as a CPS can tell";
 const BATCH: usize = 8;
@@ -133,6 +135,54 @@ async fn an_open_loop_sends_what_its_timetable_has() {
 }
 
 #[tokio::test]
+async fn a_stall_is_in_the_latency_of_every_request_that_it_kept_waiting() {
+    const STALL: Duration = Duration::from_millis(300);
+    let scene = Scene::open().await;
+    let mailbox = scene.world.mailbox().await;
+    let way = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let cps = format!(
+        "{}=http://{}",
+        scene.world.cps_name(),
+        way.local_addr().unwrap()
+    );
+    let rate = Rate(NonZeroU32::new(1000).unwrap());
+    let running = tokio::spawn(run(Load {
+        cps: cps.parse().unwrap(),
+        pace: Pace::Open(rate),
+        connections: NonZeroUsize::MIN,
+        ..load(&scene, std::slice::from_ref(&mailbox), "retrieve", 50)
+    }));
+    let (client, opened) = (way.accept().await.unwrap().0, Instant::now());
+    until("the end of the stall", LONG, async || {
+        (opened.elapsed() >= STALL).then_some(())
+    })
+    .await;
+    let service = scene.world.cps_name().to_string();
+    let leading = tokio::spawn(lead(client, way, service));
+    let report = running.await.unwrap();
+
+    assert_eq!((report.succeeded(), report.failed()), (50, 0));
+    let latency = report.operation(Operation::Retrieve).unwrap().latency;
+    // The half of them was to be sent in the first 25 milliseconds.
+    let half = STALL - rate.intended(25);
+    assert!(u128::from(latency.unwrap().p50_us) >= half.as_micros());
+    assert!(u128::from(report.lateness.unwrap().p50_us) >= half.as_micros());
+    leading.abort();
+    scene.close().await;
+}
+
+/// Leads this connection and all that follow to the service.
+async fn lead(mut client: TcpStream, way: TcpListener, service: String) {
+    loop {
+        let mut service = TcpStream::connect(&service).await.unwrap();
+        tokio::spawn(async move {
+            let _ = tokio::io::copy_bidirectional(&mut client, &mut service).await;
+        });
+        client = way.accept().await.unwrap().0;
+    }
+}
+
+#[tokio::test]
 async fn requests_of_the_warm_up_are_sent_and_not_counted() {
     let scene = Scene::open().await;
     let mailbox = scene.world.mailbox().await;
@@ -235,7 +285,7 @@ async fn a_run_that_is_told_to_stop_reports_what_it_has() {
     let (stop, progress) = (load.stop.clone(), Arc::new(Progress::default()));
     let prepared = load.prepare(progress.clone()).await.unwrap();
     let running = tokio::spawn(prepared.run());
-    pennyblack_tests::wait::until("ten answers", LONG, async || {
+    until("ten answers", LONG, async || {
         (progress.succeeded() >= 10).then_some(())
     })
     .await;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::failure::FailureKind;
@@ -32,6 +33,9 @@ pub struct Report {
     pub preparation: Preparation,
     /// Each operation of the mix.
     pub operations: Vec<OperationReport>,
+    /// How late requests were sent, of an open loop: because all connections
+    /// were waiting, or this machine was busy. It is part of their latencies.
+    pub lateness: Option<Latency>,
     /// Requests of the timetable that were never sent, because all connections
     /// were waiting for answers. When there are any, the latencies are too good.
     pub unsent: u64,
@@ -83,7 +87,7 @@ pub struct OperationReport {
     pub failures: Vec<FailureReport>,
 }
 
-/// Latencies of successes, in microseconds, to three digits.
+/// A distribution of times, in microseconds, to three digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Latency {
     /// Half took no longer.
@@ -146,6 +150,7 @@ impl Report {
                 .map(|(operation, tally)| OperationReport::new(operation, tally, seconds))
                 .collect(),
             mix: circumstances.mix.to_string(),
+            lateness: rate.and_then(|_| Latency::of(&tally.lateness)),
             unsent: circumstances.unsent,
         }
     }
@@ -180,6 +185,18 @@ fn measured(window: Window, ended_by: End, last: Duration) -> Duration {
     end.saturating_sub(window.warm_up)
 }
 
+impl Latency {
+    /// Nothing, if nothing was recorded.
+    fn of(times: &Histogram<u64>) -> Option<Self> {
+        (!times.is_empty()).then(|| Self {
+            p50_us: times.value_at_quantile(0.5),
+            p99_us: times.value_at_quantile(0.99),
+            p99_9_us: times.value_at_quantile(0.999),
+            max_us: times.max(),
+        })
+    }
+}
+
 impl OperationReport {
     fn new(operation: Operation, tally: &OperationTally, seconds: f64) -> Self {
         let latencies = &tally.latencies;
@@ -198,12 +215,7 @@ impl OperationReport {
             } else {
                 0.0
             },
-            latency: (!latencies.is_empty()).then(|| Latency {
-                p50_us: latencies.value_at_quantile(0.5),
-                p99_us: latencies.value_at_quantile(0.99),
-                p99_9_us: latencies.value_at_quantile(0.999),
-                max_us: latencies.max(),
-            }),
+            latency: Latency::of(latencies),
             failures,
         }
     }
@@ -220,6 +232,7 @@ mod tests {
     use std::num::NonZeroU32;
 
     use super::super::pace::Rate;
+    use super::super::tally::Times;
     use super::*;
 
     fn circumstances(ended_by: End) -> Circumstances {
@@ -239,14 +252,20 @@ mod tests {
 
     fn tally() -> Tally {
         let mut tally = Tally::new(circumstances(End::Duration).window).unwrap();
-        let begin = Duration::from_secs(2);
+        let at = |millis| {
+            let intended = Duration::from_secs(2);
+            Times {
+                intended,
+                sent: intended,
+                answered: intended + Duration::from_millis(millis),
+            }
+        };
         for millis in 1..=1000 {
-            let end = begin + Duration::from_millis(millis);
-            tally.record(Operation::Store, begin, end, Ok(()));
+            tally.record(Operation::Store, at(millis), Ok(()));
         }
-        tally.record(Operation::Store, begin, begin, Err(FailureKind::TimedOut));
+        tally.record(Operation::Store, at(0), Err(FailureKind::TimedOut));
         for _ in 0..2 {
-            tally.record(Operation::Store, begin, begin, Err(FailureKind::BrokenOff));
+            tally.record(Operation::Store, at(0), Err(FailureKind::BrokenOff));
         }
         tally
     }

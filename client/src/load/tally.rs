@@ -24,8 +24,26 @@ pub(super) struct Tally {
     pub(super) draw: OperationTally,
     pub(super) store: OperationTally,
     pub(super) retrieve: OperationTally,
+    /// How late requests began, in microseconds.
+    pub(super) lateness: Histogram<u64>,
     /// When the last measured answer came, since the run began.
     pub(super) last: Duration,
+}
+
+/// When a request was to be sent, was sent, and was answered or given up: times
+/// since the run began.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    pub(super) intended: Duration,
+    pub(super) sent: Duration,
+    pub(super) answered: Duration,
+}
+
+impl Times {
+    /// What a user would have waited, who came when the request was to be sent.
+    const fn latency(self) -> Duration {
+        self.answered.saturating_sub(self.intended)
+    }
 }
 
 /// Counts of one operation.
@@ -57,46 +75,39 @@ impl Tally {
             draw: OperationTally::new()?,
             store: OperationTally::new()?,
             retrieve: OperationTally::new()?,
+            lateness: histogram()?,
             last: Duration::ZERO,
         })
     }
 
-    /// Counts the outcome of a request that was to begin at `begin` and was
-    /// answered, or given up, at `end`, unless that was before the end of the
-    /// warm-up.
+    /// Counts the outcome of a request, unless it was answered before the end of
+    /// the warm-up.
     pub(super) fn record(
         &mut self,
         operation: Operation,
-        begin: Duration,
-        end: Duration,
+        times: Times,
         outcome: Result<(), FailureKind>,
     ) {
-        if !self.window.measures(end) {
+        if !self.window.measures(times.answered) {
             return;
         }
-        self.last = self.last.max(end);
+        self.last = self.last.max(times.answered);
+        let late = times.sent.saturating_sub(times.intended);
+        self.lateness.saturating_record(micros(late));
+        let in_time = self.window.holds(times.answered);
         let tally = match operation {
             Operation::Draw => &mut self.draw,
             Operation::Store => &mut self.store,
             Operation::Retrieve => &mut self.retrieve,
         };
-        let latency = end.saturating_sub(begin);
-        match outcome {
-            Ok(()) => {
-                let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
-                tally.latencies.saturating_record(micros);
-                tally.in_time += u64::from(self.window.holds(end));
-            }
-            Err(kind) => tally.failures.entry(kind).or_default().add(Failures {
-                count: 1,
-                slowest: latency,
-            }),
-        }
+        tally.record(times.latency(), in_time, outcome);
     }
 
     /// Adds another worker's counts.
     pub(super) fn add(&mut self, other: &Self) {
         self.last = self.last.max(other.last);
+        // Cannot fail: all histograms have the same bounds.
+        let _ = self.lateness.add(&other.lateness);
         self.draw.add(&other.draw);
         self.store.add(&other.store);
         self.retrieve.add(&other.retrieve);
@@ -106,14 +117,27 @@ impl Tally {
 impl OperationTally {
     fn new() -> Result<Self, CreationError> {
         Ok(Self {
-            latencies: Histogram::new_with_bounds(1, LONGEST, DIGITS)?,
+            latencies: histogram()?,
             in_time: 0,
             failures: BTreeMap::new(),
         })
     }
 
+    fn record(&mut self, latency: Duration, in_time: bool, outcome: Result<(), FailureKind>) {
+        match outcome {
+            Ok(()) => {
+                self.latencies.saturating_record(micros(latency));
+                self.in_time += u64::from(in_time);
+            }
+            Err(kind) => self.failures.entry(kind).or_default().add(Failures {
+                count: 1,
+                slowest: latency,
+            }),
+        }
+    }
+
     fn add(&mut self, other: &Self) {
-        // Cannot fail: all histograms have the same bounds.
+        // As above.
         let _ = self.latencies.add(&other.latencies);
         self.in_time += other.in_time;
         for (kind, failures) in &other.failures {
@@ -129,6 +153,14 @@ impl Failures {
     }
 }
 
+fn histogram() -> Result<Histogram<u64>, CreationError> {
+    Histogram::new_with_bounds(1, LONGEST, DIGITS)
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,17 +172,32 @@ mod tests {
         duration: Duration::from_secs(10),
     };
 
+    /// Sent when it was to be sent.
+    fn punctual(intended: Duration, answered: Duration) -> Times {
+        Times {
+            intended,
+            sent: intended,
+            answered,
+        }
+    }
+
+    fn until(answered: Duration) -> Times {
+        punctual(Duration::ZERO, answered)
+    }
+
     #[test]
-    fn the_latency_counts_from_when_the_request_was_to_begin() {
+    fn the_latency_counts_from_when_the_request_was_to_be_sent() {
         let mut tally = Tally::new(WINDOW).unwrap();
-        tally.record(
-            Operation::Store,
-            10 * MILLISECOND,
-            250 * MILLISECOND,
-            Ok(()),
-        );
-        let micros = tally.store.latencies.max();
-        assert!((240_000..240_300).contains(&micros), "{micros}");
+        let times = Times {
+            intended: 10 * MILLISECOND,
+            sent: 200 * MILLISECOND,
+            answered: 250 * MILLISECOND,
+        };
+        tally.record(Operation::Store, times, Ok(()));
+        let latency = tally.store.latencies.max();
+        assert!((240_000..240_300).contains(&latency), "{latency}");
+        let late = tally.lateness.max();
+        assert!((190_000..190_300).contains(&late), "{late}");
         assert_eq!(tally.last, 250 * MILLISECOND);
     }
 
@@ -158,9 +205,9 @@ mod tests {
     fn a_late_answer_to_a_request_of_the_warm_up_counts_with_its_whole_latency() {
         let warm_up = 20 * MILLISECOND;
         let mut tally = Tally::new(Window { warm_up, ..WINDOW }).unwrap();
-        tally.record(Operation::Store, Duration::ZERO, 19 * MILLISECOND, Ok(()));
-        assert!(tally.store.latencies.is_empty());
-        tally.record(Operation::Store, Duration::ZERO, 30 * MILLISECOND, Ok(()));
+        tally.record(Operation::Store, until(19 * MILLISECOND), Ok(()));
+        assert!(tally.store.latencies.is_empty() && tally.lateness.is_empty());
+        tally.record(Operation::Store, until(30 * MILLISECOND), Ok(()));
         assert_eq!((tally.store.latencies.len(), tally.store.in_time), (1, 1));
         assert!(tally.store.latencies.max() >= 30_000);
     }
@@ -169,7 +216,7 @@ mod tests {
     fn an_answer_after_the_end_counts_for_the_latencies_and_not_for_the_throughput() {
         let mut tally = Tally::new(WINDOW).unwrap();
         let end = WINDOW.end();
-        tally.record(Operation::Store, end - MILLISECOND, end, Ok(()));
+        tally.record(Operation::Store, punctual(end - MILLISECOND, end), Ok(()));
         assert_eq!((tally.store.latencies.len(), tally.store.in_time), (1, 0));
     }
 
@@ -182,18 +229,13 @@ mod tests {
         let mut all = Tally::new(WINDOW).unwrap();
         for worker in 1..=3 {
             let mut tally = Tally::new(WINDOW).unwrap();
-            let end = worker * MILLISECOND;
-            tally.record(Operation::Draw, Duration::ZERO, end, Ok(()));
-            tally.record(Operation::Draw, Duration::ZERO, end, Err(refused));
-            tally.record(
-                Operation::Store,
-                Duration::ZERO,
-                end,
-                Err(FailureKind::TimedOut),
-            );
+            let times = until(worker * MILLISECOND);
+            tally.record(Operation::Draw, times, Ok(()));
+            tally.record(Operation::Draw, times, Err(refused));
+            tally.record(Operation::Store, times, Err(FailureKind::TimedOut));
             all.add(&tally);
         }
-        assert_eq!(all.draw.latencies.len(), 3);
+        assert_eq!((all.draw.latencies.len(), all.draw.in_time), (3, 3));
         let failures = Failures {
             count: 3,
             slowest: 3 * MILLISECOND,
@@ -201,12 +243,13 @@ mod tests {
         assert_eq!(all.draw.failures, BTreeMap::from([(refused, failures)]));
         assert_eq!(all.store.failures.len(), 1);
         assert!(all.retrieve.failures.is_empty());
+        assert_eq!(all.lateness.len(), 9);
     }
 
     #[test]
     fn a_latency_beyond_the_histogram_is_counted_as_the_longest() {
         let mut tally = Tally::new(WINDOW).unwrap();
-        tally.record(Operation::Store, Duration::ZERO, Duration::MAX, Ok(()));
+        tally.record(Operation::Store, until(Duration::MAX), Ok(()));
         assert!(tally.store.latencies.max() >= LONGEST);
     }
 }

@@ -7,7 +7,7 @@ use super::LoadError;
 use super::arrivals::Arrivals;
 use super::progress::Progress;
 use super::stock::Stock;
-use super::tally::Tally;
+use super::tally::{Tally, Times};
 use crate::http::HttpClient;
 
 /// What all workers of a run share.
@@ -26,13 +26,18 @@ pub(super) async fn work(
     // The request is taken before its beginning is waited for, so that signing
     // it again, where that is needed, is not in its latency.
     while let Some(job) = shop.stock.next()? {
-        let Some(begin) = shop.arrivals.next().await else {
+        let Some(intended) = shop.arrivals.next().await else {
             break;
         };
+        let sent = shop.arrivals.elapsed();
         let outcome = job.send(&client).await;
-        let end = shop.arrivals.elapsed();
+        let times = Times {
+            intended,
+            sent,
+            answered: shop.arrivals.elapsed(),
+        };
         shop.progress.answered(outcome.is_ok());
-        tally.record(job.operation(), begin, end, outcome);
+        tally.record(job.operation(), times, outcome);
     }
     Ok(tally)
 }

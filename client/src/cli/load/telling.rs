@@ -4,7 +4,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, Table};
 use console::style;
 use indicatif::HumanCount;
-use pennyblack_client::load::{End, Operation, OperationReport, Preparation, Report};
+use pennyblack_client::load::{End, Latency, Operation, OperationReport, Preparation, Report};
 
 /// The whole text.
 pub(super) fn tell(report: &Report) -> String {
@@ -13,6 +13,7 @@ pub(super) fn tell(report: &Report) -> String {
         preparation(&report.preparation),
         latencies(report).to_string(),
     ];
+    parts.extend(report.lateness.map(lateness));
     if report.failed() > 0 {
         parts.push(failures(report).to_string());
     }
@@ -133,6 +134,16 @@ fn latency_cells(operation: &OperationReport) -> Vec<Cell> {
         .to_vec(),
         None => vec![number("–"); 4],
     }
+}
+
+/// How much of the latencies is this program's, or its connections' being busy.
+fn lateness(late: Latency) -> String {
+    format!(
+        "requests were sent late by p50 {}, p99 {}, max {}; their latencies include that",
+        milliseconds(late.p50_us),
+        milliseconds(late.p99_us),
+        milliseconds(late.max_us)
+    )
 }
 
 fn failures(report: &Report) -> Table {
