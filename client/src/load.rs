@@ -121,7 +121,8 @@ pub struct Load {
     /// Most requests of the whole run, warm-up and all. Draws and stores among
     /// them are prepared, whether the run comes to send them or not.
     pub requests: u64,
-    /// Most requests under way at a time, each on a connection of its own.
+    /// Most requests under way at a time, each with an HTTP client of its own,
+    /// which keeps its connection.
     pub connections: NonZeroUsize,
     /// Ends the run early; what was measured so far is reported.
     pub stop: Shutdown,
