@@ -67,3 +67,55 @@ impl From<MailboxesError> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pennyblack_client::load::{End, Operation, OperationReport, Preparation};
+
+    use super::*;
+
+    fn report(succeeded: u64, failures: &[FailureKind]) -> Report {
+        let failures = failures.iter().map(|kind| FailureReport {
+            kind: *kind,
+            count: 1,
+            slowest_us: 1,
+        });
+        Report {
+            pace: "closed",
+            rate: None,
+            connections: 1,
+            mix: "store=1".to_owned(),
+            warm_up_seconds: 0.0,
+            seconds: 1.0,
+            ended_by: End::Duration,
+            preparation: Preparation::default(),
+            operations: vec![OperationReport {
+                operation: Operation::Store,
+                succeeded,
+                per_second: 0.0,
+                latency: None,
+                failures: failures.collect(),
+            }],
+            lateness: None,
+            unsent: 0,
+        }
+    }
+
+    #[test]
+    fn a_run_in_which_nothing_succeeded_exits_with_what_kept_it_from_that() {
+        let refused = |status| FailureKind::Refused {
+            status,
+            problem: None,
+        };
+        let gone = FailureKind::NotConnected;
+        for (succeeded, failures, exit) in [
+            (1, vec![gone], Exit::Done),
+            (0, vec![refused(401), refused(404)], Exit::Refused),
+            (0, vec![refused(401), refused(503)], Exit::Network),
+            (0, vec![refused(401), gone], Exit::Network),
+            (0, vec![], Exit::Failed),
+        ] {
+            assert_eq!(exit_of(&report(succeeded, &failures)), exit, "{failures:?}");
+        }
+    }
+}
