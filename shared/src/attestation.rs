@@ -111,9 +111,11 @@ pub enum AttestationError {
     OtherBody,
 }
 
-/// On whose behalf tokens are drawn: the entry of the certificate's TNAuthList
-/// that covers `iss`. A certificate for a block of numbers is one subject,
-/// whichever of the numbers it acts for.
+/// On whose behalf tokens are drawn: the entry that covers `iss` of the highest
+/// TNAuthList in the certificate's path. A block of numbers is one subject,
+/// whichever of the numbers is acted for, and however its holder has cut it up
+/// among delegates (RFC 9060): otherwise each certificate that the holder makes
+/// would have a quota of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// A service provider.
@@ -132,16 +134,19 @@ impl fmt::Display for Subject {
 }
 
 impl Subject {
-    /// The entry of `list` that covers `iss`: an SPC by equality first, then a
-    /// telephone number by containment.
-    fn find(iss: &str, list: &TnAuthList) -> Option<Self> {
-        let spc = list.spcs().find(|spc| spc.as_str() == iss);
-        if let Some(spc) = spc {
-            return Some(Self::Spc(spc.clone()));
+    /// The entry that covers `iss`, an SPC by equality first, then a telephone
+    /// number by containment. The leaf must have one; the one that counts is of
+    /// the list from which the leaf's comes.
+    fn find(iss: &str, chain: &VerifiedChain) -> Option<Self> {
+        let (own, grant) = (chain.tn_auth_list(), chain.grant());
+        if let Some(spc) = own.spcs().find(|spc| spc.as_str() == iss) {
+            return grant.covers_spc(spc).then(|| Self::Spc(spc.clone()));
         }
         let number: TelephoneNumber = iss.parse().ok()?;
-        let range = list.ranges().find(|range| range.contains(&number))?;
-        Some(Self::Numbers(range.clone()))
+        let covering =
+            |list: &TnAuthList| list.ranges().find(|range| range.contains(&number)).cloned();
+        covering(own)?;
+        covering(grant).map(Self::Numbers)
     }
 }
 
@@ -301,11 +306,10 @@ impl CurrentAttestation {
     /// [`AttestationError::OtherBody`], in this order.
     pub fn verify(self, chain: &VerifiedChain, body: &[u8]) -> Result<Attested, AttestationError> {
         let Self(attestation) = self;
-        let list = chain.tn_auth_list();
         let subject =
-            Subject::find(&attestation.iss, list).ok_or_else(|| AttestationError::Subject {
+            Subject::find(&attestation.iss, chain).ok_or_else(|| AttestationError::Subject {
                 iss: attestation.iss.clone(),
-                certificate: list.clone(),
+                certificate: chain.tn_auth_list().clone(),
             })?;
         attestation
             .jws

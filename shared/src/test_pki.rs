@@ -23,7 +23,14 @@ const ENHANCED_CLAIM_CONSTRAINTS: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 1, 33];
 
 pub(crate) struct TestPki {
     root: Vec<u8>,
+    authority: TestAuthority,
+}
+
+/// Issues certificates to carriers: the root, or a holder who delegates.
+pub(crate) struct TestAuthority {
     issuer: Issuer<'static, KeyPair>,
+    /// What its leaves bring along besides themselves.
+    path: Vec<Vec<u8>>,
 }
 
 /// Holder of a STIR certificate.
@@ -41,7 +48,10 @@ impl TestPki {
         let root = params.self_signed(&key).unwrap().der().to_vec();
         Self {
             root,
-            issuer: Issuer::new(params, key),
+            authority: TestAuthority {
+                issuer: Issuer::new(params, key),
+                path: Vec::new(),
+            },
         }
     }
 
@@ -60,7 +70,22 @@ impl TestPki {
 
     /// A carrier for `subject`: an SPC, or `number+count`; several with `;`.
     pub(crate) fn carrier(&self, subject: &str) -> Carrier {
-        self.carrier_with(subject, Vec::new())
+        self.authority.carrier(subject)
+    }
+
+    /// A holder of `subject` whose certificate lets it delegate (RFC 9060).
+    pub(crate) fn delegating(&self, subject: &str) -> TestAuthority {
+        let key = KeyPair::generate().unwrap();
+        let mut params = params(&format!("Holder of {subject}"));
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.use_authority_key_identifier_extension = true;
+        params.custom_extensions = vec![tn_auth_list_extension(subject)];
+        let certificate = params.signed_by(&key, &self.authority.issuer).unwrap();
+        TestAuthority {
+            path: vec![certificate.der().to_vec()],
+            issuer: Issuer::new(params, key),
+        }
     }
 
     /// The same, whose certificate forbids it to claim `claim` (RFC 9118).
@@ -68,14 +93,18 @@ impl TestPki {
         let names = tlv(0x30, &tlv(0x16, claim.as_bytes()));
         let constraints = tlv(0x30, &tlv(0xa2, &names));
         let extension = CustomExtension::from_oid_content(&ENHANCED_CLAIM_CONSTRAINTS, constraints);
-        self.carrier_with(subject, vec![extension])
+        self.authority.carrier_with(subject, vec![extension])
+    }
+}
+
+impl TestAuthority {
+    /// A carrier for `subject`, as [`TestPki::carrier`] has it.
+    pub(crate) fn carrier(&self, subject: &str) -> Carrier {
+        self.carrier_with(subject, Vec::new())
     }
 
     fn carrier_with(&self, subject: &str, mut extensions: Vec<CustomExtension>) -> Carrier {
-        extensions.push(CustomExtension::from_oid_content(
-            &TN_AUTH_LIST,
-            tn_auth_list(subject),
-        ));
+        extensions.push(tn_auth_list_extension(subject));
         let key = StirSigningKey::generate(&mut rand::rng());
         let pair = KeyPair::from_pem(&key.to_pkcs8_pem().unwrap()).unwrap();
         let mut params = params(&format!("SHAKEN {subject}"));
@@ -84,7 +113,8 @@ impl TestPki {
         params.use_authority_key_identifier_extension = true;
         params.custom_extensions = extensions;
         let leaf = params.signed_by(&pair, &self.issuer).unwrap();
-        let x5c = X5c::new(vec![leaf.der().to_vec()]).unwrap();
+        let path = std::iter::once(leaf.der().to_vec()).chain(self.path.clone());
+        let x5c = X5c::new(path.collect()).unwrap();
         Carrier {
             key,
             certificate: CertificateReference::X5c(x5c),
@@ -103,6 +133,10 @@ fn params(name: &str) -> CertificateParams {
     params.not_before = rcgen::date_time_ymd(2026, 1, 1);
     params.not_after = rcgen::date_time_ymd(2027, 1, 1);
     params
+}
+
+fn tn_auth_list_extension(subject: &str) -> CustomExtension {
+    CustomExtension::from_oid_content(&TN_AUTH_LIST, tn_auth_list(subject))
 }
 
 /// DER of a TNAuthorizationList (RFC 8226 section 9), with explicit tags.

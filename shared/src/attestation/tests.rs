@@ -81,6 +81,48 @@ fn a_block_is_one_subject_whichever_of_its_numbers_is_named() {
 }
 
 #[test]
+fn all_delegates_of_a_block_are_one_subject_however_it_is_cut_up() {
+    let pki = TestPki::new();
+    let holder = pki.delegating("12155550100+100");
+    for (part, iss) in [
+        ("12155550100+1", "12155550100"),
+        ("12155550100+50", "12155550120"),
+        ("12155550110+50", "12155550120"),
+        ("12155550100+100", "12155550199"),
+    ] {
+        let delegate = holder.carrier(part);
+        let token = statement(iss, &issuer()).sign(&delegate.certificate, &delegate.key);
+        let attested = check(&token, &pki, NOW, BODY).unwrap();
+        assert_eq!(
+            attested.subject().to_string(),
+            "tn:12155550100+100",
+            "{part}"
+        );
+    }
+    let delegate = holder.carrier("12155550100+50");
+    let beyond = statement("12155550199", &issuer()).sign(&delegate.certificate, &delegate.key);
+    assert!(matches!(
+        check(&beyond, &pki, NOW, BODY),
+        Err(AttestationError::Subject { .. })
+    ));
+}
+
+#[test]
+fn the_delegate_of_a_provider_is_the_provider() {
+    let pki = TestPki::new();
+    let delegate = pki.delegating("683G;4529").carrier("4529");
+    let attest = |iss| {
+        let token = statement(iss, &issuer()).sign(&delegate.certificate, &delegate.key);
+        check(&token, &pki, NOW, BODY).map(|attested| attested.subject().to_string())
+    };
+    assert_eq!(attest("4529").unwrap(), "spc:4529");
+    assert!(matches!(
+        attest("683G"),
+        Err(AttestationError::Subject { .. })
+    ));
+}
+
+#[test]
 fn each_claim_that_is_wrong_has_its_own_refusal() {
     let (now, hour) = (NOW.0, 3600);
     assert!(matches!(

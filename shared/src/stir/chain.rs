@@ -28,6 +28,7 @@ pub const MAX_CHAIN_LENGTH: usize = 6;
 pub struct VerifiedChain {
     leaf: Certificate,
     tn_auth_list: TnAuthList,
+    grant: TnAuthList,
     public_key: StirPublicKey,
     constraints: Vec<ClaimConstraints>,
     not_before: UnixTime,
@@ -45,6 +46,14 @@ impl VerifiedChain {
     #[must_use]
     pub const fn tn_auth_list(&self) -> &TnAuthList {
         &self.tn_auth_list
+    }
+
+    /// Where the leaf's authority comes from: the list of the highest certificate
+    /// of the path that has one. It encompasses [`Self::tn_auth_list`], and is the
+    /// same list unless a holder delegated (RFC 9060).
+    #[must_use]
+    pub const fn grant(&self) -> &TnAuthList {
+        &self.grant
     }
 
     /// The leaf's key.
@@ -109,11 +118,7 @@ fn judge_chain<D: AsRef<[u8]>>(
     check_common(leaf, now)?;
     let (tn_auth_list, public_key) = check_leaf(leaf)?;
     let path = verify_path(leaf, others, policy.anchors(), now)?;
-    for pair in path.windows(2) {
-        if let [child, parent] = pair {
-            check_encompassed(child, parent)?;
-        }
-    }
+    let grant = check_delegation(&path)?.unwrap_or(&tn_auth_list).clone();
     check_revocation(&path, policy, now)?;
     let constraints = path.iter().flat_map(|c| c.constraints.clone()).collect();
     let latest_start = path.iter().map(|c| c.not_before()).max();
@@ -121,6 +126,7 @@ fn judge_chain<D: AsRef<[u8]>>(
     Ok(VerifiedChain {
         leaf: leaf.clone(),
         tn_auth_list,
+        grant,
         public_key,
         constraints,
         not_before: latest_start.unwrap_or(leaf.not_before()),
@@ -275,18 +281,24 @@ fn check_parent(
         })
 }
 
-/// A parent with a TNAuthList delegates (RFC 9060): it cannot give more than it has.
-fn check_encompassed(child: &Certificate, parent: &Certificate) -> Result<(), ChainError> {
-    let (Some(parent), Some(own)) = (parent.tn_auth_list(), child.tn_auth_list()) else {
-        return Ok(());
-    };
-    match parent.not_encompassed(own) {
-        Some(entry) => Err(ChainError::NotEncompassed {
-            subject: child.subject_text().to_owned(),
-            entry: entry.to_string(),
-        }),
-        None => Ok(()),
+/// An authority with a TNAuthList delegates (RFC 9060): nobody below it has more
+/// than it has, not even below an authority in between that has no list. Returns
+/// the highest list.
+fn check_delegation<'a>(path: &[&'a Certificate]) -> Result<Option<&'a TnAuthList>, ChainError> {
+    let mut above: Option<&TnAuthList> = None;
+    for certificate in path.iter().rev() {
+        let Some(own) = certificate.tn_auth_list() else {
+            continue;
+        };
+        if let Some(entry) = above.and_then(|above| above.not_encompassed(own)) {
+            return Err(ChainError::NotEncompassed {
+                subject: certificate.subject_text().to_owned(),
+                entry: entry.to_string(),
+            });
+        }
+        above = Some(own);
     }
+    Ok(path.iter().rev().find_map(|c| c.tn_auth_list()))
 }
 
 fn check_revocation(

@@ -235,6 +235,29 @@ fn a_delegate_has_at_most_what_its_parent_has() {
 }
 
 #[test]
+fn an_authority_without_a_list_in_between_gives_no_more_than_the_one_above_it() {
+    let root = root();
+    let judge = |child: &str| {
+        let constraint = BasicConstraints::Unconstrained;
+        let holder = ca_params("holder", constraint, Some(BLOCK_1000_100));
+        let holder = below(&root, holder);
+        let between = below(&holder, ca_params("between", constraint, None));
+        let delegate = leaf(&between, params("delegate", Some(child)));
+        let chain = [delegate, between.der().to_vec(), holder.der().to_vec()];
+        verify_chain(&chain, &policy(&root), NOW)
+    };
+    let verified = judge(ONE_1099).unwrap();
+    assert_eq!(verified.tn_auth_list().to_string(), "1099");
+    assert_eq!(verified.grant().to_string(), "1000+100");
+    for more in [ONE_1100, SPC_683G] {
+        assert!(matches!(
+            judge(more),
+            Err(ChainError::NotEncompassed { .. })
+        ));
+    }
+}
+
+#[test]
 fn a_long_chain_is_refused_unread() {
     let chain = vec![vec![0]; MAX_CHAIN_LENGTH + 1];
     assert!(matches!(
