@@ -81,7 +81,7 @@ pub enum CarrierError {
 }
 
 /// What a draw came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Drawn {
     /// Tokens asked for.
     pub asked: usize,
@@ -121,7 +121,18 @@ impl Carrier {
     ) -> Result<Drawn, CarrierError> {
         let directory = self.directory(client).await?;
         self.forget_closed_keys(wallet, &directory).await?;
-        let key = current_key(&directory, now)?;
+        self.draw_by(&directory, client, wallet, cps, now).await
+    }
+
+    async fn draw_by(
+        &self,
+        directory: &IssuerDirectory,
+        client: &HttpClient,
+        wallet: &Wallet,
+        cps: &Authority,
+        now: UnixTime,
+    ) -> Result<Drawn, CarrierError> {
+        let key = current_key(directory, now)?;
         let draw = self.prepare(&key, cps)?;
         let (id, draw) = wallet
             .off_thread(move |wallet| {
@@ -134,7 +145,7 @@ impl Carrier {
             draw,
             begun_at: now,
         };
-        self.ask(client, wallet, &directory, pending, now).await
+        self.ask(client, wallet, directory, pending, now).await
     }
 
     /// Repeats every draw of this subject at this issuer that the wallet holds as
@@ -148,18 +159,32 @@ impl Carrier {
         wallet: &Wallet,
         now: UnixTime,
     ) -> Result<Drawn, CarrierError> {
-        let mut pending = wallet.off_thread(Wallet::pending_draws).await?;
-        pending.retain(|draw| self.is_ours(draw));
-        let mut all = Drawn {
-            asked: 0,
-            received: 0,
-        };
+        let pending = self.pending(wallet).await?;
         if pending.is_empty() {
-            return Ok(all);
+            return Ok(Drawn::default());
         }
         let directory = self.directory(client).await?;
+        self.resume_by(&directory, client, wallet, pending, now)
+            .await
+    }
+
+    async fn pending(&self, wallet: &Wallet) -> Result<Vec<PendingDraw>, WalletError> {
+        let mut pending = wallet.off_thread(Wallet::pending_draws).await?;
+        pending.retain(|draw| self.is_ours(draw));
+        Ok(pending)
+    }
+
+    async fn resume_by(
+        &self,
+        directory: &IssuerDirectory,
+        client: &HttpClient,
+        wallet: &Wallet,
+        pending: Vec<PendingDraw>,
+        now: UnixTime,
+    ) -> Result<Drawn, CarrierError> {
+        let mut all = Drawn::default();
         for draw in pending {
-            let drawn = self.ask(client, wallet, &directory, draw, now).await?;
+            let drawn = self.ask(client, wallet, directory, draw, now).await?;
             all.asked += drawn.asked;
             all.received += drawn.received;
         }

@@ -238,6 +238,48 @@ async fn tokens_of_a_closed_key_epoch_leave_the_wallet_with_the_next_draw() {
 }
 
 #[tokio::test]
+async fn a_carrier_that_spends_nothing_has_live_tokens_at_every_change_of_keys() {
+    let (clock, hand) = Clock::by_hand(NOW);
+    let federation = Federation::found(clock).unwrap();
+    let issuer = federation.start_issuer(1000).await.unwrap();
+    let carrier = federation
+        .carrier(issuer.addresses().public, BATCH, QUICK)
+        .unwrap();
+    let (wallet, client) = (wallet(&federation), client());
+    let schedule = Schedule {
+        cps: vec![cps_name().unwrap()],
+        target: ONE_BATCH,
+        interval: Duration::from_secs(600),
+    };
+    let clock = federation.clock();
+    schedule
+        .look(&carrier, &client, &wallet, clock)
+        .await
+        .unwrap();
+    let mut listed = changed_keys(&carrier, &client, Vec::new()).await;
+    let first = listed[0];
+    let mut days = 0;
+    while listed.contains(&first) {
+        assert!(days < 5, "the issuer lists the first key for ever");
+        days += 1;
+        hand.advance(Duration::from_secs(86_400));
+        listed = changed_keys(&carrier, &client, listed).await;
+        let ready: Vec<_> = wallet.holdings(Duration::ZERO, clock.now()).unwrap();
+        let live = |id: &TokenKeyId| ready.iter().any(|held| held.token_key_id == id.to_string());
+        assert!(listed.iter().any(live), "day {days}: all tokens are dead");
+        schedule
+            .look(&carrier, &client, &wallet, clock)
+            .await
+            .unwrap();
+    }
+    assert!(days >= 2, "the keys changed once only");
+    for holding in wallet.holdings(Duration::ZERO, clock.now()).unwrap() {
+        assert_ne!(holding.token_key_id, first.to_string());
+    }
+    issuer.stop().await;
+}
+
+#[tokio::test]
 async fn a_revoked_carrier_draws_no_tokens() {
     let federation = federation();
     let mut pki = PkiDirectory::open(&federation.pki()).unwrap();

@@ -56,7 +56,8 @@ pub struct CarrierSection {
 pub struct ScheduleSection {
     /// Tokens in a batch, 1 to 256. Default: 64.
     pub batch: NonZeroUsize,
-    /// Tokens for each CPS at which no more are drawn. Default: 512.
+    /// Tokens for each CPS, under the issuer's current key, at which no more are
+    /// drawn. Default: 512.
     pub target: u64,
     /// Mean time between two looks at the wallet. Default: 10m.
     #[serde(with = "humantime_serde")]

@@ -6,7 +6,7 @@ use pennyblack_service::clock::Clock;
 use pennyblack_service::shutdown::Shutdown;
 use pennyblack_shared::authority::Authority;
 
-use super::{Carrier, CarrierError};
+use super::{Carrier, CarrierError, current_key};
 use crate::http::HttpClient;
 use crate::wallet::Wallet;
 
@@ -20,7 +20,8 @@ use crate::wallet::Wallet;
 pub struct Schedule {
     /// CPSs that tokens are drawn for.
     pub cps: Vec<Authority>,
-    /// Tokens for each CPS that the wallet is kept at.
+    /// Tokens for each CPS, under the issuer's current key, that the wallet is
+    /// kept at.
     pub target: u64,
     /// The mean time between two looks at the wallet. Each wait is random,
     /// between half of it and one and a half.
@@ -49,8 +50,13 @@ impl Schedule {
         }
     }
 
-    /// One look at the wallet: resumes what is pending, then draws one batch for
-    /// each CPS that is below its level. Returns how many tokens came in.
+    /// One look at the wallet: drops what no CPS takes any more, resumes what is
+    /// pending, then draws one batch for each CPS that is below its level.
+    /// Returns how many tokens came in.
+    ///
+    /// Only tokens under the issuer's current key are stock. Those under the
+    /// previous one are still spent, but all of them die at the next change of
+    /// keys, and their successors must by then be old enough to be spent.
     ///
     /// # Errors
     /// [`CarrierError`], the first one.
@@ -61,14 +67,25 @@ impl Schedule {
         wallet: &Wallet,
         clock: &Clock,
     ) -> Result<usize, CarrierError> {
-        let mut received = carrier.resume(client, wallet, clock.now()).await?.received;
+        // Fetched at every look, needed or not: what is asked of the issuer
+        // follows the schedule, not what has been spent.
+        let directory = carrier.directory(client).await?;
+        carrier.forget_closed_keys(wallet, &directory).await?;
+        let pending = carrier.pending(wallet).await?;
+        let mut received = carrier
+            .resume_by(&directory, client, wallet, pending, clock.now())
+            .await?
+            .received;
+        let key = current_key(&directory, clock.now())?.id();
         for cps in &self.cps {
             let (issuer, origin) = (carrier.issuer.authority().clone(), cps.clone());
             let held = wallet
-                .off_thread(move |wallet| wallet.count(&issuer, &origin))
+                .off_thread(move |wallet| wallet.count_of_key(&issuer, &origin, key))
                 .await?;
             if held < self.target {
-                let drawn = carrier.draw(client, wallet, cps, clock.now()).await?;
+                let drawn = carrier
+                    .draw_by(&directory, client, wallet, cps, clock.now())
+                    .await?;
                 tracing::info!(received = drawn.received, held, "drew a batch of tokens");
                 received += drawn.received;
             }

@@ -149,6 +149,24 @@ impl Wallet {
         )?;
         Ok(count.unsigned_abs())
     }
+
+    /// How many of these the issuer's key `key` signed.
+    ///
+    /// # Errors
+    /// [`WalletError::Database`].
+    pub fn count_of_key(
+        &self,
+        issuer: &Authority,
+        cps: &Authority,
+        key: TokenKeyId,
+    ) -> Result<u64, WalletError> {
+        let count: i64 = self.lock().query_row(
+            "SELECT count(*) FROM token WHERE issuer = ? AND cps = ? AND token_key_id = ?",
+            params![issuer.as_str(), cps.as_str(), key.0],
+            |row| row.get(0),
+        )?;
+        Ok(count.unsigned_abs())
+    }
 }
 
 /// Chooses with the system's randomness, not by nonce: a CPS sees nonces, and
