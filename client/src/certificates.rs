@@ -1,9 +1,12 @@
 //! The certificates behind `x5u` URLs: those that lie in a directory here, and
 //! those that are fetched. Not here: judging them (`pennyblack_shared::stir`).
 //!
-//! An `x5u` comes from a stranger. It is fetched by https only, without
-//! redirects, from public addresses only, up to a size, and at most so many at
-//! once; [`X5u`] has seen to the rest (port, user name, query).
+//! An `x5u` comes from a stranger. It is fetched from hosts that the operator
+//! named, by https only, without redirects, from public addresses only, up to a
+//! size, and at most so many at once; [`X5u`] has seen to the rest (port, user
+//! name, query).
+
+mod repositories;
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -13,15 +16,15 @@ use std::path::PathBuf;
 use pennyblack_shared::jws::{X5c, X5u};
 use pennyblack_shared::passport::CertificateSource;
 use pennyblack_shared::stir::certificates_from_pem;
+use pennyblack_shared::time::UnixTime;
 use tokio::task::JoinSet;
+
+pub use repositories::Repositories;
 
 use crate::http::{HttpClient, HttpError, HttpOptions, Patience, Request, is_public};
 
 /// Most bytes of a certificate file: six certificates of the largest size, as PEM.
 const MAX_FILE_SIZE: usize = 128 * 1024;
-
-/// Most URLs that one mailbox can make us fetch from.
-const MAX_FETCHES: usize = 32;
 
 /// Where certificates are looked for.
 #[derive(Debug, Clone, Default)]
@@ -30,66 +33,44 @@ pub struct CertificateStores {
     /// its URL: `https://certs.example/carrier-a.pem` is `carrier-a.pem` here.
     /// What lies here is not fetched.
     pub directory: Option<PathBuf>,
-    /// How to fetch; nothing is fetched if there is none.
-    pub fetch: Option<HttpOptions>,
+    /// From whom to fetch; nothing is fetched if there is none.
+    pub repositories: Option<Repositories>,
 }
 
 impl CertificateStores {
-    /// Gets the chains of `urls`, as far as they can be had. One that cannot is
-    /// left out: the PASSporT that needs it is then unverifiable, which must not
-    /// stop others from being verified.
+    /// Gets the chains of `urls`, as far as they can be had at `now`. One that
+    /// cannot is left out: the PASSporT that needs it is then unverifiable, which
+    /// must not stop others from being verified.
     ///
     /// # Errors
     /// [`HttpError`] when the client cannot be made at all.
     pub async fn gather<'u>(
         &self,
         urls: impl Iterator<Item = &'u X5u>,
+        now: UnixTime,
     ) -> Result<Certificates, HttpError> {
-        let fetcher = self.fetcher()?;
         let mut gathered = Certificates::default();
-        let mut to_fetch = HashSet::new();
+        let mut missing = HashSet::new();
         for url in urls {
-            match self.read(url) {
+            match self.at_hand(url, now) {
                 Some(chain) => {
-                    gathered.chains.insert(url.as_str().to_owned(), chain);
+                    gathered.chains.insert(url.clone(), chain);
                 }
-                None if to_fetch.len() < MAX_FETCHES => {
-                    to_fetch.insert(url.clone());
+                None => {
+                    missing.insert(url.clone());
                 }
-                None => {}
             }
         }
-        let Some(client) = fetcher else {
-            return Ok(gathered);
-        };
-        // All at once: a slow server must not use up the time of the others.
-        let mut fetches = JoinSet::new();
-        for url in to_fetch {
-            let client = client.clone();
-            fetches.spawn(async move { (fetch(&client, &url).await, url) });
-        }
-        for (fetched, url) in fetches.join_all().await {
-            match fetched {
-                Ok(chain) => {
-                    gathered.chains.insert(url.as_str().to_owned(), chain);
-                }
-                Err(why) => tracing::info!(%url, why, "certificate not available"),
-            }
+        if let Some(repositories) = &self.repositories {
+            let fetched = fetch_some(repositories, missing, now).await?;
+            gathered.chains.extend(fetched);
         }
         Ok(gathered)
     }
 
-    fn fetcher(&self) -> Result<Option<HttpClient>, HttpError> {
-        let options = self.fetch.clone();
-        options
-            .map(|options| {
-                HttpOptions {
-                    public_addresses_only: true,
-                    ..options
-                }
-                .client()
-            })
-            .transpose()
+    fn at_hand(&self, url: &X5u, now: UnixTime) -> Option<X5c> {
+        let remembered = || self.repositories.as_ref()?.remembered(url, now);
+        self.read(url).or_else(remembered)
     }
 
     fn read(&self, url: &X5u) -> Option<X5c> {
@@ -102,6 +83,38 @@ impl CertificateStores {
         let path = self.directory.as_ref().filter(|_| plain)?.join(name);
         parse(&fs::read(path).ok()?).ok()
     }
+}
+
+/// Fetches what [`Repositories::choose`] takes of `missing`.
+async fn fetch_some(
+    repositories: &Repositories,
+    missing: HashSet<X5u>,
+    now: UnixTime,
+) -> Result<Vec<(X5u, X5c)>, HttpError> {
+    let to_fetch = repositories.choose(missing);
+    if to_fetch.is_empty() {
+        return Ok(Vec::new());
+    }
+    let options = HttpOptions {
+        public_addresses_only: true,
+        ..repositories.http.clone()
+    };
+    let client = options.client()?;
+    // All at once: a slow server must not use up the time of the others.
+    let mut fetches = JoinSet::new();
+    for url in to_fetch {
+        let client = client.clone();
+        fetches.spawn(async move { (fetch(&client, &url).await, url) });
+    }
+    let mut chains = Vec::new();
+    for (fetched, url) in fetches.join_all().await {
+        repositories.remember(url.clone(), fetched.as_ref().ok(), now);
+        match fetched {
+            Ok(chain) => chains.push((url, chain)),
+            Err(why) => tracing::info!(%url, why, "certificate not available"),
+        }
+    }
+    Ok(chains)
 }
 
 async fn fetch(client: &HttpClient, url: &X5u) -> Result<X5c, String> {
@@ -130,12 +143,12 @@ fn parse(pem: &[u8]) -> Result<X5c, String> {
 /// Chains by their URL.
 #[derive(Debug, Clone, Default)]
 pub struct Certificates {
-    chains: HashMap<String, X5c>,
+    chains: HashMap<X5u, X5c>,
 }
 
 impl CertificateSource for Certificates {
     fn certificates(&self, url: &X5u) -> Option<X5c> {
-        self.chains.get(url.as_str()).cloned()
+        self.chains.get(url).cloned()
     }
 }
 
@@ -143,7 +156,8 @@ impl CertificateSource for Certificates {
 mod tests {
     use super::*;
     use crate::pki::{CaNames, DevelopmentCa, LeafRequest, TnAuthEntry};
-    use pennyblack_shared::time::UnixTime;
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+    use tokio::net::TcpListener;
 
     fn url(text: &str) -> X5u {
         text.parse().unwrap()
@@ -159,16 +173,55 @@ mod tests {
         fs::write(home.path().join("a.pem"), credential.path_pem()).unwrap();
         let stores = CertificateStores {
             directory: Some(home.path().to_owned()),
-            fetch: None,
+            repositories: None,
         };
         let urls = [
             url("https://certs.example/x/a.pem"),
             url("https://certs.example/b.pem"),
         ];
-        let found = stores.gather(urls.iter()).await.unwrap();
+        let found = stores.gather(urls.iter(), now).await.unwrap();
         let chain = found.certificates(&urls[0]).unwrap();
         assert_eq!(chain.certificates(), credential.path());
         assert!(found.certificates(&urls[1]).is_none());
+    }
+
+    #[tokio::test]
+    async fn no_connection_leads_to_a_host_that_the_operator_did_not_name() {
+        // Everything that is fetched goes through this proxy, which notes whither.
+        let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let http = HttpOptions {
+            proxy: Some(format!("http://{}", proxy.local_addr().unwrap())),
+            ..HttpOptions::default()
+        };
+        let named = ["certs.example".parse().unwrap()];
+        let stores = CertificateStores {
+            directory: None,
+            repositories: Some(Repositories::new(named, http)),
+        };
+        let urls = [
+            url("https://attacker.example/a.pem"),
+            url("https://certs.example/a.pem"),
+            url("https://certs.example.attacker.example/a.pem"),
+        ];
+        let mut asked = Vec::new();
+        let noting = async {
+            loop {
+                let (mut connection, _) = proxy.accept().await.unwrap();
+                let mut head = String::new();
+                BufReader::new(&mut connection)
+                    .read_line(&mut head)
+                    .await
+                    .unwrap();
+                asked.push(head.trim_end().to_owned());
+            }
+        };
+        tokio::select! {
+            () = noting => {}
+            found = stores.gather(urls.iter(), UnixTime(1_800_000_000)) => {
+                assert!(found.unwrap().chains.is_empty());
+            }
+        };
+        assert_eq!(asked, ["CONNECT certs.example:443 HTTP/1.1"]);
     }
 
     #[test]

@@ -184,14 +184,14 @@ impl Recipient {
         call: &Call,
         clock: &Clock,
     ) -> Result<Verdict, RecipientError> {
-        // Only certificates of PASSporTs for this caller are fetched.
+        // Only certificates of PASSporTs for this caller are looked for.
         let parsed: Vec<_> = passports
             .iter()
             .filter_map(|text| UnverifiedPassport::parse(text).ok())
             .filter(|passport| passport.claims().orig == call.orig)
             .collect();
         let urls = parsed.iter().flat_map(UnverifiedPassport::certificate_urls);
-        let certificates = self.certificates.gather(urls).await?;
+        let certificates = self.certificates.gather(urls, clock.now()).await?;
         let verifier = Verifier {
             trust: &self.trust,
             certificates: &certificates,

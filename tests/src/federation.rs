@@ -194,7 +194,7 @@ impl Federation {
     fn certificates(&self) -> CertificateStores {
         CertificateStores {
             directory: Some(self.pki().join("issued")),
-            fetch: None,
+            repositories: None,
         }
     }
 

@@ -83,7 +83,7 @@ impl Caller {
                 CertificateReference::X5u(url) => Some(url),
                 CertificateReference::X5c(_) => None,
             });
-        let certificates = self.certificates.gather(urls).await;
+        let certificates = self.certificates.gather(urls, now).await;
         let certificates = certificates.map_err(CallerError::LookUp)?;
         let mut mailboxes = HashSet::new();
         for record in parsed {

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use pennyblack_client::certificates::CertificateStores;
+use pennyblack_client::certificates::{CertificateStores, Repositories};
 use pennyblack_client::http::HttpOptions;
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::trust::load_trust;
 use pennyblack_service::clock::Clock;
+use pennyblack_shared::authority::Authority;
 use pennyblack_shared::numbering::NumberingTable;
 use pennyblack_shared::stir::TrustPolicy;
 
@@ -59,9 +60,13 @@ pub(crate) struct TrustOptions {
     /// URL; what lies there is not fetched.
     #[arg(long, value_name = "DIR")]
     certificates: Option<PathBuf>,
-    /// Fetch no certificates from x5u URLs.
-    #[arg(long)]
-    no_fetch: bool,
+    /// Host (with :8443 if that is its port) of a certificate repository that
+    /// x5u URLs are fetched from; several with commas or by repeating it. Nothing
+    /// is fetched from hosts that are not named here, since whoever chose the URL
+    /// would learn that there is a call; name none, and use --certificates, if
+    /// the repositories are not to learn it either.
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    certificate_host: Vec<Authority>,
 }
 
 impl TrustOptions {
@@ -83,7 +88,8 @@ impl TrustOptions {
     pub(crate) fn certificates(&self, network: &NetworkOptions) -> CertificateStores {
         CertificateStores {
             directory: self.certificates.clone(),
-            fetch: (!self.no_fetch).then(|| network.http()),
+            repositories: (!self.certificate_host.is_empty())
+                .then(|| Repositories::new(self.certificate_host.clone(), network.http())),
         }
     }
 }

@@ -22,7 +22,9 @@ use super::outcome::{Exit, Failure, Outcome};
 #[command(after_help = "\
 Examples:
   pennyblack verify --cps https://cps.example --mailbox-key office.mailbox \\
-      --roots roots/ --orig 12155550100 --dest 12125550199
+      --roots roots/ --certificates certificates/ --orig 12155550100 --dest 12125550199
+  # fetch certificates that the directory lacks, from these repositories only
+  pennyblack verify … --certificate-host certs.example,certs.example.net:8443
   # wait up to ten seconds for it to arrive; a script decides by the exit code
   pennyblack verify … --wait 10 --json; case $? in 0) ring ;; 3|4) ring_without_name ;; esac
 

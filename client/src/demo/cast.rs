@@ -158,7 +158,7 @@ impl Cast {
         }
         let certificates = CertificateStores {
             directory: Some(self.issued.clone()),
-            fetch: None,
+            repositories: None,
         };
         self.caller = Some(Caller {
             cps: services.cps_address.clone(),
