@@ -12,7 +12,7 @@ use pennyblack_client::caller::{
 };
 use pennyblack_client::http::{Patience, ServiceAddress};
 use pennyblack_client::identity::StirIdentity;
-use pennyblack_client::wallet::Wallet;
+use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Wallet};
 use pennyblack_service::clock::Clock;
 use pennyblack_shared::jws::X5u;
 use pennyblack_shared::passport::{Attestation, UnverifiedPassport};
@@ -72,8 +72,9 @@ pub(crate) struct CallArguments {
     /// Tell the CPS only this many digits of the called number.
     #[arg(long, value_name = "DIGITS")]
     block: Option<usize>,
-    /// Seconds that a token must have lain in the wallet.
-    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    /// Seconds that a token must have lain in the wallet. With less, issuer and
+    /// CPS together may tell from the times who stored; 0 is for trying it out.
+    #[arg(long, default_value_t = DEFAULT_MINIMUM_AGE.as_secs(), value_name = "SECONDS")]
     minimum_age: u64,
     /// Only send again what was signed and not answered.
     #[arg(long, conflicts_with_all = ["identity", "orig"])]
@@ -246,5 +247,47 @@ fn read_text(argument: &str) -> Result<String, Failure> {
     match argument.strip_prefix('@') {
         Some(path) => Ok(std::fs::read_to_string(path)?),
         None => Ok(argument.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        call: CallArguments,
+    }
+
+    fn parse(more: &[&str]) -> CallArguments {
+        let least = [
+            "call",
+            "--cps=https://cps.example",
+            "--wallet=wallet.db",
+            "--roots=roots",
+        ];
+        Line::try_parse_from(least.iter().chain(more)).unwrap().call
+    }
+
+    #[test]
+    fn tokens_must_be_an_hour_old_unless_told_otherwise() {
+        assert_eq!(parse(&[]).minimum_age, 3600);
+        assert_eq!(parse(&["--minimum-age=0"]).minimum_age, 0);
+    }
+
+    #[test]
+    fn no_repository_is_asked_unless_it_is_named() {
+        let repositories = |more: &[&str]| {
+            let arguments = parse(more);
+            let stores = arguments.trust.certificates(&arguments.network);
+            stores.repositories.is_some()
+        };
+        assert!(!repositories(&[]));
+        assert!(repositories(&[
+            "--certificate-host=a.example,b.example:8443"
+        ]));
     }
 }

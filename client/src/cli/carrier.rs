@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
 use console::style;
 use pennyblack_client::carrier::CarrierConfig;
-use pennyblack_client::wallet::Wallet;
+use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Wallet};
 use pennyblack_service::clock::Clock;
 use pennyblack_service::config::{Sources, load};
 use pennyblack_service::logging;
@@ -89,7 +89,7 @@ pub(crate) struct StatusArguments {
     #[arg(long, value_name = "FILE")]
     wallet: PathBuf,
     /// Seconds of age from which on a token counts as ready.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = DEFAULT_MINIMUM_AGE.as_secs(), value_name = "SECONDS")]
     minimum_age: u64,
 }
 

@@ -31,6 +31,14 @@ pub use draws::{DrawId, DrawPart, DrawnToken, NewDraw, PendingDraw};
 pub use outbox::{OutboxEntry, OutboxId, StoreCall};
 pub use tokens::{Holding, SpendError};
 
+/// How old a token is to be before it is spent, unless there is reason for
+/// another age.
+///
+/// An hour: a wallet is looked at several times in it, and so are those of other
+/// carriers, so that the batch from which a token is spent is not the last one
+/// that was drawn. It is far less than a key epoch, in which tokens wait anyway.
+pub const DEFAULT_MINIMUM_AGE: Duration = Duration::from_secs(3600);
+
 /// Version of the tables, in SQLite's `user_version`.
 const SCHEMA_VERSION: i32 = 1;
 

@@ -19,7 +19,7 @@ use super::{Wallet, WalletError, to_column};
 pub enum SpendError {
     /// There is no token for this CPS of the age that was asked for.
     #[error(
-        "no token for {cps} may be spent now ({younger} are too young): run `pennyblack carrier draw`, or let `pennyblack carrier run` keep the wallet filled"
+        "no token for {cps} may be spent now ({younger} are too young: wait until they have the minimum age): run `pennyblack carrier draw` well ahead of calls, or let `pennyblack carrier run` keep the wallet filled"
     )]
     NoToken {
         /// The CPS.
