@@ -29,4 +29,5 @@ pub mod telephone_number;
 mod test_pki;
 pub mod time;
 pub mod token;
+pub mod voprf;
 pub mod wire;

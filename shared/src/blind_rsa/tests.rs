@@ -9,7 +9,9 @@ use rand::{SeedableRng as _, TryCryptoRng, TryRng};
 use serde_json::Value;
 
 use super::*;
-use crate::token::{ChallengeDigest, Nonce, Token, TokenChallenge, TokenKeyId, TokenType};
+use crate::token::{
+    ChallengeDigest, Nonce, Token, TokenChallenge, TokenKeyId, TokenType, TokenVerifyError,
+};
 
 fn vectors(file: &str) -> Value {
     let path = format!("{}/../tests/vectors/{file}", env!("CARGO_MANIFEST_DIR"));
