@@ -9,16 +9,18 @@ use std::time::Duration;
 
 use pennyblack_shared::key_record::VerifiedKeyRecord;
 use pennyblack_shared::numbering::NumberingTable;
+use pennyblack_shared::problem::ProblemType;
 use pennyblack_shared::sealed::{SealError, seal_passport};
 use pennyblack_shared::stir::TrustPolicy;
-use pennyblack_shared::store_request::{STORE_PATH, sign_store_request};
+use pennyblack_shared::store_request::{STORE_PATH, SpendKey, sign_store_request};
 use pennyblack_shared::time::UnixTime;
+use pennyblack_shared::token::{Token, TokenKeyId};
 
 pub use keys::{FoundKeys, LookUp, RefusedRecord};
 pub use passport::{PassportInputError, ShakenCall, read_passport};
 
 use crate::certificates::CertificateStores;
-use crate::http::{HttpError, HttpOptions, Patience, ServiceAddress};
+use crate::http::{HttpError, HttpOptions, Patience, Refused, ServiceAddress};
 use crate::wallet::{OutboxEntry, SpendError, StoreCall, Wallet, WalletError};
 
 /// Why a PASSporT was not stored.
@@ -107,9 +109,15 @@ pub struct Caller {
 impl Caller {
     /// Seals one copy of `passport` to `key`, spends a token on it, and stores it.
     ///
+    /// A token that the CPS takes for invalid is most often one of a key epoch
+    /// that has closed since the wallet was last looked after. Then a token of
+    /// another key, if there is one, is spent on a copy that is sealed and signed
+    /// anew: nothing of the first request is in the second. This is done once,
+    /// so that a CPS which lies gets two tokens and not the wallet.
+    ///
     /// # Errors
     /// [`CallerError`]; only [`CallerError::Refused`] and [`CallerError::Unknown`]
-    /// cost a token.
+    /// cost tokens, one or two.
     pub async fn store(
         &self,
         wallet: &Wallet,
@@ -117,19 +125,47 @@ impl Caller {
         key: &VerifiedKeyRecord,
         now: UnixTime,
     ) -> Result<Stored, CallerError> {
+        let (entry, token_key) = self.spend(wallet, passport, key, None, now).await?;
+        let error = match self.deliver(wallet, entry).await {
+            Err(CallerError::Refused { error }) if is_about_the_token(&error) => error,
+            done => return done,
+        };
+        match self.spend(wallet, passport, key, token_key, now).await {
+            Ok((entry, _)) => self.deliver(wallet, entry).await,
+            Err(CallerError::Spend(SpendError::NoToken { .. })) => {
+                Err(CallerError::Refused { error })
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Makes a request of a token that the key `refused` has not signed, and
+    /// returns it with the token's key. It stands in the outbox.
+    async fn spend(
+        &self,
+        wallet: &Wallet,
+        passport: &str,
+        key: &VerifiedKeyRecord,
+        refused: Option<TokenKeyId>,
+        now: UnixTime,
+    ) -> Result<(OutboxEntry, Option<TokenKeyId>), CallerError> {
         let address = self.address_of(key)?;
         let cps = address.authority().clone();
         let sealed = seal_passport(key.key(), &cps, passport, &mut rand::rng())?;
         let (url, mailbox, minimum_age) =
             (address.url(STORE_PATH), key.mailbox(), self.minimum_age);
-        let entry = wallet
+        let spent = wallet
             .off_thread(move |wallet| {
-                wallet.spend(&cps, minimum_age, &url, now, |token, spend_key| {
+                let mut token_key = None;
+                let sign = |token: &Token, spend_key: &SpendKey| {
+                    token_key = Some(token.token_key_id);
                     sign_store_request(token, spend_key, &cps, mailbox, &sealed, now)
-                })
+                };
+                let entry = wallet.spend_except(refused, &cps, minimum_age, &url, now, sign)?;
+                Ok::<_, SpendError>((entry, token_key))
             })
             .await?;
-        self.deliver(wallet, entry).await
+        Ok(spent)
     }
 
     /// Sends what the outbox holds, each request as it stands; drops those that
@@ -191,6 +227,10 @@ impl Caller {
         }
         Err(CallerError::PlainCps(uri.to_string()))
     }
+}
+
+fn is_about_the_token(error: &HttpError) -> bool {
+    error.refused().and_then(Refused::kind) == Some(ProblemType::TokenInvalid)
 }
 
 /// What a status means for a storer, in words, whatever the answer said.

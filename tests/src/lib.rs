@@ -19,6 +19,7 @@ pub mod lossy_proxy;
 pub mod mailbox;
 pub mod needles;
 pub mod port;
+pub mod prepared_answers;
 pub mod process;
 pub mod scene;
 pub mod wait;

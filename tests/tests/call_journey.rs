@@ -20,7 +20,8 @@ use pennyblack_client::recipient::{PublishError, RecipientError};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_cps::RunningCps;
 use pennyblack_issuer::RunningIssuer;
-use pennyblack_service::clock::Clock;
+use pennyblack_service::clock::{Clock, ClockHand};
+use pennyblack_shared::directory::DirectoryKey;
 use pennyblack_shared::envelope::Cursor;
 use pennyblack_shared::key_record::Coverage;
 use pennyblack_shared::mailbox::{Kem, RecipientKey};
@@ -28,8 +29,10 @@ use pennyblack_shared::passport::{Attestation, Call, Verdict};
 use pennyblack_shared::problem::ProblemType;
 use pennyblack_shared::telephone_number::{NumberRange, TelephoneNumber};
 use pennyblack_shared::time::UnixTime;
+use pennyblack_shared::token::Token;
 use pennyblack_tests::federation::{Federation, cps_name, issuer_name};
 use pennyblack_tests::lossy_proxy::LossyProxy;
+use pennyblack_tests::prepared_answers::{PreparedAnswers, header};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 const CALLER: &str = "12155550100";
@@ -51,7 +54,11 @@ struct Scene {
 
 impl Scene {
     async fn set(tokens: usize) -> Self {
-        let federation = Federation::found(Clock::by_hand(NOW).0).unwrap();
+        Self::set_by(Clock::by_hand(NOW).0, tokens).await
+    }
+
+    async fn set_by(clock: Clock, tokens: usize) -> Self {
+        let federation = Federation::found(clock).unwrap();
         let issuer = federation.start_issuer(1000).await.unwrap();
         let cps = federation
             .start_cps(issuer.addresses().public)
@@ -147,6 +154,35 @@ impl Scene {
         let drained = recipient.drain(&mut Cursor::default()).await.unwrap();
         assert_eq!(drained.unreadable, 0);
         drained.passports.len()
+    }
+
+    /// Lets the issuer's key be followed by another, and draws under that.
+    async fn draw_two_under_another_key(&self, hand: &ClockHand) {
+        let client = HttpOptions::default().client().unwrap();
+        let issuer = self.issuer.addresses().public;
+        let carrier = self.federation.carrier(issuer, 2, QUICK).unwrap();
+        let held = self.wallet.holdings(Duration::ZERO, NOW).unwrap();
+        hand.advance(Duration::from_secs(86_400));
+        let follows = async {
+            loop {
+                let listed = carrier.directory(&client).await.unwrap().token_keys;
+                let known = |key: &DirectoryKey| held[0].token_key_id == key.id().to_string();
+                if let Some(next) = listed.iter().find(|key| !known(key)) {
+                    return next.not_before.unwrap();
+                }
+            }
+        };
+        let begins = tokio::time::timeout(Duration::from_secs(60), follows)
+            .await
+            .expect("no key follows");
+        hand.advance(begins.since(self.federation.clock().now()));
+        let now = self.federation.clock().now();
+        let cps = cps_name().unwrap();
+        carrier
+            .draw(&client, &self.wallet, &cps, now)
+            .await
+            .unwrap();
+        assert_eq!(self.wallet.holdings(Duration::ZERO, now).unwrap().len(), 2);
     }
 
     fn tokens(&self) -> u64 {
@@ -351,6 +387,52 @@ async fn a_token_from_a_copied_wallet_is_refused_as_spent() {
         Some(ProblemType::TokenAlreadySpent)
     );
     assert_eq!(scene.entries(&scene.office).await, 1);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_call_whose_tokens_key_is_closed_is_paid_for_with_one_of_another_key_once() {
+    let (clock, hand) = Clock::by_hand(NOW);
+    let scene = Scene::set_by(clock, 2).await;
+    let lookup = scene.federation.caller(scene.address(), QUICK).unwrap();
+    let found = lookup
+        .keys_of(&number(CALLEE), LookUp::Number, NOW)
+        .await
+        .unwrap();
+    scene.draw_two_under_another_key(&hand).await;
+    let now = scene.federation.clock().now();
+
+    let refusal = ProblemType::TokenInvalid.document().to_json();
+    let refused = format!(
+        "HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\r\n{refusal}",
+        refusal.len()
+    );
+    let taken = "HTTP/1.1 201 Created\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    for (second, succeeds) in [(taken, true), (refused.as_str(), false)] {
+        let answers = vec![refused.clone(), second.to_owned()];
+        let cps = PreparedAnswers::start(answers).await.unwrap();
+        let caller = scene.federation.caller(cps.address(), QUICK).unwrap();
+        let stored = caller
+            .store(&scene.wallet, &scene.passport(), &found.keys[0], now)
+            .await;
+        match stored {
+            Ok(_) => assert!(succeeds),
+            Err(CallerError::Refused { .. }) => assert!(!succeeds),
+            Err(other) => panic!("{other}"),
+        }
+        let requests = cps.requests();
+        let [first, second] = requests.as_slice() else {
+            panic!("{} requests", requests.len());
+        };
+        let token = |request| Token::from_authorization(header(request, "authorization")).unwrap();
+        assert_ne!(token(first).token_key_id, token(second).token_key_id);
+        // Sealed and signed anew: nothing of the one is in the other.
+        for field in ["content-digest", "signature"] {
+            assert_ne!(header(first, field), header(second, field), "{field}");
+        }
+    }
+    assert_eq!(scene.tokens(), 0);
+    assert!(scene.wallet.outbox().unwrap().is_empty());
     scene.end().await;
 }
 

@@ -204,6 +204,30 @@ fn a_request_that_cannot_be_signed_leaves_the_token_where_it_was() {
 }
 
 #[test]
+fn no_token_of_a_key_that_was_refused_is_taken() {
+    let Scene { wallet, .. } = scene();
+    let (closed, open) = (TokenKeyId([1; 32]), TokenKeyId([2; 32]));
+    fill(&wallet, 20, closed, NOW);
+    let good = fill(&wallet, 1, open, UnixTime(NOW.0 + 1));
+    let later = NOW.plus(AGED);
+    let spend_other = || {
+        let mut spent = None;
+        let sign = |token: &Token, key: &SpendKey| {
+            spent = Some(token.nonce);
+            sign(token, key)
+        };
+        wallet.spend_except(Some(closed), &cps(), Duration::ZERO, URL, later, sign)?;
+        Ok::<_, SpendError>(spent.unwrap())
+    };
+    assert_eq!(spend_other().unwrap(), good[0]);
+    assert!(matches!(
+        spend_other(),
+        Err(SpendError::NoToken { younger: 0, .. })
+    ));
+    assert!(spend(&wallet, Duration::ZERO, later).is_ok());
+}
+
+#[test]
 fn a_token_is_not_spent_before_its_minimum_age() {
     let Scene {
         wallet,

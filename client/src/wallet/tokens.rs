@@ -74,8 +74,24 @@ impl Wallet {
         now: UnixTime,
         sign: impl FnOnce(&Token, &SpendKey) -> Result<SignedStoreRequest, SignStoreError>,
     ) -> Result<OutboxEntry, SpendError> {
+        self.spend_except(None, cps, minimum_age, url, now, sign)
+    }
+
+    /// The same, but takes none that the key `refused` signed.
+    ///
+    /// # Errors
+    /// [`SpendError`].
+    pub fn spend_except(
+        &self,
+        refused: Option<TokenKeyId>,
+        cps: &Authority,
+        minimum_age: Duration,
+        url: &str,
+        now: UnixTime,
+        sign: impl FnOnce(&Token, &SpendKey) -> Result<SignedStoreRequest, SignStoreError>,
+    ) -> Result<OutboxEntry, SpendError> {
         self.write(|transaction| {
-            let (token, key) = take_one(transaction, cps, minimum_age, now)?;
+            let (token, key) = take_one(transaction, refused, cps, minimum_age, now)?;
             let request = sign(&token, &key)?;
             Ok(outbox::write(transaction, token.nonce, url, &request, now)?)
         })
@@ -173,14 +189,17 @@ impl Wallet {
 /// would see that they come in order.
 fn take_one(
     transaction: &Transaction<'_>,
+    refused: Option<TokenKeyId>,
     cps: &Authority,
     minimum_age: Duration,
     now: UnixTime,
 ) -> Result<(Token, SpendKey), SpendError> {
     let oldest_ready = to_column(now.minus(minimum_age));
+    let refused = refused.map(|key| key.0);
     let (ready, all): (i64, i64) = transaction.query_row(
-        "SELECT coalesce(sum(drawn_at <= ?), 0), count(*) FROM token WHERE cps = ?",
-        params![oldest_ready, cps.as_str()],
+        "SELECT coalesce(sum(drawn_at <= ?), 0), count(*) FROM token
+         WHERE cps = ? AND token_key_id IS NOT ?",
+        params![oldest_ready, cps.as_str(), refused],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     if ready == 0 {
@@ -192,23 +211,27 @@ fn take_one(
     let chosen = rand::random_range(0..ready);
     let mut statement = transaction.prepare_cached(
         "DELETE FROM token WHERE nonce = (
-             SELECT nonce FROM token WHERE cps = ? AND drawn_at <= ? LIMIT 1 OFFSET ?
+             SELECT nonce FROM token WHERE cps = ? AND token_key_id IS NOT ? AND drawn_at <= ?
+             LIMIT 1 OFFSET ?
          ) RETURNING token, spend_key",
     )?;
     let taken = statement
-        .query_row(params![cps.as_str(), oldest_ready, chosen], |row| {
-            let token = row
-                .get_ref(0)?
-                .as_blob()
-                .ok()
-                .and_then(|b| Token::parse(b).ok());
-            let seed = row
-                .get_ref(1)?
-                .as_blob()
-                .ok()
-                .and_then(|b| b.try_into().ok());
-            Ok(token.zip(seed.map(SpendKey::from_bytes)))
-        })
+        .query_row(
+            params![cps.as_str(), refused, oldest_ready, chosen],
+            |row| {
+                let token = row
+                    .get_ref(0)?
+                    .as_blob()
+                    .ok()
+                    .and_then(|b| Token::parse(b).ok());
+                let seed = row
+                    .get_ref(1)?
+                    .as_blob()
+                    .ok()
+                    .and_then(|b| b.try_into().ok());
+                Ok(token.zip(seed.map(SpendKey::from_bytes)))
+            },
+        )
         .optional()?
         .flatten();
     taken.ok_or(SpendError::Wallet(WalletError::Damaged { what: "token" }))
