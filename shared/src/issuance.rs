@@ -1,11 +1,6 @@
 //! What a client asks an issuer and what it is answered: single requests of
-//! RFC 9578, generic and amortized batches of
-//! draft-ietf-privacypass-batched-tokens. Not here: the cryptography (`blind_rsa`,
-//! `voprf`) and who may ask (`attestation`).
-
-mod amortized;
-
-pub use amortized::{AmortizedRequest, AmortizedResponse};
+//! RFC 9578 and generic batches of draft-ietf-privacypass-batched-tokens. Not
+//! here: the cryptography (`blind_rsa`) and who may ask (`attestation`).
 
 use crate::token::TokenType;
 use crate::wire::{Reader, WireError, put_vec_varint};
@@ -18,11 +13,6 @@ pub const RESPONSE_TYPE: &str = "application/private-token-response";
 pub const BATCH_REQUEST_TYPE: &str = "application/private-token-generic-batch-request";
 /// Media type of a generic batch of responses.
 pub const BATCH_RESPONSE_TYPE: &str = "application/private-token-generic-batch-response";
-
-/// Media type of an [`AmortizedRequest`].
-pub const AMORTIZED_REQUEST_TYPE: &str = "application/private-token-amortized-batch-request";
-/// Media type of an [`AmortizedResponse`].
-pub const AMORTIZED_RESPONSE_TYPE: &str = "application/private-token-amortized-batch-response";
 
 /// Bytes in front of the blinded message.
 const REQUEST_HEADER_SIZE: usize = 3;

@@ -29,5 +29,4 @@ pub mod telephone_number;
 mod test_pki;
 pub mod time;
 pub mod token;
-pub mod voprf;
 pub mod wire;

@@ -9,9 +9,7 @@ use rand::{SeedableRng as _, TryCryptoRng, TryRng};
 use serde_json::Value;
 
 use super::*;
-use crate::token::{
-    ChallengeDigest, Nonce, Token, TokenChallenge, TokenKeyId, TokenType, TokenVerifyError,
-};
+use crate::token::{ChallengeDigest, Nonce, Token, TokenChallenge, TokenKeyId, TokenType};
 
 fn vectors(file: &str) -> Value {
     let path = format!("{}/../tests/vectors/{file}", env!("CARGO_MANIFEST_DIR"));

@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 pub use record::SpendRecord;
 
 use crate::authority::{Authority, AuthorityError};
-use crate::blind_rsa::TokenVerifyingKey;
+use crate::blind_rsa::{TokenVerifyError, TokenVerifyingKey};
 use crate::encoding::{self, Base64Error};
 use crate::store_request::{
     Created, RequestDigest, SIGNATURE_SIZE, SpendSignature, SpendSignatureError, VerifiedStore,
 };
-use crate::token::{Nonce, Token, TokenError, TokenKeyId, TokenVerifyError};
+use crate::token::{Nonce, Token, TokenError, TokenKeyId};
 
 /// Longest line that is read as evidence. One has about 1,000 bytes.
 const MAX_LINE_SIZE: usize = 2048;

@@ -8,11 +8,11 @@ use super::content_digest::RequestDigest;
 use super::http_signature::{Created, SpendSignatureError, signature_base, verify_strictly};
 use super::parsed::ParsedStore;
 use crate::authority::Authority;
-use crate::blind_rsa::TokenVerifyingKey;
+use crate::blind_rsa::{TokenVerifyError, TokenVerifyingKey, VerifiedToken};
 use crate::double_spend::SpendRecord;
 use crate::mailbox::{Kem, MailboxId};
 use crate::time::UnixTime;
-use crate::token::{ChallengeDigest, TokenKeyId, TokenVerifyError, VerifiedToken};
+use crate::token::{ChallengeDigest, TokenKeyId};
 
 /// How far `created` may lie from the CPS's clock.
 ///

@@ -1,18 +1,16 @@
 //! Privacy Pass tokens as RFC 9577 puts them on the wire: challenge, token and
-//! the two headers. Not here: how a token comes to be (`issuance`) and whether its
-//! authenticator holds (`blind_rsa`, `voprf`).
+//! the two headers. Not here: how a token comes to be (`issuance`, `blind_rsa`)
+//! and whether its authenticator holds (`blind_rsa`).
 
 mod challenge;
 mod header;
 #[cfg(test)]
 mod tests;
-mod verified;
 
 use std::fmt;
 
 pub use challenge::{ChallengeError, TokenChallenge};
 pub use header::{AuthenticateChallenge, HeaderError, parse_www_authenticate};
-pub use verified::{TokenVerifyError, VerifiedToken};
 
 use crate::encoding::{self, Base64Error};
 use crate::wire::{Reader, WireError};
