@@ -29,4 +29,6 @@ pub mod telephone_number;
 mod test_pki;
 pub mod time;
 pub mod token;
+pub mod token_key;
+pub mod voprf;
 pub mod wire;

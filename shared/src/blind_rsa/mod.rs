@@ -10,7 +10,7 @@ mod verify;
 
 pub use pending::{DrawError, PendingToken};
 pub use public_key::{PublicKeyError, SPKI_SIZE, TokenPublicKey};
-pub use verify::{TokenVerifyError, TokenVerifyingKey, VerifiedToken};
+pub use verify::TokenVerifyingKey;
 
 /// Bytes of a modulus, a blinded message and a signature.
 pub const MODULUS_SIZE: usize = 256;

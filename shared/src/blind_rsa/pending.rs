@@ -9,7 +9,7 @@ use blind_rsa_signatures::{
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::{MODULUS_SIZE, PublicKeyError, SPKI_SIZE, TokenPublicKey, TokenVerifyError};
+use super::{MODULUS_SIZE, PublicKeyError, SPKI_SIZE, TokenPublicKey};
 use crate::issuance::TokenRequest;
 use crate::token::{ChallengeDigest, Nonce, Token, TokenType, token_input};
 use crate::wire::{Reader, WireError};
@@ -30,15 +30,6 @@ pub enum DrawError {
     /// A stored state that is damaged.
     #[error("stored blinding state: {0}")]
     Stored(#[from] WireError),
-}
-
-impl From<TokenVerifyError> for DrawError {
-    fn from(error: TokenVerifyError) -> Self {
-        match error {
-            TokenVerifyError::Key(error) => Self::Key(error),
-            _ => Self::Blinding,
-        }
-    }
 }
 
 /// A token between request and answer: what was asked for, and the secret that

@@ -9,6 +9,7 @@ use rand::{SeedableRng as _, TryCryptoRng, TryRng};
 use serde_json::Value;
 
 use super::*;
+use crate::token::TokenVerifyError;
 use crate::token::{ChallengeDigest, Nonce, Token, TokenChallenge, TokenKeyId, TokenType};
 
 fn vectors(file: &str) -> Value {

@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 pub use record::SpendRecord;
 
 use crate::authority::{Authority, AuthorityError};
-use crate::blind_rsa::{TokenVerifyError, TokenVerifyingKey};
 use crate::encoding::{self, Base64Error};
 use crate::store_request::{
     Created, RequestDigest, SIGNATURE_SIZE, SpendSignature, SpendSignatureError, VerifiedStore,
 };
-use crate::token::{Nonce, Token, TokenError, TokenKeyId};
+use crate::token::{Nonce, Token, TokenError, TokenKeyId, TokenVerifyError};
+use crate::token_key::TokenVerifier;
 
 /// Longest line that is read as evidence. One has about 1,000 bytes.
 const MAX_LINE_SIZE: usize = 2048;
@@ -142,7 +142,7 @@ impl DoubleSpendEvidence {
     ///
     /// # Errors
     /// [`EvidenceError`]; evidence that is refused accuses nobody.
-    pub fn verify(&self, key: &TokenVerifyingKey) -> Result<ProvenDoubleSpend, EvidenceError> {
+    pub fn verify(&self, key: &TokenVerifier) -> Result<ProvenDoubleSpend, EvidenceError> {
         let [stored, later] = &self.requests;
         if stored.digest == later.digest {
             return Err(EvidenceError::SameRequest(stored.digest));

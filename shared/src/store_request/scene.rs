@@ -19,6 +19,7 @@ use crate::mailbox::{Kem, KeyConfig, RecipientKey};
 use crate::sealed::{Sealed, seal_passport};
 use crate::time::UnixTime;
 use crate::token::{ChallengeDigest, Nonce, Token, TokenKeyId, TokenType};
+use crate::token_key::TokenVerifier;
 
 pub(crate) const NOW: UnixTime = UnixTime(1_795_000_000);
 pub(crate) const CHALLENGE: ChallengeDigest = ChallengeDigest([0xc4; 32]);
@@ -57,8 +58,8 @@ impl Issuer {
         }
     }
 
-    pub(crate) fn key(&self) -> TokenVerifyingKey {
-        TokenVerifyingKey::from_spki(&self.spki).unwrap()
+    pub(crate) fn key(&self) -> TokenVerifier {
+        TokenVerifier::BlindRsa(TokenVerifyingKey::from_spki(&self.spki).unwrap())
     }
 
     pub(crate) fn token(&self, nonce: Nonce) -> Token {

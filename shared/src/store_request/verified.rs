@@ -8,11 +8,11 @@ use super::content_digest::RequestDigest;
 use super::http_signature::{Created, SpendSignatureError, signature_base, verify_strictly};
 use super::parsed::ParsedStore;
 use crate::authority::Authority;
-use crate::blind_rsa::{TokenVerifyError, TokenVerifyingKey, VerifiedToken};
 use crate::double_spend::SpendRecord;
 use crate::mailbox::{Kem, MailboxId};
 use crate::time::UnixTime;
-use crate::token::{ChallengeDigest, TokenKeyId};
+use crate::token::{ChallengeDigest, TokenKeyId, TokenVerifyError, VerifiedToken};
+use crate::token_key::TokenVerifier;
 
 /// How far `created` may lie from the CPS's clock.
 ///
@@ -164,7 +164,7 @@ impl AdmittedStore<'_, '_> {
     /// # Errors
     /// [`StoreRefusal`]. Nothing may be concluded from a refused request about
     /// the holder of the token's nonce: anybody can send it.
-    pub fn verify(self, key: &TokenVerifyingKey, kem: Kem) -> Result<VerifiedStore, StoreRefusal> {
+    pub fn verify(self, key: &TokenVerifier, kem: Kem) -> Result<VerifiedStore, StoreRefusal> {
         let ParsedStore {
             token,
             claimed,

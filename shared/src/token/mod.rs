@@ -6,11 +6,13 @@ mod challenge;
 mod header;
 #[cfg(test)]
 mod tests;
+mod verified;
 
 use std::fmt;
 
 pub use challenge::{ChallengeError, TokenChallenge};
 pub use header::{AuthenticateChallenge, HeaderError, parse_www_authenticate};
+pub use verified::{TokenVerifyError, VerifiedToken};
 
 use crate::encoding::{self, Base64Error};
 use crate::wire::{Reader, WireError};

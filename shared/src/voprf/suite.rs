@@ -1,0 +1,224 @@
+//! The two cipher suites behind one interface of bytes: the only file that knows
+//! the `voprf` crate's types.
+
+use generic_array::typenum::Unsigned as _;
+use p384::NistP384;
+use rand_core::OsRng;
+use voprf::{
+    BlindedElement, CipherSuite, EvaluationElement, Group, Proof, Ristretto255, VoprfClient,
+    VoprfServer,
+};
+use zeroize::Zeroizing;
+
+use super::{VoprfError, VoprfKind};
+
+const fn encoding(what: &'static str) -> impl FnOnce(voprf::Error) -> VoprfError {
+    move |_| VoprfError::Encoding { what }
+}
+
+/// Whether these bytes are a group element.
+pub(super) fn check_element(
+    kind: VoprfKind,
+    bytes: &[u8],
+    what: &'static str,
+) -> Result<(), VoprfError> {
+    // The library reads what it needs and leaves the rest.
+    if bytes.len() != kind.element_size() {
+        return Err(VoprfError::Encoding { what });
+    }
+    match kind {
+        VoprfKind::P384 => BlindedElement::<NistP384>::deserialize(bytes).map(|_| ()),
+        VoprfKind::Ristretto255 => BlindedElement::<Ristretto255>::deserialize(bytes).map(|_| ()),
+    }
+    .map_err(encoding(what))
+}
+
+/// A private key.
+pub(super) enum Server {
+    P384(VoprfServer<NistP384>),
+    Ristretto255(VoprfServer<Ristretto255>),
+}
+
+impl Server {
+    pub(super) fn generate(kind: VoprfKind) -> Result<Self, VoprfError> {
+        let failed = encoding("randomness");
+        match kind {
+            VoprfKind::P384 => VoprfServer::new(&mut OsRng).map(Self::P384),
+            VoprfKind::Ristretto255 => VoprfServer::new(&mut OsRng).map(Self::Ristretto255),
+        }
+        .map_err(failed)
+    }
+
+    pub(super) fn from_bytes(kind: VoprfKind, scalar: &[u8]) -> Result<Self, VoprfError> {
+        let what = "the private key";
+        if scalar.len() != kind.scalar_size() {
+            return Err(VoprfError::Encoding { what });
+        }
+        match kind {
+            VoprfKind::P384 => VoprfServer::new_with_key(scalar).map(Self::P384),
+            VoprfKind::Ristretto255 => VoprfServer::new_with_key(scalar).map(Self::Ristretto255),
+        }
+        .map_err(encoding(what))
+    }
+
+    pub(super) fn public(&self) -> Vec<u8> {
+        match self {
+            Self::P384(server) => element_bytes::<NistP384>(server.get_public_key()),
+            Self::Ristretto255(server) => element_bytes::<Ristretto255>(server.get_public_key()),
+        }
+    }
+
+    /// The library's form is the scalar and behind it the public key.
+    pub(super) fn scalar(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(match self {
+            Self::P384(server) => server.serialize().to_vec(),
+            Self::Ristretto255(server) => server.serialize().to_vec(),
+        });
+        bytes.truncate(match self {
+            Self::P384(_) => VoprfKind::P384.scalar_size(),
+            Self::Ristretto255(_) => VoprfKind::Ristretto255.scalar_size(),
+        });
+        bytes
+    }
+
+    pub(super) fn evaluate(&self, blinded: &[&[u8]]) -> Result<Vec<u8>, VoprfError> {
+        match self {
+            Self::P384(server) => evaluate(server, blinded),
+            Self::Ristretto255(server) => evaluate(server, blinded),
+        }
+    }
+
+    /// The PRF's output for this input.
+    pub(super) fn output(&self, input: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::P384(server) => server.evaluate(input).ok().map(|output| output.to_vec()),
+            Self::Ristretto255(server) => server.evaluate(input).ok().map(|output| output.to_vec()),
+        }
+    }
+}
+
+fn element_bytes<CS: CipherSuite>(element: <CS::Group as Group>::Elem) -> Vec<u8> {
+    CS::Group::serialize_elem(element).to_vec()
+}
+
+fn evaluate<CS: CipherSuite>(
+    server: &VoprfServer<CS>,
+    blinded: &[&[u8]],
+) -> Result<Vec<u8>, VoprfError> {
+    if blinded.is_empty() {
+        return Err(VoprfError::Batch);
+    }
+    let elements = blinded
+        .iter()
+        .map(|bytes| BlindedElement::<CS>::deserialize(bytes))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(encoding("the blinded message"))?;
+    let result = server
+        .batch_blind_evaluate(&mut OsRng, &elements)
+        .map_err(|_| VoprfError::Batch)?;
+    check_own_proof(server, blinded, &result.messages, &result.proof)?;
+    let mut out = Vec::new();
+    for element in &result.messages {
+        out.extend_from_slice(&element.serialize());
+    }
+    out.extend_from_slice(&result.proof.serialize());
+    Ok(out)
+}
+
+/// Plays the client, with any blinding factor, up to where it checks the proof.
+fn check_own_proof<CS: CipherSuite>(
+    server: &VoprfServer<CS>,
+    blinded: &[&[u8]],
+    evaluated: &Vec<EvaluationElement<CS>>,
+    proof: &Proof<CS>,
+) -> Result<(), VoprfError> {
+    let scalar = vec![ANY_SCALAR; <CS::Group as Group>::ScalarLen::USIZE];
+    let clients = blinded
+        .iter()
+        .map(|element| client::<CS>(&[&scalar, *element].concat()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let inputs = vec![b"".as_slice(); clients.len()];
+    let checked =
+        VoprfClient::batch_finalize(&inputs, &clients, evaluated, proof, server.get_public_key());
+    checked.map(drop).map_err(|_| VoprfError::Proof)
+}
+
+/// A byte of which any number is a scalar of either group.
+const ANY_SCALAR: u8 = 1;
+
+/// Reads the library's form of a client: the blinding factor and behind it the
+/// blinded element.
+fn client<CS: CipherSuite>(state: &[u8]) -> Result<VoprfClient<CS>, VoprfError> {
+    VoprfClient::deserialize(state).map_err(encoding("the stored blinding state"))
+}
+
+/// Whether these bytes are a client's state.
+pub(super) fn check_client(kind: VoprfKind, state: &[u8]) -> Result<(), VoprfError> {
+    if state.len() != kind.scalar_size() + kind.element_size() {
+        return Err(VoprfError::Encoding {
+            what: "the stored blinding state",
+        });
+    }
+    match kind {
+        VoprfKind::P384 => client::<NistP384>(state).map(drop),
+        VoprfKind::Ristretto255 => client::<Ristretto255>(state).map(drop),
+    }
+}
+
+/// Blinds an input, and returns the client's state.
+pub(super) fn blind(kind: VoprfKind, input: &[u8]) -> Result<Zeroizing<Vec<u8>>, VoprfError> {
+    fn state<CS: CipherSuite>(input: &[u8]) -> voprf::Result<Zeroizing<Vec<u8>>> {
+        let result = VoprfClient::<CS>::blind(input, &mut OsRng)?;
+        Ok(Zeroizing::new(result.state.serialize().to_vec()))
+    }
+    match kind {
+        VoprfKind::P384 => state::<NistP384>(input),
+        VoprfKind::Ristretto255 => state::<Ristretto255>(input),
+    }
+    .map_err(encoding("the token input"))
+}
+
+/// One message of a batch: what was blinded, what was kept, what came back.
+pub(super) struct Answered<'a> {
+    pub(super) input: Vec<u8>,
+    pub(super) state: &'a [u8],
+    pub(super) evaluated: &'a [u8],
+}
+
+/// Checks the one proof of a batch and unblinds all of it.
+pub(super) fn finalize(
+    kind: VoprfKind,
+    public: &[u8],
+    batch: &[Answered<'_>],
+    proof: &[u8],
+) -> Result<Vec<Vec<u8>>, VoprfError> {
+    match kind {
+        VoprfKind::P384 => finalize_in::<NistP384>(public, batch, proof),
+        VoprfKind::Ristretto255 => finalize_in::<Ristretto255>(public, batch, proof),
+    }
+}
+
+fn finalize_in<CS: CipherSuite>(
+    public: &[u8],
+    batch: &[Answered<'_>],
+    proof: &[u8],
+) -> Result<Vec<Vec<u8>>, VoprfError> {
+    let clients = batch.iter().map(|one| client::<CS>(one.state));
+    let clients = clients.collect::<Result<Vec<_>, _>>()?;
+    let evaluated = batch
+        .iter()
+        .map(|one| EvaluationElement::<CS>::deserialize(one.evaluated))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(encoding("the evaluated message"))?;
+    let inputs: Vec<_> = batch.iter().map(|one| one.input.as_slice()).collect();
+    let proof = Proof::<CS>::deserialize(proof).map_err(encoding("the proof"))?;
+    let public = CS::Group::deserialize_elem(public).map_err(|_| VoprfError::Encoding {
+        what: "the token key",
+    })?;
+    let outputs = VoprfClient::batch_finalize(&inputs, &clients, &evaluated, &proof, public)
+        .map_err(|_| VoprfError::Proof)?;
+    outputs
+        .map(|output| output.map(|output| output.to_vec()))
+        .collect::<Result<_, _>>()
+        .map_err(encoding("the token input"))
+}
