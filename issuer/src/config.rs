@@ -15,6 +15,8 @@ use pennyblack_shared::authority::Authority;
 use serde::{Deserialize, Serialize};
 
 use crate::quota::Allowance;
+use crate::signer::KeyType;
+use crate::token_keys::KeyPlan;
 use crate::token_keys::schedule::KeySchedule;
 
 /// Everything that an issuer is told.
@@ -71,11 +73,19 @@ pub struct KeysConfig {
     /// `directory_max_age`. Default: 3h.
     #[serde(with = "humantime_serde")]
     pub announce_ahead: Duration,
+    /// What the keys sign: `blind-rsa`, `voprf-ristretto255` or `voprf-p384`. Keys
+    /// that exist stay what they are; the next one is made so. Default: blind-rsa.
+    pub token_type: KeyType,
+    /// Most tokens that one VOPRF key evaluates; when half of them are drawn, its
+    /// successor is announced early. Default: 2^32.
+    pub most_evaluations: u64,
 }
 
 impl Default for KeysConfig {
     fn default() -> Self {
         Self {
+            token_type: KeyType::default(),
+            most_evaluations: 1 << 32,
             epoch: Duration::from_secs(24 * 3600),
             directory_max_age: Duration::from_secs(3600),
             announce_ahead: Duration::from_secs(3 * 3600),
@@ -170,10 +180,13 @@ impl Config {
         }
     }
 
-    pub(crate) const fn key_schedule(&self) -> KeySchedule {
-        KeySchedule {
-            epoch: self.keys.epoch,
-            announce_ahead: self.keys.announce_ahead,
+    pub(crate) const fn key_plan(&self) -> KeyPlan {
+        KeyPlan {
+            schedule: KeySchedule {
+                epoch: self.keys.epoch,
+                announce_ahead: self.keys.announce_ahead,
+            },
+            key_type: self.keys.token_type,
         }
     }
 

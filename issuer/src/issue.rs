@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use pennyblack_service::clock::Clock;
 use pennyblack_shared::attestation::Attested;
-use pennyblack_shared::blind_rsa::MODULUS_SIZE;
 use pennyblack_shared::issuance::{
     BatchAnswer, IssuanceError, TokenRequest, TokenResponse, batch_answer_to_bytes, parse_batch,
 };
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::{TokenKeyId, TokenType};
+use pennyblack_shared::voprf::{AmortizedRequest, AmortizedResponse, VoprfKind};
 
 use crate::attest::Attestor;
 use crate::ledger::{ChargeError, Ledger, Novelty};
@@ -20,7 +20,7 @@ use crate::quota::{Charge, account_name};
 use crate::refusal::Refusal;
 use crate::signing_pool::{SigningPlace, SigningPool, SigningTask};
 use crate::token_keys::schedule::Standing;
-use crate::token_keys::{KeySet, TokenKeys};
+use crate::token_keys::{KeySet, TokenKey, TokenKeys};
 
 /// Everything that granting tokens takes; shared by all requests.
 #[derive(Debug)]
@@ -37,15 +37,19 @@ pub struct Issuance {
     pub pool: SigningPool,
     /// The largest batch, in tokens.
     pub max_batch: usize,
+    /// Most tokens that one VOPRF key evaluates.
+    pub most_evaluations: u64,
 }
 
 /// In which form tokens are asked for and answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// One request (RFC 9578 section 6.1).
+    /// One request (RFC 9578 sections 5.1 and 6.1).
     Single,
-    /// A generic batch (draft-ietf-privacypass-batched-tokens).
+    /// A generic batch (draft-ietf-privacypass-batched-tokens section 6).
     Batch,
+    /// An amortized batch (the same, section 5).
+    Amortized,
 }
 
 /// A request that may be signed, or why not. One refused request does not spoil
@@ -70,11 +74,18 @@ impl Issuance {
         let keys = self.keys.live();
         let decided: Vec<_> = parse(form, body, self.max_batch)?
             .into_iter()
-            .map(|request| decide(request, &keys, now))
+            .map(|asked| decide(asked, &keys, now))
             .collect();
         let place = self.pool.reserve()?;
         let decided = self.charge(decided, &attested, &keys, now).await?;
         sign(place, form, decided).await
+    }
+
+    /// Most tokens that a key may sign: each evaluation of a VOPRF gives an attacker
+    /// a little (RFC 9497 section 7.2.3), a blind RSA signature does not.
+    fn most_of(&self, key: &TokenKey) -> Option<u64> {
+        let kind = VoprfKind::of(key.token_type());
+        kind.map(|_| self.most_evaluations)
     }
 
     /// Charges the subject for all that is to be signed, for each key by itself.
@@ -86,12 +97,15 @@ impl Issuance {
         now: UnixTime,
     ) -> Result<Vec<Decided>, Refusal> {
         let mut wanted: BTreeMap<TokenKeyId, (Standing, u32)> = BTreeMap::new();
+        let mut limits = BTreeMap::new();
         for (task, standing) in decided.iter().flatten() {
             let (_, tokens) = wanted.entry(task.key.id()).or_insert((*standing, 0));
-            *tokens += 1;
+            *tokens += u32::try_from(task.blinded.len()).unwrap_or(u32::MAX);
+            limits.insert(task.key.id(), self.most_of(&task.key));
         }
         let mut withheld = Vec::new();
         for (key, (standing, tokens)) in wanted {
+            let most = limits.get(&key).copied().flatten();
             let subject = account_name(attested.subject());
             let charge = Charge {
                 subject,
@@ -102,8 +116,12 @@ impl Issuance {
                 Standing::Signs => Novelty::NewOrRepeated,
                 Standing::SignsAgain | Standing::Silent => Novelty::RepeatedOnly,
             };
-            match self.ledger.charge(key, charge, novelty).await {
-                Ok(()) => {}
+            match self.ledger.charge(key, charge, novelty, most).await {
+                Ok(signed) => {
+                    if most.is_some_and(|most| signed >= most / 2) {
+                        self.keys.hasten(now);
+                    }
+                }
                 Err(ChargeError::NotRepeated) => withheld.push(key),
                 Err(ChargeError::Exhausted(exhausted)) => {
                     return Err(Refusal::Quota {
@@ -131,18 +149,20 @@ async fn sign(
     form: Form,
     decided: Vec<Decided>,
 ) -> Result<Vec<u8>, Refusal> {
-    let tasks = decided.iter().flatten().cloned().collect();
-    let mut signatures = place.sign(tasks).await?.into_iter();
+    let tasks: Vec<_> = decided.iter().flatten().cloned().collect();
+    let granted: usize = tasks.iter().map(|task| task.blinded.len()).sum();
+    let mut signed = place.sign(tasks).await?.into_iter();
     let mut answers: Vec<BatchAnswer> = Vec::with_capacity(decided.len());
     for one in decided {
-        let signature = one.ok().and_then(|_| signatures.next()).transpose()?;
-        answers.push(signature.map(|signature| TokenResponse {
-            token_type: TokenType::BLIND_RSA_2048,
-            response: signature.into(),
-        }));
+        answers.push(match one {
+            Err(_) => None,
+            Ok(task) => signed.next().transpose()?.map(|response| TokenResponse {
+                token_type: task.key.token_type(),
+                response: response.into(),
+            }),
+        });
     }
-    let granted = answers.iter().flatten().count() as u64;
-    metrics::counter!("pennyblack_issuer_tokens_signed_total").increment(granted);
+    metrics::counter!("pennyblack_issuer_tokens_signed_total").increment(granted as u64);
     Ok(match form {
         Form::Batch => batch_answer_to_bytes(&answers),
         Form::Single => answers
@@ -150,42 +170,71 @@ async fn sign(
             .flatten()
             .flat_map(|one| one.response)
             .collect(),
+        Form::Amortized => answers.into_iter().flatten().flat_map(amortized).collect(),
     })
 }
 
-fn parse(form: Form, body: &[u8], max_batch: usize) -> Result<Vec<TokenRequest>, IssuanceError> {
-    match form {
-        Form::Single => TokenRequest::parse(body).map(|request| vec![request]),
-        Form::Batch => parse_batch(body, max_batch),
+fn amortized(evaluation: TokenResponse) -> Vec<u8> {
+    match VoprfKind::of(evaluation.token_type) {
+        Some(kind) => AmortizedResponse::of_evaluation(kind, &evaluation.response).to_bytes(),
+        // No other key is found for an amortized batch.
+        None => Vec::new(),
     }
 }
 
-/// Finds the key for one request and checks that it can sign the message
-/// (RFC 9578 section 6.2: 422 otherwise).
-fn decide(
-    request: TokenRequest,
-    keys: &KeySet,
-    now: UnixTime,
-) -> Result<(SigningTask, Standing), Refusal> {
-    if request.token_type != TokenType::BLIND_RSA_2048 {
-        return Err(Refusal::TokenType(request.token_type));
+/// Blinded messages that are to be signed with one key.
+struct Asked {
+    token_type: TokenType,
+    truncated_token_key_id: u8,
+    blinded: Vec<Box<[u8]>>,
+}
+
+impl From<TokenRequest> for Asked {
+    fn from(request: TokenRequest) -> Self {
+        Self {
+            token_type: request.token_type,
+            truncated_token_key_id: request.truncated_token_key_id,
+            blinded: vec![request.blinded],
+        }
     }
-    let truncated = request.truncated_token_key_id;
+}
+
+fn parse(form: Form, body: &[u8], max_batch: usize) -> Result<Vec<Asked>, IssuanceError> {
+    Ok(match form {
+        Form::Single => vec![TokenRequest::parse(body)?.into()],
+        Form::Batch => {
+            let requests = parse_batch(body, max_batch)?.into_iter();
+            requests.map(Asked::from).collect()
+        }
+        Form::Amortized => {
+            let request = AmortizedRequest::parse(body, max_batch)?;
+            vec![Asked {
+                token_type: request.kind.token_type(),
+                truncated_token_key_id: request.truncated_token_key_id,
+                blinded: request.blinded,
+            }]
+        }
+    })
+}
+
+/// Finds the key for what is asked and checks that it can sign the messages
+/// (RFC 9578 sections 5.2 and 6.2: 422 otherwise).
+fn decide(asked: Asked, keys: &KeySet, now: UnixTime) -> Result<(SigningTask, Standing), Refusal> {
+    let truncated = asked.truncated_token_key_id;
+    if !keys.has_type(asked.token_type) {
+        return Err(Refusal::TokenType(asked.token_type));
+    }
     let (key, standing) = keys
         .find(truncated, now)
+        .filter(|(key, _)| key.token_type() == asked.token_type)
         .ok_or(Refusal::TokenKey(truncated))?;
-    let blinded = Box::<[u8; MODULUS_SIZE]>::try_from(request.blinded).map_err(|blinded| {
-        IssuanceError::BlindedSize {
-            token_type: request.token_type,
-            expected: MODULUS_SIZE,
-            actual: blinded.len(),
-        }
-    })?;
-    key.signing().check_range(&blinded)?;
+    for blinded in &asked.blinded {
+        key.signing().check(blinded)?;
+    }
     Ok((
         SigningTask {
             key: Arc::clone(key),
-            blinded,
+            blinded: asked.blinded,
         },
         standing,
     ))

@@ -96,6 +96,7 @@ impl Issuer {
             ledger: Arc::clone(&stored.ledger),
             pool: pool.map_err(StartError::Threads)?,
             max_batch: signing.batch(),
+            most_evaluations: config.keys.most_evaluations,
         };
         let max_age = config.keys.directory_max_age.as_secs();
         let router = routes::router(Resources {
@@ -175,7 +176,7 @@ impl Stored {
         // Locks the directory: before anything else is touched in it.
         let disk = RealDisk::open(&directory.join("quota"))?;
         let keys = KeyFiles::open(&directory.join("keys")).map_err(KeyError::from)?;
-        let keys = TokenKeys::open(keys, config.key_schedule(), now)?;
+        let keys = TokenKeys::open(keys, config.key_plan(), now)?;
         let ledger = Ledger::open(Arc::new(disk), config.allowance(), &live_epochs(&keys))?;
         Ok(Self {
             keys: Arc::new(keys),
@@ -257,6 +258,7 @@ impl Upkeep {
     async fn stopped_before(&self, next: UnixTime) -> bool {
         tokio::select! {
             () = self.clock.reached(next) => false,
+            () = self.stored.keys.hastened() => false,
             () = tokio::time::sleep(LONGEST_WAIT) => false,
             () = self.shutdown.requested() => true,
         }

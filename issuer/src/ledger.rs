@@ -46,6 +46,14 @@ pub enum ChargeError {
     /// It should have been a repetition and is none; nothing was charged.
     #[error("this drawing was not made before")]
     NotRepeated,
+    /// The key has signed as much as a key may; nothing was charged.
+    #[error(
+        "the token key has signed {most} tokens, as many as it may: its successor is announced"
+    )]
+    KeyUsedUp {
+        /// How many that are.
+        most: u64,
+    },
     /// The epoch has no accounts here: its key is not live.
     #[error("the key epoch {0} has no accounts")]
     NoSuchEpoch(TokenKeyId),
@@ -98,11 +106,15 @@ impl<D: Disk> Ledger<D> {
     /// # Errors
     /// [`ChargeError::Commit`].
     pub async fn follow(&self, live: Vec<TokenKeyId>) -> Result<(), ChargeError> {
-        self.commits.submit(Command::Follow(live)).await?
+        self.commits
+            .submit(Command::Follow(live))
+            .await?
+            .map(|_| ())
     }
 
-    /// Charges once, however often the same is asked. When this returns `Ok`, the
-    /// charge survives a crash.
+    /// Charges once, however often the same is asked, unless the key would have
+    /// signed more than `most` tokens then. Returns how many it has signed, for all
+    /// subjects together. When this returns `Ok`, the charge survives a crash.
     ///
     /// # Errors
     /// [`ChargeError`].
@@ -111,13 +123,15 @@ impl<D: Disk> Ledger<D> {
         epoch: TokenKeyId,
         charge: Charge,
         novelty: Novelty,
-    ) -> Result<(), ChargeError> {
+        most: Option<u64>,
+    ) -> Result<u64, ChargeError> {
         let allowed = self.allowance.of(&charge.subject);
         let command = Command::Charge {
             epoch,
             charge,
             allowed,
             novelty,
+            most,
         };
         self.commits.submit(command).await?
     }

@@ -69,6 +69,8 @@ pub struct Exhausted {
 #[derive(Debug, Default)]
 pub struct EpochAccounts {
     accounts: HashMap<String, Account>,
+    /// Tokens of all accounts.
+    total: u64,
 }
 
 #[derive(Debug, Default)]
@@ -103,7 +105,9 @@ impl EpochAccounts {
         let counted = account.drawings.entry(charge.body_digest).or_default();
         let before = *counted;
         *counted = before.max(charge.tokens);
-        account.drawn = account.drawn.saturating_add(u64::from(*counted - before));
+        let more = u64::from(*counted - before);
+        account.drawn = account.drawn.saturating_add(more);
+        self.total = self.total.saturating_add(more);
         before
     }
 
@@ -112,9 +116,9 @@ impl EpochAccounts {
         if let Some(account) = self.accounts.get_mut(&charge.subject)
             && let Some(counted) = account.drawings.get_mut(&charge.body_digest)
         {
-            account.drawn = account
-                .drawn
-                .saturating_sub(u64::from(counted.saturating_sub(before)));
+            let less = u64::from(counted.saturating_sub(before));
+            account.drawn = account.drawn.saturating_sub(less);
+            self.total = self.total.saturating_sub(less);
             *counted = before;
             if before == 0 {
                 account.drawings.remove(&charge.body_digest);
@@ -130,6 +134,12 @@ impl EpochAccounts {
         let account = self.accounts.get(&charge.subject);
         let counted = account.and_then(|account| account.drawings.get(&charge.body_digest));
         counted.is_some_and(|tokens| *tokens >= charge.tokens)
+    }
+
+    /// Tokens that all subjects have drawn.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.total
     }
 
     /// Tokens that `subject` has drawn.

@@ -78,10 +78,14 @@ impl Refusal {
             Self::Request(error) => of_request(error),
             Self::TokenType(_) => ProblemType::UnknownTokenType,
             Self::TokenKey(_) => ProblemType::UnknownTokenKey,
-            Self::Sign(SignError::MessageTooLarge) => ProblemType::InvalidBlindedElement,
+            Self::Sign(SignError::MessageTooLarge | SignError::NoElement(_)) => {
+                ProblemType::InvalidBlindedElement
+            }
             Self::Sign(_) | Self::Pool(PoolError::Panicked) => ProblemType::Internal,
             Self::Quota { .. } => ProblemType::QuotaExceeded,
-            Self::Ledger(ChargeError::Commit(CommitError::Busy)) => ProblemType::Overloaded,
+            Self::Ledger(
+                ChargeError::Commit(CommitError::Busy) | ChargeError::KeyUsedUp { .. },
+            ) => ProblemType::Overloaded,
             Self::Ledger(_) => ProblemType::StoreUnavailable,
             Self::Pool(PoolError::Busy { .. }) => ProblemType::Overloaded,
         }
@@ -203,6 +207,7 @@ mod tests {
                 },
                 429,
             ),
+            (Refusal::Ledger(ChargeError::KeyUsedUp { most: 1 }), 503),
             (Refusal::Ledger(ChargeError::Commit(CommitError::Busy)), 503),
             (
                 Refusal::Ledger(ChargeError::Commit(CommitError::Failed)),

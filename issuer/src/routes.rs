@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use pennyblack_shared::{directory, issuance};
+use pennyblack_shared::{directory, issuance, voprf};
 
 use crate::issue::{Form, Issuance};
 use crate::refusal::Refusal;
@@ -76,6 +76,7 @@ async fn draw_tokens(
     let media_type = match form {
         Form::Single => issuance::RESPONSE_TYPE,
         Form::Batch => issuance::BATCH_RESPONSE_TYPE,
+        Form::Amortized => voprf::AMORTIZED_RESPONSE_TYPE,
     };
     let mut response = Response::new(Body::from(answer));
     let headers = response.headers_mut();
@@ -92,6 +93,8 @@ fn form_of(headers: &HeaderMap) -> Result<Form, Refusal> {
         Ok(Form::Single)
     } else if is(issuance::BATCH_REQUEST_TYPE) {
         Ok(Form::Batch)
+    } else if is(voprf::AMORTIZED_REQUEST_TYPE) {
+        Ok(Form::Amortized)
     } else {
         Err(Refusal::MediaType(without_parameters.to_owned()))
     }

@@ -1,14 +1,64 @@
-//! A token key's private half: the RSA private operation on blinded messages
-//! (RFC 9474 section 4.3), by OpenSSL's constant-time, base-blinded code. Not
-//! here: which key signs when (`token_keys`) and on which thread.
+//! A token key's private half, of whichever type: what it does to blinded
+//! messages, and its form on disk. Not here: which key signs when (`token_keys`)
+//! and on which thread (`signing_pool`).
 
-use std::fmt;
+mod blind_rsa;
 
 use openssl::error::ErrorStack;
-use openssl::pkey::{PKey, Private};
-use openssl::rsa::{Padding, Rsa};
-use pennyblack_shared::blind_rsa::{MODULUS_SIZE, PublicKeyError, TokenPublicKey};
+use pennyblack_shared::blind_rsa::{MODULUS_SIZE, PublicKeyError};
+use pennyblack_shared::token::TokenType;
+use pennyblack_shared::token_key::TokenKey;
+use pennyblack_shared::voprf::{VoprfError, VoprfKind, VoprfPublicKey, VoprfSecretKey};
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
+
+pub use self::blind_rsa::BlindRsaKey;
+
+/// Which type of tokens a key signs, as the configuration and the names of key
+/// files say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyType {
+    /// Type 0x0002: anybody can verify.
+    #[default]
+    BlindRsa,
+    /// Type 0x0001: only who holds this key can verify.
+    VoprfP384,
+    /// Type 0x0005: the same, and the fastest.
+    VoprfRistretto255,
+}
+
+impl KeyType {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::BlindRsa, Self::VoprfP384, Self::VoprfRistretto255];
+
+    /// The extension of its key files.
+    #[must_use]
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::BlindRsa => "pem",
+            Self::VoprfP384 => "voprf-p384",
+            Self::VoprfRistretto255 => "voprf-ristretto255",
+        }
+    }
+
+    /// The type of tokens.
+    #[must_use]
+    pub const fn token_type(self) -> TokenType {
+        match self.voprf() {
+            Some(kind) => kind.token_type(),
+            None => TokenType::BLIND_RSA_2048,
+        }
+    }
+
+    const fn voprf(self) -> Option<VoprfKind> {
+        match self {
+            Self::BlindRsa => None,
+            Self::VoprfP384 => Some(VoprfKind::P384),
+            Self::VoprfRistretto255 => Some(VoprfKind::Ristretto255),
+        }
+    }
+}
 
 /// A key that cannot be made or read, or a message that it does not sign.
 #[derive(Debug, thiserror::Error)]
@@ -23,230 +73,173 @@ pub enum SignError {
     /// The private exponent and the primes do not belong to the modulus.
     #[error("the private key contradicts itself: restore it from a backup")]
     Inconsistent,
+    /// A VOPRF key's file, or the machine's randomness.
+    #[error("VOPRF: {0}")]
+    Voprf(VoprfError),
+    /// RFC 9497 section 4: the message must be a group element.
+    #[error("the blinded message is no element of the key's group: {0}")]
+    NoElement(VoprfError),
     /// RFC 9474 section 4.3: the message must be less than the modulus.
     #[error("the blinded message is not less than the key's modulus")]
     MessageTooLarge,
     /// OpenSSL failed.
     #[error("signing failed: {0}")]
     OpenSsl(ErrorStack),
-    /// `s^e == m` does not hold: a fault in computation or memory, which must
-    /// not leave the house, since it gives the key away.
+    /// `s^e == m`, or the proof of a VOPRF evaluation, does not hold: a fault in
+    /// computation or memory, which must not leave the house, since it gives the
+    /// key away.
     #[error("the signature did not verify and was withheld: check this machine's hardware")]
     SelfCheck,
 }
 
-/// An RSA-2048 token key. OpenSSL wipes it when it is freed.
-pub struct SigningKey {
-    rsa: Rsa<Private>,
-    public: TokenPublicKey,
+/// A token key's private half.
+#[derive(Debug)]
+pub enum SigningKey {
+    /// RSA-2048.
+    BlindRsa(BlindRsaKey),
+    /// A scalar.
+    Voprf(VoprfSecretKey),
 }
 
 impl SigningKey {
     /// Makes a fresh key.
     ///
     /// # Errors
-    /// [`SignError::OpenSsl`] when there is no randomness.
-    pub fn generate() -> Result<Self, SignError> {
-        let bits = u32::try_from(MODULUS_SIZE * 8).unwrap_or(2048);
-        Self::new(Rsa::generate(bits).map_err(SignError::OpenSsl)?)
+    /// [`SignError`] when there is no randomness.
+    pub fn generate(key_type: KeyType) -> Result<Self, SignError> {
+        match key_type.voprf() {
+            None => BlindRsaKey::generate().map(Self::BlindRsa),
+            Some(kind) => VoprfSecretKey::generate(kind)
+                .map(Self::Voprf)
+                .map_err(SignError::Voprf),
+        }
     }
 
-    /// Reads a key in PKCS#8 PEM.
+    /// Reads what [`Self::to_file`] wrote.
     ///
     /// # Errors
-    /// [`SignError`]: unreadable, of another size or exponent, or inconsistent.
-    pub fn from_pem(pem: &[u8]) -> Result<Self, SignError> {
-        let key = PKey::private_key_from_pem(pem).map_err(SignError::Key)?;
-        let key = Self::new(key.rsa().map_err(SignError::Key)?)?;
-        match key.rsa.check_key() {
-            Ok(true) => Ok(key),
-            Ok(false) | Err(_) => Err(SignError::Inconsistent),
-        }
+    /// [`SignError`]: unreadable, or not a key that may sign.
+    pub fn from_file(key_type: KeyType, contents: &[u8]) -> Result<Self, SignError> {
+        let Some(kind) = key_type.voprf() else {
+            return BlindRsaKey::from_pem(contents).map(Self::BlindRsa);
+        };
+        let digits = contents.trim_ascii();
+        let mut scalar = Zeroizing::new(vec![0; digits.len() / 2]);
+        hex::decode_to_slice(digits, &mut scalar).map_err(|_| {
+            SignError::Voprf(VoprfError::Encoding {
+                what: "the key file",
+            })
+        })?;
+        VoprfSecretKey::from_bytes(kind, &scalar)
+            .map(Self::Voprf)
+            .map_err(SignError::Voprf)
     }
 
-    fn new(rsa: Rsa<Private>) -> Result<Self, SignError> {
-        let modulus = rsa.n().to_vec();
-        let size = modulus.len();
-        let modulus: [u8; MODULUS_SIZE] =
-            modulus.try_into().map_err(|_| PublicKeyError::Size(size))?;
-        if rsa.e().to_vec() != [1, 0, 1] {
-            return Err(PublicKeyError::Form.into());
-        }
-        Ok(Self {
-            public: TokenPublicKey::from_modulus(&modulus)?,
-            rsa,
-        })
-    }
-
-    /// The key in PKCS#8 PEM, for a file of mode 0600.
+    /// The contents of a file of mode 0600: PKCS#8 in PEM, or the scalar of RFC
+    /// 9497 in hexadecimal digits.
     ///
     /// # Errors
     /// [`SignError::OpenSsl`].
-    pub fn to_pem(&self) -> Result<Zeroizing<Vec<u8>>, SignError> {
-        PKey::from_rsa(self.rsa.clone())
-            .and_then(|key| key.private_key_to_pem_pkcs8())
-            .map(Zeroizing::new)
-            .map_err(SignError::OpenSsl)
+    pub fn to_file(&self) -> Result<Zeroizing<Vec<u8>>, SignError> {
+        match self {
+            Self::BlindRsa(key) => key.to_pem(),
+            Self::Voprf(key) => {
+                let digits = Zeroizing::new(hex::encode(key.to_bytes()));
+                Ok(Zeroizing::new([digits.as_bytes(), b"\n"].concat()))
+            }
+        }
     }
 
-    /// The public half, as the directory publishes it.
+    /// Its type.
     #[must_use]
-    pub const fn public(&self) -> &TokenPublicKey {
-        &self.public
+    pub const fn key_type(&self) -> KeyType {
+        match self {
+            Self::BlindRsa(_) => KeyType::BlindRsa,
+            Self::Voprf(key) => match key.public().kind() {
+                VoprfKind::P384 => KeyType::VoprfP384,
+                VoprfKind::Ristretto255 => KeyType::VoprfRistretto255,
+            },
+        }
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn public(&self) -> TokenKey {
+        match self {
+            Self::BlindRsa(key) => TokenKey::BlindRsa(key.public().clone()),
+            Self::Voprf(key) => TokenKey::Voprf(key.public().clone()),
+        }
     }
 
     /// Checks that a blinded message is one that this key can sign.
     ///
     /// # Errors
-    /// [`SignError::MessageTooLarge`].
-    pub fn check_range(&self, blinded: &[u8; MODULUS_SIZE]) -> Result<(), SignError> {
-        if blinded.as_slice() < self.rsa.n().to_vec().as_slice() {
-            Ok(())
-        } else {
-            Err(SignError::MessageTooLarge)
+    /// [`SignError::MessageTooLarge`] or [`SignError::NoElement`].
+    pub fn check(&self, blinded: &[u8]) -> Result<(), SignError> {
+        match self {
+            Self::BlindRsa(key) => key.check_range(modulus_sized(blinded)?),
+            Self::Voprf(key) => VoprfPublicKey::parse(key.public().kind(), blinded)
+                .map(drop)
+                .map_err(SignError::NoElement),
         }
     }
 
-    /// Signs a blinded message: `m^d mod n`, checked by `s^e == m` before it is
-    /// handed out. Takes hundreds of microseconds of the calling thread.
+    /// Signs one or more blinded messages: the blind signatures one after the
+    /// other; or the evaluations, and behind them one proof for all. Checked before
+    /// it is handed out. Takes tens to hundreds of microseconds of the calling
+    /// thread for each.
     ///
     /// # Errors
-    /// [`SignError::MessageTooLarge`], or a failure of the machine.
-    pub fn blind_sign(
-        &self,
-        blinded: &[u8; MODULUS_SIZE],
-    ) -> Result<[u8; MODULUS_SIZE], SignError> {
-        self.check_range(blinded)?;
-        let mut signature = [0; MODULUS_SIZE];
-        self.rsa
-            .private_encrypt(blinded, &mut signature, Padding::NONE)
-            .map_err(SignError::OpenSsl)?;
-        self.check(&signature, blinded)?;
-        Ok(signature)
-    }
-
-    fn check(
-        &self,
-        signature: &[u8; MODULUS_SIZE],
-        blinded: &[u8; MODULUS_SIZE],
-    ) -> Result<(), SignError> {
-        let mut message = [0; MODULUS_SIZE];
-        self.rsa
-            .public_decrypt(signature, &mut message, Padding::NONE)
-            .map_err(SignError::OpenSsl)?;
-        if message == *blinded {
-            Ok(())
-        } else {
-            Err(SignError::SelfCheck)
+    /// As [`Self::check`], or a failure of the machine.
+    pub fn sign(&self, blinded: &[Box<[u8]>]) -> Result<Vec<u8>, SignError> {
+        match self {
+            Self::BlindRsa(key) => {
+                let mut signatures = Vec::with_capacity(blinded.len() * MODULUS_SIZE);
+                for message in blinded {
+                    signatures.extend_from_slice(&key.blind_sign(modulus_sized(message)?)?);
+                }
+                Ok(signatures)
+            }
+            Self::Voprf(key) => key.evaluate(blinded).map_err(|error| match error {
+                VoprfError::Proof => SignError::SelfCheck,
+                error => SignError::NoElement(error),
+            }),
         }
     }
 }
 
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SigningKey")
-            .field(&self.public.id())
-            .finish()
-    }
+fn modulus_sized(blinded: &[u8]) -> Result<&[u8; MODULUS_SIZE], SignError> {
+    blinded.try_into().map_err(|_| SignError::MessageTooLarge)
 }
 
 #[cfg(test)]
 mod tests {
-    use pennyblack_shared::issuance::TokenRequest;
-    use serde_json::Value;
-
     use super::*;
 
-    fn vectors() -> Vec<Value> {
-        let mut all = Vec::new();
-        for file in ["rfc9578-appendix.json", "type2-issuance-test-vectors.json"] {
-            let path = format!(
-                "{}/../tests/vectors/rfc9578-blindrsa/{file}",
-                env!("CARGO_MANIFEST_DIR")
-            );
-            let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
-            all.extend(serde_json::from_str::<Vec<Value>>(&text).unwrap());
-        }
-        all
-    }
-
-    fn bytes(vector: &Value, key: &str) -> Vec<u8> {
-        hex::decode(vector[key].as_str().unwrap()).unwrap()
-    }
-
     #[test]
-    fn the_answers_of_rfc_9578_are_reproduced() {
-        let vectors = vectors();
-        assert_eq!(vectors.len(), 10);
-        for vector in vectors {
-            let key = SigningKey::from_pem(&bytes(&vector, "skS")).unwrap();
-            assert_eq!(key.public().spki(), bytes(&vector, "pkS"));
-            let request = TokenRequest::parse(&bytes(&vector, "token_request")).unwrap();
-            assert_eq!(
-                request.truncated_token_key_id,
-                key.public().id().truncated()
-            );
-            let blinded = request.blinded.as_ref().try_into().unwrap();
-            let answer = key.blind_sign(blinded).unwrap();
-            assert_eq!(answer.as_slice(), bytes(&vector, "token_response"));
+    fn a_key_of_every_type_comes_back_from_its_file_and_no_other() {
+        for key_type in KeyType::ALL {
+            let key = SigningKey::generate(key_type).unwrap();
+            assert_eq!(key.key_type(), key_type);
+            assert_eq!(key.public().token_type(), key_type.token_type());
+            let file = key.to_file().unwrap();
+            let again = SigningKey::from_file(key_type, &file).unwrap();
+            assert_eq!(again.public(), key.public());
+            for other in KeyType::ALL.into_iter().filter(|other| *other != key_type) {
+                assert!(SigningKey::from_file(other, &file).is_err());
+            }
+            assert!(SigningKey::from_file(key_type, b"").is_err());
         }
     }
 
     #[test]
-    fn a_message_not_less_than_the_modulus_is_refused() {
-        let key = SigningKey::generate().unwrap();
-        let modulus: [u8; MODULUS_SIZE] = key.rsa.n().to_vec().try_into().unwrap();
-        let refused = |message: &[u8; MODULUS_SIZE]| {
-            matches!(key.blind_sign(message), Err(SignError::MessageTooLarge))
-        };
-        assert!(refused(&modulus));
-        assert!(refused(&[0xff; MODULUS_SIZE]));
-        let mut less = modulus;
-        less[255] -= 1;
-        assert!(!refused(&less));
-    }
-
-    #[test]
-    fn a_key_comes_back_from_its_file_and_signs_alike() {
-        let key = SigningKey::generate().unwrap();
-        let again = SigningKey::from_pem(&key.to_pem().unwrap()).unwrap();
-        assert_eq!(again.public(), key.public());
-        let message = [1; MODULUS_SIZE];
-        assert_eq!(
-            again.blind_sign(&message).unwrap(),
-            key.blind_sign(&message).unwrap()
-        );
-    }
-
-    #[test]
-    fn a_wrong_signature_does_not_pass_the_self_check() {
-        let key = SigningKey::generate().unwrap();
-        let message = [1; MODULUS_SIZE];
-        let mut signature = key.blind_sign(&message).unwrap();
-        assert!(key.check(&signature, &message).is_ok());
-        signature[100] ^= 1;
-        assert!(matches!(
-            key.check(&signature, &message),
-            Err(SignError::SelfCheck)
-        ));
-    }
-
-    #[test]
-    fn keys_of_other_sizes_and_exponents_are_refused() {
-        let small = Rsa::generate(1024).unwrap();
-        assert!(matches!(
-            SigningKey::new(small),
-            Err(SignError::Public(PublicKeyError::Size(128)))
-        ));
-        let three = openssl::bn::BigNum::from_u32(3).unwrap();
-        let cubic = Rsa::generate_with_e(2048, &three).unwrap();
-        assert!(matches!(
-            SigningKey::new(cubic),
-            Err(SignError::Public(PublicKeyError::Form))
-        ));
-        assert!(matches!(
-            SigningKey::from_pem(b"-----BEGIN PRIVATE KEY-----"),
-            Err(SignError::Key(_))
-        ));
+    fn a_message_that_cannot_be_signed_is_refused_before_and_while_signing() {
+        for key_type in KeyType::ALL {
+            let key = SigningKey::generate(key_type).unwrap();
+            for message in [vec![0xff; 256], vec![0xff; 49], vec![0xff; 32], vec![]] {
+                assert!(key.check(&message).is_err());
+                assert!(key.sign(&[message.into()]).is_err());
+            }
+        }
     }
 }

@@ -6,22 +6,21 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use pennyblack_service::worker_pool::{Place, PoolError, WorkerPool};
-use pennyblack_shared::blind_rsa::MODULUS_SIZE;
 
 use crate::signer::SignError;
 use crate::token_keys::TokenKey;
 
-/// One blinded message and the key to sign it with.
+/// Blinded messages and the key to sign them with.
 #[derive(Debug, Clone)]
 pub struct SigningTask {
     /// The key.
     pub key: Arc<TokenKey>,
-    /// The blinded message.
-    pub blinded: Box<[u8; MODULUS_SIZE]>,
+    /// The blinded messages: one, or those of an amortized batch.
+    pub blinded: Vec<Box<[u8]>>,
 }
 
-/// A blind signature.
-pub type BlindSignature = [u8; MODULUS_SIZE];
+/// What [`SigningKey::sign`](crate::signer::SigningKey::sign) returns.
+pub type BlindSignatures = Vec<u8>;
 
 /// The signing threads.
 #[derive(Debug)]
@@ -59,9 +58,9 @@ impl SigningPlace<'_> {
     pub async fn sign(
         self,
         tasks: Vec<SigningTask>,
-    ) -> Result<Vec<Result<BlindSignature, SignError>>, PoolError> {
+    ) -> Result<Vec<Result<BlindSignatures, SignError>>, PoolError> {
         let sign_all = move || {
-            let sign_one = |task: &SigningTask| task.key.signing().blind_sign(&task.blinded);
+            let sign_one = |task: &SigningTask| task.key.signing().sign(&task.blinded);
             tasks.iter().map(sign_one).collect()
         };
         self.0.run(sign_all).await

@@ -27,6 +27,7 @@ pub(super) enum Command {
         charge: Charge,
         allowed: u64,
         novelty: Novelty,
+        most: Option<u64>,
     },
     /// Keep accounts for these epochs only.
     Follow(Vec<TokenKeyId>),
@@ -79,14 +80,19 @@ impl<D: Disk> Accounts<D> {
         charge: Charge,
         allowed: u64,
         novelty: Novelty,
+        most: Option<u64>,
         frame: &mut FrameBuilder,
-    ) -> Result<(), ChargeError> {
+    ) -> Result<u64, ChargeError> {
         let accounts = self
             .epochs
             .get_mut(&epoch)
             .ok_or(ChargeError::NoSuchEpoch(epoch))?;
         if novelty == Novelty::RepeatedOnly && !accounts.has(&charge) {
             return Err(ChargeError::NotRepeated);
+        }
+        let after = accounts.total().saturating_add(charge.tokens.into());
+        if let Some(most) = most.filter(|most| after > *most && !accounts.has(&charge)) {
+            return Err(ChargeError::KeyUsedUp { most });
         }
         match accounts
             .count(&charge, allowed)
@@ -104,7 +110,7 @@ impl<D: Disk> Accounts<D> {
                 self.uncommitted.push((epoch, charge, before));
             }
         }
-        Ok(())
+        Ok(accounts.total())
     }
 
     fn follow(&mut self, live: &[TokenKeyId]) {
@@ -129,7 +135,8 @@ impl<D: Disk> Accounts<D> {
 impl<D: Disk> StateMachine for Accounts<D> {
     type Disk = D;
     type Command = Command;
-    type Answer = Result<(), ChargeError>;
+    /// For a charge: the tokens signed in its epoch.
+    type Answer = Result<u64, ChargeError>;
 
     fn journal(&mut self) -> &mut Journal<D> {
         &mut self.journal
@@ -142,10 +149,11 @@ impl<D: Disk> StateMachine for Accounts<D> {
                 charge,
                 allowed,
                 novelty,
-            } => self.charge(epoch, charge, allowed, novelty, frame),
+                most,
+            } => self.charge(epoch, charge, allowed, novelty, most, frame),
             Command::Follow(live) => {
                 self.follow(&live);
-                Ok(())
+                Ok(0)
             }
         }
     }

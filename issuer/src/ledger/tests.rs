@@ -29,7 +29,10 @@ async fn draw(
     epoch: TokenKeyId,
     charge: Charge,
 ) -> Result<(), ChargeError> {
-    ledger.charge(epoch, charge, Novelty::NewOrRepeated).await
+    ledger
+        .charge(epoch, charge, Novelty::NewOrRepeated, None)
+        .await
+        .map(drop)
 }
 
 async fn repeat(
@@ -37,7 +40,10 @@ async fn repeat(
     epoch: TokenKeyId,
     charge: Charge,
 ) -> Result<(), ChargeError> {
-    ledger.charge(epoch, charge, Novelty::RepeatedOnly).await
+    ledger
+        .charge(epoch, charge, Novelty::RepeatedOnly, None)
+        .await
+        .map(drop)
 }
 
 #[tokio::test]
@@ -142,4 +148,22 @@ async fn the_records_of_past_epochs_leave_the_disk() {
     for request in 0..5 {
         assert_eq!(repeat(&ledger, live[1], charge(request, 1)).await, Ok(()));
     }
+}
+
+#[tokio::test]
+async fn a_key_signs_no_more_than_it_may_for_all_subjects_together() {
+    let disk = FaultDisk::default();
+    let ledger = open(&disk, 100, &[A]);
+    let charge = |subject: &str, request, tokens| Charge {
+        subject: subject.to_owned(),
+        body_digest: [request; 32],
+        tokens,
+    };
+    let draw = |charge| ledger.charge(A, charge, Novelty::NewOrRepeated, Some(5));
+    assert_eq!(draw(charge("spc:A", 1, 3)).await, Ok(3));
+    assert_eq!(draw(charge("spc:B", 2, 2)).await, Ok(5));
+    let refused = Err(ChargeError::KeyUsedUp { most: 5 });
+    assert_eq!(draw(charge("spc:C", 3, 1)).await, refused);
+    // A lost answer is given again all the same.
+    assert_eq!(draw(charge("spc:A", 1, 3)).await, Ok(5));
 }

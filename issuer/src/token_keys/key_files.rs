@@ -1,5 +1,5 @@
-//! Token keys on disk: one PEM file of mode 0600 a key, whose name says when the
-//! key begins and which it is. The files present are the whole state: there is
+//! Token keys on disk: one file of mode 0600 a key, whose name says when the key
+//! begins, which it is and of which type. The files present are the whole state: there is
 //! no list beside them that could contradict them after a crash.
 
 use std::fs;
@@ -10,9 +10,7 @@ use pennyblack_shared::time::UnixTime;
 use pennyblack_storage::atomic_file::{self, PrivateFileError};
 
 use super::TokenKey;
-use crate::signer::{SignError, SigningKey};
-
-const EXTENSION: &str = "pem";
+use crate::signer::{KeyType, SignError, SigningKey};
 
 /// Key files that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -74,11 +72,8 @@ impl KeyFiles {
         for entry in entries {
             let path = entry.map_err(|e| io_error(&self.directory, e))?.path();
             // Others are what a crash left of an atomic write.
-            if path
-                .extension()
-                .is_some_and(|extension| extension == EXTENSION)
-            {
-                keys.push(load_one(&path)?);
+            if let Some(key_type) = type_of(&path) {
+                keys.push(load_one(&path, key_type)?);
             }
         }
         keys.sort_by_key(|key| (key.not_before(), key.id()));
@@ -91,12 +86,12 @@ impl KeyFiles {
     /// [`KeyFileError`]; the key must not be published then.
     pub fn save(&self, key: &TokenKey) -> Result<(), KeyFileError> {
         let path = self.path_of(key);
-        let pem = key.signing().to_pem();
-        let pem = pem.map_err(|source| KeyFileError::Key {
+        let contents = key.signing().to_file();
+        let contents = contents.map_err(|source| KeyFileError::Key {
             path: path.clone(),
             source,
         })?;
-        atomic_file::write_private(&path, &pem).map_err(|source| io_error(&path, source))
+        atomic_file::write_private(&path, &contents).map_err(|source| io_error(&path, source))
     }
 
     /// Deletes a key for good. Deleting one that is gone is no error.
@@ -113,22 +108,30 @@ impl KeyFiles {
 
     fn path_of(&self, key: &TokenKey) -> PathBuf {
         let UnixTime(start) = key.not_before();
+        let extension = key.signing().key_type().extension();
         self.directory
-            .join(format!("{start:012}-{}.{EXTENSION}", key.id()))
+            .join(format!("{start:012}-{}.{extension}", key.id()))
     }
 }
 
-fn load_one(path: &Path) -> Result<TokenKey, KeyFileError> {
+fn type_of(path: &Path) -> Option<KeyType> {
+    let extension = path.extension()?;
+    let is_it = |key_type: &KeyType| extension == key_type.extension();
+    KeyType::ALL.into_iter().find(is_it)
+}
+
+fn load_one(path: &Path, key_type: KeyType) -> Result<TokenKey, KeyFileError> {
     let name = path.file_stem().and_then(|stem| stem.to_str());
     let (start, id) = name
         .and_then(|name| name.split_once('-'))
         .and_then(|(start, id)| Some((UnixTime(start.parse().ok()?), id)))
         .ok_or_else(|| KeyFileError::Name(path.to_owned()))?;
-    let pem = atomic_file::read_private(path)?;
-    let signing = SigningKey::from_pem(&pem).map_err(|source| KeyFileError::Key {
-        path: path.to_owned(),
-        source,
-    })?;
+    let contents = atomic_file::read_private(path)?;
+    let signing =
+        SigningKey::from_file(key_type, &contents).map_err(|source| KeyFileError::Key {
+            path: path.to_owned(),
+            source,
+        })?;
     if signing.public().id().to_string() != id {
         return Err(KeyFileError::OtherKey(path.to_owned()));
     }

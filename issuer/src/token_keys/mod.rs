@@ -1,11 +1,12 @@
 //! The keys that sign tokens, one key epoch each: which are live, what the
 //! directory says of them, and how one follows the other (docs/protocol.md
-//! section 2, "Key life"). The RSA operation itself is in `signer`.
+//! section 2, "Key life"). Signing itself is in `signer`.
 
 pub mod key_files;
 pub mod schedule;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -13,13 +14,23 @@ use pennyblack_shared::directory::{DirectoryKey, IssuerDirectory};
 use pennyblack_shared::encoding;
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::{TokenKeyId, TokenType};
+use tokio::sync::Notify;
 
 use self::key_files::{KeyFileError, KeyFiles};
 use self::schedule::{KeySchedule, Standing};
-use crate::signer::{SignError, SigningKey};
+use crate::signer::{KeyType, SignError, SigningKey};
 
 /// Where token requests go: the directory's `issuer-request-uri`.
 pub const REQUEST_PATH: &str = "/token-request";
+
+/// Which keys there are to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyPlan {
+    /// When one follows the other.
+    pub schedule: KeySchedule,
+    /// What those sign that are yet to be made.
+    pub key_type: KeyType,
+}
 
 /// A signing key and the time from which it signs.
 #[derive(Debug)]
@@ -42,6 +53,12 @@ impl TokenKey {
     #[must_use]
     pub const fn signing(&self) -> &SigningKey {
         &self.signing
+    }
+
+    /// The type of the tokens that it signs.
+    #[must_use]
+    pub const fn token_type(&self) -> TokenType {
+        self.signing.key_type().token_type()
     }
 
     /// SHA-256 of the public half; it names the key epoch too.
@@ -76,8 +93,8 @@ impl KeySet {
             request_uri: REQUEST_PATH.to_owned(),
             token_keys: latest_first
                 .map(|key| DirectoryKey {
-                    token_type: TokenType::BLIND_RSA_2048,
-                    encoded: key.signing.public().spki().to_vec(),
+                    token_type: key.token_type(),
+                    encoded: key.signing.public().encoded().to_vec(),
                     not_before: Some(key.not_before),
                 })
                 .collect(),
@@ -106,9 +123,21 @@ impl KeySet {
         }
     }
 
+    /// True when a live key signs tokens of this type.
+    #[must_use]
+    pub fn has_type(&self, token_type: TokenType) -> bool {
+        self.keys.iter().any(|key| key.token_type() == token_type)
+    }
+
     /// The ids of all live keys.
     pub fn ids(&self) -> impl Iterator<Item = TokenKeyId> {
         self.keys.iter().map(|key| key.id)
+    }
+
+    /// When the successor of the present key begins, if there is one.
+    #[must_use]
+    pub fn next_begins(&self, now: UnixTime) -> Option<UnixTime> {
+        self.starts.iter().copied().find(|start| *start > now)
     }
 
     /// How long the present key goes on signing.
@@ -152,7 +181,11 @@ pub enum KeyError {
 #[derive(Debug)]
 pub struct TokenKeys {
     files: KeyFiles,
-    schedule: KeySchedule,
+    plan: KeyPlan,
+    /// The present key is soon used up: its successor is not to wait for the end
+    /// of the epoch.
+    hastened: AtomicBool,
+    hasten: Notify,
     /// Replaced by [`Self::rotate`] only; everybody else reads.
     live: ArcSwap<KeySet>,
 }
@@ -163,14 +196,16 @@ impl TokenKeys {
     ///
     /// # Errors
     /// [`KeyError`].
-    pub fn open(files: KeyFiles, schedule: KeySchedule, now: UnixTime) -> Result<Self, KeyError> {
+    pub fn open(files: KeyFiles, plan: KeyPlan, now: UnixTime) -> Result<Self, KeyError> {
         let stored: Vec<_> = files.load()?.into_iter().map(Arc::new).collect();
         refuse_collisions(&stored)?;
-        let live = brought_up_to(now, stored.clone(), &files, schedule)?;
+        let live = brought_up_to(now, stored.clone(), &files, plan, false)?;
         delete_withdrawn(&stored, &live, &files)?;
         Ok(Self {
             files,
-            schedule,
+            plan,
+            hastened: AtomicBool::new(false),
+            hasten: Notify::new(),
             live: ArcSwap::from_pointee(live),
         })
     }
@@ -179,6 +214,20 @@ impl TokenKeys {
     #[must_use]
     pub fn live(&self) -> Arc<KeySet> {
         self.live.load_full()
+    }
+
+    /// Has the next key made and announced without waiting for the end of the
+    /// epoch, unless there is one.
+    pub fn hasten(&self, now: UnixTime) {
+        if self.live().next_begins(now).is_none() && !self.hastened.swap(true, Ordering::Relaxed) {
+            tracing::warn!("the token key is soon used up: its successor is announced early");
+            self.hasten.notify_one();
+        }
+    }
+
+    /// Waits until somebody has called [`Self::hasten`].
+    pub async fn hastened(&self) {
+        self.hasten.notified().await;
     }
 
     /// Makes the next key if it is time, deletes those that are no longer
@@ -191,11 +240,13 @@ impl TokenKeys {
     /// [`KeyError`]; the live keys are as before then.
     pub fn rotate(&self, now: UnixTime) -> Result<UnixTime, KeyError> {
         let before = self.live();
-        let after = brought_up_to(now, before.keys.clone(), &self.files, self.schedule)?;
+        let hastened = self.hastened.swap(false, Ordering::Relaxed);
+        let keys = before.keys.clone();
+        let after = brought_up_to(now, keys, &self.files, self.plan, hastened)?;
         let after = Arc::new(after);
         self.live.store(Arc::clone(&after));
         delete_withdrawn(&before.keys, &after, &self.files)?;
-        Ok(self.schedule.next_change(&after.starts, now))
+        Ok(self.plan.schedule.next_change(&after.starts, now))
     }
 }
 
@@ -203,13 +254,21 @@ fn brought_up_to(
     now: UnixTime,
     mut keys: Vec<Arc<TokenKey>>,
     files: &KeyFiles,
-    schedule: KeySchedule,
+    plan: KeyPlan,
+    hastened: bool,
 ) -> Result<KeySet, KeyError> {
+    let schedule = plan.schedule;
     let starts = |keys: &[Arc<TokenKey>]| keys.iter().map(|key| key.not_before).collect::<Vec<_>>();
     let misplaced = schedule.misplaced(&starts(&keys), now);
     keys.truncate(keys.len() - misplaced);
-    while let Some(start) = schedule.missing_key(&starts(&keys), now) {
-        let key = TokenKey::new(distinct_key(&keys)?, start);
+    let mut early = hastened
+        .then(|| schedule.early_key(&starts(&keys), now))
+        .flatten();
+    while let Some(start) = early
+        .take()
+        .or_else(|| schedule.missing_key(&starts(&keys), now))
+    {
+        let key = TokenKey::new(distinct_key(plan.key_type, &keys)?, start);
         files.save(&key)?;
         tracing::info!(token_key_id = %key.id, not_before = start.0, "new token key");
         keys.push(Arc::new(key));
@@ -219,9 +278,9 @@ fn brought_up_to(
 }
 
 /// A fresh key whose id ends in another byte than those of `others`.
-fn distinct_key(others: &[Arc<TokenKey>]) -> Result<SigningKey, KeyError> {
+fn distinct_key(key_type: KeyType, others: &[Arc<TokenKey>]) -> Result<SigningKey, KeyError> {
     loop {
-        let key = SigningKey::generate()?;
+        let key = SigningKey::generate(key_type)?;
         let last = key.public().id().truncated();
         if others.iter().all(|other| other.id.truncated() != last) {
             return Ok(key);

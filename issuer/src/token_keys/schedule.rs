@@ -29,6 +29,17 @@ pub enum Standing {
 }
 
 impl KeySchedule {
+    /// When the next key is to begin if the present one must not sign much longer,
+    /// and none is announced: as soon as everybody can have heard of it.
+    #[must_use]
+    pub fn early_key(&self, starts: &[UnixTime], now: UnixTime) -> Option<UnixTime> {
+        let current = current(starts, now)?;
+        match starts.get(current + 1) {
+            Some(_) => None,
+            None => Some(now.plus(self.announce_ahead)),
+        }
+    }
+
     /// When the next key is to begin, if one must be made now. `starts` are those
     /// of the known keys, earliest first.
     ///
@@ -49,9 +60,13 @@ impl KeySchedule {
 
     /// How many keys, from the latest, are announced for a time so far ahead that
     /// only a clock gone wrong can have made them. While they stayed, no key would
-    /// follow the present one for as long.
+    /// follow the present one for as long. When none has begun it is the present
+    /// clock that is wrong, and no key is given up for it.
     #[must_use]
     pub fn misplaced(&self, starts: &[UnixTime], now: UnixTime) -> usize {
+        if starts.first().is_none_or(|first| *first > now) {
+            return 0;
+        }
         let horizon = now.plus(self.epoch * 2);
         let announced = starts.len() - current(starts, now).map_or(0, |current| current + 1);
         let latest = starts.iter().rev().take(announced);
@@ -152,6 +167,20 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_is_used_up_is_followed_early_but_not_unannounced() {
+        let now = UnixTime(HOUR);
+        let next = now.plus(SCHEDULE.announce_ahead);
+        assert_eq!(SCHEDULE.early_key(&times(&[0]), now), Some(next));
+        assert_eq!(SCHEDULE.early_key(&[UnixTime(0), next], now), None);
+        assert_eq!(SCHEDULE.missing_key(&[UnixTime(0), next], next), None);
+        assert_eq!(
+            SCHEDULE.missing_key(&[UnixTime(0), next], next.plus(SCHEDULE.epoch)),
+            Some(next.plus(SCHEDULE.epoch + SCHEDULE.announce_ahead))
+        );
+        assert_eq!(SCHEDULE.early_key(&[], now), None);
+    }
+
+    #[test]
     fn after_a_standstill_the_next_key_is_still_announced_in_time() {
         let now = UnixTime(10 * DAY);
         let next = SCHEDULE.missing_key(&times(&[0]), now);
@@ -196,6 +225,10 @@ mod tests {
         // Set back by an hour, or before the first key: nothing is given up.
         assert_eq!(misplaced(&[0, DAY], 21 * HOUR), 0);
         assert_eq!(misplaced(&[10 * year], HOUR), 0);
+        assert_eq!(
+            misplaced(&[10 * year, 10 * year + DAY, 10 * year + 2 * DAY], 5),
+            0
+        );
         assert_eq!(misplaced(&[], HOUR), 0);
     }
 

@@ -12,9 +12,14 @@ const SCHEDULE: KeySchedule = KeySchedule {
     announce_ahead: Duration::from_secs(7_200),
 };
 
+const PLAN: KeyPlan = KeyPlan {
+    schedule: SCHEDULE,
+    key_type: KeyType::BlindRsa,
+};
+
 fn open(directory: &TempDir, now: UnixTime) -> Result<TokenKeys, KeyError> {
     let files = KeyFiles::open(&directory.path().join("keys")).unwrap();
-    TokenKeys::open(files, SCHEDULE, now)
+    TokenKeys::open(files, PLAN, now)
 }
 
 fn files(directory: &TempDir) -> Vec<std::path::PathBuf> {
@@ -109,7 +114,14 @@ fn a_damaged_or_foreign_key_file_is_refused_by_name() {
     let said = open(&directory, NOW).unwrap_err().to_string();
     assert!(said.contains(path.to_str().unwrap()), "{said}");
 
-    fs::write(&path, SigningKey::generate().unwrap().to_pem().unwrap()).unwrap();
+    fs::write(
+        &path,
+        SigningKey::generate(KeyType::BlindRsa)
+            .unwrap()
+            .to_file()
+            .unwrap(),
+    )
+    .unwrap();
     let said = open(&directory, NOW).unwrap_err().to_string();
     assert!(said.contains("another key"), "{said}");
 
@@ -132,10 +144,15 @@ fn a_key_that_cannot_be_written_is_not_published() {
 
 #[test]
 fn keys_whose_ids_end_alike_are_refused() {
-    let key = || Arc::new(TokenKey::new(SigningKey::generate().unwrap(), NOW));
+    let key = || {
+        Arc::new(TokenKey::new(
+            SigningKey::generate(KeyType::BlindRsa).unwrap(),
+            NOW,
+        ))
+    };
     let first = key();
     let twin = Arc::new(TokenKey::new(
-        SigningKey::from_pem(&first.signing().to_pem().unwrap()).unwrap(),
+        SigningKey::from_file(KeyType::BlindRsa, &first.signing().to_file().unwrap()).unwrap(),
         NOW,
     ));
     assert!(refuse_collisions(&[Arc::clone(&first)]).is_ok());
