@@ -11,14 +11,14 @@ use std::num::NonZeroUsize;
 use bytes::Bytes;
 use pennyblack_shared::attestation::{MAX_LIFETIME, Statement};
 use pennyblack_shared::authority::Authority;
-use pennyblack_shared::blind_rsa::{DrawError, PendingToken, PublicKeyError, TokenPublicKey};
 use pennyblack_shared::directory::{self, DirectoryError, DirectoryKey, IssuerDirectory};
 use pennyblack_shared::issuance::{
     BATCH_RESPONSE_TYPE, IssuanceError, batch_to_bytes, parse_batch_answer,
 };
 use pennyblack_shared::store_request::SpendKey;
 use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::{TokenChallenge, TokenType};
+use pennyblack_shared::token::TokenChallenge;
+use pennyblack_shared::token_key::{TokenKey, TokenKeyError, TokenToBe};
 
 pub use config::{CarrierConfig, CarrierSection, HttpSection, ScheduleSection};
 pub(crate) use loose::{AttestedDraw, LooseToken};
@@ -48,20 +48,16 @@ pub enum CarrierError {
     /// The issuer's directory is not one.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
-    /// The directory has no key of type 0x0002 that signs now.
-    #[error(
-        "the issuer's directory has no blind RSA key (type 0x0002) that signs at {now}: ask its operator"
-    )]
+    /// The directory has no key of a known type that signs now.
+    #[error("the issuer's directory has no key that signs at {now}: ask its operator")]
     NoCurrentKey {
         /// The time.
         now: UnixTime,
     },
-    /// The key may not be blinded for: the issuer could mark its clients with it.
-    #[error("the issuer's current key is refused: {0}")]
-    Key(#[from] PublicKeyError),
-    /// A token could not be blinded or unblinded.
-    #[error(transparent)]
-    Draw(#[from] DrawError),
+    /// The key may not be blinded for, since the issuer could mark its clients with
+    /// it, or a token could not be blinded or unblinded.
+    #[error("the issuer's key: {0}")]
+    Key(#[from] TokenKeyError),
     /// The answer is not a batch of responses.
     #[error("the issuer's answer: {0}")]
     Answer(#[from] IssuanceError),
@@ -222,17 +218,17 @@ impl Carrier {
         Ok(())
     }
 
-    fn prepare(&self, key: &TokenPublicKey, cps: &Authority) -> Result<NewDraw, CarrierError> {
+    fn prepare(&self, key: &TokenKey, cps: &Authority) -> Result<NewDraw, CarrierError> {
         let issuer = self.issuer.authority();
-        let challenge = TokenChallenge::of_cps(TokenType::BLIND_RSA_2048, issuer, cps).digest();
+        let challenge = TokenChallenge::of_cps(key.token_type(), issuer, cps).digest();
         let mut rng = rand::rng();
         let parts = (0..self.tokens_in_batch())
             .map(|_| {
                 let spend_key = SpendKey::generate(&mut rng);
-                let pending = PendingToken::blind(key, spend_key.nonce(), challenge, &mut rng)?;
+                let pending = TokenToBe::blind(key, spend_key.nonce(), challenge, &mut rng)?;
                 Ok(DrawPart { pending, spend_key })
             })
-            .collect::<Result<Vec<_>, DrawError>>()?;
+            .collect::<Result<Vec<_>, TokenKeyError>>()?;
         let requests: Vec<_> = parts.iter().map(|part| part.pending.request()).collect();
         Ok(NewDraw {
             issuer: issuer.clone(),
@@ -340,18 +336,18 @@ impl Carrier {
 
 /// The key that signs at `now`: of those that have begun, the one that began
 /// last, and of several such the first in the issuer's order.
-fn current_key(directory: &IssuerDirectory, now: UnixTime) -> Result<TokenPublicKey, CarrierError> {
+fn current_key(directory: &IssuerDirectory, now: UnixTime) -> Result<TokenKey, CarrierError> {
     let mut best: Option<&DirectoryKey> = None;
     for key in &directory.token_keys {
         let begun = key.not_before.unwrap_or(UnixTime(0));
-        let usable = key.token_type == TokenType::BLIND_RSA_2048 && begun <= now;
+        let usable = key.token_type.authenticator_size().is_some() && begun <= now;
         let later = best.is_none_or(|best| best.not_before.unwrap_or(UnixTime(0)) < begun);
         if usable && later {
             best = Some(key);
         }
     }
     let key = best.ok_or(CarrierError::NoCurrentKey { now })?;
-    Ok(TokenPublicKey::parse(&key.encoded)?)
+    Ok(TokenKey::parse(key.token_type, &key.encoded)?)
 }
 
 /// Makes tokens of the responses, each verified under the key it was asked of.

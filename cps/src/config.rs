@@ -70,6 +70,11 @@ pub struct IssuerConfig {
     /// Root certificates (PEM) for its TLS, in place of the usual ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_roots: Option<PathBuf>,
+    /// The issuer's directory of keys, to take its VOPRF tokens: only for an issuer
+    /// of the same operator, for whoever reads it can make tokens. Default: none,
+    /// and only blind RSA tokens are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voprf_keys: Option<PathBuf>,
 }
 
 impl IssuerConfig {

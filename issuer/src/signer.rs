@@ -23,8 +23,10 @@ pub enum KeyType {
     #[default]
     BlindRsa,
     /// Type 0x0001: only who holds this key can verify.
+    #[serde(rename = "voprf-p384")]
     VoprfP384,
     /// Type 0x0005: the same, and the fastest.
+    #[serde(rename = "voprf-ristretto255")]
     VoprfRistretto255,
 }
 
@@ -32,13 +34,22 @@ impl KeyType {
     /// All there are.
     pub const ALL: [Self; 3] = [Self::BlindRsa, Self::VoprfP384, Self::VoprfRistretto255];
 
+    /// Its name in configurations.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BlindRsa => "blind-rsa",
+            Self::VoprfP384 => "voprf-p384",
+            Self::VoprfRistretto255 => "voprf-ristretto255",
+        }
+    }
+
     /// The extension of its key files.
     #[must_use]
     pub const fn extension(self) -> &'static str {
         match self {
             Self::BlindRsa => "pem",
-            Self::VoprfP384 => "voprf-p384",
-            Self::VoprfRistretto255 => "voprf-ristretto255",
+            voprf => voprf.name(),
         }
     }
 
@@ -221,6 +232,7 @@ mod tests {
         for key_type in KeyType::ALL {
             let key = SigningKey::generate(key_type).unwrap();
             assert_eq!(key.key_type(), key_type);
+            assert_eq!(serde_json::to_value(key_type).unwrap(), key_type.name());
             assert_eq!(key.public().token_type(), key_type.token_type());
             let file = key.to_file().unwrap();
             let again = SigningKey::from_file(key_type, &file).unwrap();

@@ -6,13 +6,13 @@ use std::time::Duration;
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_shared::attestation::Statement;
 use pennyblack_shared::authority::Authority;
-use pennyblack_shared::blind_rsa::{PendingToken, TokenPublicKey};
 use pennyblack_shared::issuance::{batch_to_bytes, parse_batch_answer};
 use pennyblack_shared::mailbox::KeyConfig;
 use pennyblack_shared::sealed::seal_passport;
 use pennyblack_shared::store_request::{SignedStoreRequest, SpendKey, sign_store_request};
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::{ChallengeDigest, Token};
+use pennyblack_shared::token_key::{TokenKey, TokenToBe};
 
 /// A token and the private half of its nonce.
 #[derive(Debug)]
@@ -51,17 +51,17 @@ impl Spendable {
 #[derive(Debug)]
 pub struct Drawing {
     keys: Vec<SpendKey>,
-    pending: Vec<PendingToken>,
+    pending: Vec<TokenToBe>,
 }
 
 impl Drawing {
     /// Blinds `count` tokens.
     #[must_use]
-    pub fn blind(key: &TokenPublicKey, challenge: ChallengeDigest, count: usize) -> Self {
+    pub fn blind(key: &TokenKey, challenge: ChallengeDigest, count: usize) -> Self {
         let rng = &mut rand::rng();
         let keys: Vec<_> = (0..count).map(|_| SpendKey::generate(rng)).collect();
         let pending = keys.iter().map(|spend| {
-            PendingToken::blind(key, spend.nonce(), challenge, &mut rand::rng()).unwrap()
+            TokenToBe::blind(key, spend.nonce(), challenge, &mut rand::rng()).unwrap()
         });
         Self {
             pending: pending.collect(),
@@ -78,14 +78,14 @@ impl Drawing {
     /// The body of the request, the same every time.
     #[must_use]
     pub fn body(&self) -> Vec<u8> {
-        let requests: Vec<_> = self.pending.iter().map(PendingToken::request).collect();
+        let requests: Vec<_> = self.pending.iter().map(TokenToBe::request).collect();
         batch_to_bytes(&requests)
     }
 
     /// The blinded messages in it.
     #[must_use]
     pub fn blinded(&self) -> Vec<Vec<u8>> {
-        let requests = self.pending.iter().map(PendingToken::request);
+        let requests = self.pending.iter().map(TokenToBe::request);
         requests.map(|request| request.blinded.into_vec()).collect()
     }
 

@@ -114,6 +114,7 @@ impl Federation {
             authority: issuer_name()?,
             url: Some(format!("http://{issuer}")),
             tls_roots: None,
+            voprf_keys: None,
         };
         let (data, roots) = (self.home.path().join("cps"), self.pki().join("roots"));
         let config = CpsConfig::local(cps_name()?, data, roots, issuer);

@@ -10,14 +10,14 @@ use pennyblack_cps::IssuerConfig;
 use pennyblack_service::clock::Clock;
 use pennyblack_service::config::PublicConfig;
 use pennyblack_shared::authority::Authority;
-use pennyblack_shared::blind_rsa::TokenPublicKey;
 use pennyblack_shared::directory::{DirectoryKey, IssuerDirectory, WELL_KNOWN_PATH};
 use pennyblack_shared::envelope::{Cursor, Slots};
 use pennyblack_shared::issuance::BATCH_REQUEST_TYPE;
 use pennyblack_shared::key_record::{KEY_RECORD_MEDIA_TYPE, KEYS_PATH};
 use pennyblack_shared::mailbox::MailboxId;
 use pennyblack_shared::store_request::{MEDIA_TYPE, STORE_PATH, SignedStoreRequest};
-use pennyblack_shared::token::{TokenChallenge, TokenType};
+use pennyblack_shared::token::TokenChallenge;
+use pennyblack_shared::token_key::TokenKey;
 use tempfile::TempDir;
 
 use crate::answer::Answer;
@@ -107,7 +107,7 @@ impl World {
     #[must_use]
     pub fn challenge(&self) -> TokenChallenge {
         TokenChallenge::of_cps(
-            TokenType::BLIND_RSA_2048,
+            self.issuer.keys.token_type.token_type(),
             self.issuer_name(),
             self.cps_name(),
         )
@@ -127,11 +127,12 @@ impl World {
     }
 
     /// The key that the issuer signs with now.
-    pub async fn signing_key(&self) -> TokenPublicKey {
+    pub async fn signing_key(&self) -> TokenKey {
         let now = self.clock.now();
         let keys = self.issuer_keys().await;
         let begun = |key: &&DirectoryKey| key.not_before.is_none_or(|start| start <= now);
-        TokenPublicKey::parse(&keys.iter().find(begun).unwrap().encoded).unwrap()
+        let key = keys.iter().find(begun).unwrap();
+        TokenKey::parse(key.token_type, &key.encoded).unwrap()
     }
 
     /// Blinds tokens for the CPS.
@@ -306,6 +307,7 @@ fn cps_config(home: &Path, pki: &PkiDirectory, issuer: &Authority) -> pennyblack
         authority: issuer.clone(),
         url: Some(format!("http://{issuer}")),
         tls_roots: None,
+        voprf_keys: None,
     };
     let data = home.join("cps-data");
     let mut config = pennyblack_cps::Config::local(name, data, pki.roots_path(), issuer);

@@ -25,6 +25,7 @@ use pennyblack_shared::sealed::seal_passport;
 use pennyblack_shared::store_request::sign_store_request;
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::{Token, TokenKeyId};
+use pennyblack_shared::token_key::TokenVerifier;
 use pennyblack_tests::federation::{Federation, cps_name, issuer_name};
 use pennyblack_tests::lossy_proxy::LossyProxy;
 
@@ -124,7 +125,7 @@ async fn every_token_that_is_drawn_verifies_under_the_issuers_published_key() {
         let token = spend(&wallet).unwrap();
         let is_its_key = |key: &&DirectoryKey| key.id() == token.token_key_id;
         let key = directory.token_keys.iter().find(is_its_key).unwrap();
-        let key = TokenVerifyingKey::from_spki(&key.encoded).unwrap();
+        let key = TokenVerifier::BlindRsa(TokenVerifyingKey::from_spki(&key.encoded).unwrap());
         key.verify(token).unwrap();
     }
     issuer.stop().await;

@@ -16,6 +16,7 @@ use pennyblack_shared::blind_rsa::TokenVerifyingKey;
 use pennyblack_shared::double_spend::DoubleSpendEvidence;
 use pennyblack_shared::problem::ProblemType;
 use pennyblack_shared::store_request::SignedStoreRequest;
+use pennyblack_shared::token_key::TokenVerifier;
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::scene::Scene;
 use pennyblack_tests::world::World;
@@ -93,7 +94,7 @@ async fn of_many_requests_with_one_token_one_is_stored_and_the_others_prove_the_
     let published = world.issuer_keys().await;
     let keys = published
         .iter()
-        .map(|key| TokenVerifyingKey::from_spki(&key.encoded).unwrap());
+        .map(|key| TokenVerifier::BlindRsa(TokenVerifyingKey::from_spki(&key.encoded).unwrap()));
     let keys: Vec<_> = keys.collect();
     let mut later = HashSet::new();
     for one in &evidence {

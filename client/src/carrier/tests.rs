@@ -60,13 +60,13 @@ fn a_key_of_another_form_is_refused_and_not_passed_over() {
 
 #[test]
 fn an_answer_to_fewer_requests_than_were_made_is_refused() {
-    let key = TokenPublicKey::parse(&spki()).unwrap();
+    let key = TokenKey::parse(TokenType::BLIND_RSA_2048, &spki()).unwrap();
     let mut rng = rand::rng();
     let digest = pennyblack_shared::token::ChallengeDigest(encoding::sha256(b"challenge"));
     let parts: Vec<_> = (0..2)
         .map(|_| {
             let spend_key = SpendKey::generate(&mut rng);
-            let pending = PendingToken::blind(&key, spend_key.nonce(), digest, &mut rng).unwrap();
+            let pending = TokenToBe::blind(&key, spend_key.nonce(), digest, &mut rng).unwrap();
             DrawPart { pending, spend_key }
         })
         .collect();

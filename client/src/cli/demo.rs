@@ -12,6 +12,7 @@ use console::style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use pennyblack_client::demo::{Audience, CALLS, CallLine, Report, play};
+use pennyblack_issuer::signer::KeyType;
 use pennyblack_shared::time::UnixTime;
 
 use super::outcome::{Exit, Failure, Outcome};
@@ -25,6 +26,18 @@ pub(crate) struct DemoArguments {
     /// Keep the directory with all files of the demonstration, and say where it is.
     #[arg(long)]
     keep: bool,
+    /// What tokens are made of: blind-rsa, which anybody can verify, or, as if one
+    /// operator ran issuer and CPS, voprf-ristretto255 or voprf-p384.
+    #[arg(long, value_name = "TYPE", default_value = "blind-rsa", value_parser = token_type)]
+    token_type: KeyType,
+}
+
+fn token_type(name: &str) -> Result<KeyType, String> {
+    let named = KeyType::ALL.into_iter().find(|one| one.name() == name);
+    named.ok_or_else(|| {
+        let names: Vec<_> = KeyType::ALL.iter().map(|one| one.name()).collect();
+        format!("there are {}", names.join(", "))
+    })
 }
 
 /// `service`, which the demonstration runs.
@@ -56,7 +69,7 @@ pub(crate) async fn run(arguments: DemoArguments, json: bool) -> Result<Outcome,
         .prefix("pennyblack-demo-")
         .tempdir()?;
     let watcher = Watcher::new(json);
-    let report = play(directory.path(), &watcher).await;
+    let report = play(directory.path(), arguments.token_type, &watcher).await;
     watcher.leave();
     let kept = arguments.keep.then(|| directory.keep());
     let report = report.map_err(|error| Failure::new(Exit::Failed, error))?;

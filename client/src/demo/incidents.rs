@@ -1,13 +1,15 @@
 //! What should not be done, or should not work: each is tried, and what comes of
 //! it is compared with what should.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Method;
+use pennyblack_cps::issuers::VoprfKeys;
 use pennyblack_service::clock::Clock;
 use pennyblack_shared::blind_rsa::TokenVerifyingKey;
-use pennyblack_shared::directory::{self, IssuerDirectory};
+use pennyblack_shared::directory::{self, DirectoryKey, IssuerDirectory};
 use pennyblack_shared::double_spend::DoubleSpendEvidence;
 use pennyblack_shared::passport::Verdict;
 use pennyblack_shared::problem::ProblemType;
@@ -15,11 +17,12 @@ use pennyblack_shared::sealed::seal_passport;
 use pennyblack_shared::store_request::{
     STORE_PATH, SignedStoreRequest, SpendKey, sign_store_request,
 };
+use pennyblack_shared::token_key::{TokenKey, TokenVerifier};
 
 use super::calls::{customer, name, sign, store, verify};
 use super::cast::{Cast, Storer};
 use super::report::{Evidence, Incident};
-use super::services::{LOOK_EVERY, Services, client};
+use super::services::{LOOK_EVERY, Services, client, issuer_keys};
 use super::{DemoError, During as _};
 use crate::carrier::CarrierError;
 use crate::http::{HttpError, Patience, Request};
@@ -33,6 +36,7 @@ const NOTICE_WITHIN: Duration = Duration::from_secs(15);
 
 /// Plays all of them, and checks the evidence that the double spend left.
 pub(super) async fn play(
+    directory: &Path,
     cast: &mut Cast,
     services: &Services,
     clock: &Clock,
@@ -46,7 +50,7 @@ pub(super) async fn play(
     incidents.push(stolen_token(cast, services, clock).await?);
     incidents.push(exhausted_quota(cast, clock).await?);
     incidents.push(revoked(cast, clock).await?);
-    Ok((incidents, evidence(services).await?))
+    Ok((incidents, evidence(directory, services).await?))
 }
 
 async fn no_passport(cast: &Cast, clock: &Clock) -> Result<Incident, DemoError> {
@@ -268,8 +272,9 @@ fn tell_draw(drawn: &Result<usize, CarrierError>) -> String {
 }
 
 /// Fetches the double-spend log and checks every line as a stranger would: with
-/// the issuer's directory, and trusting nobody.
-async fn evidence(services: &Services) -> Result<Evidence, DemoError> {
+/// the issuer's directory, and trusting nobody. (VOPRF tokens nobody but their
+/// operator can verify.)
+async fn evidence(directory: &Path, services: &Services) -> Result<Evidence, DemoError> {
     let client = client()?;
     let url = services.issuer_address.url(directory::WELL_KNOWN_PATH);
     let request = Request::get(url, directory::MAX_SIZE);
@@ -281,7 +286,10 @@ async fn evidence(services: &Services) -> Result<Evidence, DemoError> {
     let answer = client.send(&request, Patience::SHORT).await;
     let answer = answer.during("fetching the double-spend log")?;
     let text = String::from_utf8_lossy(&answer.body).into_owned();
-    let findings: Vec<_> = text.lines().map(|line| check(line, &issuer)).collect();
+    let findings: Vec<_> = text
+        .lines()
+        .map(|line| check(line, &issuer, &issuer_keys(directory)))
+        .collect();
     let proven = findings.iter().filter(|finding| finding.is_ok()).count();
     let finding = findings
         .into_iter()
@@ -294,18 +302,30 @@ async fn evidence(services: &Services) -> Result<Evidence, DemoError> {
     })
 }
 
-fn check(line: &str, issuer: &IssuerDirectory) -> Result<String, String> {
+fn check(line: &str, issuer: &IssuerDirectory, secrets: &Path) -> Result<String, String> {
     let line: serde_json::Value = serde_json::from_str(line).map_err(|e| e.to_string())?;
     let evidence = line.get("evidence").ok_or("the line holds no evidence")?;
     let evidence: DoubleSpendEvidence = evidence.to_string().parse().map_err(|e| format!("{e}"))?;
     let id = evidence.token.token_key_id;
     let key = issuer.token_keys.iter().find(|key| key.id() == id);
     let key = key.ok_or("signed with a key that the issuer does not list")?;
-    let key = TokenVerifyingKey::from_spki(&key.encoded).map_err(|e| e.to_string())?;
+    let key = verifier(key, secrets)?;
     let proven = evidence.verify(&key).map_err(|e| e.to_string())?;
     Ok(format!(
         "the token {}… is the issuer's, and its key signed two requests for {}",
         hex::encode(proven.nonce().0).get(..16).unwrap_or_default(),
         proven.cps()
     ))
+}
+
+fn verifier(key: &DirectoryKey, secrets: &Path) -> Result<TokenVerifier, String> {
+    let public = TokenKey::parse(key.token_type, &key.encoded).map_err(|e| e.to_string())?;
+    match public {
+        TokenKey::BlindRsa(key) => TokenVerifyingKey::new(key)
+            .map(TokenVerifier::BlindRsa)
+            .map_err(|e| e.to_string()),
+        TokenKey::Voprf(key) => VoprfKeys::new(Some(secrets.to_owned()))
+            .find(&key)
+            .map_err(|e| e.to_string()),
+    }
 }

@@ -14,6 +14,7 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
+use pennyblack_issuer::signer::KeyType;
 use pennyblack_service::clock::Clock;
 
 pub use report::{CallLine, Evidence, Incident, Report, Sight};
@@ -71,19 +72,23 @@ pub trait Audience {
     fn calls_done(&self, done: usize);
 }
 
-/// Plays the demonstration in `directory`, which must be empty. The services are
-/// processes of this very program.
+/// Plays the demonstration in `directory`, which must be empty, with tokens of this
+/// type. The services are processes of this very program.
 ///
 /// # Errors
 /// [`DemoError`] when it cannot go on; what merely went otherwise than it should
 /// stands in the [`Report`].
-pub async fn play(directory: &Path, audience: &impl Audience) -> Result<Report, DemoError> {
+pub async fn play(
+    directory: &Path,
+    tokens: KeyType,
+    audience: &impl Audience,
+) -> Result<Report, DemoError> {
     let start = Instant::now();
     let clock = Clock::system();
     audience.begins("making certificates");
     let mut cast = Cast::assemble(directory, &clock)?;
     audience.begins("starting issuer and CPS");
-    let mut services = Services::start(directory, &cast).await?;
+    let mut services = Services::start(directory, tokens, &cast).await?;
     cast.meet(&services)?;
     audience.begins("registering the recipients' keys");
     cast.register_keys(&clock).await?;
@@ -92,7 +97,7 @@ pub async fn play(directory: &Path, audience: &impl Audience) -> Result<Report, 
     audience.begins("placing calls");
     let calls = calls::place(&cast, &mut services, &clock, audience).await?;
     audience.begins("playing tricks");
-    let (incidents, evidence) = incidents::play(&mut cast, &services, &clock).await?;
+    let (incidents, evidence) = incidents::play(directory, &mut cast, &services, &clock).await?;
     audience.begins("looking through the CPS's eyes");
     let spent = services.spent().await?;
     services.stop();

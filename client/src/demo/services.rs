@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use pennyblack_issuer::signer::KeyType;
 use pennyblack_service::config::{Configuration, to_toml};
 use pennyblack_service::server::Addresses;
 
@@ -120,9 +121,13 @@ pub(super) struct Services {
 
 impl Services {
     /// Starts the issuer and then the CPS.
-    pub(super) async fn start(directory: &Path, cast: &Cast) -> Result<Self, DemoError> {
+    pub(super) async fn start(
+        directory: &Path,
+        tokens: KeyType,
+        cast: &Cast,
+    ) -> Result<Self, DemoError> {
         let (issuer_port, cps_port) = (free_port()?, free_port()?);
-        let issuer_config = issuer_config(directory, cast, issuer_port)?;
+        let issuer_config = issuer_config(directory, tokens, cast, issuer_port)?;
         let cps_config = cps_config(directory, cast, cps_port, issuer_port)?;
         let mut services = Self {
             issuer: Service::new("issuer", directory, &issuer_config)?,
@@ -180,8 +185,14 @@ fn free_port() -> Result<u16, DemoError> {
     Ok(address.port())
 }
 
+/// Where the issuer keeps its token keys.
+pub(super) fn issuer_keys(directory: &Path) -> PathBuf {
+    directory.join("issuer").join("keys")
+}
+
 fn issuer_config(
     directory: &Path,
+    tokens: KeyType,
     cast: &Cast,
     port: u16,
 ) -> Result<pennyblack_issuer::Config, DemoError> {
@@ -191,6 +202,7 @@ fn issuer_config(
         cast.pki.roots_path(),
     );
     config.public.listen.set_port(port);
+    config.keys.token_type = tokens;
     config.trust.revocation_lists = Some(cast.pki.revocation_path());
     config.trust.reload = Duration::from_secs(1);
     let (spc, tokens) = SMALL_QUOTA;
@@ -214,6 +226,8 @@ fn cps_config(
         authority: authority(issuer_port)?,
         url: Some(format!("http://127.0.0.1:{issuer_port}")),
         tls_roots: None,
+        // One operator runs both here; of no use to blind RSA.
+        voprf_keys: Some(issuer_keys(directory)),
     };
     let mut config = pennyblack_cps::Config::local(
         authority(port)?,

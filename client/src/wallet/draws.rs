@@ -4,10 +4,10 @@
 use std::fmt;
 
 use pennyblack_shared::authority::Authority;
-use pennyblack_shared::blind_rsa::PendingToken;
 use pennyblack_shared::store_request::SpendKey;
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::Token;
+use pennyblack_shared::token_key::TokenToBe;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{Wallet, WalletError, from_column, to_column};
@@ -34,7 +34,7 @@ pub struct NewDraw {
 /// One token to be.
 pub struct DrawPart {
     /// What unblinds the answer.
-    pub pending: PendingToken,
+    pub pending: TokenToBe,
     /// The key whose public half is the nonce.
     pub spend_key: SpendKey,
 }
@@ -206,7 +206,7 @@ fn read_parts(connection: &Connection, draw: i64) -> Result<Vec<DrawPart>, Walle
         let blinding = row.get_ref(0)?.as_blob().map_err(|_| BLINDING)?;
         let seed = row.get_ref(1)?.as_blob().map_err(|_| SPEND_KEY)?;
         parts.push(DrawPart {
-            pending: PendingToken::from_bytes(blinding).map_err(|_| BLINDING)?,
+            pending: TokenToBe::from_bytes(blinding).map_err(|_| BLINDING)?,
             spend_key: SpendKey::from_bytes(seed.try_into().map_err(|_| SPEND_KEY)?),
         });
     }

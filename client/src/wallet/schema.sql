@@ -14,7 +14,7 @@ CREATE TABLE draw (
 CREATE TABLE draw_token (
     draw INTEGER NOT NULL REFERENCES draw (id) ON DELETE CASCADE,
     position INTEGER NOT NULL,         -- in the batch, from 0
-    blinding BLOB NOT NULL,            -- secret: PendingToken
+    blinding BLOB NOT NULL,            -- secret: TokenToBe
     spend_key BLOB NOT NULL,           -- secret: K_temp
     PRIMARY KEY (draw, position)
 ) STRICT, WITHOUT ROWID;

@@ -1,10 +1,10 @@
 use std::collections::HashSet;
 
-use pennyblack_shared::blind_rsa::{PendingToken, TokenPublicKey};
 use pennyblack_shared::mailbox::{Kem, RecipientKey};
 use pennyblack_shared::sealed::{Sealed, seal_passport};
 use pennyblack_shared::store_request::{SignedStoreRequest, SpendKey, sign_store_request};
 use pennyblack_shared::token::{ChallengeDigest, Nonce, Token, TokenKeyId, TokenType};
+use pennyblack_shared::token_key::{TokenKey, TokenToBe};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
@@ -23,14 +23,18 @@ pub(super) fn cps() -> pennyblack_shared::authority::Authority {
 }
 
 /// The public key of RFC 9578's test vectors.
-fn token_key() -> TokenPublicKey {
+fn token_key() -> TokenKey {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../tests/vectors/rfc9578-blindrsa/type2-issuance-test-vectors.json"
     );
     let vectors: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-    TokenPublicKey::parse(&hex::decode(vectors[0]["pkS"].as_str().unwrap()).unwrap()).unwrap()
+    TokenKey::parse(
+        TokenType::BLIND_RSA_2048,
+        &hex::decode(vectors[0]["pkS"].as_str().unwrap()).unwrap(),
+    )
+    .unwrap()
 }
 
 pub(super) fn new_draw(size: usize, rng: &mut StdRng) -> NewDraw {
@@ -39,7 +43,7 @@ pub(super) fn new_draw(size: usize, rng: &mut StdRng) -> NewDraw {
         .map(|_| {
             let spend_key = SpendKey::generate(rng);
             let digest = ChallengeDigest([7; 32]);
-            let pending = PendingToken::blind(&key, spend_key.nonce(), digest, rng).unwrap();
+            let pending = TokenToBe::blind(&key, spend_key.nonce(), digest, rng).unwrap();
             DrawPart { pending, spend_key }
         })
         .collect();

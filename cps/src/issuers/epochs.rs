@@ -11,16 +11,19 @@
 
 use std::time::Duration;
 
-use pennyblack_shared::blind_rsa::{PublicKeyError, TokenPublicKey};
 use pennyblack_shared::directory::IssuerDirectory;
 use pennyblack_shared::encoding;
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::{TokenKeyId, TokenType};
+use pennyblack_shared::token_key::{TokenKey, TokenKeyError};
 use serde::{Deserialize, Serialize};
 
 /// How far the issuer's clock may be from ours: a key is taken so much earlier,
 /// and closed so much later.
 pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(60);
+
+/// How far ahead a key can be announced.
+const FARTHEST_AHEAD: Duration = Duration::from_secs(400 * 86_400);
 
 /// Most keys of an issuer that are known at one time.
 const MOST_KEYS: usize = 16;
@@ -31,7 +34,7 @@ const MOST_KEYS: usize = 16;
 pub enum KeyRefusal {
     /// Not a key of the exact form.
     #[error("a token key that is not in the form of RFC 9578: {0}")]
-    Form(#[from] PublicKeyError),
+    Form(#[from] TokenKeyError),
     /// The `not-before` of a known key is another one now.
     #[error("token key {id} was announced for {known}, and the directory says {said} now")]
     Moved {
@@ -54,6 +57,19 @@ pub enum KeyRefusal {
         /// It must begin later than this.
         after: UnixTime,
     },
+    /// A key for a time that no issuer plans for: its clock is wrong.
+    #[error("token key {id} is announced for {said}, allowed is until {latest}")]
+    TooFarAhead {
+        /// Which key.
+        id: TokenKeyId,
+        /// When it is to begin.
+        said: UnixTime,
+        /// The latest that is believed now.
+        latest: UnixTime,
+    },
+    /// Another issuer has it: its epoch is not this one's to close.
+    #[error("token key {0} is another issuer's")]
+    AnotherIssuers(TokenKeyId),
     /// More keys than any issuer has.
     #[error("more than {MOST_KEYS} token keys at one time")]
     TooMany,
@@ -62,7 +78,7 @@ pub enum KeyRefusal {
 /// One key of an issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownKey {
-    public: TokenPublicKey,
+    public: TokenKey,
     not_before: UnixTime,
     listed: bool,
 }
@@ -70,7 +86,7 @@ pub struct KnownKey {
 impl KnownKey {
     /// The key.
     #[must_use]
-    pub const fn public(&self) -> &TokenPublicKey {
+    pub const fn public(&self) -> &TokenKey {
         &self.public
     }
 
@@ -93,26 +109,38 @@ pub struct KeyEpochs {
 
 impl KeyEpochs {
     /// Takes a directory in, as fetched at `now`; what is not believed of it is
-    /// returned, and changes nothing.
-    pub fn take(&mut self, directory: &IssuerDirectory, now: UnixTime) -> Vec<KeyRefusal> {
+    /// returned, and changes nothing. `others` are the keys of other issuers.
+    pub fn take(
+        &mut self,
+        directory: &IssuerDirectory,
+        others: &[TokenKeyId],
+        now: UnixTime,
+    ) -> Vec<KeyRefusal> {
         for key in &mut self.keys {
             key.listed = false;
         }
         let first = !self.acquainted;
         let mut refusals = Vec::new();
-        let ours = |token_type| token_type == TokenType::BLIND_RSA_2048;
-        let mut listed: Vec<_> = directory
-            .token_keys
-            .iter()
-            .filter(|k| ours(k.token_type))
-            .collect();
-        listed.sort_by_key(|key| key.not_before);
-        for key in listed {
-            let said = key.not_before.unwrap_or(UnixTime(0));
-            match TokenPublicKey::parse(&key.encoded) {
-                Ok(public) => refusals.extend(self.take_key(public, said, now, first).err()),
+        let mut listed = Vec::new();
+        for key in &directory.token_keys {
+            match TokenKey::parse(key.token_type, &key.encoded) {
+                Ok(public) if others.contains(&public.id()) => {
+                    refusals.push(KeyRefusal::AnotherIssuers(public.id()));
+                }
+                Ok(public) => listed.push((key.not_before.unwrap_or(UnixTime(0)), public)),
+                // A directory may have keys for others.
+                Err(TokenKeyError::Type(_)) => {}
                 Err(error) => refusals.push(error.into()),
             }
+        }
+        listed.sort_by_key(|(not_before, _)| *not_before);
+        // Nothing was ever signed with a key that was withdrawn before it began,
+        // and it is not to stand in the way of another.
+        self.keys.retain(|known| {
+            known.has_begun(now) || listed.iter().any(|(_, public)| *public == known.public)
+        });
+        for (said, public) in listed {
+            refusals.extend(self.take_key(public, said, now, first).err());
         }
         self.acquainted |= !self.keys.is_empty();
         refusals
@@ -120,7 +148,7 @@ impl KeyEpochs {
 
     fn take_key(
         &mut self,
-        public: TokenPublicKey,
+        public: TokenKey,
         said: UnixTime,
         now: UnixTime,
         first: bool,
@@ -143,6 +171,10 @@ impl KeyEpochs {
         if let Some(after) = after.filter(|after| said <= *after) {
             return Err(KeyRefusal::Unannounced { id, said, after });
         }
+        let latest = now.plus(FARTHEST_AHEAD);
+        if said > latest {
+            return Err(KeyRefusal::TooFarAhead { id, said, latest });
+        }
         if self.keys.len() >= MOST_KEYS {
             return Err(KeyRefusal::TooMany);
         }
@@ -152,6 +184,11 @@ impl KeyEpochs {
             listed: true,
         });
         Ok(())
+    }
+
+    /// The ids of all keys.
+    pub fn ids(&self) -> impl Iterator<Item = TokenKeyId> {
+        self.keys.iter().map(|key| key.public.id())
     }
 
     /// The redeemable keys at `now`, the current one last.
@@ -198,7 +235,8 @@ impl KeyEpochs {
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let keys = self.keys.iter().map(|key| StoredKey {
-            spki: encoding::base64url(key.public.spki()),
+            token_type: key.public.token_type().0,
+            key: encoding::base64url(key.public.encoded()),
             not_before: key.not_before,
             listed: key.listed,
         });
@@ -212,9 +250,10 @@ impl KeyEpochs {
     pub fn from_json(json: &[u8]) -> Result<Self, String> {
         let stored: Vec<StoredKey> = serde_json::from_slice(json).map_err(|e| e.to_string())?;
         let keys = stored.into_iter().map(|key| {
-            let spki = encoding::from_base64url(&key.spki).map_err(|e| e.to_string())?;
+            let encoded = encoding::from_base64url(&key.key).map_err(|e| e.to_string())?;
+            let public = TokenKey::parse(TokenType(key.token_type), &encoded);
             Ok(KnownKey {
-                public: TokenPublicKey::parse(&spki).map_err(|e| e.to_string())?,
+                public: public.map_err(|e| e.to_string())?,
                 not_before: key.not_before,
                 listed: key.listed,
             })
@@ -230,13 +269,15 @@ impl KeyEpochs {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoredKey {
-    spki: String,
+    token_type: u16,
+    key: String,
     not_before: UnixTime,
     listed: bool,
 }
 
 #[cfg(test)]
 mod tests {
+    use pennyblack_shared::blind_rsa::TokenPublicKey;
     use pennyblack_shared::directory::DirectoryKey;
 
     use super::*;
@@ -244,11 +285,11 @@ mod tests {
     const NOW: UnixTime = UnixTime(1_000_000);
     const EPOCH: u64 = 10_000;
 
-    fn public(number: u8) -> TokenPublicKey {
+    fn public(number: u8) -> TokenKey {
         let mut modulus = [number; 256];
         modulus[0] = 0x80;
         modulus[255] = 1;
-        TokenPublicKey::from_modulus(&modulus).unwrap()
+        TokenKey::BlindRsa(TokenPublicKey::from_modulus(&modulus).unwrap())
     }
 
     fn directory(keys: &[(u8, u64)]) -> IssuerDirectory {
@@ -258,7 +299,7 @@ mod tests {
                 .iter()
                 .map(|(number, not_before)| DirectoryKey {
                     token_type: TokenType::BLIND_RSA_2048,
-                    encoded: public(*number).spki().to_vec(),
+                    encoded: public(*number).encoded().to_vec(),
                     not_before: Some(UnixTime(*not_before)),
                 })
                 .collect(),
@@ -267,7 +308,7 @@ mod tests {
 
     fn acquainted(keys: &[(u8, u64)]) -> KeyEpochs {
         let mut epochs = KeyEpochs::default();
-        assert_eq!(epochs.take(&directory(keys), NOW), []);
+        assert_eq!(epochs.take(&directory(keys), &[], NOW), []);
         epochs
     }
 
@@ -296,11 +337,11 @@ mod tests {
     fn a_key_that_vanished_is_closed_once_its_successor_has_begun() {
         let mut epochs = acquainted(&[(1, NOW.0 - EPOCH), (2, NOW.0 - 100)]);
         assert_eq!(epochs.over(NOW), []);
-        assert_eq!(epochs.take(&directory(&[(2, NOW.0 - 100)]), NOW), []);
+        assert_eq!(epochs.take(&directory(&[(2, NOW.0 - 100)]), &[], NOW), []);
         assert_eq!(epochs.over(NOW), ids(&[1]));
         epochs.forget(public(1).id());
         // Without a successor a key stays, whatever the directory lists.
-        assert_eq!(epochs.take(&directory(&[]), NOW), []);
+        assert_eq!(epochs.take(&directory(&[]), &[], NOW), []);
         assert_eq!(epochs.over(NOW), []);
     }
 
@@ -308,13 +349,46 @@ mod tests {
     fn a_key_out_of_the_blue_is_refused() {
         let mut epochs = acquainted(&[(1, NOW.0 - EPOCH), (2, NOW.0 + EPOCH)]);
         for begins in [0, NOW.0 - 5, NOW.0, NOW.0 + 5, NOW.0 + EPOCH] {
-            let refusals = epochs.take(&directory(&[(9, begins)]), NOW);
+            let refusals = epochs.take(&directory(&[(9, begins)]), &[], NOW);
             assert!(
                 matches!(refusals[..], [KeyRefusal::Unannounced { .. }]),
                 "{begins}"
             );
         }
-        assert_eq!(epochs.take(&directory(&[(9, NOW.0 + EPOCH + 1)]), NOW), []);
+        assert_eq!(
+            epochs.take(&directory(&[(9, NOW.0 + EPOCH + 1)]), &[], NOW),
+            []
+        );
+    }
+
+    #[test]
+    fn a_key_that_was_withdrawn_before_it_began_is_in_nobodys_way() {
+        let mut epochs = acquainted(&[(1, NOW.0 - EPOCH), (2, NOW.0 + EPOCH)]);
+        // In its place there is another now, at the same time or earlier.
+        for (replacement, begins) in [(3, NOW.0 + EPOCH), (4, NOW.0 + 5)] {
+            let directory = directory(&[(1, NOW.0 - EPOCH), (replacement, begins)]);
+            assert_eq!(epochs.take(&directory, &[], NOW), []);
+            assert_eq!(live(&epochs, begins), ids(&[1, replacement]));
+        }
+    }
+
+    #[test]
+    fn a_key_of_a_clock_gone_wrong_is_not_believed() {
+        let mut epochs = acquainted(&[(1, NOW.0 - EPOCH)]);
+        let years = NOW.0 + 10 * 365 * 86_400;
+        let refusals = epochs.take(&directory(&[(1, NOW.0 - EPOCH), (2, years)]), &[], NOW);
+        assert!(matches!(refusals[..], [KeyRefusal::TooFarAhead { .. }]));
+        let next = directory(&[(1, NOW.0 - EPOCH), (3, NOW.0 + EPOCH)]);
+        assert_eq!(epochs.take(&next, &[], NOW), []);
+    }
+
+    #[test]
+    fn a_key_that_another_issuer_has_is_not_this_ones_to_close() {
+        let mut epochs = acquainted(&[(1, NOW.0 - EPOCH)]);
+        let stolen = directory(&[(1, NOW.0 - EPOCH), (2, NOW.0 + 5)]);
+        let refusals = epochs.take(&stolen, &ids(&[2]), NOW);
+        assert_eq!(refusals, [KeyRefusal::AnotherIssuers(public(2).id())]);
+        assert_eq!(epochs.ids().collect::<Vec<_>>(), ids(&[1]));
     }
 
     #[test]
@@ -323,14 +397,14 @@ mod tests {
             acquainted(&[(1, NOW.0 - 2 * EPOCH), (2, NOW.0 - EPOCH), (3, NOW.0 - 100)]);
         assert_eq!(epochs.over(NOW), ids(&[1]));
         epochs.forget(public(1).id());
-        let refusals = epochs.take(&directory(&[(1, NOW.0 - 2 * EPOCH)]), NOW);
+        let refusals = epochs.take(&directory(&[(1, NOW.0 - 2 * EPOCH)]), &[], NOW);
         assert!(matches!(refusals[..], [KeyRefusal::Unannounced { .. }]));
     }
 
     #[test]
     fn an_announced_key_cannot_be_moved() {
         let mut epochs = acquainted(&[(1, NOW.0 - EPOCH), (2, NOW.0 + EPOCH)]);
-        let refusals = epochs.take(&directory(&[(2, NOW.0)]), NOW);
+        let refusals = epochs.take(&directory(&[(2, NOW.0)]), &[], NOW);
         assert!(matches!(refusals[..], [KeyRefusal::Moved { .. }]));
         assert_eq!(live(&epochs, NOW.0), ids(&[1]));
     }

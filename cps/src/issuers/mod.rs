@@ -5,6 +5,7 @@
 mod epochs;
 mod fetch;
 mod upkeep;
+mod voprf_keys;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,90 +17,144 @@ use pennyblack_shared::blind_rsa::TokenVerifyingKey;
 use pennyblack_shared::token::{
     AuthenticateChallenge, ChallengeDigest, TokenChallenge, TokenKeyId, TokenType,
 };
+use pennyblack_shared::token_key::{TokenKey, TokenVerifier};
 
 pub use epochs::{KeyEpochs, KeyRefusal, KnownKey};
 pub use fetch::FetchError;
 pub(crate) use upkeep::Upkeep;
 pub use upkeep::UpkeepError;
+pub use voprf_keys::{VerifierError, VoprfKeys};
 
 /// The keys that tokens may be signed with at present, of all issuers together.
 #[derive(Debug, Default)]
 pub struct LiveKeys {
-    keys: HashMap<TokenKeyId, Arc<TokenVerifyingKey>>,
+    keys: HashMap<TokenKeyId, Arc<TokenVerifier>>,
     challenges: Vec<HeaderValue>,
 }
+
+/// Every type of token that there is.
+const TYPES: [TokenType; 3] = [
+    TokenType::BLIND_RSA_2048,
+    TokenType::VOPRF_RISTRETTO255,
+    TokenType::VOPRF_P384,
+];
 
 /// Who the issuers are, and what their live keys are now.
 #[derive(Debug)]
 pub struct Issuers {
-    challenges: Vec<TokenChallenge>,
-    /// Each issuer's part; replaced by its own upkeep task alone.
-    live: Vec<ArcSwap<LiveKeys>>,
+    cps: Authority,
+    issuers: Vec<Issuer>,
+}
+
+#[derive(Debug)]
+struct Issuer {
+    authority: Authority,
+    /// Replaced by the issuer's own upkeep task alone.
+    live: ArcSwap<LiveKeys>,
+    /// All keys that are known, so that no other issuer can claim them.
+    known: ArcSwap<Vec<TokenKeyId>>,
 }
 
 impl Issuers {
     /// For a CPS with this name and these issuers; no key is live yet.
     #[must_use]
     pub fn new<'a>(cps: &Authority, issuers: impl IntoIterator<Item = &'a Authority>) -> Self {
-        let challenge = |issuer| TokenChallenge::of_cps(TokenType::BLIND_RSA_2048, issuer, cps);
-        let challenges: Vec<_> = issuers.into_iter().map(challenge).collect();
+        let issuer = |authority: &Authority| Issuer {
+            authority: authority.clone(),
+            live: ArcSwap::default(),
+            known: ArcSwap::default(),
+        };
         Self {
-            live: challenges.iter().map(|_| ArcSwap::default()).collect(),
-            challenges,
+            cps: cps.clone(),
+            issuers: issuers.into_iter().map(issuer).collect(),
         }
     }
 
-    /// The digests that tokens for this CPS carry.
+    /// The digests that tokens for this CPS carry, of whichever issuer and type.
     #[must_use]
     pub fn challenge_digests(&self) -> Vec<ChallengeDigest> {
-        self.challenges.iter().map(TokenChallenge::digest).collect()
+        let issuers = self.issuers.iter();
+        let digests = issuers.flat_map(|issuer| {
+            let of = |token_type| TokenChallenge::of_cps(token_type, &issuer.authority, &self.cps);
+            TYPES.map(|token_type| of(token_type).digest())
+        });
+        digests.collect()
     }
 
     /// The live key with this id.
     #[must_use]
-    pub fn key(&self, id: TokenKeyId) -> Option<Arc<TokenVerifyingKey>> {
-        self.live
+    pub fn key(&self, id: TokenKeyId) -> Option<Arc<TokenVerifier>> {
+        self.issuers
             .iter()
-            .find_map(|keys| keys.load().keys.get(&id).cloned())
+            .find_map(|issuer| issuer.live.load().keys.get(&id).cloned())
     }
 
     /// `WWW-Authenticate` values, one for each issuer whose current key is known.
     #[must_use]
     pub fn challenges(&self) -> Vec<HeaderValue> {
-        let all = self.live.iter();
-        all.flat_map(|keys| keys.load().challenges.clone())
+        let all = self.issuers.iter();
+        all.flat_map(|issuer| issuer.live.load().challenges.clone())
             .collect()
     }
 
-    /// Puts the live keys of the issuer at this place in force.
-    fn publish(&self, issuer: usize, keys: &[&KnownKey]) {
-        let (Some(live), Some(challenge)) = (self.live.get(issuer), self.challenges.get(issuer))
-        else {
-            return;
+    /// All keys that are known of the issuers other than the one at this place.
+    fn known_of_others(&self, place: usize) -> Vec<TokenKeyId> {
+        let others = self.issuers.iter().enumerate();
+        let others = others.filter(|(other, _)| *other != place);
+        others
+            .flat_map(|(_, issuer)| issuer.known.load().as_ref().clone())
+            .collect()
+    }
+
+    /// Puts the live keys of the issuer at this place in force. Returns those that
+    /// tokens cannot be verified with, and why; no token of theirs is taken.
+    fn publish(
+        &self,
+        place: usize,
+        epochs: &KeyEpochs,
+        live: &[&KnownKey],
+        secrets: &VoprfKeys,
+    ) -> Vec<(TokenKeyId, VerifierError)> {
+        let Some(issuer) = self.issuers.get(place) else {
+            return Vec::new();
         };
-        let known = live.load();
-        let mut parsed = HashMap::new();
-        for key in keys {
+        issuer.known.store(Arc::new(epochs.ids().collect()));
+        let before = issuer.live.load();
+        let (mut keys, mut challenges, mut failures) = (HashMap::new(), Vec::new(), Vec::new());
+        for key in live {
             let id = key.public().id();
-            let before = known.keys.get(&id).cloned();
-            let ready = before.or_else(|| {
-                let fresh = TokenVerifyingKey::new(key.public().clone());
-                fresh.ok().map(Arc::new)
-            });
-            parsed.extend(ready.map(|ready| (id, ready)));
+            let ready = match before.keys.get(&id) {
+                Some(ready) => Ok(Arc::clone(ready)),
+                None => verifier(key.public(), secrets).map(Arc::new),
+            };
+            match ready {
+                Ok(ready) => {
+                    keys.insert(id, ready);
+                    // The last one is the current one.
+                    challenges = self.header(issuer, key.public()).into_iter().collect();
+                }
+                Err(error) => failures.push((id, error)),
+            }
         }
-        let current = keys.last().map(|current| AuthenticateChallenge {
-            challenge: challenge.clone(),
-            token_key: current.public().spki().to_vec(),
+        issuer.live.store(Arc::new(LiveKeys { keys, challenges }));
+        failures
+    }
+
+    fn header(&self, issuer: &Issuer, key: &TokenKey) -> Option<HeaderValue> {
+        let challenge = AuthenticateChallenge {
+            challenge: TokenChallenge::of_cps(key.token_type(), &issuer.authority, &self.cps),
+            token_key: key.encoded().to_vec(),
             max_age: None,
-        });
-        let challenges = current
-            .and_then(|current| HeaderValue::from_str(&current.to_header()).ok())
-            .into_iter()
-            .collect();
-        live.store(Arc::new(LiveKeys {
-            keys: parsed,
-            challenges,
-        }));
+        };
+        HeaderValue::from_str(&challenge.to_header()).ok()
+    }
+}
+
+fn verifier(key: &TokenKey, secrets: &VoprfKeys) -> Result<TokenVerifier, VerifierError> {
+    match key {
+        TokenKey::BlindRsa(key) => TokenVerifyingKey::new(key.clone())
+            .map(TokenVerifier::BlindRsa)
+            .map_err(VerifierError::BlindRsa),
+        TokenKey::Voprf(key) => secrets.find(key),
     }
 }

@@ -15,7 +15,7 @@ use rand::RngExt as _;
 
 use super::epochs::KeyEpochs;
 use super::fetch::{FetchError, Fetcher};
-use super::{Issuers, KeyRefusal};
+use super::{Issuers, KeyRefusal, VoprfKeys};
 use crate::config::IssuerConfig;
 use crate::store::Store;
 
@@ -48,6 +48,7 @@ pub(crate) struct Upkeep<S> {
     file: PathBuf,
     epochs: KeyEpochs,
     fetcher: Fetcher,
+    secrets: VoprfKeys,
     issuers: Arc<Issuers>,
     store: Arc<S>,
     clock: Clock,
@@ -80,6 +81,7 @@ impl<S: Store> Upkeep<S> {
             place,
             authority,
             fetcher: Fetcher::new(&config.url(), config.tls_roots.as_deref())?,
+            secrets: VoprfKeys::new(config.voprf_keys.clone()),
             file,
             epochs,
             issuers,
@@ -126,7 +128,8 @@ impl<S: Store> Upkeep<S> {
         let fetched = self.fetcher.fetch().await.map_err(|e| e.to_string())?;
         if let Some(directory) = fetched.directory {
             let mut epochs = self.epochs.clone();
-            self.report(epochs.take(&directory, self.clock.now()));
+            let others = self.issuers.known_of_others(self.place);
+            self.report(epochs.take(&directory, &others, self.clock.now()));
             // Known for good before it is acted upon.
             self.keep(&epochs).await?;
             self.epochs = epochs;
@@ -178,7 +181,12 @@ impl<S: Store> Upkeep<S> {
             .into_iter()
             .filter(|key| !over.contains(&key.public().id()))
             .collect();
-        self.issuers.publish(self.place, &live);
+        let failures = self
+            .issuers
+            .publish(self.place, epochs, &live, &self.secrets);
+        for (id, error) in failures {
+            tracing::error!(issuer = %self.authority, token_key = %id, %error, "tokens of a key are not taken");
+        }
     }
 
     async fn keep(&self, epochs: &KeyEpochs) -> Result<(), String> {

@@ -235,7 +235,7 @@ const CASES: &[Case] = &[
 async fn assert_challenged(world: &World, answer: &Answer) {
     let [challenge] = answer.challenges().try_into().unwrap();
     assert!(challenge.challenge == world.challenge());
-    assert!(challenge.token_key == world.signing_key().await.spki());
+    assert!(challenge.token_key == world.signing_key().await.encoded());
 }
 
 #[tokio::test(flavor = "multi_thread")]
