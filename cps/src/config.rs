@@ -271,6 +271,7 @@ mod tests {
             authority: "localhost:8701".parse().unwrap(),
             url: Some("http://localhost:8701".to_owned()),
             tls_roots: None,
+            voprf_keys: None,
         };
         let expected = Config {
             public: PublicConfig::plain("127.0.0.1:8711".parse().unwrap()),

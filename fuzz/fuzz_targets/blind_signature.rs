@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use pennyblack_fuzz::world::world;
 use pennyblack_shared::blind_rsa::PendingToken;
 use pennyblack_shared::token::{ChallengeDigest, Nonce};
+use pennyblack_shared::token_key::TokenVerifier;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
@@ -20,8 +21,11 @@ fn check(bytes: &[u8]) {
 fn pending() -> &'static PendingToken {
     static PENDING: OnceLock<PendingToken> = OnceLock::new();
     PENDING.get_or_init(|| {
-        let key = world().issuer.key.public();
+        let TokenVerifier::BlindRsa(key) = &world().issuer.key else {
+            unreachable!("the world's issuer signs blind RSA tokens")
+        };
         let rng = &mut StdRng::seed_from_u64(3);
-        PendingToken::blind(key, Nonce([1; 32]), ChallengeDigest([2; 32]), rng).expect("a key")
+        PendingToken::blind(key.public(), Nonce([1; 32]), ChallengeDigest([2; 32]), rng)
+            .expect("a key")
     })
 }

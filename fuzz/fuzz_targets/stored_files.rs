@@ -2,14 +2,14 @@
 //! What a program reads back from its own disk: a token being drawn, a mailbox's
 //! private key, a record of the spent set.
 
-use pennyblack_shared::blind_rsa::PendingToken;
 use pennyblack_shared::double_spend::SpendRecord;
 use pennyblack_shared::mailbox::RecipientKey;
+use pennyblack_shared::token_key::TokenToBe;
 
 pennyblack_fuzz::fuzz_bytes!(check);
 
 fn check(bytes: &[u8]) {
-    if let Ok(pending) = PendingToken::from_bytes(bytes) {
+    if let Ok(pending) = TokenToBe::from_bytes(bytes) {
         assert_eq!(pending.to_bytes().as_slice(), bytes);
         let _ = pending.finalize(&[0; 256]);
     }

@@ -1,13 +1,23 @@
 #![no_main]
-//! An issuer's RSASSA-PSS SubjectPublicKeyInfo (RFC 9578 section 6.5).
+//! A token key of an issuer's directory, whichever its type (RFC 9578 sections 5.5
+//! and 6.5): its type in the first byte.
 
-use pennyblack_shared::blind_rsa::{TokenPublicKey, TokenVerifyingKey};
+use pennyblack_shared::blind_rsa::TokenVerifyingKey;
+use pennyblack_shared::token::TokenType;
+use pennyblack_shared::token_key::TokenKey;
 
 pennyblack_fuzz::fuzz_bytes!(check);
 
-fn check(spki: &[u8]) {
-    if let Ok(key) = TokenPublicKey::parse(spki) {
-        assert_eq!(key.spki(), spki);
-        let _ = TokenVerifyingKey::new(key);
+fn check(bytes: &[u8]) {
+    let Some((token_type, encoded)) = bytes.split_first() else {
+        return;
+    };
+    let token_type = TokenType(u16::from(*token_type));
+    if let Ok(key) = TokenKey::parse(token_type, encoded) {
+        assert_eq!(key.encoded(), encoded);
+        assert_eq!(key.token_type(), token_type);
+        if let TokenKey::BlindRsa(key) = key {
+            let _ = TokenVerifyingKey::new(key);
+        }
     }
 }

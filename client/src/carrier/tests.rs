@@ -1,4 +1,5 @@
 use pennyblack_shared::encoding;
+use pennyblack_shared::token::TokenType;
 
 use super::*;
 
@@ -86,6 +87,6 @@ fn an_answer_to_fewer_requests_than_were_made_is_refused() {
     forged.extend([7; 256]);
     assert!(matches!(
         unblind(&parts, &forged),
-        Err(CarrierError::Draw(_))
+        Err(CarrierError::Key(TokenKeyError::Draw(_)))
     ));
 }

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::{fs, io};
 
 use pennyblack_fuzz::world::world;
-use pennyblack_shared::blind_rsa::PendingToken;
 use pennyblack_shared::directory::{DirectoryKey, IssuerDirectory};
 use pennyblack_shared::issuance::{
     TokenResponse, batch_answer_to_bytes, batch_to_bytes, response_size,
@@ -12,6 +11,7 @@ use pennyblack_shared::issuance::{
 use pennyblack_shared::token::{
     AuthenticateChallenge, ChallengeDigest, Nonce, Token, TokenChallenge, TokenType,
 };
+use pennyblack_shared::token_key::{TokenKey, TokenToBe, TokenVerifier};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use serde_json::Value;
@@ -30,14 +30,21 @@ pub(crate) fn add(corpus: &mut Corpus, vectors: &Path) -> io::Result<()> {
         let text = fs::read_to_string(vectors.join("rfc9577").join(file))?;
         add_challenges(corpus, &serde_json::from_str(&text)?);
     }
-    for file in [
-        "rfc9578-blindrsa/rfc9578-appendix.json",
-        "rfc9578-blindrsa/type2-issuance-test-vectors.json",
-        "rfc9578-voprf/rfc9578-appendix.json",
-        "rfc9578-voprf/type5-issuance-test-vectors.json",
+    for (file, token_type) in [
+        ("rfc9578-blindrsa/rfc9578-appendix.json", 2),
+        ("rfc9578-blindrsa/type2-issuance-test-vectors.json", 2),
+        ("rfc9578-voprf/rfc9578-appendix.json", 1),
+        ("rfc9578-voprf/type5-issuance-test-vectors.json", 5),
     ] {
         let text = fs::read_to_string(vectors.join(file))?;
-        add_issuance(corpus, &serde_json::from_str(&text)?);
+        add_issuance(corpus, &serde_json::from_str(&text)?, token_type);
+    }
+    for file in [
+        "batched-amortized/type1-issuance-test-vectors.json",
+        "batched-amortized/type5-issuance-test-vectors.json",
+    ] {
+        let text = fs::read_to_string(vectors.join(file))?;
+        add_amortized(corpus, &serde_json::from_str(&text)?);
     }
     let batches =
         fs::read_to_string(vectors.join("batched-generic/batched-issuance-test-vectors.json"))?;
@@ -73,18 +80,30 @@ fn add_challenges(corpus: &mut Corpus, vectors: &Value) {
     }
 }
 
-fn add_issuance(corpus: &mut Corpus, vectors: &Value) {
+fn add_amortized(corpus: &mut Corpus, vectors: &Value) {
+    for vector in items(vectors) {
+        for member in ["token_request", "token_response"] {
+            if let Some(input) = bytes(vector, member) {
+                corpus.add("amortized_batch", input);
+            }
+        }
+    }
+}
+
+fn add_issuance(corpus: &mut Corpus, vectors: &Value, token_type: u8) {
     for vector in items(vectors) {
         for (member, target) in [
             ("token", "token"),
             ("token_request", "token_request"),
             ("token_challenge", "challenge"),
             ("token_response", "blind_signature"),
-            ("pkS", "token_key"),
         ] {
             if let Some(input) = bytes(vector, member) {
                 corpus.add(target, input);
             }
+        }
+        if let Some(key) = bytes(vector, "pkS") {
+            corpus.add("token_key", [&[token_type], key.as_slice()].concat());
         }
         let token = bytes(vector, "token").and_then(|token| Token::parse(&token).ok());
         if let Some(token) = token {
@@ -109,9 +128,12 @@ fn add_batches(corpus: &mut Corpus, vectors: &Value) {
 /// What this project's own issuer, storer and CPS say to each other.
 fn add_own(corpus: &mut Corpus) {
     let world = world();
-    let key = world.issuer.key.public();
+    let TokenVerifier::BlindRsa(key) = &world.issuer.key else {
+        return;
+    };
+    let key = &TokenKey::BlindRsa(key.public().clone());
     let (nonce, digest) = (Nonce([1; 32]), ChallengeDigest([2; 32]));
-    let pending = PendingToken::blind(key, nonce, digest, &mut StdRng::seed_from_u64(3));
+    let pending = TokenToBe::blind(key, nonce, digest, &mut StdRng::seed_from_u64(3));
     let pending = pending.expect("a key");
     corpus.add("stored_files", pending.to_bytes());
     corpus.add(
@@ -134,7 +156,7 @@ fn add_own(corpus: &mut Corpus) {
 
     let challenge = AuthenticateChallenge {
         challenge: TokenChallenge::of_cps(TokenType::BLIND_RSA_2048, &world.cps, &world.cps),
-        token_key: key.spki().to_vec(),
+        token_key: key.encoded().to_vec(),
         max_age: Some(60),
     };
     corpus.add("challenge", challenge.challenge.to_bytes());
@@ -148,7 +170,7 @@ fn add_own(corpus: &mut Corpus) {
         request_uri: "/token-request".to_owned(),
         token_keys: vec![DirectoryKey {
             token_type: TokenType::BLIND_RSA_2048,
-            encoded: key.spki().to_vec(),
+            encoded: key.encoded().to_vec(),
             not_before: Some(pennyblack_fuzz::world::NOW),
         }],
     };

@@ -4,7 +4,8 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::RSA_PSS_SHA384;
 use pennyblack_shared::blind_rsa::TokenVerifyingKey;
-use pennyblack_shared::token::{ChallengeDigest, Nonce, Token, TokenKeyId, TokenType};
+use pennyblack_shared::token::{ChallengeDigest, Nonce, Token, TokenType};
+use pennyblack_shared::token_key::TokenVerifier;
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::Value;
@@ -15,7 +16,7 @@ const VECTORS: &str = include_str!("../../../tests/vectors/rfc9578-blindrsa/rfc9
 pub struct Issuer {
     signing: KeyPair,
     /// Checks its tokens.
-    pub key: TokenVerifyingKey,
+    pub key: TokenVerifier,
 }
 
 impl Issuer {
@@ -24,6 +25,7 @@ impl Issuer {
         let bytes = |name: &str| hex::decode(vectors[0][name].as_str().expect(name)).expect(name);
         let private = PrivatePkcs8KeyDer::from_pem_slice(&bytes("skS")).expect("a private key");
         let key = TokenVerifyingKey::from_spki(&bytes("pkS")).expect("a public key");
+        let key = TokenVerifier::BlindRsa(key);
         Self {
             signing: KeyPair::from_pkcs8(private.secret_pkcs8_der()).expect("a key pair"),
             key,
@@ -40,7 +42,7 @@ impl Issuer {
             token_type: TokenType::BLIND_RSA_2048,
             nonce,
             challenge_digest,
-            token_key_id: TokenKeyId::of(self.key.public().spki()),
+            token_key_id: self.key.id(),
             authenticator: Box::default(),
         };
         let mut signature = vec![0; self.signing.public_modulus_len()];
