@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -20,6 +20,11 @@ use crate::tls::{self, TlsError};
 
 /// How long to wait when the process has run out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Most connections that the kernel keeps until they are accepted; it takes fewer
+/// if it is set so (`net.core.somaxconn`). The usual 128 are gone in a burst, and
+/// whoever comes then waits a second for a second try.
+const BACKLOG: u32 = 4096;
 
 /// A socket that cannot be listened at.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +78,7 @@ impl Listener {
             Transport::Tls(tls) => Some(tls::acceptor(tls)?),
             Transport::Plain => None,
         };
-        Self::bind("public.listen", config.listen, tls, config.limits.clone()).await
+        Self::bind("public.listen", config.listen, tls, config.limits.clone())
     }
 
     /// Binds the admin address: plain HTTP with the default limits.
@@ -82,10 +87,10 @@ impl Listener {
     /// [`ListenerError`].
     pub async fn bind_admin(config: &AdminConfig) -> Result<Self, ListenerError> {
         config.check()?;
-        Self::bind("admin.listen", config.listen, None, Limits::default()).await
+        Self::bind("admin.listen", config.listen, None, Limits::default())
     }
 
-    async fn bind(
+    fn bind(
         key: &'static str,
         address: SocketAddr,
         tls: Option<TlsAcceptor>,
@@ -96,7 +101,7 @@ impl Listener {
             address,
             source,
         };
-        let socket = TcpListener::bind(address).await.map_err(refused)?;
+        let socket = listen(address).map_err(refused)?;
         let address = socket.local_addr().map_err(refused)?;
         Ok(Self {
             socket,
@@ -148,6 +153,17 @@ impl Listener {
         drop(self.socket);
         while open.join_next().await.is_some() {}
     }
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, std::io::Error> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A restart need not wait for the last connections of the life before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// The next connection. Its peer's address is dropped here and goes nowhere.

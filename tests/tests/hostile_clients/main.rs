@@ -1,0 +1,123 @@
+//! A thousand hostile clients of each kind against a CPS with its default limits:
+//! all of them are closed in time, and a healthy client hardly notices.
+//!
+//! Where fewer files may be open than that takes, it is 300 of each.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod healthy;
+mod hostile;
+
+use std::time::{Duration, Instant};
+
+use healthy::Healthy;
+use hostile::{Behaviour, attack};
+use pennyblack_service::clock::Clock;
+use pennyblack_service::config::TlsConfig;
+use pennyblack_tests::process::{Process, Role};
+use pennyblack_tests::world::World;
+use tokio::sync::Mutex;
+
+const SERVICE: &str = env!("CARGO_BIN_EXE_service");
+
+/// Within which every hostile client is closed.
+const CLOSED: Duration = Duration::from_secs(10);
+
+/// Added to every bound, because clients and service share a machine that may be
+/// busy with other tests: the bounds are the service's, the rest the scheduler's.
+const LATE: Duration = Duration::from_secs(2);
+const SLOW: Duration = Duration::from_millis(100);
+
+/// Latencies are measured: one test at a time.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// How many of each kind: their sockets and the service's own files must be fewer
+/// than a process may have open.
+fn many() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files = limits.lines().find(|line| line.starts_with("Max open files"));
+    let soft = files.and_then(|line| line.split_whitespace().nth(3)?.parse::<u64>().ok());
+    if soft.is_some_and(|soft| soft >= 2048) { 1000 } else { 300 }
+}
+
+/// A CPS in a process of its own, with an issuer whose key it knows.
+struct Target {
+    world: World,
+    cps: Process,
+    _issuer: Process,
+}
+
+impl Target {
+    async fn start(change: impl FnOnce(&mut World)) -> Self {
+        let mut world = World::new(Clock::system());
+        change(&mut world);
+        let issuer = Process::start(SERVICE, Role::Issuer, &world).await;
+        let cps = Process::start(SERVICE, Role::Cps, &world).await;
+        Self {
+            world,
+            cps,
+            _issuer: issuer,
+        }
+    }
+
+    /// A healthy client.
+    fn poll(&self) -> Healthy {
+        let scheme = if self.world.cps.public.tls.is_some() { "https" } else { "http" };
+        let name = self.world.cps_name();
+        Healthy::begin(format!("{scheme}://{name}{}", hostile::poll(4)))
+    }
+
+    /// Sends in so many clients, and asserts what must hold.
+    async fn withstands(&self, behaviour: Behaviour, clients: usize) {
+        let quiet = self.poll().end();
+        let healthy = self.poll();
+        let began = Instant::now();
+        let kept = attack(behaviour, clients, self.cps.addresses().public).await;
+        let (all, p99) = (began.elapsed(), healthy.end());
+        let longest = *kept.iter().max().unwrap();
+        println!(
+            "{clients} x {behaviour}: the last one closed after {longest:.1?} ({all:.1?} in all); \
+             a healthy client's p99 {p99:.1?}, {quiet:.1?} without them"
+        );
+        assert!(longest <= CLOSED + LATE, "{behaviour}: closed after {longest:?}");
+        assert!(p99 <= 2 * quiet + SLOW, "{behaviour}: {p99:?}, {quiet:?} without");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_clients_are_closed_in_time_and_a_healthy_one_is_served_meanwhile() {
+    let _alone = ALONE.lock().await;
+    let target = Target::start(|_| ()).await;
+    for behaviour in [
+        Behaviour::SilentTcp,
+        Behaviour::DribbledHeader,
+        Behaviour::IdleHttp2,
+        Behaviour::RapidReset,
+        Behaviour::HugeHeader,
+        Behaviour::Continuations,
+        Behaviour::ZeroWindow,
+    ] {
+        target.withstands(behaviour, many()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_silent_in_the_tls_handshake_are_closed_and_a_healthy_one_is_served() {
+    let _alone = ALONE.lock().await;
+    let target = Target::start(|world| {
+        // Any certificate will do: the healthy client does not ask whose it is.
+        world.cps.public.tls = Some(TlsConfig {
+            certificate: world.pki.certificate_path("carrier"),
+            key: world.pki.key_path("carrier"),
+        });
+    })
+    .await;
+    for behaviour in [Behaviour::SilentTcp, Behaviour::SilentTls] {
+        target.withstands(behaviour, many()).await;
+    }
+}
