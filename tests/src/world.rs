@@ -159,14 +159,16 @@ impl World {
         jwt: &str,
         body: Vec<u8>,
     ) -> Result<Answer, reqwest::Error> {
+        Answer::to(self.drawing_request(jwt, body)).await
+    }
+
+    /// The body of a drawing with this attestation, to be sent.
+    pub fn drawing_request(&self, jwt: &str, body: Vec<u8>) -> reqwest::RequestBuilder {
         let url = format!("http://{}/token-request", self.issuer_name());
         let request = self.client.post(url).bearer_auth(jwt);
-        Answer::to(
-            request
-                .header("content-type", BATCH_REQUEST_TYPE)
-                .body(body),
-        )
-        .await
+        request
+            .header("content-type", BATCH_REQUEST_TYPE)
+            .body(body)
     }
 
     /// Draws tokens.
@@ -206,12 +208,17 @@ impl World {
     /// # Errors
     /// When no answer came.
     pub async fn store(&self, request: &SignedStoreRequest) -> Result<Answer, reqwest::Error> {
+        Answer::to(self.store_request(request)).await
+    }
+
+    /// A store request, to be sent.
+    pub fn store_request(&self, request: &SignedStoreRequest) -> reqwest::RequestBuilder {
         let url = format!("http://{}{STORE_PATH}", self.cps_name());
         let mut post = self.client.post(url).body(request.body().to_vec());
         for (name, value) in request.headers() {
             post = post.header(name, value);
         }
-        Answer::to(post).await
+        post
     }
 
     /// Posts nothing to where one stores: refused, with a challenge to get a token.

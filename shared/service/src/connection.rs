@@ -58,19 +58,29 @@ pub(crate) fn http(limits: &Limits) -> auto::Builder<TokioExecutor> {
     http
 }
 
-/// Serves one connection to its end.
-pub(crate) async fn serve(stream: TcpStream, setting: &Setting) {
+/// Serves one connection to its end, or until its `exchanges` are dismissed.
+pub(crate) async fn serve(stream: TcpStream, setting: &Setting, exchanges: Arc<Exchanges>) {
+    tokio::select! {
+        () = greet_and_serve(stream, setting, &exchanges) => {}
+        () = exchanges.dismissed() => count_end("made_room"),
+    }
+}
+
+async fn greet_and_serve(stream: TcpStream, setting: &Setting, exchanges: &Arc<Exchanges>) {
     // Answers are small and whole; waiting to fill a segment only delays them.
     let _ = stream.set_nodelay(true);
     let Some(tls) = &setting.tls else {
-        return speak_http(stream, setting).await;
+        return speak_http(stream, setting, exchanges).await;
     };
     let handshake = tokio::select! {
         handshake = timeout(setting.limits.handshake, tls.accept(stream)) => handshake,
         () = setting.shutdown.requested() => return,
     };
     match handshake {
-        Ok(Ok(stream)) => speak_http(stream, setting).await,
+        Ok(Ok(stream)) => {
+            exchanges.listen(Instant::now());
+            speak_http(stream, setting, exchanges).await;
+        }
         Ok(Err(_)) => count_end("handshake_failed"),
         Err(_) => count_end("handshake_overdue"),
     }
@@ -79,8 +89,8 @@ pub(crate) async fn serve(stream: TcpStream, setting: &Setting) {
 async fn speak_http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     setting: &Setting,
+    exchanges: &Arc<Exchanges>,
 ) {
-    let exchanges = Exchanges::new(Arc::clone(&setting.limits), Instant::now());
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let open = exchanges.begin(Instant::now());
         let answer = setting.router.clone().oneshot(request.map(Body::new));
@@ -94,7 +104,7 @@ async fn speak_http(
     let mut connection = pin!(setting.http.serve_connection(TokioIo::new(stream), service));
     let last_words = tokio::select! {
         biased;
-        end = until_over_or_overdue(connection.as_mut(), &exchanges) => match end {
+        end = until_over_or_overdue(connection.as_mut(), exchanges) => match end {
             None => return,
             Some(reason) => {
                 count_end(reason.label());

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::config::Limits;
@@ -38,6 +39,7 @@ impl Overdue {
 pub(crate) struct Exchanges {
     limits: Arc<Limits>,
     state: Mutex<State>,
+    dismissed: Notify,
 }
 
 /// Owned by the lock, which is held for a few instructions only.
@@ -60,7 +62,29 @@ impl Exchanges {
                 begun: 0,
                 quiet_since: now,
             }),
+            dismissed: Notify::new(),
         })
+    }
+
+    /// Notes that the time for the first request begins now.
+    pub(crate) fn listen(&self, now: Instant) {
+        self.state().quiet_since = now;
+    }
+
+    /// Since when no request is open; nothing while one is.
+    pub(crate) fn quiet_since(&self) -> Option<Instant> {
+        let state = self.state();
+        state.open.is_empty().then_some(state.quiet_since)
+    }
+
+    /// Asks the connection to end, since its place is needed.
+    pub(crate) fn dismiss(&self) {
+        self.dismissed.notify_one();
+    }
+
+    /// Returns once the connection is asked to end. One task may wait.
+    pub(crate) async fn dismissed(&self) {
+        self.dismissed.notified().await;
     }
 
     /// Notes that a request's header section has arrived. The exchange ends when

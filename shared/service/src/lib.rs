@@ -9,6 +9,7 @@ mod connection;
 mod exchanges;
 pub mod listener;
 pub mod logging;
+mod places;
 pub mod problem_response;
 mod request_limits;
 pub mod server;

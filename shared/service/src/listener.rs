@@ -1,5 +1,5 @@
 //! A bound socket and the loop that accepts connections from it, at most so
-//! many at one time, until the service is asked to stop; then it lets the open
+//! many at one time (`places`), until the service is asked to stop; then it lets the open
 //! ones finish. What happens inside one connection is `connection.rs`.
 
 use std::net::SocketAddr;
@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::{AdminConfig, ConfigurationError, Limits, PublicConfig, Transport};
 use crate::connection::{self, Setting};
+use crate::exchanges::Exchanges;
+use crate::places::Places;
 use crate::request_limits;
 use crate::shutdown::Shutdown;
 use crate::tls::{self, TlsError};
@@ -128,25 +130,29 @@ impl Listener {
             limits: Arc::clone(&self.limits),
             shutdown: shutdown.clone(),
         });
-        let free = Arc::new(Semaphore::new(self.limits.connections));
+        let mut places = Places::new(self.limits.connections);
         let mut open = JoinSet::new();
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.requested() => break,
-                Some(_) = open.join_next() => {}
+                Some(ended) = open.join_next_with_id() => {
+                    places.leave(ended.map_or_else(|error| error.id(), |(task, ())| task));
+                }
                 stream = accept(&self.socket) => {
                     // One too many is closed at once: a client that hears so can
                     // go elsewhere, one that waits in the backlog cannot.
-                    let Ok(permit) = Arc::clone(&free).try_acquire_owned() else {
+                    if !places.make_room() {
                         metrics::counter!("pennyblack_connections_refused_total").increment(1);
                         continue;
-                    };
+                    }
                     let setting = Arc::clone(&setting);
-                    open.spawn(async move {
-                        connection::serve(stream, &setting).await;
-                        drop(permit);
+                    let exchanges = Exchanges::new(Arc::clone(&setting.limits), Instant::now());
+                    let task = open.spawn({
+                        let exchanges = Arc::clone(&exchanges);
+                        async move { connection::serve(stream, &setting, exchanges).await }
                     });
+                    places.take(task.id(), exchanges);
                 }
             }
         }

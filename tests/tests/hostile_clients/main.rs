@@ -13,7 +13,7 @@
 mod healthy;
 mod hostile;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use healthy::Healthy;
 use hostile::{Behaviour, attack};
@@ -28,10 +28,15 @@ const SERVICE: &str = env!("CARGO_BIN_EXE_service");
 /// Within which every hostile client is closed.
 const CLOSED: Duration = Duration::from_secs(10);
 
-/// Added to every bound, because clients and service share a machine that may be
-/// busy with other tests: the bounds are the service's, the rest the scheduler's.
+/// Added to that, because clients and service share a machine that may be busy with
+/// other things, and some limits of the service are ten seconds themselves.
 const LATE: Duration = Duration::from_secs(2);
+
+/// Added, for the same reason, to twice the p99 of a healthy client.
 const SLOW: Duration = Duration::from_millis(100);
+
+/// How often a latency is measured at most.
+const TRIES: usize = 3;
 
 /// Latencies are measured: one test at a time.
 static ALONE: Mutex<()> = Mutex::const_new(());
@@ -40,9 +45,15 @@ static ALONE: Mutex<()> = Mutex::const_new(());
 /// than a process may have open.
 fn many() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let files = limits.lines().find(|line| line.starts_with("Max open files"));
+    let files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
     let soft = files.and_then(|line| line.split_whitespace().nth(3)?.parse::<u64>().ok());
-    if soft.is_some_and(|soft| soft >= 2048) { 1000 } else { 300 }
+    if soft.is_some_and(|soft| soft >= 2048) {
+        1000
+    } else {
+        300
+    }
 }
 
 /// A CPS in a process of its own, with an issuer whose key it knows.
@@ -67,25 +78,39 @@ impl Target {
 
     /// A healthy client.
     fn poll(&self) -> Healthy {
-        let scheme = if self.world.cps.public.tls.is_some() { "https" } else { "http" };
+        let scheme = if self.world.cps.public.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
         let name = self.world.cps_name();
         Healthy::begin(format!("{scheme}://{name}{}", hostile::poll(4)))
     }
 
-    /// Sends in so many clients, and asserts what must hold.
+    /// Sends in so many clients, and asserts what must hold. What slows the machine
+    /// down passes, what the clients do to the service does not: for the latency one
+    /// good try of [`TRIES`] is enough.
     async fn withstands(&self, behaviour: Behaviour, clients: usize) {
-        let quiet = self.poll().end();
-        let healthy = self.poll();
-        let began = Instant::now();
-        let kept = attack(behaviour, clients, self.cps.addresses().public).await;
-        let (all, p99) = (began.elapsed(), healthy.end());
-        let longest = *kept.iter().max().unwrap();
-        println!(
-            "{clients} x {behaviour}: the last one closed after {longest:.1?} ({all:.1?} in all); \
-             a healthy client's p99 {p99:.1?}, {quiet:.1?} without them"
-        );
-        assert!(longest <= CLOSED + LATE, "{behaviour}: closed after {longest:?}");
-        assert!(p99 <= 2 * quiet + SLOW, "{behaviour}: {p99:?}, {quiet:?} without");
+        for _ in 0..TRIES {
+            let before = self.poll().end();
+            let healthy = self.poll();
+            let kept = attack(behaviour, clients, self.cps.addresses().public).await;
+            let p99 = healthy.end();
+            let quiet = before.max(self.poll().end());
+            let longest = *kept.iter().max().unwrap();
+            println!(
+                "{clients} x {behaviour}: the last one closed after {longest:.1?}; \
+                 a healthy client's p99 {p99:.1?}, {quiet:.1?} without them"
+            );
+            assert!(
+                longest <= CLOSED + LATE,
+                "{behaviour}: closed after {longest:?}"
+            );
+            if p99 <= 2 * quiet + SLOW {
+                return;
+            }
+        }
+        panic!("{behaviour}: a healthy client had to wait, {TRIES} times");
     }
 }
 
@@ -120,4 +145,12 @@ async fn clients_silent_in_the_tls_handshake_are_closed_and_a_healthy_one_is_ser
     for behaviour in [Behaviour::SilentTcp, Behaviour::SilentTls] {
         target.withstands(behaviour, many()).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_clients_on_every_place_do_not_keep_a_healthy_one_out() {
+    let _alone = ALONE.lock().await;
+    let clients = many();
+    let target = Target::start(|world| world.cps.public.limits.connections = clients - 50).await;
+    target.withstands(Behaviour::SilentTcp, clients).await;
 }

@@ -42,8 +42,9 @@ pub struct TlsConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Connections open at one time; further ones are closed at once.
-    /// Default: 4096.
+    /// Connections open at one time. A further one takes the place of those that
+    /// have been without a request for longest; when all have one, it is closed at
+    /// once. Default: 4096.
     pub connections: usize,
     /// Requests worked on at one time; further ones are answered 503.
     /// Default: 1024.

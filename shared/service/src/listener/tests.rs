@@ -91,6 +91,10 @@ async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
 /// Sends one request on a kept-alive connection and reads its answer.
 async fn one_exchange(stream: &mut TcpStream) {
     stream.write_all(REQUEST).await.unwrap();
+    read_hello(stream).await;
+}
+
+async fn read_hello(stream: &mut TcpStream) {
     let mut answer = Vec::new();
     while !answer.ends_with(b"hello") {
         assert_ne!(
@@ -204,35 +208,62 @@ async fn an_http2_connection_without_requests_is_closed() {
 }
 
 #[tokio::test]
-async fn a_connection_too_many_is_closed_at_once_and_a_place_that_is_left_is_free_again() {
+async fn when_every_place_has_a_request_open_a_further_connection_is_closed_at_once() {
+    let (begun, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let slow = {
+        let (begun, release) = (Arc::clone(&begun), Arc::clone(&release));
+        get(|| async move {
+            begun.notify_one();
+            release.notified().await;
+            "hello"
+        })
+    };
     let running = start(
         Limits {
             connections: 1,
             ..patient()
         },
-        hello(),
+        Router::new().route("/", slow),
     )
     .await;
     let mut first = connect(&running).await;
-    one_exchange(&mut first).await;
+    first.write_all(REQUEST).await.unwrap();
+    begun.notified().await;
     let mut second = connect(&running).await;
     assert_eq!(until_closed(&mut second).await, b"");
-    one_exchange(&mut first).await;
+    release.notify_one();
+    read_hello(&mut first).await;
 
-    drop(first);
-    let began = Instant::now();
-    loop {
-        let mut third = connect(&running).await;
-        // A refused connection may be reset under the request.
-        let _ = third.write_all(REQUEST).await;
-        let mut answer = [0; 8];
-        if matches!(third.read(&mut answer).await, Ok(read) if read > 0) {
-            break;
-        }
-        assert!(
-            began.elapsed() < LONG,
-            "the place of a closed connection is never free"
-        );
+    // Answered, it has no request open, and gives way.
+    let mut third = connect(&running).await;
+    release.notify_one();
+    one_exchange(&mut third).await;
+    assert_eq!(until_closed(&mut first).await, b"");
+}
+
+#[tokio::test]
+async fn silent_clients_on_every_place_give_way_to_one_that_asks() {
+    let running = start(
+        Limits {
+            connections: 3,
+            ..patient()
+        },
+        hello(),
+    )
+    .await;
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        silent.push(connect(&running).await);
+    }
+    let mut served = Vec::new();
+    for longest_silent in &mut silent {
+        let mut asking = connect(&running).await;
+        one_exchange(&mut asking).await;
+        served.push(asking);
+        assert_eq!(until_closed(longest_silent).await, b"");
+    }
+    for one in &mut served {
+        one_exchange(one).await;
     }
 }
 

@@ -1,0 +1,62 @@
+//! Which connections a listener has open, at most so many, and which of them give
+//! way to new ones. Not here: how one ends (`connection`).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::task::Id;
+
+use crate::exchanges::Exchanges;
+
+/// So many parts of all places are freed at a time, so that looking for the
+/// quietest, which looks at every place, is rare.
+const PARTS: usize = 64;
+
+/// The open connections by their tasks.
+#[derive(Debug)]
+pub(crate) struct Places {
+    most: usize,
+    taken: HashMap<Id, Arc<Exchanges>>,
+}
+
+impl Places {
+    /// At most so many.
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            most,
+            taken: HashMap::new(),
+        }
+    }
+
+    /// Sees that a place is free. When all are taken, those connections are
+    /// dismissed that have been without a request for longest: clients that are
+    /// silent on purpose would hold every place otherwise, at no cost, and a
+    /// client that is dismissed between two requests connects again.
+    ///
+    /// False when every connection has a request open.
+    pub(crate) fn make_room(&mut self) -> bool {
+        if self.taken.len() < self.most {
+            return true;
+        }
+        let since = |(id, exchanges): (&Id, &Arc<Exchanges>)| Some((exchanges.quiet_since()?, *id));
+        let mut quiet: Vec<_> = self.taken.iter().filter_map(since).collect();
+        quiet.sort_unstable_by_key(|(since, _)| *since);
+        let enough = (self.most / PARTS).max(1);
+        for (_, id) in quiet.iter().take(enough) {
+            if let Some(exchanges) = self.taken.remove(id) {
+                exchanges.dismiss();
+            }
+        }
+        !quiet.is_empty()
+    }
+
+    /// Notes a connection that has begun.
+    pub(crate) fn take(&mut self, task: Id, exchanges: Arc<Exchanges>) {
+        self.taken.insert(task, exchanges);
+    }
+
+    /// Notes that a connection has ended.
+    pub(crate) fn leave(&mut self, task: Id) {
+        self.taken.remove(&task);
+    }
+}
