@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
 /// How often a slow client sends a little more.
-const PACE: Duration = Duration::from_millis(100);
+const PACE: Duration = Duration::from_millis(400);
 
 /// After so long a connection counts as never closed.
 const NEVER: Duration = Duration::from_secs(40);
