@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use pennyblack_service::clock::Clock;
-use pennyblack_shared::blind_rsa::PendingToken;
 use pennyblack_shared::issuance::batch_to_bytes;
 use pennyblack_shared::problem::ProblemType;
 use pennyblack_shared::store_request::SpendKey;
+use pennyblack_shared::token_key::TokenToBe;
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::drawing::attestation;
 use pennyblack_tests::process::{Process, Role};
@@ -198,7 +198,7 @@ async fn drawings(world: &World) -> impl FnMut() -> RequestBuilder {
     let (key, digest) = (world.signing_key().await, world.challenge().digest());
     let blinded = (0..BATCH).map(|_| {
         let nonce = SpendKey::generate(&mut rand::rng()).nonce();
-        let pending = PendingToken::blind(&key, nonce, digest, &mut rand::rng());
+        let pending = TokenToBe::blind(&key, nonce, digest, &mut rand::rng());
         pending.unwrap().request()
     });
     let mut blinded: Vec<_> = blinded.collect();
