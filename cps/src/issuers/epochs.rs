@@ -349,14 +349,18 @@ mod tests {
     fn a_key_out_of_the_blue_is_refused() {
         let mut epochs = acquainted(&[(1, NOW.0 - EPOCH), (2, NOW.0 + EPOCH)]);
         for begins in [0, NOW.0 - 5, NOW.0, NOW.0 + 5, NOW.0 + EPOCH] {
-            let refusals = epochs.take(&directory(&[(9, begins)]), &[], NOW);
+            let refusals = epochs.take(&directory(&[(2, NOW.0 + EPOCH), (9, begins)]), &[], NOW);
             assert!(
                 matches!(refusals[..], [KeyRefusal::Unannounced { .. }]),
                 "{begins}"
             );
         }
         assert_eq!(
-            epochs.take(&directory(&[(9, NOW.0 + EPOCH + 1)]), &[], NOW),
+            epochs.take(
+                &directory(&[(2, NOW.0 + EPOCH), (9, NOW.0 + EPOCH + 1)]),
+                &[],
+                NOW
+            ),
             []
         );
     }
