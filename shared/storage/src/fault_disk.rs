@@ -51,6 +51,7 @@ struct State {
     /// Removed, but the directory is not synced: they may come back.
     removed: BTreeMap<String, FileState>,
     faults: Vec<SyncFault>,
+    directory_faults: usize,
     room: Option<usize>,
     ignore_syncs: bool,
 }
@@ -63,6 +64,11 @@ impl FaultDisk {
     /// The next file sync fails in this way.
     pub fn fail_next_sync(&self, fault: SyncFault) {
         self.state().faults.push(fault);
+    }
+
+    /// The next sync of the directory fails, and makes nothing durable.
+    pub fn fail_next_directory_sync(&self) {
+        self.state().directory_faults += 1;
     }
 
     /// At most so many bytes may be in all files together.
@@ -172,6 +178,10 @@ impl Disk for FaultDisk {
 
     fn sync_directory(&self) -> io::Result<()> {
         let mut state = self.state();
+        if state.directory_faults > 0 {
+            state.directory_faults -= 1;
+            return Err(io::Error::other("input/output error"));
+        }
         if !state.ignore_syncs {
             state.removed.clear();
             for file in state.files.values_mut() {

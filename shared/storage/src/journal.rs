@@ -186,7 +186,11 @@ impl<D: Disk> Journal<D> {
             self.roll();
             return Err(error);
         }
-        self.disk.remove(&name(self.prefix, segment.0))?;
+        match self.disk.remove(&name(self.prefix, segment.0)) {
+            // Removed before, and the directory could not be synced then.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other?,
+        }
         self.disk.sync_directory()?;
         self.sealed.retain(|other| *other != segment);
         self.unsettled.retain(|(number, _)| *number != segment.0);

@@ -248,6 +248,7 @@ async fn random_run(seed: u64, plant_bug: bool) {
     for _ in 0..60 {
         match rng.random_range(0..14) {
             0 => disk.fail_next_sync(SyncFault::Lost),
+            1 if rng.random() => disk.fail_next_directory_sync(),
             1 => disk.fail_next_sync(SyncFault::Persisted),
             2 => hand.advance(rng.random_range(1..40)),
             3 => {

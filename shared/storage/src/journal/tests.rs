@@ -71,6 +71,7 @@ fn run(seed: u64, plant_bug: bool) -> Result<bool, JournalError> {
         match rng.random_range(0..10) {
             0 => journal.roll(),
             1 => disk.fail_next_sync(SyncFault::Lost),
+            2 if rng.random() => disk.fail_next_directory_sync(),
             2 => disk.fail_next_sync(SyncFault::Persisted),
             3 => {
                 disk = disk.after_power_loss(rng.random());
@@ -189,6 +190,22 @@ fn removed_segments_stay_away_and_numbers_go_on() {
     assert_eq!(journal.current(), SegmentNumber(3));
     let (_, found) = open(&disk).unwrap();
     assert_eq!(found, [b"c"]);
+}
+
+#[test]
+fn a_segment_whose_removal_failed_half_way_is_removed_by_the_next_attempt() {
+    let disk = FaultDisk::default();
+    let (mut journal, _) = open(&disk).unwrap();
+    for record in [b"a", b"b"] {
+        journal.append(&mut frame(&[record])).unwrap();
+        journal.roll();
+    }
+    disk.fail_next_directory_sync();
+    assert!(journal.remove(SegmentNumber(0)).is_err());
+    // It may come back with a loss of power, and so it still counts.
+    assert_eq!(journal.sealed(), [SegmentNumber(0), SegmentNumber(1)]);
+    journal.remove(SegmentNumber(0)).unwrap();
+    assert_eq!(journal.sealed(), [SegmentNumber(1)]);
 }
 
 #[test]
