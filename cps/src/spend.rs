@@ -64,8 +64,9 @@ impl<S: Store> Spending<S> {
         let admitted = parsed.admit(&self.policy, now)?;
         let id = admitted.token_key_id();
         let key = self.issuers.key(id).ok_or(Refusal::UnknownKey(id))?;
-        let recipient = self.keys.recipient(admitted.mailbox(), now);
-        let kem = recipient.ok_or(Refusal::UnknownMailbox)?.kem();
-        Ok(admitted.verify(&key, kem)?)
+        let verified = admitted.verify(&key)?;
+        let recipient = self.keys.recipient(verified.mailbox(), now);
+        verified.check_slot(recipient.ok_or(Refusal::UnknownMailbox)?.kem())?;
+        Ok(verified)
     }
 }

@@ -37,8 +37,7 @@ fn check_request(headers: &StoreHeaders<'_>, body: &[u8]) {
     let Ok(admitted) = parsed.admit(&world.policy, NOW) else {
         return;
     };
-    let kem = world.recipient().config().kem();
-    if let Ok(verified) = admitted.verify(&world.issuer.key, kem) {
+    if let Ok(verified) = admitted.verify(&world.issuer.key) {
         let token = verified.token();
         assert_eq!(token.nonce(), world.spend_key.nonce());
         assert_eq!(verified.record().digest.0, sha256(body));

@@ -68,11 +68,10 @@ fn verified(world: &World, request: &SignedStoreRequest) -> VerifiedStore {
         signature_input,
         signature,
     };
-    let kem = world.recipient().config().kem();
     ParsedStore::parse(&headers, request.body())
         .expect("a parsed request")
         .admit(&world.policy, NOW)
-        .and_then(|store| store.verify(&world.issuer.key, kem))
+        .and_then(|store| store.verify(&world.issuer.key))
         .expect("a verified request")
 }
 

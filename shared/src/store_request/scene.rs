@@ -188,7 +188,7 @@ impl Received {
         ParsedStore::parse(&self.headers(), &self.body)
             .map_err(Outcome::Unparsed)?
             .admit(policy, now)
-            .and_then(|store| store.verify(&scene().issuer.key(), Kem::DhkemX25519))
+            .and_then(|store| store.verify(&scene().issuer.key()))
             .map_err(Outcome::Refused)
     }
 

@@ -163,15 +163,15 @@ fn retries_are_taken_for_a_minute_and_half_a_minute_of_clock_error() {
 }
 
 #[test]
-fn a_slot_of_another_kems_size_is_refused_before_any_cryptography() {
-    let mut request = Received::from(&signed());
-    request.body.resize(MAILBOX_SIZE + 4096, 0);
+fn a_slot_of_another_kems_size_is_refused_to_whoever_has_a_token() {
+    let verified = Received::from(&signed()).check().unwrap();
+    assert_eq!(verified.check_slot(Kem::DhkemX25519), Ok(()));
     assert_eq!(
-        request.refusal(),
-        StoreRefusal::SlotSize {
-            kem: Kem::DhkemX25519,
-            actual: 4096
-        }
+        verified.check_slot(Kem::XWing),
+        Err(StoreRefusal::SlotSize {
+            kem: Kem::XWing,
+            actual: 2048
+        })
     );
 }
 

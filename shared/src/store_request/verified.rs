@@ -157,14 +157,14 @@ impl AdmittedStore<'_, '_> {
         self.parsed.mailbox
     }
 
-    /// Verifies the request under the live key that [`Self::token_key_id`] names,
-    /// for a mailbox of this KEM: slot size, content digest, the issuer's
-    /// signature on the token, the nonce's signature on the request.
+    /// Verifies the request under the live key that [`Self::token_key_id`] names:
+    /// content digest, the issuer's signature on the token, the nonce's signature
+    /// on the request.
     ///
     /// # Errors
     /// [`StoreRefusal`]. Nothing may be concluded from a refused request about
     /// the holder of the token's nonce: anybody can send it.
-    pub fn verify(self, key: &TokenVerifier, kem: Kem) -> Result<VerifiedStore, StoreRefusal> {
+    pub fn verify(self, key: &TokenVerifier) -> Result<VerifiedStore, StoreRefusal> {
         let ParsedStore {
             token,
             claimed,
@@ -173,12 +173,6 @@ impl AdmittedStore<'_, '_> {
             mailbox,
             sealed,
         } = self.parsed;
-        if sealed.len() != kem.slot_size() {
-            return Err(StoreRefusal::SlotSize {
-                kem,
-                actual: sealed.len(),
-            });
-        }
         let digest = RequestDigest::of(content);
         if digest != claimed {
             return Err(StoreRefusal::ContentDigest {
@@ -222,6 +216,21 @@ impl VerifiedStore {
     #[must_use]
     pub const fn mailbox(&self) -> MailboxId {
         self.mailbox
+    }
+
+    /// Checks that the ciphertext fits a mailbox of this KEM. Comes last: what a
+    /// mailbox is like is nothing to whoever has no token.
+    ///
+    /// # Errors
+    /// [`StoreRefusal::SlotSize`].
+    pub const fn check_slot(&self, kem: Kem) -> Result<(), StoreRefusal> {
+        if self.sealed.len() == kem.slot_size() {
+            return Ok(());
+        }
+        Err(StoreRefusal::SlotSize {
+            kem,
+            actual: self.sealed.len(),
+        })
     }
 
     /// The ciphertext, in memory of its own.

@@ -5,7 +5,10 @@ use std::time::Duration;
 use http::StatusCode;
 use pennyblack_shared::mailbox::Kem;
 use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::store_request::{RequestDigest, STORE_PATH, SignedStoreRequest};
+use pennyblack_shared::sealed::seal_passport;
+use pennyblack_shared::store_request::{
+    RequestDigest, STORE_PATH, SignedStoreRequest, sign_store_request,
+};
 use pennyblack_shared::token::{Token, TokenChallenge, TokenKeyId, TokenType};
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::drawing::{Drawing, Spendable};
@@ -215,14 +218,18 @@ const CASES: &[Case] = &[
         let body = d.body[1..].to_vec();
         d.with_body(body)
     }),
-    ("the slot of another KEM", ProblemType::WrongSlotSize, |d| {
-        let mut body = d.body.clone();
-        body.resize(32 + Kem::XWing.slot_size(), 0);
-        d.with_body(body)
-    }),
     (
-        "a mailbox that nobody has",
-        ProblemType::UnknownMailbox,
+        "the slot of another KEM, not signed",
+        ProblemType::SpendSignature,
+        |d| {
+            let mut body = d.body.clone();
+            body.resize(32 + Kem::XWing.slot_size(), 0);
+            d.with_body(body)
+        },
+    ),
+    (
+        "a mailbox that nobody has, not signed",
+        ProblemType::SpendSignature,
         |d| {
             let mut body = d.body.clone();
             body[0] ^= 1;
@@ -376,17 +383,56 @@ async fn every_kem_has_its_own_slot_size_and_no_other() {
     for kem in Kem::ALL {
         let mailbox = Mailbox::new(kem, FIRST_NUMBER);
         world.register(&mailbox).await;
-        let good = Draft::from(&world.spend(&world.draw_one().await, &mailbox, "a.b.c"));
-        for size in Kem::ALL.map(Kem::slot_size) {
-            if size != kem.slot_size() {
-                let mut body = good.body.clone();
-                body.resize(32 + size, 0);
-                let answer = good.clone().with_body(body).send(world).await;
+        let token = world.draw_one().await;
+        for other in Kem::ALL {
+            if other.slot_size() != kem.slot_size() {
+                let other = Mailbox::new(other, FIRST_NUMBER);
+                let request = sealed_for_another(world, &token, &mailbox, &other);
+                let answer = world.store(&request).await.unwrap();
                 assert_eq!(answer.problem(), ProblemType::WrongSlotSize);
             }
         }
-        good.send(world).await.assert_created();
+        let good = world.spend(&token, &mailbox, "a.b.c");
+        world.store(&good).await.unwrap().assert_created();
         assert_eq!(world.read(&mailbox).await, ["a.b.c"]);
     }
+    scene.close().await;
+}
+
+/// A good request to store what was sealed for the key of another mailbox.
+fn sealed_for_another(
+    world: &World,
+    token: &Spendable,
+    mailbox: &Mailbox,
+    other: &Mailbox,
+) -> SignedStoreRequest {
+    let (cps, now) = (world.cps_name(), world.clock.now());
+    let sealed = seal_passport(other.config(), cps, "a.b.c", &mut rand::rng()).unwrap();
+    let signed = sign_store_request(&token.token, &token.key, cps, mailbox.id(), &sealed, now);
+    signed.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_who_has_a_token_is_told_that_nobody_has_a_mailbox() {
+    let scene = Scene::open().await;
+    let world = &scene.world;
+    let nobodys = Mailbox::new(Kem::DhkemX25519, FIRST_NUMBER);
+    let token = world.draw_one().await;
+    let request = world.spend(&token, &nobodys, "a.b.c");
+    let answer = world.store(&request).await.unwrap();
+    assert_eq!(answer.problem(), ProblemType::UnknownMailbox);
+    // The same without a token that is worth anything, for it and for a mailbox
+    // that somebody has.
+    let mailbox = world.mailbox().await;
+    for mailbox in [&nobodys, &mailbox] {
+        let mut forged = world.draw_one().await;
+        forged.token.authenticator[9] ^= 1;
+        let request = world.spend(&forged, mailbox, "a.b.c");
+        let answer = world.store(&request).await.unwrap();
+        assert_eq!(answer.problem(), ProblemType::TokenInvalid);
+    }
+    // The token was not spent.
+    let request = world.spend(&token, &mailbox, "a.b.c");
+    world.store(&request).await.unwrap().assert_created();
     scene.close().await;
 }

@@ -9,6 +9,7 @@ pub mod restart;
 mod retrieving;
 mod spent_set;
 mod storing;
+mod voprf;
 
 use crate::finding::Finding;
 use crate::setting::Setting;
@@ -21,6 +22,7 @@ pub const ROWS: &[(&str, Measure)] = &[
     ("issuing", issuing::measure),
     ("issuing-peer", peers::issuing),
     ("responsiveness", responsiveness::measure),
+    ("voprf", voprf::measure),
     ("storing", storing::measure),
     ("spent-set", spent_set::measure),
     ("commit-latency", spent_set::latency),
