@@ -20,6 +20,7 @@ use pennyblack_shared::problem::ProblemType;
 use pennyblack_shared::telephone_number::NumberRange;
 use pennyblack_tests::mailbox::Mailbox;
 use pennyblack_tests::scene::Scene;
+use pennyblack_tests::wait::until;
 use pennyblack_tests::world::{FIRST_NUMBER, World, identity_of};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -144,4 +145,29 @@ async fn a_newer_record_replaces_the_older_of_its_signer_and_not_a_strangers() {
 fn same_claims(token: &str, record: &KeyRecord) -> bool {
     let parsed = UnverifiedKeyRecord::parse(token).unwrap();
     parsed.record() == record
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_outlive_a_restart_while_nobody_can_judge_them() {
+    let mut scene = Scene::open().await;
+    scene.world.mailbox().await;
+    let look_up = format!("/{FIRST_NUMBER}");
+    assert_eq!(found(&scene.world, &look_up).await.len(), 1);
+
+    // The operator has lost the roots; they are there again after the restart.
+    let lost = scene.world.path("no-roots");
+    let roots = std::mem::replace(&mut scene.world.cps.trust.roots, lost.clone());
+    let scene = scene.restart().await;
+    assert!(found(&scene.world, &look_up).await.is_empty());
+    for file in std::fs::read_dir(roots).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), lost.join(file.file_name())).unwrap();
+    }
+    let minutes = Duration::from_secs(61);
+    until("the record", Duration::from_secs(30), async || {
+        scene.hand.advance(minutes);
+        (found(&scene.world, &look_up).await.len() == 1).then_some(())
+    })
+    .await;
+    scene.close().await;
 }

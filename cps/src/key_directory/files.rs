@@ -4,10 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pennyblack_shared::encoding;
 use pennyblack_storage::atomic_file;
-
-use super::RecordId;
 
 const EXTENSION: &str = "jws";
 
@@ -47,22 +44,21 @@ impl RecordFiles {
         Ok(records)
     }
 
-    pub(super) fn write(&self, id: &RecordId, token: &str) -> Result<(), RecordFilesError> {
-        let path = self.path_of(id);
+    pub(super) fn write(&self, name: &str, token: &str) -> Result<(), RecordFilesError> {
+        let path = self.path_of(name);
         atomic_file::write_public(&path, token.as_bytes()).map_err(|error| failed(&path, error))
     }
 
-    pub(super) fn remove(&self, id: &RecordId) -> Result<(), RecordFilesError> {
-        let path = self.path_of(id);
+    pub(super) fn remove(&self, name: &str) -> Result<(), RecordFilesError> {
+        let path = self.path_of(name);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&path, error)),
             _ => Ok(()),
         }
     }
 
-    fn path_of(&self, (mailbox, iss): &RecordId) -> PathBuf {
-        let id = encoding::sha256(&[mailbox.0.as_slice(), iss.as_bytes()].concat());
-        self.path.join(format!("{}.{EXTENSION}", hex::encode(id)))
+    fn path_of(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{name}.{EXTENSION}"))
     }
 }
 

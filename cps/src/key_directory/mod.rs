@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use pennyblack_service::trust::Trust;
+use pennyblack_service::trust::{CertificateError, Trust};
 use pennyblack_shared::authority::Authority;
-use pennyblack_shared::key_record::{UnverifiedKeyRecord, VerifiedKeyRecord};
+use pennyblack_shared::encoding;
+use pennyblack_shared::key_record::{KeyRecordError, UnverifiedKeyRecord, VerifiedKeyRecord};
 use pennyblack_shared::mailbox::{KeyConfig, MailboxId};
 use pennyblack_shared::numbering::NumberingTable;
 use pennyblack_shared::telephone_number::TelephoneNumber;
@@ -59,6 +60,8 @@ pub enum Registered {
 pub struct KeyDirectory {
     policy: RecordPolicy,
     files: RecordFiles,
+    /// Stored records that nobody can judge at present, by the names of their files.
+    waiting: Mutex<Vec<(String, String)>>,
     /// Held through a registration, which waits for the disk; never by readers.
     registering: Mutex<()>,
     /// Locked for look-ups and single insertions.
@@ -75,7 +78,8 @@ struct Index {
 
 impl KeyDirectory {
     /// Opens the directory's files (made if missing) and verifies every record
-    /// again; those that do not hold any more are left out. Waits for the disk.
+    /// again; those that do not hold any more are left out, and those that cannot
+    /// be judged, since roots or lists are not there, wait. Waits for the disk.
     ///
     /// # Errors
     /// [`RecordFilesError`].
@@ -89,18 +93,48 @@ impl KeyDirectory {
         let this = Self {
             policy,
             files,
+            waiting: Mutex::new(stored),
             registering: Mutex::default(),
             index: RwLock::default(),
         };
-        for (name, token) in stored {
-            match this.verify(&token, now) {
-                Ok(record) => this.write().insert(record_id(&record), record),
-                Err(error) => {
-                    tracing::warn!(record = name, %error, "a stored key record does not hold any more");
-                }
-            }
-        }
+        this.judge_waiting(now);
         Ok(this)
+    }
+
+    /// Verifies the stored records that are not in the index yet.
+    fn judge_waiting(&self, now: UnixTime) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|(name, token)| match self.verify(token, now) {
+            Ok(record) => {
+                let id = record_id(&record);
+                let mut index = self.write();
+                // One that was registered meanwhile is newer.
+                if !index.records.contains_key(&id) {
+                    index.insert(id, record);
+                }
+                false
+            }
+            Err(error) if is_for_later(&error) => true,
+            Err(error) => {
+                tracing::warn!(record = name, %error, "a stored key record does not hold any more");
+                if matches!(error, Refusal::Record(KeyRecordError::Expired { .. })) {
+                    self.remove_file(name);
+                }
+                false
+            }
+        });
+        if !waiting.is_empty() {
+            tracing::warn!(
+                records = waiting.len(),
+                "stored key records wait for roots or lists"
+            );
+        }
+    }
+
+    fn remove_file(&self, name: &str) {
+        if let Err(error) = self.files.remove(name) {
+            tracing::warn!(%error, "an ended key record's file cannot be removed");
+        }
     }
 
     /// Verifies and stores a record. Waits for the disk.
@@ -127,7 +161,7 @@ impl KeyDirectory {
             _ => {}
         }
         self.files
-            .write(&id, record.as_str())
+            .write(&file_name(&id), record.as_str())
             .map_err(|error| Refusal::Internal(error.to_string()))?;
         self.write().insert(id, record);
         Ok(Registered::Stored)
@@ -180,12 +214,14 @@ impl KeyDirectory {
         Ok(found)
     }
 
-    /// Removes the records that have ended. Waits for the disk.
+    /// Removes the records that have ended, and judges those that could not be
+    /// judged before. Waits for the disk.
     pub fn purge(&self, now: UnixTime) {
         let _alone = self
             .registering
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        self.judge_waiting(now);
         let ended: Vec<RecordId> = {
             let index = self.read();
             let ended = index.records.iter().filter(|(_, r)| r.exp() <= now);
@@ -193,9 +229,7 @@ impl KeyDirectory {
         };
         for id in ended {
             self.write().remove(&id);
-            if let Err(error) = self.files.remove(&id) {
-                tracing::warn!(%error, "an ended key record's file cannot be removed");
-            }
+            self.remove_file(&file_name(&id));
         }
     }
 
@@ -267,6 +301,21 @@ impl Index {
         let records = ids.into_iter().filter_map(|id| self.records.get(id));
         records.filter(|r| r.exp() > now).cloned().collect()
     }
+}
+
+/// Whether a record may hold when the operator has mended what is missing.
+const fn is_for_later(refusal: &Refusal) -> bool {
+    use CertificateError::{NoRevocationList, NoRoots, StaleRevocation};
+    matches!(
+        refusal,
+        Refusal::Certificate(NoRoots | NoRevocationList | StaleRevocation(_))
+    )
+}
+
+fn file_name((mailbox, iss): &RecordId) -> String {
+    hex::encode(encoding::sha256(
+        &[mailbox.0.as_slice(), iss.as_bytes()].concat(),
+    ))
 }
 
 fn record_id(record: &VerifiedKeyRecord) -> RecordId {
