@@ -3,6 +3,7 @@
 use std::fs;
 use std::thread;
 
+use rustix::thread::{CpuSet, sched_setaffinity};
 use serde::Serialize;
 
 /// What a reader must know of a machine to judge a number from it.
@@ -70,6 +71,15 @@ impl Cores {
 /// Keeps this thread, and those that it starts from now on, on one core.
 pub fn pin(core: usize) {
     core_affinity::set_for_current(core_affinity::CoreId { id: core });
+}
+
+/// Lets this thread, and those that it starts from now on, run on every core.
+pub fn unpin() {
+    let mut all = CpuSet::new();
+    for core in 0..CpuSet::MAX_CPU {
+        all.set(core);
+    }
+    sched_setaffinity(None, &all).unwrap();
 }
 
 /// Runs `work` on a thread that stays on `core`.

@@ -105,8 +105,9 @@ pub fn serve(arguments: &[String]) {
     let [core, role, rest @ ..] = arguments else {
         panic!("{ARGUMENT} CORE ROLE ARGUMENTS");
     };
-    if let Ok(core) = core.parse() {
-        machine::pin(core);
+    match core.parse() {
+        Ok(core) => machine::pin(core),
+        Err(_) => machine::unpin(),
     }
     let arguments: Vec<OsString> = std::iter::once(role).chain(rest).map(Into::into).collect();
     let run = match role.as_str() {

@@ -11,6 +11,7 @@ use crate::finding::{Finding, Goal, Unit};
 use crate::floors;
 use crate::http_load::{paced, request};
 use crate::latency::percentile;
+use crate::machine;
 use crate::pairs::Spread;
 use crate::report::number;
 use crate::services::Services;
@@ -23,6 +24,7 @@ const PROBES: usize = 2_000;
 
 pub(super) fn measure(setting: &Setting) -> Vec<Finding> {
     // On all cores, as it is deployed; the senders take their share of them.
+    machine::unpin();
     let services = Services::start(None);
     let probes = vec![request("GET", WELL_KNOWN_PATH, &[], &[]); setting.scaled(PROBES)];
     let length = Duration::from_millis(probes.len() as u64);
@@ -43,6 +45,7 @@ pub(super) fn measure(setting: &Setting) -> Vec<Finding> {
         let (latencies, _) = services.wait(both);
         busy.push(percentile(latencies, 99.0).as_secs_f64() * 1e3);
     }
+    machine::pin(setting.cores.load);
     vec![
         Finding::measured(
             "p99 of another request while the issuer signs at 50 % load",
