@@ -1,6 +1,6 @@
 //! What single parts take: `cargo bench -p pennyblack-compare`.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use std::hint::black_box;
 use std::sync::Arc;
