@@ -148,6 +148,8 @@ impl KeyDirectory {
             .registering
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        // One that waits may be of the same key: the two share a file.
+        self.judge_waiting(now);
         let (before, count) = {
             let index = self.read();
             (index.records.get(&id).cloned(), index.records.len())
