@@ -10,3 +10,4 @@ mod frame;
 pub mod group_commit;
 pub mod journal;
 pub mod log;
+pub mod redis;

@@ -1,0 +1,25 @@
+//! Real `redis-server` processes for tests: one alone, a primary with its
+//! replica, a cluster of six; and a proxy that harms connections to them. Not
+//! here: any test but their own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a test's scenery has no better answer to a failure than to end the test"
+)]
+
+mod cluster;
+mod port;
+mod replicated;
+mod server;
+#[cfg(test)]
+mod tests;
+mod wait;
+
+pub use cluster::{Cluster, SLOTS};
+pub use replicated::Replicated;
+pub use server::{Backup, Options, RedisServer};
+pub use wait::until;
