@@ -13,6 +13,7 @@
 
 mod cluster;
 mod port;
+mod proxy;
 mod replicated;
 mod server;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod tests;
 mod wait;
 
 pub use cluster::{Cluster, SLOTS};
+pub use proxy::{Manner, Proxy};
 pub use replicated::Replicated;
 pub use server::{Backup, Options, RedisServer};
 pub use wait::until;

@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use super::{Cluster, Options, RedisServer, Replicated, SLOTS, until};
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, RedisResult};
+
+use super::{Cluster, Manner, Options, Proxy, RedisServer, Replicated, SLOTS, until};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -107,4 +110,56 @@ async fn a_cluster_serves_every_slot_survives_a_death_and_moves_slots() {
     cluster.nodes[elsewhere].restart().await;
     cluster.until_ok().await;
     assert!(cluster.primary_of(SLOTS - 1).await < cluster.nodes.len());
+}
+
+/// A connection through the proxy that gives up soon.
+async fn through(proxy: &Proxy) -> RedisResult<MultiplexedConnection> {
+    let patience = Some(Duration::from_millis(200));
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(patience)
+        .set_response_timeout(patience);
+    let client = Client::open(proxy.url()).unwrap();
+    client
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
+}
+
+async fn count(connection: &mut MultiplexedConnection) -> RedisResult<u32> {
+    let mut command = redis::cmd("INCR");
+    command.arg("n").query_async(connection).await
+}
+
+#[tokio::test]
+async fn a_proxy_cuts_stalls_delays_loses_answers_and_leads_elsewhere() {
+    let server = RedisServer::start(Options::in_memory()).await;
+    let proxy = Proxy::start(server.address()).await;
+    let mut connection = through(&proxy).await.unwrap();
+    assert_eq!(count(&mut connection).await, Ok(1));
+
+    proxy.set(Manner::Stall);
+    assert!(count(&mut connection).await.unwrap_err().is_timeout());
+    proxy.set(Manner::Pass);
+    assert_eq!(count(&mut connection).await, Ok(3), "it was only late");
+
+    proxy.set(Manner::LoseAnswers);
+    assert!(count(&mut connection).await.is_err());
+    proxy.set(Manner::Delay(Duration::from_millis(20)));
+    let mut connection = through(&proxy).await.unwrap();
+    let asked = std::time::Instant::now();
+    assert_eq!(count(&mut connection).await, Ok(5), "the answer was lost");
+    assert!(asked.elapsed() >= Duration::from_millis(40));
+
+    proxy.set(Manner::Cut);
+    assert!(count(&mut connection).await.is_err());
+    assert!(through(&proxy).await.is_err());
+    proxy.set(Manner::Pass);
+    let mut connection = through(&proxy).await.unwrap();
+    proxy.cut_once();
+    assert!(count(&mut connection).await.is_err());
+
+    let other = RedisServer::start(Options::in_memory()).await;
+    proxy.lead_to(other.address());
+    let mut connection = through(&proxy).await.unwrap();
+    assert_eq!(count(&mut connection).await, Ok(1));
+    assert_eq!(proxy.connections(), 5);
 }
