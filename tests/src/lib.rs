@@ -15,6 +15,7 @@
 pub mod answer;
 pub mod drawing;
 pub mod federation;
+pub mod history;
 pub mod lossy_proxy;
 pub mod mailbox;
 pub mod needles;

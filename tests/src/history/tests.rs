@@ -1,0 +1,161 @@
+mod breaking;
+mod legal;
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{Anomaly, Body, History, Place, Retrieval, Rules, Span, StoreAnswer, StoreCall, Token};
+
+const RULES: Rules = Rules {
+    lifetime: Duration::from_secs(5),
+    tolerance: Duration::from_secs(1),
+};
+
+/// From and to these milliseconds.
+fn span(begun: u64, ended: u64) -> Span {
+    let [begun, ended] = [begun, ended].map(Duration::from_millis);
+    Span { begun, ended }
+}
+
+/// Token 1 spent on `body` at this time.
+fn store(body: u32, begun: u64, answer: StoreAnswer) -> StoreCall {
+    StoreCall {
+        token: Token(1),
+        body: Body(body),
+        place: Place(1),
+        span: span(begun, begun + 10),
+        answer,
+    }
+}
+
+fn read(bodies: &[u32], begun: u64) -> Retrieval {
+    Retrieval {
+        place: Place(1),
+        span: span(begun, begun + 10),
+        bodies: bodies.iter().copied().map(Body).collect(),
+    }
+}
+
+fn judge(stores: &[StoreCall], retrievals: &[Retrieval]) -> Vec<Anomaly> {
+    let (stores, retrievals) = (stores.to_vec(), retrievals.to_vec());
+    RULES.anomalies(&History { stores, retrievals })
+}
+
+use StoreAnswer::{Accepted, Conflict, Unknown};
+
+#[test]
+fn what_a_good_service_answers_is_legal() {
+    let spent = store(1, 0, Accepted);
+    assert_eq!(judge(&[spent], &[read(&[1], 20)]), []);
+    // A retrieval at the same time, or near the expiry, may find it or not.
+    for found in [&[1][..], &[]] {
+        assert_eq!(judge(&[spent], &[read(found, 5)]), []);
+        assert_eq!(judge(&[spent], &[read(found, 4_500)]), []);
+        assert_eq!(judge(&[spent], &[read(found, 5_500)]), []);
+    }
+    assert_eq!(judge(&[spent], &[read(&[], 6_100)]), []);
+    // Nobody knows, until it is found.
+    let unknown = store(1, 0, Unknown);
+    assert_eq!(judge(&[unknown], &[read(&[], 20), read(&[1], 3_000)]), []);
+    // Retries and double spends.
+    let (again, other) = (store(1, 20, Accepted), store(2, 40, Conflict));
+    assert_eq!(judge(&[spent, again, other, again, other], &[]), []);
+    assert_eq!(judge(&[unknown, other], &[]), []);
+    assert_eq!(judge(&[unknown, other, again], &[read(&[1], 60)]), []);
+}
+
+#[test]
+fn two_bodies_for_a_token_are_found_however_they_show() {
+    let both = [store(1, 0, Accepted), store(2, 20, Accepted)];
+    let found = |anomalies: Vec<Anomaly>| matches!(anomalies[..], [Anomaly::TwoBodies { .. }]);
+    assert!(found(judge(&both, &[])));
+    let unknown = [store(1, 0, Accepted), store(2, 20, Unknown)];
+    assert!(found(judge(&unknown, &[read(&[1, 2], 40)])));
+    let unknown = [store(1, 0, Unknown), store(2, 20, Unknown)];
+    assert!(found(judge(&unknown, &[read(&[1], 40), read(&[2], 60)])));
+}
+
+#[test]
+fn an_acknowledged_entry_that_is_not_there_is_found() {
+    let spent = store(1, 0, Accepted);
+    for begun in [11, 3_900] {
+        let missing = judge(&[spent], &[read(&[], begun)]);
+        assert!(matches!(missing[..], [Anomaly::Missing { .. }]), "{begun}");
+    }
+}
+
+#[test]
+fn an_entry_of_nobody_of_elsewhere_too_early_twice_or_too_late_is_found() {
+    let spent = store(1, 100, Accepted);
+    let nobodys = judge(&[spent], &[read(&[1, 7], 120)]);
+    assert!(matches!(nobodys[..], [Anomaly::NeverSent { .. }]));
+    let elsewhere = StoreCall {
+        place: Place(2),
+        ..spent
+    };
+    let elsewhere = judge(&[elsewhere], &[read(&[1], 120)]);
+    assert!(matches!(elsewhere[..], [Anomaly::NeverSent { .. }]));
+    let early = judge(&[spent], &[read(&[1], 10)]);
+    assert!(matches!(early[..], [Anomaly::NeverSent { .. }]));
+    let twice = judge(&[spent], &[read(&[1, 1], 120)]);
+    assert!(matches!(twice[..], [Anomaly::Twice { .. }]));
+    let late = judge(&[spent], &[read(&[1], 6_200)]);
+    assert!(matches!(late[..], [Anomaly::Undead { .. }]));
+    // Known to have been there since it was found first, though nobody was told.
+    let unknown = store(1, 100, Unknown);
+    let late = judge(&[unknown], &[read(&[1], 120), read(&[1], 6_200)]);
+    assert!(matches!(late[..], [Anomaly::Undead { .. }]));
+}
+
+#[test]
+fn a_wrong_409_is_found() {
+    let spent = store(1, 0, Accepted);
+    for taken_back in [
+        [spent, store(1, 20, Conflict)],
+        [store(1, 20, Conflict), spent],
+    ] {
+        let anomalies = judge(&taken_back, &[]);
+        assert!(matches!(anomalies[..], [Anomaly::TakenBack { .. }]));
+    }
+    let found = judge(
+        &[store(1, 0, Conflict), store(2, 0, Unknown)],
+        &[read(&[1], 20)],
+    );
+    assert!(matches!(found[..], [Anomaly::TakenBack { .. }]));
+    let alone = judge(&[store(1, 0, Conflict)], &[]);
+    assert!(matches!(alone[..], [Anomaly::SpentByNobody { .. }]));
+    // The other came later, so it was not that.
+    let later = judge(&[store(1, 0, Conflict), store(2, 20, Accepted)], &[]);
+    assert!(matches!(later[..], [Anomaly::SpentByNobody { .. }]));
+    // Each was told that the other had spent it.
+    let neither = judge(&[store(1, 0, Conflict), store(2, 0, Conflict)], &[]);
+    assert!(matches!(
+        neither[..],
+        [Anomaly::SpentByNobody { .. }, Anomaly::SpentByNobody { .. }]
+    ));
+}
+
+proptest! {
+    #[test]
+    fn legal_histories_are_legal(history in legal::legal_histories()) {
+        prop_assert_eq!(RULES.anomalies(&history), []);
+    }
+
+    #[test]
+    fn a_legal_history_with_one_rule_broken_is_rejected(
+        legal in legal::legal_histories(),
+        site in any::<prop::sample::Index>(),
+    ) {
+        for breaking in breaking::ALL {
+            let broken = (breaking.broken)(&legal);
+            prop_assert!(!broken.is_empty(), "no place where {}", breaking.name);
+            let anomalies = RULES.anomalies(site.get(&broken));
+            prop_assert!(
+                anomalies.iter().any(breaking.found),
+                "{}: {anomalies:?}",
+                breaking.name
+            );
+        }
+    }
+}
