@@ -23,6 +23,7 @@ use tower::ServiceExt as _;
 
 use crate::config::Limits;
 use crate::exchanges::{AnswerBody, Exchanges, Overdue};
+use crate::in_hand::BytesInHand;
 use crate::shutdown::Shutdown;
 
 /// Time for a connection's last words (GOAWAY, the TLS close) once it is over.
@@ -35,6 +36,7 @@ pub(crate) struct Setting {
     pub(crate) router: Router,
     pub(crate) http: auto::Builder<TokioExecutor>,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) bytes: Arc<BytesInHand>,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -93,12 +95,15 @@ async fn speak_http(
 ) {
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let open = exchanges.begin(Instant::now());
-        let answer = setting.router.clone().oneshot(request.map(Body::new));
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Arc::clone(exchanges));
+        let answer = setting.router.clone().oneshot(request);
+        let bytes = Arc::clone(&setting.bytes);
         async move {
             let response = answer
                 .await
                 .unwrap_or_else(|never: Infallible| match never {});
-            Ok::<_, Infallible>(response.map(|body| AnswerBody::new(body, open)))
+            Ok::<_, Infallible>(response.map(|body| AnswerBody::new(body, open, &bytes)))
         }
     });
     let mut connection = pin!(setting.http.serve_connection(TokioIo::new(stream), service));

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 mod connection;
 mod exchanges;
+mod in_hand;
 pub mod listener;
 pub mod logging;
 mod places;

@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::config::{AdminConfig, ConfigurationError, Limits, PublicConfig, Transport};
 use crate::connection::{self, Setting};
 use crate::exchanges::Exchanges;
+use crate::in_hand::BytesInHand;
 use crate::places::Places;
 use crate::request_limits;
 use crate::shutdown::Shutdown;
@@ -123,9 +124,11 @@ impl Listener {
     /// open ones have ended, at the latest after the drain limit. `router` gets
     /// the request limits and problem documents around it.
     pub async fn serve(self, router: Router, shutdown: Shutdown) {
+        let bytes = BytesInHand::new(self.limits.held_bytes);
         let setting = Arc::new(Setting {
             tls: self.tls,
-            router: request_limits::around(router, &self.limits),
+            router: request_limits::around(router, &self.limits, &bytes),
+            bytes,
             http: connection::http(&self.limits),
             limits: Arc::clone(&self.limits),
             shutdown: shutdown.clone(),

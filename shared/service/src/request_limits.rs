@@ -6,81 +6,109 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Router};
+use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body as _;
-use pennyblack_shared::problem::ProblemType;
+use pennyblack_shared::problem::{Problem, ProblemType};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::config::Limits;
+use crate::exchanges::Exchanges;
+use crate::in_hand::BytesInHand;
 use crate::problem_response::{ProblemResponse, in_problem_form};
 
-/// Puts the limits around `router`.
-pub(crate) fn around(router: Router, limits: &Limits) -> Router {
-    let places = Arc::new(Semaphore::new(limits.requests));
-    let bodies = BodyLimits {
-        bytes: limits.body_bytes,
-        time: limits.body_read,
-    };
+/// Puts the limits around `router`, whose requests carry the [`Exchanges`] of their
+/// connections.
+pub(crate) fn around(router: Router, limits: &Limits, bytes: &Arc<BytesInHand>) -> Router {
+    let door = Arc::new(Door {
+        places: Semaphore::new(limits.requests),
+        body_bytes: limits.body_bytes,
+        body_read: limits.body_read,
+        bytes: Arc::clone(bytes),
+    });
     // The last layer is the outermost.
     router
         .layer(DefaultBodyLimit::disable())
-        .layer(from_fn_with_state(bodies, whole_body))
         .layer(CatchPanicLayer::custom(answer_a_panic))
-        .layer(from_fn_with_state(places, take_a_place))
+        .layer(from_fn_with_state(door, admit))
         .layer(from_fn(in_problem_form))
 }
 
-#[derive(Debug, Clone, Copy)]
-struct BodyLimits {
-    bytes: usize,
-    time: Duration,
+/// Where requests wait until they are whole and there is a place for them.
+#[derive(Debug)]
+struct Door {
+    places: Semaphore,
+    body_bytes: usize,
+    body_read: Duration,
+    bytes: Arc<BytesInHand>,
 }
 
-/// Answers 503 when too many requests are worked on already.
-async fn take_a_place(
-    State(places): State<Arc<Semaphore>>,
+/// Lets a request in when its body is whole and a place is free: nobody holds a
+/// place by sending slowly. The place is for the work alone. An answer that nobody
+/// takes is counted among the bytes in hand instead: were it to keep its place,
+/// 16 connections of 64 requests with a window of zero would take all 1024.
+async fn admit(
+    State(door): State<Arc<Door>>,
+    Extension(connection): Extension<Arc<Exchanges>>,
     request: Request,
     next: Next,
 ) -> Response {
-    match places.try_acquire() {
-        Ok(_place) => next.run(request).await,
-        Err(_) => ProblemResponse::from(ProblemType::Overloaded.document()).into_response(),
-    }
-}
-
-/// Reads the body to its end before any handler runs.
-async fn whole_body(State(limits): State<BodyLimits>, request: Request, next: Next) -> Response {
-    if request.body().is_end_stream() {
-        return next.run(request).await;
+    // A refusal that comes before the body is the cheapest.
+    if door.places.available_permits() == 0 {
+        return refused(ProblemType::Overloaded.document());
     }
     let (head, body) = request.into_parts();
-    let too_large =
-        || ProblemType::BodyTooLarge.because(format_args!("the limit is {} bytes", limits.bytes));
-    // Content-Length is believed when it announces too much: nothing is read.
-    if body.size_hint().lower() > limits.bytes as u64 {
-        return ProblemResponse::from(too_large()).into_response();
-    }
-    let problem = match timeout(limits.time, Limited::new(body, limits.bytes).collect()).await {
-        Ok(Ok(body)) => {
-            return next
-                .run(Request::from_parts(head, Body::from(body.to_bytes())))
-                .await;
+    let body = if body.is_end_stream() {
+        Bytes::new()
+    } else {
+        match door.whole(body, &connection).await {
+            Ok(body) => body,
+            Err(problem) => return refused(problem),
         }
-        Ok(Err(error)) if error.is::<LengthLimitError>() => too_large(),
-        // The client has broken off: nobody reads this answer.
-        Ok(Err(_)) | Err(_) => ProblemType::RequestTimeout.because(format_args!(
-            "the body did not arrive within {} s",
-            limits.time.as_secs_f32()
-        )),
     };
+    let Ok(_place) = door.places.try_acquire() else {
+        return refused(ProblemType::Overloaded.document());
+    };
+    next.run(Request::from_parts(head, Body::from(body))).await
+}
+
+fn refused(problem: Problem) -> Response {
     ProblemResponse::from(problem).into_response()
+}
+
+impl Door {
+    /// Reads a body to its end.
+    async fn whole(&self, body: Body, connection: &Arc<Exchanges>) -> Result<Bytes, Problem> {
+        let limit = self.body_bytes;
+        let too_large =
+            || ProblemType::BodyTooLarge.because(format_args!("the limit is {limit} bytes"));
+        // Content-Length is believed when it announces too much: nothing is read.
+        // Otherwise it is not: what counts as held is what has arrived.
+        if body.size_hint().lower() > limit as u64 {
+            return Err(too_large());
+        }
+        let held = self.bytes.hold(0, connection);
+        let body = body.map_frame(|frame| {
+            held.add(frame.data_ref().map_or(0, Bytes::len));
+            frame
+        });
+        match timeout(self.body_read, Limited::new(body, limit).collect()).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+            // The client has broken off: nobody reads this answer.
+            Ok(Err(_)) | Err(_) => Err(ProblemType::RequestTimeout.because(format_args!(
+                "the body did not arrive within {} s",
+                self.body_read.as_secs_f32()
+            ))),
+        }
+    }
 }
 
 fn answer_a_panic(_message: Box<dyn Any + Send>) -> Response {

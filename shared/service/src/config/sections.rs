@@ -46,8 +46,8 @@ pub struct Limits {
     /// have been without a request for longest; when all have one, it is closed at
     /// once. Default: 4096.
     pub connections: usize,
-    /// Requests worked on at one time; further ones are answered 503.
-    /// Default: 1024.
+    /// Requests worked on at one time, from the last byte of their bodies on;
+    /// further ones are answered 503. Default: 1024.
     pub requests: usize,
     /// Requests open at one time on one HTTP/2 connection. Default: 64.
     pub streams: u32,
@@ -56,6 +56,10 @@ pub struct Limits {
     pub header_bytes: u32,
     /// Bytes of a request's body. Default: 262144.
     pub body_bytes: usize,
+    /// Bytes of request bodies that have not arrived in full and of answers that
+    /// have not been taken in full, together. When they are more, the connections
+    /// of the oldest of them are closed. Default: 67108864.
+    pub held_bytes: usize,
     /// Time for the TLS handshake. Default: 5s.
     #[serde(with = "humantime_serde")]
     pub handshake: Duration,
@@ -92,6 +96,7 @@ impl Default for Limits {
             streams: 64,
             header_bytes: 40 * 1024,
             body_bytes: 256 * 1024,
+            held_bytes: 64 * 1024 * 1024,
             handshake: Duration::from_secs(5),
             first_request: Duration::from_secs(5),
             body_read: Duration::from_secs(5),
