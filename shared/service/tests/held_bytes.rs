@@ -187,7 +187,7 @@ async fn bodies_that_never_end_give_way_to_newer_ones() {
     ]
     .concat();
     // Whichever of the two arrived first is closed.
-    let one = http2(&scene, &[], &[body.clone()]).await;
+    let one = http2(&scene, &[], std::slice::from_ref(&body)).await;
     let other = http2(&scene, &[], &[body]).await;
     timeout(Duration::from_secs(60), async {
         tokio::select! {
