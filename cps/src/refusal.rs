@@ -6,7 +6,7 @@ use http::HeaderValue;
 use pennyblack_service::problem_response::ProblemResponse;
 use pennyblack_service::trust::CertificateError;
 use pennyblack_shared::envelope::{CursorError, SlotsError};
-use pennyblack_shared::key_record::KeyRecordError;
+use pennyblack_shared::key_record::{Coverage, KeyRecordError};
 use pennyblack_shared::mailbox::MailboxIdError;
 use pennyblack_shared::problem::ProblemType;
 use pennyblack_shared::store_request::{ParseStoreError, StoreRefusal};
@@ -70,7 +70,9 @@ pub enum Refusal {
         actual: usize,
     },
     /// A block with more records than are listed.
-    #[error("more than {0} records answer for this block: ask for a smaller one")]
+    #[error(
+        "more than {0} records, or more than 16 MiB of them, answer for this block: ask for a smaller one"
+    )]
     TooManyRecords(usize),
     /// A key record's form, time, authority or signature.
     #[error("{0}")]
@@ -84,6 +86,16 @@ pub enum Refusal {
     /// A newer record of the same key and signer is registered.
     #[error("a newer record of this key by this signer is registered")]
     OlderRecord,
+    /// As many living records as one signer may have for the same numbers.
+    #[error("{iss} has {most} living records for {coverage} already")]
+    TooManyOfSigner {
+        /// Who signs.
+        iss: String,
+        /// For which numbers.
+        coverage: Coverage,
+        /// Most records.
+        most: usize,
+    },
     /// The directory is full.
     #[error("the key directory is full")]
     DirectoryFull,
@@ -118,6 +130,7 @@ impl Refusal {
             Self::Slots(_) | Self::Cursor(_) | Self::Query => ProblemType::MalformedPageRequest,
             Self::Record(error) => of_record(error),
             Self::RecordText | Self::OtherCps(_) => ProblemType::MalformedKeyRecord,
+            Self::TooManyOfSigner { .. } => ProblemType::TooManyKeyRecords,
             Self::OlderRecord => ProblemType::KeyRecordNotCurrent,
             Self::Certificate(error) => error.problem_type(),
             Self::Internal(_) => ProblemType::Internal,

@@ -24,6 +24,7 @@ use pennyblack_tests::wait::until;
 use pennyblack_tests::world::{FIRST_NUMBER, World, identity_of};
 
 const HOUR: Duration = Duration::from_secs(3600);
+const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
 async fn found(world: &World, look_up: &str) -> Vec<String> {
     let answer = world.get(&format!("/v1/keys{look_up}")).await;
@@ -169,5 +170,88 @@ async fn records_outlive_a_restart_while_nobody_can_judge_them() {
         (found(&scene.world, &look_up).await.len() == 1).then_some(())
     })
     .await;
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signer_has_sixteen_living_records_for_the_same_numbers_and_can_make_room() {
+    let scene = Scene::open().await;
+    let world = &scene.world;
+    let now = world.clock.now();
+    let mailboxes: Vec<_> = (0..17)
+        .map(|_| Mailbox::new(Kem::DhkemX25519, FIRST_NUMBER))
+        .collect();
+    let sign = |mailbox: &Mailbox, change: &dyn Fn(&mut KeyRecord)| {
+        let mut record = mailbox.record(&world.holder, world.cps_name(), now.minus(HOUR));
+        change(&mut record);
+        record.sign(world.holder.certificate(), world.holder.key())
+    };
+    for mailbox in &mailboxes[..16] {
+        let token = sign(mailbox, &|_| ());
+        world.put_record(&token).await.assert_created();
+    }
+    let one_more = sign(&mailboxes[16], &|_| ());
+    let answer = world.put_record(&one_more).await;
+    assert_eq!(answer.problem(), ProblemType::TooManyKeyRecords);
+    // Other numbers are another matter, and so is a newer record of the same key.
+    let ten = NumberRange::new(FIRST_NUMBER.parse().unwrap(), 10).unwrap();
+    let range = sign(&mailboxes[16], &|record| {
+        record.coverage = Coverage::Range(ten.clone());
+        record.iat = record.iat.minus(HOUR);
+    });
+    world.put_record(&range).await.assert_created();
+    let withdrawn = sign(&mailboxes[0], &|record| {
+        (record.iat, record.exp) = (now, now.plus(Duration::from_secs(1)));
+    });
+    world.put_record(&withdrawn).await.assert_created();
+    let answer = world.put_record(&one_more).await;
+    assert_eq!(answer.problem(), ProblemType::TooManyKeyRecords);
+    scene.hand.advance(Duration::from_secs(1));
+    world.put_record(&one_more).await.assert_created();
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_whose_certificate_has_ended_too_is_removed_at_the_next_start() {
+    let mut scene = Scene::open().await;
+    scene.world.mailbox().await;
+    let files = scene.world.cps.cps.data_directory.join("keys");
+    let all = || -> Vec<_> {
+        let files = std::fs::read_dir(&files).unwrap();
+        files.map(|file| file.unwrap().path()).collect()
+    };
+    let registered = all();
+    assert_eq!(registered.len(), 1);
+    // One that the service does not have in memory, as after a night without power.
+    std::fs::copy(&registered[0], files.join("copy.jws")).unwrap();
+    scene.hand.advance(MONTH);
+    let now = scene.world.clock.now();
+    scene.world.pki.publish_revocation_list(MONTH, now).unwrap();
+    let scene = scene.restart().await;
+    assert_eq!(all(), [] as [std::path::PathBuf; 0]);
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stored_records_beyond_the_capacity_wait_and_none_are_added() {
+    let scene = Scene::open_with(|world| world.cps.keys.capacity = 2).await;
+    register(&scene.world, |_| ()).await;
+    register(&scene.world, |record| {
+        record.exp = record.iat.plus(HOUR);
+    })
+    .await;
+    let look_up = format!("/{FIRST_NUMBER}");
+    assert_eq!(found(&scene.world, &look_up).await.len(), 2);
+
+    let mut scene = scene;
+    scene.world.cps.keys.capacity = 1;
+    let scene = scene.restart().await;
+    assert_eq!(found(&scene.world, &look_up).await.len(), 1);
+    let mailbox = Mailbox::new(Kem::DhkemX25519, FIRST_NUMBER);
+    let now = scene.world.clock.now();
+    let record = mailbox.record(&scene.world.holder, scene.world.cps_name(), now);
+    let token = record.sign(scene.world.holder.certificate(), scene.world.holder.key());
+    let answer = scene.world.put_record(&token).await;
+    assert_eq!(answer.problem(), ProblemType::Overloaded);
     scene.close().await;
 }

@@ -5,29 +5,27 @@
 
 mod blocks;
 mod files;
+mod index;
 
-use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use pennyblack_service::trust::{CertificateError, Trust};
 use pennyblack_shared::authority::Authority;
 use pennyblack_shared::encoding;
-use pennyblack_shared::key_record::{KeyRecordError, UnverifiedKeyRecord, VerifiedKeyRecord};
+use pennyblack_shared::key_record::{UnverifiedKeyRecord, VerifiedKeyRecord};
 use pennyblack_shared::mailbox::{KeyConfig, MailboxId};
 use pennyblack_shared::numbering::NumberingTable;
 use pennyblack_shared::telephone_number::TelephoneNumber;
 use pennyblack_shared::time::UnixTime;
 
-use self::blocks::{Block, blocks_of};
 use self::files::RecordFiles;
 pub use self::files::RecordFilesError;
+use self::index::Index;
 use crate::refusal::Refusal;
 
 /// Fewest digits of a prefix that is looked up.
 pub const SHORTEST_PREFIX: usize = 4;
-/// Most records that one look-up lists.
-const MOST_LISTED: usize = 1_000;
 
 /// By what a record is judged.
 #[derive(Debug)]
@@ -68,14 +66,6 @@ pub struct KeyDirectory {
     index: RwLock<Index>,
 }
 
-#[derive(Debug, Default)]
-struct Index {
-    records: BTreeMap<RecordId, Arc<VerifiedKeyRecord>>,
-    blocks: BTreeMap<Block, Vec<RecordId>>,
-    /// The keys of mailboxes, with the ends of the records that make them exist.
-    mailboxes: HashMap<MailboxId, (Arc<KeyConfig>, Vec<UnixTime>)>,
-}
-
 impl KeyDirectory {
     /// Opens the directory's files (made if missing) and verifies every record
     /// again; those that do not hold any more are left out, and those that cannot
@@ -101,34 +91,47 @@ impl KeyDirectory {
         Ok(this)
     }
 
-    /// Verifies the stored records that are not in the index yet.
+    /// Verifies the stored records that are not in the index yet, and removes those
+    /// that have ended by what they say themselves: their certificates have ended
+    /// too, and are no longer judged good.
     fn judge_waiting(&self, now: UnixTime) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.retain(|(name, token)| match self.verify(token, now) {
-            Ok(record) => {
-                let id = record_id(&record);
-                let mut index = self.write();
-                // One that was registered meanwhile is newer.
-                if !index.records.contains_key(&id) {
-                    index.insert(id, record);
-                }
-                false
+        let mut waiting = self.waiting();
+        waiting.retain(|(name, token)| {
+            if has_ended(token, now) {
+                self.remove_file(name);
+                return false;
             }
-            Err(error) if is_for_later(&error) => true,
-            Err(error) => {
-                tracing::warn!(record = name, %error, "a stored key record does not hold any more");
-                if matches!(error, Refusal::Record(KeyRecordError::Expired { .. })) {
-                    self.remove_file(name);
+            match self.verify(token, now).and_then(|r| self.list(r, now)) {
+                Ok(()) => false,
+                Err(error) if is_for_later(&error) => true,
+                Err(error) => {
+                    tracing::warn!(record = name, %error, "a stored key record does not hold any more");
+                    false
                 }
-                false
             }
         });
         if !waiting.is_empty() {
             tracing::warn!(
                 records = waiting.len(),
-                "stored key records wait for roots or lists"
+                "stored key records wait for roots, for lists, or for room in the directory"
             );
         }
+    }
+
+    /// Lists a stored record, if there is room for it.
+    fn list(&self, record: Arc<VerifiedKeyRecord>, now: UnixTime) -> Result<(), Refusal> {
+        let id = record_id(&record);
+        let mut index = self.write();
+        // One that was registered meanwhile is newer.
+        if index.get(&id).is_some() {
+            return Ok(());
+        }
+        if index.count() >= self.policy.capacity {
+            return Err(Refusal::DirectoryFull);
+        }
+        index.check_holding(&id, &record, now)?;
+        index.insert(id, record);
+        Ok(())
     }
 
     fn remove_file(&self, name: &str) {
@@ -150,45 +153,46 @@ impl KeyDirectory {
             .unwrap_or_else(PoisonError::into_inner);
         // One that waits may be of the same key: the two share a file.
         self.judge_waiting(now);
-        let (before, count) = {
-            let index = self.read();
-            (index.records.get(&id).cloned(), index.records.len())
-        };
+        let before = self.read().get(&id).cloned();
         match before {
             Some(before) if before.as_str() == record.as_str() => return Ok(Registered::Unchanged),
             Some(before) if before.record().iat >= record.record().iat => {
                 return Err(Refusal::OlderRecord);
             }
-            None if count >= self.policy.capacity => return Err(Refusal::DirectoryFull),
+            None if self.count() >= self.policy.capacity => return Err(Refusal::DirectoryFull),
             _ => {}
         }
+        self.read().check_holding(&id, &record, now)?;
+        let name = file_name(&id);
         self.files
-            .write(&file_name(&id), record.as_str())
+            .write(&name, record.as_str())
             .map_err(|error| Refusal::Internal(error.to_string()))?;
+        // The file of one that still waits is now this one's.
+        self.waiting().retain(|(other, _)| *other != name);
         self.write().insert(id, record);
         Ok(Registered::Stored)
+    }
+
+    /// All records, those that wait among them.
+    fn count(&self) -> usize {
+        self.waiting().len() + self.read().count()
     }
 
     /// The key of a mailbox, while a record of it lives.
     #[must_use]
     pub fn recipient(&self, mailbox: MailboxId, now: UnixTime) -> Option<Arc<KeyConfig>> {
-        let index = self.read();
-        let (key, ends) = index.mailboxes.get(&mailbox)?;
-        ends.iter().any(|end| *end > now).then(|| Arc::clone(key))
+        self.read().recipient(mailbox, now)
     }
 
-    /// Every living record that answers for a number.
+    /// The living records that answer for a number; of more than 1,000, or 16 MiB,
+    /// those whose blocks of numbers are smallest.
     #[must_use]
     pub fn of_number(
         &self,
         number: &TelephoneNumber,
         now: UnixTime,
     ) -> Vec<Arc<VerifiedKeyRecord>> {
-        let index = self.read();
-        index.living(
-            Block::around(number).flat_map(|block| index.at(&block)),
-            now,
-        )
+        self.read().of_number(number, now)
     }
 
     /// Every living record that answers for a number that begins so.
@@ -205,15 +209,7 @@ impl KeyDirectory {
             let least = SHORTEST_PREFIX;
             return Err(Refusal::Prefix { least, actual });
         }
-        let index = self.read();
-        let wider = Block::wider_than(prefix).flat_map(|block| index.at(&block));
-        let within = Block::within(prefix).flat_map(|range| index.blocks.range(range));
-        let within = within.flat_map(|(_, ids)| ids);
-        let found = index.living(wider.chain(within), now);
-        if found.len() > MOST_LISTED {
-            return Err(Refusal::TooManyRecords(MOST_LISTED));
-        }
-        Ok(found)
+        self.read().of_prefix(prefix, now)
     }
 
     /// Removes the records that have ended, and judges those that could not be
@@ -224,11 +220,7 @@ impl KeyDirectory {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         self.judge_waiting(now);
-        let ended: Vec<RecordId> = {
-            let index = self.read();
-            let ended = index.records.iter().filter(|(_, r)| r.exp() <= now);
-            ended.map(|(id, _)| id.clone()).collect()
-        };
+        let ended = self.read().ended(now);
         for id in ended {
             self.write().remove(&id);
             self.remove_file(&file_name(&id));
@@ -246,6 +238,10 @@ impl KeyDirectory {
         Ok(Arc::new(unverified.verify(&chain, numbering, now)?))
     }
 
+    fn waiting(&self) -> MutexGuard<'_, Vec<(String, String)>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Index> {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -255,62 +251,20 @@ impl KeyDirectory {
     }
 }
 
-impl Index {
-    fn insert(&mut self, id: RecordId, record: Arc<VerifiedKeyRecord>) {
-        self.remove(&id);
-        for block in record.numbers().iter().flat_map(blocks_of) {
-            self.blocks.entry(block).or_default().push(id.clone());
-        }
-        let fresh = || (Arc::new(record.key().clone()), Vec::new());
-        let (_, ends) = self.mailboxes.entry(id.0).or_insert_with(fresh);
-        ends.push(record.exp());
-        self.records.insert(id, record);
-    }
-
-    fn remove(&mut self, id: &RecordId) {
-        let Some(record) = self.records.remove(id) else {
-            return;
-        };
-        for block in record.numbers().iter().flat_map(blocks_of) {
-            if let Some(ids) = self.blocks.get_mut(&block) {
-                ids.retain(|other| other != id);
-                if ids.is_empty() {
-                    self.blocks.remove(&block);
-                }
-            }
-        }
-        if let Some((_, ends)) = self.mailboxes.get_mut(&id.0) {
-            if let Some(place) = ends.iter().position(|end| *end == record.exp()) {
-                ends.swap_remove(place);
-            }
-            if ends.is_empty() {
-                self.mailboxes.remove(&id.0);
-            }
-        }
-    }
-
-    fn at(&self, block: &Block) -> impl Iterator<Item = &RecordId> + use<'_> {
-        self.blocks.get(block).into_iter().flatten()
-    }
-
-    /// The living records among `ids`, each once.
-    fn living<'a>(
-        &self,
-        ids: impl Iterator<Item = &'a RecordId>,
-        now: UnixTime,
-    ) -> Vec<Arc<VerifiedKeyRecord>> {
-        let ids: std::collections::BTreeSet<&RecordId> = ids.collect();
-        let records = ids.into_iter().filter_map(|id| self.records.get(id));
-        records.filter(|r| r.exp() > now).cloned().collect()
-    }
+/// Whether a record says of itself that it has ended.
+fn has_ended(token: &str, now: UnixTime) -> bool {
+    UnverifiedKeyRecord::parse(token).is_ok_and(|record| record.record().exp <= now)
 }
 
-/// Whether a record may hold when the operator has mended what is missing.
+/// Whether a record may be listed when the operator has mended what is missing, or
+/// when others have ended.
 const fn is_for_later(refusal: &Refusal) -> bool {
     use CertificateError::{NoRevocationList, NoRoots, StaleRevocation};
     matches!(
         refusal,
         Refusal::Certificate(NoRoots | NoRevocationList | StaleRevocation(_))
+            | Refusal::DirectoryFull
+            | Refusal::TooManyOfSigner { .. }
     )
 }
 

@@ -12,7 +12,7 @@ use crate::stir::{Spc, TnAuthList};
 use crate::telephone_number::{NumberRange, TelephoneNumber};
 
 /// What a record says it answers for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Coverage {
     /// One number (`tn`).
     Number(TelephoneNumber),
