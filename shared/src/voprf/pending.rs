@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use rand_core::OsRng;
 use zeroize::Zeroizing;
 
 use super::suite::{self, Answered};
@@ -34,7 +35,7 @@ impl PendingVoprfToken {
             key: key.clone(),
             nonce,
             challenge_digest,
-            state: suite::blind(key.kind(), &input)?,
+            state: suite::blind(key.kind(), &input, &mut OsRng)?,
         })
     }
 

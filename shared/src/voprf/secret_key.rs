@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use rand_core::OsRng;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
@@ -64,7 +65,7 @@ impl VoprfSecretKey {
     /// [`VoprfError`]: not a canonical element, or a failure of the machine.
     pub fn evaluate(&self, blinded: &[impl AsRef<[u8]>]) -> Result<Vec<u8>, VoprfError> {
         let blinded: Vec<&[u8]> = blinded.iter().map(AsRef::as_ref).collect();
-        self.server.evaluate(&blinded)
+        self.server.evaluate(&blinded, &mut OsRng)
     }
 
     /// Verifies a token by evaluating its input again (RFC 9578 section 5.4).

@@ -3,7 +3,7 @@
 
 use generic_array::typenum::Unsigned as _;
 use p384::NistP384;
-use rand_core::OsRng;
+use rand_core::{OsRng, TryCryptoRng};
 use voprf::{
     BlindedElement, CipherSuite, EvaluationElement, Group, Proof, Ristretto255, VoprfClient,
     VoprfServer,
@@ -81,10 +81,15 @@ impl Server {
         bytes
     }
 
-    pub(super) fn evaluate(&self, blinded: &[&[u8]]) -> Result<Vec<u8>, VoprfError> {
+    /// Evaluates, with a proof whose nonce is drawn from `rng`.
+    pub(super) fn evaluate(
+        &self,
+        blinded: &[&[u8]],
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<Vec<u8>, VoprfError> {
         match self {
-            Self::P384(server) => evaluate(server, blinded),
-            Self::Ristretto255(server) => evaluate(server, blinded),
+            Self::P384(server) => evaluate(server, blinded, rng),
+            Self::Ristretto255(server) => evaluate(server, blinded, rng),
         }
     }
 
@@ -104,6 +109,7 @@ fn element_bytes<CS: CipherSuite>(element: <CS::Group as Group>::Elem) -> Vec<u8
 fn evaluate<CS: CipherSuite>(
     server: &VoprfServer<CS>,
     blinded: &[&[u8]],
+    rng: &mut impl TryCryptoRng,
 ) -> Result<Vec<u8>, VoprfError> {
     if blinded.is_empty() {
         return Err(VoprfError::Batch);
@@ -114,7 +120,7 @@ fn evaluate<CS: CipherSuite>(
         .collect::<Result<Vec<_>, _>>()
         .map_err(encoding("the blinded message"))?;
     let result = server
-        .batch_blind_evaluate(&mut OsRng, &elements)
+        .batch_blind_evaluate(rng, &elements)
         .map_err(|_| VoprfError::Batch)?;
     check_own_proof(server, blinded, &result.messages, &result.proof)?;
     let mut out = Vec::new();
@@ -165,15 +171,22 @@ pub(super) fn check_client(kind: VoprfKind, state: &[u8]) -> Result<(), VoprfErr
     }
 }
 
-/// Blinds an input, and returns the client's state.
-pub(super) fn blind(kind: VoprfKind, input: &[u8]) -> Result<Zeroizing<Vec<u8>>, VoprfError> {
-    fn state<CS: CipherSuite>(input: &[u8]) -> voprf::Result<Zeroizing<Vec<u8>>> {
-        let result = VoprfClient::<CS>::blind(input, &mut OsRng)?;
+/// Blinds an input with a factor drawn from `rng`, and returns the client's state.
+pub(super) fn blind(
+    kind: VoprfKind,
+    input: &[u8],
+    rng: &mut impl TryCryptoRng,
+) -> Result<Zeroizing<Vec<u8>>, VoprfError> {
+    fn state<CS: CipherSuite>(
+        input: &[u8],
+        rng: &mut impl TryCryptoRng,
+    ) -> voprf::Result<Zeroizing<Vec<u8>>> {
+        let result = VoprfClient::<CS>::blind(input, rng)?;
         Ok(Zeroizing::new(result.state.serialize().to_vec()))
     }
     match kind {
-        VoprfKind::P384 => state::<NistP384>(input),
-        VoprfKind::Ristretto255 => state::<Ristretto255>(input),
+        VoprfKind::P384 => state::<NistP384>(input, rng),
+        VoprfKind::Ristretto255 => state::<Ristretto255>(input, rng),
     }
     .map_err(encoding("the token input"))
 }

@@ -1,3 +1,5 @@
+mod rfc9497;
+
 use proptest::prelude::*;
 use serde_json::Value;
 
