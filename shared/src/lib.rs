@@ -28,6 +28,7 @@ pub mod telephone_number;
 #[cfg(test)]
 mod test_pki;
 pub mod time;
+pub mod tlog;
 pub mod token;
 pub mod token_key;
 pub mod voprf;
