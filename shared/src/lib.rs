@@ -17,6 +17,7 @@ pub mod envelope;
 pub mod issuance;
 pub mod jws;
 pub mod key_record;
+pub mod log_entry;
 pub mod mailbox;
 pub mod numbering;
 pub mod passport;
