@@ -72,13 +72,16 @@ pub(crate) fn load(path: &Path, name: &KeyName) -> Result<Option<NoteSigner>, Lo
     Ok(Some(signer))
 }
 
-/// A fresh key, durable in a file of mode 0600.
-pub(crate) fn make(path: &Path, name: &KeyName) -> Result<NoteSigner, LogKeyError> {
-    let signer = NoteSigner::generate(name.clone(), SignatureType::Ed25519, &mut rand::rng());
+/// A fresh key, in memory only.
+pub(crate) fn generate(name: &KeyName) -> NoteSigner {
+    NoteSigner::generate(name.clone(), SignatureType::Ed25519, &mut rand::rng())
+}
+
+/// Makes a key durable, in a file of mode 0600.
+pub(crate) fn keep(path: &Path, signer: &NoteSigner) -> Result<(), LogKeyError> {
     let text = signer.to_secret_text();
     atomic_file::write_private(path, text.as_bytes()).map_err(|error| LogKeyError::Write {
         path: path.to_owned(),
         error,
-    })?;
-    Ok(signer)
+    })
 }

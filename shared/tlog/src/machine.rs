@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use pennyblack_shared::tlog::note_key::NoteSigner;
-use pennyblack_shared::tlog::{Checkpoint, SignatureLine, SignedCheckpoint};
+use pennyblack_shared::tlog::{Checkpoint, SignatureLine, SignedCheckpoint, Tile};
 use pennyblack_storage::disk::Disk;
 use pennyblack_storage::group_commit::{FrameBuilder, StateMachine};
 use pennyblack_storage::journal::Journal;
@@ -118,6 +118,8 @@ impl<D: Disk, F: LogFiles> Machine<D, F> {
             journal_bytes: 0,
         };
         machine.integrate()?;
+        machine.forget_superseded()?;
+        machine.tidy()?;
         Ok(machine)
     }
 
@@ -176,6 +178,13 @@ impl<D: Disk, F: LogFiles> Machine<D, F> {
         let mut waiting = waiting.write().unwrap_or_else(PoisonError::into_inner);
         waiting.entries.drain(..count);
         waiting.first += count as u64;
+    }
+
+    /// Removes what a crash has left of tiles that are full now.
+    fn forget_superseded(&self) -> io::Result<()> {
+        let full = Tile::between(0, self.edge.size()).filter(Tile::is_full);
+        let mut directories = full.map(|tile| tile.partial_directory());
+        directories.try_for_each(|directory| self.shared.files.remove_directory(&directory))
     }
 
     /// Removes journal segments whose entries are all in tiles.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pennyblack_shared::tlog::note_key::NoteSigner;
@@ -21,7 +21,7 @@ use pennyblack_storage::journal::{Journal, JournalError};
 use crate::edge::{Edge, TileFile};
 use crate::files::LogFiles;
 use crate::journal_record::JournalRecord;
-use crate::log_key::LogKeyError;
+use crate::log_key::{self, LogKeyError};
 
 /// The checkpoint's path.
 pub(crate) const CHECKPOINT: &str = "checkpoint";
@@ -170,7 +170,7 @@ impl Journalled {
         }
     }
 
-    const fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.in_tiles.is_none()
     }
 }
@@ -178,9 +178,9 @@ impl Journalled {
 /// Where the parts of a log are.
 pub(crate) struct Opening<'a, F> {
     pub(crate) files: &'a F,
-    /// The key, and whether it was there.
     pub(crate) signer: &'a NoteSigner,
-    pub(crate) is_new_key: bool,
+    /// Where the key is to be kept, if it is a new one.
+    pub(crate) new_key: Option<&'a Path>,
 }
 
 impl<F: LogFiles> Opening<'_, F> {
@@ -191,8 +191,7 @@ impl<F: LogFiles> Opening<'_, F> {
         mut visit: impl FnMut(u64, &[u8]),
     ) -> Result<Found<D>, OpenLogError> {
         let mut journalled = Journalled::default();
-        let mut journal =
-            Journal::open(disk, JOURNAL_PREFIX, |_, record| journalled.take(record))?;
+        let mut journal = Journal::open(disk, JOURNAL_PREFIX, |_, record| journalled.take(record))?;
         if let Some(error) = journalled.unread.take() {
             return Err(error);
         }
@@ -228,7 +227,7 @@ impl<F: LogFiles> Opening<'_, F> {
         let Some(bytes) = self.files.read(CHECKPOINT)? else {
             return Ok(None);
         };
-        if self.is_new_key {
+        if self.new_key.is_some() {
             return Err(OpenLogError::KeyMissing);
         }
         let text = String::from_utf8(bytes).map_err(|_| OpenLogError::CheckpointText)?;
@@ -241,6 +240,9 @@ impl<F: LogFiles> Opening<'_, F> {
         let has_tiles = first.map(|path| self.files.read(&path)).transpose()?;
         if !journalled.is_empty() || has_tiles.flatten().is_some() {
             return Err(OpenLogError::CheckpointMissing);
+        }
+        if let Some(path) = self.new_key {
+            log_key::keep(path, self.signer)?;
         }
         let name = self.signer.verifier().name();
         let checkpoint = Checkpoint::new(name, TreeHead::empty()).sign(self.signer)?;
@@ -258,7 +260,8 @@ impl<F: LogFiles> Opening<'_, F> {
     ) -> Result<Edge, OpenLogError> {
         let mut edge = Edge::default();
         let mut made = Vec::new();
-        for tile in Tile::between(0, head.size).take_while(|tile| tile.kind() == TileKind::Entries) {
+        for tile in Tile::between(0, head.size).take_while(|tile| tile.kind() == TileKind::Entries)
+        {
             let missing = OpenLogError::Missing {
                 tile,
                 size: head.size,
@@ -286,11 +289,7 @@ impl<F: LogFiles> Opening<'_, F> {
         Ok(edge)
     }
 
-    fn compare(
-        &self,
-        made: impl Iterator<Item = TileFile>,
-        size: u64,
-    ) -> Result<(), OpenLogError> {
+    fn compare(&self, made: impl Iterator<Item = TileFile>, size: u64) -> Result<(), OpenLogError> {
         for TileFile { tile, bytes } in made {
             match self.files.read(&tile.to_string())? {
                 Some(found) if found == bytes => {}
