@@ -21,7 +21,8 @@ use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use crate::attest::Attestor;
 use crate::config::Config;
 use crate::issue::Issuance;
-use crate::ledger::{ChargeError, Ledger, LedgerError};
+use crate::ledger::embedded::{EmbeddedLedger, LedgerError};
+use crate::ledger::{ChargeError, Ledger as _};
 use crate::routes::{self, Resources};
 use crate::signing_pool::SigningPool;
 use crate::token_keys::key_files::KeyFiles;
@@ -166,7 +167,7 @@ impl RunningIssuer {
 #[derive(Debug, Clone)]
 struct Stored {
     keys: Arc<TokenKeys>,
-    ledger: Arc<Ledger>,
+    ledger: Arc<EmbeddedLedger>,
     trust: Arc<Trust>,
 }
 
@@ -177,7 +178,7 @@ impl Stored {
         let disk = RealDisk::open(&directory.join("quota"))?;
         let keys = KeyFiles::open(&directory.join("keys")).map_err(KeyError::from)?;
         let keys = TokenKeys::open(keys, config.key_plan(), now)?;
-        let ledger = Ledger::open(Arc::new(disk), config.allowance(), &live_epochs(&keys))?;
+        let ledger = EmbeddedLedger::open(Arc::new(disk), config.allowance(), &live_epochs(&keys))?;
         Ok(Self {
             keys: Arc::new(keys),
             ledger: Arc::new(ledger),

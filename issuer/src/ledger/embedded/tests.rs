@@ -1,19 +1,22 @@
 use std::collections::HashMap;
 
 use pennyblack_storage::fault_disk::{FaultDisk, SyncFault};
+use pennyblack_storage::group_commit::CommitError;
 
 use super::*;
+use crate::ledger::conformance::{self, draw, repeat};
+use crate::quota::Exhausted;
 
 const A: TokenKeyId = TokenKeyId([1; 32]);
 const B: TokenKeyId = TokenKeyId([2; 32]);
 const C: TokenKeyId = TokenKeyId([3; 32]);
 
-fn open(disk: &FaultDisk, tokens: u64, live: &[TokenKeyId]) -> Ledger<FaultDisk> {
+fn open(disk: &FaultDisk, tokens: u64, live: &[TokenKeyId]) -> EmbeddedLedger<FaultDisk> {
     let allowance = Allowance {
         default: tokens,
         named: HashMap::new(),
     };
-    Ledger::open(Arc::new(disk.clone()), allowance, live).unwrap()
+    EmbeddedLedger::open(Arc::new(disk.clone()), allowance, live).unwrap()
 }
 
 fn charge(request: u8, tokens: u32) -> Charge {
@@ -22,28 +25,6 @@ fn charge(request: u8, tokens: u32) -> Charge {
         body_digest: [request; 32],
         tokens,
     }
-}
-
-async fn draw(
-    ledger: &Ledger<FaultDisk>,
-    epoch: TokenKeyId,
-    charge: Charge,
-) -> Result<(), ChargeError> {
-    ledger
-        .charge(epoch, charge, Novelty::NewOrRepeated, None)
-        .await
-        .map(drop)
-}
-
-async fn repeat(
-    ledger: &Ledger<FaultDisk>,
-    epoch: TokenKeyId,
-    charge: Charge,
-) -> Result<(), ChargeError> {
-    ledger
-        .charge(epoch, charge, Novelty::RepeatedOnly, None)
-        .await
-        .map(drop)
 }
 
 #[tokio::test]
@@ -56,8 +37,8 @@ async fn what_was_acknowledged_survives_a_loss_of_power() {
         let after = disk.after_power_loss(seed);
         drop(ledger);
         let ledger = open(&after, 10, &[A]);
-        assert_eq!(repeat(&ledger, A, charge(1, 4)).await, Ok(()));
-        assert_eq!(repeat(&ledger, A, charge(2, 5)).await, Ok(()));
+        assert_eq!(repeat(&ledger, A, charge(1, 4)).await, Ok(9));
+        assert_eq!(repeat(&ledger, A, charge(2, 5)).await, Ok(9));
         let exhausted = Exhausted {
             drawn: 9,
             allowed: 10,
@@ -101,7 +82,7 @@ async fn a_repetition_is_let_through_and_nothing_else() {
     let disk = FaultDisk::default();
     let ledger = open(&disk, 5, &[A]);
     draw(&ledger, A, charge(1, 5)).await.unwrap();
-    assert_eq!(repeat(&ledger, A, charge(1, 5)).await, Ok(()));
+    assert_eq!(repeat(&ledger, A, charge(1, 5)).await, Ok(5));
     assert_eq!(
         repeat(&ledger, A, charge(2, 1)).await,
         Err(ChargeError::NotRepeated)
@@ -124,7 +105,7 @@ async fn each_epoch_has_its_own_accounts_and_takes_them_along() {
         repeat(&ledger, A, charge(1, 1)).await,
         Err(ChargeError::NoSuchEpoch(A))
     );
-    assert_eq!(repeat(&ledger, B, charge(2, 1)).await, Ok(()));
+    assert_eq!(repeat(&ledger, B, charge(2, 1)).await, Ok(1));
 }
 
 #[tokio::test]
@@ -146,24 +127,21 @@ async fn the_records_of_past_epochs_leave_the_disk() {
     drop(ledger);
     let ledger = open(&disk, 1000, &live);
     for request in 0..5 {
-        assert_eq!(repeat(&ledger, live[1], charge(request, 1)).await, Ok(()));
+        assert_eq!(repeat(&ledger, live[1], charge(request, 1)).await, Ok(5));
     }
 }
 
 #[tokio::test]
-async fn a_key_signs_no_more_than_it_may_for_all_subjects_together() {
+async fn it_conforms() {
     let disk = FaultDisk::default();
-    let ledger = open(&disk, 100, &[A]);
-    let charge = |subject: &str, request, tokens| Charge {
-        subject: subject.to_owned(),
-        body_digest: [request; 32],
-        tokens,
+    let open = |live: &[TokenKeyId]| {
+        let disk = Arc::new(disk.clone());
+        EmbeddedLedger::open(disk, conformance::allowance(), live).unwrap()
     };
-    let draw = |charge| ledger.charge(A, charge, Novelty::NewOrRepeated, Some(5));
-    assert_eq!(draw(charge("spc:A", 1, 3)).await, Ok(3));
-    assert_eq!(draw(charge("spc:B", 2, 2)).await, Ok(5));
-    let refused = Err(ChargeError::KeyUsedUp { most: 5 });
-    assert_eq!(draw(charge("spc:C", 3, 1)).await, refused);
-    // A lost answer is given again all the same.
-    assert_eq!(draw(charge("spc:A", 1, 3)).await, Ok(5));
+    let fresh = open(&conformance::LIVE);
+    conformance::check(fresh, async |ledger, live| {
+        drop(ledger);
+        open(live)
+    })
+    .await;
 }

@@ -12,7 +12,8 @@ use pennyblack_storage::disk::Disk;
 use pennyblack_storage::group_commit::{FrameBuilder, StateMachine};
 use pennyblack_storage::journal::{Journal, SegmentNumber};
 
-use super::{ChargeError, LedgerError, Novelty};
+use super::LedgerError;
+use crate::ledger::{ChargeError, Novelty};
 use crate::quota::{Charge, Counted, EpochAccounts};
 
 /// The journal's files begin so.

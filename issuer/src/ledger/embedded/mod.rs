@@ -1,0 +1,103 @@
+//! Quota accounts in memory, and in a journal that outlives the process: for one
+//! issuer with one directory. What is written and when it is forgotten is
+//! `accounts`.
+
+mod accounts;
+
+use std::io;
+use std::sync::Arc;
+
+use pennyblack_shared::token::TokenKeyId;
+use pennyblack_shared::wire::WireError;
+use pennyblack_storage::disk::{Disk, RealDisk};
+use pennyblack_storage::group_commit::GroupCommit;
+use pennyblack_storage::journal::JournalError;
+
+use self::accounts::{Accounts, Command};
+use super::{ChargeError, Ledger, Novelty};
+use crate::quota::{Allowance, Charge};
+
+/// Charges that may wait for the disk at one time.
+const QUEUE: usize = 4096;
+
+/// Accounts that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// The journal.
+    #[error("quota accounts: {0}")]
+    Journal(#[from] JournalError),
+    /// A record with a good checksum and a form that this program does not write.
+    #[error(
+        "quota accounts: a record has another form ({0}); they were written by another program or version"
+    )]
+    Record(WireError),
+    /// No thread.
+    #[error("quota accounts: cannot start their thread: {0}")]
+    Thread(io::Error),
+}
+
+/// The accounts of all live key epochs, on one disk.
+pub struct EmbeddedLedger<D: Disk = RealDisk> {
+    commits: GroupCommit<Accounts<D>>,
+    allowance: Allowance,
+}
+
+impl<D: Disk> std::fmt::Debug for EmbeddedLedger<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EmbeddedLedger")
+            .field("allowance", &self.allowance)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<D: Disk> EmbeddedLedger<D> {
+    /// Opens the accounts on `disk`: those of the `live` epochs are read, and
+    /// others forgotten. Waits for the disk.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn open(
+        disk: Arc<D>,
+        allowance: Allowance,
+        live: &[TokenKeyId],
+    ) -> Result<Self, LedgerError> {
+        let accounts = Accounts::open(disk, live)?;
+        let commits = GroupCommit::start("quota", accounts, QUEUE).map_err(LedgerError::Thread)?;
+        Ok(Self { commits, allowance })
+    }
+}
+
+impl<D: Disk> Ledger for EmbeddedLedger<D> {
+    async fn charge(
+        &self,
+        epoch: TokenKeyId,
+        charge: Charge,
+        novelty: Novelty,
+        most: Option<u64>,
+    ) -> Result<u64, ChargeError> {
+        let allowed = self.allowance.of(&charge.subject);
+        let command = Command::Charge {
+            epoch,
+            charge,
+            allowed,
+            novelty,
+            most,
+        };
+        self.commits.submit(command).await?
+    }
+
+    async fn follow(&self, live: Vec<TokenKeyId>) -> Result<(), ChargeError> {
+        let followed = self.commits.submit(Command::Follow(live)).await?;
+        followed.map(drop)
+    }
+
+    /// There is no other issuer that could follow it still: its accounts went when
+    /// this one ceased to.
+    async fn forget(&self, _epoch: TokenKeyId) -> Result<(), ChargeError> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! Quota accounts that outlive the process: each drawing of tokens is durable
+//! before its answer leaves. Here is the contract; each backend has a room of its
+//! own and passes the same suite, `conformance`. The counting itself is `quota`.
+
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
+pub mod embedded;
+
+use std::future::Future;
+
+use pennyblack_shared::token::TokenKeyId;
+use pennyblack_storage::group_commit::CommitError;
+
+use crate::quota::{Charge, Exhausted};
+
+/// Why a charge was not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChargeError {
+    /// Not so many tokens left; nothing was charged.
+    #[error("{} of {} tokens are drawn", .0.drawn, .0.allowed)]
+    Exhausted(Exhausted),
+    /// It should have been a repetition and is none; nothing was charged.
+    #[error("this drawing was not made before")]
+    NotRepeated,
+    /// The key has signed as much as a key may; nothing was charged.
+    #[error(
+        "the token key has signed {most} tokens, as many as it may: its successor is announced"
+    )]
+    KeyUsedUp {
+        /// How many that are.
+        most: u64,
+    },
+    /// The epoch has no accounts here: its key is not live.
+    #[error("the key epoch {0} has no accounts")]
+    NoSuchEpoch(TokenKeyId),
+    /// Not durable; the same charge may be made again.
+    #[error("{0}")]
+    Commit(#[from] CommitError),
+}
+
+/// Whether a charge may be new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Novelty {
+    /// It may: it is counted if it was not before.
+    NewOrRepeated,
+    /// It may not: only what was counted before is let through.
+    RepeatedOnly,
+}
+
+/// The accounts of the key epochs that an issuer follows.
+///
+/// *Atomic*: a charge is counted for its subject and for its key, or for neither,
+/// after a crash at any instant too. *Idempotent*: the same charge again, of the
+/// same subject and with the same body digest, is counted once; with more tokens
+/// than before (a batch of which more can be signed now) for the difference.
+/// *Durable*: what was answered with `Ok` survives whatever the backend's
+/// documentation says it survives. All issuer nodes over one store count together.
+pub trait Ledger: Send + Sync + 'static {
+    /// Charges once, however often the same is asked, unless the key would have
+    /// signed more than `most` tokens then. Returns how many it has signed, for all
+    /// subjects together.
+    ///
+    /// An error of which is not said that nothing was charged leaves that open; the
+    /// same charge may be made again and ends well either way.
+    fn charge(
+        &self,
+        epoch: TokenKeyId,
+        charge: Charge,
+        novelty: Novelty,
+        most: Option<u64>,
+    ) -> impl Future<Output = Result<u64, ChargeError>> + Send;
+
+    /// From now on takes charges of the `live` epochs and of no others.
+    fn follow(&self, live: Vec<TokenKeyId>)
+    -> impl Future<Output = Result<(), ChargeError>> + Send;
+
+    /// Forgets the accounts of an epoch that is followed no more and whose key will
+    /// sign nothing again, anywhere. Idempotent: called again after a crash, it
+    /// forgets what is left.
+    fn forget(&self, epoch: TokenKeyId) -> impl Future<Output = Result<(), ChargeError>> + Send;
+}
