@@ -72,7 +72,7 @@ impl Issuance {
     ) -> Result<Vec<u8>, Refusal> {
         let now = self.clock.now();
         let attested = self.attestor.attest(authorization, body, now)?;
-        let keys = self.keys.live();
+        let keys = self.keys.usable(now)?;
         let decided: Vec<_> = parse(form, body, self.max_batch)?
             .into_iter()
             .map(|asked| decide(asked, &keys, now))

@@ -177,7 +177,7 @@ impl Stored {
         // Locks the directory: before anything else is touched in it.
         let disk = RealDisk::open(&directory.join("quota"))?;
         let keys = KeyFiles::open(&directory.join("keys")).map_err(KeyError::from)?;
-        let keys = TokenKeys::open(keys, config.key_plan(), now)?;
+        let keys = TokenKeys::open(Box::new(keys), config.key_plan(), now)?;
         let ledger = EmbeddedLedger::open(Arc::new(disk), config.allowance(), &live_epochs(&keys))?;
         Ok(Self {
             keys: Arc::new(keys),
@@ -189,9 +189,15 @@ impl Stored {
     /// Turns the keys and then the accounts; says when to do so again.
     async fn turn(&self, now: UnixTime) -> Result<UnixTime, UpkeepError> {
         let keys = Arc::clone(&self.keys);
-        let next = spawn_blocking(move || keys.rotate(now)).await??;
+        let turned = spawn_blocking(move || keys.rotate(now)).await??;
         self.ledger.follow(live_epochs(&self.keys)).await?;
-        Ok(next)
+        // The accounts before the key: its record says that they are to be forgotten.
+        for key in &turned.withdrawn {
+            self.ledger.forget(key.id()).await?;
+        }
+        let keys = Arc::clone(&self.keys);
+        spawn_blocking(move || keys.delete(&turned.withdrawn)).await??;
+        Ok(turned.next)
     }
 }
 

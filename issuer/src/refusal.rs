@@ -17,6 +17,7 @@ use pennyblack_storage::group_commit::CommitError;
 use crate::ledger::ChargeError;
 use crate::quota::Exhausted;
 use crate::signer::SignError;
+use crate::token_keys::Withheld;
 
 /// A token request that is not granted (docs/protocol.md section 2).
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,9 @@ pub enum Refusal {
         /// Time until the next key epoch.
         rest_of_epoch: Duration,
     },
+    /// There are keys, and they are not to be used.
+    #[error("{0}")]
+    Keys(#[from] Withheld),
     /// The accounts.
     #[error("{0}")]
     Ledger(ChargeError),
@@ -86,7 +90,7 @@ impl Refusal {
             Self::Ledger(
                 ChargeError::Commit(CommitError::Busy) | ChargeError::KeyUsedUp { .. },
             ) => ProblemType::Overloaded,
-            Self::Ledger(_) => ProblemType::StoreUnavailable,
+            Self::Ledger(_) | Self::Keys(_) => ProblemType::StoreUnavailable,
             Self::Pool(PoolError::Busy { .. }) => ProblemType::Overloaded,
         }
     }
@@ -123,7 +127,7 @@ impl IntoResponse for Refusal {
             // What went wrong inside is for the log; the client is told the type.
             ProblemType::Internal => tracing::error!(error = %self, "token request failed"),
             ProblemType::StoreUnavailable => {
-                tracing::error!(error = ?self, "quota accounts cannot be written");
+                tracing::error!(error = %self, "quota accounts or token keys are not available");
             }
             _ => {}
         }
@@ -213,6 +217,8 @@ mod tests {
                 Refusal::Ledger(ChargeError::Commit(CommitError::Failed)),
                 503,
             ),
+            (Withheld::OutOfDate.into(), 503),
+            (Withheld::Refused("the clock is wrong".into()).into(), 503),
             (PoolError::Busy { queue: 1 }.into(), 503),
             (PoolError::Panicked.into(), 500),
         ]

@@ -32,8 +32,12 @@ pub(crate) fn router(resources: Resources) -> Router {
         .with_state(resources)
 }
 
-async fn serve_directory(State(resources): State<Resources>, headers: HeaderMap) -> Response {
-    let keys = resources.issuance.keys.live();
+async fn serve_directory(
+    State(resources): State<Resources>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let issuance = &resources.issuance;
+    let keys = issuance.keys.usable(issuance.clock.now())?;
     let mut response = if is_known(&headers, keys.etag()) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -48,7 +52,7 @@ async fn serve_directory(State(resources): State<Resources>, headers: HeaderMap)
     if let Ok(etag) = HeaderValue::from_str(keys.etag()) {
         headers.insert(ETAG, etag);
     }
-    response
+    Ok(response)
 }
 
 /// `If-None-Match` (RFC 9110 section 13.1.2): `*`, or a list of tags, weak ones

@@ -5,11 +5,13 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use pennyblack_shared::time::UnixTime;
 use pennyblack_storage::atomic_file::{self, PrivateFileError};
 
-use super::TokenKey;
+use super::{KeyError, KeyStore, TokenKey};
 use crate::signer::{KeyType, SignError, SigningKey};
 
 /// Key files that cannot be read or written.
@@ -61,56 +63,65 @@ impl KeyFiles {
         })
     }
 
-    /// Every key, earliest first.
-    ///
-    /// # Errors
-    /// [`KeyFileError`] on the first file that is not what it should be: to go on
-    /// without it could mean to sign with two keys at once, or to disown tokens.
-    pub fn load(&self) -> Result<Vec<TokenKey>, KeyFileError> {
+    fn path_of(&self, key: &TokenKey) -> PathBuf {
+        let UnixTime(start) = key.not_before();
+        let extension = key.signing().key_type().extension();
+        self.directory
+            .join(format!("{start:012}-{}.{extension}", key.id()))
+    }
+}
+
+/// Nobody else writes to the directory: what was loaded once stays so.
+impl KeyStore for KeyFiles {
+    fn load(&self, _now: UnixTime) -> Result<Vec<Arc<TokenKey>>, KeyError> {
         let entries = fs::read_dir(&self.directory).map_err(|e| io_error(&self.directory, e))?;
         let mut keys = Vec::new();
         for entry in entries {
             let path = entry.map_err(|e| io_error(&self.directory, e))?.path();
             // Others are what a crash left of an atomic write.
             if let Some(key_type) = type_of(&path) {
-                keys.push(load_one(&path, key_type)?);
+                keys.push(Arc::new(load_one(&path, key_type)?));
             }
         }
         keys.sort_by_key(|key| (key.not_before(), key.id()));
         Ok(keys)
     }
 
-    /// Writes a key; it is on stable storage when this returns.
-    ///
-    /// # Errors
-    /// [`KeyFileError`]; the key must not be published then.
-    pub fn save(&self, key: &TokenKey) -> Result<(), KeyFileError> {
+    fn refresh(
+        &self,
+        known: Vec<Arc<TokenKey>>,
+        _now: UnixTime,
+    ) -> Result<Vec<Arc<TokenKey>>, KeyError> {
+        Ok(known)
+    }
+
+    fn add(&self, _after: &[Arc<TokenKey>], key: &Arc<TokenKey>) -> Result<bool, KeyError> {
         let path = self.path_of(key);
         let contents = key.signing().to_file();
         let contents = contents.map_err(|source| KeyFileError::Key {
             path: path.clone(),
             source,
         })?;
-        atomic_file::write_private(&path, &contents).map_err(|source| io_error(&path, source))
+        atomic_file::write_private(&path, &contents).map_err(|source| io_error(&path, source))?;
+        Ok(true)
     }
 
-    /// Deletes a key for good. Deleting one that is gone is no error.
-    ///
-    /// # Errors
-    /// [`KeyFileError::Io`].
-    pub fn delete(&self, key: &TokenKey) -> Result<(), KeyFileError> {
+    fn delete(&self, key: &TokenKey) -> Result<(), KeyError> {
         let path = self.path_of(key);
         match fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(io_error(&path, source)),
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(io_error(&path, source).into())
+            }
             _ => Ok(()),
         }
     }
 
-    fn path_of(&self, key: &TokenKey) -> PathBuf {
-        let UnixTime(start) = key.not_before();
-        let extension = key.signing().key_type().extension();
-        self.directory
-            .join(format!("{start:012}-{}.{extension}", key.id()))
+    fn grace(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn complete_until(&self, _now: UnixTime, _announce_ahead: Duration) -> UnixTime {
+        UnixTime(u64::MAX)
     }
 }
 

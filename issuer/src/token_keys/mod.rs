@@ -3,21 +3,22 @@
 //! section 2, "Key life"). Signing itself is in `signer`.
 
 pub mod key_files;
+pub mod key_set;
 pub mod schedule;
 
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use pennyblack_shared::directory::{DirectoryKey, IssuerDirectory};
-use pennyblack_shared::encoding;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::{TokenKeyId, TokenType};
 use tokio::sync::Notify;
 
-use self::key_files::{KeyFileError, KeyFiles};
-use self::schedule::{KeySchedule, Standing};
+use self::key_files::KeyFileError;
+pub use self::key_set::KeySet;
+use self::schedule::KeySchedule;
 use crate::signer::{KeyType, SignError, SigningKey};
 
 /// Where token requests go: the directory's `issuer-request-uri`.
@@ -74,91 +75,6 @@ impl TokenKey {
     }
 }
 
-/// The live keys at one time; never changed, only replaced.
-#[derive(Debug)]
-pub struct KeySet {
-    /// Earliest first: perhaps one redeemable, the signing one, perhaps one announced.
-    keys: Vec<Arc<TokenKey>>,
-    starts: Vec<UnixTime>,
-    directory: Box<[u8]>,
-    etag: String,
-    schedule: KeySchedule,
-}
-
-impl KeySet {
-    fn new(keys: Vec<Arc<TokenKey>>, schedule: KeySchedule) -> Result<Self, KeyError> {
-        // Clients take the first key that has begun (RFC 9578 section 4).
-        let latest_first = keys.iter().rev();
-        let directory = IssuerDirectory {
-            request_uri: REQUEST_PATH.to_owned(),
-            token_keys: latest_first
-                .map(|key| DirectoryKey {
-                    token_type: key.token_type(),
-                    encoded: key.signing.public().encoded().to_vec(),
-                    not_before: Some(key.not_before),
-                })
-                .collect(),
-        };
-        let directory = directory
-            .to_json()
-            .map_err(|e| KeyError::Directory(e.to_string()))?;
-        Ok(Self {
-            starts: keys.iter().map(|key| key.not_before).collect(),
-            etag: format!("\"{}\"", encoding::base64url(&encoding::sha256(&directory))),
-            directory: directory.into(),
-            keys,
-            schedule,
-        })
-    }
-
-    /// The key whose id ends in `truncated`, and what it may sign at `now`; none
-    /// if there is no such key or it signs nothing.
-    #[must_use]
-    pub fn find(&self, truncated: u8, now: UnixTime) -> Option<(&Arc<TokenKey>, Standing)> {
-        let is_it = |key: &Arc<TokenKey>| key.id.truncated() == truncated;
-        let index = self.keys.iter().position(is_it)?;
-        match schedule::standing(&self.starts, index, now) {
-            Standing::Silent => None,
-            standing => Some((self.keys.get(index)?, standing)),
-        }
-    }
-
-    /// True when a live key signs tokens of this type.
-    #[must_use]
-    pub fn has_type(&self, token_type: TokenType) -> bool {
-        self.keys.iter().any(|key| key.token_type() == token_type)
-    }
-
-    /// The ids of all live keys.
-    pub fn ids(&self) -> impl Iterator<Item = TokenKeyId> {
-        self.keys.iter().map(|key| key.id)
-    }
-
-    /// When the successor of the present key begins, if there is one.
-    #[must_use]
-    pub fn next_begins(&self, now: UnixTime) -> Option<UnixTime> {
-        self.starts.iter().copied().find(|start| *start > now)
-    }
-
-    /// How long the present key goes on signing.
-    #[must_use]
-    pub fn rest_of_epoch(&self, now: UnixTime) -> Duration {
-        self.schedule.rest_of_epoch(&self.starts, now)
-    }
-
-    /// The directory as it is served.
-    #[must_use]
-    pub const fn directory(&self) -> &[u8] {
-        &self.directory
-    }
-
-    /// The directory's entity tag, quotes included.
-    #[must_use]
-    pub fn etag(&self) -> &str {
-        &self.etag
-    }
-}
-
 /// Keys that cannot be kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -177,17 +93,97 @@ pub enum KeyError {
     Directory(String),
 }
 
-/// The live keys, and their files.
+impl KeyError {
+    /// Whether to go on signing with the keys that are known would be wrong.
+    const fn withholds(&self) -> bool {
+        false
+    }
+}
+
+/// Why no key is used at present.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Withheld {
+    /// Something is wrong that only the operator can put right; the sentence says
+    /// what.
+    #[error("this issuer does not sign: {0}")]
+    Refused(Arc<str>),
+    /// The store of keys could not be read for so long that a key may have begun
+    /// of which this node does not know.
+    #[error("the store of token keys was not reached for too long to know the key that signs now")]
+    OutOfDate,
+}
+
+/// Where token keys are kept, so that they outlive the process. All methods may
+/// block.
+pub trait KeyStore: fmt::Debug + Send + Sync {
+    /// Every key kept, earliest first.
+    ///
+    /// # Errors
+    /// [`KeyError`] on the first that is not what it should be: to go on without
+    /// it could mean to sign with two keys at once, or to disown tokens.
+    fn load(&self, now: UnixTime) -> Result<Vec<Arc<TokenKey>>, KeyError>;
+
+    /// The same once more; `known` are the keys that this process has loaded or
+    /// added itself.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    fn refresh(
+        &self,
+        known: Vec<Arc<TokenKey>>,
+        now: UnixTime,
+    ) -> Result<Vec<Arc<TokenKey>>, KeyError>;
+
+    /// Keeps `key` as the one that follows `after`; it is durable when this
+    /// returns. False if another node has kept one meanwhile: then this one was
+    /// not, and the keys are to be loaded again.
+    ///
+    /// # Errors
+    /// [`KeyError`]; the key must not be published then.
+    fn add(&self, after: &[Arc<TokenKey>], key: &Arc<TokenKey>) -> Result<bool, KeyError>;
+
+    /// Deletes a key for good. Deleting one that is gone is no error.
+    ///
+    /// # Errors
+    /// [`KeyError`]; the same may be tried again.
+    fn delete(&self, key: &TokenKey) -> Result<(), KeyError>;
+
+    /// How long a key stays here after it was withdrawn, since other nodes may use
+    /// it for that long.
+    fn grace(&self) -> Duration;
+
+    /// Until when no key can begin that was not here at `now`, if keys are
+    /// announced so long ahead.
+    fn complete_until(&self, now: UnixTime, announce_ahead: Duration) -> UnixTime;
+}
+
+/// The live keys, and where they are kept.
 #[derive(Debug)]
 pub struct TokenKeys {
-    files: KeyFiles,
+    store: Box<dyn KeyStore>,
     plan: KeyPlan,
     /// The present key is soon used up: its successor is not to wait for the end
     /// of the epoch.
     hastened: AtomicBool,
     hasten: Notify,
+    /// Everything the store has, withdrawn keys included. Held while keys are
+    /// turned, by nobody else.
+    stored: Mutex<Vec<Arc<TokenKey>>>,
     /// Replaced by [`Self::rotate`] only; everybody else reads.
     live: ArcSwap<KeySet>,
+    /// Why no key is used, when none is.
+    refused: ArcSwapOption<Arc<str>>,
+}
+
+/// What became of a rotation.
+#[derive(Debug)]
+pub struct Turned {
+    /// When to rotate again.
+    pub next: UnixTime,
+    /// Keys that sign nothing any more, to be given to [`TokenKeys::delete`] when
+    /// all else about their epochs is forgotten.
+    pub withdrawn: Vec<Arc<TokenKey>>,
 }
 
 impl TokenKeys {
@@ -196,24 +192,39 @@ impl TokenKeys {
     ///
     /// # Errors
     /// [`KeyError`].
-    pub fn open(files: KeyFiles, plan: KeyPlan, now: UnixTime) -> Result<Self, KeyError> {
-        let stored: Vec<_> = files.load()?.into_iter().map(Arc::new).collect();
-        refuse_collisions(&stored)?;
-        let live = brought_up_to(now, stored.clone(), &files, plan, false)?;
-        delete_withdrawn(&stored, &live, &files)?;
+    pub fn open(store: Box<dyn KeyStore>, plan: KeyPlan, now: UnixTime) -> Result<Self, KeyError> {
+        let stored = store.load(now)?;
+        let round = brought_up_to(now, stored, &*store, plan, false)?;
         Ok(Self {
-            files,
+            live: ArcSwap::from_pointee(round.live),
+            stored: Mutex::new(round.stored),
+            refused: ArcSwapOption::empty(),
+            store,
             plan,
             hastened: AtomicBool::new(false),
             hasten: Notify::new(),
-            live: ArcSwap::from_pointee(live),
         })
     }
 
-    /// The live keys.
+    /// The live keys, usable or not.
     #[must_use]
     pub fn live(&self) -> Arc<KeySet> {
         self.live.load_full()
+    }
+
+    /// The live keys, if tokens may be signed and the directory be shown at `now`.
+    ///
+    /// # Errors
+    /// [`Withheld`].
+    pub fn usable(&self, now: UnixTime) -> Result<Arc<KeySet>, Withheld> {
+        if let Some(reason) = self.refused.load_full() {
+            return Err(Withheld::Refused(Arc::clone(&reason)));
+        }
+        let live = self.live();
+        match now < live.complete_until() {
+            true => Ok(live),
+            false => Err(Withheld::OutOfDate),
+        }
     }
 
     /// Has the next key made and announced without waiting for the end of the
@@ -230,51 +241,100 @@ impl TokenKeys {
         self.hasten.notified().await;
     }
 
-    /// Makes the next key if it is time, deletes those that are no longer
-    /// redeemable, and returns when to call again. Blocks as [`Self::open`] does.
-    /// Called twice, or after a crash at any point, it ends in the same state:
-    /// a key is on disk before it is published, and is deleted after it is
-    /// withdrawn.
+    /// Takes over the keys that other nodes have made, makes the next one if it is
+    /// time, and withdraws those that are no longer redeemable. Blocks as
+    /// [`Self::open`] does. Called twice, or after a crash at any point, it ends in
+    /// the same state: a key is durable before it is published, and is deleted
+    /// after it is withdrawn.
     ///
     /// # Errors
-    /// [`KeyError`]; the live keys are as before then.
-    pub fn rotate(&self, now: UnixTime) -> Result<UnixTime, KeyError> {
-        let before = self.live();
+    /// [`KeyError`]; the live keys are as before then, and perhaps not usable.
+    pub fn rotate(&self, now: UnixTime) -> Result<Turned, KeyError> {
         let hastened = self.hastened.swap(false, Ordering::Relaxed);
-        let keys = before.keys.clone();
-        let after = brought_up_to(now, keys, &self.files, self.plan, hastened)?;
-        let after = Arc::new(after);
-        self.live.store(Arc::clone(&after));
-        delete_withdrawn(&before.keys, &after, &self.files)?;
-        Ok(self.plan.schedule.next_change(&after.starts, now))
+        let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = &*self.store;
+        let round = store
+            .refresh(stored.clone(), now)
+            .and_then(|keys| brought_up_to(now, keys, store, self.plan, hastened));
+        let round = round.inspect_err(|error| {
+            if error.withholds() {
+                let reason = Arc::from(error.to_string());
+                self.refused.store(Some(Arc::new(reason)));
+            }
+        })?;
+        *stored = round.stored;
+        let next = self.plan.schedule.next_change(round.live.starts(), now);
+        self.live.store(Arc::new(round.live));
+        self.refused.store(None);
+        Ok(Turned {
+            next,
+            withdrawn: round.withdrawn,
+        })
     }
+
+    /// Deletes withdrawn keys for good.
+    ///
+    /// # Errors
+    /// [`KeyError`]; those that are left are withdrawn again by the next rotation.
+    pub fn delete(&self, withdrawn: &[Arc<TokenKey>]) -> Result<(), KeyError> {
+        let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in withdrawn {
+            self.store.delete(key)?;
+            stored.retain(|other| other.id != key.id);
+            tracing::info!(token_key_id = %key.id, "token key retired and deleted");
+        }
+        Ok(())
+    }
+}
+
+/// The keys as they are to be at some time.
+struct Round {
+    stored: Vec<Arc<TokenKey>>,
+    live: KeySet,
+    withdrawn: Vec<Arc<TokenKey>>,
 }
 
 fn brought_up_to(
     now: UnixTime,
     mut keys: Vec<Arc<TokenKey>>,
-    files: &KeyFiles,
+    store: &dyn KeyStore,
     plan: KeyPlan,
     hastened: bool,
-) -> Result<KeySet, KeyError> {
+) -> Result<Round, KeyError> {
     let schedule = plan.schedule;
-    let starts = |keys: &[Arc<TokenKey>]| keys.iter().map(|key| key.not_before).collect::<Vec<_>>();
-    let misplaced = schedule.misplaced(&starts(&keys), now);
-    keys.truncate(keys.len() - misplaced);
-    let mut early = hastened
-        .then(|| schedule.early_key(&starts(&keys), now))
-        .flatten();
-    while let Some(start) = early
-        .take()
-        .or_else(|| schedule.missing_key(&starts(&keys), now))
-    {
-        let key = TokenKey::new(distinct_key(plan.key_type, &keys)?, start);
-        files.save(&key)?;
-        tracing::info!(token_key_id = %key.id, not_before = start.0, "new token key");
-        keys.push(Arc::new(key));
+    let mut misplaced = Vec::new();
+    loop {
+        refuse_collisions(&keys)?;
+        misplaced.extend(keys.split_off(keys.len() - schedule.misplaced(&starts(&keys), now)));
+        let early = hastened
+            .then(|| schedule.early_key(&starts(&keys), now))
+            .flatten();
+        let missing = early.or_else(|| schedule.missing_key(&starts(&keys), now));
+        let Some(start) = missing else {
+            break;
+        };
+        let key = Arc::new(TokenKey::new(distinct_key(plan.key_type, &keys)?, start));
+        if store.add(&keys, &key)? {
+            tracing::info!(token_key_id = %key.id, not_before = start.0, "new token key");
+            keys.push(key);
+        } else {
+            keys = store.load(now)?;
+        }
     }
-    let retired = schedule::retired(&starts(&keys), now);
-    KeySet::new(keys.split_off(retired), schedule)
+    let starts = starts(&keys);
+    let split = |retired: usize| keys.split_at_checked(retired).unwrap_or((&keys, &[]));
+    let (_, live) = split(schedule::retired(&starts, now));
+    let (withdrawn, _) = split(schedule::retired(&starts, now.minus(store.grace())));
+    let complete_until = store.complete_until(now, schedule.announce_ahead);
+    Ok(Round {
+        live: KeySet::new(live.to_vec(), schedule, complete_until)?,
+        withdrawn: withdrawn.iter().chain(&misplaced).cloned().collect(),
+        stored: keys,
+    })
+}
+
+fn starts(keys: &[Arc<TokenKey>]) -> Vec<UnixTime> {
+    keys.iter().map(|key| key.not_before).collect()
 }
 
 /// A fresh key whose id ends in another byte than those of `others`.
@@ -286,20 +346,6 @@ fn distinct_key(key_type: KeyType, others: &[Arc<TokenKey>]) -> Result<SigningKe
             return Ok(key);
         }
     }
-}
-
-fn delete_withdrawn(
-    before: &[Arc<TokenKey>],
-    live: &KeySet,
-    files: &KeyFiles,
-) -> Result<(), KeyFileError> {
-    for key in before {
-        if live.ids().all(|id| id != key.id) {
-            files.delete(key)?;
-            tracing::info!(token_key_id = %key.id, "token key retired and deleted");
-        }
-    }
-    Ok(())
 }
 
 fn refuse_collisions(keys: &[Arc<TokenKey>]) -> Result<(), KeyError> {
