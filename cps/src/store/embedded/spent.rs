@@ -45,11 +45,43 @@ impl Place {
     }
 }
 
+/// Where all archived spends are: many small tables, by ten bits of the hash. A
+/// single one would move every place whenever it doubles, for 200 ms with seven
+/// million of them, and no spend could be judged meanwhile; these double one after
+/// another.
+#[derive(Default)]
+struct Places {
+    tables: HashMap<u16, HashTable<Place>>,
+}
+
+impl Places {
+    fn insert(&mut self, hash: u64, index: u32) {
+        let table = self.tables.entry(Self::table_of(hash)).or_default();
+        table.insert_unique(hash, Place::new(hash, index), Place::hash);
+    }
+
+    /// The places of the spends with this hash, by all bits.
+    fn find(&self, hash: u64) -> impl Iterator<Item = u64> {
+        let table = self.tables.get(&Self::table_of(hash));
+        let places = table
+            .into_iter()
+            .flat_map(move |table| table.iter_hash(hash));
+        places
+            .filter(move |place| place.hash() == hash)
+            .map(|place| u64::from(place.index))
+    }
+
+    /// By bits from the middle: a table of its own goes by those at both ends.
+    const fn table_of(hash: u64) -> u16 {
+        (hash >> 40) as u16 & 0x3ff
+    }
+}
+
 /// The spends of one epoch.
 pub(super) struct SpentSet<D: Disk> {
     recent: HashMap<Nonce, SpendRecord>,
     archive: RecordFile<D::File, ARCHIVED_SIZE>,
-    places: HashTable<Place>,
+    places: Places,
     hasher: RandomState,
 }
 
@@ -57,13 +89,13 @@ impl<D: Disk> SpentSet<D> {
     /// Opens an epoch's file, or makes it.
     pub(super) fn open(disk: &D, epoch: TokenKeyId) -> io::Result<Self> {
         let hasher = RandomState::new();
-        let mut places = HashTable::new();
+        let mut places = Places::default();
         let mut overflow = false;
         let archive = RecordFile::open(
             disk,
             &file_name(epoch),
             |index, bytes| match u32::try_from(index) {
-                Ok(index) => insert(&mut places, hash_of(&hasher, bytes), index),
+                Ok(index) => places.insert(hash_of(&hasher, bytes), index),
                 Err(_) => overflow = true,
             },
         )?;
@@ -83,16 +115,13 @@ impl<D: Disk> SpentSet<D> {
         if let Some(record) = self.recent.get(nonce) {
             return Ok(Some(*record));
         }
-        let hash = self.hasher.hash_one(nonce.0);
-        for place in self.places.iter_hash(hash) {
-            if place.hash() == hash {
-                let archived = self.archive.read(u64::from(place.index))?;
-                let (found, record) = archived.split_at(32);
-                if *found == nonce.0 {
-                    return SpendRecord::from_bytes(record)
-                        .map(Some)
-                        .map_err(io::Error::other);
-                }
+        for index in self.places.find(self.hasher.hash_one(nonce.0)) {
+            let archived = self.archive.read(index)?;
+            let (found, record) = archived.split_at(32);
+            if *found == nonce.0 {
+                return SpendRecord::from_bytes(record)
+                    .map(Some)
+                    .map_err(io::Error::other);
             }
         }
         Ok(None)
@@ -125,7 +154,7 @@ impl<D: Disk> SpentSet<D> {
         self.archive.append(&records)?;
         for (index, record) in (first..end).zip(&records) {
             let index = u32::try_from(index).map_err(io::Error::other)?;
-            insert(&mut self.places, hash_of(&self.hasher, record), index);
+            self.places.insert(hash_of(&self.hasher, record), index);
         }
         self.recent.clear();
         // The next second will bring about as many.
@@ -159,8 +188,4 @@ impl<D: Disk> SpentSet<D> {
 fn hash_of(hasher: &RandomState, archived: &[u8; ARCHIVED_SIZE]) -> u64 {
     let nonce: &[u8; 32] = archived.first_chunk().unwrap_or(&[0; 32]);
     hasher.hash_one(nonce)
-}
-
-fn insert(places: &mut HashTable<Place>, hash: u64, index: u32) {
-    places.insert_unique(hash, Place::new(hash, index), Place::hash);
 }
