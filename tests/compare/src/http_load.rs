@@ -85,6 +85,32 @@ async fn all(senders: impl Iterator<Item = impl Future<Output = Vec<Duration>>>)
     futures_util::future::join_all(senders).await.concat()
 }
 
+/// Opens `count` connections that have had an answer to `request`, and are kept
+/// alive without another one.
+pub async fn idle(target: Target, count: usize, request: &[u8]) -> Vec<Idle> {
+    let mut connections = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut connection = Connection::open(target).await;
+        connection.exchange(request).await;
+        connection.buffer = Vec::new();
+        connections.push(Idle(connection));
+    }
+    connections
+}
+
+/// A connection that is open and idle until it is dropped.
+pub struct Idle(Connection);
+
+impl Idle {
+    /// Sends a request: it was not closed meanwhile.
+    ///
+    /// # Panics
+    /// When it was.
+    pub async fn exchange(&mut self, request: &[u8]) {
+        self.0.exchange(request).await;
+    }
+}
+
 struct Connection {
     stream: TcpStream,
     expected: StatusCode,

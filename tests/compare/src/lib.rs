@@ -1,5 +1,6 @@
-//! Measures the services against floors and peers in the same run. The program
-//! `compare` prints a verdict for every goal.
+//! Measures the services against floors and peers in the same run: the program
+//! `compare` prints a verdict for every goal. And it measures what costs do while
+//! that grows which they should not depend on: the program `growth` draws them.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,15 +11,21 @@
               the row then says that it was not measured, and why"
 )]
 
+pub mod chart;
 pub mod cpu_time;
+pub mod engines;
 pub mod finding;
 pub mod floors;
+pub mod growth;
 pub mod http_load;
 pub mod latency;
 pub mod machine;
 pub mod no_op;
 pub mod pairs;
 pub mod report;
+pub mod roles;
 pub mod rows;
 pub mod services;
 pub mod setting;
+pub mod store;
+pub mod terminal;

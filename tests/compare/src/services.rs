@@ -35,6 +35,12 @@ impl Services {
     /// Starts both on `core`, or wherever the system likes without one.
     #[must_use]
     pub fn start(core: Option<usize>) -> Self {
+        Self::start_in(core, |_| {})
+    }
+
+    /// The same in a world that `change` has made other than usual.
+    #[must_use]
+    pub fn start_in(core: Option<usize>, change: impl FnOnce(&mut World)) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -44,6 +50,7 @@ impl Services {
         world.cps.entries.mailbox_capacity = 1 << 20;
         // Requests are prepared well before they are sent.
         world.cps.entries.oldest_signature = Duration::from_secs(3600);
+        change(&mut world);
         let issuer = runtime.block_on(start(core, Role::Issuer, &world));
         let cps = runtime.block_on(start(core, Role::Cps, &world));
         Self {

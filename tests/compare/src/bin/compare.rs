@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use pennyblack_compare::machine::{self, Machine};
 use pennyblack_compare::report::Report;
-use pennyblack_compare::rows::{Measure, ROWS, restart};
+use pennyblack_compare::roles;
+use pennyblack_compare::rows::{Measure, ROWS};
 use pennyblack_compare::setting::Setting;
-use pennyblack_compare::{no_op, services};
 
 /// Compares Pennyblack with what cannot be beaten: the floor or the peer of every
 /// goal, measured by turns in the same run. Takes some minutes; needs a machine
@@ -33,14 +33,10 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.split_first() {
-        // This program plays all the parts, each in a process of its own.
-        Some((first, rest)) if first == services::ARGUMENT => services::serve(rest),
-        Some((first, rest)) if first == no_op::ARGUMENT => no_op::serve(rest),
-        Some((first, rest)) if first == restart::ARGUMENT => restart::serve(rest),
-        _ => return compare(&Arguments::parse()),
+    if roles::play(&arguments) {
+        return ExitCode::SUCCESS;
     }
-    ExitCode::SUCCESS
+    compare(&Arguments::parse())
 }
 
 fn compare(arguments: &Arguments) -> ExitCode {

@@ -8,7 +8,7 @@ mod responsiveness;
 pub mod restart;
 mod retrieving;
 mod spent_set;
-mod storing;
+pub(crate) mod storing;
 mod voprf;
 
 use crate::finding::Finding;

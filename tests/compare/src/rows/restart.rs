@@ -5,38 +5,37 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pennyblack_cps::store::Store as _;
 use pennyblack_service::clock::Clock;
-use pennyblack_shared::token::TokenKeyId;
 use serde::{Deserialize, Serialize};
 
-use super::spent_set::{open, spend_all};
 use crate::finding::{Finding, Goal, Unit};
 use crate::machine::resident;
 use crate::pairs::Spread;
 use crate::report::number;
 use crate::setting::Setting;
+use crate::store::{EPOCH, Filling, open, spend};
 
 /// Spent tokens in the row about a restart.
 const SPENT: usize = 10_000_000;
-/// Tokens spent in a second of the store's clock.
-const STEP: usize = 20_000;
 /// Entries in the row about memory.
 const ENTRIES: usize = 200_000;
 /// Bytes of a sealed PASSporT.
 const SLOT: usize = 2_048;
-const LIFETIME: Duration = Duration::from_secs(60);
 /// The argument that makes this program fill or open a store and say what it holds.
 pub const ARGUMENT: &str = "store";
 
 /// What a process with an open store says of itself.
 #[derive(Debug, Serialize, Deserialize)]
-struct Opened {
-    seconds: f64,
-    resident: f64,
-    spent: u64,
+pub(crate) struct Opened {
+    /// How long opening took.
+    pub(crate) seconds: f64,
+    /// The memory that the process holds, in bytes.
+    pub(crate) resident: f64,
+    /// Spent tokens of [`EPOCH`].
+    pub(crate) spent: u64,
 }
 
 /// Spent tokens that are older than any entry: the most there are.
@@ -151,7 +150,8 @@ impl Drop for Filled {
     }
 }
 
-fn open_elsewhere(directory: &Path) -> Opened {
+/// Opens a store in a process of its own, which ends then.
+pub(crate) fn open_elsewhere(directory: &Path) -> Opened {
     let output = Command::new(std::env::current_exe().unwrap())
         .arg(ARGUMENT)
         .arg("open")
@@ -181,12 +181,12 @@ pub fn serve(arguments: &[String]) {
 
 fn report(directory: &Path) {
     let start = Instant::now();
-    let store = open(directory, LIFETIME, &Clock::system());
+    let store = open(directory, &Clock::system());
     let seconds = start.elapsed().as_secs_f64();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    let spent = runtime.block_on(store.spent(TokenKeyId([1; 32]))).unwrap();
+    let spent = runtime.block_on(store.spent(EPOCH)).unwrap();
     let opened = Opened {
         seconds,
         resident: resident(std::process::id()),
@@ -195,33 +195,15 @@ fn report(directory: &Path) {
     println!("{}", serde_json::to_string(&opened).unwrap());
 }
 
-fn fill(directory: &Path, spent: usize, entry: usize, expire: bool) {
-    let (clock, hand) = Clock::by_hand(Clock::system().now());
-    let store = open(directory, LIFETIME, &clock);
-    for first in (0..spent).step_by(STEP) {
-        spend_all(&store, &clock, first as u64, STEP.min(spent - first), entry);
-        hand.advance(Duration::from_secs(1));
-    }
+fn fill(directory: &Path, spent: u64, entry: usize, expire: bool) {
+    let filling = Filling::open(directory);
+    filling.fill(spent, |number| spend(number, entry, &filling.clock));
     if expire {
-        hand.advance(2 * LIFETIME);
-        wait_until_one_segment_is_left(directory);
+        filling.settle();
     }
     println!("filled");
     // Until it is killed.
     let _ = std::io::stdin().read_line(&mut String::new());
-}
-
-/// Waits until the journal holds nothing but its newest segment.
-fn wait_until_one_segment_is_left(directory: &Path) {
-    let is_journal = |name: &str| name.starts_with("journal");
-    loop {
-        let entries = fs::read_dir(directory).unwrap();
-        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        if names.filter(|name| is_journal(name)).count() <= 1 {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 fn size_of(directory: &Path) -> f64 {

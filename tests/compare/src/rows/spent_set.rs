@@ -8,14 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use pennyblack_cps::store::embedded::EmbeddedStore;
-use pennyblack_cps::store::{Limits, Outcome, Spend, Store as _};
+use pennyblack_cps::store::{Outcome, Store as _};
 use pennyblack_service::clock::Clock;
-use pennyblack_shared::double_spend::SpendRecord;
-use pennyblack_shared::mailbox::MailboxId;
-use pennyblack_shared::store_request::{Created, RequestDigest, SpendSignature};
-use pennyblack_shared::token::{Nonce, TokenKeyId};
 
+use crate::engines::{Engine, FjallEngine, RedbEngine};
 use crate::finding::{Finding, Goal, Unit};
 use crate::floors;
 use crate::latency::percentile;
@@ -23,72 +19,11 @@ use crate::machine::pin;
 use crate::pairs::Pairs;
 use crate::report::number;
 use crate::setting::Setting;
+use crate::store::{GROUP, open, spend, spend_all};
 
-/// Spends in a commit.
-const GROUP: usize = 64;
 const SPENDS: usize = 64 * 1_000;
 /// Bytes of an entry: the row is about tokens.
 const ENTRY: usize = 16;
-
-/// A store in a directory of its own.
-pub(super) fn open(directory: &Path, lifetime: Duration, clock: &Clock) -> EmbeddedStore {
-    let limits = Limits {
-        entry_lifetime: lifetime,
-        mailbox_capacity: usize::MAX,
-    };
-    let clock = clock.clone();
-    EmbeddedStore::open(directory, limits, Arc::new(move || clock.now())).unwrap()
-}
-
-/// The spend of token number `token`.
-pub(super) fn spend(token: u64, entry: usize, clock: &Clock) -> Spend {
-    let mut nonce = [0; 32];
-    nonce[..8].copy_from_slice(&token.to_be_bytes());
-    let created = Created::try_from(clock.now()).unwrap();
-    Spend {
-        token_key_id: TokenKeyId([1; 32]),
-        nonce: Nonce(nonce),
-        record: SpendRecord {
-            digest: RequestDigest([2; 32]),
-            signature: SpendSignature {
-                created,
-                signature: [3; 64],
-            },
-        },
-        mailbox: MailboxId([u8::try_from(token % 251).unwrap(); 32]),
-        sealed: vec![4; entry].into(),
-    }
-}
-
-/// Spends `count` tokens from `first` on, [`GROUP`] at the same time, and returns
-/// how long that took and how long each waited.
-pub(super) fn spend_all(
-    store: &EmbeddedStore,
-    clock: &Clock,
-    first: u64,
-    count: usize,
-    entry: usize,
-) -> (Duration, Vec<Duration>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let sender = async |sender: usize| {
-        let mut took = Vec::with_capacity(count / GROUP + 1);
-        for token in (sender..count).step_by(GROUP) {
-            let spend = spend(first + token as u64, entry, clock);
-            let start = Instant::now();
-            let outcome = store.spend_and_append(spend, clock.now()).await.unwrap();
-            took.push(start.elapsed());
-            assert_eq!(outcome, Outcome::Stored);
-        }
-        took
-    };
-    let start = Instant::now();
-    let senders = futures_util::future::join_all((0..GROUP).map(sender));
-    let took = runtime.block_on(senders).concat();
-    (start.elapsed(), took)
-}
 
 /// What cannot be beaten: a file as long as it will ever be, one write and one
 /// sync for a group, and a set of nonces in memory.
@@ -141,40 +76,63 @@ impl BareJournal {
 pub(super) fn measure(setting: &Setting) -> Vec<Finding> {
     let home = tempfile::tempdir().unwrap();
     let clock = Clock::system();
-    let store = open(&home.path().join("store"), Duration::from_secs(60), &clock);
+    let store = open(&home.path().join("store"), &clock);
     let spends = setting.scaled(SPENDS) / GROUP * GROUP;
     let mut first = 0;
-    let ours = || {
-        let (took, _) = spend_all(&store, &clock, first, spends, ENTRY);
+    let mut ours = || {
+        let (took, _) = spend_all(&store, &clock, GROUP, spends as u64, |number| {
+            spend(first + number, ENTRY, &clock)
+        });
         first += spends as u64;
         took.as_secs_f64() / spends as f64
     };
-    let turns = setting.pairs + 1;
-    let mut bare = BareJournal::create(&home.path().join("bare"), spends * turns);
+    let mut bare = BareJournal::create(&home.path().join("bare"), spends * (setting.pairs + 1));
     let mut next = 0;
-    let floor = || {
-        let start = Instant::now();
-        for _ in 0..spends / GROUP {
-            bare.spend_group(next);
-            next += GROUP as u64;
-        }
-        start.elapsed().as_secs_f64() / spends as f64
-    };
-    let pairs = Pairs::measure(setting.pairs, ours, floor);
-    vec![
-        Finding::measured(
-            "spent set, group commit of 64: inserts",
-            "bare preallocated journal + hash set",
-            Goal::AtLeast(0.5),
-            Unit::Times,
-            pairs.speed(),
-        )
-        .note(format!(
-            "{} inserts a second, the floor {}",
-            number(1.0 / pairs.ours().median),
-            number(1.0 / pairs.floor().median)
-        )),
-    ]
+    let floor = || in_groups(spends, &mut next, |first| bare.spend_group(first));
+    let pairs = Pairs::measure(setting.pairs, &mut ours, floor);
+    let mut findings = vec![line(
+        "spent set, group commit of 64: inserts",
+        "bare preallocated journal + hash set",
+        0.5,
+        &pairs,
+    )];
+    let mut fjall = FjallEngine::create(&home.path().join("fjall"));
+    let mut redb = RedbEngine::create(&home.path().join("redb"));
+    let engines: [(&str, &mut dyn Engine); 2] = [
+        ("the `fjall` crate: a batch of 64, synced", &mut fjall),
+        ("the `redb` crate: a transaction of 64, durable", &mut redb),
+    ];
+    for (name, engine) in engines {
+        let theirs = || in_groups(spends, &mut next, |first| engine.spend_group(first));
+        let pairs = Pairs::measure(setting.pairs, &mut ours, theirs);
+        findings.push(line("the same", name, 1.0, &pairs));
+    }
+    findings
+}
+
+/// Seconds for one of `spends`, which come in groups; `next` is the first of them.
+fn in_groups(spends: usize, next: &mut u64, mut spend_group: impl FnMut(u64)) -> f64 {
+    let start = Instant::now();
+    for _ in 0..spends / GROUP {
+        spend_group(*next);
+        *next += GROUP as u64;
+    }
+    start.elapsed().as_secs_f64() / spends as f64
+}
+
+fn line(what: &str, against: &str, goal: f64, pairs: &Pairs) -> Finding {
+    Finding::measured(
+        what,
+        against,
+        Goal::AtLeast(goal),
+        Unit::Times,
+        pairs.speed(),
+    )
+    .note(format!(
+        "{} inserts a second, against {}",
+        number(1.0 / pairs.ours().median),
+        number(1.0 / pairs.floor().median)
+    ))
 }
 
 /// Commits a second in a turn: far from what the store can do.
@@ -184,7 +142,7 @@ const COMMITS: usize = 1_000;
 pub(super) fn latency(setting: &Setting) -> Vec<Finding> {
     let home = tempfile::tempdir().unwrap();
     let clock = Clock::system();
-    let store = open(&home.path().join("store"), Duration::from_secs(60), &clock);
+    let store = open(&home.path().join("store"), &clock);
     let commits = setting.scaled(COMMITS);
     let mut bare = BareJournal::create(
         &home.path().join("bare"),

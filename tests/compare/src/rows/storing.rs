@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use pennyblack_shared::store_request::STORE_PATH;
+use pennyblack_tests::mailbox::Mailbox;
 use pennyblack_tests::process::Role;
 use pennyblack_tests::world::World;
 
@@ -20,12 +21,11 @@ const STORES: usize = 4_000;
 /// What the research peer's server takes for one publish, as its authors report.
 const SIDECAR: f64 = 4.98e-3;
 
-/// Ready requests to store, each with a token of its own.
-pub(super) async fn prepare(world: &World, count: usize) -> Vec<Vec<u8>> {
-    let mailbox = world.mailbox().await;
+/// Ready requests to store in a mailbox, each with a token of its own.
+pub(crate) async fn prepare(world: &World, mailbox: &Mailbox, count: usize) -> Vec<Vec<u8>> {
     let tokens = world.draw(count).await;
     let requests = tokens.iter().map(|token| {
-        let signed = world.spend(token, &mailbox, "a.passport.as.long.as.needed");
+        let signed = world.spend(token, mailbox, "a.passport.as.long.as.needed");
         let headers = signed.headers();
         request("POST", STORE_PATH, &headers, signed.body())
     });
@@ -36,7 +36,9 @@ pub(super) fn measure(setting: &Setting) -> Vec<Finding> {
     let stores = setting.scaled(STORES);
     let services = Services::on_its_core(setting);
     let no_op = NoOp::start(setting.cores.service, StatusCode::CREATED, 0);
-    let requests = services.wait(prepare(&services.world, stores * (setting.pairs + 1)));
+    let mailbox = services.wait(services.world.mailbox());
+    let count = stores * (setting.pairs + 1);
+    let requests = services.wait(prepare(&services.world, &mailbox, count));
     let cps = services.target(Role::Cps, StatusCode::CREATED);
     let mut turns = requests.chunks(stores);
     let ours = || {

@@ -1,0 +1,451 @@
+//! Line charts as SVG: a logarithmic axis of sizes, an axis of costs, and a label
+//! at each point. They are read without a script, without fonts of their own, and
+//! on a light or a dark page. Not here: where the values come from.
+
+use std::fmt::Write as _;
+
+/// Width and height of a chart.
+const SIZE: (f64, f64) = (820.0, 460.0);
+/// Where the lines are drawn: left, top, right, bottom.
+const PLOT: (f64, f64, f64, f64) = (78.0, 92.0, 790.0, 384.0);
+/// A vertical axis is logarithmic when values lie further apart than this.
+const LOGARITHMIC_FROM: f64 = 30.0;
+/// Labels nearer to each other than this would touch.
+const LABEL_HEIGHT: f64 = 15.0;
+
+/// Colours of text and lines on light ground; on dark ground others take their
+/// places. The four lines differ in lightness too, for those who see no colours.
+const STYLE: &str = "\
+text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',Arial,sans-serif;\
+font-size:13px;fill:#24292f}\
+.title{font-size:18px;font-weight:600}.quiet{fill:#57606a}\
+.ground{fill:#ffffff}.grid{stroke:#d0d7de;stroke-width:1}.axis{stroke:#57606a;stroke-width:1}\
+.line{fill:none;stroke-width:2}.limit{fill:none;stroke-width:1.3;stroke-dasharray:5 5;opacity:.65}\
+.range{stroke-width:1.5;opacity:.55}.halo{paint-order:stroke;stroke:#ffffff;stroke-width:4px;\
+stroke-linejoin:round}\
+.s0{stroke:#0b5cad}.f0{fill:#0b5cad}.s1{stroke:#bc4c00}.f1{fill:#bc4c00}\
+.s2{stroke:#1a7f37}.f2{fill:#1a7f37}.s3{stroke:#8250df}.f3{fill:#8250df}\
+@media (prefers-color-scheme:dark){text{fill:#e6edf3}.quiet{fill:#9198a1}.ground{fill:#0d1117}\
+.grid{stroke:#30363d}.axis{stroke:#9198a1}.halo{stroke:#0d1117}\
+.s0{stroke:#58a6ff}.f0{fill:#58a6ff}.s1{stroke:#f0883e}.f1{fill:#f0883e}\
+.s2{stroke:#56d364}.f2{fill:#56d364}.s3{stroke:#bc8cff}.f3{fill:#bc8cff}}";
+/// Lines with a colour of their own.
+const COLOURS: usize = 4;
+
+/// A chart.
+#[derive(Debug, Clone)]
+pub struct Chart {
+    /// What it shows, in one line.
+    pub title: String,
+    /// What the horizontal axis counts.
+    pub across: String,
+    /// What the vertical axis counts, with its unit.
+    pub upward: String,
+    /// At most four.
+    pub lines: Vec<Line>,
+}
+
+/// A line of a chart.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// What it is, and what is to be said of it.
+    pub name: String,
+    /// From left to right.
+    pub points: Vec<Point>,
+    /// A dashed line that this one should stay below: positions on both axes.
+    pub limit: Vec<(f64, f64)>,
+}
+
+/// A point with how far its value was seen to vary.
+#[derive(Debug, Clone, Copy)]
+pub struct Point {
+    /// Its place on the horizontal axis; above zero.
+    pub size: f64,
+    /// The lowest value.
+    pub low: f64,
+    /// The value; above zero.
+    pub value: f64,
+    /// The highest value.
+    pub high: f64,
+}
+
+impl Chart {
+    /// The chart as a file's text.
+    #[must_use]
+    pub fn svg(&self) -> String {
+        let scales = Scales::of(&self.lines);
+        let (width, height) = SIZE;
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
+             width=\"{width}\" height=\"{height}\" role=\"img\" aria-label=\"{}\">\n\
+             <style>{STYLE}</style>\n\
+             <rect class=\"ground\" width=\"{width}\" height=\"{height}\" rx=\"8\"/>\n",
+            escape(&self.title)
+        );
+        text(&mut svg, "title", (24.0, 34.0), "start", &self.title);
+        self.draw_axes(&mut svg, &scales);
+        for (place, line) in self.lines.iter().enumerate() {
+            line.draw(&mut svg, place % COLOURS, &scales);
+        }
+        self.draw_labels(&mut svg, &scales);
+        self.draw_legend(&mut svg);
+        svg.push_str("</svg>\n");
+        svg
+    }
+
+    fn draw_axes(&self, svg: &mut String, scales: &Scales) {
+        let (left, top, right, bottom) = PLOT;
+        for value in scales.upward.ticks() {
+            let y = scales.upward.place(value);
+            rule(svg, "grid", (left, y), (right, y));
+            text(svg, "quiet", (left - 8.0, y + 4.5), "end", &short(value));
+        }
+        for size in self.sizes() {
+            let x = scales.across.place(size);
+            rule(svg, "grid", (x, top), (x, bottom));
+            text(svg, "quiet", (x, bottom + 20.0), "middle", &short(size));
+        }
+        rule(svg, "axis", (left, bottom), (right, bottom));
+        text(svg, "quiet", (24.0, top - 12.0), "start", &self.upward);
+        text(svg, "quiet", (right, bottom + 42.0), "end", &self.across);
+    }
+
+    /// Every size at which there is a point.
+    fn sizes(&self) -> Vec<f64> {
+        let points = self.lines.iter().flat_map(|line| &line.points);
+        let mut sizes: Vec<f64> = points.map(|point| point.size).collect();
+        sizes.sort_by(f64::total_cmp);
+        sizes.dedup();
+        sizes
+    }
+
+    /// The values at the points, moved apart where they would cover one another.
+    fn draw_labels(&self, svg: &mut String, scales: &Scales) {
+        let mut taken: Vec<(f64, f64)> = Vec::new();
+        let mut labels: Vec<(f64, f64, usize, f64)> = Vec::new();
+        for (place, line) in self.lines.iter().enumerate() {
+            for point in &line.points {
+                let (x, y) = scales.of_point(point.size, point.value);
+                labels.push((x, y, place, point.value));
+            }
+        }
+        labels.sort_by(|a, b| a.1.total_cmp(&b.1));
+        for (x, y, place, value) in labels {
+            let free = |at: f64| {
+                taken
+                    .iter()
+                    .all(|(x2, y2)| (x2 - x).abs() > 30.0 || (y2 - at).abs() >= LABEL_HEIGHT)
+            };
+            let at = if free(y - 10.0) { y - 10.0 } else { y + 20.0 };
+            taken.push((x, at));
+            let class = format!("f{} halo", place % COLOURS);
+            text(svg, &class, (x, at), "middle", &short(value));
+        }
+    }
+
+    fn draw_legend(&self, svg: &mut String) {
+        let mut x = 24.0;
+        for (place, line) in self.lines.iter().enumerate() {
+            let colour = place % COLOURS;
+            mark(svg, colour, (x + 6.0, 54.0));
+            text(svg, "", (x + 18.0, 58.5), "start", &line.name);
+            x += 44.0 + 7.0 * line.name.chars().count() as f64;
+        }
+        if self.lines.iter().any(|line| !line.limit.is_empty()) {
+            rule(svg, "limit axis", (x, 54.0), (x + 26.0, 54.0));
+            text(svg, "quiet", (x + 32.0, 58.5), "start", "its limit");
+        }
+    }
+}
+
+impl Line {
+    fn draw(&self, svg: &mut String, colour: usize, scales: &Scales) {
+        let limit = self.limit.iter().map(|(x, y)| scales.of_point(*x, *y));
+        path(svg, &format!("limit s{colour}"), limit);
+        let points = self.points.iter();
+        let points = points.map(|point| scales.of_point(point.size, point.value));
+        path(svg, &format!("line s{colour}"), points.clone());
+        for (point, (x, y)) in self.points.iter().zip(points) {
+            let [low, high] = [point.low, point.high].map(|value| scales.upward.place(value));
+            rule(svg, &format!("range s{colour}"), (x, low), (x, high));
+            mark(svg, colour, (x, y));
+        }
+    }
+}
+
+struct Scales {
+    across: Scale,
+    upward: Scale,
+}
+
+impl Scales {
+    fn of(lines: &[Line]) -> Self {
+        let points = || lines.iter().flat_map(|line| &line.points);
+        let limits = || lines.iter().flat_map(|line| &line.limit);
+        let sizes = points().map(|point| point.size);
+        let values = points().flat_map(|point| [point.low, point.value, point.high]);
+        let values = values.chain(limits().map(|(_, value)| *value));
+        let (left, top, right, bottom) = PLOT;
+        Self {
+            across: Scale::logarithmic(sizes, (left + 40.0, right - 40.0)),
+            upward: Scale::fitting(values, (bottom, top)),
+        }
+    }
+
+    fn of_point(&self, size: f64, value: f64) -> (f64, f64) {
+        (self.across.place(size), self.upward.place(value))
+    }
+}
+
+/// Where values lie between two places on the chart.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    logarithmic: bool,
+    values: (f64, f64),
+    places: (f64, f64),
+}
+
+impl Scale {
+    /// From the least to the most, each ten times as far as a tenth of it.
+    fn logarithmic(values: impl Iterator<Item = f64>, places: (f64, f64)) -> Self {
+        let (least, most) = ends(values.filter(|value| *value > 0.0));
+        Self {
+            logarithmic: true,
+            values: (least, most.max(least * 1.001)),
+            places,
+        }
+    }
+
+    /// From zero if the values allow it, with room above them.
+    fn fitting(values: impl Iterator<Item = f64>, places: (f64, f64)) -> Self {
+        let (least, most) = ends(values.filter(|value| *value > 0.0));
+        if most / least > LOGARITHMIC_FROM {
+            return Self::logarithmic([least / 1.8, most * 1.8].into_iter(), places);
+        }
+        Self {
+            logarithmic: false,
+            values: (0.0, most * 1.15),
+            places,
+        }
+    }
+
+    fn place(&self, value: f64) -> f64 {
+        let (least, most) = self.values;
+        let part = if self.logarithmic {
+            (value.max(least) / least).ln() / (most / least).ln()
+        } else {
+            (value - least) / (most - least)
+        };
+        let (first, last) = self.places;
+        first + (last - first) * part
+    }
+
+    /// Round values for lines across the chart.
+    fn ticks(&self) -> Vec<f64> {
+        let (least, most) = self.values;
+        if self.logarithmic {
+            let factors: &[f64] = if most / least < 300.0 {
+                &[1.0, 2.0, 5.0]
+            } else {
+                &[1.0]
+            };
+            let decades = least.log10().floor() as i32..=most.log10().floor() as i32;
+            let ticks = decades.flat_map(|decade| {
+                let decade = 10f64.powi(decade);
+                factors.iter().map(move |factor| factor * decade)
+            });
+            return ticks.filter(|tick| (least..=most).contains(tick)).collect();
+        }
+        let step = round_step((most - least) / 5.0);
+        let count = ((most - least) / step).floor() as u32;
+        (0..=count).map(|n| least + step * f64::from(n)).collect()
+    }
+}
+
+/// The smallest and the largest; 1 and 1 of none.
+fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let ends = values.fold(None, |ends: Option<(f64, f64)>, value| {
+        Some(ends.map_or((value, value), |(least, most)| {
+            (least.min(value), most.max(value))
+        }))
+    });
+    ends.unwrap_or((1.0, 1.0))
+}
+
+/// 1, 2 or 5 times a power of ten, at least `least`.
+fn round_step(least: f64) -> f64 {
+    let decade = 10f64.powf(least.log10().floor());
+    let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * decade);
+    let enough = steps.into_iter().find(|step| *step >= least * 0.999);
+    enough.unwrap_or(decade * 10.0)
+}
+
+/// A value as people write it: three digits, and k or M for thousands or millions.
+#[must_use]
+pub fn short(value: f64) -> String {
+    let (value, suffix) = match value.abs() {
+        large if large >= 999_500.0 => (value / 1e6, " M"),
+        large if large >= 999.5 => (value / 1e3, " k"),
+        _ => (value, ""),
+    };
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    let decimals = (2 - value.abs().log10().floor() as i32).clamp(0, 6) as usize;
+    let digits = format!("{value:.decimals$}");
+    let digits = if digits.contains('.') {
+        digits.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        &digits
+    };
+    format!("{digits}{suffix}")
+}
+
+/// Text that markup cannot be hidden in.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            // XML has no place for them, escaped or not.
+            control if control.is_control() => escaped.push(' '),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+fn text(svg: &mut String, class: &str, (x, y): (f64, f64), anchor: &str, words: &str) {
+    let words = escape(words);
+    let _ = writeln!(
+        svg,
+        "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{words}</text>"
+    );
+}
+
+fn rule(svg: &mut String, class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) {
+    let _ = writeln!(
+        svg,
+        "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>"
+    );
+}
+
+fn path(svg: &mut String, class: &str, points: impl Iterator<Item = (f64, f64)>) {
+    let points: Vec<String> = points.map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+    let _ = writeln!(
+        svg,
+        "<polyline class=\"{class}\" points=\"{}\"/>",
+        points.join(" ")
+    );
+}
+
+/// Each colour has a shape too.
+fn mark(svg: &mut String, colour: usize, (x, y): (f64, f64)) {
+    let shape = match colour {
+        0 => format!("<circle class=\"f0\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4.5\"/>"),
+        1 => format!(
+            "<rect class=\"f1\" x=\"{:.1}\" y=\"{:.1}\" width=\"8\" height=\"8\"/>",
+            x - 4.0,
+            y - 4.0
+        ),
+        2 => format!(
+            "<path class=\"f2\" d=\"M{x:.1} {:.1}l5.5 10h-11z\"/>",
+            y - 6.0
+        ),
+        _ => format!(
+            "<path class=\"f3\" d=\"M{x:.1} {:.1}l5.5 5.5l-5.5 5.5l-5.5 -5.5z\"/>",
+            y - 5.5
+        ),
+    };
+    svg.push_str(&shape);
+    svg.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(size: f64, value: f64) -> Point {
+        Point {
+            size,
+            low: value,
+            value,
+            high: value,
+        }
+    }
+
+    fn chart(name: &str, values: &[(f64, f64)]) -> Chart {
+        Chart {
+            title: name.to_owned(),
+            across: "things".to_owned(),
+            upward: "µs".to_owned(),
+            lines: vec![Line {
+                name: name.to_owned(),
+                points: values.iter().map(|(x, y)| point(*x, *y)).collect(),
+                limit: vec![],
+            }],
+        }
+    }
+
+    #[test]
+    fn text_cannot_be_markup() {
+        let svg = chart("a < b & \"c\"\u{7}", &[(1.0, 1.0)]).svg();
+        assert!(
+            svg.contains(">a &lt; b &amp; &quot;c&quot; </text>"),
+            "{svg}"
+        );
+        assert!(!svg.contains("a < b"));
+    }
+
+    #[test]
+    fn equal_factors_are_equal_distances_across() {
+        let across = Scale::logarithmic([1.0, 10.0, 100.0].into_iter(), (0.0, 200.0));
+        assert!((across.place(1.0)).abs() < 1e-9);
+        assert!((across.place(10.0) - 100.0).abs() < 1e-9);
+        assert!((across.place(100.0) - 200.0).abs() < 1e-9);
+        assert_eq!(across.ticks(), [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0]);
+    }
+
+    #[test]
+    fn values_near_each_other_are_drawn_from_zero() {
+        let upward = Scale::fitting([4.0, 8.0].into_iter(), (100.0, 0.0));
+        assert!((upward.place(0.0) - 100.0).abs() < 1e-9);
+        let [four, eight] = [4.0, 8.0].map(|value| 100.0 - upward.place(value));
+        assert!((eight - 2.0 * four).abs() < 1e-9);
+        assert_eq!(upward.ticks(), [0.0, 2.0, 4.0, 6.0, 8.0]);
+    }
+
+    #[test]
+    fn values_far_from_each_other_are_drawn_by_factors() {
+        let upward = Scale::fitting([1.0, 10.0, 100.0].into_iter(), (100.0, 0.0));
+        let [one, ten, hundred] = [1.0, 10.0, 100.0].map(|value| upward.place(value));
+        assert!((one - ten - (ten - hundred)).abs() < 1e-9);
+        assert!(one < 100.0 && hundred > 0.0);
+    }
+
+    #[test]
+    fn every_point_is_inside_the_plot_with_its_label() {
+        let svg = chart("flat", &[(1e5, 8.25), (1e6, 8.5), (1e7, 0.031)]).svg();
+        for label in [">8.25<", ">8.5<", ">0.031<", ">100 k<", ">1 M<", ">10 M<"] {
+            assert!(svg.contains(label), "{label} in {svg}");
+        }
+        assert!(!svg.contains("NaN") && !svg.contains("inf"));
+    }
+
+    #[test]
+    fn an_empty_chart_and_one_of_a_single_point_are_drawn() {
+        for values in [&[][..], &[(5.0, 5.0)]] {
+            let svg = chart("few", values).svg();
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        }
+    }
+
+    #[test]
+    fn values_are_short() {
+        let shown = [0.0, 0.0123, 7.0, 21.94, 1_000.0, 12_345.0, 10e6].map(short);
+        assert_eq!(shown, ["0", "0.0123", "7", "21.9", "1 k", "12.3 k", "10 M"]);
+    }
+}

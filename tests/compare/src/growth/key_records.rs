@@ -1,0 +1,240 @@
+//! Records in the key directory: what it costs to find one, to add one, to refuse a
+//! question that is too broad, and how long a start takes.
+
+use std::fs;
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::StatusCode;
+use pennyblack_client::pki::{LeafRequest, TnAuthEntry};
+use pennyblack_cps::key_directory::{KeyDirectory, RecordPolicy};
+use pennyblack_service::clock::Clock;
+use pennyblack_service::trust::Trust;
+use pennyblack_shared::mailbox::{Kem, MailboxId};
+use pennyblack_shared::telephone_number::TelephoneNumber;
+use pennyblack_tests::mailbox::Mailbox;
+use pennyblack_tests::process::Role;
+use pennyblack_tests::world::{World, identity_of};
+use tempfile::TempDir;
+
+use super::curve::{Curve, Expectation, SLACK, Series, by_turns};
+use super::scattered;
+use crate::cpu_time::seconds_per_call;
+use crate::finding::Unit;
+use crate::http_load::{CONNECTIONS, closed_loop, request};
+use crate::services::{Services, cpu_per_item};
+use crate::setting::Setting;
+
+const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
+/// Calls in a turn.
+const LOOK_UPS: usize = 10_000;
+const REFUSALS: usize = 20;
+const REGISTERED: usize = 50;
+const POLLS: usize = 2_000;
+/// The holder has a million numbers from here.
+const FIRST: u64 = 12_120_000_000;
+/// More than a thousand of its numbers begin so.
+const TOO_BROAD: &str = "1212";
+
+/// A key record of a number of its own.
+struct Record {
+    token: String,
+    mailbox: MailboxId,
+}
+
+/// Records that the world's CPS takes, for the numbers from [`FIRST`] on.
+fn sign(world: &mut World, count: u64) -> Vec<Record> {
+    let numbers = TnAuthEntry::range(&format!("{FIRST}+1000000")).unwrap();
+    let now = world.clock.now();
+    let request = LeafRequest::new(vec![numbers]);
+    world.pki.issue("everybody", &request, None, now).unwrap();
+    let holder = identity_of(&world.pki, "everybody");
+    let record = |number: u64| {
+        let mailbox = Mailbox::new(Kem::DhkemX25519, &(FIRST + number).to_string());
+        let record = mailbox.record(&holder, world.cps_name(), now);
+        Record {
+            token: record.sign(holder.certificate(), holder.key()),
+            mailbox: mailbox.id(),
+        }
+    };
+    (0..count).map(record).collect()
+}
+
+/// Puts records where a key directory finds them.
+fn write(directory: &Path, records: &[Record]) {
+    fs::create_dir_all(directory).unwrap();
+    for (number, record) in records.iter().enumerate() {
+        fs::write(directory.join(format!("{number}.jws")), &record.token).unwrap();
+    }
+}
+
+fn open(world: &World, directory: &Path) -> KeyDirectory {
+    let now = Clock::system().now();
+    let policy = RecordPolicy {
+        authority: world.cps_name().clone(),
+        trust: Arc::new(Trust::open(&world.cps.trust, now).unwrap()),
+        numbering: None,
+        capacity: usize::MAX,
+    };
+    KeyDirectory::open(directory, policy, now).unwrap()
+}
+
+/// A directory of so many records, open.
+struct Scene<'a> {
+    directory: KeyDirectory,
+    home: TempDir,
+    records: &'a [Record],
+    /// Records that are not in it.
+    others: std::slice::Iter<'a, Record>,
+}
+
+pub(super) fn measure(setting: &Setting) -> Vec<Curve> {
+    let mut world = World::new(Clock::system());
+    let sizes = SIZES.map(|size| setting.scaled(size));
+    let others = REGISTERED * (setting.pairs + 1);
+    let all = sign(&mut world, (sizes[2] + others) as u64);
+    let (records, others) = all.split_at(sizes[2]);
+    let mut scenes = sizes.map(|size| {
+        let home = tempfile::tempdir().unwrap();
+        let records = &records[..size];
+        write(home.path(), records);
+        let scene = Scene {
+            directory: open(&world, home.path()),
+            home,
+            records,
+            others: others.iter(),
+        };
+        (size as f64, scene)
+    });
+    let mut curves = looking_up(setting, &mut scenes);
+    let [opening] = by_turns(setting.pairs.min(2), &mut scenes, |scene| {
+        let start = Instant::now();
+        black_box(open(&world, scene.home.path()));
+        [start.elapsed().as_secs_f64()]
+    });
+    curves.push(Curve {
+        name: "key-records-restart",
+        title: "Reading and verifying the key directory at a start",
+        growing: "key records",
+        cost: "time until all are verified",
+        unit: Unit::Seconds,
+        series: vec![Series::new("opening", Expectation::Linear(SLACK), opening)],
+    });
+    curves.push(registering(setting, &mut scenes));
+    drop(scenes);
+    curves.push(polling(setting, &world, sizes.map(|size| &records[..size])));
+    curves
+}
+
+fn looking_up(setting: &Setting, scenes: &mut [(f64, Scene<'_>)]) -> Vec<Curve> {
+    let now = Clock::system().now();
+    let calls = setting.scaled(LOOK_UPS);
+    let too_broad: TelephoneNumber = TOO_BROAD.parse().unwrap();
+    let [mailbox, number, broad] = by_turns(setting.pairs, scenes, |scene| {
+        let (directory, count) = (&scene.directory, scene.records.len() as u64);
+        let mut calls_made = 0;
+        let mut next = || {
+            calls_made += 1;
+            scattered(calls_made, count)
+        };
+        let mailbox = seconds_per_call(calls, || {
+            let mailbox = scene.records[next() as usize].mailbox;
+            assert!(black_box(directory.recipient(mailbox, now)).is_some());
+        });
+        let number = seconds_per_call(calls, || {
+            let number = (FIRST + next()).to_string().parse().unwrap();
+            assert_eq!(black_box(directory.of_number(&number, now)).len(), 1);
+        });
+        let broad = seconds_per_call(REFUSALS, || {
+            let _ = black_box(directory.of_prefix(&too_broad, now));
+        });
+        [mailbox, number, broad].map(|seconds| seconds * 1e6)
+    });
+    let near = |name: &str, samples| Series::new(name, Expectation::Near(5.0), samples);
+    let refused = |samples| {
+        Series::new(
+            "answered up to 1000 records, refused beyond",
+            Expectation::Flat(SLACK),
+            samples,
+        )
+    };
+    let curve = |name, title, series| Curve {
+        name,
+        title,
+        growing: "key records",
+        cost: "processor time for one",
+        unit: Unit::Microseconds,
+        series,
+    };
+    vec![
+        curve(
+            "key-records-look-up",
+            "Finding a key record",
+            vec![near("by number", number), near("by mailbox", mailbox)],
+        ),
+        curve(
+            "key-records-refusal",
+            "Asking for a prefix that covers every record",
+            vec![refused(broad)],
+        ),
+    ]
+}
+
+/// New records, each verified and synced to a file of its own.
+fn registering(setting: &Setting, scenes: &mut [(f64, Scene<'_>)]) -> Curve {
+    let now = Clock::system().now();
+    let [registered] = by_turns(setting.pairs, scenes, |scene| {
+        let seconds = seconds_per_call(REGISTERED, || {
+            let record = scene.others.next().unwrap();
+            scene.directory.register(&record.token, now).unwrap();
+        });
+        [seconds * 1e6]
+    });
+    Curve {
+        name: "key-records-register",
+        title: "Registering one more key record",
+        growing: "key records",
+        cost: "processor time for one: verified, written, synced",
+        unit: Unit::Microseconds,
+        series: vec![Series::new(
+            "a record",
+            Expectation::Flat(SLACK),
+            registered,
+        )],
+    }
+}
+
+/// Polls of registered mailboxes here and there.
+fn polling(setting: &Setting, world: &World, records: [&[Record]; 3]) -> Curve {
+    let polls = setting.scaled(POLLS);
+    let mut scenes = records.map(|records| {
+        let services = Services::start_in(Some(setting.cores.service), |own| {
+            // The records name that world's CPS, and are signed by its certificates.
+            own.cps.cps.authority = world.cps_name().clone();
+            own.cps.trust = world.cps.trust.clone();
+            write(&own.cps.cps.data_directory.join("keys"), records);
+        });
+        let poll = |number| {
+            let mailbox = records[scattered(number, records.len() as u64) as usize].mailbox;
+            let path = format!("/v1/mailboxes/{mailbox}?slots=16&after=0");
+            request("GET", &path, &[], &[])
+        };
+        let requests: Vec<_> = (0..polls as u64).map(poll).collect();
+        (records.len() as f64, (services, requests))
+    });
+    let [polled] = by_turns(setting.pairs, &mut scenes, |(services, requests)| {
+        let target = services.target(Role::Cps, StatusCode::OK);
+        let poll = || drop(services.wait(closed_loop(target, CONNECTIONS, requests)));
+        [cpu_per_item(|| services.cpu_time(Role::Cps), polls, poll) * 1e6]
+    });
+    Curve {
+        name: "key-records-poll",
+        title: "Polling one of many registered mailboxes",
+        growing: "key records",
+        cost: "processor time of the CPS for a poll of 16 slots",
+        unit: Unit::Microseconds,
+        series: vec![Series::new("a poll", Expectation::Flat(SLACK), polled)],
+    }
+}
