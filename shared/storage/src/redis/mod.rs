@@ -1,5 +1,26 @@
-//! Redis as a place that keeps things. What is kept there and in which layout is
-//! the business of the services.
+//! Redis as a place that keeps things: the connection with its time-outs and its
+//! circuit breaker, and what a server must promise before it is believed
+//! (docs/redis.md). What is kept there and in which layout is the business of the
+//! services.
 
+pub mod breaker;
+mod connection;
+pub mod durability;
+mod error;
+mod options;
+mod script;
+mod survey;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(test)]
+mod tests;
+mod url;
+mod wire;
+
+pub use connection::Redis;
+pub use durability::{Durability, NodeReport, Shortfall};
+pub use error::{RedisError, SetUpError};
+pub use options::RedisOptions;
+pub use redis::{FromRedisValue, Value};
+pub use script::Script;
+pub use url::{RedisUrl, Topology, UrlError};
