@@ -35,7 +35,7 @@ pub(super) struct Connector {
 }
 
 enum Target {
-    Single(Client),
+    Single(Box<Client>),
     Cluster(Box<ClusterClient>),
     /// Locked while the Sentinels are asked.
     Sentinel(Box<Mutex<SentinelClient>>),
@@ -217,7 +217,8 @@ fn single(
     } else {
         Client::open(info)
     };
-    client.map(Target::Single).map_err(wrong)
+    let client = client.map_err(wrong)?;
+    Ok(Target::Single(Box::new(client)))
 }
 
 fn cluster(
@@ -246,7 +247,7 @@ fn sentinel(
     roots: Option<Vec<u8>>,
 ) -> Result<Target, SetUpError> {
     let kind = SentinelServerType::Master;
-    let mut builder = SentinelClientBuilder::new(addresses(options), primary.to_owned(), kind)
+    let mut builder = SentinelClientBuilder::new(addresses(options), primary, kind)
         .map_err(wrong)?
         .set_client_to_redis_db(database.into());
     if let Some(user) = login.user {
