@@ -13,6 +13,7 @@
 )]
 
 pub mod answer;
+pub mod cores;
 pub mod drawing;
 pub mod federation;
 pub mod history;

@@ -1,6 +1,9 @@
 //! Five times as much as an issuer or a CPS can do: it goes on doing what it can,
 //! refuses the rest with 503, and is as quick as before as soon as it is over.
 //!
+//! The services have a core of their own where there are two: a client that asks for
+//! five times too much on the same core takes the time that is to be measured.
+//!
 //! `PENNYBLACK_OVERLOAD_SECONDS` sets how long it is asked for too much; 5 seconds
 //! without it.
 
@@ -12,7 +15,7 @@
 )]
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
@@ -22,13 +25,14 @@ use pennyblack_shared::problem::ProblemType;
 use pennyblack_shared::store_request::SpendKey;
 use pennyblack_shared::token_key::TokenToBe;
 use pennyblack_tests::answer::Answer;
+use pennyblack_tests::cores::Cores;
 use pennyblack_tests::drawing::attestation;
-use pennyblack_tests::process::{Process, Role};
+use pennyblack_tests::process::Role;
 use pennyblack_tests::wait::until;
 use pennyblack_tests::world::World;
 use rand::seq::SliceRandom as _;
 use reqwest::RequestBuilder;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
@@ -38,14 +42,12 @@ const SERVICE: &str = env!("CARGO_BIN_EXE_service");
 const OVERLOAD: f64 = 5.0;
 
 /// The share of its capacity that an issuer goes on giving: nine tenths, less four
-/// for a machine on which the client that asks for too much, and other tests, take
-/// their part of two cores.
+/// for a machine on which other tests take their part of the issuer's core.
 const ISSUER_GOODPUT: f64 = 0.9 - 0.4;
 
-/// The same of a CPS, whose work is not much dearer than a refusal: with the client
-/// that sends thousands of requests a second on the same two cores, what is left to
-/// it says little of what it could do. It must not collapse.
-const CPS_GOODPUT: f64 = 0.1;
+/// The same of a CPS, whose work is not much dearer than a refusal. Refusals and the
+/// unoptimised build have their part of it, too.
+const CPS_GOODPUT: f64 = 0.9 - 0.4;
 
 /// Most requests under way at one time, each on a connection of its own: what
 /// relays in front of a service keep open.
@@ -164,8 +166,13 @@ async fn overload(
     }
     quiet.sort_unstable();
     let (usual, longest) = (quiet[10], quiet[20]);
-    let before = capacity(&mut make, sample, at_once).await;
-    let outcome = offer(&mut make, before * OVERLOAD).await;
+    let mut before = capacity(&mut make, sample, at_once).await;
+    let mut outcome = offer(&mut make, before * OVERLOAD).await;
+    // It can do more than those who wait for each answer have asked of it.
+    while outcome.refused <= outcome.granted && outcome.per_second(outcome.granted) > before {
+        before = outcome.per_second(outcome.granted);
+        outcome = offer(&mut make, before * OVERLOAD).await;
+    }
     until("latencies as before", RECOVERY, async || {
         (latency(make()).await <= longest.max(2 * usual)).then_some(())
     })
@@ -214,31 +221,39 @@ async fn drawings(world: &World) -> impl FnMut() -> RequestBuilder {
 }
 
 /// Capacities are measured: one test at a time.
-static ALONE: Mutex<()> = Mutex::const_new(());
+static ALONE: Mutex<()> = Mutex::new(());
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_issuer_asked_for_too_much_signs_what_it_can_and_refuses_the_rest() {
-    let _alone = ALONE.lock().await;
+#[test]
+fn an_issuer_asked_for_too_much_signs_what_it_can_and_refuses_the_rest() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    Cores::apart().run(overload_an_issuer);
+}
+
+async fn overload_an_issuer(cores: Cores) {
     let mut world = World::new(Clock::system());
     world.issuer.quota.tokens = 10_000_000;
     world.issuer.signing.workers = NonZeroUsize::new(1);
     world.issuer.signing.queue = NonZeroUsize::new(4);
-    let _issuer = Process::start(SERVICE, Role::Issuer, &world).await;
+    let _issuer = cores.start(SERVICE, Role::Issuer, &world);
     let make = drawings(&world).await;
     overload("issuer", 4, 60, ISSUER_GOODPUT, make).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cps_asked_for_too_much_stores_what_it_can_and_refuses_the_rest() {
-    let _alone = ALONE.lock().await;
+#[test]
+fn a_cps_asked_for_too_much_stores_what_it_can_and_refuses_the_rest() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    Cores::apart().run(overload_a_cps);
+}
+
+async fn overload_a_cps(cores: Cores) {
     let mut world = World::new(Clock::system());
     world.issuer.quota.tokens = 10_000_000;
     world.cps.entries.mailbox_capacity = 10_000_000;
     // They are signed long before the last of them is sent.
     world.cps.entries.oldest_signature = Duration::from_secs(3600);
     world.cps.public.limits.requests = PLACES;
-    let _issuer = Process::start(SERVICE, Role::Issuer, &world).await;
-    let _cps = Process::start(SERVICE, Role::Cps, &world).await;
+    let _issuer = cores.start(SERVICE, Role::Issuer, &world);
+    let _cps = cores.start(SERVICE, Role::Cps, &world);
     let mailbox = world.mailbox().await;
     // Sent again and again, as by storers that got no answer: the CPS verifies and
     // looks up as for the first time, and only the disk has nothing to do.
