@@ -134,7 +134,10 @@ impl Redis {
         command: &Cmd,
     ) -> Result<Vec<(String, T)>, RedisError> {
         let answers = self
-            .with_wire(0, async |mut wire| wire.ask_all(command.clone()).await)
+            .with_wire(
+                0,
+                |mut wire| async move { wire.ask_all(command.clone()).await },
+            )
             .await?;
         let answers = answers.into_iter();
         answers
@@ -174,7 +177,7 @@ impl Redis {
             commands.cmd("WAIT").arg(wanted).arg(patience);
         }
         let part = self.part_of(key);
-        let sent = async |mut wire: Wire| wire.send(commands.clone(), key).await;
+        let sent = |mut wire: Wire| async move { wire.send(commands, key).await };
         let mut answers = self.with_wire(part, sent).await?.into_iter();
         let answer = answers.next().unwrap_or(Value::Nil);
         let answer = answer.extract_error().map_err(|error| refused(&error))?;
@@ -203,10 +206,10 @@ impl Redis {
 
     /// Does something with a connection, within the time for an answer, if the
     /// breaker lets it.
-    async fn with_wire<T>(
+    async fn with_wire<T, A: Future<Output = redis::RedisResult<T>>>(
         &self,
         part: usize,
-        act: impl AsyncFn(Wire) -> redis::RedisResult<T>,
+        act: impl FnOnce(Wire) -> A,
     ) -> Result<T, RedisError> {
         let mut permit = Permit::ask(&self.0, part)?;
         let place = self.0.next.fetch_add(1, Ordering::Relaxed) % self.0.lanes.len().max(1);
