@@ -20,9 +20,9 @@ use pennyblack_storage::atomic_file::{self, PrivateFileError};
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
 use crate::config::Config;
-use crate::double_spend_log::{DoubleSpendLog, OpenLogError};
-use crate::issuers::{Issuers, Upkeep, UpkeepError};
+use crate::issuers::{Issuers, Surroundings, Upkeep, UpkeepError};
 use crate::key_directory::{KeyDirectory, RecordFilesError, RecordPolicy};
+use crate::log::{CpsLog, OpenCpsLogError};
 use crate::retrieve::Retrieval;
 use crate::routes::{self, Resources};
 use crate::spend::Spending;
@@ -30,6 +30,8 @@ use crate::store::embedded::{EmbeddedStore, OpenStoreError};
 
 /// How often ended key records are removed.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
+/// How often the counts of key epochs are kept: what a crash may lose of them.
+const KEEP_TALLIES_EVERY: Duration = Duration::from_secs(60);
 
 /// A CPS that does not start.
 #[derive(Debug, thiserror::Error)]
@@ -58,9 +60,9 @@ pub enum StartError {
     /// The spent set and the mailboxes.
     #[error(transparent)]
     Store(#[from] OpenStoreError),
-    /// The double-spend log.
+    /// The transparency log.
     #[error(transparent)]
-    Log(#[from] OpenLogError),
+    Log(#[from] OpenCpsLogError),
     /// The key records.
     #[error(transparent)]
     Records(#[from] RecordFilesError),
@@ -200,7 +202,7 @@ impl RunningCps {
 /// What outlives the process.
 struct Stored {
     store: Arc<EmbeddedStore>,
-    log: Arc<DoubleSpendLog>,
+    log: Arc<CpsLog>,
     keys: Arc<KeyDirectory>,
     trust: Arc<Trust>,
     decoys: DecoyKeys,
@@ -232,7 +234,7 @@ impl Stored {
         };
         Ok(Self {
             store: Arc::new(store),
-            log: Arc::new(DoubleSpendLog::open(&directory.join("double-spends"))?),
+            log: Arc::new(CpsLog::open(&directory.join("log"), &config.cps.authority)?),
             keys: Arc::new(KeyDirectory::open(&directory.join("keys"), policy, now)?),
             trust,
             decoys: decoys(&directory.join("decoy-secret"))?,
@@ -287,10 +289,13 @@ impl Tasks<'_> {
                 place,
                 issuer,
                 &self.stored.issuers,
-                Arc::clone(&self.issuers),
-                Arc::clone(&self.stored.store),
-                self.clock.clone(),
-                self.readiness.clone(),
+                Surroundings {
+                    issuers: Arc::clone(&self.issuers),
+                    store: Arc::clone(&self.stored.store),
+                    log: Arc::clone(&self.stored.log),
+                    clock: self.clock.clone(),
+                    readiness: self.readiness.clone(),
+                },
             )?;
             tasks.spawn(upkeep.run(self.shutdown.clone()));
         }
@@ -302,8 +307,33 @@ impl Tasks<'_> {
             self.shutdown.clone(),
         ));
         let keys = Arc::clone(&self.stored.keys);
-        tasks.spawn(purge_for_ever(keys, self.clock, self.shutdown));
+        tasks.spawn(purge_for_ever(
+            keys,
+            self.clock.clone(),
+            self.shutdown.clone(),
+        ));
+        let log = Arc::clone(&self.stored.log);
+        tasks.spawn(keep_tallies(log, self.clock, self.shutdown));
         Ok(tasks)
+    }
+}
+
+/// Keeps the counts of key epochs on disk, each minute and at the end.
+async fn keep_tallies(log: Arc<CpsLog>, clock: Clock, shutdown: Shutdown) {
+    loop {
+        let last = tokio::select! {
+            () = clock.reached(clock.now().plus(KEEP_TALLIES_EVERY)) => false,
+            () = shutdown.requested() => true,
+        };
+        let log = Arc::clone(&log);
+        match spawn_blocking(move || log.tallies().keep()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the counts of key epochs are not kept"),
+            Err(error) => tracing::error!(%error, "keeping the counts of key epochs broke off"),
+        }
+        if last {
+            return;
+        }
     }
 }
 

@@ -4,9 +4,9 @@
 
 pub mod config;
 pub mod cps;
-pub mod double_spend_log;
 pub mod issuers;
 pub mod key_directory;
+pub mod log;
 mod program;
 pub mod refusal;
 mod retrieve;

@@ -19,15 +19,15 @@ use pennyblack_shared::store_request::{self, STORE_PATH, StoreHeaders};
 use pennyblack_shared::telephone_number::TelephoneNumber;
 use serde::Deserialize;
 
-use crate::double_spend_log::DoubleSpendLog;
 use crate::issuers::Issuers;
 use crate::key_directory::{KeyDirectory, Registered};
+use crate::log::CpsLog;
 use crate::refusal::Refusal;
 use crate::retrieve::Retrieval;
 use crate::spend::Spending;
 use crate::store::Store;
 
-/// Lines of the double-spend log in one answer.
+/// Double spends in one answer.
 const LINES_AT_ONCE: usize = 1_000;
 
 /// What the handlers share.
@@ -36,12 +36,13 @@ pub(crate) struct Resources<S> {
     pub(crate) retrieval: Retrieval<S>,
     pub(crate) issuers: Arc<Issuers>,
     pub(crate) keys: Arc<KeyDirectory>,
-    pub(crate) log: Arc<DoubleSpendLog>,
+    pub(crate) log: Arc<CpsLog>,
     pub(crate) clock: Clock,
 }
 
 /// The public router.
 pub(crate) fn router<S: Store>(resources: Resources<S>) -> Router {
+    let log = pennyblack_tlog::routes::router(Arc::clone(resources.log.published()));
     Router::new()
         .route(STORE_PATH, post(store::<S>))
         .route("/v1/mailboxes/{mailbox}", get(poll::<S>))
@@ -49,6 +50,7 @@ pub(crate) fn router<S: Store>(resources: Resources<S>) -> Router {
         .route(&format!("{KEYS_PATH}/{{number}}"), get(keys_of_number::<S>))
         .route("/v1/double-spends", get(double_spends::<S>))
         .with_state(Arc::new(resources))
+        .merge(log)
 }
 
 async fn store<S: Store>(
@@ -160,18 +162,21 @@ struct LogQuery {
     after: Option<String>,
 }
 
-/// The log from a line number on, as JSON lines.
+/// The double spends from a place in the log on, as JSON lines.
 async fn double_spends<S: Store>(
     State(resources): State<Arc<Resources<S>>>,
     query: Result<Query<LogQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(query) = query.map_err(|_| Refusal::Query)?;
     let after: Cursor = query.after.map_or(Ok(Cursor::START), |text| text.parse())?;
-    let mut text = String::new();
-    for line in resources.log.lines(after.0, LINES_AT_ONCE) {
-        text.push_str(&line);
-        text.push('\n');
-    }
+    let log = Arc::clone(&resources.log);
+    let read = move || log.double_spends(after.0, LINES_AT_ONCE);
+    let read = tokio::task::spawn_blocking(read).await;
+    let lines = read.map_err(std::io::Error::other).and_then(|lines| lines);
+    let lines = lines.map_err(|error| Refusal::Internal(error.to_string()))?;
+    let texts = lines.iter().map(serde_json::to_string);
+    let text: Result<String, _> = texts.map(|text| text.map(|text| text + "\n")).collect();
+    let text = text.map_err(|error| Refusal::Internal(error.to_string()))?;
     Ok(answer("application/jsonl", text.into_bytes()))
 }
 

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use pennyblack_service::clock::Clock;
 use pennyblack_shared::double_spend::DoubleSpendEvidence;
 use pennyblack_shared::store_request::{ParsedStore, SpendPolicy, StoreHeaders, VerifiedStore};
+use pennyblack_shared::token::TokenKeyId;
 
-use crate::double_spend_log::DoubleSpendLog;
 use crate::issuers::Issuers;
 use crate::key_directory::KeyDirectory;
+use crate::log::CpsLog;
 use crate::refusal::Refusal;
-use crate::store::{Outcome, Spend, Store};
+use crate::store::{Outcome, Spend, Store, StoreError};
 
 /// What it takes to spend.
 pub(crate) struct Spending<S> {
@@ -20,7 +21,7 @@ pub(crate) struct Spending<S> {
     pub(crate) issuers: Arc<Issuers>,
     pub(crate) keys: Arc<KeyDirectory>,
     pub(crate) store: Arc<S>,
-    pub(crate) log: Arc<DoubleSpendLog>,
+    pub(crate) log: Arc<CpsLog>,
 }
 
 impl<S: Store> Spending<S> {
@@ -39,19 +40,23 @@ impl<S: Store> Spending<S> {
             mailbox: verified.mailbox(),
             sealed: verified.sealed().into(),
         };
-        match self.store.spend_and_append(spend, self.clock.now()).await? {
+        let epoch = token.token_key_id();
+        let outcome = self.store.spend_and_append(spend, self.clock.now()).await;
+        match outcome.inspect_err(|error| self.tally(epoch, error))? {
             Outcome::Stored => {
                 metrics::counter!("pennyblack_cps_stored_total").increment(1);
                 Ok(())
             }
             Outcome::AlreadyStored => {
                 metrics::counter!("pennyblack_cps_replayed_total").increment(1);
+                self.log.tallies().replayed(epoch);
                 Ok(())
             }
             Outcome::Conflict(first) => {
                 let evidence = DoubleSpendEvidence::new(first, &verified);
-                let logged = self.log.append(evidence, self.clock.now()).await;
+                let logged = self.log.double_spend(evidence, self.clock.now()).await;
                 logged.map_err(|_| Refusal::Log)?;
+                self.log.tallies().refused(epoch);
                 Err(Refusal::AlreadySpent)
             }
         }
@@ -64,9 +69,19 @@ impl<S: Store> Spending<S> {
         let admitted = parsed.admit(&self.policy, now)?;
         let id = admitted.token_key_id();
         let key = self.issuers.key(id).ok_or(Refusal::UnknownKey(id))?;
-        let verified = admitted.verify(&key)?;
-        let recipient = self.keys.recipient(verified.mailbox(), now);
-        verified.check_slot(recipient.ok_or(Refusal::UnknownMailbox)?.kem())?;
-        Ok(verified)
+        let verified = admitted.verify(&key).map_err(Refusal::from);
+        let verified = verified.and_then(|verified| {
+            let recipient = self.keys.recipient(verified.mailbox(), now);
+            verified.check_slot(recipient.ok_or(Refusal::UnknownMailbox)?.kem())?;
+            Ok(verified)
+        });
+        verified.inspect_err(|_| self.log.tallies().refused(id))
+    }
+
+    /// A store that is busy or away refuses nobody: the same request ends well later.
+    fn tally(&self, epoch: TokenKeyId, error: &StoreError) {
+        if matches!(error, StoreError::MailboxFull | StoreError::EpochClosed) {
+            self.log.tallies().refused(epoch);
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use http::StatusCode;
-use pennyblack_cps::double_spend_log::LogLine;
+use pennyblack_cps::log::LogLine;
 use pennyblack_shared::blind_rsa::TokenVerifyingKey;
 use pennyblack_shared::double_spend::DoubleSpendEvidence;
 use pennyblack_shared::problem::ProblemType;

@@ -90,6 +90,12 @@ impl KnownKey {
         &self.public
     }
 
+    /// When it begins to sign.
+    #[must_use]
+    pub const fn not_before(&self) -> UnixTime {
+        self.not_before
+    }
+
     const fn has_begun(&self, now: UnixTime) -> bool {
         self.not_before.0 <= now.plus(CLOCK_SKEW).0
     }

@@ -21,8 +21,8 @@ use pennyblack_shared::token_key::{TokenKey, TokenVerifier};
 
 pub use epochs::{KeyEpochs, KeyRefusal, KnownKey};
 pub use fetch::FetchError;
-pub(crate) use upkeep::Upkeep;
 pub use upkeep::UpkeepError;
+pub(crate) use upkeep::{Surroundings, Upkeep};
 pub use voprf_keys::{VerifierError, VoprfKeys};
 
 /// The keys that tokens may be signed with at present, of all issuers together.

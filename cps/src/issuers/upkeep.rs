@@ -10,6 +10,7 @@ use pennyblack_service::admin::Readiness;
 use pennyblack_service::clock::Clock;
 use pennyblack_service::shutdown::Shutdown;
 use pennyblack_shared::authority::Authority;
+use pennyblack_shared::token::TokenKeyId;
 use pennyblack_storage::atomic_file;
 use rand::RngExt as _;
 
@@ -17,6 +18,7 @@ use super::epochs::KeyEpochs;
 use super::fetch::{FetchError, Fetcher};
 use super::{Issuers, KeyRefusal, VoprfKeys};
 use crate::config::IssuerConfig;
+use crate::log::CpsLog;
 use crate::store::Store;
 
 /// The longest time between two attempts while the issuer is away.
@@ -51,8 +53,23 @@ pub(crate) struct Upkeep<S> {
     secrets: VoprfKeys,
     issuers: Arc<Issuers>,
     store: Arc<S>,
+    log: Arc<CpsLog>,
     clock: Clock,
     readiness: Readiness,
+}
+
+/// What an upkeep works with.
+pub(crate) struct Surroundings<S> {
+    /// Where live keys are put in force.
+    pub(crate) issuers: Arc<Issuers>,
+    /// What forgets the spends of a closed epoch.
+    pub(crate) store: Arc<S>,
+    /// Where epochs are written down.
+    pub(crate) log: Arc<CpsLog>,
+    /// The time.
+    pub(crate) clock: Clock,
+    /// Where it is told when no key is known.
+    pub(crate) readiness: Readiness,
 }
 
 impl<S: Store> Upkeep<S> {
@@ -61,10 +78,7 @@ impl<S: Store> Upkeep<S> {
         place: usize,
         config: &IssuerConfig,
         directory: &std::path::Path,
-        issuers: Arc<Issuers>,
-        store: Arc<S>,
-        clock: Clock,
-        readiness: Readiness,
+        surroundings: Surroundings<S>,
     ) -> Result<Self, UpkeepError> {
         let authority = config.authority.clone();
         let file = directory.join(format!("{authority}.json"));
@@ -84,10 +98,11 @@ impl<S: Store> Upkeep<S> {
             secrets: VoprfKeys::new(config.voprf_keys.clone()),
             file,
             epochs,
-            issuers,
-            store,
-            clock,
-            readiness,
+            issuers: surroundings.issuers,
+            store: surroundings.store,
+            log: surroundings.log,
+            clock: surroundings.clock,
+            readiness: surroundings.readiness,
         };
         upkeep.publish();
         Ok(upkeep)
@@ -144,12 +159,7 @@ impl<S: Store> Upkeep<S> {
             epochs.forget(id);
             // A token of it must be refused before its spends are forgotten.
             self.publish_of(&epochs);
-            let closed = self.store.close_epoch(id).await.map_err(|e| e.to_string());
-            let kept = match closed {
-                Ok(()) => self.keep(&epochs).await,
-                Err(error) => Err(error),
-            };
-            match kept {
+            match self.close(id, &epochs).await {
                 Ok(()) => {
                     tracing::info!(token_key = %id, "key epoch closed");
                     self.epochs = epochs;
@@ -157,7 +167,33 @@ impl<S: Store> Upkeep<S> {
                 Err(error) => tracing::error!(token_key = %id, error, "closing a key epoch failed"),
             }
         }
+        self.write_down_live().await;
         self.publish();
+    }
+
+    /// Closes an epoch: its totals are in the log before its spends are forgotten.
+    async fn close(&self, id: TokenKeyId, left: &KeyEpochs) -> Result<(), String> {
+        let spent = self.store.spent(id).await.map_err(|e| e.to_string())?;
+        let logged = self.log.key_epoch_closed(id, spent, self.clock.now());
+        logged.await.map_err(|e| e.to_string())?;
+        let closed = self.store.close_epoch(id);
+        closed.await.map_err(|e| e.to_string())?;
+        self.keep(left).await
+    }
+
+    /// Has every live key in the log. One that cannot be written down is tried
+    /// again at the next turn.
+    async fn write_down_live(&self) {
+        let now = self.clock.now();
+        for key in self.epochs.live(now) {
+            let (public, not_before) = (key.public(), key.not_before());
+            let opened = self
+                .log
+                .key_epoch_opened(&self.authority, public, not_before, now);
+            if let Err(error) = opened.await {
+                tracing::error!(token_key = %public.id(), %error, "an opened key epoch is not in the log");
+            }
+        }
     }
 
     fn publish(&self) {

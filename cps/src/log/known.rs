@@ -1,0 +1,83 @@
+//! What is in the log already, as far as something can still be said about it:
+//! tokens of open key epochs, and which epochs were opened and closed.
+
+use std::collections::{HashMap, HashSet};
+
+use pennyblack_shared::double_spend::DoubleSpendEvidence;
+use pennyblack_shared::log_entry::Statement;
+use pennyblack_shared::token::{Nonce, TokenKeyId};
+
+/// Most entries that one token can cause, so that its holder cannot fill the log.
+const MOST_OF_ONE_TOKEN: usize = 4;
+
+/// The first eight bytes of the later request's digest: enough to tell requests
+/// with one token apart. Whoever made two that agree would be accused once less.
+type Digest = [u8; 8];
+
+/// What is known.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// What is logged of each token of the epochs that are open.
+    tokens: HashMap<TokenKeyId, HashMap<Nonce, Vec<Digest>>>,
+    opened: HashSet<TokenKeyId>,
+    closed: HashSet<TokenKeyId>,
+}
+
+impl Known {
+    /// Whether a statement is in the log, or need not be.
+    pub(super) fn has(&self, statement: &Statement) -> bool {
+        match statement {
+            Statement::DoubleSpend(evidence) => {
+                let token = &evidence.token;
+                let epoch = self.tokens.get(&token.token_key_id);
+                epoch
+                    .and_then(|epoch| epoch.get(&token.nonce))
+                    .is_some_and(|known| {
+                        known.len() >= MOST_OF_ONE_TOKEN || known.contains(&later(evidence))
+                    })
+            }
+            Statement::KeyEpochOpened { key, .. } => {
+                let id = key.id();
+                self.opened.contains(&id) || self.closed.contains(&id)
+            }
+            Statement::KeyEpochClosed { token_key_id, .. } => self.closed.contains(token_key_id),
+            _ => false,
+        }
+    }
+
+    /// Takes in what is in the log now.
+    pub(super) fn note(&mut self, statement: &Statement) {
+        match statement {
+            Statement::DoubleSpend(evidence) => {
+                let token = &evidence.token;
+                let epoch = self.tokens.entry(token.token_key_id).or_default();
+                epoch.entry(token.nonce).or_default().push(later(evidence));
+            }
+            Statement::KeyEpochOpened { key, .. } => {
+                self.opened.insert(key.id());
+            }
+            Statement::KeyEpochClosed { token_key_id, .. } => {
+                self.tokens.remove(token_key_id);
+                self.opened.remove(token_key_id);
+                self.closed.insert(*token_key_id);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A byte that is the same for all statements about one token or one key.
+pub(super) fn fingerprint(statement: &Statement) -> u8 {
+    let [first, ..] = match statement {
+        Statement::DoubleSpend(evidence) => evidence.token.nonce.0,
+        Statement::KeyEpochOpened { key, .. } => key.id().0,
+        Statement::KeyEpochClosed { token_key_id, .. } => token_key_id.0,
+        _ => [0; 32],
+    };
+    first
+}
+
+fn later(evidence: &DoubleSpendEvidence) -> Digest {
+    let [_, later] = &evidence.requests;
+    later.digest.0.first_chunk().copied().unwrap_or_default()
+}
