@@ -86,13 +86,12 @@ async fn a_reader_that_is_not_ours_finds_every_double_spend_and_its_proof() {
     let world = &scene.world;
     let mailbox = world.mailbox().await;
     for token in world.draw(DOUBLE_SPENDS as usize).await {
-        let first = world.store(&world.spend(&token, &mailbox, "first.of.two"));
-        first.await.unwrap().assert_created();
-        let second = world.store(&world.spend(&token, &mailbox, "second.of.two"));
-        assert_eq!(
-            second.await.unwrap().problem(),
-            ProblemType::TokenAlreadySpent
-        );
+        let (first, second) = ("first.of.two", "second.of.two");
+        let first = world.spend(&token, &mailbox, first);
+        world.store(&first).await.unwrap().assert_created();
+        let second = world.spend(&token, &mailbox, second);
+        let answer = world.store(&second).await.unwrap();
+        assert_eq!(answer.problem(), ProblemType::TokenAlreadySpent);
     }
     // The first entry tells that the key's epoch was opened.
     let size = DOUBLE_SPENDS + 1;

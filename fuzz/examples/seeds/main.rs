@@ -7,6 +7,7 @@
 mod certificates;
 mod documents;
 mod issuing;
+mod logs;
 mod storing;
 
 use std::path::{Path, PathBuf};

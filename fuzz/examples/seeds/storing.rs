@@ -25,6 +25,7 @@ pub(crate) fn add(corpus: &mut Corpus) {
     let [stored, later] = requests.each_ref().map(|request| verified(world, request));
     let evidence = DoubleSpendEvidence::new(*stored.record(), &later);
     corpus.add("evidence", evidence.to_json());
+    super::logs::add(corpus, evidence);
     corpus.add("stored_files", stored.record().to_bytes());
 
     for key in &world.recipients {
