@@ -10,6 +10,8 @@ use pennyblack_service::config::{
 use pennyblack_service::trust::TrustConfig;
 use pennyblack_shared::authority::Authority;
 use pennyblack_shared::store_request::Freshness;
+use pennyblack_shared::tlog::VerifierKey;
+use pennyblack_shared::tlog::note_key::SignatureType;
 use serde::{Deserialize, Serialize};
 
 use crate::store::Limits;
@@ -37,6 +39,9 @@ pub struct Config {
     pub trust: TrustConfig,
     /// `[[issuer]]`: whose tokens are taken.
     pub issuer: Vec<IssuerConfig>,
+    /// `[[witness]]`: who cosigns the log's checkpoints.
+    #[serde(default)]
+    pub witness: Vec<WitnessConfig>,
     /// `[entries]`.
     #[serde(default)]
     pub entries: EntriesConfig,
@@ -84,6 +89,17 @@ impl IssuerConfig {
         let default = || format!("https://{}", self.authority);
         self.url.clone().unwrap_or_else(default)
     }
+}
+
+/// `[[witness]]`: somebody else who watches that the log is one for everybody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessConfig {
+    /// Where it is asked (C2SP tlog-witness): `https://`, or `http://` on this
+    /// machine; a path may follow.
+    pub url: String,
+    /// Its verifier key, `<name>+<id>+<key>`, with the signature type 0x04.
+    pub key: String,
 }
 
 /// `[entries]`: how long and how many.
@@ -156,6 +172,7 @@ impl Config {
             log: LogConfig::default(),
             trust: TrustConfig::new(roots),
             issuer: vec![issuer],
+            witness: Vec::new(),
             entries: EntriesConfig::default(),
             keys: KeysConfig::default(),
         }
@@ -204,6 +221,30 @@ impl Config {
     }
 }
 
+impl WitnessConfig {
+    fn check(&self) -> Result<(), ConfigurationError> {
+        let (scheme, rest) = self.url.split_once("://").unwrap_or_default();
+        let host = rest.split_once('/').map_or(rest, |(host, _)| host);
+        if !is_safe_url(&format!("{scheme}://{host}")) {
+            return Err(ConfigurationError::refused(
+                "witness.url",
+                format!("{:?} is neither https nor on this machine", self.url),
+                "write https://, a host, and the witness's path",
+            ));
+        }
+        let why = match self.key.parse::<VerifierKey>() {
+            Ok(key) if key.kind() == SignatureType::CosignatureV1 => return Ok(()),
+            Ok(key) => format!("the key of {} is not a witness's", key.name()),
+            Err(error) => error.to_string(),
+        };
+        Err(ConfigurationError::refused(
+            "witness.key",
+            why,
+            "copy the line that the witness publishes",
+        ))
+    }
+}
+
 /// `https://host[:port]`, or `http://` to loopback; no path.
 fn is_safe_url(url: &str) -> bool {
     let is_host = |host: &str| host.parse::<Authority>().is_ok();
@@ -226,6 +267,7 @@ impl Configuration for Config {
         self.admin.check()?;
         self.trust.check()?;
         self.check_issuers()?;
+        self.witness.iter().try_for_each(WitnessConfig::check)?;
         let lifetime = self.entries.lifetime;
         if !(SHORTEST_LIFETIME..=LONGEST_LIFETIME).contains(&lifetime) {
             return Err(ConfigurationError::refused(
@@ -321,6 +363,14 @@ mod tests {
                 "issuer.url",
             ),
             ("cps.authority=https://a", "cps.authority"),
+            (
+                "witness=[{url=\"http://w.example/a\", key=\"k\"}]",
+                "witness.url",
+            ),
+            (
+                "witness=[{url=\"https://w.example/a\", key=\"k\"}]",
+                "witness.key",
+            ),
         ] {
             let said = example_with(&[setting]).unwrap_err();
             assert!(said.contains(key), "{setting}: {said}");

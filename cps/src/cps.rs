@@ -22,7 +22,7 @@ use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use crate::config::Config;
 use crate::issuers::{Issuers, Surroundings, Upkeep, UpkeepError};
 use crate::key_directory::{KeyDirectory, RecordFilesError, RecordPolicy};
-use crate::log::{CpsLog, OpenCpsLogError};
+use crate::log::{CpsLog, OpenCpsLogError, Witnesses, WitnessesError};
 use crate::retrieve::Retrieval;
 use crate::routes::{self, Resources};
 use crate::spend::Spending;
@@ -63,6 +63,9 @@ pub enum StartError {
     /// The transparency log.
     #[error(transparent)]
     Log(#[from] OpenCpsLogError),
+    /// The witnesses of the log.
+    #[error(transparent)]
+    Witnesses(#[from] WitnessesError),
     /// The key records.
     #[error(transparent)]
     Records(#[from] RecordFilesError),
@@ -299,6 +302,12 @@ impl Tasks<'_> {
             )?;
             tasks.spawn(upkeep.run(self.shutdown.clone()));
         }
+        let witnesses = Witnesses::new(
+            &config.witness,
+            Arc::clone(self.stored.log.published()),
+            self.readiness.clone(),
+        )?;
+        tasks.spawn(witnesses.run(self.shutdown.clone()));
         tasks.spawn(trust::keep_current(
             Arc::clone(&self.stored.trust),
             config.trust.reload,

@@ -14,6 +14,6 @@ mod routes;
 mod spend;
 pub mod store;
 
-pub use config::{Config, CpsConfig, EntriesConfig, IssuerConfig, KeysConfig};
+pub use config::{Config, CpsConfig, EntriesConfig, IssuerConfig, KeysConfig, WitnessConfig};
 pub use cps::{Cps, RunningCps, StartError};
 pub use program::run;

@@ -5,6 +5,7 @@
 
 mod known;
 mod tallies;
+mod witnesses;
 
 use std::io;
 use std::path::Path;
@@ -24,6 +25,8 @@ use tokio::sync::Mutex as Turn;
 
 use self::known::Known;
 pub use self::tallies::{EpochTallies, TalliesError, Tally};
+pub(crate) use self::witnesses::Witnesses;
+pub use self::witnesses::WitnessesError;
 
 /// So many double spends of different tokens are logged at the same time; those of
 /// one token come one after the other.
