@@ -5,6 +5,7 @@
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 pub mod embedded;
+pub mod redis;
 
 use std::future::Future;
 use std::sync::Arc;

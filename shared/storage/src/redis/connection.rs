@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, ServerErrorKind, Value};
 use tokio::sync::Mutex;
+use tokio::time::error::Elapsed;
 
 use super::breaker::{Admission, Breaker, End};
 use super::durability::Durability;
 use super::error::{RedisError, SetUpError};
 use super::options::RedisOptions;
 use super::script::Script;
+use super::slot::{SLOTS, slot_of};
 use super::wire::{Connector, Wire};
 
 /// Breakers of a cluster. Each is for a part of the slots, so that one node that is
@@ -61,6 +63,9 @@ impl Redis {
     pub fn new(options: &RedisOptions) -> Result<Self, SetUpError> {
         if options.durability == Durability::Replicated && options.replicas == 0 {
             return Err(SetUpError::NoReplicas);
+        }
+        if !options.namespace.as_deref().is_none_or(is_namespace) {
+            return Err(SetUpError::Namespace);
         }
         let connector = Connector::new(options)?;
         let parts = if connector.is_cluster() {
@@ -133,12 +138,10 @@ impl Redis {
         &self,
         command: &Cmd,
     ) -> Result<Vec<(String, T)>, RedisError> {
-        let answers = self
-            .with_wire(
-                0,
-                |mut wire| async move { wire.ask_all(command.clone()).await },
-            )
-            .await?;
+        let mut turn = self.take_turn(0).await?;
+        let wait = self.0.options.answer;
+        let asked = tokio::time::timeout(wait, turn.wire.ask_all(command.clone())).await;
+        let answers = turn.end(asked).await?;
         let answers = answers.into_iter();
         answers
             .map(|(address, answer)| Ok((address, into_answer(answer)?)))
@@ -177,8 +180,9 @@ impl Redis {
             commands.cmd("WAIT").arg(wanted).arg(patience);
         }
         let part = self.part_of(key);
-        let sent = |mut wire: Wire| async move { wire.send(commands, key).await };
-        let mut answers = self.with_wire(part, sent).await?.into_iter();
+        let mut turn = self.take_turn(part).await?;
+        let sent = tokio::time::timeout(self.0.options.answer, turn.wire.send(commands, key)).await;
+        let mut answers = turn.end(sent).await?.into_iter();
         let answer = answers.next().unwrap_or(Value::Nil);
         let answer = answer.extract_error().map_err(|error| refused(&error))?;
         if wanted > 0 {
@@ -204,73 +208,76 @@ impl Redis {
         usize::from(slot_of(key)) * CLUSTER_PARTS / usize::from(SLOTS)
     }
 
-    /// Does something with a connection, within the time for an answer, if the
-    /// breaker lets it.
-    async fn with_wire<T, A: Future<Output = redis::RedisResult<T>>>(
-        &self,
-        part: usize,
-        act: impl FnOnce(Wire) -> A,
-    ) -> Result<T, RedisError> {
-        let mut permit = Permit::ask(&self.0, part)?;
-        let place = self.0.next.fetch_add(1, Ordering::Relaxed) % self.0.lanes.len().max(1);
-        let Some(lane) = self.0.lanes.get(place) else {
+    /// A connection, if the breaker lets a request go to this part.
+    async fn take_turn(&self, part: usize) -> Result<Turn<'_>, RedisError> {
+        let inner = &*self.0;
+        let mut permit = Permit::ask(inner, part)?;
+        let place = inner.next.fetch_add(1, Ordering::Relaxed) % inner.lanes.len().max(1);
+        let Some(lane) = inner.lanes.get(place) else {
             return Err(RedisError::Connection("no lane".to_owned()));
         };
-        let (options, connector) = (&self.0.options, &self.0.connector);
-        let connected = tokio::time::timeout(options.connect, connect(lane, connector)).await;
-        let (wire, generation) = match connected {
-            Ok(Ok(connected)) => connected,
+        let wait = inner.options.connect;
+        match tokio::time::timeout(wait, connect(lane, &inner.connector)).await {
+            Ok(Ok((wire, generation))) => Ok(Turn {
+                inner,
+                lane,
+                wire,
+                generation,
+                permit,
+            }),
             Ok(Err(error)) => {
                 permit.end(ended_by(&error));
-                return Err(explain(&error, options.connect));
+                Err(explain(&error, wait))
             }
             Err(_) => {
                 permit.end(End::Failed);
-                return Err(RedisError::TimedOut(options.connect));
-            }
-        };
-        match tokio::time::timeout(options.answer, act(wire)).await {
-            Ok(Ok(answer)) => {
-                permit.end(End::Answered);
-                Ok(answer)
-            }
-            Ok(Err(error)) => {
-                permit.end(ended_by(&error));
-                if must_reconnect(&error, connector) {
-                    forget(lane, generation).await;
-                }
-                Err(explain(&error, options.answer))
-            }
-            Err(_) => {
-                permit.end(End::Failed);
-                if !connector.is_cluster() {
-                    forget(lane, generation).await;
-                }
-                Err(RedisError::TimedOut(options.answer))
+                Err(RedisError::TimedOut(wait))
             }
         }
     }
 }
 
-const SLOTS: u16 = 16_384;
-
-/// The hash slot of a key (Redis Cluster specification, "Key distribution model").
-#[must_use]
-pub(super) fn slot_of(key: &[u8]) -> u16 {
-    let tag = hash_tag(key).unwrap_or(key);
-    let crc = tag.iter().fold(0u16, |crc, byte| {
-        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {
-            (crc << 1) ^ if crc & 0x8000 == 0 { 0 } else { 0x1021 }
-        })
-    });
-    crc % SLOTS
+/// One request's use of a connection.
+struct Turn<'a> {
+    inner: &'a Inner,
+    lane: &'a Mutex<Lane>,
+    wire: Wire,
+    generation: u64,
+    permit: Permit<'a>,
 }
 
-fn hash_tag(key: &[u8]) -> Option<&[u8]> {
-    let open = key.iter().position(|byte| *byte == b'{')?;
-    let rest = key.get(open + 1..)?;
-    let close = rest.iter().position(|byte| *byte == b'}')?;
-    rest.get(..close).filter(|tag| !tag.is_empty())
+impl Turn<'_> {
+    /// Tells the breaker, and gives a connection up that is of no use any more.
+    async fn end<T>(
+        mut self,
+        outcome: Result<redis::RedisResult<T>, Elapsed>,
+    ) -> Result<T, RedisError> {
+        let (connector, wait) = (&self.inner.connector, self.inner.options.answer);
+        let (error, is_lost) = match outcome {
+            Ok(Ok(answer)) => {
+                self.permit.end(End::Answered);
+                return Ok(answer);
+            }
+            Ok(Err(error)) => {
+                self.permit.end(ended_by(&error));
+                let is_lost = must_reconnect(&error, connector);
+                (explain(&error, wait), is_lost)
+            }
+            Err(_) => {
+                self.permit.end(End::Failed);
+                (RedisError::TimedOut(wait), !connector.is_cluster())
+            }
+        };
+        if is_lost {
+            forget(self.lane, self.generation).await;
+        }
+        Err(error)
+    }
+}
+
+fn is_namespace(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    text.len() <= 32 && text.bytes().all(is_plain)
 }
 
 async fn connect(lane: &Mutex<Lane>, connector: &Connector) -> redis::RedisResult<(Wire, u64)> {

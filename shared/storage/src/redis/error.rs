@@ -30,6 +30,9 @@ pub enum SetUpError {
     /// What the client library does not take: a certificate that is none, a name.
     #[error("the store's address cannot be used: {0}")]
     Client(String),
+    /// A namespace of other characters, or too long.
+    #[error("store.namespace: up to 32 letters, digits, - and _")]
+    Namespace,
     /// `replicated` with no replica to wait for.
     #[error("store.replicas: at the level replicated at least one replica must have each write")]
     NoReplicas,

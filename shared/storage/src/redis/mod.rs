@@ -9,6 +9,7 @@ pub mod durability;
 mod error;
 mod options;
 mod script;
+mod slot;
 mod survey;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -21,6 +22,7 @@ pub use connection::Redis;
 pub use durability::{Durability, NodeReport, Shortfall};
 pub use error::{RedisError, SetUpError};
 pub use options::RedisOptions;
-pub use redis::{FromRedisValue, Value};
+pub use redis::{Cmd, FromRedisValue, Value, cmd};
 pub use script::Script;
+pub use slot::{SLOTS, slot_of};
 pub use url::{RedisUrl, Topology, UrlError};

@@ -22,6 +22,10 @@ pub struct RedisOptions {
     /// Root certificates (PEM) for the servers' TLS, in place of the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
+    /// What the names of all keys begin with, for services that share a Redis:
+    /// letters, digits, `-` and `_`. Default: the service's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// What an acknowledged write must survive. Default: `single-fsync`.
     #[serde(default)]
     pub durability: Durability,
@@ -64,6 +68,7 @@ impl RedisOptions {
             url,
             password_file: None,
             ca_file: None,
+            namespace: None,
             durability: Durability::default(),
             replicas: one(),
             settings_vouched_for: false,

@@ -50,10 +50,7 @@ async fn a_cluster_is_asked_where_the_key_is_and_every_primary_is_surveyed() {
     assert_eq!(redis.survey().await.unwrap().len(), 3);
     assert_eq!(redis.shortfalls().await.unwrap(), []);
     for key in ["abc", "{tag}abc", "a{}b", "a{b"] {
-        assert_eq!(
-            connection::slot_of(key.as_bytes()),
-            cluster.slot_of(key).await
-        );
+        assert_eq!(slot_of(key.as_bytes()), cluster.slot_of(key).await);
     }
 }
 

@@ -1,0 +1,196 @@
+//! What the scripts answer, read: bytes and numbers become outcomes or an error.
+//! Nothing is asked here.
+
+use pennyblack_shared::double_spend::SpendRecord;
+use pennyblack_shared::envelope::Cursor;
+use pennyblack_storage::redis::{RedisError, Value};
+
+use super::fence::{Changes, Reading, StoreId};
+use crate::store::{Entry, Page};
+
+/// What a look at a token, or spending it, has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spent {
+    /// It was not spent, and is now.
+    Now(Changes),
+    /// It was spent before, with this record.
+    Before(SpendRecord),
+    /// It is not, and was only looked at.
+    Not,
+    /// Its epoch is closed.
+    Closed,
+    /// The shard has forgotten something; nothing was done.
+    Older,
+}
+
+/// What closing an epoch in a shard has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Closing {
+    /// Whether its buckets may still be there.
+    pub(super) has_buckets: bool,
+    /// The change, when there was one.
+    pub(super) changes: Option<Changes>,
+}
+
+fn form(what: &str, value: &[Value]) -> RedisError {
+    RedisError::Form(format!("{what}: {} parts", value.len()))
+}
+
+fn word(value: Option<&Value>) -> &[u8] {
+    match value {
+        Some(Value::BulkString(bytes)) => bytes,
+        _ => &[],
+    }
+}
+
+fn number(value: Option<&Value>) -> Option<u64> {
+    match value {
+        Some(Value::Int(number)) => u64::try_from(*number).ok(),
+        Some(Value::BulkString(digits)) => std::str::from_utf8(digits).ok()?.parse().ok(),
+        _ => None,
+    }
+}
+
+fn changes(own: Option<&Value>, total: Option<&Value>) -> Option<Changes> {
+    Some(Changes {
+        own: number(own)?,
+        total: number(total)?,
+    })
+}
+
+/// Of `spend.lua`.
+pub(super) fn spent(answer: &[Value]) -> Result<Spent, RedisError> {
+    let read = match word(answer.first()) {
+        b"new" => changes(answer.get(1), answer.get(2)).map(Spent::Now),
+        b"spent" => {
+            let record = SpendRecord::from_bytes(word(answer.get(1)));
+            record.ok().map(Spent::Before)
+        }
+        b"unspent" => Some(Spent::Not),
+        b"closed" => Some(Spent::Closed),
+        b"older" => Some(Spent::Older),
+        _ => None,
+    };
+    read.ok_or_else(|| form("a spend", answer))
+}
+
+/// Of `close.lua`; `None` when the shard has forgotten something.
+pub(super) fn closing(answer: &[Value]) -> Result<Option<Closing>, RedisError> {
+    let has_buckets = match word(answer.first()) {
+        b"closing" => true,
+        b"closed" => false,
+        b"older" => return Ok(None),
+        _ => return Err(form("closing an epoch", answer)),
+    };
+    Ok(Some(Closing {
+        has_buckets,
+        changes: changes(answer.get(1), answer.get(2)),
+    }))
+}
+
+/// Of `HMGET` for id, own changes, all changes, halted, accepted.
+pub(super) fn reading(answer: &[Value]) -> Result<Reading, RedisError> {
+    let [id, own, total, halted, accepted] = answer else {
+        return Err(form("a fence", answer));
+    };
+    let id = match id {
+        Value::Nil => None,
+        id => Some(store_id(word(Some(id))).ok_or_else(|| form("a store's id", answer))?),
+    };
+    let count = |value: &Value| match value {
+        Value::Nil => Some(0),
+        value => number(Some(value)),
+    };
+    let changes = count(own).zip(count(total));
+    let (own, total) = changes.ok_or_else(|| form("a fence's counts", answer))?;
+    Ok(Reading {
+        id,
+        changes: Changes { own, total },
+        halted: *halted != Value::Nil,
+        accepted: word(Some(accepted))
+            .chunks(16)
+            .filter_map(store_id)
+            .collect(),
+    })
+}
+
+fn store_id(bytes: &[u8]) -> Option<StoreId> {
+    bytes.try_into().ok().map(StoreId)
+}
+
+/// Of `page.lua`.
+pub(super) fn page(answer: Vec<Value>, after: Cursor) -> Result<Page, RedisError> {
+    let mut parts = answer.into_iter();
+    let more = number(parts.next().as_ref());
+    let next = match parts.next() {
+        Some(Value::BulkString(digits)) if digits.is_empty() => Some(after.0),
+        next => number(next.as_ref()),
+    };
+    let (more, next) = more
+        .zip(next)
+        .ok_or_else(|| RedisError::Form("a page's head".to_owned()))?;
+    let entries = parts.map(|part| match part {
+        Value::BulkString(bytes) => Ok(Entry::new(bytes.into())),
+        _ => Err(RedisError::Form("an entry that is no string".to_owned())),
+    });
+    Ok(Page {
+        entries: entries.collect::<Result<_, _>>()?,
+        more: more == 1,
+        next: Cursor(next),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn answers_of_the_scripts_are_read() {
+        let changes = Changes { own: 3, total: 9 };
+        let new = [text("new"), Value::Int(3), Value::Int(9)];
+        assert_eq!(spent(&new), Ok(Spent::Now(changes)));
+        assert_eq!(spent(&[text("older")]), Ok(Spent::Older));
+        assert!(spent(&[text("spent"), text("short")]).is_err());
+        assert_eq!(closing(&[text("older")]), Ok(None));
+        let page = page(vec![Value::Int(1), text("17"), text("entry")], Cursor(3)).unwrap();
+        assert!(page.more && page.next == Cursor(17) && page.entries.len() == 1);
+    }
+
+    #[test]
+    fn a_fence_that_was_never_written_reads_as_nothing() {
+        assert_eq!(reading(&vec![Value::Nil; 5]), Ok(Reading::default()));
+        assert!(
+            reading(&[
+                text("short"),
+                Value::Nil,
+                Value::Nil,
+                Value::Nil,
+                Value::Nil
+            ])
+            .is_err()
+        );
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Nil),
+            any::<i64>().prop_map(Value::Int),
+            proptest::collection::vec(any::<u8>(), 0..120).prop_map(Value::BulkString),
+            prop_oneof!["new", "spent", "closed", "closing", "older"].prop_map(|t| text(&t)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_them_panic(answer in proptest::collection::vec(any_value(), 0..7)) {
+            let _ = (spent(&answer), closing(&answer), reading(&answer));
+            let _ = page(answer, Cursor::START);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Mailboxes: whether one has room, adding an entry, reading a page. Each is a
+//! script in the mailbox's slot.
+//!
+//! An entry is a key of its own, which the server lets expire; beside it stands a
+//! mark of the request, which lives longer than the request may be repeated. Entries
+//! are numbered by the server's clock in microseconds, so that numbers grow even
+//! when nothing is left of the mailbox, and so that they do not tell one recipient
+//! how much others are called.
+
+use std::time::Duration;
+
+use pennyblack_shared::envelope::Cursor;
+use pennyblack_shared::mailbox::MailboxId;
+use pennyblack_shared::time::UnixTime;
+use pennyblack_storage::redis::{Redis, RedisError, Script, Value};
+
+use super::answers;
+use super::keys::{EntryId, Keys};
+use crate::store::{Limits, Page};
+
+#[derive(Debug)]
+pub(super) struct Mailboxes {
+    limits: Limits,
+    /// How long a request is remembered after its entry was added.
+    mark_lifetime: Duration,
+    room: Script,
+    append: Script,
+    page: Script,
+}
+
+impl Mailboxes {
+    pub(super) fn new(limits: Limits, mark_lifetime: Duration) -> Self {
+        Self {
+            limits,
+            mark_lifetime,
+            room: Script::new(include_str!("room.lua")),
+            append: Script::new(include_str!("append.lua")),
+            page: Script::new(include_str!("page.lua")),
+        }
+    }
+
+    /// Whether the mailbox takes one more entry at `now`, or has had this one.
+    pub(super) async fn has_room(
+        &self,
+        (redis, keys): (&Redis, &Keys),
+        mailbox: &MailboxId,
+        entry: &EntryId,
+        now: UnixTime,
+    ) -> Result<bool, RedisError> {
+        let names = keys.mailbox(mailbox);
+        let names = [names.by_number(), names.by_time(), names.mark(entry)];
+        let names = names.each_ref().map(Vec::as_slice);
+        let (after, until) = self.alive_between(now);
+        let after = format!("({after}");
+        let lifetime = self.limits.entry_lifetime.as_micros().to_string();
+        let capacity = self.limits.mailbox_capacity.to_string();
+        let arguments = [&after, &until, &lifetime, &capacity].map(String::as_bytes);
+        let room: u8 = redis.read(&self.room, &names, &arguments).await?;
+        Ok(room == 1)
+    }
+
+    /// Adds an entry; `false` when it was added before.
+    pub(super) async fn append(
+        &self,
+        (redis, keys): (&Redis, &Keys),
+        mailbox: &MailboxId,
+        entry: &EntryId,
+        sealed: &[u8],
+        now: UnixTime,
+    ) -> Result<bool, RedisError> {
+        let names = keys.mailbox(mailbox);
+        let names = [
+            names.by_number(),
+            names.by_time(),
+            names.entry(entry),
+            names.mark(entry),
+        ];
+        let names = names.each_ref().map(Vec::as_slice);
+        let at = now.0.to_string();
+        let lifetime = self.limits.entry_lifetime.as_millis().to_string();
+        let mark = self.mark_lifetime.as_millis().to_string();
+        let arguments = [
+            &entry.0,
+            sealed,
+            at.as_bytes(),
+            lifetime.as_bytes(),
+            mark.as_bytes(),
+        ];
+        let added: u8 = redis.write(&self.append, &names, &arguments).await?;
+        Ok(added == 1)
+    }
+
+    pub(super) async fn page(
+        &self,
+        (redis, keys): (&Redis, &Keys),
+        mailbox: &MailboxId,
+        after: Cursor,
+        most: usize,
+        now: UnixTime,
+    ) -> Result<Page, RedisError> {
+        let names = keys.mailbox(mailbox);
+        let entries = names.entries();
+        let names = [names.by_number(), names.by_time()];
+        let names = names.each_ref().map(Vec::as_slice);
+        let (stored_after, until) = self.alive_between(now);
+        let cursor = after.0.to_string();
+        let most = most.to_string();
+        let lifetime = self.limits.entry_lifetime.as_micros().to_string();
+        let arguments = [
+            entries.as_slice(),
+            cursor.as_bytes(),
+            most.as_bytes(),
+            stored_after.as_bytes(),
+            until.as_bytes(),
+            lifetime.as_bytes(),
+        ];
+        let answer: Vec<Value> = redis.read(&self.page, &names, &arguments).await?;
+        answers::page(answer, after)
+    }
+
+    /// An entry is alive at `now` that was stored after the first time and not
+    /// after the second; see [`Limits::is_alive`].
+    fn alive_between(&self, now: UnixTime) -> (String, String) {
+        let lifetime = i128::from(self.limits.entry_lifetime.as_secs());
+        let now = i128::from(now.0);
+        ((now - lifetime).to_string(), (now + lifetime).to_string())
+    }
+}

@@ -1,0 +1,344 @@
+//! The store of several nodes: Redis, one server or a cluster (docs/redis.md). What
+//! an [`Outcome`] survives is the configured level of durability.
+//!
+//! A token and a mailbox are in different hash slots, so that spending and adding
+//! the entry are two steps, both idempotent: the token is spent with the request's
+//! record, then the entry is added under the request's digest. When a node dies
+//! between the two, the token is bound to that request, nobody was told of success,
+//! and the same request again finds its own record and adds the entry. A full
+//! mailbox is refused before the first step. When others fill it between look and
+//! second step, the entry is added all the same: a mailbox can hold as many more
+//! than its capacity as requests are under way, and never costs a token.
+
+mod answers;
+mod examination;
+mod fence;
+mod guard;
+mod keys;
+mod mailboxes;
+mod spent;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pennyblack_service::admin::Readiness;
+use pennyblack_service::shutdown::Shutdown;
+use pennyblack_shared::envelope::Cursor;
+use pennyblack_shared::mailbox::MailboxId;
+use pennyblack_shared::time::UnixTime;
+use pennyblack_shared::token::{Nonce, TokenKeyId};
+use pennyblack_storage::disk::{OpenDiskError, RealDisk};
+use pennyblack_storage::redis::{Redis, RedisError, RedisOptions, SetUpError};
+use tokio::task::{JoinSet, spawn_blocking};
+
+use self::answers::Spent;
+pub use self::fence::FenceFileError;
+use self::fence::{Fence, NodeId};
+use self::guard::{Guard, Refusing};
+use self::keys::{EntryId, Keys, Place, Shard};
+use self::mailboxes::Mailboxes;
+use self::spent::SpentSet;
+use super::{Limits, Outcome, Page, Spend, Store, StoreError};
+
+/// What keys begin with unless the operator says otherwise.
+const NAMESPACE: &str = "cps";
+/// The file in which a node remembers what it has seen of the store.
+const FENCE_FILE: &str = "fence.json";
+/// How often that file is written.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+/// How often the whole store is looked at.
+const EXAMINE_EVERY: u32 = 10;
+/// Clocks that are wrong, on top of the time in which a request may be repeated.
+const MARK_MARGIN: Duration = Duration::from_secs(120);
+
+/// A store in Redis that cannot be used at all. One that cannot be reached, or that
+/// does not carry its promise, is none: it refuses until it does.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenRedisError {
+    /// The options.
+    #[error(transparent)]
+    SetUp(#[from] SetUpError),
+    /// The directory.
+    #[error(transparent)]
+    Disk(#[from] OpenDiskError),
+    /// What this node remembers.
+    #[error(transparent)]
+    Fence(#[from] FenceFileError),
+}
+
+/// An older store that could not be accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// It cannot be used at all.
+    #[error(transparent)]
+    Open(#[from] OpenRedisError),
+    /// Redis.
+    #[error("the store was not accepted to the end, say it again: {0}")]
+    Redis(#[from] RedisError),
+}
+
+/// The store, open. Clones share it.
+#[derive(Debug, Clone)]
+pub struct RedisStore(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    redis: Redis,
+    keys: Keys,
+    spent: SpentSet,
+    mailboxes: Mailboxes,
+    guard: Guard,
+    /// Keeps the directory for this process.
+    _lock: RealDisk,
+}
+
+impl RedisStore {
+    /// Opens the store with a directory of this node's own, which is made if missing
+    /// and locked for this process. A request can come again for `repeatable`.
+    /// Nothing is sent yet, and nothing redeemed until [`Self::examine`].
+    ///
+    /// # Errors
+    /// [`OpenRedisError`].
+    pub fn open(
+        options: &RedisOptions,
+        limits: Limits,
+        repeatable: Duration,
+        directory: &Path,
+    ) -> Result<Self, OpenRedisError> {
+        let redis = Redis::new(options)?;
+        let lock = RealDisk::open(directory)?;
+        let path = fence_file(directory);
+        let fence = match Fence::load(&path)? {
+            Some(fence) => fence,
+            None => Fence::new(NodeId(rand::random())),
+        };
+        let guard = Guard::new(path, fence);
+        // The node's name, before anything is counted under it.
+        guard.save()?;
+        Ok(Self(Arc::new(Inner {
+            redis,
+            keys: keys(options),
+            spent: SpentSet::new(),
+            mailboxes: Mailboxes::new(limits, repeatable + MARK_MARGIN),
+            guard,
+            _lock: lock,
+        })))
+    }
+
+    /// Looks at the whole store: whether it is as durable as promised, and whether
+    /// it knows what this node has seen. Tokens are redeemed from then on, or not.
+    pub async fn examine(&self) {
+        let Inner {
+            redis, keys, guard, ..
+        } = &*self.0;
+        if let Err(error) = examination::examine(redis, keys, guard).await {
+            tracing::warn!(%error, "the store could not be looked at");
+            if let Some(Refusing::Unexamined(_)) = guard.refusing() {
+                guard.set(Some(Refusing::Unexamined(error.to_string())));
+            }
+        }
+    }
+
+    /// Why no token is redeemed, if none is.
+    #[must_use]
+    pub fn refusing(&self) -> Option<String> {
+        self.0.guard.refusing().map(|refusing| refusing.to_string())
+    }
+
+    /// Looks at the store again and again, and writes down what was seen of it,
+    /// until `shutdown`.
+    pub async fn watch(self, readiness: Readiness, shutdown: Shutdown) {
+        let mut pace = tokio::time::interval(SAVE_EVERY);
+        let mut beats = 0u32;
+        loop {
+            let must_look = tokio::select! {
+                _ = pace.tick() => {
+                    beats = beats.wrapping_add(1);
+                    beats.is_multiple_of(EXAMINE_EVERY) || self.0.guard.refusing().is_some()
+                }
+                () = self.0.guard.alarm.notified() => true,
+                () = shutdown.requested() => break,
+            };
+            if must_look {
+                self.examine().await;
+            }
+            match self.refusing() {
+                Some(why) => readiness.lacks("store", why),
+                None => readiness.has("store"),
+            }
+            self.save().await;
+        }
+        self.save().await;
+    }
+
+    async fn save(&self) {
+        let this = self.clone();
+        match spawn_blocking(move || this.0.guard.save()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "what was seen of the store is not kept"),
+            Err(error) => tracing::error!(%error, "what was seen of the store is not kept"),
+        }
+    }
+
+    /// Makes a store that has forgotten something the one that counts, as it is, for
+    /// all nodes: tokens that it has forgotten can then be spent once more. A node
+    /// at work may have the directory.
+    ///
+    /// # Errors
+    /// [`AcceptError`].
+    pub async fn accept_older(options: &RedisOptions, directory: &Path) -> Result<(), AcceptError> {
+        let redis = Redis::new(options).map_err(OpenRedisError::from)?;
+        let fence = Fence::load(&fence_file(directory)).map_err(OpenRedisError::from)?;
+        let fence = fence.unwrap_or_else(|| Fence::new(NodeId(rand::random())));
+        Ok(examination::accept(&redis, &keys(options), &fence).await?)
+    }
+}
+
+fn fence_file(directory: &Path) -> PathBuf {
+    directory.join(FENCE_FILE)
+}
+
+fn keys(options: &RedisOptions) -> Keys {
+    Keys::new(options.namespace.as_deref().unwrap_or(NAMESPACE))
+}
+
+impl Inner {
+    fn at(&self) -> (&Redis, &Keys) {
+        (&self.redis, &self.keys)
+    }
+
+    /// Spends the token, or looks whether it is when there is no record.
+    async fn spend(
+        &self,
+        epoch: TokenKeyId,
+        nonce: &Nonce,
+        record: Option<&[u8]>,
+    ) -> Result<Spent, StoreError> {
+        let shard = Place::of(nonce).shard;
+        let known = self.guard.known(shard).map_err(refused)?;
+        let spent = self.spent.spend(self.at(), known, epoch, nonce, record);
+        let spent = spent.await.map_err(unavailable)?;
+        match spent {
+            Spent::Now(changes) => self.guard.note(shard, changes),
+            Spent::Older => return Err(refused(self.guard.found_older())),
+            _ => {}
+        }
+        Ok(spent)
+    }
+
+    /// Marks the epoch as closed in a shard; `true` when its buckets may be there.
+    async fn close(&self, shard: Shard, epoch: TokenKeyId) -> Result<bool, StoreError> {
+        let known = self.guard.known(shard).map_err(refused)?;
+        let closing = self.spent.close(self.at(), known, shard, epoch).await;
+        let Some(closing) = closing.map_err(unavailable)? else {
+            return Err(refused(self.guard.found_older()));
+        };
+        if let Some(changes) = closing.changes {
+            self.guard.note(shard, changes);
+        }
+        Ok(closing.has_buckets)
+    }
+
+    async fn close_everywhere(
+        self: &Arc<Self>,
+        epoch: TokenKeyId,
+    ) -> Result<Vec<Shard>, StoreError> {
+        let mut shards = JoinSet::new();
+        for shard in Shard::all() {
+            let this = Arc::clone(self);
+            shards.spawn(async move { (shard, this.close(shard, epoch).await) });
+        }
+        let mut with_buckets = Vec::new();
+        while let Some(closed) = shards.join_next().await {
+            let broke_off = |error| unavailable(spent::broke_off(error));
+            let (shard, has_buckets) = closed.map_err(broke_off)?;
+            if has_buckets? {
+                with_buckets.push(shard);
+            }
+        }
+        Ok(with_buckets)
+    }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is the end of the error, and reads so where it is mapped"
+)]
+fn unavailable(error: RedisError) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is the end of the reason, and reads so where it is mapped"
+)]
+fn refused(refusing: Refusing) -> StoreError {
+    StoreError::Unavailable(refusing.to_string())
+}
+
+impl Store for RedisStore {
+    async fn spend_and_append(&self, spend: Spend, now: UnixTime) -> Result<Outcome, StoreError> {
+        let inner = &*self.0;
+        if let Some(refusing) = inner.guard.refusing() {
+            return Err(refused(refusing));
+        }
+        let (epoch, nonce, digest) = (spend.token_key_id, &spend.nonce, spend.record.digest);
+        let (mailbox, entry) = (&spend.mailbox, EntryId::of(epoch, nonce, &digest));
+        let room = inner.mailboxes.has_room(inner.at(), mailbox, &entry, now);
+        let has_room = room.await.map_err(unavailable)?;
+        let record = spend.record.to_bytes();
+        // Without room the token is only looked at: a repeated request is granted.
+        let record = has_room.then_some(record.as_slice());
+        match inner.spend(epoch, nonce, record).await? {
+            Spent::Now(_) => {}
+            Spent::Before(first) if first.digest == digest => {}
+            Spent::Before(first) => return Ok(Outcome::Conflict(first)),
+            Spent::Closed => return Err(StoreError::EpochClosed),
+            Spent::Not => return Err(StoreError::MailboxFull),
+            Spent::Older => return Err(refused(inner.guard.found_older())),
+        }
+        let sealed = &spend.sealed;
+        let append = inner
+            .mailboxes
+            .append(inner.at(), mailbox, &entry, sealed, now);
+        match append.await.map_err(unavailable)? {
+            true => Ok(Outcome::Stored),
+            false => Ok(Outcome::AlreadyStored),
+        }
+    }
+
+    async fn page(
+        &self,
+        mailbox: MailboxId,
+        after: Cursor,
+        most: usize,
+        now: UnixTime,
+    ) -> Result<Page, StoreError> {
+        let inner = &*self.0;
+        let page = inner.mailboxes.page(inner.at(), &mailbox, after, most, now);
+        page.await.map_err(unavailable)
+    }
+
+    async fn close_epoch(&self, token_key_id: TokenKeyId) -> Result<(), StoreError> {
+        let inner = &self.0;
+        // In all shards first: what is refused anywhere is refused everywhere soon.
+        for shard in inner.close_everywhere(token_key_id).await? {
+            let (redis, keys) = inner.at();
+            let removal = spent::remove_buckets(redis, keys, shard, token_key_id);
+            removal.await.map_err(unavailable)?;
+        }
+        Ok(())
+    }
+
+    async fn spent(&self, token_key_id: TokenKeyId) -> Result<u64, StoreError> {
+        let (redis, keys) = self.0.at();
+        spent::count(redis, keys, token_key_id)
+            .await
+            .map_err(unavailable)
+    }
+}
