@@ -54,11 +54,16 @@ impl Process {
     }
 
     /// Starts a command that ends in the service with its configuration.
-    pub async fn start_command(mut command: Command, role: Role, world: &World) -> Self {
-        let name = role.name();
+    pub async fn start_command(command: Command, role: Role, world: &World) -> Self {
+        Self::start_named(command, role.name(), world).await
+    }
+
+    /// Starts one of several services of a role: its files have `name`.
+    pub async fn start_named(mut command: Command, name: &str, world: &World) -> Self {
         let ready = world.path(&format!("{name}.ready"));
         let _ = fs::remove_file(&ready);
-        let [out, err] = Self::output(role, world).map(|path| append_to(&path));
+        let outputs = output_of(name, world);
+        let [out, err] = outputs.each_ref().map(|path| append_to(path));
         command
             .arg("--ready-file")
             .arg(&ready)
@@ -68,7 +73,7 @@ impl Process {
         let mut child = command.spawn().unwrap();
         let addresses = until("the ready file", START, async || {
             if let Some(status) = child.try_wait().unwrap() {
-                let said = fs::read_to_string(&Self::output(role, world)[1]).unwrap_or_default();
+                let said = fs::read_to_string(&outputs[1]).unwrap_or_default();
                 panic!("{name} ended at its start, {status}: {said}");
             }
             let line = fs::read_to_string(&ready).ok()?;
@@ -83,7 +88,7 @@ impl Process {
     /// The files that standard output and standard error go to.
     #[must_use]
     pub fn output(role: Role, world: &World) -> [PathBuf; 2] {
-        ["out", "err"].map(|end| world.path(&format!("{}.{end}", role.name())))
+        output_of(role.name(), world)
     }
 
     /// Where it is reached.
@@ -127,17 +132,22 @@ impl Drop for Process {
 /// Writes the configuration of a service to a file.
 #[must_use]
 pub fn write_config(role: Role, world: &World) -> PathBuf {
-    let path = world.path(&format!("{}.toml", role.name()));
-    let text = match role {
-        Role::Issuer => to_toml(&world.issuer),
-        Role::Cps => to_toml(&world.cps),
-    };
-    fs::write(&path, text).unwrap();
+    match role {
+        Role::Issuer => write_config_of(role.name(), &world.issuer, world),
+        Role::Cps => write_config_of(role.name(), &world.cps, world),
+    }
+}
+
+/// Writes the configuration of one of several services of a role to a file.
+#[must_use]
+pub fn write_config_of(name: &str, config: &impl Serialize, world: &World) -> PathBuf {
+    let path = world.path(&format!("{name}.toml"));
+    fs::write(&path, toml::to_string(config).unwrap()).unwrap();
     path
 }
 
-fn to_toml(config: &impl Serialize) -> String {
-    toml::to_string(config).unwrap()
+fn output_of(name: &str, world: &World) -> [PathBuf; 2] {
+    ["out", "err"].map(|end| world.path(&format!("{name}.{end}")))
 }
 
 fn append_to(path: &Path) -> File {

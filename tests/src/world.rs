@@ -1,6 +1,7 @@
 //! Everything around an issuer and a CPS, wherever these two run: certificates,
 //! their configurations, and a client that speaks to them in plain HTTP.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -250,6 +251,21 @@ impl World {
     pub async fn mailbox(&self) -> Mailbox {
         let mailbox = Mailbox::new(pennyblack_shared::mailbox::Kem::DhkemX25519, FIRST_NUMBER);
         self.register(&mailbox).await;
+        mailbox
+    }
+
+    /// A new X25519 mailbox for the first number, registered at each of these nodes
+    /// of the CPS.
+    pub async fn mailbox_at(&self, nodes: &[SocketAddr]) -> Mailbox {
+        let mailbox = Mailbox::new(pennyblack_shared::mailbox::Kem::DhkemX25519, FIRST_NUMBER);
+        let record = mailbox.record(&self.holder, self.cps_name(), self.clock.now());
+        let token = record.sign(self.holder.certificate(), self.holder.key());
+        for node in nodes {
+            let url = format!("http://{node}{KEYS_PATH}");
+            let put = self.client.put(url).body(token.clone());
+            let put = put.header("content-type", KEY_RECORD_MEDIA_TYPE);
+            Answer::to(put).await.unwrap().assert_created();
+        }
         mailbox
     }
 

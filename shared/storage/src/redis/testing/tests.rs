@@ -81,6 +81,25 @@ async fn a_failover_to_a_replica_that_was_cut_off_loses_acknowledged_writes() {
     assert_eq!(exists, 1, "the old primary follows the new one");
 }
 
+/// What answers rest on that found something and wrote nothing: the replica must have
+/// what they found, whoever wrote it.
+#[tokio::test]
+async fn waiting_after_a_look_waits_for_what_others_wrote_before() {
+    let mut both = Replicated::start(Options::in_memory()).await;
+    both.replica.pause();
+    both.primary.command::<()>("SET spent 1").await;
+    let mut other = both.primary.connect().await.unwrap();
+    let mut look = redis::pipe();
+    look.cmd("GET").arg("spent");
+    look.cmd("WAIT").arg(1).arg(50);
+    let found: (u32, u32) = look.query_async(&mut other).await.unwrap();
+    assert_eq!(found, (1, 0), "found, and on no replica");
+    both.replica.resume();
+    look.cmd("WAIT").arg(1).arg(10_000);
+    let found: (u32, u32, u32) = look.query_async(&mut other).await.unwrap();
+    assert_eq!((found.0, found.2), (1, 1));
+}
+
 #[tokio::test]
 async fn a_cluster_serves_every_slot_survives_a_death_and_moves_slots() {
     let mut cluster = Cluster::start(Options::durable()).await;

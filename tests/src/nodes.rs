@@ -1,0 +1,88 @@
+//! Several processes of one CPS, to be killed and started again one by one.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::Arc;
+
+use pennyblack_service::config::PublicConfig;
+
+use crate::port::free_port;
+use crate::process::{Process, write_config_of};
+use crate::world::World;
+
+/// The nodes of a world's CPS.
+#[derive(Debug)]
+pub struct Nodes {
+    program: &'static str,
+    nodes: Vec<Node>,
+}
+
+#[derive(Debug)]
+struct Node {
+    name: String,
+    config: pennyblack_cps::Config,
+    process: Option<Process>,
+}
+
+impl Nodes {
+    /// Starts `count` of them: each with a data directory and ports of its own, and
+    /// whatever `change` does to the configuration of the node at a place.
+    pub async fn start(
+        program: &'static str,
+        world: &Arc<World>,
+        count: usize,
+        change: impl Fn(usize, &mut pennyblack_cps::Config),
+    ) -> Self {
+        let nodes = (0..count).map(|place| {
+            let name = format!("cps-{place}");
+            let mut config = world.cps.clone();
+            let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
+            config.public = PublicConfig::plain(address);
+            config.cps.data_directory = world.path(&format!("{name}-data"));
+            change(place, &mut config);
+            Node {
+                name,
+                config,
+                process: None,
+            }
+        });
+        let nodes = nodes.collect();
+        let mut all = Self { program, nodes };
+        for place in 0..count {
+            all.restart(place, world).await;
+        }
+        all
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Where they listen, also while they are dead.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let nodes = self.nodes.iter();
+        nodes.map(|node| node.config.public.listen).collect()
+    }
+
+    /// Ends the one at a place at this instant (SIGKILL).
+    pub fn kill(&mut self, place: usize) {
+        if let Some(process) = self.nodes[place].process.take() {
+            process.kill();
+        }
+    }
+
+    /// Starts the one at a place, after ending it if it runs, and waits until it is
+    /// ready.
+    pub async fn restart(&mut self, place: usize, world: &World) {
+        self.kill(place);
+        let node = &mut self.nodes[place];
+        let config = write_config_of(&node.name, &node.config, world);
+        let mut command = Command::new(self.program);
+        command.arg("cps").arg("--config").arg(config);
+        let process = Process::start_named(command, &node.name, world).await;
+        node.process = Some(process);
+    }
+}
