@@ -12,12 +12,17 @@ use pennyblack_service::config::{
 use pennyblack_service::trust::TrustConfig;
 use pennyblack_service::worker_pool::WorkerPool;
 use pennyblack_shared::authority::Authority;
+use pennyblack_storage::redis::RedisOptions;
 use serde::{Deserialize, Serialize};
 
 use crate::quota::Allowance;
 use crate::signer::KeyType;
 use crate::token_keys::KeyPlan;
 use crate::token_keys::schedule::KeySchedule;
+
+/// How much of the time from a key's announcement to its beginning must be left to
+/// nodes to hear of it.
+const LEAST_NOTICE: Duration = Duration::from_secs(120);
 
 /// Everything that an issuer is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +40,10 @@ pub struct Config {
     pub log: LogConfig,
     /// `[trust]`: whose certificates count.
     pub trust: TrustConfig,
+    /// `[store]`: the Redis that several issuer nodes share. Without it there is one
+    /// node, and all is in its data directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<RedisOptions>,
     /// `[keys]`: token keys and their epochs.
     #[serde(default)]
     pub keys: KeysConfig,
@@ -53,8 +62,8 @@ pub struct IssuerConfig {
     /// The host, with the port unless it is 443, under which carriers know this
     /// issuer: the `aud` of their attestations and the issuer name in challenges.
     pub authority: Authority,
-    /// Token keys and quota accounts. Back it up together; never run two issuers
-    /// on one.
+    /// Token keys and quota accounts; of a node with `[store]` only what it remembers
+    /// of that. Back it up together; never run two issuers on one.
     pub data_directory: PathBuf,
 }
 
@@ -79,6 +88,14 @@ pub struct KeysConfig {
     /// Most tokens that one VOPRF key evaluates; when half of them are drawn, its
     /// successor is announced early. Default: 2^32.
     pub most_evaluations: u64,
+    /// With `[store]`: a file (mode 600) of 64 hexadecimal digits, the same on every
+    /// node, under which token keys are sealed in Redis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wrapping_key: Option<PathBuf>,
+    /// With `[store]`: how far the clock of a node may be from that of Redis before it
+    /// ceases to sign. Default: 5s.
+    #[serde(with = "humantime_serde")]
+    pub clock_tolerance: Duration,
 }
 
 impl Default for KeysConfig {
@@ -86,6 +103,8 @@ impl Default for KeysConfig {
         Self {
             token_type: KeyType::default(),
             most_evaluations: 1 << 32,
+            wrapping_key: None,
+            clock_tolerance: Duration::from_secs(5),
             epoch: Duration::from_secs(24 * 3600),
             directory_max_age: Duration::from_secs(3600),
             announce_ahead: Duration::from_secs(3 * 3600),
@@ -174,6 +193,7 @@ impl Config {
             admin: AdminConfig::default(),
             log: LogConfig::default(),
             trust: TrustConfig::new(roots),
+            store: None,
             keys: KeysConfig::default(),
             quota: QuotaConfig::default(),
             signing: SigningConfig::default(),
@@ -209,6 +229,7 @@ impl Configuration for Config {
         self.public.check()?;
         self.admin.check()?;
         self.check_keys()?;
+        self.check_sharing()?;
         self.check_quota()?;
         self.trust.check()
     }
@@ -239,6 +260,30 @@ impl Config {
             ));
         }
         Ok(())
+    }
+
+    fn check_sharing(&self) -> Result<(), ConfigurationError> {
+        let keys = &self.keys;
+        match (&self.store, &keys.wrapping_key) {
+            (Some(_), None) => Err(ConfigurationError::refused(
+                "keys.wrapping_key",
+                "token keys would lie in Redis for everybody to read",
+                "name a file made with \"(umask 077; openssl rand -hex 32 > wrapping.key)\"",
+            )),
+            (None, Some(_)) => Err(ConfigurationError::refused(
+                "keys.wrapping_key",
+                "without [store] token keys stay in the data directory, unsealed",
+                "add [store], or take it away",
+            )),
+            (Some(_), Some(_)) if keys.announce_ahead < keys.clock_tolerance * 2 + LEAST_NOTICE => {
+                Err(ConfigurationError::refused(
+                    "keys.clock_tolerance",
+                    "a node could not be sure to hear of a key before it begins",
+                    "set less than half of keys.announce_ahead, and two minutes less than that",
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_quota(&self) -> Result<(), ConfigurationError> {
@@ -322,6 +367,7 @@ mod tests {
         assert_eq!(all.allowance().of("spc:683G"), 250_000);
         assert!(all.public.tls.is_some());
         assert!(all.trust.revocation_lists.is_some());
+        assert_eq!(all.store.unwrap().replicas, 1);
     }
 
     #[test]
@@ -337,6 +383,8 @@ mod tests {
             ),
             ("signing.workers=0", "signing.workers"),
             ("issuer.authority=https://a", "issuer.authority"),
+            ("store.url=redis://localhost", "keys.wrapping_key"),
+            ("keys.wrapping_key=wrapping.key", "keys.wrapping_key"),
         ] {
             let said = example_with(&[setting]).unwrap_err();
             assert!(said.contains(key), "{setting}: {said}");

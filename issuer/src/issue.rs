@@ -15,8 +15,7 @@ use pennyblack_shared::token::{TokenKeyId, TokenType};
 use pennyblack_shared::voprf::{AmortizedRequest, AmortizedResponse, VoprfKind};
 
 use crate::attest::Attestor;
-use crate::ledger::embedded::EmbeddedLedger;
-use crate::ledger::{ChargeError, Ledger as _, Novelty};
+use crate::ledger::{ChargeError, ChosenLedger, Ledger as _, Novelty};
 use crate::quota::{Charge, account_name};
 use crate::refusal::Refusal;
 use crate::signing_pool::{SigningPlace, SigningPool, SigningTask};
@@ -33,7 +32,7 @@ pub struct Issuance {
     /// With which keys.
     pub keys: Arc<TokenKeys>,
     /// How many.
-    pub ledger: Arc<EmbeddedLedger>,
+    pub ledger: Arc<ChosenLedger>,
     /// On which threads.
     pub pool: SigningPool,
     /// The largest batch, in tokens.

@@ -12,27 +12,26 @@ use pennyblack_service::config::{Configuration as _, ConfigurationError};
 use pennyblack_service::listener::ListenerError;
 use pennyblack_service::server::{Addresses, RunningServer, Server};
 use pennyblack_service::shutdown::Shutdown;
-use pennyblack_service::trust::{self, Trust, TrustError};
+use pennyblack_service::trust::{self, TrustError};
 use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::TokenKeyId;
-use pennyblack_storage::disk::{OpenDiskError, RealDisk};
-use tokio::task::{JoinError, JoinSet, spawn_blocking};
+use pennyblack_storage::disk::OpenDiskError;
+use pennyblack_storage::redis::{RedisError, SetUpError};
+use tokio::task::{JoinError, JoinSet};
 
 use crate::attest::Attestor;
 use crate::config::Config;
 use crate::issue::Issuance;
-use crate::ledger::embedded::{EmbeddedLedger, LedgerError};
-use crate::ledger::{ChargeError, Ledger as _};
+use crate::ledger::ChargeError;
+use crate::ledger::embedded::LedgerError;
+use crate::node_memory::NodeMemoryError;
 use crate::routes::{self, Resources};
 use crate::signing_pool::SigningPool;
-use crate::token_keys::key_files::KeyFiles;
-use crate::token_keys::{KeyError, TokenKeys};
+use crate::stored::Stored;
+use crate::token_keys::KeyError;
+use crate::token_keys::shared::wrapping_key::WrappingKeyError;
 
 /// How long after a failure keys are tried again.
 const RETRY: Duration = Duration::from_secs(60);
-
-/// How long upkeep waits at most, by a clock that nobody sets.
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
 /// An issuer that does not start.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +52,24 @@ pub enum StartError {
     /// The quota accounts cannot be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The quota accounts in Redis are not to be relied upon.
+    #[error(transparent)]
+    Accounts(#[from] ChargeError),
+    /// The options of `[store]` make no connection.
+    #[error(transparent)]
+    Store(#[from] SetUpError),
+    /// Redis is not there.
+    #[error("store.url: {0}")]
+    Redis(#[from] RedisError),
+    /// Redis does not promise what `store.durability` says.
+    #[error("store.durability: {0}")]
+    Durability(String),
+    /// The key under which token keys are sealed.
+    #[error(transparent)]
+    WrappingKey(#[from] WrappingKeyError),
+    /// What this node remembers of the store.
+    #[error(transparent)]
+    Memory(#[from] NodeMemoryError),
     /// The trust directories cannot be read.
     #[error(transparent)]
     Trust(#[from] TrustError),
@@ -83,11 +100,7 @@ impl Issuer {
         let server = Server::bind(&config.public, &config.admin).await?;
         let now = clock.now();
         let config = Arc::new(config);
-        let stored = spawn_blocking({
-            let config = Arc::clone(&config);
-            move || Stored::open(&config, now)
-        })
-        .await??;
+        let stored = Stored::open(&config, now).await?;
         let signing = &config.signing;
         let pool = SigningPool::start(signing.workers(), signing.queue());
         let issuance = Issuance {
@@ -163,59 +176,6 @@ impl RunningIssuer {
     }
 }
 
-/// What outlives the process.
-#[derive(Debug, Clone)]
-struct Stored {
-    keys: Arc<TokenKeys>,
-    ledger: Arc<EmbeddedLedger>,
-    trust: Arc<Trust>,
-}
-
-impl Stored {
-    fn open(config: &Config, now: UnixTime) -> Result<Self, StartError> {
-        let directory = &config.issuer.data_directory;
-        // Locks the directory: before anything else is touched in it.
-        let disk = RealDisk::open(&directory.join("quota"))?;
-        let keys = KeyFiles::open(&directory.join("keys")).map_err(KeyError::from)?;
-        let keys = TokenKeys::open(Box::new(keys), config.key_plan(), now)?;
-        let ledger = EmbeddedLedger::open(Arc::new(disk), config.allowance(), &live_epochs(&keys))?;
-        Ok(Self {
-            keys: Arc::new(keys),
-            ledger: Arc::new(ledger),
-            trust: Arc::new(Trust::open(&config.trust, now)?),
-        })
-    }
-
-    /// Turns the keys and then the accounts; says when to do so again.
-    async fn turn(&self, now: UnixTime) -> Result<UnixTime, UpkeepError> {
-        let keys = Arc::clone(&self.keys);
-        let turned = spawn_blocking(move || keys.rotate(now)).await??;
-        self.ledger.follow(live_epochs(&self.keys)).await?;
-        // The accounts before the key: its record says that they are to be forgotten.
-        for key in &turned.withdrawn {
-            self.ledger.forget(key.id()).await?;
-        }
-        let keys = Arc::clone(&self.keys);
-        spawn_blocking(move || keys.delete(&turned.withdrawn)).await??;
-        Ok(turned.next)
-    }
-}
-
-fn live_epochs(keys: &TokenKeys) -> Vec<TokenKeyId> {
-    keys.live().ids().collect()
-}
-
-/// What can go wrong while it runs; it is tried again.
-#[derive(Debug, thiserror::Error)]
-enum UpkeepError {
-    #[error(transparent)]
-    Keys(#[from] KeyError),
-    #[error(transparent)]
-    Ledger(#[from] ChargeError),
-    #[error("turning the keys broke off: {0}")]
-    BrokeOff(#[from] JoinError),
-}
-
 /// The tasks that run beside the listeners.
 #[derive(Debug, Clone)]
 struct Upkeep {
@@ -255,7 +215,7 @@ impl Upkeep {
                 }
             };
             if self.stopped_before(next).await {
-                return;
+                return self.stored.close().await;
             }
         }
     }
@@ -266,7 +226,7 @@ impl Upkeep {
         tokio::select! {
             () = self.clock.reached(next) => false,
             () = self.stored.keys.hastened() => false,
-            () = tokio::time::sleep(LONGEST_WAIT) => false,
+            () = tokio::time::sleep(self.stored.longest_wait()) => false,
             () = self.shutdown.requested() => true,
         }
     }

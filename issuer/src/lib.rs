@@ -6,12 +6,14 @@ pub mod config;
 pub mod issue;
 pub mod issuer;
 pub mod ledger;
+pub mod node_memory;
 mod program;
 pub mod quota;
 pub mod refusal;
 mod routes;
 pub mod signer;
 pub mod signing_pool;
+mod stored;
 pub mod token_keys;
 
 pub use config::Config;

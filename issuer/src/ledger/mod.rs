@@ -5,12 +5,17 @@
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 pub mod embedded;
+pub mod redis;
 
 use std::future::Future;
+use std::path::PathBuf;
 
 use pennyblack_shared::token::TokenKeyId;
 use pennyblack_storage::group_commit::CommitError;
+use pennyblack_storage::redis::RedisError;
 
+use self::embedded::EmbeddedLedger;
+use self::redis::RedisLedger;
 use crate::quota::{Charge, Exhausted};
 
 /// Why a charge was not made.
@@ -37,6 +42,31 @@ pub enum ChargeError {
     /// Not durable; the same charge may be made again.
     #[error("{0}")]
     Commit(#[from] CommitError),
+    /// Not known to be durable; the same charge may be made again.
+    #[error("quota accounts: {0}")]
+    Redis(#[from] RedisError),
+    /// The shared store has forgotten charges that it acknowledged: a backup was
+    /// restored, it was emptied, or a failover lost writes. Nothing is charged
+    /// until the operator decides or the epoch is over.
+    #[error(
+        "Redis lost charges of the key epoch {epoch}: it has {found} of this node, which made \
+         {seen}. Was a backup restored, or did a failover lose writes? Bring them back; or, to \
+         let what was lost be drawn again, stop this node, delete {}, and start it",
+        memory.display()
+    )]
+    Lost {
+        /// Which epoch.
+        epoch: TokenKeyId,
+        /// How many charges of this node were acknowledged, at least.
+        seen: u64,
+        /// How many there are.
+        found: u64,
+        /// The file in which the node remembers that.
+        memory: PathBuf,
+    },
+    /// What the node remembers of the shared store cannot be written.
+    #[error("{0}")]
+    Memory(String),
 }
 
 /// Whether a charge may be new.
@@ -79,4 +109,42 @@ pub trait Ledger: Send + Sync + 'static {
     /// sign nothing again, anywhere. Idempotent: called again after a crash, it
     /// forgets what is left.
     fn forget(&self, epoch: TokenKeyId) -> impl Future<Output = Result<(), ChargeError>> + Send;
+}
+
+/// The ledger that the configuration asks for.
+#[derive(Debug)]
+pub enum ChosenLedger {
+    /// On the disk of the only node.
+    Embedded(EmbeddedLedger),
+    /// In a Redis that nodes share.
+    Redis(RedisLedger),
+}
+
+impl Ledger for ChosenLedger {
+    async fn charge(
+        &self,
+        epoch: TokenKeyId,
+        charge: Charge,
+        novelty: Novelty,
+        most: Option<u64>,
+    ) -> Result<u64, ChargeError> {
+        match self {
+            Self::Embedded(ledger) => ledger.charge(epoch, charge, novelty, most).await,
+            Self::Redis(ledger) => ledger.charge(epoch, charge, novelty, most).await,
+        }
+    }
+
+    async fn follow(&self, live: Vec<TokenKeyId>) -> Result<(), ChargeError> {
+        match self {
+            Self::Embedded(ledger) => ledger.follow(live).await,
+            Self::Redis(ledger) => ledger.follow(live).await,
+        }
+    }
+
+    async fn forget(&self, epoch: TokenKeyId) -> Result<(), ChargeError> {
+        match self {
+            Self::Embedded(ledger) => ledger.forget(epoch).await,
+            Self::Redis(ledger) => ledger.forget(epoch).await,
+        }
+    }
 }

@@ -5,6 +5,7 @@
 pub mod key_files;
 pub mod key_set;
 pub mod schedule;
+pub mod shared;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,7 @@ use tokio::sync::Notify;
 use self::key_files::KeyFileError;
 pub use self::key_set::KeySet;
 use self::schedule::KeySchedule;
+use self::shared::SharedKeyError;
 use crate::signer::{KeyType, SignError, SigningKey};
 
 /// Where token requests go: the directory's `issuer-request-uri`.
@@ -82,11 +84,14 @@ pub enum KeyError {
     /// On disk.
     #[error("token key file: {0}")]
     Files(#[from] KeyFileError),
+    /// In the store that several nodes share.
+    #[error(transparent)]
+    Shared(#[from] SharedKeyError),
     /// A new one cannot be made.
     #[error("cannot make a token key: {0}")]
     Generate(#[from] SignError),
     /// Two keys whose ids end in the same byte cannot be told apart.
-    #[error("the token keys {0} and {1} end in the same byte: move the later one's file away")]
+    #[error("the token keys {0} and {1} end in the same byte: give one of them up")]
     Collision(TokenKeyId, TokenKeyId),
     /// The directory cannot be written as JSON.
     #[error("the issuer directory cannot be encoded: {0}")]
@@ -96,7 +101,10 @@ pub enum KeyError {
 impl KeyError {
     /// Whether to go on signing with the keys that are known would be wrong.
     const fn withholds(&self) -> bool {
-        false
+        match self {
+            Self::Shared(error) => error.withholds(),
+            _ => false,
+        }
     }
 }
 

@@ -1,0 +1,257 @@
+//! Quota accounts in a Redis that several issuer nodes share (docs/redis.md,
+//! "Several issuers"). What a charge comes to is decided by one script, `charge.lua`;
+//! here is what goes in and what its verdict means.
+//!
+//! All accounts of a key epoch lie in one hash slot: a hash of the epoch with the
+//! total of its key, a hash for each subject, and the set of their names. So a
+//! charge is one script, and there is no instant at which a subject is charged and
+//! its key is not. The alternative, subjects spread over slots, would need two steps
+//! and their healing, to gain what is not needed: a slot takes tens of thousands of
+//! charges in a second, each for a batch of up to hundreds of tokens, and signing
+//! them takes hundreds of cores. In memory a drawing takes 40 to 100 bytes, whatever
+//! the size of its batch: a hundred million tokens in batches of 256 are 40 MB.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use pennyblack_shared::token::TokenKeyId;
+use pennyblack_storage::redis::{Redis, RedisError, Script};
+use tokio::task::spawn_blocking;
+
+use super::{ChargeError, Ledger, Novelty};
+use crate::node_memory::NodeMemory;
+use crate::quota::{Allowance, Charge, Exhausted};
+
+/// Accounts that one script forgets.
+const DROPPED_AT_ONCE: usize = 256;
+/// Lua counts in doubles: whole numbers up to here.
+const MOST_NUMBER: u64 = 1 << 53;
+
+/// The accounts of all live key epochs, in Redis.
+#[derive(Debug)]
+pub struct RedisLedger {
+    redis: Redis,
+    scripts: Scripts,
+    allowance: Allowance,
+    memory: Arc<NodeMemory>,
+    node: String,
+    /// The epochs that are followed, and how many charges of each this node knows
+    /// to be acknowledged. Replaced by [`Ledger::follow`] only.
+    followed: ArcSwap<HashMap<TokenKeyId, Arc<AtomicU64>>>,
+}
+
+#[derive(Debug)]
+struct Scripts {
+    charge: Script,
+    look: Script,
+    close: Script,
+    drop: Script,
+    end: Script,
+}
+
+/// The keys of an epoch; the braces keep them in one hash slot.
+struct Keys {
+    epoch: String,
+    subjects: String,
+}
+
+impl Keys {
+    fn of(epoch: TokenKeyId) -> Self {
+        Self {
+            epoch: format!("issuer:{{{epoch}}}:epoch"),
+            subjects: format!("issuer:{{{epoch}}}:subjects"),
+        }
+    }
+
+    fn account(epoch: TokenKeyId, subject: &[u8]) -> Vec<u8> {
+        let mut key = format!("issuer:{{{epoch}}}:account:").into_bytes();
+        key.extend_from_slice(subject);
+        key
+    }
+}
+
+/// Opens the accounts of an epoch, before its key is known to anybody. That the
+/// accounts of a known key are missing tells a loss from a beginning.
+///
+/// # Errors
+/// [`RedisError`]; the key must not be published then.
+pub(crate) async fn open_epoch(redis: &Redis, epoch: TokenKeyId) -> Result<(), RedisError> {
+    let script = Script::new(include_str!("open.lua"));
+    let keys = Keys::of(epoch);
+    let _new: bool = redis.write(&script, &[keys.epoch.as_bytes()], &[]).await?;
+    Ok(())
+}
+
+impl RedisLedger {
+    /// The accounts in `redis`, of which no epoch is followed yet.
+    #[must_use]
+    pub fn new(redis: Redis, allowance: Allowance, memory: Arc<NodeMemory>) -> Self {
+        Self {
+            redis,
+            scripts: Scripts {
+                charge: Script::new(include_str!("charge.lua")),
+                look: Script::new(include_str!("look.lua")),
+                close: Script::new(include_str!("close.lua")),
+                drop: Script::new(include_str!("drop.lua")),
+                end: Script::new(include_str!("end.lua")),
+            },
+            allowance,
+            node: memory.node(),
+            memory,
+            followed: ArcSwap::default(),
+        }
+    }
+
+    fn judge(
+        &self,
+        (verdict, first, second): (String, u64, u64),
+        epoch: TokenKeyId,
+        allowed: u64,
+        most: Option<u64>,
+        seen: &AtomicU64,
+    ) -> Result<u64, ChargeError> {
+        match verdict.as_str() {
+            "counted" => {
+                seen.fetch_max(second, Ordering::Relaxed);
+                Ok(first)
+            }
+            "exhausted" => Err(ChargeError::Exhausted(Exhausted {
+                drawn: first,
+                allowed,
+            })),
+            "not repeated" => Err(ChargeError::NotRepeated),
+            "used up" => Err(ChargeError::KeyUsedUp {
+                most: most.unwrap_or(u64::MAX),
+            }),
+            "closed" => Err(ChargeError::NoSuchEpoch(epoch)),
+            "lost" => Err(self.lost(epoch, seen.load(Ordering::Relaxed), first)),
+            other => Err(RedisError::Form(other.to_owned()).into()),
+        }
+    }
+
+    async fn look_for_loss(&self, epoch: TokenKeyId) -> Result<(), ChargeError> {
+        let followed = self.followed.load_full();
+        let seen = followed.get(&epoch);
+        let seen = seen.map_or(0, |seen| seen.load(Ordering::Relaxed));
+        let keys = Keys::of(epoch);
+        let (known, found): (bool, u64) = self
+            .redis
+            .read(
+                &self.scripts.look,
+                &[keys.epoch.as_bytes()],
+                &[self.node.as_bytes()],
+            )
+            .await?;
+        match known && found >= seen {
+            true => Ok(()),
+            false => Err(self.lost(epoch, seen, found)),
+        }
+    }
+
+    fn lost(&self, epoch: TokenKeyId, seen: u64, found: u64) -> ChargeError {
+        ChargeError::Lost {
+            epoch,
+            seen,
+            found,
+            memory: self.memory.path().to_owned(),
+        }
+    }
+}
+
+impl Ledger for RedisLedger {
+    async fn charge(
+        &self,
+        epoch: TokenKeyId,
+        charge: Charge,
+        novelty: Novelty,
+        most: Option<u64>,
+    ) -> Result<u64, ChargeError> {
+        let followed = self.followed.load_full();
+        let seen = followed
+            .get(&epoch)
+            .ok_or(ChargeError::NoSuchEpoch(epoch))?;
+        let allowed = self.allowance.of(&charge.subject);
+        let number = |number: u64| number.min(MOST_NUMBER).to_string();
+        let account = Keys::account(epoch, charge.subject.as_bytes());
+        let keys = Keys::of(epoch);
+        let repeated_only = match novelty {
+            Novelty::NewOrRepeated => "0",
+            Novelty::RepeatedOnly => "1",
+        };
+        let verdict = self
+            .redis
+            .write(
+                &self.scripts.charge,
+                &[keys.epoch.as_bytes(), &account, keys.subjects.as_bytes()],
+                &[
+                    &charge.body_digest,
+                    charge.tokens.to_string().as_bytes(),
+                    number(allowed).as_bytes(),
+                    most.map(number).unwrap_or_default().as_bytes(),
+                    repeated_only.as_bytes(),
+                    charge.subject.as_bytes(),
+                    self.node.as_bytes(),
+                    seen.load(Ordering::Relaxed).to_string().as_bytes(),
+                ],
+            )
+            .await?;
+        self.judge(verdict, epoch, allowed, most, seen)
+    }
+
+    /// Writes down what this node knows to be acknowledged, and looks whether it is
+    /// still there.
+    async fn follow(&self, live: Vec<TokenKeyId>) -> Result<(), ChargeError> {
+        let before = self.followed.load_full();
+        let counter = |epoch: TokenKeyId| match before.get(&epoch) {
+            Some(seen) => Arc::clone(seen),
+            None => Arc::new(AtomicU64::new(self.memory.charges(epoch))),
+        };
+        let after: HashMap<_, _> = live.iter().map(|epoch| (*epoch, counter(*epoch))).collect();
+        let seen: Vec<_> = after
+            .iter()
+            .map(|(epoch, seen)| (*epoch, seen.load(Ordering::Relaxed)))
+            .collect();
+        self.followed.store(Arc::new(after));
+        let memory = Arc::clone(&self.memory);
+        let written = spawn_blocking(move || memory.saw_charges(seen)).await;
+        written
+            .map_err(|error| ChargeError::Memory(error.to_string()))?
+            .map_err(|error| ChargeError::Memory(error.to_string()))?;
+        for epoch in live {
+            self.look_for_loss(epoch).await?;
+        }
+        Ok(())
+    }
+
+    /// A few accounts at a time, so that the server answers others in between.
+    async fn forget(&self, epoch: TokenKeyId) -> Result<(), ChargeError> {
+        let keys = Keys::of(epoch);
+        let both = [keys.epoch.as_bytes(), keys.subjects.as_bytes()];
+        let most = DROPPED_AT_ONCE.to_string();
+        loop {
+            let close = &self.scripts.close;
+            let subjects: Vec<Vec<u8>> = self.redis.write(close, &both, &[most.as_bytes()]).await?;
+            if subjects.is_empty() {
+                break;
+            }
+            let accounts: Vec<_> = subjects
+                .iter()
+                .map(|subject| Keys::account(epoch, subject))
+                .collect();
+            let mut dropped = vec![keys.subjects.as_bytes()];
+            dropped.extend(accounts.iter().map(Vec::as_slice));
+            let subjects: Vec<_> = subjects.iter().map(Vec::as_slice).collect();
+            let _count: u64 = self
+                .redis
+                .write(&self.scripts.drop, &dropped, &subjects)
+                .await?;
+        }
+        let _gone: u64 = self.redis.write(&self.scripts.end, &both, &[]).await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

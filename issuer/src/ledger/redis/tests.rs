@@ -1,0 +1,219 @@
+use pennyblack_storage::redis::RedisOptions;
+use pennyblack_storage::redis::testing::{Cluster, Manner, Options, Proxy, RedisServer, until};
+use tempfile::TempDir;
+
+use super::*;
+use crate::ledger::conformance::{self, LIVE, NEXT, charge, draw, repeat};
+
+const A: TokenKeyId = LIVE[0];
+
+/// A node: its ledger, and the directory of what it remembers.
+struct Node {
+    ledger: RedisLedger,
+    home: TempDir,
+}
+
+fn redis(url: &str) -> Redis {
+    Redis::new(&RedisOptions::new(url.parse().unwrap())).unwrap()
+}
+
+fn ledger(url: &str, home: &TempDir) -> RedisLedger {
+    let memory = NodeMemory::open(home.path()).unwrap();
+    RedisLedger::new(redis(url), conformance::allowance(), Arc::new(memory))
+}
+
+impl Node {
+    async fn start(url: &str) -> Self {
+        let home = TempDir::new().unwrap();
+        let ledger = ledger(url, &home);
+        ledger.follow(LIVE.to_vec()).await.unwrap();
+        Self { ledger, home }
+    }
+
+    /// As after a crash: nothing is written down at the end.
+    fn restart(self, url: &str) -> Self {
+        let Self { ledger: old, home } = self;
+        drop(old);
+        let ledger = ledger(url, &home);
+        Self { ledger, home }
+    }
+}
+
+async fn open_epochs(url: &str) {
+    for epoch in [LIVE[0], LIVE[1], NEXT] {
+        open_epoch(&redis(url), epoch).await.unwrap();
+    }
+}
+
+async fn conforms(url: &str) {
+    open_epochs(url).await;
+    let home = TempDir::new().unwrap();
+    let fresh = ledger(url, &home);
+    fresh.follow(LIVE.to_vec()).await.unwrap();
+    conformance::check(fresh, async |old, live| {
+        drop(old);
+        let again = ledger(url, &home);
+        again.follow(live.to_vec()).await.unwrap();
+        again
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn it_conforms_on_one_server() {
+    let server = RedisServer::start(Options::durable()).await;
+    conforms(&server.url()).await;
+}
+
+#[tokio::test]
+async fn it_conforms_on_a_cluster() {
+    let cluster = Cluster::start(Options::in_memory()).await;
+    let addresses: Vec<_> = cluster
+        .addresses()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    conforms(&format!("redis+cluster://{}", addresses.join(","))).await;
+}
+
+#[tokio::test]
+async fn several_nodes_count_together() {
+    let server = RedisServer::start(Options::in_memory()).await;
+    open_epochs(&server.url()).await;
+    let mut nodes = Vec::new();
+    let mut homes = Vec::new();
+    for _ in 0..3 {
+        let Node { ledger, home } = Node::start(&server.url()).await;
+        nodes.push(ledger);
+        homes.push(home);
+    }
+    conformance::check_nodes(nodes).await;
+}
+
+#[tokio::test]
+async fn a_charge_whose_answer_was_lost_is_counted_once() {
+    let server = RedisServer::start(Options::in_memory()).await;
+    open_epochs(&server.url()).await;
+    let proxy = Proxy::start(server.address()).await;
+    let node = Node::start(&proxy.url()).await;
+    assert_eq!(draw(&node.ledger, A, charge("spc:A", 1, 4)).await, Ok(4));
+    proxy.set(Manner::LoseAnswers);
+    let unknown = draw(&node.ledger, A, charge("spc:A", 2, 6)).await;
+    assert!(matches!(unknown, Err(ChargeError::Redis(_))), "{unknown:?}");
+    proxy.set(Manner::Pass);
+    let soon = std::time::Duration::from_secs(10);
+    let again = until("Redis to be asked again", soon, async || {
+        draw(&node.ledger, A, charge("spc:A", 2, 6)).await.ok()
+    });
+    assert_eq!(again.await, 10);
+}
+
+#[tokio::test]
+async fn while_redis_is_away_nothing_is_charged_and_afterwards_all_is_as_before() {
+    let mut server = RedisServer::start(Options::durable()).await;
+    open_epochs(&server.url()).await;
+    let node = Node::start(&server.url()).await;
+    draw(&node.ledger, A, charge("spc:A", 1, 4)).await.unwrap();
+    server.kill();
+    let refused = draw(&node.ledger, A, charge("spc:A", 2, 1)).await;
+    assert!(matches!(refused, Err(ChargeError::Redis(_))), "{refused:?}");
+    server.restart().await;
+    let soon = std::time::Duration::from_secs(10);
+    let again = until("Redis to be asked again", soon, async || {
+        repeat(&node.ledger, A, charge("spc:A", 1, 4)).await.ok()
+    });
+    assert_eq!(again.await, 4);
+}
+
+#[tokio::test]
+async fn a_restored_backup_is_noticed_by_the_node_whose_charges_it_lacks() {
+    let mut server = RedisServer::start(Options::durable()).await;
+    open_epochs(&server.url()).await;
+    let url = server.url();
+    let node = Node::start(&url).await;
+    draw(&node.ledger, A, charge("spc:A", 1, 1)).await.unwrap();
+    let backup = server.back_up();
+    draw(&node.ledger, A, charge("spc:A", 2, 1)).await.unwrap();
+    server.restore(&backup).await;
+    let soon = std::time::Duration::from_secs(10);
+    let refused = until("Redis to be asked again", soon, async || {
+        match draw(&node.ledger, A, charge("spc:B", 1, 1)).await {
+            Err(ChargeError::Redis(_)) => None,
+            told => Some(told.unwrap_err()),
+        }
+    });
+    let refused = refused.await;
+    let said = refused.to_string();
+    assert!(
+        matches!(
+            refused,
+            ChargeError::Lost {
+                seen: 2,
+                found: 1,
+                ..
+            }
+        ),
+        "{said}"
+    );
+    assert!(
+        said.contains("backup") && said.contains("seen.json"),
+        "{said}"
+    );
+    // By upkeep, and after a restart, too: it wrote down what it had seen.
+    let noticed = node.ledger.follow(LIVE.to_vec()).await;
+    assert_eq!(noticed.unwrap_err().to_string(), said);
+    let node = node.restart(&url);
+    let noticed = node.ledger.follow(LIVE.to_vec()).await.unwrap_err();
+    assert_eq!(noticed.to_string(), said);
+
+    // The operator decides to go on with what is there.
+    let path = node.home.path().join("seen.json");
+    drop(node.ledger);
+    std::fs::remove_file(path).unwrap();
+    let ledger = ledger(&url, &node.home);
+    ledger.follow(LIVE.to_vec()).await.unwrap();
+    assert_eq!(draw(&ledger, A, charge("spc:A", 2, 1)).await, Ok(2));
+}
+
+#[tokio::test]
+async fn accounts_that_are_gone_are_noticed_by_a_node_that_never_charged() {
+    let server = RedisServer::start(Options::in_memory()).await;
+    open_epochs(&server.url()).await;
+    let node = Node::start(&server.url()).await;
+    server.command::<()>("FLUSHALL").await;
+    let refused = draw(&node.ledger, A, charge("spc:A", 1, 1)).await;
+    assert!(
+        matches!(refused, Err(ChargeError::Lost { .. })),
+        "{refused:?}"
+    );
+    let noticed = node.ledger.follow(LIVE.to_vec()).await;
+    assert!(matches!(noticed, Err(ChargeError::Lost { .. })));
+}
+
+#[tokio::test]
+async fn a_forgotten_epoch_leaves_nothing_behind_even_if_forgetting_was_interrupted() {
+    let server = RedisServer::start(Options::in_memory()).await;
+    let url = server.url();
+    open_epoch(&redis(&url), A).await.unwrap();
+    open_epoch(&redis(&url), LIVE[1]).await.unwrap();
+    let node = Node::start(&url).await;
+    for subject in 0..600 {
+        let charge = charge(&format!("spc:{subject}"), 1, 1);
+        draw(&node.ledger, A, charge).await.unwrap();
+    }
+    // As far as a crash let it come: some accounts are gone, and their names not.
+    let gone = Keys::account(A, b"spc:7");
+    let gone = String::from_utf8(gone).unwrap();
+    server.command::<()>(&format!("DEL {gone}")).await;
+    server
+        .command::<()>(&format!("HSET {} closed 1", Keys::of(A).epoch))
+        .await;
+    let late = draw(&node.ledger, A, charge("spc:9", 2, 1)).await;
+    assert_eq!(late, Err(ChargeError::NoSuchEpoch(A)));
+
+    for _ in 0..2 {
+        node.ledger.forget(A).await.unwrap();
+        let keys: Vec<String> = server.command("KEYS *").await;
+        assert_eq!(keys, [Keys::of(LIVE[1]).epoch]);
+    }
+}

@@ -1,0 +1,152 @@
+//! What outlives the process: token keys, quota accounts, and the files of others
+//! that say whose certificates count. Here they are opened, on the disk of the only
+//! node or in the Redis of several, and turned from one key epoch to the next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pennyblack_service::trust::Trust;
+use pennyblack_shared::time::UnixTime;
+use pennyblack_shared::token::TokenKeyId;
+use pennyblack_storage::disk::RealDisk;
+use pennyblack_storage::redis::{Redis, RedisOptions};
+use tokio::task::{JoinError, spawn_blocking};
+
+use crate::config::Config;
+use crate::issuer::StartError;
+use crate::ledger::embedded::EmbeddedLedger;
+use crate::ledger::redis::RedisLedger;
+use crate::ledger::{ChargeError, ChosenLedger, Ledger as _};
+use crate::node_memory::NodeMemory;
+use crate::token_keys::key_files::KeyFiles;
+use crate::token_keys::shared::wrapping_key::WrappingKey;
+use crate::token_keys::shared::{Membership, SharedKeys};
+use crate::token_keys::{KeyError, TokenKeys};
+
+/// How long upkeep waits at most, by a clock that nobody sets.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
+/// The same for a node among several: how soon it hears of a key that another one
+/// made early, and notices that clocks run apart or that Redis lost something.
+const LOOK_AT_OTHERS: Duration = Duration::from_secs(15);
+
+/// All of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) keys: Arc<TokenKeys>,
+    pub(crate) ledger: Arc<ChosenLedger>,
+    pub(crate) trust: Arc<Trust>,
+}
+
+/// What can go wrong while it runs; it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpkeepError {
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    #[error(transparent)]
+    Ledger(#[from] ChargeError),
+    #[error("turning the keys broke off: {0}")]
+    BrokeOff(#[from] JoinError),
+}
+
+impl Stored {
+    /// Opens what the configuration names, and makes what is missing at `now`.
+    pub(crate) async fn open(config: &Arc<Config>, now: UnixTime) -> Result<Self, StartError> {
+        let (keys, ledger) = match &config.store {
+            None => {
+                let config = Arc::clone(config);
+                spawn_blocking(move || on_disk(&config, now)).await??
+            }
+            Some(options) => in_redis(config, options, now).await?,
+        };
+        let trust = Arc::clone(config);
+        let trust = spawn_blocking(move || Trust::open(&trust.trust, now)).await??;
+        Ok(Self {
+            keys: Arc::new(keys),
+            ledger: Arc::new(ledger),
+            trust: Arc::new(trust),
+        })
+    }
+
+    /// Turns the keys and then the accounts; says when to do so again.
+    pub(crate) async fn turn(&self, now: UnixTime) -> Result<UnixTime, UpkeepError> {
+        let keys = Arc::clone(&self.keys);
+        let turned = spawn_blocking(move || keys.rotate(now)).await??;
+        self.ledger.follow(live_epochs(&self.keys)).await?;
+        // The accounts before the key: that it is there says what is to be forgotten.
+        for key in &turned.withdrawn {
+            self.ledger.forget(key.id()).await?;
+        }
+        let keys = Arc::clone(&self.keys);
+        spawn_blocking(move || keys.delete(&turned.withdrawn)).await??;
+        Ok(turned.next)
+    }
+
+    /// How long to wait at most until the next turn.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        match *self.ledger {
+            ChosenLedger::Embedded(_) => LONGEST_WAIT,
+            ChosenLedger::Redis(_) => LOOK_AT_OTHERS,
+        }
+    }
+
+    /// Writes down what is only in memory.
+    pub(crate) async fn close(&self) {
+        if let Err(error) = self.ledger.follow(live_epochs(&self.keys)).await {
+            tracing::warn!(%error, "the last look at the quota accounts failed");
+        }
+    }
+}
+
+fn on_disk(config: &Config, now: UnixTime) -> Result<(TokenKeys, ChosenLedger), StartError> {
+    let directory = &config.issuer.data_directory;
+    // Locks the directory: before anything else is touched in it.
+    let disk = RealDisk::open(&directory.join("quota"))?;
+    let files = KeyFiles::open(&directory.join("keys")).map_err(KeyError::from)?;
+    let keys = TokenKeys::open(Box::new(files), config.key_plan(), now)?;
+    let ledger = EmbeddedLedger::open(Arc::new(disk), config.allowance(), &live_epochs(&keys))?;
+    Ok((keys, ChosenLedger::Embedded(ledger)))
+}
+
+async fn in_redis(
+    config: &Arc<Config>,
+    options: &RedisOptions,
+    now: UnixTime,
+) -> Result<(TokenKeys, ChosenLedger), StartError> {
+    let redis = Redis::new(options)?;
+    let shortfalls: Vec<_> = redis.shortfalls().await?;
+    if !shortfalls.is_empty() {
+        let sentences: Vec<_> = shortfalls.iter().map(ToString::to_string).collect();
+        return Err(StartError::Durability(sentences.join("; ")));
+    }
+    let opened = Arc::clone(config);
+    let shared = redis.clone();
+    let (keys, memory) = spawn_blocking(move || shared_keys(&opened, shared, now)).await??;
+    let ledger = RedisLedger::new(redis, config.allowance(), memory);
+    ledger.follow(live_epochs(&keys)).await?;
+    Ok((keys, ChosenLedger::Redis(ledger)))
+}
+
+fn shared_keys(
+    config: &Config,
+    redis: Redis,
+    now: UnixTime,
+) -> Result<(TokenKeys, Arc<NodeMemory>), StartError> {
+    let directory = config.issuer.data_directory.join("node");
+    let memory = Arc::new(NodeMemory::open(&directory)?);
+    // That there is one was checked with the configuration.
+    let wrapping = config.keys.wrapping_key.clone().unwrap_or_default();
+    let membership = Membership {
+        authority: config.issuer.authority.clone(),
+        wrapping: WrappingKey::read(&wrapping)?,
+        tolerance: config.keys.clock_tolerance,
+        memory: Arc::clone(&memory),
+    };
+    let store = SharedKeys::new(redis, membership);
+    let keys = TokenKeys::open(Box::new(store), config.key_plan(), now)?;
+    Ok((keys, memory))
+}
+
+fn live_epochs(keys: &TokenKeys) -> Vec<TokenKeyId> {
+    keys.live().ids().collect()
+}
