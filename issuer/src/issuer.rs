@@ -98,9 +98,8 @@ impl Issuer {
         config.check()?;
         let metrics = Metrics::of_this_process()?;
         let server = Server::bind(&config.public, &config.admin).await?;
-        let now = clock.now();
         let config = Arc::new(config);
-        let stored = Stored::open(&config, now).await?;
+        let stored = Stored::open(&config, &clock).await?;
         let signing = &config.signing;
         let pool = SigningPool::start(signing.workers(), signing.queue());
         let issuance = Issuance {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pennyblack_service::clock::Clock;
 use pennyblack_service::trust::Trust;
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::TokenKeyId;
@@ -51,13 +52,14 @@ pub(crate) enum UpkeepError {
 
 impl Stored {
     /// Opens what the configuration names, and makes what is missing at `now`.
-    pub(crate) async fn open(config: &Arc<Config>, now: UnixTime) -> Result<Self, StartError> {
+    pub(crate) async fn open(config: &Arc<Config>, clock: &Clock) -> Result<Self, StartError> {
+        let now = clock.now();
         let (keys, ledger) = match &config.store {
             None => {
                 let config = Arc::clone(config);
                 spawn_blocking(move || on_disk(&config, now)).await??
             }
-            Some(options) => in_redis(config, options, now).await?,
+            Some(options) => in_redis(config, options, clock).await?,
         };
         let trust = Arc::clone(config);
         let trust = spawn_blocking(move || Trust::open(&trust.trust, now)).await??;
@@ -111,7 +113,7 @@ fn on_disk(config: &Config, now: UnixTime) -> Result<(TokenKeys, ChosenLedger), 
 async fn in_redis(
     config: &Arc<Config>,
     options: &RedisOptions,
-    now: UnixTime,
+    clock: &Clock,
 ) -> Result<(TokenKeys, ChosenLedger), StartError> {
     let redis = Redis::new(options)?;
     let shortfalls: Vec<_> = redis.shortfalls().await?;
@@ -119,9 +121,8 @@ async fn in_redis(
         let sentences: Vec<_> = shortfalls.iter().map(ToString::to_string).collect();
         return Err(StartError::Durability(sentences.join("; ")));
     }
-    let opened = Arc::clone(config);
-    let shared = redis.clone();
-    let (keys, memory) = spawn_blocking(move || shared_keys(&opened, shared, now)).await??;
+    let (opened, shared, clock) = (Arc::clone(config), redis.clone(), clock.clone());
+    let (keys, memory) = spawn_blocking(move || shared_keys(&opened, shared, &clock)).await??;
     let ledger = RedisLedger::new(redis, config.allowance(), memory);
     ledger.follow(live_epochs(&keys)).await?;
     Ok((keys, ChosenLedger::Redis(ledger)))
@@ -130,7 +131,7 @@ async fn in_redis(
 fn shared_keys(
     config: &Config,
     redis: Redis,
-    now: UnixTime,
+    clock: &Clock,
 ) -> Result<(TokenKeys, Arc<NodeMemory>), StartError> {
     let directory = config.issuer.data_directory.join("node");
     let memory = Arc::new(NodeMemory::open(&directory)?);
@@ -140,10 +141,11 @@ fn shared_keys(
         authority: config.issuer.authority.clone(),
         wrapping: WrappingKey::read(&wrapping)?,
         tolerance: config.keys.clock_tolerance,
+        by_hand: clock.is_by_hand(),
         memory: Arc::clone(&memory),
     };
     let store = SharedKeys::new(redis, membership);
-    let keys = TokenKeys::open(Box::new(store), config.key_plan(), now)?;
+    let keys = TokenKeys::open(Box::new(store), config.key_plan(), clock.now())?;
     Ok((keys, memory))
 }
 

@@ -39,6 +39,12 @@ impl Clock {
         (Self(Source::ByHand(face)), ClockHand(hand))
     }
 
+    /// Whether a test sets it: then there is no other clock that it should agree with.
+    #[must_use]
+    pub const fn is_by_hand(&self) -> bool {
+        matches!(self.0, Source::ByHand(_))
+    }
+
     /// The present time, in whole seconds. A system clock set before 1970 reads 0.
     #[must_use]
     pub fn now(&self) -> UnixTime {
