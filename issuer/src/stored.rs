@@ -125,7 +125,7 @@ async fn in_redis(
     let (keys, memory) = spawn_blocking(move || shared_keys(&opened, shared, &clock)).await??;
     let ledger = RedisLedger::new(redis, config.allowance(), memory);
     ledger.follow(live_epochs(&keys)).await?;
-    Ok((keys, ChosenLedger::Redis(ledger)))
+    Ok((keys, ChosenLedger::Redis(Box::new(ledger))))
 }
 
 fn shared_keys(

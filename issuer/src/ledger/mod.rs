@@ -117,7 +117,7 @@ pub enum ChosenLedger {
     /// On the disk of the only node.
     Embedded(EmbeddedLedger),
     /// In a Redis that nodes share.
-    Redis(RedisLedger),
+    Redis(Box<RedisLedger>),
 }
 
 impl Ledger for ChosenLedger {
