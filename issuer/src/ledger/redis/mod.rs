@@ -51,24 +51,33 @@ struct Scripts {
     end: Script,
 }
 
+/// What keys begin with unless the operator says otherwise.
+const NAMESPACE: &str = "issuer";
+
+/// What all keys in this Redis begin with.
+pub(crate) fn namespace(redis: &Redis) -> &str {
+    redis.options().namespace.as_deref().unwrap_or(NAMESPACE)
+}
+
 /// The keys of an epoch; the braces keep them in one hash slot.
 struct Keys {
     epoch: String,
     subjects: String,
+    accounts: String,
 }
 
 impl Keys {
-    fn of(epoch: TokenKeyId) -> Self {
+    fn of(epoch: TokenKeyId, redis: &Redis) -> Self {
+        let namespace = namespace(redis);
         Self {
-            epoch: format!("issuer:{{{epoch}}}:epoch"),
-            subjects: format!("issuer:{{{epoch}}}:subjects"),
+            epoch: format!("{namespace}:{{{epoch}}}:epoch"),
+            subjects: format!("{namespace}:{{{epoch}}}:subjects"),
+            accounts: format!("{namespace}:{{{epoch}}}:account:"),
         }
     }
 
-    fn account(epoch: TokenKeyId, subject: &[u8]) -> Vec<u8> {
-        let mut key = format!("issuer:{{{epoch}}}:account:").into_bytes();
-        key.extend_from_slice(subject);
-        key
+    fn account(&self, subject: &[u8]) -> Vec<u8> {
+        [self.accounts.as_bytes(), subject].concat()
     }
 }
 
@@ -79,7 +88,7 @@ impl Keys {
 /// [`RedisError`]; the key must not be published then.
 pub(crate) async fn open_epoch(redis: &Redis, epoch: TokenKeyId) -> Result<(), RedisError> {
     let script = Script::new(include_str!("open.lua"));
-    let keys = Keys::of(epoch);
+    let keys = Keys::of(epoch, redis);
     let _new: bool = redis.write(&script, &[keys.epoch.as_bytes()], &[]).await?;
     Ok(())
 }
@@ -135,7 +144,7 @@ impl RedisLedger {
         let followed = self.followed.load_full();
         let seen = followed.get(&epoch);
         let seen = seen.map_or(0, |seen| seen.load(Ordering::Relaxed));
-        let keys = Keys::of(epoch);
+        let keys = Keys::of(epoch, &self.redis);
         let (known, found): (bool, u64) = self
             .redis
             .read(
@@ -174,8 +183,8 @@ impl Ledger for RedisLedger {
             .ok_or(ChargeError::NoSuchEpoch(epoch))?;
         let allowed = self.allowance.of(&charge.subject);
         let number = |number: u64| number.min(MOST_NUMBER).to_string();
-        let account = Keys::account(epoch, charge.subject.as_bytes());
-        let keys = Keys::of(epoch);
+        let keys = Keys::of(epoch, &self.redis);
+        let account = keys.account(charge.subject.as_bytes());
         let repeated_only = match novelty {
             Novelty::NewOrRepeated => "0",
             Novelty::RepeatedOnly => "1",
@@ -227,7 +236,7 @@ impl Ledger for RedisLedger {
 
     /// A few accounts at a time, so that the server answers others in between.
     async fn forget(&self, epoch: TokenKeyId) -> Result<(), ChargeError> {
-        let keys = Keys::of(epoch);
+        let keys = Keys::of(epoch, &self.redis);
         let both = [keys.epoch.as_bytes(), keys.subjects.as_bytes()];
         let most = DROPPED_AT_ONCE.to_string();
         loop {
@@ -238,7 +247,7 @@ impl Ledger for RedisLedger {
             }
             let accounts: Vec<_> = subjects
                 .iter()
-                .map(|subject| Keys::account(epoch, subject))
+                .map(|subject| keys.account(subject))
                 .collect();
             let mut dropped = vec![keys.subjects.as_bytes()];
             dropped.extend(accounts.iter().map(Vec::as_slice));

@@ -202,18 +202,19 @@ async fn a_forgotten_epoch_leaves_nothing_behind_even_if_forgetting_was_interrup
         draw(&node.ledger, A, charge).await.unwrap();
     }
     // As far as a crash let it come: some accounts are gone, and their names not.
-    let gone = Keys::account(A, b"spc:7");
+    let keys = Keys::of(A, &redis(&url));
+    let gone = keys.account(b"spc:7");
     let gone = String::from_utf8(gone).unwrap();
     server.command::<()>(&format!("DEL {gone}")).await;
     server
-        .command::<()>(&format!("HSET {} closed 1", Keys::of(A).epoch))
+        .command::<()>(&format!("HSET {} closed 1", keys.epoch))
         .await;
     let late = draw(&node.ledger, A, charge("spc:9", 2, 1)).await;
     assert_eq!(late, Err(ChargeError::NoSuchEpoch(A)));
 
     for _ in 0..2 {
         node.ledger.forget(A).await.unwrap();
-        let keys: Vec<String> = server.command("KEYS *").await;
-        assert_eq!(keys, [Keys::of(LIVE[1]).epoch]);
+        let left: Vec<String> = server.command("KEYS *").await;
+        assert_eq!(left, [Keys::of(LIVE[1], &redis(&url)).epoch]);
     }
 }

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use self::key_list::KeyListError;
 use self::wrapping_key::WrappingKey;
 use super::{KeyError, KeyStore, TokenKey};
-use crate::ledger::redis::open_epoch;
+use crate::ledger::redis::{namespace, open_epoch};
 use crate::node_memory::{NodeMemory, NodeMemoryError};
 
 /// How long a key stays in the list after it was withdrawn: until the slowest
@@ -230,7 +230,7 @@ impl SharedKeys {
     }
 
     fn name(&self) -> String {
-        format!("issuer:{{{}}}:keys", self.authority)
+        format!("{}:{{{}}}:keys", namespace(&self.redis), self.authority)
     }
 
     fn known(&self) -> MutexGuard<'_, KeyList> {
