@@ -3,53 +3,34 @@
 //! disk before it has a consequence, and signed for about a second later. Not
 //! here: tiles, checkpoints and files, which are in `pennyblack_tlog`.
 
-mod known;
 mod tallies;
 mod witnesses;
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use pennyblack_shared::authority::Authority;
 use pennyblack_shared::double_spend::{DoubleSpendEvidence, EvidenceFormError};
-use pennyblack_shared::log_entry::{EpochTotals, LogEntry, LogEntryError, Minute, Statement};
+use pennyblack_shared::log_entry::{EpochTotals, LogEntry, Statement};
 use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::tlog::NoteKeyError;
 use pennyblack_shared::token::TokenKeyId;
 use pennyblack_shared::token_key::TokenKey;
-use pennyblack_storage::group_commit::CommitError;
-use pennyblack_tlog::{AppendError, OpenLogError, TransparencyLog, routes};
+use pennyblack_tlog::statements::{OpenStatementsError, StatementLog};
+use pennyblack_tlog::{AppendError, TransparencyLog};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex as Turn;
 
-use self::known::Known;
 pub use self::tallies::{EpochTallies, TalliesError, Tally};
 pub(crate) use self::witnesses::Witnesses;
 pub use self::witnesses::WitnessesError;
-
-/// So many double spends of different tokens are logged at the same time; those of
-/// one token come one after the other.
-const TURNS: usize = 64;
 
 /// A log that cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenCpsLogError {
-    /// The CPS's name cannot be a log's.
-    #[error("the log: {0}")]
-    Name(#[from] NoteKeyError),
     /// The log itself.
     #[error(transparent)]
-    Log(#[from] OpenLogError),
-    /// An entry that is none of ours.
-    #[error("entry {index} of the log: {error}: it was written by another version")]
-    Entry {
-        /// Its place, from 0.
-        index: u64,
-        /// What is wrong.
-        error: LogEntryError,
-    },
+    Log(#[from] OpenStatementsError),
     /// The counts of key epochs.
     #[error(transparent)]
     Tallies(#[from] TalliesError),
@@ -79,12 +60,7 @@ impl LogLine {
 
 /// The log, open.
 pub struct CpsLog {
-    log: Arc<TransparencyLog>,
-    /// What is in the log. Locked for a look-up or a note, never while waiting.
-    known: Mutex<Known>,
-    /// Held while an entry about a token or a key becomes durable, so that each is
-    /// judged by all before it.
-    turns: Vec<Turn<()>>,
+    statements: Arc<StatementLog>,
     tallies: EpochTallies,
 }
 
@@ -95,29 +71,16 @@ impl CpsLog {
     /// # Errors
     /// [`OpenCpsLogError`].
     pub fn open(directory: &Path, cps: &Authority) -> Result<Self, OpenCpsLogError> {
-        let name = format!("{cps}{}", routes::PREFIX).parse()?;
-        let (mut known, mut unread) = (Known::default(), None);
-        let log = TransparencyLog::open(directory, &name, |index, bytes| {
-            match LogEntry::parse(bytes) {
-                Ok(entry) => known.note(&entry.statement),
-                Err(error) => unread = unread.take().or(Some((index, error))),
-            }
-        })?;
-        if let Some((index, error)) = unread {
-            return Err(OpenCpsLogError::Entry { index, error });
-        }
         Ok(Self {
-            log: Arc::new(log),
-            known: Mutex::new(known),
-            turns: (0..TURNS).map(|_| Turn::default()).collect(),
+            statements: Arc::new(StatementLog::open(directory, cps)?),
             tallies: EpochTallies::open(&directory.join("tallies.json"))?,
         })
     }
 
     /// The log as it is published.
     #[must_use]
-    pub const fn published(&self) -> &Arc<TransparencyLog> {
-        &self.log
+    pub fn published(&self) -> &Arc<TransparencyLog> {
+        self.statements.published()
     }
 
     /// What is counted of the key epochs that are open.
@@ -132,12 +95,12 @@ impl CpsLog {
     /// # Errors
     /// [`AppendError`]; then the double spend must not be answered as one.
     pub async fn double_spend(
-        self: &Arc<Self>,
+        &self,
         evidence: DoubleSpendEvidence,
         now: UnixTime,
     ) -> Result<(), AppendError> {
         let statement = Statement::DoubleSpend(Box::new(evidence));
-        if self.append(statement, now).await? {
+        if self.statements.state(statement, now).await? {
             metrics::counter!("pennyblack_cps_double_spends_total").increment(1);
         }
         Ok(())
@@ -148,7 +111,7 @@ impl CpsLog {
     /// # Errors
     /// [`AppendError`].
     pub async fn key_epoch_opened(
-        self: &Arc<Self>,
+        &self,
         issuer: &Authority,
         key: &TokenKey,
         not_before: UnixTime,
@@ -159,7 +122,7 @@ impl CpsLog {
             key: key.clone(),
             not_before,
         };
-        self.append(statement, now).await.map(|_| ())
+        self.statements.state(statement, now).await.map(|_| ())
     }
 
     /// Logs that no token of a key is taken any more, and how many were spent;
@@ -168,7 +131,7 @@ impl CpsLog {
     /// # Errors
     /// [`AppendError`]; then the epoch must not be closed yet.
     pub async fn key_epoch_closed(
-        self: &Arc<Self>,
+        &self,
         token_key_id: TokenKeyId,
         spent: u64,
         now: UnixTime,
@@ -182,47 +145,9 @@ impl CpsLog {
                 refused: tally.refused,
             },
         };
-        self.append(statement, now).await?;
+        self.statements.state(statement, now).await?;
         self.tallies.forget(token_key_id);
         Ok(())
-    }
-
-    /// Appends a statement that is not in the log yet; whether it was not.
-    async fn append(
-        self: &Arc<Self>,
-        statement: Statement,
-        now: UnixTime,
-    ) -> Result<bool, AppendError> {
-        if self.known().has(&statement) {
-            return Ok(false);
-        }
-        // In a task of its own: a client that hangs up must not leave an entry on
-        // disk that is not known here.
-        let this = Arc::clone(self);
-        let appended = tokio::spawn(async move { this.append_in_turn(statement, now).await });
-        appended.await.map_err(|_| CommitError::Stopped)?
-    }
-
-    async fn append_in_turn(
-        &self,
-        statement: Statement,
-        now: UnixTime,
-    ) -> Result<bool, AppendError> {
-        let turn = usize::from(known::fingerprint(&statement)) % TURNS;
-        let _turn = match self.turns.get(turn) {
-            Some(turn) => Some(turn.lock().await),
-            None => None,
-        };
-        if self.known().has(&statement) {
-            return Ok(false);
-        }
-        let entry = LogEntry {
-            minute: Minute::of(now),
-            statement,
-        };
-        self.log.append(entry.to_bytes()).await?;
-        self.known().note(&entry.statement);
-        Ok(true)
     }
 
     /// The double spends from a place in the log on, oldest first: all of those
@@ -235,21 +160,15 @@ impl CpsLog {
         let mut place = first;
         // Entries about key epochs are few; a page has as many lines all the same.
         while lines.len() < most {
-            let entries = self.log.entries(place, most - lines.len())?;
+            let entries = self.statements.entries(place, most - lines.len())?;
             let Some((last, _)) = entries.last() else {
                 break;
             };
             place = last + 1;
-            for (index, bytes) in &entries {
-                let entry = LogEntry::parse(bytes).map_err(io::Error::other)?;
-                lines.extend(line(*index, entry));
-            }
+            let entries = entries.into_iter();
+            lines.extend(entries.filter_map(|(index, entry)| line(index, entry)));
         }
         Ok(lines)
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

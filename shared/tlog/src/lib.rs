@@ -1,7 +1,7 @@
 //! A transparency log on disk: entries that are durable when they are promised,
 //! tiles and a signed checkpoint as plain files that any web server can mirror,
-//! and the same over HTTP. Not here: what entries say, and the formats and proofs
-//! themselves, which are in `pennyblack_shared::tlog`.
+//! and the same over HTTP. Not here: the formats, the proofs and the entries
+//! themselves, which are in `pennyblack_shared`.
 //!
 //! A log's directory:
 //!
@@ -26,6 +26,7 @@ mod machine;
 mod memory_files;
 pub mod opening;
 pub mod routes;
+pub mod statements;
 
 pub use files::{Directory, LogFiles};
 pub use log::{AppendError, TransparencyLog};

@@ -21,6 +21,8 @@ pub(super) struct Known {
     tokens: HashMap<TokenKeyId, HashMap<Nonce, Vec<Digest>>>,
     opened: HashSet<TokenKeyId>,
     closed: HashSet<TokenKeyId>,
+    announced: HashSet<TokenKeyId>,
+    totalled: HashSet<TokenKeyId>,
 }
 
 impl Known {
@@ -41,6 +43,8 @@ impl Known {
                 self.opened.contains(&id) || self.closed.contains(&id)
             }
             Statement::KeyEpochClosed { token_key_id, .. } => self.closed.contains(token_key_id),
+            Statement::TokenKeyAnnounced { key, .. } => self.announced.contains(&key.id()),
+            Statement::IssuanceTotal { token_key_id, .. } => self.totalled.contains(token_key_id),
             _ => false,
         }
     }
@@ -61,6 +65,12 @@ impl Known {
                 self.opened.remove(token_key_id);
                 self.closed.insert(*token_key_id);
             }
+            Statement::TokenKeyAnnounced { key, .. } => {
+                self.announced.insert(key.id());
+            }
+            Statement::IssuanceTotal { token_key_id, .. } => {
+                self.totalled.insert(*token_key_id);
+            }
             _ => {}
         }
     }
@@ -70,8 +80,11 @@ impl Known {
 pub(super) fn fingerprint(statement: &Statement) -> u8 {
     let [first, ..] = match statement {
         Statement::DoubleSpend(evidence) => evidence.token.nonce.0,
-        Statement::KeyEpochOpened { key, .. } => key.id().0,
-        Statement::KeyEpochClosed { token_key_id, .. } => token_key_id.0,
+        Statement::KeyEpochOpened { key, .. } | Statement::TokenKeyAnnounced { key, .. } => {
+            key.id().0
+        }
+        Statement::KeyEpochClosed { token_key_id, .. }
+        | Statement::IssuanceTotal { token_key_id, .. } => token_key_id.0,
         _ => [0; 32],
     };
     first
