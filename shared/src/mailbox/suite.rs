@@ -2,16 +2,21 @@
 //! library (RFC 9180, base mode). What is sealed, and under which `info` and
 //! `aad`, is said in `sealed` and `envelope`.
 
+mod aes_gcm;
+mod x25519;
+
 use std::fmt;
 
-use hpke::aead::{Aead, AeadTag, AesGcm128, AesGcm256};
+use hpke::aead::{Aead, AeadTag};
 use hpke::inout::InOutBuf;
 use hpke::kdf::HkdfSha256;
-use hpke::kem::{DhP256HkdfSha256, X25519HkdfSha256, XWing};
+use hpke::kem::{DhP256HkdfSha256, XWing};
 use hpke::{Deserializable, HpkeError, Kem as HpkeKem, OpModeR, OpModeS, Serializable};
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
+use self::aes_gcm::{AesGcm128, AesGcm256};
+use self::x25519::X25519HkdfSha256;
 use crate::curve25519;
 
 type X25519 = X25519HkdfSha256;
