@@ -45,17 +45,21 @@ fn records(disk: &Arc<FaultDisk>) -> Vec<Vec<u8>> {
 fn put_segments(disk: &FaultDisk, bytes: &[u8]) {
     let mut reader = Reader::new(bytes);
     let (mut segment, mut frames, mut contents) = (0, 0, Vec::new());
+    let mut salt = [0; 8];
     while let (Ok(kind), Ok(part)) = (reader.u8(), reader.vec_u16()) {
         match kind % 4 {
             0 | 1 => {
-                contents.extend(sound_frame(frames, part));
+                contents.extend(sound_frame(frames, salt, part));
+                if frames == 0 {
+                    salt = told_salt(part);
+                }
                 frames += 1;
             }
             2 => contents.extend_from_slice(part),
             _ if segment + 1 == MOST_SEGMENTS => {}
             _ => {
                 put_segment(disk, segment, &contents);
-                (segment, frames) = (segment + 1, 0);
+                (segment, frames, salt) = (segment + 1, 0, [0; 8]);
                 contents.clear();
             }
         }
@@ -72,9 +76,18 @@ fn put_segment(disk: &FaultDisk, number: u64, contents: &[u8]) {
 }
 
 /// A frame as the journal writes it, in code of its own.
-fn sound_frame(index: u64, payload: &[u8]) -> Vec<u8> {
+fn sound_frame(index: u64, salt: [u8; 8], payload: &[u8]) -> Vec<u8> {
     let length = (payload.len() as u32).to_be_bytes();
     let index = index.to_be_bytes();
-    let crc = crc32fast::hash(&[&length[..], &index, payload].concat()).to_be_bytes();
-    [b"PBF1", &length[..], &index, &crc, payload].concat()
+    let crc = crc32fast::hash(&[&salt[..], &length, &index, payload].concat()).to_be_bytes();
+    [b"PBF2", &length[..], &index, &crc, payload].concat()
+}
+
+/// The salt that a first frame with this payload tells: the first eight bytes of
+/// its first record.
+fn told_salt(payload: &[u8]) -> [u8; 8] {
+    let mut reader = Reader::new(payload);
+    let record = reader.u32().and_then(|length| reader.take(length as usize));
+    let told = record.ok().and_then(|record| record.first_chunk().copied());
+    told.unwrap_or([0; 8])
 }

@@ -2,19 +2,23 @@
 //! the same code runs over a disk that loses power in tests.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// One flat directory of files.
 pub trait Disk: Send + Sync + 'static {
-    /// A file opened for appending and reading.
+    /// A file open for appending and reading.
     type File: DiskFile;
 
     /// While commands come in numbers, commits begin no sooner after one another
     /// than this: a sync costs the processor more than what it serves.
     const GATHER: Duration;
+
+    /// From how many bytes on it is worth filling a file with zeros first.
+    const WORTH_ZEROS: u64;
 
     /// The names of all files, in no order.
     ///
@@ -29,7 +33,26 @@ pub trait Disk: Send + Sync + 'static {
     /// [`io::ErrorKind::AlreadyExists`], or what the disk says.
     fn create(&self, name: &str) -> io::Result<Self::File>;
 
-    /// Opens a file that is there.
+    /// Makes a file of `length` zeros, which appends overwrite from the start: a sync
+    /// of it need not write how long it has become. The zeros are durable; the
+    /// directory's entry is after [`Disk::sync_directory`] only.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`], or what the disk says; then it is not there,
+    /// so that a disk too full for zeros has room for what matters.
+    fn create_zeroed(&self, name: &str, length: u64) -> io::Result<Self::File>;
+
+    /// Does something slow without keeping the caller.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    fn in_background<T: Send + 'static>(
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<JoinHandle<T>> {
+        thread::Builder::new().name("disk".to_owned()).spawn(work)
+    }
+
+    /// Opens a file that is there, to append behind all that is in it.
     ///
     /// # Errors
     /// [`io::ErrorKind::NotFound`], or what the disk says.
@@ -50,7 +73,8 @@ pub trait Disk: Send + Sync + 'static {
 
 /// A file of a [`Disk`].
 pub trait DiskFile: Send + 'static {
-    /// Writes at the end. After an error any part of `bytes` may be there.
+    /// Writes behind what was appended before. After an error any part of `bytes` may
+    /// be there.
     ///
     /// # Errors
     /// What the disk says.
@@ -63,7 +87,7 @@ pub trait DiskFile: Send + 'static {
     /// What the disk says.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Cuts the file off.
+    /// Cuts the file off, and appends there from now on.
     ///
     /// # Errors
     /// What the disk says.
@@ -178,6 +202,7 @@ fn create_durably(path: &Path) -> io::Result<()> {
 impl Disk for RealDisk {
     type File = RealFile;
     const GATHER: Duration = Duration::from_millis(1);
+    const WORTH_ZEROS: u64 = 256 * 1024;
 
     fn list(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
@@ -193,14 +218,25 @@ impl Disk for RealDisk {
 
     fn create(&self, name: &str) -> io::Result<RealFile> {
         let mut options = OpenOptions::new();
-        options.read(true).append(true).create_new(true).mode(0o600);
-        options.open(self.path.join(name)).map(RealFile)
+        options.read(true).write(true).create_new(true).mode(0o600);
+        let file = options.open(self.path.join(name))?;
+        Ok(RealFile { file, end: 0 })
+    }
+
+    fn create_zeroed(&self, name: &str, length: u64) -> io::Result<RealFile> {
+        let mut zeroed = self.create(name)?;
+        io::copy(&mut io::repeat(0).take(length), &mut zeroed.file)
+            .and_then(|_| zeroed.file.sync_all())
+            .inspect_err(|_| drop(self.remove(name)))?;
+        Ok(zeroed)
     }
 
     fn open(&self, name: &str) -> io::Result<RealFile> {
         let mut options = OpenOptions::new();
-        options.read(true).append(true);
-        options.open(self.path.join(name)).map(RealFile)
+        options.read(true).write(true);
+        let file = options.open(self.path.join(name))?;
+        let end = file.metadata()?.len();
+        Ok(RealFile { file, end })
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -214,27 +250,35 @@ impl Disk for RealDisk {
 
 /// A file of a [`RealDisk`].
 #[derive(Debug)]
-pub struct RealFile(File);
+pub struct RealFile {
+    file: File,
+    /// Where the next append goes.
+    end: u64,
+}
 
 impl DiskFile for RealFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all(bytes)
+        self.file.write_all_at(bytes, self.end)?;
+        self.end += bytes.len() as u64;
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
+        self.file.set_len(length)?;
+        self.end = length;
+        Ok(())
     }
 
     fn length(&self) -> io::Result<u64> {
-        self.0.metadata().map(|metadata| metadata.len())
+        self.file.metadata().map(|metadata| metadata.len())
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.0.read_exact_at(buffer, offset)
+        self.file.read_exact_at(buffer, offset)
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -39,7 +40,9 @@ pub enum SyncFault {
 struct FileState {
     /// What a reader sees.
     contents: Vec<u8>,
-    /// How much of it is durable.
+    /// Where the next append goes. What is behind it are durable zeros.
+    end: usize,
+    /// How much of what was appended is durable.
     durable: usize,
     /// Whether the directory's entry is durable.
     entered: bool,
@@ -104,18 +107,43 @@ impl FaultDisk {
         })))
     }
 
+    fn file(&self, name: &str) -> FaultFile {
+        FaultFile {
+            disk: self.clone(),
+            name: name.to_owned(),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl FileState {
+    fn new(contents: Vec<u8>) -> Self {
+        Self {
+            end: contents.len(),
+            durable: contents.len(),
+            contents,
+            entered: false,
+        }
+    }
+
+    fn write_behind(&mut self, bytes: &[u8]) {
+        let end = self.end + bytes.len();
+        if self.contents.len() < end {
+            self.contents.resize(end, 0);
+        }
+        if let Some(place) = self.contents.get_mut(self.end..end) {
+            place.copy_from_slice(bytes);
+        }
+        self.end = end;
+    }
+
     /// The durable part, and of the rest some sectors; lost ones read as zeros.
     fn after_power_loss(&self, rng: &mut StdRng) -> Self {
-        let (durable, rest) = self
-            .contents
-            .split_at_checked(self.durable)
-            .unwrap_or_default();
+        let (appended, zeros) = self.contents.split_at_checked(self.end).unwrap_or_default();
+        let (durable, rest) = appended.split_at_checked(self.durable).unwrap_or_default();
         let mut contents = durable.to_vec();
         let mut kept = durable.len();
         for sector in rest.chunks(SECTOR) {
@@ -126,15 +154,17 @@ impl FileState {
                 contents.resize(contents.len() + sector.len(), 0);
             }
         }
-        contents.truncate(kept);
-        // A torn sector at the very end.
-        if kept > self.durable && rng.random() {
-            contents.truncate(rng.random_range(self.durable..=kept));
+        if zeros.is_empty() {
+            contents.truncate(kept);
+            // A torn sector at the very end.
+            if kept > self.durable && rng.random() {
+                contents.truncate(rng.random_range(self.durable..=kept));
+            }
         }
+        contents.extend_from_slice(zeros);
         Self {
-            durable: contents.len(),
-            contents,
             entered: true,
+            ..Self::new(contents)
         }
     }
 }
@@ -142,6 +172,7 @@ impl FileState {
 impl Disk for FaultDisk {
     type File = FaultFile;
     const GATHER: Duration = Duration::ZERO;
+    const WORTH_ZEROS: u64 = 1_000;
 
     fn list(&self) -> io::Result<Vec<String>> {
         Ok(self.state().files.keys().cloned().collect())
@@ -153,20 +184,40 @@ impl Disk for FaultDisk {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         state.files.insert(name.to_owned(), FileState::default());
-        Ok(FaultFile {
-            disk: self.clone(),
-            name: name.to_owned(),
-        })
+        Ok(self.file(name))
+    }
+
+    fn create_zeroed(&self, name: &str, length: u64) -> io::Result<FaultFile> {
+        let length = usize::try_from(length).map_err(io::Error::other)?;
+        let mut file = self.create(name)?;
+        file.append(&vec![0; length])
+            .and_then(|()| file.sync())
+            .inspect_err(|_| drop(self.remove(name)))?;
+        file.with(|file| {
+            file.end = 0;
+            file.durable = 0;
+            Ok(())
+        })?;
+        Ok(file)
+    }
+
+    /// Does it before it returns, so that a seed's run is always the same.
+    fn in_background<T: Send + 'static>(
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<JoinHandle<T>> {
+        let thread = thread::Builder::new().spawn(work)?;
+        while !thread.is_finished() {
+            thread::yield_now();
+        }
+        Ok(thread)
     }
 
     fn open(&self, name: &str) -> io::Result<FaultFile> {
-        if !self.state().files.contains_key(name) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        Ok(FaultFile {
-            disk: self.clone(),
-            name: name.to_owned(),
-        })
+        let mut state = self.state();
+        let file = state.files.get_mut(name).ok_or(io::ErrorKind::NotFound)?;
+        // Zeros that nothing was written over count as appended.
+        file.end = file.contents.len();
+        Ok(self.file(name))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -218,8 +269,9 @@ impl DiskFile for FaultFile {
         };
         self.with(|file| {
             // A full disk takes the part that fits.
+            let room = room.saturating_add(file.contents.len() - file.end);
             let fits = bytes.get(..room.min(bytes.len())).unwrap_or_default();
-            file.contents.extend_from_slice(fits);
+            file.write_behind(fits);
             if fits.len() < bytes.len() {
                 return Err(io::ErrorKind::StorageFull.into());
             }
@@ -235,7 +287,7 @@ impl DiskFile for FaultFile {
         self.with(|file| {
             match fault {
                 None if ignored => return Ok(()),
-                None | Some(SyncFault::Persisted) => file.durable = file.contents.len(),
+                None | Some(SyncFault::Persisted) => file.durable = file.end,
                 // The page cache still shows what the disk does not have.
                 Some(SyncFault::Lost) => {}
             }
@@ -250,6 +302,7 @@ impl DiskFile for FaultFile {
         self.with(|file| {
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             file.contents.truncate(length);
+            file.end = length;
             file.durable = file.durable.min(length);
             Ok(())
         })

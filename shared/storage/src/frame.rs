@@ -2,21 +2,37 @@
 //!
 //! ```text
 //! struct {
-//!   uint32 magic;            // "PBF1"
+//!   uint32 magic;            // "PBF2"
 //!   uint32 length;           // of the payload
 //!   uint64 index;            // of this frame within its segment, from 0
-//!   uint32 crc;              // CRC-32 of length, index and payload
+//!   uint32 crc;              // CRC-32 of salt, length, index and payload
 //!   opaque payload[length];  // records, each with a uint32 length in front
 //! } Frame;
 //! ```
 //!
 //! A frame is written only after the one before it was synced. Therefore a
 //! damaged frame with a sound one after it was not torn by a crash: it has
-//! decayed, or somebody wrote to it.
+//! decayed, or somebody wrote to it. So that nobody can have bytes written that
+//! look like a later frame, each segment has a random [`Salt`], which only its
+//! first frame tells.
 
 use zeroize::Zeroize as _;
 
-const MAGIC: [u8; 4] = *b"PBF1";
+const MAGIC: [u8; 4] = *b"PBF2";
+
+/// What the checksums of a segment's frames begin with, eight random bytes; zeros
+/// for the first frame, which holds the salt of the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Salt(pub(crate) [u8; 8]);
+
+impl Salt {
+    /// Of a segment's first frame.
+    pub(crate) const OF_FIRST: Self = Self([0; 8]);
+
+    pub(crate) fn random() -> Self {
+        Self(rand::random())
+    }
+}
 
 /// Bytes in front of the payload.
 pub(crate) const HEADER_SIZE: usize = 20;
@@ -56,12 +72,12 @@ impl FrameBuilder {
     }
 
     /// The frame's bytes with its header filled in.
-    pub(crate) fn seal(&mut self, index: u64) -> &[u8] {
+    pub(crate) fn seal(&mut self, index: u64, salt: Salt) -> &[u8] {
         if self.bytes.is_empty() {
             self.bytes.resize(HEADER_SIZE, 0);
         }
         if let Some((header, payload)) = self.bytes.split_first_chunk_mut::<HEADER_SIZE>() {
-            *header = header_of(payload, index);
+            *header = header_of(payload, index, salt);
         }
         &self.bytes
     }
@@ -72,7 +88,7 @@ impl FrameBuilder {
     }
 }
 
-fn header_of(payload: &[u8], index: u64) -> [u8; HEADER_SIZE] {
+fn header_of(payload: &[u8], index: u64, salt: Salt) -> [u8; HEADER_SIZE] {
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     let mut header = [0; HEADER_SIZE];
     let (magic, rest) = header.split_at_mut(4);
@@ -81,21 +97,30 @@ fn header_of(payload: &[u8], index: u64) -> [u8; HEADER_SIZE] {
     magic.copy_from_slice(&MAGIC);
     length_field.copy_from_slice(&length.to_be_bytes());
     index_field.copy_from_slice(&index.to_be_bytes());
-    crc.copy_from_slice(&checksum(length, index, payload).to_be_bytes());
+    crc.copy_from_slice(&checksum(salt, length, index, payload).to_be_bytes());
     header
 }
 
-fn checksum(length: u32, index: u64, payload: &[u8]) -> u32 {
+fn checksum(salt: Salt, length: u32, index: u64, payload: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&salt.0);
     hasher.update(&length.to_be_bytes());
     hasher.update(&index.to_be_bytes());
     hasher.update(payload);
     hasher.finalize()
 }
 
+/// True when `bytes` begin with a frame of an earlier or a later version.
+pub(crate) fn is_of_other_version(bytes: &[u8]) -> bool {
+    let is_magic = |magic: &[u8; 4]| matches!(magic, [b'P', b'B', b'F', b'0'..=b'9']);
+    bytes
+        .first_chunk()
+        .is_some_and(|magic| is_magic(magic) && *magic != MAGIC)
+}
+
 /// A sound frame at the start of `bytes`, when there is one: its payload, and
 /// what follows it.
-pub(crate) fn read_frame(bytes: &[u8], index: u64) -> Option<(&[u8], &[u8])> {
+pub(crate) fn read_frame(bytes: &[u8], index: u64, salt: Salt) -> Option<(&[u8], &[u8])> {
     let (magic, rest) = bytes.split_first_chunk::<4>()?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
     let (found, rest) = rest.split_first_chunk::<8>()?;
@@ -104,12 +129,12 @@ pub(crate) fn read_frame(bytes: &[u8], index: u64) -> Option<(&[u8], &[u8])> {
     let (payload, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
     let sound = *magic == MAGIC
         && u64::from_be_bytes(*found) == index
-        && u32::from_be_bytes(*crc) == checksum(length, index, payload);
+        && u32::from_be_bytes(*crc) == checksum(salt, length, index, payload);
     sound.then_some((payload, rest))
 }
 
 /// True when a sound frame with a later index than `index` starts anywhere in `bytes`.
-pub(crate) fn has_later_frame(bytes: &[u8], index: u64) -> bool {
+pub(crate) fn has_later_frame(bytes: &[u8], index: u64, salt: Salt) -> bool {
     let starts = bytes.windows(HEADER_SIZE).enumerate();
     let mut starts = starts.filter(|(_, window)| window.starts_with(&MAGIC));
     starts.any(|(at, window)| {
@@ -120,7 +145,7 @@ pub(crate) fn has_later_frame(bytes: &[u8], index: u64) -> bool {
         later > index
             && bytes
                 .get(at..)
-                .is_some_and(|b| read_frame(b, later).is_some())
+                .is_some_and(|b| read_frame(b, later, salt).is_some())
     })
 }
 
@@ -141,6 +166,8 @@ mod tests {
 
     use super::*;
 
+    const SALT: Salt = Salt(*b"saltsalt");
+
     proptest! {
         #[test]
         fn a_frame_comes_back_as_it_went(
@@ -152,27 +179,28 @@ mod tests {
                 let (a, b) = item.split_at(item.len() / 2);
                 builder.push(&[a, b]);
             }
-            let mut bytes = builder.seal(index).to_vec();
+            let mut bytes = builder.seal(index, SALT).to_vec();
             bytes.push(7);
-            let (payload, rest) = read_frame(&bytes, index).unwrap();
+            let (payload, rest) = read_frame(&bytes, index, SALT).unwrap();
             prop_assert_eq!(rest, &[7]);
             prop_assert_eq!(records(payload).collect::<Vec<_>>(), items);
-            prop_assert!(read_frame(&bytes, index ^ 1).is_none());
+            prop_assert!(read_frame(&bytes, index ^ 1, SALT).is_none());
+            prop_assert!(read_frame(&bytes, index, Salt::OF_FIRST).is_none());
         }
 
         #[test]
         fn a_damaged_frame_is_noticed(at in 0usize..60, flip in 1u8..) {
             let mut builder = FrameBuilder::default();
             builder.push(&[&[5; 36]]);
-            let mut bytes = builder.seal(3).to_vec();
+            let mut bytes = builder.seal(3, SALT).to_vec();
             bytes[at] ^= flip;
-            prop_assert!(read_frame(&bytes, 3).is_none());
+            prop_assert!(read_frame(&bytes, 3, SALT).is_none());
         }
 
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = read_frame(&bytes, 0);
-            let _ = has_later_frame(&bytes, 0);
+            let _ = read_frame(&bytes, 0, SALT);
+            let _ = has_later_frame(&bytes, 0, SALT);
             let _ = records(&bytes).count();
         }
     }

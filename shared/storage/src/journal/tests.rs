@@ -212,13 +212,80 @@ fn a_segment_whose_removal_failed_half_way_is_removed_by_the_next_attempt() {
 fn a_segment_says_nothing_about_newer_ones() {
     let disk = FaultDisk::default();
     let mut file = disk.create(&name("j", 0)).unwrap();
-    let length_of_the_next = [1u64.to_be_bytes(), 20u64.to_be_bytes()].concat();
+    let salt = 7u64.to_be_bytes();
+    let length_of_the_next = [salt, 1u64.to_be_bytes(), 20u64.to_be_bytes()].concat();
     let mut first = frame(&[&length_of_the_next]);
-    file.append(first.seal(0)).unwrap();
+    file.append(first.seal(0, Salt::OF_FIRST)).unwrap();
 
     let (mut journal, _) = open(&disk).unwrap();
     journal.append(&mut frame(&[b"a"])).unwrap();
     drop(journal);
     let (_, found) = open(&disk).unwrap();
     assert_eq!(found, [b"a"]);
+}
+
+#[test]
+fn after_a_long_segment_the_next_is_made_ahead_and_replays_like_any_other() {
+    let disk = FaultDisk::default();
+    let (mut journal, _) = open(&disk).unwrap();
+    for record in [[1; 2_000], [2; 2_000], [3; 2_000]] {
+        journal.append(&mut frame(&[&record])).unwrap();
+        journal.roll();
+    }
+    // The third was prepared while the second was written to, as long as the first.
+    journal.append(&mut frame(&[b"short"])).unwrap();
+    assert_eq!(journal.current(), SegmentNumber(3));
+    let current = disk.open(&name("j", 3)).unwrap();
+    assert!(current.length().unwrap() > 2_000);
+    for disk in [disk.clone(), disk.after_power_loss(1)] {
+        let (_, found) = open(&disk).unwrap();
+        assert_eq!(found.len(), 4);
+        assert_eq!(found[3], b"short");
+    }
+}
+
+#[test]
+fn a_segment_that_could_not_be_made_ahead_is_begun_empty() {
+    let disk = FaultDisk::default();
+    let (mut journal, _) = open(&disk).unwrap();
+    journal.append(&mut frame(&[&[1; 2_000]])).unwrap();
+    journal.roll();
+    // Room for what is written, and none for zeros.
+    disk.limit(Some(3_500));
+    journal.append(&mut frame(&[b"a"])).unwrap();
+    journal.roll();
+    journal.append(&mut frame(&[b"b"])).unwrap();
+    let (_, found) = open(&disk).unwrap();
+    assert_eq!(found[1..], [b"a", b"b"]);
+}
+
+/// Who stores chooses the bytes of his entry. A frame among them must not make a
+/// torn end look like damage.
+#[test]
+fn a_frame_planted_in_a_torn_record_is_not_taken_for_one_of_ours() {
+    let disk = FaultDisk::default();
+    let (mut journal, _) = open(&disk).unwrap();
+    journal.append(&mut frame(&[b"first"])).unwrap();
+    let sound = disk.open(&name("j", 0)).unwrap().length().unwrap();
+    let planted = frame(&[b"planted"]).seal(9, Salt::OF_FIRST).to_vec();
+    journal.append(&mut frame(&[&planted])).unwrap();
+
+    let mut contents = disk.open(&name("j", 0)).unwrap().read_all().unwrap();
+    contents[usize::try_from(sound).unwrap()] ^= 1;
+    let torn = FaultDisk::default();
+    torn.create(&name("j", 0))
+        .unwrap()
+        .append(&contents)
+        .unwrap();
+    let (_, found) = open(&torn).unwrap();
+    assert_eq!(found, [b"first"]);
+}
+
+#[test]
+fn a_journal_of_another_version_is_refused_and_not_taken_for_an_empty_one() {
+    let disk = FaultDisk::default();
+    let mut file = disk.create(&name("j", 0)).unwrap();
+    file.append(b"PBF1, and whatever followed then").unwrap();
+    let error = open(&disk).err().unwrap();
+    assert!(matches!(error, JournalError::OtherVersion(_)), "{error}");
 }
