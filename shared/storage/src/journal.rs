@@ -3,9 +3,9 @@
 //! **Promise.** When [`Journal::append`] returns `Ok`, the frame survives a crash
 //! or a loss of power. When it returns an error, the frame may be on disk or not
 //! at this moment, but as soon as any later append has returned `Ok` it is void
-//! for ever: the first frame of the next segment says how long each segment
-//! before it was when it was last synced. After a failed sync nothing more is
-//! written to that segment.
+//! for ever: the first frame of every segment says how long each segment before
+//! it was when it was last synced. After a failed sync nothing more is written to
+//! that segment.
 //!
 //! Segments are removed whole, by their owner, when nothing in them is needed.
 //!
@@ -68,9 +68,15 @@ pub struct Journal<D: Disk> {
     prepared: Option<Prepared<D::File>>,
     /// Bytes of the last segment that was sealed.
     last_length: u64,
-    /// Synced lengths of the segments that no durable frame has named yet.
-    unsettled: Vec<(u64, u64)>,
-    sealed: Vec<SegmentNumber>,
+    /// Oldest first.
+    sealed: Vec<Sealed>,
+}
+
+/// A segment that nothing is appended to any more, and how much of it counts.
+struct Sealed {
+    number: u64,
+    /// 0 when not even its first frame is durable.
+    synced: u64,
 }
 
 struct Active<F> {
@@ -102,7 +108,6 @@ impl<D: Disk> Journal<D> {
     ) -> Result<Self, JournalError> {
         let mut found = read_segments(disk.as_ref(), prefix)?;
         let limits = apply_limits(&mut found);
-        let mut unsettled = Vec::new();
         let mut sealed = Vec::new();
         for segment in &found {
             segment.check_damage(prefix, limits.get(&segment.number).copied())?;
@@ -112,8 +117,10 @@ impl<D: Disk> Journal<D> {
                     replay(SegmentNumber(segment.number), record);
                 }
             }
-            unsettled.push((segment.number, segment.sound));
-            sealed.push(SegmentNumber(segment.number));
+            sealed.push(Sealed {
+                number: segment.number,
+                synced: segment.sound,
+            });
         }
         disk.sync_directory()?;
         Ok(Self {
@@ -123,7 +130,6 @@ impl<D: Disk> Journal<D> {
             active: None,
             prepared: None,
             last_length: 0,
-            unsettled,
             sealed,
         })
     }
@@ -137,8 +143,12 @@ impl<D: Disk> Journal<D> {
 
     /// The segments that nothing is appended to any more, oldest first.
     #[must_use]
-    pub fn sealed(&self) -> &[SegmentNumber] {
-        &self.sealed
+    pub fn sealed(&self) -> Vec<SegmentNumber> {
+        let numbers = self
+            .sealed
+            .iter()
+            .map(|sealed| SegmentNumber(sealed.number));
+        numbers.collect()
     }
 
     /// Appends one frame and syncs it; empties the builder either way.
@@ -186,15 +196,14 @@ impl<D: Disk> Journal<D> {
             synced: 0,
         });
         let mut limits = Vec::new();
-        for (number, length) in &self.unsettled {
-            limits.extend(number.to_be_bytes());
-            limits.extend(length.to_be_bytes());
+        for sealed in &self.sealed {
+            limits.extend(sealed.number.to_be_bytes());
+            limits.extend(sealed.synced.to_be_bytes());
         }
         let mut first = FrameBuilder::default();
         first.push(&[&salt.0, &limits]);
         self.write(&mut first)?;
         self.disk.sync_directory()?;
-        self.unsettled.clear();
         self.prepare_next();
         Ok(())
     }
@@ -230,22 +239,26 @@ impl<D: Disk> Journal<D> {
     pub fn roll(&mut self) {
         if let Some(active) = self.active.take() {
             self.last_length = active.synced;
-            self.unsettled.push((active.number, active.synced));
-            self.sealed.push(SegmentNumber(active.number));
+            self.sealed.push(Sealed {
+                number: active.number,
+                synced: active.synced,
+            });
         }
     }
 
-    /// Removes a sealed segment. There is always one that keeps the numbers
-    /// going: if this is the newest, an empty one is begun first.
+    /// Removes a sealed segment. There is always a younger one that keeps the
+    /// numbers going and says how long the older ones are: if there is none, an
+    /// empty one is begun first.
     ///
     /// # Errors
     /// What the disk says; then it is still there, or comes back.
     pub fn remove(&mut self, segment: SegmentNumber) -> io::Result<()> {
-        if !self.sealed.contains(&segment) {
+        if !self.sealed.iter().any(|sealed| sealed.number == segment.0) {
             return Ok(());
         }
+        let says = |sealed: &Sealed| sealed.number > segment.0 && sealed.synced > 0;
         if self.active.is_none()
-            && self.sealed.last() == Some(&segment)
+            && !self.sealed.iter().any(says)
             && let Err(error) = self.begin_segment()
         {
             self.roll();
@@ -257,8 +270,7 @@ impl<D: Disk> Journal<D> {
             other => other?,
         }
         self.disk.sync_directory()?;
-        self.sealed.retain(|other| *other != segment);
-        self.unsettled.retain(|(number, _)| *number != segment.0);
+        self.sealed.retain(|sealed| sealed.number != segment.0);
         Ok(())
     }
 }

@@ -238,7 +238,7 @@ impl<D: Disk> Machine<D> {
     /// Removes the sealed segments in which nothing lives. To be called when all
     /// spends are archived.
     fn retire_segments(&mut self, now: UnixTime) -> io::Result<()> {
-        for segment in self.journal.sealed().to_vec() {
+        for segment in self.journal.sealed() {
             let times = self.segments.get(&segment).copied().flatten();
             if times.is_some_and(|times| times.may_hold_life(self.limits, now)) {
                 continue;

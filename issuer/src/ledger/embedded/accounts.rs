@@ -180,7 +180,7 @@ impl<D: Disk> StateMachine for Accounts<D> {
         if !self.untidy {
             return Ok(());
         }
-        for segment in self.journal.sealed().to_vec() {
+        for segment in self.journal.sealed() {
             let mut epochs = self.written.get(&segment).into_iter().flatten();
             if epochs.all(|epoch| !self.epochs.contains_key(epoch)) {
                 self.journal.remove(segment)?;

@@ -176,7 +176,7 @@ fn removed_segments_stay_away_and_numbers_go_on() {
         journal.append(&mut frame(&[record])).unwrap();
         journal.roll();
     }
-    let sealed = journal.sealed().to_vec();
+    let sealed = journal.sealed();
     assert_eq!(sealed, [SegmentNumber(0), SegmentNumber(1)]);
     for segment in &sealed {
         journal.remove(*segment).unwrap();
@@ -288,4 +288,22 @@ fn a_journal_of_another_version_is_refused_and_not_taken_for_an_empty_one() {
     file.append(b"PBF1, and whatever followed then").unwrap();
     let error = open(&disk).err().unwrap();
     assert!(matches!(error, JournalError::OtherVersion(_)), "{error}");
+}
+
+#[test]
+fn a_void_frame_stays_void_when_the_segment_that_said_so_is_removed() {
+    let disk = FaultDisk::default();
+    let (mut journal, _) = open(&disk).unwrap();
+    journal.append(&mut frame(&[b"first"])).unwrap();
+    disk.fail_next_sync(SyncFault::Persisted);
+    assert!(journal.append(&mut frame(&[b"refused"])).is_err());
+    // A segment that says how long the one before it is, and holds nothing else.
+    disk.limit(Some(300));
+    assert!(journal.append(&mut frame(&[&[1; 500]])).is_err());
+    disk.limit(None);
+    assert_eq!(journal.sealed(), [SegmentNumber(0), SegmentNumber(1)]);
+    journal.remove(SegmentNumber(1)).unwrap();
+    journal.append(&mut frame(&[b"second"])).unwrap();
+    let (_, found) = open(&disk).unwrap();
+    assert_eq!(found, [b"first".as_slice(), b"second"]);
 }
