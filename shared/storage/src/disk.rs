@@ -13,8 +13,8 @@ pub trait Disk: Send + Sync + 'static {
     /// A file open for appending and reading.
     type File: DiskFile;
 
-    /// While commands come in numbers, commits begin no sooner after one another
-    /// than this: a sync costs the processor more than what it serves.
+    /// While commands come in numbers, a commit begins at most so long after the
+    /// last: a sync costs the processor more than what it serves.
     const GATHER: Duration;
 
     /// From how many bytes on it is worth filling a file with zeros first.

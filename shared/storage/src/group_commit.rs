@@ -1,8 +1,8 @@
 //! One thread that owns a state machine and its journal, and takes all waiting
 //! commands into one commit: one sync serves them all, and none is answered
 //! before it. A command that comes alone is committed at once; after a commit that
-//! served several the next one gathers for a while ([`Disk::GATHER`]), since more
-//! will come.
+//! served several the next one gathers as many again, for a while
+//! ([`Disk::GATHER`]) at most: whoever was served then is likely to be back.
 
 use std::io;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const MAX_FRAME: usize = 4 * 1024 * 1024;
 /// Most commands that one commit gathers.
 const MAX_COMMANDS: usize = 1024;
 /// So many waiting commands are worth a sync: no more are gathered.
-const ENOUGH: usize = 64;
+const MOST_GATHERED: usize = 64;
 
 /// A command that was not carried out, or of which that is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -76,7 +76,7 @@ pub trait StateMachine: Send + 'static {
     const TICK: Duration = Duration::from_secs(1);
 }
 
-type Waiting<M> = (
+type Submitted<M> = (
     <M as StateMachine>::Command,
     oneshot::Sender<Result<<M as StateMachine>::Answer, CommitError>>,
 );
@@ -84,10 +84,18 @@ type Waiting<M> = (
 /// The handle by which commands reach the thread. When it is dropped, waiting
 /// commands are still carried out, and the thread ends.
 pub struct GroupCommit<M: StateMachine> {
-    queue: Option<SyncSender<Waiting<M>>>,
-    /// How many commands were handed over and are not judged yet.
-    waiting: Arc<AtomicUsize>,
+    queue: Option<SyncSender<Submitted<M>>>,
+    waiting: Arc<Waiting>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What sender and thread know of each other.
+#[derive(Default)]
+struct Waiting {
+    /// How many commands were handed over and are not judged yet.
+    commands: AtomicUsize,
+    /// For how many of them the thread is waiting.
+    enough: AtomicUsize,
 }
 
 impl<M: StateMachine> GroupCommit<M> {
@@ -97,7 +105,7 @@ impl<M: StateMachine> GroupCommit<M> {
     /// When the operating system gives no thread.
     pub fn start(name: &str, machine: M, queue: usize) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(queue);
-        let waiting = Arc::new(AtomicUsize::new(0));
+        let waiting = Arc::new(Waiting::default());
         let queue = Queue {
             receiver,
             waiting: Arc::clone(&waiting),
@@ -119,16 +127,16 @@ impl<M: StateMachine> GroupCommit<M> {
     pub async fn submit(&self, command: M::Command) -> Result<M::Answer, CommitError> {
         let (sender, receiver) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or(CommitError::Stopped)?;
-        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let before = self.waiting.commands.fetch_add(1, Ordering::Relaxed);
         queue.try_send((command, sender)).map_err(|error| {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.waiting.commands.fetch_sub(1, Ordering::Relaxed);
             match error {
                 TrySendError::Full(_) => CommitError::Busy,
                 TrySendError::Disconnected(_) => CommitError::Stopped,
             }
         })?;
         // Once is enough: it looks again before it sleeps.
-        if before + 1 == ENOUGH
+        if before + 1 == self.waiting.enough.load(Ordering::Relaxed)
             && let Some(thread) = &self.thread
         {
             thread.thread().unpark();
@@ -149,14 +157,15 @@ impl<M: StateMachine> Drop for GroupCommit<M> {
 
 /// The other end of the handle's queue.
 struct Queue<M: StateMachine> {
-    receiver: Receiver<Waiting<M>>,
-    waiting: Arc<AtomicUsize>,
+    receiver: Receiver<Submitted<M>>,
+    waiting: Arc<Waiting>,
 }
 
 impl<M: StateMachine> Queue<M> {
-    /// Waits until `end`, or until enough commands are there.
-    fn gather(&self, end: Instant) {
-        while self.waiting.load(Ordering::Relaxed) < ENOUGH {
+    /// Waits until `end`, or until so many commands are there.
+    fn gather(&self, enough: usize, end: Instant) {
+        self.waiting.enough.store(enough, Ordering::Relaxed);
+        while self.waiting.commands.load(Ordering::Relaxed) < enough {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
@@ -168,17 +177,13 @@ impl<M: StateMachine> Queue<M> {
 
 fn run<M: StateMachine>(mut machine: M, queue: &Queue<M>) {
     let mut frame = FrameBuilder::default();
-    let mut not_before = Instant::now();
+    let (mut served, mut committed) = (1, Instant::now());
     loop {
         match queue.receiver.recv_timeout(M::TICK) {
             Ok(first) => {
-                queue.gather(not_before);
-                let begin = Instant::now();
-                let served = commit_waiting(&mut machine, first, queue, &mut frame);
-                not_before = begin;
-                if served > 1 {
-                    not_before += M::Disk::GATHER;
-                }
+                queue.gather(served.min(MOST_GATHERED), committed + M::Disk::GATHER);
+                served = commit_waiting(&mut machine, first, queue, &mut frame);
+                committed = Instant::now();
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
@@ -192,7 +197,7 @@ fn run<M: StateMachine>(mut machine: M, queue: &Queue<M>) {
 /// Commits what is waiting; how many commands that served.
 fn commit_waiting<M: StateMachine>(
     machine: &mut M,
-    first: Waiting<M>,
+    first: Submitted<M>,
     queue: &Queue<M>,
     frame: &mut FrameBuilder,
 ) -> usize {
@@ -204,7 +209,7 @@ fn commit_waiting<M: StateMachine>(
         next = room.then(|| queue.receiver.try_recv().ok()).flatten();
     }
     let served = answers.len();
-    queue.waiting.fetch_sub(served, Ordering::Relaxed);
+    queue.waiting.commands.fetch_sub(served, Ordering::Relaxed);
     let written = if frame.is_empty() {
         Ok(())
     } else {

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use pennyblack_shared::double_spend::SpendRecord;
@@ -93,6 +94,9 @@ pub(super) struct Machine<D: Disk> {
     closed: HashSet<TokenKeyId>,
     closed_file: RecordFile<D::File, 32>,
     segments: HashMap<SegmentNumber, Option<Times>>,
+    /// Files of closed epochs that are being removed: for millions of spends that
+    /// takes seconds.
+    removals: Vec<JoinHandle<io::Result<()>>>,
     /// The second in which it was last tidied up.
     tidied: Option<UnixTime>,
     staged: Vec<Staged>,
@@ -134,7 +138,7 @@ impl<D: Disk> Machine<D> {
             if !closed.contains(&epoch) {
                 let set = open_epoch(&mut epochs, disk.as_ref(), epoch)?;
                 if set.find(&nonce)?.is_none() {
-                    set.insert(nonce, spend.record);
+                    set.insert(nonce, spend.record, segment);
                 }
             }
             if limits.is_alive(at, now) {
@@ -155,6 +159,7 @@ impl<D: Disk> Machine<D> {
             closed,
             closed_file,
             segments,
+            removals: Vec::new(),
             tidied: None,
             staged: Vec::new(),
             staged_tokens: HashMap::new(),
@@ -217,10 +222,28 @@ impl<D: Disk> Machine<D> {
             self.closed.insert(epoch);
         }
         // The file may be left over from a close that was cut short.
-        self.epochs.remove(&epoch);
-        match self.disk.remove(&spent::file_name(epoch)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => self.disk.sync_directory(),
+        let set = self.epochs.remove(&epoch);
+        let disk = Arc::clone(&self.disk);
+        self.removals.push(D::in_background(move || {
+            drop(set);
+            match disk.remove(&spent::file_name(epoch)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => disk.sync_directory(),
+            }
+        })?);
+        Ok(())
+    }
+
+    /// Reports what became of the removals that are done. What could not be removed
+    /// is in nobody's way, and is removed at the next start.
+    fn finish_removals(&mut self) {
+        for removal in self
+            .removals
+            .extract_if(.., |removal| removal.is_finished())
+        {
+            if let Ok(Err(error)) = removal.join() {
+                tracing::error!(%error, "removing the spends of a closed epoch failed");
+            }
         }
     }
 
@@ -235,13 +258,16 @@ impl<D: Disk> Machine<D> {
         }
     }
 
-    /// Removes the sealed segments in which nothing lives. To be called when all
-    /// spends are archived.
+    /// Removes the sealed segments in which nothing lives, when their spends are
+    /// archived.
     fn retire_segments(&mut self, now: UnixTime) -> io::Result<()> {
         for segment in self.journal.sealed() {
             let times = self.segments.get(&segment).copied().flatten();
             if times.is_some_and(|times| times.may_hold_life(self.limits, now)) {
                 continue;
+            }
+            for epoch in self.epochs.values_mut() {
+                epoch.let_go_of(segment)?;
             }
             self.journal.remove(segment)?;
             if !self.journal.sealed().contains(&segment) {
@@ -278,11 +304,12 @@ impl<D: Disk> StateMachine for Machine<D> {
     }
 
     fn commit(&mut self) {
-        let times = self.segments.entry(self.journal.current()).or_default();
+        let segment = self.journal.current();
+        let times = self.segments.entry(segment).or_default();
         for staged in &self.staged {
             // An epoch closed within this very commit needs no spends any more.
             if let Some(set) = self.epochs.get_mut(&staged.token_key_id) {
-                set.insert(staged.nonce, staged.record);
+                set.insert(staged.nonce, staged.record, segment);
             }
             Times::include(times, staged.at);
         }
@@ -306,9 +333,20 @@ impl<D: Disk> StateMachine for Machine<D> {
         self.mailboxes.expire(now);
         self.roll_if_due(now);
         for epoch in self.epochs.values_mut() {
-            epoch.archive()?;
+            epoch.archive_many()?;
         }
+        self.finish_removals();
         self.retire_segments(now)
+    }
+}
+
+impl<D: Disk> Drop for Machine<D> {
+    /// Waits for what is done in the background, so that the disk is free then.
+    fn drop(&mut self) {
+        for removal in self.removals.drain(..) {
+            // What failed is done at the next start.
+            let _ = removal.join();
+        }
     }
 }
 

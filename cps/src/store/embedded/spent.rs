@@ -10,11 +10,15 @@ use hashbrown::HashTable;
 use pennyblack_shared::double_spend::SpendRecord;
 use pennyblack_shared::token::{Nonce, TokenKeyId};
 use pennyblack_storage::disk::Disk;
+use pennyblack_storage::journal::SegmentNumber;
 
 use super::record_file::RecordFile;
 
 /// Bytes of an archived spend: nonce and record.
 const ARCHIVED_SIZE: usize = 32 + SpendRecord::SIZE;
+
+/// Spends of one epoch in memory from which on they are archived, 1 MiB of them.
+const MOST_RECENT: usize = 8_192;
 
 pub(super) const FILE_PREFIX: &str = "spends-";
 
@@ -80,6 +84,8 @@ impl Places {
 /// The spends of one epoch.
 pub(super) struct SpentSet<D: Disk> {
     recent: HashMap<Nonce, SpendRecord>,
+    /// The journal's segment in which the oldest of the recent ones is.
+    recent_since: Option<SegmentNumber>,
     archive: RecordFile<D::File, ARCHIVED_SIZE>,
     places: Places,
     hasher: RandomState,
@@ -104,6 +110,7 @@ impl<D: Disk> SpentSet<D> {
         }
         Ok(Self {
             recent: HashMap::new(),
+            recent_since: None,
             archive,
             places,
             hasher,
@@ -127,17 +134,38 @@ impl<D: Disk> SpentSet<D> {
         Ok(None)
     }
 
-    /// Notes a durable spend.
-    pub(super) fn insert(&mut self, nonce: Nonce, record: SpendRecord) {
+    /// Notes a spend that is durable in this segment of the journal.
+    pub(super) fn insert(&mut self, nonce: Nonce, record: SpendRecord, segment: SegmentNumber) {
         self.recent.insert(nonce, record);
+        self.recent_since.get_or_insert(segment);
+    }
+
+    /// Moves the spends from memory to the file when they are many: memory is
+    /// dear, and so is a sync for a few.
+    ///
+    /// # Errors
+    /// As [`Self::archive`].
+    pub(super) fn archive_many(&mut self) -> io::Result<()> {
+        if self.recent.len() < MOST_RECENT {
+            return Ok(());
+        }
+        self.archive()
+    }
+
+    /// Makes sure that no spend is in this segment or an older one alone.
+    ///
+    /// # Errors
+    /// As [`Self::archive`].
+    pub(super) fn let_go_of(&mut self, segment: SegmentNumber) -> io::Result<()> {
+        match self.recent_since {
+            Some(since) if since <= segment => self.archive(),
+            _ => Ok(()),
+        }
     }
 
     /// Moves all spends from memory to the file, and makes them durable there.
     /// After an error they are all in memory still.
-    pub(super) fn archive(&mut self) -> io::Result<()> {
-        if self.recent.is_empty() {
-            return Ok(());
-        }
+    fn archive(&mut self) -> io::Result<()> {
         let archived = |(nonce, record): (&Nonce, &SpendRecord)| {
             let mut archived = [0; ARCHIVED_SIZE];
             let (front, back) = archived.split_at_mut(32);
@@ -157,8 +185,7 @@ impl<D: Disk> SpentSet<D> {
             self.places.insert(hash_of(&self.hasher, record), index);
         }
         self.recent.clear();
-        // The next second will bring about as many.
-        self.recent.shrink_to(records.len());
+        self.recent_since = None;
         Ok(())
     }
 
