@@ -10,6 +10,9 @@ use std::thread;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+/// How much less urgent a worker is than the threads beside it (`nice(2)`).
+const NICENESS: i32 = 10;
+
 /// Why a pool gave no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PoolError {
@@ -61,7 +64,10 @@ impl WorkerPool {
             let waiting = Arc::clone(&waiting);
             thread::Builder::new()
                 .name(name.to_owned())
-                .spawn(move || work(&waiting))?;
+                .spawn(move || {
+                    stand_back();
+                    work(&waiting);
+                })?;
         }
         Ok(Self {
             jobs,
@@ -121,6 +127,13 @@ impl Place<'_> {
         pool.jobs.send(job).map_err(|_| PoolError::Panicked)?;
         result.await.map_err(|_| PoolError::Panicked)
     }
+}
+
+/// Lets threads that answer requests go first where there are fewer cores than
+/// threads with work: a worker is busy for milliseconds, they for microseconds.
+fn stand_back() {
+    // Linux counts niceness by thread. Where it cannot be set, all goes well too.
+    let _ = rustix::process::nice(NICENESS);
 }
 
 fn work(waiting: &Mutex<Receiver<Job>>) {
