@@ -249,7 +249,17 @@ impl World {
 
     /// A new, registered X25519 mailbox for the first number.
     pub async fn mailbox(&self) -> Mailbox {
-        let mailbox = Mailbox::new(pennyblack_shared::mailbox::Kem::DhkemX25519, FIRST_NUMBER);
+        self.nth_mailbox(0).await
+    }
+
+    /// A new X25519 mailbox. A number has room for a few only, so each `nth` is for
+    /// a number that others share with it: there is room for 1,600.
+    pub async fn nth_mailbox(&self, nth: u64) -> Mailbox {
+        let number = FIRST_NUMBER.parse::<u64>().unwrap() + nth / 16;
+        let mailbox = Mailbox::new(
+            pennyblack_shared::mailbox::Kem::DhkemX25519,
+            &number.to_string(),
+        );
         self.register(&mailbox).await;
         mailbox
     }

@@ -140,7 +140,7 @@ async fn a_cps_that_dies_under_load_loses_no_spend_and_doubles_no_entry() {
     let mut cps = Process::start(SERVICE, Role::Cps, &world).await;
     let (mut spent, mut acknowledged, mut unanswered) = (Vec::new(), 0, 0);
     for life in 0..kills() {
-        let mailbox = world.mailbox().await;
+        let mailbox = world.nth_mailbox(life as u64).await;
         let load = store_load(&world, &mailbox, life).await;
         let sent = |place: usize| world.store(&load[place].request);
         let Life {
