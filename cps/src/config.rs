@@ -12,6 +12,7 @@ use pennyblack_shared::authority::Authority;
 use pennyblack_shared::store_request::Freshness;
 use pennyblack_shared::tlog::VerifierKey;
 use pennyblack_shared::tlog::note_key::SignatureType;
+use pennyblack_storage::redis::RedisOptions;
 use serde::{Deserialize, Serialize};
 
 use crate::store::Limits;
@@ -42,6 +43,9 @@ pub struct Config {
     /// `[[witness]]`: who cosigns the log's checkpoints.
     #[serde(default)]
     pub witness: Vec<WitnessConfig>,
+    /// `[store]`: a Redis for spent tokens and entries. Default: the data directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<RedisOptions>,
     /// `[entries]`.
     #[serde(default)]
     pub entries: EntriesConfig,
@@ -57,8 +61,8 @@ pub struct CpsConfig {
     /// The host, with the port unless it is 443, under which the world knows this
     /// CPS. Tokens, signatures and sealed PASSporTs are made for this name.
     pub authority: Authority,
-    /// Spent tokens, entries, key records, the double-spend log and the decoy
-    /// secret. Never run two CPSs on one.
+    /// Spent tokens and entries unless they are in a Redis, key records, the
+    /// double-spend log and the decoy secret. Never run two CPSs on one.
     pub data_directory: PathBuf,
 }
 
@@ -173,6 +177,7 @@ impl Config {
             trust: TrustConfig::new(roots),
             issuer: vec![issuer],
             witness: Vec::new(),
+            store: None,
             entries: EntriesConfig::default(),
             keys: KeysConfig::default(),
         }
@@ -190,6 +195,16 @@ impl Config {
             max_age: self.entries.oldest_signature,
             max_ahead: self.entries.clock_skew,
         }
+    }
+
+    /// For how long a request can come again (docs/protocol.md section 3).
+    pub(crate) fn repeatable(&self) -> Duration {
+        self.entries.oldest_signature + self.entries.clock_skew
+    }
+
+    /// Where a node keeps what it has seen of its Redis.
+    pub(crate) fn redis_directory(&self) -> PathBuf {
+        self.cps.data_directory.join("redis")
     }
 
     fn check_issuers(&self) -> Result<(), ConfigurationError> {
@@ -349,6 +364,7 @@ mod tests {
         let all: Config = load(sources).unwrap();
         assert!(all.keys.numbering_table.is_some());
         assert!(all.trust.revocation_lists.is_some());
+        assert!(all.store.is_some());
     }
 
     #[test]
@@ -363,6 +379,7 @@ mod tests {
                 "issuer.url",
             ),
             ("cps.authority=https://a", "cps.authority"),
+            ("store.url=http://localhost", "redis://"),
             (
                 "witness=[{url=\"http://w.example/a\", key=\"k\"}]",
                 "witness.url",

@@ -26,7 +26,9 @@ use crate::log::{CpsLog, OpenCpsLogError, Witnesses, WitnessesError};
 use crate::retrieve::Retrieval;
 use crate::routes::{self, Resources};
 use crate::spend::Spending;
+use crate::store::Backend;
 use crate::store::embedded::{EmbeddedStore, OpenStoreError};
+use crate::store::redis::{OpenRedisError, RedisStore};
 
 /// How often ended key records are removed.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
@@ -60,6 +62,15 @@ pub enum StartError {
     /// The spent set and the mailboxes.
     #[error(transparent)]
     Store(#[from] OpenStoreError),
+    /// The same, in Redis.
+    #[error(transparent)]
+    Redis(#[from] OpenRedisError),
+    /// A Redis is configured, and the data directory holds spent tokens.
+    #[error(
+        "{} holds spent tokens that the Redis of [store] does not know: follow docs/redis.md, \
+         \"From the data directory to Redis\"", .0.display()
+    )]
+    TwoStores(PathBuf),
     /// The transparency log.
     #[error(transparent)]
     Log(#[from] OpenCpsLogError),
@@ -116,7 +127,7 @@ impl Cps {
             readiness: readiness.clone(),
             shutdown: shutdown.clone(),
         };
-        let tasks = tasks.start(&config)?;
+        let tasks = tasks.start(&config).await?;
         let router = routes::router(resources(&config, stored, issuers, clock));
         let server = server.start(router, metrics, readiness, shutdown.clone());
         tracing::info!(
@@ -138,7 +149,7 @@ fn resources(
     stored: Stored,
     issuers: Arc<Issuers>,
     clock: Clock,
-) -> Resources<EmbeddedStore> {
+) -> Resources<Backend> {
     let authority = config.cps.authority.clone();
     Resources {
         spending: Spending {
@@ -204,7 +215,7 @@ impl RunningCps {
 
 /// What outlives the process.
 struct Stored {
-    store: Arc<EmbeddedStore>,
+    store: Arc<Backend>,
     log: Arc<CpsLog>,
     keys: Arc<KeyDirectory>,
     trust: Arc<Trust>,
@@ -216,13 +227,8 @@ impl Stored {
     fn open(config: &Config, clock: &Clock) -> Result<Self, StartError> {
         let directory = &config.cps.data_directory;
         let now = clock.now();
-        let tick = clock.clone();
         // Locks the directory: before anything else is touched in it.
-        let store = EmbeddedStore::open(
-            &directory.join("store"),
-            config.limits(),
-            Arc::new(move || tick.now()),
-        )?;
+        let store = open_store(config, clock)?;
         let issuers = directory.join("issuers");
         std::fs::create_dir_all(&issuers).map_err(|error| StartError::Io {
             path: issuers.clone(),
@@ -244,6 +250,24 @@ impl Stored {
             issuers,
         })
     }
+}
+
+fn open_store(config: &Config, clock: &Clock) -> Result<Backend, StartError> {
+    let embedded = config.cps.data_directory.join("store");
+    let limits = config.limits();
+    let Some(options) = &config.store else {
+        let tick = clock.clone();
+        let now = Arc::new(move || tick.now());
+        return Ok(Backend::Embedded(EmbeddedStore::open(
+            &embedded, limits, now,
+        )?));
+    };
+    if embedded.exists() {
+        return Err(StartError::TwoStores(embedded));
+    }
+    let directory = config.redis_directory();
+    let store = RedisStore::open(options, limits, config.repeatable(), &directory)?;
+    Ok(Backend::Redis(store))
 }
 
 fn numbering(path: Option<&Path>) -> Result<Option<NumberingTable>, StartError> {
@@ -285,8 +309,13 @@ struct Tasks<'a> {
 }
 
 impl Tasks<'_> {
-    fn start(self, config: &Config) -> Result<JoinSet<()>, StartError> {
+    async fn start(self, config: &Config) -> Result<JoinSet<()>, StartError> {
         let mut tasks = JoinSet::new();
+        if let Backend::Redis(store) = &*self.stored.store {
+            store.examine().await;
+            let store = store.clone();
+            tasks.spawn(store.watch(self.readiness.clone(), self.shutdown.clone()));
+        }
         for (place, issuer) in config.issuer.iter().enumerate() {
             let upkeep = Upkeep::open(
                 place,

@@ -4,25 +4,40 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::Args;
 use pennyblack_service::clock::Clock;
 use pennyblack_service::config::{CommandLine, Invocation};
 use pennyblack_service::logging;
 
+use crate::store::redis::RedisStore;
 use crate::{Config, Cps};
+
+/// What a CPS can be told besides the usual.
+#[derive(Debug, Args)]
+struct Verbs {
+    /// Makes the Redis of [store] count as it is, though it is older than what its
+    /// CPSs have seen, and exits. Tokens that it has forgotten can be spent again.
+    #[arg(long)]
+    accept_older_store: bool,
+}
 
 /// Runs a CPS until it is asked to stop. `arguments` are those of the
 /// process, the first one its name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let about = "Stores sealed PASSporTs against one-time tokens and serves them to whoever asks";
     let version = env!("CARGO_PKG_VERSION");
-    let line = match CommandLine::parse_for("pennyblack-cps", version, about, arguments) {
-        Ok(line) => line,
+    let parsed = CommandLine::parse_with("pennyblack-cps", version, about, arguments);
+    let (line, verbs): (_, Verbs) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => error.exit(),
     };
     let outcome = match line.invocation::<Config>() {
         Ok(Invocation::Print(text)) => {
             print!("{text}");
             Ok(())
+        }
+        Ok(Invocation::Run { configuration, .. }) if verbs.accept_older_store => {
+            accept_older_store(&configuration)
         }
         Ok(Invocation::Run {
             configuration,
@@ -37,6 +52,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn accept_older_store(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    let options = config.store.as_ref().ok_or(
+        "there is no [store]: a store on this machine's disk is never accepted, restore it",
+    )?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let directory = config.redis_directory();
+    runtime.block_on(RedisStore::accept_older(options, &directory))?;
+    println!("The store at {} counts as it is.", options.url);
+    Ok(())
 }
 
 fn serve(config: Config, ready_file: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {

@@ -2,6 +2,7 @@
 //! last minute. Here is the contract; each backend has a file of its own, and
 //! passes the same suite, `conformance`.
 
+mod backend;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 pub mod embedded;
@@ -17,6 +18,8 @@ use pennyblack_shared::mailbox::MailboxId;
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::{Nonce, TokenKeyId};
 use zeroize::Zeroizing;
+
+pub use self::backend::Backend;
 
 /// How long and how much is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,11 +2,10 @@
 //! Nothing is asked here.
 
 use pennyblack_shared::double_spend::SpendRecord;
-use pennyblack_shared::envelope::Cursor;
 use pennyblack_storage::redis::{RedisError, Value};
 
 use super::fence::{Changes, Reading, StoreId};
-use crate::store::{Entry, Page};
+use crate::store::Entry;
 
 /// What a look at a token, or spending it, has shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,25 +117,32 @@ fn store_id(bytes: &[u8]) -> Option<StoreId> {
     bytes.try_into().ok().map(StoreId)
 }
 
+/// Some living entries of a mailbox.
+#[derive(Debug)]
+pub(super) struct NumberedPage {
+    pub(super) entries: Vec<Entry>,
+    pub(super) more: bool,
+    /// The number of the last one, if there is one.
+    pub(super) last: Option<u64>,
+}
+
 /// Of `page.lua`.
-pub(super) fn page(answer: Vec<Value>, after: Cursor) -> Result<Page, RedisError> {
+pub(super) fn page(answer: Vec<Value>) -> Result<NumberedPage, RedisError> {
+    let wrong = || RedisError::Form("a page's head".to_owned());
     let mut parts = answer.into_iter();
-    let more = number(parts.next().as_ref());
-    let next = match parts.next() {
-        Some(Value::BulkString(digits)) if digits.is_empty() => Some(after.0),
-        next => number(next.as_ref()),
+    let more = number(parts.next().as_ref()).ok_or_else(wrong)?;
+    let last = match parts.next() {
+        Some(Value::BulkString(digits)) if digits.is_empty() => None,
+        last => Some(number(last.as_ref()).ok_or_else(wrong)?),
     };
-    let (more, next) = more
-        .zip(next)
-        .ok_or_else(|| RedisError::Form("a page's head".to_owned()))?;
     let entries = parts.map(|part| match part {
         Value::BulkString(bytes) => Ok(Entry::new(bytes.into())),
         _ => Err(RedisError::Form("an entry that is no string".to_owned())),
     });
-    Ok(Page {
+    Ok(NumberedPage {
         entries: entries.collect::<Result<_, _>>()?,
         more: more == 1,
-        next: Cursor(next),
+        last,
     })
 }
 
@@ -158,8 +164,8 @@ mod tests {
         assert_eq!(spent(&[text("older")]), Ok(Spent::Older));
         assert!(spent(&[text("spent"), text("short")]).is_err());
         assert_eq!(closing(&[text("older")]), Ok(None));
-        let page = page(vec![Value::Int(1), text("17"), text("entry")], Cursor(3)).unwrap();
-        assert!(page.more && page.next == Cursor(17) && page.entries.len() == 1);
+        let page = page(vec![Value::Int(1), text("17"), text("entry")]).unwrap();
+        assert!(page.more && page.last == Some(17) && page.entries.len() == 1);
     }
 
     #[test]
@@ -190,7 +196,7 @@ mod tests {
         #[test]
         fn no_answer_makes_them_panic(answer in proptest::collection::vec(any_value(), 0..7)) {
             let _ = (spent(&answer), closing(&answer), reading(&answer));
-            let _ = page(answer, Cursor::START);
+            let _ = page(answer);
         }
     }
 }

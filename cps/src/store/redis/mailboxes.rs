@@ -18,6 +18,10 @@ use super::answers;
 use super::keys::{EntryId, Keys};
 use crate::store::{Limits, Page};
 
+/// What a cursor is above its entry's number. A CPS that moved here from the embedded
+/// store gave out cursors that count segments of a journal, all of them lower.
+const CURSOR_BASE: u64 = 1 << 62;
+
 #[derive(Debug)]
 pub(super) struct Mailboxes {
     limits: Limits,
@@ -103,7 +107,7 @@ impl Mailboxes {
         let names = [names.by_number(), names.by_time()];
         let names = names.each_ref().map(Vec::as_slice);
         let (stored_after, until) = self.alive_between(now);
-        let cursor = after.0.to_string();
+        let cursor = after.0.saturating_sub(CURSOR_BASE).to_string();
         let most = most.to_string();
         let lifetime = self.limits.entry_lifetime.as_micros().to_string();
         let arguments = [
@@ -115,7 +119,13 @@ impl Mailboxes {
             lifetime.as_bytes(),
         ];
         let answer: Vec<Value> = redis.read(&self.page, &names, &arguments).await?;
-        answers::page(answer, after)
+        let next = |number: u64| Cursor(number.saturating_add(CURSOR_BASE));
+        let page = answers::page(answer)?;
+        Ok(Page {
+            next: page.last.map_or(after, next),
+            entries: page.entries,
+            more: page.more,
+        })
     }
 
     /// An entry is alive at `now` that was stored after the first time and not

@@ -11,6 +11,8 @@
 //! than its capacity as requests are under way, and never costs a token.
 
 mod answers;
+#[cfg(test)]
+mod capacity;
 mod examination;
 mod fence;
 mod guard;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser};
 
 use super::{Configuration, ConfigurationError, Sources, load, to_toml};
 
@@ -53,6 +53,25 @@ impl CommandLine {
     ) -> Result<Self, clap::Error> {
         let command = Self::command().name(program).version(version).about(about);
         Self::from_arg_matches(&command.try_get_matches_from(arguments)?)
+    }
+
+    /// [`Self::parse_for`] for a service that has arguments of its own besides.
+    ///
+    /// # Errors
+    /// clap's, to be printed with [`clap::Error::exit`].
+    pub fn parse_with<O: Args>(
+        program: &'static str,
+        version: &'static str,
+        about: &'static str,
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> Result<(Self, O), clap::Error> {
+        let command = Self::command().name(program).version(version).about(about);
+        let command = O::augment_args(command);
+        let matches = command.try_get_matches_from(arguments)?;
+        Ok((
+            Self::from_arg_matches(&matches)?,
+            O::from_arg_matches(&matches)?,
+        ))
     }
 
     /// Loads the configuration with this process's environment.
