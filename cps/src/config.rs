@@ -202,6 +202,11 @@ impl Config {
         self.entries.oldest_signature + self.entries.clock_skew
     }
 
+    /// Where the store is when there is no Redis.
+    pub(crate) fn embedded_directory(&self) -> PathBuf {
+        self.cps.data_directory.join("store")
+    }
+
     /// Where a node keeps what it has seen of its Redis.
     pub(crate) fn redis_directory(&self) -> PathBuf {
         self.cps.data_directory.join("redis")

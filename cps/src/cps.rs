@@ -67,8 +67,8 @@ pub enum StartError {
     Redis(#[from] OpenRedisError),
     /// A Redis is configured, and the data directory holds spent tokens.
     #[error(
-        "{} holds spent tokens that the Redis of [store] does not know: follow docs/redis.md, \
-         \"From the data directory to Redis\"", .0.display()
+        "{} holds spent tokens that the Redis of [store] does not know: move them with \
+         \"pennyblack-cps --move-store-to-redis\" (docs/redis.md)", .0.display()
     )]
     TwoStores(PathBuf),
     /// The transparency log.
@@ -253,7 +253,7 @@ impl Stored {
 }
 
 fn open_store(config: &Config, clock: &Clock) -> Result<Backend, StartError> {
-    let embedded = config.cps.data_directory.join("store");
+    let embedded = config.embedded_directory();
     let limits = config.limits();
     let Some(options) = &config.store else {
         let tick = clock.clone();

@@ -19,6 +19,10 @@ struct Verbs {
     /// CPSs have seen, and exits. Tokens that it has forgotten can be spent again.
     #[arg(long)]
     accept_older_store: bool,
+    /// Moves spent tokens and entries from the data directory to the Redis of
+    /// [store], and exits. No CPS may be running on the data directory.
+    #[arg(long, conflicts_with = "accept_older_store")]
+    move_store_to_redis: bool,
 }
 
 /// Runs a CPS until it is asked to stop. `arguments` are those of the
@@ -39,6 +43,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Invocation::Run { configuration, .. }) if verbs.accept_older_store => {
             accept_older_store(&configuration)
         }
+        Ok(Invocation::Run { configuration, .. }) if verbs.move_store_to_redis => {
+            move_store_to_redis(&configuration)
+        }
         Ok(Invocation::Run {
             configuration,
             ready_file,
@@ -54,25 +61,44 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+const NO_REDIS: &str = "there is no [store] in the configuration, so there is no Redis";
+
 fn accept_older_store(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
-    let options = config.store.as_ref().ok_or(
-        "there is no [store]: a store on this machine's disk is never accepted, restore it",
-    )?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let options = config.store.as_ref().ok_or(NO_REDIS)?;
     let directory = config.redis_directory();
-    runtime.block_on(RedisStore::accept_older(options, &directory))?;
+    runtime()?.block_on(RedisStore::accept_older(options, &directory))?;
     println!("The store at {} counts as it is.", options.url);
     Ok(())
 }
 
+fn move_store_to_redis(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    let options = config.store.as_ref().ok_or(NO_REDIS)?;
+    let (limits, directory) = (config.limits(), config.redis_directory());
+    let store = RedisStore::open(options, limits, config.repeatable(), &directory)?;
+    let old = config.embedded_directory();
+    if !old.exists() {
+        return Err(format!("{} is not there: nothing is to be moved", old.display()).into());
+    }
+    let moved = runtime()?.block_on(async {
+        store.examine().await;
+        let now = Clock::system().now();
+        let moved = store.take_over(&old, limits, now).await?;
+        store.save().await;
+        Ok::<_, Box<dyn std::error::Error>>(moved)
+    })?;
+    println!("{moved} records are in the store at {}.", options.url);
+    Ok(())
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+}
+
 fn serve(config: Config, ready_file: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
     logging::start(&config.log)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let cps = Cps::start(config, Clock::system()).await?;
         cps.shutdown().on_signals()?;
         cps.addresses().announce(ready_file)?;

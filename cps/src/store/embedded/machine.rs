@@ -21,8 +21,8 @@ use super::spent::{self, SpentSet};
 use super::{Clock, OpenStoreError, record};
 use crate::store::{Entry, Limits, Outcome, Spend, StoreError};
 
-const JOURNAL: &str = "journal";
-const CLOSED: &str = "closed-epochs";
+pub(super) const JOURNAL: &str = "journal";
+pub(super) const CLOSED: &str = "closed-epochs";
 
 /// How long one segment is written to at the most. An entry is gone from the disk one such
 /// span and a tick after its death at the latest.

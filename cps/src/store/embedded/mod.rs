@@ -6,6 +6,7 @@
 //! An [`Outcome`] that was answered survives crashes and losses of power, as far
 //! as the disk's own sync is honest.
 
+pub mod export;
 mod machine;
 mod mailboxes;
 mod record;

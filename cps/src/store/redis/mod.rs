@@ -19,6 +19,7 @@ mod guard;
 mod keys;
 mod mailboxes;
 mod spent;
+mod takeover;
 #[cfg(test)]
 mod tests;
 
@@ -43,6 +44,7 @@ use self::guard::{Guard, Refusing};
 use self::keys::{EntryId, Keys, Place, Shard};
 use self::mailboxes::Mailboxes;
 use self::spent::SpentSet;
+pub use self::takeover::TakeoverError;
 use super::{Limits, Outcome, Page, Spend, Store, StoreError};
 
 /// What keys begin with unless the operator says otherwise.
@@ -178,7 +180,8 @@ impl RedisStore {
         self.save().await;
     }
 
-    async fn save(&self) {
+    /// Writes down what was seen of the store. An error is logged.
+    pub(crate) async fn save(&self) {
         let this = self.clone();
         match spawn_blocking(move || this.0.guard.save()).await {
             Ok(Ok(())) => {}

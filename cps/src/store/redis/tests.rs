@@ -3,6 +3,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::store::conformance::{self, LIMITS, START, contents, spend};
+use crate::store::embedded::EmbeddedStore;
 
 const REPEATABLE: Duration = Duration::from_secs(120);
 /// Longest wait for anything.
@@ -270,4 +271,52 @@ async fn a_server_that_was_away_at_the_start_is_used_when_it_comes() {
         store.refusing().is_none().then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_an_embedded_store_holds_is_taken_over() {
+    let server = RedisServer::start(options()).await;
+    let (options, directory) = (at(&server.url()), tempfile::tempdir().unwrap());
+    let home = tempfile::tempdir().unwrap();
+    let old_home = home.path().join("store");
+    let old = EmbeddedStore::open(&old_home, LIMITS, Arc::new(|| START)).unwrap();
+    let later = START.plus(Duration::from_secs(61));
+    for (token, mailbox, when) in [(1, 1, START), (2, 2, later), (3, 2, later)] {
+        let stored = old
+            .spend_and_append(spend(1, token, 7, mailbox), when)
+            .await;
+        assert_eq!(stored, Ok(Outcome::Stored));
+    }
+    old.spend_and_append(spend(2, 1, 7, 3), START)
+        .await
+        .unwrap();
+    old.close_epoch(TokenKeyId([2; 32])).await.unwrap();
+    let cursor = old
+        .page(MailboxId([1; 32]), Cursor::START, 4, START)
+        .await
+        .unwrap()
+        .next;
+    drop(old);
+
+    let store = redeeming(&options, &directory).await;
+    store.take_over(&old_home, LIMITS, later).await.unwrap();
+    assert!(!old_home.exists());
+    for token in 1..4 {
+        let other = store.spend_and_append(spend(1, token, 8, 4), later).await;
+        assert!(matches!(other, Ok(Outcome::Conflict(_))), "{other:?}");
+    }
+    let closed = store.spend_and_append(spend(2, 1, 7, 3), later).await;
+    assert_eq!(closed, Err(StoreError::EpochClosed));
+    assert_eq!(contents(&store, 2, later).await, [7, 7]);
+    assert_eq!(store.spent(TokenKeyId([1; 32])).await, Ok(3));
+    // Cursors of the old store come before all entries of the new one.
+    store
+        .spend_and_append(spend(1, 9, 9, 1), later)
+        .await
+        .unwrap();
+    let page = store
+        .page(MailboxId([1; 32]), cursor, 4, later)
+        .await
+        .unwrap();
+    assert!(page.entries.len() == 1 && page.next.0 > cursor.0);
 }

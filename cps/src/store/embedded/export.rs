@@ -1,0 +1,77 @@
+//! Everything that an embedded store holds, handed out for another backend to take
+//! over. The store is read as it lies on the disk; nobody may have it open, and
+//! whoever reads it has opened it once before, which is where damage is found.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pennyblack_shared::double_spend::SpendRecord;
+use pennyblack_shared::time::UnixTime;
+use pennyblack_shared::token::{Nonce, TokenKeyId};
+use pennyblack_storage::disk::{Disk as _, RealDisk};
+use pennyblack_storage::journal::Journal;
+use tokio::sync::mpsc::Sender;
+
+use super::machine::{CLOSED, JOURNAL};
+use super::record_file::RecordFile;
+use super::{OpenStoreError, record, spent};
+use crate::store::{Limits, Spend};
+
+/// Bytes of an archived spend: nonce and record.
+const ARCHIVED_SIZE: usize = 32 + SpendRecord::SIZE;
+
+/// One thing of the store.
+#[derive(Debug)]
+pub enum Exported {
+    /// A key epoch that is closed.
+    Closed(TokenKeyId),
+    /// A token that is spent. Some come twice.
+    Spent(TokenKeyId, Nonce, SpendRecord),
+    /// One whose entry lives, since this time.
+    Living(Spend, UnixTime),
+}
+
+/// Reads the store in `directory` and sends all that it holds, as fast as it is
+/// taken. Locks the directory meanwhile. Not for an async context.
+///
+/// # Errors
+/// [`OpenStoreError`].
+pub fn export(
+    directory: &Path,
+    limits: Limits,
+    now: UnixTime,
+    to: &Sender<Exported>,
+) -> Result<(), OpenStoreError> {
+    let disk = Arc::new(RealDisk::open(directory)?);
+    // Nobody takes any more: the receiver says why.
+    let send = |exported| to.blocking_send(exported).unwrap_or_default();
+    RecordFile::<_, 32>::open(disk.as_ref(), CLOSED, |_, id| {
+        send(Exported::Closed(TokenKeyId(*id)));
+    })?;
+    for name in disk.list()? {
+        let Some(id) = name.strip_prefix(spent::FILE_PREFIX) else {
+            continue;
+        };
+        let mut epoch = TokenKeyId([0; 32]);
+        hex::decode_to_slice(id, &mut epoch.0)
+            .map_err(|_| OpenStoreError::ForeignFile(name.clone()))?;
+        RecordFile::<_, ARCHIVED_SIZE>::open(disk.as_ref(), &name, |_, archived| {
+            if let Some((nonce, record)) = archived.split_first_chunk()
+                && let Ok(record) = SpendRecord::from_bytes(record)
+            {
+                send(Exported::Spent(epoch, Nonce(*nonce), record));
+            }
+        })?;
+    }
+    let mut wrong = None;
+    Journal::open(disk, JOURNAL, |_, bytes| match record::parse(bytes) {
+        Ok((spend, _, at)) if limits.is_alive(at, now) => send(Exported::Living(spend, at)),
+        Ok((spend, ..)) => send(Exported::Spent(
+            spend.token_key_id,
+            spend.nonce,
+            spend.record,
+        )),
+        Err(error) => wrong = Some(error),
+    })?;
+    wrong.map_or(Ok(()), |error| Err(OpenStoreError::Record(error)))
+}

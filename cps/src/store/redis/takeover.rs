@@ -1,0 +1,118 @@
+//! Taking over what an embedded store holds: closed epochs, spends, living entries.
+//! Every step can be repeated; the old store is moved aside when all is done.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pennyblack_shared::time::UnixTime;
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
+
+use super::RedisStore;
+use super::answers::Spent;
+use crate::store::embedded::export::{Exported, export};
+use crate::store::embedded::{EmbeddedStore, OpenStoreError};
+use crate::store::{Limits, Store as _, StoreError};
+
+/// What is written at one time.
+const AT_ONCE: usize = 512;
+/// What the old store's directory is called when nothing of it is needed any more.
+const MOVED: &str = "store-moved-to-redis";
+
+/// A store that was not taken over. The old one is as it was; say it again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TakeoverError {
+    /// The old store.
+    #[error(transparent)]
+    Old(#[from] OpenStoreError),
+    /// The new one.
+    #[error("the store in Redis: {0}")]
+    New(#[from] StoreError),
+    /// The new one does not take spends.
+    #[error("the store in Redis: {0}")]
+    Refusing(String),
+    /// A token that was spent on another request in the new store.
+    #[error("a token of the old store is spent on another request in Redis: both were in use")]
+    SpentTwice,
+    /// The old store could not be moved aside.
+    #[error("{} could not be moved aside: {error}", path.display())]
+    Aside {
+        /// Its directory.
+        path: PathBuf,
+        /// What the operating system says.
+        error: io::Error,
+    },
+    /// A part of it panicked.
+    #[error("taking over broke off: {0}")]
+    BrokeOff(#[from] JoinError),
+}
+
+impl RedisStore {
+    /// Takes over the embedded store in `directory`, and moves it aside. How many
+    /// things there were. Must have been examined.
+    ///
+    /// # Errors
+    /// [`TakeoverError`].
+    pub async fn take_over(
+        &self,
+        directory: &Path,
+        limits: Limits,
+        now: UnixTime,
+    ) -> Result<u64, TakeoverError> {
+        if let Some(refusing) = self.refusing() {
+            return Err(TakeoverError::Refusing(refusing));
+        }
+        let (sender, mut exported) = mpsc::channel(AT_ONCE);
+        let from = directory.to_owned();
+        let reading = spawn_blocking(move || {
+            // Finds damage; and settles what a crash has left.
+            drop(EmbeddedStore::open(&from, limits, Arc::new(move || now))?);
+            export(&from, limits, now, &sender)
+        });
+        let mut writing = JoinSet::new();
+        let mut count = 0;
+        while let Some(one) = exported.recv().await {
+            if writing.len() >= AT_ONCE
+                && let Some(written) = writing.join_next().await
+            {
+                written??;
+            }
+            let store = self.clone();
+            writing.spawn(async move { store.take(one).await });
+            count += 1;
+        }
+        while let Some(written) = writing.join_next().await {
+            written??;
+        }
+        reading.await??;
+        let aside = directory.with_file_name(MOVED);
+        std::fs::rename(directory, &aside).map_err(|error| TakeoverError::Aside {
+            path: directory.to_owned(),
+            error,
+        })?;
+        Ok(count)
+    }
+
+    async fn take(&self, one: Exported) -> Result<(), TakeoverError> {
+        match one {
+            Exported::Closed(epoch) => Ok(self.close_epoch(epoch).await?),
+            Exported::Spent(epoch, nonce, record) => {
+                let bytes = record.to_bytes();
+                match self.0.spend(epoch, &nonce, Some(&bytes)).await? {
+                    Spent::Before(first) if first.digest != record.digest => {
+                        Err(TakeoverError::SpentTwice)
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Exported::Living(spend, at) => match self.spend_and_append(spend, at).await {
+                Ok(crate::store::Outcome::Conflict(_)) => Err(TakeoverError::SpentTwice),
+                // Its token was spent before, or the archive says so too.
+                Ok(_) | Err(StoreError::EpochClosed) => Ok(()),
+                Err(error) => Err(error.into()),
+            },
+        }
+    }
+}
