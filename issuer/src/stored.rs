@@ -143,6 +143,8 @@ fn shared_keys(
         tolerance: config.keys.clock_tolerance,
         by_hand: clock.is_by_hand(),
         memory: Arc::clone(&memory),
+        // Not where a node that was alone had its keys: those are not ours to delete.
+        copies: KeyFiles::open(&directory.join("keys")).map_err(KeyError::from)?,
     };
     let store = SharedKeys::new(redis, membership);
     let keys = TokenKeys::open(Box::new(store), config.key_plan(), clock.now())?;

@@ -3,6 +3,7 @@
 //! who knows the list before it. So exactly one node makes the next key, and every
 //! other loads it before it begins.
 
+mod copies;
 pub mod key_list;
 pub mod wrapping_key;
 
@@ -14,8 +15,10 @@ use pennyblack_shared::time::UnixTime;
 use pennyblack_storage::redis::{Redis, RedisError, Script};
 use tokio::runtime::Handle;
 
+use self::copies::Copies;
 use self::key_list::KeyListError;
 use self::wrapping_key::WrappingKey;
+use super::key_files::KeyFiles;
 use super::{KeyError, KeyStore, TokenKey};
 use crate::ledger::redis::{namespace, open_epoch};
 use crate::node_memory::{NodeMemory, NodeMemoryError};
@@ -93,6 +96,7 @@ pub struct SharedKeys {
     tolerance: Duration,
     by_hand: bool,
     memory: Arc<NodeMemory>,
+    copies: Copies,
     /// The list that this node knows. Locked for an instant, and by one thread.
     known: Mutex<KeyList>,
 }
@@ -124,6 +128,8 @@ pub struct Membership {
     pub by_hand: bool,
     /// What the node has seen.
     pub memory: Arc<NodeMemory>,
+    /// Where it keeps VOPRF keys as files, for a CPS that verifies with them.
+    pub copies: KeyFiles,
 }
 
 impl SharedKeys {
@@ -143,6 +149,7 @@ impl SharedKeys {
             tolerance: membership.tolerance,
             by_hand: membership.by_hand,
             memory: membership.memory,
+            copies: Copies::new(membership.copies),
             known: Mutex::new(KeyList {
                 number: 0,
                 keys: Vec::new(),
@@ -240,7 +247,9 @@ impl SharedKeys {
 
 impl KeyStore for SharedKeys {
     fn load(&self, now: UnixTime) -> Result<Vec<Arc<TokenKey>>, KeyError> {
-        Ok(self.reload(now)?.keys)
+        let list = self.reload(now)?;
+        self.copies.follow(list.number, &list.keys)?;
+        Ok(list.keys)
     }
 
     fn refresh(
@@ -259,7 +268,12 @@ impl KeyStore for SharedKeys {
         opened.map_err(SharedKeyError::from)?;
         let mut keys = after.to_vec();
         keys.push(Arc::clone(key));
-        Ok(self.replace(keys)?)
+        let added = self.replace(keys)?;
+        if added {
+            let list = self.known().clone();
+            self.copies.follow(list.number, &list.keys)?;
+        }
+        Ok(added)
     }
 
     fn delete(&self, key: &TokenKey) -> Result<(), KeyError> {

@@ -48,6 +48,7 @@ impl Home {
             tolerance: TOLERANCE,
             by_hand,
             memory: Arc::new(NodeMemory::open(&self.0.path().join("node")).unwrap()),
+            copies: KeyFiles::open(&self.0.path().join("keys")).unwrap(),
         };
         SharedKeys::new(Redis::new(&options).unwrap(), membership)
     }
@@ -353,6 +354,35 @@ async fn a_node_that_stood_still_between_looking_and_writing_adds_no_key() {
         store.add(&keys, &key).unwrap()
     });
     assert!(!added.await.unwrap());
+}
+
+/// A CPS beside any node verifies with them.
+#[tokio::test]
+async fn every_node_has_files_of_the_voprf_keys_that_are_live_and_of_no_others() {
+    let server = server().await;
+    let homes = [Home::new(), Home::new()];
+    let one = homes[0].start(&server, NOW).await.unwrap();
+    let two = homes[1].start(&server, NOW).await.unwrap();
+    for day in 1..4 {
+        let start = NOW.plus(PLAN.schedule.epoch * day);
+        for now in [start.minus(PLAN.schedule.announce_ahead), start.plus(GRACE)] {
+            one.turn(now).await.unwrap();
+            two.turn(now).await.unwrap();
+            // The list may have changed after a node looked.
+            one.turn(now).await.unwrap();
+            two.turn(now).await.unwrap();
+        }
+        for home in &homes {
+            let files = KeyFiles::open(&home.0.path().join("keys")).unwrap();
+            let files: Vec<_> = files
+                .load(NOW)
+                .unwrap()
+                .iter()
+                .map(|key| key.id())
+                .collect();
+            assert_eq!(files, one.0.live().ids().collect::<Vec<_>>());
+        }
+    }
 }
 
 #[tokio::test]

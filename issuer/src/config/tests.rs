@@ -1,0 +1,100 @@
+use std::path::Path;
+
+use pennyblack_service::config::{Sources, load};
+
+use super::*;
+
+const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/issuer.example.toml");
+
+fn example_with(settings: &[&str]) -> Result<Config, String> {
+    let settings: Vec<_> = settings.iter().map(|text| (*text).to_owned()).collect();
+    let sources = Sources {
+        file: Some(Path::new(EXAMPLE)),
+        environment: &[],
+        settings: &settings,
+    };
+    load(sources).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_example_is_the_default_configuration() {
+    let example = example_with(&[]).unwrap();
+    let default = Config::local(
+        "localhost:8701".parse().unwrap(),
+        "issuer-data".into(),
+        "issuer-data/roots".into(),
+    );
+    let expected = Config {
+        public: PublicConfig::plain("127.0.0.1:8701".parse().unwrap()),
+        admin: AdminConfig {
+            listen: "127.0.0.1:8702".parse().unwrap(),
+            ..AdminConfig::default()
+        },
+        ..default
+    };
+    assert_eq!(example, expected);
+}
+
+#[test]
+fn every_key_that_the_example_explains_exists() {
+    let text = std::fs::read_to_string(EXAMPLE).unwrap();
+    let uncommented: String = text
+        .lines()
+        .map(|line| line.strip_prefix("#:").unwrap_or(line))
+        .fold(String::new(), |all, line| all + line + "\n");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("all.toml");
+    std::fs::write(&path, uncommented).unwrap();
+    let sources = Sources {
+        file: Some(&path),
+        environment: &[],
+        settings: &[],
+    };
+    let all: Config = load(sources).unwrap();
+    assert_eq!(all.allowance().of("spc:683G"), 250_000);
+    assert!(all.public.tls.is_some());
+    assert!(all.trust.revocation_lists.is_some());
+    assert_eq!(all.store.unwrap().replicas, 1);
+}
+
+/// What docs/redis.md tells operators to write.
+#[test]
+fn the_documented_store_is_taken() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/redis.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, section) = page.split_once("## Several issuers").unwrap();
+    let (_, block) = section.split_once("```toml\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let mut key = String::new();
+    let mut settings = Vec::new();
+    for line in block.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        match line.strip_prefix('[') {
+            Some(section) => key = section.trim_end_matches(']').to_owned(),
+            None => settings.push(format!("{key}.{line}")),
+        }
+    }
+    let settings: Vec<_> = settings.iter().map(String::as_str).collect();
+    let config = example_with(&settings).unwrap();
+    assert!(config.store.is_some() && config.keys.wrapping_key.is_some());
+}
+
+#[test]
+fn lengths_that_contradict_each_other_are_refused_by_name() {
+    for (setting, key) in [
+        ("keys.announce_ahead=1h", "keys.announce_ahead"),
+        ("keys.epoch=3h", "keys.epoch"),
+        ("keys.directory_max_age=0s", "keys.directory_max_age"),
+        ("trust.reload=0s", "trust.reload"),
+        (
+            "quota.subject=[{name=\"683G\", tokens=1}]",
+            "quota.subject.name",
+        ),
+        ("signing.workers=0", "signing.workers"),
+        ("issuer.authority=https://a", "issuer.authority"),
+        ("store.url=redis://localhost", "keys.wrapping_key"),
+        ("keys.wrapping_key=wrapping.key", "keys.wrapping_key"),
+    ] {
+        let said = example_with(&[setting]).unwrap_err();
+        assert!(said.contains(key), "{setting}: {said}");
+    }
+}
