@@ -92,6 +92,8 @@ pub(super) fn reading(answer: &[Value]) -> Result<Reading, RedisError> {
     let [id, own, total, halted, accepted] = answer else {
         return Err(form("a fence", answer));
     };
+    // The word is about a store of this id; a later one was accepted since.
+    let is_halted = *halted != Value::Nil && (halted == id || *id == Value::Nil);
     let id = match id {
         Value::Nil => None,
         id => Some(store_id(word(Some(id))).ok_or_else(|| form("a store's id", answer))?),
@@ -105,7 +107,7 @@ pub(super) fn reading(answer: &[Value]) -> Result<Reading, RedisError> {
     Ok(Reading {
         id,
         changes: Changes { own, total },
-        halted: *halted != Value::Nil,
+        halted: is_halted,
         accepted: word(Some(accepted))
             .chunks(16)
             .filter_map(store_id)
@@ -181,6 +183,19 @@ mod tests {
             ])
             .is_err()
         );
+    }
+
+    #[test]
+    fn a_halt_is_about_the_store_that_it_names() {
+        let read = |id: Value, halted: Value| {
+            let nothing = Value::Nil;
+            reading(&[id, nothing.clone(), nothing.clone(), halted, nothing]).unwrap()
+        };
+        let (one, other) = (text("0123456789abcdef"), text("fedcba9876543210"));
+        assert!(read(one.clone(), one.clone()).halted);
+        assert!(read(Value::Nil, text("none")).halted);
+        assert!(!read(one.clone(), other).halted);
+        assert!(!read(one, Value::Nil).halted);
     }
 
     fn any_value() -> impl Strategy<Value = Value> {

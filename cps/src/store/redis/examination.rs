@@ -40,7 +40,7 @@ pub(super) async fn examine(redis: &Redis, keys: &Keys, guard: &Guard) -> Result
         }
         Verdict::Older(forgotten) => {
             guard.set(Some(Refusing::Older(forgotten)));
-            halt(redis, keys).await;
+            halt(redis, keys, &readings).await;
         }
         Verdict::Empty | Verdict::HalfBegun => {
             let unexamined = "it could not be begun".to_owned();
@@ -52,7 +52,7 @@ pub(super) async fn examine(redis: &Redis, keys: &Keys, guard: &Guard) -> Result
 
 /// The readings of all shards, in order.
 async fn read_all(redis: &Redis, keys: &Keys, node: NodeId) -> Result<Vec<Reading>, RedisError> {
-    let answers = in_all_shards(keys, |fence| {
+    let answers = in_all_shards(keys, |_, fence| {
         let redis = redis.clone();
         async move {
             let mut get = cmd("HMGET");
@@ -86,13 +86,19 @@ async fn begin(redis: &Redis, keys: &Keys) -> Result<(), RedisError> {
     Ok(())
 }
 
-/// Tells all nodes, as far as the store can be reached.
-async fn halt(redis: &Redis, keys: &Keys) {
-    let halted = in_all_shards(keys, |fence| {
+/// Tells all nodes, as far as the store can be reached. The word is about the store
+/// that was read: it counts no more if an operator has accepted it meanwhile.
+pub(super) async fn halt(redis: &Redis, keys: &Keys, readings: &[Reading]) {
+    let halted = in_all_shards(keys, |shard, fence| {
         let redis = redis.clone();
+        let id = readings.get(shard.place()).and_then(|reading| reading.id);
         async move {
             let mut set = cmd("HSET");
-            set.arg(&fence).arg("halted").arg(1);
+            set.arg(&fence).arg("halted");
+            match id {
+                Some(id) => set.arg(&id.0),
+                None => set.arg("none"),
+            };
             redis.command::<u64>(set, &fence).await
         }
     })
@@ -129,14 +135,17 @@ pub(super) async fn accept(redis: &Redis, keys: &Keys, fence: &Fence) -> Result<
 }
 
 /// Does something with the fence of every shard at one time.
-async fn in_all_shards<T, F>(keys: &Keys, act: impl Fn(Vec<u8>) -> F) -> Result<Vec<T>, RedisError>
+async fn in_all_shards<T, F>(
+    keys: &Keys,
+    act: impl Fn(Shard, Vec<u8>) -> F,
+) -> Result<Vec<T>, RedisError>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, RedisError>> + Send + 'static,
 {
     let mut shards = JoinSet::new();
     for shard in Shard::all() {
-        let acting = act(keys.fence(shard));
+        let acting = act(shard, keys.fence(shard));
         shards.spawn(async move { (shard.0, acting.await) });
     }
     let mut done = Vec::new();

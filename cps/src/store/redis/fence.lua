@@ -3,7 +3,7 @@
 -- KEYS[1] the shard's fence. ARGV[1] the store's id, ARGV[2] this node, ARGV[3] the
 -- last count of this node's changes that it knows of, ARGV[4] that of all nodes.
 local seen = redis.call('HMGET', KEYS[1], 'id', ARGV[2], 'total', 'halted')
-if seen[1] ~= ARGV[1] or seen[4]
+if seen[1] ~= ARGV[1] or seen[4] == ARGV[1]
     or tonumber(seen[2] or 0) < tonumber(ARGV[3])
     or tonumber(seen[3] or 0) < tonumber(ARGV[4]) then
   return {'older'}

@@ -173,6 +173,9 @@ async fn a_flushed_store_is_not_redeemed_from_until_an_operator_accepts_it() {
     RedisStore::accept_older(&options, directories[0].path())
         .await
         .unwrap();
+    // A node that looked before that says so only now.
+    let before = vec![fence::Reading::default(); keys::SHARDS];
+    examination::halt(&one.0.redis, &one.0.keys, &before).await;
     for store in [&one, &two] {
         store.examine().await;
         assert_eq!(store.refusing(), None);
