@@ -24,6 +24,7 @@ pub mod nodes;
 pub mod port;
 pub mod prepared_answers;
 pub mod process;
+pub mod redis_faults;
 pub mod scene;
 pub mod schedule;
 pub mod traffic;

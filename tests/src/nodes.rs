@@ -3,12 +3,19 @@
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
+use http::StatusCode;
 use pennyblack_service::config::PublicConfig;
 
+use crate::answer::Answer;
 use crate::port::free_port;
 use crate::process::{Process, write_config_of};
+use crate::wait::until;
 use crate::world::World;
+
+/// Longest wait until a node notices something.
+const NOTICED: Duration = Duration::from_secs(60);
 
 /// The nodes of a world's CPS.
 #[derive(Debug)]
@@ -72,6 +79,17 @@ impl Nodes {
         if let Some(process) = self.nodes[place].process.take() {
             process.kill();
         }
+    }
+
+    /// Waits until the one at a place says of itself that it is not ready.
+    pub async fn until_not_ready(&self, place: usize, world: &World) {
+        let process = self.nodes[place].process.as_ref().unwrap();
+        let url = format!("http://{}/readyz", process.addresses().admin);
+        until("a node that is not ready", NOTICED, async || {
+            let answer = Answer::to(world.client.get(&url)).await.ok()?;
+            (answer.status == StatusCode::SERVICE_UNAVAILABLE).then_some(())
+        })
+        .await;
     }
 
     /// Starts the one at a place, after ending it if it runs, and waits until it is

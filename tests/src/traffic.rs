@@ -1,7 +1,7 @@
 //! Clients of the nodes of a CPS, at random from a seed, that write down what they
 //! asked and were answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,10 +32,19 @@ const SETTLED: Duration = Duration::from_secs(60);
 
 /// One store request, to be sent as often as it takes.
 #[derive(Debug)]
-struct Request {
+pub struct Request {
     token: usize,
     mailbox: usize,
     signed: SignedStoreRequest,
+}
+
+/// So many new mailboxes, known to every node.
+pub async fn mailboxes(world: &World, nodes: &[SocketAddr], count: usize) -> Arc<[Mailbox]> {
+    let mut mailboxes = Vec::new();
+    for _ in 0..count {
+        mailboxes.push(world.mailbox_at(nodes).await);
+    }
+    mailboxes.into()
 }
 
 /// Clients, what they hold, and what they wrote down.
@@ -43,7 +52,7 @@ pub struct Traffic {
     world: Arc<World>,
     nodes: Vec<SocketAddr>,
     client: reqwest::Client,
-    mailboxes: Vec<Mailbox>,
+    mailboxes: Arc<[Mailbox]>,
     tokens: Vec<Spendable>,
     next_token: AtomicUsize,
     sent: Mutex<Vec<Arc<Request>>>,
@@ -52,24 +61,20 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Clients with new mailboxes, known to every node, and new tokens.
+    /// Clients with new tokens, for mailboxes that are empty and known to every node.
     pub async fn new(
         world: &Arc<World>,
         nodes: Vec<SocketAddr>,
-        mailboxes: usize,
+        mailboxes: &Arc<[Mailbox]>,
         tokens: usize,
     ) -> Arc<Self> {
-        let mut registered = Vec::new();
-        for _ in 0..mailboxes {
-            registered.push(world.mailbox_at(&nodes).await);
-        }
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
         Arc::new(Self {
             tokens: world.draw(tokens).await,
             world: Arc::clone(world),
             nodes,
             client: client.build().unwrap(),
-            mailboxes: registered,
+            mailboxes: Arc::clone(mailboxes),
             next_token: AtomicUsize::new(0),
             sent: Mutex::default(),
             statuses: Mutex::default(),
@@ -122,6 +127,21 @@ impl Traffic {
             .await;
         }
         self.read_everywhere().await;
+    }
+
+    /// The answers to tries of each token so far on something else, at every node.
+    pub async fn statuses_of_double_spends(&self) -> BTreeSet<u16> {
+        let before = self.statuses();
+        let sent = self.sent().clone();
+        for first in &sent {
+            let other = self.request(first.token, first.mailbox);
+            for node in &self.nodes {
+                self.send(&other, *node).await;
+            }
+        }
+        let mut statuses = self.statuses();
+        statuses.retain(|status, count| before.get(status) != Some(count));
+        statuses.into_keys().collect()
     }
 
     /// What was written down.
@@ -182,7 +202,10 @@ impl Traffic {
         }
     }
 
-    fn request(&self, token: usize, mailbox: usize) -> Request {
+    /// A request to spend one of the tokens on an entry for one of the mailboxes. No
+    /// two are the same.
+    #[must_use]
+    pub fn request(&self, token: usize, mailbox: usize) -> Request {
         let (spendable, recipient) = (&self.tokens[token], &self.mailboxes[mailbox]);
         // What is sealed is different every time, whatever is in it.
         let signed = self.world.spend(spendable, recipient, "one.passport.x");
@@ -199,7 +222,8 @@ impl Traffic {
         self.send(&request, node).await;
     }
 
-    async fn send(&self, request: &Request, node: SocketAddr) -> StoreAnswer {
+    /// Sends a request to a node.
+    pub async fn send(&self, request: &Request, node: SocketAddr) -> StoreAnswer {
         let mut post = self.client.post(format!("http://{node}{STORE_PATH}"));
         for (name, value) in request.signed.headers() {
             post = post.header(name, value);
@@ -226,7 +250,7 @@ impl Traffic {
     }
 
     /// Reads a mailbox to its end; how many entries were in it, if it could be read.
-    async fn read(&self, mailbox: usize, node: SocketAddr) -> Option<usize> {
+    pub async fn read(&self, mailbox: usize, node: SocketAddr) -> Option<usize> {
         let mailbox = &self.mailboxes[mailbox];
         let (mut entries, mut after, slots) = (Vec::new(), Cursor::START, Slots::SixtyFour);
         let begun = self.recorder.now();

@@ -21,7 +21,7 @@ use pennyblack_tests::history::{Anomaly, Rules};
 use pennyblack_tests::nodes::Nodes;
 use pennyblack_tests::process::{Process, Role};
 use pennyblack_tests::schedule::{Figures, a_while, seeds};
-use pennyblack_tests::traffic::Traffic;
+use pennyblack_tests::traffic::{Traffic, mailboxes};
 use pennyblack_tests::world::World;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -51,11 +51,12 @@ async fn a_cps_killed_at_random_gives_its_clients_a_legal_history() {
     let world = Arc::new(world());
     let _issuer = Process::start(SERVICE, Role::Issuer, &world).await;
     let mut nodes = Nodes::start(SERVICE, &world, 1, |_, _| ()).await;
+    let mailboxes = mailboxes(&world, &nodes.addresses(), 3).await;
     let mut figures = Figures::default();
     for seed in seeds(2) {
         println!("seed {seed}");
         let mut rng = StdRng::seed_from_u64(seed);
-        let traffic = Traffic::new(&world, nodes.addresses(), 3, TOKENS).await;
+        let traffic = Traffic::new(&world, nodes.addresses(), &mailboxes, TOKENS).await;
         let deaths = async {
             for _ in 0..KILLS {
                 a_while(&mut rng, LIFE).await;
@@ -75,7 +76,8 @@ async fn a_cps_restored_from_an_old_backup_is_found_out() {
     let world = Arc::new(world());
     let _issuer = Process::start(SERVICE, Role::Issuer, &world).await;
     let mut nodes = Nodes::start(SERVICE, &world, 1, |_, _| ()).await;
-    let traffic = Traffic::new(&world, nodes.addresses(), 3, 40).await;
+    let mailboxes = mailboxes(&world, &nodes.addresses(), 3).await;
+    let traffic = Traffic::new(&world, nodes.addresses(), &mailboxes, 40).await;
     let [data, backup] = ["cps-0-data", "backup"].map(|name| world.path(name));
     nodes.kill(0);
     copy(&data, &backup);

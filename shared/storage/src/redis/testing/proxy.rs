@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -25,6 +25,9 @@ pub enum Manner {
     Stall,
     /// What clients send passes; the first answer is lost, and the connection ends.
     LoseAnswers,
+    /// The same, but other answers pass until a client has sent these bytes in one
+    /// piece.
+    LoseAnswersTo(&'static str),
     /// Connections end, new ones at once.
     Cut,
 }
@@ -129,10 +132,11 @@ async fn connection(client: TcpStream, mut course: watch::Receiver<Course>) {
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let seen = course.clone();
+    let asked = AtomicBool::new(false);
     // An end of a connection is what this is for.
     tokio::select! {
-        _ = pump(from_client, to_server, seen.clone(), false) => {}
-        _ = pump(from_server, to_client, seen, true) => {}
+        _ = pump(from_client, to_server, seen.clone(), Side::Client, &asked) => {}
+        _ = pump(from_server, to_client, seen, Side::Server, &asked) => {}
         _ = course.wait_for(|course| is_over(course, begun.generation)) => {}
     }
 }
@@ -141,11 +145,21 @@ fn is_over(course: &Course, generation: u64) -> bool {
     course.manner == Manner::Cut || course.generation != generation
 }
 
+/// Who sent something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Client,
+    Server,
+}
+
+/// Passes on what one side sends. `asked` is whether a client sent that of which the
+/// answer is to be lost.
 async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut course: watch::Receiver<Course>,
-    answers: bool,
+    side: Side,
+    asked: &AtomicBool,
 ) -> io::Result<()> {
     let mut buffer = [0; 16 * 1024];
     loop {
@@ -154,12 +168,20 @@ async fn pump(
         let Ok(course) = passing.await.map(|course| *course) else {
             return Ok(());
         };
-        match course.manner {
-            _ if read == 0 => return Ok(()),
-            Manner::LoseAnswers if answers => return Ok(()),
-            Manner::Delay(delay) => tokio::time::sleep(delay).await,
+        let sent = &buffer[..read];
+        match (course.manner, side) {
+            _ if sent.is_empty() => return Ok(()),
+            (Manner::LoseAnswers, Side::Server) => return Ok(()),
+            (Manner::LoseAnswersTo(_), Side::Server) if asked.load(Ordering::SeqCst) => {
+                return Ok(());
+            }
+            (Manner::LoseAnswersTo(what), Side::Client) => {
+                let is_there = sent.windows(what.len()).any(|part| part == what.as_bytes());
+                asked.fetch_or(is_there, Ordering::SeqCst);
+            }
+            (Manner::Delay(delay), _) => tokio::time::sleep(delay).await,
             _ => {}
         }
-        to.write_all(&buffer[..read]).await?;
+        to.write_all(sent).await?;
     }
 }

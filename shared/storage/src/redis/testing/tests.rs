@@ -149,6 +149,19 @@ async fn count(connection: &mut MultiplexedConnection) -> RedisResult<u32> {
 }
 
 #[tokio::test]
+async fn a_proxy_loses_the_answer_to_one_command_and_no_other() {
+    let server = RedisServer::start(Options::in_memory()).await;
+    let proxy = Proxy::start(server.address()).await;
+    proxy.set(Manner::LoseAnswersTo("INCR"));
+    let mut connection = through(&proxy).await.unwrap();
+    let ping = redis::cmd("PING");
+    let answer: String = ping.query_async(&mut connection).await.unwrap();
+    assert_eq!(answer, "PONG");
+    assert!(count(&mut connection).await.is_err());
+    assert_eq!(server.command::<u32>("GET n").await, 1, "it was done");
+}
+
+#[tokio::test]
 async fn a_proxy_cuts_stalls_delays_loses_answers_and_leads_elsewhere() {
     let server = RedisServer::start(Options::in_memory()).await;
     let proxy = Proxy::start(server.address()).await;
