@@ -205,9 +205,12 @@ async fn what_a_node_killed_between_spending_and_appending_left_is_healed_by_rep
     let (mut nodes, proxies) = behind_proxies(&world, Durability::SingleFsync, &server).await;
     let addresses = nodes.addresses();
     let (dies, lives) = (addresses[0], addresses[1]);
-    let mailboxes = mailboxes(&world, &addresses, 1).await;
-    let traffic = Traffic::new(&world, addresses, &mailboxes, 1).await;
+    let mailboxes = mailboxes(&world, &addresses, 2).await;
+    let traffic = Traffic::new(&world, addresses, &mailboxes, 2).await;
     let [request, other] = [traffic.request(0, 0), traffic.request(0, 0)];
+    // The server knows the scripts from now on.
+    let before = traffic.request(1, 1);
+    assert_eq!(traffic.send(&before, dies).await, StoreAnswer::Accepted);
 
     proxies[0].set(Manner::LoseAnswersTo(SPENDING));
     let answer = traffic.send(&request, dies).await;

@@ -13,13 +13,24 @@ pub(super) enum Spent {
     /// It was not spent, and is now.
     Now(Changes),
     /// It was spent before, with this record.
-    Before(SpendRecord),
+    Before(SpendRecord, Changes),
     /// It is not, and was only looked at.
-    Not,
+    Not(Changes),
     /// Its epoch is closed.
     Closed,
     /// The shard has forgotten something; nothing was done.
     Older,
+}
+
+impl Spent {
+    /// How many changes of the shard this answer rests on. Also one that changed
+    /// nothing does: what it found may be a change whose own answer was lost.
+    pub(super) const fn changes(&self) -> Option<Changes> {
+        match self {
+            Self::Now(changes) | Self::Before(_, changes) | Self::Not(changes) => Some(*changes),
+            Self::Closed | Self::Older => None,
+        }
+    }
 }
 
 /// What closing an epoch in a shard has come to.
@@ -63,9 +74,13 @@ pub(super) fn spent(answer: &[Value]) -> Result<Spent, RedisError> {
         b"new" => changes(answer.get(1), answer.get(2)).map(Spent::Now),
         b"spent" => {
             let record = SpendRecord::from_bytes(word(answer.get(1)));
-            record.ok().map(Spent::Before)
+            let changes = changes(answer.get(2), answer.get(3));
+            record
+                .ok()
+                .zip(changes)
+                .map(|(first, changes)| Spent::Before(first, changes))
         }
-        b"unspent" => Some(Spent::Not),
+        b"unspent" => changes(answer.get(1), answer.get(2)).map(Spent::Not),
         b"closed" => Some(Spent::Closed),
         b"older" => Some(Spent::Older),
         _ => None,
@@ -164,6 +179,8 @@ mod tests {
         let new = [text("new"), Value::Int(3), Value::Int(9)];
         assert_eq!(spent(&new), Ok(Spent::Now(changes)));
         assert_eq!(spent(&[text("older")]), Ok(Spent::Older));
+        let unspent = [text("unspent"), Value::Int(3), Value::Int(9)];
+        assert_eq!(spent(&unspent).unwrap().changes(), Some(changes));
         assert!(spent(&[text("spent"), text("short")]).is_err());
         assert_eq!(closing(&[text("older")]), Ok(None));
         let page = page(vec![Value::Int(1), text("17"), text("entry")]).unwrap();

@@ -8,6 +8,10 @@ if seen[1] ~= ARGV[1] or seen[4] == ARGV[1]
     or tonumber(seen[3] or 0) < tonumber(ARGV[4]) then
   return {'older'}
 end
+-- How many changes there were, of this node and of all.
+local function counts()
+  return tonumber(seen[2] or 0), tonumber(seen[3] or 0)
+end
 local function count_change()
   return redis.call('HINCRBY', KEYS[1], ARGV[2], 1), redis.call('HINCRBY', KEYS[1], 'total', 1)
 end

@@ -228,10 +228,11 @@ impl Inner {
         let known = self.guard.known(shard).map_err(refused)?;
         let spent = self.spent.spend(self.at(), known, epoch, nonce, record);
         let spent = spent.await.map_err(unavailable)?;
-        match spent {
-            Spent::Now(changes) => self.guard.note(shard, changes),
-            Spent::Older => return Err(refused(self.guard.found_older())),
-            _ => {}
+        if spent == Spent::Older {
+            return Err(refused(self.guard.found_older()));
+        }
+        if let Some(changes) = spent.changes() {
+            self.guard.note(shard, changes);
         }
         Ok(spent)
     }
@@ -301,10 +302,10 @@ impl Store for RedisStore {
         let record = has_room.then_some(record.as_slice());
         match inner.spend(epoch, nonce, record).await? {
             Spent::Now(_) => {}
-            Spent::Before(first) if first.digest == digest => {}
-            Spent::Before(first) => return Ok(Outcome::Conflict(first)),
+            Spent::Before(first, _) if first.digest == digest => {}
+            Spent::Before(first, _) => return Ok(Outcome::Conflict(first)),
             Spent::Closed => return Err(StoreError::EpochClosed),
-            Spent::Not => return Err(StoreError::MailboxFull),
+            Spent::Not(_) => return Err(StoreError::MailboxFull),
             Spent::Older => return Err(refused(inner.guard.found_older())),
         }
         let sealed = &spend.sealed;

@@ -6,10 +6,10 @@ if state == 'closing' or state == 'closed' then
 end
 local first = redis.call('HGET', KEYS[3], ARGV[6])
 if first then
-  return {'spent', first}
+  return {'spent', first, counts()}
 end
 if ARGV[7] == '' then
-  return {'unspent'}
+  return {'unspent', counts()}
 end
 redis.call('HSET', KEYS[3], ARGV[6], ARGV[7])
 redis.call('HINCRBY', KEYS[2], ARGV[5], 1)

@@ -101,7 +101,7 @@ impl RedisStore {
             Exported::Spent(epoch, nonce, record) => {
                 let bytes = record.to_bytes();
                 match self.0.spend(epoch, &nonce, Some(&bytes)).await? {
-                    Spent::Before(first) if first.digest != record.digest => {
+                    Spent::Before(first, _) if first.digest != record.digest => {
                         Err(TakeoverError::SpentTwice)
                     }
                     _ => Ok(()),

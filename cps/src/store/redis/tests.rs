@@ -1,4 +1,6 @@
-use pennyblack_storage::redis::testing::{Cluster, Options, RedisServer, Replicated, until};
+use pennyblack_storage::redis::testing::{
+    Cluster, Manner, Options, Proxy, RedisServer, Replicated, until,
+};
 use tempfile::TempDir;
 
 use super::*;
@@ -105,6 +107,41 @@ async fn a_death_between_spend_and_entry_heals_with_the_same_request() {
     }
     assert_eq!(contents(&store, 1, START).await, [1]);
     assert_eq!(store.spent(request.token_key_id).await, Ok(1));
+}
+
+#[tokio::test]
+async fn a_node_knows_of_spends_whose_answers_it_lost_when_it_finds_them() {
+    let mut both = Replicated::start(options()).await;
+    let proxy = Proxy::start(both.primary.address()).await;
+    let (options, directory) = (at(&proxy.url()), tempfile::tempdir().unwrap());
+    let store = redeeming(&options, &directory).await;
+    // The server knows the scripts from now on.
+    store
+        .spend_and_append(spend(2, 2, 1, 2), START)
+        .await
+        .unwrap();
+    both.until_in_sync().await;
+    both.part().await;
+    // The first key of a script that spends.
+    proxy.set(Manner::LoseAnswersTo("}f\r\n"));
+    let request = spend(1, 1, 1, 1);
+    let lost = store.spend_and_append(request.clone(), START).await;
+    assert!(matches!(lost, Err(StoreError::Unavailable(_))));
+    proxy.set(Manner::Pass);
+    let stored = until("the same request to succeed", PATIENCE, async || {
+        let again = store.spend_and_append(request.clone(), START).await;
+        again.ok()
+    });
+    assert_eq!(stored.await, Outcome::Stored);
+
+    both.fail_over().await;
+    proxy.lead_to(both.primary.address());
+    let why = until("a refusal for good", PATIENCE, async || {
+        let other = store.spend_and_append(spend(1, 1, 2, 1), START).await;
+        assert!(other.is_err(), "spent twice");
+        store.refusing()
+    });
+    assert!(why.await.contains("older"));
 }
 
 #[tokio::test]
