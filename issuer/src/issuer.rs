@@ -16,6 +16,7 @@ use pennyblack_service::trust::{self, TrustError};
 use pennyblack_shared::time::UnixTime;
 use pennyblack_storage::disk::OpenDiskError;
 use pennyblack_storage::redis::{RedisError, SetUpError};
+use pennyblack_tlog::statements::OpenStatementsError;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::attest::Attestor;
@@ -70,6 +71,9 @@ pub enum StartError {
     /// What this node remembers of the store.
     #[error(transparent)]
     Memory(#[from] NodeMemoryError),
+    /// The log of keys.
+    #[error(transparent)]
+    Log(#[from] OpenStatementsError),
     /// The trust directories cannot be read.
     #[error(transparent)]
     Trust(#[from] TrustError),
@@ -117,6 +121,10 @@ impl Issuer {
             cache_control: HeaderValue::from_str(&format!("public, max-age={max_age}"))
                 .unwrap_or(HeaderValue::from_static("no-cache")),
         });
+        let router = match &stored.log {
+            Some(log) => router.merge(log.router()),
+            None => router,
+        };
         let (readiness, shutdown) = (Readiness::new(), Shutdown::new());
         let upkeep = Upkeep {
             stored,

@@ -15,6 +15,7 @@ use tokio::task::{JoinError, spawn_blocking};
 
 use crate::config::Config;
 use crate::issuer::StartError;
+use crate::key_log::{KeyLog, KeyLogError};
 use crate::ledger::embedded::EmbeddedLedger;
 use crate::ledger::redis::RedisLedger;
 use crate::ledger::{ChargeError, ChosenLedger, Ledger as _};
@@ -37,6 +38,8 @@ pub(crate) struct Stored {
     pub(crate) keys: Arc<TokenKeys>,
     pub(crate) ledger: Arc<ChosenLedger>,
     pub(crate) trust: Arc<Trust>,
+    /// Kept by an issuer of one node; several would contradict one another.
+    pub(crate) log: Option<KeyLog>,
 }
 
 /// What can go wrong while it runs; it is tried again.
@@ -46,6 +49,8 @@ pub(crate) enum UpkeepError {
     Keys(#[from] KeyError),
     #[error(transparent)]
     Ledger(#[from] ChargeError),
+    #[error(transparent)]
+    Log(#[from] KeyLogError),
     #[error("turning the keys broke off: {0}")]
     BrokeOff(#[from] JoinError),
 }
@@ -54,12 +59,16 @@ impl Stored {
     /// Opens what the configuration names, and makes what is missing at `now`.
     pub(crate) async fn open(config: &Arc<Config>, clock: &Clock) -> Result<Self, StartError> {
         let now = clock.now();
-        let (keys, ledger) = match &config.store {
+        let (keys, ledger, log) = match &config.store {
             None => {
                 let config = Arc::clone(config);
-                spawn_blocking(move || on_disk(&config, now)).await??
+                let (keys, ledger, log) = spawn_blocking(move || on_disk(&config, now)).await??;
+                (keys, ledger, Some(log))
             }
-            Some(options) => in_redis(config, options, clock).await?,
+            Some(options) => {
+                let (keys, ledger) = in_redis(config, options, clock).await?;
+                (keys, ledger, None)
+            }
         };
         let trust = Arc::clone(config);
         let trust = spawn_blocking(move || Trust::open(&trust.trust, now)).await??;
@@ -67,6 +76,7 @@ impl Stored {
             keys: Arc::new(keys),
             ledger: Arc::new(ledger),
             trust: Arc::new(trust),
+            log,
         })
     }
 
@@ -74,6 +84,7 @@ impl Stored {
     pub(crate) async fn turn(&self, now: UnixTime) -> Result<UnixTime, UpkeepError> {
         let keys = Arc::clone(&self.keys);
         let turned = spawn_blocking(move || keys.rotate(now)).await??;
+        self.write_down(now).await?;
         self.ledger.follow(live_epochs(&self.keys)).await?;
         // The accounts before the key: that it is there says what is to be forgotten.
         for key in &turned.withdrawn {
@@ -82,6 +93,21 @@ impl Stored {
         let keys = Arc::clone(&self.keys);
         spawn_blocking(move || keys.delete(&turned.withdrawn)).await??;
         Ok(turned.next)
+    }
+
+    /// Has the keys in the log that the directory lists, and the totals of those
+    /// that sign no more, before their accounts are forgotten.
+    async fn write_down(&self, now: UnixTime) -> Result<(), KeyLogError> {
+        let Some(log) = &self.log else {
+            return Ok(());
+        };
+        log.announce(self.keys.live().directory(), now).await?;
+        match &*self.ledger {
+            ChosenLedger::Embedded(ledger) => {
+                log.total(&live_epochs(&self.keys), ledger, now).await
+            }
+            ChosenLedger::Redis(_) => Ok(()),
+        }
     }
 
     /// How long to wait at most until the next turn.
@@ -100,14 +126,20 @@ impl Stored {
     }
 }
 
-fn on_disk(config: &Config, now: UnixTime) -> Result<(TokenKeys, ChosenLedger), StartError> {
+fn on_disk(
+    config: &Config,
+    now: UnixTime,
+) -> Result<(TokenKeys, ChosenLedger, KeyLog), StartError> {
     let directory = &config.issuer.data_directory;
     // Locks the directory: before anything else is touched in it.
     let disk = RealDisk::open(&directory.join("quota"))?;
     let files = KeyFiles::open(&directory.join("keys")).map_err(KeyError::from)?;
     let keys = TokenKeys::open(Box::new(files), config.key_plan(), now)?;
-    let ledger = EmbeddedLedger::open(Arc::new(disk), config.allowance(), &live_epochs(&keys))?;
-    Ok((keys, ChosenLedger::Embedded(ledger)))
+    let log = KeyLog::open(&directory.join("log"), &config.issuer.authority)?;
+    // Accounts whose totals are to be written down are not forgotten yet.
+    let epochs = [live_epochs(&keys), log.untotalled()].concat();
+    let ledger = EmbeddedLedger::open(Arc::new(disk), config.allowance(), &epochs)?;
+    Ok((keys, ChosenLedger::Embedded(ledger), log))
 }
 
 async fn in_redis(

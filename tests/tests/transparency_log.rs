@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 use pennyblack_service::clock::Clock;
+use pennyblack_shared::authority::Authority;
 use pennyblack_shared::blind_rsa::TokenVerifyingKey;
 use pennyblack_shared::log_entry::{LogEntry, Statement};
 use pennyblack_shared::problem::ProblemType;
 use pennyblack_shared::token_key::TokenVerifier;
+use pennyblack_tests::answer::Answer;
 use pennyblack_tests::process::{Process, Role};
 use pennyblack_tests::scene::Scene;
 use pennyblack_tests::wait::until;
@@ -25,9 +27,16 @@ use tokio::task::block_in_place;
 
 const SERVICE: &str = env!("CARGO_BIN_EXE_service");
 const SOON: Duration = Duration::from_secs(30);
+/// Longest wait for two days by the clock that the test sets, in which keys are made.
+const TWO_DAYS: Duration = Duration::from_secs(180);
+
+async fn get(world: &World, service: &Authority, path: &str) -> Answer {
+    let url = format!("http://{service}{path}");
+    Answer::to(world.client.get(url)).await.unwrap()
+}
 
 /// Tiles over HTTP, for the other library.
-struct OverHttp<'a>(&'a World);
+struct OverHttp<'a>(&'a World, &'a Authority);
 
 impl TileReader for OverHttp<'_> {
     fn height(&self) -> u8 {
@@ -35,41 +44,43 @@ impl TileReader for OverHttp<'_> {
     }
 
     fn read_tiles(&self, tiles: &[Tile]) -> Result<Vec<Vec<u8>>, tlog_tiles::tlog::Error> {
-        let get = async |tile: &Tile| {
+        let tile_of = async |tile: &Tile| {
             let path = tile.path().replacen("tile/8/", "/log/tile/", 1);
-            let answer = self.0.get(&path).await;
+            let answer = get(self.0, self.1, &path).await;
             assert_eq!(answer.status, StatusCode::OK, "{path}");
             assert_eq!(answer.headers["content-type"], "application/octet-stream");
             answer.body
         };
-        let get = |tile| block_in_place(|| Handle::current().block_on(get(tile)));
-        Ok(tiles.iter().map(get).collect())
+        let tile_of = |tile| block_in_place(|| Handle::current().block_on(tile_of(tile)));
+        Ok(tiles.iter().map(tile_of).collect())
     }
 
     fn save_tiles(&self, _: &[Tile], _: &[Vec<u8>]) {}
 }
 
 /// The checkpoint, once it is for so many entries; verified by the other library.
-async fn checkpoint(world: &World, size: u64) -> Checkpoint {
-    let key = String::from_utf8(world.get("/log/key").await.body).unwrap();
+async fn checkpoint(world: &World, service: &Authority, size: u64) -> Checkpoint {
+    let key = get(world, service, "/log/key").await.body;
+    let key = String::from_utf8(key).unwrap();
     let key = signed_note::StandardVerifier::new(key.trim_end()).unwrap();
     let known = signed_note::VerifierList::new(vec![Box::new(key)]);
     until("a checkpoint of that size", SOON, async || {
-        let answer = world.get("/log/checkpoint").await;
+        let answer = get(world, service, "/log/checkpoint").await;
         assert_eq!(answer.headers["content-type"], "text/plain; charset=utf-8");
         assert_eq!(answer.headers["cache-control"], "no-cache");
         let note = signed_note::Note::from_bytes(&answer.body).unwrap();
         note.verify(&known).unwrap();
         let checkpoint = Checkpoint::from_bytes(note.text()).unwrap();
-        assert_eq!(checkpoint.origin(), format!("{}/log", world.cps_name()));
+        assert_eq!(checkpoint.origin(), format!("{service}/log"));
         (checkpoint.size() >= size).then_some(checkpoint)
     })
     .await
 }
 
 /// The entries of the last bundle, as C2SP tlog-tiles lays them out.
-async fn entries(world: &World, size: u64) -> Vec<Vec<u8>> {
-    let bundle = world.get(&format!("/log/tile/entries/000.p/{size}")).await;
+async fn entries(world: &World, service: &Authority, size: u64) -> Vec<Vec<u8>> {
+    let path = format!("/log/tile/entries/000.p/{size}");
+    let bundle = get(world, service, &path).await;
     let (mut rest, mut entries) = (bundle.body.as_slice(), Vec::new());
     while let Some((size, after)) = rest.split_first_chunk::<2>() {
         let (entry, after) = after.split_at(usize::from(u16::from_be_bytes(*size)));
@@ -95,13 +106,13 @@ async fn a_reader_that_is_not_ours_finds_every_double_spend_and_its_proof() {
     }
     // The first entry tells that the key's epoch was opened.
     let size = DOUBLE_SPENDS + 1;
-    let checkpoint = checkpoint(world, size).await;
+    let checkpoint = checkpoint(world, world.cps_name(), size).await;
     assert_eq!(checkpoint.size(), size);
-    let (root, reader) = (*checkpoint.hash(), OverHttp(world));
+    let (root, reader) = (*checkpoint.hash(), OverHttp(world, world.cps_name()));
     let tree = TileHashReader::new(size, root, &reader);
     let keys = world.issuer_keys().await;
     let mut double_spends = 0;
-    for (index, entry) in (0..).zip(entries(world, size).await) {
+    for (index, entry) in (0..).zip(entries(world, world.cps_name(), size).await) {
         let proof = tlog_tiles::prove_record(size, index, &tree).unwrap();
         let leaf = tlog_tiles::record_hash(&entry);
         tlog_tiles::check_record(&proof, size, root, index, leaf).unwrap();
@@ -155,8 +166,8 @@ async fn a_cps_that_is_killed_after_a_409_has_the_evidence_and_contradicts_no_ch
         let lines = world.get("/v1/double-spends").await;
         let lines = String::from_utf8(lines.content().to_vec()).unwrap();
         assert_eq!(lines.lines().count(), promised, "life {life}");
-        let after = checkpoint(&world, promised as u64 + 1).await;
-        let (root, reader) = (*after.hash(), OverHttp(&world));
+        let after = checkpoint(&world, world.cps_name(), promised as u64 + 1).await;
+        let (root, reader) = (*after.hash(), OverHttp(&world, world.cps_name()));
         let tree = TileHashReader::new(after.size(), root, &reader);
         for (size, root) in &seen {
             let then = tlog_tiles::tree_hash(*size, &tree).unwrap();
@@ -164,4 +175,72 @@ async fn a_cps_that_is_killed_after_a_409_has_the_evidence_and_contradicts_no_ch
         }
     }
     cps.kill();
+}
+
+/// What a log says, as far as it is under a checkpoint.
+async fn statements(world: &World, service: &Authority) -> Vec<LogEntry> {
+    let size = checkpoint(world, service, 0).await.size();
+    let entries = match size {
+        0 => Vec::new(),
+        size => entries(world, service, size).await,
+    };
+    entries
+        .iter()
+        .map(|one| LogEntry::parse(one).unwrap())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_key_is_in_the_issuers_log_before_it_signs_and_the_totals_of_both_logs_agree() {
+    const DRAWN: usize = 7;
+    const SPENT: usize = 3;
+    let scene = Scene::open().await;
+    let world = &scene.world;
+    let mailbox = world.mailbox().await;
+    let first = world.signing_key().await.id();
+    for token in world.draw(DRAWN).await.iter().take(SPENT) {
+        let request = world.spend(token, &mailbox, "a.b.c");
+        for _ in 0..2 {
+            world.store(&request).await.unwrap().assert_created();
+        }
+    }
+    // Two days later the key is neither signed with nor redeemable.
+    let (issued, totals) = until("the totals of the first key", TWO_DAYS, async || {
+        scene.hand.advance(Duration::from_secs(3600));
+        let issuer = statements(world, world.issuer_name()).await;
+        let issued = issuer.iter().find_map(|entry| match entry.statement {
+            Statement::IssuanceTotal {
+                token_key_id,
+                issued,
+            } if token_key_id == first => Some(issued),
+            _ => None,
+        });
+        let cps = statements(world, world.cps_name()).await;
+        let totals = cps.iter().find_map(|entry| match entry.statement {
+            Statement::KeyEpochClosed {
+                token_key_id,
+                totals,
+            } if token_key_id == first => Some(totals),
+            _ => None,
+        });
+        issued.zip(totals)
+    })
+    .await;
+    assert_eq!(issued, DRAWN as u64);
+    assert_eq!(totals.spent, SPENT as u64);
+    assert_eq!(totals.replayed, SPENT as u64);
+    assert_eq!(totals.refused, 0);
+    // All keys but the one that an issuer begins with were announced ahead.
+    let mut announced = Vec::new();
+    for entry in statements(world, world.issuer_name()).await {
+        if let Statement::TokenKeyAnnounced { key, not_before } = entry.statement {
+            assert!(announced.is_empty() || entry.minute.start() < not_before);
+            announced.push(key.id());
+        }
+    }
+    assert!(announced.len() > 2, "{announced:?}");
+    for key in world.issuer_keys().await {
+        assert!(announced.contains(&key.id()));
+    }
+    scene.close().await;
 }

@@ -21,9 +21,10 @@ use crate::opening::{CHECKPOINT, Found};
 /// While entries come, a checkpoint is signed this often; one that comes alone is
 /// under a checkpoint at once.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
-/// Entries that go into tiles in one step.
+/// Entries that go into tiles in one step, and no more of which wait for long.
 const BATCH: usize = 4_096;
-/// Entries that may wait for tiles; then no more are taken.
+/// Entries that may wait for tiles when these cannot be written; then no more are
+/// taken.
 const MOST_WAITING: usize = 65_536;
 /// Bytes of entries in the journal after which it begins anew.
 const JOURNAL_SIZE: usize = 4 * 1024 * 1024;
@@ -264,7 +265,9 @@ impl<D: Disk, F: LogFiles> StateMachine for Machine<D, F> {
 
     fn tick(&mut self) -> io::Result<()> {
         let now = Instant::now();
-        if now < self.due || self.next == self.edge.size() {
+        let waiting = self.next - self.edge.size();
+        // Who appends faster than tiles are written waits for them.
+        if waiting == 0 || (now < self.due && waiting < BATCH as u64) {
             return Ok(());
         }
         self.due = now + CHECKPOINT_EVERY;

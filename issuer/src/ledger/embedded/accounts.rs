@@ -32,6 +32,8 @@ pub(super) enum Command {
     },
     /// Keep accounts for these epochs only.
     Follow(Vec<TokenKeyId>),
+    /// Tell how many tokens were signed in this epoch.
+    Total(TokenKeyId),
 }
 
 pub(super) struct Accounts<D: Disk> {
@@ -155,6 +157,11 @@ impl<D: Disk> StateMachine for Accounts<D> {
             Command::Follow(live) => {
                 self.follow(&live);
                 Ok(0)
+            }
+            Command::Total(epoch) => {
+                let accounts = self.epochs.get(&epoch);
+                let accounts = accounts.ok_or(ChargeError::NoSuchEpoch(epoch))?;
+                Ok(accounts.total())
             }
         }
     }

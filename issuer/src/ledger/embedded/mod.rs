@@ -66,6 +66,14 @@ impl<D: Disk> EmbeddedLedger<D> {
         let commits = GroupCommit::start("quota", accounts, QUEUE).map_err(LedgerError::Thread)?;
         Ok(Self { commits, allowance })
     }
+
+    /// How many tokens the key of an epoch has signed, for all subjects together.
+    ///
+    /// # Errors
+    /// [`ChargeError::NoSuchEpoch`] once it is not followed any more.
+    pub async fn total(&self, epoch: TokenKeyId) -> Result<u64, ChargeError> {
+        self.commits.submit(Command::Total(epoch)).await?
+    }
 }
 
 impl<D: Disk> Ledger for EmbeddedLedger<D> {

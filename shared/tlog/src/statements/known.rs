@@ -49,6 +49,11 @@ impl Known {
         }
     }
 
+    /// The keys that were announced and whose totals were not stated.
+    pub(super) fn untotalled(&self) -> Vec<TokenKeyId> {
+        self.announced.difference(&self.totalled).copied().collect()
+    }
+
     /// Takes in what is in the log now.
     pub(super) fn note(&mut self, statement: &Statement) {
         match statement {

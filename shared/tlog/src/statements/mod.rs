@@ -11,6 +11,7 @@ use pennyblack_shared::authority::Authority;
 use pennyblack_shared::log_entry::{LogEntry, LogEntryError, Minute, Statement};
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::tlog::NoteKeyError;
+use pennyblack_shared::token::TokenKeyId;
 use pennyblack_storage::group_commit::CommitError;
 use tokio::sync::Mutex as Turn;
 
@@ -126,6 +127,12 @@ impl StatementLog {
         Ok(true)
     }
 
+    /// The token keys that were announced and whose issuance totals were not stated.
+    #[must_use]
+    pub fn untotalled(&self) -> Vec<TokenKeyId> {
+        self.known().untotalled()
+    }
+
     /// Durable entries from a place on, at most `most`. Reads the disk.
     ///
     /// # Errors
@@ -141,5 +148,13 @@ impl StatementLog {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for StatementLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StatementLog")
+            .field("log", &self.log)
+            .finish_non_exhaustive()
     }
 }
