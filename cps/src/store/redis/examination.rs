@@ -40,7 +40,7 @@ pub(super) async fn examine(redis: &Redis, keys: &Keys, guard: &Guard) -> Result
         }
         Verdict::Older(forgotten) => {
             guard.set(Some(Refusing::Older(forgotten)));
-            halt(redis, keys, &readings).await;
+            halt(redis, keys, fence.store, &readings).await;
         }
         Verdict::Empty | Verdict::HalfBegun => {
             let unexamined = "it could not be begun".to_owned();
@@ -87,8 +87,9 @@ async fn begin(redis: &Redis, keys: &Keys) -> Result<(), RedisError> {
 }
 
 /// Tells all nodes, as far as the store can be reached. The word is about the store
-/// that was read: it counts no more if an operator has accepted it meanwhile.
-pub(super) async fn halt(redis: &Redis, keys: &Keys, readings: &[Reading]) {
+/// that was read: it counts no more if an operator has accepted it meanwhile. A
+/// shard with another id than the known one is left alone: one is being accepted.
+pub(super) async fn halt(redis: &Redis, keys: &Keys, known: Option<StoreId>, readings: &[Reading]) {
     let halted = in_all_shards(keys, |shard, fence| {
         let redis = redis.clone();
         let id = readings.get(shard.place()).and_then(|reading| reading.id);
@@ -96,8 +97,9 @@ pub(super) async fn halt(redis: &Redis, keys: &Keys, readings: &[Reading]) {
             let mut set = cmd("HSET");
             set.arg(&fence).arg("halted");
             match id {
-                Some(id) => set.arg(&id.0),
                 None => set.arg("none"),
+                Some(id) if known == Some(id) => set.arg(&id.0),
+                Some(_) => return Ok(0),
             };
             redis.command::<u64>(set, &fence).await
         }

@@ -212,7 +212,7 @@ async fn a_flushed_store_is_not_redeemed_from_until_an_operator_accepts_it() {
         .unwrap();
     // A node that looked before that says so only now.
     let before = vec![fence::Reading::default(); keys::SHARDS];
-    examination::halt(&one.0.redis, &one.0.keys, &before).await;
+    examination::halt(&one.0.redis, &one.0.keys, None, &before).await;
     for store in [&one, &two] {
         store.examine().await;
         assert_eq!(store.refusing(), None);
