@@ -13,15 +13,16 @@
 mod healthy;
 mod hostile;
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use healthy::Healthy;
 use hostile::{Behaviour, attack};
 use pennyblack_service::clock::Clock;
 use pennyblack_service::config::TlsConfig;
+use pennyblack_tests::cores::Cores;
 use pennyblack_tests::process::{Process, Role};
 use pennyblack_tests::world::World;
-use tokio::sync::Mutex;
 
 const SERVICE: &str = env!("CARGO_BIN_EXE_service");
 
@@ -40,7 +41,13 @@ const SLOW: Duration = Duration::from_millis(250);
 const TRIES: usize = 3;
 
 /// Latencies are measured: one test at a time.
-static ALONE: Mutex<()> = Mutex::const_new(());
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Runs a test while no other is running, with the services on a core of their own.
+fn alone(test: impl AsyncFnOnce(Cores) + Send) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    Cores::apart().run(test);
+}
 
 /// How many of each kind: their sockets and the service's own files must be fewer
 /// than a process may have open.
@@ -65,11 +72,11 @@ struct Target {
 }
 
 impl Target {
-    async fn start(change: impl FnOnce(&mut World)) -> Self {
+    fn start(cores: Cores, change: impl FnOnce(&mut World)) -> Self {
         let mut world = World::new(Clock::system());
         change(&mut world);
-        let issuer = Process::start(SERVICE, Role::Issuer, &world).await;
-        let cps = Process::start(SERVICE, Role::Cps, &world).await;
+        let issuer = cores.start(SERVICE, Role::Issuer, &world);
+        let cps = cores.start(SERVICE, Role::Cps, &world);
         Self {
             world,
             cps,
@@ -91,11 +98,11 @@ impl Target {
     /// Sends in so many clients, and asserts what must hold. What slows the machine
     /// down passes, what the clients do to the service does not: for the latency one
     /// good try of [`TRIES`] is enough.
-    async fn withstands(&self, behaviour: Behaviour, clients: usize) {
+    fn withstands(&self, behaviour: Behaviour, clients: usize) {
         for _ in 0..TRIES {
             let before = self.poll().end();
             let healthy = self.poll();
-            let kept = attack(behaviour, clients, self.cps.addresses().public).await;
+            let kept = attack(behaviour, clients, self.cps.addresses().public);
             let p99 = healthy.end();
             let quiet = before.max(self.poll().end());
             let longest = *kept.iter().max().unwrap();
@@ -115,10 +122,13 @@ impl Target {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn hostile_clients_are_closed_in_time_and_a_healthy_one_is_served_meanwhile() {
-    let _alone = ALONE.lock().await;
-    let target = Target::start(|_| ()).await;
+#[test]
+fn hostile_clients_are_closed_in_time_and_a_healthy_one_is_served_meanwhile() {
+    alone(attack_plainly);
+}
+
+async fn attack_plainly(cores: Cores) {
+    let target = Target::start(cores, |_| ());
     for behaviour in [
         Behaviour::SilentTcp,
         Behaviour::DribbledHeader,
@@ -128,30 +138,36 @@ async fn hostile_clients_are_closed_in_time_and_a_healthy_one_is_served_meanwhil
         Behaviour::Continuations,
         Behaviour::ZeroWindow,
     ] {
-        target.withstands(behaviour, many()).await;
+        target.withstands(behaviour, many());
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn clients_silent_in_the_tls_handshake_are_closed_and_a_healthy_one_is_served() {
-    let _alone = ALONE.lock().await;
-    let target = Target::start(|world| {
+#[test]
+fn clients_silent_in_the_tls_handshake_are_closed_and_a_healthy_one_is_served() {
+    alone(attack_tls);
+}
+
+async fn attack_tls(cores: Cores) {
+    let target = Target::start(cores, |world| {
         // Any certificate will do: the healthy client does not ask whose it is.
         world.cps.public.tls = Some(TlsConfig {
             certificate: world.pki.certificate_path("carrier"),
             key: world.pki.key_path("carrier"),
         });
-    })
-    .await;
+    });
     for behaviour in [Behaviour::SilentTcp, Behaviour::SilentTls] {
-        target.withstands(behaviour, many()).await;
+        target.withstands(behaviour, many());
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn silent_clients_on_every_place_do_not_keep_a_healthy_one_out() {
-    let _alone = ALONE.lock().await;
+#[test]
+fn silent_clients_on_every_place_do_not_keep_a_healthy_one_out() {
+    alone(attack_every_place);
+}
+
+async fn attack_every_place(cores: Cores) {
     let clients = many();
-    let target = Target::start(|world| world.cps.public.limits.connections = clients - 50).await;
-    target.withstands(Behaviour::SilentTcp, clients).await;
+    let few = |world: &mut World| world.cps.public.limits.connections = clients - 50;
+    let target = Target::start(cores, few);
+    target.withstands(Behaviour::SilentTcp, clients);
 }
