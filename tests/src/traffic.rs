@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const PACE: Duration = Duration::from_millis(3);
 /// Longest time until everything is answered when nothing harms any more.
 const SETTLED: Duration = Duration::from_secs(60);
+/// After so many refusals in a row it is said what they are.
+const TRIES_UNTIL_SAID: usize = 1_000;
 
 /// One store request, to be sent as often as it takes.
 #[derive(Debug)]
@@ -57,6 +59,8 @@ pub struct Traffic {
     next_token: AtomicUsize,
     sent: Mutex<Vec<Arc<Request>>>,
     statuses: Mutex<BTreeMap<u16, usize>>,
+    /// What the last answer said that was neither 201 nor 409.
+    last_refusal: Mutex<String>,
     recorder: Recorder,
 }
 
@@ -78,6 +82,7 @@ impl Traffic {
             next_token: AtomicUsize::new(0),
             sent: Mutex::default(),
             statuses: Mutex::default(),
+            last_refusal: Mutex::default(),
             recorder: Recorder::default(),
         })
     }
@@ -184,8 +189,15 @@ impl Traffic {
 
     async fn until_known(&self, request: &Request) {
         let mut nodes = self.nodes.iter().cycle();
+        let mut tries = 0;
         until("a request's fate", SETTLED, async || {
             let answer = self.send(request, *nodes.next()?).await;
+            tries += 1;
+            if tries % TRIES_UNTIL_SAID == 0 {
+                let said = self.last_refusal.lock();
+                let said = said.unwrap_or_else(PoisonError::into_inner);
+                eprintln!("after {tries} tries: {said}");
+            }
             (answer != StoreAnswer::Unknown).then_some(())
         })
         .await;
@@ -234,7 +246,10 @@ impl Traffic {
             // It never left.
             return StoreAnswer::Unknown;
         }
-        let status = answer.map_or(0, |answer| answer.status.as_u16());
+        let (status, said) = match &answer {
+            Ok(answer) => (answer.status.as_u16(), answer.text()),
+            Err(error) => (0, error.to_string()),
+        };
         let answer = match StatusCode::from_u16(status) {
             Ok(StatusCode::CREATED) => StoreAnswer::Accepted,
             Ok(StatusCode::CONFLICT) => StoreAnswer::Conflict,
@@ -244,6 +259,12 @@ impl Traffic {
         let mailbox = self.mailboxes[request.mailbox].id();
         let sealed = &request.signed.body()[mailbox.0.len()..];
         self.recorder.stored(begun, token, mailbox, sealed, answer);
+        if answer == StoreAnswer::Unknown {
+            *self
+                .last_refusal
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = said;
+        }
         let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
         *statuses.entry(status).or_default() += 1;
         answer

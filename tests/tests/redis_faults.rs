@@ -33,13 +33,13 @@ use rand::rngs::StdRng;
 
 const SERVICE: &str = env!("CARGO_BIN_EXE_service");
 const RULES: Rules = Rules {
-    lifetime: Duration::from_secs(6),
+    lifetime: Duration::from_secs(5),
     tolerance: Duration::from_secs(2),
 };
 const NODES: usize = 2;
 const CLIENTS: u64 = 8;
-const TOKENS: usize = 250;
-const FAULTS: usize = 6;
+const TOKENS: usize = 200;
+const FAULTS: usize = 5;
 /// Longest wait for nodes to notice something.
 const NOTICED: Duration = Duration::from_secs(60);
 

@@ -55,6 +55,9 @@ pub struct Spending {
     pub fence: Fence,
     /// How appends are made.
     pub append: Append,
+    /// Whether a script that carries what a node had seen before a failover can be
+    /// sent after it: its request waited for a connection.
+    pub outlasting: bool,
     /// How many nodes there are: one or two.
     pub nodes: usize,
     /// How often the first and the second request are sent.
@@ -139,7 +142,7 @@ impl Model for Spending {
         }
         for task in &state.tasks {
             actions.push(match task.step {
-                Step::Spending | Step::Appending => Action::Run(*task),
+                Step::Spending(_) | Step::Appending => Action::Run(*task),
                 Step::Spent(_) | Step::Appended(_) | Step::SpentOnOther(_) => Action::Count(*task),
                 Step::Accepting | Step::Refusing => Action::Answer(*task),
             });

@@ -38,8 +38,9 @@ pub enum Slot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Step {
     /// The script is on its way that keeps this body as what the token was spent on,
-    /// if there is none, and says what is kept.
-    Spending,
+    /// if there is none, and says what is kept; and does nothing in a store that has
+    /// seen less than this, which the node had seen when the request came.
+    Spending(Changes),
     /// The token is spent on this body, and the replica must have this many writes
     /// before that counts.
     Spent(Waiting),
@@ -102,7 +103,7 @@ impl Task {
     #[must_use]
     pub const fn asks(&self) -> Option<Slot> {
         match self.step {
-            Step::Spending => Some(Slot::Spent),
+            Step::Spending(_) => Some(Slot::Spent),
             Step::Appending => Some(Slot::Mailbox),
             _ => None,
         }

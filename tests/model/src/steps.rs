@@ -18,14 +18,14 @@ impl Spending {
             Action::Send(body, node) => {
                 state.sends_left[body.place()] -= 1;
                 if !state.nodes[node].stopped {
-                    let step = Step::Spending;
+                    let step = Step::Spending(state.nodes[node].seen);
                     state.add(Task { node, body, step });
                 }
             }
             Action::Run(task) => {
                 state.take(task);
                 match task.step {
-                    Step::Spending => self.spend(&mut state, task),
+                    Step::Spending(floors) => self.spend(&mut state, task, floors),
                     _ => self.append(&mut state, task),
                 }
             }
@@ -65,7 +65,7 @@ impl Spending {
                 let place = state.orphans.iter().position(|one| *one == task)?;
                 state.orphans.remove(place);
                 match task.step {
-                    Step::Spending => drop(self.run_spend(&mut state, task)),
+                    Step::Spending(floors) => drop(self.run_spend(&mut state, task, floors)),
                     _ => self.run_append(&mut state, task),
                 }
             }
@@ -78,13 +78,16 @@ impl Spending {
                     Slot::Mailbox => state.mailbox.fail_over(),
                 }
                 state.disconnect(slot);
+                if !self.outlasting {
+                    state.tasks.retain(|task| task.asks() != Some(slot));
+                }
             }
         }
         Some(state)
     }
 
-    fn spend(&self, state: &mut State, task: Task) {
-        let spent = self.run_spend(state, task);
+    fn spend(&self, state: &mut State, task: Task, floors: Changes) {
+        let spent = self.run_spend(state, task, floors);
         let primary = &state.spent.primary;
         let noted = Changes {
             own: primary.writes_of[task.node],
@@ -139,8 +142,8 @@ impl Spending {
         }
     }
 
-    fn run_spend(&self, state: &mut State, task: Task) -> Spent {
-        if self.is_older(state, task.node) {
+    fn run_spend(&self, state: &mut State, task: Task, floors: Changes) -> Spent {
+        if self.is_older(state, task.node, floors) {
             return Spent::Older;
         }
         match state.spent.primary.value {
@@ -164,8 +167,8 @@ impl Spending {
         }
     }
 
-    fn is_older(&self, state: &State, node: usize) -> bool {
-        let (store, seen) = (&state.spent.primary, state.nodes[node].seen);
+    fn is_older(&self, state: &State, node: usize, seen: Changes) -> bool {
+        let store = &state.spent.primary;
         match self.fence {
             Fence::None => false,
             Fence::Counts | Fence::CountsOfWrites => {

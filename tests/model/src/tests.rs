@@ -15,6 +15,7 @@ const DURABLE: Spending = Spending {
     acknowledgement: Acknowledgement::Durable,
     fence: Fence::None,
     append: Append::Once,
+    outlasting: true,
     nodes: 2,
     sends: [2, 1],
     crashes: 1,
@@ -150,10 +151,12 @@ fn counts_of_writes_stop_a_node_that_has_seen_what_is_lost() {
         ..UNREPLICATED
     };
     assert!(check(fenced).discovery(STOPPED).is_some(), "no node stops");
-    // One node alone, which does not die before it has written down what it saw.
+    // One node alone, which does not die before it has written down what it saw, and
+    // whose requests do not outlast the connections to the primary that dies.
     let alone = Spending {
         nodes: 1,
         crashes: 0,
+        outlasting: false,
         ..fenced
     };
     assert_upheld(&check(alone), &[ONE_BODY, NOT_TWICE, CONSISTENT]);
@@ -173,6 +176,7 @@ fn counts_must_be_taken_from_answers_that_wrote_nothing_too() {
         fence: Fence::CountsOfWrites,
         nodes: 1,
         crashes: 0,
+        outlasting: false,
         ..UNREPLICATED
     };
     broken(model, ONE_BODY);
@@ -190,10 +194,21 @@ fn counts_of_writes_do_not_stop_a_node_that_has_not_seen_what_is_lost() {
         ..fenced
     };
     broken(two, ONE_BODY);
-    // or because it died before it had written down what it saw.
-    let forgetful = Spending { nodes: 1, ..fenced };
+    // or because it died before it had written down what it saw,
+    let forgetful = Spending {
+        nodes: 1,
+        outlasting: false,
+        ..fenced
+    };
     let actions = broken(forgetful, ONE_BODY);
     assert!(actions.contains(&Action::Crash(0)));
+    // or because a request that began before waited for a connection meanwhile.
+    let waiting = Spending {
+        nodes: 1,
+        crashes: 0,
+        ..fenced
+    };
+    broken(waiting, ONE_BODY);
 }
 
 #[test]
