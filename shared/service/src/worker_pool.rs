@@ -11,7 +11,7 @@ use std::thread;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// How much less urgent a worker is than the threads beside it (`nice(2)`).
-const NICENESS: i32 = 10;
+const NICENESS: i32 = 5;
 
 /// Why a pool gave no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

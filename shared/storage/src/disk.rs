@@ -87,6 +87,15 @@ pub trait DiskFile: Send + 'static {
     /// What the disk says.
     fn sync(&mut self) -> io::Result<()>;
 
+    /// Writes again what is in the file, from `offset` on, without moving where the
+    /// next append goes. Of a file that another process wrote nobody knows whether a
+    /// sync failed then; a later one succeeds all the same, and what is read may be in
+    /// memory alone. What was written again is durable after [`DiskFile::sync`].
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn rewrite(&mut self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
     /// Cuts the file off, and appends there from now on.
     ///
     /// # Errors
@@ -265,6 +274,10 @@ impl DiskFile for RealFile {
 
     fn sync(&mut self) -> io::Result<()> {
         self.file.sync_data()
+    }
+
+    fn rewrite(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {

@@ -30,7 +30,8 @@ pub fn seeds() -> Range<u64> {
 /// How the next sync fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyncFault {
-    /// An error, and what was appended is gone.
+    /// An error, and what was appended is gone. It is read still, and later syncs
+    /// succeed; only what is written anew gets to the disk.
     Lost,
     /// An error, and what was appended is durable all the same.
     Persisted,
@@ -42,8 +43,12 @@ struct FileState {
     contents: Vec<u8>,
     /// Where the next append goes. What is behind it are durable zeros.
     end: usize,
-    /// How much of what was appended is durable.
+    /// How much of what was appended was synced.
     durable: usize,
+    /// What a failed sync has lost of that, though it is read still.
+    lost: Vec<Range<usize>>,
+    /// What was written anew since the last sync.
+    rewritten: Vec<Range<usize>>,
     /// Whether the directory's entry is durable.
     entered: bool,
 }
@@ -125,6 +130,8 @@ impl FileState {
             end: contents.len(),
             durable: contents.len(),
             contents,
+            lost: Vec::new(),
+            rewritten: Vec::new(),
             entered: false,
         }
     }
@@ -140,12 +147,55 @@ impl FileState {
         self.end = end;
     }
 
+    /// What was written anew gets to the disk with the next sync.
+    fn sync(&mut self) {
+        for again in self.rewritten.drain(..) {
+            let split = |lost: Range<usize>| {
+                let before = lost.start..lost.end.min(again.start);
+                let after = lost.start.max(again.end)..lost.end;
+                [before, after]
+                    .into_iter()
+                    .filter(|part| part.start < part.end)
+            };
+            self.lost = self.lost.drain(..).flat_map(split).collect();
+        }
+        self.durable = self.end;
+    }
+
+    fn lose(&mut self) {
+        self.rewritten.clear();
+        self.lost.push(self.durable..self.end);
+        self.durable = self.end;
+    }
+
+    /// From where on nothing is known to be on the disk.
+    fn firm(&self) -> usize {
+        let mut firm = self.durable;
+        while let Some(lost) = self
+            .lost
+            .iter()
+            .find(|lost| lost.end == firm && lost.start < firm)
+        {
+            firm = lost.start;
+        }
+        firm
+    }
+
     /// The durable part, and of the rest some sectors; lost ones read as zeros.
     fn after_power_loss(&self, rng: &mut StdRng) -> Self {
         let (appended, zeros) = self.contents.split_at_checked(self.end).unwrap_or_default();
-        let (durable, rest) = appended.split_at_checked(self.durable).unwrap_or_default();
+        let firm = self.firm();
+        let (durable, rest) = appended.split_at_checked(firm).unwrap_or_default();
         let mut contents = durable.to_vec();
-        let mut kept = durable.len();
+        for lost in &self.lost {
+            let lost = contents.get_mut(lost.clone()).unwrap_or_default();
+            for sector in lost.chunks_mut(SECTOR) {
+                if rng.random() {
+                    sector.fill(0);
+                }
+            }
+        }
+        let mut kept = firm;
         for sector in rest.chunks(SECTOR) {
             if rng.random() {
                 contents.extend_from_slice(sector);
@@ -157,8 +207,8 @@ impl FileState {
         if zeros.is_empty() {
             contents.truncate(kept);
             // A torn sector at the very end.
-            if kept > self.durable && rng.random() {
-                contents.truncate(rng.random_range(self.durable..=kept));
+            if kept > firm && rng.random() {
+                contents.truncate(rng.random_range(firm..=kept));
             }
         }
         contents.extend_from_slice(zeros);
@@ -287,14 +337,25 @@ impl DiskFile for FaultFile {
         self.with(|file| {
             match fault {
                 None if ignored => return Ok(()),
-                None | Some(SyncFault::Persisted) => file.durable = file.end,
-                // The page cache still shows what the disk does not have.
-                Some(SyncFault::Lost) => {}
+                None | Some(SyncFault::Persisted) => file.sync(),
+                Some(SyncFault::Lost) => file.lose(),
             }
             match fault {
                 None => Ok(()),
                 Some(_) => Err(io::Error::other("input/output error")),
             }
+        })
+    }
+
+    fn rewrite(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.with(|file| {
+            let start = usize::try_from(offset).map_err(io::Error::other)?;
+            let range = start..start + bytes.len();
+            if file.contents.get(range.clone()) != Some(bytes) {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            file.rewritten.push(range);
+            Ok(())
         })
     }
 
@@ -304,6 +365,10 @@ impl DiskFile for FaultFile {
             file.contents.truncate(length);
             file.end = length;
             file.durable = file.durable.min(length);
+            file.lost.retain_mut(|lost| {
+                lost.end = lost.end.min(length);
+                lost.start < lost.end
+            });
             Ok(())
         })
     }

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! struct {
-//!   uint32 magic;            // "PBF2"
+//!   uint32 magic;            // "PBF3"
 //!   uint32 length;           // of the payload
-//!   uint64 index;            // of this frame within its segment, from 0
+//!   uint64 place;            // index of this frame within its segment, XOR the salt
 //!   uint32 crc;              // CRC-32 of salt, length, index and payload
 //!   opaque payload[length];  // records, each with a uint32 length in front
 //! } Frame;
@@ -13,12 +13,12 @@
 //! A frame is written only after the one before it was synced. Therefore a
 //! damaged frame with a sound one after it was not torn by a crash: it has
 //! decayed, or somebody wrote to it. So that nobody can have bytes written that
-//! look like a later frame, each segment has a random [`Salt`], which only its
-//! first frame tells.
+//! look like a later frame, or have many places searched for one, each segment has
+//! a random [`Salt`], which only its first frame tells.
 
 use zeroize::Zeroize as _;
 
-const MAGIC: [u8; 4] = *b"PBF2";
+const MAGIC: [u8; 4] = *b"PBF3";
 
 /// What the checksums of a segment's frames begin with, eight random bytes; zeros
 /// for the first frame, which holds the salt of the others.
@@ -31,6 +31,11 @@ impl Salt {
 
     pub(crate) fn random() -> Self {
         Self(rand::random())
+    }
+
+    /// How the header tells a frame's index, and back.
+    const fn mask(self, index: u64) -> u64 {
+        index ^ u64::from_be_bytes(self.0)
     }
 }
 
@@ -47,16 +52,29 @@ pub struct FrameBuilder {
 impl FrameBuilder {
     /// Adds a record, given in parts.
     pub fn push(&mut self, parts: &[&[u8]]) {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        self.make_room(HEADER_SIZE + 4 + length);
         if self.bytes.is_empty() {
             self.bytes.resize(HEADER_SIZE, 0);
         }
-        let length: usize = parts.iter().map(|part| part.len()).sum();
         // A record is a request, whose size was limited long before.
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         self.bytes.extend(length.to_be_bytes());
         for part in parts {
             self.bytes.extend_from_slice(part);
         }
+    }
+
+    /// Moves the bytes when they need it, as `Vec` would, and wipes where they were.
+    fn make_room(&mut self, more: usize) {
+        if self.bytes.capacity() - self.bytes.len() >= more {
+            return;
+        }
+        let capacity = (self.bytes.len() + more).max(2 * self.bytes.capacity());
+        let mut moved = Vec::with_capacity(capacity);
+        moved.extend_from_slice(&self.bytes);
+        self.bytes.as_mut_slice().zeroize();
+        self.bytes = moved;
     }
 
     /// True when there is nothing to write.
@@ -93,10 +111,10 @@ fn header_of(payload: &[u8], index: u64, salt: Salt) -> [u8; HEADER_SIZE] {
     let mut header = [0; HEADER_SIZE];
     let (magic, rest) = header.split_at_mut(4);
     let (length_field, rest) = rest.split_at_mut(4);
-    let (index_field, crc) = rest.split_at_mut(8);
+    let (place, crc) = rest.split_at_mut(8);
     magic.copy_from_slice(&MAGIC);
     length_field.copy_from_slice(&length.to_be_bytes());
-    index_field.copy_from_slice(&index.to_be_bytes());
+    place.copy_from_slice(&salt.mask(index).to_be_bytes());
     crc.copy_from_slice(&checksum(salt, length, index, payload).to_be_bytes());
     header
 }
@@ -123,29 +141,42 @@ pub(crate) fn is_of_other_version(bytes: &[u8]) -> bool {
 pub(crate) fn read_frame(bytes: &[u8], index: u64, salt: Salt) -> Option<(&[u8], &[u8])> {
     let (magic, rest) = bytes.split_first_chunk::<4>()?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
-    let (found, rest) = rest.split_first_chunk::<8>()?;
+    let (place, rest) = rest.split_first_chunk::<8>()?;
     let (crc, rest) = rest.split_first_chunk::<4>()?;
     let length = u32::from_be_bytes(*length);
     let (payload, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
     let sound = *magic == MAGIC
-        && u64::from_be_bytes(*found) == index
+        && salt.mask(u64::from_be_bytes(*place)) == index
         && u32::from_be_bytes(*crc) == checksum(salt, length, index, payload);
     sound.then_some((payload, rest))
 }
 
-/// True when a sound frame with a later index than `index` starts anywhere in `bytes`.
+/// True when a sound frame with a later index than `index` starts anywhere in
+/// `bytes`. Checksums are made only where the header has the salt in it, so that
+/// bytes chosen by others are passed over.
 pub(crate) fn has_later_frame(bytes: &[u8], index: u64, salt: Salt) -> bool {
-    let starts = bytes.windows(HEADER_SIZE).enumerate();
-    let mut starts = starts.filter(|(_, window)| window.starts_with(&MAGIC));
-    starts.any(|(at, window)| {
-        let later = window
-            .get(8..16)
-            .and_then(|index| index.try_into().ok())
-            .map_or(0, u64::from_be_bytes);
+    let last = index.saturating_add((bytes.len() / HEADER_SIZE) as u64);
+    headers(bytes).any(|(at, place)| {
+        let later = salt.mask(place);
         later > index
+            && later <= last
             && bytes
                 .get(at..)
-                .is_some_and(|b| read_frame(b, later, salt).is_some())
+                .is_some_and(|rest| read_frame(rest, later, salt).is_some())
+    })
+}
+
+/// True when something behind the first frame looks like a frame of any salt.
+pub(crate) fn has_any_later_frame(bytes: &[u8]) -> bool {
+    headers(bytes).any(|(at, _)| at >= HEADER_SIZE)
+}
+
+/// Where in `bytes` something looks like a frame's header, and the place that it tells.
+fn headers(bytes: &[u8]) -> impl Iterator<Item = (usize, u64)> {
+    let windows = bytes.windows(HEADER_SIZE).enumerate();
+    windows.filter_map(|(at, window)| {
+        let place = window.strip_prefix(&MAGIC)?.get(4..)?.first_chunk()?;
+        Some((at, u64::from_be_bytes(*place)))
     })
 }
 
@@ -198,9 +229,28 @@ mod tests {
         }
 
         #[test]
+        fn a_later_frame_is_found_wherever_it_starts(
+            before in proptest::collection::vec(any::<u8>(), 0..200),
+            steps in 1u64..9,
+        ) {
+            let mut builder = FrameBuilder::default();
+            builder.push(&[b"later"]);
+            let mut bytes = before;
+            // As many frames as there are between may have decayed, and no more.
+            bytes.resize(bytes.len() + 9 * HEADER_SIZE, 0);
+            bytes.extend(builder.seal(3 + steps, SALT));
+            prop_assert!(has_later_frame(&bytes, 3, SALT));
+            prop_assert!(!has_later_frame(&bytes, 3 + steps, SALT));
+            prop_assert!(!has_later_frame(&bytes, 3, Salt(*b"pepper!!")));
+            prop_assert!(has_any_later_frame(&bytes));
+        }
+
+        #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = read_frame(&bytes, 0, SALT);
             let _ = has_later_frame(&bytes, 0, SALT);
+            let _ = has_later_frame(&bytes, u64::MAX - 1, SALT);
+            let _ = has_any_later_frame(&bytes);
             let _ = records(&bytes).count();
         }
     }

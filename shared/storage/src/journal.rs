@@ -66,6 +66,9 @@ pub struct Journal<D: Disk> {
     active: Option<Active<D::File>>,
     /// The segment after the active one, which is being filled with zeros.
     prepared: Option<Prepared<D::File>>,
+    /// One that was not full of zeros when it was needed. Others are prepared when it
+    /// is done and removed.
+    late: Option<Prepared<D::File>>,
     /// Bytes of the last segment that was sealed.
     last_length: u64,
     /// Oldest first.
@@ -75,7 +78,7 @@ pub struct Journal<D: Disk> {
 /// A segment that nothing is appended to any more, and how much of it counts.
 struct Sealed {
     number: u64,
-    /// 0 when not even its first frame is durable.
+    /// 0 when it was found without a sound frame.
     synced: u64,
 }
 
@@ -92,11 +95,20 @@ struct Prepared<F> {
     file: JoinHandle<io::Result<F>>,
 }
 
+impl<F> Prepared<F> {
+    /// Waits until it is done, and removes it. A file that stays is in nobody's way:
+    /// there is nothing in it.
+    fn discard<D: Disk>(self, disk: &D, prefix: &str) {
+        let _ = self.file.join();
+        let _ = disk.remove(&name(prefix, self.number));
+    }
+}
+
 impl<D: Disk> Journal<D> {
     /// Opens the journal whose files begin with `prefix`, and hands every
     /// durable record to `replay`, oldest first.
     ///
-    /// What was found is synced before this returns, so that nothing replayed
+    /// What was found is made durable before this returns, so that nothing replayed
     /// can be lost by a later loss of power.
     ///
     /// # Errors
@@ -110,7 +122,9 @@ impl<D: Disk> Journal<D> {
         let limits = apply_limits(&mut found);
         let mut sealed = Vec::new();
         for segment in &found {
-            segment.check_damage(prefix, limits.get(&segment.number).copied())?;
+            let limit = limits.get(&segment.number).copied();
+            segment.check_damage(prefix, limit)?;
+            segment.make_durable(disk.as_ref(), prefix, limit)?;
             for payload in segment.payloads() {
                 // The first record of a segment is the journal's own.
                 for record in payload {
@@ -129,6 +143,7 @@ impl<D: Disk> Journal<D> {
             next: found.last().map_or(0, |segment| segment.number + 1),
             active: None,
             prepared: None,
+            late: None,
             last_length: 0,
             sealed,
         })
@@ -210,10 +225,14 @@ impl<D: Disk> Journal<D> {
 
     /// The file that was prepared, or an empty one.
     fn next_file(&mut self) -> io::Result<(u64, D::File)> {
-        if let Some(Prepared { number, file }) = self.prepared.take()
-            && let Ok(Ok(file)) = file.join()
-        {
-            return Ok((number, file));
+        match self.prepared.take() {
+            Some(prepared) if !prepared.file.is_finished() => self.late = Some(prepared),
+            Some(Prepared { number, file }) => {
+                if let Ok(Ok(file)) = file.join() {
+                    return Ok((number, file));
+                }
+            }
+            None => {}
         }
         let file = self.disk.create(&name(self.prefix, self.next))?;
         self.next += 1;
@@ -222,8 +241,11 @@ impl<D: Disk> Journal<D> {
 
     /// Has the next segment made ahead, if it is likely to become long.
     fn prepare_next(&mut self) {
+        if let Some(late) = self.late.take_if(|late| late.file.is_finished()) {
+            late.discard(self.disk.as_ref(), self.prefix);
+        }
         let length = self.last_length.min(MOST_ZEROS);
-        if length < D::WORTH_ZEROS || self.prepared.is_some() {
+        if length < D::WORTH_ZEROS || self.prepared.is_some() || self.late.is_some() {
             return;
         }
         let (disk, number) = (Arc::clone(&self.disk), self.next);
@@ -235,15 +257,23 @@ impl<D: Disk> Journal<D> {
         }
     }
 
-    /// Seals the active segment; the next append begins another.
+    /// Seals the active segment; the next append begins another. One of which not even
+    /// the first frame is durable has nothing in it, and goes: a full disk would be
+    /// filled with them.
     pub fn roll(&mut self) {
-        if let Some(active) = self.active.take() {
-            self.last_length = active.synced;
-            self.sealed.push(Sealed {
-                number: active.number,
-                synced: active.synced,
-            });
+        let Some(active) = self.active.take() else {
+            return;
+        };
+        self.last_length = active.synced;
+        if active.synced == 0 {
+            // Should it stay or come back: what its first frame states is true.
+            let _ = self.disk.remove(&name(self.prefix, active.number));
+            return;
         }
+        self.sealed.push(Sealed {
+            number: active.number,
+            synced: active.synced,
+        });
     }
 
     /// Removes a sealed segment. There is always a younger one that keeps the
@@ -278,9 +308,11 @@ impl<D: Disk> Journal<D> {
 impl<D: Disk> Drop for Journal<D> {
     /// Waits for what is done in the background, so that the disk is free then.
     fn drop(&mut self) {
-        if let Some(Prepared { number, file }) = self.prepared.take() {
-            let _ = file.join();
-            let _ = self.disk.remove(&name(self.prefix, number));
+        for prepared in [self.prepared.take(), self.late.take()]
+            .into_iter()
+            .flatten()
+        {
+            prepared.discard(self.disk.as_ref(), self.prefix);
         }
     }
 }

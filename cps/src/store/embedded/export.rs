@@ -1,6 +1,5 @@
 //! Everything that an embedded store holds, handed out for another backend to take
-//! over. The store is read as it lies on the disk; nobody may have it open, and
-//! whoever reads it has opened it once before, which is where damage is found.
+//! over. The store is read as it lies on the disk; nobody may have it open.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +11,8 @@ use pennyblack_storage::disk::{Disk as _, RealDisk};
 use pennyblack_storage::journal::Journal;
 use tokio::sync::mpsc::Sender;
 
-use super::machine::{CLOSED, JOURNAL};
+use super::machine::{CLOSED, JOURNAL, Machine};
+use super::mailboxes::Mailboxes;
 use super::record_file::RecordFile;
 use super::{OpenStoreError, record, spent};
 use crate::store::{Limits, Spend};
@@ -43,6 +43,14 @@ pub fn export(
     to: &Sender<Exported>,
 ) -> Result<(), OpenStoreError> {
     let disk = Arc::new(RealDisk::open(directory)?);
+    // Opening it tells what is damaged, and tidies up what a crash has left.
+    let mailboxes = Arc::new(Mailboxes::new(limits));
+    drop(Machine::open(
+        Arc::clone(&disk),
+        limits,
+        Arc::new(move || now),
+        mailboxes,
+    )?);
     // Nobody takes any more: the receiver says why.
     let send = |exported| to.blocking_send(exported).unwrap_or_default();
     RecordFile::<_, 32>::open(disk.as_ref(), CLOSED, |_, id| {

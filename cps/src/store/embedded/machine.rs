@@ -115,39 +115,36 @@ impl<D: Disk> Machine<D> {
         mailboxes: Arc<Mailboxes>,
     ) -> Result<Self, OpenStoreError> {
         let mut closed = HashSet::new();
-        let closed_file = RecordFile::open(disk.as_ref(), CLOSED, |_, id| {
+        let mut closed_file = RecordFile::open(disk.as_ref(), CLOSED, |_, id| {
             closed.insert(TokenKeyId(*id));
         })?;
         // Ids are appended one by one.
         if closed_file.cut() > 1 {
             return Err(OpenStoreError::ClosedEpochs);
         }
+        closed_file.make_durable(0)?;
         let mut epochs = open_epochs(disk.as_ref(), &closed)?;
         let mut replayed = Vec::new();
         let journal = Journal::open(Arc::clone(&disk), JOURNAL, |segment, bytes| {
             replayed.push((segment, record::parse(bytes)));
         })?;
         let mut segments: HashMap<_, Option<Times>> = HashMap::new();
-        let mut journalled: HashMap<TokenKeyId, u64> = HashMap::new();
         let now = clock();
         for (segment, parsed) in replayed {
             let (spend, sequence, at) = parsed.map_err(OpenStoreError::Record)?;
             let (epoch, nonce) = (spend.token_key_id, spend.nonce);
             Times::include(segments.entry(segment).or_default(), at);
-            *journalled.entry(epoch).or_default() += 1;
             if !closed.contains(&epoch) {
                 let set = open_epoch(&mut epochs, disk.as_ref(), epoch)?;
-                if set.find(&nonce)?.is_none() {
-                    set.insert(nonce, spend.record, segment);
-                }
+                set.replay(nonce, spend.record, segment)?;
             }
             if limits.is_alive(at, now) {
                 let entry = Entry::new(spend.sealed);
                 mailboxes.push(std::iter::once((spend.mailbox, sequence, at, entry)));
             }
         }
-        for (epoch, set) in &epochs {
-            set.check_damage(journalled.get(epoch).copied().unwrap_or(0))?;
+        for set in epochs.values_mut() {
+            set.settle()?;
         }
         Ok(Self {
             disk,
@@ -258,23 +255,34 @@ impl<D: Disk> Machine<D> {
         }
     }
 
+    /// Archives the spends of epochs that have many; tries them all.
+    fn archive_many(&mut self) -> io::Result<()> {
+        let archived = self.epochs.values_mut().map(SpentSet::archive_many);
+        archived.fold(Ok(()), Result::and)
+    }
+
     /// Removes the sealed segments in which nothing lives, when their spends are
-    /// archived.
+    /// archived. While one cannot be, only those go that hold no spends.
     fn retire_segments(&mut self, now: UnixTime) -> io::Result<()> {
+        let mut archived = Ok(());
         for segment in self.journal.sealed() {
             let times = self.segments.get(&segment).copied().flatten();
             if times.is_some_and(|times| times.may_hold_life(self.limits, now)) {
                 continue;
             }
-            for epoch in self.epochs.values_mut() {
-                epoch.let_go_of(segment)?;
+            if times.is_some() && archived.is_ok() {
+                let mut epochs = self.epochs.values_mut();
+                archived = epochs.try_for_each(|epoch| epoch.let_go_of(segment));
+            }
+            if times.is_some() && archived.is_err() {
+                continue;
             }
             self.journal.remove(segment)?;
             if !self.journal.sealed().contains(&segment) {
                 self.segments.remove(&segment);
             }
         }
-        Ok(())
+        archived
     }
 
     fn forget_staged(&mut self) {
@@ -332,11 +340,9 @@ impl<D: Disk> StateMachine for Machine<D> {
         }
         self.mailboxes.expire(now);
         self.roll_if_due(now);
-        for epoch in self.epochs.values_mut() {
-            epoch.archive_many()?;
-        }
+        let archived = self.archive_many();
         self.finish_removals();
-        self.retire_segments(now)
+        self.retire_segments(now).and(archived)
     }
 }
 

@@ -13,7 +13,7 @@ const READ_AT_ONCE: u64 = 8_192;
 /// A file of records of `N` bytes.
 pub(super) struct RecordFile<F, const N: usize> {
     file: F,
-    /// Records that are durable.
+    /// Sound records.
     count: u64,
     /// Something other than records is behind them: the last append failed, or
     /// broke off when the process died.
@@ -28,13 +28,14 @@ impl<F: DiskFile, const N: usize> RecordFile<F, N> {
     /// Opens or creates the file and shows every record in it to `visit`. What is
     /// behind the first unsound record is left out, and overwritten by the next
     /// append. Whether that was a torn append, or damage, the caller can tell from
-    /// [`Self::cut`]: only he knows what was being appended.
+    /// [`Self::cut`] and [`Self::left_out`]: only he knows what was being appended,
+    /// and from where on [`Self::make_durable`] is needed before records are relied upon.
     pub(super) fn open<D: Disk<File = F>>(
         disk: &D,
         name: &str,
         mut visit: impl FnMut(u64, &[u8; N]),
     ) -> io::Result<Self> {
-        let mut file = match disk.open(name) {
+        let file = match disk.open(name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let file = disk.create(name)?;
                 disk.sync_directory()?;
@@ -51,13 +52,27 @@ impl<F: DiskFile, const N: usize> RecordFile<F, N> {
                 break;
             }
         }
-        file.sync()?;
         Ok(Self {
             untidy: file.length()? > count * Self::STRIDE as u64,
             file,
             count,
             cut: whole - count,
         })
+    }
+
+    /// Writes the records from `index` on again, and syncs them: those of an append
+    /// whose sync failed in an earlier process may be in memory alone.
+    pub(super) fn make_durable(&mut self, index: u64) -> io::Result<()> {
+        let mut next = index;
+        while let chunk @ 1.. = self.count.saturating_sub(next).min(READ_AT_ONCE) {
+            let offset = next * Self::STRIDE as u64;
+            let mut bytes =
+                vec![0; usize::try_from(chunk).map_err(io::Error::other)? * Self::STRIDE];
+            self.file.read_at(&mut bytes, offset)?;
+            self.file.rewrite(&bytes, offset)?;
+            next += chunk;
+        }
+        self.file.sync()
     }
 
     /// Appends records and syncs them. After an error none of them is in the file.
@@ -95,6 +110,12 @@ impl<F: DiskFile, const N: usize> RecordFile<F, N> {
     /// Whole records that were left out at opening.
     pub(super) const fn cut(&self) -> u64 {
         self.cut
+    }
+
+    /// Those of them whose checksum holds. Before anything was appended.
+    pub(super) fn left_out(&self) -> impl Iterator<Item = io::Result<[u8; N]>> {
+        let indices = self.count..self.count + self.cut;
+        indices.filter_map(|index| read_sound(&self.file, index).transpose())
     }
 }
 

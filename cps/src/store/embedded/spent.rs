@@ -87,6 +87,8 @@ pub(super) struct SpentSet<D: Disk> {
     /// The journal's segment in which the oldest of the recent ones is.
     recent_since: Option<SegmentNumber>,
     archive: RecordFile<D::File, ARCHIVED_SIZE>,
+    /// The first of the archived ones that were found in the journal too, at opening.
+    journalled_too: u64,
     places: Places,
     hasher: RandomState,
 }
@@ -111,6 +113,7 @@ impl<D: Disk> SpentSet<D> {
         Ok(Self {
             recent: HashMap::new(),
             recent_since: None,
+            journalled_too: archive.count(),
             archive,
             places,
             hasher,
@@ -122,16 +125,35 @@ impl<D: Disk> SpentSet<D> {
         if let Some(record) = self.recent.get(nonce) {
             return Ok(Some(*record));
         }
+        let archived = self.find_archived(nonce)?;
+        Ok(archived.map(|(_, record)| record))
+    }
+
+    /// The same in the archive, and where it is there.
+    fn find_archived(&self, nonce: &Nonce) -> io::Result<Option<(u64, SpendRecord)>> {
         for index in self.places.find(self.hasher.hash_one(nonce.0)) {
             let archived = self.archive.read(index)?;
             let (found, record) = archived.split_at(32);
             if *found == nonce.0 {
-                return SpendRecord::from_bytes(record)
-                    .map(Some)
-                    .map_err(io::Error::other);
+                let record = SpendRecord::from_bytes(record).map_err(io::Error::other)?;
+                return Ok(Some((index, record)));
             }
         }
         Ok(None)
+    }
+
+    /// Notes a spend that the journal still has, at opening.
+    pub(super) fn replay(
+        &mut self,
+        nonce: Nonce,
+        record: SpendRecord,
+        segment: SegmentNumber,
+    ) -> io::Result<()> {
+        match self.find_archived(&nonce)? {
+            Some((index, _)) => self.journalled_too = self.journalled_too.min(index),
+            None => self.insert(nonce, record, segment),
+        }
+        Ok(())
     }
 
     /// Notes a spend that is durable in this segment of the journal.
@@ -189,12 +211,21 @@ impl<D: Disk> SpentSet<D> {
         Ok(())
     }
 
-    /// Fails when more of the archive was left out at opening than can have been
-    /// torn: an append holds spends that are still in the journal, `journalled` of
-    /// this epoch at the most. Tokens whose spends are lost must not be taken again.
-    pub(super) fn check_damage(&self, journalled: u64) -> io::Result<()> {
-        if self.archive.cut() <= journalled {
-            return Ok(());
+    /// After everything is replayed: makes what was found durable. An append that
+    /// failed or was torn held nothing but spends that are still in the journal; of
+    /// those that the journal has given up, all are archived and durable.
+    ///
+    /// # Errors
+    /// When more of the archive was left out than a torn append explains, or what the
+    /// disk says. Tokens whose spends are lost must not be taken again.
+    pub(super) fn settle(&mut self) -> io::Result<()> {
+        let mut torn = self.archive.cut() <= self.recent.len() as u64;
+        for left_out in self.archive.left_out() {
+            let nonce = left_out?.first_chunk().copied().map(Nonce);
+            torn &= nonce.is_some_and(|nonce| self.recent.contains_key(&nonce));
+        }
+        if torn {
+            return self.archive.make_durable(self.journalled_too);
         }
         Err(io::Error::new(
             io::ErrorKind::InvalidData,

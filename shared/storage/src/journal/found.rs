@@ -1,5 +1,6 @@
 //! Segments as they lie on the disk when a journal is opened: which of their
-//! frames are sound, and whether what follows those was torn by a crash.
+//! frames are sound, whether what follows those was torn by a crash, and that what
+//! counts is not in memory alone.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -82,8 +83,10 @@ impl Found {
         self.count_frames();
     }
 
-    /// Tells a torn end from damage and from other versions: with a stated length everything up to it
-    /// must be sound; without one, no sound frame may follow an unsound one.
+    /// Tells a torn end from damage and from other versions: with a stated length
+    /// everything up to it must be sound; without one, no frame may follow an unsound
+    /// one. Of those that follow an unsound first frame nobody knows the salt any more,
+    /// and nothing that others chose can be there: what looks like one is one.
     pub(super) fn check_damage(
         &self,
         prefix: &str,
@@ -98,6 +101,7 @@ impl Found {
             .unwrap_or_default();
         let damaged = match limit {
             Some(limit) => self.sound != limit,
+            None if self.frames == 0 => frame::has_any_later_frame(rest),
             None => frame::has_later_frame(rest, self.frames, self.salt),
         };
         if damaged {
@@ -107,6 +111,22 @@ impl Found {
             });
         }
         Ok(())
+    }
+
+    /// Makes the sound frames durable. If no later segment states their length, nobody
+    /// knows whether the last sync of them failed, and they are written again.
+    pub(super) fn make_durable<D: Disk>(
+        &self,
+        disk: &D,
+        prefix: &str,
+        limit: Option<u64>,
+    ) -> io::Result<()> {
+        let mut file = disk.open(&name(prefix, self.number))?;
+        if limit.is_none() {
+            let sound = usize::try_from(self.sound).unwrap_or(usize::MAX);
+            file.rewrite(self.contents.get(..sound).unwrap_or_default(), 0)?;
+        }
+        file.sync()
     }
 }
 
@@ -123,7 +143,7 @@ fn salt_of(contents: &[u8]) -> Salt {
     salt.map_or(Salt::OF_FIRST, |salt| Salt(*salt))
 }
 
-/// Reads and syncs every segment, oldest first.
+/// Reads every segment, oldest first.
 pub(super) fn read_segments<D: Disk>(disk: &D, prefix: &str) -> io::Result<Vec<Found>> {
     let mut numbers: Vec<u64> = disk
         .list()?
@@ -133,8 +153,7 @@ pub(super) fn read_segments<D: Disk>(disk: &D, prefix: &str) -> io::Result<Vec<F
         .collect();
     numbers.sort_unstable();
     let read = numbers.into_iter().map(|number| {
-        let mut file = disk.open(&name(prefix, number))?;
-        file.sync()?;
+        let file = disk.open(&name(prefix, number))?;
         Ok(Found::new(number, file.read_all()?))
     });
     read.collect()

@@ -5,6 +5,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::*;
 use crate::fault_disk::{FaultDisk, SyncFault, seeds};
+use crate::frame::HEADER_SIZE;
 
 fn open(disk: &FaultDisk) -> Result<(Journal<FaultDisk>, Vec<Vec<u8>>), JournalError> {
     let mut records = Vec::new();
@@ -12,6 +13,16 @@ fn open(disk: &FaultDisk) -> Result<(Journal<FaultDisk>, Vec<Vec<u8>>), JournalE
         records.push(record.to_vec());
     })?;
     Ok((journal, records))
+}
+
+/// Opens it as an operator does, who starts the process again when the disk refused.
+fn open_at_last(disk: &FaultDisk) -> Result<(Journal<FaultDisk>, Vec<Vec<u8>>), JournalError> {
+    loop {
+        match open(disk) {
+            Err(JournalError::Io(_)) => {}
+            other => return other,
+        }
+    }
 }
 
 fn frame(records: &[&[u8]]) -> FrameBuilder {
@@ -74,9 +85,13 @@ fn run(seed: u64, plant_bug: bool) -> Result<bool, JournalError> {
             2 if rng.random() => disk.fail_next_directory_sync(),
             2 => disk.fail_next_sync(SyncFault::Persisted),
             3 => {
-                disk = disk.after_power_loss(rng.random());
+                // The process ends, and half of the times the power with it.
+                drop(journal);
+                if rng.random() {
+                    disk = disk.after_power_loss(rng.random());
+                }
                 let found;
-                (journal, found) = open(&disk)?;
+                (journal, found) = open_at_last(&disk)?;
                 if !known.agrees_with(&found) {
                     return Ok(false);
                 }
@@ -153,6 +168,82 @@ fn damage_in_the_middle_is_refused_and_named() {
     damaged.create(&name).unwrap().append(&contents).unwrap();
     let error = open(&damaged).err().unwrap();
     assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
+}
+
+/// The salt of all later frames is in the first one.
+#[test]
+fn damage_anywhere_in_the_first_frame_is_refused_when_others_follow() {
+    let disk = FaultDisk::default();
+    let (mut journal, _) = open(&disk).unwrap();
+    journal.append(&mut frame(&[b"acknowledged"])).unwrap();
+    let name = name("j", 0);
+    let contents = disk.open(&name).unwrap().read_all().unwrap();
+    for at in 0..HEADER_SIZE + 4 + 8 {
+        let mut contents = contents.clone();
+        contents[at] ^= 1;
+        let damaged = FaultDisk::default();
+        damaged.create(&name).unwrap().append(&contents).unwrap();
+        let error = open(&damaged).err().unwrap();
+        let refused = matches!(
+            error,
+            JournalError::Damaged { .. } | JournalError::OtherVersion(_)
+        );
+        assert!(refused, "byte {at}: {error}");
+    }
+}
+
+#[test]
+fn what_a_failed_sync_left_in_memory_is_durable_when_it_was_found_at_a_restart() {
+    let disk = FaultDisk::default();
+    let (mut journal, _) = open(&disk).unwrap();
+    journal.append(&mut frame(&[b"first"])).unwrap();
+    disk.fail_next_sync(SyncFault::Lost);
+    assert!(journal.append(&mut frame(&[&[1; 1_000]])).is_err());
+    drop(journal);
+    // The process starts anew, and the page cache shows it all.
+    let (journal, found) = open(&disk).unwrap();
+    assert_eq!(found.len(), 2);
+    drop(journal);
+    for seed in 0..20 {
+        let (_, kept) = open(&disk.after_power_loss(seed)).unwrap();
+        assert_eq!(kept, found, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_not_filled_with_empty_segments() {
+    let disk = FaultDisk::default();
+    let (mut journal, _) = open(&disk).unwrap();
+    journal.append(&mut frame(&[b"first"])).unwrap();
+    disk.limit(Some(0));
+    for _ in 0..20 {
+        assert!(journal.append(&mut frame(&[b"refused"])).is_err());
+    }
+    assert_eq!(disk.list().unwrap().len(), 1);
+    assert_eq!(journal.sealed(), [SegmentNumber(0)]);
+}
+
+#[test]
+fn a_segment_that_is_not_prepared_in_time_is_not_waited_for() {
+    let disk = FaultDisk::default();
+    let (mut journal, _) = open(&disk).unwrap();
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let slow = disk.clone();
+    journal.prepared = Some(Prepared {
+        number: 0,
+        file: std::thread::spawn(move || {
+            wait.recv().unwrap();
+            slow.create_zeroed(&name("j", 0), 5_000)
+        }),
+    });
+    journal.next = 1;
+    journal.append(&mut frame(&[b"a"])).unwrap();
+    assert_eq!(journal.current(), SegmentNumber(1));
+    release.send(()).unwrap();
+    drop(journal);
+    assert_eq!(disk.list().unwrap(), [name("j", 1)]);
+    let (_, found) = open(&disk).unwrap();
+    assert_eq!(found, [b"a"]);
 }
 
 #[test]
