@@ -3,11 +3,13 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Connections that send at the same time, unless a row says otherwise.
 pub const CONNECTIONS: usize = 64;
@@ -63,22 +65,41 @@ pub async fn paced(
     interval: Duration,
     connections: usize,
 ) -> Vec<Duration> {
-    let start = Instant::now();
-    let sender = async |first: usize| {
+    let beats = metronome(requests.len(), interval, connections);
+    let sender = async |(first, mut beats): (usize, UnboundedReceiver<Instant>)| {
         let mut connection = Connection::open(target).await;
         let mut took = Vec::new();
-        for (place, request) in requests.iter().enumerate().skip(first).step_by(connections) {
-            let due = start + interval * u32::try_from(place).unwrap();
-            // The runtime's timers are a millisecond coarse.
-            while Instant::now() < due {
-                tokio::task::yield_now().await;
-            }
+        for request in requests.iter().skip(first).step_by(connections) {
+            let Some(due) = beats.recv().await else { break };
             connection.exchange(request).await;
             took.push(due.elapsed());
         }
         took
     };
-    all((0..connections).map(sender)).await
+    all(beats.into_iter().enumerate().map(sender)).await
+}
+
+/// Tells each of `receivers` in turn that it is time, `beats` times in all, one every
+/// `interval`. A thread of its own, since the runtime's timers are a millisecond
+/// coarse, and who waits for the time in a loop takes a core from what is measured.
+fn metronome(
+    beats: usize,
+    interval: Duration,
+    receivers: usize,
+) -> Vec<UnboundedReceiver<Instant>> {
+    let (senders, receivers): (Vec<_>, Vec<_>) =
+        (0..receivers).map(|_| unbounded_channel()).unzip();
+    thread::spawn(move || {
+        let start = Instant::now();
+        for (beat, sender) in (0..beats).zip(senders.iter().cycle()) {
+            let due = start + interval * u32::try_from(beat).unwrap();
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            if sender.send(due).is_err() {
+                return;
+            }
+        }
+    });
+    receivers
 }
 
 async fn all(senders: impl Iterator<Item = impl Future<Output = Vec<Duration>>>) -> Vec<Duration> {

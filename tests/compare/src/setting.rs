@@ -1,9 +1,11 @@
 //! How much is measured in this run, and on which cores.
 
+use std::path::PathBuf;
+
 use crate::machine::Cores;
 
 /// The same for every row.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Setting {
     /// Pairs of turns.
     pub pairs: usize,
@@ -11,6 +13,8 @@ pub struct Setting {
     pub length: f64,
     /// Which core does what.
     pub cores: Cores,
+    /// A clone of TransNexus' call-placement-service with its modules installed.
+    pub transnexus: Option<PathBuf>,
 }
 
 impl Setting {
@@ -21,6 +25,7 @@ impl Setting {
             pairs: 8,
             length: 1.0,
             cores: Cores::of_this_machine(),
+            transnexus: None,
         }
     }
 

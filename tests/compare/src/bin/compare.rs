@@ -2,6 +2,7 @@
 //! run, and prints goal, value and verdict.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -23,6 +24,11 @@ struct Arguments {
     /// Take a first look: few, short turns.
     #[arg(long)]
     quick: bool,
+    /// Measure this peer too: a clone of the repository
+    /// TransNexus/call-placement-service in which `npm ci --omit=dev` was run. Needs
+    /// node and redis-server.
+    #[arg(long, value_name = "DIRECTORY")]
+    transnexus: Option<PathBuf>,
     /// Print JSON.
     #[arg(long, conflicts_with = "markdown")]
     json: bool,
@@ -40,11 +46,12 @@ fn main() -> ExitCode {
 }
 
 fn compare(arguments: &Arguments) -> ExitCode {
-    let setting = if arguments.quick {
+    let mut setting = if arguments.quick {
         Setting::quick()
     } else {
         Setting::full()
     };
+    setting.transnexus.clone_from(&arguments.transnexus);
     let machine = Machine::here();
     machine::pin(setting.cores.load);
     let mut report = Report {

@@ -9,6 +9,7 @@ pub mod restart;
 mod retrieving;
 mod spent_set;
 pub(crate) mod storing;
+mod transnexus;
 mod voprf;
 
 use crate::finding::Finding;

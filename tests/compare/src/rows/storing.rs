@@ -6,6 +6,7 @@ use pennyblack_tests::mailbox::Mailbox;
 use pennyblack_tests::process::Role;
 use pennyblack_tests::world::World;
 
+use super::transnexus;
 use crate::finding::{Finding, Goal, Unit};
 use crate::floors;
 use crate::http_load::{CONNECTIONS, closed_loop, request};
@@ -30,6 +31,28 @@ pub(crate) async fn prepare(world: &World, mailbox: &Mailbox, count: usize) -> V
         request("POST", STORE_PATH, &headers, signed.body())
     });
     requests.collect()
+}
+
+fn against_transnexus(setting: &Setting, ours: &Pairs) -> Finding {
+    let what = "the same, end to end";
+    let peer = "TransNexus call-placement-service and its Redis, in memory";
+    let goal = Goal::AtLeast(5.0);
+    let Some(clone) = &setting.transnexus else {
+        let why = "it is in no package registry: clone it and say --transnexus DIRECTORY";
+        return Finding::not_measured(what, peer, goal, Unit::Times, why);
+    };
+    let theirs = transnexus::seconds_per_publish(setting, clone);
+    let pairs = Pairs::of(
+        theirs
+            .iter()
+            .map(|theirs| (ours.ours().median, *theirs))
+            .collect(),
+    );
+    Finding::measured(what, peer, goal, Unit::Times, pairs.speed()).note(format!(
+        "the peer takes {} µs of processor time a publish; who verifies the PASSporT for it \
+         is not counted",
+        number(pairs.floor().median * 1e6)
+    ))
 }
 
 pub(super) fn measure(setting: &Setting) -> Vec<Finding> {
@@ -77,12 +100,6 @@ pub(super) fn measure(setting: &Setting) -> Vec<Finding> {
             Unit::Times,
             Pairs::of(vec![(pairs.ours().median, SIDECAR)]).speed(),
         ),
-        Finding::not_measured(
-            "the same, end to end",
-            "TransNexus call-placement-service",
-            Goal::AtLeast(5.0),
-            Unit::Times,
-            "it is in no package registry and needs a Redis server",
-        ),
+        against_transnexus(setting, &pairs),
     ]
 }
