@@ -22,6 +22,7 @@ use tokio::task::{JoinError, JoinSet};
 use crate::attest::Attestor;
 use crate::config::Config;
 use crate::issue::Issuance;
+use crate::key_log::KeyLogError;
 use crate::ledger::ChargeError;
 use crate::ledger::embedded::LedgerError;
 use crate::node_memory::NodeMemoryError;
@@ -74,6 +75,9 @@ pub enum StartError {
     /// The log of keys.
     #[error(transparent)]
     Log(#[from] OpenStatementsError),
+    /// The keys cannot be written down in their log.
+    #[error(transparent)]
+    Announce(#[from] KeyLogError),
     /// The trust directories cannot be read.
     #[error(transparent)]
     Trust(#[from] TrustError),

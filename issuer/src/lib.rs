@@ -5,7 +5,7 @@ pub mod attest;
 pub mod config;
 pub mod issue;
 pub mod issuer;
-mod key_log;
+pub mod key_log;
 pub mod ledger;
 pub mod node_memory;
 mod program;

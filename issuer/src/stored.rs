@@ -8,14 +8,13 @@ use std::time::Duration;
 use pennyblack_service::clock::Clock;
 use pennyblack_service::trust::Trust;
 use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::TokenKeyId;
 use pennyblack_storage::disk::RealDisk;
 use pennyblack_storage::redis::{Redis, RedisOptions};
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::config::Config;
 use crate::issuer::StartError;
-use crate::key_log::{KeyLog, KeyLogError};
+use crate::key_log::{KeyLog, KeyLogError, KeyRegister};
 use crate::ledger::embedded::EmbeddedLedger;
 use crate::ledger::redis::RedisLedger;
 use crate::ledger::{ChargeError, ChosenLedger, Ledger as _};
@@ -23,7 +22,7 @@ use crate::node_memory::NodeMemory;
 use crate::token_keys::key_files::KeyFiles;
 use crate::token_keys::shared::wrapping_key::WrappingKey;
 use crate::token_keys::shared::{Membership, SharedKeys};
-use crate::token_keys::{KeyError, TokenKeys};
+use crate::token_keys::{KeyError, TokenKeys, Unpublished};
 
 /// How long upkeep waits at most, by a clock that nobody sets.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
@@ -56,13 +55,15 @@ pub(crate) enum UpkeepError {
 }
 
 impl Stored {
-    /// Opens what the configuration names, and makes what is missing at `now`.
+    /// Opens what the configuration names, and makes what is missing. When this
+    /// returns, every key that is listed is in the log and has accounts.
     pub(crate) async fn open(config: &Arc<Config>, clock: &Clock) -> Result<Self, StartError> {
         let now = clock.now();
         let (keys, ledger, log) = match &config.store {
             None => {
                 let config = Arc::clone(config);
                 let (keys, ledger, log) = spawn_blocking(move || on_disk(&config, now)).await??;
+                log.announce(keys.live().directory(), now).await?;
                 (keys, ledger, Some(log))
             }
             Some(options) => {
@@ -73,7 +74,7 @@ impl Stored {
         let trust = Arc::clone(config);
         let trust = spawn_blocking(move || Trust::open(&trust.trust, now)).await??;
         Ok(Self {
-            keys: Arc::new(keys),
+            keys: Arc::new(keys.publish()),
             ledger: Arc::new(ledger),
             trust: Arc::new(trust),
             log,
@@ -82,32 +83,7 @@ impl Stored {
 
     /// Turns the keys and then the accounts; says when to do so again.
     pub(crate) async fn turn(&self, now: UnixTime) -> Result<UnixTime, UpkeepError> {
-        let keys = Arc::clone(&self.keys);
-        let turned = spawn_blocking(move || keys.rotate(now)).await??;
-        self.write_down(now).await?;
-        self.ledger.follow(live_epochs(&self.keys)).await?;
-        // The accounts before the key: that it is there says what is to be forgotten.
-        for key in &turned.withdrawn {
-            self.ledger.forget(key.id()).await?;
-        }
-        let keys = Arc::clone(&self.keys);
-        spawn_blocking(move || keys.delete(&turned.withdrawn)).await??;
-        Ok(turned.next)
-    }
-
-    /// Has the keys in the log that the directory lists, and the totals of those
-    /// that sign no more, before their accounts are forgotten.
-    async fn write_down(&self, now: UnixTime) -> Result<(), KeyLogError> {
-        let Some(log) = &self.log else {
-            return Ok(());
-        };
-        log.announce(self.keys.live().directory(), now).await?;
-        match &*self.ledger {
-            ChosenLedger::Embedded(ledger) => {
-                log.total(&live_epochs(&self.keys), ledger, now).await
-            }
-            ChosenLedger::Redis(_) => Ok(()),
-        }
+        turn(&self.keys, &self.ledger, self.log.as_ref(), now).await
     }
 
     /// How long to wait at most until the next turn.
@@ -120,16 +96,49 @@ impl Stored {
 
     /// Writes down what is only in memory.
     pub(crate) async fn close(&self) {
-        if let Err(error) = self.ledger.follow(live_epochs(&self.keys)).await {
+        let live = self.keys.live().ids().collect();
+        if let Err(error) = self.ledger.follow(live).await {
             tracing::warn!(%error, "the last look at the quota accounts failed");
         }
     }
 }
 
+/// One turn, in the only order in which a crash or a failure after any step leaves
+/// nobody with a key that is not in the log or has no accounts, and no total
+/// uncounted: keys durable, in the log, with accounts, listed; then what is
+/// withdrawn totalled, its accounts forgotten, and itself deleted.
+async fn turn<R: KeyRegister>(
+    keys: &Arc<TokenKeys>,
+    ledger: &ChosenLedger,
+    register: Option<&R>,
+    now: UnixTime,
+) -> Result<UnixTime, UpkeepError> {
+    let preparing = Arc::clone(keys);
+    let prepared = spawn_blocking(move || preparing.prepare(now)).await??;
+    if let Some(register) = register {
+        let directory = prepared.live().directory();
+        register.announce(directory, now).await?;
+    }
+    let live: Vec<_> = prepared.live().ids().collect();
+    ledger.admit(live.clone()).await?;
+    let turned = keys.publish(prepared);
+    if let (Some(register), ChosenLedger::Embedded(ledger)) = (register, ledger) {
+        register.total(&live, ledger, now).await?;
+    }
+    ledger.follow(live).await?;
+    // The accounts before the key: that it is there says what is to be forgotten.
+    for key in &turned.withdrawn {
+        ledger.forget(key.id()).await?;
+    }
+    let deleting = Arc::clone(keys);
+    spawn_blocking(move || deleting.delete(&turned.withdrawn)).await??;
+    Ok(turned.next)
+}
+
 fn on_disk(
     config: &Config,
     now: UnixTime,
-) -> Result<(TokenKeys, ChosenLedger, KeyLog), StartError> {
+) -> Result<(Unpublished, ChosenLedger, KeyLog), StartError> {
     let directory = &config.issuer.data_directory;
     // Locks the directory: before anything else is touched in it.
     let disk = RealDisk::open(&directory.join("quota"))?;
@@ -137,7 +146,7 @@ fn on_disk(
     let keys = TokenKeys::open(Box::new(files), config.key_plan(), now)?;
     let log = KeyLog::open(&directory.join("log"), &config.issuer.authority)?;
     // Accounts whose totals are to be written down are not forgotten yet.
-    let epochs = [live_epochs(&keys), log.untotalled()].concat();
+    let epochs: Vec<_> = keys.live().ids().chain(log.untotalled()).collect();
     let ledger = EmbeddedLedger::open(Arc::new(disk), config.allowance(), &epochs)?;
     Ok((keys, ChosenLedger::Embedded(ledger), log))
 }
@@ -146,7 +155,7 @@ async fn in_redis(
     config: &Arc<Config>,
     options: &RedisOptions,
     clock: &Clock,
-) -> Result<(TokenKeys, ChosenLedger), StartError> {
+) -> Result<(Unpublished, ChosenLedger), StartError> {
     let redis = Redis::new(options)?;
     let shortfalls: Vec<_> = redis.shortfalls().await?;
     if !shortfalls.is_empty() {
@@ -156,7 +165,7 @@ async fn in_redis(
     let (opened, shared, clock) = (Arc::clone(config), redis.clone(), clock.clone());
     let (keys, memory) = spawn_blocking(move || shared_keys(&opened, shared, &clock)).await??;
     let ledger = RedisLedger::new(redis, config.allowance(), memory);
-    ledger.follow(live_epochs(&keys)).await?;
+    ledger.follow(keys.live().ids().collect()).await?;
     Ok((keys, ChosenLedger::Redis(Box::new(ledger))))
 }
 
@@ -164,7 +173,7 @@ fn shared_keys(
     config: &Config,
     redis: Redis,
     clock: &Clock,
-) -> Result<(TokenKeys, Arc<NodeMemory>), StartError> {
+) -> Result<(Unpublished, Arc<NodeMemory>), StartError> {
     let directory = config.issuer.data_directory.join("node");
     let memory = Arc::new(NodeMemory::open(&directory)?);
     // That there is one was checked with the configuration.
@@ -183,6 +192,5 @@ fn shared_keys(
     Ok((keys, memory))
 }
 
-fn live_epochs(keys: &TokenKeys) -> Vec<TokenKeyId> {
-    keys.live().ids().collect()
-}
+#[cfg(test)]
+mod tests;

@@ -269,8 +269,12 @@ async fn what_was_counted_is_counted_after_a_restart(ledger: &impl Ledger) {
 async fn epochs_come_and_go_as_a_whole(ledger: &impl Ledger) {
     let early = draw(ledger, NEXT, charge("spc:NEXT", 1, 1)).await;
     assert_eq!(early, Err(ChargeError::NoSuchEpoch(NEXT)));
-    ledger.follow(vec![B, NEXT]).await.unwrap();
+    ledger.admit(vec![B, NEXT]).await.unwrap();
+    // The next one may be drawn of, and the present ones still.
     assert_eq!(draw(ledger, NEXT, charge("spc:NEXT", 1, 1)).await, Ok(1));
+    assert!(repeat(ledger, A, charge("spc:ONCE", 1, 6)).await.is_ok());
+    ledger.follow(vec![B, NEXT]).await.unwrap();
+    assert_eq!(repeat(ledger, NEXT, charge("spc:NEXT", 1, 1)).await, Ok(1));
     for _ in 0..2 {
         ledger.forget(A).await.unwrap();
         let gone = repeat(ledger, A, charge("spc:ONCE", 1, 6)).await;

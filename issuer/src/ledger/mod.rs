@@ -101,6 +101,13 @@ pub trait Ledger: Send + Sync + 'static {
         most: Option<u64>,
     ) -> impl Future<Output = Result<u64, ChargeError>> + Send;
 
+    /// From now on takes charges of these epochs too. To be called before their
+    /// keys are listed.
+    fn admit(
+        &self,
+        epochs: Vec<TokenKeyId>,
+    ) -> impl Future<Output = Result<(), ChargeError>> + Send;
+
     /// From now on takes charges of the `live` epochs and of no others.
     fn follow(&self, live: Vec<TokenKeyId>)
     -> impl Future<Output = Result<(), ChargeError>> + Send;
@@ -131,6 +138,13 @@ impl Ledger for ChosenLedger {
         match self {
             Self::Embedded(ledger) => ledger.charge(epoch, charge, novelty, most).await,
             Self::Redis(ledger) => ledger.charge(epoch, charge, novelty, most).await,
+        }
+    }
+
+    async fn admit(&self, epochs: Vec<TokenKeyId>) -> Result<(), ChargeError> {
+        match self {
+            Self::Embedded(ledger) => ledger.admit(epochs).await,
+            Self::Redis(ledger) => ledger.admit(epochs).await,
         }
     }
 

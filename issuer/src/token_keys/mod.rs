@@ -178,10 +178,29 @@ pub struct TokenKeys {
     /// Everything the store has, withdrawn keys included. Held while keys are
     /// turned, by nobody else.
     stored: Mutex<Vec<Arc<TokenKey>>>,
-    /// Replaced by [`Self::rotate`] only; everybody else reads.
+    /// Replaced by [`Self::publish`] only; everybody else reads.
     live: ArcSwap<KeySet>,
     /// Why no key is used, when none is.
     refused: ArcSwapOption<Arc<str>>,
+}
+
+/// Keys brought up to date: durable, and not shown to anybody. Whatever must be
+/// true of a key before it is listed is made true between this and
+/// [`TokenKeys::publish`].
+#[derive(Debug)]
+#[must_use = "keys that are not published sign nothing"]
+pub struct Prepared {
+    live: KeySet,
+    next: UnixTime,
+    withdrawn: Vec<Arc<TokenKey>>,
+}
+
+impl Prepared {
+    /// The keys that will be live.
+    #[must_use]
+    pub const fn live(&self) -> &KeySet {
+        &self.live
+    }
 }
 
 /// What became of a rotation.
@@ -194,23 +213,56 @@ pub struct Turned {
     pub withdrawn: Vec<Arc<TokenKey>>,
 }
 
+/// The keys of an issuer that does not serve yet.
+#[derive(Debug)]
+#[must_use = "keys that are not published sign nothing"]
+pub struct Unpublished {
+    store: Box<dyn KeyStore>,
+    plan: KeyPlan,
+    stored: Vec<Arc<TokenKey>>,
+    live: KeySet,
+}
+
+impl Unpublished {
+    /// The keys that will be live.
+    #[must_use]
+    pub const fn live(&self) -> &KeySet {
+        &self.live
+    }
+
+    /// Makes them live. What is withdrawn is found again by the first rotation.
+    #[must_use]
+    pub fn publish(self) -> TokenKeys {
+        TokenKeys {
+            live: ArcSwap::from_pointee(self.live),
+            stored: Mutex::new(self.stored),
+            refused: ArcSwapOption::empty(),
+            store: self.store,
+            plan: self.plan,
+            hastened: AtomicBool::new(false),
+            hasten: Notify::new(),
+        }
+    }
+}
+
 impl TokenKeys {
     /// Reads the keys and makes those that are missing at `now`. Takes some
     /// hundred milliseconds of the calling thread when a key is made.
     ///
     /// # Errors
     /// [`KeyError`].
-    pub fn open(store: Box<dyn KeyStore>, plan: KeyPlan, now: UnixTime) -> Result<Self, KeyError> {
+    pub fn open(
+        store: Box<dyn KeyStore>,
+        plan: KeyPlan,
+        now: UnixTime,
+    ) -> Result<Unpublished, KeyError> {
         let stored = store.load(now)?;
         let round = brought_up_to(now, stored, &*store, plan, false)?;
-        Ok(Self {
-            live: ArcSwap::from_pointee(round.live),
-            stored: Mutex::new(round.stored),
-            refused: ArcSwapOption::empty(),
+        Ok(Unpublished {
             store,
             plan,
-            hastened: AtomicBool::new(false),
-            hasten: Notify::new(),
+            stored: round.stored,
+            live: round.live,
         })
     }
 
@@ -250,14 +302,15 @@ impl TokenKeys {
     }
 
     /// Takes over the keys that other nodes have made, makes the next one if it is
-    /// time, and withdraws those that are no longer redeemable. Blocks as
-    /// [`Self::open`] does. Called twice, or after a crash at any point, it ends in
-    /// the same state: a key is durable before it is published, and is deleted
-    /// after it is withdrawn.
+    /// time, and finds those that are no longer redeemable; the live keys stay as
+    /// they are until [`Self::publish`]. Blocks as [`Self::open`] does. Called
+    /// twice, or after a crash at any point, it ends in the same state: a key is
+    /// durable before it is published, and is deleted after it is withdrawn. Both
+    /// steps are for one task, which takes them in turn.
     ///
     /// # Errors
-    /// [`KeyError`]; the live keys are as before then, and perhaps not usable.
-    pub fn rotate(&self, now: UnixTime) -> Result<Turned, KeyError> {
+    /// [`KeyError`]; the live keys are perhaps not usable then.
+    pub fn prepare(&self, now: UnixTime) -> Result<Prepared, KeyError> {
         let hastened = self.hastened.swap(false, Ordering::Relaxed);
         let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
         let store = &*self.store;
@@ -271,13 +324,21 @@ impl TokenKeys {
             }
         })?;
         *stored = round.stored;
-        let next = self.plan.schedule.next_change(round.live.starts(), now);
-        self.live.store(Arc::new(round.live));
-        self.refused.store(None);
-        Ok(Turned {
-            next,
+        Ok(Prepared {
+            next: self.plan.schedule.next_change(round.live.starts(), now),
+            live: round.live,
             withdrawn: round.withdrawn,
         })
+    }
+
+    /// Makes the keys live that the last [`Self::prepare`] found.
+    pub fn publish(&self, prepared: Prepared) -> Turned {
+        self.live.store(Arc::new(prepared.live));
+        self.refused.store(None);
+        Turned {
+            next: prepared.next,
+            withdrawn: prepared.withdrawn,
+        }
     }
 
     /// Deletes withdrawn keys for good.

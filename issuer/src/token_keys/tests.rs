@@ -20,14 +20,14 @@ const PLAN: KeyPlan = KeyPlan {
 
 fn open(directory: &TempDir, now: UnixTime) -> Result<TokenKeys, KeyError> {
     let files = KeyFiles::open(&directory.path().join("keys")).unwrap();
-    let keys = TokenKeys::open(Box::new(files), PLAN, now)?;
+    let keys = TokenKeys::open(Box::new(files), PLAN, now)?.publish();
     turn(&keys, now)?;
     Ok(keys)
 }
 
 /// Rotates and deletes, as the issuer does.
 fn turn(keys: &TokenKeys, now: UnixTime) -> Result<UnixTime, KeyError> {
-    let turned = keys.rotate(now)?;
+    let turned = keys.publish(keys.prepare(now)?);
     keys.delete(&turned.withdrawn)?;
     Ok(turned.next)
 }
@@ -88,6 +88,23 @@ fn a_crash_at_any_point_of_a_rotation_ends_in_the_same_keys() {
         live
     );
     assert_eq!(files(&directory).len(), 2);
+}
+
+#[test]
+fn a_key_that_is_prepared_is_kept_and_not_shown_until_it_is_published() {
+    let directory = TempDir::new().unwrap();
+    let keys = open(&directory, NOW).unwrap();
+    let before = keys.live();
+    let announced = NOW.plus(SCHEDULE.epoch - SCHEDULE.announce_ahead);
+    // Given up twice, as when the log cannot be written: it is the same key.
+    drop(keys.prepare(announced).unwrap());
+    let prepared = keys.prepare(announced).unwrap();
+    assert_eq!(files(&directory).len(), 2);
+    assert_eq!(keys.live().directory(), before.directory());
+    let expected: Vec<_> = prepared.live().ids().collect();
+    assert_eq!(expected.len(), 2);
+    keys.publish(prepared);
+    assert_eq!(keys.live().ids().collect::<Vec<_>>(), expected);
 }
 
 #[test]

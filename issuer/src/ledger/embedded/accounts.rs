@@ -30,6 +30,8 @@ pub(super) enum Command {
         novelty: Novelty,
         most: Option<u64>,
     },
+    /// Keep accounts for these epochs too.
+    Admit(Vec<TokenKeyId>),
     /// Keep accounts for these epochs only.
     Follow(Vec<TokenKeyId>),
     /// Tell how many tokens were signed in this epoch.
@@ -116,19 +118,24 @@ impl<D: Disk> Accounts<D> {
         Ok(accounts.total())
     }
 
+    fn admit(&mut self, epochs: &[TokenKeyId]) {
+        let known = self.epochs.len();
+        for epoch in epochs {
+            self.epochs.entry(*epoch).or_default();
+        }
+        self.begin_segment_unless(self.epochs.len() == known);
+    }
+
     fn follow(&mut self, live: &[TokenKeyId]) {
+        self.admit(live);
         let known = self.epochs.len();
         self.epochs.retain(|epoch, _| live.contains(epoch));
-        let gone = self.epochs.len() < known;
-        let mut come = false;
-        for epoch in live {
-            self.epochs.entry(*epoch).or_insert_with(|| {
-                come = true;
-                EpochAccounts::default()
-            });
-        }
-        if come || gone {
-            // Records of a new epoch do not hold back those of an old one.
+        self.begin_segment_unless(self.epochs.len() == known);
+    }
+
+    /// Records of a new epoch do not hold back those of an old one.
+    fn begin_segment_unless(&mut self, unchanged: bool) {
+        if !unchanged {
             self.journal.roll();
             self.untidy = true;
         }
@@ -154,6 +161,10 @@ impl<D: Disk> StateMachine for Accounts<D> {
                 novelty,
                 most,
             } => self.charge(epoch, charge, allowed, novelty, most, frame),
+            Command::Admit(epochs) => {
+                self.admit(&epochs);
+                Ok(0)
+            }
             Command::Follow(live) => {
                 self.follow(&live);
                 Ok(0)

@@ -95,6 +95,11 @@ impl<D: Disk> Ledger for EmbeddedLedger<D> {
         self.commits.submit(command).await?
     }
 
+    async fn admit(&self, epochs: Vec<TokenKeyId>) -> Result<(), ChargeError> {
+        let admitted = self.commits.submit(Command::Admit(epochs)).await?;
+        admitted.map(drop)
+    }
+
     async fn follow(&self, live: Vec<TokenKeyId>) -> Result<(), ChargeError> {
         let followed = self.commits.submit(Command::Follow(live)).await?;
         followed.map(drop)

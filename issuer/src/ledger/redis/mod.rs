@@ -39,7 +39,8 @@ pub struct RedisLedger {
     memory: Arc<NodeMemory>,
     node: String,
     /// The epochs that are followed, and how many charges of each this node knows
-    /// to be acknowledged. Replaced by [`Ledger::follow`] only.
+    /// to be acknowledged. Replaced by [`Ledger::admit`] and [`Ledger::follow`],
+    /// which one task calls.
     followed: ArcSwap<HashMap<TokenKeyId, Arc<AtomicU64>>>,
 }
 
@@ -141,10 +142,7 @@ impl RedisLedger {
         }
     }
 
-    async fn look_for_loss(&self, epoch: TokenKeyId) -> Result<(), ChargeError> {
-        let followed = self.followed.load_full();
-        let seen = followed.get(&epoch);
-        let seen = seen.map_or(0, |seen| seen.load(Ordering::Relaxed));
+    async fn look_for_loss(&self, epoch: TokenKeyId, seen: u64) -> Result<(), ChargeError> {
         let keys = Keys::of(epoch, &self.redis);
         let (known, found): (bool, u64) = self
             .redis
@@ -210,6 +208,22 @@ impl Ledger for RedisLedger {
         self.judge(verdict, epoch, allowed, most, seen)
     }
 
+    /// Looks at those only that are new here: what was lost of others stops no
+    /// successor of theirs.
+    async fn admit(&self, epochs: Vec<TokenKeyId>) -> Result<(), ChargeError> {
+        let mut followed = HashMap::clone(&self.followed.load());
+        for epoch in epochs {
+            if followed.contains_key(&epoch) {
+                continue;
+            }
+            let seen = self.memory.charges(epoch);
+            self.look_for_loss(epoch, seen).await?;
+            followed.insert(epoch, Arc::new(AtomicU64::new(seen)));
+        }
+        self.followed.store(Arc::new(followed));
+        Ok(())
+    }
+
     /// Writes down what this node knows to be acknowledged, and looks whether it is
     /// still there.
     async fn follow(&self, live: Vec<TokenKeyId>) -> Result<(), ChargeError> {
@@ -218,19 +232,19 @@ impl Ledger for RedisLedger {
             Some(seen) => Arc::clone(seen),
             None => Arc::new(AtomicU64::new(self.memory.charges(epoch))),
         };
-        let after: HashMap<_, _> = live.iter().map(|epoch| (*epoch, counter(*epoch))).collect();
+        let after: Vec<_> = live.iter().map(|epoch| (*epoch, counter(*epoch))).collect();
         let seen: Vec<_> = after
             .iter()
             .map(|(epoch, seen)| (*epoch, seen.load(Ordering::Relaxed)))
             .collect();
-        self.followed.store(Arc::new(after));
-        let memory = Arc::clone(&self.memory);
-        let written = spawn_blocking(move || memory.saw_charges(seen)).await;
+        self.followed.store(Arc::new(after.into_iter().collect()));
+        let (memory, written) = (Arc::clone(&self.memory), seen.clone());
+        let written = spawn_blocking(move || memory.saw_charges(written)).await;
         written
             .map_err(|error| ChargeError::Memory(error.to_string()))?
             .map_err(|error| ChargeError::Memory(error.to_string()))?;
-        for epoch in live {
-            self.look_for_loss(epoch).await?;
+        for (epoch, seen) in seen {
+            self.look_for_loss(epoch, seen).await?;
         }
         Ok(())
     }

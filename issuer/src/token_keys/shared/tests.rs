@@ -56,7 +56,9 @@ impl Home {
     async fn start(&self, server: &RedisServer, now: UnixTime) -> Result<Node, KeyError> {
         let store = self.store(server, true);
         let keys = spawn_blocking(move || TokenKeys::open(Box::new(store), PLAN, now));
-        keys.await.unwrap().map(|keys| Node(Arc::new(keys)))
+        keys.await
+            .unwrap()
+            .map(|keys| Node(Arc::new(keys.publish())))
     }
 }
 
@@ -67,7 +69,7 @@ impl Node {
     async fn turn(&self, now: UnixTime) -> Result<UnixTime, KeyError> {
         let keys = Arc::clone(&self.0);
         let turned = spawn_blocking(move || {
-            let turned = keys.rotate(now)?;
+            let turned = keys.publish(keys.prepare(now)?);
             keys.delete(&turned.withdrawn)?;
             Ok(turned.next)
         });
@@ -315,7 +317,7 @@ async fn a_clock_that_is_off_stops_the_node_before_it_touches_a_key() {
     // While it runs, too; and it goes on when the clock is right again.
     let store = home.store(&server, false);
     let opened = spawn_blocking(move || TokenKeys::open(Box::new(store), PLAN, now));
-    let node = Node(Arc::new(opened.await.unwrap().unwrap()));
+    let node = Node(Arc::new(opened.await.unwrap().unwrap().publish()));
     let wrong = now.plus(Duration::from_secs(3_600));
     node.turn(wrong).await.unwrap_err();
     assert!(node.0.usable(wrong).is_err());

@@ -1,0 +1,200 @@
+use std::collections::HashMap;
+
+use pennyblack_shared::token::TokenKeyId;
+use pennyblack_tlog::AppendError;
+use tempfile::TempDir;
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use super::*;
+use crate::ledger::Novelty;
+use crate::quota::{Allowance, Charge};
+use crate::signer::KeyType;
+use crate::token_keys::KeyPlan;
+use crate::token_keys::schedule::KeySchedule;
+
+const NOW: UnixTime = UnixTime(1_790_000_000);
+const PLAN: KeyPlan = KeyPlan {
+    schedule: KeySchedule {
+        epoch: Duration::from_secs(86_400),
+        announce_ahead: Duration::from_secs(7_200),
+    },
+    key_type: KeyType::VoprfRistretto255,
+};
+
+/// What a register is asked, each with the way to answer.
+#[derive(Debug)]
+enum Asked {
+    Announce(Vec<u8>),
+    Total(Vec<TokenKeyId>),
+}
+
+type Answer = Result<(), KeyLogError>;
+
+/// A register that takes as long, and answers what, its test likes.
+struct Held(mpsc::UnboundedSender<(Asked, oneshot::Sender<Answer>)>);
+
+impl Held {
+    async fn ask(&self, asked: Asked) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        self.0.send((asked, answer)).unwrap();
+        answered.await.unwrap()
+    }
+}
+
+impl KeyRegister for Held {
+    async fn announce(&self, directory: &[u8], _now: UnixTime) -> Answer {
+        self.ask(Asked::Announce(directory.to_vec())).await
+    }
+
+    async fn total(&self, live: &[TokenKeyId], _: &EmbeddedLedger, _: UnixTime) -> Answer {
+        self.ask(Asked::Total(live.to_vec())).await
+    }
+}
+
+/// Keys and accounts, and the other side of the register.
+struct Scene {
+    keys: Arc<TokenKeys>,
+    ledger: Arc<ChosenLedger>,
+    register: Arc<Held>,
+    asked: Mutex<mpsc::UnboundedReceiver<(Asked, oneshot::Sender<Answer>)>>,
+    _directory: TempDir,
+}
+
+impl Scene {
+    fn open() -> Self {
+        let directory = TempDir::new().unwrap();
+        let files = KeyFiles::open(&directory.path().join("keys")).unwrap();
+        let keys = TokenKeys::open(Box::new(files), PLAN, NOW).unwrap();
+        let keys = keys.publish();
+        let disk = RealDisk::open(&directory.path().join("quota")).unwrap();
+        let allowance = Allowance {
+            default: 10,
+            named: HashMap::new(),
+        };
+        let live: Vec<_> = keys.live().ids().collect();
+        let ledger = EmbeddedLedger::open(Arc::new(disk), allowance, &live).unwrap();
+        let (register, asked) = mpsc::unbounded_channel();
+        Self {
+            keys: Arc::new(keys),
+            ledger: Arc::new(ChosenLedger::Embedded(ledger)),
+            register: Arc::new(Held(register)),
+            asked: Mutex::new(asked),
+            _directory: directory,
+        }
+    }
+
+    /// Turns in a task of its own.
+    fn turn(&self, now: UnixTime) -> tokio::task::JoinHandle<Result<UnixTime, UpkeepError>> {
+        let (keys, ledger) = (Arc::clone(&self.keys), Arc::clone(&self.ledger));
+        let register = Arc::clone(&self.register);
+        tokio::spawn(async move { turn(&keys, &ledger, Some(&*register), now).await })
+    }
+
+    async fn asked(&self) -> (Asked, oneshot::Sender<Answer>) {
+        self.asked.lock().await.recv().await.unwrap()
+    }
+
+    /// Has the register agree to everything until the turn is over.
+    async fn agree(&self, turn: tokio::task::JoinHandle<Result<UnixTime, UpkeepError>>) {
+        let mut asked = self.asked.lock().await;
+        let agreeing = async {
+            while let Some((_, answer)) = asked.recv().await {
+                answer.send(Ok(())).unwrap();
+            }
+        };
+        tokio::select! {
+            turned = turn => { turned.unwrap().unwrap(); }
+            () = agreeing => {}
+        }
+    }
+
+    fn live(&self) -> Vec<TokenKeyId> {
+        self.keys.live().ids().collect()
+    }
+
+    async fn draw(&self, epoch: TokenKeyId) -> Result<u64, ChargeError> {
+        let charge = Charge {
+            subject: "spc:683G".to_owned(),
+            body_digest: [1; 32],
+            tokens: 1,
+        };
+        let novelty = Novelty::NewOrRepeated;
+        self.ledger.charge(epoch, charge, novelty, None).await
+    }
+}
+
+fn refused() -> Answer {
+    Err(KeyLogError::Append(AppendError::Full))
+}
+
+#[tokio::test]
+async fn a_key_is_listed_only_when_it_is_in_the_log_and_has_accounts() {
+    let scene = Scene::open();
+    let before = scene.keys.live();
+    let announced = NOW.plus(PLAN.schedule.epoch - PLAN.schedule.announce_ahead);
+
+    // The log is slow: nobody is shown the key that waits for it.
+    let turning = scene.turn(announced);
+    let (Asked::Announce(directory), answer) = scene.asked().await else {
+        panic!("something else was asked first");
+    };
+    assert_ne!(directory, before.directory());
+    assert_eq!(scene.keys.live().directory(), before.directory());
+
+    // It fails: nor then.
+    answer.send(refused()).unwrap();
+    let said = turning.await.unwrap().unwrap_err().to_string();
+    assert!(said.contains("the log's tiles cannot be written"), "{said}");
+    assert_eq!(scene.keys.live().directory(), before.directory());
+    scene.draw(scene.live()[0]).await.unwrap();
+
+    // It works again: the same key, and tokens can be drawn of it once it is shown.
+    let turning = scene.turn(announced);
+    let (Asked::Announce(again), answer) = scene.asked().await else {
+        panic!("something else was asked first");
+    };
+    assert_eq!(again, directory);
+    answer.send(Ok(())).unwrap();
+    let (Asked::Total(live), answer) = scene.asked().await else {
+        panic!("something else was asked next");
+    };
+    assert_eq!(scene.keys.live().directory(), directory);
+    assert_eq!(scene.live(), live);
+    for epoch in live {
+        scene.draw(epoch).await.unwrap();
+    }
+    answer.send(Ok(())).unwrap();
+    turning.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn accounts_stay_until_their_total_is_in_the_log() {
+    let scene = Scene::open();
+    let first = scene.live()[0];
+    scene.draw(first).await.unwrap();
+    let mut start = NOW;
+    for _ in 0..2 {
+        start = start.plus(PLAN.schedule.epoch);
+        let announced = start.minus(PLAN.schedule.announce_ahead);
+        scene.agree(scene.turn(announced)).await;
+    }
+    // The third key begins, and the first is withdrawn.
+    let turning = scene.turn(start);
+    let (_, answer) = scene.asked().await;
+    answer.send(Ok(())).unwrap();
+    let (Asked::Total(live), answer) = scene.asked().await else {
+        panic!("something else was asked next");
+    };
+    assert!(!live.contains(&first));
+    let ChosenLedger::Embedded(ledger) = &*scene.ledger else {
+        panic!("other accounts");
+    };
+    assert_eq!(ledger.total(first).await, Ok(1));
+    answer.send(refused()).unwrap();
+    turning.await.unwrap().unwrap_err();
+    assert_eq!(ledger.total(first).await, Ok(1));
+
+    scene.agree(scene.turn(start)).await;
+    let gone = Err(ChargeError::NoSuchEpoch(first));
+    assert_eq!(ledger.total(first).await, gone);
+}
