@@ -124,7 +124,7 @@ impl Listener {
     /// open ones have ended, at the latest after the drain limit. `router` gets
     /// the request limits and problem documents around it.
     pub async fn serve(self, router: Router, shutdown: Shutdown) {
-        let bytes = BytesInHand::new(self.limits.held_bytes);
+        let bytes = BytesInHand::new(self.limits.held_bytes, self.limits.connections);
         let setting = Arc::new(Setting {
             tls: self.tls,
             router: request_limits::around(router, &self.limits, &bytes),

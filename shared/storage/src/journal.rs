@@ -239,11 +239,15 @@ impl<D: Disk> Journal<D> {
         Ok((self.next - 1, file))
     }
 
-    /// Has the next segment made ahead, if it is likely to become long.
-    fn prepare_next(&mut self) {
+    fn discard_late(&mut self) {
         if let Some(late) = self.late.take_if(|late| late.file.is_finished()) {
             late.discard(self.disk.as_ref(), self.prefix);
         }
+    }
+
+    /// Has the next segment made ahead, if it is likely to become long.
+    fn prepare_next(&mut self) {
+        self.discard_late();
         let length = self.last_length.min(MOST_ZEROS);
         if length < D::WORTH_ZEROS || self.prepared.is_some() || self.late.is_some() {
             return;
@@ -283,6 +287,7 @@ impl<D: Disk> Journal<D> {
     /// # Errors
     /// What the disk says; then it is still there, or comes back.
     pub fn remove(&mut self, segment: SegmentNumber) -> io::Result<()> {
+        self.discard_late();
         if !self.sealed.iter().any(|sealed| sealed.number == segment.0) {
             return Ok(());
         }

@@ -1,6 +1,7 @@
 //! The store by itself, without requests around it: open in a directory of its own,
 //! and filled with spends as quickly as it takes them.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -103,6 +104,8 @@ pub struct Filling {
     pub clock: Clock,
     hand: ClockHand,
     directory: PathBuf,
+    /// Spends that are archived when all are.
+    spends: Cell<u64>,
 }
 
 impl Filling {
@@ -115,6 +118,7 @@ impl Filling {
             clock,
             hand,
             directory: directory.to_owned(),
+            spends: Cell::new(archived(directory)),
         }
     }
 
@@ -143,23 +147,35 @@ impl Filling {
                 spend(first + number)
             });
             waits.extend(took);
+            self.spends.update(|spends| spends + some);
             self.hand.advance(Duration::from_secs(1));
         }
         waits
     }
 
-    /// Lets every entry die, and waits until all spends are archived and the journal
-    /// holds nothing but its newest segment.
+    /// So many spends are gone, with the epoch that they were of.
+    pub fn forget(&self, spends: u64) {
+        self.spends.update(|all| all - spends);
+    }
+
+    /// Lets every entry die, and waits until all spends are archived. Of the journal
+    /// nothing is left then but its newest segment, and the one that is prepared.
     pub fn settle(&self) {
         self.hand.advance(2 * LIFETIME);
-        let is_journal = |name: &str| name.starts_with("journal");
-        loop {
-            let entries = fs::read_dir(&self.directory).unwrap();
-            let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-            if names.filter(|name| is_journal(name)).count() <= 1 {
-                return;
-            }
+        while archived(&self.directory) < self.spends.get() {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Bytes of a spend in an archive, its checksum included.
+const ARCHIVED_SIZE: u64 = 136;
+
+/// How many spends are in the archives of a store's directory.
+fn archived(directory: &Path) -> u64 {
+    let files = fs::read_dir(directory).unwrap().map(Result::unwrap);
+    let archives = files.filter(|file| file.file_name().to_string_lossy().starts_with("spends-"));
+    archives
+        .map(|file| file.metadata().unwrap().len() / ARCHIVED_SIZE)
+        .sum()
 }

@@ -57,8 +57,8 @@ pub struct Limits {
     /// Bytes of a request's body. Default: 262144.
     pub body_bytes: usize,
     /// Bytes of request bodies that have not arrived in full and of answers that
-    /// have not been taken in full, together. When they are more, the connections
-    /// of the oldest of them are closed. Default: 67108864.
+    /// have not been taken in full, together. When they are more, connections are
+    /// closed, first the one that has had most for longest. Default: 67108864.
     pub held_bytes: usize,
     /// Time for the TLS handshake. Default: 5s.
     #[serde(with = "humantime_serde")]

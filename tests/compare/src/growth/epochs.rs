@@ -92,11 +92,13 @@ impl Scene {
         let id = epoch(self.closed);
         self.closed += 1;
         let store = &self.filling.store;
-        assert!(runtime.block_on(store.spent(id)).unwrap() > 0);
+        let spent = runtime.block_on(store.spent(id)).unwrap();
+        assert!(spent > 0);
         let start = Instant::now();
         runtime.block_on(store.close_epoch(id)).unwrap();
         let took = start.elapsed().as_secs_f64() * 1e3;
         assert_eq!(runtime.block_on(store.spent(id)), Ok(0));
+        self.filling.forget(spent);
         took
     }
 }
