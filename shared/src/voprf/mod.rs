@@ -4,6 +4,7 @@
 //! wire forms that all token types share (`issuance`, `token`).
 
 mod amortized;
+mod evaluation;
 mod pending;
 mod public_key;
 mod secret_key;

@@ -1,15 +1,21 @@
 //! The two cipher suites behind one interface of bytes: the only file that knows
-//! the `voprf` crate's types.
+//! which types of the `voprf` crate they are.
 
+use curve25519_dalek::ristretto::RistrettoPoint;
+use curve25519_dalek::traits::VartimeMultiscalarMul as _;
 use generic_array::typenum::Unsigned as _;
-use p384::NistP384;
+use p384::elliptic_curve::PrimeField as _;
+use p384::elliptic_curve::point::Double as _;
+use p384::{NistP384, ProjectivePoint};
 use rand_core::{OsRng, TryCryptoRng};
+use sha2::{Digest, Sha384, Sha512};
 use voprf::{
     BlindedElement, CipherSuite, EvaluationElement, Group, Proof, Ristretto255, VoprfClient,
     VoprfServer,
 };
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
+use super::evaluation::{self, Element, Scalar, Suite};
 use super::{VoprfError, VoprfKind};
 
 const fn encoding(what: &'static str) -> impl FnOnce(voprf::Error) -> VoprfError {
@@ -106,51 +112,86 @@ fn element_bytes<CS: CipherSuite>(element: <CS::Group as Group>::Elem) -> Vec<u8
     CS::Group::serialize_elem(element).to_vec()
 }
 
-fn evaluate<CS: CipherSuite>(
-    server: &VoprfServer<CS>,
+fn evaluate<S: Suite>(
+    server: &VoprfServer<S>,
     blinded: &[&[u8]],
     rng: &mut impl TryCryptoRng,
 ) -> Result<Vec<u8>, VoprfError> {
-    if blinded.is_empty() {
-        return Err(VoprfError::Batch);
-    }
-    let elements = blinded
-        .iter()
-        .map(|bytes| BlindedElement::<CS>::deserialize(bytes))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(encoding("the blinded message"))?;
-    let result = server
-        .batch_blind_evaluate(rng, &elements)
-        .map_err(|_| VoprfError::Batch)?;
-    check_own_proof(server, blinded, &result.messages, &result.proof)?;
-    let mut out = Vec::new();
-    for element in &result.messages {
-        out.extend_from_slice(&element.serialize());
-    }
-    out.extend_from_slice(&result.proof.serialize());
-    Ok(out)
+    let what = "the private key";
+    let bytes = Zeroizing::new(server.serialize().to_vec());
+    let size = <S::Group as Group>::ScalarLen::USIZE;
+    let scalar = bytes.get(..size).unwrap_or_default();
+    let mut k = S::Group::deserialize_scalar(scalar).map_err(encoding(what))?;
+    let evaluated = evaluation::evaluate::<S>(&k, server.get_public_key(), blinded, rng);
+    k.zeroize();
+    evaluated
 }
 
-/// Plays the client, with any blinding factor, up to where it checks the proof.
-fn check_own_proof<CS: CipherSuite>(
-    server: &VoprfServer<CS>,
-    blinded: &[&[u8]],
-    evaluated: &Vec<EvaluationElement<CS>>,
-    proof: &Proof<CS>,
-) -> Result<(), VoprfError> {
-    let scalar = vec![ANY_SCALAR; <CS::Group as Group>::ScalarLen::USIZE];
-    let clients = blinded
-        .iter()
-        .map(|element| client::<CS>(&[&scalar, *element].concat()))
-        .collect::<Result<Vec<_>, _>>()?;
-    let inputs = vec![b"".as_slice(); clients.len()];
-    let checked =
-        VoprfClient::batch_finalize(&inputs, &clients, evaluated, proof, server.get_public_key());
-    checked.map(drop).map_err(|_| VoprfError::Proof)
+fn hash<H: Digest>(parts: &[&[u8]]) -> Vec<u8> {
+    let mut hasher = H::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    hasher.finalize().to_vec()
 }
 
-/// A byte of which any number is a scalar of either group.
-const ANY_SCALAR: u8 = 1;
+impl Suite for Ristretto255 {
+    fn hash(parts: &[&[u8]]) -> Vec<u8> {
+        hash::<Sha512>(parts)
+    }
+
+    fn sum(factors: &[Scalar<Self>], elements: &[Element<Self>]) -> Element<Self> {
+        RistrettoPoint::vartime_multiscalar_mul(factors, elements)
+    }
+}
+
+/// Elements whose multiples are in memory at one time, 2 kB for each.
+const AT_ONCE: usize = 128;
+
+impl Suite for NistP384 {
+    fn hash(parts: &[&[u8]]) -> Vec<u8> {
+        hash::<Sha384>(parts)
+    }
+
+    /// Straus' method: four bits of all factors at a time, so that all elements share
+    /// the doublings. The library has none that does.
+    fn sum(factors: &[Scalar<Self>], elements: &[Element<Self>]) -> Element<Self> {
+        let some = factors.chunks(AT_ONCE).zip(elements.chunks(AT_ONCE));
+        some.map(|(factors, elements)| straus(factors, elements))
+            .sum()
+    }
+}
+
+fn straus(factors: &[Scalar<NistP384>], elements: &[ProjectivePoint]) -> ProjectivePoint {
+    let digits: Vec<_> = factors.iter().map(|factor| factor.to_repr()).collect();
+    let multiples: Vec<_> = elements.iter().map(first_multiples).collect();
+    let mut sum = ProjectivePoint::IDENTITY;
+    for place in 0..2 * VoprfKind::P384.scalar_size() {
+        for _ in 0..4 {
+            sum = sum.double();
+        }
+        for (digits, multiples) in digits.iter().zip(&multiples) {
+            let both = digits.get(place / 2).copied().unwrap_or_default();
+            let digit = if place % 2 == 0 { both >> 4 } else { both & 15 };
+            if let Some(multiple) = digit
+                .checked_sub(1)
+                .and_then(|d| multiples.get(usize::from(d)))
+            {
+                sum += multiple;
+            }
+        }
+    }
+    sum
+}
+
+/// An element once to fifteen times.
+fn first_multiples(element: &ProjectivePoint) -> [ProjectivePoint; 15] {
+    let mut multiple = ProjectivePoint::IDENTITY;
+    std::array::from_fn(|_| {
+        multiple += element;
+        multiple
+    })
+}
 
 /// Reads the library's form of a client: the blinding factor and behind it the
 /// blinded element.
