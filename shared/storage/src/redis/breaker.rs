@@ -15,6 +15,8 @@ pub const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breaker {
     state: State,
+    /// By how many hundredths its pauses are shorter than said.
+    haste: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,11 +53,25 @@ impl Default for Breaker {
     fn default() -> Self {
         Self {
             state: State::Closed { failures: 0 },
+            haste: 0,
         }
     }
 }
 
+/// The most by which a breaker's pauses are shorter, in hundredths.
+pub const MOST_HASTE: u32 = 25;
+
 impl Breaker {
+    /// One whose pauses are shorter by so many hundredths, [`MOST_HASTE`] at most. With
+    /// another number at each node they do not all come back at the same instant.
+    #[must_use]
+    pub fn hasty(haste: u32) -> Self {
+        Self {
+            haste: haste.min(MOST_HASTE),
+            ..Self::default()
+        }
+    }
+
     /// Whether a request goes at `now`.
     pub fn admit(&mut self, now: Instant) -> Admission {
         match self.state {
@@ -84,13 +100,13 @@ impl Breaker {
                 }
             }
             (State::Closed { .. }, _, End::Failed) => State::Open {
-                until: now + FIRST_PAUSE,
+                until: self.after(FIRST_PAUSE, now),
                 pause: FIRST_PAUSE,
             },
             (State::Open { pause, .. } | State::Trying { pause }, Admission::Try, End::Failed) => {
                 let pause = (pause * 2).min(LONGEST_PAUSE);
                 State::Open {
-                    until: now + pause,
+                    until: self.after(pause, now),
                     pause,
                 }
             }
@@ -101,6 +117,10 @@ impl Breaker {
                 End::Abandoned,
             ) => State::Open { until: now, pause },
         };
+    }
+
+    fn after(&self, pause: Duration, now: Instant) -> Instant {
+        now + pause * (100 - self.haste) / 100
     }
 
     /// True while requests are turned away.
@@ -160,6 +180,20 @@ mod tests {
             breaker.ended(Admission::Try, End::Failed, now);
             pause = (pause * 2).min(LONGEST_PAUSE);
             assert_eq!(breaker.admit(now), Admission::Wait(pause));
+        }
+    }
+
+    #[test]
+    fn one_in_haste_tries_sooner_and_none_much_sooner() {
+        let now = Instant::now();
+        for (haste, percent) in [(0, 100), (10, 90), (1_000, 75)] {
+            let mut breaker = Breaker::hasty(haste);
+            for _ in 0..FAILURES {
+                breaker.ended(Admission::Go, End::Failed, now);
+            }
+            let pause = FIRST_PAUSE * percent / 100;
+            assert_eq!(breaker.admit(now), Admission::Wait(pause));
+            assert_eq!(breaker.admit(now + pause), Admission::Try);
         }
     }
 

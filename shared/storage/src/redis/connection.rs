@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, ServerErrorKind, Value};
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, Value};
 use tokio::sync::Mutex;
-use tokio::time::error::Elapsed;
 
-use super::breaker::{Admission, Breaker, End};
+use super::breaker::{Admission, Breaker, End, MOST_HASTE};
 use super::durability::Durability;
 use super::error::{RedisError, SetUpError};
 use super::options::RedisOptions;
@@ -79,7 +78,7 @@ impl Redis {
                 .map(|_| Mutex::default())
                 .collect(),
             next: AtomicUsize::new(0),
-            breakers: (0..parts).map(|_| StdMutex::default()).collect(),
+            breakers: breakers(parts),
             options: options.clone(),
         })))
     }
@@ -139,8 +138,7 @@ impl Redis {
         command: &Cmd,
     ) -> Result<Vec<(String, T)>, RedisError> {
         let mut turn = self.take_turn(0).await?;
-        let wait = self.0.options.answer;
-        let asked = tokio::time::timeout(wait, turn.wire.ask_all(command.clone())).await;
+        let asked = turn.wire.ask_all(command, self.deadline()).await;
         let answers = turn.end(asked).await?;
         let answers = answers.into_iter();
         answers
@@ -171,17 +169,18 @@ impl Redis {
 
     async fn send(&self, command: Cmd, key: &[u8], kind: Kind) -> Result<Value, RedisError> {
         let wanted = self.replicas(kind);
-        let mut commands = Pipeline::with_capacity(2);
-        commands.add_command(command);
+        let mut commands = vec![command];
         if wanted > 0 {
             // In one pipeline: WAIT is about what came before it on its connection.
             let patience = (self.0.options.answer / 2).as_millis();
             let patience = u64::try_from(patience).unwrap_or(u64::MAX).max(1);
-            commands.cmd("WAIT").arg(wanted).arg(patience);
+            let mut wait = redis::cmd("WAIT");
+            wait.arg(wanted).arg(patience);
+            commands.push(wait);
         }
         let part = self.part_of(key);
         let mut turn = self.take_turn(part).await?;
-        let sent = tokio::time::timeout(self.0.options.answer, turn.wire.send(commands, key)).await;
+        let sent = turn.wire.send(&commands, key, self.deadline()).await;
         let mut answers = turn.end(sent).await?.into_iter();
         let answer = answers.next().unwrap_or(Value::Nil);
         let answer = answer.extract_error().map_err(|error| refused(&error))?;
@@ -192,6 +191,10 @@ impl Redis {
             }
         }
         Ok(answer)
+    }
+
+    fn deadline(&self) -> tokio::time::Instant {
+        tokio::time::Instant::now() + self.0.options.answer
     }
 
     fn replicas(&self, kind: Kind) -> u8 {
@@ -248,31 +251,26 @@ struct Turn<'a> {
 
 impl Turn<'_> {
     /// Tells the breaker, and gives a connection up that is of no use any more.
-    async fn end<T>(
-        mut self,
-        outcome: Result<redis::RedisResult<T>, Elapsed>,
-    ) -> Result<T, RedisError> {
-        let (connector, wait) = (&self.inner.connector, self.inner.options.answer);
-        let (error, is_lost) = match outcome {
-            Ok(Ok(answer)) => {
+    async fn end<T>(mut self, outcome: RedisResult<T>) -> Result<T, RedisError> {
+        let error = match outcome {
+            Ok(answer) => {
                 self.permit.end(End::Answered);
                 return Ok(answer);
             }
-            Ok(Err(error)) => {
-                self.permit.end(ended_by(&error));
-                let is_lost = must_reconnect(&error, connector);
-                (explain(&error, wait), is_lost)
-            }
-            Err(_) => {
-                self.permit.end(End::Failed);
-                (RedisError::TimedOut(wait), !connector.is_cluster())
-            }
+            Err(error) => error,
         };
-        if is_lost {
+        self.permit.end(ended_by(&error));
+        if must_reconnect(&error, &self.inner.connector) {
             forget(self.lane, self.generation).await;
         }
-        Err(error)
+        Err(explain(&error, self.inner.options.answer))
     }
+}
+
+/// As many, none quite in step with those of another node.
+fn breakers(count: usize) -> Vec<StdMutex<Breaker>> {
+    let breaker = || Breaker::hasty(rand::random_range(0..=MOST_HASTE));
+    (0..count).map(|_| StdMutex::new(breaker())).collect()
 }
 
 fn is_namespace(text: &str) -> bool {
@@ -280,7 +278,7 @@ fn is_namespace(text: &str) -> bool {
     text.len() <= 32 && text.bytes().all(is_plain)
 }
 
-async fn connect(lane: &Mutex<Lane>, connector: &Connector) -> redis::RedisResult<(Wire, u64)> {
+async fn connect(lane: &Mutex<Lane>, connector: &Connector) -> RedisResult<(Wire, u64)> {
     let mut lane = lane.lock().await;
     if let Some(wire) = &lane.wire {
         return Ok((wire.clone(), lane.generation));
@@ -299,11 +297,11 @@ async fn forget(lane: &Mutex<Lane>, generation: u64) {
 }
 
 fn must_reconnect(error: &redis::RedisError, connector: &Connector) -> bool {
-    if connector.is_cluster() {
-        // It follows its nodes by itself, as long as it knows one.
-        return error.kind() == ErrorKind::ClusterConnectionNotFound
-            || error.is_unrecoverable_error();
-    }
+    // A cluster's connection gives up its lines by itself, one by one.
+    !connector.is_cluster() && is_lost(error)
+}
+
+fn is_lost(error: &redis::RedisError) -> bool {
     error.is_io_error()
         || error.is_timeout()
         || error.is_connection_dropped()

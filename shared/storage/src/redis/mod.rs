@@ -4,12 +4,15 @@
 //! services.
 
 pub mod breaker;
+mod cluster;
 mod connection;
 pub mod durability;
 mod error;
+mod line;
 mod options;
 mod script;
 mod slot;
+mod slot_map;
 mod survey;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

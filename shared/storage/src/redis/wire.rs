@@ -3,29 +3,26 @@
 //! connection above.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
-use redis::cluster::ClusterClient;
-use redis::cluster_async::ClusterConnection;
-use redis::cluster_routing::{
-    MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr,
-};
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _,
-    Pipeline, RedisConnectionInfo, RedisResult, TlsCertificates, TlsMode, Value,
+    Client, Cmd, ConnectionAddr, IntoConnectionInfo as _, Pipeline, RedisConnectionInfo,
+    RedisResult, TlsCertificates, TlsMode, Value,
 };
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use super::cluster::Cluster;
 use super::error::SetUpError;
+use super::line::{self, Door, within};
 use super::options::RedisOptions;
+use super::slot_map::Address;
 use super::url::Topology;
 use crate::atomic_file;
-
-/// How often the cluster client follows a slot that moves before it gives up.
-const CLUSTER_RETRIES: u32 = 6;
 
 /// Makes connections.
 pub(super) struct Connector {
@@ -36,7 +33,10 @@ pub(super) struct Connector {
 
 enum Target {
     Single(Box<Client>),
-    Cluster(Box<ClusterClient>),
+    Cluster {
+        door: Arc<Door>,
+        seeds: Vec<Address>,
+    },
     /// Locked while the Sentinels are asked.
     Sentinel(Box<Mutex<SentinelClient>>),
 }
@@ -45,7 +45,7 @@ enum Target {
 #[derive(Clone)]
 pub(super) enum Wire {
     One(MultiplexedConnection),
-    Many(ClusterConnection),
+    Many(Cluster),
 }
 
 impl Connector {
@@ -53,8 +53,8 @@ impl Connector {
         let roots = read_roots(options)?;
         let login = login(options)?;
         let target = match options.url.topology() {
-            Topology::Single { database } => single(options, login, *database, roots)?,
-            Topology::Cluster => cluster(options, login, roots)?,
+            Topology::Single { database } => single(options, &login, *database, roots)?,
+            Topology::Cluster => cluster(options, &login, roots)?,
             Topology::Sentinel { primary, database } => {
                 sentinel(options, login, primary, *database, roots)?
             }
@@ -67,19 +67,20 @@ impl Connector {
     }
 
     pub(super) const fn is_cluster(&self) -> bool {
-        matches!(self.target, Target::Cluster(_))
+        matches!(self.target, Target::Cluster { .. })
     }
 
     pub(super) async fn connect(&self) -> RedisResult<Wire> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.connect))
-            .set_response_timeout(Some(self.answer));
+        let config = line::settings(self.connect, self.answer);
         match &self.target {
             Target::Single(client) => {
                 let connection = client.get_multiplexed_async_connection_with_config(&config);
                 Ok(Wire::One(connection.await?))
             }
-            Target::Cluster(client) => Ok(Wire::Many(client.get_async_connection().await?)),
+            Target::Cluster { door, seeds } => {
+                let cluster = Cluster::connect(door.clone(), seeds.clone());
+                Ok(Wire::Many(cluster.await?))
+            }
             Target::Sentinel(client) => {
                 let mut client = client.lock().await;
                 let connection = client.get_async_connection_with_config(&config);
@@ -90,31 +91,39 @@ impl Connector {
 }
 
 impl Wire {
-    /// Sends commands to the primary that has `key`; one answer for each.
-    pub(super) async fn send(&mut self, commands: Pipeline, key: &[u8]) -> RedisResult<Vec<Value>> {
-        let count = commands.len();
+    /// Sends commands to the primary that has `key`; one answer for each, at `deadline`
+    /// at the latest.
+    pub(super) async fn send(
+        &mut self,
+        commands: &[Cmd],
+        key: &[u8],
+        deadline: Instant,
+    ) -> RedisResult<Vec<Value>> {
         match self {
-            Self::One(connection) => connection.req_packed_commands(&commands, 0, count).await,
-            Self::Many(connection) => {
-                let route = Route::with_key(key, SlotAddr::Master);
-                let route = SingleNodeRoutingInfo::SpecificNode(route);
-                connection.route_pipeline(commands, 0, count, route).await
+            Self::One(connection) => {
+                let mut pipeline = Pipeline::with_capacity(commands.len());
+                for command in commands {
+                    pipeline.add_command(command.clone());
+                }
+                let sent = connection.req_packed_commands(&pipeline, 0, commands.len());
+                within(deadline, sent).await
             }
+            Self::Many(cluster) => cluster.send(commands, key, deadline).await,
         }
     }
 
     /// Asks every primary; its address, if there are several, and its answer.
-    pub(super) async fn ask_all(&mut self, command: Cmd) -> RedisResult<Vec<(String, Value)>> {
+    pub(super) async fn ask_all(
+        &mut self,
+        command: &Cmd,
+        deadline: Instant,
+    ) -> RedisResult<Vec<(String, Value)>> {
         match self {
             Self::One(connection) => {
-                let answer = connection.req_packed_command(&command).await?;
+                let answer = within(deadline, connection.req_packed_command(command)).await?;
                 Ok(vec![(String::new(), answer.extract_error()?)])
             }
-            Self::Many(connection) => {
-                let all = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
-                let answers = connection.route_command(command, all).await?;
-                redis::from_redis_value(answers.extract_error()?).map_err(Into::into)
-            }
+            Self::Many(cluster) => cluster.ask_all(command, deadline).await,
         }
     }
 }
@@ -170,26 +179,12 @@ fn wrong(error: impl ToString) -> SetUpError {
 }
 
 fn addresses(options: &RedisOptions) -> impl Iterator<Item = ConnectionAddr> {
-    let tls = options.url.is_tls();
-    options.url.nodes().iter().map(move |(host, port)| {
-        if tls {
-            ConnectionAddr::TcpTls {
-                host: host.clone(),
-                port: *port,
-                insecure: false,
-                tls_params: None,
-            }
-        } else {
-            ConnectionAddr::Tcp(host.clone(), *port)
-        }
-    })
+    let is_tls = options.url.is_tls();
+    let nodes = options.url.nodes().iter();
+    nodes.map(move |(host, port)| line::address(host, *port, is_tls))
 }
 
-fn infos(
-    options: &RedisOptions,
-    login: &Login,
-    database: u32,
-) -> Result<Vec<ConnectionInfo>, SetUpError> {
+fn settings(login: &Login, database: u32) -> RedisConnectionInfo {
     let mut settings = RedisConnectionInfo::default().set_db(database.into());
     if let Some(user) = &login.user {
         settings = settings.set_username(user);
@@ -197,21 +192,19 @@ fn infos(
     if let Some(password) = &login.password {
         settings = settings.set_password(password.as_str());
     }
-    let infos = addresses(options).map(|address| {
-        let info = address.into_connection_info().map_err(wrong)?;
-        Ok(info.set_redis_settings(settings.clone()))
-    });
-    infos.collect()
+    settings
 }
 
 fn single(
     options: &RedisOptions,
-    login: Login,
+    login: &Login,
     database: u32,
     roots: Option<Vec<u8>>,
 ) -> Result<Target, SetUpError> {
-    let info = infos(options, &login, database)?.into_iter().next();
-    let info = info.ok_or_else(|| wrong("no address"))?;
+    let address = addresses(options).next();
+    let address = address.ok_or_else(|| wrong("no address"))?;
+    let info = address.into_connection_info().map_err(wrong)?;
+    let info = info.set_redis_settings(settings(login, database));
     let client = if options.url.is_tls() {
         Client::build_with_tls(info, certificates(roots))
     } else {
@@ -223,20 +216,26 @@ fn single(
 
 fn cluster(
     options: &RedisOptions,
-    login: Login,
+    login: &Login,
     roots: Option<Vec<u8>>,
 ) -> Result<Target, SetUpError> {
-    let mut builder = ClusterClient::builder(infos(options, &login, 0)?)
-        .retries(CLUSTER_RETRIES)
-        .max_retry_wait(250)
-        .connection_timeout(options.connect)
-        .response_timeout(options.answer)
-        .overall_response_timeout(Some(options.answer));
-    if options.url.is_tls() {
-        builder = builder.tls(TlsMode::Secure).certs(certificates(roots));
-    }
-    let client = builder.build().map_err(wrong)?;
-    Ok(Target::Cluster(Box::new(client)))
+    // What is wrong with the certificates is to be told at once.
+    single(options, login, 0, roots.clone())?;
+    let nodes = options.url.nodes().iter();
+    let seeds = nodes.map(|(host, port)| Address {
+        host: host.clone(),
+        port: *port,
+    });
+    let door = Door {
+        login: settings(login, 0),
+        tls: options.url.is_tls().then(|| certificates(roots)),
+        connect: options.connect,
+        answer: options.answer,
+    };
+    Ok(Target::Cluster {
+        door: Arc::new(door),
+        seeds: seeds.collect(),
+    })
 }
 
 fn sentinel(
