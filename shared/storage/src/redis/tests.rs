@@ -1,5 +1,8 @@
 //! The connection against real servers.
 
+mod sentinel;
+mod tls;
+
 use std::net::TcpListener;
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ const COUNT: u16 = 2_700;
 
 /// A port of `127.0.0.1` that nobody listens at now. Another process may be quicker
 /// to take it: whoever starts a server tries again then.
-pub(super) fn free_port() -> u16 {
+pub(in crate::redis) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Another test program begins elsewhere.
     let start = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap();
