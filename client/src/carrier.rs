@@ -3,6 +3,7 @@
 //! here: spending them (`caller`), and keeping them (`wallet`).
 
 mod config;
+mod issuer_log;
 mod loose;
 mod schedule;
 
@@ -15,6 +16,7 @@ use pennyblack_shared::directory::{self, DirectoryError, DirectoryKey, IssuerDir
 use pennyblack_shared::issuance::{
     BATCH_RESPONSE_TYPE, IssuanceError, batch_to_bytes, parse_batch_answer,
 };
+use pennyblack_shared::key_log_view::{FollowError, KeyNotLogged, LogPolicy};
 use pennyblack_shared::store_request::SpendKey;
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::TokenChallenge;
@@ -54,6 +56,12 @@ pub enum CarrierError {
         /// The time.
         now: UnixTime,
     },
+    /// The issuer's log of keys cannot be followed, or is not to be believed.
+    #[error(transparent)]
+    IssuerLog(#[from] FollowError<HttpError>),
+    /// The key is not in the issuer's log.
+    #[error(transparent)]
+    NotLogged(#[from] KeyNotLogged),
     /// The key may not be blinded for, since the issuer could mark its clients with
     /// it, or a token could not be blinded or unblinded.
     #[error("the issuer's key: {0}")]
@@ -97,6 +105,8 @@ pub struct Carrier {
     pub batch: NonZeroUsize,
     /// How long to keep trying.
     pub patience: Patience,
+    /// Whether a key must be in the issuer's log before tokens are drawn of it.
+    pub log: LogPolicy,
 }
 
 impl Carrier {
@@ -129,6 +139,8 @@ impl Carrier {
         now: UnixTime,
     ) -> Result<Drawn, CarrierError> {
         let key = current_key(directory, now)?;
+        self.require_logged(client, wallet, directory, key.id())
+            .await?;
         let draw = self.prepare(&key, cps)?;
         let (id, draw) = wallet
             .off_thread(move |wallet| {

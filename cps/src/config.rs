@@ -9,6 +9,7 @@ use pennyblack_service::config::{
 };
 use pennyblack_service::trust::TrustConfig;
 use pennyblack_shared::authority::Authority;
+use pennyblack_shared::key_log_view::{Demand, LogPolicy};
 use pennyblack_shared::store_request::Freshness;
 use pennyblack_shared::tlog::VerifierKey;
 use pennyblack_shared::tlog::note_key::SignatureType;
@@ -84,9 +85,21 @@ pub struct IssuerConfig {
     /// and only blind RSA tokens are taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub voprf_keys: Option<PathBuf>,
+    /// Whether a new key must be in the issuer's log: required, published (if the
+    /// issuer has, or ever had, a log) or off. Default: published.
+    #[serde(default)]
+    pub log: Demand,
+    /// The verifier key of that log; with it the log is required. Default: the
+    /// first that the issuer shows, and no other from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_key: Option<VerifierKey>,
 }
 
 impl IssuerConfig {
+    pub(crate) fn log_policy(&self) -> LogPolicy {
+        LogPolicy::new(self.log, self.log_key.clone())
+    }
+
     /// Where the issuer is asked.
     #[must_use]
     pub fn url(&self) -> String {
@@ -334,6 +347,8 @@ mod tests {
             url: Some("http://localhost:8701".to_owned()),
             tls_roots: None,
             voprf_keys: None,
+            log: Demand::Published,
+            log_key: None,
         };
         let expected = Config {
             public: PublicConfig::plain("127.0.0.1:8711".parse().unwrap()),

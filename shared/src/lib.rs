@@ -16,6 +16,7 @@ pub mod encoding;
 pub mod envelope;
 pub mod issuance;
 pub mod jws;
+pub mod key_log_view;
 pub mod key_record;
 pub mod log_entry;
 pub mod mailbox;

@@ -22,6 +22,7 @@ use pennyblack_issuer::{Issuer, RunningIssuer};
 use pennyblack_service::clock::Clock;
 use pennyblack_shared::authority::Authority;
 use pennyblack_shared::envelope::Slots;
+use pennyblack_shared::key_log_view::{Demand, LogPolicy};
 use pennyblack_shared::key_record::Coverage;
 use pennyblack_shared::mailbox::RecipientKey;
 use pennyblack_shared::stir::TrustPolicy;
@@ -115,6 +116,8 @@ impl Federation {
             url: Some(format!("http://{issuer}")),
             tls_roots: None,
             voprf_keys: None,
+            log: Demand::Published,
+            log_key: None,
         };
         let (data, roots) = (self.home.path().join("cps"), self.pki().join("roots"));
         let config = CpsConfig::local(cps_name()?, data, roots, issuer);
@@ -214,6 +217,7 @@ impl Federation {
             identity: self.identity("carrier")?,
             batch: NonZeroUsize::new(batch).ok_or("a batch of nothing")?,
             patience,
+            log: LogPolicy::default(),
         })
     }
 }

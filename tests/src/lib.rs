@@ -28,5 +28,6 @@ pub mod redis_faults;
 pub mod scene;
 pub mod schedule;
 pub mod traffic;
+pub mod two_faced_issuer;
 pub mod wait;
 pub mod world;

@@ -14,6 +14,7 @@ use pennyblack_shared::authority::Authority;
 use pennyblack_shared::directory::{DirectoryKey, IssuerDirectory, WELL_KNOWN_PATH};
 use pennyblack_shared::envelope::{Cursor, Slots};
 use pennyblack_shared::issuance::BATCH_REQUEST_TYPE;
+use pennyblack_shared::key_log_view::Demand;
 use pennyblack_shared::key_record::{KEY_RECORD_MEDIA_TYPE, KEYS_PATH};
 use pennyblack_shared::mailbox::MailboxId;
 use pennyblack_shared::store_request::{MEDIA_TYPE, STORE_PATH, SignedStoreRequest};
@@ -347,6 +348,8 @@ fn cps_config(home: &Path, pki: &PkiDirectory, issuer: &Authority) -> pennyblack
         url: Some(format!("http://{issuer}")),
         tls_roots: None,
         voprf_keys: None,
+        log: Demand::Published,
+        log_key: None,
     };
     let data = home.join("cps-data");
     let mut config = pennyblack_cps::Config::local(name, data, pki.roots_path(), issuer);

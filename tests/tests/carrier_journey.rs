@@ -19,6 +19,7 @@ use pennyblack_client::wallet::{SpendError, Wallet};
 use pennyblack_service::clock::Clock;
 use pennyblack_shared::blind_rsa::TokenVerifyingKey;
 use pennyblack_shared::directory::DirectoryKey;
+use pennyblack_shared::key_log_view::{Demand, FollowError, KeyLogViewError};
 use pennyblack_shared::mailbox::{Kem, MailboxId, RecipientKey};
 use pennyblack_shared::problem::ProblemType;
 use pennyblack_shared::sealed::seal_passport;
@@ -315,10 +316,19 @@ async fn an_issuer_of_another_name_is_not_drawn_from() {
     let url = format!("other.test=http://{}", issuer.addresses().public);
     carrier.issuer = url.parse().unwrap();
     let wallet = wallet(&federation);
-    let error = carrier
-        .draw(&client(), &wallet, &cps_name().unwrap(), NOW)
-        .await
-        .unwrap_err();
+    let (client, cps) = (client(), cps_name().unwrap());
+    // Its log has another name.
+    let error = carrier.draw(&client, &wallet, &cps, NOW).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            CarrierError::IssuerLog(FollowError::View(KeyLogViewError::Name { .. }))
+        ),
+        "{error}"
+    );
+    // And it is not the one that the attestation is for.
+    carrier.log.demand = Demand::Off;
+    let error = carrier.draw(&client, &wallet, &cps, NOW).await.unwrap_err();
     assert_eq!(
         refusal(&error),
         Some(ProblemType::AttestationMalformed),

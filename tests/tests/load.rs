@@ -22,6 +22,7 @@ use pennyblack_client::load::{
 use pennyblack_service::shutdown::Shutdown;
 use pennyblack_shared::authority::Authority;
 use pennyblack_shared::envelope::Slots;
+use pennyblack_shared::key_log_view::LogPolicy;
 use pennyblack_shared::key_record::Coverage;
 use pennyblack_shared::mailbox::Kem;
 use pennyblack_tests::mailbox::Mailbox;
@@ -55,6 +56,7 @@ fn load(scene: &Scene, mailboxes: &[Mailbox], mix: &str, requests: u64) -> Load 
             identity: world.carrier.clone(),
             batch: NonZeroUsize::new(BATCH).unwrap(),
             patience: Patience::NONE,
+            log: LogPolicy::default(),
         }),
         http: HttpOptions::default(),
         mailboxes: mailboxes.iter().map(|one| one.config().clone()).collect(),

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use pennyblack_service::config::{Configuration, ConfigurationError, LogConfig};
 use pennyblack_shared::authority::Authority;
+use pennyblack_shared::key_log_view::{Demand, LogPolicy};
+use pennyblack_shared::tlog::VerifierKey;
 use serde::{Deserialize, Serialize};
 
 use super::{Carrier, MAX_BATCH, Schedule};
@@ -48,6 +50,15 @@ pub struct CarrierSection {
     pub iss: Option<String>,
     /// The wallet's file; made (mode 0600) when it is not there.
     pub wallet: PathBuf,
+    /// Whether a token key must be in the issuer's log: required, published (if
+    /// the issuer has, or ever had, a log) or off. Default: published.
+    #[serde(default)]
+    pub issuer_log: Demand,
+    /// The verifier key of that log, `<name>+<id>+<key>`; with it the log is
+    /// required. Default: the first that the issuer shows, and no other from then
+    /// on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer_log_key: Option<VerifierKey>,
 }
 
 /// `[schedule]`.
@@ -115,6 +126,7 @@ impl CarrierConfig {
             )?,
             batch: self.schedule.batch,
             patience: Patience::SHORT,
+            log: LogPolicy::new(section.issuer_log, section.issuer_log_key.clone()),
         })
     }
 
@@ -217,6 +229,7 @@ mod tests {
     fn what_cannot_work_is_refused_by_name() {
         for setting in [
             "carrier.cps=[]",
+            "carrier.issuer_log_key=\"issuer.example/log\"",
             "schedule.batch=257",
             "schedule.interval=0s",
         ] {

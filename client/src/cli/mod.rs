@@ -65,7 +65,8 @@ Exit codes:
   5  the network or a service could not be reached, or is overloaded; never a verdict
   6  a service refused the request; the message says why
   7  the wallet holds no token that may be spent now
-  8  call: nobody has published a key for the called number";
+  8  call: nobody has published a key for the called number
+  9  carrier: the issuer's key is not in its public log, or the log was changed";
 
 /// Parses the command line, does what it says, and prints the outcome.
 pub(crate) fn run() -> ExitCode {

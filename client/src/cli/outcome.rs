@@ -15,6 +15,7 @@ use pennyblack_client::recipient::{MailboxKeyError, PublishError, RecipientError
 use pennyblack_client::trust::TrustFilesError;
 use pennyblack_client::wallet::{SpendError, WalletError};
 use pennyblack_service::config::ConfigurationError;
+use pennyblack_shared::key_log_view::FollowError;
 use serde_json::{Value, json};
 
 /// The exit codes of the program; `--help` documents them.
@@ -38,12 +39,14 @@ pub(crate) enum Exit {
     NoToken = 7,
     /// There is nobody to store for.
     NoKey = 8,
+    /// An issuer does not account for its keys.
+    Unaccounted = 9,
 }
 
 impl Exit {
     /// Every code.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -53,6 +56,7 @@ impl Exit {
         Self::Refused,
         Self::NoToken,
         Self::NoKey,
+        Self::Unaccounted,
     ];
 }
 
@@ -168,7 +172,10 @@ impl From<CallerError> for Failure {
 impl From<CarrierError> for Failure {
     fn from(error: CarrierError) -> Self {
         let exit = match &error {
-            CarrierError::Http(error) => exit_of_http(error),
+            CarrierError::Http(error) | CarrierError::IssuerLog(FollowError::Fetch(error)) => {
+                exit_of_http(error)
+            }
+            CarrierError::IssuerLog(_) | CarrierError::NotLogged(_) => Exit::Unaccounted,
             _ => Exit::Failed,
         };
         Self::new(exit, error)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use pennyblack_service::clock::Clock;
 use pennyblack_shared::envelope::Slots;
 use pennyblack_shared::jws::X5u;
+use pennyblack_shared::key_log_view::LogPolicy;
 use pennyblack_shared::key_record::Coverage;
 use pennyblack_shared::mailbox::{Kem, RecipientKey};
 use pennyblack_shared::stir::TrustPolicy;
@@ -154,6 +155,7 @@ impl Cast {
                 identity: storer.identity.clone(),
                 batch: BATCH,
                 patience: Patience::SHORT,
+                log: LogPolicy::default(),
             });
         }
         let certificates = CertificateStores {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use pennyblack_issuer::signer::KeyType;
 use pennyblack_service::config::{Configuration, to_toml};
 use pennyblack_service::server::Addresses;
+use pennyblack_shared::key_log_view::Demand;
 
 use super::cast::{Cast, SMALL_QUOTA};
 use super::{DemoError, During as _};
@@ -228,6 +229,8 @@ fn cps_config(
         tls_roots: None,
         // One operator runs both here; of no use to blind RSA.
         voprf_keys: Some(issuer_keys(directory)),
+        log: Demand::Required,
+        log_key: None,
     };
     let mut config = pennyblack_cps::Config::local(
         authority(port)?,

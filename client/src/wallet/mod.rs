@@ -14,6 +14,7 @@
 //! owner only.
 
 mod draws;
+mod issuer_logs;
 mod outbox;
 mod tokens;
 
@@ -40,7 +41,7 @@ pub use tokens::{Holding, SpendError};
 pub const DEFAULT_MINIMUM_AGE: Duration = Duration::from_secs(3600);
 
 /// Version of the tables, in SQLite's `user_version`.
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
 
 /// How long a process waits for another's write, which takes milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -188,8 +189,11 @@ fn make_tables(connection: &mut Connection) -> Result<(), WalletError> {
     let found = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match found {
         SCHEMA_VERSION => {}
-        0 => {
-            transaction.execute_batch(include_str!("schema.sql"))?;
+        before @ (0 | 1) => {
+            if before == 0 {
+                transaction.execute_batch(include_str!("schema.sql"))?;
+            }
+            transaction.execute_batch(include_str!("issuer_log.sql"))?;
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         found => return Err(WalletError::Version { found }),

@@ -1,4 +1,5 @@
--- The wallet's tables, version 1. Every blob that holds a secret says so.
+-- The wallet's tables as of version 1; issuer_log.sql has what came later. Every blob
+-- that holds a secret says so.
 
 -- A batch that was, or is about to be, asked for. It is written before the
 -- request is sent, and leaves in the transaction that brings its tokens in.

@@ -320,13 +320,30 @@ fn a_wallet_of_a_later_version_is_refused() {
     let Scene { wallet, home } = scene();
     wallet
         .lock()
-        .pragma_update(None, "user_version", 2)
+        .pragma_update(None, "user_version", 3)
         .unwrap();
     drop(wallet);
     assert!(matches!(
         Wallet::open(&home.path().join("wallet.db")),
-        Err(WalletError::Version { found: 2 })
+        Err(WalletError::Version { found: 3 })
     ));
+}
+
+#[test]
+fn a_wallet_of_the_first_version_is_brought_up_to_date_with_its_tokens() {
+    let Scene { wallet, home } = scene();
+    let draw = new_draw(2, &mut StdRng::seed_from_u64(3));
+    let id = wallet.begin_draw(&draw, NOW).unwrap();
+    wallet
+        .complete_draw(id, &answer(&draw, TokenKeyId([1; 32])), NOW)
+        .unwrap();
+    let first = "DROP TABLE issuer_log; PRAGMA user_version = 1;";
+    wallet.lock().execute_batch(first).unwrap();
+    drop(wallet);
+    let wallet = Wallet::open(&home.path().join("wallet.db")).unwrap();
+    spend(&wallet, Duration::ZERO, NOW).unwrap();
+    let issuer = "issuer.example".parse().unwrap();
+    assert_eq!(wallet.issuer_log(&issuer).unwrap(), None);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use pennyblack_shared::directory::IssuerDirectory;
 use pennyblack_shared::encoding;
+use pennyblack_shared::key_log_view::KeyNotLogged;
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::{TokenKeyId, TokenType};
 use pennyblack_shared::token_key::{TokenKey, TokenKeyError};
@@ -70,6 +71,9 @@ pub enum KeyRefusal {
     /// Another issuer has it: its epoch is not this one's to close.
     #[error("token key {0} is another issuer's")]
     AnotherIssuers(TokenKeyId),
+    /// The issuer does not account for it.
+    #[error(transparent)]
+    NotLogged(#[from] KeyNotLogged),
     /// More keys than any issuer has.
     #[error("more than {MOST_KEYS} token keys at one time")]
     TooMany,

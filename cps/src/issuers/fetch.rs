@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use pennyblack_shared::directory::{self, DirectoryError, IssuerDirectory};
+use pennyblack_shared::key_log_view::LogFetch;
 use reqwest::{Client, Response};
 
 /// How long the issuer may take.
@@ -41,6 +42,14 @@ pub enum FetchError {
         /// The answer.
         status: StatusCode,
     },
+    /// A longer answer than there can be.
+    #[error("{url} answers with more than {most} bytes")]
+    TooLong {
+        /// What was asked for.
+        url: String,
+        /// Bytes that are read.
+        most: usize,
+    },
     /// Not a directory.
     #[error("{url}: {source}")]
     Directory {
@@ -64,6 +73,7 @@ pub(super) struct Fetched {
 #[derive(Debug)]
 pub(super) struct Fetcher {
     client: Client,
+    issuer: String,
     url: String,
     etag: Option<String>,
 }
@@ -88,9 +98,15 @@ impl Fetcher {
         })?;
         Ok(Self {
             client,
+            issuer: issuer.to_owned(),
             url,
             etag: None,
         })
+    }
+
+    /// Has the whole directory answered next time, as if none had been fetched.
+    pub(super) fn forget(&mut self) {
+        self.etag = None;
     }
 
     pub(super) async fn fetch(&mut self) -> Result<Fetched, FetchError> {
@@ -102,20 +118,14 @@ impl Fetcher {
         if let Some(etag) = &self.etag {
             request = request.header(IF_NONE_MATCH, etag);
         }
-        let mut response = request.send().await.map_err(http)?;
+        let response = request.send().await.map_err(http)?;
         let max_age = max_age(&response);
         let directory = match response.status() {
             StatusCode::NOT_MODIFIED => None,
             StatusCode::OK => {
                 let etag = response.headers().get(ETAG);
                 let etag = etag.and_then(|etag| etag.to_str().ok()).map(str::to_owned);
-                let mut body = Vec::new();
-                while let Some(chunk) = response.chunk().await.map_err(http)? {
-                    body.extend_from_slice(&chunk);
-                    if body.len() > directory::MAX_SIZE {
-                        break;
-                    }
-                }
+                let body = read(response, &self.url, directory::MAX_SIZE).await?;
                 let parsed = IssuerDirectory::parse(&body);
                 let parsed = parsed.map_err(|source| FetchError::Directory {
                     url: self.url.clone(),
@@ -133,6 +143,43 @@ impl Fetcher {
         };
         Ok(Fetched { directory, max_age })
     }
+}
+
+/// Resources of the issuer's log.
+impl LogFetch for Fetcher {
+    type Error = FetchError;
+
+    async fn get(&mut self, path: &str, most: usize) -> Result<Option<Vec<u8>>, FetchError> {
+        let url = format!("{}{path}", self.issuer);
+        let sent = self.client.get(&url).send().await;
+        let response = sent.map_err(|source| FetchError::Http {
+            url: url.clone(),
+            source,
+        })?;
+        match response.status() {
+            StatusCode::OK => Ok(Some(read(response, &url, most).await?)),
+            StatusCode::NOT_FOUND => Ok(None),
+            status => Err(FetchError::Status { url, status }),
+        }
+    }
+}
+
+async fn read(mut response: Response, url: &str, most: usize) -> Result<Vec<u8>, FetchError> {
+    let http = |source| FetchError::Http {
+        url: url.to_owned(),
+        source,
+    };
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(http)? {
+        body.extend_from_slice(&chunk);
+        if body.len() > most {
+            return Err(FetchError::TooLong {
+                url: url.to_owned(),
+                most,
+            });
+        }
+    }
+    Ok(body)
 }
 
 fn read_roots(

@@ -4,6 +4,7 @@
 
 mod epochs;
 mod fetch;
+mod key_log;
 mod upkeep;
 mod voprf_keys;
 

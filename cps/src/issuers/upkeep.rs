@@ -10,12 +10,14 @@ use pennyblack_service::admin::Readiness;
 use pennyblack_service::clock::Clock;
 use pennyblack_service::shutdown::Shutdown;
 use pennyblack_shared::authority::Authority;
+use pennyblack_shared::directory::IssuerDirectory;
 use pennyblack_shared::token::TokenKeyId;
 use pennyblack_storage::atomic_file;
 use rand::RngExt as _;
 
 use super::epochs::KeyEpochs;
 use super::fetch::{FetchError, Fetcher};
+use super::key_log::KeyLog;
 use super::{Issuers, KeyRefusal, VoprfKeys};
 use crate::config::IssuerConfig;
 use crate::log::CpsLog;
@@ -43,12 +45,21 @@ pub enum UpkeepError {
     Fetch(#[from] FetchError),
 }
 
+/// How much of a directory was taken.
+#[derive(Debug, PartialEq, Eq)]
+enum Taken {
+    Whole,
+    /// Without keys that are not in the issuer's log.
+    InPart,
+}
+
 /// Follows one issuer.
 pub(crate) struct Upkeep<S> {
     place: usize,
     authority: Authority,
     file: PathBuf,
     epochs: KeyEpochs,
+    key_log: KeyLog,
     fetcher: Fetcher,
     secrets: VoprfKeys,
     issuers: Arc<Issuers>,
@@ -91,8 +102,15 @@ impl<S: Store> Upkeep<S> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => KeyEpochs::default(),
             Err(error) => return Err(known(error.to_string())),
         };
+        let remembered = directory.join(format!("{authority}.log.json"));
+        let key_log = KeyLog::open(authority.clone(), config.log_policy(), remembered.clone());
+        let key_log = key_log.map_err(|error| UpkeepError::Known {
+            path: remembered,
+            why: error.to_string(),
+        })?;
         let upkeep = Self {
             place,
+            key_log,
             authority,
             fetcher: Fetcher::new(&config.url(), config.tls_roots.as_deref())?,
             secrets: VoprfKeys::new(config.voprf_keys.clone()),
@@ -142,14 +160,35 @@ impl<S: Store> Upkeep<S> {
     async fn refresh(&mut self) -> Result<Duration, String> {
         let fetched = self.fetcher.fetch().await.map_err(|e| e.to_string())?;
         if let Some(directory) = fetched.directory {
-            let mut epochs = self.epochs.clone();
-            let others = self.issuers.known_of_others(self.place);
-            self.report(epochs.take(&directory, &others, self.clock.now()));
-            // Known for good before it is acted upon.
-            self.keep(&epochs).await?;
-            self.epochs = epochs;
+            let taken = self.take(directory).await;
+            if taken != Ok(Taken::Whole) {
+                // What was left out is to be had again, changed or not.
+                self.fetcher.forget();
+            }
+            taken?;
         }
         Ok(fetched.max_age)
+    }
+
+    async fn take(&mut self, mut directory: IssuerDirectory) -> Result<Taken, String> {
+        let known: Vec<_> = self.epochs.ids().collect();
+        let sifted = self
+            .key_log
+            .sift(&mut directory, &known, &mut self.fetcher)
+            .await;
+        let unlogged = sifted.map_err(|error| error.to_string())?;
+        let taken = match unlogged.is_empty() {
+            true => Taken::Whole,
+            false => Taken::InPart,
+        };
+        self.report(unlogged.into_iter().map(KeyRefusal::from).collect());
+        let mut epochs = self.epochs.clone();
+        let others = self.issuers.known_of_others(self.place);
+        self.report(epochs.take(&directory, &others, self.clock.now()));
+        // Known for good before it is acted upon.
+        self.keep(&epochs).await?;
+        self.epochs = epochs;
+        Ok(taken)
     }
 
     /// Closes what is over and puts the rest in force.

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use ed25519_dalek::{Signer as _, SigningKey};
 use rand::CryptoRng;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::curve25519;
@@ -135,7 +136,8 @@ impl fmt::Display for KeyId {
 
 /// A public key that verifies notes. As text it is the C2SP verifier key,
 /// `<name>+<id>+<key>`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct VerifierKey {
     name: KeyName,
     id: KeyId,
@@ -210,6 +212,20 @@ impl FromStr for VerifierKey {
         let key = Self::new(parts.name, parts.kind, *parts.key)?;
         require_id(parts.id, &key)?;
         Ok(key)
+    }
+}
+
+impl From<VerifierKey> for String {
+    fn from(key: VerifierKey) -> Self {
+        key.to_string()
+    }
+}
+
+impl TryFrom<String> for VerifierKey {
+    type Error = NoteKeyError;
+
+    fn try_from(text: String) -> Result<Self, NoteKeyError> {
+        text.parse()
     }
 }
 

@@ -82,6 +82,13 @@ impl Frontier {
         self.size
     }
 
+    /// The roots of its largest complete subtrees, left to right: what
+    /// [`Self::read`] needs to have it again.
+    #[must_use]
+    pub fn roots(&self) -> &[Hash] {
+        &self.roots
+    }
+
     /// Appends a leaf.
     pub fn push(&mut self, leaf: Hash) {
         let mut root = leaf;

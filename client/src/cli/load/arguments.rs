@@ -13,6 +13,7 @@ use pennyblack_client::load::{Load, Mailboxes, Mix, Operation, Pace, Rate, Windo
 use pennyblack_service::clock::Clock;
 use pennyblack_service::shutdown::Shutdown;
 use pennyblack_shared::envelope::Slots;
+use pennyblack_shared::key_log_view::LogPolicy;
 use pennyblack_shared::key_record::Coverage;
 use pennyblack_shared::mailbox::KeyConfig;
 use pennyblack_shared::passport::Attestation;
@@ -290,6 +291,7 @@ impl CarrierOptions {
                 identity: StirIdentity::load(cert, key, self.iss.as_deref())?,
                 batch,
                 patience: Patience::SHORT,
+                log: LogPolicy::default(),
             })),
             (None, None, None) => Ok(None),
             _ => Err(usage(

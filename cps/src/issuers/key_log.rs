@@ -1,0 +1,108 @@
+//! An issuer's log of token keys (docs/protocol.md section 7.5), followed and
+//! remembered: a key that is not in it may be one that the issuer shows to some
+//! carriers alone. Not here: what a log must be like to be believed.
+
+use std::io;
+use std::path::PathBuf;
+
+use pennyblack_shared::authority::Authority;
+use pennyblack_shared::directory::IssuerDirectory;
+use pennyblack_shared::key_log_view::{
+    FollowError, KeyLogView, KeyNotLogged, LogPolicy, RememberedError, follow,
+};
+use pennyblack_shared::token::TokenKeyId;
+use pennyblack_storage::atomic_file;
+use tokio::task::spawn_blocking;
+
+use super::fetch::{FetchError, Fetcher};
+
+/// A log that cannot be gone by.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum KeyLogError {
+    #[error(transparent)]
+    Follow(#[from] FollowError<FetchError>),
+    #[error("{}: {error}", path.display())]
+    File { path: PathBuf, error: io::Error },
+    #[error("{}: {error}", path.display())]
+    Remembered {
+        path: PathBuf,
+        error: RememberedError,
+    },
+}
+
+/// The log of one issuer.
+#[derive(Debug)]
+pub(super) struct KeyLog {
+    issuer: Authority,
+    policy: LogPolicy,
+    file: PathBuf,
+    view: Option<KeyLogView>,
+}
+
+impl KeyLog {
+    /// With what `file` remembers of it.
+    pub(super) fn open(
+        issuer: Authority,
+        policy: LogPolicy,
+        file: PathBuf,
+    ) -> Result<Self, KeyLogError> {
+        let view = match std::fs::read_to_string(&file) {
+            Ok(json) => {
+                let view = KeyLogView::from_json(&json);
+                let path = file.clone();
+                Some(view.map_err(|error| KeyLogError::Remembered { path, error })?)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(KeyLogError::File { path: file, error }),
+        };
+        Ok(Self {
+            issuer,
+            policy,
+            file,
+            view,
+        })
+    }
+
+    /// Takes the keys out of a directory that are neither `known` nor in the log,
+    /// and tells them. What was read of the log is on disk when this returns.
+    pub(super) async fn sift(
+        &mut self,
+        directory: &mut IssuerDirectory,
+        known: &[TokenKeyId],
+        fetcher: &mut Fetcher,
+    ) -> Result<Vec<KeyNotLogged>, KeyLogError> {
+        let followed = follow(&self.issuer, &self.policy, self.view.clone(), fetcher);
+        let Some(view) = followed.await? else {
+            return Ok(Vec::new());
+        };
+        self.keep(&view).await?;
+        let mut refusals = Vec::new();
+        directory.token_keys.retain(|listed| {
+            // Keys of other types are nobody's to log, and not taken anyway.
+            let taken = listed.token_type.authenticator_size().is_some();
+            if !taken || known.contains(&listed.id()) {
+                return true;
+            }
+            let required = view.require(listed);
+            required.map_err(|refusal| refusals.push(refusal)).is_ok()
+        });
+        self.view = Some(view);
+        Ok(refusals)
+    }
+
+    async fn keep(&self, view: &KeyLogView) -> Result<(), KeyLogError> {
+        if self.view.as_ref() == Some(view) {
+            return Ok(());
+        }
+        let (file, json) = (self.file.clone(), view.to_json());
+        let written =
+            spawn_blocking(move || atomic_file::write_public(&file, json.as_bytes())).await;
+        let written = written
+            .map_err(io::Error::other)
+            .and_then(|written| written);
+        written.map_err(|error| KeyLogError::File {
+            path: self.file.clone(),
+            error,
+        })
+    }
+}
