@@ -210,6 +210,11 @@ impl Config {
         }
     }
 
+    /// Where a node keeps what it has seen of the Redis that it shares.
+    pub(crate) fn node_directory(&self) -> PathBuf {
+        self.issuer.data_directory.join("node")
+    }
+
     pub(crate) fn allowance(&self) -> Allowance {
         let named = self.quota.subject.iter();
         let named: HashMap<_, _> = named

@@ -35,7 +35,7 @@ pub enum NodeMemoryError {
         error: io::Error,
     },
     /// The file holds something else.
-    #[error("{} is damaged ({why}): restore it, or delete it to trust the store as it is", path.display())]
+    #[error("{} is damaged ({why}): restore it; or, to trust the store as it is, run this node once with --accept-older-store", path.display())]
     Form {
         /// Where.
         path: PathBuf,
@@ -92,7 +92,22 @@ impl NodeMemory {
         })
     }
 
-    /// The file: to delete it, while the node is down, is to trust the store.
+    /// Forgets everything, so that the node takes the store as it is when it starts
+    /// next; false if there was nothing. The node must be down.
+    ///
+    /// # Errors
+    /// [`NodeMemoryError::Directory`] if it is running, or [`NodeMemoryError::Write`].
+    pub fn forget(directory: &Path) -> Result<bool, NodeMemoryError> {
+        let _locked = RealDisk::open(directory)?;
+        let path = directory.join(FILE);
+        match std::fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(NodeMemoryError::Write { path, error }),
+        }
+    }
+
+    /// The file: without it the node trusts the store.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -187,8 +202,6 @@ fn write(path: &Path, kept: &Kept) -> Result<(), NodeMemoryError> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     const A: TokenKeyId = TokenKeyId([1; 32]);
@@ -208,10 +221,12 @@ mod tests {
         assert_eq!((memory.node(), memory.key_list()), (node.clone(), 7));
         assert_eq!((memory.charges(A), memory.charges(B)), (0, 2));
 
-        // Without its file it is a new node.
-        let path = memory.path().to_owned();
+        // When it has forgotten, which it cannot while it runs, it is a new node.
+        let said = NodeMemory::forget(home.path()).unwrap_err().to_string();
+        assert!(said.contains("in use"), "{said}");
         drop(memory);
-        fs::remove_file(path).unwrap();
+        assert!(NodeMemory::forget(home.path()).unwrap());
+        assert!(!NodeMemory::forget(home.path()).unwrap());
         let memory = NodeMemory::open(home.path()).unwrap();
         assert_ne!(memory.node(), node);
         assert_eq!(memory.key_list(), 0);
@@ -228,7 +243,7 @@ mod tests {
         atomic_file::write_private(&path, b"{\"node\":").unwrap();
         let said = NodeMemory::open(home.path()).unwrap_err().to_string();
         assert!(
-            said.contains("seen.json") && said.contains("delete"),
+            said.contains("seen.json") && said.contains("--accept-older-store"),
             "{said}"
         );
     }

@@ -9,7 +9,7 @@ use pennyblack_service::clock::Clock;
 use pennyblack_service::trust::Trust;
 use pennyblack_shared::time::UnixTime;
 use pennyblack_storage::disk::RealDisk;
-use pennyblack_storage::redis::{Redis, RedisOptions};
+use pennyblack_storage::redis::{Redis, RedisError};
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::config::Config;
@@ -39,6 +39,8 @@ pub(crate) struct Stored {
     pub(crate) trust: Arc<Trust>,
     /// Kept by an issuer of one node; several would contradict one another.
     pub(crate) log: Option<KeyLog>,
+    /// Where several nodes have the rest.
+    redis: Option<Redis>,
 }
 
 /// What can go wrong while it runs; it is tried again.
@@ -50,6 +52,10 @@ pub(crate) enum UpkeepError {
     Ledger(#[from] ChargeError),
     #[error(transparent)]
     Log(#[from] KeyLogError),
+    #[error("store.url: {0}")]
+    Redis(#[from] RedisError),
+    #[error("store.durability: {0}; nothing is signed meanwhile")]
+    Durability(String),
     #[error("turning the keys broke off: {0}")]
     BrokeOff(#[from] JoinError),
 }
@@ -59,16 +65,17 @@ impl Stored {
     /// returns, every key that is listed is in the log and has accounts.
     pub(crate) async fn open(config: &Arc<Config>, clock: &Clock) -> Result<Self, StartError> {
         let now = clock.now();
-        let (keys, ledger, log) = match &config.store {
+        let (keys, ledger, log, redis) = match &config.store {
             None => {
                 let config = Arc::clone(config);
                 let (keys, ledger, log) = spawn_blocking(move || on_disk(&config, now)).await??;
                 log.announce(keys.live().directory(), now).await?;
-                (keys, ledger, Some(log))
+                (keys, ledger, Some(log), None)
             }
             Some(options) => {
-                let (keys, ledger) = in_redis(config, options, clock).await?;
-                (keys, ledger, None)
+                let redis = Redis::new(options)?;
+                let (keys, ledger) = in_redis(config, redis.clone(), clock).await?;
+                (keys, ledger, None, Some(redis))
             }
         };
         let trust = Arc::clone(config);
@@ -78,11 +85,19 @@ impl Stored {
             ledger: Arc::new(ledger),
             trust: Arc::new(trust),
             log,
+            redis,
         })
     }
 
     /// Turns the keys and then the accounts; says when to do so again.
     pub(crate) async fn turn(&self, now: UnixTime) -> Result<UnixTime, UpkeepError> {
+        if let Some(redis) = &self.redis
+            && let Some(shortfalls) = shortfalls(redis).await?
+        {
+            let error = UpkeepError::Durability(shortfalls);
+            self.keys.withhold(&error.to_string());
+            return Err(error);
+        }
         turn(&self.keys, &self.ledger, self.log.as_ref(), now).await
     }
 
@@ -151,16 +166,20 @@ fn on_disk(
     Ok((keys, ChosenLedger::Embedded(ledger), log))
 }
 
+/// What is wrong with the durability of a Redis, if anything is.
+async fn shortfalls(redis: &Redis) -> Result<Option<String>, RedisError> {
+    let shortfalls = redis.shortfalls().await?;
+    let sentences: Vec<_> = shortfalls.iter().map(ToString::to_string).collect();
+    Ok((!sentences.is_empty()).then(|| sentences.join("; ")))
+}
+
 async fn in_redis(
     config: &Arc<Config>,
-    options: &RedisOptions,
+    redis: Redis,
     clock: &Clock,
 ) -> Result<(Unpublished, ChosenLedger), StartError> {
-    let redis = Redis::new(options)?;
-    let shortfalls: Vec<_> = redis.shortfalls().await?;
-    if !shortfalls.is_empty() {
-        let sentences: Vec<_> = shortfalls.iter().map(ToString::to_string).collect();
-        return Err(StartError::Durability(sentences.join("; ")));
+    if let Some(shortfalls) = shortfalls(&redis).await? {
+        return Err(StartError::Durability(shortfalls));
     }
     let (opened, shared, clock) = (Arc::clone(config), redis.clone(), clock.clone());
     let (keys, memory) = spawn_blocking(move || shared_keys(&opened, shared, &clock)).await??;
@@ -174,7 +193,7 @@ fn shared_keys(
     redis: Redis,
     clock: &Clock,
 ) -> Result<(Unpublished, Arc<NodeMemory>), StartError> {
-    let directory = config.issuer.data_directory.join("node");
+    let directory = config.node_directory();
     let memory = Arc::new(NodeMemory::open(&directory)?);
     // That there is one was checked with the configuration.
     let wrapping = config.keys.wrapping_key.clone().unwrap_or_default();

@@ -193,6 +193,37 @@ async fn a_redis_that_was_emptied_stops_all_nodes_with_a_sentence() {
 }
 
 #[tokio::test]
+async fn a_redis_that_is_made_less_durable_stops_signing_until_it_is_not() {
+    let nodes = Nodes::open(100).await;
+    let carrier = nodes.scene.pki.carrier("683G");
+    let key = nodes.scene.signing_key().await;
+    nodes.server.set_config("appendfsync", "no").await;
+    // Upkeep looks when the clock wakes it.
+    nodes.scene.hand.set(NOW.plus(DAY - AHEAD));
+    let unready = nodes
+        .scene
+        .until_ready_is(StatusCode::SERVICE_UNAVAILABLE)
+        .await;
+    let said = String::from_utf8(unready.body).unwrap();
+    assert!(
+        said.contains("store.durability") && said.contains("appendfsync"),
+        "{said}"
+    );
+    let drawn = pending(&key);
+    let refused = nodes.scene.draw(&carrier, "683G", &drawn.request()).await;
+    assert_eq!(refused.problem(), ProblemType::StoreUnavailable);
+
+    nodes.server.set_config("appendfsync", "always").await;
+    nodes
+        .scene
+        .hand
+        .set(NOW.plus(DAY - AHEAD + Duration::from_secs(60)));
+    nodes.scene.until_ready_is(StatusCode::OK).await;
+    let answer = nodes.scene.draw(&carrier, "683G", &drawn.request()).await;
+    finished(&drawn, answer.ok());
+}
+
+#[tokio::test]
 async fn a_node_is_refused_that_promises_more_than_its_redis_or_has_no_wrapping_key() {
     let server = RedisServer::start(Options::in_memory()).await;
     let mut scene = Scene::prepare();

@@ -51,7 +51,8 @@ pub enum ChargeError {
     #[error(
         "Redis lost charges of the key epoch {epoch}: it has {found} of this node, which made \
          {seen}. Was a backup restored, or did a failover lose writes? Bring them back; or, to \
-         let what was lost be drawn again, stop this node, delete {}, and start it",
+         let what was lost be drawn again, stop this node, run it once with --accept-older-store, and \
+         start it (it remembers in {})",
         memory.display()
     )]
     Lost {

@@ -319,8 +319,7 @@ impl TokenKeys {
             .and_then(|keys| brought_up_to(now, keys, store, self.plan, hastened));
         let round = round.inspect_err(|error| {
             if error.withholds() {
-                let reason = Arc::from(error.to_string());
-                self.refused.store(Some(Arc::new(reason)));
+                self.withhold(&error.to_string());
             }
         })?;
         *stored = round.stored;
@@ -329,6 +328,12 @@ impl TokenKeys {
             live: round.live,
             withdrawn: round.withdrawn,
         })
+    }
+
+    /// Has nothing signed and no directory shown, for this reason, until keys are
+    /// published again.
+    pub fn withhold(&self, reason: &str) {
+        self.refused.store(Some(Arc::new(Arc::from(reason))));
     }
 
     /// Makes the keys live that the last [`Self::prepare`] found.

@@ -45,8 +45,8 @@ pub enum SharedKeyError {
     #[error(
         "Redis lost token keys: it has list {found}, and this node has seen list {seen}. Was a \
          backup restored, or did a failover lose writes? Bring them back; or, to give up the \
-         keys that were lost and the tokens that they signed, stop all nodes, delete {memory} \
-         on each, and start them"
+         keys that were lost and the tokens that they signed, stop all nodes, run each once \
+         with --accept-older-store, and start them (this one remembers in {memory})"
     )]
     Lost {
         /// The number of the last list that was seen.
