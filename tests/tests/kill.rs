@@ -25,6 +25,7 @@ use pennyblack_tests::mailbox::Mailbox;
 use pennyblack_tests::process::{Process, Role};
 use pennyblack_tests::world::{CARRIER_SPC, World};
 use rand::RngExt as _;
+use tokio::sync::Notify;
 
 const SERVICE: &str = env!("CARGO_BIN_EXE_service");
 /// Most requests of one life.
@@ -45,13 +46,15 @@ struct Life {
     unanswered: usize,
 }
 
-/// Works through `work` with eight requests at a time until it is done or the
-/// process is killed, which happens at a random instant.
+/// Works through `work` with eight requests at a time until the process is killed,
+/// which happens a random moment after a random number of answers, so that there is
+/// work left however fast the machine is.
 async fn answers_until_killed<W, F>(process: Process, work: &[W], send: impl Fn(usize) -> F) -> Life
 where
     F: Future<Output = Result<Answer, reqwest::Error>>,
 {
     let (next, answers) = (AtomicUsize::new(0), Mutex::new(HashMap::new()));
+    let (deadly, doomed) = (rand::rng().random_range(1..=LOAD / 2), Notify::new());
     let worker = async || {
         loop {
             let place = next.fetch_add(1, Ordering::Relaxed);
@@ -60,23 +63,29 @@ where
                 return std::future::pending::<()>().await;
             }
             match send(place).await {
-                Ok(answer) => answers.lock().unwrap().insert(place, answer),
+                Ok(answer) => {
+                    let mut answers = answers.lock().unwrap();
+                    answers.insert(place, answer);
+                    if answers.len() == deadly {
+                        doomed.notify_one();
+                    }
+                }
                 Err(_) => return std::future::pending().await,
-            };
+            }
         }
     };
-    let life = Duration::from_micros(rand::rng().random_range(500..80_000));
+    let moment = Duration::from_micros(rand::rng().random_range(0..1_500));
     let (one, two, three, four) = (worker(), worker(), worker(), worker());
     let (five, six, seven, eight) = (worker(), worker(), worker(), worker());
     let load = async { tokio::join!(one, two, three, four, five, six, seven, eight) };
     let died = async {
-        tokio::time::timeout(life, std::future::pending::<()>())
-            .await
-            .unwrap_err();
+        doomed.notified().await;
         // While requests go on being sent and answered.
-        tokio::task::spawn_blocking(move || process.kill())
-            .await
-            .unwrap();
+        let kill = move || {
+            std::thread::sleep(moment);
+            process.kill();
+        };
+        tokio::task::spawn_blocking(kill).await.unwrap();
     };
     tokio::select! {
         _ = load => unreachable!(),
