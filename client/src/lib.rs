@@ -2,6 +2,7 @@
 //! the caller that stores sealed PASSporTs, the recipient that verifies calls,
 //! and a development PKI. The program `pennyblack` is a thin layer on top.
 
+pub mod audit;
 pub mod caller;
 pub mod carrier;
 pub mod certificates;

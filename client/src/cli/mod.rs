@@ -1,6 +1,7 @@
 //! The command line: parsing, dispatch, and how an outcome becomes text, JSON
 //! and an exit code. Not here: any decision that the library could take.
 
+mod audit;
 mod call;
 mod carrier;
 mod demo;
@@ -50,6 +51,10 @@ enum Command {
     Verify(Box<verify::VerifyArguments>),
     /// Measure an issuer and a CPS under load: throughput, latencies, failures.
     Load(Box<load::LoadArguments>),
+    /// Check what the operators of a CPS and an issuer have published: follow their
+    /// logs, report on a period, prove single entries.
+    #[command(subcommand)]
+    Audit(Box<audit::AuditCommand>),
     #[command(hide = true)]
     Service(demo::ServiceArguments),
 }
@@ -66,7 +71,19 @@ Exit codes:
   6  a service refused the request; the message says why
   7  the wallet holds no token that may be spent now
   8  call: nobody has published a key for the called number
-  9  carrier: the issuer's key is not in its public log, or the log was changed";
+  9  carrier: the issuer's key is not in its public log, or the log was changed
+
+Exit codes of `audit`, each a kind of misbehaviour (docs/auditing.md):
+  20  fork: the log has signed two histories
+  21  rollback: the log shows fewer entries than it has signed for
+  22  rewritten entry: an entry or a tile is not what was signed for
+  23  missing tile: a file that was signed for is not there
+  24  bad signature: a checkpoint is not signed by whom it should be
+  25  false accusation: a double spend whose evidence does not prove it
+  26  more spent than issued
+  27  too few witnesses have cosigned
+  28  unknown key: the CPS takes tokens of a key that its issuer has not announced
+  29  contradiction: an entry that cannot be read, or contradicts an earlier one";
 
 /// Parses the command line, does what it says, and prints the outcome.
 pub(crate) fn run() -> ExitCode {
@@ -83,6 +100,7 @@ pub(crate) fn run() -> ExitCode {
 
 fn dispatch(command: Command, json: bool) -> Result<Outcome, Failure> {
     match command {
+        Command::Audit(command) => on_runtime(audit::run(*command, json)),
         Command::Pki(command) => pki::run(command),
         Command::Carrier(command) => on_runtime(carrier::run(command)),
         Command::Call(arguments) => on_runtime(call::run(*arguments)),

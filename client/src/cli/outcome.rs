@@ -6,6 +6,9 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use console::style;
+use pennyblack_client::audit::{
+    AuditError, LogPlaceError, Misbehaviour, ProofFileError, StateError,
+};
 use pennyblack_client::caller::{CallerError, PassportInputError};
 use pennyblack_client::carrier::CarrierError;
 use pennyblack_client::http::HttpError;
@@ -16,10 +19,12 @@ use pennyblack_client::trust::TrustFilesError;
 use pennyblack_client::wallet::{SpendError, WalletError};
 use pennyblack_service::config::ConfigurationError;
 use pennyblack_shared::key_log_view::FollowError;
+use pennyblack_tlog::ReadLogError;
 use serde_json::{Value, json};
 
 /// The exit codes of the program; `--help` documents them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Exit {
     /// Done.
     Done = 0,
@@ -41,12 +46,40 @@ pub(crate) enum Exit {
     NoKey = 8,
     /// An issuer does not account for its keys.
     Unaccounted = 9,
+    /// [`Misbehaviour::Fork`], and so on; the numbers are theirs.
+    Fork = Misbehaviour::Fork.exit_code(),
+    Rollback = Misbehaviour::Rollback.exit_code(),
+    RewrittenEntry = Misbehaviour::RewrittenEntry.exit_code(),
+    MissingTile = Misbehaviour::MissingTile.exit_code(),
+    BadSignature = Misbehaviour::BadSignature.exit_code(),
+    FalseAccusation = Misbehaviour::FalseAccusation.exit_code(),
+    MoreSpentThanIssued = Misbehaviour::MoreSpentThanIssued.exit_code(),
+    TooFewWitnesses = Misbehaviour::TooFewWitnesses.exit_code(),
+    UnknownKey = Misbehaviour::UnknownKey.exit_code(),
+    Contradiction = Misbehaviour::Contradiction.exit_code(),
+}
+
+impl From<Misbehaviour> for Exit {
+    fn from(misbehaviour: Misbehaviour) -> Self {
+        match misbehaviour {
+            Misbehaviour::Fork => Self::Fork,
+            Misbehaviour::Rollback => Self::Rollback,
+            Misbehaviour::RewrittenEntry => Self::RewrittenEntry,
+            Misbehaviour::MissingTile => Self::MissingTile,
+            Misbehaviour::BadSignature => Self::BadSignature,
+            Misbehaviour::FalseAccusation => Self::FalseAccusation,
+            Misbehaviour::MoreSpentThanIssued => Self::MoreSpentThanIssued,
+            Misbehaviour::TooFewWitnesses => Self::TooFewWitnesses,
+            Misbehaviour::UnknownKey => Self::UnknownKey,
+            Misbehaviour::Contradiction => Self::Contradiction,
+        }
+    }
 }
 
 impl Exit {
     /// Every code.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -57,6 +90,16 @@ impl Exit {
         Self::NoToken,
         Self::NoKey,
         Self::Unaccounted,
+        Self::Fork,
+        Self::Rollback,
+        Self::RewrittenEntry,
+        Self::MissingTile,
+        Self::BadSignature,
+        Self::FalseAccusation,
+        Self::MoreSpentThanIssued,
+        Self::TooFewWitnesses,
+        Self::UnknownKey,
+        Self::Contradiction,
     ];
 }
 
@@ -163,6 +206,26 @@ fn exit_of_caller(error: &CallerError) -> Exit {
     }
 }
 
+impl From<AuditError> for Failure {
+    fn from(error: AuditError) -> Self {
+        let no_answer = matches!(&error, AuditError::Log { error, .. }
+            if matches!(error, ReadLogError::Source(_)));
+        let exit = match error.misbehaviour() {
+            Some(misbehaviour) => misbehaviour.into(),
+            None if no_answer => Exit::Network,
+            None => Exit::Failed,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<ProofFileError> for Failure {
+    fn from(error: ProofFileError) -> Self {
+        let exit = error.misbehaviour().map_or(Exit::Failed, Exit::from);
+        Self::new(exit, error)
+    }
+}
+
 impl From<CallerError> for Failure {
     fn from(error: CallerError) -> Self {
         Self::new(exit_of_caller(&error), error)
@@ -219,6 +282,8 @@ macro_rules! failed {
 
 failed!(
     ConfigurationError,
+    LogPlaceError,
+    StateError,
     IdentityError,
     MailboxKeyError,
     PassportInputError,

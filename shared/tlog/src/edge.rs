@@ -3,8 +3,13 @@
 
 use pennyblack_shared::tlog::tile::subtree_root;
 use pennyblack_shared::tlog::{
-    BundleError, EntryBundle, FULL_TILE, Frontier, Hash, Tile, TileKind, TreeHead,
+    BundleError, EntryBundle, FULL_TILE, Frontier, Hash, Node, Tile, TileKind, TreeHead,
 };
+
+use crate::reader::PositionError;
+
+/// Levels of the tree that a tile spans.
+const TILE_HEIGHT: u8 = 8;
 
 /// A tile and what is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +29,50 @@ pub(crate) struct Edge {
 }
 
 impl Edge {
+    /// The edge of a tree of `size` from what is in its last tiles; `None` if they
+    /// are not those of such a tree. Whether they lead to a root that was signed is
+    /// for the caller to compare.
+    pub(crate) fn restore(
+        size: u64,
+        tiles: &[Vec<u8>],
+        bundle: Vec<u8>,
+    ) -> Result<Option<Self>, PositionError> {
+        let mut levels = Vec::new();
+        for (level, bytes) in (0u8..).zip(tiles) {
+            let kind = TileKind::Hashes { level };
+            levels.push(match last_partial(kind, size) {
+                Some(tile) => tile.hashes(bytes)?,
+                None if bytes.is_empty() => Vec::new(),
+                None => return Ok(None),
+            });
+        }
+        let bundle = match last_partial(TileKind::Entries, size) {
+            Some(tile) => EntryBundle::parse(tile, bundle)?,
+            None if bundle.is_empty() => EntryBundle::default(),
+            None => return Ok(None),
+        };
+        let leaves = levels.first().into_iter().flatten().copied();
+        if !bundle.leaves().eq(leaves) {
+            return Ok(None);
+        }
+        let frontier = Frontier::read(size, |node| node_of(&levels, node).ok_or(()));
+        Ok(frontier.ok().map(|frontier| Self {
+            frontier,
+            levels,
+            bundle,
+        }))
+    }
+
+    /// What is in the last tile of each level, lowest first.
+    pub(crate) fn levels(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.levels.iter().map(|hashes| concatenated(hashes))
+    }
+
+    /// The entries of the last bundle.
+    pub(crate) const fn bundle(&self) -> &EntryBundle {
+        &self.bundle
+    }
+
     /// How many entries the log has.
     pub(crate) const fn size(&self) -> u64 {
         self.frontier.size()
@@ -92,6 +141,21 @@ impl Edge {
         let tile = Tile::of_tree(kind, last / u64::from(FULL_TILE), self.size())?;
         Some(TileFile { tile, bytes })
     }
+}
+
+/// The last tile of a kind, if it is not full.
+fn last_partial(kind: TileKind, size: u64) -> Option<Tile> {
+    let tile = Tile::of_tree(kind, kind.items(size) / u64::from(FULL_TILE), size)?;
+    (!tile.is_full()).then_some(tile)
+}
+
+/// A complete subtree at the right edge: its hashes are in the last tile of a level.
+fn node_of(levels: &[Vec<Hash>], node: Node) -> Option<Hash> {
+    let (level, height) = (node.level / TILE_HEIGHT, node.level % TILE_HEIGHT);
+    let first = (node.index << height) % u64::from(FULL_TILE);
+    let first = usize::try_from(first).ok()?;
+    let hashes = levels.get(usize::from(level))?;
+    Some(subtree_root(hashes.get(first..first + (1 << height))?))
 }
 
 fn concatenated(hashes: &[Hash]) -> Vec<u8> {

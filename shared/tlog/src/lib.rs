@@ -25,6 +25,7 @@ mod machine;
 #[cfg(test)]
 mod memory_files;
 pub mod opening;
+pub mod reader;
 pub mod routes;
 pub mod statements;
 
@@ -32,3 +33,4 @@ pub use files::{Directory, LogFiles};
 pub use log::{AppendError, TransparencyLog};
 pub use log_key::LogKeyError;
 pub use opening::OpenLogError;
+pub use reader::{LogReader, LogSource, Mirror, Position, ReadLogError};

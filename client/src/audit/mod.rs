@@ -1,0 +1,20 @@
+//! The auditor: follows the logs of a CPS and of its issuer (docs/protocol.md
+//! section 7), checks everything in them that can be checked, and names what an
+//! operator did wrong. Not here: reading and proving the logs themselves, which
+//! `pennyblack_tlog::reader` does, and how it is told on a terminal.
+
+mod epochs;
+mod follow;
+mod misbehaviour;
+mod place;
+mod proof_file;
+mod report;
+mod state;
+
+pub use epochs::{Closed, DayOfSpends, Epoch, Epochs, Issued};
+pub use follow::{Auditor, Followed, FollowedLog, Log};
+pub use misbehaviour::{AuditError, Misbehaviour};
+pub use place::{LogPlace, LogPlaceError};
+pub use proof_file::{ProofFileError, ProvenEntry, verify_proof};
+pub use report::{EpochReport, Period, Report};
+pub use state::{State, StateDirectory, StateError};

@@ -1,0 +1,152 @@
+//! What an auditor keeps between two runs, in one file that is replaced as a whole:
+//! after a crash it is the old one or the new one. Not here: what is in the logs.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::epochs::Epochs;
+
+const FILE: &str = "audit.json";
+const VERSION: u32 = 1;
+/// Longest file that is read: keys of a hundred years, and two positions.
+const MAX_SIZE: u64 = 256 * 1024 * 1024;
+
+/// State that cannot be read or kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The file system refused.
+    #[error("the auditor's state {}: {error}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the file system says.
+        error: io::Error,
+    },
+    /// Not what was written.
+    #[error(
+        "the auditor's state {} is damaged ({error}): restore it from a backup. Whoever begins \
+         anew does not see what was taken back before", path.display()
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        error: serde_json::Error,
+    },
+    /// Of another version.
+    #[error("the auditor's state {} is of the version {found}: {VERSION} is known", path.display())]
+    Version {
+        /// Which file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// None yet.
+    #[error("{} holds no auditor's state: run `pennyblack audit follow` first", .0.display())]
+    Missing(PathBuf),
+}
+
+/// What an auditor knows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    version: u32,
+    /// The key of the CPS's log.
+    pub cps_key: String,
+    /// The position in the CPS's log.
+    pub cps: String,
+    /// The key of the issuer's log, if that is followed.
+    pub issuer_key: Option<String>,
+    /// The position in the issuer's log.
+    pub issuer: Option<String>,
+    /// What the logs have said.
+    pub epochs: Epochs,
+}
+
+impl State {
+    /// State of this version.
+    #[must_use]
+    pub fn new(
+        (cps_key, cps): (String, String),
+        issuer: Option<(String, String)>,
+        epochs: Epochs,
+    ) -> Self {
+        let (issuer_key, issuer) = issuer.unzip();
+        Self {
+            version: VERSION,
+            cps_key,
+            cps,
+            issuer_key,
+            issuer,
+            epochs,
+        }
+    }
+}
+
+/// The directory in which it is kept.
+#[derive(Debug, Clone)]
+pub struct StateDirectory(PathBuf);
+
+impl StateDirectory {
+    /// A directory, which is made when something is to be kept.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// What was kept; `None` at the beginning.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn load(&self) -> Result<Option<State>, StateError> {
+        let path = self.0.join(FILE);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StateError::Io { path, error }),
+        };
+        let mut text = Vec::new();
+        if let Err(error) = file.take(MAX_SIZE).read_to_end(&mut text) {
+            return Err(StateError::Io { path, error });
+        }
+        match serde_json::from_slice::<State>(&text) {
+            Ok(state) if state.version == VERSION => Ok(Some(state)),
+            Ok(State { version: found, .. }) => Err(StateError::Version { path, found }),
+            Err(error) => Err(StateError::Damaged { path, error }),
+        }
+    }
+
+    /// What was kept, of which there must be something.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn require(&self) -> Result<State, StateError> {
+        self.load()?
+            .ok_or_else(|| StateError::Missing(self.0.clone()))
+    }
+
+    /// Replaces what was kept. It is durable when this returns.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn keep(&self, state: &State) -> Result<(), StateError> {
+        let path = self.0.join(FILE);
+        self.write(state)
+            .map_err(|error| StateError::Io { path, error })
+    }
+
+    fn write(&self, state: &State) -> io::Result<()> {
+        fs::create_dir_all(&self.0)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.0)?;
+        serde_json::to_writer(&mut file, state)?;
+        file.flush()?;
+        file.as_file().sync_all()?;
+        file.persist(self.0.join(FILE))
+            .map_err(|error| error.error)?;
+        File::open(&self.0)?.sync_all()
+    }
+}

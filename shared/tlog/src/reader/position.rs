@@ -1,0 +1,116 @@
+//! How far a log was read: its last checkpoint, and the few hashes and entries at
+//! the right edge of the tree from which reading goes on. Not here: where it is
+//! kept.
+
+use std::fmt;
+
+use pennyblack_shared::encoding::{self, Base64Error};
+use pennyblack_shared::tlog::tile::TileSizeError;
+use pennyblack_shared::tlog::{
+    BundleError, CheckpointError, SignedCheckpoint, TreeHead, VerifierKey,
+};
+
+use crate::edge::Edge;
+
+const FIRST_LINE: &str = "pennyblack-log-position@v1";
+
+/// How far a log was read. As text, which [`Position::parse`] reads, it has some
+/// hundred kilobytes at most, however large the log is:
+///
+/// ```text
+/// pennyblack-log-position@v1
+/// level <hashes of the last tile of level 0, base64>
+/// level …
+/// bundle <entries of the last bundle, base64>
+///
+/// <checkpoint>
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Position {
+    pub(super) checkpoint: Option<SignedCheckpoint>,
+    pub(super) edge: Edge,
+}
+
+/// Text that is not a position of this log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PositionError {
+    /// Not the lines that it has.
+    #[error("not a position in a log: it was changed, or is of another version")]
+    Form,
+    /// Not base64.
+    #[error("the position in the log: {0}")]
+    Text(#[from] Base64Error),
+    /// The checkpoint is not this log's.
+    #[error("the position in the log: {0}")]
+    Checkpoint(#[from] CheckpointError),
+    /// A tile.
+    #[error("the position in the log: {0}")]
+    Tile(#[from] TileSizeError),
+    /// The bundle.
+    #[error("the position in the log: {0}")]
+    Bundle(#[from] BundleError),
+    /// The hashes are not those of the checkpoint.
+    #[error("the position in the log does not fit its checkpoint: it was changed")]
+    Root,
+}
+
+impl Position {
+    /// The tree that was read and verified; the empty one at the beginning.
+    #[must_use]
+    pub fn head(&self) -> TreeHead {
+        self.edge.head()
+    }
+
+    /// The checkpoint to which the log was read; `None` at the beginning.
+    #[must_use]
+    pub const fn checkpoint(&self) -> Option<&SignedCheckpoint> {
+        self.checkpoint.as_ref()
+    }
+
+    /// Reads a position of the log with this key, and verifies that it fits its
+    /// checkpoint.
+    ///
+    /// # Errors
+    /// [`PositionError`].
+    pub fn parse(text: &str, log: &VerifierKey) -> Result<Self, PositionError> {
+        let (head, checkpoint) = text.split_once("\n\n").ok_or(PositionError::Form)?;
+        let checkpoint: SignedCheckpoint = checkpoint.parse()?;
+        let signed = checkpoint.verify(log)?;
+        let mut lines = head.split('\n');
+        if lines.next() != Some(FIRST_LINE) {
+            return Err(PositionError::Form);
+        }
+        let (mut levels, mut bundle) = (Vec::new(), Vec::new());
+        for line in lines {
+            match line.split_once(' ') {
+                Some(("level", hashes)) => levels.push(encoding::from_base64_standard(hashes)?),
+                Some(("bundle", entries)) => bundle = encoding::from_base64_standard(entries)?,
+                _ => return Err(PositionError::Form),
+            }
+        }
+        let edge = Edge::restore(signed.size, &levels, bundle)?.ok_or(PositionError::Root)?;
+        if edge.head() != signed {
+            return Err(PositionError::Root);
+        }
+        Ok(Self {
+            checkpoint: Some(checkpoint),
+            edge,
+        })
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{FIRST_LINE}")?;
+        for level in self.edge.levels() {
+            writeln!(f, "level {}", encoding::base64_standard(&level))?;
+        }
+        let bundle = encoding::base64_standard(self.edge.bundle().as_bytes());
+        writeln!(f, "bundle {bundle}\n")?;
+        match &self.checkpoint {
+            Some(checkpoint) => checkpoint.fmt(f),
+            None => Ok(()),
+        }
+    }
+}

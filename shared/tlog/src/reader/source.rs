@@ -1,0 +1,71 @@
+//! Where a log's files come from. Not here: HTTP; whoever reads has a client.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+/// Files of a log that cannot be had; it says nothing about the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("{path} cannot be read: {error}")]
+pub struct SourceError {
+    /// Which file.
+    pub path: String,
+    /// Why not.
+    pub error: Box<dyn Error + Send + Sync>,
+}
+
+/// Gives a log's files by their paths below its prefix, such as `checkpoint` and
+/// `tile/0/000`.
+pub trait LogSource: Sync {
+    /// What is in a file, of which no more than `most` bytes are read; `None` if it
+    /// is certain that there is none.
+    ///
+    /// # Errors
+    /// [`SourceError`], also for a file that is longer.
+    fn read(
+        &self,
+        path: &str,
+        most: usize,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, SourceError>> + Send;
+}
+
+/// A log as plain files: a service's own `public` directory, or a copy of it.
+#[derive(Debug, Clone)]
+pub struct Mirror(PathBuf);
+
+impl Mirror {
+    /// The files below a directory.
+    #[must_use]
+    pub fn new(directory: &Path) -> Self {
+        Self(directory.to_owned())
+    }
+}
+
+impl LogSource for Mirror {
+    async fn read(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
+        let file = self.0.join(path);
+        let read = tokio::task::spawn_blocking(move || read_file(&file, most)).await;
+        let read = read.map_err(io::Error::other).and_then(|read| read);
+        read.map_err(|error| SourceError {
+            path: self.0.join(path).display().to_string(),
+            error: error.into(),
+        })
+    }
+}
+
+fn read_file(path: &Path, most: usize) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(limit).read_to_end(&mut bytes)?;
+    if bytes.len() > most {
+        let why = format!("it has more than {most} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+    }
+    Ok(Some(bytes))
+}
