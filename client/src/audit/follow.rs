@@ -2,9 +2,10 @@
 //! into account, or nothing of it. Not here: where the state is kept.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use pennyblack_shared::blind_rsa::TokenVerifyingKey;
-use pennyblack_shared::double_spend::{DoubleSpendEvidence, EvidenceError};
+use pennyblack_shared::double_spend::DoubleSpendEvidence;
 use pennyblack_shared::log_entry::{LogEntry, Statement};
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::tlog::{KeyName, SignedCheckpoint, VerifierKey, WitnessPolicy};
@@ -12,6 +13,7 @@ use pennyblack_shared::token::{TokenKeyId, TokenType};
 use pennyblack_shared::token_key::TokenVerifier;
 use pennyblack_tlog::{LogReader, Position, ReadLogError};
 
+use super::accusation::{Accusation, Accusations};
 use super::epochs::{Closed, Epochs, Issued};
 use super::misbehaviour::AuditError;
 use super::place::LogPlace;
@@ -96,6 +98,10 @@ impl Auditor {
         let from = position(&self.cps, state.map(|state| state.cps.as_str()))?;
         let take = |index, entry| book.take_of_cps(&name, index, entry);
         let cps = follow(&self.cps, &from, &checkpoint, take, &mut progress).await?;
+        book.accusations.settle().map_err(|(index, error)| {
+            let log = name.clone();
+            AuditError::FalseAccusation { log, index, error }
+        })?;
         book.reconcile()?;
         let issued = issuer.as_ref().zip(self.issuer.as_ref());
         let issued = issued.map(|((_, to), reader)| (reader.key().to_string(), to.to_string()));
@@ -202,7 +208,9 @@ struct Book {
     epochs: Epochs,
     /// Whether keys must be in the issuer's log.
     issuer_is_followed: bool,
-    verifiers: HashMap<TokenKeyId, TokenVerifier>,
+    verifiers: HashMap<TokenKeyId, Arc<TokenVerifier>>,
+    /// Those whose evidence is not verified yet.
+    accusations: Accusations,
     double_spends: u64,
 }
 
@@ -212,6 +220,7 @@ impl Book {
             epochs: state.map(|state| state.epochs.clone()).unwrap_or_default(),
             issuer_is_followed,
             verifiers: HashMap::new(),
+            accusations: Accusations::default(),
             double_spends: 0,
         }
     }
@@ -296,7 +305,7 @@ impl Book {
                 }
             }
             Statement::DoubleSpend(evidence) => {
-                return self.take_double_spend(log, index, minute, &evidence);
+                return self.take_double_spend(log, index, minute, evidence);
             }
             _ => return Err(contradicts("a CPS's log holds nothing of this kind")),
         }
@@ -308,7 +317,7 @@ impl Book {
         log: &KeyName,
         index: u64,
         minute: UnixTime,
-        evidence: &DoubleSpendEvidence,
+        evidence: Box<DoubleSpendEvidence>,
     ) -> Result<(), AuditError> {
         if format!("{}/log", evidence.cps) != log.as_str() {
             return Err(AuditError::ElsewhereAccusation {
@@ -333,21 +342,20 @@ impl Book {
             let key = key
                 .ok()
                 .and_then(|key| TokenVerifyingKey::from_spki(&key).ok());
-            vacant.insert(TokenVerifier::BlindRsa(key.ok_or_else(unknown)?));
+            vacant.insert(Arc::new(TokenVerifier::BlindRsa(key.ok_or_else(unknown)?)));
         }
-        let verifier = self.verifiers.get(&id);
-        let proven = match verifier {
-            Some(verifier) => evidence.verify(verifier).map(|_| ()),
-            None => requests_are_signed(evidence),
-        };
-        proven.map_err(|error| AuditError::FalseAccusation {
-            log: log.clone(),
-            index,
-            error,
-        })?;
+        let verifier = self.verifiers.get(&id).map(Arc::clone);
         epoch.count(minute, verifier.is_some());
         self.double_spends += 1;
-        Ok(())
+        let accusation = Accusation {
+            index,
+            evidence,
+            verifier,
+        };
+        self.accusations.push(accusation).map_err(|(index, error)| {
+            let log = log.clone();
+            AuditError::FalseAccusation { log, index, error }
+        })
     }
 
     /// Every key at the CPS is the issuer's, and no more of it were spent than issued.
@@ -366,18 +374,4 @@ impl Book {
         }
         Ok(())
     }
-}
-
-/// What anybody can check of a double spend whose token only its issuer can verify.
-fn requests_are_signed(evidence: &DoubleSpendEvidence) -> Result<(), EvidenceError> {
-    let [stored, later] = &evidence.requests;
-    if stored.digest == later.digest {
-        return Err(EvidenceError::SameRequest(stored.digest));
-    }
-    for (which, request) in evidence.requests.iter().enumerate() {
-        request
-            .verify(&evidence.token.nonce, &evidence.cps)
-            .map_err(|reason| EvidenceError::Request { which, reason })?;
-    }
-    Ok(())
 }

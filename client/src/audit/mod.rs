@@ -3,6 +3,7 @@
 //! operator did wrong. Not here: reading and proving the logs themselves, which
 //! `pennyblack_tlog::reader` does, and how it is told on a terminal.
 
+mod accusation;
 mod epochs;
 mod follow;
 mod misbehaviour;
@@ -16,5 +17,5 @@ pub use follow::{Auditor, Followed, FollowedLog, Log};
 pub use misbehaviour::{AuditError, Misbehaviour};
 pub use place::{LogPlace, LogPlaceError};
 pub use proof_file::{ProofFileError, ProvenEntry, verify_proof};
-pub use report::{EpochReport, Period, Report};
+pub use report::{DayReport, EpochReport, Period, Report};
 pub use state::{State, StateDirectory, StateError};

@@ -1,10 +1,18 @@
-//! What happened in a period, key epoch by key epoch. Not here: reading the logs,
-//! and colours.
+//! What happened in a period, key epoch by key epoch and day by day. Not here:
+//! reading the logs, and the terminal.
+
+mod chart;
+mod page;
+
+use std::collections::BTreeMap;
 
 use pennyblack_shared::time::UnixTime;
 use serde::Serialize;
 
 use super::epochs::{DAY, DayOfSpends, Epoch, Epochs};
+
+/// Most days that are told one by one; of more, the last.
+const MOST_DAYS: u64 = 366;
 
 /// Whole days (UTC), from the first to the last, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -91,6 +99,12 @@ impl EpochReport {
         }
     }
 
+    /// Double spends in the period, whatever they rest on.
+    #[must_use]
+    pub const fn all_double_spends(&self) -> u64 {
+        self.double_spent.saturating_add(self.double_spent_on_word)
+    }
+
     /// The names of the columns of [`Self::to_csv`].
     const COLUMNS: &str = "token_key_id,issuer,token_type,opened,closed,issued,spent,replayed,\
                            refused,double_spent,double_spent_on_word,reconciled";
@@ -124,6 +138,47 @@ fn rate(part: u64, whole: Option<u64>, scale: f64) -> Option<f64> {
     Some(part as f64 * scale / whole as f64)
 }
 
+/// The double spends of one day (UTC), of all keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct DayReport {
+    /// When the day began.
+    pub begins: UnixTime,
+    /// Double spends proven in full.
+    pub double_spent: u64,
+    /// Double spends of tokens that only the issuer can verify.
+    pub double_spent_on_word: u64,
+}
+
+impl DayReport {
+    /// The days of a period from the first with a double spend to the last, those
+    /// without any among them.
+    fn all(epochs: &Epochs, period: Period) -> Vec<Self> {
+        let mut days = BTreeMap::<u64, DayOfSpends>::new();
+        for (day, one) in epochs.iter().flat_map(|(_, epoch)| &epoch.double_spends) {
+            if period.has_day(*day) {
+                let sum = days.entry(*day).or_default();
+                sum.proven += one.proven;
+                sum.on_word += one.on_word;
+            }
+        }
+        let ends = days.keys().next().zip(days.keys().next_back());
+        let Some((first, last)) = ends.map(|(first, last)| (*first, *last)) else {
+            return Vec::new();
+        };
+        // A forged minute far away makes no endless list.
+        let first = first.max(last.saturating_sub(MOST_DAYS - 1));
+        let told = (first..=last).map(|day| {
+            let DayOfSpends { proven, on_word } = days.get(&day).copied().unwrap_or_default();
+            Self {
+                begins: UnixTime(day.saturating_mul(DAY)),
+                double_spent: proven,
+                double_spent_on_word: on_word,
+            }
+        });
+        told.collect()
+    }
+}
+
 /// A report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
@@ -131,19 +186,26 @@ pub struct Report {
     pub period: Period,
     /// The epochs that were open in it, in the order in which they were opened.
     pub epochs: Vec<EpochReport>,
+    /// Double spends by day; of more than a year, the last.
+    pub days: Vec<DayReport>,
 }
 
 impl Report {
     /// What is known of a period.
     #[must_use]
     pub fn new(epochs: &Epochs, period: Period) -> Self {
+        let days = DayReport::all(epochs, period);
         let touched = epochs.iter().filter(|(_, epoch)| period.touches(epoch));
         let mut epochs: Vec<_> = touched
             .map(|(id, epoch)| EpochReport::new(id, epoch, period))
             .collect();
         // Those that are only announced come last.
         epochs.sort_by_key(|epoch| (epoch.opened.is_none(), epoch.opened));
-        Self { period, epochs }
+        Self {
+            period,
+            epochs,
+            days,
+        }
     }
 
     /// Comma-separated values (RFC 4180), times in seconds since 1970; empty where

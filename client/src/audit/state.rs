@@ -85,6 +85,13 @@ impl State {
             epochs,
         }
     }
+
+    /// The name of the CPS's log.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let name = self.cps_key.split_once('+');
+        name.map_or(self.cps_key.as_str(), |(name, _)| name)
+    }
 }
 
 /// The directory in which it is kept.

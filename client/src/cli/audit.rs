@@ -103,6 +103,9 @@ pub(crate) struct ReportArguments {
     /// Write comma-separated values to a file, too.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
+    /// Write a page with charts to a file, too; it needs nothing besides a browser.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 /// What `prove` is told.
@@ -205,6 +208,9 @@ fn report(arguments: &ReportArguments) -> Result<Outcome, Failure> {
     let report = Report::new(&state.epochs, period);
     if let Some(file) = &arguments.csv {
         write(file, &report.to_csv())?;
+    }
+    if let Some(file) = &arguments.html {
+        write(file, &report.to_html(state.name()))?;
     }
     Ok(telling::report(&report, state.issuer.is_some()))
 }

@@ -4,6 +4,10 @@ use super::*;
 const NOON: u64 = 20_000 * DAY + DAY / 2;
 
 fn epochs(spent: u64) -> Epochs {
+    with_days(spent, &[(20_000, 5), (20_001, 2)])
+}
+
+fn with_days(spent: u64, days: &[(u64, u64)]) -> Epochs {
     let epoch = Epoch {
         token_type: 2,
         issuer: Some("issuer.example".to_owned()),
@@ -19,9 +23,10 @@ fn epochs(spent: u64) -> Epochs {
             minute: UnixTime(NOON + DAY),
             total: 200,
         }),
-        double_spends: [(20_000, 5), (20_001, 2)]
-            .map(|(day, proven)| (day, DayOfSpends { proven, on_word: 1 }))
-            .into(),
+        double_spends: days
+            .iter()
+            .map(|&(day, proven)| (day, DayOfSpends { proven, on_word: 1 }))
+            .collect(),
         ..Epoch::default()
     };
     let json = serde_json::json!({ "ab": epoch });
@@ -68,4 +73,46 @@ fn an_epoch_that_was_not_open_in_the_period_is_not_told() {
 fn more_spent_than_issued_is_not_reconciled() {
     let report = Report::new(&epochs(201), days(20_000, 20_000));
     assert_eq!(report.epochs[0].reconciled, Some(false));
+}
+
+#[test]
+fn every_day_from_the_first_double_spend_to_the_last_is_told() {
+    let epochs = with_days(100, &[(20_000, 5), (20_001, 2), (20_004, 1)]);
+    let days = Report::new(&epochs, days(20_001, 20_010)).days;
+    let told: Vec<_> = days
+        .iter()
+        .map(|day| (day.begins.0 / DAY, day.double_spent))
+        .collect();
+    assert_eq!(told, [(20_001, 2), (20_002, 0), (20_003, 0), (20_004, 1)]);
+}
+
+#[test]
+fn a_minute_in_a_far_future_makes_no_endless_report() {
+    let epochs = with_days(100, &[(20_000, 5), (u64::MAX / DAY, 1)]);
+    let all = Period {
+        from: UnixTime(0),
+        until: UnixTime(u64::MAX),
+    };
+    assert_eq!(Report::new(&epochs, all).days.len(), 366);
+}
+
+#[test]
+fn the_page_tells_the_numbers_and_holds_nothing_from_elsewhere() {
+    let html = Report::new(&epochs(12_345), days(20_000, 20_001)).to_html("cps.example/log");
+    for told in [
+        "Audit of cps.example/log",
+        "12\u{202f}345",
+        ">NO<",
+        "2024-10-04 to 2024-10-05",
+    ] {
+        assert!(html.contains(told), "{told} in {html}");
+    }
+    for foreign in ["<script", "http:", "https:", "url(", "@import"] {
+        assert!(!html.contains(foreign), "{foreign} in {html}");
+    }
+    let hostile = Report::new(&epochs(1), days(20_000, 20_001)).to_html("<img src=x>&\"'");
+    assert!(
+        hostile.contains("Audit of &lt;img src=x&gt;&amp;&quot;&#39;"),
+        "{hostile}"
+    );
 }

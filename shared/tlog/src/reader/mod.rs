@@ -10,7 +10,10 @@ mod source;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::pin::pin;
 
+use futures_util::future::try_join;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use pennyblack_shared::tlog::note::MAX_NOTE_SIZE;
 use pennyblack_shared::tlog::proof::{verify_consistency, verify_inclusion};
 use pennyblack_shared::tlog::tile::subtree_root;
@@ -30,6 +33,8 @@ pub use self::source::{LogSource, Mirror, SourceError};
 const CHECKPOINT: &str = "checkpoint";
 /// Most bytes of a bundle: 256 entries of the largest size.
 const MAX_BUNDLE_SIZE: usize = FULL_TILE as usize * (MAX_ENTRY_SIZE + 2);
+/// Bundles that are read ahead, so that a network's way is not waited for each time.
+const READ_AHEAD: usize = 8;
 /// Bytes of a full tile of hashes.
 const MAX_TILE_SIZE: usize = FULL_TILE as usize * HASH_SIZE;
 
@@ -96,10 +101,14 @@ impl<S: LogSource> LogReader<S> {
         let mut edge = from.edge.clone();
         let known: Vec<Vec<u8>> = edge.bundle().entries().map(<[u8]>::to_vec).collect();
         let (first, end) = bundles(edge.size(), new.size);
-        for index in first..end {
+        let files = stream::iter(first..end).map(async |index| {
+            let (leaves, bundle) = (self.leaves(index, new.size), self.bundle(index, new.size));
+            let (leaves, bundle) = try_join(leaves, bundle).await?;
+            Ok::<_, ReadLogError>((index, leaves, bundle))
+        });
+        let mut files = pin!(files.buffered(READ_AHEAD));
+        while let Some((index, leaves, bundle)) = files.try_next().await? {
             let mut full = Vec::new();
-            let leaves = self.leaves(index, new.size).await?;
-            let bundle = self.bundle(index, new.size).await?;
             let start = index.saturating_mul(u64::from(FULL_TILE));
             let mut known = known.iter().filter(|_| index == first);
             for ((place, entry), leaf) in (start..).zip(bundle.entries()).zip(leaves) {
