@@ -62,7 +62,7 @@ pub struct CpsConfig {
     /// The host, with the port unless it is 443, under which the world knows this
     /// CPS. Tokens, signatures and sealed PASSporTs are made for this name.
     pub authority: Authority,
-    /// Spent tokens and entries unless they are in a Redis, key records, the
+    /// Spent tokens, entries and key records unless they are in a Redis, the
     /// double-spend log and the decoy secret. Never run two CPSs on one.
     pub data_directory: PathBuf,
 }
@@ -218,6 +218,16 @@ impl Config {
     /// Where the store is when there is no Redis.
     pub(crate) fn embedded_directory(&self) -> PathBuf {
         self.cps.data_directory.join("store")
+    }
+
+    /// Where key records are when there is no Redis.
+    pub(crate) fn key_directory(&self) -> PathBuf {
+        self.cps.data_directory.join("keys")
+    }
+
+    /// The node's decoy secret, or its copy of that of all nodes.
+    pub(crate) fn decoy_secret_file(&self) -> PathBuf {
+        self.cps.data_directory.join("decoy-secret")
     }
 
     /// Where a node keeps what it has seen of its Redis.

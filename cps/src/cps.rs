@@ -13,15 +13,16 @@ use pennyblack_service::listener::ListenerError;
 use pennyblack_service::server::{Addresses, RunningServer, Server};
 use pennyblack_service::shutdown::Shutdown;
 use pennyblack_service::trust::{self, Trust, TrustError};
-use pennyblack_shared::envelope::{DECOY_SECRET_SIZE, DecoyKeys};
 use pennyblack_shared::numbering::{NumberingError, NumberingTable};
 use pennyblack_shared::store_request::SpendPolicy;
-use pennyblack_storage::atomic_file::{self, PrivateFileError};
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
 use crate::config::Config;
+use crate::decoy_secret::{self, DecoySecret, DecoySecretError};
 use crate::issuers::{Issuers, Surroundings, Upkeep, UpkeepError};
-use crate::key_directory::{KeyDirectory, RecordFilesError, RecordPolicy};
+use crate::key_directory::{
+    self, KeyDirectory, RecordFilesError, RecordPolicy, Registry, SharedRecords,
+};
 use crate::log::{CpsLog, OpenCpsLogError, Witnesses, WitnessesError};
 use crate::retrieve::Retrieval;
 use crate::routes::{self, Resources};
@@ -55,10 +56,7 @@ pub enum StartError {
     },
     /// The decoy secret.
     #[error(transparent)]
-    Secret(#[from] PrivateFileError),
-    /// The decoy secret's file has another size.
-    #[error("{} does not hold a decoy secret: restore it from a backup", .0.display())]
-    SecretSize(PathBuf),
+    Decoys(#[from] DecoySecretError),
     /// The spent set and the mailboxes.
     #[error(transparent)]
     Store(#[from] OpenStoreError),
@@ -173,6 +171,7 @@ fn resources(
         },
         issuers,
         keys: stored.keys,
+        registry: stored.registry,
         log: stored.log,
         clock,
     }
@@ -218,8 +217,9 @@ struct Stored {
     store: Arc<Backend>,
     log: Arc<CpsLog>,
     keys: Arc<KeyDirectory>,
+    registry: Registry,
     trust: Arc<Trust>,
-    decoys: DecoyKeys,
+    decoys: Arc<DecoySecret>,
     issuers: PathBuf,
 }
 
@@ -241,12 +241,28 @@ impl Stored {
             numbering: numbering(config.keys.numbering_table.as_deref())?,
             capacity: config.keys.capacity,
         };
+        let decoys = config.decoy_secret_file();
+        let (keys, registry, decoys) = match store.redis() {
+            None => {
+                let keys = KeyDirectory::open(&config.key_directory(), policy, now)?;
+                let keys = Arc::new(keys);
+                let registry = Registry::Own(Arc::clone(&keys));
+                (keys, registry, DecoySecret::own(decoys)?)
+            }
+            Some(store) => {
+                let keys = Arc::new(KeyDirectory::unread(policy));
+                let shared = SharedRecords::new(Arc::clone(&keys), store.clone());
+                let registry = Registry::Shared(Arc::new(shared));
+                (keys, registry, DecoySecret::shared(decoys))
+            }
+        };
         Ok(Self {
             store: Arc::new(store),
             log: Arc::new(CpsLog::open(&directory.join("log"), &config.cps.authority)?),
-            keys: Arc::new(KeyDirectory::open(&directory.join("keys"), policy, now)?),
+            keys,
+            registry,
             trust,
-            decoys: decoys(&directory.join("decoy-secret"))?,
+            decoys: Arc::new(decoys),
             issuers,
         })
     }
@@ -281,24 +297,6 @@ fn numbering(path: Option<&Path>) -> Result<Option<NumberingTable>, StartError> 
     Ok(Some(NumberingTable::parse(&csv)?))
 }
 
-/// The decoy secret, made when it is missing.
-fn decoys(path: &Path) -> Result<DecoyKeys, StartError> {
-    if !path.exists() {
-        let fresh = DecoyKeys::generate(&mut rand::rng());
-        atomic_file::write_private(path, fresh.secret()).map_err(|error| StartError::Io {
-            path: path.to_owned(),
-            error,
-        })?;
-        return Ok(fresh);
-    }
-    let secret = atomic_file::read_private(path)?;
-    let secret: &[u8; DECOY_SECRET_SIZE] = secret
-        .as_slice()
-        .try_into()
-        .map_err(|_| StartError::SecretSize(path.to_owned()))?;
-    Ok(DecoyKeys::new(secret))
-}
-
 /// The tasks that run beside the listeners.
 struct Tasks<'a> {
     stored: &'a Stored,
@@ -316,6 +314,7 @@ impl Tasks<'_> {
             let store = store.clone();
             tasks.spawn(store.watch(self.readiness.clone(), self.shutdown.clone()));
         }
+        self.share(config, &mut tasks);
         for (place, issuer) in config.issuer.iter().enumerate() {
             let upkeep = Upkeep::open(
                 place,
@@ -353,6 +352,31 @@ impl Tasks<'_> {
         let log = Arc::clone(&self.stored.log);
         tasks.spawn(keep_tallies(log, self.clock, self.shutdown));
         Ok(tasks)
+    }
+}
+
+impl Tasks<'_> {
+    /// Shares the decoy secret and key records with the other nodes, if there are any.
+    fn share(&self, config: &Config, tasks: &mut JoinSet<()>) {
+        let Some(store) = self.stored.store.redis() else {
+            return;
+        };
+        let decoys = Arc::clone(&self.stored.decoys);
+        decoy_secret::not_known_yet(&self.readiness);
+        tasks.spawn(decoys.keep_agreed(
+            store.clone(),
+            self.readiness.clone(),
+            self.shutdown.clone(),
+        ));
+        if let Registry::Shared(records) = &self.stored.registry {
+            key_directory::not_read_yet(&self.readiness);
+            tasks.spawn(Arc::clone(records).follow(
+                config.key_directory(),
+                self.clock.clone(),
+                self.readiness.clone(),
+                self.shutdown.clone(),
+            ));
+        }
     }
 }
 

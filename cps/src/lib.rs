@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod cps;
+pub mod decoy_secret;
 pub mod issuers;
 pub mod key_directory;
 pub mod log;

@@ -3,14 +3,16 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use pennyblack_service::clock::Clock;
 use pennyblack_service::config::{CommandLine, Invocation};
 use pennyblack_service::logging;
 
+use crate::decoy_secret::DecoySecret;
 use crate::store::redis::RedisStore;
-use crate::{Config, Cps};
+use crate::{Config, Cps, key_directory};
 
 /// What a CPS can be told besides the usual.
 #[derive(Debug, Args)]
@@ -19,8 +21,8 @@ struct Verbs {
     /// CPSs have seen, and exits. Tokens that it has forgotten can be spent again.
     #[arg(long)]
     accept_older_store: bool,
-    /// Moves spent tokens and entries from the data directory to the Redis of
-    /// [store], and exits. No CPS may be running on the data directory.
+    /// Moves spent tokens, entries, key records and the decoy secret from the data
+    /// directory to the Redis of [store], and exits. No CPS may be running on the data directory.
     #[arg(long, conflicts_with = "accept_older_store")]
     move_store_to_redis: bool,
 }
@@ -82,7 +84,12 @@ fn move_store_to_redis(config: &Config) -> Result<(), Box<dyn std::error::Error>
     let moved = runtime()?.block_on(async {
         store.examine().await;
         let now = Clock::system().now();
-        let moved = store.take_over(&old, limits, now).await?;
+        // The store last: as long as it is there, all of this can be repeated.
+        let decoys = Arc::new(DecoySecret::shared(config.decoy_secret_file()));
+        decoys.agree(&store).await?;
+        let (capacity, records) = (config.keys.capacity, config.key_directory());
+        let records = key_directory::move_to_redis(&store, capacity, &records).await?;
+        let moved = records + store.take_over(&old, limits, now).await?;
         store.save().await;
         Ok::<_, Box<dyn std::error::Error>>(moved)
     })?;

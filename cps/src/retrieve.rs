@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use pennyblack_service::clock::Clock;
 use pennyblack_shared::authority::Authority;
-use pennyblack_shared::envelope::{Cursor, DecoyKeys, PageHeader, Slots, seal_envelope};
+use pennyblack_shared::envelope::{Cursor, PageHeader, Slots, seal_envelope};
 use pennyblack_shared::mailbox::MailboxId;
 
+use crate::decoy_secret::DecoySecret;
 use crate::key_directory::KeyDirectory;
 use crate::refusal::Refusal;
 use crate::store::Store;
@@ -17,7 +18,7 @@ use crate::store::Store;
 pub(crate) struct Retrieval<S> {
     pub(crate) authority: Authority,
     pub(crate) clock: Clock,
-    pub(crate) decoys: DecoyKeys,
+    pub(crate) decoys: Arc<DecoySecret>,
     pub(crate) keys: Arc<KeyDirectory>,
     pub(crate) store: Arc<S>,
 }
@@ -31,8 +32,10 @@ impl<S: Store> Retrieval<S> {
         after: Cursor,
     ) -> Result<Vec<u8>, Refusal> {
         let now = self.clock.now();
+        // Whoever seems to have registered nothing may have at another node.
+        self.keys.check_complete()?;
         let registered = self.keys.recipient(mailbox, now);
-        let recipient = self.decoys.or_decoy(mailbox, registered.as_deref());
+        let recipient = self.decoys.keys()?.or_decoy(mailbox, registered.as_deref());
         let recipient = recipient.map_err(|error| Refusal::Internal(error.to_string()))?;
         let most = usize::from(slots.count());
         let page = self.store.page(mailbox, after, most, now).await?;

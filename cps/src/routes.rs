@@ -20,7 +20,7 @@ use pennyblack_shared::telephone_number::TelephoneNumber;
 use serde::Deserialize;
 
 use crate::issuers::Issuers;
-use crate::key_directory::{KeyDirectory, Registered};
+use crate::key_directory::{KeyDirectory, Registered, Registry};
 use crate::log::CpsLog;
 use crate::refusal::Refusal;
 use crate::retrieve::Retrieval;
@@ -36,6 +36,7 @@ pub(crate) struct Resources<S> {
     pub(crate) retrieval: Retrieval<S>,
     pub(crate) issuers: Arc<Issuers>,
     pub(crate) keys: Arc<KeyDirectory>,
+    pub(crate) registry: Registry,
     pub(crate) log: Arc<CpsLog>,
     pub(crate) clock: Clock,
 }
@@ -109,9 +110,8 @@ async fn register_key<S: Store>(
 ) -> Result<StatusCode, Refusal> {
     media_type(&headers, KEY_RECORD_MEDIA_TYPE)?;
     let token = String::from_utf8(body.to_vec()).map_err(|_| Refusal::RecordText)?;
-    let (keys, now) = (Arc::clone(&resources.keys), resources.clock.now());
-    let registered = tokio::task::spawn_blocking(move || keys.register(&token, now)).await;
-    match registered.map_err(|error| Refusal::Internal(error.to_string()))?? {
+    let now = resources.clock.now();
+    match resources.registry.register(token, now).await? {
         Registered::Stored => Ok(StatusCode::CREATED),
         Registered::Unchanged => Ok(StatusCode::OK),
     }
@@ -122,6 +122,7 @@ async fn keys_of_number<S: Store>(
     Path(number): Path<String>,
 ) -> Result<Response, Refusal> {
     let number = TelephoneNumber::from_canonical(&number)?;
+    resources.keys.check_complete()?;
     let found = resources.keys.of_number(&number, resources.clock.now());
     Ok(key_list(&found))
 }
@@ -141,6 +142,7 @@ async fn list_keys<S: Store>(
         actual: 0,
     })?;
     let prefix = TelephoneNumber::from_canonical(&query.prefix)?;
+    resources.keys.check_complete()?;
     let found = resources.keys.of_prefix(&prefix, resources.clock.now())?;
     Ok(key_list(&found))
 }

@@ -71,6 +71,7 @@ impl<S: Store> Spending<S> {
         let key = self.issuers.key(id).ok_or(Refusal::UnknownKey(id))?;
         let verified = admitted.verify(&key).map_err(Refusal::from);
         let verified = verified.and_then(|verified| {
+            self.keys.check_complete()?;
             let recipient = self.keys.recipient(verified.mailbox(), now);
             verified.check_slot(recipient.ok_or(Refusal::UnknownMailbox)?.kem())?;
             Ok(verified)

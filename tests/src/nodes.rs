@@ -1,6 +1,7 @@
 //! Several processes of one CPS, to be killed and started again one by one.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,17 @@ impl Nodes {
         count: usize,
         change: impl Fn(usize, &mut pennyblack_cps::Config),
     ) -> Self {
+        Self::start_after(program, world, count, change, |_| ()).await
+    }
+
+    /// The same, after something was done with them while none runs.
+    pub async fn start_after(
+        program: &'static str,
+        world: &Arc<World>,
+        count: usize,
+        change: impl Fn(usize, &mut pennyblack_cps::Config),
+        before: impl FnOnce(&Self),
+    ) -> Self {
         let nodes = (0..count).map(|place| {
             let name = format!("cps-{place}");
             let mut config = world.cps.clone();
@@ -55,6 +67,7 @@ impl Nodes {
         });
         let nodes = nodes.collect();
         let mut all = Self { program, nodes };
+        before(&all);
         for place in 0..count {
             all.restart(place, world).await;
         }
@@ -72,6 +85,25 @@ impl Nodes {
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let nodes = self.nodes.iter();
         nodes.map(|node| node.config.public.listen).collect()
+    }
+
+    /// Where the one at a place keeps what is its own.
+    #[must_use]
+    pub fn data_directory(&self, place: usize) -> &Path {
+        &self.nodes[place].config.cps.data_directory
+    }
+
+    /// Runs the program of the one at a place with its configuration and one more
+    /// argument, which makes it end by itself; whether it succeeded, and what it said.
+    pub fn say(&self, place: usize, argument: &str, world: &World) -> (bool, String) {
+        let node = &self.nodes[place];
+        let config = write_config_of(&node.name, &node.config, world);
+        let mut command = Command::new(self.program);
+        command.arg("cps").arg("--config").arg(config).arg(argument);
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        (output.status.success(), said)
     }
 
     /// Ends the one at a place at this instant (SIGKILL).

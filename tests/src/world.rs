@@ -15,7 +15,7 @@ use pennyblack_shared::directory::{DirectoryKey, IssuerDirectory, WELL_KNOWN_PAT
 use pennyblack_shared::envelope::{Cursor, Slots};
 use pennyblack_shared::issuance::BATCH_REQUEST_TYPE;
 use pennyblack_shared::key_log_view::Demand;
-use pennyblack_shared::key_record::{KEY_RECORD_MEDIA_TYPE, KEYS_PATH};
+use pennyblack_shared::key_record::{KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecordList};
 use pennyblack_shared::mailbox::MailboxId;
 use pennyblack_shared::store_request::{MEDIA_TYPE, STORE_PATH, SignedStoreRequest};
 use pennyblack_shared::token::TokenChallenge;
@@ -26,12 +26,16 @@ use crate::answer::Answer;
 use crate::drawing::{Drawing, Spendable, attestation};
 use crate::mailbox::Mailbox;
 use crate::port::free_port;
+use crate::wait::until;
 
 /// The carrier's service provider code.
 pub const CARRIER_SPC: &str = "683G";
 /// The first of the hundred numbers that the recipient holds.
 pub const FIRST_NUMBER: &str = "12125550100";
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
+
+/// Longest wait until a node notices something.
+const NOTICED: Duration = Duration::from_secs(60);
 
 /// Most tokens of one drawing.
 const BATCH: usize = 256;
@@ -271,19 +275,43 @@ impl World {
         mailbox
     }
 
-    /// A new X25519 mailbox for the first number, registered at each of these nodes
-    /// of the CPS.
+    /// A new X25519 mailbox for the first number, registered at the first of these
+    /// nodes of the CPS and known to all of them.
     pub async fn mailbox_at(&self, nodes: &[SocketAddr]) -> Mailbox {
         let mailbox = Mailbox::new(pennyblack_shared::mailbox::Kem::DhkemX25519, FIRST_NUMBER);
         let record = mailbox.record(&self.holder, self.cps_name(), self.clock.now());
         let token = record.sign(self.holder.certificate(), self.holder.key());
+        self.put_record_at(nodes[0], &token).await.assert_created();
         for node in nodes {
-            let url = format!("http://{node}{KEYS_PATH}");
-            let put = self.client.put(url).body(token.clone());
-            let put = put.header("content-type", KEY_RECORD_MEDIA_TYPE);
-            Answer::to(put).await.unwrap().assert_created();
+            self.until_found_at(*node, &token).await;
         }
         mailbox
+    }
+
+    /// Sends a key record to one of several nodes of the CPS.
+    pub async fn put_record_at(&self, node: SocketAddr, token: &str) -> Answer {
+        let url = format!("http://{node}{KEYS_PATH}");
+        let put = self.client.put(url).body(token.to_owned());
+        Answer::to(put.header("content-type", KEY_RECORD_MEDIA_TYPE))
+            .await
+            .unwrap()
+    }
+
+    /// The records of the first number that a node finds.
+    pub async fn found_at(&self, node: SocketAddr) -> Vec<String> {
+        let url = format!("http://{node}{KEYS_PATH}/{FIRST_NUMBER}");
+        let answer = Answer::to(self.client.get(url)).await.unwrap();
+        let list: KeyRecordList = serde_json::from_slice(answer.content()).unwrap();
+        list.records
+    }
+
+    /// Waits until a node finds a record of the first number.
+    pub async fn until_found_at(&self, node: SocketAddr, token: &str) {
+        until("a key record at a node", NOTICED, async || {
+            let found = self.found_at(node).await;
+            found.iter().any(|found| found == token).then_some(())
+        })
+        .await;
     }
 
     /// Asks for a mailbox.

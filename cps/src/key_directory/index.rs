@@ -47,6 +47,10 @@ impl Index {
         self.records.len()
     }
 
+    pub(super) fn all_records(&self) -> Vec<Arc<VerifiedKeyRecord>> {
+        self.records.values().cloned().collect()
+    }
+
     /// The records that have ended.
     pub(super) fn ended(&self, now: UnixTime) -> Vec<RecordId> {
         let ended = self.records.iter().filter(|(_, r)| r.exp() <= now);

@@ -1,13 +1,17 @@
 //! The directory of recipients' keys: records that were verified when they were
-//! registered, one file each, found by number, by block and by mailbox
-//! (docs/protocol.md section 5). Not here: verifying them
+//! registered, in a file each or in a Redis that several nodes share, found by number,
+//! by block and by mailbox (docs/protocol.md section 5). Not here: verifying them
 //! (`pennyblack_shared::key_record`), and HTTP.
 
 mod blocks;
 mod files;
 mod index;
+mod registry;
+mod shared;
 
+use std::collections::HashSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use pennyblack_service::trust::{CertificateError, Trust};
@@ -22,7 +26,11 @@ use pennyblack_shared::time::UnixTime;
 use self::files::RecordFiles;
 pub use self::files::RecordFilesError;
 use self::index::Index;
+pub(crate) use self::registry::Registry;
+pub use self::shared::{RecordTakeoverError, move_to_redis};
+pub(crate) use self::shared::{SharedRecords, not_read_yet};
 use crate::refusal::Refusal;
+use crate::store::StoreError;
 
 /// Fewest digits of a prefix that is looked up.
 pub const SHORTEST_PREFIX: usize = 4;
@@ -44,6 +52,17 @@ pub struct RecordPolicy {
 /// neither can replace the other's record.
 type RecordId = (MailboxId, String);
 
+/// What names a record in files and in Redis: a SHA-256 of whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct RecordDigest([u8; 32]);
+
+impl RecordDigest {
+    fn of((mailbox, iss): &RecordId) -> Self {
+        let whose = [mailbox.0.as_slice(), iss.as_bytes()].concat();
+        Self(encoding::sha256(&whose))
+    }
+}
+
 /// What a registration came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registered {
@@ -57,7 +76,10 @@ pub enum Registered {
 #[derive(Debug)]
 pub struct KeyDirectory {
     policy: RecordPolicy,
-    files: RecordFiles,
+    /// None when the records are in Redis.
+    files: Option<RecordFiles>,
+    /// Whether all records that are stored were read once.
+    complete: AtomicBool,
     /// Stored records that nobody can judge at present, by the names of their files.
     waiting: Mutex<Vec<(String, String)>>,
     /// Held through a registration, which waits for the disk; never by readers.
@@ -81,22 +103,57 @@ impl KeyDirectory {
         let files = RecordFiles::open(directory)?;
         let stored = files.read_all()?;
         let this = Self {
-            policy,
-            files,
-            waiting: Mutex::new(stored),
-            registering: Mutex::default(),
-            index: RwLock::default(),
+            files: Some(files),
+            complete: AtomicBool::new(true),
+            ..Self::unread(policy)
         };
-        this.judge_waiting(now);
+        let left = this.judge(stored, now);
+        *this.waiting() = left;
         Ok(this)
     }
 
-    /// Verifies the stored records that are not in the index yet, and removes those
-    /// that have ended by what they say themselves: their certificates have ended
-    /// too, and are no longer judged good.
+    /// A directory without files, to be filled with what [`SharedRecords`] reads.
+    pub(crate) fn unread(policy: RecordPolicy) -> Self {
+        Self {
+            policy,
+            files: None,
+            complete: AtomicBool::new(false),
+            waiting: Mutex::default(),
+            registering: Mutex::default(),
+            index: RwLock::default(),
+        }
+    }
+
+    /// Says that all stored records were read once.
+    fn is_complete(&self) {
+        self.complete.store(true, Ordering::Release);
+    }
+
+    /// Whether what is not found here is registered nowhere.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] until the stored records were read.
+    pub(crate) fn check_complete(&self) -> Result<(), StoreError> {
+        if self.complete.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let why = "the key records were not read from Redis yet";
+        Err(StoreError::Unavailable(why.to_owned()))
+    }
+
+    /// Judges the stored records that wait once more.
     fn judge_waiting(&self, now: UnixTime) {
         let mut waiting = self.waiting();
-        waiting.retain(|(name, token)| {
+        let stored = std::mem::take(&mut *waiting);
+        *waiting = self.judge(stored, now);
+    }
+
+    /// Verifies stored records and lists them, and removes those that have ended by
+    /// what they say themselves: their certificates have ended too, and are no longer
+    /// judged good. Returns those that have to wait.
+    fn judge(&self, stored: Vec<(String, String)>, now: UnixTime) -> Vec<(String, String)> {
+        let mut left = stored;
+        left.retain(|(name, token)| {
             if has_ended(token, now) {
                 self.remove_file(name);
                 return false;
@@ -110,34 +167,87 @@ impl KeyDirectory {
                 }
             }
         });
-        if !waiting.is_empty() {
+        if !left.is_empty() {
             tracing::warn!(
-                records = waiting.len(),
+                records = left.len(),
                 "stored key records wait for roots, for lists, or for room in the directory"
             );
         }
+        left
     }
 
-    /// Lists a stored record, if there is room for it.
+    /// Takes in what was read from Redis, by the names of the records.
+    fn take_in(&self, stored: Vec<(String, String)>, now: UnixTime) {
+        let names: HashSet<_> = stored.iter().map(|(name, _)| name.clone()).collect();
+        let left = self.judge(stored, now);
+        let mut waiting = self.waiting();
+        // Those that waited under the same names are older.
+        waiting.retain(|(name, _)| !names.contains(name));
+        waiting.extend(left);
+    }
+
+    /// Lists a stored record, if there is room for it and none that is as new. How
+    /// many of one signer there may be is judged where a record is registered: nodes
+    /// that share their records must all list the same.
     fn list(&self, record: Arc<VerifiedKeyRecord>, now: UnixTime) -> Result<(), Refusal> {
         let id = record_id(&record);
         let mut index = self.write();
-        // One that was registered meanwhile is newer.
-        if index.get(&id).is_some() {
-            return Ok(());
+        match index.get(&id) {
+            Some(there) if there.record().iat >= record.record().iat => return Ok(()),
+            Some(_) => {}
+            None if index.count() >= self.policy.capacity => return Err(Refusal::DirectoryFull),
+            None => {}
         }
-        if index.count() >= self.policy.capacity {
-            return Err(Refusal::DirectoryFull);
+        if self.files.is_some() {
+            index.check_holding(&id, &record, now)?;
         }
-        index.check_holding(&id, &record, now)?;
         index.insert(id, record);
         Ok(())
     }
 
+    /// Lists a record that was kept in Redis, unless a newer one is known by now.
+    fn insert_newer(&self, record: Arc<VerifiedKeyRecord>) {
+        let id = record_id(&record);
+        let mut index = self.write();
+        let there = index.get(&id);
+        if there.is_none_or(|there| there.record().iat < record.record().iat) {
+            index.insert(id, record);
+        }
+    }
+
     fn remove_file(&self, name: &str) {
-        if let Err(error) = self.files.remove(name) {
+        let removed = self.files.as_ref().map(|files| files.remove(name));
+        if let Some(Err(error)) = removed {
             tracing::warn!(%error, "an ended key record's file cannot be removed");
         }
+    }
+
+    /// Verifies a record that is to be registered, and whether it may be by what is
+    /// known here; `None` when it is registered already.
+    fn consider(
+        &self,
+        token: &str,
+        now: UnixTime,
+    ) -> Result<Option<Arc<VerifiedKeyRecord>>, Refusal> {
+        let record = self.verify(token, now)?;
+        let is_new = self.check_new(&record, now)?;
+        Ok(is_new.then_some(record))
+    }
+
+    /// Whether a record is another than the one that is listed, and may be.
+    fn check_new(&self, record: &VerifiedKeyRecord, now: UnixTime) -> Result<bool, Refusal> {
+        let id = record_id(record);
+        let before = self.read().get(&id).cloned();
+        match before {
+            Some(before) if before.as_str() == record.as_str() => return Ok(false),
+            Some(before) if before.record().iat >= record.record().iat => {
+                return Err(Refusal::OlderRecord);
+            }
+            None if self.count() >= self.policy.capacity => return Err(Refusal::DirectoryFull),
+            _ => {}
+        }
+        self.read().check_holding(&id, record, now)?;
+        Ok(true)
     }
 
     /// Verifies and stores a record. Waits for the disk.
@@ -153,24 +263,24 @@ impl KeyDirectory {
             .unwrap_or_else(PoisonError::into_inner);
         // One that waits may be of the same key: the two share a file.
         self.judge_waiting(now);
-        let before = self.read().get(&id).cloned();
-        match before {
-            Some(before) if before.as_str() == record.as_str() => return Ok(Registered::Unchanged),
-            Some(before) if before.record().iat >= record.record().iat => {
-                return Err(Refusal::OlderRecord);
-            }
-            None if self.count() >= self.policy.capacity => return Err(Refusal::DirectoryFull),
-            _ => {}
+        if !self.check_new(&record, now)? {
+            return Ok(Registered::Unchanged);
         }
-        self.read().check_holding(&id, &record, now)?;
         let name = file_name(&id);
-        self.files
-            .write(&name, record.as_str())
-            .map_err(|error| Refusal::Internal(error.to_string()))?;
+        if let Some(files) = &self.files {
+            files
+                .write(&name, record.as_str())
+                .map_err(|error| Refusal::Internal(error.to_string()))?;
+        }
         // The file of one that still waits is now this one's.
         self.waiting().retain(|(other, _)| *other != name);
         self.write().insert(id, record);
         Ok(Registered::Stored)
+    }
+
+    /// Every record that is listed.
+    fn all(&self) -> Vec<Arc<VerifiedKeyRecord>> {
+        self.read().all_records()
     }
 
     /// All records, those that wait among them.
@@ -268,10 +378,8 @@ const fn is_for_later(refusal: &Refusal) -> bool {
     )
 }
 
-fn file_name((mailbox, iss): &RecordId) -> String {
-    hex::encode(encoding::sha256(
-        &[mailbox.0.as_slice(), iss.as_bytes()].concat(),
-    ))
+fn file_name(id: &RecordId) -> String {
+    hex::encode(RecordDigest::of(id).0)
 }
 
 fn record_id(record: &VerifiedKeyRecord) -> RecordId {

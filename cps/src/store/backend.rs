@@ -17,6 +17,16 @@ pub enum Backend {
     Redis(RedisStore),
 }
 
+impl Backend {
+    /// The one in Redis, if that is the one.
+    pub(crate) const fn redis(&self) -> Option<&RedisStore> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::Redis(store) => Some(store),
+        }
+    }
+}
+
 impl Store for Backend {
     async fn spend_and_append(&self, spend: Spend, now: UnixTime) -> Result<Outcome, StoreError> {
         match self {

@@ -154,6 +154,16 @@ impl RedisStore {
         self.0.guard.refusing().map(|refusing| refusing.to_string())
     }
 
+    /// The connection, for what else the nodes of a CPS share.
+    pub(crate) fn redis(&self) -> &Redis {
+        &self.0.redis
+    }
+
+    /// What the names of all keys begin with.
+    pub(crate) fn namespace(&self) -> &str {
+        namespace(self.0.redis.options())
+    }
+
     /// Looks at the store again and again, and writes down what was seen of it,
     /// until `shutdown`.
     pub async fn watch(self, readiness: Readiness, shutdown: Shutdown) {
@@ -209,7 +219,11 @@ fn fence_file(directory: &Path) -> PathBuf {
 }
 
 fn keys(options: &RedisOptions) -> Keys {
-    Keys::new(options.namespace.as_deref().unwrap_or(NAMESPACE))
+    Keys::new(namespace(options))
+}
+
+fn namespace(options: &RedisOptions) -> &str {
+    options.namespace.as_deref().unwrap_or(NAMESPACE)
 }
 
 impl Inner {

@@ -1,0 +1,231 @@
+//! One directory of recipients' keys for several nodes: a record that is registered
+//! at one of them is in Redis before that is answered, and within about a second at
+//! all of them. Nothing that lies in Redis is believed: each node verifies each record
+//! again, and puts back what Redis has forgotten.
+
+mod record_shards;
+mod takeover;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pennyblack_service::admin::Readiness;
+use pennyblack_service::clock::Clock;
+use pennyblack_service::shutdown::Shutdown;
+use pennyblack_shared::key_record::VerifiedKeyRecord;
+use pennyblack_shared::time::UnixTime;
+use pennyblack_storage::redis::RedisError;
+use tokio::task::spawn_blocking;
+use tokio::time::MissedTickBehavior;
+
+use self::record_shards::{Put, RecordShard, RecordShards};
+pub use self::takeover::{RecordTakeoverError, move_to_redis};
+use super::{KeyDirectory, RecordDigest, Registered};
+use crate::refusal::Refusal;
+use crate::store::StoreError;
+use crate::store::redis::RedisStore;
+
+/// How often it is asked what is new.
+const READ_EVERY: Duration = Duration::from_secs(1);
+/// Every so many times what has ended is removed.
+const TIDY_EVERY: u32 = 60;
+/// What is not ready before all was read once.
+const PART: &str = "key records";
+
+/// The records that the nodes share.
+#[derive(Debug)]
+pub(crate) struct SharedRecords {
+    /// What this node knows of them.
+    directory: Arc<KeyDirectory>,
+    shards: RecordShards,
+}
+
+impl SharedRecords {
+    /// The records in the Redis of this store, of which `directory` knows nothing yet.
+    pub(crate) fn new(directory: Arc<KeyDirectory>, store: RedisStore) -> Self {
+        let shards = RecordShards::new(store, directory.policy.capacity);
+        Self { directory, shards }
+    }
+
+    /// Verifies a record and keeps it in Redis, for all nodes.
+    ///
+    /// # Errors
+    /// [`Refusal`]. Limits are judged by what this node knows, a second old at most.
+    pub(super) async fn register(
+        &self,
+        token: String,
+        now: UnixTime,
+    ) -> Result<Registered, Refusal> {
+        self.directory.check_complete()?;
+        let directory = Arc::clone(&self.directory);
+        let considered = spawn_blocking(move || directory.consider(&token, now)).await;
+        let considered = considered.map_err(|error| Refusal::Internal(error.to_string()))?;
+        let Some(record) = considered? else {
+            return Ok(Registered::Unchanged);
+        };
+        if let Some(why) = self.shards.refusing() {
+            return Err(StoreError::Unavailable(why).into());
+        }
+        let put = self.put(&record).await;
+        let put = put.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        match put {
+            Put::Kept => self.directory.insert_newer(record),
+            Put::Same => {
+                self.directory.insert_newer(record);
+                return Ok(Registered::Unchanged);
+            }
+            Put::Older => return Err(Refusal::OlderRecord),
+            Put::Full => return Err(Refusal::DirectoryFull),
+        }
+        Ok(Registered::Stored)
+    }
+
+    async fn put(&self, record: &VerifiedKeyRecord) -> Result<Put, RedisError> {
+        let id = RecordDigest::of(&super::record_id(record));
+        self.shards.put(&id, record.record(), record.as_str()).await
+    }
+
+    /// Brings in what this node has in files from the time when it was alone, then
+    /// reads what is new, again and again, until `shutdown`.
+    pub(crate) async fn follow(
+        self: Arc<Self>,
+        own: PathBuf,
+        clock: Clock,
+        readiness: Readiness,
+        shutdown: Shutdown,
+    ) {
+        let mut pace = tokio::time::interval(READ_EVERY);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reader = Reader::new(&self);
+        let mut beats = 0u32;
+        loop {
+            tokio::select! {
+                _ = pace.tick() => {}
+                () = shutdown.requested() => return,
+            }
+            match reader.catch_up(&own, clock.now()).await {
+                Ok(()) => readiness.has(PART),
+                Err(error) if self.directory.check_complete().is_err() => {
+                    readiness.lacks(PART, error.to_string());
+                }
+                Err(error) => tracing::warn!(%error, "key records of other nodes were not read"),
+            }
+            beats = beats.wrapping_add(1);
+            if beats.is_multiple_of(TIDY_EVERY) {
+                self.tidy().await;
+            }
+        }
+    }
+
+    async fn tidy(&self) {
+        for shard in RecordShard::all() {
+            if let Err(error) = self.shards.tidy(shard).await {
+                tracing::warn!(%error, "ended key records were not removed from Redis");
+                return;
+            }
+        }
+    }
+}
+
+/// Says from the beginning that nothing was read yet.
+pub(crate) fn not_read_yet(readiness: &Readiness) {
+    readiness.lacks(PART, "the key records were not read from Redis yet");
+}
+
+/// What a node has read so far.
+struct Reader<'a> {
+    shared: &'a SharedRecords,
+    /// Whether the files from the time when the node was alone were brought in.
+    has_brought_in: bool,
+    /// The last version of each shard that was read.
+    seen: Vec<u64>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(shared: &'a SharedRecords) -> Self {
+        Self {
+            shared,
+            has_brought_in: false,
+            seen: RecordShard::all().map(|_| 0).collect(),
+        }
+    }
+
+    async fn catch_up(
+        &mut self,
+        own: &std::path::Path,
+        now: UnixTime,
+    ) -> Result<(), RecordTakeoverError> {
+        if !self.has_brought_in {
+            self.shared.shards.take_over(own).await?;
+            self.has_brought_in = true;
+        }
+        let mut versions = Vec::new();
+        for shard in RecordShard::all() {
+            versions.push((shard, self.shared.shards.version(shard).await?));
+        }
+        self.put_back(&versions).await?;
+        for (shard, version) in versions {
+            self.read(shard, version, now).await?;
+        }
+        self.shared.directory.is_complete();
+        Ok(())
+    }
+
+    /// Puts back what is known of shards that have forgotten versions, and begins
+    /// anew with them: so a restored or emptied Redis gets its records again.
+    async fn put_back(&mut self, versions: &[(RecordShard, u64)]) -> Result<(), RedisError> {
+        let forgetful: Vec<_> = versions
+            .iter()
+            .filter(|(shard, version)| *version < self.seen_of(*shard))
+            .map(|(shard, _)| *shard)
+            .collect();
+        if forgetful.is_empty() || self.shared.shards.refusing().is_some() {
+            return Ok(());
+        }
+        tracing::warn!("Redis has forgotten key records: those that are known here are put back");
+        for record in self.shared.directory.all() {
+            let id = RecordDigest::of(&super::record_id(&record));
+            if forgetful.contains(&RecordShard::of(&id)) {
+                self.shared.put(&record).await?;
+            }
+        }
+        for shard in forgetful {
+            self.note(shard, 0);
+        }
+        Ok(())
+    }
+
+    /// Reads what is new in a shard up to a version, a page at a time.
+    async fn read(
+        &mut self,
+        shard: RecordShard,
+        version: u64,
+        now: UnixTime,
+    ) -> Result<(), RedisError> {
+        while self.seen_of(shard) < version {
+            let page = self.shared.shards.page(shard, self.seen_of(shard)).await?;
+            if !page.records.is_empty() {
+                let directory = Arc::clone(&self.shared.directory);
+                let taken = spawn_blocking(move || directory.take_in(page.records, now)).await;
+                taken.map_err(|error| RedisError::Form(error.to_string()))?;
+            }
+            // The last versions may be those of records that have ended and are gone.
+            self.note(shard, page.last.unwrap_or(version));
+        }
+        Ok(())
+    }
+
+    fn seen_of(&self, shard: RecordShard) -> u64 {
+        self.seen.get(shard.place()).copied().unwrap_or(0)
+    }
+
+    fn note(&mut self, shard: RecordShard, version: u64) {
+        if let Some(seen) = self.seen.get_mut(shard.place()) {
+            *seen = version;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

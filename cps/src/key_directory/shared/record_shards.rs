@@ -1,0 +1,245 @@
+//! Key records in Redis: sixty-four shards, each in one hash slot, and the scripts
+//! that keep, read and remove records. What a record says is not looked at here.
+//!
+//! A shard is a hash of records by id, each with its `iat` before it, two sorted sets
+//! of ids, by version and by end, and the last version. Versions are the server's
+//! clock in microseconds, and always above the last one.
+
+use pennyblack_shared::key_record::KeyRecord;
+use pennyblack_storage::redis::{RedisError, Script, cmd};
+
+use super::super::RecordDigest;
+use crate::store::redis::RedisStore;
+
+/// How many shards there are. Fixed: part of where a record is.
+const SHARDS: u8 = 64;
+/// Most bytes of a record that are read: what a request's body may have.
+const MOST_BYTES: usize = 256 * 1024;
+/// Most records of one page, and the bytes after which it has no more.
+const PAGE_RECORDS: usize = 256;
+const PAGE_BYTES: usize = 1024 * 1024;
+/// How long after its end a record is removed: clocks may be apart.
+const REMOVED_AFTER_SECONDS: u64 = 120;
+/// Records removed at one time.
+const REMOVED_AT_ONCE: u64 = 256;
+/// By how much a shard may be fuller than its share.
+const UNEVENNESS: usize = 1024;
+
+/// One of the shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RecordShard(u8);
+
+impl RecordShard {
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        (0..SHARDS).map(Self)
+    }
+
+    pub(super) fn of(id: &RecordDigest) -> Self {
+        let [first, ..] = id.0;
+        Self(first % SHARDS)
+    }
+
+    pub(super) fn place(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// What became of a record that was to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Put {
+    Kept,
+    Same,
+    /// One that is as new, or newer, is there.
+    Older,
+    Full,
+}
+
+/// Some records of a shard.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct RecordPage {
+    /// The names of records, and the records.
+    pub(super) records: Vec<(String, String)>,
+    /// The version to go on after; `None` when nothing came after the one asked for.
+    pub(super) last: Option<u64>,
+}
+
+/// The shards.
+#[derive(Debug)]
+pub(super) struct RecordShards {
+    store: RedisStore,
+    /// Most records of one shard.
+    most: usize,
+    put: Script,
+    page: Script,
+    tidy: Script,
+}
+
+impl RecordShards {
+    /// In the Redis of this store, for so many records in all.
+    pub(super) fn new(store: RedisStore, capacity: usize) -> Self {
+        let share = capacity / usize::from(SHARDS);
+        Self {
+            store,
+            most: share.saturating_mul(2).saturating_add(UNEVENNESS),
+            put: Script::new(include_str!("put.lua")),
+            page: Script::new(include_str!("page.lua")),
+            tidy: Script::new(include_str!("tidy.lua")),
+        }
+    }
+
+    /// Why nothing is to be written at present, if nothing is.
+    pub(super) fn refusing(&self) -> Option<String> {
+        self.store.refusing()
+    }
+
+    /// Keeps a record, if it is newer than the one that is there. As durable as the
+    /// store promises when this returns.
+    pub(super) async fn put(
+        &self,
+        id: &RecordDigest,
+        record: &KeyRecord,
+        token: &str,
+    ) -> Result<Put, RedisError> {
+        let names = self.names(RecordShard::of(id));
+        let names = names.each_ref().map(Vec::as_slice);
+        let (iat, exp) = (record.iat.0.to_string(), record.exp.0.to_string());
+        let most = self.most.to_string();
+        let arguments = [
+            &id.0,
+            iat.as_bytes(),
+            exp.as_bytes(),
+            token.as_bytes(),
+            most.as_bytes(),
+        ];
+        let answer: i8 = self
+            .store
+            .redis()
+            .write(&self.put, &names, &arguments)
+            .await?;
+        match answer {
+            1 => Ok(Put::Kept),
+            0 => Ok(Put::Same),
+            -1 => Ok(Put::Older),
+            -2 => Ok(Put::Full),
+            other => Err(RedisError::Form(format!("{other} for a key record"))),
+        }
+    }
+
+    /// The last version of a shard; 0 when it has none.
+    pub(super) async fn version(&self, shard: RecordShard) -> Result<u64, RedisError> {
+        let [.., version] = self.names(shard);
+        let mut get = cmd("GET");
+        get.arg(&version);
+        let found: Option<u64> = self.store.redis().command(get, &version).await?;
+        Ok(found.unwrap_or(0))
+    }
+
+    /// The next records of a shard after a version.
+    pub(super) async fn page(
+        &self,
+        shard: RecordShard,
+        after: u64,
+    ) -> Result<RecordPage, RedisError> {
+        let [records, versions, ..] = self.names(shard);
+        let limits = [PAGE_RECORDS, MOST_BYTES, PAGE_BYTES].map(|limit| limit.to_string());
+        let [most, of_one, of_all] = limits.each_ref().map(String::as_bytes);
+        let after = after.to_string();
+        let arguments = [after.as_bytes(), most, of_one, of_all];
+        let redis = self.store.redis();
+        let answer: Vec<Vec<u8>> = redis
+            .read(&self.page, &[&records, &versions], &arguments)
+            .await?;
+        page_of(&answer)
+    }
+
+    /// Removes what has ended from a shard. What is removed has ended for everybody,
+    /// so nobody has to be told.
+    pub(super) async fn tidy(&self, shard: RecordShard) -> Result<(), RedisError> {
+        let [records, versions, ends, _] = self.names(shard);
+        let names = [&records, &versions, &ends].map(Vec::as_slice);
+        let (wait, most) = (
+            REMOVED_AFTER_SECONDS.to_string(),
+            REMOVED_AT_ONCE.to_string(),
+        );
+        let arguments = [wait.as_bytes(), most.as_bytes()];
+        loop {
+            let redis = self.store.redis();
+            let removed: u64 = redis.write(&self.tidy, &names, &arguments).await?;
+            if removed < REMOVED_AT_ONCE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Records, versions, ends and the last version.
+    fn names(&self, shard: RecordShard) -> [Vec<u8>; 4] {
+        let tag = format!("{}{{keys-{}}}", self.store.namespace(), shard.0);
+        ["r", "v", "e", "l"].map(|kind| format!("{tag}{kind}").into_bytes())
+    }
+}
+
+/// What the server answered, no longer than it may be.
+fn page_of(answer: &[Vec<u8>]) -> Result<RecordPage, RedisError> {
+    let form = |why: &str| RedisError::Form(format!("key records: {why}"));
+    let (last, pairs) = answer.split_first().ok_or_else(|| form("nothing"))?;
+    let last = match last.as_slice() {
+        [] => None,
+        digits => {
+            let digits = std::str::from_utf8(digits).ok();
+            let version = digits.and_then(|digits| digits.parse().ok());
+            Some(version.ok_or_else(|| form("a version that is no number"))?)
+        }
+    };
+    let (pairs, rest) = pairs.as_chunks::<2>();
+    if !rest.is_empty() || pairs.len() > PAGE_RECORDS {
+        return Err(form("more or fewer than were asked for"));
+    }
+    // Whatever else lies there is no record, and harms nobody.
+    let records = pairs.iter().filter_map(|[id, kept]| {
+        let kept = std::str::from_utf8(kept).ok();
+        let kept = kept.filter(|kept| kept.len() <= MOST_BYTES)?;
+        let (_, token) = kept.split_once(' ')?;
+        Some((hex::encode(id), token.to_owned()))
+    });
+    Ok(RecordPage {
+        records: records.collect(),
+        last,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn bytes(texts: &[&str]) -> Vec<Vec<u8>> {
+        texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+    }
+
+    #[test]
+    fn a_page_is_a_version_and_records_with_their_ids() {
+        let page = page_of(&bytes(&["1700000000000000", "\u{1}", "17 a.b.c", "2", "x"])).unwrap();
+        assert_eq!(page.last, Some(1_700_000_000_000_000));
+        assert_eq!(page.records, [("01".to_owned(), "a.b.c".to_owned())]);
+        assert_eq!(page_of(&bytes(&[""])).unwrap(), RecordPage::default());
+    }
+
+    #[test]
+    fn what_is_no_page_is_refused() {
+        assert!(page_of(&[]).is_err());
+        assert!(page_of(&bytes(&["x"])).is_err());
+        assert!(page_of(&bytes(&["1", "id"])).is_err());
+        let many = vec![b"1".to_vec(); 2 * PAGE_RECORDS + 3];
+        assert!(page_of(&many).is_err());
+        let long = [b"1".to_vec(), b"1".to_vec(), vec![b' '; MOST_BYTES + 1]];
+        assert!(page_of(&long).unwrap().records.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_it_panic(answer: Vec<Vec<u8>>) {
+            let _ = page_of(&answer);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+use std::path::Path;
+
+use pennyblack_shared::key_record::{Coverage, KeyRecord};
+use pennyblack_shared::mailbox::{Kem, RecipientKey};
+use pennyblack_storage::redis::RedisOptions;
+use pennyblack_storage::redis::testing::{Options, RedisServer};
+
+use super::*;
+use crate::store::conformance::LIMITS;
+
+async fn server() -> RedisServer {
+    RedisServer::start(Options::durable().with("hash-max-listpack-value", "128")).await
+}
+
+async fn shards(server: &RedisServer, directory: &Path) -> RecordShards {
+    let options = RedisOptions::new(server.url().parse().unwrap());
+    let store = RedisStore::open(&options, LIMITS, Duration::from_secs(120), directory).unwrap();
+    store.examine().await;
+    RecordShards::new(store, 1)
+}
+
+fn record(iat: u64, exp: u64) -> KeyRecord {
+    let key = RecipientKey::generate(Kem::DhkemX25519, &mut rand::rng()).unwrap();
+    KeyRecord {
+        iat: UnixTime(iat),
+        exp: UnixTime(exp),
+        iss: "holder".to_owned(),
+        coverage: Coverage::Number("12125550100".parse().unwrap()),
+        key: key.config().clone(),
+        cps: "https://cps.example".parse().unwrap(),
+    }
+}
+
+/// An id in the first shard.
+fn id(number: u16) -> RecordDigest {
+    let mut id = [0; 32];
+    id[1..3].copy_from_slice(&number.to_be_bytes());
+    RecordDigest(id)
+}
+
+const FAR: u64 = 4_000_000_000;
+
+#[tokio::test]
+async fn a_record_gives_way_to_newer_ones_only() {
+    let (server, home) = (server().await, tempfile::tempdir().unwrap());
+    let shards = shards(&server, home.path()).await;
+    let put = async |iat: u64, token: &str| {
+        let put = shards.put(&id(1), &record(iat, FAR), token).await;
+        put.unwrap()
+    };
+    assert_eq!(put(20, "first one").await, Put::Kept);
+    assert_eq!(put(20, "first one").await, Put::Same);
+    assert_eq!(put(20, "another").await, Put::Older);
+    assert_eq!(put(9, "older").await, Put::Older);
+    let [shard, ..] = RecordShard::all().collect::<Vec<_>>()[..] else {
+        panic!("shards");
+    };
+    let before = shards.version(shard).await.unwrap();
+    assert_eq!(put(100, "newer").await, Put::Kept);
+    let page = shards.page(shard, 0).await.unwrap();
+    assert_eq!(page.records, [(hex::encode(id(1).0), "newer".to_owned())]);
+    assert!(page.last > Some(before));
+    assert_eq!(page.last, Some(shards.version(shard).await.unwrap()));
+    let nothing = shards.page(shard, page.last.unwrap()).await.unwrap();
+    assert_eq!((nothing.records.len(), nothing.last), (0, None));
+}
+
+#[tokio::test]
+async fn pages_come_to_every_record_once_and_a_shard_is_full_sometime() {
+    let (server, home) = (server().await, tempfile::tempdir().unwrap());
+    let shards = shards(&server, home.path()).await;
+    let mut kept = 0;
+    while shards
+        .put(&id(kept), &record(7, FAR), &kept.to_string())
+        .await
+        .unwrap()
+        == Put::Kept
+    {
+        kept += 1;
+    }
+    // Twice its share of one record, and 1024.
+    assert_eq!(kept, 1024);
+    let replaced = shards.put(&id(3), &record(8, FAR), "newer").await;
+    assert_eq!(replaced.unwrap(), Put::Kept);
+    let (mut found, mut after) = (Vec::new(), 0);
+    let first = RecordShard::of(&id(0));
+    while let page = shards.page(first, after).await.unwrap()
+        && let Some(last) = page.last
+    {
+        found.extend(page.records);
+        after = last;
+    }
+    let mut names: Vec<_> = found.iter().map(|(name, _)| name).collect();
+    names.sort();
+    names.dedup();
+    assert_eq!((found.len(), names.len()), (1024, 1024));
+    assert_eq!(found.last().unwrap().1, "newer");
+}
+
+#[tokio::test]
+async fn what_has_ended_by_the_servers_clock_is_removed() {
+    let (server, home) = (server().await, tempfile::tempdir().unwrap());
+    let shards = shards(&server, home.path()).await;
+    for number in 0..300 {
+        let exp = if number == 42 { FAR } else { 1_700_000_000 };
+        let put = shards.put(&id(number), &record(7, exp), "token").await;
+        assert_eq!(put.unwrap(), Put::Kept);
+    }
+    let shard = RecordShard::of(&id(0));
+    shards.tidy(shard).await.unwrap();
+    let left = shards.page(shard, 0).await.unwrap();
+    assert_eq!(left.records.len(), 1);
+    for key in ["r", "v", "e"] {
+        let count = if key == "r" { "HLEN" } else { "ZCARD" };
+        let words = format!("{count} cps{{keys-0}}{key}");
+        assert_eq!(server.command::<u64>(&words).await, 1, "{words}");
+    }
+}
