@@ -353,9 +353,7 @@ impl Tasks<'_> {
         tasks.spawn(keep_tallies(log, self.clock, self.shutdown));
         Ok(tasks)
     }
-}
 
-impl Tasks<'_> {
     /// Shares the decoy secret and key records with the other nodes, if there are any.
     fn share(&self, config: &Config, tasks: &mut JoinSet<()>) {
         let Some(store) = self.stored.store.redis() else {

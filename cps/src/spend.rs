@@ -65,13 +65,13 @@ impl<S: Store> Spending<S> {
     /// Everything before the spent set is asked, in the protocol's order.
     fn verify(&self, headers: &StoreHeaders<'_>, body: &[u8]) -> Result<VerifiedStore, Refusal> {
         let parsed = ParsedStore::parse(headers, body)?;
+        self.keys.check_complete()?;
         let now = self.clock.now();
         let admitted = parsed.admit(&self.policy, now)?;
         let id = admitted.token_key_id();
         let key = self.issuers.key(id).ok_or(Refusal::UnknownKey(id))?;
         let verified = admitted.verify(&key).map_err(Refusal::from);
         let verified = verified.and_then(|verified| {
-            self.keys.check_complete()?;
             let recipient = self.keys.recipient(verified.mailbox(), now);
             verified.check_slot(recipient.ok_or(Refusal::UnknownMailbox)?.kem())?;
             Ok(verified)

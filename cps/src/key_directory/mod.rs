@@ -125,7 +125,7 @@ impl KeyDirectory {
     }
 
     /// Says that all stored records were read once.
-    fn is_complete(&self) {
+    fn set_complete(&self) {
         self.complete.store(true, Ordering::Release);
     }
 

@@ -168,7 +168,7 @@ impl<'a> Reader<'a> {
         for (shard, version) in versions {
             self.read(shard, version, now).await?;
         }
-        self.shared.directory.is_complete();
+        self.shared.directory.set_complete();
         Ok(())
     }
 
