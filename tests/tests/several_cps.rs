@@ -59,7 +59,7 @@ async fn a_record_registered_at_one_node_holds_at_every_node() {
     };
     let mailbox = Mailbox::new(Kem::DhkemX25519, FIRST_NUMBER);
     let older = record_of(&mailbox, &world, |record| {
-        record.iat = record.iat.minus(HOUR)
+        record.iat = record.iat.minus(HOUR);
     });
     world.put_record_at(first, &older).await.assert_created();
     world.until_found_at(second, &older).await;
