@@ -14,3 +14,4 @@ pub mod pki;
 pub mod recipient;
 pub mod trust;
 pub mod wallet;
+pub mod witness;

@@ -2,6 +2,7 @@
 //! checks.
 
 mod telling;
+mod witness;
 
 use std::fs;
 use std::io::Write as _;
@@ -40,6 +41,9 @@ pub(crate) enum AuditCommand {
     Prove(ProveArguments),
     /// Verify such a file, without a network.
     Verify(VerifyArguments),
+    /// Run a witness: cosign the checkpoints of logs as long as they contradict nothing
+    /// that was seen before.
+    Witness(witness::WitnessArguments),
 }
 
 /// Who must have cosigned.
@@ -146,6 +150,7 @@ pub(crate) async fn run(command: AuditCommand, json: bool) -> Result<Outcome, Fa
         AuditCommand::Report(arguments) => report(&arguments),
         AuditCommand::Prove(arguments) => prove(arguments).await,
         AuditCommand::Verify(arguments) => verify(&arguments),
+        AuditCommand::Witness(arguments) => witness::run(arguments, json).await,
     }
 }
 

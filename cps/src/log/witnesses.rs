@@ -52,6 +52,12 @@ enum AskError {
          an earlier day. Stop, and restore `log/public` from a mirror, before anything else is signed"
     )]
     AheadOfUs { seen: u64, ours: u64 },
+    #[error(
+        "it has seen {seen} other entries of this log than there are (it answers {status}): two \
+         histories were signed with this log's key. Stop, and find out which is the true one, \
+         before anything else is signed"
+    )]
+    Contradicted { seen: u64, status: StatusCode },
 }
 
 /// One witness, and what it has seen as far as is known.
@@ -130,7 +136,7 @@ impl Witnesses {
                 Err(error) => {
                     tracing::warn!(witness = %witness.key.name(), %error, "a checkpoint is not cosigned");
                     metrics::counter!("pennyblack_cps_cosignatures_missing_total").increment(1);
-                    if let AskError::AheadOfUs { .. } = error {
+                    if let AskError::AheadOfUs { .. } | AskError::Contradicted { .. } = error {
                         readiness.lacks(PART, format!("{}: {error}", witness.key.name()));
                     }
                 }
@@ -157,17 +163,14 @@ impl Witness {
     ) -> Result<SignatureLine, AskError> {
         let ours = checkpoint.checkpoint().head.size;
         let (mut status, mut body) = self.send(client, log, checkpoint).await?;
-        if status == StatusCode::CONFLICT {
-            let seen = body.trim_end().parse().map_err(|_| AskError::Answer)?;
+        if let Some(seen) = conflict(status, &body).filter(|seen| *seen != self.seen) {
             if seen > ours {
                 return Err(AskError::AheadOfUs { seen, ours });
             }
             self.seen = seen;
             (status, body) = self.send(client, log, checkpoint).await?;
         }
-        if status != StatusCode::OK {
-            return Err(AskError::Status(status));
-        }
+        self.require_cosigned(status, &body, ours)?;
         let lines = body.lines().filter_map(|line| line.parse().ok());
         let line = lines
             .into_iter()
@@ -181,6 +184,19 @@ impl Witness {
                 Ok(line)
             }
             _ => Err(AskError::Answer),
+        }
+    }
+
+    /// Tells a witness that contradicts us from one that could not answer.
+    fn require_cosigned(&self, status: StatusCode, body: &str, ours: u64) -> Result<(), AskError> {
+        let seen = self.seen;
+        // What it has seen is as large as what we have, and yet it does not cosign.
+        let is_other = seen == ours && conflict(status, body).is_none_or(|size| size == seen);
+        match status {
+            StatusCode::OK => Ok(()),
+            StatusCode::UNPROCESSABLE_ENTITY => Err(AskError::Contradicted { seen, status }),
+            StatusCode::CONFLICT if is_other => Err(AskError::Contradicted { seen, status }),
+            _ => Err(AskError::Status(status)),
         }
     }
 
@@ -210,6 +226,12 @@ impl Witness {
         let body = String::from_utf8(body).map_err(|_| AskError::Answer)?;
         Ok((response.status(), body))
     }
+}
+
+/// The size that a witness has seen, if it says that it is another one than we said.
+fn conflict(status: StatusCode, body: &str) -> Option<u64> {
+    let size = body.trim_end().parse().ok();
+    size.filter(|_| status == StatusCode::CONFLICT)
 }
 
 #[cfg(test)]

@@ -76,6 +76,11 @@ impl IntoResponse for ProblemResponse {
     }
 }
 
+/// Marks, among an answer's extensions, a refusal whose form another protocol
+/// prescribes: it reaches the client as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AsPrescribed;
+
 /// Middleware: a refusal that is not yet a problem document becomes one. Its
 /// header fields stay (405 has `Allow`), its body goes: axum's texts are
 /// written for its users, not for ours.
@@ -83,8 +88,9 @@ pub(crate) async fn in_problem_form(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let status = response.status();
     let is_refusal = status.is_client_error() || status.is_server_error();
+    let is_prescribed = response.extensions().get::<AsPrescribed>().is_some();
     let media_type = response.headers().get(CONTENT_TYPE);
-    if !is_refusal || media_type.is_some_and(|value| value == PROBLEM_MEDIA_TYPE) {
+    if !is_refusal || is_prescribed || media_type.is_some_and(|value| value == PROBLEM_MEDIA_TYPE) {
         return response;
     }
     let mut kept = response.into_parts().0.headers;

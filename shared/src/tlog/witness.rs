@@ -121,6 +121,18 @@ pub enum WitnessRefusal {
         /// What the log said.
         said: u64,
     },
+    /// The log has signed two trees of one size. Both checkpoints together prove it.
+    #[error(
+        "the log has signed two histories: of {size} entries with the root {seen}, and with {new}"
+    )]
+    Fork {
+        /// The size of both.
+        size: u64,
+        /// The root that was seen before.
+        seen: Hash,
+        /// The root of this checkpoint.
+        new: Hash,
+    },
     /// The log contradicts itself: the tree does not begin with the one before.
     #[error("the log contradicts what it said before: {0}")]
     Inconsistent(#[from] ProofError),
@@ -134,7 +146,7 @@ impl WitnessRefusal {
             Self::UnknownLog(_) => 404,
             Self::Signature(_) => 403,
             Self::OldSize { .. } => 400,
-            Self::Seen { .. } => 409,
+            Self::Seen { .. } | Self::Fork { .. } => 409,
             Self::Inconsistent(_) => 422,
         }
     }
@@ -168,6 +180,14 @@ impl AddCheckpoint {
             return Err(WitnessRefusal::Seen {
                 seen: seen.size,
                 said: self.old_size,
+            });
+        }
+        // There is but one empty tree: a root for another is no fork, it is wrong.
+        if seen.size == new.size && seen.size > 0 && seen.root != new.root {
+            return Err(WitnessRefusal::Fork {
+                size: new.size,
+                seen: seen.root,
+                new: new.root,
             });
         }
         proof::verify_consistency(&seen, &new, &self.proof)?;

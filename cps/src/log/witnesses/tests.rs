@@ -111,6 +111,31 @@ async fn a_witness_that_has_seen_more_than_there_is_makes_the_service_unready() 
 }
 
 #[tokio::test]
+async fn a_witness_that_has_seen_another_history_makes_the_service_unready() {
+    let home = tempfile::tempdir().unwrap();
+    let log = log(&home);
+    for entry in [b"one", b"two"] {
+        log.append(entry.to_vec()).await.unwrap();
+    }
+    let mut checkpoints = log.checkpoints();
+    let signed = checkpoints.wait_for(|last| last.checkpoint().head.size == 2);
+    let checkpoint = SignedCheckpoint::clone(&signed.await.unwrap());
+    // As large as ours, and less far.
+    for size in [2, 1] {
+        let other = TreeHead {
+            size,
+            root: pennyblack_shared::tlog::Hash([9; 32]),
+        };
+        let config = serve(cosigner("one.example"), log.verifier().clone(), Some(other)).await;
+        let readiness = Readiness::new();
+        let witnesses = Witnesses::new(&[config], Arc::clone(&log), readiness.clone());
+        witnesses.unwrap().ask_all(&checkpoint).await;
+        assert!(!readiness.is_ready(), "{size}");
+        assert_eq!(log.checkpoint().note().signatures().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_cosignature_is_not_published() {
     let home = tempfile::tempdir().unwrap();
     let log = log(&home);

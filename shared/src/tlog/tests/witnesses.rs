@@ -110,7 +110,7 @@ fn a_witness_cosigns_what_grows_and_nothing_else() {
         }),
         ..scene.request(size, size)
     };
-    assert_eq!(status(&fork(9), 9), Err(422));
+    assert_eq!(status(&fork(9), 9), Err(409));
     assert_eq!(status(&fork(0), 0), Err(422));
 }
 
