@@ -4,6 +4,7 @@
 //! `pennyblack_tlog::reader` does, and how it is told on a terminal.
 
 mod accusation;
+mod compare;
 mod epochs;
 mod follow;
 mod misbehaviour;
@@ -12,6 +13,7 @@ mod proof_file;
 mod report;
 mod state;
 
+pub use compare::{Agreement, CompareError, Seen, SeenLog};
 pub use epochs::{Closed, DayOfSpends, Epoch, Epochs, Issued};
 pub use follow::{Auditor, Followed, FollowedLog, Log};
 pub use misbehaviour::{AuditError, Misbehaviour};

@@ -92,6 +92,28 @@ impl State {
         let name = self.cps_key.split_once('+');
         name.map_or(self.cps_key.as_str(), |(name, _)| name)
     }
+
+    /// The state in a file; `None` if there is no such file.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn read(path: &Path) -> Result<Option<Self>, StateError> {
+        let path = path.to_owned();
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StateError::Io { path, error }),
+        };
+        let mut text = Vec::new();
+        if let Err(error) = file.take(MAX_SIZE).read_to_end(&mut text) {
+            return Err(StateError::Io { path, error });
+        }
+        match serde_json::from_slice::<Self>(&text) {
+            Ok(state) if state.version == VERSION => Ok(Some(state)),
+            Ok(Self { version: found, .. }) => Err(StateError::Version { path, found }),
+            Err(error) => Err(StateError::Damaged { path, error }),
+        }
+    }
 }
 
 /// The directory in which it is kept.
@@ -110,21 +132,7 @@ impl StateDirectory {
     /// # Errors
     /// [`StateError`].
     pub fn load(&self) -> Result<Option<State>, StateError> {
-        let path = self.0.join(FILE);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StateError::Io { path, error }),
-        };
-        let mut text = Vec::new();
-        if let Err(error) = file.take(MAX_SIZE).read_to_end(&mut text) {
-            return Err(StateError::Io { path, error });
-        }
-        match serde_json::from_slice::<State>(&text) {
-            Ok(state) if state.version == VERSION => Ok(Some(state)),
-            Ok(State { version: found, .. }) => Err(StateError::Version { path, found }),
-            Err(error) => Err(StateError::Damaged { path, error }),
-        }
+        State::read(&self.0.join(FILE))
     }
 
     /// What was kept, of which there must be something.

@@ -1,6 +1,7 @@
 //! `pennyblack audit`: check what operators have published. Not here: any of the
 //! checks.
 
+mod compare;
 mod telling;
 mod witness;
 
@@ -41,6 +42,9 @@ pub(crate) enum AuditCommand {
     Prove(ProveArguments),
     /// Verify such a file, without a network.
     Verify(VerifyArguments),
+    /// Compare what two auditors have seen, or what one has seen with what the log
+    /// shows: there must be one history.
+    Compare(compare::CompareArguments),
     /// Run a witness: cosign the checkpoints of logs as long as they contradict nothing
     /// that was seen before.
     Witness(witness::WitnessArguments),
@@ -150,6 +154,7 @@ pub(crate) async fn run(command: AuditCommand, json: bool) -> Result<Outcome, Fa
         AuditCommand::Report(arguments) => report(&arguments),
         AuditCommand::Prove(arguments) => prove(arguments).await,
         AuditCommand::Verify(arguments) => verify(&arguments),
+        AuditCommand::Compare(arguments) => compare::run(arguments).await,
         AuditCommand::Witness(arguments) => witness::run(arguments, json).await,
     }
 }
