@@ -159,6 +159,7 @@ fn resources(
             clock: clock.clone(),
             issuers: Arc::clone(&issuers),
             keys: Arc::clone(&stored.keys),
+            registry: stored.registry.clone(),
             store: Arc::clone(&stored.store),
             log: Arc::clone(&stored.log),
         },

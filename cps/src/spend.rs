@@ -9,7 +9,7 @@ use pennyblack_shared::store_request::{ParsedStore, SpendPolicy, StoreHeaders, V
 use pennyblack_shared::token::TokenKeyId;
 
 use crate::issuers::Issuers;
-use crate::key_directory::KeyDirectory;
+use crate::key_directory::{KeyDirectory, Registry};
 use crate::log::CpsLog;
 use crate::refusal::Refusal;
 use crate::store::{Outcome, Spend, Store, StoreError};
@@ -20,6 +20,7 @@ pub(crate) struct Spending<S> {
     pub(crate) clock: Clock,
     pub(crate) issuers: Arc<Issuers>,
     pub(crate) keys: Arc<KeyDirectory>,
+    pub(crate) registry: Registry,
     pub(crate) store: Arc<S>,
     pub(crate) log: Arc<CpsLog>,
 }
@@ -32,6 +33,7 @@ impl<S: Store> Spending<S> {
         body: &[u8],
     ) -> Result<(), Refusal> {
         let verified = self.verify(headers, body)?;
+        self.check_mailbox(&verified).await?;
         let token = verified.token();
         let spend = Spend {
             token_key_id: token.token_key_id(),
@@ -62,7 +64,7 @@ impl<S: Store> Spending<S> {
         }
     }
 
-    /// Everything before the spent set is asked, in the protocol's order.
+    /// Everything about the request itself, in the protocol's order.
     fn verify(&self, headers: &StoreHeaders<'_>, body: &[u8]) -> Result<VerifiedStore, Refusal> {
         let parsed = ParsedStore::parse(headers, body)?;
         self.keys.check_complete()?;
@@ -70,13 +72,25 @@ impl<S: Store> Spending<S> {
         let admitted = parsed.admit(&self.policy, now)?;
         let id = admitted.token_key_id();
         let key = self.issuers.key(id).ok_or(Refusal::UnknownKey(id))?;
-        let verified = admitted.verify(&key).map_err(Refusal::from);
-        let verified = verified.and_then(|verified| {
-            let recipient = self.keys.recipient(verified.mailbox(), now);
-            verified.check_slot(recipient.ok_or(Refusal::UnknownMailbox)?.kem())?;
-            Ok(verified)
-        });
-        verified.inspect_err(|_| self.log.tallies().refused(id))
+        let verified = admitted.verify(&key);
+        Ok(verified.inspect_err(|_| self.log.tallies().refused(id))?)
+    }
+
+    /// Whether the mailbox is somebody's, and the entry of its size. One that seems to
+    /// be nobody's may have been registered at another node a moment ago.
+    async fn check_mailbox(&self, verified: &VerifiedStore) -> Result<(), Refusal> {
+        let recipient = || self.keys.recipient(verified.mailbox(), self.clock.now());
+        let mut found = recipient();
+        if found.is_none() {
+            self.registry.catch_up().await?;
+            found = recipient();
+        }
+        let checked = match found {
+            Some(key) => verified.check_slot(key.kem()).map_err(Refusal::from),
+            None => Err(Refusal::UnknownMailbox),
+        };
+        let epoch = verified.token().token_key_id();
+        checked.inspect_err(|_| self.log.tallies().refused(epoch))
     }
 
     /// A store that is busy or away refuses nobody: the same request ends well later.

@@ -61,11 +61,11 @@ async fn a_record_registered_at_one_node_holds_at_every_node() {
     let older = record_of(&mailbox, &world, |record| {
         record.iat = record.iat.minus(HOUR);
     });
-    world.put_record_at(first, &older).await.assert_created();
-    world.until_found_at(second, &older).await;
-
-    // Storers find the mailbox at the node that did not register it.
     let token = world.draw_one().await;
+    world.put_record_at(first, &older).await.assert_created();
+
+    // Storers find the mailbox at the node that did not register it, at once; those
+    // who ask for keys, soon.
     let request = world.spend(&token, &mailbox, "a.b.c");
     let url = format!("http://{second}{STORE_PATH}");
     let mut post = world.client.post(url).body(request.body().to_vec());
@@ -73,6 +73,7 @@ async fn a_record_registered_at_one_node_holds_at_every_node() {
         post = post.header(name, value);
     }
     Answer::to(post).await.unwrap().assert_created();
+    world.until_found_at(second, &older).await;
 
     // A newer one by the other node replaces it at both, and an older one nowhere.
     let newer = record_of(&mailbox, &world, |_| ());

@@ -8,6 +8,7 @@ use tokio::task::spawn_blocking;
 use super::shared::SharedRecords;
 use super::{KeyDirectory, Registered};
 use crate::refusal::Refusal;
+use crate::store::StoreError;
 
 /// One of the two.
 #[derive(Debug, Clone)]
@@ -19,6 +20,17 @@ pub(crate) enum Registry {
 }
 
 impl Registry {
+    /// Waits until everything is known here that was registered at any node before.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub(crate) async fn catch_up(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Own(_) => Ok(()),
+            Self::Shared(records) => records.catch_up().await,
+        }
+    }
+
     /// Verifies a record and keeps it. It is durable when this returns.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod takeover;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pennyblack_service::admin::Readiness;
@@ -16,8 +17,9 @@ use pennyblack_service::shutdown::Shutdown;
 use pennyblack_shared::key_record::VerifiedKeyRecord;
 use pennyblack_shared::time::UnixTime;
 use pennyblack_storage::redis::RedisError;
+use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use self::record_shards::{Put, RecordShard, RecordShards};
 pub use self::takeover::{RecordTakeoverError, move_to_redis};
@@ -28,8 +30,12 @@ use crate::store::redis::RedisStore;
 
 /// How often it is asked what is new.
 const READ_EVERY: Duration = Duration::from_secs(1);
-/// Every so many times what has ended is removed.
-const TIDY_EVERY: u32 = 60;
+/// How long to wait at least, however many want to know.
+const READ_AGAIN_AFTER: Duration = Duration::from_millis(20);
+/// Longest wait of one who wants to know.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often what has ended is removed.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// What is not ready before all was read once.
 const PART: &str = "key records";
 
@@ -39,13 +45,43 @@ pub(crate) struct SharedRecords {
     /// What this node knows of them.
     directory: Arc<KeyDirectory>,
     shards: RecordShards,
+    /// How many times it was begun to read what is new.
+    begun: AtomicU64,
+    /// Which of those was the last that came to its end.
+    ended: watch::Sender<u64>,
+    /// Somebody does not want to wait for the next time.
+    wanted: Notify,
 }
 
 impl SharedRecords {
     /// The records in the Redis of this store, of which `directory` knows nothing yet.
     pub(crate) fn new(directory: Arc<KeyDirectory>, store: RedisStore) -> Self {
         let shards = RecordShards::new(store, directory.policy.capacity);
-        Self { directory, shards }
+        Self {
+            directory,
+            shards,
+            begun: AtomicU64::new(0),
+            ended: watch::Sender::new(0),
+            wanted: Notify::new(),
+        }
+    }
+
+    /// Waits until everything is known that was registered anywhere before this call.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when that takes too long.
+    pub(super) async fn catch_up(&self) -> Result<(), StoreError> {
+        let mut ended = self.ended.subscribe();
+        // One that has begun already may have been past the place of the record.
+        let next = self.begun.load(Ordering::SeqCst) + 1;
+        self.wanted.notify_one();
+        let until = ended.wait_for(|ended| *ended >= next);
+        match tokio::time::timeout(PATIENCE, until).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(StoreError::Unavailable(
+                "the key records of other nodes cannot be read at present".to_owned(),
+            )),
+        }
     }
 
     /// Verifies a record and keeps it in Redis, for all nodes.
@@ -98,22 +134,27 @@ impl SharedRecords {
         let mut pace = tokio::time::interval(READ_EVERY);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reader = Reader::new(&self);
-        let mut beats = 0u32;
+        let mut tidied = Instant::now();
         loop {
             tokio::select! {
                 _ = pace.tick() => {}
+                () = self.wanted.notified() => tokio::time::sleep(READ_AGAIN_AFTER).await,
                 () = shutdown.requested() => return,
             }
+            let this_time = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
             match reader.catch_up(&own, clock.now()).await {
-                Ok(()) => readiness.has(PART),
+                Ok(()) => {
+                    readiness.has(PART);
+                    self.ended.send_replace(this_time);
+                }
                 Err(error) if self.directory.check_complete().is_err() => {
                     readiness.lacks(PART, error.to_string());
                 }
                 Err(error) => tracing::warn!(%error, "key records of other nodes were not read"),
             }
-            beats = beats.wrapping_add(1);
-            if beats.is_multiple_of(TIDY_EVERY) {
+            if tidied.elapsed() >= TIDY_EVERY {
                 self.tidy().await;
+                tidied = Instant::now();
             }
         }
     }
