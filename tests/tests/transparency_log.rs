@@ -96,20 +96,31 @@ async fn a_reader_that_is_not_ours_finds_every_double_spend_and_its_proof() {
     let scene = Scene::open().await;
     let world = &scene.world;
     let mailbox = world.mailbox().await;
-    for token in world.draw(DOUBLE_SPENDS as usize).await {
+    let mut seen: Vec<Checkpoint> = Vec::new();
+    for (spent, token) in (1..).zip(world.draw(DOUBLE_SPENDS as usize).await) {
         let (first, second) = ("first.of.two", "second.of.two");
         let first = world.spend(&token, &mailbox, first);
         world.store(&first).await.unwrap().assert_created();
         let second = world.spend(&token, &mailbox, second);
         let answer = world.store(&second).await.unwrap();
         assert_eq!(answer.problem(), ProblemType::TokenAlreadySpent);
+        // It looks now and then; the first entry tells that the key's epoch was opened.
+        if spent % 5 == 1 || spent == DOUBLE_SPENDS {
+            seen.push(checkpoint(world, world.cps_name(), spent + 1).await);
+        }
     }
-    // The first entry tells that the key's epoch was opened.
-    let size = DOUBLE_SPENDS + 1;
-    let checkpoint = checkpoint(world, world.cps_name(), size).await;
+    assert_eq!(seen.len(), 4);
+    let (checkpoint, size) = (seen.pop().unwrap(), DOUBLE_SPENDS + 1);
     assert_eq!(checkpoint.size(), size);
     let (root, reader) = (*checkpoint.hash(), OverHttp(world, world.cps_name()));
     let tree = TileHashReader::new(size, root, &reader);
+    // Whatever it saw before is the beginning of what it sees now.
+    for before in &seen {
+        let proof = tlog_tiles::prove_tree(size, before.size(), &tree).unwrap();
+        tlog_tiles::check_tree(&proof, size, root, before.size(), *before.hash()).unwrap();
+        let other = Hash([9; 32]);
+        tlog_tiles::check_tree(&proof, size, root, before.size(), other).unwrap_err();
+    }
     let keys = world.issuer_keys().await;
     let mut double_spends = 0;
     for (index, entry) in (0..).zip(entries(world, world.cps_name(), size).await) {
