@@ -220,8 +220,8 @@ impl<S: Store> Upkeep<S> {
         self.keep(left).await
     }
 
-    /// Has every live key in the log. One that cannot be written down is tried
-    /// again at the next turn.
+    /// Has every live key in the log. One that cannot be written down is not taken, and
+    /// tried again at the next turn.
     async fn write_down_live(&self) {
         let now = self.clock.now();
         for key in self.epochs.live(now) {
@@ -252,9 +252,11 @@ impl<S: Store> Upkeep<S> {
     fn publish_of(&self, epochs: &KeyEpochs) {
         let over = epochs.over(self.clock.now());
         let live = epochs.live(self.clock.now());
+        // No token is taken of a key that the log does not have.
+        let is_taken = |id| !over.contains(&id) && self.log.is_open(id);
         let live: Vec<_> = live
             .into_iter()
-            .filter(|key| !over.contains(&key.public().id()))
+            .filter(|key| is_taken(key.public().id()))
             .collect();
         let failures = self
             .issuers

@@ -125,6 +125,12 @@ impl CpsLog {
         self.statements.state(statement, now).await.map(|_| ())
     }
 
+    /// Whether it is in the log, durably, that tokens of a key are taken.
+    #[must_use]
+    pub fn is_open(&self, id: TokenKeyId) -> bool {
+        self.statements.is_open(id)
+    }
+
     /// Logs that no token of a key is taken any more, and how many were spent;
     /// once for each key.
     ///

@@ -78,9 +78,11 @@ async fn key_epochs_are_opened_and_closed_once_with_what_was_counted() {
     let (one, two) = (key(1), key(2));
     for round in 0..2 {
         let log = open(&home);
+        assert_eq!(log.is_open(one.id()), round == 1);
         for key in [&one, &two, &one] {
             let opened = log.key_epoch_opened(&issuer, key, UnixTime(5), NOW).await;
             opened.unwrap();
+            assert!(log.is_open(key.id()));
         }
         if round == 0 {
             log.tallies().replayed(one.id());
@@ -97,6 +99,7 @@ async fn key_epochs_are_opened_and_closed_once_with_what_was_counted() {
     // Closed is closed.
     let opened = log.key_epoch_opened(&issuer, &one, UnixTime(5), NOW).await;
     opened.unwrap();
+    assert!(!log.is_open(one.id()) && log.is_open(two.id()));
     let entries = log.published().entries(0, 100).unwrap();
     let statements: Vec<_> = entries
         .iter()

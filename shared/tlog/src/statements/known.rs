@@ -49,6 +49,11 @@ impl Known {
         }
     }
 
+    /// Whether the opening of a key's epoch was stated, and not its closing.
+    pub(super) fn is_open(&self, id: TokenKeyId) -> bool {
+        self.opened.contains(&id)
+    }
+
     /// The keys that were announced and whose totals were not stated.
     pub(super) fn untotalled(&self) -> Vec<TokenKeyId> {
         self.announced.difference(&self.totalled).copied().collect()

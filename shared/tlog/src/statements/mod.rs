@@ -127,6 +127,13 @@ impl StatementLog {
         Ok(true)
     }
 
+    /// Whether it was stated that the epoch of a token key was opened, and not that it
+    /// was closed.
+    #[must_use]
+    pub fn is_open(&self, id: TokenKeyId) -> bool {
+        self.known().is_open(id)
+    }
+
     /// The token keys that were announced and whose issuance totals were not stated.
     #[must_use]
     pub fn untotalled(&self) -> Vec<TokenKeyId> {
