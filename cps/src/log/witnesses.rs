@@ -52,6 +52,8 @@ enum AskError {
          an earlier day. Stop, and restore `log/public` from a mirror, before anything else is signed"
     )]
     AheadOfUs { seen: u64, ours: u64 },
+    #[error("it has seen the later checkpoint of {seen} entries already")]
+    SeenLater { seen: u64 },
     #[error(
         "it has seen {seen} other entries of this log than there are (it answers {status}): two \
          histories were signed with this log's key. Stop, and find out which is the true one, \
@@ -164,8 +166,14 @@ impl Witness {
         let ours = checkpoint.checkpoint().head.size;
         let (mut status, mut body) = self.send(client, log, checkpoint).await?;
         if let Some(seen) = conflict(status, &body).filter(|seen| *seen != self.seen) {
-            if seen > ours {
+            // Anybody may have shown it what we have signed since.
+            let durable = log.size();
+            if seen > durable {
+                let ours = durable;
                 return Err(AskError::AheadOfUs { seen, ours });
+            }
+            if seen > ours {
+                return Err(AskError::SeenLater { seen });
             }
             self.seen = seen;
             (status, body) = self.send(client, log, checkpoint).await?;

@@ -111,6 +111,32 @@ async fn a_witness_that_has_seen_more_than_there_is_makes_the_service_unready() 
 }
 
 #[tokio::test]
+async fn a_stranger_who_shows_a_witness_the_next_checkpoint_first_does_no_harm() {
+    let home = tempfile::tempdir().unwrap();
+    let log = log(&home);
+    let mut checkpoints = log.checkpoints();
+    let mut signed = Vec::new();
+    for size in 1..3u64 {
+        log.append(size.to_be_bytes().to_vec()).await.unwrap();
+        let last = checkpoints.wait_for(|last| last.checkpoint().head.size == size);
+        signed.push(SignedCheckpoint::clone(&last.await.unwrap()));
+    }
+    let (early, late) = (&signed[0], &signed[1]);
+    let seen = Some(late.checkpoint().head);
+    let config = serve(cosigner("one.example"), log.verifier().clone(), seen).await;
+    let readiness = Readiness::new();
+    let witnesses = Witnesses::new(&[config], Arc::clone(&log), readiness.clone());
+    let mut witnesses = witnesses.unwrap();
+    // The one that was being asked about is outdated, and the next is cosigned.
+    witnesses.ask_all(early).await;
+    assert!(readiness.is_ready());
+    assert_eq!(log.checkpoint().note().signatures().len(), 1);
+    witnesses.ask_all(late).await;
+    assert!(readiness.is_ready());
+    assert_eq!(log.checkpoint().note().signatures().len(), 2);
+}
+
+#[tokio::test]
 async fn a_witness_that_has_seen_another_history_makes_the_service_unready() {
     let home = tempfile::tempdir().unwrap();
     let log = log(&home);
