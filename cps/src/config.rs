@@ -1,6 +1,10 @@
 //! The CPS's configuration. Every key stands, with an explanation and its
 //! default, in `cps/cps.example.toml` too, which a test reads.
 
+mod never_twice;
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +20,7 @@ use pennyblack_shared::tlog::note_key::SignatureType;
 use pennyblack_storage::redis::RedisOptions;
 use serde::{Deserialize, Serialize};
 
+pub use self::never_twice::NeverTwiceConfig;
 use crate::store::Limits;
 
 /// The longest life of an entry (RFC 8816 section 6.1, RFC 9888 section 5).
@@ -47,6 +52,10 @@ pub struct Config {
     /// `[store]`: a Redis for spent tokens and entries. Default: the data directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<RedisOptions>,
+    /// `[never_twice]`: nodes that keep spent tokens themselves, each its share, with
+    /// entries in the Redis of `[store]`. Default: spent tokens are there too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub never_twice: Option<NeverTwiceConfig>,
     /// `[entries]`.
     #[serde(default)]
     pub entries: EntriesConfig,
@@ -191,6 +200,7 @@ impl Config {
             issuer: vec![issuer],
             witness: Vec::new(),
             store: None,
+            never_twice: None,
             entries: EntriesConfig::default(),
             keys: KeysConfig::default(),
         }
@@ -233,6 +243,24 @@ impl Config {
     /// Where a node keeps what it has seen of its Redis.
     pub(crate) fn redis_directory(&self) -> PathBuf {
         self.cps.data_directory.join("redis")
+    }
+
+    /// Where a node of `[never_twice]` keeps its share of spent tokens.
+    pub(crate) fn never_twice_directory(&self) -> PathBuf {
+        self.cps.data_directory.join("never-twice")
+    }
+
+    fn check_never_twice(&self) -> Result<(), ConfigurationError> {
+        match (&self.never_twice, &self.store) {
+            (None, _) => Ok(()),
+            (Some(never_twice), Some(_)) => never_twice.check(),
+            (Some(_), None) => Err(ConfigurationError::refused(
+                "never_twice",
+                "the nodes share their entries in a Redis, and there is none",
+                "add a [store] section with its url, or leave out [never_twice]: one CPS by \
+                 itself keeps what it has spent on its disk",
+            )),
+        }
     }
 
     fn check_issuers(&self) -> Result<(), ConfigurationError> {
@@ -310,6 +338,7 @@ impl Configuration for Config {
         self.admin.check()?;
         self.trust.check()?;
         self.check_issuers()?;
+        self.check_never_twice()?;
         self.witness.iter().try_for_each(WitnessConfig::check)?;
         let lifetime = self.entries.lifetime;
         if !(SHORTEST_LIFETIME..=LONGEST_LIFETIME).contains(&lifetime) {
@@ -327,100 +356,5 @@ impl Configuration for Config {
             ));
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use pennyblack_service::config::{Sources, load};
-
-    use super::*;
-
-    const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cps.example.toml");
-
-    fn example_with(settings: &[&str]) -> Result<Config, String> {
-        let settings: Vec<_> = settings.iter().map(|text| (*text).to_owned()).collect();
-        let sources = Sources {
-            file: Some(Path::new(EXAMPLE)),
-            environment: &[],
-            settings: &settings,
-        };
-        load(sources).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn the_example_is_the_default_configuration_next_to_the_issuers_example() {
-        let issuer = IssuerConfig {
-            authority: "localhost:8701".parse().unwrap(),
-            url: Some("http://localhost:8701".to_owned()),
-            tls_roots: None,
-            voprf_keys: None,
-            log: Demand::Published,
-            log_key: None,
-        };
-        let expected = Config {
-            public: PublicConfig::plain("127.0.0.1:8711".parse().unwrap()),
-            admin: AdminConfig {
-                listen: "127.0.0.1:8712".parse().unwrap(),
-                ..AdminConfig::default()
-            },
-            ..Config::local(
-                "localhost:8711".parse().unwrap(),
-                "cps-data".into(),
-                "cps-data/roots".into(),
-                issuer,
-            )
-        };
-        assert_eq!(example_with(&[]).unwrap(), expected);
-    }
-
-    #[test]
-    fn every_key_that_the_example_explains_exists() {
-        let text = std::fs::read_to_string(EXAMPLE).unwrap();
-        let uncommented: String = text
-            .lines()
-            .map(|line| line.strip_prefix("#:").unwrap_or(line))
-            .fold(String::new(), |all, line| all + line + "\n");
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("all.toml");
-        std::fs::write(&path, uncommented).unwrap();
-        let sources = Sources {
-            file: Some(&path),
-            environment: &[],
-            settings: &[],
-        };
-        let all: Config = load(sources).unwrap();
-        assert!(all.keys.numbering_table.is_some());
-        assert!(all.trust.revocation_lists.is_some());
-        assert!(all.store.is_some());
-    }
-
-    #[test]
-    fn what_cannot_work_is_refused_by_name() {
-        for (setting, key) in [
-            ("entries.lifetime=61s", "entries.lifetime"),
-            ("entries.lifetime=4s", "entries.lifetime"),
-            ("entries.mailbox_capacity=0", "entries.mailbox_capacity"),
-            ("issuer=[]", "issuer"),
-            (
-                "issuer=[{authority=\"a.example\", url=\"http://a.example\"}]",
-                "issuer.url",
-            ),
-            ("cps.authority=https://a", "cps.authority"),
-            ("store.url=http://localhost", "redis://"),
-            (
-                "witness=[{url=\"http://w.example/a\", key=\"k\"}]",
-                "witness.url",
-            ),
-            (
-                "witness=[{url=\"https://w.example/a\", key=\"k\"}]",
-                "witness.key",
-            ),
-        ] {
-            let said = example_with(&[setting]).unwrap_err();
-            assert!(said.contains(key), "{setting}: {said}");
-        }
     }
 }

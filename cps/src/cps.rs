@@ -19,6 +19,7 @@ use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
 use crate::config::Config;
 use crate::decoy_secret::{self, DecoySecret, DecoySecretError};
+use crate::forwarding::{Forwarding, ForwardingError};
 use crate::issuers::{Issuers, Surroundings, Upkeep, UpkeepError};
 use crate::key_directory::{
     self, KeyDirectory, RecordFilesError, RecordPolicy, Registry, SharedRecords,
@@ -29,6 +30,7 @@ use crate::routes::{self, Resources};
 use crate::spend::Spending;
 use crate::store::Backend;
 use crate::store::embedded::{EmbeddedStore, OpenStoreError};
+use crate::store::never_twice::{NeverTwiceStore, OpenNeverTwiceError, Owners, OwnersError};
 use crate::store::redis::{OpenRedisError, RedisStore};
 
 /// How often ended key records are removed.
@@ -69,6 +71,22 @@ pub enum StartError {
          \"pennyblack-cps --move-store-to-redis\" (docs/redis.md)", .0.display()
     )]
     TwoStores(PathBuf),
+    /// Spends in the nodes and entries in Redis.
+    #[error(transparent)]
+    NeverTwice(#[from] OpenNeverTwiceError),
+    /// The list of its nodes.
+    #[error(transparent)]
+    Owners(#[from] OwnersError),
+    /// The other nodes.
+    #[error(transparent)]
+    Forwarding(#[from] ForwardingError),
+    /// Tokens were spent at another level of durability.
+    #[error(
+        "{} holds what was spent before [never_twice] was set, or after: nodes would not know of \
+         each other's tokens. Put the configuration back; or wait until every key epoch of that \
+         time is over, and move the directory away at each node (docs/redis.md)", .0.display()
+    )]
+    OtherLevel(PathBuf),
     /// The transparency log.
     #[error(transparent)]
     Log(#[from] OpenCpsLogError),
@@ -126,7 +144,8 @@ impl Cps {
             shutdown: shutdown.clone(),
         };
         let tasks = tasks.start(&config).await?;
-        let router = routes::router(resources(&config, stored, issuers, clock));
+        let forwarding = forwarding(&config, &stored.store)?;
+        let router = routes::router(resources(&config, stored, issuers, clock, forwarding));
         let server = server.start(router, metrics, readiness, shutdown.clone());
         tracing::info!(
             public = %server.addresses().public,
@@ -142,11 +161,18 @@ impl Cps {
     }
 }
 
+fn forwarding(config: &Config, store: &Backend) -> Result<Option<Forwarding>, StartError> {
+    let others = config.never_twice.as_ref().zip(store.owners());
+    let others = others.map(|(config, owners)| Forwarding::new(config, owners.clone()));
+    Ok(others.transpose()?)
+}
+
 fn resources(
     config: &Config,
     stored: Stored,
     issuers: Arc<Issuers>,
     clock: Clock,
+    forwarding: Option<Forwarding>,
 ) -> Resources<Backend> {
     let authority = config.cps.authority.clone();
     Resources {
@@ -162,6 +188,7 @@ fn resources(
             registry: stored.registry.clone(),
             store: Arc::clone(&stored.store),
             log: Arc::clone(&stored.log),
+            forwarding,
         },
         retrieval: Retrieval {
             authority,
@@ -270,21 +297,31 @@ impl Stored {
 }
 
 fn open_store(config: &Config, clock: &Clock) -> Result<Backend, StartError> {
-    let embedded = config.embedded_directory();
-    let limits = config.limits();
-    let Some(options) = &config.store else {
-        let tick = clock.clone();
-        let now = Arc::new(move || tick.now());
-        return Ok(Backend::Embedded(EmbeddedStore::open(
-            &embedded, limits, now,
-        )?));
-    };
-    if embedded.exists() {
-        return Err(StartError::TwoStores(embedded));
+    let (embedded, redis) = (config.embedded_directory(), config.redis_directory());
+    let never_twice = config.never_twice_directory();
+    let (limits, repeatable) = (config.limits(), config.repeatable());
+    let tick = clock.clone();
+    let now = Arc::new(move || tick.now());
+    if config.never_twice.is_none() && never_twice.exists() {
+        return Err(StartError::OtherLevel(never_twice));
     }
-    let directory = config.redis_directory();
-    let store = RedisStore::open(options, limits, config.repeatable(), &directory)?;
-    Ok(Backend::Redis(store))
+    let Some(options) = &config.store else {
+        let store = EmbeddedStore::open(&embedded, limits, now)?;
+        return Ok(Backend::Embedded(store));
+    };
+    let Some(nodes) = &config.never_twice else {
+        if embedded.exists() {
+            return Err(StartError::TwoStores(embedded));
+        }
+        let store = RedisStore::open(options, limits, repeatable, &redis)?;
+        return Ok(Backend::Redis(store));
+    };
+    if let Some(other) = [embedded, redis].into_iter().find(|other| other.exists()) {
+        return Err(StartError::OtherLevel(other));
+    }
+    let owners = Owners::new(nodes.nodes.clone(), nodes.node)?;
+    let store = NeverTwiceStore::open(options, owners, limits, repeatable, &never_twice, now)?;
+    Ok(Backend::NeverTwice(store))
 }
 
 fn numbering(path: Option<&Path>) -> Result<Option<NumberingTable>, StartError> {
@@ -314,6 +351,12 @@ impl Tasks<'_> {
             store.examine().await;
             let store = store.clone();
             tasks.spawn(store.watch(self.readiness.clone(), self.shutdown.clone()));
+        }
+        if let Backend::NeverTwice(store) = &*self.stored.store {
+            store.examine().await;
+            let (readiness, shutdown) = (self.readiness.clone(), self.shutdown.clone());
+            let store = Arc::clone(&self.stored.store);
+            tasks.spawn(async move { store.watch_nodes(readiness, shutdown).await });
         }
         self.share(config, &mut tasks);
         for (place, issuer) in config.issuer.iter().enumerate() {

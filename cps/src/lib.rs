@@ -5,6 +5,7 @@
 pub mod config;
 pub mod cps;
 pub mod decoy_secret;
+pub mod forwarding;
 pub mod issuers;
 pub mod key_directory;
 pub mod log;
@@ -15,6 +16,8 @@ mod routes;
 mod spend;
 pub mod store;
 
-pub use config::{Config, CpsConfig, EntriesConfig, IssuerConfig, KeysConfig, WitnessConfig};
+pub use config::{
+    Config, CpsConfig, EntriesConfig, IssuerConfig, KeysConfig, NeverTwiceConfig, WitnessConfig,
+};
 pub use cps::{Cps, RunningCps, StartError};
 pub use program::run;

@@ -11,6 +11,7 @@ use pennyblack_service::config::{CommandLine, Invocation};
 use pennyblack_service::logging;
 
 use crate::decoy_secret::DecoySecret;
+use crate::store::never_twice::{NeverTwiceStore, Owners};
 use crate::store::redis::RedisStore;
 use crate::{Config, Cps, key_directory};
 
@@ -18,7 +19,8 @@ use crate::{Config, Cps, key_directory};
 #[derive(Debug, Args)]
 struct Verbs {
     /// Makes the Redis of [store] count as it is, though it is older than what its
-    /// CPSs have seen, and exits. Tokens that it has forgotten can be spent again.
+    /// CPSs have seen, and exits; with [never_twice], this node's journal. Tokens that
+    /// it has forgotten can be spent again.
     #[arg(long)]
     accept_older_store: bool,
     /// Moves spent tokens, entries, key records and the decoy secret from the data
@@ -65,8 +67,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 const NO_REDIS: &str = "there is no [store] in the configuration, so there is no Redis";
 
+const NOT_MOVED: &str = "[never_twice] divides tokens among nodes from their first spend on: nothing \
+     is moved. Wait until every key epoch of the old store is over, move that away, and start";
+
 fn accept_older_store(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let options = config.store.as_ref().ok_or(NO_REDIS)?;
+    if let Some(nodes) = &config.never_twice {
+        let owners = Owners::new(nodes.nodes.clone(), nodes.node)?;
+        runtime()?.block_on(NeverTwiceStore::accept_journal(options, &owners))?;
+        println!("The journal of node {} counts as it is.", nodes.node);
+        return Ok(());
+    }
     let directory = config.redis_directory();
     runtime()?.block_on(RedisStore::accept_older(options, &directory))?;
     println!("The store at {} counts as it is.", options.url);
@@ -75,6 +86,9 @@ fn accept_older_store(config: &Config) -> Result<(), Box<dyn std::error::Error>>
 
 fn move_store_to_redis(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let options = config.store.as_ref().ok_or(NO_REDIS)?;
+    if config.never_twice.is_some() {
+        return Err(NOT_MOVED.into());
+    }
     let (limits, directory) = (config.limits(), config.redis_directory());
     let store = RedisStore::open(options, limits, config.repeatable(), &directory)?;
     let old = config.embedded_directory();

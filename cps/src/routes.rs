@@ -19,12 +19,13 @@ use pennyblack_shared::store_request::{self, STORE_PATH, StoreHeaders};
 use pennyblack_shared::telephone_number::TelephoneNumber;
 use serde::Deserialize;
 
+use crate::forwarding;
 use crate::issuers::Issuers;
 use crate::key_directory::{KeyDirectory, Registered, Registry};
 use crate::log::CpsLog;
 use crate::refusal::Refusal;
 use crate::retrieve::Retrieval;
-use crate::spend::Spending;
+use crate::spend::{Settled, Spending};
 use crate::store::Store;
 
 /// Double spends in one answer.
@@ -75,10 +76,13 @@ async fn store<S: Store>(
             )?,
             signature: once(&headers, HeaderName::from_static("signature"), "Signature")?,
         };
-        resources.spending.spend(&fields, &body).await
+        let nodes = HeaderName::from_static(forwarding::NODES_HEADER);
+        let by = once(&headers, nodes, "Pennyblack-Nodes")?;
+        resources.spending.spend(&fields, &body, by).await
     };
     match stored.await {
-        Ok(()) => StatusCode::CREATED.into_response(),
+        Ok(Settled::Here) => StatusCode::CREATED.into_response(),
+        Ok(Settled::Elsewhere(answer)) => answer,
         Err(refusal) => refusal.with_challenges(&resources.issuers.challenges()),
     }
 }

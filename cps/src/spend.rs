@@ -3,16 +3,26 @@
 
 use std::sync::Arc;
 
+use axum::response::Response;
 use pennyblack_service::clock::Clock;
 use pennyblack_shared::double_spend::DoubleSpendEvidence;
 use pennyblack_shared::store_request::{ParsedStore, SpendPolicy, StoreHeaders, VerifiedStore};
 use pennyblack_shared::token::TokenKeyId;
 
+use crate::forwarding::Forwarding;
 use crate::issuers::Issuers;
 use crate::key_directory::{KeyDirectory, Registry};
 use crate::log::CpsLog;
 use crate::refusal::Refusal;
 use crate::store::{Outcome, Spend, Store, StoreError};
+
+/// Where it was decided that a request is granted, or refused.
+pub(crate) enum Settled {
+    /// Here, and it is granted.
+    Here,
+    /// At the node that decides about the token, which says this.
+    Elsewhere(Response),
+}
 
 /// What it takes to spend.
 pub(crate) struct Spending<S> {
@@ -23,17 +33,34 @@ pub(crate) struct Spending<S> {
     pub(crate) registry: Registry,
     pub(crate) store: Arc<S>,
     pub(crate) log: Arc<CpsLog>,
+    /// The nodes that decide about the other tokens, where there are any.
+    pub(crate) forwarding: Option<Forwarding>,
 }
 
 impl<S: Store> Spending<S> {
-    /// Stores an entry for a token.
+    /// Stores an entry for a token, here or at the node that decides about it. `by` is
+    /// the list of nodes by which another node has sent the request here.
     pub(crate) async fn spend(
         &self,
         headers: &StoreHeaders<'_>,
         body: &[u8],
-    ) -> Result<(), Refusal> {
+        by: Option<&str>,
+    ) -> Result<Settled, Refusal> {
         let verified = self.verify(headers, body)?;
         self.check_mailbox(&verified).await?;
+        let token = verified.token();
+        let token = (token.token_key_id(), token.nonce());
+        if let Some(forwarding) = &self.forwarding
+            && let Some(owner) = forwarding.owner(token, by)?
+        {
+            let answer = forwarding.ask(owner, headers, body).await?;
+            return Ok(Settled::Elsewhere(answer));
+        }
+        self.spend_here(&verified).await?;
+        Ok(Settled::Here)
+    }
+
+    async fn spend_here(&self, verified: &VerifiedStore) -> Result<(), Refusal> {
         let token = verified.token();
         let spend = Spend {
             token_key_id: token.token_key_id(),
@@ -55,7 +82,7 @@ impl<S: Store> Spending<S> {
                 Ok(())
             }
             Outcome::Conflict(first) => {
-                let evidence = DoubleSpendEvidence::new(first, &verified);
+                let evidence = DoubleSpendEvidence::new(first, verified);
                 let logged = self.log.double_spend(evidence, self.clock.now()).await;
                 logged.map_err(|_| Refusal::Log)?;
                 self.log.tallies().refused(epoch);

@@ -1,11 +1,14 @@
 //! The backend that the configuration chooses. Nothing but the choice is here.
 
+use pennyblack_service::admin::Readiness;
+use pennyblack_service::shutdown::Shutdown;
 use pennyblack_shared::envelope::Cursor;
 use pennyblack_shared::mailbox::MailboxId;
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::TokenKeyId;
 
 use super::embedded::EmbeddedStore;
+use super::never_twice::{NeverTwiceStore, Owners};
 use super::redis::RedisStore;
 use super::{Outcome, Page, Spend, Store, StoreError};
 
@@ -15,14 +18,34 @@ pub enum Backend {
     Embedded(EmbeddedStore),
     /// In Redis.
     Redis(RedisStore),
+    /// Spends on the disks of several nodes, and entries in Redis.
+    NeverTwice(NeverTwiceStore),
 }
 
 impl Backend {
-    /// The one in Redis, if that is the one.
+    /// Which node decides about which token, where one node alone does.
+    pub(crate) const fn owners(&self) -> Option<&Owners> {
+        match self {
+            Self::NeverTwice(store) => Some(store.owners()),
+            Self::Embedded(_) | Self::Redis(_) => None,
+        }
+    }
+
+    /// What the nodes share in Redis, if there is one.
     pub(crate) const fn redis(&self) -> Option<&RedisStore> {
         match self {
             Self::Embedded(_) => None,
             Self::Redis(store) => Some(store),
+            Self::NeverTwice(store) => Some(store.shared()),
+        }
+    }
+}
+
+impl Backend {
+    /// Watches over a store whose nodes keep spends themselves, until `shutdown`.
+    pub(crate) async fn watch_nodes(&self, readiness: Readiness, shutdown: Shutdown) {
+        if let Self::NeverTwice(store) = self {
+            store.watch(readiness, shutdown).await;
         }
     }
 }
@@ -32,6 +55,7 @@ impl Store for Backend {
         match self {
             Self::Embedded(store) => store.spend_and_append(spend, now).await,
             Self::Redis(store) => store.spend_and_append(spend, now).await,
+            Self::NeverTwice(store) => store.spend_and_append(spend, now).await,
         }
     }
 
@@ -45,6 +69,7 @@ impl Store for Backend {
         match self {
             Self::Embedded(store) => store.page(mailbox, after, most, now).await,
             Self::Redis(store) => store.page(mailbox, after, most, now).await,
+            Self::NeverTwice(store) => store.page(mailbox, after, most, now).await,
         }
     }
 
@@ -52,6 +77,7 @@ impl Store for Backend {
         match self {
             Self::Embedded(store) => store.close_epoch(token_key_id).await,
             Self::Redis(store) => store.close_epoch(token_key_id).await,
+            Self::NeverTwice(store) => store.close_epoch(token_key_id).await,
         }
     }
 
@@ -59,6 +85,7 @@ impl Store for Backend {
         match self {
             Self::Embedded(store) => store.spent(token_key_id).await,
             Self::Redis(store) => store.spent(token_key_id).await,
+            Self::NeverTwice(store) => store.spent(token_key_id).await,
         }
     }
 }

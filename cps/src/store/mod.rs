@@ -6,6 +6,7 @@ mod backend;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 pub mod embedded;
+pub mod never_twice;
 pub mod redis;
 
 use std::future::Future;

@@ -36,12 +36,17 @@ pub(super) enum Command {
     Spend(Spend, UnixTime),
     Close(TokenKeyId),
     Count(TokenKeyId),
+    CountAll,
+    Look(TokenKeyId, Nonce),
 }
 
 pub(super) enum Answer {
     Spend(Result<Outcome, StoreError>),
     Close(Result<(), StoreError>),
-    Count(u64),
+    /// Nothing of a closed epoch.
+    Count(Option<u64>),
+    CountAll(Vec<(TokenKeyId, u64)>),
+    Look(Result<Option<SpendRecord>, StoreError>),
 }
 
 /// A spend that was judged, and will be durable with the next commit.
@@ -170,10 +175,7 @@ impl<D: Disk> Machine<D> {
         now: UnixTime,
         frame: &mut FrameBuilder,
     ) -> Result<Outcome, StoreError> {
-        if self.closed.contains(&spend.token_key_id) {
-            return Err(StoreError::EpochClosed);
-        }
-        if let Some(first) = self.first_spend(&spend)? {
+        if let Some(first) = self.first_spend(spend.token_key_id, spend.nonce)? {
             return Ok(if first.digest == spend.record.digest {
                 Outcome::AlreadyStored
             } else {
@@ -202,14 +204,20 @@ impl<D: Disk> Machine<D> {
         Ok(Outcome::Stored)
     }
 
-    /// The record of an earlier spend of the same token.
-    fn first_spend(&mut self, spend: &Spend) -> Result<Option<SpendRecord>, StoreError> {
-        let token = (spend.token_key_id, spend.nonce);
-        if let Some(staged) = self.staged_tokens.get(&token) {
+    /// The record of a token's spend, if it is spent.
+    fn first_spend(
+        &mut self,
+        epoch: TokenKeyId,
+        nonce: Nonce,
+    ) -> Result<Option<SpendRecord>, StoreError> {
+        if self.closed.contains(&epoch) {
+            return Err(StoreError::EpochClosed);
+        }
+        if let Some(staged) = self.staged_tokens.get(&(epoch, nonce)) {
             return Ok(self.staged.get(*staged).map(|staged| staged.record));
         }
-        open_epoch(&mut self.epochs, self.disk.as_ref(), spend.token_key_id)
-            .and_then(|epoch| epoch.find(&spend.nonce))
+        open_epoch(&mut self.epochs, self.disk.as_ref(), epoch)
+            .and_then(|set| set.find(&nonce))
             .map_err(|error| unavailable(&error))
     }
 
@@ -306,8 +314,14 @@ impl<D: Disk> StateMachine for Machine<D> {
             Command::Spend(spend, now) => Answer::Spend(self.judge_spend(spend, now, frame)),
             Command::Close(epoch) => Answer::Close(self.close(epoch).map_err(|e| unavailable(&e))),
             Command::Count(epoch) => {
-                Answer::Count(self.epochs.get(&epoch).map_or(0, SpentSet::len))
+                let count = || self.epochs.get(&epoch).map_or(0, SpentSet::len);
+                Answer::Count((!self.closed.contains(&epoch)).then(count))
             }
+            Command::CountAll => {
+                let counts = self.epochs.iter().map(|(epoch, set)| (*epoch, set.len()));
+                Answer::CountAll(counts.collect())
+            }
+            Command::Look(epoch, nonce) => Answer::Look(self.first_spend(epoch, nonce)),
         }
     }
 

@@ -19,10 +19,11 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use pennyblack_shared::double_spend::SpendRecord;
 use pennyblack_shared::envelope::Cursor;
 use pennyblack_shared::mailbox::MailboxId;
 use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::TokenKeyId;
+use pennyblack_shared::token::{Nonce, TokenKeyId};
 use pennyblack_shared::wire::WireError;
 use pennyblack_storage::disk::{Disk, OpenDiskError, RealDisk};
 use pennyblack_storage::group_commit::{CommitError, GroupCommit};
@@ -95,6 +96,40 @@ impl<D: Disk> EmbeddedStore<D> {
         })
     }
 
+    /// The record of a token's spend, if it is spent.
+    ///
+    /// # Errors
+    /// [`StoreError`]; of a closed epoch nothing is known.
+    pub(super) async fn look(
+        &self,
+        epoch: TokenKeyId,
+        nonce: Nonce,
+    ) -> Result<Option<SpendRecord>, StoreError> {
+        match self.submit(Command::Look(epoch, nonce)).await? {
+            Answer::Look(found) => found,
+            _ => Err(out_of_step()),
+        }
+    }
+
+    /// How many tokens of each open epoch are spent, durably.
+    pub(super) async fn counts(&self) -> Result<Vec<(TokenKeyId, u64)>, StoreError> {
+        match self.submit(Command::CountAll).await? {
+            Answer::CountAll(counts) => Ok(counts),
+            _ => Err(out_of_step()),
+        }
+    }
+
+    /// How many tokens of an epoch are spent; nothing when it is closed.
+    pub(super) async fn spent_while_open(
+        &self,
+        epoch: TokenKeyId,
+    ) -> Result<Option<u64>, StoreError> {
+        match self.submit(Command::Count(epoch)).await? {
+            Answer::Count(count) => Ok(count),
+            _ => Err(out_of_step()),
+        }
+    }
+
     async fn submit(&self, command: Command) -> Result<Answer, StoreError> {
         self.commit
             .submit(command)
@@ -136,9 +171,6 @@ impl<D: Disk> Store for EmbeddedStore<D> {
     }
 
     async fn spent(&self, token_key_id: TokenKeyId) -> Result<u64, StoreError> {
-        match self.submit(Command::Count(token_key_id)).await? {
-            Answer::Count(count) => Ok(count),
-            _ => Err(out_of_step()),
-        }
+        Ok(self.spent_while_open(token_key_id).await?.unwrap_or(0))
     }
 }

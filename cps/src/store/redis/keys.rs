@@ -54,7 +54,7 @@ impl Place {
 /// Which entry of a mailbox: that of this token for this request. (The same request
 /// may be made with two tokens, and is two entries then.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct EntryId(pub(super) [u8; 32]);
+pub(in crate::store) struct EntryId(pub(super) [u8; 32]);
 
 impl EntryId {
     pub(super) fn of(epoch: TokenKeyId, nonce: &Nonce, request: &RequestDigest) -> Self {

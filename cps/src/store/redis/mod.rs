@@ -164,6 +164,37 @@ impl RedisStore {
         namespace(self.0.redis.options())
     }
 
+    /// Which entry of its mailbox a spend is for.
+    pub(super) fn entry_of(&self, spend: &Spend) -> EntryId {
+        EntryId::of(spend.token_key_id, &spend.nonce, &spend.record.digest)
+    }
+
+    /// Whether the mailbox takes one more entry at `now`, or has had this one.
+    pub(super) async fn has_room(
+        &self,
+        mailbox: &MailboxId,
+        entry: &EntryId,
+        now: UnixTime,
+    ) -> Result<bool, StoreError> {
+        let inner = &*self.0;
+        let room = inner.mailboxes.has_room(inner.at(), mailbox, entry, now);
+        room.await.map_err(unavailable)
+    }
+
+    /// Adds the entry of a spend; `false` when it was added before.
+    pub(super) async fn append(
+        &self,
+        spend: &Spend,
+        entry: &EntryId,
+        now: UnixTime,
+    ) -> Result<bool, StoreError> {
+        let inner = &*self.0;
+        let append = inner
+            .mailboxes
+            .append(inner.at(), &spend.mailbox, entry, &spend.sealed, now);
+        append.await.map_err(unavailable)
+    }
+
     /// Looks at the store again and again, and writes down what was seen of it,
     /// until `shutdown`.
     pub async fn watch(self, readiness: Readiness, shutdown: Shutdown) {
@@ -222,7 +253,8 @@ fn keys(options: &RedisOptions) -> Keys {
     Keys::new(namespace(options))
 }
 
-fn namespace(options: &RedisOptions) -> &str {
+/// What the names of all keys begin with.
+pub(super) fn namespace(options: &RedisOptions) -> &str {
     options.namespace.as_deref().unwrap_or(NAMESPACE)
 }
 
@@ -308,9 +340,8 @@ impl Store for RedisStore {
             return Err(refused(refusing));
         }
         let (epoch, nonce, digest) = (spend.token_key_id, &spend.nonce, spend.record.digest);
-        let (mailbox, entry) = (&spend.mailbox, EntryId::of(epoch, nonce, &digest));
-        let room = inner.mailboxes.has_room(inner.at(), mailbox, &entry, now);
-        let has_room = room.await.map_err(unavailable)?;
+        let entry = self.entry_of(&spend);
+        let has_room = self.has_room(&spend.mailbox, &entry, now).await?;
         let record = spend.record.to_bytes();
         // Without room the token is only looked at: a repeated request is granted.
         let record = has_room.then_some(record.as_slice());
@@ -322,11 +353,7 @@ impl Store for RedisStore {
             Spent::Not(_) => return Err(StoreError::MailboxFull),
             Spent::Older => return Err(refused(inner.guard.found_older())),
         }
-        let sealed = &spend.sealed;
-        let append = inner
-            .mailboxes
-            .append(inner.at(), mailbox, &entry, sealed, now);
-        match append.await.map_err(unavailable)? {
+        match self.append(&spend, &entry, now).await? {
             true => Ok(Outcome::Stored),
             false => Ok(Outcome::AlreadyStored),
         }

@@ -1,0 +1,119 @@
+use std::path::Path;
+
+use pennyblack_service::config::{Sources, load};
+
+use super::*;
+
+const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cps.example.toml");
+
+fn example_with(settings: &[&str]) -> Result<Config, String> {
+    let settings: Vec<_> = settings.iter().map(|text| (*text).to_owned()).collect();
+    let sources = Sources {
+        file: Some(Path::new(EXAMPLE)),
+        environment: &[],
+        settings: &settings,
+    };
+    load(sources).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_example_is_the_default_configuration_next_to_the_issuers_example() {
+    let issuer = IssuerConfig {
+        authority: "localhost:8701".parse().unwrap(),
+        url: Some("http://localhost:8701".to_owned()),
+        tls_roots: None,
+        voprf_keys: None,
+        log: Demand::Published,
+        log_key: None,
+    };
+    let expected = Config {
+        public: PublicConfig::plain("127.0.0.1:8711".parse().unwrap()),
+        admin: AdminConfig {
+            listen: "127.0.0.1:8712".parse().unwrap(),
+            ..AdminConfig::default()
+        },
+        ..Config::local(
+            "localhost:8711".parse().unwrap(),
+            "cps-data".into(),
+            "cps-data/roots".into(),
+            issuer,
+        )
+    };
+    assert_eq!(example_with(&[]).unwrap(), expected);
+}
+
+#[test]
+fn every_key_that_the_example_explains_exists() {
+    let text = std::fs::read_to_string(EXAMPLE).unwrap();
+    let uncommented: String = text
+        .lines()
+        .map(|line| line.strip_prefix("#:").unwrap_or(line))
+        .fold(String::new(), |all, line| all + line + "\n");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("all.toml");
+    std::fs::write(&path, uncommented).unwrap();
+    let sources = Sources {
+        file: Some(&path),
+        environment: &[],
+        settings: &[],
+    };
+    let all: Config = load(sources).unwrap();
+    assert!(all.keys.numbering_table.is_some());
+    assert!(all.trust.revocation_lists.is_some());
+    assert!(all.store.is_some());
+    assert!(all.never_twice.is_some());
+}
+
+#[test]
+fn what_cannot_work_is_refused_by_name() {
+    for (setting, key) in [
+        ("entries.lifetime=61s", "entries.lifetime"),
+        ("entries.lifetime=4s", "entries.lifetime"),
+        ("entries.mailbox_capacity=0", "entries.mailbox_capacity"),
+        ("issuer=[]", "issuer"),
+        (
+            "issuer=[{authority=\"a.example\", url=\"http://a.example\"}]",
+            "issuer.url",
+        ),
+        ("cps.authority=https://a", "cps.authority"),
+        ("store.url=http://localhost", "redis://"),
+        (
+            "never_twice={nodes=[\"http://127.0.0.1:1\"], node=0}",
+            "[store]",
+        ),
+        (
+            "witness=[{url=\"http://w.example/a\", key=\"k\"}]",
+            "witness.url",
+        ),
+        (
+            "witness=[{url=\"https://w.example/a\", key=\"k\"}]",
+            "witness.key",
+        ),
+    ] {
+        let said = example_with(&[setting]).unwrap_err();
+        assert!(said.contains(key), "{setting}: {said}");
+    }
+}
+
+#[test]
+fn nodes_that_cannot_decide_are_refused_by_name() {
+    let redis = "store.url=redis://127.0.0.1";
+    for (nodes, said) in [
+        ("{nodes=[], node=0}", "never_twice.node"),
+        (
+            "{nodes=[\"https://a.example\"], node=1}",
+            "never_twice.node",
+        ),
+        (
+            "{nodes=[\"https://a.example\", \"https://a.example\"], node=0}",
+            "twice",
+        ),
+        ("{nodes=[\"http://a.example\"], node=0}", "https"),
+    ] {
+        let setting = format!("never_twice={nodes}");
+        let refused = example_with(&[redis, &setting]).unwrap_err();
+        assert!(refused.contains(said), "{nodes}: {refused}");
+    }
+    let good = "never_twice={nodes=[\"https://a.example\", \"http://127.0.0.1:1\"], node=1}";
+    assert!(example_with(&[redis, good]).is_ok());
+}
