@@ -321,7 +321,7 @@ fn open_store(config: &Config, clock: &Clock) -> Result<Backend, StartError> {
     }
     let owners = Owners::new(nodes.nodes.clone(), nodes.node)?;
     let store = NeverTwiceStore::open(options, owners, limits, repeatable, &never_twice, now)?;
-    Ok(Backend::NeverTwice(store))
+    Ok(Backend::NeverTwice(Box::new(store)))
 }
 
 fn numbering(path: Option<&Path>) -> Result<Option<NumberingTable>, StartError> {

@@ -19,12 +19,12 @@ pub enum Backend {
     /// In Redis.
     Redis(RedisStore),
     /// Spends on the disks of several nodes, and entries in Redis.
-    NeverTwice(NeverTwiceStore),
+    NeverTwice(Box<NeverTwiceStore>),
 }
 
 impl Backend {
     /// Which node decides about which token, where one node alone does.
-    pub(crate) const fn owners(&self) -> Option<&Owners> {
+    pub(crate) fn owners(&self) -> Option<&Owners> {
         match self {
             Self::NeverTwice(store) => Some(store.owners()),
             Self::Embedded(_) | Self::Redis(_) => None,
@@ -32,7 +32,7 @@ impl Backend {
     }
 
     /// What the nodes share in Redis, if there is one.
-    pub(crate) const fn redis(&self) -> Option<&RedisStore> {
+    pub(crate) fn redis(&self) -> Option<&RedisStore> {
         match self {
             Self::Embedded(_) => None,
             Self::Redis(store) => Some(store),

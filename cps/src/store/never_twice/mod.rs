@@ -240,7 +240,8 @@ impl NeverTwiceStore {
     fn redeem(&self) {
         metrics::gauge!("pennyblack_cps_store_refusing").set(0.0);
         if self.replace(None) {
-            tracing::info!("the store is sound: tokens are redeemed");
+            tracing::info!("this node's journal is the one that counts: tokens are redeemed");
+            self.redis.vouch();
         }
     }
 
@@ -275,7 +276,7 @@ impl Store for NeverTwiceStore {
                 "node {owner} decides about this token, and this is another"
             )));
         }
-        let entry = self.redis.entry_of(&spend);
+        let entry = RedisStore::entry_of(&spend);
         let spent = match self.redis.has_room(&spend.mailbox, &entry, now).await? {
             true => self.journal.spend_and_append(spend.clone(), now).await?,
             false => self.look(&spend).await?,
