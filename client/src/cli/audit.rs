@@ -73,10 +73,10 @@ impl WitnessOptions {
 /// What `follow` is told.
 #[derive(Debug, Args)]
 pub(crate) struct FollowArguments {
-    /// The CPS's log: its URL, such as https://cps.example/log, or a directory of
+    /// The CPS's log: its URL, such as `https://cps.example/log`, or a directory of
     /// its files.
     log: String,
-    /// The key of the CPS's log, <name>+<id>+<key>. Have it from elsewhere than the log.
+    /// The key of the CPS's log, `NAME+ID+KEY`. Have it from elsewhere than the log.
     #[arg(long)]
     key: VerifierKey,
     /// The issuer's log, likewise. Without it the CPS is believed about keys, and

@@ -19,7 +19,7 @@ use super::super::outcome::{Exit, Failure, Outcome};
 /// What `witness` is told.
 #[derive(Debug, Args)]
 pub(crate) struct WitnessArguments {
-    /// Key of a log to cosign for, <name>+<id>+<key>, as the log publishes it;
+    /// Key of a log to cosign for, `NAME+ID+KEY`, as the log publishes it;
     /// several by repeating it.
     #[arg(long = "log", value_name = "KEY", required = true)]
     logs: Vec<VerifierKey>,
