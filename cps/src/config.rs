@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pennyblack_service::config::{
-    AdminConfig, Configuration, ConfigurationError, LogConfig, PublicConfig,
+    AdminConfig, Configuration, ConfigurationError, LogConfig, PublicConfig, is_safe_url,
 };
 use pennyblack_service::trust::TrustConfig;
 use pennyblack_shared::authority::Authority;
@@ -18,6 +18,7 @@ use pennyblack_shared::store_request::Freshness;
 use pennyblack_shared::tlog::VerifierKey;
 use pennyblack_shared::tlog::note_key::SignatureType;
 use pennyblack_storage::redis::RedisOptions;
+use pennyblack_tlog::nodes::TransparencyLogConfig;
 use serde::{Deserialize, Serialize};
 
 pub use self::never_twice::NeverTwiceConfig;
@@ -56,6 +57,9 @@ pub struct Config {
     /// entries in the Redis of `[store]`. Default: spent tokens are there too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub never_twice: Option<NeverTwiceConfig>,
+    /// `[transparency_log]`: the node that keeps the log of all nodes over one `[store]`.
+    #[serde(default)]
+    pub transparency_log: TransparencyLogConfig,
     /// `[entries]`.
     #[serde(default)]
     pub entries: EntriesConfig,
@@ -201,6 +205,7 @@ impl Config {
             witness: Vec::new(),
             store: None,
             never_twice: None,
+            transparency_log: TransparencyLogConfig::default(),
             entries: EntriesConfig::default(),
             keys: KeysConfig::default(),
         }
@@ -316,20 +321,6 @@ impl WitnessConfig {
     }
 }
 
-/// `https://host[:port]`, or `http://` to loopback; no path.
-fn is_safe_url(url: &str) -> bool {
-    let is_host = |host: &str| host.parse::<Authority>().is_ok();
-    let is_loopback = |host: &str| {
-        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        matches!(name, "127.0.0.1" | "localhost" | "[::1]")
-    };
-    match url.split_once("://") {
-        Some(("https", host)) => is_host(host),
-        Some(("http", host)) => is_host(host) && is_loopback(host),
-        _ => false,
-    }
-}
-
 impl Configuration for Config {
     const SERVICE: &'static str = "cps";
 
@@ -339,6 +330,7 @@ impl Configuration for Config {
         self.trust.check()?;
         self.check_issuers()?;
         self.check_never_twice()?;
+        self.transparency_log.check(self.store.is_some())?;
         self.witness.iter().try_for_each(WitnessConfig::check)?;
         let lifetime = self.entries.lifetime;
         if !(SHORTEST_LIFETIME..=LONGEST_LIFETIME).contains(&lifetime) {

@@ -269,28 +269,33 @@ impl Stored {
             numbering: numbering(config.keys.numbering_table.as_deref())?,
             capacity: config.keys.capacity,
         };
-        let decoys = config.decoy_secret_file();
-        let (keys, registry, decoys) = match store.redis() {
+        let (decoys, log) = (config.decoy_secret_file(), directory.join("log"));
+        let cps = &config.cps.authority;
+        let (keys, registry, decoys, log) = match store.redis() {
             None => {
                 let keys = KeyDirectory::open(&config.key_directory(), policy, now)?;
                 let keys = Arc::new(keys);
                 let registry = Registry::Own(Arc::clone(&keys));
-                (keys, registry, DecoySecret::own(decoys)?)
+                let decoys = Arc::new(DecoySecret::own(decoys)?);
+                (keys, registry, decoys, CpsLog::open(&log, cps)?)
             }
             Some(store) => {
                 let keys = Arc::new(KeyDirectory::unread(policy));
                 let shared = SharedRecords::new(Arc::clone(&keys), store.clone());
                 let registry = Registry::Shared(Arc::new(shared));
-                (keys, registry, DecoySecret::shared(decoys))
+                let decoys = Arc::new(DecoySecret::shared(decoys));
+                let (config, secret) = (&config.transparency_log, Arc::clone(&decoys));
+                let log = CpsLog::of_several(&log, cps, config, store, secret)?;
+                (keys, registry, decoys, log)
             }
         };
         Ok(Self {
             store: Arc::new(store),
-            log: Arc::new(CpsLog::open(&directory.join("log"), &config.cps.authority)?),
+            log: Arc::new(log),
             keys,
             registry,
             trust,
-            decoys: Arc::new(decoys),
+            decoys,
             issuers,
         })
     }
@@ -374,12 +379,15 @@ impl Tasks<'_> {
             )?;
             tasks.spawn(upkeep.run(self.shutdown.clone()));
         }
-        let witnesses = Witnesses::new(
-            &config.witness,
-            Arc::clone(self.stored.log.published()),
-            self.readiness.clone(),
-        )?;
-        tasks.spawn(witnesses.run(self.shutdown.clone()));
+        if let Some(log) = self.stored.log.published() {
+            let log = Arc::clone(log);
+            let witnesses = Witnesses::new(&config.witness, log, self.readiness.clone())?;
+            tasks.spawn(witnesses.run(self.shutdown.clone()));
+        }
+        let log = Arc::clone(&self.stored.log);
+        log.not_known_yet(&self.readiness);
+        let (readiness, shutdown) = (self.readiness.clone(), self.shutdown.clone());
+        tasks.spawn(async move { log.keep_in_touch(readiness, shutdown).await });
         tasks.spawn(trust::keep_current(
             Arc::clone(&self.stored.trust),
             config.trust.reload,
@@ -422,18 +430,15 @@ impl Tasks<'_> {
     }
 }
 
-/// Keeps the counts of key epochs on disk, each minute and at the end.
+/// Keeps the counts of key epochs, each minute and at the end.
 async fn keep_tallies(log: Arc<CpsLog>, clock: Clock, shutdown: Shutdown) {
     loop {
         let last = tokio::select! {
             () = clock.reached(clock.now().plus(KEEP_TALLIES_EVERY)) => false,
             () = shutdown.requested() => true,
         };
-        let log = Arc::clone(&log);
-        match spawn_blocking(move || log.tallies().keep()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the counts of key epochs are not kept"),
-            Err(error) => tracing::error!(%error, "keeping the counts of key epochs broke off"),
+        if let Err(error) = log.tallies().keep().await {
+            tracing::error!(%error, "the counts of key epochs are not kept");
         }
         if last {
             return;

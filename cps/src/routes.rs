@@ -23,6 +23,7 @@ use crate::forwarding;
 use crate::issuers::Issuers;
 use crate::key_directory::{KeyDirectory, Registered, Registry};
 use crate::log::CpsLog;
+use crate::log::reported::{self, REPORT_PATH};
 use crate::refusal::Refusal;
 use crate::retrieve::Retrieval;
 use crate::spend::{Settled, Spending};
@@ -44,13 +45,14 @@ pub(crate) struct Resources<S> {
 
 /// The public router.
 pub(crate) fn router<S: Store>(resources: Resources<S>) -> Router {
-    let log = pennyblack_tlog::routes::router(Arc::clone(resources.log.published()));
+    let log = resources.log.router();
     Router::new()
         .route(STORE_PATH, post(store::<S>))
         .route("/v1/mailboxes/{mailbox}", get(poll::<S>))
         .route(KEYS_PATH, get(list_keys::<S>).put(register_key::<S>))
         .route(&format!("{KEYS_PATH}/{{number}}"), get(keys_of_number::<S>))
         .route("/v1/double-spends", get(double_spends::<S>))
+        .route(REPORT_PATH, post(report_double_spend::<S>))
         .with_state(Arc::new(resources))
         .merge(log)
 }
@@ -172,18 +174,38 @@ struct LogQuery {
 async fn double_spends<S: Store>(
     State(resources): State<Arc<Resources<S>>>,
     query: Result<Query<LogQuery>, axum::extract::rejection::QueryRejection>,
+    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let Query(query) = query.map_err(|_| Refusal::Query)?;
     let after: Cursor = query.after.map_or(Ok(Cursor::START), |text| text.parse())?;
     let log = Arc::clone(&resources.log);
-    let read = move || log.double_spends(after.0, LINES_AT_ONCE);
+    let read = move || log.double_spends(after.0, LINES_AT_ONCE).transpose();
     let read = tokio::task::spawn_blocking(read).await;
     let lines = read.map_err(std::io::Error::other).and_then(|lines| lines);
     let lines = lines.map_err(|error| Refusal::Internal(error.to_string()))?;
+    let Some(lines) = lines else {
+        let path = format!("/v1/double-spends?after={}", after.0);
+        return Ok(resources.log.pass_on(&path, &headers).await);
+    };
     let texts = lines.iter().map(serde_json::to_string);
     let text: Result<String, _> = texts.map(|text| text.map(|text| text + "\n")).collect();
     let text = text.map_err(|error| Refusal::Internal(error.to_string()))?;
     Ok(answer("application/jsonl", text.into_bytes()))
+}
+
+/// A double spend that another node has seen.
+async fn report_double_spend<S: Store>(
+    State(resources): State<Arc<Resources<S>>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> StatusCode {
+    let Resources {
+        log,
+        issuers,
+        clock,
+        ..
+    } = &*resources;
+    reported::take(log, issuers, clock, &headers, &body).await
 }
 
 fn answer(media_type: &'static str, body: Vec<u8>) -> Response {

@@ -12,7 +12,7 @@ use pennyblack_shared::token::TokenKeyId;
 use crate::forwarding::Forwarding;
 use crate::issuers::Issuers;
 use crate::key_directory::{KeyDirectory, Registry};
-use crate::log::CpsLog;
+use crate::log::{CpsLog, CpsLogError};
 use crate::refusal::Refusal;
 use crate::store::{Outcome, Spend, Store, StoreError};
 
@@ -35,6 +35,12 @@ pub(crate) struct Spending<S> {
     pub(crate) log: Arc<CpsLog>,
     /// The nodes that decide about the other tokens, where there are any.
     pub(crate) forwarding: Option<Forwarding>,
+}
+
+/// Nobody is told of a double spend that is not in the log.
+fn not_logged(error: CpsLogError) -> Refusal {
+    tracing::error!(%error, "a double spend is not in the log");
+    Refusal::Log
 }
 
 impl<S: Store> Spending<S> {
@@ -84,7 +90,7 @@ impl<S: Store> Spending<S> {
             Outcome::Conflict(first) => {
                 let evidence = DoubleSpendEvidence::new(first, verified);
                 let logged = self.log.double_spend(evidence, self.clock.now()).await;
-                logged.map_err(|_| Refusal::Log)?;
+                logged.map_err(not_logged)?;
                 self.log.tallies().refused(epoch);
                 Err(Refusal::AlreadySpent)
             }

@@ -13,6 +13,7 @@ use pennyblack_service::trust::TrustConfig;
 use pennyblack_service::worker_pool::WorkerPool;
 use pennyblack_shared::authority::Authority;
 use pennyblack_storage::redis::RedisOptions;
+use pennyblack_tlog::nodes::TransparencyLogConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::quota::Allowance;
@@ -44,6 +45,9 @@ pub struct Config {
     /// node, and all is in its data directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<RedisOptions>,
+    /// `[transparency_log]`: the node that keeps the log of all nodes over one `[store]`.
+    #[serde(default)]
+    pub transparency_log: TransparencyLogConfig,
     /// `[keys]`: token keys and their epochs.
     #[serde(default)]
     pub keys: KeysConfig,
@@ -194,6 +198,7 @@ impl Config {
             log: LogConfig::default(),
             trust: TrustConfig::new(roots),
             store: None,
+            transparency_log: TransparencyLogConfig::default(),
             keys: KeysConfig::default(),
             quota: QuotaConfig::default(),
             signing: SigningConfig::default(),
@@ -235,6 +240,7 @@ impl Configuration for Config {
         self.admin.check()?;
         self.check_keys()?;
         self.check_sharing()?;
+        self.transparency_log.check(self.store.is_some())?;
         self.check_quota()?;
         self.trust.check()
     }

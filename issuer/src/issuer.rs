@@ -1,6 +1,7 @@
 //! An issuer put together, started and stopped; in a program of its own or
-//! inside another process. It owns two tasks besides its listeners: one turns
-//! the token keys, one reads the trust directories again.
+//! inside another process. It owns three tasks besides its listeners: one turns the
+//! token keys, one keeps in touch with other nodes about their log, one reads the trust
+//! directories again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use tokio::task::{JoinError, JoinSet};
 use crate::attest::Attestor;
 use crate::config::Config;
 use crate::issue::Issuance;
-use crate::key_log::KeyLogError;
+use crate::key_log::{KeyLogError, OpenKeyLogError};
 use crate::ledger::ChargeError;
 use crate::ledger::embedded::LedgerError;
 use crate::node_memory::NodeMemoryError;
@@ -75,6 +76,9 @@ pub enum StartError {
     /// The log of keys.
     #[error(transparent)]
     Log(#[from] OpenStatementsError),
+    /// The log of keys that several nodes have in common.
+    #[error(transparent)]
+    SharedLog(#[from] OpenKeyLogError),
     /// The keys cannot be written down in their log.
     #[error(transparent)]
     Announce(#[from] KeyLogError),
@@ -125,10 +129,7 @@ impl Issuer {
             cache_control: HeaderValue::from_str(&format!("public, max-age={max_age}"))
                 .unwrap_or(HeaderValue::from_static("no-cache")),
         });
-        let router = match &stored.log {
-            Some(log) => router.merge(log.router()),
-            None => router,
-        };
+        let router = router.merge(stored.log.router());
         let (readiness, shutdown) = (Readiness::new(), Shutdown::new());
         let upkeep = Upkeep {
             stored,
@@ -200,6 +201,8 @@ impl Upkeep {
     fn start(self, reload: Duration) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         tasks.spawn(self.clone().turn_keys());
+        let log = self.stored.log.clone();
+        tasks.spawn(log.keep_in_touch(self.readiness.clone(), self.shutdown.clone()));
         let (trust, clock) = (Arc::clone(&self.stored.trust), self.clock);
         tasks.spawn(trust::keep_current(
             trust,

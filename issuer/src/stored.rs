@@ -37,8 +37,7 @@ pub(crate) struct Stored {
     pub(crate) keys: Arc<TokenKeys>,
     pub(crate) ledger: Arc<ChosenLedger>,
     pub(crate) trust: Arc<Trust>,
-    /// Kept by an issuer of one node; several would contradict one another.
-    pub(crate) log: Option<KeyLog>,
+    pub(crate) log: KeyLog,
     /// Where several nodes have the rest.
     redis: Option<Redis>,
 }
@@ -69,15 +68,16 @@ impl Stored {
             None => {
                 let config = Arc::clone(config);
                 let (keys, ledger, log) = spawn_blocking(move || on_disk(&config, now)).await??;
-                log.announce(keys.live().directory(), now).await?;
-                (keys, ledger, Some(log), None)
+                (keys, ledger, log, None)
             }
             Some(options) => {
                 let redis = Redis::new(options)?;
-                let (keys, ledger) = in_redis(config, redis.clone(), clock).await?;
-                (keys, ledger, None, Some(redis))
+                let (keys, ledger, log) = in_redis(config, redis.clone(), clock).await?;
+                (keys, ledger, log, Some(redis))
             }
         };
+        log.get_in_touch().await?;
+        log.announce(keys.live().directory(), now).await?;
         let trust = Arc::clone(config);
         let trust = spawn_blocking(move || Trust::open(&trust.trust, now)).await??;
         Ok(Self {
@@ -98,7 +98,7 @@ impl Stored {
             self.keys.withhold(&error.to_string());
             return Err(error);
         }
-        turn(&self.keys, &self.ledger, self.log.as_ref(), now).await
+        turn(&self.keys, &self.ledger, &self.log, now).await
     }
 
     /// How long to wait at most until the next turn.
@@ -125,28 +125,28 @@ impl Stored {
 async fn turn<R: KeyRegister>(
     keys: &Arc<TokenKeys>,
     ledger: &ChosenLedger,
-    register: Option<&R>,
+    register: &R,
     now: UnixTime,
 ) -> Result<UnixTime, UpkeepError> {
     let preparing = Arc::clone(keys);
     let prepared = spawn_blocking(move || preparing.prepare(now)).await??;
-    if let Some(register) = register {
-        let directory = prepared.live().directory();
-        register.announce(directory, now).await?;
-    }
+    let directory = prepared.live().directory();
+    register.announce(directory, now).await?;
+    let in_use = prepared.in_use().to_vec();
     let live: Vec<_> = prepared.live().ids().collect();
     ledger.admit(live.clone()).await?;
     let turned = keys.publish(prepared);
-    if let (Some(register), ChosenLedger::Embedded(ledger)) = (register, ledger) {
-        register.total(&live, ledger, now).await?;
-    }
+    let withdrawn: Vec<_> = turned.withdrawn.iter().map(|key| key.id()).collect();
+    let totalled = register.total(&in_use, &withdrawn, ledger, now).await?;
     ledger.follow(live).await?;
+    let mut over = turned.withdrawn;
+    over.retain(|key| totalled.contains(&key.id()));
     // The accounts before the key: that it is there says what is to be forgotten.
-    for key in &turned.withdrawn {
+    for key in &over {
         ledger.forget(key.id()).await?;
     }
     let deleting = Arc::clone(keys);
-    spawn_blocking(move || deleting.delete(&turned.withdrawn)).await??;
+    spawn_blocking(move || deleting.delete(&over)).await??;
     Ok(turned.next)
 }
 
@@ -177,22 +177,23 @@ async fn in_redis(
     config: &Arc<Config>,
     redis: Redis,
     clock: &Clock,
-) -> Result<(Unpublished, ChosenLedger), StartError> {
+) -> Result<(Unpublished, ChosenLedger, KeyLog), StartError> {
     if let Some(shortfalls) = shortfalls(&redis).await? {
         return Err(StartError::Durability(shortfalls));
     }
     let (opened, shared, clock) = (Arc::clone(config), redis.clone(), clock.clone());
-    let (keys, memory) = spawn_blocking(move || shared_keys(&opened, shared, &clock)).await??;
+    let opened = move || shared_keys(&opened, shared, &clock);
+    let (keys, memory, log) = spawn_blocking(opened).await??;
     let ledger = RedisLedger::new(redis, config.allowance(), memory);
     ledger.follow(keys.live().ids().collect()).await?;
-    Ok((keys, ChosenLedger::Redis(Box::new(ledger))))
+    Ok((keys, ChosenLedger::Redis(Box::new(ledger)), log))
 }
 
 fn shared_keys(
     config: &Config,
     redis: Redis,
     clock: &Clock,
-) -> Result<(Unpublished, Arc<NodeMemory>), StartError> {
+) -> Result<(Unpublished, Arc<NodeMemory>, KeyLog), StartError> {
     let directory = config.node_directory();
     let memory = Arc::new(NodeMemory::open(&directory)?);
     // That there is one was checked with the configuration.
@@ -206,9 +207,15 @@ fn shared_keys(
         // Not where a node that was alone had its keys: those are not ours to delete.
         copies: KeyFiles::open(&directory.join("keys")).map_err(KeyError::from)?,
     };
+    let log = KeyLog::of_several(
+        &config.issuer.data_directory.join("log"),
+        &config.issuer.authority,
+        &config.transparency_log,
+        &redis,
+    )?;
     let store = SharedKeys::new(redis, membership);
     let keys = TokenKeys::open(Box::new(store), config.key_plan(), clock.now())?;
-    Ok((keys, memory))
+    Ok((keys, memory, log))
 }
 
 #[cfg(test)]

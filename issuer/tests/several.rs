@@ -16,7 +16,9 @@ use http::StatusCode;
 use pennyblack_issuer::{Issuer, RunningIssuer};
 use pennyblack_service::clock::Clock;
 use pennyblack_shared::directory::{DirectoryKey, WELL_KNOWN_PATH};
+use pennyblack_shared::log_entry::{LogEntry, Statement};
 use pennyblack_shared::problem::ProblemType;
+use pennyblack_shared::tlog::EntryBundle;
 use pennyblack_storage::atomic_file;
 use pennyblack_storage::redis::RedisOptions;
 use pennyblack_storage::redis::testing::{Options, RedisServer};
@@ -245,4 +247,78 @@ async fn a_node_is_refused_that_promises_more_than_its_redis_or_has_no_wrapping_
 async fn refusal(scene: &Scene, clock: Clock) -> String {
     let started = Issuer::start(scene.config.clone(), clock).await;
     started.expect_err("it started").to_string()
+}
+
+/// What the log says of keys, as the node that is talked to shows it: the checkpoint,
+/// and the statements of its only bundle.
+async fn log_of(scene: &Scene) -> (Vec<u8>, Vec<Statement>) {
+    let checkpoint = scene.get("/log/checkpoint", &[]).await.body;
+    let text = String::from_utf8(checkpoint.clone()).unwrap();
+    let size: usize = text.lines().nth(1).unwrap().parse().unwrap();
+    let path = format!("/log/tile/entries/000.p/{size}");
+    let bundle = scene.get(&path, &[]).await;
+    assert_eq!(bundle.status, StatusCode::OK);
+    let bundle = EntryBundle::parse(path["/log/".len()..].parse().unwrap(), bundle.body).unwrap();
+    let entries = bundle
+        .entries()
+        .map(|entry| LogEntry::parse(entry).unwrap().statement);
+    (checkpoint, entries.collect())
+}
+
+#[tokio::test]
+async fn the_log_is_one_at_both_nodes_and_its_totals_count_what_both_have_signed() {
+    let mut nodes = Nodes::open(100).await;
+    let carrier = nodes.scene.pki.carrier("683G");
+    let first = nodes.scene.signing_key().await;
+    for _ in 0..2 {
+        for _ in 0..3 {
+            let drawn = pending(&first);
+            let answer = nodes.scene.draw(&carrier, "683G", &drawn.request()).await;
+            finished(&drawn, answer.ok());
+        }
+        nodes.swap();
+    }
+    // Whoever sees a key in the directory of either node finds it in the log there.
+    for day in 1..3u32 {
+        nodes.scene.hand.set(NOW.plus(day * DAY - AHEAD));
+        for _ in 0..2 {
+            let listed = nodes
+                .scene
+                .directory_until(|keys| keys.len() as u32 == day + 1)
+                .await;
+            let (_, said) = log_of(&nodes.scene).await;
+            for key in ids(&listed) {
+                let announced = |one: &Statement| matches!(one, Statement::TokenKeyAnnounced { key: said, .. } if said.id() == key);
+                assert_eq!(said.iter().filter(|one| announced(one)).count(), 1);
+            }
+            nodes.swap();
+        }
+        nodes.scene.hand.set(NOW.plus(day * DAY));
+    }
+    // A minute after it was withdrawn no node signs with it any more.
+    nodes
+        .scene
+        .hand
+        .set(NOW.plus(2 * DAY + Duration::from_secs(120)));
+    let totalled = tokio::time::timeout(Duration::from_secs(60), async {
+        loop {
+            let (checkpoint, said) = log_of(&nodes.scene).await;
+            let totals = said.into_iter().filter_map(|one| match one {
+                Statement::IssuanceTotal {
+                    token_key_id,
+                    issued,
+                } => Some((token_key_id, issued)),
+                _ => None,
+            });
+            let totals: Vec<_> = totals.collect();
+            if !totals.is_empty() {
+                return (checkpoint, totals);
+            }
+        }
+    });
+    let (here, totals) = totalled.await.unwrap();
+    assert_eq!(totals, [(first.id(), 6)]);
+    nodes.swap();
+    let (there, _) = log_of(&nodes.scene).await;
+    assert_eq!(here, there);
 }

@@ -34,7 +34,8 @@ struct Node {
 
 impl Nodes {
     /// Starts `count` of them: each with a data directory and ports of its own, and
-    /// whatever `change` does to the configuration of the node at a place.
+    /// whatever `change` does to the configuration of the node at a place. The first one
+    /// keeps the log.
     pub async fn start(
         program: &'static str,
         world: &Arc<World>,
@@ -52,12 +53,15 @@ impl Nodes {
         change: impl Fn(usize, &mut pennyblack_cps::Config),
         before: impl FnOnce(&Self),
     ) -> Self {
-        let nodes = (0..count).map(|place| {
+        let ports: Vec<_> = (0..count).map(|_| free_port()).collect();
+        let nodes = ports.iter().enumerate().map(|(place, port)| {
             let name = format!("cps-{place}");
             let mut config = world.cps.clone();
-            let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
+            let address: SocketAddr = ([127, 0, 0, 1], *port).into();
             config.public = PublicConfig::plain(address);
             config.cps.data_directory = world.path(&format!("{name}-data"));
+            let keeper = ports.first().filter(|_| place > 0);
+            config.transparency_log.kept_by = keeper.map(|port| format!("http://127.0.0.1:{port}"));
             change(place, &mut config);
             Node {
                 name,

@@ -223,9 +223,23 @@ impl World {
         Answer::to(self.store_request(request)).await
     }
 
+    /// Sends a store request to a node of the CPS.
+    pub async fn store_at(&self, node: SocketAddr, request: &SignedStoreRequest) -> Answer {
+        let sent = self.store_request_at(&node.to_string(), request);
+        Answer::to(sent).await.unwrap()
+    }
+
     /// A store request, to be sent.
     pub fn store_request(&self, request: &SignedStoreRequest) -> reqwest::RequestBuilder {
-        let url = format!("http://{}{STORE_PATH}", self.cps_name());
+        self.store_request_at(self.cps_name().as_str(), request)
+    }
+
+    fn store_request_at(
+        &self,
+        host: &str,
+        request: &SignedStoreRequest,
+    ) -> reqwest::RequestBuilder {
+        let url = format!("http://{host}{STORE_PATH}");
         let mut post = self.client.post(url).body(request.body().to_vec());
         for (name, value) in request.headers() {
             post = post.header(name, value);
@@ -235,7 +249,12 @@ impl World {
 
     /// Posts nothing to where one stores: refused, with a challenge to get a token.
     pub async fn post_nothing(&self) -> Answer {
-        let url = format!("http://{}{STORE_PATH}", self.cps_name());
+        self.post_nothing_at(self.cps_name().as_str()).await
+    }
+
+    /// The same at one node of the CPS.
+    pub async fn post_nothing_at(&self, host: &str) -> Answer {
+        let url = format!("http://{host}{STORE_PATH}");
         let post = self.client.post(url).body(vec![0; 2080]);
         Answer::to(post.header("content-type", MEDIA_TYPE))
             .await

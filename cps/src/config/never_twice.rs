@@ -3,10 +3,8 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use pennyblack_service::config::ConfigurationError;
+use pennyblack_service::config::{ConfigurationError, is_safe_url};
 use serde::{Deserialize, Serialize};
-
-use super::is_safe_url;
 
 /// `[never_twice]`: who decides about which token (docs/redis.md).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

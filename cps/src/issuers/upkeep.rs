@@ -11,6 +11,7 @@ use pennyblack_service::clock::Clock;
 use pennyblack_service::shutdown::Shutdown;
 use pennyblack_shared::authority::Authority;
 use pennyblack_shared::directory::IssuerDirectory;
+use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::TokenKeyId;
 use pennyblack_storage::atomic_file;
 use rand::RngExt as _;
@@ -20,7 +21,7 @@ use super::fetch::{FetchError, Fetcher};
 use super::key_log::KeyLog;
 use super::{Issuers, KeyRefusal, VoprfKeys};
 use crate::config::IssuerConfig;
-use crate::log::CpsLog;
+use crate::log::{CpsLog, CpsLogError};
 use crate::store::Store;
 
 /// The longest time between two attempts while the issuer is away.
@@ -51,6 +52,17 @@ enum Taken {
     Whole,
     /// Without keys that are not in the issuer's log.
     InPart,
+}
+
+/// A key epoch that is not closed.
+enum CloseError {
+    /// Another node keeps the log, and has not closed it there yet.
+    NotYet,
+    Failed(String),
+}
+
+fn failed(error: impl std::fmt::Display) -> CloseError {
+    CloseError::Failed(error.to_string())
 }
 
 /// Follows one issuer.
@@ -129,6 +141,7 @@ impl<S: Store> Upkeep<S> {
     /// Runs until `shutdown`.
     pub(crate) async fn run(mut self, shutdown: Shutdown) {
         let mut retry = SHORTEST_REFRESH;
+        let mut moves = self.log.moves();
         loop {
             let wait = match self.refresh().await {
                 Ok(max_age) => {
@@ -143,18 +156,28 @@ impl<S: Store> Upkeep<S> {
                     wait
                 }
             };
-            self.turn().await;
-            let now = self.clock.now();
-            let due = now.plus(wait.max(SHORTEST_REFRESH));
-            let next = self
-                .epochs
-                .next_change(now)
-                .map_or(due, |change| change.min(due));
-            tokio::select! {
-                () = self.clock.reached(next) => {}
-                () = shutdown.requested() => return,
+            let due = self.clock.now().plus(wait.max(SHORTEST_REFRESH));
+            loop {
+                moves.mark_unchanged();
+                self.turn().await;
+                let next = self.next_turn().map_or(due, |turn| turn.min(due));
+                tokio::select! {
+                    () = self.clock.reached(next) => break,
+                    // Perhaps by the node that keeps the log.
+                    Ok(()) = moves.changed() => {}
+                    () = shutdown.requested() => return,
+                }
             }
         }
+    }
+
+    /// When a key comes into force, or is over, or is to be closed.
+    fn next_turn(&self) -> Option<UnixTime> {
+        let (now, settled) = (self.clock.now(), self.log.settles_after());
+        let change = self.epochs.next_change(now);
+        let closing = self.epochs.next_change(now.minus(settled));
+        let closing = closing.map(|change| change.plus(settled));
+        change.into_iter().chain(closing).min()
     }
 
     async fn refresh(&mut self) -> Result<Duration, String> {
@@ -193,7 +216,8 @@ impl<S: Store> Upkeep<S> {
 
     /// Closes what is over and puts the rest in force.
     async fn turn(&mut self) {
-        for id in self.epochs.over(self.clock.now()) {
+        let settled = self.clock.now().minus(self.log.settles_after());
+        for id in self.epochs.over(settled) {
             let mut epochs = self.epochs.clone();
             epochs.forget(id);
             // A token of it must be refused before its spends are forgotten.
@@ -203,7 +227,12 @@ impl<S: Store> Upkeep<S> {
                     tracing::info!(token_key = %id, "key epoch closed");
                     self.epochs = epochs;
                 }
-                Err(error) => tracing::error!(token_key = %id, error, "closing a key epoch failed"),
+                Err(CloseError::NotYet) => {
+                    tracing::debug!(token_key = %id, "the key epoch is not closed in the log yet");
+                }
+                Err(CloseError::Failed(error)) => {
+                    tracing::error!(token_key = %id, error, "closing a key epoch failed");
+                }
             }
         }
         self.write_down_live().await;
@@ -211,13 +240,15 @@ impl<S: Store> Upkeep<S> {
     }
 
     /// Closes an epoch: its totals are in the log before its spends are forgotten.
-    async fn close(&self, id: TokenKeyId, left: &KeyEpochs) -> Result<(), String> {
-        let spent = self.store.spent(id).await.map_err(|e| e.to_string())?;
+    async fn close(&self, id: TokenKeyId, left: &KeyEpochs) -> Result<(), CloseError> {
+        let spent = self.store.spent(id).await.map_err(failed)?;
         let logged = self.log.key_epoch_closed(id, spent, self.clock.now());
-        logged.await.map_err(|e| e.to_string())?;
-        let closed = self.store.close_epoch(id);
-        closed.await.map_err(|e| e.to_string())?;
-        self.keep(left).await
+        logged.await.map_err(|error| match error {
+            CpsLogError::NotYet => CloseError::NotYet,
+            error => failed(error),
+        })?;
+        self.store.close_epoch(id).await.map_err(failed)?;
+        self.keep(left).await.map_err(CloseError::Failed)
     }
 
     /// Has every live key in the log. One that cannot be written down is not taken, and
@@ -229,8 +260,14 @@ impl<S: Store> Upkeep<S> {
             let opened = self
                 .log
                 .key_epoch_opened(&self.authority, public, not_before, now);
-            if let Err(error) = opened.await {
-                tracing::error!(token_key = %public.id(), %error, "an opened key epoch is not in the log");
+            match opened.await {
+                Ok(()) => {}
+                Err(CpsLogError::NotYet) => {
+                    tracing::debug!(token_key = %public.id(), "the key epoch is not open in the log yet");
+                }
+                Err(error) => {
+                    tracing::error!(token_key = %public.id(), %error, "an opened key epoch is not in the log");
+                }
             }
         }
     }

@@ -1,86 +1,126 @@
 //! The CPS's transparency log (docs/protocol.md section 7): double spends with
 //! their evidence, and which key epochs it opened and closed. Everything is on
-//! disk before it has a consequence, and signed for about a second later. Not
-//! here: tiles, checkpoints and files, which are in `pennyblack_tlog`.
+//! disk before it has a consequence, and signed for about a second later. Of several
+//! nodes one keeps the log, and the others follow it. Not here: tiles, checkpoints and
+//! files, which are in `pennyblack_tlog`.
 
+mod error;
+mod lines;
+pub(crate) mod reported;
+mod shared_tallies;
 mod tallies;
 mod witnesses;
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::Router;
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+use pennyblack_service::admin::Readiness;
+use pennyblack_service::shutdown::Shutdown;
 use pennyblack_shared::authority::Authority;
-use pennyblack_shared::double_spend::{DoubleSpendEvidence, EvidenceFormError};
-use pennyblack_shared::log_entry::{EpochTotals, LogEntry, Statement};
+use pennyblack_shared::double_spend::DoubleSpendEvidence;
+use pennyblack_shared::log_entry::{EpochTotals, Statement};
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::TokenKeyId;
 use pennyblack_shared::token_key::TokenKey;
-use pennyblack_tlog::statements::{OpenStatementsError, StatementLog};
-use pennyblack_tlog::{AppendError, TransparencyLog};
-use serde::{Deserialize, Serialize};
+use pennyblack_tlog::TransparencyLog;
+use pennyblack_tlog::nodes::{Claim, FollowedLog, Keeper, KeptLog, TransparencyLogConfig};
+use pennyblack_tlog::routes::PREFIX;
+use pennyblack_tlog::statements::StatementLog;
+use tokio::sync::watch;
+use zeroize::Zeroizing;
 
-pub use self::tallies::{EpochTallies, TalliesError, Tally};
+pub use self::error::{CpsLogError, OpenCpsLogError};
+pub use self::lines::LogLine;
+pub use self::tallies::{EpochTallies, KeepTalliesError, TalliesError, Tally};
 pub(crate) use self::witnesses::Witnesses;
 pub use self::witnesses::WitnessesError;
+use crate::decoy_secret::DecoySecret;
+use crate::store::redis::RedisStore;
 
-/// A log that cannot be opened.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenCpsLogError {
-    /// The log itself.
-    #[error(transparent)]
-    Log(#[from] OpenStatementsError),
-    /// The counts of key epochs.
-    #[error(transparent)]
-    Tallies(#[from] TalliesError),
-}
-
-/// A double spend as `/v1/double-spends` tells it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LogLine {
-    /// Its place in the log.
-    pub index: u64,
-    /// The minute in which the second request came.
-    pub minute: UnixTime,
-    /// [`DoubleSpendEvidence`] as it is written, to be parsed and checked.
-    pub evidence: serde_json::Value,
-}
-
-impl LogLine {
-    /// The evidence, parsed and not checked.
-    ///
-    /// # Errors
-    /// [`EvidenceFormError`].
-    pub fn evidence(&self) -> Result<DoubleSpendEvidence, EvidenceFormError> {
-        self.evidence.to_string().parse()
-    }
-}
+/// How long after its end a key epoch is closed in a log that other nodes follow: by
+/// then none of them takes its tokens any more, and all have told what they counted.
+const SETTLES_AFTER: Duration = Duration::from_secs(10);
 
 /// The log, open.
 pub struct CpsLog {
-    statements: Arc<StatementLog>,
+    cps: Authority,
+    place: Place,
     tallies: EpochTallies,
+    /// What the nodes know each other by; none where there is one node.
+    secret: Option<Arc<DecoySecret>>,
+}
+
+/// Which node keeps the log.
+enum Place {
+    Here(KeptLog),
+    Elsewhere(Box<FollowedLog>),
 }
 
 impl CpsLog {
-    /// Opens the log in a directory of its own, or begins one there. Reads and
-    /// checks all of it: not for an async context.
+    /// Opens the log of a CPS of one node in a directory of its own, or begins one
+    /// there. Reads and checks all of it: not for an async context.
     ///
     /// # Errors
     /// [`OpenCpsLogError`].
     pub fn open(directory: &Path, cps: &Authority) -> Result<Self, OpenCpsLogError> {
+        let statements = Arc::new(StatementLog::open(directory, cps)?);
         Ok(Self {
-            statements: Arc::new(StatementLog::open(directory, cps)?),
+            cps: cps.clone(),
+            place: Place::Here(KeptLog::alone(statements)),
             tallies: EpochTallies::open(&directory.join("tallies.json"))?,
+            secret: None,
         })
     }
 
-    /// The log as it is published.
+    /// The log of a CPS of several nodes, which share `store` and `secret`: kept here,
+    /// or followed. As blocking as [`Self::open`].
+    ///
+    /// # Errors
+    /// [`OpenCpsLogError`].
+    pub fn of_several(
+        directory: &Path,
+        cps: &Authority,
+        config: &TransparencyLogConfig,
+        store: &RedisStore,
+        secret: Arc<DecoySecret>,
+    ) -> Result<Self, OpenCpsLogError> {
+        let name = format!("{}{{log}}k", store.namespace());
+        let claim = Claim::new(store.redis().clone(), name);
+        let place = match Keeper::of(config)? {
+            None => {
+                let statements = Arc::new(StatementLog::open(directory, cps)?);
+                Place::Here(KeptLog::among(statements, claim))
+            }
+            Some(keeper) => {
+                let name = format!("{cps}{PREFIX}").parse()?;
+                Place::Elsewhere(Box::new(FollowedLog::new(name, keeper, claim)))
+            }
+        };
+        Ok(Self {
+            cps: cps.clone(),
+            place,
+            tallies: EpochTallies::shared(store.clone()),
+            secret: Some(secret),
+        })
+    }
+
+    /// The CPS whose log it is.
+    pub(crate) const fn cps(&self) -> &Authority {
+        &self.cps
+    }
+
+    /// The log as it is published, at the node that keeps it.
     #[must_use]
-    pub fn published(&self) -> &Arc<TransparencyLog> {
-        self.statements.published()
+    pub fn published(&self) -> Option<&Arc<TransparencyLog>> {
+        match &self.place {
+            Place::Here(kept) => Some(kept.published()),
+            Place::Elsewhere(_) => None,
+        }
     }
 
     /// What is counted of the key epochs that are open.
@@ -89,60 +129,146 @@ impl CpsLog {
         &self.tallies
     }
 
+    /// The log's resources, which are the same at all nodes.
+    pub(crate) fn router(&self) -> Router {
+        match &self.place {
+            Place::Here(kept) => kept.router(),
+            Place::Elsewhere(followed) => followed.router(),
+        }
+    }
+
+    /// Says from the beginning what is not known yet of a log that nodes have in common.
+    pub(crate) fn not_known_yet(&self, readiness: &Readiness) {
+        match &self.place {
+            Place::Here(kept) => kept.not_claimed_yet(readiness),
+            Place::Elsewhere(_) => FollowedLog::not_read_yet(readiness),
+        }
+    }
+
+    /// Keeps in touch with the other nodes, if there are any, until `shutdown`.
+    pub(crate) async fn keep_in_touch(&self, readiness: Readiness, shutdown: Shutdown) {
+        match &self.place {
+            Place::Here(kept) => kept.keep_claimed(readiness, shutdown).await,
+            Place::Elsewhere(followed) => followed.follow(readiness, shutdown).await,
+        }
+    }
+
+    /// Word of each time that something may be in the log, or may be stated, that could
+    /// not before and was another node's to say.
+    pub(crate) fn moves(&self) -> watch::Receiver<u64> {
+        match &self.place {
+            Place::Here(kept) => kept.moves(),
+            Place::Elsewhere(followed) => followed.moves(),
+        }
+    }
+
+    /// How long after its end a key epoch is closed here.
+    pub(crate) const fn settles_after(&self) -> Duration {
+        match &self.place {
+            Place::Here(kept) if kept.is_shared() => SETTLES_AFTER,
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// What other nodes show when they report a double spend; `None` where nobody does,
+    /// or while it is not known.
+    pub(crate) fn credential(&self) -> Option<Zeroizing<String>> {
+        match (&self.place, &self.secret) {
+            (Place::Here(_), Some(secret)) => Some(secret.keys().ok()?.node_credential()),
+            _ => None,
+        }
+    }
+
     /// Logs a double spend, once for each pair of requests and a few times for
-    /// each token. It is on disk when this returns.
+    /// each token. It is on disk when this returns, here or at the node that keeps the
+    /// log.
     ///
     /// # Errors
-    /// [`AppendError`]; then the double spend must not be answered as one.
+    /// [`CpsLogError`]; then the double spend must not be answered as one.
     pub async fn double_spend(
         &self,
         evidence: DoubleSpendEvidence,
         now: UnixTime,
-    ) -> Result<(), AppendError> {
-        let statement = Statement::DoubleSpend(Box::new(evidence));
-        if self.statements.state(statement, now).await? {
-            metrics::counter!("pennyblack_cps_double_spends_total").increment(1);
+    ) -> Result<(), CpsLogError> {
+        match &self.place {
+            Place::Here(kept) => {
+                let statement = Statement::DoubleSpend(Box::new(evidence));
+                if kept.state(statement, now).await? {
+                    metrics::counter!("pennyblack_cps_double_spends_total").increment(1);
+                }
+                Ok(())
+            }
+            Place::Elsewhere(followed) => self.report(followed, &evidence).await,
         }
-        Ok(())
+    }
+
+    async fn report(
+        &self,
+        keeper: &FollowedLog,
+        evidence: &DoubleSpendEvidence,
+    ) -> Result<(), CpsLogError> {
+        let secret = self.secret.as_ref().ok_or(CpsLogError::NotYet)?;
+        let credential = secret.keys()?.node_credential();
+        let body = evidence.to_json().into_bytes();
+        let answer = keeper
+            .tell(reported::REPORT_PATH, &credential, body)
+            .await?;
+        match answer.status {
+            StatusCode::NO_CONTENT => Ok(()),
+            other => Err(CpsLogError::Refused(other)),
+        }
     }
 
     /// Logs that tokens of a key are taken from now on; once for each key.
     ///
     /// # Errors
-    /// [`AppendError`].
+    /// [`CpsLogError`]; [`CpsLogError::NotYet`] until the node that keeps the log has.
     pub async fn key_epoch_opened(
         &self,
         issuer: &Authority,
         key: &TokenKey,
         not_before: UnixTime,
         now: UnixTime,
-    ) -> Result<(), AppendError> {
-        let statement = Statement::KeyEpochOpened {
-            issuer: issuer.clone(),
-            key: key.clone(),
-            not_before,
-        };
-        self.statements.state(statement, now).await.map(|_| ())
+    ) -> Result<(), CpsLogError> {
+        match &self.place {
+            Place::Here(kept) => {
+                let statement = Statement::KeyEpochOpened {
+                    issuer: issuer.clone(),
+                    key: key.clone(),
+                    not_before,
+                };
+                kept.state(statement, now).await?;
+                Ok(())
+            }
+            Place::Elsewhere(followed) => stated(followed.is_open(key.id())),
+        }
     }
 
     /// Whether it is in the log, durably, that tokens of a key are taken.
     #[must_use]
     pub fn is_open(&self, id: TokenKeyId) -> bool {
-        self.statements.is_open(id)
+        match &self.place {
+            Place::Here(kept) => kept.statements().is_open(id),
+            Place::Elsewhere(followed) => followed.is_open(id),
+        }
     }
 
     /// Logs that no token of a key is taken any more, and how many were spent;
     /// once for each key.
     ///
     /// # Errors
-    /// [`AppendError`]; then the epoch must not be closed yet.
+    /// [`CpsLogError`]; then the epoch must not be closed yet.
     pub async fn key_epoch_closed(
         &self,
         token_key_id: TokenKeyId,
         spent: u64,
         now: UnixTime,
-    ) -> Result<(), AppendError> {
-        let tally = self.tallies.of(token_key_id);
+    ) -> Result<(), CpsLogError> {
+        let tally = self.tallies.of(token_key_id).await?;
+        let kept = match &self.place {
+            Place::Here(kept) => kept,
+            Place::Elsewhere(followed) => return stated(followed.is_closed(token_key_id)),
+        };
         let statement = Statement::KeyEpochClosed {
             token_key_id,
             totals: EpochTotals {
@@ -151,42 +277,42 @@ impl CpsLog {
                 refused: tally.refused,
             },
         };
-        self.statements.state(statement, now).await?;
-        self.tallies.forget(token_key_id);
-        Ok(())
+        kept.state(statement, now).await?;
+        Ok(self.tallies.forget(token_key_id).await?)
     }
 
     /// The double spends from a place in the log on, oldest first: all of those
-    /// among the next `most` entries. Reads the disk.
+    /// among the next `most` entries. Reads the disk; `None` where another node keeps
+    /// the log, which is to be asked ([`Self::pass_on`]).
     ///
     /// # Errors
     /// What the disk says.
-    pub fn double_spends(&self, first: u64, most: usize) -> io::Result<Vec<LogLine>> {
-        let mut lines = Vec::new();
-        let mut place = first;
-        // Entries about key epochs are few; a page has as many lines all the same.
-        while lines.len() < most {
-            let entries = self.statements.entries(place, most - lines.len())?;
-            let Some((last, _)) = entries.last() else {
-                break;
-            };
-            place = last + 1;
-            let entries = entries.into_iter();
-            lines.extend(entries.filter_map(|(index, entry)| line(index, entry)));
+    pub fn double_spends(&self, first: u64, most: usize) -> Option<io::Result<Vec<LogLine>>> {
+        match &self.place {
+            Place::Here(kept) => Some(lines::read(kept.statements(), first, most)),
+            Place::Elsewhere(_) => None,
         }
-        Ok(lines)
+    }
+
+    /// What the node that keeps the log answers at `path`; 404 if that is this one.
+    pub(crate) async fn pass_on(&self, path: &str, asked: &HeaderMap) -> Response {
+        match &self.place {
+            Place::Here(_) => {
+                let mut response = Response::default();
+                *response.status_mut() = StatusCode::NOT_FOUND;
+                response
+            }
+            Place::Elsewhere(followed) => followed.pass_on(path, asked).await,
+        }
     }
 }
 
-fn line(index: u64, entry: LogEntry) -> Option<LogLine> {
-    let Statement::DoubleSpend(evidence) = entry.statement else {
-        return None;
-    };
-    Some(LogLine {
-        index,
-        minute: entry.minute.start(),
-        evidence: serde_json::from_str(&evidence.to_json()).ok()?,
-    })
+const fn stated(is_stated: bool) -> Result<(), CpsLogError> {
+    if is_stated {
+        Ok(())
+    } else {
+        Err(CpsLogError::NotYet)
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! How many requests with tokens of each open key epoch were repetitions, and how
-//! many were refused. Counted in memory and kept each minute: a crash may lose the
-//! count of a minute, so the log states them as "at least".
+//! many were refused. Counted in memory and kept each minute, on disk or, by several
+//! nodes, in their Redis: a crash may lose the count of a minute, so the log states
+//! them as "at least".
 
 use std::collections::HashMap;
 use std::io;
@@ -9,6 +10,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pennyblack_shared::token::TokenKeyId;
 use pennyblack_storage::atomic_file;
+use pennyblack_storage::redis::RedisError;
+use tokio::task::spawn_blocking;
+
+use super::shared_tallies::SharedTallies;
+use crate::store::redis::RedisStore;
 
 /// Counts that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +24,18 @@ pub struct TalliesError {
     pub path: PathBuf,
     /// What is wrong.
     pub why: String,
+}
+
+/// Counts that were not kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeepTalliesError {
+    /// On disk.
+    #[error(transparent)]
+    File(#[from] io::Error),
+    /// In Redis.
+    #[error(transparent)]
+    Redis(#[from] RedisError),
 }
 
 /// The counts of one key epoch.
@@ -32,12 +50,19 @@ pub struct Tally {
 /// The counts.
 #[derive(Debug)]
 pub struct EpochTallies {
-    path: PathBuf,
+    kept: Kept,
+    /// On a disk of one's own, all; with other nodes, what was not added yet.
     tallies: Mutex<HashMap<TokenKeyId, Tally>>,
 }
 
+#[derive(Debug)]
+enum Kept {
+    OnDisk(PathBuf),
+    Shared(SharedTallies),
+}
+
 impl EpochTallies {
-    /// Reads what was kept, if anything was.
+    /// Reads what was kept on disk, if anything was.
     ///
     /// # Errors
     /// [`TalliesError`].
@@ -52,9 +77,18 @@ impl EpochTallies {
             Err(error) => return Err(wrong(error.to_string())),
         };
         Ok(Self {
-            path: path.to_owned(),
+            kept: Kept::OnDisk(path.to_owned()),
             tallies: Mutex::new(tallies),
         })
+    }
+
+    /// The counts that this node has in common with others.
+    #[must_use]
+    pub fn shared(store: RedisStore) -> Self {
+        Self {
+            kept: Kept::Shared(SharedTallies::new(store)),
+            tallies: Mutex::default(),
+        }
     }
 
     /// Counts a repetition.
@@ -67,29 +101,60 @@ impl EpochTallies {
         self.lock().entry(id).or_default().refused += 1;
     }
 
-    /// The counts of an epoch.
-    #[must_use]
-    pub fn of(&self, id: TokenKeyId) -> Tally {
-        self.lock().get(&id).copied().unwrap_or_default()
+    /// The counts of an epoch, over all nodes.
+    ///
+    /// # Errors
+    /// [`RedisError`].
+    pub async fn of(&self, id: TokenKeyId) -> Result<Tally, RedisError> {
+        match &self.kept {
+            Kept::OnDisk(_) => Ok(self.lock().get(&id).copied().unwrap_or_default()),
+            Kept::Shared(shared) => {
+                let counted = self.lock().remove(&id).unwrap_or_default();
+                shared.add(id, counted).await
+            }
+        }
     }
 
     /// Forgets an epoch, whose counts are in the log.
-    pub fn forget(&self, id: TokenKeyId) {
-        self.lock().remove(&id);
-    }
-
-    /// Keeps the counts on disk.
     ///
     /// # Errors
-    /// What the file system says.
-    pub fn keep(&self) -> io::Result<()> {
+    /// [`RedisError`].
+    pub async fn forget(&self, id: TokenKeyId) -> Result<(), RedisError> {
+        self.lock().remove(&id);
+        match &self.kept {
+            Kept::OnDisk(_) => Ok(()),
+            Kept::Shared(shared) => shared.forget(id).await,
+        }
+    }
+
+    /// Keeps the counts.
+    ///
+    /// # Errors
+    /// [`KeepTalliesError`].
+    pub async fn keep(&self) -> Result<(), KeepTalliesError> {
+        match &self.kept {
+            Kept::OnDisk(path) => {
+                let (path, json) = (path.clone(), self.to_json()?);
+                let written = spawn_blocking(move || atomic_file::write_public(&path, &json)).await;
+                Ok(written.map_err(io::Error::other)??)
+            }
+            Kept::Shared(shared) => {
+                let counted = std::mem::take(&mut *self.lock());
+                for (id, tally) in counted {
+                    let _sum = shared.add(id, tally).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn to_json(&self) -> io::Result<Vec<u8>> {
         let tallies = self.lock().clone();
         let rows = tallies
             .iter()
             .map(|(id, tally)| (hex::encode(id.0), [tally.replayed, tally.refused]));
         let rows: HashMap<_, _> = rows.collect();
-        let json = serde_json::to_vec(&rows).map_err(io::Error::other)?;
-        atomic_file::write_public(&self.path, &json)
+        serde_json::to_vec(&rows).map_err(io::Error::other)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<TokenKeyId, Tally>> {

@@ -128,6 +128,19 @@ pub enum ChosenLedger {
     Redis(Box<RedisLedger>),
 }
 
+impl ChosenLedger {
+    /// How many tokens the key of an epoch has signed.
+    ///
+    /// # Errors
+    /// [`ChargeError::NoSuchEpoch`] when it has no accounts.
+    pub async fn total(&self, epoch: TokenKeyId) -> Result<u64, ChargeError> {
+        match self {
+            Self::Embedded(ledger) => ledger.total(epoch).await,
+            Self::Redis(ledger) => ledger.total(epoch).await,
+        }
+    }
+}
+
 impl Ledger for ChosenLedger {
     async fn charge(
         &self,

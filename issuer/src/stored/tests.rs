@@ -1,7 +1,9 @@
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pennyblack_shared::token::TokenKeyId;
 use pennyblack_tlog::AppendError;
+use pennyblack_tlog::nodes::NotKept;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -31,12 +33,16 @@ enum Asked {
 type Answer = Result<(), KeyLogError>;
 
 /// A register that takes as long, and answers what, its test likes.
-struct Held(mpsc::UnboundedSender<(Asked, oneshot::Sender<Answer>)>);
+struct Held {
+    asks: mpsc::UnboundedSender<(Asked, oneshot::Sender<Answer>)>,
+    /// Another node, which states the totals, has not done so yet.
+    totals_are_due: AtomicBool,
+}
 
 impl Held {
     async fn ask(&self, asked: Asked) -> Answer {
         let (answer, answered) = oneshot::channel();
-        self.0.send((asked, answer)).unwrap();
+        self.asks.send((asked, answer)).unwrap();
         answered.await.unwrap()
     }
 }
@@ -46,8 +52,18 @@ impl KeyRegister for Held {
         self.ask(Asked::Announce(directory.to_vec())).await
     }
 
-    async fn total(&self, live: &[TokenKeyId], _: &EmbeddedLedger, _: UnixTime) -> Answer {
-        self.ask(Asked::Total(live.to_vec())).await
+    async fn total(
+        &self,
+        in_use: &[TokenKeyId],
+        withdrawn: &[TokenKeyId],
+        _: &ChosenLedger,
+        _: UnixTime,
+    ) -> Result<Vec<TokenKeyId>, KeyLogError> {
+        self.ask(Asked::Total(in_use.to_vec())).await?;
+        match self.totals_are_due.load(Ordering::Relaxed) {
+            true => Ok(Vec::new()),
+            false => Ok(withdrawn.to_vec()),
+        }
     }
 }
 
@@ -77,7 +93,10 @@ impl Scene {
         Self {
             keys: Arc::new(keys),
             ledger: Arc::new(ChosenLedger::Embedded(ledger)),
-            register: Arc::new(Held(register)),
+            register: Arc::new(Held {
+                asks: register,
+                totals_are_due: AtomicBool::new(false),
+            }),
             asked: Mutex::new(asked),
             _directory: directory,
         }
@@ -87,7 +106,7 @@ impl Scene {
     fn turn(&self, now: UnixTime) -> tokio::task::JoinHandle<Result<UnixTime, UpkeepError>> {
         let (keys, ledger) = (Arc::clone(&self.keys), Arc::clone(&self.ledger));
         let register = Arc::clone(&self.register);
-        tokio::spawn(async move { turn(&keys, &ledger, Some(&*register), now).await })
+        tokio::spawn(async move { turn(&keys, &ledger, &*register, now).await })
     }
 
     async fn asked(&self) -> (Asked, oneshot::Sender<Answer>) {
@@ -124,7 +143,7 @@ impl Scene {
 }
 
 fn refused() -> Answer {
-    Err(KeyLogError::Append(AppendError::Full))
+    Err(NotKept::Append(AppendError::Full).into())
 }
 
 #[tokio::test]
@@ -194,6 +213,14 @@ async fn accounts_stay_until_their_total_is_in_the_log() {
     turning.await.unwrap().unwrap_err();
     assert_eq!(ledger.total(first).await, Ok(1));
 
+    // Another node states it: nothing is forgotten before it was seen to.
+    scene.register.totals_are_due.store(true, Ordering::Relaxed);
+    scene.agree(scene.turn(start)).await;
+    assert_eq!(ledger.total(first).await, Ok(1));
+    scene
+        .register
+        .totals_are_due
+        .store(false, Ordering::Relaxed);
     scene.agree(scene.turn(start)).await;
     let gone = Err(ChargeError::NoSuchEpoch(first));
     assert_eq!(ledger.total(first).await, gone);

@@ -192,6 +192,7 @@ pub struct TokenKeys {
 pub struct Prepared {
     live: KeySet,
     next: UnixTime,
+    in_use: Vec<TokenKeyId>,
     withdrawn: Vec<Arc<TokenKey>>,
 }
 
@@ -200,6 +201,13 @@ impl Prepared {
     #[must_use]
     pub const fn live(&self) -> &KeySet {
         &self.live
+    }
+
+    /// The keys that some node may sign with: those, and what was withdrawn so lately
+    /// that others may not know of it.
+    #[must_use]
+    pub fn in_use(&self) -> &[TokenKeyId] {
+        &self.in_use
     }
 }
 
@@ -325,6 +333,7 @@ impl TokenKeys {
         *stored = round.stored;
         Ok(Prepared {
             next: self.plan.schedule.next_change(round.live.starts(), now),
+            in_use: round.in_use,
             live: round.live,
             withdrawn: round.withdrawn,
         })
@@ -365,6 +374,7 @@ impl TokenKeys {
 struct Round {
     stored: Vec<Arc<TokenKey>>,
     live: KeySet,
+    in_use: Vec<TokenKeyId>,
     withdrawn: Vec<Arc<TokenKey>>,
 }
 
@@ -398,10 +408,11 @@ fn brought_up_to(
     let starts = starts(&keys);
     let split = |retired: usize| keys.split_at_checked(retired).unwrap_or((&keys, &[]));
     let (_, live) = split(schedule::retired(&starts, now));
-    let (withdrawn, _) = split(schedule::retired(&starts, now.minus(store.grace())));
+    let (withdrawn, in_use) = split(schedule::retired(&starts, now.minus(store.grace())));
     let complete_until = store.complete_until(now, schedule.announce_ahead);
     Ok(Round {
         live: KeySet::new(live.to_vec(), schedule, complete_until)?,
+        in_use: in_use.iter().map(|key| key.id).collect(),
         withdrawn: withdrawn.iter().chain(&misplaced).cloned().collect(),
         stored: keys,
     })

@@ -87,9 +87,12 @@ impl Scene {
         self.running = Some(issuer.unwrap());
     }
 
-    /// Starts another node of the same issuer, with a data directory of its own.
+    /// Starts another node of the same issuer, with a data directory of its own. The
+    /// node that runs keeps the log.
     pub(crate) async fn start_another(&self, name: &str) -> RunningIssuer {
         let mut config = self.config.clone();
+        let keeper = self.running.as_ref().unwrap().addresses().public;
+        config.transparency_log.kept_by = Some(format!("http://{keeper}"));
         config.issuer.data_directory = self.path(name);
         Issuer::start(config, self.clock.clone()).await.unwrap()
     }

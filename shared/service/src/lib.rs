@@ -10,6 +10,7 @@ mod exchanges;
 mod in_hand;
 pub mod listener;
 pub mod logging;
+pub mod peer;
 mod places;
 pub mod problem_response;
 mod request_limits;

@@ -8,12 +8,14 @@ use aws_lc_rs::hmac;
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
+use crate::encoding;
 use crate::mailbox::{Kem, KeyConfig, KeyError, MailboxId};
 
 /// Bytes of the secret that decoy keys are derived from.
 pub const DECOY_SECRET_SIZE: usize = 32;
 
 const LABEL: &[u8] = b"pennyblack decoy key v1";
+const CREDENTIAL_LABEL: &[u8] = b"pennyblack node credential v1";
 
 /// Derives, for each mailbox id, a fixed X25519 public key to which nobody holds
 /// the private key.
@@ -56,6 +58,14 @@ impl DecoyKeys {
     #[must_use]
     pub fn secret(&self) -> &[u8; DECOY_SECRET_SIZE] {
         &self.secret
+    }
+
+    /// By what the nodes of one CPS know each other, which all have this secret:
+    /// `HMAC-SHA-256(secret, "pennyblack node credential v1")` in unpadded base64url.
+    #[must_use]
+    pub fn node_credential(&self) -> Zeroizing<String> {
+        let tag = hmac::sign(&self.key, CREDENTIAL_LABEL);
+        Zeroizing::new(encoding::base64url(tag.as_ref()))
     }
 
     /// The key to seal an envelope to: the registered one, or this mailbox's decoy.

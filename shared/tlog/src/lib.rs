@@ -24,6 +24,7 @@ mod log_key;
 mod machine;
 #[cfg(test)]
 mod memory_files;
+pub mod nodes;
 pub mod opening;
 pub mod reader;
 pub mod routes;

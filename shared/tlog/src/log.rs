@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError};
 
 use pennyblack_shared::tlog::tile::subtree_root;
 use pennyblack_shared::tlog::{
-    EntryBundle, FULL_TILE, HASH_SIZE, Hash, KeyName, MAX_ENTRY_SIZE, Node, NoteSigner,
-    SignatureLine, SignedCheckpoint, Tile, TileKind, VerifierKey, prove_consistency,
+    EntryBundle, FULL_TILE, Frontier, HASH_SIZE, Hash, KeyName, MAX_ENTRY_SIZE, Node, NoteSigner,
+    SignatureLine, SignedCheckpoint, Tile, TileKind, TreeHead, VerifierKey, prove_consistency,
     prove_inclusion,
 };
 use pennyblack_storage::disk::{Disk, RealDisk};
@@ -211,6 +211,15 @@ impl<D: Disk, F: LogFiles> TransparencyLog<D, F> {
     /// What the disk says.
     pub fn prove_consistency(&self, old: u64, new: u64) -> io::Result<Vec<Hash>> {
         prove_consistency(old, new, |node| self.node(node))
+    }
+
+    /// The tree of the first `size` entries, which must be no more than those of the
+    /// last checkpoint. Reads the disk.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn head_at(&self, size: u64) -> io::Result<TreeHead> {
+        Ok(Frontier::read(size, |node| self.node(node))?.head())
     }
 
     /// The hash of a complete subtree.

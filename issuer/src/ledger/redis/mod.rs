@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use pennyblack_shared::token::TokenKeyId;
-use pennyblack_storage::redis::{Redis, RedisError, Script};
+use pennyblack_storage::redis::{Redis, RedisError, Script, cmd};
 use tokio::task::spawn_blocking;
 
 use super::{ChargeError, Ledger, Novelty};
@@ -140,6 +140,18 @@ impl RedisLedger {
             "lost" => Err(self.lost(epoch, seen.load(Ordering::Relaxed), first)),
             other => Err(RedisError::Form(other.to_owned()).into()),
         }
+    }
+
+    /// How many tokens the key of an epoch has signed, at all nodes.
+    ///
+    /// # Errors
+    /// [`ChargeError::NoSuchEpoch`] when it has no accounts.
+    pub async fn total(&self, epoch: TokenKeyId) -> Result<u64, ChargeError> {
+        let keys = Keys::of(epoch, &self.redis);
+        let mut get = cmd("HGET");
+        get.arg(&keys.epoch).arg("total");
+        let total: Option<u64> = self.redis.command(get, keys.epoch.as_bytes()).await?;
+        total.ok_or(ChargeError::NoSuchEpoch(epoch))
     }
 
     async fn look_for_loss(&self, epoch: TokenKeyId, seen: u64) -> Result<(), ChargeError> {

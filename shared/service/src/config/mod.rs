@@ -5,6 +5,7 @@
 
 mod command_line;
 mod error;
+mod safe_url;
 mod sections;
 
 use std::fs;
@@ -16,6 +17,7 @@ use serde::de::DeserializeOwned;
 
 pub use command_line::{CommandLine, Invocation};
 pub use error::ConfigurationError;
+pub use safe_url::is_safe_url;
 pub use sections::{
     AdminConfig, Limits, LogConfig, LogFormat, LogLevel, PublicConfig, TlsConfig, Transport,
 };

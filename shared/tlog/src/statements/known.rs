@@ -16,7 +16,7 @@ type Digest = [u8; 8];
 
 /// What is known.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(crate) struct Known {
     /// What is logged of each token of the epochs that are open.
     tokens: HashMap<TokenKeyId, HashMap<Nonce, Vec<Digest>>>,
     opened: HashSet<TokenKeyId>,
@@ -50,8 +50,23 @@ impl Known {
     }
 
     /// Whether the opening of a key's epoch was stated, and not its closing.
-    pub(super) fn is_open(&self, id: TokenKeyId) -> bool {
+    pub(crate) fn is_open(&self, id: TokenKeyId) -> bool {
         self.opened.contains(&id)
+    }
+
+    /// Whether the closing of a key's epoch was stated.
+    pub(crate) fn is_closed(&self, id: TokenKeyId) -> bool {
+        self.closed.contains(&id)
+    }
+
+    /// Whether a key was announced.
+    pub(crate) fn is_announced(&self, id: TokenKeyId) -> bool {
+        self.announced.contains(&id)
+    }
+
+    /// Whether it was stated how many tokens a key has signed.
+    pub(crate) fn is_totalled(&self, id: TokenKeyId) -> bool {
+        self.totalled.contains(&id)
     }
 
     /// The keys that were announced and whose totals were not stated.
@@ -60,7 +75,7 @@ impl Known {
     }
 
     /// Takes in what is in the log now.
-    pub(super) fn note(&mut self, statement: &Statement) {
+    pub(crate) fn note(&mut self, statement: &Statement) {
         match statement {
             Statement::DoubleSpend(evidence) => {
                 let token = &evidence.token;

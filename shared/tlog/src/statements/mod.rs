@@ -1,7 +1,7 @@
 //! A log of statements (docs/protocol.md section 7.2), each of which is made once:
 //! what a CPS and an issuer append to. Not here: when there is something to state.
 
-mod known;
+pub(crate) mod known;
 
 use std::io;
 use std::path::Path;

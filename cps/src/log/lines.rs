@@ -1,0 +1,60 @@
+//! The double spends of a log as `/v1/double-spends` tells them.
+
+use std::io;
+
+use pennyblack_shared::double_spend::{DoubleSpendEvidence, EvidenceFormError};
+use pennyblack_shared::log_entry::{LogEntry, Statement};
+use pennyblack_shared::time::UnixTime;
+use pennyblack_tlog::statements::StatementLog;
+use serde::{Deserialize, Serialize};
+
+/// One double spend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogLine {
+    /// Its place in the log.
+    pub index: u64,
+    /// The minute in which the second request came.
+    pub minute: UnixTime,
+    /// [`DoubleSpendEvidence`] as it is written, to be parsed and checked.
+    pub evidence: serde_json::Value,
+}
+
+impl LogLine {
+    /// The evidence, parsed and not checked.
+    ///
+    /// # Errors
+    /// [`EvidenceFormError`].
+    pub fn evidence(&self) -> Result<DoubleSpendEvidence, EvidenceFormError> {
+        self.evidence.to_string().parse()
+    }
+}
+
+/// The double spends from a place in the log on, oldest first, at most `most`. Reads
+/// the disk.
+pub(super) fn read(log: &StatementLog, first: u64, most: usize) -> io::Result<Vec<LogLine>> {
+    let mut lines = Vec::new();
+    let mut place = first;
+    // Entries about key epochs are few; a page has as many lines all the same.
+    while lines.len() < most {
+        let entries = log.entries(place, most - lines.len())?;
+        let Some((last, _)) = entries.last() else {
+            break;
+        };
+        place = last + 1;
+        let entries = entries.into_iter();
+        lines.extend(entries.filter_map(|(index, entry)| line(index, entry)));
+    }
+    Ok(lines)
+}
+
+fn line(index: u64, entry: LogEntry) -> Option<LogLine> {
+    let Statement::DoubleSpend(evidence) = entry.statement else {
+        return None;
+    };
+    Some(LogLine {
+        index,
+        minute: entry.minute.start(),
+        evidence: serde_json::from_str(&evidence.to_json()).ok()?,
+    })
+}

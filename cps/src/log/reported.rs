@@ -1,0 +1,53 @@
+//! Double spends that another node of this CPS has seen, at the node that keeps the
+//! log. Each is checked like an auditor checks it: the nodes know each other by a
+//! credential, and even who has it can accuse nobody who has not signed twice.
+
+use axum::body::Bytes;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, StatusCode};
+use pennyblack_service::clock::Clock;
+use pennyblack_shared::double_spend::DoubleSpendEvidence;
+use subtle::ConstantTimeEq as _;
+
+use super::CpsLog;
+use crate::issuers::Issuers;
+
+/// Where a node sends the evidence, in the form of [`DoubleSpendEvidence::to_json`].
+pub(crate) const REPORT_PATH: &str = "/log/double-spends";
+
+/// Takes evidence in, if it proves what it says; 204 says that it is in the log.
+pub(crate) async fn take(
+    log: &CpsLog,
+    issuers: &Issuers,
+    clock: &Clock,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> StatusCode {
+    // A node that keeps no log knows nobody.
+    let Some(expected) = log.credential() else {
+        return StatusCode::NOT_FOUND;
+    };
+    let shown = headers.get(AUTHORIZATION).map(|value| value.as_bytes());
+    let shown = shown.and_then(|value| value.strip_prefix(b"Bearer "));
+    if !bool::from(shown.unwrap_or_default().ct_eq(expected.as_bytes())) {
+        return StatusCode::UNAUTHORIZED;
+    }
+    let parsed = std::str::from_utf8(body).map(str::parse::<DoubleSpendEvidence>);
+    let Ok(Ok(evidence)) = parsed else {
+        return StatusCode::BAD_REQUEST;
+    };
+    // This node may be a moment behind in the issuer's keys.
+    let Some(key) = issuers.key(evidence.token.token_key_id) else {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    };
+    if evidence.cps != *log.cps() || evidence.verify(&key).is_err() {
+        return StatusCode::UNPROCESSABLE_ENTITY;
+    }
+    match log.double_spend(evidence, clock.now()).await {
+        Ok(()) => StatusCode::NO_CONTENT,
+        Err(error) => {
+            tracing::error!(%error, "a double spend that another node has seen is not in the log");
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The log at a node that does not keep it: followed as any reader follows it, so that
+//! nothing is believed of it that is not signed and consistent, and passed on to
+//! readers. Which double spends are in it is not remembered here.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use pennyblack_service::admin::Readiness;
+use pennyblack_service::peer::{PeerAnswer, PeerError};
+use pennyblack_service::shutdown::Shutdown;
+use pennyblack_shared::log_entry::{LogEntry, LogEntryError, Statement};
+use pennyblack_shared::tlog::{KeyName, VerifierKey, WitnessPolicy};
+use pennyblack_shared::token::TokenKeyId;
+use tokio::sync::watch;
+
+use super::{Claim, ClaimError, Keeper, keeper};
+use crate::reader::{LogReader, Position, ReadLogError};
+use crate::statements::known::Known;
+
+/// How often the keeper is asked for its last checkpoint.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+/// What is not ready before the log was read, or when it is not to be believed.
+const PART: &str = "transparency log";
+
+/// A log that cannot be followed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FollowedError {
+    /// Who keeps it.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// Nobody has said so yet.
+    #[error("no node has said yet that it keeps the log: start the one at {keeper}")]
+    NotKept {
+        /// The address of the one that should.
+        keeper: String,
+    },
+    /// It has another key than before.
+    #[error("the log had the key {before} and has {now}: it is another log. Start this node again")]
+    OtherKey {
+        /// When this node began.
+        before: Box<VerifierKey>,
+        /// As another node says now.
+        now: Box<VerifierKey>,
+    },
+    /// It is another service's.
+    #[error(
+        "the node at {keeper} keeps the log {log}, which is not this service's: check transparency_log.kept_by"
+    )]
+    OtherLog {
+        /// The keeper's address.
+        keeper: String,
+        /// The name of the log.
+        log: KeyName,
+    },
+    /// It cannot be read, or is not to be believed.
+    #[error("the log at {keeper}: {error}")]
+    Read {
+        /// The keeper's address.
+        keeper: String,
+        /// What is wrong.
+        error: ReadLogError,
+    },
+    /// An entry that is none of ours.
+    #[error("entry {index} of the log: {error}: the keeper is of another version")]
+    Entry {
+        /// Its place, from 0.
+        index: u64,
+        /// What is wrong.
+        error: LogEntryError,
+    },
+}
+
+impl From<ReadLogError> for FollowedError {
+    fn from(error: ReadLogError) -> Self {
+        Self::Read {
+            keeper: String::new(),
+            error,
+        }
+    }
+}
+
+impl FollowedError {
+    /// Whether nobody answered, which says nothing about the log.
+    const fn is_away(&self) -> bool {
+        match self {
+            Self::Claim(error) => error.is_away(),
+            Self::Read { error, .. } => matches!(error, ReadLogError::Source(_)),
+            _ => false,
+        }
+    }
+}
+
+/// The log.
+#[derive(Debug)]
+pub struct FollowedLog {
+    name: KeyName,
+    keeper: Arc<Keeper>,
+    claim: Claim,
+    /// What was read. Locked for a look-up or to be replaced, never while waiting.
+    known: Mutex<Known>,
+    /// How many entries; told whenever more were read.
+    size: watch::Sender<u64>,
+    /// Held by the one task that reads on.
+    reading: tokio::sync::Mutex<Option<Reading>>,
+}
+
+/// The reader, once the log's key is known.
+#[derive(Debug)]
+struct Reading {
+    reader: LogReader<Arc<Keeper>>,
+    position: Position,
+}
+
+impl FollowedLog {
+    /// The log of this name at another node. Nothing was read of it yet.
+    #[must_use]
+    pub fn new(name: KeyName, keeper: Keeper, claim: Claim) -> Self {
+        Self {
+            name,
+            keeper: Arc::new(keeper),
+            claim,
+            known: Mutex::default(),
+            size: watch::Sender::new(0),
+            reading: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Whether it was read that the epoch of a token key was opened, and not that it
+    /// was closed.
+    #[must_use]
+    pub fn is_open(&self, id: TokenKeyId) -> bool {
+        self.known().is_open(id)
+    }
+
+    /// Whether it was read that the epoch of a token key was closed.
+    #[must_use]
+    pub fn is_closed(&self, id: TokenKeyId) -> bool {
+        self.known().is_closed(id)
+    }
+
+    /// Whether it was read that a token key was announced.
+    #[must_use]
+    pub fn is_announced(&self, id: TokenKeyId) -> bool {
+        self.known().is_announced(id)
+    }
+
+    /// Whether it was read how many tokens a key has signed.
+    #[must_use]
+    pub fn is_totalled(&self, id: TokenKeyId) -> bool {
+        self.known().is_totalled(id)
+    }
+
+    /// Word of each time that more was read: how many entries.
+    #[must_use]
+    pub fn moves(&self) -> watch::Receiver<u64> {
+        self.size.subscribe()
+    }
+
+    /// The log's resources.
+    pub fn router(&self) -> Router {
+        keeper::router(Arc::clone(&self.keeper))
+    }
+
+    /// What the keeper answers at `path`, for whoever has asked this node.
+    pub async fn pass_on(&self, path: &str, asked: &HeaderMap) -> Response {
+        self.keeper.pass_on(path, asked).await
+    }
+
+    /// What the keeper answers to `body`; see [`Keeper::tell`].
+    ///
+    /// # Errors
+    /// [`PeerError`].
+    pub async fn tell(
+        &self,
+        path: &str,
+        credential: &str,
+        body: Vec<u8>,
+    ) -> Result<PeerAnswer, PeerError> {
+        self.keeper.tell(path, credential, body).await
+    }
+
+    /// Reads on to the last checkpoint.
+    ///
+    /// # Errors
+    /// [`FollowedError`]; what was read before still holds.
+    pub async fn refresh(&self) -> Result<(), FollowedError> {
+        let mut reading = self.reading.lock().await;
+        let reading = match &mut *reading {
+            Some(reading) => reading,
+            unknown => unknown.insert(self.begin().await?),
+        };
+        match reading.on(self).await {
+            Err(FollowedError::Read { error, .. }) => {
+                self.require_same(reading.reader.key(), &error).await?;
+                let keeper = self.keeper.url().to_owned();
+                Err(FollowedError::Read { keeper, error })
+            }
+            read => read,
+        }
+    }
+
+    /// Whether a checkpoint that is not signed is one of another log.
+    async fn require_same(
+        &self,
+        before: &VerifierKey,
+        error: &ReadLogError,
+    ) -> Result<(), FollowedError> {
+        if !matches!(error, ReadLogError::Checkpoint(_)) {
+            return Ok(());
+        }
+        match self.claim.key().await? {
+            Some(now) if now != *before => Err(FollowedError::OtherKey {
+                before: Box::new(before.clone()),
+                now: Box::new(now),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    async fn begin(&self) -> Result<Reading, FollowedError> {
+        let keeper = || self.keeper.url().to_owned();
+        let key = self.claim.key().await?;
+        let key = key.ok_or_else(|| FollowedError::NotKept { keeper: keeper() })?;
+        if *key.name() != self.name {
+            return Err(FollowedError::OtherLog {
+                keeper: keeper(),
+                log: key.name().clone(),
+            });
+        }
+        Ok(Reading {
+            reader: LogReader::new(Arc::clone(&self.keeper), key, WitnessPolicy::default()),
+            position: Position::default(),
+        })
+    }
+
+    /// Reads on again and again, until `shutdown`.
+    pub async fn follow(&self, readiness: Readiness, shutdown: Shutdown) {
+        let away = metrics::gauge!("pennyblack_log_keeper_away");
+        let mut was_read = false;
+        loop {
+            match self.refresh().await {
+                Ok(()) => {
+                    was_read = true;
+                    away.set(0.0);
+                    readiness.has(PART);
+                }
+                // What is in the log stays there.
+                Err(error) if error.is_away() && was_read => {
+                    away.set(1.0);
+                    tracing::warn!(%error, "the log is not followed at present");
+                }
+                Err(error) => {
+                    away.set(1.0);
+                    tracing::error!(%error, "the log is not followed");
+                    readiness.lacks(PART, error.to_string());
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(FOLLOW_EVERY) => {}
+                () = shutdown.requested() => return,
+            }
+        }
+    }
+
+    /// Says from the beginning that nothing was read yet.
+    pub fn not_read_yet(readiness: &Readiness) {
+        readiness.lacks(PART, "the log, which another node keeps, was not read yet");
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reading {
+    async fn on(&mut self, log: &FollowedLog) -> Result<(), FollowedError> {
+        let checkpoint = self.reader.checkpoint().await?;
+        if checkpoint.checkpoint().head == self.position.head()
+            && self.position.checkpoint().is_some()
+        {
+            return Ok(());
+        }
+        let mut news = Vec::new();
+        let visit = |index, bytes: &[u8]| {
+            let entry = LogEntry::parse(bytes);
+            let entry = entry.map_err(|error| FollowedError::Entry { index, error })?;
+            if !matches!(entry.statement, Statement::DoubleSpend(_)) {
+                news.push(entry.statement);
+            }
+            Ok::<_, FollowedError>(())
+        };
+        let position = self
+            .reader
+            .advance(&self.position, &checkpoint, visit)
+            .await?;
+        // Only now is it proven.
+        let mut known = log.known();
+        news.iter().for_each(|statement| known.note(statement));
+        drop(known);
+        self.position = position;
+        log.size.send_replace(self.position.head().size);
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! The log at the node that keeps it. Nothing is stated in it until it is certain that
+//! no other node keeps it, and that it has all that was signed for.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use axum::Router;
+use pennyblack_service::admin::Readiness;
+use pennyblack_service::shutdown::Shutdown;
+use pennyblack_shared::log_entry::Statement;
+use pennyblack_shared::time::UnixTime;
+use tokio::sync::watch;
+
+use super::{Claim, ClaimError};
+use crate::log::{AppendError, TransparencyLog};
+use crate::routes;
+use crate::statements::StatementLog;
+
+/// How often Redis is told at least who keeps the log, should it have lost that.
+const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// How often until it has taken it.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+/// What is not ready while nothing can be stated.
+const PART: &str = "transparency log";
+
+/// Why nothing is stated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotKept {
+    /// It is not known yet whether this node keeps the log.
+    #[error("it is not known yet whether another node keeps the log")]
+    Unclaimed,
+    /// It must not.
+    #[error("{0}")]
+    Refused(Arc<str>),
+    /// Not durable.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+/// The log.
+#[derive(Debug)]
+pub struct KeptLog {
+    statements: Arc<StatementLog>,
+    /// With other nodes: how they know.
+    claim: Option<Claim>,
+    /// Why nothing is stated, if nothing is. Replaced by [`KeptLog::renew`] only, and
+    /// locked for that and for a look, never while waiting.
+    withheld: RwLock<Option<NotKept>>,
+    /// How often statements were taken again.
+    moves: watch::Sender<u64>,
+}
+
+impl KeptLog {
+    /// That of a node without others.
+    #[must_use]
+    pub fn alone(statements: Arc<StatementLog>) -> Self {
+        Self {
+            statements,
+            claim: None,
+            withheld: RwLock::default(),
+            moves: watch::Sender::default(),
+        }
+    }
+
+    /// That of one among several. Nothing is stated until [`Self::renew`].
+    #[must_use]
+    pub fn among(statements: Arc<StatementLog>, claim: Claim) -> Self {
+        Self {
+            statements,
+            claim: Some(claim),
+            withheld: RwLock::new(Some(NotKept::Unclaimed)),
+            moves: watch::Sender::default(),
+        }
+    }
+
+    /// What was stated.
+    #[must_use]
+    pub const fn statements(&self) -> &Arc<StatementLog> {
+        &self.statements
+    }
+
+    /// The log as it is published.
+    #[must_use]
+    pub fn published(&self) -> &Arc<TransparencyLog> {
+        self.statements.published()
+    }
+
+    /// Whether other nodes follow it.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        self.claim.is_some()
+    }
+
+    /// The log's resources.
+    pub fn router(&self) -> Router {
+        routes::router(Arc::clone(self.published()))
+    }
+
+    /// States something, as [`StatementLog::state`] does.
+    ///
+    /// # Errors
+    /// [`NotKept`]; then nothing may follow from the statement.
+    pub async fn state(&self, statement: Statement, now: UnixTime) -> Result<bool, NotKept> {
+        self.withheld().clone().map_or(Ok(()), Err)?;
+        Ok(self.statements.state(statement, now).await?)
+    }
+
+    /// Says to the other nodes that this one keeps the log.
+    ///
+    /// # Errors
+    /// [`ClaimError`]; nothing is stated from then on, unless Redis is merely away.
+    pub async fn renew(&self) -> Result<(), ClaimError> {
+        let Some(claim) = &self.claim else {
+            return Ok(());
+        };
+        let renewed = claim.renew(self.published()).await;
+        match &renewed {
+            Ok(()) => self.withhold(None),
+            Err(error) if error.is_away() => {}
+            Err(error) => self.withhold(Some(NotKept::Refused(error.to_string().into()))),
+        }
+        renewed
+    }
+
+    fn withhold(&self, why: Option<NotKept>) {
+        let mut withheld = self
+            .withheld
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_taken_again = withheld.is_some() && why.is_none();
+        *withheld = why;
+        drop(withheld);
+        if is_taken_again {
+            self.moves.send_modify(|moves| *moves += 1);
+        }
+    }
+
+    fn withheld(&self) -> RwLockReadGuard<'_, Option<NotKept>> {
+        self.withheld.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Word of each time that statements are taken which were not before.
+    #[must_use]
+    pub fn moves(&self) -> watch::Receiver<u64> {
+        self.moves.subscribe()
+    }
+
+    /// Says from the beginning that it is not known yet whether this node may keep it.
+    pub fn not_claimed_yet(&self, readiness: &Readiness) {
+        if self.claim.is_some() {
+            readiness.lacks(PART, NotKept::Unclaimed.to_string());
+        }
+    }
+
+    /// Says it again and again, and with each checkpoint, until `shutdown`.
+    pub async fn keep_claimed(&self, readiness: Readiness, shutdown: Shutdown) {
+        if self.claim.is_none() {
+            return;
+        }
+        let mut checkpoints = self.published().checkpoints();
+        let mut said = false;
+        loop {
+            checkpoints.mark_unchanged();
+            let wait = match self.renew().await {
+                Ok(()) => {
+                    readiness.has(PART);
+                    said = true;
+                    RENEW_EVERY
+                }
+                // What it said before still holds.
+                Err(error) if error.is_away() && said => RENEW_EVERY,
+                Err(error) => {
+                    tracing::error!(%error, "nothing is stated in the log");
+                    readiness.lacks(PART, error.to_string());
+                    said = false;
+                    RETRY_EVERY
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                _ = checkpoints.changed() => {}
+                () = shutdown.requested() => return,
+            }
+        }
+    }
+}
