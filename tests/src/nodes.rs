@@ -53,23 +53,22 @@ impl Nodes {
         change: impl Fn(usize, &mut pennyblack_cps::Config),
         before: impl FnOnce(&Self),
     ) -> Self {
-        let ports: Vec<_> = (0..count).map(|_| free_port()).collect();
-        let nodes = ports.iter().enumerate().map(|(place, port)| {
+        let mut nodes: Vec<Node> = Vec::new();
+        for place in 0..count {
             let name = format!("cps-{place}");
             let mut config = world.cps.clone();
-            let address: SocketAddr = ([127, 0, 0, 1], *port).into();
+            let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
             config.public = PublicConfig::plain(address);
             config.cps.data_directory = world.path(&format!("{name}-data"));
-            let keeper = ports.first().filter(|_| place > 0);
-            config.transparency_log.kept_by = keeper.map(|port| format!("http://127.0.0.1:{port}"));
             change(place, &mut config);
-            Node {
+            let keeper = nodes.first().map(|first| first.config.public.listen);
+            config.transparency_log.kept_by = keeper.map(|keeper| format!("http://{keeper}"));
+            nodes.push(Node {
                 name,
                 config,
                 process: None,
-            }
-        });
-        let nodes = nodes.collect();
+            });
+        }
         let mut all = Self { program, nodes };
         before(&all);
         for place in 0..count {
