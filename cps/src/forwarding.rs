@@ -15,6 +15,8 @@ use crate::store::never_twice::Owners;
 /// Names the list of nodes by which a request was sent on.
 pub(crate) const NODES_HEADER: &str = "pennyblack-nodes";
 
+/// Requests under way to one node.
+const AT_ONCE: usize = 256;
 /// Most bytes of an answer: a problem document.
 const MOST: usize = 64 * 1024;
 
@@ -35,7 +37,7 @@ impl Forwarding {
     pub(crate) fn new(config: &NeverTwiceConfig, owners: Owners) -> Result<Self, ForwardingError> {
         let client = peer::client(config.tls_roots.as_deref())?;
         let nodes = owners.nodes().iter();
-        let nodes = nodes.map(|node| Peer::new(node, client.clone()));
+        let nodes = nodes.map(|node| Peer::new(node, client.clone(), AT_ONCE));
         Ok(Self {
             list: hex::encode(owners.list_id().0),
             nodes: nodes.collect(),

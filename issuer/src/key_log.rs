@@ -20,7 +20,8 @@ use pennyblack_shared::token::TokenKeyId;
 use pennyblack_shared::token_key::{TokenKey, TokenKeyError};
 use pennyblack_storage::redis::Redis;
 use pennyblack_tlog::nodes::{
-    Claim, ClaimError, FollowedError, FollowedLog, Keeper, KeptLog, NotKept, TransparencyLogConfig,
+    Claim, ClaimError, FollowedError, FollowedLog, Keeper, KeptLog, MemoryError, NotKept,
+    TransparencyLogConfig,
 };
 use pennyblack_tlog::routes::PREFIX;
 use pennyblack_tlog::statements::{OpenStatementsError, StatementLog};
@@ -30,9 +31,9 @@ use crate::ledger::{ChargeError, ChosenLedger, redis as redis_ledger};
 /// How long a checkpoint may take that takes milliseconds.
 const SIGNED_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long the node that keeps the log may take to announce a key that another one has
-/// made: it looks for such keys every quarter of a minute.
-const ANNOUNCED_WITHIN: Duration = Duration::from_secs(45);
+/// How long is waited for the node that keeps the log to announce a key that another one
+/// has made; then it is asked again later.
+const ANNOUNCED_WITHIN: Duration = Duration::from_secs(5);
 
 /// How often it is asked meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -56,6 +57,9 @@ pub enum OpenKeyLogError {
     /// The log of the other node.
     #[error(transparent)]
     Followed(#[from] FollowedError),
+    /// What was read of it before.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
 }
 
 /// Why something is not in the log.
@@ -67,8 +71,8 @@ pub enum KeyLogError {
     Kept(#[from] NotKept),
     /// Another node keeps the log, and has not announced a key.
     #[error(
-        "the node that keeps the log has not announced the token key {key} within {} s: is it up, \
-         and ready?", ANNOUNCED_WITHIN.as_secs()
+        "the node that keeps the log has not announced the token key {key} yet: is it up, and \
+         ready?"
     )]
     Unannounced {
         /// Which.
@@ -153,7 +157,9 @@ impl KeyLog {
             }
             Some(keeper) => {
                 let name = format!("{issuer}{PREFIX}").parse()?;
-                Place::Elsewhere(Arc::new(FollowedLog::new(name, keeper, claim)))
+                let memory = directory.with_file_name("log-followed.json");
+                let followed = FollowedLog::open(name, keeper, claim, &memory)?;
+                Place::Elsewhere(Arc::new(followed))
             }
         };
         Ok(Self(place))
@@ -265,7 +271,15 @@ impl KeyRegister for KeyLog {
             let issued = match ledger.total(token_key_id).await {
                 Ok(issued) => issued,
                 // It was withdrawn before it had signed anything.
-                Err(ChargeError::NoSuchEpoch(_)) => 0,
+                Err(ChargeError::NoSuchEpoch(_)) if ledger.is_whole() => 0,
+                Err(ChargeError::NoSuchEpoch(_)) => {
+                    tracing::error!(
+                        %token_key_id,
+                        "how many tokens this key has signed is not known here: its total is not \
+                         stated, and auditors will miss it"
+                    );
+                    continue;
+                }
                 Err(error) => return Err(error.into()),
             };
             let statement = Statement::IssuanceTotal {

@@ -31,6 +31,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(600);
 /// made early, and notices that clocks run apart or that Redis lost something.
 const LOOK_AT_OTHERS: Duration = Duration::from_secs(15);
 
+/// How often a node that starts waits for another one to announce a key, beyond the
+/// first time.
+const TRIES_AT_THE_START: usize = 8;
+
 /// All of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
@@ -77,7 +81,7 @@ impl Stored {
             }
         };
         log.get_in_touch().await?;
-        log.announce(keys.live().directory(), now).await?;
+        announced_at_last(&log, keys.live().directory(), now).await?;
         let trust = Arc::clone(config);
         let trust = spawn_blocking(move || Trust::open(&trust.trust, now)).await??;
         Ok(Self {
@@ -131,7 +135,9 @@ async fn turn<R: KeyRegister>(
     let preparing = Arc::clone(keys);
     let prepared = spawn_blocking(move || preparing.prepare(now)).await??;
     let directory = prepared.live().directory();
-    register.announce(directory, now).await?;
+    if let Err(error) = register.announce(directory, now).await {
+        return not_announced(error, keys, ledger, now).await;
+    }
     let in_use = prepared.in_use().to_vec();
     let live: Vec<_> = prepared.live().ids().collect();
     ledger.admit(live.clone()).await?;
@@ -148,6 +154,38 @@ async fn turn<R: KeyRegister>(
     let deleting = Arc::clone(keys);
     spawn_blocking(move || deleting.delete(&over)).await??;
     Ok(turned.next)
+}
+
+/// A key that another node has not announced yet waits; those before it go on.
+async fn not_announced(
+    error: KeyLogError,
+    keys: &TokenKeys,
+    ledger: &ChosenLedger,
+    now: UnixTime,
+) -> Result<UnixTime, UpkeepError> {
+    let KeyLogError::Unannounced { .. } = error else {
+        return Err(error.into());
+    };
+    tracing::warn!(%error, "a token key is not listed yet");
+    ledger.follow(keys.live().ids().collect()).await?;
+    Ok(now.plus(LOOK_AT_OTHERS))
+}
+
+/// Has the keys on record with which a node starts. One of them it may have made just
+/// now, and the node that keeps the log looks for such keys only now and then.
+async fn announced_at_last(
+    log: &KeyLog,
+    directory: &[u8],
+    now: UnixTime,
+) -> Result<(), KeyLogError> {
+    let mut announced = log.announce(directory, now).await;
+    for _ in 0..TRIES_AT_THE_START {
+        let Err(KeyLogError::Unannounced { .. }) = announced else {
+            break;
+        };
+        announced = log.announce(directory, now).await;
+    }
+    announced
 }
 
 fn on_disk(

@@ -4,7 +4,7 @@ use http::StatusCode;
 use pennyblack_service::peer::{PeerError, PeerSetUpError};
 use pennyblack_shared::tlog::NoteKeyError;
 use pennyblack_storage::redis::RedisError;
-use pennyblack_tlog::nodes::NotKept;
+use pennyblack_tlog::nodes::{MemoryError, NotKept};
 use pennyblack_tlog::statements::OpenStatementsError;
 
 use super::TalliesError;
@@ -23,6 +23,9 @@ pub enum OpenCpsLogError {
     /// The CPS's name cannot be a log's.
     #[error("the log: {0}")]
     Name(#[from] NoteKeyError),
+    /// What was read of the log that another node keeps.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// The node that keeps it cannot be asked.
     #[error("[transparency_log] {0}")]
     Keeper(#[from] PeerSetUpError),

@@ -11,9 +11,10 @@ mod shared_tallies;
 mod tallies;
 mod witnesses;
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -23,6 +24,7 @@ use pennyblack_service::admin::Readiness;
 use pennyblack_service::shutdown::Shutdown;
 use pennyblack_shared::authority::Authority;
 use pennyblack_shared::double_spend::DoubleSpendEvidence;
+use pennyblack_shared::encoding::sha256;
 use pennyblack_shared::log_entry::{EpochTotals, Statement};
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::TokenKeyId;
@@ -43,8 +45,12 @@ use crate::decoy_secret::DecoySecret;
 use crate::store::redis::RedisStore;
 
 /// How long after its end a key epoch is closed in a log that other nodes follow: by
-/// then none of them takes its tokens any more, and all have told what they counted.
+/// then none of them takes its tokens any more, if clocks agree, and all have told what
+/// they counted.
 const SETTLES_AFTER: Duration = Duration::from_secs(10);
+
+/// How much evidence is remembered of what another node has taken: 32 bytes each.
+const REPORTS_REMEMBERED: usize = 16_384;
 
 /// The log, open.
 pub struct CpsLog {
@@ -53,11 +59,14 @@ pub struct CpsLog {
     tallies: EpochTallies,
     /// What the nodes know each other by; none where there is one node.
     secret: Option<Arc<DecoySecret>>,
+    /// Evidence that the other node has taken already, so that who repeats a request
+    /// that was refused costs it nothing. Locked for a look or a note.
+    reported: Mutex<HashSet<[u8; 32]>>,
 }
 
 /// Which node keeps the log.
 enum Place {
-    Here(KeptLog),
+    Here(Arc<KeptLog>),
     Elsewhere(Box<FollowedLog>),
 }
 
@@ -71,9 +80,10 @@ impl CpsLog {
         let statements = Arc::new(StatementLog::open(directory, cps)?);
         Ok(Self {
             cps: cps.clone(),
-            place: Place::Here(KeptLog::alone(statements)),
+            place: Place::Here(Arc::new(KeptLog::alone(statements))),
             tallies: EpochTallies::open(&directory.join("tallies.json"))?,
             secret: None,
+            reported: Mutex::default(),
         })
     }
 
@@ -94,11 +104,13 @@ impl CpsLog {
         let place = match Keeper::of(config)? {
             None => {
                 let statements = Arc::new(StatementLog::open(directory, cps)?);
-                Place::Here(KeptLog::among(statements, claim))
+                Place::Here(Arc::new(KeptLog::among(statements, claim)))
             }
             Some(keeper) => {
                 let name = format!("{cps}{PREFIX}").parse()?;
-                Place::Elsewhere(Box::new(FollowedLog::new(name, keeper, claim)))
+                let memory = directory.with_file_name("log-followed.json");
+                let followed = FollowedLog::open(name, keeper, claim, &memory)?;
+                Place::Elsewhere(Box::new(followed))
             }
         };
         Ok(Self {
@@ -106,6 +118,7 @@ impl CpsLog {
             place,
             tallies: EpochTallies::shared(store.clone()),
             secret: Some(secret),
+            reported: Mutex::default(),
         })
     }
 
@@ -141,7 +154,7 @@ impl CpsLog {
     pub(crate) fn not_known_yet(&self, readiness: &Readiness) {
         match &self.place {
             Place::Here(kept) => kept.not_claimed_yet(readiness),
-            Place::Elsewhere(_) => FollowedLog::not_read_yet(readiness),
+            Place::Elsewhere(followed) => followed.not_read_yet(readiness),
         }
     }
 
@@ -163,7 +176,7 @@ impl CpsLog {
     }
 
     /// How long after its end a key epoch is closed here.
-    pub(crate) const fn settles_after(&self) -> Duration {
+    pub(crate) fn settles_after(&self) -> Duration {
         match &self.place {
             Place::Here(kept) if kept.is_shared() => SETTLES_AFTER,
             _ => Duration::ZERO,
@@ -210,13 +223,28 @@ impl CpsLog {
         let secret = self.secret.as_ref().ok_or(CpsLogError::NotYet)?;
         let credential = secret.keys()?.node_credential();
         let body = evidence.to_json().into_bytes();
+        let digest = sha256(&body);
+        if self.reported().contains(&digest) {
+            return Ok(());
+        }
         let answer = keeper
             .tell(reported::REPORT_PATH, &credential, body)
             .await?;
         match answer.status {
-            StatusCode::NO_CONTENT => Ok(()),
+            StatusCode::NO_CONTENT => {
+                let mut reported = self.reported();
+                if reported.len() >= REPORTS_REMEMBERED {
+                    reported.clear();
+                }
+                reported.insert(digest);
+                Ok(())
+            }
             other => Err(CpsLogError::Refused(other)),
         }
+    }
+
+    fn reported(&self) -> MutexGuard<'_, HashSet<[u8; 32]>> {
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Logs that tokens of a key are taken from now on; once for each key.
@@ -248,7 +276,7 @@ impl CpsLog {
     #[must_use]
     pub fn is_open(&self, id: TokenKeyId) -> bool {
         match &self.place {
-            Place::Here(kept) => kept.statements().is_open(id),
+            Place::Here(kept) => kept.is_taken() && kept.statements().is_open(id),
             Place::Elsewhere(followed) => followed.is_open(id),
         }
     }
@@ -264,11 +292,19 @@ impl CpsLog {
         spent: u64,
         now: UnixTime,
     ) -> Result<(), CpsLogError> {
-        let tally = self.tallies.of(token_key_id).await?;
         let kept = match &self.place {
             Place::Here(kept) => kept,
-            Place::Elsewhere(followed) => return stated(followed.is_closed(token_key_id)),
+            Place::Elsewhere(followed) if followed.is_closed(token_key_id) => {
+                self.tallies.drop_unkept(token_key_id);
+                return Ok(());
+            }
+            Place::Elsewhere(_) => {
+                // For the node that closes it, which waits a little.
+                self.tallies.of(token_key_id).await?;
+                return Err(CpsLogError::NotYet);
+            }
         };
+        let tally = self.tallies.of(token_key_id).await?;
         let statement = Statement::KeyEpochClosed {
             token_key_id,
             totals: EpochTotals {

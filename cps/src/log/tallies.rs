@@ -108,11 +108,13 @@ impl EpochTallies {
     pub async fn of(&self, id: TokenKeyId) -> Result<Tally, RedisError> {
         match &self.kept {
             Kept::OnDisk(_) => Ok(self.lock().get(&id).copied().unwrap_or_default()),
-            Kept::Shared(shared) => {
-                let counted = self.lock().remove(&id).unwrap_or_default();
-                shared.add(id, counted).await
-            }
+            Kept::Shared(shared) => self.add(shared, id).await,
         }
+    }
+
+    /// Forgets what was counted of an epoch that is closed, and was not kept yet.
+    pub fn drop_unkept(&self, id: TokenKeyId) {
+        self.lock().remove(&id);
     }
 
     /// Forgets an epoch, whose counts are in the log.
@@ -120,7 +122,7 @@ impl EpochTallies {
     /// # Errors
     /// [`RedisError`].
     pub async fn forget(&self, id: TokenKeyId) -> Result<(), RedisError> {
-        self.lock().remove(&id);
+        self.drop_unkept(id);
         match &self.kept {
             Kept::OnDisk(_) => Ok(()),
             Kept::Shared(shared) => shared.forget(id).await,
@@ -139,20 +141,34 @@ impl EpochTallies {
                 Ok(written.map_err(io::Error::other)??)
             }
             Kept::Shared(shared) => {
-                let counted = std::mem::take(&mut *self.lock());
-                for (id, tally) in counted {
-                    let _sum = shared.add(id, tally).await?;
+                let ids: Vec<_> = self.lock().keys().copied().collect();
+                for id in ids {
+                    let _sum = self.add(shared, id).await?;
                 }
                 Ok(())
             }
         }
     }
 
+    /// Adds what was counted of an epoch to what all nodes have in common.
+    async fn add(&self, shared: &SharedTallies, id: TokenKeyId) -> Result<Tally, RedisError> {
+        let counted = self.lock().remove(&id).unwrap_or_default();
+        let added = shared.add(id, counted).await;
+        if let Err(RedisError::Away(_)) = &added {
+            // Nothing was sent. Of other errors that is not known, and to add it again
+            // could count it twice.
+            let mut tallies = self.lock();
+            let tally = tallies.entry(id).or_default();
+            tally.replayed += counted.replayed;
+            tally.refused += counted.refused;
+        }
+        added
+    }
+
     fn to_json(&self) -> io::Result<Vec<u8>> {
         let tallies = self.lock().clone();
-        let rows = tallies
-            .iter()
-            .map(|(id, tally)| (hex::encode(id.0), [tally.replayed, tally.refused]));
+        let rows = tallies.iter();
+        let rows = rows.map(|(id, tally)| (id, [tally.replayed, tally.refused]));
         let rows: HashMap<_, _> = rows.collect();
         serde_json::to_vec(&rows).map_err(io::Error::other)
     }
@@ -163,12 +179,9 @@ impl EpochTallies {
 }
 
 fn parse(json: &[u8]) -> Result<HashMap<TokenKeyId, Tally>, String> {
-    let rows: HashMap<String, [u64; 2]> =
+    let rows: HashMap<TokenKeyId, [u64; 2]> =
         serde_json::from_slice(json).map_err(|e| e.to_string())?;
-    let rows = rows.into_iter().map(|(id, [replayed, refused])| {
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(id, &mut bytes).map_err(|e| e.to_string())?;
-        Ok((TokenKeyId(bytes), Tally { replayed, refused }))
-    });
-    rows.collect()
+    let rows = rows.into_iter();
+    let rows = rows.map(|(id, [replayed, refused])| (id, Tally { replayed, refused }));
+    Ok(rows.collect())
 }

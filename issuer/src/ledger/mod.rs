@@ -129,6 +129,14 @@ pub enum ChosenLedger {
 }
 
 impl ChosenLedger {
+    /// Whether a key without accounts has signed nothing. In a store that several nodes
+    /// share accounts are opened before there is a key: without them it lost them, or
+    /// never had them.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        matches!(self, Self::Embedded(_))
+    }
+
     /// How many tokens the key of an epoch has signed.
     ///
     /// # Errors

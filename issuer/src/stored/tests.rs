@@ -73,7 +73,7 @@ struct Scene {
     ledger: Arc<ChosenLedger>,
     register: Arc<Held>,
     asked: Mutex<mpsc::UnboundedReceiver<(Asked, oneshot::Sender<Answer>)>>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Scene {
@@ -98,7 +98,7 @@ impl Scene {
                 totals_are_due: AtomicBool::new(false),
             }),
             asked: Mutex::new(asked),
-            _directory: directory,
+            directory,
         }
     }
 
@@ -224,4 +224,22 @@ async fn accounts_stay_until_their_total_is_in_the_log() {
     scene.agree(scene.turn(start)).await;
     let gone = Err(ChargeError::NoSuchEpoch(first));
     assert_eq!(ledger.total(first).await, gone);
+    assert!(keys() < before);
+}
+
+#[tokio::test]
+async fn a_key_that_another_node_has_not_announced_yet_waits_and_the_others_go_on() {
+    let scene = Scene::open();
+    let before = scene.keys.live();
+    let announced = NOW.plus(PLAN.schedule.epoch - PLAN.schedule.announce_ahead);
+    let turning = scene.turn(announced);
+    let (_, answer) = scene.asked().await;
+    let key = TokenKeyId([7; 32]);
+    answer.send(Err(KeyLogError::Unannounced { key })).unwrap();
+    let next = turning.await.unwrap().unwrap();
+    assert!(next > announced && next <= announced.plus(Duration::from_secs(15)));
+    assert_eq!(scene.keys.live().directory(), before.directory());
+    scene.draw(scene.live()[0]).await.unwrap();
+    scene.agree(scene.turn(next)).await;
+    assert_ne!(scene.keys.live().directory(), before.directory());
 }

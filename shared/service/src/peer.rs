@@ -12,8 +12,6 @@ use http::{HeaderMap, StatusCode};
 use reqwest::{Client, RequestBuilder};
 use tokio::sync::Semaphore;
 
-/// Requests under way to one node.
-const AT_ONCE: usize = 256;
 /// For connecting to a node.
 const CONNECT: Duration = Duration::from_secs(1);
 /// For its whole answer; less than the exchange that waits for it may take.
@@ -120,13 +118,14 @@ pub fn client(tls_roots: Option<&Path>) -> Result<Client, PeerSetUpError> {
 }
 
 impl Peer {
-    /// The node at this address: a scheme and a host, without a path.
+    /// The node at this address: a scheme and a host, without a path. At most `at_once`
+    /// requests are under way to it.
     #[must_use]
-    pub fn new(url: &str, client: Client) -> Self {
+    pub fn new(url: &str, client: Client, at_once: usize) -> Self {
         Self {
             url: url.trim_end_matches('/').to_owned(),
             client,
-            turns: Semaphore::new(AT_ONCE),
+            turns: Semaphore::new(at_once),
         }
     }
 

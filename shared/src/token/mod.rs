@@ -10,6 +10,9 @@ mod verified;
 
 use std::fmt;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 pub use challenge::{ChallengeError, TokenChallenge};
 pub use header::{AuthenticateChallenge, HeaderError, parse_www_authenticate};
 pub use verified::{TokenVerifyError, VerifiedToken};
@@ -56,7 +59,8 @@ impl fmt::Display for TokenType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Nonce(pub [u8; 32]);
 
-/// SHA-256 of a token key's encoding as the issuer's directory publishes it.
+/// SHA-256 of a token key's encoding as the issuer's directory publishes it. As text it
+/// is 64 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenKeyId(pub [u8; 32]);
 
@@ -78,6 +82,21 @@ impl TokenKeyId {
 impl fmt::Display for TokenKeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl Serialize for TokenKeyId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for TokenKeyId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let mut id = [0; 32];
+        hex::decode_to_slice(text, &mut id).map_err(D::Error::custom)?;
+        Ok(Self(id))
     }
 }
 

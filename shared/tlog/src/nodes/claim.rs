@@ -5,12 +5,17 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pennyblack_shared::tlog::{TreeHead, VerifierKey};
 use pennyblack_storage::redis::{Redis, RedisError, Script, cmd};
 use tokio::task::spawn_blocking;
 
 use crate::log::TransparencyLog;
+
+/// How long a log without entries leaves its place to one that has some: the keeper
+/// says so every second.
+const LEFT_TO_OTHERS: Duration = Duration::from_secs(3);
 
 /// Verifier key, size and root.
 type Known = (Option<String>, Option<String>, Option<String>);
@@ -67,7 +72,15 @@ pub enum ClaimError {
 impl ClaimError {
     /// Whether Redis was merely away: what it said before still holds.
     pub(super) const fn is_away(&self) -> bool {
-        matches!(self, Self::Redis(_))
+        matches!(
+            self,
+            Self::Redis(
+                RedisError::Away(_)
+                    | RedisError::Connection(_)
+                    | RedisError::TimedOut(_)
+                    | RedisError::Replicas { .. }
+            )
+        )
     }
 }
 
@@ -97,9 +110,14 @@ impl Claim {
     /// is merely away.
     pub(super) async fn renew(&self, log: &Arc<TransparencyLog>) -> Result<(), ClaimError> {
         let key = log.verifier().to_string();
-        let (keeper, size, root) = self.known().await?;
-        self.require_keeper(keeper.as_ref().unwrap_or(&key), &key)?;
         let head = log.checkpoint().checkpoint().head;
+        let (mut keeper, mut size, mut root) = self.known().await?;
+        if keeper.is_none() && head.size == 0 {
+            // A new log does not take the place of one that Redis has just forgotten.
+            tokio::time::sleep(LEFT_TO_OTHERS).await;
+            (keeper, size, root) = self.known().await?;
+        }
+        self.require_keeper(keeper.as_ref().unwrap_or(&key), &key)?;
         if let Some((size, root)) = size.zip(root) {
             require_continued(self.parse(&size, &root)?, head, log).await?;
         }
@@ -108,6 +126,13 @@ impl Claim {
         let name = [self.name.as_bytes()];
         let keeper: String = self.redis.write(&self.script, &name, &arguments).await?;
         self.require_keeper(&keeper, &key)
+    }
+
+    /// Requires that Redis names this node, and writes nothing.
+    pub(super) async fn require_own(&self, log: &TransparencyLog) -> Result<(), ClaimError> {
+        let (keeper, ..) = self.known().await?;
+        let keeper = keeper.unwrap_or_else(|| "that is not told at present".to_owned());
+        self.require_keeper(&keeper, &log.verifier().to_string())
     }
 
     fn require_keeper(&self, keeper: &str, own: &str) -> Result<(), ClaimError> {
@@ -124,7 +149,10 @@ impl Claim {
     async fn known(&self) -> Result<Known, ClaimError> {
         let mut get = cmd("HMGET");
         get.arg(&self.name).arg(&["key", "size", "root"]);
-        Ok(self.redis.command(get, self.name.as_bytes()).await?)
+        match self.redis.command(get, self.name.as_bytes()).await {
+            Err(RedisError::Refused(said)) if said.contains("WRONGTYPE") => Err(self.form()),
+            known => Ok(known?),
+        }
     }
 
     /// The key of the log, if any node keeps it.

@@ -26,7 +26,14 @@ impl TransparencyLogConfig {
     /// [`ConfigurationError`].
     pub fn check(&self, shares: bool) -> Result<(), ConfigurationError> {
         let Some(keeper) = &self.kept_by else {
-            return Ok(());
+            return match &self.tls_roots {
+                None => Ok(()),
+                Some(_) => Err(ConfigurationError::refused(
+                    "transparency_log.tls_roots",
+                    "this node keeps the log itself, and asks nobody",
+                    "set transparency_log.kept_by too, or take it away",
+                )),
+            };
         };
         if !shares {
             return Err(ConfigurationError::refused(

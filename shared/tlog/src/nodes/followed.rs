@@ -2,6 +2,7 @@
 //! nothing is believed of it that is not signed and consistent, and passed on to
 //! readers. Which double spends are in it is not remembered here.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,10 +16,12 @@ use pennyblack_shared::log_entry::{LogEntry, LogEntryError, Statement};
 use pennyblack_shared::tlog::{KeyName, VerifierKey, WitnessPolicy};
 use pennyblack_shared::token::TokenKeyId;
 use tokio::sync::watch;
+use tokio::task::{JoinError, spawn_blocking};
 
+use super::memory::{Memory, MemoryError, Remembered};
 use super::{Claim, ClaimError, Keeper, keeper};
 use crate::reader::{LogReader, Position, ReadLogError};
-use crate::statements::known::Known;
+use crate::statements::known::KnownKeys;
 
 /// How often the keeper is asked for its last checkpoint.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
@@ -64,23 +67,22 @@ pub enum FollowedError {
         /// What is wrong.
         error: ReadLogError,
     },
+    /// What was read cannot be remembered.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// Remembering it panicked.
+    #[error("remembering what was read broke off: {0}")]
+    BrokeOff(JoinError),
     /// An entry that is none of ours.
-    #[error("entry {index} of the log: {error}: the keeper is of another version")]
+    #[error(
+        "entry {index} of the log: {error}: the keeper is of a newer version, bring this node to it"
+    )]
     Entry {
         /// Its place, from 0.
         index: u64,
         /// What is wrong.
         error: LogEntryError,
     },
-}
-
-impl From<ReadLogError> for FollowedError {
-    fn from(error: ReadLogError) -> Self {
-        Self::Read {
-            keeper: String::new(),
-            error,
-        }
-    }
 }
 
 impl FollowedError {
@@ -101,11 +103,12 @@ pub struct FollowedLog {
     keeper: Arc<Keeper>,
     claim: Claim,
     /// What was read. Locked for a look-up or to be replaced, never while waiting.
-    known: Mutex<Known>,
+    known: Mutex<KnownKeys>,
     /// How many entries; told whenever more were read.
     size: watch::Sender<u64>,
     /// Held by the one task that reads on.
     reading: tokio::sync::Mutex<Option<Reading>>,
+    memory: Memory,
 }
 
 /// The reader, once the log's key is known.
@@ -116,17 +119,40 @@ struct Reading {
 }
 
 impl FollowedLog {
-    /// The log of this name at another node. Nothing was read of it yet.
-    #[must_use]
-    pub fn new(name: KeyName, keeper: Keeper, claim: Claim) -> Self {
-        Self {
-            name,
-            keeper: Arc::new(keeper),
-            claim,
-            known: Mutex::default(),
-            size: watch::Sender::new(0),
-            reading: tokio::sync::Mutex::default(),
+    /// The log of this name at another node, as far as the file at `memory` says that it
+    /// was read. Reads the disk.
+    ///
+    /// # Errors
+    /// [`MemoryError`].
+    pub fn open(
+        name: KeyName,
+        keeper: Keeper,
+        claim: Claim,
+        memory: &Path,
+    ) -> Result<Self, MemoryError> {
+        let memory = Memory::at(memory);
+        let keeper = Arc::new(keeper);
+        let (mut known, mut reading) = (KnownKeys::default(), None);
+        if let Some(remembered) = memory.load()? {
+            known = remembered.keys;
+            reading = Some(Reading::of(&keeper, remembered.key, remembered.position));
         }
+        let size = reading.as_ref().map(|reading| reading.position.head().size);
+        Ok(Self {
+            name,
+            keeper,
+            claim,
+            known: Mutex::new(known),
+            size: watch::Sender::new(size.unwrap_or(0)),
+            reading: tokio::sync::Mutex::new(reading),
+            memory,
+        })
+    }
+
+    /// Whether nothing was ever read of it.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        *self.size.borrow() == 0
     }
 
     /// Whether it was read that the epoch of a token key was opened, and not that it
@@ -193,14 +219,33 @@ impl FollowedLog {
             Some(reading) => reading,
             unknown => unknown.insert(self.begin().await?),
         };
-        match reading.on(self).await {
-            Err(FollowedError::Read { error, .. }) => {
+        let (position, news) = match reading.on().await {
+            Ok(Some(read)) => read,
+            Ok(None) => return Ok(()),
+            Err(ReadingError::Entry { index, error }) => {
+                return Err(FollowedError::Entry { index, error });
+            }
+            Err(ReadingError::Log(error)) => {
                 self.require_same(reading.reader.key(), &error).await?;
                 let keeper = self.keeper.url().to_owned();
-                Err(FollowedError::Read { keeper, error })
+                return Err(FollowedError::Read { keeper, error });
             }
-            read => read,
-        }
+        };
+        let mut keys = self.known().clone();
+        news.iter().for_each(|statement| keys.note(statement));
+        let remembered = Remembered {
+            key: reading.reader.key().clone(),
+            position,
+            keys,
+        };
+        let (memory, kept) = (self.memory.clone(), remembered.clone());
+        let kept = spawn_blocking(move || memory.keep(&kept)).await;
+        kept.map_err(FollowedError::BrokeOff)??;
+        // Only now, when it is proven and remembered, does anything follow from it.
+        *self.known() = remembered.keys;
+        reading.position = remembered.position;
+        self.size.send_replace(reading.position.head().size);
+        Ok(())
     }
 
     /// Whether a checkpoint that is not signed is one of another log.
@@ -212,8 +257,8 @@ impl FollowedLog {
         if !matches!(error, ReadLogError::Checkpoint(_)) {
             return Ok(());
         }
-        match self.claim.key().await? {
-            Some(now) if now != *before => Err(FollowedError::OtherKey {
+        match self.claim.key().await {
+            Ok(Some(now)) if now != *before => Err(FollowedError::OtherKey {
                 before: Box::new(before.clone()),
                 now: Box::new(now),
             }),
@@ -231,26 +276,26 @@ impl FollowedLog {
                 log: key.name().clone(),
             });
         }
-        Ok(Reading {
-            reader: LogReader::new(Arc::clone(&self.keeper), key, WitnessPolicy::default()),
-            position: Position::default(),
-        })
+        Ok(Reading::of(&self.keeper, key, Position::default()))
     }
 
     /// Reads on again and again, until `shutdown`.
     pub async fn follow(&self, readiness: Readiness, shutdown: Shutdown) {
         let away = metrics::gauge!("pennyblack_log_keeper_away");
-        let mut was_read = false;
         loop {
-            match self.refresh().await {
+            let read = tokio::select! {
+                read = self.refresh() => read,
+                () = shutdown.requested() => return,
+            };
+            match read {
                 Ok(()) => {
-                    was_read = true;
                     away.set(0.0);
                     readiness.has(PART);
                 }
                 // What is in the log stays there.
-                Err(error) if error.is_away() && was_read => {
+                Err(error) if error.is_away() && !self.is_unread() => {
                     away.set(1.0);
+                    readiness.has(PART);
                     tracing::warn!(%error, "the log is not followed at present");
                 }
                 Err(error) => {
@@ -266,43 +311,57 @@ impl FollowedLog {
         }
     }
 
-    /// Says from the beginning that nothing was read yet.
-    pub fn not_read_yet(readiness: &Readiness) {
-        readiness.lacks(PART, "the log, which another node keeps, was not read yet");
+    /// Says from the beginning that nothing was read yet, if nothing was.
+    pub fn not_read_yet(&self, readiness: &Readiness) {
+        if self.is_unread() {
+            readiness.lacks(PART, "the log, which another node keeps, was not read yet");
+        }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownKeys> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// Why the log cannot be read on.
+#[derive(Debug)]
+enum ReadingError {
+    Log(ReadLogError),
+    Entry { index: u64, error: LogEntryError },
+}
+
+impl From<ReadLogError> for ReadingError {
+    fn from(error: ReadLogError) -> Self {
+        Self::Log(error)
+    }
+}
+
 impl Reading {
-    async fn on(&mut self, log: &FollowedLog) -> Result<(), FollowedError> {
+    fn of(keeper: &Arc<Keeper>, key: VerifierKey, position: Position) -> Self {
+        let policy = WitnessPolicy::default();
+        Self {
+            reader: LogReader::new(Arc::clone(keeper), key, policy),
+            position,
+        }
+    }
+
+    /// What is new under the last checkpoint, about keys; `None` if nothing is.
+    async fn on(&self) -> Result<Option<(Position, Vec<Statement>)>, ReadingError> {
         let checkpoint = self.reader.checkpoint().await?;
-        if checkpoint.checkpoint().head == self.position.head()
-            && self.position.checkpoint().is_some()
-        {
-            return Ok(());
+        let is_read = self.position.checkpoint().is_some();
+        if is_read && checkpoint.checkpoint().head == self.position.head() {
+            return Ok(None);
         }
         let mut news = Vec::new();
         let visit = |index, bytes: &[u8]| {
             let entry = LogEntry::parse(bytes);
-            let entry = entry.map_err(|error| FollowedError::Entry { index, error })?;
+            let entry = entry.map_err(|error| ReadingError::Entry { index, error })?;
             if !matches!(entry.statement, Statement::DoubleSpend(_)) {
                 news.push(entry.statement);
             }
-            Ok::<_, FollowedError>(())
+            Ok::<_, ReadingError>(())
         };
-        let position = self
-            .reader
-            .advance(&self.position, &checkpoint, visit)
-            .await?;
-        // Only now is it proven.
-        let mut known = log.known();
-        news.iter().for_each(|statement| known.note(statement));
-        drop(known);
-        self.position = position;
-        log.size.send_replace(self.position.head().size);
-        Ok(())
+        let read = self.reader.advance(&self.position, &checkpoint, visit);
+        Ok(Some((read.await?, news)))
     }
 }

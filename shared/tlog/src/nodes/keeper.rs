@@ -2,12 +2,13 @@
 //! to readers unchanged.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::get as on_get;
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use pennyblack_service::peer::{self, Peer, PeerAnswer, PeerError, PeerSetUpError};
@@ -22,13 +23,24 @@ use crate::routes::PREFIX;
 pub const ASKED_BY_NODE: &str = "pennyblack-node";
 
 /// Most bytes of an answer: 256 entries of a service have far less.
-const MOST: usize = 1 << 20;
+const MOST: usize = 1 << 21;
+/// Requests under way to it at one time: those of readers, who are anybody and must not
+/// keep out the others; those of this node as a reader; and what this node tells.
+const READERS: usize = 32;
+const OWN_READS: usize = 32;
+const REPORTS: usize = 256;
 /// When to ask again for what the keeper has not answered.
-const AGAIN_AFTER: &str = "2";
+pub(super) const AGAIN_AFTER: &str = "2";
 
 /// The other node.
 #[derive(Debug)]
-pub struct Keeper(Peer);
+pub struct Keeper {
+    for_readers: Peer,
+    for_itself: Peer,
+    for_reports: Peer,
+    /// That it asks this node was said, which is enough: a reader can pretend it.
+    has_warned: AtomicBool,
+}
 
 impl Keeper {
     /// The one that the configuration names; `None` when this node is the one.
@@ -40,22 +52,19 @@ impl Keeper {
             return Ok(None);
         };
         let client = peer::client(config.tls_roots.as_deref())?;
-        Ok(Some(Self(Peer::new(url, client))))
+        let peer = |at_once| Peer::new(url, client.clone(), at_once);
+        Ok(Some(Self {
+            for_readers: peer(READERS),
+            for_itself: peer(OWN_READS),
+            for_reports: peer(REPORTS),
+            has_warned: AtomicBool::new(false),
+        }))
     }
 
     /// Its address.
     #[must_use]
     pub fn url(&self) -> &str {
-        self.0.url()
-    }
-
-    /// What it answers about the resource at `path`.
-    ///
-    /// # Errors
-    /// [`PeerError`].
-    pub async fn get(&self, path: &str) -> Result<PeerAnswer, PeerError> {
-        let request = self.0.get(path).header(ASKED_BY_NODE, "1");
-        self.0.ask(request, MOST).await
+        self.for_itself.url()
     }
 
     /// What it answers to `body`, sent to `path` by somebody who knows `credential`.
@@ -68,23 +77,23 @@ impl Keeper {
         credential: &str,
         body: Vec<u8>,
     ) -> Result<PeerAnswer, PeerError> {
-        let request = self.0.post(path).header(ASKED_BY_NODE, "1");
-        self.0
-            .ask(request.bearer_auth(credential).body(body), MOST)
-            .await
+        let request = self.for_reports.post(path).bearer_auth(credential);
+        self.for_reports.ask(request.body(body), MOST).await
     }
 
-    /// The same as [`Self::get`], as an answer for whoever has asked this node.
+    /// What it answers about the resource at `path`, for whoever has `asked` this node.
     pub async fn pass_on(&self, path: &str, asked: &HeaderMap) -> Response {
         if asked.contains_key(ASKED_BY_NODE) {
-            tracing::error!(
-                keeper = self.url(),
-                "another node takes this one for the keeper of the log: check \
-                 transparency_log.kept_by at both"
-            );
+            if !self.has_warned.swap(true, Ordering::Relaxed) {
+                tracing::error!(
+                    keeper = self.url(),
+                    "another node seems to take this one for the keeper of the log: check \
+                     transparency_log.kept_by at both"
+                );
+            }
             return StatusCode::LOOP_DETECTED.into_response();
         }
-        match self.get(path).await {
+        match get(&self.for_readers, path).await {
             Ok(answer) => answer.into(),
             Err(error) => {
                 tracing::warn!(%error, "a reader of the log was not answered");
@@ -95,6 +104,11 @@ impl Keeper {
     }
 }
 
+async fn get(node: &Peer, path: &str) -> Result<PeerAnswer, PeerError> {
+    let request = node.get(path).header(ASKED_BY_NODE, "1");
+    node.ask(request, MOST).await
+}
+
 impl LogSource for Arc<Keeper> {
     async fn read(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
         let path = format!("{PREFIX}/{path}");
@@ -102,7 +116,9 @@ impl LogSource for Arc<Keeper> {
             path: format!("{}{path}", self.url()),
             error,
         };
-        let answer = self.get(&path).await.map_err(|e| failed(e.into()))?;
+        let answer = get(&self.for_itself, &path)
+            .await
+            .map_err(|e| failed(e.into()))?;
         match answer.status {
             StatusCode::OK if answer.body.len() <= most => Ok(Some(answer.body)),
             StatusCode::OK => Err(failed(format!("it has more than {most} bytes").into())),
@@ -115,9 +131,9 @@ impl LogSource for Arc<Keeper> {
 /// The log's resources, as [`crate::routes`] has them at the node that keeps it.
 pub(super) fn router(keeper: Arc<Keeper>) -> Router {
     Router::new()
-        .route(&format!("{PREFIX}/checkpoint"), get(checkpoint))
-        .route(&format!("{PREFIX}/key"), get(key))
-        .route(&format!("{PREFIX}/tile/{{*path}}"), get(tile))
+        .route(&format!("{PREFIX}/checkpoint"), on_get(checkpoint))
+        .route(&format!("{PREFIX}/key"), on_get(key))
+        .route(&format!("{PREFIX}/tile/{{*path}}"), on_get(tile))
         .with_state(keeper)
 }
 

@@ -5,21 +5,25 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::IntoResponse as _;
+use http::StatusCode;
+use http::header::RETRY_AFTER;
 use pennyblack_service::admin::Readiness;
 use pennyblack_service::shutdown::Shutdown;
 use pennyblack_shared::log_entry::Statement;
 use pennyblack_shared::time::UnixTime;
 use tokio::sync::watch;
 
+use super::keeper::AGAIN_AFTER;
 use super::{Claim, ClaimError};
 use crate::log::{AppendError, TransparencyLog};
 use crate::routes;
 use crate::statements::StatementLog;
 
 /// How often Redis is told at least who keeps the log, should it have lost that.
-const RENEW_EVERY: Duration = Duration::from_secs(10);
-/// How often until it has taken it.
-const RETRY_EVERY: Duration = Duration::from_secs(1);
+const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// What is not ready while nothing can be stated.
 const PART: &str = "transparency log";
 
@@ -47,7 +51,7 @@ pub struct KeptLog {
     /// Why nothing is stated, if nothing is. Replaced by [`KeptLog::renew`] only, and
     /// locked for that and for a look, never while waiting.
     withheld: RwLock<Option<NotKept>>,
-    /// How often statements were taken again.
+    /// How often that changed.
     moves: watch::Sender<u64>,
 }
 
@@ -93,8 +97,21 @@ impl KeptLog {
     }
 
     /// The log's resources.
-    pub fn router(&self) -> Router {
-        routes::router(Arc::clone(self.published()))
+    /// While another node may be the one that keeps it, all are 503.
+    pub fn router(self: &Arc<Self>) -> Router {
+        let kept = Arc::clone(self);
+        let shown = axum::middleware::from_fn(move |request: Request, next: Next| {
+            let kept = Arc::clone(&kept);
+            async move {
+                if kept.is_taken() {
+                    next.run(request).await
+                } else {
+                    let again = [(RETRY_AFTER, AGAIN_AFTER)];
+                    (StatusCode::SERVICE_UNAVAILABLE, again).into_response()
+                }
+            }
+        });
+        routes::router(Arc::clone(self.published())).layer(shown)
     }
 
     /// States something, as [`StatementLog::state`] does.
@@ -114,6 +131,10 @@ impl KeptLog {
         let Some(claim) = &self.claim else {
             return Ok(());
         };
+        if self.is_refused() {
+            // It does not take the place of the other should Redis forget that one.
+            claim.require_own(self.published()).await?;
+        }
         let renewed = claim.renew(self.published()).await;
         match &renewed {
             Ok(()) => self.withhold(None),
@@ -128,10 +149,10 @@ impl KeptLog {
             .withheld
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        let is_taken_again = withheld.is_some() && why.is_none();
+        let is_news = *withheld != why;
         *withheld = why;
         drop(withheld);
-        if is_taken_again {
+        if is_news {
             self.moves.send_modify(|moves| *moves += 1);
         }
     }
@@ -140,7 +161,17 @@ impl KeptLog {
         self.withheld.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Word of each time that statements are taken which were not before.
+    /// Whether the log is this node's to keep, as far as is known.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.withheld().is_none()
+    }
+
+    fn is_refused(&self) -> bool {
+        matches!(&*self.withheld(), Some(NotKept::Refused(_)))
+    }
+
+    /// Word of each time that statements begin or cease to be taken.
     #[must_use]
     pub fn moves(&self) -> watch::Receiver<u64> {
         self.moves.subscribe()
@@ -159,26 +190,25 @@ impl KeptLog {
             return;
         }
         let mut checkpoints = self.published().checkpoints();
-        let mut said = false;
         loop {
             checkpoints.mark_unchanged();
-            let wait = match self.renew().await {
-                Ok(()) => {
-                    readiness.has(PART);
-                    said = true;
-                    RENEW_EVERY
-                }
+            let renewed = tokio::select! {
+                renewed = self.renew() => renewed,
+                () = shutdown.requested() => return,
+            };
+            match renewed {
+                Ok(()) => readiness.has(PART),
                 // What it said before still holds.
-                Err(error) if error.is_away() && said => RENEW_EVERY,
+                Err(error) if error.is_away() && self.is_taken() => {
+                    tracing::warn!(%error, "Redis is not told how far the log is");
+                }
                 Err(error) => {
                     tracing::error!(%error, "nothing is stated in the log");
                     readiness.lacks(PART, error.to_string());
-                    said = false;
-                    RETRY_EVERY
                 }
-            };
+            }
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(RENEW_EVERY) => {}
                 _ = checkpoints.changed() => {}
                 () = shutdown.requested() => return,
             }

@@ -10,12 +10,14 @@ mod config;
 mod followed;
 mod keeper;
 mod kept;
+mod memory;
 
 pub use self::claim::{Claim, ClaimError};
 pub use self::config::TransparencyLogConfig;
 pub use self::followed::{FollowedError, FollowedLog};
 pub use self::keeper::{ASKED_BY_NODE, Keeper};
 pub use self::kept::{KeptLog, NotKept};
+pub use self::memory::MemoryError;
 
 #[cfg(test)]
 mod tests;

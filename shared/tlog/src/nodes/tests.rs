@@ -29,9 +29,9 @@ fn claim(server: &RedisServer) -> Claim {
     Claim::new(Redis::new(&options).unwrap(), NAME.to_owned())
 }
 
-fn kept(directory: &Path, server: &RedisServer) -> KeptLog {
+fn kept(directory: &Path, server: &RedisServer) -> Arc<KeptLog> {
     let statements = StatementLog::open(directory, &service()).unwrap();
-    KeptLog::among(Arc::new(statements), claim(server))
+    Arc::new(KeptLog::among(Arc::new(statements), claim(server)))
 }
 
 fn total(number: u8) -> Statement {
@@ -81,12 +81,40 @@ async fn nothing_is_stated_before_it_is_known_who_keeps_the_log_and_a_second_kee
     assert!(refused.to_string().contains("kept_by"), "{refused}");
     assert_eq!(second.published().size(), 0);
 
-    // A Redis that is away takes nothing back, and one that has forgotten is told again.
-    first.renew().await.unwrap();
+    // When Redis forgets, neither it nor a third one takes the keeper's place.
     server.command::<()>("FLUSHALL").await;
+    second.renew().await.unwrap_err();
+    let third = kept(&home.path().join("third"), &server);
+    let (third, first_again) = tokio::join!(third.renew(), async {
+        tokio::task::yield_now().await;
+        first.renew().await
+    });
+    first_again.unwrap();
+    let error = third.unwrap_err();
+    assert!(matches!(error, ClaimError::OtherKeeper { .. }), "{error}");
+    stated(&first, 2).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_log_that_may_be_another_nodes_is_not_shown() {
+    let (home, server, shutdown) = (
+        tempfile::tempdir().unwrap(),
+        server().await,
+        Shutdown::new(),
+    );
+    let first = kept(&home.path().join("first"), &server);
+    let second = kept(&home.path().join("second"), &server);
+    let status = async |log: &Arc<KeptLog>| {
+        let url = serve(log.router(), &shutdown).await;
+        let answer = reqwest::get(format!("{url}/log/checkpoint")).await.unwrap();
+        answer.status().as_u16()
+    };
+    assert_eq!(status(&first).await, 503);
     first.renew().await.unwrap();
     second.renew().await.unwrap_err();
-    stated(&first, 2).await.unwrap();
+    assert_eq!(status(&first).await, 200);
+    assert_eq!(status(&second).await, 503);
+    shutdown.trigger();
 }
 
 #[tokio::test]
@@ -159,13 +187,14 @@ async fn serve(router: Router, shutdown: &Shutdown) -> String {
     format!("http://{address}")
 }
 
-fn followed(url: String, server: &RedisServer) -> FollowedLog {
+fn followed(url: String, server: &RedisServer, memory: &Path) -> FollowedLog {
     let config = TransparencyLogConfig {
         kept_by: Some(url),
         tls_roots: None,
     };
     let keeper = Keeper::of(&config).unwrap().unwrap();
-    FollowedLog::new("cps.example/log".parse().unwrap(), keeper, claim(server))
+    let name = "cps.example/log".parse().unwrap();
+    FollowedLog::open(name, keeper, claim(server), memory).unwrap()
 }
 
 #[tokio::test]
@@ -174,7 +203,8 @@ async fn a_follower_reads_what_is_signed_and_believes_no_other_log() {
     let shutdown = Shutdown::new();
     let log = kept(&home.path().join("log"), &server);
     let url = serve(log.router(), &shutdown).await;
-    let follower = followed(url, &server);
+    let memory = home.path().join("followed.json");
+    let follower = followed(url.clone(), &server, &memory);
     let error = follower.refresh().await.unwrap_err();
     assert!(matches!(error, FollowedError::NotKept { .. }), "{error}");
 
@@ -187,13 +217,18 @@ async fn a_follower_reads_what_is_signed_and_believes_no_other_log() {
         assert!(follower.is_totalled(id(number)));
     }
     assert_eq!(*follower.moves().borrow(), 3);
+    // Another life of the node knows it without asking anybody.
+    let reborn = followed("http://127.0.0.1:1".to_owned(), &server, &memory);
+    assert!(reborn.is_totalled(id(3)) && !reborn.is_totalled(id(4)));
+    let error = reborn.refresh().await.unwrap_err();
+    assert!(matches!(error, FollowedError::Read { .. }), "{error}");
 
     // A node that shows another log than the one whose key stands in Redis.
     let forged = StatementLog::open(&home.path().join("forged"), &service()).unwrap();
-    let forged = KeptLog::alone(Arc::new(forged));
+    let forged = Arc::new(KeptLog::alone(Arc::new(forged)));
     stated(&forged, 9).await.unwrap();
     let url = serve(forged.router(), &shutdown).await;
-    let misled = followed(url, &server);
+    let misled = followed(url, &server, &home.path().join("misled.json"));
     let error = misled.refresh().await.unwrap_err();
     assert!(matches!(error, FollowedError::Read { .. }), "{error}");
     assert!(!misled.is_totalled(id(9)));
@@ -204,8 +239,14 @@ async fn a_follower_reads_what_is_signed_and_believes_no_other_log() {
     other.renew().await.unwrap();
     stated(&other, 5).await.unwrap();
     let url = serve(other.router(), &shutdown).await;
-    followed(url, &server).refresh().await.unwrap();
-    follower.refresh().await.unwrap();
+    let newcomer = followed(url.clone(), &server, &home.path().join("newcomer.json"));
+    newcomer.refresh().await.unwrap();
+    assert!(newcomer.is_totalled(id(5)));
+    // Whoever knew the first is told.
+    let knew = followed(url, &server, &memory);
+    let error = knew.refresh().await.unwrap_err();
+    assert!(matches!(error, FollowedError::OtherKey { .. }), "{error}");
+    assert!(!knew.is_totalled(id(5)));
     shutdown.trigger();
 }
 
@@ -214,7 +255,8 @@ async fn two_nodes_that_take_each_other_for_the_keeper_do_not_ask_for_ever() {
     let (server, shutdown) = (server().await, Shutdown::new());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let itself = followed(url.clone(), &server);
+    let home = tempfile::tempdir().unwrap();
+    let itself = followed(url.clone(), &server, &home.path().join("followed.json"));
     let served = axum::serve(listener, itself.router());
     let stopping = shutdown.clone();
     tokio::spawn(async move {

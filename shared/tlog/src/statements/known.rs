@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use pennyblack_shared::double_spend::DoubleSpendEvidence;
 use pennyblack_shared::log_entry::Statement;
 use pennyblack_shared::token::{Nonce, TokenKeyId};
+use serde::{Deserialize, Serialize};
 
 /// Most entries that one token can cause, so that its holder cannot fill the log.
 const MOST_OF_ONE_TOKEN: usize = 4;
@@ -16,39 +17,23 @@ type Digest = [u8; 8];
 
 /// What is known.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
+pub(super) struct Known {
     /// What is logged of each token of the epochs that are open.
     tokens: HashMap<TokenKeyId, HashMap<Nonce, Vec<Digest>>>,
+    keys: KnownKeys,
+}
+
+/// What is known of keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KnownKeys {
     opened: HashSet<TokenKeyId>,
     closed: HashSet<TokenKeyId>,
     announced: HashSet<TokenKeyId>,
     totalled: HashSet<TokenKeyId>,
 }
 
-impl Known {
-    /// Whether a statement is in the log, or need not be.
-    pub(super) fn has(&self, statement: &Statement) -> bool {
-        match statement {
-            Statement::DoubleSpend(evidence) => {
-                let token = &evidence.token;
-                let epoch = self.tokens.get(&token.token_key_id);
-                epoch
-                    .and_then(|epoch| epoch.get(&token.nonce))
-                    .is_some_and(|known| {
-                        known.len() >= MOST_OF_ONE_TOKEN || known.contains(&later(evidence))
-                    })
-            }
-            Statement::KeyEpochOpened { key, .. } => {
-                let id = key.id();
-                self.opened.contains(&id) || self.closed.contains(&id)
-            }
-            Statement::KeyEpochClosed { token_key_id, .. } => self.closed.contains(token_key_id),
-            Statement::TokenKeyAnnounced { key, .. } => self.announced.contains(&key.id()),
-            Statement::IssuanceTotal { token_key_id, .. } => self.totalled.contains(token_key_id),
-            _ => false,
-        }
-    }
-
+impl KnownKeys {
     /// Whether the opening of a key's epoch was stated, and not its closing.
     pub(crate) fn is_open(&self, id: TokenKeyId) -> bool {
         self.opened.contains(&id)
@@ -69,24 +54,13 @@ impl Known {
         self.totalled.contains(&id)
     }
 
-    /// The keys that were announced and whose totals were not stated.
-    pub(super) fn untotalled(&self) -> Vec<TokenKeyId> {
-        self.announced.difference(&self.totalled).copied().collect()
-    }
-
-    /// Takes in what is in the log now.
+    /// Takes in what is in the log now, if it is about a key.
     pub(crate) fn note(&mut self, statement: &Statement) {
         match statement {
-            Statement::DoubleSpend(evidence) => {
-                let token = &evidence.token;
-                let epoch = self.tokens.entry(token.token_key_id).or_default();
-                epoch.entry(token.nonce).or_default().push(later(evidence));
-            }
             Statement::KeyEpochOpened { key, .. } => {
                 self.opened.insert(key.id());
             }
             Statement::KeyEpochClosed { token_key_id, .. } => {
-                self.tokens.remove(token_key_id);
                 self.opened.remove(token_key_id);
                 self.closed.insert(*token_key_id);
             }
@@ -98,6 +72,62 @@ impl Known {
             }
             _ => {}
         }
+    }
+}
+
+impl Known {
+    /// Whether a statement is in the log, or need not be.
+    pub(super) fn has(&self, statement: &Statement) -> bool {
+        match statement {
+            Statement::DoubleSpend(evidence) => {
+                let token = &evidence.token;
+                let epoch = self.tokens.get(&token.token_key_id);
+                epoch
+                    .and_then(|epoch| epoch.get(&token.nonce))
+                    .is_some_and(|known| {
+                        known.len() >= MOST_OF_ONE_TOKEN || known.contains(&later(evidence))
+                    })
+            }
+            Statement::KeyEpochOpened { key, .. } => {
+                let id = key.id();
+                self.keys.is_open(id) || self.keys.is_closed(id)
+            }
+            Statement::KeyEpochClosed { token_key_id, .. } => self.keys.is_closed(*token_key_id),
+            Statement::TokenKeyAnnounced { key, .. } => self.keys.is_announced(key.id()),
+            Statement::IssuanceTotal { token_key_id, .. } => self.keys.is_totalled(*token_key_id),
+            _ => false,
+        }
+    }
+
+    /// What is known of keys.
+    pub(super) const fn keys(&self) -> &KnownKeys {
+        &self.keys
+    }
+
+    /// The keys that were announced and whose totals were not stated.
+    pub(super) fn untotalled(&self) -> Vec<TokenKeyId> {
+        let KnownKeys {
+            announced,
+            totalled,
+            ..
+        } = &self.keys;
+        announced.difference(totalled).copied().collect()
+    }
+
+    /// Takes in what is in the log now.
+    pub(super) fn note(&mut self, statement: &Statement) {
+        match statement {
+            Statement::DoubleSpend(evidence) => {
+                let token = &evidence.token;
+                let epoch = self.tokens.entry(token.token_key_id).or_default();
+                epoch.entry(token.nonce).or_default().push(later(evidence));
+            }
+            Statement::KeyEpochClosed { token_key_id, .. } => {
+                self.tokens.remove(token_key_id);
+            }
+            _ => {}
+        }
+        self.keys.note(statement);
     }
 }
 

@@ -131,7 +131,7 @@ impl StatementLog {
     /// was closed.
     #[must_use]
     pub fn is_open(&self, id: TokenKeyId) -> bool {
-        self.known().is_open(id)
+        self.known().keys().is_open(id)
     }
 
     /// The token keys that were announced and whose issuance totals were not stated.
