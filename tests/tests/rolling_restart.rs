@@ -1,6 +1,5 @@
 //! The nodes of a CPS over one Redis are restarted one after another, as an operator
-//! does it, while clients store, repeat, spend twice and read: nothing is lost, and no
-//! request that a node has begun is left without its answer.
+//! does it, while clients store, repeat, spend twice and read: nothing is lost.
 
 #![allow(
     clippy::unwrap_used,
@@ -63,8 +62,13 @@ async fn a_rolling_restart_of_three_nodes_under_load_loses_nothing() {
         }
     };
     traffic.during(CLIENTS, 1, rolling).await;
-    let statuses = traffic.statuses();
-    println!("while nodes were restarted: {statuses:?}");
+    // A request that comes as a node closes its connection is not answered, and sent
+    // again. That is one of each client at each end of a node, at most.
+    let unanswered = traffic.statuses().get(&0).copied().unwrap_or_default();
+    assert!(
+        unanswered <= CLIENTS as usize * NODES * ROUNDS,
+        "{unanswered}"
+    );
     traffic.settle(RULES.lifetime).await;
     Figures::default().assert_legal(1, &traffic, &RULES);
 }
