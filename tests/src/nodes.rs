@@ -116,6 +116,17 @@ impl Nodes {
         }
     }
 
+    /// Restarts all of them, one after another: each is asked to end (SIGTERM), and
+    /// ready again before the next one's turn.
+    pub async fn roll(&mut self, world: &World) {
+        for place in 0..self.count() {
+            if let Some(process) = self.nodes[place].process.take() {
+                process.stop().await;
+            }
+            self.restart(place, world).await;
+        }
+    }
+
     /// Waits until the one at a place says of itself that it is not ready.
     pub async fn until_not_ready(&self, place: usize, world: &World) {
         let process = self.nodes[place].process.as_ref().unwrap();

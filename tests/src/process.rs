@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use pennyblack_service::server::Addresses;
+use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 
 use crate::answer::Answer;
@@ -15,6 +16,8 @@ use crate::world::World;
 
 /// Longest wait for a start; the first one makes keys.
 const START: Duration = Duration::from_secs(60);
+/// Longest wait for an end that was asked for.
+const END: Duration = Duration::from_secs(60);
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +109,19 @@ impl Process {
     /// Ends it at this instant (SIGKILL).
     pub fn kill(mut self) {
         self.end();
+    }
+
+    /// Asks it to end (SIGTERM) and waits until it has.
+    ///
+    /// # Panics
+    /// When it ends with a failure.
+    pub async fn stop(mut self) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        let status = until("the end of a process that was asked to", END, async || {
+            self.child.try_wait().unwrap()
+        })
+        .await;
+        assert!(status.success(), "asked to end, it did with {status}");
     }
 
     async fn until_ready(&self, world: &World) {

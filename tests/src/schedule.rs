@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
-use crate::history::{Anomaly, Rules};
+use crate::history::{Anomaly, History, Rules};
 use crate::traffic::Traffic;
 
 /// The seeds to run: `PENNYBLACK_SCHEDULES` of them, `usual` without it, from
@@ -40,6 +40,8 @@ pub struct Figures {
     pub stores: BTreeMap<u16, usize>,
     /// Mailboxes read to their end.
     pub retrievals: usize,
+    /// What would not have been legal, had the store not been made to lose things.
+    pub explained_by_losses: usize,
 }
 
 impl Figures {
@@ -57,7 +59,11 @@ impl Figures {
         for (status, count) in traffic.statuses() {
             self.stores.entry(status).or_default().add_assign(count);
         }
-        rules.anomalies(&history)
+        let anomalies = rules.anomalies(&history);
+        let losses = Vec::new();
+        let without = rules.anomalies(&History { losses, ..history });
+        self.explained_by_losses += without.len() - anomalies.len();
+        anomalies
     }
 
     /// [`Self::judge`], for a history that must be legal.

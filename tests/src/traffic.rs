@@ -149,6 +149,14 @@ impl Traffic {
         statuses.into_keys().collect()
     }
 
+    /// Does something that makes the store lose what it has, and writes down when.
+    pub async fn losing<T>(&self, loss: impl Future<Output = T>) -> T {
+        let begun = self.recorder.now();
+        let done = loss.await;
+        self.recorder.lost(begun);
+        done
+    }
+
     /// What was written down.
     #[must_use]
     pub fn history(&self) -> History {

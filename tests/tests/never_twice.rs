@@ -1,5 +1,9 @@
 //! A CPS of two nodes that keep spent tokens themselves, over a Redis that loses what
-//! it has acknowledged, and nodes that are away: no token is taken twice.
+//! it has acknowledged, and nodes that are away: no token is taken twice. What was lost
+//! of mailboxes is there again when its request is repeated.
+//!
+//! `PENNYBLACK_SCHEDULES` sets how many schedules of faults each test runs, and
+//! `PENNYBLACK_SEED` the seed of the first.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,6 +29,7 @@ use pennyblack_tests::history::Rules;
 use pennyblack_tests::nodes::Nodes;
 use pennyblack_tests::port::free_port;
 use pennyblack_tests::process::{Process, Role};
+use pennyblack_tests::redis_faults::{Level, Servers, Stage};
 use pennyblack_tests::schedule::Figures;
 use pennyblack_tests::traffic::{Traffic, mailboxes};
 use pennyblack_tests::wait::until;
@@ -52,21 +57,59 @@ fn durable() -> Options {
     Options::durable().with("hash-max-listpack-value", "128")
 }
 
+fn two_addresses() -> [SocketAddr; 2] {
+    [free_port(), free_port()].map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
+}
+
 /// Two nodes, over whatever is at `redis`.
 async fn start_nodes(world: &Arc<World>, redis: &str) -> Nodes {
-    let addresses = [free_port(), free_port()].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let addresses = two_addresses();
+    start_nodes_at(world, addresses, addresses, |_| redis.to_owned()).await
+}
+
+/// Two nodes, each of which the other reaches at the address among `peers`.
+async fn start_nodes_at(
+    world: &Arc<World>,
+    addresses: [SocketAddr; 2],
+    peers: [SocketAddr; 2],
+    redis: impl Fn(usize) -> String,
+) -> Nodes {
     Nodes::start(SERVICE, world, 2, |place, config| {
         config.public = PublicConfig::plain(addresses[place]);
-        config.store = Some(RedisOptions::new(redis.parse().unwrap()));
+        config.store = Some(RedisOptions::new(redis(place).parse().unwrap()));
         config.never_twice = Some(NeverTwiceConfig {
-            nodes: addresses
-                .map(|address| format!("http://{address}"))
-                .to_vec(),
+            nodes: peers.map(|peer| format!("http://{peer}")).to_vec(),
             node: place,
             tls_roots: None,
         });
     })
     .await
+}
+
+/// Two nodes with proxies between them and in front of their Redis.
+async fn stage(world: Arc<World>, servers: Servers) -> Stage {
+    let redis = match &servers {
+        Servers::Single(server) => server.address(),
+        Servers::Replicated(both) => both.primary.address(),
+        Servers::Cluster(_) => unreachable!("no test of this level has one"),
+    };
+    let addresses = two_addresses();
+    let mut peers = Vec::new();
+    let mut proxies = Vec::new();
+    for address in addresses {
+        peers.push(Proxy::start(address).await);
+        proxies.push(Proxy::start(redis).await);
+    }
+    let between = [peers[0].address(), peers[1].address()];
+    let nodes = start_nodes_at(&world, addresses, between, |place| proxies[place].url()).await;
+    Stage {
+        world,
+        nodes,
+        level: Level::NeverTwice,
+        proxies,
+        peers,
+        servers,
+    }
 }
 
 async fn send(world: &World, request: &SignedStoreRequest, node: SocketAddr) -> Answer {
@@ -76,6 +119,24 @@ async fn send(world: &World, request: &SignedStoreRequest, node: SocketAddr) -> 
         post = post.header(name, value);
     }
     Answer::to(post).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_over_a_redis_that_is_emptied_give_their_clients_a_legal_history() {
+    let world = world();
+    let _issuer = Process::start(SERVICE, Role::Issuer, &world).await;
+    let server = RedisServer::start(durable()).await;
+    let stage = stage(world, Servers::Single(Box::new(server))).await;
+    stage.play(1, &RULES).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_over_a_replica_that_lags_behind_give_their_clients_a_legal_history() {
+    let world = world();
+    let _issuer = Process::start(SERVICE, Role::Issuer, &world).await;
+    let both = Replicated::start(durable()).await;
+    let stage = stage(world, Servers::Replicated(Box::new(both))).await;
+    stage.play(1, &RULES).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,13 +23,11 @@ use pennyblack_storage::redis::{Durability, RedisOptions};
 use pennyblack_tests::history::{Rules, StoreAnswer};
 use pennyblack_tests::nodes::Nodes;
 use pennyblack_tests::process::{Process, Role};
-use pennyblack_tests::redis_faults::{SPENDING, Servers, Stage};
-use pennyblack_tests::schedule::{Figures, seeds};
+use pennyblack_tests::redis_faults::{Level, SPENDING, Servers, Stage};
+use pennyblack_tests::schedule::Figures;
 use pennyblack_tests::traffic::{Traffic, mailboxes};
 use pennyblack_tests::wait::until;
 use pennyblack_tests::world::World;
-use rand::SeedableRng as _;
-use rand::rngs::StdRng;
 
 const SERVICE: &str = env!("CARGO_BIN_EXE_service");
 const RULES: Rules = Rules {
@@ -39,7 +37,6 @@ const RULES: Rules = Rules {
 const NODES: usize = 2;
 const CLIENTS: u64 = 8;
 const TOKENS: usize = 200;
-const FAULTS: usize = 5;
 /// Longest wait for nodes to notice something.
 const NOTICED: Duration = Duration::from_secs(60);
 
@@ -88,23 +85,6 @@ async fn behind_proxies(
     (nodes, proxies)
 }
 
-/// Runs the schedules on a stage; every history must be legal.
-async fn run(mut stage: Stage, schedules: u64) {
-    let mailboxes = mailboxes(&stage.world, &stage.nodes.addresses(), 3).await;
-    let mut figures = Figures::default();
-    for seed in seeds(schedules) {
-        eprintln!("seed {seed}");
-        let mut rng = StdRng::seed_from_u64(seed);
-        let nodes = stage.nodes.addresses();
-        let traffic = Traffic::new(&stage.world, nodes, &mailboxes, TOKENS).await;
-        let faults = stage.disturb(FAULTS, &mut rng, &mut figures);
-        traffic.during(CLIENTS, seed, faults).await;
-        traffic.settle(RULES.lifetime).await;
-        figures.assert_legal(seed, &traffic, &RULES);
-    }
-    println!("{figures:?}");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_over_one_server_give_their_clients_a_legal_history() {
     let world = world();
@@ -115,10 +95,12 @@ async fn two_nodes_over_one_server_give_their_clients_a_legal_history() {
     let stage = Stage {
         world,
         nodes,
+        level: Level::Fenced,
         proxies,
+        peers: Vec::new(),
         servers,
     };
-    run(stage, 1).await;
+    stage.play(1, &RULES).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,31 +113,35 @@ async fn two_nodes_over_a_primary_and_its_replica_give_their_clients_a_legal_his
     let stage = Stage {
         world,
         nodes,
+        level: Level::Fenced,
         proxies,
+        peers: Vec::new(),
         servers,
     };
-    run(stage, 1).await;
+    stage.play(1, &RULES).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_over_a_cluster_give_their_clients_a_legal_history() {
     let world = world();
     let _issuer = Process::start(SERVICE, Role::Issuer, &world).await;
-    let cluster = Cluster::start(replicated()).await;
-    let addresses: Vec<_> = cluster
-        .addresses()
+    let mut cluster = Cluster::start(replicated()).await;
+    let proxies = cluster.behind_proxies().await;
+    let addresses: Vec<_> = proxies
         .iter()
-        .map(ToString::to_string)
+        .map(|proxy| proxy.address().to_string())
         .collect();
     let url = format!("redis+cluster://{}", addresses.join(","));
     let nodes = start_nodes(&world, Durability::Replicated, |_| url.clone()).await;
     let stage = Stage {
         world,
         nodes,
-        proxies: Vec::new(),
+        level: Level::Fenced,
+        proxies,
+        peers: Vec::new(),
         servers: Servers::Cluster(cluster),
     };
-    run(stage, 1).await;
+    stage.play(1, &RULES).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

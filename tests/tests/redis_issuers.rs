@@ -32,13 +32,23 @@ use pennyblack_tests::world::World;
 
 const SERVICE: &str = env!("CARGO_BIN_EXE_service");
 const NODES: usize = 2;
-/// Drawings in all, and tokens of each.
-const DRAWINGS: usize = 40;
-const BATCH: usize = 3;
-/// How often each node dies.
+/// Drawings at once, drawings in all, and tokens of each.
+const AT_ONCE: usize = 8;
+const DRAWINGS: usize = NODES * DEATHS * AT_ONCE;
+const BATCH: usize = 8;
+/// How often each node ends.
 const DEATHS: usize = 3;
 /// Longest wait for a drawing to be granted, restarts included.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a node ends.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// At once (SIGKILL).
+    Killed,
+    /// Asked to (SIGTERM), after its open requests.
+    Asked,
+}
 
 /// A node's configuration, and its process when it has one.
 struct Node {
@@ -70,9 +80,19 @@ impl Node {
 
     /// Ends it at this instant if it runs, and starts it.
     async fn restart(&mut self, world: &World) {
-        if let Some(process) = self.process.take() {
-            process.kill();
+        self.end(End::Killed).await;
+        self.start(world).await;
+    }
+
+    async fn end(&mut self, end: End) {
+        match (self.process.take(), end) {
+            (Some(process), End::Killed) => process.kill(),
+            (Some(process), End::Asked) => process.stop().await,
+            (None, _) => {}
         }
+    }
+
+    async fn start(&mut self, world: &World) {
         let config = write_config_of(&self.name, &self.config, world);
         let mut command = Command::new(SERVICE);
         command.arg("issuer").arg("--config").arg(config);
@@ -133,7 +153,16 @@ async fn directory(world: &World, node: SocketAddr) -> (Vec<u8>, String) {
 }
 
 #[tokio::test]
+async fn two_issuers_killed_in_turn_lose_nothing() {
+    issuers_that_end_in_turn_lose_nothing(End::Killed).await;
+}
+
+#[tokio::test]
 async fn a_rolling_restart_of_two_issuers_loses_nothing() {
+    issuers_that_end_in_turn_lose_nothing(End::Asked).await;
+}
+
+async fn issuers_that_end_in_turn_lose_nothing(end: End) {
     let server = RedisServer::start(Options::durable()).await;
     let world = world_over(&server, DRAWINGS * BATCH);
     let mut nodes: Vec<_> = (0..NODES).map(|place| Node::of(&world, place)).collect();
@@ -149,21 +178,19 @@ async fn a_rolling_restart_of_two_issuers_loses_nothing() {
     for _ in 0..DRAWINGS {
         drawings.push(world.drawing(BATCH).await);
     }
-    let draw = async {
-        let mut answers = Vec::new();
-        for (place, drawing) in drawings.iter().enumerate() {
-            answers.push(granted(&world, &addresses, place, drawing).await);
-        }
-        answers
-    };
-    let restarts = async {
-        for _ in 0..DEATHS {
-            for node in &mut nodes {
-                node.restart(&world).await;
-            }
-        }
-    };
-    let (answers, ()) = tokio::join!(draw, restarts);
+    // While each node ends and comes back, some carriers draw at once from both.
+    let mut answers = Vec::new();
+    for (turn, drawn) in drawings.chunks(AT_ONCE).enumerate() {
+        let draws = drawn.iter().enumerate();
+        let draws = draws.map(|(first, drawing)| granted(&world, &addresses, first, drawing));
+        let node = &mut nodes[turn % NODES];
+        let restart = async {
+            node.end(end).await;
+            node.start(&world).await;
+        };
+        let (granted, ()) = tokio::join!(futures_util::future::join_all(draws), restart);
+        answers.extend(granted);
+    }
 
     // Whoever lost an answer gets the same again, from either node.
     for (drawing, answer) in drawings.iter().zip(&answers) {

@@ -23,6 +23,9 @@ use pennyblack_tests::world::World;
 
 const SERVICE: &str = env!("CARGO_BIN_EXE_service");
 
+/// Calls at each step: enough that, of the names made of random bytes, some are odd.
+const CALLS: usize = 8;
+
 /// Tokens that are spent, what for, and tokens that are not.
 struct Calls {
     mailbox: Mailbox,
@@ -31,6 +34,12 @@ struct Calls {
 }
 
 impl Calls {
+    async fn store_some(&mut self, world: &World) {
+        for _ in 0..CALLS {
+            self.store_one(world).await;
+        }
+    }
+
     async fn store_one(&mut self, world: &World) {
         let token = self.fresh.pop().unwrap();
         let passport = format!("passport.{}.x", self.stored.len());
@@ -39,16 +48,25 @@ impl Calls {
         self.stored.push((token, request, passport));
     }
 
-    /// Everything is as it was before the store moved.
+    /// Everything is as it was before the store moved. Repeating what was stored comes
+    /// last, for it heals.
     async fn assert_kept(&self, world: &World) {
-        for (token, request, _) in &self.stored {
-            let again = world.store(request).await.unwrap();
-            again.assert_created();
+        self.assert_found(world).await;
+        for (token, _, _) in &self.stored {
             let other = world.spend(token, &self.mailbox, "another.pass.port");
             let answer = world.store(&other).await.unwrap();
             assert_eq!(answer.problem(), ProblemType::TokenAlreadySpent);
         }
-        let found: BTreeSet<_> = world.read(&self.mailbox).await.into_iter().collect();
+        for (_, request, _) in &self.stored {
+            world.store(request).await.unwrap().assert_created();
+        }
+        self.assert_found(world).await;
+    }
+
+    async fn assert_found(&self, world: &World) {
+        let found = world.read(&self.mailbox).await;
+        assert_eq!(found.len(), self.stored.len());
+        let found: BTreeSet<_> = found.into_iter().collect();
         let expected = self.stored.iter().map(|(_, _, passport)| passport.clone());
         assert_eq!(found, expected.collect());
     }
@@ -75,11 +93,10 @@ async fn a_store_moves_to_a_redis_and_to_a_cluster_with_all_that_is_in_it() {
     let cps = Process::start(SERVICE, Role::Cps, &world).await;
     let mut calls = Calls {
         mailbox: world.mailbox().await,
-        fresh: world.draw(4).await,
+        fresh: world.draw(3 * CALLS).await,
         stored: Vec::new(),
     };
-    calls.store_one(&world).await;
-    calls.store_one(&world).await;
+    calls.store_some(&world).await;
     cps.kill();
 
     let one = RedisServer::start(options.clone()).await;
@@ -90,7 +107,7 @@ async fn a_store_moves_to_a_redis_and_to_a_cluster_with_all_that_is_in_it() {
     succeeded(&command.arg("--move-store-to-redis").output().unwrap());
     let cps = Process::start(SERVICE, Role::Cps, &world).await;
     calls.assert_kept(&world).await;
-    calls.store_one(&world).await;
+    calls.store_some(&world).await;
     cps.kill();
 
     let cluster = Cluster::start(options.with("min-replicas-to-write", "1")).await;
@@ -102,11 +119,12 @@ async fn a_store_moves_to_a_redis_and_to_a_cluster_with_all_that_is_in_it() {
     let mut import = Command::new("redis-cli");
     import.args(["--cluster", "import", &nodes[0], "--cluster-from"]);
     succeeded(&import.arg(one.address().to_string()).output().unwrap());
+    assert_eq!(one.command::<u64>("DBSIZE").await, 0, "left behind");
     let url = format!("redis+cluster://{}", nodes.join(","));
     world.cps.store = redis(&url, Durability::Replicated);
     let cps = Process::start(SERVICE, Role::Cps, &world).await;
     calls.assert_kept(&world).await;
-    calls.store_one(&world).await;
+    calls.store_some(&world).await;
     calls.assert_kept(&world).await;
     cps.kill();
 }

@@ -89,4 +89,7 @@ pub struct History {
     pub stores: Vec<StoreCall>,
     /// Retrievals that were answered.
     pub retrievals: Vec<Retrieval>,
+    /// When the store lost something, which the level that is judged allows: entries
+    /// that were added before the end may be gone from the begin on.
+    pub losses: Vec<Span>,
 }

@@ -100,6 +100,12 @@ impl Recorder {
         written.history.retrievals.push(retrieval);
     }
 
+    /// Writes that from `begun` until now the store was made to lose something.
+    pub fn lost(&self, begun: Duration) {
+        let span = self.until_now(begun);
+        self.written().history.losses.push(span);
+    }
+
     /// What was written so far.
     #[must_use]
     pub fn history(&self) -> History {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use super::{Anomaly, Body, History, Place, Retrieval, StoreAnswer, StoreCall, Token};
+use super::{Anomaly, Body, History, Place, Retrieval, Span, StoreAnswer, StoreCall, Token};
 
 /// What the judged CPS promises.
 #[derive(Debug, Clone, Copy)]
@@ -21,18 +21,32 @@ struct Facts {
     token: Token,
     place: Place,
     first_sent: Duration,
-    /// When it was first answered with 201.
-    acknowledged: Option<Duration>,
-    /// When a retrieval that found it first ended.
-    found: Option<Duration>,
+    /// The calls that were answered with 201.
+    accepted: Vec<Span>,
+    /// The retrievals that found it.
+    found: Vec<Span>,
     called_double: bool,
 }
 
 impl Facts {
-    /// By when it was certainly stored.
-    fn stored_by(&self) -> Option<Duration> {
-        [self.acknowledged, self.found].into_iter().flatten().min()
+    fn is_stored(&self) -> bool {
+        !self.accepted.is_empty() || !self.found.is_empty()
     }
+
+    /// When it was first answered with 201, of the calls that began at `since` or later.
+    fn acknowledged(&self, since: Duration) -> Option<Duration> {
+        first_end(self.accepted.iter(), since)
+    }
+
+    /// By when it was certainly stored, as far as what began at `since` or later tells.
+    fn stored_by(&self, since: Duration) -> Option<Duration> {
+        first_end(self.accepted.iter().chain(&self.found), since)
+    }
+}
+
+fn first_end<'a>(spans: impl Iterator<Item = &'a Span>, since: Duration) -> Option<Duration> {
+    let later = spans.filter(|span| since <= span.begun);
+    later.map(|span| span.ended).min()
 }
 
 type Bodies = BTreeMap<Body, Facts>;
@@ -50,22 +64,26 @@ impl Rules {
         let mut anomalies = two_bodies(&bodies);
         anomalies.extend(double_spends(history, &bodies));
         for retrieval in &history.retrievals {
-            anomalies.extend(self.unexpected(retrieval, &bodies));
+            let kept = kept_since(history, retrieval.span);
+            anomalies.extend(self.unexpected(retrieval, kept, &bodies));
             let there = by_place.get(&retrieval.place);
-            anomalies.extend(self.missing(retrieval, there.map_or(&[], Vec::as_slice)));
+            let there = there.map_or(&[][..], Vec::as_slice);
+            anomalies.extend(self.missing(retrieval, kept, there));
         }
         anomalies
     }
 
-    /// An entry is there from its acknowledgement to its expiry.
+    /// An entry is there from its acknowledgement, if that was not before a loss, to
+    /// its expiry.
     fn missing<'a>(
         &'a self,
         retrieval: &'a Retrieval,
+        kept: Duration,
         there: &'a [(Body, &Facts)],
     ) -> impl Iterator<Item = Anomaly> + 'a {
         let found: BTreeSet<_> = retrieval.bodies.iter().collect();
         there.iter().filter_map(move |(body, facts)| {
-            let acknowledged = facts.acknowledged?;
+            let acknowledged = facts.acknowledged(kept)?;
             // It was stored after it was first sent, whichever sending did it.
             let certainly_alive = facts.first_sent + self.lifetime;
             let span = retrieval.span;
@@ -79,11 +97,13 @@ impl Rules {
     }
 
     /// What is found was sent there before, is found once, and not after its life.
-    fn unexpected(&self, retrieval: &Retrieval, bodies: &Bodies) -> Vec<Anomaly> {
+    fn unexpected(&self, retrieval: &Retrieval, kept: Duration, bodies: &Bodies) -> Vec<Anomaly> {
         let (mut anomalies, mut seen) = (Vec::new(), BTreeSet::new());
         let (place, found) = (retrieval.place, retrieval.span);
         for body in retrieval.bodies.iter().copied() {
-            if !seen.insert(body) {
+            // Between two of its pages an entry can be lost and come again.
+            let was_whole = kept <= found.begun;
+            if !seen.insert(body) && was_whole {
                 anomalies.push(Anomaly::Twice { body, found });
             }
             let facts = bodies.get(&body);
@@ -92,7 +112,7 @@ impl Rules {
                 anomalies.push(Anomaly::NeverSent { body, place, found });
                 continue;
             };
-            let stored = facts.stored_by().unwrap_or(found.ended);
+            let stored = facts.stored_by(kept).unwrap_or(found.ended);
             if stored + self.lifetime + self.tolerance < found.begun {
                 anomalies.push(Anomaly::Undead {
                     body,
@@ -105,6 +125,13 @@ impl Rules {
     }
 }
 
+/// Since when nothing was lost that a retrieval could have found.
+fn kept_since(history: &History, retrieval: Span) -> Duration {
+    let losses = history.losses.iter();
+    let before = losses.filter(|loss| loss.begun < retrieval.ended);
+    before.map(|loss| loss.ended).max().unwrap_or_default()
+}
+
 fn facts(history: &History) -> Bodies {
     let mut bodies = Bodies::new();
     for call in &history.stores {
@@ -112,13 +139,13 @@ fn facts(history: &History) -> Bodies {
             token: call.token,
             place: call.place,
             first_sent: call.span.begun,
-            acknowledged: None,
-            found: None,
+            accepted: Vec::new(),
+            found: Vec::new(),
             called_double: false,
         });
         facts.first_sent = facts.first_sent.min(call.span.begun);
         match call.answer {
-            StoreAnswer::Accepted => keep_earliest(&mut facts.acknowledged, call.span.ended),
+            StoreAnswer::Accepted => facts.accepted.push(call.span),
             StoreAnswer::Conflict => facts.called_double = true,
             StoreAnswer::Unknown => {}
         }
@@ -126,22 +153,18 @@ fn facts(history: &History) -> Bodies {
     for retrieval in &history.retrievals {
         for body in &retrieval.bodies {
             if let Some(facts) = bodies.get_mut(body) {
-                keep_earliest(&mut facts.found, retrieval.span.ended);
+                facts.found.push(retrieval.span);
             }
         }
     }
     bodies
 }
 
-fn keep_earliest(kept: &mut Option<Duration>, time: Duration) {
-    *kept = Some(kept.map_or(time, |kept| kept.min(time)));
-}
-
 /// A token pays for one entry: what is accepted or found for it is one body.
 fn two_bodies(bodies: &Bodies) -> Vec<Anomaly> {
     let (mut paid, mut anomalies) = (HashMap::new(), Vec::new());
     for (body, facts) in bodies {
-        if facts.stored_by().is_none() {
+        if !facts.is_stored() {
             continue;
         }
         if let Some(first) = paid.insert(facts.token, *body) {
@@ -172,7 +195,7 @@ fn double_spends(history: &History, bodies: &Bodies) -> Vec<Anomaly> {
         let refused = call.span;
         if call.answer != StoreAnswer::Conflict {
             None
-        } else if bodies.get(&call.body)?.stored_by().is_some() {
+        } else if bodies.get(&call.body)?.is_stored() {
             let body = call.body;
             Some(Anomaly::TakenBack { body, refused })
         } else if !can_have_spent(call) {

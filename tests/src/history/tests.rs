@@ -38,8 +38,19 @@ fn read(bodies: &[u32], begun: u64) -> Retrieval {
 }
 
 fn judge(stores: &[StoreCall], retrievals: &[Retrieval]) -> Vec<Anomaly> {
-    let (stores, retrievals) = (stores.to_vec(), retrievals.to_vec());
-    RULES.anomalies(&History { stores, retrievals })
+    judge_with_losses(stores, retrievals, &[])
+}
+
+fn judge_with_losses(
+    stores: &[StoreCall],
+    retrievals: &[Retrieval],
+    losses: &[Span],
+) -> Vec<Anomaly> {
+    RULES.anomalies(&History {
+        stores: stores.to_vec(),
+        retrievals: retrievals.to_vec(),
+        losses: losses.to_vec(),
+    })
 }
 
 use StoreAnswer::{Accepted, Conflict, Unknown};
@@ -83,6 +94,39 @@ fn an_acknowledged_entry_that_is_not_there_is_found() {
         let missing = judge(&[spent], &[read(&[], begun)]);
         assert!(matches!(missing[..], [Anomaly::Missing { .. }]), "{begun}");
     }
+}
+
+#[test]
+fn what_a_loss_took_is_not_missed_until_its_request_is_repeated() {
+    let loss = [span(100, 200)];
+    // Acknowledged before it, or while it lasted.
+    for begun in [0, 95, 150] {
+        let spent = store(1, begun, Accepted);
+        assert_eq!(judge_with_losses(&[spent], &[read(&[], 300)], &loss), []);
+    }
+    let (spent, again) = (store(1, 0, Accepted), store(1, 250, Accepted));
+    for stores in [&[spent, again][..], &[store(1, 210, Accepted)]] {
+        let missing = judge_with_losses(stores, &[read(&[], 300)], &loss);
+        assert!(matches!(missing[..], [Anomaly::Missing { .. }]));
+    }
+    // Nor does a loss that is yet to come explain anything.
+    let missing = judge_with_losses(&[spent], &[read(&[], 50)], &loss);
+    assert!(matches!(missing[..], [Anomaly::Missing { .. }]));
+    // It lives anew from its repetition on, and no longer.
+    let read_late = |begun| judge_with_losses(&[spent, again], &[read(&[1], begun)], &loss);
+    assert_eq!(read_late(6_200), []);
+    assert!(matches!(read_late(6_300)[..], [Anomaly::Undead { .. }]));
+}
+
+#[test]
+fn no_loss_explains_two_bodies_or_a_wrong_409() {
+    let loss = [span(15, 18)];
+    let both = [store(1, 0, Accepted), store(2, 20, Accepted)];
+    let twice = judge_with_losses(&both, &[], &loss);
+    assert!(matches!(twice[..], [Anomaly::TwoBodies { .. }]));
+    let wrong = [store(1, 0, Accepted), store(1, 20, Conflict)];
+    let wrong = judge_with_losses(&wrong, &[], &loss);
+    assert!(matches!(wrong[..], [Anomaly::TakenBack { .. }]));
 }
 
 #[test]

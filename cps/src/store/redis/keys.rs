@@ -1,6 +1,9 @@
 //! The names under which a CPS keeps things in Redis, and which of them share a
 //! hash slot. Two hundred and fifty-six shards hold the spends, each in a slot of
 //! its own; a mailbox is wherever its id hashes to.
+//!
+//! All of them are text: `redis-cli --cluster import` takes a key for a string of C,
+//! and leaves one behind in silence that has a zero byte in it.
 
 use pennyblack_shared::encoding::{base64url, sha256};
 use pennyblack_shared::mailbox::MailboxId;
@@ -53,12 +56,16 @@ impl Place {
 
 /// Which entry of a mailbox: that of this token for this request. (The same request
 /// may be made with two tokens, and is two entries then.)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) struct EntryId(pub(super) [u8; 32]);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) struct EntryId(String);
 
 impl EntryId {
     pub(super) fn of(epoch: TokenKeyId, nonce: &Nonce, request: &RequestDigest) -> Self {
-        Self(sha256(&[epoch.0, nonce.0, request.0].concat()))
+        Self(base64url(&sha256(&[epoch.0, nonce.0, request.0].concat())))
+    }
+
+    pub(super) const fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }
 
@@ -83,9 +90,10 @@ impl Keys {
         format!("{}{{{tag}}}{kind}", self.namespace).into_bytes()
     }
 
-    /// What tells whether the shard is as this node left it.
+    /// What tells whether the shard is as this node left it. (It was `f` when buckets had
+    /// other names: to a node that knows such a store it has forgotten, and it stops.)
     pub(super) fn fence(&self, shard: Shard) -> Vec<u8> {
-        self.of_shard(shard, 'f')
+        self.of_shard(shard, 'F')
     }
 
     /// How many tokens of each epoch are spent, and which epochs are closed.
@@ -96,8 +104,8 @@ impl Keys {
     /// Spends of an epoch.
     pub(super) fn bucket(&self, shard: Shard, epoch: TokenKeyId, bucket: u16) -> Vec<u8> {
         let mut key = self.of_shard(shard, 's');
-        key.extend_from_slice(&epoch.0);
-        key.extend_from_slice(&bucket.to_be_bytes());
+        key.extend_from_slice(base64url(&epoch.0).as_bytes());
+        key.extend_from_slice(format!("{bucket:03x}").as_bytes());
         key
     }
 
@@ -131,12 +139,12 @@ impl MailboxKeys {
     }
 
     pub(super) fn entry(&self, id: &EntryId) -> Vec<u8> {
-        self.key(b'x', &id.0)
+        self.key(b'x', id.as_bytes())
     }
 
     /// Says that the request's entry was added once.
     pub(super) fn mark(&self, id: &EntryId) -> Vec<u8> {
-        self.key(b'm', &id.0)
+        self.key(b'm', id.as_bytes())
     }
 }
 
@@ -185,7 +193,7 @@ mod tests {
             assert_eq!(slot_of(&keys.bucket(shard, epoch, 1023)), slot);
         }
         let mailbox = keys.mailbox(&MailboxId(epoch.0));
-        let entry = EntryId(epoch.0);
+        let entry = EntryId::of(epoch, &Nonce(epoch.0), &RequestDigest(epoch.0));
         let slots = [
             mailbox.by_number(),
             mailbox.by_time(),
@@ -194,6 +202,20 @@ mod tests {
         ]
         .map(|key| slot_of(&key));
         assert_eq!(slots.iter().collect::<HashSet<_>>().len(), 1);
+    }
+
+    #[test]
+    fn every_key_is_text() {
+        let keys = Keys::new("cps");
+        for byte in [0, 10, 32, 255] {
+            let epoch = TokenKeyId([byte; 32]);
+            let mailbox = keys.mailbox(&MailboxId([byte; 32]));
+            let entry = EntryId::of(epoch, &Nonce([byte; 32]), &RequestDigest([byte; 32]));
+            let bucket = keys.bucket(Shard(byte), epoch, 0);
+            for key in [bucket, mailbox.entry(&entry), mailbox.mark(&entry)] {
+                assert!(key.iter().all(u8::is_ascii_graphic), "{key:?}");
+            }
+        }
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Mailboxes {
         let lifetime = self.limits.entry_lifetime.as_millis().to_string();
         let mark = self.mark_lifetime.as_millis().to_string();
         let arguments = [
-            &entry.0,
+            entry.as_bytes(),
             sealed,
             at.as_bytes(),
             lifetime.as_bytes(),

@@ -123,7 +123,7 @@ async fn a_node_knows_of_spends_whose_answers_it_lost_when_it_finds_them() {
     both.until_in_sync().await;
     both.part().await;
     // The first key of a script that spends.
-    proxy.set(Manner::LoseAnswersTo("}f\r\n"));
+    proxy.set(Manner::LoseAnswersTo("}F\r\n"));
     let request = spend(1, 1, 1, 1);
     let lost = store.spend_and_append(request.clone(), START).await;
     assert!(matches!(lost, Err(StoreError::Unavailable(_))));

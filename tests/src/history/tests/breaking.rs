@@ -39,7 +39,7 @@ pub(super) const ALL: &[Breaking] = &[
                 let young = |call: &StoreCall| {
                     read.ended + RULES.tolerance < call.span.begun + RULES.lifetime
                 };
-                of_body().any(acknowledged) && of_body().all(young)
+                !was_lost(legal, place) && of_body().any(acknowledged) && of_body().all(young)
             };
             let found = legal.retrievals.iter().enumerate();
             let sites = found.flat_map(|(place, read)| {
@@ -92,7 +92,8 @@ pub(super) const ALL: &[Breaking] = &[
         name: "an entry is found twice",
         broken: |legal| {
             with_each_found(legal, |place| {
-                legal.retrievals[place].bodies.first().copied()
+                let first = legal.retrievals[place].bodies.first().copied();
+                first.filter(|_| !was_lost(legal, place))
             })
         },
         found: |anomaly| matches!(anomaly, Anomaly::Twice { .. }),
@@ -106,7 +107,8 @@ pub(super) const ALL: &[Breaking] = &[
                     let died = call.span.ended + RULES.lifetime + RULES.tolerance;
                     is_accepted(call) && call.place == read.place && died < read.span.begun
                 };
-                legal.stores.iter().find(dead).map(|call| call.body)
+                let dead = legal.stores.iter().find(dead).map(|call| call.body);
+                dead.filter(|_| !was_lost(legal, place))
             })
         },
         found: |anomaly| matches!(anomaly, Anomaly::Undead { .. }),
@@ -140,6 +142,12 @@ pub(super) const ALL: &[Breaking] = &[
         found: |anomaly| matches!(anomaly, Anomaly::SpentByNobody { .. }),
     },
 ];
+
+/// Whether anything was lost before the end of a retrieval. Then less is known.
+fn was_lost(legal: &History, retrieval: usize) -> bool {
+    let ended = legal.retrievals[retrieval].span.ended;
+    legal.losses.iter().any(|loss| loss.begun < ended)
+}
 
 fn is_accepted(call: &StoreCall) -> bool {
     call.answer == StoreAnswer::Accepted

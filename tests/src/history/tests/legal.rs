@@ -2,7 +2,7 @@
 //! one instant between its begin and its end, or, when nobody is told, never or
 //! later.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -21,6 +21,8 @@ enum Action {
     Other(usize, Place),
     /// Reads a mailbox.
     Read(Place),
+    /// Nobody's request: the store loses all entries.
+    Lose,
 }
 
 /// What becomes of a store request.
@@ -53,6 +55,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => index().prop_map(Action::Again),
         2 => (index(), place.clone()).prop_map(|(index, place)| Action::Other(index, place)),
         3 => place.prop_map(Action::Read),
+        1 => Just(Action::Lose),
     ];
     let fate = prop_oneof![
         4 => Just(Fate::Answered),
@@ -119,6 +122,7 @@ impl Sent {
 enum What {
     Store(Token, Body, Place, Fate),
     Read(Place),
+    Lose,
 }
 
 fn play(steps: &[Step]) -> History {
@@ -141,6 +145,10 @@ fn send_all(steps: &[Step]) -> Vec<Sent> {
         let answered = effect + step.until_answer;
         let new_body = Body(u32::try_from(requests.len()).unwrap());
         let (token, body, place) = match step.action {
+            Action::Lose => {
+                sent.push(Sent::new(now, effect, answered, What::Lose));
+                continue;
+            }
             Action::Read(place) => {
                 sent.push(Sent::new(now, effect, answered, What::Read(place)));
                 continue;
@@ -171,6 +179,7 @@ fn send_all(steps: &[Step]) -> Vec<Sent> {
 struct Service {
     spent: HashMap<Token, Body>,
     entries: Vec<(Place, Body, u64)>,
+    lost: HashSet<Body>,
     history: History,
 }
 
@@ -195,6 +204,11 @@ impl Service {
                     answer,
                 });
             }
+            What::Lose => {
+                let entries = self.entries.drain(..);
+                self.lost.extend(entries.map(|(_, body, _)| body));
+                self.history.losses.push(span);
+            }
             What::Read(place) => {
                 let lifetime = u64::try_from(RULES.lifetime.as_millis()).unwrap();
                 let alive = self
@@ -213,7 +227,13 @@ impl Service {
 
     fn store(&mut self, token: Token, body: Body, place: Place, now: u64) -> StoreAnswer {
         match self.spent.get(&token) {
-            Some(first) if *first == body => StoreAnswer::Accepted,
+            Some(first) if *first == body => {
+                // It comes back with its request.
+                if self.lost.remove(&body) {
+                    self.entries.push((place, body, now));
+                }
+                StoreAnswer::Accepted
+            }
             Some(_) => StoreAnswer::Conflict,
             None => {
                 self.spent.insert(token, body);

@@ -1,12 +1,15 @@
 //! A cluster of six: three primaries with a third of the slots each, and a replica
 //! of each.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::proxy::Proxy;
 use super::server::{Options, RedisServer, fields};
 use super::wait::until;
+use crate::redis::slot_of;
 
 /// How many hash slots a cluster has.
 pub const SLOTS: u16 = 16_384;
@@ -17,6 +20,10 @@ const AGREEMENT: Duration = Duration::from_secs(60);
 /// After how long a silent node counts as dead, in milliseconds. Short, for tests
 /// of failover; not shorter, for machines that are busy.
 const NODE_TIMEOUT: &str = "2000";
+
+/// How many keys of a slot move with one command, as `redis-cli` does it: while the
+/// others are still to come, clients find some here and some there.
+const AT_ONCE: usize = 10;
 
 /// Six nodes.
 #[derive(Debug)]
@@ -55,6 +62,35 @@ impl Cluster {
         self.nodes.iter().map(RedisServer::url).collect()
     }
 
+    /// Puts a proxy in front of each node, in their order. Clients are led to the
+    /// proxies from then on, and replicas follow through them.
+    pub async fn behind_proxies(&mut self) -> Vec<Proxy> {
+        let mut proxies = Vec::new();
+        for node in &mut self.nodes {
+            let proxy = Proxy::start(node.address()).await;
+            node.announce(proxy.address().port()).await;
+            proxies.push(proxy);
+        }
+        until(
+            "nodes to know each other's proxies",
+            AGREEMENT,
+            async || {
+                for node in &self.nodes {
+                    let known: String = node.try_command("CLUSTER NODES").await.ok()?;
+                    let is_known =
+                        |proxy: &Proxy| known.contains(&format!(":{}@", proxy.address().port()));
+                    if !proxies.iter().all(is_known) {
+                        return None;
+                    }
+                }
+                Some(())
+            },
+        )
+        .await;
+        self.until_ok().await;
+        proxies
+    }
+
     /// Waits until every living node sees every slot served, and every replica
     /// follows.
     pub async fn until_ok(&self) {
@@ -78,6 +114,20 @@ impl Cluster {
             }
         }
         panic!("no node of the cluster answers");
+    }
+
+    /// The slots in which there is something, as far as primaries answer.
+    pub async fn used_slots(&self) -> Vec<u16> {
+        let mut slots = BTreeSet::new();
+        for node in &self.nodes {
+            let Some(view) = view_of_itself(node).await.filter(|view| view.is_primary) else {
+                continue;
+            };
+            let keys: Vec<Vec<u8>> = node.try_command("KEYS *").await.unwrap_or_default();
+            let served = |slot: &u16| view.slots.iter().any(|range| range.contains(slot));
+            slots.extend(keys.iter().map(|key| slot_of(key)).filter(served));
+        }
+        slots.into_iter().collect()
     }
 
     /// The place of the running node that serves `slot`, when there is one: after
@@ -179,7 +229,7 @@ async fn move_keys(slot: u16, source: &RedisServer, target: &RedisServer) {
     let mut connection = source.connect().await.unwrap();
     loop {
         let mut keys = redis::cmd("CLUSTER");
-        keys.arg("GETKEYSINSLOT").arg(slot).arg(100);
+        keys.arg("GETKEYSINSLOT").arg(slot).arg(AT_ONCE);
         let keys: Vec<Vec<u8>> = keys.query_async(&mut connection).await.unwrap();
         if keys.is_empty() {
             return;

@@ -190,6 +190,14 @@ impl RedisServer {
         set.unwrap_or_else(|error| panic!("CONFIG SET {name} {value:?}: {error}"));
     }
 
+    /// Lets clients and the other nodes of its cluster know it at `port`, where a proxy
+    /// leads to it; after a restart too.
+    pub async fn announce(&mut self, port: u16) {
+        let (name, port) = ("cluster-announce-port", port.to_string());
+        self.set_config(name, &port).await;
+        self.options = self.options.clone().with(name, &port);
+    }
+
     /// The fields of a section of `INFO`.
     pub async fn info(&self, section: &str) -> HashMap<String, String> {
         fields(&self.command::<String>(&format!("INFO {section}")).await)
