@@ -90,7 +90,7 @@ impl CpsLog {
     }
 
     /// Logs a double spend, once for each pair of requests and a few times for
-    /// each token. It is on disk when this returns.
+    /// each token; whether this was such a time. It is on disk when this returns.
     ///
     /// # Errors
     /// [`AppendError`]; then the double spend must not be answered as one.
@@ -98,12 +98,9 @@ impl CpsLog {
         &self,
         evidence: DoubleSpendEvidence,
         now: UnixTime,
-    ) -> Result<(), AppendError> {
+    ) -> Result<bool, AppendError> {
         let statement = Statement::DoubleSpend(Box::new(evidence));
-        if self.statements.state(statement, now).await? {
-            metrics::counter!("pennyblack_cps_double_spends_total").increment(1);
-        }
-        Ok(())
+        self.statements.state(statement, now).await
     }
 
     /// Logs that tokens of a key are taken from now on; once for each key.
@@ -154,6 +151,14 @@ impl CpsLog {
         self.statements.state(statement, now).await?;
         self.tallies.forget(token_key_id);
         Ok(())
+    }
+
+    /// The entries from a place in the log on, at most `most`. Reads the disk.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub(crate) fn entries(&self, first: u64, most: usize) -> io::Result<Vec<(u64, LogEntry)>> {
+        self.statements.entries(first, most)
     }
 
     /// The double spends from a place in the log on, oldest first: all of those
