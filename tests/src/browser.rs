@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -28,7 +29,6 @@ pub struct Browser {
     session: String,
     /// The driver's.
     port: u16,
-    process: Option<Pid>,
     client: reqwest::Client,
     home: TempDir,
 }
@@ -44,6 +44,8 @@ impl Browser {
         let log = File::create(home.path().join("driver.log")).unwrap();
         let driver = Command::new("chromedriver")
             .arg(format!("--port={port}"))
+            // The browser's processes are in its group.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -53,7 +55,6 @@ impl Browser {
             driver,
             session: String::new(),
             port,
-            process: None,
             client,
             home,
         };
@@ -87,9 +88,6 @@ impl Browser {
         } } });
         let opened = self.post("/session", &capabilities).await;
         self.session = opened["sessionId"].as_str().unwrap().to_owned();
-        let process = opened["capabilities"]["goog:processID"].as_i64();
-        let process = process.and_then(|id| i32::try_from(id).ok());
-        self.process = process.and_then(Pid::from_raw);
     }
 
     /// Goes to a page, and waits until it is loaded.
@@ -211,19 +209,18 @@ impl Browser {
         let session = &self.session;
         write!(
             driver,
-            "DELETE /session/{session} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+            "DELETE /session/{session} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
         )?;
-        driver.read_to_end(&mut Vec::new()).map(|_| ())
+        // It answers when it is done, and keeps the connection open.
+        driver.read(&mut [0; 512]).map(|_| ())
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let ended = self.end_session();
-        if let (Err(_), Some(process)) = (ended, self.process) {
-            let _ = kill_process_group(process, Signal::KILL);
-        }
-        let _ = self.driver.kill();
+        // In peace if it can, for the sake of its files, and whatever happens.
+        let _ = self.end_session();
+        let _ = kill_process_group(Pid::from_child(&self.driver), Signal::KILL);
         let _ = self.driver.wait();
     }
 }

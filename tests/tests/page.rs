@@ -320,9 +320,9 @@ async fn pictures() {
     .await;
     let open_first = "document.querySelector('#spends details').open = true";
     for (name, width, height, dark) in [
-        ("page-light.png", 1_000, None, false),
+        ("page-light.png", 960, None, false),
         ("page-narrow.png", 400, Some(860), false),
-        ("page-dark.png", 1_000, Some(1_330), true),
+        ("page-dark.png", 960, Some(1_190), true),
     ] {
         if dark {
             browser.run(open_first).await;
