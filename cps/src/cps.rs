@@ -18,6 +18,7 @@ use pennyblack_shared::store_request::SpendPolicy;
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
 use crate::config::Config;
+use crate::counts::Counts;
 use crate::decoy_secret::{self, DecoySecret, DecoySecretError};
 use crate::forwarding::{Forwarding, ForwardingError};
 use crate::issuers::{Issuers, Surroundings, Upkeep, UpkeepError};
@@ -25,6 +26,7 @@ use crate::key_directory::{
     self, KeyDirectory, RecordFilesError, RecordPolicy, Registry, SharedRecords,
 };
 use crate::log::{CpsLog, OpenCpsLogError, Witnesses, WitnessesError};
+use crate::page::{self, Page};
 use crate::retrieve::Retrieval;
 use crate::routes::{self, Resources};
 use crate::spend::Spending;
@@ -143,10 +145,23 @@ impl Cps {
             readiness: readiness.clone(),
             shutdown: shutdown.clone(),
         };
-        let tasks = tasks.start(&config).await?;
+        let mut tasks = tasks.start(&config).await?;
+        let counts = Arc::new(Counts::new());
+        let page = Page::new(page::Surroundings {
+            name: config.cps.authority.clone(),
+            clock: clock.clone(),
+            readiness: readiness.clone(),
+            counts: Arc::clone(&counts),
+            issuers: Arc::clone(&issuers),
+            store: Arc::clone(&stored.store),
+            log: Arc::clone(&stored.log),
+        });
+        tasks.spawn(Arc::clone(&page).keep_rates(shutdown.clone()));
         let forwarding = forwarding(&config, &stored.store)?;
-        let router = routes::router(resources(&config, stored, issuers, clock, forwarding));
-        let server = server.start(router, metrics, readiness, shutdown.clone());
+        let router = routes::router(resources(
+            &config, stored, issuers, clock, forwarding, counts,
+        ));
+        let server = server.start(router, page.router(), metrics, readiness, shutdown.clone());
         tracing::info!(
             public = %server.addresses().public,
             admin = %server.addresses().admin,
@@ -173,6 +188,7 @@ fn resources(
     issuers: Arc<Issuers>,
     clock: Clock,
     forwarding: Option<Forwarding>,
+    counts: Arc<Counts>,
 ) -> Resources<Backend> {
     let authority = config.cps.authority.clone();
     Resources {
@@ -188,6 +204,7 @@ fn resources(
             registry: stored.registry.clone(),
             store: Arc::clone(&stored.store),
             log: Arc::clone(&stored.log),
+            counts: Arc::clone(&counts),
             forwarding,
         },
         retrieval: Retrieval {
@@ -196,12 +213,14 @@ fn resources(
             decoys: stored.decoys,
             keys: Arc::clone(&stored.keys),
             store: stored.store,
+            counts: Arc::clone(&counts),
         },
         issuers,
         keys: stored.keys,
         registry: stored.registry,
         log: stored.log,
         clock,
+        counts,
     }
 }
 

@@ -3,12 +3,14 @@
 //! learns who stores, nor what.
 
 pub mod config;
+mod counts;
 pub mod cps;
 pub mod decoy_secret;
 pub mod forwarding;
 pub mod issuers;
 pub mod key_directory;
 pub mod log;
+mod page;
 mod program;
 pub mod refusal;
 mod retrieve;

@@ -147,7 +147,6 @@ impl Refusal {
             }
             _ => {}
         }
-        metrics::counter!("pennyblack_cps_refusals_total", "type" => kind.name()).increment(1);
         // What went wrong inside is for the log; the client is told the type.
         let problem = match kind {
             ProblemType::Internal | ProblemType::StoreUnavailable => kind.document(),
@@ -159,7 +158,10 @@ impl Refusal {
                 response = response.www_authenticate(challenge.clone());
             }
         }
-        response.into_response()
+        let mut response = response.into_response();
+        // By which it is counted.
+        response.extensions_mut().insert(kind);
+        response
     }
 }
 

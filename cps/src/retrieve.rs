@@ -9,6 +9,7 @@ use pennyblack_shared::authority::Authority;
 use pennyblack_shared::envelope::{Cursor, PageHeader, Slots, seal_envelope};
 use pennyblack_shared::mailbox::MailboxId;
 
+use crate::counts::Counts;
 use crate::decoy_secret::DecoySecret;
 use crate::key_directory::KeyDirectory;
 use crate::refusal::Refusal;
@@ -21,6 +22,7 @@ pub(crate) struct Retrieval<S> {
     pub(crate) decoys: Arc<DecoySecret>,
     pub(crate) keys: Arc<KeyDirectory>,
     pub(crate) store: Arc<S>,
+    pub(crate) counts: Arc<Counts>,
 }
 
 impl<S: Store> Retrieval<S> {
@@ -44,7 +46,7 @@ impl<S: Store> Retrieval<S> {
             next: page.next,
             server_time: now,
         };
-        metrics::counter!("pennyblack_cps_polls_total").increment(1);
+        self.counts.poll();
         seal_envelope(
             &recipient,
             &self.authority,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
+use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -19,6 +20,7 @@ use pennyblack_shared::store_request::{self, STORE_PATH, StoreHeaders};
 use pennyblack_shared::telephone_number::TelephoneNumber;
 use serde::Deserialize;
 
+use crate::counts::{self, Counts};
 use crate::forwarding;
 use crate::issuers::Issuers;
 use crate::key_directory::{KeyDirectory, Registered, Registry};
@@ -41,11 +43,13 @@ pub(crate) struct Resources<S> {
     pub(crate) registry: Registry,
     pub(crate) log: Arc<CpsLog>,
     pub(crate) clock: Clock,
+    pub(crate) counts: Arc<Counts>,
 }
 
 /// The public router.
 pub(crate) fn router<S: Store>(resources: Resources<S>) -> Router {
     let log = resources.log.router();
+    let counts = Arc::clone(&resources.counts);
     Router::new()
         .route(STORE_PATH, post(store::<S>))
         .route("/v1/mailboxes/{mailbox}", get(poll::<S>))
@@ -54,6 +58,7 @@ pub(crate) fn router<S: Store>(resources: Resources<S>) -> Router {
         .route("/v1/double-spends", get(double_spends::<S>))
         .route(REPORT_PATH, post(report_double_spend::<S>))
         .with_state(Arc::new(resources))
+        .layer(map_response_with_state(counts, counts::refusal))
         .merge(log)
 }
 
@@ -203,9 +208,14 @@ async fn report_double_spend<S: Store>(
         log,
         issuers,
         clock,
+        counts,
         ..
     } = &*resources;
-    reported::take(log, issuers, clock, &headers, &body).await
+    let (status, is_new) = reported::take(log, issuers, clock, &headers, &body).await;
+    if is_new {
+        counts.double_spend();
+    }
+    status
 }
 
 fn answer(media_type: &'static str, body: Vec<u8>) -> Response {

@@ -9,6 +9,7 @@ use pennyblack_shared::double_spend::DoubleSpendEvidence;
 use pennyblack_shared::store_request::{ParsedStore, SpendPolicy, StoreHeaders, VerifiedStore};
 use pennyblack_shared::token::TokenKeyId;
 
+use crate::counts::Counts;
 use crate::forwarding::Forwarding;
 use crate::issuers::Issuers;
 use crate::key_directory::{KeyDirectory, Registry};
@@ -33,6 +34,7 @@ pub(crate) struct Spending<S> {
     pub(crate) registry: Registry,
     pub(crate) store: Arc<S>,
     pub(crate) log: Arc<CpsLog>,
+    pub(crate) counts: Arc<Counts>,
     /// The nodes that decide about the other tokens, where there are any.
     pub(crate) forwarding: Option<Forwarding>,
 }
@@ -79,18 +81,20 @@ impl<S: Store> Spending<S> {
         let outcome = self.store.spend_and_append(spend, self.clock.now()).await;
         match outcome.inspect_err(|error| self.tally(epoch, error))? {
             Outcome::Stored => {
-                metrics::counter!("pennyblack_cps_stored_total").increment(1);
+                self.counts.stored();
                 Ok(())
             }
             Outcome::AlreadyStored => {
-                metrics::counter!("pennyblack_cps_replayed_total").increment(1);
+                self.counts.replayed();
                 self.log.tallies().replayed(epoch);
                 Ok(())
             }
             Outcome::Conflict(first) => {
                 let evidence = DoubleSpendEvidence::new(first, verified);
                 let logged = self.log.double_spend(evidence, self.clock.now()).await;
-                logged.map_err(not_logged)?;
+                if logged.map_err(not_logged)? {
+                    self.counts.double_spend();
+                }
                 self.log.tallies().refused(epoch);
                 Err(Refusal::AlreadySpent)
             }

@@ -138,7 +138,8 @@ impl Issuer {
             shutdown: shutdown.clone(),
         };
         let upkeep = upkeep.start(config.trust.reload);
-        let server = server.start(router, metrics, readiness, shutdown.clone());
+        let nothing_else = axum::Router::new();
+        let server = server.start(router, nothing_else, metrics, readiness, shutdown.clone());
         tracing::info!(
             public = %server.addresses().public,
             admin = %server.addresses().admin,

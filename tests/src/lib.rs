@@ -13,6 +13,7 @@
 )]
 
 pub mod answer;
+pub mod browser;
 pub mod cores;
 pub mod drawing;
 pub mod federation;

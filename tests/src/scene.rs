@@ -79,6 +79,12 @@ impl Scene {
         .await
     }
 
+    /// The address of the CPS's page for its operator.
+    #[must_use]
+    pub fn page(&self) -> String {
+        format!("http://{}/", self.cps.addresses().admin)
+    }
+
     /// Stops both.
     pub async fn close(self) {
         self.cps.stop().await;

@@ -24,7 +24,7 @@ impl Accusation {
     fn verify(&self) -> Result<(), (u64, EvidenceError)> {
         let proven = match &self.verifier {
             Some(verifier) => self.evidence.verify(verifier).map(|_| ()),
-            None => requests_are_signed(&self.evidence),
+            None => self.evidence.verify_requests(),
         };
         proven.map_err(|error| (self.index, error))
     }
@@ -69,18 +69,4 @@ impl Accusations {
         self.0.clear();
         verified.into_iter().collect()
     }
-}
-
-/// What anybody can check of a double spend whose token only its issuer can verify.
-fn requests_are_signed(evidence: &DoubleSpendEvidence) -> Result<(), EvidenceError> {
-    let [stored, later] = &evidence.requests;
-    if stored.digest == later.digest {
-        return Err(EvidenceError::SameRequest(stored.digest));
-    }
-    for (which, request) in evidence.requests.iter().enumerate() {
-        request
-            .verify(&evidence.token.nonce, &evidence.cps)
-            .map_err(|reason| EvidenceError::Request { which, reason })?;
-    }
-    Ok(())
 }

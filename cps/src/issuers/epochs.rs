@@ -196,6 +196,12 @@ impl KeyEpochs {
         Ok(())
     }
 
+    /// All keys, in the order of their beginning.
+    #[must_use]
+    pub fn keys(&self) -> &[KnownKey] {
+        &self.keys
+    }
+
     /// The ids of all keys.
     pub fn ids(&self) -> impl Iterator<Item = TokenKeyId> {
         self.keys.iter().map(|key| key.public.id())

@@ -53,7 +53,7 @@ struct Issuer {
     /// Replaced by the issuer's own upkeep task alone.
     live: ArcSwap<LiveKeys>,
     /// All keys that are known, so that no other issuer can claim them.
-    known: ArcSwap<Vec<TokenKeyId>>,
+    known: ArcSwap<KeyEpochs>,
 }
 
 impl Issuers {
@@ -102,9 +102,26 @@ impl Issuers {
     fn known_of_others(&self, place: usize) -> Vec<TokenKeyId> {
         let others = self.issuers.iter().enumerate();
         let others = others.filter(|(other, _)| *other != place);
-        others
-            .flat_map(|(_, issuer)| issuer.known.load().as_ref().clone())
-            .collect()
+        let mut known = Vec::new();
+        for (_, issuer) in others {
+            known.extend(issuer.known.load().ids());
+        }
+        known
+    }
+
+    /// Every key that is known and not closed, of all issuers; and whether tokens of it
+    /// are taken now.
+    #[must_use]
+    pub fn known(&self) -> Vec<(Authority, KnownKey, bool)> {
+        let mut known = Vec::new();
+        for issuer in &self.issuers {
+            let (epochs, live) = (issuer.known.load(), issuer.live.load());
+            known.extend(epochs.keys().iter().map(|key| {
+                let is_live = live.keys.contains_key(&key.public().id());
+                (issuer.authority.clone(), key.clone(), is_live)
+            }));
+        }
+        known
     }
 
     /// Puts the live keys of the issuer at this place in force. Returns those that
@@ -119,7 +136,7 @@ impl Issuers {
         let Some(issuer) = self.issuers.get(place) else {
             return Vec::new();
         };
-        issuer.known.store(Arc::new(epochs.ids().collect()));
+        issuer.known.store(Arc::new(epochs.clone()));
         let before = issuer.live.load();
         let (mut keys, mut challenges, mut failures) = (HashMap::new(), Vec::new(), Vec::new());
         for key in live {

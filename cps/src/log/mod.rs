@@ -25,7 +25,7 @@ use pennyblack_service::shutdown::Shutdown;
 use pennyblack_shared::authority::Authority;
 use pennyblack_shared::double_spend::DoubleSpendEvidence;
 use pennyblack_shared::encoding::sha256;
-use pennyblack_shared::log_entry::{EpochTotals, Statement};
+use pennyblack_shared::log_entry::{EpochTotals, LogEntry, Statement};
 use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::TokenKeyId;
 use pennyblack_shared::token_key::TokenKey;
@@ -193,8 +193,8 @@ impl CpsLog {
     }
 
     /// Logs a double spend, once for each pair of requests and a few times for
-    /// each token. It is on disk when this returns, here or at the node that keeps the
-    /// log.
+    /// each token; whether this was such a time. It is on disk when this returns, here or
+    /// at the node that keeps the log.
     ///
     /// # Errors
     /// [`CpsLogError`]; then the double spend must not be answered as one.
@@ -202,14 +202,11 @@ impl CpsLog {
         &self,
         evidence: DoubleSpendEvidence,
         now: UnixTime,
-    ) -> Result<(), CpsLogError> {
+    ) -> Result<bool, CpsLogError> {
         match &self.place {
             Place::Here(kept) => {
                 let statement = Statement::DoubleSpend(Box::new(evidence));
-                if kept.state(statement, now).await? {
-                    metrics::counter!("pennyblack_cps_double_spends_total").increment(1);
-                }
-                Ok(())
+                Ok(kept.state(statement, now).await?)
             }
             Place::Elsewhere(followed) => self.report(followed, &evidence).await,
         }
@@ -219,13 +216,13 @@ impl CpsLog {
         &self,
         keeper: &FollowedLog,
         evidence: &DoubleSpendEvidence,
-    ) -> Result<(), CpsLogError> {
+    ) -> Result<bool, CpsLogError> {
         let secret = self.secret.as_ref().ok_or(CpsLogError::NotYet)?;
         let credential = secret.keys()?.node_credential();
         let body = evidence.to_json().into_bytes();
         let digest = sha256(&body);
         if self.reported().contains(&digest) {
-            return Ok(());
+            return Ok(false);
         }
         let answer = keeper
             .tell(reported::REPORT_PATH, &credential, body)
@@ -236,8 +233,7 @@ impl CpsLog {
                 if reported.len() >= REPORTS_REMEMBERED {
                     reported.clear();
                 }
-                reported.insert(digest);
-                Ok(())
+                Ok(reported.insert(digest))
             }
             other => Err(CpsLogError::Refused(other)),
         }
@@ -315,6 +311,18 @@ impl CpsLog {
         };
         kept.state(statement, now).await?;
         Ok(self.tallies.forget(token_key_id).await?)
+    }
+
+    /// The entries from a place in the log on, at most `most`; none where another node
+    /// keeps it. Reads the disk.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub(crate) fn entries(&self, first: u64, most: usize) -> io::Result<Vec<(u64, LogEntry)>> {
+        match &self.place {
+            Place::Here(kept) => kept.statements().entries(first, most),
+            Place::Elsewhere(_) => Ok(Vec::new()),
+        }
     }
 
     /// The double spends from a place in the log on, oldest first: all of those

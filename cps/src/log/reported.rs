@@ -15,39 +15,41 @@ use crate::issuers::Issuers;
 /// Where a node sends the evidence, in the form of [`DoubleSpendEvidence::to_json`].
 pub(crate) const REPORT_PATH: &str = "/log/double-spends";
 
-/// Takes evidence in, if it proves what it says; 204 says that it is in the log.
+/// Takes evidence in, if it proves what it says; 204 says that it is in the log. Tells
+/// also whether it was not there before.
 pub(crate) async fn take(
     log: &CpsLog,
     issuers: &Issuers,
     clock: &Clock,
     headers: &HeaderMap,
     body: &Bytes,
-) -> StatusCode {
+) -> (StatusCode, bool) {
+    let refused = |status| (status, false);
     // A node that keeps no log knows nobody.
     let Some(expected) = log.credential() else {
-        return StatusCode::NOT_FOUND;
+        return refused(StatusCode::NOT_FOUND);
     };
     let shown = headers.get(AUTHORIZATION).map(|value| value.as_bytes());
     let shown = shown.and_then(|value| value.strip_prefix(b"Bearer "));
     if !bool::from(shown.unwrap_or_default().ct_eq(expected.as_bytes())) {
-        return StatusCode::UNAUTHORIZED;
+        return refused(StatusCode::UNAUTHORIZED);
     }
     let parsed = std::str::from_utf8(body).map(str::parse::<DoubleSpendEvidence>);
     let Ok(Ok(evidence)) = parsed else {
-        return StatusCode::BAD_REQUEST;
+        return refused(StatusCode::BAD_REQUEST);
     };
     // This node may be a moment behind in the issuer's keys.
     let Some(key) = issuers.key(evidence.token.token_key_id) else {
-        return StatusCode::SERVICE_UNAVAILABLE;
+        return refused(StatusCode::SERVICE_UNAVAILABLE);
     };
     if evidence.cps != *log.cps() || evidence.verify(&key).is_err() {
-        return StatusCode::UNPROCESSABLE_ENTITY;
+        return refused(StatusCode::UNPROCESSABLE_ENTITY);
     }
     match log.double_spend(evidence, clock.now()).await {
-        Ok(()) => StatusCode::NO_CONTENT,
+        Ok(is_new) => (StatusCode::NO_CONTENT, is_new),
         Err(error) => {
             tracing::error!(%error, "a double spend that another node has seen is not in the log");
-            StatusCode::SERVICE_UNAVAILABLE
+            refused(StatusCode::SERVICE_UNAVAILABLE)
         }
     }
 }

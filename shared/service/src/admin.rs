@@ -1,5 +1,6 @@
-//! The operator's page: metrics in Prometheus' text form, whether the process
-//! lives, and whether it can do its work. Served on a listener of its own.
+//! What every service tells its operator: metrics in Prometheus' text form, whether
+//! the process lives, and whether it can do its work. Served on a listener of its
+//! own, beside what else the service has for its operator.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -45,6 +46,16 @@ impl Readiness {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.missing().is_empty()
+    }
+
+    /// What is missing: which part, and why.
+    #[must_use]
+    pub fn lacking(&self) -> Vec<(&'static str, String)> {
+        let missing = self.missing();
+        let missing = missing.iter();
+        missing
+            .map(|(part, reason)| (*part, reason.clone()))
+            .collect()
     }
 
     fn missing(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {
@@ -123,11 +134,11 @@ async fn show_metrics(State(admin): State<Admin>) -> Response {
 }
 
 async fn show_readiness(State(admin): State<Admin>) -> Response {
-    let missing = admin.readiness.missing();
-    if missing.is_empty() {
+    let lacking = admin.readiness.lacking();
+    if lacking.is_empty() {
         return "ready\n".into_response();
     }
-    let reasons: Vec<_> = missing
+    let reasons: Vec<_> = lacking
         .iter()
         .map(|(part, reason)| format!("{part}: {reason}"))
         .collect();

@@ -1,5 +1,5 @@
 //! What both services are made of and neither owns: configuration, listeners
-//! with their time-outs, TLS, the admin page, problem responses, shutdown, the
+//! with their time-outs, TLS, the admin listener, problem responses, shutdown, the
 //! clock and the worker pool. Nothing here knows what an issuer or a CPS does.
 
 pub mod admin;

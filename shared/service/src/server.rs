@@ -72,13 +72,14 @@ impl Server {
         }
     }
 
-    /// Serves `router` to the world and the admin page to the operator until
-    /// `shutdown`. The admin page stays up while the public listener drains,
-    /// and says that the service is not ready.
+    /// Serves `router` to the world until `shutdown`, and to the operator metrics,
+    /// health, readiness and `for_operator`, which may be empty. The admin listener
+    /// stays up while the public one drains, and says that the service is not ready.
     #[must_use]
     pub fn start(
         self,
         router: Router,
+        for_operator: Router,
         metrics: Metrics,
         readiness: Readiness,
         shutdown: Shutdown,
@@ -86,7 +87,7 @@ impl Server {
         let addresses = self.addresses();
         let drained = Shutdown::new();
         tokio::spawn(metrics.clone().keep_small(drained.clone()));
-        let admin = admin::router(metrics, readiness.clone());
+        let admin = admin::router(metrics, readiness.clone()).merge(for_operator);
         let admin = tokio::spawn(self.admin.serve(admin, drained.clone()));
         let public = tokio::spawn(self.public.serve(router, shutdown.clone()));
         let all = tokio::spawn({

@@ -33,9 +33,13 @@ impl Scene {
         public.limits = limits;
         let server = Server::bind(&public, &AdminConfig::default()).await;
         let metrics = Metrics::of_this_process().unwrap();
-        let server = server
-            .unwrap()
-            .start(router, metrics, Readiness::new(), Shutdown::new());
+        let server = server.unwrap().start(
+            router,
+            Router::new(),
+            metrics,
+            Readiness::new(),
+            Shutdown::new(),
+        );
         Self { server }
     }
 

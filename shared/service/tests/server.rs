@@ -32,6 +32,7 @@ impl Scene {
             .unwrap()
             .start(
                 router,
+                Router::new().route("/own", get(|| async { "the service's own" })),
                 Metrics::of_this_process().unwrap(),
                 readiness.clone(),
                 Shutdown::new(),
@@ -209,6 +210,7 @@ async fn the_admin_page_tells_metrics_health_and_what_is_missing() {
     assert!(text.contains("the list is 3 h old"), "{text}");
     scene.readiness.has("revocation");
     assert_eq!(scene.admin("/readyz").await.0, StatusCode::OK);
+    assert_eq!(scene.admin("/own").await.1, "the service's own");
     let public = reqwest::get(scene.url("/metrics")).await.unwrap();
     assert_eq!(public.status(), StatusCode::NOT_FOUND);
 }

@@ -143,21 +143,42 @@ impl DoubleSpendEvidence {
     /// # Errors
     /// [`EvidenceError`]; evidence that is refused accuses nobody.
     pub fn verify(&self, key: &TokenVerifier) -> Result<ProvenDoubleSpend, EvidenceError> {
-        let [stored, later] = &self.requests;
-        if stored.digest == later.digest {
-            return Err(EvidenceError::SameRequest(stored.digest));
-        }
+        self.require_two_contents()?;
         let token = key.verify(self.token.clone())?;
-        for (which, request) in self.requests.iter().enumerate() {
-            request
-                .verify(&token.nonce(), &self.cps)
-                .map_err(|reason| EvidenceError::Request { which, reason })?;
-        }
+        self.require_signatures()?;
         Ok(ProvenDoubleSpend {
             token_key_id: token.token_key_id(),
             nonce: token.nonce(),
             cps: self.cps.clone(),
         })
+    }
+
+    /// Checks what anybody can check of a token that only its issuer can verify (the
+    /// VOPRF types): two different contents, and the nonce's signature on both
+    /// requests. That the issuer has signed the token rests on the CPS's word then.
+    ///
+    /// # Errors
+    /// [`EvidenceError`]; evidence that is refused accuses nobody.
+    pub fn verify_requests(&self) -> Result<(), EvidenceError> {
+        self.require_two_contents()?;
+        self.require_signatures()
+    }
+
+    fn require_two_contents(&self) -> Result<(), EvidenceError> {
+        let [stored, later] = &self.requests;
+        if stored.digest == later.digest {
+            return Err(EvidenceError::SameRequest(stored.digest));
+        }
+        Ok(())
+    }
+
+    fn require_signatures(&self) -> Result<(), EvidenceError> {
+        for (which, request) in self.requests.iter().enumerate() {
+            request
+                .verify(&self.token.nonce, &self.cps)
+                .map_err(|reason| EvidenceError::Request { which, reason })?;
+        }
+        Ok(())
     }
 
     /// The JSON form, one line without a line feed.

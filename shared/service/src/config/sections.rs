@@ -200,15 +200,15 @@ impl PublicConfig {
     }
 }
 
-/// `[admin]`: metrics, health and readiness, for the operator.
+/// `[admin]`: metrics, health, readiness and what else there is for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminConfig {
     /// Address and port to listen at, plain HTTP; port 0 takes a free one.
     /// Default: 127.0.0.1:0.
     pub listen: SocketAddr,
-    /// Allows an address that is not loopback: whoever reaches it reads every
-    /// metric. Default: false.
+    /// Allows an address that is not loopback: whoever reaches it reads all of that.
+    /// Default: false.
     pub reachable_from_other_machines: bool,
 }
 
