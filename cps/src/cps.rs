@@ -1,6 +1,7 @@
 //! A CPS put together, started and stopped; in a program of its own or inside
-//! another process. Besides its listeners it owns a task for each issuer, one
-//! that reads the trust directories again, and one that removes ended key records.
+//! another process. Besides its listeners it owns a task for each issuer, and those that
+//! read the trust directories again, remove ended key records, keep counts and rates,
+//! ask witnesses, and keep in touch with other nodes.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -322,3 +322,41 @@ async fn the_log_is_one_at_both_nodes_and_its_totals_count_what_both_have_signed
     let (there, _) = log_of(&nodes.scene).await;
     assert_eq!(here, there);
 }
+
+#[tokio::test]
+async fn an_issuer_that_becomes_one_of_several_goes_on_with_its_log_and_states_no_total_unknown() {
+    let server = RedisServer::start(Options::durable()).await;
+    let mut scene = Scene::prepare();
+    scene.pki.install_root(&scene.config.trust.roots);
+    scene.start().await;
+    let carrier = scene.pki.carrier("683G");
+    let alone = scene.signing_key().await;
+    let drawn = pending(&alone);
+    let answer = scene.draw(&carrier, "683G", &drawn.request()).await;
+    finished(&drawn, answer.ok());
+    let log_key = scene.get("/log/key", &[]).await.body;
+    scene.stop().await;
+
+    let wrapping = scene.path("wrapping.key");
+    atomic_file::write_private(&wrapping, "5e".repeat(32).as_bytes()).unwrap();
+    scene.config.keys.wrapping_key = Some(wrapping);
+    scene.config.store = Some(RedisOptions::new(server.url().parse().unwrap()));
+    scene.start().await;
+    assert_eq!(scene.get("/log/key", &[]).await.body, log_key);
+    let first = scene.signing_key().await;
+    assert_ne!(first.id(), alone.id());
+    // Turned once more, it has looked for totals.
+    scene.hand.set(NOW.plus(DAY - AHEAD));
+    let listed = scene.directory_until(|keys| keys.len() == 2).await;
+    let (_, said) = log_of(&scene).await;
+    let announced: Vec<_> = said
+        .iter()
+        .map(|one| match one {
+            Statement::TokenKeyAnnounced { key, .. } => key.id(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let expected: Vec<_> = [alone.id()].into_iter().chain(ids(&listed)).collect();
+    assert_eq!(announced.len(), 3);
+    assert!(expected.iter().all(|id| announced.contains(id)));
+}
