@@ -3,7 +3,7 @@
 //! read the trust directories again, remove ended key records, keep counts and rates,
 //! ask witnesses, and keep in touch with other nodes.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,28 +13,27 @@ use pennyblack_service::config::{Configuration as _, ConfigurationError};
 use pennyblack_service::listener::ListenerError;
 use pennyblack_service::server::{Addresses, RunningServer, Server};
 use pennyblack_service::shutdown::Shutdown;
-use pennyblack_service::trust::{self, Trust, TrustError};
-use pennyblack_shared::numbering::{NumberingError, NumberingTable};
+use pennyblack_service::trust::{self, TrustError};
+use pennyblack_shared::numbering::NumberingError;
 use pennyblack_shared::store_request::SpendPolicy;
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
 use crate::config::Config;
 use crate::counts::Counts;
-use crate::decoy_secret::{self, DecoySecret, DecoySecretError};
+use crate::decoy_secret::{self, DecoySecretError};
 use crate::forwarding::{Forwarding, ForwardingError};
 use crate::issuers::{Issuers, Surroundings, Upkeep, UpkeepError};
-use crate::key_directory::{
-    self, KeyDirectory, RecordFilesError, RecordPolicy, Registry, SharedRecords,
-};
+use crate::key_directory::{self, KeyDirectory, RecordFilesError, Registry};
 use crate::log::{CpsLog, OpenCpsLogError, Witnesses, WitnessesError};
 use crate::page::{self, Page};
 use crate::retrieve::Retrieval;
 use crate::routes::{self, Resources};
 use crate::spend::Spending;
 use crate::store::Backend;
-use crate::store::embedded::{EmbeddedStore, OpenStoreError};
-use crate::store::never_twice::{NeverTwiceStore, OpenNeverTwiceError, Owners, OwnersError};
-use crate::store::redis::{OpenRedisError, RedisStore};
+use crate::store::embedded::OpenStoreError;
+use crate::store::never_twice::{OpenNeverTwiceError, OwnersError};
+use crate::store::redis::OpenRedisError;
+use crate::stored::Stored;
 
 /// How often ended key records are removed.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
@@ -258,106 +257,6 @@ impl RunningCps {
         self.server.stopped().await;
         self.tasks.join_all().await;
     }
-}
-
-/// What outlives the process.
-struct Stored {
-    store: Arc<Backend>,
-    log: Arc<CpsLog>,
-    keys: Arc<KeyDirectory>,
-    registry: Registry,
-    trust: Arc<Trust>,
-    decoys: Arc<DecoySecret>,
-    issuers: PathBuf,
-}
-
-impl Stored {
-    fn open(config: &Config, clock: &Clock) -> Result<Self, StartError> {
-        let directory = &config.cps.data_directory;
-        let now = clock.now();
-        // Locks the directory: before anything else is touched in it.
-        let store = open_store(config, clock)?;
-        let issuers = directory.join("issuers");
-        std::fs::create_dir_all(&issuers).map_err(|error| StartError::Io {
-            path: issuers.clone(),
-            error,
-        })?;
-        let trust = Arc::new(Trust::open(&config.trust, now)?);
-        let policy = RecordPolicy {
-            authority: config.cps.authority.clone(),
-            trust: Arc::clone(&trust),
-            numbering: numbering(config.keys.numbering_table.as_deref())?,
-            capacity: config.keys.capacity,
-        };
-        let (decoys, log) = (config.decoy_secret_file(), directory.join("log"));
-        let cps = &config.cps.authority;
-        let (keys, registry, decoys, log) = match store.redis() {
-            None => {
-                let keys = KeyDirectory::open(&config.key_directory(), policy, now)?;
-                let keys = Arc::new(keys);
-                let registry = Registry::Own(Arc::clone(&keys));
-                let decoys = Arc::new(DecoySecret::own(decoys)?);
-                (keys, registry, decoys, CpsLog::open(&log, cps)?)
-            }
-            Some(store) => {
-                let keys = Arc::new(KeyDirectory::unread(policy));
-                let shared = SharedRecords::new(Arc::clone(&keys), store.clone());
-                let registry = Registry::Shared(Arc::new(shared));
-                let decoys = Arc::new(DecoySecret::shared(decoys));
-                let (config, secret) = (&config.transparency_log, Arc::clone(&decoys));
-                let log = CpsLog::of_several(&log, cps, config, store, secret)?;
-                (keys, registry, decoys, log)
-            }
-        };
-        Ok(Self {
-            store: Arc::new(store),
-            log: Arc::new(log),
-            keys,
-            registry,
-            trust,
-            decoys,
-            issuers,
-        })
-    }
-}
-
-fn open_store(config: &Config, clock: &Clock) -> Result<Backend, StartError> {
-    let (embedded, redis) = (config.embedded_directory(), config.redis_directory());
-    let never_twice = config.never_twice_directory();
-    let (limits, repeatable) = (config.limits(), config.repeatable());
-    let tick = clock.clone();
-    let now = Arc::new(move || tick.now());
-    if config.never_twice.is_none() && never_twice.exists() {
-        return Err(StartError::OtherLevel(never_twice));
-    }
-    let Some(options) = &config.store else {
-        let store = EmbeddedStore::open(&embedded, limits, now)?;
-        return Ok(Backend::Embedded(store));
-    };
-    let Some(nodes) = &config.never_twice else {
-        if embedded.exists() {
-            return Err(StartError::TwoStores(embedded));
-        }
-        let store = RedisStore::open(options, limits, repeatable, &redis)?;
-        return Ok(Backend::Redis(store));
-    };
-    if let Some(other) = [embedded, redis].into_iter().find(|other| other.exists()) {
-        return Err(StartError::OtherLevel(other));
-    }
-    let owners = Owners::new(nodes.nodes.clone(), nodes.node)?;
-    let store = NeverTwiceStore::open(options, owners, limits, repeatable, &never_twice, now)?;
-    Ok(Backend::NeverTwice(Box::new(store)))
-}
-
-fn numbering(path: Option<&Path>) -> Result<Option<NumberingTable>, StartError> {
-    let Some(path) = path else {
-        return Ok(None);
-    };
-    let csv = std::fs::read(path).map_err(|error| StartError::Io {
-        path: path.to_owned(),
-        error,
-    })?;
-    Ok(Some(NumberingTable::parse(&csv)?))
 }
 
 /// The tasks that run beside the listeners.

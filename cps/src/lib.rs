@@ -17,6 +17,7 @@ mod retrieve;
 mod routes;
 mod spend;
 pub mod store;
+mod stored;
 
 pub use config::{
     Config, CpsConfig, EntriesConfig, IssuerConfig, KeysConfig, NeverTwiceConfig, WitnessConfig,
