@@ -20,7 +20,6 @@ use pennyblack_service::clock::{Clock, ClockHand};
 use pennyblack_service::config::PublicConfig;
 use pennyblack_shared::directory::DirectoryKey;
 use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::store_request::{MEDIA_TYPE, STORE_PATH};
 use pennyblack_storage::redis::RedisOptions;
 use pennyblack_storage::redis::testing::{Options, RedisServer};
 use pennyblack_tests::answer::Answer;
@@ -33,6 +32,8 @@ use pennyblack_tests::world::World;
 /// How much earlier than its beginning a CPS takes a key, for clocks that differ; and
 /// how much later it forgets one.
 const SKEW: Duration = Duration::from_secs(60);
+/// How much later still it is closed in the log of several nodes.
+const SETTLED: Duration = Duration::from_secs(10);
 const SECOND: Duration = Duration::from_secs(1);
 /// Longest wait for what has nothing to wait for but this machine.
 const SOON: Duration = Duration::from_secs(60);
@@ -45,12 +46,20 @@ struct Node {
 }
 
 impl Node {
-    async fn start(world: &World, name: &'static str, redis: &RedisServer) -> Self {
+    /// `keeper` is the node that keeps the log, unless this one does.
+    async fn start(
+        world: &World,
+        name: &'static str,
+        redis: &RedisServer,
+        keeper: Option<&Self>,
+    ) -> Self {
         let mut config = world.cps.clone();
         let address = ([127, 0, 0, 1], free_port()).into();
         config.public = PublicConfig::plain(address);
         config.cps.data_directory = world.path(name);
         config.store = Some(RedisOptions::new(redis.url().parse().unwrap()));
+        let keeper = keeper.map(|keeper| format!("http://{}", keeper.address));
+        config.transparency_log.kept_by = keeper;
         let cps = Cps::start(config, world.clock.clone()).await.unwrap();
         let url = format!("http://{}/readyz", cps.addresses().admin);
         until("readiness", SOON, async || {
@@ -71,20 +80,13 @@ impl Node {
 
     /// The key that it asks storers for.
     async fn current(&self, world: &World) -> Vec<u8> {
-        let url = format!("http://{}{STORE_PATH}", self.address);
-        let post = world.client.post(url).body(vec![0; 2080]);
-        let answer = Answer::to(post.header("content-type", MEDIA_TYPE)).await;
-        answer.unwrap().challenges().pop().unwrap().token_key
+        let answer = world.post_nothing_at(&self.address.to_string()).await;
+        answer.challenges().pop().unwrap().token_key
     }
 
     async fn store(&self, world: &World, token: &Spendable, mailbox: &Mailbox) -> Answer {
         let request = world.spend(token, mailbox, "a.b.c");
-        let url = format!("http://{}{STORE_PATH}", self.address);
-        let mut post = world.client.post(url).body(request.body().to_vec());
-        for (name, value) in request.headers() {
-            post = post.header(name, value);
-        }
-        Answer::to(post).await.unwrap()
+        world.store_at(self.address, &request).await
     }
 }
 
@@ -101,10 +103,9 @@ impl Scene {
         let (clock, hand) = Clock::by_hand(Clock::system().now());
         let world = World::new(clock.clone());
         let issuer = Issuer::start(world.issuer.clone(), clock).await.unwrap();
-        let nodes = [
-            Node::start(&world, "first", redis).await,
-            Node::start(&world, "second", redis).await,
-        ];
+        let first = Node::start(&world, "first", redis, None).await;
+        let second = Node::start(&world, "second", redis, Some(&first)).await;
+        let nodes = [first, second];
         Self {
             world,
             hand,
@@ -209,7 +210,7 @@ async fn two_nodes_take_up_a_key_and_let_go_of_one_at_the_same_second() {
         assert_eq!(twice.problem(), ProblemType::TokenAlreadySpent);
     }
     // Its spends are forgotten by both a while after that, and it stays closed.
-    scene.hand.set(begins.plus(SKEW));
+    scene.hand.set(begins.plus(SKEW + SETTLED));
     until("one key of each node to be closed", SOON, async || {
         nodes
             .iter()

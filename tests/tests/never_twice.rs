@@ -21,10 +21,8 @@ use http::StatusCode;
 use pennyblack_cps::NeverTwiceConfig;
 use pennyblack_service::clock::Clock;
 use pennyblack_service::config::PublicConfig;
-use pennyblack_shared::store_request::{STORE_PATH, SignedStoreRequest};
 use pennyblack_storage::redis::RedisOptions;
 use pennyblack_storage::redis::testing::{Options, Proxy, RedisServer, Replicated};
-use pennyblack_tests::answer::Answer;
 use pennyblack_tests::history::Rules;
 use pennyblack_tests::nodes::Nodes;
 use pennyblack_tests::port::free_port;
@@ -112,15 +110,6 @@ async fn stage(world: Arc<World>, servers: Servers) -> Stage {
     }
 }
 
-async fn send(world: &World, request: &SignedStoreRequest, node: SocketAddr) -> Answer {
-    let url = format!("http://{node}{STORE_PATH}");
-    let mut post = world.client.post(url).body(request.body().to_vec());
-    for (name, value) in request.headers() {
-        post = post.header(name, value);
-    }
-    Answer::to(post).await.unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_over_a_redis_that_is_emptied_give_their_clients_a_legal_history() {
     let world = world();
@@ -191,7 +180,7 @@ async fn a_token_waits_for_the_node_that_decides_and_goes_on_when_it_is_back() {
     nodes.kill(1);
     let mut waiting = Vec::new();
     for (one, other) in &requests {
-        let answer = send(&world, one, here).await;
+        let answer = world.store_at(here, one).await;
         match answer.status {
             StatusCode::CREATED => {}
             StatusCode::SERVICE_UNAVAILABLE => {
@@ -206,10 +195,10 @@ async fn a_token_waits_for_the_node_that_decides_and_goes_on_when_it_is_back() {
     nodes.restart(1, &world).await;
     for (one, other) in waiting {
         // Through the node that does not decide, and at the one that does.
-        assert_eq!(send(&world, one, here).await.status, StatusCode::CREATED);
-        assert_eq!(send(&world, one, there).await.status, StatusCode::CREATED);
+        assert_eq!(world.store_at(here, one).await.status, StatusCode::CREATED);
+        assert_eq!(world.store_at(there, one).await.status, StatusCode::CREATED);
         for node in [here, there] {
-            let answer = send(&world, other, node).await;
+            let answer = world.store_at(node, other).await;
             assert_eq!(answer.status, StatusCode::CONFLICT);
         }
     }

@@ -18,10 +18,8 @@ use pennyblack_service::clock::Clock;
 use pennyblack_shared::key_record::KeyRecord;
 use pennyblack_shared::mailbox::Kem;
 use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::store_request::STORE_PATH;
 use pennyblack_storage::redis::RedisOptions;
 use pennyblack_storage::redis::testing::{Options, RedisServer};
-use pennyblack_tests::answer::Answer;
 use pennyblack_tests::mailbox::Mailbox;
 use pennyblack_tests::nodes::Nodes;
 use pennyblack_tests::process::{Process, Role};
@@ -67,12 +65,7 @@ async fn a_record_registered_at_one_node_holds_at_every_node() {
     // Storers find the mailbox at the node that did not register it, at once; those
     // who ask for keys, soon.
     let request = world.spend(&token, &mailbox, "a.b.c");
-    let url = format!("http://{second}{STORE_PATH}");
-    let mut post = world.client.post(url).body(request.body().to_vec());
-    for (name, value) in request.headers() {
-        post = post.header(name, value);
-    }
-    Answer::to(post).await.unwrap().assert_created();
+    world.store_at(second, &request).await.assert_created();
     world.until_found_at(second, &older).await;
 
     // A newer one by the other node replaces it at both, and an older one nowhere.

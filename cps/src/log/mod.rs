@@ -327,7 +327,7 @@ impl CpsLog {
 
     /// The double spends from a place in the log on, oldest first: all of those
     /// among the next `most` entries. Reads the disk; `None` where another node keeps
-    /// the log, which is to be asked ([`Self::pass_on`]).
+    /// the log, which is to be asked.
     ///
     /// # Errors
     /// What the disk says.
