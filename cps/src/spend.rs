@@ -7,6 +7,7 @@ use axum::response::Response;
 use pennyblack_service::clock::Clock;
 use pennyblack_shared::double_spend::DoubleSpendEvidence;
 use pennyblack_shared::store_request::{ParsedStore, SpendPolicy, StoreHeaders, VerifiedStore};
+use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::TokenKeyId;
 
 use crate::counts::Counts;
@@ -108,9 +109,22 @@ impl<S: Store> Spending<S> {
         let now = self.clock.now();
         let admitted = parsed.admit(&self.policy, now)?;
         let id = admitted.token_key_id();
-        let key = self.issuers.key(id).ok_or(Refusal::UnknownKey(id))?;
+        let key = self
+            .issuers
+            .key(id)
+            .ok_or_else(|| self.without_key(id, now))?;
         let verified = admitted.verify(&key);
         Ok(verified.inspect_err(|_| self.log.tallies().refused(id))?)
+    }
+
+    /// Why there is no key for a token. If the log alone is waited for, which another
+    /// node may keep, the token is good, and to be sent again.
+    fn without_key(&self, id: TokenKeyId, now: UnixTime) -> Refusal {
+        if self.issuers.is_due(id, now) && !self.log.is_open(id) {
+            Refusal::Log
+        } else {
+            Refusal::UnknownKey(id)
+        }
     }
 
     /// Whether the mailbox is somebody's, and the entry of its size. One that seems to

@@ -185,9 +185,14 @@ async fn a_second_node_that_would_keep_the_log_does_nothing_and_says_what_to_do(
     })
     .await;
     assert!(said.contains("transparency_log.kept_by"), "{said}");
-    // It has no key open, and so takes no token.
-    let checkpoint = get(&world, second.addresses().public, "/log/checkpoint").await;
-    assert!(checkpoint.text().contains("\n0\n"), "{}", checkpoint.text());
+    // It shows no log, has no key open, and so takes no token.
+    let node = second.addresses().public;
+    for path in ["/log/checkpoint", "/log/key"] {
+        let log = get(&world, node, path).await;
+        assert_eq!(log.status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    let asked = world.post_nothing_at(&node.to_string()).await;
+    assert!(!asked.headers.contains_key("www-authenticate"));
     second.stop().await;
 }
 

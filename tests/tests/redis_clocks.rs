@@ -59,7 +59,8 @@ struct Node {
 }
 
 impl Node {
-    async fn start(world: &World, name: &str, redis: &RedisServer) -> Self {
+    /// `keeper` is the node that keeps the log, unless this one does.
+    async fn start(world: &World, name: &str, redis: &RedisServer, keeper: Option<&Self>) -> Self {
         let (clock, hand) = Clock::by_hand(Clock::system().now());
         let ahead = Arc::new(AtomicU64::new(WRONG));
         let shown = Arc::clone(&ahead);
@@ -76,6 +77,8 @@ impl Node {
         config.public = PublicConfig::plain(address);
         config.cps.data_directory = world.path(name);
         config.store = Some(RedisOptions::new(redis.url().parse().unwrap()));
+        let keeper = keeper.map(|keeper| format!("http://{}", keeper.address));
+        config.transparency_log.kept_by = keeper;
         let cps = Cps::start(config, clock).await.unwrap();
         let url = format!("http://{}/readyz", cps.addresses().admin);
         until("readiness", START, async || {
@@ -102,10 +105,9 @@ async fn nodes_whose_clocks_jump_give_their_clients_a_legal_history() {
     let _issuer = Process::start(SERVICE, Role::Issuer, &world).await;
     let options = Options::durable().with("hash-max-listpack-value", "128");
     let redis = RedisServer::start(options).await;
-    let nodes = [
-        Node::start(&world, "first", &redis).await,
-        Node::start(&world, "second", &redis).await,
-    ];
+    let first = Node::start(&world, "first", &redis, None).await;
+    let second = Node::start(&world, "second", &redis, Some(&first)).await;
+    let nodes = [first, second];
     let addresses = nodes.each_ref().map(|node| node.address).to_vec();
     let mailboxes = mailboxes(&world, &addresses, 3).await;
     let mut figures = Figures::default();

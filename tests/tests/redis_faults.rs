@@ -190,7 +190,8 @@ async fn what_a_node_killed_between_spending_and_appending_left_is_healed_by_rep
     let server = RedisServer::start(durable()).await;
     let (mut nodes, proxies) = behind_proxies(&world, Durability::SingleFsync, &server).await;
     let addresses = nodes.addresses();
-    let (dies, lives) = (addresses[0], addresses[1]);
+    // The other one keeps the log.
+    let (lives, dies) = (addresses[0], addresses[1]);
     let mailboxes = mailboxes(&world, &addresses, 2).await;
     let traffic = Traffic::new(&world, addresses, &mailboxes, 2).await;
     let [request, other] = [traffic.request(0, 0), traffic.request(0, 0)];
@@ -198,10 +199,10 @@ async fn what_a_node_killed_between_spending_and_appending_left_is_healed_by_rep
     let before = traffic.request(1, 1);
     assert_eq!(traffic.send(&before, dies).await, StoreAnswer::Accepted);
 
-    proxies[0].set(Manner::LoseAnswersTo(SPENDING));
+    proxies[1].set(Manner::LoseAnswersTo(SPENDING));
     let answer = traffic.send(&request, dies).await;
     assert_eq!(answer, StoreAnswer::Unknown);
-    nodes.kill(0);
+    nodes.kill(1);
     // Bound to its request, of which nobody was told that it succeeded.
     assert_eq!(traffic.read(0, lives).await, Some(0));
     assert_eq!(traffic.send(&other, lives).await, StoreAnswer::Conflict);

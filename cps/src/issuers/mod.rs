@@ -15,6 +15,7 @@ use arc_swap::ArcSwap;
 use http::HeaderValue;
 use pennyblack_shared::authority::Authority;
 use pennyblack_shared::blind_rsa::TokenVerifyingKey;
+use pennyblack_shared::time::UnixTime;
 use pennyblack_shared::token::{
     AuthenticateChallenge, ChallengeDigest, TokenChallenge, TokenKeyId, TokenType,
 };
@@ -107,6 +108,16 @@ impl Issuers {
             known.extend(issuer.known.load().ids());
         }
         known
+    }
+
+    /// Whether tokens of a key are to be taken at `now`, as soon as the log says so.
+    #[must_use]
+    pub fn is_due(&self, id: TokenKeyId, now: UnixTime) -> bool {
+        self.issuers.iter().any(|issuer| {
+            let known = issuer.known.load();
+            let is_live = known.live(now).iter().any(|key| key.public().id() == id);
+            is_live && !known.over(now).contains(&id)
+        })
     }
 
     /// Every key that is known and not closed, of all issuers; and whether tokens of it

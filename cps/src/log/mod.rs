@@ -272,7 +272,7 @@ impl CpsLog {
     #[must_use]
     pub fn is_open(&self, id: TokenKeyId) -> bool {
         match &self.place {
-            Place::Here(kept) => kept.is_taken() && kept.statements().is_open(id),
+            Place::Here(kept) => !kept.is_refused() && kept.statements().is_open(id),
             Place::Elsewhere(followed) => followed.is_open(id),
         }
     }

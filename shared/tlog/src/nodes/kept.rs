@@ -167,7 +167,10 @@ impl KeptLog {
         self.withheld().is_none()
     }
 
-    fn is_refused(&self) -> bool {
+    /// Whether it is certain that another node keeps the log, or that this one has lost
+    /// what it signed for.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
         matches!(&*self.withheld(), Some(NotKept::Refused(_)))
     }
 
