@@ -120,7 +120,7 @@ impl<S: Store> Spending<S> {
     /// Why there is no key for a token. If the log alone is waited for, which another
     /// node may keep, the token is good, and to be sent again.
     fn without_key(&self, id: TokenKeyId, now: UnixTime) -> Refusal {
-        if self.issuers.is_due(id, now) && !self.log.is_open(id) {
+        if self.issuers.is_due(id, now) && !self.log.is_closed(id) {
             Refusal::Log
         } else {
             Refusal::UnknownKey(id)

@@ -149,11 +149,18 @@ impl Traffic {
         statuses.into_keys().collect()
     }
 
-    /// Does something that makes the store lose what it has, and writes down when.
-    pub async fn losing<T>(&self, loss: impl Future<Output = T>) -> T {
+    /// The time, as the history has it.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.recorder.now()
+    }
+
+    /// Does something that makes the store lose what it has, but for what was
+    /// acknowledged before `safe_before`, and writes down when.
+    pub async fn losing<T>(&self, safe_before: Duration, loss: impl Future<Output = T>) -> T {
         let begun = self.recorder.now();
         let done = loss.await;
-        self.recorder.lost(begun);
+        self.recorder.lost(safe_before, begun);
         done
     }
 

@@ -53,6 +53,8 @@ struct Issuer {
     authority: Authority,
     /// Replaced by the issuer's own upkeep task alone.
     live: ArcSwap<LiveKeys>,
+    /// Keys that tokens cannot be verified with.
+    unusable: ArcSwap<Vec<TokenKeyId>>,
     /// All keys that are known, so that no other issuer can claim them.
     known: ArcSwap<KeyEpochs>,
 }
@@ -64,6 +66,7 @@ impl Issuers {
         let issuer = |authority: &Authority| Issuer {
             authority: authority.clone(),
             live: ArcSwap::default(),
+            unusable: ArcSwap::default(),
             known: ArcSwap::default(),
         };
         Self {
@@ -110,13 +113,15 @@ impl Issuers {
         known
     }
 
-    /// Whether tokens of a key are to be taken at `now`, as soon as the log says so.
+    /// Whether tokens of a key are to be taken at `now`: if they are not, only the log is
+    /// waited for.
     #[must_use]
     pub fn is_due(&self, id: TokenKeyId, now: UnixTime) -> bool {
         self.issuers.iter().any(|issuer| {
             let known = issuer.known.load();
             let is_live = known.live(now).iter().any(|key| key.public().id() == id);
-            is_live && !known.over(now).contains(&id)
+            let is_usable = !issuer.unusable.load().contains(&id);
+            is_live && is_usable && !known.over(now).contains(&id)
         })
     }
 
@@ -165,6 +170,8 @@ impl Issuers {
                 Err(error) => failures.push((id, error)),
             }
         }
+        let unusable = failures.iter().map(|(id, _)| *id).collect();
+        issuer.unusable.store(Arc::new(unusable));
         issuer.live.store(Arc::new(LiveKeys { keys, challenges }));
         failures
     }

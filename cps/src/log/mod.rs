@@ -228,12 +228,13 @@ impl CpsLog {
             .tell(reported::REPORT_PATH, &credential, body)
             .await?;
         match answer.status {
-            StatusCode::NO_CONTENT => {
+            StatusCode::CREATED | StatusCode::NO_CONTENT => {
                 let mut reported = self.reported();
                 if reported.len() >= REPORTS_REMEMBERED {
                     reported.clear();
                 }
-                Ok(reported.insert(digest))
+                reported.insert(digest);
+                Ok(answer.status == StatusCode::CREATED)
             }
             other => Err(CpsLogError::Refused(other)),
         }
@@ -274,6 +275,15 @@ impl CpsLog {
         match &self.place {
             Place::Here(kept) => !kept.is_refused() && kept.statements().is_open(id),
             Place::Elsewhere(followed) => followed.is_open(id),
+        }
+    }
+
+    /// Whether it is in the log that no token of a key is taken any more.
+    #[must_use]
+    pub fn is_closed(&self, id: TokenKeyId) -> bool {
+        match &self.place {
+            Place::Here(kept) => kept.statements().is_closed(id),
+            Place::Elsewhere(followed) => followed.is_closed(id),
         }
     }
 

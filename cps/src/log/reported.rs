@@ -15,41 +15,41 @@ use crate::issuers::Issuers;
 /// Where a node sends the evidence, in the form of [`DoubleSpendEvidence::to_json`].
 pub(crate) const REPORT_PATH: &str = "/log/double-spends";
 
-/// Takes evidence in, if it proves what it says; 204 says that it is in the log. Tells
-/// also whether it was not there before.
+/// Takes evidence in, if it proves what it says: 201 when it was entered into the log, 204
+/// when it was there before, or need not be.
 pub(crate) async fn take(
     log: &CpsLog,
     issuers: &Issuers,
     clock: &Clock,
     headers: &HeaderMap,
     body: &Bytes,
-) -> (StatusCode, bool) {
-    let refused = |status| (status, false);
+) -> StatusCode {
     // A node that keeps no log knows nobody.
     let Some(expected) = log.credential() else {
-        return refused(StatusCode::NOT_FOUND);
+        return StatusCode::NOT_FOUND;
     };
     let shown = headers.get(AUTHORIZATION).map(|value| value.as_bytes());
     let shown = shown.and_then(|value| value.strip_prefix(b"Bearer "));
     if !bool::from(shown.unwrap_or_default().ct_eq(expected.as_bytes())) {
-        return refused(StatusCode::UNAUTHORIZED);
+        return StatusCode::UNAUTHORIZED;
     }
     let parsed = std::str::from_utf8(body).map(str::parse::<DoubleSpendEvidence>);
     let Ok(Ok(evidence)) = parsed else {
-        return refused(StatusCode::BAD_REQUEST);
+        return StatusCode::BAD_REQUEST;
     };
     // This node may be a moment behind in the issuer's keys.
     let Some(key) = issuers.key(evidence.token.token_key_id) else {
-        return refused(StatusCode::SERVICE_UNAVAILABLE);
+        return StatusCode::SERVICE_UNAVAILABLE;
     };
     if evidence.cps != *log.cps() || evidence.verify(&key).is_err() {
-        return refused(StatusCode::UNPROCESSABLE_ENTITY);
+        return StatusCode::UNPROCESSABLE_ENTITY;
     }
     match log.double_spend(evidence, clock.now()).await {
-        Ok(is_new) => (StatusCode::NO_CONTENT, is_new),
+        Ok(true) => StatusCode::CREATED,
+        Ok(false) => StatusCode::NO_CONTENT,
         Err(error) => {
             tracing::error!(%error, "a double spend that another node has seen is not in the log");
-            refused(StatusCode::SERVICE_UNAVAILABLE)
+            StatusCode::SERVICE_UNAVAILABLE
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use pennyblack_shared::token::TokenKeyId;
-use pennyblack_storage::redis::{RedisError, Script};
+use pennyblack_storage::redis::{RedisError, Script, cmd};
 
 use super::Tally;
 use crate::store::redis::RedisStore;
@@ -41,6 +41,19 @@ impl SharedTallies {
             .write(&self.add, &[name.as_bytes()], &arguments)
             .await?;
         Ok(Tally { replayed, refused })
+    }
+
+    /// The sum of what all nodes have told, which may be nothing.
+    pub(super) async fn look(&self, id: TokenKeyId) -> Result<Tally, RedisError> {
+        let name = self.name(id);
+        let mut get = cmd("HMGET");
+        get.arg(&name).arg(&["replayed", "refused"]);
+        let told = self.store.redis().command(get, name.as_bytes()).await?;
+        let (replayed, refused): (Option<u64>, Option<u64>) = told;
+        Ok(Tally {
+            replayed: replayed.unwrap_or(0),
+            refused: refused.unwrap_or(0),
+        })
     }
 
     /// Forgets the sums of an epoch.

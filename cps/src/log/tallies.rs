@@ -112,6 +112,25 @@ impl EpochTallies {
         }
     }
 
+    /// The counts of an epoch, over all nodes, as far as these have told them; this one
+    /// need not have.
+    ///
+    /// # Errors
+    /// [`RedisError`].
+    pub async fn look(&self, id: TokenKeyId) -> Result<Tally, RedisError> {
+        let own = self.lock().get(&id).copied().unwrap_or_default();
+        match &self.kept {
+            Kept::OnDisk(_) => Ok(own),
+            Kept::Shared(shared) => {
+                let told = shared.look(id).await?;
+                Ok(Tally {
+                    replayed: told.replayed + own.replayed,
+                    refused: told.refused + own.refused,
+                })
+            }
+        }
+    }
+
     /// Forgets what was counted of an epoch that is closed, and was not kept yet.
     pub fn drop_unkept(&self, id: TokenKeyId) {
         self.lock().remove(&id);

@@ -1,5 +1,5 @@
 // Checks a double spend with the browser's own cryptography, as anybody can
-// (docs/protocol.md section 7.3): no word of the server's is taken for it. Not here:
+// (docs/protocol.md section 7.3). Which key is the issuer's the log says. Not here:
 // whether the entry is in the log, which is inclusion.js, and how it is shown.
 
 const BLIND_RSA = 2;
@@ -55,7 +55,7 @@ export async function check(entry) {
   const signed = (request) => () => requestIsSigned(token.nonce, evidence.cps, request);
   await step("the first request is signed by the token’s own key", signed(stored));
   await step("the second request is signed by the token’s own key", signed(later));
-  await step("the token names the published key of the issuer", async () => {
+  await step("the token names the key that the log has for the issuer", async () => {
     return same(token.keyId, await sha256(bytes(entry.token_key)));
   });
   const tokenChecked = token?.type === BLIND_RSA;

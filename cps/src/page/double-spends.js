@@ -19,6 +19,7 @@ export class DoubleSpends {
   #items = new Map();
   #before = null;
   #key = null;
+  #origin = null;
   #seen = null;
   #inability = inability();
 
@@ -34,6 +35,8 @@ export class DoubleSpends {
       return;
     }
     this.#key = log.key;
+    this.#origin = log.origin;
+    for (const item of this.#items.values()) if (item.lacksProof) this.#judge(item);
     if (this.#seen === log.size) return;
     const page = await pageBefore(null);
     this.#seen = log.size;
@@ -48,6 +51,11 @@ export class DoubleSpends {
     const fresh = page.entries.filter((entry) => !this.#items.has(entry.index));
     this.#list.prepend(...fresh.map((entry) => this.#add(entry)));
     this.#finish();
+  }
+
+  /** Says that they cannot be had now. */
+  sayFailed(error) {
+    this.#sayNone(`The double spends cannot be listed now: ${error.message}.`);
   }
 
   async #showOlder() {
@@ -72,7 +80,7 @@ export class DoubleSpends {
     const why = await this.#inability;
     this.#checking.classList.toggle("wrong", why !== null);
     say(this.#checking, why === null
-      ? "Each is checked in this browser, with its own cryptography; no word of the server’s is taken for it."
+      ? "Each is checked in this browser, with its own cryptography. Which keys are the issuer’s and the log’s is this server’s word."
       : `Checked by the server, whose word you have for it: ${why}.`);
   }
 
@@ -105,7 +113,8 @@ export class DoubleSpends {
   async #included(entry) {
     const answer = await fetch(`double-spends/${entry.index}/proof`);
     if (!answer.ok) throw new Error("no proof came from the server");
-    return isIncluded(entry, await answer.text(), this.#key);
+    const isHere = `${entry.evidence.cps}/log` === this.#origin;
+    return isHere && isIncluded(entry, await answer.text(), this.#key);
   }
 }
 
@@ -114,6 +123,8 @@ class Item {
   #badge = element("span", { class: "badge open" }, "checking…");
   #by = element("span", { class: "by" });
   #steps = element("ul", { class: "steps" });
+  /** The evidence was checked, and whether it is in the log was not. */
+  lacksProof = false;
 
   constructor(entry) {
     this.entry = entry;
@@ -150,6 +161,7 @@ class Item {
   }
 
   showIncluded(holds) {
+    this.lacksProof = false;
     this.#steps.append(step("the entry is under the log’s signed checkpoint", holds));
     if (holds) return;
     this.#badge.className = "badge wrong";
@@ -158,9 +170,10 @@ class Item {
 
   fail(reason) {
     this.#steps.append(element("li", { class: "unknown" }, reason));
-    if (this.#by.textContent !== "") return;
-    say(this.#badge, "not checked");
-    say(this.#by, reason);
+    this.lacksProof = this.#by.textContent !== "";
+    this.#badge.className = "badge open";
+    say(this.#badge, this.lacksProof ? "no proof yet" : "not checked");
+    if (!this.lacksProof) say(this.#by, reason);
   }
 }
 

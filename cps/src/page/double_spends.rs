@@ -93,10 +93,11 @@ impl DoubleSpends {
         }
     }
 
-    /// The last double spends before a place in the log; none where another node keeps
-    /// it. Reads the disk.
+    /// The last double spends before a place in the log that are under its checkpoint;
+    /// none where another node keeps it. Reads the disk.
     pub(super) fn page(&self, before: Option<u64>) -> io::Result<Page> {
-        let size = self.log.published().map_or(0, |log| log.size());
+        let size = self.log.published();
+        let size = size.map_or(0, |log| log.checkpoint().checkpoint().head.size);
         let mut end = size.min(before.unwrap_or(u64::MAX));
         let mut found = Vec::new();
         // One more tells whether there is another page.

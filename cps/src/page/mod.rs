@@ -6,6 +6,7 @@
 //! storer or one mailbox from another ever belongs on it.
 
 mod double_spends;
+mod lately;
 mod rates;
 mod status;
 
@@ -30,8 +31,9 @@ use serde::Deserialize;
 use tokio::task::spawn_blocking;
 
 use self::double_spends::DoubleSpends;
+use self::lately::Lately;
 use self::rates::Rates;
-use self::status::Status;
+use self::status::{EpochStatus, Status};
 use crate::counts::Counts;
 use crate::issuers::Issuers;
 use crate::log::CpsLog;
@@ -78,6 +80,7 @@ pub(crate) struct Page<S> {
     surroundings: Surroundings<S>,
     started: UnixTime,
     rates: Rates,
+    epochs: Lately<Vec<EpochStatus>>,
     double_spends: DoubleSpends,
 }
 
@@ -86,6 +89,7 @@ impl<S: Store> Page<S> {
         Arc::new(Self {
             started: surroundings.clock.now(),
             rates: Rates::default(),
+            epochs: Lately::default(),
             double_spends: DoubleSpends::new(Arc::clone(&surroundings.log)),
             surroundings,
         })
@@ -132,7 +136,10 @@ impl<S: Store> Page<S> {
             log: off_the_disk(move || status::log_status(&reading)).await?,
             totals: counts.totals(),
             refusals: status::refusals(counts),
-            epochs: status::epochs(issuers, &**store, log, now).await,
+            epochs: self
+                .epochs
+                .get(status::epochs(issuers, &**store, log, now))
+                .await,
             spans: self.rates.spans(),
         })
     }

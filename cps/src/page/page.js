@@ -31,7 +31,7 @@ async function refresh() {
     const status = await answer.json();
     show(status);
     away = null;
-    await spends.refresh(status.log);
+    spends.refresh(status.log).catch((error) => spends.sayFailed(error));
   } catch {
     away ??= new Date();
     const since = away.toISOString().slice(11, 19);

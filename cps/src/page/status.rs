@@ -108,7 +108,7 @@ pub(super) fn log_status(log: &CpsLog) -> std::io::Result<Option<LogStatus>> {
 }
 
 /// A key epoch that is not closed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct EpochStatus {
     issuer: Authority,
     token_key_id: String,
@@ -151,7 +151,7 @@ pub(super) async fn epochs<S: Store>(
             EpochState::Announced => Some(0),
             EpochState::Live | EpochState::NotTaken => store.spent(id).await.ok(),
         };
-        let tally = log.tallies().of(id).await.ok();
+        let tally = log.tallies().look(id).await.ok();
         epochs.push(EpochStatus {
             issuer,
             token_key_id: id.to_string(),

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use http::HeaderValue;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, HOST};
+use http::{HeaderValue, StatusCode};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use pennyblack_shared::problem::Problem;
 
@@ -126,6 +127,34 @@ pub fn router(metrics: Metrics, readiness: Readiness) -> Router {
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(show_readiness))
         .with_state(Admin { metrics, readiness })
+}
+
+/// Answers only those who name this machine, where the listener is reached from nowhere
+/// else: a web page of somebody's could give a name of its own this address, and then
+/// read in the operator's browser what is here.
+pub(crate) fn for_this_machine(router: Router) -> Router {
+    router.layer(from_fn(async |request: Request, next: Next| {
+        let host = request
+            .headers()
+            .get(HOST)
+            .and_then(|host| host.to_str().ok());
+        match host.is_none_or(is_this_machine) {
+            true => next.run(request).await,
+            false => (
+                StatusCode::MISDIRECTED_REQUEST,
+                "this is http://localhost, http://127.0.0.1 or http://[::1] to whoever reads it\n",
+            )
+                .into_response(),
+        }
+    }))
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    matches!(name, "localhost" | "127.0.0.1" | "[::1]")
 }
 
 async fn show_metrics(State(admin): State<Admin>) -> Response {

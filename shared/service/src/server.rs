@@ -87,7 +87,10 @@ impl Server {
         let addresses = self.addresses();
         let drained = Shutdown::new();
         tokio::spawn(metrics.clone().keep_small(drained.clone()));
-        let admin = admin::router(metrics, readiness.clone()).merge(for_operator);
+        let mut admin = admin::router(metrics, readiness.clone()).merge(for_operator);
+        if addresses.admin.ip().is_loopback() {
+            admin = admin::for_this_machine(admin);
+        }
         let admin = tokio::spawn(self.admin.serve(admin, drained.clone()));
         let public = tokio::spawn(self.public.serve(router, shutdown.clone()));
         let all = tokio::spawn({

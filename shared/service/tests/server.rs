@@ -211,6 +211,17 @@ async fn the_admin_page_tells_metrics_health_and_what_is_missing() {
     scene.readiness.has("revocation");
     assert_eq!(scene.admin("/readyz").await.0, StatusCode::OK);
     assert_eq!(scene.admin("/own").await.1, "the service's own");
+    // A web page that gave its own name this address reads nothing here.
+    let url = format!("http://{}/metrics", scene.server.addresses().admin);
+    for (host, status) in [
+        ("evil.example:8712", StatusCode::MISDIRECTED_REQUEST),
+        ("127.0.0.1.evil.example", StatusCode::MISDIRECTED_REQUEST),
+        ("localhost:8712", StatusCode::OK),
+        ("[::1]:8712", StatusCode::OK),
+    ] {
+        let get = reqwest::Client::new().get(&url).header("host", host);
+        assert_eq!(get.send().await.unwrap().status(), status, "{host}");
+    }
     let public = reqwest::get(scene.url("/metrics")).await.unwrap();
     assert_eq!(public.status(), StatusCode::NOT_FOUND);
 }

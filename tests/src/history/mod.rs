@@ -89,7 +89,23 @@ pub struct History {
     pub stores: Vec<StoreCall>,
     /// Retrievals that were answered.
     pub retrievals: Vec<Retrieval>,
-    /// When the store lost something, which the level that is judged allows: entries
-    /// that were added before the end may be gone from the begin on.
-    pub losses: Vec<Span>,
+    /// When the store lost something, which the level that is judged allows.
+    pub losses: Vec<Loss>,
+}
+
+/// The store lost something. What was added between `safe_before` and the end may be gone
+/// from the begin on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loss {
+    /// What was acknowledged before is not lost.
+    pub safe_before: Duration,
+    /// When it happened.
+    pub span: Span,
+}
+
+impl Loss {
+    /// Whether what was acknowledged in a call is there all the same.
+    fn spares(&self, call: &Span) -> bool {
+        call.ended <= self.safe_before || self.span.ended <= call.begun
+    }
 }

@@ -10,7 +10,7 @@ use pennyblack_shared::mailbox::MailboxId;
 use pennyblack_shared::token::Nonce;
 use tokio::time::Instant;
 
-use super::{Body, History, Place, Retrieval, Span, StoreAnswer, StoreCall, Token};
+use super::{Body, History, Loss, Place, Retrieval, Span, StoreAnswer, StoreCall, Token};
 
 /// A history in the making.
 #[derive(Debug)]
@@ -100,10 +100,12 @@ impl Recorder {
         written.history.retrievals.push(retrieval);
     }
 
-    /// Writes that from `begun` until now the store was made to lose something.
-    pub fn lost(&self, begun: Duration) {
+    /// Writes that from `begun` until now the store was made to lose something, though
+    /// nothing that was acknowledged before `safe_before`.
+    pub fn lost(&self, safe_before: Duration, begun: Duration) {
         let span = self.until_now(begun);
-        self.written().history.losses.push(span);
+        let loss = Loss { safe_before, span };
+        self.written().history.losses.push(loss);
     }
 
     /// What was written so far.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use super::{Anomaly, Body, History, Place, Retrieval, Span, StoreAnswer, StoreCall, Token};
+use super::{Anomaly, Body, History, Loss, Place, Retrieval, Span, StoreAnswer, StoreCall, Token};
 
 /// What the judged CPS promises.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +25,8 @@ struct Facts {
     accepted: Vec<Span>,
     /// The retrievals that found it.
     found: Vec<Span>,
+    /// All calls with it.
+    sent: Vec<Span>,
     called_double: bool,
 }
 
@@ -33,20 +35,29 @@ impl Facts {
         !self.accepted.is_empty() || !self.found.is_empty()
     }
 
-    /// When it was first answered with 201, of the calls that began at `since` or later.
-    fn acknowledged(&self, since: Duration) -> Option<Duration> {
-        first_end(self.accepted.iter(), since)
+    /// When it was first answered with 201, of the calls that no loss undid.
+    fn acknowledged(&self, losses: &[&Loss]) -> Option<Duration> {
+        first_end(self.accepted.iter(), losses)
     }
 
-    /// By when it was certainly stored, as far as what began at `since` or later tells.
-    fn stored_by(&self, since: Duration) -> Option<Duration> {
-        first_end(self.accepted.iter().chain(&self.found), since)
+    /// By when it was certainly stored for the last time, as far as a retrieval that
+    /// ended then can tell.
+    fn stored_by(&self, losses: &[&Loss], retrieval: Span) -> Duration {
+        let all = || self.accepted.iter().chain(&self.found);
+        let may_have_come_again =
+            |loss: &&Loss| self.sent.iter().any(|sent| loss.span.begun <= sent.ended);
+        match first_end(all(), losses) {
+            Some(stored) => stored,
+            None if losses.iter().any(may_have_come_again) => retrieval.ended,
+            None => first_end(all(), &[]).unwrap_or(retrieval.ended),
+        }
     }
 }
 
-fn first_end<'a>(spans: impl Iterator<Item = &'a Span>, since: Duration) -> Option<Duration> {
-    let later = spans.filter(|span| since <= span.begun);
-    later.map(|span| span.ended).min()
+/// The end of the first of those spans that all losses spare.
+fn first_end<'a>(spans: impl Iterator<Item = &'a Span>, losses: &[&Loss]) -> Option<Duration> {
+    let spared = spans.filter(|span| losses.iter().all(|loss| loss.spares(span)));
+    spared.map(|span| span.ended).min()
 }
 
 type Bodies = BTreeMap<Body, Facts>;
@@ -64,26 +75,25 @@ impl Rules {
         let mut anomalies = two_bodies(&bodies);
         anomalies.extend(double_spends(history, &bodies));
         for retrieval in &history.retrievals {
-            let kept = kept_since(history, retrieval.span);
-            anomalies.extend(self.unexpected(retrieval, kept, &bodies));
+            let losses = losses_before(history, retrieval.span);
+            anomalies.extend(self.unexpected(retrieval, &losses, &bodies));
             let there = by_place.get(&retrieval.place);
             let there = there.map_or(&[][..], Vec::as_slice);
-            anomalies.extend(self.missing(retrieval, kept, there));
+            anomalies.extend(self.missing(retrieval, &losses, there));
         }
         anomalies
     }
 
-    /// An entry is there from its acknowledgement, if that was not before a loss, to
-    /// its expiry.
+    /// An entry is there from its acknowledgement, if no loss undid that, to its expiry.
     fn missing<'a>(
         &'a self,
         retrieval: &'a Retrieval,
-        kept: Duration,
+        losses: &'a [&Loss],
         there: &'a [(Body, &Facts)],
     ) -> impl Iterator<Item = Anomaly> + 'a {
         let found: BTreeSet<_> = retrieval.bodies.iter().collect();
         there.iter().filter_map(move |(body, facts)| {
-            let acknowledged = facts.acknowledged(kept)?;
+            let acknowledged = facts.acknowledged(losses)?;
             // It was stored after it was first sent, whichever sending did it.
             let certainly_alive = facts.first_sent + self.lifetime;
             let span = retrieval.span;
@@ -97,12 +107,12 @@ impl Rules {
     }
 
     /// What is found was sent there before, is found once, and not after its life.
-    fn unexpected(&self, retrieval: &Retrieval, kept: Duration, bodies: &Bodies) -> Vec<Anomaly> {
+    fn unexpected(&self, retrieval: &Retrieval, losses: &[&Loss], bodies: &Bodies) -> Vec<Anomaly> {
         let (mut anomalies, mut seen) = (Vec::new(), BTreeSet::new());
         let (place, found) = (retrieval.place, retrieval.span);
         for body in retrieval.bodies.iter().copied() {
             // Between two of its pages an entry can be lost and come again.
-            let was_whole = kept <= found.begun;
+            let was_whole = losses.iter().all(|loss| loss.span.ended <= found.begun);
             if !seen.insert(body) && was_whole {
                 anomalies.push(Anomaly::Twice { body, found });
             }
@@ -112,7 +122,7 @@ impl Rules {
                 anomalies.push(Anomaly::NeverSent { body, place, found });
                 continue;
             };
-            let stored = facts.stored_by(kept).unwrap_or(found.ended);
+            let stored = facts.stored_by(losses, found);
             if stored + self.lifetime + self.tolerance < found.begun {
                 anomalies.push(Anomaly::Undead {
                     body,
@@ -125,11 +135,12 @@ impl Rules {
     }
 }
 
-/// Since when nothing was lost that a retrieval could have found.
-fn kept_since(history: &History, retrieval: Span) -> Duration {
+/// What a retrieval may have suffered from.
+fn losses_before(history: &History, retrieval: Span) -> Vec<&Loss> {
     let losses = history.losses.iter();
-    let before = losses.filter(|loss| loss.begun < retrieval.ended);
-    before.map(|loss| loss.ended).max().unwrap_or_default()
+    losses
+        .filter(|loss| loss.span.begun < retrieval.ended)
+        .collect()
 }
 
 fn facts(history: &History) -> Bodies {
@@ -141,9 +152,11 @@ fn facts(history: &History) -> Bodies {
             first_sent: call.span.begun,
             accepted: Vec::new(),
             found: Vec::new(),
+            sent: Vec::new(),
             called_double: false,
         });
         facts.first_sent = facts.first_sent.min(call.span.begun);
+        facts.sent.push(call.span);
         match call.answer {
             StoreAnswer::Accepted => facts.accepted.push(call.span),
             StoreAnswer::Conflict => facts.called_double = true,

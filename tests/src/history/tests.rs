@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Anomaly, Body, History, Place, Retrieval, Rules, Span, StoreAnswer, StoreCall, Token};
+use super::{
+    Anomaly, Body, History, Loss, Place, Retrieval, Rules, Span, StoreAnswer, StoreCall, Token,
+};
 
 const RULES: Rules = Rules {
     lifetime: Duration::from_secs(5),
@@ -37,6 +39,13 @@ fn read(bodies: &[u32], begun: u64) -> Retrieval {
     }
 }
 
+fn lost(safe_before: u64, begun: u64, ended: u64) -> Loss {
+    Loss {
+        safe_before: Duration::from_millis(safe_before),
+        span: span(begun, ended),
+    }
+}
+
 fn judge(stores: &[StoreCall], retrievals: &[Retrieval]) -> Vec<Anomaly> {
     judge_with_losses(stores, retrievals, &[])
 }
@@ -44,7 +53,7 @@ fn judge(stores: &[StoreCall], retrievals: &[Retrieval]) -> Vec<Anomaly> {
 fn judge_with_losses(
     stores: &[StoreCall],
     retrievals: &[Retrieval],
-    losses: &[Span],
+    losses: &[Loss],
 ) -> Vec<Anomaly> {
     RULES.anomalies(&History {
         stores: stores.to_vec(),
@@ -98,7 +107,7 @@ fn an_acknowledged_entry_that_is_not_there_is_found() {
 
 #[test]
 fn what_a_loss_took_is_not_missed_until_its_request_is_repeated() {
-    let loss = [span(100, 200)];
+    let loss = [lost(0, 100, 200)];
     // Acknowledged before it, or while it lasted.
     for begun in [0, 95, 150] {
         let spent = store(1, begun, Accepted);
@@ -119,8 +128,26 @@ fn what_a_loss_took_is_not_missed_until_its_request_is_repeated() {
 }
 
 #[test]
+fn what_was_acknowledged_before_a_replica_fell_behind_is_missed_and_the_dead_stay_dead() {
+    let loss = [lost(50, 100, 200)];
+    let missing = judge_with_losses(&[store(1, 0, Accepted)], &[read(&[], 300)], &loss);
+    assert!(matches!(missing[..], [Anomaly::Missing { .. }]));
+    let spent = store(1, 60, Accepted);
+    assert_eq!(judge_with_losses(&[spent], &[read(&[], 300)], &loss), []);
+    // Nobody sent it again, so nothing made it live anew.
+    let late = lost(0, 7_000, 7_100);
+    let undead = judge_with_losses(&[spent], &[read(&[1], 7_200)], &[late]);
+    assert!(matches!(undead[..], [Anomaly::Undead { .. }]));
+    let again = store(1, 7_050, Unknown);
+    assert_eq!(
+        judge_with_losses(&[spent, again], &[read(&[1], 7_200)], &[late]),
+        []
+    );
+}
+
+#[test]
 fn no_loss_explains_two_bodies_or_a_wrong_409() {
-    let loss = [span(15, 18)];
+    let loss = [lost(0, 15, 18)];
     let both = [store(1, 0, Accepted), store(2, 20, Accepted)];
     let twice = judge_with_losses(&both, &[], &loss);
     assert!(matches!(twice[..], [Anomaly::TwoBodies { .. }]));

@@ -28,6 +28,8 @@ const LONGEST: Duration = Duration::from_millis(800);
 const MOVED: usize = 8;
 /// Longest wait until nodes have put back what Redis lost.
 const NOTICED: Duration = Duration::from_secs(60);
+/// By when a replica that follows has what was acknowledged, on a busy machine.
+const REPLICATED_WITHIN: Duration = Duration::from_secs(1);
 
 /// What only a script that changes what is spent begins with: its fence, the first of
 /// its keys.
@@ -164,7 +166,9 @@ impl Stage {
             records.len()
         };
         let before = count(server).await;
-        traffic.losing(server.command::<()>("FLUSHALL")).await;
+        let nothing_is_safe = Duration::ZERO;
+        let emptied = server.command::<()>("FLUSHALL");
+        traffic.losing(nothing_is_safe, emptied).await;
         until("key records in an emptied Redis", NOTICED, async || {
             (count(server).await >= before).then_some(())
         })
@@ -194,12 +198,23 @@ impl Stage {
     }
 
     async fn fail_over_losing(&mut self, traffic: &Traffic, rng: &mut StdRng) {
-        let Servers::Replicated(both) = &self.servers else {
+        let Servers::Replicated(both) = &mut self.servers else {
             unreachable!("there is nobody who lags behind")
         };
+        // What was acknowledged a second before is on the replica.
+        let safe_before = traffic.now().saturating_sub(REPLICATED_WITHIN);
         both.part().await;
         a_while(rng, LONGEST).await;
-        traffic.losing(self.fail_over(rng)).await;
+        let proxies = &self.proxies;
+        let failing_over = async {
+            both.fail_over().await;
+            for proxy in proxies {
+                proxy.lead_to(both.primary.address());
+            }
+        };
+        traffic.losing(safe_before, failing_over).await;
+        a_while(rng, LONGEST).await;
+        both.rejoin().await;
     }
 
     /// Moves slots that are in use, while they are.

@@ -27,8 +27,9 @@ pub enum ClaimError {
     /// Another node does.
     #[error(
         "another node keeps this log, with the key {other}: set transparency_log.kept_by to its \
-         address. Or, if this node is to keep it from now on, stop the other one and delete {name} \
-         in Redis: with another key it is another log, of which readers must be told"
+         address. Or, if this node is to keep it from now on, stop the other one, delete {name} in \
+         Redis, and start this one again: with another key it is another log, of which readers must \
+         be told"
     )]
     OtherKeeper {
         /// The key of its log.
@@ -36,6 +37,13 @@ pub enum ClaimError {
         /// The hash in Redis.
         name: String,
     },
+    /// Another node did when this one started, and Redis does not say who does now.
+    #[error(
+        "another node kept this log, with another key, when this one started, and Redis does not \
+         say any more who does: set transparency_log.kept_by to its address. Or, if this node is to \
+         keep it from now on, start it again"
+    )]
+    Yielded,
     /// The log has lost entries.
     #[error(
         "this node has {ours} entries of the log, and had signed for {seen}: its disk was restored \
@@ -70,17 +78,21 @@ pub enum ClaimError {
 }
 
 impl ClaimError {
-    /// Whether Redis was merely away: what it said before still holds.
-    pub(super) const fn is_away(&self) -> bool {
+    /// Whether it is certain that this node must not keep the log. Otherwise what was
+    /// known before still holds.
+    pub(super) const fn is_certain(&self) -> bool {
         matches!(
             self,
-            Self::Redis(
-                RedisError::Away(_)
-                    | RedisError::Connection(_)
-                    | RedisError::TimedOut(_)
-                    | RedisError::Replicas { .. }
-            )
+            Self::OtherKeeper { .. }
+                | Self::Yielded
+                | Self::Rollback { .. }
+                | Self::Contradiction { .. }
         )
+    }
+
+    /// Whether nobody answered, which says nothing about the log.
+    pub(super) const fn is_away(&self) -> bool {
+        matches!(self, Self::Redis(_))
     }
 }
 
@@ -131,7 +143,7 @@ impl Claim {
     /// Requires that Redis names this node, and writes nothing.
     pub(super) async fn require_own(&self, log: &TransparencyLog) -> Result<(), ClaimError> {
         let (keeper, ..) = self.known().await?;
-        let keeper = keeper.unwrap_or_else(|| "that is not told at present".to_owned());
+        let keeper = keeper.ok_or(ClaimError::Yielded)?;
         self.require_keeper(&keeper, &log.verifier().to_string())
     }
 

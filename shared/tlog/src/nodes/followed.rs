@@ -2,7 +2,7 @@
 //! nothing is believed of it that is not signed and consistent, and passed on to
 //! readers. Which double spends are in it is not remembered here.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,8 +42,13 @@ pub enum FollowedError {
         keeper: String,
     },
     /// It has another key than before.
-    #[error("the log had the key {before} and has {now}: it is another log. Start this node again")]
+    #[error(
+        "the log had the key {before} and has {now}: it is another log. If that is meant, stop this \
+         node, remove {}, and start it", memory.display()
+    )]
     OtherKey {
+        /// What this node remembers of the first.
+        memory: PathBuf,
         /// When this node began.
         before: Box<VerifierKey>,
         /// As another node says now.
@@ -259,6 +264,7 @@ impl FollowedLog {
         }
         match self.claim.key().await {
             Ok(Some(now)) if now != *before => Err(FollowedError::OtherKey {
+                memory: self.memory.path().to_owned(),
                 before: Box::new(before.clone()),
                 now: Box::new(now),
             }),

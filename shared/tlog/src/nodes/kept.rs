@@ -1,6 +1,7 @@
 //! The log at the node that keeps it. Nothing is stated in it until it is certain that
 //! no other node keeps it, and that it has all that was signed for.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -51,7 +52,9 @@ pub struct KeptLog {
     /// Why nothing is stated, if nothing is. Replaced by [`KeptLog::renew`] only, and
     /// locked for that and for a look, never while waiting.
     withheld: RwLock<Option<NotKept>>,
-    /// How often that changed.
+    /// Another node was found to keep it.
+    has_yielded: AtomicBool,
+    /// How often what is withheld changed.
     moves: watch::Sender<u64>,
 }
 
@@ -63,6 +66,7 @@ impl KeptLog {
             statements,
             claim: None,
             withheld: RwLock::default(),
+            has_yielded: AtomicBool::new(false),
             moves: watch::Sender::default(),
         }
     }
@@ -74,6 +78,7 @@ impl KeptLog {
             statements,
             claim: Some(claim),
             withheld: RwLock::new(Some(NotKept::Unclaimed)),
+            has_yielded: AtomicBool::new(false),
             moves: watch::Sender::default(),
         }
     }
@@ -131,15 +136,22 @@ impl KeptLog {
         let Some(claim) = &self.claim else {
             return Ok(());
         };
-        if self.is_refused() {
+        if self.has_yielded.load(Ordering::Relaxed) {
             // It does not take the place of the other should Redis forget that one.
             claim.require_own(self.published()).await?;
         }
         let renewed = claim.renew(self.published()).await;
         match &renewed {
-            Ok(()) => self.withhold(None),
-            Err(error) if error.is_away() => {}
-            Err(error) => self.withhold(Some(NotKept::Refused(error.to_string().into()))),
+            Ok(()) => {
+                self.has_yielded.store(false, Ordering::Relaxed);
+                self.withhold(None);
+            }
+            Err(error) if error.is_certain() => {
+                let is_others = matches!(error, ClaimError::OtherKeeper { .. });
+                self.has_yielded.store(is_others, Ordering::Relaxed);
+                self.withhold(Some(NotKept::Refused(error.to_string().into())));
+            }
+            Err(_) => {}
         }
         renewed
     }
@@ -202,7 +214,7 @@ impl KeptLog {
             match renewed {
                 Ok(()) => readiness.has(PART),
                 // What it said before still holds.
-                Err(error) if error.is_away() && self.is_taken() => {
+                Err(error) if !error.is_certain() && self.is_taken() => {
                     tracing::warn!(%error, "Redis is not told how far the log is");
                 }
                 Err(error) => {

@@ -50,6 +50,10 @@ impl Memory {
         Self(path.to_owned())
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// What is remembered, if anything is. Reads the disk.
     pub(super) fn load(&self) -> Result<Option<Remembered>, MemoryError> {
         match std::fs::read_to_string(&self.0) {

@@ -93,6 +93,36 @@ async fn nothing_is_stated_before_it_is_known_who_keeps_the_log_and_a_second_kee
     let error = third.unwrap_err();
     assert!(matches!(error, ClaimError::OtherKeeper { .. }), "{error}");
     stated(&first, 2).await.unwrap();
+
+    // When it is gone for good, who was refused once still asks for nothing by itself.
+    server.command::<()>("FLUSHALL").await;
+    let error = second.renew().await.unwrap_err();
+    assert!(matches!(error, ClaimError::Yielded), "{error}");
+    let reborn = KeptLog::among(Arc::clone(second.statements()), claim(&server));
+    reborn.renew().await.unwrap();
+    stated(&Arc::new(reborn), 3).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_redis_that_refuses_for_a_while_takes_nothing_from_the_keeper() {
+    let (home, server) = (tempfile::tempdir().unwrap(), server().await);
+    let log = kept(home.path(), &server);
+    log.renew().await.unwrap();
+    server.command::<()>("FLUSHALL").await;
+    // Something else lies there, and its server wants more replicas than there are.
+    server.command::<()>("SET {log}k else").await;
+    let error = log.renew().await.unwrap_err();
+    assert!(matches!(error, ClaimError::Form(_)), "{error}");
+    stated(&log, 1).await.unwrap();
+    server.command::<()>("DEL {log}k").await;
+    server.set_config("min-replicas-to-write", "1").await;
+    let error = log.renew().await.unwrap_err();
+    assert!(error.is_away(), "{error}");
+    stated(&log, 2).await.unwrap();
+    server.set_config("min-replicas-to-write", "0").await;
+    log.renew().await.unwrap();
+    let second = kept(&home.path().join("second"), &server);
+    second.renew().await.unwrap_err();
 }
 
 #[tokio::test]

@@ -134,6 +134,12 @@ impl StatementLog {
         self.known().keys().is_open(id)
     }
 
+    /// Whether it was stated that the epoch of a token key was closed.
+    #[must_use]
+    pub fn is_closed(&self, id: TokenKeyId) -> bool {
+        self.known().keys().is_closed(id)
+    }
+
     /// The token keys that were announced and whose issuance totals were not stated.
     #[must_use]
     pub fn untotalled(&self) -> Vec<TokenKeyId> {

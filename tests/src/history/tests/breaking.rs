@@ -146,7 +146,7 @@ pub(super) const ALL: &[Breaking] = &[
 /// Whether anything was lost before the end of a retrieval. Then less is known.
 fn was_lost(legal: &History, retrieval: usize) -> bool {
     let ended = legal.retrievals[retrieval].span.ended;
-    legal.losses.iter().any(|loss| loss.begun < ended)
+    legal.losses.iter().any(|loss| loss.span.begun < ended)
 }
 
 fn is_accepted(call: &StoreCall) -> bool {

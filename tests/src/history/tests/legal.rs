@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::RULES;
-use crate::history::{Body, History, Place, Retrieval, Span, StoreAnswer, StoreCall, Token};
+use crate::history::{Body, History, Loss, Place, Retrieval, Span, StoreAnswer, StoreCall, Token};
 
 /// What a client does.
 #[derive(Debug, Clone)]
@@ -207,7 +207,10 @@ impl Service {
             What::Lose => {
                 let entries = self.entries.drain(..);
                 self.lost.extend(entries.map(|(_, body, _)| body));
-                self.history.losses.push(span);
+                self.history.losses.push(Loss {
+                    safe_before: Duration::ZERO,
+                    span,
+                });
             }
             What::Read(place) => {
                 let lifetime = u64::try_from(RULES.lifetime.as_millis()).unwrap();
