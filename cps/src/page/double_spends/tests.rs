@@ -31,6 +31,14 @@ impl Scene {
         self.log.double_spend(evidence, NOW).await.unwrap();
     }
 
+    /// Waits until everything is under a checkpoint: nothing else is listed.
+    async fn signed(&self) {
+        let log = self.log.published().unwrap();
+        let (size, mut checkpoints) = (log.size(), log.checkpoints());
+        let signed = checkpoints.wait_for(|last| last.checkpoint().head.size == size);
+        signed.await.unwrap();
+    }
+
     fn looked_at(&self) -> DoubleSpends {
         DoubleSpends::new(Arc::clone(&self.log))
     }
@@ -74,6 +82,7 @@ async fn pages_go_back_from_the_last_double_spend_to_the_first() {
     for nonce in 0..45 {
         scene.double_spend(&key, nonce).await;
     }
+    scene.signed().await;
     let (mut before, mut all, mut sizes) = (None, Vec::new(), Vec::new());
     loop {
         let page = looked_at.page(before).unwrap();
@@ -98,6 +107,7 @@ async fn each_is_listed_with_the_key_that_its_token_names() {
         let key = key(number);
         scene.key_opened(&key).await;
         scene.double_spend(&key, number).await;
+        scene.signed().await;
         let page = looked_at.page(None).unwrap();
         let last = &page.entries[0];
         assert_eq!(last.token_key, Some(base64url(key.encoded())));
@@ -105,6 +115,7 @@ async fn each_is_listed_with_the_key_that_its_token_names() {
         assert_eq!(last.issuer, Some("issuer.example".parse().unwrap()));
     }
     scene.double_spend(&key(3), 3).await;
+    scene.signed().await;
     let page = looked_at.page(None).unwrap();
     assert_eq!(page.entries[0].token_key, None);
 }
@@ -132,10 +143,8 @@ async fn an_entry_under_the_checkpoint_has_a_proof_and_another_none() {
     let looked_at = scene.looked_at();
     scene.key_opened(&key(1)).await;
     scene.double_spend(&key(1), 7).await;
+    scene.signed().await;
     let log = scene.log.published().unwrap();
-    let mut checkpoints = log.checkpoints();
-    let signed = checkpoints.wait_for(|last| last.checkpoint().head.size == 2);
-    signed.await.unwrap();
     let proof = looked_at.proof(1).unwrap().unwrap();
     let leaf = Hash::of_leaf(proof.extra.as_ref().unwrap());
     proof.verify(leaf, log.verifier()).unwrap();
