@@ -272,6 +272,12 @@ async fn an_epoch_is_opened_and_closed_once_and_its_totals_are_those_of_both_nod
     config.transparency_log.kept_by = Some(format!("http://{keeper}"));
     let second = Cps::start(config, world.clock.clone()).await.unwrap();
     let other = second.addresses().public;
+    let url = format!("http://{}/readyz", second.addresses().admin);
+    until("the other node to be ready", NOTICED, async || {
+        let answer = Answer::to(world.client.get(&url)).await.unwrap();
+        (answer.status == StatusCode::OK).then_some(())
+    })
+    .await;
     let mailbox = world.mailbox_at(&[keeper, other]).await;
     let first_key = world.signing_key().await.id();
     let tokens = world.draw(4).await;

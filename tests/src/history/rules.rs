@@ -43,14 +43,12 @@ impl Facts {
     /// By when it was certainly stored for the last time, as far as a retrieval that
     /// ended then can tell.
     fn stored_by(&self, losses: &[&Loss], retrieval: Span) -> Duration {
-        let all = || self.accepted.iter().chain(&self.found);
+        // A loss after which nobody sent it again made nothing live anew.
         let may_have_come_again =
-            |loss: &&Loss| self.sent.iter().any(|sent| loss.span.begun <= sent.ended);
-        match first_end(all(), losses) {
-            Some(stored) => stored,
-            None if losses.iter().any(may_have_come_again) => retrieval.ended,
-            None => first_end(all(), &[]).unwrap_or(retrieval.ended),
-        }
+            |loss: &&&Loss| self.sent.iter().any(|sent| loss.span.begun <= sent.ended);
+        let losses: Vec<_> = losses.iter().filter(may_have_come_again).copied().collect();
+        let stored = first_end(self.accepted.iter().chain(&self.found), &losses);
+        stored.unwrap_or(retrieval.ended)
     }
 }
 
