@@ -6,7 +6,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One flat directory of files.
 pub trait Disk: Send + Sync + 'static {
@@ -147,6 +147,22 @@ pub enum OpenDiskError {
 }
 
 const LOCK_FILE: &str = "lock";
+/// How long a lock is waited for that may be about to go. A process that is just being
+/// started by the one that had the lock has it, too, until it is its own program.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+const LOCK_AGAIN: Duration = Duration::from_millis(5);
+
+fn locked(lock: &File) -> Result<(), TryLockError> {
+    let begun = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_PATIENCE => {
+                thread::sleep(LOCK_AGAIN);
+            }
+            locked => return locked,
+        }
+    }
+}
 
 /// A directory of the file system, locked for this process as long as it lives.
 #[derive(Debug)]
@@ -173,7 +189,7 @@ impl RealDisk {
             .mode(0o600)
             .open(path.join(LOCK_FILE))
             .map_err(io)?;
-        match lock.try_lock() {
+        match locked(&lock) {
             Ok(()) => Ok(Self {
                 path: path.to_owned(),
                 _lock: lock,
@@ -308,6 +324,20 @@ mod tests {
         assert!(error.to_string().contains("in use by another process"));
         drop(first);
         assert!(RealDisk::open(directory.path()).is_ok());
+    }
+
+    #[test]
+    fn a_lock_that_goes_at_once_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = RealDisk::open(directory.path()).unwrap();
+        let inherited = first._lock.try_clone().unwrap();
+        drop(first);
+        let goes = thread::spawn(move || {
+            thread::sleep(LOCK_PATIENCE / 20);
+            drop(inherited);
+        });
+        assert!(RealDisk::open(directory.path()).is_ok());
+        goes.join().unwrap();
     }
 
     #[test]
