@@ -340,7 +340,7 @@ async fn an_epoch_is_opened_and_closed_once_and_its_totals_are_those_of_both_nod
             match answer.status {
                 StatusCode::CREATED => Some(()),
                 // Not read yet.
-                StatusCode::UNAUTHORIZED => None,
+                StatusCode::SERVICE_UNAVAILABLE => None,
                 status => panic!("{status}: {}", answer.text()),
             }
         },
