@@ -10,25 +10,25 @@ mod schedule;
 use std::num::NonZeroUsize;
 
 use bytes::Bytes;
-use pennyblack_shared::attestation::{MAX_LIFETIME, Statement};
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::directory::{self, DirectoryError, DirectoryKey, IssuerDirectory};
-use pennyblack_shared::issuance::{
+use pennyblack_attestation::{MAX_LIFETIME, Statement};
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::key_log_view::{FollowError, KeyNotLogged, LogPolicy};
+use pennyblack_evidence::spend::SpendKey;
+use pennyblack_privacypass::directory::{self, DirectoryError, DirectoryKey, IssuerDirectory};
+use pennyblack_privacypass::issuance::{
     BATCH_RESPONSE_TYPE, IssuanceError, batch_to_bytes, parse_batch_answer,
 };
-use pennyblack_shared::key_log_view::{FollowError, KeyNotLogged, LogPolicy};
-use pennyblack_shared::store_request::SpendKey;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::TokenChallenge;
-use pennyblack_shared::token_key::{TokenKey, TokenKeyError, TokenToBe};
+use pennyblack_privacypass::token::TokenChallenge;
+use pennyblack_privacypass::token_key::{TokenKey, TokenKeyError, TokenToBe};
 
 pub use config::{CarrierConfig, CarrierSection, HttpSection, ScheduleSection};
-pub(crate) use loose::{AttestedDraw, LooseToken};
+pub use loose::{AttestedDraw, LooseToken};
 pub use schedule::Schedule;
 
-use crate::http::{HttpClient, HttpError, Patience, Request, ServiceAddress};
 use crate::identity::StirIdentity;
 use crate::wallet::{DrawPart, DrawnToken, NewDraw, PendingDraw, Wallet, WalletError};
+use pennyblack_http::{HttpClient, HttpError, Patience, Request, ServiceAddress};
 
 /// Most tokens of one batch; issuers take 256 by default.
 pub const MAX_BATCH: usize = 256;

@@ -1,5 +1,5 @@
 //! The certificates behind `x5u` URLs: those that lie in a directory here, and
-//! those that are fetched. Not here: judging them (`pennyblack_shared::stir`).
+//! those that are fetched. Not here: judging them (`pennyblack_stir`).
 //!
 //! An `x5u` comes from a stranger. It is fetched from hosts that the operator
 //! named, by https only, without redirects, from public addresses only, up to a
@@ -13,15 +13,15 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use pennyblack_shared::jws::{X5c, X5u};
-use pennyblack_shared::passport::CertificateSource;
-use pennyblack_shared::stir::certificates_from_pem;
-use pennyblack_shared::time::UnixTime;
+use pennyblack_base::time::UnixTime;
+use pennyblack_passport::CertificateSource;
+use pennyblack_stir::certificates_from_pem;
+use pennyblack_stir::jws::{X5c, X5u};
 use tokio::task::JoinSet;
 
 pub use repositories::Repositories;
 
-use crate::http::{HttpClient, HttpError, HttpOptions, Patience, Request, is_public};
+use pennyblack_http::{HttpClient, HttpError, HttpOptions, Patience, Request, is_public};
 
 /// Most bytes of a certificate file: six certificates of the largest size, as PEM.
 const MAX_FILE_SIZE: usize = 128 * 1024;
@@ -155,7 +155,7 @@ impl CertificateSource for Certificates {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pki::{CaNames, DevelopmentCa, LeafRequest, TnAuthEntry};
+    use pennyblack_pki::{CaNames, DevelopmentCa, LeafRequest, TnAuthEntry};
     use tokio::io::{AsyncBufReadExt as _, BufReader};
     use tokio::net::TcpListener;
 

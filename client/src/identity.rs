@@ -6,13 +6,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pennyblack_shared::jws::{
+use pennyblack_stir::jws::{
     CertificateReference, HeaderError, SigningKeyError, StirSigningKey, X5c,
 };
-use pennyblack_shared::stir::{
+use pennyblack_stir::telephone_number::TelephoneNumber;
+use pennyblack_stir::{
     Certificate, CertificateError, TnAuthList, TnEntry, TrustError, certificates_from_pem,
 };
-use pennyblack_shared::telephone_number::TelephoneNumber;
 use pennyblack_storage::atomic_file::{self, PrivateFileError};
 
 /// Why an identity cannot be used.
@@ -205,8 +205,8 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> IdentityError + use<> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pki::{CaNames, DevelopmentCa, LeafRequest, TnAuthEntry};
-    use pennyblack_shared::time::UnixTime;
+    use pennyblack_base::time::UnixTime;
+    use pennyblack_pki::{CaNames, DevelopmentCa, LeafRequest, TnAuthEntry};
 
     fn written(holds: &str) -> (tempfile::TempDir, PathBuf, PathBuf) {
         let home = tempfile::tempdir().unwrap();

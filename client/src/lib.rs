@@ -1,17 +1,12 @@
-//! The client side of Pennyblack as a library: the carrier that draws tokens,
-//! the caller that stores sealed PASSporTs, the recipient that verifies calls,
-//! and a development PKI. The program `pennyblack` is a thin layer on top.
+//! The client side of Pennyblack as a library: the carrier that draws tokens (its
+//! wallet too), the out-of-band authentication service (OOB-AS) that stores sealed
+//! PASSporTs, and the out-of-band verification service (OOB-VS) that fetches and
+//! verifies them. Whoever embeds it links no server, no Redis and no OpenSSL.
 
-pub mod audit;
-pub mod caller;
+pub mod auth_service;
 pub mod carrier;
 pub mod certificates;
-pub mod demo;
-pub mod http;
 pub mod identity;
-pub mod load;
-pub mod pki;
-pub mod recipient;
 pub mod trust;
+pub mod verification_service;
 pub mod wallet;
-pub mod witness;

@@ -1,5 +1,5 @@
 //! What certificates of other parties are judged by here: roots and revocation
-//! lists from files. Not here: the judging (`pennyblack_shared::stir`).
+//! lists from files. Not here: the judging (`pennyblack_stir`).
 
 use std::fs;
 use std::io;
@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pennyblack_shared::stir::{
-    RevocationError, RevocationLists, TrustAnchors, TrustError, TrustPolicy,
-};
-use pennyblack_shared::time::UnixTime;
+use pennyblack_base::time::UnixTime;
+use pennyblack_stir::{RevocationError, RevocationLists, TrustAnchors, TrustError, TrustPolicy};
 
 /// How long past its `nextUpdate` a list is still relied upon.
 const LIST_GRACE: Duration = Duration::from_secs(3600);

@@ -8,17 +8,17 @@ mod tests;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pennyblack_service::config::{
+use pennyblack_base::authority::Authority;
+use pennyblack_evidence::key_log_view::{Demand, LogPolicy};
+use pennyblack_logserver::nodes::TransparencyLogConfig;
+use pennyblack_protocol::store_request::Freshness;
+use pennyblack_redis::RedisOptions;
+use pennyblack_runtime::config::{
     AdminConfig, Configuration, ConfigurationError, LogConfig, PublicConfig, is_safe_url,
 };
-use pennyblack_service::trust::TrustConfig;
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::key_log_view::{Demand, LogPolicy};
-use pennyblack_shared::store_request::Freshness;
-use pennyblack_shared::tlog::VerifierKey;
-use pennyblack_shared::tlog::note_key::SignatureType;
-use pennyblack_storage::redis::RedisOptions;
-use pennyblack_tlog::nodes::TransparencyLogConfig;
+use pennyblack_tlog::VerifierKey;
+use pennyblack_tlog::note_key::SignatureType;
+use pennyblack_trust::TrustConfig;
 use serde::{Deserialize, Serialize};
 
 pub use self::never_twice::NeverTwiceConfig;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::State;
 use axum::response::Response;
-use pennyblack_shared::problem::ProblemType;
+use pennyblack_base::problem::ProblemType;
 use serde::Serialize;
 
 /// The counts. Each is right by itself; two of them may be an instant apart.

@@ -7,15 +7,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pennyblack_protocol::store_request::SpendPolicy;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::config::{Configuration as _, ConfigurationError};
+use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::{Metrics, MetricsError, Readiness};
-use pennyblack_service::clock::Clock;
-use pennyblack_service::config::{Configuration as _, ConfigurationError};
 use pennyblack_service::listener::ListenerError;
 use pennyblack_service::server::{Addresses, RunningServer, Server};
-use pennyblack_service::shutdown::Shutdown;
-use pennyblack_service::trust::{self, TrustError};
-use pennyblack_shared::numbering::NumberingError;
-use pennyblack_shared::store_request::SpendPolicy;
+use pennyblack_stir::numbering::NumberingError;
+use pennyblack_trust::{self, TrustError};
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
 use crate::config::Config;
@@ -307,7 +307,7 @@ impl Tasks<'_> {
         log.not_known_yet(&self.readiness);
         let (readiness, shutdown) = (self.readiness.clone(), self.shutdown.clone());
         tasks.spawn(async move { log.keep_in_touch(readiness, shutdown).await });
-        tasks.spawn(trust::keep_current(
+        tasks.spawn(pennyblack_trust::keep_current(
             Arc::clone(&self.stored.trust),
             config.trust.reload,
             self.clock.clone(),

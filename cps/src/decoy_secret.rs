@@ -1,16 +1,16 @@
 //! The secret from which mailboxes without a recipient are answered (docs/protocol.md
 //! section 4.2): in a file of its node, and the same for all nodes of a CPS that share
-//! a Redis. What is derived from it is in `pennyblack_shared::envelope`.
+//! a Redis. What is derived from it is in `pennyblack_sealing::envelope`.
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use pennyblack_redis::{RedisError, Script};
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_sealing::envelope::{DECOY_SECRET_SIZE, DecoyKeys};
 use pennyblack_service::admin::Readiness;
-use pennyblack_service::shutdown::Shutdown;
-use pennyblack_shared::envelope::{DECOY_SECRET_SIZE, DecoyKeys};
 use pennyblack_storage::atomic_file::{self, PrivateFileError};
-use pennyblack_storage::redis::{RedisError, Script};
 use subtle::ConstantTimeEq as _;
 use tokio::task::{JoinError, spawn_blocking};
 use zeroize::Zeroizing;
@@ -186,7 +186,7 @@ impl DecoySecret {
         let key = name(store);
         let offered = match (mine, store.refusing()) {
             (_, Some(why)) => {
-                let mut get = pennyblack_storage::redis::cmd("GET");
+                let mut get = pennyblack_redis::cmd("GET");
                 get.arg(&key);
                 let found: Option<Vec<u8>> = store.redis().command(get, key.as_bytes()).await?;
                 let found = found.ok_or(DecoySecretError::Refusing(why))?;

@@ -4,9 +4,10 @@
 
 use axum::response::Response;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use pennyblack_evidence::spend::STORE_PATH;
+use pennyblack_privacypass::token::{Nonce, TokenKeyId};
+use pennyblack_protocol::store_request::{MEDIA_TYPE, StoreHeaders};
 use pennyblack_service::peer::{self, Peer, PeerError, PeerSetUpError};
-use pennyblack_shared::store_request::{MEDIA_TYPE, STORE_PATH, StoreHeaders};
-use pennyblack_shared::token::{Nonce, TokenKeyId};
 
 use crate::config::NeverTwiceConfig;
 use crate::store::StoreError;

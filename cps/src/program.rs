@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use pennyblack_service::clock::Clock;
-use pennyblack_service::config::{CommandLine, Invocation};
-use pennyblack_service::logging;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::config::{CommandLine, Invocation};
+use pennyblack_runtime::logging;
 
 use crate::decoy_secret::DecoySecret;
 use crate::store::never_twice::{NeverTwiceStore, Owners};

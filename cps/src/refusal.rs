@@ -3,15 +3,15 @@
 
 use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
+use pennyblack_base::problem::ProblemType;
+use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_protocol::key_record::{Coverage, KeyRecordError};
+use pennyblack_protocol::store_request::{ParseStoreError, StoreRefusal};
+use pennyblack_sealing::envelope::{CursorError, SlotsError};
+use pennyblack_sealing::mailbox::MailboxIdError;
 use pennyblack_service::problem_response::ProblemResponse;
-use pennyblack_service::trust::CertificateError;
-use pennyblack_shared::envelope::{CursorError, SlotsError};
-use pennyblack_shared::key_record::{Coverage, KeyRecordError};
-use pennyblack_shared::mailbox::MailboxIdError;
-use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::store_request::{ParseStoreError, StoreRefusal};
-use pennyblack_shared::telephone_number::TelephoneNumberError;
-use pennyblack_shared::token::TokenKeyId;
+use pennyblack_stir::telephone_number::TelephoneNumberError;
+use pennyblack_trust::CertificateError;
 
 use crate::store::StoreError;
 

@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use pennyblack_service::clock::Clock;
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::envelope::{Cursor, PageHeader, Slots, seal_envelope};
-use pennyblack_shared::mailbox::MailboxId;
+use pennyblack_base::authority::Authority;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_sealing::envelope::{Cursor, PageHeader, Slots, seal_envelope};
+use pennyblack_sealing::mailbox::MailboxId;
 
 use crate::counts::Counts;
 use crate::decoy_secret::DecoySecret;

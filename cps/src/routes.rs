@@ -10,14 +10,15 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use pennyblack_service::clock::Clock;
-use pennyblack_shared::envelope::{self, Cursor, Slots};
-use pennyblack_shared::key_record::{
+use pennyblack_evidence::spend::STORE_PATH;
+use pennyblack_protocol::key_record::{
     KEY_RECORD_LIST_MEDIA_TYPE, KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecordList, VerifiedKeyRecord,
 };
-use pennyblack_shared::mailbox::MailboxId;
-use pennyblack_shared::store_request::{self, STORE_PATH, StoreHeaders};
-use pennyblack_shared::telephone_number::TelephoneNumber;
+use pennyblack_protocol::store_request::{self, StoreHeaders};
+use pennyblack_runtime::clock::Clock;
+use pennyblack_sealing::envelope::{self, Cursor, Slots};
+use pennyblack_sealing::mailbox::MailboxId;
+use pennyblack_stir::telephone_number::TelephoneNumber;
 use serde::Deserialize;
 
 use crate::counts::{self, Counts};

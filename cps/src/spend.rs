@@ -4,11 +4,10 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use pennyblack_service::clock::Clock;
-use pennyblack_shared::double_spend::DoubleSpendEvidence;
-use pennyblack_shared::store_request::{ParsedStore, SpendPolicy, StoreHeaders, VerifiedStore};
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::TokenKeyId;
+use pennyblack_base::time::UnixTime;
+use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_protocol::store_request::{ParsedStore, SpendPolicy, StoreHeaders, VerifiedStore};
+use pennyblack_runtime::clock::Clock;
 
 use crate::counts::Counts;
 use crate::forwarding::Forwarding;
@@ -91,7 +90,7 @@ impl<S: Store> Spending<S> {
                 Ok(())
             }
             Outcome::Conflict(first) => {
-                let evidence = DoubleSpendEvidence::new(first, verified);
+                let evidence = verified.double_spend_after(first);
                 let logged = self.log.double_spend(evidence, self.clock.now()).await;
                 if logged.map_err(not_logged)? {
                     self.counts.double_spend();

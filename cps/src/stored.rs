@@ -5,9 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pennyblack_service::clock::Clock;
-use pennyblack_service::trust::Trust;
-use pennyblack_shared::numbering::NumberingTable;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_stir::numbering::NumberingTable;
+use pennyblack_trust::Trust;
 
 use crate::config::Config;
 use crate::cps::StartError;

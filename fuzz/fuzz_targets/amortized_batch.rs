@@ -2,7 +2,7 @@
 //! An amortized batch of VOPRF requests as the issuer gets it, and of answers as a
 //! client does.
 
-use pennyblack_shared::voprf::{AmortizedRequest, AmortizedResponse, VoprfKind};
+use pennyblack_privacypass::voprf::{AmortizedRequest, AmortizedResponse, VoprfKind};
 
 const MAX: usize = 64;
 

@@ -4,8 +4,8 @@
 
 use pennyblack_fuzz::compact;
 use pennyblack_fuzz::world::{NOW, world};
-use pennyblack_shared::attestation::UnverifiedAttestation;
-use pennyblack_shared::encoding::sha256;
+use pennyblack_attestation::UnverifiedAttestation;
+use pennyblack_base::encoding::sha256;
 
 const BODY: &[u8] = b"a token request";
 

@@ -1,7 +1,7 @@
 #![no_main]
 //! `Authorization: PrivateToken …` as anybody may write it (RFC 9577 section 2.2).
 
-use pennyblack_shared::token::Token;
+use pennyblack_privacypass::token::Token;
 
 pennyblack_fuzz::fuzz_text!(check);
 

@@ -1,7 +1,7 @@
 #![no_main]
 //! A generic batch of token responses, as a storer gets it.
 
-use pennyblack_shared::issuance::{batch_answer_to_bytes, parse_batch_answer};
+use pennyblack_privacypass::issuance::{batch_answer_to_bytes, parse_batch_answer};
 
 const MAX: usize = 64;
 

@@ -1,7 +1,7 @@
 #![no_main]
 //! A generic batch of token requests, as the issuer gets it.
 
-use pennyblack_shared::issuance::{batch_to_bytes, parse_batch};
+use pennyblack_privacypass::issuance::{batch_to_bytes, parse_batch};
 
 const MAX: usize = 64;
 

@@ -4,9 +4,9 @@
 use std::sync::OnceLock;
 
 use pennyblack_fuzz::world::world;
-use pennyblack_shared::blind_rsa::PendingToken;
-use pennyblack_shared::token::{ChallengeDigest, Nonce};
-use pennyblack_shared::token_key::TokenVerifier;
+use pennyblack_privacypass::blind_rsa::PendingToken;
+use pennyblack_privacypass::token::{ChallengeDigest, Nonce};
+use pennyblack_privacypass::token_key::TokenVerifier;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 

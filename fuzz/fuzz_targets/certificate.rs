@@ -1,7 +1,7 @@
 #![no_main]
 //! One certificate in DER (RFC 5280, RFC 8226).
 
-use pennyblack_shared::stir::Certificate;
+use pennyblack_stir::Certificate;
 
 pennyblack_fuzz::fuzz_bytes!(check);
 

@@ -3,8 +3,8 @@
 //! `uint16`, in front. Only what the world's root vouches for may be believed.
 
 use pennyblack_fuzz::world::{NOW, world};
-use pennyblack_shared::stir::verify_chain;
-use pennyblack_shared::wire::Reader;
+use pennyblack_stir::verify_chain;
+use pennyblack_base::wire::Reader;
 
 pennyblack_fuzz::fuzz_bytes!(check);
 

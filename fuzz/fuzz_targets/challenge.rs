@@ -1,7 +1,7 @@
 #![no_main]
 //! A `TokenChallenge` (RFC 9577 section 2.1.1).
 
-use pennyblack_shared::token::TokenChallenge;
+use pennyblack_privacypass::token::TokenChallenge;
 
 pennyblack_fuzz::fuzz_bytes!(check);
 

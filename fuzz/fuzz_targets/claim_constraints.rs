@@ -2,7 +2,7 @@
 //! The claim constraints of a certificate, in both forms (RFC 8226 section 8,
 //! RFC 9118 section 5).
 
-use pennyblack_shared::stir::ClaimConstraints;
+use pennyblack_stir::ClaimConstraints;
 use serde_json::{Map, Value, json};
 
 pennyblack_fuzz::fuzz_bytes!(check);

@@ -1,7 +1,7 @@
 #![no_main]
 //! The extension by which a certificate names its CPS.
 
-use pennyblack_shared::stir::parse_cps_uri;
+use pennyblack_stir::parse_cps_uri;
 
 pennyblack_fuzz::fuzz_bytes!(check);
 

@@ -3,8 +3,8 @@
 //! with any plaintext sealed to the recipient.
 
 use pennyblack_fuzz::world::world;
-use pennyblack_shared::envelope::{Slots, open_envelope};
-use pennyblack_shared::mailbox::Kem;
+use pennyblack_sealing::envelope::{Slots, open_envelope};
+use pennyblack_sealing::mailbox::Kem;
 
 /// The page before its slots.
 const HEADER_SIZE: usize = 20;

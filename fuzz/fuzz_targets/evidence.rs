@@ -3,7 +3,7 @@
 //! auditor reads it.
 
 use pennyblack_fuzz::world::world;
-use pennyblack_shared::double_spend::DoubleSpendEvidence;
+use pennyblack_evidence::double_spend::DoubleSpendEvidence;
 
 pennyblack_fuzz::fuzz_text!(check);
 

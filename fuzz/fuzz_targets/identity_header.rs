@@ -3,7 +3,7 @@
 //! PASSporT of fuzzed JSON: header, claims, parameters, each on its line.
 
 use pennyblack_fuzz::compact;
-use pennyblack_shared::passport::IdentityHeader;
+use pennyblack_passport::IdentityHeader;
 
 pennyblack_fuzz::fuzz_text!(check);
 

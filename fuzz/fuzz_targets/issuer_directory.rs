@@ -1,7 +1,7 @@
 #![no_main]
 //! An issuer's directory, as CPSs and storers fetch it (RFC 9578 section 4).
 
-use pennyblack_shared::directory::IssuerDirectory;
+use pennyblack_privacypass::directory::IssuerDirectory;
 
 pennyblack_fuzz::fuzz_bytes!(check);
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use pennyblack_shared::wire::Reader;
+use pennyblack_base::wire::Reader;
 use pennyblack_storage::disk::{Disk as _, DiskFile as _};
 use pennyblack_storage::fault_disk::FaultDisk;
 use pennyblack_storage::group_commit::FrameBuilder;

@@ -3,7 +3,7 @@
 
 use pennyblack_fuzz::compact;
 use pennyblack_fuzz::world::world;
-use pennyblack_shared::jws::UnverifiedJws;
+use pennyblack_stir::jws::UnverifiedJws;
 
 pennyblack_fuzz::fuzz_text!(check);
 

@@ -2,7 +2,7 @@
 //! An HPKE key configuration, encoded and as text (docs/protocol.md section 5):
 //! one key has one spelling.
 
-use pennyblack_shared::mailbox::KeyConfig;
+use pennyblack_sealing::mailbox::KeyConfig;
 
 pennyblack_fuzz::fuzz_bytes!(check);
 

@@ -4,7 +4,7 @@
 
 use pennyblack_fuzz::compact;
 use pennyblack_fuzz::world::{CARRIER_SPC, NOW, world};
-use pennyblack_shared::key_record::{KeyRecordList, UnverifiedKeyRecord};
+use pennyblack_protocol::key_record::{KeyRecordList, UnverifiedKeyRecord};
 
 pennyblack_fuzz::fuzz_text!(check);
 

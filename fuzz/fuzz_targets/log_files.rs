@@ -2,8 +2,8 @@
 //! What a log serves as files: the paths of tiles (the first line of the input),
 //! entry bundles and hashes (the rest), and the entries in them.
 
-use pennyblack_shared::log_entry::LogEntry;
-use pennyblack_shared::tlog::{EntryBundle, Hash, Tile};
+use pennyblack_evidence::log_entry::LogEntry;
+use pennyblack_tlog::{EntryBundle, Hash, Tile};
 
 pennyblack_fuzz::fuzz_bytes!(check);
 

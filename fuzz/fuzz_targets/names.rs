@@ -5,15 +5,15 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::envelope::{Cursor, Slots};
-use pennyblack_shared::jws::X5u;
-use pennyblack_shared::key_record::CpsUri;
-use pennyblack_shared::mailbox::MailboxId;
-use pennyblack_shared::passport::OrigId;
-use pennyblack_shared::stir::Spc;
-use pennyblack_shared::store_request::RequestDigest;
-use pennyblack_shared::telephone_number::TelephoneNumber;
+use pennyblack_base::authority::Authority;
+use pennyblack_sealing::envelope::{Cursor, Slots};
+use pennyblack_stir::jws::X5u;
+use pennyblack_base::cps_uri::CpsUri;
+use pennyblack_sealing::mailbox::MailboxId;
+use pennyblack_passport::OrigId;
+use pennyblack_stir::Spc;
+use pennyblack_evidence::spend::RequestDigest;
+use pennyblack_stir::telephone_number::TelephoneNumber;
 
 pennyblack_fuzz::fuzz_text!(check);
 

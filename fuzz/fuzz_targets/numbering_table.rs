@@ -1,8 +1,8 @@
 #![no_main]
 //! The operator's numbering table in CSV (docs/protocol.md section 5).
 
-use pennyblack_shared::numbering::NumberingTable;
-use pennyblack_shared::stir::Spc;
+use pennyblack_stir::numbering::NumberingTable;
+use pennyblack_stir::Spc;
 
 pennyblack_fuzz::fuzz_bytes!(check);
 

@@ -4,7 +4,7 @@
 
 use pennyblack_fuzz::compact;
 use pennyblack_fuzz::world::{EveryUrl, NOW, world};
-use pennyblack_shared::passport::{
+use pennyblack_passport::{
     Call, OrigAuthority, Party, UnverifiedPassport, Verdict, VerifiedPassport, Verifier,
 };
 

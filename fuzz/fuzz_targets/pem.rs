@@ -1,7 +1,7 @@
 #![no_main]
 //! Certificates and roots in PEM.
 
-use pennyblack_shared::stir::{TrustAnchors, certificates_from_pem};
+use pennyblack_stir::{TrustAnchors, certificates_from_pem};
 
 pennyblack_fuzz::fuzz_bytes!(check);
 

@@ -1,7 +1,7 @@
 #![no_main]
 //! A problem document of a service (RFC 9457).
 
-use pennyblack_shared::problem::Problem;
+use pennyblack_base::problem::Problem;
 
 pennyblack_fuzz::fuzz_bytes!(check);
 

@@ -3,7 +3,7 @@
 //! section 5). Only the world's root may revoke anything.
 
 use pennyblack_fuzz::world::{NOW, world};
-use pennyblack_shared::stir::RevocationLists;
+use pennyblack_stir::RevocationLists;
 
 pennyblack_fuzz::fuzz_bytes!(check);
 

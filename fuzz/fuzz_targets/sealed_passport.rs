@@ -3,8 +3,8 @@
 //! plaintext sealed by somebody who has the recipient's key.
 
 use pennyblack_fuzz::world::world;
-use pennyblack_shared::mailbox::Kem;
-use pennyblack_shared::sealed::{open_passport, passport_capacity};
+use pennyblack_sealing::mailbox::Kem;
+use pennyblack_sealing::sealed::{open_passport, passport_capacity};
 
 /// Bytes in front of the PASSporT.
 const LENGTH_SIZE: usize = 2;

@@ -5,8 +5,8 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use pennyblack_shared::tlog::note_key::SignatureType;
-use pennyblack_shared::tlog::{
+use pennyblack_tlog::note_key::SignatureType;
+use pennyblack_tlog::{
     AddCheckpoint, Checkpoint, Hash, LogProof, NoteSigner, SignatureLine, SignedCheckpoint,
     SignedNote, VerifierKey,
 };
@@ -36,7 +36,7 @@ fn check(text: &str) {
         let leaf = Hash::of_leaf(b"nothing");
         let path = &proof.path;
         let verified =
-            pennyblack_shared::tlog::proof::verify_inclusion(leaf, proof.index, &tree, path);
+            pennyblack_tlog::proof::verify_inclusion(leaf, proof.index, &tree, path);
         // Only a tree of that one entry begins and ends with it.
         assert!(verified.is_err() || tree.size == 1);
     }

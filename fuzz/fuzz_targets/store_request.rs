@@ -3,8 +3,8 @@
 //! `Authorization`, `Content-Digest`, `Signature-Input` and `Signature`, and the body.
 
 use pennyblack_fuzz::world::{NOW, world};
-use pennyblack_shared::encoding::sha256;
-use pennyblack_shared::store_request::{ParsedStore, StoreHeaders};
+use pennyblack_base::encoding::sha256;
+use pennyblack_protocol::store_request::{ParsedStore, StoreHeaders};
 
 pennyblack_fuzz::fuzz_bytes!(check);
 

@@ -2,9 +2,9 @@
 //! What a program reads back from its own disk: a token being drawn, a mailbox's
 //! private key, a record of the spent set.
 
-use pennyblack_shared::double_spend::SpendRecord;
-use pennyblack_shared::mailbox::RecipientKey;
-use pennyblack_shared::token_key::TokenToBe;
+use pennyblack_evidence::double_spend::SpendRecord;
+use pennyblack_sealing::mailbox::RecipientKey;
+use pennyblack_privacypass::token_key::TokenToBe;
 
 pennyblack_fuzz::fuzz_bytes!(check);
 

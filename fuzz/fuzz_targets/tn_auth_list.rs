@@ -1,7 +1,7 @@
 #![no_main]
 //! A certificate's TNAuthList (RFC 8226 section 9).
 
-use pennyblack_shared::stir::{TnAuthList, TnEntry};
+use pennyblack_stir::{TnAuthList, TnEntry};
 
 pennyblack_fuzz::fuzz_bytes!(check);
 

@@ -1,7 +1,7 @@
 #![no_main]
 //! A token as it lies in a `PrivateToken` header, decoded (RFC 9577 section 2.2).
 
-use pennyblack_shared::token::Token;
+use pennyblack_privacypass::token::Token;
 
 pennyblack_fuzz::fuzz_bytes!(check);
 

@@ -2,9 +2,9 @@
 //! A token key of an issuer's directory, whichever its type (RFC 9578 sections 5.5
 //! and 6.5): its type in the first byte.
 
-use pennyblack_shared::blind_rsa::TokenVerifyingKey;
-use pennyblack_shared::token::TokenType;
-use pennyblack_shared::token_key::TokenKey;
+use pennyblack_privacypass::blind_rsa::TokenVerifyingKey;
+use pennyblack_privacypass::token::TokenType;
+use pennyblack_privacypass::token_key::TokenKey;
 
 pennyblack_fuzz::fuzz_bytes!(check);
 

@@ -1,7 +1,7 @@
 #![no_main]
 //! One `TokenRequest`, as the issuer gets it (RFC 9578 sections 5.1 and 6.1).
 
-use pennyblack_shared::issuance::TokenRequest;
+use pennyblack_privacypass::issuance::TokenRequest;
 
 pennyblack_fuzz::fuzz_bytes!(check);
 

@@ -3,8 +3,8 @@
 //! it: the signed parts, each with its length, a `uint16`, in front.
 
 use pennyblack_fuzz::world::{NOW, world};
-use pennyblack_shared::stir::{Certificate, TnEntry, verify_chain};
-use pennyblack_shared::wire::Reader;
+use pennyblack_stir::{Certificate, TnEntry, verify_chain};
+use pennyblack_base::wire::Reader;
 
 pennyblack_fuzz::fuzz_bytes!(check);
 

@@ -3,7 +3,7 @@
 //! comes after the signature has to stand it, too.
 
 use pennyblack_fuzz::world::{NOW, world};
-use pennyblack_shared::stir::RevocationLists;
+use pennyblack_stir::RevocationLists;
 
 pennyblack_fuzz::fuzz_bytes!(check);
 

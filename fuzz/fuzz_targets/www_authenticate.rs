@@ -1,7 +1,7 @@
 #![no_main]
 //! `WWW-Authenticate` of a CPS, with other schemes around it (RFC 9577 section 2.1).
 
-use pennyblack_shared::token::parse_www_authenticate;
+use pennyblack_privacypass::token::parse_www_authenticate;
 
 pennyblack_fuzz::fuzz_text!(check);
 

@@ -1,7 +1,7 @@
 //! Compact JWS made of fuzzed JSON. A fuzzer that had to find base64 and a
 //! signature by itself would never get to the claims.
 
-use pennyblack_shared::encoding::base64url;
+use pennyblack_base::encoding::base64url;
 
 use crate::world::world;
 

@@ -4,15 +4,15 @@
 
 use pennyblack_fuzz::compact;
 use pennyblack_fuzz::world::{CARRIER_SPC, EveryUrl, NOW, world};
-use pennyblack_shared::envelope::open_envelope;
-use pennyblack_shared::passport::{Call, OrigAuthority, Party, Verdict, Verifier};
-use pennyblack_shared::sealed::{open_passport, passport_capacity};
-use pennyblack_shared::stir::verify_chain;
+use pennyblack_sealing::envelope::open_envelope;
+use pennyblack_passport::{Call, OrigAuthority, Party, Verdict, Verifier};
+use pennyblack_sealing::sealed::{open_passport, passport_capacity};
+use pennyblack_stir::verify_chain;
 
 #[test]
 fn the_world_is_the_same_in_every_process() {
     let key = world().carrier_key.public_key_der().unwrap();
-    let digest = pennyblack_shared::encoding::sha256(&key);
+    let digest = pennyblack_base::encoding::sha256(&key);
     assert_eq!(hex::encode(&digest[..4]), "fef7dc0e");
 }
 

@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use pennyblack_service::trust::Trust;
-use pennyblack_shared::attestation::{Attested, UnverifiedAttestation};
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::time::UnixTime;
+use pennyblack_attestation::{Attested, UnverifiedAttestation};
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_trust::Trust;
 
 use crate::refusal::Refusal;
 

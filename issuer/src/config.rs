@@ -6,14 +6,14 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pennyblack_service::config::{
+use pennyblack_base::authority::Authority;
+use pennyblack_logserver::nodes::TransparencyLogConfig;
+use pennyblack_redis::RedisOptions;
+use pennyblack_runtime::config::{
     AdminConfig, Configuration, ConfigurationError, LogConfig, PublicConfig,
 };
-use pennyblack_service::trust::TrustConfig;
 use pennyblack_service::worker_pool::WorkerPool;
-use pennyblack_shared::authority::Authority;
-use pennyblack_storage::redis::RedisOptions;
-use pennyblack_tlog::nodes::TransparencyLogConfig;
+use pennyblack_trust::TrustConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::quota::Allowance;

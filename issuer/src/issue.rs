@@ -5,14 +5,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pennyblack_service::clock::Clock;
-use pennyblack_shared::attestation::Attested;
-use pennyblack_shared::issuance::{
+use pennyblack_attestation::Attested;
+use pennyblack_base::time::UnixTime;
+use pennyblack_privacypass::issuance::{
     BatchAnswer, IssuanceError, TokenRequest, TokenResponse, batch_answer_to_bytes, parse_batch,
 };
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::{TokenKeyId, TokenType};
-use pennyblack_shared::voprf::{AmortizedRequest, AmortizedResponse, VoprfKind};
+use pennyblack_privacypass::token::{TokenKeyId, TokenType};
+use pennyblack_privacypass::voprf::{AmortizedRequest, AmortizedResponse, VoprfKind};
+use pennyblack_runtime::clock::Clock;
 
 use crate::attest::Attestor;
 use crate::ledger::{ChargeError, ChosenLedger, Ledger as _, Novelty};

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use pennyblack_base::time::UnixTime;
+use pennyblack_logserver::statements::OpenStatementsError;
+use pennyblack_redis::{RedisError, SetUpError};
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::config::{Configuration as _, ConfigurationError};
+use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::{Metrics, MetricsError, Readiness};
-use pennyblack_service::clock::Clock;
-use pennyblack_service::config::{Configuration as _, ConfigurationError};
 use pennyblack_service::listener::ListenerError;
 use pennyblack_service::server::{Addresses, RunningServer, Server};
-use pennyblack_service::shutdown::Shutdown;
-use pennyblack_service::trust::{self, TrustError};
-use pennyblack_shared::time::UnixTime;
 use pennyblack_storage::disk::OpenDiskError;
-use pennyblack_storage::redis::{RedisError, SetUpError};
-use pennyblack_tlog::statements::OpenStatementsError;
+use pennyblack_trust::{self, TrustError};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::attest::Attestor;
@@ -205,7 +205,7 @@ impl Upkeep {
         let log = self.stored.log.clone();
         tasks.spawn(log.keep_in_touch(self.readiness.clone(), self.shutdown.clone()));
         let (trust, clock) = (Arc::clone(&self.stored.trust), self.clock);
-        tasks.spawn(trust::keep_current(
+        tasks.spawn(pennyblack_trust::keep_current(
             trust,
             reload,
             clock,

@@ -8,23 +8,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use pennyblack_service::admin::Readiness;
-use pennyblack_service::peer::PeerSetUpError;
-use pennyblack_service::shutdown::Shutdown;
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::directory::{DirectoryError, IssuerDirectory};
-use pennyblack_shared::log_entry::Statement;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::tlog::NoteKeyError;
-use pennyblack_shared::token::TokenKeyId;
-use pennyblack_shared::token_key::{TokenKey, TokenKeyError};
-use pennyblack_storage::redis::Redis;
-use pennyblack_tlog::nodes::{
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::log_entry::Statement;
+use pennyblack_logserver::nodes::{
     Claim, ClaimError, FollowedError, FollowedLog, Keeper, KeptLog, MemoryError, NotKept,
     TransparencyLogConfig,
 };
-use pennyblack_tlog::routes::PREFIX;
-use pennyblack_tlog::statements::{OpenStatementsError, StatementLog};
+use pennyblack_logserver::routes::PREFIX;
+use pennyblack_logserver::statements::{OpenStatementsError, StatementLog};
+use pennyblack_privacypass::directory::{DirectoryError, IssuerDirectory};
+use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_privacypass::token_key::{TokenKey, TokenKeyError};
+use pennyblack_redis::Redis;
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_service::admin::Readiness;
+use pennyblack_service::peer::PeerSetUpError;
+use pennyblack_tlog::NoteKeyError;
 
 use crate::ledger::{ChargeError, ChosenLedger, redis as redis_ledger};
 

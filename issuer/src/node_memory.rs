@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::rand;
-use pennyblack_shared::token::TokenKeyId;
+use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_storage::atomic_file::{self, PrivateFileError};
 use pennyblack_storage::disk::{OpenDiskError, RealDisk};
 use serde::{Deserialize, Serialize};

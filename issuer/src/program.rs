@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
-use pennyblack_service::clock::Clock;
-use pennyblack_service::config::{CommandLine, Invocation};
-use pennyblack_service::logging;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::config::{CommandLine, Invocation};
+use pennyblack_runtime::logging;
 
 use crate::node_memory::NodeMemory;
 use crate::{Config, Issuer};

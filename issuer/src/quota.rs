@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use pennyblack_shared::attestation::Subject;
+use pennyblack_attestation::Subject;
 
 /// How many tokens each subject may draw of one key epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
+use pennyblack_attestation::AttestationError;
+use pennyblack_base::problem::ProblemType;
+use pennyblack_privacypass::issuance::IssuanceError;
+use pennyblack_privacypass::token::TokenType;
 use pennyblack_service::problem_response::ProblemResponse;
-use pennyblack_service::trust::CertificateError;
 use pennyblack_service::worker_pool::PoolError;
-use pennyblack_shared::attestation::AttestationError;
-use pennyblack_shared::issuance::IssuanceError;
-use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::token::TokenType;
 use pennyblack_storage::group_commit::CommitError;
+use pennyblack_trust::CertificateError;
 
 use crate::ledger::ChargeError;
 use crate::quota::Exhausted;
@@ -151,9 +151,9 @@ impl IntoResponse for Refusal {
 
 #[cfg(test)]
 mod tests {
-    use pennyblack_shared::authority::Authority;
-    use pennyblack_shared::stir::ChainError;
-    use pennyblack_shared::time::UnixTime;
+    use pennyblack_base::authority::Authority;
+    use pennyblack_base::time::UnixTime;
+    use pennyblack_stir::ChainError;
 
     use super::*;
 

@@ -10,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use pennyblack_shared::{directory, issuance, voprf};
+use pennyblack_privacypass::directory;
+use pennyblack_privacypass::issuance;
+use pennyblack_privacypass::voprf;
 
 use crate::issue::{Form, Issuance};
 use crate::refusal::Refusal;

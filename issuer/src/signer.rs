@@ -5,10 +5,10 @@
 mod blind_rsa;
 
 use openssl::error::ErrorStack;
-use pennyblack_shared::blind_rsa::{MODULUS_SIZE, PublicKeyError};
-use pennyblack_shared::token::TokenType;
-use pennyblack_shared::token_key::TokenKey;
-use pennyblack_shared::voprf::{VoprfError, VoprfKind, VoprfPublicKey, VoprfSecretKey};
+use pennyblack_privacypass::blind_rsa::{MODULUS_SIZE, PublicKeyError};
+use pennyblack_privacypass::token::TokenType;
+use pennyblack_privacypass::token_key::TokenKey;
+use pennyblack_privacypass::voprf::{VoprfError, VoprfKind, VoprfPublicKey, VoprfSecretKey};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 

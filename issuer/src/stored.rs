@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pennyblack_service::clock::Clock;
-use pennyblack_service::trust::Trust;
-use pennyblack_shared::time::UnixTime;
+use pennyblack_base::time::UnixTime;
+use pennyblack_redis::{Redis, RedisError};
+use pennyblack_runtime::clock::Clock;
 use pennyblack_storage::disk::RealDisk;
-use pennyblack_storage::redis::{Redis, RedisError};
+use pennyblack_trust::Trust;
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::config::Config;

@@ -11,11 +11,11 @@
 mod scene;
 
 use http::StatusCode;
+use pennyblack_base::problem::ProblemType;
 use pennyblack_issuer::config::SubjectQuota;
-use pennyblack_shared::blind_rsa::{PendingToken, TokenPublicKey};
-use pennyblack_shared::issuance::TokenRequest;
-use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::token::TokenType;
+use pennyblack_privacypass::blind_rsa::{PendingToken, TokenPublicKey};
+use pennyblack_privacypass::issuance::TokenRequest;
+use pennyblack_privacypass::token::TokenType;
 use scene::{Scene, finished, pending};
 
 fn requests(pending: &[PendingToken]) -> Vec<TokenRequest> {

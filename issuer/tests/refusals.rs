@@ -15,10 +15,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use pennyblack_shared::attestation::Statement;
-use pennyblack_shared::issuance::{BATCH_REQUEST_TYPE, REQUEST_TYPE, TokenRequest, batch_to_bytes};
-use pennyblack_shared::jws::CertificateReference;
-use pennyblack_shared::problem::ProblemType;
+use pennyblack_attestation::Statement;
+use pennyblack_base::problem::ProblemType;
+use pennyblack_privacypass::issuance::{
+    BATCH_REQUEST_TYPE, REQUEST_TYPE, TokenRequest, batch_to_bytes,
+};
+use pennyblack_stir::jws::CertificateReference;
 use scene::pki::{Carrier, Pki};
 use scene::{NOW, Scene, pending};
 

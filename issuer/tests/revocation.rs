@@ -14,7 +14,7 @@ use std::fs;
 use std::time::Duration;
 
 use http::StatusCode;
-use pennyblack_shared::problem::ProblemType;
+use pennyblack_base::problem::ProblemType;
 use scene::pki::Carrier;
 use scene::{DAY, Scene, pending};
 

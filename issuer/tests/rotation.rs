@@ -14,10 +14,10 @@ use std::fs;
 use std::time::Duration;
 
 use http::StatusCode;
-use pennyblack_shared::blind_rsa::TokenPublicKey;
-use pennyblack_shared::directory::WELL_KNOWN_PATH;
-use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::token::TokenType;
+use pennyblack_base::problem::ProblemType;
+use pennyblack_privacypass::blind_rsa::TokenPublicKey;
+use pennyblack_privacypass::directory::WELL_KNOWN_PATH;
+use pennyblack_privacypass::token::TokenType;
 use scene::{DAY, HOUR, NOW, Scene, finished, ids, pending};
 
 /// How long before it signs a key is announced, by default.

@@ -13,15 +13,15 @@ mod scene;
 use std::time::Duration;
 
 use http::StatusCode;
+use pennyblack_base::problem::ProblemType;
+use pennyblack_evidence::log_entry::{LogEntry, Statement};
 use pennyblack_issuer::{Issuer, RunningIssuer};
-use pennyblack_service::clock::Clock;
-use pennyblack_shared::directory::{DirectoryKey, WELL_KNOWN_PATH};
-use pennyblack_shared::log_entry::{LogEntry, Statement};
-use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::tlog::EntryBundle;
+use pennyblack_privacypass::directory::{DirectoryKey, WELL_KNOWN_PATH};
+use pennyblack_redis::RedisOptions;
+use pennyblack_redis::testing::{Options, RedisServer};
+use pennyblack_runtime::clock::Clock;
 use pennyblack_storage::atomic_file;
-use pennyblack_storage::redis::RedisOptions;
-use pennyblack_storage::redis::testing::{Options, RedisServer};
+use pennyblack_tlog::EntryBundle;
 use scene::{DAY, NOW, Scene, finished, ids, pending};
 
 /// How long before it signs a key is announced, by default.

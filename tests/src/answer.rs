@@ -1,8 +1,8 @@
 //! An HTTP answer as it came, and what every refusal must look like.
 
 use http::{HeaderMap, StatusCode};
-use pennyblack_shared::problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};
-use pennyblack_shared::token::{AuthenticateChallenge, parse_www_authenticate};
+use pennyblack_base::problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};
+use pennyblack_privacypass::token::{AuthenticateChallenge, parse_www_authenticate};
 
 /// An answer, read to its end.
 #[derive(Debug, Clone)]

@@ -3,16 +3,17 @@
 
 use std::time::Duration;
 
+use pennyblack_attestation::Statement;
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
 use pennyblack_client::identity::StirIdentity;
-use pennyblack_shared::attestation::Statement;
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::issuance::{batch_to_bytes, parse_batch_answer};
-use pennyblack_shared::mailbox::KeyConfig;
-use pennyblack_shared::sealed::seal_passport;
-use pennyblack_shared::store_request::{SignedStoreRequest, SpendKey, sign_store_request};
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::{ChallengeDigest, Token};
-use pennyblack_shared::token_key::{TokenKey, TokenToBe};
+use pennyblack_evidence::spend::SpendKey;
+use pennyblack_privacypass::issuance::{batch_to_bytes, parse_batch_answer};
+use pennyblack_privacypass::token::{ChallengeDigest, Token};
+use pennyblack_privacypass::token_key::{TokenKey, TokenToBe};
+use pennyblack_protocol::store_request::{SignedStoreRequest, sign_store_request};
+use pennyblack_sealing::mailbox::KeyConfig;
+use pennyblack_sealing::sealed::seal_passport;
 
 /// A token and the private half of its nonce.
 #[derive(Debug)]

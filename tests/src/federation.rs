@@ -7,25 +7,25 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pennyblack_client::caller::Caller;
+use pennyblack_base::authority::Authority;
+use pennyblack_client::auth_service::Caller;
 use pennyblack_client::carrier::Carrier;
 use pennyblack_client::certificates::CertificateStores;
-use pennyblack_client::http::{HttpOptions, Patience, ServiceAddress};
 use pennyblack_client::identity::StirIdentity;
-use pennyblack_client::pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
-use pennyblack_client::recipient::{Publisher, Recipient, SpcAuthority};
 use pennyblack_client::trust::load_trust;
+use pennyblack_client::verification_service::{Publisher, Recipient, SpcAuthority};
 use pennyblack_cps::config::IssuerConfig as TakenIssuer;
 use pennyblack_cps::{Config as CpsConfig, Cps, RunningCps};
+use pennyblack_evidence::key_log_view::{Demand, LogPolicy};
+use pennyblack_http::{HttpOptions, Patience, ServiceAddress};
 use pennyblack_issuer::Config as IssuerConfig;
 use pennyblack_issuer::{Issuer, RunningIssuer};
-use pennyblack_service::clock::Clock;
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::envelope::Slots;
-use pennyblack_shared::key_log_view::{Demand, LogPolicy};
-use pennyblack_shared::key_record::Coverage;
-use pennyblack_shared::mailbox::RecipientKey;
-use pennyblack_shared::stir::TrustPolicy;
+use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
+use pennyblack_protocol::key_record::Coverage;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_sealing::envelope::Slots;
+use pennyblack_sealing::mailbox::RecipientKey;
+use pennyblack_stir::TrustPolicy;
 use tempfile::TempDir;
 
 /// Anything that can go wrong while a scene is set.

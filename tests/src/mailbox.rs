@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
 use pennyblack_client::identity::StirIdentity;
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::envelope::{Page, open_envelope};
-use pennyblack_shared::key_record::{Coverage, KeyRecord};
-use pennyblack_shared::mailbox::{Kem, KeyConfig, MailboxId, RecipientKey};
-use pennyblack_shared::sealed::open_passport;
-use pennyblack_shared::telephone_number::TelephoneNumber;
-use pennyblack_shared::time::UnixTime;
+use pennyblack_protocol::key_record::{Coverage, KeyRecord};
+use pennyblack_sealing::envelope::{Page, open_envelope};
+use pennyblack_sealing::mailbox::{Kem, KeyConfig, MailboxId, RecipientKey};
+use pennyblack_sealing::sealed::open_passport;
+use pennyblack_stir::telephone_number::TelephoneNumber;
 
 /// A mailbox and the number it answers for.
 #[derive(Debug)]

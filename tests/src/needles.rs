@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
-use pennyblack_shared::encoding::{base64_standard, base64url};
+use pennyblack_base::encoding::{base64_standard, base64url};
 
 /// A piece of this many bytes is enough to link two things.
 pub const PIECE: usize = 8;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use pennyblack_service::config::PublicConfig;
+use pennyblack_runtime::config::PublicConfig;
 
 use crate::answer::Answer;
 use crate::port::free_port;

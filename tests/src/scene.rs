@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use pennyblack_cps::{Cps, RunningCps};
 use pennyblack_issuer::{Issuer, RunningIssuer};
-use pennyblack_service::clock::{Clock, ClockHand};
+use pennyblack_runtime::clock::{Clock, ClockHand};
 
 use crate::answer::Answer;
 use crate::wait::until;

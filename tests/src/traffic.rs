@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
-use pennyblack_shared::envelope::{Cursor, Slots};
-use pennyblack_shared::store_request::{STORE_PATH, SignedStoreRequest};
+use pennyblack_evidence::spend::STORE_PATH;
+use pennyblack_protocol::store_request::SignedStoreRequest;
+use pennyblack_sealing::envelope::{Cursor, Slots};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};

@@ -1,3 +1,3 @@
 //! Waiting for conditions, with deadlines.
 
-pub use pennyblack_storage::redis::testing::until;
+pub use pennyblack_redis::testing::until;

@@ -5,21 +5,22 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pennyblack_base::authority::Authority;
 use pennyblack_client::identity::StirIdentity;
-use pennyblack_client::pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
 use pennyblack_cps::IssuerConfig;
-use pennyblack_service::clock::Clock;
-use pennyblack_service::config::PublicConfig;
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::directory::{DirectoryKey, IssuerDirectory, WELL_KNOWN_PATH};
-use pennyblack_shared::envelope::{Cursor, Slots};
-use pennyblack_shared::issuance::BATCH_REQUEST_TYPE;
-use pennyblack_shared::key_log_view::Demand;
-use pennyblack_shared::key_record::{KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecordList};
-use pennyblack_shared::mailbox::MailboxId;
-use pennyblack_shared::store_request::{MEDIA_TYPE, STORE_PATH, SignedStoreRequest};
-use pennyblack_shared::token::TokenChallenge;
-use pennyblack_shared::token_key::TokenKey;
+use pennyblack_evidence::key_log_view::Demand;
+use pennyblack_evidence::spend::STORE_PATH;
+use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
+use pennyblack_privacypass::directory::{DirectoryKey, IssuerDirectory, WELL_KNOWN_PATH};
+use pennyblack_privacypass::issuance::BATCH_REQUEST_TYPE;
+use pennyblack_privacypass::token::TokenChallenge;
+use pennyblack_privacypass::token_key::TokenKey;
+use pennyblack_protocol::key_record::{KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecordList};
+use pennyblack_protocol::store_request::{MEDIA_TYPE, SignedStoreRequest};
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::config::PublicConfig;
+use pennyblack_sealing::envelope::{Cursor, Slots};
+use pennyblack_sealing::mailbox::MailboxId;
 use tempfile::TempDir;
 
 use crate::answer::Answer;
@@ -287,7 +288,7 @@ impl World {
     pub async fn nth_mailbox(&self, nth: u64) -> Mailbox {
         let number = FIRST_NUMBER.parse::<u64>().unwrap() + nth / 16;
         let mailbox = Mailbox::new(
-            pennyblack_shared::mailbox::Kem::DhkemX25519,
+            pennyblack_sealing::mailbox::Kem::DhkemX25519,
             &number.to_string(),
         );
         self.register(&mailbox).await;
@@ -297,7 +298,7 @@ impl World {
     /// A new X25519 mailbox for the first number, registered at the first of these
     /// nodes of the CPS and known to all of them.
     pub async fn mailbox_at(&self, nodes: &[SocketAddr]) -> Mailbox {
-        let mailbox = Mailbox::new(pennyblack_shared::mailbox::Kem::DhkemX25519, FIRST_NUMBER);
+        let mailbox = Mailbox::new(pennyblack_sealing::mailbox::Kem::DhkemX25519, FIRST_NUMBER);
         let record = mailbox.record(&self.holder, self.cps_name(), self.clock.now());
         let token = record.sign(self.holder.certificate(), self.holder.key());
         self.put_record_at(nodes[0], &token).await.assert_created();

@@ -13,23 +13,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pennyblack_client::audit::{
+use pennyblack_audit::{
     AuditError, Auditor, Followed, Log, LogPlace, Misbehaviour, Period, Report, StateDirectory,
     verify_proof,
 };
-use pennyblack_client::http::{HttpClient, HttpOptions};
-use pennyblack_shared::blind_rsa::TokenPublicKey;
-use pennyblack_shared::double_spend::{DoubleSpendEvidence, SpendRecord};
-use pennyblack_shared::log_entry::{EpochTotals, LogEntry, Minute, Statement};
-use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::tlog::note_key::SignatureType;
-use pennyblack_shared::tlog::{Cosigner, NoteSigner, VerifierKey, WitnessPolicy};
-use pennyblack_shared::token_key::TokenKey;
+use pennyblack_base::problem::ProblemType;
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::double_spend::{DoubleSpendEvidence, SpendRecord};
+use pennyblack_evidence::log_entry::{EpochTotals, LogEntry, Minute, Statement};
+use pennyblack_http::{HttpClient, HttpOptions};
+use pennyblack_logserver::TransparencyLog;
+use pennyblack_privacypass::blind_rsa::TokenPublicKey;
+use pennyblack_privacypass::token_key::TokenKey;
 use pennyblack_tests::scene::Scene;
 use pennyblack_tests::wait::until;
 use pennyblack_tests::world::World;
-use pennyblack_tlog::{LogReader, TransparencyLog};
+use pennyblack_tlog::LogReader;
+use pennyblack_tlog::note_key::SignatureType;
+use pennyblack_tlog::{Cosigner, NoteSigner, VerifierKey, WitnessPolicy};
 use tempfile::TempDir;
 
 const NOW: UnixTime = UnixTime(1_795_000_000);

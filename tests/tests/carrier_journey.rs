@@ -12,21 +12,21 @@
 
 use std::time::Duration;
 
+use pennyblack_base::problem::ProblemType;
+use pennyblack_base::time::UnixTime;
 use pennyblack_client::carrier::{Carrier, CarrierError, Schedule};
-use pennyblack_client::http::{HttpClient, HttpError, HttpOptions, Patience};
-use pennyblack_client::pki::{PkiDirectory, RevocationReason};
 use pennyblack_client::wallet::{SpendError, Wallet};
-use pennyblack_service::clock::Clock;
-use pennyblack_shared::blind_rsa::TokenVerifyingKey;
-use pennyblack_shared::directory::DirectoryKey;
-use pennyblack_shared::key_log_view::{Demand, FollowError, KeyLogViewError};
-use pennyblack_shared::mailbox::{Kem, MailboxId, RecipientKey};
-use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::sealed::seal_passport;
-use pennyblack_shared::store_request::sign_store_request;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::{Token, TokenKeyId};
-use pennyblack_shared::token_key::TokenVerifier;
+use pennyblack_evidence::key_log_view::{Demand, FollowError, KeyLogViewError};
+use pennyblack_http::{HttpClient, HttpError, HttpOptions, Patience};
+use pennyblack_pki::{PkiDirectory, RevocationReason};
+use pennyblack_privacypass::blind_rsa::TokenVerifyingKey;
+use pennyblack_privacypass::directory::DirectoryKey;
+use pennyblack_privacypass::token::{Token, TokenKeyId};
+use pennyblack_privacypass::token_key::TokenVerifier;
+use pennyblack_protocol::store_request::sign_store_request;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_sealing::mailbox::{Kem, MailboxId, RecipientKey};
+use pennyblack_sealing::sealed::seal_passport;
 use pennyblack_tests::federation::{Federation, cps_name, issuer_name};
 use pennyblack_tests::lossy_proxy::LossyProxy;
 

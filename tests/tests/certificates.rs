@@ -12,10 +12,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pennyblack_client::pki::{CaNames, LeafRequest, PkiDirectory, RevocationReason, TnAuthEntry};
+use pennyblack_base::time::UnixTime;
 use pennyblack_client::trust::load_trust;
-use pennyblack_shared::stir::{ChainError, VerifiedChain, verify_chain};
-use pennyblack_shared::time::UnixTime;
+use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, RevocationReason, TnAuthEntry};
+use pennyblack_stir::{ChainError, VerifiedChain, verify_chain};
 
 const NOW: UnixTime = UnixTime(1_795_000_000);
 const DAY: Duration = Duration::from_secs(86_400);

@@ -11,12 +11,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use http::StatusCode;
+use pennyblack_base::problem::ProblemType;
 use pennyblack_cps::log::LogLine;
-use pennyblack_shared::blind_rsa::TokenVerifyingKey;
-use pennyblack_shared::double_spend::DoubleSpendEvidence;
-use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::store_request::SignedStoreRequest;
-use pennyblack_shared::token_key::TokenVerifier;
+use pennyblack_evidence::double_spend::DoubleSpendEvidence;
+use pennyblack_privacypass::blind_rsa::TokenVerifyingKey;
+use pennyblack_privacypass::token_key::TokenVerifier;
+use pennyblack_protocol::store_request::SignedStoreRequest;
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::scene::Scene;
 use pennyblack_tests::world::World;

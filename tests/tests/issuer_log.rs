@@ -12,13 +12,13 @@
 
 use std::time::Duration;
 
+use pennyblack_base::time::UnixTime;
 use pennyblack_client::carrier::{Carrier, CarrierError};
-use pennyblack_client::http::{HttpClient, HttpOptions, Patience};
 use pennyblack_client::wallet::Wallet;
+use pennyblack_evidence::key_log_view::{Demand, FollowError, KeyLogViewError, KeyNotLogged};
+use pennyblack_http::{HttpClient, HttpOptions, Patience};
 use pennyblack_issuer::RunningIssuer;
-use pennyblack_service::clock::{Clock, ClockHand};
-use pennyblack_shared::key_log_view::{Demand, FollowError, KeyLogViewError, KeyNotLogged};
-use pennyblack_shared::time::UnixTime;
+use pennyblack_runtime::clock::{Clock, ClockHand};
 use pennyblack_tests::federation::{Federation, cps_name};
 use pennyblack_tests::two_faced_issuer::TwoFacedIssuer;
 use pennyblack_tests::wait::until;

@@ -11,13 +11,13 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use pennyblack_base::problem::ProblemType;
 use pennyblack_client::identity::StirIdentity;
-use pennyblack_client::pki::{LeafRequest, TnAuthEntry};
-use pennyblack_shared::envelope::{Cursor, Slots};
-use pennyblack_shared::key_record::{Coverage, KeyRecord, KeyRecordList, UnverifiedKeyRecord};
-use pennyblack_shared::mailbox::Kem;
-use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::telephone_number::NumberRange;
+use pennyblack_pki::{LeafRequest, TnAuthEntry};
+use pennyblack_protocol::key_record::{Coverage, KeyRecord, KeyRecordList, UnverifiedKeyRecord};
+use pennyblack_sealing::envelope::{Cursor, Slots};
+use pennyblack_sealing::mailbox::Kem;
+use pennyblack_stir::telephone_number::NumberRange;
 use pennyblack_tests::mailbox::Mailbox;
 use pennyblack_tests::scene::Scene;
 use pennyblack_tests::wait::until;

@@ -16,9 +16,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use pennyblack_service::clock::Clock;
-use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::store_request::SignedStoreRequest;
+use pennyblack_base::problem::ProblemType;
+use pennyblack_protocol::store_request::SignedStoreRequest;
+use pennyblack_runtime::clock::Clock;
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::drawing::{Drawing, Spendable, blind_signatures};
 use pennyblack_tests::mailbox::Mailbox;

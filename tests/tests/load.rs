@@ -14,17 +14,17 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pennyblack_base::authority::Authority;
 use pennyblack_client::carrier::Carrier;
-use pennyblack_client::http::{HttpOptions, Patience, ServiceAddress};
-use pennyblack_client::load::{
+use pennyblack_evidence::key_log_view::LogPolicy;
+use pennyblack_http::{HttpOptions, Patience, ServiceAddress};
+use pennyblack_protocol::key_record::Coverage;
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_sealing::envelope::Slots;
+use pennyblack_sealing::mailbox::Kem;
+use pennyblack_testbed::load::{
     End, FailureKind, Load, LoadError, Mailboxes, Operation, Pace, Progress, Rate, Report, Window,
 };
-use pennyblack_service::shutdown::Shutdown;
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::envelope::Slots;
-use pennyblack_shared::key_log_view::LogPolicy;
-use pennyblack_shared::key_record::Coverage;
-use pennyblack_shared::mailbox::Kem;
 use pennyblack_tests::mailbox::Mailbox;
 use pennyblack_tests::scene::Scene;
 use pennyblack_tests::wait::until;

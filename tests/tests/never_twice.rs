@@ -19,10 +19,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 use pennyblack_cps::NeverTwiceConfig;
-use pennyblack_service::clock::Clock;
-use pennyblack_service::config::PublicConfig;
-use pennyblack_storage::redis::RedisOptions;
-use pennyblack_storage::redis::testing::{Options, Proxy, RedisServer, Replicated};
+use pennyblack_redis::RedisOptions;
+use pennyblack_redis::testing::{Options, Proxy, RedisServer, Replicated};
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::config::PublicConfig;
 use pennyblack_tests::history::Rules;
 use pennyblack_tests::nodes::Nodes;
 use pennyblack_tests::port::free_port;

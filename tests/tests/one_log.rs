@@ -14,23 +14,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use pennyblack_client::audit::{Auditor, Log, LogPlace};
-use pennyblack_client::http::HttpOptions;
+use pennyblack_audit::{Auditor, Log, LogPlace};
+use pennyblack_base::problem::ProblemType;
 use pennyblack_cps::log::LogLine;
 use pennyblack_cps::{Config, Cps};
-use pennyblack_service::clock::Clock;
-use pennyblack_shared::log_entry::{EpochTotals, LogEntry, Statement};
-use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::tlog::{VerifierKey, WitnessPolicy};
-use pennyblack_storage::redis::RedisOptions;
-use pennyblack_storage::redis::testing::{Options, RedisServer};
+use pennyblack_evidence::log_entry::{EpochTotals, LogEntry, Statement};
+use pennyblack_http::HttpOptions;
+use pennyblack_redis::RedisOptions;
+use pennyblack_redis::testing::{Options, RedisServer};
+use pennyblack_runtime::clock::Clock;
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::nodes::Nodes;
 use pennyblack_tests::process::{Process, Role};
 use pennyblack_tests::scene::Scene;
 use pennyblack_tests::wait::until;
 use pennyblack_tests::world::World;
-use pennyblack_tlog::{LogReader, Position, ReadLogError};
+use pennyblack_tlog::LogReader;
+use pennyblack_tlog::Position;
+use pennyblack_tlog::ReadLogError;
+use pennyblack_tlog::{VerifierKey, WitnessPolicy};
 
 const SERVICE: &str = env!("CARGO_BIN_EXE_service");
 /// Longest wait for a node to notice something.
@@ -175,7 +177,7 @@ async fn a_second_node_that_would_keep_the_log_does_nothing_and_says_what_to_do(
     let mut config = world.cps.clone();
     over(&redis)(1, &mut config);
     config.cps.data_directory = world.path("second");
-    config.public = pennyblack_service::config::PublicConfig::plain(([127, 0, 0, 1], 0).into());
+    config.public = pennyblack_runtime::config::PublicConfig::plain(([127, 0, 0, 1], 0).into());
     let second = Cps::start(config, Clock::system()).await.unwrap();
     let url = format!("http://{}/readyz", second.addresses().admin);
     let said = until("why it is not ready", NOTICED, async || {
@@ -215,7 +217,7 @@ async fn nobody_but_a_node_reports_double_spends_and_nothing_that_is_none() {
     let evidence = lines(&world, keeper).await[0].evidence().unwrap();
 
     let secret = fs::read(nodes.data_directory(1).join("decoy-secret")).unwrap();
-    let secret = pennyblack_shared::envelope::DecoyKeys::new(&secret.try_into().unwrap());
+    let secret = pennyblack_sealing::envelope::DecoyKeys::new(&secret.try_into().unwrap());
     let credential = secret.node_credential().to_string();
     let report = async |credential: &str, body: String| {
         let url = format!("http://{keeper}/log/double-spends");
@@ -268,7 +270,7 @@ async fn an_epoch_is_opened_and_closed_once_and_its_totals_are_those_of_both_nod
     let keeper = world.cps.public.listen;
     let mut config = world.cps.clone();
     config.cps.data_directory = world.path("other");
-    config.public = pennyblack_service::config::PublicConfig::plain(([127, 0, 0, 1], 0).into());
+    config.public = pennyblack_runtime::config::PublicConfig::plain(([127, 0, 0, 1], 0).into());
     config.transparency_log.kept_by = Some(format!("http://{keeper}"));
     let second = Cps::start(config, world.clock.clone()).await.unwrap();
     let other = second.addresses().public;

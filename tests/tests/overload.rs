@@ -19,11 +19,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use pennyblack_service::clock::Clock;
-use pennyblack_shared::issuance::batch_to_bytes;
-use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::store_request::SpendKey;
-use pennyblack_shared::token_key::TokenToBe;
+use pennyblack_base::problem::ProblemType;
+use pennyblack_evidence::spend::SpendKey;
+use pennyblack_privacypass::issuance::batch_to_bytes;
+use pennyblack_privacypass::token_key::TokenToBe;
+use pennyblack_runtime::clock::Clock;
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::cores::Cores;
 use pennyblack_tests::drawing::attestation;

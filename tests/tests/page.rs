@@ -11,9 +11,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use pennyblack_base::problem::ProblemType;
 use pennyblack_issuer::signer::KeyType;
-use pennyblack_shared::envelope::{Cursor, Slots};
-use pennyblack_shared::problem::ProblemType;
+use pennyblack_sealing::envelope::{Cursor, Slots};
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::browser::Browser;
 use pennyblack_tests::drawing::Spendable;

@@ -16,7 +16,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pennyblack_service::clock::Clock;
+use pennyblack_runtime::clock::Clock;
 use pennyblack_tests::history::{Anomaly, Rules};
 use pennyblack_tests::nodes::Nodes;
 use pennyblack_tests::process::{Process, Role};

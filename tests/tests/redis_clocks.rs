@@ -16,12 +16,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
+use pennyblack_base::time::UnixTime;
 use pennyblack_cps::{Cps, RunningCps};
-use pennyblack_service::clock::Clock;
-use pennyblack_service::config::PublicConfig;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_storage::redis::RedisOptions;
-use pennyblack_storage::redis::testing::{Options, RedisServer};
+use pennyblack_redis::RedisOptions;
+use pennyblack_redis::testing::{Options, RedisServer};
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::config::PublicConfig;
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::history::Rules;
 use pennyblack_tests::port::free_port;

@@ -15,11 +15,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pennyblack_service::clock::Clock;
-use pennyblack_storage::redis::testing::{
-    Cluster, Manner, Options, Proxy, RedisServer, Replicated,
-};
-use pennyblack_storage::redis::{Durability, RedisOptions};
+use pennyblack_redis::testing::{Cluster, Manner, Options, Proxy, RedisServer, Replicated};
+use pennyblack_redis::{Durability, RedisOptions};
+use pennyblack_runtime::clock::Clock;
 use pennyblack_tests::history::{Rules, StoreAnswer};
 use pennyblack_tests::nodes::Nodes;
 use pennyblack_tests::process::{Process, Role};

@@ -9,8 +9,8 @@
 
 use std::time::Duration;
 
-use pennyblack_service::clock::Clock;
-use pennyblack_shared::problem::ProblemType;
+use pennyblack_base::problem::ProblemType;
+use pennyblack_runtime::clock::Clock;
 use pennyblack_tests::needles::{Needles, all_files};
 use pennyblack_tests::process::{Process, Role};
 use pennyblack_tests::wait::until;

@@ -11,9 +11,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pennyblack_service::clock::Clock;
-use pennyblack_storage::redis::RedisOptions;
-use pennyblack_storage::redis::testing::{Options, RedisServer};
+use pennyblack_redis::RedisOptions;
+use pennyblack_redis::testing::{Options, RedisServer};
+use pennyblack_runtime::clock::Clock;
 use pennyblack_tests::history::Rules;
 use pennyblack_tests::nodes::Nodes;
 use pennyblack_tests::process::{Process, Role};

@@ -11,11 +11,11 @@
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
 
-use pennyblack_service::clock::Clock;
-use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::store_request::SignedStoreRequest;
-use pennyblack_storage::redis::testing::{Cluster, Options, RedisServer};
-use pennyblack_storage::redis::{Durability, RedisOptions};
+use pennyblack_base::problem::ProblemType;
+use pennyblack_protocol::store_request::SignedStoreRequest;
+use pennyblack_redis::testing::{Cluster, Options, RedisServer};
+use pennyblack_redis::{Durability, RedisOptions};
+use pennyblack_runtime::clock::Clock;
 use pennyblack_tests::drawing::Spendable;
 use pennyblack_tests::mailbox::Mailbox;
 use pennyblack_tests::process::{Process, Role, write_config};

@@ -8,15 +8,15 @@
     clippy::panic
 )]
 
+use pennyblack_base::problem::ProblemType;
+use pennyblack_evidence::spend::SpendKey;
 use pennyblack_issuer::signer::KeyType;
-use pennyblack_service::clock::Clock;
-use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::store_request::SpendKey;
-use pennyblack_shared::token_key::TokenKey;
-use pennyblack_shared::voprf::{
+use pennyblack_privacypass::token_key::TokenKey;
+use pennyblack_privacypass::voprf::{
     AMORTIZED_REQUEST_TYPE, AMORTIZED_RESPONSE_TYPE, AmortizedRequest, AmortizedResponse,
     PendingVoprfToken, finalize_amortized,
 };
+use pennyblack_runtime::clock::Clock;
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::drawing::{Spendable, attestation};
 use pennyblack_tests::process::{Process, Role};

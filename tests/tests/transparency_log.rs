@@ -10,12 +10,12 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use pennyblack_service::clock::Clock;
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::blind_rsa::TokenVerifyingKey;
-use pennyblack_shared::log_entry::{LogEntry, Statement};
-use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::token_key::TokenVerifier;
+use pennyblack_base::authority::Authority;
+use pennyblack_base::problem::ProblemType;
+use pennyblack_evidence::log_entry::{LogEntry, Statement};
+use pennyblack_privacypass::blind_rsa::TokenVerifyingKey;
+use pennyblack_privacypass::token_key::TokenVerifier;
+use pennyblack_runtime::clock::Clock;
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::process::{Process, Role};
 use pennyblack_tests::scene::Scene;

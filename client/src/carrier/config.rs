@@ -5,15 +5,15 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pennyblack_service::config::{Configuration, ConfigurationError, LogConfig};
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::key_log_view::{Demand, LogPolicy};
-use pennyblack_shared::tlog::VerifierKey;
+use pennyblack_base::authority::Authority;
+use pennyblack_evidence::key_log_view::{Demand, LogPolicy};
+use pennyblack_runtime::config::{Configuration, ConfigurationError, LogConfig};
+use pennyblack_tlog::VerifierKey;
 use serde::{Deserialize, Serialize};
 
 use super::{Carrier, MAX_BATCH, Schedule};
-use crate::http::{HttpOptions, Patience, ServiceAddress};
 use crate::identity::{IdentityError, StirIdentity};
+use pennyblack_http::{HttpOptions, Patience, ServiceAddress};
 
 /// Everything that a carrier is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,7 +185,7 @@ impl Configuration for CarrierConfig {
 mod tests {
     use std::path::Path;
 
-    use pennyblack_service::config::{Sources, load};
+    use pennyblack_runtime::config::{Sources, load};
 
     use super::*;
 

@@ -4,13 +4,13 @@
 //! to be believed.
 
 use http::StatusCode;
-use pennyblack_shared::directory::IssuerDirectory;
-use pennyblack_shared::key_log_view::{KeyLogView, LogFetch, follow};
-use pennyblack_shared::token::TokenKeyId;
+use pennyblack_evidence::key_log_view::{KeyLogView, LogFetch, follow};
+use pennyblack_privacypass::directory::IssuerDirectory;
+use pennyblack_privacypass::token::TokenKeyId;
 
 use super::{Carrier, CarrierError};
-use crate::http::{HttpClient, HttpError, Patience, Request, ServiceAddress};
 use crate::wallet::{Wallet, WalletError};
+use pennyblack_http::{HttpClient, HttpError, Patience, Request, ServiceAddress};
 
 impl Carrier {
     /// Requires that the key of the directory is in the issuer's log, if the policy

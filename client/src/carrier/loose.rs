@@ -6,24 +6,28 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::Method;
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::directory::IssuerDirectory;
-use pennyblack_shared::issuance::{BATCH_REQUEST_TYPE, BATCH_RESPONSE_TYPE, parse_batch_answer};
-use pennyblack_shared::store_request::SpendKey;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::Token;
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::spend::SpendKey;
+use pennyblack_privacypass::directory::IssuerDirectory;
+use pennyblack_privacypass::issuance::{
+    BATCH_REQUEST_TYPE, BATCH_RESPONSE_TYPE, parse_batch_answer,
+};
+use pennyblack_privacypass::token::Token;
 
 use super::{Carrier, CarrierError, MAX_BATCH, MAX_BATCH_ANSWER, current_key, unblind};
-use crate::http::{Answer, HttpClient, Request};
+use pennyblack_http::{Answer, HttpClient, Request};
 
 /// A token with the key whose public half is its nonce, in memory only.
-pub(crate) struct LooseToken {
-    pub(crate) token: Token,
-    pub(crate) spend_key: SpendKey,
+pub struct LooseToken {
+    /// The token.
+    pub token: Token,
+    /// The private half of its nonce.
+    pub spend_key: SpendKey,
 }
 
 /// A request for a batch of tokens with its attestation, ready to be sent.
-pub(crate) struct AttestedDraw {
+pub struct AttestedDraw {
     pub(super) url: String,
     pub(super) authorization: String,
     pub(super) body: Bytes,
@@ -40,7 +44,8 @@ impl fmt::Debug for AttestedDraw {
 
 impl AttestedDraw {
     /// What to send.
-    pub(crate) fn request(&self) -> Request<'_> {
+    #[must_use]
+    pub fn request(&self) -> Request<'_> {
         Request {
             method: Method::POST,
             url: self.url.clone(),
@@ -55,7 +60,10 @@ impl AttestedDraw {
     }
 
     /// How many tokens an answer brings. They are counted and not unblinded.
-    pub(crate) fn count(answer: &Answer) -> Result<usize, CarrierError> {
+    ///
+    /// # Errors
+    /// [`CarrierError`] for an answer of another form.
+    pub fn count(answer: &Answer) -> Result<usize, CarrierError> {
         let answers = parse_batch_answer(answer.content(BATCH_RESPONSE_TYPE)?, MAX_BATCH)?;
         Ok(answers.into_iter().flatten().count())
     }
@@ -63,7 +71,7 @@ impl AttestedDraw {
 
 impl Carrier {
     /// Tokens that every batch asks for.
-    pub(crate) fn tokens_in_batch(&self) -> usize {
+    pub fn tokens_in_batch(&self) -> usize {
         self.batch.get().min(MAX_BATCH)
     }
 
@@ -72,7 +80,7 @@ impl Carrier {
     ///
     /// # Errors
     /// [`CarrierError`].
-    pub(crate) async fn draw_loose(
+    pub async fn draw_loose(
         &self,
         client: &HttpClient,
         directory: &IssuerDirectory,
@@ -99,7 +107,7 @@ impl Carrier {
     ///
     /// # Errors
     /// [`CarrierError`].
-    pub(crate) fn draw_to_measure(
+    pub fn draw_to_measure(
         &self,
         directory: &IssuerDirectory,
         cps: &Authority,
@@ -113,7 +121,7 @@ impl Carrier {
     ///
     /// # Errors
     /// [`CarrierError`].
-    pub(crate) fn attest_again(
+    pub fn attest_again(
         &self,
         directory: &IssuerDirectory,
         draw: &AttestedDraw,

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use pennyblack_service::clock::Clock;
-use pennyblack_service::shutdown::Shutdown;
-use pennyblack_shared::authority::Authority;
+use pennyblack_base::authority::Authority;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::shutdown::Shutdown;
 
 use super::{Carrier, CarrierError, current_key};
-use crate::http::HttpClient;
 use crate::wallet::Wallet;
+use pennyblack_http::HttpClient;
 
 /// Draws whenever an interval has passed and the wallet is below its level.
 ///

@@ -1,5 +1,5 @@
-use pennyblack_shared::encoding;
-use pennyblack_shared::token::TokenType;
+use pennyblack_base::encoding;
+use pennyblack_privacypass::token::TokenType;
 
 use super::*;
 
@@ -63,7 +63,7 @@ fn a_key_of_another_form_is_refused_and_not_passed_over() {
 fn an_answer_to_fewer_requests_than_were_made_is_refused() {
     let key = TokenKey::parse(TokenType::BLIND_RSA_2048, &spki()).unwrap();
     let mut rng = rand::rng();
-    let digest = pennyblack_shared::token::ChallengeDigest(encoding::sha256(b"challenge"));
+    let digest = pennyblack_privacypass::token::ChallengeDigest(encoding::sha256(b"challenge"));
     let parts: Vec<_> = (0..2)
         .map(|_| {
             let spend_key = SpendKey::generate(&mut rng);

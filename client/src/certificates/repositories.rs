@@ -9,12 +9,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::jws::{X5c, X5u};
-use pennyblack_shared::time::UnixTime;
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_stir::jws::{X5c, X5u};
 use rand::seq::SliceRandom as _;
 
-use crate::http::HttpOptions;
+use pennyblack_http::HttpOptions;
 
 /// Most URLs that are fetched for one look at a mailbox.
 pub(super) const MAX_FETCHES: usize = 32;

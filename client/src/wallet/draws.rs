@@ -3,11 +3,11 @@
 
 use std::fmt;
 
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::store_request::SpendKey;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::Token;
-use pennyblack_shared::token_key::TokenToBe;
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::spend::SpendKey;
+use pennyblack_privacypass::token::Token;
+use pennyblack_privacypass::token_key::TokenToBe;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{Wallet, WalletError, from_column, to_column};

@@ -1,8 +1,8 @@
 //! What is remembered of issuers' logs of token keys, so that an issuer cannot
 //! take back tomorrow what it shows today. Not here: reading the logs.
 
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::key_log_view::KeyLogView;
+use pennyblack_base::authority::Authority;
+use pennyblack_evidence::key_log_view::KeyLogView;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{Wallet, WalletError};

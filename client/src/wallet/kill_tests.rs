@@ -10,8 +10,8 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 
-use pennyblack_shared::encoding::sha256;
-use pennyblack_shared::token::{Nonce, TokenKeyId};
+use pennyblack_base::encoding::sha256;
+use pennyblack_privacypass::token::{Nonce, TokenKeyId};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
@@ -200,7 +200,7 @@ fn nonce_of(entry: &OutboxEntry) -> Nonce {
         .iter()
         .find(|(name, _)| name == "authorization")
         .unwrap();
-    pennyblack_shared::token::Token::from_authorization(value)
+    pennyblack_privacypass::token::Token::from_authorization(value)
         .unwrap()
         .nonce
 }

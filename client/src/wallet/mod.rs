@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pennyblack_shared::time::UnixTime;
+use pennyblack_base::time::UnixTime;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use draws::{DrawId, DrawPart, DrawnToken, NewDraw, PendingDraw};

@@ -5,13 +5,13 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::Method;
-use pennyblack_shared::store_request::{Freshness, SignedStoreRequest};
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::Nonce;
+use pennyblack_base::time::UnixTime;
+use pennyblack_privacypass::token::Nonce;
+use pennyblack_protocol::store_request::{Freshness, SignedStoreRequest};
 use rusqlite::{Row, Transaction, params};
 
 use super::{Wallet, WalletError, from_column, to_column};
-use crate::http::Request;
+use pennyblack_http::Request;
 
 /// Most bytes that are read of the answer to a store request.
 const MAX_ANSWER: usize = 4096;
@@ -46,7 +46,8 @@ impl StoreCall {
     }
 
     /// What to send; of the answer, which has no content of use, little is read.
-    pub(crate) fn request(&self) -> Request<'_> {
+    #[must_use]
+    pub fn request(&self) -> Request<'_> {
         let headers = self.headers.iter();
         Request {
             method: Method::POST,

@@ -1,10 +1,11 @@
 use std::collections::HashSet;
 
-use pennyblack_shared::mailbox::{Kem, RecipientKey};
-use pennyblack_shared::sealed::{Sealed, seal_passport};
-use pennyblack_shared::store_request::{SignedStoreRequest, SpendKey, sign_store_request};
-use pennyblack_shared::token::{ChallengeDigest, Nonce, Token, TokenKeyId, TokenType};
-use pennyblack_shared::token_key::{TokenKey, TokenToBe};
+use pennyblack_evidence::spend::SpendKey;
+use pennyblack_privacypass::token::{ChallengeDigest, Nonce, Token, TokenKeyId, TokenType};
+use pennyblack_privacypass::token_key::{TokenKey, TokenToBe};
+use pennyblack_protocol::store_request::{SignedStoreRequest, sign_store_request};
+use pennyblack_sealing::mailbox::{Kem, RecipientKey};
+use pennyblack_sealing::sealed::{Sealed, seal_passport};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
@@ -14,11 +15,11 @@ pub(super) const NOW: UnixTime = UnixTime(1_800_000_000);
 pub(super) const URL: &str = "http://127.0.0.1:1/v1/passports";
 const AGED: Duration = Duration::from_secs(300);
 
-pub(super) fn issuer() -> pennyblack_shared::authority::Authority {
+pub(super) fn issuer() -> pennyblack_base::authority::Authority {
     "issuer.example".parse().unwrap()
 }
 
-pub(super) fn cps() -> pennyblack_shared::authority::Authority {
+pub(super) fn cps() -> pennyblack_base::authority::Authority {
     "cps.example".parse().unwrap()
 }
 
@@ -85,8 +86,8 @@ pub(super) fn sealed() -> Sealed {
 pub(super) fn sign(
     token: &Token,
     key: &SpendKey,
-) -> Result<SignedStoreRequest, pennyblack_shared::store_request::SignStoreError> {
-    let mailbox = pennyblack_shared::mailbox::MailboxId([1; 32]);
+) -> Result<SignedStoreRequest, pennyblack_protocol::store_request::SignStoreError> {
+    let mailbox = pennyblack_sealing::mailbox::MailboxId([1; 32]);
     sign_store_request(token, key, &cps(), mailbox, &sealed(), NOW)
 }
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::store_request::{SignStoreError, SignedStoreRequest, SpendKey};
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::{Token, TokenKeyId};
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::spend::SpendKey;
+use pennyblack_privacypass::token::{Token, TokenKeyId};
+use pennyblack_protocol::store_request::{SignStoreError, SignedStoreRequest};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde::Serialize;
 

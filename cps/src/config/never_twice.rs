@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use pennyblack_service::config::{ConfigurationError, is_safe_url};
+use pennyblack_runtime::config::{ConfigurationError, is_safe_url};
 use serde::{Deserialize, Serialize};
 
 /// `[never_twice]`: who decides about which token (docs/redis.md).

@@ -1,7 +1,7 @@
 use std::path::Path;
 
-use pennyblack_storage::redis::RedisOptions;
-use pennyblack_storage::redis::testing::{Options, RedisServer};
+use pennyblack_redis::RedisOptions;
+use pennyblack_redis::testing::{Options, RedisServer};
 
 use super::*;
 use crate::store::conformance::LIMITS;

@@ -11,12 +11,12 @@
 
 use std::time::Duration;
 
-use pennyblack_shared::directory::IssuerDirectory;
-use pennyblack_shared::encoding;
-use pennyblack_shared::key_log_view::KeyNotLogged;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::{TokenKeyId, TokenType};
-use pennyblack_shared::token_key::{TokenKey, TokenKeyError};
+use pennyblack_base::encoding;
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::key_log_view::KeyNotLogged;
+use pennyblack_privacypass::directory::IssuerDirectory;
+use pennyblack_privacypass::token::{TokenKeyId, TokenType};
+use pennyblack_privacypass::token_key::{TokenKey, TokenKeyError};
 use serde::{Deserialize, Serialize};
 
 /// How far the issuer's clock may be from ours: a key is taken so much earlier,
@@ -293,8 +293,8 @@ struct StoredKey {
 
 #[cfg(test)]
 mod tests {
-    use pennyblack_shared::blind_rsa::TokenPublicKey;
-    use pennyblack_shared::directory::DirectoryKey;
+    use pennyblack_privacypass::blind_rsa::TokenPublicKey;
+    use pennyblack_privacypass::directory::DirectoryKey;
 
     use super::*;
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
-use pennyblack_shared::directory::{self, DirectoryError, IssuerDirectory};
-use pennyblack_shared::key_log_view::LogFetch;
+use pennyblack_evidence::key_log_view::LogFetch;
+use pennyblack_privacypass::directory::{self, DirectoryError, IssuerDirectory};
 use reqwest::{Client, Response};
 
 /// How long the issuer may take.

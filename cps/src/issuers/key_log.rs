@@ -5,12 +5,12 @@
 use std::io;
 use std::path::PathBuf;
 
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::directory::IssuerDirectory;
-use pennyblack_shared::key_log_view::{
+use pennyblack_base::authority::Authority;
+use pennyblack_evidence::key_log_view::{
     FollowError, KeyLogView, KeyNotLogged, LogPolicy, RememberedError, follow,
 };
-use pennyblack_shared::token::TokenKeyId;
+use pennyblack_privacypass::directory::IssuerDirectory;
+use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_storage::atomic_file;
 use tokio::task::spawn_blocking;
 

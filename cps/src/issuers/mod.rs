@@ -13,13 +13,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::blind_rsa::TokenVerifyingKey;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::{
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_privacypass::blind_rsa::TokenVerifyingKey;
+use pennyblack_privacypass::token::{
     AuthenticateChallenge, ChallengeDigest, TokenChallenge, TokenKeyId, TokenType,
 };
-use pennyblack_shared::token_key::{TokenKey, TokenVerifier};
+use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
 
 pub use epochs::{KeyEpochs, KeyRefusal, KnownKey};
 pub use fetch::FetchError;

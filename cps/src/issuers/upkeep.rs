@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_privacypass::directory::IssuerDirectory;
+use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
-use pennyblack_service::clock::Clock;
-use pennyblack_service::shutdown::Shutdown;
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::directory::IssuerDirectory;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::TokenKeyId;
 use pennyblack_storage::atomic_file;
 use rand::RngExt as _;
 

@@ -6,9 +6,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pennyblack_shared::blind_rsa::PublicKeyError;
-use pennyblack_shared::token_key::TokenVerifier;
-use pennyblack_shared::voprf::{VoprfPublicKey, VoprfSecretKey};
+use pennyblack_privacypass::blind_rsa::PublicKeyError;
+use pennyblack_privacypass::token_key::TokenVerifier;
+use pennyblack_privacypass::voprf::{VoprfPublicKey, VoprfSecretKey};
 use pennyblack_storage::atomic_file::{self, PrivateFileError};
 use zeroize::Zeroizing;
 
@@ -91,7 +91,7 @@ fn path_of(directory: &Path, public: &VoprfPublicKey) -> Result<PathBuf, Verifie
 
 #[cfg(test)]
 mod tests {
-    use pennyblack_shared::voprf::VoprfKind;
+    use pennyblack_privacypass::voprf::VoprfKind;
 
     use super::*;
 

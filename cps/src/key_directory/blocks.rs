@@ -4,7 +4,7 @@
 
 use std::ops::RangeInclusive;
 
-use pennyblack_shared::telephone_number::{MAX_DIGITS, NumberRange, TelephoneNumber};
+use pennyblack_stir::telephone_number::{MAX_DIGITS, NumberRange, TelephoneNumber};
 
 /// All numbers of one length that begin with the same digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use pennyblack_shared::key_record::{Coverage, MAX_LIST_SIZE, VerifiedKeyRecord};
-use pennyblack_shared::mailbox::{KeyConfig, MailboxId};
-use pennyblack_shared::telephone_number::TelephoneNumber;
-use pennyblack_shared::time::UnixTime;
+use pennyblack_base::time::UnixTime;
+use pennyblack_protocol::key_record::{Coverage, MAX_LIST_SIZE, VerifiedKeyRecord};
+use pennyblack_sealing::mailbox::{KeyConfig, MailboxId};
+use pennyblack_stir::telephone_number::TelephoneNumber;
 
 use super::RecordId;
 use super::blocks::{Block, blocks_of};

@@ -1,7 +1,7 @@
 //! The directory of recipients' keys: records that were verified when they were
 //! registered, in a file each or in a Redis that several nodes share, found by number,
 //! by block and by mailbox (docs/protocol.md section 5). Not here: verifying them
-//! (`pennyblack_shared::key_record`), and HTTP.
+//! (`pennyblack_protocol::key_record`), and HTTP.
 
 mod blocks;
 mod files;
@@ -14,14 +14,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use pennyblack_service::trust::{CertificateError, Trust};
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::encoding;
-use pennyblack_shared::key_record::{UnverifiedKeyRecord, VerifiedKeyRecord};
-use pennyblack_shared::mailbox::{KeyConfig, MailboxId};
-use pennyblack_shared::numbering::NumberingTable;
-use pennyblack_shared::telephone_number::TelephoneNumber;
-use pennyblack_shared::time::UnixTime;
+use pennyblack_base::authority::Authority;
+use pennyblack_base::encoding;
+use pennyblack_base::time::UnixTime;
+use pennyblack_protocol::key_record::{UnverifiedKeyRecord, VerifiedKeyRecord};
+use pennyblack_sealing::mailbox::{KeyConfig, MailboxId};
+use pennyblack_stir::numbering::NumberingTable;
+use pennyblack_stir::telephone_number::TelephoneNumber;
+use pennyblack_trust::{CertificateError, Trust};
 
 use self::files::RecordFiles;
 pub use self::files::RecordFilesError;

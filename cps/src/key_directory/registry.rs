@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pennyblack_shared::time::UnixTime;
+use pennyblack_base::time::UnixTime;
 use tokio::task::spawn_blocking;
 
 use super::shared::SharedRecords;

@@ -1,11 +1,11 @@
 //! Why the log cannot be opened, or nothing be stated in it.
 
 use http::StatusCode;
+use pennyblack_logserver::nodes::{MemoryError, NotKept};
+use pennyblack_logserver::statements::OpenStatementsError;
+use pennyblack_redis::RedisError;
 use pennyblack_service::peer::{PeerError, PeerSetUpError};
-use pennyblack_shared::tlog::NoteKeyError;
-use pennyblack_storage::redis::RedisError;
-use pennyblack_tlog::nodes::{MemoryError, NotKept};
-use pennyblack_tlog::statements::OpenStatementsError;
+use pennyblack_tlog::NoteKeyError;
 
 use super::TalliesError;
 use crate::store::StoreError;

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use pennyblack_shared::double_spend::{DoubleSpendEvidence, EvidenceFormError};
-use pennyblack_shared::log_entry::{LogEntry, Statement};
-use pennyblack_shared::time::UnixTime;
-use pennyblack_tlog::statements::StatementLog;
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::double_spend::{DoubleSpendEvidence, EvidenceFormError};
+use pennyblack_evidence::log_entry::{LogEntry, Statement};
+use pennyblack_logserver::statements::StatementLog;
 use serde::{Deserialize, Serialize};
 
 /// One double spend.

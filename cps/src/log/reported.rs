@@ -5,8 +5,8 @@
 use axum::body::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, StatusCode};
-use pennyblack_service::clock::Clock;
-use pennyblack_shared::double_spend::DoubleSpendEvidence;
+use pennyblack_evidence::double_spend::DoubleSpendEvidence;
+use pennyblack_runtime::clock::Clock;
 use subtle::ConstantTimeEq as _;
 
 use super::CpsLog;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use pennyblack_shared::token::TokenKeyId;
-use pennyblack_storage::redis::{RedisError, Script, cmd};
+use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_redis::{RedisError, Script, cmd};
 
 use super::Tally;
 use crate::store::redis::RedisStore;

@@ -8,9 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use pennyblack_shared::token::TokenKeyId;
+use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_redis::RedisError;
 use pennyblack_storage::atomic_file;
-use pennyblack_storage::redis::RedisError;
 use tokio::task::spawn_blocking;
 
 use super::shared_tallies::SharedTallies;

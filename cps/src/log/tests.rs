@@ -1,7 +1,7 @@
-use pennyblack_shared::blind_rsa::TokenPublicKey;
-use pennyblack_shared::double_spend::SpendRecord;
-use pennyblack_shared::log_entry::LogEntry;
-use pennyblack_shared::token::{ChallengeDigest, Nonce, Token, TokenType};
+use pennyblack_evidence::double_spend::SpendRecord;
+use pennyblack_evidence::log_entry::LogEntry;
+use pennyblack_privacypass::blind_rsa::TokenPublicKey;
+use pennyblack_privacypass::token::{ChallengeDigest, Nonce, Token, TokenType};
 
 use super::*;
 

@@ -5,13 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use pennyblack_logserver::TransparencyLog;
+use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
-use pennyblack_service::shutdown::Shutdown;
-use pennyblack_shared::tlog::cosignature::cosignature;
-use pennyblack_shared::tlog::{
-    AddCheckpoint, NoteKeyError, SignatureLine, SignedCheckpoint, VerifierKey,
-};
-use pennyblack_tlog::TransparencyLog;
+use pennyblack_tlog::cosignature::cosignature;
+use pennyblack_tlog::{AddCheckpoint, NoteKeyError, SignatureLine, SignedCheckpoint, VerifierKey};
 use reqwest::Client;
 
 use crate::config::WitnessConfig;

@@ -6,15 +6,15 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::blind_rsa::TokenVerifyingKey;
-use pennyblack_shared::double_spend::DoubleSpendEvidence;
-use pennyblack_shared::encoding::base64url;
-use pennyblack_shared::log_entry::{LogEntry, Statement};
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::tlog::LogProof;
-use pennyblack_shared::token::TokenKeyId;
-use pennyblack_shared::token_key::{TokenKey, TokenVerifier};
+use pennyblack_base::authority::Authority;
+use pennyblack_base::encoding::base64url;
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::double_spend::DoubleSpendEvidence;
+use pennyblack_evidence::log_entry::{LogEntry, Statement};
+use pennyblack_privacypass::blind_rsa::TokenVerifyingKey;
+use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
+use pennyblack_tlog::LogProof;
 use serde::Serialize;
 
 use crate::log::CpsLog;

@@ -22,11 +22,11 @@ use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
-use pennyblack_service::clock::Clock;
-use pennyblack_service::shutdown::Shutdown;
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::time::UnixTime;
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
 

@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pennyblack_service::clock::Clock;
-use pennyblack_service::shutdown::Shutdown;
-use pennyblack_shared::time::UnixTime;
+use pennyblack_base::time::UnixTime;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::shutdown::Shutdown;
 use serde::{Serialize, Serializer};
 
 use crate::counts::{Counts, Totals};
@@ -100,7 +100,7 @@ impl Rates {
 mod tests {
     use std::sync::Arc;
 
-    use pennyblack_service::clock::ClockHand;
+    use pennyblack_runtime::clock::ClockHand;
 
     use super::*;
 

@@ -1,9 +1,9 @@
 //! What the page shows of a CPS at one moment, as JSON: totals of everybody together.
 //! Nothing in it tells a storer, a mailbox or a number from another, and nothing may.
 
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
 use pennyblack_service::admin::Readiness;
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::time::UnixTime;
 use serde::Serialize;
 
 use super::rates::Span;

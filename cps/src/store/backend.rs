@@ -1,11 +1,11 @@
 //! The backend that the configuration chooses. Nothing but the choice is here.
 
+use pennyblack_base::time::UnixTime;
+use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_sealing::envelope::Cursor;
+use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_service::admin::Readiness;
-use pennyblack_service::shutdown::Shutdown;
-use pennyblack_shared::envelope::Cursor;
-use pennyblack_shared::mailbox::MailboxId;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::TokenKeyId;
 
 use super::embedded::EmbeddedStore;
 use super::never_twice::{NeverTwiceStore, Owners};

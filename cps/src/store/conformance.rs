@@ -12,12 +12,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pennyblack_shared::double_spend::SpendRecord;
-use pennyblack_shared::envelope::Cursor;
-use pennyblack_shared::mailbox::MailboxId;
-use pennyblack_shared::store_request::{Created, RequestDigest, SpendSignature};
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::{Nonce, TokenKeyId};
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::double_spend::SpendRecord;
+use pennyblack_evidence::spend::{Created, RequestDigest, SpendSignature};
+use pennyblack_privacypass::token::{Nonce, TokenKeyId};
+use pennyblack_sealing::envelope::Cursor;
+use pennyblack_sealing::mailbox::MailboxId;
 
 use super::{Limits, Outcome, Page, Spend, Store, StoreError};
 

@@ -13,11 +13,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pennyblack_shared::double_spend::SpendRecord;
-use pennyblack_shared::envelope::Cursor;
-use pennyblack_shared::mailbox::MailboxId;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::{Nonce, TokenKeyId};
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::double_spend::SpendRecord;
+use pennyblack_privacypass::token::{Nonce, TokenKeyId};
+use pennyblack_sealing::envelope::Cursor;
+use pennyblack_sealing::mailbox::MailboxId;
 use zeroize::Zeroizing;
 
 pub use self::backend::Backend;

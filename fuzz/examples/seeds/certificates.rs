@@ -5,8 +5,8 @@ use std::path::Path;
 use std::{fs, io};
 
 use pennyblack_fuzz::world::world;
-use pennyblack_shared::encoding::from_base64_standard;
-use pennyblack_shared::stir::{
+use pennyblack_base::encoding::from_base64_standard;
+use pennyblack_stir::{
     CLAIM_CONSTRAINTS_OID, Certificate, ENHANCED_CLAIM_CONSTRAINTS_OID, TN_AUTH_LIST_OID,
     certificates_from_pem,
 };

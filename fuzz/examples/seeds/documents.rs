@@ -5,9 +5,9 @@ use std::{fs, io};
 
 use pennyblack_fuzz::compact;
 use pennyblack_fuzz::world::{CARRIER_NUMBER, CARRIER_SPC, NOW, world};
-use pennyblack_shared::encoding::{base64_standard, sha256};
-use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::store_request::RequestDigest;
+use pennyblack_base::encoding::{base64_standard, sha256};
+use pennyblack_base::problem::ProblemType;
+use pennyblack_evidence::spend::RequestDigest;
 use serde_json::{Value, json};
 
 use super::Corpus;

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::{fs, io};
 
 use pennyblack_fuzz::world::world;
-use pennyblack_shared::directory::{DirectoryKey, IssuerDirectory};
-use pennyblack_shared::issuance::{
+use pennyblack_privacypass::directory::{DirectoryKey, IssuerDirectory};
+use pennyblack_privacypass::issuance::{
     TokenResponse, batch_answer_to_bytes, batch_to_bytes, response_size,
 };
-use pennyblack_shared::token::{
+use pennyblack_privacypass::token::{
     AuthenticateChallenge, ChallengeDigest, Nonce, Token, TokenChallenge, TokenType,
 };
-use pennyblack_shared::token_key::{TokenKey, TokenToBe, TokenVerifier};
+use pennyblack_privacypass::token_key::{TokenKey, TokenToBe, TokenVerifier};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use serde_json::Value;

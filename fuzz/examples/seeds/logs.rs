@@ -2,13 +2,13 @@
 //! proofs, bundles and entries.
 
 use pennyblack_fuzz::world::NOW;
-use pennyblack_shared::double_spend::DoubleSpendEvidence;
-use pennyblack_shared::log_entry::{EpochTotals, LogEntry, Minute, Statement};
-use pennyblack_shared::tlog::note_key::SignatureType;
-use pennyblack_shared::tlog::{
+use pennyblack_evidence::double_spend::DoubleSpendEvidence;
+use pennyblack_evidence::log_entry::{EpochTotals, LogEntry, Minute, Statement};
+use pennyblack_tlog::note_key::SignatureType;
+use pennyblack_tlog::{
     AddCheckpoint, Checkpoint, Cosigner, EntryBundle, Frontier, Hash, LogProof, NoteSigner,
 };
-use pennyblack_shared::token::TokenKeyId;
+use pennyblack_privacypass::token::TokenKeyId;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 

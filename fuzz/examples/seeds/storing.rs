@@ -2,12 +2,10 @@
 //! evidence of a double spend, a journal.
 
 use pennyblack_fuzz::world::{NOW, World, world};
-use pennyblack_shared::double_spend::DoubleSpendEvidence;
-use pennyblack_shared::sealed::seal_passport;
-use pennyblack_shared::store_request::{
-    ParsedStore, SignedStoreRequest, StoreHeaders, VerifiedStore, sign_store_request,
-};
-use pennyblack_shared::token::Token;
+use pennyblack_evidence::double_spend::DoubleSpendEvidence;
+use pennyblack_sealing::sealed::seal_passport;
+use pennyblack_protocol::store_request::{ParsedStore, SignedStoreRequest, StoreHeaders, VerifiedStore, sign_store_request};
+use pennyblack_privacypass::token::Token;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
@@ -23,7 +21,7 @@ pub(crate) fn add(corpus: &mut Corpus) {
         corpus.add("store_request", as_input(request));
     }
     let [stored, later] = requests.each_ref().map(|request| verified(world, request));
-    let evidence = DoubleSpendEvidence::new(*stored.record(), &later);
+    let evidence = later.double_spend_after(*stored.record());
     corpus.add("evidence", evidence.to_json());
     super::logs::add(corpus, evidence);
     corpus.add("stored_files", stored.record().to_bytes());

@@ -3,9 +3,9 @@
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::RSA_PSS_SHA384;
-use pennyblack_shared::blind_rsa::TokenVerifyingKey;
-use pennyblack_shared::token::{ChallengeDigest, Nonce, Token, TokenType};
-use pennyblack_shared::token_key::TokenVerifier;
+use pennyblack_privacypass::blind_rsa::TokenVerifyingKey;
+use pennyblack_privacypass::token::{ChallengeDigest, Nonce, Token, TokenType};
+use pennyblack_privacypass::token_key::TokenVerifier;
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::Value;

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use pennyblack_service::config::{Sources, load};
+use pennyblack_runtime::config::{Sources, load};
 
 use super::*;
 

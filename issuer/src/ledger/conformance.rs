@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use pennyblack_shared::token::TokenKeyId;
+use pennyblack_privacypass::token::TokenKeyId;
 use tokio::task::JoinSet;
 
 use super::{ChargeError, Ledger, Novelty};

@@ -10,9 +10,9 @@ pub mod redis;
 use std::future::Future;
 use std::path::PathBuf;
 
-use pennyblack_shared::token::TokenKeyId;
+use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_redis::RedisError;
 use pennyblack_storage::group_commit::CommitError;
-use pennyblack_storage::redis::RedisError;
 
 use self::embedded::EmbeddedLedger;
 use self::redis::RedisLedger;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::{Padding, Rsa};
-use pennyblack_shared::blind_rsa::{MODULUS_SIZE, PublicKeyError, TokenPublicKey};
+use pennyblack_privacypass::blind_rsa::{MODULUS_SIZE, PublicKeyError, TokenPublicKey};
 use zeroize::Zeroizing;
 
 use super::SignError;
@@ -127,7 +127,7 @@ impl fmt::Debug for BlindRsaKey {
 
 #[cfg(test)]
 mod tests {
-    use pennyblack_shared::issuance::TokenRequest;
+    use pennyblack_privacypass::issuance::TokenRequest;
     use serde_json::Value;
 
     use super::*;

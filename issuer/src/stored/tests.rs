@@ -1,9 +1,9 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pennyblack_shared::token::TokenKeyId;
-use pennyblack_tlog::AppendError;
-use pennyblack_tlog::nodes::NotKept;
+use pennyblack_logserver::AppendError;
+use pennyblack_logserver::nodes::NotKept;
+use pennyblack_privacypass::token::TokenKeyId;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, mpsc, oneshot};
 

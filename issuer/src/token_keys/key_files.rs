@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pennyblack_shared::time::UnixTime;
+use pennyblack_base::time::UnixTime;
 use pennyblack_storage::atomic_file::{self, PrivateFileError};
 
 use super::{KeyError, KeyStore, TokenKey};

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pennyblack_shared::directory::{DirectoryKey, IssuerDirectory};
-use pennyblack_shared::encoding;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::{TokenKeyId, TokenType};
+use pennyblack_base::encoding;
+use pennyblack_base::time::UnixTime;
+use pennyblack_privacypass::directory::{DirectoryKey, IssuerDirectory};
+use pennyblack_privacypass::token::{TokenKeyId, TokenType};
 
 use super::schedule::{self, KeySchedule, Standing};
 use super::{KeyError, REQUEST_PATH, TokenKey};

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::{TokenKeyId, TokenType};
+use pennyblack_base::time::UnixTime;
+use pennyblack_privacypass::token::{TokenKeyId, TokenType};
 use tokio::sync::Notify;
 
 use self::key_files::KeyFileError;

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use pennyblack_shared::attestation::MAX_CLOCK_SKEW;
-use pennyblack_shared::time::UnixTime;
+use pennyblack_attestation::MAX_CLOCK_SKEW;
+use pennyblack_base::time::UnixTime;
 
 /// The lengths that decide; see `[keys]` of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,18 +9,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
+use pennyblack_attestation::Statement;
+use pennyblack_base::authority::Authority;
+use pennyblack_base::problem::{Problem, ProblemType};
+use pennyblack_base::time::UnixTime;
 use pennyblack_issuer::{Config, Issuer, RunningIssuer};
-use pennyblack_service::clock::{Clock, ClockHand};
-use pennyblack_shared::attestation::Statement;
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::blind_rsa::{PendingToken, TokenPublicKey, TokenVerifyingKey};
-use pennyblack_shared::directory::{DirectoryKey, IssuerDirectory, WELL_KNOWN_PATH};
-use pennyblack_shared::issuance::{
+use pennyblack_privacypass::blind_rsa::{PendingToken, TokenPublicKey, TokenVerifyingKey};
+use pennyblack_privacypass::directory::{DirectoryKey, IssuerDirectory, WELL_KNOWN_PATH};
+use pennyblack_privacypass::issuance::{
     BATCH_REQUEST_TYPE, REQUEST_TYPE, TokenRequest, batch_to_bytes, parse_batch_answer,
 };
-use pennyblack_shared::problem::{Problem, ProblemType};
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::{ChallengeDigest, Nonce, Token, TokenKeyId};
+use pennyblack_privacypass::token::{ChallengeDigest, Nonce, Token, TokenKeyId};
+use pennyblack_runtime::clock::{Clock, ClockHand};
 use tempfile::TempDir;
 
 use self::pki::{Carrier, Pki};

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use pennyblack_shared::jws::{CertificateReference, StirSigningKey, X5c};
-use pennyblack_shared::time::UnixTime;
+use pennyblack_base::time::UnixTime;
+use pennyblack_stir::jws::{CertificateReference, StirSigningKey, X5c};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CustomExtension,
     DistinguishedName, DnType, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,

@@ -14,10 +14,10 @@ use axum::routing::get;
 use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderValue, StatusCode};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
-use pennyblack_shared::problem::Problem;
+use pennyblack_base::problem::Problem;
 
 use crate::problem_response::ProblemResponse;
-use crate::shutdown::Shutdown;
+use pennyblack_runtime::shutdown::Shutdown;
 
 /// How often the raw samples of histograms are folded.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);

@@ -21,10 +21,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use crate::config::Limits;
 use crate::exchanges::{AnswerBody, Exchanges, Overdue};
 use crate::in_hand::BytesInHand;
-use crate::shutdown::Shutdown;
+use pennyblack_runtime::config::Limits;
+use pennyblack_runtime::shutdown::Shutdown;
 
 /// Time for a connection's last words (GOAWAY, the TLS close) once it is over.
 const FAREWELL: Duration = Duration::from_secs(1);

@@ -11,8 +11,8 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::config::Limits;
 use crate::in_hand::{BytesInHand, Held};
+use pennyblack_runtime::config::Limits;
 
 /// Why a connection is closed by this side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

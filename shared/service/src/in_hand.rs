@@ -215,7 +215,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::config::Limits;
+    use pennyblack_runtime::config::Limits;
 
     fn connection() -> Arc<Exchanges> {
         Exchanges::new(Arc::new(Limits::default()), Instant::now())

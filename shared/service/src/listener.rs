@@ -12,14 +12,16 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
-use crate::config::{AdminConfig, ConfigurationError, Limits, PublicConfig, Transport};
 use crate::connection::{self, Setting};
 use crate::exchanges::Exchanges;
 use crate::in_hand::BytesInHand;
 use crate::places::Places;
 use crate::request_limits;
-use crate::shutdown::Shutdown;
 use crate::tls::{self, TlsError};
+use pennyblack_runtime::config::{
+    AdminConfig, ConfigurationError, Limits, PublicConfig, Transport,
+};
+use pennyblack_runtime::shutdown::Shutdown;
 
 /// How long to wait when the process has run out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

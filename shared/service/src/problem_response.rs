@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
-use pennyblack_shared::problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};
+use pennyblack_base::problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};
 
 /// A refusal on its way to the client.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,15 +14,15 @@ use axum::{Extension, Router};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body as _;
-use pennyblack_shared::problem::{Problem, ProblemType};
+use pennyblack_base::problem::{Problem, ProblemType};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::config::Limits;
 use crate::exchanges::Exchanges;
 use crate::in_hand::BytesInHand;
 use crate::problem_response::{ProblemResponse, in_problem_form};
+use pennyblack_runtime::config::Limits;
 
 /// Puts the limits around `router`, whose requests carry the [`Exchanges`] of their
 /// connections.

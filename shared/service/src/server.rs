@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
 use crate::admin::{self, Metrics, Readiness};
-use crate::config::{AdminConfig, PublicConfig};
 use crate::listener::{Listener, ListenerError};
-use crate::shutdown::Shutdown;
+use pennyblack_runtime::config::{AdminConfig, PublicConfig};
+use pennyblack_runtime::shutdown::Shutdown;
 
 /// Where a service is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use crate::config::TlsConfig;
+use pennyblack_runtime::config::TlsConfig;
 
 /// A certificate or key that TLS cannot be served with.
 #[derive(Debug, thiserror::Error)]

@@ -10,11 +10,11 @@ use axum::body::Bytes;
 use axum::extract::Path;
 use axum::routing::{get, post};
 use http::{HeaderMap, StatusCode};
+use pennyblack_base::problem::{Problem, ProblemType};
+use pennyblack_runtime::config::{AdminConfig, Limits, PublicConfig};
+use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::{Metrics, Readiness};
-use pennyblack_service::config::{AdminConfig, Limits, PublicConfig};
 use pennyblack_service::server::{Addresses, RunningServer, Server};
-use pennyblack_service::shutdown::Shutdown;
-use pennyblack_shared::problem::{Problem, ProblemType};
 use tokio::sync::Notify;
 
 struct Scene {

@@ -10,4 +10,3 @@ mod frame;
 pub mod group_commit;
 pub mod journal;
 pub mod log;
-pub mod redis;

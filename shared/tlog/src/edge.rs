@@ -1,10 +1,8 @@
 //! The right edge of a log in tiles: what is in the last tile of each level. It is
 //! all that the next tiles are made from, and it does not grow with the log.
 
-use pennyblack_shared::tlog::tile::subtree_root;
-use pennyblack_shared::tlog::{
-    BundleError, EntryBundle, FULL_TILE, Frontier, Hash, Node, Tile, TileKind, TreeHead,
-};
+use crate::tile::subtree_root;
+use crate::{BundleError, EntryBundle, FULL_TILE, Frontier, Hash, Node, Tile, TileKind, TreeHead};
 
 use crate::reader::PositionError;
 
@@ -13,14 +11,16 @@ const TILE_HEIGHT: u8 = 8;
 
 /// A tile and what is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TileFile {
-    pub(crate) tile: Tile,
-    pub(crate) bytes: Vec<u8>,
+pub struct TileFile {
+    /// Which tile.
+    pub tile: Tile,
+    /// Its content, as it is served.
+    pub bytes: Vec<u8>,
 }
 
 /// The right edge.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Edge {
+pub struct Edge {
     frontier: Frontier,
     /// The hashes of the last tile of each level, fewer than 256.
     levels: Vec<Vec<Hash>>,
@@ -32,7 +32,10 @@ impl Edge {
     /// The edge of a tree of `size` from what is in its last tiles; `None` if they
     /// are not those of such a tree. Whether they lead to a root that was signed is
     /// for the caller to compare.
-    pub(crate) fn restore(
+    ///
+    /// # Errors
+    /// [`PositionError`] for tiles that are not tiles.
+    pub fn restore(
         size: u64,
         tiles: &[Vec<u8>],
         bundle: Vec<u8>,
@@ -64,31 +67,33 @@ impl Edge {
     }
 
     /// What is in the last tile of each level, lowest first.
-    pub(crate) fn levels(&self) -> impl Iterator<Item = Vec<u8>> {
+    pub fn levels(&self) -> impl Iterator<Item = Vec<u8>> {
         self.levels.iter().map(|hashes| concatenated(hashes))
     }
 
     /// The entries of the last bundle.
-    pub(crate) const fn bundle(&self) -> &EntryBundle {
+    #[must_use]
+    pub const fn bundle(&self) -> &EntryBundle {
         &self.bundle
     }
 
     /// How many entries the log has.
-    pub(crate) const fn size(&self) -> u64 {
+    #[must_use]
+    pub const fn size(&self) -> u64 {
         self.frontier.size()
     }
 
     /// The tree.
-    pub(crate) fn head(&self) -> TreeHead {
+    #[must_use]
+    pub fn head(&self) -> TreeHead {
         self.frontier.head()
     }
 
     /// Appends an entry; the tiles that are full with it go to `full`.
-    pub(crate) fn push(
-        &mut self,
-        entry: &[u8],
-        full: &mut Vec<TileFile>,
-    ) -> Result<(), BundleError> {
+    ///
+    /// # Errors
+    /// [`BundleError`] for an entry that is too long.
+    pub fn push(&mut self, entry: &[u8], full: &mut Vec<TileFile>) -> Result<(), BundleError> {
         self.bundle.push(entry)?;
         let leaf = Hash::of_leaf(entry);
         self.frontier.push(leaf);
@@ -120,7 +125,8 @@ impl Edge {
     }
 
     /// The tiles that are not full, as far as the tree of `old` had not the same.
-    pub(crate) fn partial(&self, old: u64) -> Vec<TileFile> {
+    #[must_use]
+    pub fn partial(&self, old: u64) -> Vec<TileFile> {
         let levels = (0u8..).zip(&self.levels);
         let hashes = levels.filter(|(_, hashes)| !hashes.is_empty());
         let hashes = hashes.filter_map(|(level, hashes)| {

@@ -1,37 +1,36 @@
-//! A transparency log on disk: entries that are durable when they are promised,
-//! tiles and a signed checkpoint as plain files that any web server can mirror,
-//! and the same over HTTP. Not here: the formats, the proofs and the entries
-//! themselves, which are in `pennyblack_shared`.
-//!
-//! A log's directory:
-//!
-//! ```text
-//! key                 the log's private key (mode 0600)
-//! journal/            entries that are not in tiles yet
-//! public/checkpoint   what was signed last
-//! public/tile/…       tiles and entry bundles (C2SP tlog-tiles)
-//! ```
-//!
-//! An entry is promised when it is in the journal. Tiles are made of entries that
-//! are in the journal, and a checkpoint is signed for tiles that are on disk, so
-//! after a crash at any step everything that was promised or signed is there.
+//! Transparency logs: an append-only list of entries whose operator cannot drop,
+//! change or reorder one without everybody seeing it who looks. Merkle trees of
+//! RFC 6962 (proofs as RFC 9162 section 2.1 verifies them), and the C2SP forms
+//! signed-note, tlog-checkpoint, tlog-cosignature, tlog-tiles, tlog-witness and
+//! tlog-proof; and the one reader of a log, which believes nothing that is not proven.
+//! Not here: what the entries say, and how a log is kept.
 
-mod edge;
-pub mod files;
-mod journal_record;
-pub mod log;
-mod log_key;
-mod machine;
-#[cfg(test)]
-mod memory_files;
-pub mod nodes;
-pub mod opening;
+pub mod bundle;
+pub mod checkpoint;
+pub mod cosignature;
+pub mod edge;
+pub mod hash;
+pub mod inclusion;
+pub mod note;
+pub mod note_key;
+pub mod proof;
 pub mod reader;
-pub mod routes;
-pub mod statements;
+pub mod tile;
+pub mod tree;
+pub mod witness;
 
-pub use files::{Directory, LogFiles};
-pub use log::{AppendError, TransparencyLog};
-pub use log_key::LogKeyError;
-pub use opening::OpenLogError;
+pub use bundle::{BundleError, EntryBundle, MAX_ENTRY_SIZE};
+pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
+pub use cosignature::{Cosignature, Cosigner, WitnessPolicy};
+pub use hash::{HASH_SIZE, Hash};
+pub use inclusion::LogProof;
+pub use note::{NoteError, SignatureLine, SignedNote};
+pub use note_key::{KeyId, KeyName, NoteKeyError, NoteSigner, VerifierKey};
+pub use proof::{ProofError, prove_consistency, prove_inclusion};
 pub use reader::{LogReader, LogSource, Mirror, Position, ReadLogError};
+pub use tile::{FULL_TILE, Tile, TileKind};
+pub use tree::{Frontier, Node, TreeHead};
+pub use witness::AddCheckpoint;
+
+#[cfg(test)]
+mod tests;

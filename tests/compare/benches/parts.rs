@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use pennyblack_client::pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
 use pennyblack_client::trust::load_trust;
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::envelope::{Cursor, PageHeader, Slots, seal_envelope};
-use pennyblack_shared::mailbox::{Kem, RecipientKey};
-use pennyblack_shared::sealed::{open_passport, seal_passport};
-use pennyblack_shared::stir::{Certificate, TrustPolicy, verify_chain};
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::{ChallengeDigest, Nonce};
-use pennyblack_shared::voprf::{PendingVoprfToken, VoprfKind, VoprfSecretKey};
+use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
+use pennyblack_privacypass::token::{ChallengeDigest, Nonce};
+use pennyblack_privacypass::voprf::{PendingVoprfToken, VoprfKind, VoprfSecretKey};
+use pennyblack_sealing::envelope::{Cursor, PageHeader, Slots, seal_envelope};
+use pennyblack_sealing::mailbox::{Kem, RecipientKey};
+use pennyblack_sealing::sealed::{open_passport, seal_passport};
+use pennyblack_stir::{Certificate, TrustPolicy, verify_chain};
 
 const NOW: UnixTime = UnixTime(1_795_000_000);
 const WEEK: Duration = Duration::from_secs(7 * 86_400);

@@ -10,9 +10,9 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::any;
 use http::StatusCode;
-use pennyblack_service::config::PublicConfig;
+use pennyblack_runtime::config::PublicConfig;
+use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::listener::Listener;
-use pennyblack_service::shutdown::Shutdown;
 
 use crate::cpu_time;
 use crate::http_load::Target;

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use http::StatusCode;
-use pennyblack_service::clock::Clock;
+use pennyblack_runtime::clock::Clock;
 use pennyblack_tests::process::{Process, Role, write_config};
 use pennyblack_tests::world::World;
 use tokio::runtime::Runtime;

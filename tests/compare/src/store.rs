@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use pennyblack_cps::store::embedded::EmbeddedStore;
 use pennyblack_cps::store::{Limits, Outcome, Spend, Store as _};
-use pennyblack_service::clock::{Clock, ClockHand};
-use pennyblack_shared::double_spend::SpendRecord;
-use pennyblack_shared::mailbox::MailboxId;
-use pennyblack_shared::store_request::{Created, RequestDigest, SpendSignature};
-use pennyblack_shared::token::{Nonce, TokenKeyId};
+use pennyblack_evidence::double_spend::SpendRecord;
+use pennyblack_evidence::spend::{Created, RequestDigest, SpendSignature};
+use pennyblack_privacypass::token::{Nonce, TokenKeyId};
+use pennyblack_runtime::clock::{Clock, ClockHand};
+use pennyblack_sealing::mailbox::MailboxId;
 
 /// Spends that wait at the same time, and so are in one commit.
 pub const GROUP: usize = 64;

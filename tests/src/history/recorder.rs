@@ -5,9 +5,9 @@ use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pennyblack_shared::encoding::sha256;
-use pennyblack_shared::mailbox::MailboxId;
-use pennyblack_shared::token::Nonce;
+use pennyblack_base::encoding::sha256;
+use pennyblack_privacypass::token::Nonce;
+use pennyblack_sealing::mailbox::MailboxId;
 use tokio::time::Instant;
 
 use super::{Body, History, Loss, Place, Retrieval, Span, StoreAnswer, StoreCall, Token};

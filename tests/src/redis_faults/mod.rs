@@ -6,7 +6,7 @@ mod fault;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pennyblack_storage::redis::testing::{Cluster, Manner, Proxy, RedisServer, Replicated, SLOTS};
+use pennyblack_redis::testing::{Cluster, Manner, Proxy, RedisServer, Replicated, SLOTS};
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use pennyblack_client::pki::{CaNames, LeafRequest, PkiDirectory, RevocationReason, TnAuthEntry};
-use pennyblack_shared::jws::CertificateReference;
-use pennyblack_shared::key_record::{Coverage, KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecord};
-use pennyblack_shared::mailbox::Kem;
-use pennyblack_shared::problem::ProblemType;
+use pennyblack_base::problem::ProblemType;
+use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, RevocationReason, TnAuthEntry};
+use pennyblack_protocol::key_record::{Coverage, KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecord};
+use pennyblack_sealing::mailbox::Kem;
+use pennyblack_stir::jws::CertificateReference;
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::mailbox::Mailbox;
 use pennyblack_tests::scene::Scene;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::{HeaderMap, StatusCode};
-use pennyblack_service::clock::Clock;
-use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::store_request::STORE_PATH;
+use pennyblack_base::problem::ProblemType;
+use pennyblack_evidence::spend::STORE_PATH;
+use pennyblack_runtime::clock::Clock;
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::process::{Process, Role, write_config};
 use pennyblack_tests::scene::Scene;

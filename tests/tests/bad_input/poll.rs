@@ -1,7 +1,7 @@
 //! Section 4: retrieving; and what is no resource at all.
 
 use http::StatusCode;
-use pennyblack_shared::problem::ProblemType;
+use pennyblack_base::problem::ProblemType;
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::scene::Scene;
 

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use pennyblack_shared::mailbox::Kem;
-use pennyblack_shared::problem::ProblemType;
-use pennyblack_shared::sealed::seal_passport;
-use pennyblack_shared::store_request::{
-    RequestDigest, STORE_PATH, SignedStoreRequest, sign_store_request,
-};
-use pennyblack_shared::token::{Token, TokenChallenge, TokenKeyId, TokenType};
+use pennyblack_base::problem::ProblemType;
+use pennyblack_evidence::spend::{RequestDigest, STORE_PATH};
+use pennyblack_privacypass::token::{Token, TokenChallenge, TokenKeyId, TokenType};
+use pennyblack_protocol::store_request::{SignedStoreRequest, sign_store_request};
+use pennyblack_sealing::mailbox::Kem;
+use pennyblack_sealing::sealed::seal_passport;
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::drawing::{Drawing, Spendable};
 use pennyblack_tests::mailbox::Mailbox;

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use healthy::Healthy;
 use hostile::{Behaviour, attack};
-use pennyblack_service::clock::Clock;
-use pennyblack_service::config::TlsConfig;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::config::TlsConfig;
 use pennyblack_tests::cores::Cores;
 use pennyblack_tests::process::{Process, Role};
 use pennyblack_tests::world::World;

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use pennyblack_base::time::UnixTime;
+use pennyblack_protocol::key_record::VerifiedKeyRecord;
+use pennyblack_redis::RedisError;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
-use pennyblack_service::clock::Clock;
-use pennyblack_service::shutdown::Shutdown;
-use pennyblack_shared::key_record::VerifiedKeyRecord;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_storage::redis::RedisError;
 use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior};

@@ -5,8 +5,8 @@
 //! of ids, by version and by end, and the last version. Versions are the server's
 //! clock in microseconds, and always above the last one.
 
-use pennyblack_shared::key_record::KeyRecord;
-use pennyblack_storage::redis::{RedisError, Script, cmd};
+use pennyblack_protocol::key_record::KeyRecord;
+use pennyblack_redis::{RedisError, Script, cmd};
 
 use super::super::RecordDigest;
 use crate::store::redis::RedisStore;

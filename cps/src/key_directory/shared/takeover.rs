@@ -4,8 +4,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pennyblack_shared::key_record::UnverifiedKeyRecord;
-use pennyblack_storage::redis::RedisError;
+use pennyblack_protocol::key_record::UnverifiedKeyRecord;
+use pennyblack_redis::RedisError;
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::super::RecordDigest;

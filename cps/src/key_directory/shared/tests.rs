@@ -1,9 +1,9 @@
 use std::path::Path;
 
-use pennyblack_shared::key_record::{Coverage, KeyRecord};
-use pennyblack_shared::mailbox::{Kem, RecipientKey};
-use pennyblack_storage::redis::RedisOptions;
-use pennyblack_storage::redis::testing::{Options, RedisServer};
+use pennyblack_protocol::key_record::{Coverage, KeyRecord};
+use pennyblack_redis::RedisOptions;
+use pennyblack_redis::testing::{Options, RedisServer};
+use pennyblack_sealing::mailbox::{Kem, RecipientKey};
 
 use super::*;
 use crate::store::conformance::LIMITS;

@@ -3,9 +3,9 @@ use std::sync::Mutex;
 
 use axum::Router;
 use axum::routing::post;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::tlog::note_key::SignatureType;
-use pennyblack_shared::tlog::{Cosigner, NoteSigner, TreeHead, WitnessPolicy};
+use pennyblack_base::time::UnixTime;
+use pennyblack_tlog::note_key::SignatureType;
+use pennyblack_tlog::{Cosigner, NoteSigner, TreeHead, WitnessPolicy};
 
 use super::*;
 
@@ -150,7 +150,7 @@ async fn a_witness_that_has_seen_another_history_makes_the_service_unready() {
     for size in [2, 1] {
         let other = TreeHead {
             size,
-            root: pennyblack_shared::tlog::Hash([9; 32]),
+            root: pennyblack_tlog::Hash([9; 32]),
         };
         let config = serve(cosigner("one.example"), log.verifier().clone(), Some(other)).await;
         let readiness = Readiness::new();

@@ -1,7 +1,7 @@
-use pennyblack_shared::blind_rsa::TokenPublicKey;
-use pennyblack_shared::double_spend::SpendRecord;
-use pennyblack_shared::tlog::Hash;
-use pennyblack_shared::token::{ChallengeDigest, Nonce, Token, TokenType};
+use pennyblack_evidence::double_spend::SpendRecord;
+use pennyblack_privacypass::blind_rsa::TokenPublicKey;
+use pennyblack_privacypass::token::{ChallengeDigest, Nonce, Token, TokenType};
+use pennyblack_tlog::Hash;
 
 use super::*;
 

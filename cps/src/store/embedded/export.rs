@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use pennyblack_shared::double_spend::SpendRecord;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::{Nonce, TokenKeyId};
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::double_spend::SpendRecord;
+use pennyblack_privacypass::token::{Nonce, TokenKeyId};
 use pennyblack_storage::disk::{Disk as _, RealDisk};
 use pennyblack_storage::journal::Journal;
 use tokio::sync::mpsc::Sender;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use pennyblack_shared::double_spend::SpendRecord;
-use pennyblack_shared::mailbox::MailboxId;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::{Nonce, TokenKeyId};
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::double_spend::SpendRecord;
+use pennyblack_privacypass::token::{Nonce, TokenKeyId};
+use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_storage::disk::Disk;
 use pennyblack_storage::group_commit::{FrameBuilder, StateMachine};
 use pennyblack_storage::journal::{Journal, SegmentNumber};

@@ -4,9 +4,9 @@
 use std::collections::{HashMap, VecDeque, hash_map};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use pennyblack_shared::envelope::Cursor;
-use pennyblack_shared::mailbox::MailboxId;
-use pennyblack_shared::time::UnixTime;
+use pennyblack_base::time::UnixTime;
+use pennyblack_sealing::envelope::Cursor;
+use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_storage::journal::SegmentNumber;
 
 use crate::store::{Entry, Limits, Page};

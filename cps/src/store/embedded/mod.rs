@@ -19,12 +19,12 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use pennyblack_shared::double_spend::SpendRecord;
-use pennyblack_shared::envelope::Cursor;
-use pennyblack_shared::mailbox::MailboxId;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::{Nonce, TokenKeyId};
-use pennyblack_shared::wire::WireError;
+use pennyblack_base::time::UnixTime;
+use pennyblack_base::wire::WireError;
+use pennyblack_evidence::double_spend::SpendRecord;
+use pennyblack_privacypass::token::{Nonce, TokenKeyId};
+use pennyblack_sealing::envelope::Cursor;
+use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_storage::disk::{Disk, OpenDiskError, RealDisk};
 use pennyblack_storage::group_commit::{CommitError, GroupCommit};
 use pennyblack_storage::journal::JournalError;

@@ -1,11 +1,11 @@
 //! The journal's record: a spend together with its entry, so that one commit
 //! makes both durable.
 
-use pennyblack_shared::double_spend::SpendRecord;
-use pennyblack_shared::mailbox::MailboxId;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::{Nonce, TokenKeyId};
-use pennyblack_shared::wire::{Reader, WireError};
+use pennyblack_base::time::UnixTime;
+use pennyblack_base::wire::{Reader, WireError};
+use pennyblack_evidence::double_spend::SpendRecord;
+use pennyblack_privacypass::token::{Nonce, TokenKeyId};
+use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_storage::group_commit::FrameBuilder;
 
 use crate::store::Spend;

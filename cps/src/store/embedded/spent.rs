@@ -7,8 +7,8 @@ use std::hash::BuildHasher as _;
 use std::io;
 
 use hashbrown::HashTable;
-use pennyblack_shared::double_spend::SpendRecord;
-use pennyblack_shared::token::{Nonce, TokenKeyId};
+use pennyblack_evidence::double_spend::SpendRecord;
+use pennyblack_privacypass::token::{Nonce, TokenKeyId};
 use pennyblack_storage::disk::Disk;
 use pennyblack_storage::journal::SegmentNumber;
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use pennyblack_shared::token::TokenKeyId;
+use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_storage::disk::{Disk as _, DiskFile as _};
 use pennyblack_storage::fault_disk::{FaultDisk, SyncFault, seeds};
 use rand::rngs::StdRng;

@@ -2,8 +2,8 @@
 //! directory that was lost and a restored older one are found out. Redis may lose it:
 //! then it is told again, and nothing was spent twice.
 
-use pennyblack_shared::token::TokenKeyId;
-use pennyblack_storage::redis::{Redis, RedisError, Script, cmd};
+use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_redis::{Redis, RedisError, Script, cmd};
 
 use super::membership::JournalId;
 use super::owners::{NodeListId, Owners};

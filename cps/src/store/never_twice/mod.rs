@@ -17,13 +17,13 @@ use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
+use pennyblack_base::time::UnixTime;
+use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_redis::{Redis, RedisError, RedisOptions};
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_sealing::envelope::Cursor;
+use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_service::admin::Readiness;
-use pennyblack_service::shutdown::Shutdown;
-use pennyblack_shared::envelope::Cursor;
-use pennyblack_shared::mailbox::MailboxId;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::TokenKeyId;
-use pennyblack_storage::redis::{Redis, RedisError, RedisOptions};
 use tokio::sync::Mutex;
 
 use self::claim::{Claim, Claims};
@@ -62,7 +62,7 @@ pub enum OpenNeverTwiceError {
 pub enum AcceptJournalError {
     /// What is set about Redis.
     #[error(transparent)]
-    Options(#[from] pennyblack_storage::redis::SetUpError),
+    Options(#[from] pennyblack_redis::SetUpError),
     /// Redis.
     #[error("the journal was not accepted, say it again: {0}")]
     Redis(#[from] RedisError),

@@ -1,8 +1,8 @@
 //! Which node decides about which token. Nothing but arithmetic: the same list gives the
 //! same answer at every node.
 
-use pennyblack_shared::encoding::sha256;
-use pennyblack_shared::token::{Nonce, TokenKeyId};
+use pennyblack_base::encoding::sha256;
+use pennyblack_privacypass::token::{Nonce, TokenKeyId};
 
 /// Names a list of nodes: the SHA-256 of their addresses in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use pennyblack_storage::redis::testing::{Options, RedisServer};
+use pennyblack_redis::testing::{Options, RedisServer};
 use tempfile::TempDir;
 
 use super::*;
@@ -70,7 +70,7 @@ async fn a_redis_that_forgets_everything_makes_no_token_good_again() {
     assert_eq!(stored, Ok(Outcome::Stored));
     let redis = Redis::new(&options_of(&server)).unwrap();
     let flushed: String = redis
-        .command(pennyblack_storage::redis::cmd("FLUSHALL"), b"")
+        .command(pennyblack_redis::cmd("FLUSHALL"), b"")
         .await
         .unwrap();
     assert_eq!(flushed, "OK");

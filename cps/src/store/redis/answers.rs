@@ -1,8 +1,8 @@
 //! What the scripts answer, read: bytes and numbers become outcomes or an error.
 //! Nothing is asked here.
 
-use pennyblack_shared::double_spend::SpendRecord;
-use pennyblack_storage::redis::{RedisError, Value};
+use pennyblack_evidence::double_spend::SpendRecord;
+use pennyblack_redis::{RedisError, Value};
 
 use super::fence::{Changes, Reading, StoreId};
 use crate::store::Entry;

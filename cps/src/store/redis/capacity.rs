@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use pennyblack_storage::redis::testing::{Options, RedisServer};
-use pennyblack_storage::redis::{Redis, RedisOptions, Script};
+use pennyblack_redis::testing::{Options, RedisServer};
+use pennyblack_redis::{Redis, RedisOptions, Script};
 
 /// Tokens that one run of the script records, so that it stays short.
 const AT_ONCE: u64 = 10_000;

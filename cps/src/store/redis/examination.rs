@@ -2,7 +2,7 @@
 //! and whether it is the one that this node knows. Begins an empty one, and lets an
 //! operator accept one that has forgotten.
 
-use pennyblack_storage::redis::{Redis, RedisError, Script, Value, cmd};
+use pennyblack_redis::{Redis, RedisError, Script, Value, cmd};
 use tokio::task::JoinSet;
 
 use super::answers;

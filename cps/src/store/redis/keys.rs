@@ -5,11 +5,11 @@
 //! All of them are text: `redis-cli --cluster import` takes a key for a string of C,
 //! and leaves one behind in silence that has a zero byte in it.
 
-use pennyblack_shared::encoding::{base64url, sha256};
-use pennyblack_shared::mailbox::MailboxId;
-use pennyblack_shared::store_request::RequestDigest;
-use pennyblack_shared::token::{Nonce, TokenKeyId};
-use pennyblack_storage::redis::{SLOTS, slot_of};
+use pennyblack_base::encoding::{base64url, sha256};
+use pennyblack_evidence::spend::RequestDigest;
+use pennyblack_privacypass::token::{Nonce, TokenKeyId};
+use pennyblack_redis::{SLOTS, slot_of};
+use pennyblack_sealing::mailbox::MailboxId;
 
 /// How many shards there are. Fixed: a token's shard is the first byte of its nonce.
 pub(super) const SHARDS: usize = 256;

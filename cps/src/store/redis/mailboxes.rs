@@ -9,10 +9,10 @@
 
 use std::time::Duration;
 
-use pennyblack_shared::envelope::Cursor;
-use pennyblack_shared::mailbox::MailboxId;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_storage::redis::{Redis, RedisError, Script, Value};
+use pennyblack_base::time::UnixTime;
+use pennyblack_redis::{Redis, RedisError, Script, Value};
+use pennyblack_sealing::envelope::Cursor;
+use pennyblack_sealing::mailbox::MailboxId;
 
 use super::answers;
 use super::keys::{EntryId, Keys};

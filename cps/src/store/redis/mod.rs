@@ -27,14 +27,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use pennyblack_base::time::UnixTime;
+use pennyblack_privacypass::token::{Nonce, TokenKeyId};
+use pennyblack_redis::{Redis, RedisError, RedisOptions, SetUpError};
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_sealing::envelope::Cursor;
+use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_service::admin::Readiness;
-use pennyblack_service::shutdown::Shutdown;
-use pennyblack_shared::envelope::Cursor;
-use pennyblack_shared::mailbox::MailboxId;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::{Nonce, TokenKeyId};
 use pennyblack_storage::disk::{OpenDiskError, RealDisk};
-use pennyblack_storage::redis::{Redis, RedisError, RedisOptions, SetUpError};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use self::answers::Spent;

@@ -1,8 +1,8 @@
 //! Tokens that are spent: looking one up, spending it, closing an epoch, counting.
 //! Each is a script in one shard, which compares the fence first.
 
-use pennyblack_shared::token::{Nonce, TokenKeyId};
-use pennyblack_storage::redis::{Redis, RedisError, Script, Value, cmd};
+use pennyblack_privacypass::token::{Nonce, TokenKeyId};
+use pennyblack_redis::{Redis, RedisError, Script, Value, cmd};
 use tokio::task::JoinSet;
 
 use super::answers::{self, Closing, Spent};

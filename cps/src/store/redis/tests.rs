@@ -1,6 +1,4 @@
-use pennyblack_storage::redis::testing::{
-    Cluster, Manner, Options, Proxy, RedisServer, Replicated, until,
-};
+use pennyblack_redis::testing::{Cluster, Manner, Options, Proxy, RedisServer, Replicated, until};
 use tempfile::TempDir;
 
 use super::*;
@@ -163,7 +161,7 @@ async fn an_entry_is_gone_from_the_server_when_it_is_dead() {
     let digest = request.record.digest;
     let entry = names.entry(&EntryId::of(request.token_key_id, &request.nonce, &digest));
     let exists = async |key: &[u8]| {
-        let mut exists = pennyblack_storage::redis::cmd("EXISTS");
+        let mut exists = pennyblack_redis::cmd("EXISTS");
         exists.arg(key);
         store.0.redis.command::<bool>(exists, key).await.unwrap()
     };
@@ -251,7 +249,7 @@ async fn a_failover_that_lost_a_spend_is_found_by_the_next_one() {
     let mut both = Replicated::start(options()).await;
     let mut options = at(&both.primary.url());
     // At the level that promises nothing, so that the loss is acknowledged.
-    options.durability = pennyblack_storage::redis::Durability::BestEffort;
+    options.durability = pennyblack_redis::Durability::BestEffort;
     let directory = tempfile::tempdir().unwrap();
     let store = redeeming(&options, &directory).await;
     both.until_in_sync().await;

@@ -6,8 +6,8 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
-use pennyblack_shared::token::TokenKeyId;
-use pennyblack_shared::wire::{Reader, WireError};
+use pennyblack_base::wire::{Reader, WireError};
+use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_storage::disk::Disk;
 use pennyblack_storage::group_commit::{FrameBuilder, StateMachine};
 use pennyblack_storage::journal::{Journal, SegmentNumber};

@@ -7,8 +7,8 @@ mod accounts;
 use std::io;
 use std::sync::Arc;
 
-use pennyblack_shared::token::TokenKeyId;
-use pennyblack_shared::wire::WireError;
+use pennyblack_base::wire::WireError;
+use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_storage::disk::{Disk, RealDisk};
 use pennyblack_storage::group_commit::GroupCommit;
 use pennyblack_storage::journal::JournalError;

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use pennyblack_shared::token::TokenKeyId;
-use pennyblack_storage::redis::{Redis, RedisError, Script, cmd};
+use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_redis::{Redis, RedisError, Script, cmd};
 use tokio::task::spawn_blocking;
 
 use super::{ChargeError, Ledger, Novelty};

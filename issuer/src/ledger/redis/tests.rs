@@ -1,5 +1,5 @@
-use pennyblack_storage::redis::RedisOptions;
-use pennyblack_storage::redis::testing::{Cluster, Manner, Options, Proxy, RedisServer, until};
+use pennyblack_redis::RedisOptions;
+use pennyblack_redis::testing::{Cluster, Manner, Options, Proxy, RedisServer, until};
 use tempfile::TempDir;
 
 use super::*;

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::TokenType;
+use pennyblack_base::time::UnixTime;
+use pennyblack_privacypass::token::TokenType;
 
 use crate::token_keys::key_files::KeyFiles;
 use crate::token_keys::{KeyError, KeyStore as _, TokenKey};

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use aws_lc_rs::aead::NONCE_LEN;
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::token::TokenType;
-use pennyblack_shared::wire::{Reader, WireError};
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_base::wire::{Reader, WireError};
+use pennyblack_privacypass::token::TokenType;
 use zeroize::Zeroizing;
 
 use super::wrapping_key::{FINGERPRINT, WrappingKey};

@@ -10,9 +10,9 @@ pub mod wrapping_key;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use pennyblack_shared::authority::Authority;
-use pennyblack_shared::time::UnixTime;
-use pennyblack_storage::redis::{Redis, RedisError, Script};
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_redis::{Redis, RedisError, Script};
 use tokio::runtime::Handle;
 
 use self::copies::Copies;

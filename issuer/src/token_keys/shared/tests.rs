@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
+use pennyblack_redis::RedisOptions;
+use pennyblack_redis::testing::{Options, RedisServer};
 use pennyblack_storage::atomic_file;
-use pennyblack_storage::redis::RedisOptions;
-use pennyblack_storage::redis::testing::{Options, RedisServer};
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 
@@ -83,7 +83,7 @@ impl Node {
     /// What each key may sign, earliest first.
     fn standings(&self, now: UnixTime) -> Vec<Standing> {
         let live = self.0.live();
-        let standing = |id: pennyblack_shared::token::TokenKeyId| {
+        let standing = |id: pennyblack_privacypass::token::TokenKeyId| {
             live.find(id.truncated(), now)
                 .map_or(Standing::Silent, |(_, standing)| standing)
         };

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use pennyblack_shared::encoding;
+use pennyblack_base::encoding;
 use pennyblack_storage::atomic_file::{self, PrivateFileError};
 use zeroize::Zeroizing;
 

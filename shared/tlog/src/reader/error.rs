@@ -1,9 +1,9 @@
 //! Why a log cannot be read, or must not be believed. Not here: what follows from
 //! that.
 
-use pennyblack_shared::tlog::cosignature::PolicyError;
-use pennyblack_shared::tlog::tile::TileSizeError;
-use pennyblack_shared::tlog::{BundleError, CheckpointError, Hash, Node, Tile, TreeHead};
+use crate::cosignature::PolicyError;
+use crate::tile::TileSizeError;
+use crate::{BundleError, CheckpointError, Hash, Node, Tile, TreeHead};
 
 use super::source::SourceError;
 

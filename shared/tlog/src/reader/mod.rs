@@ -12,16 +12,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::pin::pin;
 
-use futures_util::future::try_join;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use pennyblack_shared::tlog::note::MAX_NOTE_SIZE;
-use pennyblack_shared::tlog::proof::{verify_consistency, verify_inclusion};
-use pennyblack_shared::tlog::tile::subtree_root;
-use pennyblack_shared::tlog::{
+use crate::note::MAX_NOTE_SIZE;
+use crate::proof::{verify_consistency, verify_inclusion};
+use crate::tile::subtree_root;
+use crate::{
     EntryBundle, FULL_TILE, Frontier, HASH_SIZE, Hash, LogProof, MAX_ENTRY_SIZE, Node,
     SignedCheckpoint, Tile, TileKind, TreeHead, VerifierKey, WitnessPolicy, prove_consistency,
     prove_inclusion,
 };
+use futures_util::future::try_join;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::edge::TileFile;
 
@@ -298,6 +298,3 @@ fn known(nodes: &BTreeMap<Node, Hash>, node: Node) -> Result<Hash, ReadLogError>
     let hash = nodes.get(&node).copied();
     hash.ok_or(ReadLogError::NotRead { node })
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,11 +4,9 @@
 
 use std::fmt;
 
-use pennyblack_shared::encoding::{self, Base64Error};
-use pennyblack_shared::tlog::tile::TileSizeError;
-use pennyblack_shared::tlog::{
-    BundleError, CheckpointError, SignedCheckpoint, TreeHead, VerifierKey,
-};
+use crate::tile::TileSizeError;
+use crate::{BundleError, CheckpointError, SignedCheckpoint, TreeHead, VerifierKey};
+use pennyblack_base::encoding::{self, Base64Error};
 
 use crate::edge::Edge;
 

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Files of a log that cannot be had; it says nothing about the operator.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,12 @@ pub trait LogSource: Sync {
         path: &str,
         most: usize,
     ) -> impl Future<Output = Result<Option<Vec<u8>>, SourceError>> + Send;
+}
+
+impl<S: LogSource + Send> LogSource for Arc<S> {
+    async fn read(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
+        self.as_ref().read(path, most).await
+    }
 }
 
 /// A log as plain files: a service's own `public` directory, or a copy of it.

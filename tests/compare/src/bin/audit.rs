@@ -9,16 +9,18 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use http::StatusCode;
-use pennyblack_client::audit::{Auditor, Log, LogPlace, StateDirectory, verify_proof};
-use pennyblack_client::http::{HttpClient, HttpOptions};
+use pennyblack_audit::{Auditor, Log, LogPlace, StateDirectory, verify_proof};
+use pennyblack_base::time::UnixTime;
 use pennyblack_compare::machine::Machine;
-use pennyblack_shared::double_spend::DoubleSpendEvidence;
-use pennyblack_shared::log_entry::{LogEntry, Minute, Statement};
-use pennyblack_shared::time::UnixTime;
-use pennyblack_shared::tlog::{VerifierKey, WitnessPolicy};
-use pennyblack_shared::token_key::TokenKey;
+use pennyblack_evidence::double_spend::DoubleSpendEvidence;
+use pennyblack_evidence::log_entry::{LogEntry, Minute, Statement};
+use pennyblack_http::{HttpClient, HttpOptions};
+use pennyblack_logserver::TransparencyLog;
+use pennyblack_logserver::routes;
+use pennyblack_privacypass::token_key::TokenKey;
 use pennyblack_tests::scene::Scene;
-use pennyblack_tlog::{LogReader, TransparencyLog, routes};
+use pennyblack_tlog::LogReader;
+use pennyblack_tlog::{VerifierKey, WitnessPolicy};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -127,7 +129,7 @@ async fn fill(
             for (_, entry) in share.zip(bytes.iter().cycle().skip(worker)) {
                 log.append(entry.clone()).await?;
             }
-            Ok::<_, pennyblack_tlog::AppendError>(())
+            Ok::<_, pennyblack_logserver::AppendError>(())
         });
     }
     while let Some(done) = tasks.join_next().await {

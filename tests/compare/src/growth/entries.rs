@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use pennyblack_cps::store::Store as _;
-use pennyblack_shared::envelope::Cursor;
-use pennyblack_shared::mailbox::MailboxId;
+use pennyblack_sealing::envelope::Cursor;
+use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_tests::process::Role;
 
 use super::curve::{Curve, Expectation, SLACK, Series, by_turns};

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use pennyblack_cps::store::{Spend, Store as _};
-use pennyblack_shared::token::TokenKeyId;
+use pennyblack_privacypass::token::TokenKeyId;
 use tempfile::TempDir;
 
 use super::curve::{Curve, Expectation, SLACK, Series, by_turns};

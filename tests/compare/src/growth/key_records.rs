@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::StatusCode;
-use pennyblack_client::pki::{LeafRequest, TnAuthEntry};
 use pennyblack_cps::key_directory::{KeyDirectory, RecordPolicy};
-use pennyblack_service::clock::Clock;
-use pennyblack_service::trust::Trust;
-use pennyblack_shared::mailbox::{Kem, MailboxId};
-use pennyblack_shared::telephone_number::TelephoneNumber;
+use pennyblack_pki::{LeafRequest, TnAuthEntry};
+use pennyblack_runtime::clock::Clock;
+use pennyblack_sealing::mailbox::{Kem, MailboxId};
+use pennyblack_stir::telephone_number::TelephoneNumber;
 use pennyblack_tests::mailbox::Mailbox;
 use pennyblack_tests::process::Role;
 use pennyblack_tests::world::{World, identity_of};
+use pennyblack_trust::Trust;
 use tempfile::TempDir;
 
 use super::curve::{Curve, Expectation, SLACK, Series, by_turns};

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use pennyblack_cps::store::{Spend, Store as _};
-use pennyblack_shared::envelope::Cursor;
+use pennyblack_sealing::envelope::Cursor;
 use tempfile::TempDir;
 
 use super::curve::{Curve, Expectation, SLACK, Series, by_turns};

@@ -4,10 +4,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pennyblack_client::pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
 use pennyblack_client::trust::load_trust;
-use pennyblack_service::clock::Clock;
-use pennyblack_shared::stir::{TrustPolicy, verify_chain};
+use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
+use pennyblack_runtime::clock::Clock;
+use pennyblack_stir::{TrustPolicy, verify_chain};
 
 use crate::cpu_time::seconds_per_call;
 use crate::finding::{Finding, Goal, Unit};

@@ -1,7 +1,7 @@
 //! Blind RSA tokens: attested requests over kept-alive connections.
 
 use http::StatusCode;
-use pennyblack_shared::issuance::BATCH_REQUEST_TYPE;
+use pennyblack_privacypass::issuance::BATCH_REQUEST_TYPE;
 use pennyblack_tests::drawing::attestation;
 use pennyblack_tests::process::Role;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use pennyblack_shared::directory::WELL_KNOWN_PATH;
+use pennyblack_privacypass::directory::WELL_KNOWN_PATH;
 use pennyblack_tests::process::Role;
 
 use super::issuing::prepare;

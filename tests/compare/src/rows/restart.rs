@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use pennyblack_cps::store::Store as _;
-use pennyblack_service::clock::Clock;
+use pennyblack_runtime::clock::Clock;
 use serde::{Deserialize, Serialize};
 
 use crate::finding::{Finding, Goal, Unit};

@@ -1,8 +1,8 @@
 //! Polls: an envelope of sixteen slots, sealed afresh.
 
 use http::StatusCode;
-use pennyblack_shared::envelope::Slots;
-use pennyblack_shared::mailbox::Kem;
+use pennyblack_sealing::envelope::Slots;
+use pennyblack_sealing::mailbox::Kem;
 use pennyblack_tests::process::Role;
 
 use crate::finding::{Finding, Goal, Unit};

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use pennyblack_cps::store::{Outcome, Store as _};
-use pennyblack_service::clock::Clock;
+use pennyblack_runtime::clock::Clock;
 
 use crate::engines::{Engine, FjallEngine, RedbEngine};
 use crate::finding::{Finding, Goal, Unit};

@@ -1,7 +1,7 @@
 //! Anonymous stores: token verified, `K_temp` verified, spent, appended, durable.
 
 use http::StatusCode;
-use pennyblack_shared::store_request::STORE_PATH;
+use pennyblack_evidence::spend::STORE_PATH;
 use pennyblack_tests::mailbox::Mailbox;
 use pennyblack_tests::process::Role;
 use pennyblack_tests::world::World;

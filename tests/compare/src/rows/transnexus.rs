@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use axum::{Json, Router};
 use http::StatusCode;
-use pennyblack_service::clock::Clock;
-use pennyblack_shared::encoding::base64url;
+use pennyblack_base::encoding::base64url;
+use pennyblack_runtime::clock::Clock;
 use serde_json::json;
 use tempfile::TempDir;
 

@@ -1,8 +1,8 @@
 //! VOPRF evaluations in batches of 64, each batch with its one proof.
 
 use p384::NistP384;
-use pennyblack_shared::token::{ChallengeDigest, Nonce};
-use pennyblack_shared::voprf::{PendingVoprfToken, VoprfKind, VoprfSecretKey};
+use pennyblack_privacypass::token::{ChallengeDigest, Nonce};
+use pennyblack_privacypass::voprf::{PendingVoprfToken, VoprfKind, VoprfSecretKey};
 
 use crate::cpu_time::seconds_per_call;
 use crate::finding::{Finding, Goal, Unit};

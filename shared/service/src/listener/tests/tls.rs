@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use tokio_rustls::TlsConnector;
 
 use super::*;
-use crate::config::TlsConfig;
+use pennyblack_runtime::config::TlsConfig;
 
 #[tokio::test]
 async fn a_client_that_falls_silent_in_the_tls_handshake_is_closed() {

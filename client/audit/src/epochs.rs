@@ -1,0 +1,134 @@
+//! What the logs have said of each token key so far: who announced it, when the CPS
+//! took its tokens, how many were issued, spent, and spent twice. Not here: whether
+//! the logs are to be believed.
+
+use std::collections::BTreeMap;
+
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::log_entry::EpochTotals;
+use pennyblack_privacypass::token::{TokenKeyId, TokenType};
+use pennyblack_privacypass::token_key::TokenKey;
+use serde::{Deserialize, Serialize};
+
+/// Seconds of a day.
+pub(super) const DAY: u64 = 86_400;
+
+/// What a CPS said when it closed an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// When.
+    pub minute: UnixTime,
+    /// Tokens spent: exact.
+    pub spent: u64,
+    /// Requests repeated; at least.
+    pub replayed: u64,
+    /// Requests refused; at least.
+    pub refused: u64,
+}
+
+impl Closed {
+    pub(super) const fn new(minute: UnixTime, totals: EpochTotals) -> Self {
+        Self {
+            minute,
+            spent: totals.spent,
+            replayed: totals.replayed,
+            refused: totals.refused,
+        }
+    }
+}
+
+/// What an issuer said when it signed with a key no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issued {
+    /// When.
+    pub minute: UnixTime,
+    /// How many tokens it had signed.
+    pub total: u64,
+}
+
+/// The double spends of a day (UTC).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DayOfSpends {
+    /// Those whose evidence is proven in full.
+    pub proven: u64,
+    /// Those of tokens that only their issuer can verify: both requests are proven
+    /// to be signed by one token's key, that the token is one is the operator's word.
+    pub on_word: u64,
+}
+
+/// One token key.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Epoch {
+    /// The type of its tokens.
+    pub token_type: u16,
+    /// The key, as the issuer's directory has it; base64url.
+    pub token_key: String,
+    /// The issuer, as the CPS names it.
+    pub issuer: Option<String>,
+    /// From when on the issuer signs with it.
+    pub not_before: Option<UnixTime>,
+    /// When the issuer announced it.
+    pub announced: Option<UnixTime>,
+    /// When the CPS began to take its tokens.
+    pub opened: Option<UnixTime>,
+    /// When the CPS took them no more, and what it had counted.
+    pub closed: Option<Closed>,
+    /// What the issuer had signed.
+    pub issued: Option<Issued>,
+    /// Double spends by the day since 1970.
+    pub double_spends: BTreeMap<u64, DayOfSpends>,
+}
+
+impl Epoch {
+    pub(super) fn of(key: &TokenKey, not_before: UnixTime) -> Self {
+        let TokenType(token_type) = key.token_type();
+        Self {
+            token_type,
+            token_key: pennyblack_base::encoding::base64url(key.encoded()),
+            not_before: Some(not_before),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn count(&mut self, minute: UnixTime, proven: bool) {
+        let day = self.double_spends.entry(minute.0 / DAY).or_default();
+        match proven {
+            true => day.proven += 1,
+            false => day.on_word += 1,
+        }
+    }
+
+    /// More spent than issued, if both are known: how many, and of how many.
+    #[must_use]
+    pub fn overspent(&self) -> Option<(u64, u64)> {
+        let (closed, issued) = (self.closed?, self.issued?);
+        (closed.spent > issued.total).then_some((closed.spent, issued.total))
+    }
+}
+
+/// All keys, by the hexadecimal form of their ids.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epochs(BTreeMap<String, Epoch>);
+
+impl Epochs {
+    /// One of them.
+    #[must_use]
+    pub fn get(&self, id: TokenKeyId) -> Option<&Epoch> {
+        self.0.get(&id.to_string())
+    }
+
+    pub(super) fn get_mut(&mut self, id: TokenKeyId) -> Option<&mut Epoch> {
+        self.0.get_mut(&id.to_string())
+    }
+
+    pub(super) fn entry(&mut self, key: &TokenKey, not_before: UnixTime) -> &mut Epoch {
+        let entry = self.0.entry(key.id().to_string());
+        entry.or_insert_with(|| Epoch::of(key, not_before))
+    }
+
+    /// Their ids and what is known, by id.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Epoch)> {
+        self.0.iter().map(|(id, epoch)| (id.as_str(), epoch))
+    }
+}

@@ -1,0 +1,210 @@
+//! What an operator can do wrong, each with a sentence and an exit code of its own.
+//! Not here: how it is found.
+
+use pennyblack_evidence::double_spend::EvidenceError;
+use pennyblack_evidence::log_entry::LogEntryError;
+use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_tlog::ReadLogError;
+use pennyblack_tlog::note::NoteError;
+use pennyblack_tlog::reader::PositionError;
+use pennyblack_tlog::{CheckpointError, KeyName};
+use serde::Serialize;
+
+use super::place::LogPlaceError;
+use super::state::StateError;
+
+/// A kind of misbehaviour. The numbers are the exit codes of `pennyblack audit`;
+/// docs/auditing.md has the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Misbehaviour {
+    /// The log has signed two histories.
+    Fork = 20,
+    /// The log shows fewer entries than it has signed for before.
+    Rollback = 21,
+    /// An entry or a tile is not what was signed for.
+    RewrittenEntry = 22,
+    /// A file that was signed for is not there.
+    MissingTile = 23,
+    /// A checkpoint or a cosignature is not signed by whom it should be.
+    BadSignature = 24,
+    /// A double spend whose evidence does not prove it.
+    FalseAccusation = 25,
+    /// More tokens of a key were spent than issued.
+    MoreSpentThanIssued = 26,
+    /// Fewer witnesses have cosigned than the auditor demands.
+    TooFewWitnesses = 27,
+    /// A key at the CPS that the issuer has not announced.
+    UnknownKey = 28,
+    /// An entry that cannot be read, or that contradicts an earlier one.
+    Contradiction = 29,
+}
+
+impl Misbehaviour {
+    /// Every kind.
+    pub const ALL: [Self; 10] = [
+        Self::Fork,
+        Self::Rollback,
+        Self::RewrittenEntry,
+        Self::MissingTile,
+        Self::BadSignature,
+        Self::FalseAccusation,
+        Self::MoreSpentThanIssued,
+        Self::TooFewWitnesses,
+        Self::UnknownKey,
+        Self::Contradiction,
+    ];
+
+    /// The exit code of the program.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// Why an audit has no good end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// A log cannot be read, or is not what its operator signed.
+    #[error("{log}: {error}")]
+    Log {
+        /// Which.
+        log: KeyName,
+        /// What is wrong.
+        error: ReadLogError,
+    },
+    /// An entry that is none.
+    #[error("{log}: entry {index}: {error}")]
+    Entry {
+        /// In which log.
+        log: KeyName,
+        /// Its place, from 0.
+        index: u64,
+        /// What is wrong.
+        error: LogEntryError,
+    },
+    /// A double spend whose evidence does not prove it.
+    #[error("{log}: entry {index} accuses somebody falsely of a double spend: {error}")]
+    FalseAccusation {
+        /// In which log.
+        log: KeyName,
+        /// Its place, from 0.
+        index: u64,
+        /// What does not hold.
+        error: EvidenceError,
+    },
+    /// A double spend that is said to have happened at another CPS.
+    #[error(
+        "{log}: entry {index} accuses somebody of a double spend at {cps}, which keeps another log"
+    )]
+    ElsewhereAccusation {
+        /// In which log.
+        log: KeyName,
+        /// Its place, from 0.
+        index: u64,
+        /// Where.
+        cps: String,
+    },
+    /// A key that the issuer has not announced.
+    #[error(
+        "{log}: entry {index}: the key {key} is not in the issuer's log: whoever has a token of \
+         such a key can be told from all others by it"
+    )]
+    UnknownKey {
+        /// In which log.
+        log: KeyName,
+        /// The entry's place, from 0.
+        index: u64,
+        /// The key.
+        key: TokenKeyId,
+    },
+    /// A key that was opened while the issuer's log was not followed, and is not in it.
+    #[error(
+        "the key {key}, whose tokens the CPS takes, is not in the issuer's log: whoever has a \
+         token of such a key can be told from all others by it"
+    )]
+    NotAnnounced {
+        /// The key's id, in hexadecimal digits.
+        key: String,
+    },
+    /// The issuer's log was followed before and is not named now.
+    #[error(
+        "this state follows an issuer's log, too: name it again with --issuer and --issuer-key"
+    )]
+    IssuerNotNamed,
+    /// An entry that does not fit those before it.
+    #[error("{log}: entry {index} contradicts the log: {what}")]
+    Contradiction {
+        /// In which log.
+        log: KeyName,
+        /// Its place, from 0.
+        index: u64,
+        /// How.
+        what: &'static str,
+    },
+    /// The totals of CPS and issuer do not agree.
+    #[error("of the key {key} {spent} tokens were spent, and only {issued} were issued")]
+    MoreSpentThanIssued {
+        /// The key's id, in hexadecimal digits.
+        key: String,
+        /// What the CPS says.
+        spent: u64,
+        /// What the issuer says.
+        issued: u64,
+    },
+    /// The auditor's own state.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A log that cannot be addressed.
+    #[error(transparent)]
+    Place(#[from] LogPlaceError),
+    /// The position that was kept.
+    #[error("{log}: {error}")]
+    Position {
+        /// In which log.
+        log: KeyName,
+        /// What is wrong.
+        error: PositionError,
+    },
+}
+
+impl AuditError {
+    /// What the operator did wrong; `None` if this says nothing about the operator.
+    #[must_use]
+    pub fn misbehaviour(&self) -> Option<Misbehaviour> {
+        Some(match self {
+            Self::Log { error, .. } => return of_reading(error),
+            Self::Entry { .. } | Self::Contradiction { .. } => Misbehaviour::Contradiction,
+            Self::FalseAccusation { .. } | Self::ElsewhereAccusation { .. } => {
+                Misbehaviour::FalseAccusation
+            }
+            Self::UnknownKey { .. } | Self::NotAnnounced { .. } => Misbehaviour::UnknownKey,
+            Self::MoreSpentThanIssued { .. } => Misbehaviour::MoreSpentThanIssued,
+            Self::State(_) | Self::Place(_) | Self::Position { .. } | Self::IssuerNotNamed => {
+                return None;
+            }
+        })
+    }
+}
+
+fn of_reading(error: &ReadLogError) -> Option<Misbehaviour> {
+    use pennyblack_tlog::cosignature::PolicyError;
+    Some(match error {
+        ReadLogError::Fork { .. } => Misbehaviour::Fork,
+        ReadLogError::Rollback { .. } => Misbehaviour::Rollback,
+        ReadLogError::Rewritten { .. }
+        | ReadLogError::Tile { .. }
+        | ReadLogError::Root { .. }
+        | ReadLogError::Bundle(_)
+        | ReadLogError::TileSize(_) => Misbehaviour::RewrittenEntry,
+        ReadLogError::Missing { .. } => Misbehaviour::MissingTile,
+        ReadLogError::Checkpoint(
+            CheckpointError::Note(NoteError::Missing { .. } | NoteError::Forged { .. })
+            | CheckpointError::Origin { .. },
+        )
+        | ReadLogError::Witnesses(PolicyError::Forged(_)) => Misbehaviour::BadSignature,
+        ReadLogError::Witnesses(PolicyError::TooFew { .. }) => Misbehaviour::TooFewWitnesses,
+        _ => return None,
+    })
+}

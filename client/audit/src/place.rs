@@ -1,0 +1,83 @@
+//! Where a log is read: over HTTP, or from a directory of files. Not here: what is
+//! in it.
+
+use std::path::{Path, PathBuf};
+
+use http::StatusCode;
+use pennyblack_tlog::LogSource;
+use pennyblack_tlog::Mirror;
+use pennyblack_tlog::reader::SourceError;
+
+use pennyblack_http::{HttpClient, HttpError, Patience, Request};
+
+/// A place that is none.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogPlaceError {
+    /// Neither a URL nor a directory.
+    #[error(
+        "{} is no directory: name the log's URL, such as https://cps.example/log, or a directory \
+         with its file `checkpoint`", .0.display()
+    )]
+    Directory(PathBuf),
+}
+
+/// A log's files.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum LogPlace {
+    /// Served below this URL, which has no slash at its end.
+    Http {
+        /// The log's prefix.
+        url: String,
+        /// Asks for them.
+        client: HttpClient,
+    },
+    /// In a directory.
+    Directory(Mirror),
+}
+
+impl LogPlace {
+    /// Reads an argument: a URL, else a directory, which must be there.
+    ///
+    /// # Errors
+    /// [`LogPlaceError`].
+    pub fn new(argument: &str, client: &HttpClient) -> Result<Self, LogPlaceError> {
+        if argument.starts_with("https://") || argument.starts_with("http://") {
+            return Ok(Self::Http {
+                url: argument.trim_end_matches('/').to_owned(),
+                client: client.clone(),
+            });
+        }
+        let directory = Path::new(argument);
+        if !directory.is_dir() {
+            return Err(LogPlaceError::Directory(directory.to_owned()));
+        }
+        Ok(Self::Directory(Mirror::new(directory)))
+    }
+}
+
+impl LogSource for LogPlace {
+    async fn read(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
+        match self {
+            Self::Http { url, client } => get(client, format!("{url}/{path}"), most).await,
+            Self::Directory(mirror) => mirror.read(path, most).await,
+        }
+    }
+}
+
+async fn get(
+    client: &HttpClient,
+    url: String,
+    most: usize,
+) -> Result<Option<Vec<u8>>, SourceError> {
+    let request = Request::get(url.clone(), most);
+    match client.send(&request, Patience::SHORT).await {
+        Ok(answer) => Ok(Some(answer.body.to_vec())),
+        Err(HttpError::Refused(refused)) if refused.status == StatusCode::NOT_FOUND => Ok(None),
+        Err(error) => Err(SourceError {
+            path: url,
+            error: error.into(),
+        }),
+    }
+}

@@ -1,0 +1,233 @@
+//! A report as one HTML page that needs nothing else: no script, no font, no
+//! address. Not here: what is reported.
+
+use std::fmt::{self, Display, Formatter, Write as _};
+
+use jiff::Timestamp;
+use pennyblack_base::time::UnixTime;
+
+use super::chart::{Bar, Chart};
+use super::{DayReport, EpochReport, Report};
+
+/// Digits of a token key id that tell it from others.
+const SHORT_ID: usize = 12;
+
+impl Report {
+    /// The page. `log` is the name of the CPS's log.
+    #[must_use]
+    pub fn to_html(&self, log: &str) -> String {
+        let mut html = String::new();
+        // Writing to a string cannot fail.
+        let _ = write!(html, "{}", Page { report: self, log });
+        html
+    }
+}
+
+struct Page<'a> {
+    report: &'a Report,
+    log: &'a str,
+}
+
+impl Display for Page<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (log, report) = (Escaped(self.log), self.report);
+        write!(
+            f,
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+             <title>Audit of {log}</title>\n<style>{}</style>\n</head>\n<body>\n\
+             <h1>Audit of {log}</h1>\n<p class=\"period\">{}</p>\n{}\n",
+            include_str!("page.css"),
+            PeriodText(report),
+            Verdict(report),
+        )?;
+        tokens(report, f)?;
+        days(&report.days, f)?;
+        table(report, f)?;
+        f.write_str("<footer>Made by <code>pennyblack audit report</code> from logs that were followed: every entry proven to be in them, every double spend's evidence verified. Totals of a key are published when its epoch ends. Replayed and refused are lower bounds.</footer>\n</body>\n</html>\n")
+    }
+}
+
+/// The days of a report, in words.
+struct PeriodText<'a>(&'a Report);
+
+impl Display for PeriodText<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let period = self.0.period;
+        match (period.from, period.until) {
+            (UnixTime(0), UnixTime(u64::MAX)) => f.write_str("All that was followed"),
+            (from, UnixTime(u64::MAX)) => write!(f, "From {}", Day(from)),
+            (UnixTime(0), until) => write!(f, "Until {}", Day(last_second(until))),
+            (from, until) => write!(f, "{} to {}", Day(from), Day(last_second(until))),
+        }
+    }
+}
+
+const fn last_second(until: UnixTime) -> UnixTime {
+    UnixTime(until.0.saturating_sub(1))
+}
+
+/// What an auditor wants to know first.
+struct Verdict<'a>(&'a Report);
+
+impl Display for Verdict<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let epochs = &self.0.epochs;
+        let twice: u64 = epochs.iter().map(EpochReport::all_double_spends).sum();
+        let known = epochs.iter().filter(|one| one.reconciled.is_some()).count();
+        let wrong = epochs.iter().filter(|one| one.reconciled == Some(false));
+        let wrong = wrong.count();
+        let (class, reconciled) = match (known, wrong) {
+            (0, _) => ("open", "of no key both totals are known yet".to_owned()),
+            (_, 0) => (
+                "sound",
+                format!("of all {known} keys with both totals, no more were spent than issued"),
+            ),
+            _ => (
+                "wrong",
+                format!("of {wrong} of {known} keys more were spent than issued"),
+            ),
+        };
+        write!(
+            f,
+            "<ul class=\"verdict\"><li><b>{}</b> key epochs</li><li><b>{}</b> double spends, each with its evidence</li>\
+             <li class=\"{class}\">{reconciled}</li></ul>",
+            epochs.len(),
+            Count(twice),
+        )
+    }
+}
+
+fn tokens(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
+    let bars = report.epochs.iter().map(|epoch| Bar {
+        label: short(epoch).to_owned(),
+        values: vec![epoch.issued, epoch.spent],
+    });
+    let chart = Chart {
+        bars: bars.collect(),
+        series: &["issued", "spent"],
+    };
+    writeln!(f, "<section><h2>Tokens by key</h2>{chart}</section>")
+}
+
+fn days(days: &[DayReport], f: &mut Formatter<'_>) -> fmt::Result {
+    let bars = days.iter().map(|day| Bar {
+        label: Day(day.begins).to_string(),
+        values: vec![Some(day.double_spent), Some(day.double_spent_on_word)],
+    });
+    let chart = Chart {
+        bars: bars.collect(),
+        series: &["proven", "on the operator's word"],
+    };
+    writeln!(f, "<section><h2>Double spends by day</h2>{chart}</section>")
+}
+
+fn table(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
+    f.write_str(
+        "<section><h2>Key epochs</h2><div class=\"wide\"><table><thead><tr><th>key</th><th>issuer</th><th>opened</th><th>closed</th>\
+         <th>issued</th><th>spent</th><th>replayed ≥</th><th>refused ≥</th><th>double-spent</th>\
+         <th>issued ≥ spent</th></tr></thead>\n<tbody>\n",
+    )?;
+    for epoch in &report.epochs {
+        let reconciled = match epoch.reconciled {
+            Some(true) => "<td class=\"sound\">yes</td>",
+            Some(false) => "<td class=\"wrong\">NO</td>",
+            None => "<td class=\"open\">not yet known</td>",
+        };
+        writeln!(
+            f,
+            "<tr><td><code title=\"{}\">{}</code></td><td>{}</td><td>{}</td><td>{}</td>{}{}{}{}{}{reconciled}</tr>",
+            Escaped(&epoch.token_key_id),
+            Escaped(short(epoch)),
+            Escaped(epoch.issuer.as_deref().unwrap_or("–")),
+            Moment(epoch.opened),
+            Moment(epoch.closed),
+            Cell(epoch.issued),
+            Cell(epoch.spent),
+            Cell(epoch.replayed),
+            Cell(epoch.refused),
+            Cell(Some(epoch.all_double_spends())),
+        )?;
+    }
+    f.write_str("</tbody></table></div></section>\n")
+}
+
+fn short(epoch: &EpochReport) -> &str {
+    epoch
+        .token_key_id
+        .get(..SHORT_ID)
+        .unwrap_or(&epoch.token_key_id)
+}
+
+/// Text in which nothing is markup.
+pub(super) struct Escaped<'a>(pub(super) &'a str);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            match character {
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '&' => f.write_str("&amp;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                other => f.write_char(other)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A number with its thousands apart.
+pub(super) struct Count(pub(super) u64);
+
+impl Display for Count {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (place, digit) in digits.chars().enumerate() {
+            if place > 0 && (digits.len() - place).is_multiple_of(3) {
+                f.write_char('\u{202f}')?;
+            }
+            f.write_char(digit)?;
+        }
+        Ok(())
+    }
+}
+
+struct Cell(Option<u64>);
+
+impl Display for Cell {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(value) => write!(f, "<td class=\"number\">{}</td>", Count(value)),
+            None => f.write_str("<td class=\"number\">–</td>"),
+        }
+    }
+}
+
+fn timestamp(time: UnixTime) -> Option<Timestamp> {
+    Timestamp::from_second(i64::try_from(time.0).ok()?).ok()
+}
+
+struct Day(UnixTime);
+
+impl Display for Day {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match timestamp(self.0) {
+            Some(time) => write!(f, "{}", time.strftime("%Y-%m-%d")),
+            None => write!(f, "{}", self.0.0),
+        }
+    }
+}
+
+struct Moment(Option<UnixTime>);
+
+impl Display for Moment {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0.and_then(timestamp) {
+            Some(time) => write!(f, "{}", time.strftime("%Y-%m-%d %H:%M")),
+            None => f.write_str("–"),
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! `pennyblack audit`: check what operators have published. Not here: any of the
+//! checks.
+
+mod compare;
+mod telling;
+mod witness;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use pennyblack_audit::{
+    AuditError, Auditor, Log, LogPlace, Period, Report, StateDirectory, verify_proof,
+};
+use pennyblack_base::time::UnixTime;
+use pennyblack_http::HttpClient;
+use pennyblack_tlog::LogReader;
+use pennyblack_tlog::{KeyName, VerifierKey, WitnessPolicy};
+use serde_json::json;
+
+use super::options::NetworkOptions;
+use super::outcome::{Exit, Failure, Outcome};
+
+/// How often progress is drawn.
+const PACE: Duration = Duration::from_millis(100);
+/// Entries between two looks at the clock.
+const STEP: u64 = 64;
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Read what is new in the logs, prove it, and check the evidence of every entry.
+    Follow(FollowArguments),
+    /// Tell what happened in a period, from what was followed.
+    Report(ReportArguments),
+    /// Write one entry with its proof to a small file.
+    Prove(ProveArguments),
+    /// Verify such a file, without a network.
+    Verify(VerifyArguments),
+    /// Compare what two auditors have seen, or what one has seen with what the log
+    /// shows: there must be one history.
+    Compare(compare::CompareArguments),
+    /// Run a witness: cosign the checkpoints of logs as long as they contradict nothing
+    /// that was seen before.
+    Witness(witness::WitnessArguments),
+}
+
+/// Who must have cosigned.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Witnesses")]
+struct WitnessOptions {
+    /// Key of a witness, as the witness publishes it; several by repeating it.
+    #[arg(long = "witness", value_name = "KEY")]
+    witnesses: Vec<VerifierKey>,
+    /// How many of them must have cosigned; all, if it is not said.
+    #[arg(long, value_name = "NUMBER")]
+    witnesses_needed: Option<usize>,
+}
+
+impl WitnessOptions {
+    fn policy(&self) -> Result<WitnessPolicy, Failure> {
+        let needed = self.witnesses_needed.unwrap_or(self.witnesses.len());
+        WitnessPolicy::new(self.witnesses.clone(), needed)
+            .map_err(|error| Failure::new(Exit::Usage, error))
+    }
+}
+
+/// What `follow` is told.
+#[derive(Debug, Args)]
+pub(crate) struct FollowArguments {
+    /// The CPS's log: its URL, such as `https://cps.example/log`, or a directory of
+    /// its files.
+    log: String,
+    /// The key of the CPS's log, `NAME+ID+KEY`. Have it from elsewhere than the log.
+    #[arg(long)]
+    key: VerifierKey,
+    /// The issuer's log, likewise. Without it the CPS is believed about keys, and
+    /// nothing is said about how many tokens were issued.
+    #[arg(long, value_name = "LOG", requires = "issuer_key")]
+    issuer: Option<String>,
+    /// The key of the issuer's log.
+    #[arg(long, value_name = "KEY", requires = "issuer")]
+    issuer_key: Option<VerifierKey>,
+    /// Directory that keeps what was seen. To go on with it is what lets the next
+    /// run notice what was taken back.
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+    #[command(flatten)]
+    witnesses: WitnessOptions,
+    #[command(flatten)]
+    network: NetworkOptions,
+}
+
+/// What `report` is told.
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// Directory that `follow` keeps.
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+    /// First day (UTC), such as 2026-11-01; else the first that there is.
+    #[arg(long, value_name = "DATE")]
+    from: Option<Date>,
+    /// Last day (UTC); else the last that there is.
+    #[arg(long, value_name = "DATE")]
+    to: Option<Date>,
+    /// Write comma-separated values to a file, too.
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Write a page with charts to a file, too; it needs nothing besides a browser.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+/// What `prove` is told.
+#[derive(Debug, Args)]
+pub(crate) struct ProveArguments {
+    /// The log: its URL, or a directory of its files.
+    log: String,
+    /// The entry's place; the first is 0.
+    index: u64,
+    /// The key of the log.
+    #[arg(long)]
+    key: VerifierKey,
+    /// File to write.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    witnesses: WitnessOptions,
+    #[command(flatten)]
+    network: NetworkOptions,
+}
+
+/// What `verify` is told.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// The file.
+    file: PathBuf,
+    /// The key of the log.
+    #[arg(long)]
+    key: VerifierKey,
+    #[command(flatten)]
+    witnesses: WitnessOptions,
+}
+
+/// Does it.
+pub(crate) async fn run(command: AuditCommand, json: bool) -> Result<Outcome, Failure> {
+    match command {
+        AuditCommand::Follow(arguments) => follow(arguments, json).await,
+        AuditCommand::Report(arguments) => report(&arguments),
+        AuditCommand::Prove(arguments) => prove(arguments).await,
+        AuditCommand::Verify(arguments) => verify(&arguments),
+        AuditCommand::Compare(arguments) => compare::run(arguments).await,
+        AuditCommand::Witness(arguments) => witness::run(arguments, json).await,
+    }
+}
+
+async fn follow(arguments: FollowArguments, json: bool) -> Result<Outcome, Failure> {
+    let client = arguments.network.http().client()?;
+    let log = |place: &str, key: VerifierKey, policy| {
+        let place = LogPlace::new(place, &client)?;
+        Ok::<_, Failure>(Log { place, key, policy })
+    };
+    let policy = arguments.witnesses.policy()?;
+    let cps = log(&arguments.log, arguments.key, policy)?;
+    let issuer = arguments.issuer.zip(arguments.issuer_key);
+    // The witnesses are those of the CPS's log.
+    let issuer = issuer.map(|(place, key)| log(&place, key, WitnessPolicy::default()));
+    let auditor = Auditor::new(cps, issuer.transpose()?);
+    let directory = StateDirectory::new(&arguments.state);
+    let state = directory.load()?;
+    let bar = progress_bar(json);
+    let show = |name: &KeyName, done: u64, of: u64| {
+        if done.is_multiple_of(STEP) || done == of {
+            bar.set_length(of);
+            bar.set_position(done);
+            bar.set_message(name.to_string());
+        }
+    };
+    let followed = auditor.follow(state.as_ref(), show).await;
+    bar.finish_and_clear();
+    let followed = followed?;
+    directory.keep(&followed.state)?;
+    Ok(telling::followed(&followed))
+}
+
+fn progress_bar(json: bool) -> ProgressBar {
+    let target = if json {
+        ProgressDrawTarget::hidden()
+    } else {
+        ProgressDrawTarget::stderr()
+    };
+    let bar = ProgressBar::with_draw_target(Some(1), target);
+    let template = "{spinner:.green} {msg} [{bar:24.green/dim}] {human_pos} of {human_len} entries, {per_sec}, {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("━╸─"));
+    }
+    bar.enable_steady_tick(PACE);
+    bar
+}
+
+fn report(arguments: &ReportArguments) -> Result<Outcome, Failure> {
+    let state = StateDirectory::new(&arguments.state).require()?;
+    let from = arguments.from.map(start_of).transpose()?;
+    let after = arguments.to.map(|last| last.tomorrow()).transpose();
+    let after = after.map_err(|error| Failure::new(Exit::Usage, error))?;
+    let period = Period {
+        from: from.unwrap_or(UnixTime(0)),
+        until: after
+            .map(start_of)
+            .transpose()?
+            .unwrap_or(UnixTime(u64::MAX)),
+    };
+    let report = Report::new(&state.epochs, period);
+    if let Some(file) = &arguments.csv {
+        write(file, &report.to_csv())?;
+    }
+    if let Some(file) = &arguments.html {
+        write(file, &report.to_html(state.name()))?;
+    }
+    Ok(telling::report(&report, state.issuer.is_some()))
+}
+
+fn start_of(day: Date) -> Result<UnixTime, Failure> {
+    let usage = |error: jiff::Error| Failure::new(Exit::Usage, error);
+    let start = day.to_zoned(TimeZone::UTC).map_err(usage)?;
+    let seconds = start.timestamp().as_second();
+    let seconds = u64::try_from(seconds)
+        .map_err(|_| Failure::new(Exit::Usage, format!("{day} is before 1970")))?;
+    Ok(UnixTime(seconds))
+}
+
+async fn prove(arguments: ProveArguments) -> Result<Outcome, Failure> {
+    let client: HttpClient = arguments.network.http().client()?;
+    let place = LogPlace::new(&arguments.log, &client)?;
+    let name = arguments.key.name().clone();
+    let in_log = |error| AuditError::Log {
+        log: name.clone(),
+        error,
+    };
+    let reader = LogReader::new(place, arguments.key, arguments.witnesses.policy()?);
+    let checkpoint = reader.checkpoint().await.map_err(in_log)?;
+    let proof = reader.prove(arguments.index, &checkpoint).await;
+    let text = proof.map_err(in_log)?.to_string();
+    write(&arguments.out, &text)?;
+    let (file, size) = (arguments.out.display().to_string(), text.len());
+    let said = format!(
+        "entry {} of {name} with its proof is in {file}, {size} bytes",
+        arguments.index
+    );
+    Ok(Outcome::done(
+        json!({ "log": name.as_str(), "index": arguments.index, "file": file, "bytes": size }),
+        said,
+    ))
+}
+
+fn verify(arguments: &VerifyArguments) -> Result<Outcome, Failure> {
+    let file = &arguments.file;
+    let read = fs::read_to_string(file);
+    let text = read.map_err(|error| in_file(file, &error))?;
+    let proven = verify_proof(&text, &arguments.key, &arguments.witnesses.policy()?)?;
+    Ok(telling::proven(&proven, arguments.key.name()))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    let written = fs::File::create(file).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| in_file(file, &error))
+}
+
+fn in_file(file: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("{}: {error}", file.display()))
+}

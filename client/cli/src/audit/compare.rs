@@ -1,0 +1,125 @@
+//! `pennyblack audit compare`: whether two auditors were shown one log. Not here: how
+//! that is found out.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use console::style;
+use indicatif::HumanCount;
+use pennyblack_audit::{Agreement, CompareError, LogPlace, Seen, SeenLog, State, StateDirectory};
+use pennyblack_http::HttpClient;
+use serde_json::json;
+
+use super::super::options::NetworkOptions;
+use super::super::outcome::{Exit, Failure, Outcome};
+
+const LOG: &str = "--log";
+const ISSUER: &str = "--issuer";
+
+/// What `compare` is told.
+#[derive(Debug, Args)]
+pub(crate) struct CompareArguments {
+    /// Directory that `follow` keeps, or a copy of the file in it.
+    state: PathBuf,
+    /// The same of another auditor; or the CPS's log: its URL, or a directory of its
+    /// files.
+    other: String,
+    /// The CPS's log, as either of both reaches it; needed if one has seen more than
+    /// the other.
+    #[arg(long)]
+    log: Option<String>,
+    /// The issuer's log, likewise.
+    #[arg(long, value_name = "LOG")]
+    issuer: Option<String>,
+    #[command(flatten)]
+    network: NetworkOptions,
+}
+
+/// Whom to compare with.
+enum Other {
+    Auditor(Seen),
+    Log(LogPlace),
+}
+
+/// Compares.
+pub(crate) async fn run(arguments: CompareArguments) -> Result<Outcome, Failure> {
+    let client = arguments.network.http().client()?;
+    let seen = Seen::of(&state(&arguments.state)?)?;
+    let other = other(&arguments.other, &client)?;
+    let place = |place: Option<&str>| {
+        let place = place.map(|place| LogPlace::new(place, &client));
+        place.transpose()
+    };
+    let log = place(arguments.log.as_deref())?;
+    let issuer = place(arguments.issuer.as_deref())?;
+    let mut agreements = Vec::new();
+    match other {
+        Other::Log(log) => {
+            agreements.push(seen.cps.compare_with_log(log).await?);
+            if let Some((seen, log)) = seen.issuer.as_ref().zip(issuer) {
+                agreements.push(seen.compare_with_log(log).await?);
+            }
+        }
+        Other::Auditor(other) => {
+            agreements.push(seen.cps.compare(&other.cps, log, LOG).await?);
+            if let Some((one, other)) = seen.issuer.as_ref().zip(other.issuer.as_ref()) {
+                agreements.push(one.compare(other, issuer, ISSUER).await?);
+            }
+        }
+    }
+    let left = seen.issuer.as_ref().filter(|_| agreements.len() < 2);
+    Ok(tell(&agreements, left))
+}
+
+/// An argument that names a log, or another auditor's state.
+fn other(argument: &str, client: &HttpClient) -> Result<Other, Failure> {
+    let path = Path::new(argument);
+    let is_url = argument.starts_with("https://") || argument.starts_with("http://");
+    if is_url || path.join("checkpoint").is_file() {
+        return Ok(Other::Log(LogPlace::new(argument, client)?));
+    }
+    Ok(Other::Auditor(Seen::of(&state(path)?)?))
+}
+
+fn state(path: &Path) -> Result<State, Failure> {
+    let file = path.is_file().then(|| State::read(path)).transpose()?;
+    match file.flatten() {
+        Some(state) => Ok(state),
+        None => Ok(StateDirectory::new(path).require()?),
+    }
+}
+
+fn tell(agreements: &[Agreement], left: Option<&SeenLog>) -> Outcome {
+    let log = |one: &Agreement| json!({ "log": one.log.as_str(), "common": one.common, "most": one.most });
+    let json = json!({
+        "agree": agreements.iter().map(log).collect::<Vec<_>>(),
+        "not_compared": left.map(|log| log.name().as_str()),
+    });
+    let mut lines: Vec<_> = agreements.iter().map(line).collect();
+    if let Some(log) = left {
+        lines.push(format!(
+            "{} was not compared: the other has not followed it, and {ISSUER} does not name it",
+            log.name()
+        ));
+    }
+    Outcome::done(json, lines.join("\n"))
+}
+
+fn line(one: &Agreement) -> String {
+    let (common, most) = (HumanCount(one.common), HumanCount(one.most));
+    let mark = style("one history").green();
+    format!(
+        "{mark} {}: the first {common} of {most} entries are the same",
+        one.log
+    )
+}
+
+impl From<CompareError> for Failure {
+    fn from(error: CompareError) -> Self {
+        match error {
+            CompareError::Audit(error) => error.into(),
+            CompareError::LogNeeded { .. } => Self::new(Exit::Usage, error),
+            error => Self::new(error.misbehaviour().map_or(Exit::Failed, Exit::from), error),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! `pennyblack audit witness`: runs a witness until it is asked to stop. Not here:
+//! what it does.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::config::{LogConfig, PublicConfig, TlsConfig};
+use pennyblack_runtime::logging;
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_tlog::{KeyName, VerifierKey};
+use pennyblack_witness::{Witness, WitnessServer, limits};
+use serde_json::json;
+
+use super::super::outcome::{Exit, Failure, Outcome};
+
+/// What `witness` is told.
+#[derive(Debug, Args)]
+pub(crate) struct WitnessArguments {
+    /// Key of a log to cosign for, `NAME+ID+KEY`, as the log publishes it;
+    /// several by repeating it.
+    #[arg(long = "log", value_name = "KEY", required = true)]
+    logs: Vec<VerifierKey>,
+    /// Name of the witness's own key: where it will be reached, without https://,
+    /// such as witness.example.org.
+    #[arg(long)]
+    name: KeyName,
+    /// Directory with its key, which is made at the first start, and with what it
+    /// has seen. Never go on with an older copy of it: a witness that forgets
+    /// cosigns what contradicts its own word.
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+    /// Address and port to listen at; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8790")]
+    listen: SocketAddr,
+    /// PEM file of the TLS certificate chain, leaf first; without it plain HTTP is
+    /// served.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// PEM file of its private key.
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+    /// A proxy in front ends TLS: serve plain HTTP beyond this machine, too.
+    #[arg(long)]
+    behind_proxy: bool,
+}
+
+impl WitnessArguments {
+    fn public(&self) -> Result<PublicConfig, Failure> {
+        let files = self.tls_certificate.clone().zip(self.tls_key.clone());
+        let public = PublicConfig {
+            listen: self.listen,
+            behind_proxy: self.behind_proxy,
+            tls: files.map(|(certificate, key)| TlsConfig { certificate, key }),
+            limits: limits(),
+        };
+        if public.transport().is_err() {
+            let why = format!(
+                "{} can be reached from other machines, and there is no TLS: give \
+                 --tls-certificate and --tls-key, listen at 127.0.0.1, or say --behind-proxy if \
+                 a proxy in front ends TLS",
+                self.listen
+            );
+            return Err(Failure::new(Exit::Usage, why));
+        }
+        Ok(public)
+    }
+}
+
+/// Runs it. Its first line says its key and where it listens, its last that it has
+/// stopped; what its operator should look at goes to standard error.
+pub(crate) async fn run(arguments: WitnessArguments, json: bool) -> Result<Outcome, Failure> {
+    let failed = |error: Box<dyn std::error::Error>| Failure::new(Exit::Failed, error);
+    let public = arguments.public()?;
+    logging::start(&LogConfig::default()).map_err(|error| failed(error.into()))?;
+    let witness = Witness::open(&arguments.state, &arguments.name, arguments.logs)
+        .map_err(|error| failed(error.into()))?;
+    let key = witness.key().clone();
+    let server = WitnessServer::bind(&public, witness, Clock::system()).await;
+    let server = server.map_err(|error| failed(error.into()))?;
+    let shutdown = Shutdown::new();
+    shutdown.on_signals()?;
+    announce(&key, server.address(), json)?;
+    server.serve(shutdown).await;
+    Ok(Outcome::done(
+        json!({ "key": key.to_string(), "stopped": true }),
+        "stopped",
+    ))
+}
+
+fn announce(key: &VerifierKey, address: SocketAddr, json: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if json {
+        let line = json!({ "key": key.to_string(), "listening": address });
+        writeln!(out, "{line}")?;
+    } else {
+        writeln!(out, "{key}\nlistening at {address}")?;
+    }
+    out.flush()
+}

@@ -1,0 +1,293 @@
+//! `pennyblack call`: store a call's PASSporT for whoever answers the called
+//! number.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use console::style;
+use pennyblack_client::auth_service::{
+    Caller, CallerError, FoundKeys, LookUp, Resent, ShakenCall, read_passport,
+};
+use pennyblack_client::identity::StirIdentity;
+use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Wallet};
+use pennyblack_http::{Patience, ServiceAddress};
+use pennyblack_passport::{Attestation, UnverifiedPassport};
+use pennyblack_runtime::clock::Clock;
+use pennyblack_stir::jws::X5u;
+use pennyblack_stir::telephone_number::TelephoneNumber;
+use serde_json::{Value, json};
+
+use super::carrier::existing_wallet;
+use super::options::{NetworkOptions, TrustOptions};
+use super::outcome::{Exit, Failure, Outcome, message};
+
+/// The arguments of `pennyblack call`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # a PASSporT that the gateway made: compact JWS or Identity header
+  pennyblack call --cps https://cps.example --wallet wallet.db --roots roots/ \\
+      --identity \"$IDENTITY\"
+  # on standard input, and asking for a block of keys instead of the number
+  pennyblack call … --identity - --block 7 < identity.txt
+  # sign one here
+  pennyblack call … --orig 12155550100 --dest 12125550199 \\
+      --cert carrier-a.pem --key carrier-a.key --x5u https://certs.example/carrier-a.pem
+  # send again what was signed and never answered
+  pennyblack call … --resend
+
+One token is spent for each key that the called number has.")]
+pub(crate) struct CallArguments {
+    /// The CPS's URL, or authority=URL.
+    #[arg(long, value_name = "URL")]
+    cps: ServiceAddress,
+    /// The wallet's file.
+    #[arg(long, value_name = "FILE")]
+    wallet: PathBuf,
+    /// A PASSporT or the value of an Identity header; - reads standard input,
+    /// @FILE a file.
+    #[arg(long, value_name = "TEXT|-|@FILE", conflicts_with_all = ["orig", "cert"])]
+    identity: Option<String>,
+    /// The calling number, to sign a PASSporT here.
+    #[arg(long, value_name = "TN", requires_all = ["dest", "cert", "key"])]
+    orig: Option<TelephoneNumber>,
+    /// The called number; if not given, the PASSporT's.
+    #[arg(long, value_name = "TN")]
+    dest: Option<TelephoneNumber>,
+    /// PEM file of the certificate to sign with.
+    #[arg(long, value_name = "FILE", requires = "orig")]
+    cert: Option<PathBuf>,
+    /// PEM file of its private key (mode 0600).
+    #[arg(long, value_name = "FILE", requires = "orig")]
+    key: Option<PathBuf>,
+    /// Where the certificate can be fetched; without it the whole certificate
+    /// goes into the PASSporT, which may then be too long.
+    #[arg(long, value_name = "URL", requires = "orig")]
+    x5u: Option<X5u>,
+    /// How well the caller is known: A, B or C.
+    #[arg(long, default_value = "A")]
+    attest: Attestation,
+    /// Tell the CPS only this many digits of the called number.
+    #[arg(long, value_name = "DIGITS")]
+    block: Option<usize>,
+    /// Seconds that a token must have lain in the wallet. With less, issuer and
+    /// CPS together may tell from the times who stored; 0 is for trying it out.
+    #[arg(long, default_value_t = DEFAULT_MINIMUM_AGE.as_secs(), value_name = "SECONDS")]
+    minimum_age: u64,
+    /// Only send again what was signed and not answered.
+    #[arg(long, conflicts_with_all = ["identity", "orig"])]
+    resend: bool,
+    #[command(flatten)]
+    trust: TrustOptions,
+    #[command(flatten)]
+    network: NetworkOptions,
+}
+
+/// Does it.
+pub(crate) async fn run(arguments: CallArguments) -> Result<Outcome, Failure> {
+    let wallet = existing_wallet(&arguments.wallet)?;
+    let caller = arguments.caller()?;
+    let clock = Clock::system();
+    let resent = caller.resend(&wallet, clock.now()).await?;
+    if arguments.resend {
+        return Ok(tell_resent(resent));
+    }
+    let passport = arguments.passport(&clock)?;
+    let dest = arguments.called_number(&passport)?;
+    let look_up = match arguments.block {
+        Some(digits) => LookUp::Block { digits },
+        None => LookUp::Number,
+    };
+    let found = caller.keys_of(&dest, look_up, clock.now()).await?;
+    if found.keys.is_empty() {
+        return Err(nobody(&dest, &found));
+    }
+    store_copies(&caller, &wallet, &passport, &dest, &found, &clock).await
+}
+
+/// One copy for each key. A copy that fails does not keep the others back; the
+/// first failure decides the exit code.
+async fn store_copies(
+    caller: &Caller,
+    wallet: &Wallet,
+    passport: &UnverifiedPassport,
+    dest: &TelephoneNumber,
+    found: &FoundKeys,
+    clock: &Clock,
+) -> Result<Outcome, Failure> {
+    let mut lines = vec![format!("call to {dest}: {} key(s)", found.keys.len())];
+    let mut copies: Vec<Value> = Vec::new();
+    let mut first_failure: Option<CallerError> = None;
+    for key in &found.keys {
+        let stored = caller
+            .store(wallet, passport.as_str(), key, clock.now())
+            .await;
+        let (mailbox, cps) = (key.mailbox().to_string(), key.cps().to_string());
+        match stored {
+            Ok(_) => {
+                lines.push(format!(
+                    "  {} for {mailbox} at {cps}",
+                    style("stored").green()
+                ));
+                copies.push(json!({ "mailbox": mailbox, "cps": cps, "stored": true }));
+            }
+            Err(error) => {
+                let why = message(&error);
+                lines.push(format!(
+                    "  {} for {mailbox} at {cps}: {why}",
+                    style("failed").red()
+                ));
+                copies
+                    .push(json!({ "mailbox": mailbox, "cps": cps, "stored": false, "error": why }));
+                first_failure.get_or_insert(error);
+            }
+        }
+    }
+    for refused in &found.refused {
+        lines.push(format!("  passed over a key record: {refused}"));
+    }
+    let refused: Vec<_> = found.refused.iter().map(ToString::to_string).collect();
+    let json = json!({ "dest": dest.to_string(), "copies": copies, "refused_records": refused });
+    let exit = first_failure.map_or(Exit::Done, |error| Failure::from(error).exit());
+    Ok(Outcome {
+        json,
+        text: lines.join("\n"),
+        exit,
+    })
+}
+
+fn nobody(dest: &TelephoneNumber, found: &FoundKeys) -> Failure {
+    let mut text = format!(
+        "nobody has published a key for {dest}: its callee cannot be reached out of band at this CPS"
+    );
+    for refused in &found.refused {
+        text.push_str(&format!("; a record was not believed: {refused}"));
+    }
+    Failure::new(Exit::NoKey, text)
+}
+
+fn tell_resent(resent: Resent) -> Outcome {
+    let Resent {
+        stored,
+        refused,
+        expired,
+        left,
+    } = resent;
+    let text = format!(
+        "sent again: {stored} stored, {refused} refused, {expired} too old and dropped, {left} still without an answer"
+    );
+    let json = json!({ "stored": stored, "refused": refused, "expired": expired, "left": left });
+    let exit = if left > 0 { Exit::Network } else { Exit::Done };
+    Outcome { json, text, exit }
+}
+
+impl CallArguments {
+    fn caller(&self) -> Result<Caller, Failure> {
+        Ok(Caller {
+            cps: self.cps.clone(),
+            http: self.network.http(),
+            trust: self.trust.policy()?,
+            numbering: self.trust.numbering()?,
+            certificates: self.trust.certificates(&self.network),
+            minimum_age: Duration::from_secs(self.minimum_age),
+            patience: Patience::SHORT,
+        })
+    }
+
+    fn passport(&self, clock: &Clock) -> Result<UnverifiedPassport, Failure> {
+        let text = match (
+            &self.identity,
+            &self.orig,
+            &self.dest,
+            &self.cert,
+            &self.key,
+        ) {
+            (Some(text), ..) => read_text(text)?,
+            (None, Some(orig), Some(dest), Some(cert), Some(key)) => {
+                let call = ShakenCall {
+                    orig: orig.clone(),
+                    dest: dest.clone(),
+                    attest: self.attest,
+                    x5u: self.x5u.clone(),
+                };
+                call.sign(&StirIdentity::load(cert, key, None)?, clock.now())
+            }
+            _ => {
+                let text = "give a PASSporT with --identity, or sign one with --orig, --dest, --cert and --key";
+                return Err(Failure::new(Exit::Usage, text));
+            }
+        };
+        Ok(read_passport(&text)?)
+    }
+
+    fn called_number(&self, passport: &UnverifiedPassport) -> Result<TelephoneNumber, Failure> {
+        let numbers = passport.claims().dest.numbers();
+        match (&self.dest, numbers) {
+            (Some(dest), _) => Ok(dest.clone()),
+            (None, [only]) => Ok(only.clone()),
+            (None, _) => Err(Failure::new(
+                Exit::Usage,
+                format!(
+                    "the PASSporT names {} numbers as dest: say which one is called with --dest",
+                    numbers.len()
+                ),
+            )),
+        }
+    }
+}
+
+fn read_text(argument: &str) -> Result<String, Failure> {
+    if argument == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text)?;
+        return Ok(text);
+    }
+    match argument.strip_prefix('@') {
+        Some(path) => Ok(std::fs::read_to_string(path)?),
+        None => Ok(argument.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        call: CallArguments,
+    }
+
+    fn parse(more: &[&str]) -> CallArguments {
+        let least = [
+            "call",
+            "--cps=https://cps.example",
+            "--wallet=wallet.db",
+            "--roots=roots",
+        ];
+        Line::try_parse_from(least.iter().chain(more)).unwrap().call
+    }
+
+    #[test]
+    fn tokens_must_be_an_hour_old_unless_told_otherwise() {
+        assert_eq!(parse(&[]).minimum_age, 3600);
+        assert_eq!(parse(&["--minimum-age=0"]).minimum_age, 0);
+    }
+
+    #[test]
+    fn no_repository_is_asked_unless_it_is_named() {
+        let repositories = |more: &[&str]| {
+            let arguments = parse(more);
+            let stores = arguments.trust.certificates(&arguments.network);
+            stores.repositories.is_some()
+        };
+        assert!(!repositories(&[]));
+        assert!(repositories(&[
+            "--certificate-host=a.example,b.example:8443"
+        ]));
+    }
+}

@@ -1,0 +1,233 @@
+//! `pennyblack demo`: the demonstration on a terminal or as JSON, and the hidden
+//! command by which it runs the services as processes of this program.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{Attribute, Cell, Color, Table};
+use console::style;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
+use pennyblack_base::time::UnixTime;
+use pennyblack_issuer::signer::KeyType;
+use pennyblack_testbed::demo::{Audience, CALLS, CallLine, Report, play};
+
+use super::outcome::{Exit, Failure, Outcome};
+
+/// Calls that are shown line by line.
+const SHOWN: usize = 10;
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    /// Keep the directory with all files of the demonstration, and say where it is.
+    #[arg(long)]
+    keep: bool,
+    /// What tokens are made of: blind-rsa, which anybody can verify, or, as if one
+    /// operator ran issuer and CPS, voprf-ristretto255 or voprf-p384.
+    #[arg(long, value_name = "TYPE", default_value = "blind-rsa", value_parser = token_type)]
+    token_type: KeyType,
+}
+
+fn token_type(name: &str) -> Result<KeyType, String> {
+    let named = KeyType::ALL.into_iter().find(|one| one.name() == name);
+    named.ok_or_else(|| {
+        let names: Vec<_> = KeyType::ALL.iter().map(|one| one.name()).collect();
+        format!("there are {}", names.join(", "))
+    })
+}
+
+/// `service`, which the demonstration runs.
+#[derive(Debug, Args)]
+pub(crate) struct ServiceArguments {
+    service: ServiceName,
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ServiceName {
+    Issuer,
+    Cps,
+}
+
+/// Runs a service in this process, as its own program would.
+pub(crate) fn serve(arguments: ServiceArguments) -> ExitCode {
+    let line = std::iter::once(OsString::from("pennyblack")).chain(arguments.arguments);
+    match arguments.service {
+        ServiceName::Issuer => pennyblack_issuer::run(line),
+        ServiceName::Cps => pennyblack_cps::run(line),
+    }
+}
+
+/// Plays it.
+pub(crate) async fn run(arguments: DemoArguments, json: bool) -> Result<Outcome, Failure> {
+    let directory = tempfile::Builder::new()
+        .prefix("pennyblack-demo-")
+        .tempdir()?;
+    let watcher = Watcher::new(json);
+    let report = play(directory.path(), arguments.token_type, &watcher).await;
+    watcher.leave();
+    let kept = arguments.keep.then(|| directory.keep());
+    let report = report.map_err(|error| Failure::new(Exit::Failed, error))?;
+    let mut text = tell(&report);
+    if let Some(path) = kept {
+        text.push_str(&format!("\neverything lies in {}\n", path.display()));
+    }
+    Ok(Outcome {
+        json: serde_json::to_value(&report).unwrap_or_default(),
+        text,
+        exit: if report.ok { Exit::Done } else { Exit::Failed },
+    })
+}
+
+/// Shows what is going on, on standard error.
+struct Watcher {
+    bar: ProgressBar,
+}
+
+impl Watcher {
+    fn new(json: bool) -> Self {
+        let target = if json {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
+        let bar = ProgressBar::with_draw_target(Some(CALLS as u64), target);
+        let template =
+            "{spinner:.green} {msg:36} [{bar:30.green/dim}] {pos}/{len} calls  {elapsed}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("━╸─"));
+        }
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self { bar }
+    }
+
+    fn leave(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Audience for Watcher {
+    fn begins(&self, what: &str) {
+        self.bar.set_message(what.to_owned());
+    }
+
+    fn calls_done(&self, done: usize) {
+        self.bar.set_position(done as u64);
+    }
+}
+
+fn tell(report: &Report) -> String {
+    let valid = report.calls.iter().filter(|call| call.is_valid()).count();
+    let verdict = if report.ok {
+        style("Everything was as it should be.").green().bold()
+    } else {
+        style("Something was not as it should be.").red().bold()
+    };
+    let sight = &report.cps_sight;
+    let found = match sight.found.as_slice() {
+        [] => style("none was found".to_owned()).green(),
+        found => style(format!("found: {}", found.join(", "))).red(),
+    };
+    format!(
+        "{}\n{}\n{}\n\n{}\n{}\n\n\
+         {valid} of {} calls verified; {} tokens drawn. The CPS was killed (SIGKILL) in the middle,\n\
+         and the request that it left unanswered was repeated and stored once.\n\n\
+         In the CPS's {} kB of files and log we searched for {} things that would tell who\n\
+         stored or called (numbers, provider codes, PASSporTs): {found}.\n\n\
+         Double spends: {} in the log, {} proven by its own bytes and the issuer's directory:\n\
+         {}.\n\n{verdict} ({:.1} s)\n",
+        style("What happened, and beside it all that the CPS could see of it").bold(),
+        calls_table(&report.calls),
+        style(format!(
+            "… and {} calls more",
+            report.calls.len().saturating_sub(SHOWN)
+        ))
+        .dim(),
+        style("What was tried besides").bold(),
+        incidents_table(report),
+        report.calls.len(),
+        report.tokens_drawn,
+        sight.bytes / 1000,
+        sight.searched_for,
+        report.evidence.lines,
+        report.evidence.proven,
+        report.evidence.finding,
+        report.seconds,
+    )
+}
+
+fn calls_table(calls: &[CallLine]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header([
+        "time",
+        "caller",
+        "called",
+        "stored by",
+        "verdict",
+        "CPS: mailbox",
+        "CPS: bytes",
+        "CPS: paid with",
+    ]);
+    for call in calls.iter().take(SHOWN) {
+        let boxes = call.mailboxes.iter().map(|id| id.get(..8).unwrap_or(id));
+        let boxes: Vec<_> = boxes.map(|id| format!("{id}…")).collect();
+        table.add_row([
+            Cell::new(clock_time(call.at)),
+            Cell::new(&call.orig),
+            Cell::new(&call.dest),
+            Cell::new(call.stored_by),
+            verdict_cell(call),
+            Cell::new(boxes.join("\n")).fg(Color::DarkGrey),
+            Cell::new(call.size).fg(Color::DarkGrey),
+            Cell::new("a token").fg(Color::DarkGrey),
+        ]);
+    }
+    table
+}
+
+fn verdict_cell(call: &CallLine) -> Cell {
+    let color = if call.is_valid() {
+        Color::Green
+    } else {
+        Color::Red
+    };
+    Cell::new(call.verdict).fg(color)
+}
+
+fn incidents_table(report: &Report) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_FULL_CONDENSED)
+        .set_header(["", "tried", "came of it"]);
+    for incident in &report.incidents {
+        let (mark, color) = if incident.ok {
+            ("✓", Color::Green)
+        } else {
+            ("✗", Color::Red)
+        };
+        let observed = if incident.ok {
+            incident.observed.clone()
+        } else {
+            format!("{} (expected: {})", incident.observed, incident.expected)
+        };
+        table.add_row([
+            Cell::new(mark).fg(color).add_attribute(Attribute::Bold),
+            Cell::new(incident.what),
+            Cell::new(observed),
+        ]);
+    }
+    table
+}
+
+fn clock_time(time: UnixTime) -> String {
+    let seconds = i64::try_from(time.0).unwrap_or_default();
+    Timestamp::from_second(seconds).map_or_else(
+        |_| time.to_string(),
+        |moment| moment.strftime("%H:%M:%S").to_string(),
+    )
+}

@@ -1,0 +1,322 @@
+//! The arguments of `pennyblack load`, and the run that they describe.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use pennyblack_client::auth_service::ShakenCall;
+use pennyblack_client::carrier::{Carrier, MAX_BATCH};
+use pennyblack_client::identity::StirIdentity;
+use pennyblack_evidence::key_log_view::LogPolicy;
+use pennyblack_http::{HttpOptions, Patience, ServiceAddress};
+use pennyblack_passport::Attestation;
+use pennyblack_protocol::key_record::Coverage;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_sealing::envelope::Slots;
+use pennyblack_sealing::mailbox::KeyConfig;
+use pennyblack_stir::telephone_number::TelephoneNumber;
+use pennyblack_testbed::load::{Load, Mailboxes, Mix, Operation, Pace, Rate, Window};
+
+use super::super::carrier::read_config;
+use super::super::mailbox::KemName;
+use super::super::options::NetworkOptions;
+use super::super::outcome::{Exit, Failure};
+
+/// The caller of every PASSporT that is stored: a number set aside for fiction.
+const CALLER: &str = "12015550100";
+
+/// Where its certificate would be, if anybody looked.
+const CERTIFICATE_URL: &str = "https://certificates.invalid/load.pem";
+
+/// Requests that are prepared for a closed loop unless told otherwise.
+const DEFAULT_REQUESTS: u64 = 10_000;
+
+/// Stores for each mailbox, unless told otherwise: half of what a CPS keeps of
+/// one mailbox unless it is told otherwise.
+const STORES_FOR_EACH_MAILBOX: u64 = 512;
+
+/// Most mailboxes: a CPS lists no number with more keys than this.
+const MOST_MAILBOXES: u64 = 1000;
+
+/// How long the mailboxes outlive the run, which takes time to prepare.
+const MAILBOXES_OUTLIVE: Duration = Duration::from_secs(1800);
+
+/// The arguments of `pennyblack load`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # how much: 16 connections, each sending as soon as it is answered
+  pennyblack load --cps https://cps.example --issuer https://issuer.example \\
+      --cert carrier.pem --key carrier.key --tn 12125550100 \\
+      --mix store=1,retrieve=4 --connections 16 --requests 50000
+  # how fast: 500 requests a second for a minute, answered or not
+  pennyblack load … --mix store --rate 500 --duration 60
+  # the issuer alone, drawing batches of 64 tokens
+  pennyblack load --cps https://cps.example --config carrier.toml \\
+      --mix draw --batch 64 --requests 500
+
+What it costs: each store spends a token, and each draw a batch of them, all of
+them charged to the certificate's quota; tokens that the run does not use are
+lost. Mailboxes are published for --tn, and end half an hour after the run.
+
+What it measures: tokens are drawn, and requests sealed, signed and attested,
+before the run. Each is sent once; failures are counted by kind. Connections are
+kept, where `pennyblack call` opens one for each store. Latencies are those of
+successes; with --rate they count from when the request was to be sent. Run it
+on another machine than the services, or it takes their processors.
+
+The exit code is 0 if any request succeeded in the measured time; if none did, 6
+when all were refused, 1 when the run was stopped before, or else 5.")]
+pub(crate) struct LoadArguments {
+    /// The CPS's URL, or authority=URL.
+    #[arg(long, value_name = "URL")]
+    cps: ServiceAddress,
+    /// Operations and their shares: draw, store, retrieve.
+    #[arg(
+        long,
+        default_value = "store=1,retrieve=1",
+        value_name = "OPERATION=SHARE,…"
+    )]
+    mix: Mix,
+    /// Most requests under way, each on a connection of its own; 16 if not
+    /// given, 128 with --rate.
+    #[arg(long, value_name = "N", value_parser = between(1, 10_000))]
+    connections: Option<u64>,
+    /// Open loop: begin this many requests a second, whatever the answers.
+    /// Without it, closed loop: each connection waits for its answer.
+    #[arg(long, value_name = "PER_SECOND", value_parser = between(1, 1_000_000))]
+    rate: Option<u64>,
+    /// Seconds of load that are not measured, before those that are.
+    #[arg(long, default_value_t = 2, value_name = "SECONDS", value_parser = between(0, 3600))]
+    warm_up: u64,
+    /// Seconds that are measured.
+    #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = between(1, 86_400))]
+    duration: u64,
+    /// End after this many requests, warm-up and all, if that is sooner. So many
+    /// draws and stores are prepared: 10,000 if not given, or as many as --rate
+    /// needs. Retrieves alone have no end.
+    #[arg(long, value_name = "N", value_parser = between(1, 100_000_000))]
+    requests: Option<u64>,
+    #[command(flatten)]
+    carrier: CarrierOptions,
+    #[command(flatten)]
+    mailboxes: MailboxOptions,
+    #[command(flatten)]
+    network: NetworkOptions,
+}
+
+/// Who draws tokens.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Carrier, who draws tokens")]
+struct CarrierOptions {
+    /// The issuer's URL.
+    #[arg(long, value_name = "URL")]
+    issuer: Option<ServiceAddress>,
+    /// PEM file of the STIR certificate, the leaf first, then its path.
+    #[arg(long, value_name = "FILE")]
+    cert: Option<PathBuf>,
+    /// PEM file of its private key (mode 0600).
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// The SPC or number to draw for; the certificate's first if not given.
+    #[arg(long, value_name = "SPC|TN")]
+    iss: Option<String>,
+    /// The carrier's configuration file instead; its wallet is not touched.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["issuer", "cert", "key", "iss"])]
+    config: Option<PathBuf>,
+    /// Tokens in a batch.
+    #[arg(long, default_value_t = 64, value_name = "N", value_parser = between(1, MAX_BATCH as u64))]
+    batch: u64,
+}
+
+/// Where PASSporTs go.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Mailboxes, to store into and retrieve from")]
+struct MailboxOptions {
+    /// A number that nobody calls, to publish mailboxes for.
+    #[arg(long, value_name = "TN")]
+    tn: Option<TelephoneNumber>,
+    /// PEM file of the certificate that holds the number; the carrier's if not
+    /// given.
+    #[arg(long, value_name = "FILE", requires = "holder_key")]
+    holder_cert: Option<PathBuf>,
+    /// PEM file of its private key (mode 0600).
+    #[arg(long, value_name = "FILE", requires = "holder_cert")]
+    holder_key: Option<PathBuf>,
+    /// How many; one for each 512 stores if not given. A CPS keeps some thousand
+    /// entries of a mailbox, each for a minute, and refuses more.
+    #[arg(long, value_name = "N", value_parser = between(1, MOST_MAILBOXES))]
+    mailboxes: Option<u64>,
+    /// Which kind of key.
+    #[arg(long, value_enum, default_value_t = KemName::X25519)]
+    kem: KemName,
+    /// Slots that a retrieve asks for: 4, 16, 64 or 256.
+    #[arg(long, default_value = "16", value_name = "N")]
+    slots: Slots,
+}
+
+fn between(least: u64, most: u64) -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(least..=most)
+}
+
+impl LoadArguments {
+    /// The run that this describes, with its mailboxes published.
+    pub(super) async fn load(&self) -> Result<Load, Failure> {
+        let http = self.network.http();
+        let clock = Clock::system();
+        let carrier = self.carrier.carrier()?;
+        if carrier.is_none() && self.needs_tokens() {
+            return Err(usage(
+                "draws and stores need tokens: give --issuer, --cert and --key, or --config",
+            ));
+        }
+        let mut load = Load {
+            cps: self.cps.clone(),
+            http: http.clone(),
+            mailboxes: Vec::new(),
+            passport: String::new(),
+            slots: self.mailboxes.slots,
+            mix: self.mix,
+            pace: self.pace(),
+            window: self.window(),
+            requests: self.most_requests(),
+            connections: self.connections(),
+            stop: Shutdown::new(),
+            carrier,
+            clock,
+        };
+        if self.mix.has(Operation::Store) || self.mix.has(Operation::Retrieve) {
+            let (number, holder) = self.holder(load.carrier.as_ref())?;
+            load.passport = passport(&number, &holder, &load.clock)?;
+            load.mailboxes = self.publish(number, holder, &load, &http).await?;
+        }
+        Ok(load)
+    }
+
+    fn needs_tokens(&self) -> bool {
+        self.mix.has(Operation::Draw) || self.mix.has(Operation::Store)
+    }
+
+    fn pace(&self) -> Pace {
+        let rate = self.rate.and_then(|rate| u32::try_from(rate).ok());
+        let rate = rate.and_then(NonZeroU32::new);
+        rate.map_or(Pace::Closed, |rate| Pace::Open(Rate(rate)))
+    }
+
+    const fn window(&self) -> Window {
+        Window {
+            warm_up: Duration::from_secs(self.warm_up),
+            duration: Duration::from_secs(self.duration),
+        }
+    }
+
+    fn most_requests(&self) -> u64 {
+        match (self.requests, self.rate) {
+            (Some(requests), _) => requests,
+            (None, None) if self.needs_tokens() => DEFAULT_REQUESTS,
+            (None, _) => u64::MAX,
+        }
+    }
+
+    fn connections(&self) -> NonZeroUsize {
+        let default = if self.rate.is_some() { 128 } else { 16 };
+        let connections = self.connections.unwrap_or(default);
+        let connections = usize::try_from(connections).unwrap_or(usize::MAX);
+        NonZeroUsize::new(connections).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    /// The number to publish mailboxes for, and who holds it.
+    fn holder(
+        &self,
+        carrier: Option<&Carrier>,
+    ) -> Result<(TelephoneNumber, StirIdentity), Failure> {
+        let options = &self.mailboxes;
+        let Some(number) = options.tn.clone() else {
+            return Err(usage(
+                "stores and retrieves need mailboxes: say with --tn for which number",
+            ));
+        };
+        let holder = match (&options.holder_cert, &options.holder_key, carrier) {
+            (Some(cert), Some(key), _) => StirIdentity::load(cert, key, None)?,
+            (_, _, Some(carrier)) => carrier.identity.clone(),
+            _ => {
+                return Err(usage(
+                    "publishing mailboxes takes a certificate: give --holder-cert and --holder-key",
+                ));
+            }
+        };
+        Ok((number, holder))
+    }
+
+    async fn publish(
+        &self,
+        number: TelephoneNumber,
+        identity: StirIdentity,
+        load: &Load,
+        http: &HttpOptions,
+    ) -> Result<Vec<KeyConfig>, Failure> {
+        let public_cps = self.cps.public_uri();
+        let mailboxes = Mailboxes {
+            identity,
+            coverage: Coverage::Number(number),
+            cps: self.cps.clone(),
+            public_cps: public_cps.map_err(|error| Failure::new(Exit::Failed, error))?,
+            kem: self.mailboxes.kem.into(),
+            lifetime: load.window.end() + MAILBOXES_OUTLIVE,
+        };
+        let enough = load.stores().div_ceil(STORES_FOR_EACH_MAILBOX);
+        let count = self.mailboxes.mailboxes.unwrap_or(enough);
+        let count = count.clamp(1, MOST_MAILBOXES);
+        let client = http.client()?;
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let published = mailboxes.publish(count, &client, load.clock.now()).await?;
+        Ok(published)
+    }
+}
+
+impl CarrierOptions {
+    /// The carrier, if one is described.
+    fn carrier(&self) -> Result<Option<Carrier>, Failure> {
+        let batch = usize::try_from(self.batch).unwrap_or(MAX_BATCH);
+        let batch = NonZeroUsize::new(batch).unwrap_or(NonZeroUsize::MIN);
+        if let Some(file) = &self.config {
+            let carrier = read_config(Some(file), &[])?.carrier()?;
+            return Ok(Some(Carrier { batch, ..carrier }));
+        }
+        match (&self.issuer, &self.cert, &self.key) {
+            (Some(issuer), Some(cert), Some(key)) => Ok(Some(Carrier {
+                issuer: issuer.clone(),
+                identity: StirIdentity::load(cert, key, self.iss.as_deref())?,
+                batch,
+                patience: Patience::SHORT,
+                log: LogPolicy::default(),
+            })),
+            (None, None, None) => Ok(None),
+            _ => Err(usage(
+                "drawing tokens takes --issuer, --cert and --key together",
+            )),
+        }
+    }
+}
+
+/// A PASSporT like that of any call, to be stored again and again.
+fn passport(
+    called: &TelephoneNumber,
+    signer: &StirIdentity,
+    clock: &Clock,
+) -> Result<String, Failure> {
+    let fixed = |error: &dyn std::error::Error| Failure::new(Exit::Failed, error.to_string());
+    let call = ShakenCall {
+        orig: CALLER.parse().map_err(|error| fixed(&error))?,
+        dest: called.clone(),
+        attest: Attestation::Full,
+        x5u: Some(CERTIFICATE_URL.parse().map_err(|error| fixed(&error))?),
+    };
+    Ok(call.sign(signer, clock.now()))
+}
+
+fn usage(text: &str) -> Failure {
+    Failure::new(Exit::Usage, text)
+}

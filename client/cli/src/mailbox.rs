@@ -1,0 +1,224 @@
+//! `pennyblack mailbox`: make a mailbox key, publish it, show it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use console::style;
+use pennyblack_client::verification_service::{Publisher, create_mailbox_key, load_mailbox_key};
+use pennyblack_http::{HttpClient, Patience, ServiceAddress, ServiceUri};
+use pennyblack_pki::TnAuthEntry;
+use pennyblack_protocol::key_record::Coverage;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::config::LogConfig;
+use pennyblack_runtime::logging;
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_sealing::mailbox::{Kem, RecipientKey};
+use pennyblack_stir::Spc;
+use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
+use serde_json::json;
+
+use super::moment::moment;
+use super::options::{IdentityOptions, NetworkOptions};
+use super::outcome::{Exit, Failure, Outcome};
+
+/// What to do with a mailbox.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  pennyblack mailbox create --mailbox-key office.mailbox
+  pennyblack mailbox register --mailbox-key office.mailbox --cps https://cps.example \\
+      --cert office.pem --key office.key --range 12125550100+100 --keep
+  pennyblack mailbox show --mailbox-key office.mailbox
+
+The key file opens everything that is stored for these numbers: guard it.")]
+pub(crate) enum MailboxCommand {
+    /// Make a key.
+    Create(Create),
+    /// Publish a key for numbers, signed by their STIR certificate.
+    Register(Box<Register>),
+    /// Show a key's mailbox and configuration.
+    Show(Show),
+}
+
+/// The KEM of a mailbox.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum KemName {
+    /// DHKEM(X25519), the default.
+    X25519,
+    /// DHKEM(P-256).
+    P256,
+    /// ML-KEM-768 with X25519: safe against those who record now and break later.
+    XWing,
+}
+
+impl From<KemName> for Kem {
+    fn from(name: KemName) -> Self {
+        match name {
+            KemName::X25519 => Self::DhkemX25519,
+            KemName::P256 => Self::DhkemP256,
+            KemName::XWing => Self::XWing,
+        }
+    }
+}
+
+/// `mailbox create`.
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// The file to write (mode 0600).
+    #[arg(long, value_name = "FILE")]
+    mailbox_key: PathBuf,
+    /// Which kind of key.
+    #[arg(long, value_enum, default_value_t = KemName::X25519)]
+    kem: KemName,
+}
+
+/// `mailbox show`.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The key's file.
+    #[arg(long, value_name = "FILE")]
+    mailbox_key: PathBuf,
+}
+
+/// `mailbox register`.
+#[derive(Debug, Args)]
+pub(crate) struct Register {
+    /// The key's file.
+    #[arg(long, value_name = "FILE")]
+    mailbox_key: PathBuf,
+    /// The CPS's URL, or authority=URL.
+    #[arg(long, value_name = "URL")]
+    cps: ServiceAddress,
+    /// The CPS's URL as storers shall use it, if it is another.
+    #[arg(long, value_name = "URL")]
+    public_cps: Option<ServiceUri>,
+    #[command(flatten)]
+    covers: Covers,
+    /// Hours that the record is valid, at most 168.
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=168))]
+    hours: u64,
+    /// Stay, and register again before the record ends.
+    #[arg(long)]
+    keep: bool,
+    #[command(flatten)]
+    identity: IdentityOptions,
+    #[command(flatten)]
+    network: NetworkOptions,
+}
+
+/// What the key answers for: exactly one of these.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Covers {
+    /// One number.
+    #[arg(long, value_name = "TN")]
+    tn: Option<TelephoneNumber>,
+    /// A block of numbers.
+    #[arg(long, value_name = "START+COUNT", value_parser = TnAuthEntry::range)]
+    range: Option<TnAuthEntry>,
+    /// All numbers of an SPC, by the CPS's numbering table.
+    #[arg(long, value_name = "SPC")]
+    spc: Option<Spc>,
+}
+
+/// Does it.
+pub(crate) async fn run(command: MailboxCommand) -> Result<Outcome, Failure> {
+    match command {
+        MailboxCommand::Create(arguments) => {
+            let key = create_mailbox_key(&arguments.mailbox_key, arguments.kem.into())?;
+            Ok(describe("made", &key))
+        }
+        MailboxCommand::Show(arguments) => Ok(describe(
+            "mailbox",
+            &load_mailbox_key(&arguments.mailbox_key)?,
+        )),
+        MailboxCommand::Register(arguments) => register(*arguments).await,
+    }
+}
+
+fn describe(what: &str, key: &RecipientKey) -> Outcome {
+    let (mailbox, config) = (key.mailbox().to_string(), key.config().to_string());
+    let kem = key.config().kem().to_string();
+    let text = format!(
+        "{} {mailbox}\n  KEM     {kem}\n  config  {config}",
+        style(what).green()
+    );
+    Outcome::done(
+        json!({ "mailbox": mailbox, "kem": kem, "hpke": config }),
+        text,
+    )
+}
+
+async fn register(arguments: Register) -> Result<Outcome, Failure> {
+    let key = load_mailbox_key(&arguments.mailbox_key)?;
+    let publisher = Publisher {
+        identity: arguments.identity.load()?,
+        coverage: arguments.covers.coverage()?,
+        key: key.config().clone(),
+        public_cps: arguments.public_cps()?,
+        cps: arguments.cps,
+        lifetime: Duration::from_secs(arguments.hours * 3600),
+        patience: Patience::SHORT,
+    };
+    let client = arguments.network.http().client()?;
+    let clock = Clock::system();
+    let until = publisher.register(&client, clock.now()).await?;
+    if arguments.keep {
+        return keep(&publisher, &client, &clock).await;
+    }
+    let (mailbox, cps) = (key.mailbox().to_string(), publisher.cps.to_string());
+    let text = format!(
+        "{} {mailbox} for {} at {cps} until {}",
+        style("registered").green(),
+        publisher.coverage,
+        moment(until)
+    );
+    Ok(Outcome::done(
+        json!({ "mailbox": mailbox, "cps": cps, "until": until }),
+        text,
+    ))
+}
+
+async fn keep(
+    publisher: &Publisher,
+    client: &HttpClient,
+    clock: &Clock,
+) -> Result<Outcome, Failure> {
+    logging::start(&LogConfig::default()).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let shutdown = Shutdown::new();
+    shutdown.on_signals()?;
+    publisher.keep_registered(client, clock, &shutdown).await;
+    Ok(Outcome::done(json!({ "stopped": true }), "stopped"))
+}
+
+impl Register {
+    /// What storers are told: the address by which the CPS is known, unless
+    /// another is given.
+    fn public_cps(&self) -> Result<ServiceUri, Failure> {
+        if let Some(uri) = &self.public_cps {
+            return Ok(uri.clone());
+        }
+        self.cps
+            .public_uri()
+            .map_err(|error| Failure::new(Exit::Failed, error))
+    }
+}
+
+impl Covers {
+    fn coverage(&self) -> Result<Coverage, Failure> {
+        match (&self.tn, &self.range, &self.spc) {
+            (Some(number), ..) => Ok(Coverage::Number(number.clone())),
+            (None, Some(TnAuthEntry::Range { start, count }), _) => start
+                .parse()
+                .and_then(|start| NumberRange::new(start, *count))
+                .map(Coverage::Range)
+                .map_err(|error| Failure::new(Exit::Usage, error)),
+            (None, _, Some(spc)) => Ok(Coverage::Spc(spc.clone())),
+            _ => Err(Failure::new(
+                Exit::Usage,
+                "say what the key answers for: --tn, --range or --spc",
+            )),
+        }
+    }
+}

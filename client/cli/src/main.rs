@@ -1,0 +1,154 @@
+//! The command line: parsing, dispatch, and how an outcome becomes text, JSON
+//! and an exit code. Not here: any decision that the library could take.
+
+mod audit;
+mod call;
+mod carrier;
+mod demo;
+mod load;
+mod mailbox;
+mod moment;
+mod options;
+mod outcome;
+mod pki;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use outcome::{Exit, Failure, Outcome};
+
+/// Anonymous, flood-proof out-of-band STIR: draw tokens, store sealed
+/// PASSporTs, verify calls.
+#[derive(Debug, Parser)]
+#[command(name = "pennyblack", version, after_help = AFTER_HELP, propagate_version = true)]
+struct Arguments {
+    /// Print one JSON document to standard output instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// A development certification authority for STIR certificates.
+    #[command(subcommand)]
+    Pki(pki::PkiCommand),
+    /// Draw tokens from an issuer into a wallet.
+    #[command(subcommand)]
+    Carrier(carrier::CarrierCommand),
+    /// Store a call's PASSporT for whoever answers the called number.
+    Call(Box<call::CallArguments>),
+    /// Make a mailbox for called numbers, and publish its key.
+    #[command(subcommand)]
+    Mailbox(Box<mailbox::MailboxCommand>),
+    /// Watch the whole thing work on this machine: certificates, issuer, CPS,
+    /// carriers, a gateway, recipients, and attacks on them.
+    Demo(demo::DemoArguments),
+    /// Look for a call's PASSporT in a mailbox, and verify it.
+    Verify(Box<verify::VerifyArguments>),
+    /// Measure an issuer and a CPS under load: throughput, latencies, failures.
+    Load(Box<load::LoadArguments>),
+    /// Check what the operators of a CPS and an issuer have published: follow their
+    /// logs, report on a period, prove single entries.
+    #[command(subcommand)]
+    Audit(Box<audit::AuditCommand>),
+    #[command(hide = true)]
+    Service(demo::ServiceArguments),
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  done; for `verify`: a valid PASSporT for this call
+  1  failed: a file, a key, a setting; the message says what to do
+  2  the command line is wrong
+  3  verify: no PASSporT for this call
+  4  verify: PASSporTs for this call, none of which can be verified
+     (never \"forged\": anyone may store one, RFC 8816 section 7.5)
+  5  the network or a service could not be reached, or is overloaded; never a verdict
+  6  a service refused the request; the message says why
+  7  the wallet holds no token that may be spent now
+  8  call: nobody has published a key for the called number
+  9  carrier: the issuer's key is not in its public log, or the log was changed
+
+Exit codes of `audit`, each a kind of misbehaviour (docs/auditing.md):
+  20  fork: the log has signed two histories
+  21  rollback: the log shows fewer entries than it has signed for
+  22  rewritten entry: an entry or a tile is not what was signed for
+  23  missing tile: a file that was signed for is not there
+  24  bad signature: a checkpoint is not signed by whom it should be
+  25  false accusation: a double spend whose evidence does not prove it
+  26  more spent than issued
+  27  too few witnesses have cosigned
+  28  unknown key: the CPS takes tokens of a key that its issuer has not announced
+  29  contradiction: an entry that cannot be read, or contradicts an earlier one";
+
+/// Parses the command line, does what it says, and prints the outcome.
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let json = arguments.json;
+    if let Command::Service(arguments) = arguments.command {
+        return demo::serve(arguments);
+    }
+    match dispatch(arguments.command, json) {
+        Ok(outcome) => outcome.print(json),
+        Err(failure) => failure.print(json),
+    }
+}
+
+fn dispatch(command: Command, json: bool) -> Result<Outcome, Failure> {
+    match command {
+        Command::Audit(command) => on_runtime(audit::run(*command, json)),
+        Command::Pki(command) => pki::run(command),
+        Command::Carrier(command) => on_runtime(carrier::run(command)),
+        Command::Call(arguments) => on_runtime(call::run(*arguments)),
+        Command::Demo(arguments) => on_runtime(demo::run(arguments, json)),
+        Command::Service(arguments) => Err(Failure::new(
+            Exit::Usage,
+            format!("{arguments:?} is run on its own"),
+        )),
+        Command::Load(arguments) => on_all_cores(load::run(*arguments, json)),
+        Command::Mailbox(command) => on_runtime(mailbox::run(*command)),
+        Command::Verify(arguments) => on_runtime(verify::run(*arguments)),
+    }
+}
+
+/// One thread is enough: commands wait for networks, not for processors.
+fn on_runtime(work: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, error))?
+        .block_on(work)
+}
+
+/// Load is made by as many threads as there are cores.
+fn on_all_cores(work: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, error))?
+        .block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_exit_code_stands_in_the_help() {
+        for exit in Exit::ALL {
+            let line = format!("\n  {}  ", exit as u8);
+            assert!(AFTER_HELP.contains(&line), "{exit:?} is not explained");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Options that several commands share: how services are reached, whose
+//! certificates are believed, and with which identity to sign.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use pennyblack_base::authority::Authority;
+use pennyblack_client::certificates::{CertificateStores, Repositories};
+use pennyblack_client::identity::StirIdentity;
+use pennyblack_client::trust::load_trust;
+use pennyblack_http::HttpOptions;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_stir::TrustPolicy;
+use pennyblack_stir::numbering::NumberingTable;
+
+use super::outcome::{Exit, Failure};
+
+/// How services are reached.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Network")]
+pub(crate) struct NetworkOptions {
+    /// PEM file of certification authorities to trust besides the system's.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Proxy to go through; run by somebody else, it hides this address.
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
+    /// Seconds that one request may take.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=120))]
+    timeout: u64,
+}
+
+impl NetworkOptions {
+    pub(crate) fn http(&self) -> HttpOptions {
+        HttpOptions {
+            ca_file: self.ca_file.clone(),
+            proxy: self.proxy.clone(),
+            timeout: Duration::from_secs(self.timeout),
+            ..HttpOptions::default()
+        }
+    }
+}
+
+/// Whose certificates are believed.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Trust")]
+pub(crate) struct TrustOptions {
+    /// Root certificates: a PEM file, or a directory of .pem files.
+    #[arg(long, value_name = "PATH")]
+    roots: PathBuf,
+    /// Revocation lists: a PEM file with its signer's certificate, or a
+    /// directory of such .crl files. Without it nothing counts as revoked.
+    #[arg(long, value_name = "PATH")]
+    revocation: Option<PathBuf>,
+    /// CSV file that says which numbers an SPC holds (SPC, first number, count).
+    #[arg(long, value_name = "FILE")]
+    numbering: Option<PathBuf>,
+    /// Directory of certificate files, named like the last part of their x5u
+    /// URL; what lies there is not fetched.
+    #[arg(long, value_name = "DIR")]
+    certificates: Option<PathBuf>,
+    /// Host (with :8443 if that is its port) of a certificate repository that
+    /// x5u URLs are fetched from; several with commas or by repeating it. Nothing
+    /// is fetched from hosts that are not named here, since whoever chose the URL
+    /// would learn that there is a call; name none, and use --certificates, if
+    /// the repositories are not to learn it either.
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    certificate_host: Vec<Authority>,
+}
+
+impl TrustOptions {
+    pub(crate) fn policy(&self) -> Result<TrustPolicy, Failure> {
+        let now = Clock::system().now();
+        Ok(load_trust(&self.roots, self.revocation.as_deref(), now)?)
+    }
+
+    pub(crate) fn numbering(&self) -> Result<Option<NumberingTable>, Failure> {
+        let Some(path) = &self.numbering else {
+            return Ok(None);
+        };
+        let csv = std::fs::read(path)?;
+        NumberingTable::parse(&csv)
+            .map(Some)
+            .map_err(|error| Failure::new(Exit::Failed, error))
+    }
+
+    pub(crate) fn certificates(&self, network: &NetworkOptions) -> CertificateStores {
+        CertificateStores {
+            directory: self.certificates.clone(),
+            repositories: (!self.certificate_host.is_empty())
+                .then(|| Repositories::new(self.certificate_host.clone(), network.http())),
+        }
+    }
+}
+
+/// With which identity to sign.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Identity")]
+pub(crate) struct IdentityOptions {
+    /// PEM file of the STIR certificate, the leaf first, then its path.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cert: PathBuf,
+    /// PEM file of its private key (mode 0600).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// The SPC or number to act for; the certificate's first if not given.
+    #[arg(long, value_name = "SPC|TN")]
+    pub(crate) iss: Option<String>,
+}
+
+impl IdentityOptions {
+    pub(crate) fn load(&self) -> Result<StirIdentity, Failure> {
+        Ok(StirIdentity::load(
+            &self.cert,
+            &self.key,
+            self.iss.as_deref(),
+        )?)
+    }
+}

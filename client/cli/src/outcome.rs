@@ -1,0 +1,292 @@
+//! What a command came to, and how it is told: to people on a terminal, to
+//! programs as JSON, to scripts as an exit code.
+
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use console::style;
+use pennyblack_audit::{AuditError, LogPlaceError, Misbehaviour, ProofFileError, StateError};
+use pennyblack_client::auth_service::{CallerError, PassportInputError};
+use pennyblack_client::carrier::CarrierError;
+use pennyblack_client::identity::IdentityError;
+use pennyblack_client::trust::TrustFilesError;
+use pennyblack_client::verification_service::{MailboxKeyError, PublishError, RecipientError};
+use pennyblack_client::wallet::{SpendError, WalletError};
+use pennyblack_evidence::key_log_view::FollowError;
+use pennyblack_http::HttpError;
+use pennyblack_pki::PkiError;
+use pennyblack_runtime::config::ConfigurationError;
+use pennyblack_tlog::ReadLogError;
+use serde_json::{Value, json};
+
+/// The exit codes of the program; `--help` documents them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Done.
+    Done = 0,
+    /// A file, a key or a setting.
+    Failed = 1,
+    /// The command line; clap exits with it by itself.
+    Usage = 2,
+    /// Nothing speaks of the call.
+    NoPassport = 3,
+    /// Something does, and none of it can be verified.
+    Unverifiable = 4,
+    /// No answer to go by.
+    Network = 5,
+    /// A service refused.
+    Refused = 6,
+    /// There is nothing to pay with.
+    NoToken = 7,
+    /// There is nobody to store for.
+    NoKey = 8,
+    /// An issuer does not account for its keys.
+    Unaccounted = 9,
+    /// [`Misbehaviour::Fork`], and so on; the numbers are theirs.
+    Fork = Misbehaviour::Fork.exit_code(),
+    Rollback = Misbehaviour::Rollback.exit_code(),
+    RewrittenEntry = Misbehaviour::RewrittenEntry.exit_code(),
+    MissingTile = Misbehaviour::MissingTile.exit_code(),
+    BadSignature = Misbehaviour::BadSignature.exit_code(),
+    FalseAccusation = Misbehaviour::FalseAccusation.exit_code(),
+    MoreSpentThanIssued = Misbehaviour::MoreSpentThanIssued.exit_code(),
+    TooFewWitnesses = Misbehaviour::TooFewWitnesses.exit_code(),
+    UnknownKey = Misbehaviour::UnknownKey.exit_code(),
+    Contradiction = Misbehaviour::Contradiction.exit_code(),
+}
+
+impl From<Misbehaviour> for Exit {
+    fn from(misbehaviour: Misbehaviour) -> Self {
+        match misbehaviour {
+            Misbehaviour::Fork => Self::Fork,
+            Misbehaviour::Rollback => Self::Rollback,
+            Misbehaviour::RewrittenEntry => Self::RewrittenEntry,
+            Misbehaviour::MissingTile => Self::MissingTile,
+            Misbehaviour::BadSignature => Self::BadSignature,
+            Misbehaviour::FalseAccusation => Self::FalseAccusation,
+            Misbehaviour::MoreSpentThanIssued => Self::MoreSpentThanIssued,
+            Misbehaviour::TooFewWitnesses => Self::TooFewWitnesses,
+            Misbehaviour::UnknownKey => Self::UnknownKey,
+            Misbehaviour::Contradiction => Self::Contradiction,
+        }
+    }
+}
+
+impl Exit {
+    /// Every code.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 20] = [
+        Self::Done,
+        Self::Failed,
+        Self::Usage,
+        Self::NoPassport,
+        Self::Unverifiable,
+        Self::Network,
+        Self::Refused,
+        Self::NoToken,
+        Self::NoKey,
+        Self::Unaccounted,
+        Self::Fork,
+        Self::Rollback,
+        Self::RewrittenEntry,
+        Self::MissingTile,
+        Self::BadSignature,
+        Self::FalseAccusation,
+        Self::MoreSpentThanIssued,
+        Self::TooFewWitnesses,
+        Self::UnknownKey,
+        Self::Contradiction,
+    ];
+}
+
+/// A command that came to an end, with whatever it has to say.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// For `--json`.
+    pub(crate) json: Value,
+    /// For people.
+    pub(crate) text: String,
+    /// For scripts.
+    pub(crate) exit: Exit,
+}
+
+impl Outcome {
+    /// The command did what it was asked.
+    pub(crate) fn done(json: Value, text: impl Into<String>) -> Self {
+        Self {
+            json,
+            text: text.into(),
+            exit: Exit::Done,
+        }
+    }
+
+    /// Tells it on standard output.
+    pub(crate) fn print(self, json: bool) -> ExitCode {
+        let text = if json {
+            self.json.to_string()
+        } else {
+            self.text
+        };
+        // A closed pipe is the reader's decision, not our failure.
+        let _ = writeln!(io::stdout(), "{}", text.trim_end());
+        ExitCode::from(self.exit as u8)
+    }
+}
+
+/// A command that could not do what it was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    error: Box<dyn Error>,
+}
+
+impl Failure {
+    /// A failure with the exit code that scripts see.
+    pub(crate) fn new(exit: Exit, error: impl Into<Box<dyn Error>>) -> Self {
+        Self {
+            exit,
+            error: error.into(),
+        }
+    }
+
+    /// The exit code that scripts see.
+    pub(crate) const fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Tells it: text on standard error, JSON on standard output.
+    pub(crate) fn print(self, json: bool) -> ExitCode {
+        let message = message(self.error.as_ref());
+        if json {
+            let document = json!({ "error": message, "exit_code": self.exit as u8 });
+            let _ = writeln!(io::stdout(), "{document}");
+        } else {
+            let label = style("error:").for_stderr().red().bold();
+            let _ = writeln!(io::stderr(), "{label} {message}");
+        }
+        ExitCode::from(self.exit as u8)
+    }
+}
+
+/// The error and its causes, each said once: many messages already quote
+/// their cause.
+pub(crate) fn message(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+fn exit_of_http(error: &HttpError) -> Exit {
+    match error {
+        HttpError::NoAnswer { .. } => Exit::Network,
+        HttpError::Refused(refused) if refused.status.is_server_error() => Exit::Network,
+        HttpError::Refused(_) => Exit::Refused,
+        _ => Exit::Failed,
+    }
+}
+
+fn exit_of_caller(error: &CallerError) -> Exit {
+    match error {
+        CallerError::LookUp(error)
+        | CallerError::Refused { error }
+        | CallerError::Unknown { error } => exit_of_http(error),
+        CallerError::Spend(SpendError::NoToken { .. }) => Exit::NoToken,
+        _ => Exit::Failed,
+    }
+}
+
+impl From<AuditError> for Failure {
+    fn from(error: AuditError) -> Self {
+        let no_answer = matches!(&error, AuditError::Log { error, .. }
+            if matches!(error, ReadLogError::Source(_)));
+        let exit = match error.misbehaviour() {
+            Some(misbehaviour) => misbehaviour.into(),
+            None if no_answer => Exit::Network,
+            None => Exit::Failed,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<ProofFileError> for Failure {
+    fn from(error: ProofFileError) -> Self {
+        let exit = error.misbehaviour().map_or(Exit::Failed, Exit::from);
+        Self::new(exit, error)
+    }
+}
+
+impl From<CallerError> for Failure {
+    fn from(error: CallerError) -> Self {
+        Self::new(exit_of_caller(&error), error)
+    }
+}
+
+impl From<CarrierError> for Failure {
+    fn from(error: CarrierError) -> Self {
+        let exit = match &error {
+            CarrierError::Http(error) | CarrierError::IssuerLog(FollowError::Fetch(error)) => {
+                exit_of_http(error)
+            }
+            CarrierError::IssuerLog(_) | CarrierError::NotLogged(_) => Exit::Unaccounted,
+            _ => Exit::Failed,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        Self::new(exit_of_http(&error), error)
+    }
+}
+
+impl From<PublishError> for Failure {
+    fn from(error: PublishError) -> Self {
+        let PublishError::Http(http) = &error else {
+            return Self::new(Exit::Failed, error);
+        };
+        Self::new(exit_of_http(http), error)
+    }
+}
+
+impl From<RecipientError> for Failure {
+    fn from(error: RecipientError) -> Self {
+        let exit = match &error {
+            RecipientError::Http(error) => exit_of_http(error),
+            _ => Exit::Failed,
+        };
+        Self::new(exit, error)
+    }
+}
+
+macro_rules! failed {
+    ($($error:ty),+ $(,)?) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::new(Exit::Failed, error)
+            }
+        })+
+    };
+}
+
+failed!(
+    ConfigurationError,
+    LogPlaceError,
+    StateError,
+    IdentityError,
+    MailboxKeyError,
+    PassportInputError,
+    PkiError,
+    TrustFilesError,
+    WalletError,
+    io::Error,
+);

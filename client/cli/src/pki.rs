@@ -1,0 +1,251 @@
+//! `pennyblack pki`: a development STI certification authority in a directory.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use comfy_table::{Table, presets};
+use console::style;
+use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, RevocationReason, TnAuthEntry};
+use pennyblack_runtime::clock::Clock;
+use serde_json::json;
+
+use super::moment::moment;
+use super::outcome::{Failure, Outcome};
+
+const DAY: u64 = 86_400;
+
+/// What to do with the development PKI.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  pennyblack pki init ./pki
+  pennyblack pki issue ./pki --name carrier-a --spc 683G
+  pennyblack pki issue ./pki --name office --tn 12125550100 --range 12125550200+100
+  pennyblack pki revoke ./pki carrier-a --reason key-compromise
+  pennyblack pki list ./pki
+
+For development and tests only. Its certificates look like those in the field
+and are trusted by nobody but services that you give root.pem.")]
+pub(crate) enum PkiCommand {
+    /// Make root, intermediate, CRL signer and an empty CRL.
+    Init(Init),
+    /// Issue a certificate with a fresh key.
+    Issue(Issue),
+    /// Revoke a certificate and publish a new CRL.
+    Revoke(Revoke),
+    /// Publish a fresh CRL, before the last one expires.
+    Crl(Crl),
+    /// List what was issued.
+    List(List),
+}
+
+/// `pki init`.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The directory to make.
+    directory: PathBuf,
+    /// The organization that the authorities' names carry.
+    #[arg(long, default_value_t = CaNames::default().organization)]
+    organization: String,
+    /// How many days the CRL is valid.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=3650))]
+    crl_days: u64,
+}
+
+/// `pki issue`.
+#[derive(Debug, Args)]
+pub(crate) struct Issue {
+    /// The PKI's directory.
+    directory: PathBuf,
+    /// Name of the files issued/NAME.pem and issued/NAME.key.
+    #[arg(long)]
+    name: String,
+    /// A Service Provider Code that the certificate speaks for, such as 683G.
+    #[arg(long, value_parser = TnAuthEntry::spc)]
+    spc: Vec<TnAuthEntry>,
+    /// A telephone number that it speaks for.
+    #[arg(long, value_parser = TnAuthEntry::one)]
+    tn: Vec<TnAuthEntry>,
+    /// A block of numbers, START+COUNT.
+    #[arg(long, value_parser = TnAuthEntry::range)]
+    range: Vec<TnAuthEntry>,
+    /// The organization in the certificate's name.
+    #[arg(long, default_value = "Example Carrier")]
+    organization: String,
+    /// How many days it is valid; six is commonest in the field.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3650))]
+    days: u64,
+    /// Let it issue delegate certificates (RFC 9060).
+    #[arg(long)]
+    may_delegate: bool,
+    /// Issue a delegate certificate below the one of this name (RFC 9060).
+    #[arg(long, value_name = "NAME")]
+    parent: Option<String>,
+    /// Where the CRL can be fetched.
+    #[arg(long, value_name = "URL")]
+    crl_url: Option<String>,
+}
+
+/// `pki revoke`.
+#[derive(Debug, Args)]
+pub(crate) struct Revoke {
+    /// The PKI's directory.
+    directory: PathBuf,
+    /// Which certificate.
+    name: String,
+    /// Why.
+    #[arg(long, value_enum, default_value_t = RevocationReason::KeyCompromise)]
+    reason: RevocationReason,
+    /// How many days the new CRL is valid.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=3650))]
+    crl_days: u64,
+}
+
+/// `pki crl`.
+#[derive(Debug, Args)]
+pub(crate) struct Crl {
+    /// The PKI's directory.
+    directory: PathBuf,
+    /// How many days it is valid.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=3650))]
+    crl_days: u64,
+}
+
+/// `pki list`.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// The PKI's directory.
+    directory: PathBuf,
+}
+
+/// Does it.
+pub(crate) fn run(command: PkiCommand) -> Result<Outcome, Failure> {
+    match command {
+        PkiCommand::Init(arguments) => init(arguments),
+        PkiCommand::Issue(arguments) => issue(arguments),
+        PkiCommand::Revoke(arguments) => revoke(&arguments),
+        PkiCommand::Crl(arguments) => crl(&arguments),
+        PkiCommand::List(arguments) => list(&arguments),
+    }
+}
+
+fn init(arguments: Init) -> Result<Outcome, Failure> {
+    let names = CaNames {
+        organization: arguments.organization,
+    };
+    let validity = days(arguments.crl_days);
+    let pki = PkiDirectory::init(
+        &arguments.directory,
+        &names,
+        validity,
+        Clock::system().now(),
+    )?;
+    let (root, crl) = (pki.roots_path(), pki.revocation_path());
+    let text = format!(
+        "{} a development PKI in {}\n  trust anchors     {}\n  revocation lists  {}\nNext: pennyblack pki issue {} --name carrier-a --spc 683G",
+        style("made").green(),
+        arguments.directory.display(),
+        root.display(),
+        crl.display(),
+        arguments.directory.display(),
+    );
+    Ok(Outcome::done(
+        json!({ "roots": root, "revocation": crl }),
+        text,
+    ))
+}
+
+fn issue(arguments: Issue) -> Result<Outcome, Failure> {
+    let mut pki = PkiDirectory::open(&arguments.directory)?;
+    let request = LeafRequest {
+        holds: [arguments.spc, arguments.tn, arguments.range].concat(),
+        organization: arguments.organization,
+        validity: days(arguments.days),
+        may_delegate: arguments.may_delegate,
+        crl_url: arguments.crl_url,
+    };
+    let parent = arguments.parent.as_deref();
+    let credential = pki.issue(&arguments.name, &request, parent, Clock::system().now())?;
+    let certificate = pki.certificate_path(&arguments.name);
+    let key = pki.key_path(&arguments.name);
+    let text = format!(
+        "{} {} for {}\n  certificate  {}\n  key          {}",
+        style("issued").green(),
+        arguments.name,
+        entries(&request.holds),
+        certificate.display(),
+        key.display(),
+    );
+    let json = json!({
+        "name": arguments.name,
+        "serial": credential.serial(),
+        "holds": request.holds,
+        "certificate": certificate,
+        "key": key,
+    });
+    Ok(Outcome::done(json, text))
+}
+
+fn revoke(arguments: &Revoke) -> Result<Outcome, Failure> {
+    let mut pki = PkiDirectory::open(&arguments.directory)?;
+    let validity = days(arguments.crl_days);
+    pki.revoke(
+        &arguments.name,
+        arguments.reason,
+        validity,
+        Clock::system().now(),
+    )?;
+    let text = format!(
+        "{} {}; services that read {} refuse it from now on",
+        style("revoked").yellow(),
+        arguments.name,
+        pki.revocation_path().display()
+    );
+    let json = json!({ "name": arguments.name, "revocation": pki.revocation_path(), "crl_number": pki.register().crl_number });
+    Ok(Outcome::done(json, text))
+}
+
+fn crl(arguments: &Crl) -> Result<Outcome, Failure> {
+    let mut pki = PkiDirectory::open(&arguments.directory)?;
+    pki.publish_revocation_list(days(arguments.crl_days), Clock::system().now())?;
+    let number = pki.register().crl_number;
+    let text = format!(
+        "{} CRL number {number} in {}",
+        style("published").green(),
+        pki.revocation_path().display()
+    );
+    let json = json!({ "revocation": pki.revocation_path(), "crl_number": number });
+    Ok(Outcome::done(json, text))
+}
+
+fn list(arguments: &List) -> Result<Outcome, Failure> {
+    let pki = PkiDirectory::open(&arguments.directory)?;
+    let register = pki.register();
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["name", "speaks for", "valid until", "state"]);
+    for record in &register.issued {
+        let state = match &record.revoked {
+            Some(revocation) => format!("revoked: {:?}", revocation.reason),
+            None if record.not_after < Clock::system().now() => "expired".to_owned(),
+            None => "valid".to_owned(),
+        };
+        table.add_row([
+            record.name.clone(),
+            entries(&record.holds),
+            moment(record.not_after),
+            state,
+        ]);
+    }
+    Ok(Outcome::done(json!(register), table.to_string()))
+}
+
+fn entries(holds: &[TnAuthEntry]) -> String {
+    let texts: Vec<_> = holds.iter().map(ToString::to_string).collect();
+    texts.join(", ")
+}
+
+const fn days(count: u64) -> Duration {
+    Duration::from_secs(count * DAY)
+}

@@ -1,0 +1,255 @@
+//! The storer's side (docs/protocol.md sections 3 and 5): looking a called
+//! number's keys up, sealing one copy of the PASSporT to each, and paying for
+//! each with a token. Not here: drawing tokens (`carrier`).
+
+mod keys;
+mod passport;
+
+use std::time::Duration;
+
+use pennyblack_base::problem::ProblemType;
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::spend::{STORE_PATH, SpendKey};
+use pennyblack_privacypass::token::{Token, TokenKeyId};
+use pennyblack_protocol::key_record::VerifiedKeyRecord;
+use pennyblack_protocol::store_request::sign_store_request;
+use pennyblack_sealing::sealed::{SealError, seal_passport};
+use pennyblack_stir::TrustPolicy;
+use pennyblack_stir::numbering::NumberingTable;
+
+pub use keys::{FoundKeys, LookUp, RefusedRecord};
+pub use passport::{PassportInputError, ShakenCall, read_passport};
+
+use crate::certificates::CertificateStores;
+use crate::wallet::{OutboxEntry, SpendError, StoreCall, Wallet, WalletError};
+use pennyblack_http::{HttpError, HttpOptions, Patience, Refused, ServiceAddress};
+
+/// Why a PASSporT was not stored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallerError {
+    /// A look-up failed; nothing was sealed or spent.
+    #[error("looking up keys: {0}")]
+    LookUp(HttpError),
+    /// The CPS's answer to a look-up is not a list of key records.
+    #[error("the CPS's list of keys is not one: {0}")]
+    KeyList(serde_json::Error),
+    /// The PASSporT does not fit; nothing was spent.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// No token was spent.
+    #[error(transparent)]
+    Spend(#[from] SpendError),
+    /// The wallet could not be used.
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
+    /// The record names another CPS without https.
+    #[error("the key record names {0}, which is not https and not the CPS that was configured")]
+    PlainCps(String),
+    /// The CPS refused for good. The token is gone: signing another request
+    /// with it could be made to look like a double spend.
+    #[error("not stored: {error}. {}", explain(error))]
+    Refused {
+        /// What it said.
+        error: HttpError,
+    },
+    /// It is not known whether it was stored. The same request stands in the
+    /// outbox, and is sent again by the next call or `pennyblack call --resend`.
+    #[error(
+        "it is not known whether the PASSporT was stored: {error}. {} The signed request is kept and can be sent again for a minute: run `pennyblack call --resend`",
+        explain(error)
+    )]
+    Unknown {
+        /// The last failure.
+        error: HttpError,
+    },
+}
+
+/// A copy that lies in a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Where.
+    pub url: String,
+}
+
+/// What became of the requests of the outbox.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Resent {
+    /// Answered with 201.
+    pub stored: usize,
+    /// Refused for good.
+    pub refused: usize,
+    /// Too old to be sent.
+    pub expired: usize,
+    /// Still not answered.
+    pub left: usize,
+}
+
+/// Stores PASSporTs.
+#[derive(Clone)]
+pub struct Caller {
+    /// Where keys are looked up. Copies go to the CPS that each key record
+    /// names, which is usually this one.
+    pub cps: ServiceAddress,
+    /// How services are reached. Every store has a client of its own, so that
+    /// no connection or TLS session links two of them.
+    pub http: HttpOptions,
+    /// What key records' certificates are judged by.
+    pub trust: TrustPolicy,
+    /// Which numbers an SPC holds; without it only records of certificates that
+    /// hold the numbers themselves are believed.
+    pub numbering: Option<NumberingTable>,
+    /// The certificates of records that have `x5u`.
+    pub certificates: CertificateStores,
+    /// How old a token must be.
+    pub minimum_age: Duration,
+    /// How long to keep trying.
+    pub patience: Patience,
+}
+
+impl Caller {
+    /// Seals one copy of `passport` to `key`, spends a token on it, and stores it.
+    ///
+    /// A token that the CPS takes for invalid is most often one of a key epoch
+    /// that has closed since the wallet was last looked after. Then a token of
+    /// another key, if there is one, is spent on a copy that is sealed and signed
+    /// anew: nothing of the first request is in the second. This is done once,
+    /// so that a CPS which lies gets two tokens and not the wallet.
+    ///
+    /// # Errors
+    /// [`CallerError`]; only [`CallerError::Refused`] and [`CallerError::Unknown`]
+    /// cost tokens, one or two.
+    pub async fn store(
+        &self,
+        wallet: &Wallet,
+        passport: &str,
+        key: &VerifiedKeyRecord,
+        now: UnixTime,
+    ) -> Result<Stored, CallerError> {
+        let (entry, token_key) = self.spend(wallet, passport, key, None, now).await?;
+        let error = match self.deliver(wallet, entry).await {
+            Err(CallerError::Refused { error }) if is_about_the_token(&error) => error,
+            done => return done,
+        };
+        match self.spend(wallet, passport, key, token_key, now).await {
+            Ok((entry, _)) => self.deliver(wallet, entry).await,
+            Err(CallerError::Spend(SpendError::NoToken { .. })) => {
+                Err(CallerError::Refused { error })
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Makes a request of a token that the key `refused` has not signed, and
+    /// returns it with the token's key. It stands in the outbox.
+    async fn spend(
+        &self,
+        wallet: &Wallet,
+        passport: &str,
+        key: &VerifiedKeyRecord,
+        refused: Option<TokenKeyId>,
+        now: UnixTime,
+    ) -> Result<(OutboxEntry, Option<TokenKeyId>), CallerError> {
+        let address = self.address_of(key)?;
+        let cps = address.authority().clone();
+        let sealed = seal_passport(key.key(), &cps, passport, &mut rand::rng())?;
+        let (url, mailbox, minimum_age) =
+            (address.url(STORE_PATH), key.mailbox(), self.minimum_age);
+        let spent = wallet
+            .off_thread(move |wallet| {
+                let mut token_key = None;
+                let sign = |token: &Token, spend_key: &SpendKey| {
+                    token_key = Some(token.token_key_id);
+                    sign_store_request(token, spend_key, &cps, mailbox, &sealed, now)
+                };
+                let entry = wallet.spend_except(refused, &cps, minimum_age, &url, now, sign)?;
+                Ok::<_, SpendError>((entry, token_key))
+            })
+            .await?;
+        Ok(spent)
+    }
+
+    /// Sends what the outbox holds, each request as it stands; drops those that
+    /// are too old to be of use.
+    ///
+    /// # Errors
+    /// [`CallerError::Wallet`]. A request that is refused or not answered is
+    /// counted, and does not keep the others back.
+    pub async fn resend(&self, wallet: &Wallet, now: UnixTime) -> Result<Resent, CallerError> {
+        let mut resent = Resent::default();
+        for entry in wallet.off_thread(Wallet::outbox).await? {
+            if !entry.may_be_sent(now) {
+                let id = entry.id;
+                wallet.off_thread(move |wallet| wallet.settle(id)).await?;
+                resent.expired += 1;
+                continue;
+            }
+            match self.deliver(wallet, entry).await {
+                Ok(_) => resent.stored += 1,
+                Err(CallerError::Refused { .. }) => resent.refused += 1,
+                Err(CallerError::Unknown { .. }) => resent.left += 1,
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(resent)
+    }
+
+    /// Sends a request of the outbox, and settles it once it is answered for good.
+    async fn deliver(&self, wallet: &Wallet, entry: OutboxEntry) -> Result<Stored, CallerError> {
+        let OutboxEntry { id, call, .. } = entry;
+        let refusal = match self.post(&call).await {
+            Ok(()) => None,
+            Err(error) if error.is_passing() || error.refused().is_none() => {
+                return Err(CallerError::Unknown { error });
+            }
+            Err(error) => Some(error),
+        };
+        wallet.off_thread(move |wallet| wallet.settle(id)).await?;
+        match refusal {
+            None => Ok(Stored { url: call.url }),
+            Some(error) => Err(CallerError::Refused { error }),
+        }
+    }
+
+    async fn post(&self, call: &StoreCall) -> Result<(), HttpError> {
+        let client = self.http.client()?;
+        client.send(&call.request(), self.patience).await.map(drop)
+    }
+
+    /// Where the record's CPS is. Ours may be reached by another URL than its
+    /// name says; a stranger's record must not lead to a loopback service.
+    fn address_of(&self, key: &VerifiedKeyRecord) -> Result<ServiceAddress, CallerError> {
+        let uri = key.cps();
+        if uri.authority() == self.cps.authority() {
+            return Ok(self.cps.clone());
+        }
+        if uri.to_string().starts_with("https://") {
+            return Ok(uri.clone().into());
+        }
+        Err(CallerError::PlainCps(uri.to_string()))
+    }
+}
+
+fn is_about_the_token(error: &HttpError) -> bool {
+    error.refused().and_then(Refused::kind) == Some(ProblemType::TokenInvalid)
+}
+
+/// What a status means for a storer, in words, whatever the answer said.
+fn explain(error: &HttpError) -> &'static str {
+    let Some(refused) = error.refused() else {
+        return "The CPS gave no answer to go by.";
+    };
+    match refused.status.as_u16() {
+        401 => {
+            "The CPS does not take this token: it may be of a closed key epoch, drawn from another issuer or for another CPS; or this machine's clock is wrong. Draw fresh ones with `pennyblack carrier draw`."
+        }
+        404 => "The recipient's mailbox is gone: look its keys up again.",
+        409 => {
+            "The token was spent before, with another request: has this wallet been copied or restored from a backup? Start a new one."
+        }
+        413 => "The sealed PASSporT has not the size of that mailbox: look the keys up again.",
+        429 => "The mailbox is full: the recipient may be under attack, or polls too rarely.",
+        503 => "The CPS is busy or its store is down.",
+        _ => "Check that the address is that of a CPS.",
+    }
+}

@@ -1,0 +1,290 @@
+//! Who plays: a certification authority, two carriers, a gateway, recipients,
+//! and some who are up to no good.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pennyblack_evidence::key_log_view::LogPolicy;
+use pennyblack_protocol::key_record::Coverage;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_sealing::envelope::Slots;
+use pennyblack_sealing::mailbox::{Kem, RecipientKey};
+use pennyblack_stir::TrustPolicy;
+use pennyblack_stir::jws::X5u;
+use pennyblack_stir::telephone_number::TelephoneNumber;
+
+use super::services::{Services, client};
+use super::{DemoError, During as _};
+use pennyblack_client::auth_service::Caller;
+use pennyblack_client::carrier::Carrier;
+use pennyblack_client::certificates::CertificateStores;
+use pennyblack_client::identity::StirIdentity;
+use pennyblack_client::trust::load_trust;
+use pennyblack_client::verification_service::{Publisher, Recipient, SpcAuthority};
+use pennyblack_client::wallet::Wallet;
+use pennyblack_http::{HttpOptions, Patience, ServiceAddress};
+use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
+
+/// The carrier that may draw few tokens, and how many.
+pub(super) const SMALL_QUOTA: (&str, u64) = ("1000", 64);
+
+const DAY: Duration = Duration::from_secs(86_400);
+const BATCH: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+/// Where the cast's certificates can be fetched; here they lie in a directory.
+const REPOSITORY: &str = "https://certificates.example";
+
+/// Somebody with a certificate, who draws and spends tokens.
+pub(super) struct Storer {
+    pub(super) name: &'static str,
+    pub(super) identity: StirIdentity,
+    pub(super) x5u: X5u,
+    pub(super) wallet: Wallet,
+    carrier: Option<Carrier>,
+}
+
+impl Storer {
+    fn new(directory: &Path, pki: &PkiDirectory, name: &'static str) -> Result<Self, DemoError> {
+        let wallet = directory.join(format!("{name}.wallet"));
+        Ok(Self {
+            name,
+            identity: identity(pki, name)?,
+            x5u: format!("{REPOSITORY}/{name}.pem")
+                .parse()
+                .during("naming a certificate")?,
+            wallet: Wallet::open(&wallet).during("making a wallet")?,
+            carrier: None,
+        })
+    }
+
+    /// Draws one batch; how many tokens came in.
+    pub(super) async fn draw(
+        &self,
+        cps: &ServiceAddress,
+        clock: &Clock,
+    ) -> Result<usize, pennyblack_client::carrier::CarrierError> {
+        let Some(carrier) = &self.carrier else {
+            return Ok(0);
+        };
+        let client = HttpOptions::default().client()?;
+        let drawn = carrier
+            .draw(&client, &self.wallet, cps.authority(), clock.now())
+            .await?;
+        Ok(drawn.received)
+    }
+}
+
+/// Somebody who is called.
+pub(super) struct Callee {
+    pub(super) number: TelephoneNumber,
+    keys: Vec<RecipientKey>,
+    pub(super) recipients: Vec<Recipient>,
+}
+
+/// Everybody.
+pub(super) struct Cast {
+    pub(super) pki: PkiDirectory,
+    pub(super) carrier_a: Storer,
+    pub(super) carrier_b: Storer,
+    pub(super) gateway: Storer,
+    /// Draws once, and then is revoked.
+    pub(super) revoked: Storer,
+    /// Has a small quota.
+    pub(super) greedy: Storer,
+    /// Signs with a certificate that no authority knows.
+    pub(super) crook: Storer,
+    pub(super) callees: Vec<Callee>,
+    pub(super) caller: Option<Caller>,
+    terminating: StirIdentity,
+    issued: PathBuf,
+    trust: TrustPolicy,
+}
+
+impl Cast {
+    /// Makes everybody's certificates and keys.
+    pub(super) fn assemble(directory: &Path, clock: &Clock) -> Result<Self, DemoError> {
+        let now = clock.now();
+        let mut pki = PkiDirectory::init(&directory.join("pki"), &CaNames::default(), DAY, now)
+            .during("making the certification authority")?;
+        for (name, spc) in [
+            ("carrier-a", "683G"),
+            ("carrier-b", "709J"),
+            ("gateway", "552K"),
+            ("revoked", "999R"),
+            ("greedy", SMALL_QUOTA.0),
+        ] {
+            let holds = vec![TnAuthEntry::spc(spc).during("naming a carrier")?];
+            pki.issue(name, &LeafRequest::new(holds), None, now)
+                .during("issuing a certificate")?;
+        }
+        let numbers = TnAuthEntry::range("12155550100+100").during("naming a block of numbers")?;
+        pki.issue("terminating", &LeafRequest::new(vec![numbers]), None, now)
+            .during("issuing a certificate")?;
+        let issued = directory.join("pki/issued");
+        let crook = crook(directory, &issued, clock)?;
+        let trust = load_trust(&pki.roots_path(), Some(&pki.revocation_path()), now)
+            .during("reading the trust anchors")?;
+        Ok(Self {
+            carrier_a: Storer::new(directory, &pki, "carrier-a")?,
+            carrier_b: Storer::new(directory, &pki, "carrier-b")?,
+            gateway: Storer::new(directory, &pki, "gateway")?,
+            revoked: Storer::new(directory, &pki, "revoked")?,
+            greedy: Storer::new(directory, &pki, "greedy")?,
+            crook,
+            callees: callees()?,
+            caller: None,
+            terminating: identity(&pki, "terminating")?,
+            issued,
+            trust,
+            pki,
+        })
+    }
+
+    /// Tells everybody where the services are.
+    pub(super) fn meet(&mut self, services: &Services) -> Result<(), DemoError> {
+        let storers = [
+            &mut self.carrier_a,
+            &mut self.carrier_b,
+            &mut self.gateway,
+            &mut self.revoked,
+            &mut self.greedy,
+        ];
+        for storer in storers {
+            storer.carrier = Some(Carrier {
+                issuer: services.issuer_address.clone(),
+                identity: storer.identity.clone(),
+                batch: BATCH,
+                patience: Patience::SHORT,
+                log: LogPolicy::default(),
+            });
+        }
+        let certificates = CertificateStores {
+            directory: Some(self.issued.clone()),
+            repositories: None,
+        };
+        self.caller = Some(Caller {
+            cps: services.cps_address.clone(),
+            http: HttpOptions::default(),
+            trust: self.trust.clone(),
+            numbering: None,
+            certificates: certificates.clone(),
+            minimum_age: Duration::ZERO,
+            // Long enough for a CPS to be killed and come back.
+            patience: Patience {
+                retries: 40,
+                longest_pause: Duration::from_millis(500),
+            },
+        });
+        for callee in &mut self.callees {
+            for key in callee.keys.drain(..) {
+                callee.recipients.push(Recipient {
+                    key,
+                    cps: services.cps_address.clone(),
+                    client: client()?,
+                    patience: Patience::SHORT,
+                    trust: self.trust.clone(),
+                    certificates: certificates.clone(),
+                    authority: SpcAuthority::Any,
+                    slots: Slots::SixtyFour,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes every callee's keys.
+    pub(super) async fn register_keys(&self, clock: &Clock) -> Result<(), DemoError> {
+        for callee in &self.callees {
+            for recipient in &callee.recipients {
+                let publisher = Publisher {
+                    identity: self.terminating.clone(),
+                    coverage: Coverage::Number(callee.number.clone()),
+                    key: recipient.key.config().clone(),
+                    cps: recipient.cps.clone(),
+                    public_cps: recipient.cps.public_uri().during("naming the CPS")?,
+                    lifetime: DAY,
+                    patience: Patience::SHORT,
+                };
+                publisher
+                    .register(&recipient.client, clock.now())
+                    .await
+                    .during("registering a key")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills the wallets; how many tokens came in.
+    pub(super) async fn draw_tokens(&self, clock: &Clock) -> Result<usize, DemoError> {
+        let cps = &self.caller()?.cps;
+        let mut drawn = 0;
+        for (storer, batches) in [
+            (&self.carrier_a, 3),
+            (&self.carrier_b, 3),
+            (&self.gateway, 3),
+            (&self.revoked, 1),
+            (&self.greedy, 1),
+        ] {
+            for _ in 0..batches {
+                drawn += storer.draw(cps, clock).await.during("drawing tokens")?;
+            }
+        }
+        Ok(drawn)
+    }
+
+    /// The storing side, which everybody shares but for the wallet.
+    pub(super) fn caller(&self) -> Result<&Caller, DemoError> {
+        self.caller.as_ref().ok_or(DemoError::Never("the start"))
+    }
+
+    /// The callee at this place of the round.
+    pub(super) fn callee(&self, place: usize) -> Result<&Callee, DemoError> {
+        let callee = self.callees.get(place % self.callees.len().max(1));
+        callee.ok_or(DemoError::Never("a callee"))
+    }
+}
+
+fn identity(pki: &PkiDirectory, name: &str) -> Result<StirIdentity, DemoError> {
+    StirIdentity::load(&pki.certificate_path(name), &pki.key_path(name), None)
+        .during("reading a certificate")
+}
+
+/// Somebody who says to be carrier A, under an authority of his own making.
+fn crook(directory: &Path, issued: &Path, clock: &Clock) -> Result<Storer, DemoError> {
+    let names = CaNames {
+        organization: "Honest Certificates".to_owned(),
+    };
+    let mut pki = PkiDirectory::init(&directory.join("crooked-pki"), &names, DAY, clock.now())
+        .during("making a false authority")?;
+    let holds = vec![TnAuthEntry::spc("683G").during("naming a carrier")?];
+    pki.issue("crook", &LeafRequest::new(holds), None, clock.now())
+        .during("issuing a false certificate")?;
+    // He publishes it like everybody else.
+    std::fs::copy(pki.certificate_path("crook"), issued.join("crook.pem"))
+        .during("publishing a certificate")?;
+    Storer::new(directory, &pki, "crook")
+}
+
+/// Six numbers; the first has two keys, one of them against recorded traffic.
+fn callees() -> Result<Vec<Callee>, DemoError> {
+    let mut callees = Vec::new();
+    for place in 0..6 {
+        let number = format!("121555501{place:02}").parse().during("a number")?;
+        let kems: &[Kem] = match place {
+            0 => &[Kem::DhkemX25519, Kem::XWing],
+            1 => &[Kem::DhkemP256],
+            _ => &[Kem::DhkemX25519],
+        };
+        let keys = kems
+            .iter()
+            .map(|&kem| RecipientKey::generate(kem, &mut rand::rng()));
+        callees.push(Callee {
+            number,
+            keys: keys
+                .collect::<Result<_, _>>()
+                .during("making a mailbox key")?,
+            recipients: Vec::new(),
+        });
+    }
+    Ok(callees)
+}

@@ -1,0 +1,113 @@
+//! The demonstration: everything on this machine, with real certificates, real
+//! services in processes of their own, real HTTP and durable storage; nothing is
+//! simulated but the people. It tells what happened, what the CPS could see of
+//! it, and fails when anything was not as it should be.
+
+mod calls;
+mod cast;
+mod incidents;
+mod report;
+mod services;
+mod sight;
+
+use std::error::Error;
+use std::path::Path;
+use std::time::Instant;
+
+use pennyblack_issuer::signer::KeyType;
+use pennyblack_runtime::clock::Clock;
+
+pub use report::{CallLine, Evidence, Incident, Report, Sight};
+
+use cast::Cast;
+use services::Services;
+
+/// Calls that are made.
+pub const CALLS: usize = 200;
+
+/// A demonstration that broke off.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DemoError {
+    /// A step that should have worked did not.
+    #[error("{step}: {source}")]
+    Step {
+        /// What was being done.
+        step: &'static str,
+        /// Why it did not work.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A service did not become ready.
+    #[error("the {service} did not become ready; its log:\n{log}")]
+    NotReady {
+        /// Which.
+        service: &'static str,
+        /// What it said.
+        log: String,
+    },
+    /// Something was awaited in vain.
+    #[error("{0} did not happen in time")]
+    Never(&'static str),
+}
+
+/// Names the step in which something went wrong.
+trait During<T> {
+    fn during(self, step: &'static str) -> Result<T, DemoError>;
+}
+
+impl<T, E: Into<Box<dyn Error + Send + Sync>>> During<T> for Result<T, E> {
+    fn during(self, step: &'static str) -> Result<T, DemoError> {
+        self.map_err(|error| DemoError::Step {
+            step,
+            source: error.into(),
+        })
+    }
+}
+
+/// Who watches: is told what begins, and how many calls are done.
+pub trait Audience {
+    /// Something begins.
+    fn begins(&self, what: &str);
+    /// So many of [`CALLS`] are done.
+    fn calls_done(&self, done: usize);
+}
+
+/// Plays the demonstration in `directory`, which must be empty, with tokens of this
+/// type. The services are processes of this very program.
+///
+/// # Errors
+/// [`DemoError`] when it cannot go on; what merely went otherwise than it should
+/// stands in the [`Report`].
+pub async fn play(
+    directory: &Path,
+    tokens: KeyType,
+    audience: &impl Audience,
+) -> Result<Report, DemoError> {
+    let start = Instant::now();
+    let clock = Clock::system();
+    audience.begins("making certificates");
+    let mut cast = Cast::assemble(directory, &clock)?;
+    audience.begins("starting issuer and CPS");
+    let mut services = Services::start(directory, tokens, &cast).await?;
+    cast.meet(&services)?;
+    audience.begins("registering the recipients' keys");
+    cast.register_keys(&clock).await?;
+    audience.begins("drawing blinded tokens");
+    let drawn = cast.draw_tokens(&clock).await?;
+    audience.begins("placing calls");
+    let calls = calls::place(&cast, &mut services, &clock, audience).await?;
+    audience.begins("playing tricks");
+    let (incidents, evidence) = incidents::play(directory, &mut cast, &services, &clock).await?;
+    audience.begins("looking through the CPS's eyes");
+    let spent = services.spent().await?;
+    services.stop();
+    let sight = sight::look(directory, &cast, spent)?;
+    Ok(Report::new(
+        drawn,
+        calls,
+        incidents,
+        evidence,
+        sight,
+        start.elapsed(),
+    ))
+}

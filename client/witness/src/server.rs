@@ -1,0 +1,148 @@
+//! A witness over HTTP: `POST /add-checkpoint` (C2SP tlog-witness), and its key at
+//! `GET /`. Not here: any decision.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::config::{Limits, PublicConfig};
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_service::listener::{Listener, ListenerError};
+use pennyblack_service::problem_response::AsPrescribed;
+use pennyblack_tlog::AddCheckpoint;
+use pennyblack_tlog::witness::{MAX_REQUEST_SIZE, SIZE_MEDIA_TYPE, WitnessRefusal};
+
+use super::{NotCosigned, Witness};
+
+const TEXT_MEDIA_TYPE: &str = "text/plain; charset=utf-8";
+/// Connections open at one time: a log asks about once a second and keeps its own.
+const CONNECTIONS: usize = 256;
+/// Requests worked on at one time.
+const REQUESTS: usize = 64;
+
+/// Limits that fit a witness: requests have one checkpoint and one proof.
+#[must_use]
+pub fn limits() -> Limits {
+    Limits {
+        connections: CONNECTIONS,
+        requests: REQUESTS,
+        body_bytes: MAX_REQUEST_SIZE,
+        ..Limits::default()
+    }
+}
+
+/// A witness with its socket bound: connections queue from now on.
+#[derive(Debug)]
+pub struct WitnessServer {
+    listener: Listener,
+    at_work: AtWork,
+}
+
+#[derive(Debug, Clone)]
+struct AtWork {
+    witness: Arc<Witness>,
+    clock: Clock,
+}
+
+impl WitnessServer {
+    /// Binds the address.
+    ///
+    /// # Errors
+    /// [`ListenerError`].
+    pub async fn bind(
+        config: &PublicConfig,
+        witness: Witness,
+        clock: Clock,
+    ) -> Result<Self, ListenerError> {
+        Ok(Self {
+            listener: Listener::bind_public(config).await?,
+            at_work: AtWork {
+                witness: Arc::new(witness),
+                clock,
+            },
+        })
+    }
+
+    /// The bound address, with the real port.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// Answers until `shutdown`, and then until open requests have ended.
+    pub async fn serve(self, shutdown: Shutdown) {
+        let router = Router::new()
+            .route("/", get(tell_key))
+            .route("/add-checkpoint", post(add_checkpoint))
+            .with_state(self.at_work);
+        self.listener.serve(router, shutdown).await;
+    }
+}
+
+async fn tell_key(State(at_work): State<AtWork>) -> Response {
+    answer(
+        StatusCode::OK,
+        TEXT_MEDIA_TYPE,
+        format!("{}\n", at_work.witness.key()),
+    )
+}
+
+async fn add_checkpoint(State(at_work): State<AtWork>, body: Bytes) -> Response {
+    let refused =
+        |error: &dyn std::error::Error| text(StatusCode::BAD_REQUEST, &format!("{error}"));
+    let request: AddCheckpoint = match str::from_utf8(&body).map(str::parse) {
+        Ok(Ok(request)) => request,
+        Ok(Err(error)) => return refused(&error),
+        Err(error) => return refused(&error),
+    };
+    let origin = request.checkpoint.checkpoint().origin.clone();
+    let AtWork { witness, clock } = at_work;
+    // On a thread of its own a decision runs to its end even if the client goes.
+    let decided =
+        tokio::task::spawn_blocking(move || witness.add_checkpoint(&request, clock.now())).await;
+    match decided.unwrap_or(Err(NotCosigned::Uncertain)) {
+        Ok(line) => text(StatusCode::OK, &line.to_string()),
+        Err(NotCosigned::Refused(refusal)) => refuse(&origin, &refusal),
+        Err(error) => {
+            tracing::error!(log = origin, %error, "a checkpoint cannot be cosigned");
+            text(StatusCode::INTERNAL_SERVER_ERROR, "see the witness's log")
+        }
+    }
+}
+
+/// Tells the log, and the witness's operator if the log's is to answer for it.
+fn refuse(origin: &str, refusal: &WitnessRefusal) -> Response {
+    let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    match refusal {
+        WitnessRefusal::Seen { seen, .. } => {
+            return answer(status, SIZE_MEDIA_TYPE, format!("{seen}\n"));
+        }
+        WitnessRefusal::Fork { .. } => {
+            tracing::error!(log = origin, %refusal, "fork: both checkpoints are kept as evidence");
+        }
+        WitnessRefusal::Inconsistent(_) => {
+            tracing::warn!(log = origin, %refusal, "a checkpoint is not cosigned");
+        }
+        _ => {}
+    }
+    text(status, &refusal.to_string())
+}
+
+fn text(status: StatusCode, line: &str) -> Response {
+    answer(status, TEXT_MEDIA_TYPE, format!("{line}\n"))
+}
+
+fn answer(status: StatusCode, media_type: &'static str, body: String) -> Response {
+    let mut response = (status, body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response.extensions_mut().insert(AsPrescribed);
+    response
+}

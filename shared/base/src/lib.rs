@@ -1,0 +1,11 @@
+//! What every other part is built on: readers and writers of wire forms, encodings,
+//! times, authorities, addresses of services, and problem documents. No sockets, no
+//! clock, no cryptography of ours.
+
+pub mod authority;
+pub mod cps_uri;
+pub mod curve25519;
+pub mod encoding;
+pub mod problem;
+pub mod time;
+pub mod wire;

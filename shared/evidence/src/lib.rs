@@ -1,0 +1,8 @@
+//! How a token is proven to be spent, and what the transparency logs say of it: spend
+//! signatures, double spends as evidence, log entries, and a reader's view of an
+//! issuer's log of keys. Nothing here knows a mailbox or a PASSporT.
+
+pub mod double_spend;
+pub mod key_log_view;
+pub mod log_entry;
+pub mod spend;

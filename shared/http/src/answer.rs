@@ -1,0 +1,214 @@
+//! What came back: an answer, a refusal with its problem document, or nothing.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use pennyblack_base::problem::{Problem, ProblemType};
+
+use super::passes;
+
+/// A success.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Who gave it.
+    pub url: String,
+    /// 200, 201 or another 2xx.
+    pub status: StatusCode,
+    /// The content.
+    pub body: Bytes,
+    media_type: Option<String>,
+}
+
+impl Answer {
+    pub(super) fn new(url: String, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Self {
+        let media_type = headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        Self {
+            url,
+            status,
+            body,
+            media_type: media_type.map(str::to_owned),
+        }
+    }
+
+    /// The content, if it is of this media type (parameters are passed over).
+    ///
+    /// # Errors
+    /// [`HttpError::MediaType`]: something else answers at this URL.
+    pub fn content(&self, media_type: &str) -> Result<&Bytes, HttpError> {
+        let found = self.media_type.as_deref().unwrap_or_default();
+        let essence = found.split(';').next().unwrap_or_default().trim();
+        if essence.eq_ignore_ascii_case(media_type) {
+            return Ok(&self.body);
+        }
+        Err(HttpError::MediaType {
+            url: self.url.clone(),
+            expected: media_type.to_owned(),
+            found: found.to_owned(),
+        })
+    }
+}
+
+/// A refusal: status 4xx or 5xx.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{url} refused: {problem}")]
+pub struct Refused {
+    /// Who refused.
+    pub url: String,
+    /// The status.
+    pub status: StatusCode,
+    /// Why and what to do; made of the status when there was no document.
+    pub problem: Problem,
+    /// When to come back.
+    pub retry_after: Option<Duration>,
+}
+
+impl Refused {
+    pub(super) fn new(url: String, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let retry_after = headers
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+            .map(Duration::from_secs);
+        Self {
+            url,
+            status,
+            problem: problem(status, body),
+            retry_after,
+        }
+    }
+
+    /// The kind of refusal, if it is one of the protocol's.
+    #[must_use]
+    pub fn kind(&self) -> Option<ProblemType> {
+        self.problem.problem_type()
+    }
+}
+
+fn problem(status: StatusCode, body: &[u8]) -> Problem {
+    let blank = || Problem {
+        kind: "about:blank".to_owned(),
+        title: status.canonical_reason().unwrap_or("Refused").to_owned(),
+        status: status.as_u16(),
+        detail: "The answer says nothing more.".to_owned(),
+    };
+    let mut problem: Problem = serde_json::from_slice(body).unwrap_or_else(|_| blank());
+    if problem.title.is_empty() {
+        problem = blank();
+    }
+    problem.status = status.as_u16();
+    problem
+}
+
+/// Why there is no answer to go by.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The client could not be made.
+    #[error("the HTTP client cannot be made: {0}")]
+    Build(#[source] reqwest::Error),
+    /// The file of additional authorities is not one.
+    #[error("CA file {}: {why}", path.display())]
+    CaFile {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A header field that cannot be sent.
+    #[error("the header field {0} cannot be sent: it holds line breaks or control characters")]
+    Header(String),
+    /// No connection, no answer in time, or one that broke off: whether the
+    /// service did what was asked is not known.
+    #[error(
+        "no answer from {url}: {}; check the address and the network, then try again",
+        innermost(error)
+    )]
+    NoAnswer {
+        /// Who was asked.
+        url: String,
+        /// What went wrong.
+        error: reqwest::Error,
+    },
+    /// A longer answer than the protocol allows.
+    #[error("{url} answered with more than {limit} bytes: it is not the service it should be")]
+    TooLong {
+        /// Who was asked.
+        url: String,
+        /// Bytes that were read.
+        limit: usize,
+    },
+    /// Redirects are not followed: where a PASSporT goes is not for a service to say.
+    #[error("{url} redirects elsewhere, which is not followed: use the final address")]
+    Redirected {
+        /// Who was asked.
+        url: String,
+    },
+    /// An answer of another kind.
+    #[error(
+        "{url} answered with {found:?} instead of {expected}: check that the address is that of the right service"
+    )]
+    MediaType {
+        /// Who was asked.
+        url: String,
+        /// The media type that belongs there.
+        expected: String,
+        /// The media type that came.
+        found: String,
+    },
+    /// The service refused.
+    #[error(transparent)]
+    Refused(Box<Refused>),
+}
+
+/// What happened, without the layers above it, which all say "error sending
+/// request".
+fn innermost(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "it took too long".to_owned();
+    }
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    innermost.to_string()
+}
+
+impl From<Refused> for HttpError {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(Box::new(refused))
+    }
+}
+
+impl HttpError {
+    /// True when the same request may succeed later.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::NoAnswer { error, .. } => !error.is_builder(),
+            Self::Refused(refused) => passes(refused.status),
+            _ => false,
+        }
+    }
+
+    /// When the service wants the request again, if it said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(refused) => refused.retry_after,
+            _ => None,
+        }
+    }
+
+    /// The refusal, if there was one.
+    #[must_use]
+    pub fn refused(&self) -> Option<&Refused> {
+        match self {
+            Self::Refused(refused) => Some(refused),
+            _ => None,
+        }
+    }
+}

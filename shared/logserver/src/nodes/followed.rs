@@ -1,0 +1,373 @@
+//! The log at a node that does not keep it: followed as any reader follows it, so that
+//! nothing is believed of it that is not signed and consistent, and passed on to
+//! readers. Which double spends are in it is not remembered here.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use pennyblack_evidence::log_entry::{LogEntry, LogEntryError, Statement};
+use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_service::admin::Readiness;
+use pennyblack_service::peer::{PeerAnswer, PeerError};
+use pennyblack_tlog::{KeyName, VerifierKey, WitnessPolicy};
+use tokio::sync::watch;
+use tokio::task::{JoinError, spawn_blocking};
+
+use super::memory::{Memory, MemoryError, Remembered};
+use super::{Claim, ClaimError, Keeper, keeper};
+use crate::statements::known::KnownKeys;
+use pennyblack_tlog::reader::{LogReader, Position, ReadLogError};
+
+/// How often the keeper is asked for its last checkpoint.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+/// What is not ready before the log was read, or when it is not to be believed.
+const PART: &str = "transparency log";
+
+/// A log that cannot be followed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FollowedError {
+    /// Who keeps it.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// Nobody has said so yet.
+    #[error("no node has said yet that it keeps the log: start the one at {keeper}")]
+    NotKept {
+        /// The address of the one that should.
+        keeper: String,
+    },
+    /// It has another key than before.
+    #[error(
+        "the log had the key {before} and has {now}: it is another log. If that is meant, stop this \
+         node, remove {}, and start it", memory.display()
+    )]
+    OtherKey {
+        /// What this node remembers of the first.
+        memory: PathBuf,
+        /// When this node began.
+        before: Box<VerifierKey>,
+        /// As another node says now.
+        now: Box<VerifierKey>,
+    },
+    /// It is another service's.
+    #[error(
+        "the node at {keeper} keeps the log {log}, which is not this service's: check transparency_log.kept_by"
+    )]
+    OtherLog {
+        /// The keeper's address.
+        keeper: String,
+        /// The name of the log.
+        log: KeyName,
+    },
+    /// It cannot be read, or is not to be believed.
+    #[error("the log at {keeper}: {error}")]
+    Read {
+        /// The keeper's address.
+        keeper: String,
+        /// What is wrong.
+        error: ReadLogError,
+    },
+    /// What was read cannot be remembered.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// Remembering it panicked.
+    #[error("remembering what was read broke off: {0}")]
+    BrokeOff(JoinError),
+    /// An entry that is none of ours.
+    #[error(
+        "entry {index} of the log: {error}: the keeper is of a newer version, bring this node to it"
+    )]
+    Entry {
+        /// Its place, from 0.
+        index: u64,
+        /// What is wrong.
+        error: LogEntryError,
+    },
+}
+
+impl FollowedError {
+    /// Whether nobody answered, which says nothing about the log.
+    const fn is_away(&self) -> bool {
+        match self {
+            Self::Claim(error) => error.is_away(),
+            Self::Read { error, .. } => matches!(error, ReadLogError::Source(_)),
+            _ => false,
+        }
+    }
+}
+
+/// The log.
+#[derive(Debug)]
+pub struct FollowedLog {
+    name: KeyName,
+    keeper: Arc<Keeper>,
+    claim: Claim,
+    /// What was read. Locked for a look-up or to be replaced, never while waiting.
+    known: Mutex<KnownKeys>,
+    /// How many entries; told whenever more were read.
+    size: watch::Sender<u64>,
+    /// Held by the one task that reads on.
+    reading: tokio::sync::Mutex<Option<Reading>>,
+    memory: Memory,
+}
+
+/// The reader, once the log's key is known.
+#[derive(Debug)]
+struct Reading {
+    reader: LogReader<Arc<Keeper>>,
+    position: Position,
+}
+
+impl FollowedLog {
+    /// The log of this name at another node, as far as the file at `memory` says that it
+    /// was read. Reads the disk.
+    ///
+    /// # Errors
+    /// [`MemoryError`].
+    pub fn open(
+        name: KeyName,
+        keeper: Keeper,
+        claim: Claim,
+        memory: &Path,
+    ) -> Result<Self, MemoryError> {
+        let memory = Memory::at(memory);
+        let keeper = Arc::new(keeper);
+        let (mut known, mut reading) = (KnownKeys::default(), None);
+        if let Some(remembered) = memory.load()? {
+            known = remembered.keys;
+            reading = Some(Reading::of(&keeper, remembered.key, remembered.position));
+        }
+        let size = reading.as_ref().map(|reading| reading.position.head().size);
+        Ok(Self {
+            name,
+            keeper,
+            claim,
+            known: Mutex::new(known),
+            size: watch::Sender::new(size.unwrap_or(0)),
+            reading: tokio::sync::Mutex::new(reading),
+            memory,
+        })
+    }
+
+    /// Whether nothing was ever read of it.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        *self.size.borrow() == 0
+    }
+
+    /// Whether it was read that the epoch of a token key was opened, and not that it
+    /// was closed.
+    #[must_use]
+    pub fn is_open(&self, id: TokenKeyId) -> bool {
+        self.known().is_open(id)
+    }
+
+    /// Whether it was read that the epoch of a token key was closed.
+    #[must_use]
+    pub fn is_closed(&self, id: TokenKeyId) -> bool {
+        self.known().is_closed(id)
+    }
+
+    /// Whether it was read that a token key was announced.
+    #[must_use]
+    pub fn is_announced(&self, id: TokenKeyId) -> bool {
+        self.known().is_announced(id)
+    }
+
+    /// Whether it was read how many tokens a key has signed.
+    #[must_use]
+    pub fn is_totalled(&self, id: TokenKeyId) -> bool {
+        self.known().is_totalled(id)
+    }
+
+    /// Word of each time that more was read: how many entries.
+    #[must_use]
+    pub fn moves(&self) -> watch::Receiver<u64> {
+        self.size.subscribe()
+    }
+
+    /// The log's resources.
+    pub fn router(&self) -> Router {
+        keeper::router(Arc::clone(&self.keeper))
+    }
+
+    /// What the keeper answers at `path`, for whoever has asked this node.
+    pub async fn pass_on(&self, path: &str, asked: &HeaderMap) -> Response {
+        self.keeper.pass_on(path, asked).await
+    }
+
+    /// What the keeper answers to `body`; see [`Keeper::tell`].
+    ///
+    /// # Errors
+    /// [`PeerError`].
+    pub async fn tell(
+        &self,
+        path: &str,
+        credential: &str,
+        body: Vec<u8>,
+    ) -> Result<PeerAnswer, PeerError> {
+        self.keeper.tell(path, credential, body).await
+    }
+
+    /// Reads on to the last checkpoint.
+    ///
+    /// # Errors
+    /// [`FollowedError`]; what was read before still holds.
+    pub async fn refresh(&self) -> Result<(), FollowedError> {
+        let mut reading = self.reading.lock().await;
+        let reading = match &mut *reading {
+            Some(reading) => reading,
+            unknown => unknown.insert(self.begin().await?),
+        };
+        let (position, news) = match reading.on().await {
+            Ok(Some(read)) => read,
+            Ok(None) => return Ok(()),
+            Err(ReadingError::Entry { index, error }) => {
+                return Err(FollowedError::Entry { index, error });
+            }
+            Err(ReadingError::Log(error)) => {
+                self.require_same(reading.reader.key(), &error).await?;
+                let keeper = self.keeper.url().to_owned();
+                return Err(FollowedError::Read { keeper, error });
+            }
+        };
+        let mut keys = self.known().clone();
+        news.iter().for_each(|statement| keys.note(statement));
+        let remembered = Remembered {
+            key: reading.reader.key().clone(),
+            position,
+            keys,
+        };
+        let (memory, kept) = (self.memory.clone(), remembered.clone());
+        let kept = spawn_blocking(move || memory.keep(&kept)).await;
+        kept.map_err(FollowedError::BrokeOff)??;
+        // Only now, when it is proven and remembered, does anything follow from it.
+        *self.known() = remembered.keys;
+        reading.position = remembered.position;
+        self.size.send_replace(reading.position.head().size);
+        Ok(())
+    }
+
+    /// Whether a checkpoint that is not signed is one of another log.
+    async fn require_same(
+        &self,
+        before: &VerifierKey,
+        error: &ReadLogError,
+    ) -> Result<(), FollowedError> {
+        if !matches!(error, ReadLogError::Checkpoint(_)) {
+            return Ok(());
+        }
+        match self.claim.key().await {
+            Ok(Some(now)) if now != *before => Err(FollowedError::OtherKey {
+                memory: self.memory.path().to_owned(),
+                before: Box::new(before.clone()),
+                now: Box::new(now),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    async fn begin(&self) -> Result<Reading, FollowedError> {
+        let keeper = || self.keeper.url().to_owned();
+        let key = self.claim.key().await?;
+        let key = key.ok_or_else(|| FollowedError::NotKept { keeper: keeper() })?;
+        if *key.name() != self.name {
+            return Err(FollowedError::OtherLog {
+                keeper: keeper(),
+                log: key.name().clone(),
+            });
+        }
+        Ok(Reading::of(&self.keeper, key, Position::default()))
+    }
+
+    /// Reads on again and again, until `shutdown`.
+    pub async fn follow(&self, readiness: Readiness, shutdown: Shutdown) {
+        let away = metrics::gauge!("pennyblack_log_keeper_away");
+        loop {
+            let read = tokio::select! {
+                read = self.refresh() => read,
+                () = shutdown.requested() => return,
+            };
+            match read {
+                Ok(()) => {
+                    away.set(0.0);
+                    readiness.has(PART);
+                }
+                // What is in the log stays there.
+                Err(error) if error.is_away() && !self.is_unread() => {
+                    away.set(1.0);
+                    readiness.has(PART);
+                    tracing::warn!(%error, "the log is not followed at present");
+                }
+                Err(error) => {
+                    away.set(1.0);
+                    tracing::error!(%error, "the log is not followed");
+                    readiness.lacks(PART, error.to_string());
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(FOLLOW_EVERY) => {}
+                () = shutdown.requested() => return,
+            }
+        }
+    }
+
+    /// Says from the beginning that nothing was read yet, if nothing was.
+    pub fn not_read_yet(&self, readiness: &Readiness) {
+        if self.is_unread() {
+            readiness.lacks(PART, "the log, which another node keeps, was not read yet");
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, KnownKeys> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why the log cannot be read on.
+#[derive(Debug)]
+enum ReadingError {
+    Log(ReadLogError),
+    Entry { index: u64, error: LogEntryError },
+}
+
+impl From<ReadLogError> for ReadingError {
+    fn from(error: ReadLogError) -> Self {
+        Self::Log(error)
+    }
+}
+
+impl Reading {
+    fn of(keeper: &Arc<Keeper>, key: VerifierKey, position: Position) -> Self {
+        let policy = WitnessPolicy::default();
+        Self {
+            reader: LogReader::new(Arc::clone(keeper), key, policy),
+            position,
+        }
+    }
+
+    /// What is new under the last checkpoint, about keys; `None` if nothing is.
+    async fn on(&self) -> Result<Option<(Position, Vec<Statement>)>, ReadingError> {
+        let checkpoint = self.reader.checkpoint().await?;
+        let is_read = self.position.checkpoint().is_some();
+        if is_read && checkpoint.checkpoint().head == self.position.head() {
+            return Ok(None);
+        }
+        let mut news = Vec::new();
+        let visit = |index, bytes: &[u8]| {
+            let entry = LogEntry::parse(bytes);
+            let entry = entry.map_err(|error| ReadingError::Entry { index, error })?;
+            if !matches!(entry.statement, Statement::DoubleSpend(_)) {
+                news.push(entry.statement);
+            }
+            Ok::<_, ReadingError>(())
+        };
+        let read = self.reader.advance(&self.position, &checkpoint, visit);
+        Ok(Some((read.await?, news)))
+    }
+}

@@ -1,0 +1,159 @@
+//! The node that keeps the log, as the other nodes ask it: for its files, which go on
+//! to readers unchanged.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get as on_get;
+use http::StatusCode;
+use http::header::RETRY_AFTER;
+use pennyblack_service::peer::{self, Peer, PeerAnswer, PeerError, PeerSetUpError};
+use pennyblack_tlog::Tile;
+
+use super::TransparencyLogConfig;
+use crate::routes::PREFIX;
+use pennyblack_tlog::reader::{LogSource, SourceError};
+
+/// Says that a node asks, not a reader: two nodes that each take the other for the one
+/// that keeps the log would ask for ever.
+pub const ASKED_BY_NODE: &str = "pennyblack-node";
+
+/// Most bytes of an answer: 256 entries of a service have far less.
+const MOST: usize = 1 << 21;
+/// Requests under way to it at one time: those of readers, who are anybody and must not
+/// keep out the others; those of this node as a reader; and what this node tells.
+const READERS: usize = 32;
+const OWN_READS: usize = 32;
+const REPORTS: usize = 256;
+/// When to ask again for what the keeper has not answered.
+pub(super) const AGAIN_AFTER: &str = "2";
+
+/// The other node.
+#[derive(Debug)]
+pub struct Keeper {
+    for_readers: Peer,
+    for_itself: Peer,
+    for_reports: Peer,
+    /// That it asks this node was said, which is enough: a reader can pretend it.
+    has_warned: AtomicBool,
+}
+
+impl Keeper {
+    /// The one that the configuration names; `None` when this node is the one.
+    ///
+    /// # Errors
+    /// [`PeerSetUpError`].
+    pub fn of(config: &TransparencyLogConfig) -> Result<Option<Self>, PeerSetUpError> {
+        let Some(url) = &config.kept_by else {
+            return Ok(None);
+        };
+        let client = peer::client(config.tls_roots.as_deref())?;
+        let peer = |at_once| Peer::new(url, client.clone(), at_once);
+        Ok(Some(Self {
+            for_readers: peer(READERS),
+            for_itself: peer(OWN_READS),
+            for_reports: peer(REPORTS),
+            has_warned: AtomicBool::new(false),
+        }))
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.for_itself.url()
+    }
+
+    /// What it answers to `body`, sent to `path` by somebody who knows `credential`.
+    ///
+    /// # Errors
+    /// [`PeerError`].
+    pub async fn tell(
+        &self,
+        path: &str,
+        credential: &str,
+        body: Vec<u8>,
+    ) -> Result<PeerAnswer, PeerError> {
+        let request = self.for_reports.post(path).bearer_auth(credential);
+        self.for_reports.ask(request.body(body), MOST).await
+    }
+
+    /// What it answers about the resource at `path`, for whoever has `asked` this node.
+    pub async fn pass_on(&self, path: &str, asked: &HeaderMap) -> Response {
+        if asked.contains_key(ASKED_BY_NODE) {
+            if !self.has_warned.swap(true, Ordering::Relaxed) {
+                tracing::error!(
+                    keeper = self.url(),
+                    "another node seems to take this one for the keeper of the log: check \
+                     transparency_log.kept_by at both"
+                );
+            }
+            return StatusCode::LOOP_DETECTED.into_response();
+        }
+        match get(&self.for_readers, path).await {
+            Ok(answer) => answer.into(),
+            Err(error) => {
+                tracing::warn!(%error, "a reader of the log was not answered");
+                let again = [(RETRY_AFTER, AGAIN_AFTER)];
+                (StatusCode::SERVICE_UNAVAILABLE, again).into_response()
+            }
+        }
+    }
+}
+
+async fn get(node: &Peer, path: &str) -> Result<PeerAnswer, PeerError> {
+    let request = node.get(path).header(ASKED_BY_NODE, "1");
+    node.ask(request, MOST).await
+}
+
+impl LogSource for Keeper {
+    async fn read(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
+        let path = format!("{PREFIX}/{path}");
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| SourceError {
+            path: format!("{}{path}", self.url()),
+            error,
+        };
+        let answer = get(&self.for_itself, &path)
+            .await
+            .map_err(|e| failed(e.into()))?;
+        match answer.status {
+            StatusCode::OK if answer.body.len() <= most => Ok(Some(answer.body)),
+            StatusCode::OK => Err(failed(format!("it has more than {most} bytes").into())),
+            StatusCode::NOT_FOUND => Ok(None),
+            status => Err(failed(format!("the answer is {status}").into())),
+        }
+    }
+}
+
+/// The log's resources, as [`crate::routes`] has them at the node that keeps it.
+pub(super) fn router(keeper: Arc<Keeper>) -> Router {
+    Router::new()
+        .route(&format!("{PREFIX}/checkpoint"), on_get(checkpoint))
+        .route(&format!("{PREFIX}/key"), on_get(key))
+        .route(&format!("{PREFIX}/tile/{{*path}}"), on_get(tile))
+        .with_state(keeper)
+}
+
+async fn checkpoint(State(keeper): State<Arc<Keeper>>, asked: HeaderMap) -> Response {
+    keeper
+        .pass_on(&format!("{PREFIX}/checkpoint"), &asked)
+        .await
+}
+
+async fn key(State(keeper): State<Arc<Keeper>>, asked: HeaderMap) -> Response {
+    keeper.pass_on(&format!("{PREFIX}/key"), &asked).await
+}
+
+async fn tile(
+    State(keeper): State<Arc<Keeper>>,
+    Path(path): Path<String>,
+    asked: HeaderMap,
+) -> Response {
+    match format!("tile/{path}").parse::<Tile>() {
+        Ok(tile) => keeper.pass_on(&format!("{PREFIX}/{tile}"), &asked).await,
+        Err(_) => StatusCode::NOT_FOUND.into_response(),
+    }
+}

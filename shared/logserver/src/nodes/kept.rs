@@ -1,0 +1,232 @@
+//! The log at the node that keeps it. Nothing is stated in it until it is certain that
+//! no other node keeps it, and that it has all that was signed for.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::IntoResponse as _;
+use http::StatusCode;
+use http::header::RETRY_AFTER;
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::log_entry::Statement;
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_service::admin::Readiness;
+use tokio::sync::watch;
+
+use super::keeper::AGAIN_AFTER;
+use super::{Claim, ClaimError};
+use crate::log::{AppendError, TransparencyLog};
+use crate::routes;
+use crate::statements::StatementLog;
+
+/// How often Redis is told at least who keeps the log, should it have lost that.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
+/// What is not ready while nothing can be stated.
+const PART: &str = "transparency log";
+
+/// Why nothing is stated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotKept {
+    /// It is not known yet whether this node keeps the log.
+    #[error("it is not known yet whether another node keeps the log")]
+    Unclaimed,
+    /// It must not.
+    #[error("{0}")]
+    Refused(Arc<str>),
+    /// Not durable.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+/// The log.
+#[derive(Debug)]
+pub struct KeptLog {
+    statements: Arc<StatementLog>,
+    /// With other nodes: how they know.
+    claim: Option<Claim>,
+    /// Why nothing is stated, if nothing is. Replaced by [`KeptLog::renew`] only, and
+    /// locked for that and for a look, never while waiting.
+    withheld: RwLock<Option<NotKept>>,
+    /// Another node was found to keep it.
+    has_yielded: AtomicBool,
+    /// How often what is withheld changed.
+    moves: watch::Sender<u64>,
+}
+
+impl KeptLog {
+    /// That of a node without others.
+    #[must_use]
+    pub fn alone(statements: Arc<StatementLog>) -> Self {
+        Self {
+            statements,
+            claim: None,
+            withheld: RwLock::default(),
+            has_yielded: AtomicBool::new(false),
+            moves: watch::Sender::default(),
+        }
+    }
+
+    /// That of one among several. Nothing is stated until [`Self::renew`].
+    #[must_use]
+    pub fn among(statements: Arc<StatementLog>, claim: Claim) -> Self {
+        Self {
+            statements,
+            claim: Some(claim),
+            withheld: RwLock::new(Some(NotKept::Unclaimed)),
+            has_yielded: AtomicBool::new(false),
+            moves: watch::Sender::default(),
+        }
+    }
+
+    /// What was stated.
+    #[must_use]
+    pub const fn statements(&self) -> &Arc<StatementLog> {
+        &self.statements
+    }
+
+    /// The log as it is published.
+    #[must_use]
+    pub fn published(&self) -> &Arc<TransparencyLog> {
+        self.statements.published()
+    }
+
+    /// Whether other nodes follow it.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        self.claim.is_some()
+    }
+
+    /// The log's resources.
+    /// While another node may be the one that keeps it, all are 503.
+    pub fn router(self: &Arc<Self>) -> Router {
+        let kept = Arc::clone(self);
+        let shown = axum::middleware::from_fn(move |request: Request, next: Next| {
+            let kept = Arc::clone(&kept);
+            async move {
+                if kept.is_taken() {
+                    next.run(request).await
+                } else {
+                    let again = [(RETRY_AFTER, AGAIN_AFTER)];
+                    (StatusCode::SERVICE_UNAVAILABLE, again).into_response()
+                }
+            }
+        });
+        routes::router(Arc::clone(self.published())).layer(shown)
+    }
+
+    /// States something, as [`StatementLog::state`] does.
+    ///
+    /// # Errors
+    /// [`NotKept`]; then nothing may follow from the statement.
+    pub async fn state(&self, statement: Statement, now: UnixTime) -> Result<bool, NotKept> {
+        self.withheld().clone().map_or(Ok(()), Err)?;
+        Ok(self.statements.state(statement, now).await?)
+    }
+
+    /// Says to the other nodes that this one keeps the log.
+    ///
+    /// # Errors
+    /// [`ClaimError`]; nothing is stated from then on, unless Redis is merely away.
+    pub async fn renew(&self) -> Result<(), ClaimError> {
+        let Some(claim) = &self.claim else {
+            return Ok(());
+        };
+        if self.has_yielded.load(Ordering::Relaxed) {
+            // It does not take the place of the other should Redis forget that one.
+            claim.require_own(self.published()).await?;
+        }
+        let renewed = claim.renew(self.published()).await;
+        match &renewed {
+            Ok(()) => {
+                self.has_yielded.store(false, Ordering::Relaxed);
+                self.withhold(None);
+            }
+            Err(error) if error.is_certain() => {
+                let is_others = matches!(error, ClaimError::OtherKeeper { .. });
+                self.has_yielded.store(is_others, Ordering::Relaxed);
+                self.withhold(Some(NotKept::Refused(error.to_string().into())));
+            }
+            Err(_) => {}
+        }
+        renewed
+    }
+
+    fn withhold(&self, why: Option<NotKept>) {
+        let mut withheld = self
+            .withheld
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_news = *withheld != why;
+        *withheld = why;
+        drop(withheld);
+        if is_news {
+            self.moves.send_modify(|moves| *moves += 1);
+        }
+    }
+
+    fn withheld(&self) -> RwLockReadGuard<'_, Option<NotKept>> {
+        self.withheld.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the log is this node's to keep, as far as is known.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.withheld().is_none()
+    }
+
+    /// Whether it is certain that another node keeps the log, or that this one has lost
+    /// what it signed for.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        matches!(&*self.withheld(), Some(NotKept::Refused(_)))
+    }
+
+    /// Word of each time that statements begin or cease to be taken.
+    #[must_use]
+    pub fn moves(&self) -> watch::Receiver<u64> {
+        self.moves.subscribe()
+    }
+
+    /// Says from the beginning that it is not known yet whether this node may keep it.
+    pub fn not_claimed_yet(&self, readiness: &Readiness) {
+        if self.claim.is_some() {
+            readiness.lacks(PART, NotKept::Unclaimed.to_string());
+        }
+    }
+
+    /// Says it again and again, and with each checkpoint, until `shutdown`.
+    pub async fn keep_claimed(&self, readiness: Readiness, shutdown: Shutdown) {
+        if self.claim.is_none() {
+            return;
+        }
+        let mut checkpoints = self.published().checkpoints();
+        loop {
+            checkpoints.mark_unchanged();
+            let renewed = tokio::select! {
+                renewed = self.renew() => renewed,
+                () = shutdown.requested() => return,
+            };
+            match renewed {
+                Ok(()) => readiness.has(PART),
+                // What it said before still holds.
+                Err(error) if !error.is_certain() && self.is_taken() => {
+                    tracing::warn!(%error, "Redis is not told how far the log is");
+                }
+                Err(error) => {
+                    tracing::error!(%error, "nothing is stated in the log");
+                    readiness.lacks(PART, error.to_string());
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(RENEW_EVERY) => {}
+                _ = checkpoints.changed() => {}
+                () = shutdown.requested() => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What a node remembers of the log that another one keeps: how far it was read, and
+//! what it said of keys. With it a node that starts while the keeper is away knows which
+//! tokens to take, and one that starts later notices a log that takes something back.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use pennyblack_storage::atomic_file;
+use pennyblack_tlog::{NoteKeyError, VerifierKey};
+use serde::{Deserialize, Serialize};
+
+use crate::statements::known::KnownKeys;
+use pennyblack_tlog::reader::{Position, PositionError};
+
+/// A memory that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{}: {why}: restore the file, or remove it, and the log is read from its beginning",
+    path.display()
+)]
+pub struct MemoryError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// What there is to remember.
+#[derive(Debug, Clone)]
+pub(super) struct Remembered {
+    pub(super) key: VerifierKey,
+    pub(super) position: Position,
+    pub(super) keys: KnownKeys,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    key: String,
+    position: String,
+    keys: KnownKeys,
+}
+
+/// The file.
+#[derive(Debug, Clone)]
+pub(super) struct Memory(PathBuf);
+
+impl Memory {
+    pub(super) fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// What is remembered, if anything is. Reads the disk.
+    pub(super) fn load(&self) -> Result<Option<Remembered>, MemoryError> {
+        match std::fs::read_to_string(&self.0) {
+            Ok(json) => self.parse(&json).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.wrong(&error)),
+        }
+    }
+
+    fn parse(&self, json: &str) -> Result<Remembered, MemoryError> {
+        let text: Text = serde_json::from_str(json).map_err(|error| self.wrong(&error))?;
+        let key: Result<VerifierKey, NoteKeyError> = text.key.parse();
+        let key = key.map_err(|error| self.wrong(&error))?;
+        let position: Result<_, PositionError> = Position::parse(&text.position, &key);
+        Ok(Remembered {
+            position: position.map_err(|error| self.wrong(&error))?,
+            key,
+            keys: text.keys,
+        })
+    }
+
+    /// Remembers. Writes the disk.
+    pub(super) fn keep(&self, what: &Remembered) -> Result<(), MemoryError> {
+        let text = Text {
+            key: what.key.to_string(),
+            position: what.position.to_string(),
+            keys: what.keys.clone(),
+        };
+        let json = serde_json::to_vec(&text).map_err(|error| self.wrong(&error))?;
+        atomic_file::write_public(&self.0, &json).map_err(|error| self.wrong(&error))
+    }
+
+    fn wrong(&self, why: &dyn std::fmt::Display) -> MemoryError {
+        MemoryError {
+            path: self.0.clone(),
+            why: why.to_string(),
+        }
+    }
+}

@@ -1,0 +1,302 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::log_entry::Statement;
+use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_redis::testing::{Options, RedisServer};
+use pennyblack_redis::{Redis, RedisOptions};
+use pennyblack_runtime::shutdown::Shutdown;
+
+use super::*;
+use crate::statements::StatementLog;
+
+const NOW: UnixTime = UnixTime(1_795_000_007);
+const NAME: &str = "{log}k";
+
+fn service() -> Authority {
+    "cps.example".parse().unwrap()
+}
+
+async fn server() -> RedisServer {
+    RedisServer::start(Options::durable()).await
+}
+
+fn claim(server: &RedisServer) -> Claim {
+    let options = RedisOptions::new(server.url().parse().unwrap());
+    Claim::new(Redis::new(&options).unwrap(), NAME.to_owned())
+}
+
+fn kept(directory: &Path, server: &RedisServer) -> Arc<KeptLog> {
+    let statements = StatementLog::open(directory, &service()).unwrap();
+    Arc::new(KeptLog::among(Arc::new(statements), claim(server)))
+}
+
+fn total(number: u8) -> Statement {
+    Statement::IssuanceTotal {
+        token_key_id: TokenKeyId([number; 32]),
+        issued: 7,
+    }
+}
+
+/// States something, and waits until it is under a checkpoint.
+async fn stated(log: &KeptLog, number: u8) -> Result<(), NotKept> {
+    log.state(total(number), NOW).await?;
+    let size = log.published().size();
+    let mut checkpoints = log.published().checkpoints();
+    let signed = checkpoints.wait_for(|last| last.checkpoint().head.size >= size);
+    signed.await.unwrap();
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_stated_before_it_is_known_who_keeps_the_log_and_a_second_keeper_is_refused() {
+    let (home, server) = (tempfile::tempdir().unwrap(), server().await);
+    let first = kept(&home.path().join("first"), &server);
+    assert_eq!(stated(&first, 1).await, Err(NotKept::Unclaimed));
+    let mut moves = first.moves();
+    first.renew().await.unwrap();
+    moves.changed().await.unwrap();
+    stated(&first, 1).await.unwrap();
+
+    let second = kept(&home.path().join("second"), &server);
+    let error = second.renew().await.unwrap_err();
+    assert!(matches!(error, ClaimError::OtherKeeper { .. }), "{error}");
+    let refused = stated(&second, 1).await.unwrap_err();
+    assert!(refused.to_string().contains("kept_by"), "{refused}");
+    assert_eq!(second.published().size(), 0);
+
+    // When Redis forgets, neither it nor a third one takes the keeper's place.
+    server.command::<()>("FLUSHALL").await;
+    second.renew().await.unwrap_err();
+    let third = kept(&home.path().join("third"), &server);
+    let (third, first_again) = tokio::join!(third.renew(), async {
+        tokio::task::yield_now().await;
+        first.renew().await
+    });
+    first_again.unwrap();
+    let error = third.unwrap_err();
+    assert!(matches!(error, ClaimError::OtherKeeper { .. }), "{error}");
+    stated(&first, 2).await.unwrap();
+
+    // When it is gone for good, who was refused once still asks for nothing by itself.
+    server.command::<()>("FLUSHALL").await;
+    let error = second.renew().await.unwrap_err();
+    assert!(matches!(error, ClaimError::Yielded), "{error}");
+    let reborn = KeptLog::among(Arc::clone(second.statements()), claim(&server));
+    reborn.renew().await.unwrap();
+    stated(&Arc::new(reborn), 3).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_redis_that_refuses_for_a_while_takes_nothing_from_the_keeper() {
+    let (home, server) = (tempfile::tempdir().unwrap(), server().await);
+    let log = kept(home.path(), &server);
+    log.renew().await.unwrap();
+    server.command::<()>("FLUSHALL").await;
+    // Something else lies there, and its server wants more replicas than there are.
+    server.command::<()>("SET {log}k else").await;
+    let error = log.renew().await.unwrap_err();
+    assert!(matches!(error, ClaimError::Form(_)), "{error}");
+    stated(&log, 1).await.unwrap();
+    server.command::<()>("DEL {log}k").await;
+    server.set_config("min-replicas-to-write", "1").await;
+    let error = log.renew().await.unwrap_err();
+    assert!(error.is_away(), "{error}");
+    stated(&log, 2).await.unwrap();
+    server.set_config("min-replicas-to-write", "0").await;
+    log.renew().await.unwrap();
+    let second = kept(&home.path().join("second"), &server);
+    second.renew().await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_log_that_may_be_another_nodes_is_not_shown() {
+    let (home, server, shutdown) = (
+        tempfile::tempdir().unwrap(),
+        server().await,
+        Shutdown::new(),
+    );
+    let first = kept(&home.path().join("first"), &server);
+    let second = kept(&home.path().join("second"), &server);
+    let status = async |log: &Arc<KeptLog>| {
+        let url = serve(log.router(), &shutdown).await;
+        let answer = reqwest::get(format!("{url}/log/checkpoint")).await.unwrap();
+        answer.status().as_u16()
+    };
+    assert_eq!(status(&first).await, 503);
+    first.renew().await.unwrap();
+    second.renew().await.unwrap_err();
+    assert_eq!(status(&first).await, 200);
+    assert_eq!(status(&second).await, 503);
+    shutdown.trigger();
+}
+
+#[tokio::test]
+async fn a_redis_that_is_away_takes_nothing_back() {
+    let (home, mut server) = (tempfile::tempdir().unwrap(), server().await);
+    let log = kept(home.path(), &server);
+    log.renew().await.unwrap();
+    server.kill();
+    let error = log.renew().await.unwrap_err();
+    assert!(error.is_away(), "{error}");
+    stated(&log, 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_disk_that_was_restored_states_nothing_nor_does_one_that_went_on_from_there() {
+    let (home, server) = (tempfile::tempdir().unwrap(), server().await);
+    let (disk, backup) = (home.path().join("disk"), home.path().join("backup"));
+    let log = kept(&disk, &server);
+    log.renew().await.unwrap();
+    stated(&log, 1).await.unwrap();
+    drop(log);
+    copy(&disk, &backup);
+    let log = kept(&disk, &server);
+    log.renew().await.unwrap();
+    for number in 2..5 {
+        stated(&log, number).await.unwrap();
+    }
+    log.renew().await.unwrap();
+    drop(log);
+
+    let restored = kept(&backup, &server);
+    let error = restored.renew().await.unwrap_err();
+    let (ours, seen) = (1, 4);
+    assert!(
+        matches!(error, ClaimError::Rollback { ours: o, seen: s } if (o, s) == (ours, seen)),
+        "{error}"
+    );
+    stated(&restored, 9).await.unwrap_err();
+    drop(restored);
+
+    // It goes on with other entries, where Redis is not asked.
+    let statements = Arc::new(StatementLog::open(&backup, &service()).unwrap());
+    let alone = KeptLog::alone(statements);
+    for number in 11..16 {
+        stated(&alone, number).await.unwrap();
+    }
+    drop(alone);
+    let contradicting = kept(&backup, &server);
+    let error = contradicting.renew().await.unwrap_err();
+    assert!(
+        matches!(error, ClaimError::Contradiction { size: 4 }),
+        "{error}"
+    );
+    // What Redis knows of the true one was not overwritten.
+    kept(&disk, &server).renew().await.unwrap();
+}
+
+/// Serves a router until the handle is dropped; its address.
+async fn serve(router: Router, shutdown: &Shutdown) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shutdown = shutdown.clone();
+    let served = axum::serve(listener, router);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = served => {}
+            () = shutdown.requested() => {}
+        }
+    });
+    format!("http://{address}")
+}
+
+fn followed(url: String, server: &RedisServer, memory: &Path) -> FollowedLog {
+    let config = TransparencyLogConfig {
+        kept_by: Some(url),
+        tls_roots: None,
+    };
+    let keeper = Keeper::of(&config).unwrap().unwrap();
+    let name = "cps.example/log".parse().unwrap();
+    FollowedLog::open(name, keeper, claim(server), memory).unwrap()
+}
+
+#[tokio::test]
+async fn a_follower_reads_what_is_signed_and_believes_no_other_log() {
+    let (home, server) = (tempfile::tempdir().unwrap(), server().await);
+    let shutdown = Shutdown::new();
+    let log = kept(&home.path().join("log"), &server);
+    let url = serve(log.router(), &shutdown).await;
+    let memory = home.path().join("followed.json");
+    let follower = followed(url.clone(), &server, &memory);
+    let error = follower.refresh().await.unwrap_err();
+    assert!(matches!(error, FollowedError::NotKept { .. }), "{error}");
+
+    log.renew().await.unwrap();
+    let id = |number| TokenKeyId([number; 32]);
+    for number in 1..4 {
+        stated(&log, number).await.unwrap();
+        assert!(!follower.is_totalled(id(number)));
+        follower.refresh().await.unwrap();
+        assert!(follower.is_totalled(id(number)));
+    }
+    assert_eq!(*follower.moves().borrow(), 3);
+    // Another life of the node knows it without asking anybody.
+    let reborn = followed("http://127.0.0.1:1".to_owned(), &server, &memory);
+    assert!(reborn.is_totalled(id(3)) && !reborn.is_totalled(id(4)));
+    let error = reborn.refresh().await.unwrap_err();
+    assert!(matches!(error, FollowedError::Read { .. }), "{error}");
+
+    // A node that shows another log than the one whose key stands in Redis.
+    let forged = StatementLog::open(&home.path().join("forged"), &service()).unwrap();
+    let forged = Arc::new(KeptLog::alone(Arc::new(forged)));
+    stated(&forged, 9).await.unwrap();
+    let url = serve(forged.router(), &shutdown).await;
+    let misled = followed(url, &server, &home.path().join("misled.json"));
+    let error = misled.refresh().await.unwrap_err();
+    assert!(matches!(error, FollowedError::Read { .. }), "{error}");
+    assert!(!misled.is_totalled(id(9)));
+
+    // The log is another one from now on.
+    server.command::<()>("FLUSHALL").await;
+    let other = kept(&home.path().join("other"), &server);
+    other.renew().await.unwrap();
+    stated(&other, 5).await.unwrap();
+    let url = serve(other.router(), &shutdown).await;
+    let newcomer = followed(url.clone(), &server, &home.path().join("newcomer.json"));
+    newcomer.refresh().await.unwrap();
+    assert!(newcomer.is_totalled(id(5)));
+    // Whoever knew the first is told.
+    let knew = followed(url, &server, &memory);
+    let error = knew.refresh().await.unwrap_err();
+    assert!(matches!(error, FollowedError::OtherKey { .. }), "{error}");
+    assert!(!knew.is_totalled(id(5)));
+    shutdown.trigger();
+}
+
+#[tokio::test]
+async fn two_nodes_that_take_each_other_for_the_keeper_do_not_ask_for_ever() {
+    let (server, shutdown) = (server().await, Shutdown::new());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let home = tempfile::tempdir().unwrap();
+    let itself = followed(url.clone(), &server, &home.path().join("followed.json"));
+    let served = axum::serve(listener, itself.router());
+    let stopping = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = served => {}
+            () = stopping.requested() => {}
+        }
+    });
+    let asked = http::HeaderMap::new();
+    let answer = itself.pass_on("/log/checkpoint", &asked).await;
+    assert_eq!(answer.status(), http::StatusCode::LOOP_DETECTED);
+    shutdown.trigger();
+}

@@ -1,0 +1,69 @@
+//! A log over HTTP (C2SP tlog-tiles): the same files that lie in its directory,
+//! with the header fields that let caches keep what never changes.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+use pennyblack_tlog::Tile;
+
+use crate::log::TransparencyLog;
+
+/// The path below which a service has its log; the log's name is the service's
+/// authority and this.
+pub const PREFIX: &str = "/log";
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const BYTES: &str = "application/octet-stream";
+/// A tile never changes; a year is the longest that caches keep anything.
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+const NOT_AT_ALL: &str = "no-cache";
+const A_WHILE: &str = "public, max-age=3600";
+
+/// The log's resources, all of them below [`PREFIX`].
+pub fn router(log: Arc<TransparencyLog>) -> Router {
+    Router::new()
+        .route(&format!("{PREFIX}/checkpoint"), get(checkpoint))
+        .route(&format!("{PREFIX}/key"), get(key))
+        .route(&format!("{PREFIX}/tile/{{*path}}"), get(tile))
+        .with_state(log)
+}
+
+async fn checkpoint(State(log): State<Arc<TransparencyLog>>) -> Response {
+    let text = log.checkpoint().to_string().into_bytes();
+    answer(TEXT, NOT_AT_ALL, text)
+}
+
+/// The verifier key, on a line of its own. Whoever trusts it must have it from
+/// elsewhere, too: a dishonest operator can show each reader another one.
+async fn key(State(log): State<Arc<TransparencyLog>>) -> Response {
+    answer(TEXT, A_WHILE, format!("{}\n", log.verifier()).into_bytes())
+}
+
+async fn tile(State(log): State<Arc<TransparencyLog>>, Path(path): Path<String>) -> Response {
+    let Ok(tile) = format!("tile/{path}").parse::<Tile>() else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let read = tokio::task::spawn_blocking(move || log.tile(tile)).await;
+    match read.map_err(std::io::Error::other).and_then(|read| read) {
+        Ok(Some(bytes)) => answer(BYTES, FOR_EVER, bytes),
+        Ok(None) => StatusCode::NOT_FOUND.into_response(),
+        Err(error) => {
+            tracing::error!(%tile, %error, "a tile of the log cannot be read");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+fn answer(media_type: &'static str, caching: &'static str, body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
+    response
+}

@@ -1,0 +1,151 @@
+//! What is in the log already, as far as something can still be said about it:
+//! tokens of open key epochs, and which epochs were opened and closed.
+
+use std::collections::{HashMap, HashSet};
+
+use pennyblack_evidence::double_spend::DoubleSpendEvidence;
+use pennyblack_evidence::log_entry::Statement;
+use pennyblack_privacypass::token::{Nonce, TokenKeyId};
+use serde::{Deserialize, Serialize};
+
+/// Most entries that one token can cause, so that its holder cannot fill the log.
+const MOST_OF_ONE_TOKEN: usize = 4;
+
+/// The first eight bytes of the later request's digest: enough to tell requests
+/// with one token apart. Whoever made two that agree would be accused once less.
+type Digest = [u8; 8];
+
+/// What is known.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// What is logged of each token of the epochs that are open.
+    tokens: HashMap<TokenKeyId, HashMap<Nonce, Vec<Digest>>>,
+    keys: KnownKeys,
+}
+
+/// What is known of keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KnownKeys {
+    opened: HashSet<TokenKeyId>,
+    closed: HashSet<TokenKeyId>,
+    announced: HashSet<TokenKeyId>,
+    totalled: HashSet<TokenKeyId>,
+}
+
+impl KnownKeys {
+    /// Whether the opening of a key's epoch was stated, and not its closing.
+    pub(crate) fn is_open(&self, id: TokenKeyId) -> bool {
+        self.opened.contains(&id)
+    }
+
+    /// Whether the closing of a key's epoch was stated.
+    pub(crate) fn is_closed(&self, id: TokenKeyId) -> bool {
+        self.closed.contains(&id)
+    }
+
+    /// Whether a key was announced.
+    pub(crate) fn is_announced(&self, id: TokenKeyId) -> bool {
+        self.announced.contains(&id)
+    }
+
+    /// Whether it was stated how many tokens a key has signed.
+    pub(crate) fn is_totalled(&self, id: TokenKeyId) -> bool {
+        self.totalled.contains(&id)
+    }
+
+    /// Takes in what is in the log now, if it is about a key.
+    pub(crate) fn note(&mut self, statement: &Statement) {
+        match statement {
+            Statement::KeyEpochOpened { key, .. } => {
+                self.opened.insert(key.id());
+            }
+            Statement::KeyEpochClosed { token_key_id, .. } => {
+                self.opened.remove(token_key_id);
+                self.closed.insert(*token_key_id);
+            }
+            Statement::TokenKeyAnnounced { key, .. } => {
+                self.announced.insert(key.id());
+            }
+            Statement::IssuanceTotal { token_key_id, .. } => {
+                self.totalled.insert(*token_key_id);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Known {
+    /// Whether a statement is in the log, or need not be.
+    pub(super) fn has(&self, statement: &Statement) -> bool {
+        match statement {
+            Statement::DoubleSpend(evidence) => {
+                let token = &evidence.token;
+                let epoch = self.tokens.get(&token.token_key_id);
+                epoch
+                    .and_then(|epoch| epoch.get(&token.nonce))
+                    .is_some_and(|known| {
+                        known.len() >= MOST_OF_ONE_TOKEN || known.contains(&later(evidence))
+                    })
+            }
+            Statement::KeyEpochOpened { key, .. } => {
+                let id = key.id();
+                self.keys.is_open(id) || self.keys.is_closed(id)
+            }
+            Statement::KeyEpochClosed { token_key_id, .. } => self.keys.is_closed(*token_key_id),
+            Statement::TokenKeyAnnounced { key, .. } => self.keys.is_announced(key.id()),
+            Statement::IssuanceTotal { token_key_id, .. } => self.keys.is_totalled(*token_key_id),
+            _ => false,
+        }
+    }
+
+    /// What is known of keys.
+    pub(super) const fn keys(&self) -> &KnownKeys {
+        &self.keys
+    }
+
+    /// The keys that were announced and whose totals were not stated.
+    pub(super) fn untotalled(&self) -> Vec<TokenKeyId> {
+        let KnownKeys {
+            announced,
+            totalled,
+            ..
+        } = &self.keys;
+        announced.difference(totalled).copied().collect()
+    }
+
+    /// Takes in what is in the log now.
+    pub(super) fn note(&mut self, statement: &Statement) {
+        match statement {
+            Statement::DoubleSpend(evidence) => {
+                let token = &evidence.token;
+                let epoch = self.tokens.entry(token.token_key_id).or_default();
+                epoch.entry(token.nonce).or_default().push(later(evidence));
+            }
+            Statement::KeyEpochClosed { token_key_id, .. } => {
+                self.tokens.remove(token_key_id);
+            }
+            _ => {}
+        }
+        self.keys.note(statement);
+    }
+}
+
+/// A byte that is the same for all statements about one token or one key.
+pub(super) fn fingerprint(statement: &Statement) -> u8 {
+    let [first, ..] = match statement {
+        Statement::DoubleSpend(evidence) => evidence.token.nonce.0,
+        Statement::KeyEpochOpened { key, .. } | Statement::TokenKeyAnnounced { key, .. } => {
+            key.id().0
+        }
+        Statement::KeyEpochClosed { token_key_id, .. }
+        | Statement::IssuanceTotal { token_key_id, .. } => token_key_id.0,
+        _ => [0; 32],
+    };
+    first
+}
+
+fn later(evidence: &DoubleSpendEvidence) -> Digest {
+    let [_, later] = &evidence.requests;
+    later.digest.0.first_chunk().copied().unwrap_or_default()
+}

@@ -1,0 +1,173 @@
+//! A log of statements (docs/protocol.md section 7.2), each of which is made once:
+//! what a CPS and an issuer append to. Not here: when there is something to state.
+
+pub(crate) mod known;
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::log_entry::{LogEntry, LogEntryError, Minute, Statement};
+use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_storage::group_commit::CommitError;
+use pennyblack_tlog::NoteKeyError;
+use tokio::sync::Mutex as Turn;
+
+use self::known::Known;
+use crate::log::{AppendError, TransparencyLog};
+use crate::opening::OpenLogError;
+use crate::routes;
+
+/// So many statements become durable at the same time; those about one token or
+/// one key come one after the other.
+const TURNS: usize = 64;
+
+/// A log of statements that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenStatementsError {
+    /// The service's name cannot be a log's.
+    #[error("the log: {0}")]
+    Name(#[from] NoteKeyError),
+    /// The log itself.
+    #[error(transparent)]
+    Log(#[from] OpenLogError),
+    /// An entry that is none of ours.
+    #[error("entry {index} of the log: {error}: it was written by another version")]
+    Entry {
+        /// Its place, from 0.
+        index: u64,
+        /// What is wrong.
+        error: LogEntryError,
+    },
+}
+
+/// The log.
+pub struct StatementLog {
+    log: Arc<TransparencyLog>,
+    /// What is in the log. Locked for a look-up or a note, never while waiting.
+    known: Mutex<Known>,
+    /// Held while a statement becomes durable, so that each is judged by all before
+    /// it about the same thing.
+    turns: Vec<Turn<()>>,
+}
+
+impl StatementLog {
+    /// Opens the log of the service with this name, in a directory of its own, or
+    /// begins one there. Reads and checks all of it: not for an async context.
+    ///
+    /// # Errors
+    /// [`OpenStatementsError`].
+    pub fn open(directory: &Path, service: &Authority) -> Result<Self, OpenStatementsError> {
+        let name = format!("{service}{}", routes::PREFIX).parse()?;
+        let (mut known, mut unread) = (Known::default(), None);
+        let log = TransparencyLog::open(directory, &name, |index, bytes| {
+            match LogEntry::parse(bytes) {
+                Ok(entry) => known.note(&entry.statement),
+                Err(error) => unread = unread.take().or(Some((index, error))),
+            }
+        })?;
+        if let Some((index, error)) = unread {
+            return Err(OpenStatementsError::Entry { index, error });
+        }
+        Ok(Self {
+            log: Arc::new(log),
+            known: Mutex::new(known),
+            turns: (0..TURNS).map(|_| Turn::default()).collect(),
+        })
+    }
+
+    /// The log as it is published.
+    #[must_use]
+    pub const fn published(&self) -> &Arc<TransparencyLog> {
+        &self.log
+    }
+
+    /// States something, unless it was stated before or need not be; whether it was
+    /// appended. What is in the log then is on disk.
+    ///
+    /// # Errors
+    /// [`AppendError`]; then nothing may follow from the statement.
+    pub async fn state(
+        self: &Arc<Self>,
+        statement: Statement,
+        now: UnixTime,
+    ) -> Result<bool, AppendError> {
+        if self.known().has(&statement) {
+            return Ok(false);
+        }
+        // In a task of its own: a client that hangs up must not leave an entry on
+        // disk that is not known here.
+        let this = Arc::clone(self);
+        let stated = tokio::spawn(async move { this.state_in_turn(statement, now).await });
+        stated.await.map_err(|_| CommitError::Stopped)?
+    }
+
+    async fn state_in_turn(
+        &self,
+        statement: Statement,
+        now: UnixTime,
+    ) -> Result<bool, AppendError> {
+        let turn = usize::from(known::fingerprint(&statement)) % TURNS;
+        let _turn = match self.turns.get(turn) {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        };
+        if self.known().has(&statement) {
+            return Ok(false);
+        }
+        let entry = LogEntry {
+            minute: Minute::of(now),
+            statement,
+        };
+        self.log.append(entry.to_bytes()).await?;
+        self.known().note(&entry.statement);
+        Ok(true)
+    }
+
+    /// Whether it was stated that the epoch of a token key was opened, and not that it
+    /// was closed.
+    #[must_use]
+    pub fn is_open(&self, id: TokenKeyId) -> bool {
+        self.known().keys().is_open(id)
+    }
+
+    /// Whether it was stated that the epoch of a token key was closed.
+    #[must_use]
+    pub fn is_closed(&self, id: TokenKeyId) -> bool {
+        self.known().keys().is_closed(id)
+    }
+
+    /// The token keys that were announced and whose issuance totals were not stated.
+    #[must_use]
+    pub fn untotalled(&self) -> Vec<TokenKeyId> {
+        self.known().untotalled()
+    }
+
+    /// Durable entries from a place on, at most `most`. Reads the disk.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn entries(&self, first: u64, most: usize) -> io::Result<Vec<(u64, LogEntry)>> {
+        let entries = self.log.entries(first, most)?;
+        let parsed = entries.iter().map(|(index, bytes)| {
+            let entry = LogEntry::parse(bytes).map_err(io::Error::other)?;
+            Ok((*index, entry))
+        });
+        parsed.collect()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for StatementLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StatementLog")
+            .field("log", &self.log)
+            .finish_non_exhaustive()
+    }
+}

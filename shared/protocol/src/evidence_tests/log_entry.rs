@@ -1,0 +1,122 @@
+use proptest::prelude::*;
+
+use crate::store_request::scene::{NOW, Received, cps, scene, signed, signed_with};
+use pennyblack_base::time::UnixTime;
+use pennyblack_base::wire::WireError;
+use pennyblack_evidence::log_entry::*;
+use pennyblack_privacypass::blind_rsa::TokenPublicKey;
+use pennyblack_privacypass::token_key::TokenKey;
+use pennyblack_sealing::sealed::seal_passport;
+
+fn double_spend() -> Statement {
+    let other = seal_passport(&scene().recipient, &cps(), "d.e.f", &mut rand::rng()).unwrap();
+    let stored = Received::from(&signed()).check().unwrap();
+    let later = signed_with(&other, UnixTime(NOW.0 + 7));
+    let later = Received::from(&later).check().unwrap();
+    Statement::DoubleSpend(Box::new(later.double_spend_after(*stored.record())))
+}
+
+fn key() -> TokenKey {
+    let mut modulus = [7; 256];
+    modulus[0] = 0x80;
+    TokenKey::BlindRsa(TokenPublicKey::from_modulus(&modulus).unwrap())
+}
+
+fn all() -> Vec<LogEntry> {
+    let (token_key_id, not_before) = (key().id(), UnixTime(NOW.0 + 999));
+    let statements = [
+        double_spend(),
+        Statement::KeyEpochOpened {
+            issuer: "issuer.example:8443".parse().unwrap(),
+            key: key(),
+            not_before,
+        },
+        Statement::KeyEpochClosed {
+            token_key_id,
+            totals: EpochTotals {
+                spent: 1,
+                replayed: 2,
+                refused: 3,
+            },
+        },
+        Statement::TokenKeyAnnounced {
+            key: key(),
+            not_before,
+        },
+        Statement::IssuanceTotal {
+            token_key_id,
+            issued: u64::MAX,
+        },
+    ];
+    let entries = statements.map(|statement| LogEntry {
+        minute: Minute::of(NOW),
+        statement,
+    });
+    entries.to_vec()
+}
+
+#[test]
+fn every_kind_comes_back_as_it_went_and_in_no_other_form() {
+    for (place, entry) in all().into_iter().enumerate() {
+        let bytes = entry.to_bytes();
+        assert_eq!(bytes[..2], [1, place as u8 + 1]);
+        assert_eq!(LogEntry::parse(&bytes).as_ref(), Ok(&entry));
+        for cut in 0..bytes.len() {
+            assert!(LogEntry::parse(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+        let longer = [&bytes[..], &[0]].concat();
+        assert_eq!(
+            LogEntry::parse(&longer),
+            Err(WireError::TrailingBytes(1).into())
+        );
+    }
+}
+
+#[test]
+fn evidence_proves_as_much_after_it_was_in_the_log() {
+    let entry = LogEntry {
+        minute: Minute::of(NOW),
+        statement: double_spend(),
+    };
+    let bytes = entry.to_bytes();
+    let Statement::DoubleSpend(read) = LogEntry::parse(&bytes).unwrap().statement else {
+        panic!("another kind");
+    };
+    assert!(read.verify(&scene().issuer.key()).is_ok());
+    assert!(bytes.len() < 700, "{} bytes", bytes.len());
+}
+
+#[test]
+fn the_seconds_of_an_entry_are_neither_told_nor_taken() {
+    assert_eq!(Minute::of(UnixTime(119)).start(), UnixTime(60));
+    let mut bytes = all().remove(2).to_bytes();
+    bytes[9] ^= 1;
+    assert!(matches!(
+        LogEntry::parse(&bytes),
+        Err(LogEntryError::Minute(_))
+    ));
+    bytes[9] ^= 1;
+    bytes[0] = 2;
+    assert_eq!(LogEntry::parse(&bytes), Err(LogEntryError::Version(2)));
+    bytes[0] = 1;
+    bytes[1] = 9;
+    assert_eq!(LogEntry::parse(&bytes), Err(LogEntryError::Kind(9)));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(
+        which in 0usize..5, at: usize, to: u8, tail in proptest::collection::vec(any::<u8>(), 0..8),
+    ) {
+        let mut bytes = ALL[which].clone();
+        let at = at % bytes.len();
+        bytes[at] = to;
+        bytes.extend(tail);
+        if let Ok(entry) = LogEntry::parse(&bytes) {
+            prop_assert_eq!(entry.to_bytes(), bytes);
+        }
+    }
+}
+
+static ALL: std::sync::LazyLock<Vec<Vec<u8>>> =
+    std::sync::LazyLock::new(|| all().iter().map(LogEntry::to_bytes).collect());

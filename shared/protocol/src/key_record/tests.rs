@@ -1,0 +1,226 @@
+use proptest::prelude::*;
+
+use super::*;
+use pennyblack_sealing::mailbox::{Kem, RecipientKey};
+use pennyblack_stir::test_pki::{NOW, TestPki};
+
+fn key() -> KeyConfig {
+    let key = RecipientKey::generate(Kem::DhkemX25519, &mut rand::rng()).unwrap();
+    key.config().clone()
+}
+
+fn record(iss: &str, coverage: Coverage) -> KeyRecord {
+    KeyRecord {
+        iat: NOW,
+        exp: NOW.plus(Duration::from_secs(3600)),
+        iss: iss.to_owned(),
+        coverage,
+        key: key(),
+        cps: "https://cps.example.net".parse().unwrap(),
+    }
+}
+
+fn number(text: &str) -> TelephoneNumber {
+    text.parse().unwrap()
+}
+
+fn range(start: &str, count: u64) -> NumberRange {
+    NumberRange::new(number(start), count).unwrap()
+}
+
+fn table() -> NumberingTable {
+    NumberingTable::parse(b"spc,first,count\n683G,12155550000,1000\n").unwrap()
+}
+
+/// Has a carrier for `subject` sign `record`, and verifies it.
+fn verify(
+    subject: &str,
+    record: &KeyRecord,
+    table: Option<&NumberingTable>,
+) -> Result<VerifiedKeyRecord, KeyRecordError> {
+    let pki = TestPki::new();
+    let carrier = pki.carrier(subject);
+    let token = record.sign(&carrier.certificate, &carrier.key);
+    let parsed = UnverifiedKeyRecord::parse(&token)?;
+    assert_eq!(parsed.record(), record);
+    let chain = pki.chain(parsed.certificate());
+    parsed.verify(&chain, table, NOW)
+}
+
+#[test]
+fn numbers_in_the_certificate_are_authority_by_themselves() {
+    let record = record("12155550100", Coverage::Number(number("12155550142")));
+    let verified = verify("12155550100+100", &record, None).unwrap();
+    assert!(verified.answers_for(&number("12155550142")));
+    assert!(!verified.answers_for(&number("12155550143")));
+    assert_eq!(verified.mailbox(), record.key.mailbox());
+}
+
+#[test]
+fn an_spc_is_authority_for_what_the_table_gives_it() {
+    let table = table();
+    for coverage in [
+        Coverage::Number(number("12155550999")),
+        Coverage::Range(range("12155550000", 1000)),
+        Coverage::Spc("683G".parse().unwrap()),
+    ] {
+        let verified = verify("683G", &record("683G", coverage), Some(&table)).unwrap();
+        assert!(verified.answers_for(&number("12155550999")));
+        assert!(!verified.answers_for(&number("12155551000")));
+    }
+}
+
+#[test]
+fn an_spc_without_a_table_is_refused_and_told_why() {
+    for coverage in [
+        Coverage::Number(number("12155550999")),
+        Coverage::Spc("683G".parse().unwrap()),
+    ] {
+        let refused = verify("683G", &record("683G", coverage), None);
+        assert!(
+            matches!(refused, Err(KeyRecordError::NoNumberingTable { .. })),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn nobody_answers_for_numbers_of_others() {
+    let table = table();
+    for (subject, iss, coverage) in [
+        ("4529", "4529", Coverage::Number(number("12155550000"))),
+        ("683G", "683G", Coverage::Range(range("12155550500", 501))),
+        ("683G", "683G", Coverage::Spc("4529".parse().unwrap())),
+        ("4529", "4529", Coverage::Spc("4529".parse().unwrap())),
+        (
+            "12155550100+100",
+            "12155550100",
+            Coverage::Range(range("12155550150", 51)),
+        ),
+        (
+            "12155550100+100",
+            "12155550100",
+            Coverage::Spc("683G".parse().unwrap()),
+        ),
+    ] {
+        let refused = verify(subject, &record(iss, coverage), Some(&table));
+        assert!(
+            matches!(refused, Err(KeyRecordError::NotHeld { .. })),
+            "{subject}: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn the_issuer_must_stand_in_the_certificate() {
+    let record = record("683G", Coverage::Number(number("12155550000")));
+    let refused = verify("4529", &record, Some(&table()));
+    assert!(matches!(refused, Err(KeyRecordError::Issuer { .. })));
+}
+
+#[test]
+fn a_record_lives_for_a_week_at_most_and_not_before_it_was_made() {
+    let verify_at = |iat: UnixTime, exp: UnixTime| {
+        let mut record = record("12155550100", Coverage::Number(number("12155550100")));
+        (record.iat, record.exp) = (iat, exp);
+        verify("12155550100+1", &record, None).map(|verified| verified.exp())
+    };
+    let (second, week) = (Duration::from_secs(1), MAX_LIFETIME);
+    assert_eq!(verify_at(NOW, NOW.plus(week)), Ok(NOW.plus(week)));
+    assert!(matches!(
+        verify_at(NOW, NOW),
+        Err(KeyRecordError::Lifetime { .. })
+    ));
+    assert!(matches!(
+        verify_at(NOW, NOW.plus(week + second)),
+        Err(KeyRecordError::Lifetime { .. })
+    ));
+    let ahead = NOW.plus(MAX_CLOCK_SKEW + second);
+    assert!(matches!(
+        verify_at(ahead, ahead.plus(second)),
+        Err(KeyRecordError::NotYetValid { .. })
+    ));
+    assert!(matches!(
+        verify_at(NOW.minus(second), NOW),
+        Err(KeyRecordError::Expired { .. })
+    ));
+}
+
+#[test]
+fn a_record_signed_with_another_key_than_the_certificates_is_refused() {
+    let pki = TestPki::new();
+    let (owner, thief) = (pki.carrier("12155550100+1"), pki.carrier("4529"));
+    let record = record("12155550100", Coverage::Number(number("12155550100")));
+    let token = record.sign(&owner.certificate, &thief.key);
+    let parsed = UnverifiedKeyRecord::parse(&token).unwrap();
+    let chain = pki.chain(parsed.certificate());
+    assert!(matches!(
+        parsed.verify(&chain, None, NOW),
+        Err(KeyRecordError::Signature(_))
+    ));
+}
+
+#[test]
+fn a_record_says_in_one_way_what_it_answers_for() {
+    let pki = TestPki::new();
+    let carrier = pki.carrier("683G");
+    let header = JoseHeader {
+        typ: Some(TYP.to_owned()),
+        ppt: None,
+        certificate: Some(carrier.certificate),
+    };
+    let parse_with = |changes: Value| {
+        let mut claims = record("683G", Coverage::Number(number("12155550100"))).to_json();
+        claims.shift_remove("tn");
+        claims.extend(changes.as_object().unwrap().clone());
+        UnverifiedKeyRecord::parse(&jws::sign(&header, claims, &carrier.key))
+    };
+    assert!(parse_with(json!({"tn": "12155550100"})).is_ok());
+    for changes in [json!({}), json!({"tn": "12155550100", "spc": "683G"})] {
+        assert_eq!(parse_with(changes), Err(KeyRecordError::NotOneCoverage));
+    }
+    for changes in [
+        json!({"tn": "+12155550100"}),
+        json!({"range": {"start": "12155550100", "count": 0}}),
+        json!({"range": {"start": "99", "count": 2}}),
+        json!({"spc": ""}),
+    ] {
+        let refused = parse_with(changes);
+        assert!(
+            matches!(refused, Err(KeyRecordError::Coverage { .. })),
+            "{refused:?}"
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_record_comes_back_as_it_was_signed(
+        start in "[1-9][0-9]{6,12}",
+        count in 1u64..1000,
+        kind in 0u8..3,
+        times in any::<(u64, u64)>(),
+    ) {
+        let coverage = match (kind, NumberRange::new(number(&start), count)) {
+            (0, Ok(range)) => Coverage::Range(range),
+            (1, _) => Coverage::Spc("683G".parse().unwrap()),
+            _ => Coverage::Number(number(&start)),
+        };
+        let mut record = record("683G", coverage);
+        (record.iat, record.exp) = (UnixTime(times.0), UnixTime(times.1));
+        let carrier = TestPki::new().carrier("683G");
+        let token = record.sign(&carrier.certificate, &carrier.key);
+        let parsed = UnverifiedKeyRecord::parse(&token).unwrap();
+        prop_assert_eq!(parsed.record(), &record);
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,80}") {
+        let _ = UnverifiedKeyRecord::parse(&text);
+        if let Ok(claims) = ClaimSet::parse(text.as_bytes()) {
+            let _ = KeyRecord::parse(claims);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The clock that a service reads: the system's, or one that a test sets by
+//! hand. Code that only decides takes a [`UnixTime`] and never a clock.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use pennyblack_base::time::UnixTime;
+use tokio::sync::watch;
+
+/// The longest single sleep before the system clock is read again, so that a
+/// clock set forward wakes its waiters soon.
+const LONGEST_SLEEP: Duration = Duration::from_secs(15);
+
+/// Tells the time, and wakes those who wait for one. Clones tell the same time.
+#[derive(Debug, Clone)]
+pub struct Clock(Source);
+
+#[derive(Debug, Clone)]
+enum Source {
+    System,
+    ByHand(watch::Receiver<UnixTime>),
+}
+
+/// Sets the clock that [`Clock::by_hand`] made with it.
+#[derive(Debug)]
+pub struct ClockHand(watch::Sender<UnixTime>);
+
+impl Clock {
+    /// The operating system's clock.
+    #[must_use]
+    pub const fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// A clock that stands at `start` until its hand is moved. When the hand is
+    /// dropped it stands still for ever.
+    #[must_use]
+    pub fn by_hand(start: UnixTime) -> (Self, ClockHand) {
+        let (hand, face) = watch::channel(start);
+        (Self(Source::ByHand(face)), ClockHand(hand))
+    }
+
+    /// Whether a test sets it: then there is no other clock that it should agree with.
+    #[must_use]
+    pub const fn is_by_hand(&self) -> bool {
+        matches!(self.0, Source::ByHand(_))
+    }
+
+    /// The present time, in whole seconds. A system clock set before 1970 reads 0.
+    #[must_use]
+    pub fn now(&self) -> UnixTime {
+        match &self.0 {
+            Source::System => UnixTime(
+                SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .map_or(0, |elapsed| elapsed.as_secs()),
+            ),
+            Source::ByHand(face) => *face.borrow(),
+        }
+    }
+
+    /// Returns once the clock reads `time` or later; at once when it already does.
+    pub async fn reached(&self, time: UnixTime) {
+        match &self.0 {
+            Source::System => loop {
+                let left = time.since(self.now());
+                if left.is_zero() {
+                    return;
+                }
+                tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
+            },
+            Source::ByHand(face) => {
+                let mut face = face.clone();
+                if face.wait_for(|now| *now >= time).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        }
+    }
+}
+
+impl ClockHand {
+    /// Moves the hand to `time`, forward or back, and wakes those who waited for it.
+    pub fn set(&self, time: UnixTime) {
+        self.0.send_replace(time);
+    }
+
+    /// Moves the hand forward by `span` (whole seconds).
+    pub fn advance(&self, span: Duration) {
+        self.0.send_modify(|now| *now = now.plus(span));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_waiter_wakes_when_the_hand_reaches_its_time() {
+        let (clock, hand) = Clock::by_hand(UnixTime(100));
+        let waiter = tokio::spawn({
+            let clock = clock.clone();
+            async move {
+                clock.reached(UnixTime(110)).await;
+                clock.now()
+            }
+        });
+        hand.advance(Duration::from_secs(9));
+        assert_eq!(clock.now(), UnixTime(109));
+        assert!(!waiter.is_finished());
+        hand.set(UnixTime(111));
+        assert_eq!(waiter.await.unwrap(), UnixTime(111));
+    }
+
+    #[tokio::test]
+    async fn a_time_in_the_past_is_reached_at_once() {
+        Clock::system().reached(UnixTime(1)).await;
+    }
+}

@@ -1,0 +1,45 @@
+//! STIR credentials: telephone numbers, certificates (RFC 8226, RFC 9060, RFC 9118)
+//! with their revocation lists, whether a chain of them may be relied upon at a given
+//! time, who holds which numbers, and the JSON Web Signatures made with them (RFC 8225
+//! section 4). Not here: PASSporTs, and what else is signed so.
+
+mod certificate;
+mod chain;
+mod chain_cache;
+mod chain_error;
+#[cfg(test)]
+mod chain_tests;
+mod claim_constraints;
+#[cfg(test)]
+mod corpus_tests;
+mod cps_uri;
+mod der;
+pub mod jws;
+pub mod numbering;
+mod public_key;
+mod revocation;
+mod signature;
+mod spc;
+pub mod telephone_number;
+#[cfg(any(test, feature = "testing"))]
+pub mod test_pki;
+mod tn_auth_list;
+mod trust;
+
+pub use certificate::{
+    BasicConstraints, Certificate, CertificateError, KeyUsage, MAX_CERTIFICATE_SIZE,
+};
+pub use chain::{MAX_CHAIN_LENGTH, VerifiedChain, verify_chain};
+pub use chain_error::ChainError;
+pub use claim_constraints::{
+    CLAIM_CONSTRAINTS_OID, ClaimConstraintError, ClaimConstraints, ClaimConstraintsFormError,
+    ENHANCED_CLAIM_CONSTRAINTS_OID,
+};
+pub use cps_uri::{CpsUriError, parse_cps_uri};
+pub use der::DerError;
+pub use public_key::{POINT_SIZE, StirKeyError, StirPublicKey};
+pub use revocation::{MAX_LIST_SIZE, RevocationError, RevocationLists};
+pub use signature::{AuthorityKeyKind, SignatureError};
+pub use spc::{MAX_SPC_LENGTH, Spc, SpcError};
+pub use tn_auth_list::{TN_AUTH_LIST_OID, TnAuthList, TnAuthListError, TnEntry};
+pub use trust::{TrustAnchors, TrustError, TrustPolicy, certificates_from_pem};

@@ -1,0 +1,313 @@
+//! The operator's numbering table: which service provider holds which telephone
+//! numbers. SHAKEN certificates name a provider and no numbers, so this is what
+//! gives a provider authority for a number. Not here: where the file comes from.
+//!
+//! The form is CSV with the header line `spc,first,count`, then one line a
+//! block: the provider's SPC, the first number in canonical form, and how many
+//! numbers follow each other from there. Lines with `#` in front are comments.
+
+use std::collections::BTreeMap;
+
+use crate::telephone_number::{NumberRange, TelephoneNumber, TelephoneNumberError};
+use crate::{Spc, SpcError};
+
+/// The largest table that is read, in bytes.
+pub const MAX_TABLE_SIZE: usize = 64 * 1024 * 1024;
+
+/// The most blocks in a table.
+pub const MAX_BLOCKS: usize = 2_000_000;
+
+const COLUMNS: [&str; 3] = ["spc", "first", "count"];
+
+/// A file that is not a numbering table.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NumberingError {
+    /// More than [`MAX_TABLE_SIZE`] bytes.
+    #[error("the numbering table has {0} bytes, at most {MAX_TABLE_SIZE} are read")]
+    TooLarge(usize),
+    /// More than [`MAX_BLOCKS`] blocks.
+    #[error("the numbering table has more than {MAX_BLOCKS} blocks; join those that touch")]
+    TooManyBlocks,
+    /// The first line does not name the columns.
+    #[error("the first line of a numbering table must be \"spc,first,count\"")]
+    Header,
+    /// A line that CSV does not allow, or that has more or fewer than 3 fields.
+    #[error("line {line}: {detail}")]
+    Line {
+        /// Its number, the header being line 1.
+        line: u64,
+        /// What the reader objected to.
+        detail: String,
+    },
+    /// A field that is not what its column says.
+    #[error("line {line}: {value:?} is not a valid {column}: {detail}")]
+    Field {
+        /// The line's number, the header being line 1.
+        line: u64,
+        /// The column.
+        column: &'static str,
+        /// What stands there.
+        value: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+/// Who holds which numbers. Blocks may overlap, also those of two providers:
+/// a ported block is held by either until the table says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NumberingTable {
+    /// Per provider its blocks, sorted, those that touch or overlap joined.
+    held: BTreeMap<Spc, Vec<Block>>,
+}
+
+/// Numbers of one length that follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Block {
+    digits: usize,
+    first: u64,
+    last: u64,
+}
+
+impl NumberingTable {
+    /// Parses the CSV form.
+    ///
+    /// # Errors
+    /// [`NumberingError`], with the number of the line.
+    pub fn parse(csv: &[u8]) -> Result<Self, NumberingError> {
+        if csv.len() > MAX_TABLE_SIZE {
+            return Err(NumberingError::TooLarge(csv.len()));
+        }
+        let mut reader = csv::ReaderBuilder::new()
+            .comment(Some(b'#'))
+            .trim(csv::Trim::All)
+            .from_reader(csv);
+        if !reader
+            .headers()
+            .is_ok_and(|header| header == COLUMNS.as_slice())
+        {
+            return Err(NumberingError::Header);
+        }
+        let mut held: BTreeMap<Spc, Vec<Block>> = BTreeMap::new();
+        for (row, record) in reader.records().enumerate() {
+            if row >= MAX_BLOCKS {
+                return Err(NumberingError::TooManyBlocks);
+            }
+            let (spc, block) = parse_record(&record.map_err(line_error)?)?;
+            held.entry(spc).or_default().push(block);
+        }
+        held.values_mut().for_each(join);
+        Ok(Self { held })
+    }
+
+    /// True when `spc` holds `number`.
+    #[must_use]
+    pub fn holds(&self, spc: &Spc, number: &TelephoneNumber) -> bool {
+        Block::of_number(number).is_some_and(|block| self.holds_block(spc, block))
+    }
+
+    /// True when `spc` holds every number of `range`.
+    #[must_use]
+    pub fn holds_range(&self, spc: &Spc, range: &NumberRange) -> bool {
+        Block::of_range(range).is_some_and(|block| self.holds_block(spc, block))
+    }
+
+    /// Everything that `spc` holds, in ascending order, joined where blocks touch.
+    #[must_use]
+    pub fn held_by(&self, spc: &Spc) -> Vec<NumberRange> {
+        let blocks = self.held.get(spc).map(Vec::as_slice).unwrap_or_default();
+        blocks.iter().filter_map(|block| block.to_range()).collect()
+    }
+
+    /// Touching blocks are joined, so whatever is held lies within one of them:
+    /// the last that does not begin after it.
+    fn holds_block(&self, spc: &Spc, wanted: Block) -> bool {
+        let blocks = self.held.get(spc).map(Vec::as_slice).unwrap_or_default();
+        let begin_before = blocks
+            .partition_point(|held| (held.digits, held.first) <= (wanted.digits, wanted.first));
+        let candidate = begin_before
+            .checked_sub(1)
+            .and_then(|last| blocks.get(last));
+        candidate.is_some_and(|held| held.digits == wanted.digits && held.last >= wanted.last)
+    }
+}
+
+impl Block {
+    fn of_number(number: &TelephoneNumber) -> Option<Self> {
+        Self::starting_at(number, 1)
+    }
+
+    fn of_range(range: &NumberRange) -> Option<Self> {
+        Self::starting_at(range.start(), range.count())
+    }
+
+    /// None for numbers with `#` and `*`, and for ranges past the last number of
+    /// this many digits.
+    fn starting_at(number: &TelephoneNumber, count: u64) -> Option<Self> {
+        let text = number.as_str();
+        let digits = text.len();
+        let first: u64 = text.parse().ok()?;
+        let last = first.checked_add(count.checked_sub(1)?)?;
+        let end = 10u64.checked_pow(u32::try_from(digits).ok()?)?;
+        (last < end).then_some(Self {
+            digits,
+            first,
+            last,
+        })
+    }
+
+    fn to_range(self) -> Option<NumberRange> {
+        let start = format!("{:0digits$}", self.first, digits = self.digits);
+        NumberRange::new(start.parse().ok()?, self.last - self.first + 1).ok()
+    }
+}
+
+/// Sorts blocks and joins those that touch or overlap.
+fn join(blocks: &mut Vec<Block>) {
+    blocks.sort_unstable();
+    blocks.dedup_by(|next, before| {
+        let touches = next.digits == before.digits && next.first <= before.last.saturating_add(1);
+        if touches {
+            before.last = before.last.max(next.last);
+        }
+        touches
+    });
+}
+
+fn parse_record(record: &csv::StringRecord) -> Result<(Spc, Block), NumberingError> {
+    let line = record.position().map_or(0, csv::Position::line);
+    let field = |index: usize| record.get(index).unwrap_or_default();
+    let invalid = |index: usize, detail: String| NumberingError::Field {
+        line,
+        column: COLUMNS.get(index).copied().unwrap_or_default(),
+        value: field(index).to_owned(),
+        detail,
+    };
+    let spc: Spc = field(0)
+        .parse()
+        .map_err(|error: SpcError| invalid(0, error.to_string()))?;
+    let first: TelephoneNumber = field(1)
+        .parse()
+        .map_err(|error: TelephoneNumberError| invalid(1, error.to_string()))?;
+    let count: u64 = field(2)
+        .parse()
+        .map_err(|error: std::num::ParseIntError| invalid(2, error.to_string()))?;
+    let block = Block::starting_at(&first, count).ok_or_else(|| {
+        let detail = "a block has at least one number, of digits alone, and ends before the \
+                      number of digits grows";
+        invalid(2, detail.to_owned())
+    })?;
+    Ok((spc, block))
+}
+
+fn line_error(error: csv::Error) -> NumberingError {
+    NumberingError::Line {
+        line: error.position().map_or(0, csv::Position::line),
+        detail: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn table(lines: &str) -> NumberingTable {
+        NumberingTable::parse(format!("spc,first,count\n{lines}").as_bytes()).unwrap()
+    }
+
+    fn refusal(csv: &str) -> NumberingError {
+        NumberingTable::parse(csv.as_bytes()).unwrap_err()
+    }
+
+    fn spc(text: &str) -> Spc {
+        text.parse().unwrap()
+    }
+
+    fn number(text: &str) -> TelephoneNumber {
+        text.parse().unwrap()
+    }
+
+    fn range(start: &str, count: u64) -> NumberRange {
+        NumberRange::new(number(start), count).unwrap()
+    }
+
+    #[test]
+    fn a_provider_holds_its_numbers_and_no_others() {
+        let table = table("683G,12155551000,1000\n# moved in May\n4529,12155552000,10\n");
+        assert!(table.holds(&spc("683G"), &number("12155551000")));
+        assert!(table.holds(&spc("683G"), &number("12155551999")));
+        assert!(!table.holds(&spc("683G"), &number("12155552000")));
+        assert!(!table.holds(&spc("683G"), &number("12155550999")));
+        assert!(!table.holds(&spc("4529"), &number("12155551000")));
+        assert!(!table.holds(&spc("8999"), &number("12155551000")));
+    }
+
+    #[test]
+    fn numbers_of_another_length_are_other_numbers() {
+        let table = table("683G,0100,10\n");
+        assert!(table.holds(&spc("683G"), &number("0105")));
+        assert!(!table.holds(&spc("683G"), &number("105")));
+        assert!(!table.holds(&spc("683G"), &number("00105")));
+    }
+
+    #[test]
+    fn a_range_may_lie_across_blocks_that_touch_but_not_across_a_gap() {
+        let table = table("683G,12155551100,100\n683G,12155551000,100\n683G,12155551201,9\n");
+        assert!(table.holds_range(&spc("683G"), &range("12155551050", 100)));
+        assert!(!table.holds_range(&spc("683G"), &range("12155551150", 52)));
+        assert_eq!(
+            table.held_by(&spc("683G")),
+            [range("12155551000", 200), range("12155551201", 9)]
+        );
+    }
+
+    #[test]
+    fn errors_say_the_line_and_what_is_wrong_with_it() {
+        assert_eq!(refusal("683G,12155551000,10\n"), NumberingError::Header);
+        assert_eq!(refusal(""), NumberingError::Header);
+        let header = "spc,first,count\n683G,12155551000,10\n";
+        for (line, column) in [
+            ("683G,12155551000,0", "count"),
+            ("683G,12155551000,-1", "count"),
+            ("683G,99999,2", "count"),
+            ("683G,12a,2", "first"),
+            (",12155551000,2", "spc"),
+        ] {
+            let error = refusal(&format!("{header}{line}\n"));
+            assert!(
+                matches!(&error, NumberingError::Field { line: 3, column: found, .. } if *found == column),
+                "{line}: {error}"
+            );
+        }
+        let error = refusal(&format!("{header}683G,12155551000\n"));
+        assert!(
+            matches!(error, NumberingError::Line { line: 3, .. }),
+            "{error}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_joined_table_answers_as_its_lines_do(
+            lines in proptest::collection::vec((0u64..40, 1u64..9), 1..12),
+            asked in 0u64..50,
+        ) {
+            let csv: String = lines
+                .iter()
+                .map(|(first, count)| format!("683G,{:03},{count}\n", 100 + first))
+                .collect();
+            let held = lines.iter().any(|(first, count)| (*first..first + count).contains(&asked));
+            let asked = number(&format!("{:03}", 100 + asked));
+            prop_assert_eq!(table(&csv).holds(&spc("683G"), &asked), held);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), text in "\\PC{0,80}") {
+            let _ = NumberingTable::parse(&bytes);
+            let _ = NumberingTable::parse(format!("spc,first,count\n{text}").as_bytes());
+        }
+    }
+}
