@@ -5,8 +5,8 @@
 //! It tells totals and what the log publishes anyway. Nothing that could tell one
 //! storer or one mailbox from another ever belongs on it.
 
+mod cached_for;
 mod double_spends;
-mod lately;
 mod rates;
 mod status;
 
@@ -30,8 +30,8 @@ use pennyblack_service::admin::Readiness;
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
 
+use self::cached_for::CachedFor;
 use self::double_spends::DoubleSpends;
-use self::lately::Lately;
 use self::rates::Rates;
 use self::status::{EpochStatus, Status};
 use crate::counts::Counts;
@@ -80,7 +80,7 @@ pub(crate) struct Page<S> {
     surroundings: Surroundings<S>,
     started: UnixTime,
     rates: Rates,
-    epochs: Lately<Vec<EpochStatus>>,
+    epochs: CachedFor<Vec<EpochStatus>>,
     double_spends: DoubleSpends,
 }
 
@@ -89,7 +89,7 @@ impl<S: Store> Page<S> {
         Arc::new(Self {
             started: surroundings.clock.now(),
             rates: Rates::default(),
-            epochs: Lately::default(),
+            epochs: CachedFor::default(),
             double_spends: DoubleSpends::new(Arc::clone(&surroundings.log)),
             surroundings,
         })
