@@ -304,7 +304,7 @@ impl<S: Store> Upkeep<S> {
     }
 
     async fn keep(&self, epochs: &KeyEpochs) -> Result<(), String> {
-        let (file, json) = (self.file.clone(), epochs.to_json());
+        let (file, json) = (self.file.clone(), epochs.to_json()?);
         tokio::task::spawn_blocking(move || atomic_file::write_public(&file, &json))
             .await
             .map_err(|error| error.to_string())?

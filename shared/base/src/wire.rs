@@ -171,6 +171,21 @@ const fn varint_size(value: u64) -> usize {
     }
 }
 
+/// Writes a vector with a `uint16` length in front.
+///
+/// # Panics
+/// When there are more than 65,535 bytes. The types of what is written this way (names,
+/// tokens, keys) are shorter; a length that lies would be signed and published.
+#[allow(
+    clippy::expect_used,
+    reason = "a length that lies is worse than an end"
+)]
+pub fn put_vec_u16(out: &mut Vec<u8>, bytes: &[u8]) {
+    let length = u16::try_from(bytes.len()).expect("a vector with a uint16 length is short");
+    out.extend(length.to_be_bytes());
+    out.extend_from_slice(bytes);
+}
+
 /// Appends a `<V>` vector. Lengths of 2^62 bytes and more cannot occur.
 pub fn put_vec_varint(out: &mut Vec<u8>, bytes: &[u8]) {
     let length = bytes.len() as u64;

@@ -57,9 +57,7 @@ impl FrameBuilder {
         if self.bytes.is_empty() {
             self.bytes.resize(HEADER_SIZE, 0);
         }
-        // A record is a request, whose size was limited long before.
-        let length = u32::try_from(length).unwrap_or(u32::MAX);
-        self.bytes.extend(length.to_be_bytes());
+        self.bytes.extend(length_prefix(length).to_be_bytes());
         for part in parts {
             self.bytes.extend_from_slice(part);
         }
@@ -106,8 +104,18 @@ impl FrameBuilder {
     }
 }
 
+/// A length as a frame has it. A record is a request, whose size was limited long before;
+/// a length that lies would make the journal unreadable from there on.
+#[allow(
+    clippy::expect_used,
+    reason = "a length that lies is worse than an end"
+)]
+fn length_prefix(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("a record has less than 4 GiB")
+}
+
 fn header_of(payload: &[u8], index: u64, salt: Salt) -> [u8; HEADER_SIZE] {
-    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    let length = length_prefix(payload.len());
     let mut header = [0; HEADER_SIZE];
     let (magic, rest) = header.split_at_mut(4);
     let (length_field, rest) = rest.split_at_mut(4);

@@ -6,7 +6,7 @@
 use crate::double_spend::{DoubleSpendEvidence, SpendRecord};
 use pennyblack_base::authority::{Authority, AuthorityError};
 use pennyblack_base::time::UnixTime;
-use pennyblack_base::wire::{Reader, WireError};
+use pennyblack_base::wire::{Reader, WireError, put_vec_u16};
 use pennyblack_privacypass::token::{Token, TokenError, TokenKeyId, TokenType};
 use pennyblack_privacypass::token_key::{TokenKey, TokenKeyError};
 
@@ -230,8 +230,8 @@ impl Statement {
     fn put(&self, out: &mut Vec<u8>) {
         match self {
             Self::DoubleSpend(evidence) => {
-                put_vec(out, &evidence.token.to_bytes());
-                put_vec(out, evidence.cps.as_bytes());
+                put_vec_u16(out, &evidence.token.to_bytes());
+                put_vec_u16(out, evidence.cps.as_bytes());
                 for request in &evidence.requests {
                     out.extend(request.to_bytes());
                 }
@@ -241,7 +241,7 @@ impl Statement {
                 key,
                 not_before,
             } => {
-                put_vec(out, issuer.as_bytes());
+                put_vec_u16(out, issuer.as_bytes());
                 put_key(out, key, *not_before);
             }
             Self::KeyEpochClosed {
@@ -301,16 +301,9 @@ impl Statement {
     }
 }
 
-fn put_vec(out: &mut Vec<u8>, bytes: &[u8]) {
-    // Tokens, keys and authorities have a few hundred bytes.
-    let size = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
-    out.extend(size.to_be_bytes());
-    out.extend_from_slice(bytes);
-}
-
 fn put_key(out: &mut Vec<u8>, key: &TokenKey, not_before: UnixTime) {
     out.extend(key.token_type().0.to_be_bytes());
-    put_vec(out, key.encoded());
+    put_vec_u16(out, key.encoded());
     out.extend(not_before.0.to_be_bytes());
 }
 

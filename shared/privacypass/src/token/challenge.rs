@@ -3,7 +3,7 @@
 use super::{ChallengeDigest, TokenType};
 use pennyblack_base::authority::Authority;
 use pennyblack_base::encoding;
-use pennyblack_base::wire::{Reader, WireError};
+use pennyblack_base::wire::{Reader, WireError, put_vec_u16};
 
 /// Bytes that are not a challenge.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -89,10 +89,10 @@ impl TokenChallenge {
     pub fn to_bytes(&self) -> Vec<u8> {
         let context = self.redemption_context.as_ref().map_or(&[][..], |c| c);
         let mut out = self.token_type.0.to_be_bytes().to_vec();
-        put_text(&mut out, &self.issuer_name);
+        put_vec_u16(&mut out, self.issuer_name.as_bytes());
         out.push(if context.is_empty() { 0 } else { 32 });
         out.extend_from_slice(context);
-        put_text(&mut out, &self.origin_info);
+        put_vec_u16(&mut out, self.origin_info.as_bytes());
         out
     }
 
@@ -132,10 +132,4 @@ fn ascii(what: &'static str, bytes: &[u8]) -> Result<String, ChallengeError> {
         Ok(text) if text.is_ascii() => Ok(text.to_owned()),
         _ => Err(ChallengeError::NotAscii(what)),
     }
-}
-
-fn put_text(out: &mut Vec<u8>, text: &str) {
-    let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
-    out.extend(length.to_be_bytes());
-    out.extend_from_slice(text.as_bytes());
 }

@@ -4,6 +4,7 @@
 //! several times as fast, so that checking our own proof costs little. The tests
 //! hold both against each other.
 
+use pennyblack_base::wire::put_vec_u16;
 use rand_core::TryCryptoRng;
 use subtle::ConstantTimeEq as _;
 use voprf::{CipherSuite, Group};
@@ -45,10 +46,11 @@ impl<S: Suite> Encoded<S> {
     }
 }
 
-/// Bytes with their length in front: 65,535 at the most.
+/// Bytes with their length in front.
 fn prefixed(bytes: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
-    [&length.to_be_bytes(), bytes].concat()
+    let mut out = Vec::with_capacity(2 + bytes.len());
+    put_vec_u16(&mut out, bytes);
+    out
 }
 
 /// The proof: its challenge and its response.
