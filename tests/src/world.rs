@@ -1,14 +1,14 @@
 //! Everything around an issuer and a CPS, wherever these two run: certificates,
 //! their configurations, and a client that speaks to them in plain HTTP.
 
+mod configuration;
+
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
 use pennyblack_client::identity::StirIdentity;
-use pennyblack_cps::IssuerConfig;
-use pennyblack_evidence::key_log_view::Demand;
 use pennyblack_evidence::spend::STORE_PATH;
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
 use pennyblack_privacypass::directory::{DirectoryKey, IssuerDirectory, WELL_KNOWN_PATH};
@@ -18,15 +18,14 @@ use pennyblack_privacypass::token_key::TokenKey;
 use pennyblack_protocol::key_record::{KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecordList};
 use pennyblack_protocol::store_request::{MEDIA_TYPE, SignedStoreRequest};
 use pennyblack_runtime::clock::Clock;
-use pennyblack_runtime::config::PublicConfig;
 use pennyblack_sealing::envelope::{Cursor, Slots};
 use pennyblack_sealing::mailbox::MailboxId;
 use tempfile::TempDir;
 
+use self::configuration::{cps_config, issuer_config};
 use crate::answer::Answer;
 use crate::drawing::{Drawing, Spendable, attestation};
 use crate::mailbox::Mailbox;
-use crate::port::free_port;
 use crate::wait::until;
 
 /// The carrier's service provider code.
@@ -369,38 +368,4 @@ fn client() -> reqwest::Client {
         .timeout(Duration::from_secs(30))
         .build()
         .unwrap()
-}
-
-fn authority() -> Authority {
-    format!("127.0.0.1:{}", free_port()).parse().unwrap()
-}
-
-fn listening_at(name: &Authority) -> PublicConfig {
-    PublicConfig::plain(name.as_str().parse().unwrap())
-}
-
-fn issuer_config(home: &Path, pki: &PkiDirectory) -> pennyblack_issuer::Config {
-    let name = authority();
-    let public = listening_at(&name);
-    let data = home.join("issuer-data");
-    let mut config = pennyblack_issuer::Config::local(name, data, pki.roots_path());
-    config.public = public;
-    config
-}
-
-fn cps_config(home: &Path, pki: &PkiDirectory, issuer: &Authority) -> pennyblack_cps::Config {
-    let name = authority();
-    let public = listening_at(&name);
-    let issuer = IssuerConfig {
-        authority: issuer.clone(),
-        url: Some(format!("http://{issuer}")),
-        tls_roots: None,
-        voprf_keys: None,
-        log: Demand::Published,
-        log_key: None,
-    };
-    let data = home.join("cps-data");
-    let mut config = pennyblack_cps::Config::local(name, data, pki.roots_path(), issuer);
-    config.public = public;
-    config
 }

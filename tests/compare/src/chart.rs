@@ -2,14 +2,16 @@
 //! at each point. They are read without a script, without fonts of their own, and
 //! on a light or a dark page. Not here: where the values come from.
 
+mod scale;
+
 use std::fmt::Write as _;
+
+use self::scale::Scales;
 
 /// Width and height of a chart.
 const SIZE: (f64, f64) = (820.0, 460.0);
 /// Where the lines are drawn: left, top, right, bottom.
 const PLOT: (f64, f64, f64, f64) = (78.0, 92.0, 790.0, 384.0);
-/// A vertical axis is logarithmic when values lie further apart than this.
-const LOGARITHMIC_FROM: f64 = 30.0;
 /// Labels nearer to each other than this would touch.
 const LABEL_HEIGHT: f64 = 15.0;
 
@@ -173,113 +175,6 @@ impl Line {
     }
 }
 
-struct Scales {
-    across: Scale,
-    upward: Scale,
-}
-
-impl Scales {
-    fn of(lines: &[Line]) -> Self {
-        let points = || lines.iter().flat_map(|line| &line.points);
-        let limits = || lines.iter().flat_map(|line| &line.limit);
-        let sizes = points().map(|point| point.size);
-        let values = points().flat_map(|point| [point.low, point.value, point.high]);
-        let values = values.chain(limits().map(|(_, value)| *value));
-        let (left, top, right, bottom) = PLOT;
-        Self {
-            across: Scale::logarithmic(sizes, (left + 40.0, right - 40.0)),
-            upward: Scale::fitting(values, (bottom, top)),
-        }
-    }
-
-    fn of_point(&self, size: f64, value: f64) -> (f64, f64) {
-        (self.across.place(size), self.upward.place(value))
-    }
-}
-
-/// Where values lie between two places on the chart.
-#[derive(Debug, Clone, Copy)]
-struct Scale {
-    logarithmic: bool,
-    values: (f64, f64),
-    places: (f64, f64),
-}
-
-impl Scale {
-    /// From the least to the most, each ten times as far as a tenth of it.
-    fn logarithmic(values: impl Iterator<Item = f64>, places: (f64, f64)) -> Self {
-        let (least, most) = ends(values.filter(|value| *value > 0.0));
-        Self {
-            logarithmic: true,
-            values: (least, most.max(least * 1.001)),
-            places,
-        }
-    }
-
-    /// From zero if the values allow it, with room above them.
-    fn fitting(values: impl Iterator<Item = f64>, places: (f64, f64)) -> Self {
-        let (least, most) = ends(values.filter(|value| *value > 0.0));
-        if most / least > LOGARITHMIC_FROM {
-            return Self::logarithmic([least / 1.8, most * 1.8].into_iter(), places);
-        }
-        Self {
-            logarithmic: false,
-            values: (0.0, most * 1.15),
-            places,
-        }
-    }
-
-    fn place(&self, value: f64) -> f64 {
-        let (least, most) = self.values;
-        let part = if self.logarithmic {
-            (value.max(least) / least).ln() / (most / least).ln()
-        } else {
-            (value - least) / (most - least)
-        };
-        let (first, last) = self.places;
-        first + (last - first) * part
-    }
-
-    /// Round values for lines across the chart.
-    fn ticks(&self) -> Vec<f64> {
-        let (least, most) = self.values;
-        if self.logarithmic {
-            let factors: &[f64] = if most / least < 300.0 {
-                &[1.0, 2.0, 5.0]
-            } else {
-                &[1.0]
-            };
-            let decades = least.log10().floor() as i32..=most.log10().floor() as i32;
-            let ticks = decades.flat_map(|decade| {
-                let decade = 10f64.powi(decade);
-                factors.iter().map(move |factor| factor * decade)
-            });
-            return ticks.filter(|tick| (least..=most).contains(tick)).collect();
-        }
-        let step = round_step((most - least) / 5.0);
-        let count = ((most - least) / step).floor() as u32;
-        (0..=count).map(|n| least + step * f64::from(n)).collect()
-    }
-}
-
-/// The smallest and the largest; 1 and 1 of none.
-fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let ends = values.fold(None, |ends: Option<(f64, f64)>, value| {
-        Some(ends.map_or((value, value), |(least, most)| {
-            (least.min(value), most.max(value))
-        }))
-    });
-    ends.unwrap_or((1.0, 1.0))
-}
-
-/// 1, 2 or 5 times a power of ten, at least `least`.
-fn round_step(least: f64) -> f64 {
-    let decade = 10f64.powf(least.log10().floor());
-    let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * decade);
-    let enough = steps.into_iter().find(|step| *step >= least * 0.999);
-    enough.unwrap_or(decade * 10.0)
-}
-
 /// A value as people write it: three digits, and k or M for thousands or millions.
 #[must_use]
 pub fn short(value: f64) -> String {
@@ -366,6 +261,7 @@ fn mark(svg: &mut String, colour: usize, (x, y): (f64, f64)) {
 
 #[cfg(test)]
 mod tests {
+    use super::scale::Scale;
     use super::*;
 
     fn point(size: f64, value: f64) -> Point {

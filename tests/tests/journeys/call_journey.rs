@@ -3,7 +3,6 @@
 //! answers are lost, when the storer's process dies, and when tokens are
 //! copied.
 
-// A helper of a test may panic as the test may; clippy tells them apart.
 use std::net::SocketAddr;
 use std::time::Duration;
 

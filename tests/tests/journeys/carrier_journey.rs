@@ -2,7 +2,6 @@
 //! network loses answers, when the process dies in between, and when its
 //! certificate is revoked.
 
-// A helper of a test may panic as the test may; clippy tells them apart.
 use std::time::Duration;
 
 use pennyblack_base::problem::ProblemType;

@@ -2,7 +2,6 @@
 //! sent and answered, nothing is stored that it does not count, and refusals
 //! are told by kind.
 
-// A helper of a test may panic as the test may; clippy tells them apart.
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -2,7 +2,6 @@
 //! again at a CPS: carriers and CPS find that the key is not in the issuer's log,
 //! and use it neither to draw nor to redeem.
 
-// A helper of a test may panic as the test may; clippy tells them apart.
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;

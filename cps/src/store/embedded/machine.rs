@@ -18,6 +18,7 @@ use pennyblack_storage::journal::{Journal, SegmentNumber};
 use super::mailboxes::{Mailboxes, next_sequence};
 use super::record_file::RecordFile;
 use super::spent::{self, SpentSet};
+use super::times::Times;
 use super::{Clock, OpenStoreError, record};
 use crate::store::{Entry, Limits, Outcome, Spend, StoreError};
 
@@ -58,35 +59,6 @@ struct Staged {
     sequence: u64,
     at: UnixTime,
     entry: Entry,
-}
-
-/// When the entries of a segment were stored.
-#[derive(Debug, Clone, Copy)]
-struct Times {
-    earliest: UnixTime,
-    latest: UnixTime,
-}
-
-impl Times {
-    fn include(times: &mut Option<Self>, at: UnixTime) {
-        *times = Some(times.map_or(
-            Self {
-                earliest: at,
-                latest: at,
-            },
-            |times| Self {
-                earliest: times.earliest.min(at),
-                latest: times.latest.max(at),
-            },
-        ));
-    }
-
-    /// Whether an entry stored in between may be alive.
-    fn may_hold_life(self, limits: Limits, now: UnixTime) -> bool {
-        // An entry lives around its own time, so the nearest one to now decides.
-        let nearest = now.clamp(self.earliest, self.latest);
-        limits.is_alive(nearest, now)
-    }
 }
 
 pub(super) struct Machine<D: Disk> {

@@ -14,6 +14,7 @@ mod record_file;
 mod spent;
 #[cfg(test)]
 mod tests;
+mod times;
 
 use std::io;
 use std::path::Path;

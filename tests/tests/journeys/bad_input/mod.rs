@@ -5,4 +5,5 @@
 mod keys;
 mod limits;
 mod poll;
+mod slots;
 mod store;

@@ -1,0 +1,49 @@
+//! Configurations of an issuer and a CPS on free ports of this machine.
+
+use std::path::Path;
+
+use pennyblack_base::authority::Authority;
+use pennyblack_cps::IssuerConfig;
+use pennyblack_evidence::key_log_view::Demand;
+use pennyblack_pki::PkiDirectory;
+use pennyblack_runtime::config::PublicConfig;
+
+use crate::port::free_port;
+
+fn authority() -> Authority {
+    format!("127.0.0.1:{}", free_port()).parse().unwrap()
+}
+
+fn listening_at(name: &Authority) -> PublicConfig {
+    PublicConfig::plain(name.as_str().parse().unwrap())
+}
+
+pub(super) fn issuer_config(home: &Path, pki: &PkiDirectory) -> pennyblack_issuer::Config {
+    let name = authority();
+    let public = listening_at(&name);
+    let data = home.join("issuer-data");
+    let mut config = pennyblack_issuer::Config::local(name, data, pki.roots_path());
+    config.public = public;
+    config
+}
+
+pub(super) fn cps_config(
+    home: &Path,
+    pki: &PkiDirectory,
+    issuer: &Authority,
+) -> pennyblack_cps::Config {
+    let name = authority();
+    let public = listening_at(&name);
+    let issuer = IssuerConfig {
+        authority: issuer.clone(),
+        url: Some(format!("http://{issuer}")),
+        tls_roots: None,
+        voprf_keys: None,
+        log: Demand::Published,
+        log_key: None,
+    };
+    let data = home.join("cps-data");
+    let mut config = pennyblack_cps::Config::local(name, data, pki.roots_path(), issuer);
+    config.public = public;
+    config
+}
