@@ -1,6 +1,5 @@
 use pennyblack_privacypass::blind_rsa::TokenPublicKey;
 use pennyblack_privacypass::directory::DirectoryKey;
-
 use pennyblack_privacypass::token::TokenType;
 
 use super::*;

@@ -6,14 +6,13 @@ use http::StatusCode;
 use pennyblack_base::problem::ProblemType;
 use pennyblack_evidence::spend::{RequestDigest, STORE_PATH};
 use pennyblack_privacypass::token::{Token, TokenChallenge, TokenKeyId, TokenType};
-use pennyblack_protocol::store_request::{SignedStoreRequest, sign_store_request};
+use pennyblack_protocol::store_request::SignedStoreRequest;
 use pennyblack_sealing::mailbox::Kem;
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::drawing::{Drawing, Spendable};
-use pennyblack_tests::mailbox::Mailbox;
 use pennyblack_tests::scene::Scene;
 use pennyblack_tests::wait::until;
-use pennyblack_tests::world::{FIRST_NUMBER, World};
+use pennyblack_tests::world::World;
 
 /// A request that may be anything.
 #[derive(Clone)]
