@@ -8,7 +8,7 @@ use pennyblack_tlog::LogSource;
 use pennyblack_tlog::Mirror;
 use pennyblack_tlog::reader::SourceError;
 
-use pennyblack_http::{HttpClient, HttpError, Patience, Request};
+use pennyblack_http::{HttpClient, HttpError, Request, RetryPolicy};
 
 /// A place that is none.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +72,7 @@ async fn get(
     most: usize,
 ) -> Result<Option<Vec<u8>>, SourceError> {
     let request = Request::get(url.clone(), most);
-    match client.send(&request, Patience::SHORT).await {
+    match client.send(&request, RetryPolicy::SHORT).await {
         Ok(answer) => Ok(Some(answer.body.to_vec())),
         Err(HttpError::Refused(refused)) if refused.status == StatusCode::NOT_FOUND => Ok(None),
         Err(error) => Err(SourceError {

@@ -15,7 +15,7 @@ use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_sealing::mailbox::KeyConfig;
 
 use crate::identity::StirIdentity;
-use pennyblack_http::{HttpClient, HttpError, Patience, Request, ServiceAddress};
+use pennyblack_http::{HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
 
 /// A registration's answer has no content of use; this much is read of it.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -48,7 +48,7 @@ pub struct Publisher {
     /// How long the record is valid; at most seven days.
     pub lifetime: Duration,
     /// How long to keep trying.
-    pub patience: Patience,
+    pub retry: RetryPolicy,
 }
 
 impl Publisher {
@@ -70,7 +70,7 @@ impl Publisher {
             body: Bytes::from(token),
             max_answer: MAX_ANSWER,
         };
-        client.send(&request, self.patience).await?;
+        client.send(&request, self.retry).await?;
         Ok(record.exp)
     }
 

@@ -128,14 +128,14 @@ impl<'a> Request<'a> {
 /// How often and how long a request is sent again that got no answer, or one
 /// that says to come back.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// Times after the first.
     pub retries: usize,
     /// The longest pause; a `Retry-After` beyond it ends the trying.
     pub longest_pause: Duration,
 }
 
-impl Patience {
+impl RetryPolicy {
     /// For people who wait at a terminal: some ten seconds in all.
     pub const SHORT: Self = Self {
         retries: 4,
@@ -154,26 +154,26 @@ pub struct HttpClient(reqwest::Client);
 
 impl HttpClient {
     /// Sends a request until there is an answer to go by: a success, a refusal
-    /// that another try does not change, or the end of `patience`. Pauses grow
-    /// and are random; a `Retry-After` within patience is obeyed.
+    /// that another try does not change, or no retry left. Pauses grow
+    /// and are random; a `Retry-After` of at most the longest pause is obeyed.
     ///
     /// # Errors
     /// [`HttpError`], the last one.
     pub async fn send(
         &self,
         request: &Request<'_>,
-        patience: Patience,
+        retry: RetryPolicy,
     ) -> Result<Answer, HttpError> {
         let pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
-            .with_max_delay(patience.longest_pause.max(Duration::from_millis(200)))
-            .with_max_times(patience.retries)
+            .with_max_delay(retry.longest_pause.max(Duration::from_millis(200)))
+            .with_max_times(retry.retries)
             .with_jitter();
         (|| self.send_once(request))
             .retry(pauses)
             .when(HttpError::is_passing)
             .adjust(|error, pause| match (error.retry_after(), pause) {
-                (Some(after), Some(_)) if after > patience.longest_pause => None,
+                (Some(after), Some(_)) if after > retry.longest_pause => None,
                 (after, pause) => pause.map(|pause| pause.max(after.unwrap_or_default())),
             })
             .notify(|error, pause| {

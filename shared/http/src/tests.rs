@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-const QUICK: Patience = Patience {
+const QUICK: RetryPolicy = RetryPolicy {
     retries: 3,
     longest_pause: Duration::from_millis(200),
 };
@@ -39,9 +39,9 @@ fn answer(status: &str, headers: &str, body: &str) -> String {
     )
 }
 
-async fn get(url: String, patience: Patience) -> Result<Answer, HttpError> {
+async fn get(url: String, retry: RetryPolicy) -> Result<Answer, HttpError> {
     let client = HttpOptions::default().client().unwrap();
-    client.send(&Request::get(url, 10), patience).await
+    client.send(&Request::get(url, 10), retry).await
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn a_refusal_is_not_tried_again_and_says_what_its_document_says() {
 }
 
 #[tokio::test]
-async fn a_retry_after_beyond_patience_ends_the_trying() {
+async fn a_retry_after_beyond_the_longest_pause_ends_the_trying() {
     let quota = answer("429 Too Many Requests", "retry-after: 3600\r\n", "");
     let (url, served) = serve(vec![quota]).await;
     let error = get(url, QUICK).await.unwrap_err();

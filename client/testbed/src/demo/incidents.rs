@@ -24,7 +24,7 @@ use super::report::{Evidence, Incident};
 use super::services::{LOOK_EVERY, Services, client, issuer_keys};
 use super::{DemoError, During as _};
 use pennyblack_client::carrier::CarrierError;
-use pennyblack_http::{HttpError, Patience, Request};
+use pennyblack_http::{HttpError, Request, RetryPolicy};
 use pennyblack_pki::RevocationReason;
 
 /// Customers' numbers from here on are not used by ordinary calls.
@@ -240,7 +240,7 @@ async fn post(
         max_answer: 4096,
     };
     let client = pennyblack_http::HttpOptions::default().client()?;
-    client.send(&request, Patience::SHORT).await.map(|_| ())
+    client.send(&request, RetryPolicy::SHORT).await.map(|_| ())
 }
 
 fn refusal(answer: &Result<(), HttpError>) -> Option<ProblemType> {
@@ -277,12 +277,12 @@ async fn evidence(directory: &Path, services: &Services) -> Result<Evidence, Dem
     let client = client()?;
     let url = services.issuer_address.url(directory::WELL_KNOWN_PATH);
     let request = Request::get(url, directory::MAX_SIZE);
-    let answer = client.send(&request, Patience::SHORT).await;
+    let answer = client.send(&request, RetryPolicy::SHORT).await;
     let answer = answer.during("fetching the issuer's directory")?;
     let issuer = IssuerDirectory::parse(&answer.body).during("reading the issuer's directory")?;
     let url = services.cps_address.url("/v1/double-spends");
     let request = Request::get(url, 1 << 20);
-    let answer = client.send(&request, Patience::SHORT).await;
+    let answer = client.send(&request, RetryPolicy::SHORT).await;
     let answer = answer.during("fetching the double-spend log")?;
     let text = String::from_utf8_lossy(&answer.body).into_owned();
     let findings: Vec<_> = text
