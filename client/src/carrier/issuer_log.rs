@@ -3,7 +3,6 @@
 //! each new draw, and remembered in the wallet. Not here: what a log must be like
 //! to be believed.
 
-use http::StatusCode;
 use pennyblack_evidence::key_log_view::{KeyLogView, LogFetch, follow};
 use pennyblack_privacypass::directory::IssuerDirectory;
 use pennyblack_privacypass::token::TokenKeyId;
@@ -76,10 +75,7 @@ impl LogFetch for Fetch<'_> {
 
     async fn get(&mut self, path: &str, most: usize) -> Result<Option<Vec<u8>>, HttpError> {
         let request = Request::get(self.issuer.url(path), most);
-        match self.client.send(&request, self.retry).await {
-            Ok(answer) => Ok(Some(answer.body.to_vec())),
-            Err(HttpError::Refused(refused)) if refused.status == StatusCode::NOT_FOUND => Ok(None),
-            Err(error) => Err(error),
-        }
+        let found = self.client.find(&request, self.retry).await?;
+        Ok(found.map(Vec::from))
     }
 }

@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Method;
 use pennyblack_base::cps_uri::CpsUri;
 use pennyblack_base::time::UnixTime;
 use pennyblack_protocol::key_record::{
@@ -63,13 +61,8 @@ impl Publisher {
     ) -> Result<UnixTime, PublishError> {
         let record = self.record(now);
         let token = record.sign(self.identity.certificate(), self.identity.key());
-        let request = Request {
-            method: Method::PUT,
-            url: self.cps.url(KEYS_PATH),
-            headers: vec![("content-type", KEY_RECORD_MEDIA_TYPE)],
-            body: Bytes::from(token),
-            max_answer: MAX_ANSWER,
-        };
+        let request = Request::put(self.cps.url(KEYS_PATH), token, MAX_ANSWER)
+            .header("content-type", KEY_RECORD_MEDIA_TYPE);
         client.send(&request, self.retry).await?;
         Ok(record.exp)
     }

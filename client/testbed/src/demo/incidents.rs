@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::Method;
 use pennyblack_base::problem::ProblemType;
 use pennyblack_cps::issuers::VoprfKeys;
 use pennyblack_evidence::double_spend::DoubleSpendEvidence;
@@ -232,13 +231,9 @@ async fn post(
             *value = authorization.unwrap_or(value);
         }
     }
-    let request = Request {
-        method: Method::POST,
-        url: services.cps_address.url(STORE_PATH),
-        headers,
-        body: Bytes::copy_from_slice(request.body()),
-        max_answer: 4096,
-    };
+    let body = Bytes::copy_from_slice(request.body());
+    let url = services.cps_address.url(STORE_PATH);
+    let request = Request::post(url, body, 4096).headers(headers);
     let client = pennyblack_http::HttpOptions::default().client()?;
     client.send(&request, RetryPolicy::SHORT).await.map(|_| ())
 }
