@@ -20,12 +20,12 @@ use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
 use crate::config::Config;
 use crate::counts::Counts;
+use crate::dashboard::{Dashboard, DashboardParts};
 use crate::decoy_secret::{self, DecoySecretError};
 use crate::forwarding::{Forwarding, ForwardingError};
-use crate::issuers::{Issuers, Surroundings, Upkeep, UpkeepError};
+use crate::issuers::{Dependencies, Issuers, Upkeep, UpkeepError};
 use crate::key_directory::{self, KeyDirectory, RecordFilesError, Registry};
 use crate::log::{CpsLog, OpenCpsLogError, Witnesses, WitnessesError};
-use crate::page::{self, Page};
 use crate::retrieve::Retrieval;
 use crate::routes::{self, Resources};
 use crate::spend::Spending;
@@ -147,7 +147,7 @@ impl Cps {
         };
         let mut tasks = tasks.start(&config).await?;
         let counts = Arc::new(Counts::new());
-        let page = Page::new(page::Surroundings {
+        let dashboard = Dashboard::new(DashboardParts {
             name: config.cps.authority.clone(),
             clock: clock.clone(),
             readiness: readiness.clone(),
@@ -156,12 +156,18 @@ impl Cps {
             store: Arc::clone(&stored.store),
             log: Arc::clone(&stored.log),
         });
-        tasks.spawn(Arc::clone(&page).keep_rates(shutdown.clone()));
+        tasks.spawn(Arc::clone(&dashboard).keep_rates(shutdown.clone()));
         let forwarding = forwarding(&config, &stored.store)?;
         let router = routes::router(resources(
             &config, stored, issuers, clock, forwarding, counts,
         ));
-        let server = server.start(router, page.router(), metrics, readiness, shutdown.clone());
+        let server = server.start(
+            router,
+            dashboard.router(),
+            metrics,
+            readiness,
+            shutdown.clone(),
+        );
         tracing::info!(
             public = %server.addresses().public,
             admin = %server.addresses().admin,
@@ -288,7 +294,7 @@ impl Tasks<'_> {
                 place,
                 issuer,
                 &self.stored.issuers,
-                Surroundings {
+                Dependencies {
                     issuers: Arc::clone(&self.issuers),
                     store: Arc::clone(&self.stored.store),
                     log: Arc::clone(&self.stored.log),

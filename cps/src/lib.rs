@@ -5,12 +5,12 @@
 pub mod config;
 mod counts;
 pub mod cps;
+mod dashboard;
 pub mod decoy_secret;
 pub mod forwarding;
 pub mod issuers;
 pub mod key_directory;
 pub mod log;
-mod page;
 mod program;
 pub mod refusal;
 mod retrieve;

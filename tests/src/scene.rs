@@ -79,9 +79,9 @@ impl Scene {
         .await
     }
 
-    /// The address of the CPS's page for its operator.
+    /// The address of the CPS's dashboard.
     #[must_use]
-    pub fn page(&self) -> String {
+    pub fn dashboard(&self) -> String {
         format!("http://{}/", self.cps.addresses().admin)
     }
 

@@ -23,7 +23,7 @@ use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
 
 pub use epochs::{KeyEpochs, KeyRefusal, KnownKey};
 pub use upkeep::UpkeepError;
-pub(crate) use upkeep::{Surroundings, Upkeep};
+pub(crate) use upkeep::{Dependencies, Upkeep};
 pub use voprf_keys::{VerifierError, VoprfKeys};
 
 /// The keys that tokens may be signed with at present, of all issuers together.

@@ -88,7 +88,7 @@ pub(crate) struct Upkeep<S> {
 }
 
 /// What an upkeep works with.
-pub(crate) struct Surroundings<S> {
+pub(crate) struct Dependencies<S> {
     /// Where live keys are put in force.
     pub(crate) issuers: Arc<Issuers>,
     /// What forgets the spends of a closed epoch.
@@ -107,7 +107,7 @@ impl<S: Store> Upkeep<S> {
         place: usize,
         config: &IssuerConfig,
         directory: &std::path::Path,
-        surroundings: Surroundings<S>,
+        dependencies: Dependencies<S>,
     ) -> Result<Self, UpkeepError> {
         let authority = config.authority.clone();
         let file = directory.join(format!("{authority}.json"));
@@ -139,11 +139,11 @@ impl<S: Store> Upkeep<S> {
             secrets: VoprfKeys::new(config.voprf_keys.clone()),
             file,
             epochs,
-            issuers: surroundings.issuers,
-            store: surroundings.store,
-            log: surroundings.log,
-            clock: surroundings.clock,
-            readiness: surroundings.readiness,
+            issuers: dependencies.issuers,
+            store: dependencies.store,
+            log: dependencies.log,
+            clock: dependencies.clock,
+            readiness: dependencies.readiness,
         };
         upkeep.publish();
         Ok(upkeep)

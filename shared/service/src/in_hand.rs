@@ -24,6 +24,7 @@ use crate::exchanges::Exchanges;
 #[derive(Debug)]
 pub(crate) struct BytesInHand {
     bounds: Bounds,
+    now: fn() -> Instant,
     start: Instant,
     state: Mutex<State>,
 }
@@ -94,10 +95,16 @@ impl BytesInHand {
     /// At most so many bytes, but for those of a connection that alone holds any, when
     /// there are so many connections at the most.
     pub(crate) fn new(most: usize, connections: usize) -> Arc<Self> {
+        Self::at(Instant::now, most, connections)
+    }
+
+    /// The same by the clock `now`.
+    fn at(now: fn() -> Instant, most: usize, connections: usize) -> Arc<Self> {
         let share = most / connections.max(1);
         Arc::new(Self {
             bounds: Bounds { most, share },
-            start: Instant::now(),
+            now,
+            start: now(),
             state: Mutex::default(),
         })
     }
@@ -113,7 +120,7 @@ impl BytesInHand {
     }
 
     fn add(&self, number: u64, bytes: usize) {
-        let now = self.start.elapsed().as_micros();
+        let now = (self.now)().duration_since(self.start).as_micros();
         self.state().add(number, bytes, now, self.bounds);
     }
 
@@ -206,13 +213,13 @@ impl Drop for Held {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::future::poll_fn;
     use std::pin::pin;
     use std::task::Poll;
     use std::time::Duration;
 
     use proptest::prelude::*;
-    use tokio::time::advance;
 
     use super::*;
     use pennyblack_runtime::config::Limits;
@@ -228,13 +235,26 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    #[tokio::test(start_paused = true)]
+    thread_local! {
+        static NOW: Cell<Instant> = Cell::new(Instant::now());
+    }
+
+    /// A clock that stands still but for [`advance`].
+    fn bytes_in_hand(most: usize, connections: usize) -> Arc<BytesInHand> {
+        BytesInHand::at(|| NOW.get(), most, connections)
+    }
+
+    fn advance(span: Duration) {
+        NOW.set(NOW.get() + span);
+    }
+
+    #[tokio::test]
     async fn of_two_alike_the_older_gives_way_and_bytes_that_have_gone_do_not_count() {
-        let bytes = BytesInHand::new(100, 10);
+        let bytes = bytes_in_hand(100, 10);
         let (gone, old, new) = (connection(), connection(), connection());
         drop(bytes.hold(90, &gone));
         let older = bytes.hold(50, &old);
-        advance(SECOND).await;
+        advance(SECOND);
         let newer = bytes.hold(50, &new);
         assert!(!is_dismissed(&old).await);
         newer.add(1);
@@ -249,7 +269,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_alone_may_hold_what_it_needs() {
-        let bytes = BytesInHand::new(100, 10);
+        let bytes = bytes_in_hand(100, 10);
         let one = connection();
         let _first = bytes.hold(300, &one);
         let _second = bytes.hold(200, &one);
@@ -258,34 +278,34 @@ mod tests {
         assert!(!is_dismissed(&one).await && !is_dismissed(&nothing).await);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn answers_that_nobody_takes_do_not_cut_off_a_small_old_body() {
-        let bytes = BytesInHand::new(1_000_000, 400);
+        let bytes = bytes_in_hand(1_000_000, 400);
         let honest = connection();
         let _body = bytes.hold(2_000, &honest);
-        advance(SECOND).await;
+        advance(SECOND);
         let mut held = Vec::new();
         for _ in 0..500 {
             let attacker = connection();
             held.push((bytes.hold(16_000, &attacker), attacker));
             // They come so quickly that each is lighter than the body; but that is
             // less than its share.
-            advance(SECOND / 100).await;
+            advance(SECOND / 100);
         }
         assert!(!is_dismissed(&honest).await);
         assert!(bytes.state().total <= 1_000_000);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn many_that_are_each_smaller_do_not_cut_off_one_that_moves() {
-        let bytes = BytesInHand::new(1_000_000, 1_001);
+        let bytes = bytes_in_hand(1_000_000, 1_001);
         let attackers: Vec<_> = (0..1_000).map(|_| connection()).collect();
         let _held: Vec<_> = attackers.iter().map(|a| bytes.hold(1_000, a)).collect();
-        advance(SECOND).await;
+        advance(SECOND);
         for _ in 0..100 {
             let honest = connection();
             let _body = bytes.hold(16_000, &honest);
-            advance(SECOND / 50).await;
+            advance(SECOND / 50);
             assert!(!is_dismissed(&honest).await);
         }
     }
@@ -295,33 +315,26 @@ mod tests {
         fn nothing_is_counted_twice_or_for_ever(
             steps in proptest::collection::vec((0..4u8, 0..6usize, 0..400usize), 0..100),
         ) {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_time()
-                .start_paused(true)
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                let bytes = BytesInHand::new(1_000, 6);
-                let connections: Vec<_> = (0..6).map(|_| connection()).collect();
-                let mut held = Vec::new();
-                for (step, which, size) in steps {
-                    match step {
-                        0 => held.push(bytes.hold(size, &connections[which])),
-                        1 if which < held.len() => held[which].add(size),
-                        2 if which < held.len() => drop(held.swap_remove(which)),
-                        _ => advance(Duration::from_micros(size as u64)).await,
-                    }
-                    let state = bytes.state();
-                    let parts: usize = state.parts.values().map(|part| part.sum.bytes).sum();
-                    let accounts: usize = state.accounts.values().map(|a| a.sum.bytes).sum();
-                    let holders = state.accounts.values().filter(|a| a.sum.bytes > 0).count();
-                    assert!(parts == state.total && accounts == state.total);
-                    assert!(state.total <= 1_000 || holders == 1);
+            let bytes = bytes_in_hand(1_000, 6);
+            let connections: Vec<_> = (0..6).map(|_| connection()).collect();
+            let mut held = Vec::new();
+            for (step, which, size) in steps {
+                match step {
+                    0 => held.push(bytes.hold(size, &connections[which])),
+                    1 if which < held.len() => held[which].add(size),
+                    2 if which < held.len() => drop(held.swap_remove(which)),
+                    _ => advance(Duration::from_micros(size as u64)),
                 }
-                drop(held);
                 let state = bytes.state();
-                assert!(state.total == 0 && state.parts.is_empty() && state.accounts.is_empty());
-            });
+                let parts: usize = state.parts.values().map(|part| part.sum.bytes).sum();
+                let accounts: usize = state.accounts.values().map(|a| a.sum.bytes).sum();
+                let holders = state.accounts.values().filter(|a| a.sum.bytes > 0).count();
+                assert!(parts == state.total && accounts == state.total);
+                assert!(state.total <= 1_000 || holders == 1);
+            }
+            drop(held);
+            let state = bytes.state();
+            assert!(state.total == 0 && state.parts.is_empty() && state.accounts.is_empty());
         }
     }
 }

@@ -1,0 +1,12 @@
+//! The program `pennyblack`, run as a user runs it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test has no better answer to a failure than to end"
+)]
+
+mod compare;
+mod witness;

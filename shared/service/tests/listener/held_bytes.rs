@@ -1,0 +1,201 @@
+//! Clients that hold what they have been given: bodies half sent, answers not
+//! taken. Others are served meanwhile, and memory stays bounded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::routing::{get, post};
+use pennyblack_runtime::config::{AdminConfig, Limits, PublicConfig};
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_service::admin::{Metrics, Readiness};
+use pennyblack_service::server::{RunningServer, Server};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+struct Scene {
+    server: RunningServer,
+}
+
+impl Scene {
+    async fn open(router: Router, limits: Limits) -> Self {
+        let mut public = PublicConfig::plain("127.0.0.1:0".parse().unwrap());
+        public.limits = limits;
+        let server = Server::bind(&public, &AdminConfig::default()).await;
+        let metrics = Metrics::of_this_process().unwrap();
+        let server = server.unwrap().start(
+            router,
+            Router::new(),
+            metrics,
+            Readiness::new(),
+            Shutdown::new(),
+        );
+        Self { server }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.server.addresses().public)
+    }
+}
+
+fn router() -> Router {
+    Router::new().route(
+        "/length",
+        post(|body: Bytes| async move { body.len().to_string() }),
+    )
+}
+
+/// A client that speaks HTTP/2 by hand, frame by frame.
+async fn http2(scene: &Scene, settings: &[u8], frames: &[Vec<u8>]) -> TcpStream {
+    let mut stream = TcpStream::connect(scene.server.addresses().public)
+        .await
+        .unwrap();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    let begin = [preface, frame(4, 0, 0, settings), frames.concat()].concat();
+    stream.write_all(&begin).await.unwrap();
+    stream
+}
+
+/// A frame (RFC 9113 section 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
+    [head.as_slice(), payload].concat()
+}
+
+/// HEADERS: the method by its index (RFC 7541 appendix A), and a literal path.
+fn headers(method: u8, path: &str, flags: u8, stream: u32) -> Vec<u8> {
+    let mut block = vec![method, 0x86, 0x01, 1, b'a', 0x04];
+    block.push(u8::try_from(path.len()).unwrap());
+    block.extend(path.bytes());
+    frame(1, flags, stream, &block)
+}
+
+const GET: u8 = 0x82;
+const POST: u8 = 0x83;
+const END_STREAM: u8 = 0x1;
+const END_HEADERS: u8 = 0x4;
+
+/// `GET` of many large answers, for which there is a window of so many bytes.
+async fn asks_and_takes(scene: &Scene, window: u32, streams: u32) -> TcpStream {
+    let setting = [&[0, 4], window.to_be_bytes().as_slice()].concat();
+    let numbers = (0..streams).map(|place| 2 * place + 1);
+    let frames: Vec<_> = numbers
+        .map(|number| headers(GET, "/large", END_STREAM | END_HEADERS, number))
+        .collect();
+    http2(scene, &setting, &frames).await
+}
+
+/// Reads until these bytes have come.
+async fn until_seen(stream: &mut TcpStream, bytes: [u8; 8]) {
+    let mut seen = Vec::new();
+    while !seen.windows(8).any(|part| part == bytes) {
+        assert_ne!(stream.read_buf(&mut seen).await.unwrap(), 0);
+    }
+}
+
+/// Waits until the service closes a connection.
+async fn closed(mut stream: TcpStream) {
+    let mut bytes = [0; 4096];
+    while !matches!(stream.read(&mut bytes).await, Ok(0) | Err(_)) {}
+}
+
+#[tokio::test]
+async fn answers_that_nobody_takes_give_way_to_newer_ones_and_hold_no_place() {
+    for window in [0, 1] {
+        let worked = Arc::new(Semaphore::new(0));
+        let router = Router::new().route(
+            "/large",
+            get({
+                let worked = Arc::clone(&worked);
+                || async move {
+                    worked.add_permits(1);
+                    vec![b'x'; 100_000]
+                }
+            }),
+        );
+        let limits = Limits {
+            requests: 1,
+            held_bytes: 1_000_000,
+            exchange: Duration::from_secs(3600),
+            idle: Duration::from_secs(3600),
+            keep_alive: Duration::from_secs(3600),
+            ..Limits::default()
+        };
+        let scene = Scene::open(router, limits).await;
+        let first = asks_and_takes(&scene, window, 9).await;
+        worked.acquire_many(9).await.unwrap().forget();
+        // The one place is free, and nine answers wait.
+        let taken = reqwest::get(scene.url("/large")).await.unwrap();
+        assert_eq!(taken.bytes().await.unwrap().len(), 100_000);
+        let _second = asks_and_takes(&scene, window, 9).await;
+        worked.acquire_many(10).await.unwrap().forget();
+        timeout(Duration::from_secs(60), closed(first))
+            .await
+            .expect("the oldest answers give way");
+        let taken = reqwest::get(scene.url("/large")).await.unwrap();
+        assert_eq!(taken.bytes().await.unwrap().len(), 100_000);
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_never_arrive_hold_no_place() {
+    let limits = Limits {
+        requests: 1,
+        body_read: Duration::from_secs(3600),
+        exchange: Duration::from_secs(3600),
+        ..Limits::default()
+    };
+    let scene = Scene::open(router(), limits).await;
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        let frames: Vec<_> = (0..20)
+            .map(|place| headers(POST, "/length", END_HEADERS, 2 * place + 1))
+            .collect();
+        // The answer to a PING says that it has read what was before.
+        let ping = frame(6, 0, 0, &[7; 8]);
+        let mut stream = http2(&scene, &[], &[frames.concat(), ping]).await;
+        until_seen(&mut stream, [7; 8]).await;
+        silent.push(stream);
+    }
+    for _ in 0..50 {
+        let client = reqwest::Client::new();
+        let post = client.post(scene.url("/length")).body("0123456789");
+        let response = post.send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "10");
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_never_end_give_way_to_newer_ones() {
+    let limits = Limits {
+        held_bytes: 1000,
+        body_read: Duration::from_secs(3600),
+        exchange: Duration::from_secs(3600),
+        ..Limits::default()
+    };
+    let scene = Scene::open(router(), limits).await;
+    let body = [
+        headers(POST, "/length", END_HEADERS, 1),
+        frame(0, 0, 1, &[b'x'; 600]),
+    ]
+    .concat();
+    // Whichever of the two arrived first is closed.
+    let one = http2(&scene, &[], std::slice::from_ref(&body)).await;
+    let other = http2(&scene, &[], &[body]).await;
+    timeout(Duration::from_secs(60), async {
+        tokio::select! {
+            () = closed(one) => {}
+            () = closed(other) => {}
+        }
+    })
+    .await
+    .expect("the oldest bodies give way");
+    let client = reqwest::Client::new();
+    let post = client.post(scene.url("/length")).body("0123456789");
+    let response = post.send().await.unwrap();
+    assert_eq!(response.text().await.unwrap(), "10");
+}

@@ -1,0 +1,466 @@
+//! A call from end to end over real sockets: a carrier stores the PASSporT for
+//! whoever answers the called number, and they verify the call; also when
+//! answers are lost, when the storer's process dies, and when tokens are
+//! copied.
+
+// A helper of a test may panic as the test may; clippy tells them apart.
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use pennyblack_base::problem::ProblemType;
+use pennyblack_base::time::UnixTime;
+use pennyblack_client::auth_service::{CallerError, LookUp, Resent, ShakenCall};
+use pennyblack_client::verification_service::{PublishError, RecipientError};
+use pennyblack_client::wallet::Wallet;
+use pennyblack_cps::RunningCps;
+use pennyblack_http::{HttpError, HttpOptions, RetryPolicy};
+use pennyblack_issuer::RunningIssuer;
+use pennyblack_passport::{Attestation, Call, Verdict};
+use pennyblack_privacypass::directory::DirectoryKey;
+use pennyblack_privacypass::token::Token;
+use pennyblack_protocol::key_record::Coverage;
+use pennyblack_runtime::clock::{Clock, ClockHand};
+use pennyblack_sealing::envelope::Cursor;
+use pennyblack_sealing::mailbox::{Kem, RecipientKey};
+use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
+use pennyblack_tests::federation::{Federation, cps_name, issuer_name};
+use pennyblack_tests::lossy_proxy::LossyProxy;
+use pennyblack_tests::prepared_answers::{PreparedAnswers, header};
+
+const NOW: UnixTime = UnixTime(1_800_000_000);
+const CALLER: &str = "12155550100";
+const CALLEE: &str = "12125550142";
+
+const QUICK: RetryPolicy = RetryPolicy {
+    retries: 3,
+    longest_pause: Duration::from_millis(200),
+};
+
+/// Everything runs, the carrier has tokens, and the office has a mailbox.
+struct Scene {
+    federation: Federation,
+    issuer: RunningIssuer,
+    cps: RunningCps,
+    wallet: Wallet,
+    office: RecipientKey,
+}
+
+impl Scene {
+    async fn set(tokens: usize) -> Self {
+        Self::set_by(Clock::by_hand(NOW).0, tokens).await
+    }
+
+    async fn set_by(clock: Clock, tokens: usize) -> Self {
+        let federation = Federation::found(clock).unwrap();
+        let issuer = federation.start_issuer(1000).await.unwrap();
+        let cps = federation
+            .start_cps(issuer.addresses().public)
+            .await
+            .unwrap();
+        let wallet = Wallet::open(&federation.home().join("wallet.db")).unwrap();
+        let carrier = federation
+            .carrier(issuer.addresses().public, tokens, QUICK)
+            .unwrap();
+        let client = HttpOptions::default().client().unwrap();
+        carrier
+            .draw(&client, &wallet, &cps_name().unwrap(), NOW)
+            .await
+            .unwrap();
+        let scene = Self {
+            office: RecipientKey::generate(Kem::DhkemX25519, &mut rand::rng()).unwrap(),
+            federation,
+            issuer,
+            cps,
+            wallet,
+        };
+        scene
+            .register("office", &scene.office, office_numbers())
+            .await
+            .unwrap();
+        scene
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.cps.addresses().public
+    }
+
+    async fn register(
+        &self,
+        name: &str,
+        key: &RecipientKey,
+        coverage: Coverage,
+    ) -> Result<UnixTime, PublishError> {
+        let publisher = self
+            .federation
+            .publisher(name, key, coverage, self.address())
+            .unwrap();
+        let client = HttpOptions::default().client().unwrap();
+        publisher.register(&client, NOW).await
+    }
+
+    fn passport(&self) -> String {
+        let call = ShakenCall {
+            orig: number(CALLER),
+            dest: number(CALLEE),
+            attest: Attestation::Full,
+            x5u: Some("https://certs.test/carrier.pem".parse().unwrap()),
+        };
+        call.sign(&self.federation.identity("carrier").unwrap(), NOW)
+    }
+
+    /// Stores the PASSporT once for each key of the callee, through `address`.
+    async fn place_call(
+        &self,
+        address: SocketAddr,
+        retry: RetryPolicy,
+    ) -> Result<usize, CallerError> {
+        let caller = self.federation.caller(address, retry).unwrap();
+        let found = caller.keys_of(&number(CALLEE), LookUp::Number, NOW).await?;
+        assert_eq!(found.refused, []);
+        for key in &found.keys {
+            caller
+                .store(&self.wallet, &self.passport(), key, NOW)
+                .await?;
+        }
+        Ok(found.keys.len())
+    }
+
+    async fn verify(&self, key: &RecipientKey, orig: &str) -> Result<Verdict, RecipientError> {
+        let key = RecipientKey::from_bytes(&key.to_bytes()).unwrap();
+        let recipient = self
+            .federation
+            .recipient(key, self.address(), QUICK)
+            .unwrap();
+        let call = Call {
+            orig: number(orig).into(),
+            dest: number(CALLEE).into(),
+        };
+        recipient.verify(&call, self.federation.clock()).await
+    }
+
+    async fn entries(&self, key: &RecipientKey) -> usize {
+        let key = RecipientKey::from_bytes(&key.to_bytes()).unwrap();
+        let recipient = self
+            .federation
+            .recipient(key, self.address(), QUICK)
+            .unwrap();
+        let drained = recipient.drain(&mut Cursor::default()).await.unwrap();
+        assert_eq!(drained.unreadable, 0);
+        drained.passports.len()
+    }
+
+    /// Lets the issuer's key be followed by another, and draws under that.
+    async fn draw_two_under_another_key(&self, hand: &ClockHand) {
+        let client = HttpOptions::default().client().unwrap();
+        let issuer = self.issuer.addresses().public;
+        let carrier = self.federation.carrier(issuer, 2, QUICK).unwrap();
+        let held = self.wallet.holdings(Duration::ZERO, NOW).unwrap();
+        hand.advance(Duration::from_secs(86_400));
+        let follows = async {
+            loop {
+                let listed = carrier.directory(&client).await.unwrap().token_keys;
+                let known = |key: &DirectoryKey| held[0].token_key_id == key.id().to_string();
+                if let Some(next) = listed.iter().find(|key| !known(key)) {
+                    return next.not_before.unwrap();
+                }
+            }
+        };
+        let begins = tokio::time::timeout(Duration::from_secs(60), follows)
+            .await
+            .expect("no key follows");
+        hand.advance(begins.since(self.federation.clock().now()));
+        let now = self.federation.clock().now();
+        let cps = cps_name().unwrap();
+        carrier
+            .draw(&client, &self.wallet, &cps, now)
+            .await
+            .unwrap();
+        assert_eq!(self.wallet.holdings(Duration::ZERO, now).unwrap().len(), 2);
+    }
+
+    fn tokens(&self) -> u64 {
+        self.wallet
+            .count(&issuer_name().unwrap(), &cps_name().unwrap())
+            .unwrap()
+    }
+
+    async fn end(self) {
+        self.cps.stop().await;
+        self.issuer.stop().await;
+    }
+}
+
+fn number(text: &str) -> TelephoneNumber {
+    text.parse().unwrap()
+}
+
+fn office_numbers() -> Coverage {
+    Coverage::Range(NumberRange::new(number("12125550100"), 100).unwrap())
+}
+
+#[tokio::test]
+async fn a_call_is_verified_by_everybody_who_answers_the_called_number() {
+    let scene = Scene::set(4).await;
+    let desk = RecipientKey::generate(Kem::XWing, &mut rand::rng()).unwrap();
+    scene
+        .register("office", &desk, Coverage::Number(number(CALLEE)))
+        .await
+        .unwrap();
+
+    assert_eq!(scene.place_call(scene.address(), QUICK).await.unwrap(), 2);
+    assert_eq!(scene.tokens(), 2, "one token for each copy");
+    for key in [&scene.office, &desk] {
+        let verdict = scene.verify(key, CALLER).await.unwrap();
+        let Verdict::Valid { passports, .. } = verdict else {
+            panic!("{verdict:?}");
+        };
+        assert_eq!(
+            passports[0].signer().spcs().next().unwrap().as_str(),
+            "683G"
+        );
+    }
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn no_connection_links_two_stores_nor_a_store_with_a_look_up() {
+    let scene = Scene::set(3).await;
+    let proxy = LossyProxy::start(scene.address()).await.unwrap();
+    let caller = scene.federation.caller(proxy.address(), QUICK).unwrap();
+    let found = caller
+        .keys_of(&number(CALLEE), LookUp::Number, NOW)
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        let passport = scene.passport();
+        caller
+            .store(&scene.wallet, &passport, &found.keys[0], NOW)
+            .await
+            .unwrap();
+    }
+    assert_eq!(proxy.connections(), 4);
+    assert_eq!(scene.entries(&scene.office).await, 3);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_recipient_who_waits_hears_of_the_call_when_it_comes() {
+    let scene = Scene::set(1).await;
+    let key = RecipientKey::from_bytes(&scene.office.to_bytes()).unwrap();
+    let recipient = scene
+        .federation
+        .recipient(key, scene.address(), QUICK)
+        .unwrap();
+    let call = Call {
+        orig: number(CALLER).into(),
+        dest: number(CALLEE).into(),
+    };
+    let (every, max_wait) = (Duration::from_millis(20), Duration::from_secs(60));
+    let waiting = recipient.wait(&call, every, max_wait, scene.federation.clock());
+    let placing = async {
+        // The first look has found nothing by now or finds it later: both are fine.
+        tokio::task::yield_now().await;
+        scene.place_call(scene.address(), QUICK).await.unwrap();
+    };
+    let (verdict, ()) = tokio::join!(waiting, placing);
+    assert!(matches!(verdict.unwrap(), Verdict::Valid { .. }));
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn without_a_passport_for_the_call_the_verdict_says_so() {
+    let scene = Scene::set(1).await;
+    let before = scene.verify(&scene.office, CALLER).await.unwrap();
+    assert!(matches!(before, Verdict::NoPassport { .. }), "{before:?}");
+    scene.place_call(scene.address(), QUICK).await.unwrap();
+    let another = scene.verify(&scene.office, "12155550199").await.unwrap();
+    assert!(matches!(another, Verdict::NoPassport { .. }), "{another:?}");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_cps_that_is_gone_gives_no_verdict() {
+    let scene = Scene::set(1).await;
+    let Scene {
+        federation,
+        issuer,
+        cps,
+        office,
+        ..
+    } = scene;
+    let address = cps.addresses().public;
+    cps.stop().await;
+    let recipient = federation
+        .recipient(office, address, RetryPolicy::NONE)
+        .unwrap();
+    let call = Call {
+        orig: number(CALLER).into(),
+        dest: number(CALLEE).into(),
+    };
+    let verdict = recipient.verify(&call, federation.clock()).await;
+    assert!(matches!(
+        verdict,
+        Err(RecipientError::Http(HttpError::NoAnswer { .. }))
+    ));
+    issuer.stop().await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_stores_one_copy_for_one_token() {
+    let scene = Scene::set(2).await;
+    let proxy = LossyProxy::start(scene.address()).await.unwrap();
+    proxy.lose(2);
+    scene.place_call(proxy.address(), QUICK).await.unwrap();
+    assert_eq!(proxy.lost(), 2);
+    assert_eq!(scene.entries(&scene.office).await, 1);
+    assert_eq!(scene.tokens(), 1);
+    assert!(scene.wallet.outbox().unwrap().is_empty());
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_storer_that_died_before_the_answer_sends_the_same_request_after_its_restart() {
+    let scene = Scene::set(2).await;
+    let proxy = LossyProxy::start(scene.address()).await.unwrap();
+    proxy.lose(1);
+    let cut_off = scene.place_call(proxy.address(), RetryPolicy::NONE).await;
+    assert!(
+        matches!(cut_off, Err(CallerError::Unknown { .. })),
+        "{cut_off:?}"
+    );
+    assert_eq!(scene.tokens(), 1);
+
+    // Another process, with the same wallet file.
+    let reopened = Wallet::open(&scene.federation.home().join("wallet.db")).unwrap();
+    let caller = scene.federation.caller(scene.address(), QUICK).unwrap();
+    let resent = caller.resend(&reopened, NOW).await.unwrap();
+    let all_stored = Resent {
+        stored: 1,
+        ..Resent::default()
+    };
+    assert_eq!(resent, all_stored);
+    assert_eq!(
+        scene.entries(&scene.office).await,
+        1,
+        "the first had arrived"
+    );
+    assert_eq!(
+        caller.resend(&reopened, NOW).await.unwrap(),
+        Resent::default()
+    );
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_token_from_a_copied_wallet_is_refused_as_spent() {
+    let scene = Scene::set(1).await;
+    let original = scene.federation.home().join("wallet.db");
+    let copy = scene.federation.home().join("copy.db");
+    // Everything is in the -wal file until the wallet is closed.
+    for suffix in ["", "-wal"] {
+        let from = format!("{}{suffix}", original.display());
+        std::fs::copy(from, format!("{}{suffix}", copy.display())).unwrap();
+    }
+    let copied = Wallet::open(&copy).unwrap();
+    scene.place_call(scene.address(), QUICK).await.unwrap();
+
+    let caller = scene.federation.caller(scene.address(), QUICK).unwrap();
+    let found = caller
+        .keys_of(&number(CALLEE), LookUp::Number, NOW)
+        .await
+        .unwrap();
+    let again = caller
+        .store(&copied, &scene.passport(), &found.keys[0], NOW)
+        .await;
+    let Err(CallerError::Refused { error }) = again else {
+        panic!("{again:?}");
+    };
+    assert_eq!(
+        error.refused().unwrap().kind(),
+        Some(ProblemType::TokenAlreadySpent)
+    );
+    assert_eq!(scene.entries(&scene.office).await, 1);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_call_whose_tokens_key_is_closed_is_paid_for_with_one_of_another_key_once() {
+    let (clock, hand) = Clock::by_hand(NOW);
+    let scene = Scene::set_by(clock, 2).await;
+    let lookup = scene.federation.caller(scene.address(), QUICK).unwrap();
+    let found = lookup
+        .keys_of(&number(CALLEE), LookUp::Number, NOW)
+        .await
+        .unwrap();
+    scene.draw_two_under_another_key(&hand).await;
+    let now = scene.federation.clock().now();
+
+    let refusal = ProblemType::TokenInvalid.document().to_json();
+    let refused = format!(
+        "HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\r\n{refusal}",
+        refusal.len()
+    );
+    let taken = "HTTP/1.1 201 Created\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    for (second, succeeds) in [(taken, true), (refused.as_str(), false)] {
+        let answers = vec![refused.clone(), second.to_owned()];
+        let cps = PreparedAnswers::start(answers).await.unwrap();
+        let caller = scene.federation.caller(cps.address(), QUICK).unwrap();
+        let stored = caller
+            .store(&scene.wallet, &scene.passport(), &found.keys[0], now)
+            .await;
+        match stored {
+            Ok(_) => assert!(succeeds),
+            Err(CallerError::Refused { .. }) => assert!(!succeeds),
+            Err(other) => panic!("{other}"),
+        }
+        let requests = cps.requests();
+        let [first, second] = requests.as_slice() else {
+            panic!("{} requests", requests.len());
+        };
+        let token = |request| Token::from_authorization(header(request, "authorization")).unwrap();
+        assert_ne!(token(first).token_key_id, token(second).token_key_id);
+        // Sealed and signed anew: nothing of the one is in the other.
+        for field in ["content-digest", "signature"] {
+            assert_ne!(header(first, field), header(second, field), "{field}");
+        }
+    }
+    assert_eq!(scene.tokens(), 0);
+    assert!(scene.wallet.outbox().unwrap().is_empty());
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_block_look_up_finds_the_same_key_without_telling_the_number() {
+    let scene = Scene::set(1).await;
+    let caller = scene.federation.caller(scene.address(), QUICK).unwrap();
+    let block = LookUp::Block { digits: 7 };
+    let found = caller.keys_of(&number(CALLEE), block, NOW).await.unwrap();
+    let mailboxes: Vec<_> = found.keys.iter().map(|key| key.mailbox()).collect();
+    assert_eq!(mailboxes, [scene.office.mailbox()]);
+    let nobody = caller
+        .keys_of(&number("12125550999"), block, NOW)
+        .await
+        .unwrap();
+    assert!(nobody.keys.is_empty() && nobody.refused.is_empty());
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_key_for_numbers_that_the_certificate_does_not_hold_is_not_registered() {
+    let scene = Scene::set(1).await;
+    let key = RecipientKey::generate(Kem::DhkemX25519, &mut rand::rng()).unwrap();
+    for name in ["carrier", "office"] {
+        let elsewhere = Coverage::Number(number("12125559999"));
+        let PublishError::Http(error) = scene.register(name, &key, elsewhere).await.unwrap_err()
+        else {
+            panic!("not a refusal");
+        };
+        let kind = error.refused().unwrap().kind();
+        assert_eq!(
+            kind,
+            Some(ProblemType::NumberNotAuthorized),
+            "{name}: {error}"
+        );
+    }
+    scene.end().await;
+}

@@ -1,0 +1,250 @@
+//! The directory of recipients' keys (docs/protocol.md section 5): who is found
+//! by which number, for how long, and after a restart.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use pennyblack_base::problem::ProblemType;
+use pennyblack_client::identity::StirIdentity;
+use pennyblack_pki::{LeafRequest, TnAuthEntry};
+use pennyblack_protocol::key_record::{Coverage, KeyRecord, KeyRecordList, UnverifiedKeyRecord};
+use pennyblack_sealing::envelope::{Cursor, Slots};
+use pennyblack_sealing::mailbox::Kem;
+use pennyblack_stir::telephone_number::NumberRange;
+use pennyblack_tests::mailbox::Mailbox;
+use pennyblack_tests::scene::Scene;
+use pennyblack_tests::wait::until;
+use pennyblack_tests::world::{FIRST_NUMBER, World, identity_of};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const MONTH: Duration = Duration::from_secs(30 * 86_400);
+
+async fn found(world: &World, look_up: &str) -> Vec<String> {
+    let answer = world.get(&format!("/v1/keys{look_up}")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{look_up}");
+    let list: KeyRecordList = serde_json::from_slice(answer.content()).unwrap();
+    list.records
+}
+
+/// Registers a record of the holder's, changed before it is signed.
+async fn register(world: &World, change: impl FnOnce(&mut KeyRecord)) -> String {
+    let mailbox = Mailbox::new(Kem::DhkemX25519, FIRST_NUMBER);
+    let mut record = mailbox.record(&world.holder, world.cps_name(), world.clock.now());
+    change(&mut record);
+    let token = record.sign(world.holder.certificate(), world.holder.key());
+    world.put_record(&token).await.assert_created();
+    token
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_is_found_by_the_numbers_it_covers_and_by_their_prefixes_only() {
+    let scene = Scene::open().await;
+    let world = &scene.world;
+    let start = FIRST_NUMBER.parse().unwrap();
+    let ten = NumberRange::new(start, 10).unwrap();
+    let range = register(world, |record| record.coverage = Coverage::Range(ten)).await;
+    let number = register(world, |_| ()).await;
+    let both = |mut tokens: Vec<String>| {
+        tokens.sort();
+        let mut expected = vec![range.clone(), number.clone()];
+        expected.sort();
+        assert_eq!(tokens, expected);
+    };
+    both(found(world, "/12125550100").await);
+    assert_eq!(
+        found(world, "/12125550109").await,
+        std::slice::from_ref(&range)
+    );
+    assert!(found(world, "/12125550110").await.is_empty());
+    for prefix in ["1212", "1212555010", "12125550100"] {
+        both(found(world, &format!("?prefix={prefix}")).await);
+    }
+    assert_eq!(
+        found(world, "?prefix=12125550105").await,
+        std::slice::from_ref(&range)
+    );
+    for prefix in ["1213", "12125550110", "121255501000"] {
+        assert!(found(world, &format!("?prefix={prefix}")).await.is_empty());
+    }
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_outlives_a_restart_and_nothing_outlives_its_end() {
+    let scene = Scene::open().await;
+    let end = scene.world.clock.now().plus(HOUR);
+    let mailbox = Mailbox::new(Kem::DhkemX25519, FIRST_NUMBER);
+    let mut record = mailbox.record(&scene.world.holder, scene.world.cps_name(), end.minus(HOUR));
+    record.exp = end;
+    let holder = &scene.world.holder;
+    let token = record.sign(holder.certificate(), holder.key());
+    scene.world.put_record(&token).await.assert_created();
+
+    let scene = scene.restart().await;
+    let look_up = format!("/{FIRST_NUMBER}");
+    assert_eq!(found(&scene.world, &look_up).await, [token]);
+    let spendable = scene.world.draw(2).await;
+    let request = scene.world.spend(&spendable[0], &mailbox, "a.b.c");
+    scene.world.store(&request).await.unwrap().assert_created();
+
+    scene.hand.set(end);
+    assert!(found(&scene.world, &look_up).await.is_empty());
+    let request = scene.world.spend(&spendable[1], &mailbox, "a.b.c");
+    let refused = scene.world.store(&request).await.unwrap();
+    assert_eq!(refused.problem(), ProblemType::UnknownMailbox);
+    let scene = scene.restart().await;
+    assert!(found(&scene.world, &look_up).await.is_empty());
+    // Whoever polls sees no difference.
+    let answer = scene
+        .world
+        .poll(mailbox.id(), Slots::Four, Cursor::START)
+        .await;
+    assert_eq!(answer.status, StatusCode::OK);
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_record_replaces_the_older_of_its_signer_and_not_a_strangers() {
+    let scene = Scene::open_with(|world| {
+        let now = world.clock.now();
+        let numbers = TnAuthEntry::range("12125550091+20").unwrap();
+        let request = LeafRequest::new(vec![numbers]);
+        world.pki.issue("stranger", &request, None, now).unwrap();
+    })
+    .await;
+    let world = &scene.world;
+    let stranger = identity_of(&world.pki, "stranger");
+    let mailbox = Mailbox::new(Kem::DhkemX25519, FIRST_NUMBER);
+    let now = world.clock.now();
+    let older = mailbox.record(&world.holder, world.cps_name(), now.minus(HOUR));
+    let newer = mailbox.record(&world.holder, world.cps_name(), now);
+    let foreign = mailbox.record(&stranger, world.cps_name(), now);
+    let sign = |record: &KeyRecord, by: &StirIdentity| record.sign(by.certificate(), by.key());
+    for token in [
+        sign(&older, &world.holder),
+        sign(&foreign, &stranger),
+        sign(&newer, &world.holder),
+    ] {
+        world.put_record(&token).await.assert_created();
+    }
+    let mut records = found(world, &format!("/{FIRST_NUMBER}")).await;
+    records.sort();
+    assert_eq!(records.len(), 2);
+    assert!(!records.iter().any(|token| same_claims(token, &older)));
+    assert!(records.iter().any(|token| same_claims(token, &newer)));
+    assert!(records.iter().any(|token| same_claims(token, &foreign)));
+    scene.close().await;
+}
+
+fn same_claims(token: &str, record: &KeyRecord) -> bool {
+    let parsed = UnverifiedKeyRecord::parse(token).unwrap();
+    parsed.record() == record
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_outlive_a_restart_while_nobody_can_judge_them() {
+    let mut scene = Scene::open().await;
+    scene.world.mailbox().await;
+    let look_up = format!("/{FIRST_NUMBER}");
+    assert_eq!(found(&scene.world, &look_up).await.len(), 1);
+
+    // The operator has lost the roots; they are there again after the restart.
+    let lost = scene.world.path("no-roots");
+    let roots = std::mem::replace(&mut scene.world.cps.trust.roots, lost.clone());
+    let scene = scene.restart().await;
+    assert!(found(&scene.world, &look_up).await.is_empty());
+    for file in std::fs::read_dir(roots).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), lost.join(file.file_name())).unwrap();
+    }
+    let minutes = Duration::from_secs(61);
+    until("the record", Duration::from_secs(30), async || {
+        scene.hand.advance(minutes);
+        (found(&scene.world, &look_up).await.len() == 1).then_some(())
+    })
+    .await;
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signer_has_sixteen_living_records_for_the_same_numbers_and_can_make_room() {
+    let scene = Scene::open().await;
+    let world = &scene.world;
+    let now = world.clock.now();
+    let mailboxes: Vec<_> = (0..17)
+        .map(|_| Mailbox::new(Kem::DhkemX25519, FIRST_NUMBER))
+        .collect();
+    let sign = |mailbox: &Mailbox, change: &dyn Fn(&mut KeyRecord)| {
+        let mut record = mailbox.record(&world.holder, world.cps_name(), now.minus(HOUR));
+        change(&mut record);
+        record.sign(world.holder.certificate(), world.holder.key())
+    };
+    for mailbox in &mailboxes[..16] {
+        let token = sign(mailbox, &|_| ());
+        world.put_record(&token).await.assert_created();
+    }
+    let one_more = sign(&mailboxes[16], &|_| ());
+    let answer = world.put_record(&one_more).await;
+    assert_eq!(answer.problem(), ProblemType::TooManyKeyRecords);
+    // Other numbers are another matter, and so is a newer record of the same key.
+    let ten = NumberRange::new(FIRST_NUMBER.parse().unwrap(), 10).unwrap();
+    let range = sign(&mailboxes[16], &|record| {
+        record.coverage = Coverage::Range(ten.clone());
+        record.iat = record.iat.minus(HOUR);
+    });
+    world.put_record(&range).await.assert_created();
+    let withdrawn = sign(&mailboxes[0], &|record| {
+        (record.iat, record.exp) = (now, now.plus(Duration::from_secs(1)));
+    });
+    world.put_record(&withdrawn).await.assert_created();
+    let answer = world.put_record(&one_more).await;
+    assert_eq!(answer.problem(), ProblemType::TooManyKeyRecords);
+    scene.hand.advance(Duration::from_secs(1));
+    world.put_record(&one_more).await.assert_created();
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_whose_certificate_has_ended_too_is_removed_at_the_next_start() {
+    let mut scene = Scene::open().await;
+    scene.world.mailbox().await;
+    let files = scene.world.cps.cps.data_directory.join("keys");
+    let all = || -> Vec<_> {
+        let files = std::fs::read_dir(&files).unwrap();
+        files.map(|file| file.unwrap().path()).collect()
+    };
+    let registered = all();
+    assert_eq!(registered.len(), 1);
+    // One that the service does not have in memory, as after a night without power.
+    std::fs::copy(&registered[0], files.join("copy.jws")).unwrap();
+    scene.hand.advance(MONTH);
+    let now = scene.world.clock.now();
+    scene.world.pki.publish_revocation_list(MONTH, now).unwrap();
+    let scene = scene.restart().await;
+    assert_eq!(all(), [] as [std::path::PathBuf; 0]);
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stored_records_beyond_the_capacity_wait_and_none_are_added() {
+    let scene = Scene::open_with(|world| world.cps.keys.capacity = 2).await;
+    register(&scene.world, |_| ()).await;
+    register(&scene.world, |record| {
+        record.exp = record.iat.plus(HOUR);
+    })
+    .await;
+    let look_up = format!("/{FIRST_NUMBER}");
+    assert_eq!(found(&scene.world, &look_up).await.len(), 2);
+
+    let mut scene = scene;
+    scene.world.cps.keys.capacity = 1;
+    let scene = scene.restart().await;
+    assert_eq!(found(&scene.world, &look_up).await.len(), 1);
+    let mailbox = Mailbox::new(Kem::DhkemX25519, FIRST_NUMBER);
+    let now = scene.world.clock.now();
+    let record = mailbox.record(&scene.world.holder, scene.world.cps_name(), now);
+    let token = record.sign(scene.world.holder.certificate(), scene.world.holder.key());
+    let answer = scene.world.put_record(&token).await;
+    assert_eq!(answer.problem(), ProblemType::Overloaded);
+    scene.close().await;
+}

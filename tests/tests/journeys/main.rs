@@ -1,0 +1,22 @@
+//! What a carrier, a caller, a called party and an operator live through, told over real
+//! sockets: calls, tokens, certificates, key records, every refusal, the dashboard.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test has no better answer to a failure than to end"
+)]
+
+mod bad_input;
+mod call_journey;
+mod carrier_journey;
+mod certificates;
+mod dashboard;
+mod double_spend;
+mod key_directory;
+mod load_generator;
+mod privacy;
+mod retention;
+mod token_types;

@@ -1,0 +1,162 @@
+//! A thousand hostile clients of each kind against a CPS with its default limits:
+//! all of them are closed in time, and a healthy client hardly notices.
+//!
+//! Where fewer files may be open than that takes, it is 300 of each.
+
+mod healthy;
+mod hostile;
+
+use std::time::Duration;
+
+use self::healthy::Healthy;
+use self::hostile::{Behaviour, attack};
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::config::TlsConfig;
+use pennyblack_tests::cores::Cores;
+use pennyblack_tests::process::{Process, Role};
+use pennyblack_tests::world::World;
+
+const SERVICE: &str = env!("CARGO_BIN_EXE_service");
+
+/// Within which every hostile client is closed.
+const CLOSED: Duration = Duration::from_secs(10);
+
+/// Added to that, because clients and service share a machine that may be busy with
+/// other things, and some limits of the service are ten seconds themselves.
+const LATE: Duration = Duration::from_secs(2);
+
+/// Added, for the same reason, to twice the p99 of a healthy client. Still short of
+/// the second after which the kernel tries again to connect.
+const SLOW: Duration = Duration::from_millis(250);
+
+/// How often a latency is measured at most.
+const TRIES: usize = 3;
+
+/// Runs a test while no other is running, with the services on a core of their own.
+fn alone(test: impl AsyncFnOnce(Cores) + Send) {
+    let _alone = crate::alone();
+    Cores::apart().run(test);
+}
+
+/// How many of each kind: their sockets and the service's own files must be fewer
+/// than a process may have open.
+fn many() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let soft = files.and_then(|line| line.split_whitespace().nth(3)?.parse::<u64>().ok());
+    if soft.is_some_and(|soft| soft >= 2048) {
+        1000
+    } else {
+        300
+    }
+}
+
+/// A CPS in a process of its own, with an issuer whose key it knows.
+struct Target {
+    world: World,
+    cps: Process,
+    _issuer: Process,
+}
+
+impl Target {
+    fn start(cores: Cores, change: impl FnOnce(&mut World)) -> Self {
+        let mut world = World::new(Clock::system());
+        change(&mut world);
+        let issuer = cores.start(SERVICE, Role::Issuer, &world);
+        let cps = cores.start(SERVICE, Role::Cps, &world);
+        Self {
+            world,
+            cps,
+            _issuer: issuer,
+        }
+    }
+
+    /// A healthy client.
+    fn poll(&self) -> Healthy {
+        let scheme = if self.world.cps.public.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        let name = self.world.cps_name();
+        Healthy::begin(format!("{scheme}://{name}{}", hostile::poll(4)))
+    }
+
+    /// Sends in so many clients, and asserts what must hold. What slows the machine
+    /// down passes, what the clients do to the service does not: for the latency one
+    /// good try of [`TRIES`] is enough.
+    fn withstands(&self, behaviour: Behaviour, clients: usize) {
+        for _ in 0..TRIES {
+            let before = self.poll().end();
+            let healthy = self.poll();
+            let kept = attack(behaviour, clients, self.cps.addresses().public);
+            let p99 = healthy.end();
+            let quiet = before.max(self.poll().end());
+            let longest = *kept.iter().max().unwrap();
+            println!(
+                "{clients} x {behaviour}: the last one closed after {longest:.1?}; \
+                 a healthy client's p99 {p99:.1?}, {quiet:.1?} without them"
+            );
+            assert!(
+                longest <= CLOSED + LATE,
+                "{behaviour}: closed after {longest:?}"
+            );
+            if p99 <= 2 * quiet + SLOW {
+                return;
+            }
+        }
+        panic!("{behaviour}: a healthy client had to wait, {TRIES} times");
+    }
+}
+
+#[test]
+fn hostile_clients_are_closed_in_time_and_a_healthy_one_is_served_meanwhile() {
+    alone(attack_plainly);
+}
+
+async fn attack_plainly(cores: Cores) {
+    let target = Target::start(cores, |_| ());
+    for behaviour in [
+        Behaviour::SilentTcp,
+        Behaviour::DribbledHeader,
+        Behaviour::IdleHttp2,
+        Behaviour::RapidReset,
+        Behaviour::HugeHeader,
+        Behaviour::Continuations,
+        Behaviour::ZeroWindow,
+    ] {
+        target.withstands(behaviour, many());
+    }
+}
+
+#[test]
+fn clients_silent_in_the_tls_handshake_are_closed_and_a_healthy_one_is_served() {
+    alone(attack_tls);
+}
+
+async fn attack_tls(cores: Cores) {
+    let target = Target::start(cores, |world| {
+        // Any certificate will do: the healthy client does not ask whose it is.
+        world.cps.public.tls = Some(TlsConfig {
+            certificate: world.pki.certificate_path("carrier"),
+            key: world.pki.key_path("carrier"),
+        });
+    });
+    for behaviour in [Behaviour::SilentTcp, Behaviour::SilentTls] {
+        target.withstands(behaviour, many());
+    }
+}
+
+#[test]
+fn silent_clients_on_every_place_do_not_keep_a_healthy_one_out() {
+    alone(attack_every_place);
+}
+
+async fn attack_every_place(cores: Cores) {
+    let clients = many();
+    let few = |world: &mut World| world.cps.public.limits.connections = clients - 50;
+    let target = Target::start(cores, few);
+    target.withstands(Behaviour::SilentTcp, clients);
+}
