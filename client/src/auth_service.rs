@@ -22,7 +22,7 @@ pub use passport::{PassportInputError, ShakenCall, read_passport};
 
 use crate::certificates::CertificateStores;
 use crate::wallet::{OutboxEntry, SpendError, StoreCall, Wallet, WalletError};
-use pennyblack_http::{HttpError, HttpOptions, Patience, Refused, ServiceAddress};
+use pennyblack_http::{HttpError, HttpOptions, Refused, RetryPolicy, ServiceAddress};
 
 /// Why a PASSporT was not stored.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +104,7 @@ pub struct Caller {
     /// How old a token must be.
     pub minimum_age: Duration,
     /// How long to keep trying.
-    pub patience: Patience,
+    pub retry: RetryPolicy,
 }
 
 impl Caller {
@@ -213,7 +213,7 @@ impl Caller {
 
     async fn post(&self, call: &StoreCall) -> Result<(), HttpError> {
         let client = self.http.client()?;
-        client.send(&call.request(), self.patience).await.map(drop)
+        client.send(&call.request(), self.retry).await.map(drop)
     }
 
     /// Where the record's CPS is. Ours may be reached by another URL than its

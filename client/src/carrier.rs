@@ -28,7 +28,7 @@ pub use schedule::Schedule;
 
 use crate::identity::StirIdentity;
 use crate::wallet::{DrawPart, DrawnToken, NewDraw, PendingDraw, Wallet, WalletError};
-use pennyblack_http::{HttpClient, HttpError, Patience, Request, ServiceAddress};
+use pennyblack_http::{HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
 
 /// Most tokens of one batch; issuers take 256 by default.
 pub const MAX_BATCH: usize = 256;
@@ -104,7 +104,7 @@ pub struct Carrier {
     /// a batch sized by need would tell the issuer of the need.
     pub batch: NonZeroUsize,
     /// How long to keep trying.
-    pub patience: Patience,
+    pub retry: RetryPolicy,
     /// Whether a key must be in the issuer's log before tokens are drawn of it.
     pub log: LogPolicy,
 }
@@ -207,7 +207,7 @@ impl Carrier {
         let url = self.issuer.url(directory::WELL_KNOWN_PATH);
         let request =
             Request::get(url, directory::MAX_SIZE).header("accept", directory::MEDIA_TYPE);
-        let answer = client.send(&request, self.patience).await?;
+        let answer = client.send(&request, self.retry).await?;
         Ok(IssuerDirectory::parse(
             answer.content(directory::MEDIA_TYPE)?,
         )?)
@@ -286,7 +286,7 @@ impl Carrier {
         now: UnixTime,
     ) -> Result<Bytes, CarrierError> {
         let draw = self.attest(directory, Bytes::copy_from_slice(body), now)?;
-        let answer = client.send(&draw.request(), self.patience).await?;
+        let answer = client.send(&draw.request(), self.retry).await?;
         Ok(answer.content(BATCH_RESPONSE_TYPE)?.clone())
     }
 

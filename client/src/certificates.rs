@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 
 pub use repositories::Repositories;
 
-use pennyblack_http::{HttpClient, HttpError, HttpOptions, Patience, Request, is_public};
+use pennyblack_http::{HttpClient, HttpError, HttpOptions, Request, RetryPolicy, is_public};
 
 /// Most bytes of a certificate file: six certificates of the largest size, as PEM.
 const MAX_FILE_SIZE: usize = 128 * 1024;
@@ -120,7 +120,7 @@ async fn fetch_some(
 async fn fetch(client: &HttpClient, url: &X5u) -> Result<X5c, String> {
     refuse_private_literal(url)?;
     let request = Request::get(url.as_str().to_owned(), MAX_FILE_SIZE);
-    let answer = client.send(&request, Patience::NONE).await;
+    let answer = client.send(&request, RetryPolicy::NONE).await;
     parse(&answer.map_err(|error| error.to_string())?.body)
 }
 

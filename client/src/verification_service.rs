@@ -22,7 +22,7 @@ pub use mailbox_key::{MailboxKeyError, create_mailbox_key, load_mailbox_key};
 pub use publish::{PublishError, Publisher};
 
 use crate::certificates::CertificateStores;
-use pennyblack_http::{HttpClient, HttpError, Patience, Request, ServiceAddress};
+use pennyblack_http::{HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
 
 /// Most pages that one emptying of a mailbox reads. At 256 slots that is more
 /// than any mailbox holds; a CPS that says `more` for ever is not followed.
@@ -86,7 +86,7 @@ pub struct Recipient {
     /// How the CPS is reached.
     pub client: HttpClient,
     /// How long to keep trying.
-    pub patience: Patience,
+    pub retry: RetryPolicy,
     /// What callers' certificates are judged by.
     pub trust: TrustPolicy,
     /// The certificates behind `x5u`.
@@ -108,7 +108,7 @@ impl Recipient {
         self.judge(&drained.passports, call, clock).await
     }
 
-    /// Looks at a fixed rhythm until there is a valid PASSporT or `patience` has
+    /// Looks at a fixed rhythm until there is a valid PASSporT or `max_wait` has
     /// passed. The rhythm does not follow what is found, since the CPS sees it.
     ///
     /// # Errors
@@ -118,12 +118,12 @@ impl Recipient {
         &self,
         call: &Call,
         every: Duration,
-        patience: Duration,
+        max_wait: Duration,
         clock: &Clock,
     ) -> Result<Verdict, RecipientError> {
         let mut rhythm = tokio::time::interval(every);
         rhythm.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let deadline = tokio::time::Instant::now() + patience;
+        let deadline = tokio::time::Instant::now() + max_wait;
         let mut cursor = Cursor::START;
         let mut seen = HashSet::new();
         let mut passports = Vec::new();
@@ -173,7 +173,7 @@ impl Recipient {
 
     async fn page(&self, after: Cursor) -> Result<Page, RecipientError> {
         let request = page_request(&self.cps, self.key.config(), self.slots, after);
-        let answer = self.client.send(&request, self.patience).await?;
+        let answer = self.client.send(&request, self.retry).await?;
         let content = answer.content(envelope::MEDIA_TYPE)?;
         Ok(open_envelope(&self.key, self.cps.authority(), content)?)
     }

@@ -5,9 +5,10 @@
 use axum::response::Response;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use pennyblack_evidence::spend::STORE_PATH;
+use pennyblack_http::{HttpError, Request};
 use pennyblack_privacypass::token::{Nonce, TokenKeyId};
 use pennyblack_protocol::store_request::{MEDIA_TYPE, StoreHeaders};
-use pennyblack_service::peer::{self, Peer, PeerError, PeerSetUpError};
+use pennyblack_service::peer::{self, Peer, PeerError};
 
 use crate::config::NeverTwiceConfig;
 use crate::store::StoreError;
@@ -23,8 +24,8 @@ const MOST: usize = 64 * 1024;
 
 /// Why the other nodes cannot be asked.
 #[derive(Debug, thiserror::Error)]
-#[error("[never_twice] {0}")]
-pub struct ForwardingError(#[from] PeerSetUpError);
+#[error("[never_twice] the other nodes cannot be asked: {0}: check tls_roots")]
+pub struct ForwardingError(#[from] HttpError);
 
 /// The other nodes.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub(crate) struct Forwarding {
 
 impl Forwarding {
     pub(crate) fn new(config: &NeverTwiceConfig, owners: Owners) -> Result<Self, ForwardingError> {
-        let client = peer::client(config.tls_roots.as_deref())?;
+        let client = peer::client(config.tls_roots.clone())?;
         let nodes = owners.nodes().iter();
         let nodes = nodes.map(|node| Peer::new(node, client.clone(), AT_ONCE));
         Ok(Self {
@@ -79,9 +80,8 @@ impl Forwarding {
         let none = || StoreError::Unavailable(format!("there is no node {owner}"));
         let node = self.nodes.get(owner).ok_or_else(none)?;
         metrics::counter!("pennyblack_cps_forwarded_total").increment(1);
-        let mut post = node
-            .post(STORE_PATH)
-            .header(CONTENT_TYPE, MEDIA_TYPE)
+        let post = Request::post(node.url_of(STORE_PATH), body.to_vec(), MOST)
+            .header(CONTENT_TYPE.as_str(), MEDIA_TYPE)
             .header(NODES_HEADER, &self.list);
         let fields = [
             (AUTHORIZATION.as_str(), headers.authorization),
@@ -89,12 +89,9 @@ impl Forwarding {
             ("signature-input", headers.signature_input),
             ("signature", headers.signature),
         ];
-        for (name, value) in fields {
-            if let Some(value) = value {
-                post = post.header(name, value);
-            }
-        }
-        match node.ask(post.body(body.to_vec()), MOST).await {
+        let fields = fields.into_iter();
+        let post = post.headers(fields.filter_map(|(name, value)| Some((name, value?))));
+        match node.ask(&post).await {
             Ok(answer) => Ok(answer.into()),
             Err(PeerError::Busy { .. }) => Err(StoreError::Busy),
             Err(error) => Err(StoreError::Unavailable(format!(

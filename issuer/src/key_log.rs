@@ -11,6 +11,7 @@ use axum::Router;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::log_entry::Statement;
+use pennyblack_http::HttpError;
 use pennyblack_logserver::nodes::{
     Claim, ClaimError, FollowedError, FollowedLog, Keeper, KeptLog, MemoryError, NotKept,
     TransparencyLogConfig,
@@ -23,7 +24,6 @@ use pennyblack_privacypass::token_key::{TokenKey, TokenKeyError};
 use pennyblack_redis::Redis;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
-use pennyblack_service::peer::PeerSetUpError;
 use pennyblack_tlog::NoteKeyError;
 
 use crate::ledger::{ChargeError, ChosenLedger, redis as redis_ledger};
@@ -49,8 +49,8 @@ pub enum OpenKeyLogError {
     #[error("the log: {0}")]
     Name(#[from] NoteKeyError),
     /// The node that keeps it cannot be asked.
-    #[error("[transparency_log] {0}")]
-    Keeper(#[from] PeerSetUpError),
+    #[error("[transparency_log] the node that keeps the log cannot be asked: {0}: check tls_roots")]
+    Keeper(#[from] HttpError),
     /// This node may not keep it.
     #[error(transparent)]
     Claim(#[from] ClaimError),

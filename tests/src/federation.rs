@@ -17,7 +17,7 @@ use pennyblack_client::verification_service::{Publisher, Recipient, SpcAuthority
 use pennyblack_cps::config::IssuerConfig as TakenIssuer;
 use pennyblack_cps::{Config as CpsConfig, Cps, RunningCps};
 use pennyblack_evidence::key_log_view::{Demand, LogPolicy};
-use pennyblack_http::{HttpOptions, Patience, ServiceAddress};
+use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_issuer::Config as IssuerConfig;
 use pennyblack_issuer::{Issuer, RunningIssuer};
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
@@ -137,7 +137,7 @@ impl Federation {
     ///
     /// # Errors
     /// [`Trouble`].
-    pub fn caller(&self, address: SocketAddr, patience: Patience) -> Result<Caller, Trouble> {
+    pub fn caller(&self, address: SocketAddr, retry: RetryPolicy) -> Result<Caller, Trouble> {
         Ok(Caller {
             cps: address_of(&cps_name()?, address)?,
             http: HttpOptions::default(),
@@ -145,7 +145,7 @@ impl Federation {
             numbering: None,
             certificates: self.certificates(),
             minimum_age: Duration::ZERO,
-            patience,
+            retry,
         })
     }
 
@@ -157,13 +157,13 @@ impl Federation {
         &self,
         key: RecipientKey,
         address: SocketAddr,
-        patience: Patience,
+        retry: RetryPolicy,
     ) -> Result<Recipient, Trouble> {
         Ok(Recipient {
             key,
             cps: address_of(&cps_name()?, address)?,
             client: HttpOptions::default().client()?,
-            patience,
+            retry,
             trust: self.trust()?,
             certificates: self.certificates(),
             authority: SpcAuthority::Any,
@@ -190,7 +190,7 @@ impl Federation {
             public_cps: cps.public_uri()?,
             cps,
             lifetime: Duration::from_secs(3600),
-            patience: Patience::NONE,
+            retry: RetryPolicy::NONE,
         })
     }
 
@@ -210,13 +210,13 @@ impl Federation {
         &self,
         address: SocketAddr,
         batch: usize,
-        patience: Patience,
+        retry: RetryPolicy,
     ) -> Result<Carrier, Trouble> {
         Ok(Carrier {
             issuer: address_of(&issuer_name()?, address)?,
             identity: self.identity("carrier")?,
             batch: NonZeroUsize::new(batch).ok_or("a batch of nothing")?,
-            patience,
+            retry,
             log: LogPolicy::default(),
         })
     }

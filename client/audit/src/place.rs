@@ -3,12 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use http::StatusCode;
 use pennyblack_tlog::LogSource;
 use pennyblack_tlog::Mirror;
 use pennyblack_tlog::reader::SourceError;
 
-use pennyblack_http::{HttpClient, HttpError, Patience, Request};
+use pennyblack_http::{HttpClient, Request, RetryPolicy};
 
 /// A place that is none.
 #[derive(Debug, thiserror::Error)]
@@ -72,9 +71,8 @@ async fn get(
     most: usize,
 ) -> Result<Option<Vec<u8>>, SourceError> {
     let request = Request::get(url.clone(), most);
-    match client.send(&request, Patience::SHORT).await {
-        Ok(answer) => Ok(Some(answer.body.to_vec())),
-        Err(HttpError::Refused(refused)) if refused.status == StatusCode::NOT_FOUND => Ok(None),
+    match client.find(&request, RetryPolicy::SHORT).await {
+        Ok(found) => Ok(found.map(Vec::from)),
         Err(error) => Err(SourceError {
             path: url,
             error: error.into(),

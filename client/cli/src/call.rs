@@ -12,7 +12,7 @@ use pennyblack_client::auth_service::{
 };
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Wallet};
-use pennyblack_http::{Patience, ServiceAddress};
+use pennyblack_http::{RetryPolicy, ServiceAddress};
 use pennyblack_passport::{Attestation, UnverifiedPassport};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_stir::jws::X5u;
@@ -192,7 +192,7 @@ impl CallArguments {
             numbering: self.trust.numbering()?,
             certificates: self.trust.certificates(&self.network),
             minimum_age: Duration::from_secs(self.minimum_age),
-            patience: Patience::SHORT,
+            retry: RetryPolicy::SHORT,
         })
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use console::style;
 use pennyblack_client::verification_service::{Publisher, create_mailbox_key, load_mailbox_key};
-use pennyblack_http::{HttpClient, Patience, ServiceAddress, ServiceUri};
+use pennyblack_http::{HttpClient, RetryPolicy, ServiceAddress, ServiceUri};
 use pennyblack_pki::TnAuthEntry;
 use pennyblack_protocol::key_record::Coverage;
 use pennyblack_runtime::clock::Clock;
@@ -159,7 +159,7 @@ async fn register(arguments: Register) -> Result<Outcome, Failure> {
         public_cps: arguments.public_cps()?,
         cps: arguments.cps,
         lifetime: Duration::from_secs(arguments.hours * 3600),
-        patience: Patience::SHORT,
+        retry: RetryPolicy::SHORT,
     };
     let client = arguments.network.http().client()?;
     let clock = Clock::system();

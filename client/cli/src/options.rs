@@ -9,7 +9,7 @@ use pennyblack_base::authority::Authority;
 use pennyblack_client::certificates::{CertificateStores, Repositories};
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::trust::load_trust;
-use pennyblack_http::HttpOptions;
+use pennyblack_http::{HttpOptions, TrustRoots};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
@@ -34,7 +34,7 @@ pub(crate) struct NetworkOptions {
 impl NetworkOptions {
     pub(crate) fn http(&self) -> HttpOptions {
         HttpOptions {
-            ca_file: self.ca_file.clone(),
+            trust_roots: TrustRoots::system_and(self.ca_file.clone()),
             proxy: self.proxy.clone(),
             timeout: Duration::from_secs(self.timeout),
             ..HttpOptions::default()

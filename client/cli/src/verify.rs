@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use console::style;
 use pennyblack_client::verification_service::{Recipient, SpcAuthority, load_mailbox_key};
-use pennyblack_http::{Patience, ServiceAddress};
+use pennyblack_http::{RetryPolicy, ServiceAddress};
 use pennyblack_passport::{Call, Extension, Party, Refused, Verdict, VerifiedPassport};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::envelope::Slots;
@@ -69,7 +69,7 @@ pub(crate) async fn run(arguments: VerifyArguments) -> Result<Outcome, Failure> 
         key: load_mailbox_key(&arguments.mailbox_key)?,
         cps: arguments.cps.clone(),
         client: arguments.network.http().client()?,
-        patience: Patience::SHORT,
+        retry: RetryPolicy::SHORT,
         trust: arguments.trust.policy()?,
         certificates: arguments.trust.certificates(&arguments.network),
         authority: match (arguments.trust.numbering()?, arguments.strict) {
@@ -88,8 +88,8 @@ pub(crate) async fn run(arguments: VerifyArguments) -> Result<Outcome, Failure> 
         recipient.verify(&call, &clock).await?
     } else {
         let every = Duration::from_millis(arguments.every);
-        let patience = Duration::from_secs(arguments.wait);
-        recipient.wait(&call, every, patience, &clock).await?
+        let max_wait = Duration::from_secs(arguments.wait);
+        recipient.wait(&call, every, max_wait, &clock).await?
     };
     Ok(tell(&call, &verdict))
 }

@@ -113,7 +113,7 @@ impl Caller {
         let request = Request::get(self.cps.url(&path), MAX_LIST_SIZE)
             .header("accept", KEY_RECORD_LIST_MEDIA_TYPE);
         let client = self.http.client().map_err(CallerError::LookUp)?;
-        let answer = client.send(&request, self.patience).await;
+        let answer = client.send(&request, self.retry).await;
         let answer = answer.map_err(CallerError::LookUp)?;
         let content = answer
             .content(KEY_RECORD_LIST_MEDIA_TYPE)

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Carrier, MAX_BATCH, Schedule};
 use crate::identity::{IdentityError, StirIdentity};
-use pennyblack_http::{HttpOptions, Patience, ServiceAddress};
+use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress, TrustRoots};
 
 /// Everything that a carrier is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,7 +125,7 @@ impl CarrierConfig {
                 section.iss.as_deref(),
             )?,
             batch: self.schedule.batch,
-            patience: Patience::SHORT,
+            retry: RetryPolicy::SHORT,
             log: LogPolicy::new(section.issuer_log, section.issuer_log_key.clone()),
         })
     }
@@ -144,7 +144,7 @@ impl CarrierConfig {
     #[must_use]
     pub fn http(&self) -> HttpOptions {
         HttpOptions {
-            ca_file: self.http.ca_file.clone(),
+            trust_roots: TrustRoots::system_and(self.http.ca_file.clone()),
             proxy: self.http.proxy.clone(),
             timeout: self.http.timeout,
             ..HttpOptions::default()

@@ -3,14 +3,13 @@
 //! each new draw, and remembered in the wallet. Not here: what a log must be like
 //! to be believed.
 
-use http::StatusCode;
 use pennyblack_evidence::key_log_view::{KeyLogView, LogFetch, follow};
 use pennyblack_privacypass::directory::IssuerDirectory;
 use pennyblack_privacypass::token::TokenKeyId;
 
 use super::{Carrier, CarrierError};
 use crate::wallet::{Wallet, WalletError};
-use pennyblack_http::{HttpClient, HttpError, Patience, Request, ServiceAddress};
+use pennyblack_http::{HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
 
 impl Carrier {
     /// Requires that the key of the directory is in the issuer's log, if the policy
@@ -50,7 +49,7 @@ impl Carrier {
         let mut fetch = Fetch {
             client,
             issuer: &self.issuer,
-            patience: self.patience,
+            retry: self.retry,
         };
         let Some(view) = follow(&issuer, &self.log, memory, &mut fetch).await? else {
             return Ok(None);
@@ -68,7 +67,7 @@ impl Carrier {
 struct Fetch<'a> {
     client: &'a HttpClient,
     issuer: &'a ServiceAddress,
-    patience: Patience,
+    retry: RetryPolicy,
 }
 
 impl LogFetch for Fetch<'_> {
@@ -76,10 +75,7 @@ impl LogFetch for Fetch<'_> {
 
     async fn get(&mut self, path: &str, most: usize) -> Result<Option<Vec<u8>>, HttpError> {
         let request = Request::get(self.issuer.url(path), most);
-        match self.client.send(&request, self.patience).await {
-            Ok(answer) => Ok(Some(answer.body.to_vec())),
-            Err(HttpError::Refused(refused)) if refused.status == StatusCode::NOT_FOUND => Ok(None),
-            Err(error) => Err(error),
-        }
+        let found = self.client.find(&request, self.retry).await?;
+        Ok(found.map(Vec::from))
     }
 }

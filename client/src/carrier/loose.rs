@@ -5,7 +5,6 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::Method;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::spend::SpendKey;
@@ -46,17 +45,10 @@ impl AttestedDraw {
     /// What to send.
     #[must_use]
     pub fn request(&self) -> Request<'_> {
-        Request {
-            method: Method::POST,
-            url: self.url.clone(),
-            headers: vec![
-                ("authorization", &self.authorization),
-                ("content-type", BATCH_REQUEST_TYPE),
-                ("accept", BATCH_RESPONSE_TYPE),
-            ],
-            body: self.body.clone(),
-            max_answer: MAX_BATCH_ANSWER,
-        }
+        Request::post(self.url.clone(), self.body.clone(), MAX_BATCH_ANSWER)
+            .header("authorization", &self.authorization)
+            .header("content-type", BATCH_REQUEST_TYPE)
+            .header("accept", BATCH_RESPONSE_TYPE)
     }
 
     /// How many tokens an answer brings. They are counted and not unblinded.

@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Method;
 use pennyblack_base::cps_uri::CpsUri;
 use pennyblack_base::time::UnixTime;
 use pennyblack_protocol::key_record::{
@@ -15,7 +13,7 @@ use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_sealing::mailbox::KeyConfig;
 
 use crate::identity::StirIdentity;
-use pennyblack_http::{HttpClient, HttpError, Patience, Request, ServiceAddress};
+use pennyblack_http::{HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
 
 /// A registration's answer has no content of use; this much is read of it.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -48,7 +46,7 @@ pub struct Publisher {
     /// How long the record is valid; at most seven days.
     pub lifetime: Duration,
     /// How long to keep trying.
-    pub patience: Patience,
+    pub retry: RetryPolicy,
 }
 
 impl Publisher {
@@ -63,14 +61,9 @@ impl Publisher {
     ) -> Result<UnixTime, PublishError> {
         let record = self.record(now);
         let token = record.sign(self.identity.certificate(), self.identity.key());
-        let request = Request {
-            method: Method::PUT,
-            url: self.cps.url(KEYS_PATH),
-            headers: vec![("content-type", KEY_RECORD_MEDIA_TYPE)],
-            body: Bytes::from(token),
-            max_answer: MAX_ANSWER,
-        };
-        client.send(&request, self.patience).await?;
+        let request = Request::put(self.cps.url(KEYS_PATH), token, MAX_ANSWER)
+            .header("content-type", KEY_RECORD_MEDIA_TYPE);
+        client.send(&request, self.retry).await?;
         Ok(record.exp)
     }
 

@@ -4,7 +4,6 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::Method;
 use pennyblack_base::time::UnixTime;
 use pennyblack_privacypass::token::Nonce;
 use pennyblack_protocol::store_request::{Freshness, SignedStoreRequest};
@@ -49,15 +48,9 @@ impl StoreCall {
     #[must_use]
     pub fn request(&self) -> Request<'_> {
         let headers = self.headers.iter();
-        Request {
-            method: Method::POST,
-            url: self.url.clone(),
-            headers: headers
-                .map(|(name, value)| (name.as_str(), value.as_str()))
-                .collect(),
-            body: Bytes::copy_from_slice(&self.body),
-            max_answer: MAX_ANSWER,
-        }
+        let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
+        let body = Bytes::copy_from_slice(&self.body);
+        Request::post(self.url.clone(), body, MAX_ANSWER).headers(headers)
     }
 }
 

@@ -9,18 +9,19 @@ use pennyblack_base::authority::Authority;
 use pennyblack_evidence::key_log_view::{
     FollowError, KeyLogView, KeyNotLogged, LogPolicy, RememberedError, follow,
 };
+use pennyblack_http::HttpError;
 use pennyblack_privacypass::directory::IssuerDirectory;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_storage::atomic_file;
 use tokio::task::spawn_blocking;
 
-use super::fetch::{FetchError, Fetcher};
+use super::fetch::Fetcher;
 
 /// A log that cannot be gone by.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeyLogError {
     #[error(transparent)]
-    Follow(#[from] FollowError<FetchError>),
+    Follow(#[from] FollowError<HttpError>),
     #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: io::Error },
     #[error("{}: {error}", path.display())]

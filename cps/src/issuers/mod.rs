@@ -22,7 +22,6 @@ use pennyblack_privacypass::token::{
 use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
 
 pub use epochs::{KeyEpochs, KeyRefusal, KnownKey};
-pub use fetch::FetchError;
 pub use upkeep::UpkeepError;
 pub(crate) use upkeep::{Dependencies, Upkeep};
 pub use voprf_keys::{VerifierError, VoprfKeys};

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
+use pennyblack_http::HttpError;
 use pennyblack_privacypass::directory::IssuerDirectory;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_runtime::clock::Clock;
@@ -17,7 +18,7 @@ use pennyblack_storage::atomic_file;
 use rand::RngExt as _;
 
 use super::epochs::KeyEpochs;
-use super::fetch::{FetchError, Fetcher};
+use super::fetch::Fetcher;
 use super::key_log::KeyLog;
 use super::{Issuers, KeyRefusal, VoprfKeys};
 use crate::config::IssuerConfig;
@@ -41,9 +42,14 @@ pub enum UpkeepError {
         /// What is wrong.
         why: String,
     },
-    /// The way to it.
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
+    /// The HTTP client for it.
+    #[error("the issuer {authority} cannot be asked: {error}: check issuer.tls_roots")]
+    Client {
+        /// The issuer.
+        authority: Authority,
+        /// What is wrong.
+        error: HttpError,
+    },
 }
 
 /// How much of a directory was taken.
@@ -120,11 +126,16 @@ impl<S: Store> Upkeep<S> {
             path: remembered,
             why: error.to_string(),
         })?;
+        let fetcher = Fetcher::new(config.url(), config.tls_roots.clone());
+        let fetcher = fetcher.map_err(|error| UpkeepError::Client {
+            authority: authority.clone(),
+            error,
+        })?;
         let upkeep = Self {
             place,
             key_log,
             authority,
-            fetcher: Fetcher::new(&config.url(), config.tls_roots.as_deref())?,
+            fetcher,
             secrets: VoprfKeys::new(config.voprf_keys.clone()),
             file,
             epochs,

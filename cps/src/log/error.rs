@@ -1,10 +1,11 @@
 //! Why the log cannot be opened, or nothing be stated in it.
 
 use http::StatusCode;
+use pennyblack_http::HttpError;
 use pennyblack_logserver::nodes::{MemoryError, NotKept};
 use pennyblack_logserver::statements::OpenStatementsError;
 use pennyblack_redis::RedisError;
-use pennyblack_service::peer::{PeerError, PeerSetUpError};
+use pennyblack_service::peer::PeerError;
 use pennyblack_tlog::NoteKeyError;
 
 use super::TalliesError;
@@ -27,8 +28,8 @@ pub enum OpenCpsLogError {
     #[error(transparent)]
     Memory(#[from] MemoryError),
     /// The node that keeps it cannot be asked.
-    #[error("[transparency_log] {0}")]
-    Keeper(#[from] PeerSetUpError),
+    #[error("[transparency_log] the node that keeps the log cannot be asked: {0}: check tls_roots")]
+    Keeper(#[from] HttpError),
 }
 
 /// Something that is not in the log, or of which that is not known.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use pennyblack_http::{Answer, HttpClient, HttpError, HttpOptions, Request};
 use pennyblack_logserver::TransparencyLog;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
 use pennyblack_tlog::cosignature::cosignature;
 use pennyblack_tlog::{AddCheckpoint, NoteKeyError, SignatureLine, SignedCheckpoint, VerifierKey};
-use reqwest::Client;
 
 use crate::config::WitnessConfig;
 
@@ -31,14 +31,14 @@ pub enum WitnessesError {
     Key(#[from] NoteKeyError),
     /// No HTTP client.
     #[error("asking witnesses: {0}")]
-    Http(#[from] reqwest::Error),
+    Http(#[from] HttpError),
 }
 
 /// Why a witness has not cosigned.
 #[derive(Debug, thiserror::Error)]
 enum AskError {
-    #[error("it cannot be reached: {0}")]
-    Http(#[from] reqwest::Error),
+    #[error(transparent)]
+    Http(#[from] HttpError),
     #[error("the proof for it cannot be read: {0}")]
     Proof(#[from] std::io::Error),
     #[error("it answers {0}")]
@@ -71,7 +71,7 @@ struct Witness {
 pub(crate) struct Witnesses {
     log: Arc<TransparencyLog>,
     witnesses: Vec<Witness>,
-    client: Client,
+    client: HttpClient,
     readiness: Readiness,
 }
 
@@ -89,14 +89,16 @@ impl Witnesses {
             })
         };
         let witnesses: Result<_, NoteKeyError> = config.iter().map(witness).collect();
-        let client = Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy();
+        let options = HttpOptions {
+            timeout: TIMEOUT,
+            connect_timeout: TIMEOUT,
+            resend_unprocessed: true,
+            ..HttpOptions::default()
+        };
         Ok(Self {
             log,
             witnesses: witnesses?,
-            client: client.build()?,
+            client: options.client()?,
             readiness,
         })
     }
@@ -157,7 +159,7 @@ impl Witness {
     /// witness has seen is not known.
     async fn ask(
         &mut self,
-        client: &Client,
+        client: &HttpClient,
         log: &Arc<TransparencyLog>,
         checkpoint: &SignedCheckpoint,
     ) -> Result<SignatureLine, AskError> {
@@ -208,7 +210,7 @@ impl Witness {
 
     async fn send(
         &self,
-        client: &Client,
+        client: &HttpClient,
         log: &Arc<TransparencyLog>,
         checkpoint: &SignedCheckpoint,
     ) -> Result<(StatusCode, String), AskError> {
@@ -220,17 +222,10 @@ impl Witness {
             proof: proof.map_err(std::io::Error::other)??,
             checkpoint: checkpoint.clone(),
         };
-        let request = client.post(&self.url).body(request.to_string());
-        let mut response = request.send().await?;
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            body.extend_from_slice(&chunk);
-            if body.len() > MAX_ANSWER_SIZE {
-                return Err(AskError::Answer);
-            }
-        }
-        let body = String::from_utf8(body).map_err(|_| AskError::Answer)?;
-        Ok((response.status(), body))
+        let request = Request::post(self.url.clone(), request.to_string(), MAX_ANSWER_SIZE);
+        let Answer { status, body, .. } = client.exchange(&request).await?;
+        let body = String::from_utf8(body.into()).map_err(|_| AskError::Answer)?;
+        Ok((status, body))
     }
 }
 

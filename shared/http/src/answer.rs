@@ -1,46 +1,37 @@
-//! What came back: an answer, a refusal with its problem document, or nothing.
+//! What came back: an answer, a refusal with its problem document, or nothing. Not
+//! here: which status is an answer.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, RETRY_AFTER};
 use pennyblack_base::problem::{Problem, ProblemType};
 
 use super::passes;
 
-/// A success.
+/// A success; 304, if the request was conditional; or any other status, if the
+/// request was one for which every status is an answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// Who gave it.
     pub url: String,
-    /// 200, 201 or another 2xx.
+    /// The status.
     pub status: StatusCode,
+    /// The header fields.
+    pub headers: HeaderMap,
     /// The content.
     pub body: Bytes,
-    media_type: Option<String>,
 }
 
 impl Answer {
-    pub(super) fn new(url: String, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Self {
-        let media_type = headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok());
-        Self {
-            url,
-            status,
-            body,
-            media_type: media_type.map(str::to_owned),
-        }
-    }
-
     /// The content, if it is of this media type (parameters are passed over).
     ///
     /// # Errors
     /// [`HttpError::MediaType`]: something else answers at this URL.
     pub fn content(&self, media_type: &str) -> Result<&Bytes, HttpError> {
-        let found = self.media_type.as_deref().unwrap_or_default();
+        let found = text(&self.headers, &CONTENT_TYPE).unwrap_or_default();
         let essence = found.split(';').next().unwrap_or_default().trim();
         if essence.eq_ignore_ascii_case(media_type) {
             return Ok(&self.body);
@@ -51,6 +42,35 @@ impl Answer {
             found: found.to_owned(),
         })
     }
+
+    /// True when the request was conditional and the content is still that of its tag.
+    #[must_use]
+    pub fn is_not_modified(&self) -> bool {
+        self.status == StatusCode::NOT_MODIFIED
+    }
+
+    /// The tag of the content, for [`Request::if_none_match`](super::Request::if_none_match).
+    #[must_use]
+    pub fn etag(&self) -> Option<&str> {
+        text(&self.headers, &ETAG)
+    }
+
+    /// For how long the content may be used (RFC 9111 section 5.2.2.1), if the
+    /// service says so.
+    #[must_use]
+    pub fn max_age(&self) -> Option<Duration> {
+        let values = self.headers.get_all(CACHE_CONTROL).into_iter();
+        let mut directives = values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','));
+        let seconds = directives
+            .find_map(|directive| directive.trim().strip_prefix("max-age=")?.parse().ok());
+        seconds.map(Duration::from_secs)
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }
 
 /// A refusal: status 4xx or 5xx.
@@ -68,15 +88,14 @@ pub struct Refused {
 }
 
 impl Refused {
-    pub(super) fn new(url: String, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
-        let retry_after = headers
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+    pub(super) fn new(answer: &Answer) -> Self {
+        let retry_after = text(&answer.headers, &RETRY_AFTER)
+            .and_then(|value| value.trim().parse().ok())
             .map(Duration::from_secs);
         Self {
-            url,
-            status,
-            problem: problem(status, body),
+            url: answer.url.clone(),
+            status: answer.status,
+            problem: problem(answer.status, &answer.body),
             retry_after,
         }
     }
@@ -110,8 +129,8 @@ pub enum HttpError {
     /// The client could not be made.
     #[error("the HTTP client cannot be made: {0}")]
     Build(#[source] reqwest::Error),
-    /// The file of additional authorities is not one.
-    #[error("CA file {}: {why}", path.display())]
+    /// The file of authorities cannot be used.
+    #[error("the file {} cannot be used as trust roots: {why}; name a PEM file of certificates", path.display())]
     CaFile {
         /// Which file.
         path: PathBuf,
@@ -119,8 +138,15 @@ pub enum HttpError {
         why: String,
     },
     /// A header field that cannot be sent.
-    #[error("the header field {0} cannot be sent: it holds line breaks or control characters")]
-    Header(String),
+    #[error(
+        "the header field {name} cannot be sent to {url}: remove line breaks and control characters"
+    )]
+    Header {
+        /// Who would have been asked.
+        url: String,
+        /// Its name.
+        name: String,
+    },
     /// No connection, no answer in time, or one that broke off: whether the
     /// service did what was asked is not known.
     #[error(

@@ -1,141 +1,39 @@
-//! The one HTTP client of this crate: how a service is addressed, with which
+//! The one HTTP client of the workspace: how a service is addressed, with which
 //! time-outs it is asked, what an answer may be, and when to ask again. Not
-//! here: what is asked (`carrier`, `caller`, `recipient`).
+//! here: what is asked, and of whom.
 
 mod answer;
+mod options;
 mod public_addresses;
+mod request;
 mod service_address;
 
-use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
 use bytes::{Bytes, BytesMut};
-use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::{Method, StatusCode};
-use reqwest::redirect::Policy;
+use http::StatusCode;
 
 pub use answer::{Answer, HttpError, Refused};
-use public_addresses::PublicAddresses;
+pub use options::{HttpOptions, TrustRoots};
 pub use public_addresses::is_public;
+pub use request::Request;
 pub use service_address::{ServiceAddress, ServiceAddressError, ServiceUri};
 
 /// Refusals are short; more than this is not read of one.
 const MAX_PROBLEM_SIZE: usize = 64 * 1024;
 
-/// How services are reached.
-#[derive(Debug, Clone)]
-pub struct HttpOptions {
-    /// PEM file of certification authorities to trust besides the system's.
-    pub ca_file: Option<PathBuf>,
-    /// A proxy to go through, for example `http://relay.example:3128`. Run by
-    /// somebody else, it keeps a storer's address from the CPS.
-    pub proxy: Option<String>,
-    /// How long one request may take, from connecting to the last byte.
-    pub timeout: Duration,
-    /// Refuse names that lead to private, loopback or link-local addresses: for
-    /// URLs that strangers chose.
-    pub public_addresses_only: bool,
-}
-
-impl Default for HttpOptions {
-    fn default() -> Self {
-        Self {
-            ca_file: None,
-            proxy: None,
-            timeout: Duration::from_secs(10),
-            public_addresses_only: false,
-        }
-    }
-}
-
-impl HttpOptions {
-    /// A client with connections and TLS sessions of its own. Whatever must not
-    /// be linked with anything else, such as the storing of one PASSporT, is
-    /// sent by a client of its own: a kept connection or a resumed session
-    /// would tell the CPS that two stores have one storer.
-    ///
-    /// # Errors
-    /// [`HttpError::CaFile`] or [`HttpError::Build`].
-    pub fn client(&self) -> Result<HttpClient, HttpError> {
-        let mut builder = reqwest::Client::builder()
-            .redirect(Policy::none())
-            .referer(false)
-            .timeout(self.timeout)
-            .connect_timeout(self.timeout.min(Duration::from_secs(5)))
-            .retry(reqwest::retry::never());
-        if let Some(path) = &self.ca_file {
-            builder = builder.tls_certs_merge(read_authorities(path)?);
-        }
-        if self.public_addresses_only {
-            builder = builder.dns_resolver(PublicAddresses);
-        }
-        builder = match &self.proxy {
-            Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy).map_err(HttpError::Build)?),
-            // Environment variables must not decide through whom calls pass.
-            None => builder.no_proxy(),
-        };
-        Ok(HttpClient(builder.build().map_err(HttpError::Build)?))
-    }
-}
-
-fn read_authorities(path: &PathBuf) -> Result<Vec<reqwest::Certificate>, HttpError> {
-    let refused = |why: String| HttpError::CaFile {
-        path: path.clone(),
-        why,
-    };
-    let pem = fs::read(path).map_err(|error| refused(error.to_string()))?;
-    reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| refused(error.to_string()))
-}
-
-/// A request that can be sent again.
-#[derive(Debug, Clone)]
-pub struct Request<'a> {
-    /// The method.
-    pub method: Method,
-    /// The whole URL.
-    pub url: String,
-    /// Header fields.
-    pub headers: Vec<(&'a str, &'a str)>,
-    /// The content.
-    pub body: Bytes,
-    /// Most bytes of an answer that are read.
-    pub max_answer: usize,
-}
-
-impl<'a> Request<'a> {
-    /// A `GET`.
-    #[must_use]
-    pub const fn get(url: String, max_answer: usize) -> Self {
-        Self {
-            method: Method::GET,
-            url,
-            headers: Vec::new(),
-            body: Bytes::new(),
-            max_answer,
-        }
-    }
-
-    /// The same with one more header field.
-    #[must_use]
-    pub fn header(mut self, name: &'a str, value: &'a str) -> Self {
-        self.headers.push((name, value));
-        self
-    }
-}
-
 /// How often and how long a request is sent again that got no answer, or one
 /// that says to come back.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// Times after the first.
     pub retries: usize,
     /// The longest pause; a `Retry-After` beyond it ends the trying.
     pub longest_pause: Duration,
 }
 
-impl Patience {
+impl RetryPolicy {
     /// For people who wait at a terminal: some ten seconds in all.
     pub const SHORT: Self = Self {
         retries: 4,
@@ -154,26 +52,26 @@ pub struct HttpClient(reqwest::Client);
 
 impl HttpClient {
     /// Sends a request until there is an answer to go by: a success, a refusal
-    /// that another try does not change, or the end of `patience`. Pauses grow
-    /// and are random; a `Retry-After` within patience is obeyed.
+    /// that another try does not change, or no retry left. Pauses grow
+    /// and are random; a `Retry-After` of at most the longest pause is obeyed.
     ///
     /// # Errors
     /// [`HttpError`], the last one.
     pub async fn send(
         &self,
         request: &Request<'_>,
-        patience: Patience,
+        retry: RetryPolicy,
     ) -> Result<Answer, HttpError> {
         let pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
-            .with_max_delay(patience.longest_pause.max(Duration::from_millis(200)))
-            .with_max_times(patience.retries)
+            .with_max_delay(retry.longest_pause.max(Duration::from_millis(200)))
+            .with_max_times(retry.retries)
             .with_jitter();
         (|| self.send_once(request))
             .retry(pauses)
             .when(HttpError::is_passing)
             .adjust(|error, pause| match (error.retry_after(), pause) {
-                (Some(after), Some(_)) if after > patience.longest_pause => None,
+                (Some(after), Some(_)) if after > retry.longest_pause => None,
                 (after, pause) => pause.map(|pause| pause.max(after.unwrap_or_default())),
             })
             .notify(|error, pause| {
@@ -182,49 +80,73 @@ impl HttpClient {
             .await
     }
 
+    /// The same, for the content of a resource that need not be there: `None`
+    /// when there is none (404).
+    ///
+    /// # Errors
+    /// [`HttpError`], the last one.
+    pub async fn find(
+        &self,
+        request: &Request<'_>,
+        retry: RetryPolicy,
+    ) -> Result<Option<Bytes>, HttpError> {
+        match self.send(request, retry).await {
+            Ok(answer) => Ok(Some(answer.body)),
+            Err(HttpError::Refused(refused)) if refused.status == StatusCode::NOT_FOUND => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends a request once. Every status is an answer: for protocols that have a
+    /// meaning for each, and for answers that are passed on.
+    ///
+    /// # Errors
+    /// [`HttpError`] when no whole answer comes.
+    pub async fn exchange(&self, request: &Request<'_>) -> Result<Answer, HttpError> {
+        self.receive(request, |_| request.max_answer).await
+    }
+
     async fn send_once(&self, request: &Request<'_>) -> Result<Answer, HttpError> {
-        let lost = |error: reqwest::Error| HttpError::NoAnswer {
-            url: request.url.clone(),
-            error,
+        let limit = |status: StatusCode| match status.is_success() {
+            true => request.max_answer,
+            false => MAX_PROBLEM_SIZE,
         };
+        let answer = self.receive(request, limit).await?;
+        match answer.status {
+            status if status.is_success() => Ok(answer),
+            StatusCode::NOT_MODIFIED if request.is_conditional() => Ok(answer),
+            StatusCode::NOT_MODIFIED => Err(Refused::new(&answer).into()),
+            status if status.is_redirection() => Err(HttpError::Redirected { url: answer.url }),
+            _ => Err(Refused::new(&answer).into()),
+        }
+    }
+
+    /// Reads at most `limit` bytes of an answer, which its status decides.
+    async fn receive(
+        &self,
+        request: &Request<'_>,
+        limit: impl Fn(StatusCode) -> usize,
+    ) -> Result<Answer, HttpError> {
+        let url = &request.url;
         let sent = self
             .0
-            .request(request.method.clone(), &request.url)
-            .headers(header_map(request)?)
+            .request(request.method.clone(), url)
+            .headers(request.header_map()?)
             .body(request.body.clone())
             .send();
-        let response = sent.await.map_err(lost)?;
+        let response = sent.await.map_err(|error| HttpError::NoAnswer {
+            url: url.clone(),
+            error,
+        })?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let limit = if status.is_success() {
-            request.max_answer
-        } else {
-            MAX_PROBLEM_SIZE
-        };
-        let body = read(response, limit, &request.url).await?;
-        if status.is_success() {
-            return Ok(Answer::new(request.url.clone(), status, &headers, body));
-        }
-        if status.is_redirection() {
-            return Err(HttpError::Redirected {
-                url: request.url.clone(),
-            });
-        }
-        Err(Refused::new(request.url.clone(), status, &headers, &body).into())
+        let body = read(response, limit(status), url).await?;
+        Ok(Answer {
+            url: url.clone(),
+            status,
+            headers,
+            body,
+        })
     }
-}
-
-/// Values that hold a token or an attestation are marked as secrets, so that
-/// no layer below prints them or puts them into a compression table.
-fn header_map(request: &Request<'_>) -> Result<HeaderMap, HttpError> {
-    let unsendable = |name: &str| HttpError::Header(name.to_owned());
-    let mut map = HeaderMap::new();
-    for (name, value) in &request.headers {
-        let mut value = HeaderValue::from_str(value).map_err(|_| unsendable(name))?;
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsendable(name))?;
-        value.set_sensitive(name == http::header::AUTHORIZATION);
-        map.insert(name, value);
-    }
-    Ok(map)
 }
 
 async fn read(

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-const QUICK: Patience = Patience {
+const QUICK: RetryPolicy = RetryPolicy {
     retries: 3,
     longest_pause: Duration::from_millis(200),
 };
@@ -39,9 +39,9 @@ fn answer(status: &str, headers: &str, body: &str) -> String {
     )
 }
 
-async fn get(url: String, patience: Patience) -> Result<Answer, HttpError> {
+async fn get(url: String, retry: RetryPolicy) -> Result<Answer, HttpError> {
     let client = HttpOptions::default().client().unwrap();
-    client.send(&Request::get(url, 10), patience).await
+    client.send(&Request::get(url, 10), retry).await
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn a_refusal_is_not_tried_again_and_says_what_its_document_says() {
 }
 
 #[tokio::test]
-async fn a_retry_after_beyond_patience_ends_the_trying() {
+async fn a_retry_after_beyond_the_longest_pause_ends_the_trying() {
     let quota = answer("429 Too Many Requests", "retry-after: 3600\r\n", "");
     let (url, served) = serve(vec![quota]).await;
     let error = get(url, QUICK).await.unwrap_err();
@@ -110,6 +110,109 @@ async fn the_media_type_of_an_answer_is_looked_at() {
         answer.content("application/json"),
         Err(HttpError::MediaType { .. })
     ));
+}
+
+#[tokio::test]
+async fn every_status_is_an_answer_to_an_exchange() {
+    let location = "location: http://127.0.0.1:1/\r\n";
+    for status in [
+        "200 OK",
+        "307 Temporary Redirect",
+        "409 Conflict",
+        "503 Away",
+    ] {
+        let (url, served) = serve(vec![answer(status, location, "ten bytes.")]).await;
+        let client = HttpOptions::default().client().unwrap();
+        let answered = client
+            .exchange(&Request::get(url.clone(), 10))
+            .await
+            .unwrap();
+        assert_eq!(answered.status.as_str(), &status[..3]);
+        assert_eq!(answered.body.as_ref(), b"ten bytes.");
+        assert_eq!(served.load(Ordering::SeqCst), 1);
+        let too_long = client.exchange(&Request::get(url, 9)).await;
+        assert!(
+            matches!(too_long, Err(HttpError::TooLong { limit: 9, .. })),
+            "{status}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn not_modified_is_an_answer_to_a_conditional_request_only() {
+    let (url, _) = serve(vec![answer("304 Not Modified", "", "")]).await;
+    let client = HttpOptions::default().client().unwrap();
+    let plain = Request::get(url, 10);
+    let refused = client.send(&plain, QUICK).await.unwrap_err();
+    assert!(refused.refused().is_some(), "{refused}");
+    let conditional = plain.if_none_match("\"tag\"");
+    let answered = client.send(&conditional, QUICK).await.unwrap();
+    assert!(answered.is_not_modified());
+}
+
+#[tokio::test]
+async fn a_missing_resource_is_none_and_a_refused_one_an_error() {
+    let client = HttpOptions::default().client().unwrap();
+    let find = async |status: &str| {
+        let (url, _) = serve(vec![answer(status, "", "found")]).await;
+        let request = Request::get(url, 10);
+        client.find(&request, RetryPolicy::NONE).await
+    };
+    assert_eq!(find("200 OK").await.unwrap().unwrap().as_ref(), b"found");
+    assert_eq!(find("404 Not Found").await.unwrap(), None);
+    assert!(find("410 Gone").await.unwrap_err().refused().is_some());
+}
+
+#[tokio::test]
+async fn an_answer_tells_its_tag_and_how_long_it_may_be_used() {
+    let headers = "etag: \"tag\"\r\ncache-control: public, max-age=300\r\n";
+    let (url, _) = serve(vec![answer("200 OK", headers, "ok")]).await;
+    let told = get(url, QUICK).await.unwrap();
+    assert_eq!(told.etag(), Some("\"tag\""));
+    assert_eq!(told.max_age(), Some(Duration::from_secs(300)));
+    let (url, _) = serve(vec![answer("200 OK", "cache-control: no-cache\r\n", "ok")]).await;
+    let silent = get(url, QUICK).await.unwrap();
+    assert_eq!((silent.etag(), silent.max_age()), (None, None));
+}
+
+#[test]
+fn a_credential_is_sent_as_a_secret_and_never_printed() {
+    let request = Request::post("http://127.0.0.1/".to_owned(), "body", 10).bearer("s3cret");
+    let headers = request.header_map().unwrap();
+    let value = headers.get("authorization").unwrap();
+    assert_eq!(value, "Bearer s3cret");
+    assert!(value.is_sensitive());
+    assert!(!format!("{request:?}").contains("s3cret"), "{request:?}");
+}
+
+#[test]
+fn a_header_field_that_cannot_be_sent_is_named_with_its_url() {
+    let url = "http://127.0.0.1/".to_owned();
+    let request = Request::get(url, 10).header("accept", "a\r\nb");
+    let error = request.header_map().unwrap_err().to_string();
+    assert!(
+        error.contains("accept cannot be sent to http://127.0.0.1/"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_file_without_authorities_is_named() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    for path in [file, "/nowhere/roots.pem"] {
+        for trust_roots in [
+            TrustRoots::only_or_system(Some(path.into())),
+            TrustRoots::system_and(Some(path.into())),
+        ] {
+            let options = HttpOptions {
+                trust_roots,
+                ..HttpOptions::default()
+            };
+            let error = options.client().unwrap_err();
+            assert!(matches!(error, HttpError::CaFile { .. }), "{error}");
+            assert!(error.to_string().contains(path), "{error}");
+        }
+    }
 }
 
 #[test]

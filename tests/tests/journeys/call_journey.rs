@@ -12,7 +12,7 @@ use pennyblack_client::auth_service::{CallerError, LookUp, Resent, ShakenCall};
 use pennyblack_client::verification_service::{PublishError, RecipientError};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_cps::RunningCps;
-use pennyblack_http::{HttpError, HttpOptions, Patience};
+use pennyblack_http::{HttpError, HttpOptions, RetryPolicy};
 use pennyblack_issuer::RunningIssuer;
 use pennyblack_passport::{Attestation, Call, Verdict};
 use pennyblack_privacypass::directory::DirectoryKey;
@@ -30,7 +30,7 @@ const NOW: UnixTime = UnixTime(1_800_000_000);
 const CALLER: &str = "12155550100";
 const CALLEE: &str = "12125550142";
 
-const QUICK: Patience = Patience {
+const QUICK: RetryPolicy = RetryPolicy {
     retries: 3,
     longest_pause: Duration::from_millis(200),
 };
@@ -111,9 +111,9 @@ impl Scene {
     async fn place_call(
         &self,
         address: SocketAddr,
-        patience: Patience,
+        retry: RetryPolicy,
     ) -> Result<usize, CallerError> {
-        let caller = self.federation.caller(address, patience).unwrap();
+        let caller = self.federation.caller(address, retry).unwrap();
         let found = caller.keys_of(&number(CALLEE), LookUp::Number, NOW).await?;
         assert_eq!(found.refused, []);
         for key in &found.keys {
@@ -254,8 +254,8 @@ async fn a_recipient_who_waits_hears_of_the_call_when_it_comes() {
         orig: number(CALLER).into(),
         dest: number(CALLEE).into(),
     };
-    let (every, patience) = (Duration::from_millis(20), Duration::from_secs(60));
-    let waiting = recipient.wait(&call, every, patience, scene.federation.clock());
+    let (every, max_wait) = (Duration::from_millis(20), Duration::from_secs(60));
+    let waiting = recipient.wait(&call, every, max_wait, scene.federation.clock());
     let placing = async {
         // The first look has found nothing by now or finds it later: both are fine.
         tokio::task::yield_now().await;
@@ -290,7 +290,7 @@ async fn a_cps_that_is_gone_gives_no_verdict() {
     let address = cps.addresses().public;
     cps.stop().await;
     let recipient = federation
-        .recipient(office, address, Patience::NONE)
+        .recipient(office, address, RetryPolicy::NONE)
         .unwrap();
     let call = Call {
         orig: number(CALLER).into(),
@@ -322,7 +322,7 @@ async fn a_storer_that_died_before_the_answer_sends_the_same_request_after_its_r
     let scene = Scene::set(2).await;
     let proxy = LossyProxy::start(scene.address()).await.unwrap();
     proxy.lose(1);
-    let cut_off = scene.place_call(proxy.address(), Patience::NONE).await;
+    let cut_off = scene.place_call(proxy.address(), RetryPolicy::NONE).await;
     assert!(
         matches!(cut_off, Err(CallerError::Unknown { .. })),
         "{cut_off:?}"

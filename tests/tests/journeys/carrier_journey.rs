@@ -9,7 +9,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_client::carrier::{Carrier, CarrierError, Schedule};
 use pennyblack_client::wallet::{SpendError, Wallet};
 use pennyblack_evidence::key_log_view::{Demand, FollowError, KeyLogViewError};
-use pennyblack_http::{HttpClient, HttpError, HttpOptions, Patience};
+use pennyblack_http::{HttpClient, HttpError, HttpOptions, RetryPolicy};
 use pennyblack_pki::{PkiDirectory, RevocationReason};
 use pennyblack_privacypass::blind_rsa::TokenVerifyingKey;
 use pennyblack_privacypass::directory::DirectoryKey;
@@ -26,7 +26,7 @@ const NOW: UnixTime = UnixTime(1_800_000_000);
 const BATCH: usize = 8;
 const ONE_BATCH: u64 = BATCH as u64;
 
-const QUICK: Patience = Patience {
+const QUICK: RetryPolicy = RetryPolicy {
     retries: 3,
     longest_pause: Duration::from_millis(200),
 };
@@ -150,7 +150,7 @@ async fn a_draw_cut_off_by_a_crash_is_finished_after_the_restart_and_charged_onc
     let issuer = federation.start_issuer(ONE_BATCH).await.unwrap();
     let proxy = LossyProxy::start(issuer.addresses().public).await.unwrap();
     let carrier = federation
-        .carrier(proxy.address(), BATCH, Patience::NONE)
+        .carrier(proxy.address(), BATCH, RetryPolicy::NONE)
         .unwrap();
     let client = client();
     let first_life = wallet(&federation);

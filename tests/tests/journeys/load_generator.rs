@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use pennyblack_base::authority::Authority;
 use pennyblack_client::carrier::Carrier;
 use pennyblack_evidence::key_log_view::LogPolicy;
-use pennyblack_http::{HttpOptions, Patience, ServiceAddress};
+use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_protocol::key_record::Coverage;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_sealing::envelope::Slots;
@@ -47,7 +47,7 @@ fn load(scene: &Scene, mailboxes: &[Mailbox], mix: &str, requests: u64) -> Load 
             issuer: address(world.issuer_name()),
             identity: world.carrier.clone(),
             batch: NonZeroUsize::new(BATCH).unwrap(),
-            patience: Patience::NONE,
+            retry: RetryPolicy::NONE,
             log: LogPolicy::default(),
         }),
         http: HttpOptions::default(),

@@ -8,7 +8,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_client::carrier::{Carrier, CarrierError};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_evidence::key_log_view::{Demand, FollowError, KeyLogViewError, KeyNotLogged};
-use pennyblack_http::{HttpClient, HttpOptions, Patience};
+use pennyblack_http::{HttpClient, HttpOptions, RetryPolicy};
 use pennyblack_issuer::RunningIssuer;
 use pennyblack_runtime::clock::{Clock, ClockHand};
 use pennyblack_tests::federation::{Federation, cps_name};
@@ -56,7 +56,7 @@ impl Scene {
     }
 
     fn carrier_at(&self, issuer: std::net::SocketAddr) -> Carrier {
-        let carrier = self.federation.carrier(issuer, BATCH, Patience::NONE);
+        let carrier = self.federation.carrier(issuer, BATCH, RetryPolicy::NONE);
         carrier.unwrap()
     }
 

@@ -9,7 +9,7 @@ use pennyblack_client::auth_service::ShakenCall;
 use pennyblack_client::carrier::{Carrier, MAX_BATCH};
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_evidence::key_log_view::LogPolicy;
-use pennyblack_http::{HttpOptions, Patience, ServiceAddress};
+use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_passport::Attestation;
 use pennyblack_protocol::key_record::Coverage;
 use pennyblack_runtime::clock::Clock;
@@ -290,7 +290,7 @@ impl CarrierOptions {
                 issuer: issuer.clone(),
                 identity: StirIdentity::load(cert, key, self.iss.as_deref())?,
                 batch,
-                patience: Patience::SHORT,
+                retry: RetryPolicy::SHORT,
                 log: LogPolicy::default(),
             })),
             (None, None, None) => Ok(None),

@@ -23,7 +23,7 @@ use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::trust::load_trust;
 use pennyblack_client::verification_service::{Publisher, Recipient, SpcAuthority};
 use pennyblack_client::wallet::Wallet;
-use pennyblack_http::{HttpOptions, Patience, ServiceAddress};
+use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
 
 /// The carrier that may draw few tokens, and how many.
@@ -154,7 +154,7 @@ impl Cast {
                 issuer: services.issuer_address.clone(),
                 identity: storer.identity.clone(),
                 batch: BATCH,
-                patience: Patience::SHORT,
+                retry: RetryPolicy::SHORT,
                 log: LogPolicy::default(),
             });
         }
@@ -170,7 +170,7 @@ impl Cast {
             certificates: certificates.clone(),
             minimum_age: Duration::ZERO,
             // Long enough for a CPS to be killed and come back.
-            patience: Patience {
+            retry: RetryPolicy {
                 retries: 40,
                 longest_pause: Duration::from_millis(500),
             },
@@ -181,7 +181,7 @@ impl Cast {
                     key,
                     cps: services.cps_address.clone(),
                     client: client()?,
-                    patience: Patience::SHORT,
+                    retry: RetryPolicy::SHORT,
                     trust: self.trust.clone(),
                     certificates: certificates.clone(),
                     authority: SpcAuthority::Any,
@@ -203,7 +203,7 @@ impl Cast {
                     cps: recipient.cps.clone(),
                     public_cps: recipient.cps.public_uri().during("naming the CPS")?,
                     lifetime: DAY,
-                    patience: Patience::SHORT,
+                    retry: RetryPolicy::SHORT,
                 };
                 publisher
                     .register(&recipient.client, clock.now())

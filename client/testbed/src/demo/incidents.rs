@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::Method;
 use pennyblack_base::problem::ProblemType;
 use pennyblack_cps::issuers::VoprfKeys;
 use pennyblack_evidence::double_spend::DoubleSpendEvidence;
@@ -24,7 +23,7 @@ use super::report::{Evidence, Incident};
 use super::services::{LOOK_EVERY, Services, client, issuer_keys};
 use super::{DemoError, During as _};
 use pennyblack_client::carrier::CarrierError;
-use pennyblack_http::{HttpError, Patience, Request};
+use pennyblack_http::{HttpError, Request, RetryPolicy};
 use pennyblack_pki::RevocationReason;
 
 /// Customers' numbers from here on are not used by ordinary calls.
@@ -232,15 +231,11 @@ async fn post(
             *value = authorization.unwrap_or(value);
         }
     }
-    let request = Request {
-        method: Method::POST,
-        url: services.cps_address.url(STORE_PATH),
-        headers,
-        body: Bytes::copy_from_slice(request.body()),
-        max_answer: 4096,
-    };
+    let body = Bytes::copy_from_slice(request.body());
+    let url = services.cps_address.url(STORE_PATH);
+    let request = Request::post(url, body, 4096).headers(headers);
     let client = pennyblack_http::HttpOptions::default().client()?;
-    client.send(&request, Patience::SHORT).await.map(|_| ())
+    client.send(&request, RetryPolicy::SHORT).await.map(|_| ())
 }
 
 fn refusal(answer: &Result<(), HttpError>) -> Option<ProblemType> {
@@ -277,12 +272,12 @@ async fn evidence(directory: &Path, services: &Services) -> Result<Evidence, Dem
     let client = client()?;
     let url = services.issuer_address.url(directory::WELL_KNOWN_PATH);
     let request = Request::get(url, directory::MAX_SIZE);
-    let answer = client.send(&request, Patience::SHORT).await;
+    let answer = client.send(&request, RetryPolicy::SHORT).await;
     let answer = answer.during("fetching the issuer's directory")?;
     let issuer = IssuerDirectory::parse(&answer.body).during("reading the issuer's directory")?;
     let url = services.cps_address.url("/v1/double-spends");
     let request = Request::get(url, 1 << 20);
-    let answer = client.send(&request, Patience::SHORT).await;
+    let answer = client.send(&request, RetryPolicy::SHORT).await;
     let answer = answer.during("fetching the double-spend log")?;
     let text = String::from_utf8_lossy(&answer.body).into_owned();
     let findings: Vec<_> = text

@@ -13,7 +13,7 @@ use pennyblack_service::server::Addresses;
 
 use super::cast::{Cast, SMALL_QUOTA};
 use super::{DemoError, During as _};
-use pennyblack_http::{HttpClient, HttpOptions, Patience, Request, ServiceAddress};
+use pennyblack_http::{HttpClient, HttpOptions, Request, RetryPolicy, ServiceAddress};
 
 /// How long a service may take to become ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -91,7 +91,7 @@ impl Service {
         let admin = self.admin.ok_or(DemoError::Never("the start"))?;
         let client = client()?;
         let request = Request::get(format!("http://{admin}{path}"), 1 << 20);
-        let answer = client.send(&request, Patience::NONE).await;
+        let answer = client.send(&request, RetryPolicy::NONE).await;
         let answer = answer.during("asking a service's admin page")?;
         Ok(String::from_utf8_lossy(&answer.body).into_owned())
     }

@@ -82,7 +82,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use pennyblack_http::{HttpOptions, Patience, Request};
+    use pennyblack_http::{HttpOptions, Request, RetryPolicy};
 
     async fn failure_at(url: &str) -> FailureKind {
         let options = HttpOptions {
@@ -91,7 +91,7 @@ mod tests {
         };
         let request = Request::get(url.to_owned(), 10);
         let client = options.client().unwrap();
-        let error = client.send(&request, Patience::NONE).await.unwrap_err();
+        let error = client.send(&request, RetryPolicy::NONE).await.unwrap_err();
         error.into()
     }
 

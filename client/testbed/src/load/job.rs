@@ -8,7 +8,7 @@ use super::failure::FailureKind;
 use super::mix::Operation;
 use pennyblack_client::carrier::AttestedDraw;
 use pennyblack_client::wallet::StoreCall;
-use pennyblack_http::{HttpClient, Patience, Request};
+use pennyblack_http::{HttpClient, Request, RetryPolicy};
 
 /// A request with everything that goes into it.
 pub(super) enum Job {
@@ -38,15 +38,15 @@ impl Job {
     pub(super) async fn send(&self, client: &HttpClient) -> Result<(), FailureKind> {
         let right = match self {
             Self::Draw { draw, tokens } => {
-                let answer = client.send(&draw.request(), Patience::NONE).await?;
+                let answer = client.send(&draw.request(), RetryPolicy::NONE).await?;
                 AttestedDraw::count(&answer)? == *tokens
             }
             Self::Store(call) => {
-                let answer = client.send(&call.request(), Patience::NONE).await?;
+                let answer = client.send(&call.request(), RetryPolicy::NONE).await?;
                 answer.status == StatusCode::CREATED
             }
             Self::Retrieve { request, size } => {
-                let answer = client.send(request, Patience::NONE).await?;
+                let answer = client.send(request, RetryPolicy::NONE).await?;
                 answer.content(envelope::MEDIA_TYPE)?.len() == *size
             }
         };

@@ -9,7 +9,7 @@ use pennyblack_sealing::mailbox::{Kem, KeyConfig, KeyError, RecipientKey};
 
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::verification_service::{PublishError, Publisher};
-use pennyblack_http::{HttpClient, Patience, ServiceAddress, ServiceUri};
+use pennyblack_http::{HttpClient, RetryPolicy, ServiceAddress, ServiceUri};
 
 /// Why there are no mailboxes.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +62,7 @@ impl Mailboxes {
                 cps: self.cps.clone(),
                 public_cps: self.public_cps.clone(),
                 lifetime: self.lifetime,
-                patience: Patience::SHORT,
+                retry: RetryPolicy::SHORT,
             };
             publisher.register(client, now).await?;
             published.push(key.config().clone());

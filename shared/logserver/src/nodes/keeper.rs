@@ -11,7 +11,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get as on_get;
 use http::StatusCode;
 use http::header::RETRY_AFTER;
-use pennyblack_service::peer::{self, Peer, PeerAnswer, PeerError, PeerSetUpError};
+use pennyblack_http::{HttpError, Request};
+use pennyblack_service::peer::{self, Peer, PeerAnswer, PeerError};
 use pennyblack_tlog::Tile;
 
 use super::TransparencyLogConfig;
@@ -46,12 +47,12 @@ impl Keeper {
     /// The one that the configuration names; `None` when this node is the one.
     ///
     /// # Errors
-    /// [`PeerSetUpError`].
-    pub fn of(config: &TransparencyLogConfig) -> Result<Option<Self>, PeerSetUpError> {
+    /// [`HttpError`].
+    pub fn of(config: &TransparencyLogConfig) -> Result<Option<Self>, HttpError> {
         let Some(url) = &config.kept_by else {
             return Ok(None);
         };
-        let client = peer::client(config.tls_roots.as_deref())?;
+        let client = peer::client(config.tls_roots.clone())?;
         let peer = |at_once| Peer::new(url, client.clone(), at_once);
         Ok(Some(Self {
             for_readers: peer(READERS),
@@ -77,8 +78,9 @@ impl Keeper {
         credential: &str,
         body: Vec<u8>,
     ) -> Result<PeerAnswer, PeerError> {
-        let request = self.for_reports.post(path).bearer_auth(credential);
-        self.for_reports.ask(request.body(body), MOST).await
+        let url = self.for_reports.url_of(path);
+        let request = Request::post(url, body, MOST).bearer(credential);
+        self.for_reports.ask(&request).await
     }
 
     /// What it answers about the resource at `path`, for whoever has `asked` this node.
@@ -105,8 +107,8 @@ impl Keeper {
 }
 
 async fn get(node: &Peer, path: &str) -> Result<PeerAnswer, PeerError> {
-    let request = node.get(path).header(ASKED_BY_NODE, "1");
-    node.ask(request, MOST).await
+    let request = Request::get(node.url_of(path), MOST).header(ASKED_BY_NODE, "1");
+    node.ask(&request).await
 }
 
 impl LogSource for Keeper {
@@ -120,7 +122,7 @@ impl LogSource for Keeper {
             .await
             .map_err(|e| failed(e.into()))?;
         match answer.status {
-            StatusCode::OK if answer.body.len() <= most => Ok(Some(answer.body)),
+            StatusCode::OK if answer.body.len() <= most => Ok(Some(answer.body.into())),
             StatusCode::OK => Err(failed(format!("it has more than {most} bytes").into())),
             StatusCode::NOT_FOUND => Ok(None),
             status => Err(failed(format!("the answer is {status}").into())),

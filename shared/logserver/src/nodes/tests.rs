@@ -5,6 +5,7 @@ use axum::Router;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::log_entry::Statement;
+use pennyblack_http::{HttpOptions, Request};
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_redis::testing::{Options, RedisServer};
 use pennyblack_redis::{Redis, RedisOptions};
@@ -136,8 +137,9 @@ async fn a_log_that_may_be_another_nodes_is_not_shown() {
     let second = kept(&home.path().join("second"), &server);
     let status = async |log: &Arc<KeptLog>| {
         let url = serve(log.router(), &shutdown).await;
-        let answer = reqwest::get(format!("{url}/log/checkpoint")).await.unwrap();
-        answer.status().as_u16()
+        let request = Request::get(format!("{url}/log/checkpoint"), 4096);
+        let client = HttpOptions::default().client().unwrap();
+        client.exchange(&request).await.unwrap().status.as_u16()
     };
     assert_eq!(status(&first).await, 503);
     first.renew().await.unwrap();

@@ -1,0 +1,125 @@
+//! How services are reached: which authorities are trusted, through which proxy, and
+//! how long a request may take.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, ClientBuilder, Proxy};
+
+use super::public_addresses::PublicAddresses;
+use super::{HttpClient, HttpError};
+
+/// How services are reached.
+#[derive(Debug, Clone)]
+pub struct HttpOptions {
+    /// Whose certificates a service may have.
+    pub trust_roots: TrustRoots,
+    /// A proxy to go through, for example `http://relay.example:3128`. Run by
+    /// somebody else, it keeps a storer's address from the CPS.
+    pub proxy: Option<String>,
+    /// How long one request may take, from connecting to the last byte.
+    pub timeout: Duration,
+    /// How long connecting may take, as a part of that.
+    pub connect_timeout: Duration,
+    /// Refuse names that lead to private, loopback or link-local addresses: for
+    /// URLs that strangers chose.
+    pub public_addresses_only: bool,
+    /// Send a request again, at once and on a new connection, if the service says
+    /// that it has not begun to process it: an HTTP/2 service that is shut down
+    /// while a request is on its way.
+    pub resend_unprocessed: bool,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            trust_roots: TrustRoots::System,
+            proxy: None,
+            timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
+            public_addresses_only: false,
+            resend_unprocessed: false,
+        }
+    }
+}
+
+/// The certification authorities that may vouch for a service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum TrustRoots {
+    /// Those of the system.
+    #[default]
+    System,
+    /// Those of the system, and those in this PEM file.
+    SystemAnd(PathBuf),
+    /// Those in this PEM file and no others.
+    Only(PathBuf),
+}
+
+impl TrustRoots {
+    /// Those of the system, and those in `file` if there is one.
+    #[must_use]
+    pub fn system_and(file: Option<PathBuf>) -> Self {
+        file.map_or(Self::System, Self::SystemAnd)
+    }
+
+    /// Those in `file`; without one, those of the system.
+    #[must_use]
+    pub fn only_or_system(file: Option<PathBuf>) -> Self {
+        file.map_or(Self::System, Self::Only)
+    }
+
+    fn apply(&self, builder: ClientBuilder) -> Result<ClientBuilder, HttpError> {
+        Ok(match self {
+            Self::System => builder,
+            Self::SystemAnd(file) => builder.tls_certs_merge(read_authorities(file)?),
+            Self::Only(file) => builder.tls_certs_only(read_authorities(file)?),
+        })
+    }
+}
+
+fn read_authorities(path: &Path) -> Result<Vec<Certificate>, HttpError> {
+    let refused = |why: String| HttpError::CaFile {
+        path: path.to_owned(),
+        why,
+    };
+    let pem = fs::read(path).map_err(|error| refused(error.to_string()))?;
+    let authorities = Certificate::from_pem_bundle(&pem);
+    match authorities.map_err(|error| refused(error.to_string()))? {
+        none if none.is_empty() => Err(refused("it holds no certificate".to_owned())),
+        authorities => Ok(authorities),
+    }
+}
+
+impl HttpOptions {
+    /// A client with connections and TLS sessions of its own. Whatever must not
+    /// be linked with anything else, such as the storing of one PASSporT, is
+    /// sent by a client of its own: a kept connection or a resumed session
+    /// would tell the CPS that two stores have one storer.
+    ///
+    /// No client follows redirects, and no environment variable chooses a proxy.
+    ///
+    /// # Errors
+    /// [`HttpError::CaFile`] or [`HttpError::Build`].
+    pub fn client(&self) -> Result<HttpClient, HttpError> {
+        let mut builder = reqwest::Client::builder()
+            .redirect(Policy::none())
+            .referer(false)
+            .timeout(self.timeout)
+            .connect_timeout(self.timeout.min(self.connect_timeout));
+        if !self.resend_unprocessed {
+            builder = builder.retry(reqwest::retry::never());
+        }
+        builder = self.trust_roots.apply(builder)?;
+        if self.public_addresses_only {
+            builder = builder.dns_resolver(PublicAddresses);
+        }
+        builder = match &self.proxy {
+            Some(proxy) => builder.proxy(Proxy::all(proxy).map_err(HttpError::Build)?),
+            // Environment variables must not decide through whom calls pass.
+            None => builder.no_proxy(),
+        };
+        Ok(HttpClient(builder.build().map_err(HttpError::Build)?))
+    }
+}
