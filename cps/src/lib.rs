@@ -11,16 +11,16 @@ pub mod forwarding;
 pub mod issuers;
 pub mod key_directory;
 pub mod log;
+mod persistence;
 mod program;
 pub mod refusal;
 mod retrieve;
 mod routes;
 mod spend;
 pub mod store;
-mod stored;
 
 pub use config::{
     Config, CpsConfig, EntriesConfig, IssuerConfig, KeysConfig, NeverTwiceConfig, WitnessConfig,
 };
-pub use cps::{Cps, RunningCps, StartError};
+pub use cps::Cps;
 pub use program::run;

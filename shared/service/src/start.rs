@@ -43,7 +43,7 @@ impl StartingService {
     /// [`StartError`].
     pub async fn bind(config: &impl ServiceConfig) -> Result<Self, StartError> {
         config.check().context("the configuration is refused")?;
-        let metrics = Metrics::of_this_process().context("cannot serve metrics")?;
+        let metrics = Metrics::of_this_process()?;
         let server = Server::bind(config.public(), config.admin()).await;
         Ok(Self {
             server: server.context("the listeners do not start")?,

@@ -13,7 +13,7 @@ use pennyblack_attestation::Statement;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::problem::{Problem, ProblemType};
 use pennyblack_base::time::UnixTime;
-use pennyblack_issuer::{Config, Issuer, RunningIssuer};
+use pennyblack_issuer::{Config, Issuer};
 use pennyblack_privacypass::blind_rsa::{PendingToken, TokenPublicKey, TokenVerifyingKey};
 use pennyblack_privacypass::directory::{DirectoryKey, IssuerDirectory, WELL_KNOWN_PATH};
 use pennyblack_privacypass::issuance::{
@@ -21,6 +21,7 @@ use pennyblack_privacypass::issuance::{
 };
 use pennyblack_privacypass::token::{ChallengeDigest, Nonce, Token, TokenKeyId};
 use pennyblack_runtime::clock::{Clock, ClockHand};
+use pennyblack_service::start::RunningService;
 use tempfile::TempDir;
 
 use self::pki::{Carrier, Pki};
@@ -37,7 +38,7 @@ pub(crate) struct Scene {
     pub(crate) config: Config,
     pub(crate) authority: Authority,
     directory: TempDir,
-    running: Option<RunningIssuer>,
+    running: Option<RunningService>,
     client: reqwest::Client,
 }
 
@@ -89,7 +90,7 @@ impl Scene {
 
     /// Starts another node of the same issuer, with a data directory of its own. The
     /// node that runs keeps the log.
-    pub(crate) async fn start_another(&self, name: &str) -> RunningIssuer {
+    pub(crate) async fn start_another(&self, name: &str) -> RunningService {
         let mut config = self.config.clone();
         let keeper = self.running.as_ref().unwrap().addresses().public;
         config.transparency_log.kept_by = Some(format!("http://{keeper}"));
@@ -98,7 +99,7 @@ impl Scene {
     }
 
     /// From now on talks to that node; the one before is in its place.
-    pub(crate) fn talk_to(&mut self, other: &mut RunningIssuer) {
+    pub(crate) fn talk_to(&mut self, other: &mut RunningService) {
         std::mem::swap(self.running.as_mut().unwrap(), other);
     }
 
