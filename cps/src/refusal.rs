@@ -9,6 +9,7 @@ use pennyblack_protocol::key_record::{Coverage, KeyRecordError};
 use pennyblack_protocol::store_request::{ParseStoreError, StoreRefusal};
 use pennyblack_sealing::envelope::{CursorError, SlotsError};
 use pennyblack_sealing::mailbox::MailboxIdError;
+use pennyblack_service::headers::{ContentTypeError, HeaderError};
 use pennyblack_service::problem_response::ProblemResponse;
 use pennyblack_stir::telephone_number::TelephoneNumberError;
 use pennyblack_trust::CertificateError;
@@ -20,11 +21,11 @@ use crate::store::StoreError;
 #[non_exhaustive]
 pub enum Refusal {
     /// `Content-Type` is not the one of this path.
-    #[error("the media type is {0:?}")]
-    MediaType(String),
-    /// A header field that stands there twice.
-    #[error("the header field {0} must stand there once")]
-    RepeatedHeader(&'static str),
+    #[error("{0}")]
+    MediaType(#[from] ContentTypeError),
+    /// A header field of a store request stands there twice, or is not ASCII.
+    #[error("{0}")]
+    Header(#[from] HeaderError),
     /// The store request's form.
     #[error("{0}")]
     Form(#[from] ParseStoreError),
@@ -113,7 +114,7 @@ impl Refusal {
     pub const fn problem_type(&self) -> ProblemType {
         match self {
             Self::MediaType(_) => ProblemType::UnsupportedMediaType,
-            Self::RepeatedHeader(_) => ProblemType::MalformedStoreRequest,
+            Self::Header(_) => ProblemType::MalformedStoreRequest,
             Self::Form(error) => of_form(error),
             Self::UnknownKey(_) | Self::Storage(StoreError::EpochClosed) => {
                 ProblemType::TokenInvalid

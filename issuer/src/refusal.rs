@@ -9,6 +9,7 @@ use pennyblack_attestation::AttestationError;
 use pennyblack_base::problem::ProblemType;
 use pennyblack_privacypass::issuance::IssuanceError;
 use pennyblack_privacypass::token::TokenType;
+use pennyblack_service::headers::{ContentTypeError, HeaderError};
 use pennyblack_service::problem_response::ProblemResponse;
 use pennyblack_service::worker_pool::PoolError;
 use pennyblack_storage::group_commit::CommitError;
@@ -24,8 +25,11 @@ use crate::token_keys::Withheld;
 #[non_exhaustive]
 pub enum Refusal {
     /// `Content-Type` is not one of a token request.
-    #[error("the media type is {0:?}")]
-    MediaType(String),
+    #[error("{0}")]
+    MediaType(#[from] ContentTypeError),
+    /// `Authorization` stands there twice, or is not ASCII.
+    #[error("{0}")]
+    Header(#[from] HeaderError),
     /// No `Authorization` header.
     #[error("there is no Authorization header")]
     NoAttestation,
@@ -77,6 +81,7 @@ impl Refusal {
         match self {
             Self::MediaType(_) => ProblemType::UnsupportedMediaType,
             Self::NoAttestation => ProblemType::AttestationMissing,
+            Self::Header(_) => ProblemType::AttestationMalformed,
             Self::Attestation(error) => of_attestation(error),
             Self::Certificate(error) => error.problem_type(),
             Self::Request(error) => of_request(error),
@@ -167,7 +172,8 @@ mod tests {
         };
         let (iat, now) = (UnixTime(9), UnixTime(1));
         vec![
-            (Refusal::MediaType("text/plain".to_owned()), 415),
+            (ContentTypeError::Other("text/plain".to_owned()).into(), 415),
+            (HeaderError::Repeated("Authorization").into(), 401),
             (Refusal::NoAttestation, 401),
             (AttestationError::NotBearer.into(), 401),
             (AttestationError::NotYetValid { iat, now }.into(), 401),

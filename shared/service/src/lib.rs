@@ -5,6 +5,7 @@
 pub mod admin;
 mod connection;
 mod exchanges;
+pub mod headers;
 mod in_hand;
 pub mod listener;
 pub mod peer;

@@ -173,6 +173,12 @@ impl Scene {
         answer_of(request).await
     }
 
+    /// Sends a single request with these header fields, which may be anything.
+    pub(crate) async fn post_with(&self, headers: HeaderMap, body: Vec<u8>) -> Answer {
+        let request = self.client.post(self.url("/token-request"));
+        answer_of(request.headers(headers).body(body)).await
+    }
+
     /// Sends a single request, properly attested.
     pub(crate) async fn draw(
         &self,
