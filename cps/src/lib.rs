@@ -9,6 +9,7 @@ mod dashboard;
 pub mod decoy_secret;
 pub mod forwarding;
 pub mod issuers;
+mod json_lines;
 pub mod key_directory;
 pub mod log;
 mod persistence;

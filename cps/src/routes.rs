@@ -25,6 +25,7 @@ use serde::Deserialize;
 use crate::counts::{self, Counts};
 use crate::forwarding;
 use crate::issuers::Issuers;
+use crate::json_lines;
 use crate::key_directory::{KeyDirectory, Registered, Registry};
 use crate::log::CpsLog;
 use crate::log::reported::{self, REPORT_PATH};
@@ -185,10 +186,9 @@ async fn double_spends<S: Store>(
         let path = format!("/v1/double-spends?after={}", after.0);
         return Ok(resources.log.pass_on(&path, &headers).await);
     };
-    let texts = lines.iter().map(serde_json::to_string);
-    let text: Result<String, _> = texts.map(|text| text.map(|text| text + "\n")).collect();
+    let text = json_lines::encode(&lines);
     let text = text.map_err(|error| Refusal::Internal(error.to_string()))?;
-    Ok(answer("application/jsonl", text.into_bytes()))
+    Ok(answer(json_lines::MEDIA_TYPE, text))
 }
 
 /// A double spend that another node has seen.
