@@ -21,6 +21,7 @@ use pennyblack_privacypass::issuance::{
 };
 use pennyblack_privacypass::token::{ChallengeDigest, Nonce, Token, TokenKeyId};
 use pennyblack_runtime::clock::{Clock, ClockHand};
+use pennyblack_service::problem_response::testing::indiscretion;
 use pennyblack_service::start::RunningService;
 use tempfile::TempDir;
 
@@ -269,6 +270,11 @@ impl Answer {
             .unwrap_or_else(|| panic!("{problem}"));
         assert_eq!(self.status.as_u16(), kind.status(), "{problem}");
         assert!(problem.detail.ends_with(kind.advice()), "{problem}");
+        let at_fault = kind.status() >= 500;
+        assert!(
+            !at_fault || indiscretion(&problem.detail).is_none(),
+            "{problem}"
+        );
         assert_eq!(
             self.headers.contains_key("retry-after"),
             kind.retry_after().is_some()
