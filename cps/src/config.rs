@@ -16,6 +16,7 @@ use pennyblack_redis::RedisOptions;
 use pennyblack_runtime::config::{
     AdminConfig, Configuration, ConfigurationError, LogConfig, PublicConfig, is_safe_url,
 };
+use pennyblack_service::start::ServiceConfig;
 use pennyblack_tlog::VerifierKey;
 use pennyblack_tlog::note_key::SignatureType;
 use pennyblack_trust::TrustConfig;
@@ -348,5 +349,23 @@ impl Configuration for Config {
             ));
         }
         Ok(())
+    }
+}
+
+impl ServiceConfig for Config {
+    fn authority(&self) -> &Authority {
+        &self.cps.authority
+    }
+
+    fn public(&self) -> &PublicConfig {
+        &self.public
+    }
+
+    fn admin(&self) -> &AdminConfig {
+        &self.admin
+    }
+
+    fn log(&self) -> &LogConfig {
+        &self.log
     }
 }

@@ -15,7 +15,7 @@ use crate::store::StoreError;
 use crate::store::never_twice::Owners;
 
 /// Names the list of nodes by which a request was sent on.
-pub(crate) const NODES_HEADER: &str = "pennyblack-nodes";
+pub(crate) const NODES_HEADER: &str = "Pennyblack-Nodes";
 
 /// Requests under way to one node.
 const AT_ONCE: usize = 256;

@@ -9,18 +9,19 @@ mod dashboard;
 pub mod decoy_secret;
 pub mod forwarding;
 pub mod issuers;
+mod json_lines;
 pub mod key_directory;
 pub mod log;
+mod persistence;
 mod program;
 pub mod refusal;
 mod retrieve;
 mod routes;
 mod spend;
 pub mod store;
-mod stored;
 
 pub use config::{
     Config, CpsConfig, EntriesConfig, IssuerConfig, KeysConfig, NeverTwiceConfig, WitnessConfig,
 };
-pub use cps::{Cps, RunningCps, StartError};
+pub use cps::Cps;
 pub use program::run;

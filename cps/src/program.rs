@@ -1,14 +1,14 @@
-//! The CPS as a program: command line, runtime, signals, exit code.
+//! The CPS as a program: its name, and what it does instead of serving.
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
 use pennyblack_runtime::clock::Clock;
-use pennyblack_runtime::config::{CommandLine, Invocation};
-use pennyblack_runtime::logging;
+use pennyblack_service::program::{self, Outcome, Program, block_on};
+use pennyblack_service::start::RunningService;
+use pennyblack_service::start_error::StartError;
 
 use crate::decoy_secret::DecoySecret;
 use crate::store::never_twice::{NeverTwiceStore, Owners};
@@ -17,7 +17,7 @@ use crate::{Config, Cps, key_directory};
 
 /// What a CPS can be told besides the usual.
 #[derive(Debug, Args)]
-struct Verbs {
+struct Options {
     /// Makes the Redis of [store] count as it is, though it is older than what its
     /// CPSs have seen, and exits; with [never_twice], this node's journal. Tokens that
     /// it has forgotten can be spent again.
@@ -29,40 +29,39 @@ struct Verbs {
     move_store_to_redis: bool,
 }
 
+struct CpsProgram;
+
+impl Program for CpsProgram {
+    const NAME: &'static str = "pennyblack-cps";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const ABOUT: &'static str =
+        "Stores sealed PASSporTs against one-time tokens and serves them to whoever asks";
+    type Config = Config;
+    type Options = Options;
+
+    fn instead_of_serving(options: &Options, config: &Config) -> Option<Outcome> {
+        match options {
+            Options {
+                accept_older_store: true,
+                ..
+            } => Some(accept_older_store(config)),
+            Options {
+                move_store_to_redis: true,
+                ..
+            } => Some(move_store_to_redis(config)),
+            _ => None,
+        }
+    }
+
+    async fn start(config: Config, clock: Clock) -> Result<RunningService, StartError> {
+        Cps::start(config, clock).await
+    }
+}
+
 /// Runs a CPS until it is asked to stop. `arguments` are those of the
 /// process, the first one its name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let about = "Stores sealed PASSporTs against one-time tokens and serves them to whoever asks";
-    let version = env!("CARGO_PKG_VERSION");
-    let parsed = CommandLine::parse_with("pennyblack-cps", version, about, arguments);
-    let (line, verbs): (_, Verbs) = match parsed {
-        Ok(parsed) => parsed,
-        Err(error) => error.exit(),
-    };
-    let outcome = match line.invocation::<Config>() {
-        Ok(Invocation::Print(text)) => {
-            print!("{text}");
-            Ok(())
-        }
-        Ok(Invocation::Run { configuration, .. }) if verbs.accept_older_store => {
-            accept_older_store(&configuration)
-        }
-        Ok(Invocation::Run { configuration, .. }) if verbs.move_store_to_redis => {
-            move_store_to_redis(&configuration)
-        }
-        Ok(Invocation::Run {
-            configuration,
-            ready_file,
-        }) => serve(configuration, ready_file.as_deref()),
-        Err(error) => Err(error.into()),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("pennyblack-cps: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::run::<CpsProgram>(arguments)
 }
 
 const NO_REDIS: &str = "there is no [store] in the configuration, so there is no Redis";
@@ -70,21 +69,21 @@ const NO_REDIS: &str = "there is no [store] in the configuration, so there is no
 const NOT_MOVED: &str = "[never_twice] divides tokens among nodes from their first spend on: nothing \
      is moved. Wait until every key epoch of the old store is over, move that away, and start";
 
-fn accept_older_store(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+fn accept_older_store(config: &Config) -> Outcome {
     let options = config.store.as_ref().ok_or(NO_REDIS)?;
     if let Some(nodes) = &config.never_twice {
         let owners = Owners::new(nodes.nodes.clone(), nodes.node)?;
-        runtime()?.block_on(NeverTwiceStore::accept_journal(options, &owners))?;
+        block_on(async { Ok(NeverTwiceStore::accept_journal(options, &owners).await?) })?;
         println!("The journal of node {} counts as it is.", nodes.node);
         return Ok(());
     }
     let directory = config.redis_directory();
-    runtime()?.block_on(RedisStore::accept_older(options, &directory))?;
+    block_on(async { Ok(RedisStore::accept_older(options, &directory).await?) })?;
     println!("The store at {} counts as it is.", options.url);
     Ok(())
 }
 
-fn move_store_to_redis(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+fn move_store_to_redis(config: &Config) -> Outcome {
     let options = config.store.as_ref().ok_or(NO_REDIS)?;
     if config.never_twice.is_some() {
         return Err(NOT_MOVED.into());
@@ -95,7 +94,7 @@ fn move_store_to_redis(config: &Config) -> Result<(), Box<dyn std::error::Error>
     if !old.exists() {
         return Err(format!("{} is not there: nothing is to be moved", old.display()).into());
     }
-    let moved = runtime()?.block_on(async {
+    block_on(async {
         store.examine().await;
         let now = Clock::system().now();
         // The store last: as long as it is there, all of this can be repeated.
@@ -105,25 +104,7 @@ fn move_store_to_redis(config: &Config) -> Result<(), Box<dyn std::error::Error>
         let records = key_directory::move_to_redis(&store, capacity, &records).await?;
         let moved = records + store.take_over(&old, limits, now).await?;
         store.save().await;
-        Ok::<_, Box<dyn std::error::Error>>(moved)
-    })?;
-    println!("{moved} records are in the store at {}.", options.url);
-    Ok(())
-}
-
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-}
-
-fn serve(config: Config, ready_file: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
-    logging::start(&config.log)?;
-    runtime()?.block_on(async {
-        let cps = Cps::start(config, Clock::system()).await?;
-        cps.shutdown().on_signals()?;
-        cps.addresses().announce(ready_file)?;
-        cps.stopped().await;
+        println!("{moved} records are in the store at {}.", options.url);
         Ok(())
     })
 }

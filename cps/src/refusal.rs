@@ -9,7 +9,8 @@ use pennyblack_protocol::key_record::{Coverage, KeyRecordError};
 use pennyblack_protocol::store_request::{ParseStoreError, StoreRefusal};
 use pennyblack_sealing::envelope::{CursorError, SlotsError};
 use pennyblack_sealing::mailbox::MailboxIdError;
-use pennyblack_service::problem_response::ProblemResponse;
+use pennyblack_service::headers::{ContentTypeError, HeaderError};
+use pennyblack_service::problem_response::{PublicRefusal, respond};
 use pennyblack_stir::telephone_number::TelephoneNumberError;
 use pennyblack_trust::CertificateError;
 
@@ -20,11 +21,11 @@ use crate::store::StoreError;
 #[non_exhaustive]
 pub enum Refusal {
     /// `Content-Type` is not the one of this path.
-    #[error("the media type is {0:?}")]
-    MediaType(String),
-    /// A header field that stands there twice.
-    #[error("the header field {0} must stand there once")]
-    RepeatedHeader(&'static str),
+    #[error("{0}")]
+    MediaType(#[from] ContentTypeError),
+    /// A header field of a store request stands there twice, or is not ASCII.
+    #[error("{0}")]
+    Header(#[from] HeaderError),
     /// The store request's form.
     #[error("{0}")]
     Form(#[from] ParseStoreError),
@@ -107,13 +108,11 @@ pub enum Refusal {
     Internal(String),
 }
 
-impl Refusal {
-    /// The type of problem document that says so.
-    #[must_use]
-    pub const fn problem_type(&self) -> ProblemType {
+impl PublicRefusal for Refusal {
+    fn problem_type(&self) -> ProblemType {
         match self {
             Self::MediaType(_) => ProblemType::UnsupportedMediaType,
-            Self::RepeatedHeader(_) => ProblemType::MalformedStoreRequest,
+            Self::Header(_) => ProblemType::MalformedStoreRequest,
             Self::Form(error) => of_form(error),
             Self::UnknownKey(_) | Self::Storage(StoreError::EpochClosed) => {
                 ProblemType::TokenInvalid
@@ -137,31 +136,27 @@ impl Refusal {
         }
     }
 
+    fn public_sentence(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::DirectoryFull => "the key directory is full",
+            Self::Storage(StoreError::Busy) => "too many requests wait for the store",
+            Self::Log => "the log of double spends is not available",
+            _ => return None,
+        })
+    }
+}
+
+impl Refusal {
     /// The response, with the challenge where the protocol wants one.
     #[must_use]
     pub fn with_challenges(self, challenges: &[HeaderValue]) -> Response {
-        let kind = self.problem_type();
-        match kind {
-            ProblemType::Internal | ProblemType::StoreUnavailable => {
-                tracing::error!(error = %self, "a request failed");
-            }
-            _ => {}
-        }
-        // What went wrong inside is for the log; the client is told the type.
-        let problem = match kind {
-            ProblemType::Internal | ProblemType::StoreUnavailable => kind.document(),
-            _ => kind.because(&self),
-        };
-        let mut response = ProblemResponse::from(problem);
-        if kind.status() == 401 {
+        let mut response = respond(&self);
+        if self.problem_type().status() == 401 {
             for challenge in challenges {
                 response = response.www_authenticate(challenge.clone());
             }
         }
-        let mut response = response.into_response();
-        // By which it is counted.
-        response.extensions_mut().insert(kind);
-        response
+        response.into_response()
     }
 }
 
@@ -203,5 +198,164 @@ const fn of_record(error: &KeyRecordError) -> ProblemType {
         | KeyRecordError::NotHeld { .. }
         | KeyRecordError::NoNumberingTable { .. } => ProblemType::NumberNotAuthorized,
         _ => ProblemType::MalformedKeyRecord,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pennyblack_base::time::UnixTime;
+    use pennyblack_sealing::envelope::{Cursor, Slots};
+    use pennyblack_sealing::mailbox::MailboxId;
+    use pennyblack_service::missing_variants;
+    use pennyblack_service::problem_response::testing::{answer_of, indiscretion};
+    use pennyblack_stir::ChainError;
+    use pennyblack_stir::telephone_number::TelephoneNumber;
+
+    use super::*;
+
+    /// One of each variant. The causes for which the CPS is at fault name what a client
+    /// must not learn.
+    fn one_of_each() -> Vec<(Refusal, u16)> {
+        let stale = ChainError::StaleRevocation {
+            next_update: UnixTime(1),
+            now: UnixTime(2),
+        };
+        let number = TelephoneNumber::from_canonical("12155550100").unwrap();
+        vec![
+            (ContentTypeError::Missing.into(), 415),
+            (HeaderError::NotAscii("Signature").into(), 400),
+            (ParseStoreError::NoToken.into(), 401),
+            (ParseStoreError::MissingHeader("Signature").into(), 400),
+            (Refusal::UnknownKey(TokenKeyId([7; 32])), 401),
+            (Refusal::UnknownMailbox, 404),
+            (StoreRefusal::ForeignChallenge.into(), 401),
+            (Refusal::AlreadySpent, 409),
+            (StoreError::MailboxFull.into(), 429),
+            (StoreError::EpochClosed.into(), 401),
+            (StoreError::Busy.into(), 503),
+            (
+                StoreError::Unavailable("no connection to redis-7.test:6379".to_owned()).into(),
+                503,
+            ),
+            (
+                StoreError::Unavailable("run it with --accept-older-store".to_owned()).into(),
+                503,
+            ),
+            (Refusal::Log, 503),
+            ("x".parse::<MailboxId>().unwrap_err().into(), 400),
+            ("x".parse::<Slots>().unwrap_err().into(), 400),
+            ("x".parse::<Cursor>().unwrap_err().into(), 400),
+            (Refusal::Query, 400),
+            (
+                TelephoneNumber::from_canonical("x").unwrap_err().into(),
+                400,
+            ),
+            (
+                Refusal::Prefix {
+                    least: 4,
+                    actual: 1,
+                },
+                400,
+            ),
+            (Refusal::TooManyRecords(9), 400),
+            (KeyRecordError::Type(None).into(), 400),
+            (Refusal::RecordText, 400),
+            (Refusal::OtherCps("cps.test".to_owned()), 400),
+            (Refusal::OlderRecord, 422),
+            (
+                Refusal::TooManyOfSigner {
+                    iss: "683G".to_owned(),
+                    coverage: Coverage::Number(number),
+                    most: 4,
+                },
+                409,
+            ),
+            (Refusal::DirectoryFull, 503),
+            (CertificateError::NoRoots.into(), 403),
+            (CertificateError::StaleRevocation(stale).into(), 503),
+            (CertificateError::NoRevocationList.into(), 503),
+            (
+                Refusal::Internal("/var/lib/pennyblack/keys: read-only file system".to_owned()),
+                500,
+            ),
+            (
+                Refusal::Internal("keys.capacity is too small".to_owned()),
+                500,
+            ),
+        ]
+    }
+
+    #[test]
+    fn every_variant_is_among_those_of_these_tests() {
+        let all: Vec<_> = one_of_each().into_iter().map(|(one, _)| one).collect();
+        let missing = missing_variants!(
+            Refusal,
+            all,
+            [
+                MediaType,
+                Header,
+                Form,
+                UnknownKey,
+                UnknownMailbox,
+                Store,
+                AlreadySpent,
+                Storage,
+                Log,
+                Mailbox,
+                Slots,
+                Cursor,
+                Query,
+                Number,
+                Prefix,
+                TooManyRecords,
+                Record,
+                RecordText,
+                OtherCps,
+                OlderRecord,
+                TooManyOfSigner,
+                DirectoryFull,
+                Certificate,
+                Internal,
+            ]
+        );
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
+    fn every_refusal_has_its_status_and_the_headers_that_go_with_it() {
+        let challenge = HeaderValue::from_static("PrivateToken challenge=\"AAAA\"");
+        for (refusal, status) in one_of_each() {
+            let sentence = refusal.to_string();
+            let response = refusal.with_challenges(std::slice::from_ref(&challenge));
+            assert_eq!(response.status(), status, "{sentence}");
+            let has = |name: &str| response.headers().contains_key(name);
+            assert_eq!(
+                has("retry-after"),
+                matches!(status, 429 | 503),
+                "{sentence}"
+            );
+            assert_eq!(has("www-authenticate"), status == 401, "{sentence}");
+            assert!(
+                response.extensions().get::<ProblemType>().is_some(),
+                "{sentence}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_does_not_learn_why_the_cps_is_at_fault() {
+        let mut indiscreet_causes = 0;
+        for (refusal, status) in one_of_each() {
+            if status < 500 {
+                continue;
+            }
+            indiscreet_causes += usize::from(indiscretion(&refusal.to_string()).is_some());
+            let detail = answer_of(refusal).await.detail;
+            assert_eq!(indiscretion(&detail), None, "{detail}");
+        }
+        assert!(
+            indiscreet_causes >= 4,
+            "only {indiscreet_causes} could have told anything"
+        );
     }
 }

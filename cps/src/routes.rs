@@ -8,8 +8,8 @@ use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use pennyblack_evidence::spend::STORE_PATH;
 use pennyblack_protocol::key_record::{
     KEY_RECORD_LIST_MEDIA_TYPE, KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecordList, VerifiedKeyRecord,
@@ -18,12 +18,14 @@ use pennyblack_protocol::store_request::{self, StoreHeaders};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::envelope::{self, Cursor, Slots};
 use pennyblack_sealing::mailbox::MailboxId;
+use pennyblack_service::headers::{at_most_one, content_type};
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use serde::Deserialize;
 
 use crate::counts::{self, Counts};
 use crate::forwarding;
 use crate::issuers::Issuers;
+use crate::json_lines;
 use crate::key_directory::{KeyDirectory, Registered, Registry};
 use crate::log::CpsLog;
 use crate::log::reported::{self, REPORT_PATH};
@@ -69,23 +71,14 @@ async fn store<S: Store>(
     body: Bytes,
 ) -> Response {
     let stored = async {
-        media_type(&headers, store_request::MEDIA_TYPE)?;
+        content_type(&headers, &[(store_request::MEDIA_TYPE, ())])?;
         let fields = StoreHeaders {
-            authorization: once(&headers, AUTHORIZATION, "Authorization")?,
-            content_digest: once(
-                &headers,
-                HeaderName::from_static("content-digest"),
-                "Content-Digest",
-            )?,
-            signature_input: once(
-                &headers,
-                HeaderName::from_static("signature-input"),
-                "Signature-Input",
-            )?,
-            signature: once(&headers, HeaderName::from_static("signature"), "Signature")?,
+            authorization: at_most_one(&headers, "Authorization")?,
+            content_digest: at_most_one(&headers, "Content-Digest")?,
+            signature_input: at_most_one(&headers, "Signature-Input")?,
+            signature: at_most_one(&headers, "Signature")?,
         };
-        let nodes = HeaderName::from_static(forwarding::NODES_HEADER);
-        let by = once(&headers, nodes, "Pennyblack-Nodes")?;
+        let by = at_most_one(&headers, forwarding::NODES_HEADER)?;
         resources.spending.spend(&fields, &body, by).await
     };
     match stored.await {
@@ -120,7 +113,7 @@ async fn register_key<S: Store>(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, Refusal> {
-    media_type(&headers, KEY_RECORD_MEDIA_TYPE)?;
+    content_type(&headers, &[(KEY_RECORD_MEDIA_TYPE, ())])?;
     let token = String::from_utf8(body.to_vec()).map_err(|_| Refusal::RecordText)?;
     let now = resources.clock.now();
     match resources.registry.register(token, now).await? {
@@ -193,10 +186,9 @@ async fn double_spends<S: Store>(
         let path = format!("/v1/double-spends?after={}", after.0);
         return Ok(resources.log.pass_on(&path, &headers).await);
     };
-    let texts = lines.iter().map(serde_json::to_string);
-    let text: Result<String, _> = texts.map(|text| text.map(|text| text + "\n")).collect();
+    let text = json_lines::encode(&lines);
     let text = text.map_err(|error| Refusal::Internal(error.to_string()))?;
-    Ok(answer("application/jsonl", text.into_bytes()))
+    Ok(answer(json_lines::MEDIA_TYPE, text))
 }
 
 /// A double spend that another node has seen.
@@ -225,33 +217,4 @@ fn no_store(mut response: Response) -> Response {
     let no_store = HeaderValue::from_static("no-store");
     response.headers_mut().insert(CACHE_CONTROL, no_store);
     response
-}
-
-fn media_type(headers: &HeaderMap, expected: &str) -> Result<(), Refusal> {
-    let value = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
-    let value = value.unwrap_or_default();
-    let without_parameters = value.split(';').next().unwrap_or_default().trim();
-    if without_parameters.eq_ignore_ascii_case(expected) {
-        Ok(())
-    } else {
-        let shown = without_parameters.chars().take(80).collect();
-        Err(Refusal::MediaType(shown))
-    }
-}
-
-/// The one value of a field; two could be joined into a third.
-fn once<'a>(
-    headers: &'a HeaderMap,
-    name: HeaderName,
-    shown: &'static str,
-) -> Result<Option<&'a str>, Refusal> {
-    let mut values = headers.get_all(name).into_iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => value
-            .to_str()
-            .map(Some)
-            .map_err(|_| Refusal::RepeatedHeader(shown)),
-        (Some(_), Some(_)) => Err(Refusal::RepeatedHeader(shown)),
-    }
 }

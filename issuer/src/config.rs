@@ -12,6 +12,7 @@ use pennyblack_redis::RedisOptions;
 use pennyblack_runtime::config::{
     AdminConfig, Configuration, ConfigurationError, LogConfig, PublicConfig,
 };
+use pennyblack_service::start::ServiceConfig;
 use pennyblack_service::worker_pool::WorkerPool;
 use pennyblack_trust::TrustConfig;
 use serde::{Deserialize, Serialize};
@@ -243,6 +244,24 @@ impl Configuration for Config {
         self.transparency_log.check(self.store.is_some())?;
         self.check_quota()?;
         self.trust.check()
+    }
+}
+
+impl ServiceConfig for Config {
+    fn authority(&self) -> &Authority {
+        &self.issuer.authority
+    }
+
+    fn public(&self) -> &PublicConfig {
+        &self.public
+    }
+
+    fn admin(&self) -> &AdminConfig {
+        &self.admin
+    }
+
+    fn log(&self) -> &LogConfig {
+        &self.log
     }
 }
 

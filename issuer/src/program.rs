@@ -1,20 +1,20 @@
-//! The issuer as a program: command line, runtime, signals, exit code.
+//! The issuer as a program: its name, and what it does instead of serving.
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
 use pennyblack_runtime::clock::Clock;
-use pennyblack_runtime::config::{CommandLine, Invocation};
-use pennyblack_runtime::logging;
+use pennyblack_service::program::{self, Outcome, Program};
+use pennyblack_service::start::RunningService;
+use pennyblack_service::start_error::StartError;
 
 use crate::node_memory::NodeMemory;
 use crate::{Config, Issuer};
 
 /// What an issuer can be told besides the usual.
 #[derive(Debug, Args)]
-struct Verbs {
+struct Options {
     /// Forgets what this node has seen of the Redis of [store], so that it takes it
     /// as it is, and exits. Quota that it has lost can be drawn again; after a loss
     /// of keys, to be run for every node, while none is running.
@@ -22,40 +22,33 @@ struct Verbs {
     accept_older_store: bool,
 }
 
-/// Runs an issuer until it is asked to stop. `arguments` are those of the
-/// process, the first one its name.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let about = "Checks STIR certificates and blind-signs one-time tokens";
-    let version = env!("CARGO_PKG_VERSION");
-    let parsed = CommandLine::parse_with("pennyblack-issuer", version, about, arguments);
-    let (line, verbs): (_, Verbs) = match parsed {
-        Ok(parsed) => parsed,
-        Err(error) => error.exit(),
-    };
-    let outcome = match line.invocation::<Config>() {
-        Ok(Invocation::Print(text)) => {
-            print!("{text}");
-            Ok(())
-        }
-        Ok(Invocation::Run { configuration, .. }) if verbs.accept_older_store => {
-            accept_older_store(&configuration)
-        }
-        Ok(Invocation::Run {
-            configuration,
-            ready_file,
-        }) => serve(configuration, ready_file.as_deref()),
-        Err(error) => Err(error.into()),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("pennyblack-issuer: {error}");
-            ExitCode::FAILURE
-        }
+struct IssuerProgram;
+
+impl Program for IssuerProgram {
+    const NAME: &'static str = "pennyblack-issuer";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const ABOUT: &'static str = "Checks STIR certificates and blind-signs one-time tokens";
+    type Config = Config;
+    type Options = Options;
+
+    fn instead_of_serving(options: &Options, config: &Config) -> Option<Outcome> {
+        options
+            .accept_older_store
+            .then(|| accept_older_store(config))
+    }
+
+    async fn start(config: Config, clock: Clock) -> Result<RunningService, StartError> {
+        Issuer::start(config, clock).await
     }
 }
 
-fn accept_older_store(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+/// Runs an issuer until it is asked to stop. `arguments` are those of the
+/// process, the first one its name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    program::run::<IssuerProgram>(arguments)
+}
+
+fn accept_older_store(config: &Config) -> Outcome {
     let options = config.store.as_ref();
     let options =
         options.ok_or("there is no [store] in the configuration, so there is no Redis")?;
@@ -67,18 +60,4 @@ fn accept_older_store(config: &Config) -> Result<(), Box<dyn std::error::Error>>
         ),
     }
     Ok(())
-}
-
-fn serve(config: Config, ready_file: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
-    logging::start(&config.log)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let issuer = Issuer::start(config, Clock::system()).await?;
-        issuer.shutdown().on_signals()?;
-        issuer.addresses().announce(ready_file)?;
-        issuer.stopped().await;
-        Ok(())
-    })
 }

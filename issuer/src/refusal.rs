@@ -9,7 +9,8 @@ use pennyblack_attestation::AttestationError;
 use pennyblack_base::problem::ProblemType;
 use pennyblack_privacypass::issuance::IssuanceError;
 use pennyblack_privacypass::token::TokenType;
-use pennyblack_service::problem_response::ProblemResponse;
+use pennyblack_service::headers::{ContentTypeError, HeaderError};
+use pennyblack_service::problem_response::{PublicRefusal, respond};
 use pennyblack_service::worker_pool::PoolError;
 use pennyblack_storage::group_commit::CommitError;
 use pennyblack_trust::CertificateError;
@@ -24,8 +25,11 @@ use crate::token_keys::Withheld;
 #[non_exhaustive]
 pub enum Refusal {
     /// `Content-Type` is not one of a token request.
-    #[error("the media type is {0:?}")]
-    MediaType(String),
+    #[error("{0}")]
+    MediaType(#[from] ContentTypeError),
+    /// `Authorization` stands there twice, or is not ASCII.
+    #[error("{0}")]
+    Header(#[from] HeaderError),
     /// No `Authorization` header.
     #[error("there is no Authorization header")]
     NoAttestation,
@@ -70,13 +74,12 @@ pub enum Refusal {
     Pool(#[from] PoolError),
 }
 
-impl Refusal {
-    /// The type of problem document that says so.
-    #[must_use]
-    pub const fn problem_type(&self) -> ProblemType {
+impl PublicRefusal for Refusal {
+    fn problem_type(&self) -> ProblemType {
         match self {
             Self::MediaType(_) => ProblemType::UnsupportedMediaType,
             Self::NoAttestation => ProblemType::AttestationMissing,
+            Self::Header(_) => ProblemType::AttestationMalformed,
             Self::Attestation(error) => of_attestation(error),
             Self::Certificate(error) => error.problem_type(),
             Self::Request(error) => of_request(error),
@@ -93,6 +96,22 @@ impl Refusal {
             Self::Ledger(_) | Self::Keys(_) => ProblemType::StoreUnavailable,
             Self::Pool(PoolError::Busy { .. }) => ProblemType::Overloaded,
         }
+    }
+
+    fn public_sentence(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Keys(_) => "this issuer does not sign at present",
+            Self::Sign(_) | Self::Pool(PoolError::Panicked) => "signing failed",
+            Self::Pool(PoolError::Busy { .. }) => "as many requests wait to be signed as may",
+            Self::Ledger(ChargeError::KeyUsedUp { .. }) => {
+                "the token key has signed as many tokens as it may, and its successor is announced"
+            }
+            Self::Ledger(ChargeError::Commit(CommitError::Busy)) => {
+                "too many requests wait for the quota accounts"
+            }
+            Self::Ledger(_) => "the quota accounts are not available",
+            _ => return None,
+        })
     }
 }
 
@@ -123,20 +142,8 @@ const fn of_request(error: &IssuanceError) -> ProblemType {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let kind = self.problem_type();
-        match kind {
-            // What went wrong inside is for the log; the client is told the type.
-            ProblemType::Internal => tracing::error!(error = %self, "token request failed"),
-            ProblemType::StoreUnavailable => {
-                tracing::error!(error = %self, "quota accounts or token keys are not available");
-            }
-            _ => {}
-        }
         metrics::counter!("pennyblack_issuer_refusals_total", "type" => kind.name()).increment(1);
-        let problem = match kind {
-            ProblemType::Internal => kind.document(),
-            _ => kind.because(&self),
-        };
-        let response = ProblemResponse::from(problem);
+        let response = respond(&self);
         let response = match self {
             Self::Quota { rest_of_epoch, .. } => response.retry_after(rest_of_epoch),
             _ => response,
@@ -153,12 +160,16 @@ impl IntoResponse for Refusal {
 mod tests {
     use pennyblack_base::authority::Authority;
     use pennyblack_base::time::UnixTime;
+    use pennyblack_privacypass::token::TokenKeyId;
+    use pennyblack_redis::RedisError;
+    use pennyblack_service::missing_variants;
+    use pennyblack_service::problem_response::testing::{answer_of, indiscretion};
     use pennyblack_stir::ChainError;
 
     use super::*;
 
-    /// One of each variant; `problem_type` has no arm for "all others", so a new
-    /// variant cannot be forgotten there.
+    /// One of each variant. The causes for which the issuer is at fault name what a
+    /// client must not learn.
     fn one_of_each() -> Vec<(Refusal, u16)> {
         let aud: Authority = "issuer.test".parse().unwrap();
         let stale = ChainError::StaleRevocation {
@@ -167,7 +178,8 @@ mod tests {
         };
         let (iat, now) = (UnixTime(9), UnixTime(1));
         vec![
-            (Refusal::MediaType("text/plain".to_owned()), 415),
+            (ContentTypeError::Other("text/plain".to_owned()).into(), 415),
+            (HeaderError::Repeated("Authorization").into(), 401),
             (Refusal::NoAttestation, 401),
             (AttestationError::NotBearer.into(), 401),
             (AttestationError::NotYetValid { iat, now }.into(), 401),
@@ -217,8 +229,32 @@ mod tests {
                 Refusal::Ledger(ChargeError::Commit(CommitError::Failed)),
                 503,
             ),
+            (
+                Refusal::Ledger(ChargeError::NoSuchEpoch(TokenKeyId([7; 32]))),
+                503,
+            ),
+            (
+                Refusal::Ledger(RedisError::Connection("redis-7.test:6379".to_owned()).into()),
+                503,
+            ),
+            (
+                Refusal::Ledger(ChargeError::Lost {
+                    epoch: TokenKeyId([7; 32]),
+                    seen: 2,
+                    found: 0,
+                    memory: "/var/lib/pennyblack/node/seen.json".into(),
+                }),
+                503,
+            ),
+            (
+                Refusal::Ledger(ChargeError::Memory("issuer.data_directory".to_owned())),
+                503,
+            ),
             (Withheld::OutOfDate.into(), 503),
-            (Withheld::Refused("the clock is wrong".into()).into(), 503),
+            (
+                Withheld::Refused("store.durability: run it with --force".into()).into(),
+                503,
+            ),
             (PoolError::Busy { queue: 1 }.into(), 503),
             (PoolError::Panicked.into(), 500),
         ]
@@ -235,6 +271,48 @@ mod tests {
             assert_eq!(has("www-authenticate"), status == 401, "{said}");
             assert!(has("content-type"), "{said}");
         }
+    }
+
+    #[test]
+    fn every_variant_is_among_those_of_these_tests() {
+        let all: Vec<_> = one_of_each().into_iter().map(|(one, _)| one).collect();
+        let missing = missing_variants!(
+            Refusal,
+            all,
+            [
+                MediaType,
+                Header,
+                NoAttestation,
+                Attestation,
+                Certificate,
+                Request,
+                TokenType,
+                TokenKey,
+                Sign,
+                Quota,
+                Keys,
+                Ledger,
+                Pool,
+            ]
+        );
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    #[tokio::test]
+    async fn a_client_does_not_learn_why_the_issuer_is_at_fault() {
+        let mut indiscreet_causes = 0;
+        for (refusal, status) in one_of_each() {
+            if status < 500 {
+                continue;
+            }
+            indiscreet_causes += usize::from(indiscretion(&refusal.to_string()).is_some());
+            let detail = answer_of(refusal).await.detail;
+            assert_eq!(indiscretion(&detail), None, "{detail}");
+        }
+        assert!(
+            indiscreet_causes >= 4,
+            "only {indiscreet_causes} could have told anything"
+        );
     }
 
     #[test]

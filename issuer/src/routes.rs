@@ -8,15 +8,23 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use pennyblack_privacypass::directory;
 use pennyblack_privacypass::issuance;
 use pennyblack_privacypass::voprf;
+use pennyblack_service::headers::{at_most_one, content_type};
 
 use crate::issue::{Form, Issuance};
 use crate::refusal::Refusal;
 use crate::token_keys::REQUEST_PATH;
+
+/// By which media type tokens are asked for in which form.
+const FORMS: &[(&str, Form)] = &[
+    (issuance::REQUEST_TYPE, Form::Single),
+    (issuance::BATCH_REQUEST_TYPE, Form::Batch),
+    (voprf::AMORTIZED_REQUEST_TYPE, Form::Amortized),
+];
 
 /// What the handlers share.
 #[derive(Debug, Clone)]
@@ -73,8 +81,8 @@ async fn draw_tokens(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    let form = form_of(&headers)?;
-    let authorization = text_of(&headers, AUTHORIZATION);
+    let form = content_type(&headers, FORMS)?;
+    let authorization = at_most_one(&headers, "Authorization")?;
     let answer = resources
         .issuance
         .answer(form, authorization, &body)
@@ -89,23 +97,4 @@ async fn draw_tokens(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
-}
-
-fn form_of(headers: &HeaderMap) -> Result<Form, Refusal> {
-    let media_type = text_of(headers, CONTENT_TYPE).unwrap_or_default();
-    let without_parameters = media_type.split(';').next().unwrap_or_default().trim();
-    let is = |name: &str| without_parameters.eq_ignore_ascii_case(name);
-    if is(issuance::REQUEST_TYPE) {
-        Ok(Form::Single)
-    } else if is(issuance::BATCH_REQUEST_TYPE) {
-        Ok(Form::Batch)
-    } else if is(voprf::AMORTIZED_REQUEST_TYPE) {
-        Ok(Form::Amortized)
-    } else {
-        Err(Refusal::MediaType(without_parameters.to_owned()))
-    }
-}
-
-fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }

@@ -3,6 +3,7 @@
 use http::{HeaderMap, StatusCode};
 use pennyblack_base::problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};
 use pennyblack_privacypass::token::{AuthenticateChallenge, parse_www_authenticate};
+use pennyblack_service::problem_response::testing::indiscretion;
 
 /// An answer, read to its end.
 #[derive(Debug, Clone)]
@@ -51,7 +52,7 @@ impl Answer {
     ///
     /// # Panics
     /// When the answer is not a problem document of ours (RFC 9457) whose detail
-    /// ends with what to do, or lacks the header fields that belong to its status.
+    /// ends with what to do, tells of the service what a client must not learn, or lacks the header fields that belong to its status.
     #[must_use]
     pub fn problem(&self) -> ProblemType {
         assert_eq!(
@@ -67,6 +68,11 @@ impl Answer {
         assert_eq!(problem.status, kind.status(), "{problem}");
         assert_eq!(problem.title, kind.title(), "{problem}");
         assert!(problem.detail.ends_with(kind.advice()), "{problem}");
+        let at_fault = kind.status() >= 500;
+        assert!(
+            !at_fault || indiscretion(&problem.detail).is_none(),
+            "{problem}"
+        );
         self.assert_retry_after(kind);
         kind
     }

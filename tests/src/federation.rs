@@ -15,16 +15,17 @@ use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::trust::load_trust;
 use pennyblack_client::verification_service::{Publisher, Recipient, SpcAuthority};
 use pennyblack_cps::config::IssuerConfig as TakenIssuer;
-use pennyblack_cps::{Config as CpsConfig, Cps, RunningCps};
+use pennyblack_cps::{Config as CpsConfig, Cps};
 use pennyblack_evidence::key_log_view::{Demand, LogPolicy};
 use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_issuer::Config as IssuerConfig;
-use pennyblack_issuer::{Issuer, RunningIssuer};
+use pennyblack_issuer::Issuer;
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
 use pennyblack_protocol::key_record::Coverage;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::envelope::Slots;
 use pennyblack_sealing::mailbox::RecipientKey;
+use pennyblack_service::start::RunningService;
 use pennyblack_stir::TrustPolicy;
 use tempfile::TempDir;
 
@@ -98,7 +99,7 @@ impl Federation {
     ///
     /// # Errors
     /// [`Trouble`].
-    pub async fn start_issuer(&self, quota: u64) -> Result<RunningIssuer, Trouble> {
+    pub async fn start_issuer(&self, quota: u64) -> Result<RunningService, Trouble> {
         let data = self.home.path().join("issuer");
         let mut config = IssuerConfig::local(issuer_name()?, data, self.pki().join("roots"));
         config.trust.revocation_lists = Some(self.pki().join("revocation"));
@@ -110,7 +111,7 @@ impl Federation {
     ///
     /// # Errors
     /// [`Trouble`].
-    pub async fn start_cps(&self, issuer: SocketAddr) -> Result<RunningCps, Trouble> {
+    pub async fn start_cps(&self, issuer: SocketAddr) -> Result<RunningService, Trouble> {
         let issuer = TakenIssuer {
             authority: issuer_name()?,
             url: Some(format!("http://{issuer}")),

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use pennyblack_cps::{Cps, RunningCps};
-use pennyblack_issuer::{Issuer, RunningIssuer};
+use pennyblack_cps::Cps;
+use pennyblack_issuer::Issuer;
 use pennyblack_runtime::clock::{Clock, ClockHand};
+use pennyblack_service::start::RunningService;
 
 use crate::answer::Answer;
 use crate::wait::until;
@@ -20,8 +21,8 @@ pub struct Scene {
     pub world: World,
     /// Sets the clock, which stood at the present time first.
     pub hand: ClockHand,
-    issuer: RunningIssuer,
-    cps: RunningCps,
+    issuer: RunningService,
+    cps: RunningService,
 }
 
 impl Scene {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pennyblack_base::time::UnixTime;
 use rcgen::{CertificateParams, Issuer, KeyPair};
 
-use super::credential::{Credential, Serial, certificate_pem};
+use super::credential::{Credential, Serial};
 use super::revocation_list::{self, ListHeader, RevokedCertificate};
 use super::tn_auth_list::TnAuthEntry;
 use super::{PkiError, profile};
@@ -109,18 +109,6 @@ impl DevelopmentCa {
     #[must_use]
     pub fn root_der(&self) -> &[u8] {
         &self.root.der
-    }
-
-    /// The trust anchor, PEM: what services are configured with.
-    #[must_use]
-    pub fn root_pem(&self) -> String {
-        certificate_pem(&self.root.der)
-    }
-
-    /// The certificate that signs CRLs, PEM.
-    #[must_use]
-    pub fn crl_signer_pem(&self) -> String {
-        certificate_pem(&self.crl_signer.der)
     }
 
     /// Issues a certificate with a fresh key, signed by the intermediate.

@@ -176,7 +176,7 @@ pub struct TokenKeys {
     hastened: AtomicBool,
     hasten: Notify,
     /// Everything the store has, withdrawn keys included. Held while keys are
-    /// turned, by nobody else.
+    /// rotated, by nobody else.
     stored: Mutex<Vec<Arc<TokenKey>>>,
     /// Replaced by [`Self::publish`] only; everybody else reads.
     live: ArcSwap<KeySet>,
@@ -189,14 +189,14 @@ pub struct TokenKeys {
 /// [`TokenKeys::publish`].
 #[derive(Debug)]
 #[must_use = "keys that are not published sign nothing"]
-pub struct Prepared {
+pub struct PreparedRotation {
     live: KeySet,
     next: UnixTime,
     in_use: Vec<TokenKeyId>,
     withdrawn: Vec<Arc<TokenKey>>,
 }
 
-impl Prepared {
+impl PreparedRotation {
     /// The keys that will be live.
     #[must_use]
     pub const fn live(&self) -> &KeySet {
@@ -213,7 +213,7 @@ impl Prepared {
 
 /// What became of a rotation.
 #[derive(Debug)]
-pub struct Turned {
+pub struct RotationOutcome {
     /// When to rotate again.
     pub next: UnixTime,
     /// Keys that sign nothing any more, to be given to [`TokenKeys::delete`] when
@@ -265,12 +265,12 @@ impl TokenKeys {
         now: UnixTime,
     ) -> Result<Unpublished, KeyError> {
         let stored = store.load(now)?;
-        let round = brought_up_to(now, stored, &*store, plan, false)?;
+        let rotation = brought_up_to(now, stored, &*store, plan, false)?;
         Ok(Unpublished {
             store,
             plan,
-            stored: round.stored,
-            live: round.live,
+            stored: rotation.stored,
+            live: rotation.live,
         })
     }
 
@@ -318,24 +318,24 @@ impl TokenKeys {
     ///
     /// # Errors
     /// [`KeyError`]; the live keys are perhaps not usable then.
-    pub fn prepare(&self, now: UnixTime) -> Result<Prepared, KeyError> {
+    pub fn prepare(&self, now: UnixTime) -> Result<PreparedRotation, KeyError> {
         let hastened = self.hastened.swap(false, Ordering::Relaxed);
         let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
         let store = &*self.store;
-        let round = store
+        let rotation = store
             .refresh(stored.clone(), now)
             .and_then(|keys| brought_up_to(now, keys, store, self.plan, hastened));
-        let round = round.inspect_err(|error| {
+        let rotation = rotation.inspect_err(|error| {
             if error.withholds() {
                 self.withhold(&error.to_string());
             }
         })?;
-        *stored = round.stored;
-        Ok(Prepared {
-            next: self.plan.schedule.next_change(round.live.starts(), now),
-            in_use: round.in_use,
-            live: round.live,
-            withdrawn: round.withdrawn,
+        *stored = rotation.stored;
+        Ok(PreparedRotation {
+            next: self.plan.schedule.next_change(rotation.live.starts(), now),
+            in_use: rotation.in_use,
+            live: rotation.live,
+            withdrawn: rotation.withdrawn,
         })
     }
 
@@ -346,10 +346,10 @@ impl TokenKeys {
     }
 
     /// Makes the keys live that the last [`Self::prepare`] found.
-    pub fn publish(&self, prepared: Prepared) -> Turned {
+    pub fn publish(&self, prepared: PreparedRotation) -> RotationOutcome {
         self.live.store(Arc::new(prepared.live));
         self.refused.store(None);
-        Turned {
+        RotationOutcome {
             next: prepared.next,
             withdrawn: prepared.withdrawn,
         }
@@ -371,7 +371,7 @@ impl TokenKeys {
 }
 
 /// The keys as they are to be at some time.
-struct Round {
+struct Rotation {
     stored: Vec<Arc<TokenKey>>,
     live: KeySet,
     in_use: Vec<TokenKeyId>,
@@ -384,7 +384,7 @@ fn brought_up_to(
     store: &dyn KeyStore,
     plan: KeyPlan,
     hastened: bool,
-) -> Result<Round, KeyError> {
+) -> Result<Rotation, KeyError> {
     let schedule = plan.schedule;
     let mut misplaced = Vec::new();
     loop {
@@ -410,7 +410,7 @@ fn brought_up_to(
     let (_, live) = split(schedule::retired(&starts, now));
     let (withdrawn, in_use) = split(schedule::retired(&starts, now.minus(store.grace())));
     let complete_until = store.complete_until(now, schedule.announce_ahead);
-    Ok(Round {
+    Ok(Rotation {
         live: KeySet::new(live.to_vec(), schedule, complete_until)?,
         in_use: in_use.iter().map(|key| key.id).collect(),
         withdrawn: withdrawn.iter().chain(&misplaced).cloned().collect(),

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::scene::pki::{Carrier, Pki};
 use crate::scene::{NOW, Scene, pending};
-use http::StatusCode;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use pennyblack_attestation::Statement;
 use pennyblack_base::problem::ProblemType;
 use pennyblack_privacypass::issuance::{
@@ -123,6 +124,67 @@ async fn another_media_type_is_refused() {
         let answer = scene.post(media_type, Some(&bearer), body.clone()).await;
         assert_eq!(answer.problem(), ProblemType::UnsupportedMediaType);
     }
+}
+
+#[tokio::test]
+async fn a_header_field_that_occurs_twice_or_is_not_ascii_is_refused_and_named() {
+    let (scene, carrier, request) = setting().await;
+    let body = request.to_bytes();
+    let bearer = format!("Bearer {}", scene.attestation(&carrier, "683G", &body));
+    let (good, foreign) = (bearer.as_str(), "Bearer é");
+    let (malformed, media_type) = (
+        ProblemType::AttestationMalformed,
+        ProblemType::UnsupportedMediaType,
+    );
+    for (types, attestations, kind, fault) in [
+        (
+            &[REQUEST_TYPE][..],
+            &[good, good][..],
+            malformed,
+            "more than one Authorization",
+        ),
+        (
+            &[REQUEST_TYPE],
+            &[good, "Bearer no.j.wt"],
+            malformed,
+            "more than one Authorization",
+        ),
+        (
+            &[REQUEST_TYPE],
+            &[foreign],
+            malformed,
+            "Authorization header has characters",
+        ),
+        (
+            &[REQUEST_TYPE; 2],
+            &[good],
+            media_type,
+            "more than one Content-Type",
+        ),
+        (
+            &["text/é"],
+            &[good],
+            media_type,
+            "Content-Type header has characters",
+        ),
+        (&[], &[good], media_type, "no Content-Type"),
+    ] {
+        let mut headers = HeaderMap::new();
+        for (name, values) in [(CONTENT_TYPE, types), (AUTHORIZATION, attestations)] {
+            for value in values {
+                let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+                headers.append(&name, value);
+            }
+        }
+        let answer = scene.post_with(headers, body.clone()).await;
+        assert_eq!(answer.problem(), kind);
+        let text = String::from_utf8_lossy(&answer.body);
+        assert!(text.contains(fault), "{text}");
+    }
+    scene
+        .post(REQUEST_TYPE, bearer.strip_prefix("Bearer "), body)
+        .await
+        .ok();
 }
 
 /// Attested like any other, so that only the body can be at fault.

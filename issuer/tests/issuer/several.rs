@@ -7,11 +7,12 @@ use crate::scene::{DAY, NOW, Scene, finished, ids, pending};
 use http::StatusCode;
 use pennyblack_base::problem::ProblemType;
 use pennyblack_evidence::log_entry::{LogEntry, Statement};
-use pennyblack_issuer::{Issuer, RunningIssuer};
+use pennyblack_issuer::Issuer;
 use pennyblack_privacypass::directory::{DirectoryKey, WELL_KNOWN_PATH};
 use pennyblack_redis::RedisOptions;
 use pennyblack_redis::testing::{Options, RedisServer};
 use pennyblack_runtime::clock::Clock;
+use pennyblack_service::start::RunningService;
 use pennyblack_storage::atomic_file;
 use pennyblack_tlog::EntryBundle;
 
@@ -22,7 +23,7 @@ const AHEAD: Duration = Duration::from_secs(3 * 3_600);
 struct Nodes {
     server: RedisServer,
     scene: Scene,
-    other: RunningIssuer,
+    other: RunningService,
 }
 
 impl Nodes {

@@ -13,10 +13,11 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderValue, StatusCode};
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use pennyblack_base::problem::Problem;
 
 use crate::problem_response::ProblemResponse;
+use crate::start_error::{StartContext as _, StartError};
 use pennyblack_runtime::shutdown::Shutdown;
 
 /// How often the raw samples of histograms are folded.
@@ -64,11 +65,6 @@ impl Readiness {
     }
 }
 
-/// Metrics are recorded by somebody else in this process.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot record metrics: {0}; only one recorder can serve a process")]
-pub struct MetricsError(#[from] BuildError);
-
 /// The metrics of this process: one recorder, however many services run in it.
 #[derive(Clone)]
 pub struct Metrics(PrometheusHandle);
@@ -84,14 +80,16 @@ impl Metrics {
     ///
     /// # Errors
     /// When somebody else has installed another recorder in this process.
-    pub fn of_this_process() -> Result<Self, MetricsError> {
+    pub fn of_this_process() -> Result<Self, StartError> {
         static INSTALLED: OnceLock<Metrics> = OnceLock::new();
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(installed) = INSTALLED.get() {
             return Ok(installed.clone());
         }
-        let handle = PrometheusBuilder::new().install_recorder()?;
+        let handle = PrometheusBuilder::new()
+            .install_recorder()
+            .context("cannot record metrics, another recorder serves this process")?;
         Ok(INSTALLED.get_or_init(|| Self(handle)).clone())
     }
 

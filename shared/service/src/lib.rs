@@ -1,16 +1,20 @@
-//! What a daemon is made of: listeners with their time-outs, TLS, the admin listener,
-//! problem responses, requests to other nodes and the worker pool. Nothing here knows
-//! what an issuer or a CPS does.
+//! What a daemon is made of: the program and its start, listeners with their time-outs,
+//! TLS, the admin listener, header fields, problem responses, requests to other nodes and
+//! the worker pool. Nothing here knows what an issuer or a CPS does.
 
 pub mod admin;
 mod connection;
 mod exchanges;
+pub mod headers;
 mod in_hand;
 pub mod listener;
 pub mod peer;
 mod places;
 pub mod problem_response;
+pub mod program;
 mod request_limits;
 pub mod server;
+pub mod start;
+pub mod start_error;
 pub mod tls;
 pub mod worker_pool;

@@ -1,8 +1,12 @@
 //! Problem documents as HTTP answers (RFC 9457), with the header fields that
-//! go with some of them, and the fallback that turns the refusals of the HTTP
-//! stack into problem documents too. Which error is which problem stands with
-//! each service.
+//! go with some of them; what such a document may say in public; and the fallback that
+//! turns the refusals of the HTTP stack into problem documents too. Which error is which
+//! problem stands with each service.
 
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+use std::fmt;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,6 +16,57 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use pennyblack_base::problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};
+
+/// Why a service refuses a request.
+///
+/// **The client of a service that is at fault (status 500 and more) is not told the
+/// cause**, which may name a path, a host or a key of the configuration. The cause goes
+/// to the log lines. The client is told a sentence of the source code: the type
+/// `&'static str` leaves no room for anything else.
+pub trait PublicRefusal: fmt::Display {
+    /// The type of problem document that says so.
+    fn problem_type(&self) -> ProblemType;
+
+    /// What the client is told in place of the cause when the service is at fault;
+    /// without one, what fits every refusal of its type.
+    fn public_sentence(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+const fn default_sentence(kind: ProblemType) -> &'static str {
+    match kind {
+        ProblemType::Overloaded => "the service has more requests than it can take",
+        ProblemType::StoreUnavailable => "the store of the service is not available",
+        ProblemType::RevocationUnavailable => "the service has no current revocation list",
+        _ => "the service failed",
+    }
+}
+
+/// The answer to a refused request, with what the public may know.
+pub fn respond(refusal: &impl PublicRefusal) -> ProblemResponse {
+    let kind = refusal.problem_type();
+    let problem = if kind.status() < 500 {
+        kind.because(refusal)
+    } else {
+        record_cause(kind, refusal);
+        let sentence = refusal.public_sentence();
+        kind.because(sentence.unwrap_or(default_sentence(kind)))
+    };
+    problem.into()
+}
+
+fn record_cause(kind: ProblemType, cause: &impl fmt::Display) {
+    let problem = kind.name();
+    match kind {
+        // Metrics count these; a line for each would make more of what is too much.
+        ProblemType::Overloaded => tracing::debug!(problem, %cause, "a request is refused"),
+        ProblemType::RevocationUnavailable => {
+            tracing::warn!(problem, %cause, "a request is refused");
+        }
+        _ => tracing::error!(problem, %cause, "a request failed"),
+    }
+}
 
 /// A refusal on its way to the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +116,10 @@ impl ProblemResponse {
 impl IntoResponse for ProblemResponse {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.problem.to_json()));
+        // By which a service may count it.
+        if let Some(kind) = self.problem.problem_type() {
+            response.extensions_mut().insert(kind);
+        }
         *response.status_mut() =
             StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();

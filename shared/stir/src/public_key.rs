@@ -41,12 +41,6 @@ impl StirPublicKey {
         })
     }
 
-    /// The uncompressed point.
-    #[must_use]
-    pub const fn as_sec1(&self) -> &[u8; POINT_SIZE] {
-        &self.point
-    }
-
     /// Verifies `r || s` over `message` with SHA-256.
     ///
     /// # Errors

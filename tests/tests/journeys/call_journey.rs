@@ -11,9 +11,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_client::auth_service::{CallerError, LookUp, Resent, ShakenCall};
 use pennyblack_client::verification_service::{PublishError, RecipientError};
 use pennyblack_client::wallet::Wallet;
-use pennyblack_cps::RunningCps;
 use pennyblack_http::{HttpError, HttpOptions, RetryPolicy};
-use pennyblack_issuer::RunningIssuer;
 use pennyblack_passport::{Attestation, Call, Verdict};
 use pennyblack_privacypass::directory::DirectoryKey;
 use pennyblack_privacypass::token::Token;
@@ -21,6 +19,7 @@ use pennyblack_protocol::key_record::Coverage;
 use pennyblack_runtime::clock::{Clock, ClockHand};
 use pennyblack_sealing::envelope::Cursor;
 use pennyblack_sealing::mailbox::{Kem, RecipientKey};
+use pennyblack_service::start::RunningService;
 use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
 use pennyblack_tests::federation::{Federation, cps_name, issuer_name};
 use pennyblack_tests::lossy_proxy::LossyProxy;
@@ -38,8 +37,8 @@ const QUICK: RetryPolicy = RetryPolicy {
 /// Everything runs, the carrier has tokens, and the office has a mailbox.
 struct Scene {
     federation: Federation,
-    issuer: RunningIssuer,
-    cps: RunningCps,
+    issuer: RunningService,
+    cps: RunningService,
     wallet: Wallet,
     office: RecipientKey,
 }

@@ -9,8 +9,8 @@ use pennyblack_client::carrier::{Carrier, CarrierError};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_evidence::key_log_view::{Demand, FollowError, KeyLogViewError, KeyNotLogged};
 use pennyblack_http::{HttpClient, HttpOptions, RetryPolicy};
-use pennyblack_issuer::RunningIssuer;
 use pennyblack_runtime::clock::{Clock, ClockHand};
+use pennyblack_service::start::RunningService;
 use pennyblack_tests::federation::{Federation, cps_name};
 use pennyblack_tests::two_faced_issuer::TwoFacedIssuer;
 use pennyblack_tests::wait::until;
@@ -25,8 +25,8 @@ const BATCH: usize = 4;
 struct Scene {
     federation: Federation,
     hand: ClockHand,
-    public: RunningIssuer,
-    secret: RunningIssuer,
+    public: RunningService,
+    secret: RunningService,
     front: TwoFacedIssuer,
     client: HttpClient,
     _secrets: Federation,

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use http::StatusCode;
 use pennyblack_base::problem::ProblemType;
-use pennyblack_cps::{Cps, RunningCps};
-use pennyblack_issuer::{Issuer, RunningIssuer};
+use pennyblack_cps::Cps;
+use pennyblack_issuer::Issuer;
 use pennyblack_privacypass::directory::DirectoryKey;
 use pennyblack_redis::RedisOptions;
 use pennyblack_redis::testing::{Options, RedisServer};
 use pennyblack_runtime::clock::{Clock, ClockHand};
 use pennyblack_runtime::config::PublicConfig;
+use pennyblack_service::start::RunningService;
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::drawing::Spendable;
 use pennyblack_tests::mailbox::Mailbox;
@@ -35,7 +36,7 @@ const SOON: Duration = Duration::from_secs(60);
 struct Node {
     name: &'static str,
     address: SocketAddr,
-    cps: RunningCps,
+    cps: RunningService,
 }
 
 impl Node {
@@ -87,7 +88,7 @@ impl Node {
 struct Scene {
     world: World,
     hand: ClockHand,
-    issuer: RunningIssuer,
+    issuer: RunningService,
     nodes: [Node; 2],
 }
 

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 use pennyblack_base::time::UnixTime;
-use pennyblack_cps::{Cps, RunningCps};
+use pennyblack_cps::Cps;
 use pennyblack_redis::RedisOptions;
 use pennyblack_redis::testing::{Options, RedisServer};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::PublicConfig;
+use pennyblack_service::start::RunningService;
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::history::Rules;
 use pennyblack_tests::port::free_port;
@@ -44,7 +45,7 @@ const START: Duration = Duration::from_secs(60);
 
 /// A node in this process, with a clock that goes, and goes wrong.
 struct Node {
-    cps: RunningCps,
+    cps: RunningService,
     address: SocketAddr,
     /// How far ahead its clock is, in seconds, plus [`WRONG`].
     ahead: Arc<AtomicU64>,

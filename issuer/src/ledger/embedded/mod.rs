@@ -25,15 +25,13 @@ const QUEUE: usize = 4096;
 #[non_exhaustive]
 pub enum LedgerError {
     /// The journal.
-    #[error("quota accounts: {0}")]
+    #[error(transparent)]
     Journal(#[from] JournalError),
     /// A record with a good checksum and a form that this program does not write.
-    #[error(
-        "quota accounts: a record has another form ({0}); they were written by another program or version"
-    )]
+    #[error("a record has another form ({0}); it was written by another program or version")]
     Record(WireError),
     /// No thread.
-    #[error("quota accounts: cannot start their thread: {0}")]
+    #[error("cannot start their thread: {0}")]
     Thread(io::Error),
 }
 

@@ -13,7 +13,7 @@ use pennyblack_attestation::Statement;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::problem::{Problem, ProblemType};
 use pennyblack_base::time::UnixTime;
-use pennyblack_issuer::{Config, Issuer, RunningIssuer};
+use pennyblack_issuer::{Config, Issuer};
 use pennyblack_privacypass::blind_rsa::{PendingToken, TokenPublicKey, TokenVerifyingKey};
 use pennyblack_privacypass::directory::{DirectoryKey, IssuerDirectory, WELL_KNOWN_PATH};
 use pennyblack_privacypass::issuance::{
@@ -21,6 +21,8 @@ use pennyblack_privacypass::issuance::{
 };
 use pennyblack_privacypass::token::{ChallengeDigest, Nonce, Token, TokenKeyId};
 use pennyblack_runtime::clock::{Clock, ClockHand};
+use pennyblack_service::problem_response::testing::indiscretion;
+use pennyblack_service::start::RunningService;
 use tempfile::TempDir;
 
 use self::pki::{Carrier, Pki};
@@ -37,7 +39,7 @@ pub(crate) struct Scene {
     pub(crate) config: Config,
     pub(crate) authority: Authority,
     directory: TempDir,
-    running: Option<RunningIssuer>,
+    running: Option<RunningService>,
     client: reqwest::Client,
 }
 
@@ -89,7 +91,7 @@ impl Scene {
 
     /// Starts another node of the same issuer, with a data directory of its own. The
     /// node that runs keeps the log.
-    pub(crate) async fn start_another(&self, name: &str) -> RunningIssuer {
+    pub(crate) async fn start_another(&self, name: &str) -> RunningService {
         let mut config = self.config.clone();
         let keeper = self.running.as_ref().unwrap().addresses().public;
         config.transparency_log.kept_by = Some(format!("http://{keeper}"));
@@ -98,7 +100,7 @@ impl Scene {
     }
 
     /// From now on talks to that node; the one before is in its place.
-    pub(crate) fn talk_to(&mut self, other: &mut RunningIssuer) {
+    pub(crate) fn talk_to(&mut self, other: &mut RunningService) {
         std::mem::swap(self.running.as_mut().unwrap(), other);
     }
 
@@ -170,6 +172,12 @@ impl Scene {
             request = request.header("authorization", format!("Bearer {bearer}"));
         }
         answer_of(request).await
+    }
+
+    /// Sends a single request with these header fields, which may be anything.
+    pub(crate) async fn post_with(&self, headers: HeaderMap, body: Vec<u8>) -> Answer {
+        let request = self.client.post(self.url("/token-request"));
+        answer_of(request.headers(headers).body(body)).await
     }
 
     /// Sends a single request, properly attested.
@@ -262,6 +270,11 @@ impl Answer {
             .unwrap_or_else(|| panic!("{problem}"));
         assert_eq!(self.status.as_u16(), kind.status(), "{problem}");
         assert!(problem.detail.ends_with(kind.advice()), "{problem}");
+        let at_fault = kind.status() >= 500;
+        assert!(
+            !at_fault || indiscretion(&problem.detail).is_none(),
+            "{problem}"
+        );
         assert_eq!(
             self.headers.contains_key("retry-after"),
             kind.retry_after().is_some()

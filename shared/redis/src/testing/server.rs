@@ -238,12 +238,6 @@ impl RedisServer {
         );
     }
 
-    /// [`Self::restart`] with other options.
-    pub async fn restart_with(&mut self, options: Options) {
-        self.options = options;
-        self.restart().await;
-    }
-
     /// A copy of its disk, to be restored later.
     #[must_use]
     pub fn back_up(&self) -> Backup {

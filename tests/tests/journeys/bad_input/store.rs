@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use pennyblack_base::problem::ProblemType;
 use pennyblack_evidence::spend::{RequestDigest, STORE_PATH};
 use pennyblack_privacypass::token::{Token, TokenChallenge, TokenKeyId, TokenType};
@@ -69,6 +69,7 @@ impl Draft {
         let url = format!("http://{}{STORE_PATH}", world.cps_name());
         let mut post = world.client.post(url).body(self.body.clone());
         for (name, value) in &self.headers {
+            let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
             post = post.header(*name, value);
         }
         Answer::to(post).await.unwrap()
@@ -130,6 +131,15 @@ const CASES: &[Case] = &[
             )
         },
     ),
+    (
+        "a token that is not ASCII",
+        ProblemType::MalformedStoreRequest,
+        |d| d.with("authorization", "PrivateToken token=\"é\""),
+    ),
+    ("two media types", ProblemType::UnsupportedMediaType, |d| {
+        let media_type = d.get("content-type").to_owned();
+        d.and("content-type", &media_type)
+    }),
     ("no digest", ProblemType::MalformedStoreRequest, |d| {
         d.without("content-digest")
     }),
@@ -263,6 +273,39 @@ async fn what_is_wrong_with_a_store_request_is_named_and_does_not_cost_the_token
     }
     assert_eq!(world.read(&mailbox).await.len(), CASES.len());
     assert!(world.get("/v1/double-spends").await.content().is_empty());
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_header_field_is_named_with_what_is_wrong_with_it() {
+    let scene = Scene::open().await;
+    let world = &scene.world;
+    let mailbox = world.mailbox().await;
+    let [token] = world.draw(1).await.try_into().unwrap();
+    let good = Draft::from(&world.spend(&token, &mailbox, "a header"));
+    for name in [
+        "Authorization",
+        "Content-Digest",
+        "Signature-Input",
+        "Signature",
+    ] {
+        let header = good.headers.iter().map(|(header, _)| *header);
+        let header = header
+            .into_iter()
+            .find(|header| name.eq_ignore_ascii_case(header));
+        let header = header.unwrap();
+        let twice = good.clone().and(header, good.get(header)).send(world).await;
+        let foreign = good.clone().with(header, "é").send(world).await;
+        for (answer, fault) in [(twice, "more than one"), (foreign, "not printable ASCII")] {
+            assert_eq!(answer.problem(), ProblemType::MalformedStoreRequest);
+            let text = answer.text();
+            assert!(
+                text.contains(&format!("{name} header")) && text.contains(fault),
+                "{text}"
+            );
+        }
+    }
+    assert_eq!(good.send(world).await.status, StatusCode::CREATED);
     scene.close().await;
 }
 

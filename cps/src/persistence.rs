@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pennyblack_runtime::clock::Clock;
+use pennyblack_service::start_error::{StartContext as _, StartError};
 use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_trust::Trust;
 
 use crate::config::Config;
-use crate::cps::StartError;
 use crate::decoy_secret::DecoySecret;
 use crate::key_directory::{KeyDirectory, RecordPolicy, Registry, SharedRecords};
 use crate::log::CpsLog;
@@ -19,8 +19,13 @@ use crate::store::embedded::EmbeddedStore;
 use crate::store::never_twice::{NeverTwiceStore, Owners};
 use crate::store::redis::RedisStore;
 
+const OPEN_STORE: &str = "cannot open the store";
+const OPEN_LOG: &str = "cannot open the log";
+const OPEN_DECOYS: &str = "cannot open the decoy secret";
+const NUMBERING_TABLE: &str = "keys.numbering_table";
+
 /// All of it.
-pub(crate) struct Stored {
+pub(crate) struct Persistence {
     pub(crate) store: Arc<Backend>,
     pub(crate) log: Arc<CpsLog>,
     pub(crate) keys: Arc<KeyDirectory>,
@@ -30,7 +35,7 @@ pub(crate) struct Stored {
     pub(crate) issuers: PathBuf,
 }
 
-impl Stored {
+impl Persistence {
     /// Opens what the configuration names, and makes what is missing. Not for an async
     /// context.
     pub(crate) fn open(config: &Config, clock: &Clock) -> Result<Self, StartError> {
@@ -39,11 +44,10 @@ impl Stored {
         // Locks the directory: before anything else is touched in it.
         let store = open_store(config, clock)?;
         let issuers = directory.join("issuers");
-        std::fs::create_dir_all(&issuers).map_err(|error| StartError::Io {
-            path: issuers.clone(),
-            error,
-        })?;
-        let trust = Arc::new(Trust::open(&config.trust, now)?);
+        std::fs::create_dir_all(&issuers)
+            .context(format!("cannot make the directory {}", issuers.display()))?;
+        let trust = Trust::open(&config.trust, now).context("cannot use [trust]")?;
+        let trust = Arc::new(trust);
         let policy = RecordPolicy {
             authority: config.cps.authority.clone(),
             trust: Arc::clone(&trust),
@@ -54,11 +58,16 @@ impl Stored {
         let cps = &config.cps.authority;
         let (keys, registry, decoys, log) = match store.redis() {
             None => {
-                let keys = KeyDirectory::open(&config.key_directory(), policy, now)?;
-                let keys = Arc::new(keys);
+                let keys = KeyDirectory::open(&config.key_directory(), policy, now);
+                let keys = Arc::new(keys.context("cannot open the key records")?);
                 let registry = Registry::Own(Arc::clone(&keys));
-                let decoys = Arc::new(DecoySecret::own(decoys)?);
-                (keys, registry, decoys, CpsLog::open(&log, cps)?)
+                let decoys = DecoySecret::own(decoys).context(OPEN_DECOYS)?;
+                (
+                    keys,
+                    registry,
+                    Arc::new(decoys),
+                    CpsLog::open(&log, cps).context(OPEN_LOG)?,
+                )
             }
             Some(store) => {
                 let keys = Arc::new(KeyDirectory::unread(policy));
@@ -66,8 +75,8 @@ impl Stored {
                 let registry = Registry::Shared(Arc::new(shared));
                 let decoys = Arc::new(DecoySecret::shared(decoys));
                 let (config, secret) = (&config.transparency_log, Arc::clone(&decoys));
-                let log = CpsLog::of_several(&log, cps, config, store, secret)?;
-                (keys, registry, decoys, log)
+                let log = CpsLog::of_several(&log, cps, config, store, secret);
+                (keys, registry, decoys, log.context(OPEN_LOG)?)
             }
         };
         Ok(Self {
@@ -89,34 +98,54 @@ fn open_store(config: &Config, clock: &Clock) -> Result<Backend, StartError> {
     let tick = clock.clone();
     let now = Arc::new(move || tick.now());
     if config.never_twice.is_none() && never_twice.exists() {
-        return Err(StartError::OtherLevel(never_twice));
+        return Err(other_level(&never_twice));
     }
     let Some(options) = &config.store else {
-        let store = EmbeddedStore::open(&embedded, limits, now)?;
+        let store = EmbeddedStore::open(&embedded, limits, now).context(OPEN_STORE)?;
         return Ok(Backend::Embedded(store));
     };
     let Some(nodes) = &config.never_twice else {
         if embedded.exists() {
-            return Err(StartError::TwoStores(embedded));
+            return Err(two_stores(&embedded));
         }
-        let store = RedisStore::open(options, limits, repeatable, &redis)?;
+        let store = RedisStore::open(options, limits, repeatable, &redis);
+        let store = store.context(OPEN_STORE)?;
         return Ok(Backend::Redis(store));
     };
     if let Some(other) = [embedded, redis].into_iter().find(|other| other.exists()) {
-        return Err(StartError::OtherLevel(other));
+        return Err(other_level(&other));
     }
-    let owners = Owners::new(nodes.nodes.clone(), nodes.node)?;
-    let store = NeverTwiceStore::open(options, owners, limits, repeatable, &never_twice, now)?;
-    Ok(Backend::NeverTwice(Box::new(store)))
+    let owners =
+        Owners::new(nodes.nodes.clone(), nodes.node).context("cannot use [never_twice]")?;
+    let store = NeverTwiceStore::open(options, owners, limits, repeatable, &never_twice, now);
+    Ok(Backend::NeverTwice(Box::new(store.context(OPEN_STORE)?)))
 }
 
 fn numbering(path: Option<&Path>) -> Result<Option<NumberingTable>, StartError> {
     let Some(path) = path else {
         return Ok(None);
     };
-    let csv = std::fs::read(path).map_err(|error| StartError::Io {
-        path: path.to_owned(),
-        error,
-    })?;
-    Ok(Some(NumberingTable::parse(&csv)?))
+    let csv = std::fs::read(path).context(format!("{NUMBERING_TABLE}: {}", path.display()))?;
+    let table = NumberingTable::parse(&csv).context(NUMBERING_TABLE)?;
+    Ok(Some(table))
+}
+
+/// A Redis is configured, and the data directory holds spent tokens.
+fn two_stores(embedded: &Path) -> StartError {
+    let embedded = embedded.display();
+    StartError::new(
+        format!("{embedded} holds spent tokens that the Redis of [store] does not know"),
+        "move them with \"pennyblack-cps --move-store-to-redis\" (docs/redis.md)",
+    )
+}
+
+/// Tokens were spent at another level of durability.
+fn other_level(directory: &Path) -> StartError {
+    let directory = directory.display();
+    StartError::new(
+        format!("{directory} holds tokens that were spent before or after [never_twice] was set"),
+        "nodes would not know of each other's tokens. Put the configuration back; or wait until \
+         every key epoch of that time has ended, and move the directory away at each node \
+         (docs/redis.md)",
+    )
 }

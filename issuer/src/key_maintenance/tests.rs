@@ -4,14 +4,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pennyblack_logserver::AppendError;
 use pennyblack_logserver::nodes::NotKept;
 use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_storage::disk::RealDisk;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::*;
 use crate::ledger::Novelty;
+use crate::ledger::embedded::EmbeddedLedger;
 use crate::quota::{Allowance, Charge};
 use crate::signer::KeyType;
 use crate::token_keys::KeyPlan;
+use crate::token_keys::key_files::KeyFiles;
 use crate::token_keys::schedule::KeySchedule;
 
 const NOW: UnixTime = UnixTime(1_790_000_000);
@@ -31,6 +34,7 @@ enum Asked {
 }
 
 type Answer = Result<(), KeyLogError>;
+type Rotation = tokio::task::JoinHandle<Result<UnixTime, RotationError>>;
 
 /// A register that takes as long, and answers what, its test likes.
 struct Held {
@@ -102,19 +106,19 @@ impl Scene {
         }
     }
 
-    /// Turns in a task of its own.
-    fn turn(&self, now: UnixTime) -> tokio::task::JoinHandle<Result<UnixTime, UpkeepError>> {
+    /// Rotates in a task of its own.
+    fn rotate(&self, now: UnixTime) -> Rotation {
         let (keys, ledger) = (Arc::clone(&self.keys), Arc::clone(&self.ledger));
         let register = Arc::clone(&self.register);
-        tokio::spawn(async move { turn(&keys, &ledger, &*register, now).await })
+        tokio::spawn(async move { rotate(&keys, &ledger, &*register, now).await })
     }
 
     async fn asked(&self) -> (Asked, oneshot::Sender<Answer>) {
         self.asked.lock().await.recv().await.unwrap()
     }
 
-    /// Has the register agree to everything until the turn is over.
-    async fn agree(&self, turn: tokio::task::JoinHandle<Result<UnixTime, UpkeepError>>) {
+    /// Has the register agree to everything until the rotation has ended.
+    async fn agree(&self, rotation: Rotation) {
         let mut asked = self.asked.lock().await;
         let agreeing = async {
             while let Some((_, answer)) = asked.recv().await {
@@ -122,7 +126,7 @@ impl Scene {
             }
         };
         tokio::select! {
-            turned = turn => { turned.unwrap().unwrap(); }
+            outcome = rotation => { outcome.unwrap().unwrap(); }
             () = agreeing => {}
         }
     }
@@ -153,7 +157,7 @@ async fn a_key_is_listed_only_when_it_is_in_the_log_and_has_accounts() {
     let announced = NOW.plus(PLAN.schedule.epoch - PLAN.schedule.announce_ahead);
 
     // The log is slow: nobody is shown the key that waits for it.
-    let turning = scene.turn(announced);
+    let rotation = scene.rotate(announced);
     let (Asked::Announce(directory), answer) = scene.asked().await else {
         panic!("something else was asked first");
     };
@@ -162,13 +166,13 @@ async fn a_key_is_listed_only_when_it_is_in_the_log_and_has_accounts() {
 
     // It fails: nor then.
     answer.send(refused()).unwrap();
-    let said = turning.await.unwrap().unwrap_err().to_string();
+    let said = rotation.await.unwrap().unwrap_err().to_string();
     assert!(said.contains("the log's tiles cannot be written"), "{said}");
     assert_eq!(scene.keys.live().directory(), before.directory());
     scene.draw(scene.live()[0]).await.unwrap();
 
     // It works again: the same key, and tokens can be drawn of it once it is shown.
-    let turning = scene.turn(announced);
+    let rotation = scene.rotate(announced);
     let (Asked::Announce(again), answer) = scene.asked().await else {
         panic!("something else was asked first");
     };
@@ -183,7 +187,7 @@ async fn a_key_is_listed_only_when_it_is_in_the_log_and_has_accounts() {
         scene.draw(epoch).await.unwrap();
     }
     answer.send(Ok(())).unwrap();
-    turning.await.unwrap().unwrap();
+    rotation.await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -195,10 +199,10 @@ async fn accounts_stay_until_their_total_is_in_the_log() {
     for _ in 0..2 {
         start = start.plus(PLAN.schedule.epoch);
         let announced = start.minus(PLAN.schedule.announce_ahead);
-        scene.agree(scene.turn(announced)).await;
+        scene.agree(scene.rotate(announced)).await;
     }
     // The third key begins, and the first is withdrawn.
-    let turning = scene.turn(start);
+    let rotation = scene.rotate(start);
     let (_, answer) = scene.asked().await;
     answer.send(Ok(())).unwrap();
     let (Asked::Total(live), answer) = scene.asked().await else {
@@ -210,7 +214,7 @@ async fn accounts_stay_until_their_total_is_in_the_log() {
     };
     assert_eq!(ledger.total(first).await, Ok(1));
     answer.send(refused()).unwrap();
-    turning.await.unwrap().unwrap_err();
+    rotation.await.unwrap().unwrap_err();
     assert_eq!(ledger.total(first).await, Ok(1));
 
     // Another node states it: the key, which says what is to be forgotten, stays until
@@ -222,13 +226,13 @@ async fn accounts_stay_until_their_total_is_in_the_log() {
     };
     let before = keys();
     scene.register.totals_are_due.store(true, Ordering::Relaxed);
-    scene.agree(scene.turn(start)).await;
+    scene.agree(scene.rotate(start)).await;
     assert_eq!(keys(), before);
     scene
         .register
         .totals_are_due
         .store(false, Ordering::Relaxed);
-    scene.agree(scene.turn(start)).await;
+    scene.agree(scene.rotate(start)).await;
     let gone = Err(ChargeError::NoSuchEpoch(first));
     assert_eq!(ledger.total(first).await, gone);
     assert!(keys() < before);
@@ -239,14 +243,14 @@ async fn a_key_that_another_node_has_not_announced_yet_waits_and_the_others_go_o
     let scene = Scene::open();
     let before = scene.keys.live();
     let announced = NOW.plus(PLAN.schedule.epoch - PLAN.schedule.announce_ahead);
-    let turning = scene.turn(announced);
+    let rotation = scene.rotate(announced);
     let (_, answer) = scene.asked().await;
     let key = TokenKeyId([7; 32]);
     answer.send(Err(KeyLogError::Unannounced { key })).unwrap();
-    let next = turning.await.unwrap().unwrap();
+    let next = rotation.await.unwrap().unwrap();
     assert!(next > announced && next <= announced.plus(Duration::from_secs(15)));
     assert_eq!(scene.keys.live().directory(), before.directory());
     scene.draw(scene.live()[0]).await.unwrap();
-    scene.agree(scene.turn(next)).await;
+    scene.agree(scene.rotate(next)).await;
     assert_ne!(scene.keys.live().directory(), before.directory());
 }

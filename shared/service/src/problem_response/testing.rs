@@ -1,0 +1,76 @@
+//! For tests: what an answer would tell the public about the machine of a service, its
+//! network or its configuration.
+
+use axum::body::to_bytes;
+use axum::response::IntoResponse;
+use pennyblack_base::problem::Problem;
+
+/// The document that a client gets of a refusal.
+///
+/// # Panics
+/// When the answer holds none.
+pub async fn answer_of(refusal: impl IntoResponse) -> Problem {
+    let body = refusal.into_response().into_body();
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    serde_json::from_slice(&body).unwrap_or_else(|error| panic!("no problem document: {error}"))
+}
+
+/// The first word of a sentence that looks like a path, a host, an address, a URL, an
+/// option or a key of the configuration.
+#[must_use]
+pub fn indiscretion(sentence: &str) -> Option<&str> {
+    sentence.split_whitespace().find(|word| {
+        let inner = word.trim_end_matches(['.', ',', ';', ':', ')']);
+        inner.contains(['/', '\\', '_', '.', ':', '[', '=', '@', '"', '`'])
+            || inner.starts_with("--")
+    })
+}
+
+/// The variants of an enum that are missing among `all`. It does not compile until every
+/// variant is named.
+#[macro_export]
+macro_rules! missing_variants {
+    ($enumeration:ident, $all:expr, [$($variant:ident),+ $(,)?]) => {{
+        let name = |one: &$enumeration| match one {
+            $($enumeration::$variant { .. } => stringify!($variant),)+
+        };
+        let found: std::collections::HashSet<_> = $all.iter().map(name).collect();
+        let variants = [$(stringify!($variant)),+];
+        variants.into_iter().filter(|one| !found.contains(one)).collect::<Vec<_>>()
+    }};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_a_host_a_url_an_option_and_a_key_are_seen() {
+        for indiscreet in [
+            "(it remembers in /var/lib/pennyblack/seen.json)",
+            "no connection to redis-7.example.net:6379",
+            "no connection to 192.0.2.7",
+            "no connection to [2001:db8::7]",
+            "the store at redis://redis-7",
+            "run it once with --accept-older-store, and start it",
+            "store.durability: it is not persistent",
+            "lower max_evaluations",
+            "there is no [store]",
+        ] {
+            assert!(indiscretion(indiscreet).is_some(), "{indiscreet}");
+        }
+        let discreet = "The store is away (for now). Send it again after Retry-After; it helps.";
+        assert_eq!(indiscretion(discreet), None);
+    }
+
+    #[test]
+    fn a_variant_that_is_missing_is_named() {
+        #[allow(dead_code, reason = "it is the one that is missing")]
+        enum Light {
+            On(u8),
+            Off,
+        }
+        let missing = missing_variants!(Light, [Light::On(1)], [On, Off]);
+        assert_eq!(missing, ["Off"]);
+    }
+}

@@ -1,0 +1,94 @@
+//! A service as a program: command line, `--check-config`, log lines, runtime, signals,
+//! exit code. What a program can do instead of serving stands with each service.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::config::{CommandLine, Invocation};
+use pennyblack_runtime::logging;
+
+use crate::start::{RunningService, ServiceConfig};
+use crate::start_error::StartError;
+
+/// What came of a run: nothing, or a sentence for the operator.
+pub type Outcome = Result<(), Box<dyn Error>>;
+
+/// A service that is a program.
+pub trait Program {
+    /// The name of the executable.
+    const NAME: &'static str;
+    /// Its version.
+    const VERSION: &'static str;
+    /// The first line of `--help`.
+    const ABOUT: &'static str;
+    /// Its configuration.
+    type Config: ServiceConfig;
+    /// Its options besides those of every service.
+    type Options: Args;
+
+    /// Does what `options` ask for instead of serving; nothing if they ask for nothing.
+    fn instead_of_serving(options: &Self::Options, config: &Self::Config) -> Option<Outcome>;
+
+    /// Starts the service. Called inside a tokio runtime.
+    fn start(
+        config: Self::Config,
+        clock: Clock,
+    ) -> impl Future<Output = Result<RunningService, StartError>>;
+}
+
+/// Runs the program until the service is asked to stop. `arguments` are those of the
+/// process, the first one its name.
+pub fn run<P: Program>(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let parsed = CommandLine::parse_with(P::NAME, P::VERSION, P::ABOUT, arguments);
+    let (line, options): (_, P::Options) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => error.exit(),
+    };
+    match invoke::<P>(line, &options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {error}", P::NAME);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn invoke<P: Program>(line: CommandLine, options: &P::Options) -> Outcome {
+    match line.invocation::<P::Config>()? {
+        Invocation::Print(text) => {
+            print!("{text}");
+            Ok(())
+        }
+        Invocation::Run {
+            configuration,
+            ready_file,
+        } => P::instead_of_serving(options, &configuration)
+            .unwrap_or_else(|| serve::<P>(configuration, ready_file.as_deref())),
+    }
+}
+
+fn serve<P: Program>(config: P::Config, ready_file: Option<&Path>) -> Outcome {
+    logging::start(config.log())?;
+    block_on(async {
+        let service = P::start(config, Clock::system()).await?;
+        service.shutdown().on_signals()?;
+        service.addresses().announce(ready_file)?;
+        service.stopped().await;
+        Ok(())
+    })
+}
+
+/// Runs `work` on a runtime of its own.
+///
+/// # Errors
+/// The error of `work`, or that the operating system starts no threads.
+pub fn block_on(work: impl Future<Output = Outcome>) -> Outcome {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}

@@ -1,0 +1,136 @@
+//! The start that every service has in common, and the end: check the configuration,
+//! bind both addresses, start the tasks beside the listeners, serve; and later stop all
+//! of it. What a service opens in between, and what its tasks do, is its own.
+
+use axum::Router;
+use pennyblack_base::authority::Authority;
+use pennyblack_runtime::config::{AdminConfig, Configuration, LogConfig, PublicConfig};
+use pennyblack_runtime::shutdown::Shutdown;
+use tokio::task::JoinSet;
+
+use crate::admin::{Metrics, Readiness};
+use crate::server::{Addresses, RunningServer, Server};
+use crate::start_error::{StartContext as _, StartError};
+
+/// What the configuration of every service says.
+pub trait ServiceConfig: Configuration {
+    /// The name of the service towards its clients.
+    fn authority(&self) -> &Authority;
+    /// `[public]`.
+    fn public(&self) -> &PublicConfig;
+    /// `[admin]`.
+    fn admin(&self) -> &AdminConfig;
+    /// `[log]`.
+    fn log(&self) -> &LogConfig;
+}
+
+/// A service that is starting: connections to its addresses queue, and are served once
+/// [`Self::serve`] is called.
+#[derive(Debug)]
+pub struct StartingService {
+    server: Server,
+    metrics: Metrics,
+    readiness: Readiness,
+    shutdown: Shutdown,
+    tasks: JoinSet<()>,
+}
+
+impl StartingService {
+    /// Checks the configuration and binds both addresses. First of all: a service whose
+    /// address is taken must not have touched its data directory.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn bind(config: &impl ServiceConfig) -> Result<Self, StartError> {
+        config.check().context("the configuration is refused")?;
+        let metrics = Metrics::of_this_process()?;
+        let server = Server::bind(config.public(), config.admin()).await;
+        Ok(Self {
+            server: server.context("the listeners do not start")?,
+            metrics,
+            readiness: Readiness::new(),
+            shutdown: Shutdown::new(),
+            tasks: JoinSet::new(),
+        })
+    }
+
+    /// What is missing before it can do its work.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        self.readiness.clone()
+    }
+
+    /// The request to stop, which every task obeys.
+    #[must_use]
+    pub fn shutdown(&self) -> Shutdown {
+        self.shutdown.clone()
+    }
+
+    /// Starts a task that runs beside the listeners and ends after the request to stop.
+    pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Serves `router` to the world and `for_operator` at the admin address.
+    #[must_use]
+    pub fn serve<C: ServiceConfig>(
+        self,
+        config: &C,
+        router: Router,
+        for_operator: Router,
+    ) -> RunningService {
+        let server = self.server.start(
+            router,
+            for_operator,
+            self.metrics,
+            self.readiness,
+            self.shutdown.clone(),
+        );
+        tracing::info!(
+            public = %server.addresses().public,
+            admin = %server.addresses().admin,
+            authority = %config.authority(),
+            "{} started", C::SERVICE
+        );
+        RunningService {
+            server,
+            shutdown: self.shutdown,
+            tasks: self.tasks,
+        }
+    }
+}
+
+/// A service at work.
+#[derive(Debug)]
+pub struct RunningService {
+    server: RunningServer,
+    shutdown: Shutdown,
+    tasks: JoinSet<()>,
+}
+
+impl RunningService {
+    /// Where it is reached.
+    #[must_use]
+    pub const fn addresses(&self) -> Addresses {
+        self.server.addresses()
+    }
+
+    /// What asks it to stop.
+    #[must_use]
+    pub const fn shutdown(&self) -> &Shutdown {
+        &self.shutdown
+    }
+
+    /// Asks it to stop and waits until it has: its addresses and its data directory are
+    /// free then.
+    pub async fn stop(self) {
+        self.shutdown.trigger();
+        self.stopped().await;
+    }
+
+    /// Waits until somebody has asked it to stop and it has.
+    pub async fn stopped(self) {
+        self.server.stopped().await;
+        self.tasks.join_all().await;
+    }
+}
