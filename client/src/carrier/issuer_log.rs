@@ -4,9 +4,11 @@
 //! to be believed.
 
 use http::StatusCode;
-use pennyblack_evidence::key_log_view::{KeyLogView, LogFetch, follow};
+use pennyblack_evidence::key_log_view::{KeyLogView, LOG_PATH, follow};
 use pennyblack_privacypass::directory::IssuerDirectory;
 use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_tlog::LogSource;
+use pennyblack_tlog::reader::SourceError;
 
 use super::{Carrier, CarrierError};
 use crate::wallet::{Wallet, WalletError};
@@ -47,12 +49,12 @@ impl Carrier {
                 move |wallet| wallet.issuer_log(&issuer)
             })
             .await?;
-        let mut fetch = Fetch {
+        let served = Served {
             client,
             issuer: &self.issuer,
             patience: self.patience,
         };
-        let Some(view) = follow(&issuer, &self.log, memory, &mut fetch).await? else {
+        let Some(view) = follow(&issuer, &self.log, memory, &served).await? else {
             return Ok(None);
         };
         let view = wallet
@@ -65,21 +67,24 @@ impl Carrier {
     }
 }
 
-struct Fetch<'a> {
+/// The log as the issuer serves it.
+struct Served<'a> {
     client: &'a HttpClient,
     issuer: &'a ServiceAddress,
     patience: Patience,
 }
 
-impl LogFetch for Fetch<'_> {
-    type Error = HttpError;
-
-    async fn get(&mut self, path: &str, most: usize) -> Result<Option<Vec<u8>>, HttpError> {
-        let request = Request::get(self.issuer.url(path), most);
+impl LogSource for Served<'_> {
+    async fn read(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
+        let url = self.issuer.url(&format!("{LOG_PATH}/{path}"));
+        let request = Request::get(url.clone(), most);
         match self.client.send(&request, self.patience).await {
             Ok(answer) => Ok(Some(answer.body.to_vec())),
             Err(HttpError::Refused(refused)) if refused.status == StatusCode::NOT_FOUND => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => Err(SourceError {
+                path: url,
+                error: error.into(),
+            }),
         }
     }
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
-use pennyblack_evidence::key_log_view::LogFetch;
+use pennyblack_evidence::key_log_view::LOG_PATH;
 use pennyblack_privacypass::directory::{self, DirectoryError, IssuerDirectory};
+use pennyblack_tlog::LogSource;
+use pennyblack_tlog::reader::SourceError;
 use reqwest::{Client, Response};
 
 /// How long the issuer may take.
@@ -146,11 +148,19 @@ impl Fetcher {
 }
 
 /// Resources of the issuer's log.
-impl LogFetch for Fetcher {
-    type Error = FetchError;
+impl LogSource for Fetcher {
+    async fn read(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
+        let url = format!("{}{LOG_PATH}/{path}", self.issuer);
+        let answer = self.get(url.clone(), most).await;
+        answer.map_err(|error| SourceError {
+            path: url,
+            error: error.into(),
+        })
+    }
+}
 
-    async fn get(&mut self, path: &str, most: usize) -> Result<Option<Vec<u8>>, FetchError> {
-        let url = format!("{}{path}", self.issuer);
+impl Fetcher {
+    async fn get(&self, url: String, most: usize) -> Result<Option<Vec<u8>>, FetchError> {
         let sent = self.client.get(&url).send().await;
         let response = sent.map_err(|source| FetchError::Http {
             url: url.clone(),

@@ -14,13 +14,13 @@ use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_storage::atomic_file;
 use tokio::task::spawn_blocking;
 
-use super::fetch::{FetchError, Fetcher};
+use super::fetch::Fetcher;
 
 /// A log that cannot be gone by.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeyLogError {
     #[error(transparent)]
-    Follow(#[from] FollowError<FetchError>),
+    Follow(#[from] FollowError),
     #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: io::Error },
     #[error("{}: {error}", path.display())]
@@ -69,7 +69,7 @@ impl KeyLog {
         &mut self,
         directory: &mut IssuerDirectory,
         known: &[TokenKeyId],
-        fetcher: &mut Fetcher,
+        fetcher: &Fetcher,
     ) -> Result<Vec<KeyNotLogged>, KeyLogError> {
         let followed = follow(&self.issuer, &self.policy, self.view.clone(), fetcher);
         let Some(view) = followed.await? else {

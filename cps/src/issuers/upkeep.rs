@@ -197,7 +197,7 @@ impl<S: Store> Upkeep<S> {
         let known: Vec<_> = self.epochs.ids().collect();
         let sifted = self
             .key_log
-            .sift(&mut directory, &known, &mut self.fetcher)
+            .sift(&mut directory, &known, &self.fetcher)
             .await;
         let unlogged = sifted.map_err(|error| error.to_string())?;
         let taken = match unlogged.is_empty() {
