@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use pennyblack_base::time::UnixTime;
+use pennyblack_logserver::nodes::OpenRoleError;
 use pennyblack_logserver::statements::OpenStatementsError;
 use pennyblack_redis::{RedisError, SetUpError};
 use pennyblack_runtime::clock::Clock;
@@ -23,7 +24,7 @@ use tokio::task::{JoinError, JoinSet};
 use crate::attest::Attestor;
 use crate::config::Config;
 use crate::issue::Issuance;
-use crate::key_log::{KeyLogError, OpenKeyLogError};
+use crate::key_log::KeyLogError;
 use crate::ledger::ChargeError;
 use crate::ledger::embedded::LedgerError;
 use crate::node_memory::NodeMemoryError;
@@ -78,7 +79,7 @@ pub enum StartError {
     Log(#[from] OpenStatementsError),
     /// The log of keys that several nodes have in common.
     #[error(transparent)]
-    SharedLog(#[from] OpenKeyLogError),
+    SharedLog(#[from] OpenRoleError),
     /// The keys cannot be written down in their log.
     #[error(transparent)]
     Announce(#[from] KeyLogError),

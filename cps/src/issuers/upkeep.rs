@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
+use pennyblack_logserver::nodes::StateError;
 use pennyblack_privacypass::directory::IssuerDirectory;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_runtime::clock::Clock;
@@ -21,7 +22,7 @@ use super::fetch::{FetchError, Fetcher};
 use super::key_log::KeyLog;
 use super::{Issuers, KeyRefusal, VoprfKeys};
 use crate::config::IssuerConfig;
-use crate::log::{CpsLog, CpsLogError};
+use crate::log::{CloseEpochError, CpsLog};
 use crate::store::Store;
 
 /// The longest time between two attempts while the issuer is away.
@@ -56,7 +57,7 @@ enum Taken {
 
 /// A key epoch that is not closed.
 enum CloseError {
-    /// Another node keeps the log, and has not closed it there yet.
+    /// Another node leads the log, and has not closed it there yet.
     NotYet,
     Failed(String),
 }
@@ -163,7 +164,7 @@ impl<S: Store> Upkeep<S> {
                 let next = self.next_turn().map_or(due, |turn| turn.min(due));
                 tokio::select! {
                     () = self.clock.reached(next) => break,
-                    // Perhaps by the node that keeps the log.
+                    // Perhaps by the leader of the log.
                     Ok(()) = moves.changed() => {}
                     () = shutdown.requested() => return,
                 }
@@ -244,7 +245,7 @@ impl<S: Store> Upkeep<S> {
         let spent = self.store.spent(id).await.map_err(failed)?;
         let logged = self.log.key_epoch_closed(id, spent, self.clock.now());
         logged.await.map_err(|error| match error {
-            CpsLogError::NotYet => CloseError::NotYet,
+            CloseEpochError::State(StateError::NotYet) => CloseError::NotYet,
             error => failed(error),
         })?;
         self.store.close_epoch(id).await.map_err(failed)?;
@@ -262,7 +263,7 @@ impl<S: Store> Upkeep<S> {
                 .key_epoch_opened(&self.authority, public, not_before, now);
             match opened.await {
                 Ok(()) => {}
-                Err(CpsLogError::NotYet) => {
+                Err(StateError::NotYet) => {
                     tracing::debug!(token_key = %public.id(), "the key epoch is not open in the log yet");
                 }
                 Err(error) => {

@@ -216,7 +216,7 @@ fn entries_that_the_checkpoint_is_not_for_are_not_believed() {
 fn a_checkpoint_by_another_key_is_refused() {
     let mut served = Served::with(0..2);
     let view = followed(&mut served, None);
-    let mut other = Served::with(0..2);
+    let other = Served::with(0..2);
     let refused = other.follow(&LogPolicy::default(), Some(view)).unwrap_err();
     assert!(
         matches!(refused, FollowError::Log(ReadLogError::Checkpoint(_))),
@@ -236,7 +236,7 @@ fn what_is_demanded_decides_about_a_log_that_is_not_there() {
     let key = served.signer.verifier().clone();
     let none = ["key", "checkpoint"].map(|name| (name.to_owned(), None));
     served.instead.extend(none);
-    let mut refused = |demand, key: Option<&VerifierKey>, memory| {
+    let refused = |demand, key: Option<&VerifierKey>, memory| {
         let policy = LogPolicy::new(demand, key.cloned());
         let followed = served.follow(&policy, memory);
         followed.map(|view| view.is_none())
