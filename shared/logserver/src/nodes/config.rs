@@ -31,7 +31,7 @@ impl TransparencyLogConfig {
                 Some(_) => Err(ConfigurationError::refused(
                     "transparency_log.tls_roots",
                     "this node leads the log and asks no other node",
-                    "set transparency_log.leader too, or take it away",
+                    "set transparency_log.leader too, or remove tls_roots",
                 )),
             };
         };
@@ -39,7 +39,7 @@ impl TransparencyLogConfig {
             return Err(ConfigurationError::refused(
                 "transparency_log.leader",
                 "without [store] this service is a single node, and leads its own log",
-                "add the [store] that the nodes share, or take it away",
+                "add the [store] that the nodes share, or remove transparency_log.leader",
             ));
         }
         if !is_safe_url(leader) {

@@ -81,7 +81,8 @@ impl LeaderClient {
         self.for_reports.ask(request.body(body), MOST).await
     }
 
-    /// What it answers about the resource at `path`, for whoever has `asked` this node.
+    /// What it answers about the resource at `path`, for a reader whose request to this
+    /// node has the headers `asked`.
     pub async fn pass_on(&self, path: &str, asked: &HeaderMap) -> Response {
         if asked.contains_key(ASKED_BY_NODE) {
             if !self.has_warned.swap(true, Ordering::Relaxed) {

@@ -171,8 +171,8 @@ impl LogRole {
         }
     }
 
-    /// What the leader answers at `path`, for whom has `asked` this node; 404 at the
-    /// leader itself.
+    /// What the leader answers at `path` to a reader whose request has the headers `asked`;
+    /// 404 at the leader itself.
     pub async fn pass_on(&self, path: &str, asked: &HeaderMap) -> Response {
         match self {
             Self::Leader(_) => StatusCode::NOT_FOUND.into_response(),
