@@ -58,7 +58,7 @@ pub enum CarrierError {
     },
     /// The issuer's log of keys cannot be followed, or is not to be believed.
     #[error(transparent)]
-    IssuerLog(#[from] FollowError<HttpError>),
+    IssuerLog(#[from] FollowError),
     /// The key is not in the issuer's log.
     #[error(transparent)]
     NotLogged(#[from] KeyNotLogged),

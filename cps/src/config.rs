@@ -58,7 +58,7 @@ pub struct Config {
     /// entries in the Redis of `[store]`. Default: spent tokens are there too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub never_twice: Option<NeverTwiceConfig>,
-    /// `[transparency_log]`: the node that keeps the log of all nodes over one `[store]`.
+    /// `[transparency_log]`: the leader of the log of all nodes over one `[store]`.
     #[serde(default)]
     pub transparency_log: TransparencyLogConfig,
     /// `[entries]`.

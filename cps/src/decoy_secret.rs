@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use pennyblack_logserver::nodes::NodeCredential;
 use pennyblack_redis::{RedisError, Script};
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_sealing::envelope::{DECOY_SECRET_SIZE, DecoyKeys};
@@ -253,6 +254,12 @@ fn exact(
     secret
         .map(Zeroizing::new)
         .map_err(|_| DecoySecretError::Form { key, actual })
+}
+
+impl NodeCredential for DecoySecret {
+    fn credential(&self) -> Result<Zeroizing<String>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.keys()?.node_credential())
+    }
 }
 
 #[cfg(test)]

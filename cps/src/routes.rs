@@ -31,7 +31,7 @@ use crate::log::CpsLog;
 use crate::log::reported::{self, REPORT_PATH};
 use crate::refusal::Refusal;
 use crate::retrieve::Retrieval;
-use crate::spend::{Settled, Spending};
+use crate::spend::{SpendOutcome, Spending};
 use crate::store::Store;
 
 /// Double spends in one answer.
@@ -82,8 +82,8 @@ async fn store<S: Store>(
         resources.spending.spend(&fields, &body, by).await
     };
     match stored.await {
-        Ok(Settled::Here) => StatusCode::CREATED.into_response(),
-        Ok(Settled::Elsewhere(answer)) => answer,
+        Ok(SpendOutcome::Local) => StatusCode::CREATED.into_response(),
+        Ok(SpendOutcome::Forwarded(answer)) => answer,
         Err(refusal) => refusal.with_challenges(&resources.issuers.challenges()),
     }
 }

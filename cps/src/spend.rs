@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use pennyblack_base::time::UnixTime;
+use pennyblack_logserver::nodes::StateError;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_protocol::store_request::{ParsedStore, SpendPolicy, StoreHeaders, VerifiedStore};
 use pennyblack_runtime::clock::Clock;
@@ -13,16 +14,16 @@ use crate::counts::Counts;
 use crate::forwarding::Forwarding;
 use crate::issuers::Issuers;
 use crate::key_directory::{KeyDirectory, Registry};
-use crate::log::{CpsLog, CpsLogError};
+use crate::log::CpsLog;
 use crate::refusal::Refusal;
 use crate::store::{Outcome, Spend, Store, StoreError};
 
-/// Where it was decided that a request is granted, or refused.
-pub(crate) enum Settled {
-    /// Here, and it is granted.
-    Here,
-    /// At the node that decides about the token, which says this.
-    Elsewhere(Response),
+/// How a request ended that was not refused here.
+pub(crate) enum SpendOutcome {
+    /// This node decided about the token and stored the entry.
+    Local,
+    /// The node that decides about the token answered this.
+    Forwarded(Response),
 }
 
 /// What it takes to spend.
@@ -40,7 +41,7 @@ pub(crate) struct Spending<S> {
 }
 
 /// Nobody is told of a double spend that is not in the log.
-fn not_logged(error: CpsLogError) -> Refusal {
+fn not_logged(error: StateError) -> Refusal {
     tracing::error!(%error, "a double spend is not in the log");
     Refusal::Log
 }
@@ -53,7 +54,7 @@ impl<S: Store> Spending<S> {
         headers: &StoreHeaders<'_>,
         body: &[u8],
         by: Option<&str>,
-    ) -> Result<Settled, Refusal> {
+    ) -> Result<SpendOutcome, Refusal> {
         let verified = self.verify(headers, body)?;
         self.check_mailbox(&verified).await?;
         let token = verified.token();
@@ -62,10 +63,10 @@ impl<S: Store> Spending<S> {
             && let Some(owner) = forwarding.owner(token, by)?
         {
             let answer = forwarding.ask(owner, headers, body).await?;
-            return Ok(Settled::Elsewhere(answer));
+            return Ok(SpendOutcome::Forwarded(answer));
         }
         self.spend_here(&verified).await?;
-        Ok(Settled::Here)
+        Ok(SpendOutcome::Local)
     }
 
     async fn spend_here(&self, verified: &VerifiedStore) -> Result<(), Refusal> {
@@ -117,7 +118,7 @@ impl<S: Store> Spending<S> {
     }
 
     /// Why there is no key for a token. If the log alone is waited for, which another
-    /// node may keep, the token is good, and to be sent again.
+    /// node may lead, the token is good, and to be sent again.
     fn without_key(&self, id: TokenKeyId, now: UnixTime) -> Refusal {
         if self.issuers.is_due(id, now) && !self.log.is_closed(id) {
             Refusal::Log

@@ -46,7 +46,7 @@ pub struct Config {
     /// node, and all is in its data directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<RedisOptions>,
-    /// `[transparency_log]`: the node that keeps the log of all nodes over one `[store]`.
+    /// `[transparency_log]`: the leader of the log of all nodes over one `[store]`.
     #[serde(default)]
     pub transparency_log: TransparencyLogConfig,
     /// `[keys]`: token keys and their epochs.

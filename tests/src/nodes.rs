@@ -35,7 +35,7 @@ struct Node {
 impl Nodes {
     /// Starts `count` of them: each with a data directory and ports of its own, and
     /// whatever `change` does to the configuration of the node at a place. The first one
-    /// keeps the log.
+    /// leads the log.
     pub async fn start(
         program: &'static str,
         world: &Arc<World>,
@@ -61,8 +61,8 @@ impl Nodes {
             config.public = PublicConfig::plain(address);
             config.cps.data_directory = world.path(&format!("{name}-data"));
             change(place, &mut config);
-            let keeper = nodes.first().map(|first| first.config.public.listen);
-            config.transparency_log.kept_by = keeper.map(|keeper| format!("http://{keeper}"));
+            let leader = nodes.first().map(|first| first.config.public.listen);
+            config.transparency_log.leader = leader.map(|leader| format!("http://{leader}"));
             nodes.push(Node {
                 name,
                 config,

@@ -193,7 +193,8 @@ fn of_reading(error: &ReadLogError) -> Option<Misbehaviour> {
     Some(match error {
         ReadLogError::Fork { .. } => Misbehaviour::Fork,
         ReadLogError::Rollback { .. } => Misbehaviour::Rollback,
-        ReadLogError::Rewritten { .. }
+        ReadLogError::Diverged { .. }
+        | ReadLogError::Rewritten { .. }
         | ReadLogError::Tile { .. }
         | ReadLogError::Root { .. }
         | ReadLogError::Bundle(_)

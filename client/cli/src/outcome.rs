@@ -233,8 +233,10 @@ impl From<CallerError> for Failure {
 impl From<CarrierError> for Failure {
     fn from(error: CarrierError) -> Self {
         let exit = match &error {
-            CarrierError::Http(error) | CarrierError::IssuerLog(FollowError::Fetch(error)) => {
-                exit_of_http(error)
+            CarrierError::Http(error) => exit_of_http(error),
+            CarrierError::IssuerLog(FollowError::Log(ReadLogError::Source(source))) => {
+                let http = source.error.downcast_ref();
+                http.map_or(Exit::Network, exit_of_http)
             }
             CarrierError::IssuerLog(_) | CarrierError::NotLogged(_) => Exit::Unaccounted,
             _ => Exit::Failed,

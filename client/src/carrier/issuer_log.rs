@@ -3,13 +3,15 @@
 //! each new draw, and remembered in the wallet. Not here: what a log must be like
 //! to be believed.
 
-use pennyblack_evidence::key_log_view::{KeyLogView, LogFetch, follow};
+use pennyblack_evidence::key_log_view::{KeyLogView, LOG_PATH, follow};
 use pennyblack_privacypass::directory::IssuerDirectory;
 use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_tlog::LogSource;
+use pennyblack_tlog::reader::SourceError;
 
 use super::{Carrier, CarrierError};
 use crate::wallet::{Wallet, WalletError};
-use pennyblack_http::{HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
+use pennyblack_http::{HttpClient, Request, RetryPolicy, ServiceAddress};
 
 impl Carrier {
     /// Requires that the key of the directory is in the issuer's log, if the policy
@@ -46,12 +48,12 @@ impl Carrier {
                 move |wallet| wallet.issuer_log(&issuer)
             })
             .await?;
-        let mut fetch = Fetch {
+        let served = Served {
             client,
             issuer: &self.issuer,
             retry: self.retry,
         };
-        let Some(view) = follow(&issuer, &self.log, memory, &mut fetch).await? else {
+        let Some(view) = follow(&issuer, &self.log, memory, &served).await? else {
             return Ok(None);
         };
         let view = wallet
@@ -64,18 +66,23 @@ impl Carrier {
     }
 }
 
-struct Fetch<'a> {
+/// The log as the issuer serves it.
+struct Served<'a> {
     client: &'a HttpClient,
     issuer: &'a ServiceAddress,
     retry: RetryPolicy,
 }
 
-impl LogFetch for Fetch<'_> {
-    type Error = HttpError;
-
-    async fn get(&mut self, path: &str, most: usize) -> Result<Option<Vec<u8>>, HttpError> {
-        let request = Request::get(self.issuer.url(path), most);
-        let found = self.client.find(&request, self.retry).await?;
-        Ok(found.map(Vec::from))
+impl LogSource for Served<'_> {
+    async fn read(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
+        let url = self.issuer.url(&format!("{LOG_PATH}/{path}"));
+        let request = Request::get(url.clone(), most);
+        let found = self.client.find(&request, self.retry).await;
+        found
+            .map(|found| found.map(Vec::from))
+            .map_err(|error| SourceError {
+                path: url,
+                error: error.into(),
+            })
     }
 }

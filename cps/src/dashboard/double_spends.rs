@@ -94,7 +94,7 @@ impl DoubleSpends {
     }
 
     /// The last double spends before a place in the log that are under its checkpoint;
-    /// none where another node keeps it. Reads the disk.
+    /// none at a follower. Reads the disk.
     pub(super) fn page(&self, before: Option<u64>) -> io::Result<Page> {
         let size = self.log.published();
         let size = size.map_or(0, |log| log.checkpoint().checkpoint().head.size);

@@ -24,7 +24,7 @@ pub(super) struct Status {
     pub(super) started: UnixTime,
     /// What keeps it from its work; ready if empty.
     pub(super) lacking: Vec<Lack>,
-    /// `None` where another node keeps the log.
+    /// `None` at a follower.
     pub(super) log: Option<LogStatus>,
     /// Since the start.
     pub(super) totals: Totals,
@@ -85,7 +85,7 @@ pub(super) struct LogStatus {
     cosignatures: usize,
 }
 
-/// What there is of the log; `None` where another node keeps it. Reads the disk.
+/// What there is of the log; `None` at a follower. Reads the disk.
 pub(super) fn log_status(log: &CpsLog) -> std::io::Result<Option<LogStatus>> {
     let Some(published) = log.published() else {
         return Ok(None);

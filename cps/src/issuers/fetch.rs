@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pennyblack_evidence::key_log_view::LogFetch;
+use pennyblack_evidence::key_log_view::LOG_PATH;
 use pennyblack_http::{HttpClient, HttpError, HttpOptions, Request, RetryPolicy, TrustRoots};
 use pennyblack_privacypass::directory::{self, DirectoryError, IssuerDirectory};
+use pennyblack_tlog::LogSource;
+use pennyblack_tlog::reader::SourceError;
 
 /// How long the issuer may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -86,12 +88,16 @@ impl Fetcher {
 }
 
 /// Resources of the issuer's log.
-impl LogFetch for Fetcher {
-    type Error = HttpError;
-
-    async fn get(&mut self, path: &str, most: usize) -> Result<Option<Vec<u8>>, HttpError> {
-        let request = Request::get(format!("{}{path}", self.issuer), most);
-        let found = self.client.find(&request, RetryPolicy::NONE).await?;
-        Ok(found.map(Vec::from))
+impl LogSource for Fetcher {
+    async fn read(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
+        let url = format!("{}{LOG_PATH}/{path}", self.issuer);
+        let request = Request::get(url.clone(), most);
+        let found = self.client.find(&request, RetryPolicy::NONE).await;
+        found
+            .map(|found| found.map(Vec::from))
+            .map_err(|error| SourceError {
+                path: url,
+                error: error.into(),
+            })
     }
 }

@@ -9,7 +9,6 @@ use pennyblack_base::authority::Authority;
 use pennyblack_evidence::key_log_view::{
     FollowError, KeyLogView, KeyNotLogged, LogPolicy, RememberedError, follow,
 };
-use pennyblack_http::HttpError;
 use pennyblack_privacypass::directory::IssuerDirectory;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_storage::atomic_file;
@@ -21,7 +20,7 @@ use super::fetch::Fetcher;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeyLogError {
     #[error(transparent)]
-    Follow(#[from] FollowError<HttpError>),
+    Follow(#[from] FollowError),
     #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: io::Error },
     #[error("{}: {error}", path.display())]
@@ -70,7 +69,7 @@ impl KeyLog {
         &mut self,
         directory: &mut IssuerDirectory,
         known: &[TokenKeyId],
-        fetcher: &mut Fetcher,
+        fetcher: &Fetcher,
     ) -> Result<Vec<KeyNotLogged>, KeyLogError> {
         let followed = follow(&self.issuer, &self.policy, self.view.clone(), fetcher);
         let Some(view) = followed.await? else {

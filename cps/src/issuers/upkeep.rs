@@ -9,6 +9,7 @@ use std::time::Duration;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_http::HttpError;
+use pennyblack_logserver::nodes::StateError;
 use pennyblack_privacypass::directory::IssuerDirectory;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_runtime::clock::Clock;
@@ -22,7 +23,7 @@ use super::fetch::Fetcher;
 use super::key_log::KeyLog;
 use super::{Issuers, KeyRefusal, VoprfKeys};
 use crate::config::IssuerConfig;
-use crate::log::{CpsLog, CpsLogError};
+use crate::log::{CloseEpochError, CpsLog};
 use crate::store::Store;
 
 /// The longest time between two attempts while the issuer is away.
@@ -62,7 +63,7 @@ enum Taken {
 
 /// A key epoch that is not closed.
 enum CloseError {
-    /// Another node keeps the log, and has not closed it there yet.
+    /// Another node leads the log, and has not closed it there yet.
     NotYet,
     Failed(String),
 }
@@ -174,7 +175,7 @@ impl<S: Store> Upkeep<S> {
                 let next = self.next_turn().map_or(due, |turn| turn.min(due));
                 tokio::select! {
                     () = self.clock.reached(next) => break,
-                    // Perhaps by the node that keeps the log.
+                    // Perhaps by the leader of the log.
                     Ok(()) = moves.changed() => {}
                     () = shutdown.requested() => return,
                 }
@@ -208,7 +209,7 @@ impl<S: Store> Upkeep<S> {
         let known: Vec<_> = self.epochs.ids().collect();
         let sifted = self
             .key_log
-            .sift(&mut directory, &known, &mut self.fetcher)
+            .sift(&mut directory, &known, &self.fetcher)
             .await;
         let unlogged = sifted.map_err(|error| error.to_string())?;
         let taken = match unlogged.is_empty() {
@@ -255,7 +256,7 @@ impl<S: Store> Upkeep<S> {
         let spent = self.store.spent(id).await.map_err(failed)?;
         let logged = self.log.key_epoch_closed(id, spent, self.clock.now());
         logged.await.map_err(|error| match error {
-            CpsLogError::NotYet => CloseError::NotYet,
+            CloseEpochError::State(StateError::NotYet) => CloseError::NotYet,
             error => failed(error),
         })?;
         self.store.close_epoch(id).await.map_err(failed)?;
@@ -273,7 +274,7 @@ impl<S: Store> Upkeep<S> {
                 .key_epoch_opened(&self.authority, public, not_before, now);
             match opened.await {
                 Ok(()) => {}
-                Err(CpsLogError::NotYet) => {
+                Err(StateError::NotYet) => {
                     tracing::debug!(token_key = %public.id(), "the key epoch is not open in the log yet");
                 }
                 Err(error) => {

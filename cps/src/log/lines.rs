@@ -5,7 +5,6 @@ use std::io;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::double_spend::{DoubleSpendEvidence, EvidenceFormError};
 use pennyblack_evidence::log_entry::{LogEntry, Statement};
-use pennyblack_logserver::statements::StatementLog;
 use serde::{Deserialize, Serialize};
 
 /// One double spend.
@@ -30,14 +29,18 @@ impl LogLine {
     }
 }
 
-/// The double spends from a place in the log on, oldest first, at most `most`. Reads
-/// the disk.
-pub(super) fn read(log: &StatementLog, first: u64, most: usize) -> io::Result<Vec<LogLine>> {
+/// The double spends from an index on, oldest first, at most `max`. `entries` reads at
+/// most so many from the disk.
+pub(super) fn read(
+    entries: impl Fn(u64, usize) -> io::Result<Vec<(u64, LogEntry)>>,
+    first: u64,
+    max: usize,
+) -> io::Result<Vec<LogLine>> {
     let mut lines = Vec::new();
     let mut place = first;
     // Entries about key epochs are few; a page has as many lines all the same.
-    while lines.len() < most {
-        let entries = log.entries(place, most - lines.len())?;
+    while lines.len() < max {
+        let entries = entries(place, max - lines.len())?;
         let Some((last, _)) = entries.last() else {
             break;
         };

@@ -1,6 +1,6 @@
-//! Double spends that another node of this CPS has seen, at the node that keeps the
-//! log. Each is checked like an auditor checks it: the nodes know each other by a
-//! credential, and even who has it can accuse nobody who has not signed twice.
+//! Double spends that a follower has seen, at the leader. Each is checked like an auditor
+//! checks it: the nodes know each other by a credential, and even with it nobody can be
+//! accused who has not signed twice.
 
 use axum::body::Bytes;
 use http::header::AUTHORIZATION;
@@ -24,7 +24,7 @@ pub(crate) async fn take(
     headers: &HeaderMap,
     body: &Bytes,
 ) -> StatusCode {
-    // A node that keeps no log knows nobody.
+    // A node without followers knows nobody.
     let Some(expected) = log.credential() else {
         return StatusCode::NOT_FOUND;
     };

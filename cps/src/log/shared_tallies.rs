@@ -1,5 +1,5 @@
 //! The counts of key epochs that several nodes have in common, in their Redis: each
-//! node adds what it has counted, and the node that keeps the log reads the sums.
+//! node adds what it has counted, and the leader of the log reads the sums.
 
 use std::time::Duration;
 

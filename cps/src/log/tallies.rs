@@ -131,17 +131,12 @@ impl EpochTallies {
         }
     }
 
-    /// Forgets what was counted of an epoch that is closed, and was not kept yet.
-    pub fn drop_unkept(&self, id: TokenKeyId) {
-        self.lock().remove(&id);
-    }
-
     /// Forgets an epoch, whose counts are in the log.
     ///
     /// # Errors
     /// [`RedisError`].
     pub async fn forget(&self, id: TokenKeyId) -> Result<(), RedisError> {
-        self.drop_unkept(id);
+        self.lock().remove(&id);
         match &self.kept {
             Kept::OnDisk(_) => Ok(()),
             Kept::Shared(shared) => shared.forget(id).await,

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pennyblack_logserver::AppendError;
-use pennyblack_logserver::nodes::NotKept;
+use pennyblack_logserver::nodes::{NotStated, StateError};
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_storage::disk::RealDisk;
 use tempfile::TempDir;
@@ -147,7 +147,7 @@ impl Scene {
 }
 
 fn refused() -> Answer {
-    Err(NotKept::Append(AppendError::Full).into())
+    Err(StateError::from(NotStated::Append(AppendError::Full)).into())
 }
 
 #[tokio::test]

@@ -129,21 +129,19 @@ pub enum ChosenLedger {
 }
 
 impl ChosenLedger {
-    /// Whether a key without accounts has signed nothing. In a store that several nodes
-    /// share accounts are opened before there is a key: without them it lost them, or
-    /// never had them.
-    #[must_use]
-    pub const fn is_whole(&self) -> bool {
-        matches!(self, Self::Embedded(_))
-    }
-
-    /// How many tokens the key of an epoch has signed.
+    /// How many tokens the key of an epoch has signed. On the disk of the only node a key
+    /// without accounts was withdrawn before it had signed anything. In a store that
+    /// several nodes share accounts are opened before there is a key: without them it
+    /// lost them, or never had them.
     ///
     /// # Errors
-    /// [`ChargeError::NoSuchEpoch`] when it has no accounts.
+    /// [`ChargeError::NoSuchEpoch`] when that is not known.
     pub async fn total(&self, epoch: TokenKeyId) -> Result<u64, ChargeError> {
         match self {
-            Self::Embedded(ledger) => ledger.total(epoch).await,
+            Self::Embedded(ledger) => match ledger.total(epoch).await {
+                Err(ChargeError::NoSuchEpoch(_)) => Ok(0),
+                total => total,
+            },
             Self::Redis(ledger) => ledger.total(epoch).await,
         }
     }

@@ -181,7 +181,7 @@ async fn what_a_node_killed_between_spending_and_appending_left_is_healed_by_rep
     let server = RedisServer::start(durable()).await;
     let (mut nodes, proxies) = behind_proxies(&world, Durability::SingleFsync, &server).await;
     let addresses = nodes.addresses();
-    // The other one keeps the log.
+    // The other one leads the log.
     let (lives, dies) = (addresses[0], addresses[1]);
     let mailboxes = mailboxes(&world, &addresses, 2).await;
     let traffic = Traffic::new(&world, addresses, &mailboxes, 2).await;

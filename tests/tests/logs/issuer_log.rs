@@ -7,13 +7,14 @@ use std::time::Duration;
 use pennyblack_base::time::UnixTime;
 use pennyblack_client::carrier::{Carrier, CarrierError};
 use pennyblack_client::wallet::Wallet;
-use pennyblack_evidence::key_log_view::{Demand, FollowError, KeyLogViewError, KeyNotLogged};
+use pennyblack_evidence::key_log_view::{Demand, FollowError, KeyNotLogged};
 use pennyblack_http::{HttpClient, HttpOptions, RetryPolicy};
 use pennyblack_runtime::clock::{Clock, ClockHand};
 use pennyblack_service::start::RunningService;
 use pennyblack_tests::federation::{Federation, cps_name};
 use pennyblack_tests::two_faced_issuer::TwoFacedIssuer;
 use pennyblack_tests::wait::until;
+use pennyblack_tlog::ReadLogError;
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -103,7 +104,7 @@ async fn a_carrier_that_has_seen_the_log_believes_no_other() {
     assert!(
         matches!(
             refused,
-            CarrierError::IssuerLog(FollowError::View(KeyLogViewError::Checkpoint(_)))
+            CarrierError::IssuerLog(FollowError::Log(ReadLogError::Checkpoint(_)))
         ),
         "{refused}"
     );
@@ -116,8 +117,8 @@ async fn a_carrier_that_has_seen_the_log_believes_no_other() {
     assert!(
         matches!(
             refused,
-            Err(CarrierError::IssuerLog(FollowError::View(
-                KeyLogViewError::Checkpoint(_)
+            Err(CarrierError::IssuerLog(FollowError::Log(
+                ReadLogError::Checkpoint(_)
             )))
         ),
         "{refused:?}"

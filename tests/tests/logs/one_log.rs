@@ -1,4 +1,4 @@
-//! Several nodes of one CPS have one log: one of them keeps it, all of them show it, and
+//! Several nodes of one CPS have one log: one of them leads it, all of them show it, and
 //! what any of them sees is in it before anybody is told.
 
 use std::fs;
@@ -91,39 +91,39 @@ async fn what_either_node_sees_is_in_one_log_that_both_show() {
     let _issuer = Process::start(SERVICE, Role::Issuer, &world).await;
     let redis = redis().await;
     let mut nodes = Nodes::start(SERVICE, &world, 2, over(&redis)).await;
-    let [keeper, other] = nodes.addresses()[..] else {
+    let [leader, other] = nodes.addresses()[..] else {
         panic!("two nodes");
     };
-    let mailbox = world.mailbox_at(&[keeper, other]).await;
+    let mailbox = world.mailbox_at(&[leader, other]).await;
     let tokens = world.draw(6).await;
     let [first, second] = ["first.of.two", "second.of.two"].map(|passport| {
         let spend = |token| world.spend(token, &mailbox, passport);
         tokens.iter().map(spend).collect::<Vec<_>>()
     });
     for (place, request) in first.iter().enumerate() {
-        let node = [keeper, other][place % 2];
+        let node = [leader, other][place % 2];
         world.store_at(node, request).await.assert_created();
     }
     // Four double spends, two at each node, the last ones at the same time.
     let refused = |answer: Answer| assert_eq!(answer.problem(), ProblemType::TokenAlreadySpent);
     refused(world.store_at(other, &second[0]).await);
-    refused(world.store_at(keeper, &second[1]).await);
-    let (at_other, at_keeper) = tokio::join!(
+    refused(world.store_at(leader, &second[1]).await);
+    let (at_other, at_leader) = tokio::join!(
         world.store_at(other, &second[2]),
-        world.store_at(keeper, &second[3])
+        world.store_at(leader, &second[3])
     );
     refused(at_other);
-    refused(at_keeper);
-    let told = lines(&world, keeper).await;
+    refused(at_leader);
+    let told = lines(&world, leader).await;
     assert_eq!(told.len(), 4);
     assert_eq!(lines(&world, other).await, told);
     // A repeated one is no other entry, wherever it comes.
-    for node in [keeper, other] {
+    for node in [leader, other] {
         refused(world.store_at(node, &second[0]).await);
     }
     assert_eq!(lines(&world, other).await, told);
 
-    // An auditor who asks the node that does not keep it finds all of it sound.
+    // An auditor who asks a follower finds all of it sound.
     let followed = until("all entries under a checkpoint", NOTICED, async || {
         let auditor = Auditor::new(log_at(&world, other).await, None);
         let followed = auditor.follow(None, |_, _, _| ()).await.unwrap();
@@ -131,7 +131,7 @@ async fn what_either_node_sees_is_in_one_log_that_both_show() {
     })
     .await;
     assert_eq!(followed.cps.now, 5);
-    let shown = get(&world, keeper, "/log/checkpoint").await;
+    let shown = get(&world, leader, "/log/checkpoint").await;
     let passed_on = get(&world, other, "/log/checkpoint").await;
     assert_eq!(passed_on.content(), shown.content());
     assert_eq!(passed_on.headers["cache-control"], "no-cache");
@@ -139,7 +139,7 @@ async fn what_either_node_sees_is_in_one_log_that_both_show() {
         assert_eq!(get(&world, other, path).await.status, StatusCode::NOT_FOUND);
     }
 
-    // While the keeper is dead nobody is accused; everything else goes on.
+    // While the leader is dead nobody is accused; everything else goes on.
     nodes.kill(0);
     let unknown = world.store_at(other, &second[4]).await;
     assert_eq!(unknown.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -162,11 +162,11 @@ async fn what_either_node_sees_is_in_one_log_that_both_show() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_node_that_would_keep_the_log_does_nothing_and_says_what_to_do() {
+async fn a_second_node_that_would_lead_the_log_does_nothing_and_says_what_to_do() {
     let world = Arc::new(World::new(Clock::system()));
     let _issuer = Process::start(SERVICE, Role::Issuer, &world).await;
     let redis = redis().await;
-    let _keeper = Nodes::start(SERVICE, &world, 1, over(&redis)).await;
+    let _leader = Nodes::start(SERVICE, &world, 1, over(&redis)).await;
     let mut config = world.cps.clone();
     over(&redis)(1, &mut config);
     config.cps.data_directory = world.path("second");
@@ -176,10 +176,10 @@ async fn a_second_node_that_would_keep_the_log_does_nothing_and_says_what_to_do(
     let said = until("why it is not ready", NOTICED, async || {
         let answer = Answer::to(world.client.get(&url)).await.unwrap();
         let said = answer.text();
-        said.contains("another node keeps this log").then_some(said)
+        said.contains("another node leads this log").then_some(said)
     })
     .await;
-    assert!(said.contains("transparency_log.kept_by"), "{said}");
+    assert!(said.contains("transparency_log.leader"), "{said}");
     // It shows no log, has no key open, and so takes no token.
     let node = second.addresses().public;
     for path in ["/log/checkpoint", "/log/key"] {
@@ -197,23 +197,23 @@ async fn nobody_but_a_node_reports_double_spends_and_nothing_that_is_none() {
     let _issuer = Process::start(SERVICE, Role::Issuer, &world).await;
     let redis = redis().await;
     let nodes = Nodes::start(SERVICE, &world, 2, over(&redis)).await;
-    let [keeper, other] = nodes.addresses()[..] else {
+    let [leader, other] = nodes.addresses()[..] else {
         panic!("two nodes");
     };
-    let mailbox = world.mailbox_at(&[keeper, other]).await;
+    let mailbox = world.mailbox_at(&[leader, other]).await;
     let token = world.draw_one().await;
     let request = world.spend(&token, &mailbox, "a.b.c");
-    world.store_at(keeper, &request).await.assert_created();
+    world.store_at(leader, &request).await.assert_created();
     let request = world.spend(&token, &mailbox, "d.e.f");
     let conflict = world.store_at(other, &request).await;
     assert_eq!(conflict.problem(), ProblemType::TokenAlreadySpent);
-    let evidence = lines(&world, keeper).await[0].evidence().unwrap();
+    let evidence = lines(&world, leader).await[0].evidence().unwrap();
 
     let secret = fs::read(nodes.data_directory(1).join("decoy-secret")).unwrap();
     let secret = pennyblack_sealing::envelope::DecoyKeys::new(&secret.try_into().unwrap());
     let credential = secret.node_credential().to_string();
     let report = async |credential: &str, body: String| {
-        let url = format!("http://{keeper}/log/double-spends");
+        let url = format!("http://{leader}/log/double-spends");
         let post = world.client.post(url).bearer_auth(credential).body(body);
         Answer::to(post).await.unwrap().status
     };
@@ -246,8 +246,8 @@ async fn nobody_but_a_node_reports_double_spends_and_nothing_that_is_none() {
     ] {
         assert_eq!(report(credential, body).await, status);
     }
-    assert_eq!(lines(&world, keeper).await.len(), 1);
-    // A node that keeps no log takes no reports, and passes none on.
+    assert_eq!(lines(&world, leader).await.len(), 1);
+    // A follower takes no reports, and passes none on.
     let url = format!("http://{other}/log/double-spends");
     let post = world.client.post(url).bearer_auth(&credential);
     let answer = Answer::to(post.body(evidence.to_json())).await.unwrap();
@@ -260,11 +260,11 @@ async fn an_epoch_is_opened_and_closed_once_and_its_totals_are_those_of_both_nod
     let options = RedisOptions::new(redis.url().parse().unwrap());
     let scene = Scene::open_with(|world| world.cps.store = Some(options)).await;
     let world = &scene.world;
-    let keeper = world.cps.public.listen;
+    let leader = world.cps.public.listen;
     let mut config = world.cps.clone();
     config.cps.data_directory = world.path("other");
     config.public = pennyblack_runtime::config::PublicConfig::plain(([127, 0, 0, 1], 0).into());
-    config.transparency_log.kept_by = Some(format!("http://{keeper}"));
+    config.transparency_log.leader = Some(format!("http://{leader}"));
     let second = Cps::start(config, world.clock.clone()).await.unwrap();
     let other = second.addresses().public;
     let url = format!("http://{}/readyz", second.addresses().admin);
@@ -273,7 +273,7 @@ async fn an_epoch_is_opened_and_closed_once_and_its_totals_are_those_of_both_nod
         (answer.status == StatusCode::OK).then_some(())
     })
     .await;
-    let mailbox = world.mailbox_at(&[keeper, other]).await;
+    let mailbox = world.mailbox_at(&[leader, other]).await;
     let first_key = world.signing_key().await.id();
     let tokens = world.draw(4).await;
     until("the open epoch at the other node", NOTICED, async || {
@@ -284,7 +284,7 @@ async fn an_epoch_is_opened_and_closed_once_and_its_totals_are_those_of_both_nod
     .await;
     // Each node stores two, repeats each once, and refuses another request once.
     for (place, token) in tokens.iter().enumerate() {
-        let node = [keeper, other][place % 2];
+        let node = [leader, other][place % 2];
         let request = world.spend(token, &mailbox, "a.b.c");
         for _ in 0..2 {
             world.store_at(node, &request).await.assert_created();
@@ -324,7 +324,7 @@ async fn an_epoch_is_opened_and_closed_once_and_its_totals_are_those_of_both_nod
     };
     assert_eq!(closed, [totals]);
     // The next key is open at both.
-    let mailbox = world.mailbox_at(&[keeper, other]).await;
+    let mailbox = world.mailbox_at(&[leader, other]).await;
     let token = world.draw_one().await;
     let request = world.spend(&token, &mailbox, "g.h.i");
     until(

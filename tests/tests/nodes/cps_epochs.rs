@@ -40,20 +40,20 @@ struct Node {
 }
 
 impl Node {
-    /// `keeper` is the node that keeps the log, unless this one does.
+    /// `leader` leads the log, unless this node does.
     async fn start(
         world: &World,
         name: &'static str,
         redis: &RedisServer,
-        keeper: Option<&Self>,
+        leader: Option<&Self>,
     ) -> Self {
         let mut config = world.cps.clone();
         let address = ([127, 0, 0, 1], free_port()).into();
         config.public = PublicConfig::plain(address);
         config.cps.data_directory = world.path(name);
         config.store = Some(RedisOptions::new(redis.url().parse().unwrap()));
-        let keeper = keeper.map(|keeper| format!("http://{}", keeper.address));
-        config.transparency_log.kept_by = keeper;
+        let leader = leader.map(|leader| format!("http://{}", leader.address));
+        config.transparency_log.leader = leader;
         let cps = Cps::start(config, world.clock.clone()).await.unwrap();
         let url = format!("http://{}/readyz", cps.addresses().admin);
         until("readiness", SOON, async || {

@@ -53,8 +53,8 @@ struct Node {
 }
 
 impl Node {
-    /// `keeper` is the node that keeps the log, unless this one does.
-    async fn start(world: &World, name: &str, redis: &RedisServer, keeper: Option<&Self>) -> Self {
+    /// `leader` leads the log, unless this node does.
+    async fn start(world: &World, name: &str, redis: &RedisServer, leader: Option<&Self>) -> Self {
         let (clock, hand) = Clock::by_hand(Clock::system().now());
         let ahead = Arc::new(AtomicU64::new(WRONG));
         let shown = Arc::clone(&ahead);
@@ -71,8 +71,8 @@ impl Node {
         config.public = PublicConfig::plain(address);
         config.cps.data_directory = world.path(name);
         config.store = Some(RedisOptions::new(redis.url().parse().unwrap()));
-        let keeper = keeper.map(|keeper| format!("http://{}", keeper.address));
-        config.transparency_log.kept_by = keeper;
+        let leader = leader.map(|leader| format!("http://{}", leader.address));
+        config.transparency_log.leader = leader;
         let cps = Cps::start(config, clock).await.unwrap();
         let url = format!("http://{}/readyz", cps.addresses().admin);
         until("readiness", START, async || {

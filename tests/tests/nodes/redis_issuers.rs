@@ -57,8 +57,8 @@ impl Node {
         config.issuer.data_directory = world.path(&format!("{name}-data"));
         if place > 0 {
             let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
-            let keeper = std::mem::replace(&mut config.public, PublicConfig::plain(address));
-            config.transparency_log.kept_by = Some(format!("http://{}", keeper.listen));
+            let leader = std::mem::replace(&mut config.public, PublicConfig::plain(address));
+            config.transparency_log.leader = Some(format!("http://{}", leader.listen));
         }
         Self {
             name,

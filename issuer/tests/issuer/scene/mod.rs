@@ -90,11 +90,11 @@ impl Scene {
     }
 
     /// Starts another node of the same issuer, with a data directory of its own. The
-    /// node that runs keeps the log.
+    /// node that runs leads the log.
     pub(crate) async fn start_another(&self, name: &str) -> RunningService {
         let mut config = self.config.clone();
-        let keeper = self.running.as_ref().unwrap().addresses().public;
-        config.transparency_log.kept_by = Some(format!("http://{keeper}"));
+        let leader = self.running.as_ref().unwrap().addresses().public;
+        config.transparency_log.leader = Some(format!("http://{leader}"));
         config.issuer.data_directory = self.path(name);
         Issuer::start(config, self.clock.clone()).await.unwrap()
     }

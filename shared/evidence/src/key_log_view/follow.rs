@@ -1,17 +1,16 @@
-//! How a reader follows an issuer's log of keys: what it asks for, in which order,
-//! and what it makes of a log that is not there. How bytes are fetched is the
-//! caller's.
-
-use std::future::Future;
+//! What is demanded of an issuer's log of keys: whether there must be one, and whose key
+//! it has. How its files are fetched is the caller's.
 
 use serde::{Deserialize, Serialize};
 
-use super::{KeyLogView, KeyLogViewError, LARGEST_BUNDLE, LOG_PATH};
+use super::{KeyLogView, MOST_ENTRIES};
+use crate::log_entry::LogEntryError;
 use pennyblack_base::authority::Authority;
-use pennyblack_tlog::note::MAX_NOTE_SIZE;
 use pennyblack_tlog::note_key::{NoteKeyError, VerifierKey};
-use pennyblack_tlog::{KeyName, SignedCheckpoint};
+use pennyblack_tlog::{KeyName, LogSource, ReadLogError};
 
+/// The path below a log's prefix of its verifier key.
+const KEY: &str = "key";
 /// Most bytes of a verifier key with its line feed.
 const LARGEST_KEY: usize = 1024;
 
@@ -50,30 +49,47 @@ impl LogPolicy {
     }
 }
 
-/// Fetches the resources of a service.
-pub trait LogFetch {
-    /// Why there was no answer to go by.
-    type Error: std::error::Error;
-
-    /// The content of the resource at `path`, of at most `most` bytes; `None` if
-    /// the service says that there is none (404).
-    fn get(
-        &mut self,
-        path: &str,
-        most: usize,
-    ) -> impl Future<Output = Result<Option<Vec<u8>>, Self::Error>> + Send;
-}
-
 /// A log that could not be followed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum FollowError<E: std::error::Error> {
-    /// Not fetched.
+pub enum FollowError {
+    /// Not read, or not to be believed.
     #[error("the issuer's log of keys: {0}")]
-    Fetch(E),
-    /// Fetched, and not to be believed.
-    #[error(transparent)]
-    View(#[from] KeyLogViewError),
+    Log(ReadLogError),
+    /// Not the log of before with other entries behind it.
+    #[error(
+        "the issuer's log of keys: {0}. Keep both checkpoints and ask the issuer's operator; its \
+         keys are not used meanwhile"
+    )]
+    Contradiction(ReadLogError),
+    /// The log, or a part of it, is gone.
+    #[error(
+        "{path} of the issuer's log of keys is missing, and there is such a log: it was seen \
+         before, or its key is configured"
+    )]
+    Gone {
+        /// Which file is not there.
+        path: String,
+    },
+    /// More entries than keys can have.
+    #[error("the issuer's log of keys claims {0} entries: at most {MOST_ENTRIES} are read")]
+    TooLong(u64),
+    /// An entry that is none.
+    #[error("entry {index} of the issuer's log of keys: {error}")]
+    Entry {
+        /// Its place, from 0.
+        index: u64,
+        /// What is wrong with it.
+        error: LogEntryError,
+    },
+    /// The key is of another log.
+    #[error("the issuer's log of keys has the key of {actual}; that of {expected} is needed")]
+    Name {
+        /// What the issuer's log is called.
+        expected: String,
+        /// What the key is for.
+        actual: KeyName,
+    },
     /// The issuer's log has a key that is none.
     #[error("the issuer's log of keys: {0}")]
     Key(#[from] NoteKeyError),
@@ -94,51 +110,51 @@ pub enum FollowError<E: std::error::Error> {
          alone"
     )]
     NotPublished(Authority),
-    /// The log, or a part of it, is gone.
-    #[error("{path} of the issuer's log of keys is gone, {log} was there before")]
-    Gone {
-        /// The log.
-        log: KeyName,
-        /// What is not there.
-        path: String,
-    },
 }
 
-/// Follows the log of `issuer` to its end, from where `memory` is. `None` when
-/// there is no log and there need not be one. The answer is to be kept before a
-/// key is used because of it.
+impl From<ReadLogError> for FollowError {
+    fn from(error: ReadLogError) -> Self {
+        match error {
+            ReadLogError::Rollback { .. }
+            | ReadLogError::Fork { .. }
+            | ReadLogError::Diverged { .. } => Self::Contradiction(error),
+            ReadLogError::NoCheckpoint => Self::Gone {
+                path: "checkpoint".to_owned(),
+            },
+            ReadLogError::Missing { tile, .. } => Self::Gone {
+                path: tile.to_string(),
+            },
+            other => Self::Log(other),
+        }
+    }
+}
+
+/// Follows the log of `issuer`, of which `source` has the files, to its end, from where
+/// `memory` is. `None` when there is no log and there need not be one. The answer is to
+/// be kept before a key is used because of it.
 ///
 /// # Errors
 /// [`FollowError`]; what was remembered stays true.
-pub async fn follow<F: LogFetch>(
+pub async fn follow<S: LogSource>(
     issuer: &Authority,
     policy: &LogPolicy,
     memory: Option<KeyLogView>,
-    fetch: &mut F,
-) -> Result<Option<KeyLogView>, FollowError<F::Error>> {
-    let Some(view) = beginning(issuer, policy, memory, fetch).await? else {
-        return Ok(None);
-    };
-    let path = format!("{LOG_PATH}/checkpoint");
-    let checkpoint = require(&view, &path, MAX_NOTE_SIZE, fetch).await?;
-    let checkpoint = String::from_utf8_lossy(&checkpoint);
-    let checkpoint: SignedCheckpoint = checkpoint.parse().map_err(KeyLogViewError::from)?;
-    let mut reading = view.read(checkpoint)?;
-    while let Some(tile) = reading.wanted() {
-        let path = format!("{LOG_PATH}/{tile}");
-        reading.take(require(&view, &path, LARGEST_BUNDLE, fetch).await?)?;
+    source: &S,
+) -> Result<Option<KeyLogView>, FollowError> {
+    match beginning(issuer, policy, memory, source).await? {
+        Some(view) => Ok(Some(view.advance(source).await?)),
+        None => Ok(None),
     }
-    Ok(Some(reading.finish()?))
 }
 
 /// From where to read on: what is remembered, or nothing of a log whose key is
 /// known or shown.
-async fn beginning<F: LogFetch>(
+async fn beginning<S: LogSource>(
     issuer: &Authority,
     policy: &LogPolicy,
     memory: Option<KeyLogView>,
-    fetch: &mut F,
-) -> Result<Option<KeyLogView>, FollowError<F::Error>> {
+    source: &S,
+) -> Result<Option<KeyLogView>, FollowError> {
     if policy.demand == Demand::Off {
         return Ok(None);
     }
@@ -152,8 +168,8 @@ async fn beginning<F: LogFetch>(
         (Some(memory), _) => return Ok(Some(memory)),
         (None, Some(key)) => key.clone(),
         (None, None) => {
-            let shown = fetch.get(&format!("{LOG_PATH}/key"), LARGEST_KEY).await;
-            match shown.map_err(FollowError::Fetch)? {
+            let shown = source.read(KEY, LARGEST_KEY).await;
+            match shown.map_err(ReadLogError::from)? {
                 Some(key) => String::from_utf8_lossy(&key).trim_end().parse()?,
                 None if policy.demand == Demand::Required => {
                     return Err(FollowError::NotPublished(issuer.clone()));
@@ -163,17 +179,4 @@ async fn beginning<F: LogFetch>(
         }
     };
     Ok(Some(KeyLogView::begin(key, issuer)?))
-}
-
-async fn require<F: LogFetch>(
-    view: &KeyLogView,
-    path: &str,
-    most: usize,
-    fetch: &mut F,
-) -> Result<Vec<u8>, FollowError<F::Error>> {
-    let found = fetch.get(path, most).await.map_err(FollowError::Fetch)?;
-    found.ok_or_else(|| FollowError::Gone {
-        log: view.log().name().clone(),
-        path: path.to_owned(),
-    })
 }

@@ -1,25 +1,23 @@
 //! What a reader knows of an issuer's log of token keys (docs/protocol.md section
-//! 7.5): read to its end at each look, each time only what is new, and remembered
-//! in between, so that the issuer can neither take back nor change what it showed
-//! once. Not here: sockets and files; the order of questions is `follow`.
+//! 7.5): which keys it announces, and since when they may be used. Not here: how a log
+//! is read, verified and read on, which is [`pennyblack_tlog::reader`]; what is demanded
+//! of a log is `follow`.
 
 mod follow;
 mod remembered;
 
 use std::collections::BTreeMap;
 
-use crate::log_entry::{LogEntry, LogEntryError, Statement};
+use crate::log_entry::{LogEntry, Statement};
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_privacypass::directory::DirectoryKey;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_tlog::note_key::VerifierKey;
-use pennyblack_tlog::{
-    BundleError, CheckpointError, EntryBundle, FULL_TILE, Frontier, Hash, KeyName,
-    SignedCheckpoint, Tile, TileKind, TreeHead,
-};
+use pennyblack_tlog::reader::EntryPosition;
+use pennyblack_tlog::{KeyName, LogReader, LogSource, TreeHead, WitnessPolicy};
 
-pub use self::follow::{Demand, FollowError, LogFetch, LogPolicy, follow};
+pub use self::follow::{Demand, FollowError, LogPolicy, follow};
 pub use self::remembered::RememberedError;
 
 /// The path below which a service has its log; its name is the service's authority
@@ -31,60 +29,6 @@ const MOST_ENTRIES: u64 = 100_000;
 
 /// Most bytes of a bundle of such entries, of which each has some 330.
 const LARGEST_BUNDLE: usize = 256 * 1024;
-
-/// A log that cannot be believed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeyLogViewError {
-    /// The checkpoint is not signed by the log's key.
-    #[error("the issuer's log of keys: {0}")]
-    Checkpoint(#[from] CheckpointError),
-    /// The key is of another log.
-    #[error("the issuer's log of keys has the key of {actual}; that of {expected} is needed")]
-    Name {
-        /// What the issuer's log is called.
-        expected: String,
-        /// What the key is for.
-        actual: KeyName,
-    },
-    /// Fewer entries than before.
-    #[error(
-        "the issuer took entries of its log of keys back: it had {known} and shows {shown}. Keep \
-         both checkpoints and ask its operator; its keys are not used meanwhile"
-    )]
-    TakenBack {
-        /// Entries at the last look.
-        known: u64,
-        /// Entries now.
-        shown: u64,
-    },
-    /// Not the entries of before with others behind them.
-    #[error(
-        "the issuer shows another log of keys than before: its {shown} entries do not continue \
-         the {known} that were seen. Keep both checkpoints and ask its operator; its keys are \
-         not used meanwhile"
-    )]
-    Contradicted {
-        /// Entries at the last look.
-        known: u64,
-        /// Entries now.
-        shown: u64,
-    },
-    /// More entries than keys can have.
-    #[error("the issuer's log of keys claims {0} entries: at most {MOST_ENTRIES} are read")]
-    TooLong(u64),
-    /// A file of entries that is none.
-    #[error("the issuer's log of keys: {0}")]
-    Bundle(#[from] BundleError),
-    /// An entry that is none.
-    #[error("entry {index} of the issuer's log of keys: {error}")]
-    Entry {
-        /// Its place, from 0.
-        index: u64,
-        /// What is wrong with it.
-        error: LogEntryError,
-    },
-}
 
 /// A key that the issuer has not accounted for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -123,9 +67,9 @@ pub enum KeyNotLogged {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyLogView {
     log: VerifierKey,
-    /// What the issuer signed last: with another one, the evidence of a fork.
-    checkpoint: Option<SignedCheckpoint>,
-    edge: Frontier,
+    /// With the checkpoint that the issuer signed last: with another one, the evidence
+    /// of a fork.
+    position: EntryPosition,
     keys: BTreeMap<TokenKeyId, UnixTime>,
 }
 
@@ -133,19 +77,18 @@ impl KeyLogView {
     /// A log with this key of which nothing was read yet.
     ///
     /// # Errors
-    /// [`KeyLogViewError::Name`] when it is not the log of this issuer.
-    pub fn begin(log: VerifierKey, issuer: &Authority) -> Result<Self, KeyLogViewError> {
+    /// [`FollowError::Name`] when it is not the log of this issuer.
+    pub fn begin(log: VerifierKey, issuer: &Authority) -> Result<Self, FollowError> {
         let expected = format!("{issuer}{LOG_PATH}");
         if log.name().as_str() != expected {
-            return Err(KeyLogViewError::Name {
+            return Err(FollowError::Name {
                 expected,
                 actual: log.name().clone(),
             });
         }
         Ok(Self {
             log,
-            checkpoint: None,
-            edge: Frontier::default(),
+            position: EntryPosition::default(),
             keys: BTreeMap::new(),
         })
     }
@@ -160,31 +103,29 @@ impl KeyLogView {
     /// see.
     #[must_use]
     pub fn head(&self) -> TreeHead {
-        self.edge.head()
+        self.position.head()
     }
 
-    /// Begins to read up to a checkpoint, which is taken for what it is: the word
-    /// of the log's key.
+    /// The log as it is now, of which `source` has the files: read from here to its last
+    /// checkpoint. Nothing of it is believed that is not proven.
     ///
     /// # Errors
-    /// [`KeyLogViewError`]: it is not signed, or takes back what was seen.
-    pub fn read(&self, checkpoint: SignedCheckpoint) -> Result<Reading, KeyLogViewError> {
-        let head = checkpoint.verify(&self.log)?;
-        let known = self.head();
-        if head.size < known.size {
-            return Err(KeyLogViewError::TakenBack {
-                known: known.size,
-                shown: head.size,
-            });
+    /// [`FollowError`].
+    async fn advance<S: LogSource>(&self, source: S) -> Result<Self, FollowError> {
+        let reader = LogReader::new(source, self.log.clone(), WitnessPolicy::default());
+        let reader = reader.with_max_bundle_size(LARGEST_BUNDLE);
+        let checkpoint = reader.checkpoint().await?;
+        let entries = checkpoint.checkpoint().head.size;
+        if entries > MOST_ENTRIES {
+            return Err(FollowError::TooLong(entries));
         }
-        if head.size > MOST_ENTRIES {
-            return Err(KeyLogViewError::TooLong(head.size));
-        }
-        Ok(Reading {
-            view: self.clone(),
-            known: known.size,
-            checkpoint,
-            head,
+        let mut keys = self.keys.clone();
+        let visit = |index, entry: &[u8]| visit(&mut keys, index, entry);
+        let position = reader.advance_entries(&self.position, &checkpoint, visit);
+        Ok(Self {
+            log: self.log.clone(),
+            position: position.await?,
+            keys,
         })
     }
 
@@ -197,7 +138,7 @@ impl KeyLogView {
         let logged = self.keys.get(&key).ok_or_else(|| KeyNotLogged::Missing {
             key,
             log: self.log.name().clone(),
-            entries: self.edge.size(),
+            entries: self.head().size,
         })?;
         let listed = listed.not_before.unwrap_or(UnixTime(0));
         if *logged == listed {
@@ -209,76 +150,20 @@ impl KeyLogView {
             logged: *logged,
         })
     }
-
-    fn take(&mut self, index: u64, bytes: &[u8]) -> Result<(), KeyLogViewError> {
-        let entry =
-            LogEntry::parse(bytes).map_err(|error| KeyLogViewError::Entry { index, error })?;
-        self.edge.push(Hash::of_leaf(bytes));
-        if let Statement::TokenKeyAnnounced { key, not_before } = entry.statement {
-            // What was said first counts.
-            self.keys.entry(key.id()).or_insert(not_before);
-        }
-        Ok(())
-    }
 }
 
-/// A log that is being read up to a checkpoint; nothing of it is believed before
-/// [`Self::finish`].
-#[derive(Debug)]
-pub struct Reading {
-    view: KeyLogView,
-    known: u64,
-    checkpoint: SignedCheckpoint,
-    head: TreeHead,
-}
-
-impl Reading {
-    /// The file of entries that is needed next; none when all are read.
-    #[must_use]
-    pub fn wanted(&self) -> Option<Tile> {
-        let read = self.view.edge.size();
-        if read >= self.head.size {
-            return None;
-        }
-        Tile::of_tree(
-            TileKind::Entries,
-            read / u64::from(FULL_TILE),
-            self.head.size,
-        )
+/// Adds what an entry says of keys.
+fn visit(
+    keys: &mut BTreeMap<TokenKeyId, UnixTime>,
+    index: u64,
+    entry: &[u8],
+) -> Result<(), FollowError> {
+    let entry = LogEntry::parse(entry).map_err(|error| FollowError::Entry { index, error })?;
+    if let Statement::TokenKeyAnnounced { key, not_before } = entry.statement {
+        // The first statement about a key counts.
+        keys.entry(key.id()).or_insert(not_before);
     }
-
-    /// Takes the bytes of the file that is [`Self::wanted`].
-    ///
-    /// # Errors
-    /// [`KeyLogViewError::Bundle`] or [`KeyLogViewError::Entry`].
-    pub fn take(&mut self, bytes: Vec<u8>) -> Result<(), KeyLogViewError> {
-        let Some(tile) = self.wanted() else {
-            return Ok(());
-        };
-        let bundle = EntryBundle::parse(tile, bytes)?;
-        let read = self.view.edge.size();
-        let entries = (tile.start()..).zip(bundle.entries());
-        for (index, entry) in entries.skip_while(|(index, _)| *index < read) {
-            self.view.take(index, entry)?;
-        }
-        Ok(())
-    }
-
-    /// The log as it is now, if what was read is what the checkpoint is for: so it
-    /// begins with all that was seen before.
-    ///
-    /// # Errors
-    /// [`KeyLogViewError::Contradicted`].
-    pub fn finish(mut self) -> Result<KeyLogView, KeyLogViewError> {
-        if self.view.head() != self.head {
-            return Err(KeyLogViewError::Contradicted {
-                known: self.known,
-                shown: self.head.size,
-            });
-        }
-        self.view.checkpoint = Some(self.checkpoint);
-        Ok(self.view)
-    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,13 +2,16 @@
 //! if the checkpoint in it is signed and for exactly the rest.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
 use super::KeyLogView;
 use pennyblack_base::time::UnixTime;
 use pennyblack_privacypass::token::TokenKeyId;
-use pennyblack_tlog::{Frontier, Hash, SignedCheckpoint, TreeHead};
+use pennyblack_tlog::note_key::VerifierKey;
+use pennyblack_tlog::reader::EntryPosition;
+use pennyblack_tlog::{Hash, SignedCheckpoint};
 
 /// What was remembered cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,11 +35,11 @@ impl KeyLogView {
     /// As it is remembered.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let keys = self.keys.iter();
+        let (keys, roots) = (self.keys.iter(), self.position.roots().iter());
         let remembered = Remembered {
             log: self.log.to_string(),
-            checkpoint: self.checkpoint.as_ref().map(ToString::to_string),
-            edge: self.edge.roots().iter().map(ToString::to_string).collect(),
+            checkpoint: self.position.checkpoint().map(ToString::to_string),
+            edge: roots.map(ToString::to_string).collect(),
             keys: keys.map(|(id, begin)| (id.to_string(), begin.0)).collect(),
         };
         // Strings and numbers only.
@@ -48,36 +51,25 @@ impl KeyLogView {
     /// # Errors
     /// [`RememberedError`].
     pub fn from_json(json: &str) -> Result<Self, RememberedError> {
-        let damaged = |why: String| RememberedError(why);
-        let read: Remembered =
-            serde_json::from_str(json).map_err(|error| damaged(error.to_string()))?;
-        let log = read.log.parse().map_err(|e| damaged(format!("{e}")))?;
-        let checkpoint: Option<SignedCheckpoint> = match &read.checkpoint {
-            Some(text) => Some(text.parse().map_err(|e| damaged(format!("{e}")))?),
-            None => None,
-        };
-        let head = match &checkpoint {
-            Some(checkpoint) => checkpoint
-                .verify(&log)
-                .map_err(|e| damaged(e.to_string()))?,
-            None => TreeHead::empty(),
-        };
-        let mut roots = read.edge.iter();
-        let edge = Frontier::read(head.size, |_| {
-            let root = roots.next().ok_or_else(|| damaged("edge".to_owned()))?;
-            root.parse::<Hash>().map_err(|e| damaged(e.to_string()))
-        })?;
-        if roots.next().is_some() || edge.head() != head {
-            return Err(damaged("the checkpoint is for other entries".to_owned()));
-        }
+        let read: Remembered = serde_json::from_str(json).map_err(damaged)?;
+        let log: VerifierKey = read.log.parse().map_err(damaged)?;
+        let checkpoint: Option<Result<SignedCheckpoint, _>> =
+            read.checkpoint.as_deref().map(str::parse);
+        let checkpoint = checkpoint.transpose().map_err(damaged)?;
+        let roots: Result<Vec<Hash>, _> = read.edge.iter().map(|root| root.parse()).collect();
+        let roots = roots.map_err(damaged)?;
+        let position = EntryPosition::restore(checkpoint, &roots, &log).map_err(damaged)?;
         let keys: Result<_, RememberedError> = read.keys.iter().map(key).collect();
         Ok(Self {
             log,
-            checkpoint,
-            edge,
+            position,
             keys: keys?,
         })
     }
+}
+
+fn damaged(why: impl Display) -> RememberedError {
+    RememberedError(why.to_string())
 }
 
 fn key((id, begin): (&String, &u64)) -> Result<(TokenKeyId, UnixTime), RememberedError> {

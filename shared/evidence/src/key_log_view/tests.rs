@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
 use proptest::prelude::*;
@@ -11,7 +11,8 @@ use crate::log_entry::Minute;
 use pennyblack_privacypass::token::TokenType;
 use pennyblack_privacypass::token_key::TokenKey;
 use pennyblack_tlog::note_key::SignatureType;
-use pennyblack_tlog::{Checkpoint, NoteSigner};
+use pennyblack_tlog::reader::SourceError;
+use pennyblack_tlog::{Checkpoint, EntryBundle, Frontier, Hash, NoteSigner, ReadLogError, Tile};
 
 /// The public key of RFC 9578's test vectors, with another byte in its modulus.
 fn key(variant: u16) -> DirectoryKey {
@@ -49,7 +50,7 @@ struct Served {
     signer: NoteSigner,
     entries: Vec<Vec<u8>>,
     /// Every path that was asked for.
-    asked: Vec<String>,
+    asked: Mutex<Vec<String>>,
     /// Shown in place of what there is.
     instead: BTreeMap<String, Option<Vec<u8>>>,
 }
@@ -61,7 +62,7 @@ impl Served {
         Self {
             signer,
             entries: keys.map(entry).collect(),
-            asked: Vec::new(),
+            asked: Mutex::default(),
             instead: BTreeMap::new(),
         }
     }
@@ -70,10 +71,10 @@ impl Served {
         if let Some(instead) = self.instead.get(path) {
             return instead.clone();
         }
-        if path == "/log/key" {
+        if path == "key" {
             return Some(format!("{}\n", self.signer.verifier()).into_bytes());
         }
-        if path == "/log/checkpoint" {
+        if path == "checkpoint" {
             let mut edge = Frontier::default();
             for entry in &self.entries {
                 edge.push(Hash::of_leaf(entry));
@@ -82,7 +83,7 @@ impl Served {
             let signed = checkpoint.sign(&self.signer).unwrap();
             return Some(signed.to_string().into_bytes());
         }
-        let tile: Tile = path.strip_prefix("/log/")?.parse().ok()?;
+        let tile: Tile = path.parse().ok()?;
         let start = usize::try_from(tile.start()).unwrap();
         let mut bundle = EntryBundle::default();
         for entry in self.entries.get(start..start + usize::from(tile.width()))? {
@@ -91,20 +92,23 @@ impl Served {
         Some(bundle.as_bytes().to_vec())
     }
 
+    /// The paths that were asked for since the last time.
+    fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+
     fn follow(
-        &mut self,
+        &self,
         policy: &LogPolicy,
         memory: Option<KeyLogView>,
-    ) -> Result<Option<KeyLogView>, FollowError<Infallible>> {
+    ) -> Result<Option<KeyLogView>, FollowError> {
         at_once(follow(&issuer(), policy, memory, self))
     }
 }
 
-impl LogFetch for Served {
-    type Error = Infallible;
-
-    async fn get(&mut self, path: &str, most: usize) -> Result<Option<Vec<u8>>, Infallible> {
-        self.asked.push(path.to_owned());
+impl LogSource for Served {
+    async fn read(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
+        self.asked.lock().unwrap().push(path.to_owned());
         let content = self.content(path);
         assert!(content.as_ref().is_none_or(|bytes| bytes.len() <= most));
         Ok(content)
@@ -148,17 +152,12 @@ fn a_key_that_is_in_the_log_for_its_time_is_good_and_no_other_is() {
 fn each_look_reads_only_what_is_new() {
     let mut served = Served::with(0..600);
     let view = followed(&mut served, None);
-    assert_eq!(served.asked.len(), 5);
-    served.asked.clear();
+    assert_eq!(served.asked().len(), 5);
     let view = followed(&mut served, Some(view));
-    assert_eq!(served.asked, ["/log/checkpoint"]);
-    served.asked.clear();
+    assert_eq!(served.asked(), ["checkpoint"]);
     served.entries.push(entry(600));
     let view = followed(&mut served, Some(view));
-    assert_eq!(
-        served.asked,
-        ["/log/checkpoint", "/log/tile/entries/002.p/89"]
-    );
+    assert_eq!(served.asked(), ["checkpoint", "tile/entries/002.p/89"]);
     view.require(&key(600)).unwrap();
     view.require(&key(0)).unwrap();
 }
@@ -170,22 +169,30 @@ fn a_log_that_takes_back_or_changes_what_it_showed_is_named() {
     let refused = |served: &mut Served| {
         let refused = served.follow(&LogPolicy::default(), Some(view.clone()));
         match refused.unwrap_err() {
-            FollowError::View(error) => error,
+            FollowError::Contradiction(error) => error,
             other => panic!("{other}"),
         }
     };
     served.entries.pop();
-    let (known, shown) = (5, 4);
-    let expected = KeyLogViewError::TakenBack { known, shown };
-    assert_eq!(refused(&mut served), expected);
-    // Of the same size, and longer, with another last entry.
-    for last in [6..7, 6..9] {
-        served.entries.truncate(4);
-        served.entries.extend(last.map(entry));
-        let shown = served.entries.len() as u64;
-        let expected = KeyLogViewError::Contradicted { known, shown };
-        assert_eq!(refused(&mut served), expected);
-    }
+    let error = refused(&mut served);
+    let is_named = matches!(error, ReadLogError::Rollback { known: 5, now: 4 });
+    assert!(is_named, "{error}");
+    // With another last entry, and with more behind it.
+    served.entries.push(entry(6));
+    let error = refused(&mut served);
+    let is_named = matches!(
+        error,
+        ReadLogError::Fork {
+            size: 5,
+            later: 5,
+            ..
+        }
+    );
+    assert!(is_named, "{error}");
+    served.entries.extend((7..9).map(entry));
+    let error = refused(&mut served);
+    let is_named = matches!(error, ReadLogError::Diverged { known: 5, now: 7 });
+    assert!(is_named, "{error}");
 }
 
 #[test]
@@ -197,13 +204,10 @@ fn entries_that_the_checkpoint_is_not_for_are_not_believed() {
     let forged = Some(bundle.as_bytes().to_vec());
     served
         .instead
-        .insert("/log/tile/entries/000.p/2".to_owned(), forged);
+        .insert("tile/entries/000.p/2".to_owned(), forged);
     let refused = served.follow(&LogPolicy::default(), None).unwrap_err();
     assert!(
-        matches!(
-            refused,
-            FollowError::View(KeyLogViewError::Contradicted { known: 0, shown: 2 })
-        ),
+        matches!(refused, FollowError::Log(ReadLogError::Root { size: 2 })),
         "{refused}"
     );
 }
@@ -212,20 +216,17 @@ fn entries_that_the_checkpoint_is_not_for_are_not_believed() {
 fn a_checkpoint_by_another_key_is_refused() {
     let mut served = Served::with(0..2);
     let view = followed(&mut served, None);
-    let mut other = Served::with(0..2);
+    let other = Served::with(0..2);
     let refused = other.follow(&LogPolicy::default(), Some(view)).unwrap_err();
     assert!(
-        matches!(refused, FollowError::View(KeyLogViewError::Checkpoint(_))),
+        matches!(refused, FollowError::Log(ReadLogError::Checkpoint(_))),
         "{refused}"
     );
     // Nor is the key of another issuer's log taken.
     let name = "issuer.elsewhere/log".parse().unwrap();
     served.signer = NoteSigner::generate(name, SignatureType::Ed25519, &mut rand::rng());
     let refused = served.follow(&LogPolicy::default(), None).unwrap_err();
-    assert!(
-        matches!(refused, FollowError::View(KeyLogViewError::Name { .. })),
-        "{refused}"
-    );
+    assert!(matches!(refused, FollowError::Name { .. }), "{refused}");
 }
 
 #[test]
@@ -233,9 +234,9 @@ fn what_is_demanded_decides_about_a_log_that_is_not_there() {
     let mut served = Served::with(0..2);
     let view = followed(&mut served, None);
     let key = served.signer.verifier().clone();
-    let none = ["key", "checkpoint"].map(|name| (format!("/log/{name}"), None));
+    let none = ["key", "checkpoint"].map(|name| (name.to_owned(), None));
     served.instead.extend(none);
-    let mut refused = |demand, key: Option<&VerifierKey>, memory| {
+    let refused = |demand, key: Option<&VerifierKey>, memory| {
         let policy = LogPolicy::new(demand, key.cloned());
         let followed = served.follow(&policy, memory);
         followed.map(|view| view.is_none())
@@ -262,7 +263,7 @@ fn what_is_remembered_is_read_again_and_believed_only_whole() {
     let json = view.to_json();
     assert_eq!(KeyLogView::from_json(&json).unwrap(), view);
     let shorter = json.replacen(
-        &format!("{}", view.edge.roots()[0]),
+        &format!("{}", view.position.roots()[0]),
         &format!("{}=", "A".repeat(43)),
         1,
     );

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use pennyblack_runtime::config::{ConfigurationError, is_safe_url};
 use serde::{Deserialize, Serialize};
 
-/// `[transparency_log]`: who keeps the log that several nodes have in common.
+/// `[transparency_log]`: which node leads the log that several nodes share.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TransparencyLogConfig {
-    /// The node that keeps it: `https://` and a host, or `http://` on this machine.
-    /// Default: this node does.
+    /// The leader: `https://` and a host, or `http://` on this machine.
+    /// Default: this node.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub kept_by: Option<String>,
+    pub leader: Option<String>,
     /// Root certificates (PEM) for that node's TLS, in place of the usual ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_roots: Option<PathBuf>,
@@ -25,27 +25,27 @@ impl TransparencyLogConfig {
     /// # Errors
     /// [`ConfigurationError`].
     pub fn check(&self, shares: bool) -> Result<(), ConfigurationError> {
-        let Some(keeper) = &self.kept_by else {
+        let Some(leader) = &self.leader else {
             return match &self.tls_roots {
                 None => Ok(()),
                 Some(_) => Err(ConfigurationError::refused(
                     "transparency_log.tls_roots",
-                    "this node keeps the log itself, and asks nobody",
-                    "set transparency_log.kept_by too, or take it away",
+                    "this node leads the log and asks no other node",
+                    "set transparency_log.leader too, or remove tls_roots",
                 )),
             };
         };
         if !shares {
             return Err(ConfigurationError::refused(
-                "transparency_log.kept_by",
-                "without [store] this service is a single node, and keeps its log itself",
-                "add the [store] that the nodes share, or take it away",
+                "transparency_log.leader",
+                "without [store] this service is a single node, and leads its own log",
+                "add the [store] that the nodes share, or remove transparency_log.leader",
             ));
         }
-        if !is_safe_url(keeper) {
+        if !is_safe_url(leader) {
             return Err(ConfigurationError::refused(
-                "transparency_log.kept_by",
-                format!("{keeper:?} is neither https nor on this machine"),
+                "transparency_log.leader",
+                format!("{leader:?} is neither https nor on this machine"),
                 "write https:// and a host, without a path",
             ));
         }

@@ -1,5 +1,5 @@
-//! What a node remembers of the log that another one keeps: how far it was read, and
-//! what it said of keys. With it a node that starts while the keeper is away knows which
+//! What a follower remembers of the log: how far it was read, and what it said of keys.
+//! With it a node that starts while the leader is away knows which
 //! tokens to take, and one that starts later notices a log that takes something back.
 
 use std::io;

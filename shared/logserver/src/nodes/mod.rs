@@ -1,23 +1,29 @@
-//! One log of several nodes (docs/decisions/0005-one-log.md). One of them keeps it, on
-//! its disk; the others follow it, as any reader does, believing nothing that is not
-//! signed, and pass on to it what readers ask. So there is one order of entries, and
-//! one key. Not here: the log itself, and what a service states in it.
+//! One log of several nodes (docs/decisions/0005-one-log.md). The leader keeps it on
+//! its disk; the followers read it as any reader does, trusting nothing that is not
+//! signed, and pass readers' requests on to the leader. So there is one order of entries,
+//! and one key. Which of the two a node is, or that it has no others, is decided once, at
+//! the start: [`LogRole`]. Not here: the log itself, and what a service states in it.
 //!
-//! That only one node keeps the log is seen to in the Redis that they share ([`Claim`]).
+//! That there is one leader at most is enforced by the Redis that the nodes share
+//! ([`LeaderLease`]).
 
-mod claim;
 mod config;
-mod followed;
-mod keeper;
-mod kept;
+mod follower;
+mod leader;
+mod leader_client;
+mod lease;
 mod memory;
+mod reports;
+mod role;
 
-pub use self::claim::{Claim, ClaimError};
 pub use self::config::TransparencyLogConfig;
-pub use self::followed::{FollowedError, FollowedLog};
-pub use self::keeper::{ASKED_BY_NODE, Keeper};
-pub use self::kept::{KeptLog, NotKept};
+pub use self::follower::{FollowerError, FollowerLog};
+pub use self::leader::{LeaderLog, NotStated};
+pub use self::leader_client::{ASKED_BY_NODE, LeaderClient};
+pub use self::lease::{LeaderLease, LeaseError};
 pub use self::memory::MemoryError;
+pub use self::reports::{NodeCredential, Reports};
+pub use self::role::{LogRole, OpenRoleError, PublishError, Sharing, StateError};
 
 #[cfg(test)]
 mod tests;

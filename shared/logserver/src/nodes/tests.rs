@@ -25,14 +25,14 @@ async fn server() -> RedisServer {
     RedisServer::start(Options::durable()).await
 }
 
-fn claim(server: &RedisServer) -> Claim {
+fn lease(server: &RedisServer) -> LeaderLease {
     let options = RedisOptions::new(server.url().parse().unwrap());
-    Claim::new(Redis::new(&options).unwrap(), NAME.to_owned())
+    LeaderLease::new(Redis::new(&options).unwrap(), NAME.to_owned())
 }
 
-fn kept(directory: &Path, server: &RedisServer) -> Arc<KeptLog> {
+fn leading(directory: &Path, server: &RedisServer) -> Arc<LeaderLog> {
     let statements = StatementLog::open(directory, &service()).unwrap();
-    Arc::new(KeptLog::among(Arc::new(statements), claim(server)))
+    Arc::new(LeaderLog::among(Arc::new(statements), lease(server)))
 }
 
 fn total(number: u8) -> Statement {
@@ -43,7 +43,7 @@ fn total(number: u8) -> Statement {
 }
 
 /// States something, and waits until it is under a checkpoint.
-async fn stated(log: &KeptLog, number: u8) -> Result<(), NotKept> {
+async fn stated(log: &LeaderLog, number: u8) -> Result<(), NotStated> {
     log.state(total(number), NOW).await?;
     let size = log.published().size();
     let mut checkpoints = log.published().checkpoints();
@@ -66,54 +66,57 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[tokio::test]
-async fn nothing_is_stated_before_it_is_known_who_keeps_the_log_and_a_second_keeper_is_refused() {
+async fn nothing_is_stated_before_it_is_known_which_node_leads_and_a_second_leader_is_refused() {
     let (home, server) = (tempfile::tempdir().unwrap(), server().await);
-    let first = kept(&home.path().join("first"), &server);
-    assert_eq!(stated(&first, 1).await, Err(NotKept::Unclaimed));
+    let first = leading(&home.path().join("first"), &server);
+    assert_eq!(stated(&first, 1).await, Err(NotStated::NoLease));
     let mut moves = first.moves();
     first.renew().await.unwrap();
     moves.changed().await.unwrap();
     stated(&first, 1).await.unwrap();
 
-    let second = kept(&home.path().join("second"), &server);
+    let second = leading(&home.path().join("second"), &server);
     let error = second.renew().await.unwrap_err();
-    assert!(matches!(error, ClaimError::OtherKeeper { .. }), "{error}");
+    assert!(matches!(error, LeaseError::OtherLeader { .. }), "{error}");
     let refused = stated(&second, 1).await.unwrap_err();
-    assert!(refused.to_string().contains("kept_by"), "{refused}");
+    assert!(
+        refused.to_string().contains("transparency_log.leader"),
+        "{refused}"
+    );
     assert_eq!(second.published().size(), 0);
 
-    // When Redis forgets, neither it nor a third one takes the keeper's place.
+    // When Redis forgets, neither it nor a third one takes the leader's place.
     server.command::<()>("FLUSHALL").await;
     second.renew().await.unwrap_err();
-    let third = kept(&home.path().join("third"), &server);
+    let third = leading(&home.path().join("third"), &server);
     let (third, first_again) = tokio::join!(third.renew(), async {
         tokio::task::yield_now().await;
         first.renew().await
     });
     first_again.unwrap();
     let error = third.unwrap_err();
-    assert!(matches!(error, ClaimError::OtherKeeper { .. }), "{error}");
+    assert!(matches!(error, LeaseError::OtherLeader { .. }), "{error}");
     stated(&first, 2).await.unwrap();
 
     // When it is gone for good, who was refused once still asks for nothing by itself.
     server.command::<()>("FLUSHALL").await;
     let error = second.renew().await.unwrap_err();
-    assert!(matches!(error, ClaimError::Yielded), "{error}");
-    let reborn = KeptLog::among(Arc::clone(second.statements()), claim(&server));
+    assert!(matches!(error, LeaseError::Yielded), "{error}");
+    let reborn = LeaderLog::among(Arc::clone(second.statements()), lease(&server));
     reborn.renew().await.unwrap();
     stated(&Arc::new(reborn), 3).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_redis_that_refuses_for_a_while_takes_nothing_from_the_keeper() {
+async fn a_redis_that_refuses_for_a_while_takes_nothing_from_the_leader() {
     let (home, server) = (tempfile::tempdir().unwrap(), server().await);
-    let log = kept(home.path(), &server);
+    let log = leading(home.path(), &server);
     log.renew().await.unwrap();
     server.command::<()>("FLUSHALL").await;
     // Something else lies there, and its server wants more replicas than there are.
     server.command::<()>("SET {log}k else").await;
     let error = log.renew().await.unwrap_err();
-    assert!(matches!(error, ClaimError::Form(_)), "{error}");
+    assert!(matches!(error, LeaseError::Form(_)), "{error}");
     stated(&log, 1).await.unwrap();
     server.command::<()>("DEL {log}k").await;
     server.set_config("min-replicas-to-write", "1").await;
@@ -122,7 +125,7 @@ async fn a_redis_that_refuses_for_a_while_takes_nothing_from_the_keeper() {
     stated(&log, 2).await.unwrap();
     server.set_config("min-replicas-to-write", "0").await;
     log.renew().await.unwrap();
-    let second = kept(&home.path().join("second"), &server);
+    let second = leading(&home.path().join("second"), &server);
     second.renew().await.unwrap_err();
 }
 
@@ -133,9 +136,9 @@ async fn a_log_that_may_be_another_nodes_is_not_shown() {
         server().await,
         Shutdown::new(),
     );
-    let first = kept(&home.path().join("first"), &server);
-    let second = kept(&home.path().join("second"), &server);
-    let status = async |log: &Arc<KeptLog>| {
+    let first = leading(&home.path().join("first"), &server);
+    let second = leading(&home.path().join("second"), &server);
+    let status = async |log: &Arc<LeaderLog>| {
         let url = serve(log.router(), &shutdown).await;
         let request = Request::get(format!("{url}/log/checkpoint"), 4096);
         let client = HttpOptions::default().client().unwrap();
@@ -152,7 +155,7 @@ async fn a_log_that_may_be_another_nodes_is_not_shown() {
 #[tokio::test]
 async fn a_redis_that_is_away_takes_nothing_back() {
     let (home, mut server) = (tempfile::tempdir().unwrap(), server().await);
-    let log = kept(home.path(), &server);
+    let log = leading(home.path(), &server);
     log.renew().await.unwrap();
     server.kill();
     let error = log.renew().await.unwrap_err();
@@ -164,12 +167,12 @@ async fn a_redis_that_is_away_takes_nothing_back() {
 async fn a_disk_that_was_restored_states_nothing_nor_does_one_that_went_on_from_there() {
     let (home, server) = (tempfile::tempdir().unwrap(), server().await);
     let (disk, backup) = (home.path().join("disk"), home.path().join("backup"));
-    let log = kept(&disk, &server);
+    let log = leading(&disk, &server);
     log.renew().await.unwrap();
     stated(&log, 1).await.unwrap();
     drop(log);
     copy(&disk, &backup);
-    let log = kept(&disk, &server);
+    let log = leading(&disk, &server);
     log.renew().await.unwrap();
     for number in 2..5 {
         stated(&log, number).await.unwrap();
@@ -177,11 +180,11 @@ async fn a_disk_that_was_restored_states_nothing_nor_does_one_that_went_on_from_
     log.renew().await.unwrap();
     drop(log);
 
-    let restored = kept(&backup, &server);
+    let restored = leading(&backup, &server);
     let error = restored.renew().await.unwrap_err();
     let (ours, seen) = (1, 4);
     assert!(
-        matches!(error, ClaimError::Rollback { ours: o, seen: s } if (o, s) == (ours, seen)),
+        matches!(error, LeaseError::Rollback { ours: o, seen: s } if (o, s) == (ours, seen)),
         "{error}"
     );
     stated(&restored, 9).await.unwrap_err();
@@ -189,19 +192,23 @@ async fn a_disk_that_was_restored_states_nothing_nor_does_one_that_went_on_from_
 
     // It goes on with other entries, where Redis is not asked.
     let statements = Arc::new(StatementLog::open(&backup, &service()).unwrap());
-    let alone = KeptLog::alone(statements);
+    let alone = LeaderLog::alone(statements);
     for number in 11..16 {
         stated(&alone, number).await.unwrap();
     }
     drop(alone);
-    let contradicting = kept(&backup, &server);
+    let contradicting = leading(&backup, &server);
     let error = contradicting.renew().await.unwrap_err();
     assert!(
-        matches!(error, ClaimError::Contradiction { size: 4 }),
+        matches!(error, LeaseError::Contradiction { size: 4 }),
         "{error}"
     );
     // What Redis knows of the true one was not overwritten.
-    kept(&disk, &server).renew().await.unwrap();
+    leading(&disk, &server).renew().await.unwrap();
+}
+
+fn is_totalled(log: &FollowerLog, id: TokenKeyId) -> bool {
+    log.keys(|keys| keys.is_totalled(id))
 }
 
 /// Serves a router until the handle is dropped; its address.
@@ -219,76 +226,103 @@ async fn serve(router: Router, shutdown: &Shutdown) -> String {
     format!("http://{address}")
 }
 
-fn followed(url: String, server: &RedisServer, memory: &Path) -> FollowedLog {
+fn following(url: String, server: &RedisServer, memory: &Path) -> FollowerLog {
     let config = TransparencyLogConfig {
-        kept_by: Some(url),
+        leader: Some(url),
         tls_roots: None,
     };
-    let keeper = Keeper::of(&config).unwrap().unwrap();
+    let leader = LeaderClient::of(&config).unwrap().unwrap();
     let name = "cps.example/log".parse().unwrap();
-    FollowedLog::open(name, keeper, claim(server), memory).unwrap()
+    FollowerLog::open(name, leader, lease(server), memory, None).unwrap()
 }
 
 #[tokio::test]
 async fn a_follower_reads_what_is_signed_and_believes_no_other_log() {
     let (home, server) = (tempfile::tempdir().unwrap(), server().await);
     let shutdown = Shutdown::new();
-    let log = kept(&home.path().join("log"), &server);
+    let log = leading(&home.path().join("log"), &server);
     let url = serve(log.router(), &shutdown).await;
     let memory = home.path().join("followed.json");
-    let follower = followed(url.clone(), &server, &memory);
+    let follower = following(url.clone(), &server, &memory);
     let error = follower.refresh().await.unwrap_err();
-    assert!(matches!(error, FollowedError::NotKept { .. }), "{error}");
+    assert!(matches!(error, FollowerError::NoLeader { .. }), "{error}");
 
     log.renew().await.unwrap();
     let id = |number| TokenKeyId([number; 32]);
     for number in 1..4 {
         stated(&log, number).await.unwrap();
-        assert!(!follower.is_totalled(id(number)));
+        assert!(!is_totalled(&follower, id(number)));
         follower.refresh().await.unwrap();
-        assert!(follower.is_totalled(id(number)));
+        assert!(is_totalled(&follower, id(number)));
     }
     assert_eq!(*follower.moves().borrow(), 3);
     // Another life of the node knows it without asking anybody.
-    let reborn = followed("http://127.0.0.1:1".to_owned(), &server, &memory);
-    assert!(reborn.is_totalled(id(3)) && !reborn.is_totalled(id(4)));
+    let reborn = following("http://127.0.0.1:1".to_owned(), &server, &memory);
+    assert!(is_totalled(&reborn, id(3)) && !is_totalled(&reborn, id(4)));
     let error = reborn.refresh().await.unwrap_err();
-    assert!(matches!(error, FollowedError::Read { .. }), "{error}");
+    assert!(matches!(error, FollowerError::Read { .. }), "{error}");
 
     // A node that shows another log than the one whose key stands in Redis.
     let forged = StatementLog::open(&home.path().join("forged"), &service()).unwrap();
-    let forged = Arc::new(KeptLog::alone(Arc::new(forged)));
+    let forged = Arc::new(LeaderLog::alone(Arc::new(forged)));
     stated(&forged, 9).await.unwrap();
     let url = serve(forged.router(), &shutdown).await;
-    let misled = followed(url, &server, &home.path().join("misled.json"));
+    let misled = following(url, &server, &home.path().join("misled.json"));
     let error = misled.refresh().await.unwrap_err();
-    assert!(matches!(error, FollowedError::Read { .. }), "{error}");
-    assert!(!misled.is_totalled(id(9)));
+    assert!(matches!(error, FollowerError::Read { .. }), "{error}");
+    assert!(!is_totalled(&misled, id(9)));
 
     // The log is another one from now on.
     server.command::<()>("FLUSHALL").await;
-    let other = kept(&home.path().join("other"), &server);
+    let other = leading(&home.path().join("other"), &server);
     other.renew().await.unwrap();
     stated(&other, 5).await.unwrap();
     let url = serve(other.router(), &shutdown).await;
-    let newcomer = followed(url.clone(), &server, &home.path().join("newcomer.json"));
+    let newcomer = following(url.clone(), &server, &home.path().join("newcomer.json"));
     newcomer.refresh().await.unwrap();
-    assert!(newcomer.is_totalled(id(5)));
+    assert!(is_totalled(&newcomer, id(5)));
     // Whoever knew the first is told.
-    let knew = followed(url, &server, &memory);
+    let knew = following(url, &server, &memory);
     let error = knew.refresh().await.unwrap_err();
-    assert!(matches!(error, FollowedError::OtherKey { .. }), "{error}");
-    assert!(!knew.is_totalled(id(5)));
+    assert!(matches!(error, FollowerError::OtherKey { .. }), "{error}");
+    assert!(!is_totalled(&knew, id(5)));
     shutdown.trigger();
 }
 
 #[tokio::test]
-async fn two_nodes_that_take_each_other_for_the_keeper_do_not_ask_for_ever() {
+async fn a_follower_states_only_what_it_has_read_of_its_leader() {
+    let (home, server) = (tempfile::tempdir().unwrap(), server().await);
+    let shutdown = Shutdown::new();
+    let leader = leading(&home.path().join("log"), &server);
+    leader.renew().await.unwrap();
+    let url = serve(leader.router(), &shutdown).await;
+    let follower = following(url, &server, &home.path().join("followed.json"));
+    let (leader, follower) = (
+        LogRole::Leader(leader),
+        LogRole::Follower(Arc::new(follower)),
+    );
+    assert!(leader.has_followers() && !follower.has_followers());
+    let early = follower.state(total(1), NOW).await;
+    assert!(matches!(early, Err(StateError::NotYet)), "{early:?}");
+    // It waits for the leader, and finds under a checkpoint what that one has published.
+    let (published, seen) = tokio::join!(
+        leader.publish(vec![total(1), total(2)], NOW),
+        follower.publish(vec![total(2), total(1)], NOW)
+    );
+    published.unwrap();
+    seen.unwrap();
+    assert!(!follower.state(total(1), NOW).await.unwrap());
+    assert!(follower.is_totalled(TokenKeyId([2; 32])));
+    shutdown.trigger();
+}
+
+#[tokio::test]
+async fn two_nodes_that_take_each_other_for_the_leader_do_not_ask_endlessly() {
     let (server, shutdown) = (server().await, Shutdown::new());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let home = tempfile::tempdir().unwrap();
-    let itself = followed(url.clone(), &server, &home.path().join("followed.json"));
+    let itself = following(url.clone(), &server, &home.path().join("followed.json"));
     let served = axum::serve(listener, itself.router());
     let stopping = shutdown.clone();
     tokio::spawn(async move {

@@ -54,6 +54,20 @@ impl KnownKeys {
         self.totalled.contains(&id)
     }
 
+    /// Whether a statement is in the log that is about a key.
+    pub(crate) fn has(&self, statement: &Statement) -> bool {
+        match statement {
+            Statement::KeyEpochOpened { key, .. } => {
+                let id = key.id();
+                self.is_open(id) || self.is_closed(id)
+            }
+            Statement::KeyEpochClosed { token_key_id, .. } => self.is_closed(*token_key_id),
+            Statement::TokenKeyAnnounced { key, .. } => self.is_announced(key.id()),
+            Statement::IssuanceTotal { token_key_id, .. } => self.is_totalled(*token_key_id),
+            _ => false,
+        }
+    }
+
     /// Takes in what is in the log now, if it is about a key.
     pub(crate) fn note(&mut self, statement: &Statement) {
         match statement {
@@ -88,14 +102,7 @@ impl Known {
                         known.len() >= MOST_OF_ONE_TOKEN || known.contains(&later(evidence))
                     })
             }
-            Statement::KeyEpochOpened { key, .. } => {
-                let id = key.id();
-                self.keys.is_open(id) || self.keys.is_closed(id)
-            }
-            Statement::KeyEpochClosed { token_key_id, .. } => self.keys.is_closed(*token_key_id),
-            Statement::TokenKeyAnnounced { key, .. } => self.keys.is_announced(key.id()),
-            Statement::IssuanceTotal { token_key_id, .. } => self.keys.is_totalled(*token_key_id),
-            _ => false,
+            about_key => self.keys.has(about_key),
         }
     }
 

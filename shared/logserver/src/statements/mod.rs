@@ -15,7 +15,7 @@ use pennyblack_storage::group_commit::CommitError;
 use pennyblack_tlog::NoteKeyError;
 use tokio::sync::Mutex as Turn;
 
-use self::known::Known;
+use self::known::{Known, KnownKeys};
 use crate::log::{AppendError, TransparencyLog};
 use crate::opening::OpenLogError;
 use crate::routes;
@@ -127,17 +127,9 @@ impl StatementLog {
         Ok(true)
     }
 
-    /// Whether it was stated that the epoch of a token key was opened, and not that it
-    /// was closed.
-    #[must_use]
-    pub fn is_open(&self, id: TokenKeyId) -> bool {
-        self.known().keys().is_open(id)
-    }
-
-    /// Whether it was stated that the epoch of a token key was closed.
-    #[must_use]
-    pub fn is_closed(&self, id: TokenKeyId) -> bool {
-        self.known().keys().is_closed(id)
+    /// Peeks at what was stated of keys.
+    pub(crate) fn keys<T>(&self, peek: impl FnOnce(&KnownKeys) -> T) -> T {
+        peek(self.known().keys())
     }
 
     /// The token keys that were announced and whose issuance totals were not stated.

@@ -53,6 +53,18 @@ pub enum ReadLogError {
         /// The root that its first entries have.
         shown: Hash,
     },
+    /// The entries, of which the tiles were not asked for, are not the ones of before with
+    /// others behind them.
+    #[error(
+        "the log's {now} entries do not continue the {known} that were read before: it was \
+         rewritten, or has two histories"
+    )]
+    Diverged {
+        /// How many were read before.
+        known: u64,
+        /// How many there are now.
+        now: u64,
+    },
     /// An entry is not the one that is in the tree, or that was read before.
     #[error("entry {index} is not the one that the log has signed for: it was rewritten")]
     Rewritten {
@@ -110,6 +122,17 @@ impl ReadLogError {
             seen: old.root,
             later,
             shown,
+        }
+    }
+
+    /// Entries that do not lead from one signed tree to the other.
+    pub(super) const fn diverged(old: &TreeHead, new: &TreeHead) -> Self {
+        if old.size == 0 {
+            return Self::Root { size: new.size };
+        }
+        Self::Diverged {
+            known: old.size,
+            now: new.size,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! read once must be the beginning of all that is read later. Not here: what the
 //! entries say, and HTTP, which whoever reads brings as a [`LogSource`].
 
+mod entry_position;
 mod error;
 mod position;
 mod source;
@@ -25,6 +26,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::edge::TileFile;
 
+pub use self::entry_position::EntryPosition;
 pub use self::error::ReadLogError;
 pub use self::position::{Position, PositionError};
 pub use self::source::{LogSource, Mirror, SourceError};
@@ -44,6 +46,7 @@ pub struct LogReader<S> {
     source: S,
     key: VerifierKey,
     policy: WitnessPolicy,
+    max_bundle_size: usize,
 }
 
 impl<S: LogSource> LogReader<S> {
@@ -54,7 +57,16 @@ impl<S: LogSource> LogReader<S> {
             source,
             key,
             policy,
+            max_bundle_size: MAX_BUNDLE_SIZE,
         }
+    }
+
+    /// Refuses files of entries of more bytes, for a log whose entries are known to be
+    /// small.
+    #[must_use]
+    pub const fn with_max_bundle_size(mut self, bytes: usize) -> Self {
+        self.max_bundle_size = bytes;
+        self
     }
 
     /// The log's key.
@@ -133,6 +145,46 @@ impl<S: LogSource> LogReader<S> {
         })
     }
 
+    /// Reads on as [`Self::advance`] does, and fetches nothing but new entries: that they
+    /// lead from the remembered roots to the signed one proves that the log still begins
+    /// with all that was read before. It costs the reader less, and accuses the operator
+    /// of less: entries that do not lead there may be forged on their way, or be those
+    /// of a second history, and the log's tiles are not compared.
+    ///
+    /// # Errors
+    /// [`ReadLogError`], or what `visit` says.
+    pub async fn advance_entries<E: From<ReadLogError>>(
+        &self,
+        from: &EntryPosition,
+        to: &SignedCheckpoint,
+        mut visit: impl FnMut(u64, &[u8]) -> Result<(), E>,
+    ) -> Result<EntryPosition, E> {
+        let (old, new) = (from.head(), self.require_signed(to)?);
+        require_no_rollback(&old, &new)?;
+        let mut roots = from.roots.clone();
+        let (first, end) = bundles(old.size, new.size);
+        let unread = if old == new { end..end } else { first..end };
+        let files = stream::iter(unread).map(async |index| {
+            let bundle = self.bundle(index, new.size).await?;
+            Ok::<_, ReadLogError>((index.saturating_mul(u64::from(FULL_TILE)), bundle))
+        });
+        let mut files = pin!(files.buffered(READ_AHEAD));
+        while let Some((start, bundle)) = files.try_next().await? {
+            let entries = (start..).zip(bundle.entries());
+            for (place, entry) in entries.skip_while(|(place, _)| *place < old.size) {
+                roots.push(Hash::of_leaf(entry));
+                visit(place, entry)?;
+            }
+        }
+        if roots.head() != new {
+            return Err(ReadLogError::diverged(&old, &new).into());
+        }
+        Ok(EntryPosition {
+            checkpoint: Some(to.clone()),
+            roots,
+        })
+    }
+
     /// One entry with the proof that it is in the log: what a tlog-proof file holds.
     /// The proof is verified.
     ///
@@ -179,15 +231,7 @@ impl<S: LogSource> LogReader<S> {
         old: &TreeHead,
         new: &TreeHead,
     ) -> Result<(), ReadLogError> {
-        if new.size < old.size {
-            return Err(ReadLogError::Rollback {
-                known: old.size,
-                now: new.size,
-            });
-        }
-        if new.size == old.size && new.root != old.root {
-            return Err(ReadLogError::fork(old, new.size, new.root));
-        }
+        require_no_rollback(old, new)?;
         if old.size == 0 || old.size == new.size {
             return Ok(());
         }
@@ -255,7 +299,7 @@ impl<S: LogSource> LogReader<S> {
     async fn bundle(&self, index: u64, size: u64) -> Result<EntryBundle, ReadLogError> {
         let tile = Tile::of_tree(TileKind::Entries, index, size);
         let tile = tile.ok_or(ReadLogError::Root { size })?;
-        let (found, bytes) = self.file(tile, size, MAX_BUNDLE_SIZE).await?;
+        let (found, bytes) = self.file(tile, size, self.max_bundle_size).await?;
         Ok(EntryBundle::parse(found, bytes)?)
     }
 
@@ -274,6 +318,21 @@ impl<S: LogSource> LogReader<S> {
         }
         Err(ReadLogError::Missing { tile, size })
     }
+}
+
+/// Requires what two signed trees say by themselves: that the log did not shrink, and
+/// has one root for one size.
+fn require_no_rollback(old: &TreeHead, new: &TreeHead) -> Result<(), ReadLogError> {
+    if new.size < old.size {
+        return Err(ReadLogError::Rollback {
+            known: old.size,
+            now: new.size,
+        });
+    }
+    if new.size == old.size && new.root != old.root {
+        return Err(ReadLogError::fork(old, new.size, new.root));
+    }
+    Ok(())
 }
 
 /// The bundles that hold the entries from `old` to `new`.

@@ -37,6 +37,12 @@ impl<S: LogSource + Send> LogSource for Arc<S> {
     }
 }
 
+impl<S: LogSource> LogSource for &S {
+    async fn read(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
+        (*self).read(path, most).await
+    }
+}
+
 /// A log as plain files: a service's own `public` directory, or a copy of it.
 #[derive(Debug, Clone)]
 pub struct Mirror(PathBuf);

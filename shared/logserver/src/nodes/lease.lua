@@ -1,5 +1,5 @@
--- Says that a node keeps the log, and how far it has come; never takes back what was
--- said before, nor what another node said.
+-- Records that a node leads the log, and the size it has reached; never overwrites a
+-- larger size, nor another leader.
 -- KEYS[1] a hash. ARGV[1] the log's verifier key, ARGV[2] its size, ARGV[3] its root.
 -- Answers the key that counts.
 local known = redis.call('HMGET', KEYS[1], 'key', 'size')

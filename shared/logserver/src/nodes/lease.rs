@@ -1,7 +1,7 @@
-//! Which node keeps the log, and how far it had come when it last said so: a small
-//! hash in the Redis that all nodes share. It tells a second keeper from the first,
-//! and a disk that was restored to an earlier day from one that was not. Redis may
-//! lose it; then the keeper says it again.
+//! Which node leads the log, and the size the log had when the leader last renewed this:
+//! a small hash in the Redis that all nodes share. It tells a second leader from the
+//! first, and a disk that was restored from a backup from one that was not. Redis may
+//! lose it; then the leader writes it again.
 
 use std::io;
 use std::sync::Arc;
@@ -13,41 +13,40 @@ use tokio::task::spawn_blocking;
 
 use crate::log::TransparencyLog;
 
-/// How long a log without entries leaves its place to one that has some: the keeper
-/// says so every second.
+/// How long a log without entries leaves its place to one that has some: the leader
+/// renews its lease every second.
 const LEFT_TO_OTHERS: Duration = Duration::from_secs(3);
 
 /// Verifier key, size and root.
 type Known = (Option<String>, Option<String>, Option<String>);
 
-/// A log that this node may not keep, or of which nobody knows who keeps it.
+/// A log that this node may not lead, or whose leader is not known.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ClaimError {
+pub enum LeaseError {
     /// Another node does.
     #[error(
-        "another node keeps this log, with the key {other}: set transparency_log.kept_by to its \
-         address. Or, if this node is to keep it from now on, stop the other one, delete {name} in \
-         Redis, and start this one again: with another key it is another log, of which readers must \
-         be told"
+        "another node leads this log, with the key {other}: set transparency_log.leader to its \
+         address. Or, to make this node the leader, stop the other one, delete {name} in Redis, and \
+         restart this one: with another key it is another log, and readers must be told"
     )]
-    OtherKeeper {
+    OtherLeader {
         /// The key of its log.
         other: String,
         /// The hash in Redis.
         name: String,
     },
-    /// Another node did when this one started, and Redis does not say who does now.
+    /// Another node did when this one started, and Redis does not say which does now.
     #[error(
-        "another node kept this log, with another key, when this one started, and Redis does not \
-         say any more who does: set transparency_log.kept_by to its address. Or, if this node is to \
-         keep it from now on, start it again"
+        "another node led this log, with another key, when this one started, and Redis no longer \
+         says which node leads: set transparency_log.leader to its address. Or, to make this node \
+         the leader, restart it"
     )]
     Yielded,
     /// The log has lost entries.
     #[error(
         "this node has {ours} entries of the log, and had signed for {seen}: its disk was restored \
-         to an earlier day. Stop it, and restore log/public from a mirror, before anything else is \
+         from a backup. Stop it, and restore log/public from a mirror, before anything else is \
          signed"
     )]
     Rollback {
@@ -59,7 +58,7 @@ pub enum ClaimError {
     /// Two histories were signed.
     #[error(
         "this node's log and the one that was signed for differ among the first {size} entries: \
-         two nodes keep it, or it was restored and went on. Stop it, and find out which is the true \
+         two nodes led it, or it was restored and went on. Stop it, and find out which is the right \
          one, before anything else is signed"
     )]
     Contradiction {
@@ -70,20 +69,20 @@ pub enum ClaimError {
     #[error("the log: {0}")]
     Files(#[from] io::Error),
     /// Something else lies under that name.
-    #[error("{0} in Redis does not say who keeps the log: delete it")]
+    #[error("{0} in Redis does not say which node leads the log: delete it")]
     Form(String),
     /// Redis.
-    #[error("who keeps the log: {0}")]
+    #[error("the lease of the log's leader: {0}")]
     Redis(#[from] RedisError),
 }
 
-impl ClaimError {
-    /// Whether it is certain that this node must not keep the log. Otherwise what was
+impl LeaseError {
+    /// Whether it is certain that this node must not lead the log. Otherwise what was
     /// known before still holds.
     pub(super) const fn is_certain(&self) -> bool {
         matches!(
             self,
-            Self::OtherKeeper { .. }
+            Self::OtherLeader { .. }
                 | Self::Yielded
                 | Self::Rollback { .. }
                 | Self::Contradiction { .. }
@@ -98,67 +97,67 @@ impl ClaimError {
 
 /// The hash in Redis.
 #[derive(Debug)]
-pub struct Claim {
+pub struct LeaderLease {
     redis: Redis,
     name: String,
     script: Script,
 }
 
-impl Claim {
+impl LeaderLease {
     /// The one of this name, which has a hash tag.
     #[must_use]
     pub fn new(redis: Redis, name: String) -> Self {
         Self {
             redis,
             name,
-            script: Script::new(include_str!("claim.lua")),
+            script: Script::new(include_str!("lease.lua")),
         }
     }
 
-    /// Says that this node keeps the log, and how far it is.
+    /// Records that this node leads the log, and how far it is.
     ///
     /// # Errors
-    /// [`ClaimError`]; nothing may be signed then, unless it was said before and Redis
-    /// is merely away.
-    pub(super) async fn renew(&self, log: &Arc<TransparencyLog>) -> Result<(), ClaimError> {
+    /// [`LeaseError`]; nothing may be signed then, unless the lease was held before and
+    /// Redis is merely away.
+    pub(super) async fn renew(&self, log: &Arc<TransparencyLog>) -> Result<(), LeaseError> {
         let key = log.verifier().to_string();
         let head = log.checkpoint().checkpoint().head;
-        let (mut keeper, mut size, mut root) = self.known().await?;
-        if keeper.is_none() && head.size == 0 {
+        let (mut leader, mut size, mut root) = self.known().await?;
+        if leader.is_none() && head.size == 0 {
             // A new log does not take the place of one that Redis has just forgotten.
             tokio::time::sleep(LEFT_TO_OTHERS).await;
-            (keeper, size, root) = self.known().await?;
+            (leader, size, root) = self.known().await?;
         }
-        self.require_keeper(keeper.as_ref().unwrap_or(&key), &key)?;
+        self.require_leader(leader.as_ref().unwrap_or(&key), &key)?;
         if let Some((size, root)) = size.zip(root) {
             require_continued(self.parse(&size, &root)?, head, log).await?;
         }
         let (size, root) = (head.size.to_string(), head.root.to_string());
         let arguments = [key.as_bytes(), size.as_bytes(), root.as_bytes()];
         let name = [self.name.as_bytes()];
-        let keeper: String = self.redis.write(&self.script, &name, &arguments).await?;
-        self.require_keeper(&keeper, &key)
+        let leader: String = self.redis.write(&self.script, &name, &arguments).await?;
+        self.require_leader(&leader, &key)
     }
 
     /// Requires that Redis names this node, and writes nothing.
-    pub(super) async fn require_own(&self, log: &TransparencyLog) -> Result<(), ClaimError> {
-        let (keeper, ..) = self.known().await?;
-        let keeper = keeper.ok_or(ClaimError::Yielded)?;
-        self.require_keeper(&keeper, &log.verifier().to_string())
+    pub(super) async fn require_own(&self, log: &TransparencyLog) -> Result<(), LeaseError> {
+        let (leader, ..) = self.known().await?;
+        let leader = leader.ok_or(LeaseError::Yielded)?;
+        self.require_leader(&leader, &log.verifier().to_string())
     }
 
-    fn require_keeper(&self, keeper: &str, own: &str) -> Result<(), ClaimError> {
-        if keeper == own {
+    fn require_leader(&self, leader: &str, own: &str) -> Result<(), LeaseError> {
+        if leader == own {
             return Ok(());
         }
-        Err(ClaimError::OtherKeeper {
-            other: keeper.to_owned(),
+        Err(LeaseError::OtherLeader {
+            other: leader.to_owned(),
             name: self.name.clone(),
         })
     }
 
     /// The key, size and root of which Redis knows.
-    async fn known(&self) -> Result<Known, ClaimError> {
+    async fn known(&self) -> Result<Known, LeaseError> {
         let mut get = cmd("HMGET");
         get.arg(&self.name).arg(&["key", "size", "root"]);
         match self.redis.command(get, self.name.as_bytes()).await {
@@ -167,24 +166,24 @@ impl Claim {
         }
     }
 
-    /// The key of the log, if any node keeps it.
+    /// The key of the log, if any node leads it.
     ///
     /// # Errors
-    /// [`ClaimError::Redis`], [`ClaimError::Form`].
-    pub(super) async fn key(&self) -> Result<Option<VerifierKey>, ClaimError> {
+    /// [`LeaseError::Redis`], [`LeaseError::Form`].
+    pub(super) async fn key(&self) -> Result<Option<VerifierKey>, LeaseError> {
         let (key, ..) = self.known().await?;
         let parse = |key: String| key.parse().map_err(|_| self.form());
         key.map(parse).transpose()
     }
 
-    fn parse(&self, size: &str, root: &str) -> Result<TreeHead, ClaimError> {
+    fn parse(&self, size: &str, root: &str) -> Result<TreeHead, LeaseError> {
         let parsed = size.parse().ok().zip(root.parse().ok());
         let (size, root) = parsed.ok_or_else(|| self.form())?;
         Ok(TreeHead { size, root })
     }
 
-    fn form(&self) -> ClaimError {
-        ClaimError::Form(self.name.clone())
+    fn form(&self) -> LeaseError {
+        LeaseError::Form(self.name.clone())
     }
 }
 
@@ -193,9 +192,9 @@ async fn require_continued(
     seen: TreeHead,
     ours: TreeHead,
     log: &Arc<TransparencyLog>,
-) -> Result<(), ClaimError> {
+) -> Result<(), LeaseError> {
     if seen.size > ours.size {
-        return Err(ClaimError::Rollback {
+        return Err(LeaseError::Rollback {
             ours: ours.size,
             seen: seen.size,
         });
@@ -203,7 +202,7 @@ async fn require_continued(
     let log = Arc::clone(log);
     let then = spawn_blocking(move || log.head_at(seen.size)).await;
     if then.map_err(io::Error::other)?? != seen {
-        return Err(ClaimError::Contradiction { size: seen.size });
+        return Err(LeaseError::Contradiction { size: seen.size });
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! The node that keeps the log, as the other nodes ask it: for its files, which go on
-//! to readers unchanged.
+//! The leader, as the followers ask it: for the log's files, which go on to readers
+//! unchanged.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,23 +19,23 @@ use super::TransparencyLogConfig;
 use crate::routes::PREFIX;
 use pennyblack_tlog::reader::{LogSource, SourceError};
 
-/// Says that a node asks, not a reader: two nodes that each take the other for the one
-/// that keeps the log would ask for ever.
+/// Marks a request of a node, not of a reader: two nodes that each take the other for the
+/// leader would ask each other endlessly.
 pub const ASKED_BY_NODE: &str = "pennyblack-node";
 
 /// Most bytes of an answer: 256 entries of a service have far less.
 const MOST: usize = 1 << 21;
 /// Requests under way to it at one time: those of readers, who are anybody and must not
-/// keep out the others; those of this node as a reader; and what this node tells.
+/// keep out the others; those of this node as a reader; and what this node reports.
 const READERS: usize = 32;
 const OWN_READS: usize = 32;
 const REPORTS: usize = 256;
-/// When to ask again for what the keeper has not answered.
+/// When to ask again for what the leader has not answered.
 pub(super) const AGAIN_AFTER: &str = "2";
 
-/// The other node.
+/// The leader.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct LeaderClient {
     for_readers: Peer,
     for_itself: Peer,
     for_reports: Peer,
@@ -43,13 +43,13 @@ pub struct Keeper {
     has_warned: AtomicBool,
 }
 
-impl Keeper {
+impl LeaderClient {
     /// The one that the configuration names; `None` when this node is the one.
     ///
     /// # Errors
     /// [`HttpError`].
     pub fn of(config: &TransparencyLogConfig) -> Result<Option<Self>, HttpError> {
-        let Some(url) = &config.kept_by else {
+        let Some(url) = &config.leader else {
             return Ok(None);
         };
         let client = peer::client(config.tls_roots.clone())?;
@@ -68,11 +68,11 @@ impl Keeper {
         self.for_itself.url()
     }
 
-    /// What it answers to `body`, sent to `path` by somebody who knows `credential`.
+    /// What it answers to a report, sent to `path` with the nodes' `credential`.
     ///
     /// # Errors
     /// [`PeerError`].
-    pub async fn tell(
+    pub(super) async fn report(
         &self,
         path: &str,
         credential: &str,
@@ -83,14 +83,15 @@ impl Keeper {
         self.for_reports.ask(&request).await
     }
 
-    /// What it answers about the resource at `path`, for whoever has `asked` this node.
+    /// What it answers about the resource at `path`, for a reader whose request to this
+    /// node has the headers `asked`.
     pub async fn pass_on(&self, path: &str, asked: &HeaderMap) -> Response {
         if asked.contains_key(ASKED_BY_NODE) {
             if !self.has_warned.swap(true, Ordering::Relaxed) {
                 tracing::error!(
-                    keeper = self.url(),
-                    "another node seems to take this one for the keeper of the log: check \
-                     transparency_log.kept_by at both"
+                    leader = self.url(),
+                    "another node seems to take this one for the leader of the log: check \
+                     transparency_log.leader at both"
                 );
             }
             return StatusCode::LOOP_DETECTED.into_response();
@@ -111,7 +112,7 @@ async fn get(node: &Peer, path: &str) -> Result<PeerAnswer, PeerError> {
     node.ask(&request).await
 }
 
-impl LogSource for Keeper {
+impl LogSource for LeaderClient {
     async fn read(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
         let path = format!("{PREFIX}/{path}");
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| SourceError {
@@ -130,32 +131,32 @@ impl LogSource for Keeper {
     }
 }
 
-/// The log's resources, as [`crate::routes`] has them at the node that keeps it.
-pub(super) fn router(keeper: Arc<Keeper>) -> Router {
+/// The log's resources, as [`crate::routes`] has them at the leader.
+pub(super) fn router(leader: Arc<LeaderClient>) -> Router {
     Router::new()
         .route(&format!("{PREFIX}/checkpoint"), on_get(checkpoint))
         .route(&format!("{PREFIX}/key"), on_get(key))
         .route(&format!("{PREFIX}/tile/{{*path}}"), on_get(tile))
-        .with_state(keeper)
+        .with_state(leader)
 }
 
-async fn checkpoint(State(keeper): State<Arc<Keeper>>, asked: HeaderMap) -> Response {
-    keeper
+async fn checkpoint(State(leader): State<Arc<LeaderClient>>, asked: HeaderMap) -> Response {
+    leader
         .pass_on(&format!("{PREFIX}/checkpoint"), &asked)
         .await
 }
 
-async fn key(State(keeper): State<Arc<Keeper>>, asked: HeaderMap) -> Response {
-    keeper.pass_on(&format!("{PREFIX}/key"), &asked).await
+async fn key(State(leader): State<Arc<LeaderClient>>, asked: HeaderMap) -> Response {
+    leader.pass_on(&format!("{PREFIX}/key"), &asked).await
 }
 
 async fn tile(
-    State(keeper): State<Arc<Keeper>>,
+    State(leader): State<Arc<LeaderClient>>,
     Path(path): Path<String>,
     asked: HeaderMap,
 ) -> Response {
     match format!("tile/{path}").parse::<Tile>() {
-        Ok(tile) => keeper.pass_on(&format!("{PREFIX}/{tile}"), &asked).await,
+        Ok(tile) => leader.pass_on(&format!("{PREFIX}/{tile}"), &asked).await,
         Err(_) => StatusCode::NOT_FOUND.into_response(),
     }
 }

@@ -1,6 +1,6 @@
-//! The log at a node that does not keep it: followed as any reader follows it, so that
-//! nothing is believed of it that is not signed and consistent, and passed on to
-//! readers. Which double spends are in it is not remembered here.
+//! The log at a follower: read as any reader reads it, so that nothing of it is trusted
+//! that is not signed and consistent, and passed on to readers. Which double spends are
+//! in it is not remembered here.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,20 +10,18 @@ use axum::Router;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use pennyblack_evidence::log_entry::{LogEntry, LogEntryError, Statement};
-use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
-use pennyblack_service::peer::{PeerAnswer, PeerError};
 use pennyblack_tlog::{KeyName, VerifierKey, WitnessPolicy};
 use tokio::sync::watch;
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::memory::{Memory, MemoryError, Remembered};
-use super::{Claim, ClaimError, Keeper, keeper};
+use super::{LeaderClient, LeaderLease, LeaseError, Reports, StateError, leader_client};
 use crate::statements::known::KnownKeys;
 use pennyblack_tlog::reader::{LogReader, Position, ReadLogError};
 
-/// How often the keeper is asked for its last checkpoint.
+/// How often the leader is asked for its last checkpoint.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 /// What is not ready before the log was read, or when it is not to be believed.
 const PART: &str = "transparency log";
@@ -31,15 +29,15 @@ const PART: &str = "transparency log";
 /// A log that cannot be followed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum FollowedError {
-    /// Who keeps it.
+pub enum FollowerError {
+    /// Which node leads it.
     #[error(transparent)]
-    Claim(#[from] ClaimError),
-    /// Nobody has said so yet.
-    #[error("no node has said yet that it keeps the log: start the one at {keeper}")]
-    NotKept {
+    LeaderLease(#[from] LeaseError),
+    /// No node has said so yet.
+    #[error("no node has said yet that it leads the log: start the one at {leader}")]
+    NoLeader {
         /// The address of the one that should.
-        keeper: String,
+        leader: String,
     },
     /// It has another key than before.
     #[error(
@@ -56,19 +54,20 @@ pub enum FollowedError {
     },
     /// It is another service's.
     #[error(
-        "the node at {keeper} keeps the log {log}, which is not this service's: check transparency_log.kept_by"
+        "the node at {leader} leads the log {log}, which is not this service's: check \
+         transparency_log.leader"
     )]
     OtherLog {
-        /// The keeper's address.
-        keeper: String,
+        /// The leader's address.
+        leader: String,
         /// The name of the log.
         log: KeyName,
     },
     /// It cannot be read, or is not to be believed.
-    #[error("the log at {keeper}: {error}")]
+    #[error("the log at {leader}: {error}")]
     Read {
-        /// The keeper's address.
-        keeper: String,
+        /// The leader's address.
+        leader: String,
         /// What is wrong.
         error: ReadLogError,
     },
@@ -80,7 +79,7 @@ pub enum FollowedError {
     BrokeOff(JoinError),
     /// An entry that is none of ours.
     #[error(
-        "entry {index} of the log: {error}: the keeper is of a newer version, bring this node to it"
+        "entry {index} of the log: {error}: the leader is of a newer version: update this node, too"
     )]
     Entry {
         /// Its place, from 0.
@@ -90,11 +89,11 @@ pub enum FollowedError {
     },
 }
 
-impl FollowedError {
+impl FollowerError {
     /// Whether nobody answered, which says nothing about the log.
     const fn is_away(&self) -> bool {
         match self {
-            Self::Claim(error) => error.is_away(),
+            Self::LeaderLease(error) => error.is_away(),
             Self::Read { error, .. } => matches!(error, ReadLogError::Source(_)),
             _ => false,
         }
@@ -103,10 +102,10 @@ impl FollowedError {
 
 /// The log.
 #[derive(Debug)]
-pub struct FollowedLog {
+pub struct FollowerLog {
     name: KeyName,
-    keeper: Arc<Keeper>,
-    claim: Claim,
+    leader: Arc<LeaderClient>,
+    lease: LeaderLease,
     /// What was read. Locked for a look-up or to be replaced, never while waiting.
     known: Mutex<KnownKeys>,
     /// How many entries; told whenever more were read.
@@ -114,16 +113,18 @@ pub struct FollowedLog {
     /// Held by the one task that reads on.
     reading: tokio::sync::Mutex<Option<Reading>>,
     memory: Memory,
+    /// How this node states a double spend, where the service has any.
+    reports: Option<Reports>,
 }
 
 /// The reader, once the log's key is known.
 #[derive(Debug)]
 struct Reading {
-    reader: LogReader<Arc<Keeper>>,
+    reader: LogReader<Arc<LeaderClient>>,
     position: Position,
 }
 
-impl FollowedLog {
+impl FollowerLog {
     /// The log of this name at another node, as far as the file at `memory` says that it
     /// was read. Reads the disk.
     ///
@@ -131,26 +132,28 @@ impl FollowedLog {
     /// [`MemoryError`].
     pub fn open(
         name: KeyName,
-        keeper: Keeper,
-        claim: Claim,
+        leader: LeaderClient,
+        lease: LeaderLease,
         memory: &Path,
+        reports: Option<Reports>,
     ) -> Result<Self, MemoryError> {
         let memory = Memory::at(memory);
-        let keeper = Arc::new(keeper);
+        let leader = Arc::new(leader);
         let (mut known, mut reading) = (KnownKeys::default(), None);
         if let Some(remembered) = memory.load()? {
             known = remembered.keys;
-            reading = Some(Reading::of(&keeper, remembered.key, remembered.position));
+            reading = Some(Reading::of(&leader, remembered.key, remembered.position));
         }
         let size = reading.as_ref().map(|reading| reading.position.head().size);
         Ok(Self {
             name,
-            keeper,
-            claim,
+            leader,
+            lease,
             known: Mutex::new(known),
             size: watch::Sender::new(size.unwrap_or(0)),
             reading: tokio::sync::Mutex::new(reading),
             memory,
+            reports,
         })
     }
 
@@ -160,29 +163,24 @@ impl FollowedLog {
         *self.size.borrow() == 0
     }
 
-    /// Whether it was read that the epoch of a token key was opened, and not that it
-    /// was closed.
-    #[must_use]
-    pub fn is_open(&self, id: TokenKeyId) -> bool {
-        self.known().is_open(id)
+    /// Peeks at what was read of keys.
+    pub(super) fn keys<T>(&self, peek: impl FnOnce(&KnownKeys) -> T) -> T {
+        peek(&self.known())
     }
 
-    /// Whether it was read that the epoch of a token key was closed.
-    #[must_use]
-    pub fn is_closed(&self, id: TokenKeyId) -> bool {
-        self.known().is_closed(id)
-    }
-
-    /// Whether it was read that a token key was announced.
-    #[must_use]
-    pub fn is_announced(&self, id: TokenKeyId) -> bool {
-        self.known().is_announced(id)
-    }
-
-    /// Whether it was read how many tokens a key has signed.
-    #[must_use]
-    pub fn is_totalled(&self, id: TokenKeyId) -> bool {
-        self.known().is_totalled(id)
+    /// Has something in the log that the leader states: reports a double spend to it, and
+    /// of anything else tells whether it was read.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub(super) async fn state(&self, statement: &Statement) -> Result<bool, StateError> {
+        match (statement, &self.reports) {
+            (Statement::DoubleSpend(evidence), Some(reports)) => {
+                reports.send(&self.leader, evidence).await
+            }
+            _ if self.known().has(statement) => Ok(false),
+            _ => Err(StateError::NotYet),
+        }
     }
 
     /// Word of each time that more was read: how many entries.
@@ -193,32 +191,19 @@ impl FollowedLog {
 
     /// The log's resources.
     pub fn router(&self) -> Router {
-        keeper::router(Arc::clone(&self.keeper))
+        leader_client::router(Arc::clone(&self.leader))
     }
 
-    /// What the keeper answers at `path`, for whoever has asked this node.
+    /// What the leader answers at `path`, for whoever has asked this node.
     pub async fn pass_on(&self, path: &str, asked: &HeaderMap) -> Response {
-        self.keeper.pass_on(path, asked).await
-    }
-
-    /// What the keeper answers to `body`; see [`Keeper::tell`].
-    ///
-    /// # Errors
-    /// [`PeerError`].
-    pub async fn tell(
-        &self,
-        path: &str,
-        credential: &str,
-        body: Vec<u8>,
-    ) -> Result<PeerAnswer, PeerError> {
-        self.keeper.tell(path, credential, body).await
+        self.leader.pass_on(path, asked).await
     }
 
     /// Reads on to the last checkpoint.
     ///
     /// # Errors
-    /// [`FollowedError`]; what was read before still holds.
-    pub async fn refresh(&self) -> Result<(), FollowedError> {
+    /// [`FollowerError`]; what was read before still holds.
+    pub async fn refresh(&self) -> Result<(), FollowerError> {
         let mut reading = self.reading.lock().await;
         let reading = match &mut *reading {
             Some(reading) => reading,
@@ -228,12 +213,12 @@ impl FollowedLog {
             Ok(Some(read)) => read,
             Ok(None) => return Ok(()),
             Err(ReadingError::Entry { index, error }) => {
-                return Err(FollowedError::Entry { index, error });
+                return Err(FollowerError::Entry { index, error });
             }
             Err(ReadingError::Log(error)) => {
                 self.require_same(reading.reader.key(), &error).await?;
-                let keeper = self.keeper.url().to_owned();
-                return Err(FollowedError::Read { keeper, error });
+                let leader = self.leader.url().to_owned();
+                return Err(FollowerError::Read { leader, error });
             }
         };
         let mut keys = self.known().clone();
@@ -243,9 +228,9 @@ impl FollowedLog {
             position,
             keys,
         };
-        let (memory, kept) = (self.memory.clone(), remembered.clone());
-        let kept = spawn_blocking(move || memory.keep(&kept)).await;
-        kept.map_err(FollowedError::BrokeOff)??;
+        let (memory, copy) = (self.memory.clone(), remembered.clone());
+        let written = spawn_blocking(move || memory.keep(&copy)).await;
+        written.map_err(FollowerError::BrokeOff)??;
         // Only now, when it is proven and remembered, does anything follow from it.
         *self.known() = remembered.keys;
         reading.position = remembered.position;
@@ -258,12 +243,12 @@ impl FollowedLog {
         &self,
         before: &VerifierKey,
         error: &ReadLogError,
-    ) -> Result<(), FollowedError> {
+    ) -> Result<(), FollowerError> {
         if !matches!(error, ReadLogError::Checkpoint(_)) {
             return Ok(());
         }
-        match self.claim.key().await {
-            Ok(Some(now)) if now != *before => Err(FollowedError::OtherKey {
+        match self.lease.key().await {
+            Ok(Some(now)) if now != *before => Err(FollowerError::OtherKey {
                 memory: self.memory.path().to_owned(),
                 before: Box::new(before.clone()),
                 now: Box::new(now),
@@ -272,22 +257,22 @@ impl FollowedLog {
         }
     }
 
-    async fn begin(&self) -> Result<Reading, FollowedError> {
-        let keeper = || self.keeper.url().to_owned();
-        let key = self.claim.key().await?;
-        let key = key.ok_or_else(|| FollowedError::NotKept { keeper: keeper() })?;
+    async fn begin(&self) -> Result<Reading, FollowerError> {
+        let leader = || self.leader.url().to_owned();
+        let key = self.lease.key().await?;
+        let key = key.ok_or_else(|| FollowerError::NoLeader { leader: leader() })?;
         if *key.name() != self.name {
-            return Err(FollowedError::OtherLog {
-                keeper: keeper(),
+            return Err(FollowerError::OtherLog {
+                leader: leader(),
                 log: key.name().clone(),
             });
         }
-        Ok(Reading::of(&self.keeper, key, Position::default()))
+        Ok(Reading::of(&self.leader, key, Position::default()))
     }
 
     /// Reads on again and again, until `shutdown`.
     pub async fn follow(&self, readiness: Readiness, shutdown: Shutdown) {
-        let away = metrics::gauge!("pennyblack_log_keeper_away");
+        let away = metrics::gauge!("pennyblack_log_leader_away");
         loop {
             let read = tokio::select! {
                 read = self.refresh() => read,
@@ -320,7 +305,7 @@ impl FollowedLog {
     /// Says from the beginning that nothing was read yet, if nothing was.
     pub fn not_read_yet(&self, readiness: &Readiness) {
         if self.is_unread() {
-            readiness.lacks(PART, "the log, which another node keeps, was not read yet");
+            readiness.lacks(PART, "the log, which another node leads, was not read yet");
         }
     }
 
@@ -343,10 +328,10 @@ impl From<ReadLogError> for ReadingError {
 }
 
 impl Reading {
-    fn of(keeper: &Arc<Keeper>, key: VerifierKey, position: Position) -> Self {
+    fn of(leader: &Arc<LeaderClient>, key: VerifierKey, position: Position) -> Self {
         let policy = WitnessPolicy::default();
         Self {
-            reader: LogReader::new(Arc::clone(keeper), key, policy),
+            reader: LogReader::new(Arc::clone(leader), key, policy),
             position,
         }
     }

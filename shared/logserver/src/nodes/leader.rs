@@ -1,5 +1,5 @@
-//! The log at the node that keeps it. Nothing is stated in it until it is certain that
-//! no other node keeps it, and that it has all that was signed for.
+//! The log at its leader. Nothing is stated in it until it is certain that no other node
+//! leads it, and that it has all that was signed for.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -17,13 +17,13 @@ use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
 use tokio::sync::watch;
 
-use super::keeper::AGAIN_AFTER;
-use super::{Claim, ClaimError};
+use super::leader_client::AGAIN_AFTER;
+use super::{LeaderLease, LeaseError};
 use crate::log::{AppendError, TransparencyLog};
 use crate::routes;
 use crate::statements::StatementLog;
 
-/// How often Redis is told at least who keeps the log, should it have lost that.
+/// How often the lease is renewed at least, should Redis have lost it.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// What is not ready while nothing can be stated.
 const PART: &str = "transparency log";
@@ -31,10 +31,10 @@ const PART: &str = "transparency log";
 /// Why nothing is stated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum NotKept {
-    /// It is not known yet whether this node keeps the log.
-    #[error("it is not known yet whether another node keeps the log")]
-    Unclaimed,
+pub enum NotStated {
+    /// It is not known yet whether this node leads the log.
+    #[error("it is not known yet whether another node leads the log")]
+    NoLease,
     /// It must not.
     #[error("{0}")]
     Refused(Arc<str>),
@@ -45,26 +45,26 @@ pub enum NotKept {
 
 /// The log.
 #[derive(Debug)]
-pub struct KeptLog {
+pub struct LeaderLog {
     statements: Arc<StatementLog>,
     /// With other nodes: how they know.
-    claim: Option<Claim>,
-    /// Why nothing is stated, if nothing is. Replaced by [`KeptLog::renew`] only, and
+    lease: Option<LeaderLease>,
+    /// Why nothing is stated, if nothing is. Replaced by [`LeaderLog::renew`] only, and
     /// locked for that and for a look, never while waiting.
-    withheld: RwLock<Option<NotKept>>,
-    /// Another node was found to keep it.
+    withheld: RwLock<Option<NotStated>>,
+    /// Another node was found to lead it.
     has_yielded: AtomicBool,
     /// How often what is withheld changed.
     moves: watch::Sender<u64>,
 }
 
-impl KeptLog {
+impl LeaderLog {
     /// That of a node without others.
     #[must_use]
     pub fn alone(statements: Arc<StatementLog>) -> Self {
         Self {
             statements,
-            claim: None,
+            lease: None,
             withheld: RwLock::default(),
             has_yielded: AtomicBool::new(false),
             moves: watch::Sender::default(),
@@ -73,11 +73,11 @@ impl KeptLog {
 
     /// That of one among several. Nothing is stated until [`Self::renew`].
     #[must_use]
-    pub fn among(statements: Arc<StatementLog>, claim: Claim) -> Self {
+    pub fn among(statements: Arc<StatementLog>, lease: LeaderLease) -> Self {
         Self {
             statements,
-            claim: Some(claim),
-            withheld: RwLock::new(Some(NotKept::Unclaimed)),
+            lease: Some(lease),
+            withheld: RwLock::new(Some(NotStated::NoLease)),
             has_yielded: AtomicBool::new(false),
             moves: watch::Sender::default(),
         }
@@ -98,17 +98,17 @@ impl KeptLog {
     /// Whether other nodes follow it.
     #[must_use]
     pub const fn is_shared(&self) -> bool {
-        self.claim.is_some()
+        self.lease.is_some()
     }
 
     /// The log's resources.
-    /// While another node may be the one that keeps it, all are 503.
+    /// While another node may be the leader, all are 503.
     pub fn router(self: &Arc<Self>) -> Router {
-        let kept = Arc::clone(self);
+        let log = Arc::clone(self);
         let shown = axum::middleware::from_fn(move |request: Request, next: Next| {
-            let kept = Arc::clone(&kept);
+            let log = Arc::clone(&log);
             async move {
-                if kept.is_taken() {
+                if log.is_leading() {
                     next.run(request).await
                 } else {
                     let again = [(RETRY_AFTER, AGAIN_AFTER)];
@@ -122,41 +122,41 @@ impl KeptLog {
     /// States something, as [`StatementLog::state`] does.
     ///
     /// # Errors
-    /// [`NotKept`]; then nothing may follow from the statement.
-    pub async fn state(&self, statement: Statement, now: UnixTime) -> Result<bool, NotKept> {
+    /// [`NotStated`]; then nothing may follow from the statement.
+    pub async fn state(&self, statement: Statement, now: UnixTime) -> Result<bool, NotStated> {
         self.withheld().clone().map_or(Ok(()), Err)?;
         Ok(self.statements.state(statement, now).await?)
     }
 
-    /// Says to the other nodes that this one keeps the log.
+    /// Tells the other nodes that this one leads the log.
     ///
     /// # Errors
-    /// [`ClaimError`]; nothing is stated from then on, unless Redis is merely away.
-    pub async fn renew(&self) -> Result<(), ClaimError> {
-        let Some(claim) = &self.claim else {
+    /// [`LeaseError`]; nothing is stated from then on, unless Redis is merely away.
+    pub async fn renew(&self) -> Result<(), LeaseError> {
+        let Some(lease) = &self.lease else {
             return Ok(());
         };
         if self.has_yielded.load(Ordering::Relaxed) {
             // It does not take the place of the other should Redis forget that one.
-            claim.require_own(self.published()).await?;
+            lease.require_own(self.published()).await?;
         }
-        let renewed = claim.renew(self.published()).await;
+        let renewed = lease.renew(self.published()).await;
         match &renewed {
             Ok(()) => {
                 self.has_yielded.store(false, Ordering::Relaxed);
                 self.withhold(None);
             }
             Err(error) if error.is_certain() => {
-                let is_others = matches!(error, ClaimError::OtherKeeper { .. });
+                let is_others = matches!(error, LeaseError::OtherLeader { .. });
                 self.has_yielded.store(is_others, Ordering::Relaxed);
-                self.withhold(Some(NotKept::Refused(error.to_string().into())));
+                self.withhold(Some(NotStated::Refused(error.to_string().into())));
             }
             Err(_) => {}
         }
         renewed
     }
 
-    fn withhold(&self, why: Option<NotKept>) {
+    fn withhold(&self, why: Option<NotStated>) {
         let mut withheld = self
             .withheld
             .write()
@@ -169,21 +169,21 @@ impl KeptLog {
         }
     }
 
-    fn withheld(&self) -> RwLockReadGuard<'_, Option<NotKept>> {
+    fn withheld(&self) -> RwLockReadGuard<'_, Option<NotStated>> {
         self.withheld.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the log is this node's to keep, as far as is known.
+    /// Whether this node leads the log, as far as is known.
     #[must_use]
-    pub fn is_taken(&self) -> bool {
+    pub fn is_leading(&self) -> bool {
         self.withheld().is_none()
     }
 
-    /// Whether it is certain that another node keeps the log, or that this one has lost
+    /// Whether it is certain that another node leads the log, or that this one has lost
     /// what it signed for.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        matches!(&*self.withheld(), Some(NotKept::Refused(_)))
+        matches!(&*self.withheld(), Some(NotStated::Refused(_)))
     }
 
     /// Word of each time that statements begin or cease to be taken.
@@ -192,16 +192,16 @@ impl KeptLog {
         self.moves.subscribe()
     }
 
-    /// Says from the beginning that it is not known yet whether this node may keep it.
-    pub fn not_claimed_yet(&self, readiness: &Readiness) {
-        if self.claim.is_some() {
-            readiness.lacks(PART, NotKept::Unclaimed.to_string());
+    /// Reports from the beginning that it is not known yet whether this node may lead it.
+    pub fn not_leased_yet(&self, readiness: &Readiness) {
+        if self.lease.is_some() {
+            readiness.lacks(PART, NotStated::NoLease.to_string());
         }
     }
 
-    /// Says it again and again, and with each checkpoint, until `shutdown`.
-    pub async fn keep_claimed(&self, readiness: Readiness, shutdown: Shutdown) {
-        if self.claim.is_none() {
+    /// Renews the lease again and again, and with each checkpoint, until `shutdown`.
+    pub async fn hold_lease(&self, readiness: Readiness, shutdown: Shutdown) {
+        if self.lease.is_none() {
             return;
         }
         let mut checkpoints = self.published().checkpoints();
@@ -214,7 +214,7 @@ impl KeptLog {
             match renewed {
                 Ok(()) => readiness.has(PART),
                 // What it said before still holds.
-                Err(error) if !error.is_certain() && self.is_taken() => {
+                Err(error) if !error.is_certain() && self.is_leading() => {
                     tracing::warn!(%error, "Redis is not told how far the log is");
                 }
                 Err(error) => {

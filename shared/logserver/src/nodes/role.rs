@@ -1,0 +1,351 @@
+//! What a node is to the log: its leader, with or without followers, or a follower. This
+//! is decided once, when the service starts; from then on the service states and reads
+//! through [`LogRole`] and does not ask.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, StatusCode};
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::log_entry::{LogEntry, Statement};
+use pennyblack_http::HttpError;
+use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_service::admin::Readiness;
+use pennyblack_service::peer::PeerError;
+use pennyblack_tlog::NoteKeyError;
+use tokio::sync::watch;
+
+use super::{
+    FollowerError, FollowerLog, LeaderClient, LeaderLease, LeaderLog, LeaseError, MemoryError,
+    NotStated, Reports, TransparencyLogConfig,
+};
+use crate::log::TransparencyLog;
+use crate::routes::PREFIX;
+use crate::statements::known::KnownKeys;
+use crate::statements::{OpenStatementsError, StatementLog};
+
+/// What a follower remembers, beside the directory that a leader's log has.
+const MEMORY: &str = "log-followed.json";
+
+/// How long a checkpoint may take that takes milliseconds.
+const SIGNED_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a follower waits for the leader to state something; then the service tries
+/// again later.
+const STATED_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often it reads on meanwhile.
+const READ_EVERY: Duration = Duration::from_millis(500);
+
+/// A log that cannot be opened or followed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenRoleError {
+    /// The leader's log itself.
+    #[error(transparent)]
+    Log(#[from] OpenStatementsError),
+    /// The service's name cannot be a log's.
+    #[error("the log: {0}")]
+    Name(#[from] NoteKeyError),
+    /// The leader cannot be asked.
+    #[error("[transparency_log] the leader cannot be asked: {0}: check tls_roots")]
+    Leader(#[from] HttpError),
+    /// What a follower has read before.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// This node may not lead.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    /// The leader's log, as a follower reads it.
+    #[error(transparent)]
+    Follower(#[from] FollowerError),
+}
+
+/// Why a statement is not in the log, or not known to be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// This node leads, and did not append it.
+    #[error(transparent)]
+    NotStated(#[from] NotStated),
+    /// The leader has not stated it yet.
+    #[error("the leader of the log has not stated it yet")]
+    NotYet,
+    /// The leader does not answer.
+    #[error("the leader of the log: {0}")]
+    NoAnswer(#[from] PeerError),
+    /// The leader does not accept it.
+    #[error("the leader of the log answers {0}")]
+    Refused(StatusCode),
+    /// The leader would not know this node.
+    #[error(transparent)]
+    Credential(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Why a statement is not under a checkpoint.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// It is not in the log; [`StateError::NotYet`] when a follower waited in vain.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// It is on disk, and tiles and checkpoint are not.
+    #[error(
+        "the log: no checkpoint for its {size} entries within {} s: its tiles cannot be written, \
+         see the service's log lines", SIGNED_WITHIN.as_secs()
+    )]
+    Unsigned {
+        /// How many entries the checkpoint must be for.
+        size: u64,
+    },
+}
+
+/// What nodes that share a log have in common.
+#[derive(Debug)]
+pub struct Sharing {
+    /// Tells the leader from the others.
+    pub lease: LeaderLease,
+    /// How followers state double spends, if the service has any.
+    pub reports: Option<Reports>,
+}
+
+/// The log, as this node has it.
+#[derive(Debug, Clone)]
+pub enum LogRole {
+    /// On its disk.
+    Leader(Arc<LeaderLog>),
+    /// At another node.
+    Follower(Arc<FollowerLog>),
+}
+
+impl LogRole {
+    /// Opens the log of a service of one node in a directory of its own, or begins one
+    /// there. Reads and checks all of it: not for an async context.
+    ///
+    /// # Errors
+    /// [`OpenStatementsError`].
+    pub fn of_one(directory: &Path, service: &Authority) -> Result<Self, OpenStatementsError> {
+        let statements = Arc::new(StatementLog::open(directory, service)?);
+        Ok(Self::Leader(Arc::new(LeaderLog::alone(statements))))
+    }
+
+    /// The log of a service of several nodes, in the role that the configuration names.
+    /// As blocking as [`Self::of_one`]. Nothing is stated, or was read now, until
+    /// [`Self::get_in_touch`] or [`Self::keep_in_touch`].
+    ///
+    /// # Errors
+    /// [`OpenRoleError`].
+    pub fn of_several(
+        directory: &Path,
+        service: &Authority,
+        config: &TransparencyLogConfig,
+        sharing: Sharing,
+    ) -> Result<Self, OpenRoleError> {
+        let Sharing { lease, reports } = sharing;
+        let Some(leader) = LeaderClient::of(config)? else {
+            let statements = Arc::new(StatementLog::open(directory, service)?);
+            return Ok(Self::Leader(Arc::new(LeaderLog::among(statements, lease))));
+        };
+        let name = format!("{service}{PREFIX}").parse()?;
+        let memory = directory.with_file_name(MEMORY);
+        let follower = FollowerLog::open(name, leader, lease, &memory, reports)?;
+        Ok(Self::Follower(Arc::new(follower)))
+    }
+
+    /// Whether other nodes follow this one.
+    #[must_use]
+    pub fn has_followers(&self) -> bool {
+        matches!(self, Self::Leader(log) if log.is_shared())
+    }
+
+    /// The log's resources, which are the same at all nodes.
+    pub fn router(&self) -> Router {
+        match self {
+            Self::Leader(log) => log.router(),
+            Self::Follower(log) => log.router(),
+        }
+    }
+
+    /// What the leader answers at `path` to a reader whose request has the headers `asked`;
+    /// 404 at the leader itself.
+    pub async fn pass_on(&self, path: &str, asked: &HeaderMap) -> Response {
+        match self {
+            Self::Leader(_) => StatusCode::NOT_FOUND.into_response(),
+            Self::Follower(log) => log.pass_on(path, asked).await,
+        }
+    }
+
+    /// Reports from the beginning what is not known yet of a log that nodes share.
+    pub fn not_known_yet(&self, readiness: &Readiness) {
+        match self {
+            Self::Leader(log) => log.not_leased_yet(readiness),
+            Self::Follower(log) => log.not_read_yet(readiness),
+        }
+    }
+
+    /// Tells the other nodes that this one leads, or reads the leader's log, once.
+    ///
+    /// # Errors
+    /// [`OpenRoleError::Lease`], [`OpenRoleError::Follower`].
+    pub async fn get_in_touch(&self) -> Result<(), OpenRoleError> {
+        match self {
+            Self::Leader(log) => Ok(log.renew().await?),
+            Self::Follower(log) => Ok(log.refresh().await?),
+        }
+    }
+
+    /// Goes on with that until `shutdown`.
+    pub async fn keep_in_touch(&self, readiness: Readiness, shutdown: Shutdown) {
+        match self {
+            Self::Leader(log) => log.hold_lease(readiness, shutdown).await,
+            Self::Follower(log) => log.follow(readiness, shutdown).await,
+        }
+    }
+
+    /// Word of each time that something may be in the log, or may be stated, that could
+    /// not before and was for another node to say.
+    #[must_use]
+    pub fn moves(&self) -> watch::Receiver<u64> {
+        match self {
+            Self::Leader(log) => log.moves(),
+            Self::Follower(log) => log.moves(),
+        }
+    }
+
+    /// Has something in the log, once; whether it was appended now. It is on the leader's
+    /// disk when this returns.
+    ///
+    /// # Errors
+    /// [`StateError`]; then nothing may follow from the statement.
+    pub async fn state(&self, statement: Statement, now: UnixTime) -> Result<bool, StateError> {
+        match self {
+            Self::Leader(log) => Ok(log.state(statement, now).await?),
+            Self::Follower(log) => log.state(&statement).await,
+        }
+    }
+
+    /// Has statements in the log and under a checkpoint, where every reader finds them.
+    /// At a follower this waits for the leader to make them.
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    pub async fn publish(
+        &self,
+        statements: Vec<Statement>,
+        now: UnixTime,
+    ) -> Result<(), PublishError> {
+        match self {
+            Self::Leader(log) => {
+                for statement in statements {
+                    log.state(statement, now).await.map_err(StateError::from)?;
+                }
+                signed(log).await
+            }
+            // What was read is signed.
+            Self::Follower(log) => {
+                for statement in &statements {
+                    stated(log, statement).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether it is in the log that the epoch of a token key was opened, and not that it
+    /// was closed; never at a node that was refused as the leader.
+    #[must_use]
+    pub fn is_open(&self, id: TokenKeyId) -> bool {
+        let is_refused = matches!(self, Self::Leader(log) if log.is_refused());
+        !is_refused && self.keys(|keys| keys.is_open(id))
+    }
+
+    /// Whether it is in the log that the epoch of a token key was closed.
+    #[must_use]
+    pub fn is_closed(&self, id: TokenKeyId) -> bool {
+        self.keys(|keys| keys.is_closed(id))
+    }
+
+    /// Whether it is in the log that a token key was announced.
+    #[must_use]
+    pub fn is_announced(&self, id: TokenKeyId) -> bool {
+        self.keys(|keys| keys.is_announced(id))
+    }
+
+    /// Whether it is in the log how many tokens a key has signed.
+    #[must_use]
+    pub fn is_totalled(&self, id: TokenKeyId) -> bool {
+        self.keys(|keys| keys.is_totalled(id))
+    }
+
+    /// The token keys that were announced and whose totals this node has to state: none
+    /// at a follower.
+    #[must_use]
+    pub fn untotalled(&self) -> Vec<TokenKeyId> {
+        match self {
+            Self::Leader(log) => log.statements().untotalled(),
+            Self::Follower(_) => Vec::new(),
+        }
+    }
+
+    /// The log as it is published, at the leader.
+    #[must_use]
+    pub fn published(&self) -> Option<&Arc<TransparencyLog>> {
+        match self {
+            Self::Leader(log) => Some(log.published()),
+            Self::Follower(_) => None,
+        }
+    }
+
+    /// Durable entries from an index on, at most `max`; none at a follower. Reads the
+    /// disk.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn entries(&self, first: u64, max: usize) -> io::Result<Vec<(u64, LogEntry)>> {
+        match self {
+            Self::Leader(log) => log.statements().entries(first, max),
+            Self::Follower(_) => Ok(Vec::new()),
+        }
+    }
+
+    fn keys<T>(&self, peek: impl FnOnce(&KnownKeys) -> T) -> T {
+        match self {
+            Self::Leader(log) => log.statements().keys(peek),
+            Self::Follower(log) => log.keys(peek),
+        }
+    }
+}
+
+/// Waits until all that is in the log is under a checkpoint, as it is at once when the
+/// disk can be written.
+async fn signed(log: &LeaderLog) -> Result<(), PublishError> {
+    let log = log.published();
+    let (size, mut checkpoints) = (log.size(), log.checkpoints());
+    let signed = checkpoints.wait_for(|last| last.checkpoint().head.size >= size);
+    match tokio::time::timeout(SIGNED_WITHIN, signed).await {
+        Ok(Ok(_)) => Ok(()),
+        _ => Err(PublishError::Unsigned { size }),
+    }
+}
+
+/// Reads on until the leader has made a statement.
+async fn stated(log: &FollowerLog, statement: &Statement) -> Result<(), StateError> {
+    let read = async {
+        while !log.keys(|keys| keys.has(statement)) {
+            if let Err(error) = log.refresh().await {
+                tracing::warn!(%error, "not seen in the log yet");
+            }
+            if !log.keys(|keys| keys.has(statement)) {
+                tokio::time::sleep(READ_EVERY).await;
+            }
+        }
+    };
+    let read = tokio::time::timeout(STATED_WITHIN, read).await;
+    read.map_err(|_| StateError::NotYet)
+}
