@@ -10,6 +10,7 @@ mod judging;
 mod registry;
 mod shared;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -53,7 +54,7 @@ pub struct RecordPolicy {
 type RecordId = (MailboxId, String);
 
 /// What names a record in files and in Redis: a SHA-256 of whose it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct RecordDigest([u8; 32]);
 
 impl RecordDigest {
@@ -217,6 +218,12 @@ impl KeyDirectory {
     /// Every record that is listed.
     fn all(&self) -> Vec<Arc<VerifiedKeyRecord>> {
         self.read().all_records()
+    }
+
+    /// The names of the stored records that wait.
+    fn waiting_names(&self) -> HashSet<String> {
+        let waiting = self.waiting();
+        waiting.iter().map(|(name, _)| name.clone()).collect()
     }
 
     /// All records, those that wait among them.
