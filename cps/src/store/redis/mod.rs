@@ -390,8 +390,16 @@ impl Store for RedisStore {
 
     async fn spent(&self, token_key_id: TokenKeyId) -> Result<u64, StoreError> {
         let (redis, keys) = self.0.at();
-        spent::count(redis, keys, token_key_id)
-            .await
-            .map_err(unavailable)
+        let counted = spent::count(redis, keys, token_key_id).await;
+        let counted = counted.map_err(unavailable)?;
+        // Afterwards: so nothing was lost before it was counted.
+        let guard = &self.0.guard;
+        let known = examination::is_known(redis, keys, guard).await;
+        if known.map_err(unavailable)? {
+            return Ok(counted);
+        }
+        guard.alarm.notify_one();
+        let why = "the store is not as this node knows it: its spends are not counted";
+        Err(StoreError::Unavailable(why.to_owned()))
     }
 }

@@ -1,3 +1,5 @@
+mod losses;
+
 use pennyblack_storage::redis::testing::{
     Cluster, Manner, Options, Proxy, RedisServer, Replicated, until,
 };
