@@ -1,6 +1,6 @@
 //! Who asks for tokens: the attestation that comes with a request, checked in
 //! the order of docs/protocol.md section 2. The checks themselves are
-//! `pennyblack_shared`'s; here they meet this issuer's name and trust.
+//! those of `pennyblack_attestation`; here they meet this issuer's name and trust.
 
 use std::sync::Arc;
 

@@ -138,6 +138,15 @@ impl KeyLog {
                 );
                 return Ok(false);
             }
+            // Auditors would take a total that is too small for a proof against this issuer.
+            Err(error @ ChargeError::Lost { .. }) => {
+                tracing::error!(
+                    %token_key_id,
+                    %error,
+                    "the total of this key is not stated, and auditors will miss it"
+                );
+                return Ok(false);
+            }
             Err(error) => return Err(error.into()),
         };
         let statement = Statement::IssuanceTotal {

@@ -141,6 +141,20 @@ impl NodeMemory {
         kept.charges.get(&epoch.to_string()).copied().unwrap_or(0)
     }
 
+    /// The same for every epoch of which there is anything.
+    #[must_use]
+    pub fn all_charges(&self) -> Vec<(TokenKeyId, u64)> {
+        let kept = self.kept();
+        let charges = kept.charges.iter();
+        charges
+            .filter_map(|(epoch, count)| {
+                let mut id = [0; 32];
+                hex::decode_to_slice(epoch, &mut id).ok()?;
+                Some((TokenKeyId(id), *count))
+            })
+            .collect()
+    }
+
     /// Remembers the acknowledged charges of these epochs, and forgets those of
     /// all others. Writes the file when something is new.
     ///

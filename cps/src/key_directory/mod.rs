@@ -6,6 +6,7 @@
 mod blocks;
 mod files;
 mod index;
+mod judging;
 mod registry;
 mod shared;
 
@@ -21,7 +22,7 @@ use pennyblack_protocol::key_record::{UnverifiedKeyRecord, VerifiedKeyRecord};
 use pennyblack_sealing::mailbox::{KeyConfig, MailboxId};
 use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::TelephoneNumber;
-use pennyblack_trust::{CertificateError, Trust};
+use pennyblack_trust::Trust;
 
 use self::files::RecordFiles;
 pub use self::files::RecordFilesError;
@@ -53,7 +54,7 @@ pub struct RecordPolicy {
 type RecordId = (MailboxId, String);
 
 /// What names a record in files and in Redis: a SHA-256 of whose it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct RecordDigest([u8; 32]);
 
 impl RecordDigest {
@@ -141,70 +142,6 @@ impl KeyDirectory {
         Err(StoreError::Unavailable(why.to_owned()))
     }
 
-    /// Judges the stored records that wait once more.
-    fn judge_waiting(&self, now: UnixTime) {
-        let mut waiting = self.waiting();
-        let stored = std::mem::take(&mut *waiting);
-        *waiting = self.judge(stored, now);
-    }
-
-    /// Verifies stored records and lists them, and removes those that have ended by
-    /// what they say themselves: their certificates have ended too, and are no longer
-    /// judged good. Returns those that have to wait.
-    fn judge(&self, stored: Vec<(String, String)>, now: UnixTime) -> Vec<(String, String)> {
-        let mut left = stored;
-        left.retain(|(name, token)| {
-            if has_ended(token, now) {
-                self.remove_file(name);
-                return false;
-            }
-            match self.verify(token, now).and_then(|r| self.list(r, now)) {
-                Ok(()) => false,
-                Err(error) if is_for_later(&error) => true,
-                Err(error) => {
-                    tracing::warn!(record = name, %error, "a stored key record does not hold any more");
-                    false
-                }
-            }
-        });
-        if !left.is_empty() {
-            tracing::warn!(
-                records = left.len(),
-                "stored key records wait for roots, for lists, or for room in the directory"
-            );
-        }
-        left
-    }
-
-    /// Takes in what was read from Redis, by the names of the records.
-    fn take_in(&self, stored: Vec<(String, String)>, now: UnixTime) {
-        let names: HashSet<_> = stored.iter().map(|(name, _)| name.clone()).collect();
-        let left = self.judge(stored, now);
-        let mut waiting = self.waiting();
-        // Those that waited under the same names are older.
-        waiting.retain(|(name, _)| !names.contains(name));
-        waiting.extend(left);
-    }
-
-    /// Lists a stored record, if there is room for it and none that is as new. How
-    /// many of one signer there may be is judged where a record is registered: nodes
-    /// that share their records must all list the same.
-    fn list(&self, record: Arc<VerifiedKeyRecord>, now: UnixTime) -> Result<(), Refusal> {
-        let id = record_id(&record);
-        let mut index = self.write();
-        match index.get(&id) {
-            Some(there) if there.record().iat >= record.record().iat => return Ok(()),
-            Some(_) => {}
-            None if index.count() >= self.policy.capacity => return Err(Refusal::DirectoryFull),
-            None => {}
-        }
-        if self.files.is_some() {
-            index.check_holding(&id, &record, now)?;
-        }
-        index.insert(id, record);
-        Ok(())
-    }
-
     /// Lists a record that was kept in Redis, unless a newer one is known by now.
     fn insert_newer(&self, record: Arc<VerifiedKeyRecord>) {
         let id = record_id(&record);
@@ -283,6 +220,12 @@ impl KeyDirectory {
         self.read().all_records()
     }
 
+    /// The names of the stored records that wait.
+    fn waiting_names(&self) -> HashSet<String> {
+        let waiting = self.waiting();
+        waiting.iter().map(|(name, _)| name.clone()).collect()
+    }
+
     /// All records, those that wait among them.
     fn count(&self) -> usize {
         self.waiting().len() + self.read().count()
@@ -359,23 +302,6 @@ impl KeyDirectory {
     fn write(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether a record says of itself that it has ended.
-fn has_ended(token: &str, now: UnixTime) -> bool {
-    UnverifiedKeyRecord::parse(token).is_ok_and(|record| record.record().exp <= now)
-}
-
-/// Whether a record may be listed when the operator has mended what is missing, or
-/// when others have ended.
-const fn is_for_later(refusal: &Refusal) -> bool {
-    use CertificateError::{NoRevocationList, NoRoots, StaleRevocation};
-    matches!(
-        refusal,
-        Refusal::Certificate(NoRoots | NoRevocationList | StaleRevocation(_))
-            | Refusal::DirectoryFull
-            | Refusal::TooManyOfSigner { .. }
-    )
 }
 
 fn file_name(id: &RecordId) -> String {

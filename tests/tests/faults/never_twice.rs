@@ -16,7 +16,9 @@ use pennyblack_redis::RedisOptions;
 use pennyblack_redis::testing::{Options, Proxy, RedisServer, Replicated};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::PublicConfig;
+use pennyblack_sealing::mailbox::Kem;
 use pennyblack_tests::history::Rules;
+use pennyblack_tests::mailbox::Mailbox;
 use pennyblack_tests::nodes::Nodes;
 use pennyblack_tests::port::free_port;
 use pennyblack_tests::process::{Process, Role};
@@ -24,7 +26,7 @@ use pennyblack_tests::redis_faults::{Level, Servers, Stage};
 use pennyblack_tests::schedule::Figures;
 use pennyblack_tests::traffic::{Traffic, mailboxes};
 use pennyblack_tests::wait::until;
-use pennyblack_tests::world::World;
+use pennyblack_tests::world::{FIRST_NUMBER, World};
 
 const SERVICE: &str = env!("CARGO_BIN_EXE_service");
 const RULES: Rules = Rules {
@@ -33,6 +35,8 @@ const RULES: Rules = Rules {
 };
 const CLIENTS: u64 = 8;
 const TOKENS: usize = 200;
+/// Within which lost key records are back, on a busy machine.
+const MENDED: Duration = Duration::from_secs(20);
 /// Longest wait for anything.
 const NOTICED: Duration = Duration::from_secs(60);
 
@@ -110,6 +114,38 @@ async fn two_nodes_over_a_redis_that_is_emptied_give_their_clients_a_legal_histo
     let server = RedisServer::start(durable()).await;
     let stage = stage(world, Servers::Single(Box::new(server))).await;
     stage.play(1, &RULES).await;
+}
+
+/// How many key records there are in Redis.
+async fn key_records(server: &RedisServer) -> usize {
+    let mut count = 0;
+    for shard in server.command::<Vec<String>>("KEYS cps{keys-*}r").await {
+        count += server.command::<usize>(&format!("HLEN {shard}")).await;
+    }
+    count
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn key_records_come_back_however_often_redis_is_emptied_and_whoever_writes_since() {
+    let world = world();
+    let _issuer = Process::start(SERVICE, Role::Issuer, &world).await;
+    let server = RedisServer::start(durable()).await;
+    let nodes = start_nodes(&world, &server.url()).await;
+    let addresses = nodes.addresses();
+    let before = mailboxes(&world, &addresses, 4).await.len();
+    for round in 0..10 {
+        server.command::<()>("FLUSHALL").await;
+        // Registered since the loss, and lost itself before the node's next look.
+        let mailbox = Mailbox::new(Kem::DhkemX25519, FIRST_NUMBER);
+        let record = mailbox.record(&world.holder, world.cps_name(), world.clock.now());
+        let token = record.sign(world.holder.certificate(), world.holder.key());
+        let put = world.put_record_at(addresses[round % 2], &token).await;
+        put.assert_created();
+        until("all key records", MENDED, async || {
+            (key_records(&server).await == before + round + 1).then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,10 @@
 //! One directory of recipients' keys for several nodes: a record that is registered
 //! at one of them is in Redis before that is answered, and within about a second at
 //! all of them. Nothing that lies in Redis is believed: each node verifies each record
-//! again, and puts back what Redis has forgotten.
+//! again, and puts back what Redis has lost.
 
+mod known_versions;
+mod reconciliation;
 mod record_shards;
 mod takeover;
 
@@ -21,7 +23,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use self::record_shards::{Put, RecordShard, RecordShards};
+use self::known_versions::KnownVersions;
+use self::reconciliation::Reconciliation;
+use self::record_shards::{Put, REMOVED_AFTER, RecordShard, RecordShards, StoredRecord};
 pub use self::takeover::{RecordTakeoverError, move_to_redis};
 use super::{KeyDirectory, RecordDigest, Registered};
 use crate::refusal::Refusal;
@@ -34,6 +38,11 @@ const READ_EVERY: Duration = Duration::from_secs(1);
 const READ_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// Longest wait of one who wants to know.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How often some of what is known is compared with Redis.
+const COMPARE_EVERY: Duration = Duration::from_secs(1);
+/// A node that has not read for so long cannot tell what was lost from what was replaced
+/// and removed meanwhile.
+const READ_WITHIN: Duration = Duration::from_secs(REMOVED_AFTER.as_secs() / 2);
 /// How often what has ended is removed.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// What is not ready before all was read once.
@@ -45,6 +54,8 @@ pub(crate) struct SharedRecords {
     /// What this node knows of them.
     directory: Arc<KeyDirectory>,
     shards: RecordShards,
+    /// What this node knows to be in Redis.
+    known: KnownVersions,
     /// How many times it was begun to read what is new.
     begun: AtomicU64,
     /// Which of those was the last that came to its end.
@@ -60,6 +71,7 @@ impl SharedRecords {
         Self {
             directory,
             shards,
+            known: KnownVersions::new(),
             begun: AtomicU64::new(0),
             ended: watch::Sender::new(0),
             wanted: Notify::new(),
@@ -105,16 +117,16 @@ impl SharedRecords {
         }
         let put = self.put(&record).await;
         let put = put.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        match put {
-            Put::Kept => self.directory.insert_newer(record),
-            Put::Same => {
-                self.directory.insert_newer(record);
-                return Ok(Registered::Unchanged);
-            }
+        let (registered, version) = match put {
+            Put::Kept(version) => (Registered::Stored, version),
+            Put::Same(version) => (Registered::Unchanged, version),
             Put::Older => return Err(Refusal::OlderRecord),
             Put::Full => return Err(Refusal::DirectoryFull),
-        }
-        Ok(Registered::Stored)
+        };
+        let id = RecordDigest::of(&super::record_id(&record));
+        self.directory.insert_newer(record);
+        self.known.found(id, version);
+        Ok(registered)
     }
 
     async fn put(&self, record: &VerifiedKeyRecord) -> Result<Put, RedisError> {
@@ -123,7 +135,7 @@ impl SharedRecords {
     }
 
     /// Brings in what this node has in files from the time when it was alone, then
-    /// reads what is new, again and again, until `shutdown`.
+    /// reads what is new, and puts back what was lost, again and again, until `shutdown`.
     pub(crate) async fn follow(
         self: Arc<Self>,
         own: PathBuf,
@@ -131,10 +143,22 @@ impl SharedRecords {
         readiness: Readiness,
         shutdown: Shutdown,
     ) {
+        tokio::join!(
+            self.read_on(own, &clock, readiness, &shutdown),
+            self.keep_whole(&clock, &shutdown),
+        );
+    }
+
+    async fn read_on(
+        &self,
+        own: PathBuf,
+        clock: &Clock,
+        readiness: Readiness,
+        shutdown: &Shutdown,
+    ) {
         let mut pace = tokio::time::interval(READ_EVERY);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut reader = Reader::new(&self);
-        let mut tidied = Instant::now();
+        let mut reader = Reader::new(self);
         loop {
             tokio::select! {
                 _ = pace.tick() => {}
@@ -151,6 +175,26 @@ impl SharedRecords {
                     readiness.lacks(PART, error.to_string());
                 }
                 Err(error) => tracing::warn!(%error, "key records of other nodes were not read"),
+            }
+        }
+    }
+
+    /// Compares, puts back and removes what has ended. Nothing while the store refuses:
+    /// what is known stays known until an operator has accepted it.
+    async fn keep_whole(&self, clock: &Clock, shutdown: &Shutdown) {
+        let mut pace = tokio::time::interval(COMPARE_EVERY);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reconciliation = Reconciliation::new(self);
+        let mut tidied = Instant::now();
+        loop {
+            tokio::select! {
+                _ = pace.tick() => {}
+                () = shutdown.requested() => return,
+            }
+            if self.shards.refusing().is_none()
+                && let Err(error) = reconciliation.turn(clock.now()).await
+            {
+                tracing::warn!(%error, "key records were not compared with Redis");
             }
             if tidied.elapsed() >= TIDY_EVERY {
                 self.tidy().await;
@@ -181,6 +225,8 @@ struct Reader<'a> {
     has_brought_in: bool,
     /// The last version of each shard that was read.
     seen: Vec<u64>,
+    /// When all of them were, for the last time.
+    read_at: Instant,
 }
 
 impl<'a> Reader<'a> {
@@ -189,6 +235,7 @@ impl<'a> Reader<'a> {
             shared,
             has_brought_in: false,
             seen: RecordShard::all().map(|_| 0).collect(),
+            read_at: Instant::now(),
         }
     }
 
@@ -205,36 +252,31 @@ impl<'a> Reader<'a> {
         for shard in RecordShard::all() {
             versions.push((shard, self.shared.shards.version(shard).await?));
         }
-        self.put_back(&versions).await?;
+        self.begin_anew(&versions);
         for (shard, version) in versions {
             self.read(shard, version, now).await?;
         }
+        self.read_at = Instant::now();
         self.shared.directory.set_complete();
         Ok(())
     }
 
-    /// Puts back what is known of shards that have forgotten versions, and begins
-    /// anew with them: so a restored or emptied Redis gets its records again.
-    async fn put_back(&mut self, versions: &[(RecordShard, u64)]) -> Result<(), RedisError> {
-        let forgetful: Vec<_> = versions
-            .iter()
-            .filter(|(shard, version)| *version < self.seen_of(*shard))
-            .map(|(shard, _)| *shard)
-            .collect();
-        if forgetful.is_empty() || self.shared.shards.refusing().is_some() {
-            return Ok(());
-        }
-        tracing::warn!("Redis has forgotten key records: those that are known here are put back");
-        for record in self.shared.directory.all() {
-            let id = RecordDigest::of(&super::record_id(&record));
-            if forgetful.contains(&RecordShard::of(&id)) {
-                self.shared.put(&record).await?;
+    /// Reads a shard from its beginning when its versions were lost, for what is written
+    /// since may have lower ones; and all shards after a time without reading.
+    fn begin_anew(&mut self, versions: &[(RecordShard, u64)]) {
+        let was_away = self.read_at.elapsed() >= READ_WITHIN;
+        for (shard, version) in versions {
+            let has_lost = *version < self.seen_of(*shard);
+            if has_lost {
+                self.shared.known.doubt(*shard);
+            }
+            if was_away {
+                self.shared.known.forget_all(*shard);
+            }
+            if has_lost || was_away {
+                self.note(*shard, 0);
             }
         }
-        for shard in forgetful {
-            self.note(shard, 0);
-        }
-        Ok(())
     }
 
     /// Reads what is new in a shard up to a version, a page at a time.
@@ -247,12 +289,22 @@ impl<'a> Reader<'a> {
         while self.seen_of(shard) < version {
             let page = self.shared.shards.page(shard, self.seen_of(shard)).await?;
             if !page.records.is_empty() {
-                let directory = Arc::clone(&self.shared.directory);
-                let taken = spawn_blocking(move || directory.take_in(page.records, now)).await;
-                taken.map_err(|error| RedisError::Form(error.to_string()))?;
+                self.take_in(page.records, now).await?;
             }
             // The last versions may be those of records that have ended and are gone.
             self.note(shard, page.last.unwrap_or(version));
+        }
+        Ok(())
+    }
+
+    async fn take_in(&self, records: Vec<StoredRecord>, now: UnixTime) -> Result<(), RedisError> {
+        let found: Vec<_> = records.iter().map(|r| (r.id, r.version)).collect();
+        let stored = records.into_iter().map(|r| (hex::encode(r.id.0), r.token));
+        let (stored, directory) = (stored.collect(), Arc::clone(&self.shared.directory));
+        let taken = spawn_blocking(move || directory.take_in(stored, now)).await;
+        taken.map_err(|error| RedisError::Form(error.to_string()))?;
+        for (id, version) in found {
+            self.shared.known.found(id, version);
         }
         Ok(())
     }

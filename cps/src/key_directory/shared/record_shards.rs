@@ -1,9 +1,12 @@
 //! Key records in Redis: sixty-four shards, each in one hash slot, and the scripts
-//! that keep, read and remove records. What a record says is not looked at here.
+//! that keep, read, compare and remove records. What a record says is not looked at here.
 //!
 //! A shard is a hash of records by id, each with its `iat` before it, two sorted sets
 //! of ids, by version and by end, and the last version. Versions are the server's
 //! clock in microseconds, and always above the last one.
+
+use std::collections::HashSet;
+use std::time::Duration;
 
 use pennyblack_protocol::key_record::KeyRecord;
 use pennyblack_redis::{RedisError, Script, cmd};
@@ -18,10 +21,13 @@ const MOST_BYTES: usize = 256 * 1024;
 /// Most records of one page, and the bytes after which it has no more.
 const PAGE_RECORDS: usize = 256;
 const PAGE_BYTES: usize = 1024 * 1024;
-/// How long after its end a record is removed: clocks may be apart.
-const REMOVED_AFTER_SECONDS: u64 = 120;
+/// How long after its end a record is removed: clocks may be apart, and a node that
+/// cannot read for a while must still find what has replaced a record.
+pub(super) const REMOVED_AFTER: Duration = Duration::from_secs(120);
 /// Records removed at one time.
 const REMOVED_AT_ONCE: u64 = 256;
+/// Records that are compared with one script.
+const COMPARED_AT_ONCE: usize = 256;
 /// By how much a shard may be fuller than its share.
 const UNEVENNESS: usize = 1024;
 
@@ -47,18 +53,27 @@ impl RecordShard {
 /// What became of a record that was to be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Put {
-    Kept,
-    Same,
+    /// It is there now, with this version.
+    Kept(u64),
+    /// It was there, with this version.
+    Same(u64),
     /// One that is as new, or newer, is there.
     Older,
     Full,
 }
 
+/// A record as it lies in Redis, verified by nobody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StoredRecord {
+    pub(super) id: RecordDigest,
+    pub(super) version: u64,
+    pub(super) token: String,
+}
+
 /// Some records of a shard.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct RecordPage {
-    /// The names of records, and the records.
-    pub(super) records: Vec<(String, String)>,
+    pub(super) records: Vec<StoredRecord>,
     /// The version to go on after; `None` when nothing came after the one asked for.
     pub(super) last: Option<u64>,
 }
@@ -71,6 +86,7 @@ pub(super) struct RecordShards {
     most: usize,
     put: Script,
     page: Script,
+    lost: Script,
     tidy: Script,
 }
 
@@ -83,6 +99,7 @@ impl RecordShards {
             most: share.saturating_mul(2).saturating_add(UNEVENNESS),
             put: Script::new(include_str!("put.lua")),
             page: Script::new(include_str!("page.lua")),
+            lost: Script::new(include_str!("lost.lua")),
             tidy: Script::new(include_str!("tidy.lua")),
         }
     }
@@ -111,14 +128,14 @@ impl RecordShards {
             token.as_bytes(),
             most.as_bytes(),
         ];
-        let answer: i8 = self
+        let (answer, version): (i8, u64) = self
             .store
             .redis()
             .write(&self.put, &names, &arguments)
             .await?;
         match answer {
-            1 => Ok(Put::Kept),
-            0 => Ok(Put::Same),
+            1 => Ok(Put::Kept(version)),
+            0 => Ok(Put::Same(version)),
             -1 => Ok(Put::Older),
             -2 => Ok(Put::Full),
             other => Err(RedisError::Form(format!("{other} for a key record"))),
@@ -152,13 +169,36 @@ impl RecordShards {
         page_of(&answer)
     }
 
+    /// Which of these records of a shard, each with the version that it had, are not there
+    /// any more, or only as they were before.
+    pub(super) async fn lost(
+        &self,
+        shard: RecordShard,
+        versions: &[(RecordDigest, u64)],
+    ) -> Result<HashSet<RecordDigest>, RedisError> {
+        let [records, had, ..] = self.names(shard);
+        let mut lost = HashSet::new();
+        for some in versions.chunks(COMPARED_AT_ONCE) {
+            let versions: Vec<_> = some.iter().map(|(_, had)| had.to_string()).collect();
+            let ids = some.iter().map(|(id, _)| id.0.as_slice());
+            let pairs = ids.zip(versions.iter().map(String::as_bytes));
+            let arguments: Vec<_> = pairs.flat_map(<[&[u8]; 2]>::from).collect();
+            let redis = self.store.redis();
+            let answer: Vec<Vec<u8>> = redis
+                .read(&self.lost, &[&records, &had], &arguments)
+                .await?;
+            lost.extend(answer.iter().filter_map(|id| digest(id)));
+        }
+        Ok(lost)
+    }
+
     /// Removes what has ended from a shard. What is removed has ended for everybody,
     /// so nobody has to be told.
     pub(super) async fn tidy(&self, shard: RecordShard) -> Result<(), RedisError> {
         let [records, versions, ends, _] = self.names(shard);
         let names = [&records, &versions, &ends].map(Vec::as_slice);
         let (wait, most) = (
-            REMOVED_AFTER_SECONDS.to_string(),
+            REMOVED_AFTER.as_secs().to_string(),
             REMOVED_AT_ONCE.to_string(),
         );
         let arguments = [wait.as_bytes(), most.as_bytes()];
@@ -181,30 +221,38 @@ impl RecordShards {
 /// What the server answered, no longer than it may be.
 fn page_of(answer: &[Vec<u8>]) -> Result<RecordPage, RedisError> {
     let form = |why: &str| RedisError::Form(format!("key records: {why}"));
-    let (last, pairs) = answer.split_first().ok_or_else(|| form("nothing"))?;
+    let (last, parts) = answer.split_first().ok_or_else(|| form("nothing"))?;
     let last = match last.as_slice() {
         [] => None,
-        digits => {
-            let digits = std::str::from_utf8(digits).ok();
-            let version = digits.and_then(|digits| digits.parse().ok());
-            Some(version.ok_or_else(|| form("a version that is no number"))?)
-        }
+        digits => Some(number(digits).ok_or_else(|| form("a version that is no number"))?),
     };
-    let (pairs, rest) = pairs.as_chunks::<2>();
-    if !rest.is_empty() || pairs.len() > PAGE_RECORDS {
+    let (parts, rest) = parts.as_chunks::<3>();
+    if !rest.is_empty() || parts.len() > PAGE_RECORDS {
         return Err(form("more or fewer than were asked for"));
     }
     // Whatever else lies there is no record, and harms nobody.
-    let records = pairs.iter().filter_map(|[id, kept]| {
+    let records = parts.iter().filter_map(|[id, version, kept]| {
         let kept = std::str::from_utf8(kept).ok();
         let kept = kept.filter(|kept| kept.len() <= MOST_BYTES)?;
         let (_, token) = kept.split_once(' ')?;
-        Some((hex::encode(id), token.to_owned()))
+        Some(StoredRecord {
+            id: digest(id)?,
+            version: number(version)?,
+            token: token.to_owned(),
+        })
     });
     Ok(RecordPage {
         records: records.collect(),
         last,
     })
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+fn digest(id: &[u8]) -> Option<RecordDigest> {
+    id.try_into().ok().map(RecordDigest)
 }
 
 #[cfg(test)]
@@ -218,10 +266,28 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_a_version_and_records_with_their_ids() {
-        let page = page_of(&bytes(&["1700000000000000", "\u{1}", "17 a.b.c", "2", "x"])).unwrap();
+    fn a_page_is_a_version_and_records_with_their_ids_and_versions() {
+        let id = "i".repeat(32);
+        let page = page_of(&bytes(&[
+            "1700000000000000",
+            &id,
+            "1600000000000000",
+            "17 a.b.c",
+            "no id",
+            "2",
+            "17 a.b.c",
+            &id,
+            "2",
+            "x",
+        ]));
+        let page = page.unwrap();
         assert_eq!(page.last, Some(1_700_000_000_000_000));
-        assert_eq!(page.records, [("01".to_owned(), "a.b.c".to_owned())]);
+        let record = StoredRecord {
+            id: RecordDigest([b'i'; 32]),
+            version: 1_600_000_000_000_000,
+            token: "a.b.c".to_owned(),
+        };
+        assert_eq!(page.records, [record]);
         assert_eq!(page_of(&bytes(&[""])).unwrap(), RecordPage::default());
     }
 
@@ -230,9 +296,10 @@ mod tests {
         assert!(page_of(&[]).is_err());
         assert!(page_of(&bytes(&["x"])).is_err());
         assert!(page_of(&bytes(&["1", "id"])).is_err());
-        let many = vec![b"1".to_vec(); 2 * PAGE_RECORDS + 3];
+        let many = vec![b"1".to_vec(); 3 * PAGE_RECORDS + 4];
         assert!(page_of(&many).is_err());
-        let long = [b"1".to_vec(), b"1".to_vec(), vec![b' '; MOST_BYTES + 1]];
+        let id = vec![b'i'; 32];
+        let long = [b"1".to_vec(), id, b"1".to_vec(), vec![b' '; MOST_BYTES + 1]];
         assert!(page_of(&long).unwrap().records.is_empty());
     }
 

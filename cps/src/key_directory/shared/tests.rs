@@ -1,3 +1,7 @@
+mod holder;
+mod losses;
+
+use std::collections::HashSet;
 use std::path::Path;
 
 use pennyblack_protocol::key_record::{Coverage, KeyRecord};
@@ -48,19 +52,24 @@ async fn a_record_gives_way_to_newer_ones_only() {
         let put = shards.put(&id(1), &record(iat, FAR), token).await;
         put.unwrap()
     };
-    assert_eq!(put(20, "first one").await, Put::Kept);
-    assert_eq!(put(20, "first one").await, Put::Same);
+    let shard = RecordShard::of(&id(1));
+    let last = async || shards.version(shard).await.unwrap();
+    assert_eq!(put(20, "first one").await, Put::Kept(last().await));
+    let before = last().await;
+    assert_eq!(put(20, "first one").await, Put::Same(before));
     assert_eq!(put(20, "another").await, Put::Older);
     assert_eq!(put(9, "older").await, Put::Older);
-    let [shard, ..] = RecordShard::all().collect::<Vec<_>>()[..] else {
-        panic!("shards");
-    };
-    let before = shards.version(shard).await.unwrap();
-    assert_eq!(put(100, "newer").await, Put::Kept);
+    assert_eq!(last().await, before);
+    assert_eq!(put(100, "newer").await, Put::Kept(last().await));
     let page = shards.page(shard, 0).await.unwrap();
-    assert_eq!(page.records, [(hex::encode(id(1).0), "newer".to_owned())]);
+    let kept = StoredRecord {
+        id: id(1),
+        version: last().await,
+        token: "newer".to_owned(),
+    };
+    assert_eq!(page.records, [kept]);
     assert!(page.last > Some(before));
-    assert_eq!(page.last, Some(shards.version(shard).await.unwrap()));
+    assert_eq!(page.last, Some(last().await));
     let nothing = shards.page(shard, page.last.unwrap()).await.unwrap();
     assert_eq!((nothing.records.len(), nothing.last), (0, None));
 }
@@ -70,18 +79,17 @@ async fn pages_come_to_every_record_once_and_a_shard_is_full_sometime() {
     let (server, home) = (server().await, tempfile::tempdir().unwrap());
     let shards = shards(&server, home.path()).await;
     let mut kept = 0;
-    while shards
+    while let Put::Kept(_) = shards
         .put(&id(kept), &record(7, FAR), &kept.to_string())
         .await
         .unwrap()
-        == Put::Kept
     {
         kept += 1;
     }
     // Twice its share of one record, and 1024.
     assert_eq!(kept, 1024);
     let replaced = shards.put(&id(3), &record(8, FAR), "newer").await;
-    assert_eq!(replaced.unwrap(), Put::Kept);
+    assert!(matches!(replaced.unwrap(), Put::Kept(_)));
     let (mut found, mut after) = (Vec::new(), 0);
     let first = RecordShard::of(&id(0));
     while let page = shards.page(first, after).await.unwrap()
@@ -90,11 +98,11 @@ async fn pages_come_to_every_record_once_and_a_shard_is_full_sometime() {
         found.extend(page.records);
         after = last;
     }
-    let mut names: Vec<_> = found.iter().map(|(name, _)| name).collect();
-    names.sort();
+    let mut names: Vec<_> = found.iter().map(|record| record.id.0).collect();
+    names.sort_unstable();
     names.dedup();
     assert_eq!((found.len(), names.len()), (1024, 1024));
-    assert_eq!(found.last().unwrap().1, "newer");
+    assert_eq!(found.last().unwrap().token, "newer");
 }
 
 #[tokio::test]
@@ -104,7 +112,7 @@ async fn what_has_ended_by_the_servers_clock_is_removed() {
     for number in 0..300 {
         let exp = if number == 42 { FAR } else { 1_700_000_000 };
         let put = shards.put(&id(number), &record(7, exp), "token").await;
-        assert_eq!(put.unwrap(), Put::Kept);
+        assert!(matches!(put.unwrap(), Put::Kept(_)));
     }
     let shard = RecordShard::of(&id(0));
     shards.tidy(shard).await.unwrap();
@@ -114,5 +122,40 @@ async fn what_has_ended_by_the_servers_clock_is_removed() {
         let count = if key == "r" { "HLEN" } else { "ZCARD" };
         let words = format!("{count} cps{{keys-0}}{key}");
         assert_eq!(server.command::<u64>(&words).await, 1, "{words}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_removed_or_set_back_is_lost_and_what_is_newer_is_not() {
+    let (server, home) = (server().await, tempfile::tempdir().unwrap());
+    let shards = shards(&server, home.path()).await;
+    let shard = RecordShard::of(&id(0));
+    let mut known = Vec::new();
+    for number in 0..600 {
+        let put = shards.put(&id(number), &record(7, FAR), "token").await;
+        let Put::Kept(version) = put.unwrap() else {
+            panic!("{number} was there");
+        };
+        known.push((id(number), version));
+    }
+    let lost = async |known: &[(RecordDigest, u64)]| shards.lost(shard, known).await.unwrap();
+    assert!(lost(&known).await.is_empty());
+    let newer = shards.put(&id(599), &record(8, FAR), "newer").await;
+    assert!(matches!(newer.unwrap(), Put::Kept(_)));
+    assert!(lost(&known).await.is_empty());
+    known[300].1 += 1;
+    known.push((id(1_000), 1));
+    assert_eq!(lost(&known).await, HashSet::from([id(300), id(1_000)]));
+    // Without its record a version says nothing, and the reverse.
+    for key in ["r", "v"] {
+        server
+            .command::<()>(&format!("DEL cps{{keys-0}}{key}"))
+            .await;
+        assert_eq!(lost(&known).await.len(), known.len(), "{key}");
+        let put = shards.put(&id(0), &record(7, FAR), "token").await;
+        assert!(matches!(put.unwrap(), Put::Kept(_)), "{key}");
+        server.command::<()>("FLUSHALL").await;
+        let put = shards.put(&id(0), &record(7, FAR), "token").await;
+        assert!(matches!(put.unwrap(), Put::Kept(_)), "{key}");
     }
 }

@@ -34,6 +34,7 @@ pub(super) enum Claim {
 #[derive(Debug)]
 pub(super) struct Claims {
     script: Script,
+    spent: Script,
     namespace: String,
     own: usize,
     nodes: NodeListId,
@@ -43,6 +44,7 @@ impl Claims {
     pub(super) fn new(namespace: &str, own: usize, nodes: NodeListId) -> Self {
         Self {
             script: Script::new(include_str!("claim.lua")),
+            spent: Script::new(include_str!("spent_at_others.lua")),
             namespace: namespace.to_owned(),
             own,
             nodes,
@@ -96,29 +98,47 @@ impl Claims {
         Ok(())
     }
 
-    /// How many tokens of an epoch the other nodes have said to be spent.
+    /// How many tokens of an epoch the other nodes have said to be spent; `None` when
+    /// Redis has lost what one of them said, until it says it again.
     pub(super) async fn spent_at_others(
         &self,
         redis: &Redis,
         epoch: TokenKeyId,
         owners: &Owners,
-    ) -> Result<u64, RedisError> {
-        let others = (0..owners.nodes().len()).filter(|node| *node != self.own);
+    ) -> Result<Option<u64>, RedisError> {
+        let others: Vec<_> = (0..owners.nodes().len())
+            .filter(|node| *node != self.own)
+            .collect();
+        if others.is_empty() {
+            return Ok(Some(0));
+        }
         let fields: Vec<Vec<u8>> = others
+            .iter()
             .map(|node| [epoch.0.as_slice(), node.to_string().as_bytes()].concat())
             .collect();
-        if fields.is_empty() {
-            return Ok(0);
+        let nodes = others.iter().map(|node| self.key_of(*node));
+        let keys: Vec<_> = std::iter::once(self.spends_key()).chain(nodes).collect();
+        let keys: Vec<_> = keys.iter().map(String::as_bytes).collect();
+        let fields: Vec<_> = fields.iter().map(Vec::as_slice).collect();
+        let answer: Vec<String> = redis.read(&self.spent, &keys, &fields).await?;
+        let form = || RedisError::Form(format!("spends of other nodes: {} parts", answer.len()));
+        match answer.split_first() {
+            Some((word, [])) if word == "lost" => Ok(None),
+            Some((word, counts)) if word == "counted" => {
+                let counts = counts.iter().map(|count| count.parse::<u64>());
+                let sum = counts.sum::<Result<u64, _>>();
+                sum.map(Some).map_err(|_| form())
+            }
+            _ => Err(form()),
         }
-        let key = self.spends_key();
-        let mut get = cmd("HMGET");
-        get.arg(&key).arg(&fields);
-        let counts: Vec<Option<u64>> = redis.command(get, key.as_bytes()).await?;
-        Ok(counts.into_iter().flatten().sum())
+    }
+
+    fn key_of(&self, node: usize) -> String {
+        format!("{}{{never-twice}}n{node}", self.namespace)
     }
 
     fn node_key(&self) -> String {
-        format!("{}{{never-twice}}n{}", self.namespace, self.own)
+        self.key_of(self.own)
     }
 
     fn spends_key(&self) -> String {

@@ -320,6 +320,9 @@ impl Store for NeverTwiceStore {
             .spent_at_others(redis, token_key_id, &self.owners);
         let others = others.await;
         let others = others.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let why =
+            "Redis has lost what another node said of its spends, which is not said again yet";
+        let others = others.ok_or_else(|| StoreError::Unavailable(why.to_owned()))?;
         Ok(own + others)
     }
 }

@@ -135,6 +135,37 @@ async fn each_token_is_spent_at_one_node_and_all_count_it() {
 }
 
 #[tokio::test]
+async fn what_a_node_has_spent_is_not_counted_until_it_has_said_it_again_after_a_loss() {
+    let server = server().await;
+    let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let stores = [
+        open(&server, 2, 0, &directories[0]).await,
+        open(&server, 2, 1, &directories[1]).await,
+    ];
+    for token in 0..20 {
+        let request = spend(1, token, 1, 1);
+        let owners = stores[0].owners();
+        let owner = owners.owner_of(&request.token_key_id, &request.nonce);
+        let stored = stores[owner].spend_and_append(request, START).await;
+        assert_eq!(stored, Ok(Outcome::Stored));
+    }
+    let redis = Redis::new(&options_of(&server)).unwrap();
+    // A loss just after one that was mended, and each hidden by what this node writes.
+    for _ in 0..2 {
+        let flush = pennyblack_redis::cmd("FLUSHALL");
+        redis.command::<String>(flush, b"").await.unwrap();
+        stores[0].claim().await;
+        let counted = stores[0].spent(TokenKeyId([1; 32])).await;
+        assert!(
+            matches!(&counted, Err(StoreError::Unavailable(why)) if why.contains("another node")),
+            "{counted:?}"
+        );
+        stores[1].claim().await;
+        assert_eq!(stores[0].spent(TokenKeyId([1; 32])).await, Ok(20));
+    }
+}
+
+#[tokio::test]
 async fn a_second_node_in_the_same_place_and_a_lost_directory_are_refused() {
     let server = server().await;
     let [first, second] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];

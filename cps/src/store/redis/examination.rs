@@ -50,6 +50,18 @@ pub(super) async fn examine(redis: &Redis, keys: &Keys, guard: &Guard) -> Result
     Ok(())
 }
 
+/// Whether the store is the one that this node knows, and knows what this node has seen.
+/// Changes nothing.
+pub(super) async fn is_known(
+    redis: &Redis,
+    keys: &Keys,
+    guard: &Guard,
+) -> Result<bool, RedisError> {
+    let fence = guard.fence();
+    let readings = read_all(redis, keys, fence.node).await?;
+    Ok(fence.judge(&readings) == Verdict::Known)
+}
+
 /// The readings of all shards, in order.
 async fn read_all(redis: &Redis, keys: &Keys, node: NodeId) -> Result<Vec<Reading>, RedisError> {
     let answers = in_all_shards(keys, |_, fence| {

@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::{SHARDS, Shard};
 
+/// More changes than one node makes of a shard until an operator has looked.
+const LOST: u64 = 1 << 40;
+
 /// The id of a store, made at random when it is begun or accepted anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct StoreId(pub(super) [u8; 16]);
@@ -135,6 +138,14 @@ impl Fence {
     pub(super) fn note(&mut self, shard: Shard, changes: Changes) {
         if let Some(seen) = self.seen.get_mut(shard.place()) {
             seen.raise_to(changes);
+        }
+    }
+
+    /// Notes that the store has lost one of this node's changes: from now on it has
+    /// fewer than this node has seen.
+    pub(super) fn note_loss(&mut self, shard: Shard) {
+        if let Some(seen) = self.seen.get_mut(shard.place()) {
+            seen.own = seen.own.saturating_add(LOST);
         }
     }
 

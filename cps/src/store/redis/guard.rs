@@ -2,6 +2,7 @@
 //! the last look at it ended. It decides nothing about Redis; it holds what was
 //! decided, and the file that outlives the process.
 
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -10,6 +11,9 @@ use tokio::sync::Notify;
 use super::fence::{Changes, Fence, FenceFileError, Forgotten, Reading, StoreId};
 use super::keys::Shard;
 use super::spent::Known;
+
+/// How many changes of a shard are remembered by number: more than are under way at once.
+const REMEMBERED: usize = 32;
 
 /// Why nothing is redeemed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +45,8 @@ pub(super) struct Guard {
 struct Remembered {
     fence: Fence,
     is_saved: bool,
+    /// The numbers of the last changes that this node has made of each shard.
+    made: HashMap<Shard, VecDeque<u64>>,
 }
 
 impl Guard {
@@ -51,6 +57,7 @@ impl Guard {
             remembered: Mutex::new(Remembered {
                 fence,
                 is_saved: false,
+                made: HashMap::new(),
             }),
             refusing: RwLock::new(Some(unexamined)),
             alarm: Notify::new(),
@@ -114,9 +121,28 @@ impl Guard {
         remembered.is_saved = false;
     }
 
+    /// Notes a change that this node has made; false if it made another one with the same
+    /// number. That one was lost after this one had been sent, with the floor of before it,
+    /// and by numbers alone the store would look whole.
+    pub(super) fn made(&self, shard: Shard, changes: Changes) -> bool {
+        let mut remembered = self.remembered();
+        let made = remembered.made.entry(shard).or_default();
+        let is_new = !made.contains(&changes.own);
+        if made.len() >= REMEMBERED {
+            made.pop_front();
+        }
+        made.push_back(changes.own);
+        if !is_new {
+            remembered.fence.note_loss(shard);
+            remembered.is_saved = false;
+        }
+        is_new
+    }
+
     pub(super) fn adopt(&self, id: StoreId, readings: &[Reading]) {
         let mut remembered = self.remembered();
         remembered.fence.adopt(id, readings);
+        remembered.made.clear();
         remembered.is_saved = false;
     }
 

@@ -20,7 +20,7 @@ pub(super) const SHARDS: usize = 256;
 pub(super) const BUCKETS: u16 = 1024;
 
 /// One of the shards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Shard(pub(super) u8);
 
 impl Shard {

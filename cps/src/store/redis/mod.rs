@@ -16,6 +16,7 @@ mod capacity;
 mod examination;
 mod fence;
 mod guard;
+mod guarded;
 mod keys;
 mod mailboxes;
 mod spent;
@@ -28,20 +29,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_privacypass::token::{Nonce, TokenKeyId};
+use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_redis::{Redis, RedisError, RedisOptions, SetUpError};
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_sealing::envelope::Cursor;
 use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_service::admin::Readiness;
 use pennyblack_storage::disk::{OpenDiskError, RealDisk};
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::spawn_blocking;
 
 use self::answers::Spent;
 pub use self::fence::FenceFileError;
 use self::fence::{Fence, NodeId};
 use self::guard::{Guard, Refusing};
-use self::keys::{EntryId, Keys, Place, Shard};
+use self::keys::{EntryId, Keys};
 use self::mailboxes::Mailboxes;
 use self::spent::SpentSet;
 pub use self::takeover::TakeoverError;
@@ -264,65 +265,6 @@ pub(super) fn namespace(options: &RedisOptions) -> &str {
     options.namespace.as_deref().unwrap_or(NAMESPACE)
 }
 
-impl Inner {
-    fn at(&self) -> (&Redis, &Keys) {
-        (&self.redis, &self.keys)
-    }
-
-    /// Spends the token, or looks whether it is when there is no record.
-    async fn spend(
-        &self,
-        epoch: TokenKeyId,
-        nonce: &Nonce,
-        record: Option<&[u8]>,
-    ) -> Result<Spent, StoreError> {
-        let shard = Place::of(nonce).shard;
-        let known = self.guard.known(shard).map_err(refused)?;
-        let spent = self.spent.spend(self.at(), known, epoch, nonce, record);
-        let spent = spent.await.map_err(unavailable)?;
-        if spent == Spent::Older {
-            return Err(refused(self.guard.found_older()));
-        }
-        if let Some(changes) = spent.changes() {
-            self.guard.note(shard, changes);
-        }
-        Ok(spent)
-    }
-
-    /// Marks the epoch as closed in a shard; `true` when its buckets may be there.
-    async fn close(&self, shard: Shard, epoch: TokenKeyId) -> Result<bool, StoreError> {
-        let known = self.guard.known(shard).map_err(refused)?;
-        let closing = self.spent.close(self.at(), known, shard, epoch).await;
-        let Some(closing) = closing.map_err(unavailable)? else {
-            return Err(refused(self.guard.found_older()));
-        };
-        if let Some(changes) = closing.changes {
-            self.guard.note(shard, changes);
-        }
-        Ok(closing.has_buckets)
-    }
-
-    async fn close_everywhere(
-        self: &Arc<Self>,
-        epoch: TokenKeyId,
-    ) -> Result<Vec<Shard>, StoreError> {
-        let mut shards = JoinSet::new();
-        for shard in Shard::all() {
-            let this = Arc::clone(self);
-            shards.spawn(async move { (shard, this.close(shard, epoch).await) });
-        }
-        let mut with_buckets = Vec::new();
-        while let Some(closed) = shards.join_next().await {
-            let broke_off = |error| unavailable(spent::broke_off(error));
-            let (shard, has_buckets) = closed.map_err(broke_off)?;
-            if has_buckets? {
-                with_buckets.push(shard);
-            }
-        }
-        Ok(with_buckets)
-    }
-}
-
 #[expect(
     clippy::needless_pass_by_value,
     reason = "it is the end of the error, and reads so where it is mapped"
@@ -390,8 +332,16 @@ impl Store for RedisStore {
 
     async fn spent(&self, token_key_id: TokenKeyId) -> Result<u64, StoreError> {
         let (redis, keys) = self.0.at();
-        spent::count(redis, keys, token_key_id)
-            .await
-            .map_err(unavailable)
+        let counted = spent::count(redis, keys, token_key_id).await;
+        let counted = counted.map_err(unavailable)?;
+        // Afterwards: so nothing was lost before it was counted.
+        let guard = &self.0.guard;
+        let known = examination::is_known(redis, keys, guard).await;
+        if known.map_err(unavailable)? {
+            return Ok(counted);
+        }
+        guard.alarm.notify_one();
+        let why = "the store is not as this node knows it: its spends are not counted";
+        Err(StoreError::Unavailable(why.to_owned()))
     }
 }

@@ -1,3 +1,5 @@
+mod losses;
+
 use pennyblack_redis::testing::{Cluster, Manner, Options, Proxy, RedisServer, Replicated, until};
 use tempfile::TempDir;
 

@@ -13,8 +13,8 @@
 //! 256 are 35 MB.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use pennyblack_privacypass::token::TokenKeyId;
@@ -38,10 +38,34 @@ pub struct RedisLedger {
     allowance: Allowance,
     memory: Arc<NodeMemory>,
     node: String,
-    /// The epochs that are followed, and how many charges of each this node knows
-    /// to be acknowledged. Replaced by [`Ledger::admit`] and [`Ledger::follow`],
-    /// which one task calls.
-    followed: ArcSwap<HashMap<TokenKeyId, Arc<AtomicU64>>>,
+    /// The epochs that are followed, and what this node has seen of each. Replaced by
+    /// [`Ledger::admit`] and [`Ledger::follow`], which one task calls.
+    followed: ArcSwap<HashMap<TokenKeyId, Arc<Seen>>>,
+    /// The same of epochs that are followed no more, until they are forgotten: a total
+    /// must not be stated of accounts that have lost something. Locked for an instant.
+    former: Mutex<HashMap<TokenKeyId, Arc<Seen>>>,
+}
+
+/// What a node has seen of an epoch's accounts.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Charges of this node that were acknowledged.
+    own: AtomicU64,
+    /// Tokens that the key had signed, at all nodes, when this node last charged.
+    total: AtomicU64,
+}
+
+impl Seen {
+    fn charges(own: u64) -> Arc<Self> {
+        Arc::new(Self {
+            own: AtomicU64::new(own),
+            ..Self::default()
+        })
+    }
+
+    fn own(&self) -> u64 {
+        self.own.load(Ordering::Relaxed)
+    }
 }
 
 #[derive(Debug)]
@@ -99,8 +123,11 @@ impl RedisLedger {
     /// The accounts in `redis`, of which no epoch is followed yet.
     #[must_use]
     pub fn new(redis: Redis, allowance: Allowance, memory: Arc<NodeMemory>) -> Self {
+        let former = memory.all_charges().into_iter();
+        let former = former.map(|(epoch, own)| (epoch, Seen::charges(own)));
         Self {
             redis,
+            former: Mutex::new(former.collect()),
             scripts: Scripts {
                 charge: Script::new(include_str!("charge.lua")),
                 look: Script::new(include_str!("look.lua")),
@@ -121,11 +148,12 @@ impl RedisLedger {
         epoch: TokenKeyId,
         allowed: u64,
         most: Option<u64>,
-        seen: &AtomicU64,
+        seen: &Seen,
     ) -> Result<u64, ChargeError> {
         match verdict.as_str() {
             "counted" => {
-                seen.fetch_max(second, Ordering::Relaxed);
+                seen.own.fetch_max(second, Ordering::Relaxed);
+                seen.total.fetch_max(first, Ordering::Relaxed);
                 Ok(first)
             }
             "exhausted" => Err(ChargeError::Exhausted(Exhausted {
@@ -137,7 +165,7 @@ impl RedisLedger {
                 most: most.unwrap_or(u64::MAX),
             }),
             "closed" => Err(ChargeError::NoSuchEpoch(epoch)),
-            "lost" => Err(self.lost(epoch, seen.load(Ordering::Relaxed), first)),
+            "lost" => Err(self.lost(epoch, seen.own(), first)),
             other => Err(RedisError::Form(other.to_owned()).into()),
         }
     }
@@ -145,25 +173,62 @@ impl RedisLedger {
     /// How many tokens the key of an epoch has signed, at all nodes.
     ///
     /// # Errors
-    /// [`ChargeError::NoSuchEpoch`] when it has no accounts.
+    /// [`ChargeError::NoSuchEpoch`] when it has no accounts, and [`ChargeError::Lost`] when
+    /// they have less than this node has seen.
     pub async fn total(&self, epoch: TokenKeyId) -> Result<u64, ChargeError> {
+        let seen = self.seen(epoch);
+        let (own, before) = (seen.own(), seen.total.load(Ordering::Relaxed));
         let keys = Keys::of(epoch, &self.redis);
-        let mut get = cmd("HGET");
+        let mut get = cmd("HMGET");
         get.arg(&keys.epoch).arg("total");
-        let total: Option<u64> = self.redis.command(get, keys.epoch.as_bytes()).await?;
-        total.ok_or(ChargeError::NoSuchEpoch(epoch))
+        get.arg(format!("node:{}", self.node));
+        let found = self.redis.command(get, keys.epoch.as_bytes()).await?;
+        let (total, found): (Option<u64>, Option<u64>) = found;
+        let (total, found) = (
+            total.ok_or(ChargeError::NoSuchEpoch(epoch))?,
+            found.unwrap_or(0),
+        );
+        match total >= before && found >= own {
+            true => Ok(total),
+            false => Err(self.lost(epoch, own, found)),
+        }
+    }
+
+    /// What this node has seen of an epoch, followed or not.
+    fn seen(&self, epoch: TokenKeyId) -> Arc<Seen> {
+        if let Some(seen) = self.followed.load().get(&epoch) {
+            return Arc::clone(seen);
+        }
+        let former = self.former().get(&epoch).cloned();
+        former.unwrap_or_else(|| Seen::charges(self.memory.charges(epoch)))
+    }
+
+    fn former(&self) -> MutexGuard<'_, HashMap<TokenKeyId, Arc<Seen>>> {
+        self.former.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops what was seen of former epochs whose accounts are gone: nothing will be
+    /// stated of them.
+    async fn drop_ended(&self) -> Result<(), ChargeError> {
+        let former: Vec<_> = self.former().keys().copied().collect();
+        for epoch in former {
+            let (is_there, _) = self.look(epoch).await?;
+            if !is_there {
+                self.former().remove(&epoch);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an epoch has accounts, and how many charges of this node.
+    async fn look(&self, epoch: TokenKeyId) -> Result<(bool, u64), ChargeError> {
+        let keys = Keys::of(epoch, &self.redis);
+        let (names, node) = ([keys.epoch.as_bytes()], [self.node.as_bytes()]);
+        Ok(self.redis.read(&self.scripts.look, &names, &node).await?)
     }
 
     async fn look_for_loss(&self, epoch: TokenKeyId, seen: u64) -> Result<(), ChargeError> {
-        let keys = Keys::of(epoch, &self.redis);
-        let (known, found): (bool, u64) = self
-            .redis
-            .read(
-                &self.scripts.look,
-                &[keys.epoch.as_bytes()],
-                &[self.node.as_bytes()],
-            )
-            .await?;
+        let (known, found) = self.look(epoch).await?;
         match known && found >= seen {
             true => Ok(()),
             false => Err(self.lost(epoch, seen, found)),
@@ -213,7 +278,7 @@ impl Ledger for RedisLedger {
                     repeated_only.as_bytes(),
                     charge.subject.as_bytes(),
                     self.node.as_bytes(),
-                    seen.load(Ordering::Relaxed).to_string().as_bytes(),
+                    seen.own().to_string().as_bytes(),
                 ],
             )
             .await?;
@@ -228,9 +293,9 @@ impl Ledger for RedisLedger {
             if followed.contains_key(&epoch) {
                 continue;
             }
-            let seen = self.memory.charges(epoch);
-            self.look_for_loss(epoch, seen).await?;
-            followed.insert(epoch, Arc::new(AtomicU64::new(seen)));
+            let seen = self.seen(epoch);
+            self.look_for_loss(epoch, seen.own()).await?;
+            followed.insert(epoch, seen);
         }
         self.followed.store(Arc::new(followed));
         Ok(())
@@ -239,18 +304,21 @@ impl Ledger for RedisLedger {
     /// Writes down what this node knows to be acknowledged, and looks whether it is
     /// still there.
     async fn follow(&self, live: Vec<TokenKeyId>) -> Result<(), ChargeError> {
-        let before = self.followed.load_full();
-        let counter = |epoch: TokenKeyId| match before.get(&epoch) {
-            Some(seen) => Arc::clone(seen),
-            None => Arc::new(AtomicU64::new(self.memory.charges(epoch))),
+        let after = live.iter().map(|epoch| (*epoch, self.seen(*epoch)));
+        let after: HashMap<_, _> = after.collect();
+        let before = self.followed.swap(Arc::new(after.clone()));
+        let own = |(epoch, seen): (&TokenKeyId, &Arc<Seen>)| (*epoch, seen.own());
+        let seen: Vec<_> = after.iter().map(own).collect();
+        let written: Vec<_> = {
+            let mut former = self.former();
+            let before = before
+                .iter()
+                .map(|(epoch, seen)| (*epoch, Arc::clone(seen)));
+            former.extend(before);
+            former.retain(|epoch, _| !after.contains_key(epoch));
+            seen.iter().copied().chain(former.iter().map(own)).collect()
         };
-        let after: Vec<_> = live.iter().map(|epoch| (*epoch, counter(*epoch))).collect();
-        let seen: Vec<_> = after
-            .iter()
-            .map(|(epoch, seen)| (*epoch, seen.load(Ordering::Relaxed)))
-            .collect();
-        self.followed.store(Arc::new(after.into_iter().collect()));
-        let (memory, written) = (Arc::clone(&self.memory), seen.clone());
+        let memory = Arc::clone(&self.memory);
         let written = spawn_blocking(move || memory.saw_charges(written)).await;
         written
             .map_err(|error| ChargeError::Memory(error.to_string()))?
@@ -258,7 +326,7 @@ impl Ledger for RedisLedger {
         for (epoch, seen) in seen {
             self.look_for_loss(epoch, seen).await?;
         }
-        Ok(())
+        self.drop_ended().await
     }
 
     /// A few accounts at a time, so that the server answers others in between.
@@ -285,6 +353,7 @@ impl Ledger for RedisLedger {
                 .await?;
         }
         let _gone: u64 = self.redis.write(&self.scripts.end, &both, &[]).await?;
+        self.former().remove(&epoch);
         Ok(())
     }
 }

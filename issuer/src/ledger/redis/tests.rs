@@ -176,6 +176,71 @@ async fn a_restored_backup_is_noticed_by_the_node_whose_charges_it_lacks() {
 }
 
 #[tokio::test]
+async fn a_total_that_has_lost_charges_is_not_told_also_when_the_epoch_is_over_and_after_a_restart()
+{
+    let mut server = RedisServer::start(Options::durable()).await;
+    open_epochs(&server.url()).await;
+    let url = server.url();
+    let [one, two] = [Node::start(&url).await, Node::start(&url).await];
+    draw(&one.ledger, A, charge("spc:A", 1, 1)).await.unwrap();
+    let backup = server.back_up();
+    draw(&two.ledger, A, charge("spc:B", 1, 5)).await.unwrap();
+    draw(&one.ledger, A, charge("spc:A", 2, 1)).await.unwrap();
+    assert_eq!(one.ledger.total(A).await, Ok(7));
+    // Nobody follows the epoch any more, and its total is still to be stated.
+    one.ledger.follow(vec![LIVE[1]]).await.unwrap();
+    assert_eq!(one.ledger.total(A).await, Ok(7));
+    let is_lost = async |node: &Node| {
+        let soon = std::time::Duration::from_secs(10);
+        let told = until("Redis to be asked again", soon, async || {
+            match node.ledger.total(A).await {
+                Err(ChargeError::Redis(_)) => None,
+                told => Some(told),
+            }
+        });
+        matches!(told.await, Err(ChargeError::Lost { .. }))
+    };
+    for _ in 0..2 {
+        server.restore(&backup).await;
+        assert!(is_lost(&one).await);
+        assert!(is_lost(&two).await);
+    }
+    // Hidden by what another node has charged since: the total is above the one before.
+    let third = Node::start(&url).await;
+    draw(&third.ledger, A, charge("spc:C", 1, 9)).await.unwrap();
+    assert!(is_lost(&one).await);
+    let one = one.restart(&url);
+    one.ledger.follow(vec![LIVE[1]]).await.unwrap();
+    assert!(is_lost(&one).await);
+    // What was forgotten leaves nothing to remember.
+    one.ledger.forget(A).await.unwrap();
+    one.ledger.follow(vec![LIVE[1]]).await.unwrap();
+    let one = one.restart(&url);
+    assert_eq!(one.ledger.memory.charges(A), 0);
+}
+
+#[tokio::test]
+async fn what_another_node_has_charged_is_missed_in_a_total_too() {
+    let mut server = RedisServer::start(Options::durable()).await;
+    open_epochs(&server.url()).await;
+    let [one, two] = [
+        Node::start(&server.url()).await,
+        Node::start(&server.url()).await,
+    ];
+    draw(&one.ledger, A, charge("spc:A", 1, 1)).await.unwrap();
+    draw(&two.ledger, A, charge("spc:B", 1, 5)).await.unwrap();
+    // The first node sees the others' five, by a repetition that is no new charge.
+    repeat(&one.ledger, A, charge("spc:A", 1, 1)).await.unwrap();
+    let keys = Keys::of(A, &redis(&server.url()));
+    server
+        .command::<()>(&format!("HINCRBY {} total -5", keys.epoch))
+        .await;
+    let told = one.ledger.total(A).await;
+    assert!(matches!(told, Err(ChargeError::Lost { .. })), "{told:?}");
+    server.kill();
+}
+
+#[tokio::test]
 async fn accounts_that_are_gone_are_noticed_by_a_node_that_never_charged() {
     let server = RedisServer::start(Options::in_memory()).await;
     open_epochs(&server.url()).await;

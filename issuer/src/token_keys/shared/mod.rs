@@ -56,6 +56,16 @@ pub enum SharedKeyError {
         /// The file in which the node remembers that.
         memory: String,
     },
+    /// Another list under the number of the one that this node has seen.
+    #[error(
+        "Redis lost list {number} of token keys, and another node has made another one of that \
+         number since. Bring the lost one back; or, to give up the keys that were lost and the \
+         tokens that they signed, start this node again: it takes the list that is there"
+    )]
+    Exchanged {
+        /// The number of both.
+        number: u64,
+    },
     /// The clocks of this node and of Redis differ too much for keys to change at
     /// the same instant everywhere.
     #[error(
@@ -110,6 +120,9 @@ struct Scripts {
 #[derive(Debug, Clone)]
 struct KeyList {
     number: u64,
+    /// As it is in Redis. A number alone does not tell one list from another that was made
+    /// after it was lost.
+    sealed: Vec<u8>,
     keys: Vec<Arc<TokenKey>>,
     /// The last look at it, by the clock of Redis.
     seen: UnixTime,
@@ -152,6 +165,7 @@ impl SharedKeys {
             copies: Copies::new(membership.copies),
             known: Mutex::new(KeyList {
                 number: 0,
+                sealed: Vec::new(),
                 keys: Vec::new(),
                 seen: UnixTime(0),
             }),
@@ -172,9 +186,13 @@ impl SharedKeys {
         }
         let mut list = self.known().clone();
         list.seen = UnixTime(theirs);
+        if number == list.number && sealed != list.sealed {
+            return Err(SharedKeyError::Exchanged { number });
+        }
         if number != list.number {
             list.keys = key_list::open(&sealed, number, &self.authority, &self.wrapping)?;
             list.number = number;
+            list.sealed = sealed;
             self.memory.saw_key_list(number)?;
         }
         self.known().clone_from(&list);
@@ -210,12 +228,13 @@ impl SharedKeys {
     /// another by now, or it was looked at too long ago.
     fn replace(&self, keys: Vec<Arc<TokenKey>>) -> Result<bool, SharedKeyError> {
         let before = self.known().clone();
+        let number = before.number + 1;
         let list = KeyList {
-            number: before.number + 1,
+            sealed: key_list::seal(&keys, number, &self.authority, &self.wrapping)?,
+            number,
             keys,
             seen: before.seen,
         };
-        let sealed = key_list::seal(&list.keys, list.number, &self.authority, &self.wrapping)?;
         let name = self.name();
         let (expected, number) = (before.number.to_string(), list.number.to_string());
         let UnixTime(deadline) = before.seen.plus(REPLACE_WITHIN);
@@ -225,8 +244,9 @@ impl SharedKeys {
             &[
                 expected.as_bytes(),
                 number.as_bytes(),
-                &sealed,
+                &list.sealed,
                 deadline.to_string().as_bytes(),
+                &before.sealed,
             ],
         ))?;
         if replaced {

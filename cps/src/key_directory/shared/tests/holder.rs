@@ -1,0 +1,101 @@
+//! A holder of numbers with a real certificate, and the directories that trust its root.
+
+use std::path::Path;
+
+use pennyblack_protocol::key_record::{Coverage, KeyRecord};
+use pennyblack_sealing::mailbox::{Kem, RecipientKey};
+use pennyblack_stir::jws::{CertificateReference, StirSigningKey, X5c};
+use pennyblack_trust::{Trust, TrustConfig};
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+
+use super::super::super::{RecordDigest, RecordPolicy};
+use super::super::record_shards::RecordShard;
+use super::*;
+
+/// 2026-09-21, when all of it is valid.
+pub(super) const NOW: UnixTime = UnixTime(1_790_000_000);
+const NUMBER: &str = "12125550100";
+const CAPACITY: usize = 100_000;
+/// id-pe-TNAuthList (RFC 8226 section 9).
+const TN_AUTH_LIST: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 1, 26];
+
+pub(super) struct Holder {
+    root: String,
+    key: StirSigningKey,
+    certificate: CertificateReference,
+}
+
+impl Holder {
+    pub(super) fn new() -> Self {
+        let root_key = KeyPair::generate().unwrap();
+        let mut root = params("Test STI root");
+        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        root.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let root_pem = root.self_signed(&root_key).unwrap().pem();
+        let key = StirSigningKey::generate(&mut rand::rng());
+        let pair = KeyPair::from_pem(&key.to_pkcs8_pem().unwrap()).unwrap();
+        let mut leaf = params("SHAKEN holder");
+        leaf.is_ca = IsCa::ExplicitNoCa;
+        leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        leaf.use_authority_key_identifier_extension = true;
+        // TNAuthorizationList of one number: [2] IA5String.
+        let number = [&[0x16, 11], NUMBER.as_bytes()].concat();
+        let list = [&[0x30, 15, 0xa2, 13], number.as_slice()].concat();
+        let list = CustomExtension::from_oid_content(&TN_AUTH_LIST, list);
+        leaf.custom_extensions = vec![list];
+        let leaf = leaf.signed_by(&pair, &Issuer::new(root, root_key)).unwrap();
+        let x5c = X5c::new(vec![leaf.der().to_vec()]).unwrap();
+        Self {
+            root: root_pem,
+            key,
+            certificate: CertificateReference::X5c(x5c),
+        }
+    }
+
+    /// A directory that trusts the root, in which nothing was read yet.
+    pub(super) fn directory(&self, home: &Path) -> Arc<KeyDirectory> {
+        let roots = home.join("roots");
+        std::fs::create_dir_all(&roots).unwrap();
+        std::fs::write(roots.join("root.pem"), &self.root).unwrap();
+        let config = TrustConfig::new(roots);
+        Arc::new(KeyDirectory::unread(RecordPolicy {
+            authority: "cps.example".parse().unwrap(),
+            trust: Arc::new(Trust::open(&config, NOW).unwrap()),
+            numbering: None,
+            capacity: CAPACITY,
+        }))
+    }
+
+    /// What it publishes of a new key, for a day; in the first shard like all others.
+    pub(super) fn record(&self) -> KeyRecord {
+        loop {
+            let key = RecipientKey::generate(Kem::DhkemX25519, &mut rand::rng()).unwrap();
+            let id = RecordDigest::of(&(key.mailbox(), NUMBER.to_owned()));
+            if RecordShard::of(&id).place() == 0 {
+                return KeyRecord {
+                    iat: NOW,
+                    exp: NOW.plus(Duration::from_secs(86_400)),
+                    iss: NUMBER.to_owned(),
+                    coverage: Coverage::Number(NUMBER.parse().unwrap()),
+                    key: key.config().clone(),
+                    cps: "https://cps.example".parse().unwrap(),
+                };
+            }
+        }
+    }
+
+    pub(super) fn sign(&self, record: &KeyRecord) -> String {
+        record.sign(&self.certificate, &self.key)
+    }
+}
+
+fn params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2027, 1, 1);
+    params
+}
