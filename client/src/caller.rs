@@ -31,7 +31,7 @@ pub enum CallerError {
     #[error("looking up keys: {0}")]
     LookUp(HttpError),
     /// The CPS's answer to a look-up is not a list of key records.
-    #[error("the CPS's list of keys is not one: {0}")]
+    #[error("the CPS's answer is no list of keys ({0}): check that --cps is the address of a CPS")]
     KeyList(serde_json::Error),
     /// The PASSporT does not fit; nothing was spent.
     #[error(transparent)]
@@ -240,15 +240,17 @@ fn explain(error: &HttpError) -> &'static str {
     };
     match refused.status.as_u16() {
         401 => {
-            "The CPS does not take this token: it may be of a closed key epoch, drawn from another issuer or for another CPS; or this machine's clock is wrong. Draw fresh ones with `pennyblack carrier draw`."
+            "The CPS does not take this token: its key epoch may have ended, or it was drawn from another issuer or for another CPS. Draw fresh tokens with `pennyblack carrier draw`."
         }
         404 => "The recipient's mailbox is gone: look its keys up again.",
         409 => {
             "The token was spent before, with another request: has this wallet been copied or restored from a backup? Start a new one."
         }
-        413 => "The sealed PASSporT has not the size of that mailbox: look the keys up again.",
-        429 => "The mailbox is full: the recipient may be under attack, or polls too rarely.",
+        413 => {
+            "The sealed PASSporT does not have the size of that mailbox: look the keys up again."
+        }
+        429 => "The mailbox is full: the recipient may be under attack, or empties it too rarely.",
         503 => "The CPS is busy or its store is down.",
-        _ => "Check that the address is that of a CPS.",
+        _ => "Check that --cps is the address of a CPS.",
     }
 }

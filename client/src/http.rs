@@ -3,23 +3,30 @@
 //! here: what is asked (`carrier`, `caller`, `recipient`).
 
 mod answer;
+mod clock_gap;
 mod public_addresses;
 mod service_address;
+mod service_kind;
+mod transport;
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
 use bytes::{Bytes, BytesMut};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
+use pennyblack_service::clock::Clock;
 use reqwest::redirect::Policy;
 
 pub use answer::{Answer, HttpError, Refused};
+pub use clock_gap::ClockGap;
 use public_addresses::PublicAddresses;
 pub use public_addresses::is_public;
 pub use service_address::{ServiceAddress, ServiceAddressError, ServiceUri};
+pub use service_kind::{Mistaken, ServiceKind};
 
 /// Refusals are short; more than this is not read of one.
 const MAX_PROBLEM_SIZE: usize = 64 * 1024;
@@ -76,7 +83,10 @@ impl HttpOptions {
             // Environment variables must not decide through whom calls pass.
             None => builder.no_proxy(),
         };
-        Ok(HttpClient(builder.build().map_err(HttpError::Build)?))
+        Ok(HttpClient {
+            client: builder.build().map_err(HttpError::Build)?,
+            clock_gap: Arc::default(),
+        })
     }
 }
 
@@ -150,7 +160,11 @@ impl Patience {
 
 /// Sends requests.
 #[derive(Debug, Clone)]
-pub struct HttpClient(reqwest::Client);
+pub struct HttpClient {
+    client: reqwest::Client,
+    /// By the last answer; clones share it.
+    clock_gap: Arc<Mutex<Option<ClockGap>>>,
+}
 
 impl HttpClient {
     /// Sends a request until there is an answer to go by: a success, a refusal
@@ -169,7 +183,7 @@ impl HttpClient {
             .with_max_delay(patience.longest_pause.max(Duration::from_millis(200)))
             .with_max_times(patience.retries)
             .with_jitter();
-        (|| self.send_once(request))
+        let sent = (|| self.send_once(request))
             .retry(pauses)
             .when(HttpError::is_passing)
             .adjust(|error, pause| match (error.retry_after(), pause) {
@@ -179,7 +193,47 @@ impl HttpClient {
             .notify(|error, pause| {
                 tracing::debug!(error = %error, pause_ms = pause.as_millis(), "trying again");
             })
-            .await
+            .await;
+        match sent {
+            Err(error) if patience.retries > 0 => Err(self.diagnose(error).await),
+            sent => sent,
+        }
+    }
+
+    /// How far this machine's clock is from that of the service which answered
+    /// last, if that is far.
+    #[must_use]
+    pub fn clock_gap(&self) -> Option<ClockGap> {
+        *self
+            .clock_gap
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For people who wait at a terminal: finds out whether another kind of service
+    /// answers there, or another scheme is spoken.
+    async fn diagnose(&self, error: HttpError) -> HttpError {
+        match &error {
+            HttpError::Refused(refused) => match service_kind::mistaken(self, refused).await {
+                Some(mistaken) => HttpError::Mistaken(mistaken),
+                None => error,
+            },
+            HttpError::NoAnswer { url, error: cause } if transport::is_no_http(cause) => {
+                match self.speaks_tls(url).await {
+                    true => HttpError::SpeaksTls { url: url.clone() },
+                    false => error,
+                }
+            }
+            _ => error,
+        }
+    }
+
+    async fn speaks_tls(&self, url: &str) -> bool {
+        let Some(rest) = transport::base(url).strip_prefix("http://") else {
+            return false;
+        };
+        let answer = self.client.get(format!("https://{rest}/")).send().await;
+        transport::spoke_tls(&answer)
     }
 
     async fn send_once(&self, request: &Request<'_>) -> Result<Answer, HttpError> {
@@ -188,13 +242,18 @@ impl HttpClient {
             error,
         };
         let sent = self
-            .0
+            .client
             .request(request.method.clone(), &request.url)
             .headers(header_map(request)?)
             .body(request.body.clone())
             .send();
         let response = sent.await.map_err(lost)?;
         let (status, headers) = (response.status(), response.headers().clone());
+        let gap = ClockGap::of(&headers, &request.url, Clock::system().now());
+        *self
+            .clock_gap
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = gap;
         let limit = if status.is_success() {
             request.max_answer
         } else {
@@ -209,7 +268,7 @@ impl HttpClient {
                 url: request.url.clone(),
             });
         }
-        Err(Refused::new(request.url.clone(), status, &headers, &body).into())
+        Err(Refused::new(request.url.clone(), status, &headers, &body, gap).into())
     }
 }
 
