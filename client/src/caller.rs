@@ -47,7 +47,7 @@ pub enum CallerError {
     PlainCps(String),
     /// The CPS refused for good. The token is gone: signing another request
     /// with it could be made to look like a double spend.
-    #[error("not stored: {error}. {}", explain(error))]
+    #[error("not stored: {}{}", sentence(error), explain(error))]
     Refused {
         /// What it said.
         error: HttpError,
@@ -55,7 +55,8 @@ pub enum CallerError {
     /// It is not known whether it was stored. The same request stands in the
     /// outbox, and is sent again by the next call or `pennyblack call --resend`.
     #[error(
-        "it is not known whether the PASSporT was stored: {error}. {} The signed request is kept and can be sent again for a minute: run `pennyblack call --resend`",
+        "it is not known whether the PASSporT was stored: {}{} The signed request is kept and can be sent again for a minute: run `pennyblack call --resend`",
+        sentence(error),
         explain(error)
     )]
     Unknown {
@@ -233,24 +234,30 @@ fn is_about_the_token(error: &HttpError) -> bool {
     error.refused().and_then(Refused::kind) == Some(ProblemType::TokenInvalid)
 }
 
+fn sentence(error: &HttpError) -> String {
+    let text = error.to_string();
+    format!("{}.", text.trim_end_matches('.'))
+}
+
 /// What a status means for a storer, in words, whatever the answer said.
 fn explain(error: &HttpError) -> &'static str {
     let Some(refused) = error.refused() else {
-        return "The CPS gave no answer to go by.";
+        return "";
     };
     match refused.status.as_u16() {
+        401 if !is_about_the_token(error) => "",
         401 => {
-            "The CPS does not take this token: its key epoch may have ended, or it was drawn from another issuer or for another CPS. Draw fresh tokens with `pennyblack carrier draw`."
+            " The CPS does not take this token: its key epoch may have ended, or it was drawn from another issuer or for another CPS. Draw fresh tokens with `pennyblack carrier draw`."
         }
-        404 => "The recipient's mailbox is gone: look its keys up again.",
+        404 => " The recipient's mailbox is gone: look its keys up again.",
         409 => {
-            "The token was spent before, with another request: has this wallet been copied or restored from a backup? Start a new one."
+            " The token was spent before, with another request: has this wallet been copied or restored from a backup? Start a new one."
         }
         413 => {
-            "The sealed PASSporT does not have the size of that mailbox: look the keys up again."
+            " The sealed PASSporT does not have the size of that mailbox: look the keys up again."
         }
-        429 => "The mailbox is full: the recipient may be under attack, or empties it too rarely.",
-        503 => "The CPS is busy or its store is down.",
-        _ => "Check that --cps is the address of a CPS.",
+        429 => " The mailbox is full: the recipient may be under attack, or empties it too rarely.",
+        503 => " The CPS is busy or its store is down.",
+        _ => " Check that --cps is the address of a CPS.",
     }
 }

@@ -188,7 +188,7 @@ fn status(arguments: &StatusArguments) -> Result<Outcome, Failure> {
         words("token key"),
         numbers("tokens"),
         numbers("usable"),
-        words("all usable from"),
+        words("all usable from").whole(),
     ]);
     for holding in &holdings {
         table.row([

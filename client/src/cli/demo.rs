@@ -137,7 +137,7 @@ fn tell(report: &Report) -> String {
     format!(
         "{}\n{}\n\n{}\n{}\n\n{}\n\n{verdict} ({:.1} s)\n",
         style(format!(
-            "The first {} of {} calls, and what the CPS saw of each: mailbox, size, a token",
+            "The first {} of {} calls. Of each the CPS saw mailbox, bytes and a token:",
             SHOWN.min(report.calls.len()),
             report.calls.len()
         ))
@@ -165,7 +165,8 @@ fn summary(report: &Report) -> String {
          Privacy        {} kB of the CPS's files and log searched for {} things that\n\
          \x20              tell who called or stored (numbers, SPCs, PASSporTs): {found}\n\
          Double spends  {} in the log, {} proven by its own bytes and the issuer's\n\
-         \x20              directory: {}",
+         \x20              directory:\n\
+         \x20              {}",
         report.calls.len(),
         report.tokens_drawn,
         sight.bytes / 1000,
@@ -178,13 +179,13 @@ fn summary(report: &Report) -> String {
 
 fn calls_table(calls: &[CallLine]) -> Table {
     let mut table = Table::new([
-        words("time"),
-        words("caller"),
-        words("called"),
+        words("time").whole(),
+        words("caller").whole(),
+        words("called").whole(),
         words("stored by"),
-        words("verdict"),
-        words("CPS: mailbox"),
-        numbers("CPS: bytes"),
+        words("verdict").said_once(),
+        words("mailbox").whole(),
+        numbers("bytes"),
     ]);
     for call in calls.iter().take(SHOWN) {
         let boxes = call.mailboxes.iter().map(|id| id.get(..8).unwrap_or(id));

@@ -240,7 +240,12 @@ fn crl(arguments: &Crl) -> Result<Outcome, Failure> {
 fn list(arguments: &List) -> Result<Outcome, Failure> {
     let pki = PkiDirectory::open(&arguments.directory)?;
     let register = pki.register();
-    let mut table = Table::new(["name", "speaks for", "valid until", "state"].map(words));
+    let mut table = Table::new([
+        words("name"),
+        words("speaks for"),
+        words("valid until").whole(),
+        words("state"),
+    ]);
     for record in &register.issued {
         let state = match &record.revoked {
             Some(revocation) => format!("revoked: {}", revocation.reason),

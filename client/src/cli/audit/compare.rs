@@ -118,7 +118,7 @@ fn line(one: &Agreement) -> String {
     let most = count(one.most, "entry", "entries");
     let mark = style("one history").green();
     format!(
-        "{mark} {}: the first {} of {most} are the same",
+        "{mark} {}: the two have {} of {most} in common, from the first on",
         one.log,
         HumanCount(one.common)
     )

@@ -54,7 +54,7 @@ fn line_of(log: &FollowedLog) -> String {
 pub(super) fn report(report: &Report, has_issuer: bool) -> Outcome {
     let mut table = Table::new([
         words("key"),
-        words("open"),
+        words("open").whole(),
         numbers("issued"),
         numbers("spent"),
         numbers("double spends"),
@@ -101,8 +101,11 @@ fn row(epoch: &EpochReport) -> [String; 6] {
         None => "not yet known",
     };
     [
-        epoch.token_key_id.chars().take(12).collect(),
-        format!("{} to\n{}", time(epoch.opened), time(epoch.closed)),
+        epoch.token_key_id.chars().take(8).collect(),
+        match epoch.closed {
+            Some(closed) => format!("{} to\n{closed}", time(epoch.opened)),
+            None => format!("{} on", time(epoch.opened)),
+        },
         number(epoch.issued),
         number(epoch.spent),
         number(Some(epoch.all_double_spends())),

@@ -110,19 +110,7 @@ impl Layers {
 
     fn refusal(&self, key: &str, message: &str) -> ConfigurationError {
         if let Some(missing) = missing_field(message) {
-            let key = join(key, missing);
-            let variable = variable_prefix(self.service) + &key.to_uppercase().replace('.', "__");
-            let files = self.layers.iter().find_map(|layer| match &layer.origin {
-                Origin::File(path) => Some(format!("in {}", path.display())),
-                _ => None,
-            });
-            return ConfigurationError::Missing {
-                how: format!(
-                    "set it {}, with --set {key}=VALUE or with the environment variable {variable}",
-                    files.unwrap_or_else(|| "in a file named by --config".to_owned())
-                ),
-                key,
-            };
+            return self.missing(&join(key, missing));
         }
         ConfigurationError::Key {
             key: key.to_owned(),
@@ -130,6 +118,24 @@ impl Layers {
             place: self
                 .place(key)
                 .unwrap_or_else(|| "the configuration".to_owned()),
+        }
+    }
+
+    fn missing(&self, key: &str) -> ConfigurationError {
+        let variable = variable_prefix(self.service) + &key.to_uppercase().replace('.', "__");
+        let file = self.layers.iter().find_map(|layer| match &layer.origin {
+            Origin::File(path) => Some(path.display()),
+            _ => None,
+        });
+        let how = match file {
+            Some(file) => format!(
+                "set it in {file}, with --set {key}=VALUE or with the environment variable {variable}"
+            ),
+            None => "name a configuration file with --config".to_owned(),
+        };
+        ConfigurationError::Missing {
+            key: key.to_owned(),
+            how,
         }
     }
 
