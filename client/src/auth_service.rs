@@ -32,7 +32,7 @@ pub enum CallerError {
     #[error("looking up keys: {0}")]
     LookUp(HttpError),
     /// The CPS's answer to a look-up is not a list of key records.
-    #[error("the CPS's list of keys is not one: {0}")]
+    #[error("the CPS's answer is no list of keys ({0}): check that --cps is the address of a CPS")]
     KeyList(serde_json::Error),
     /// The PASSporT does not fit; nothing was spent.
     #[error(transparent)]
@@ -48,7 +48,7 @@ pub enum CallerError {
     PlainCps(String),
     /// The CPS refused for good. The token is gone: signing another request
     /// with it could be made to look like a double spend.
-    #[error("not stored: {error}. {}", explain(error))]
+    #[error("not stored: {}{}", sentence(error), explain(error))]
     Refused {
         /// What it said.
         error: HttpError,
@@ -56,7 +56,8 @@ pub enum CallerError {
     /// It is not known whether it was stored. The same request stands in the
     /// outbox, and is sent again by the next call or `pennyblack call --resend`.
     #[error(
-        "it is not known whether the PASSporT was stored: {error}. {} The signed request is kept and can be sent again for a minute: run `pennyblack call --resend`",
+        "it is not known whether the PASSporT was stored: {}{} The signed request is kept and can be sent again for a minute: run `pennyblack call --resend`",
+        sentence(error),
         explain(error)
     )]
     Unknown {
@@ -234,22 +235,30 @@ fn is_about_the_token(error: &HttpError) -> bool {
     error.refused().and_then(Refused::kind) == Some(ProblemType::TokenInvalid)
 }
 
+fn sentence(error: &HttpError) -> String {
+    let text = error.to_string();
+    format!("{}.", text.trim_end_matches('.'))
+}
+
 /// What a status means for a storer, in words, whatever the answer said.
 fn explain(error: &HttpError) -> &'static str {
     let Some(refused) = error.refused() else {
-        return "The CPS gave no answer to go by.";
+        return "";
     };
     match refused.status.as_u16() {
+        401 if !is_about_the_token(error) => "",
         401 => {
-            "The CPS does not take this token: it may be of a closed key epoch, drawn from another issuer or for another CPS; or this machine's clock is wrong. Draw fresh ones with `pennyblack carrier draw`."
+            " The CPS does not take this token: its key epoch may have ended, or it was drawn from another issuer or for another CPS. Draw fresh tokens with `pennyblack carrier draw`."
         }
-        404 => "The recipient's mailbox is gone: look its keys up again.",
+        404 => " The recipient's mailbox is gone: look its keys up again.",
         409 => {
-            "The token was spent before, with another request: has this wallet been copied or restored from a backup? Start a new one."
+            " The token was spent before, with another request: has this wallet been copied or restored from a backup? Start a new one."
         }
-        413 => "The sealed PASSporT has not the size of that mailbox: look the keys up again.",
-        429 => "The mailbox is full: the recipient may be under attack, or polls too rarely.",
-        503 => "The CPS is busy or its store is down.",
-        _ => "Check that the address is that of a CPS.",
+        413 => {
+            " The sealed PASSporT does not have the size of that mailbox: look the keys up again."
+        }
+        429 => " The mailbox is full: the recipient may be under attack, or empties it too rarely.",
+        503 => " The CPS is busy or its store is down.",
+        _ => " Check that --cps is the address of a CPS.",
     }
 }

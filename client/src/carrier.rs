@@ -28,7 +28,7 @@ pub use schedule::Schedule;
 
 use crate::identity::StirIdentity;
 use crate::wallet::{DrawPart, DrawnToken, NewDraw, PendingDraw, Wallet, WalletError};
-use pennyblack_http::{HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
+use pennyblack_http::{ClockGap, HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
 
 /// Most tokens of one batch; issuers take 256 by default.
 pub const MAX_BATCH: usize = 256;
@@ -51,10 +51,12 @@ pub enum CarrierError {
     #[error(transparent)]
     Directory(#[from] DirectoryError),
     /// The directory has no key of a known type that signs now.
-    #[error("the issuer's directory has no key that signs at {now}: ask its operator")]
+    #[error("the issuer's directory has no key that signs at {now}: {}", why_no_key(*clock_gap))]
     NoCurrentKey {
         /// The time.
         now: UnixTime,
+        /// How far this machine's clock is from the issuer's, if that is far.
+        clock_gap: Option<ClockGap>,
     },
     /// The issuer's log of keys cannot be followed, or is not to be believed.
     #[error(transparent)]
@@ -70,7 +72,10 @@ pub enum CarrierError {
     #[error("the issuer's answer: {0}")]
     Answer(#[from] IssuanceError),
     /// The answer has another number of responses than there were requests.
-    #[error("the issuer answered {answered} of {asked} requests; the draw stays pending")]
+    #[error(
+        "the issuer answered {answered} of {asked} requests; the draw stays pending: run `pennyblack \
+         carrier draw` again"
+    )]
     AnswerCount {
         /// How many were asked for.
         asked: usize,
@@ -82,6 +87,23 @@ pub enum CarrierError {
         "the issuer's directory names {0:?} for requests: it must be a path of the same service"
     )]
     RequestUri(String),
+}
+
+fn why_no_key(clock_gap: Option<ClockGap>) -> String {
+    clock_gap.map_or_else(
+        || "ask its operator whether the issuer runs and publishes keys in time".to_owned(),
+        |gap| gap.to_string(),
+    )
+}
+
+impl CarrierError {
+    /// The same with what the last answer to `client` says of this machine's clock.
+    fn by_the_clock_of(mut self, client: &HttpClient) -> Self {
+        if let Self::NoCurrentKey { clock_gap, .. } = &mut self {
+            *clock_gap = client.clock_gap();
+        }
+        self
+    }
 }
 
 /// What a draw came to.
@@ -138,7 +160,7 @@ impl Carrier {
         cps: &Authority,
         now: UnixTime,
     ) -> Result<Drawn, CarrierError> {
-        let key = current_key(directory, now)?;
+        let key = current_key(directory, now).map_err(|error| error.by_the_clock_of(client))?;
         self.require_logged(client, wallet, directory, key.id())
             .await?;
         let draw = self.prepare(&key, cps)?;
@@ -358,7 +380,10 @@ fn current_key(directory: &IssuerDirectory, now: UnixTime) -> Result<TokenKey, C
             best = Some(key);
         }
     }
-    let key = best.ok_or(CarrierError::NoCurrentKey { now })?;
+    let key = best.ok_or(CarrierError::NoCurrentKey {
+        now,
+        clock_gap: None,
+    })?;
     Ok(TokenKey::parse(key.token_type, &key.encoded)?)
 }
 

@@ -15,12 +15,23 @@ use pennyblack_stir::{
 };
 use pennyblack_storage::atomic_file::{self, PrivateFileError};
 
+use crate::missing_file;
+
+const FOR_TESTS: &str = "`pennyblack pki issue` makes a certificate with its key for tests";
+
+fn advice_on_key(error: &PrivateFileError) -> String {
+    match error {
+        PrivateFileError::Io { error, .. } => missing_file::advice(error, FOR_TESTS),
+        _ => String::new(),
+    }
+}
+
 /// Why an identity cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityError {
     /// A file could not be read.
-    #[error("{}: {source}", path.display())]
+    #[error("certificate {}: {source}{}", path.display(), missing_file::advice(source, FOR_TESTS))]
     File {
         /// Which file.
         path: PathBuf,
@@ -28,7 +39,7 @@ pub enum IdentityError {
         source: io::Error,
     },
     /// The key file could not be read, or others can read it too.
-    #[error("{0}")]
+    #[error("key {}{}", .0, advice_on_key(.0))]
     KeyFile(#[from] PrivateFileError),
     /// The certificate file is not PEM.
     #[error("certificate {}: {error}", path.display())]
@@ -78,6 +89,14 @@ pub enum IdentityError {
         /// For whom it can.
         certificate: TnAuthList,
     },
+}
+
+impl IdentityError {
+    /// True when the key's file is wrong; else the certificate's is.
+    #[must_use]
+    pub const fn is_of_the_key(&self) -> bool {
+        matches!(self, Self::KeyFile(_) | Self::Key { .. })
+    }
 }
 
 /// A certificate, its path and its key.

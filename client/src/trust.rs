@@ -10,15 +10,20 @@ use std::time::Duration;
 use pennyblack_base::time::UnixTime;
 use pennyblack_stir::{RevocationError, RevocationLists, TrustAnchors, TrustError, TrustPolicy};
 
+use crate::missing_file;
+
 /// How long past its `nextUpdate` a list is still relied upon.
 const LIST_GRACE: Duration = Duration::from_secs(3600);
+
+const FOR_TESTS: &str =
+    "`pennyblack pki init` makes a directory with roots and revocation lists for tests";
 
 /// Why nothing can be judged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustFilesError {
     /// A file or directory could not be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}{}", path.display(), missing_file::advice(source, FOR_TESTS))]
     File {
         /// Which.
         path: PathBuf,
@@ -44,6 +49,18 @@ pub enum TrustFilesError {
     /// The directory of revocation lists holds none.
     #[error("{} holds no .crl file: put the revocation lists there, or leave the option out", .0.display())]
     NoLists(PathBuf),
+}
+
+impl TrustFilesError {
+    /// True when what is wrong are the roots in `roots`; else the lists are.
+    #[must_use]
+    pub fn is_of_the_roots(&self, roots: &Path) -> bool {
+        match self {
+            Self::File { path, .. } => path.starts_with(roots),
+            Self::Roots { .. } => true,
+            Self::List { .. } | Self::NoLists(_) => false,
+        }
+    }
 }
 
 /// Reads roots (a PEM file, or a directory of `.pem` files) and revocation lists

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::config::Description;
 use pennyblack_service::program::{self, Outcome, Program, block_on};
 use pennyblack_service::start::RunningService;
 use pennyblack_service::start_error::StartError;
@@ -15,12 +16,30 @@ use crate::store::never_twice::{NeverTwiceStore, Owners};
 use crate::store::redis::RedisStore;
 use crate::{Config, Cps, key_directory};
 
-/// What a CPS can be told besides the usual.
+const DESCRIPTION: Description = Description {
+    name: "pennyblack-cps",
+    version: env!("CARGO_PKG_VERSION"),
+    about: "A Call Placement Service for out-of-band STIR (RFC 8816): stores sealed PASSporTs \
+            for a minute, one one-time token each, and serves mailboxes to everybody. It learns \
+            neither who calls nor who stores.",
+    examples: "\
+Examples:
+  pennyblack-cps --config cps.toml
+  # is the configuration good, and what is in force?
+  pennyblack-cps --config cps.toml --check-config
+  # one key by option, one by environment variable
+  PENNYBLACK_CPS__ENTRIES__LIFETIME=30s \\
+      pennyblack-cps --config cps.toml --set log.level=debug
+
+cps/cps.example.toml explains every key of the configuration.",
+};
+
+/// The arguments that only a CPS has.
 #[derive(Debug, Args)]
 struct Options {
-    /// Makes the Redis of [store] count as it is, though it is older than what its
-    /// CPSs have seen, and exits; with [never_twice], this node's journal. Tokens that
-    /// it has forgotten can be spent again.
+    /// Accepts the Redis of [store] as it is, though it is older than what its CPSs
+    /// have seen, and exits; with [never_twice], this node's journal. Tokens that it
+    /// has forgotten can be spent again.
     #[arg(long)]
     accept_older_store: bool,
     /// Moves spent tokens, entries, key records and the decoy secret from the data
@@ -32,10 +51,7 @@ struct Options {
 struct CpsProgram;
 
 impl Program for CpsProgram {
-    const NAME: &'static str = "pennyblack-cps";
-    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const ABOUT: &'static str =
-        "Stores sealed PASSporTs against one-time tokens and serves them to whoever asks";
+    const DESCRIPTION: Description = DESCRIPTION;
     type Config = Config;
     type Options = Options;
 
@@ -64,22 +80,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     program::run::<CpsProgram>(arguments)
 }
 
-const NO_REDIS: &str = "there is no [store] in the configuration, so there is no Redis";
+const NO_REDIS: &str = "the configuration has no [store], so there is no Redis: set store.url";
 
 const NOT_MOVED: &str = "[never_twice] divides tokens among nodes from their first spend on: nothing \
-     is moved. Wait until every key epoch of the old store is over, move that away, and start";
+     is moved. Wait until every key epoch of the old store has ended, move that store away, and start";
 
 fn accept_older_store(config: &Config) -> Outcome {
     let options = config.store.as_ref().ok_or(NO_REDIS)?;
     if let Some(nodes) = &config.never_twice {
         let owners = Owners::new(nodes.nodes.clone(), nodes.node)?;
         block_on(async { Ok(NeverTwiceStore::accept_journal(options, &owners).await?) })?;
-        println!("The journal of node {} counts as it is.", nodes.node);
+        println!("The journal of node {} is accepted as it is.", nodes.node);
         return Ok(());
     }
     let directory = config.redis_directory();
     block_on(async { Ok(RedisStore::accept_older(options, &directory).await?) })?;
-    println!("The store at {} counts as it is.", options.url);
+    println!("The store at {} is accepted as it is.", options.url);
     Ok(())
 }
 
@@ -92,7 +108,11 @@ fn move_store_to_redis(config: &Config) -> Outcome {
     let store = RedisStore::open(options, limits, config.repeatable(), &directory)?;
     let old = config.embedded_directory();
     if !old.exists() {
-        return Err(format!("{} is not there: nothing is to be moved", old.display()).into());
+        return Err(format!(
+            "{} does not exist: there is nothing to move (cps.data_directory)",
+            old.display()
+        )
+        .into());
     }
     block_on(async {
         store.examine().await;

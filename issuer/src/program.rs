@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::config::Description;
 use pennyblack_service::program::{self, Outcome, Program};
 use pennyblack_service::start::RunningService;
 use pennyblack_service::start_error::StartError;
@@ -12,12 +13,29 @@ use pennyblack_service::start_error::StartError;
 use crate::node_memory::NodeMemory;
 use crate::{Config, Issuer};
 
-/// What an issuer can be told besides the usual.
+const DESCRIPTION: Description = Description {
+    name: "pennyblack-issuer",
+    version: env!("CARGO_PKG_VERSION"),
+    about: "An issuer for out-of-band STIR: checks a carrier's STIR certificate and signs \
+            one-time tokens blindly, at most as many in a key epoch as the carrier's quota.",
+    examples: "\
+Examples:
+  pennyblack-issuer --config issuer.toml
+  # is the configuration good, and what is in force?
+  pennyblack-issuer --config issuer.toml --check-config
+  # one key by option, one by environment variable
+  PENNYBLACK_ISSUER__QUOTA__TOKENS=50000 \\
+      pennyblack-issuer --config issuer.toml --set log.level=debug
+
+issuer/issuer.example.toml explains every key of the configuration.",
+};
+
+/// The arguments that only an issuer has.
 #[derive(Debug, Args)]
 struct Options {
-    /// Forgets what this node has seen of the Redis of [store], so that it takes it
-    /// as it is, and exits. Quota that it has lost can be drawn again; after a loss
-    /// of keys, to be run for every node, while none is running.
+    /// Forgets what this node has seen of the Redis of [store], so that it accepts
+    /// that Redis as it is, and exits. Quota that Redis has lost can be drawn again.
+    /// After a loss of keys run it for every node, while none is running.
     #[arg(long)]
     accept_older_store: bool,
 }
@@ -25,9 +43,7 @@ struct Options {
 struct IssuerProgram;
 
 impl Program for IssuerProgram {
-    const NAME: &'static str = "pennyblack-issuer";
-    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const ABOUT: &'static str = "Checks STIR certificates and blind-signs one-time tokens";
+    const DESCRIPTION: Description = DESCRIPTION;
     type Config = Config;
     type Options = Options;
 
@@ -51,9 +67,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn accept_older_store(config: &Config) -> Outcome {
     let options = config.store.as_ref();
     let options =
-        options.ok_or("there is no [store] in the configuration, so there is no Redis")?;
+        options.ok_or("the configuration has no [store], so there is no Redis: set store.url")?;
     match NodeMemory::forget(&config.node_directory())? {
-        true => println!("This node takes the store at {} as it is.", options.url),
+        true => println!("This node accepts the store at {} as it is.", options.url),
         false => println!(
             "This node remembers nothing of the store at {}.",
             options.url

@@ -58,7 +58,7 @@ pub enum CompareError {
     /// One log, two keys.
     #[error(
         "the log {log} has one key for the first auditor ({one}) and another for the second \
-         ({other}): ask its operator which is its key, and whom the other was shown to"
+         ({other}): ask its operator which key is the log's, and who was shown the other one"
     )]
     OtherKey {
         /// Which log.
@@ -70,8 +70,8 @@ pub enum CompareError {
     },
     /// The log must be asked.
     #[error(
-        "of {log} one has seen {one} entries and the other {other}: name the log, or a copy of it, \
-         with {option}, whose tiles tell whether the longer begins with the shorter"
+        "{log}: one auditor has seen {one} entries and the other {other}: name the log, or a copy of \
+         it, with {option}; its tiles show whether the longer begins with the shorter"
     )]
     LogNeeded {
         /// Which log.

@@ -108,8 +108,8 @@ pub enum AuditError {
     },
     /// A key that the issuer has not announced.
     #[error(
-        "{log}: entry {index}: the key {key} is not in the issuer's log: whoever has a token of \
-         such a key can be told from all others by it"
+        "{log}: entry {index}: the key {key} is not in the issuer's log: its tokens would \
+         single out the clients that hold them"
     )]
     UnknownKey {
         /// In which log.
@@ -121,8 +121,8 @@ pub enum AuditError {
     },
     /// A key that was opened while the issuer's log was not followed, and is not in it.
     #[error(
-        "the key {key}, whose tokens the CPS takes, is not in the issuer's log: whoever has a \
-         token of such a key can be told from all others by it"
+        "the key {key}, whose tokens the CPS takes, is not in the issuer's log: its tokens \
+         would single out the clients that hold them"
     )]
     NotAnnounced {
         /// The key's id, in hexadecimal digits.
@@ -130,7 +130,7 @@ pub enum AuditError {
     },
     /// The issuer's log was followed before and is not named now.
     #[error(
-        "this state follows an issuer's log, too: name it again with --issuer and --issuer-key"
+        "this state also follows an issuer's log: name it again with --issuer and --issuer-key"
     )]
     IssuerNotNamed,
     /// An entry that does not fit those before it.
@@ -144,7 +144,7 @@ pub enum AuditError {
         what: &'static str,
     },
     /// The totals of CPS and issuer do not agree.
-    #[error("of the key {key} {spent} tokens were spent, and only {issued} were issued")]
+    #[error("key {key}: {spent} tokens spent, but only {issued} issued")]
     MoreSpentThanIssued {
         /// The key's id, in hexadecimal digits.
         key: String,

@@ -28,8 +28,8 @@ pub enum StateError {
     },
     /// Not what was written.
     #[error(
-        "the auditor's state {} is damaged ({error}): restore it from a backup. Whoever begins \
-         anew does not see what was taken back before", path.display()
+        "the auditor's state {} is damaged ({error}): restore it from a backup. A new \
+         state does not notice what the log took back before", path.display()
     )]
     Damaged {
         /// Which file.
@@ -38,7 +38,7 @@ pub enum StateError {
         error: serde_json::Error,
     },
     /// Of another version.
-    #[error("the auditor's state {} is of the version {found}: {VERSION} is known", path.display())]
+    #[error("the auditor's state {} has version {found}, and this program knows version {VERSION}: use the program that wrote it", path.display())]
     Version {
         /// Which file.
         path: PathBuf,

@@ -36,7 +36,7 @@ const STEP: u64 = 64;
 pub(crate) enum AuditCommand {
     /// Read what is new in the logs, prove it, and check the evidence of every entry.
     Follow(FollowArguments),
-    /// Tell what happened in a period, from what was followed.
+    /// Report what happened in a period, from what `follow` has read.
     Report(ReportArguments),
     /// Write one entry with its proof to a small file.
     Prove(ProveArguments),
@@ -57,7 +57,7 @@ struct WitnessOptions {
     /// Key of a witness, as the witness publishes it; several by repeating it.
     #[arg(long = "witness", value_name = "KEY")]
     witnesses: Vec<VerifierKey>,
-    /// How many of them must have cosigned; all, if it is not said.
+    /// How many of them must have cosigned. Default: all.
     #[arg(long, value_name = "NUMBER")]
     witnesses_needed: Option<usize>,
 }
@@ -72,6 +72,15 @@ impl WitnessOptions {
 
 /// What `follow` is told.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # a CPS's log, and that of its issuer
+  pennyblack audit follow https://cps.example/log --key \"$CPS_KEY\" \\
+      --issuer https://issuer.example/log --issuer-key \"$ISSUER_KEY\" \\
+      --state audit
+  # two of these three witnesses must have cosigned
+  pennyblack audit follow … --witness \"$A\" --witness \"$B\" --witness \"$C\" \\
+      --witnesses-needed 2")]
 pub(crate) struct FollowArguments {
     /// The CPS's log: its URL, such as `https://cps.example/log`, or a directory of
     /// its files.
@@ -98,14 +107,19 @@ pub(crate) struct FollowArguments {
 
 /// What `report` is told.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pennyblack audit report --state audit
+  pennyblack audit report --state audit --from 2026-11-01 --to 2026-11-30 \\
+      --csv november.csv --html november.html")]
 pub(crate) struct ReportArguments {
     /// Directory that `follow` keeps.
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
-    /// First day (UTC), such as 2026-11-01; else the first that there is.
+    /// First day (UTC), such as 2026-11-01. Default: the first that is known.
     #[arg(long, value_name = "DATE")]
     from: Option<Date>,
-    /// Last day (UTC); else the last that there is.
+    /// Last day (UTC). Default: the last that is known.
     #[arg(long, value_name = "DATE")]
     to: Option<Date>,
     /// Write comma-separated values to a file, too.
@@ -118,6 +132,10 @@ pub(crate) struct ReportArguments {
 
 /// What `prove` is told.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  pennyblack audit prove https://cps.example/log 17 --key \"$CPS_KEY\" \\
+      --out entry-17.proof")]
 pub(crate) struct ProveArguments {
     /// The log: its URL, or a directory of its files.
     log: String,
@@ -137,6 +155,9 @@ pub(crate) struct ProveArguments {
 
 /// What `verify` is told.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  pennyblack audit verify entry-17.proof --key \"$CPS_KEY\"")]
 pub(crate) struct VerifyArguments {
     /// The file.
     file: PathBuf,
@@ -195,7 +216,8 @@ fn progress_bar(json: bool) -> ProgressBar {
         ProgressDrawTarget::stderr()
     };
     let bar = ProgressBar::with_draw_target(Some(1), target);
-    let template = "{spinner:.green} {msg} [{bar:24.green/dim}] {human_pos} of {human_len} entries, {per_sec}, {eta} left";
+    let template =
+        "{spinner:.green} {msg} [{wide_bar:.green/dim}] {human_pos} of {human_len}, {eta} left";
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("━╸─"));
     }
@@ -217,10 +239,10 @@ fn report(arguments: &ReportArguments) -> Result<Outcome, Failure> {
     };
     let report = Report::new(&state.epochs, period);
     if let Some(file) = &arguments.csv {
-        write(file, &report.to_csv())?;
+        write(file, "--csv", &report.to_csv())?;
     }
     if let Some(file) = &arguments.html {
-        write(file, &report.to_html(state.name()))?;
+        write(file, "--html", &report.to_html(state.name()))?;
     }
     Ok(telling::report(&report, state.issuer.is_some()))
 }
@@ -246,10 +268,10 @@ async fn prove(arguments: ProveArguments) -> Result<Outcome, Failure> {
     let checkpoint = reader.checkpoint().await.map_err(in_log)?;
     let proof = reader.prove(arguments.index, &checkpoint).await;
     let text = proof.map_err(in_log)?.to_string();
-    write(&arguments.out, &text)?;
+    write(&arguments.out, "--out", &text)?;
     let (file, size) = (arguments.out.display().to_string(), text.len());
     let said = format!(
-        "entry {} of {name} with its proof is in {file}, {size} bytes",
+        "wrote entry {} of {name} with its proof to {file} ({size} bytes)",
         arguments.index
     );
     Ok(Outcome::done(
@@ -261,16 +283,21 @@ async fn prove(arguments: ProveArguments) -> Result<Outcome, Failure> {
 fn verify(arguments: &VerifyArguments) -> Result<Outcome, Failure> {
     let file = &arguments.file;
     let read = fs::read_to_string(file);
-    let text = read.map_err(|error| in_file(file, &error))?;
+    let text = read.map_err(|error| {
+        let text = format!(
+            "{}: {error}; `pennyblack audit prove` writes such a file",
+            file.display()
+        );
+        Failure::new(Exit::Failed, text)
+    })?;
     let proven = verify_proof(&text, &arguments.key, &arguments.witnesses.policy()?)?;
     Ok(telling::proven(&proven, arguments.key.name()))
 }
 
-fn write(file: &Path, text: &str) -> Result<(), Failure> {
+fn write(file: &Path, option: &str, text: &str) -> Result<(), Failure> {
     let written = fs::File::create(file).and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| in_file(file, &error))
-}
-
-fn in_file(file: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Failed, format!("{}: {error}", file.display()))
+    written.map_err(|error| {
+        let text = format!("{option}: {}: {error}", file.display());
+        Failure::new(Exit::Failed, text)
+    })
 }

@@ -1,5 +1,4 @@
-//! `pennyblack call`: store a call's PASSporT for whoever answers the called
-//! number.
+//! `pennyblack call`: store a call's PASSporT for the called number.
 
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -10,7 +9,6 @@ use console::style;
 use pennyblack_client::auth_service::{
     Caller, CallerError, FoundKeys, LookUp, Resent, ShakenCall, read_passport,
 };
-use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Wallet};
 use pennyblack_http::{RetryPolicy, ServiceAddress};
 use pennyblack_passport::{Attestation, UnverifiedPassport};
@@ -20,8 +18,9 @@ use pennyblack_stir::telephone_number::TelephoneNumber;
 use serde_json::{Value, json};
 
 use super::carrier::existing_wallet;
-use super::options::{NetworkOptions, TrustOptions};
+use super::options::{NetworkOptions, TrustOptions, load_identity};
 use super::outcome::{Exit, Failure, Outcome, message};
+use super::wording::plural;
 
 /// The arguments of `pennyblack call`.
 #[derive(Debug, Args)]
@@ -34,7 +33,8 @@ Examples:
   pennyblack call … --identity - --block 7 < identity.txt
   # sign one here
   pennyblack call … --orig 12155550100 --dest 12125550199 \\
-      --cert carrier-a.pem --key carrier-a.key --x5u https://certs.example/carrier-a.pem
+      --cert carrier-a.pem --key carrier-a.key \\
+      --x5u https://certs.example/carrier-a.pem
   # send again what was signed and never answered
   pennyblack call … --resend
 
@@ -62,8 +62,8 @@ pub(crate) struct CallArguments {
     /// PEM file of its private key (mode 0600).
     #[arg(long, value_name = "FILE", requires = "orig")]
     key: Option<PathBuf>,
-    /// Where the certificate can be fetched; without it the whole certificate
-    /// goes into the PASSporT, which may then be too long.
+    /// Where the certificate can be fetched. Without it the whole certificate
+    /// goes into the PASSporT, which is then usually too long for a mailbox.
     #[arg(long, value_name = "URL", requires = "orig")]
     x5u: Option<X5u>,
     /// How well the caller is known: A, B or C.
@@ -102,7 +102,7 @@ pub(crate) async fn run(arguments: CallArguments) -> Result<Outcome, Failure> {
     };
     let found = caller.keys_of(&dest, look_up, clock.now()).await?;
     if found.keys.is_empty() {
-        return Err(nobody(&dest, &found));
+        return Err(no_key(&dest, &found));
     }
     store_copies(&caller, &wallet, &passport, &dest, &found, &clock).await
 }
@@ -117,7 +117,8 @@ async fn store_copies(
     found: &FoundKeys,
     clock: &Clock,
 ) -> Result<Outcome, Failure> {
-    let mut lines = vec![format!("call to {dest}: {} key(s)", found.keys.len())];
+    let keys = plural(found.keys.len() as u64, "key");
+    let mut lines = vec![format!("call to {dest}: {keys}")];
     let mut copies: Vec<Value> = Vec::new();
     let mut first_failure: Option<CallerError> = None;
     for key in &found.keys {
@@ -158,14 +159,30 @@ async fn store_copies(
     })
 }
 
-fn nobody(dest: &TelephoneNumber, found: &FoundKeys) -> Failure {
-    let mut text = format!(
-        "nobody has published a key for {dest}: its callee cannot be reached out of band at this CPS"
-    );
-    for refused in &found.refused {
-        text.push_str(&format!("; a record was not believed: {refused}"));
+/// That there is no key to seal to. Records that only a wrong clock refuses are no
+/// reason to call the number unreachable.
+fn no_key(dest: &TelephoneNumber, found: &FoundKeys) -> Failure {
+    let refused = found.refused.iter();
+    let refused: String = refused
+        .map(|refused| format!("; a record was refused: {refused}"))
+        .collect();
+    match found.clock_gap {
+        Some(gap) if !refused.is_empty() => {
+            let text = format!("no key for {dest} is accepted: {gap}{refused}");
+            Failure::new(Exit::Failed, text)
+        }
+        _ if refused.is_empty() => {
+            let text = format!(
+                "nobody has published a key for {dest} at this CPS: the called side has to run \
+                 `pennyblack mailbox register`"
+            );
+            Failure::new(Exit::NoKey, text)
+        }
+        _ => Failure::new(
+            Exit::NoKey,
+            format!("no key for {dest} is accepted{refused}"),
+        ),
     }
-    Failure::new(Exit::NoKey, text)
 }
 
 fn tell_resent(resent: Resent) -> Outcome {
@@ -176,7 +193,7 @@ fn tell_resent(resent: Resent) -> Outcome {
         left,
     } = resent;
     let text = format!(
-        "sent again: {stored} stored, {refused} refused, {expired} too old and dropped, {left} still without an answer"
+        "sent again: {stored} stored, {refused} refused, {expired} dropped as too old, {left} still without an answer"
     );
     let json = json!({ "stored": stored, "refused": refused, "expired": expired, "left": left });
     let exit = if left > 0 { Exit::Network } else { Exit::Done };
@@ -212,7 +229,8 @@ impl CallArguments {
                     attest: self.attest,
                     x5u: self.x5u.clone(),
                 };
-                call.sign(&StirIdentity::load(cert, key, None)?, clock.now())
+                let identity = load_identity((cert, "--cert"), (key, "--key"), None)?;
+                call.sign(&identity, clock.now())
             }
             _ => {
                 let text = "give a PASSporT with --identity, or sign one with --orig, --dest, --cert and --key";
@@ -241,13 +259,18 @@ impl CallArguments {
 fn read_text(argument: &str) -> Result<String, Failure> {
     if argument == "-" {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text)?;
+        let read = std::io::stdin().read_to_string(&mut text);
+        read.map_err(|error| unreadable("standard input", &error))?;
         return Ok(text);
     }
     match argument.strip_prefix('@') {
-        Some(path) => Ok(std::fs::read_to_string(path)?),
+        Some(path) => std::fs::read_to_string(path).map_err(|error| unreadable(path, &error)),
         None => Ok(argument.to_owned()),
     }
+}
+
+fn unreadable(what: &str, error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("--identity: {what}: {error}"))
 }
 
 #[cfg(test)]

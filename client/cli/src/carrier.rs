@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use comfy_table::{Table, presets};
 use console::style;
-use pennyblack_client::carrier::CarrierConfig;
+use indicatif::HumanCount;
+use pennyblack_client::carrier::{Carrier, CarrierConfig};
 use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Wallet};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::{Sources, load};
@@ -14,19 +14,23 @@ use pennyblack_runtime::logging;
 use pennyblack_runtime::shutdown::Shutdown;
 use serde_json::json;
 
+use super::options::load_identity;
 use super::outcome::{Exit, Failure, Outcome};
+use super::table::{Table, numbers, words};
+use super::wording::plural;
 
 /// What to do with tokens.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
   pennyblack carrier draw --issuer https://issuer.example --cps cps.example \\
-      --cert pki/issued/carrier-a.pem --key pki/issued/carrier-a.key --wallet wallet.db
+      --cert pki/issued/carrier-a.pem --key pki/issued/carrier-a.key \\
+      --wallet wallet.db
   pennyblack carrier run --config carrier.toml
   pennyblack carrier status --wallet wallet.db
 
-Tokens drawn right before they are spent can be matched by time. Let `run` draw
-on its own schedule, and let calls wait for tokens of some age.")]
+Issuer and CPS together could match tokens by time that are spent right after
+they are drawn. Let `run` draw on its own schedule, well ahead of calls.")]
 pub(crate) enum CarrierCommand {
     /// Finish pending draws, then draw one batch for each CPS.
     Draw(DrawArguments),
@@ -38,6 +42,11 @@ pub(crate) enum CarrierCommand {
 
 /// `carrier draw`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pennyblack carrier draw --issuer https://issuer.example --cps cps.example \\
+      --cert carrier-a.pem --key carrier-a.key --wallet wallet.db
+  pennyblack carrier draw --config carrier.toml --batch 256")]
 pub(crate) struct DrawArguments {
     /// Configuration file; the options below override it.
     #[arg(long, value_name = "FILE")]
@@ -73,6 +82,12 @@ pub(crate) struct DrawArguments {
 
 /// `carrier run`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  pennyblack carrier run --config carrier.toml --set schedule.target=2000
+
+Every key can be set by an environment variable, too:
+  PENNYBLACK_CARRIER__SCHEDULE__TARGET=2000")]
 pub(crate) struct RunArguments {
     /// Configuration file; client/carrier.example.toml explains every key.
     #[arg(long, value_name = "FILE")]
@@ -84,11 +99,14 @@ pub(crate) struct RunArguments {
 
 /// `carrier status`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  pennyblack carrier status --wallet wallet.db")]
 pub(crate) struct StatusArguments {
     /// The wallet's file.
     #[arg(long, value_name = "FILE")]
     wallet: PathBuf,
-    /// Seconds of age from which on a token counts as ready.
+    /// Seconds that a token must have lain in the wallet to count as usable.
     #[arg(long, default_value_t = DEFAULT_MINIMUM_AGE.as_secs(), value_name = "SECONDS")]
     minimum_age: u64,
 }
@@ -104,7 +122,7 @@ pub(crate) async fn run(command: CarrierCommand) -> Result<Outcome, Failure> {
 
 async fn draw(arguments: DrawArguments) -> Result<Outcome, Failure> {
     let config = read_config(arguments.config.as_deref(), &arguments.settings())?;
-    let carrier = config.carrier()?;
+    let carrier = carrier(&config)?;
     let wallet = Wallet::open(&config.carrier.wallet)?;
     let client = config.http().client()?;
     let clock = Clock::system();
@@ -116,8 +134,9 @@ async fn draw(arguments: DrawArguments) -> Result<Outcome, Failure> {
         received += drawn.received;
     }
     let text = format!(
-        "{} {received} of {asked} tokens for {} into {}",
+        "{} {received} of {} for {} into {}",
         style("drew").green(),
+        plural(asked as u64, "token"),
         carrier.identity.iss(),
         config.carrier.wallet.display()
     );
@@ -133,16 +152,28 @@ async fn draw(arguments: DrawArguments) -> Result<Outcome, Failure> {
 async fn keep_filled(arguments: RunArguments) -> Result<Outcome, Failure> {
     let config = read_config(arguments.config.as_deref(), &arguments.settings)?;
     logging::start(&config.log).map_err(|error| Failure::new(Exit::Failed, error))?;
-    let carrier = config.carrier()?;
+    let carrier = carrier(&config)?;
     let wallet = Wallet::open(&config.carrier.wallet)?;
     let client = config.http().client()?;
     let shutdown = Shutdown::new();
-    shutdown.on_signals()?;
+    let signals = shutdown.on_signals();
+    signals.map_err(|error| Failure::new(Exit::Failed, error))?;
     config
         .schedule()
         .run(&carrier, &client, &wallet, &Clock::system(), &shutdown)
         .await;
     Ok(Outcome::done(json!({ "stopped": true }), "stopped"))
+}
+
+/// The carrier that a configuration describes.
+pub(crate) fn carrier(config: &CarrierConfig) -> Result<Carrier, Failure> {
+    let section = &config.carrier;
+    let identity = load_identity(
+        (&section.certificate, "--cert or carrier.certificate"),
+        (&section.key, "--key or carrier.key"),
+        section.iss.as_deref(),
+    )?;
+    Ok(config.carrier_as(identity))
 }
 
 fn status(arguments: &StatusArguments) -> Result<Outcome, Failure> {
@@ -151,20 +182,36 @@ fn status(arguments: &StatusArguments) -> Result<Outcome, Failure> {
     let holdings = wallet.holdings(minimum_age, Clock::system().now())?;
     let pending = wallet.pending_draws()?.len();
     let unanswered = wallet.outbox()?.len();
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["CPS", "issuer", "token key", "tokens", "ready"]);
+    let mut table = Table::new([
+        words("CPS").said_once(),
+        words("issuer").said_once(),
+        words("token key"),
+        numbers("tokens"),
+        numbers("usable"),
+        words("all usable from").whole(),
+    ]);
     for holding in &holdings {
-        table.add_row([
+        table.row([
             holding.cps.clone(),
             holding.issuer.clone(),
-            holding.token_key_id.chars().take(16).collect(),
-            holding.tokens.to_string(),
-            holding.ready.to_string(),
+            holding.token_key_id.chars().take(12).collect(),
+            HumanCount(holding.tokens).to_string(),
+            HumanCount(holding.ready).to_string(),
+            match holding.ready < holding.tokens {
+                true => holding.youngest.plus(minimum_age).to_string(),
+                false => "now".to_owned(),
+            },
         ]);
     }
-    let text =
-        format!("{table}\n{pending} draws pending, {unanswered} signed requests without an answer");
+    let held = match holdings.as_slice() {
+        [] => "no tokens: run `pennyblack carrier draw`".to_owned(),
+        _ => table.to_string(),
+    };
+    let text = format!(
+        "{held}\n{} pending, {} without an answer",
+        plural(pending as u64, "draw"),
+        plural(unanswered as u64, "signed request"),
+    );
     let json = json!({ "tokens": holdings, "pending_draws": pending, "unanswered": unanswered });
     Ok(Outcome::done(json, text))
 }
@@ -174,12 +221,15 @@ fn status(arguments: &StatusArguments) -> Result<Outcome, Failure> {
 pub(crate) fn existing_wallet(path: &Path) -> Result<Wallet, Failure> {
     if !path.exists() {
         let message = format!(
-            "there is no wallet {}: fill one with `pennyblack carrier draw`",
+            "--wallet: there is no wallet {}; `pennyblack carrier draw` makes and fills one",
             path.display()
         );
         return Err(Failure::new(Exit::Failed, message));
     }
-    Ok(Wallet::open(path)?)
+    Wallet::open(path).map_err(|error| {
+        let option = format!("--wallet {}", path.display());
+        Failure::from(error).of_option(&option)
+    })
 }
 
 pub(crate) fn read_config(

@@ -6,22 +6,25 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{Attribute, Cell, Color, Table};
 use console::style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jiff::Timestamp;
 use pennyblack_base::time::UnixTime;
 use pennyblack_issuer::signer::KeyType;
 use pennyblack_testbed::demo::{Audience, CALLS, CallLine, Report, play};
 
 use super::outcome::{Exit, Failure, Outcome};
+use super::table::{Attribute, Cell, Color, Table, numbers, words};
 
 /// Calls that are shown line by line.
 const SHOWN: usize = 10;
 
 /// `demo`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pennyblack demo
+  # keep certificates, configuration, logs and databases, to look at them
+  pennyblack demo --keep")]
 pub(crate) struct DemoArguments {
     /// Keep the directory with all files of the demonstration, and say where it is.
     #[arg(long)]
@@ -36,7 +39,7 @@ fn token_type(name: &str) -> Result<KeyType, String> {
     let named = KeyType::ALL.into_iter().find(|one| one.name() == name);
     named.ok_or_else(|| {
         let names: Vec<_> = KeyType::ALL.iter().map(|one| one.name()).collect();
-        format!("there are {}", names.join(", "))
+        format!("use {}", names.join(", "))
     })
 }
 
@@ -67,7 +70,11 @@ pub(crate) fn serve(arguments: ServiceArguments) -> ExitCode {
 pub(crate) async fn run(arguments: DemoArguments, json: bool) -> Result<Outcome, Failure> {
     let directory = tempfile::Builder::new()
         .prefix("pennyblack-demo-")
-        .tempdir()?;
+        .tempdir();
+    let directory = directory.map_err(|error| {
+        let text = format!("no temporary directory: {error}; TMPDIR names where to make it");
+        Failure::new(Exit::Failed, text)
+    })?;
     let watcher = Watcher::new(json);
     let report = play(directory.path(), arguments.token_type, &watcher).await;
     watcher.leave();
@@ -75,7 +82,7 @@ pub(crate) async fn run(arguments: DemoArguments, json: bool) -> Result<Outcome,
     let report = report.map_err(|error| Failure::new(Exit::Failed, error))?;
     let mut text = tell(&report);
     if let Some(path) = kept {
-        text.push_str(&format!("\neverything lies in {}\n", path.display()));
+        text.push_str(&format!("\nAll files are in {}\n", path.display()));
     }
     Ok(Outcome {
         json: serde_json::to_value(&report).unwrap_or_default(),
@@ -98,7 +105,7 @@ impl Watcher {
         };
         let bar = ProgressBar::with_draw_target(Some(CALLS as u64), target);
         let template =
-            "{spinner:.green} {msg:36} [{bar:30.green/dim}] {pos}/{len} calls  {elapsed}";
+            "{spinner:.green} {msg:36} [{wide_bar:.green/dim}] {pos}/{len} calls {elapsed}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸─"));
         }
@@ -122,34 +129,44 @@ impl Audience for Watcher {
 }
 
 fn tell(report: &Report) -> String {
-    let valid = report.calls.iter().filter(|call| call.is_valid()).count();
     let verdict = if report.ok {
         style("Everything was as it should be.").green().bold()
     } else {
         style("Something was not as it should be.").red().bold()
     };
+    format!(
+        "{}\n{}\n\n{}\n{}\n\n{}\n\n{verdict} ({:.1} s)\n",
+        style(format!(
+            "The first {} of {} calls. Of each the CPS saw mailbox, bytes and a token:",
+            SHOWN.min(report.calls.len()),
+            report.calls.len()
+        ))
+        .bold(),
+        calls_table(&report.calls),
+        style("Attempts that should fail").bold(),
+        attempts_table(report),
+        summary(report),
+        report.seconds,
+    )
+}
+
+/// What is not in the tables, in lines of at most 80 characters.
+fn summary(report: &Report) -> String {
+    let valid = report.calls.iter().filter(|call| call.is_valid()).count();
     let sight = &report.cps_sight;
     let found = match sight.found.as_slice() {
-        [] => style("none was found".to_owned()).green(),
+        [] => style("none found".to_owned()).green(),
         found => style(format!("found: {}", found.join(", "))).red(),
     };
     format!(
-        "{}\n{}\n{}\n\n{}\n{}\n\n\
-         {valid} of {} calls verified; {} tokens drawn. The CPS was killed (SIGKILL) in the middle,\n\
-         and the request that it left unanswered was repeated and stored once.\n\n\
-         In the CPS's {} kB of files and log we searched for {} things that would tell who\n\
-         stored or called (numbers, provider codes, PASSporTs): {found}.\n\n\
-         Double spends: {} in the log, {} proven by its own bytes and the issuer's directory:\n\
-         {}.\n\n{verdict} ({:.1} s)\n",
-        style("What happened, and beside it all that the CPS could see of it").bold(),
-        calls_table(&report.calls),
-        style(format!(
-            "… and {} calls more",
-            report.calls.len().saturating_sub(SHOWN)
-        ))
-        .dim(),
-        style("What was tried besides").bold(),
-        incidents_table(report),
+        "Calls          {valid} of {} verified; {} tokens drawn\n\
+         Crash          the CPS was killed (SIGKILL) half-way; the request that it left\n\
+         \x20              unanswered was sent again and stored once\n\
+         Privacy        {} kB of the CPS's files and log searched for {} things that\n\
+         \x20              tell who called or stored (numbers, SPCs, PASSporTs): {found}\n\
+         Double spends  {} in the log, {} proven by its own bytes and the issuer's\n\
+         \x20              directory:\n\
+         \x20              {}",
         report.calls.len(),
         report.tokens_drawn,
         sight.bytes / 1000,
@@ -157,34 +174,30 @@ fn tell(report: &Report) -> String {
         report.evidence.lines,
         report.evidence.proven,
         report.evidence.finding,
-        report.seconds,
     )
 }
 
 fn calls_table(calls: &[CallLine]) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header([
-        "time",
-        "caller",
-        "called",
-        "stored by",
-        "verdict",
-        "CPS: mailbox",
-        "CPS: bytes",
-        "CPS: paid with",
+    let mut table = Table::new([
+        words("time").whole(),
+        words("caller").whole(),
+        words("called").whole(),
+        words("stored by"),
+        words("verdict").said_once(),
+        words("mailbox").whole(),
+        numbers("bytes"),
     ]);
     for call in calls.iter().take(SHOWN) {
         let boxes = call.mailboxes.iter().map(|id| id.get(..8).unwrap_or(id));
         let boxes: Vec<_> = boxes.map(|id| format!("{id}…")).collect();
-        table.add_row([
-            Cell::new(clock_time(call.at)),
+        table.row([
+            Cell::new(time_of_day(call.at)),
             Cell::new(&call.orig),
             Cell::new(&call.dest),
             Cell::new(call.stored_by),
             verdict_cell(call),
             Cell::new(boxes.join("\n")).fg(Color::DarkGrey),
             Cell::new(call.size).fg(Color::DarkGrey),
-            Cell::new("a token").fg(Color::DarkGrey),
         ]);
     }
     table
@@ -199,11 +212,8 @@ fn verdict_cell(call: &CallLine) -> Cell {
     Cell::new(call.verdict).fg(color)
 }
 
-fn incidents_table(report: &Report) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_FULL_CONDENSED)
-        .set_header(["", "tried", "came of it"]);
+fn attempts_table(report: &Report) -> Table {
+    let mut table = Table::new(["", "attempt", "result"].map(words));
     for incident in &report.incidents {
         let (mark, color) = if incident.ok {
             ("✓", Color::Green)
@@ -215,7 +225,7 @@ fn incidents_table(report: &Report) -> Table {
         } else {
             format!("{} (expected: {})", incident.observed, incident.expected)
         };
-        table.add_row([
+        table.row([
             Cell::new(mark).fg(color).add_attribute(Attribute::Bold),
             Cell::new(incident.what),
             Cell::new(observed),
@@ -224,10 +234,9 @@ fn incidents_table(report: &Report) -> Table {
     table
 }
 
-fn clock_time(time: UnixTime) -> String {
-    let seconds = i64::try_from(time.0).unwrap_or_default();
-    Timestamp::from_second(seconds).map_or_else(
-        |_| time.to_string(),
-        |moment| moment.strftime("%H:%M:%S").to_string(),
-    )
+/// `06:00:05Z`: the day is the same in all rows.
+fn time_of_day(time: UnixTime) -> String {
+    let text = time.to_string();
+    text.split_once('T')
+        .map_or(text.clone(), |(_, of_day)| of_day.to_owned())
 }

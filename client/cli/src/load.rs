@@ -1,11 +1,13 @@
 //! `pennyblack load`: measure an issuer and a CPS under load.
 
 mod arguments;
+mod notice;
 mod telling;
 mod watch;
 
 use std::sync::Arc;
 
+use console::style;
 use pennyblack_testbed::load::{
     FailureKind, FailureReport, LoadError, MailboxesError, PreparedLoad, Progress, Report,
 };
@@ -17,7 +19,14 @@ use super::outcome::{Exit, Failure, Outcome};
 /// Does it.
 pub(crate) async fn run(arguments: LoadArguments, json: bool) -> Result<Outcome, Failure> {
     let load = arguments.load().await?;
-    load.stop.on_signals()?;
+    if !json {
+        let label = style("note:").for_stderr().yellow();
+        for note in notice::notice(&load) {
+            eprintln!("{label} {note}");
+        }
+    }
+    let signals = load.stop.on_signals();
+    signals.map_err(|error| Failure::new(Exit::Failed, error))?;
     let (stop, progress) = (load.stop.clone(), Arc::new(Progress::default()));
     let watcher = watch::Watcher::new(&load, progress.clone(), json);
     let prepared = tokio::select! {

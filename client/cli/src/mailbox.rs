@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use console::style;
-use pennyblack_client::verification_service::{Publisher, create_mailbox_key, load_mailbox_key};
+use pennyblack_client::verification_service::{Publisher, create_mailbox_key};
 use pennyblack_http::{HttpClient, RetryPolicy, ServiceAddress, ServiceUri};
 use pennyblack_pki::TnAuthEntry;
 use pennyblack_protocol::key_record::Coverage;
@@ -18,8 +18,7 @@ use pennyblack_stir::Spc;
 use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
 use serde_json::json;
 
-use super::moment::moment;
-use super::options::{IdentityOptions, NetworkOptions};
+use super::options::{IdentityOptions, NetworkOptions, load_mailbox_key};
 use super::outcome::{Exit, Failure, Outcome};
 
 /// What to do with a mailbox.
@@ -27,8 +26,9 @@ use super::outcome::{Exit, Failure, Outcome};
 #[command(after_help = "\
 Examples:
   pennyblack mailbox create --mailbox-key office.mailbox
-  pennyblack mailbox register --mailbox-key office.mailbox --cps https://cps.example \\
-      --cert office.pem --key office.key --range 12125550100+100 --keep
+  pennyblack mailbox register --mailbox-key office.mailbox \\
+      --cps https://cps.example --cert office.pem --key office.key \\
+      --range 12125550100+100 --keep
   pennyblack mailbox show --mailbox-key office.mailbox
 
 The key file opens everything that is stored for these numbers: guard it.")]
@@ -64,6 +64,9 @@ impl From<KemName> for Kem {
 
 /// `mailbox create`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  pennyblack mailbox create --mailbox-key office.mailbox --kem x-wing")]
 pub(crate) struct Create {
     /// The file to write (mode 0600).
     #[arg(long, value_name = "FILE")]
@@ -75,6 +78,9 @@ pub(crate) struct Create {
 
 /// `mailbox show`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  pennyblack mailbox show --mailbox-key office.mailbox")]
 pub(crate) struct Show {
     /// The key's file.
     #[arg(long, value_name = "FILE")]
@@ -83,6 +89,14 @@ pub(crate) struct Show {
 
 /// `mailbox register`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # one number, for a day
+  pennyblack mailbox register --mailbox-key office.mailbox \\
+      --cps https://cps.example --cert office.pem --key office.key \\
+      --tn 12125550100
+  # a block of a hundred numbers, for as long as this runs
+  pennyblack mailbox register … --range 12125550100+100 --keep")]
 pub(crate) struct Register {
     /// The key's file.
     #[arg(long, value_name = "FILE")]
@@ -126,7 +140,8 @@ pub(crate) struct Covers {
 pub(crate) async fn run(command: MailboxCommand) -> Result<Outcome, Failure> {
     match command {
         MailboxCommand::Create(arguments) => {
-            let key = create_mailbox_key(&arguments.mailbox_key, arguments.kem.into())?;
+            let key = create_mailbox_key(&arguments.mailbox_key, arguments.kem.into());
+            let key = key.map_err(|error| Failure::from(error).of_option("--mailbox-key"))?;
             Ok(describe("made", &key))
         }
         MailboxCommand::Show(arguments) => Ok(describe(
@@ -172,7 +187,7 @@ async fn register(arguments: Register) -> Result<Outcome, Failure> {
         "{} {mailbox} for {} at {cps} until {}",
         style("registered").green(),
         publisher.coverage,
-        moment(until)
+        until
     );
     Ok(Outcome::done(
         json!({ "mailbox": mailbox, "cps": cps, "until": until }),
@@ -187,7 +202,8 @@ async fn keep(
 ) -> Result<Outcome, Failure> {
     logging::start(&LogConfig::default()).map_err(|error| Failure::new(Exit::Failed, error))?;
     let shutdown = Shutdown::new();
-    shutdown.on_signals()?;
+    let signals = shutdown.on_signals();
+    signals.map_err(|error| Failure::new(Exit::Failed, error))?;
     publisher.keep_registered(client, clock, &shutdown).await;
     Ok(Outcome::done(json!({ "stopped": true }), "stopped"))
 }

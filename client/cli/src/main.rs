@@ -7,11 +7,12 @@ mod carrier;
 mod demo;
 mod load;
 mod mailbox;
-mod moment;
 mod options;
 mod outcome;
 mod pki;
+mod table;
 mod verify;
+mod wording;
 
 use std::process::ExitCode;
 
@@ -19,8 +20,8 @@ use clap::{Parser, Subcommand};
 
 use outcome::{Exit, Failure, Outcome};
 
-/// Anonymous, flood-proof out-of-band STIR: draw tokens, store sealed
-/// PASSporTs, verify calls.
+/// Out-of-band STIR (RFC 8816) with sealed PASSporTs and one-time tokens: draw
+/// tokens, store PASSporTs, verify calls, audit services.
 #[derive(Debug, Parser)]
 #[command(name = "pennyblack", version, after_help = AFTER_HELP, propagate_version = true)]
 struct Arguments {
@@ -39,7 +40,7 @@ enum Command {
     /// Draw tokens from an issuer into a wallet.
     #[command(subcommand)]
     Carrier(carrier::CarrierCommand),
-    /// Store a call's PASSporT for whoever answers the called number.
+    /// Store a call's PASSporT for the called number.
     Call(Box<call::CallArguments>),
     /// Make a mailbox for called numbers, and publish its key.
     #[command(subcommand)]
@@ -60,6 +61,10 @@ enum Command {
 }
 
 const AFTER_HELP: &str = "\
+Examples:
+  pennyblack demo
+  pennyblack call --help
+
 Exit codes:
   0  done; for `verify`: a valid PASSporT for this call
   1  failed: a file, a key, a setting; the message says what to do
@@ -70,7 +75,7 @@ Exit codes:
   5  the network or a service could not be reached, or is overloaded; never a verdict
   6  a service refused the request; the message says why
   7  the wallet holds no token that may be spent now
-  8  call: nobody has published a key for the called number
+  8  call: there is no key for the called number
   9  carrier: the issuer's key is not in its public log, or the log was changed
 
 Exit codes of `audit`, each a kind of misbehaviour (docs/auditing.md):
@@ -142,6 +147,33 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    /// The command and all below it that people see.
+    fn visible(command: &clap::Command) -> Vec<&clap::Command> {
+        let below = command.get_subcommands().filter(|one| !one.is_hide_set());
+        let below = below.flat_map(visible);
+        std::iter::once(command).chain(below).collect()
+    }
+
+    #[test]
+    fn the_help_of_every_command_has_an_example_that_fits_80_columns() {
+        let program = Arguments::command();
+        let commands = visible(&program);
+        assert!(commands.len() > 20, "{} commands", commands.len());
+        for command in commands {
+            let after = command.get_after_help().map(ToString::to_string);
+            let after = after.unwrap_or_default();
+            let name = command.get_name();
+            assert!(after.contains("Example"), "{name} --help has no example");
+            assert!(
+                after.contains("pennyblack "),
+                "{name} --help has no example"
+            );
+            for line in after.lines() {
+                assert!(line.chars().count() <= 80, "{name} --help: {line}");
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Options that several commands share: how services are reached, whose
 //! certificates are believed, and with which identity to sign.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -9,12 +9,35 @@ use pennyblack_base::authority::Authority;
 use pennyblack_client::certificates::{CertificateStores, Repositories};
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::trust::load_trust;
+use pennyblack_client::verification_service;
 use pennyblack_http::{HttpOptions, TrustRoots};
 use pennyblack_runtime::clock::Clock;
+use pennyblack_sealing::mailbox::RecipientKey;
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
 
 use super::outcome::{Exit, Failure};
+
+/// Reads certificate and key, each named by an option or a key of a configuration.
+pub(crate) fn load_identity(
+    (certificate, certificate_option): (&Path, &str),
+    (key, key_option): (&Path, &str),
+    iss: Option<&str>,
+) -> Result<StirIdentity, Failure> {
+    StirIdentity::load(certificate, key, iss).map_err(|error| {
+        let option = match error.is_of_the_key() {
+            true => key_option,
+            false => certificate_option,
+        };
+        Failure::from(error).of_option(option)
+    })
+}
+
+/// Reads a mailbox key, which every command names with the same option.
+pub(crate) fn load_mailbox_key(file: &Path) -> Result<RecipientKey, Failure> {
+    let key = verification_service::load_mailbox_key(file);
+    key.map_err(|error| Failure::from(error).of_option("--mailbox-key"))
+}
 
 /// How services are reached.
 #[derive(Debug, Args)]
@@ -72,17 +95,27 @@ pub(crate) struct TrustOptions {
 impl TrustOptions {
     pub(crate) fn policy(&self) -> Result<TrustPolicy, Failure> {
         let now = Clock::system().now();
-        Ok(load_trust(&self.roots, self.revocation.as_deref(), now)?)
+        load_trust(&self.roots, self.revocation.as_deref(), now).map_err(|error| {
+            let option = match error.is_of_the_roots(&self.roots) {
+                true => "--roots",
+                false => "--revocation",
+            };
+            Failure::from(error).of_option(option)
+        })
     }
 
     pub(crate) fn numbering(&self) -> Result<Option<NumberingTable>, Failure> {
         let Some(path) = &self.numbering else {
             return Ok(None);
         };
-        let csv = std::fs::read(path)?;
+        let wrong = |error: &dyn std::error::Error| {
+            let text = format!("--numbering: {}: {error}", path.display());
+            Failure::new(Exit::Failed, text)
+        };
+        let csv = std::fs::read(path).map_err(|error| wrong(&error))?;
         NumberingTable::parse(&csv)
             .map(Some)
-            .map_err(|error| Failure::new(Exit::Failed, error))
+            .map_err(|error| wrong(&error))
     }
 
     pub(crate) fn certificates(&self, network: &NetworkOptions) -> CertificateStores {
@@ -111,10 +144,7 @@ pub(crate) struct IdentityOptions {
 
 impl IdentityOptions {
     pub(crate) fn load(&self) -> Result<StirIdentity, Failure> {
-        Ok(StirIdentity::load(
-            &self.cert,
-            &self.key,
-            self.iss.as_deref(),
-        )?)
+        let (cert, key) = ((&*self.cert, "--cert"), (&*self.key, "--key"));
+        load_identity(cert, key, self.iss.as_deref())
     }
 }

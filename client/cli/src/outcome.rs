@@ -122,6 +122,16 @@ impl Outcome {
         }
     }
 
+    /// Adds a line that may explain the outcome.
+    pub(crate) fn note(&mut self, note: &impl ToString) {
+        let note = note.to_string();
+        self.text
+            .push_str(&format!("\n  {} {note}", style("note:").yellow()));
+        if let Value::Object(members) = &mut self.json {
+            members.insert("note".to_owned(), note.into());
+        }
+    }
+
     /// Tells it on standard output.
     pub(crate) fn print(self, json: bool) -> ExitCode {
         let text = if json {
@@ -149,6 +159,14 @@ impl Failure {
             exit,
             error: error.into(),
         }
+    }
+
+    /// The same, of what this option names.
+    pub(crate) fn of_option(self, option: &str) -> Self {
+        Self::new(
+            self.exit,
+            format!("{option}: {}", message(self.error.as_ref())),
+        )
     }
 
     /// The exit code that scripts see.
@@ -187,7 +205,7 @@ pub(crate) fn message(error: &dyn Error) -> String {
 
 fn exit_of_http(error: &HttpError) -> Exit {
     match error {
-        HttpError::NoAnswer { .. } => Exit::Network,
+        HttpError::NoAnswer { .. } | HttpError::SpeaksTls { .. } => Exit::Network,
         HttpError::Refused(refused) if refused.status.is_server_error() => Exit::Network,
         HttpError::Refused(_) => Exit::Refused,
         _ => Exit::Failed,
@@ -290,5 +308,4 @@ failed!(
     PkiError,
     TrustFilesError,
     WalletError,
-    io::Error,
 );

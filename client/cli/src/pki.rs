@@ -4,14 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use comfy_table::{Table, presets};
 use console::style;
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, RevocationReason, TnAuthEntry};
 use pennyblack_runtime::clock::Clock;
 use serde_json::json;
 
-use super::moment::moment;
 use super::outcome::{Failure, Outcome};
+use super::table::{Table, words};
 
 const DAY: u64 = 86_400;
 
@@ -21,12 +20,13 @@ const DAY: u64 = 86_400;
 Examples:
   pennyblack pki init ./pki
   pennyblack pki issue ./pki --name carrier-a --spc 683G
-  pennyblack pki issue ./pki --name office --tn 12125550100 --range 12125550200+100
+  pennyblack pki issue ./pki --name office --tn 12125550100 \\
+      --range 12125550200+100
   pennyblack pki revoke ./pki carrier-a --reason key-compromise
   pennyblack pki list ./pki
 
-For development and tests only. Its certificates look like those in the field
-and are trusted by nobody but services that you give root.pem.")]
+For development and tests only. Its certificates look like those in the field;
+only services to which you give its root certificate trust them.")]
 pub(crate) enum PkiCommand {
     /// Make root, intermediate, CRL signer and an empty CRL.
     Init(Init),
@@ -42,6 +42,9 @@ pub(crate) enum PkiCommand {
 
 /// `pki init`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  pennyblack pki init ./pki")]
 pub(crate) struct Init {
     /// The directory to make.
     directory: PathBuf,
@@ -55,6 +58,12 @@ pub(crate) struct Init {
 
 /// `pki issue`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # for a carrier
+  pennyblack pki issue ./pki --name carrier-a --spc 683G
+  # for a block of numbers
+  pennyblack pki issue ./pki --name office --range 12125550100+100")]
 pub(crate) struct Issue {
     /// The PKI's directory.
     directory: PathBuf,
@@ -89,6 +98,9 @@ pub(crate) struct Issue {
 
 /// `pki revoke`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  pennyblack pki revoke ./pki carrier-a --reason key-compromise")]
 pub(crate) struct Revoke {
     /// The PKI's directory.
     directory: PathBuf,
@@ -104,6 +116,9 @@ pub(crate) struct Revoke {
 
 /// `pki crl`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  pennyblack pki crl ./pki --crl-days 30")]
 pub(crate) struct Crl {
     /// The PKI's directory.
     directory: PathBuf,
@@ -114,6 +129,9 @@ pub(crate) struct Crl {
 
 /// `pki list`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  pennyblack pki list ./pki")]
 pub(crate) struct List {
     /// The PKI's directory.
     directory: PathBuf,
@@ -222,23 +240,30 @@ fn crl(arguments: &Crl) -> Result<Outcome, Failure> {
 fn list(arguments: &List) -> Result<Outcome, Failure> {
     let pki = PkiDirectory::open(&arguments.directory)?;
     let register = pki.register();
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["name", "speaks for", "valid until", "state"]);
+    let mut table = Table::new([
+        words("name"),
+        words("speaks for"),
+        words("valid until").whole(),
+        words("state"),
+    ]);
     for record in &register.issued {
         let state = match &record.revoked {
-            Some(revocation) => format!("revoked: {:?}", revocation.reason),
+            Some(revocation) => format!("revoked: {}", revocation.reason),
             None if record.not_after < Clock::system().now() => "expired".to_owned(),
             None => "valid".to_owned(),
         };
-        table.add_row([
+        table.row([
             record.name.clone(),
             entries(&record.holds),
-            moment(record.not_after),
+            record.not_after.to_string(),
             state,
         ]);
     }
-    Ok(Outcome::done(json!(register), table.to_string()))
+    let text = match register.issued.as_slice() {
+        [] => "nothing was issued yet".to_owned(),
+        _ => table.to_string(),
+    };
+    Ok(Outcome::done(json!(register), text))
 }
 
 fn entries(holds: &[TnAuthEntry]) -> String {

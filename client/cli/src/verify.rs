@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use console::style;
-use pennyblack_client::verification_service::{Recipient, SpcAuthority, load_mailbox_key};
+use pennyblack_client::verification_service::{Recipient, SpcAuthority};
 use pennyblack_http::{RetryPolicy, ServiceAddress};
 use pennyblack_passport::{Call, Extension, Party, Refused, Verdict, VerifiedPassport};
 use pennyblack_runtime::clock::Clock;
@@ -13,8 +13,7 @@ use pennyblack_sealing::envelope::Slots;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use serde_json::{Value, json};
 
-use super::moment::moment;
-use super::options::{NetworkOptions, TrustOptions};
+use super::options::{NetworkOptions, TrustOptions, load_mailbox_key};
 use super::outcome::{Exit, Failure, Outcome};
 
 /// The arguments of `pennyblack verify`.
@@ -22,14 +21,16 @@ use super::outcome::{Exit, Failure, Outcome};
 #[command(after_help = "\
 Examples:
   pennyblack verify --cps https://cps.example --mailbox-key office.mailbox \\
-      --roots roots/ --certificates certificates/ --orig 12155550100 --dest 12125550199
+      --roots roots/ --certificates certificates/ \\
+      --orig 12155550100 --dest 12125550199
   # fetch certificates that the directory lacks, from these repositories only
   pennyblack verify … --certificate-host certs.example,certs.example.net:8443
   # wait up to ten seconds for it to arrive; a script decides by the exit code
-  pennyblack verify … --wait 10 --json; case $? in 0) ring ;; 3|4) ring_without_name ;; esac
+  pennyblack verify … --wait 10 --json
+  case $? in 0) ring ;; 3|4) ring_without_name ;; esac
 
 Exit codes: 0 valid, 3 no PASSporT for this call, 4 none that can be verified.
-5 and 6 are trouble with network or CPS, and say nothing of the call.")]
+5 and 6 report trouble with the network or the CPS: no verdict on the call.")]
 pub(crate) struct VerifyArguments {
     /// The CPS's URL, or authority=URL.
     #[arg(long, value_name = "URL")]
@@ -91,7 +92,12 @@ pub(crate) async fn run(arguments: VerifyArguments) -> Result<Outcome, Failure> 
         let max_wait = Duration::from_secs(arguments.wait);
         recipient.wait(&call, every, max_wait, &clock).await?
     };
-    Ok(tell(&call, &verdict))
+    let mut outcome = tell(&call, &verdict);
+    let gap = recipient.client.clock_gap();
+    if let Some(gap) = gap.filter(|_| outcome.exit != Exit::Done) {
+        outcome.note(&gap);
+    }
+    Ok(outcome)
 }
 
 fn tell(call: &Call, verdict: &Verdict) -> Outcome {
@@ -151,7 +157,7 @@ fn describe(passport: &VerifiedPassport) -> String {
     format!(
         "{kind} PASSporT signed by {} at {}{attest}{diverted}",
         passport.signer(),
-        moment(claims.iat)
+        claims.iat
     )
 }
 

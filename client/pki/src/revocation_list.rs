@@ -3,6 +3,7 @@
 //! field (RFC 5280 section 5, `indirectCRL` and `certificateIssuer`). Not here:
 //! reading one, and deciding by it.
 
+use std::fmt;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
@@ -39,6 +40,19 @@ pub enum RevocationReason {
     CessationOfOperation,
     /// The holder lost the right, for example its SPC token.
     PrivilegeWithdrawn,
+}
+
+/// As the command line names it.
+impl fmt::Display for RevocationReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::KeyCompromise => "key-compromise",
+            Self::AffiliationChanged => "affiliation-changed",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessation-of-operation",
+            Self::PrivilegeWithdrawn => "privilege-withdrawn",
+        })
+    }
 }
 
 impl RevocationReason {

@@ -15,7 +15,7 @@ use pennyblack_stir::{ChainError, verify_chain};
 
 use super::{Caller, CallerError};
 use crate::certificates::Certificates;
-use pennyblack_http::Request;
+use pennyblack_http::{ClockGap, HttpClient, Request};
 
 /// How much of the number the CPS is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,9 @@ pub struct FoundKeys {
     pub keys: Vec<VerifiedKeyRecord>,
     /// Records that the CPS had and that are not believed.
     pub refused: Vec<RefusedRecord>,
+    /// How far this machine's clock is from the CPS's, if that is far: then records
+    /// may be refused for that alone.
+    pub clock_gap: Option<ClockGap>,
 }
 
 impl Caller {
@@ -68,8 +71,12 @@ impl Caller {
         look_up: LookUp,
         now: UnixTime,
     ) -> Result<FoundKeys, CallerError> {
-        let list = self.fetch_list(number, look_up).await?;
-        let mut found = FoundKeys::default();
+        let client = self.http.client().map_err(CallerError::LookUp)?;
+        let list = self.fetch_list(&client, number, look_up).await?;
+        let mut found = FoundKeys {
+            clock_gap: client.clock_gap(),
+            ..FoundKeys::default()
+        };
         let mut parsed = Vec::new();
         for text in &list.records {
             match UnverifiedKeyRecord::parse(text) {
@@ -100,6 +107,7 @@ impl Caller {
 
     async fn fetch_list(
         &self,
+        client: &HttpClient,
         number: &TelephoneNumber,
         look_up: LookUp,
     ) -> Result<KeyRecordList, CallerError> {
@@ -112,7 +120,6 @@ impl Caller {
         };
         let request = Request::get(self.cps.url(&path), MAX_LIST_SIZE)
             .header("accept", KEY_RECORD_LIST_MEDIA_TYPE);
-        let client = self.http.client().map_err(CallerError::LookUp)?;
         let answer = client.send(&request, self.retry).await;
         let answer = answer.map_err(CallerError::LookUp)?;
         let content = answer

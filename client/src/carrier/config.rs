@@ -117,17 +117,22 @@ impl CarrierConfig {
     /// [`IdentityError`].
     pub fn carrier(&self) -> Result<Carrier, IdentityError> {
         let section = &self.carrier;
-        Ok(Carrier {
+        let iss = section.iss.as_deref();
+        let identity = StirIdentity::load(&section.certificate, &section.key, iss)?;
+        Ok(self.carrier_as(identity))
+    }
+
+    /// The same with an identity that is at hand.
+    #[must_use]
+    pub fn carrier_as(&self, identity: StirIdentity) -> Carrier {
+        let section = &self.carrier;
+        Carrier {
             issuer: section.issuer.clone(),
-            identity: StirIdentity::load(
-                &section.certificate,
-                &section.key,
-                section.iss.as_deref(),
-            )?,
+            identity,
             batch: self.schedule.batch,
             retry: RetryPolicy::SHORT,
             log: LogPolicy::new(section.issuer_log, section.issuer_log_key.clone()),
-        })
+        }
     }
 
     /// The schedule that this describes.

@@ -79,7 +79,8 @@ impl Carrier {
         cps: &Authority,
         now: UnixTime,
     ) -> Result<Vec<LooseToken>, CarrierError> {
-        let draw = self.prepare(&current_key(directory, now)?, cps)?;
+        let key = current_key(directory, now).map_err(|error| error.by_the_clock_of(client))?;
+        let draw = self.prepare(&key, cps)?;
         let answer = self.send(client, directory, &draw.body, now).await?;
         let drawn = unblind(&draw.parts, &answer)?;
         let mut tokens = Vec::with_capacity(drawn.len());

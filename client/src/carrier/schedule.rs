@@ -76,7 +76,8 @@ impl Schedule {
             .resume_by(&directory, client, wallet, pending, clock.now())
             .await?
             .received;
-        let key = current_key(&directory, clock.now())?.id();
+        let key = current_key(&directory, clock.now());
+        let key = key.map_err(|error| error.by_the_clock_of(client))?.id();
         for cps in &self.cps {
             let (issuer, origin) = (carrier.issuer.authority().clone(), cps.clone());
             let held = wallet

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use pennyblack_sealing::mailbox::{Kem, KeyError, RecipientKey};
 use pennyblack_storage::atomic_file::{self, PrivateFileError};
 
+use crate::missing_file;
+
 /// Why a mailbox key cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -19,7 +21,7 @@ pub enum MailboxKeyError {
         source: io::Error,
     },
     /// The file could not be read, or others can read it too.
-    #[error("mailbox key: {0}")]
+    #[error("mailbox key {}{}", .0, advice(.0))]
     Private(#[from] PrivateFileError),
     /// There is one already; overwriting it would lose a mailbox.
     #[error("{} exists already: choose another file, since without its key a mailbox cannot be read", .0.display())]
@@ -32,6 +34,15 @@ pub enum MailboxKeyError {
         /// What is wrong.
         error: KeyError,
     },
+}
+
+fn advice(error: &PrivateFileError) -> String {
+    match error {
+        PrivateFileError::Io { error, .. } => {
+            missing_file::advice(error, "`pennyblack mailbox create` makes one")
+        }
+        _ => String::new(),
+    }
 }
 
 /// Makes a key and writes it.

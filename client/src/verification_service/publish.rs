@@ -77,7 +77,7 @@ impl Publisher {
                     self.lifetime() / 2
                 }
                 Err(error) => {
-                    tracing::warn!(error = %error, "trying again in a minute");
+                    tracing::warn!(error = %error, "not registered; trying again in a minute");
                     RETRY_PAUSE.min(self.lifetime() / 8)
                 }
             };

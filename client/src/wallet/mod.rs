@@ -54,7 +54,10 @@ pub enum WalletError {
     #[error("wallet: {0}")]
     Database(#[from] rusqlite::Error),
     /// The file could not be made or looked at.
-    #[error("wallet {}: {source}", path.display())]
+    #[error(
+        "wallet {}: {source}; name a file in a directory that exists and is yours with --wallet, or \
+         in the configuration with carrier.wallet", path.display()
+    )]
     File {
         /// The wallet's file.
         path: PathBuf,
@@ -62,7 +65,7 @@ pub enum WalletError {
         source: io::Error,
     },
     /// Others may read the file, and with it spend the tokens.
-    #[error("wallet {} may be read by others (mode {mode:03o}); it holds keys: run chmod 600 on it, and take its tokens for stolen if others use this machine", path.display())]
+    #[error("others may read the wallet {} (mode {mode:03o}), which holds keys: run chmod 600 {}; if others use this machine, treat its tokens as stolen", path.display(), path.display())]
     Permissions {
         /// The wallet's file.
         path: PathBuf,
@@ -71,7 +74,7 @@ pub enum WalletError {
     },
     /// Written by another version of this program.
     #[error(
-        "the wallet has tables of version {found}, this program knows version {SCHEMA_VERSION}: use the program that wrote it, or a new wallet file"
+        "the wallet has tables of version {found}, and this program knows version {SCHEMA_VERSION}: use the version of the program that wrote it, or a new wallet file"
     )]
     Version {
         /// The version in the file.
@@ -79,7 +82,7 @@ pub enum WalletError {
     },
     /// A row that is not what this program writes.
     #[error(
-        "the wallet is damaged ({what}): restore nothing from a backup, since its tokens may be spent; start a new wallet file"
+        "the wallet is damaged ({what}): start a new wallet file; do not restore a backup, since its tokens may be spent"
     )]
     Damaged {
         /// Which column.

@@ -11,7 +11,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde::Serialize;
 
 use super::outbox::{self, OutboxEntry};
-use super::{Wallet, WalletError, to_column};
+use super::{Wallet, WalletError, from_column, to_column};
 
 /// Why no token was spent. Except after [`SpendError::Wallet`] it is certain
 /// that every token is where it was.
@@ -19,14 +19,14 @@ use super::{Wallet, WalletError, to_column};
 #[non_exhaustive]
 pub enum SpendError {
     /// There is no token for this CPS of the age that was asked for.
-    #[error(
-        "no token for {cps} may be spent now ({younger} are too young: wait until they have the minimum age): run `pennyblack carrier draw` well ahead of calls, or let `pennyblack carrier run` keep the wallet filled"
-    )]
+    #[error("no token for {cps} may be spent now: {}", when_again(*younger, *usable_from))]
     NoToken {
         /// The CPS.
         cps: Authority,
         /// Tokens that will be old enough later.
         younger: u64,
+        /// When the first of them is old enough.
+        usable_from: Option<UnixTime>,
     },
     /// The request was not signed.
     #[error(transparent)]
@@ -34,6 +34,22 @@ pub enum SpendError {
     /// The wallet could not be used.
     #[error(transparent)]
     Wallet(#[from] WalletError),
+}
+
+/// Those that will be usable, or how to get some.
+fn when_again(younger: u64, usable_from: Option<UnixTime>) -> String {
+    let advice = "draw well ahead of calls, or let `pennyblack carrier run` keep the wallet filled";
+    let tokens = match younger {
+        1 => "1 token is".to_owned(),
+        number => format!("{number} tokens are"),
+    };
+    match usable_from {
+        Some(time) => format!(
+            "{tokens} too young, usable from {time} on (--minimum-age says how old they must be); \
+             {advice}"
+        ),
+        None => format!("the wallet holds none; run `pennyblack carrier draw`: {advice}"),
+    }
 }
 
 impl From<rusqlite::Error> for SpendError {
@@ -55,6 +71,8 @@ pub struct Holding {
     pub tokens: u64,
     /// Of these, how many are old enough to be spent.
     pub ready: u64,
+    /// When the last of them was drawn.
+    pub youngest: UnixTime,
 }
 
 impl Wallet {
@@ -136,7 +154,7 @@ impl Wallet {
     ) -> Result<Vec<Holding>, WalletError> {
         let connection = self.lock();
         let mut statement = connection.prepare(
-            "SELECT issuer, cps, token_key_id, count(*), sum(drawn_at <= ?)
+            "SELECT issuer, cps, token_key_id, count(*), sum(drawn_at <= ?), max(drawn_at)
              FROM token GROUP BY issuer, cps, token_key_id ORDER BY issuer, cps, min(drawn_at)",
         )?;
         let oldest_ready = to_column(now.minus(minimum_age));
@@ -148,6 +166,7 @@ impl Wallet {
                     token_key_id: hex::encode(row.get::<_, [u8; 32]>(2)?),
                     tokens: row.get::<_, i64>(3)?.unsigned_abs(),
                     ready: row.get::<_, i64>(4)?.unsigned_abs(),
+                    youngest: from_column(row.get(5)?),
                 })
             })?
             .collect::<Result<_, _>>()?;
@@ -197,16 +216,17 @@ fn take_one(
 ) -> Result<(Token, SpendKey), SpendError> {
     let oldest_ready = to_column(now.minus(minimum_age));
     let refused = refused.map(|key| key.0);
-    let (ready, all): (i64, i64) = transaction.query_row(
-        "SELECT coalesce(sum(drawn_at <= ?), 0), count(*) FROM token
+    let (ready, all, oldest): (i64, i64, Option<i64>) = transaction.query_row(
+        "SELECT coalesce(sum(drawn_at <= ?), 0), count(*), min(drawn_at) FROM token
          WHERE cps = ? AND token_key_id IS NOT ?",
         params![oldest_ready, cps.as_str(), refused],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
     if ready == 0 {
         return Err(SpendError::NoToken {
             cps: cps.clone(),
             younger: all.unsigned_abs(),
+            usable_from: oldest.map(|drawn_at| from_column(drawn_at).plus(minimum_age)),
         });
     }
     let chosen = rand::random_range(0..ready);

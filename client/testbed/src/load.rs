@@ -60,16 +60,16 @@ use worker::{Shop, work};
 #[non_exhaustive]
 pub enum LoadError {
     /// The mix has draws or stores, and nobody to draw tokens.
-    #[error("draws and stores need tokens, and there is no carrier to draw them")]
+    #[error("draws and stores need tokens: name a carrier to draw them")]
     NoCarrier,
     /// The mix has stores or retrieves, and no mailbox for them.
-    #[error("stores and retrieves need mailboxes, and there are none")]
+    #[error("stores and retrieves need mailboxes: name some")]
     NoMailbox,
     /// Tokens could not be drawn before the run.
     #[error(transparent)]
     Carrier(#[from] CarrierError),
     /// The issuer left tokens out of its answers.
-    #[error("the issuer gave {received} of {wanted} tokens")]
+    #[error("the issuer gave {received} of {wanted} tokens: look into its log, or try again")]
     TokensMissing {
         /// Tokens that were needed.
         wanted: u64,
@@ -89,7 +89,7 @@ pub enum LoadError {
     #[error("no histogram: {0}")]
     Histogram(#[from] CreationError),
     /// A task ended before it was done.
-    #[error("the run was cut short: a part of it failed")]
+    #[error("the run ended early: a part of it failed; please report this")]
     CutShort,
 }
 
@@ -139,6 +139,15 @@ impl Load {
     #[must_use]
     pub fn draws(&self) -> u64 {
         self.mix.count(Operation::Draw, self.most_requests())
+    }
+
+    /// How many tokens the run takes of the carrier's quota: whole batches.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        let carrier = self.carrier.as_ref();
+        let batch = carrier.map_or(0, |carrier| carrier.tokens_in_batch() as u64);
+        let batches = self.stores().div_ceil(batch.max(1)) + self.draws();
+        batches.saturating_mul(batch)
     }
 
     fn most_requests(&self) -> u64 {

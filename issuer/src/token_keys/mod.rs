@@ -399,7 +399,7 @@ fn brought_up_to(
         };
         let key = Arc::new(TokenKey::new(distinct_key(plan.key_type, &keys)?, start));
         if store.add(&keys, &key)? {
-            tracing::info!(token_key_id = %key.id, not_before = start.0, "new token key");
+            tracing::info!(token_key_id = %key.id, not_before = %start, "new token key");
             keys.push(key);
         } else {
             keys = store.load(now)?;

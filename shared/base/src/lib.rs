@@ -7,5 +7,6 @@ pub mod cps_uri;
 pub mod curve25519;
 pub mod encoding;
 pub mod problem;
+pub mod span;
 pub mod time;
 pub mod wire;

@@ -134,7 +134,7 @@ problem_types! {
         "Blind again for the key in the issuer's directory.";
     /// The subject has drawn all its tokens of this key epoch (section 2).
     QuotaExceeded: "quota-exceeded", 429, "Quota exceeded", Some(3600),
-        "Wait for the next key epoch (Retry-After), or ask the issuer for a larger quota.";
+        "Wait for the next key epoch, or ask the issuer's operator to raise its [quota].";
 
     /// A store request whose headers or body are not as section 3 has them.
     MalformedStoreRequest: "malformed-store-request", 400, "Malformed store request", None,

@@ -9,7 +9,10 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, RETRY_AFTER};
 use pennyblack_base::problem::{Problem, ProblemType};
 
-use super::passes;
+use super::clock_gap::ClockGap;
+use super::service_kind::Mistaken;
+use super::{passes, transport};
+use pennyblack_base::span::Span;
 
 /// A success; 304, if the request was conditional; or any other status, if the
 /// request was one for which every status is an answer.
@@ -75,7 +78,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 
 /// A refusal: status 4xx or 5xx.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{url} refused: {problem}")]
+#[error("{url} refused: {problem}{}{}", again(*retry_after), set_clock(*clock_gap))]
 pub struct Refused {
     /// Who refused.
     pub url: String,
@@ -85,10 +88,26 @@ pub struct Refused {
     pub problem: Problem,
     /// When to come back.
     pub retry_after: Option<Duration>,
+    /// How far this machine's clock is from the service's, if that is far.
+    pub clock_gap: Option<ClockGap>,
+}
+
+/// A pause that is not worth a sentence.
+const SHORT_PAUSE: Duration = Duration::from_secs(10);
+
+fn again(retry_after: Option<Duration>) -> String {
+    match retry_after {
+        Some(pause) if pause > SHORT_PAUSE => format!(" Try again in {}.", Span(pause)),
+        _ => String::new(),
+    }
+}
+
+fn set_clock(gap: Option<ClockGap>) -> String {
+    gap.map_or_else(String::new, |gap| format!(" Note: {gap}."))
 }
 
 impl Refused {
-    pub(super) fn new(answer: &Answer) -> Self {
+    pub(super) fn new(answer: &Answer, clock_gap: Option<ClockGap>) -> Self {
         let retry_after = text(&answer.headers, &RETRY_AFTER)
             .and_then(|value| value.trim().parse().ok())
             .map(Duration::from_secs);
@@ -97,7 +116,15 @@ impl Refused {
             status: answer.status,
             problem: problem(answer.status, &answer.body),
             retry_after,
+            clock_gap,
         }
+    }
+
+    /// True when the service has no such path: it is of another kind.
+    pub(super) fn has_no_such_path(&self) -> bool {
+        let kind = self.kind();
+        self.status == StatusCode::NOT_FOUND
+            && (kind.is_none() || kind == Some(ProblemType::NotFound))
     }
 
     /// The kind of refusal, if it is one of the protocol's.
@@ -149,10 +176,7 @@ pub enum HttpError {
     },
     /// No connection, no answer in time, or one that broke off: whether the
     /// service did what was asked is not known.
-    #[error(
-        "no answer from {url}: {}; check the address and the network, then try again",
-        innermost(error)
-    )]
+    #[error("no answer from {url}: {}", transport::explain(url, error))]
     NoAnswer {
         /// Who was asked.
         url: String,
@@ -160,7 +184,9 @@ pub enum HttpError {
         error: reqwest::Error,
     },
     /// A longer answer than the protocol allows.
-    #[error("{url} answered with more than {limit} bytes: it is not the service it should be")]
+    #[error(
+        "{url} answered with more than {limit} bytes: it is not the service it should be; check host and port"
+    )]
     TooLong {
         /// Who was asked.
         url: String,
@@ -175,7 +201,7 @@ pub enum HttpError {
     },
     /// An answer of another kind.
     #[error(
-        "{url} answered with {found:?} instead of {expected}: check that the address is that of the right service"
+        "{url} answered with {found:?} instead of {expected}: it is not the service it should be; check host and port"
     )]
     MediaType {
         /// Who was asked.
@@ -188,19 +214,22 @@ pub enum HttpError {
     /// The service refused.
     #[error(transparent)]
     Refused(Box<Refused>),
+    /// Another kind of service answers there.
+    #[error("{0}")]
+    Mistaken(Mistaken),
+    /// Plain HTTP was sent to a port that speaks TLS.
+    #[error(
+        "no answer from {url}: it speaks TLS there, not plain HTTP: use {}",
+        https(url)
+    )]
+    SpeaksTls {
+        /// Who was asked.
+        url: String,
+    },
 }
 
-/// What happened, without the layers above it, which all say "error sending
-/// request".
-fn innermost(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "it took too long".to_owned();
-    }
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(cause) = innermost.source() {
-        innermost = cause;
-    }
-    innermost.to_string()
+fn https(url: &str) -> String {
+    transport::base(url).replacen("http://", "https://", 1)
 }
 
 impl From<Refused> for HttpError {
@@ -214,7 +243,7 @@ impl HttpError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::NoAnswer { error, .. } => !error.is_builder(),
+            Self::NoAnswer { error, .. } => !error.is_builder() && !transport::is_final(error),
             Self::Refused(refused) => passes(refused.status),
             _ => false,
         }

@@ -3,18 +3,24 @@
 //! here: what is asked, and of whom.
 
 mod answer;
+mod clock_gap;
 mod options;
 mod public_addresses;
 mod request;
 mod service_address;
+pub mod service_kind;
+mod transport;
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
+use pennyblack_runtime::clock::Clock;
 
 pub use answer::{Answer, HttpError, Refused};
+pub use clock_gap::ClockGap;
 pub use options::{HttpOptions, TrustRoots};
 pub use public_addresses::is_public;
 pub use request::Request;
@@ -48,7 +54,11 @@ impl RetryPolicy {
 
 /// Sends requests.
 #[derive(Debug, Clone)]
-pub struct HttpClient(reqwest::Client);
+pub struct HttpClient {
+    client: reqwest::Client,
+    /// By the last answer; clones share it.
+    clock_gap: Arc<Mutex<Option<ClockGap>>>,
+}
 
 impl HttpClient {
     /// Sends a request until there is an answer to go by: a success, a refusal
@@ -67,7 +77,7 @@ impl HttpClient {
             .with_max_delay(retry.longest_pause.max(Duration::from_millis(200)))
             .with_max_times(retry.retries)
             .with_jitter();
-        (|| self.send_once(request))
+        let sent = (|| self.send_once(request))
             .retry(pauses)
             .when(HttpError::is_passing)
             .adjust(|error, pause| match (error.retry_after(), pause) {
@@ -77,7 +87,49 @@ impl HttpClient {
             .notify(|error, pause| {
                 tracing::debug!(error = %error, pause_ms = pause.as_millis(), "trying again");
             })
-            .await
+            .await;
+        match sent {
+            Err(error) if retry.retries > 0 => Err(self.diagnose(error).await),
+            sent => sent,
+        }
+    }
+
+    /// How far this machine's clock is from that of the service which answered
+    /// last, if that is far.
+    #[must_use]
+    pub fn clock_gap(&self) -> Option<ClockGap> {
+        *self.last_clock_gap()
+    }
+
+    fn last_clock_gap(&self) -> MutexGuard<'_, Option<ClockGap>> {
+        let gap = self.clock_gap.lock();
+        gap.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For people who wait at a terminal: finds out whether another kind of service
+    /// answers there, or another scheme is spoken.
+    async fn diagnose(&self, error: HttpError) -> HttpError {
+        match &error {
+            HttpError::Refused(refused) => match service_kind::mistaken(self, refused).await {
+                Some(mistaken) => HttpError::Mistaken(mistaken),
+                None => error,
+            },
+            HttpError::NoAnswer { url, error: cause } if transport::is_no_http(cause) => {
+                match self.speaks_tls(url).await {
+                    true => HttpError::SpeaksTls { url: url.clone() },
+                    false => error,
+                }
+            }
+            _ => error,
+        }
+    }
+
+    async fn speaks_tls(&self, url: &str) -> bool {
+        let Some(rest) = transport::base(url).strip_prefix("http://") else {
+            return false;
+        };
+        let answer = self.client.get(format!("https://{rest}/")).send().await;
+        transport::spoke_tls(&answer)
     }
 
     /// The same, for the content of a resource that need not be there: `None`
@@ -115,9 +167,9 @@ impl HttpClient {
         match answer.status {
             status if status.is_success() => Ok(answer),
             StatusCode::NOT_MODIFIED if request.is_conditional() => Ok(answer),
-            StatusCode::NOT_MODIFIED => Err(Refused::new(&answer).into()),
+            StatusCode::NOT_MODIFIED => Err(Refused::new(&answer, self.clock_gap()).into()),
             status if status.is_redirection() => Err(HttpError::Redirected { url: answer.url }),
-            _ => Err(Refused::new(&answer).into()),
+            _ => Err(Refused::new(&answer, self.clock_gap()).into()),
         }
     }
 
@@ -129,7 +181,7 @@ impl HttpClient {
     ) -> Result<Answer, HttpError> {
         let url = &request.url;
         let sent = self
-            .0
+            .client
             .request(request.method.clone(), url)
             .headers(request.header_map()?)
             .body(request.body.clone())
@@ -139,6 +191,7 @@ impl HttpClient {
             error,
         })?;
         let (status, headers) = (response.status(), response.headers().clone());
+        *self.last_clock_gap() = ClockGap::of(&headers, url, Clock::system().now());
         let body = read(response, limit(status), url).await?;
         Ok(Answer {
             url: url.clone(),

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
@@ -120,6 +121,9 @@ impl HttpOptions {
             // Environment variables must not decide through whom calls pass.
             None => builder.no_proxy(),
         };
-        Ok(HttpClient(builder.build().map_err(HttpError::Build)?))
+        Ok(HttpClient {
+            client: builder.build().map_err(HttpError::Build)?,
+            clock_gap: Arc::default(),
+        })
     }
 }

@@ -1,3 +1,5 @@
+mod diagnosis;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

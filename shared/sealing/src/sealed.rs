@@ -52,7 +52,8 @@ pub enum SealError {
     /// It does not fit into the one slot size of the recipient's KEM.
     #[error(
         "a PASSporT of {length} bytes does not fit: a {kem} mailbox takes at most {} bytes; \
-         shorten its x5u URL or its claims",
+         have its signer name the certificate by URL (`pennyblack call --x5u URL`) instead of \
+         including it, or shorten its claims",
         passport_capacity(*kem)
     )]
     TooLong {

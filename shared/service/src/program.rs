@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use pennyblack_runtime::clock::Clock;
-use pennyblack_runtime::config::{CommandLine, Invocation};
+use pennyblack_runtime::config::{CommandLine, Description, Invocation};
 use pennyblack_runtime::logging;
 
 use crate::start::{RunningService, ServiceConfig};
@@ -19,12 +19,8 @@ pub type Outcome = Result<(), Box<dyn Error>>;
 
 /// A service that is a program.
 pub trait Program {
-    /// The name of the executable.
-    const NAME: &'static str;
-    /// Its version.
-    const VERSION: &'static str;
-    /// The first line of `--help`.
-    const ABOUT: &'static str;
+    /// What `--help` says of it.
+    const DESCRIPTION: Description;
     /// Its configuration.
     type Config: ServiceConfig;
     /// Its options besides those of every service.
@@ -43,7 +39,7 @@ pub trait Program {
 /// Runs the program until the service is asked to stop. `arguments` are those of the
 /// process, the first one its name.
 pub fn run<P: Program>(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let parsed = CommandLine::parse_with(P::NAME, P::VERSION, P::ABOUT, arguments);
+    let parsed = CommandLine::parse_with(&P::DESCRIPTION, arguments);
     let (line, options): (_, P::Options) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => error.exit(),
@@ -51,7 +47,7 @@ pub fn run<P: Program>(arguments: impl IntoIterator<Item = OsString>) -> ExitCod
     match invoke::<P>(line, &options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}: {error}", P::NAME);
+            eprintln!("{}: {error}", P::DESCRIPTION.name);
             ExitCode::FAILURE
         }
     }

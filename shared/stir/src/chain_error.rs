@@ -1,5 +1,7 @@
 //! Why a chain of certificates is refused. Who refuses it is `chain`.
 
+use std::time::Duration;
+
 use super::certificate::CertificateError;
 use super::chain::MAX_CHAIN_LENGTH;
 use super::signature::{AuthorityKeyKind, SignatureError};
@@ -27,7 +29,10 @@ pub enum ChainError {
     #[error("{0}: an X.509 version other than 3")]
     Version(String),
     /// Not valid yet.
-    #[error("{subject}: not valid before {not_before}, and it is {now}")]
+    #[error(
+        "{subject}: not valid before {not_before}, and it is {now}{}",
+        doubt(not_before.since(*now))
+    )]
     NotYetValid {
         /// Whose certificate.
         subject: String,
@@ -37,7 +42,10 @@ pub enum ChainError {
         now: UnixTime,
     },
     /// No longer valid.
-    #[error("{subject}: expired at {not_after}, and it is {now}: renew the certificate")]
+    #[error(
+        "{subject}: expired at {not_after}, and it is {now}: renew the certificate{}",
+        doubt(now.since(*not_after))
+    )]
     Expired {
         /// Whose certificate.
         subject: String,
@@ -107,11 +115,25 @@ pub enum ChainError {
     #[error("{0}: revoked")]
     Revoked(String),
     /// A configured revocation list is too old to rely on.
-    #[error("a revocation list was due at {next_update}, and it is {now}: fetch the current list")]
+    #[error(
+        "a revocation list was due at {next_update}, and it is {now}: fetch the current list{}",
+        doubt(now.since(*next_update))
+    )]
     StaleRevocation {
         /// When a new one was due.
         next_update: UnixTime,
         /// The present.
         now: UnixTime,
     },
+}
+
+/// A certificate that is wrong by so much may be right, and the clock wrong.
+const LARGE_GAP: Duration = Duration::from_secs(86_400);
+
+fn doubt(gap: Duration) -> &'static str {
+    if gap < LARGE_GAP {
+        ""
+    } else {
+        ". Is the clock of this machine right?"
+    }
 }

@@ -107,7 +107,7 @@ fn verify(
 
 fn message(checkpoint: &SignedCheckpoint, time: UnixTime) -> Vec<u8> {
     let text = checkpoint.note().text();
-    format!("cosignature/v1\ntime {time}\n{text}").into_bytes()
+    format!("cosignature/v1\ntime {}\n{text}", time.0).into_bytes()
 }
 
 /// Whose cosignatures a reader wants to see, and how many of them.

@@ -56,7 +56,7 @@ impl Display for PeriodText<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let period = self.0.period;
         match (period.from, period.until) {
-            (UnixTime(0), UnixTime(u64::MAX)) => f.write_str("All that was followed"),
+            (UnixTime(0), UnixTime(u64::MAX)) => f.write_str("Everything followed so far"),
             (from, UnixTime(u64::MAX)) => write!(f, "From {}", Day(from)),
             (UnixTime(0), until) => write!(f, "Until {}", Day(last_second(until))),
             (from, until) => write!(f, "{} to {}", Day(from), Day(last_second(until))),
@@ -78,24 +78,50 @@ impl Display for Verdict<'_> {
         let known = epochs.iter().filter(|one| one.reconciled.is_some()).count();
         let wrong = epochs.iter().filter(|one| one.reconciled == Some(false));
         let wrong = wrong.count();
+        let open = match epochs.len() - known {
+            0 => String::new(),
+            open => format!("; {open} still open"),
+        };
         let (class, reconciled) = match (known, wrong) {
-            (0, _) => ("open", "of no key both totals are known yet".to_owned()),
+            (0, _) => (
+                "open",
+                "no closed key epoch with both totals yet".to_owned(),
+            ),
             (_, 0) => (
                 "sound",
-                format!("of all {known} keys with both totals, no more were spent than issued"),
+                format!(
+                    "{}: spent ≤ issued{open}",
+                    counted(known, "closed key epoch")
+                ),
             ),
             _ => (
                 "wrong",
-                format!("of {wrong} of {known} keys more were spent than issued"),
+                format!(
+                    "{wrong} of {}: spent &gt; issued",
+                    counted(known, "closed key epoch")
+                ),
             ),
         };
         write!(
             f,
-            "<ul class=\"verdict\"><li><b>{}</b> key epochs</li><li><b>{}</b> double spends, each with its evidence</li>\
+            "<ul class=\"verdict\"><li><b>{}</b> {}</li><li><b>{}</b> {}</li>\
              <li class=\"{class}\">{reconciled}</li></ul>",
             epochs.len(),
+            noun(epochs.len() as u64, "key epoch"),
             Count(twice),
+            noun(twice, "double spend"),
         )
+    }
+}
+
+fn counted(number: usize, one: &str) -> String {
+    format!("{number} {}", noun(number as u64, one))
+}
+
+fn noun(number: u64, one: &str) -> String {
+    match number {
+        1 => one.to_owned(),
+        _ => format!("{one}s"),
     }
 }
 
@@ -126,8 +152,8 @@ fn days(days: &[DayReport], f: &mut Formatter<'_>) -> fmt::Result {
 fn table(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
     f.write_str(
         "<section><h2>Key epochs</h2><div class=\"wide\"><table><thead><tr><th>key</th><th>issuer</th><th>opened</th><th>closed</th>\
-         <th>issued</th><th>spent</th><th>replayed ≥</th><th>refused ≥</th><th>double-spent</th>\
-         <th>issued ≥ spent</th></tr></thead>\n<tbody>\n",
+         <th>issued</th><th>spent</th><th>replayed ≥</th><th>refused ≥</th><th>double spends</th>\
+         <th>spent ≤ issued</th></tr></thead>\n<tbody>\n",
     )?;
     for epoch in &report.epochs {
         let reconciled = match epoch.reconciled {
@@ -226,7 +252,7 @@ struct Moment(Option<UnixTime>);
 impl Display for Moment {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0.and_then(timestamp) {
-            Some(time) => write!(f, "{}", time.strftime("%Y-%m-%d %H:%M")),
+            Some(time) => write!(f, "{}", time.strftime("%Y-%m-%dT%H:%MZ")),
             None => f.write_str("–"),
         }
     }

@@ -12,12 +12,19 @@ use serde_json::json;
 
 use super::super::options::NetworkOptions;
 use super::super::outcome::{Exit, Failure, Outcome};
+use super::super::wording::count;
 
 const LOG: &str = "--log";
 const ISSUER: &str = "--issuer";
 
 /// What `compare` is told.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # two auditors
+  pennyblack audit compare audit/ other/audit.json --log https://cps.example/log
+  # an auditor and the log itself
+  pennyblack audit compare audit/ https://cps.example/log")]
 pub(crate) struct CompareArguments {
     /// Directory that `follow` keeps, or a copy of the file in it.
     state: PathBuf,
@@ -106,11 +113,12 @@ fn tell(agreements: &[Agreement], left: Option<&SeenLog>) -> Outcome {
 }
 
 fn line(one: &Agreement) -> String {
-    let (common, most) = (HumanCount(one.common), HumanCount(one.most));
+    let most = count(one.most, "entry", "entries");
     let mark = style("one history").green();
     format!(
-        "{mark} {}: the first {common} of {most} entries are the same",
-        one.log
+        "{mark} {}: the two have {} of {most} in common, from the first on",
+        one.log,
+        HumanCount(one.common)
     )
 }
 

@@ -1,16 +1,16 @@
 //! What an audit came to, as text for people and as JSON. Not here: the audit.
 
-use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{Cell, CellAlignment, Table};
 use console::style;
 use indicatif::HumanCount;
 use pennyblack_audit::{EpochReport, Followed, FollowedLog, ProvenEntry, Report};
+use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::log_entry::Statement;
 use pennyblack_tlog::KeyName;
 use serde_json::{Value, json};
 
-use super::super::moment::moment;
 use super::super::outcome::Outcome;
+use super::super::table::{Table, numbers, words};
+use super::super::wording::{count, plural};
 
 /// Nothing is wrong with the logs.
 pub(super) fn followed(followed: &Followed) -> Outcome {
@@ -23,14 +23,17 @@ pub(super) fn followed(followed: &Followed) -> Outcome {
     });
     let logs = std::iter::once(&followed.cps).chain(&followed.issuer);
     let mut lines: Vec<_> = logs.map(line_of).collect();
-    lines.push(format!(
-        "{} new double spends, the evidence of each verified",
-        HumanCount(followed.double_spends)
-    ));
+    lines.push(match followed.double_spends {
+        0 => "no new double spends".to_owned(),
+        number => format!(
+            "{}, the evidence of each verified",
+            plural(number, "new double spend")
+        ),
+    });
     if followed.issuer.is_none() {
         lines.push(
-            "the issuer's log was not read: keys and the validity of tokens rest on what the CPS \
-             says of the keys; name it with --issuer"
+            "the issuer's log was not read: that the keys are the issuer's rests on the CPS's \
+             word; name it with --issuer"
                 .to_owned(),
         );
     }
@@ -38,9 +41,10 @@ pub(super) fn followed(followed: &Followed) -> Outcome {
 }
 
 fn line_of(log: &FollowedLog) -> String {
-    let (now, new) = (HumanCount(log.now), HumanCount(log.now - log.before));
+    let entries = count(log.now, "entry", "entries");
+    let new = HumanCount(log.now - log.before);
     format!(
-        "{} {}: {now} entries, {new} new, all of them proven and consistent with what was seen before",
+        "{} {}: {entries}, {new} new; all proven, and consistent with what was seen before",
         style("sound").green(),
         log.name
     )
@@ -48,24 +52,20 @@ fn line_of(log: &FollowedLog) -> String {
 
 /// A report as a table.
 pub(super) fn report(report: &Report, has_issuer: bool) -> Outcome {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header([
-        "key",
-        "opened",
-        "closed",
-        "issued",
-        "spent",
-        "replayed ≥",
-        "refused ≥",
-        "double-spent",
-        "issued ≥ spent",
+    let mut table = Table::new([
+        words("key"),
+        words("open").whole(),
+        numbers("issued"),
+        numbers("spent"),
+        numbers("double spends"),
+        words("spent ≤ issued"),
     ]);
     for epoch in &report.epochs {
-        table.add_row(row(epoch));
+        table.row(row(epoch));
     }
     let mut text = match report.epochs.is_empty() {
         true => "no key epoch was open in this period".to_owned(),
-        false => table.to_string(),
+        false => format!("{table}{}", repeated_and_refused(report)),
     };
     let on_word: u64 = report
         .epochs
@@ -73,42 +73,54 @@ pub(super) fn report(report: &Report, has_issuer: bool) -> Outcome {
         .map(|one| one.double_spent_on_word)
         .sum();
     if on_word > 0 {
+        let verb = if on_word == 1 { "is" } else { "are" };
         text.push_str(&format!(
-            "\n{on_word} double spends are of tokens that only their issuer can verify: that these \
-             were valid is the operator's word"
+            "\n{} {verb} of tokens that only their issuer can verify: that the tokens were valid \
+             rests on the operator's word",
+            plural(on_word, "double spend")
         ));
     }
     if !has_issuer {
-        text.push_str("\nthe issuer's log is not followed: nothing is known of what was issued");
+        text.push_str(
+            "\nthe issuer's log is not followed: how many tokens were issued is not known",
+        );
     }
     let json = serde_json::to_value(report).unwrap_or_default();
     Outcome::done(json, text)
 }
 
-fn row(epoch: &EpochReport) -> Vec<Cell> {
+fn row(epoch: &EpochReport) -> [String; 6] {
     let number = |value: Option<u64>| {
-        let text = value.map_or_else(|| "–".to_owned(), |value| HumanCount(value).to_string());
-        Cell::new(text).set_alignment(CellAlignment::Right)
+        value.map_or_else(|| "–".to_owned(), |value| HumanCount(value).to_string())
     };
-    let time = |value: Option<_>| Cell::new(value.map_or_else(|| "–".to_owned(), moment));
-    let short: String = epoch.token_key_id.chars().take(12).collect();
-    let double_spent = epoch.double_spent + epoch.double_spent_on_word;
+    let time =
+        |value: Option<UnixTime>| value.map_or_else(|| "–".to_owned(), |time| time.to_string());
     let reconciled = match epoch.reconciled {
         Some(true) => "yes",
         Some(false) => "NO",
         None => "not yet known",
     };
-    vec![
-        Cell::new(short),
-        time(epoch.opened),
-        time(epoch.closed),
+    [
+        epoch.token_key_id.chars().take(8).collect(),
+        match epoch.closed {
+            Some(closed) => format!("{} to\n{closed}", time(epoch.opened)),
+            None => format!("{} on", time(epoch.opened)),
+        },
         number(epoch.issued),
         number(epoch.spent),
-        number(epoch.replayed),
-        number(epoch.refused),
-        number(Some(double_spent)),
-        Cell::new(reconciled),
+        number(Some(epoch.all_double_spends())),
+        reconciled.to_owned(),
     ]
+}
+
+/// Both are counted at least, and only of closed epochs.
+fn repeated_and_refused(report: &Report) -> String {
+    let sum = |of: fn(&EpochReport) -> Option<u64>| report.epochs.iter().filter_map(of).sum();
+    format!(
+        "\nin closed epochs at least {} and {}",
+        plural(sum(|epoch| epoch.replayed), "repeated request"),
+        plural(sum(|epoch| epoch.refused), "refused request"),
+    )
 }
 
 /// An entry that is in the log.
@@ -130,11 +142,10 @@ pub(super) fn proven(proven: &ProvenEntry, log: &KeyName) -> Outcome {
         "cosigned_by": witnesses,
     });
     let text = format!(
-        "{} entry {} of {log}, in the tree of {} entries that the log has signed\n{} {kind} {what}",
+        "{} entry {} of {log}, in the tree of {} that the log has signed\n{minute} {kind} {what}",
         style("proven").green(),
         proven.index,
-        proven.size,
-        moment(minute)
+        count(proven.size, "entry", "entries"),
     );
     Outcome::done(json, text)
 }

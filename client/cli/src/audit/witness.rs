@@ -18,6 +18,11 @@ use super::super::outcome::{Exit, Failure, Outcome};
 
 /// What `witness` is told.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  pennyblack audit witness --name witness.example.org --state witness \\
+      --log \"$CPS_KEY\" --listen 0.0.0.0:443 \\
+      --tls-certificate witness.pem --tls-key witness.key")]
 pub(crate) struct WitnessArguments {
     /// Key of a log to cosign for, `NAME+ID+KEY`, as the log publishes it;
     /// several by repeating it.
@@ -81,8 +86,10 @@ pub(crate) async fn run(arguments: WitnessArguments, json: bool) -> Result<Outco
     let server = WitnessServer::bind(&public, witness, Clock::system()).await;
     let server = server.map_err(|error| failed(error.into()))?;
     let shutdown = Shutdown::new();
-    shutdown.on_signals()?;
-    announce(&key, server.address(), json)?;
+    let signals = shutdown.on_signals();
+    signals.map_err(|error| failed(error.into()))?;
+    let announced = announce(&key, server.address(), json);
+    announced.map_err(|error| failed(error.into()))?;
     server.serve(shutdown).await;
     Ok(Outcome::done(
         json!({ "key": key.to_string(), "stopped": true }),

@@ -19,9 +19,9 @@ use pennyblack_sealing::mailbox::KeyConfig;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use pennyblack_testbed::load::{Load, Mailboxes, Mix, Operation, Pace, Rate, Window};
 
-use super::super::carrier::read_config;
+use super::super::carrier::{carrier as described_carrier, read_config};
 use super::super::mailbox::KemName;
-use super::super::options::NetworkOptions;
+use super::super::options::{NetworkOptions, load_identity};
 use super::super::outcome::{Exit, Failure};
 
 /// The caller of every PASSporT that is stored: a number set aside for fiction.
@@ -57,9 +57,8 @@ Examples:
   pennyblack load --cps https://cps.example --config carrier.toml \\
       --mix draw --batch 64 --requests 500
 
-What it costs: each store spends a token, and each draw a batch of them, all of
-them charged to the certificate's quota; tokens that the run does not use are
-lost. Mailboxes are published for --tn, and end half an hour after the run.
+What it costs: each store spends a token, and each draw a batch of them, all
+charged to the certificate's quota; tokens that the run does not use are lost. Mailboxes are published for --tn, and end half an hour after the run.
 
 What it measures: tokens are drawn, and requests sealed, signed and attested,
 before the run. Each is sent once; failures are counted by kind. Connections are
@@ -235,15 +234,17 @@ impl LoadArguments {
         let options = &self.mailboxes;
         let Some(number) = options.tn.clone() else {
             return Err(usage(
-                "stores and retrieves need mailboxes: say with --tn for which number",
+                "stores and retrieves need mailboxes: name with --tn a number that nobody calls",
             ));
         };
         let holder = match (&options.holder_cert, &options.holder_key, carrier) {
-            (Some(cert), Some(key), _) => StirIdentity::load(cert, key, None)?,
+            (Some(cert), Some(key), _) => {
+                load_identity((cert, "--holder-cert"), (key, "--holder-key"), None)?
+            }
             (_, _, Some(carrier)) => carrier.identity.clone(),
             _ => {
                 return Err(usage(
-                    "publishing mailboxes takes a certificate: give --holder-cert and --holder-key",
+                    "publishing mailboxes needs the certificate that holds --tn: give --holder-cert and --holder-key",
                 ));
             }
         };
@@ -282,20 +283,20 @@ impl CarrierOptions {
         let batch = usize::try_from(self.batch).unwrap_or(MAX_BATCH);
         let batch = NonZeroUsize::new(batch).unwrap_or(NonZeroUsize::MIN);
         if let Some(file) = &self.config {
-            let carrier = read_config(Some(file), &[])?.carrier()?;
+            let carrier = described_carrier(&read_config(Some(file), &[])?)?;
             return Ok(Some(Carrier { batch, ..carrier }));
         }
         match (&self.issuer, &self.cert, &self.key) {
             (Some(issuer), Some(cert), Some(key)) => Ok(Some(Carrier {
                 issuer: issuer.clone(),
-                identity: StirIdentity::load(cert, key, self.iss.as_deref())?,
+                identity: load_identity((cert, "--cert"), (key, "--key"), self.iss.as_deref())?,
                 batch,
                 retry: RetryPolicy::SHORT,
                 log: LogPolicy::default(),
             })),
             (None, None, None) => Ok(None),
             _ => Err(usage(
-                "drawing tokens takes --issuer, --cert and --key together",
+                "drawing tokens needs --issuer, --cert and --key together, or --config",
             )),
         }
     }

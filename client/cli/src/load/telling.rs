@@ -1,10 +1,11 @@
 //! A report as text for people.
 
-use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{Cell, CellAlignment, Table};
 use console::style;
 use indicatif::HumanCount;
 use pennyblack_testbed::load::{End, Latency, Operation, OperationReport, Preparation, Report};
+
+use super::super::table::{Table, numbers, words};
+use super::super::wording::plural;
 
 /// The whole text.
 pub(super) fn tell(report: &Report) -> String {
@@ -19,40 +20,50 @@ pub(super) fn tell(report: &Report) -> String {
     }
     if report.unsent > 0 {
         parts.push(format!(
-            "{} {} requests that were due were never sent: all {} connections waited for answers.\n\
-             The latencies are too good. Lower --rate, or raise --connections if the service has room.",
+            "{} {} due and never sent, because all {} waited for answers.\n\
+             The latencies are too good. Lower --rate, or raise --connections if the service\n\
+             has room.",
             style("overrun:").red(),
-            HumanCount(report.unsent),
-            report.connections
+            plural(report.unsent, "request"),
+            plural(report.connections as u64, "connection")
         ));
     }
     match (report.succeeded(), report.failed()) {
-        (0, 0) => parts.push(
-            style("no answer came in the measured time")
-                .red()
-                .to_string(),
-        ),
+        (0, 0) => parts.push(style(why_nothing(report)).red().to_string()),
         (0, _) => parts.push(style("nothing succeeded").red().to_string()),
         _ => {}
     }
     parts.join("\n")
 }
 
+fn why_nothing(report: &Report) -> &'static str {
+    match report.ended_by {
+        End::Requests => {
+            "all prepared requests were sent in the warm-up: raise --requests or lower --warm-up"
+        }
+        End::Stopped => "the run was stopped before anything was measured",
+        End::Duration => "no answer came in the measured time",
+    }
+}
+
 fn conditions(report: &Report) -> String {
     let pace = match report.rate {
         Some(rate) => format!(
-            "open loop at {rate}/s, latencies from when each request was to be sent, at most {} connections",
-            report.connections
+            "open loop at {rate}/s on at most {}",
+            plural(report.connections as u64, "connection")
         ),
-        None => format!("closed loop on {} connections", report.connections),
+        None => format!(
+            "closed loop on {}",
+            plural(report.connections as u64, "connection")
+        ),
     };
     let ended = match report.ended_by {
         End::Duration => "",
-        End::Requests => " (ended because the prepared requests were used up)",
+        End::Requests => " (ended early: all prepared requests were sent)",
         End::Stopped => " (stopped)",
     };
     format!(
-        "{} {}, {pace}; {:.2} s measured after {} s of warm-up{ended}",
+        "{} {}, {pace}\n{:.2} s measured after {} s of warm-up{ended}",
         style("load").green(),
         report.mix,
         report.seconds,
@@ -67,49 +78,48 @@ fn preparation(preparation: &Preparation) -> String {
     }
     let mut done = Vec::new();
     if preparation.stores > 0 {
-        let stores = HumanCount(preparation.stores);
-        done.push(format!("{stores} stores (tokens drawn, sealed, signed)"));
+        let stores = plural(preparation.stores, "store");
+        done.push(format!("{stores} (tokens drawn, sealed, signed)"));
     }
     if preparation.draws > 0 {
-        let draws = HumanCount(preparation.draws);
-        done.push(format!("{draws} draws (blinded, attested)"));
+        let draws = plural(preparation.draws, "draw");
+        done.push(format!("{draws} (blinded, attested)"));
     }
     let mut text = format!(
-        "not measured, because done before in {:.1} s: {}",
+        "prepared in {:.1} s before the run, not measured: {}",
         preparation.seconds,
         done.join(", ")
     );
     if preparation.renewed > 0 {
         text.push_str(&format!(
-            "\n{} of them grew too old and were signed again during the run, between requests",
-            HumanCount(preparation.renewed)
+            "\n{} grew too old: signed again during the run, between requests",
+            plural(preparation.renewed, "signature")
         ));
     }
     text
 }
 
 fn latencies(report: &Report) -> Table {
-    let mut table = table(
-        &[""],
-        &[
-            "succeeded",
-            "failed",
-            "per second",
-            "p50",
-            "p99",
-            "p99.9",
-            "max",
-        ],
-    );
+    let counted = [
+        "succeeded",
+        "failed",
+        "per second",
+        "p50",
+        "p99",
+        "p99.9",
+        "max",
+    ];
+    let columns = std::iter::once(words("operation")).chain(counted.map(numbers));
+    let mut table = Table::new(columns);
     for operation in &report.operations {
         let mut row = vec![
-            Cell::new(name(report, operation.operation)),
-            number(HumanCount(operation.succeeded)),
-            number(HumanCount(operation.failed())),
-            number(format!("{:.1}", operation.per_second)),
+            name(report, operation.operation),
+            HumanCount(operation.succeeded).to_string(),
+            HumanCount(operation.failed()).to_string(),
+            format!("{:.1}", operation.per_second),
         ];
         row.extend(latency_cells(operation));
-        table.add_row(row);
+        table.row(row);
     }
     table
 }
@@ -122,7 +132,7 @@ fn name(report: &Report, operation: Operation) -> String {
     }
 }
 
-fn latency_cells(operation: &OperationReport) -> Vec<Cell> {
+fn latency_cells(operation: &OperationReport) -> [String; 4] {
     match operation.latency {
         Some(latency) => [
             latency.p50_us,
@@ -130,16 +140,15 @@ fn latency_cells(operation: &OperationReport) -> Vec<Cell> {
             latency.p99_9_us,
             latency.max_us,
         ]
-        .map(|micros| number(milliseconds(micros)))
-        .to_vec(),
-        None => vec![number("–"); 4],
+        .map(milliseconds),
+        None => ["–"; 4].map(str::to_owned),
     }
 }
 
 /// How much of the latencies is this program's, or its connections' being busy.
 fn lateness(late: Latency) -> String {
     format!(
-        "requests were sent late by p50 {}, p99 {}, max {}; their latencies include that",
+        "latencies count from when a request was due; it was sent late by p50 {}, p99 {}, max {}",
         milliseconds(late.p50_us),
         milliseconds(late.p99_us),
         milliseconds(late.max_us)
@@ -147,32 +156,23 @@ fn lateness(late: Latency) -> String {
 }
 
 fn failures(report: &Report) -> Table {
-    let mut table = table(&["failures", ""], &["count", "slowest"]);
+    let mut table = Table::new([
+        words("operation"),
+        words("failure"),
+        numbers("count"),
+        numbers("slowest"),
+    ]);
     for operation in &report.operations {
         for failure in &operation.failures {
-            table.add_row([
-                Cell::new(operation.operation),
-                Cell::new(failure.kind),
-                number(HumanCount(failure.count)),
-                number(milliseconds(failure.slowest_us)),
+            table.row([
+                operation.operation.to_string(),
+                failure.kind.to_string(),
+                HumanCount(failure.count).to_string(),
+                milliseconds(failure.slowest_us),
             ]);
         }
     }
     table
-}
-
-/// With words on the left and, under and beside the last of them, numbers.
-fn table(words: &[&str], numbers: &[&str]) -> Table {
-    let header = words.iter().map(Cell::new);
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_FULL_CONDENSED)
-        .set_header(header.chain(numbers.iter().map(number)));
-    table
-}
-
-fn number(text: impl ToString) -> Cell {
-    Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
 fn milliseconds(micros: u64) -> String {

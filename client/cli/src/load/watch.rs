@@ -27,7 +27,7 @@ impl Watcher {
             ProgressDrawTarget::stderr()
         };
         let bar = ProgressBar::with_draw_target(Some(1), target);
-        let template = "{spinner:.green} {msg:60} [{bar:24.green/dim}] {elapsed}";
+        let template = "{spinner:.green} {msg:46} [{wide_bar:.green/dim}] {elapsed}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸─"));
         }

@@ -9,4 +9,5 @@
 )]
 
 mod compare;
+mod terminal;
 mod witness;

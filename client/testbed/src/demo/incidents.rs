@@ -306,9 +306,8 @@ fn check(line: &str, issuer: &IssuerDirectory, secrets: &Path) -> Result<String,
     let key = verifier(key, secrets)?;
     let proven = evidence.verify(&key).map_err(|e| e.to_string())?;
     Ok(format!(
-        "the token {}… is the issuer's, and its key signed two requests for {}",
-        hex::encode(proven.nonce().0).get(..16).unwrap_or_default(),
-        proven.cps()
+        "the issuer signed token {}…, whose key signed two requests",
+        hex::encode(proven.nonce().0).get(..8).unwrap_or_default(),
     ))
 }
 

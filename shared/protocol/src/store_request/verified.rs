@@ -73,7 +73,7 @@ pub struct SpendPolicy {
 #[non_exhaustive]
 pub enum StoreRefusal {
     /// Signed too long ago.
-    #[error("signed at {created}, it is {now}: too old; seal and sign afresh with another token")]
+    #[error("signed at {}, and it is {now} here: too old; seal and sign afresh with another token", created.time())]
     Stale {
         /// When it was signed, by the storer's clock.
         created: Created,
@@ -81,7 +81,7 @@ pub enum StoreRefusal {
         now: UnixTime,
     },
     /// Signed at a time that is still to come.
-    #[error("signed at {created}, it is {now}: set the storer's clock")]
+    #[error("signed at {}, and it is {now} here: set the storer's clock", created.time())]
     FromTheFuture {
         /// When it was signed, by the storer's clock.
         created: Created,

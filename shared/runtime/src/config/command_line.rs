@@ -10,10 +10,10 @@ use super::{Configuration, ConfigurationError, Sources, load, to_toml};
 /// What a service is told when it is started.
 #[derive(Debug, Clone, Default, Parser)]
 pub struct CommandLine {
-    /// The configuration file (TOML).
+    /// The configuration file (TOML). Its example explains every key.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Overrides one key; may be given several times.
+    /// Overrides one key, such as log.level=debug; may be given several times.
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub settings: Vec<String>,
     /// Prints the effective configuration and exits: 0 if it is good.
@@ -23,6 +23,30 @@ pub struct CommandLine {
     /// connections are accepted; the same line goes to standard output.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
+}
+
+/// What `--help` says of a program.
+#[derive(Debug, Clone, Copy)]
+pub struct Description {
+    /// Its name.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// What it is, in a paragraph: the beginning of the help.
+    pub about: &'static str,
+    /// How it is called: the end of the help.
+    pub examples: &'static str,
+}
+
+impl Description {
+    fn describe(&self, command: clap::Command) -> clap::Command {
+        command
+            .name(self.name)
+            .version(self.version)
+            .about(self.about)
+            .long_about(None)
+            .after_help(self.examples)
+    }
 }
 
 /// What a command line and the environment amount to.
@@ -46,12 +70,10 @@ impl CommandLine {
     /// # Errors
     /// clap's, to be printed with [`clap::Error::exit`].
     pub fn parse_for(
-        program: &'static str,
-        version: &'static str,
-        about: &'static str,
+        program: &Description,
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Self, clap::Error> {
-        let command = Self::command().name(program).version(version).about(about);
+        let command = program.describe(Self::command());
         Self::from_arg_matches(&command.try_get_matches_from(arguments)?)
     }
 
@@ -60,13 +82,12 @@ impl CommandLine {
     /// # Errors
     /// clap's, to be printed with [`clap::Error::exit`].
     pub fn parse_with<O: Args>(
-        program: &'static str,
-        version: &'static str,
-        about: &'static str,
+        program: &Description,
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<(Self, O), clap::Error> {
-        let command = Self::command().name(program).version(version).about(about);
-        let command = O::augment_args(command);
+        // Described last: the doc comments of both sets of arguments are not about
+        // the program.
+        let command = program.describe(O::augment_args(Self::command()));
         let matches = command.try_get_matches_from(arguments)?;
         Ok((
             Self::from_arg_matches(&matches)?,

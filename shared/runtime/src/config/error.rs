@@ -1,13 +1,13 @@
 //! What can be wrong with a configuration, in sentences for the operator.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A configuration that a service does not start with.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigurationError {
     /// The file is missing or may not be read.
-    #[error("cannot read the configuration file {}: {source}; check the path after --config", path.display())]
+    #[error("cannot read the configuration file {}: {source}; check the path after --config, or copy the example configuration there", path.display())]
     FileUnreadable {
         /// The path that was tried.
         path: PathBuf,
@@ -25,16 +25,26 @@ pub enum ConfigurationError {
     /// A `--set` without an equals sign.
     #[error("--set {0} is not of the form section.key=value")]
     SettingMalformed(String),
-    /// A key that is unknown, missing, or of another type.
-    #[error("{detail} (in {place}); the example configuration of this service explains every key")]
+    /// A key that is unknown, or a value that its key does not take.
+    #[error("{key}: {detail} ({place})")]
     Key {
-        /// The key and what is wrong with it.
+        /// The key, with its sections.
+        key: String,
+        /// What is wrong with it, and what would be right.
         detail: String,
-        /// The file, if there is one, and what overrides it.
+        /// The file with the line, the environment variable or the setting.
         place: String,
     },
+    /// A key that has to be there.
+    #[error("{key} is not set: {how}; the example configuration of this service explains it")]
+    Missing {
+        /// The key, with its sections.
+        key: String,
+        /// Where it can be set.
+        how: String,
+    },
     /// Values that do not go together, or that this service does not accept.
-    #[error("{key}: {reason}; {advice}")]
+    #[error("{key}: {reason}; {advice}{}", in_place(place.as_deref()))]
     Refused {
         /// The key, with its sections.
         key: String,
@@ -42,6 +52,8 @@ pub enum ConfigurationError {
         reason: String,
         /// What to do.
         advice: String,
+        /// Where it was set, if it was.
+        place: Option<String>,
     },
     /// A configuration that TOML cannot express.
     #[error("the effective configuration cannot be printed as TOML: {0}")]
@@ -59,17 +71,11 @@ impl ConfigurationError {
             key: key.into(),
             reason: reason.into(),
             advice: advice.into(),
+            place: None,
         }
     }
+}
 
-    pub(super) fn key(error: config::ConfigError, file: Option<&Path>) -> Self {
-        let file = file.map_or_else(
-            || "no configuration file".to_owned(),
-            |path| path.display().to_string(),
-        );
-        Self::Key {
-            detail: error.to_string(),
-            place: format!("{file}, environment and --set taken together"),
-        }
-    }
+fn in_place(place: Option<&str>) -> String {
+    place.map_or_else(String::new, |place| format!(" ({place})"))
 }

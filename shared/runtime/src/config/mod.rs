@@ -5,18 +5,19 @@
 
 mod command_line;
 mod error;
+mod layers;
 mod safe_url;
 mod sections;
+mod wording;
 
-use std::fs;
 use std::path::Path;
 
-use config::{Config, File, FileFormat};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use command_line::{CommandLine, Invocation};
+pub use command_line::{CommandLine, Description, Invocation};
 pub use error::ConfigurationError;
+use layers::Layers;
 pub use safe_url::is_safe_url;
 pub use sections::{
     AdminConfig, Limits, LogConfig, LogFormat, LogLevel, PublicConfig, TlsConfig, Transport,
@@ -54,28 +55,11 @@ pub struct Sources<'a> {
 /// # Errors
 /// [`ConfigurationError`], naming the key and where its value came from.
 pub fn load<C: Configuration>(sources: Sources<'_>) -> Result<C, ConfigurationError> {
-    let mut builder = Config::builder();
-    if let Some(path) = sources.file {
-        builder = builder.add_source(read_file(path)?);
-    }
-    let prefix = format!("PENNYBLACK_{}__", C::SERVICE.to_ascii_uppercase());
-    for (name, value) in sources.environment {
-        if let Some(key) = name.strip_prefix(&prefix) {
-            let key = key.to_ascii_lowercase().replace("__", ".");
-            builder = builder.add_source(overriding(name, &key, value)?);
-        }
-    }
-    for setting in sources.settings {
-        let (key, value) = setting
-            .split_once('=')
-            .ok_or_else(|| ConfigurationError::SettingMalformed(setting.clone()))?;
-        builder = builder.add_source(overriding(setting, key.trim(), value.trim())?);
-    }
-    let configuration: C = builder
-        .build()
-        .and_then(Config::try_deserialize)
-        .map_err(|error| ConfigurationError::key(error, sources.file))?;
-    configuration.check()?;
+    let mut layers = Layers::read(C::SERVICE, sources)?;
+    let configuration: C = layers.deserialize()?;
+    configuration
+        .check()
+        .map_err(|error| layers.located(error))?;
     Ok(configuration)
 }
 
@@ -85,34 +69,6 @@ pub fn load<C: Configuration>(sources: Sources<'_>) -> Result<C, ConfigurationEr
 /// [`ConfigurationError::Unprintable`], which no structure of ours provokes.
 pub fn to_toml(configuration: &impl Configuration) -> Result<String, ConfigurationError> {
     toml::to_string(configuration).map_err(ConfigurationError::Unprintable)
-}
-
-type Text = File<config::FileSourceString, FileFormat>;
-
-fn read_file(path: &Path) -> Result<Text, ConfigurationError> {
-    let text = fs::read_to_string(path).map_err(|source| ConfigurationError::FileUnreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    // Parsed here so that an error tells line and column, and names the file.
-    toml::from_str::<toml::Table>(&text).map_err(|source| ConfigurationError::NotToml {
-        place: path.display().to_string(),
-        source: Box::new(source),
-    })?;
-    Ok(File::from_str(&text, FileFormat::Toml))
-}
-
-fn overriding(place: &str, key: &str, value: &str) -> Result<Text, ConfigurationError> {
-    let as_toml = format!("{key} = {value}");
-    let text = match toml::from_str::<toml::Table>(&as_toml) {
-        Ok(_) => as_toml,
-        Err(_) => format!("{key} = {}", toml::Value::from(value)),
-    };
-    toml::from_str::<toml::Table>(&text).map_err(|source| ConfigurationError::NotToml {
-        place: place.to_owned(),
-        source: Box::new(source),
-    })?;
-    Ok(File::from_str(&text, FileFormat::Toml))
 }
 
 #[cfg(test)]

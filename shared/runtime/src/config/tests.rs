@@ -16,7 +16,16 @@ struct Sample {
     log: LogConfig,
     #[serde(default)]
     names: Vec<String>,
+    #[serde(default)]
+    name: String,
 }
+
+const SAMPLE: Description = Description {
+    name: "sample",
+    version: "1",
+    about: "A sample of a service.",
+    examples: "Example:\n  sample --config sample.toml",
+};
 
 impl Configuration for Sample {
     const SERVICE: &'static str = "sample";
@@ -93,31 +102,75 @@ fn what_is_printed_loads_to_the_same() {
 }
 
 #[test]
-fn an_unknown_key_is_refused_by_name_and_place() {
+fn an_unknown_key_is_refused_with_its_place_and_the_keys_that_there_are() {
     let said = sample(GOOD, &[], &["public.limits.idel=5s"]).unwrap_err();
-    assert!(said.contains("idel"), "{said}");
+    assert!(
+        said.starts_with("public.limits.idel: there is no key idel"),
+        "{said}"
+    );
     assert!(said.contains("idle"), "{said}");
-    assert!(said.contains("public.limits"), "{said}");
-    assert!(said.contains("/tmp"), "the file is not named: {said}");
+    assert!(said.ends_with("(--set public.limits.idel=5s)"), "{said}");
 }
 
 #[test]
-fn a_missing_key_is_named() {
+fn a_missing_key_is_named_with_the_ways_to_set_it() {
     let said = sample("[public]\n", &[], &[]).unwrap_err();
-    assert!(said.contains("public.listen"), "{said}");
+    assert!(said.starts_with("public.listen is not set"), "{said}");
+    for way in [
+        "/tmp",
+        "--set public.listen=VALUE",
+        "PENNYBLACK_SAMPLE__PUBLIC__LISTEN",
+    ] {
+        assert!(said.contains(way), "{said}");
+    }
+    let said = sample("", &[], &[]).unwrap_err();
+    assert!(said.starts_with("public is not set"), "{said}");
 }
 
 #[test]
-fn a_value_of_another_type_is_named_with_its_key() {
-    for (setting, key) in [
-        ("public.limits.streams=many", "public.limits.streams"),
-        ("public.limits.idle=5 parsecs", "public.limits.idle"),
-        ("public.listen=localhost", "public.listen"),
-        ("log.level=chatty", "log.level"),
+fn a_wrong_value_is_named_with_its_key_and_with_one_that_would_be_right() {
+    for (setting, right) in [
+        ("public.limits.streams=many", "a whole number from 0 on"),
+        ("public.limits.streams=-1", "a whole number from 0 on"),
+        ("public.limits.idle=5 parsecs", "\"30s\", \"10m\" or \"1h\""),
+        ("public.limits.idle=5", "\"30s\", \"10m\" or \"1h\""),
+        ("public.listen=localhost", "\"127.0.0.1:8711\""),
+        ("public.behind_proxy=maybe", "true or false"),
+        ("log.level=verbose", "off, error, warn, info, debug"),
+        ("names=a", "a list, such as"),
     ] {
         let said = sample(GOOD, &[], &[setting]).unwrap_err();
-        assert!(said.contains(key), "{said}");
+        let (key, _) = setting.split_once('=').unwrap();
+        assert!(said.starts_with(&format!("{key}: ")), "{said}");
+        assert!(said.contains(right), "{said}");
+        assert!(said.contains(&format!("(--set {setting})")), "{said}");
     }
+}
+
+#[test]
+fn the_place_that_set_a_wrong_value_is_named() {
+    let file = "[public]\nlisten = \"127.0.0.1:1\"\n\n[log]\n# how much\nlevel = \"chatty\"\n";
+    let said = sample(file, &[], &[]).unwrap_err();
+    assert!(said.contains(", line 6)"), "{said}");
+    let variables = [("PENNYBLACK_SAMPLE__LOG__LEVEL", "chatty")];
+    let said = sample(GOOD, &variables, &[]).unwrap_err();
+    assert!(
+        said.contains("(the environment variable PENNYBLACK_SAMPLE__LOG__LEVEL)"),
+        "{said}"
+    );
+    let said = sample(file, &variables, &["log.level=chatty"]).unwrap_err();
+    assert!(said.contains("(--set log.level=chatty)"), "{said}");
+    let refused = "[public]\nlisten = \"0.0.0.0:80\"\n";
+    let said = sample(refused, &[], &[]).unwrap_err();
+    assert!(said.contains(", line 2)"), "{said}");
+}
+
+#[test]
+fn an_override_that_looks_like_a_number_may_be_text() {
+    let loaded = sample(GOOD, &[], &["names=[\"a\"]", "name=12155550100"]).unwrap();
+    assert_eq!(loaded.name, "12155550100");
+    let variables = [("PENNYBLACK_SAMPLE__NAME", "true")];
+    assert_eq!(sample(GOOD, &variables, &[]).unwrap().name, "true");
 }
 
 #[test]
@@ -153,11 +206,35 @@ fn the_command_line_prints_the_effective_configuration() {
         "public.listen=127.0.0.1:5",
         "--check-config",
     ];
-    let line =
-        CommandLine::parse_for("sample", "1", "A sample", arguments.map(Into::into)).unwrap();
+    let line = CommandLine::parse_for(&SAMPLE, arguments.map(Into::into)).unwrap();
     let Invocation::Print(text) = line.invocation::<Sample>().unwrap() else {
         panic!("--check-config must not run the service");
     };
     assert!(text.contains("listen = \"127.0.0.1:5\""), "{text}");
     assert!(text.contains("idle = \"10s\""), "{text}");
+}
+
+/// What a sample can be told besides the usual.
+#[derive(Debug, clap::Args)]
+struct Verbs {
+    /// Forgets everything.
+    #[arg(long)]
+    forget: bool,
+}
+
+#[test]
+fn the_help_begins_with_what_the_program_is_and_ends_with_an_example() {
+    let arguments = ["sample", "--help"].map(Into::into);
+    let error = CommandLine::parse_with::<Verbs>(&SAMPLE, arguments).unwrap_err();
+    let help = error.to_string();
+    assert!(help.starts_with("A sample of a service."), "{help}");
+    assert!(
+        help.trim_end().ends_with("sample --config sample.toml"),
+        "{help}"
+    );
+    assert!(
+        help.contains("--forget") && help.contains("--config"),
+        "{help}"
+    );
+    assert!(!help.contains("besides the usual"), "{help}");
 }

@@ -1,0 +1,28 @@
+//! Singular and plural.
+
+use indicatif::HumanCount;
+
+/// `1 token`, `2 tokens`, `10,000 tokens`.
+pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
+    let noun = if number == 1 { one } else { many };
+    format!("{} {noun}", HumanCount(number))
+}
+
+/// The same for what adds an `s`.
+pub(crate) fn plural(number: u64, one: &str) -> String {
+    count(number, one, &format!("{one}s"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_singular_and_everything_else_is_plural() {
+        assert_eq!(plural(0, "token"), "0 tokens");
+        assert_eq!(plural(1, "token"), "1 token");
+        assert_eq!(plural(10_000, "token"), "10,000 tokens");
+        assert_eq!(count(1, "entry", "entries"), "1 entry");
+        assert_eq!(count(2, "entry", "entries"), "2 entries");
+    }
+}
