@@ -241,6 +241,11 @@ impl Config {
         self.cps.data_directory.join("keys")
     }
 
+    /// Where the transparency log is, at its leader.
+    pub(crate) fn log_directory(&self) -> PathBuf {
+        self.cps.data_directory.join("log")
+    }
+
     /// The node's decoy secret, or its copy of that of all nodes.
     pub(crate) fn decoy_secret_file(&self) -> PathBuf {
         self.cps.data_directory.join("decoy-secret")

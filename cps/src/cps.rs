@@ -18,11 +18,11 @@ use tokio::task::spawn_blocking;
 use crate::config::Config;
 use crate::counts::Counts;
 use crate::dashboard::{Dashboard, DashboardParts};
-use crate::decoy_secret;
 use crate::forwarding::Forwarding;
 use crate::issuers::{Dependencies, Issuers, Upkeep};
-use crate::key_directory::{self, KeyDirectory, Registry};
+use crate::key_directory::KeyDirectory;
 use crate::log::{CpsLog, Witnesses};
+use crate::nodes::{self, Sharing};
 use crate::persistence::Persistence;
 use crate::retrieve::Retrieval;
 use crate::routes::{self, Resources};
@@ -47,7 +47,7 @@ impl Cps {
     pub async fn start(config: Config, clock: Clock) -> Result<RunningService, StartError> {
         let mut service = StartingService::bind(&config).await?;
         let config = Arc::new(config);
-        let persistence = blocking({
+        let mut persistence = blocking({
             let (config, clock) = (Arc::clone(&config), clock.clone());
             move || Persistence::open(&config, &clock)
         })
@@ -57,6 +57,7 @@ impl Cps {
         let tasks = Tasks {
             service: &mut service,
             config: &config,
+            sharing: persistence.sharing.take(),
             persistence: &persistence,
             issuers: Arc::clone(&issuers),
             clock: clock.clone(),
@@ -73,7 +74,7 @@ impl Cps {
             log: Arc::clone(&persistence.log),
         });
         service.spawn(Arc::clone(&dashboard).keep_rates(service.shutdown()));
-        let forwarding = forwarding(&config, &persistence.store)?;
+        let forwarding = nodes::forwarding(&config, &persistence.store)?;
         let router = routes::router(resources(
             &config,
             persistence,
@@ -84,12 +85,6 @@ impl Cps {
         ));
         Ok(service.serve(&*config, router, dashboard.router()))
     }
-}
-
-fn forwarding(config: &Config, store: &Backend) -> Result<Option<Forwarding>, StartError> {
-    let others = config.never_twice.as_ref().zip(store.owners());
-    let others = others.map(|(config, owners)| Forwarding::new(config, owners.clone()));
-    others.transpose().context("cannot ask the other nodes")
 }
 
 fn resources(
@@ -139,6 +134,7 @@ struct Tasks<'a> {
     service: &'a mut StartingService,
     config: &'a Config,
     persistence: &'a Persistence,
+    sharing: Option<Sharing>,
     issuers: Arc<Issuers>,
     clock: Clock,
 }
@@ -146,7 +142,9 @@ struct Tasks<'a> {
 impl Tasks<'_> {
     async fn start(mut self) -> Result<(), StartError> {
         self.watch_store().await;
-        self.share();
+        if let Some(sharing) = self.sharing.take() {
+            sharing.start(self.service, self.clock.clone());
+        }
         self.follow_issuers()?;
         self.log()?;
         let trust = Arc::clone(&self.persistence.trust);
@@ -170,38 +168,10 @@ impl Tasks<'_> {
 
     async fn watch_store(&mut self) {
         let (_, readiness, shutdown) = self.clock_and_signals();
-        match &*self.persistence.store {
-            Backend::Embedded(_) => {}
-            Backend::Redis(store) => {
-                store.examine().await;
-                self.service.spawn(store.clone().watch(readiness, shutdown));
-            }
-            Backend::NeverTwice(store) => {
-                store.examine().await;
-                let store = Arc::clone(&self.persistence.store);
-                self.service
-                    .spawn(async move { store.watch_nodes(readiness, shutdown).await });
-            }
-        }
-    }
-
-    /// Shares the decoy secret and key records with the other nodes, if there are any.
-    fn share(&mut self) {
-        let Some(store) = self.persistence.store.redis() else {
-            return;
-        };
-        let (clock, readiness, shutdown) = self.clock_and_signals();
-        let decoys = Arc::clone(&self.persistence.decoys);
-        decoy_secret::not_known_yet(&readiness);
+        let store = Arc::clone(&self.persistence.store);
+        store.examine().await;
         self.service
-            .spawn(decoys.keep_agreed(store.clone(), readiness.clone(), shutdown.clone()));
-        if let Registry::Shared(records) = &self.persistence.registry {
-            key_directory::not_read_yet(&readiness);
-            let directory = self.config.key_directory();
-            let records = Arc::clone(records);
-            self.service
-                .spawn(records.follow(directory, clock, readiness, shutdown));
-        }
+            .spawn(async move { store.watch(readiness, shutdown).await });
     }
 
     fn follow_issuers(&mut self) -> Result<(), StartError> {

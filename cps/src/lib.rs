@@ -12,6 +12,7 @@ pub mod issuers;
 mod json_lines;
 pub mod key_directory;
 pub mod log;
+mod nodes;
 mod persistence;
 mod program;
 pub mod refusal;

@@ -1,6 +1,6 @@
 //! What outlives the process: the spent set and the mailboxes, the log, the key
-//! directory, whose certificates count, and the decoy secret. Here they are opened, on
-//! the disk of the only node or in the Redis of several.
+//! directory, whose certificates count, and the decoy secret. Here they are opened. Not
+//! here: what several nodes share, which is in [`crate::nodes`].
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,16 +12,15 @@ use pennyblack_trust::Trust;
 
 use crate::config::Config;
 use crate::decoy_secret::DecoySecret;
-use crate::key_directory::{KeyDirectory, RecordPolicy, Registry, SharedRecords};
+use crate::key_directory::{KeyDirectory, RecordPolicy, Registry};
 use crate::log::CpsLog;
+use crate::nodes::{Nodes, Sharing};
 use crate::store::Backend;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::never_twice::{NeverTwiceStore, Owners};
 use crate::store::redis::RedisStore;
 
 const OPEN_STORE: &str = "cannot open the store";
-const OPEN_LOG: &str = "cannot open the log";
-const OPEN_DECOYS: &str = "cannot open the decoy secret";
 const NUMBERING_TABLE: &str = "keys.numbering_table";
 
 /// All of it.
@@ -33,6 +32,8 @@ pub(crate) struct Persistence {
     pub(crate) trust: Arc<Trust>,
     pub(crate) decoys: Arc<DecoySecret>,
     pub(crate) issuers: PathBuf,
+    /// To be started, where there are other nodes.
+    pub(crate) sharing: Option<Sharing>,
 }
 
 impl Persistence {
@@ -54,39 +55,16 @@ impl Persistence {
             numbering: numbering(config.keys.numbering_table.as_deref())?,
             capacity: config.keys.capacity,
         };
-        let (decoys, log) = (config.decoy_secret_file(), directory.join("log"));
-        let cps = &config.cps.authority;
-        let (keys, registry, decoys, log) = match store.redis() {
-            None => {
-                let keys = KeyDirectory::open(&config.key_directory(), policy, now);
-                let keys = Arc::new(keys.context("cannot open the key records")?);
-                let registry = Registry::Own(Arc::clone(&keys));
-                let decoys = DecoySecret::own(decoys).context(OPEN_DECOYS)?;
-                (
-                    keys,
-                    registry,
-                    Arc::new(decoys),
-                    CpsLog::open(&log, cps).context(OPEN_LOG)?,
-                )
-            }
-            Some(store) => {
-                let keys = Arc::new(KeyDirectory::unread(policy));
-                let shared = SharedRecords::new(Arc::clone(&keys), store.clone());
-                let registry = Registry::Shared(Arc::new(shared));
-                let decoys = Arc::new(DecoySecret::shared(decoys));
-                let (config, secret) = (&config.transparency_log, Arc::clone(&decoys));
-                let log = CpsLog::of_several(&log, cps, config, store, secret);
-                (keys, registry, decoys, log.context(OPEN_LOG)?)
-            }
-        };
+        let nodes = Nodes::open(config, policy, &store, now)?;
         Ok(Self {
             store: Arc::new(store),
-            log: Arc::new(log),
-            keys,
-            registry,
+            log: Arc::new(nodes.log),
+            keys: nodes.keys,
+            registry: nodes.registry,
             trust,
-            decoys,
+            decoys: nodes.decoys,
             issuers,
+            sharing: nodes.sharing,
         })
     }
 }

@@ -13,18 +13,15 @@ use tokio::task::{JoinError, spawn_blocking};
 
 use crate::key_log::{KeyLogError, KeyRegister};
 use crate::ledger::{ChargeError, ChosenLedger, Ledger as _};
-use crate::persistence::{Persistence, shortfalls};
+use crate::persistence::Persistence;
 use crate::token_keys::{KeyError, TokenKeys};
 
 /// How long after a failure the rotation is tried again.
 const RETRY: Duration = Duration::from_secs(60);
 
-/// The longest time between two rotations, by a clock that nobody sets.
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
-
-/// The same for a node among several: how soon it hears of a key that another one
-/// made early, and notices that clocks run apart or that Redis lost something.
-const LONGEST_WAIT_AMONG_SEVERAL: Duration = Duration::from_secs(15);
+/// How long after the leader has not announced a key in the log the rotation is tried
+/// again.
+const RETRY_UNANNOUNCED: Duration = Duration::from_secs(15);
 
 /// The part of the service that is not ready while rotations fail.
 const PART: &str = "token keys";
@@ -83,15 +80,8 @@ impl KeyMaintenance {
         tokio::select! {
             () = self.clock.reached(next) => false,
             () = self.persistence.keys.hastened() => false,
-            () = tokio::time::sleep(self.longest_wait()) => false,
+            () = tokio::time::sleep(self.persistence.nodes.longest_wait()) => false,
             () = self.shutdown.requested() => true,
-        }
-    }
-
-    fn longest_wait(&self) -> Duration {
-        match *self.persistence.ledger {
-            ChosenLedger::Embedded(_) => LONGEST_WAIT,
-            ChosenLedger::Redis(_) => LONGEST_WAIT_AMONG_SEVERAL,
         }
     }
 
@@ -99,11 +89,13 @@ impl KeyMaintenance {
     /// so again.
     async fn rotate(&self, now: UnixTime) -> Result<UnixTime, RotationError> {
         let Persistence {
-            keys, ledger, log, ..
+            keys,
+            ledger,
+            log,
+            nodes,
+            ..
         } = &self.persistence;
-        if let Some(redis) = &self.persistence.redis
-            && let Some(shortfalls) = shortfalls(redis).await?
-        {
+        if let Some(shortfalls) = nodes.shortfalls().await? {
             let error = RotationError::Durability(shortfalls);
             keys.withhold(&error.to_string());
             return Err(error);
@@ -166,7 +158,7 @@ async fn not_announced(
     };
     tracing::warn!(%error, "a token key is not listed yet");
     ledger.follow(keys.live().ids().collect()).await?;
-    Ok(now.plus(LONGEST_WAIT_AMONG_SEVERAL))
+    Ok(now.plus(RETRY_UNANNOUNCED))
 }
 
 #[cfg(test)]

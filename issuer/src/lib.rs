@@ -9,6 +9,7 @@ pub mod key_log;
 mod key_maintenance;
 pub mod ledger;
 pub mod node_memory;
+mod nodes;
 mod persistence;
 mod program;
 pub mod quota;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_redis::{Redis, RedisError};
+use pennyblack_redis::Redis;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_service::start_error::{StartContext as _, StartError, blocking};
 use pennyblack_storage::disk::RealDisk;
@@ -17,6 +17,7 @@ use crate::ledger::embedded::EmbeddedLedger;
 use crate::ledger::redis::RedisLedger;
 use crate::ledger::{ChosenLedger, Ledger as _};
 use crate::node_memory::NodeMemory;
+use crate::nodes::Nodes;
 use crate::token_keys::key_files::KeyFiles;
 use crate::token_keys::shared::wrapping_key::WrappingKey;
 use crate::token_keys::shared::{Membership, SharedKeys};
@@ -37,8 +38,7 @@ pub(crate) struct Persistence {
     pub(crate) ledger: Arc<ChosenLedger>,
     pub(crate) trust: Arc<Trust>,
     pub(crate) log: KeyLog,
-    /// Where several nodes have the rest.
-    pub(crate) redis: Option<Redis>,
+    pub(crate) nodes: Nodes,
 }
 
 impl Persistence {
@@ -46,16 +46,21 @@ impl Persistence {
     /// returns, every key that is listed is in the log and has accounts.
     pub(crate) async fn open(config: &Arc<Config>, clock: &Clock) -> Result<Self, StartError> {
         let now = clock.now();
-        let (keys, ledger, log, redis) = match &config.store {
+        let (keys, ledger, log, nodes) = match &config.store {
             None => {
                 let config = Arc::clone(config);
                 let (keys, ledger, log) = blocking(move || on_disk(&config, now)).await?;
-                (keys, ledger, log, None)
+                (keys, ledger, log, Nodes::One)
             }
             Some(options) => {
                 let redis = Redis::new(options).context("cannot use the Redis of [store]")?;
-                let (keys, ledger, log) = in_redis(config, redis.clone(), clock).await?;
-                (keys, ledger, log, Some(redis))
+                let nodes = Nodes::Several(redis.clone());
+                let shortfalls = nodes.shortfalls().await.context("store.url")?;
+                if let Some(shortfalls) = shortfalls {
+                    return Err(StartError::new("store.durability", shortfalls));
+                }
+                let (keys, ledger, log) = in_redis(config, redis, clock).await?;
+                (keys, ledger, log, nodes)
             }
         };
         log.get_in_touch().await.context(OPEN_LOG)?;
@@ -69,13 +74,13 @@ impl Persistence {
             ledger: Arc::new(ledger),
             trust: Arc::new(blocking(trust).await?),
             log,
-            redis,
+            nodes,
         })
     }
 }
 
 /// Has the keys on record with which a node starts. One of them it may have made just
-/// now, and the node that keeps the log looks for such keys only now and then.
+/// now, and the leader of the log looks for such keys only now and then.
 async fn announced_at_last(
     log: &KeyLog,
     directory: &[u8],
@@ -109,21 +114,11 @@ fn on_disk(
     Ok((keys, ledger, log))
 }
 
-/// What is wrong with the durability of a Redis, if anything is.
-pub(crate) async fn shortfalls(redis: &Redis) -> Result<Option<String>, RedisError> {
-    let shortfalls = redis.shortfalls().await?;
-    let sentences: Vec<_> = shortfalls.iter().map(ToString::to_string).collect();
-    Ok((!sentences.is_empty()).then(|| sentences.join("; ")))
-}
-
 async fn in_redis(
     config: &Arc<Config>,
     redis: Redis,
     clock: &Clock,
 ) -> Result<(Unpublished, ChosenLedger, KeyLog), StartError> {
-    if let Some(shortfalls) = shortfalls(&redis).await.context("store.url")? {
-        return Err(StartError::new("store.durability", shortfalls));
-    }
     let (opened, shared, clock) = (Arc::clone(config), redis.clone(), clock.clone());
     let opened = move || shared_keys(&opened, shared, &clock);
     let (keys, memory, log) = blocking(opened).await?;

@@ -39,13 +39,23 @@ impl Backend {
             Self::NeverTwice(store) => Some(store.shared()),
         }
     }
-}
 
-impl Backend {
-    /// Watches over a store whose nodes keep spends themselves, until `shutdown`.
-    pub(crate) async fn watch_nodes(&self, readiness: Readiness, shutdown: Shutdown) {
-        if let Self::NeverTwice(store) = self {
-            store.watch(readiness, shutdown).await;
+    /// Looks whether tokens can be redeemed: whether what several nodes share is as
+    /// durable as promised, and has all that this node knows of.
+    pub(crate) async fn examine(&self) {
+        match self {
+            Self::Embedded(_) => {}
+            Self::Redis(store) => store.examine().await,
+            Self::NeverTwice(store) => store.examine().await,
+        }
+    }
+
+    /// Looks again and again, until `shutdown`.
+    pub(crate) async fn watch(&self, readiness: Readiness, shutdown: Shutdown) {
+        match self {
+            Self::Embedded(_) => {}
+            Self::Redis(store) => store.clone().watch(readiness, shutdown).await,
+            Self::NeverTwice(store) => store.watch(readiness, shutdown).await,
         }
     }
 }
