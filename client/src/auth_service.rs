@@ -17,7 +17,7 @@ use pennyblack_sealing::sealed::{SealError, seal_passport};
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
 
-pub use keys::{FoundKeys, LookUp, RefusedRecord};
+pub use keys::{FoundKeys, KeyLookup, RefusedRecord};
 pub use passport::{PassportInputError, ShakenCall, read_passport};
 
 use crate::certificates::CertificateStores;
@@ -27,10 +27,10 @@ use pennyblack_http::{HttpError, HttpOptions, Refused, RetryPolicy, ServiceAddre
 /// Why a PASSporT was not stored.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CallerError {
+pub enum OobAuthenticationError {
     /// A look-up failed; nothing was sealed or spent.
     #[error("looking up keys: {0}")]
-    LookUp(HttpError),
+    KeyLookup(HttpError),
     /// The CPS's answer to a look-up is not a list of key records.
     #[error("the CPS's answer is no list of keys ({0}): check that --cps is the address of a CPS")]
     KeyList(serde_json::Error),
@@ -68,14 +68,14 @@ pub enum CallerError {
 
 /// A copy that lies in a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredCopy {
     /// Where.
     pub url: String,
 }
 
 /// What became of the requests of the outbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Resent {
+pub struct ResendTotals {
     /// Answered with 201.
     pub stored: usize,
     /// Refused for good.
@@ -88,7 +88,7 @@ pub struct Resent {
 
 /// Stores PASSporTs.
 #[derive(Clone)]
-pub struct Caller {
+pub struct OobAuthenticationService {
     /// Where keys are looked up. Copies go to the CPS that each key record
     /// names, which is usually this one.
     pub cps: ServiceAddress,
@@ -108,7 +108,7 @@ pub struct Caller {
     pub retry: RetryPolicy,
 }
 
-impl Caller {
+impl OobAuthenticationService {
     /// Seals one copy of `passport` to `key`, spends a token on it, and stores it.
     ///
     /// A token that the CPS takes for invalid is most often one of a key epoch
@@ -118,7 +118,7 @@ impl Caller {
     /// so that a CPS which lies gets two tokens and not the wallet.
     ///
     /// # Errors
-    /// [`CallerError`]; only [`CallerError::Refused`] and [`CallerError::Unknown`]
+    /// [`OobAuthenticationError`]; only [`OobAuthenticationError::Refused`] and [`OobAuthenticationError::Unknown`]
     /// cost tokens, one or two.
     pub async fn store(
         &self,
@@ -126,16 +126,16 @@ impl Caller {
         passport: &str,
         key: &VerifiedKeyRecord,
         now: UnixTime,
-    ) -> Result<Stored, CallerError> {
+    ) -> Result<StoredCopy, OobAuthenticationError> {
         let (entry, token_key) = self.spend(wallet, passport, key, None, now).await?;
         let error = match self.deliver(wallet, entry).await {
-            Err(CallerError::Refused { error }) if is_about_the_token(&error) => error,
+            Err(OobAuthenticationError::Refused { error }) if is_about_the_token(&error) => error,
             done => return done,
         };
         match self.spend(wallet, passport, key, token_key, now).await {
             Ok((entry, _)) => self.deliver(wallet, entry).await,
-            Err(CallerError::Spend(SpendError::NoToken { .. })) => {
-                Err(CallerError::Refused { error })
+            Err(OobAuthenticationError::Spend(SpendError::NoToken { .. })) => {
+                Err(OobAuthenticationError::Refused { error })
             }
             Err(other) => Err(other),
         }
@@ -150,7 +150,7 @@ impl Caller {
         key: &VerifiedKeyRecord,
         refused: Option<TokenKeyId>,
         now: UnixTime,
-    ) -> Result<(OutboxEntry, Option<TokenKeyId>), CallerError> {
+    ) -> Result<(OutboxEntry, Option<TokenKeyId>), OobAuthenticationError> {
         let address = self.address_of(key)?;
         let cps = address.authority().clone();
         let sealed = seal_passport(key.key(), &cps, passport, &mut rand::rng())?;
@@ -174,10 +174,14 @@ impl Caller {
     /// are too old to be of use.
     ///
     /// # Errors
-    /// [`CallerError::Wallet`]. A request that is refused or not answered is
+    /// [`OobAuthenticationError::Wallet`]. A request that is refused or not answered is
     /// counted, and does not keep the others back.
-    pub async fn resend(&self, wallet: &Wallet, now: UnixTime) -> Result<Resent, CallerError> {
-        let mut resent = Resent::default();
+    pub async fn resend(
+        &self,
+        wallet: &Wallet,
+        now: UnixTime,
+    ) -> Result<ResendTotals, OobAuthenticationError> {
+        let mut resent = ResendTotals::default();
         for entry in wallet.off_thread(Wallet::outbox).await? {
             if !entry.may_be_sent(now) {
                 let id = entry.id;
@@ -187,8 +191,8 @@ impl Caller {
             }
             match self.deliver(wallet, entry).await {
                 Ok(_) => resent.stored += 1,
-                Err(CallerError::Refused { .. }) => resent.refused += 1,
-                Err(CallerError::Unknown { .. }) => resent.left += 1,
+                Err(OobAuthenticationError::Refused { .. }) => resent.refused += 1,
+                Err(OobAuthenticationError::Unknown { .. }) => resent.left += 1,
                 Err(other) => return Err(other),
             }
         }
@@ -196,19 +200,23 @@ impl Caller {
     }
 
     /// Sends a request of the outbox, and settles it once it is answered for good.
-    async fn deliver(&self, wallet: &Wallet, entry: OutboxEntry) -> Result<Stored, CallerError> {
+    async fn deliver(
+        &self,
+        wallet: &Wallet,
+        entry: OutboxEntry,
+    ) -> Result<StoredCopy, OobAuthenticationError> {
         let OutboxEntry { id, call, .. } = entry;
         let refusal = match self.post(&call).await {
             Ok(()) => None,
             Err(error) if error.is_passing() || error.refused().is_none() => {
-                return Err(CallerError::Unknown { error });
+                return Err(OobAuthenticationError::Unknown { error });
             }
             Err(error) => Some(error),
         };
         wallet.off_thread(move |wallet| wallet.settle(id)).await?;
         match refusal {
-            None => Ok(Stored { url: call.url }),
-            Some(error) => Err(CallerError::Refused { error }),
+            None => Ok(StoredCopy { url: call.url }),
+            Some(error) => Err(OobAuthenticationError::Refused { error }),
         }
     }
 
@@ -219,7 +227,10 @@ impl Caller {
 
     /// Where the record's CPS is. Ours may be reached by another URL than its
     /// name says; a stranger's record must not lead to a loopback service.
-    fn address_of(&self, key: &VerifiedKeyRecord) -> Result<ServiceAddress, CallerError> {
+    fn address_of(
+        &self,
+        key: &VerifiedKeyRecord,
+    ) -> Result<ServiceAddress, OobAuthenticationError> {
         let uri = key.cps();
         if uri.authority() == self.cps.authority() {
             return Ok(self.cps.clone());
@@ -227,7 +238,7 @@ impl Caller {
         if uri.to_string().starts_with("https://") {
             return Ok(uri.clone().into());
         }
-        Err(CallerError::PlainCps(uri.to_string()))
+        Err(OobAuthenticationError::PlainCps(uri.to_string()))
     }
 }
 

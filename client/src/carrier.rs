@@ -108,7 +108,7 @@ impl CarrierError {
 
 /// What a draw came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Drawn {
+pub struct DrawTotals {
     /// Tokens asked for.
     pub asked: usize,
     /// Tokens that came in.
@@ -146,7 +146,7 @@ impl Carrier {
         wallet: &Wallet,
         cps: &Authority,
         now: UnixTime,
-    ) -> Result<Drawn, CarrierError> {
+    ) -> Result<DrawTotals, CarrierError> {
         let directory = self.directory(client).await?;
         self.forget_closed_keys(wallet, &directory).await?;
         self.draw_by(&directory, client, wallet, cps, now).await
@@ -159,7 +159,7 @@ impl Carrier {
         wallet: &Wallet,
         cps: &Authority,
         now: UnixTime,
-    ) -> Result<Drawn, CarrierError> {
+    ) -> Result<DrawTotals, CarrierError> {
         let key = current_key(directory, now).map_err(|error| error.by_the_clock_of(client))?;
         self.require_logged(client, wallet, directory, key.id())
             .await?;
@@ -188,10 +188,10 @@ impl Carrier {
         client: &HttpClient,
         wallet: &Wallet,
         now: UnixTime,
-    ) -> Result<Drawn, CarrierError> {
+    ) -> Result<DrawTotals, CarrierError> {
         let pending = self.pending(wallet).await?;
         if pending.is_empty() {
-            return Ok(Drawn::default());
+            return Ok(DrawTotals::default());
         }
         let directory = self.directory(client).await?;
         self.resume_by(&directory, client, wallet, pending, now)
@@ -211,8 +211,8 @@ impl Carrier {
         wallet: &Wallet,
         pending: Vec<PendingDraw>,
         now: UnixTime,
-    ) -> Result<Drawn, CarrierError> {
-        let mut all = Drawn::default();
+    ) -> Result<DrawTotals, CarrierError> {
+        let mut all = DrawTotals::default();
         for draw in pending {
             let drawn = self.ask(client, wallet, directory, draw, now).await?;
             all.asked += drawn.asked;
@@ -281,7 +281,7 @@ impl Carrier {
         directory: &IssuerDirectory,
         pending: PendingDraw,
         now: UnixTime,
-    ) -> Result<Drawn, CarrierError> {
+    ) -> Result<DrawTotals, CarrierError> {
         let answer = match self.send(client, directory, &pending.draw.body, now).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -290,7 +290,7 @@ impl Carrier {
             }
         };
         let tokens = unblind(&pending.draw.parts, &answer)?;
-        let drawn = Drawn {
+        let drawn = DrawTotals {
             asked: pending.draw.parts.len(),
             received: tokens.len(),
         };

@@ -31,7 +31,7 @@ const MAX_PAGES: usize = 256;
 /// Why there is no verdict. None of these says anything of the call.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum RecipientError {
+pub enum OobVerificationError {
     /// The CPS was not reached, or refused.
     #[error("no verdict: {0}")]
     Http(#[from] HttpError),
@@ -78,7 +78,7 @@ pub struct Drained {
 }
 
 /// Verifies calls with what lies in a mailbox.
-pub struct Recipient {
+pub struct OobVerificationService {
     /// The mailbox's key.
     pub key: RecipientKey,
     /// Where the mailbox is.
@@ -97,12 +97,16 @@ pub struct Recipient {
     pub slots: Slots,
 }
 
-impl Recipient {
+impl OobVerificationService {
     /// Empties the mailbox and judges what lay in it for `call`.
     ///
     /// # Errors
-    /// [`RecipientError`]: then there is no verdict, not even "no PASSporT".
-    pub async fn verify(&self, call: &Call, clock: &Clock) -> Result<Verdict, RecipientError> {
+    /// [`OobVerificationError`]: then there is no verdict, not even "no PASSporT".
+    pub async fn verify(
+        &self,
+        call: &Call,
+        clock: &Clock,
+    ) -> Result<Verdict, OobVerificationError> {
         let mut cursor = Cursor::START;
         let drained = self.drain(&mut cursor).await?;
         self.judge(&drained.passports, call, clock).await
@@ -112,7 +116,7 @@ impl Recipient {
     /// passed. The rhythm does not follow what is found, since the CPS sees it.
     ///
     /// # Errors
-    /// [`RecipientError`] when the last look failed; earlier failures are made
+    /// [`OobVerificationError`] when the last look failed; earlier failures are made
     /// good by later looks.
     pub async fn wait(
         &self,
@@ -120,7 +124,7 @@ impl Recipient {
         every: Duration,
         max_wait: Duration,
         clock: &Clock,
-    ) -> Result<Verdict, RecipientError> {
+    ) -> Result<Verdict, OobVerificationError> {
         let mut rhythm = tokio::time::interval(every);
         rhythm.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let deadline = tokio::time::Instant::now() + max_wait;
@@ -150,8 +154,8 @@ impl Recipient {
     /// Reads the mailbox from `cursor` on, which moves behind what was read.
     ///
     /// # Errors
-    /// [`RecipientError`].
-    pub async fn drain(&self, cursor: &mut Cursor) -> Result<Drained, RecipientError> {
+    /// [`OobVerificationError`].
+    pub async fn drain(&self, cursor: &mut Cursor) -> Result<Drained, OobVerificationError> {
         let mut drained = Drained::default();
         for _ in 0..MAX_PAGES {
             let page = self.page(*cursor).await?;
@@ -171,7 +175,7 @@ impl Recipient {
         Ok(drained)
     }
 
-    async fn page(&self, after: Cursor) -> Result<Page, RecipientError> {
+    async fn page(&self, after: Cursor) -> Result<Page, OobVerificationError> {
         let request = page_request(&self.cps, self.key.config(), self.slots, after);
         let answer = self.client.send(&request, self.retry).await?;
         let content = answer.content(envelope::MEDIA_TYPE)?;
@@ -183,7 +187,7 @@ impl Recipient {
         passports: &[String],
         call: &Call,
         clock: &Clock,
-    ) -> Result<Verdict, RecipientError> {
+    ) -> Result<Verdict, OobVerificationError> {
         // Only certificates of PASSporTs for this caller are looked for.
         let parsed: Vec<_> = passports
             .iter()

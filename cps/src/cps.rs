@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::counts::Counts;
 use crate::dashboard::{Dashboard, DashboardParts};
 use crate::forwarding::Forwarding;
-use crate::issuers::{Dependencies, Issuers, Upkeep};
+use crate::issuers::{Dependencies, IssuerMaintenance, Issuers};
 use crate::key_directory::KeyDirectory;
 use crate::log::{CpsLog, Witnesses};
 use crate::nodes::{self, Sharing};
@@ -184,7 +184,8 @@ impl Tasks<'_> {
                 clock,
                 readiness,
             };
-            let upkeep = Upkeep::open(place, issuer, &self.persistence.issuers, dependencies);
+            let upkeep =
+                IssuerMaintenance::open(place, issuer, &self.persistence.issuers, dependencies);
             let upkeep =
                 upkeep.context(format!("cannot follow the issuer {}", issuer.authority))?;
             self.service.spawn(upkeep.run(shutdown));

@@ -63,10 +63,10 @@ pub enum Refusal {
     #[error("{0}")]
     Number(#[from] TelephoneNumberError),
     /// A prefix that would list everybody.
-    #[error("a prefix has {least} to 15 digits, not {actual}")]
+    #[error("a prefix has {min} to 15 digits, not {actual}")]
     Prefix {
         /// Fewest digits.
-        least: usize,
+        min: usize,
         /// Digits there were.
         actual: usize,
     },
@@ -88,14 +88,14 @@ pub enum Refusal {
     #[error("a newer record of this key by this signer is registered")]
     OlderRecord,
     /// As many living records as one signer may have for the same numbers.
-    #[error("{iss} has {most} living records for {coverage} already")]
+    #[error("{iss} has {max} living records for {coverage} already")]
     TooManyOfSigner {
         /// Who signs.
         iss: String,
         /// For which numbers.
         coverage: Coverage,
         /// Most records.
-        most: usize,
+        max: usize,
     },
     /// The directory is full.
     #[error("the key directory is full")]
@@ -250,13 +250,7 @@ mod tests {
                 TelephoneNumber::from_canonical("x").unwrap_err().into(),
                 400,
             ),
-            (
-                Refusal::Prefix {
-                    least: 4,
-                    actual: 1,
-                },
-                400,
-            ),
+            (Refusal::Prefix { min: 4, actual: 1 }, 400),
             (Refusal::TooManyRecords(9), 400),
             (KeyRecordError::Type(None).into(), 400),
             (Refusal::RecordText, 400),
@@ -266,7 +260,7 @@ mod tests {
                 Refusal::TooManyOfSigner {
                     iss: "683G".to_owned(),
                     coverage: Coverage::Number(number),
-                    most: 4,
+                    max: 4,
                 },
                 409,
             ),

@@ -39,8 +39,8 @@ impl<S: Store> Retrieval<S> {
         let registered = self.keys.recipient(mailbox, now);
         let recipient = self.decoys.keys()?.or_decoy(mailbox, registered.as_deref());
         let recipient = recipient.map_err(|error| Refusal::Internal(error.to_string()))?;
-        let most = usize::from(slots.count());
-        let page = self.store.page(mailbox, after, most, now).await?;
+        let max = usize::from(slots.count());
+        let page = self.store.page(mailbox, after, max, now).await?;
         let header = PageHeader {
             more: page.more,
             next: page.next,

@@ -143,7 +143,7 @@ async fn list_keys<S: Store>(
     query: Result<Query<PrefixQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(query) = query.map_err(|_| Refusal::Prefix {
-        least: crate::key_directory::SHORTEST_PREFIX,
+        min: crate::key_directory::SHORTEST_PREFIX,
         actual: 0,
     })?;
     let prefix = TelephoneNumber::from_canonical(&query.prefix)?;

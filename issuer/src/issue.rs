@@ -15,11 +15,11 @@ use pennyblack_privacypass::voprf::{AmortizedRequest, AmortizedResponse, VoprfKi
 use pennyblack_runtime::clock::Clock;
 
 use crate::attest::Attestor;
-use crate::ledger::{ChargeError, ChosenLedger, Ledger as _, Novelty};
+use crate::ledger::{ChargeError, ChargeKind, ChosenLedger, Ledger as _};
 use crate::quota::{Charge, account_name};
 use crate::refusal::Refusal;
 use crate::signing_pool::{SigningPlace, SigningPool, SigningTask};
-use crate::token_keys::schedule::Standing;
+use crate::token_keys::schedule::KeyPhase;
 use crate::token_keys::{KeySet, TokenKey, TokenKeys};
 
 /// Everything that granting tokens takes; shared by all requests.
@@ -91,12 +91,12 @@ impl Issuance {
     /// Charges the subject for all that is to be signed, for each key by itself.
     async fn charge(
         &self,
-        decided: Vec<Result<(SigningTask, Standing), Refusal>>,
+        decided: Vec<Result<(SigningTask, KeyPhase), Refusal>>,
         attested: &Attested,
         keys: &KeySet,
         now: UnixTime,
     ) -> Result<Vec<Decided>, Refusal> {
-        let mut wanted: BTreeMap<TokenKeyId, (Standing, u32)> = BTreeMap::new();
+        let mut wanted: BTreeMap<TokenKeyId, (KeyPhase, u32)> = BTreeMap::new();
         let mut limits = BTreeMap::new();
         for (task, standing) in decided.iter().flatten() {
             let (_, tokens) = wanted.entry(task.key.id()).or_insert((*standing, 0));
@@ -105,7 +105,7 @@ impl Issuance {
         }
         let mut withheld = Vec::new();
         for (key, (standing, tokens)) in wanted {
-            let most = limits.get(&key).copied().flatten();
+            let max = limits.get(&key).copied().flatten();
             let subject = account_name(attested.subject());
             let charge = Charge {
                 subject,
@@ -113,12 +113,12 @@ impl Issuance {
                 tokens,
             };
             let novelty = match standing {
-                Standing::Signs => Novelty::NewOrRepeated,
-                Standing::SignsAgain | Standing::Silent => Novelty::RepeatedOnly,
+                KeyPhase::Signs => ChargeKind::NewOrRepeated,
+                KeyPhase::SignsAgain | KeyPhase::Silent => ChargeKind::RepeatedOnly,
             };
-            match self.ledger.charge(key, charge, novelty, most).await {
+            match self.ledger.charge(key, charge, novelty, max).await {
                 Ok(signed) => {
-                    if most.is_some_and(|most| signed >= most / 2) {
+                    if max.is_some_and(|max| signed >= max / 2) {
                         self.keys.hasten(now);
                     }
                 }
@@ -183,13 +183,13 @@ fn amortized(evaluation: TokenResponse) -> Vec<u8> {
 }
 
 /// Blinded messages that are to be signed with one key.
-struct Asked {
+struct RequestedTokens {
     token_type: TokenType,
     truncated_token_key_id: u8,
     blinded: Vec<Box<[u8]>>,
 }
 
-impl From<TokenRequest> for Asked {
+impl From<TokenRequest> for RequestedTokens {
     fn from(request: TokenRequest) -> Self {
         Self {
             token_type: request.token_type,
@@ -199,16 +199,16 @@ impl From<TokenRequest> for Asked {
     }
 }
 
-fn parse(form: Form, body: &[u8], max_batch: usize) -> Result<Vec<Asked>, IssuanceError> {
+fn parse(form: Form, body: &[u8], max_batch: usize) -> Result<Vec<RequestedTokens>, IssuanceError> {
     Ok(match form {
         Form::Single => vec![TokenRequest::parse(body)?.into()],
         Form::Batch => {
             let requests = parse_batch(body, max_batch)?.into_iter();
-            requests.map(Asked::from).collect()
+            requests.map(RequestedTokens::from).collect()
         }
         Form::Amortized => {
             let request = AmortizedRequest::parse(body, max_batch)?;
-            vec![Asked {
+            vec![RequestedTokens {
                 token_type: request.kind.token_type(),
                 truncated_token_key_id: request.truncated_token_key_id,
                 blinded: request.blinded,
@@ -219,7 +219,11 @@ fn parse(form: Form, body: &[u8], max_batch: usize) -> Result<Vec<Asked>, Issuan
 
 /// Finds the key for what is asked and checks that it can sign the messages
 /// (RFC 9578 sections 5.2 and 6.2: 422 otherwise).
-fn decide(asked: Asked, keys: &KeySet, now: UnixTime) -> Result<(SigningTask, Standing), Refusal> {
+fn decide(
+    asked: RequestedTokens,
+    keys: &KeySet,
+    now: UnixTime,
+) -> Result<(SigningTask, KeyPhase), Refusal> {
     let truncated = asked.truncated_token_key_id;
     if !keys.has_type(asked.token_type) {
         return Err(Refusal::TokenType(asked.token_type));

@@ -223,7 +223,7 @@ mod tests {
                 },
                 429,
             ),
-            (Refusal::Ledger(ChargeError::KeyUsedUp { most: 1 }), 503),
+            (Refusal::Ledger(ChargeError::KeyUsedUp { max: 1 }), 503),
             (Refusal::Ledger(ChargeError::Commit(CommitError::Busy)), 503),
             (
                 Refusal::Ledger(ChargeError::Commit(CommitError::Failed)),

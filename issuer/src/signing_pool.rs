@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
-use pennyblack_service::worker_pool::{Place, PoolError, WorkerPool};
+use pennyblack_service::worker_pool::{PoolError, QueuePermit, WorkerPool};
 
 use crate::signer::SignError;
 use crate::token_keys::TokenKey;
@@ -48,7 +48,7 @@ impl SigningPool {
 
 /// A place in the queue of the signing threads.
 #[derive(Debug)]
-pub struct SigningPlace<'a>(Place<'a>);
+pub struct SigningPlace<'a>(QueuePermit<'a>);
 
 impl SigningPlace<'_> {
     /// Signs all of one request, in order, on one thread: a large batch takes one

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
-use pennyblack_client::auth_service::Caller;
+use pennyblack_client::auth_service::OobAuthenticationService;
 use pennyblack_client::carrier::Carrier;
 use pennyblack_client::certificates::CertificateStores;
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::trust::load_trust;
-use pennyblack_client::verification_service::{Publisher, Recipient, SpcAuthority};
+use pennyblack_client::verification_service::{OobVerificationService, Publisher, SpcAuthority};
 use pennyblack_cps::config::IssuerConfig as TakenIssuer;
 use pennyblack_cps::{Config as CpsConfig, Cps};
 use pennyblack_evidence::key_log_view::{Demand, LogPolicy};
@@ -138,8 +138,12 @@ impl Federation {
     ///
     /// # Errors
     /// [`Trouble`].
-    pub fn caller(&self, address: SocketAddr, retry: RetryPolicy) -> Result<Caller, Trouble> {
-        Ok(Caller {
+    pub fn caller(
+        &self,
+        address: SocketAddr,
+        retry: RetryPolicy,
+    ) -> Result<OobAuthenticationService, Trouble> {
+        Ok(OobAuthenticationService {
             cps: address_of(&cps_name()?, address)?,
             http: HttpOptions::default(),
             trust: self.trust()?,
@@ -159,8 +163,8 @@ impl Federation {
         key: RecipientKey,
         address: SocketAddr,
         retry: RetryPolicy,
-    ) -> Result<Recipient, Trouble> {
-        Ok(Recipient {
+    ) -> Result<OobVerificationService, Trouble> {
+        Ok(OobVerificationService {
             key,
             cps: address_of(&cps_name()?, address)?,
             client: HttpOptions::default().client()?,

@@ -92,8 +92,8 @@ impl Figures {
 /// Goes on after a random time of at most `longest`. What happens meanwhile is the
 /// point.
 pub async fn a_while(rng: &mut StdRng, longest: Duration) {
-    let most = u64::try_from(longest.as_micros()).unwrap();
-    let time = Duration::from_micros(rng.random_range(0..most));
+    let max = u64::try_from(longest.as_micros()).unwrap();
+    let time = Duration::from_micros(rng.random_range(0..max));
     tokio::time::timeout(time, std::future::pending::<()>())
         .await
         .unwrap_err();

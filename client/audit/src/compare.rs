@@ -34,7 +34,7 @@ pub struct Agreement {
     /// How many entries both have seen.
     pub common: u64,
     /// How many entries the one has seen that knows more.
-    pub most: u64,
+    pub max: u64,
 }
 
 /// Why two views do not agree, or why that cannot be told.
@@ -157,7 +157,7 @@ impl SeenLog {
         let agreement = Agreement {
             log: self.name().clone(),
             common: one.size.min(two.size),
-            most: one.size.max(two.size),
+            max: one.size.max(two.size),
         };
         if one.size == two.size {
             return Ok(agreement);
@@ -182,7 +182,7 @@ impl SeenLog {
         Ok(Agreement {
             log: self.name().clone(),
             common: self.head.size,
-            most: now.size,
+            max: now.size,
         })
     }
 

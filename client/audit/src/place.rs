@@ -57,20 +57,16 @@ impl LogPlace {
 }
 
 impl LogSource for LogPlace {
-    async fn read(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
+    async fn read(&self, path: &str, max: usize) -> Result<Option<Vec<u8>>, SourceError> {
         match self {
-            Self::Http { url, client } => get(client, format!("{url}/{path}"), most).await,
-            Self::Directory(mirror) => mirror.read(path, most).await,
+            Self::Http { url, client } => get(client, format!("{url}/{path}"), max).await,
+            Self::Directory(mirror) => mirror.read(path, max).await,
         }
     }
 }
 
-async fn get(
-    client: &HttpClient,
-    url: String,
-    most: usize,
-) -> Result<Option<Vec<u8>>, SourceError> {
-    let request = Request::get(url.clone(), most);
+async fn get(client: &HttpClient, url: String, max: usize) -> Result<Option<Vec<u8>>, SourceError> {
+    let request = Request::get(url.clone(), max);
     match client.find(&request, RetryPolicy::SHORT).await {
         Ok(found) => Ok(found.map(Vec::from)),
         Err(error) => Err(SourceError {

@@ -2,7 +2,7 @@
 //! checks.
 
 mod compare;
-mod telling;
+mod output;
 mod witness;
 
 use std::fs;
@@ -206,7 +206,7 @@ async fn follow(arguments: FollowArguments, json: bool) -> Result<Outcome, Failu
     bar.finish_and_clear();
     let followed = followed?;
     directory.keep(&followed.state)?;
-    Ok(telling::followed(&followed))
+    Ok(output::followed(&followed))
 }
 
 fn progress_bar(json: bool) -> ProgressBar {
@@ -244,7 +244,7 @@ fn report(arguments: &ReportArguments) -> Result<Outcome, Failure> {
     if let Some(file) = &arguments.html {
         write(file, "--html", &report.to_html(state.name()))?;
     }
-    Ok(telling::report(&report, state.issuer.is_some()))
+    Ok(output::report(&report, state.issuer.is_some()))
 }
 
 fn start_of(day: Date) -> Result<UnixTime, Failure> {
@@ -291,7 +291,7 @@ fn verify(arguments: &VerifyArguments) -> Result<Outcome, Failure> {
         Failure::new(Exit::Failed, text)
     })?;
     let proven = verify_proof(&text, &arguments.key, &arguments.witnesses.policy()?)?;
-    Ok(telling::proven(&proven, arguments.key.name()))
+    Ok(output::proven(&proven, arguments.key.name()))
 }
 
 fn write(file: &Path, option: &str, text: &str) -> Result<(), Failure> {

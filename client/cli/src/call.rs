@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::Args;
 use console::style;
 use pennyblack_client::auth_service::{
-    Caller, CallerError, FoundKeys, LookUp, Resent, ShakenCall, read_passport,
+    FoundKeys, KeyLookup, OobAuthenticationError, OobAuthenticationService, ResendTotals,
+    ShakenCall, read_passport,
 };
 use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Wallet};
 use pennyblack_http::{RetryPolicy, ServiceAddress};
@@ -97,8 +98,8 @@ pub(crate) async fn run(arguments: CallArguments) -> Result<Outcome, Failure> {
     let passport = arguments.passport(&clock)?;
     let dest = arguments.called_number(&passport)?;
     let look_up = match arguments.block {
-        Some(digits) => LookUp::Block { digits },
-        None => LookUp::Number,
+        Some(digits) => KeyLookup::Block { digits },
+        None => KeyLookup::Number,
     };
     let found = caller.keys_of(&dest, look_up, clock.now()).await?;
     if found.keys.is_empty() {
@@ -110,7 +111,7 @@ pub(crate) async fn run(arguments: CallArguments) -> Result<Outcome, Failure> {
 /// One copy for each key. A copy that fails does not keep the others back; the
 /// first failure decides the exit code.
 async fn store_copies(
-    caller: &Caller,
+    caller: &OobAuthenticationService,
     wallet: &Wallet,
     passport: &UnverifiedPassport,
     dest: &TelephoneNumber,
@@ -120,7 +121,7 @@ async fn store_copies(
     let keys = plural(found.keys.len() as u64, "key");
     let mut lines = vec![format!("call to {dest}: {keys}")];
     let mut copies: Vec<Value> = Vec::new();
-    let mut first_failure: Option<CallerError> = None;
+    let mut first_failure: Option<OobAuthenticationError> = None;
     for key in &found.keys {
         let stored = caller
             .store(wallet, passport.as_str(), key, clock.now())
@@ -185,8 +186,8 @@ fn no_key(dest: &TelephoneNumber, found: &FoundKeys) -> Failure {
     }
 }
 
-fn tell_resent(resent: Resent) -> Outcome {
-    let Resent {
+fn tell_resent(resent: ResendTotals) -> Outcome {
+    let ResendTotals {
         stored,
         refused,
         expired,
@@ -201,8 +202,8 @@ fn tell_resent(resent: Resent) -> Outcome {
 }
 
 impl CallArguments {
-    fn caller(&self) -> Result<Caller, Failure> {
-        Ok(Caller {
+    fn caller(&self) -> Result<OobAuthenticationService, Failure> {
+        Ok(OobAuthenticationService {
             cps: self.cps.clone(),
             http: self.network.http(),
             trust: self.trust.policy()?,
@@ -286,13 +287,13 @@ mod tests {
     }
 
     fn parse(more: &[&str]) -> CallArguments {
-        let least = [
+        let min = [
             "call",
             "--cps=https://cps.example",
             "--wallet=wallet.db",
             "--roots=roots",
         ];
-        Line::try_parse_from(least.iter().chain(more)).unwrap().call
+        Line::try_parse_from(min.iter().chain(more)).unwrap().call
     }
 
     #[test]

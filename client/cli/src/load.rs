@@ -2,7 +2,7 @@
 
 mod arguments;
 mod notice;
-mod telling;
+mod output;
 mod watch;
 
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub(crate) async fn run(arguments: LoadArguments, json: bool) -> Result<Outcome,
     let report = watcher.watch_run(PreparedLoad::run(prepared)).await?;
     Ok(Outcome {
         json: serde_json::to_value(&report).unwrap_or_default(),
-        text: telling::tell(&report),
+        text: output::tell(&report),
         exit: exit_of(&report),
     })
 }

@@ -7,11 +7,13 @@ use std::process::ExitCode;
 
 use console::style;
 use pennyblack_audit::{AuditError, LogPlaceError, Misbehaviour, ProofFileError, StateError};
-use pennyblack_client::auth_service::{CallerError, PassportInputError};
+use pennyblack_client::auth_service::{OobAuthenticationError, PassportInputError};
 use pennyblack_client::carrier::CarrierError;
 use pennyblack_client::identity::IdentityError;
 use pennyblack_client::trust::TrustFilesError;
-use pennyblack_client::verification_service::{MailboxKeyError, PublishError, RecipientError};
+use pennyblack_client::verification_service::{
+    MailboxKeyError, OobVerificationError, PublishError,
+};
 use pennyblack_client::wallet::{SpendError, WalletError};
 use pennyblack_evidence::key_log_view::FollowError;
 use pennyblack_http::HttpError;
@@ -212,12 +214,12 @@ fn exit_of_http(error: &HttpError) -> Exit {
     }
 }
 
-fn exit_of_caller(error: &CallerError) -> Exit {
+fn exit_of_caller(error: &OobAuthenticationError) -> Exit {
     match error {
-        CallerError::LookUp(error)
-        | CallerError::Refused { error }
-        | CallerError::Unknown { error } => exit_of_http(error),
-        CallerError::Spend(SpendError::NoToken { .. }) => Exit::NoToken,
+        OobAuthenticationError::KeyLookup(error)
+        | OobAuthenticationError::Refused { error }
+        | OobAuthenticationError::Unknown { error } => exit_of_http(error),
+        OobAuthenticationError::Spend(SpendError::NoToken { .. }) => Exit::NoToken,
         _ => Exit::Failed,
     }
 }
@@ -242,8 +244,8 @@ impl From<ProofFileError> for Failure {
     }
 }
 
-impl From<CallerError> for Failure {
-    fn from(error: CallerError) -> Self {
+impl From<OobAuthenticationError> for Failure {
+    fn from(error: OobAuthenticationError) -> Self {
         Self::new(exit_of_caller(&error), error)
     }
 }
@@ -278,10 +280,10 @@ impl From<PublishError> for Failure {
     }
 }
 
-impl From<RecipientError> for Failure {
-    fn from(error: RecipientError) -> Self {
+impl From<OobVerificationError> for Failure {
+    fn from(error: OobVerificationError) -> Self {
         let exit = match &error {
-            RecipientError::Http(error) => exit_of_http(error),
+            OobVerificationError::Http(error) => exit_of_http(error),
             _ => Exit::Failed,
         };
         Self::new(exit, error)

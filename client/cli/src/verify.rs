@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use console::style;
-use pennyblack_client::verification_service::{Recipient, SpcAuthority};
+use pennyblack_client::verification_service::{OobVerificationService, SpcAuthority};
 use pennyblack_http::{RetryPolicy, ServiceAddress};
 use pennyblack_passport::{Call, Extension, Party, Refused, Verdict, VerifiedPassport};
 use pennyblack_runtime::clock::Clock;
@@ -66,7 +66,7 @@ pub(crate) struct VerifyArguments {
 
 /// Does it.
 pub(crate) async fn run(arguments: VerifyArguments) -> Result<Outcome, Failure> {
-    let recipient = Recipient {
+    let recipient = OobVerificationService {
         key: load_mailbox_key(&arguments.mailbox_key)?,
         cps: arguments.cps.clone(),
         client: arguments.network.http().client()?,

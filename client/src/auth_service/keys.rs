@@ -13,13 +13,13 @@ use pennyblack_stir::jws::{CertificateReference, X5c};
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use pennyblack_stir::{ChainError, verify_chain};
 
-use super::{Caller, CallerError};
+use super::{OobAuthenticationError, OobAuthenticationService};
 use crate::certificates::Certificates;
 use pennyblack_http::{ClockGap, HttpClient, Request};
 
 /// How much of the number the CPS is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LookUp {
+pub enum KeyLookup {
     /// The whole number.
     Number,
     /// Its first digits only; the CPS answers with the keys of that whole block.
@@ -59,19 +59,22 @@ pub struct FoundKeys {
     pub clock_gap: Option<ClockGap>,
 }
 
-impl Caller {
+impl OobAuthenticationService {
     /// Looks up who answers for `number`, and verifies each record: the CPS is
     /// not trusted with that.
     ///
     /// # Errors
-    /// [`CallerError::LookUp`] or [`CallerError::KeyList`].
+    /// [`OobAuthenticationError::KeyLookup`] or [`OobAuthenticationError::KeyList`].
     pub async fn keys_of(
         &self,
         number: &TelephoneNumber,
-        look_up: LookUp,
+        look_up: KeyLookup,
         now: UnixTime,
-    ) -> Result<FoundKeys, CallerError> {
-        let client = self.http.client().map_err(CallerError::LookUp)?;
+    ) -> Result<FoundKeys, OobAuthenticationError> {
+        let client = self
+            .http
+            .client()
+            .map_err(OobAuthenticationError::KeyLookup)?;
         let list = self.fetch_list(&client, number, look_up).await?;
         let mut found = FoundKeys {
             clock_gap: client.clock_gap(),
@@ -91,14 +94,14 @@ impl Caller {
                 CertificateReference::X5c(_) => None,
             });
         let certificates = self.certificates.gather(urls, now).await;
-        let certificates = certificates.map_err(CallerError::LookUp)?;
+        let certificates = certificates.map_err(OobAuthenticationError::KeyLookup)?;
         let mut mailboxes = HashSet::new();
         for record in parsed {
             match self.believe(record, &certificates, number, now) {
                 Ok(key) if mailboxes.insert(key.mailbox()) => found.keys.push(key),
                 Ok(_) => {}
                 // Others of the block are not of interest.
-                Err(RefusedRecord::OtherNumber(_)) if look_up != LookUp::Number => {}
+                Err(RefusedRecord::OtherNumber(_)) if look_up != KeyLookup::Number => {}
                 Err(refused) => found.refused.push(refused),
             }
         }
@@ -109,11 +112,11 @@ impl Caller {
         &self,
         client: &HttpClient,
         number: &TelephoneNumber,
-        look_up: LookUp,
-    ) -> Result<KeyRecordList, CallerError> {
+        look_up: KeyLookup,
+    ) -> Result<KeyRecordList, OobAuthenticationError> {
         let path = match look_up {
-            LookUp::Number => format!("{KEYS_PATH}/{}", path_segment(number)),
-            LookUp::Block { digits } => {
+            KeyLookup::Number => format!("{KEYS_PATH}/{}", path_segment(number)),
+            KeyLookup::Block { digits } => {
                 let prefix: String = number.as_str().chars().take(digits).collect();
                 format!("{KEYS_PATH}?prefix={prefix}")
             }
@@ -121,11 +124,11 @@ impl Caller {
         let request = Request::get(self.cps.url(&path), MAX_LIST_SIZE)
             .header("accept", KEY_RECORD_LIST_MEDIA_TYPE);
         let answer = client.send(&request, self.retry).await;
-        let answer = answer.map_err(CallerError::LookUp)?;
+        let answer = answer.map_err(OobAuthenticationError::KeyLookup)?;
         let content = answer
             .content(KEY_RECORD_LIST_MEDIA_TYPE)
-            .map_err(CallerError::LookUp)?;
-        serde_json::from_slice(content).map_err(CallerError::KeyList)
+            .map_err(OobAuthenticationError::KeyLookup)?;
+        serde_json::from_slice(content).map_err(OobAuthenticationError::KeyList)
     }
 
     fn believe(

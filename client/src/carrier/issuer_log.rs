@@ -74,9 +74,9 @@ struct Served<'a> {
 }
 
 impl LogSource for Served<'_> {
-    async fn read(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
+    async fn read(&self, path: &str, max: usize) -> Result<Option<Vec<u8>>, SourceError> {
         let url = self.issuer.url(&format!("{LOG_PATH}/{path}"));
-        let request = Request::get(url.clone(), most);
+        let request = Request::get(url.clone(), max);
         let found = self.client.find(&request, self.retry).await;
         found
             .map(|found| found.map(Vec::from))

@@ -22,7 +22,7 @@ mod pace;
 mod preparation;
 mod progress;
 mod report;
-mod stock;
+mod request_pool;
 mod tally;
 mod worker;
 
@@ -50,10 +50,10 @@ use arrivals::Arrivals;
 use pennyblack_client::carrier::{Carrier, CarrierError};
 use pennyblack_http::{HttpClient, HttpError, HttpOptions, ServiceAddress};
 use preparation::{draw_tokens, finished, prepare_draws, sign_stores};
-use report::Circumstances;
-use stock::{Issuing, Makings, Stock};
+use report::RunInfo;
+use request_pool::{Issuing, RequestFactory, RequestPool};
 use tally::Tally;
-use worker::{Shop, work};
+use worker::{WorkerContext, work};
 
 /// Why there was no run. What fails during a run is counted instead.
 #[derive(Debug, thiserror::Error)]
@@ -186,7 +186,7 @@ impl Load {
         let prepared_stores = sign_stores(&makings, tokens, &progress).await?;
         let requests = self.most_requests();
         Ok(PreparedLoad {
-            stock: Stock::new(makings, self.mix, requests, prepared_stores, prepared_draws),
+            stock: RequestPool::new(makings, self.mix, requests, prepared_stores, prepared_draws),
             preparation: Preparation {
                 tokens: progress.tokens(),
                 stores,
@@ -200,7 +200,11 @@ impl Load {
         })
     }
 
-    async fn makings(&self, client: &HttpClient, tokens: bool) -> Result<Makings, LoadError> {
+    async fn makings(
+        &self,
+        client: &HttpClient,
+        tokens: bool,
+    ) -> Result<RequestFactory, LoadError> {
         let issuing = match (&self.carrier, tokens) {
             (_, false) => None,
             (None, true) => return Err(LoadError::NoCarrier),
@@ -213,7 +217,7 @@ impl Load {
         if mailboxes && self.mailboxes.is_empty() {
             return Err(LoadError::NoMailbox);
         }
-        Ok(Makings {
+        Ok(RequestFactory {
             cps: self.cps.clone(),
             issuing,
             mailboxes: self.mailboxes.clone(),
@@ -234,7 +238,7 @@ impl Load {
 /// A run whose requests are made.
 pub struct PreparedLoad {
     load: Load,
-    stock: Stock,
+    stock: RequestPool,
     preparation: Preparation,
     progress: Arc<Progress>,
 }
@@ -253,7 +257,7 @@ impl PreparedLoad {
             .map(|_| load.http.client())
             .collect::<Result<_, _>>()?;
         let stock = Arc::new(self.stock);
-        let shop = Arc::new(Shop {
+        let shop = Arc::new(WorkerContext {
             arrivals: Arrivals::begin(pace, window, load.requests, load.stop.clone()),
             stock: stock.clone(),
             progress: self.progress,
@@ -270,7 +274,7 @@ impl PreparedLoad {
         } else {
             End::Duration
         };
-        let circumstances = Circumstances {
+        let circumstances = RunInfo {
             pace,
             connections,
             mix: load.mix,
@@ -285,7 +289,7 @@ impl PreparedLoad {
 
 /// One worker for each client, and a thread that keeps the pace.
 async fn send_all(
-    shop: &Arc<Shop>,
+    shop: &Arc<WorkerContext>,
     clients: Vec<HttpClient>,
     window: Window,
 ) -> Result<Tally, LoadError> {

@@ -103,8 +103,8 @@ impl DoubleSpends {
         // One more tells whether there is another page.
         while end > 0 && found.len() <= PAGE {
             let start = end.saturating_sub(AT_ONCE);
-            let most = usize::try_from(end - start).unwrap_or(usize::MAX);
-            let entries = self.log.entries(start, most)?.into_iter().rev();
+            let max = usize::try_from(end - start).unwrap_or(usize::MAX);
+            let entries = self.log.entries(start, max)?.into_iter().rev();
             found.extend(entries.filter_map(double_spend));
             end = start;
         }

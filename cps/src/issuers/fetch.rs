@@ -89,9 +89,9 @@ impl Fetcher {
 
 /// Resources of the issuer's log.
 impl LogSource for Fetcher {
-    async fn read(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
+    async fn read(&self, path: &str, max: usize) -> Result<Option<Vec<u8>>, SourceError> {
         let url = format!("{}{LOG_PATH}/{path}", self.issuer);
-        let request = Request::get(url.clone(), most);
+        let request = Request::get(url.clone(), max);
         let found = self.client.find(&request, RetryPolicy::NONE).await;
         found
             .map(|found| found.map(Vec::from))

@@ -5,7 +5,7 @@
 mod epochs;
 mod fetch;
 mod key_log;
-mod upkeep;
+mod maintenance;
 mod voprf_keys;
 
 use std::collections::HashMap;
@@ -22,8 +22,8 @@ use pennyblack_privacypass::token::{
 use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
 
 pub use epochs::{KeyEpochs, KeyRefusal, KnownKey};
-pub use upkeep::UpkeepError;
-pub(crate) use upkeep::{Dependencies, Upkeep};
+pub use maintenance::IssuerMaintenanceError;
+pub(crate) use maintenance::{Dependencies, IssuerMaintenance};
 pub use voprf_keys::{VerifierError, VoprfKeys};
 
 /// The keys that tokens may be signed with at present, of all issuers together.

@@ -80,7 +80,7 @@ impl Index {
         Err(Refusal::TooManyOfSigner {
             iss,
             coverage,
-            most: MOST_OF_SIGNER,
+            max: MOST_OF_SIGNER,
         })
     }
 

@@ -259,8 +259,8 @@ impl KeyDirectory {
     ) -> Result<Vec<Arc<VerifiedKeyRecord>>, Refusal> {
         let actual = prefix.as_str().len();
         if actual < SHORTEST_PREFIX {
-            let least = SHORTEST_PREFIX;
-            return Err(Refusal::Prefix { least, actual });
+            let min = SHORTEST_PREFIX;
+            return Err(Refusal::Prefix { min, actual });
         }
         self.read().of_prefix(prefix, now)
     }

@@ -73,13 +73,13 @@ impl Store for Backend {
         &self,
         mailbox: MailboxId,
         after: Cursor,
-        most: usize,
+        max: usize,
         now: UnixTime,
     ) -> Result<Page, StoreError> {
         match self {
-            Self::Embedded(store) => store.page(mailbox, after, most, now).await,
-            Self::Redis(store) => store.page(mailbox, after, most, now).await,
-            Self::NeverTwice(store) => store.page(mailbox, after, most, now).await,
+            Self::Embedded(store) => store.page(mailbox, after, max, now).await,
+            Self::Redis(store) => store.page(mailbox, after, max, now).await,
+            Self::NeverTwice(store) => store.page(mailbox, after, max, now).await,
         }
     }
 

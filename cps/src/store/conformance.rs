@@ -68,9 +68,9 @@ pub async fn contents(store: &impl Store, mailbox: u8, now: UnixTime) -> Vec<u8>
     }
 }
 
-async fn page(store: &impl Store, mailbox: u8, after: Cursor, most: usize, now: UnixTime) -> Page {
+async fn page(store: &impl Store, mailbox: u8, after: Cursor, max: usize, now: UnixTime) -> Page {
     let mailbox = MailboxId([mailbox; 32]);
-    store.page(mailbox, after, most, now).await.unwrap()
+    store.page(mailbox, after, max, now).await.unwrap()
 }
 
 /// Runs every check on an empty store; epochs 1 to 9 and mailboxes 1 to 9 are

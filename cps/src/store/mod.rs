@@ -135,7 +135,7 @@ pub trait Store: Send + Sync + 'static {
         &self,
         mailbox: MailboxId,
         after: Cursor,
-        most: usize,
+        max: usize,
         now: UnixTime,
     ) -> impl Future<Output = Result<Page, StoreError>> + Send;
 

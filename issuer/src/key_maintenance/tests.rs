@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::*;
-use crate::ledger::Novelty;
+use crate::ledger::ChargeKind;
 use crate::ledger::embedded::EmbeddedLedger;
 use crate::quota::{Allowance, Charge};
 use crate::signer::KeyType;
@@ -28,7 +28,7 @@ const PLAN: KeyPlan = KeyPlan {
 
 /// What a register is asked, each with the way to answer.
 #[derive(Debug)]
-enum Asked {
+enum RequestedTokens {
     Announce(Vec<u8>),
     Total(Vec<TokenKeyId>),
 }
@@ -38,13 +38,13 @@ type Rotation = tokio::task::JoinHandle<Result<UnixTime, RotationError>>;
 
 /// A register that takes as long, and answers what, its test likes.
 struct Held {
-    asks: mpsc::UnboundedSender<(Asked, oneshot::Sender<Answer>)>,
+    asks: mpsc::UnboundedSender<(RequestedTokens, oneshot::Sender<Answer>)>,
     /// Another node, which states the totals, has not done so yet.
     totals_are_due: AtomicBool,
 }
 
 impl Held {
-    async fn ask(&self, asked: Asked) -> Answer {
+    async fn ask(&self, asked: RequestedTokens) -> Answer {
         let (answer, answered) = oneshot::channel();
         self.asks.send((asked, answer)).unwrap();
         answered.await.unwrap()
@@ -53,7 +53,8 @@ impl Held {
 
 impl KeyRegister for Held {
     async fn announce(&self, directory: &[u8], _now: UnixTime) -> Answer {
-        self.ask(Asked::Announce(directory.to_vec())).await
+        self.ask(RequestedTokens::Announce(directory.to_vec()))
+            .await
     }
 
     async fn total(
@@ -63,7 +64,7 @@ impl KeyRegister for Held {
         _: &ChosenLedger,
         _: UnixTime,
     ) -> Result<Vec<TokenKeyId>, KeyLogError> {
-        self.ask(Asked::Total(in_use.to_vec())).await?;
+        self.ask(RequestedTokens::Total(in_use.to_vec())).await?;
         match self.totals_are_due.load(Ordering::Relaxed) {
             true => Ok(Vec::new()),
             false => Ok(withdrawn.to_vec()),
@@ -76,7 +77,7 @@ struct Scene {
     keys: Arc<TokenKeys>,
     ledger: Arc<ChosenLedger>,
     register: Arc<Held>,
-    asked: Mutex<mpsc::UnboundedReceiver<(Asked, oneshot::Sender<Answer>)>>,
+    asked: Mutex<mpsc::UnboundedReceiver<(RequestedTokens, oneshot::Sender<Answer>)>>,
     directory: TempDir,
 }
 
@@ -113,7 +114,7 @@ impl Scene {
         tokio::spawn(async move { rotate(&keys, &ledger, &*register, now).await })
     }
 
-    async fn asked(&self) -> (Asked, oneshot::Sender<Answer>) {
+    async fn asked(&self) -> (RequestedTokens, oneshot::Sender<Answer>) {
         self.asked.lock().await.recv().await.unwrap()
     }
 
@@ -141,7 +142,7 @@ impl Scene {
             body_digest: [1; 32],
             tokens: 1,
         };
-        let novelty = Novelty::NewOrRepeated;
+        let novelty = ChargeKind::NewOrRepeated;
         self.ledger.charge(epoch, charge, novelty, None).await
     }
 }
@@ -158,7 +159,7 @@ async fn a_key_is_listed_only_when_it_is_in_the_log_and_has_accounts() {
 
     // The log is slow: nobody is shown the key that waits for it.
     let rotation = scene.rotate(announced);
-    let (Asked::Announce(directory), answer) = scene.asked().await else {
+    let (RequestedTokens::Announce(directory), answer) = scene.asked().await else {
         panic!("something else was asked first");
     };
     assert_ne!(directory, before.directory());
@@ -173,12 +174,12 @@ async fn a_key_is_listed_only_when_it_is_in_the_log_and_has_accounts() {
 
     // It works again: the same key, and tokens can be drawn of it once it is shown.
     let rotation = scene.rotate(announced);
-    let (Asked::Announce(again), answer) = scene.asked().await else {
+    let (RequestedTokens::Announce(again), answer) = scene.asked().await else {
         panic!("something else was asked first");
     };
     assert_eq!(again, directory);
     answer.send(Ok(())).unwrap();
-    let (Asked::Total(live), answer) = scene.asked().await else {
+    let (RequestedTokens::Total(live), answer) = scene.asked().await else {
         panic!("something else was asked next");
     };
     assert_eq!(scene.keys.live().directory(), directory);
@@ -205,7 +206,7 @@ async fn accounts_stay_until_their_total_is_in_the_log() {
     let rotation = scene.rotate(start);
     let (_, answer) = scene.asked().await;
     answer.send(Ok(())).unwrap();
-    let (Asked::Total(live), answer) = scene.asked().await else {
+    let (RequestedTokens::Total(live), answer) = scene.asked().await else {
         panic!("something else was asked next");
     };
     assert!(!live.contains(&first));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use pennyblack_privacypass::token::TokenKeyId;
 use tokio::task::JoinSet;
 
-use super::{ChargeError, Ledger, Novelty};
+use super::{ChargeError, ChargeKind, Ledger};
 use crate::quota::{Allowance, Charge, EpochAccounts, Exhausted};
 
 /// The epochs that the ledger must follow when it comes to [`check`].
@@ -55,7 +55,7 @@ pub async fn draw(
     epoch: TokenKeyId,
     charge: Charge,
 ) -> Result<u64, ChargeError> {
-    let novelty = Novelty::NewOrRepeated;
+    let novelty = ChargeKind::NewOrRepeated;
     ledger.charge(epoch, charge, novelty, None).await
 }
 
@@ -68,7 +68,7 @@ pub async fn repeat(
     epoch: TokenKeyId,
     charge: Charge,
 ) -> Result<u64, ChargeError> {
-    let novelty = Novelty::RepeatedOnly;
+    let novelty = ChargeKind::RepeatedOnly;
     ledger.charge(epoch, charge, novelty, None).await
 }
 
@@ -152,10 +152,10 @@ async fn a_refused_charge_counts_nothing(ledger: &impl Ledger) {
     let limited = ledger.charge(
         A,
         charge("spc:REFUSED", 2, 10),
-        Novelty::NewOrRepeated,
+        ChargeKind::NewOrRepeated,
         Some(1),
     );
-    assert_eq!(limited.await, Err(ChargeError::KeyUsedUp { most: 1 }));
+    assert_eq!(limited.await, Err(ChargeError::KeyUsedUp { max: 1 }));
     assert!(draw(ledger, A, charge("spc:REFUSED", 3, 10)).await.is_ok());
 }
 
@@ -177,14 +177,14 @@ async fn the_same_body_of_another_subject_or_for_another_key_is_another_drawing(
 
 async fn a_key_signs_no_more_than_it_may_for_all_subjects_together(ledger: &impl Ledger) {
     let signed = draw(ledger, B, charge("spc:MOST1", 1, 1)).await.unwrap();
-    let most = signed + 7;
-    let limited = |charge| ledger.charge(B, charge, Novelty::NewOrRepeated, Some(most));
+    let max = signed + 7;
+    let limited = |charge| ledger.charge(B, charge, ChargeKind::NewOrRepeated, Some(max));
     assert_eq!(limited(charge("spc:MOST2", 1, 4)).await, Ok(signed + 4));
-    assert_eq!(limited(charge("spc:MOST3", 1, 3)).await, Ok(most));
+    assert_eq!(limited(charge("spc:MOST3", 1, 3)).await, Ok(max));
     let refused = limited(charge("spc:MOST1", 2, 1)).await;
-    assert_eq!(refused, Err(ChargeError::KeyUsedUp { most }));
+    assert_eq!(refused, Err(ChargeError::KeyUsedUp { max }));
     // A lost answer is given again all the same.
-    assert_eq!(limited(charge("spc:MOST2", 1, 4)).await, Ok(most));
+    assert_eq!(limited(charge("spc:MOST2", 1, 4)).await, Ok(max));
 }
 
 /// Charges of few subjects with few bodies and any number of tokens, each judged
@@ -206,10 +206,10 @@ async fn random_charges_are_judged_as_by_the_counting_in_memory(ledger: &impl Le
         let request = u16::try_from(random(6)).unwrap();
         let asked = charge(&subject, request, u32::try_from(random(5)).unwrap());
         let novelty = match random(4) {
-            0 => Novelty::RepeatedOnly,
-            _ => Novelty::NewOrRepeated,
+            0 => ChargeKind::RepeatedOnly,
+            _ => ChargeKind::NewOrRepeated,
         };
-        let expected = if novelty == Novelty::RepeatedOnly && !model.has(&asked) {
+        let expected = if novelty == ChargeKind::RepeatedOnly && !model.has(&asked) {
             Err(ChargeError::NotRepeated)
         } else {
             let counted = model.count(&asked, 10).map_err(ChargeError::Exhausted);
@@ -259,10 +259,10 @@ async fn what_was_counted_is_counted_after_a_restart(ledger: &impl Ledger) {
     let limited = ledger.charge(
         B,
         charge("spc:MOST4", 1, 1),
-        Novelty::NewOrRepeated,
+        ChargeKind::NewOrRepeated,
         Some(signed),
     );
-    let refused = Err(ChargeError::KeyUsedUp { most: signed });
+    let refused = Err(ChargeError::KeyUsedUp { max: signed });
     assert_eq!(limited.await, refused);
 }
 
@@ -311,7 +311,7 @@ async fn a_key_signs_no_more_than_it_may_over_all_nodes<L: Ledger>(nodes: &[Arc<
             let (node, subject) = (Arc::clone(node), format!("spc:MOST{place}.{}", request / 5));
             tasks.spawn(async move {
                 let charge = charge(&subject, request, 2);
-                let told = node.charge(B, charge, Novelty::NewOrRepeated, Some(MOST));
+                let told = node.charge(B, charge, ChargeKind::NewOrRepeated, Some(MOST));
                 told.await
             });
         }
@@ -319,7 +319,7 @@ async fn a_key_signs_no_more_than_it_may_over_all_nodes<L: Ledger>(nodes: &[Arc<
     let told = tasks.join_all().await;
     let granted = told.iter().filter(|told| told.is_ok()).count();
     assert_eq!(granted, 25);
-    let used_up = Err(ChargeError::KeyUsedUp { most: MOST });
+    let used_up = Err(ChargeError::KeyUsedUp { max: MOST });
     let refused = told.iter().filter(|told| **told == used_up).count();
     assert_eq!(granted + refused, told.len());
     assert_eq!(told.iter().flatten().max(), Some(&MOST));

@@ -29,12 +29,10 @@ pub enum ChargeError {
     #[error("this drawing was not made before")]
     NotRepeated,
     /// The key has signed as much as a key may; nothing was charged.
-    #[error(
-        "the token key has signed {most} tokens, as many as it may: its successor is announced"
-    )]
+    #[error("the token key has signed {max} tokens, as many as it may: its successor is announced")]
     KeyUsedUp {
         /// How many that are.
-        most: u64,
+        max: u64,
     },
     /// The epoch has no accounts here: its key is not live.
     #[error("the key epoch {0} has no accounts")]
@@ -72,7 +70,7 @@ pub enum ChargeError {
 
 /// Whether a charge may be new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Novelty {
+pub enum ChargeKind {
     /// It may: it is counted if it was not before.
     NewOrRepeated,
     /// It may not: only what was counted before is let through.
@@ -98,8 +96,8 @@ pub trait Ledger: Send + Sync + 'static {
         &self,
         epoch: TokenKeyId,
         charge: Charge,
-        novelty: Novelty,
-        most: Option<u64>,
+        novelty: ChargeKind,
+        max: Option<u64>,
     ) -> impl Future<Output = Result<u64, ChargeError>> + Send;
 
     /// From now on takes charges of these epochs too. To be called before their
@@ -152,12 +150,12 @@ impl Ledger for ChosenLedger {
         &self,
         epoch: TokenKeyId,
         charge: Charge,
-        novelty: Novelty,
-        most: Option<u64>,
+        novelty: ChargeKind,
+        max: Option<u64>,
     ) -> Result<u64, ChargeError> {
         match self {
-            Self::Embedded(ledger) => ledger.charge(epoch, charge, novelty, most).await,
-            Self::Redis(ledger) => ledger.charge(epoch, charge, novelty, most).await,
+            Self::Embedded(ledger) => ledger.charge(epoch, charge, novelty, max).await,
+            Self::Redis(ledger) => ledger.charge(epoch, charge, novelty, max).await,
         }
     }
 

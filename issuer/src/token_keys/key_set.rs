@@ -9,7 +9,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_privacypass::directory::{DirectoryKey, IssuerDirectory};
 use pennyblack_privacypass::token::{TokenKeyId, TokenType};
 
-use super::schedule::{self, KeySchedule, Standing};
+use super::schedule::{self, KeyPhase, KeySchedule};
 use super::{KeyError, REQUEST_PATH, TokenKey};
 
 /// The live keys at one time; never changed, only replaced.
@@ -60,11 +60,11 @@ impl KeySet {
     /// The key whose id ends in `truncated`, and what it may sign at `now`; none
     /// if there is no such key or it signs nothing.
     #[must_use]
-    pub fn find(&self, truncated: u8, now: UnixTime) -> Option<(&Arc<TokenKey>, Standing)> {
+    pub fn find(&self, truncated: u8, now: UnixTime) -> Option<(&Arc<TokenKey>, KeyPhase)> {
         let is_it = |key: &Arc<TokenKey>| key.id().truncated() == truncated;
         let index = self.keys.iter().position(is_it)?;
         match schedule::standing(&self.starts, index, now) {
-            Standing::Silent => None,
+            KeyPhase::Silent => None,
             standing => Some((self.keys.get(index)?, standing)),
         }
     }

@@ -18,7 +18,7 @@ pub struct KeySchedule {
 
 /// What a key may sign at some time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum KeyPhase {
     /// It is the signing key, or is so by a clock that is a little off.
     Signs,
     /// It was the signing key before: only requests that were charged while it
@@ -114,15 +114,15 @@ pub fn retired(starts: &[UnixTime], now: UnixTime) -> usize {
 
 /// What the key that is number `index` of `starts` may sign.
 #[must_use]
-pub fn standing(starts: &[UnixTime], index: usize, now: UnixTime) -> Standing {
+pub fn standing(starts: &[UnixTime], index: usize, now: UnixTime) -> KeyPhase {
     let is_current_at = |time| current(starts, time) == Some(index);
     let a_little_off = [now, now.plus(MAX_CLOCK_SKEW), now.minus(MAX_CLOCK_SKEW)];
     if a_little_off.into_iter().any(is_current_at) {
-        return Standing::Signs;
+        return KeyPhase::Signs;
     }
     match current(starts, now) {
-        Some(current) if index + 1 == current => Standing::SignsAgain,
-        _ => Standing::Silent,
+        Some(current) if index + 1 == current => KeyPhase::SignsAgain,
+        _ => KeyPhase::Silent,
     }
 }
 
@@ -199,7 +199,7 @@ mod tests {
     fn one_key_signs_and_around_a_change_two_do_for_clocks_that_are_off() {
         let starts = times(&[0, DAY, 2 * DAY]);
         let all = |now| [0, 1, 2].map(|index| standing(&starts, index, UnixTime(now)));
-        use Standing::{Signs, SignsAgain, Silent};
+        use KeyPhase::{Signs, SignsAgain, Silent};
         assert_eq!(all(HOUR), [Signs, Silent, Silent]);
         assert_eq!(all(DAY - 31), [Signs, Silent, Silent]);
         assert_eq!(all(DAY - 30), [Signs, Signs, Silent]);
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_clock_set_back_before_the_first_key_uses_the_first() {
         let starts = times(&[DAY, 2 * DAY]);
-        assert_eq!(standing(&starts, 0, UnixTime(5)), Standing::Signs);
+        assert_eq!(standing(&starts, 0, UnixTime(5)), KeyPhase::Signs);
         assert_eq!(retired(&starts, UnixTime(5)), 0);
         assert_eq!(SCHEDULE.missing_key(&starts, UnixTime(5)), None);
     }

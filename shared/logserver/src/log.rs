@@ -169,17 +169,17 @@ impl<D: Disk, F: LogFiles> TransparencyLog<D, F> {
     ///
     /// # Errors
     /// What the disk says.
-    pub fn entries(&self, first: u64, most: usize) -> io::Result<Vec<(u64, Arc<[u8]>)>> {
+    pub fn entries(&self, first: u64, max: usize) -> io::Result<Vec<(u64, Arc<[u8]>)>> {
         let (in_tiles, waiting) = {
             let waiting = &self.shared.waiting;
             let waiting = waiting.read().unwrap_or_else(PoisonError::into_inner);
             let skip = usize::try_from(first.saturating_sub(waiting.first)).unwrap_or(usize::MAX);
-            let entries = waiting.entries.iter().skip(skip).take(most).cloned();
+            let entries = waiting.entries.iter().skip(skip).take(max).cloned();
             (waiting.first, entries.collect::<Vec<_>>())
         };
         let mut entries = Vec::new();
         let mut place = first;
-        while place < in_tiles && entries.len() < most {
+        while place < in_tiles && entries.len() < max {
             let index = place / u64::from(FULL_TILE);
             let Some(tile) = Tile::of_tree(TileKind::Entries, index, in_tiles) else {
                 break;
@@ -191,7 +191,7 @@ impl<D: Disk, F: LogFiles> TransparencyLog<D, F> {
             place = tile.start() + u64::from(tile.width());
         }
         entries.extend((place..).zip(waiting));
-        entries.truncate(most);
+        entries.truncate(max);
         Ok(entries)
     }
 

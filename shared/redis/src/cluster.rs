@@ -19,7 +19,7 @@ use tokio::sync::Mutex as Turns;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::line::{Door, Server, within};
+use super::server_connection::{Dialer, Server, within};
 use super::slot::slot_of;
 use super::slot_map::{Address, SlotMap};
 
@@ -41,7 +41,7 @@ const PACE: Duration = Duration::from_millis(100);
 pub(super) struct Cluster(Arc<Inner>);
 
 struct Inner {
-    door: Arc<Door>,
+    door: Arc<Dialer>,
     /// Servers that the operator named.
     seeds: Vec<Address>,
     map: Mutex<Map>,
@@ -77,7 +77,7 @@ impl Cluster {
     ///
     /// # Errors
     /// None of them told it in time.
-    pub(super) async fn connect(door: Arc<Door>, seeds: Vec<Address>) -> RedisResult<Self> {
+    pub(super) async fn connect(door: Arc<Dialer>, seeds: Vec<Address>) -> RedisResult<Self> {
         let map = Map {
             slots: SlotMap::default(),
             settled: 0,

@@ -15,7 +15,7 @@ use super::error::{RedisError, SetUpError};
 use super::options::RedisOptions;
 use super::script::Script;
 use super::slot::{SLOTS, slot_of};
-use super::wire::{Connector, Wire};
+use super::transport::{Connector, Transport};
 
 /// Breakers of a cluster. Each is for a part of the slots, so that one node that is
 /// down keeps nobody from the others.
@@ -29,15 +29,15 @@ pub struct Redis(Arc<Inner>);
 struct Inner {
     connector: Connector,
     /// Each locked while it connects, and to take a clone.
-    lanes: Vec<Mutex<Lane>>,
+    lanes: Vec<Mutex<PooledConnection>>,
     next: AtomicUsize,
     breakers: Vec<StdMutex<Breaker>>,
     options: RedisOptions,
 }
 
 #[derive(Default)]
-struct Lane {
-    wire: Option<Wire>,
+struct PooledConnection {
+    wire: Option<Transport>,
     /// Counts connections, so that a late failure does not end a new one.
     generation: u64,
 }
@@ -212,7 +212,7 @@ impl Redis {
     }
 
     /// A connection, if the breaker lets a request go to this part.
-    async fn take_turn(&self, part: usize) -> Result<Turn<'_>, RedisError> {
+    async fn take_turn(&self, part: usize) -> Result<Checkout<'_>, RedisError> {
         let inner = &*self.0;
         let mut permit = Permit::ask(inner, part)?;
         let place = inner.next.fetch_add(1, Ordering::Relaxed) % inner.lanes.len().max(1);
@@ -221,7 +221,7 @@ impl Redis {
         };
         let wait = inner.options.connect;
         match tokio::time::timeout(wait, connect(lane, &inner.connector)).await {
-            Ok(Ok((wire, generation))) => Ok(Turn {
+            Ok(Ok((wire, generation))) => Ok(Checkout {
                 inner,
                 lane,
                 wire,
@@ -241,15 +241,15 @@ impl Redis {
 }
 
 /// One request's use of a connection.
-struct Turn<'a> {
+struct Checkout<'a> {
     inner: &'a Inner,
-    lane: &'a Mutex<Lane>,
-    wire: Wire,
+    lane: &'a Mutex<PooledConnection>,
+    wire: Transport,
     generation: u64,
     permit: Permit<'a>,
 }
 
-impl Turn<'_> {
+impl Checkout<'_> {
     /// Tells the breaker, and gives a connection up that is of no use any more.
     async fn end<T>(mut self, outcome: RedisResult<T>) -> Result<T, RedisError> {
         let error = match outcome {
@@ -278,7 +278,10 @@ fn is_namespace(text: &str) -> bool {
     text.len() <= 32 && text.bytes().all(is_plain)
 }
 
-async fn connect(lane: &Mutex<Lane>, connector: &Connector) -> RedisResult<(Wire, u64)> {
+async fn connect(
+    lane: &Mutex<PooledConnection>,
+    connector: &Connector,
+) -> RedisResult<(Transport, u64)> {
     let mut lane = lane.lock().await;
     if let Some(wire) = &lane.wire {
         return Ok((wire.clone(), lane.generation));
@@ -289,7 +292,7 @@ async fn connect(lane: &Mutex<Lane>, connector: &Connector) -> RedisResult<(Wire
     Ok((wire, lane.generation))
 }
 
-async fn forget(lane: &Mutex<Lane>, generation: u64) {
+async fn forget(lane: &Mutex<PooledConnection>, generation: u64) {
     let mut lane = lane.lock().await;
     if lane.generation == generation {
         lane.wire = None;

@@ -8,9 +8,9 @@ mod cluster;
 mod connection;
 pub mod durability;
 mod error;
-mod line;
 mod options;
 mod script;
+mod server_connection;
 mod slot;
 mod slot_map;
 mod survey;
@@ -18,8 +18,8 @@ mod survey;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod url;
-mod wire;
 
 pub use connection::Redis;
 pub use durability::{Durability, NodeReport, Shortfall};

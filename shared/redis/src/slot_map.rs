@@ -200,8 +200,8 @@ mod tests {
             let answer = Value::Array(vec![range(0, 9, vec![server(text("a"), port)])]);
             SlotMap::parse(&answer, &address(1)).unwrap()
         };
-        let most = SlotMap::of_most(&[map(1), map(2), map(3), map(2)]);
-        assert_eq!(most, Some(map(2)));
+        let max = SlotMap::of_most(&[map(1), map(2), map(3), map(2)]);
+        assert_eq!(max, Some(map(2)));
         assert_eq!(SlotMap::of_most(&[map(4), map(5)]), Some(map(4)));
         assert_eq!(SlotMap::of_most(&[]), None);
     }

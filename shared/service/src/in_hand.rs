@@ -33,7 +33,7 @@ pub(crate) struct BytesInHand {
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
     /// Of all connections together.
-    most: usize,
+    max: usize,
     /// Of one that is never dismissed.
     share: usize,
 }
@@ -94,15 +94,15 @@ impl Sum {
 impl BytesInHand {
     /// At most so many bytes, but for those of a connection that alone holds any, when
     /// there are so many connections at the most.
-    pub(crate) fn new(most: usize, connections: usize) -> Arc<Self> {
-        Self::at(Instant::now, most, connections)
+    pub(crate) fn new(max: usize, connections: usize) -> Arc<Self> {
+        Self::at(Instant::now, max, connections)
     }
 
     /// The same by the clock `now`.
-    fn at(now: fn() -> Instant, most: usize, connections: usize) -> Arc<Self> {
-        let share = most / connections.max(1);
+    fn at(now: fn() -> Instant, max: usize, connections: usize) -> Arc<Self> {
+        let share = max / connections.max(1);
         Arc::new(Self {
-            bounds: Bounds { most, share },
+            bounds: Bounds { max, share },
             now,
             start: now(),
             state: Mutex::default(),
@@ -155,7 +155,7 @@ impl State {
         part.sum.add(bytes, now);
         account.sum.add(bytes, now);
         self.total += bytes;
-        while self.total > bounds.most && self.dismiss_heaviest(now, bounds.share) {}
+        while self.total > bounds.max && self.dismiss_heaviest(now, bounds.share) {}
     }
 
     /// False when none is to give way: one alone holds everything.
@@ -240,8 +240,8 @@ mod tests {
     }
 
     /// A clock that stands still but for [`advance`].
-    fn bytes_in_hand(most: usize, connections: usize) -> Arc<BytesInHand> {
-        BytesInHand::at(|| NOW.get(), most, connections)
+    fn bytes_in_hand(max: usize, connections: usize) -> Arc<BytesInHand> {
+        BytesInHand::at(|| NOW.get(), max, connections)
     }
 
     fn advance(span: Duration) {

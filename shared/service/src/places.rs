@@ -15,15 +15,15 @@ const PARTS: usize = 64;
 /// The open connections by their tasks.
 #[derive(Debug)]
 pub(crate) struct Places {
-    most: usize,
+    max: usize,
     taken: HashMap<Id, Arc<Exchanges>>,
 }
 
 impl Places {
     /// At most so many.
-    pub(crate) fn new(most: usize) -> Self {
+    pub(crate) fn new(max: usize) -> Self {
         Self {
-            most,
+            max,
             taken: HashMap::new(),
         }
     }
@@ -35,13 +35,13 @@ impl Places {
     ///
     /// False when every connection has a request open.
     pub(crate) fn make_room(&mut self) -> bool {
-        if self.taken.len() < self.most {
+        if self.taken.len() < self.max {
             return true;
         }
         let since = |(id, exchanges): (&Id, &Arc<Exchanges>)| Some((exchanges.quiet_since()?, *id));
         let mut quiet: Vec<_> = self.taken.iter().filter_map(since).collect();
         quiet.sort_unstable_by_key(|(since, _)| *since);
-        let enough = (self.most / PARTS).max(1);
+        let enough = (self.max / PARTS).max(1);
         for (_, id) in quiet.iter().take(enough) {
             if let Some(exchanges) = self.taken.remove(id) {
                 exchanges.dismiss();

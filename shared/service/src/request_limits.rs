@@ -27,7 +27,7 @@ use pennyblack_runtime::config::Limits;
 /// Puts the limits around `router`, whose requests carry the [`Exchanges`] of their
 /// connections.
 pub(crate) fn around(router: Router, limits: &Limits, bytes: &Arc<BytesInHand>) -> Router {
-    let door = Arc::new(Door {
+    let door = Arc::new(Admission {
         places: Semaphore::new(limits.requests),
         body_bytes: limits.body_bytes,
         body_read: limits.body_read,
@@ -43,7 +43,7 @@ pub(crate) fn around(router: Router, limits: &Limits, bytes: &Arc<BytesInHand>) 
 
 /// Where requests wait until they are whole and there is a place for them.
 #[derive(Debug)]
-struct Door {
+struct Admission {
     places: Semaphore,
     body_bytes: usize,
     body_read: Duration,
@@ -55,7 +55,7 @@ struct Door {
 /// takes is counted among the bytes in hand instead: were it to keep its place,
 /// 16 connections of 64 requests with a window of zero would take all 1024.
 async fn admit(
-    State(door): State<Arc<Door>>,
+    State(door): State<Arc<Admission>>,
     Extension(connection): Extension<Arc<Exchanges>>,
     request: Request,
     next: Next,
@@ -83,7 +83,7 @@ fn refused(problem: Problem) -> Response {
     ProblemResponse::from(problem).into_response()
 }
 
-impl Door {
+impl Admission {
     /// Reads a body to its end.
     async fn whole(&self, body: Body, connection: &Arc<Exchanges>) -> Result<Bytes, Problem> {
         let limit = self.body_bytes;

@@ -42,7 +42,7 @@ pub struct WorkerPool {
 /// A place in the queue of a pool, held for a job that is still being prepared:
 /// what must not be done in vain is done after a place is sure.
 #[derive(Debug)]
-pub struct Place<'a> {
+pub struct QueuePermit<'a> {
     pool: &'a WorkerPool,
     permit: OwnedSemaphorePermit,
 }
@@ -86,14 +86,14 @@ impl WorkerPool {
     ///
     /// # Errors
     /// [`PoolError::Busy`].
-    pub fn reserve(&self) -> Result<Place<'_>, PoolError> {
+    pub fn reserve(&self) -> Result<QueuePermit<'_>, PoolError> {
         let permit = Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| PoolError::Busy { queue: self.queue })?;
-        Ok(Place { pool: self, permit })
+        Ok(QueuePermit { pool: self, permit })
     }
 
-    /// [`Self::reserve`] and [`Place::run`] in one.
+    /// [`Self::reserve`] and [`QueuePermit::run`] in one.
     ///
     /// # Errors
     /// [`PoolError`].
@@ -105,7 +105,7 @@ impl WorkerPool {
     }
 }
 
-impl Place<'_> {
+impl QueuePermit<'_> {
     /// Runs `job` on a worker and waits for its result. When the caller stops
     /// waiting before a worker takes the job up, the job is not run at all.
     ///

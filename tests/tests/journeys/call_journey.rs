@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use pennyblack_base::problem::ProblemType;
 use pennyblack_base::time::UnixTime;
-use pennyblack_client::auth_service::{CallerError, LookUp, Resent, ShakenCall};
-use pennyblack_client::verification_service::{PublishError, RecipientError};
+use pennyblack_client::auth_service::{
+    KeyLookup, OobAuthenticationError, ResendTotals, ShakenCall,
+};
+use pennyblack_client::verification_service::{OobVerificationError, PublishError};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_http::{HttpError, HttpOptions, RetryPolicy};
 use pennyblack_passport::{Attestation, Call, Verdict};
@@ -111,9 +113,11 @@ impl Scene {
         &self,
         address: SocketAddr,
         retry: RetryPolicy,
-    ) -> Result<usize, CallerError> {
+    ) -> Result<usize, OobAuthenticationError> {
         let caller = self.federation.caller(address, retry).unwrap();
-        let found = caller.keys_of(&number(CALLEE), LookUp::Number, NOW).await?;
+        let found = caller
+            .keys_of(&number(CALLEE), KeyLookup::Number, NOW)
+            .await?;
         assert_eq!(found.refused, []);
         for key in &found.keys {
             caller
@@ -123,7 +127,11 @@ impl Scene {
         Ok(found.keys.len())
     }
 
-    async fn verify(&self, key: &RecipientKey, orig: &str) -> Result<Verdict, RecipientError> {
+    async fn verify(
+        &self,
+        key: &RecipientKey,
+        orig: &str,
+    ) -> Result<Verdict, OobVerificationError> {
         let key = RecipientKey::from_bytes(&key.to_bytes()).unwrap();
         let recipient = self
             .federation
@@ -226,7 +234,7 @@ async fn no_connection_links_two_stores_nor_a_store_with_a_look_up() {
     let proxy = LossyProxy::start(scene.address()).await.unwrap();
     let caller = scene.federation.caller(proxy.address(), QUICK).unwrap();
     let found = caller
-        .keys_of(&number(CALLEE), LookUp::Number, NOW)
+        .keys_of(&number(CALLEE), KeyLookup::Number, NOW)
         .await
         .unwrap();
     for _ in 0..3 {
@@ -298,7 +306,7 @@ async fn a_cps_that_is_gone_gives_no_verdict() {
     let verdict = recipient.verify(&call, federation.clock()).await;
     assert!(matches!(
         verdict,
-        Err(RecipientError::Http(HttpError::NoAnswer { .. }))
+        Err(OobVerificationError::Http(HttpError::NoAnswer { .. }))
     ));
     issuer.stop().await;
 }
@@ -323,7 +331,7 @@ async fn a_storer_that_died_before_the_answer_sends_the_same_request_after_its_r
     proxy.lose(1);
     let cut_off = scene.place_call(proxy.address(), RetryPolicy::NONE).await;
     assert!(
-        matches!(cut_off, Err(CallerError::Unknown { .. })),
+        matches!(cut_off, Err(OobAuthenticationError::Unknown { .. })),
         "{cut_off:?}"
     );
     assert_eq!(scene.tokens(), 1);
@@ -332,9 +340,9 @@ async fn a_storer_that_died_before_the_answer_sends_the_same_request_after_its_r
     let reopened = Wallet::open(&scene.federation.home().join("wallet.db")).unwrap();
     let caller = scene.federation.caller(scene.address(), QUICK).unwrap();
     let resent = caller.resend(&reopened, NOW).await.unwrap();
-    let all_stored = Resent {
+    let all_stored = ResendTotals {
         stored: 1,
-        ..Resent::default()
+        ..ResendTotals::default()
     };
     assert_eq!(resent, all_stored);
     assert_eq!(
@@ -344,7 +352,7 @@ async fn a_storer_that_died_before_the_answer_sends_the_same_request_after_its_r
     );
     assert_eq!(
         caller.resend(&reopened, NOW).await.unwrap(),
-        Resent::default()
+        ResendTotals::default()
     );
     scene.end().await;
 }
@@ -364,13 +372,13 @@ async fn a_token_from_a_copied_wallet_is_refused_as_spent() {
 
     let caller = scene.federation.caller(scene.address(), QUICK).unwrap();
     let found = caller
-        .keys_of(&number(CALLEE), LookUp::Number, NOW)
+        .keys_of(&number(CALLEE), KeyLookup::Number, NOW)
         .await
         .unwrap();
     let again = caller
         .store(&copied, &scene.passport(), &found.keys[0], NOW)
         .await;
-    let Err(CallerError::Refused { error }) = again else {
+    let Err(OobAuthenticationError::Refused { error }) = again else {
         panic!("{again:?}");
     };
     assert_eq!(
@@ -387,7 +395,7 @@ async fn a_call_whose_tokens_key_is_closed_is_paid_for_with_one_of_another_key_o
     let scene = Scene::set_by(clock, 2).await;
     let lookup = scene.federation.caller(scene.address(), QUICK).unwrap();
     let found = lookup
-        .keys_of(&number(CALLEE), LookUp::Number, NOW)
+        .keys_of(&number(CALLEE), KeyLookup::Number, NOW)
         .await
         .unwrap();
     scene.draw_two_under_another_key(&hand).await;
@@ -408,7 +416,7 @@ async fn a_call_whose_tokens_key_is_closed_is_paid_for_with_one_of_another_key_o
             .await;
         match stored {
             Ok(_) => assert!(succeeds),
-            Err(CallerError::Refused { .. }) => assert!(!succeeds),
+            Err(OobAuthenticationError::Refused { .. }) => assert!(!succeeds),
             Err(other) => panic!("{other}"),
         }
         let requests = cps.requests();
@@ -431,7 +439,7 @@ async fn a_call_whose_tokens_key_is_closed_is_paid_for_with_one_of_another_key_o
 async fn a_block_look_up_finds_the_same_key_without_telling_the_number() {
     let scene = Scene::set(1).await;
     let caller = scene.federation.caller(scene.address(), QUICK).unwrap();
-    let block = LookUp::Block { digits: 7 };
+    let block = KeyLookup::Block { digits: 7 };
     let found = caller.keys_of(&number(CALLEE), block, NOW).await.unwrap();
     let mailboxes: Vec<_> = found.keys.iter().map(|key| key.mailbox()).collect();
     assert_eq!(mailboxes, [scene.office.mailbox()]);

@@ -150,7 +150,7 @@ async fn overload(
     what: &str,
     at_once: usize,
     sample: usize,
-    least: f64,
+    min: f64,
     mut make: impl FnMut() -> RequestBuilder,
 ) {
     let mut quiet = Vec::new();
@@ -188,7 +188,7 @@ async fn overload(
     // More than twice as much as it could take, on a machine too slow for more.
     assert!(outcome.refused > outcome.granted, "{what}: {outcome:?}");
     assert!(
-        goodput >= least * able,
+        goodput >= min * able,
         "{what}: {goodput:.0}/s of {able:.0}/s"
     );
 }

@@ -97,7 +97,8 @@ fn state(path: &Path) -> Result<State, Failure> {
 }
 
 fn tell(agreements: &[Agreement], left: Option<&SeenLog>) -> Outcome {
-    let log = |one: &Agreement| json!({ "log": one.log.as_str(), "common": one.common, "most": one.most });
+    let log =
+        |one: &Agreement| json!({ "log": one.log.as_str(), "common": one.common, "most": one.max });
     let json = json!({
         "agree": agreements.iter().map(log).collect::<Vec<_>>(),
         "not_compared": left.map(|log| log.name().as_str()),
@@ -113,10 +114,10 @@ fn tell(agreements: &[Agreement], left: Option<&SeenLog>) -> Outcome {
 }
 
 fn line(one: &Agreement) -> String {
-    let most = count(one.most, "entry", "entries");
+    let max = count(one.max, "entry", "entries");
     let mark = style("one history").green();
     format!(
-        "{mark} {}: the two have {} of {most} in common, from the first on",
+        "{mark} {}: the two have {} of {max} in common, from the first on",
         one.log,
         HumanCount(one.common)
     )

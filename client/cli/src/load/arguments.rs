@@ -156,8 +156,8 @@ struct MailboxOptions {
     slots: Slots,
 }
 
-fn between(least: u64, most: u64) -> clap::builder::RangedU64ValueParser {
-    clap::value_parser!(u64).range(least..=most)
+fn between(min: u64, max: u64) -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(min..=max)
 }
 
 impl LoadArguments {

@@ -7,19 +7,19 @@ use pennyblack_protocol::store_request::MAILBOX_SIZE;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 
-use super::cast::{Callee, Cast, Storer};
+use super::participants::{Callee, Participants, Storer};
 use super::report::{CallLine, VALID};
 use super::services::Services;
-use super::{Audience, CALLS, DemoError, During as _};
-use pennyblack_client::auth_service::{LookUp, ShakenCall, read_passport};
-use pennyblack_client::verification_service::Recipient;
+use super::{Audience, CALLS, DemoError, WhileDoing as _};
+use pennyblack_client::auth_service::{KeyLookup, ShakenCall, read_passport};
+use pennyblack_client::verification_service::OobVerificationService;
 
 /// The call in which the CPS dies.
 const CRASH_AT: usize = CALLS / 2;
 
 /// Places every call.
 pub(super) async fn place(
-    cast: &Cast,
+    cast: &Participants,
     services: &mut Services,
     clock: &Clock,
     audience: &impl Audience,
@@ -43,7 +43,11 @@ pub(super) async fn place(
     Ok(lines)
 }
 
-async fn one_call(cast: &Cast, number: usize, clock: &Clock) -> Result<CallLine, DemoError> {
+async fn one_call(
+    cast: &Participants,
+    number: usize,
+    clock: &Clock,
+) -> Result<CallLine, DemoError> {
     let callee = cast.callee(number)?;
     let (signer, storer) = match number % 3 {
         0 => (&cast.carrier_a, &cast.carrier_a),
@@ -71,7 +75,7 @@ async fn one_call(cast: &Cast, number: usize, clock: &Clock) -> Result<CallLine,
     })
 }
 
-const fn slot(recipient: &Recipient) -> usize {
+const fn slot(recipient: &OobVerificationService) -> usize {
     recipient.key.config().kem().slot_size()
 }
 
@@ -100,7 +104,7 @@ pub(super) fn sign(
 
 /// Stores a copy for each key of the callee, and says in which mailboxes.
 pub(super) async fn store(
-    cast: &Cast,
+    cast: &Participants,
     storer: &Storer,
     passport: &str,
     callee: &Callee,
@@ -109,7 +113,7 @@ pub(super) async fn store(
     let caller = cast.caller()?;
     let passport = read_passport(passport).during("reading a PASSporT")?;
     let found = caller
-        .keys_of(&callee.number, LookUp::Block { digits: 7 }, clock.now())
+        .keys_of(&callee.number, KeyLookup::Block { digits: 7 }, clock.now())
         .await
         .during("looking up keys")?;
     let mut mailboxes = Vec::new();

@@ -18,10 +18,10 @@ use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::sealed::seal_passport;
 
 use super::calls::{customer, name, sign, store, verify};
-use super::cast::{Cast, Storer};
+use super::participants::{Participants, Storer};
 use super::report::{Evidence, Incident};
 use super::services::{LOOK_EVERY, Services, client, issuer_keys};
-use super::{DemoError, During as _};
+use super::{DemoError, WhileDoing as _};
 use pennyblack_client::carrier::CarrierError;
 use pennyblack_http::{HttpError, Request, RetryPolicy};
 use pennyblack_pki::RevocationReason;
@@ -35,7 +35,7 @@ const NOTICE_WITHIN: Duration = Duration::from_secs(15);
 /// Plays all of them, and checks the evidence that the double spend left.
 pub(super) async fn play(
     directory: &Path,
-    cast: &mut Cast,
+    cast: &mut Participants,
     services: &Services,
     clock: &Clock,
 ) -> Result<(Vec<Incident>, Evidence), DemoError> {
@@ -51,7 +51,7 @@ pub(super) async fn play(
     Ok((incidents, evidence(directory, services).await?))
 }
 
-async fn no_passport(cast: &Cast, clock: &Clock) -> Result<Incident, DemoError> {
+async fn no_passport(cast: &Participants, clock: &Clock) -> Result<Incident, DemoError> {
     let verdict = verify(cast.callee(2)?, &customer(FIRST)?, clock).await?;
     Ok(Incident {
         what: "a call for which nobody stored anything",
@@ -61,7 +61,7 @@ async fn no_passport(cast: &Cast, clock: &Clock) -> Result<Incident, DemoError> 
     })
 }
 
-async fn forged(cast: &Cast, clock: &Clock) -> Result<Incident, DemoError> {
+async fn forged(cast: &Participants, clock: &Clock) -> Result<Incident, DemoError> {
     let (callee, orig) = (cast.callee(2)?, customer(FIRST + 1)?);
     let passport = sign(&cast.crook, &orig, callee, clock);
     // He needs a token; carrier B is careless.
@@ -75,7 +75,7 @@ async fn forged(cast: &Cast, clock: &Clock) -> Result<Incident, DemoError> {
     })
 }
 
-async fn expired(cast: &Cast, clock: &Clock) -> Result<Incident, DemoError> {
+async fn expired(cast: &Participants, clock: &Clock) -> Result<Incident, DemoError> {
     let (callee, orig) = (cast.callee(3)?, customer(FIRST + 2)?);
     let (stale, _hand) = Clock::by_hand(clock.now().minus(Duration::from_secs(600)));
     let passport = sign(&cast.carrier_a, &orig, callee, &stale);
@@ -92,7 +92,7 @@ async fn expired(cast: &Cast, clock: &Clock) -> Result<Incident, DemoError> {
 /// Takes a token out of a wallet and signs what is properly stored with it, and
 /// whatever `more` makes of token and key.
 fn spend_with<T>(
-    cast: &Cast,
+    cast: &Participants,
     storer: &Storer,
     place: usize,
     clock: &Clock,
@@ -126,7 +126,7 @@ fn spend_with<T>(
 }
 
 async fn double_spend(
-    cast: &Cast,
+    cast: &Participants,
     services: &Services,
     clock: &Clock,
 ) -> Result<Incident, DemoError> {
@@ -156,7 +156,7 @@ async fn double_spend(
 }
 
 async fn stolen_token(
-    cast: &Cast,
+    cast: &Participants,
     services: &Services,
     clock: &Clock,
 ) -> Result<Incident, DemoError> {
@@ -189,7 +189,7 @@ async fn stolen_token(
     })
 }
 
-async fn exhausted_quota(cast: &Cast, clock: &Clock) -> Result<Incident, DemoError> {
+async fn exhausted_quota(cast: &Participants, clock: &Clock) -> Result<Incident, DemoError> {
     let drawn = cast.greedy.draw(&cast.caller()?.cps, clock).await;
     Ok(Incident {
         what: "tokens beyond a carrier's quota",
@@ -199,7 +199,7 @@ async fn exhausted_quota(cast: &Cast, clock: &Clock) -> Result<Incident, DemoErr
     })
 }
 
-async fn revoked(cast: &mut Cast, clock: &Clock) -> Result<Incident, DemoError> {
+async fn revoked(cast: &mut Participants, clock: &Clock) -> Result<Incident, DemoError> {
     let compromised = RevocationReason::KeyCompromise;
     cast.pki
         .revoke("revoked", compromised, DAY, clock.now())

@@ -4,11 +4,11 @@
 //! it, and fails when anything was not as it should be.
 
 mod calls;
-mod cast;
+mod cps_view;
 mod incidents;
+mod participants;
 mod report;
 mod services;
-mod sight;
 
 use std::error::Error;
 use std::path::Path;
@@ -17,9 +17,9 @@ use std::time::Instant;
 use pennyblack_issuer::signer::KeyType;
 use pennyblack_runtime::clock::Clock;
 
-pub use report::{CallLine, Evidence, Incident, Report, Sight};
+pub use report::{CallLine, CpsView, Evidence, Incident, Report};
 
-use cast::Cast;
+use participants::Participants;
 use services::Services;
 
 /// Calls that are made.
@@ -51,11 +51,11 @@ pub enum DemoError {
 }
 
 /// Names the step in which something went wrong.
-trait During<T> {
+trait WhileDoing<T> {
     fn during(self, step: &'static str) -> Result<T, DemoError>;
 }
 
-impl<T, E: Into<Box<dyn Error + Send + Sync>>> During<T> for Result<T, E> {
+impl<T, E: Into<Box<dyn Error + Send + Sync>>> WhileDoing<T> for Result<T, E> {
     fn during(self, step: &'static str) -> Result<T, DemoError> {
         self.map_err(|error| DemoError::Step {
             step,
@@ -86,7 +86,7 @@ pub async fn play(
     let start = Instant::now();
     let clock = Clock::system();
     audience.begins("making certificates");
-    let mut cast = Cast::assemble(directory, &clock)?;
+    let mut cast = Participants::assemble(directory, &clock)?;
     audience.begins("starting issuer and CPS");
     let mut services = Services::start(directory, tokens, &cast).await?;
     cast.meet(&services)?;
@@ -101,7 +101,7 @@ pub async fn play(
     audience.begins("looking through the CPS's eyes");
     let spent = services.spent().await?;
     services.stop();
-    let sight = sight::look(directory, &cast, spent)?;
+    let sight = cps_view::look(directory, &cast, spent)?;
     Ok(Report::new(
         drawn,
         calls,

@@ -62,7 +62,7 @@ pub struct Evidence {
 
 /// What lies at the CPS when all is over.
 #[derive(Debug, Clone, Serialize)]
-pub struct Sight {
+pub struct CpsView {
     /// Tokens that it saw spent.
     pub spent: u64,
     /// Bytes of its files and its log.
@@ -89,7 +89,7 @@ pub struct Report {
     /// The double spend.
     pub evidence: Evidence,
     /// The CPS's files.
-    pub cps_sight: Sight,
+    pub cps_sight: CpsView,
 }
 
 impl Report {
@@ -98,7 +98,7 @@ impl Report {
         calls: Vec<CallLine>,
         incidents: Vec<Incident>,
         evidence: Evidence,
-        cps_sight: Sight,
+        cps_sight: CpsView,
         took: Duration,
     ) -> Self {
         let ok = calls.iter().all(CallLine::is_valid)

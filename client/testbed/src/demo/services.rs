@@ -11,8 +11,8 @@ use pennyblack_issuer::signer::KeyType;
 use pennyblack_runtime::config::{Configuration, to_toml};
 use pennyblack_service::server::Addresses;
 
-use super::cast::{Cast, SMALL_QUOTA};
-use super::{DemoError, During as _};
+use super::participants::{Participants, SMALL_QUOTA};
+use super::{DemoError, WhileDoing as _};
 use pennyblack_http::{HttpClient, HttpOptions, Request, RetryPolicy, ServiceAddress};
 
 /// How long a service may take to become ready.
@@ -125,7 +125,7 @@ impl Services {
     pub(super) async fn start(
         directory: &Path,
         tokens: KeyType,
-        cast: &Cast,
+        cast: &Participants,
     ) -> Result<Self, DemoError> {
         let (issuer_port, cps_port) = (free_port()?, free_port()?);
         let issuer_config = issuer_config(directory, tokens, cast, issuer_port)?;
@@ -194,7 +194,7 @@ pub(super) fn issuer_keys(directory: &Path) -> PathBuf {
 fn issuer_config(
     directory: &Path,
     tokens: KeyType,
-    cast: &Cast,
+    cast: &Participants,
     port: u16,
 ) -> Result<pennyblack_issuer::Config, DemoError> {
     let mut config = pennyblack_issuer::Config::local(
@@ -219,7 +219,7 @@ fn issuer_config(
 
 fn cps_config(
     directory: &Path,
-    cast: &Cast,
+    cast: &Participants,
     port: u16,
     issuer_port: u16,
 ) -> Result<pennyblack_cps::Config, DemoError> {

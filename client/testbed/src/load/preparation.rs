@@ -9,7 +9,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::LoadError;
 use super::progress::Progress;
-use super::stock::{Issuing, Makings, PreparedDraw, PreparedStore};
+use super::request_pool::{Issuing, PreparedDraw, PreparedStore, RequestFactory};
 use pennyblack_client::carrier::LooseToken;
 use pennyblack_http::HttpClient;
 
@@ -18,7 +18,7 @@ const DRAWING_AT_ONCE: usize = 4;
 
 /// Draws so many tokens, in whole batches; what is too many is thrown away.
 pub(super) async fn draw_tokens(
-    makings: &Arc<Makings>,
+    makings: &Arc<RequestFactory>,
     client: &HttpClient,
     wanted: u64,
     progress: &Arc<Progress>,
@@ -47,7 +47,7 @@ pub(super) async fn draw_tokens(
 }
 
 async fn draw_batches(
-    makings: Arc<Makings>,
+    makings: Arc<RequestFactory>,
     client: HttpClient,
     batches_left: Arc<AtomicU64>,
     progress: Arc<Progress>,
@@ -73,7 +73,7 @@ fn take_one(left: &AtomicU64) -> bool {
 
 /// Makes a store request of each token, for each mailbox in turn.
 pub(super) async fn sign_stores(
-    makings: &Arc<Makings>,
+    makings: &Arc<RequestFactory>,
     tokens: Vec<LooseToken>,
     progress: &Arc<Progress>,
 ) -> Result<Vec<PreparedStore>, LoadError> {
@@ -87,7 +87,7 @@ pub(super) async fn sign_stores(
 
 /// Makes so many requests for tokens.
 pub(super) async fn prepare_draws(
-    makings: &Arc<Makings>,
+    makings: &Arc<RequestFactory>,
     wanted: u64,
     progress: &Arc<Progress>,
 ) -> Result<Vec<PreparedDraw>, LoadError> {

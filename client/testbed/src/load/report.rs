@@ -113,7 +113,7 @@ pub struct FailureReport {
 }
 
 /// What is known of a run besides its counts.
-pub(super) struct Circumstances {
+pub(super) struct RunInfo {
     pub(super) pace: Pace,
     pub(super) connections: usize,
     pub(super) mix: super::Mix,
@@ -124,7 +124,7 @@ pub(super) struct Circumstances {
 }
 
 impl Report {
-    pub(super) fn new(circumstances: Circumstances, tally: &Tally) -> Self {
+    pub(super) fn new(circumstances: RunInfo, tally: &Tally) -> Self {
         let window = circumstances.window;
         let seconds = measured(window, circumstances.ended_by, tally.last).as_secs_f64();
         let operations = [
@@ -235,8 +235,8 @@ mod tests {
     use super::super::tally::Times;
     use super::*;
 
-    fn circumstances(ended_by: End) -> Circumstances {
-        Circumstances {
+    fn circumstances(ended_by: End) -> RunInfo {
+        RunInfo {
             pace: Pace::Open(Rate(NonZeroU32::new(100).unwrap())),
             connections: 4,
             mix: "store=1,retrieve=2".parse().unwrap(),

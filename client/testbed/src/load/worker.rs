@@ -6,20 +6,20 @@ use std::sync::Arc;
 use super::LoadError;
 use super::arrivals::Arrivals;
 use super::progress::Progress;
-use super::stock::Stock;
+use super::request_pool::RequestPool;
 use super::tally::{Tally, Times};
 use pennyblack_http::HttpClient;
 
 /// What all workers of a run share.
-pub(super) struct Shop {
-    pub(super) stock: Arc<Stock>,
+pub(super) struct WorkerContext {
+    pub(super) stock: Arc<RequestPool>,
     pub(super) arrivals: Arrivals,
     pub(super) progress: Arc<Progress>,
 }
 
 /// Sends requests one after the other until there are no more.
 pub(super) async fn work(
-    shop: Arc<Shop>,
+    shop: Arc<WorkerContext>,
     client: HttpClient,
     mut tally: Tally,
 ) -> Result<Tally, LoadError> {

@@ -83,7 +83,7 @@ pub(super) struct RecordPage {
 pub(super) struct RecordShards {
     store: RedisStore,
     /// Most records of one shard.
-    most: usize,
+    max: usize,
     put: Script,
     page: Script,
     lost: Script,
@@ -96,7 +96,7 @@ impl RecordShards {
         let share = capacity / usize::from(SHARDS);
         Self {
             store,
-            most: share.saturating_mul(2).saturating_add(UNEVENNESS),
+            max: share.saturating_mul(2).saturating_add(UNEVENNESS),
             put: Script::new(include_str!("put.lua")),
             page: Script::new(include_str!("page.lua")),
             lost: Script::new(include_str!("lost.lua")),
@@ -120,13 +120,13 @@ impl RecordShards {
         let names = self.names(RecordShard::of(id));
         let names = names.each_ref().map(Vec::as_slice);
         let (iat, exp) = (record.iat.0.to_string(), record.exp.0.to_string());
-        let most = self.most.to_string();
+        let max = self.max.to_string();
         let arguments = [
             &id.0,
             iat.as_bytes(),
             exp.as_bytes(),
             token.as_bytes(),
-            most.as_bytes(),
+            max.as_bytes(),
         ];
         let (answer, version): (i8, u64) = self
             .store
@@ -159,9 +159,9 @@ impl RecordShards {
     ) -> Result<RecordPage, RedisError> {
         let [records, versions, ..] = self.names(shard);
         let limits = [PAGE_RECORDS, MOST_BYTES, PAGE_BYTES].map(|limit| limit.to_string());
-        let [most, of_one, of_all] = limits.each_ref().map(String::as_bytes);
+        let [max, of_one, of_all] = limits.each_ref().map(String::as_bytes);
         let after = after.to_string();
-        let arguments = [after.as_bytes(), most, of_one, of_all];
+        let arguments = [after.as_bytes(), max, of_one, of_all];
         let redis = self.store.redis();
         let answer: Vec<Vec<u8>> = redis
             .read(&self.page, &[&records, &versions], &arguments)
@@ -197,11 +197,11 @@ impl RecordShards {
     pub(super) async fn tidy(&self, shard: RecordShard) -> Result<(), RedisError> {
         let [records, versions, ends, _] = self.names(shard);
         let names = [&records, &versions, &ends].map(Vec::as_slice);
-        let (wait, most) = (
+        let (wait, max) = (
             REMOVED_AFTER.as_secs().to_string(),
             REMOVED_AT_ONCE.to_string(),
         );
-        let arguments = [wait.as_bytes(), most.as_bytes()];
+        let arguments = [wait.as_bytes(), max.as_bytes()];
         loop {
             let redis = self.store.redis();
             let removed: u64 = redis.write(&self.tidy, &names, &arguments).await?;

@@ -12,7 +12,7 @@ use pennyblack_storage::journal::SegmentNumber;
 use crate::store::{Entry, Limits, Page};
 
 /// A stored entry with its place in the mailbox.
-struct Stored {
+struct StoredEntry {
     sequence: u64,
     at: UnixTime,
     entry: Entry,
@@ -22,7 +22,7 @@ struct Stored {
 pub(super) struct Mailboxes {
     limits: Limits,
     /// Locked for a look-up or a few pushes, never while waiting.
-    boxes: RwLock<HashMap<MailboxId, VecDeque<Stored>>>,
+    boxes: RwLock<HashMap<MailboxId, VecDeque<StoredEntry>>>,
     /// Which mailbox each entry went to, by the second, so that expiring takes as
     /// long as there are dead entries, however many live.
     stored: Mutex<VecDeque<(UnixTime, Vec<MailboxId>)>>,
@@ -41,7 +41,7 @@ impl Mailboxes {
         &self,
         mailbox: MailboxId,
         after: Cursor,
-        most: usize,
+        max: usize,
         now: UnixTime,
     ) -> Page {
         let boxes = self.read();
@@ -54,11 +54,11 @@ impl Mailboxes {
             .flatten()
             .filter(|stored| self.limits.is_alive(stored.at, now));
         let mut page = Page {
-            entries: Vec::with_capacity(most),
+            entries: Vec::with_capacity(max),
             more: false,
             next: after,
         };
-        for stored in waiting.by_ref().take(most) {
+        for stored in waiting.by_ref().take(max) {
             page.entries.push(stored.entry.clone());
             page.next = Cursor(stored.sequence);
         }
@@ -72,7 +72,7 @@ impl Mailboxes {
         let boxes = self.read();
         let entries = boxes.get(&mailbox);
         let alive = entries.map_or(0, |entries| {
-            let dead = |stored: &&Stored| !self.limits.is_alive(stored.at, now);
+            let dead = |stored: &&StoredEntry| !self.limits.is_alive(stored.at, now);
             entries.len() - entries.iter().take_while(dead).count()
         });
         let last = entries.and_then(VecDeque::back);
@@ -84,7 +84,7 @@ impl Mailboxes {
         let mut seconds = self.seconds();
         let mut boxes = self.write();
         for (mailbox, sequence, at, entry) in entries {
-            let stored = Stored {
+            let stored = StoredEntry {
                 sequence,
                 at,
                 entry,
@@ -121,11 +121,11 @@ impl Mailboxes {
         self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<MailboxId, VecDeque<Stored>>> {
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<MailboxId, VecDeque<StoredEntry>>> {
         self.boxes.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, HashMap<MailboxId, VecDeque<Stored>>> {
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<MailboxId, VecDeque<StoredEntry>>> {
         self.boxes.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

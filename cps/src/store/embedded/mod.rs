@@ -158,10 +158,10 @@ impl<D: Disk> Store for EmbeddedStore<D> {
         &self,
         mailbox: MailboxId,
         after: Cursor,
-        most: usize,
+        max: usize,
         now: UnixTime,
     ) -> Result<Page, StoreError> {
-        Ok(self.mailboxes.page(mailbox, after, most, now))
+        Ok(self.mailboxes.page(mailbox, after, max, now))
     }
 
     async fn close_epoch(&self, token_key_id: TokenKeyId) -> Result<(), StoreError> {

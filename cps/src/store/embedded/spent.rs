@@ -30,12 +30,12 @@ pub(super) fn file_name(epoch: TokenKeyId) -> String {
 /// nonce, so that nobody can choose nonces that collide. Equal hashes are told
 /// apart by the nonce in the file.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct RecordLocation {
     hash: [u32; 2],
     index: u32,
 }
 
-impl Place {
+impl RecordLocation {
     const fn new(hash: u64, index: u32) -> Self {
         Self {
             hash: [(hash >> 32) as u32, (hash & 0xffff_ffff) as u32],
@@ -55,13 +55,13 @@ impl Place {
 /// another.
 #[derive(Default)]
 struct Places {
-    tables: HashMap<u16, HashTable<Place>>,
+    tables: HashMap<u16, HashTable<RecordLocation>>,
 }
 
 impl Places {
     fn insert(&mut self, hash: u64, index: u32) {
         let table = self.tables.entry(Self::table_of(hash)).or_default();
-        table.insert_unique(hash, Place::new(hash, index), Place::hash);
+        table.insert_unique(hash, RecordLocation::new(hash, index), RecordLocation::hash);
     }
 
     /// The places of the spends with this hash, by all bits.

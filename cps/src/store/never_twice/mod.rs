@@ -294,10 +294,10 @@ impl Store for NeverTwiceStore {
         &self,
         mailbox: MailboxId,
         after: Cursor,
-        most: usize,
+        max: usize,
         now: UnixTime,
     ) -> Result<Page, StoreError> {
-        self.redis.page(mailbox, after, most, now).await
+        self.redis.page(mailbox, after, max, now).await
     }
 
     /// In this node's journal. Every node follows the issuer and closes its own.

@@ -99,7 +99,7 @@ impl Mailboxes {
         (redis, keys): (&Redis, &Keys),
         mailbox: &MailboxId,
         after: Cursor,
-        most: usize,
+        max: usize,
         now: UnixTime,
     ) -> Result<Page, RedisError> {
         let names = keys.mailbox(mailbox);
@@ -108,12 +108,12 @@ impl Mailboxes {
         let names = names.each_ref().map(Vec::as_slice);
         let (stored_after, until) = self.alive_between(now);
         let cursor = after.0.saturating_sub(CURSOR_BASE).to_string();
-        let most = most.to_string();
+        let max = max.to_string();
         let lifetime = self.limits.entry_lifetime.as_micros().to_string();
         let arguments = [
             entries.as_slice(),
             cursor.as_bytes(),
-            most.as_bytes(),
+            max.as_bytes(),
             stored_after.as_bytes(),
             until.as_bytes(),
             lifetime.as_bytes(),

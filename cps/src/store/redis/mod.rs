@@ -311,11 +311,11 @@ impl Store for RedisStore {
         &self,
         mailbox: MailboxId,
         after: Cursor,
-        most: usize,
+        max: usize,
         now: UnixTime,
     ) -> Result<Page, StoreError> {
         let inner = &*self.0;
-        let page = inner.mailboxes.page(inner.at(), &mailbox, after, most, now);
+        let page = inner.mailboxes.page(inner.at(), &mailbox, after, max, now);
         page.await.map_err(unavailable)
     }
 

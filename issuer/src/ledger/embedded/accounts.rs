@@ -13,7 +13,7 @@ use pennyblack_storage::group_commit::{FrameBuilder, StateMachine};
 use pennyblack_storage::journal::{Journal, SegmentNumber};
 
 use super::LedgerError;
-use crate::ledger::{ChargeError, Novelty};
+use crate::ledger::{ChargeError, ChargeKind};
 use crate::quota::{Charge, Counted, EpochAccounts};
 
 /// The journal's files begin so.
@@ -27,8 +27,8 @@ pub(super) enum Command {
         epoch: TokenKeyId,
         charge: Charge,
         allowed: u64,
-        novelty: Novelty,
-        most: Option<u64>,
+        novelty: ChargeKind,
+        max: Option<u64>,
     },
     /// Keep accounts for these epochs too.
     Admit(Vec<TokenKeyId>),
@@ -84,20 +84,20 @@ impl<D: Disk> Accounts<D> {
         epoch: TokenKeyId,
         charge: Charge,
         allowed: u64,
-        novelty: Novelty,
-        most: Option<u64>,
+        novelty: ChargeKind,
+        max: Option<u64>,
         frame: &mut FrameBuilder,
     ) -> Result<u64, ChargeError> {
         let accounts = self
             .epochs
             .get_mut(&epoch)
             .ok_or(ChargeError::NoSuchEpoch(epoch))?;
-        if novelty == Novelty::RepeatedOnly && !accounts.has(&charge) {
+        if novelty == ChargeKind::RepeatedOnly && !accounts.has(&charge) {
             return Err(ChargeError::NotRepeated);
         }
         let after = accounts.total().saturating_add(charge.tokens.into());
-        if let Some(most) = most.filter(|most| after > *most && !accounts.has(&charge)) {
-            return Err(ChargeError::KeyUsedUp { most });
+        if let Some(max) = max.filter(|max| after > *max && !accounts.has(&charge)) {
+            return Err(ChargeError::KeyUsedUp { max });
         }
         match accounts
             .count(&charge, allowed)
@@ -159,8 +159,8 @@ impl<D: Disk> StateMachine for Accounts<D> {
                 charge,
                 allowed,
                 novelty,
-                most,
-            } => self.charge(epoch, charge, allowed, novelty, most, frame),
+                max,
+            } => self.charge(epoch, charge, allowed, novelty, max, frame),
             Command::Admit(epochs) => {
                 self.admit(&epochs);
                 Ok(0)

@@ -14,7 +14,7 @@ use pennyblack_storage::group_commit::GroupCommit;
 use pennyblack_storage::journal::JournalError;
 
 use self::accounts::{Accounts, Command};
-use super::{ChargeError, Ledger, Novelty};
+use super::{ChargeError, ChargeKind, Ledger};
 use crate::quota::{Allowance, Charge};
 
 /// Charges that may wait for the disk at one time.
@@ -79,8 +79,8 @@ impl<D: Disk> Ledger for EmbeddedLedger<D> {
         &self,
         epoch: TokenKeyId,
         charge: Charge,
-        novelty: Novelty,
-        most: Option<u64>,
+        novelty: ChargeKind,
+        max: Option<u64>,
     ) -> Result<u64, ChargeError> {
         let allowed = self.allowance.of(&charge.subject);
         let command = Command::Charge {
@@ -88,7 +88,7 @@ impl<D: Disk> Ledger for EmbeddedLedger<D> {
             charge,
             allowed,
             novelty,
-            most,
+            max,
         };
         self.commits.submit(command).await?
     }

@@ -113,7 +113,7 @@ async fn the_records_of_past_epochs_leave_the_disk() {
     let disk = FaultDisk::default();
     let ledger = open(&disk, 1000, &[A]);
     let mut live = vec![A];
-    let mut most = 0;
+    let mut max = 0;
     for epoch in 10..40 {
         let next = TokenKeyId([epoch; 32]);
         live = vec![live[live.len() - 1], next];
@@ -121,9 +121,9 @@ async fn the_records_of_past_epochs_leave_the_disk() {
         for request in 0..5 {
             draw(&ledger, next, charge(request, 1)).await.unwrap();
         }
-        most = most.max(disk.list().unwrap().len());
+        max = max.max(disk.list().unwrap().len());
     }
-    assert!(most <= 4, "{most} files for two live epochs");
+    assert!(max <= 4, "{max} files for two live epochs");
     drop(ledger);
     let ledger = open(&disk, 1000, &live);
     for request in 0..5 {

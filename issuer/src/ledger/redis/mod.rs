@@ -21,7 +21,7 @@ use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_redis::{Redis, RedisError, Script, cmd};
 use tokio::task::spawn_blocking;
 
-use super::{ChargeError, Ledger, Novelty};
+use super::{ChargeError, ChargeKind, Ledger};
 use crate::node_memory::NodeMemory;
 use crate::quota::{Allowance, Charge, Exhausted};
 
@@ -147,7 +147,7 @@ impl RedisLedger {
         (verdict, first, second): (String, u64, u64),
         epoch: TokenKeyId,
         allowed: u64,
-        most: Option<u64>,
+        max: Option<u64>,
         seen: &Seen,
     ) -> Result<u64, ChargeError> {
         match verdict.as_str() {
@@ -162,7 +162,7 @@ impl RedisLedger {
             })),
             "not repeated" => Err(ChargeError::NotRepeated),
             "used up" => Err(ChargeError::KeyUsedUp {
-                most: most.unwrap_or(u64::MAX),
+                max: max.unwrap_or(u64::MAX),
             }),
             "closed" => Err(ChargeError::NoSuchEpoch(epoch)),
             "lost" => Err(self.lost(epoch, seen.own(), first)),
@@ -250,8 +250,8 @@ impl Ledger for RedisLedger {
         &self,
         epoch: TokenKeyId,
         charge: Charge,
-        novelty: Novelty,
-        most: Option<u64>,
+        novelty: ChargeKind,
+        max: Option<u64>,
     ) -> Result<u64, ChargeError> {
         let followed = self.followed.load_full();
         let seen = followed
@@ -262,8 +262,8 @@ impl Ledger for RedisLedger {
         let keys = Keys::of(epoch, &self.redis);
         let account = keys.account(charge.subject.as_bytes());
         let repeated_only = match novelty {
-            Novelty::NewOrRepeated => "0",
-            Novelty::RepeatedOnly => "1",
+            ChargeKind::NewOrRepeated => "0",
+            ChargeKind::RepeatedOnly => "1",
         };
         let verdict = self
             .redis
@@ -274,7 +274,7 @@ impl Ledger for RedisLedger {
                     &charge.body_digest,
                     charge.tokens.to_string().as_bytes(),
                     number(allowed).as_bytes(),
-                    most.map(number).unwrap_or_default().as_bytes(),
+                    max.map(number).unwrap_or_default().as_bytes(),
                     repeated_only.as_bytes(),
                     charge.subject.as_bytes(),
                     self.node.as_bytes(),
@@ -282,7 +282,7 @@ impl Ledger for RedisLedger {
                 ],
             )
             .await?;
-        self.judge(verdict, epoch, allowed, most, seen)
+        self.judge(verdict, epoch, allowed, max, seen)
     }
 
     /// Looks at those only that are new here: what was lost of others stops no
@@ -333,10 +333,10 @@ impl Ledger for RedisLedger {
     async fn forget(&self, epoch: TokenKeyId) -> Result<(), ChargeError> {
         let keys = Keys::of(epoch, &self.redis);
         let both = [keys.epoch.as_bytes(), keys.subjects.as_bytes()];
-        let most = DROPPED_AT_ONCE.to_string();
+        let max = DROPPED_AT_ONCE.to_string();
         loop {
             let close = &self.scripts.close;
-            let subjects: Vec<Vec<u8>> = self.redis.write(close, &both, &[most.as_bytes()]).await?;
+            let subjects: Vec<Vec<u8>> = self.redis.write(close, &both, &[max.as_bytes()]).await?;
             if subjects.is_empty() {
                 break;
             }

@@ -8,7 +8,7 @@ use tokio::task::spawn_blocking;
 
 use super::*;
 use crate::signer::{KeyType, SigningKey};
-use crate::token_keys::schedule::{KeySchedule, Standing};
+use crate::token_keys::schedule::{KeyPhase, KeySchedule};
 use crate::token_keys::{KeyPlan, TokenKeys, Withheld};
 
 const NOW: UnixTime = UnixTime(1_790_000_000);
@@ -81,11 +81,11 @@ impl Node {
     }
 
     /// What each key may sign, earliest first.
-    fn standings(&self, now: UnixTime) -> Vec<Standing> {
+    fn standings(&self, now: UnixTime) -> Vec<KeyPhase> {
         let live = self.0.live();
         let standing = |id: pennyblack_privacypass::token::TokenKeyId| {
             live.find(id.truncated(), now)
-                .map_or(Standing::Silent, |(_, standing)| standing)
+                .map_or(KeyPhase::Silent, |(_, standing)| standing)
         };
         live.ids().map(standing).collect()
     }
@@ -137,8 +137,8 @@ async fn all_nodes_change_to_the_same_key_at_the_same_instant() {
         for now in [announced, early, start, late] {
             assert_eq!(one.standings(now), two.standings(now));
         }
-        assert_eq!(one.standings(late).last(), Some(&Standing::Signs));
-        assert_eq!(one.standings(early).last(), Some(&Standing::Silent));
+        assert_eq!(one.standings(late).last(), Some(&KeyPhase::Signs));
+        assert_eq!(one.standings(early).last(), Some(&KeyPhase::Silent));
         let (first, second) = tokio::join!(one.turn(start), two.turn(start));
         assert_eq!(first.unwrap(), second.unwrap());
         assert_eq!(one.etag(), two.etag());

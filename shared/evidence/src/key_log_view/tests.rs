@@ -107,10 +107,10 @@ impl Served {
 }
 
 impl LogSource for Served {
-    async fn read(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
+    async fn read(&self, path: &str, max: usize) -> Result<Option<Vec<u8>>, SourceError> {
         self.asked.lock().unwrap().push(path.to_owned());
         let content = self.content(path);
-        assert!(content.as_ref().is_none_or(|bytes| bytes.len() <= most));
+        assert!(content.as_ref().is_none_or(|bytes| bytes.len() <= max));
         Ok(content)
     }
 }

@@ -113,7 +113,7 @@ async fn get(node: &Peer, path: &str) -> Result<PeerAnswer, PeerError> {
 }
 
 impl LogSource for LeaderClient {
-    async fn read(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
+    async fn read(&self, path: &str, max: usize) -> Result<Option<Vec<u8>>, SourceError> {
         let path = format!("{PREFIX}/{path}");
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| SourceError {
             path: format!("{}{path}", self.url()),
@@ -123,8 +123,8 @@ impl LogSource for LeaderClient {
             .await
             .map_err(|e| failed(e.into()))?;
         match answer.status {
-            StatusCode::OK if answer.body.len() <= most => Ok(Some(answer.body.into())),
-            StatusCode::OK => Err(failed(format!("it has more than {most} bytes").into())),
+            StatusCode::OK if answer.body.len() <= max => Ok(Some(answer.body.into())),
+            StatusCode::OK => Err(failed(format!("it has more than {max} bytes").into())),
             StatusCode::NOT_FOUND => Ok(None),
             status => Err(failed(format!("the answer is {status}").into())),
         }

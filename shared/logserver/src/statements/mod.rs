@@ -142,8 +142,8 @@ impl StatementLog {
     ///
     /// # Errors
     /// What the disk says.
-    pub fn entries(&self, first: u64, most: usize) -> io::Result<Vec<(u64, LogEntry)>> {
-        let entries = self.log.entries(first, most)?;
+    pub fn entries(&self, first: u64, max: usize) -> io::Result<Vec<(u64, LogEntry)>> {
+        let entries = self.log.entries(first, max)?;
         let parsed = entries.iter().map(|(index, bytes)| {
             let entry = LogEntry::parse(bytes).map_err(io::Error::other)?;
             Ok((*index, entry))

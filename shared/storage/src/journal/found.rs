@@ -10,7 +10,7 @@ use crate::disk::{Disk, DiskFile as _};
 use crate::frame::{self, Salt};
 
 /// A segment as it was found.
-pub(super) struct Found {
+pub(super) struct FoundSegment {
     pub(super) number: u64,
     contents: Vec<u8>,
     salt: Salt,
@@ -20,7 +20,7 @@ pub(super) struct Found {
     frames: u64,
 }
 
-impl Found {
+impl FoundSegment {
     fn new(number: u64, contents: Vec<u8>) -> Self {
         let mut found = Self {
             number,
@@ -144,7 +144,7 @@ fn salt_of(contents: &[u8]) -> Salt {
 }
 
 /// Reads every segment, oldest first.
-pub(super) fn read_segments<D: Disk>(disk: &D, prefix: &str) -> io::Result<Vec<Found>> {
+pub(super) fn read_segments<D: Disk>(disk: &D, prefix: &str) -> io::Result<Vec<FoundSegment>> {
     let mut numbers: Vec<u64> = disk
         .list()?
         .iter()
@@ -154,7 +154,7 @@ pub(super) fn read_segments<D: Disk>(disk: &D, prefix: &str) -> io::Result<Vec<F
     numbers.sort_unstable();
     let read = numbers.into_iter().map(|number| {
         let file = disk.open(&name(prefix, number))?;
-        Ok(Found::new(number, file.read_all()?))
+        Ok(FoundSegment::new(number, file.read_all()?))
     });
     read.collect()
 }
@@ -163,7 +163,7 @@ pub(super) fn read_segments<D: Disk>(disk: &D, prefix: &str) -> io::Result<Vec<F
 /// statement counts only if it is not itself cut away, and about older segments
 /// only. Taken at its word about a newer one, a forged statement would make
 /// damage of what is acknowledged there later.
-pub(super) fn apply_limits(found: &mut [Found]) -> BTreeMap<u64, u64> {
+pub(super) fn apply_limits(found: &mut [FoundSegment]) -> BTreeMap<u64, u64> {
     let mut limits = BTreeMap::new();
     for segment in found.iter_mut().rev() {
         if let Some(&length) = limits.get(&segment.number) {

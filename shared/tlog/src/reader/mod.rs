@@ -309,10 +309,10 @@ impl<S: LogSource> LogReader<S> {
         &self,
         tile: Tile,
         size: u64,
-        most: usize,
+        max: usize,
     ) -> Result<(Tile, Vec<u8>), ReadLogError> {
         for form in [tile, tile.full()] {
-            if let Some(bytes) = self.source.read(&form.to_string(), most).await? {
+            if let Some(bytes) = self.source.read(&form.to_string(), max).await? {
                 return Ok((form, bytes));
             }
         }

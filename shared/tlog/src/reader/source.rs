@@ -27,19 +27,19 @@ pub trait LogSource: Sync {
     fn read(
         &self,
         path: &str,
-        most: usize,
+        max: usize,
     ) -> impl Future<Output = Result<Option<Vec<u8>>, SourceError>> + Send;
 }
 
 impl<S: LogSource + Send> LogSource for Arc<S> {
-    async fn read(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
-        self.as_ref().read(path, most).await
+    async fn read(&self, path: &str, max: usize) -> Result<Option<Vec<u8>>, SourceError> {
+        self.as_ref().read(path, max).await
     }
 }
 
 impl<S: LogSource> LogSource for &S {
-    async fn read(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
-        (*self).read(path, most).await
+    async fn read(&self, path: &str, max: usize) -> Result<Option<Vec<u8>>, SourceError> {
+        (*self).read(path, max).await
     }
 }
 
@@ -56,9 +56,9 @@ impl Mirror {
 }
 
 impl LogSource for Mirror {
-    async fn read(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
+    async fn read(&self, path: &str, max: usize) -> Result<Option<Vec<u8>>, SourceError> {
         let file = self.0.join(path);
-        let read = tokio::task::spawn_blocking(move || read_file(&file, most)).await;
+        let read = tokio::task::spawn_blocking(move || read_file(&file, max)).await;
         let read = read.map_err(io::Error::other).and_then(|read| read);
         read.map_err(|error| SourceError {
             path: self.0.join(path).display().to_string(),
@@ -67,17 +67,17 @@ impl LogSource for Mirror {
     }
 }
 
-fn read_file(path: &Path, most: usize) -> io::Result<Option<Vec<u8>>> {
+fn read_file(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
     let mut bytes = Vec::new();
-    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
     file.take(limit).read_to_end(&mut bytes)?;
-    if bytes.len() > most {
-        let why = format!("it has more than {most} bytes");
+    if bytes.len() > max {
+        let why = format!("it has more than {max} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
     Ok(Some(bytes))

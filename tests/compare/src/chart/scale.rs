@@ -40,33 +40,33 @@ pub(super) struct Scale {
 impl Scale {
     /// From the least to the most, each ten times as far as a tenth of it.
     pub(super) fn logarithmic(values: impl Iterator<Item = f64>, places: (f64, f64)) -> Self {
-        let (least, most) = ends(values.filter(|value| *value > 0.0));
+        let (min, max) = ends(values.filter(|value| *value > 0.0));
         Self {
             logarithmic: true,
-            values: (least, most.max(least * 1.001)),
+            values: (min, max.max(min * 1.001)),
             places,
         }
     }
 
     /// From zero if the values allow it, with room above them.
     pub(super) fn fitting(values: impl Iterator<Item = f64>, places: (f64, f64)) -> Self {
-        let (least, most) = ends(values.filter(|value| *value > 0.0));
-        if most / least > LOGARITHMIC_FROM {
-            return Self::logarithmic([least / 1.8, most * 1.8].into_iter(), places);
+        let (min, max) = ends(values.filter(|value| *value > 0.0));
+        if max / min > LOGARITHMIC_FROM {
+            return Self::logarithmic([min / 1.8, max * 1.8].into_iter(), places);
         }
         Self {
             logarithmic: false,
-            values: (0.0, most * 1.15),
+            values: (0.0, max * 1.15),
             places,
         }
     }
 
     pub(super) fn place(&self, value: f64) -> f64 {
-        let (least, most) = self.values;
+        let (min, max) = self.values;
         let part = if self.logarithmic {
-            (value.max(least) / least).ln() / (most / least).ln()
+            (value.max(min) / min).ln() / (max / min).ln()
         } else {
-            (value - least) / (most - least)
+            (value - min) / (max - min)
         };
         let (first, last) = self.places;
         first + (last - first) * part
@@ -74,40 +74,40 @@ impl Scale {
 
     /// Round values for lines across the chart.
     pub(super) fn ticks(&self) -> Vec<f64> {
-        let (least, most) = self.values;
+        let (min, max) = self.values;
         if self.logarithmic {
-            let factors: &[f64] = if most / least < 300.0 {
+            let factors: &[f64] = if max / min < 300.0 {
                 &[1.0, 2.0, 5.0]
             } else {
                 &[1.0]
             };
-            let decades = least.log10().floor() as i32..=most.log10().floor() as i32;
+            let decades = min.log10().floor() as i32..=max.log10().floor() as i32;
             let ticks = decades.flat_map(|decade| {
                 let decade = 10f64.powi(decade);
                 factors.iter().map(move |factor| factor * decade)
             });
-            return ticks.filter(|tick| (least..=most).contains(tick)).collect();
+            return ticks.filter(|tick| (min..=max).contains(tick)).collect();
         }
-        let step = round_step((most - least) / 5.0);
-        let count = ((most - least) / step).floor() as u32;
-        (0..=count).map(|n| least + step * f64::from(n)).collect()
+        let step = round_step((max - min) / 5.0);
+        let count = ((max - min) / step).floor() as u32;
+        (0..=count).map(|n| min + step * f64::from(n)).collect()
     }
 }
 
 /// The smallest and the largest; 1 and 1 of none.
 fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let ends = values.fold(None, |ends: Option<(f64, f64)>, value| {
-        Some(ends.map_or((value, value), |(least, most)| {
-            (least.min(value), most.max(value))
+        Some(ends.map_or((value, value), |(min, max)| {
+            (min.min(value), max.max(value))
         }))
     });
     ends.unwrap_or((1.0, 1.0))
 }
 
 /// 1, 2 or 5 times a power of ten, at least `least`.
-fn round_step(least: f64) -> f64 {
-    let decade = 10f64.powf(least.log10().floor());
+fn round_step(min: f64) -> f64 {
+    let decade = 10f64.powf(min.log10().floor());
     let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * decade);
-    let enough = steps.into_iter().find(|step| *step >= least * 0.999);
+    let enough = steps.into_iter().find(|step| *step >= min * 0.999);
     enough.unwrap_or(decade * 10.0)
 }

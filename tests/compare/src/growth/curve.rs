@@ -29,9 +29,9 @@ impl Expectation {
     #[must_use]
     pub fn words(self, unit: Unit) -> String {
         match self {
-            Self::Near(most) => format!("nearly the same (≤ {most} {} more)", unit.sign()),
-            Self::Flat(most) => format!("the same at any size (≤ {most} x)"),
-            Self::Linear(most) => format!("in proportion (each ≤ {most} x)"),
+            Self::Near(max) => format!("nearly the same (≤ {max} {} more)", unit.sign()),
+            Self::Flat(max) => format!("the same at any size (≤ {max} x)"),
+            Self::Linear(max) => format!("in proportion (each ≤ {max} x)"),
         }
     }
 }
@@ -91,14 +91,14 @@ impl Series {
     /// Whether it did what it should.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        let (most, value) = match self.expectation {
-            Expectation::Flat(most) | Expectation::Linear(most) => (most, self.growth()),
-            Expectation::Near(most) => {
+        let (max, value) = match self.expectation {
+            Expectation::Flat(max) | Expectation::Linear(max) => (max, self.growth()),
+            Expectation::Near(max) => {
                 let more = self.turns().map(|(small, large)| large - small);
-                (most, Spread::of(more))
+                (max, Spread::of(more))
             }
         };
-        Finding::measured(&self.name, "", Goal::AtMost(most), Unit::Times, value).verdict()
+        Finding::measured(&self.name, "", Goal::AtMost(max), Unit::Times, value).verdict()
     }
 
     /// The most it may be at its smallest and at its largest size: size and value.
@@ -107,9 +107,9 @@ impl Series {
         let (first, last) = self.ends();
         let cost = first.spread().median;
         let at = |size: f64| match self.expectation {
-            Expectation::Flat(most) => (size, cost * most),
-            Expectation::Near(most) => (size, cost + most),
-            Expectation::Linear(most) => (size, cost * most * size / first.size),
+            Expectation::Flat(max) => (size, cost * max),
+            Expectation::Near(max) => (size, cost + max),
+            Expectation::Linear(max) => (size, cost * max * size / first.size),
         };
         [at(first.size), at(last.size)]
     }

@@ -102,11 +102,11 @@ fn in_the_store(setting: &Setting) -> Vec<Curve> {
 /// The mailbox with the cursors in front of three of its pages.
 fn filled(filling: &Filling, mailbox: MailboxId, size: u64) -> Filled {
     let (size, now) = (size as usize, filling.clock.now());
-    let page = |most| filling.store.page(mailbox, Cursor::START, most, now);
+    let page = |max| filling.store.page(mailbox, Cursor::START, max, now);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    let after = |most| runtime.block_on(page(most)).unwrap().next;
+    let after = |max| runtime.block_on(page(max)).unwrap().next;
     Filled {
         mailbox,
         cursors: [Cursor::START, after((size - PAGE) / 2), after(size - PAGE)],

@@ -112,7 +112,7 @@ fn waiting(setting: &Setting) -> Curve {
     };
     let home = home.unwrap();
     let filling = Filling::open(home.path());
-    let (mut most, mut longest, mut there) = (Vec::new(), Vec::new(), 0);
+    let (mut max, mut longest, mut there) = (Vec::new(), Vec::new(), 0);
     for size in SIZES.map(|size| sized(setting, size)) {
         let waits = filling.spend(size - there, |number| {
             spend(there + number, ENTRY, &filling.clock)
@@ -122,7 +122,7 @@ fn waiting(setting: &Setting) -> Curve {
             size: size as f64,
             values: vec![wait.as_secs_f64() * 1e3],
         };
-        most.push(sample(percentile(waits.clone(), 99.0)));
+        max.push(sample(percentile(waits.clone(), 99.0)));
         longest.push(sample(percentile(waits, 100.0)));
     }
     Curve {
@@ -132,7 +132,7 @@ fn waiting(setting: &Setting) -> Curve {
         cost: "wait of a spend, 64 at a time, on a disk in memory",
         unit: Unit::Milliseconds,
         series: vec![
-            Series::new("p99", Expectation::Flat(SLACK), most),
+            Series::new("p99", Expectation::Flat(SLACK), max),
             Series::new("the longest", Expectation::Flat(4.0), longest),
         ],
     }

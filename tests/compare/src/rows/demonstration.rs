@@ -15,8 +15,8 @@ pub(super) fn measure(setting: &Setting) -> Vec<Finding> {
         .unwrap()
         .with_file_name("pennyblack");
     let runs: Result<Vec<_>, String> = (0..setting.pairs.min(3)).map(|_| run(&program)).collect();
-    let line = |what, most, side: fn(&(f64, f64)) -> f64| {
-        let goal = Goal::AtMost(most);
+    let line = |what, max, side: fn(&(f64, f64)) -> f64| {
+        let goal = Goal::AtMost(max);
         match &runs {
             Ok(runs) => {
                 let value = Spread::of(runs.iter().map(side));

@@ -34,7 +34,7 @@ const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
 /// An issuer that cannot be followed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum UpkeepError {
+pub enum IssuerMaintenanceError {
     /// What is known of it cannot be read.
     #[error("{}: {why}: restore the file; without it a key out of the blue would be believed", path.display())]
     Known {
@@ -73,7 +73,7 @@ fn failed(error: impl std::fmt::Display) -> CloseError {
 }
 
 /// Follows one issuer.
-pub(crate) struct Upkeep<S> {
+pub(crate) struct IssuerMaintenance<S> {
     place: usize,
     authority: Authority,
     file: PathBuf,
@@ -102,17 +102,17 @@ pub(crate) struct Dependencies<S> {
     pub(crate) readiness: Readiness,
 }
 
-impl<S: Store> Upkeep<S> {
+impl<S: Store> IssuerMaintenance<S> {
     /// Reads what is known of the issuer at `place`, and puts it in force.
     pub(crate) fn open(
         place: usize,
         config: &IssuerConfig,
         directory: &std::path::Path,
         dependencies: Dependencies<S>,
-    ) -> Result<Self, UpkeepError> {
+    ) -> Result<Self, IssuerMaintenanceError> {
         let authority = config.authority.clone();
         let file = directory.join(format!("{authority}.json"));
-        let known = |why: String| UpkeepError::Known {
+        let known = |why: String| IssuerMaintenanceError::Known {
             path: file.clone(),
             why,
         };
@@ -123,12 +123,12 @@ impl<S: Store> Upkeep<S> {
         };
         let remembered = directory.join(format!("{authority}.log.json"));
         let key_log = KeyLog::open(authority.clone(), config.log_policy(), remembered.clone());
-        let key_log = key_log.map_err(|error| UpkeepError::Known {
+        let key_log = key_log.map_err(|error| IssuerMaintenanceError::Known {
             path: remembered,
             why: error.to_string(),
         })?;
         let fetcher = Fetcher::new(config.url(), config.tls_roots.clone());
-        let fetcher = fetcher.map_err(|error| UpkeepError::Client {
+        let fetcher = fetcher.map_err(|error| IssuerMaintenanceError::Client {
             authority: authority.clone(),
             error,
         })?;

@@ -5,12 +5,16 @@ use std::fs;
 use std::path::Path;
 
 use super::calls::customer;
-use super::cast::Cast;
-use super::report::Sight;
-use super::{CALLS, DemoError, During as _};
+use super::participants::Participants;
+use super::report::CpsView;
+use super::{CALLS, DemoError, WhileDoing as _};
 
 /// Reads everything that the CPS keeps and says, and searches it.
-pub(super) fn look(directory: &Path, cast: &Cast, spent: u64) -> Result<Sight, DemoError> {
+pub(super) fn look(
+    directory: &Path,
+    cast: &Participants,
+    spent: u64,
+) -> Result<CpsView, DemoError> {
     let mut contents = Vec::new();
     read_all(&directory.join("cps"), &mut contents).during("reading the CPS's files")?;
     contents.push(fs::read(directory.join("cps.log")).during("reading the CPS's log")?);
@@ -20,7 +24,7 @@ pub(super) fn look(directory: &Path, cast: &Cast, spent: u64) -> Result<Sight, D
         let holds = |file: &Vec<u8>| file.windows(needle.len()).any(|window| window == needle);
         contents.iter().any(holds)
     });
-    Ok(Sight {
+    Ok(CpsView {
         spent,
         bytes: contents.iter().map(Vec::len).sum(),
         searched_for: needles.len(),
@@ -42,7 +46,7 @@ fn read_all(path: &Path, contents: &mut Vec<Vec<u8>>) -> std::io::Result<()> {
 
 /// The callers' numbers, the storers' codes and names, and how every PASSporT
 /// begins.
-fn needles(cast: &Cast) -> Result<Vec<String>, DemoError> {
+fn needles(cast: &Participants) -> Result<Vec<String>, DemoError> {
     let storers = [&cast.carrier_a, &cast.carrier_b, &cast.gateway];
     let mut needles: Vec<String> = Vec::new();
     for storer in storers {

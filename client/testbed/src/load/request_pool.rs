@@ -27,7 +27,7 @@ use pennyblack_http::ServiceAddress;
 const ATTESTATION_AGE: Duration = Duration::from_secs(MAX_LIFETIME.as_secs() / 2);
 
 /// What requests are made of.
-pub(super) struct Makings {
+pub(super) struct RequestFactory {
     pub(super) cps: ServiceAddress,
     pub(super) issuing: Option<Issuing>,
     /// Where stores go to and retrieves look, in turn.
@@ -60,7 +60,7 @@ pub(super) struct PreparedDraw {
     attested: UnixTime,
 }
 
-impl Makings {
+impl RequestFactory {
     /// Seals the PASSporT afresh for the mailbox whose turn it is, and signs a
     /// store request with the token, just as a call does.
     pub(super) fn store(
@@ -119,8 +119,8 @@ impl Makings {
 }
 
 /// The requests of a run, in the order of its mix.
-pub(super) struct Stock {
-    makings: Arc<Makings>,
+pub(super) struct RequestPool {
+    makings: Arc<RequestFactory>,
     mix: Mix,
     requests: u64,
     taken: AtomicU64,
@@ -132,9 +132,9 @@ pub(super) struct Stock {
     renewed: AtomicU64,
 }
 
-impl Stock {
+impl RequestPool {
     pub(super) fn new(
-        makings: Arc<Makings>,
+        makings: Arc<RequestFactory>,
         mix: Mix,
         requests: u64,
         stores: Vec<PreparedStore>,

@@ -18,8 +18,8 @@ use zeroize::Zeroizing;
 
 use super::cluster::Cluster;
 use super::error::SetUpError;
-use super::line::{self, Door, within};
 use super::options::RedisOptions;
+use super::server_connection::{self, Dialer, within};
 use super::slot_map::Address;
 use super::url::Topology;
 use pennyblack_storage::atomic_file;
@@ -34,7 +34,7 @@ pub(super) struct Connector {
 enum Target {
     Single(Box<Client>),
     Cluster {
-        door: Arc<Door>,
+        door: Arc<Dialer>,
         seeds: Vec<Address>,
     },
     /// Locked while the Sentinels are asked.
@@ -43,7 +43,7 @@ enum Target {
 
 /// A connection; clones share it.
 #[derive(Clone)]
-pub(super) enum Wire {
+pub(super) enum Transport {
     One(MultiplexedConnection),
     Many(Cluster),
 }
@@ -70,27 +70,27 @@ impl Connector {
         matches!(self.target, Target::Cluster { .. })
     }
 
-    pub(super) async fn connect(&self) -> RedisResult<Wire> {
-        let config = line::settings(self.connect, self.answer);
+    pub(super) async fn connect(&self) -> RedisResult<Transport> {
+        let config = server_connection::settings(self.connect, self.answer);
         match &self.target {
             Target::Single(client) => {
                 let connection = client.get_multiplexed_async_connection_with_config(&config);
-                Ok(Wire::One(connection.await?))
+                Ok(Transport::One(connection.await?))
             }
             Target::Cluster { door, seeds } => {
                 let cluster = Cluster::connect(door.clone(), seeds.clone());
-                Ok(Wire::Many(cluster.await?))
+                Ok(Transport::Many(cluster.await?))
             }
             Target::Sentinel(client) => {
                 let mut client = client.lock().await;
                 let connection = client.get_async_connection_with_config(&config);
-                Ok(Wire::One(connection.await?))
+                Ok(Transport::One(connection.await?))
             }
         }
     }
 }
 
-impl Wire {
+impl Transport {
     /// Sends commands to the primary that has `key`; one answer for each, at `deadline`
     /// at the latest.
     pub(super) async fn send(
@@ -181,7 +181,7 @@ fn wrong(error: impl ToString) -> SetUpError {
 fn addresses(options: &RedisOptions) -> impl Iterator<Item = ConnectionAddr> {
     let is_tls = options.url.is_tls();
     let nodes = options.url.nodes().iter();
-    nodes.map(move |(host, port)| line::address(host, *port, is_tls))
+    nodes.map(move |(host, port)| server_connection::address(host, *port, is_tls))
 }
 
 fn settings(login: &Login, database: u32) -> RedisConnectionInfo {
@@ -226,7 +226,7 @@ fn cluster(
         host: host.clone(),
         port: *port,
     });
-    let door = Door {
+    let door = Dialer {
         login: settings(login, 0),
         tls: options.url.is_tls().then(|| certificates(roots)),
         connect: options.connect,

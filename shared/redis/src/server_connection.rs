@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::slot_map::Address;
 
 /// What is needed to open a line to any server of a cluster.
-pub(super) struct Door {
+pub(super) struct Dialer {
     /// User, password and database.
     pub(super) login: RedisConnectionInfo,
     /// The roots for TLS, if it is spoken.
@@ -25,7 +25,7 @@ pub(super) struct Door {
     pub(super) answer: Duration,
 }
 
-impl Door {
+impl Dialer {
     /// How long somebody may wait for anything but an answer.
     pub(super) const fn patience(&self) -> Duration {
         self.connect
@@ -50,13 +50,13 @@ impl Door {
 /// One server of a cluster, and the line to it, which all share.
 pub(super) struct Server {
     address: Address,
-    line: Mutex<Line>,
+    line: Mutex<ServerConnection>,
     /// Held by who connects.
     connecting: Turns<()>,
 }
 
 #[derive(Default)]
-struct Line {
+struct ServerConnection {
     connection: Option<MultiplexedConnection>,
     /// Counts connections, so that a late failure does not end a new one.
     generation: u64,
@@ -73,7 +73,7 @@ impl Server {
     }
 
     /// The line, opened if there is none, and its number.
-    pub(super) async fn connect(&self, door: &Door) -> RedisResult<(MultiplexedConnection, u64)> {
+    pub(super) async fn connect(&self, door: &Dialer) -> RedisResult<(MultiplexedConnection, u64)> {
         if let Some(line) = self.line() {
             return Ok(line);
         }
@@ -102,7 +102,7 @@ impl Server {
         Some((line.connection.clone()?, line.generation))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Line> {
+    fn lock(&self) -> MutexGuard<'_, ServerConnection> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

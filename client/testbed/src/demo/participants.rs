@@ -15,13 +15,13 @@ use pennyblack_stir::jws::X5u;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 
 use super::services::{Services, client};
-use super::{DemoError, During as _};
-use pennyblack_client::auth_service::Caller;
+use super::{DemoError, WhileDoing as _};
+use pennyblack_client::auth_service::OobAuthenticationService;
 use pennyblack_client::carrier::Carrier;
 use pennyblack_client::certificates::CertificateStores;
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::trust::load_trust;
-use pennyblack_client::verification_service::{Publisher, Recipient, SpcAuthority};
+use pennyblack_client::verification_service::{OobVerificationService, Publisher, SpcAuthority};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
@@ -78,11 +78,11 @@ impl Storer {
 pub(super) struct Callee {
     pub(super) number: TelephoneNumber,
     keys: Vec<RecipientKey>,
-    pub(super) recipients: Vec<Recipient>,
+    pub(super) recipients: Vec<OobVerificationService>,
 }
 
 /// Everybody.
-pub(super) struct Cast {
+pub(super) struct Participants {
     pub(super) pki: PkiDirectory,
     pub(super) carrier_a: Storer,
     pub(super) carrier_b: Storer,
@@ -94,13 +94,13 @@ pub(super) struct Cast {
     /// Signs with a certificate that no authority knows.
     pub(super) crook: Storer,
     pub(super) callees: Vec<Callee>,
-    pub(super) caller: Option<Caller>,
+    pub(super) caller: Option<OobAuthenticationService>,
     terminating: StirIdentity,
     issued: PathBuf,
     trust: TrustPolicy,
 }
 
-impl Cast {
+impl Participants {
     /// Makes everybody's certificates and keys.
     pub(super) fn assemble(directory: &Path, clock: &Clock) -> Result<Self, DemoError> {
         let now = clock.now();
@@ -162,7 +162,7 @@ impl Cast {
             directory: Some(self.issued.clone()),
             repositories: None,
         };
-        self.caller = Some(Caller {
+        self.caller = Some(OobAuthenticationService {
             cps: services.cps_address.clone(),
             http: HttpOptions::default(),
             trust: self.trust.clone(),
@@ -177,7 +177,7 @@ impl Cast {
         });
         for callee in &mut self.callees {
             for key in callee.keys.drain(..) {
-                callee.recipients.push(Recipient {
+                callee.recipients.push(OobVerificationService {
                     key,
                     cps: services.cps_address.clone(),
                     client: client()?,
@@ -233,7 +233,7 @@ impl Cast {
     }
 
     /// The storing side, which everybody shares but for the wallet.
-    pub(super) fn caller(&self) -> Result<&Caller, DemoError> {
+    pub(super) fn caller(&self) -> Result<&OobAuthenticationService, DemoError> {
         self.caller.as_ref().ok_or(DemoError::Never("the start"))
     }
 
