@@ -64,9 +64,9 @@ pub struct Config {
     /// `[entries]`.
     #[serde(default)]
     pub entries: EntriesConfig,
-    /// `[keys]`: the directory of recipients' keys.
+    /// `[key_records]`: the directory of recipients' keys.
     #[serde(default)]
-    pub keys: KeysConfig,
+    pub key_records: KeyRecordsConfig,
 }
 
 /// `[cps]`: who this CPS is and where it keeps its state.
@@ -163,10 +163,10 @@ impl Default for EntriesConfig {
     }
 }
 
-/// `[keys]`: the directory of recipients' keys.
+/// `[key_records]`: the directory of recipients' keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct KeysConfig {
+pub struct KeyRecordsConfig {
     /// Which numbers a provider holds, as CSV with the columns `spc,first,count`.
     /// Without it an SPC is no authority for any number here. Read at the start.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -175,7 +175,7 @@ pub struct KeysConfig {
     pub capacity: usize,
 }
 
-impl Default for KeysConfig {
+impl Default for KeyRecordsConfig {
     fn default() -> Self {
         Self {
             numbering_table: None,
@@ -208,7 +208,7 @@ impl Config {
             never_twice: None,
             transparency_log: TransparencyLogConfig::default(),
             entries: EntriesConfig::default(),
-            keys: KeysConfig::default(),
+            key_records: KeyRecordsConfig::default(),
         }
     }
 

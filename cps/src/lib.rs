@@ -22,7 +22,8 @@ mod spend;
 pub mod store;
 
 pub use config::{
-    Config, CpsConfig, EntriesConfig, IssuerConfig, KeysConfig, NeverTwiceConfig, WitnessConfig,
+    Config, CpsConfig, EntriesConfig, IssuerConfig, KeyRecordsConfig, NeverTwiceConfig,
+    WitnessConfig,
 };
 pub use cps::Cps;
 pub use program::run;

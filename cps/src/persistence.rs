@@ -21,7 +21,7 @@ use crate::store::never_twice::{NeverTwiceStore, Owners};
 use crate::store::redis::RedisStore;
 
 const OPEN_STORE: &str = "cannot open the store";
-const NUMBERING_TABLE: &str = "keys.numbering_table";
+const NUMBERING_TABLE: &str = "key_records.numbering_table";
 
 /// All of it.
 pub(crate) struct Persistence {
@@ -52,8 +52,8 @@ impl Persistence {
         let policy = RecordPolicy {
             authority: config.cps.authority.clone(),
             trust: Arc::clone(&trust),
-            numbering: numbering(config.keys.numbering_table.as_deref())?,
-            capacity: config.keys.capacity,
+            numbering: numbering(config.key_records.numbering_table.as_deref())?,
+            capacity: config.key_records.capacity,
         };
         let nodes = Nodes::open(config, policy, &store, now)?;
         Ok(Self {

@@ -273,7 +273,7 @@ mod tests {
                 500,
             ),
             (
-                Refusal::Internal("keys.capacity is too small".to_owned()),
+                Refusal::Internal("key_records.capacity is too small".to_owned()),
                 500,
             ),
         ]

@@ -49,9 +49,9 @@ pub struct Config {
     /// `[transparency_log]`: the leader of the log of all nodes over one `[store]`.
     #[serde(default)]
     pub transparency_log: TransparencyLogConfig,
-    /// `[keys]`: token keys and their epochs.
+    /// `[token_keys]`: token keys and their epochs.
     #[serde(default)]
-    pub keys: KeysConfig,
+    pub token_keys: TokenKeysConfig,
     /// `[quota]`.
     #[serde(default)]
     pub quota: QuotaConfig,
@@ -72,10 +72,10 @@ pub struct IssuerConfig {
     pub data_directory: PathBuf,
 }
 
-/// `[keys]`: how long a token key signs.
+/// `[token_keys]`: how long a token key signs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct KeysConfig {
+pub struct TokenKeysConfig {
     /// How long one key signs; also the delay with which a revoked carrier runs
     /// out of tokens, and the period of quotas. Default: 1day.
     #[serde(with = "humantime_serde")]
@@ -103,7 +103,7 @@ pub struct KeysConfig {
     pub clock_tolerance: Duration,
 }
 
-impl Default for KeysConfig {
+impl Default for TokenKeysConfig {
     fn default() -> Self {
         Self {
             token_type: KeyType::default(),
@@ -200,7 +200,7 @@ impl Config {
             trust: TrustConfig::new(roots),
             store: None,
             transparency_log: TransparencyLogConfig::default(),
-            keys: KeysConfig::default(),
+            token_keys: TokenKeysConfig::default(),
             quota: QuotaConfig::default(),
             signing: SigningConfig::default(),
         }
@@ -209,10 +209,10 @@ impl Config {
     pub(crate) const fn key_plan(&self) -> KeyPlan {
         KeyPlan {
             schedule: KeySchedule {
-                epoch: self.keys.epoch,
-                announce_ahead: self.keys.announce_ahead,
+                epoch: self.token_keys.epoch,
+                announce_ahead: self.token_keys.announce_ahead,
             },
-            key_type: self.keys.token_type,
+            key_type: self.token_keys.token_type,
         }
     }
 
@@ -267,49 +267,49 @@ impl ServiceConfig for Config {
 
 impl Config {
     fn check_keys(&self) -> Result<(), ConfigurationError> {
-        let keys = &self.keys;
+        let keys = &self.token_keys;
         if keys.directory_max_age.as_secs() == 0 {
             return Err(ConfigurationError::refused(
-                "keys.directory_max_age",
+                "token_keys.directory_max_age",
                 "clients would fetch the directory for every request",
                 "set a second or more",
             ));
         }
         if keys.announce_ahead < keys.directory_max_age * 2 {
             return Err(ConfigurationError::refused(
-                "keys.announce_ahead",
+                "token_keys.announce_ahead",
                 "a client could hold a directory without the key that signs",
-                "set at least twice keys.directory_max_age",
+                "set at least twice token_keys.directory_max_age",
             ));
         }
         if keys.epoch <= keys.announce_ahead {
             return Err(ConfigurationError::refused(
-                "keys.epoch",
+                "token_keys.epoch",
                 "a key would be announced before the one before it signs",
-                "set more than keys.announce_ahead",
+                "set more than token_keys.announce_ahead",
             ));
         }
         Ok(())
     }
 
     fn check_sharing(&self) -> Result<(), ConfigurationError> {
-        let keys = &self.keys;
+        let keys = &self.token_keys;
         match (&self.store, &keys.wrapping_key) {
             (Some(_), None) => Err(ConfigurationError::refused(
-                "keys.wrapping_key",
+                "token_keys.wrapping_key",
                 "token keys would lie in Redis for everybody to read",
                 "name a file made with \"(umask 077; openssl rand -hex 32 > wrapping.key)\"",
             )),
             (None, Some(_)) => Err(ConfigurationError::refused(
-                "keys.wrapping_key",
+                "token_keys.wrapping_key",
                 "without [store] token keys stay in the data directory, unsealed",
                 "add [store], or take it away",
             )),
             (Some(_), Some(_)) if keys.announce_ahead < keys.clock_tolerance * 2 + LEAST_NOTICE => {
                 Err(ConfigurationError::refused(
-                    "keys.clock_tolerance",
+                    "token_keys.clock_tolerance",
                     "a node could not be sure to hear of a key before it begins",
-                    "set less than half of keys.announce_ahead, and two minutes less than that",
+                    "set less than half of token_keys.announce_ahead, and two minutes less than that",
                 ))
             }
             _ => Ok(()),

@@ -51,9 +51,9 @@ fn router(config: &Config, persistence: &Persistence, clock: &Clock) -> Result<R
         ledger: Arc::clone(&persistence.ledger),
         pool: pool.context("cannot start the signing threads, lower signing.workers")?,
         max_batch: signing.batch(),
-        most_evaluations: config.keys.most_evaluations,
+        most_evaluations: config.token_keys.most_evaluations,
     };
-    let max_age = config.keys.directory_max_age.as_secs();
+    let max_age = config.token_keys.directory_max_age.as_secs();
     let router = routes::router(Resources {
         issuance: Arc::new(issuance),
         cache_control: HeaderValue::from_str(&format!("public, max-age={max_age}"))

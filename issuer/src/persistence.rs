@@ -136,14 +136,14 @@ fn shared_keys(
     let directory = config.node_directory();
     let memory = NodeMemory::open(&directory).context("cannot open the memory of this node")?;
     let memory = Arc::new(memory);
-    let wrapping = config.keys.wrapping_key.as_deref();
+    let wrapping = config.token_keys.wrapping_key.as_deref();
     let wrapping = wrapping
         .ok_or("set it to the file of the wrapping key, [store] needs one")
-        .context("keys.wrapping_key")?;
+        .context("token_keys.wrapping_key")?;
     let membership = Membership {
         authority: config.issuer.authority.clone(),
         wrapping: WrappingKey::read(wrapping).context(OPEN_KEYS)?,
-        tolerance: config.keys.clock_tolerance,
+        tolerance: config.token_keys.clock_tolerance,
         by_hand: clock.is_by_hand(),
         memory: Arc::clone(&memory),
         // Not where a node that was alone had its keys: those are not ours to delete.

@@ -113,7 +113,7 @@ impl World {
     #[must_use]
     pub fn challenge(&self) -> TokenChallenge {
         TokenChallenge::of_cps(
-            self.issuer.keys.token_type.token_type(),
+            self.issuer.token_keys.token_type.token_type(),
             self.issuer_name(),
             self.cps_name(),
         )

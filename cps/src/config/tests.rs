@@ -58,7 +58,7 @@ fn every_key_that_the_example_explains_exists() {
         settings: &[],
     };
     let all: Config = load(sources).unwrap();
-    assert!(all.keys.numbering_table.is_some());
+    assert!(all.key_records.numbering_table.is_some());
     assert!(all.trust.revocation_lists.is_some());
     assert!(all.store.is_some());
     assert!(all.never_twice.is_some());

@@ -75,15 +75,18 @@ fn the_documented_store_is_taken() {
     }
     let settings: Vec<_> = settings.iter().map(String::as_str).collect();
     let config = example_with(&settings).unwrap();
-    assert!(config.store.is_some() && config.keys.wrapping_key.is_some());
+    assert!(config.store.is_some() && config.token_keys.wrapping_key.is_some());
 }
 
 #[test]
 fn lengths_that_contradict_each_other_are_refused_by_name() {
     for (setting, key) in [
-        ("keys.announce_ahead=1h", "keys.announce_ahead"),
-        ("keys.epoch=3h", "keys.epoch"),
-        ("keys.directory_max_age=0s", "keys.directory_max_age"),
+        ("token_keys.announce_ahead=1h", "token_keys.announce_ahead"),
+        ("token_keys.epoch=3h", "token_keys.epoch"),
+        (
+            "token_keys.directory_max_age=0s",
+            "token_keys.directory_max_age",
+        ),
         ("trust.reload=0s", "trust.reload"),
         (
             "quota.subject=[{name=\"683G\", tokens=1}]",
@@ -91,8 +94,11 @@ fn lengths_that_contradict_each_other_are_refused_by_name() {
         ),
         ("signing.workers=0", "signing.workers"),
         ("issuer.authority=https://a", "issuer.authority"),
-        ("store.url=redis://localhost", "keys.wrapping_key"),
-        ("keys.wrapping_key=wrapping.key", "keys.wrapping_key"),
+        ("store.url=redis://localhost", "token_keys.wrapping_key"),
+        (
+            "token_keys.wrapping_key=wrapping.key",
+            "token_keys.wrapping_key",
+        ),
     ] {
         let said = example_with(&[setting]).unwrap_err();
         assert!(said.contains(key), "{setting}: {said}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pennyblack_attestation::MAX_CLOCK_SKEW;
 use pennyblack_base::time::UnixTime;
 
-/// The lengths that decide; see `[keys]` of the configuration.
+/// The lengths that decide; see `[token_keys]` of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeySchedule {
     /// How long a key signs.

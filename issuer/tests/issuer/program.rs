@@ -127,13 +127,13 @@ fn check_config_prints_every_key_and_runs_nothing() {
 fn a_wrong_configuration_is_explained_on_one_line() {
     let directory = tempfile::tempdir().unwrap();
     let output = example(directory.path())
-        .args(["--set", "keys.epoch=1h"])
+        .args(["--set", "token_keys.epoch=1h"])
         .output()
         .unwrap();
     assert!(!output.status.success());
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(
-        text.contains("keys.epoch") && text.contains("keys.announce_ahead"),
+        text.contains("token_keys.epoch") && text.contains("token_keys.announce_ahead"),
         "{text}"
     );
     assert_eq!(text.lines().count(), 1, "{text}");

@@ -69,7 +69,7 @@ async fn scene_over(server: &RedisServer, quota: u64) -> Scene {
     scene.pki.install_root(&scene.config.trust.roots);
     let key = scene.path("wrapping.key");
     atomic_file::write_private(&key, "5e".repeat(32).as_bytes()).unwrap();
-    scene.config.keys.wrapping_key = Some(key);
+    scene.config.token_keys.wrapping_key = Some(key);
     scene.config.quota.tokens = quota;
     scene.config.store = Some(RedisOptions::new(server.url().parse().unwrap()));
     scene.start().await;
@@ -223,7 +223,7 @@ async fn a_node_is_refused_that_promises_more_than_its_redis_or_has_no_wrapping_
     let mut scene = Scene::prepare();
     let key = scene.path("wrapping.key");
     atomic_file::write_private(&key, "5e".repeat(32).as_bytes()).unwrap();
-    scene.config.keys.wrapping_key = Some(key);
+    scene.config.token_keys.wrapping_key = Some(key);
     scene.config.store = Some(RedisOptions::new(server.url().parse().unwrap()));
     let said = refusal(&scene, scene.clock.clone()).await;
     assert!(said.contains("store.durability"), "{said}");
@@ -231,7 +231,7 @@ async fn a_node_is_refused_that_promises_more_than_its_redis_or_has_no_wrapping_
 
     server.set_config("appendonly", "yes").await;
     server.set_config("appendfsync", "always").await;
-    scene.config.keys.wrapping_key = Some(scene.path("none"));
+    scene.config.token_keys.wrapping_key = Some(scene.path("none"));
     let said = refusal(&scene, scene.clock.clone()).await;
     assert!(said.contains("openssl rand -hex 32"), "{said}");
 }
@@ -331,7 +331,7 @@ async fn an_issuer_that_becomes_one_of_several_goes_on_with_its_log_and_states_n
 
     let wrapping = scene.path("wrapping.key");
     atomic_file::write_private(&wrapping, "5e".repeat(32).as_bytes()).unwrap();
-    scene.config.keys.wrapping_key = Some(wrapping);
+    scene.config.token_keys.wrapping_key = Some(wrapping);
     scene.config.store = Some(RedisOptions::new(server.url().parse().unwrap()));
     scene.start().await;
     assert_eq!(scene.get("/log/key", &[]).await.body, log_key);

@@ -270,7 +270,7 @@ async fn of_many_double_spends_the_older_ones_are_shown_on_demand() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_is_not_ready_says_why_and_voprf_tokens_are_not_called_proven() {
     let scene = Scene::open_with(|world| {
-        world.issuer.keys.token_type = KeyType::VoprfRistretto255;
+        world.issuer.token_keys.token_type = KeyType::VoprfRistretto255;
         let keys = world.issuer.issuer.data_directory.join("keys");
         world.cps.issuer[0].voprf_keys = Some(keys);
     })

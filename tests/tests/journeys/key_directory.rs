@@ -227,7 +227,7 @@ async fn a_record_whose_certificate_has_ended_too_is_removed_at_the_next_start()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stored_records_beyond_the_capacity_wait_and_none_are_added() {
-    let scene = Scene::open_with(|world| world.cps.keys.capacity = 2).await;
+    let scene = Scene::open_with(|world| world.cps.key_records.capacity = 2).await;
     register(&scene.world, |_| ()).await;
     register(&scene.world, |record| {
         record.exp = record.iat.plus(HOUR);
@@ -237,7 +237,7 @@ async fn stored_records_beyond_the_capacity_wait_and_none_are_added() {
     assert_eq!(found(&scene.world, &look_up).await.len(), 2);
 
     let mut scene = scene;
-    scene.world.cps.keys.capacity = 1;
+    scene.world.cps.key_records.capacity = 1;
     let scene = scene.restart().await;
     assert_eq!(found(&scene.world, &look_up).await.len(), 1);
     let mailbox = Mailbox::new(Kem::DhkemX25519, FIRST_NUMBER);

@@ -20,7 +20,7 @@ const VOPRF: [KeyType; 2] = [KeyType::VoprfRistretto255, KeyType::VoprfP384];
 
 fn world(tokens: KeyType, same_operator: bool) -> World {
     let mut world = World::new(Clock::system());
-    world.issuer.keys.token_type = tokens;
+    world.issuer.token_keys.token_type = tokens;
     let keys = world.issuer.issuer.data_directory.join("keys");
     world.cps.issuer[0].voprf_keys = same_operator.then_some(keys);
     world

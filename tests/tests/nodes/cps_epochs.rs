@@ -111,7 +111,7 @@ impl Scene {
     /// Lets the time pass in which the issuer announces the key after the one that it
     /// signs with, and both nodes hear of it. The key.
     async fn announced(&self) -> DirectoryKey {
-        let keys = &self.world.issuer.keys;
+        let keys = &self.world.issuer.token_keys;
         let now = self.world.clock.now();
         let newest = |keys: Vec<DirectoryKey>| keys.into_iter().max_by_key(|key| key.not_before);
         let begun = newest(self.world.issuer_keys().await).unwrap();

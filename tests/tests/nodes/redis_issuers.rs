@@ -97,7 +97,7 @@ fn world_over(server: &RedisServer, quota: usize) -> World {
     let mut world = World::new(Clock::system());
     let key = world.path("wrapping.key");
     atomic_file::write_private(&key, "5e".repeat(32).as_bytes()).unwrap();
-    world.issuer.keys.wrapping_key = Some(key);
+    world.issuer.token_keys.wrapping_key = Some(key);
     world.issuer.store = Some(RedisOptions::new(server.url().parse().unwrap()));
     world.issuer.quota.tokens = quota.try_into().unwrap();
     world

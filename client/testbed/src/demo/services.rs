@@ -203,7 +203,7 @@ fn issuer_config(
         cast.pki.roots_path(),
     );
     config.public.listen.set_port(port);
-    config.keys.token_type = tokens;
+    config.token_keys.token_type = tokens;
     config.trust.revocation_lists = Some(cast.pki.revocation_path());
     config.trust.reload = Duration::from_secs(1);
     let (spc, tokens) = SMALL_QUOTA;

@@ -108,7 +108,7 @@ impl<'a> Reconciliation<'a> {
                 // It is read from there.
                 Put::Older => {}
                 Put::Full => {
-                    tracing::error!("no room to put back a key record: raise keys.capacity");
+                    tracing::error!("no room to put back a key record: raise key_records.capacity");
                 }
             }
         }

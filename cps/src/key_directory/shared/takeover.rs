@@ -30,7 +30,7 @@ pub enum RecordTakeoverError {
     #[error("the store in Redis: {0}")]
     Refusing(String),
     /// There is no room.
-    #[error("the key directory in Redis is full: raise keys.capacity")]
+    #[error("the key directory in Redis is full: raise key_records.capacity")]
     Full,
     /// The files could not be moved aside.
     #[error("{} could not be moved aside: {error}", path.display())]

@@ -30,7 +30,7 @@ pub enum KeyListError {
     /// Sealed by a node with another wrapping key.
     #[error(
         "the token keys in Redis are sealed under another wrapping key ({}) than that of this \
-         node ({}): give all nodes the same keys.wrapping_key",
+         node ({}): give all nodes the same token_keys.wrapping_key",
         hex::encode(found),
         hex::encode(own)
     )]

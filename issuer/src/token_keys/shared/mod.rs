@@ -69,7 +69,7 @@ pub enum SharedKeyError {
     /// The clocks of this node and of Redis differ too much for keys to change at
     /// the same instant everywhere.
     #[error(
-        "this node's clock is {} s {} that of Redis, and keys.clock_tolerance is {} s: set both \
+        "this node's clock is {} s {} that of Redis, and token_keys.clock_tolerance is {} s: set both \
          by NTP",
         apart.as_secs(), if *ahead { "ahead of" } else { "behind" }, tolerance.as_secs()
     )]

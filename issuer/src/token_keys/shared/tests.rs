@@ -219,7 +219,7 @@ async fn a_node_with_another_wrapping_key_is_refused_with_a_sentence() {
     };
     let said = error.to_string();
     assert!(said.contains("another wrapping key"), "{said}");
-    assert!(said.contains("keys.wrapping_key"), "{said}");
+    assert!(said.contains("token_keys.wrapping_key"), "{said}");
     assert!(!said.contains(&other), "{said}");
 }
 
@@ -357,7 +357,7 @@ async fn a_clock_that_is_off_stops_the_node_before_it_touches_a_key() {
         let store = home.store(&server, false);
         let opened = spawn_blocking(move || TokenKeys::open(Box::new(store), PLAN, wrong));
         let said = opened.await.unwrap().unwrap_err().to_string();
-        assert!(said.contains("keys.clock_tolerance is 5 s"), "{said}");
+        assert!(said.contains("token_keys.clock_tolerance is 5 s"), "{said}");
         let way = if wrong > now { "ahead of" } else { "behind" };
         assert!(said.contains(way), "{said}");
     }

@@ -19,13 +19,13 @@ pub(super) const FINGERPRINT: usize = 8;
 pub enum WrappingKeyError {
     /// The file, or its mode.
     #[error(
-        "keys.wrapping_key: {0}; all nodes need the same file, made once with \
+        "token_keys.wrapping_key: {0}; all nodes need the same file, made once with \
          \"(umask 077; openssl rand -hex 32 > wrapping.key)\""
     )]
     File(#[from] PrivateFileError),
     /// The file does not hold a key.
     #[error(
-        "keys.wrapping_key: {} does not hold 64 hexadecimal digits; make it once with \
+        "token_keys.wrapping_key: {} does not hold 64 hexadecimal digits; make it once with \
          \"(umask 077; openssl rand -hex 32 > wrapping.key)\" and copy it to all nodes",
         .0.display()
     )]

@@ -192,7 +192,7 @@ async fn an_older_record_does_not_replace_a_newer_one_and_the_same_one_changes_n
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_directory_says_when_to_come_back() {
-    let scene = Scene::open_with(|world| world.cps.keys.capacity = 1).await;
+    let scene = Scene::open_with(|world| world.cps.key_records.capacity = 1).await;
     let world = &scene.world;
     world.mailbox().await;
     let answer = world.put_record(&signed(world, &record(world))).await;

@@ -72,7 +72,7 @@ fn another_wrapping_key_is_told_from_a_changed_list() {
     let other = open(&sealed, NUMBER, &authority(), &wrapping_key('b'));
     let other = said(other);
     assert!(other.contains("another wrapping key"), "{other}");
-    assert!(other.contains("keys.wrapping_key"), "{other}");
+    assert!(other.contains("token_keys.wrapping_key"), "{other}");
 }
 
 #[test]
