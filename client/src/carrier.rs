@@ -3,6 +3,7 @@
 //! here: spending them (`caller`), and keeping them (`wallet`).
 
 mod config;
+mod error;
 mod issuer_log;
 mod loose;
 mod schedule;
@@ -13,22 +14,21 @@ use bytes::Bytes;
 use pennyblack_attestation::{MAX_LIFETIME, Statement};
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
-use pennyblack_evidence::key_log_view::{FollowError, KeyNotLogged, LogPolicy};
+use pennyblack_evidence::key_log_view::LogPolicy;
 use pennyblack_evidence::spend::SpendKey;
-use pennyblack_privacypass::directory::{self, DirectoryError, DirectoryKey, IssuerDirectory};
-use pennyblack_privacypass::issuance::{
-    BATCH_RESPONSE_TYPE, IssuanceError, batch_to_bytes, parse_batch_answer,
-};
+use pennyblack_privacypass::directory::{self, DirectoryKey, IssuerDirectory};
+use pennyblack_privacypass::issuance::{BATCH_RESPONSE_TYPE, batch_to_bytes, parse_batch_answer};
 use pennyblack_privacypass::token::TokenChallenge;
 use pennyblack_privacypass::token_key::{TokenKey, TokenKeyError, TokenToBe};
 
 pub use config::{CarrierConfig, CarrierSection, HttpSection, ScheduleSection};
+pub use error::CarrierError;
 pub use loose::{AttestedDraw, LooseToken};
 pub use schedule::Schedule;
 
 use crate::identity::StirIdentity;
 use crate::wallet::{DrawPart, DrawnToken, NewDraw, PendingDraw, Wallet, WalletError};
-use pennyblack_http::{ClockGap, HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
+use pennyblack_http::{HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
 
 /// Most tokens of one batch; issuers take 256 by default.
 pub const MAX_BATCH: usize = 256;
@@ -36,75 +36,6 @@ pub const MAX_BATCH: usize = 256;
 /// Bytes that the answer to a batch has at most: a token's response is 256 bytes
 /// and three in front of it.
 const MAX_BATCH_ANSWER: usize = MAX_BATCH * 260 + 16;
-
-/// Why no tokens came in.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CarrierError {
-    /// The issuer was not reached, or refused.
-    #[error(transparent)]
-    Http(#[from] HttpError),
-    /// The wallet could not be used.
-    #[error(transparent)]
-    Wallet(#[from] WalletError),
-    /// The issuer's directory is not one.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// The directory has no key of a known type that signs now.
-    #[error("the issuer's directory has no key that signs at {now}: {}", why_no_key(*clock_gap))]
-    NoCurrentKey {
-        /// The time.
-        now: UnixTime,
-        /// How far this machine's clock is from the issuer's, if that is far.
-        clock_gap: Option<ClockGap>,
-    },
-    /// The issuer's log of keys cannot be followed, or is not to be believed.
-    #[error(transparent)]
-    IssuerLog(#[from] FollowError),
-    /// The key is not in the issuer's log.
-    #[error(transparent)]
-    NotLogged(#[from] KeyNotLogged),
-    /// The key may not be blinded for, since the issuer could mark its clients with
-    /// it, or a token could not be blinded or unblinded.
-    #[error("the issuer's key: {0}")]
-    Key(#[from] TokenKeyError),
-    /// The answer is not a batch of responses.
-    #[error("the issuer's answer: {0}")]
-    Answer(#[from] IssuanceError),
-    /// The answer has another number of responses than there were requests.
-    #[error(
-        "the issuer answered {answered} of {asked} requests; the draw stays pending: run `pennyblack \
-         carrier draw` again"
-    )]
-    AnswerCount {
-        /// How many were asked for.
-        asked: usize,
-        /// How many were answered.
-        answered: usize,
-    },
-    /// The issuer's directory sends requests to somebody else.
-    #[error(
-        "the issuer's directory names {0:?} for requests: it must be a path of the same service"
-    )]
-    RequestUri(String),
-}
-
-fn why_no_key(clock_gap: Option<ClockGap>) -> String {
-    clock_gap.map_or_else(
-        || "ask its operator whether the issuer runs and publishes keys in time".to_owned(),
-        |gap| gap.to_string(),
-    )
-}
-
-impl CarrierError {
-    /// The same with what the last answer to `client` says of this machine's clock.
-    fn by_the_clock_of(mut self, client: &HttpClient) -> Self {
-        if let Self::NoCurrentKey { clock_gap, .. } = &mut self {
-            *clock_gap = client.clock_gap();
-        }
-        self
-    }
-}
 
 /// What a draw came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 
 pub mod key_files;
 pub mod key_set;
+mod rotation;
 pub mod schedule;
 pub mod shared;
 
@@ -19,6 +20,8 @@ use tokio::sync::Notify;
 
 use self::key_files::KeyFileError;
 pub use self::key_set::KeySet;
+use self::rotation::brought_up_to;
+pub use self::rotation::{PreparedRotation, RotationOutcome};
 use self::schedule::KeySchedule;
 use self::shared::SharedKeyError;
 use crate::signer::{KeyType, SignError, SigningKey};
@@ -184,43 +187,6 @@ pub struct TokenKeys {
     refused: ArcSwapOption<Arc<str>>,
 }
 
-/// Keys brought up to date: durable, and not shown to anybody. Whatever must be
-/// true of a key before it is listed is made true between this and
-/// [`TokenKeys::publish`].
-#[derive(Debug)]
-#[must_use = "keys that are not published sign nothing"]
-pub struct PreparedRotation {
-    live: KeySet,
-    next: UnixTime,
-    in_use: Vec<TokenKeyId>,
-    withdrawn: Vec<Arc<TokenKey>>,
-}
-
-impl PreparedRotation {
-    /// The keys that will be live.
-    #[must_use]
-    pub const fn live(&self) -> &KeySet {
-        &self.live
-    }
-
-    /// The keys that some node may sign with: those, and what was withdrawn so lately
-    /// that others may not know of it.
-    #[must_use]
-    pub fn in_use(&self) -> &[TokenKeyId] {
-        &self.in_use
-    }
-}
-
-/// What became of a rotation.
-#[derive(Debug)]
-pub struct RotationOutcome {
-    /// When to rotate again.
-    pub next: UnixTime,
-    /// Keys that sign nothing any more, to be given to [`TokenKeys::delete`] when
-    /// all else about their epochs is forgotten.
-    pub withdrawn: Vec<Arc<TokenKey>>,
-}
-
 /// The keys of an issuer that does not serve yet.
 #[derive(Debug)]
 #[must_use = "keys that are not published sign nothing"]
@@ -368,79 +334,6 @@ impl TokenKeys {
         }
         Ok(())
     }
-}
-
-/// The keys as they are to be at some time.
-struct Rotation {
-    stored: Vec<Arc<TokenKey>>,
-    live: KeySet,
-    in_use: Vec<TokenKeyId>,
-    withdrawn: Vec<Arc<TokenKey>>,
-}
-
-fn brought_up_to(
-    now: UnixTime,
-    mut keys: Vec<Arc<TokenKey>>,
-    store: &dyn KeyStore,
-    plan: KeyPlan,
-    hastened: bool,
-) -> Result<Rotation, KeyError> {
-    let schedule = plan.schedule;
-    let mut misplaced = Vec::new();
-    loop {
-        refuse_collisions(&keys)?;
-        misplaced.extend(keys.split_off(keys.len() - schedule.misplaced(&starts(&keys), now)));
-        let early = hastened
-            .then(|| schedule.early_key(&starts(&keys), now))
-            .flatten();
-        let missing = early.or_else(|| schedule.missing_key(&starts(&keys), now));
-        let Some(start) = missing else {
-            break;
-        };
-        let key = Arc::new(TokenKey::new(distinct_key(plan.key_type, &keys)?, start));
-        if store.add(&keys, &key)? {
-            tracing::info!(token_key_id = %key.id, not_before = %start, "new token key");
-            keys.push(key);
-        } else {
-            keys = store.load(now)?;
-        }
-    }
-    let starts = starts(&keys);
-    let split = |retired: usize| keys.split_at_checked(retired).unwrap_or((&keys, &[]));
-    let (_, live) = split(schedule::retired(&starts, now));
-    let (withdrawn, in_use) = split(schedule::retired(&starts, now.minus(store.grace())));
-    let complete_until = store.complete_until(now, schedule.announce_ahead);
-    Ok(Rotation {
-        live: KeySet::new(live.to_vec(), schedule, complete_until)?,
-        in_use: in_use.iter().map(|key| key.id).collect(),
-        withdrawn: withdrawn.iter().chain(&misplaced).cloned().collect(),
-        stored: keys,
-    })
-}
-
-fn starts(keys: &[Arc<TokenKey>]) -> Vec<UnixTime> {
-    keys.iter().map(|key| key.not_before).collect()
-}
-
-/// A fresh key whose id ends in another byte than those of `others`.
-fn distinct_key(key_type: KeyType, others: &[Arc<TokenKey>]) -> Result<SigningKey, KeyError> {
-    loop {
-        let key = SigningKey::generate(key_type)?;
-        let last = key.public().id().truncated();
-        if others.iter().all(|other| other.id.truncated() != last) {
-            return Ok(key);
-        }
-    }
-}
-
-fn refuse_collisions(keys: &[Arc<TokenKey>]) -> Result<(), KeyError> {
-    for (index, key) in keys.iter().enumerate() {
-        let same_end = |other: &&Arc<TokenKey>| other.id.truncated() == key.id.truncated();
-        if let Some(other) = keys.iter().skip(index + 1).find(same_end) {
-            return Err(KeyError::Collision(key.id, other.id));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

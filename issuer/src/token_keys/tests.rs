@@ -5,6 +5,7 @@ use pennyblack_storage::atomic_file;
 use tempfile::TempDir;
 
 use super::key_files::KeyFiles;
+use super::rotation::refuse_collisions;
 use super::*;
 
 const NOW: UnixTime = UnixTime(1_790_000_000);

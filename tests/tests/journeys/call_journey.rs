@@ -3,29 +3,25 @@
 //! answers are lost, when the storer's process dies, and when tokens are
 //! copied.
 
-use std::net::SocketAddr;
+mod scene;
+
 use std::time::Duration;
 
 use pennyblack_base::problem::ProblemType;
 use pennyblack_base::time::UnixTime;
-use pennyblack_client::auth_service::{
-    KeyLookup, OobAuthenticationError, ResendTotals, ShakenCall,
-};
+use pennyblack_client::auth_service::{KeyLookup, OobAuthenticationError, ResendTotals};
 use pennyblack_client::verification_service::{OobVerificationError, PublishError};
 use pennyblack_client::wallet::Wallet;
-use pennyblack_http::{HttpError, HttpOptions, RetryPolicy};
-use pennyblack_passport::{Attestation, Call, Verdict};
-use pennyblack_privacypass::directory::DirectoryKey;
+use pennyblack_http::{HttpError, RetryPolicy};
+use pennyblack_passport::{Call, Verdict};
 use pennyblack_privacypass::token::Token;
 use pennyblack_protocol::key_record::Coverage;
-use pennyblack_runtime::clock::{Clock, ClockHand};
-use pennyblack_sealing::envelope::Cursor;
+use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::mailbox::{Kem, RecipientKey};
-use pennyblack_service::start::RunningService;
-use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
-use pennyblack_tests::federation::{Federation, cps_name, issuer_name};
 use pennyblack_tests::lossy_proxy::LossyProxy;
 use pennyblack_tests::prepared_answers::{PreparedAnswers, header};
+
+use self::scene::{Scene, number};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 const CALLER: &str = "12155550100";
@@ -35,174 +31,6 @@ const QUICK: RetryPolicy = RetryPolicy {
     retries: 3,
     longest_pause: Duration::from_millis(200),
 };
-
-/// Everything runs, the carrier has tokens, and the office has a mailbox.
-struct Scene {
-    federation: Federation,
-    issuer: RunningService,
-    cps: RunningService,
-    wallet: Wallet,
-    office: RecipientKey,
-}
-
-impl Scene {
-    async fn set(tokens: usize) -> Self {
-        Self::set_by(Clock::by_hand(NOW).0, tokens).await
-    }
-
-    async fn set_by(clock: Clock, tokens: usize) -> Self {
-        let federation = Federation::found(clock).unwrap();
-        let issuer = federation.start_issuer(1000).await.unwrap();
-        let cps = federation
-            .start_cps(issuer.addresses().public)
-            .await
-            .unwrap();
-        let wallet = Wallet::open(&federation.home().join("wallet.db")).unwrap();
-        let carrier = federation
-            .carrier(issuer.addresses().public, tokens, QUICK)
-            .unwrap();
-        let client = HttpOptions::default().client().unwrap();
-        carrier
-            .draw(&client, &wallet, &cps_name().unwrap(), NOW)
-            .await
-            .unwrap();
-        let scene = Self {
-            office: RecipientKey::generate(Kem::DhkemX25519, &mut rand::rng()).unwrap(),
-            federation,
-            issuer,
-            cps,
-            wallet,
-        };
-        scene
-            .register("office", &scene.office, office_numbers())
-            .await
-            .unwrap();
-        scene
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.cps.addresses().public
-    }
-
-    async fn register(
-        &self,
-        name: &str,
-        key: &RecipientKey,
-        coverage: Coverage,
-    ) -> Result<UnixTime, PublishError> {
-        let publisher = self
-            .federation
-            .publisher(name, key, coverage, self.address())
-            .unwrap();
-        let client = HttpOptions::default().client().unwrap();
-        publisher.register(&client, NOW).await
-    }
-
-    fn passport(&self) -> String {
-        let call = ShakenCall {
-            orig: number(CALLER),
-            dest: number(CALLEE),
-            attest: Attestation::Full,
-            x5u: Some("https://certs.test/carrier.pem".parse().unwrap()),
-        };
-        call.sign(&self.federation.identity("carrier").unwrap(), NOW)
-    }
-
-    /// Stores the PASSporT once for each key of the callee, through `address`.
-    async fn place_call(
-        &self,
-        address: SocketAddr,
-        retry: RetryPolicy,
-    ) -> Result<usize, OobAuthenticationError> {
-        let caller = self.federation.caller(address, retry).unwrap();
-        let found = caller
-            .keys_of(&number(CALLEE), KeyLookup::Number, NOW)
-            .await?;
-        assert_eq!(found.refused, []);
-        for key in &found.keys {
-            caller
-                .store(&self.wallet, &self.passport(), key, NOW)
-                .await?;
-        }
-        Ok(found.keys.len())
-    }
-
-    async fn verify(
-        &self,
-        key: &RecipientKey,
-        orig: &str,
-    ) -> Result<Verdict, OobVerificationError> {
-        let key = RecipientKey::from_bytes(&key.to_bytes()).unwrap();
-        let recipient = self
-            .federation
-            .recipient(key, self.address(), QUICK)
-            .unwrap();
-        let call = Call {
-            orig: number(orig).into(),
-            dest: number(CALLEE).into(),
-        };
-        recipient.verify(&call, self.federation.clock()).await
-    }
-
-    async fn entries(&self, key: &RecipientKey) -> usize {
-        let key = RecipientKey::from_bytes(&key.to_bytes()).unwrap();
-        let recipient = self
-            .federation
-            .recipient(key, self.address(), QUICK)
-            .unwrap();
-        let drained = recipient.drain(&mut Cursor::default()).await.unwrap();
-        assert_eq!(drained.unreadable, 0);
-        drained.passports.len()
-    }
-
-    /// Lets the issuer's key be followed by another, and draws under that.
-    async fn draw_two_under_another_key(&self, hand: &ClockHand) {
-        let client = HttpOptions::default().client().unwrap();
-        let issuer = self.issuer.addresses().public;
-        let carrier = self.federation.carrier(issuer, 2, QUICK).unwrap();
-        let held = self.wallet.holdings(Duration::ZERO, NOW).unwrap();
-        hand.advance(Duration::from_secs(86_400));
-        let follows = async {
-            loop {
-                let listed = carrier.directory(&client).await.unwrap().token_keys;
-                let known = |key: &DirectoryKey| held[0].token_key_id == key.id().to_string();
-                if let Some(next) = listed.iter().find(|key| !known(key)) {
-                    return next.not_before.unwrap();
-                }
-            }
-        };
-        let begins = tokio::time::timeout(Duration::from_secs(60), follows)
-            .await
-            .expect("no key follows");
-        hand.advance(begins.since(self.federation.clock().now()));
-        let now = self.federation.clock().now();
-        let cps = cps_name().unwrap();
-        carrier
-            .draw(&client, &self.wallet, &cps, now)
-            .await
-            .unwrap();
-        assert_eq!(self.wallet.holdings(Duration::ZERO, now).unwrap().len(), 2);
-    }
-
-    fn tokens(&self) -> u64 {
-        self.wallet
-            .count(&issuer_name().unwrap(), &cps_name().unwrap())
-            .unwrap()
-    }
-
-    async fn end(self) {
-        self.cps.stop().await;
-        self.issuer.stop().await;
-    }
-}
-
-fn number(text: &str) -> TelephoneNumber {
-    text.parse().unwrap()
-}
-
-fn office_numbers() -> Coverage {
-    Coverage::Range(NumberRange::new(number("12125550100"), 100).unwrap())
-}
 
 #[tokio::test]
 async fn a_call_is_verified_by_everybody_who_answers_the_called_number() {

@@ -9,6 +9,7 @@ use pennyblack_base::problem::Problem;
 ///
 /// # Panics
 /// When the answer holds none.
+#[allow(clippy::panic, reason = "only tests call it")]
 pub async fn answer_of(refusal: impl IntoResponse) -> Problem {
     let body = refusal.into_response().into_body();
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();

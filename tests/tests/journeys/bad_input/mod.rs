@@ -2,6 +2,7 @@
 //! each is a problem document of its type that says what to do, and none costs
 //! the token.
 
+mod draft;
 mod keys;
 mod limits;
 mod poll;

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use pennyblack_base::problem::ProblemType;
-use pennyblack_evidence::spend::{RequestDigest, STORE_PATH};
-use pennyblack_privacypass::token::{Token, TokenChallenge, TokenKeyId, TokenType};
-use pennyblack_protocol::store_request::SignedStoreRequest;
+use pennyblack_evidence::spend::RequestDigest;
+use pennyblack_privacypass::token::{TokenChallenge, TokenKeyId, TokenType};
 use pennyblack_sealing::mailbox::Kem;
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::drawing::{Drawing, Spendable};
@@ -14,67 +13,7 @@ use pennyblack_tests::scene::Scene;
 use pennyblack_tests::wait::until;
 use pennyblack_tests::world::World;
 
-/// A request that may be anything.
-#[derive(Clone)]
-struct Draft {
-    headers: Vec<(&'static str, String)>,
-    body: Vec<u8>,
-}
-
-impl From<&SignedStoreRequest> for Draft {
-    fn from(request: &SignedStoreRequest) -> Self {
-        let headers = request.headers().into_iter();
-        Self {
-            headers: headers
-                .map(|(name, value)| (name, value.to_owned()))
-                .collect(),
-            body: request.body().to_vec(),
-        }
-    }
-}
-
-impl Draft {
-    fn without(mut self, name: &str) -> Self {
-        self.headers.retain(|(other, _)| *other != name);
-        self
-    }
-
-    fn with(self, name: &'static str, value: &str) -> Self {
-        self.without(name).and(name, value)
-    }
-
-    fn and(mut self, name: &'static str, value: &str) -> Self {
-        self.headers.push((name, value.to_owned()));
-        self
-    }
-
-    fn get(&self, name: &str) -> &str {
-        let found = self.headers.iter().find(|(other, _)| *other == name);
-        &found.unwrap().1
-    }
-
-    fn with_token(self, change: impl FnOnce(&mut Token)) -> Self {
-        let mut token = Token::from_authorization(self.get("authorization")).unwrap();
-        change(&mut token);
-        self.with("authorization", &token.authorization())
-    }
-
-    fn with_body(mut self, body: Vec<u8>) -> Self {
-        let digest = RequestDigest::of(&body).to_field();
-        self.body = body;
-        self.with("content-digest", &digest)
-    }
-
-    async fn send(&self, world: &World) -> Answer {
-        let url = format!("http://{}{STORE_PATH}", world.cps_name());
-        let mut post = world.client.post(url).body(self.body.clone());
-        for (name, value) in &self.headers {
-            let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
-            post = post.header(*name, value);
-        }
-        Answer::to(post).await.unwrap()
-    }
-}
+use super::draft::Draft;
 
 /// What is wrong, the refusal it deserves, and how to do it.
 type Case = (&'static str, ProblemType, fn(Draft) -> Draft);
