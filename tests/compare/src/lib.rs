@@ -13,7 +13,6 @@
 
 pub mod chart;
 pub mod cpu_time;
-pub mod engines;
 pub mod finding;
 pub mod floors;
 pub mod growth;
@@ -22,6 +21,8 @@ pub mod latency;
 pub mod machine;
 pub mod no_op;
 pub mod pairs;
+pub mod parts;
+pub mod peer;
 pub mod report;
 pub mod roles;
 pub mod rows;

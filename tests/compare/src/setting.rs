@@ -15,6 +15,8 @@ pub struct Setting {
     pub cores: Cores,
     /// A clone of TransNexus' call-placement-service with its modules installed.
     pub transnexus: Option<PathBuf>,
+    /// The program `peers`, if it is not in one of the usual places.
+    pub peers: Option<PathBuf>,
 }
 
 impl Setting {
@@ -26,6 +28,7 @@ impl Setting {
             length: 1.0,
             cores: Cores::of_this_machine(),
             transnexus: None,
+            peers: None,
         }
     }
 

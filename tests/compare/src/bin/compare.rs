@@ -29,6 +29,10 @@ struct Arguments {
     /// node and redis-server.
     #[arg(long, value_name = "DIRECTORY")]
     transnexus: Option<PathBuf>,
+    /// The program `peers`, which runs the peers that are crates. Without this option it
+    /// is looked for next to this program and at tests/peers/target/release/peers.
+    #[arg(long, value_name = "PROGRAM")]
+    peers: Option<PathBuf>,
     /// Print JSON.
     #[arg(long, conflicts_with = "markdown")]
     json: bool,
@@ -52,6 +56,7 @@ fn compare(arguments: &Arguments) -> ExitCode {
         Setting::full()
     };
     setting.transnexus.clone_from(&arguments.transnexus);
+    setting.peers.clone_from(&arguments.peers);
     let machine = Machine::here();
     machine::pin(setting.cores.load);
     let mut report = Report {

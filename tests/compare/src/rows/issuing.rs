@@ -1,5 +1,7 @@
 //! Blind RSA tokens: attested requests over kept-alive connections.
 
+use std::ffi::OsStr;
+
 use http::StatusCode;
 use pennyblack_privacypass::issuance::BATCH_REQUEST_TYPE;
 use pennyblack_tests::drawing::attestation;
@@ -10,12 +12,19 @@ use crate::floors;
 use crate::http_load::{CONNECTIONS, closed_loop, request};
 use crate::machine::on_core;
 use crate::pairs::Pairs;
+use crate::peer::{Comparison, Peer};
 use crate::report::number;
 use crate::services::{Services, cpu_per_item};
 use crate::setting::Setting;
 
 /// Tokens in one turn.
 const TOKENS: usize = 2_048;
+/// Tokens of a request.
+const BATCH: usize = 64;
+/// Such requests in one turn against a peer.
+const PEER_BATCHES: usize = 16;
+/// Tokens in one turn of the peer, which is much slower.
+const PEER_TOKENS: usize = 200;
 
 /// Ready requests for `batch` tokens each.
 pub(super) fn prepare(services: &Services, requests: usize, batch: usize) -> Vec<Vec<u8>> {
@@ -66,9 +75,36 @@ pub(super) fn measure(setting: &Setting) -> Vec<Finding> {
     };
     vec![
         line(
-            64,
+            BATCH,
             "blind RSA tokens over HTTP, attested, per core, 64 a request",
         ),
         line(1, "the same, one a request"),
     ]
+}
+
+/// The same work by another implementation.
+pub(super) fn against_peer(setting: &Setting) -> Vec<Finding> {
+    let peer = Peer::start(setting, setting.cores.service, &[OsStr::new("issuing")]);
+    let services = Services::on_its_core(setting);
+    let batches = setting.scaled(PEER_BATCHES);
+    let issuer = services.target(Role::Issuer, StatusCode::OK);
+    let ours = || {
+        let requests = prepare(&services, batches, BATCH);
+        let draw = || drop(services.wait(closed_loop(issuer, CONNECTIONS, &requests)));
+        cpu_per_item(|| services.cpu_time(Role::Issuer), batches * BATCH, draw)
+    };
+    let comparison = Comparison {
+        what: "blind RSA tokens over HTTP, attested, per core",
+        against: "the `privacypass` crate's issuer, without HTTP or attestation",
+        goal: 6.5,
+    };
+    let note = |pairs: &Pairs| {
+        format!(
+            "{} tokens a second and core, the peer {}",
+            number(1.0 / pairs.ours().median),
+            number(1.0 / pairs.floor().median)
+        )
+    };
+    let tokens = setting.scaled(PEER_TOKENS);
+    vec![comparison.by_turns(setting, peer, tokens, ours, note)]
 }

@@ -3,7 +3,6 @@
 mod certificates;
 mod demonstration;
 mod issuing;
-mod peers;
 mod responsiveness;
 pub mod restart;
 mod retrieving;
@@ -21,7 +20,7 @@ pub type Measure = fn(&Setting) -> Vec<Finding>;
 /// Every row by its name.
 pub const ROWS: &[(&str, Measure)] = &[
     ("issuing", issuing::measure),
-    ("issuing-peer", peers::issuing),
+    ("issuing-peer", issuing::against_peer),
     ("responsiveness", responsiveness::measure),
     ("voprf", voprf::measure),
     ("storing", storing::measure),

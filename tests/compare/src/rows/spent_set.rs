@@ -1,6 +1,7 @@
 //! The store by itself: spends committed in groups, without requests around them.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -11,12 +12,12 @@ use std::time::{Duration, Instant};
 use pennyblack_cps::store::{Outcome, Store as _};
 use pennyblack_runtime::clock::Clock;
 
-use crate::engines::{Engine, FjallEngine, RedbEngine};
 use crate::finding::{Finding, Goal, Unit};
 use crate::floors;
 use crate::latency::percentile;
 use crate::machine::pin;
 use crate::pairs::Pairs;
+use crate::peer::{Comparison, Peer};
 use crate::report::number;
 use crate::setting::Setting;
 use crate::store::{GROUP, open, spend, spend_all};
@@ -90,22 +91,30 @@ pub(super) fn measure(setting: &Setting) -> Vec<Finding> {
     let mut next = 0;
     let floor = || in_groups(spends, &mut next, |first| bare.spend_group(first));
     let pairs = Pairs::measure(setting.pairs, &mut ours, floor);
-    let mut findings = vec![line(
-        "spent set, group commit of 64: inserts",
-        "bare preallocated journal + hash set",
-        0.5,
-        &pairs,
-    )];
-    let mut fjall = FjallEngine::create(&home.path().join("fjall"));
-    let mut redb = RedbEngine::create(&home.path().join("redb"));
-    let engines: [(&str, &mut dyn Engine); 2] = [
-        ("the `fjall` crate: a batch of 64, synced", &mut fjall),
-        ("the `redb` crate: a transaction of 64, durable", &mut redb),
+    let mut findings = vec![
+        Finding::measured(
+            "spent set, group commit of 64: inserts",
+            "bare preallocated journal + hash set",
+            Goal::AtLeast(0.5),
+            Unit::Times,
+            pairs.speed(),
+        )
+        .note(inserts(&pairs)),
     ];
-    for (name, engine) in engines {
-        let theirs = || in_groups(spends, &mut next, |first| engine.spend_group(first));
-        let pairs = Pairs::measure(setting.pairs, &mut ours, theirs);
-        findings.push(line("the same", name, 1.0, &pairs));
+    let engines = [
+        ("fjall", "the `fjall` crate: a batch of 64, synced"),
+        ("redb", "the `redb` crate: a transaction of 64, durable"),
+    ];
+    for (engine, against) in engines {
+        let place = home.path().join(engine);
+        let arguments = [OsStr::new(engine), place.as_os_str()];
+        let peer = Peer::start(setting, setting.cores.load, &arguments);
+        let comparison = Comparison {
+            what: "the same",
+            against,
+            goal: 1.0,
+        };
+        findings.push(comparison.by_turns(setting, peer, spends, &mut ours, inserts));
     }
     findings
 }
@@ -120,19 +129,12 @@ fn in_groups(spends: usize, next: &mut u64, mut spend_group: impl FnMut(u64)) ->
     start.elapsed().as_secs_f64() / spends as f64
 }
 
-fn line(what: &str, against: &str, goal: f64, pairs: &Pairs) -> Finding {
-    Finding::measured(
-        what,
-        against,
-        Goal::AtLeast(goal),
-        Unit::Times,
-        pairs.speed(),
-    )
-    .note(format!(
+fn inserts(pairs: &Pairs) -> String {
+    format!(
         "{} inserts a second, against {}",
         number(1.0 / pairs.ours().median),
         number(1.0 / pairs.floor().median)
-    ))
+    )
 }
 
 /// Commits a second in a turn: far from what the store can do.

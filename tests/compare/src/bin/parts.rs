@@ -1,15 +1,22 @@
-//! What single parts take: `cargo bench -p pennyblack-compare`.
+//! Measures single parts, without services and without peers, and prints the processor
+//! time of one call.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a measurement has no better answer to a failure of its scenery than to end"
+)]
 
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use clap::Parser;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_client::trust::load_trust;
+use pennyblack_compare::machine::{self, Cores, Machine};
+use pennyblack_compare::parts::Parts;
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
 use pennyblack_privacypass::token::{ChallengeDigest, Nonce};
 use pennyblack_privacypass::voprf::{PendingVoprfToken, VoprfKind, VoprfSecretKey};
@@ -21,11 +28,32 @@ use pennyblack_stir::{Certificate, TrustPolicy, verify_chain};
 const NOW: UnixTime = UnixTime(1_795_000_000);
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
+/// Measures single parts: certificates, sealing and VOPRF tokens. Needs a machine that
+/// does nothing else.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Measure only the parts whose name contains this text, in any case.
+    filter: Option<String>,
+}
+
+fn main() {
+    let Arguments { filter } = Arguments::parse();
+    let machine = Machine::here();
+    println!("{}; {}.", machine.processor, machine.system);
+    machine::pin(Cores::of_this_machine().service);
+    let mut parts = Parts::new(&filter.unwrap_or_default());
+    certificates(&mut parts);
+    sealing(&mut parts);
+    voprf(&mut parts);
+    println!("{}", parts.table());
+}
+
 fn cps() -> Authority {
     "cps.example.net".parse().unwrap()
 }
 
-fn certificates(criterion: &mut Criterion) {
+fn certificates(parts: &mut Parts) {
     let home = tempfile::tempdir().unwrap();
     let mut pki = PkiDirectory::init(home.path(), &CaNames::default(), WEEK, NOW).unwrap();
     let request = LeafRequest::new(vec![TnAuthEntry::spc("683G").unwrap()]);
@@ -33,31 +61,27 @@ fn certificates(criterion: &mut Criterion) {
     let chain = pki.credential("carrier").unwrap().path().to_vec();
     let trust = load_trust(&pki.roots_path(), None, NOW).unwrap();
     let anchors = Arc::new(trust.anchors().clone());
-    criterion.bench_function("certificate, parsed", |bench| {
-        bench.iter(|| Certificate::parse(black_box(&chain[0])).unwrap());
+    parts.measure("certificate, parsed", || {
+        Certificate::parse(black_box(&chain[0])).unwrap()
     });
-    criterion.bench_function("chain, for the first time", |bench| {
-        bench.iter(|| {
-            let trust = TrustPolicy::new(Arc::clone(&anchors));
-            verify_chain(&chain, &trust, NOW).unwrap()
-        });
+    parts.measure("chain, verified for the first time", || {
+        let trust = TrustPolicy::new(Arc::clone(&anchors));
+        verify_chain(&chain, &trust, NOW).unwrap()
     });
-    criterion.bench_function("chain, once more", |bench| {
-        bench.iter(|| verify_chain(&chain, &trust, NOW).unwrap());
+    parts.measure("chain, verified again", || {
+        verify_chain(&chain, &trust, NOW).unwrap()
     });
 }
 
-fn sealing(criterion: &mut Criterion) {
+fn sealing(parts: &mut Parts) {
     let passport = "a".repeat(1_200);
     for kem in Kem::ALL {
         let key = RecipientKey::generate(kem, &mut rand::rng()).unwrap();
         let seal = || seal_passport(key.config(), &cps(), &passport, &mut rand::rng()).unwrap();
         let sealed = seal();
-        criterion.bench_function(&format!("PASSporT, sealed to {kem}"), |bench| {
-            bench.iter(seal);
-        });
-        criterion.bench_function(&format!("PASSporT, opened with {kem}"), |bench| {
-            bench.iter(|| open_passport(&key, &cps(), sealed.as_bytes()).unwrap());
+        parts.measure(&format!("PASSporT, sealed to {kem}"), seal);
+        parts.measure(&format!("PASSporT, opened with {kem}"), || {
+            open_passport(&key, &cps(), sealed.as_bytes()).unwrap()
         });
     }
     let key = RecipientKey::generate(Kem::DhkemX25519, &mut rand::rng()).unwrap();
@@ -68,15 +92,13 @@ fn sealing(criterion: &mut Criterion) {
             server_time: NOW,
         };
         let none: [&[u8]; 0] = [];
-        criterion.bench_function(&format!("envelope of {slots} slots"), |bench| {
-            bench.iter(|| {
-                seal_envelope(key.config(), &cps(), slots, &none, header, &mut rand::rng()).unwrap()
-            });
+        parts.measure(&format!("envelope of {slots} slots, sealed"), || {
+            seal_envelope(key.config(), &cps(), slots, &none, header, &mut rand::rng()).unwrap()
         });
     }
 }
 
-fn voprf(criterion: &mut Criterion) {
+fn voprf(parts: &mut Parts) {
     for kind in [VoprfKind::Ristretto255, VoprfKind::P384] {
         let secret = VoprfSecretKey::generate(kind).unwrap();
         let blind = || {
@@ -86,18 +108,15 @@ fn voprf(criterion: &mut Criterion) {
         let pending = blind();
         let response = secret.evaluate(&[pending.blinded()]).unwrap();
         let token = pending.finalize(&response).unwrap();
-        criterion.bench_function(&format!("{kind:?}: blinded"), |bench| bench.iter(blind));
-        criterion.bench_function(&format!("{kind:?}: evaluated, with proof"), |bench| {
-            bench.iter(|| secret.evaluate(&[pending.blinded()]).unwrap());
+        parts.measure(&format!("VOPRF {kind:?}, blinded"), blind);
+        parts.measure(&format!("VOPRF {kind:?}, evaluated, with proof"), || {
+            secret.evaluate(&[pending.blinded()]).unwrap()
         });
-        criterion.bench_function(&format!("{kind:?}: unblinded"), |bench| {
-            bench.iter(|| pending.finalize(&response).unwrap());
+        parts.measure(&format!("VOPRF {kind:?}, unblinded"), || {
+            pending.finalize(&response).unwrap()
         });
-        criterion.bench_function(&format!("{kind:?}: verified"), |bench| {
-            bench.iter(|| secret.verify(token.clone()).unwrap());
+        parts.measure(&format!("VOPRF {kind:?}, verified"), || {
+            secret.verify(token.clone()).unwrap()
         });
     }
 }
-
-criterion_group!(parts, certificates, sealing, voprf);
-criterion_main!(parts);

@@ -1,13 +1,17 @@
 //! Embedded databases that could keep the spent set: each does what the store's
 //! journal does for a group of spends, with the means that its documentation
-//! recommends, and is durable when it returns.
+//! recommends, and is durable when it returns. An item is a spend.
 
 use std::path::Path;
+use std::time::Instant;
 
 use fjall::{Keyspace, KeyspaceCreateOptions, PersistMode};
 use redb::{Database, ReadableTable as _, TableDefinition};
 
-use crate::store::GROUP;
+use crate::Peer;
+
+/// Spends of a group, as in the row of `compare`.
+const GROUP: usize = 64;
 
 /// A nonce, of which half tells tokens apart as well.
 type Key = [u8; 16];
@@ -21,6 +25,32 @@ const SPENT: TableDefinition<'_, Key, Value> = TableDefinition::new("spent");
 pub trait Engine {
     /// Spends [`GROUP`] new tokens, from this number on.
     fn spend_group(&mut self, first: u64);
+}
+
+/// Spends tokens that are all new, in groups.
+pub struct Spender<E> {
+    engine: E,
+    next: u64,
+}
+
+impl<E> Spender<E> {
+    /// With the first token next.
+    pub fn new(engine: E) -> Self {
+        Self { engine, next: 0 }
+    }
+}
+
+impl<E: Engine> Peer for Spender<E> {
+    /// By the clock on the wall: most of it is waiting for the disk.
+    fn seconds_per_item(&mut self, items: usize) -> f64 {
+        assert!(items.is_multiple_of(GROUP), "{items} is not whole groups");
+        let start = Instant::now();
+        for _ in 0..items / GROUP {
+            self.engine.spend_group(self.next);
+            self.next += GROUP as u64;
+        }
+        start.elapsed().as_secs_f64() / items as f64
+    }
 }
 
 /// The nonces of a group: like real ones they come in no order.
@@ -39,7 +69,6 @@ pub struct FjallEngine {
 
 impl FjallEngine {
     /// A new one.
-    #[must_use]
     pub fn create(directory: &Path) -> Self {
         let database = fjall::Database::builder(directory).open().unwrap();
         let spent = database.keyspace("spent", KeyspaceCreateOptions::default);
@@ -71,7 +100,6 @@ pub struct RedbEngine {
 
 impl RedbEngine {
     /// A new one.
-    #[must_use]
     pub fn create(path: &Path) -> Self {
         Self {
             database: Database::create(path).unwrap(),
