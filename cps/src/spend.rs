@@ -71,13 +71,7 @@ impl<S: Store> Spending<S> {
 
     async fn spend_here(&self, verified: &VerifiedStore) -> Result<(), Refusal> {
         let token = verified.token();
-        let spend = Spend {
-            token_key_id: token.token_key_id(),
-            nonce: token.nonce(),
-            record: *verified.record(),
-            mailbox: verified.mailbox(),
-            sealed: verified.sealed().into(),
-        };
+        let spend = Spend::of(verified);
         let epoch = token.token_key_id();
         let outcome = self.store.spend_and_append(spend, self.clock.now()).await;
         match outcome.inspect_err(|error| self.tally(epoch, error))? {

@@ -16,6 +16,7 @@ use std::time::Duration;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::double_spend::SpendRecord;
 use pennyblack_privacypass::token::{Nonce, TokenKeyId};
+use pennyblack_protocol::store_request::VerifiedStore;
 use pennyblack_sealing::envelope::Cursor;
 use pennyblack_sealing::mailbox::MailboxId;
 use zeroize::Zeroizing;
@@ -41,19 +42,65 @@ impl Limits {
     }
 }
 
-/// A verified request to store: a token spent for an entry.
+/// A verified request to store: a token spent for an entry. Only [`Spend::of`] makes one
+/// from a request, and only of a request that was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spend {
     /// The key epoch of the token.
-    pub token_key_id: TokenKeyId,
+    token_key_id: TokenKeyId,
     /// The token, within its epoch.
-    pub nonce: Nonce,
+    nonce: Nonce,
     /// What proves the spend later.
-    pub record: SpendRecord,
+    record: SpendRecord,
     /// Where the entry goes.
-    pub mailbox: MailboxId,
+    mailbox: MailboxId,
     /// The entry.
-    pub sealed: Box<[u8]>,
+    sealed: Box<[u8]>,
+}
+
+impl Spend {
+    /// What a verified request spends and stores.
+    #[must_use]
+    pub fn of(verified: &VerifiedStore) -> Self {
+        let token = verified.token();
+        Self {
+            token_key_id: token.token_key_id(),
+            nonce: token.nonce(),
+            record: *verified.record(),
+            mailbox: verified.mailbox(),
+            sealed: verified.sealed().into(),
+        }
+    }
+
+    /// A spend that nobody has verified, for tests and benchmarks of stores.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub const fn unverified(
+        token: (TokenKeyId, Nonce),
+        record: SpendRecord,
+        mailbox: MailboxId,
+        sealed: Box<[u8]>,
+    ) -> Self {
+        let (token_key_id, nonce) = token;
+        Self {
+            token_key_id,
+            nonce,
+            record,
+            mailbox,
+            sealed,
+        }
+    }
+
+    /// The same for another mailbox or epoch, for tests and benchmarks of stores.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn moved(self, mailbox: Option<MailboxId>, epoch: Option<TokenKeyId>) -> Self {
+        Self {
+            mailbox: mailbox.unwrap_or(self.mailbox),
+            token_key_id: epoch.unwrap_or(self.token_key_id),
+            ..self
+        }
+    }
 }
 
 /// What became of a [`Spend`].
@@ -129,7 +176,7 @@ pub trait Store: Send + Sync + 'static {
         now: UnixTime,
     ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
 
-    /// At most `most` living entries of a mailbox after a cursor. A mailbox that
+    /// At most `max` living entries of a mailbox after a cursor. A mailbox that
     /// nothing was ever stored in is an empty one.
     fn page(
         &self,

@@ -43,19 +43,15 @@ pub fn spend(token: u64, entry: usize, clock: &Clock) -> Spend {
     let mut nonce = [0; 32];
     nonce[..8].copy_from_slice(&token.to_be_bytes());
     let created = Created::try_from(clock.now()).unwrap();
-    Spend {
-        token_key_id: EPOCH,
-        nonce: Nonce(nonce),
-        record: SpendRecord {
-            digest: RequestDigest([2; 32]),
-            signature: SpendSignature {
-                created,
-                signature: [3; 64],
-            },
+    let record = SpendRecord {
+        digest: RequestDigest([2; 32]),
+        signature: SpendSignature {
+            created,
+            signature: [3; 64],
         },
-        mailbox: mailbox(token % 251),
-        sealed: vec![4; entry].into(),
-    }
+    };
+    let (token, mailbox) = ((EPOCH, Nonce(nonce)), mailbox(token % 251));
+    Spend::unverified(token, record, mailbox, vec![4; entry].into())
 }
 
 /// Mailbox number `number`.

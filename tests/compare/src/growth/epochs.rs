@@ -78,9 +78,9 @@ impl Scene {
     }
 
     fn spends(&self, first: u64, epoch_of: impl Fn(u64) -> u64) -> impl Fn(u64) -> Spend {
-        move |number| Spend {
-            token_key_id: epoch(epoch_of(number)),
-            ..spend(first + number, ENTRY, &self.filling.clock)
+        move |number| {
+            let spend = spend(first + number, ENTRY, &self.filling.clock);
+            spend.moved(None, Some(epoch(epoch_of(number))))
         }
     }
 

@@ -50,9 +50,9 @@ impl Scene {
     /// Spends of tokens from number `first` on, each for the mailbox that `place`
     /// says.
     fn spends(&self, first: u64, place: impl Fn(u64) -> u64) -> impl Fn(u64) -> Spend {
-        move |number| Spend {
-            mailbox: mailbox(place(number)),
-            ..spend(first + number, ENTRY, &self.filling.clock)
+        move |number| {
+            let spend = spend(first + number, ENTRY, &self.filling.clock);
+            spend.moved(Some(mailbox(place(number))), None)
         }
     }
 
