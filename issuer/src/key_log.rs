@@ -61,8 +61,8 @@ pub(crate) trait KeyRegister: Send + Sync {
     ) -> impl Future<Output = Result<(), KeyLogError>> + Send;
 
     /// Has the totals of all keys on record that are not `in_use` any more, here or at
-    /// another node, and tells of which of the `withdrawn` ones the total is there: the
-    /// accounts of these alone may be forgotten.
+    /// another node, and tells of which of the `withdrawn` ones the total is there, or can never
+    /// be known: the accounts of these alone may be forgotten.
     fn total(
         &self,
         in_use: &[TokenKeyId],
@@ -121,13 +121,13 @@ impl KeyLog {
         self.0.router()
     }
 
-    /// States how many tokens a key has signed; false if that is not known.
+    /// States how many tokens a key has signed, if that is known.
     async fn state_total(
         &self,
         token_key_id: TokenKeyId,
         ledger: &ChosenLedger,
         now: UnixTime,
-    ) -> Result<bool, KeyLogError> {
+    ) -> Result<Total, KeyLogError> {
         let issued = match ledger.total(token_key_id).await {
             Ok(issued) => issued,
             Err(ChargeError::NoSuchEpoch(_)) => {
@@ -136,7 +136,7 @@ impl KeyLog {
                     "how many tokens this key has signed is not known here: its total is not \
                      stated, and auditors will miss it"
                 );
-                return Ok(false);
+                return Ok(Total::Missing);
             }
             // Auditors would take a total that is too small for a proof against this issuer.
             Err(error @ ChargeError::Lost { .. }) => {
@@ -145,7 +145,7 @@ impl KeyLog {
                     %error,
                     "the total of this key is not stated, and auditors will miss it"
                 );
-                return Ok(false);
+                return Ok(Total::Withheld);
             }
             Err(error) => return Err(error.into()),
         };
@@ -154,8 +154,19 @@ impl KeyLog {
             issued,
         };
         self.0.state(statement, now).await?;
-        Ok(true)
+        Ok(Total::Stated)
     }
+}
+
+/// What became of the total of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Total {
+    Stated,
+    /// There are no accounts that could tell: nothing is left to forget.
+    Missing,
+    /// The accounts have lost charges. They stay until the operator brings them back or
+    /// accepts the loss.
+    Withheld,
 }
 
 impl KeyRegister for KeyLog {
@@ -172,6 +183,8 @@ impl KeyRegister for KeyLog {
         };
         let missing = ids.into_iter().find(|id| !self.0.is_announced(*id));
         match (error, missing) {
+            // The last ones were read while the time ran out.
+            (PublishError::State(StateError::NotYet), None) => Ok(()),
             (PublishError::State(StateError::NotYet), Some(key)) => {
                 Err(KeyLogError::Unannounced { key })
             }
@@ -188,7 +201,7 @@ impl KeyRegister for KeyLog {
     ) -> Result<Vec<TokenKeyId>, KeyLogError> {
         let mut unknown = Vec::new();
         for id in self.0.untotalled() {
-            if !in_use.contains(&id) && !self.state_total(id, ledger, now).await? {
+            if !in_use.contains(&id) && self.state_total(id, ledger, now).await? == Total::Missing {
                 unknown.push(id);
             }
         }
