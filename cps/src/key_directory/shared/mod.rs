@@ -9,8 +9,8 @@ mod record_shards;
 mod takeover;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
@@ -37,7 +37,7 @@ const READ_EVERY: Duration = Duration::from_secs(1);
 /// How long to wait at least, however many want to know.
 const READ_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// Longest wait of one who wants to know.
-const PATIENCE: Duration = Duration::from_secs(2);
+const CATCH_UP_WITHIN: Duration = Duration::from_secs(2);
 /// How often some of what is known is compared with Redis.
 const COMPARE_EVERY: Duration = Duration::from_secs(1);
 /// A node that has not read for so long cannot tell what was lost from what was replaced
@@ -56,6 +56,8 @@ pub(crate) struct SharedRecords {
     shards: RecordShards,
     /// What this node knows to be in Redis.
     known: KnownVersions,
+    /// When everything was read for the last time.
+    read_at: Mutex<Instant>,
     /// How many times it was begun to read what is new.
     begun: AtomicU64,
     /// Which of those was the last that came to its end.
@@ -73,6 +75,7 @@ impl SharedRecords {
             shards,
             known: KnownVersions::new(),
             begun: AtomicU64::new(0),
+            read_at: Mutex::new(Instant::now()),
             ended: watch::Sender::new(0),
             wanted: Notify::new(),
         }
@@ -88,7 +91,7 @@ impl SharedRecords {
         let next = self.begun.load(Ordering::SeqCst) + 1;
         self.wanted.notify_one();
         let until = ended.wait_for(|ended| *ended >= next);
-        match tokio::time::timeout(PATIENCE, until).await {
+        match tokio::time::timeout(CATCH_UP_WITHIN, until).await {
             Ok(Ok(_)) => Ok(()),
             _ => Err(StoreError::Unavailable(
                 "the key records of other nodes cannot be read at present".to_owned(),
@@ -115,6 +118,11 @@ impl SharedRecords {
         if let Some(why) = self.shards.refusing() {
             return Err(StoreError::Unavailable(why).into());
         }
+        // After a time without reading, what was lost meanwhile would be hidden behind the
+        // version that this record gives its shard: read first.
+        if self.was_away() {
+            self.catch_up().await?;
+        }
         let put = self.put(&record).await;
         let put = put.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let (registered, version) = match put {
@@ -127,6 +135,19 @@ impl SharedRecords {
         self.directory.insert_newer(record);
         self.known.found(id, version);
         Ok(registered)
+    }
+
+    /// Whether this node has not read everything for so long that it may have missed a
+    /// loss.
+    fn was_away(&self) -> bool {
+        let read_at = self.read_at.lock();
+        let read_at = *read_at.unwrap_or_else(PoisonError::into_inner);
+        read_at.elapsed() >= READ_WITHIN
+    }
+
+    fn has_read(&self) {
+        let read_at = self.read_at.lock();
+        *read_at.unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     async fn put(&self, record: &VerifiedKeyRecord) -> Result<Put, RedisError> {
@@ -225,8 +246,6 @@ struct Reader<'a> {
     has_brought_in: bool,
     /// The last version of each shard that was read.
     seen: Vec<u64>,
-    /// When all of them were, for the last time.
-    read_at: Instant,
 }
 
 impl<'a> Reader<'a> {
@@ -235,7 +254,6 @@ impl<'a> Reader<'a> {
             shared,
             has_brought_in: false,
             seen: RecordShard::all().map(|_| 0).collect(),
-            read_at: Instant::now(),
         }
     }
 
@@ -256,7 +274,7 @@ impl<'a> Reader<'a> {
         for (shard, version) in versions {
             self.read(shard, version, now).await?;
         }
-        self.read_at = Instant::now();
+        self.shared.has_read();
         self.shared.directory.set_complete();
         Ok(())
     }
@@ -264,7 +282,7 @@ impl<'a> Reader<'a> {
     /// Reads a shard from its beginning when its versions were lost, for what is written
     /// since may have lower ones; and all shards after a time without reading.
     fn begin_anew(&mut self, versions: &[(RecordShard, u64)]) {
-        let was_away = self.read_at.elapsed() >= READ_WITHIN;
+        let was_away = self.shared.was_away();
         for (shard, version) in versions {
             let has_lost = *version < self.seen_of(*shard);
             if has_lost {

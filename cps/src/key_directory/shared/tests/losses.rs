@@ -66,6 +66,12 @@ impl AtWork<'_> {
         .await;
     }
 
+    /// As if it had not read for a minute.
+    fn has_been_away(&self) {
+        *self.node.shared.read_at.lock().unwrap() =
+            Instant::now().checked_sub(READ_WITHIN).unwrap();
+    }
+
     async fn register(&self, token: &str) {
         let registered = self.node.shared.register(token.to_owned(), NOW).await;
         assert_eq!(registered.unwrap(), Registered::Stored);
@@ -216,7 +222,7 @@ async fn a_loss_that_is_found_while_redis_is_full_is_mended_when_it_is_not() {
     node.reconciliation.turn(NOW).await.unwrap_err();
     server.set_config("maxmemory", "0").await;
     // All that is known by version is unknown by then.
-    node.reader.read_at = Instant::now().checked_sub(READ_WITHIN).unwrap();
+    node.has_been_away();
     node.turn(NOW).await;
     assert_eq!(node.stored().await, [record]);
 }
@@ -262,13 +268,33 @@ async fn a_node_that_was_away_takes_what_was_removed_meanwhile_for_no_loss() {
     node.turn(NOW).await;
     // As if it had been replaced by one that has ended, which this node has not read.
     remove(&server, &record).await;
-    node.reader.read_at = Instant::now().checked_sub(READ_WITHIN).unwrap();
+    node.has_been_away();
     node.turn(NOW).await;
     assert_eq!(node.stored().await, [holder.sign(&other)]);
     // One that was there all the time knows better.
     remove(&server, &other).await;
     node.turn(NOW).await;
     assert_eq!(node.stored().await, [holder.sign(&other)]);
+}
+
+#[tokio::test]
+async fn a_node_that_was_away_writes_nothing_before_it_has_read() {
+    let (server, holder) = (server().await, Holder::new());
+    let node = Node::start(&server, &holder).await;
+    let mut node = node.at_work();
+    node.turn(NOW).await;
+    let [known, new] = [(); 2].map(|()| holder.sign(&holder.record()));
+    node.register(&known).await;
+    node.turn(NOW).await;
+    empty(&server).await;
+    node.has_been_away();
+    // Its version would be above all that this node has seen, and hide the loss.
+    let early = node.node.shared.register(new.clone(), NOW).await;
+    assert!(matches!(early, Err(Refusal::Storage(_))), "{early:?}");
+    node.turn(NOW).await;
+    node.register(&new).await;
+    node.turn(NOW).await;
+    assert_eq!(node.stored().await, sorted([known, new]));
 }
 
 /// Removes one record alone.
