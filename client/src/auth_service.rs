@@ -208,7 +208,7 @@ impl OobAuthenticationService {
         let OutboxEntry { id, call, .. } = entry;
         let refusal = match self.post(&call).await {
             Ok(()) => None,
-            Err(error) if error.is_passing() || error.refused().is_none() => {
+            Err(error) if error.is_passing() || !error.is_refusal() => {
                 return Err(OobAuthenticationError::Unknown { error });
             }
             Err(error) => Some(error),

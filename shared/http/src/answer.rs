@@ -26,6 +26,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The content.
     pub body: Bytes,
+    /// How far this machine's clock is from that of the service, if that is far.
+    pub clock_gap: Option<ClockGap>,
 }
 
 impl Answer {
@@ -107,7 +109,7 @@ fn set_clock(gap: Option<ClockGap>) -> String {
 }
 
 impl Refused {
-    pub(super) fn new(answer: &Answer, clock_gap: Option<ClockGap>) -> Self {
+    pub(super) fn new(answer: &Answer) -> Self {
         let retry_after = text(&answer.headers, &RETRY_AFTER)
             .and_then(|value| value.trim().parse().ok())
             .map(Duration::from_secs);
@@ -116,7 +118,7 @@ impl Refused {
             status: answer.status,
             problem: problem(answer.status, &answer.body),
             retry_after,
-            clock_gap,
+            clock_gap: answer.clock_gap,
         }
     }
 
@@ -134,6 +136,15 @@ impl Refused {
     }
 }
 
+/// Most characters of a stranger's sentence that are shown.
+const MAX_SHOWN: usize = 1_000;
+
+/// What a stranger says, so that it can neither steer a terminal nor forge log lines.
+fn printable(text: &str) -> String {
+    let printable = text.chars().filter(|c| !c.is_control());
+    printable.take(MAX_SHOWN).collect()
+}
+
 fn problem(status: StatusCode, body: &[u8]) -> Problem {
     let blank = || Problem {
         kind: "about:blank".to_owned(),
@@ -146,6 +157,8 @@ fn problem(status: StatusCode, body: &[u8]) -> Problem {
         problem = blank();
     }
     problem.status = status.as_u16();
+    problem.title = printable(&problem.title);
+    problem.detail = printable(&problem.detail);
     problem
 }
 
@@ -239,6 +252,12 @@ impl From<Refused> for HttpError {
 }
 
 impl HttpError {
+    /// True when something answered and refused: the request was not carried out.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Mistaken(_))
+    }
+
     /// True when the same request may succeed later.
     #[must_use]
     pub fn is_passing(&self) -> bool {

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::header::{DATE, HeaderMap};
+use http::header::{AGE, DATE, HeaderMap};
 use pennyblack_base::span::Span;
 use pennyblack_base::time::UnixTime;
 
@@ -25,6 +25,10 @@ impl ClockGap {
     /// The gap between this clock and that of the service which sent `headers`, if
     /// it is large.
     pub(super) fn of(headers: &HeaderMap, url: &str, ours: UnixTime) -> Option<Self> {
+        // An answer of a cache has the date at which the service gave it.
+        if headers.contains_key(AGE) {
+            return None;
+        }
         let theirs = date(headers)?;
         let gap = Self {
             service: ServiceKind::asked_at(url),
@@ -96,5 +100,14 @@ mod tests {
         assert_eq!(gap(1_795_932_000), None);
         assert_eq!(gap(1_795_932_000 + 29), None);
         assert_eq!(ClockGap::of(&HeaderMap::new(), URL, UnixTime(0)), None);
+        let cached = [
+            (
+                DATE,
+                HeaderValue::from_static("Sun, 29 Nov 2026 06:00:00 GMT"),
+            ),
+            (AGE, HeaderValue::from_static("600")),
+        ];
+        let cached = HeaderMap::from_iter(cached);
+        assert_eq!(ClockGap::of(&cached, URL, UnixTime(0)), None);
     }
 }

@@ -11,7 +11,7 @@ mod service_address;
 pub mod service_kind;
 mod transport;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
@@ -72,6 +72,17 @@ impl HttpClient {
         request: &Request<'_>,
         retry: RetryPolicy,
     ) -> Result<Answer, HttpError> {
+        match self.try_send(request, retry).await {
+            Err(error) if retry.retries > 0 => Err(self.diagnose(error).await),
+            sent => sent,
+        }
+    }
+
+    async fn try_send(
+        &self,
+        request: &Request<'_>,
+        retry: RetryPolicy,
+    ) -> Result<Answer, HttpError> {
         let pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
             .with_max_delay(retry.longest_pause.max(Duration::from_millis(200)))
@@ -84,26 +95,31 @@ impl HttpClient {
                 (Some(after), Some(_)) if after > retry.longest_pause => None,
                 (after, pause) => pause.map(|pause| pause.max(after.unwrap_or_default())),
             })
-            .notify(|error, pause| {
-                tracing::debug!(error = %error, pause_ms = pause.as_millis(), "trying again");
+            .notify(|_, pause| {
+                // Not the URL: it may name a called number or a mailbox.
+                let service = transport::base(&request.url);
+                tracing::debug!(service, pause_ms = pause.as_millis(), "trying again");
             })
             .await;
-        match sent {
-            Err(error) if retry.retries > 0 => Err(self.diagnose(error).await),
-            sent => sent,
+        if let Ok(answer) = &sent {
+            self.remember(answer.clock_gap);
+        } else if let Err(HttpError::Refused(refused)) = &sent {
+            self.remember(refused.clock_gap);
         }
+        sent
     }
 
     /// How far this machine's clock is from that of the service which answered
     /// last, if that is far.
     #[must_use]
     pub fn clock_gap(&self) -> Option<ClockGap> {
-        *self.last_clock_gap()
+        let gap = self.clock_gap.lock();
+        *gap.unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn last_clock_gap(&self) -> MutexGuard<'_, Option<ClockGap>> {
+    fn remember(&self, clock_gap: Option<ClockGap>) {
         let gap = self.clock_gap.lock();
-        gap.unwrap_or_else(PoisonError::into_inner)
+        *gap.unwrap_or_else(PoisonError::into_inner) = clock_gap;
     }
 
     /// For people who wait at a terminal: finds out whether another kind of service
@@ -142,9 +158,10 @@ impl HttpClient {
         request: &Request<'_>,
         retry: RetryPolicy,
     ) -> Result<Option<Bytes>, HttpError> {
-        match self.send(request, retry).await {
+        match self.try_send(request, retry).await {
             Ok(answer) => Ok(Some(answer.body)),
             Err(HttpError::Refused(refused)) if refused.status == StatusCode::NOT_FOUND => Ok(None),
+            Err(error) if retry.retries > 0 => Err(self.diagnose(error).await),
             Err(error) => Err(error),
         }
     }
@@ -167,9 +184,9 @@ impl HttpClient {
         match answer.status {
             status if status.is_success() => Ok(answer),
             StatusCode::NOT_MODIFIED if request.is_conditional() => Ok(answer),
-            StatusCode::NOT_MODIFIED => Err(Refused::new(&answer, self.clock_gap()).into()),
+            StatusCode::NOT_MODIFIED => Err(Refused::new(&answer).into()),
             status if status.is_redirection() => Err(HttpError::Redirected { url: answer.url }),
-            _ => Err(Refused::new(&answer, self.clock_gap()).into()),
+            _ => Err(Refused::new(&answer).into()),
         }
     }
 
@@ -191,13 +208,14 @@ impl HttpClient {
             error,
         })?;
         let (status, headers) = (response.status(), response.headers().clone());
-        *self.last_clock_gap() = ClockGap::of(&headers, url, Clock::system().now());
+        let clock_gap = ClockGap::of(&headers, url, Clock::system().now());
         let body = read(response, limit(status), url).await?;
         Ok(Answer {
             url: url.clone(),
             status,
             headers,
             body,
+            clock_gap,
         })
     }
 }
