@@ -278,13 +278,15 @@ impl Fence {
         })
     }
 
+    /// An empty text would be written over what this node has seen.
+    #[allow(clippy::expect_used, reason = "strings and numbers are JSON")]
     fn to_text(&self) -> String {
         let file = FenceFile {
             node: hex::encode(self.node.0),
             store: self.store.map(|id| hex::encode(id.0)),
             seen: self.seen.clone(),
         };
-        serde_json::to_string(&file).unwrap_or_default()
+        serde_json::to_string(&file).expect("strings and numbers are JSON")
     }
 
     /// Writes the file, all of it or nothing, durably.

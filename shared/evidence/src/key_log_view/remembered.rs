@@ -33,7 +33,12 @@ struct Remembered {
 
 impl KeyLogView {
     /// As it is remembered.
+    ///
+    /// # Panics
+    /// Never: strings and numbers are JSON. An empty text would be written over what was
+    /// remembered.
     #[must_use]
+    #[allow(clippy::expect_used, reason = "strings and numbers are JSON")]
     pub fn to_json(&self) -> String {
         let (keys, roots) = (self.keys.iter(), self.position.roots().iter());
         let remembered = Remembered {
@@ -42,8 +47,7 @@ impl KeyLogView {
             edge: roots.map(ToString::to_string).collect(),
             keys: keys.map(|(id, begin)| (id.to_string(), begin.0)).collect(),
         };
-        // Strings and numbers only.
-        serde_json::to_string(&remembered).unwrap_or_default()
+        serde_json::to_string(&remembered).expect("strings and numbers are JSON")
     }
 
     /// Reads what [`Self::to_json`] wrote.
