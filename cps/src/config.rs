@@ -16,7 +16,7 @@ use pennyblack_redis::RedisOptions;
 use pennyblack_runtime::config::{
     AdminConfig, Configuration, ConfigurationError, LogConfig, PublicConfig, is_safe_url,
 };
-use pennyblack_service::start::ServiceConfig;
+use pennyblack_service::start::{CommonSections, ServiceConfig};
 use pennyblack_tlog::VerifierKey;
 use pennyblack_tlog::note_key::SignatureType;
 use pennyblack_trust::TrustConfig;
@@ -358,19 +358,12 @@ impl Configuration for Config {
 }
 
 impl ServiceConfig for Config {
-    fn authority(&self) -> &Authority {
-        &self.cps.authority
-    }
-
-    fn public(&self) -> &PublicConfig {
-        &self.public
-    }
-
-    fn admin(&self) -> &AdminConfig {
-        &self.admin
-    }
-
-    fn log(&self) -> &LogConfig {
-        &self.log
+    fn common(&self) -> CommonSections<'_> {
+        CommonSections {
+            authority: &self.cps.authority,
+            public: &self.public,
+            admin: &self.admin,
+            log: &self.log,
+        }
     }
 }

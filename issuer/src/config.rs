@@ -12,7 +12,7 @@ use pennyblack_redis::RedisOptions;
 use pennyblack_runtime::config::{
     AdminConfig, Configuration, ConfigurationError, LogConfig, PublicConfig,
 };
-use pennyblack_service::start::ServiceConfig;
+use pennyblack_service::start::{CommonSections, ServiceConfig};
 use pennyblack_service::worker_pool::WorkerPool;
 use pennyblack_trust::TrustConfig;
 use serde::{Deserialize, Serialize};
@@ -248,20 +248,13 @@ impl Configuration for Config {
 }
 
 impl ServiceConfig for Config {
-    fn authority(&self) -> &Authority {
-        &self.issuer.authority
-    }
-
-    fn public(&self) -> &PublicConfig {
-        &self.public
-    }
-
-    fn admin(&self) -> &AdminConfig {
-        &self.admin
-    }
-
-    fn log(&self) -> &LogConfig {
-        &self.log
+    fn common(&self) -> CommonSections<'_> {
+        CommonSections {
+            authority: &self.issuer.authority,
+            public: &self.public,
+            admin: &self.admin,
+            log: &self.log,
+        }
     }
 }
 
@@ -297,7 +290,7 @@ impl Config {
         match (&self.store, &keys.wrapping_key) {
             (Some(_), None) => Err(ConfigurationError::refused(
                 "token_keys.wrapping_key",
-                "token keys would lie in Redis for everybody to read",
+                "token keys could be read by anybody who reads Redis",
                 "name a file made with \"(umask 077; openssl rand -hex 32 > wrapping.key)\"",
             )),
             (None, Some(_)) => Err(ConfigurationError::refused(

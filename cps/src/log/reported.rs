@@ -3,10 +3,10 @@
 //! accused who has not signed twice.
 
 use axum::body::Bytes;
-use http::header::AUTHORIZATION;
 use http::{HeaderMap, StatusCode};
 use pennyblack_evidence::double_spend::DoubleSpendEvidence;
 use pennyblack_runtime::clock::Clock;
+use pennyblack_service::headers::at_most_one;
 use subtle::ConstantTimeEq as _;
 
 use super::CpsLog;
@@ -28,9 +28,12 @@ pub(crate) async fn take(
     let Some(expected) = log.credential() else {
         return StatusCode::NOT_FOUND;
     };
-    let shown = headers.get(AUTHORIZATION).map(|value| value.as_bytes());
-    let shown = shown.and_then(|value| value.strip_prefix(b"Bearer "));
-    if !bool::from(shown.unwrap_or_default().ct_eq(expected.as_bytes())) {
+    let Ok(shown) = at_most_one(headers, "Authorization") else {
+        return StatusCode::UNAUTHORIZED;
+    };
+    let shown = shown.and_then(|value| value.strip_prefix("Bearer "));
+    let shown = shown.unwrap_or_default().as_bytes();
+    if !bool::from(shown.ct_eq(expected.as_bytes())) {
         return StatusCode::UNAUTHORIZED;
     }
     let parsed = std::str::from_utf8(body).map(str::parse::<DoubleSpendEvidence>);

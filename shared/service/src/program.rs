@@ -68,7 +68,7 @@ fn invoke<P: Program>(line: CommandLine, options: &P::Options) -> Outcome {
 }
 
 fn serve<P: Program>(config: P::Config, ready_file: Option<&Path>) -> Outcome {
-    logging::start(config.log())?;
+    logging::start(config.common().log)?;
     block_on(async {
         let service = P::start(config, Clock::system()).await?;
         service.shutdown().on_signals()?;

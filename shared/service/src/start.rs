@@ -12,16 +12,23 @@ use crate::admin::{Metrics, Readiness};
 use crate::server::{Addresses, RunningServer, Server};
 use crate::start_error::{StartContext as _, StartError};
 
-/// What the configuration of every service says.
+/// A configuration with the sections of every service.
 pub trait ServiceConfig: Configuration {
+    /// These sections.
+    fn common(&self) -> CommonSections<'_>;
+}
+
+/// What the configuration of every service says.
+#[derive(Debug, Clone, Copy)]
+pub struct CommonSections<'a> {
     /// The name of the service towards its clients.
-    fn authority(&self) -> &Authority;
+    pub authority: &'a Authority,
     /// `[public]`.
-    fn public(&self) -> &PublicConfig;
+    pub public: &'a PublicConfig,
     /// `[admin]`.
-    fn admin(&self) -> &AdminConfig;
+    pub admin: &'a AdminConfig,
     /// `[log]`.
-    fn log(&self) -> &LogConfig;
+    pub log: &'a LogConfig,
 }
 
 /// A service that is starting: connections to its addresses queue, and are served once
@@ -43,8 +50,9 @@ impl StartingService {
     /// [`StartError`].
     pub async fn bind(config: &impl ServiceConfig) -> Result<Self, StartError> {
         config.check().context("the configuration is refused")?;
+        let common = config.common();
         let metrics = Metrics::of_this_process()?;
-        let server = Server::bind(config.public(), config.admin()).await;
+        let server = Server::bind(common.public, common.admin).await;
         Ok(Self {
             server: server.context("the listeners do not start")?,
             metrics,
@@ -89,7 +97,7 @@ impl StartingService {
         tracing::info!(
             public = %server.addresses().public,
             admin = %server.addresses().admin,
-            authority = %config.authority(),
+            authority = %config.common().authority,
             "{} started", C::SERVICE
         );
         RunningService {

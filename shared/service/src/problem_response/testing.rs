@@ -2,18 +2,42 @@
 //! network or its configuration.
 
 use axum::body::to_bytes;
-use axum::response::IntoResponse;
+use axum::response::Response;
 use pennyblack_base::problem::Problem;
 
-/// The document that a client gets of a refusal.
+use super::PublicRefusal;
+
+/// So many causes must name what a client must not learn, or the check sees nothing.
+const PLANTED: usize = 4;
+
+/// Checks what clients get of `refusals`, each with its status: the header fields that
+/// go with the status, and no word of why the service is at fault.
 ///
 /// # Panics
-/// When the answer holds none.
+/// When an answer is not as it must be, or fewer than four causes are such that they
+/// could tell a client anything.
 #[allow(clippy::panic, reason = "only tests call it")]
-pub async fn answer_of(refusal: impl IntoResponse) -> Problem {
-    let body = refusal.into_response().into_body();
-    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
-    serde_json::from_slice(&body).unwrap_or_else(|error| panic!("no problem document: {error}"))
+pub async fn assert_answers<R: PublicRefusal>(
+    refusals: Vec<(R, u16)>,
+    answer: impl Fn(R) -> Response,
+) {
+    let mut planted = 0;
+    for (refusal, status) in refusals {
+        let cause = refusal.to_string();
+        let (head, body) = answer(refusal).into_parts();
+        assert_eq!(head.status, status, "{cause}");
+        let has = |name: &str| head.headers.contains_key(name);
+        assert_eq!(has("retry-after"), matches!(status, 429 | 503), "{cause}");
+        assert_eq!(has("www-authenticate"), status == 401, "{cause}");
+        let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+        let problem: Problem = serde_json::from_slice(&body)
+            .unwrap_or_else(|error| panic!("no problem document: {error}"));
+        if status >= 500 {
+            planted += usize::from(indiscretion(&cause).is_some());
+            assert_eq!(indiscretion(&problem.detail), None, "{problem}");
+        }
+    }
+    assert!(planted >= PLANTED, "only {planted} causes could have told");
 }
 
 /// The first word of a sentence that looks like a path, a host, an address, a URL, an
