@@ -47,12 +47,12 @@ const WALLS: &[Wall] = &[
     Wall {
         of: &["pennyblack-cps"],
         never: &[
-            "openssl",
+            "openssl-sys",
             "pennyblack-client",
             "pennyblack-issuer",
             "pennyblack-pki",
         ],
-        why: "a CPS holds no key of an issuer, and is no client",
+        why: "a CPS is neither issuer nor client",
     },
     Wall {
         of: &["pennyblack-client"],
@@ -62,7 +62,7 @@ const WALLS: &[Wall] = &[
     Wall {
         of: &["pennyblack-client"],
         never: &[
-            "openssl",
+            "openssl-sys",
             "pennyblack-pki",
             "pennyblack-redis",
             "pennyblack-testbed",
@@ -78,7 +78,13 @@ const WALLS: &[Wall] = &[
     },
     Wall {
         of: &["pennyblack-audit"],
-        never: &["openssl", "pennyblack-client", "pennyblack-redis", "redis"],
+        never: &[
+            "openssl-sys",
+            "pennyblack-client",
+            "pennyblack-redis",
+            "redis",
+            "rusqlite",
+        ],
         why: "an auditor trusts nobody's store and holds no wallet",
     },
     // What a relay for Oblivious HTTP will be made of.

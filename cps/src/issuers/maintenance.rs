@@ -36,7 +36,7 @@ const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
 #[non_exhaustive]
 pub enum IssuerMaintenanceError {
     /// What is known of it cannot be read.
-    #[error("{}: {why}: restore the file; without it a key out of the blue would be believed", path.display())]
+    #[error("{}: {why}: restore the file; without it the CPS would trust any key that the issuer shows next", path.display())]
     Known {
         /// The file.
         path: PathBuf,

@@ -87,7 +87,7 @@ pub enum ChargeKind {
 /// documentation says it survives. All issuer nodes over one store count together.
 pub trait Ledger: Send + Sync + 'static {
     /// Charges once, however often the same is asked, unless the key would have
-    /// signed more than `most` tokens then. Returns how many it has signed, for all
+    /// signed more than `max` tokens then. Returns how many it has signed, for all
     /// subjects together.
     ///
     /// An error of which is not said that nothing was charged leaves that open; the

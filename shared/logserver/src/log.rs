@@ -165,7 +165,7 @@ impl<D: Disk, F: LogFiles> TransparencyLog<D, F> {
         self.shared.files.read(&tile.to_string())
     }
 
-    /// Durable entries from a place on, at most `most`. Reads the disk.
+    /// Durable entries from a place on, at most `max`. Reads the disk.
     ///
     /// # Errors
     /// What the disk says.

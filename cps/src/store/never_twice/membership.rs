@@ -42,7 +42,7 @@ pub enum MembershipError {
     #[error(
         "the journal is of node {node} of {nodes:?}, and never_twice says another node or list: tokens \
          could be spent at two nodes. Write it as it was; or stop all nodes, wait until every key \
-         epoch of that time is over, and remove {} at each (docs/redis.md)",
+         epoch of that time has ended, and remove {} at each (docs/redis.md)",
         path.display()
     )]
     OtherNodes {

@@ -64,7 +64,7 @@ pub enum AcceptJournalError {
     #[error(transparent)]
     Options(#[from] pennyblack_redis::SetUpError),
     /// Redis.
-    #[error("the journal was not accepted, say it again: {0}")]
+    #[error("the journal was not accepted: run --accept-older-store again: {0}")]
     Redis(#[from] RedisError),
 }
 

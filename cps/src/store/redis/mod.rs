@@ -83,7 +83,7 @@ pub enum AcceptError {
     #[error(transparent)]
     Open(#[from] OpenRedisError),
     /// Redis.
-    #[error("the store was not accepted to the end, say it again: {0}")]
+    #[error("accepting the store broke off: run --accept-older-store again: {0}")]
     Redis(#[from] RedisError),
 }
 

@@ -138,7 +138,7 @@ impl StatementLog {
         self.known().untotalled()
     }
 
-    /// Durable entries from a place on, at most `most`. Reads the disk.
+    /// Durable entries from a place on, at most `max`. Reads the disk.
     ///
     /// # Errors
     /// What the disk says.

@@ -19,7 +19,7 @@ pub struct SourceError {
 /// Gives a log's files by their paths below its prefix, such as `checkpoint` and
 /// `tile/0/000`.
 pub trait LogSource: Sync {
-    /// What is in a file, of which no more than `most` bytes are read; `None` if it
+    /// What is in a file, of which no more than `max` bytes are read; `None` if it
     /// is certain that there is none.
     ///
     /// # Errors
