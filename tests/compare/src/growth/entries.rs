@@ -54,9 +54,8 @@ fn in_the_store(setting: &Setting) -> Vec<Curve> {
         let first = next;
         next += count;
         filling.spend(count, |number| {
-            let mut spend = spend(first + number, ENTRY, &filling.clock);
-            spend.mailbox = id;
-            spend
+            let spend = spend(first + number, ENTRY, &filling.clock);
+            spend.moved(Some(id), None)
         });
     };
     let mut scenes = SIZES.map(|size| {
