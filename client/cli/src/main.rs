@@ -72,7 +72,8 @@ Exit codes:
   3  verify: no PASSporT for this call
   4  verify: PASSporTs for this call, none of which can be verified
      (never \"forged\": anyone may store one, RFC 8816 section 7.5)
-  5  the network or a service could not be reached, or is overloaded; never a verdict
+  5  the network or a service could not be reached, or is overloaded;
+     never a verdict
   6  a service refused the request; the message says why
   7  the wallet holds no token that may be spent now
   8  call: there is no key for the called number
@@ -87,7 +88,7 @@ Exit codes of `audit`, each a kind of misbehaviour (docs/auditing.md):
   25  false accusation: a double spend whose evidence does not prove it
   26  more spent than issued
   27  too few witnesses have cosigned
-  28  unknown key: the CPS takes tokens of a key that its issuer has not announced
+  28  unknown key: the CPS accepts a key that its issuer has not announced
   29  contradiction: an entry that cannot be read, or contradicts an earlier one";
 
 /// Parses the command line, does what it says, and prints the outcome.
