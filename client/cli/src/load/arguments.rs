@@ -58,7 +58,8 @@ Examples:
       --mix draw --batch 64 --requests 500
 
 What it costs: each store spends a token, and each draw a batch of them, all
-charged to the certificate's quota; tokens that the run does not use are lost. Mailboxes are published for --tn, and end half an hour after the run.
+charged to the certificate's quota; tokens that the run does not use are lost.
+Mailboxes are published for --tn, and end half an hour after the run.
 
 What it measures: tokens are drawn, and requests sealed, signed and attested,
 before the run. Each is sent once; failures are counted by kind. Connections are
