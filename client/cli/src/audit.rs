@@ -33,6 +33,15 @@ const STEP: u64 = 64;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  pennyblack audit follow https://cps.example/log --key \"$CPS_KEY\" \\
+      --issuer https://issuer.example/log --issuer-key \"$ISSUER_KEY\" \\
+      --state audit
+  pennyblack audit report --state audit --from 2026-11-01 --to 2026-11-30
+  pennyblack audit verify entry-17.proof --key \"$CPS_KEY\"
+
+docs/auditing.md walks through all of it.")]
 pub(crate) enum AuditCommand {
     /// Read what is new in the logs, prove it, and check the evidence of every entry.
     Follow(FollowArguments),
