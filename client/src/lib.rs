@@ -1,7 +1,8 @@
 //! The client side of Pennyblack as a library: the carrier that draws tokens (its
 //! wallet too), the out-of-band authentication service (OOB-AS) that stores sealed
 //! PASSporTs, and the out-of-band verification service (OOB-VS) that fetches and
-//! verifies them. Whoever embeds it links no server, no Redis and no OpenSSL.
+//! verifies them. A program that embeds it links no server, no Redis and no
+//! OpenSSL.
 
 pub mod auth_service;
 pub mod carrier;

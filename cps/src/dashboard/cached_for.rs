@@ -1,5 +1,5 @@
-//! What was found a moment ago, for everybody who asks again: however many look at the
-//! page, the store is asked once.
+//! What was found a moment ago, for the next requests: however many browsers show the
+//! dashboard, it asks the store once.
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! The issuers whose tokens are taken: their keys as they are known, live and
 //! closed, and the challenges that tokens are drawn for. Deciding is in `epochs`,
-//! fetching in `fetch`, and `maintenance` does both for ever.
+//! fetching in `fetch`, and `maintenance` does both until the service stops.
 
 mod epochs;
 mod fetch;

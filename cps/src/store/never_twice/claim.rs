@@ -99,7 +99,7 @@ impl Claims {
     }
 
     /// How many tokens of an epoch the other nodes have said to be spent; `None` when
-    /// Redis has lost what one of them said, until it says it again.
+    /// Redis has lost what one of them said, until that node repeats it.
     pub(super) async fn spent_at_others(
         &self,
         redis: &Redis,

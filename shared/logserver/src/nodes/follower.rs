@@ -194,7 +194,7 @@ impl FollowerLog {
         leader_client::router(Arc::clone(&self.leader))
     }
 
-    /// What the leader answers at `path`, for whoever has asked this node.
+    /// What the leader answers at `path`, for a reader that has asked this node.
     pub async fn pass_on(&self, path: &str, asked: &HeaderMap) -> Response {
         self.leader.pass_on(path, asked).await
     }
