@@ -3,6 +3,7 @@
 
 mod chart;
 mod page;
+mod text;
 
 use std::collections::BTreeMap;
 

@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::page::{Count, Escaped};
+use super::text::{Count, Escaped};
 
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 240.0;
