@@ -22,9 +22,10 @@ use rcgen::KeyPair;
 use zeroize::Zeroizing;
 
 use super::PkiError;
-use super::authority::{CaNames, DevelopmentCa, LeafRequest, Signer};
+use super::authority::{DevelopmentCa, Signer};
 use super::credential::{Credential, certificate_pem, pem_text};
 use super::register::{IssuedRecord, Register, RevocationRecord};
+use super::request::{CaNames, LeafRequest};
 use super::revocation_list::{RevocationReason, RevokedCertificate};
 
 const LONGEST_NAME: usize = 64;

@@ -8,13 +8,15 @@ mod credential;
 mod directory;
 mod profile;
 mod register;
+mod request;
 mod revocation_list;
 mod tn_auth_list;
 
-pub use authority::{CaNames, DevelopmentCa, LeafRequest};
+pub use authority::DevelopmentCa;
 pub use credential::{Credential, Serial};
 pub use directory::PkiDirectory;
 pub use register::{IssuedRecord, Register, RevocationRecord};
+pub use request::{CaNames, LeafRequest};
 pub use revocation_list::{RevocationReason, RevokedCertificate};
 pub use tn_auth_list::{TnAuthEntry, TnAuthEntryError};
 

@@ -13,8 +13,8 @@ use yasna::Tag;
 use yasna::models::ObjectIdentifier;
 
 use super::PkiError;
-use super::authority::{CaNames, LeafRequest};
 use super::credential::Serial;
+use super::request::{CaNames, LeafRequest};
 use super::tn_auth_list::tn_auth_list_der;
 
 /// id-pe-TNAuthList (RFC 8226 section 12).

@@ -7,7 +7,7 @@ use pennyblack_stir::{ChainError, RevocationLists, TrustAnchors, TrustPolicy, ve
 use x509_parser::prelude::*;
 
 use super::*;
-use crate::{PkiDirectory, RevocationReason};
+use crate::{PkiDirectory, RevocationReason, TnAuthEntry};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
