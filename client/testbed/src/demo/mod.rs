@@ -88,7 +88,7 @@ pub async fn play(
     audience.begins("making certificates");
     let mut cast = Participants::assemble(directory, &clock)?;
     audience.begins("starting issuer and CPS");
-    let mut services = Services::start(directory, tokens, &cast).await?;
+    let mut services = Services::start(directory, tokens, &cast.pki).await?;
     cast.meet(&services)?;
     audience.begins("registering the recipients' keys");
     cast.register_keys(&clock).await?;

@@ -14,7 +14,7 @@ use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::jws::X5u;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 
-use super::services::{Services, client};
+use super::services::{SMALL_QUOTA, Services, client};
 use super::{DemoError, WhileDoing as _};
 use pennyblack_client::auth_service::OobAuthenticationService;
 use pennyblack_client::carrier::Carrier;
@@ -25,9 +25,6 @@ use pennyblack_client::verification_service::{OobVerificationService, Publisher,
 use pennyblack_client::wallet::Wallet;
 use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
-
-/// The carrier that may draw few tokens, and how many.
-pub(super) const SMALL_QUOTA: (&str, u64) = ("1000", 64);
 
 const DAY: Duration = Duration::from_secs(86_400);
 const BATCH: NonZeroUsize = NonZeroUsize::new(64).unwrap();

@@ -11,9 +11,12 @@ use pennyblack_issuer::signer::KeyType;
 use pennyblack_runtime::config::{Configuration, to_toml};
 use pennyblack_service::server::Addresses;
 
-use super::participants::{Participants, SMALL_QUOTA};
 use super::{DemoError, WhileDoing as _};
 use pennyblack_http::{HttpClient, HttpOptions, Request, RetryPolicy, ServiceAddress};
+use pennyblack_pki::PkiDirectory;
+
+/// The SPC that may draw few tokens, and how many.
+pub(super) const SMALL_QUOTA: (&str, u64) = ("1000", 64);
 
 /// How long a service may take to become ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -125,11 +128,11 @@ impl Services {
     pub(super) async fn start(
         directory: &Path,
         tokens: KeyType,
-        cast: &Participants,
+        pki: &PkiDirectory,
     ) -> Result<Self, DemoError> {
         let (issuer_port, cps_port) = (free_port()?, free_port()?);
-        let issuer_config = issuer_config(directory, tokens, cast, issuer_port)?;
-        let cps_config = cps_config(directory, cast, cps_port, issuer_port)?;
+        let issuer_config = issuer_config(directory, tokens, pki, issuer_port)?;
+        let cps_config = cps_config(directory, pki, cps_port, issuer_port)?;
         let mut services = Self {
             issuer: Service::new("issuer", directory, &issuer_config)?,
             cps: Service::new("cps", directory, &cps_config)?,
@@ -194,17 +197,17 @@ pub(super) fn issuer_keys(directory: &Path) -> PathBuf {
 fn issuer_config(
     directory: &Path,
     tokens: KeyType,
-    cast: &Participants,
+    pki: &PkiDirectory,
     port: u16,
 ) -> Result<pennyblack_issuer::Config, DemoError> {
     let mut config = pennyblack_issuer::Config::local(
         authority(port)?,
         directory.join("issuer"),
-        cast.pki.roots_path(),
+        pki.roots_path(),
     );
     config.public.listen.set_port(port);
     config.token_keys.token_type = tokens;
-    config.trust.revocation_lists = Some(cast.pki.revocation_path());
+    config.trust.revocation_lists = Some(pki.revocation_path());
     config.trust.reload = Duration::from_secs(1);
     let (spc, tokens) = SMALL_QUOTA;
     config
@@ -219,7 +222,7 @@ fn issuer_config(
 
 fn cps_config(
     directory: &Path,
-    cast: &Participants,
+    pki: &PkiDirectory,
     port: u16,
     issuer_port: u16,
 ) -> Result<pennyblack_cps::Config, DemoError> {
@@ -235,11 +238,11 @@ fn cps_config(
     let mut config = pennyblack_cps::Config::local(
         authority(port)?,
         directory.join("cps"),
-        cast.pki.roots_path(),
+        pki.roots_path(),
         issuer,
     );
     config.public.listen.set_port(port);
-    config.trust.revocation_lists = Some(cast.pki.revocation_path());
+    config.trust.revocation_lists = Some(pki.revocation_path());
     Ok(config)
 }
 
