@@ -10,6 +10,8 @@ mod party;
 mod verdict;
 mod verify;
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 pub use claims::{Attestation, Claims, ClaimsError, Extension, MediaKey, OrigId, OrigIdError};
@@ -17,9 +19,7 @@ pub use div::DiversionError;
 pub use identity::{IdentityHeader, IdentityHeaderError};
 pub use party::{Destinations, Party, PartyError};
 pub use verdict::{Refusal, Refused, Verdict, VerifiedPassport};
-pub use verify::{
-    Call, CertificateSource, FRESHNESS, MAX_CLOCK_SKEW, NoCertificates, OrigAuthority, Verifier,
-};
+pub use verify::{Call, CertificateSource, NoCertificates, OrigAuthority, Verifier};
 
 use pennyblack_stir::jws::{
     self, CertificateReference, ClaimError, JoseHeader, JwsError, StirSigningKey, UnverifiedJws,
@@ -31,6 +31,12 @@ const TYP: &str = "passport";
 /// How often a call may have been retargeted: PASSporTs nested deeper, or chains
 /// of `div` longer than this, are refused.
 pub const MAX_DIVERSIONS: usize = 5;
+
+/// How old a PASSporT may be (RFC 8224 section 12.1, RFC 8816 section 7.4).
+pub const FRESHNESS: Duration = Duration::from_secs(60);
+
+/// How far ahead of ours the signer's clock may be.
+pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(10);
 
 /// Text that is not a PASSporT that can be looked at out of band.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

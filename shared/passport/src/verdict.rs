@@ -4,8 +4,7 @@
 use super::claims::{Claims, Extension};
 use super::div::DiversionError;
 use super::party::Party;
-use super::verify::FRESHNESS;
-use super::{PassportError, UnverifiedPassport};
+use super::{FRESHNESS, PassportError, UnverifiedPassport};
 use pennyblack_base::time::UnixTime;
 use pennyblack_stir::jws::{JwsError, X5u};
 use pennyblack_stir::{ChainError, ClaimConstraintError, TnAuthList};

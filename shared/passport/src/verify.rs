@@ -6,24 +6,17 @@
 //! of the call: the worst verdict is [`Verdict::Unverifiable`], never "forged".
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::claims::{Claims, Extension};
 use super::div::check_diversion;
 use super::party::Party;
 use super::verdict::{Refusal, Refused, Verdict, VerifiedPassport};
-use super::{MAX_DIVERSIONS, UnverifiedPassport};
+use super::{FRESHNESS, MAX_CLOCK_SKEW, MAX_DIVERSIONS, UnverifiedPassport};
 use pennyblack_base::time::UnixTime;
 use pennyblack_stir::jws::{CertificateReference, X5c, X5u};
 use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use pennyblack_stir::{TnAuthList, TrustPolicy, VerifiedChain, verify_chain};
-
-/// How old a PASSporT may be (RFC 8224 section 12.1, RFC 8816 section 7.4).
-pub const FRESHNESS: Duration = Duration::from_secs(60);
-
-/// How far ahead of ours the signer's clock may be.
-pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(10);
 
 /// The call as the verifier sees it: what the PASSporTs must agree with.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 mod diversions;
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
