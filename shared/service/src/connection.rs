@@ -21,7 +21,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use crate::exchanges::{AnswerBody, Exchanges, Overdue};
+use crate::answer_body::AnswerBody;
+use crate::exchanges::{Exchanges, Overdue};
 use crate::in_hand::BytesInHand;
 use pennyblack_runtime::config::Limits;
 use pennyblack_runtime::shutdown::Shutdown;

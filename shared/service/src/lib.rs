@@ -3,6 +3,7 @@
 //! the worker pool. Nothing here knows what an issuer or a CPS does.
 
 pub mod admin;
+mod answer_body;
 mod connection;
 mod exchanges;
 pub mod headers;
