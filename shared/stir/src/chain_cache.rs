@@ -8,7 +8,7 @@ use std::sync::Arc;
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
 
-use super::chain::VerifiedChain;
+use super::verified_chain::VerifiedChain;
 use pennyblack_base::time::UnixTime;
 
 /// Most chains that are remembered; some kilobytes each.

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::certificate::CertificateError;
-use super::chain::MAX_CHAIN_LENGTH;
 use super::signature::{AuthorityKeyKind, SignatureError};
 use pennyblack_base::time::UnixTime;
+
+/// Most certificates of a chain, leaf and root included.
+pub const MAX_CHAIN_LENGTH: usize = 6;
 
 /// Why a chain is refused. Certificates are named by their subject.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

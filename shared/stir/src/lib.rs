@@ -3,6 +3,7 @@
 //! time, who holds which numbers, and the JSON Web Signatures made with them (RFC 8225
 //! section 4). Not here: PASSporTs, and what else is signed so.
 
+mod anchors;
 mod certificate;
 mod chain;
 mod chain_cache;
@@ -16,6 +17,7 @@ mod cps_uri;
 mod der;
 pub mod jws;
 pub mod numbering;
+mod path;
 mod public_key;
 mod revocation;
 mod signature;
@@ -25,12 +27,14 @@ pub mod telephone_number;
 pub mod test_pki;
 mod tn_auth_list;
 mod trust;
+mod verified_chain;
 
+pub use anchors::{TrustAnchors, TrustError, certificates_from_pem};
 pub use certificate::{
     BasicConstraints, Certificate, CertificateError, KeyUsage, MAX_CERTIFICATE_SIZE,
 };
-pub use chain::{MAX_CHAIN_LENGTH, VerifiedChain, verify_chain};
-pub use chain_error::ChainError;
+pub use chain::verify_chain;
+pub use chain_error::{ChainError, MAX_CHAIN_LENGTH};
 pub use claim_constraints::{
     CLAIM_CONSTRAINTS_OID, ClaimConstraintError, ClaimConstraints, ClaimConstraintsFormError,
     ENHANCED_CLAIM_CONSTRAINTS_OID,
@@ -42,4 +46,5 @@ pub use revocation::{MAX_LIST_SIZE, RevocationError, RevocationLists};
 pub use signature::{AuthorityKeyKind, SignatureError};
 pub use spc::{MAX_SPC_LENGTH, Spc, SpcError};
 pub use tn_auth_list::{TN_AUTH_LIST_OID, TnAuthList, TnAuthListError, TnEntry};
-pub use trust::{TrustAnchors, TrustError, TrustPolicy, certificates_from_pem};
+pub use trust::TrustPolicy;
+pub use verified_chain::VerifiedChain;

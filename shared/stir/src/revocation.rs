@@ -10,12 +10,12 @@ use x509_parser::prelude::{
     CertificateRevocationList, FromDer as _, ParsedExtension, RevokedCertificate, X509Extension,
 };
 
+use super::anchors::{TrustAnchors, TrustError, blocks_from_pem, certificates_from_pem};
 use super::certificate::{Certificate, CertificateError, unix_time};
-use super::chain::verify_path;
 use super::chain_error::ChainError;
 use super::der::{DerError, DerReader, tag};
+use super::path::verify_path;
 use super::signature::{SignatureError, Signed};
-use super::trust::{TrustAnchors, TrustError, blocks_from_pem, certificates_from_pem};
 use pennyblack_base::encoding;
 use pennyblack_base::time::UnixTime;
 

@@ -1,0 +1,79 @@
+//! The roots that an operator configures, and reading them from PEM.
+
+use super::certificate::{Certificate, CertificateError};
+
+/// Anchors that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// A root that cannot be read.
+    #[error("trust anchor {index}: {error}")]
+    Anchor {
+        /// Its place, from 0.
+        index: usize,
+        /// What is wrong with it.
+        error: CertificateError,
+    },
+    /// No root at all: nothing could ever be verified.
+    #[error("no trust anchor: configure at least one root certificate of the STI-PA's list")]
+    NoAnchors,
+    /// Text that is not PEM.
+    #[error("not PEM certificates: {0}")]
+    Pem(String),
+}
+
+/// The roots that chains must end in.
+#[derive(Debug, Clone)]
+pub struct TrustAnchors {
+    anchors: Vec<Certificate>,
+}
+
+impl TrustAnchors {
+    /// Takes roots in DER.
+    ///
+    /// # Errors
+    /// [`TrustError`].
+    pub fn from_der<D: AsRef<[u8]>>(roots: &[D]) -> Result<Self, TrustError> {
+        if roots.is_empty() {
+            return Err(TrustError::NoAnchors);
+        }
+        let anchors = roots.iter().enumerate().map(|(index, der)| {
+            Certificate::parse(der.as_ref()).map_err(|error| TrustError::Anchor { index, error })
+        });
+        Ok(Self {
+            anchors: anchors.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Takes the certificates of a PEM file.
+    ///
+    /// # Errors
+    /// [`TrustError`].
+    pub fn from_pem(pem: &[u8]) -> Result<Self, TrustError> {
+        Self::from_der(&certificates_from_pem(pem)?)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Certificate> {
+        self.anchors.iter()
+    }
+}
+
+/// The certificates of a PEM file in DER, in its order. Other blocks are passed over.
+///
+/// # Errors
+/// [`TrustError::Pem`].
+pub fn certificates_from_pem(pem: &[u8]) -> Result<Vec<Vec<u8>>, TrustError> {
+    blocks_from_pem(pem, "CERTIFICATE")
+}
+
+/// The contents of the PEM blocks with this label.
+pub(super) fn blocks_from_pem(pem: &[u8], label: &str) -> Result<Vec<Vec<u8>>, TrustError> {
+    let mut found = Vec::new();
+    for block in x509_parser::pem::Pem::iter_from_buffer(pem) {
+        let block = block.map_err(|error| TrustError::Pem(error.to_string()))?;
+        if block.label == label {
+            found.push(block.contents);
+        }
+    }
+    Ok(found)
+}
