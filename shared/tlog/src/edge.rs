@@ -1,10 +1,8 @@
 //! The right edge of a log in tiles: what is in the last tile of each level. It is
 //! all that the next tiles are made from, and it does not grow with the log.
 
-use crate::tile::subtree_root;
+use crate::tile::{TileSizeError, subtree_root};
 use crate::{BundleError, EntryBundle, FULL_TILE, Frontier, Hash, Node, Tile, TileKind, TreeHead};
-
-use crate::reader::PositionError;
 
 /// Levels of the tree that a tile spans.
 const TILE_HEIGHT: u8 = 8;
@@ -16,6 +14,18 @@ pub struct TileFile {
     pub tile: Tile,
     /// Its content, as it is served.
     pub bytes: Vec<u8>,
+}
+
+/// Files that are not those of an edge.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EdgeError {
+    /// A tile of another size.
+    #[error("{0}")]
+    Tile(#[from] TileSizeError),
+    /// Not a bundle.
+    #[error("{0}")]
+    Bundle(#[from] BundleError),
 }
 
 /// The right edge.
@@ -34,12 +44,12 @@ impl Edge {
     /// for the caller to compare.
     ///
     /// # Errors
-    /// [`PositionError`] for tiles that are not tiles.
+    /// [`EdgeError`] for tiles that are not tiles.
     pub fn restore(
         size: u64,
         tiles: &[Vec<u8>],
         bundle: Vec<u8>,
-    ) -> Result<Option<Self>, PositionError> {
+    ) -> Result<Option<Self>, EdgeError> {
         let mut levels = Vec::new();
         for (level, bytes) in (0u8..).zip(tiles) {
             let kind = TileKind::Hashes { level };

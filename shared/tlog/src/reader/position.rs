@@ -4,11 +4,10 @@
 
 use std::fmt;
 
-use crate::tile::TileSizeError;
-use crate::{BundleError, CheckpointError, SignedCheckpoint, TreeHead, VerifierKey};
+use crate::{CheckpointError, SignedCheckpoint, TreeHead, VerifierKey};
 use pennyblack_base::encoding::{self, Base64Error};
 
-use crate::edge::Edge;
+use crate::edge::{Edge, EdgeError};
 
 const FIRST_LINE: &str = "pennyblack-log-position@v1";
 
@@ -42,12 +41,9 @@ pub enum PositionError {
     /// The checkpoint is not this log's.
     #[error("the position in the log: {0}")]
     Checkpoint(#[from] CheckpointError),
-    /// A tile.
+    /// A tile or the bundle.
     #[error("the position in the log: {0}")]
-    Tile(#[from] TileSizeError),
-    /// The bundle.
-    #[error("the position in the log: {0}")]
-    Bundle(#[from] BundleError),
+    Edge(#[from] EdgeError),
     /// The hashes are not those of the checkpoint.
     #[error("the position in the log does not fit its checkpoint: it was changed")]
     Root,
