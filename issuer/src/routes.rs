@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use pennyblack_base::service_paths::TOKEN_REQUEST_PATH;
 use pennyblack_privacypass::directory;
 use pennyblack_privacypass::issuance;
 use pennyblack_privacypass::voprf;
@@ -17,7 +18,6 @@ use pennyblack_service::headers::{at_most_one, content_type};
 
 use crate::issue::{Form, Issuance};
 use crate::refusal::Refusal;
-use crate::token_keys::REQUEST_PATH;
 
 /// By which media type tokens are asked for in which form.
 const FORMS: &[(&str, Form)] = &[
@@ -38,7 +38,7 @@ pub(crate) struct Resources {
 pub(crate) fn router(resources: Resources) -> Router {
     Router::new()
         .route(directory::WELL_KNOWN_PATH, get(serve_directory))
-        .route(REQUEST_PATH, post(draw_tokens))
+        .route(TOKEN_REQUEST_PATH, post(draw_tokens))
         .with_state(resources)
 }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pennyblack_base::encoding;
+use pennyblack_base::service_paths::TOKEN_REQUEST_PATH;
 use pennyblack_base::time::UnixTime;
 use pennyblack_privacypass::directory::{DirectoryKey, IssuerDirectory};
 use pennyblack_privacypass::token::{TokenKeyId, TokenType};
 
 use super::schedule::{self, KeyPhase, KeySchedule};
-use super::{KeyError, REQUEST_PATH, TokenKey};
+use super::{KeyError, TokenKey};
 
 /// The live keys at one time; never changed, only replaced.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl KeySet {
         // Clients take the first key that has begun (RFC 9578 section 4).
         let latest_first = keys.iter().rev();
         let directory = IssuerDirectory {
-            request_uri: REQUEST_PATH.to_owned(),
+            request_uri: TOKEN_REQUEST_PATH.to_owned(),
             token_keys: latest_first
                 .map(|key| DirectoryKey {
                     token_type: key.token_type(),

@@ -26,9 +26,6 @@ use self::schedule::KeySchedule;
 use self::shared::SharedKeyError;
 use crate::signer::{KeyType, SignError, SigningKey};
 
-/// Where token requests go: the directory's `issuer-request-uri`.
-pub const REQUEST_PATH: &str = "/token-request";
-
 /// Which keys there are to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyPlan {

@@ -1,5 +1,5 @@
 //! What every other part is built on: readers and writers of wire forms, encodings,
-//! times, authorities, addresses of services, and problem documents. No sockets, no
+//! times, authorities, addresses and paths of services, and problem documents. No sockets, no
 //! clock, no cryptography of ours.
 
 pub mod authority;
@@ -7,6 +7,7 @@ pub mod cps_uri;
 pub mod curve25519;
 pub mod encoding;
 pub mod problem;
+pub mod service_paths;
 pub mod span;
 pub mod time;
 pub mod wire;

@@ -6,14 +6,10 @@ use std::fmt;
 use http::StatusCode;
 
 use super::{HttpClient, HttpError, Refused, Request};
-
-/// What each kind answers to anybody: the same as the crates say that own these paths; a
-/// test of the program holds them together.
-pub const ISSUER_DIRECTORY: &str = "/.well-known/private-token-issuer-directory";
-/// The media type of an issuer's directory.
-pub const ISSUER_DIRECTORY_TYPE: &str = "application/private-token-issuer-directory";
-/// Where a CPS takes store requests.
-pub const STORE_PATH: &str = "/v1/passports";
+use pennyblack_base::service_paths::{
+    HEALTH_PATH, HEALTHY, ISSUER_DIRECTORY_MEDIA_TYPE, ISSUER_DIRECTORY_PATH, STORE_PATH,
+    TOKEN_REQUEST_PATH,
+};
 
 /// Most bytes of an answer by which a service is recognised: a directory is read in
 /// full, since an answer that is too long is an error.
@@ -34,7 +30,7 @@ impl ServiceKind {
     /// The kind that has the path of this URL; `None` where both have it.
     pub(super) fn asked_at(url: &str) -> Option<Self> {
         let path = path_of(url);
-        if path == ISSUER_DIRECTORY || path == "/token-request" {
+        if path == ISSUER_DIRECTORY_PATH || path == TOKEN_REQUEST_PATH {
             Some(Self::Issuer)
         } else if path.starts_with("/v1/") {
             Some(Self::Cps)
@@ -108,8 +104,8 @@ async fn recognise(client: &HttpClient, base: &str) -> Option<ServiceKind> {
         let request = Request::get(format!("{base}{path}"), MAX_ANSWER);
         client.send_once(&request).await
     };
-    if let Ok(answer) = ask(ISSUER_DIRECTORY).await
-        && answer.content(ISSUER_DIRECTORY_TYPE).is_ok()
+    if let Ok(answer) = ask(ISSUER_DIRECTORY_PATH).await
+        && answer.content(ISSUER_DIRECTORY_MEDIA_TYPE).is_ok()
     {
         return Some(ServiceKind::Issuer);
     }
@@ -118,9 +114,9 @@ async fn recognise(client: &HttpClient, base: &str) -> Option<ServiceKind> {
     {
         return Some(ServiceKind::Cps);
     }
-    let healthy = ask("/healthz")
+    let healthy = ask(HEALTH_PATH)
         .await
-        .is_ok_and(|answer| answer.body == "alive\n");
+        .is_ok_and(|answer| answer.body == HEALTHY);
     healthy.then_some(ServiceKind::Admin)
 }
 

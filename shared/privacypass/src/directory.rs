@@ -7,10 +7,9 @@ use crate::token::{TokenKeyId, TokenType};
 use pennyblack_base::encoding::{self, Base64Error};
 use pennyblack_base::time::UnixTime;
 
-/// Where an issuer serves its directory.
-pub const WELL_KNOWN_PATH: &str = "/.well-known/private-token-issuer-directory";
-/// Media type of a directory.
-pub const MEDIA_TYPE: &str = "application/private-token-issuer-directory";
+pub use pennyblack_base::service_paths::{
+    ISSUER_DIRECTORY_MEDIA_TYPE as MEDIA_TYPE, ISSUER_DIRECTORY_PATH as WELL_KNOWN_PATH,
+};
 
 /// Longest directory that is read, in bytes.
 pub const MAX_SIZE: usize = 64 * 1024;

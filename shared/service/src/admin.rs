@@ -15,6 +15,7 @@ use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderValue, StatusCode};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use pennyblack_base::problem::Problem;
+use pennyblack_base::service_paths::{HEALTH_PATH, HEALTHY};
 
 use crate::problem_response::ProblemResponse;
 use crate::start_error::{StartContext as _, StartError};
@@ -122,7 +123,7 @@ struct Admin {
 pub fn router(metrics: Metrics, readiness: Readiness) -> Router {
     Router::new()
         .route("/metrics", get(show_metrics))
-        .route("/healthz", get(|| async { "alive\n" }))
+        .route(HEALTH_PATH, get(|| async { HEALTHY }))
         .route("/readyz", get(show_readiness))
         .with_state(Admin { metrics, readiness })
 }

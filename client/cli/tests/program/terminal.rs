@@ -12,8 +12,6 @@ use jiff::Timestamp;
 use pennyblack_base::time::UnixTime;
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::wallet::Wallet;
-use pennyblack_evidence::spend::STORE_PATH;
-use pennyblack_http::service_kind;
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
 use pennyblack_privacypass::directory;
 use pennyblack_protocol::key_record::{
@@ -27,13 +25,6 @@ const NETWORK: i32 = 5;
 const NO_KEY: i32 = 8;
 const CALLED: &str = "12155550100";
 const HOUR: Duration = Duration::from_secs(3600);
-
-#[test]
-fn services_are_recognised_by_what_they_serve() {
-    assert_eq!(service_kind::ISSUER_DIRECTORY, directory::WELL_KNOWN_PATH);
-    assert_eq!(service_kind::ISSUER_DIRECTORY_TYPE, directory::MEDIA_TYPE);
-    assert_eq!(service_kind::STORE_PATH, STORE_PATH);
-}
 
 /// A directory with a development PKI, a certificate for a number, and a wallet.
 struct Scene {

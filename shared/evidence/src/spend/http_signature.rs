@@ -13,13 +13,11 @@ use super::content_digest::RequestDigest;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::curve25519;
 use pennyblack_base::encoding;
+use pennyblack_base::service_paths::STORE_PATH;
 use pennyblack_base::time::UnixTime;
 
 /// Method of a store request.
 pub const STORE_METHOD: &str = "POST";
-
-/// Path of a store request.
-pub const STORE_PATH: &str = "/v1/passports";
 
 /// Bytes of an Ed25519 signature.
 pub const SIGNATURE_SIZE: usize = 64;

@@ -8,10 +8,12 @@ mod spend_key;
 
 pub use content_digest::{ContentDigestError, RequestDigest};
 pub use http_signature::{
-    Created, CreatedError, SIGNATURE_SIZE, STORE_METHOD, STORE_PATH, SignatureFieldError,
-    SpendSignature, SpendSignatureError, base_for, signature_base, verify_strictly,
+    Created, CreatedError, SIGNATURE_SIZE, STORE_METHOD, SignatureFieldError, SpendSignature,
+    SpendSignatureError, base_for, signature_base, verify_strictly,
 };
 pub use spend_key::SpendKey;
+
+pub use pennyblack_base::service_paths::STORE_PATH;
 
 /// Most bytes of each header field of a store request that are looked at; as they
 /// are to be spelled, none has more than 130.

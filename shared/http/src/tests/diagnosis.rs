@@ -1,6 +1,7 @@
 //! What a person at a terminal is told when the address, the scheme or the clock is wrong.
 
 use super::*;
+use pennyblack_base::service_paths::{ISSUER_DIRECTORY_MEDIA_TYPE, ISSUER_DIRECTORY_PATH};
 
 /// A server whose answers follow from the path that is asked for.
 async fn serve_paths(answer: impl Fn(&str) -> String + Send + 'static) -> String {
@@ -28,8 +29,8 @@ fn not_found() -> String {
 }
 
 fn issuer(path: &str) -> String {
-    if path == service_kind::ISSUER_DIRECTORY {
-        let media_type = service_kind::ISSUER_DIRECTORY_TYPE;
+    if path == ISSUER_DIRECTORY_PATH {
+        let media_type = ISSUER_DIRECTORY_MEDIA_TYPE;
         return answer("200 OK", &format!("content-type: {media_type}\r\n"), "{}");
     }
     not_found()
@@ -49,7 +50,7 @@ async fn a_service_of_another_kind_is_recognised() {
         "/healthz" => answer("200 OK", "", "alive\n"),
         _ => answer("404 Not Found", "", ""),
     };
-    let directory = service_kind::ISSUER_DIRECTORY;
+    let directory = ISSUER_DIRECTORY_PATH;
     for (url, path, said) in [
         (
             serve_paths(issuer).await,
