@@ -9,6 +9,7 @@ mod lines;
 pub(crate) mod reported;
 mod shared_tallies;
 mod tallies;
+mod tally;
 mod witnesses;
 
 use std::io;
@@ -37,7 +38,8 @@ use zeroize::Zeroizing;
 
 pub use self::error::{CloseEpochError, OpenCpsLogError};
 pub use self::lines::LogLine;
-pub use self::tallies::{EpochTallies, KeepTalliesError, TalliesError, Tally};
+pub use self::tallies::{EpochTallies, KeepTalliesError, TalliesError};
+pub use self::tally::Tally;
 pub(crate) use self::witnesses::Witnesses;
 pub use self::witnesses::WitnessesError;
 use crate::decoy_secret::DecoySecret;

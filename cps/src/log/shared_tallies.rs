@@ -6,7 +6,7 @@ use std::time::Duration;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_redis::{RedisError, Script, cmd};
 
-use super::Tally;
+use super::tally::Tally;
 use crate::store::redis::RedisStore;
 
 /// How long counts lie there that nobody adds to: longer than any key epoch.

@@ -14,6 +14,7 @@ use pennyblack_storage::atomic_file;
 use tokio::task::spawn_blocking;
 
 use super::shared_tallies::SharedTallies;
+use super::tally::Tally;
 use crate::store::redis::RedisStore;
 
 /// Counts that cannot be read.
@@ -36,15 +37,6 @@ pub enum KeepTalliesError {
     /// In Redis.
     #[error(transparent)]
     Redis(#[from] RedisError),
-}
-
-/// The counts of one key epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
-    /// Repetitions of a request that was stored.
-    pub replayed: u64,
-    /// Requests that were refused.
-    pub refused: u64,
 }
 
 /// The counts.
