@@ -15,6 +15,7 @@ mod lease;
 mod memory;
 mod reports;
 mod role;
+mod state_error;
 
 pub use self::config::TransparencyLogConfig;
 pub use self::follower::{FollowerError, FollowerLog};
@@ -23,7 +24,8 @@ pub use self::leader_client::{ASKED_BY_NODE, LeaderClient};
 pub use self::lease::{LeaderLease, LeaseError};
 pub use self::memory::MemoryError;
 pub use self::reports::{NodeCredential, Reports};
-pub use self::role::{LogRole, OpenRoleError, PublishError, Sharing, StateError};
+pub use self::role::{LogRole, OpenRoleError, PublishError, Sharing};
+pub use self::state_error::StateError;
 
 #[cfg(test)]
 mod tests;

@@ -17,13 +17,12 @@ use pennyblack_http::HttpError;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
-use pennyblack_service::peer::PeerError;
 use pennyblack_tlog::NoteKeyError;
 use tokio::sync::watch;
 
 use super::{
     FollowerError, FollowerLog, LeaderClient, LeaderLease, LeaderLog, LeaseError, MemoryError,
-    NotStated, Reports, TransparencyLogConfig,
+    Reports, StateError, TransparencyLogConfig,
 };
 use crate::log::TransparencyLog;
 use crate::routes::PREFIX;
@@ -65,27 +64,6 @@ pub enum OpenRoleError {
     /// The leader's log, as a follower reads it.
     #[error(transparent)]
     Follower(#[from] FollowerError),
-}
-
-/// Why a statement is not in the log, or not known to be.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StateError {
-    /// This node leads, and did not append it.
-    #[error(transparent)]
-    NotStated(#[from] NotStated),
-    /// The leader has not stated it yet.
-    #[error("the leader of the log has not stated it yet")]
-    NotYet,
-    /// The leader does not answer.
-    #[error("the leader of the log: {0}")]
-    NoAnswer(#[from] PeerError),
-    /// The leader does not accept it.
-    #[error("the leader of the log answers {0}")]
-    Refused(StatusCode),
-    /// The leader would not know this node.
-    #[error(transparent)]
-    Credential(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Why a statement is not under a checkpoint.
