@@ -6,6 +6,7 @@ mod answer;
 mod clock_gap;
 mod options;
 mod public_addresses;
+mod recognise;
 mod request;
 mod service_address;
 pub mod service_kind;
@@ -126,7 +127,7 @@ impl HttpClient {
     /// answers there, or another scheme is spoken.
     async fn diagnose(&self, error: HttpError) -> HttpError {
         match &error {
-            HttpError::Refused(refused) => match service_kind::mistaken(self, refused).await {
+            HttpError::Refused(refused) => match recognise::mistaken(self, refused).await {
                 Some(mistaken) => HttpError::Mistaken(mistaken),
                 None => error,
             },

@@ -1,19 +1,9 @@
-//! Which kind of service a path belongs to, and which kind really answers at an
-//! address: the two differ when a port or a name was mixed up.
+//! Which kind of service a path belongs to, and how it is said that another kind
+//! answers there. Not here: finding that out (`recognise`).
 
 use std::fmt;
 
-use http::StatusCode;
-
-use super::{HttpClient, HttpError, Refused, Request};
-use pennyblack_base::service_paths::{
-    HEALTH_PATH, HEALTHY, ISSUER_DIRECTORY_MEDIA_TYPE, ISSUER_DIRECTORY_PATH, STORE_PATH,
-    TOKEN_REQUEST_PATH,
-};
-
-/// Most bytes of an answer by which a service is recognised: a directory is read in
-/// full, since an answer that is too long is an error.
-const MAX_ANSWER: usize = 64 * 1024;
+use pennyblack_base::service_paths::{ISSUER_DIRECTORY_PATH, TOKEN_REQUEST_PATH};
 
 /// A kind of service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,9 +51,9 @@ impl fmt::Display for ServiceKind {
 /// An address at which something answers that is not what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistaken {
-    address: String,
-    wanted: ServiceKind,
-    found: Option<ServiceKind>,
+    pub(super) address: String,
+    pub(super) wanted: ServiceKind,
+    pub(super) found: Option<ServiceKind>,
 }
 
 impl fmt::Display for Mistaken {
@@ -81,51 +71,12 @@ impl fmt::Display for Mistaken {
     }
 }
 
-/// Finds out what answers where `refused` came from, if it is not the kind of
-/// service that has such a path.
-pub(super) async fn mistaken(client: &HttpClient, refused: &Refused) -> Option<Mistaken> {
-    if !refused.has_no_such_path() {
-        return None;
-    }
-    let wanted = ServiceKind::asked_at(&refused.url)?;
-    let base = refused.url.strip_suffix(path_and_query(&refused.url))?;
-    let found = recognise(client, base).await;
-    let address = base.split_once("://")?.1.to_owned();
-    (found != Some(wanted)).then_some(Mistaken {
-        address,
-        wanted,
-        found,
-    })
-}
-
-/// Asks what each kind of service answers to anybody, and nothing else does.
-async fn recognise(client: &HttpClient, base: &str) -> Option<ServiceKind> {
-    let ask = async |path| {
-        let request = Request::get(format!("{base}{path}"), MAX_ANSWER);
-        client.send_once(&request).await
-    };
-    if let Ok(answer) = ask(ISSUER_DIRECTORY_PATH).await
-        && answer.content(ISSUER_DIRECTORY_MEDIA_TYPE).is_ok()
-    {
-        return Some(ServiceKind::Issuer);
-    }
-    if let Err(HttpError::Refused(refused)) = ask(STORE_PATH).await
-        && refused.status == StatusCode::METHOD_NOT_ALLOWED
-    {
-        return Some(ServiceKind::Cps);
-    }
-    let healthy = ask(HEALTH_PATH)
-        .await
-        .is_ok_and(|answer| answer.body == HEALTHY);
-    healthy.then_some(ServiceKind::Admin)
-}
-
 fn path_of(url: &str) -> &str {
     let path = path_and_query(url);
     path.split_once('?').map_or(path, |(path, _)| path)
 }
 
-fn path_and_query(url: &str) -> &str {
+pub(super) fn path_and_query(url: &str) -> &str {
     let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
     let slash = after_scheme.find('/');
     slash
