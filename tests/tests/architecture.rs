@@ -122,8 +122,10 @@ const WALLS: &[Wall] = &[
     },
 ];
 
-/// The crates of wire forms and decisions that both sides must reach alike.
+/// The crates of wire forms and decisions that both sides must reach alike, and of
+/// pictures.
 const FORMS: &[&str] = &[
+    "pennyblack-chart",
     "pennyblack-base",
     "pennyblack-stir",
     "pennyblack-passport",

@@ -1,9 +1,7 @@
 //! What happened in a period, key epoch by key epoch and day by day. Not here:
 //! reading the logs, and the terminal.
 
-mod chart;
 mod page;
-mod text;
 
 use std::collections::BTreeMap;
 

@@ -11,7 +11,6 @@
               the row then says that it was not measured, and why"
 )]
 
-pub mod chart;
 pub mod cpu_time;
 pub mod finding;
 pub mod floors;

@@ -5,9 +5,9 @@ use std::fmt::{self, Display, Formatter, Write as _};
 
 use jiff::Timestamp;
 use pennyblack_base::time::UnixTime;
+use pennyblack_chart::bars::{Bar, Chart};
+use pennyblack_chart::text::{Count, Escaped};
 
-use super::chart::{Bar, Chart};
-use super::text::{Count, Escaped};
 use super::{DayReport, EpochReport, Report};
 
 /// Digits of a token key id that tell it from others.

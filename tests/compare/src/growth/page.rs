@@ -6,10 +6,10 @@ use std::io;
 use std::path::Path;
 
 use comfy_table::{ContentArrangement, Table, presets};
+use pennyblack_chart::lines::{Chart, Line, Point, short};
 use serde_json::{Value, json};
 
 use super::curve::{Curve, Series};
-use crate::chart::{Chart, Line, Point, short};
 use crate::finding::{Unit, Verdict};
 use crate::machine::Machine;
 

@@ -2,16 +2,14 @@
 //! at each point. They are read without a script, without fonts of their own, and
 //! on a light or a dark page. Not here: where the values come from.
 
-mod scale;
-
 use std::fmt::Write as _;
 
-use self::scale::Scales;
+use super::scale::Scales;
 
 /// Width and height of a chart.
 const SIZE: (f64, f64) = (820.0, 460.0);
 /// Where the lines are drawn: left, top, right, bottom.
-const PLOT: (f64, f64, f64, f64) = (78.0, 92.0, 790.0, 384.0);
+pub(super) const PLOT: (f64, f64, f64, f64) = (78.0, 92.0, 790.0, 384.0);
 /// Labels nearer to each other than this would touch.
 const LABEL_HEIGHT: f64 = 15.0;
 
@@ -261,8 +259,8 @@ fn mark(svg: &mut String, colour: usize, (x, y): (f64, f64)) {
 
 #[cfg(test)]
 mod tests {
-    use super::scale::Scale;
     use super::*;
+    use crate::scale::Scale;
 
     fn point(size: f64, value: f64) -> Point {
         Point {

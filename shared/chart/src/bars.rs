@@ -20,14 +20,19 @@ const MOST_LABELS: usize = 8;
 const LINES: u64 = 4;
 
 /// What stands over one label: a bar for each series, or none where nothing is known.
-pub(super) struct Bar {
-    pub(super) label: String,
-    pub(super) values: Vec<Option<u64>>,
+pub struct Bar {
+    /// What it is.
+    pub label: String,
+    /// One value a series.
+    pub values: Vec<Option<u64>>,
 }
 
-pub(super) struct Chart<'a> {
-    pub(super) bars: Vec<Bar>,
-    pub(super) series: &'a [&'a str],
+/// The chart.
+pub struct Chart<'a> {
+    /// From left to right.
+    pub bars: Vec<Bar>,
+    /// What the series are called.
+    pub series: &'a [&'a str],
 }
 
 impl Chart<'_> {

@@ -1,6 +1,6 @@
 //! Where values lie on a chart: axes that are logarithmic or begin at zero.
 
-use super::{Line, PLOT};
+use super::lines::{Line, PLOT};
 
 /// A vertical axis is logarithmic when values lie further apart than this.
 const LOGARITHMIC_FROM: f64 = 30.0;
