@@ -1,6 +1,7 @@
 // The rates of the last hour as lines, and double spends, which are rare, as dots: what
 // is drawn can be chosen, and the value of any moment is told to whoever points at it.
-// Not here: where the numbers come from.
+// The browser draws, and not shared/chart, since the chart answers the pointer and is
+// drawn anew as numbers arrive. Not here: where the numbers come from.
 
 import { element, rate, say, svg } from "./element.js";
 

@@ -5,4 +5,5 @@
 pub mod bars;
 pub mod lines;
 mod scale;
+mod svg;
 pub mod text;

@@ -2,14 +2,16 @@
 //! at each point. They are read without a script, without fonts of their own, and
 //! on a light or a dark page. Not here: where the values come from.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Display, Formatter};
 
-use super::scale::Scales;
+use super::scale::Scale;
+use super::svg::{Place, rule, text};
+use super::text::{Escaped, short};
 
 /// Width and height of a chart.
 const SIZE: (f64, f64) = (820.0, 460.0);
 /// Where the lines are drawn: left, top, right, bottom.
-pub(super) const PLOT: (f64, f64, f64, f64) = (78.0, 92.0, 790.0, 384.0);
+const PLOT: (f64, f64, f64, f64) = (78.0, 92.0, 790.0, 384.0);
 /// Labels nearer to each other than this would touch.
 const LABEL_HEIGHT: f64 = 15.0;
 
@@ -32,9 +34,9 @@ stroke-linejoin:round}\
 /// Lines with a colour of their own.
 const COLOURS: usize = 4;
 
-/// A chart.
+/// A chart. Displayed, it is a file's text.
 #[derive(Debug, Clone)]
-pub struct Chart {
+pub struct LineChart {
     /// What it shows, in one line.
     pub title: String,
     /// What the horizontal axis counts.
@@ -69,45 +71,45 @@ pub struct Point {
     pub high: f64,
 }
 
-impl Chart {
-    /// The chart as a file's text.
-    #[must_use]
-    pub fn svg(&self) -> String {
+impl Display for LineChart {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let scales = Scales::of(&self.lines);
         let (width, height) = SIZE;
-        let mut svg = format!(
+        writeln!(
+            f,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
              width=\"{width}\" height=\"{height}\" role=\"img\" aria-label=\"{}\">\n\
              <style>{STYLE}</style>\n\
-             <rect class=\"ground\" width=\"{width}\" height=\"{height}\" rx=\"8\"/>\n",
-            escape(&self.title)
-        );
-        text(&mut svg, "title", (24.0, 34.0), "start", &self.title);
-        self.draw_axes(&mut svg, &scales);
+             <rect class=\"ground\" width=\"{width}\" height=\"{height}\" rx=\"8\"/>",
+            Escaped(&self.title)
+        )?;
+        text(f, "title", (24.0, 34.0), "start", &self.title)?;
+        self.draw_axes(f, &scales)?;
         for (place, line) in self.lines.iter().enumerate() {
-            line.draw(&mut svg, place % COLOURS, &scales);
+            line.draw(f, place % COLOURS, &scales)?;
         }
-        self.draw_labels(&mut svg, &scales);
-        self.draw_legend(&mut svg);
-        svg.push_str("</svg>\n");
-        svg
+        self.draw_labels(f, &scales)?;
+        self.draw_legend(f)?;
+        f.write_str("</svg>\n")
     }
+}
 
-    fn draw_axes(&self, svg: &mut String, scales: &Scales) {
+impl LineChart {
+    fn draw_axes(&self, f: &mut Formatter<'_>, scales: &Scales) -> fmt::Result {
         let (left, top, right, bottom) = PLOT;
         for value in scales.upward.ticks() {
             let y = scales.upward.place(value);
-            rule(svg, "grid", (left, y), (right, y));
-            text(svg, "quiet", (left - 8.0, y + 4.5), "end", &short(value));
+            rule(f, "grid", (left, y), (right, y))?;
+            text(f, "quiet", (left - 8.0, y + 4.5), "end", short(value))?;
         }
         for size in self.sizes() {
             let x = scales.across.place(size);
-            rule(svg, "grid", (x, top), (x, bottom));
-            text(svg, "quiet", (x, bottom + 20.0), "middle", &short(size));
+            rule(f, "grid", (x, top), (x, bottom))?;
+            text(f, "quiet", (x, bottom + 20.0), "middle", short(size))?;
         }
-        rule(svg, "axis", (left, bottom), (right, bottom));
-        text(svg, "quiet", (24.0, top - 12.0), "start", &self.upward);
-        text(svg, "quiet", (right, bottom + 42.0), "end", &self.across);
+        rule(f, "axis", (left, bottom), (right, bottom))?;
+        text(f, "quiet", (24.0, top - 12.0), "start", &self.upward)?;
+        text(f, "quiet", (right, bottom + 42.0), "end", &self.across)
     }
 
     /// Every size at which there is a point.
@@ -120,7 +122,7 @@ impl Chart {
     }
 
     /// The values at the points, moved apart where they would cover one another.
-    fn draw_labels(&self, svg: &mut String, scales: &Scales) {
+    fn draw_labels(&self, f: &mut Formatter<'_>, scales: &Scales) -> fmt::Result {
         let mut taken: Vec<(f64, f64)> = Vec::new();
         let mut labels: Vec<(f64, f64, usize, f64)> = Vec::new();
         for (place, line) in self.lines.iter().enumerate() {
@@ -139,128 +141,106 @@ impl Chart {
             let at = if free(y - 10.0) { y - 10.0 } else { y + 20.0 };
             taken.push((x, at));
             let class = format!("f{} halo", place % COLOURS);
-            text(svg, &class, (x, at), "middle", &short(value));
+            text(f, &class, (x, at), "middle", short(value))?;
         }
+        Ok(())
     }
 
-    fn draw_legend(&self, svg: &mut String) {
+    fn draw_legend(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut x = 24.0;
         for (place, line) in self.lines.iter().enumerate() {
             let colour = place % COLOURS;
-            mark(svg, colour, (x + 6.0, 54.0));
-            text(svg, "", (x + 18.0, 58.5), "start", &line.name);
+            mark(f, colour, (x + 6.0, 54.0))?;
+            text(f, "", (x + 18.0, 58.5), "start", &line.name)?;
             x += 44.0 + 7.0 * line.name.chars().count() as f64;
         }
         if self.lines.iter().any(|line| !line.limit.is_empty()) {
-            rule(svg, "limit axis", (x, 54.0), (x + 26.0, 54.0));
-            text(svg, "quiet", (x + 32.0, 58.5), "start", "its limit");
+            rule(f, "limit axis", (x, 54.0), (x + 26.0, 54.0))?;
+            text(f, "quiet", (x + 32.0, 58.5), "start", "its limit")?;
         }
+        Ok(())
     }
 }
 
 impl Line {
-    fn draw(&self, svg: &mut String, colour: usize, scales: &Scales) {
+    fn draw(&self, f: &mut Formatter<'_>, colour: usize, scales: &Scales) -> fmt::Result {
         let limit = self.limit.iter().map(|(x, y)| scales.of_point(*x, *y));
-        path(svg, &format!("limit s{colour}"), limit);
+        path(f, &format!("limit s{colour}"), limit)?;
         let points = self.points.iter();
         let points = points.map(|point| scales.of_point(point.size, point.value));
-        path(svg, &format!("line s{colour}"), points.clone());
+        path(f, &format!("line s{colour}"), points.clone())?;
         for (point, (x, y)) in self.points.iter().zip(points) {
             let [low, high] = [point.low, point.high].map(|value| scales.upward.place(value));
-            rule(svg, &format!("range s{colour}"), (x, low), (x, high));
-            mark(svg, colour, (x, y));
+            rule(f, &format!("range s{colour}"), (x, low), (x, high))?;
+            mark(f, colour, (x, y))?;
+        }
+        Ok(())
+    }
+}
+
+/// Both axes.
+struct Scales {
+    across: Scale,
+    upward: Scale,
+}
+
+impl Scales {
+    fn of(lines: &[Line]) -> Self {
+        let points = || lines.iter().flat_map(|line| &line.points);
+        let limits = || lines.iter().flat_map(|line| &line.limit);
+        let sizes = points().map(|point| point.size);
+        let values = points().flat_map(|point| [point.low, point.value, point.high]);
+        let values = values.chain(limits().map(|(_, value)| *value));
+        let (left, top, right, bottom) = PLOT;
+        Self {
+            across: Scale::logarithmic(sizes, (left + 40.0, right - 40.0)),
+            upward: Scale::fitting(values, (bottom, top)),
         }
     }
-}
 
-/// A value as people write it: three digits, and k or M for thousands or millions.
-#[must_use]
-pub fn short(value: f64) -> String {
-    let (value, suffix) = match value.abs() {
-        large if large >= 999_500.0 => (value / 1e6, " M"),
-        large if large >= 999.5 => (value / 1e3, " k"),
-        _ => (value, ""),
-    };
-    if value == 0.0 {
-        return "0".to_owned();
+    fn of_point(&self, size: f64, value: f64) -> Place {
+        (self.across.place(size), self.upward.place(value))
     }
-    let decimals = (2 - value.abs().log10().floor() as i32).clamp(0, 6) as usize;
-    let digits = format!("{value:.decimals$}");
-    let digits = if digits.contains('.') {
-        digits.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &digits
-    };
-    format!("{digits}{suffix}")
 }
 
-/// Text that markup cannot be hidden in.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            // XML has no place for them, escaped or not.
-            control if control.is_control() => escaped.push(' '),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
-fn text(svg: &mut String, class: &str, (x, y): (f64, f64), anchor: &str, words: &str) {
-    let words = escape(words);
-    let _ = writeln!(
-        svg,
-        "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{words}</text>"
-    );
-}
-
-fn rule(svg: &mut String, class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) {
-    let _ = writeln!(
-        svg,
-        "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>"
-    );
-}
-
-fn path(svg: &mut String, class: &str, points: impl Iterator<Item = (f64, f64)>) {
+fn path(f: &mut Formatter<'_>, class: &str, points: impl Iterator<Item = Place>) -> fmt::Result {
     let points: Vec<String> = points.map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-    let _ = writeln!(
-        svg,
+    writeln!(
+        f,
         "<polyline class=\"{class}\" points=\"{}\"/>",
         points.join(" ")
-    );
+    )
 }
 
 /// Each colour has a shape too.
-fn mark(svg: &mut String, colour: usize, (x, y): (f64, f64)) {
-    let shape = match colour {
-        0 => format!("<circle class=\"f0\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4.5\"/>"),
-        1 => format!(
+fn mark(f: &mut Formatter<'_>, colour: usize, (x, y): Place) -> fmt::Result {
+    match colour {
+        0 => writeln!(
+            f,
+            "<circle class=\"f0\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4.5\"/>"
+        ),
+        1 => writeln!(
+            f,
             "<rect class=\"f1\" x=\"{:.1}\" y=\"{:.1}\" width=\"8\" height=\"8\"/>",
             x - 4.0,
             y - 4.0
         ),
-        2 => format!(
+        2 => writeln!(
+            f,
             "<path class=\"f2\" d=\"M{x:.1} {:.1}l5.5 10h-11z\"/>",
             y - 6.0
         ),
-        _ => format!(
+        _ => writeln!(
+            f,
             "<path class=\"f3\" d=\"M{x:.1} {:.1}l5.5 5.5l-5.5 5.5l-5.5 -5.5z\"/>",
             y - 5.5
         ),
-    };
-    svg.push_str(&shape);
-    svg.push('\n');
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scale::Scale;
 
     fn point(size: f64, value: f64) -> Point {
         Point {
@@ -271,8 +251,8 @@ mod tests {
         }
     }
 
-    fn chart(name: &str, values: &[(f64, f64)]) -> Chart {
-        Chart {
+    fn chart(name: &str, values: &[(f64, f64)]) -> String {
+        let chart = LineChart {
             title: name.to_owned(),
             across: "things".to_owned(),
             upward: "µs".to_owned(),
@@ -281,12 +261,13 @@ mod tests {
                 points: values.iter().map(|(x, y)| point(*x, *y)).collect(),
                 limit: vec![],
             }],
-        }
+        };
+        chart.to_string()
     }
 
     #[test]
-    fn text_cannot_be_markup() {
-        let svg = chart("a < b & \"c\"\u{7}", &[(1.0, 1.0)]).svg();
+    fn a_title_cannot_be_markup() {
+        let svg = chart("a < b & \"c\"\u{7}", &[(1.0, 1.0)]);
         assert!(
             svg.contains(">a &lt; b &amp; &quot;c&quot; </text>"),
             "{svg}"
@@ -295,34 +276,8 @@ mod tests {
     }
 
     #[test]
-    fn equal_factors_are_equal_distances_across() {
-        let across = Scale::logarithmic([1.0, 10.0, 100.0].into_iter(), (0.0, 200.0));
-        assert!((across.place(1.0)).abs() < 1e-9);
-        assert!((across.place(10.0) - 100.0).abs() < 1e-9);
-        assert!((across.place(100.0) - 200.0).abs() < 1e-9);
-        assert_eq!(across.ticks(), [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0]);
-    }
-
-    #[test]
-    fn values_near_each_other_are_drawn_from_zero() {
-        let upward = Scale::fitting([4.0, 8.0].into_iter(), (100.0, 0.0));
-        assert!((upward.place(0.0) - 100.0).abs() < 1e-9);
-        let [four, eight] = [4.0, 8.0].map(|value| 100.0 - upward.place(value));
-        assert!((eight - 2.0 * four).abs() < 1e-9);
-        assert_eq!(upward.ticks(), [0.0, 2.0, 4.0, 6.0, 8.0]);
-    }
-
-    #[test]
-    fn values_far_from_each_other_are_drawn_by_factors() {
-        let upward = Scale::fitting([1.0, 10.0, 100.0].into_iter(), (100.0, 0.0));
-        let [one, ten, hundred] = [1.0, 10.0, 100.0].map(|value| upward.place(value));
-        assert!((one - ten - (ten - hundred)).abs() < 1e-9);
-        assert!(one < 100.0 && hundred > 0.0);
-    }
-
-    #[test]
     fn every_point_is_inside_the_plot_with_its_label() {
-        let svg = chart("flat", &[(1e5, 8.25), (1e6, 8.5), (1e7, 0.031)]).svg();
+        let svg = chart("flat", &[(1e5, 8.25), (1e6, 8.5), (1e7, 0.031)]);
         for label in [">8.25<", ">8.5<", ">0.031<", ">100 k<", ">1 M<", ">10 M<"] {
             assert!(svg.contains(label), "{label} in {svg}");
         }
@@ -332,14 +287,8 @@ mod tests {
     #[test]
     fn an_empty_chart_and_one_of_a_single_point_are_drawn() {
         for values in [&[][..], &[(5.0, 5.0)]] {
-            let svg = chart("few", values).svg();
+            let svg = chart("few", values);
             assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         }
-    }
-
-    #[test]
-    fn values_are_short() {
-        let shown = [0.0, 0.0123, 7.0, 21.94, 1_000.0, 12_345.0, 10e6].map(short);
-        assert_eq!(shown, ["0", "0.0123", "7", "21.9", "1 k", "12.3 k", "10 M"]);
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter, Write as _};
 
 use jiff::Timestamp;
 use pennyblack_base::time::UnixTime;
-use pennyblack_chart::bars::{Bar, Chart};
+use pennyblack_chart::bars::{BarChart, Group};
 use pennyblack_chart::text::{Count, Escaped};
 
 use super::{DayReport, EpochReport, Report};
@@ -127,24 +127,24 @@ fn noun(number: u64, one: &str) -> String {
 }
 
 fn tokens(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
-    let bars = report.epochs.iter().map(|epoch| Bar {
+    let groups = report.epochs.iter().map(|epoch| Group {
         label: short(epoch).to_owned(),
         values: vec![epoch.issued, epoch.spent],
     });
-    let chart = Chart {
-        bars: bars.collect(),
+    let chart = BarChart {
+        groups: groups.collect(),
         series: &["issued", "spent"],
     };
     writeln!(f, "<section><h2>Tokens by key</h2>{chart}</section>")
 }
 
 fn days(days: &[DayReport], f: &mut Formatter<'_>) -> fmt::Result {
-    let bars = days.iter().map(|day| Bar {
+    let groups = days.iter().map(|day| Group {
         label: Day(day.begins).to_string(),
         values: vec![Some(day.double_spent), Some(day.double_spent_on_word)],
     });
-    let chart = Chart {
-        bars: bars.collect(),
+    let chart = BarChart {
+        groups: groups.collect(),
         series: &["proven", "on the operator's word"],
     };
     writeln!(f, "<section><h2>Double spends by day</h2>{chart}</section>")

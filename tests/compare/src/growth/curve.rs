@@ -1,6 +1,6 @@
 //! What a cost does while the thing it should not depend on grows: its values at
 //! each size, what they were expected to do, and the verdict. How it is measured
-//! is told in the files beside; how it is shown, in `page` and `chart`.
+//! is told in the files beside; how it is shown, in `page`.
 
 use crate::finding::{Finding, Goal, Unit, Verdict};
 use crate::pairs::{Pairs, Spread};

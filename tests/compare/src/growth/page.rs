@@ -6,7 +6,8 @@ use std::io;
 use std::path::Path;
 
 use comfy_table::{ContentArrangement, Table, presets};
-use pennyblack_chart::lines::{Chart, Line, Point, short};
+use pennyblack_chart::lines::{Line, LineChart, Point};
+use pennyblack_chart::text::short;
 use serde_json::{Value, json};
 
 use super::curve::{Curve, Series};
@@ -98,7 +99,7 @@ impl Page {
         fs::create_dir_all(directory)?;
         for curve in &self.curves {
             let path = directory.join(format!("{}.svg", curve.name));
-            fs::write(path, chart(curve).svg())?;
+            fs::write(path, chart(curve).to_string())?;
         }
         Ok(())
     }
@@ -146,7 +147,7 @@ fn verdict(series: &Series) -> String {
     }
 }
 
-fn chart(curve: &Curve) -> Chart {
+fn chart(curve: &Curve) -> LineChart {
     let line = |series: &Series| {
         let points = series.samples.iter().map(|sample| {
             let spread = sample.spread();
@@ -163,7 +164,7 @@ fn chart(curve: &Curve) -> Chart {
             limit: series.limit().to_vec(),
         }
     };
-    Chart {
+    LineChart {
         title: curve.title.to_owned(),
         across: curve.growing.to_owned(),
         upward: format!("{}: {}", curve.unit.sign(), curve.cost),
