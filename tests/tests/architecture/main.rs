@@ -9,6 +9,8 @@
     reason = "a test has no better answer to a failure than to end"
 )]
 
+mod circles;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
