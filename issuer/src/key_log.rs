@@ -11,7 +11,7 @@ use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::log_entry::Statement;
 use pennyblack_logserver::nodes::{
-    LeaderLease, LogRole, OpenRoleError, PublishError, Sharing, StateError, TransparencyLogConfig,
+    LeaderRecord, LogRole, OpenRoleError, PublishError, Sharing, StateError, TransparencyLogConfig,
 };
 use pennyblack_logserver::statements::OpenStatementsError;
 use pennyblack_privacypass::directory::{DirectoryError, IssuerDirectory};
@@ -93,7 +93,7 @@ impl KeyLog {
     ) -> Result<Self, OpenRoleError> {
         let name = format!("{}:{{{issuer}}}:log", redis_ledger::namespace(redis));
         let sharing = Sharing {
-            lease: LeaderLease::new(redis.clone(), name),
+            leader_record: LeaderRecord::new(redis.clone(), name),
             reports: None,
         };
         let role = LogRole::of_several(directory, issuer, config, sharing)?;

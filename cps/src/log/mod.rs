@@ -26,7 +26,7 @@ use pennyblack_evidence::double_spend::DoubleSpendEvidence;
 use pennyblack_evidence::log_entry::{EpochTotals, LogEntry, Statement};
 use pennyblack_logserver::TransparencyLog;
 use pennyblack_logserver::nodes::{
-    LeaderLease, LogRole, NodeCredential, OpenRoleError, Reports, Sharing, StateError,
+    LeaderRecord, LogRole, NodeCredential, OpenRoleError, Reports, Sharing, StateError,
     TransparencyLogConfig,
 };
 use pennyblack_privacypass::token::TokenKeyId;
@@ -89,7 +89,7 @@ impl CpsLog {
         let name = format!("{}{{log}}k", store.namespace());
         let credential: Arc<dyn NodeCredential> = Arc::<DecoySecret>::clone(&secret);
         let sharing = Sharing {
-            lease: LeaderLease::new(store.redis().clone(), name),
+            leader_record: LeaderRecord::new(store.redis().clone(), name),
             reports: Some(Reports::new(reported::REPORT_PATH, credential)),
         };
         Ok(Self {

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::memory::{Memory, MemoryError, Remembered};
-use super::{LeaderClient, LeaderLease, LeaseError, Reports, StateError, leader_client};
+use super::{LeaderClient, LeaderRecord, LeaderRecordError, Reports, StateError, leader_client};
 use crate::statements::known::KnownKeys;
 use pennyblack_tlog::reader::{LogReader, Position, ReadLogError};
 
@@ -32,7 +32,7 @@ const PART: &str = "transparency log";
 pub enum FollowerError {
     /// Which node leads it.
     #[error(transparent)]
-    LeaderLease(#[from] LeaseError),
+    LeaderRecord(#[from] LeaderRecordError),
     /// No node has said so yet.
     #[error("no node has said yet that it leads the log: start the one at {leader}")]
     NoLeader {
@@ -93,7 +93,7 @@ impl FollowerError {
     /// Whether nobody answered, which says nothing about the log.
     const fn is_away(&self) -> bool {
         match self {
-            Self::LeaderLease(error) => error.is_away(),
+            Self::LeaderRecord(error) => error.is_away(),
             Self::Read { error, .. } => matches!(error, ReadLogError::Source(_)),
             _ => false,
         }
@@ -105,7 +105,7 @@ impl FollowerError {
 pub struct FollowerLog {
     name: KeyName,
     leader: Arc<LeaderClient>,
-    lease: LeaderLease,
+    leader_record: LeaderRecord,
     /// What was read. Locked for a look-up or to be replaced, never while waiting.
     known: Mutex<KnownKeys>,
     /// How many entries; told whenever more were read.
@@ -133,7 +133,7 @@ impl FollowerLog {
     pub fn open(
         name: KeyName,
         leader: LeaderClient,
-        lease: LeaderLease,
+        leader_record: LeaderRecord,
         memory: &Path,
         reports: Option<Reports>,
     ) -> Result<Self, MemoryError> {
@@ -148,7 +148,7 @@ impl FollowerLog {
         Ok(Self {
             name,
             leader,
-            lease,
+            leader_record,
             known: Mutex::new(known),
             size: watch::Sender::new(size.unwrap_or(0)),
             reading: tokio::sync::Mutex::new(reading),
@@ -247,7 +247,7 @@ impl FollowerLog {
         if !matches!(error, ReadLogError::Checkpoint(_)) {
             return Ok(());
         }
-        match self.lease.key().await {
+        match self.leader_record.key().await {
             Ok(Some(now)) if now != *before => Err(FollowerError::OtherKey {
                 memory: self.memory.path().to_owned(),
                 before: Box::new(before.clone()),
@@ -259,7 +259,7 @@ impl FollowerLog {
 
     async fn begin(&self) -> Result<Reading, FollowerError> {
         let leader = || self.leader.url().to_owned();
-        let key = self.lease.key().await?;
+        let key = self.leader_record.key().await?;
         let key = key.ok_or_else(|| FollowerError::NoLeader { leader: leader() })?;
         if *key.name() != self.name {
             return Err(FollowerError::OtherLog {

@@ -18,13 +18,13 @@ use pennyblack_service::admin::Readiness;
 use tokio::sync::watch;
 
 use super::leader_client::AGAIN_AFTER;
-use super::{LeaderLease, LeaseError};
+use super::{LeaderRecord, LeaderRecordError};
 use crate::log::{AppendError, TransparencyLog};
 use crate::routes;
 use crate::statements::StatementLog;
 
-/// How often the lease is renewed at least, should Redis have lost it.
-const RENEW_EVERY: Duration = Duration::from_secs(1);
+/// How often the leader record is written at least, should Redis have lost it.
+const RECORD_EVERY: Duration = Duration::from_secs(1);
 /// What is not ready while nothing can be stated.
 const PART: &str = "transparency log";
 
@@ -34,7 +34,7 @@ const PART: &str = "transparency log";
 pub enum NotStated {
     /// It is not known yet whether this node leads the log.
     #[error("it is not known yet whether another node leads the log")]
-    NoLease,
+    Unrecorded,
     /// It must not.
     #[error("{0}")]
     Refused(Arc<str>),
@@ -48,8 +48,8 @@ pub enum NotStated {
 pub struct LeaderLog {
     statements: Arc<StatementLog>,
     /// With other nodes: how they know.
-    lease: Option<LeaderLease>,
-    /// Why nothing is stated, if nothing is. Replaced by [`LeaderLog::renew`] only, and
+    leader_record: Option<LeaderRecord>,
+    /// Why nothing is stated, if nothing is. Replaced by [`LeaderLog::record_leadership`] only, and
     /// locked for that and for a look, never while waiting.
     withheld: RwLock<Option<NotStated>>,
     /// Another node was found to lead it.
@@ -64,20 +64,20 @@ impl LeaderLog {
     pub fn alone(statements: Arc<StatementLog>) -> Self {
         Self {
             statements,
-            lease: None,
+            leader_record: None,
             withheld: RwLock::default(),
             has_yielded: AtomicBool::new(false),
             moves: watch::Sender::default(),
         }
     }
 
-    /// That of one among several. Nothing is stated until [`Self::renew`].
+    /// That of one among several. Nothing is stated until [`Self::record_leadership`].
     #[must_use]
-    pub fn among(statements: Arc<StatementLog>, lease: LeaderLease) -> Self {
+    pub fn among(statements: Arc<StatementLog>, leader_record: LeaderRecord) -> Self {
         Self {
             statements,
-            lease: Some(lease),
-            withheld: RwLock::new(Some(NotStated::NoLease)),
+            leader_record: Some(leader_record),
+            withheld: RwLock::new(Some(NotStated::Unrecorded)),
             has_yielded: AtomicBool::new(false),
             moves: watch::Sender::default(),
         }
@@ -98,7 +98,7 @@ impl LeaderLog {
     /// Whether other nodes follow it.
     #[must_use]
     pub const fn is_shared(&self) -> bool {
-        self.lease.is_some()
+        self.leader_record.is_some()
     }
 
     /// The log's resources.
@@ -131,29 +131,29 @@ impl LeaderLog {
     /// Tells the other nodes that this one leads the log.
     ///
     /// # Errors
-    /// [`LeaseError`]; nothing is stated from then on, unless Redis is merely away.
-    pub async fn renew(&self) -> Result<(), LeaseError> {
-        let Some(lease) = &self.lease else {
+    /// [`LeaderRecordError`]; nothing is stated from then on, unless Redis is merely away.
+    pub async fn record_leadership(&self) -> Result<(), LeaderRecordError> {
+        let Some(record) = &self.leader_record else {
             return Ok(());
         };
         if self.has_yielded.load(Ordering::Relaxed) {
             // It does not take the place of the other should Redis forget that one.
-            lease.require_own(self.published()).await?;
+            record.require_own(self.published()).await?;
         }
-        let renewed = lease.renew(self.published()).await;
-        match &renewed {
+        let written = record.write(self.published()).await;
+        match &written {
             Ok(()) => {
                 self.has_yielded.store(false, Ordering::Relaxed);
                 self.withhold(None);
             }
             Err(error) if error.is_certain() => {
-                let is_others = matches!(error, LeaseError::OtherLeader { .. });
+                let is_others = matches!(error, LeaderRecordError::OtherLeader { .. });
                 self.has_yielded.store(is_others, Ordering::Relaxed);
                 self.withhold(Some(NotStated::Refused(error.to_string().into())));
             }
             Err(_) => {}
         }
-        renewed
+        written
     }
 
     fn withhold(&self, why: Option<NotStated>) {
@@ -193,25 +193,25 @@ impl LeaderLog {
     }
 
     /// Reports from the beginning that it is not known yet whether this node may lead it.
-    pub fn not_leased_yet(&self, readiness: &Readiness) {
-        if self.lease.is_some() {
-            readiness.lacks(PART, NotStated::NoLease.to_string());
+    pub fn not_recorded_yet(&self, readiness: &Readiness) {
+        if self.leader_record.is_some() {
+            readiness.lacks(PART, NotStated::Unrecorded.to_string());
         }
     }
 
-    /// Renews the lease again and again, and with each checkpoint, until `shutdown`.
-    pub async fn hold_lease(&self, readiness: Readiness, shutdown: Shutdown) {
-        if self.lease.is_none() {
+    /// Writes the leader record each second, and with each checkpoint, until `shutdown`.
+    pub async fn maintain_record(&self, readiness: Readiness, shutdown: Shutdown) {
+        if self.leader_record.is_none() {
             return;
         }
         let mut checkpoints = self.published().checkpoints();
         loop {
             checkpoints.mark_unchanged();
-            let renewed = tokio::select! {
-                renewed = self.renew() => renewed,
+            let written = tokio::select! {
+                written = self.record_leadership() => written,
                 () = shutdown.requested() => return,
             };
-            match renewed {
+            match written {
                 Ok(()) => readiness.has(PART),
                 // What it said before still holds.
                 Err(error) if !error.is_certain() && self.is_leading() => {
@@ -223,7 +223,7 @@ impl LeaderLog {
                 }
             }
             tokio::select! {
-                () = tokio::time::sleep(RENEW_EVERY) => {}
+                () = tokio::time::sleep(RECORD_EVERY) => {}
                 _ = checkpoints.changed() => {}
                 () = shutdown.requested() => return,
             }

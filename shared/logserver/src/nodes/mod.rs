@@ -5,13 +5,13 @@
 //! the start: [`LogRole`]. Not here: the log itself, and what a service states in it.
 //!
 //! That there is one leader at most is enforced by the Redis that the nodes share
-//! ([`LeaderLease`]).
+//! ([`LeaderRecord`]).
 
 mod config;
 mod follower;
 mod leader;
 mod leader_client;
-mod lease;
+mod leader_record;
 mod memory;
 mod reports;
 mod role;
@@ -21,7 +21,7 @@ pub use self::config::TransparencyLogConfig;
 pub use self::follower::{FollowerError, FollowerLog};
 pub use self::leader::{LeaderLog, NotStated};
 pub use self::leader_client::{ASKED_BY_NODE, LeaderClient};
-pub use self::lease::{LeaderLease, LeaseError};
+pub use self::leader_record::{LeaderRecord, LeaderRecordError};
 pub use self::memory::MemoryError;
 pub use self::reports::{NodeCredential, Reports};
 pub use self::role::{LogRole, OpenRoleError, PublishError, Sharing};

@@ -21,8 +21,8 @@ use pennyblack_tlog::NoteKeyError;
 use tokio::sync::watch;
 
 use super::{
-    FollowerError, FollowerLog, LeaderClient, LeaderLease, LeaderLog, LeaseError, MemoryError,
-    Reports, StateError, TransparencyLogConfig,
+    FollowerError, FollowerLog, LeaderClient, LeaderLog, LeaderRecord, LeaderRecordError,
+    MemoryError, Reports, StateError, TransparencyLogConfig,
 };
 use crate::log::TransparencyLog;
 use crate::routes::PREFIX;
@@ -60,7 +60,7 @@ pub enum OpenRoleError {
     Memory(#[from] MemoryError),
     /// This node may not lead.
     #[error(transparent)]
-    Lease(#[from] LeaseError),
+    LeaderRecord(#[from] LeaderRecordError),
     /// The leader's log, as a follower reads it.
     #[error(transparent)]
     Follower(#[from] FollowerError),
@@ -88,7 +88,7 @@ pub enum PublishError {
 #[derive(Debug)]
 pub struct Sharing {
     /// Tells the leader from the others.
-    pub lease: LeaderLease,
+    pub leader_record: LeaderRecord,
     /// How followers state double spends, if the service has any.
     pub reports: Option<Reports>,
 }
@@ -125,14 +125,20 @@ impl LogRole {
         config: &TransparencyLogConfig,
         sharing: Sharing,
     ) -> Result<Self, OpenRoleError> {
-        let Sharing { lease, reports } = sharing;
+        let Sharing {
+            leader_record,
+            reports,
+        } = sharing;
         let Some(leader) = LeaderClient::of(config)? else {
             let statements = Arc::new(StatementLog::open(directory, service)?);
-            return Ok(Self::Leader(Arc::new(LeaderLog::among(statements, lease))));
+            return Ok(Self::Leader(Arc::new(LeaderLog::among(
+                statements,
+                leader_record,
+            ))));
         };
         let name = format!("{service}{PREFIX}").parse()?;
         let memory = directory.with_file_name(MEMORY);
-        let follower = FollowerLog::open(name, leader, lease, &memory, reports)?;
+        let follower = FollowerLog::open(name, leader, leader_record, &memory, reports)?;
         Ok(Self::Follower(Arc::new(follower)))
     }
 
@@ -162,7 +168,7 @@ impl LogRole {
     /// Reports from the beginning what is not known yet of a log that nodes share.
     pub fn not_known_yet(&self, readiness: &Readiness) {
         match self {
-            Self::Leader(log) => log.not_leased_yet(readiness),
+            Self::Leader(log) => log.not_recorded_yet(readiness),
             Self::Follower(log) => log.not_read_yet(readiness),
         }
     }
@@ -170,10 +176,10 @@ impl LogRole {
     /// Tells the other nodes that this one leads, or reads the leader's log, once.
     ///
     /// # Errors
-    /// [`OpenRoleError::Lease`], [`OpenRoleError::Follower`].
+    /// [`OpenRoleError::LeaderRecord`], [`OpenRoleError::Follower`].
     pub async fn get_in_touch(&self) -> Result<(), OpenRoleError> {
         match self {
-            Self::Leader(log) => Ok(log.renew().await?),
+            Self::Leader(log) => Ok(log.record_leadership().await?),
             Self::Follower(log) => Ok(log.refresh().await?),
         }
     }
@@ -181,7 +187,7 @@ impl LogRole {
     /// Goes on with that until `shutdown`.
     pub async fn keep_in_touch(&self, readiness: Readiness, shutdown: Shutdown) {
         match self {
-            Self::Leader(log) => log.hold_lease(readiness, shutdown).await,
+            Self::Leader(log) => log.maintain_record(readiness, shutdown).await,
             Self::Follower(log) => log.follow(readiness, shutdown).await,
         }
     }

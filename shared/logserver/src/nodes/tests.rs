@@ -25,14 +25,14 @@ async fn server() -> RedisServer {
     RedisServer::start(Options::durable()).await
 }
 
-fn lease(server: &RedisServer) -> LeaderLease {
+fn record_in(server: &RedisServer) -> LeaderRecord {
     let options = RedisOptions::new(server.url().parse().unwrap());
-    LeaderLease::new(Redis::new(&options).unwrap(), NAME.to_owned())
+    LeaderRecord::new(Redis::new(&options).unwrap(), NAME.to_owned())
 }
 
 fn leading(directory: &Path, server: &RedisServer) -> Arc<LeaderLog> {
     let statements = StatementLog::open(directory, &service()).unwrap();
-    Arc::new(LeaderLog::among(Arc::new(statements), lease(server)))
+    Arc::new(LeaderLog::among(Arc::new(statements), record_in(server)))
 }
 
 fn total(number: u8) -> Statement {
@@ -69,15 +69,18 @@ fn copy(from: &Path, to: &Path) {
 async fn nothing_is_stated_before_it_is_known_which_node_leads_and_a_second_leader_is_refused() {
     let (home, server) = (tempfile::tempdir().unwrap(), server().await);
     let first = leading(&home.path().join("first"), &server);
-    assert_eq!(stated(&first, 1).await, Err(NotStated::NoLease));
+    assert_eq!(stated(&first, 1).await, Err(NotStated::Unrecorded));
     let mut moves = first.moves();
-    first.renew().await.unwrap();
+    first.record_leadership().await.unwrap();
     moves.changed().await.unwrap();
     stated(&first, 1).await.unwrap();
 
     let second = leading(&home.path().join("second"), &server);
-    let error = second.renew().await.unwrap_err();
-    assert!(matches!(error, LeaseError::OtherLeader { .. }), "{error}");
+    let error = second.record_leadership().await.unwrap_err();
+    assert!(
+        matches!(error, LeaderRecordError::OtherLeader { .. }),
+        "{error}"
+    );
     let refused = stated(&second, 1).await.unwrap_err();
     assert!(
         refused.to_string().contains("transparency_log.leader"),
@@ -87,23 +90,26 @@ async fn nothing_is_stated_before_it_is_known_which_node_leads_and_a_second_lead
 
     // When Redis forgets, neither it nor a third one takes the leader's place.
     server.command::<()>("FLUSHALL").await;
-    second.renew().await.unwrap_err();
+    second.record_leadership().await.unwrap_err();
     let third = leading(&home.path().join("third"), &server);
-    let (third, first_again) = tokio::join!(third.renew(), async {
+    let (third, first_again) = tokio::join!(third.record_leadership(), async {
         tokio::task::yield_now().await;
-        first.renew().await
+        first.record_leadership().await
     });
     first_again.unwrap();
     let error = third.unwrap_err();
-    assert!(matches!(error, LeaseError::OtherLeader { .. }), "{error}");
+    assert!(
+        matches!(error, LeaderRecordError::OtherLeader { .. }),
+        "{error}"
+    );
     stated(&first, 2).await.unwrap();
 
     // When it is gone for good, who was refused once still asks for nothing by itself.
     server.command::<()>("FLUSHALL").await;
-    let error = second.renew().await.unwrap_err();
-    assert!(matches!(error, LeaseError::Yielded), "{error}");
-    let reborn = LeaderLog::among(Arc::clone(second.statements()), lease(&server));
-    reborn.renew().await.unwrap();
+    let error = second.record_leadership().await.unwrap_err();
+    assert!(matches!(error, LeaderRecordError::Yielded), "{error}");
+    let reborn = LeaderLog::among(Arc::clone(second.statements()), record_in(&server));
+    reborn.record_leadership().await.unwrap();
     stated(&Arc::new(reborn), 3).await.unwrap();
 }
 
@@ -111,22 +117,22 @@ async fn nothing_is_stated_before_it_is_known_which_node_leads_and_a_second_lead
 async fn a_redis_that_refuses_for_a_while_takes_nothing_from_the_leader() {
     let (home, server) = (tempfile::tempdir().unwrap(), server().await);
     let log = leading(home.path(), &server);
-    log.renew().await.unwrap();
+    log.record_leadership().await.unwrap();
     server.command::<()>("FLUSHALL").await;
     // Something else lies there, and its server wants more replicas than there are.
     server.command::<()>("SET {log}k else").await;
-    let error = log.renew().await.unwrap_err();
-    assert!(matches!(error, LeaseError::Form(_)), "{error}");
+    let error = log.record_leadership().await.unwrap_err();
+    assert!(matches!(error, LeaderRecordError::Form(_)), "{error}");
     stated(&log, 1).await.unwrap();
     server.command::<()>("DEL {log}k").await;
     server.set_config("min-replicas-to-write", "1").await;
-    let error = log.renew().await.unwrap_err();
+    let error = log.record_leadership().await.unwrap_err();
     assert!(error.is_away(), "{error}");
     stated(&log, 2).await.unwrap();
     server.set_config("min-replicas-to-write", "0").await;
-    log.renew().await.unwrap();
+    log.record_leadership().await.unwrap();
     let second = leading(&home.path().join("second"), &server);
-    second.renew().await.unwrap_err();
+    second.record_leadership().await.unwrap_err();
 }
 
 #[tokio::test]
@@ -145,8 +151,8 @@ async fn a_log_that_may_be_another_nodes_is_not_shown() {
         client.exchange(&request).await.unwrap().status.as_u16()
     };
     assert_eq!(status(&first).await, 503);
-    first.renew().await.unwrap();
-    second.renew().await.unwrap_err();
+    first.record_leadership().await.unwrap();
+    second.record_leadership().await.unwrap_err();
     assert_eq!(status(&first).await, 200);
     assert_eq!(status(&second).await, 503);
     shutdown.trigger();
@@ -156,9 +162,9 @@ async fn a_log_that_may_be_another_nodes_is_not_shown() {
 async fn a_redis_that_is_away_takes_nothing_back() {
     let (home, mut server) = (tempfile::tempdir().unwrap(), server().await);
     let log = leading(home.path(), &server);
-    log.renew().await.unwrap();
+    log.record_leadership().await.unwrap();
     server.kill();
-    let error = log.renew().await.unwrap_err();
+    let error = log.record_leadership().await.unwrap_err();
     assert!(error.is_away(), "{error}");
     stated(&log, 1).await.unwrap();
 }
@@ -168,23 +174,23 @@ async fn a_disk_that_was_restored_states_nothing_nor_does_one_that_went_on_from_
     let (home, server) = (tempfile::tempdir().unwrap(), server().await);
     let (disk, backup) = (home.path().join("disk"), home.path().join("backup"));
     let log = leading(&disk, &server);
-    log.renew().await.unwrap();
+    log.record_leadership().await.unwrap();
     stated(&log, 1).await.unwrap();
     drop(log);
     copy(&disk, &backup);
     let log = leading(&disk, &server);
-    log.renew().await.unwrap();
+    log.record_leadership().await.unwrap();
     for number in 2..5 {
         stated(&log, number).await.unwrap();
     }
-    log.renew().await.unwrap();
+    log.record_leadership().await.unwrap();
     drop(log);
 
     let restored = leading(&backup, &server);
-    let error = restored.renew().await.unwrap_err();
+    let error = restored.record_leadership().await.unwrap_err();
     let (ours, seen) = (1, 4);
     assert!(
-        matches!(error, LeaseError::Rollback { ours: o, seen: s } if (o, s) == (ours, seen)),
+        matches!(error, LeaderRecordError::Rollback { ours: o, seen: s } if (o, s) == (ours, seen)),
         "{error}"
     );
     stated(&restored, 9).await.unwrap_err();
@@ -198,13 +204,13 @@ async fn a_disk_that_was_restored_states_nothing_nor_does_one_that_went_on_from_
     }
     drop(alone);
     let contradicting = leading(&backup, &server);
-    let error = contradicting.renew().await.unwrap_err();
+    let error = contradicting.record_leadership().await.unwrap_err();
     assert!(
-        matches!(error, LeaseError::Contradiction { size: 4 }),
+        matches!(error, LeaderRecordError::Contradiction { size: 4 }),
         "{error}"
     );
     // What Redis knows of the true one was not overwritten.
-    leading(&disk, &server).renew().await.unwrap();
+    leading(&disk, &server).record_leadership().await.unwrap();
 }
 
 fn is_totalled(log: &FollowerLog, id: TokenKeyId) -> bool {
@@ -233,7 +239,7 @@ fn following(url: String, server: &RedisServer, memory: &Path) -> FollowerLog {
     };
     let leader = LeaderClient::of(&config).unwrap().unwrap();
     let name = "cps.example/log".parse().unwrap();
-    FollowerLog::open(name, leader, lease(server), memory, None).unwrap()
+    FollowerLog::open(name, leader, record_in(server), memory, None).unwrap()
 }
 
 #[tokio::test]
@@ -247,7 +253,7 @@ async fn a_follower_reads_what_is_signed_and_believes_no_other_log() {
     let error = follower.refresh().await.unwrap_err();
     assert!(matches!(error, FollowerError::NoLeader { .. }), "{error}");
 
-    log.renew().await.unwrap();
+    log.record_leadership().await.unwrap();
     let id = |number| TokenKeyId([number; 32]);
     for number in 1..4 {
         stated(&log, number).await.unwrap();
@@ -275,7 +281,7 @@ async fn a_follower_reads_what_is_signed_and_believes_no_other_log() {
     // The log is another one from now on.
     server.command::<()>("FLUSHALL").await;
     let other = leading(&home.path().join("other"), &server);
-    other.renew().await.unwrap();
+    other.record_leadership().await.unwrap();
     stated(&other, 5).await.unwrap();
     let url = serve(other.router(), &shutdown).await;
     let newcomer = following(url.clone(), &server, &home.path().join("newcomer.json"));
@@ -294,7 +300,7 @@ async fn a_follower_states_only_what_it_has_read_of_its_leader() {
     let (home, server) = (tempfile::tempdir().unwrap(), server().await);
     let shutdown = Shutdown::new();
     let leader = leading(&home.path().join("log"), &server);
-    leader.renew().await.unwrap();
+    leader.record_leadership().await.unwrap();
     let url = serve(leader.router(), &shutdown).await;
     let follower = following(url, &server, &home.path().join("followed.json"));
     let (leader, follower) = (

@@ -1,6 +1,7 @@
-//! Which node leads the log, and the size the log had when the leader last renewed this:
+//! Which node leads the log, and the size the log had when the leader last wrote this:
 //! a small hash in the Redis that all nodes share. It tells a second leader from the
-//! first, and a disk that was restored from a backup from one that was not. Redis may
+//! first, and a disk that was restored from a backup from one that was not. It never
+//! expires: another node becomes the leader only when the operator deletes it. Redis may
 //! lose it; then the leader writes it again.
 
 use std::io;
@@ -13,8 +14,8 @@ use tokio::task::spawn_blocking;
 
 use crate::log::TransparencyLog;
 
-/// How long a log without entries leaves its place to one that has some: the leader
-/// renews its lease every second.
+/// How long a log without entries waits for one that has some: the leader writes its
+/// record every second.
 const LEFT_TO_OTHERS: Duration = Duration::from_secs(3);
 
 /// Verifier key, size and root.
@@ -23,7 +24,7 @@ type Known = (Option<String>, Option<String>, Option<String>);
 /// A log that this node may not lead, or whose leader is not known.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum LeaseError {
+pub enum LeaderRecordError {
     /// Another node does.
     #[error(
         "another node leads this log, with the key {other}: set transparency_log.leader to its \
@@ -72,11 +73,11 @@ pub enum LeaseError {
     #[error("{0} in Redis does not say which node leads the log: delete it")]
     Form(String),
     /// Redis.
-    #[error("the lease of the log's leader: {0}")]
+    #[error("the record of the log's leader: {0}")]
     Redis(#[from] RedisError),
 }
 
-impl LeaseError {
+impl LeaderRecordError {
     /// Whether it is certain that this node must not lead the log. Otherwise what was
     /// known before still holds.
     pub(super) const fn is_certain(&self) -> bool {
@@ -97,29 +98,29 @@ impl LeaseError {
 
 /// The hash in Redis.
 #[derive(Debug)]
-pub struct LeaderLease {
+pub struct LeaderRecord {
     redis: Redis,
     name: String,
     script: Script,
 }
 
-impl LeaderLease {
+impl LeaderRecord {
     /// The one of this name, which has a hash tag.
     #[must_use]
     pub fn new(redis: Redis, name: String) -> Self {
         Self {
             redis,
             name,
-            script: Script::new(include_str!("lease.lua")),
+            script: Script::new(include_str!("leader_record.lua")),
         }
     }
 
     /// Records that this node leads the log, and how far it is.
     ///
     /// # Errors
-    /// [`LeaseError`]; nothing may be signed then, unless the lease was held before and
+    /// [`LeaderRecordError`]; nothing may be signed then, unless the node led before and
     /// Redis is merely away.
-    pub(super) async fn renew(&self, log: &Arc<TransparencyLog>) -> Result<(), LeaseError> {
+    pub(super) async fn write(&self, log: &Arc<TransparencyLog>) -> Result<(), LeaderRecordError> {
         let key = log.verifier().to_string();
         let head = log.checkpoint().checkpoint().head;
         let (mut leader, mut size, mut root) = self.known().await?;
@@ -140,24 +141,24 @@ impl LeaderLease {
     }
 
     /// Requires that Redis names this node, and writes nothing.
-    pub(super) async fn require_own(&self, log: &TransparencyLog) -> Result<(), LeaseError> {
+    pub(super) async fn require_own(&self, log: &TransparencyLog) -> Result<(), LeaderRecordError> {
         let (leader, ..) = self.known().await?;
-        let leader = leader.ok_or(LeaseError::Yielded)?;
+        let leader = leader.ok_or(LeaderRecordError::Yielded)?;
         self.require_leader(&leader, &log.verifier().to_string())
     }
 
-    fn require_leader(&self, leader: &str, own: &str) -> Result<(), LeaseError> {
+    fn require_leader(&self, leader: &str, own: &str) -> Result<(), LeaderRecordError> {
         if leader == own {
             return Ok(());
         }
-        Err(LeaseError::OtherLeader {
+        Err(LeaderRecordError::OtherLeader {
             other: leader.to_owned(),
             name: self.name.clone(),
         })
     }
 
     /// The key, size and root of which Redis knows.
-    async fn known(&self) -> Result<Known, LeaseError> {
+    async fn known(&self) -> Result<Known, LeaderRecordError> {
         let mut get = cmd("HMGET");
         get.arg(&self.name).arg(&["key", "size", "root"]);
         match self.redis.command(get, self.name.as_bytes()).await {
@@ -169,21 +170,21 @@ impl LeaderLease {
     /// The key of the log, if any node leads it.
     ///
     /// # Errors
-    /// [`LeaseError::Redis`], [`LeaseError::Form`].
-    pub(super) async fn key(&self) -> Result<Option<VerifierKey>, LeaseError> {
+    /// [`LeaderRecordError::Redis`], [`LeaderRecordError::Form`].
+    pub(super) async fn key(&self) -> Result<Option<VerifierKey>, LeaderRecordError> {
         let (key, ..) = self.known().await?;
         let parse = |key: String| key.parse().map_err(|_| self.form());
         key.map(parse).transpose()
     }
 
-    fn parse(&self, size: &str, root: &str) -> Result<TreeHead, LeaseError> {
+    fn parse(&self, size: &str, root: &str) -> Result<TreeHead, LeaderRecordError> {
         let parsed = size.parse().ok().zip(root.parse().ok());
         let (size, root) = parsed.ok_or_else(|| self.form())?;
         Ok(TreeHead { size, root })
     }
 
-    fn form(&self) -> LeaseError {
-        LeaseError::Form(self.name.clone())
+    fn form(&self) -> LeaderRecordError {
+        LeaderRecordError::Form(self.name.clone())
     }
 }
 
@@ -192,9 +193,9 @@ async fn require_continued(
     seen: TreeHead,
     ours: TreeHead,
     log: &Arc<TransparencyLog>,
-) -> Result<(), LeaseError> {
+) -> Result<(), LeaderRecordError> {
     if seen.size > ours.size {
-        return Err(LeaseError::Rollback {
+        return Err(LeaderRecordError::Rollback {
             ours: ours.size,
             seen: seen.size,
         });
@@ -202,7 +203,7 @@ async fn require_continued(
     let log = Arc::clone(log);
     let then = spawn_blocking(move || log.head_at(seen.size)).await;
     if then.map_err(io::Error::other)?? != seen {
-        return Err(LeaseError::Contradiction { size: seen.size });
+        return Err(LeaderRecordError::Contradiction { size: seen.size });
     }
     Ok(())
 }
