@@ -3,11 +3,12 @@
 //! turns the refusals of the HTTP stack into problem documents too. Which error is which
 //! problem stands with each service.
 
+mod repeated_causes;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -16,6 +17,8 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use pennyblack_base::problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};
+
+use self::repeated_causes::CAUSES;
 
 /// Why a service refuses a request.
 ///
@@ -56,15 +59,22 @@ pub fn respond(refusal: &impl PublicRefusal) -> ProblemResponse {
     problem.into()
 }
 
+/// Writes the cause to the log lines, the same cause at most every ten seconds.
 fn record_cause(kind: ProblemType, cause: &impl fmt::Display) {
     let problem = kind.name();
-    match kind {
+    if kind == ProblemType::Overloaded {
         // Metrics count these; a line for each would make more of what is too much.
-        ProblemType::Overloaded => tracing::debug!(problem, %cause, "a request is refused"),
-        ProblemType::RevocationUnavailable => {
-            tracing::warn!(problem, %cause, "a request is refused");
-        }
-        _ => tracing::error!(problem, %cause, "a request failed"),
+        tracing::debug!(problem, %cause, "a request is refused");
+        return;
+    }
+    let cause = cause.to_string();
+    let Some(suppressed) = CAUSES.admit(problem, &cause, Instant::now()) else {
+        return;
+    };
+    if kind == ProblemType::RevocationUnavailable {
+        tracing::warn!(problem, %cause, suppressed, "a request is refused");
+    } else {
+        tracing::error!(problem, %cause, suppressed, "a request failed");
     }
 }
 
@@ -182,4 +192,60 @@ fn problem_of(status: StatusCode) -> Problem {
         }
     };
     kind.document()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+
+    /// Counts log lines.
+    struct Lines(Arc<AtomicUsize>);
+
+    impl Subscriber for Lines {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, _: &Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    struct Away;
+
+    impl fmt::Display for Away {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the store of this test is away")
+        }
+    }
+
+    impl PublicRefusal for Away {
+        fn problem_type(&self) -> ProblemType {
+            ProblemType::StoreUnavailable
+        }
+    }
+
+    #[test]
+    fn requests_that_fail_for_one_cause_have_one_log_line_and_each_its_answer() {
+        let lines = Arc::new(AtomicUsize::new(0));
+        tracing::subscriber::with_default(Lines(Arc::clone(&lines)), || {
+            for _ in 0..1_000 {
+                assert_eq!(respond(&Away).problem().status, 503);
+            }
+        });
+        // Two if the thousand take ten seconds.
+        assert!((1..=2).contains(&lines.load(Ordering::Relaxed)));
+    }
 }

@@ -1,0 +1,119 @@
+//! Which causes of refusals have had a log line lately. While a store is away every
+//! request fails for the same cause: a line for each would fill the disk and hide what
+//! else happens. Not here: metrics, which count each request.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// One line in this time for each cause.
+const EVERY: Duration = Duration::from_secs(10);
+/// Causes that are told apart. All others share one line in each [`EVERY`], since a text
+/// may hold a number that differs each time.
+const MAX_CAUSES: usize = 64;
+
+/// The causes of this process.
+pub(super) static CAUSES: LazyLock<RepeatedCauses> = LazyLock::new(RepeatedCauses::default);
+
+/// The last line about a cause.
+#[derive(Debug, Clone, Copy)]
+struct LastLine {
+    written: Instant,
+    suppressed: u64,
+}
+
+impl LastLine {
+    /// Whether it is so long ago that the next one is due.
+    fn is_old(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.written) >= EVERY
+    }
+}
+
+/// The last lines, by the hash of the problem and its cause: a hash has the same size for
+/// every text. `None` stands for the causes that found no room.
+#[derive(Debug, Default)]
+pub(super) struct RepeatedCauses {
+    hasher: RandomState,
+    last_lines: Mutex<HashMap<Option<u64>, LastLine>>,
+}
+
+impl RepeatedCauses {
+    /// Whether to write a line about `cause` now: the number of lines that were suppressed
+    /// since the one before, or `None` to suppress this one too.
+    pub(super) fn admit(&self, problem: &str, cause: &str, now: Instant) -> Option<u64> {
+        let key = Some(self.hasher.hash_one((problem, cause)));
+        let mut last_lines = self
+            .last_lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !last_lines.contains_key(&key) && last_lines.len() >= MAX_CAUSES {
+            last_lines.retain(|_, line| !line.is_old(now));
+        }
+        let has_room = last_lines.contains_key(&key) || last_lines.len() < MAX_CAUSES;
+        let key = key.filter(|_| has_room);
+        let suppressed = match last_lines.get_mut(&key) {
+            Some(line) if !line.is_old(now) => {
+                line.suppressed += 1;
+                return None;
+            }
+            Some(line) => line.suppressed,
+            None => 0,
+        };
+        let line = LastLine {
+            written: now,
+            suppressed: 0,
+        };
+        last_lines.insert(key, line);
+        Some(suppressed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROBLEM: &str = "store-unavailable";
+
+    #[test]
+    fn a_cause_has_one_line_in_ten_seconds_and_the_next_counts_the_repeats() {
+        let (causes, start) = (RepeatedCauses::default(), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        assert_eq!(causes.admit(PROBLEM, "Redis is away", at(0)), Some(0));
+        for ms in 1..=500 {
+            assert_eq!(causes.admit(PROBLEM, "Redis is away", at(ms)), None);
+        }
+        assert_eq!(causes.admit(PROBLEM, "Redis is away", at(9_999)), None);
+        assert_eq!(
+            causes.admit(PROBLEM, "Redis is away", at(10_000)),
+            Some(501)
+        );
+        assert_eq!(causes.admit(PROBLEM, "Redis is away", at(10_001)), None);
+        assert_eq!(causes.admit(PROBLEM, "Redis is away", at(60_000)), Some(1));
+    }
+
+    #[test]
+    fn another_cause_and_another_problem_have_lines_of_their_own() {
+        let (causes, now) = (RepeatedCauses::default(), Instant::now());
+        assert_eq!(causes.admit(PROBLEM, "Redis is away", now), Some(0));
+        assert_eq!(causes.admit(PROBLEM, "the disk is full", now), Some(0));
+        assert_eq!(causes.admit("internal", "Redis is away", now), Some(0));
+        assert_eq!(causes.admit(PROBLEM, "the disk is full", now), None);
+    }
+
+    #[test]
+    fn causes_that_differ_each_time_take_bounded_memory_and_lines() {
+        let (causes, start) = (RepeatedCauses::default(), Instant::now());
+        let lines = |now| {
+            let cause = |number| format!("request {number}");
+            let admitted = (0..5_000).filter(|n| causes.admit(PROBLEM, &cause(*n), now).is_some());
+            admitted.count()
+        };
+        assert_eq!(lines(start), MAX_CAUSES + 1);
+        let known = || causes.last_lines.lock().unwrap().len();
+        assert_eq!(known(), MAX_CAUSES + 1);
+        // Room for them is made when their time has passed.
+        assert_eq!(lines(start + EVERY), MAX_CAUSES + 1);
+        assert_eq!(known(), MAX_CAUSES + 1);
+    }
+}
