@@ -31,8 +31,8 @@ use crate::store::Backend;
 
 /// How often ended key records are removed.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
-/// How often the counts of key epochs are kept: what a crash may lose of them.
-const KEEP_TALLIES_EVERY: Duration = Duration::from_secs(60);
+/// How often the counts of key epochs are persisted: what a crash may lose of them.
+const PERSIST_TALLIES_EVERY: Duration = Duration::from_secs(60);
 
 /// How to start a CPS.
 #[derive(Debug)]
@@ -193,7 +193,7 @@ impl Tasks<'_> {
         Ok(())
     }
 
-    /// Keeps in touch about the log, asks its witnesses, and keeps its counts.
+    /// Keeps in touch about the log, asks its witnesses, and persists its counts.
     fn log(&mut self) -> Result<(), StartError> {
         let (clock, readiness, shutdown) = self.clock_and_signals();
         let log = &self.persistence.log;
@@ -204,9 +204,8 @@ impl Tasks<'_> {
             self.service.spawn(witnesses.run(shutdown.clone()));
         }
         log.not_known_yet(&readiness);
-        let counted = Arc::clone(log);
-        self.service
-            .spawn(keep_tallies(counted, clock, shutdown.clone()));
+        let (counted, drained) = (Arc::clone(log), self.service.drained());
+        self.service.spawn(persist_tallies(counted, clock, drained));
         let log = Arc::clone(log);
         self.service
             .spawn(async move { log.keep_in_touch(readiness, shutdown).await });
@@ -214,15 +213,15 @@ impl Tasks<'_> {
     }
 }
 
-/// Keeps the counts of key epochs, each minute and at the end.
-async fn keep_tallies(log: Arc<CpsLog>, clock: Clock, shutdown: Shutdown) {
+/// Persists the counts of key epochs, each minute and after the last request.
+async fn persist_tallies(log: Arc<CpsLog>, clock: Clock, drained: Shutdown) {
     loop {
         let last = tokio::select! {
-            () = clock.reached(clock.now().plus(KEEP_TALLIES_EVERY)) => false,
-            () = shutdown.requested() => true,
+            () = clock.reached(clock.now().plus(PERSIST_TALLIES_EVERY)) => false,
+            () = drained.requested() => true,
         };
-        if let Err(error) = log.tallies().keep().await {
-            tracing::error!(%error, "the counts of key epochs are not kept");
+        if let Err(error) = log.tallies().persist().await {
+            tracing::error!(%error, "the counts of key epochs are not persisted");
         }
         if last {
             return;

@@ -7,6 +7,7 @@ use pennyblack_cps::Cps;
 use pennyblack_issuer::Issuer;
 use pennyblack_runtime::clock::{Clock, ClockHand};
 use pennyblack_service::start::RunningService;
+use tokio::net::TcpStream;
 
 use crate::answer::Answer;
 use crate::wait::until;
@@ -84,6 +85,17 @@ impl Scene {
     #[must_use]
     pub fn dashboard(&self) -> String {
         format!("http://{}/", self.cps.addresses().admin)
+    }
+
+    /// Asks the CPS to stop, and returns once it takes no new connections; those that are
+    /// open go on.
+    pub async fn begin_to_stop_the_cps(&self) {
+        self.cps.shutdown().trigger();
+        let address = self.cps.addresses().public;
+        until("a closed port of the CPS", SOON, async || {
+            TcpStream::connect(address).await.is_err().then_some(())
+        })
+        .await;
     }
 
     /// Stops both.

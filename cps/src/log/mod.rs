@@ -38,7 +38,7 @@ use zeroize::Zeroizing;
 
 pub use self::error::{CloseEpochError, OpenCpsLogError};
 pub use self::lines::LogLine;
-pub use self::tallies::{EpochTallies, KeepTalliesError, TalliesError};
+pub use self::tallies::{EpochTallies, PersistTalliesError, TalliesError};
 pub use self::tally::Tally;
 pub(crate) use self::witnesses::Witnesses;
 pub use self::witnesses::WitnessesError;

@@ -1,5 +1,5 @@
 //! How many requests with tokens of each open key epoch were repetitions, and how
-//! many were refused. Counted in memory and kept each minute, on disk or, by several
+//! many were refused. Counted in memory and persisted each minute, on disk or, by several
 //! nodes, in their Redis: a crash may lose the count of a minute, so the log states
 //! them as "at least".
 
@@ -27,10 +27,10 @@ pub struct TalliesError {
     pub why: String,
 }
 
-/// Counts that were not kept.
+/// Counts that were not persisted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum KeepTalliesError {
+pub enum PersistTalliesError {
     /// On disk.
     #[error(transparent)]
     File(#[from] io::Error),
@@ -135,11 +135,11 @@ impl EpochTallies {
         }
     }
 
-    /// Keeps the counts.
+    /// Persists the counts.
     ///
     /// # Errors
-    /// [`KeepTalliesError`].
-    pub async fn keep(&self) -> Result<(), KeepTalliesError> {
+    /// [`PersistTalliesError`].
+    pub async fn persist(&self) -> Result<(), PersistTalliesError> {
         match &self.kept {
             Kept::OnDisk(path) => {
                 let (path, json) = (path.clone(), self.to_json()?);

@@ -89,7 +89,7 @@ async fn key_epochs_are_opened_and_closed_once_with_what_was_counted() {
             log.tallies().replayed(one.id());
             log.tallies().refused(one.id());
             log.tallies().refused(one.id());
-            log.tallies().keep().await.unwrap();
+            log.tallies().persist().await.unwrap();
         }
     }
     let log = open(&home);

@@ -44,6 +44,16 @@ impl Addresses {
     }
 }
 
+/// The two stages of a stop.
+#[derive(Debug, Clone, Default)]
+pub struct ShutdownStages {
+    /// Triggered from outside: no new connections, open requests finish.
+    pub requested: Shutdown,
+    /// Triggered by the server once the public listener has answered its last request.
+    /// What requests change in memory is final from then on.
+    pub drained: Shutdown,
+}
+
 /// Both listeners, bound: connections queue from now on.
 #[derive(Debug)]
 pub struct Server {
@@ -72,7 +82,7 @@ impl Server {
         }
     }
 
-    /// Serves `router` to the world until `shutdown`, and to the operator metrics,
+    /// Serves `router` to the world until a stop is requested, and to the operator metrics,
     /// health, readiness and `for_operator`, which may be empty. The admin listener
     /// stays up while the public one drains, and says that the service is not ready.
     #[must_use]
@@ -82,21 +92,21 @@ impl Server {
         for_operator: Router,
         metrics: Metrics,
         readiness: Readiness,
-        shutdown: Shutdown,
+        stages: ShutdownStages,
     ) -> RunningServer {
         let addresses = self.addresses();
-        let drained = Shutdown::new();
+        let ShutdownStages { requested, drained } = stages;
         tokio::spawn(metrics.clone().keep_small(drained.clone()));
         let mut admin = admin::router(metrics, readiness.clone()).merge(for_operator);
         if addresses.admin.ip().is_loopback() {
             admin = admin::for_this_machine(admin);
         }
         let admin = tokio::spawn(self.admin.serve(admin, drained.clone()));
-        let public = tokio::spawn(self.public.serve(router, shutdown.clone()));
+        let public = tokio::spawn(self.public.serve(router, requested.clone()));
         let all = tokio::spawn({
-            let shutdown = shutdown.clone();
+            let requested = requested.clone();
             async move {
-                shutdown.requested().await;
+                requested.requested().await;
                 readiness.lacks("shutdown", "the service is stopping");
                 let _ = public.await;
                 drained.trigger();
@@ -105,7 +115,7 @@ impl Server {
         });
         RunningServer {
             addresses,
-            shutdown,
+            shutdown: requested,
             all,
         }
     }

@@ -9,7 +9,7 @@ use pennyblack_runtime::shutdown::Shutdown;
 use tokio::task::JoinSet;
 
 use crate::admin::{Metrics, Readiness};
-use crate::server::{Addresses, RunningServer, Server};
+use crate::server::{Addresses, RunningServer, Server, ShutdownStages};
 use crate::start_error::{StartContext as _, StartError};
 
 /// A configuration with the sections of every service.
@@ -38,7 +38,7 @@ pub struct StartingService {
     server: Server,
     metrics: Metrics,
     readiness: Readiness,
-    shutdown: Shutdown,
+    stages: ShutdownStages,
     tasks: JoinSet<()>,
 }
 
@@ -57,7 +57,7 @@ impl StartingService {
             server: server.context("the listeners do not start")?,
             metrics,
             readiness: Readiness::new(),
-            shutdown: Shutdown::new(),
+            stages: ShutdownStages::default(),
             tasks: JoinSet::new(),
         })
     }
@@ -68,10 +68,17 @@ impl StartingService {
         self.readiness.clone()
     }
 
-    /// The request to stop, which every task obeys.
+    /// The request to stop, which every task obeys, or else [`Self::drained`].
     #[must_use]
     pub fn shutdown(&self) -> Shutdown {
-        self.shutdown.clone()
+        self.stages.requested.clone()
+    }
+
+    /// The end of the last request after [`Self::shutdown`], for tasks that persist what
+    /// requests have counted.
+    #[must_use]
+    pub fn drained(&self) -> Shutdown {
+        self.stages.drained.clone()
     }
 
     /// Starts a task that runs beside the listeners and ends after the request to stop.
@@ -92,7 +99,7 @@ impl StartingService {
             for_operator,
             self.metrics,
             self.readiness,
-            self.shutdown.clone(),
+            self.stages.clone(),
         );
         tracing::info!(
             public = %server.addresses().public,
@@ -102,7 +109,7 @@ impl StartingService {
         );
         RunningService {
             server,
-            shutdown: self.shutdown,
+            shutdown: self.stages.requested,
             tasks: self.tasks,
         }
     }

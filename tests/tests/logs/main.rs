@@ -12,5 +12,6 @@
 mod audit;
 mod issuer_log;
 mod one_log;
+mod tallies;
 mod transparency_log;
 mod witness;

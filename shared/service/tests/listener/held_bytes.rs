@@ -8,9 +8,8 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::routing::{get, post};
 use pennyblack_runtime::config::{AdminConfig, Limits, PublicConfig};
-use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::{Metrics, Readiness};
-use pennyblack_service::server::{RunningServer, Server};
+use pennyblack_service::server::{RunningServer, Server, ShutdownStages};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -31,7 +30,7 @@ impl Scene {
             Router::new(),
             metrics,
             Readiness::new(),
-            Shutdown::new(),
+            ShutdownStages::default(),
         );
         Self { server }
     }

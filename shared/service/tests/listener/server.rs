@@ -10,9 +10,8 @@ use axum::routing::{get, post};
 use http::{HeaderMap, StatusCode};
 use pennyblack_base::problem::{Problem, ProblemType};
 use pennyblack_runtime::config::{AdminConfig, Limits, PublicConfig};
-use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::{Metrics, Readiness};
-use pennyblack_service::server::{Addresses, RunningServer, Server};
+use pennyblack_service::server::{Addresses, RunningServer, Server, ShutdownStages};
 use tokio::sync::Notify;
 
 struct Scene {
@@ -33,7 +32,7 @@ impl Scene {
                 Router::new().route("/own", get(|| async { "the service's own" })),
                 Metrics::of_this_process().unwrap(),
                 readiness.clone(),
-                Shutdown::new(),
+                ShutdownStages::default(),
             );
         Self { server, readiness }
     }
