@@ -139,7 +139,8 @@ impl Layers {
         }
     }
 
-    /// The last place that sets this key, or the section around it.
+    /// The last place that sets this key; `None` for a default. A place that sets another
+    /// key of the same section is not named, since the operator would look there in vain.
     fn place(&self, key: &str) -> Option<String> {
         let mut layers = self.layers.iter().rev();
         let layer = layers.find(|layer| find(&layer.table, key).is_some());
