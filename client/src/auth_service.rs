@@ -1,4 +1,4 @@
-//! The storer's side (docs/protocol.md sections 3 and 5): looking a called
+//! The OOB-AS's side (docs/protocol.md sections 3 and 5): looking a called
 //! number's keys up, sealing one copy of the PASSporT to each, and paying for
 //! each with a token. Not here: drawing tokens (`carrier`).
 
@@ -251,7 +251,7 @@ fn sentence(error: &HttpError) -> String {
     format!("{}.", text.trim_end_matches('.'))
 }
 
-/// What a status means for a storer, in words, whatever the answer said.
+/// What a status means for an OOB-AS, in words, whatever the answer said.
 fn explain(error: &HttpError) -> &'static str {
     let Some(refused) = error.refused() else {
         return "";

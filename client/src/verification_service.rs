@@ -71,7 +71,7 @@ pub enum SpcAuthority {
 /// What lay in a mailbox.
 #[derive(Debug, Clone, Default)]
 pub struct Drained {
-    /// What opened: PASSporTs, or whatever else storers put in.
+    /// What opened: PASSporTs, or whatever else OOB-ASs put in.
     pub passports: Vec<String>,
     /// Entries that did not open; anyone with a token can store such.
     pub unreadable: usize,
@@ -109,7 +109,7 @@ impl OobVerificationService {
     ) -> Result<Verdict, OobVerificationError> {
         let mut cursor = Cursor::START;
         let drained = self.drain(&mut cursor).await?;
-        self.judge(&drained.passports, call, clock).await
+        self.verdict_on(&drained.passports, call, clock).await
     }
 
     /// Looks at a fixed rhythm until there is a valid PASSporT or `max_wait` has
@@ -138,7 +138,7 @@ impl OobVerificationService {
                 passports.extend(unseen.filter(|text| seen.insert(sha256(text.as_bytes()))));
             });
             let verdict = match looked {
-                Ok(()) => self.judge(&passports, call, clock).await,
+                Ok(()) => self.verdict_on(&passports, call, clock).await,
                 Err(error) => Err(error),
             };
             let over = tokio::time::Instant::now() + every > deadline;
@@ -182,13 +182,13 @@ impl OobVerificationService {
         Ok(open_envelope(&self.key, self.cps.authority(), content)?)
     }
 
-    async fn judge(
+    async fn verdict_on(
         &self,
         passports: &[String],
         call: &Call,
         clock: &Clock,
     ) -> Result<Verdict, OobVerificationError> {
-        // Only certificates of PASSporTs for this caller are looked for.
+        // Certificates are fetched only for PASSporTs of this calling number.
         let parsed: Vec<_> = passports
             .iter()
             .filter_map(|text| UnverifiedPassport::parse(text).ok())

@@ -36,7 +36,7 @@ const SHORTEST_LIFETIME: Duration = Duration::from_secs(5);
 pub struct Config {
     /// `[cps]`.
     pub cps: CpsConfig,
-    /// `[public]`: where storers and recipients ask.
+    /// `[public]`: where OOB-ASs and OOB-VSs ask.
     pub public: PublicConfig,
     /// `[admin]`.
     #[serde(default)]
@@ -143,7 +143,7 @@ pub struct EntriesConfig {
     /// Most living entries of one mailbox. Default: 1024.
     pub mailbox_capacity: usize,
     /// How old a request's signature may be. Default: 90s, which is the minute in
-    /// which a storer repeats an unanswered request, and half a minute of clocks.
+    /// which an OOB-AS repeats an unanswered request, and half a minute of clocks.
     #[serde(with = "humantime_serde")]
     pub oldest_signature: Duration,
     /// How far ahead of this clock a request may be signed. Default: 30s.

@@ -73,7 +73,7 @@ impl Cps {
             store: Arc::clone(&persistence.store),
             log: Arc::clone(&persistence.log),
         });
-        service.spawn(Arc::clone(&dashboard).keep_rates(service.shutdown()));
+        service.spawn(Arc::clone(&dashboard).sample_rates(service.shutdown()));
         let forwarding = nodes::forwarding(&config, &persistence.store)?;
         let router = routes::router(resources(
             &config,
@@ -184,11 +184,11 @@ impl Tasks<'_> {
                 clock,
                 readiness,
             };
-            let upkeep =
+            let maintenance =
                 IssuerMaintenance::open(place, issuer, &self.persistence.issuers, dependencies);
-            let upkeep =
-                upkeep.context(format!("cannot follow the issuer {}", issuer.authority))?;
-            self.service.spawn(upkeep.run(shutdown));
+            let maintenance =
+                maintenance.context(format!("cannot follow the issuer {}", issuer.authority))?;
+            self.service.spawn(maintenance.run(shutdown));
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
 #![no_main]
-//! A generic batch of token responses, as a storer gets it.
+//! A generic batch of token responses, as a carrier gets it.
 
 use pennyblack_privacypass::issuance::{batch_answer_to_bytes, parse_batch_answer};
 

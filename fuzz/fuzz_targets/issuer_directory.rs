@@ -1,5 +1,5 @@
 #![no_main]
-//! An issuer's directory, as CPSs and storers fetch it (RFC 9578 section 4).
+//! An issuer's directory, as CPSs and carriers fetch it (RFC 9578 section 4).
 
 use pennyblack_privacypass::directory::IssuerDirectory;
 

@@ -29,7 +29,7 @@ fn check(text: &str) {
         let name = "log.example/log".parse().expect("a name");
         let key = [0x58; 32];
         let log = VerifierKey::new(name, SignatureType::Ed25519, key).expect("a key");
-        assert!(request.judge(&[log], None).is_err());
+        assert!(request.verify(&[log], None).is_err());
     }
     if let Ok(proof) = text.parse::<LogProof>() {
         let tree = proof.checkpoint.checkpoint().head;

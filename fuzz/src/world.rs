@@ -59,7 +59,7 @@ pub struct World {
     pub cps: Authority,
     /// What that CPS demands of a store request.
     pub policy: SpendPolicy,
-    /// The storer's key, whose public half is the nonce of its token.
+    /// The OOB-AS's key, whose public half is the nonce of its token.
     pub spend_key: SpendKey,
     /// A mailbox for each KEM.
     pub recipients: Vec<RecipientKey>,

@@ -38,7 +38,7 @@ impl Attestor {
         let authorization = authorization.ok_or(Refusal::NoAttestation)?;
         let attestation = UnverifiedAttestation::from_authorization(authorization)?;
         let attestation = attestation.check_current(&self.authority, now)?;
-        let chain = self.trust.judge(attestation.certificate(), now)?;
+        let chain = self.trust.verify(attestation.certificate(), now)?;
         Ok(attestation.verify(&chain, body)?)
     }
 }

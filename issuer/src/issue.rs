@@ -98,13 +98,13 @@ impl Issuance {
     ) -> Result<Vec<Decided>, Refusal> {
         let mut wanted: BTreeMap<TokenKeyId, (KeyPhase, u32)> = BTreeMap::new();
         let mut limits = BTreeMap::new();
-        for (task, standing) in decided.iter().flatten() {
-            let (_, tokens) = wanted.entry(task.key.id()).or_insert((*standing, 0));
+        for (task, phase) in decided.iter().flatten() {
+            let (_, tokens) = wanted.entry(task.key.id()).or_insert((*phase, 0));
             *tokens += u32::try_from(task.blinded.len()).unwrap_or(u32::MAX);
             limits.insert(task.key.id(), self.most_of(&task.key));
         }
         let mut withheld = Vec::new();
-        for (key, (standing, tokens)) in wanted {
+        for (key, (phase, tokens)) in wanted {
             let max = limits.get(&key).copied().flatten();
             let subject = account_name(attested.subject());
             let charge = Charge {
@@ -112,11 +112,11 @@ impl Issuance {
                 body_digest: *attested.body_digest(),
                 tokens,
             };
-            let novelty = match standing {
+            let kind = match phase {
                 KeyPhase::Signs => ChargeKind::NewOrRepeated,
                 KeyPhase::SignsAgain | KeyPhase::Silent => ChargeKind::RepeatedOnly,
             };
-            match self.ledger.charge(key, charge, novelty, max).await {
+            match self.ledger.charge(key, charge, kind, max).await {
                 Ok(signed) => {
                     if max.is_some_and(|max| signed >= max / 2) {
                         self.keys.hasten(now);
@@ -228,7 +228,7 @@ fn decide(
     if !keys.has_type(asked.token_type) {
         return Err(Refusal::TokenType(asked.token_type));
     }
-    let (key, standing) = keys
+    let (key, phase) = keys
         .find(truncated, now)
         .filter(|(key, _)| key.token_type() == asked.token_type)
         .ok_or(Refusal::TokenKey(truncated))?;
@@ -240,7 +240,7 @@ fn decide(
             key: Arc::clone(key),
             blinded: asked.blinded,
         },
-        standing,
+        phase,
     ))
 }
 

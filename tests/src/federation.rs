@@ -134,7 +134,7 @@ impl Federation {
         Ok(load_trust(&roots, Some(&lists), self.clock.now())?)
     }
 
-    /// A storer that talks to the CPS at `address`.
+    /// An OOB-AS that talks to the CPS at `address`.
     ///
     /// # Errors
     /// [`Trouble`].
@@ -154,11 +154,11 @@ impl Federation {
         })
     }
 
-    /// Whoever opens the mailbox of `key` at the CPS at `address`.
+    /// The OOB-VS that opens the mailbox of `key` at the CPS at `address`.
     ///
     /// # Errors
     /// [`Trouble`].
-    pub fn recipient(
+    pub fn oob_vs(
         &self,
         key: RecipientKey,
         address: SocketAddr,

@@ -35,7 +35,7 @@ impl Mailbox {
         self.key.mailbox()
     }
 
-    /// What storers seal to.
+    /// What OOB-ASs seal to.
     #[must_use]
     pub const fn config(&self) -> &KeyConfig {
         self.key.config()

@@ -52,7 +52,7 @@ impl Figures {
 
     /// Counts a schedule, and everything in its history that is not legal.
     #[must_use]
-    pub fn judge(&mut self, traffic: &Traffic, rules: &Rules) -> Vec<Anomaly> {
+    pub fn verify(&mut self, traffic: &Traffic, rules: &Rules) -> Vec<Anomaly> {
         let history = traffic.history();
         self.schedules += 1;
         self.retrievals += history.retrievals.len();
@@ -66,13 +66,13 @@ impl Figures {
         anomalies
     }
 
-    /// [`Self::judge`], for a history that must be legal.
+    /// [`Self::verify`], for a history that must be legal.
     ///
     /// # Panics
     /// When it is not, with what is wrong and the seed, or when the service said
     /// something to a store request that no fault explains.
     pub fn assert_legal(&mut self, seed: u64, traffic: &Traffic, rules: &Rules) {
-        let anomalies = self.judge(traffic, rules);
+        let anomalies = self.verify(traffic, rules);
         for anomaly in &anomalies {
             eprintln!("seed {seed}: {anomaly}");
         }

@@ -93,7 +93,7 @@ pub(crate) async fn run(arguments: CallArguments) -> Result<Outcome, Failure> {
     let clock = Clock::system();
     let resent = caller.resend(&wallet, clock.now()).await?;
     if arguments.resend {
-        return Ok(tell_resent(resent));
+        return Ok(report_resent(resent));
     }
     let passport = arguments.passport(&clock)?;
     let dest = arguments.called_number(&passport)?;
@@ -186,7 +186,7 @@ fn no_key(dest: &TelephoneNumber, found: &FoundKeys) -> Failure {
     }
 }
 
-fn tell_resent(resent: ResendTotals) -> Outcome {
+fn report_resent(resent: ResendTotals) -> Outcome {
     let ResendTotals {
         stored,
         refused,

@@ -80,7 +80,7 @@ pub(crate) async fn run(arguments: DemoArguments, json: bool) -> Result<Outcome,
     watcher.leave();
     let kept = arguments.keep.then(|| directory.keep());
     let report = report.map_err(|error| Failure::new(Exit::Failed, error))?;
-    let mut text = tell(&report);
+    let mut text = text_of(&report);
     if let Some(path) = kept {
         text.push_str(&format!("\nAll files are in {}\n", path.display()));
     }
@@ -128,7 +128,7 @@ impl Audience for Watcher {
     }
 }
 
-fn tell(report: &Report) -> String {
+fn text_of(report: &Report) -> String {
     let verdict = if report.ok {
         style("Everything was as it should be.").green().bold()
     } else {

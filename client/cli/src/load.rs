@@ -38,7 +38,7 @@ pub(crate) async fn run(arguments: LoadArguments, json: bool) -> Result<Outcome,
     let report = watcher.watch_run(PreparedLoad::run(prepared)).await?;
     Ok(Outcome {
         json: serde_json::to_value(&report).unwrap_or_default(),
-        text: output::tell(&report),
+        text: output::text_of(&report),
         exit: exit_of(&report),
     })
 }

@@ -104,7 +104,7 @@ pub(crate) struct Register {
     /// The CPS's URL, or authority=URL.
     #[arg(long, value_name = "URL")]
     cps: ServiceAddress,
-    /// The CPS's URL as storers shall use it, if it is another.
+    /// The CPS's URL as OOB-ASs shall use it, if it is another.
     #[arg(long, value_name = "URL")]
     public_cps: Option<ServiceUri>,
     #[command(flatten)]
@@ -180,7 +180,7 @@ async fn register(arguments: Register) -> Result<Outcome, Failure> {
     let clock = Clock::system();
     let until = publisher.register(&client, clock.now()).await?;
     if arguments.keep {
-        return keep(&publisher, &client, &clock).await;
+        return stay_registered(&publisher, &client, &clock).await;
     }
     let (mailbox, cps) = (key.mailbox().to_string(), publisher.cps.to_string());
     let text = format!(
@@ -195,7 +195,7 @@ async fn register(arguments: Register) -> Result<Outcome, Failure> {
     ))
 }
 
-async fn keep(
+async fn stay_registered(
     publisher: &Publisher,
     client: &HttpClient,
     clock: &Clock,
@@ -209,7 +209,7 @@ async fn keep(
 }
 
 impl Register {
-    /// What storers are told: the address by which the CPS is known, unless
+    /// What OOB-ASs are told: the address by which the CPS is known, unless
     /// another is given.
     fn public_cps(&self) -> Result<ServiceUri, Failure> {
         if let Some(uri) = &self.public_cps {

@@ -66,7 +66,7 @@ pub(crate) struct VerifyArguments {
 
 /// Does it.
 pub(crate) async fn run(arguments: VerifyArguments) -> Result<Outcome, Failure> {
-    let recipient = OobVerificationService {
+    let oob_vs = OobVerificationService {
         key: load_mailbox_key(&arguments.mailbox_key)?,
         cps: arguments.cps.clone(),
         client: arguments.network.http().client()?,
@@ -86,21 +86,21 @@ pub(crate) async fn run(arguments: VerifyArguments) -> Result<Outcome, Failure> 
     };
     let clock = Clock::system();
     let verdict = if arguments.wait == 0 {
-        recipient.verify(&call, &clock).await?
+        oob_vs.verify(&call, &clock).await?
     } else {
         let every = Duration::from_millis(arguments.every);
         let max_wait = Duration::from_secs(arguments.wait);
-        recipient.wait(&call, every, max_wait, &clock).await?
+        oob_vs.wait(&call, every, max_wait, &clock).await?
     };
-    let mut outcome = tell(&call, &verdict);
-    let gap = recipient.client.clock_gap();
+    let mut outcome = report(&call, &verdict);
+    let gap = oob_vs.client.clock_gap();
     if let Some(gap) = gap.filter(|_| outcome.exit != Exit::Done) {
         outcome.note(&gap);
     }
     Ok(outcome)
 }
 
-fn tell(call: &Call, verdict: &Verdict) -> Outcome {
+fn report(call: &Call, verdict: &Verdict) -> Outcome {
     let (name, exit, passports, refused) = match verdict {
         Verdict::Valid { passports, refused } => {
             ("valid", Exit::Done, passports.as_slice(), refused)

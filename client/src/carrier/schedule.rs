@@ -40,7 +40,7 @@ impl Schedule {
         shutdown: &Shutdown,
     ) {
         while !shutdown.is_triggered() {
-            if let Err(error) = self.look(carrier, client, wallet, clock).await {
+            if let Err(error) = self.top_up(carrier, client, wallet, clock).await {
                 tracing::warn!(error = %error, "no tokens drawn; trying again at the next interval");
             }
             tokio::select! {
@@ -50,7 +50,7 @@ impl Schedule {
         }
     }
 
-    /// One look at the wallet: drops what no CPS takes any more, resumes what is
+    /// Fills the wallet once: drops what no CPS takes any more, resumes what is
     /// pending, then draws one batch for each CPS that is below its level.
     /// Returns how many tokens came in.
     ///
@@ -60,14 +60,14 @@ impl Schedule {
     ///
     /// # Errors
     /// [`CarrierError`], the first one.
-    pub async fn look(
+    pub async fn top_up(
         &self,
         carrier: &Carrier,
         client: &HttpClient,
         wallet: &Wallet,
         clock: &Clock,
     ) -> Result<usize, CarrierError> {
-        // Fetched at every look, needed or not: what is asked of the issuer
+        // Fetched every time, needed or not: what is asked of the issuer
         // follows the schedule, not what has been spent.
         let directory = carrier.directory(client).await?;
         carrier.forget_closed_keys(wallet, &directory).await?;

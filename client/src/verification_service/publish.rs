@@ -41,7 +41,7 @@ pub struct Publisher {
     pub key: KeyConfig,
     /// Where the mailbox is to be.
     pub cps: ServiceAddress,
-    /// The CPS as the record names it to storers.
+    /// The CPS as the record names it to OOB-ASs.
     pub public_cps: CpsUri,
     /// How long the record is valid; at most seven days.
     pub lifetime: Duration,

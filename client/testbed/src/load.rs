@@ -1,7 +1,7 @@
 //! A load generator for whoever runs an issuer or a CPS: draws tokens, stores
 //! and retrieves in some proportion, and measures how long each takes. Not here:
 //! what goes over the wire, which is the same code that carriers, callers and
-//! recipients use.
+//! OOB-VSs use.
 //!
 //! Three rules make the numbers mean something. Requests are made before the
 //! run, so that the client's cryptography is not measured. In an open loop a

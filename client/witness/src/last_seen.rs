@@ -116,7 +116,7 @@ impl LastSeen {
 
     /// Keeps the first checkpoint that contradicts the last one, together with it:
     /// whoever has the log's key can see from the two that its operator forked it.
-    pub(super) fn keep_evidence(&self, other: &SignedCheckpoint) -> Result<(), LastSeenError> {
+    pub(super) fn persist_evidence(&self, other: &SignedCheckpoint) -> Result<(), LastSeenError> {
         let path = self.path.with_extension(FORK);
         match &self.checkpoint {
             Some(last) if !path.exists() => self.write(&path, &format!("{last}\n{other}")),

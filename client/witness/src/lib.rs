@@ -146,11 +146,11 @@ impl Witness {
         let unknown = || WitnessRefusal::UnknownLog(origin.clone());
         let log = self.logs.get(origin).ok_or_else(unknown)?;
         let mut last = log.last.lock().map_err(|_| NotCosigned::Uncertain)?;
-        match request.judge(&log.keys, last.head()) {
+        match request.verify(&log.keys, last.head()) {
             Ok(_) => last.advance(&request.checkpoint)?,
             Err(refusal) => {
                 if matches!(refusal, WitnessRefusal::Fork { .. }) {
-                    last.keep_evidence(&request.checkpoint)?;
+                    last.persist_evidence(&request.checkpoint)?;
                 }
                 return Err(refusal.into());
             }

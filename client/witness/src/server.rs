@@ -79,14 +79,14 @@ impl WitnessServer {
     /// Answers until `shutdown`, and then until open requests have ended.
     pub async fn serve(self, shutdown: Shutdown) {
         let router = Router::new()
-            .route("/", get(tell_key))
+            .route("/", get(serve_key))
             .route("/add-checkpoint", post(add_checkpoint))
             .with_state(self.at_work);
         self.listener.serve(router, shutdown).await;
     }
 }
 
-async fn tell_key(State(at_work): State<AtWork>) -> Response {
+async fn serve_key(State(at_work): State<AtWork>) -> Response {
     answer(
         StatusCode::OK,
         TEXT_MEDIA_TYPE,

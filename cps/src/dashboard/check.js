@@ -88,7 +88,7 @@ function parseToken(text) {
   };
 }
 
-/** The signature base of RFC 9421 that a storer has signed. */
+/** The signature base of RFC 9421 that an OOB-AS has signed. */
 export function signatureBase(cps, request) {
   const digest = btoa(String.fromCharCode(...bytes(request.content_digest)));
   return [

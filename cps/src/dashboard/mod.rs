@@ -3,7 +3,7 @@
 //! nothing from elsewhere. Not here: deciding anything; the page only looks.
 //!
 //! It tells totals and what the log publishes anyway. Nothing that could tell one
-//! storer or one mailbox from another ever belongs on it.
+//! OOB-AS or one mailbox from another ever belongs on it.
 
 mod cached_for;
 mod double_spends;
@@ -96,9 +96,9 @@ impl<S: Store> Dashboard<S> {
     }
 
     /// Keeps the rates of the last hour, until `shutdown`.
-    pub(crate) async fn keep_rates(self: Arc<Self>, shutdown: Shutdown) {
+    pub(crate) async fn sample_rates(self: Arc<Self>, shutdown: Shutdown) {
         let DashboardParts { counts, clock, .. } = &self.parts;
-        self.rates.keep(counts, clock, &shutdown).await;
+        self.rates.sample(counts, clock, &shutdown).await;
     }
 
     /// What the admin listener serves of it.

@@ -56,13 +56,13 @@ impl Rates {
         self.lock().iter().copied().collect()
     }
 
-    /// Notes span after span, until `shutdown`.
-    pub(super) async fn keep(&self, counts: &Counts, clock: &Clock, shutdown: &Shutdown) {
+    /// Records span after span, until `shutdown`.
+    pub(super) async fn sample(&self, counts: &Counts, clock: &Clock, shutdown: &Shutdown) {
         let (mut began, mut before) = (clock.now(), counts.totals());
         loop {
             tokio::select! {
                 () = clock.reached(began.plus(SPAN)) => {}
-                // Not for ever, if the clock is set back meanwhile.
+                // Not endlessly, if the clock is set back meanwhile.
                 () = tokio::time::sleep(SPAN * 2) => {}
                 () = shutdown.requested() => return,
             }
@@ -74,7 +74,7 @@ impl Rates {
                 continue;
             }
             let totals = counts.totals();
-            self.note(Span {
+            self.record(Span {
                 ended: now,
                 length: now.since(began),
                 happened: totals.since(&before),
@@ -83,7 +83,7 @@ impl Rates {
         }
     }
 
-    fn note(&self, span: Span) {
+    fn record(&self, span: Span) {
         let mut spans = self.lock();
         if spans.len() >= MOST_SPANS {
             spans.pop_front();
@@ -124,7 +124,7 @@ mod tests {
         let keeping = {
             let (rates, counts) = (Arc::clone(&rates), Arc::clone(&counts));
             let shutdown = shutdown.clone();
-            tokio::spawn(async move { rates.keep(&counts, &clock, &shutdown).await })
+            tokio::spawn(async move { rates.sample(&counts, &clock, &shutdown).await })
         };
         tokio::task::yield_now().await;
         counts.stored();
@@ -148,7 +148,7 @@ mod tests {
     fn an_hour_is_remembered_and_no_more() {
         let rates = Rates::default();
         for second in 0..2_000 {
-            rates.note(Span {
+            rates.record(Span {
                 ended: UnixTime(second),
                 length: SPAN,
                 happened: Totals::default(),

@@ -1,5 +1,5 @@
 //! What the page shows of a CPS at one moment, as JSON: totals of everybody together.
-//! Nothing in it tells a storer, a mailbox or a number from another, and nothing may.
+//! Nothing in it tells an OOB-AS, a mailbox or a number from another, and nothing may.
 
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
@@ -151,7 +151,7 @@ pub(super) async fn epochs<S: Store>(
             EpochState::Announced => Some(0),
             EpochState::Live | EpochState::NotTaken => store.spent(id).await.ok(),
         };
-        let tally = log.tallies().look(id).await.ok();
+        let tally = log.tallies().peek(id).await.ok();
         epochs.push(EpochStatus {
             issuer,
             token_key_id: id.to_string(),

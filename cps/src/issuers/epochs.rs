@@ -1,6 +1,6 @@
 //! What is believed of an issuer's keys, and for how long. The rules keep an
 //! issuer, or whoever speaks in its name, from slipping in a key that marks some
-//! of the storers, and from reviving one whose spends are forgotten:
+//! of the OOB-ASs, and from reviving one whose spends are forgotten:
 //!
 //! - a key keeps the `not-before` that it was first listed with;
 //! - a key that is new must begin in the future and after every other one, but

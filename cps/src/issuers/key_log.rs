@@ -75,7 +75,7 @@ impl KeyLog {
         let Some(view) = followed.await? else {
             return Ok(Vec::new());
         };
-        self.keep(&view).await?;
+        self.persist(&view).await?;
         let mut refusals = Vec::new();
         directory.token_keys.retain(|listed| {
             // Keys of other types are nobody's to log, and not taken anyway.
@@ -90,7 +90,7 @@ impl KeyLog {
         Ok(refusals)
     }
 
-    async fn keep(&self, view: &KeyLogView) -> Result<(), KeyLogError> {
+    async fn persist(&self, view: &KeyLogView) -> Result<(), KeyLogError> {
         if self.view.as_ref() == Some(view) {
             return Ok(());
         }

@@ -88,7 +88,7 @@ pub(crate) struct IssuerMaintenance<S> {
     readiness: Readiness,
 }
 
-/// What an upkeep works with.
+/// What maintenance works with.
 pub(crate) struct Dependencies<S> {
     /// Where live keys are put in force.
     pub(crate) issuers: Arc<Issuers>,
@@ -132,7 +132,7 @@ impl<S: Store> IssuerMaintenance<S> {
             authority: authority.clone(),
             error,
         })?;
-        let upkeep = Self {
+        let maintenance = Self {
             place,
             key_log,
             authority,
@@ -146,8 +146,8 @@ impl<S: Store> IssuerMaintenance<S> {
             clock: dependencies.clock,
             readiness: dependencies.readiness,
         };
-        upkeep.publish();
-        Ok(upkeep)
+        maintenance.publish();
+        Ok(maintenance)
     }
 
     /// Runs until `shutdown`.
@@ -221,7 +221,7 @@ impl<S: Store> IssuerMaintenance<S> {
         let others = self.issuers.known_of_others(self.place);
         self.report(epochs.take(&directory, &others, self.clock.now()));
         // Known for good before it is acted upon.
-        self.keep(&epochs).await?;
+        self.persist(&epochs).await?;
         self.epochs = epochs;
         Ok(taken)
     }
@@ -260,7 +260,7 @@ impl<S: Store> IssuerMaintenance<S> {
             error => failed(error),
         })?;
         self.store.close_epoch(id).await.map_err(failed)?;
-        self.keep(left).await.map_err(CloseError::Failed)
+        self.persist(left).await.map_err(CloseError::Failed)
     }
 
     /// Has every live key in the log. One that cannot be written down is not taken, and
@@ -315,7 +315,7 @@ impl<S: Store> IssuerMaintenance<S> {
         }
     }
 
-    async fn keep(&self, epochs: &KeyEpochs) -> Result<(), String> {
+    async fn persist(&self, epochs: &KeyEpochs) -> Result<(), String> {
         let (file, json) = (self.file.clone(), epochs.to_json()?);
         tokio::task::spawn_blocking(move || atomic_file::write_public(&file, &json))
             .await

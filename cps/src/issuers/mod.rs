@@ -50,7 +50,7 @@ pub struct Issuers {
 #[derive(Debug)]
 struct Issuer {
     authority: Authority,
-    /// Replaced by the issuer's own upkeep task alone.
+    /// Replaced by the issuer's own maintenance task alone.
     live: ArcSwap<LiveKeys>,
     /// Keys that tokens cannot be verified with.
     unusable: ArcSwap<Vec<TokenKeyId>>,

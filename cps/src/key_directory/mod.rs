@@ -6,9 +6,9 @@
 mod blocks;
 mod files;
 mod index;
-mod judging;
 mod registry;
 mod shared;
+mod verification;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -81,7 +81,7 @@ pub struct KeyDirectory {
     files: Option<RecordFiles>,
     /// Whether all records that are stored were read once.
     complete: AtomicBool,
-    /// Stored records that nobody can judge at present, by the names of their files.
+    /// Stored records that nobody can verify at present, by the names of their files.
     waiting: Mutex<Vec<(String, String)>>,
     /// Held through a registration, which waits for the disk; never by readers.
     registering: Mutex<()>,
@@ -108,7 +108,7 @@ impl KeyDirectory {
             complete: AtomicBool::new(true),
             ..Self::unread(policy)
         };
-        let left = this.judge(stored, now);
+        let left = this.verify_stored(stored, now);
         *this.waiting() = left;
         Ok(this)
     }
@@ -199,7 +199,7 @@ impl KeyDirectory {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         // One that waits may be of the same key: the two share a file.
-        self.judge_waiting(now);
+        self.verify_waiting(now);
         if !self.check_new(&record, now)? {
             return Ok(Registered::Unchanged);
         }
@@ -272,7 +272,7 @@ impl KeyDirectory {
             .registering
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        self.judge_waiting(now);
+        self.verify_waiting(now);
         let ended = self.read().ended(now);
         for id in ended {
             self.write().remove(&id);
@@ -286,7 +286,7 @@ impl KeyDirectory {
         if *names != self.policy.authority {
             return Err(Refusal::OtherCps(names.to_string()));
         }
-        let chain = self.policy.trust.judge(unverified.certificate(), now)?;
+        let chain = self.policy.trust.verify(unverified.certificate(), now)?;
         let numbering = self.policy.numbering.as_ref();
         Ok(Arc::new(unverified.verify(&chain, numbering, now)?))
     }

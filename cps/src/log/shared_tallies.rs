@@ -44,7 +44,7 @@ impl SharedTallies {
     }
 
     /// The sum of what all nodes have told, which may be nothing.
-    pub(super) async fn look(&self, id: TokenKeyId) -> Result<Tally, RedisError> {
+    pub(super) async fn peek(&self, id: TokenKeyId) -> Result<Tally, RedisError> {
         let name = self.name(id);
         let mut get = cmd("HMGET");
         get.arg(&name).arg(&["replayed", "refused"]);

@@ -109,12 +109,12 @@ impl EpochTallies {
     ///
     /// # Errors
     /// [`RedisError`].
-    pub async fn look(&self, id: TokenKeyId) -> Result<Tally, RedisError> {
+    pub async fn peek(&self, id: TokenKeyId) -> Result<Tally, RedisError> {
         let own = self.lock().get(&id).copied().unwrap_or_default();
         match &self.kept {
             Kept::OnDisk(_) => Ok(own),
             Kept::Shared(shared) => {
-                let told = shared.look(id).await?;
+                let told = shared.peek(id).await?;
                 Ok(Tally {
                     replayed: told.replayed + own.replayed,
                     refused: told.refused + own.refused,

@@ -125,7 +125,7 @@ fn add_batches(corpus: &mut Corpus, vectors: &Value) {
     }
 }
 
-/// What this project's own issuer, storer and CPS say to each other.
+/// What this project's own issuer, carrier and CPS say to each other.
 fn add_own(corpus: &mut Corpus) {
     let world = world();
     let TokenVerifier::BlindRsa(key) = &world.issuer.key else {

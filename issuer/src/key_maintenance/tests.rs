@@ -142,8 +142,8 @@ impl Scene {
             body_digest: [1; 32],
             tokens: 1,
         };
-        let novelty = ChargeKind::NewOrRepeated;
-        self.ledger.charge(epoch, charge, novelty, None).await
+        let kind = ChargeKind::NewOrRepeated;
+        self.ledger.charge(epoch, charge, kind, None).await
     }
 }
 

@@ -55,8 +55,8 @@ pub async fn draw(
     epoch: TokenKeyId,
     charge: Charge,
 ) -> Result<u64, ChargeError> {
-    let novelty = ChargeKind::NewOrRepeated;
-    ledger.charge(epoch, charge, novelty, None).await
+    let kind = ChargeKind::NewOrRepeated;
+    ledger.charge(epoch, charge, kind, None).await
 }
 
 /// A charge that must not be new.
@@ -68,8 +68,8 @@ pub async fn repeat(
     epoch: TokenKeyId,
     charge: Charge,
 ) -> Result<u64, ChargeError> {
-    let novelty = ChargeKind::RepeatedOnly;
-    ledger.charge(epoch, charge, novelty, None).await
+    let kind = ChargeKind::RepeatedOnly;
+    ledger.charge(epoch, charge, kind, None).await
 }
 
 const fn exhausted(drawn: u64, allowed: u64) -> Result<u64, ChargeError> {
@@ -205,17 +205,17 @@ async fn random_charges_are_judged_as_by_the_counting_in_memory(ledger: &impl Le
         let subject = format!("spc:RANDOM{seed}.{}", random(3));
         let request = u16::try_from(random(6)).unwrap();
         let asked = charge(&subject, request, u32::try_from(random(5)).unwrap());
-        let novelty = match random(4) {
+        let kind = match random(4) {
             0 => ChargeKind::RepeatedOnly,
             _ => ChargeKind::NewOrRepeated,
         };
-        let expected = if novelty == ChargeKind::RepeatedOnly && !model.has(&asked) {
+        let expected = if kind == ChargeKind::RepeatedOnly && !model.has(&asked) {
             Err(ChargeError::NotRepeated)
         } else {
             let counted = model.count(&asked, 10).map_err(ChargeError::Exhausted);
             counted.map(|_| start + model.total())
         };
-        let told = ledger.charge(A, asked.clone(), novelty, None).await;
+        let told = ledger.charge(A, asked.clone(), kind, None).await;
         assert_eq!(told, expected, "seed {seed}, step {step}: {asked:?}");
     }
 }

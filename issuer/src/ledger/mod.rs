@@ -96,7 +96,7 @@ pub trait Ledger: Send + Sync + 'static {
         &self,
         epoch: TokenKeyId,
         charge: Charge,
-        novelty: ChargeKind,
+        kind: ChargeKind,
         max: Option<u64>,
     ) -> impl Future<Output = Result<u64, ChargeError>> + Send;
 
@@ -150,12 +150,12 @@ impl Ledger for ChosenLedger {
         &self,
         epoch: TokenKeyId,
         charge: Charge,
-        novelty: ChargeKind,
+        kind: ChargeKind,
         max: Option<u64>,
     ) -> Result<u64, ChargeError> {
         match self {
-            Self::Embedded(ledger) => ledger.charge(epoch, charge, novelty, max).await,
-            Self::Redis(ledger) => ledger.charge(epoch, charge, novelty, max).await,
+            Self::Embedded(ledger) => ledger.charge(epoch, charge, kind, max).await,
+            Self::Redis(ledger) => ledger.charge(epoch, charge, kind, max).await,
         }
     }
 

@@ -64,9 +64,9 @@ impl KeySet {
     pub fn find(&self, truncated: u8, now: UnixTime) -> Option<(&Arc<TokenKey>, KeyPhase)> {
         let is_it = |key: &Arc<TokenKey>| key.id().truncated() == truncated;
         let index = self.keys.iter().position(is_it)?;
-        match schedule::standing(&self.starts, index, now) {
+        match schedule::phase(&self.starts, index, now) {
             KeyPhase::Silent => None,
-            standing => Some((self.keys.get(index)?, standing)),
+            phase => Some((self.keys.get(index)?, phase)),
         }
     }
 

@@ -114,7 +114,7 @@ pub fn retired(starts: &[UnixTime], now: UnixTime) -> usize {
 
 /// What the key that is number `index` of `starts` may sign.
 #[must_use]
-pub fn standing(starts: &[UnixTime], index: usize, now: UnixTime) -> KeyPhase {
+pub fn phase(starts: &[UnixTime], index: usize, now: UnixTime) -> KeyPhase {
     let is_current_at = |time| current(starts, time) == Some(index);
     let a_little_off = [now, now.plus(MAX_CLOCK_SKEW), now.minus(MAX_CLOCK_SKEW)];
     if a_little_off.into_iter().any(is_current_at) {
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn one_key_signs_and_around_a_change_two_do_for_clocks_that_are_off() {
         let starts = times(&[0, DAY, 2 * DAY]);
-        let all = |now| [0, 1, 2].map(|index| standing(&starts, index, UnixTime(now)));
+        let all = |now| [0, 1, 2].map(|index| phase(&starts, index, UnixTime(now)));
         use KeyPhase::{Signs, SignsAgain, Silent};
         assert_eq!(all(HOUR), [Signs, Silent, Silent]);
         assert_eq!(all(DAY - 31), [Signs, Silent, Silent]);
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_clock_set_back_before_the_first_key_uses_the_first() {
         let starts = times(&[DAY, 2 * DAY]);
-        assert_eq!(standing(&starts, 0, UnixTime(5)), KeyPhase::Signs);
+        assert_eq!(phase(&starts, 0, UnixTime(5)), KeyPhase::Signs);
         assert_eq!(retired(&starts, UnixTime(5)), 0);
         assert_eq!(SCHEDULE.missing_key(&starts, UnixTime(5)), None);
     }

@@ -170,7 +170,7 @@ async fn a_redis_that_was_emptied_stops_all_nodes_with_a_sentence() {
         assert_eq!(refused.problem(), ProblemType::StoreUnavailable);
         nodes.swap();
     }
-    // Upkeep, which the clock wakes, finds the keys gone, too.
+    // Maintenance, which the clock wakes, finds the keys gone, too.
     nodes.scene.hand.set(NOW.plus(DAY - AHEAD));
     for _ in 0..2 {
         let unready = nodes
@@ -192,7 +192,7 @@ async fn a_redis_that_is_made_less_durable_stops_signing_until_it_is_not() {
     let carrier = nodes.scene.pki.carrier("683G");
     let key = nodes.scene.signing_key().await;
     nodes.server.set_config("appendfsync", "no").await;
-    // Upkeep looks when the clock wakes it.
+    // Maintenance looks when the clock wakes it.
     nodes.scene.hand.set(NOW.plus(DAY - AHEAD));
     let unready = nodes
         .scene

@@ -18,7 +18,7 @@ pub struct HttpOptions {
     /// Whose certificates a service may have.
     pub trust_roots: TrustRoots,
     /// A proxy to go through, for example `http://relay.example:3128`. Run by
-    /// somebody else, it keeps a storer's address from the CPS.
+    /// somebody else, it keeps an OOB-AS's address from the CPS.
     pub proxy: Option<String>,
     /// How long one request may take, from connecting to the last byte.
     pub timeout: Duration,
@@ -97,7 +97,7 @@ impl HttpOptions {
     /// A client with connections and TLS sessions of its own. Whatever must not
     /// be linked with anything else, such as the storing of one PASSporT, is
     /// sent by a client of its own: a kept connection or a resumed session
-    /// would tell the CPS that two stores have one storer.
+    /// would tell the CPS that two stores have one OOB-AS.
     ///
     /// No client follows redirects, and no environment variable chooses a proxy.
     ///

@@ -78,7 +78,7 @@ pub(crate) fn generate(name: &KeyName) -> NoteSigner {
 }
 
 /// Makes a key durable, in a file of mode 0600.
-pub(crate) fn keep(path: &Path, signer: &NoteSigner) -> Result<(), LogKeyError> {
+pub(crate) fn persist(path: &Path, signer: &NoteSigner) -> Result<(), LogKeyError> {
     let text = signer.to_secret_text();
     atomic_file::write_private(path, text.as_bytes()).map_err(|error| LogKeyError::Write {
         path: path.to_owned(),

@@ -233,7 +233,7 @@ impl<D: Disk, F: LogFiles> StateMachine for Machine<D, F> {
         &mut self.journal
     }
 
-    fn judge(&mut self, command: Command, frame: &mut FrameBuilder) -> Answer {
+    fn decide(&mut self, command: Command, frame: &mut FrameBuilder) -> Answer {
         let entry = match command {
             Command::Append(entry) => entry,
             Command::Cosign(size, lines) => return Answer::Cosigned(self.cosign(size, lines)),

@@ -242,7 +242,7 @@ impl<F: LogFiles> Opening<'_, F> {
             return Err(OpenLogError::CheckpointMissing);
         }
         if let Some(path) = self.new_key {
-            log_key::keep(path, self.signer)?;
+            log_key::persist(path, self.signer)?;
         }
         let name = self.signer.verifier().name();
         let checkpoint = Checkpoint::new(name, TreeHead::empty()).sign(self.signer)?;

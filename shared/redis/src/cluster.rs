@@ -48,7 +48,7 @@ struct Inner {
     /// Counts what was seen that the map does not explain.
     doubts: AtomicU64,
     /// Held by who looks at the map.
-    looking: Turns<()>,
+    refreshing: Turns<()>,
     servers: Mutex<HashMap<Address, Arc<Server>>>,
 }
 
@@ -57,7 +57,7 @@ struct Map {
     /// How many doubts there were before it was made.
     settled: u64,
     /// When servers were last asked for it.
-    looked: Instant,
+    refreshed: Instant,
 }
 
 /// What to do about a request that was not answered in the end.
@@ -81,17 +81,17 @@ impl Cluster {
         let map = Map {
             slots: SlotMap::default(),
             settled: 0,
-            looked: Instant::now(),
+            refreshed: Instant::now(),
         };
         let cluster = Self(Arc::new(Inner {
             door,
             seeds,
             map: Mutex::new(map),
             doubts: AtomicU64::new(0),
-            looking: Turns::default(),
+            refreshing: Turns::default(),
             servers: Mutex::default(),
         }));
-        cluster.look().await?;
+        cluster.refresh().await?;
         Ok(cluster)
     }
 
@@ -109,7 +109,7 @@ impl Cluster {
         let mut tries = 0;
         loop {
             tries += 1;
-            self.look_if_doubtful(deadline).await;
+            self.refresh_if_doubtful(deadline).await;
             let (error, step) = match self
                 .send_once(commands, slot, asking.take(), deadline)
                 .await
@@ -138,7 +138,7 @@ impl Cluster {
         command: &Cmd,
         deadline: Instant,
     ) -> RedisResult<Vec<(String, Value)>> {
-        within(deadline, self.look()).await?;
+        within(deadline, self.refresh()).await?;
         let primaries = lock(&self.0.map).slots.primaries();
         let mut asked = JoinSet::new();
         for address in primaries {
@@ -208,7 +208,7 @@ impl Cluster {
                 let Some(to) = Address::of_redirect(error, asked) else {
                     return Step::Later;
                 };
-                lock(&self.0.map).slots.note_moved(slot, to);
+                lock(&self.0.map).slots.record_moved(slot, to);
                 Step::Again
             }
             ServerErrorKind::Ask => {
@@ -230,32 +230,32 @@ impl Cluster {
         self.0.doubts.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Looks at the map again if it is doubtful and nobody else does so.
-    async fn look_if_doubtful(&self, deadline: Instant) {
-        if !self.must_look() {
+    /// Reads the map again if it is doubtful and no other task does so.
+    async fn refresh_if_doubtful(&self, deadline: Instant) {
+        if !self.must_refresh() {
             return;
         }
-        let Ok(_alone) = self.0.looking.try_lock() else {
+        let Ok(_alone) = self.0.refreshing.try_lock() else {
             return;
         };
-        if let Err(error) = within(deadline, self.look()).await {
+        if let Err(error) = within(deadline, self.refresh()).await {
             tracing::debug!(%error, "no server of the cluster tells its slots");
         }
     }
 
-    fn must_look(&self) -> bool {
+    fn must_refresh(&self) -> bool {
         let map = lock(&self.0.map);
-        map.settled != self.0.doubts.load(Ordering::Relaxed) && map.looked.elapsed() >= PACE
+        map.settled != self.0.doubts.load(Ordering::Relaxed) && map.refreshed.elapsed() >= PACE
     }
 
     /// Asks all servers that are known for the map, and takes what most say of those
     /// that answer soon.
-    async fn look(&self) -> RedisResult<()> {
+    async fn refresh(&self) -> RedisResult<()> {
         // Whatever is seen from here on may be newer than what is told.
         let doubts = self.0.doubts.load(Ordering::Relaxed);
         let told = self.told().await;
         let mut map = lock(&self.0.map);
-        map.looked = Instant::now();
+        map.refreshed = Instant::now();
         map.slots = told?;
         map.settled = doubts;
         let mut known = map.slots.servers();

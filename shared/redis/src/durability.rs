@@ -120,7 +120,7 @@ impl fmt::Display for Shortfall {
 /// What keeps servers from a level. Empty when they carry it; at
 /// [`Durability::BestEffort`] what is missing from `single-fsync`, for a warning.
 #[must_use]
-pub fn judge(
+pub fn verify(
     level: Durability,
     replicas: u8,
     vouched_for: bool,
@@ -128,14 +128,14 @@ pub fn judge(
 ) -> Vec<Shortfall> {
     let judged = reports.iter().flat_map(|report| {
         let mut found = Vec::new();
-        judge_info(level, replicas, report, &mut found);
-        judge_settings(level, replicas, vouched_for, report, &mut found);
+        verify_info(level, replicas, report, &mut found);
+        verify_settings(level, replicas, vouched_for, report, &mut found);
         found
     });
     judged.collect()
 }
 
-fn judge_info(level: Durability, replicas: u8, report: &NodeReport, found: &mut Vec<Shortfall>) {
+fn verify_info(level: Durability, replicas: u8, report: &NodeReport, found: &mut Vec<Shortfall>) {
     let node = report.name();
     let field = |name| report.info.get(name).map_or("", String::as_str);
     let version = field("redis_version");
@@ -159,7 +159,7 @@ fn judge_info(level: Durability, replicas: u8, report: &NodeReport, found: &mut 
     }
 }
 
-fn judge_settings(
+fn verify_settings(
     level: Durability,
     replicas: u8,
     vouched_for: bool,
@@ -257,7 +257,7 @@ mod tests {
     }
 
     fn sentences(level: Durability, report: NodeReport) -> Vec<String> {
-        let found = judge(level, 2, false, &[good(), report]);
+        let found = verify(level, 2, false, &[good(), report]);
         found.iter().map(ToString::to_string).collect()
     }
 
@@ -344,6 +344,6 @@ mod tests {
         let hidden = with(|report| report.settings = None);
         let said = sentences(Durability::SingleFsync, hidden.clone());
         assert!(said[0].contains("settings_vouched_for"), "{said:?}");
-        assert!(judge(Durability::SingleFsync, 1, true, &[hidden]).is_empty());
+        assert!(verify(Durability::SingleFsync, 1, true, &[hidden]).is_empty());
     }
 }

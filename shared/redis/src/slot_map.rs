@@ -94,7 +94,7 @@ impl SlotMap {
     }
 
     /// Notes that a slot is elsewhere now.
-    pub(super) fn note_moved(&mut self, slot: u16, to: Address) {
+    pub(super) fn record_moved(&mut self, slot: u16, to: Address) {
         self.moved.insert(slot, to);
     }
 
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(map.primary_of(100), None);
         assert_eq!(map.primary_of(16_383).unwrap().to_string(), "10.0.0.2:3");
         assert_eq!(map.servers().len(), 3);
-        map.note_moved(99, address(7));
+        map.record_moved(99, address(7));
         assert_eq!(map.primary_of(98), Some(&address(1)));
         assert_eq!(map.primary_of(99), Some(&address(7)));
         assert_eq!(map.primaries().len(), 3);

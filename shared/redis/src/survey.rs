@@ -49,7 +49,7 @@ impl Redis {
     pub async fn shortfalls(&self) -> Result<Vec<Shortfall>, RedisError> {
         let options = self.options();
         let reports = self.survey().await?;
-        let found = durability::judge(
+        let found = durability::verify(
             options.durability,
             options.replicas,
             options.settings_vouched_for,

@@ -1,4 +1,4 @@
-//! A PASSporT sealed by its storer to one recipient, so that the CPS that keeps
+//! A PASSporT sealed by its OOB-AS to one recipient, so that the CPS that keeps
 //! it cannot read it (docs/protocol.md section 6). Not here: what a PASSporT
 //! says (`passport`), and the CPS's own seal around a page of these (`envelope`).
 //!
@@ -90,8 +90,8 @@ pub enum OpenError {
         /// The most that it could be.
         capacity: usize,
     },
-    /// Something other than zeros follows the PASSporT: a covert channel, or a
-    /// storer that leaks its memory.
+    /// Something other than zeros follows the PASSporT: a covert channel, or an
+    /// OOB-AS that leaks its memory.
     #[error("the padding after the PASSporT is not all zeros")]
     Padding,
     /// What was sealed is not ASCII text, so not a compact JWS.
@@ -203,7 +203,7 @@ mod tests {
         "cps.example".parse().unwrap()
     }
 
-    /// Seals a plaintext of one's own making, as a hostile storer can.
+    /// Seals a plaintext of one's own making, as a hostile OOB-AS can.
     fn seal_raw(key: &RecipientKey, start: &[u8]) -> Vec<u8> {
         let kem = key.config().kem();
         let mut slot = vec![0; kem.slot_size()];

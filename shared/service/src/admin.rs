@@ -22,7 +22,7 @@ use crate::start_error::{StartContext as _, StartError};
 use pennyblack_runtime::shutdown::Shutdown;
 
 /// How often the raw samples of histograms are folded.
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+const FOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// What is missing before the service can do its work. Clones share one state.
 #[derive(Debug, Clone, Default)]
@@ -102,8 +102,8 @@ impl Metrics {
 
     /// Folds the raw samples of histograms now and then until `shutdown`:
     /// without this they pile up for as long as nobody reads the metrics.
-    pub(crate) async fn keep_small(self, shutdown: Shutdown) {
-        let mut pace = tokio::time::interval(UPKEEP_INTERVAL);
+    pub(crate) async fn fold_samples(self, shutdown: Shutdown) {
+        let mut pace = tokio::time::interval(FOLD_EVERY);
         loop {
             tokio::select! {
                 _ = pace.tick() => self.0.run_upkeep(),

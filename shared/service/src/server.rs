@@ -96,7 +96,7 @@ impl Server {
     ) -> RunningServer {
         let addresses = self.addresses();
         let ShutdownStages { requested, drained } = stages;
-        tokio::spawn(metrics.clone().keep_small(drained.clone()));
+        tokio::spawn(metrics.clone().fold_samples(drained.clone()));
         let mut admin = admin::router(metrics, readiness.clone()).merge(for_operator);
         if addresses.admin.ip().is_loopback() {
             admin = admin::for_this_machine(admin);

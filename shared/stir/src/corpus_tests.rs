@@ -95,7 +95,7 @@ fn reason(error: &ChainError) -> String {
     }
 }
 
-fn judge(leaf: &Real, all: &[Real]) -> Result<Arc<VerifiedChain>, ChainError> {
+fn verify(leaf: &Real, all: &[Real]) -> Result<Arc<VerifiedChain>, ChainError> {
     let (chain, root) = chain_of(leaf, all);
     let known: Vec<&[u8]> = all
         .iter()
@@ -112,7 +112,7 @@ fn report(all: &[Real]) -> String {
     let mut accepted = 0;
     let mut refused: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for leaf in &leaves {
-        match judge(leaf, all) {
+        match verify(leaf, all) {
             Ok(chain) => {
                 let spcs: Vec<_> = chain.tn_auth_list().spcs().map(Spc::as_str).collect();
                 assert_eq!(spcs, [leaf.spc.as_str()], "{}", leaf.sha256);

@@ -55,7 +55,7 @@ pub trait StateMachine: Send + 'static {
 
     /// Judges a command by what is durable together with what was judged since
     /// the last commit, and pushes the records that carry its effect.
-    fn judge(&mut self, command: Self::Command, frame: &mut FrameBuilder) -> Self::Answer;
+    fn decide(&mut self, command: Self::Command, frame: &mut FrameBuilder) -> Self::Answer;
 
     /// What was judged since the last commit is durable.
     fn commit(&mut self);
@@ -204,7 +204,7 @@ fn commit_waiting<M: StateMachine>(
     let mut answers = Vec::new();
     let mut next = Some(first);
     while let Some((command, reply)) = next {
-        answers.push((machine.judge(command, frame), reply));
+        answers.push((machine.decide(command, frame), reply));
         let room = frame.len() < MAX_FRAME && answers.len() < MAX_COMMANDS;
         next = room.then(|| queue.receiver.try_recv().ok()).flatten();
     }

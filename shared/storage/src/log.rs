@@ -72,7 +72,7 @@ impl StateMachine for Appender {
         &mut self.journal
     }
 
-    fn judge(&mut self, record: Vec<u8>, frame: &mut FrameBuilder) {
+    fn decide(&mut self, record: Vec<u8>, frame: &mut FrameBuilder) {
         frame.push(&[&record]);
     }
 

@@ -160,7 +160,7 @@ impl AddCheckpoint {
     ///
     /// # Errors
     /// [`WitnessRefusal`].
-    pub fn judge(
+    pub fn verify(
         &self,
         logs: &[VerifierKey],
         seen: Option<TreeHead>,
@@ -206,7 +206,7 @@ impl AddCheckpoint {
         signed.or(keys.first()).copied().ok_or_else(unknown)
     }
 
-    /// The line that a witness answers with, once what [`Self::judge`] returned is
+    /// The line that a witness answers with, once what [`Self::verify`] returned is
     /// durable.
     #[must_use]
     pub fn cosign(&self, witness: &Cosigner, now: UnixTime) -> SignatureLine {

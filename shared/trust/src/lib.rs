@@ -1,6 +1,6 @@
-//! Whose certificates a service believes: roots and revocation lists from two
+//! Whose certificates a service trusts: roots and revocation lists from two
 //! directories, read again while it runs, and the verdict on a certificate. The
-//! judging itself is `pennyblack_stir`.
+//! verification itself is `pennyblack_stir`.
 
 use std::fs;
 use std::io;
@@ -229,11 +229,11 @@ impl Trust {
         }
     }
 
-    /// Judges the chain that was sent with a JWS.
+    /// Verifies the chain that was sent with a JWS.
     ///
     /// # Errors
     /// [`CertificateError`].
-    pub fn judge(
+    pub fn verify(
         &self,
         reference: &CertificateReference,
         now: UnixTime,

@@ -46,11 +46,11 @@ fn lost(safe_before: u64, begun: u64, ended: u64) -> Loss {
     }
 }
 
-fn judge(stores: &[StoreCall], retrievals: &[Retrieval]) -> Vec<Anomaly> {
-    judge_with_losses(stores, retrievals, &[])
+fn verify(stores: &[StoreCall], retrievals: &[Retrieval]) -> Vec<Anomaly> {
+    verify_with_losses(stores, retrievals, &[])
 }
 
-fn judge_with_losses(
+fn verify_with_losses(
     stores: &[StoreCall],
     retrievals: &[Retrieval],
     losses: &[Loss],
@@ -67,40 +67,40 @@ use StoreAnswer::{Accepted, Conflict, Unknown};
 #[test]
 fn what_a_good_service_answers_is_legal() {
     let spent = store(1, 0, Accepted);
-    assert_eq!(judge(&[spent], &[read(&[1], 20)]), []);
+    assert_eq!(verify(&[spent], &[read(&[1], 20)]), []);
     // A retrieval at the same time, or near the expiry, may find it or not.
     for found in [&[1][..], &[]] {
-        assert_eq!(judge(&[spent], &[read(found, 5)]), []);
-        assert_eq!(judge(&[spent], &[read(found, 4_500)]), []);
-        assert_eq!(judge(&[spent], &[read(found, 5_500)]), []);
+        assert_eq!(verify(&[spent], &[read(found, 5)]), []);
+        assert_eq!(verify(&[spent], &[read(found, 4_500)]), []);
+        assert_eq!(verify(&[spent], &[read(found, 5_500)]), []);
     }
-    assert_eq!(judge(&[spent], &[read(&[], 6_100)]), []);
+    assert_eq!(verify(&[spent], &[read(&[], 6_100)]), []);
     // Nobody knows, until it is found.
     let unknown = store(1, 0, Unknown);
-    assert_eq!(judge(&[unknown], &[read(&[], 20), read(&[1], 3_000)]), []);
+    assert_eq!(verify(&[unknown], &[read(&[], 20), read(&[1], 3_000)]), []);
     // Retries and double spends.
     let (again, other) = (store(1, 20, Accepted), store(2, 40, Conflict));
-    assert_eq!(judge(&[spent, again, other, again, other], &[]), []);
-    assert_eq!(judge(&[unknown, other], &[]), []);
-    assert_eq!(judge(&[unknown, other, again], &[read(&[1], 60)]), []);
+    assert_eq!(verify(&[spent, again, other, again, other], &[]), []);
+    assert_eq!(verify(&[unknown, other], &[]), []);
+    assert_eq!(verify(&[unknown, other, again], &[read(&[1], 60)]), []);
 }
 
 #[test]
 fn two_bodies_for_a_token_are_found_however_they_show() {
     let both = [store(1, 0, Accepted), store(2, 20, Accepted)];
     let found = |anomalies: Vec<Anomaly>| matches!(anomalies[..], [Anomaly::TwoBodies { .. }]);
-    assert!(found(judge(&both, &[])));
+    assert!(found(verify(&both, &[])));
     let unknown = [store(1, 0, Accepted), store(2, 20, Unknown)];
-    assert!(found(judge(&unknown, &[read(&[1, 2], 40)])));
+    assert!(found(verify(&unknown, &[read(&[1, 2], 40)])));
     let unknown = [store(1, 0, Unknown), store(2, 20, Unknown)];
-    assert!(found(judge(&unknown, &[read(&[1], 40), read(&[2], 60)])));
+    assert!(found(verify(&unknown, &[read(&[1], 40), read(&[2], 60)])));
 }
 
 #[test]
 fn an_acknowledged_entry_that_is_not_there_is_found() {
     let spent = store(1, 0, Accepted);
     for begun in [11, 3_900] {
-        let missing = judge(&[spent], &[read(&[], begun)]);
+        let missing = verify(&[spent], &[read(&[], begun)]);
         assert!(matches!(missing[..], [Anomaly::Missing { .. }]), "{begun}");
     }
 }
@@ -111,18 +111,18 @@ fn what_a_loss_took_is_not_missed_until_its_request_is_repeated() {
     // Acknowledged before it, or while it lasted.
     for begun in [0, 95, 150] {
         let spent = store(1, begun, Accepted);
-        assert_eq!(judge_with_losses(&[spent], &[read(&[], 300)], &loss), []);
+        assert_eq!(verify_with_losses(&[spent], &[read(&[], 300)], &loss), []);
     }
     let (spent, again) = (store(1, 0, Accepted), store(1, 250, Accepted));
     for stores in [&[spent, again][..], &[store(1, 210, Accepted)]] {
-        let missing = judge_with_losses(stores, &[read(&[], 300)], &loss);
+        let missing = verify_with_losses(stores, &[read(&[], 300)], &loss);
         assert!(matches!(missing[..], [Anomaly::Missing { .. }]));
     }
     // Nor does a loss that is yet to come explain anything.
-    let missing = judge_with_losses(&[spent], &[read(&[], 50)], &loss);
+    let missing = verify_with_losses(&[spent], &[read(&[], 50)], &loss);
     assert!(matches!(missing[..], [Anomaly::Missing { .. }]));
     // It lives anew from its repetition on, and no longer.
-    let read_late = |begun| judge_with_losses(&[spent, again], &[read(&[1], begun)], &loss);
+    let read_late = |begun| verify_with_losses(&[spent, again], &[read(&[1], begun)], &loss);
     assert_eq!(read_late(6_200), []);
     assert!(matches!(read_late(6_300)[..], [Anomaly::Undead { .. }]));
 }
@@ -130,17 +130,17 @@ fn what_a_loss_took_is_not_missed_until_its_request_is_repeated() {
 #[test]
 fn what_was_acknowledged_before_a_replica_fell_behind_is_missed_and_the_dead_stay_dead() {
     let loss = [lost(50, 100, 200)];
-    let missing = judge_with_losses(&[store(1, 0, Accepted)], &[read(&[], 300)], &loss);
+    let missing = verify_with_losses(&[store(1, 0, Accepted)], &[read(&[], 300)], &loss);
     assert!(matches!(missing[..], [Anomaly::Missing { .. }]));
     let spent = store(1, 60, Accepted);
-    assert_eq!(judge_with_losses(&[spent], &[read(&[], 300)], &loss), []);
+    assert_eq!(verify_with_losses(&[spent], &[read(&[], 300)], &loss), []);
     // Nobody sent it again, so nothing made it live anew.
     let late = lost(0, 7_000, 7_100);
-    let undead = judge_with_losses(&[spent], &[read(&[1], 7_200)], &[late]);
+    let undead = verify_with_losses(&[spent], &[read(&[1], 7_200)], &[late]);
     assert!(matches!(undead[..], [Anomaly::Undead { .. }]));
     let again = store(1, 7_050, Unknown);
     assert_eq!(
-        judge_with_losses(&[spent, again], &[read(&[1], 7_200)], &[late]),
+        verify_with_losses(&[spent, again], &[read(&[1], 7_200)], &[late]),
         []
     );
 }
@@ -149,33 +149,33 @@ fn what_was_acknowledged_before_a_replica_fell_behind_is_missed_and_the_dead_sta
 fn no_loss_explains_two_bodies_or_a_wrong_409() {
     let loss = [lost(0, 15, 18)];
     let both = [store(1, 0, Accepted), store(2, 20, Accepted)];
-    let twice = judge_with_losses(&both, &[], &loss);
+    let twice = verify_with_losses(&both, &[], &loss);
     assert!(matches!(twice[..], [Anomaly::TwoBodies { .. }]));
     let wrong = [store(1, 0, Accepted), store(1, 20, Conflict)];
-    let wrong = judge_with_losses(&wrong, &[], &loss);
+    let wrong = verify_with_losses(&wrong, &[], &loss);
     assert!(matches!(wrong[..], [Anomaly::TakenBack { .. }]));
 }
 
 #[test]
 fn an_entry_of_nobody_of_elsewhere_too_early_twice_or_too_late_is_found() {
     let spent = store(1, 100, Accepted);
-    let nobodys = judge(&[spent], &[read(&[1, 7], 120)]);
+    let nobodys = verify(&[spent], &[read(&[1, 7], 120)]);
     assert!(matches!(nobodys[..], [Anomaly::NeverSent { .. }]));
     let elsewhere = StoreCall {
         place: Place(2),
         ..spent
     };
-    let elsewhere = judge(&[elsewhere], &[read(&[1], 120)]);
+    let elsewhere = verify(&[elsewhere], &[read(&[1], 120)]);
     assert!(matches!(elsewhere[..], [Anomaly::NeverSent { .. }]));
-    let early = judge(&[spent], &[read(&[1], 10)]);
+    let early = verify(&[spent], &[read(&[1], 10)]);
     assert!(matches!(early[..], [Anomaly::NeverSent { .. }]));
-    let twice = judge(&[spent], &[read(&[1, 1], 120)]);
+    let twice = verify(&[spent], &[read(&[1, 1], 120)]);
     assert!(matches!(twice[..], [Anomaly::Twice { .. }]));
-    let late = judge(&[spent], &[read(&[1], 6_200)]);
+    let late = verify(&[spent], &[read(&[1], 6_200)]);
     assert!(matches!(late[..], [Anomaly::Undead { .. }]));
     // Known to have been there since it was found first, though nobody was told.
     let unknown = store(1, 100, Unknown);
-    let late = judge(&[unknown], &[read(&[1], 120), read(&[1], 6_200)]);
+    let late = verify(&[unknown], &[read(&[1], 120), read(&[1], 6_200)]);
     assert!(matches!(late[..], [Anomaly::Undead { .. }]));
 }
 
@@ -186,21 +186,21 @@ fn a_wrong_409_is_found() {
         [spent, store(1, 20, Conflict)],
         [store(1, 20, Conflict), spent],
     ] {
-        let anomalies = judge(&taken_back, &[]);
+        let anomalies = verify(&taken_back, &[]);
         assert!(matches!(anomalies[..], [Anomaly::TakenBack { .. }]));
     }
-    let found = judge(
+    let found = verify(
         &[store(1, 0, Conflict), store(2, 0, Unknown)],
         &[read(&[1], 20)],
     );
     assert!(matches!(found[..], [Anomaly::TakenBack { .. }]));
-    let alone = judge(&[store(1, 0, Conflict)], &[]);
+    let alone = verify(&[store(1, 0, Conflict)], &[]);
     assert!(matches!(alone[..], [Anomaly::SpentByNobody { .. }]));
     // The other came later, so it was not that.
-    let later = judge(&[store(1, 0, Conflict), store(2, 20, Accepted)], &[]);
+    let later = verify(&[store(1, 0, Conflict), store(2, 20, Accepted)], &[]);
     assert!(matches!(later[..], [Anomaly::SpentByNobody { .. }]));
     // Each was told that the other had spent it.
-    let neither = judge(&[store(1, 0, Conflict), store(2, 0, Conflict)], &[]);
+    let neither = verify(&[store(1, 0, Conflict), store(2, 0, Conflict)], &[]);
     assert!(matches!(
         neither[..],
         [Anomaly::SpentByNobody { .. }, Anomaly::SpentByNobody { .. }]

@@ -187,7 +187,7 @@ async fn a_failover_that_loses_acknowledged_writes_makes_no_token_good_again() {
         (statuses == BTreeSet::from([409])).then_some(())
     })
     .await;
-    let anomalies = Figures::default().judge(&traffic, &RULES);
+    let anomalies = Figures::default().verify(&traffic, &RULES);
     assert_eq!(anomalies, []);
 }
 

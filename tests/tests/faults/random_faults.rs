@@ -93,7 +93,7 @@ async fn a_cps_restored_from_an_old_backup_is_found_out() {
     };
     traffic.during(CLIENTS, 1, forgetting).await;
     traffic.settle(RULES.lifetime).await;
-    let anomalies = Figures::default().judge(&traffic, &RULES);
+    let anomalies = Figures::default().verify(&traffic, &RULES);
     let twice = |anomaly: &Anomaly| matches!(anomaly, Anomaly::TwoBodies { .. });
     assert!(anomalies.iter().any(twice), "{anomalies:?}");
 }

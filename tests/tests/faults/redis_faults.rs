@@ -170,7 +170,7 @@ async fn a_failover_that_loses_acknowledged_writes_stops_both_nodes() {
         traffic.statuses_of_double_spends().await,
         BTreeSet::from([503])
     );
-    let anomalies = Figures::default().judge(&traffic, &RULES);
+    let anomalies = Figures::default().verify(&traffic, &RULES);
     assert_eq!(anomalies, []);
 }
 

@@ -1,6 +1,6 @@
 //! A call from end to end over real sockets: a carrier stores the PASSporT for
 //! whoever answers the called number, and they verify the call; also when
-//! answers are lost, when the storer's process dies, and when tokens are
+//! answers are lost, when the OOB-AS's process dies, and when tokens are
 //! copied.
 
 mod scene;
@@ -81,16 +81,16 @@ async fn no_connection_links_two_stores_nor_a_store_with_a_look_up() {
 async fn a_recipient_who_waits_hears_of_the_call_when_it_comes() {
     let scene = Scene::set(1).await;
     let key = RecipientKey::from_bytes(&scene.office.to_bytes()).unwrap();
-    let recipient = scene
+    let oob_vs = scene
         .federation
-        .recipient(key, scene.address(), QUICK)
+        .oob_vs(key, scene.address(), QUICK)
         .unwrap();
     let call = Call {
         orig: number(CALLER).into(),
         dest: number(CALLEE).into(),
     };
     let (every, max_wait) = (Duration::from_millis(20), Duration::from_secs(60));
-    let waiting = recipient.wait(&call, every, max_wait, scene.federation.clock());
+    let waiting = oob_vs.wait(&call, every, max_wait, scene.federation.clock());
     let placing = async {
         // The first look has found nothing by now or finds it later: both are fine.
         tokio::task::yield_now().await;
@@ -124,14 +124,14 @@ async fn a_cps_that_is_gone_gives_no_verdict() {
     } = scene;
     let address = cps.addresses().public;
     cps.stop().await;
-    let recipient = federation
-        .recipient(office, address, RetryPolicy::NONE)
+    let oob_vs = federation
+        .oob_vs(office, address, RetryPolicy::NONE)
         .unwrap();
     let call = Call {
         orig: number(CALLER).into(),
         dest: number(CALLEE).into(),
     };
-    let verdict = recipient.verify(&call, federation.clock()).await;
+    let verdict = oob_vs.verify(&call, federation.clock()).await;
     assert!(matches!(
         verdict,
         Err(OobVerificationError::Http(HttpError::NoAnswer { .. }))
@@ -153,7 +153,7 @@ async fn a_lost_answer_stores_one_copy_for_one_token() {
 }
 
 #[tokio::test]
-async fn a_storer_that_died_before_the_answer_sends_the_same_request_after_its_restart() {
+async fn an_oob_as_that_died_before_the_answer_sends_the_same_request_after_its_restart() {
     let scene = Scene::set(2).await;
     let proxy = LossyProxy::start(scene.address()).await.unwrap();
     proxy.lose(1);

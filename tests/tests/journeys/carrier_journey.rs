@@ -188,8 +188,8 @@ async fn a_wallet_is_filled_to_its_level_and_then_left_alone() {
     };
     let mut received = Vec::new();
     for _ in 0..3 {
-        let look = schedule.look(&carrier, &client, &wallet, federation.clock());
-        received.push(look.await.unwrap());
+        let top_up = schedule.top_up(&carrier, &client, &wallet, federation.clock());
+        received.push(top_up.await.unwrap());
     }
     assert_eq!(received, [BATCH, BATCH, 0]);
     issuer.stop().await;
@@ -247,7 +247,7 @@ async fn a_carrier_that_spends_nothing_has_live_tokens_at_every_change_of_keys()
     };
     let clock = federation.clock();
     schedule
-        .look(&carrier, &client, &wallet, clock)
+        .top_up(&carrier, &client, &wallet, clock)
         .await
         .unwrap();
     let mut listed = changed_keys(&carrier, &client, Vec::new()).await;
@@ -262,7 +262,7 @@ async fn a_carrier_that_spends_nothing_has_live_tokens_at_every_change_of_keys()
         let live = |id: &TokenKeyId| ready.iter().any(|held| held.token_key_id == id.to_string());
         assert!(listed.iter().any(live), "day {days}: all tokens are dead");
         schedule
-            .look(&carrier, &client, &wallet, clock)
+            .top_up(&carrier, &client, &wallet, clock)
             .await
             .unwrap();
     }

@@ -33,7 +33,7 @@ fn request(holds: &str) -> LeafRequest {
 }
 
 /// As a service would, with the files that the PKI gives it.
-fn judge(pki: &PkiDirectory, name: &str, now: UnixTime) -> Result<Arc<VerifiedChain>, ChainError> {
+fn verify(pki: &PkiDirectory, name: &str, now: UnixTime) -> Result<Arc<VerifiedChain>, ChainError> {
     let trust = load_trust(&pki.roots_path(), Some(&pki.revocation_path()), now).unwrap();
     verify_chain(pki.credential(name).unwrap().path(), &trust, now)
 }
@@ -47,7 +47,7 @@ fn revoke(pki: &mut PkiDirectory, name: &str) {
 fn a_leaf_is_believed_for_what_it_holds_while_it_is_valid() {
     let home = tempfile::tempdir().unwrap();
     let pki = pki(home.path());
-    let chain = judge(&pki, "carrier", NOW).unwrap();
+    let chain = verify(&pki, "carrier", NOW).unwrap();
     let list = chain.tn_auth_list();
     assert!(list.covers_spc(&"683G".parse().unwrap()));
     assert!(list.covers(&"12125550199".parse().unwrap()));
@@ -76,12 +76,12 @@ fn a_delegate_is_believed_within_what_its_parent_holds_and_not_beyond() {
             .unwrap();
     }
     for name in ["office", "branch"] {
-        let chain = judge(&pki, name, NOW).unwrap();
+        let chain = verify(&pki, name, NOW).unwrap();
         assert!(chain.tn_auth_list().covers(&"12125550150".parse().unwrap()));
         assert!(!chain.tn_auth_list().covers(&"12125550149".parse().unwrap()));
     }
     for name in ["greedy", "stranger"] {
-        let refused = judge(&pki, name, NOW);
+        let refused = verify(&pki, name, NOW);
         assert!(
             matches!(refused, Err(ChainError::NotEncompassed { .. })),
             "{refused:?}"
@@ -92,7 +92,7 @@ fn a_delegate_is_believed_within_what_its_parent_holds_and_not_beyond() {
 #[test]
 fn whoever_may_delegate_signs_no_calls() {
     let home = tempfile::tempdir().unwrap();
-    let refused = judge(&pki(home.path()), "delegator", NOW);
+    let refused = verify(&pki(home.path()), "delegator", NOW);
     assert!(
         matches!(refused, Err(ChainError::LeafIsAuthority(_))),
         "{refused:?}"
@@ -110,11 +110,11 @@ fn the_indirect_list_revokes_one_certificate_and_spares_the_others() {
         .unwrap();
     revoke(&mut pki, "office");
     assert!(matches!(
-        judge(&pki, "office", NOW),
+        verify(&pki, "office", NOW),
         Err(ChainError::Revoked(_))
     ));
     for spared in ["carrier", "other", "branch"] {
-        judge(&pki, spared, NOW).unwrap();
+        verify(&pki, spared, NOW).unwrap();
     }
 }
 
@@ -124,14 +124,14 @@ fn whoever_is_revoked_takes_its_delegates_along() {
     let mut pki = pki(home.path());
     pki.issue("office", &request("tn:12125550150"), Some("delegator"), NOW)
         .unwrap();
-    judge(&pki, "office", NOW).unwrap();
+    verify(&pki, "office", NOW).unwrap();
     revoke(&mut pki, "delegator");
-    let refused = judge(&pki, "office", NOW);
+    let refused = verify(&pki, "office", NOW);
     assert!(
         matches!(refused, Err(ChainError::Revoked(_))),
         "{refused:?}"
     );
-    judge(&pki, "carrier", NOW).unwrap();
+    verify(&pki, "carrier", NOW).unwrap();
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn nobody_is_believed_by_a_list_that_is_long_overdue() {
     let home = tempfile::tempdir().unwrap();
     let mut pki = pki(home.path());
     pki.publish_revocation_list(DAY, NOW).unwrap();
-    judge(&pki, "carrier", NOW.plus(DAY)).unwrap();
+    verify(&pki, "carrier", NOW.plus(DAY)).unwrap();
     let trust = load_trust(&pki.roots_path(), Some(&pki.revocation_path()), NOW).unwrap();
     let path = pki.credential("carrier").unwrap();
     let late = verify_chain(path.path(), &trust, NOW.plus(DAY * 2));
@@ -174,7 +174,7 @@ fn nobody_is_believed_by_a_list_that_is_long_overdue() {
         "{late:?}"
     );
     pki.publish_revocation_list(DAY, NOW.plus(DAY * 2)).unwrap();
-    judge(&pki, "carrier", NOW.plus(DAY * 2)).unwrap();
+    verify(&pki, "carrier", NOW.plus(DAY * 2)).unwrap();
 }
 
 #[test]

@@ -199,7 +199,7 @@ fn public(world: &World, key_record: &str) -> Vec<Vec<u8>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_both_services_keep_and_log_put_together_links_no_storer_to_a_token() {
+async fn what_both_services_keep_and_log_put_together_links_no_oob_as_to_a_token() {
     let mut world = World::new(Clock::system());
     let debug = LogConfig {
         level: LogLevel::Debug,

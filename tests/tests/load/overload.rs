@@ -245,7 +245,7 @@ async fn overload_a_cps(cores: Cores) {
     let _issuer = cores.start(SERVICE, Role::Issuer, &world);
     let _cps = cores.start(SERVICE, Role::Cps, &world);
     let mailbox = world.mailbox().await;
-    // Sent again and again, as by storers that got no answer: the CPS verifies and
+    // Sent again and again, as by OOB-ASs that got no answer: the CPS verifies and
     // looks up as for the first time, and only the disk has nothing to do.
     let tokens = world.draw(500).await;
     let spends = tokens

@@ -72,7 +72,7 @@ impl Node {
         known.len()
     }
 
-    /// The key that it asks storers for.
+    /// The key that it asks OOB-ASs for.
     async fn current(&self, world: &World) -> Vec<u8> {
         let answer = world.post_nothing_at(&self.address.to_string()).await;
         answer.challenges().pop().unwrap().token_key

@@ -55,7 +55,7 @@ async fn a_record_registered_at_one_node_holds_at_every_node() {
     let token = world.draw_one().await;
     world.put_record_at(first, &older).await.assert_created();
 
-    // Storers find the mailbox at the node that did not register it, at once; those
+    // OOB-ASs find the mailbox at the node that did not register it, at once; those
     // who ask for keys, soon.
     let request = world.spend(&token, &mailbox, "a.b.c");
     world.store_at(second, &request).await.assert_created();

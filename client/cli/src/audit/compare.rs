@@ -75,7 +75,7 @@ pub(crate) async fn run(arguments: CompareArguments) -> Result<Outcome, Failure>
         }
     }
     let left = seen.issuer.as_ref().filter(|_| agreements.len() < 2);
-    Ok(tell(&agreements, left))
+    Ok(report(&agreements, left))
 }
 
 /// An argument that names a log, or another auditor's state.
@@ -96,7 +96,7 @@ fn state(path: &Path) -> Result<State, Failure> {
     }
 }
 
-fn tell(agreements: &[Agreement], left: Option<&SeenLog>) -> Outcome {
+fn report(agreements: &[Agreement], left: Option<&SeenLog>) -> Outcome {
     let log =
         |one: &Agreement| json!({ "log": one.log.as_str(), "common": one.common, "most": one.max });
     let json = json!({

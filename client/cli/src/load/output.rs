@@ -8,7 +8,7 @@ use super::super::table::{Table, numbers, words};
 use super::super::wording::plural;
 
 /// The whole text.
-pub(super) fn tell(report: &Report) -> String {
+pub(super) fn text_of(report: &Report) -> String {
     let mut parts = vec![
         conditions(report),
         preparation(&report.preparation),

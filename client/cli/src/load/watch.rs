@@ -90,7 +90,7 @@ impl Watcher {
         report
     }
 
-    async fn watch<T>(&self, work: impl Future<Output = T>, mut tell: impl FnMut() -> String) -> T {
+    async fn watch<T>(&self, work: impl Future<Output = T>, mut text: impl FnMut() -> String) -> T {
         let mut pace = interval(PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut work = std::pin::pin!(work);
@@ -98,7 +98,7 @@ impl Watcher {
             tokio::select! {
                 done = &mut work => return done,
                 _ = pace.tick() => {
-                    let text = tell();
+                    let text = text();
                     self.bar.set_message(text);
                     self.bar.tick();
                 }

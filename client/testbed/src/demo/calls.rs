@@ -75,8 +75,8 @@ async fn one_call(
     })
 }
 
-const fn slot(recipient: &OobVerificationService) -> usize {
-    recipient.key.config().kem().slot_size()
+const fn slot(oob_vs: &OobVerificationService) -> usize {
+    oob_vs.key.config().kem().slot_size()
 }
 
 /// The number of the customer who makes this call.
@@ -141,8 +141,8 @@ pub(super) async fn verify(
         dest: Party::from(callee.number.clone()),
     };
     let mut worst = None;
-    for recipient in &callee.recipients {
-        let verdict = recipient.verify(&call, clock).await;
+    for oob_vs in &callee.recipients {
+        let verdict = oob_vs.verify(&call, clock).await;
         let verdict = verdict.during("verifying a call")?;
         if !matches!(
             worst,

@@ -10,7 +10,7 @@ use super::report::CpsView;
 use super::{CALLS, DemoError, WhileDoing as _};
 
 /// Reads everything that the CPS keeps and says, and searches it.
-pub(super) fn look(
+pub(super) fn inspect(
     directory: &Path,
     cast: &Participants,
     spent: u64,

@@ -100,12 +100,12 @@ fn spend_with<T>(
 ) -> Result<T, DemoError> {
     let caller = cast.caller()?;
     let (callee, cps) = (cast.callee(place)?, caller.cps.authority());
-    let recipient = callee
+    let oob_vs = callee
         .recipients
         .first()
         .ok_or(DemoError::Never("a mailbox"))?;
     let passport = sign(storer, &customer(FIRST + 3)?, callee, clock);
-    let key = recipient.key.config();
+    let key = oob_vs.key.config();
     let sealed = seal_passport(key, cps, &passport, &mut rand::rng()).during("sealing")?;
     let mut made = Err(DemoError::Never("taking a token"));
     let url = caller.cps.url(STORE_PATH);
@@ -131,11 +131,11 @@ async fn double_spend(
     clock: &Clock,
 ) -> Result<Incident, DemoError> {
     let (cps, callee) = (services.cps_address.authority(), cast.callee(5)?);
-    let recipient = callee
+    let oob_vs = callee
         .recipients
         .first()
         .ok_or(DemoError::Never("a mailbox"))?;
-    let key = recipient.key.config();
+    let key = oob_vs.key.config();
     let sealed = seal_passport(key, cps, "another.passport.altogether", &mut rand::rng());
     let sealed = sealed.during("sealing")?;
     let second = spend_with(cast, &cast.carrier_b, 4, clock, |token, spend_key| {
@@ -150,7 +150,7 @@ async fn double_spend(
     Ok(Incident {
         what: "one token spent on two requests",
         expected: "the first stored, the second refused (token-already-spent)",
-        observed: format!("{first} stored, then {}", tell(&answer)),
+        observed: format!("{first} stored, then {}", report(&answer)),
         ok: first == 1 && conflicts,
     })
 }
@@ -161,11 +161,11 @@ async fn stolen_token(
     clock: &Clock,
 ) -> Result<Incident, DemoError> {
     let (cps, callee) = (services.cps_address.authority(), cast.callee(5)?);
-    let recipient = callee
+    let oob_vs = callee
         .recipients
         .first()
         .ok_or(DemoError::Never("a mailbox"))?;
-    let key = recipient.key.config();
+    let key = oob_vs.key.config();
     let sealed = seal_passport(key, cps, "a.thief's.passport", &mut rand::rng());
     let sealed = sealed.during("sealing")?;
     let thief = SpendKey::generate(&mut rand::rng());
@@ -184,7 +184,7 @@ async fn stolen_token(
     Ok(Incident {
         what: "a stolen token, without the key that belongs to it",
         expected: "the thief refused (spend-signature), the owner served",
-        observed: format!("{}, then {stored} stored by the owner", tell(&answer)),
+        observed: format!("{}, then {stored} stored by the owner", report(&answer)),
         ok: refused && stored == 1,
     })
 }
@@ -194,7 +194,7 @@ async fn exhausted_quota(cast: &Participants, clock: &Clock) -> Result<Incident,
     Ok(Incident {
         what: "tokens beyond a carrier's quota",
         expected: "refused (quota-exceeded)",
-        observed: tell_draw(&drawn),
+        observed: report_draw(&drawn),
         ok: refused_draw(&drawn) == Some(ProblemType::QuotaExceeded),
     })
 }
@@ -215,7 +215,7 @@ async fn revoked(cast: &mut Participants, clock: &Clock) -> Result<Incident, Dem
     Ok(Incident {
         what: "tokens for a carrier whose certificate was revoked a moment ago",
         expected: "refused (certificate-revoked)",
-        observed: tell_draw(&drawn),
+        observed: report_draw(&drawn),
         ok: refused_draw(&drawn) == Some(ProblemType::CertificateRevoked),
     })
 }
@@ -242,7 +242,7 @@ fn refusal(answer: &Result<(), HttpError>) -> Option<ProblemType> {
     answer.as_ref().err()?.refused()?.kind()
 }
 
-fn tell(answer: &Result<(), HttpError>) -> String {
+fn report(answer: &Result<(), HttpError>) -> String {
     match (answer, refusal(answer)) {
         (Ok(()), _) => "stored".to_owned(),
         (Err(_), Some(kind)) => format!("refused ({})", kind.name()),
@@ -257,7 +257,7 @@ fn refused_draw(drawn: &Result<usize, CarrierError>) -> Option<ProblemType> {
     }
 }
 
-fn tell_draw(drawn: &Result<usize, CarrierError>) -> String {
+fn report_draw(drawn: &Result<usize, CarrierError>) -> String {
     match (drawn, refused_draw(drawn)) {
         (Ok(tokens), _) => format!("{tokens} tokens drawn"),
         (Err(_), Some(kind)) => format!("refused ({})", kind.name()),

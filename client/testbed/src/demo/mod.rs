@@ -101,7 +101,7 @@ pub async fn play(
     audience.begins("looking through the CPS's eyes");
     let spent = services.spent().await?;
     services.stop();
-    let sight = cps_view::look(directory, &cast, spent)?;
+    let sight = cps_view::inspect(directory, &cast, spent)?;
     Ok(Report::new(
         drawn,
         calls,

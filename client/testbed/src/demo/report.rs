@@ -67,7 +67,7 @@ pub struct CpsView {
     pub spent: u64,
     /// Bytes of its files and its log.
     pub bytes: usize,
-    /// What was searched for in them: storers' codes, callers' numbers, PASSporTs.
+    /// What was searched for in them: OOB-ASs' codes, callers' numbers, PASSporTs.
     pub searched_for: usize,
     /// What of that was found; nothing should be.
     pub found: Vec<String>,

@@ -166,7 +166,7 @@ impl SharedRecords {
     ) {
         tokio::join!(
             self.read_on(own, &clock, readiness, &shutdown),
-            self.keep_whole(&clock, &shutdown),
+            self.restore_lost(&clock, &shutdown),
         );
     }
 
@@ -202,7 +202,7 @@ impl SharedRecords {
 
     /// Compares, puts back and removes what has ended. Nothing while the store refuses:
     /// what is known stays known until an operator has accepted it.
-    async fn keep_whole(&self, clock: &Clock, shutdown: &Shutdown) {
+    async fn restore_lost(&self, clock: &Clock, shutdown: &Shutdown) {
         let mut pace = tokio::time::interval(COMPARE_EVERY);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reconciliation = Reconciliation::new(self);
@@ -292,7 +292,7 @@ impl<'a> Reader<'a> {
                 self.shared.known.forget_all(*shard);
             }
             if has_lost || was_away {
-                self.note(*shard, 0);
+                self.record(*shard, 0);
             }
         }
     }
@@ -310,7 +310,7 @@ impl<'a> Reader<'a> {
                 self.take_in(page.records, now).await?;
             }
             // The last versions may be those of records that have ended and are gone.
-            self.note(shard, page.last.unwrap_or(version));
+            self.record(shard, page.last.unwrap_or(version));
         }
         Ok(())
     }
@@ -331,7 +331,7 @@ impl<'a> Reader<'a> {
         self.seen.get(shard.place()).copied().unwrap_or(0)
     }
 
-    fn note(&mut self, shard: RecordShard, version: u64) {
+    fn record(&mut self, shard: RecordShard, version: u64) {
         if let Some(seen) = self.seen.get_mut(shard.place()) {
             *seen = version;
         }

@@ -119,7 +119,7 @@ impl<'a> Reconciliation<'a> {
     }
 
     /// Forgets what was lost and is not listed here: records that have ended, or do not
-    /// hold. Those that nobody can judge yet may be listed later.
+    /// hold. Those that nobody can verify yet may be listed later.
     fn forget(
         &self,
         known: &[(RecordDigest, u64)],

@@ -27,7 +27,7 @@ async fn serve(cosigner: Cosigner, log: VerifierKey, seen: Option<TreeHead>) -> 
             return (StatusCode::BAD_REQUEST, String::new());
         };
         let mut seen = seen.lock().unwrap();
-        match request.judge(std::slice::from_ref(log), *seen) {
+        match request.verify(std::slice::from_ref(log), *seen) {
             Ok(head) => {
                 *seen = Some(head);
                 (

@@ -38,7 +38,7 @@ pub(super) enum Command {
     Close(TokenKeyId),
     Count(TokenKeyId),
     CountAll,
-    Look(TokenKeyId, Nonce),
+    Peek(TokenKeyId, Nonce),
 }
 
 pub(super) enum Answer {
@@ -47,7 +47,7 @@ pub(super) enum Answer {
     /// Nothing of a closed epoch.
     Count(Option<u64>),
     CountAll(Vec<(TokenKeyId, u64)>),
-    Look(Result<Option<SpendRecord>, StoreError>),
+    Peek(Result<Option<SpendRecord>, StoreError>),
 }
 
 /// A spend that was judged, and will be durable with the next commit.
@@ -141,7 +141,7 @@ impl<D: Disk> Machine<D> {
         })
     }
 
-    fn judge_spend(
+    fn decide_spend(
         &mut self,
         spend: Spend,
         now: UnixTime,
@@ -281,9 +281,9 @@ impl<D: Disk> StateMachine for Machine<D> {
         &mut self.journal
     }
 
-    fn judge(&mut self, command: Command, frame: &mut FrameBuilder) -> Answer {
+    fn decide(&mut self, command: Command, frame: &mut FrameBuilder) -> Answer {
         match command {
-            Command::Spend(spend, now) => Answer::Spend(self.judge_spend(spend, now, frame)),
+            Command::Spend(spend, now) => Answer::Spend(self.decide_spend(spend, now, frame)),
             Command::Close(epoch) => Answer::Close(self.close(epoch).map_err(|e| unavailable(&e))),
             Command::Count(epoch) => {
                 let count = || self.epochs.get(&epoch).map_or(0, SpentSet::len);
@@ -293,7 +293,7 @@ impl<D: Disk> StateMachine for Machine<D> {
                 let counts = self.epochs.iter().map(|(epoch, set)| (*epoch, set.len()));
                 Answer::CountAll(counts.collect())
             }
-            Command::Look(epoch, nonce) => Answer::Look(self.first_spend(epoch, nonce)),
+            Command::Peek(epoch, nonce) => Answer::Peek(self.first_spend(epoch, nonce)),
         }
     }
 

@@ -101,13 +101,13 @@ impl<D: Disk> EmbeddedStore<D> {
     ///
     /// # Errors
     /// [`StoreError`]; of a closed epoch nothing is known.
-    pub(super) async fn look(
+    pub(super) async fn peek(
         &self,
         epoch: TokenKeyId,
         nonce: Nonce,
     ) -> Result<Option<SpendRecord>, StoreError> {
-        match self.submit(Command::Look(epoch, nonce)).await? {
-            Answer::Look(found) => found,
+        match self.submit(Command::Peek(epoch, nonce)).await? {
+            Answer::Peek(found) => found,
             _ => Err(out_of_step()),
         }
     }

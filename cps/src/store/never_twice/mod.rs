@@ -256,8 +256,8 @@ impl NeverTwiceStore {
 
     /// Without room: a repeated request is granted, another is a double spend, and an
     /// unspent token stays so.
-    async fn look(&self, spend: &Spend) -> Result<Outcome, StoreError> {
-        match self.journal.look(spend.token_key_id, spend.nonce).await? {
+    async fn peek(&self, spend: &Spend) -> Result<Outcome, StoreError> {
+        match self.journal.peek(spend.token_key_id, spend.nonce).await? {
             Some(first) if first.digest == spend.record.digest => Ok(Outcome::AlreadyStored),
             Some(first) => Ok(Outcome::Conflict(first)),
             None => Err(StoreError::MailboxFull),
@@ -279,7 +279,7 @@ impl Store for NeverTwiceStore {
         let entry = RedisStore::entry_of(&spend);
         let spent = match self.redis.has_room(&spend.mailbox, &entry, now).await? {
             true => self.journal.spend_and_append(spend.clone(), now).await?,
-            false => self.look(&spend).await?,
+            false => self.peek(&spend).await?,
         };
         if let Outcome::Conflict(_) = spent {
             return Ok(spent);

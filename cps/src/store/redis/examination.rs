@@ -26,12 +26,12 @@ pub(super) async fn examine(redis: &Redis, keys: &Keys, guard: &Guard) -> Result
     // Before the readings: what is spent while they are made is in neither or later.
     let mut fence = guard.fence();
     let mut readings = read_all(redis, keys, fence.node).await?;
-    if let Verdict::Empty | Verdict::HalfBegun = fence.judge(&readings) {
+    if let Verdict::Empty | Verdict::HalfBegun = fence.verify(&readings) {
         begin(redis, keys).await?;
         fence = guard.fence();
         readings = read_all(redis, keys, fence.node).await?;
     }
-    match fence.judge(&readings) {
+    match fence.verify(&readings) {
         Verdict::Known => guard.set(None),
         Verdict::Adopted(id) => {
             tracing::info!(store = hex::encode(id.0), "the store is taken as it is");
@@ -59,7 +59,7 @@ pub(super) async fn is_known(
 ) -> Result<bool, RedisError> {
     let fence = guard.fence();
     let readings = read_all(redis, keys, fence.node).await?;
-    Ok(fence.judge(&readings) == Verdict::Known)
+    Ok(fence.verify(&readings) == Verdict::Known)
 }
 
 /// The readings of all shards, in order.

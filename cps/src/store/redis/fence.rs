@@ -135,7 +135,7 @@ impl Fence {
     }
 
     /// Notes durable changes.
-    pub(super) fn note(&mut self, shard: Shard, changes: Changes) {
+    pub(super) fn record(&mut self, shard: Shard, changes: Changes) {
         if let Some(seen) = self.seen.get_mut(shard.place()) {
             seen.raise_to(changes);
         }
@@ -143,7 +143,7 @@ impl Fence {
 
     /// Notes that the store has lost one of this node's changes: from now on it has
     /// fewer than this node has seen.
-    pub(super) fn note_loss(&mut self, shard: Shard) {
+    pub(super) fn record_loss(&mut self, shard: Shard) {
         if let Some(seen) = self.seen.get_mut(shard.place()) {
             seen.own = seen.own.saturating_add(LOST);
         }
@@ -157,17 +157,17 @@ impl Fence {
     }
 
     /// Judges the readings of all shards, in order.
-    pub(super) fn judge(&self, readings: &[Reading]) -> Verdict {
+    pub(super) fn verify(&self, readings: &[Reading]) -> Verdict {
         if readings.iter().any(|reading| reading.halted) {
             return Verdict::Older(Forgotten::Halted);
         }
         match self.store {
-            Some(store) => self.judge_known(store, readings),
-            None => judge_new(readings),
+            Some(store) => self.verify_known(store, readings),
+            None => verify_new(readings),
         }
     }
 
-    fn judge_known(&self, store: StoreId, readings: &[Reading]) -> Verdict {
+    fn verify_known(&self, store: StoreId, readings: &[Reading]) -> Verdict {
         let id = match one_id(readings) {
             Ok(Some(id)) => id,
             Ok(None) => return Verdict::Older(Forgotten::Shard(0)),
@@ -196,7 +196,7 @@ impl Fence {
     }
 }
 
-fn judge_new(readings: &[Reading]) -> Verdict {
+fn verify_new(readings: &[Reading]) -> Verdict {
     // The first shard is the last to be begun.
     let is_begun = readings.first().is_some_and(|first| first.id.is_some());
     if is_begun {
@@ -326,14 +326,14 @@ mod tests {
     #[test]
     fn a_store_that_is_as_it_was_or_further_on_is_known() {
         for (own, total) in [(5, 50), (5, 60), (7, 52)] {
-            let verdict = fence().judge(&readings(Some(ID), own, total));
+            let verdict = fence().verify(&readings(Some(ID), own, total));
             assert_eq!(verdict, Verdict::Known);
         }
     }
 
     #[test]
     fn a_flushed_store_a_backup_and_a_lossy_failover_are_older() {
-        let is_older = |readings: &[Reading]| matches!(fence().judge(readings), Verdict::Older(_));
+        let is_older = |readings: &[Reading]| matches!(fence().verify(readings), Verdict::Older(_));
         assert!(is_older(&readings(None, 0, 0)));
         assert!(is_older(&readings(Some(OTHER), 9, 90)));
         let mut one = readings(Some(ID), 5, 50);
@@ -346,34 +346,34 @@ mod tests {
         assert!(is_older(&one));
         let mut halted = readings(Some(ID), 5, 50);
         halted[3].halted = true;
-        assert_eq!(fence().judge(&halted), Verdict::Older(Forgotten::Halted));
+        assert_eq!(fence().verify(&halted), Verdict::Older(Forgotten::Halted));
     }
 
     #[test]
     fn an_accepted_store_is_adopted_by_those_whom_it_was_accepted_for() {
         let mut accepted = readings(Some(OTHER), 0, 3);
         accepted[0].accepted = vec![StoreId([8; 16]), ID];
-        assert_eq!(fence().judge(&accepted), Verdict::Adopted(OTHER));
+        assert_eq!(fence().verify(&accepted), Verdict::Adopted(OTHER));
         accepted[0].accepted = vec![StoreId([8; 16])];
-        assert!(matches!(fence().judge(&accepted), Verdict::Older(_)));
+        assert!(matches!(fence().verify(&accepted), Verdict::Older(_)));
         // Not before all shards are.
         accepted[0].accepted = vec![ID];
         accepted[200].id = Some(ID);
-        assert!(matches!(fence().judge(&accepted), Verdict::Older(_)));
+        assert!(matches!(fence().verify(&accepted), Verdict::Older(_)));
     }
 
     #[test]
     fn a_new_node_begins_an_empty_store_and_joins_a_whole_one() {
         let new = Fence::new(NodeId([9; 16]));
-        assert_eq!(new.judge(&readings(None, 0, 0)), Verdict::Empty);
+        assert_eq!(new.verify(&readings(None, 0, 0)), Verdict::Empty);
         let whole = readings(Some(ID), 0, 40);
-        assert_eq!(new.judge(&whole), Verdict::Adopted(ID));
+        assert_eq!(new.verify(&whole), Verdict::Adopted(ID));
         let mut half = readings(Some(ID), 0, 0);
         half[0].id = None;
-        assert_eq!(new.judge(&half), Verdict::HalfBegun);
+        assert_eq!(new.verify(&half), Verdict::HalfBegun);
         let mut lost = whole;
         lost[9] = Reading::default();
-        assert_eq!(new.judge(&lost), Verdict::Older(Forgotten::Shard(9)));
+        assert_eq!(new.verify(&lost), Verdict::Older(Forgotten::Shard(9)));
     }
 
     #[test]
@@ -382,7 +382,7 @@ mod tests {
         let path = directory.path().join("fence.json");
         assert_eq!(Fence::load(&path).unwrap(), None);
         let mut fence = fence();
-        fence.note(Shard(3), Changes { own: 6, total: 49 });
+        fence.record(Shard(3), Changes { own: 6, total: 49 });
         fence.save(&path).unwrap();
         assert_eq!(Fence::load(&path).unwrap(), Some(fence.clone()));
         assert_eq!(fence.seen(Shard(3)), Changes { own: 6, total: 50 });

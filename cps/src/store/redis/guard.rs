@@ -115,9 +115,9 @@ impl Guard {
     }
 
     /// Notes changes that are durable.
-    pub(super) fn note(&self, shard: Shard, changes: Changes) {
+    pub(super) fn record(&self, shard: Shard, changes: Changes) {
         let mut remembered = self.remembered();
-        remembered.fence.note(shard, changes);
+        remembered.fence.record(shard, changes);
         remembered.is_saved = false;
     }
 
@@ -133,7 +133,7 @@ impl Guard {
         }
         made.push_back(changes.own);
         if !is_new {
-            remembered.fence.note_loss(shard);
+            remembered.fence.record_loss(shard);
             remembered.is_saved = false;
         }
         is_new

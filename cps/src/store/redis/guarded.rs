@@ -33,7 +33,7 @@ impl Inner {
     /// An answer about a token, once it is noted what it says of the shard.
     pub(super) fn noted(&self, shard: Shard, spent: Spent) -> Result<Spent, StoreError> {
         if let Some(changes) = spent.changes() {
-            self.guard.note(shard, changes);
+            self.guard.record(shard, changes);
         }
         let is_whole = match spent {
             Spent::Now(changes) => self.guard.made(shard, changes),
@@ -54,7 +54,7 @@ impl Inner {
             return Err(refused(self.guard.found_older()));
         };
         if let Some(changes) = closing.changes {
-            self.guard.note(shard, changes);
+            self.guard.record(shard, changes);
             if !self.guard.made(shard, changes) {
                 return Err(refused(self.guard.found_older()));
             }

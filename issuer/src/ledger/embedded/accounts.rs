@@ -27,7 +27,7 @@ pub(super) enum Command {
         epoch: TokenKeyId,
         charge: Charge,
         allowed: u64,
-        novelty: ChargeKind,
+        kind: ChargeKind,
         max: Option<u64>,
     },
     /// Keep accounts for these epochs too.
@@ -84,7 +84,7 @@ impl<D: Disk> Accounts<D> {
         epoch: TokenKeyId,
         charge: Charge,
         allowed: u64,
-        novelty: ChargeKind,
+        kind: ChargeKind,
         max: Option<u64>,
         frame: &mut FrameBuilder,
     ) -> Result<u64, ChargeError> {
@@ -92,7 +92,7 @@ impl<D: Disk> Accounts<D> {
             .epochs
             .get_mut(&epoch)
             .ok_or(ChargeError::NoSuchEpoch(epoch))?;
-        if novelty == ChargeKind::RepeatedOnly && !accounts.has(&charge) {
+        if kind == ChargeKind::RepeatedOnly && !accounts.has(&charge) {
             return Err(ChargeError::NotRepeated);
         }
         let after = accounts.total().saturating_add(charge.tokens.into());
@@ -152,15 +152,15 @@ impl<D: Disk> StateMachine for Accounts<D> {
         &mut self.journal
     }
 
-    fn judge(&mut self, command: Command, frame: &mut FrameBuilder) -> Self::Answer {
+    fn decide(&mut self, command: Command, frame: &mut FrameBuilder) -> Self::Answer {
         match command {
             Command::Charge {
                 epoch,
                 charge,
                 allowed,
-                novelty,
+                kind,
                 max,
-            } => self.charge(epoch, charge, allowed, novelty, max, frame),
+            } => self.charge(epoch, charge, allowed, kind, max, frame),
             Command::Admit(epochs) => {
                 self.admit(&epochs);
                 Ok(0)

@@ -79,7 +79,7 @@ impl<D: Disk> Ledger for EmbeddedLedger<D> {
         &self,
         epoch: TokenKeyId,
         charge: Charge,
-        novelty: ChargeKind,
+        kind: ChargeKind,
         max: Option<u64>,
     ) -> Result<u64, ChargeError> {
         let allowed = self.allowance.of(&charge.subject);
@@ -87,7 +87,7 @@ impl<D: Disk> Ledger for EmbeddedLedger<D> {
             epoch,
             charge,
             allowed,
-            novelty,
+            kind,
             max,
         };
         self.commits.submit(command).await?

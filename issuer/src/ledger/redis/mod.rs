@@ -71,7 +71,7 @@ impl Seen {
 #[derive(Debug)]
 struct Scripts {
     charge: Script,
-    look: Script,
+    peek: Script,
     close: Script,
     drop: Script,
     end: Script,
@@ -130,7 +130,7 @@ impl RedisLedger {
             former: Mutex::new(former.collect()),
             scripts: Scripts {
                 charge: Script::new(include_str!("charge.lua")),
-                look: Script::new(include_str!("look.lua")),
+                peek: Script::new(include_str!("peek.lua")),
                 close: Script::new(include_str!("close.lua")),
                 drop: Script::new(include_str!("drop.lua")),
                 end: Script::new(include_str!("end.lua")),
@@ -142,7 +142,7 @@ impl RedisLedger {
         }
     }
 
-    fn judge(
+    fn outcome_of(
         &self,
         (verdict, first, second): (String, u64, u64),
         epoch: TokenKeyId,
@@ -212,7 +212,7 @@ impl RedisLedger {
     async fn drop_ended(&self) -> Result<(), ChargeError> {
         let former: Vec<_> = self.former().keys().copied().collect();
         for epoch in former {
-            let (is_there, _) = self.look(epoch).await?;
+            let (is_there, _) = self.peek(epoch).await?;
             if !is_there {
                 self.former().remove(&epoch);
             }
@@ -221,14 +221,14 @@ impl RedisLedger {
     }
 
     /// Whether an epoch has accounts, and how many charges of this node.
-    async fn look(&self, epoch: TokenKeyId) -> Result<(bool, u64), ChargeError> {
+    async fn peek(&self, epoch: TokenKeyId) -> Result<(bool, u64), ChargeError> {
         let keys = Keys::of(epoch, &self.redis);
         let (names, node) = ([keys.epoch.as_bytes()], [self.node.as_bytes()]);
-        Ok(self.redis.read(&self.scripts.look, &names, &node).await?)
+        Ok(self.redis.read(&self.scripts.peek, &names, &node).await?)
     }
 
-    async fn look_for_loss(&self, epoch: TokenKeyId, seen: u64) -> Result<(), ChargeError> {
-        let (known, found) = self.look(epoch).await?;
+    async fn require_no_loss(&self, epoch: TokenKeyId, seen: u64) -> Result<(), ChargeError> {
+        let (known, found) = self.peek(epoch).await?;
         match known && found >= seen {
             true => Ok(()),
             false => Err(self.lost(epoch, seen, found)),
@@ -250,7 +250,7 @@ impl Ledger for RedisLedger {
         &self,
         epoch: TokenKeyId,
         charge: Charge,
-        novelty: ChargeKind,
+        kind: ChargeKind,
         max: Option<u64>,
     ) -> Result<u64, ChargeError> {
         let followed = self.followed.load_full();
@@ -261,7 +261,7 @@ impl Ledger for RedisLedger {
         let number = |number: u64| number.min(MOST_NUMBER).to_string();
         let keys = Keys::of(epoch, &self.redis);
         let account = keys.account(charge.subject.as_bytes());
-        let repeated_only = match novelty {
+        let repeated_only = match kind {
             ChargeKind::NewOrRepeated => "0",
             ChargeKind::RepeatedOnly => "1",
         };
@@ -282,7 +282,7 @@ impl Ledger for RedisLedger {
                 ],
             )
             .await?;
-        self.judge(verdict, epoch, allowed, max, seen)
+        self.outcome_of(verdict, epoch, allowed, max, seen)
     }
 
     /// Looks at those only that are new here: what was lost of others stops no
@@ -294,7 +294,7 @@ impl Ledger for RedisLedger {
                 continue;
             }
             let seen = self.seen(epoch);
-            self.look_for_loss(epoch, seen.own()).await?;
+            self.require_no_loss(epoch, seen.own()).await?;
             followed.insert(epoch, seen);
         }
         self.followed.store(Arc::new(followed));
@@ -324,7 +324,7 @@ impl Ledger for RedisLedger {
             .map_err(|error| ChargeError::Memory(error.to_string()))?
             .map_err(|error| ChargeError::Memory(error.to_string()))?;
         for (epoch, seen) in seen {
-            self.look_for_loss(epoch, seen).await?;
+            self.require_no_loss(epoch, seen).await?;
         }
         self.drop_ended().await
     }

@@ -159,7 +159,7 @@ async fn a_restored_backup_is_noticed_by_the_node_whose_charges_it_lacks() {
         said.contains("backup") && said.contains("seen.json"),
         "{said}"
     );
-    // By upkeep, and after a restart, too: it wrote down what it had seen.
+    // By maintenance, and after a restart, too: it wrote down what it had seen.
     let noticed = node.ledger.follow(LIVE.to_vec()).await;
     assert_eq!(noticed.unwrap_err().to_string(), said);
     let node = node.restart(&url);

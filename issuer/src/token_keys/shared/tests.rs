@@ -83,13 +83,13 @@ impl Node {
     }
 
     /// What each key may sign, earliest first.
-    fn standings(&self, now: UnixTime) -> Vec<KeyPhase> {
+    fn phases(&self, now: UnixTime) -> Vec<KeyPhase> {
         let live = self.0.live();
-        let standing = |id: pennyblack_privacypass::token::TokenKeyId| {
+        let phase = |id: pennyblack_privacypass::token::TokenKeyId| {
             live.find(id.truncated(), now)
-                .map_or(KeyPhase::Silent, |(_, standing)| standing)
+                .map_or(KeyPhase::Silent, |(_, phase)| phase)
         };
-        live.ids().map(standing).collect()
+        live.ids().map(phase).collect()
     }
 }
 
@@ -137,10 +137,10 @@ async fn all_nodes_change_to_the_same_key_at_the_same_instant() {
             start.minus(Duration::from_secs(31)),
         );
         for now in [announced, early, start, late] {
-            assert_eq!(one.standings(now), two.standings(now));
+            assert_eq!(one.phases(now), two.phases(now));
         }
-        assert_eq!(one.standings(late).last(), Some(&KeyPhase::Signs));
-        assert_eq!(one.standings(early).last(), Some(&KeyPhase::Silent));
+        assert_eq!(one.phases(late).last(), Some(&KeyPhase::Signs));
+        assert_eq!(one.phases(early).last(), Some(&KeyPhase::Silent));
         let (first, second) = tokio::join!(one.turn(start), two.turn(start));
         assert_eq!(first.unwrap(), second.unwrap());
         assert_eq!(one.etag(), two.etag());

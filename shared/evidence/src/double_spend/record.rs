@@ -18,7 +18,7 @@ use pennyblack_privacypass::token::Nonce;
 ///
 /// ```text
 /// struct {
-///   uint32 created;          // seconds since 1970, by the storer's clock
+///   uint32 created;          // seconds since 1970, by the OOB-AS's clock
 ///   opaque digest[32];       // SHA-256 of the request's content
 ///   opaque signature[64];    // Ed25519 by the token's nonce
 /// } SpendRecord;

@@ -222,14 +222,14 @@ impl FollowerLog {
             }
         };
         let mut keys = self.known().clone();
-        news.iter().for_each(|statement| keys.note(statement));
+        news.iter().for_each(|statement| keys.record(statement));
         let remembered = Remembered {
             key: reading.reader.key().clone(),
             position,
             keys,
         };
         let (memory, copy) = (self.memory.clone(), remembered.clone());
-        let written = spawn_blocking(move || memory.keep(&copy)).await;
+        let written = spawn_blocking(move || memory.persist(&copy)).await;
         written.map_err(FollowerError::BrokeOff)??;
         // Only now, when it is proven and remembered, does anything follow from it.
         *self.known() = remembered.keys;

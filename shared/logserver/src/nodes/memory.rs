@@ -75,8 +75,8 @@ impl Memory {
         })
     }
 
-    /// Remembers. Writes the disk.
-    pub(super) fn keep(&self, what: &Remembered) -> Result<(), MemoryError> {
+    /// Writes it to the disk.
+    pub(super) fn persist(&self, what: &Remembered) -> Result<(), MemoryError> {
         let text = Text {
             key: what.key.to_string(),
             position: what.position.to_string(),

@@ -69,7 +69,7 @@ impl KnownKeys {
     }
 
     /// Takes in what is in the log now, if it is about a key.
-    pub(crate) fn note(&mut self, statement: &Statement) {
+    pub(crate) fn record(&mut self, statement: &Statement) {
         match statement {
             Statement::KeyEpochOpened { key, .. } => {
                 self.opened.insert(key.id());
@@ -122,7 +122,7 @@ impl Known {
     }
 
     /// Takes in what is in the log now.
-    pub(super) fn note(&mut self, statement: &Statement) {
+    pub(super) fn record(&mut self, statement: &Statement) {
         match statement {
             Statement::DoubleSpend(evidence) => {
                 let token = &evidence.token;
@@ -134,7 +134,7 @@ impl Known {
             }
             _ => {}
         }
-        self.keys.note(statement);
+        self.keys.record(statement);
     }
 }
 

@@ -65,7 +65,7 @@ impl StatementLog {
         let (mut known, mut unread) = (Known::default(), None);
         let log = TransparencyLog::open(directory, &name, |index, bytes| {
             match LogEntry::parse(bytes) {
-                Ok(entry) => known.note(&entry.statement),
+                Ok(entry) => known.record(&entry.statement),
                 Err(error) => unread = unread.take().or(Some((index, error))),
             }
         })?;
@@ -123,7 +123,7 @@ impl StatementLog {
             statement,
         };
         self.log.append(entry.to_bytes()).await?;
-        self.known().note(&entry.statement);
+        self.known().record(&entry.statement);
         Ok(true)
     }
 

@@ -1,4 +1,4 @@
-//! What a recipient publishes so that storers can seal to it: an HPKE key, the
+//! What a recipient publishes so that OOB-ASs can seal to it: an HPKE key, the
 //! numbers it answers for and the CPS to use, signed by its STIR certificate
 //! (docs/protocol.md section 5). Not here: the key itself (`mailbox`), and where
 //! records are kept and looked up.

@@ -1,5 +1,5 @@
 //! Storing a sealed PASSporT: the request's two halves (a token, and a signature
-//! by the token's nonce over the content), how a storer makes it, and every check
+//! by the token's nonce over the content), how an OOB-AS makes it, and every check
 //! of a CPS that needs no state (docs/protocol.md section 3). Not here: the spent
 //! set and the mailboxes, and what a sealed PASSporT holds (`sealed`).
 //!

@@ -1,4 +1,4 @@
-//! The storer's side: one token, one key, one request.
+//! The OOB-AS's side: one token, one key, one request.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use pennyblack_sealing::sealed::Sealed;
 /// encapsulations where they go through a relay) until
 /// [`super::Freshness::RETRY_FOR`] after `created`. The token must not be
 /// signed with again, even if no answer ever comes: that would be a double
-/// spend, and provably this storer's token's.
+/// spend, and provably this OOB-AS's token's.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignedStoreRequest {
     authorization: String,

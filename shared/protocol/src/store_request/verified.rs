@@ -17,7 +17,7 @@ use pennyblack_sealing::mailbox::{Kem, MailboxId};
 
 /// How far `created` may lie from the CPS's clock.
 ///
-/// A storer repeats an unanswered request, byte for byte, for
+/// An OOB-AS repeats an unanswered request, byte for byte, for
 /// [`Self::RETRY_FOR`], the longest that an entry lives and a PASSporT is fresh:
 /// later than that it would store nothing of use. The default accepts those
 /// retries from clocks that are up to 30 s off in either direction. A request
@@ -32,7 +32,7 @@ pub struct Freshness {
 }
 
 impl Freshness {
-    /// How long a storer repeats a request that was not answered.
+    /// How long an OOB-AS repeats a request that was not answered.
     pub const RETRY_FOR: Duration = Duration::from_secs(60);
 
     fn check(&self, created: Created, now: UnixTime) -> Result<(), StoreRefusal> {
@@ -59,7 +59,7 @@ impl Default for Freshness {
 /// What a CPS demands of every store request.
 #[derive(Debug, Clone)]
 pub struct SpendPolicy {
-    /// The CPS's own name, as storers sign it.
+    /// The CPS's own name, as OOB-ASs sign it.
     pub cps: Authority,
     /// The digests of the challenges that this CPS hands out, one for each issuer
     /// that it trusts.
@@ -75,15 +75,15 @@ pub enum StoreRefusal {
     /// Signed too long ago.
     #[error("signed at {}, and it is {now} here: too old; seal and sign afresh with another token", created.time())]
     Stale {
-        /// When it was signed, by the storer's clock.
+        /// When it was signed, by the OOB-AS's clock.
         created: Created,
         /// The CPS's clock.
         now: UnixTime,
     },
     /// Signed at a time that is still to come.
-    #[error("signed at {}, and it is {now} here: set the storer's clock", created.time())]
+    #[error("signed at {}, and it is {now} here: set the OOB-AS's clock", created.time())]
     FromTheFuture {
-        /// When it was signed, by the storer's clock.
+        /// When it was signed, by the OOB-AS's clock.
         created: Created,
         /// The CPS's clock.
         now: UnixTime,

@@ -194,7 +194,7 @@ pub enum OpenEnvelopeError {
     Form(#[from] WireError),
 }
 
-/// An opened envelope: the entries are still sealed, each by its storer.
+/// An opened envelope: the entries are still sealed, each by its OOB-AS.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Page {
     header: PageHeader,

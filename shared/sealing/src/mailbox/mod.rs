@@ -1,5 +1,5 @@
 //! Whose mailbox it is: a recipient's HPKE key, the public configuration of it
-//! that storers seal to, and the mailbox id, its hash. Not here: who may claim a
+//! that OOB-ASs seal to, and the mailbox id, its hash. Not here: who may claim a
 //! key for a number (`key_record`), and what is sealed to it (`sealed`, `envelope`).
 
 mod suite;
@@ -58,7 +58,7 @@ pub enum KeyError {
     Text(#[from] Base64Error),
 }
 
-/// What a recipient publishes for storers to seal to: an HPKE suite and a
+/// What a recipient publishes for OOB-ASs to seal to: an HPKE suite and a
 /// public key, checked to be valid.
 ///
 /// The encoding, and so the hash that names the mailbox, is

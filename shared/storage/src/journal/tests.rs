@@ -44,7 +44,7 @@ struct Knowledge {
 }
 
 impl Knowledge {
-    fn note(&mut self, record: Vec<u8>, appended: io::Result<()>) {
+    fn record(&mut self, record: Vec<u8>, appended: io::Result<()>) {
         if appended.is_ok() {
             self.acknowledged.push(record);
             self.void.append(&mut self.unknown);
@@ -104,7 +104,7 @@ fn run(seed: u64, plant_bug: bool) -> Result<bool, JournalError> {
                 let mut record = vec![7; size];
                 record[..4].copy_from_slice(&step.to_be_bytes());
                 let appended = journal.append(&mut frame(&[&record]));
-                known.note(record, appended);
+                known.record(record, appended);
             }
         }
     }

@@ -36,9 +36,9 @@ impl Scene {
         }
     }
 
-    fn judge(&self, request: &AddCheckpoint, seen: u64) -> Result<TreeHead, WitnessRefusal> {
+    fn verify(&self, request: &AddCheckpoint, seen: u64) -> Result<TreeHead, WitnessRefusal> {
         let seen = (seen > 0).then(|| self.leaves.head(seen));
-        request.judge(&[self.log.verifier().clone()], seen)
+        request.verify(&[self.log.verifier().clone()], seen)
     }
 }
 
@@ -81,14 +81,14 @@ fn a_witness_cosigns_what_grows_and_nothing_else() {
     for (old, new) in [(0, 0), (0, 1), (0, 7), (1, 1), (1, 7), (64, 65), (63, 100)] {
         let request = scene.request(old, new);
         assert_eq!(
-            scene.judge(&request, old),
+            scene.verify(&request, old),
             Ok(scene.leaves.head(new)),
             "{old} {new}"
         );
     }
     let status = |request: &AddCheckpoint, seen| {
         scene
-            .judge(request, seen)
+            .verify(request, seen)
             .map_err(|refusal| refusal.status())
     };
     assert_eq!(status(&scene.request(5, 9), 7), Err(409));
@@ -119,17 +119,17 @@ fn a_witness_cosigns_for_logs_that_it_knows_only() {
     let scene = Scene::new();
     let request = scene.request(0, 9);
     let other = signer("log.example/b", SignatureType::Ed25519, 2);
-    let refused = request.judge(&[other.verifier().clone()], None);
+    let refused = request.verify(&[other.verifier().clone()], None);
     assert_eq!(refused.unwrap_err().status(), 404);
     // The same name with another key.
     let same_name = signer("log.example/a", SignatureType::Ed25519, 2);
-    let refused = request.judge(&[same_name.verifier().clone()], None);
+    let refused = request.verify(&[same_name.verifier().clone()], None);
     assert_eq!(refused.unwrap_err().status(), 403);
     let both = [same_name.verifier().clone(), scene.log.verifier().clone()];
-    assert!(request.judge(&both, None).is_ok());
+    assert!(request.verify(&both, None).is_ok());
     let forged = request.to_string().replacen("\n9\n", "\n8\n", 1);
     let forged: AddCheckpoint = forged.parse().unwrap();
-    assert_eq!(scene.judge(&forged, 0).unwrap_err().status(), 403);
+    assert_eq!(scene.verify(&forged, 0).unwrap_err().status(), 403);
 }
 
 #[test]

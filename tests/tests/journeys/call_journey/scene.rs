@@ -117,24 +117,18 @@ impl Scene {
         orig: &str,
     ) -> Result<Verdict, OobVerificationError> {
         let key = RecipientKey::from_bytes(&key.to_bytes()).unwrap();
-        let recipient = self
-            .federation
-            .recipient(key, self.address(), QUICK)
-            .unwrap();
+        let oob_vs = self.federation.oob_vs(key, self.address(), QUICK).unwrap();
         let call = Call {
             orig: number(orig).into(),
             dest: number(CALLEE).into(),
         };
-        recipient.verify(&call, self.federation.clock()).await
+        oob_vs.verify(&call, self.federation.clock()).await
     }
 
     pub(super) async fn entries(&self, key: &RecipientKey) -> usize {
         let key = RecipientKey::from_bytes(&key.to_bytes()).unwrap();
-        let recipient = self
-            .federation
-            .recipient(key, self.address(), QUICK)
-            .unwrap();
-        let drained = recipient.drain(&mut Cursor::default()).await.unwrap();
+        let oob_vs = self.federation.oob_vs(key, self.address(), QUICK).unwrap();
+        let drained = oob_vs.drain(&mut Cursor::default()).await.unwrap();
         assert_eq!(drained.unreadable, 0);
         drained.passports.len()
     }

@@ -13,17 +13,17 @@ use super::{KeyDirectory, record_id};
 use crate::refusal::Refusal;
 
 impl KeyDirectory {
-    /// Judges the stored records that wait once more.
-    pub(super) fn judge_waiting(&self, now: UnixTime) {
+    /// Verifies the stored records that wait once more.
+    pub(super) fn verify_waiting(&self, now: UnixTime) {
         let mut waiting = self.waiting();
         let stored = std::mem::take(&mut *waiting);
-        *waiting = self.judge(stored, now);
+        *waiting = self.verify_stored(stored, now);
     }
 
     /// Verifies stored records and lists them, and removes those that have ended by
     /// what they say themselves: their certificates have ended too, and are no longer
-    /// judged good. Returns those that have to wait.
-    pub(super) fn judge(
+    /// valid. Returns those that have to wait.
+    pub(super) fn verify_stored(
         &self,
         stored: Vec<(String, String)>,
         now: UnixTime,
@@ -54,7 +54,7 @@ impl KeyDirectory {
     }
 
     /// Takes the record that an ended one has replaced off the list: so a record is
-    /// withdrawn, also if this node reads that only after its end. Judged as of its last
+    /// withdrawn, also if this node reads that only after its end. Verified as of its last
     /// second, for it must be as good as the one that it ends.
     fn replace_by_ended(&self, token: &str) {
         let Ok(unverified) = UnverifiedKeyRecord::parse(token) else {
@@ -84,7 +84,7 @@ impl KeyDirectory {
     /// Takes in what was read from Redis, by the names of the records.
     pub(super) fn take_in(&self, stored: Vec<(String, String)>, now: UnixTime) {
         let names: HashSet<_> = stored.iter().map(|(name, _)| name.clone()).collect();
-        let left = self.judge(stored, now);
+        let left = self.verify_stored(stored, now);
         let mut waiting = self.waiting();
         // Those that waited under the same names are older.
         waiting.retain(|(name, _)| !names.contains(name));
