@@ -291,8 +291,8 @@ impl Carrier {
         Ok(())
     }
 
-    /// A wallet may be shared; a draw is finished by whoever began it, since only
-    /// the same subject gets the same answer without a charge.
+    /// A wallet may be shared; only the subject that began a draw finishes
+    /// it: only the same subject gets the same answer without a charge.
     fn is_ours(&self, pending: &PendingDraw) -> bool {
         let draw = &pending.draw;
         draw.issuer == *self.issuer.authority() && draw.subject == self.identity.iss()

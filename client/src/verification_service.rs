@@ -25,7 +25,7 @@ use crate::certificates::CertificateStores;
 use pennyblack_http::{HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
 
 /// Most pages that one emptying of a mailbox reads. At 256 slots that is more
-/// than any mailbox holds; a CPS that says `more` for ever is not followed.
+/// than any mailbox holds; a CPS that says `more` endlessly is not followed.
 const MAX_PAGES: usize = 256;
 
 /// Why there is no verdict. None of these says anything of the call.

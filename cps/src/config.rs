@@ -95,7 +95,7 @@ pub struct IssuerConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_roots: Option<PathBuf>,
     /// The issuer's directory of keys, to take its VOPRF tokens: only for an issuer
-    /// of the same operator, for whoever reads it can make tokens. Default: none,
+    /// of the same operator, since every reader of it can make tokens. Default: none,
     /// and only blind RSA tokens are taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub voprf_keys: Option<PathBuf>,
@@ -140,7 +140,7 @@ pub struct EntriesConfig {
     /// How long an entry lives. Default, and most: 60s.
     #[serde(with = "humantime_serde")]
     pub lifetime: Duration,
-    /// Most living entries of one mailbox. Default: 1024.
+    /// Most unexpired entries of one mailbox. Default: 1024.
     pub mailbox_capacity: usize,
     /// How old a request's signature may be. Default: 90s, which is the minute in
     /// which an OOB-AS repeats an unanswered request, and half a minute of clocks.

@@ -1,5 +1,5 @@
 //! The Call Placement Service: stores sealed PASSporTs against one-time tokens
-//! and serves them to whoever asks (docs/protocol.md sections 3 to 5). It never
+//! and serves them to anyone (docs/protocol.md sections 3 to 5). It never
 //! learns who stores, nor what.
 
 pub mod config;

@@ -87,8 +87,8 @@ pub enum Refusal {
     /// A newer record of the same key and signer is registered.
     #[error("a newer record of this key by this signer is registered")]
     OlderRecord,
-    /// As many living records as one signer may have for the same numbers.
-    #[error("{iss} has {max} living records for {coverage} already")]
+    /// As many unexpired records as one signer may have for the same numbers.
+    #[error("{iss} has {max} unexpired records for {coverage} already")]
     TooManyOfSigner {
         /// Who signs.
         iss: String,

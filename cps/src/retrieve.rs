@@ -34,7 +34,7 @@ impl<S: Store> Retrieval<S> {
         after: Cursor,
     ) -> Result<Vec<u8>, Refusal> {
         let now = self.clock.now();
-        // Whoever seems to have registered nothing may have at another node.
+        // A mailbox that is unknown here may be registered at another node.
         self.keys.check_complete()?;
         let registered = self.keys.recipient(mailbox, now);
         let recipient = self.decoys.keys()?.or_decoy(mailbox, registered.as_deref());

@@ -128,7 +128,7 @@ impl World {
     }
 
     /// Seals any plaintext to [`Self::recipient`], well-formed or not, as
-    /// somebody with an HPKE library of his own would.
+    /// an attacker with another HPKE library would.
     ///
     /// # Panics
     /// Never: the key is good.

@@ -61,8 +61,8 @@ pub(crate) trait KeyRegister: Send + Sync {
     ) -> impl Future<Output = Result<(), KeyLogError>> + Send;
 
     /// Has the totals of all keys on record that are not `in_use` any more, here or at
-    /// another node, and tells of which of the `withdrawn` ones the total is there, or can never
-    /// be known: the accounts of these alone may be forgotten.
+    /// another node. Returns those of the `withdrawn` ones whose total is there, or can never
+    /// be known: only their accounts may be deleted.
     fn total(
         &self,
         in_use: &[TokenKeyId],

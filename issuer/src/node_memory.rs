@@ -141,7 +141,7 @@ impl NodeMemory {
         kept.charges.get(&epoch.to_string()).copied().unwrap_or(0)
     }
 
-    /// The same for every epoch of which there is anything.
+    /// The same for every epoch on record.
     #[must_use]
     pub fn all_charges(&self) -> Vec<(TokenKeyId, u64)> {
         let kept = self.kept();

@@ -1,4 +1,4 @@
-//! A token key's private half, of whichever type: what it does to blinded
+//! A token key's private half, of any type: what it does to blinded
 //! messages, and its form on disk. Not here: which key signs when (`token_keys`)
 //! and on which thread (`signing_pool`).
 

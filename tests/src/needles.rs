@@ -55,8 +55,8 @@ impl Needles {
         }
     }
 
-    /// The names of the needles of which a piece is in `haystack`, each once and
-    /// with the first piece that was found.
+    /// The names of the needles that have a piece in `haystack`, each once and with the
+    /// first piece that was found.
     #[must_use]
     pub fn found_in(&self, haystack: &[u8]) -> BTreeMap<String, String> {
         let mut found = BTreeMap::new();

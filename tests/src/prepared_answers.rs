@@ -19,7 +19,7 @@ pub struct PreparedAnswers {
 
 impl PreparedAnswers {
     /// Answers the first request with the first of `answers`, each the whole text
-    /// of an HTTP/1.1 answer, and so on; the last one for ever.
+    /// of an HTTP/1.1 answer, and so on; the last one answers all further requests.
     ///
     /// # Errors
     /// When no socket can be had.

@@ -1,6 +1,6 @@
 //! An issuer that shows one face to the public and another to those it wants to
-//! know again: in truth two issuers behind one address, of which one answers for
-//! the log and one for the rest.
+//! know again: in truth two issuers behind one address: one answers for the
+//! log and one for the rest.
 
 use std::io;
 use std::net::SocketAddr;

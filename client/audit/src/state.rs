@@ -135,7 +135,7 @@ impl StateDirectory {
         State::read(&self.0.join(FILE))
     }
 
-    /// What was kept, of which there must be something.
+    /// What was persisted; an error if nothing was.
     ///
     /// # Errors
     /// [`StateError`].

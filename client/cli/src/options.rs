@@ -85,9 +85,9 @@ pub(crate) struct TrustOptions {
     certificates: Option<PathBuf>,
     /// Host (with :8443 if that is its port) of a certificate repository that
     /// x5u URLs are fetched from; several with commas or by repeating it. Nothing
-    /// is fetched from hosts that are not named here, since whoever chose the URL
-    /// would learn that there is a call; name none, and use --certificates, if
-    /// the repositories are not to learn it either.
+    /// is fetched from hosts that are not named here: the OOB-AS that chose the URL
+    /// would learn that there is a call. To hide the call from the repositories too,
+    /// name none and use --certificates.
     #[arg(long, value_name = "HOST", value_delimiter = ',')]
     certificate_host: Vec<Authority>,
 }

@@ -1,5 +1,5 @@
 //! Tokens that go into no wallet, and requests for tokens that are made ahead of
-//! being sent: for whoever measures services. Not here: drawing for calls, which
+//! being sent, for measuring services. Not here: drawing for calls, which
 //! goes through the wallet, so that a crash loses nothing.
 
 use std::fmt;

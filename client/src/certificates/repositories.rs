@@ -1,9 +1,9 @@
 //! Which `x5u` URLs are fetched at all, which of them now, and what is
 //! remembered of them. Not here: the fetching itself.
 //!
-//! Whoever stores an entry chooses its URL, and sees a fetch from a host of his
-//! own: that would tell him that the call he expects takes place. So only hosts
-//! that the operator named are asked, and of these as seldom as possible.
+//! An OOB-AS chooses the URL in its PASSporT, and would see a fetch from a host of its
+//! own: that would tell it that the call takes place. So only hosts that the operator
+//! named are asked, and as seldom as possible.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -61,7 +61,7 @@ pub struct PendingDraw {
 pub struct DrawnToken {
     /// Which part of the draw it belongs to, from 0.
     pub position: usize,
-    /// The token, verified by whoever made it of the answer.
+    /// The token, verified when it was made of the answer.
     pub token: Token,
 }
 

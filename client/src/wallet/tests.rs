@@ -57,8 +57,8 @@ pub(super) fn new_draw(size: usize, rng: &mut StdRng) -> NewDraw {
     }
 }
 
-/// Tokens as an issuer's answer would give them. The wallet does not look at
-/// authenticators; whoever completes a draw has verified them.
+/// Tokens as an issuer's answer would give them. The wallet does not verify
+/// authenticators; they are verified before a draw is completed.
 pub(super) fn answer(draw: &NewDraw, key: TokenKeyId) -> Vec<DrawnToken> {
     let token = |nonce: Nonce| Token {
         token_type: TokenType::BLIND_RSA_2048,

@@ -1,6 +1,6 @@
-//! A load generator for whoever runs an issuer or a CPS: draws tokens, stores
+//! A load generator for operators of an issuer or a CPS: draws tokens, stores
 //! and retrieves in some proportion, and measures how long each takes. Not here:
-//! what goes over the wire, which is the same code that carriers, callers and
+//! what goes over the wire, which is the same code that carriers, OOB-ASs and
 //! OOB-VSs use.
 //!
 //! Three rules make the numbers mean something. Requests are made before the

@@ -114,8 +114,8 @@ impl LastSeen {
         Ok(())
     }
 
-    /// Keeps the first checkpoint that contradicts the last one, together with it:
-    /// whoever has the log's key can see from the two that its operator forked it.
+    /// Persists the first checkpoint that contradicts the last one, together with it: the
+    /// two prove to every holder of the log's key that its operator forked the log.
     pub(super) fn persist_evidence(&self, other: &SignedCheckpoint) -> Result<(), LastSeenError> {
         let path = self.path.with_extension(FORK);
         match &self.checkpoint {

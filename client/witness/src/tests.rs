@@ -118,7 +118,7 @@ fn two_histories_of_one_size_are_kept_as_evidence() {
         .filter(|path| path.extension().is_some_and(|end| end == "fork"))
         .map(|path| fs::read_to_string(path).unwrap())
         .collect();
-    // The first contradiction, of which both sides are signed.
+    // The first contradiction; both its sides are signed.
     let expected = format!("{}\n{}", log.signed(1, 5), log.signed(2, 5));
     assert_eq!(evidence, [expected]);
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct NeverTwiceConfig {
     /// Where the nodes reach each other: `https://` and a host, or `http://` on this
-    /// machine. The same list in the same order at each of them, for ever.
+    /// machine. The same list in the same order at each of them; it never changes.
     pub nodes: Vec<String>,
     /// Which of them this one is; the first is 0.
     pub node: usize,

@@ -1,4 +1,4 @@
-//! The double spends of the log for whoever checks them: the last ones first, each
+//! The double spends of the log for the browser to check: the last ones first, each
 //! with the token key that it takes; and what this server finds when it checks one
 //! (docs/protocol.md section 7.3). Not here: how a browser does, which is `check.js`.
 
@@ -27,7 +27,7 @@ const AT_ONCE: u64 = 1_024;
 /// The log, as one looks into it for double spends.
 pub(super) struct DoubleSpends {
     log: Arc<CpsLog>,
-    /// Locked while the disk is read: whoever needs a key waits for the same entries.
+    /// Locked while the disk is read: all that need a key wait for the same entries.
     keys: Mutex<OpenedKeys>,
 }
 

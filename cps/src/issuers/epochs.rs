@@ -1,5 +1,5 @@
-//! What is believed of an issuer's keys, and for how long. The rules keep an
-//! issuer, or whoever speaks in its name, from slipping in a key that marks some
+//! Which of an issuer's keys are trusted, and for how long. The rules keep an
+//! issuer, or an impostor in its name, from slipping in a key that marks some
 //! of the OOB-ASs, and from reviving one whose spends are forgotten:
 //!
 //! - a key keeps the `not-before` that it was first listed with;
@@ -7,7 +7,7 @@
 //!   for the very first directory;
 //! - the current key and the one before it are redeemable, no others;
 //! - a key is closed when its second successor has begun, or when its first has
-//!   and the directory lists it no more; closed once, closed for ever.
+//!   and the directory lists it no more; it is never opened again.
 
 mod stored;
 

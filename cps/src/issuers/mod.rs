@@ -74,7 +74,7 @@ impl Issuers {
         }
     }
 
-    /// The digests that tokens for this CPS carry, of whichever issuer and type.
+    /// The digests that tokens for this CPS carry, for every issuer and type.
     #[must_use]
     pub fn challenge_digests(&self) -> Vec<ChallengeDigest> {
         let issuers = self.issuers.iter();

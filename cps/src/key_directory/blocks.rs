@@ -27,8 +27,8 @@ impl Block {
         (0..=digits.len()).map(|size| Self::new(digits.len(), first(digits, size)))
     }
 
-    /// The blocks, of numbers of any length, of which those that begin with
-    /// `prefix` are a part.
+    /// The blocks, of numbers of any length, that contain the numbers that begin with
+    /// `prefix`.
     pub(super) fn wider_than(prefix: &TelephoneNumber) -> impl Iterator<Item = Self> {
         let digits = prefix.as_str();
         let lengths = digits.len()..=MAX_DIGITS;

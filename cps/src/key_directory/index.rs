@@ -20,8 +20,8 @@ const MOST_LOOKED_AT: usize = 64 * MOST_LISTED;
 /// Most bytes of the records that one look-up lists; quotation marks and commas
 /// have the rest of what a client reads.
 const MOST_BYTES: usize = MAX_LIST_SIZE - 4 * MOST_LISTED;
-/// Most living records of one signer for the same numbers: a key for each of his
-/// devices, and what they are replaced by. A certificate must not fill the directory.
+/// Most unexpired records of one signer for the same numbers: a key for each of its
+/// devices, and the keys that replace them. A certificate must not fill the directory.
 const MOST_OF_SIGNER: usize = 16;
 
 /// Who signs, and for which numbers.
@@ -126,8 +126,8 @@ impl Index {
         }
     }
 
-    /// The living records of a number; of too many, those whose blocks are smallest:
-    /// whoever holds a wide block cannot hide the keys of one number in it.
+    /// The unexpired records of a number; of too many, those whose blocks are smallest:
+    /// the holder of a wide block cannot hide the keys of one number in it.
     pub(super) fn of_number(
         &self,
         number: &TelephoneNumber,
@@ -137,11 +137,11 @@ impl Index {
         blocks.reverse();
         let ids = blocks.iter().flat_map(|block| self.at(block));
         let mut listed = Listed::default();
-        listed.add(ids, |id| self.size_if_living(id, now));
+        listed.add(ids, |id| self.size_if_unexpired(id, now));
         self.all(&listed.ids)
     }
 
-    /// The living records of the numbers that begin so.
+    /// The unexpired records of the numbers that begin so.
     pub(super) fn of_prefix(
         &self,
         prefix: &TelephoneNumber,
@@ -151,7 +151,7 @@ impl Index {
         let within = Block::within(prefix).flat_map(|range| self.blocks.range(range));
         let within = within.flat_map(|(_, ids)| ids);
         let mut listed = Listed::default();
-        listed.add(wider.chain(within), |id| self.size_if_living(id, now));
+        listed.add(wider.chain(within), |id| self.size_if_unexpired(id, now));
         if listed.is_cut {
             return Err(Refusal::TooManyRecords(MOST_LISTED));
         }
@@ -162,9 +162,9 @@ impl Index {
         self.blocks.get(block).into_iter().flatten()
     }
 
-    fn size_if_living(&self, id: &RecordId, now: UnixTime) -> Option<usize> {
-        let living = self.get(id).filter(|record| record.exp() > now);
-        living.map(|record| record.as_str().len())
+    fn size_if_unexpired(&self, id: &RecordId, now: UnixTime) -> Option<usize> {
+        let unexpired = self.get(id).filter(|record| record.exp() > now);
+        unexpired.map(|record| record.as_str().len())
     }
 
     fn all(&self, ids: &BTreeSet<&RecordId>) -> Vec<Arc<VerifiedKeyRecord>> {

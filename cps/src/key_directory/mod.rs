@@ -237,7 +237,7 @@ impl KeyDirectory {
         self.read().recipient(mailbox, now)
     }
 
-    /// The living records that answer for a number; of more than 1,000, or 16 MiB,
+    /// The unexpired records that answer for a number; of more than 1,000, or 16 MiB,
     /// those whose blocks of numbers are smallest.
     #[must_use]
     pub fn of_number(
@@ -248,7 +248,7 @@ impl KeyDirectory {
         self.read().of_number(number, now)
     }
 
-    /// Every living record that answers for a number that begins so.
+    /// Every unexpired record that answers for a number that begins so.
     ///
     /// # Errors
     /// [`Refusal::Prefix`] or [`Refusal::TooManyRecords`].

@@ -51,7 +51,7 @@ pub fn spend(epoch: u8, token: u32, content: u8, mailbox: u8) -> Spend {
     }
 }
 
-/// Every living entry of a mailbox, by its first byte, page by page.
+/// Every unexpired entry of a mailbox, by its first byte, page by page.
 ///
 /// # Panics
 /// When the store fails or goes round in circles.

@@ -28,7 +28,7 @@ pub use self::backend::Backend;
 pub struct Limits {
     /// How long an entry lives; at most 60 s by RFC 8816 and RFC 9888.
     pub entry_lifetime: Duration,
-    /// Most living entries of one mailbox.
+    /// Most unexpired entries of one mailbox.
     pub mailbox_capacity: usize,
 }
 
@@ -110,7 +110,7 @@ pub enum Outcome {
     Stored,
     /// The same request was stored before; nothing was stored twice.
     AlreadyStored,
-    /// The token was spent on another request, of which this is the record.
+    /// The token was spent on another request; this is its record.
     Conflict(SpendRecord),
 }
 
@@ -118,10 +118,10 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The mailbox holds as many living entries as it may.
+    /// The mailbox holds as many unexpired entries as it may.
     #[error("the mailbox is full: try again when entries have expired")]
     MailboxFull,
-    /// The token's key epoch was closed, for ever.
+    /// The token's key epoch was closed permanently.
     #[error("the token's key epoch is closed: draw new tokens")]
     EpochClosed,
     /// Too much is waiting; nothing was done.
@@ -151,12 +151,12 @@ impl AsRef<[u8]> for Entry {
     }
 }
 
-/// Some of a mailbox's living entries.
+/// Some of a mailbox's unexpired entries.
 #[derive(Debug, Clone)]
 pub struct Page {
     /// Oldest first.
     pub entries: Vec<Entry>,
-    /// True when living entries after these are waiting.
+    /// True when unexpired entries after these are waiting.
     pub more: bool,
     /// The cursor to ask with next time.
     pub next: Cursor,
@@ -176,7 +176,7 @@ pub trait Store: Send + Sync + 'static {
         now: UnixTime,
     ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
 
-    /// At most `max` living entries of a mailbox after a cursor. A mailbox that
+    /// At most `max` unexpired entries of a mailbox after a cursor. A mailbox that
     /// nothing was ever stored in is an empty one.
     fn page(
         &self,
@@ -186,7 +186,7 @@ pub trait Store: Send + Sync + 'static {
         now: UnixTime,
     ) -> impl Future<Output = Result<Page, StoreError>> + Send;
 
-    /// Closes a key epoch for ever and forgets its spends, which no token can
+    /// Closes a key epoch permanently and forgets its spends, which no token can
     /// contradict any more. Idempotent.
     fn close_epoch(
         &self,

@@ -221,7 +221,7 @@ async fn random_charges_are_judged_as_by_the_counting_in_memory(ledger: &impl Le
 }
 
 /// Thirty-two requests of one token at once, each asked of every node; ten are
-/// allowed. Whoever was granted one is granted it again.
+/// allowed. A granted request is granted again.
 async fn simultaneous_charges_stay_within_what_is_allowed<L: Ledger>(nodes: &[Arc<L>]) {
     let mut tasks = JoinSet::new();
     for request in 0..32 {

@@ -82,7 +82,7 @@ pub enum ChargeKind {
 /// *Atomic*: a charge is counted for its subject and for its key, or for neither,
 /// after a crash at any instant too. *Idempotent*: the same charge again, of the
 /// same subject and with the same body digest, is counted once; with more tokens
-/// than before (a batch of which more can be signed now) for the difference.
+/// than before (more of the batch can be signed now) for the difference.
 /// *Durable*: what was answered with `Ok` survives whatever the backend's
 /// documentation says it survives. All issuer nodes over one store count together.
 pub trait Ledger: Send + Sync + 'static {
@@ -90,8 +90,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// signed more than `max` tokens then. Returns how many it has signed, for all
     /// subjects together.
     ///
-    /// An error of which is not said that nothing was charged leaves that open; the
-    /// same charge may be made again and ends well either way.
+    /// An error leaves open whether anything was charged, unless it says that nothing was;
+    /// the same charge may be made again and ends well either way.
     fn charge(
         &self,
         epoch: TokenKeyId,

@@ -1,5 +1,5 @@
 //! Token keys on disk: one file of mode 0600 a key, whose name says when the key
-//! begins, which it is and of which type. The files present are the whole state: there is
+//! begins, its id and its type. The files present are the whole state: there is
 //! no list beside them that could contradict them after a crash.
 
 use std::fs;

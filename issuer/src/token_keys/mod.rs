@@ -117,7 +117,7 @@ pub enum Withheld {
     #[error("this issuer does not sign: {0}")]
     Refused(Arc<str>),
     /// The store of keys could not be read for so long that a key may have begun
-    /// of which this node does not know.
+    /// that this node does not know.
     #[error("the store of token keys was not reached for too long to know the key that signs now")]
     OutOfDate,
 }

@@ -270,7 +270,7 @@ async fn the_log_is_one_at_both_nodes_and_its_totals_count_what_both_have_signed
         }
         nodes.swap();
     }
-    // Whoever sees a key in the directory of either node finds it in the log there.
+    // A key in the directory of either node is in the log there.
     for day in 1..3u32 {
         nodes.scene.hand.set(NOW.plus(day * DAY - AHEAD));
         for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! A transparency log, open: appended to by its service, read by whoever asks.
+//! A transparency log, open: appended to by its service, read by anyone.
 
 use std::io;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! The log's private key: made at the first start, kept for ever. Who loses it
-//! cannot go on with the log.
+//! The log's private key: made at the first start, and never replaced. Without it the
+//! log cannot go on.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! What is found of a log at the start, checked against itself: every entry is
 //! hashed, every tile compared, and the root must be the one that was signed. A
-//! log that has fewer entries than it signed for, or others, does not start: to go
-//! on would be to contradict itself, in public and for ever.
+//! log that has fewer entries than it signed for, or others, does not start: if it
+//! went on, it would contradict itself, publicly and permanently.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;

@@ -39,8 +39,8 @@ async fn checkpoint(State(log): State<Arc<TransparencyLog>>) -> Response {
     answer(TEXT, NOT_AT_ALL, text)
 }
 
-/// The verifier key, on a line of its own. Whoever trusts it must have it from
-/// elsewhere, too: a dishonest operator can show each reader another one.
+/// The verifier key, on a line of its own. A reader must compare it with a copy from
+/// elsewhere: a dishonest operator can show each reader another one.
 async fn key(State(log): State<Arc<TransparencyLog>>) -> Response {
     answer(TEXT, A_WHILE, format!("{}\n", log.verifier()).into_bytes())
 }

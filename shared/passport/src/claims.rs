@@ -121,9 +121,9 @@ impl Extension {
 /// How well the signer knows who calls (RFC 8588 section 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Attestation {
-    /// A: it knows the customer and his right to the number.
+    /// A: it knows the customer and its right to the number.
     Full,
-    /// B: it knows the customer, not his right to the number.
+    /// B: it knows the customer, not its right to the number.
     Partial,
     /// C: it knows only where the call entered its network.
     Gateway,

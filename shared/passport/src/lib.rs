@@ -160,8 +160,8 @@ impl Claims {
     }
 
     /// The `rcd` claim, if there is one (RFC 9795 section 5.1). It is carried
-    /// through as it came: the URLs in it are not fetched here, so `rcdi` is for
-    /// whoever fetches them to check.
+    /// through as it came: the URLs in it are not fetched here, so the program that
+    /// fetches them must check `rcdi`.
     #[must_use]
     pub fn rcd(&self) -> Option<&Value> {
         self.others.get("rcd")

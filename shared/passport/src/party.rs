@@ -169,8 +169,8 @@ const fn check_count(count: usize) -> Result<(), PartyError> {
     }
 }
 
-/// A token carries numbers in canonical form; that of a SIP request's header is
-/// made canonical by whoever reads it from there.
+/// A token carries numbers in canonical form; a reader of a SIP request makes those of
+/// its header canonical.
 fn parse_number(text: String) -> Result<TelephoneNumber, PartyError> {
     TelephoneNumber::from_canonical(&text).map_err(|_| PartyError::Number(text))
 }

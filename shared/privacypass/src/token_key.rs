@@ -1,5 +1,5 @@
-//! Token keys and tokens to be, of whichever type: where everybody else goes to
-//! need not know how a type works. The types themselves are `blind_rsa` and `voprf`.
+//! Token keys and future tokens, of any type: other modules use these and need not
+//! know how a type works. The types themselves are `blind_rsa` and `voprf`.
 
 use rand::CryptoRng;
 use zeroize::Zeroizing;

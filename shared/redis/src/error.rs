@@ -38,8 +38,8 @@ pub enum SetUpError {
     NoReplicas,
 }
 
-/// A request that was not carried out, or of which that is not known. Whatever is
-/// sent must be such that it can be sent again.
+/// A request that was not carried out, or may not have been. Every request must be safe
+/// to send again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedisError {

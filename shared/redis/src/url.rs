@@ -21,7 +21,7 @@ pub enum Topology {
         /// The number of the database.
         database: u32,
     },
-    /// A cluster, of which the addresses are some nodes.
+    /// A cluster; the addresses are some of its nodes.
     Cluster,
     /// Sentinels at the addresses, which know the primary of this name.
     Sentinel {

@@ -32,7 +32,7 @@ impl Clock {
     }
 
     /// A clock that stands at `start` until its hand is moved. When the hand is
-    /// dropped it stands still for ever.
+    /// dropped it stands still from then on.
     #[must_use]
     pub fn by_hand(start: UnixTime) -> (Self, ClockHand) {
         let (hand, face) = watch::channel(start);

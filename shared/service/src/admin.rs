@@ -141,7 +141,7 @@ pub(crate) fn for_this_machine(router: Router) -> Router {
             true => next.run(request).await,
             false => (
                 StatusCode::MISDIRECTED_REQUEST,
-                "this is http://localhost, http://127.0.0.1 or http://[::1] to whoever reads it\n",
+                "ask for http://localhost, http://127.0.0.1 or http://[::1]: this address has no other name\n",
             )
                 .into_response(),
         }

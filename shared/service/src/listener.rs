@@ -27,8 +27,8 @@ use pennyblack_runtime::shutdown::Shutdown;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Most connections that the kernel keeps until they are accepted; it takes fewer
-/// if it is set so (`net.core.somaxconn`). The usual 128 are gone in a burst, and
-/// whoever comes then waits a second for a second try.
+/// if it is set so (`net.core.somaxconn`). A burst uses up the usual 128, and
+/// the next client waits a second for a second try.
 const BACKLOG: u32 = 4096;
 
 /// A socket that cannot be listened at.

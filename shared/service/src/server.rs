@@ -25,7 +25,7 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Tells whoever started the process: one line of JSON on standard output,
+    /// Tells the process's parent: one line of JSON on standard output,
     /// and the same in `ready_file`, which appears whole or not at all.
     ///
     /// # Errors

@@ -138,8 +138,8 @@ fn stand_back() {
 
 fn work(waiting: &Mutex<Receiver<Job>>) {
     loop {
-        // The lock is held while waiting: whoever holds it takes the next job,
-        // the others queue for the lock, and nobody holds it while working.
+        // The lock is held while waiting: its holder takes the next job, the
+        // others queue for the lock, and no thread holds it while working.
         let next = waiting
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -137,7 +137,7 @@ fn is_permitted(value: &Value, permitted: &[String]) -> bool {
     }
 }
 
-/// The elements of the one SEQUENCE in `reader`, of which there must be some.
+/// The elements of the one SEQUENCE in `reader`, which must not be empty.
 fn sequence_of<'a, T>(
     mut reader: DerReader<'a>,
     read: impl Fn(&mut DerReader<'a>) -> Result<T, ClaimConstraintsFormError>,

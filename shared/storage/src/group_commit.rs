@@ -2,7 +2,7 @@
 //! commands into one commit: one sync serves them all, and none is answered
 //! before it. A command that comes alone is committed at once; after a commit that
 //! served several the next one gathers as many again, for a while
-//! ([`Disk::GATHER`]) at most: whoever was served then is likely to be back.
+//! ([`Disk::GATHER`]) at most: the same clients are likely to be back.
 
 use std::io;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ const MAX_COMMANDS: usize = 1024;
 /// So many waiting commands are worth a sync: no more are gathered.
 const MOST_GATHERED: usize = 64;
 
-/// A command that was not carried out, or of which that is not known.
+/// A command that was not carried out, or may not have been.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError {
@@ -223,7 +223,7 @@ fn commit_waiting<M: StateMachine>(
         }
     }
     for (answer, reply) in answers {
-        // Whoever asked may have gone away; that changes nothing.
+        // The asker may have gone away; that changes nothing.
         let _ = reply.send(match &written {
             Ok(()) => Ok(answer),
             Err(_) => Err(CommitError::Failed),

@@ -3,7 +3,7 @@
 //! **Promise.** When [`Journal::append`] returns `Ok`, the frame survives a crash
 //! or a loss of power. When it returns an error, the frame may be on disk or not
 //! at this moment, but as soon as any later append has returned `Ok` it is void
-//! for ever: the first frame of every segment says how long each segment before
+//! permanently: the first frame of every segment says how long each segment before
 //! it was when it was last synced. After a failed sync nothing more is written to
 //! that segment.
 //!
@@ -261,9 +261,9 @@ impl<D: Disk> Journal<D> {
         }
     }
 
-    /// Seals the active segment; the next append begins another. One of which not even
-    /// the first frame is durable has nothing in it, and goes: a full disk would be
-    /// filled with them.
+    /// Seals the active segment; the next append begins another. A segment
+    /// without a durable first frame has nothing in it, and is deleted: otherwise such
+    /// segments would add up on a full disk.
     pub fn roll(&mut self) {
         let Some(active) = self.active.take() else {
             return;

@@ -1,6 +1,6 @@
 //! A proof in a small file that an entry is in a log, to be checked anywhere and
-//! without a network (C2SP tlog-proof). Not here: which entry, which whoever
-//! checks must know or find in `extra`.
+//! without a network (C2SP tlog-proof). Not here: which entry; the checker must know that
+//! or find it in `extra`.
 
 use std::fmt;
 use std::str::FromStr;

@@ -138,7 +138,7 @@ impl SignedNote {
         &self.text
     }
 
-    /// All signatures, whoever's.
+    /// All signatures, by any signer.
     #[must_use]
     pub fn signatures(&self) -> &[SignatureLine] {
         &self.signatures

@@ -115,8 +115,8 @@ impl FromStr for KeyName {
     }
 }
 
-/// Four bytes that tell keys of one name apart. Not a strong hash: whoever wants
-/// a key with a certain id can make one.
+/// Four bytes that tell keys of one name apart. Not a strong hash: a key with a
+/// certain id can be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub u32);
 

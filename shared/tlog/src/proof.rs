@@ -95,7 +95,7 @@ pub fn prove_consistency<E>(
             low = middle;
         }
     }
-    // Whoever verifies has the old root; a part of it must be told.
+    // The verifier has the old root, but not this part of it.
     if low > 0 {
         subtrees.push((low, high));
     }

@@ -154,7 +154,7 @@ impl WitnessRefusal {
 
 impl AddCheckpoint {
     /// Decides whether a witness that knows the keys in `logs`, and that has last
-    /// seen the tree `seen` of this log, may cosign. Whoever calls must make the
+    /// seen the tree `seen` of this log, may cosign. The caller must make the
     /// returned tree durable as the last that was seen, with no other decision on
     /// this log in between, before [`Self::cosign`]ed lines leave.
     ///

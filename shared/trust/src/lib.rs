@@ -291,7 +291,7 @@ pub fn keep_current(
         loop {
             tokio::select! {
                 () = clock.reached(next) => {}
-                // Not for ever, if the clock is set back meanwhile.
+                // Not endlessly, if the clock is set back meanwhile.
                 () = tokio::time::sleep(LONGEST_WAIT) => {}
                 () = shutdown.requested() => return,
             }

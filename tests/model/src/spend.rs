@@ -10,7 +10,7 @@ pub enum Acknowledgement {
     /// When the primary gives it, whose disk survives: there is no failover that
     /// loses anything.
     Durable,
-    /// When the replica has everything that it rests on, whoever wrote it. So is
+    /// When the replica has everything that it rests on, by any writer. So is
     /// `WAIT`: it is about all that the server had when it ran the command before.
     Replicated,
     /// The same when it leads to a 201; a 409 does not wait.

@@ -7,7 +7,7 @@ use crate::shard::Shard;
 pub enum Body {
     /// The first.
     A,
-    /// The other: whoever sends it spends the token twice.
+    /// The other: to send it is to spend the token twice.
     B,
 }
 

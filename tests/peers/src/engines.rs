@@ -13,7 +13,7 @@ use crate::Peer;
 /// Spends of a group, as in the row of `compare`.
 const GROUP: usize = 64;
 
-/// A nonce, of which half tells tokens apart as well.
+/// Half a nonce, which tells tokens apart as well.
 type Key = [u8; 16];
 /// The evidence of a spend and the entry.
 type Value = [u8; 120];

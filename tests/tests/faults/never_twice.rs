@@ -126,7 +126,7 @@ async fn key_records(server: &RedisServer) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn key_records_come_back_however_often_redis_is_emptied_and_whoever_writes_since() {
+async fn key_records_come_back_however_often_redis_is_emptied_and_a_node_writes_since() {
     let world = world();
     let _issuer = Process::start(SERVICE, Role::Issuer, &world).await;
     let server = RedisServer::start(durable()).await;

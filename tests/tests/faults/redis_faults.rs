@@ -194,7 +194,7 @@ async fn what_a_node_killed_between_spending_and_appending_left_is_healed_by_rep
     let answer = traffic.send(&request, dies).await;
     assert_eq!(answer, StoreAnswer::Unknown);
     nodes.kill(1);
-    // Bound to its request, of which nobody was told that it succeeded.
+    // Bound to its request, though no client was told that it succeeded.
     assert_eq!(traffic.read(0, lives).await, Some(0));
     assert_eq!(traffic.send(&other, lives).await, StoreAnswer::Conflict);
     for _ in 0..2 {

@@ -1,5 +1,5 @@
 //! A call from end to end over real sockets: a carrier stores the PASSporT for
-//! whoever answers the called number, and they verify the call; also when
+//! the OOB-VS of the called number, which verifies the call; also when
 //! answers are lost, when the OOB-AS's process dies, and when tokens are
 //! copied.
 

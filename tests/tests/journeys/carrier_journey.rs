@@ -220,7 +220,7 @@ async fn tokens_of_a_closed_key_epoch_leave_the_wallet_with_the_next_draw() {
     }
     assert!(
         !listed.contains(&first),
-        "the issuer lists the first key for ever"
+        "the issuer never drops the first key"
     );
     let later = federation.clock().now();
     carrier.draw(&client, &wallet, &cps, later).await.unwrap();
@@ -254,7 +254,7 @@ async fn a_carrier_that_spends_nothing_has_live_tokens_at_every_change_of_keys()
     let first = listed[0];
     let mut days = 0;
     while listed.contains(&first) {
-        assert!(days < 5, "the issuer lists the first key for ever");
+        assert!(days < 5, "the issuer never drops the first key");
         days += 1;
         hand.advance(Duration::from_secs(86_400));
         listed = changed_keys(&carrier, &client, listed).await;

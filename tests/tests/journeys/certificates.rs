@@ -44,7 +44,7 @@ fn revoke(pki: &mut PkiDirectory, name: &str) {
 }
 
 #[test]
-fn a_leaf_is_believed_for_what_it_holds_while_it_is_valid() {
+fn a_leaf_is_trusted_for_what_it_holds_while_it_is_valid() {
     let home = tempfile::tempdir().unwrap();
     let pki = pki(home.path());
     let chain = verify(&pki, "carrier", NOW).unwrap();
@@ -90,7 +90,7 @@ fn a_delegate_is_believed_within_what_its_parent_holds_and_not_beyond() {
 }
 
 #[test]
-fn whoever_may_delegate_signs_no_calls() {
+fn a_certificate_that_may_delegate_signs_no_calls() {
     let home = tempfile::tempdir().unwrap();
     let refused = verify(&pki(home.path()), "delegator", NOW);
     assert!(
@@ -119,7 +119,7 @@ fn the_indirect_list_revokes_one_certificate_and_spares_the_others() {
 }
 
 #[test]
-fn whoever_is_revoked_takes_its_delegates_along() {
+fn a_revoked_certificate_takes_its_delegates_along() {
     let home = tempfile::tempdir().unwrap();
     let mut pki = pki(home.path());
     pki.issue("office", &request("tn:12125550150"), Some("delegator"), NOW)
@@ -135,7 +135,7 @@ fn whoever_is_revoked_takes_its_delegates_along() {
 }
 
 #[test]
-fn whoever_was_believed_a_moment_ago_is_not_once_a_list_says_otherwise_or_none_is_current() {
+fn a_trusted_certificate_is_refused_once_a_list_revokes_it_or_none_is_current() {
     let home = tempfile::tempdir().unwrap();
     let mut pki = pki(home.path());
     let policy = |pki: &PkiDirectory| {

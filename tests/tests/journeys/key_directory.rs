@@ -94,7 +94,7 @@ async fn a_record_outlives_a_restart_and_nothing_outlives_its_end() {
     assert_eq!(refused.problem(), ProblemType::UnknownMailbox);
     let scene = scene.restart().await;
     assert!(found(&scene.world, &look_up).await.is_empty());
-    // Whoever polls sees no difference.
+    // A poll shows no difference.
     let answer = scene
         .world
         .poll(mailbox.id(), Slots::Four, Cursor::START)

@@ -47,7 +47,7 @@ fn log_at(place: &str, key: &VerifierKey) -> Log {
     }
 }
 
-/// A log that its operator does with what he likes.
+/// A log whose operator manipulates it.
 struct Operated {
     home: TempDir,
     name: &'static str,
@@ -260,7 +260,7 @@ async fn an_operator_who_changes_drops_hides_or_takes_back_what_is_in_the_log_is
     let found = misbehaviour(shorter.log(), None, state.path()).await;
     assert_eq!(found, Misbehaviour::Rollback);
 
-    // Another history for this auditor, which goes on further than what he knows.
+    // Another history for this auditor, which goes on further than what it knows.
     let others: Vec<_> = (11..=17).map(|number| opened(key(number))).collect();
     let fork = operated.twin(&others).await;
     assert!(follow(fork.log(), None, newcomer().path()).await.is_ok());

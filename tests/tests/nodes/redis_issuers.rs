@@ -185,7 +185,7 @@ async fn issuers_that_end_in_turn_lose_nothing(end: End) {
         answers.extend(granted);
     }
 
-    // Whoever lost an answer gets the same again, from either node.
+    // A client that lost an answer gets the same again, from either node.
     for (drawing, answer) in drawings.iter().zip(&answers) {
         for node in &addresses {
             let again = send(&world, *node, drawing).await.unwrap();

@@ -64,7 +64,7 @@ async fn no_passport(cast: &Participants, clock: &Clock) -> Result<Incident, Dem
 async fn forged(cast: &Participants, clock: &Clock) -> Result<Incident, DemoError> {
     let (callee, orig) = (cast.callee(2)?, customer(FIRST + 1)?);
     let passport = sign(&cast.crook, &orig, callee, clock);
-    // He needs a token; carrier B is careless.
+    // The crook needs a token; carrier B is careless.
     store(cast, &cast.carrier_b, &passport, callee, clock).await?;
     let verdict = verify(callee, &orig, clock).await?;
     Ok(Incident {
@@ -169,7 +169,7 @@ async fn stolen_token(
     let sealed = seal_passport(key, cps, "a.thief's.passport", &mut rand::rng());
     let sealed = sealed.during("sealing")?;
     let thief = SpendKey::generate(&mut rand::rng());
-    // The thief has the token and not its key, and signs with one of his own.
+    // The thief has the token without its key, and signs with another key.
     let (request, stolen) = spend_with(cast, &cast.carrier_a, 4, clock, |token, _| {
         let mut own = token.clone();
         own.nonce = thief.nonce();

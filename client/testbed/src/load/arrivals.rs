@@ -1,4 +1,4 @@
-//! The beginnings of requests, one after the other, to whoever is free. Not
+//! The beginnings of requests, one after the other, for the next free worker. Not
 //! here: the arithmetic of a timetable (`pace`), and what is sent (`worker`).
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use super::pace::{Pace, Rate, Window};
 /// not shall not keep the run from ending.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The longest sleep of whoever keeps the pace, who also looks whether to stop.
+/// The longest sleep of the task that keeps the pace and checks whether to stop.
 const LONGEST_NAP: Duration = Duration::from_millis(10);
 
 /// Beginnings of requests, as times since the run began.

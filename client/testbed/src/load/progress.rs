@@ -1,4 +1,4 @@
-//! How far a run has come, for whoever watches.
+//! How far a run has come, for display.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -67,7 +67,7 @@ pub(crate) struct SharedRecords {
 }
 
 impl SharedRecords {
-    /// The records in the Redis of this store, of which `directory` knows nothing yet.
+    /// The records in the Redis of this store; `directory` knows none of them yet.
     pub(crate) fn new(directory: Arc<KeyDirectory>, store: RedisStore) -> Self {
         let shards = RecordShards::new(store, directory.policy.capacity);
         Self {

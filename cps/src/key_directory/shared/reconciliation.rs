@@ -137,17 +137,17 @@ impl<'a> Reconciliation<'a> {
     }
 }
 
-/// The living records that are listed and wanted.
+/// The unexpired records that are listed and wanted.
 fn listed(
     directory: &KeyDirectory,
     wanted: impl Fn(&RecordDigest) -> bool,
     now: UnixTime,
 ) -> Vec<(RecordDigest, Arc<VerifiedKeyRecord>)> {
-    let living = directory
+    let unexpired = directory
         .all()
         .into_iter()
         .filter(|record| record.exp() > now);
-    living
+    unexpired
         .map(|record| (RecordDigest::of(&record_id(&record)), record))
         .filter(|(id, _)| wanted(id))
         .collect()

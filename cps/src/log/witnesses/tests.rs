@@ -63,7 +63,7 @@ async fn checkpoints_are_cosigned_by_all_witnesses_as_the_log_grows() {
     for name in ["one.example", "two.example"] {
         config.push(serve(cosigner(name), log.verifier().clone(), None).await);
     }
-    // One that is away keeps nobody from his work.
+    // One that is away does not hinder the others.
     let away = cosigner("three.example").verifier().to_string();
     config.push(WitnessConfig {
         url: "http://127.0.0.1:9".to_owned(),

@@ -27,8 +27,8 @@ pub enum Exported {
     Closed(TokenKeyId),
     /// A token that is spent. Some come twice.
     Spent(TokenKeyId, Nonce, SpendRecord),
-    /// One whose entry lives, since this time.
-    Living(Spend, UnixTime),
+    /// One whose entry is unexpired, stored at this time.
+    Unexpired(Spend, UnixTime),
 }
 
 /// Reads the store in `directory` and sends all that it holds, as fast as it is
@@ -73,7 +73,7 @@ pub fn export(
     }
     let mut wrong = None;
     Journal::open(disk, JOURNAL, |_, bytes| match record::parse(bytes) {
-        Ok((spend, _, at)) if limits.is_alive(at, now) => send(Exported::Living(spend, at)),
+        Ok((spend, _, at)) if limits.is_alive(at, now) => send(Exported::Unexpired(spend, at)),
         Ok((spend, ..)) => send(Exported::Spent(
             spend.token_key_id,
             spend.nonce,

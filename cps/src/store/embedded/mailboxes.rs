@@ -1,4 +1,4 @@
-//! The living entries, in memory: written by the one thread that commits, read
+//! The unexpired entries, in memory: written by the one thread that commits, read
 //! by every request that polls.
 
 use std::collections::{HashMap, VecDeque, hash_map};
@@ -66,8 +66,8 @@ impl Mailboxes {
         page
     }
 
-    /// Living entries of a mailbox, and the sequence number of its last one. One
-    /// that died before an older one, since the clock was set back, still counts.
+    /// Unexpired entries of a mailbox, and the sequence number of its last one. One
+    /// that expired before an older one, since the clock was set back, still counts.
     pub(super) fn fill(&self, mailbox: MailboxId, now: UnixTime) -> (usize, u64) {
         let boxes = self.read();
         let entries = boxes.get(&mailbox);
@@ -97,7 +97,7 @@ impl Mailboxes {
         }
     }
 
-    /// Drops what is dead, up to the oldest second of which anything lives. (A
+    /// Drops expired entries, up to the oldest second with an unexpired one. (A
     /// clock that is set back puts younger entries behind older ones.)
     pub(super) fn expire(&self, now: UnixTime) {
         let mut seconds = self.seconds();

@@ -1,6 +1,6 @@
 //! The store of one machine: a journal in which one record holds a spend and its
 //! entry, so that one sync makes both durable; archives of older spends, one
-//! file for each key epoch; and the living entries in memory. Why not a database:
+//! file for each key epoch; and the unexpired entries in memory. Why not a database:
 //! `docs/decisions/0001-embedded-store.md`.
 //!
 //! An [`Outcome`] that was answered survives crashes and losses of power, as far

@@ -28,7 +28,7 @@ impl<F: DiskFile, const N: usize> RecordFile<F, N> {
     /// Opens or creates the file and shows every record in it to `visit`. What is
     /// behind the first unsound record is left out, and overwritten by the next
     /// append. Whether that was a torn append, or damage, the caller can tell from
-    /// [`Self::cut`] and [`Self::left_out`]: only he knows what was being appended,
+    /// [`Self::cut`] and [`Self::left_out`]: the caller knows what was being appended,
     /// and from where on [`Self::make_durable`] is needed before records are relied upon.
     pub(super) fn open<D: Disk<File = F>>(
         disk: &D,

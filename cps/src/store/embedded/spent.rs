@@ -26,7 +26,7 @@ pub(super) fn file_name(epoch: TokenKeyId) -> String {
     format!("{FILE_PREFIX}{epoch}")
 }
 
-/// Where an archived spend is: 12 bytes, of which 8 are a keyed hash of its
+/// Where an archived spend is: 12 bytes; 8 of them are a keyed hash of its
 /// nonce, so that nobody can choose nonces that collide. Equal hashes are told
 /// apart by the nonce in the file.
 #[derive(Debug, Clone, Copy)]

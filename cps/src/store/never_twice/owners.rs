@@ -10,7 +10,7 @@ pub struct NodeListId(pub [u8; 32]);
 
 /// A list of nodes that is not one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("node {own} is not among {count} nodes, of which the first is 0")]
+#[error("node {own} is not among {count} nodes; the first is 0")]
 pub struct OwnersError {
     own: usize,
     count: usize,

@@ -134,7 +134,7 @@ fn store_id(bytes: &[u8]) -> Option<StoreId> {
     bytes.try_into().ok().map(StoreId)
 }
 
-/// Some living entries of a mailbox.
+/// Some unexpired entries of a mailbox.
 #[derive(Debug)]
 pub(super) struct NumberedPage {
     pub(super) entries: Vec<Entry>,

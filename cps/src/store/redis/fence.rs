@@ -53,7 +53,7 @@ pub(super) struct Reading {
     pub(super) id: Option<StoreId>,
     pub(super) changes: Changes,
     pub(super) halted: bool,
-    /// Earlier ids for what is left of which an operator has accepted this store.
+    /// Earlier ids. An operator has accepted this store as what is left of them.
     pub(super) accepted: Vec<StoreId>,
 }
 

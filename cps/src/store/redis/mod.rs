@@ -165,8 +165,8 @@ impl RedisStore {
         namespace(self.0.redis.options())
     }
 
-    /// Takes the store as it is. For one in which no spend is recorded: whoever uses it
-    /// examines it by other means, and a fence about spends has nothing to tell.
+    /// Accepts the store as it is. For one in which no spend is recorded: it is examined
+    /// by other means, and a fence about spends has nothing to compare.
     pub(super) fn vouch(&self) {
         self.0.guard.set(None);
     }

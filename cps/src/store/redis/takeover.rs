@@ -1,4 +1,4 @@
-//! Taking over what an embedded store holds: closed epochs, spends, living entries.
+//! Taking over what an embedded store holds: closed epochs, spends, unexpired entries.
 //! Every step can be repeated; the old store is moved aside when all is done.
 
 use std::io;
@@ -107,7 +107,7 @@ impl RedisStore {
                     _ => Ok(()),
                 }
             }
-            Exported::Living(spend, at) => match self.spend_and_append(spend, at).await {
+            Exported::Unexpired(spend, at) => match self.spend_and_append(spend, at).await {
                 Ok(crate::store::Outcome::Conflict(_)) => Err(TakeoverError::SpentTwice),
                 // Its token was spent before, or the archive says so too.
                 Ok(_) | Err(StoreError::EpochClosed) => Ok(()),

@@ -222,7 +222,7 @@ async fn a_flushed_store_is_not_redeemed_from_until_an_operator_accepts_it() {
 }
 
 #[tokio::test]
-async fn a_restored_backup_is_found_out_by_whoever_wrote_since() {
+async fn a_restored_backup_is_found_out_by_a_node_that_wrote_since() {
     let mut server = RedisServer::start(options()).await;
     let (options, directory) = (at(&server.url()), tempfile::tempdir().unwrap());
     let store = redeeming(&options, &directory).await;

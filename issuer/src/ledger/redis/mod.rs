@@ -120,7 +120,7 @@ pub(crate) async fn open_epoch(redis: &Redis, epoch: TokenKeyId) -> Result<(), R
 }
 
 impl RedisLedger {
-    /// The accounts in `redis`, of which no epoch is followed yet.
+    /// The accounts in `redis`; no epoch is followed yet.
     #[must_use]
     pub fn new(redis: Redis, allowance: Allowance, memory: Arc<NodeMemory>) -> Self {
         let former = memory.all_charges().into_iter();

@@ -12,7 +12,7 @@ use pennyblack_privacypass::token::TokenType;
 use crate::token_keys::key_files::KeyFiles;
 use crate::token_keys::{KeyError, KeyStore as _, TokenKey};
 
-/// The files, and of which list they are; 0 before the first.
+/// The files, and the number of their list; 0 before the first.
 #[derive(Debug)]
 pub(super) struct Copies {
     files: KeyFiles,

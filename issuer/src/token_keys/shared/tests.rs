@@ -130,7 +130,7 @@ async fn all_nodes_change_to_the_same_key_at_the_same_instant() {
         // Both wake at once; one of them makes the key.
         let (first, second) = tokio::join!(one.turn(announced), two.turn(announced));
         assert_eq!((first.unwrap(), second.unwrap()), (start, start));
-        // Whoever was overtaken has loaded it.
+        // The node that was overtaken has loaded it.
         assert_eq!(one.etag(), two.etag());
         let (late, early) = (
             start.plus(Duration::from_secs(31)),

@@ -129,9 +129,9 @@ impl From<ReadLogError> for FollowError {
     }
 }
 
-/// Follows the log of `issuer`, of which `source` has the files, to its end, from where
-/// `memory` is. `None` when there is no log and there need not be one. The answer is to
-/// be kept before a key is used because of it.
+/// Follows the log of `issuer` to its end, from where `memory` is; `source` has the
+/// files. `None` when there is no log and there need not be one. The caller must persist
+/// the answer before it uses a key because of it.
 ///
 /// # Errors
 /// [`FollowError`]; what was remembered stays true.

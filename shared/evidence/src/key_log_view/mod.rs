@@ -27,7 +27,7 @@ pub const LOG_PATH: &str = "/log";
 /// Most entries of a log of keys: two a key, so for some hundred years of days.
 const MOST_ENTRIES: u64 = 100_000;
 
-/// Most bytes of a bundle of such entries, of which each has some 330.
+/// Most bytes of a bundle of such entries; each has some 330.
 const LARGEST_BUNDLE: usize = 256 * 1024;
 
 /// A key that the issuer has not accounted for.
@@ -36,8 +36,8 @@ const LARGEST_BUNDLE: usize = 256 * 1024;
 pub enum KeyNotLogged {
     /// It is not in the log.
     #[error(
-        "the token key {key} is not in the log of keys of {log}, of which {entries} entries were \
-         read: it may be shown to us alone, to mark our tokens. It is not used; ask the issuer's \
+        "the token key {key} is not in the log of keys of {log} ({entries} entries \
+         read): it may be shown to us alone, to mark our tokens. It is not used; ask the issuer's \
          operator"
     )]
     Missing {
@@ -74,7 +74,7 @@ pub struct KeyLogView {
 }
 
 impl KeyLogView {
-    /// A log with this key of which nothing was read yet.
+    /// A log with this key; nothing was read of it yet.
     ///
     /// # Errors
     /// [`FollowError::Name`] when it is not the log of this issuer.
@@ -106,8 +106,8 @@ impl KeyLogView {
         self.position.head()
     }
 
-    /// The log as it is now, of which `source` has the files: read from here to its last
-    /// checkpoint. Nothing of it is believed that is not proven.
+    /// The log as it is now, read from here to its last checkpoint; `source` has the
+    /// files. Only what is proven is trusted.
     ///
     /// # Errors
     /// [`FollowError`].

@@ -21,7 +21,7 @@ const ISSUANCE_TOTAL: u8 = 5;
 
 const SECONDS: u64 = 60;
 
-/// A time of which the seconds are not told.
+/// A time without its seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Minute(UnixTime);
 
@@ -70,7 +70,7 @@ pub struct EpochTotals {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
-    /// When it was made, by the clock of whoever keeps the log.
+    /// When it was made, by the clock of the log's service.
     pub minute: Minute,
     /// What it says.
     pub statement: Statement,
@@ -108,7 +108,7 @@ pub enum Statement {
         /// Since when the issuer says it signs.
         not_before: UnixTime,
     },
-    /// The CPS takes no token of that key any more, for ever.
+    /// The CPS permanently refuses tokens of that key.
     ///
     /// ```text
     /// struct {

@@ -65,8 +65,8 @@ impl TryFrom<UnixTime> for Created {
 ///
 /// One meaning has one spelling here, that of [`Self::input_field`] and
 /// [`Self::field`]: components and parameters in this order, nothing more.
-/// Whoever holds `created` and the signature can therefore rebuild every signed
-/// byte; that is what makes a spend record evidence.
+/// `created` and the signature are therefore enough to rebuild every signed byte;
+/// that is what makes a spend record evidence.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SpendSignature {
     /// When it was made, by the signer's clock.

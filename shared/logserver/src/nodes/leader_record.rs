@@ -157,7 +157,7 @@ impl LeaderRecord {
         })
     }
 
-    /// The key, size and root of which Redis knows.
+    /// The key, size and root that Redis has.
     async fn known(&self) -> Result<Known, LeaderRecordError> {
         let mut get = cmd("HMGET");
         get.arg(&self.name).arg(&["key", "size", "root"]);

@@ -287,7 +287,7 @@ async fn a_follower_reads_what_is_signed_and_believes_no_other_log() {
     let newcomer = following(url.clone(), &server, &home.path().join("newcomer.json"));
     newcomer.refresh().await.unwrap();
     assert!(is_totalled(&newcomer, id(5)));
-    // Whoever knew the first is told.
+    // A follower that knew the first is told.
     let knew = following(url, &server, &memory);
     let error = knew.refresh().await.unwrap_err();
     assert!(matches!(error, FollowerError::OtherKey { .. }), "{error}");

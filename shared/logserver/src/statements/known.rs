@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 const MOST_OF_ONE_TOKEN: usize = 4;
 
 /// The first eight bytes of the later request's digest: enough to tell requests
-/// with one token apart. Whoever made two that agree would be accused once less.
+/// with one token apart. Two that agree would be recorded as one double spend.
 type Digest = [u8; 8];
 
 /// What is known.

@@ -30,7 +30,7 @@ pub enum TokenVerifyError {
 pub struct VerifiedToken(Token);
 
 impl VerifiedToken {
-    /// To be called by whoever has just verified it.
+    /// The caller has just verified it.
     pub(crate) const fn vouched_for(token: Token) -> Self {
         Self(token)
     }

@@ -1,5 +1,5 @@
-//! What a CPS answers to whoever looks key records up: the records as they were
-//! registered, for the asker to verify himself (docs/protocol.md section 5).
+//! What a CPS answers to a look-up of key records: the records as they were
+//! registered, for the client to verify (docs/protocol.md section 5).
 
 use serde::{Deserialize, Serialize};
 

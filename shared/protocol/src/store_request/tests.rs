@@ -164,7 +164,7 @@ fn retries_are_taken_for_a_minute_and_half_a_minute_of_clock_error() {
 }
 
 #[test]
-fn a_slot_of_another_kems_size_is_refused_to_whoever_has_a_token() {
+fn a_slot_of_another_kems_size_is_refused_after_the_token_is_verified() {
     let verified = Received::from(&signed()).check().unwrap();
     assert_eq!(verified.check_slot(Kem::DhkemX25519), Ok(()));
     assert_eq!(

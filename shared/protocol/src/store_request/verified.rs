@@ -194,7 +194,7 @@ impl AdmittedStore<'_, '_> {
     }
 }
 
-/// A store request that is proven: its token is the issuer's, and whoever holds
+/// A store request that is proven: its token is the issuer's, and the holder of
 /// the token's key signed exactly this content for this CPS.
 ///
 /// Made by [`AdmittedStore::verify`] only.
@@ -219,8 +219,8 @@ impl VerifiedStore {
         self.mailbox
     }
 
-    /// Checks that the ciphertext fits a mailbox of this KEM. Comes last: what a
-    /// mailbox is like is nothing to whoever has no token.
+    /// Checks that the ciphertext fits a mailbox of this KEM. Comes last: a client
+    /// without a token must not learn what a mailbox is like.
     ///
     /// # Errors
     /// [`StoreRefusal::SlotSize`].

@@ -91,7 +91,7 @@ impl Cluster {
         proxies
     }
 
-    /// Waits until every living node sees every slot served, and every replica
+    /// Waits until every running node sees every slot served, and every replica
     /// follows.
     pub async fn until_ok(&self) {
         until("the cluster to be ok", AGREEMENT, async || {

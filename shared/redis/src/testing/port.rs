@@ -9,7 +9,7 @@ const FIRST: u16 = 30_000;
 const COUNT: u16 = 2_700;
 
 /// A port of `127.0.0.1` that nobody listens at now. Another process may be quicker
-/// to take it: whoever starts a server tries again then.
+/// to take it: then the start of the server is tried again.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Another test program begins elsewhere.

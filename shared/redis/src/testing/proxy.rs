@@ -152,7 +152,7 @@ enum Side {
     Server,
 }
 
-/// Passes on what one side sends. `asked` is whether a client sent that of which the
+/// Passes on what one side sends. `asked` is whether a client has sent the request whose
 /// answer is to be lost.
 async fn pump(
     mut from: OwnedReadHalf,

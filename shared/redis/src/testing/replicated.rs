@@ -10,7 +10,7 @@ const SYNC: Duration = Duration::from_secs(30);
 /// A port of the system's own where no server of ours listens (tcpmux).
 const NOBODY: u16 = 1;
 
-/// Two servers, of which one follows the other.
+/// Two servers; one follows the other.
 #[derive(Debug)]
 pub struct Replicated {
     /// Takes the writes. After a failover the one that was the replica before.

@@ -23,7 +23,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// How often a start is tried when somebody else took the port.
 const TRIES: usize = 5;
 
-/// How a server is started: settings of `redis.conf`, of which a later one counts.
+/// How a server is started: settings of `redis.conf`; a later one overrides.
 #[derive(Debug, Clone)]
 pub struct Options {
     settings: Vec<(String, String)>,

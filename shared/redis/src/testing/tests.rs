@@ -82,7 +82,7 @@ async fn a_failover_to_a_replica_that_was_cut_off_loses_acknowledged_writes() {
 }
 
 /// What answers rest on that found something and wrote nothing: the replica must have
-/// what they found, whoever wrote it.
+/// what they found, by any writer.
 #[tokio::test]
 async fn waiting_after_a_look_waits_for_what_others_wrote_before() {
     let mut both = Replicated::start(Options::in_memory()).await;

@@ -207,7 +207,7 @@ pub struct AdminConfig {
     /// Address and port to listen at, plain HTTP; port 0 takes a free one.
     /// Default: 127.0.0.1:0.
     pub listen: SocketAddr,
-    /// Allows an address that is not loopback: whoever reaches it reads all of that.
+    /// Allows an address that is not loopback: every machine that reaches it reads all of that.
     /// Default: false.
     pub reachable_from_other_machines: bool,
 }

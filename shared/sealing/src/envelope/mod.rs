@@ -1,4 +1,4 @@
-//! What a CPS answers to whoever asks for a mailbox: a page of sealed entries,
+//! What a CPS answers to a request for a mailbox: a page of sealed entries,
 //! sealed once more to the recipient, afresh for every request, so that nobody
 //! else sees whether there was anything (docs/protocol.md section 4). Not here:
 //! the entries themselves (`sealed`), and where they are kept.

@@ -143,7 +143,7 @@ impl KeyConfig {
         self.mailbox
     }
 
-    /// Seals in place: `message` is `enc || plaintext || tag`, of which the
+    /// Seals in place: `message` is `enc || plaintext || tag`, and the
     /// caller has written the plaintext.
     pub(crate) fn seal(
         &self,
@@ -275,8 +275,8 @@ impl RecipientKey {
         Self::from_private(kem, private)
     }
 
-    /// The file form, [`Self::FILE_SIZE`] bytes. Whoever holds it reads the
-    /// mailbox: keep it in a file of mode 0600.
+    /// The file form, [`Self::FILE_SIZE`] bytes. It opens the mailbox:
+    /// keep it in a file of mode 0600.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut secret = Zeroizing::new([0; PRIVATE_KEY_SIZE]);

@@ -350,7 +350,7 @@ fn a_segment_that_could_not_be_made_ahead_is_begun_empty() {
     assert_eq!(found[1..], [b"a", b"b"]);
 }
 
-/// Who stores chooses the bytes of his entry. A frame among them must not make a
+/// An OOB-AS chooses the bytes of its entry. A frame among them must not make a
 /// torn end look like damage.
 #[test]
 fn a_frame_planted_in_a_torn_record_is_not_taken_for_one_of_ours() {

@@ -53,8 +53,8 @@ pub enum ReadLogError {
         /// The root that its first entries have.
         shown: Hash,
     },
-    /// The entries, of which the tiles were not asked for, are not the ones of before with
-    /// others behind them.
+    /// The entries, whose tiles were not asked for, are not the earlier ones followed by
+    /// others.
     #[error(
         "the log's {now} entries do not continue the {known} that were read before: it was \
          rewritten, or has two histories"
@@ -100,7 +100,7 @@ pub enum ReadLogError {
     #[error("{0}: it was rewritten")]
     TileSize(#[from] TileSizeError),
     /// There is no such entry.
-    #[error("there is no entry {index}: the log has {size}, the first of which is 0")]
+    #[error("there is no entry {index}: the log has {size}; the first is 0")]
     PastTheEnd {
         /// Which was asked for.
         index: u64,

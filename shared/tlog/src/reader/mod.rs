@@ -1,7 +1,7 @@
 //! Reading a log that somebody else keeps, and believing nothing of it: checkpoints
 //! are verified, every tile is compared with what the entries give, and what was
 //! read once must be the beginning of all that is read later. Not here: what the
-//! entries say, and HTTP, which whoever reads brings as a [`LogSource`].
+//! entries say, and HTTP, which a reader brings as a [`LogSource`].
 
 mod entry_position;
 mod error;

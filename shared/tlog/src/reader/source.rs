@@ -1,4 +1,4 @@
-//! Where a log's files come from. Not here: HTTP; whoever reads has a client.
+//! Where a log's files come from. Not here: HTTP; the reader brings a client.
 
 use std::error::Error;
 use std::fs::File;
@@ -19,8 +19,8 @@ pub struct SourceError {
 /// Gives a log's files by their paths below its prefix, such as `checkpoint` and
 /// `tile/0/000`.
 pub trait LogSource: Sync {
-    /// What is in a file, of which no more than `max` bytes are read; `None` if it
-    /// is certain that there is none.
+    /// The content of a file; it is an error if that exceeds `max` bytes. `None` if it
+    /// is certain that there is no such file.
     ///
     /// # Errors
     /// [`SourceError`], also for a file that is longer.

@@ -165,7 +165,7 @@ fn send_all(steps: &[Step]) -> Vec<Sent> {
         };
         requests.push((token, body, place));
         let what = What::Store(token, body, place, step.fate);
-        // Whoever gives up does not wait for the effect.
+        // A client that gives up does not wait for the effect.
         let given_up = now + step.until_answer;
         let waits = step.fate == Fate::Answered;
         let ended = if waits { answered } else { given_up };

@@ -1,4 +1,4 @@
-//! A store request of which any part can be changed before it is sent.
+//! A store request; any part of it can be changed before it is sent.
 
 use http::HeaderValue;
 use pennyblack_evidence::spend::{RequestDigest, STORE_PATH};

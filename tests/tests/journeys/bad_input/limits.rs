@@ -82,7 +82,7 @@ async fn an_overloaded_cps_says_so_and_leaves_the_token_as_it_was() {
     let scene = Scene::open_with(|world| world.cps.public.limits.requests = 1).await;
     let world = &scene.world;
     let mailbox = world.mailbox().await;
-    // Whoever waits for the disk is in the way of the others.
+    // Requests that wait for the disk are in the way of the others.
     let refused = until("more requests at once than may be", SOON, async || {
         let tokens = world.draw(32).await;
         let requests: Vec<_> = tokens

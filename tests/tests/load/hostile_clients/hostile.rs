@@ -210,7 +210,7 @@ fn opened_and_reset(round: u32) -> Vec<u8> {
         .collect()
 }
 
-/// A header field `x` of many megabytes, of which the value is still to come.
+/// A header field `x` of many megabytes; its value is still to come.
 fn endless_header() -> Vec<u8> {
     vec![
         0x82, 0x86, 0x84, 0x00, 1, b'x', 0x7f, 0xff, 0xff, 0xff, 0x7f,
