@@ -51,11 +51,11 @@ pub(crate) enum AuditCommand {
     Prove(ProveArguments),
     /// Verify such a file, without a network.
     Verify(VerifyArguments),
-    /// Compare what two auditors have seen, or what one has seen with what the log
-    /// shows: there must be one history.
+    /// Compare what two auditors have seen, or what one has seen with the log: there
+    /// must be one history.
     Compare(compare::CompareArguments),
-    /// Run a witness: cosign the checkpoints of logs as long as they contradict nothing
-    /// that was seen before.
+    /// Run a witness: cosign the checkpoints of logs while they are consistent with the
+    /// earlier ones.
     Witness(witness::WitnessArguments),
 }
 
@@ -63,7 +63,7 @@ pub(crate) enum AuditCommand {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Witnesses")]
 struct WitnessOptions {
-    /// Key of a witness, as the witness publishes it; several by repeating it.
+    /// Key of a witness, as the witness publishes it; repeat the option for several.
     #[arg(long = "witness", value_name = "KEY")]
     witnesses: Vec<VerifierKey>,
     /// How many of them must have cosigned. Default: all.
@@ -94,18 +94,19 @@ pub(crate) struct FollowArguments {
     /// The CPS's log: its URL, such as `https://cps.example/log`, or a directory of
     /// its files.
     log: String,
-    /// The key of the CPS's log, `NAME+ID+KEY`. Have it from elsewhere than the log.
+    /// The key of the CPS's log, `NAME+ID+KEY`. Get it from a source other than the
+    /// log.
     #[arg(long)]
     key: VerifierKey,
-    /// The issuer's log, likewise. Without it the CPS is believed about keys, and
-    /// nothing is said about how many tokens were issued.
+    /// The issuer's log, likewise. Without it the CPS is trusted about keys, and
+    /// the number of issued tokens is unknown.
     #[arg(long, value_name = "LOG", requires = "issuer_key")]
     issuer: Option<String>,
     /// The key of the issuer's log.
     #[arg(long, value_name = "KEY", requires = "issuer")]
     issuer_key: Option<VerifierKey>,
-    /// Directory that keeps what was seen. To go on with it is what lets the next
-    /// run notice what was taken back.
+    /// Directory for what was seen. Use the same one for the next run, which then
+    /// notices entries that were taken back.
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
     #[command(flatten)]
@@ -125,16 +126,16 @@ pub(crate) struct ReportArguments {
     /// Directory that `follow` keeps.
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
-    /// First day (UTC), such as 2026-11-01. Default: the first that is known.
+    /// First day (UTC), such as 2026-11-01. Default: the first on record.
     #[arg(long, value_name = "DATE")]
     from: Option<Date>,
-    /// Last day (UTC). Default: the last that is known.
+    /// Last day (UTC). Default: the last on record.
     #[arg(long, value_name = "DATE")]
     to: Option<Date>,
-    /// Write comma-separated values to a file, too.
+    /// Also write comma-separated values to this file.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// Write a page with charts to a file, too; it needs nothing besides a browser.
+    /// Also write a document with charts to this file, for any browser.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
@@ -148,7 +149,7 @@ Example:
 pub(crate) struct ProveArguments {
     /// The log: its URL, or a directory of its files.
     log: String,
-    /// The entry's place; the first is 0.
+    /// The entry's index; the first is 0.
     index: u64,
     /// The key of the log.
     #[arg(long)]

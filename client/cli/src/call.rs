@@ -47,8 +47,8 @@ pub(crate) struct CallArguments {
     /// The wallet's file.
     #[arg(long, value_name = "FILE")]
     wallet: PathBuf,
-    /// A PASSporT or the value of an Identity header; - reads standard input,
-    /// @FILE a file.
+    /// A PASSporT, or the value of an Identity header; - reads standard input,
+    /// @FILE reads a file.
     #[arg(long, value_name = "TEXT|-|@FILE", conflicts_with_all = ["orig", "cert"])]
     identity: Option<String>,
     /// The calling number, to sign a PASSporT here.
@@ -63,21 +63,21 @@ pub(crate) struct CallArguments {
     /// PEM file of its private key (mode 0600).
     #[arg(long, value_name = "FILE", requires = "orig")]
     key: Option<PathBuf>,
-    /// Where the certificate can be fetched. Without it the whole certificate
-    /// goes into the PASSporT, which is then usually too long for a mailbox.
+    /// URL of the certificate. Without it the PASSporT carries the whole
+    /// certificate, and is then usually too long for a mailbox.
     #[arg(long, value_name = "URL", requires = "orig")]
     x5u: Option<X5u>,
-    /// How well the caller is known: A, B or C.
+    /// Attestation level: A, B or C.
     #[arg(long, default_value = "A")]
     attest: Attestation,
     /// Tell the CPS only this many digits of the called number.
     #[arg(long, value_name = "DIGITS")]
     block: Option<usize>,
-    /// Seconds that a token must have lain in the wallet. With less, issuer and
-    /// CPS together may tell from the times who stored; 0 is for trying it out.
+    /// Minimum age of a token in the wallet, in seconds. A younger one may let
+    /// issuer and CPS together infer from the times who stored; 0 is for tests.
     #[arg(long, default_value_t = DEFAULT_MINIMUM_AGE.as_secs(), value_name = "SECONDS")]
     minimum_age: u64,
-    /// Only send again what was signed and not answered.
+    /// Only resend requests that were signed and not answered.
     #[arg(long, conflicts_with_all = ["identity", "orig"])]
     resend: bool,
     #[command(flatten)]

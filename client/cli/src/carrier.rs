@@ -72,10 +72,10 @@ pub(crate) struct DrawArguments {
     /// Tokens in the batch, 1 to 256.
     #[arg(long)]
     batch: Option<usize>,
-    /// PEM file of certification authorities to trust besides the system's.
+    /// PEM file of CAs to trust for TLS besides the system's.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// Overrides one key of the configuration.
+    /// Override one key of the configuration.
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     settings: Vec<String>,
 }
@@ -92,7 +92,7 @@ pub(crate) struct RunArguments {
     /// Configuration file; client/carrier.example.toml explains every key.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Overrides one key of the configuration.
+    /// Override one key of the configuration.
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     settings: Vec<String>,
 }
@@ -106,7 +106,7 @@ pub(crate) struct StatusArguments {
     /// The wallet's file.
     #[arg(long, value_name = "FILE")]
     wallet: PathBuf,
-    /// Seconds that a token must have lain in the wallet to count as usable.
+    /// Minimum age of a usable token in the wallet, in seconds.
     #[arg(long, default_value_t = DEFAULT_MINIMUM_AGE.as_secs(), value_name = "SECONDS")]
     minimum_age: u64,
 }

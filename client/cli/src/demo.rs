@@ -26,11 +26,11 @@ Examples:
   # keep certificates, configuration, logs and databases, to look at them
   pennyblack demo --keep")]
 pub(crate) struct DemoArguments {
-    /// Keep the directory with all files of the demonstration, and say where it is.
+    /// Keep the directory with all files of the demonstration, and print its path.
     #[arg(long)]
     keep: bool,
-    /// What tokens are made of: blind-rsa, which anybody can verify, or, as if one
-    /// operator ran issuer and CPS, voprf-ristretto255 or voprf-p384.
+    /// The token type: blind-rsa, which anyone can verify; or voprf-ristretto255 or
+    /// voprf-p384, for one operator that runs both issuer and CPS.
     #[arg(long, value_name = "TYPE", default_value = "blind-rsa", value_parser = token_type)]
     token_type: KeyType,
 }

@@ -48,7 +48,7 @@ pub(crate) enum KemName {
     X25519,
     /// DHKEM(P-256).
     P256,
-    /// ML-KEM-768 with X25519: safe against those who record now and break later.
+    /// ML-KEM-768 with X25519: also protects recordings from a later quantum computer.
     XWing,
 }
 
@@ -71,7 +71,7 @@ pub(crate) struct Create {
     /// The file to write (mode 0600).
     #[arg(long, value_name = "FILE")]
     mailbox_key: PathBuf,
-    /// Which kind of key.
+    /// KEM of the key.
     #[arg(long, value_enum, default_value_t = KemName::X25519)]
     kem: KemName,
 }
@@ -104,7 +104,7 @@ pub(crate) struct Register {
     /// The CPS's URL, or authority=URL.
     #[arg(long, value_name = "URL")]
     cps: ServiceAddress,
-    /// The CPS's URL as OOB-ASs shall use it, if it is another.
+    /// The CPS's URL for OOB-ASs, if it differs from --cps.
     #[arg(long, value_name = "URL")]
     public_cps: Option<ServiceUri>,
     #[command(flatten)]
@@ -112,7 +112,7 @@ pub(crate) struct Register {
     /// Hours that the record is valid, at most 168.
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=168))]
     hours: u64,
-    /// Stay, and register again before the record ends.
+    /// Keep running, and register again before the record expires.
     #[arg(long)]
     keep: bool,
     #[command(flatten)]
@@ -131,7 +131,7 @@ pub(crate) struct Covers {
     /// A block of numbers.
     #[arg(long, value_name = "START+COUNT", value_parser = TnAuthEntry::range)]
     range: Option<TnAuthEntry>,
-    /// All numbers of an SPC, by the CPS's numbering table.
+    /// All numbers of an SPC in the CPS's numbering table.
     #[arg(long, value_name = "SPC")]
     spc: Option<Spc>,
 }
@@ -209,8 +209,8 @@ async fn stay_registered(
 }
 
 impl Register {
-    /// What OOB-ASs are told: the address by which the CPS is known, unless
-    /// another is given.
+    /// The address in the key record: the one by which the CPS is known, unless another
+    /// is given.
     fn public_cps(&self) -> Result<ServiceUri, Failure> {
         if let Some(uri) = &self.public_cps {
             return Ok(uri.clone());

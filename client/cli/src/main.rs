@@ -45,8 +45,8 @@ enum Command {
     /// Make a mailbox for called numbers, and publish its key.
     #[command(subcommand)]
     Mailbox(Box<mailbox::MailboxCommand>),
-    /// Watch the whole thing work on this machine: certificates, issuer, CPS,
-    /// carriers, a gateway, recipients, and attacks on them.
+    /// Run a demonstration on this machine: certificates, issuer, CPS, carriers, a
+    /// gateway, OOB-VSs, and attacks on them.
     Demo(demo::DemoArguments),
     /// Look for a call's PASSporT in a mailbox, and verify it.
     Verify(Box<verify::VerifyArguments>),
@@ -70,7 +70,7 @@ Exit codes:
   1  failed: a file, a key, a setting; the message says what to do
   2  the command line is wrong
   3  verify: no PASSporT for this call
-  4  verify: PASSporTs for this call, none of which can be verified
+  4  verify: PASSporTs for this call, but none can be verified
      (never \"forged\": anyone may store one, RFC 8816 section 7.5)
   5  the network or a service could not be reached, or is overloaded;
      never a verdict
@@ -84,7 +84,7 @@ Exit codes of `audit`, each a kind of misbehaviour (docs/auditing.md):
   21  rollback: the log shows fewer entries than it has signed for
   22  rewritten entry: an entry or a tile is not what was signed for
   23  missing tile: a file that was signed for is not there
-  24  bad signature: a checkpoint is not signed by whom it should be
+  24  bad signature: a checkpoint is not signed by the right key
   25  false accusation: a double spend whose evidence does not prove it
   26  more spent than issued
   27  too few witnesses have cosigned

@@ -1,5 +1,5 @@
 //! Options that several commands share: how services are reached, whose
-//! certificates are believed, and with which identity to sign.
+//! certificates are trusted, and with which identity to sign.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -43,10 +43,10 @@ pub(crate) fn load_mailbox_key(file: &Path) -> Result<RecipientKey, Failure> {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network")]
 pub(crate) struct NetworkOptions {
-    /// PEM file of certification authorities to trust besides the system's.
+    /// PEM file of CAs to trust for TLS besides the system's.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// Proxy to go through; run by somebody else, it hides this address.
+    /// Proxy to connect through. One of another operator hides this machine's address.
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
     /// Seconds that one request may take.
@@ -65,7 +65,7 @@ impl NetworkOptions {
     }
 }
 
-/// Whose certificates are believed.
+/// Which certificates are trusted.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Trust")]
 pub(crate) struct TrustOptions {
@@ -73,19 +73,19 @@ pub(crate) struct TrustOptions {
     #[arg(long, value_name = "PATH")]
     roots: PathBuf,
     /// Revocation lists: a PEM file with its signer's certificate, or a
-    /// directory of such .crl files. Without it nothing counts as revoked.
+    /// directory of such .crl files. Without them no certificate counts as revoked.
     #[arg(long, value_name = "PATH")]
     revocation: Option<PathBuf>,
-    /// CSV file that says which numbers an SPC holds (SPC, first number, count).
+    /// Numbering table: a CSV file of SPC, first number, count.
     #[arg(long, value_name = "FILE")]
     numbering: Option<PathBuf>,
     /// Directory of certificate files, named like the last part of their x5u
-    /// URL; what lies there is not fetched.
+    /// URL. Certificates in it are not fetched.
     #[arg(long, value_name = "DIR")]
     certificates: Option<PathBuf>,
     /// Host (with :8443 if that is its port) of a certificate repository that
-    /// x5u URLs are fetched from; several with commas or by repeating it. Nothing
-    /// is fetched from hosts that are not named here: the OOB-AS that chose the URL
+    /// x5u URLs are fetched from; separate several with commas, or repeat the
+    /// option. Nothing is fetched from hosts that are not named here: the OOB-AS that chose the URL
     /// would learn that there is a call. To hide the call from the repositories too,
     /// name none and use --certificates.
     #[arg(long, value_name = "HOST", value_delimiter = ',')]

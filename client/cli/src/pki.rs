@@ -36,7 +36,7 @@ pub(crate) enum PkiCommand {
     Revoke(Revoke),
     /// Publish a fresh CRL, before the last one expires.
     Crl(Crl),
-    /// List what was issued.
+    /// List the certificates that were issued.
     List(List),
 }
 
@@ -48,10 +48,10 @@ Example:
 pub(crate) struct Init {
     /// The directory to make.
     directory: PathBuf,
-    /// The organization that the authorities' names carry.
+    /// The organization in the names of the CAs.
     #[arg(long, default_value_t = CaNames::default().organization)]
     organization: String,
-    /// How many days the CRL is valid.
+    /// Days that the CRL is valid.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=3650))]
     crl_days: u64,
 }
@@ -70,28 +70,28 @@ pub(crate) struct Issue {
     /// Name of the files issued/NAME.pem and issued/NAME.key.
     #[arg(long)]
     name: String,
-    /// A Service Provider Code that the certificate speaks for, such as 683G.
+    /// A service provider code that the certificate covers, such as 683G.
     #[arg(long, value_parser = TnAuthEntry::spc)]
     spc: Vec<TnAuthEntry>,
-    /// A telephone number that it speaks for.
+    /// A telephone number that the certificate covers.
     #[arg(long, value_parser = TnAuthEntry::one)]
     tn: Vec<TnAuthEntry>,
-    /// A block of numbers, START+COUNT.
+    /// A block of numbers that the certificate covers, START+COUNT.
     #[arg(long, value_parser = TnAuthEntry::range)]
     range: Vec<TnAuthEntry>,
     /// The organization in the certificate's name.
     #[arg(long, default_value = "Example Carrier")]
     organization: String,
-    /// How many days it is valid; six is commonest in the field.
+    /// Days that the certificate is valid; six is most common in the field.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3650))]
     days: u64,
-    /// Let it issue delegate certificates (RFC 9060).
+    /// Allow it to issue delegate certificates (RFC 9060).
     #[arg(long)]
     may_delegate: bool,
     /// Issue a delegate certificate below the one of this name (RFC 9060).
     #[arg(long, value_name = "NAME")]
     parent: Option<String>,
-    /// Where the CRL can be fetched.
+    /// URL of the CRL.
     #[arg(long, value_name = "URL")]
     crl_url: Option<String>,
 }
@@ -104,12 +104,12 @@ Example:
 pub(crate) struct Revoke {
     /// The PKI's directory.
     directory: PathBuf,
-    /// Which certificate.
+    /// Name of the certificate.
     name: String,
-    /// Why.
+    /// Reason for the revocation.
     #[arg(long, value_enum, default_value_t = RevocationReason::KeyCompromise)]
     reason: RevocationReason,
-    /// How many days the new CRL is valid.
+    /// Days that the new CRL is valid.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=3650))]
     crl_days: u64,
 }
@@ -122,7 +122,7 @@ Example:
 pub(crate) struct Crl {
     /// The PKI's directory.
     directory: PathBuf,
-    /// How many days it is valid.
+    /// Days that the CRL is valid.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=3650))]
     crl_days: u64,
 }

@@ -38,7 +38,7 @@ pub(crate) struct VerifyArguments {
     /// The mailbox key's file.
     #[arg(long, value_name = "FILE")]
     mailbox_key: PathBuf,
-    /// The calling number, by what signalling says.
+    /// The calling number, as signalled.
     #[arg(long, value_name = "TN")]
     orig: TelephoneNumber,
     /// The called number.
@@ -47,15 +47,15 @@ pub(crate) struct VerifyArguments {
     /// Seconds to wait for a valid PASSporT.
     #[arg(long, default_value_t = 0, value_name = "SECONDS")]
     wait: u64,
-    /// Milliseconds between two looks while waiting.
+    /// Milliseconds between two polls while waiting.
     #[arg(long, default_value_t = 1000, value_name = "MS",
           value_parser = clap::value_parser!(u64).range(100..=60_000))]
     every: u64,
-    /// Slots to ask for: 4, 16, 64 or 256. Use the same number always.
+    /// Slots to ask for: 4, 16, 64 or 256. Always use the same number.
     #[arg(long, default_value = "16")]
     slots: Slots,
-    /// Believe only certificates that hold the calling number themselves or by
-    /// --numbering. Without it an SPC may vouch for any number, as SHAKEN has it.
+    /// Trust only certificates that cover the calling number, themselves or by
+    /// --numbering. Without this, an SPC may vouch for any number, as in SHAKEN.
     #[arg(long)]
     strict: bool,
     #[command(flatten)]

@@ -28,10 +28,10 @@ Examples:
 pub(crate) struct CompareArguments {
     /// Directory that `follow` keeps, or a copy of the file in it.
     state: PathBuf,
-    /// The same of another auditor; or the CPS's log: its URL, or a directory of its
-    /// files.
+    /// Another auditor's directory or copy; or the CPS's log: its URL, or a directory
+    /// of its files.
     other: String,
-    /// The CPS's log, as either of both reaches it; needed if one has seen more than
+    /// The CPS's log, as one of the two reaches it; needed if one has seen more than
     /// the other.
     #[arg(long)]
     log: Option<String>,

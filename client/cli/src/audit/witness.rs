@@ -25,29 +25,29 @@ Example:
       --tls-certificate witness.pem --tls-key witness.key")]
 pub(crate) struct WitnessArguments {
     /// Key of a log to cosign for, `NAME+ID+KEY`, as the log publishes it;
-    /// several by repeating it.
+    /// repeat the option for several.
     #[arg(long = "log", value_name = "KEY", required = true)]
     logs: Vec<VerifierKey>,
-    /// Name of the witness's own key: where it will be reached, without https://,
-    /// such as witness.example.org.
+    /// Name of the witness's own key: its host, without https://, such as
+    /// witness.example.org.
     #[arg(long)]
     name: KeyName,
-    /// Directory with its key, which is made at the first start, and with what it
-    /// has seen. Never go on with an older copy of it: a witness that forgets
-    /// cosigns what contradicts its own word.
+    /// Directory for its key, which is made at the first start, and for the
+    /// checkpoints that it has seen. Never continue from an older copy: a witness
+    /// that forgets cosigns checkpoints that contradict its earlier ones.
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
     /// Address and port to listen at; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8790")]
     listen: SocketAddr,
-    /// PEM file of the TLS certificate chain, leaf first; without it plain HTTP is
-    /// served.
+    /// PEM file of the TLS certificate chain, leaf first. Without it the witness
+    /// serves plain HTTP.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_certificate: Option<PathBuf>,
     /// PEM file of its private key.
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
     tls_key: Option<PathBuf>,
-    /// A proxy in front ends TLS: serve plain HTTP beyond this machine, too.
+    /// A proxy in front terminates TLS: serve plain HTTP beyond this machine.
     #[arg(long)]
     behind_proxy: bool,
 }

@@ -80,23 +80,23 @@ pub(crate) struct LoadArguments {
         value_name = "OPERATION=SHARE,…"
     )]
     mix: Mix,
-    /// Most requests under way, each on a connection of its own; 16 if not
-    /// given, 128 with --rate.
+    /// Most requests in progress, each on its own connection. Default: 16, or 128
+    /// with --rate.
     #[arg(long, value_name = "N", value_parser = between(1, 10_000))]
     connections: Option<u64>,
-    /// Open loop: begin this many requests a second, whatever the answers.
+    /// Open loop: begin this many requests a second, without waiting for answers.
     /// Without it, closed loop: each connection waits for its answer.
     #[arg(long, value_name = "PER_SECOND", value_parser = between(1, 1_000_000))]
     rate: Option<u64>,
-    /// Seconds of load that are not measured, before those that are.
+    /// Seconds of load before the measurement begins.
     #[arg(long, default_value_t = 2, value_name = "SECONDS", value_parser = between(0, 3600))]
     warm_up: u64,
-    /// Seconds that are measured.
+    /// Seconds to measure.
     #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = between(1, 86_400))]
     duration: u64,
-    /// End after this many requests, warm-up and all, if that is sooner. So many
-    /// draws and stores are prepared: 10,000 if not given, or as many as --rate
-    /// needs. Retrieves alone have no end.
+    /// End after this many requests, including the warm-up, if that is sooner. As
+    /// many draws and stores are prepared. Default: 10,000, or as many as --rate
+    /// needs; a run of retrieves alone has no limit.
     #[arg(long, value_name = "N", value_parser = between(1, 100_000_000))]
     requests: Option<u64>,
     #[command(flatten)]
@@ -123,7 +123,8 @@ struct CarrierOptions {
     /// The SPC or number to draw for; the certificate's first if not given.
     #[arg(long, value_name = "SPC|TN")]
     iss: Option<String>,
-    /// The carrier's configuration file instead; its wallet is not touched.
+    /// The carrier's configuration file, in place of the options above. Its wallet is
+    /// not touched.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["issuer", "cert", "key", "iss"])]
     config: Option<PathBuf>,
     /// Tokens in a batch.
@@ -135,7 +136,7 @@ struct CarrierOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Mailboxes, to store into and retrieve from")]
 struct MailboxOptions {
-    /// A number that nobody calls, to publish mailboxes for.
+    /// The number to publish mailboxes for; choose one that nobody calls.
     #[arg(long, value_name = "TN")]
     tn: Option<TelephoneNumber>,
     /// PEM file of the certificate that holds the number; the carrier's if not
@@ -145,11 +146,11 @@ struct MailboxOptions {
     /// PEM file of its private key (mode 0600).
     #[arg(long, value_name = "FILE", requires = "holder_cert")]
     holder_key: Option<PathBuf>,
-    /// How many; one for each 512 stores if not given. A CPS keeps some thousand
-    /// entries of a mailbox, each for a minute, and refuses more.
+    /// Number of mailboxes. Default: one for each 512 stores. A CPS keeps some
+    /// thousand entries of a mailbox, each for a minute, and refuses more.
     #[arg(long, value_name = "N", value_parser = between(1, MOST_MAILBOXES))]
     mailboxes: Option<u64>,
-    /// Which kind of key.
+    /// KEM of the mailbox keys.
     #[arg(long, value_enum, default_value_t = KemName::X25519)]
     kem: KemName,
     /// Slots that a retrieve asks for: 4, 16, 64 or 256.

@@ -108,7 +108,7 @@ impl Watcher {
 }
 
 impl Drop for Watcher {
-    /// An error message shall not stand behind a bar.
+    /// Clears the bar, so that an error message begins on a line of its own.
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
