@@ -95,10 +95,10 @@ pub struct OobAuthenticationService {
     /// How services are reached. Every store has a client of its own, so that
     /// no connection or TLS session links two of them.
     pub http: HttpOptions,
-    /// What key records' certificates are judged by.
+    /// What key records' certificates are verified with.
     pub trust: TrustPolicy,
     /// Which numbers an SPC holds; without it only records of certificates that
-    /// hold the numbers themselves are believed.
+    /// hold the numbers themselves are trusted.
     pub numbering: Option<NumberingTable>,
     /// The certificates of records that have `x5u`.
     pub certificates: CertificateStores,

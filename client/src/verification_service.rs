@@ -60,7 +60,7 @@ pub fn page_request(
 /// Whom a certificate with an SPC speaks for.
 #[derive(Debug, Clone)]
 pub enum SpcAuthority {
-    /// Nobody: only certificates with numbers are believed.
+    /// None: only certificates with numbers are trusted.
     None,
     /// Whom this table says.
     Table(NumberingTable),

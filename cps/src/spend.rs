@@ -40,7 +40,7 @@ pub(crate) struct Spending<S> {
     pub(crate) forwarding: Option<Forwarding>,
 }
 
-/// Nobody is told of a double spend that is not in the log.
+/// A 409 is sent only once the double spend is durable in the log.
 fn not_logged(error: StateError) -> Refusal {
     tracing::error!(%error, "a double spend is not in the log");
     Refusal::Log

@@ -1,6 +1,6 @@
 #![no_main]
 //! A chain of certificates as a stranger sends it: each with its length, a
-//! `uint16`, in front. Only what the world's root vouches for may be believed.
+//! `uint16`, in front. Only what the world's root vouches for may be trusted.
 
 use pennyblack_fuzz::world::{NOW, world};
 use pennyblack_stir::verify_chain;

@@ -1,5 +1,5 @@
 #![no_main]
-//! PASSporTs found in a mailbox (RFC 8225, 8588, 8946): none may be believed
+//! PASSporTs found in a mailbox (RFC 8225, 8588, 8946): none may be trusted
 //! whose signer has not the number. Each is a line of header and one of claims.
 
 use pennyblack_fuzz::compact;

@@ -25,7 +25,7 @@ fn check(text: &str) {
     }
     if let Ok(request) = text.parse::<AddCheckpoint>() {
         assert_eq!(request.to_string(), text);
-        // Nobody's signature is believed.
+        // No signature is trusted.
         let name = "log.example/log".parse().expect("a name");
         let key = [0x58; 32];
         let log = VerifierKey::new(name, SignatureType::Ed25519, key).expect("a key");

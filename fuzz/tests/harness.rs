@@ -17,7 +17,7 @@ fn the_world_is_the_same_in_every_process() {
 }
 
 #[test]
-fn a_chain_that_the_root_signed_part_by_part_is_believed() {
+fn a_chain_that_the_root_signed_part_by_part_is_trusted() {
     let root = &world().root;
     let der = root.certify_intermediate();
     // SEQUENCE { signed part, algorithm, signature }, each with a two-byte length.

@@ -19,7 +19,7 @@ pub struct Attestor {
 }
 
 impl Attestor {
-    /// For the issuer named `authority`, which believes what `trust` does.
+    /// For the issuer named `authority`, which trusts what `trust` does.
     #[must_use]
     pub const fn new(authority: Authority, trust: Arc<Trust>) -> Self {
         Self { authority, trust }

@@ -63,7 +63,7 @@ impl SigningPlace<'_> {
         let sign_all = move || {
             let sign_one = |task: &SigningTask| {
                 let signed = task.key.signing().sign(&task.blinded);
-                // Who has waited meanwhile, for microseconds of work, goes first.
+                // Waiting tasks with microseconds of work go first.
                 thread::yield_now();
                 signed
             };

@@ -41,7 +41,7 @@ pub struct Agreement {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompareError {
-    /// The views contradict each other, or the log cannot be read or believed.
+    /// The views contradict each other, or the log cannot be read or trusted.
     #[error(transparent)]
     Audit(#[from] AuditError),
     /// A key in a state.

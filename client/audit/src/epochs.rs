@@ -1,6 +1,6 @@
 //! What the logs have said of each token key so far: who announced it, when the CPS
 //! took its tokens, how many were issued, spent, and spent twice. Not here: whether
-//! the logs are to be believed.
+//! the logs are to be trusted.
 
 use std::collections::BTreeMap;
 

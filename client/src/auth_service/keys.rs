@@ -29,7 +29,7 @@ pub enum KeyLookup {
     },
 }
 
-/// A record that is not believed.
+/// A record that is not trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RefusedRecord {
@@ -52,7 +52,7 @@ pub enum RefusedRecord {
 pub struct FoundKeys {
     /// Keys of the number, one for each mailbox; each gets a copy.
     pub keys: Vec<VerifiedKeyRecord>,
-    /// Records that the CPS had and that are not believed.
+    /// Records that the CPS had and that are not trusted.
     pub refused: Vec<RefusedRecord>,
     /// How far this machine's clock is from the CPS's, if that is far: then records
     /// may be refused for that alone.
@@ -97,7 +97,7 @@ impl OobAuthenticationService {
         let certificates = certificates.map_err(OobAuthenticationError::KeyLookup)?;
         let mut mailboxes = HashSet::new();
         for record in parsed {
-            match self.believe(record, &certificates, number, now) {
+            match self.accept(record, &certificates, number, now) {
                 Ok(key) if mailboxes.insert(key.mailbox()) => found.keys.push(key),
                 Ok(_) => {}
                 // Others of the block are not of interest.
@@ -131,7 +131,7 @@ impl OobAuthenticationService {
         serde_json::from_slice(content).map_err(OobAuthenticationError::KeyList)
     }
 
-    fn believe(
+    fn accept(
         &self,
         record: UnverifiedKeyRecord,
         certificates: &Certificates,

@@ -30,7 +30,7 @@ pub enum CarrierError {
         /// How far this machine's clock is from the issuer's, if that is far.
         clock_gap: Option<ClockGap>,
     },
-    /// The issuer's log of keys cannot be followed, or is not to be believed.
+    /// The issuer's log of keys cannot be followed, or is not to be trusted.
     #[error(transparent)]
     IssuerLog(#[from] FollowError),
     /// The key is not in the issuer's log.

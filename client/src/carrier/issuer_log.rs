@@ -1,7 +1,7 @@
 //! No token is drawn of a key that the issuer shows to one carrier alone: the key
 //! must be in the issuer's log (docs/protocol.md section 7.5), which is read before
 //! each new draw, and remembered in the wallet. Not here: what a log must be like
-//! to be believed.
+//! to be trusted.
 
 use pennyblack_evidence::key_log_view::{KeyLogView, LOG_PATH, follow};
 use pennyblack_privacypass::directory::IssuerDirectory;

@@ -29,7 +29,7 @@ const FARTHEST_AHEAD: Duration = Duration::from_secs(400 * 86_400);
 /// Most keys of an issuer that are known at one time.
 const MOST_KEYS: usize = 16;
 
-/// A key of a directory that is not believed.
+/// A key of a directory that is not trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyRefusal {
@@ -65,7 +65,7 @@ pub enum KeyRefusal {
         id: TokenKeyId,
         /// When it is to begin.
         said: UnixTime,
-        /// The latest that is believed now.
+        /// The latest that is trusted now.
         latest: UnixTime,
     },
     /// Another issuer has it: its epoch is not this one's to close.
@@ -118,7 +118,7 @@ pub struct KeyEpochs {
 }
 
 impl KeyEpochs {
-    /// Takes a directory in, as fetched at `now`; what is not believed of it is
+    /// Takes a directory in, as fetched at `now`; what is not trusted of it is
     /// returned, and changes nothing. `others` are the keys of other issuers.
     pub fn take(
         &mut self,

@@ -1,6 +1,6 @@
 //! An issuer's log of token keys (docs/protocol.md section 7.5), followed and
 //! remembered: a key that is not in it may be one that the issuer shows to some
-//! carriers alone. Not here: what a log must be like to be believed.
+//! carriers alone. Not here: what a log must be like to be trusted.
 
 use std::io;
 use std::path::PathBuf;

@@ -325,7 +325,7 @@ impl<S: Store> IssuerMaintenance<S> {
 
     fn report(&self, refusals: Vec<KeyRefusal>) {
         for refusal in refusals {
-            tracing::error!(issuer = %self.authority, %refusal, "a key of the issuer's directory is not believed");
+            tracing::error!(issuer = %self.authority, %refusal, "a key of the issuer's directory is not trusted");
             metrics::counter!("pennyblack_cps_issuer_keys_refused_total").increment(1);
         }
     }

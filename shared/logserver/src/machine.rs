@@ -266,7 +266,7 @@ impl<D: Disk, F: LogFiles> StateMachine for Machine<D, F> {
     fn tick(&mut self) -> io::Result<()> {
         let now = Instant::now();
         let waiting = self.next - self.edge.size();
-        // Who appends faster than tiles are written waits for them.
+        // Appends that come faster than tiles are written wait for the tiles.
         if waiting == 0 || (now < self.due && waiting < BATCH as u64) {
             return Ok(());
         }

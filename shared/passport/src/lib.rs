@@ -1,6 +1,6 @@
 //! PASSporTs: reading, making and carrying them (RFC 8225) with the extensions
 //! `shaken` (RFC 8588), `div` and `div-o` (RFC 8946) and `rcd` (RFC 9795, carried
-//! through). Whether one may be believed is decided in `verify` alone; how it
+//! through). Whether one may be trusted is decided in `verify` alone; how it
 //! travels sealed stands in the module `sealed`.
 
 mod claims;

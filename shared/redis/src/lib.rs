@@ -1,5 +1,5 @@
 //! Redis as a place that keeps things: the connection with its time-outs and its
-//! circuit breaker, and what a server must promise before it is believed
+//! circuit breaker, and what a server must promise before it is trusted
 //! (docs/redis.md). What is kept there and in which layout is the business of the
 //! services.
 

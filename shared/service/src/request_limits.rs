@@ -89,7 +89,7 @@ impl Admission {
         let limit = self.body_bytes;
         let too_large =
             || ProblemType::BodyTooLarge.because(format_args!("the limit is {limit} bytes"));
-        // Content-Length is believed when it announces too much: nothing is read.
+        // Content-Length is trusted when it announces too much: nothing is read.
         // Otherwise it is not: what counts as held is what has arrived.
         if body.size_hint().lower() > limit as u64 {
             return Err(too_large());

@@ -85,7 +85,7 @@ impl FaultDisk {
     }
 
     /// The planted bug: a sync that says it is done and does nothing. A harness
-    /// is believed only after it has caught this.
+    /// is trusted only after it has caught this.
     pub fn ignore_syncs(&self) {
         self.state().ignore_syncs = true;
     }

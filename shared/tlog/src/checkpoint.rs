@@ -122,7 +122,7 @@ pub struct SignedCheckpoint {
 }
 
 impl SignedCheckpoint {
-    /// What it says. Not to be believed before [`Self::verify`].
+    /// What it says. Not to be trusted before [`Self::verify`].
     #[must_use]
     pub const fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint

@@ -2,7 +2,7 @@
 //! change or reorder one without everybody seeing it who looks. Merkle trees of
 //! RFC 6962 (proofs as RFC 9162 section 2.1 verifies them), and the C2SP forms
 //! signed-note, tlog-checkpoint, tlog-cosignature, tlog-tiles, tlog-witness and
-//! tlog-proof; and the one reader of a log, which believes nothing that is not proven.
+//! tlog-proof; and the one reader of a log, which trusts only what is proven.
 //! Not here: what the entries say, and how a log is kept.
 
 pub mod bundle;

@@ -106,7 +106,7 @@ fn parse_line(line: &str) -> Option<SignatureLine> {
     })
 }
 
-/// A note, read and not verified. Its text is not to be believed before that.
+/// A note, read and not verified. Its text is not to be trusted before that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedNote {
     text: String,

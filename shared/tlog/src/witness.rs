@@ -27,7 +27,7 @@ pub const SIZE_MEDIA_TYPE: &str = "text/x.tlog.size";
 /// A request to cosign a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddCheckpoint {
-    /// The size that the log believes the witness has seen.
+    /// The size that the log assumes the witness has seen.
     pub old_size: u64,
     /// The consistency proof from there.
     pub proof: Vec<Hash>,
@@ -113,7 +113,7 @@ pub enum WitnessRefusal {
         /// The size after.
         new: u64,
     },
-    /// The witness has seen another size than the log believes.
+    /// The witness has seen another size than the log assumes.
     #[error("the last checkpoint that was seen here has {seen} entries, not {said}")]
     Seen {
         /// What the witness has seen.

@@ -119,7 +119,7 @@ pub enum TrustError {
     },
 }
 
-/// A certificate that is not believed.
+/// A certificate that is not trusted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateError {

@@ -62,7 +62,7 @@ async fn start_nodes(world: &Arc<World>, redis: &str) -> Nodes {
     start_nodes_at(world, addresses, addresses, |_| redis.to_owned()).await
 }
 
-/// Two nodes, each of which the other reaches at the address among `peers`.
+/// Two nodes that reach each other at the address among `peers`.
 async fn start_nodes_at(
     world: &Arc<World>,
     addresses: [SocketAddr; 2],

@@ -63,7 +63,7 @@ fn a_leaf_is_trusted_for_what_it_holds_while_it_is_valid() {
 }
 
 #[test]
-fn a_delegate_is_believed_within_what_its_parent_holds_and_not_beyond() {
+fn a_delegate_is_trusted_within_what_its_parent_holds_and_not_beyond() {
     let home = tempfile::tempdir().unwrap();
     let mut pki = pki(home.path());
     for (name, holds) in [
@@ -161,7 +161,7 @@ fn a_trusted_certificate_is_refused_once_a_list_revokes_it_or_none_is_current() 
 }
 
 #[test]
-fn nobody_is_believed_by_a_list_that_is_long_overdue() {
+fn no_certificate_is_trusted_by_a_list_that_is_long_overdue() {
     let home = tempfile::tempdir().unwrap();
     let mut pki = pki(home.path());
     pki.publish_revocation_list(DAY, NOW).unwrap();
@@ -178,7 +178,7 @@ fn nobody_is_believed_by_a_list_that_is_long_overdue() {
 }
 
 #[test]
-fn the_certificates_of_another_pki_are_not_believed() {
+fn the_certificates_of_another_pki_are_not_trusted() {
     let (home, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (ours, theirs) = (pki(home.path()), pki(elsewhere.path()));
     let trust = load_trust(&ours.roots_path(), Some(&ours.revocation_path()), NOW).unwrap();

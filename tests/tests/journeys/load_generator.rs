@@ -216,7 +216,7 @@ async fn requests_that_an_overloaded_cps_refuses_are_counted_and_not_repeated() 
 
 #[tokio::test]
 async fn a_run_in_which_everything_is_refused_is_a_report_of_refusals() {
-    // Without the lists that it was told to have, an issuer believes nobody.
+    // Without the lists that it was told to have, an issuer trusts no certificate.
     let scene = Scene::open_with(|world| {
         world.issuer.trust.revocation_lists = Some(world.path("no-lists"));
     })

@@ -171,7 +171,7 @@ async fn overload(
     })
     .await;
     let recovered = outcome.over.elapsed();
-    // Both are the machine's share of that time; the smaller one is believed.
+    // Both are the machine's share of that time; the smaller one counts.
     let able = before.min(capacity(&mut make, sample, at_once).await);
 
     let goodput = outcome.per_second(outcome.granted);

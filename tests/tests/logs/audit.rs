@@ -336,7 +336,7 @@ async fn inflated_totals_and_keys_of_ones_own_are_found_with_the_issuers_log() {
     let followed = follow(sound.log(), Some(issuer.log()), state.path()).await;
     let report = Report::new(&followed.unwrap().state.epochs, ALWAYS);
     assert_eq!(report.epochs[0].reconciled, Some(true));
-    // Who has followed the issuer does not forget it.
+    // An auditor that has followed the issuer does not forget it.
     let error = follow(sound.log(), None, state.path()).await.unwrap_err();
     assert!(matches!(error, AuditError::IssuerNotNamed), "{error}");
 

@@ -93,7 +93,7 @@ async fn a_carrier_that_is_shown_another_key_than_the_public_draws_nothing_and_n
 }
 
 #[tokio::test]
-async fn a_carrier_that_has_seen_the_log_believes_no_other() {
+async fn a_carrier_that_has_seen_the_log_trusts_no_other() {
     let scene = Scene::open().await;
     let wallet = scene.wallet("wallet.db");
     let honest = scene.carrier_at(scene.public.addresses().public);

@@ -11,8 +11,8 @@ use tokio::sync::Semaphore;
 use super::pace::{Pace, Rate, Window};
 
 /// After the end, how long requests are still sent that were due before it: a
-/// service that answers does away with what is left of them, and one that does
-/// not shall not keep the run from ending.
+/// service that answers works off what is left of them, and one that does not must
+/// not prolong the run.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The longest sleep of the task that keeps the pace and checks whether to stop.
@@ -65,8 +65,8 @@ impl Arrivals {
         self.start.elapsed()
     }
 
-    /// Waits until a request is to begin, and says since when; nothing when no
-    /// more shall begin.
+    /// Waits until a request is due, and returns since when; `None` when no more
+    /// requests are due.
     pub(super) async fn next(&self) -> Option<Duration> {
         let Some(timetable) = &self.timetable else {
             let now = self.elapsed();

@@ -99,7 +99,7 @@ fn a_key_that_was_withdrawn_before_it_began_is_in_nobodys_way() {
 }
 
 #[test]
-fn a_key_of_a_clock_gone_wrong_is_not_believed() {
+fn a_key_of_a_clock_gone_wrong_is_not_trusted() {
     let mut epochs = acquainted(&[(1, NOW.0 - EPOCH)]);
     let years = NOW.0 + 10 * 365 * 86_400;
     let refusals = epochs.take(&directory(&[(1, NOW.0 - EPOCH), (2, years)]), &[], NOW);

@@ -1,6 +1,6 @@
 //! One directory of recipients' keys for several nodes: a record that is registered
 //! at one of them is in Redis before that is answered, and within about a second at
-//! all of them. Nothing that lies in Redis is believed: each node verifies each record
+//! all of them. Nothing in Redis is trusted: each node verifies each record
 //! again, and puts back what Redis has lost.
 
 mod known_versions;

@@ -33,7 +33,7 @@ pub struct LogPolicy {
     /// Whether there must be one.
     pub demand: Demand,
     /// Its key, from elsewhere. Otherwise the first that the issuer shows is
-    /// believed, and no other from then on.
+    /// trusted, and no other from then on.
     pub key: Option<VerifierKey>,
 }
 
@@ -53,7 +53,7 @@ impl LogPolicy {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FollowError {
-    /// Not read, or not to be believed.
+    /// Not read, or not to be trusted.
     #[error("the issuer's log of keys: {0}")]
     Log(ReadLogError),
     /// Not the log of before with other entries behind it.

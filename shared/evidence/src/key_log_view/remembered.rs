@@ -1,4 +1,4 @@
-//! A view of a log as it is remembered between two looks: JSON, and believed only
+//! A view of a log as it is remembered between two looks: JSON, and trusted only
 //! if the checkpoint in it is signed and for exactly the rest.
 
 use std::collections::BTreeMap;

@@ -196,7 +196,7 @@ fn a_log_that_takes_back_or_changes_what_it_showed_is_named() {
 }
 
 #[test]
-fn entries_that_the_checkpoint_is_not_for_are_not_believed() {
+fn entries_that_the_checkpoint_is_not_for_are_not_trusted() {
     let mut served = Served::with(0..2);
     let mut bundle = EntryBundle::default();
     bundle.push(&entry(0)).unwrap();
@@ -257,7 +257,7 @@ fn what_is_demanded_decides_about_a_log_that_is_not_there() {
 }
 
 #[test]
-fn what_is_remembered_is_read_again_and_believed_only_whole() {
+fn what_is_remembered_is_read_again_and_trusted_only_whole() {
     let mut served = Served::with(0..5);
     let view = followed(&mut served, None);
     let json = view.to_json();

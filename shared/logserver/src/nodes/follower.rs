@@ -23,7 +23,7 @@ use pennyblack_tlog::reader::{LogReader, Position, ReadLogError};
 
 /// How often the leader is asked for its last checkpoint.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
-/// What is not ready before the log was read, or when it is not to be believed.
+/// What is not ready before the log was read, or when it is not to be trusted.
 const PART: &str = "transparency log";
 
 /// A log that cannot be followed.
@@ -63,7 +63,7 @@ pub enum FollowerError {
         /// The name of the log.
         log: KeyName,
     },
-    /// It cannot be read, or is not to be believed.
+    /// It cannot be read, or is not to be trusted.
     #[error("the log at {leader}: {error}")]
     Read {
         /// The leader's address.

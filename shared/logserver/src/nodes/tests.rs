@@ -243,7 +243,7 @@ fn following(url: String, server: &RedisServer, memory: &Path) -> FollowerLog {
 }
 
 #[tokio::test]
-async fn a_follower_reads_what_is_signed_and_believes_no_other_log() {
+async fn a_follower_reads_what_is_signed_and_trusts_no_other_log() {
     let (home, server) = (tempfile::tempdir().unwrap(), server().await);
     let shutdown = Shutdown::new();
     let log = leading(&home.path().join("log"), &server);

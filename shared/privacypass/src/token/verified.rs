@@ -1,5 +1,5 @@
-//! What it means that a token holds, whichever its type. Who judges is the key of
-//! the type: `blind_rsa` and `voprf`.
+//! What it means that a token holds, for every type. The key of the type verifies it:
+//! `blind_rsa` and `voprf`.
 
 use super::{Nonce, Token, TokenKeyId, TokenType};
 

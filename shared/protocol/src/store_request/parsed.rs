@@ -1,4 +1,4 @@
-//! A store request as it arrives: sizes first, then form. Nothing is believed yet.
+//! A store request as it arrives: sizes first, then form. Nothing is trusted yet.
 
 use std::fmt;
 

@@ -88,7 +88,7 @@ fn a_stolen_token_is_worthless_without_its_key() {
 }
 
 #[test]
-fn a_forged_token_is_refused_before_its_nonce_is_believed() {
+fn a_forged_token_is_refused_before_its_nonce_is_trusted() {
     let mut forged = scene().token.clone();
     forged.authenticator[100] ^= 1;
     let mut request = Received::from(&signed());

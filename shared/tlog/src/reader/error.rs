@@ -1,4 +1,4 @@
-//! Why a log cannot be read, or must not be believed. Not here: what follows from
+//! Why a log cannot be read, or must not be trusted. Not here: what follows from
 //! that.
 
 use crate::cosignature::PolicyError;

@@ -80,7 +80,7 @@ fn the_checkpoint_of_c2sp_is_read_and_written() {
 }
 
 #[test]
-fn a_checkpoint_is_believed_of_its_log_only() {
+fn a_checkpoint_is_trusted_of_its_log_only() {
     let log = log();
     let head = Leaves::numbered(3).head(3);
     let signed = Checkpoint::new(log.verifier().name(), head)
@@ -214,9 +214,9 @@ proptest! {
         let at = at % changed.len();
         prop_assume!(changed[at].is_ascii() && changed[at] != to);
         changed[at] = to;
-        let believed = String::from_utf8(changed).unwrap().parse::<SignedCheckpoint>()
+        let trusted = String::from_utf8(changed).unwrap().parse::<SignedCheckpoint>()
             .is_ok_and(|changed| changed.verify(log.verifier()).is_ok());
-        prop_assert!(!believed);
+        prop_assert!(!trusted);
     }
 
     #[test]

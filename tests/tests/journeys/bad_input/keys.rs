@@ -216,7 +216,7 @@ async fn a_revoked_certificate_registers_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_current_revocation_list_nobody_is_believed() {
+async fn without_a_current_revocation_list_no_certificate_is_trusted() {
     let missing = Scene::open_with(|world| {
         world.cps.trust.revocation_lists = Some(world.path("no-lists"));
     });
