@@ -13,7 +13,7 @@ use pennyblack_evidence::log_entry::{LogEntry, LogEntryError, Statement};
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
 use pennyblack_tlog::{KeyName, VerifierKey, WitnessPolicy};
-use tokio::sync::watch;
+use tokio::sync::{OwnedMappedMutexGuard, OwnedMutexGuard, watch};
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::memory::{Memory, MemoryError, Remembered};
@@ -106,15 +106,27 @@ pub struct FollowerLog {
     name: KeyName,
     leader: Arc<LeaderClient>,
     leader_record: LeaderRecord,
-    /// What was read. Locked for a look-up or to be replaced, never while waiting.
-    known: Mutex<KnownKeys>,
-    /// How many entries; told whenever more were read.
-    size: watch::Sender<u64>,
-    /// Held by the one task that reads on.
-    reading: tokio::sync::Mutex<Option<Reading>>,
+    read: Arc<ReadSoFar>,
+    /// Held by the one task that reads on, and by the write that ends its reading.
+    reading: Arc<tokio::sync::Mutex<Option<Reading>>>,
     memory: Memory,
     /// How this node states a double spend, where the service has any.
     reports: Option<Reports>,
+}
+
+/// What was read and persisted.
+#[derive(Debug)]
+struct ReadSoFar {
+    /// Locked for a look-up or to be replaced, never while waiting.
+    keys: Mutex<KnownKeys>,
+    /// How many entries; sent whenever more were read.
+    size: watch::Sender<u64>,
+}
+
+impl ReadSoFar {
+    fn keys(&self) -> MutexGuard<'_, KnownKeys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The reader, once the log's key is known.
@@ -149,9 +161,11 @@ impl FollowerLog {
             name,
             leader,
             leader_record,
-            known: Mutex::new(known),
-            size: watch::Sender::new(size.unwrap_or(0)),
-            reading: tokio::sync::Mutex::new(reading),
+            read: Arc::new(ReadSoFar {
+                keys: Mutex::new(known),
+                size: watch::Sender::new(size.unwrap_or(0)),
+            }),
+            reading: Arc::new(tokio::sync::Mutex::new(reading)),
             memory,
             reports,
         })
@@ -160,12 +174,12 @@ impl FollowerLog {
     /// Whether nothing was ever read of it.
     #[must_use]
     pub fn is_unread(&self) -> bool {
-        *self.size.borrow() == 0
+        *self.read.size.borrow() == 0
     }
 
     /// Peeks at what was read of keys.
     pub(super) fn keys<T>(&self, peek: impl FnOnce(&KnownKeys) -> T) -> T {
-        peek(&self.known())
+        peek(&self.read.keys())
     }
 
     /// Has something in the log that the leader states: reports a double spend to it, and
@@ -178,7 +192,7 @@ impl FollowerLog {
             (Statement::DoubleSpend(evidence), Some(reports)) => {
                 reports.send(&self.leader, evidence).await
             }
-            _ if self.known().has(statement) => Ok(false),
+            _ if self.read.keys().has(statement) => Ok(false),
             _ => Err(StateError::NotYet),
         }
     }
@@ -186,7 +200,7 @@ impl FollowerLog {
     /// Word of each time that more was read: how many entries.
     #[must_use]
     pub fn moves(&self) -> watch::Receiver<u64> {
-        self.size.subscribe()
+        self.read.size.subscribe()
     }
 
     /// The log's resources.
@@ -204,10 +218,12 @@ impl FollowerLog {
     /// # Errors
     /// [`FollowerError`]; what was read before still holds.
     pub async fn refresh(&self) -> Result<(), FollowerError> {
-        let mut reading = self.reading.lock().await;
-        let reading = match &mut *reading {
-            Some(reading) => reading,
-            unknown => unknown.insert(self.begin().await?),
+        let mut reading = Arc::clone(&self.reading).lock_owned().await;
+        if reading.is_none() {
+            *reading = Some(self.begin().await?);
+        }
+        let Ok(reading) = OwnedMutexGuard::try_map(reading, Option::as_mut) else {
+            return Ok(());
         };
         let (position, news) = match reading.on().await {
             Ok(Some(read)) => read,
@@ -221,21 +237,36 @@ impl FollowerLog {
                 return Err(FollowerError::Read { leader, error });
             }
         };
-        let mut keys = self.known().clone();
+        let mut keys = self.read.keys().clone();
         news.iter().for_each(|statement| keys.record(statement));
-        let remembered = Remembered {
-            key: reading.reader.key().clone(),
-            position,
-            keys,
-        };
-        let (memory, copy) = (self.memory.clone(), remembered.clone());
-        let written = spawn_blocking(move || memory.persist(&copy)).await;
-        written.map_err(FollowerError::BrokeOff)??;
-        // Only now, when it is proven and remembered, does anything follow from it.
-        *self.known() = remembered.keys;
-        reading.position = remembered.position;
-        self.size.send_replace(reading.position.head().size);
-        Ok(())
+        self.persist(reading, position, keys).await
+    }
+
+    /// Writes what was read to the disk, and only then lets anything follow from it.
+    /// **File and memory change together and in order**: both in one blocking task, which
+    /// holds the lock until it is done, so that a caller that gives up meanwhile (a
+    /// time-out, a stop) neither leaves the memory behind the file nor lets the next
+    /// reading overtake this write.
+    async fn persist(
+        &self,
+        mut reading: OwnedMappedMutexGuard<Option<Reading>, Reading>,
+        position: Position,
+        keys: KnownKeys,
+    ) -> Result<(), FollowerError> {
+        let (memory, read) = (self.memory.clone(), Arc::clone(&self.read));
+        let written = spawn_blocking(move || {
+            let remembered = Remembered {
+                key: reading.reader.key().clone(),
+                position,
+                keys,
+            };
+            memory.persist(&remembered)?;
+            *read.keys() = remembered.keys;
+            reading.position = remembered.position;
+            read.size.send_replace(reading.position.head().size);
+            Ok(())
+        });
+        written.await.map_err(FollowerError::BrokeOff)?
     }
 
     /// Whether a checkpoint that is not signed is one of another log.
@@ -270,13 +301,13 @@ impl FollowerLog {
         Ok(Reading::of(&self.leader, key, Position::default()))
     }
 
-    /// Reads on again and again, until `shutdown`.
+    /// Reads on again and again, until `shutdown`. When it returns, no write is under way.
     pub async fn follow(&self, readiness: Readiness, shutdown: Shutdown) {
         let away = metrics::gauge!("pennyblack_log_leader_away");
         loop {
             let read = tokio::select! {
                 read = self.refresh() => read,
-                () = shutdown.requested() => return,
+                () = shutdown.requested() => break,
             };
             match read {
                 Ok(()) => {
@@ -297,9 +328,11 @@ impl FollowerLog {
             }
             tokio::select! {
                 () = tokio::time::sleep(FOLLOW_EVERY) => {}
-                () = shutdown.requested() => return,
+                () = shutdown.requested() => break,
             }
         }
+        // A write that ended later could replace that of the next life of this node.
+        drop(self.reading.lock().await);
     }
 
     /// Says from the beginning that nothing was read yet, if nothing was.
@@ -307,10 +340,6 @@ impl FollowerLog {
         if self.is_unread() {
             readiness.lacks(PART, "the log, which another node leads, was not read yet");
         }
-    }
-
-    fn known(&self) -> MutexGuard<'_, KnownKeys> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -356,3 +385,6 @@ impl Reading {
         Ok(Some((read.await?, news)))
     }
 }
+
+#[cfg(test)]
+mod tests;
