@@ -18,6 +18,7 @@ use crate::attest::Attestor;
 use crate::ledger::{ChargeError, ChargeKind, ChosenLedger, Ledger as _};
 use crate::quota::{Charge, account_name};
 use crate::refusal::Refusal;
+use crate::signer::SignError;
 use crate::signing_pool::{SigningPlace, SigningPool, SigningTask};
 use crate::token_keys::schedule::KeyPhase;
 use crate::token_keys::{KeySet, TokenKey, TokenKeys};
@@ -170,16 +171,18 @@ async fn sign(
             .flatten()
             .flat_map(|one| one.response)
             .collect(),
-        Form::Amortized => answers.into_iter().flatten().flat_map(amortized).collect(),
+        Form::Amortized => {
+            let answers = answers.iter().flatten().map(amortized);
+            answers.collect::<Result<Vec<_>, _>>()?.concat()
+        }
     })
 }
 
-fn amortized(evaluation: TokenResponse) -> Vec<u8> {
-    match VoprfKind::of(evaluation.token_type) {
-        Some(kind) => AmortizedResponse::of_evaluation(kind, &evaluation.response).to_bytes(),
-        // No other key is found for an amortized batch.
-        None => Vec::new(),
-    }
+fn amortized(evaluation: &TokenResponse) -> Result<Vec<u8>, Refusal> {
+    let kind =
+        VoprfKind::of(evaluation.token_type).ok_or(Refusal::TokenType(evaluation.token_type))?;
+    let response = AmortizedResponse::of_evaluation(kind, &evaluation.response);
+    Ok(response.map_err(SignError::Voprf)?.to_bytes())
 }
 
 /// Blinded messages that are to be signed with one key.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, Value};
 use tokio::sync::Mutex;
 
+use super::answer::{explain, into_answer, refused, unanswered};
 use super::breaker::{Admission, Breaker, End, MOST_HASTE};
 use super::durability::Durability;
 use super::error::{RedisError, SetUpError};
@@ -153,7 +154,8 @@ impl Redis {
         arguments: &[&[u8]],
         kind: Kind,
     ) -> Result<T, RedisError> {
-        let key = keys.first().copied().unwrap_or_default();
+        let keyless = || RedisError::Form("a script names no key; please report this".to_owned());
+        let key = keys.first().copied().ok_or_else(keyless)?;
         let known = self
             .send(script.by_digest(keys, arguments), key, kind)
             .await;
@@ -182,10 +184,10 @@ impl Redis {
         let mut turn = self.take_turn(part).await?;
         let sent = turn.wire.send(&commands, key, self.deadline()).await;
         let mut answers = turn.end(sent).await?.into_iter();
-        let answer = answers.next().unwrap_or(Value::Nil);
-        let answer = answer.extract_error().map_err(|error| refused(&error))?;
+        let mut next = || answers.next().ok_or_else(unanswered);
+        let answer = next()?.extract_error().map_err(|error| refused(&error))?;
         if wanted > 0 {
-            let actual = into_answer(answers.next().unwrap_or(Value::Nil))?;
+            let actual = into_answer(next()?)?;
             if actual < u64::from(wanted) {
                 return Err(RedisError::Replicas { actual, wanted });
             }
@@ -324,30 +326,6 @@ fn ended_by(error: &redis::RedisError) -> End {
         }
         _ => End::Failed,
     }
-}
-
-fn explain(error: &redis::RedisError, time: Duration) -> RedisError {
-    if error.is_timeout() {
-        return RedisError::TimedOut(time);
-    }
-    match error.kind() {
-        ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::AuthenticationFailed => {
-            refused(error)
-        }
-        ErrorKind::UnexpectedReturnType | ErrorKind::Parse => RedisError::Form(error.to_string()),
-        _ => RedisError::Connection(error.to_string()),
-    }
-}
-
-fn refused(error: &redis::RedisError) -> RedisError {
-    let code = error.code().unwrap_or_default();
-    let detail = error.detail().unwrap_or_default();
-    RedisError::Refused(format!("{code} {detail}").trim().to_owned())
-}
-
-fn into_answer<T: FromRedisValue>(value: Value) -> Result<T, RedisError> {
-    let value = value.extract_error().map_err(|error| refused(&error))?;
-    redis::from_redis_value(value).map_err(|error| RedisError::Form(error.to_string()))
 }
 
 /// Leave of the breaker; its end is told even when the future is dropped.

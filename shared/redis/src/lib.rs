@@ -3,6 +3,7 @@
 //! (docs/redis.md). What is kept there and in which layout is the business of the
 //! services.
 
+mod answer;
 pub mod breaker;
 mod cluster;
 mod connection;

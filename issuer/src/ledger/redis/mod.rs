@@ -161,9 +161,10 @@ impl RedisLedger {
                 allowed,
             })),
             "not repeated" => Err(ChargeError::NotRepeated),
-            "used up" => Err(ChargeError::KeyUsedUp {
-                max: max.unwrap_or(u64::MAX),
-            }),
+            "used up" => Err(max.map_or_else(
+                || RedisError::Form("used up, without a limit".to_owned()).into(),
+                |max| ChargeError::KeyUsedUp { max },
+            )),
             "closed" => Err(ChargeError::NoSuchEpoch(epoch)),
             "lost" => Err(self.lost(epoch, seen.own(), first)),
             other => Err(RedisError::Form(other.to_owned()).into()),
@@ -274,7 +275,8 @@ impl Ledger for RedisLedger {
                     &charge.body_digest,
                     charge.tokens.to_string().as_bytes(),
                     number(allowed).as_bytes(),
-                    max.map(number).unwrap_or_default().as_bytes(),
+                    // The script reads an empty text as no limit.
+                    max.map_or_else(String::new, number).as_bytes(),
                     repeated_only.as_bytes(),
                     charge.subject.as_bytes(),
                     self.node.as_bytes(),

@@ -1,7 +1,7 @@
 //! Batches with one proof for all (draft-ietf-privacypass-batched-tokens
 //! section 5): everything in one is of one type and one key.
 
-use super::VoprfKind;
+use super::{VoprfError, VoprfKind};
 use crate::issuance::IssuanceError;
 use crate::token::TokenType;
 use pennyblack_base::wire::{Reader, WireError, put_vec_varint};
@@ -90,17 +90,24 @@ impl AmortizedResponse {
 
     /// Takes what [`VoprfSecretKey::evaluate`](super::VoprfSecretKey::evaluate)
     /// returned apart: the elements, and behind them the proof.
-    #[must_use]
-    pub fn of_evaluation(kind: VoprfKind, evaluation: &[u8]) -> Self {
-        let elements = evaluation.len().saturating_sub(kind.proof_size());
-        let (elements, proof) = evaluation.split_at_checked(elements).unwrap_or_default();
-        Self {
-            evaluated: elements
-                .chunks_exact(kind.element_size())
-                .map(Into::into)
-                .collect(),
-            proof: proof.into(),
+    ///
+    /// # Errors
+    /// [`VoprfError::Encoding`] when it is no evaluation of this kind.
+    pub fn of_evaluation(kind: VoprfKind, evaluation: &[u8]) -> Result<Self, VoprfError> {
+        let elements = evaluation.len().checked_sub(kind.proof_size());
+        let split = elements.and_then(|elements| evaluation.split_at_checked(elements));
+        let other = VoprfError::Encoding {
+            what: "the evaluation",
+        };
+        let (elements, proof) = split.ok_or(other)?;
+        let evaluated = elements.chunks_exact(kind.element_size());
+        if !evaluated.remainder().is_empty() {
+            return Err(other);
         }
+        Ok(Self {
+            evaluated: evaluated.map(Into::into).collect(),
+            proof: proof.into(),
+        })
     }
 
     /// The encoding.

@@ -27,22 +27,24 @@ pub(super) trait Suite: CipherSuite {
     fn sum(factors: &[Scalar<Self>], elements: &[Element<Self>]) -> Element<Self>;
 }
 
-/// An element, and its encoding with the length in front, as it is hashed.
+/// An element, and its encoding: as it is, and with the length in front, as it is hashed.
 struct Encoded<S: Suite> {
     element: Element<S>,
+    bytes: Vec<u8>,
     prefixed: Vec<u8>,
 }
 
 impl<S: Suite> Encoded<S> {
     fn new(element: Element<S>) -> Self {
-        Self {
-            element,
-            prefixed: prefixed(&S::Group::serialize_elem(element)),
-        }
+        Self::of(element, &S::Group::serialize_elem(element))
     }
 
-    fn bytes(&self) -> &[u8] {
-        self.prefixed.get(2..).unwrap_or_default()
+    fn of(element: Element<S>, bytes: &[u8]) -> Self {
+        Self {
+            element,
+            bytes: bytes.to_vec(),
+            prefixed: prefixed(bytes),
+        }
     }
 }
 
@@ -89,7 +91,7 @@ pub(super) fn evaluate<S: Suite>(
     }
     let mut out = Vec::new();
     for element in &batch.evaluated {
-        out.extend_from_slice(element.bytes());
+        out.extend_from_slice(&element.bytes);
     }
     out.extend_from_slice(&S::Group::serialize_scalar(proof.c));
     out.extend_from_slice(&S::Group::serialize_scalar(proof.s));
@@ -100,10 +102,7 @@ fn read<S: Suite>(bytes: &[u8]) -> Result<Encoded<S>, VoprfError> {
     let element = S::Group::deserialize_elem(bytes).map_err(|_| VoprfError::Encoding {
         what: "the blinded message",
     })?;
-    Ok(Encoded {
-        element,
-        prefixed: prefixed(bytes),
-    })
+    Ok(Encoded::of(element, bytes))
 }
 
 /// What is proven: that each evaluated element is the blinded one under the key.

@@ -18,6 +18,8 @@ pub struct PendingVoprfToken {
     challenge_digest: ChallengeDigest,
     /// The blinding factor and the blinded message.
     state: Zeroizing<Vec<u8>>,
+    /// The second half of it, which is public.
+    blinded: Box<[u8]>,
 }
 
 impl PendingVoprfToken {
@@ -31,12 +33,8 @@ impl PendingVoprfToken {
         challenge_digest: ChallengeDigest,
     ) -> Result<Self, VoprfError> {
         let input = token_input(key.kind().token_type(), nonce, challenge_digest, key.id());
-        Ok(Self {
-            key: key.clone(),
-            nonce,
-            challenge_digest,
-            state: suite::blind(key.kind(), &input, &mut OsRng)?,
-        })
+        let state = suite::blind(key.kind(), &input, &mut OsRng)?;
+        Self::of(key.clone(), nonce, challenge_digest, state)
     }
 
     /// Puts a stored token together again from [`Self::state`] and what is public
@@ -51,11 +49,26 @@ impl PendingVoprfToken {
         state: &[u8],
     ) -> Result<Self, VoprfError> {
         suite::check_client(key.kind(), state)?;
+        let state = Zeroizing::new(state.to_vec());
+        Self::of(key, nonce, challenge_digest, state)
+    }
+
+    fn of(
+        key: VoprfPublicKey,
+        nonce: Nonce,
+        challenge_digest: ChallengeDigest,
+        state: Zeroizing<Vec<u8>>,
+    ) -> Result<Self, VoprfError> {
+        let blinded = state.get(key.kind().scalar_size()..);
+        let blinded = blinded.ok_or(VoprfError::Encoding {
+            what: "the blinding state",
+        })?;
         Ok(Self {
+            blinded: blinded.into(),
             key,
             nonce,
             challenge_digest,
-            state: Zeroizing::new(state.to_vec()),
+            state,
         })
     }
 
@@ -86,8 +99,7 @@ impl PendingVoprfToken {
     /// The blinded message.
     #[must_use]
     pub fn blinded(&self) -> &[u8] {
-        let scalar = self.key.kind().scalar_size();
-        self.state.get(scalar..).unwrap_or_default()
+        &self.blinded
     }
 
     /// The request for this token alone.
@@ -96,7 +108,7 @@ impl PendingVoprfToken {
         TokenRequest {
             token_type: self.key.kind().token_type(),
             truncated_token_key_id: self.key.id().truncated(),
-            blinded: self.blinded().into(),
+            blinded: self.blinded.clone(),
         }
     }
 

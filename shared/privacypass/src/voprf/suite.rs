@@ -120,7 +120,7 @@ fn evaluate<S: Suite>(
     let what = "the private key";
     let bytes = Zeroizing::new(server.serialize().to_vec());
     let size = <S::Group as Group>::ScalarLen::USIZE;
-    let scalar = bytes.get(..size).unwrap_or_default();
+    let scalar = bytes.get(..size).ok_or(VoprfError::Encoding { what })?;
     let mut k = S::Group::deserialize_scalar(scalar).map_err(encoding(what))?;
     let evaluated = evaluation::evaluate::<S>(&k, server.get_public_key(), blinded, rng);
     k.zeroize();
@@ -171,12 +171,14 @@ fn straus(factors: &[Scalar<NistP384>], elements: &[ProjectivePoint]) -> Project
             sum = sum.double();
         }
         for (digits, multiples) in digits.iter().zip(&multiples) {
-            let both = digits.get(place / 2).copied().unwrap_or_default();
-            let digit = if place % 2 == 0 { both >> 4 } else { both & 15 };
-            if let Some(multiple) = digit
-                .checked_sub(1)
-                .and_then(|d| multiples.get(usize::from(d)))
-            {
+            // All factors have `scalar_size` bytes, and a digit of zero adds nothing. A sum
+            // that is wrong all the same is caught: what is proven here is verified.
+            let digit = digits.get(place / 2).map(|both| match place % 2 {
+                0 => both >> 4,
+                _ => both & 15,
+            });
+            let index = digit.and_then(|digit| digit.checked_sub(1));
+            if let Some(multiple) = index.and_then(|index| multiples.get(usize::from(index))) {
                 sum += multiple;
             }
         }

@@ -108,7 +108,11 @@ fn amortized_batches_agree_with_the_vectors() {
             let theirs = AmortizedResponse::parse(kind, &response, 10).unwrap();
             assert_eq!(theirs.to_bytes(), response);
             let ours = secret.evaluate(&parsed.blinded).unwrap();
-            let ours = AmortizedResponse::of_evaluation(kind, &ours);
+            let cut = AmortizedResponse::of_evaluation(kind, &ours[1..]);
+            assert!(matches!(cut, Err(VoprfError::Encoding { .. })));
+            let cut = AmortizedResponse::of_evaluation(kind, &ours[..kind.proof_size() - 1]);
+            assert!(matches!(cut, Err(VoprfError::Encoding { .. })));
+            let ours = AmortizedResponse::of_evaluation(kind, &ours).unwrap();
             assert_eq!(ours.evaluated, theirs.evaluated);
 
             let expected = vector["tokens"].as_array().unwrap().iter().map(unhex);
