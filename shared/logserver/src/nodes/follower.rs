@@ -254,7 +254,7 @@ impl FollowerLog {
         keys: KnownKeys,
     ) -> Result<(), FollowerError> {
         let (memory, read) = (self.memory.clone(), Arc::clone(&self.read));
-        let written = spawn_blocking(move || {
+        let written = spawn_blocking(move || -> Result<(), FollowerError> {
             let remembered = Remembered {
                 key: reading.reader.key().clone(),
                 position,
