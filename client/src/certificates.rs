@@ -33,7 +33,7 @@ pub struct CertificateStores {
     /// its URL: `https://certs.example/carrier-a.pem` is `carrier-a.pem` here.
     /// What lies here is not fetched.
     pub directory: Option<PathBuf>,
-    /// From whom to fetch; nothing is fetched if there is none.
+    /// The hosts to fetch from; nothing is fetched if there is none.
     pub repositories: Option<Repositories>,
 }
 
@@ -187,7 +187,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_connection_leads_to_a_host_that_the_operator_did_not_name() {
-        // Everything that is fetched goes through this proxy, which notes whither.
+        // All fetches go through this proxy, which records where they go.
         let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = HttpOptions {
             proxy: Some(format!("http://{}", proxy.local_addr().unwrap())),

@@ -84,9 +84,9 @@ pub enum IdentityError {
     /// The certificate does not speak for what was asked.
     #[error("the certificate speaks for {certificate}, not for {iss:?}")]
     NotSpokenFor {
-        /// For whom it was to act.
+        /// The subject that it was to act for.
         iss: String,
-        /// For whom it can.
+        /// The subjects that it can act for.
         certificate: TnAuthList,
     },
 }

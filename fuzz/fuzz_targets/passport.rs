@@ -1,6 +1,6 @@
 #![no_main]
-//! PASSporTs found in a mailbox (RFC 8225, 8588, 8946): none may be trusted
-//! whose signer has not the number. Each is a line of header and one of claims.
+//! PASSporTs found in a mailbox (RFC 8225, 8588, 8946): a PASSporT must not be trusted
+//! if its signer does not hold the number. Each is a line of header and one of claims.
 
 use pennyblack_fuzz::compact;
 use pennyblack_fuzz::world::{EveryUrl, NOW, world};

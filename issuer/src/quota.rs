@@ -29,7 +29,7 @@ pub fn account_name(subject: &Subject) -> String {
     subject.to_string()
 }
 
-/// One drawing of tokens: by whom, for which request, how many.
+/// One drawing of tokens: the subject, the request, the number of tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {
     /// Whose account, as [`account_name`] has it.

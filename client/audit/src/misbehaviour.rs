@@ -26,7 +26,7 @@ pub enum Misbehaviour {
     RewrittenEntry = 22,
     /// A file that was signed for is not there.
     MissingTile = 23,
-    /// A checkpoint or a cosignature is not signed by whom it should be.
+    /// A checkpoint or a cosignature is not signed by the right key.
     BadSignature = 24,
     /// A double spend whose evidence does not prove it.
     FalseAccusation = 25,

@@ -19,7 +19,7 @@ use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress, TrustRoots};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CarrierConfig {
-    /// `[carrier]`: whom to ask, as whom, for whom.
+    /// `[carrier]`: the issuer to ask, the identity to ask with, the CPSs to draw for.
     pub carrier: CarrierSection,
     /// `[schedule]`: when to draw, and how much.
     #[serde(default)]

@@ -6,7 +6,7 @@
 //! Three rules make the numbers mean something. Requests are made before the
 //! run, so that the client's cryptography is not measured. In an open loop a
 //! latency counts from the time at which the request was to begin, so that a
-//! stall is seen by all whom it kept waiting. And nothing is sent twice: what
+//! stall counts for every request that it delayed. And nothing is sent twice: what
 //! fails is counted, by kind.
 //!
 //! One thing differs from a call, which opens a connection for each store so
@@ -93,7 +93,7 @@ pub enum LoadError {
     CutShort,
 }
 
-/// A run to be: what to ask of whom, how often and how long.
+/// A future run: what to ask which service, how often and how long.
 #[derive(Clone)]
 pub struct Load {
     /// Where PASSporTs are stored and mailboxes read.

@@ -55,7 +55,7 @@ impl KeyDirectory {
 
     /// Takes the record that an ended one has replaced off the list: so a record is
     /// withdrawn, also if this node reads that only after its end. Verified as of its last
-    /// second, for it must be as good as the one that it ends.
+    /// second, since it must be as valid as the one that it ends.
     fn replace_by_ended(&self, token: &str) {
         let Ok(unverified) = UnverifiedKeyRecord::parse(token) else {
             return;

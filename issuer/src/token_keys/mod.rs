@@ -302,7 +302,7 @@ impl TokenKeys {
         })
     }
 
-    /// Has nothing signed and no directory shown, for this reason, until keys are
+    /// Stops signing and serving the directory, for this reason, until keys are
     /// published again.
     pub fn withhold(&self, reason: &str) {
         self.refused.store(Some(Arc::new(Arc::from(reason))));

@@ -98,9 +98,9 @@ pub enum AttestationError {
     /// The certificate's TNAuthList does not have the issuer of the JWT.
     #[error("\"iss\" is {iss:?}, the certificate speaks for {certificate}")]
     Subject {
-        /// For whom the JWT says it speaks.
+        /// The subject that the JWT names.
         iss: String,
-        /// For whom the certificate speaks.
+        /// What the certificate covers.
         certificate: TnAuthList,
     },
     /// Not signed by the key in the certificate.

@@ -1,6 +1,6 @@
 //! The one HTTP client of the workspace: how a service is addressed, with which
 //! time-outs it is asked, what an answer may be, and when to ask again. Not
-//! here: what is asked, and of whom.
+//! here: what is asked, and which service.
 
 mod answer;
 mod clock_gap;

@@ -118,7 +118,7 @@ impl HttpOptions {
         }
         builder = match &self.proxy {
             Some(proxy) => builder.proxy(Proxy::all(proxy).map_err(HttpError::Build)?),
-            // Environment variables must not decide through whom calls pass.
+            // Environment variables must not choose a proxy that calls pass through.
             None => builder.no_proxy(),
         };
         Ok(HttpClient {

@@ -72,7 +72,7 @@ pub enum Extension {
         origid: OrigId,
     },
     /// `div`: the call was retargeted, by the party `div`, to `dest`; another
-    /// PASSporT says whom it was for at first (RFC 8946 section 4).
+    /// PASSporT names the number that was called first (RFC 8946 section 4).
     Div {
         /// Who was called before.
         div: Party,

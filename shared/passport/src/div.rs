@@ -16,7 +16,7 @@ pub enum DiversionError {
         /// `orig` of the original.
         original: Party,
     },
-    /// Who retargeted the call is not whom it was for.
+    /// The number that retargeted the call is not the one that was called.
     #[error("{0} diverted the call, but the original PASSporT is not for it")]
     NotForDivertingParty(Party),
     /// The outer PASSporT says nothing of a retargeting.

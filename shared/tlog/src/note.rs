@@ -18,7 +18,7 @@ const DASH: &str = "\u{2014} ";
 /// Bytes of a key id.
 const ID_SIZE: usize = 4;
 
-/// Text that is not a signed note, or one that is not signed by whom it should.
+/// Text that is not a signed note, or one without the signature that it needs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoteError {

@@ -182,7 +182,7 @@ impl AddCheckpoint {
                 said: self.old_size,
             });
         }
-        // There is but one empty tree: a root for another is no fork, it is wrong.
+        // There is only one empty tree: another root for it is not a fork but an error.
         if seen.size == new.size && seen.size > 0 && seen.root != new.root {
             return Err(WitnessRefusal::Fork {
                 size: new.size,

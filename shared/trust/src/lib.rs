@@ -276,7 +276,7 @@ impl Trust {
 }
 
 /// Reads the directories again every `every`, until `shutdown`; what is lacking
-/// is told to the operator, for the first time before this returns the task.
+/// is reported to the operator, for the first time before this returns the task.
 pub fn keep_current(
     trust: Arc<Trust>,
     every: Duration,

@@ -214,7 +214,7 @@ async fn every_key_is_in_the_issuers_log_before_it_signs_and_the_totals_of_both_
     // Two days later the key is neither signed with nor redeemable.
     let (issued, totals) = until("the totals of the first key", TWO_DAYS, async || {
         // The services work while it passes: a CPS that comes by a key only after its
-        // beginning refuses it, for it was not announced ahead.
+        // beginning refuses it, since it was not announced ahead.
         tokio::time::sleep(AN_HOUR_TAKES).await;
         scene.hand.advance(Duration::from_secs(3600));
         let issuer = statements(world, world.issuer_name()).await;

@@ -42,7 +42,7 @@ impl Calls {
     }
 
     /// Everything is as it was before the store moved. Repeating what was stored comes
-    /// last, for it heals.
+    /// last, since it heals.
     async fn assert_kept(&self, world: &World) {
         self.assert_found(world).await;
         for (token, _, _) in &self.stored {

@@ -23,7 +23,7 @@ pub enum MailboxesError {
     Publish(#[from] PublishError),
 }
 
-/// Where throw-away mailboxes are published, and by whom.
+/// Where throw-away mailboxes are published, and with which identity.
 #[derive(Debug, Clone)]
 pub struct Mailboxes {
     /// Whose certificate holds the number.

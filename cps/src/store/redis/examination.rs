@@ -122,7 +122,7 @@ pub(super) async fn halt(redis: &Redis, keys: &Keys, known: Option<StoreId>, rea
     }
 }
 
-/// Makes the store as it is the one that counts, for this node and all others that
+/// Makes the present store the one that counts, for this node and all others that
 /// knew it before. They go on by themselves.
 pub(super) async fn accept(redis: &Redis, keys: &Keys, fence: &Fence) -> Result<(), RedisError> {
     let readings = read_all(redis, keys, fence.node).await?;

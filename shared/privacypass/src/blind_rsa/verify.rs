@@ -52,8 +52,8 @@ impl TokenVerifyingKey {
     /// Verifies a token: type, all of the key id, and the signature
     /// (RSASSA-PSS, SHA-384, salt length exactly 48).
     ///
-    /// That its challenge is the right one is for the caller to check, who knows
-    /// for whom it was to be.
+    /// The caller must check that the challenge is the right one, since the caller knows
+    /// which it was.
     ///
     /// # Errors
     /// [`TokenVerifyError`].

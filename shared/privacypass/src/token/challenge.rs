@@ -1,4 +1,4 @@
-//! TokenChallenge (RFC 9577 section 2.1): for whom a token is good.
+//! TokenChallenge (RFC 9577 section 2.1): which CPS a token is valid for.
 
 use super::{ChallengeDigest, TokenType};
 use pennyblack_base::authority::Authority;

@@ -49,7 +49,7 @@ pub enum HeaderError {
 /// One `PrivateToken` challenge of a `WWW-Authenticate` header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthenticateChallenge {
-    /// For whom a token is wanted.
+    /// The challenge that a token is wanted for.
     pub challenge: TokenChallenge,
     /// The issuer's key, as its directory publishes it.
     pub token_key: Vec<u8>,

@@ -113,9 +113,9 @@ pub enum KeyRecordError {
     /// The certificate's TNAuthList does not have the issuer of the record.
     #[error("\"iss\" is {iss:?}, the certificate speaks for {certificate}")]
     Issuer {
-        /// For whom the record says it speaks.
+        /// The SPC or number that the record names.
         iss: String,
-        /// For whom the certificate speaks.
+        /// What the certificate covers.
         certificate: TnAuthList,
     },
     /// The certificate has an SPC and no numbers, and there is no table that
@@ -127,7 +127,7 @@ pub enum KeyRecordError {
     NoNumberingTable {
         /// What the record wants to answer for.
         coverage: Coverage,
-        /// For whom the certificate speaks.
+        /// What the certificate covers.
         certificate: TnAuthList,
     },
     /// Neither the certificate nor the numbering table gives it these numbers.
@@ -135,7 +135,7 @@ pub enum KeyRecordError {
     NotHeld {
         /// What the record wants to answer for.
         coverage: Coverage,
-        /// For whom the certificate speaks.
+        /// What the certificate covers.
         certificate: TnAuthList,
     },
     /// Not signed by the key in the certificate.

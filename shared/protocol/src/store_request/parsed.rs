@@ -34,7 +34,7 @@ impl fmt::Debug for StoreHeaders<'_> {
     }
 }
 
-/// A request that has not the form of a store request.
+/// A request that does not have the form of a store request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseStoreError {
