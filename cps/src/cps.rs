@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use pennyblack_protocol::store_request::SpendPolicy;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
@@ -45,6 +46,17 @@ impl Cps {
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: Config, clock: Clock) -> Result<RunningService, StartError> {
+        starting(config, clock).await
+    }
+}
+
+/// Boxed, so that the service is compiled here: every program and test that awaits a
+/// plain future compiles all of it again.
+fn starting(
+    config: Config,
+    clock: Clock,
+) -> BoxFuture<'static, Result<RunningService, StartError>> {
+    Box::pin(async move {
         let mut service = StartingService::bind(&config).await?;
         let config = Arc::new(config);
         let mut persistence = blocking({
@@ -84,7 +96,7 @@ impl Cps {
             counts,
         ));
         Ok(service.serve(&*config, router, dashboard.router()))
-    }
+    })
 }
 
 fn resources(

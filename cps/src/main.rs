@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    pennyblack_cps::run(std::env::args_os())
+    pennyblack_cps::run(std::env::args_os().collect())
 }

@@ -76,7 +76,7 @@ impl Program for CpsProgram {
 
 /// Runs a CPS until it is asked to stop. `arguments` are those of the
 /// process, the first one its name.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+pub fn run(arguments: Vec<OsString>) -> ExitCode {
     program::run::<CpsProgram>(arguments)
 }
 

@@ -1,5 +1,5 @@
 //! The issuer's program.
 
 fn main() -> std::process::ExitCode {
-    pennyblack_issuer::run(std::env::args_os())
+    pennyblack_issuer::run(std::env::args_os().collect())
 }

@@ -59,7 +59,9 @@ enum ServiceName {
 
 /// Runs a service in this process, as its own program would.
 pub(crate) fn serve(arguments: ServiceArguments) -> ExitCode {
-    let line = std::iter::once(OsString::from("pennyblack")).chain(arguments.arguments);
+    let line = std::iter::once(OsString::from("pennyblack"))
+        .chain(arguments.arguments)
+        .collect();
     match arguments.service {
         ServiceName::Issuer => pennyblack_issuer::run(line),
         ServiceName::Cps => pennyblack_cps::run(line),

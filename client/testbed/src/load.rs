@@ -30,6 +30,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use hdrhistogram::CreationError;
 use pennyblack_protocol::store_request::SignStoreError;
 use pennyblack_runtime::clock::Clock;
@@ -171,32 +172,43 @@ impl Load {
     ///
     /// # Errors
     /// [`LoadError`]. Tokens that were drawn before it are lost.
-    pub async fn prepare(self, progress: Arc<Progress>) -> Result<PreparedLoad, LoadError> {
-        let began = Instant::now();
-        let (stores, draws) = (self.stores(), self.draws());
-        let client = self.http.client()?;
-        let makings = Arc::new(self.makings(&client, stores + draws > 0).await?);
-        let tokens = if stores > 0 {
-            draw_tokens(&makings, &client, stores, &progress).await?
-        } else {
-            Vec::new()
-        };
-        let prepared_draws = prepare_draws(&makings, draws, &progress).await?;
-        // Last, since these signatures are the first to grow too old.
-        let prepared_stores = sign_stores(&makings, tokens, &progress).await?;
-        let requests = self.most_requests();
-        Ok(PreparedLoad {
-            stock: RequestPool::new(makings, self.mix, requests, prepared_stores, prepared_draws),
-            preparation: Preparation {
-                tokens: progress.tokens(),
-                stores,
-                draws,
-                tokens_in_draw: self.tokens_in_draw(),
-                seconds: began.elapsed().as_secs_f64(),
-                renewed: 0,
-            },
-            load: self,
-            progress,
+    pub fn prepare(
+        self,
+        progress: Arc<Progress>,
+    ) -> BoxFuture<'static, Result<PreparedLoad, LoadError>> {
+        Box::pin(async move {
+            let began = Instant::now();
+            let (stores, draws) = (self.stores(), self.draws());
+            let client = self.http.client()?;
+            let makings = Arc::new(self.makings(&client, stores + draws > 0).await?);
+            let tokens = if stores > 0 {
+                draw_tokens(&makings, &client, stores, &progress).await?
+            } else {
+                Vec::new()
+            };
+            let prepared_draws = prepare_draws(&makings, draws, &progress).await?;
+            // Last, since these signatures are the first to grow too old.
+            let prepared_stores = sign_stores(&makings, tokens, &progress).await?;
+            let requests = self.most_requests();
+            Ok(PreparedLoad {
+                stock: RequestPool::new(
+                    makings,
+                    self.mix,
+                    requests,
+                    prepared_stores,
+                    prepared_draws,
+                ),
+                preparation: Preparation {
+                    tokens: progress.tokens(),
+                    stores,
+                    draws,
+                    tokens_in_draw: self.tokens_in_draw(),
+                    seconds: began.elapsed().as_secs_f64(),
+                    renewed: 0,
+                },
+                load: self,
+                progress,
+            })
         })
     }
 
@@ -249,41 +261,43 @@ impl PreparedLoad {
     /// # Errors
     /// [`LoadError`] when a request could not be made. That no service answers
     /// is no error: it stands in the report.
-    pub async fn run(self) -> Result<Report, LoadError> {
-        let load = &self.load;
-        let (pace, window) = (load.pace, load.window);
-        let connections = load.connections.get();
-        let clients: Vec<_> = (0..connections)
-            .map(|_| load.http.client())
-            .collect::<Result<_, _>>()?;
-        let stock = Arc::new(self.stock);
-        let shop = Arc::new(WorkerContext {
-            arrivals: Arrivals::begin(pace, window, load.requests, load.stop.clone()),
-            stock: stock.clone(),
-            progress: self.progress,
-        });
-        let tally = send_all(&shop, clients, window).await?;
-        let preparation = Preparation {
-            renewed: stock.renewed(),
-            ..self.preparation
-        };
-        let ended_by = if load.stop.is_triggered() {
-            End::Stopped
-        } else if load.ends_before_its_time(stock.is_used_up(), shop.arrivals.elapsed()) {
-            End::Requests
-        } else {
-            End::Duration
-        };
-        let circumstances = RunInfo {
-            pace,
-            connections,
-            mix: load.mix,
-            window,
-            ended_by,
-            preparation,
-            unsent: shop.arrivals.unsent(),
-        };
-        Ok(Report::new(circumstances, &tally))
+    pub fn run(self) -> BoxFuture<'static, Result<Report, LoadError>> {
+        Box::pin(async move {
+            let load = &self.load;
+            let (pace, window) = (load.pace, load.window);
+            let connections = load.connections.get();
+            let clients: Vec<_> = (0..connections)
+                .map(|_| load.http.client())
+                .collect::<Result<_, _>>()?;
+            let stock = Arc::new(self.stock);
+            let shop = Arc::new(WorkerContext {
+                arrivals: Arrivals::begin(pace, window, load.requests, load.stop.clone()),
+                stock: stock.clone(),
+                progress: self.progress,
+            });
+            let tally = send_all(&shop, clients, window).await?;
+            let preparation = Preparation {
+                renewed: stock.renewed(),
+                ..self.preparation
+            };
+            let ended_by = if load.stop.is_triggered() {
+                End::Stopped
+            } else if load.ends_before_its_time(stock.is_used_up(), shop.arrivals.elapsed()) {
+                End::Requests
+            } else {
+                End::Duration
+            };
+            let circumstances = RunInfo {
+                pace,
+                connections,
+                mix: load.mix,
+                window,
+                ended_by,
+                preparation,
+                unsent: shop.arrivals.unsent(),
+            };
+            Ok(Report::new(circumstances, &tally))
+        })
     }
 }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
 use bytes::{Bytes, BytesMut};
+use futures_util::future::BoxFuture;
 use http::StatusCode;
 use pennyblack_runtime::clock::Clock;
 
@@ -79,35 +80,39 @@ impl HttpClient {
         }
     }
 
-    async fn try_send(
-        &self,
-        request: &Request<'_>,
+    /// Boxed, as all of this client that awaits the network: it is compiled here, and not
+    /// again in each crate that sends something.
+    fn try_send<'a>(
+        &'a self,
+        request: &'a Request<'_>,
         retry: RetryPolicy,
-    ) -> Result<Answer, HttpError> {
-        let pauses = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(200))
-            .with_max_delay(retry.longest_pause.max(Duration::from_millis(200)))
-            .with_max_times(retry.retries)
-            .with_jitter();
-        let sent = (|| self.send_once(request))
-            .retry(pauses)
-            .when(HttpError::is_passing)
-            .adjust(|error, pause| match (error.retry_after(), pause) {
-                (Some(after), Some(_)) if after > retry.longest_pause => None,
-                (after, pause) => pause.map(|pause| pause.max(after.unwrap_or_default())),
-            })
-            .notify(|_, pause| {
-                // Not the URL: it may name a called number or a mailbox.
-                let service = transport::base(&request.url);
-                tracing::debug!(service, pause_ms = pause.as_millis(), "trying again");
-            })
-            .await;
-        if let Ok(answer) = &sent {
-            self.remember(answer.clock_gap);
-        } else if let Err(HttpError::Refused(refused)) = &sent {
-            self.remember(refused.clock_gap);
-        }
-        sent
+    ) -> BoxFuture<'a, Result<Answer, HttpError>> {
+        Box::pin(async move {
+            let pauses = ExponentialBuilder::default()
+                .with_min_delay(Duration::from_millis(200))
+                .with_max_delay(retry.longest_pause.max(Duration::from_millis(200)))
+                .with_max_times(retry.retries)
+                .with_jitter();
+            let sent = (|| self.send_once(request))
+                .retry(pauses)
+                .when(HttpError::is_passing)
+                .adjust(|error, pause| match (error.retry_after(), pause) {
+                    (Some(after), Some(_)) if after > retry.longest_pause => None,
+                    (after, pause) => pause.map(|pause| pause.max(after.unwrap_or_default())),
+                })
+                .notify(|_, pause| {
+                    // Not the URL: it may name a called number or a mailbox.
+                    let service = transport::base(&request.url);
+                    tracing::debug!(service, pause_ms = pause.as_millis(), "trying again");
+                })
+                .await;
+            if let Ok(answer) = &sent {
+                self.remember(answer.clock_gap);
+            } else if let Err(HttpError::Refused(refused)) = &sent {
+                self.remember(refused.clock_gap);
+            }
+            sent
+        })
     }
 
     /// How far this machine's clock is from that of the service which answered
@@ -125,20 +130,22 @@ impl HttpClient {
 
     /// For people who wait at a terminal: finds out whether another kind of service
     /// answers there, or another scheme is spoken.
-    async fn diagnose(&self, error: HttpError) -> HttpError {
-        match &error {
-            HttpError::Refused(refused) => match recognise::mistaken(self, refused).await {
-                Some(mistaken) => HttpError::Mistaken(mistaken),
-                None => error,
-            },
-            HttpError::NoAnswer { url, error: cause } if transport::is_no_http(cause) => {
-                match self.speaks_tls(url).await {
-                    true => HttpError::SpeaksTls { url: url.clone() },
-                    false => error,
+    fn diagnose(&self, error: HttpError) -> BoxFuture<'_, HttpError> {
+        Box::pin(async move {
+            match &error {
+                HttpError::Refused(refused) => match recognise::mistaken(self, refused).await {
+                    Some(mistaken) => HttpError::Mistaken(mistaken),
+                    None => error,
+                },
+                HttpError::NoAnswer { url, error: cause } if transport::is_no_http(cause) => {
+                    match self.speaks_tls(url).await {
+                        true => HttpError::SpeaksTls { url: url.clone() },
+                        false => error,
+                    }
                 }
+                _ => error,
             }
-            _ => error,
-        }
+        })
     }
 
     async fn speaks_tls(&self, url: &str) -> bool {
@@ -172,8 +179,11 @@ impl HttpClient {
     ///
     /// # Errors
     /// [`HttpError`] when no whole answer comes.
-    pub async fn exchange(&self, request: &Request<'_>) -> Result<Answer, HttpError> {
-        self.receive(request, |_| request.max_answer).await
+    pub fn exchange<'a>(
+        &'a self,
+        request: &'a Request<'_>,
+    ) -> BoxFuture<'a, Result<Answer, HttpError>> {
+        Box::pin(self.receive(request, |_| request.max_answer))
     }
 
     async fn send_once(&self, request: &Request<'_>) -> Result<Answer, HttpError> {

@@ -3,17 +3,18 @@
 //! durability asks for. Every request must be one that can be sent again.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex as StdMutex};
 
+use futures_util::future::BoxFuture;
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, Value};
 use tokio::sync::Mutex;
 
 use super::answer::{explain, into_answer, refused, unanswered};
-use super::breaker::{Admission, Breaker, End, MOST_HASTE};
+use super::breaker::{Breaker, End, MOST_HASTE};
 use super::durability::Durability;
 use super::error::{RedisError, SetUpError};
 use super::options::RedisOptions;
+use super::permit::Permit;
 use super::script::Script;
 use super::slot::{SLOTS, slot_of};
 use super::transport::{Connector, Transport};
@@ -138,10 +139,7 @@ impl Redis {
         &self,
         command: &Cmd,
     ) -> Result<Vec<(String, T)>, RedisError> {
-        let mut turn = self.take_turn(0).await?;
-        let asked = turn.wire.ask_all(command, self.deadline()).await;
-        let answers = turn.end(asked).await?;
-        let answers = answers.into_iter();
+        let answers = self.send_to_all(command).await?.into_iter();
         answers
             .map(|(address, answer)| Ok((address, into_answer(answer)?)))
             .collect()
@@ -169,7 +167,29 @@ impl Redis {
         into_answer(answer)
     }
 
-    async fn send(&self, command: Cmd, key: &[u8], kind: Kind) -> Result<Value, RedisError> {
+    /// Boxed, as [`Self::send_to_all`]: what is awaited here is compiled once, and not for
+    /// each type of answer in each crate that asks.
+    fn send<'a>(
+        &'a self,
+        command: Cmd,
+        key: &'a [u8],
+        kind: Kind,
+    ) -> BoxFuture<'a, Result<Value, RedisError>> {
+        Box::pin(self.sent(command, key, kind))
+    }
+
+    fn send_to_all<'a>(
+        &'a self,
+        command: &'a Cmd,
+    ) -> BoxFuture<'a, Result<Vec<(String, Value)>, RedisError>> {
+        Box::pin(async move {
+            let mut turn = self.take_turn(0).await?;
+            let asked = turn.wire.ask_all(command, self.deadline()).await;
+            turn.end(asked).await
+        })
+    }
+
+    async fn sent(&self, command: Cmd, key: &[u8], kind: Kind) -> Result<Value, RedisError> {
         let wanted = self.replicas(kind);
         let mut commands = vec![command];
         if wanted > 0 {
@@ -216,7 +236,7 @@ impl Redis {
     /// A connection, if the breaker lets a request go to this part.
     async fn take_turn(&self, part: usize) -> Result<Checkout<'_>, RedisError> {
         let inner = &*self.0;
-        let mut permit = Permit::ask(inner, part)?;
+        let mut permit = Permit::ask(&inner.breakers, part)?;
         let place = inner.next.fetch_add(1, Ordering::Relaxed) % inner.lanes.len().max(1);
         let Some(lane) = inner.lanes.get(place) else {
             return Err(RedisError::Connection("no lane".to_owned()));
@@ -326,51 +346,4 @@ fn ended_by(error: &redis::RedisError) -> End {
         }
         _ => End::Failed,
     }
-}
-
-/// Leave of the breaker; its end is told even when the future is dropped.
-struct Permit<'a> {
-    breaker: &'a StdMutex<Breaker>,
-    admission: Admission,
-    end: End,
-}
-
-impl<'a> Permit<'a> {
-    fn ask(inner: &'a Inner, part: usize) -> Result<Self, RedisError> {
-        let Some(breaker) = inner.breakers.get(part).or_else(|| inner.breakers.first()) else {
-            return Err(RedisError::Away(Duration::ZERO));
-        };
-        match lock(breaker).admit(Instant::now()) {
-            Admission::Wait(pause) => Err(RedisError::Away(pause)),
-            admission => Ok(Self {
-                breaker,
-                admission,
-                end: End::Abandoned,
-            }),
-        }
-    }
-
-    const fn end(&mut self, end: End) {
-        self.end = end;
-    }
-}
-
-impl Drop for Permit<'_> {
-    fn drop(&mut self) {
-        let mut breaker = lock(self.breaker);
-        let was_open = breaker.is_open();
-        breaker.ended(self.admission, self.end, Instant::now());
-        match (was_open, breaker.is_open()) {
-            (false, true) => {
-                metrics::counter!("pennyblack_redis_breaker_opened_total").increment(1);
-                tracing::warn!("Redis does not answer: requests are turned away for now");
-            }
-            (true, false) => tracing::info!("Redis answers again"),
-            _ => {}
-        }
-    }
-}
-
-fn lock(breaker: &StdMutex<Breaker>) -> MutexGuard<'_, Breaker> {
-    breaker.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,6 +10,7 @@ mod connection;
 pub mod durability;
 mod error;
 mod options;
+mod permit;
 mod script;
 mod server_connection;
 mod slot;

@@ -3,6 +3,7 @@
 //! of it. What a service opens in between, and what its tasks do, is its own.
 
 use axum::Router;
+use futures_util::future::BoxFuture;
 use pennyblack_base::authority::Authority;
 use pennyblack_runtime::config::{AdminConfig, Configuration, LogConfig, PublicConfig};
 use pennyblack_runtime::shutdown::Shutdown;
@@ -83,6 +84,8 @@ impl StartingService {
 
     /// Starts a task that runs beside the listeners and ends after the request to stop.
     pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        // One type of task: the runtime's part of a task is compiled for each.
+        let task: BoxFuture<'static, ()> = Box::pin(task);
         self.tasks.spawn(task);
     }
 

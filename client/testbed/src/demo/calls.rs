@@ -22,7 +22,7 @@ pub(super) async fn place(
     cast: &Participants,
     services: &mut Services,
     clock: &Clock,
-    audience: &impl Audience,
+    audience: &dyn Audience,
 ) -> Result<Vec<CallLine>, DemoError> {
     let mut lines = Vec::with_capacity(CALLS);
     for number in 0..CALLS {

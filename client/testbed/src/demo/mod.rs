@@ -14,6 +14,7 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
+use futures_util::future::BoxFuture;
 use pennyblack_issuer::signer::KeyType;
 use pennyblack_runtime::clock::Clock;
 
@@ -65,7 +66,7 @@ impl<T, E: Into<Box<dyn Error + Send + Sync>>> WhileDoing<T> for Result<T, E> {
 }
 
 /// Who watches: is told what begins, and how many calls are done.
-pub trait Audience {
+pub trait Audience: Sync {
     /// Something begins.
     fn begins(&self, what: &str);
     /// So many of [`CALLS`] are done.
@@ -78,36 +79,39 @@ pub trait Audience {
 /// # Errors
 /// [`DemoError`] when it cannot go on; what merely went otherwise than it should
 /// stands in the [`Report`].
-pub async fn play(
-    directory: &Path,
+pub fn play<'a>(
+    directory: &'a Path,
     tokens: KeyType,
-    audience: &impl Audience,
-) -> Result<Report, DemoError> {
-    let start = Instant::now();
-    let clock = Clock::system();
-    audience.begins("making certificates");
-    let mut cast = Participants::assemble(directory, &clock)?;
-    audience.begins("starting issuer and CPS");
-    let mut services = Services::start(directory, tokens, &cast.pki).await?;
-    cast.meet(&services)?;
-    audience.begins("registering the recipients' keys");
-    cast.register_keys(&clock).await?;
-    audience.begins("drawing blinded tokens");
-    let drawn = cast.draw_tokens(&clock).await?;
-    audience.begins("placing calls");
-    let calls = calls::place(&cast, &mut services, &clock, audience).await?;
-    audience.begins("playing tricks");
-    let (incidents, evidence) = incidents::play(directory, &mut cast, &services, &clock).await?;
-    audience.begins("looking through the CPS's eyes");
-    let spent = services.spent().await?;
-    services.stop();
-    let sight = cps_view::inspect(directory, &cast, spent)?;
-    Ok(Report::new(
-        drawn,
-        calls,
-        incidents,
-        evidence,
-        sight,
-        start.elapsed(),
-    ))
+    audience: &'a dyn Audience,
+) -> BoxFuture<'a, Result<Report, DemoError>> {
+    Box::pin(async move {
+        let start = Instant::now();
+        let clock = Clock::system();
+        audience.begins("making certificates");
+        let mut cast = Participants::assemble(directory, &clock)?;
+        audience.begins("starting issuer and CPS");
+        let mut services = Services::start(directory, tokens, &cast.pki).await?;
+        cast.meet(&services)?;
+        audience.begins("registering the recipients' keys");
+        cast.register_keys(&clock).await?;
+        audience.begins("drawing blinded tokens");
+        let drawn = cast.draw_tokens(&clock).await?;
+        audience.begins("placing calls");
+        let calls = calls::place(&cast, &mut services, &clock, audience).await?;
+        audience.begins("playing tricks");
+        let (incidents, evidence) =
+            incidents::play(directory, &mut cast, &services, &clock).await?;
+        audience.begins("looking through the CPS's eyes");
+        let spent = services.spent().await?;
+        services.stop();
+        let sight = cps_view::inspect(directory, &cast, spent)?;
+        Ok(Report::new(
+            drawn,
+            calls,
+            incidents,
+            evidence,
+            sight,
+            start.elapsed(),
+        ))
+    })
 }

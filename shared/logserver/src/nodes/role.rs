@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
@@ -158,11 +159,13 @@ impl LogRole {
 
     /// What the leader answers at `path` to a reader whose request has the headers `asked`;
     /// 404 at the leader itself.
-    pub async fn pass_on(&self, path: &str, asked: &HeaderMap) -> Response {
-        match self {
-            Self::Leader(_) => StatusCode::NOT_FOUND.into_response(),
-            Self::Follower(log) => log.pass_on(path, asked).await,
-        }
+    pub fn pass_on<'a>(&'a self, path: &'a str, asked: &'a HeaderMap) -> BoxFuture<'a, Response> {
+        Box::pin(async move {
+            match self {
+                Self::Leader(_) => StatusCode::NOT_FOUND.into_response(),
+                Self::Follower(log) => log.pass_on(path, asked).await,
+            }
+        })
     }
 
     /// Reports from the beginning what is not known yet of a log that nodes share.
@@ -177,19 +180,23 @@ impl LogRole {
     ///
     /// # Errors
     /// [`OpenRoleError::LeaderRecord`], [`OpenRoleError::Follower`].
-    pub async fn get_in_touch(&self) -> Result<(), OpenRoleError> {
-        match self {
-            Self::Leader(log) => Ok(log.record_leadership().await?),
-            Self::Follower(log) => Ok(log.refresh().await?),
-        }
+    pub fn get_in_touch(&self) -> BoxFuture<'_, Result<(), OpenRoleError>> {
+        Box::pin(async move {
+            match self {
+                Self::Leader(log) => Ok(log.record_leadership().await?),
+                Self::Follower(log) => Ok(log.refresh().await?),
+            }
+        })
     }
 
     /// Goes on with that until `shutdown`.
-    pub async fn keep_in_touch(&self, readiness: Readiness, shutdown: Shutdown) {
-        match self {
-            Self::Leader(log) => log.maintain_record(readiness, shutdown).await,
-            Self::Follower(log) => log.follow(readiness, shutdown).await,
-        }
+    pub fn keep_in_touch(&self, readiness: Readiness, shutdown: Shutdown) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            match self {
+                Self::Leader(log) => log.maintain_record(readiness, shutdown).await,
+                Self::Follower(log) => log.follow(readiness, shutdown).await,
+            }
+        })
     }
 
     /// Word of each time that something may be in the log, or may be stated, that could
@@ -207,11 +214,17 @@ impl LogRole {
     ///
     /// # Errors
     /// [`StateError`]; then nothing may follow from the statement.
-    pub async fn state(&self, statement: Statement, now: UnixTime) -> Result<bool, StateError> {
-        match self {
-            Self::Leader(log) => Ok(log.state(statement, now).await?),
-            Self::Follower(log) => log.state(&statement).await,
-        }
+    pub fn state(
+        &self,
+        statement: Statement,
+        now: UnixTime,
+    ) -> BoxFuture<'_, Result<bool, StateError>> {
+        Box::pin(async move {
+            match self {
+                Self::Leader(log) => Ok(log.state(statement, now).await?),
+                Self::Follower(log) => log.state(&statement).await,
+            }
+        })
     }
 
     /// Has statements in the log and under a checkpoint, where every reader finds them.
@@ -219,26 +232,28 @@ impl LogRole {
     ///
     /// # Errors
     /// [`PublishError`].
-    pub async fn publish(
+    pub fn publish(
         &self,
         statements: Vec<Statement>,
         now: UnixTime,
-    ) -> Result<(), PublishError> {
-        match self {
-            Self::Leader(log) => {
-                for statement in statements {
-                    log.state(statement, now).await.map_err(StateError::from)?;
+    ) -> BoxFuture<'_, Result<(), PublishError>> {
+        Box::pin(async move {
+            match self {
+                Self::Leader(log) => {
+                    for statement in statements {
+                        log.state(statement, now).await.map_err(StateError::from)?;
+                    }
+                    signed(log).await
                 }
-                signed(log).await
-            }
-            // What was read is signed.
-            Self::Follower(log) => {
-                for statement in &statements {
-                    stated(log, statement).await?;
+                // What was read is signed.
+                Self::Follower(log) => {
+                    for statement in &statements {
+                        stated(log, statement).await?;
+                    }
+                    Ok(())
                 }
-                Ok(())
             }
-        }
+        })
     }
 
     /// Whether it is in the log that the epoch of a token key was opened, and not that it

@@ -1,0 +1,59 @@
+//! The leave that the circuit breaker gives to one request.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::breaker::{Admission, Breaker, End};
+use super::error::RedisError;
+
+/// Leave of the breaker; its end is recorded even when the future is dropped.
+pub(super) struct Permit<'a> {
+    breaker: &'a Mutex<Breaker>,
+    admission: Admission,
+    end: End,
+}
+
+impl<'a> Permit<'a> {
+    /// Of the breaker of this part of the slots.
+    ///
+    /// # Errors
+    /// [`RedisError::Away`].
+    pub(super) fn ask(breakers: &'a [Mutex<Breaker>], part: usize) -> Result<Self, RedisError> {
+        let Some(breaker) = breakers.get(part).or_else(|| breakers.first()) else {
+            return Err(RedisError::Away(Duration::ZERO));
+        };
+        match lock(breaker).admit(Instant::now()) {
+            Admission::Wait(pause) => Err(RedisError::Away(pause)),
+            admission => Ok(Self {
+                breaker,
+                admission,
+                end: End::Abandoned,
+            }),
+        }
+    }
+
+    /// What came of the request.
+    pub(super) const fn end(&mut self, end: End) {
+        self.end = end;
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        let mut breaker = lock(self.breaker);
+        let was_open = breaker.is_open();
+        breaker.ended(self.admission, self.end, Instant::now());
+        match (was_open, breaker.is_open()) {
+            (false, true) => {
+                metrics::counter!("pennyblack_redis_breaker_opened_total").increment(1);
+                tracing::warn!("Redis does not answer: requests are turned away for now");
+            }
+            (true, false) => tracing::info!("Redis answers again"),
+            _ => {}
+        }
+    }
+}
+
+fn lock(breaker: &Mutex<Breaker>) -> MutexGuard<'_, Breaker> {
+    breaker.lock().unwrap_or_else(PoisonError::into_inner)
+}
