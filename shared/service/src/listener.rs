@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::future::BoxFuture;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -125,44 +126,47 @@ impl Listener {
     /// Accepts and serves connections until `shutdown`, then returns when the
     /// open ones have ended, at the latest after the drain limit. `router` gets
     /// the request limits and problem documents around it.
-    pub async fn serve(self, router: Router, shutdown: Shutdown) {
-        let bytes = BytesInHand::new(self.limits.held_bytes, self.limits.connections);
-        let setting = Arc::new(Setting {
-            tls: self.tls,
-            router: request_limits::around(router, &self.limits, &bytes),
-            bytes,
-            http: connection::http(&self.limits),
-            limits: Arc::clone(&self.limits),
-            shutdown: shutdown.clone(),
-        });
-        let mut places = Places::new(self.limits.connections);
-        let mut open = JoinSet::new();
-        loop {
-            tokio::select! {
-                biased;
-                () = shutdown.requested() => break,
-                Some(ended) = open.join_next_with_id() => {
-                    places.leave(ended.map_or_else(|error| error.id(), |(task, ())| task));
-                }
-                stream = accept(&self.socket) => {
-                    // One too many is closed at once: a client that hears so can
-                    // go elsewhere, one that waits in the backlog cannot.
-                    if !places.make_room() {
-                        metrics::counter!("pennyblack_connections_refused_total").increment(1);
-                        continue;
+    pub fn serve(self, router: Router, shutdown: Shutdown) -> BoxFuture<'static, ()> {
+        // Boxed, so that the HTTP server is compiled here and nowhere else.
+        Box::pin(async move {
+            let bytes = BytesInHand::new(self.limits.held_bytes, self.limits.connections);
+            let setting = Arc::new(Setting {
+                tls: self.tls,
+                router: request_limits::around(router, &self.limits, &bytes),
+                bytes,
+                http: connection::http(&self.limits),
+                limits: Arc::clone(&self.limits),
+                shutdown: shutdown.clone(),
+            });
+            let mut places = Places::new(self.limits.connections);
+            let mut open = JoinSet::new();
+            loop {
+                tokio::select! {
+                    biased;
+                    () = shutdown.requested() => break,
+                    Some(ended) = open.join_next_with_id() => {
+                        places.leave(ended.map_or_else(|error| error.id(), |(task, ())| task));
                     }
-                    let setting = Arc::clone(&setting);
-                    let exchanges = Exchanges::new(Arc::clone(&setting.limits), Instant::now());
-                    let task = open.spawn({
-                        let exchanges = Arc::clone(&exchanges);
-                        async move { connection::serve(stream, &setting, exchanges).await }
-                    });
-                    places.take(task.id(), exchanges);
+                    stream = accept(&self.socket) => {
+                        // One too many is closed at once: a client that hears so can
+                        // go elsewhere, one that waits in the backlog cannot.
+                        if !places.make_room() {
+                            metrics::counter!("pennyblack_connections_refused_total").increment(1);
+                            continue;
+                        }
+                        let setting = Arc::clone(&setting);
+                        let exchanges = Exchanges::new(Arc::clone(&setting.limits), Instant::now());
+                        let task = open.spawn({
+                            let exchanges = Arc::clone(&exchanges);
+                            async move { connection::serve(stream, &setting, exchanges).await }
+                        });
+                        places.take(task.id(), exchanges);
+                    }
                 }
             }
-        }
-        drop(self.socket);
-        while open.join_next().await.is_some() {}
+            drop(self.socket);
+            while open.join_next().await.is_some() {}
+        })
     }
 }
 
