@@ -20,7 +20,7 @@ const DESCRIPTION: Description = Description {
     name: "pennyblack-cps",
     version: env!("CARGO_PKG_VERSION"),
     about: "A Call Placement Service for out-of-band STIR (RFC 8816): stores sealed PASSporTs \
-            for a minute, one one-time token each, and serves mailboxes to everybody. It learns \
+            for a minute, for one token each, and serves mailboxes to everybody. It learns \
             neither who calls nor who stores.",
     examples: "\
 Examples:
@@ -43,7 +43,7 @@ struct Options {
     #[arg(long)]
     accept_older_store: bool,
     /// Moves spent tokens, entries, key records and the decoy secret from the data
-    /// directory to the Redis of [store], and exits. No CPS may be running on the data directory.
+    /// directory to the Redis of [store], and exits. Stop the CPS first.
     #[arg(long, conflicts_with = "accept_older_store")]
     move_store_to_redis: bool,
 }

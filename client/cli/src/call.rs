@@ -27,10 +27,10 @@ use super::wording::plural;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  # a PASSporT that the gateway made: compact JWS or Identity header
+  # a PASSporT that an STI-AS signed: compact JWS or Identity header
   pennyblack call --cps https://cps.example --wallet wallet.db --roots roots/ \\
       --identity \"$IDENTITY\"
-  # on standard input, and asking for a block of keys instead of the number
+  # on standard input; the CPS sees seven digits of the called number
   pennyblack call … --identity - --block 7 < identity.txt
   # sign one here
   pennyblack call … --orig 12155550100 --dest 12125550199 \\

@@ -83,11 +83,11 @@ pub(crate) struct TrustOptions {
     /// URL. Certificates in it are not fetched.
     #[arg(long, value_name = "DIR")]
     certificates: Option<PathBuf>,
-    /// Host (with :8443 if that is its port) of a certificate repository that
-    /// x5u URLs are fetched from; separate several with commas, or repeat the
-    /// option. Nothing is fetched from hosts that are not named here: the OOB-AS that chose the URL
-    /// would learn that there is a call. To hide the call from the repositories too,
-    /// name none and use --certificates.
+    /// Host (with its port, such as :8443, unless that is 443) of a certificate
+    /// repository that x5u URLs are fetched from; separate several with commas, or
+    /// repeat the option. Nothing is fetched from hosts that are not named here: the
+    /// OOB-AS that chose the URL would learn that there is a call. To hide the call
+    /// from the repositories too, name none and use --certificates.
     #[arg(long, value_name = "HOST", value_delimiter = ',')]
     certificate_host: Vec<Authority>,
 }

@@ -51,7 +51,8 @@ pub(crate) struct VerifyArguments {
     #[arg(long, default_value_t = 1000, value_name = "MS",
           value_parser = clap::value_parser!(u64).range(100..=60_000))]
     every: u64,
-    /// Slots to ask for: 4, 16, 64 or 256. Always use the same number.
+    /// Slots (places for PASSporTs) in an answer: 4, 16, 64 or 256. Always use the same
+    /// number, so that it tells the CPS nothing.
     #[arg(long, default_value = "16")]
     slots: Slots,
     /// Trust only certificates that cover the calling number, themselves or by

@@ -64,11 +64,11 @@ Mailboxes are published for --tn, and end half an hour after the run.
 What it measures: tokens are drawn, and requests sealed, signed and attested,
 before the run. Each is sent once; failures are counted by kind. Connections are
 kept, where `pennyblack call` opens one for each store. Latencies are those of
-successes; with --rate they count from when the request was to be sent. Run it
-on another machine than the services, or it takes their processors.
+successes; with --rate they count from the time at which a request was due. Run
+it on another machine than the services, or it takes their processor time.
 
-The exit code is 0 if any request succeeded in the measured time; if none did, 6
-when all were refused, 1 when the run was stopped before, or else 5.")]
+The exit code is 0 if any request succeeded in the measured time. If none did, it
+is 6 if all were refused, 1 if the run was stopped before, and 5 otherwise.")]
 pub(crate) struct LoadArguments {
     /// The CPS's URL, or authority=URL.
     #[arg(long, value_name = "URL")]
@@ -146,8 +146,8 @@ struct MailboxOptions {
     /// PEM file of its private key (mode 0600).
     #[arg(long, value_name = "FILE", requires = "holder_cert")]
     holder_key: Option<PathBuf>,
-    /// Number of mailboxes. Default: one for each 512 stores. A CPS keeps some
-    /// thousand entries of a mailbox, each for a minute, and refuses more.
+    /// Number of mailboxes. Default: one for each 512 stores. A CPS keeps about a
+    /// thousand entries in a mailbox, each for a minute, and refuses more.
     #[arg(long, value_name = "N", value_parser = between(1, MOST_MAILBOXES))]
     mailboxes: Option<u64>,
     /// KEM of the mailbox keys.
