@@ -13,9 +13,11 @@ mod chain_tests;
 mod claim_constraints;
 #[cfg(test)]
 mod corpus_tests;
+mod coverage;
 mod cps_uri;
 mod der;
 pub mod jws;
+mod number_block;
 pub mod numbering;
 mod path;
 mod public_key;
@@ -39,6 +41,7 @@ pub use claim_constraints::{
     CLAIM_CONSTRAINTS_OID, ClaimConstraintError, ClaimConstraints, ClaimConstraintsFormError,
     ENHANCED_CLAIM_CONSTRAINTS_OID,
 };
+pub use coverage::{Coverage, CoverageError, Extent, MAX_EXTENTS};
 pub use cps_uri::{CpsUriError, parse_cps_uri};
 pub use der::DerError;
 pub use public_key::{POINT_SIZE, StirKeyError, StirPublicKey};

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::number_block::Block;
 use crate::telephone_number::{NumberRange, TelephoneNumber, TelephoneNumberError};
 use crate::{Spc, SpcError};
 
@@ -60,14 +61,6 @@ pub enum NumberingError {
 pub struct NumberingTable {
     /// Per provider its blocks, sorted, those that touch or overlap joined.
     held: BTreeMap<Spc, Vec<Block>>,
-}
-
-/// Numbers of one length that follow each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Block {
-    digits: usize,
-    first: u64,
-    last: u64,
 }
 
 impl NumberingTable {
@@ -133,46 +126,10 @@ impl NumberingTable {
     }
 }
 
-impl Block {
-    fn of_number(number: &TelephoneNumber) -> Option<Self> {
-        Self::starting_at(number, 1)
-    }
-
-    fn of_range(range: &NumberRange) -> Option<Self> {
-        Self::starting_at(range.start(), range.count())
-    }
-
-    /// None for numbers with `#` and `*`, and for ranges past the last number of
-    /// this many digits.
-    fn starting_at(number: &TelephoneNumber, count: u64) -> Option<Self> {
-        let text = number.as_str();
-        let digits = text.len();
-        let first: u64 = text.parse().ok()?;
-        let last = first.checked_add(count.checked_sub(1)?)?;
-        let end = 10u64.checked_pow(u32::try_from(digits).ok()?)?;
-        (last < end).then_some(Self {
-            digits,
-            first,
-            last,
-        })
-    }
-
-    fn to_range(self) -> Option<NumberRange> {
-        let start = format!("{:0digits$}", self.first, digits = self.digits);
-        NumberRange::new(start.parse().ok()?, self.last - self.first + 1).ok()
-    }
-}
-
 /// Sorts blocks and joins those that touch or overlap.
 fn join(blocks: &mut Vec<Block>) {
     blocks.sort_unstable();
-    blocks.dedup_by(|next, before| {
-        let touches = next.digits == before.digits && next.first <= before.last.saturating_add(1);
-        if touches {
-            before.last = before.last.max(next.last);
-        }
-        touches
-    });
+    blocks.dedup_by(|next, before| before.absorb(next));
 }
 
 fn parse_record(record: &csv::StringRecord) -> Result<(Spc, Block), NumberingError> {

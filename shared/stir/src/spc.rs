@@ -34,6 +34,13 @@ impl Spc {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The code by which its holder is counted: codes that differ in case alone are
+    /// two that certificates may name, and one account.
+    #[must_use]
+    pub(crate) fn in_upper_case(&self) -> Self {
+        Self(self.0.to_ascii_uppercase())
+    }
 }
 
 impl FromStr for Spc {

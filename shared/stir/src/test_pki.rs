@@ -169,5 +169,11 @@ fn tn_auth_list(subject: &str) -> Vec<u8> {
 }
 
 fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
-    [&[tag, u8::try_from(value.len()).unwrap()], value].concat()
+    let [high, low] = u16::try_from(value.len()).unwrap().to_be_bytes();
+    let length = match (high, low) {
+        (0, 0..0x80) => vec![low],
+        (0, _) => vec![0x81, low],
+        _ => vec![0x82, high, low],
+    };
+    [&[tag], length.as_slice(), value].concat()
 }
