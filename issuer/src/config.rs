@@ -1,7 +1,6 @@
 //! The issuer's configuration. Every key stands, with an explanation and its
 //! default, in `issuer/issuer.example.toml` too, which a test reads.
 
-use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use pennyblack_runtime::config::{
 };
 use pennyblack_service::start::{CommonSections, ServiceConfig};
 use pennyblack_service::worker_pool::WorkerPool;
+use pennyblack_stir::Extent;
 use pennyblack_trust::TrustConfig;
 use serde::{Deserialize, Serialize};
 
@@ -140,8 +140,9 @@ impl Default for QuotaConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SubjectQuota {
-    /// `spc:683G` for a service provider; for a block of numbers its first number
-    /// and size, `tn:12155550100+100`, as the certificate has them.
+    /// `spc:683G` for a service provider, in any case; for a block of numbers its first
+    /// number and size, `tn:12155550100+100`, where those that touch in the certificate
+    /// are one block.
     pub name: String,
     /// Tokens in each key epoch.
     pub tokens: u64,
@@ -223,12 +224,11 @@ impl Config {
 
     pub(crate) fn allowance(&self) -> Allowance {
         let named = self.quota.subject.iter();
-        let named: HashMap<_, _> = named
-            .map(|quota| (quota.name.clone(), quota.tokens))
-            .collect();
+        // Names that are none were refused by `check`.
+        let named = named.filter_map(|quota| Some((quota.name.parse().ok()?, quota.tokens)));
         Allowance {
-            default: self.quota.tokens,
-            named,
+            named: named.collect(),
+            ..Allowance::of_all(self.quota.tokens)
         }
     }
 }
@@ -313,14 +313,14 @@ impl Config {
         let mut names = std::collections::HashSet::new();
         for quota in &self.quota.subject {
             let name = &quota.name;
-            if !name.starts_with("spc:") && !name.starts_with("tn:") {
-                return Err(ConfigurationError::refused(
+            let extent = name.parse::<Extent>().map_err(|error| {
+                ConfigurationError::refused(
                     "quota.subject.name",
-                    format!("{name:?} names no subject"),
+                    error.to_string(),
                     "write \"spc:683G\" or \"tn:12155550100+100\"",
-                ));
-            }
-            if !names.insert(name) {
+                )
+            })?;
+            if !names.insert(extent) {
                 return Err(ConfigurationError::refused(
                     "quota.subject.name",
                     format!("{name:?} is named twice"),

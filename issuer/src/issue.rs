@@ -16,7 +16,7 @@ use pennyblack_runtime::clock::Clock;
 
 use crate::attest::Attestor;
 use crate::ledger::{ChargeError, ChargeKind, ChosenLedger, Ledger as _};
-use crate::quota::{Charge, account_name};
+use crate::quota::Charge;
 use crate::refusal::Refusal;
 use crate::signer::SignError;
 use crate::signing_pool::{SigningPlace, SigningPool, SigningTask};
@@ -107,12 +107,8 @@ impl Issuance {
         let mut withheld = Vec::new();
         for (key, (phase, tokens)) in wanted {
             let max = limits.get(&key).copied().flatten();
-            let subject = account_name(attested.subject());
-            let charge = Charge {
-                subject,
-                body_digest: *attested.body_digest(),
-                tokens,
-            };
+            let subject = attested.subject().clone();
+            let charge = Charge::new(subject, attested.body_digest(), tokens);
             let kind = match phase {
                 KeyPhase::Signs => ChargeKind::NewOrRepeated,
                 KeyPhase::SignsAgain | KeyPhase::Silent => ChargeKind::RepeatedOnly,
@@ -126,7 +122,7 @@ impl Issuance {
                 Err(ChargeError::NotRepeated) => withheld.push(key),
                 Err(ChargeError::Exhausted(exhausted)) => {
                     return Err(Refusal::Quota {
-                        subject: account_name(attested.subject()),
+                        subject: attested.subject().brief(),
                         tokens,
                         exhausted,
                         rest_of_epoch: keys.rest_of_epoch(now),

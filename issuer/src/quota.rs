@@ -1,128 +1,289 @@
 //! How many tokens a subject may draw of one key epoch, and how many it has
 //! drawn. Pure counting in memory; that a count outlives the process is
 //! `ledger`'s part.
+//!
+//! Every number and every SPC for which tokens were drawn is in exactly one account of the
+//! epoch: a subject is charged to all accounts that it overlaps, and to a new one for what
+//! no account covers. So whatever certificates have a number in common are charged to one
+//! account, whoever else draws, and a charge looks through few accounts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 
-use pennyblack_attestation::Subject;
+use pennyblack_base::encoding::sha256;
+use pennyblack_stir::{Coverage, Extent};
+
+/// Most pairs of an extent of the subject and one of an account that overlap, the new
+/// account of the charge among them. More are refused: so many take Redis about 2 ms, and
+/// the one of an SPC 0.1 ms. What accounts cover is never divided, so a subject that has
+/// drawn is not crowded out later.
+pub const MAX_OVERLAPS: usize = 512;
+
+/// Most extents in all accounts of an epoch, each of which takes some 200 bytes.
+pub const MAX_EPOCH_EXTENTS: usize = 1 << 18;
 
 /// How many tokens each subject may draw of one key epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowance {
     /// For subjects that are not named.
     pub default: u64,
-    /// For those that are, by [`Subject`]'s text form.
-    pub named: HashMap<String, u64>,
+    /// For those of which an extent is.
+    pub named: HashMap<Extent, u64>,
+    /// Most extents in all accounts of an epoch.
+    pub extents: usize,
 }
 
 impl Allowance {
-    /// The number of tokens for `subject`, in each key epoch.
+    /// `default` tokens for everybody.
     #[must_use]
-    pub fn of(&self, subject: &str) -> u64 {
-        self.named.get(subject).copied().unwrap_or(self.default)
+    pub fn of_all(default: u64) -> Self {
+        Self {
+            default,
+            named: HashMap::new(),
+            extents: MAX_EPOCH_EXTENTS,
+        }
+    }
+
+    /// What bounds a charge of `subject`: the largest number of tokens for which an extent
+    /// of it is named.
+    #[must_use]
+    pub fn of(&self, subject: &Coverage) -> Limits {
+        let extents = subject.extents().iter();
+        let named = extents.filter_map(|extent| self.named.get(extent).copied());
+        Limits {
+            tokens: named.max().unwrap_or(self.default),
+            extents: self.extents,
+        }
     }
 }
 
-/// A subject's name in accounts and configuration: `spc:683G` or `tn:12155550100+10`.
-#[must_use]
-pub fn account_name(subject: &Subject) -> String {
-    subject.to_string()
+/// What bounds a charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most tokens in each account that the subject overlaps.
+    pub tokens: u64,
+    /// Most extents in all accounts of the epoch.
+    pub extents: usize,
 }
 
-/// One drawing of tokens: the subject, the request, the number of tokens.
+/// One drawing of tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {
-    /// Whose account, as [`account_name`] has it.
-    pub subject: String,
-    /// SHA-256 of the request's body. The same body from the same subject is the
+    /// On whose behalf.
+    pub subject: Coverage,
+    /// A digest of subject and request. The same body from the same subject is the
     /// same drawing, sent again because its answer was lost.
-    pub body_digest: [u8; 32],
+    pub drawing: [u8; 32],
     /// How many tokens.
     pub tokens: u32,
 }
 
+impl Charge {
+    /// The drawing of `tokens` by the request whose body has this SHA-256.
+    #[must_use]
+    pub fn new(subject: Coverage, body_digest: &[u8; 32], tokens: u32) -> Self {
+        let drawing = [body_digest, subject.to_string().as_bytes()].concat();
+        Self {
+            subject,
+            drawing: sha256(&drawing),
+            tokens,
+        }
+    }
+}
+
 /// What counting a charge came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Counted {
     /// It is counted now.
-    New {
-        /// Tokens for which the same drawing was counted before: 0, unless fewer
-        /// of a batch could be signed then.
-        before: u32,
-    },
+    New(Change),
     /// It was counted before and is not counted again.
     Before,
+}
+
+/// What a charge has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Tokens for which the same drawing was counted before: 0, unless fewer of a batch
+    /// could be signed then.
+    before: u32,
+    /// The accounts that it was counted in.
+    accounts: BTreeSet<u64>,
+    /// The last of them, if it is new, and the bounds of what it covers.
+    opened: Option<(u64, Vec<Bounds>)>,
+}
+
+/// Why a charge is not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uncounted {
+    /// An account has not so many tokens left.
+    Exhausted(Exhausted),
+    /// The subject overlaps more than [`MAX_OVERLAPS`] allows, or the epoch has no room
+    /// for another account.
+    Crowded,
 }
 
 /// The subject has not so many tokens left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exhausted {
-    /// Tokens drawn in this epoch.
+    /// Tokens drawn in this epoch, in the fullest account that the subject overlaps.
     pub drawn: u64,
     /// Tokens allowed in each epoch.
     pub allowed: u64,
 }
 
 /// The accounts of one key epoch. Dropped as a whole when its key is retired;
-/// until then an account holds 36 bytes for each drawing, and an allowance
-/// bounds those.
+/// until then each drawing takes 36 bytes, and an allowance bounds those.
 #[derive(Debug, Default)]
 pub struct EpochAccounts {
-    accounts: HashMap<String, Account>,
-    /// Tokens of all accounts.
+    /// Tokens of each account.
+    drawn: HashMap<u64, u64>,
+    /// How many accounts have ever been opened: the next one's name.
+    opened: u64,
+    /// What accounts cover, by the last bound. None overlaps another.
+    extents: BTreeMap<String, Held>,
+    /// Tokens of each drawing.
+    drawings: HashMap<[u8; 32], u32>,
+    /// Tokens of all drawings.
     total: u64,
 }
 
+/// An extent of an account.
+#[derive(Debug)]
+struct Held {
+    first: String,
+    account: u64,
+}
+
+/// The first and the last bound of an extent.
+type Bounds = (String, String);
+
+/// What a subject has to do with the accounts.
 #[derive(Debug, Default)]
-struct Account {
-    drawn: u64,
-    /// Tokens of each drawing, by the digest of its request.
-    drawings: HashMap<[u8; 32], u32>,
+struct Overlap {
+    accounts: BTreeSet<u64>,
+    /// What no account covers.
+    gaps: Vec<Bounds>,
+    /// Pairs that overlap, and gaps.
+    size: usize,
 }
 
 impl EpochAccounts {
-    /// Counts `charge` if the account stays within `allowed`, once however often
+    /// Counts `charge` if all accounts stay within `limits`, once however often
     /// it is made.
     ///
     /// # Errors
-    /// [`Exhausted`]; nothing is counted then.
-    pub fn count(&mut self, charge: &Charge, allowed: u64) -> Result<Counted, Exhausted> {
+    /// [`Uncounted`]; nothing is counted then.
+    pub fn count(&mut self, charge: &Charge, limits: Limits) -> Result<Counted, Uncounted> {
         if self.has(charge) {
             return Ok(Counted::Before);
         }
-        let drawn = self.drawn(&charge.subject);
-        if drawn.saturating_add(u64::from(charge.tokens)) > allowed {
-            return Err(Exhausted { drawn, allowed });
+        let overlap = self.overlap(&charge.subject, MAX_OVERLAPS);
+        let overlap = overlap.ok_or(Uncounted::Crowded)?;
+        let extents = self.extents.len() + overlap.gaps.len();
+        if !overlap.gaps.is_empty() && extents > limits.extents {
+            return Err(Uncounted::Crowded);
         }
-        let before = self.restore(charge);
-        Ok(Counted::New { before })
+        let (drawn, allowed) = (self.fullest(&overlap.accounts), limits.tokens);
+        if drawn.saturating_add(self.more(charge)) > allowed {
+            return Err(Uncounted::Exhausted(Exhausted { drawn, allowed }));
+        }
+        Ok(Counted::New(self.add(charge, overlap)))
     }
 
-    /// Counts what is known to have been counted, whatever is allowed now; returns
-    /// for how many tokens it was counted before.
-    pub fn restore(&mut self, charge: &Charge) -> u32 {
-        let account = self.accounts.entry(charge.subject.clone()).or_default();
-        let counted = account.drawings.entry(charge.body_digest).or_default();
-        let before = *counted;
-        *counted = before.max(charge.tokens);
-        let more = u64::from(*counted - before);
-        account.drawn = account.drawn.saturating_add(more);
-        self.total = self.total.saturating_add(more);
-        before
+    /// Counts what is known to have been counted, whatever is allowed now.
+    pub fn restore(&mut self, charge: &Charge) {
+        if !self.has(charge) {
+            let overlap = self.overlap(&charge.subject, usize::MAX);
+            self.add(charge, overlap.unwrap_or_default());
+        }
     }
 
-    /// Takes back a charge that was counted as new and whose record is void.
-    pub fn take_back(&mut self, charge: &Charge, before: u32) {
-        if let Some(account) = self.accounts.get_mut(&charge.subject)
-            && let Some(counted) = account.drawings.get_mut(&charge.body_digest)
-        {
-            let less = u64::from(counted.saturating_sub(before));
-            account.drawn = account.drawn.saturating_sub(less);
-            self.total = self.total.saturating_sub(less);
-            *counted = before;
-            if before == 0 {
-                account.drawings.remove(&charge.body_digest);
+    /// None when its size is more than `max`.
+    fn overlap(&self, subject: &Coverage, max: usize) -> Option<Overlap> {
+        let mut overlap = Overlap::default();
+        for extent in subject.extents() {
+            let (first, last) = extent.bounds();
+            let not_before = (Bound::Included(first.as_str()), Bound::Unbounded);
+            let held = self.extents.range::<str, _>(not_before);
+            let mut taken = Vec::new();
+            for (end, held) in held.take_while(|(_, held)| held.first <= last) {
+                overlap.size += 1;
+                if overlap.size > max {
+                    return None;
+                }
+                overlap.accounts.insert(held.account);
+                taken.push((held.first.as_str(), end.as_str()));
             }
+            overlap.gaps.extend(extent.without(&taken));
+        }
+        overlap.size += overlap.gaps.len();
+        (overlap.size <= max).then_some(overlap)
+    }
+
+    fn fullest(&self, accounts: &BTreeSet<u64>) -> u64 {
+        let drawn = accounts
+            .iter()
+            .filter_map(|account| self.drawn.get(account));
+        drawn.copied().max().unwrap_or(0)
+    }
+
+    /// Tokens of a charge that are not counted yet.
+    #[must_use]
+    pub fn more(&self, charge: &Charge) -> u64 {
+        let counted = self.drawings.get(&charge.drawing).copied();
+        charge.tokens.saturating_sub(counted.unwrap_or(0)).into()
+    }
+
+    fn add(&mut self, charge: &Charge, overlap: Overlap) -> Change {
+        let mut accounts = overlap.accounts;
+        let opened = self.open(overlap.gaps);
+        accounts.extend(opened.iter().map(|(account, _)| *account));
+        let more = self.more(charge);
+        for account in &accounts {
+            let drawn = self.drawn.entry(*account).or_default();
+            *drawn = drawn.saturating_add(more);
+        }
+        self.total = self.total.saturating_add(more);
+        let before = self.drawings.insert(charge.drawing, charge.tokens);
+        Change {
+            before: before.unwrap_or(0),
+            accounts,
+            opened,
+        }
+    }
+
+    /// Opens an account for what no account covers, if there is such.
+    fn open(&mut self, gaps: Vec<Bounds>) -> Option<(u64, Vec<Bounds>)> {
+        if gaps.is_empty() {
+            return None;
+        }
+        self.opened += 1;
+        let account = self.opened;
+        for (first, last) in gaps.iter().cloned() {
+            self.extents.insert(last, Held { first, account });
+        }
+        Some((account, gaps))
+    }
+
+    /// Takes back a charge that was counted as new and whose record is void: the latest
+    /// first.
+    pub fn take_back(&mut self, charge: &Charge, change: &Change) {
+        let less = u64::from(charge.tokens.saturating_sub(change.before));
+        for account in &change.accounts {
+            if let Some(drawn) = self.drawn.get_mut(account) {
+                *drawn = drawn.saturating_sub(less);
+            }
+        }
+        self.total = self.total.saturating_sub(less);
+        match change.before {
+            0 => self.drawings.remove(&charge.drawing),
+            before => self.drawings.insert(charge.drawing, before),
+        };
+        if let Some((account, gaps)) = &change.opened {
+            for (_, last) in gaps {
+                self.extents.remove(last);
+            }
+            self.drawn.remove(account);
         }
     }
 
@@ -131,152 +292,23 @@ impl EpochAccounts {
     /// between two attempts at a batch, when a key begins.
     #[must_use]
     pub fn has(&self, charge: &Charge) -> bool {
-        let account = self.accounts.get(&charge.subject);
-        let counted = account.and_then(|account| account.drawings.get(&charge.body_digest));
+        let counted = self.drawings.get(&charge.drawing);
         counted.is_some_and(|tokens| *tokens >= charge.tokens)
     }
 
-    /// Tokens that all subjects have drawn.
+    /// Tokens that all subjects have drawn, each counted once.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.total
     }
 
-    /// Tokens that `subject` has drawn.
+    /// Tokens in the fullest account that `subject` overlaps.
     #[must_use]
-    pub fn drawn(&self, subject: &str) -> u64 {
-        self.accounts
-            .get(subject)
-            .map_or(0, |account| account.drawn)
+    pub fn drawn(&self, subject: &Coverage) -> u64 {
+        let overlap = self.overlap(subject, usize::MAX);
+        self.fullest(&overlap.unwrap_or_default().accounts)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const NEW: Counted = Counted::New { before: 0 };
-
-    fn charge(subject: &str, request: u8, tokens: u32) -> Charge {
-        Charge {
-            subject: subject.to_owned(),
-            body_digest: [request; 32],
-            tokens,
-        }
-    }
-
-    #[test]
-    fn a_retry_is_counted_once() {
-        let mut accounts = EpochAccounts::default();
-        assert_eq!(accounts.count(&charge("spc:A", 1, 3), 5), Ok(NEW));
-        assert_eq!(
-            accounts.count(&charge("spc:A", 1, 3), 5),
-            Ok(Counted::Before)
-        );
-        assert_eq!(accounts.drawn("spc:A"), 3);
-    }
-
-    #[test]
-    fn what_is_restored_twice_is_counted_once() {
-        let mut accounts = EpochAccounts::default();
-        accounts.restore(&charge("spc:A", 1, 3));
-        accounts.restore(&charge("spc:A", 1, 3));
-        assert_eq!(accounts.drawn("spc:A"), 3);
-        assert_eq!(
-            accounts.count(&charge("spc:A", 1, 3), 0),
-            Ok(Counted::Before)
-        );
-    }
-
-    #[test]
-    fn a_batch_of_which_more_can_be_signed_later_is_charged_for_the_difference() {
-        let mut accounts = EpochAccounts::default();
-        accounts.count(&charge("spc:A", 1, 2), 9).unwrap();
-        let more = charge("spc:A", 1, 5);
-        assert_eq!(accounts.count(&more, 9), Ok(Counted::New { before: 2 }));
-        assert_eq!(accounts.drawn("spc:A"), 5);
-        accounts.take_back(&more, 2);
-        assert_eq!(accounts.drawn("spc:A"), 2);
-        assert!(accounts.has(&charge("spc:A", 1, 2)));
-    }
-
-    #[test]
-    fn what_is_taken_back_may_be_drawn_again() {
-        let mut accounts = EpochAccounts::default();
-        accounts.count(&charge("spc:A", 1, 5), 5).unwrap();
-        accounts.take_back(&charge("spc:A", 1, 5), 0);
-        assert!(!accounts.has(&charge("spc:A", 1, 5)));
-        assert_eq!(accounts.count(&charge("spc:A", 2, 5), 5), Ok(NEW));
-    }
-
-    #[test]
-    fn a_retry_is_served_even_when_nothing_is_left() {
-        let mut accounts = EpochAccounts::default();
-        accounts.count(&charge("spc:A", 1, 5), 5).unwrap();
-        assert_eq!(
-            accounts.count(&charge("spc:A", 2, 1), 5),
-            Err(Exhausted {
-                drawn: 5,
-                allowed: 5
-            })
-        );
-        assert_eq!(
-            accounts.count(&charge("spc:A", 1, 5), 5),
-            Ok(Counted::Before)
-        );
-    }
-
-    #[test]
-    fn the_same_body_from_another_subject_is_another_drawing() {
-        let mut accounts = EpochAccounts::default();
-        accounts.count(&charge("spc:A", 1, 1), 1).unwrap();
-        assert_eq!(accounts.count(&charge("spc:B", 1, 1), 1), Ok(NEW));
-    }
-
-    #[test]
-    fn a_refused_batch_counts_nothing() {
-        let mut accounts = EpochAccounts::default();
-        assert!(accounts.count(&charge("spc:A", 1, 6), 5).is_err());
-        assert_eq!(accounts.count(&charge("spc:A", 2, 5), 5), Ok(NEW));
-    }
-
-    #[test]
-    fn named_subjects_have_their_own_allowance() {
-        let allowance = Allowance {
-            default: 10,
-            named: HashMap::from([("spc:683G".to_owned(), 99)]),
-        };
-        assert_eq!(allowance.of("spc:683G"), 99);
-        assert_eq!(allowance.of("spc:683g"), 10);
-    }
-
-    proptest! {
-        /// Whatever is asked in whatever order, nobody draws more than is allowed,
-        /// and each distinct request that was granted is counted.
-        #[test]
-        fn nobody_draws_more_than_allowed(
-            asked in proptest::collection::vec((0u8..3, 0u8..20, 1u32..6), 0..60),
-        ) {
-            let mut accounts = EpochAccounts::default();
-            let mut granted: HashMap<(u8, u8), u32> = HashMap::new();
-            for (subject, request, tokens) in asked {
-                // A body asks for a fixed number of tokens.
-                let tokens = granted.get(&(subject, request)).copied().unwrap_or(tokens);
-                if accounts.count(&charge(&subject.to_string(), request, tokens), 12).is_ok() {
-                    granted.insert((subject, request), tokens);
-                }
-            }
-            for subject in 0..3 {
-                let drawn: u32 = granted
-                    .iter()
-                    .filter(|((by, _), _)| *by == subject)
-                    .map(|(_, tokens)| tokens)
-                    .sum();
-                prop_assert!(drawn <= 12);
-                prop_assert_eq!(accounts.drawn(&subject.to_string()), u64::from(drawn));
-            }
-        }
-    }
-}
+mod tests;

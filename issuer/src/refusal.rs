@@ -54,7 +54,7 @@ pub enum Refusal {
     /// No tokens left in this key epoch.
     #[error("{tokens} more tokens for {subject} are too many: {} of {} are drawn", .exhausted.drawn, .exhausted.allowed)]
     Quota {
-        /// Who asked, as the account is named.
+        /// Who asked.
         subject: String,
         /// How many were asked for.
         tokens: u32,
@@ -89,7 +89,7 @@ impl PublicRefusal for Refusal {
                 ProblemType::InvalidBlindedElement
             }
             Self::Sign(_) | Self::Pool(PoolError::Panicked) => ProblemType::Internal,
-            Self::Quota { .. } => ProblemType::QuotaExceeded,
+            Self::Quota { .. } | Self::Ledger(ChargeError::Crowded) => ProblemType::QuotaExceeded,
             Self::Ledger(
                 ChargeError::Commit(CommitError::Busy) | ChargeError::KeyUsedUp { .. },
             ) => ProblemType::Overloaded,
@@ -122,7 +122,7 @@ const fn of_attestation(error: &AttestationError) -> ProblemType {
         E::Lifetime { .. } | E::NotYetValid { .. } | E::Expired { .. } => {
             ProblemType::AttestationNotCurrent
         }
-        E::Subject { .. } => ProblemType::SubjectNotAuthorized,
+        E::Subject { .. } | E::Coverage(_) => ProblemType::SubjectNotAuthorized,
         E::Signature(_) => ProblemType::AttestationSignature,
         E::OtherBody => ProblemType::AttestationBodyMismatch,
         // Form and purpose. New kinds of refusal are taken for these, too: 401.
@@ -164,7 +164,7 @@ mod tests {
     use pennyblack_redis::RedisError;
     use pennyblack_service::missing_variants;
     use pennyblack_service::problem_response::testing::assert_answers;
-    use pennyblack_stir::ChainError;
+    use pennyblack_stir::{ChainError, CoverageError};
 
     use super::*;
 
@@ -192,6 +192,10 @@ mod tests {
                 401,
             ),
             (AttestationError::OtherBody.into(), 401),
+            (
+                AttestationError::Coverage(CoverageError::TooMany(129)).into(),
+                403,
+            ),
             (CertificateError::Untrusted(ChainError::Empty).into(), 403),
             (CertificateError::NoRoots.into(), 403),
             (
@@ -223,6 +227,7 @@ mod tests {
                 },
                 429,
             ),
+            (Refusal::Ledger(ChargeError::Crowded), 429),
             (Refusal::Ledger(ChargeError::KeyUsedUp { max: 1 }), 503),
             (Refusal::Ledger(ChargeError::Commit(CommitError::Busy)), 503),
             (

@@ -51,7 +51,8 @@ fn every_key_that_the_example_explains_exists() {
         settings: &[],
     };
     let all: Config = load(sources).unwrap();
-    assert_eq!(all.allowance().of("spc:683G"), 250_000);
+    let limits = all.allowance().of(&"spc:683G".parse().unwrap());
+    assert_eq!(limits.tokens, 250_000);
     assert!(all.public.tls.is_some());
     assert!(all.trust.revocation_lists.is_some());
     assert_eq!(all.store.unwrap().replicas, 1);
@@ -90,6 +91,10 @@ fn lengths_that_contradict_each_other_are_refused_by_name() {
         ("trust.reload=0s", "trust.reload"),
         (
             "quota.subject=[{name=\"683G\", tokens=1}]",
+            "quota.subject.name",
+        ),
+        (
+            "quota.subject=[{name=\"spc:683G\", tokens=1}, {name=\"spc:683g\", tokens=2}]",
             "quota.subject.name",
         ),
         ("signing.workers=0", "signing.workers"),

@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pennyblack_logserver::AppendError;
@@ -88,10 +87,7 @@ impl Scene {
         let keys = TokenKeys::open(Box::new(files), PLAN, NOW).unwrap();
         let keys = keys.publish();
         let disk = RealDisk::open(&directory.path().join("quota")).unwrap();
-        let allowance = Allowance {
-            default: 10,
-            named: HashMap::new(),
-        };
+        let allowance = Allowance::of_all(10);
         let live: Vec<_> = keys.live().ids().collect();
         let ledger = EmbeddedLedger::open(Arc::new(disk), allowance, &live).unwrap();
         let (register, asked) = mpsc::unbounded_channel();
@@ -137,11 +133,7 @@ impl Scene {
     }
 
     async fn draw(&self, epoch: TokenKeyId) -> Result<u64, ChargeError> {
-        let charge = Charge {
-            subject: "spc:683G".to_owned(),
-            body_digest: [1; 32],
-            tokens: 1,
-        };
+        let charge = Charge::new("spc:683G".parse().unwrap(), &[1; 32], 1);
         let kind = ChargeKind::NewOrRepeated;
         self.ledger.charge(epoch, charge, kind, None).await
     }

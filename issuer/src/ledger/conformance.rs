@@ -4,7 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
-use std::collections::HashMap;
+mod overlaps;
+
 use std::sync::Arc;
 
 use pennyblack_privacypass::token::TokenKeyId;
@@ -22,14 +23,19 @@ pub const NEXT: TokenKeyId = TokenKeyId([3; 32]);
 const A: TokenKeyId = TokenKeyId([1; 32]);
 const B: TokenKeyId = TokenKeyId([2; 32]);
 
+/// Most extents in the accounts of an epoch.
+const MAX_EXTENTS: usize = 1_500;
+
 /// The allowance that the suite expects: ten tokens for everybody, and a thousand
-/// for `spc:BIG`.
+/// for `spc:BIG` and `spc:LARGE`.
 #[must_use]
 pub fn allowance() -> Allowance {
-    Allowance {
-        default: 10,
-        named: HashMap::from([("spc:BIG".to_owned(), 1_000)]),
+    let mut allowance = Allowance::of_all(10);
+    for large in ["spc:BIG", "spc:LARGE"] {
+        allowance.named.insert(large.parse().unwrap(), 1_000);
     }
+    allowance.extents = MAX_EXTENTS;
+    allowance
 }
 
 /// Request number `request` of a subject, for so many tokens.
@@ -39,11 +45,7 @@ pub fn charge(subject: &str, request: u16, tokens: u32) -> Charge {
     for (to, from) in body_digest.iter_mut().zip(request.to_be_bytes()) {
         *to = from;
     }
-    Charge {
-        subject: subject.to_owned(),
-        body_digest,
-        tokens,
-    }
+    Charge::new(subject.parse().unwrap(), &body_digest, tokens)
 }
 
 /// A charge that may be new, of a key without limit.
@@ -87,6 +89,7 @@ pub async fn check<L: Ledger, F: AsyncFnMut(L, &[TokenKeyId]) -> L>(ledger: L, m
     named_subjects_have_their_own_allowance(&ledger).await;
     the_same_body_of_another_subject_or_for_another_key_is_another_drawing(&ledger).await;
     a_key_signs_no_more_than_it_may_for_all_subjects_together(&ledger).await;
+    overlaps::check(&ledger, A).await;
     for seed in 1..=4 {
         random_charges_are_judged_as_by_the_counting_in_memory(&ledger, seed).await;
     }
@@ -95,6 +98,8 @@ pub async fn check<L: Ledger, F: AsyncFnMut(L, &[TokenKeyId]) -> L>(ledger: L, m
     let ledger = Arc::into_inner(ledger).unwrap();
     let ledger = reopen(ledger, &LIVE).await;
     what_was_counted_is_counted_after_a_restart(&ledger).await;
+    overlaps::what_was_counted_is_counted_after_a_restart(&ledger, A).await;
+    overlaps::an_epoch_without_room_takes_no_new_account(&ledger, B).await;
     epochs_come_and_go_as_a_whole(&ledger).await;
     let ledger = reopen(ledger, &[B, NEXT]).await;
     what_was_forgotten_stays_so_and_the_rest_is_there(&ledger).await;
@@ -187,8 +192,8 @@ async fn a_key_signs_no_more_than_it_may_for_all_subjects_together(ledger: &impl
     assert_eq!(limited(charge("spc:MOST2", 1, 4)).await, Ok(max));
 }
 
-/// Charges of few subjects with few bodies and any number of tokens, each judged
-/// by the ledger and by [`EpochAccounts`].
+/// Charges of few subjects, which overlap, with few bodies and any number of tokens, each
+/// judged by the ledger and by [`EpochAccounts`].
 async fn random_charges_are_judged_as_by_the_counting_in_memory(ledger: &impl Ledger, seed: u64) {
     let mut model = EpochAccounts::default();
     let mut state = seed;
@@ -201,8 +206,18 @@ async fn random_charges_are_judged_as_by_the_counting_in_memory(ledger: &impl Le
     };
     let start = draw(ledger, A, charge(&format!("spc:RANDOM{seed}"), 0, 0)).await;
     let start = start.unwrap();
-    for step in 0..120 {
-        let subject = format!("spc:RANDOM{seed}.{}", random(3));
+    for step in 0..240 {
+        let mut block = || {
+            format!(
+                "tn:{}+{}",
+                80_000 + 1_000 * seed + random(60),
+                1 + random(9)
+            )
+        };
+        let subject = match block() {
+            one if step % 2 == 0 => one,
+            one => format!("{one},{},spc:RANDOM{seed}X{}", block(), random(3)),
+        };
         let request = u16::try_from(random(6)).unwrap();
         let asked = charge(&subject, request, u32::try_from(random(5)).unwrap());
         let kind = match random(4) {
@@ -212,7 +227,8 @@ async fn random_charges_are_judged_as_by_the_counting_in_memory(ledger: &impl Le
         let expected = if kind == ChargeKind::RepeatedOnly && !model.has(&asked) {
             Err(ChargeError::NotRepeated)
         } else {
-            let counted = model.count(&asked, 10).map_err(ChargeError::Exhausted);
+            let counted = model.count(&asked, allowance().of(&asked.subject));
+            let counted = counted.map_err(ChargeError::from);
             counted.map(|_| start + model.total())
         };
         let told = ledger.charge(A, asked.clone(), kind, None).await;
@@ -308,7 +324,7 @@ async fn a_key_signs_no_more_than_it_may_over_all_nodes<L: Ledger>(nodes: &[Arc<
     let mut tasks = JoinSet::new();
     for request in 0..40 {
         for (place, node) in nodes.iter().enumerate() {
-            let (node, subject) = (Arc::clone(node), format!("spc:MOST{place}.{}", request / 5));
+            let (node, subject) = (Arc::clone(node), format!("spc:MOST{place}X{}", request / 5));
             tasks.spawn(async move {
                 let charge = charge(&subject, request, 2);
                 let told = node.charge(B, charge, ChargeKind::NewOrRepeated, Some(MOST));

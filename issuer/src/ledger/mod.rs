@@ -16,7 +16,7 @@ use pennyblack_storage::group_commit::CommitError;
 
 use self::embedded::EmbeddedLedger;
 use self::redis::RedisLedger;
-use crate::quota::{Charge, Exhausted};
+use crate::quota::{Charge, Exhausted, MAX_OVERLAPS, Uncounted};
 
 /// Why a charge was not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +25,12 @@ pub enum ChargeError {
     /// Not so many tokens left; nothing was charged.
     #[error("{} of {} tokens are drawn", .0.drawn, .0.allowed)]
     Exhausted(Exhausted),
+    /// Too much to look through; nothing was charged.
+    #[error(
+        "the accounts of this key epoch hold too many SPCs and blocks of numbers: more than \
+         {MAX_OVERLAPS} for this subject, or as many as they may in all"
+    )]
+    Crowded,
     /// It should have been a repetition and is none; nothing was charged.
     #[error("this drawing was not made before")]
     NotRepeated,
@@ -68,6 +74,15 @@ pub enum ChargeError {
     Memory(String),
 }
 
+impl From<Uncounted> for ChargeError {
+    fn from(uncounted: Uncounted) -> Self {
+        match uncounted {
+            Uncounted::Exhausted(exhausted) => Self::Exhausted(exhausted),
+            Uncounted::Crowded => Self::Crowded,
+        }
+    }
+}
+
 /// Whether a charge may be new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChargeKind {
@@ -79,9 +94,9 @@ pub enum ChargeKind {
 
 /// The accounts of the key epochs that an issuer follows.
 ///
-/// *Atomic*: a charge is counted for its subject and for its key, or for neither,
-/// after a crash at any instant too. *Idempotent*: the same charge again, of the
-/// same subject and with the same body digest, is counted once; with more tokens
+/// *Atomic*: a charge is counted in all accounts that its subject overlaps and for its
+/// key, or nowhere, after a crash at any instant too. *Idempotent*: the same charge again,
+/// of the same subject and with the same body digest, is counted once; with more tokens
 /// than before (more of the batch can be signed now) for the difference.
 /// *Durable*: what was answered with `Ok` survives whatever the backend's
 /// documentation says it survives. All issuer nodes over one store count together.

@@ -79,7 +79,7 @@ async fn the_quota_is_for_the_subject_whatever_its_certificate() {
     let scene = Scene::open_with(|config| config.quota.tokens = 3).await;
     let key = scene.signing_key().await;
     let (first, second) = (scene.pki.carrier("683G"), scene.pki.carrier("683G"));
-    let other = scene.pki.carrier("9ABC");
+    let (other, other_case) = (scene.pki.carrier("9ABC"), scene.pki.carrier("683g"));
     let batch = requests(&several(&key, 2));
     scene.draw_batch(&first, "683G", &batch).await.batch();
     let two_more = requests(&several(&key, 2));
@@ -89,6 +89,8 @@ async fn the_quota_is_for_the_subject_whatever_its_certificate() {
     assert_eq!(refused.headers["retry-after"], "86400");
     scene.draw(&second, "683G", &two_more[0]).await.ok();
     let refused = scene.draw(&first, "683G", &two_more[1]).await;
+    assert_eq!(refused.problem(), ProblemType::QuotaExceeded);
+    let refused = scene.draw(&other_case, "683g", &two_more[1]).await;
     assert_eq!(refused.problem(), ProblemType::QuotaExceeded);
     scene.draw_batch(&other, "9ABC", &two_more).await.batch();
 }
@@ -106,6 +108,37 @@ async fn a_block_of_numbers_is_one_subject() {
         .draw(&holder, "12155550102", &pending(&key).request())
         .await;
     assert_eq!(refused.problem(), ProblemType::QuotaExceeded);
+}
+
+#[tokio::test]
+async fn one_certificate_with_sixty_numbers_and_those_reissued_for_them_draw_one_quota() {
+    let scene = Scene::open_with(|config| config.quota.tokens = 16).await;
+    let key = scene.signing_key().await;
+    let numbers = 12_155_550_100..12_155_550_160;
+    let holder = scene.pki.holder_of_single(numbers.clone());
+    let mut granted = 0;
+    for number in numbers {
+        let request = pending(&key).request();
+        let answer = scene.draw(&holder, &number.to_string(), &request).await;
+        granted += usize::from(answer.status == StatusCode::OK);
+    }
+    assert_eq!(granted, 16);
+    for (start, count) in [
+        (12_155_550_100, 60),
+        (12_155_550_101, 90),
+        (12_155_550_159, 1),
+    ] {
+        let reissued = match count {
+            1 => scene.pki.holder_of_single(start..=start),
+            count => scene.pki.number_holder(&start.to_string(), count),
+        };
+        let request = pending(&key).request();
+        let refused = scene.draw(&reissued, "12155550159", &request).await;
+        assert_eq!(refused.problem(), ProblemType::QuotaExceeded);
+    }
+    let beside = scene.pki.number_holder("12155550160", 60);
+    let request = pending(&key).request();
+    scene.draw(&beside, "12155550160", &request).await.ok();
 }
 
 #[tokio::test]

@@ -6,7 +6,6 @@
 //! [`UnverifiedAttestation`] (form) → [`CurrentAttestation`] (audience and time) →
 //! the caller judges the chain → [`Attested`] (subject, signature, digest).
 
-use std::fmt;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -18,8 +17,8 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_stir::jws::{
     self, CertificateReference, ClaimError, JoseHeader, JwsError, StirSigningKey, UnverifiedJws,
 };
-use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
-use pennyblack_stir::{Spc, TnAuthList, VerifiedChain};
+use pennyblack_stir::telephone_number::TelephoneNumber;
+use pennyblack_stir::{Coverage, CoverageError, TnAuthList, VerifiedChain};
 
 /// The longest life of an attestation, from `iat` to `exp`.
 pub const MAX_LIFETIME: Duration = Duration::from_secs(300);
@@ -109,45 +108,20 @@ pub enum AttestationError {
     /// Made for another body.
     #[error("\"request\" is the digest of another body than this")]
     OtherBody,
+    /// The highest certificate covers more than is counted.
+    #[error("{0}")]
+    Coverage(#[from] CoverageError),
 }
 
-/// On whose behalf tokens are drawn: the entry that covers `iss` of the highest
-/// TNAuthList in the certificate's path. A block of numbers is one subject,
-/// whichever of the numbers is acted for, and however its holder has cut it up
-/// among delegates (RFC 9060): otherwise each certificate that the holder makes
-/// would have a quota of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Subject {
-    /// A service provider.
-    Spc(Spc),
-    /// A telephone number (a block of one) or a block of them.
-    Numbers(NumberRange),
-}
-
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Spc(spc) => write!(f, "spc:{spc}"),
-            Self::Numbers(range) => write!(f, "tn:{range}"),
-        }
+/// True when the leaf's own list has `iss`, an SPC by equality or a telephone number by
+/// containment, and the list from which the leaf's comes has it, too.
+fn speaks_for(iss: &str, chain: &VerifiedChain) -> bool {
+    let (own, grant) = (chain.tn_auth_list(), chain.grant());
+    if let Some(spc) = own.spcs().find(|spc| spc.as_str() == iss) {
+        return grant.covers_spc(spc);
     }
-}
-
-impl Subject {
-    /// The entry that covers `iss`, an SPC by equality first, then a telephone
-    /// number by containment. The leaf must have one; the one that counts is of
-    /// the list from which the leaf's comes.
-    fn find(iss: &str, chain: &VerifiedChain) -> Option<Self> {
-        let (own, grant) = (chain.tn_auth_list(), chain.grant());
-        if let Some(spc) = own.spcs().find(|spc| spc.as_str() == iss) {
-            return grant.covers_spc(spc).then(|| Self::Spc(spc.clone()));
-        }
-        let number: TelephoneNumber = iss.parse().ok()?;
-        let covering =
-            |list: &TnAuthList| list.ranges().find(|range| range.contains(&number)).cloned();
-        covering(own)?;
-        covering(grant).map(Self::Numbers)
-    }
+    let number = iss.parse::<TelephoneNumber>();
+    number.is_ok_and(|number| own.covers(&number) && grant.covers(&number))
 }
 
 /// What to attest.
@@ -302,15 +276,16 @@ impl CurrentAttestation {
     /// led to, judged at the present time, with revocation.
     ///
     /// # Errors
-    /// [`AttestationError::Subject`], [`AttestationError::Signature`] and
-    /// [`AttestationError::OtherBody`], in this order.
+    /// [`AttestationError::Subject`], [`AttestationError::Signature`],
+    /// [`AttestationError::OtherBody`] and [`AttestationError::Coverage`], in this order.
     pub fn verify(self, chain: &VerifiedChain, body: &[u8]) -> Result<Attested, AttestationError> {
         let Self(attestation) = self;
-        let subject =
-            Subject::find(&attestation.iss, chain).ok_or_else(|| AttestationError::Subject {
-                iss: attestation.iss.clone(),
+        if !speaks_for(&attestation.iss, chain) {
+            return Err(AttestationError::Subject {
+                iss: attestation.iss,
                 certificate: chain.tn_auth_list().clone(),
-            })?;
+            });
+        }
         attestation
             .jws
             .verify(chain.public_key())
@@ -320,7 +295,7 @@ impl CurrentAttestation {
             return Err(AttestationError::OtherBody);
         }
         Ok(Attested {
-            subject,
+            subject: Coverage::of(chain.grant())?,
             body_digest,
             jti: attestation.jti,
             exp: attestation.exp,
@@ -331,16 +306,19 @@ impl CurrentAttestation {
 /// Proof that the holder of a STIR key asks for tokens with exactly one body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attested {
-    subject: Subject,
+    subject: Coverage,
     body_digest: [u8; 32],
     jti: Uuid,
     exp: UnixTime,
 }
 
 impl Attested {
-    /// On whose behalf.
+    /// On whose behalf: all that the highest certificate of the path with a TNAuthList
+    /// covers, whichever part of it is acted for, and however its holder has cut it up
+    /// among delegates (RFC 9060). Otherwise each entry, and each certificate that the
+    /// holder makes, would have a quota of its own.
     #[must_use]
-    pub const fn subject(&self) -> &Subject {
+    pub const fn subject(&self) -> &Coverage {
         &self.subject
     }
 

@@ -115,11 +115,36 @@ fn the_delegate_of_a_provider_is_the_provider() {
         let token = statement(iss, &issuer()).sign(&delegate.certificate, &delegate.key);
         check(&token, &pki, NOW, BODY).map(|attested| attested.subject().to_string())
     };
-    assert_eq!(attest("4529").unwrap(), "spc:4529");
+    assert_eq!(attest("4529").unwrap(), "spc:4529,spc:683G");
     assert!(matches!(
         attest("683G"),
         Err(AttestationError::Subject { .. })
     ));
+}
+
+#[test]
+fn a_certificate_is_one_subject_whichever_of_its_entries_is_named() {
+    let pki = TestPki::new();
+    let singles = |numbers: std::ops::Range<u64>, step| {
+        let each = numbers.step_by(step).map(|n| format!("{n}+1"));
+        pki.carrier(&each.collect::<Vec<_>>().join(";"))
+    };
+    let attest = |carrier: &Carrier, iss: &str| {
+        let token = statement(iss, &issuer()).sign(&carrier.certificate, &carrier.key);
+        check(&token, &pki, NOW, BODY).map(|attested| attested.subject().to_string())
+    };
+    let sixty = singles(12_155_550_100..12_155_550_160, 1);
+    for iss in ["12155550100", "12155550159"] {
+        assert_eq!(attest(&sixty, iss).unwrap(), "tn:12155550100+60");
+    }
+    assert_eq!(attest(&pki.carrier("683g"), "683g").unwrap(), "spc:683G");
+    // A code is counted without its case, and stands for itself alone all the same.
+    let other_case = attest(&pki.carrier("683g"), "683G");
+    assert!(matches!(other_case, Err(AttestationError::Subject { .. })));
+    let many = singles(12_155_550_100..12_155_550_358, 2);
+    let refused = attest(&many, "12155550100").unwrap_err();
+    let too_many = CoverageError::TooMany(129);
+    assert_eq!(refused, AttestationError::Coverage(too_many));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
-use pennyblack_base::wire::{Reader, WireError};
+use pennyblack_base::wire::Reader;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_storage::disk::Disk;
 use pennyblack_storage::group_commit::{FrameBuilder, StateMachine};
@@ -14,7 +14,7 @@ use pennyblack_storage::journal::{Journal, SegmentNumber};
 
 use super::LedgerError;
 use crate::ledger::{ChargeError, ChargeKind};
-use crate::quota::{Charge, Counted, EpochAccounts};
+use crate::quota::{Change, Charge, Counted, EpochAccounts, Limits};
 
 /// The journal's files begin so.
 const PREFIX: &str = "quota";
@@ -26,7 +26,7 @@ pub(super) enum Command {
     Charge {
         epoch: TokenKeyId,
         charge: Charge,
-        allowed: u64,
+        limits: Limits,
         kind: ChargeKind,
         max: Option<u64>,
     },
@@ -44,8 +44,8 @@ pub(super) struct Accounts<D: Disk> {
     /// Which epochs have records in which segment: a segment goes when all of its
     /// epochs have gone.
     written: HashMap<SegmentNumber, HashSet<TokenKeyId>>,
-    /// Counted since the last commit, with what was counted of each before.
-    uncommitted: Vec<(TokenKeyId, Charge, u32)>,
+    /// Counted since the last commit.
+    uncommitted: Vec<(TokenKeyId, Charge, Change)>,
     /// Epochs have come or gone since segments were last looked at.
     untidy: bool,
 }
@@ -68,7 +68,7 @@ impl<D: Disk> Accounts<D> {
             Err(error) => defect = Some(error),
         })?;
         match defect {
-            Some(error) => Err(LedgerError::Record(error)),
+            Some(error) => Err(error),
             None => Ok(Self {
                 journal,
                 epochs,
@@ -83,7 +83,7 @@ impl<D: Disk> Accounts<D> {
         &mut self,
         epoch: TokenKeyId,
         charge: Charge,
-        allowed: u64,
+        limits: Limits,
         kind: ChargeKind,
         max: Option<u64>,
         frame: &mut FrameBuilder,
@@ -95,25 +95,15 @@ impl<D: Disk> Accounts<D> {
         if kind == ChargeKind::RepeatedOnly && !accounts.has(&charge) {
             return Err(ChargeError::NotRepeated);
         }
-        let after = accounts.total().saturating_add(charge.tokens.into());
+        let after = accounts.total().saturating_add(accounts.more(&charge));
         if let Some(max) = max.filter(|max| after > *max && !accounts.has(&charge)) {
             return Err(ChargeError::KeyUsedUp { max });
         }
-        match accounts
-            .count(&charge, allowed)
-            .map_err(ChargeError::Exhausted)?
-        {
-            Counted::Before => {}
-            Counted::New { before } => {
-                let tokens = charge.tokens.to_be_bytes();
-                frame.push(&[
-                    &epoch.0,
-                    &charge.body_digest,
-                    &tokens,
-                    charge.subject.as_bytes(),
-                ]);
-                self.uncommitted.push((epoch, charge, before));
-            }
+        if let Counted::New(change) = accounts.count(&charge, limits)? {
+            let tokens = charge.tokens.to_be_bytes();
+            let subject = charge.subject.to_string();
+            frame.push(&[&epoch.0, &charge.drawing, &tokens, subject.as_bytes()]);
+            self.uncommitted.push((epoch, charge, change));
         }
         Ok(accounts.total())
     }
@@ -157,10 +147,10 @@ impl<D: Disk> StateMachine for Accounts<D> {
             Command::Charge {
                 epoch,
                 charge,
-                allowed,
+                limits,
                 kind,
                 max,
-            } => self.charge(epoch, charge, allowed, kind, max, frame),
+            } => self.charge(epoch, charge, limits, kind, max, frame),
             Command::Admit(epochs) => {
                 self.admit(&epochs);
                 Ok(0)
@@ -186,9 +176,9 @@ impl<D: Disk> StateMachine for Accounts<D> {
 
     fn abort(&mut self) {
         // Latest first: one drawing may have been counted twice.
-        for (epoch, charge, before) in self.uncommitted.drain(..).rev() {
+        for (epoch, charge, change) in self.uncommitted.drain(..).rev() {
             if let Some(accounts) = self.epochs.get_mut(&epoch) {
-                accounts.take_back(&charge, before);
+                accounts.take_back(&charge, &change);
             }
         }
     }
@@ -212,14 +202,17 @@ impl<D: Disk> StateMachine for Accounts<D> {
     }
 }
 
-/// `TokenKeyId epoch; opaque body_digest[32]; uint32 tokens; opaque subject[];`
-fn from_record(record: &[u8]) -> Result<(TokenKeyId, Charge), WireError> {
+/// `TokenKeyId epoch; opaque drawing[32]; uint32 tokens; opaque subject[];`
+fn from_record(record: &[u8]) -> Result<(TokenKeyId, Charge), LedgerError> {
     let mut reader = Reader::new(record);
-    let epoch = TokenKeyId(reader.array()?);
+    let epoch = TokenKeyId(reader.array().map_err(LedgerError::Record)?);
+    let drawing = reader.array().map_err(LedgerError::Record)?;
+    let tokens = reader.u32().map_err(LedgerError::Record)?;
+    let subject = String::from_utf8_lossy(reader.rest()).parse();
     let charge = Charge {
-        body_digest: reader.array()?,
-        tokens: reader.u32()?,
-        subject: String::from_utf8_lossy(reader.rest()).into_owned(),
+        subject: subject.map_err(LedgerError::Subject)?,
+        drawing,
+        tokens,
     };
     Ok((epoch, charge))
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use pennyblack_base::wire::WireError;
 use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_stir::CoverageError;
 use pennyblack_storage::disk::{Disk, RealDisk};
 use pennyblack_storage::group_commit::GroupCommit;
 use pennyblack_storage::journal::JournalError;
@@ -30,6 +31,9 @@ pub enum LedgerError {
     /// A record with a good checksum and a form that this program does not write.
     #[error("a record has another form ({0}); it was written by another program or version")]
     Record(WireError),
+    /// The subject of such a record.
+    #[error("a record has another subject ({0}); it was written by another program or version")]
+    Subject(CoverageError),
     /// No thread.
     #[error("cannot start their thread: {0}")]
     Thread(io::Error),
@@ -82,11 +86,11 @@ impl<D: Disk> Ledger for EmbeddedLedger<D> {
         kind: ChargeKind,
         max: Option<u64>,
     ) -> Result<u64, ChargeError> {
-        let allowed = self.allowance.of(&charge.subject);
+        let limits = self.allowance.of(&charge.subject);
         let command = Command::Charge {
             epoch,
             charge,
-            allowed,
+            limits,
             kind,
             max,
         };

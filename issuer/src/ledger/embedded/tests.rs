@@ -1,5 +1,3 @@
-use std::collections::HashMap;
-
 use pennyblack_storage::fault_disk::{FaultDisk, SyncFault};
 use pennyblack_storage::group_commit::CommitError;
 
@@ -12,19 +10,12 @@ const B: TokenKeyId = TokenKeyId([2; 32]);
 const C: TokenKeyId = TokenKeyId([3; 32]);
 
 fn open(disk: &FaultDisk, tokens: u64, live: &[TokenKeyId]) -> EmbeddedLedger<FaultDisk> {
-    let allowance = Allowance {
-        default: tokens,
-        named: HashMap::new(),
-    };
+    let allowance = Allowance::of_all(tokens);
     EmbeddedLedger::open(Arc::new(disk.clone()), allowance, live).unwrap()
 }
 
 fn charge(request: u8, tokens: u32) -> Charge {
-    Charge {
-        subject: "spc:683G".to_owned(),
-        body_digest: [request; 32],
-        tokens,
-    }
+    Charge::new("spc:683G".parse().unwrap(), &[request; 32], tokens)
 }
 
 #[tokio::test]

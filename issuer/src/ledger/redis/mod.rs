@@ -3,14 +3,14 @@
 //! here is what goes in and what its verdict means.
 //!
 //! All accounts of a key epoch lie in one hash slot: a hash of the epoch with the
-//! total of its key, a hash for each subject, and the set of their names. So a
-//! charge is one script, and there is no instant at which a subject is charged and
-//! its key is not. The alternative, subjects spread over slots, would need two steps
-//! and their healing, to gain what is not needed: one charge pays for a batch of up
-//! to hundreds of tokens, and signing these takes a thousand times as long as
-//! counting them. In memory a drawing takes 42 bytes, and 90 in accounts of more
-//! than 512, whatever the size of its batch: a hundred million tokens in batches of
-//! 256 are 35 MB.
+//! total of its key, a hash with the tokens of each account, a sorted set of what the
+//! accounts cover, and the drawings in 256 hashes, small ones for Redis to keep compact.
+//! So a charge is one script, and there is no instant at which one account is charged and
+//! another, or the key, is not. The alternative, accounts spread over slots, would need
+//! two steps and their healing, to gain what is not needed: one charge pays for a batch of
+//! up to hundreds of tokens, and signing these takes a thousand times as long as counting
+//! them. In memory a drawing takes 42 bytes, and 90 when an epoch has more than 131,072,
+//! whatever the size of its batch: a hundred million tokens in batches of 256 are 35 MB.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,10 +23,8 @@ use tokio::task::spawn_blocking;
 
 use super::{ChargeError, ChargeKind, Ledger};
 use crate::node_memory::NodeMemory;
-use crate::quota::{Allowance, Charge, Exhausted};
+use crate::quota::{Allowance, Charge, Exhausted, Limits, MAX_OVERLAPS};
 
-/// Accounts that one script forgets.
-const DROPPED_AT_ONCE: usize = 256;
 /// Lua counts in doubles: whole numbers up to here.
 const MOST_NUMBER: u64 = 1 << 53;
 
@@ -72,9 +70,7 @@ impl Seen {
 struct Scripts {
     charge: Script,
     peek: Script,
-    close: Script,
-    drop: Script,
-    end: Script,
+    forget: Script,
 }
 
 /// What keys begin with unless the operator says otherwise.
@@ -88,8 +84,10 @@ pub(crate) fn namespace(redis: &Redis) -> &str {
 /// The keys of an epoch; the braces keep them in one hash slot.
 struct Keys {
     epoch: String,
-    subjects: String,
     accounts: String,
+    bounds: String,
+    /// Drawings lie under this and the first byte of theirs, in hexadecimal.
+    drawings: String,
 }
 
 impl Keys {
@@ -97,13 +95,19 @@ impl Keys {
         let namespace = namespace(redis);
         Self {
             epoch: format!("{namespace}:{{{epoch}}}:epoch"),
-            subjects: format!("{namespace}:{{{epoch}}}:subjects"),
-            accounts: format!("{namespace}:{{{epoch}}}:account:"),
+            accounts: format!("{namespace}:{{{epoch}}}:accounts"),
+            bounds: format!("{namespace}:{{{epoch}}}:bounds"),
+            drawings: format!("{namespace}:{{{epoch}}}:drawings:"),
         }
     }
 
-    fn account(&self, subject: &[u8]) -> Vec<u8> {
-        [self.accounts.as_bytes(), subject].concat()
+    fn drawings(&self, first_byte: u8) -> String {
+        format!("{}{first_byte:02x}", self.drawings)
+    }
+
+    fn all(self) -> Vec<String> {
+        let drawings = (0..=u8::MAX).map(|first| self.drawings(first)).collect();
+        [drawings, vec![self.epoch, self.accounts, self.bounds]].concat()
     }
 }
 
@@ -131,15 +135,45 @@ impl RedisLedger {
             scripts: Scripts {
                 charge: Script::new(include_str!("charge.lua")),
                 peek: Script::new(include_str!("peek.lua")),
-                close: Script::new(include_str!("close.lua")),
-                drop: Script::new(include_str!("drop.lua")),
-                end: Script::new(include_str!("end.lua")),
+                forget: Script::new(include_str!("forget.lua")),
             },
             allowance,
             node: memory.node(),
             memory,
             followed: ArcSwap::default(),
         }
+    }
+
+    /// As `charge.lua` reads them.
+    fn arguments(
+        &self,
+        charge: &Charge,
+        kind: ChargeKind,
+        max: Option<u64>,
+        limits: Limits,
+        seen: &Seen,
+    ) -> Vec<Vec<u8>> {
+        let number = |number: u64| number.min(MOST_NUMBER).to_string().into_bytes();
+        let mut arguments = vec![
+            charge.drawing.to_vec(),
+            number(charge.tokens.into()),
+            number(limits.tokens),
+            max.map_or_else(Vec::new, number),
+            match kind {
+                ChargeKind::NewOrRepeated => b"0".to_vec(),
+                ChargeKind::RepeatedOnly => b"1".to_vec(),
+            },
+            self.node.clone().into_bytes(),
+            number(seen.own()),
+            number(MAX_OVERLAPS as u64),
+            // Each extent has two bounds.
+            number((limits.extents as u64).saturating_mul(2)),
+        ];
+        for extent in charge.subject.extents() {
+            let (first, last) = extent.bounds();
+            arguments.extend([first.into_bytes(), last.into_bytes()]);
+        }
+        arguments
     }
 
     fn outcome_of(
@@ -160,12 +194,12 @@ impl RedisLedger {
                 drawn: first,
                 allowed,
             })),
+            "crowded" => Err(ChargeError::Crowded),
             "not repeated" => Err(ChargeError::NotRepeated),
             "used up" => Err(max.map_or_else(
                 || RedisError::Form("used up, without a limit".to_owned()).into(),
                 |max| ChargeError::KeyUsedUp { max },
             )),
-            "closed" => Err(ChargeError::NoSuchEpoch(epoch)),
             "lost" => Err(self.lost(epoch, seen.own(), first)),
             other => Err(RedisError::Form(other.to_owned()).into()),
         }
@@ -258,33 +292,19 @@ impl Ledger for RedisLedger {
         let seen = followed
             .get(&epoch)
             .ok_or(ChargeError::NoSuchEpoch(epoch))?;
-        let allowed = self.allowance.of(&charge.subject);
-        let number = |number: u64| number.min(MOST_NUMBER).to_string();
+        let limits = self.allowance.of(&charge.subject);
         let keys = Keys::of(epoch, &self.redis);
-        let account = keys.account(charge.subject.as_bytes());
-        let repeated_only = match kind {
-            ChargeKind::NewOrRepeated => "0",
-            ChargeKind::RepeatedOnly => "1",
-        };
+        let [first_byte, ..] = charge.drawing;
+        let drawings = keys.drawings(first_byte);
+        let keys = [&keys.epoch, &drawings, &keys.accounts, &keys.bounds];
+        let arguments = self.arguments(&charge, kind, max, limits, seen);
+        let arguments: Vec<_> = arguments.iter().map(Vec::as_slice).collect();
+        let charge = &self.scripts.charge;
         let verdict = self
             .redis
-            .write(
-                &self.scripts.charge,
-                &[keys.epoch.as_bytes(), &account, keys.subjects.as_bytes()],
-                &[
-                    &charge.body_digest,
-                    charge.tokens.to_string().as_bytes(),
-                    number(allowed).as_bytes(),
-                    // The script reads an empty text as no limit.
-                    max.map_or_else(String::new, number).as_bytes(),
-                    repeated_only.as_bytes(),
-                    charge.subject.as_bytes(),
-                    self.node.as_bytes(),
-                    seen.own().to_string().as_bytes(),
-                ],
-            )
+            .write(charge, &keys.map(|key| key.as_bytes()), &arguments)
             .await?;
-        self.outcome_of(verdict, epoch, allowed, max, seen)
+        self.outcome_of(verdict, epoch, limits.tokens, max, seen)
     }
 
     /// Looks at those only that are new here: what was lost of others stops no
@@ -331,30 +351,11 @@ impl Ledger for RedisLedger {
         self.drop_ended().await
     }
 
-    /// A few accounts at a time, so that the server answers others in between.
+    /// At once: `UNLINK` frees memory in a thread of its own.
     async fn forget(&self, epoch: TokenKeyId) -> Result<(), ChargeError> {
-        let keys = Keys::of(epoch, &self.redis);
-        let both = [keys.epoch.as_bytes(), keys.subjects.as_bytes()];
-        let max = DROPPED_AT_ONCE.to_string();
-        loop {
-            let close = &self.scripts.close;
-            let subjects: Vec<Vec<u8>> = self.redis.write(close, &both, &[max.as_bytes()]).await?;
-            if subjects.is_empty() {
-                break;
-            }
-            let accounts: Vec<_> = subjects
-                .iter()
-                .map(|subject| keys.account(subject))
-                .collect();
-            let mut dropped = vec![keys.subjects.as_bytes()];
-            dropped.extend(accounts.iter().map(Vec::as_slice));
-            let subjects: Vec<_> = subjects.iter().map(Vec::as_slice).collect();
-            let _count: u64 = self
-                .redis
-                .write(&self.scripts.drop, &dropped, &subjects)
-                .await?;
-        }
-        let _gone: u64 = self.redis.write(&self.scripts.end, &both, &[]).await?;
+        let keys = Keys::of(epoch, &self.redis).all();
+        let keys: Vec<_> = keys.iter().map(String::as_bytes).collect();
+        let _gone: u64 = self.redis.write(&self.scripts.forget, &keys, &[]).await?;
         self.former().remove(&epoch);
         Ok(())
     }

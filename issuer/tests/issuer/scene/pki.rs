@@ -58,6 +58,12 @@ impl Pki {
         self.certified(&tlv(0x30, &tlv(0xa1, &tlv(0x30, &range))))
     }
 
+    /// A carrier with authority for each of these numbers by itself.
+    pub(crate) fn holder_of_single(&self, numbers: impl Iterator<Item = u64>) -> Carrier {
+        let one = |number: u64| tlv(0xa2, &tlv(0x16, number.to_string().as_bytes()));
+        self.certified(&tlv(0x30, &numbers.flat_map(one).collect::<Vec<_>>()))
+    }
+
     fn certified(&self, tn_auth_list: &[u8]) -> Carrier {
         let key = StirSigningKey::generate(&mut rand::rng());
         let pair = KeyPair::from_pem(&key.to_pkcs8_pem().unwrap()).unwrap();
@@ -116,5 +122,11 @@ fn params(name: &str) -> CertificateParams {
 }
 
 fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
-    [&[tag, u8::try_from(value.len()).unwrap()], value].concat()
+    let [high, low] = u16::try_from(value.len()).unwrap().to_be_bytes();
+    let length = match (high, low) {
+        (0, 0..0x80) => vec![low],
+        (0, _) => vec![0x81, low],
+        _ => vec![0x82, high, low],
+    };
+    [&[tag], length.as_slice(), value].concat()
 }
