@@ -2,7 +2,6 @@
 //! the order of docs/protocol.md section 2. Not here: HTTP (`routes`), and each
 //! single check.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pennyblack_attestation::Attested;
@@ -10,7 +9,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_privacypass::issuance::{
     BatchAnswer, IssuanceError, TokenRequest, TokenResponse, batch_answer_to_bytes, parse_batch,
 };
-use pennyblack_privacypass::token::{TokenKeyId, TokenType};
+use pennyblack_privacypass::token::TokenType;
 use pennyblack_privacypass::voprf::{AmortizedRequest, AmortizedResponse, VoprfKind};
 use pennyblack_runtime::clock::Clock;
 
@@ -89,7 +88,10 @@ impl Issuance {
         kind.map(|_| self.most_evaluations)
     }
 
-    /// Charges the subject for all that is to be signed, for each key by itself.
+    /// Charges the subject for all that is to be signed with one key, in one charge: there
+    /// is no instant at which a part of a request is charged. What other keys were to sign
+    /// is refused. A key that has signed this request before comes before one that would
+    /// sign it anew, so that a lost answer is given again.
     async fn charge(
         &self,
         decided: Vec<Result<(SigningTask, KeyPhase), Refusal>>,
@@ -97,48 +99,83 @@ impl Issuance {
         keys: &KeySet,
         now: UnixTime,
     ) -> Result<Vec<Decided>, Refusal> {
-        let mut wanted: BTreeMap<TokenKeyId, (KeyPhase, u32)> = BTreeMap::new();
-        let mut limits = BTreeMap::new();
-        for (task, phase) in decided.iter().flatten() {
-            let (_, tokens) = wanted.entry(task.key.id()).or_insert((*phase, 0));
-            *tokens += u32::try_from(task.blinded.len()).unwrap_or(u32::MAX);
-            limits.insert(task.key.id(), self.most_of(&task.key));
-        }
-        let mut withheld = Vec::new();
-        for (key, (phase, tokens)) in wanted {
-            let max = limits.get(&key).copied().flatten();
-            let subject = attested.subject().clone();
-            let charge = Charge::new(subject, attested.body_digest(), tokens);
-            let kind = match phase {
-                KeyPhase::Signs => ChargeKind::NewOrRepeated,
-                KeyPhase::SignsAgain | KeyPhase::Silent => ChargeKind::RepeatedOnly,
-            };
-            match self.ledger.charge(key, charge, kind, max).await {
-                Ok(signed) => {
-                    if max.is_some_and(|max| signed >= max / 2) {
-                        self.keys.hasten(now);
-                    }
-                }
-                Err(ChargeError::NotRepeated) => withheld.push(key),
-                Err(ChargeError::Exhausted(exhausted)) => {
-                    return Err(Refusal::Quota {
-                        subject: attested.subject().brief(),
-                        tokens,
-                        exhausted,
-                        rest_of_epoch: keys.rest_of_epoch(now),
-                    });
-                }
-                Err(error) => return Err(Refusal::Ledger(error)),
+        let wanted = wanted_of(&decided);
+        let signing = wanted.iter().filter(|one| one.phase == KeyPhase::Signs);
+        let repeated = wanted
+            .iter()
+            .filter(|one| wanted.len() > 1 || one.phase != KeyPhase::Signs);
+        let attempts = repeated
+            .map(|one| (one, ChargeKind::RepeatedOnly))
+            .chain(signing.map(|one| (one, ChargeKind::NewOrRepeated)));
+        let mut charged = None;
+        for (one, kind) in attempts {
+            if self.charge_one(one, kind, attested, keys, now).await? {
+                charged = Some(one.key.id());
+                break;
             }
         }
         let granted = decided.into_iter().map(|one| match one? {
-            (task, _) if withheld.contains(&task.key.id()) => {
-                Err(Refusal::TokenKey(task.key.id().truncated()))
-            }
-            (task, _) => Ok(task),
+            (task, _) if Some(task.key.id()) == charged => Ok(task),
+            (task, _) => Err(Refusal::TokenKey(task.key.id().truncated())),
         });
         at_least_one(granted.collect())
     }
+
+    /// Whether the charge was made; false when it should have been a repetition and is
+    /// none.
+    async fn charge_one(
+        &self,
+        wanted: &WantedTokens,
+        kind: ChargeKind,
+        attested: &Attested,
+        keys: &KeySet,
+        now: UnixTime,
+    ) -> Result<bool, Refusal> {
+        let (key, tokens) = (wanted.key.id(), wanted.tokens);
+        let max = self.most_of(&wanted.key);
+        let subject = attested.subject().clone();
+        let charge = Charge::new(subject, attested.body_digest(), tokens);
+        match self.ledger.charge(key, charge, kind, max).await {
+            Ok(signed) => {
+                if max.is_some_and(|max| signed >= max / 2) {
+                    self.keys.hasten(now);
+                }
+                Ok(true)
+            }
+            Err(ChargeError::NotRepeated) => Ok(false),
+            Err(ChargeError::Exhausted(exhausted)) => Err(Refusal::Quota {
+                subject: attested.subject().brief(),
+                tokens,
+                exhausted,
+                rest_of_epoch: keys.rest_of_epoch(now),
+            }),
+            Err(error) => Err(Refusal::Ledger(error)),
+        }
+    }
+}
+
+/// What a request wants of one key.
+struct WantedTokens {
+    key: Arc<TokenKey>,
+    phase: KeyPhase,
+    tokens: u32,
+}
+
+/// For each key, in the order of the request.
+fn wanted_of(decided: &[Result<(SigningTask, KeyPhase), Refusal>]) -> Vec<WantedTokens> {
+    let mut wanted: Vec<WantedTokens> = Vec::new();
+    for (task, phase) in decided.iter().flatten() {
+        let tokens = u32::try_from(task.blinded.len()).unwrap_or(u32::MAX);
+        match wanted.iter_mut().find(|one| one.key.id() == task.key.id()) {
+            Some(one) => one.tokens = one.tokens.saturating_add(tokens),
+            None => wanted.push(WantedTokens {
+                key: Arc::clone(&task.key),
+                phase: *phase,
+                tokens,
+            }),
+        }
+    }
+    wanted
 }
 
 async fn sign(

@@ -113,6 +113,41 @@ async fn a_lost_answer_is_given_again_after_the_key_was_followed_by_another() {
 }
 
 #[tokio::test]
+async fn a_batch_over_two_keys_draws_of_one_of_them_or_of_none() {
+    let scene = Scene::open_with(|config| config.quota.tokens = 2).await;
+    let carrier = scene.pki.carrier("683G");
+    let old = scene.signing_key().await;
+    scene.hand.set(NOW.plus(DAY - AHEAD));
+    scene.directory_until(|keys| keys.len() == 2).await;
+    // Both keys sign.
+    scene.hand.set(NOW.plus(DAY));
+    let new = scene.signing_key().await;
+    let of = |key: &TokenPublicKey, count| -> Vec<_> {
+        (0..count).map(|_| pending(key).request()).collect()
+    };
+    for batch in [[of(&old, 3), of(&new, 1)], [of(&new, 3), of(&old, 1)]] {
+        let refused = scene.draw_batch(&carrier, "683G", &batch.concat()).await;
+        assert_eq!(refused.problem(), ProblemType::QuotaExceeded);
+    }
+    let both = [of(&old, 1), of(&new, 1), of(&old, 1)].concat();
+    let answers = scene.draw_batch(&carrier, "683G", &both).await.batch();
+    let granted: Vec<_> = answers.iter().map(Option::is_some).collect();
+    assert_eq!(granted, [true, false, true]);
+    // Nothing was charged of the new key.
+    let all = scene.draw_batch(&carrier, "683G", &of(&new, 2)).await;
+    assert!(all.batch().iter().all(Option::is_some));
+    // A lost answer is given again, also when only the other key signs.
+    let last = [of(&new, 1), both].concat();
+    for later in [Duration::ZERO, HOUR] {
+        scene.hand.set(NOW.plus(DAY + later));
+        let again = scene.draw_batch(&carrier, "683G", &last[1..]).await;
+        assert_eq!(again.batch(), answers);
+        let refused = scene.draw_batch(&carrier, "683G", &last).await;
+        assert_eq!(refused.problem(), ProblemType::QuotaExceeded);
+    }
+}
+
+#[tokio::test]
 async fn a_new_epoch_brings_a_new_quota_and_old_keys_leave_the_disk() {
     let scene = Scene::open_with(|config| config.quota.tokens = 1).await;
     let carrier = scene.pki.carrier("683G");
