@@ -31,7 +31,7 @@ pub enum PeerError {
         /// Its address.
         node: String,
     },
-    /// No answer, a broken one, or one that is too long.
+    /// No answer, a broken one, one that is too long, or a redirection.
     #[error(transparent)]
     NoAnswer(#[from] HttpError),
 }
@@ -120,7 +120,8 @@ impl Peer {
         format!("{}{path}", self.url)
     }
 
-    /// Sends a request for one of its resources. Every status is an answer.
+    /// Sends a request for one of its resources. Every status is an answer, except that
+    /// a redirection comes from something in between and leads away from the node.
     ///
     /// # Errors
     /// [`PeerError`].
@@ -129,6 +130,36 @@ impl Peer {
             node: self.url.clone(),
         };
         let _turn = self.turns.try_acquire().map_err(busy)?;
-        Ok(self.client.exchange(request).await?.into())
+        let answer = self.client.exchange(request).await?;
+        if answer.status.is_redirection() {
+            return Err(HttpError::Redirected { url: answer.url }.into());
+        }
+        Ok(answer.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_redirection_is_no_answer_of_a_node() {
+        let location = [("location", "https://elsewhere.example/")];
+        for status in [301, 302, 303, 307, 308] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let in_between = Router::new().fallback(move || async move { (status, location) });
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            let serving = tokio::spawn(axum::serve(listener, in_between).into_future());
+            let node = Peer::new(&url, client(None).unwrap(), 1);
+            let error = node.ask(&Request::get(node.url_of("/"), 1024)).await;
+            let redirected = PeerError::NoAnswer(HttpError::Redirected {
+                url: format!("{url}/"),
+            });
+            assert_eq!(error.unwrap_err().to_string(), redirected.to_string());
+            serving.abort();
+        }
     }
 }

@@ -84,7 +84,8 @@ impl LeaderClient {
     }
 
     /// What it answers about the resource at `path`, for a reader whose request to this
-    /// node has the headers `asked`.
+    /// node has the headers `asked`. A reader who poses as a node is told that this node
+    /// is not the one to ask: that is no fault of the service.
     pub async fn pass_on(&self, path: &str, asked: &HeaderMap) -> Response {
         if asked.contains_key(ASKED_BY_NODE) {
             if !self.has_warned.swap(true, Ordering::Relaxed) {
@@ -94,17 +95,29 @@ impl LeaderClient {
                      transparency_log.leader at both"
                 );
             }
-            return StatusCode::LOOP_DETECTED.into_response();
+            return StatusCode::MISDIRECTED_REQUEST.into_response();
         }
         match get(&self.for_readers, path).await {
-            Ok(answer) => answer.into(),
-            Err(error) => {
-                tracing::warn!(%error, "a reader of the log was not answered");
-                let again = [(RETRY_AFTER, AGAIN_AFTER)];
-                (StatusCode::SERVICE_UNAVAILABLE, again).into_response()
-            }
+            Ok(answer) if is_for_readers(answer.status) => answer.into(),
+            Ok(answer) => not_answered(format_args!("the leader answers {}", answer.status)),
+            Err(error) => not_answered(error),
         }
     }
+}
+
+/// Whether an answer of the leader says something about the log: what else it says is
+/// about this node, or comes from something in between.
+fn is_for_readers(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::OK | StatusCode::NOT_FOUND | StatusCode::SERVICE_UNAVAILABLE
+    )
+}
+
+fn not_answered(why: impl std::fmt::Display) -> Response {
+    tracing::warn!(%why, "a reader of the log was not answered");
+    let again = [(RETRY_AFTER, AGAIN_AFTER)];
+    (StatusCode::SERVICE_UNAVAILABLE, again).into_response()
 }
 
 async fn get(node: &Peer, path: &str) -> Result<PeerAnswer, PeerError> {

@@ -2,6 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
+use http::{HeaderMap, StatusCode};
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::log_entry::Statement;
@@ -337,8 +338,43 @@ async fn two_nodes_that_take_each_other_for_the_leader_do_not_ask_endlessly() {
             () = stopping.requested() => {}
         }
     });
-    let asked = http::HeaderMap::new();
+    let mut asked = HeaderMap::new();
     let answer = itself.pass_on("/log/checkpoint", &asked).await;
-    assert_eq!(answer.status(), http::StatusCode::LOOP_DETECTED);
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    // That the other one is wrong in asking is for nodes to know, not for readers.
+    asked.insert(ASKED_BY_NODE, "1".parse().unwrap());
+    let answer = itself.pass_on("/log/checkpoint", &asked).await;
+    assert_eq!(answer.status(), StatusCode::MISDIRECTED_REQUEST);
+    shutdown.trigger();
+}
+
+#[tokio::test]
+async fn what_is_no_answer_about_the_log_is_not_passed_on() {
+    let (server, shutdown) = (server().await, Shutdown::new());
+    let home = tempfile::tempdir().unwrap();
+    for (answered, passed_on) in [
+        (StatusCode::OK, StatusCode::OK),
+        (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND),
+        (
+            StatusCode::TEMPORARY_REDIRECT,
+            StatusCode::SERVICE_UNAVAILABLE,
+        ),
+        (StatusCode::UNAUTHORIZED, StatusCode::SERVICE_UNAVAILABLE),
+        (StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        let location = [("location", "https://elsewhere.example/")];
+        let in_between = Router::new().fallback(move || async move { (answered, location) });
+        let url = serve(in_between, &shutdown).await;
+        let memory = home.path().join(answered.as_str());
+        let follower = following(url, &server, &memory);
+        let answer = follower.pass_on("/log/key", &HeaderMap::new()).await;
+        assert_eq!(answer.status(), passed_on, "{answered}");
+        assert!(!answer.headers().contains_key("location"));
+        let is_to_come_back = answer.headers().contains_key("retry-after");
+        assert_eq!(
+            is_to_come_back,
+            passed_on == StatusCode::SERVICE_UNAVAILABLE
+        );
+    }
     shutdown.trigger();
 }
