@@ -87,10 +87,13 @@ impl<S: Store> Spending<S> {
             Outcome::Conflict(first) => {
                 let evidence = verified.double_spend_after(first);
                 let logged = self.log.double_spend(evidence, self.clock.now()).await;
-                if logged.map_err(not_logged)? {
-                    self.counts.double_spend();
+                match logged.map_err(not_logged)? {
+                    true => {
+                        self.counts.double_spend();
+                        self.log.tallies().refused(epoch);
+                    }
+                    false => self.log.tallies().further_double_spend(epoch),
                 }
-                self.log.tallies().refused(epoch);
                 Err(Refusal::AlreadySpent)
             }
         }

@@ -24,6 +24,8 @@ pub struct Closed {
     pub replayed: u64,
     /// Requests refused; at least.
     pub refused: u64,
+    /// Those of the refused whose token had its entry already; at least.
+    pub further_double_spends: u64,
 }
 
 impl Closed {
@@ -33,6 +35,7 @@ impl Closed {
             spent: totals.spent,
             replayed: totals.replayed,
             refused: totals.refused,
+            further_double_spends: totals.further_double_spends,
         }
     }
 }
@@ -96,6 +99,18 @@ impl Epoch {
             true => day.proven += 1,
             false => day.on_word += 1,
         }
+    }
+
+    /// What is wrong with the counts of further double spends, if anything is.
+    pub(super) fn miscounted(&self) -> Option<&'static str> {
+        let closed = self.closed?;
+        if closed.further_double_spends > closed.refused {
+            return Some("more further double spends than refusals of this key");
+        }
+        if closed.further_double_spends > 0 && self.double_spends.is_empty() {
+            return Some("further double spends of this key, and no first one in the log");
+        }
+        None
     }
 
     /// More spent than issued, if both are known: how many, and of how many.

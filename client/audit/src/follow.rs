@@ -305,6 +305,9 @@ impl Book {
                 if epoch.closed.replace(closed).is_some() {
                     return Err(contradicts("this key epoch was closed before"));
                 }
+                if let Some(what) = epoch.miscounted() {
+                    return Err(contradicts(what));
+                }
             }
             Statement::DoubleSpend(evidence) => {
                 return self.take_double_spend(log, index, minute, evidence);

@@ -57,7 +57,10 @@ pub struct EpochReport {
     pub replayed: Option<u64>,
     /// Requests refused, at least; once the epoch is closed.
     pub refused: Option<u64>,
-    /// Double spends in the period, proven in full.
+    /// Those of the refused whose token had its entry already, at least; once the epoch is
+    /// closed.
+    pub further_double_spends: Option<u64>,
+    /// Double spends in the period, proven in full: tokens, each counted once.
     pub double_spent: u64,
     /// Double spends in the period of tokens that only the issuer can verify.
     pub double_spent_on_word: u64,
@@ -90,6 +93,7 @@ impl EpochReport {
             spent,
             replayed: epoch.closed.map(|closed| closed.replayed),
             refused: epoch.closed.map(|closed| closed.refused),
+            further_double_spends: epoch.closed.map(|closed| closed.further_double_spends),
             double_spent: proven,
             double_spent_on_word: on_word,
             double_spent_per_million: rate(proven + on_word, spent, 1e6),
@@ -106,7 +110,8 @@ impl EpochReport {
 
     /// The names of the columns of [`Self::to_csv`].
     const COLUMNS: &str = "token_key_id,issuer,token_type,opened,closed,issued,spent,replayed,\
-                           refused,double_spent,double_spent_on_word,reconciled";
+                           refused,further_double_spends,double_spent,double_spent_on_word,\
+                           reconciled";
 
     /// No value has a comma or a quotation mark.
     fn to_csv(&self) -> String {
@@ -123,6 +128,7 @@ impl EpochReport {
             cell(self.spent),
             cell(self.replayed),
             cell(self.refused),
+            cell(self.further_double_spends),
             self.double_spent.to_string(),
             self.double_spent_on_word.to_string(),
             cell(self.reconciled),

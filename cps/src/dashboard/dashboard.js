@@ -85,7 +85,7 @@ function showEpochs(epochs) {
     const [style, state] = STATES[epoch.state];
     const id = element("code", { title: epoch.token_key_id }, epoch.token_key_id.slice(0, 12));
     const cells = [id, epoch.issuer, TYPES.get(epoch.token_type) ?? String(epoch.token_type), moment(epoch.not_before, true)];
-    const numbers = [epoch.spent, epoch.replayed, epoch.refused];
+    const numbers = [epoch.spent, epoch.replayed, epoch.refused, epoch.further_double_spends];
     return element("tr", { "data-key": epoch.token_key_id },
       ...cells.map((cell) => element("td", {}, cell)),
       element("td", { class: style }, state),

@@ -121,6 +121,8 @@ pub(super) struct EpochStatus {
     replayed: Option<u64>,
     /// Requests refused, likewise.
     refused: Option<u64>,
+    /// Those of them whose token was in the log already for a double spend, likewise.
+    further_double_spends: Option<u64>,
 }
 
 /// Whether tokens of an epoch are taken.
@@ -161,6 +163,7 @@ pub(super) async fn epochs<S: Store>(
             spent,
             replayed: tally.map(|tally| tally.replayed),
             refused: tally.map(|tally| tally.refused),
+            further_double_spends: tally.map(|tally| tally.further_double_spends),
         });
     }
     epochs

@@ -154,9 +154,8 @@ impl CpsLog {
         shared.and_then(|secret| secret.credential().ok())
     }
 
-    /// Logs a double spend, once for each pair of requests and a few times for
-    /// each token; whether this was such a time. It is on the leader's disk when this
-    /// returns.
+    /// Logs a double spend, once for each token; whether this was that time. It is on
+    /// the leader's disk when this returns.
     ///
     /// # Errors
     /// [`StateError`]; then the double spend must not be answered as one.
@@ -222,6 +221,7 @@ impl CpsLog {
                 spent,
                 replayed: tally.replayed,
                 refused: tally.refused,
+                further_double_spends: tally.further_double_spends,
             },
         };
         self.role.state(statement, now).await?;

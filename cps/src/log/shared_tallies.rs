@@ -12,6 +12,9 @@ use crate::store::redis::RedisStore;
 /// How long counts lie there that nobody adds to: longer than any key epoch.
 const KEPT_FOR: Duration = Duration::from_secs(400 * 86_400);
 
+/// The fields of the hash, in the order of [`Tally::to_counts`].
+const FIELDS: [&str; Tally::COUNTS] = ["replayed", "refused", "further_double_spends"];
+
 /// The sums of all nodes.
 #[derive(Debug)]
 pub(super) struct SharedTallies {
@@ -32,28 +35,28 @@ impl SharedTallies {
     /// Adds what one node has counted, and tells the sum of all. When it fails, that may
     /// have been added or not; to add it again could count it twice.
     pub(super) async fn add(&self, id: TokenKeyId, more: Tally) -> Result<Tally, RedisError> {
-        let (replayed, refused) = (more.replayed.to_string(), more.refused.to_string());
         let kept_for = KEPT_FOR.as_secs().to_string();
-        let arguments = [replayed.as_bytes(), refused.as_bytes(), kept_for.as_bytes()];
+        let more = more.to_counts().map(|count| count.to_string());
+        let mut arguments = vec![kept_for.as_bytes()];
+        for (field, count) in FIELDS.iter().zip(&more) {
+            arguments.extend([field.as_bytes(), count.as_bytes()]);
+        }
         let name = self.name(id);
         let redis = self.store.redis();
-        let (replayed, refused) = redis
+        let sums = redis
             .write(&self.add, &[name.as_bytes()], &arguments)
             .await?;
-        Ok(Tally { replayed, refused })
+        Ok(Tally::of_counts(sums))
     }
 
     /// The sum of what all nodes have told, which may be nothing.
     pub(super) async fn peek(&self, id: TokenKeyId) -> Result<Tally, RedisError> {
         let name = self.name(id);
         let mut get = cmd("HMGET");
-        get.arg(&name).arg(&["replayed", "refused"]);
+        get.arg(&name).arg(&FIELDS);
         let told = self.store.redis().command(get, name.as_bytes()).await?;
-        let (replayed, refused): (Option<u64>, Option<u64>) = told;
-        Ok(Tally {
-            replayed: replayed.unwrap_or(0),
-            refused: refused.unwrap_or(0),
-        })
+        let told: [Option<u64>; Tally::COUNTS] = told;
+        Ok(Tally::of_counts(told.map(Option::unwrap_or_default)))
     }
 
     /// Forgets the sums of an epoch.

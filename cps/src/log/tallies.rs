@@ -1,7 +1,7 @@
-//! How many requests with tokens of each open key epoch were repetitions, and how
-//! many were refused. Counted in memory and persisted each minute, on disk or, by several
-//! nodes, in their Redis: a crash may lose the count of a minute, so the log states
-//! them as "at least".
+//! How many requests with tokens of each open key epoch were repetitions, how many were
+//! refused, and how many of these were further double spends. Counted in memory and
+//! persisted each minute, on disk or, by several nodes, in their Redis: a crash may lose
+//! the count of a minute, so the log states them as "at least".
 
 use std::collections::HashMap;
 use std::io;
@@ -93,6 +93,16 @@ impl EpochTallies {
         self.lock().entry(id).or_default().refused += 1;
     }
 
+    /// Counts a refusal of a request whose token was in the log already for a double
+    /// spend. Both counts change at once: nobody ever sees more of these than refusals.
+    pub fn further_double_spend(&self, id: TokenKeyId) {
+        *self.lock().entry(id).or_default() += Tally {
+            refused: 1,
+            further_double_spends: 1,
+            ..Tally::default()
+        };
+    }
+
     /// The counts of an epoch, over all nodes.
     ///
     /// # Errors
@@ -110,17 +120,11 @@ impl EpochTallies {
     /// # Errors
     /// [`RedisError`].
     pub async fn peek(&self, id: TokenKeyId) -> Result<Tally, RedisError> {
-        let own = self.lock().get(&id).copied().unwrap_or_default();
-        match &self.kept {
-            Kept::OnDisk(_) => Ok(own),
-            Kept::Shared(shared) => {
-                let told = shared.peek(id).await?;
-                Ok(Tally {
-                    replayed: told.replayed + own.replayed,
-                    refused: told.refused + own.refused,
-                })
-            }
+        let mut tally = self.lock().get(&id).copied().unwrap_or_default();
+        if let Kept::Shared(shared) = &self.kept {
+            tally += shared.peek(id).await?;
         }
+        Ok(tally)
     }
 
     /// Forgets an epoch, whose counts are in the log.
@@ -163,10 +167,7 @@ impl EpochTallies {
         if let Err(RedisError::Away(_)) = &added {
             // Nothing was sent. Of other errors that is not known, and to add it again
             // could count it twice.
-            let mut tallies = self.lock();
-            let tally = tallies.entry(id).or_default();
-            tally.replayed += counted.replayed;
-            tally.refused += counted.refused;
+            *self.lock().entry(id).or_default() += counted;
         }
         added
     }
@@ -174,8 +175,7 @@ impl EpochTallies {
     fn to_json(&self) -> io::Result<Vec<u8>> {
         let tallies = self.lock().clone();
         let rows = tallies.iter();
-        let rows = rows.map(|(id, tally)| (id, [tally.replayed, tally.refused]));
-        let rows: HashMap<_, _> = rows.collect();
+        let rows: HashMap<_, _> = rows.map(|(id, tally)| (id, tally.to_counts())).collect();
         serde_json::to_vec(&rows).map_err(io::Error::other)
     }
 
@@ -185,9 +185,9 @@ impl EpochTallies {
 }
 
 fn parse(json: &[u8]) -> Result<HashMap<TokenKeyId, Tally>, String> {
-    let rows: HashMap<TokenKeyId, [u64; 2]> =
+    let rows: HashMap<TokenKeyId, [u64; Tally::COUNTS]> =
         serde_json::from_slice(json).map_err(|e| e.to_string())?;
     let rows = rows.into_iter();
-    let rows = rows.map(|(id, [replayed, refused])| (id, Tally { replayed, refused }));
+    let rows = rows.map(|(id, counts)| (id, Tally::of_counts(counts)));
     Ok(rows.collect())
 }

@@ -140,7 +140,7 @@ impl Scene {
 }
 
 fn refused() -> Answer {
-    Err(StateError::from(NotStated::Append(AppendError::Full)).into())
+    Err(StateError::from(NotStated::Statement(AppendError::Full.into())).into())
 }
 
 #[tokio::test]

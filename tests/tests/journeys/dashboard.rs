@@ -155,7 +155,7 @@ async fn counts_epochs_and_double_spends_are_shown_and_checked_without_anybody_e
     let row = format!("return document.querySelector('[data-key=\"{key}\"]').innerText");
     let row = browser.run(&row).await;
     let row: Vec<_> = row.as_str().unwrap().split('\t').map(str::trim).collect();
-    assert_eq!(row[4..], ["taken", "2", "2", "1"], "{row:?}");
+    assert_eq!(row[4..], ["taken", "2", "2", "1", "0"], "{row:?}");
     let drawn = "return ['path', '.dot4'].map((what) => document.querySelectorAll(`#chart ${what}`).length)";
     assert_eq!(browser.run(drawn).await, Value::from(vec![4, 1]));
     let steps = "document.querySelector('#spends details').open = true;

@@ -1,6 +1,8 @@
 //! The auditor, against an honest operator over real sockets and a dishonest one
 //! over real files: whatever the latter does is found and named.
 
+mod accusations;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use pennyblack_audit::{
 };
 use pennyblack_base::problem::ProblemType;
 use pennyblack_base::time::UnixTime;
-use pennyblack_evidence::double_spend::{DoubleSpendEvidence, SpendRecord};
+use pennyblack_evidence::double_spend::DoubleSpendEvidence;
 use pennyblack_evidence::log_entry::{EpochTotals, LogEntry, Minute, Statement};
 use pennyblack_http::{HttpClient, HttpOptions};
 use pennyblack_logserver::TransparencyLog;
@@ -130,12 +132,17 @@ fn announced(key: TokenKey) -> Statement {
 }
 
 fn closed(key: &TokenKey, spent: u64) -> Statement {
+    counted(key, spent, [0, 0])
+}
+
+fn counted(key: &TokenKey, spent: u64, [refused, further]: [u64; 2]) -> Statement {
     Statement::KeyEpochClosed {
         token_key_id: key.id(),
         totals: EpochTotals {
             spent,
             replayed: 0,
-            refused: 0,
+            refused,
+            further_double_spends: further,
         },
     }
 }
@@ -285,46 +292,6 @@ impl Operated {
         let signer = NoteSigner::from_secret_text(secret.trim_end()).unwrap();
         log_at(self.public().to_str().unwrap(), signer.verifier())
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn forged_evidence_accuses_nobody() {
-    let scene = Scene::open().await;
-    let evidence = double_spend(&scene.world).await;
-    let token_key = scene.world.signing_key().await;
-    scene.close().await;
-    let service = evidence.cps.to_string();
-    let name: &'static str = Box::leak(format!("{service}/log").into_boxed_str());
-    let sound = Operated::new(name, &[opened(token_key.clone()), spend(&evidence)]).await;
-    let state = tempfile::tempdir().unwrap();
-    let followed = follow(sound.log(), None, state.path()).await.unwrap();
-    assert_eq!(followed.double_spends, 1);
-
-    let mut retry = evidence.clone();
-    retry.requests[1] = retry.requests[0];
-    let mut forged_request = evidence.clone();
-    let mut bytes = forged_request.requests[1].to_bytes();
-    bytes[10] ^= 1;
-    forged_request.requests[1] = SpendRecord::from_bytes(&bytes).unwrap();
-    let mut forged_token = evidence.clone();
-    forged_token.token.authenticator = vec![7; 256].into();
-    let mut elsewhere = evidence.clone();
-    elsewhere.cps = "other.example".parse().unwrap();
-    for forged in [retry, forged_request, forged_token, elsewhere] {
-        let operated = Operated::new(name, &[opened(token_key.clone()), spend(&forged)]).await;
-        let fresh = tempfile::tempdir().unwrap();
-        let found = misbehaviour(operated.log(), None, fresh.path()).await;
-        assert_eq!(found, Misbehaviour::FalseAccusation, "{forged:?}");
-    }
-    // Of a key that the CPS does not even say it takes.
-    let operated = Operated::new(name, &[spend(&evidence)]).await;
-    let fresh = tempfile::tempdir().unwrap();
-    let found = misbehaviour(operated.log(), None, fresh.path()).await;
-    assert_eq!(found, Misbehaviour::UnknownKey);
-}
-
-fn spend(evidence: &DoubleSpendEvidence) -> Statement {
-    Statement::DoubleSpend(Box::new(evidence.clone()))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@
 )]
 
 mod audit;
+mod bytes_a_day;
 mod issuer_log;
 mod one_log;
 mod tallies;

@@ -8,15 +8,18 @@ use std::time::Duration;
 
 use http::StatusCode;
 use pennyblack_audit::{Auditor, Log, LogPlace};
-use pennyblack_base::problem::ProblemType;
+use pennyblack_base::problem::{PROBLEM_MEDIA_TYPE, ProblemType};
 use pennyblack_cps::log::LogLine;
 use pennyblack_cps::{Config, Cps};
 use pennyblack_evidence::log_entry::{EpochTotals, LogEntry, Statement};
 use pennyblack_http::HttpOptions;
+use pennyblack_logserver::nodes::ASKED_BY_NODE;
 use pennyblack_redis::RedisOptions;
 use pennyblack_redis::testing::{Options, RedisServer};
 use pennyblack_runtime::clock::Clock;
+use pennyblack_service::start::RunningService;
 use pennyblack_tests::answer::Answer;
+use pennyblack_tests::drawing::Spendable;
 use pennyblack_tests::nodes::Nodes;
 use pennyblack_tests::process::{Process, Role};
 use pennyblack_tests::scene::Scene;
@@ -139,6 +142,18 @@ async fn what_either_node_sees_is_in_one_log_that_both_show() {
         assert_eq!(get(&world, other, path).await.status, StatusCode::NOT_FOUND);
     }
 
+    // Somebody who poses as a node is at fault, not the service.
+    for path in [
+        "/log/checkpoint",
+        "/log/tile/0/000.p/1",
+        "/v1/double-spends",
+    ] {
+        let asked = world.client.get(format!("http://{other}{path}"));
+        let posing = Answer::to(asked.header(ASKED_BY_NODE, "1")).await.unwrap();
+        assert_eq!(posing.status, StatusCode::MISDIRECTED_REQUEST, "{path}");
+        assert_eq!(posing.headers["content-type"], PROBLEM_MEDIA_TYPE);
+    }
+
     // While the leader is dead nobody is accused; everything else goes on.
     nodes.kill(0);
     let unknown = world.store_at(other, &second[4]).await;
@@ -254,6 +269,32 @@ async fn nobody_but_a_node_reports_double_spends_and_nothing_that_is_none() {
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
 }
 
+/// A second node of the CPS in this process, ready; it follows the log of the first.
+async fn second_node(world: &World) -> RunningService {
+    let mut config = world.cps.clone();
+    config.cps.data_directory = world.path("other");
+    config.public = pennyblack_runtime::config::PublicConfig::plain(([127, 0, 0, 1], 0).into());
+    let leader = world.cps.public.listen;
+    config.transparency_log.leader = Some(format!("http://{leader}"));
+    let second = Cps::start(config, world.clock.clone()).await.unwrap();
+    let url = format!("http://{}/readyz", second.addresses().admin);
+    until("the other node to be ready", NOTICED, async || {
+        let answer = Answer::to(world.client.get(&url)).await.unwrap();
+        (answer.status == StatusCode::OK).then_some(())
+    })
+    .await;
+    second
+}
+
+async fn until_open_at(world: &World, node: SocketAddr) {
+    until("the open epoch at the other node", NOTICED, async || {
+        let answer = world.post_nothing_at(&node.to_string()).await;
+        let has_key = answer.headers.contains_key("www-authenticate");
+        has_key.then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_epoch_is_opened_and_closed_once_and_its_totals_are_those_of_both_nodes() {
     let redis = redis().await;
@@ -261,38 +302,35 @@ async fn an_epoch_is_opened_and_closed_once_and_its_totals_are_those_of_both_nod
     let scene = Scene::open_with(|world| world.cps.store = Some(options)).await;
     let world = &scene.world;
     let leader = world.cps.public.listen;
-    let mut config = world.cps.clone();
-    config.cps.data_directory = world.path("other");
-    config.public = pennyblack_runtime::config::PublicConfig::plain(([127, 0, 0, 1], 0).into());
-    config.transparency_log.leader = Some(format!("http://{leader}"));
-    let second = Cps::start(config, world.clock.clone()).await.unwrap();
+    let second = second_node(world).await;
     let other = second.addresses().public;
-    let url = format!("http://{}/readyz", second.addresses().admin);
-    until("the other node to be ready", NOTICED, async || {
-        let answer = Answer::to(world.client.get(&url)).await.unwrap();
-        (answer.status == StatusCode::OK).then_some(())
-    })
-    .await;
     let mailbox = world.mailbox_at(&[leader, other]).await;
     let first_key = world.signing_key().await.id();
     let tokens = world.draw(4).await;
-    until("the open epoch at the other node", NOTICED, async || {
-        let answer = world.post_nothing_at(&other.to_string()).await;
-        let has_key = answer.headers.contains_key("www-authenticate");
-        has_key.then_some(())
-    })
-    .await;
-    // Each node stores two, repeats each once, and refuses another request once.
+    until_open_at(world, other).await;
+    let refuse = async |node, token: &Spendable, passport: &str| {
+        let request = world.spend(token, &mailbox, passport);
+        let refused = world.store_at(node, &request).await;
+        assert_eq!(refused.problem(), ProblemType::TokenAlreadySpent);
+    };
+    // Each node stores two, repeats each once, and refuses another request once; then both
+    // refuse one more with each token.
     for (place, token) in tokens.iter().enumerate() {
         let node = [leader, other][place % 2];
         let request = world.spend(token, &mailbox, "a.b.c");
         for _ in 0..2 {
             world.store_at(node, &request).await.assert_created();
         }
-        let request = world.spend(token, &mailbox, "d.e.f");
-        let refused = world.store_at(node, &request).await;
-        assert_eq!(refused.problem(), ProblemType::TokenAlreadySpent);
+        refuse(node, token, "d.e.f").await;
+        refuse(leader, token, "at.the.leader").await;
+        refuse(other, token, "at.the.other").await;
     }
+    // In another life the other node refuses one more, of which the leader has evidence.
+    second.stop().await;
+    let second = second_node(world).await;
+    let other = second.addresses().public;
+    until_open_at(world, other).await;
+    refuse(other, &tokens[0], "after.a.restart").await;
     let said = until("the totals of the first key", TWO_DAYS, async || {
         tokio::time::sleep(AN_HOUR_TAKES).await;
         scene.hand.advance(Duration::from_secs(3600));
@@ -320,9 +358,13 @@ async fn an_epoch_is_opened_and_closed_once_and_its_totals_are_those_of_both_nod
     let totals = EpochTotals {
         spent: 4,
         replayed: 4,
-        refused: 4,
+        refused: 4 * 3 + 1,
+        further_double_spends: 4 * 2 + 1,
     };
     assert_eq!(closed, [totals]);
+    let logged = said.iter();
+    let logged = logged.filter(|one| matches!(one, Statement::DoubleSpend(_)));
+    assert_eq!(logged.count(), tokens.len());
     // The next key is open at both.
     let mailbox = world.mailbox_at(&[leader, other]).await;
     let token = world.draw_one().await;

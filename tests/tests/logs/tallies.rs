@@ -43,8 +43,8 @@ async fn a_repetition_that_is_answered_while_the_cps_stops_is_counted() {
     // The clock stands still, so the CPS writes nothing by itself once it runs again.
     let scene = scene.restart().await;
     let file = scene.world.cps.cps.data_directory.join("log/tallies.json");
-    let counts: HashMap<String, [u64; 2]> =
+    let counts: HashMap<String, [u64; 3]> =
         serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-    assert_eq!(counts.into_values().collect::<Vec<_>>(), [[1, 0]]);
+    assert_eq!(counts.into_values().collect::<Vec<_>>(), [[1, 0, 0]]);
     scene.close().await;
 }

@@ -1,12 +1,14 @@
 //! The CPS's log, read over HTTP by libraries that are not ours.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use http::StatusCode;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::problem::ProblemType;
-use pennyblack_evidence::log_entry::{LogEntry, Statement};
+use pennyblack_evidence::log_entry::{EpochTotals, LogEntry, Statement};
 use pennyblack_privacypass::blind_rsa::TokenVerifyingKey;
+use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_privacypass::token_key::TokenVerifier;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_tests::answer::Answer;
@@ -197,6 +199,65 @@ async fn statements(world: &World, service: &Authority) -> Vec<LogEntry> {
         .collect()
 }
 
+/// Lets an hour go by. The services work while it passes: a CPS that comes by a key only
+/// after its beginning refuses it, since it was not announced ahead.
+async fn pass_an_hour(scene: &Scene) {
+    tokio::time::sleep(AN_HOUR_TAKES).await;
+    scene.hand.advance(Duration::from_secs(3600));
+}
+
+/// What a CPS has counted of a key, once it has closed the key's epoch.
+fn totals_of(key: TokenKeyId, log: &[LogEntry]) -> Option<EpochTotals> {
+    log.iter().find_map(|entry| match entry.statement {
+        Statement::KeyEpochClosed {
+            token_key_id,
+            totals,
+        } if token_key_id == key => Some(totals),
+        _ => None,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_requests_with_one_token_one_is_in_the_log_and_its_epochs_totals_have_the_others() {
+    let scene = Scene::open().await;
+    let (mailbox, token) = (scene.world.mailbox().await, scene.world.draw_one().await);
+    let key = scene.world.signing_key().await.id();
+    let store = async |world: &World, passport: String| {
+        let request = world.spend(&token, &mailbox, &passport);
+        world.store(&request).await.unwrap()
+    };
+    let refuse = async |world: &World, times: Range<usize>| {
+        for time in times {
+            let answer = store(world, format!("further.{time}.x")).await;
+            assert_eq!(answer.problem(), ProblemType::TokenAlreadySpent);
+        }
+    };
+    let stored = store(&scene.world, "first.of.many".to_owned()).await;
+    stored.assert_created();
+    refuse(&scene.world, 0..5).await;
+    // The clock stands still, so this life writes what it has counted when it ends.
+    let scene = scene.restart().await;
+    refuse(&scene.world, 5..9).await;
+    let log = until("the totals of the key", TWO_DAYS, async || {
+        pass_an_hour(&scene).await;
+        let log = statements(&scene.world, scene.world.cps_name()).await;
+        totals_of(key, &log).is_some().then_some(log)
+    })
+    .await;
+    let totals = EpochTotals {
+        spent: 1,
+        replayed: 0,
+        refused: 9,
+        further_double_spends: 8,
+    };
+    assert_eq!(totals_of(key, &log), Some(totals));
+    let double_spends = log.iter();
+    let double_spends =
+        double_spends.filter(|entry| matches!(entry.statement, Statement::DoubleSpend(_)));
+    assert_eq!(double_spends.count(), 1);
+    scene.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_key_is_in_the_issuers_log_before_it_signs_and_the_totals_of_both_logs_agree() {
     const DRAWN: usize = 7;
@@ -213,10 +274,7 @@ async fn every_key_is_in_the_issuers_log_before_it_signs_and_the_totals_of_both_
     }
     // Two days later the key is neither signed with nor redeemable.
     let (issued, totals) = until("the totals of the first key", TWO_DAYS, async || {
-        // The services work while it passes: a CPS that comes by a key only after its
-        // beginning refuses it, since it was not announced ahead.
-        tokio::time::sleep(AN_HOUR_TAKES).await;
-        scene.hand.advance(Duration::from_secs(3600));
+        pass_an_hour(&scene).await;
         let issuer = statements(world, world.issuer_name()).await;
         let issued = issuer.iter().find_map(|entry| match entry.statement {
             Statement::IssuanceTotal {
@@ -226,14 +284,7 @@ async fn every_key_is_in_the_issuers_log_before_it_signs_and_the_totals_of_both_
             _ => None,
         });
         let cps = statements(world, world.cps_name()).await;
-        let totals = cps.iter().find_map(|entry| match entry.statement {
-            Statement::KeyEpochClosed {
-                token_key_id,
-                totals,
-            } if token_key_id == first => Some(totals),
-            _ => None,
-        });
-        issued.zip(totals)
+        issued.zip(totals_of(first, &cps))
     })
     .await;
     assert_eq!(issued, DRAWN as u64);

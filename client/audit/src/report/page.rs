@@ -46,7 +46,7 @@ impl Display for Page<'_> {
         tokens(report, f)?;
         days(&report.days, f)?;
         table(report, f)?;
-        f.write_str("<footer>Made by <code>pennyblack audit report</code> from logs that were followed: every entry proven to be in them, every double spend's evidence verified. Totals of a key are published when its epoch ends. Replayed and refused are lower bounds.</footer>\n</body>\n</html>\n")
+        f.write_str("<footer>Made by <code>pennyblack audit report</code> from logs that were followed: every entry proven to be in them, every double spend's evidence verified. Totals of a key are published when its epoch ends. A token has one double spend; its further ones are counted only. Replayed, refused and further double spends are lower bounds.</footer>\n</body>\n</html>\n")
     }
 }
 
@@ -153,7 +153,7 @@ fn days(days: &[DayReport], f: &mut Formatter<'_>) -> fmt::Result {
 fn table(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
     f.write_str(
         "<section><h2>Key epochs</h2><div class=\"wide\"><table><thead><tr><th>key</th><th>issuer</th><th>opened</th><th>closed</th>\
-         <th>issued</th><th>spent</th><th>replayed ≥</th><th>refused ≥</th><th>double spends</th>\
+         <th>issued</th><th>spent</th><th>replayed ≥</th><th>refused ≥</th><th>double spends</th><th>further ≥</th>\
          <th>spent ≤ issued</th></tr></thead>\n<tbody>\n",
     )?;
     for epoch in &report.epochs {
@@ -164,7 +164,7 @@ fn table(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
         };
         writeln!(
             f,
-            "<tr><td><code title=\"{}\">{}</code></td><td>{}</td><td>{}</td><td>{}</td>{}{}{}{}{}{reconciled}</tr>",
+            "<tr><td><code title=\"{}\">{}</code></td><td>{}</td><td>{}</td><td>{}</td>{}{}{}{}{}{}{reconciled}</tr>",
             Escaped(&epoch.token_key_id),
             Escaped(short(epoch)),
             Escaped(epoch.issuer.as_deref().unwrap_or("–")),
@@ -175,6 +175,7 @@ fn table(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
             Cell(epoch.replayed),
             Cell(epoch.refused),
             Cell(Some(epoch.all_double_spends())),
+            Cell(epoch.further_double_spends),
         )?;
     }
     f.write_str("</tbody></table></div></section>\n")

@@ -17,7 +17,8 @@ fn with_days(spent: u64, days: &[(u64, u64)]) -> Epochs {
             minute: UnixTime(NOON + 2 * DAY),
             spent,
             replayed: 3,
-            refused: 4,
+            refused: 5,
+            further_double_spends: 4,
         }),
         issued: Some(Issued {
             minute: UnixTime(NOON + DAY),
@@ -55,7 +56,7 @@ fn an_epoch_is_told_with_the_double_spends_of_the_days_asked_for() {
     let mut lines = csv.split_terminator("\r\n");
     let columns = lines.next().unwrap().split(',').count();
     assert_eq!(lines.next().unwrap().split(',').count(), columns);
-    assert!(csv.contains(",200,100,3,4,2,1,true\r\n"), "{csv}");
+    assert!(csv.contains(",200,100,3,5,4,2,1,true\r\n"), "{csv}");
 }
 
 #[test]

@@ -65,7 +65,7 @@ pub(super) fn report(report: &Report, has_issuer: bool) -> Outcome {
     }
     let mut text = match report.epochs.is_empty() {
         true => "no key epoch was open in this period".to_owned(),
-        false => format!("{table}{}", repeated_and_refused(report)),
+        false => format!("{table}{}", least_counts(report)),
     };
     let on_word: u64 = report
         .epochs
@@ -113,13 +113,17 @@ fn row(epoch: &EpochReport) -> [String; 6] {
     ]
 }
 
-/// Both are counted at least, and only of closed epochs.
-fn repeated_and_refused(report: &Report) -> String {
+/// These are counted at least, and only of closed epochs.
+fn least_counts(report: &Report) -> String {
     let sum = |of: fn(&EpochReport) -> Option<u64>| report.epochs.iter().filter_map(of).sum();
     format!(
-        "\nin closed epochs at least {} and {}",
+        "\nin closed epochs at least {}, {} and {}",
         plural(sum(|epoch| epoch.replayed), "repeated request"),
         plural(sum(|epoch| epoch.refused), "refused request"),
+        plural(
+            sum(|epoch| epoch.further_double_spends),
+            "further double spend"
+        ),
     )
 }
 
@@ -170,7 +174,8 @@ fn statement(statement: &Statement) -> (&'static str, Value) {
         } => (
             "key epoch closed",
             json!({ "token_key_id": token_key_id.to_string(), "spent": totals.spent,
-                    "replayed": totals.replayed, "refused": totals.refused }),
+                    "replayed": totals.replayed, "refused": totals.refused,
+                    "further_double_spends": totals.further_double_spends }),
         ),
         Statement::TokenKeyAnnounced { key, not_before } => (
             "token key announced",

@@ -50,6 +50,9 @@ pub struct EpochTotals {
     /// Requests with a token of this epoch that were refused, for whatever reason;
     /// at least, too.
     pub refused: u64,
+    /// Those of the refused whose token had been spent on another request and was in
+    /// the log for that already: [`Statement::DoubleSpend`] is stated once for a token.
+    pub further_double_spends: u64,
 }
 
 /// One entry of a log. Encoded:
@@ -80,7 +83,7 @@ pub struct LogEntry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Statement {
-    /// A token was spent on two requests.
+    /// A token was spent on two requests; once for a token.
     ///
     /// ```text
     /// struct {
@@ -113,7 +116,7 @@ pub enum Statement {
     /// ```text
     /// struct {
     ///   opaque token_key_id[32];
-    ///   uint64 spent, replayed, refused;
+    ///   uint64 spent, replayed, refused, further_double_spends;
     /// } KeyEpochClosed;
     /// ```
     KeyEpochClosed {
@@ -249,9 +252,7 @@ impl Statement {
                 totals,
             } => {
                 out.extend(token_key_id.0);
-                for total in [totals.spent, totals.replayed, totals.refused] {
-                    out.extend(total.to_be_bytes());
-                }
+                put_totals(out, *totals);
             }
             Self::TokenKeyAnnounced { key, not_before } => put_key(out, key, *not_before),
             Self::IssuanceTotal {
@@ -282,11 +283,7 @@ impl Statement {
             }
             KEY_EPOCH_CLOSED => Self::KeyEpochClosed {
                 token_key_id: TokenKeyId(reader.array()?),
-                totals: EpochTotals {
-                    spent: reader.u64()?,
-                    replayed: reader.u64()?,
-                    refused: reader.u64()?,
-                },
+                totals: take_totals(reader)?,
             },
             TOKEN_KEY => {
                 let (key, not_before) = take_key(reader)?;
@@ -299,6 +296,27 @@ impl Statement {
             kind => return Err(LogEntryError::Kind(kind)),
         })
     }
+}
+
+fn put_totals(out: &mut Vec<u8>, totals: EpochTotals) {
+    let EpochTotals {
+        spent,
+        replayed,
+        refused,
+        further_double_spends,
+    } = totals;
+    for total in [spent, replayed, refused, further_double_spends] {
+        out.extend(total.to_be_bytes());
+    }
+}
+
+fn take_totals(reader: &mut Reader<'_>) -> Result<EpochTotals, LogEntryError> {
+    Ok(EpochTotals {
+        spent: reader.u64()?,
+        replayed: reader.u64()?,
+        refused: reader.u64()?,
+        further_double_spends: reader.u64()?,
+    })
 }
 
 fn put_key(out: &mut Vec<u8>, key: &TokenKey, not_before: UnixTime) {

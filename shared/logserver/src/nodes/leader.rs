@@ -19,9 +19,9 @@ use tokio::sync::watch;
 
 use super::leader_client::AGAIN_AFTER;
 use super::{LeaderRecord, LeaderRecordError};
-use crate::log::{AppendError, TransparencyLog};
+use crate::log::TransparencyLog;
 use crate::routes;
-use crate::statements::StatementLog;
+use crate::statements::{StatementError, StatementLog};
 
 /// How often the leader record is written at least, should Redis have lost it.
 const RECORD_EVERY: Duration = Duration::from_secs(1);
@@ -38,9 +38,9 @@ pub enum NotStated {
     /// It must not.
     #[error("{0}")]
     Refused(Arc<str>),
-    /// Not durable.
+    /// The log itself did not take it.
     #[error(transparent)]
-    Append(#[from] AppendError),
+    Statement(#[from] StatementError),
 }
 
 /// The log.

@@ -7,13 +7,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::StatusCode;
-use pennyblack_base::encoding::sha256;
 use pennyblack_evidence::double_spend::DoubleSpendEvidence;
+use pennyblack_privacypass::token::{Nonce, TokenKeyId};
 use zeroize::Zeroizing;
 
 use super::{LeaderClient, StateError};
 
-/// How much evidence is remembered that the leader has accepted: 32 bytes each.
+/// How many tokens are remembered whose double spend the leader has accepted: 64 bytes
+/// each.
 const REMEMBERED: usize = 16_384;
 
 /// By which the nodes of one service know each other.
@@ -29,10 +30,10 @@ pub trait NodeCredential: Send + Sync {
 pub struct Reports {
     path: &'static str,
     credential: Arc<dyn NodeCredential>,
-    /// Evidence that the leader has accepted already, so that repeating a request that
-    /// was refused costs it nothing. Locked for a look-up or an insertion, never while
-    /// waiting.
-    accepted: Mutex<HashSet<[u8; 32]>>,
+    /// Tokens whose double spend the leader has accepted already, so that further
+    /// requests with them cost it nothing. Locked for a look-up or an insertion, never
+    /// while waiting.
+    accepted: Mutex<HashSet<(TokenKeyId, Nonce)>>,
 }
 
 impl Reports {
@@ -46,19 +47,20 @@ impl Reports {
         }
     }
 
-    /// Sends evidence to the leader; whether it was appended now.
+    /// Sends evidence to the leader, unless it has some about this token; whether it was
+    /// appended now.
     pub(super) async fn send(
         &self,
         leader: &LeaderClient,
         evidence: &DoubleSpendEvidence,
     ) -> Result<bool, StateError> {
+        let token = (evidence.token.token_key_id, evidence.token.nonce);
+        if self.accepted().contains(&token) {
+            return Ok(false);
+        }
         let credential = self.credential.credential();
         let credential = credential.map_err(StateError::Credential)?;
         let body = evidence.to_json().into_bytes();
-        let digest = sha256(&body);
-        if self.accepted().contains(&digest) {
-            return Ok(false);
-        }
         let answer = leader.report(self.path, &credential, body).await?;
         match answer.status {
             StatusCode::CREATED | StatusCode::NO_CONTENT => {
@@ -66,14 +68,14 @@ impl Reports {
                 if accepted.len() >= REMEMBERED {
                     accepted.clear();
                 }
-                accepted.insert(digest);
+                accepted.insert(token);
                 Ok(answer.status == StatusCode::CREATED)
             }
             other => Err(StateError::Refused(other)),
         }
     }
 
-    fn accepted(&self) -> MutexGuard<'_, HashSet<[u8; 32]>> {
+    fn accepted(&self) -> MutexGuard<'_, HashSet<(TokenKeyId, Nonce)>> {
         self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,23 +3,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use pennyblack_evidence::double_spend::DoubleSpendEvidence;
 use pennyblack_evidence::log_entry::Statement;
 use pennyblack_privacypass::token::{Nonce, TokenKeyId};
 use serde::{Deserialize, Serialize};
 
-/// Most entries that one token can cause, so that its holder cannot fill the log.
-const MOST_OF_ONE_TOKEN: usize = 4;
-
-/// The first eight bytes of the later request's digest: enough to tell requests
-/// with one token apart. Two that agree would be recorded as one double spend.
-type Digest = [u8; 8];
-
 /// What is known.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// What is logged of each token of the epochs that are open.
-    tokens: HashMap<TokenKeyId, HashMap<Nonce, Vec<Digest>>>,
+    /// The tokens of open epochs whose double spend is in the log.
+    tokens: HashMap<TokenKeyId, HashSet<Nonce>>,
     keys: KnownKeys,
 }
 
@@ -90,20 +82,25 @@ impl KnownKeys {
 }
 
 impl Known {
-    /// Whether a statement is in the log, or need not be.
+    /// Whether a statement is in the log, or need not be. **A token is in the log once**:
+    /// its first pair of requests proves the double spend, and its holder, who can sign
+    /// any number of others, cannot fill the log.
     pub(super) fn has(&self, statement: &Statement) -> bool {
         match statement {
             Statement::DoubleSpend(evidence) => {
                 let token = &evidence.token;
                 let epoch = self.tokens.get(&token.token_key_id);
-                epoch
-                    .and_then(|epoch| epoch.get(&token.nonce))
-                    .is_some_and(|known| {
-                        known.len() >= MOST_OF_ONE_TOKEN || known.contains(&later(evidence))
-                    })
+                epoch.is_some_and(|epoch| epoch.contains(&token.nonce))
             }
             about_key => self.keys.has(about_key),
         }
+    }
+
+    /// Whether a statement is about a token of a closed epoch: which of those are in the
+    /// log was forgotten.
+    pub(super) fn is_too_late_for(&self, statement: &Statement) -> bool {
+        matches!(statement, Statement::DoubleSpend(evidence)
+            if self.keys.is_closed(evidence.token.token_key_id))
     }
 
     /// What is known of keys.
@@ -126,8 +123,11 @@ impl Known {
         match statement {
             Statement::DoubleSpend(evidence) => {
                 let token = &evidence.token;
-                let epoch = self.tokens.entry(token.token_key_id).or_default();
-                epoch.entry(token.nonce).or_default().push(later(evidence));
+                // It may have been on its way to the disk while the epoch was closed.
+                if !self.is_too_late_for(statement) {
+                    let epoch = self.tokens.entry(token.token_key_id).or_default();
+                    epoch.insert(token.nonce);
+                }
             }
             Statement::KeyEpochClosed { token_key_id, .. } => {
                 self.tokens.remove(token_key_id);
@@ -150,9 +150,4 @@ pub(super) fn fingerprint(statement: &Statement) -> u8 {
         _ => [0; 32],
     };
     first
-}
-
-fn later(evidence: &DoubleSpendEvidence) -> Digest {
-    let [_, later] = &evidence.requests;
-    later.digest.0.first_chunk().copied().unwrap_or_default()
 }

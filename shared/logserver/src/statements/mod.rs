@@ -44,6 +44,18 @@ pub enum OpenStatementsError {
     },
 }
 
+/// A statement that is not in the log, or not known to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StatementError {
+    /// It was not appended.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The epoch of its token is closed in the log.
+    #[error("the key epoch of the token is closed in the log, and takes no double spend any more")]
+    EpochClosed,
+}
+
 /// The log.
 pub struct StatementLog {
     log: Arc<TransparencyLog>,
@@ -89,33 +101,35 @@ impl StatementLog {
     /// appended. What is in the log then is on disk.
     ///
     /// # Errors
-    /// [`AppendError`]; then nothing may follow from the statement.
+    /// [`StatementError`]; then nothing may follow from the statement.
     pub async fn state(
         self: &Arc<Self>,
         statement: Statement,
         now: UnixTime,
-    ) -> Result<bool, AppendError> {
-        if self.known().has(&statement) {
+    ) -> Result<bool, StatementError> {
+        if self.has(&statement)? {
             return Ok(false);
         }
         // In a task of its own: a client that hangs up must not leave an entry on
         // disk that is not known here.
         let this = Arc::clone(self);
         let stated = tokio::spawn(async move { this.state_in_turn(statement, now).await });
-        stated.await.map_err(|_| CommitError::Stopped)?
+        stated
+            .await
+            .map_err(|_| AppendError::from(CommitError::Stopped))?
     }
 
     async fn state_in_turn(
         &self,
         statement: Statement,
         now: UnixTime,
-    ) -> Result<bool, AppendError> {
+    ) -> Result<bool, StatementError> {
         let turn = usize::from(known::fingerprint(&statement)) % TURNS;
         let _turn = match self.turns.get(turn) {
             Some(turn) => Some(turn.lock().await),
             None => None,
         };
-        if self.known().has(&statement) {
+        if self.has(&statement)? {
             return Ok(false);
         }
         let entry = LogEntry {
@@ -125,6 +139,14 @@ impl StatementLog {
         self.log.append(entry.to_bytes()).await?;
         self.known().record(&entry.statement);
         Ok(true)
+    }
+
+    fn has(&self, statement: &Statement) -> Result<bool, StatementError> {
+        let known = self.known();
+        match known.is_too_late_for(statement) {
+            true => Err(StatementError::EpochClosed),
+            false => Ok(known.has(statement)),
+        }
     }
 
     /// Peeks at what was stated of keys.

@@ -36,7 +36,8 @@ fn all() -> Vec<LogEntry> {
             totals: EpochTotals {
                 spent: 1,
                 replayed: 2,
-                refused: 3,
+                refused: 4,
+                further_double_spends: 3,
             },
         },
         Statement::TokenKeyAnnounced {
