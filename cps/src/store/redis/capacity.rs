@@ -97,7 +97,9 @@ async fn cost(layout: &Layout, tokens: u64) -> Cost {
                 last,
                 what.as_bytes(),
             ];
-            spent += redis.read::<u64>(&script, &[], &arguments).await.unwrap();
+            // It makes its keys itself; this one says which server is asked.
+            let keys = [layout.kind.as_bytes()];
+            spent += redis.read::<u64>(&script, &keys, &arguments).await.unwrap();
         }
         #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
         let each = spent as f64 / tokens as f64;
