@@ -67,8 +67,8 @@ kept, where `pennyblack call` opens one for each store. Latencies are those of
 successes; with --rate they count from the time at which a request was due. Run
 it on another machine than the services, or it takes their processor time.
 
-The exit code is 0 if any request succeeded in the measured time. If none did, it
-is 6 if all were refused, 1 if the run was stopped before, and 5 otherwise.")]
+The exit code is 0 if any request succeeded in the measured time. If none did,
+it is 6 if all were refused, 1 if the run was stopped before, and 5 otherwise.")]
 pub(crate) struct LoadArguments {
     /// The CPS's URL, or authority=URL.
     #[arg(long, value_name = "URL")]
