@@ -5,7 +5,7 @@
 //! Every number and every SPC for which tokens were drawn is in exactly one account of the
 //! epoch: a subject is charged to all accounts that it overlaps, and to a new one for what
 //! no account covers. So whatever certificates have a number in common are charged to one
-//! account, whoever else draws, and a charge looks through few accounts.
+//! account, no matter who else draws, and a charge looks through few accounts.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -178,7 +178,9 @@ impl EpochAccounts {
             return Ok(Counted::Before);
         }
         let overlap = self.overlap(&charge.subject, MAX_OVERLAPS);
-        let overlap = overlap.ok_or(Uncounted::Crowded)?;
+        if overlap.size > MAX_OVERLAPS {
+            return Err(Uncounted::Crowded);
+        }
         let extents = self.extents.len() + overlap.gaps.len();
         if !overlap.gaps.is_empty() && extents > limits.extents {
             return Err(Uncounted::Crowded);
@@ -194,12 +196,12 @@ impl EpochAccounts {
     pub fn restore(&mut self, charge: &Charge) {
         if !self.has(charge) {
             let overlap = self.overlap(&charge.subject, usize::MAX);
-            self.add(charge, overlap.unwrap_or_default());
+            self.add(charge, overlap);
         }
     }
 
-    /// None when its size is more than `max`.
-    fn overlap(&self, subject: &Coverage, max: usize) -> Option<Overlap> {
+    /// Looks no further once its size is more than `max`: it is not whole then.
+    fn overlap(&self, subject: &Coverage, max: usize) -> Overlap {
         let mut overlap = Overlap::default();
         for extent in subject.extents() {
             let (first, last) = extent.bounds();
@@ -209,7 +211,7 @@ impl EpochAccounts {
             for (end, held) in held.take_while(|(_, held)| held.first <= last) {
                 overlap.size += 1;
                 if overlap.size > max {
-                    return None;
+                    return overlap;
                 }
                 overlap.accounts.insert(held.account);
                 taken.push((held.first.as_str(), end.as_str()));
@@ -217,7 +219,7 @@ impl EpochAccounts {
             overlap.gaps.extend(extent.without(&taken));
         }
         overlap.size += overlap.gaps.len();
-        (overlap.size <= max).then_some(overlap)
+        overlap
     }
 
     fn fullest(&self, accounts: &BTreeSet<u64>) -> u64 {
@@ -305,8 +307,7 @@ impl EpochAccounts {
     /// Tokens in the fullest account that `subject` overlaps.
     #[must_use]
     pub fn drawn(&self, subject: &Coverage) -> u64 {
-        let overlap = self.overlap(subject, usize::MAX);
-        self.fullest(&overlap.unwrap_or_default().accounts)
+        self.fullest(&self.overlap(subject, usize::MAX).accounts)
     }
 }
 
