@@ -6,12 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use pennyblack_protocol::store_request::SpendPolicy;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
-use pennyblack_service::start::{RunningService, StartingService};
+use pennyblack_service::start::{Starting, StartingService};
 use pennyblack_service::start_error::{StartContext as _, StartError, blocking};
 use pennyblack_trust::keep_current;
 use tokio::task::spawn_blocking;
@@ -45,58 +44,49 @@ impl Cps {
     ///
     /// # Errors
     /// [`StartError`].
-    pub async fn start(config: Config, clock: Clock) -> Result<RunningService, StartError> {
-        starting(config, clock).await
-    }
-}
-
-/// Boxed, so that the service is compiled here: every program and test that awaits a
-/// plain future compiles all of it again.
-fn starting(
-    config: Config,
-    clock: Clock,
-) -> BoxFuture<'static, Result<RunningService, StartError>> {
-    Box::pin(async move {
-        let mut service = StartingService::bind(&config).await?;
-        let config = Arc::new(config);
-        let mut persistence = blocking({
-            let (config, clock) = (Arc::clone(&config), clock.clone());
-            move || Persistence::open(&config, &clock)
+    pub fn start(config: Config, clock: Clock) -> Starting {
+        Box::pin(async move {
+            let mut service = StartingService::bind(&config).await?;
+            let config = Arc::new(config);
+            let mut persistence = blocking({
+                let (config, clock) = (Arc::clone(&config), clock.clone());
+                move || Persistence::open(&config, &clock)
+            })
+            .await?;
+            let authorities = config.issuer.iter().map(|issuer| &issuer.authority);
+            let issuers = Arc::new(Issuers::new(&config.cps.authority, authorities));
+            let tasks = Tasks {
+                service: &mut service,
+                config: &config,
+                sharing: persistence.sharing.take(),
+                persistence: &persistence,
+                issuers: Arc::clone(&issuers),
+                clock: clock.clone(),
+            };
+            tasks.start().await?;
+            let counts = Arc::new(Counts::new());
+            let dashboard = Dashboard::new(DashboardParts {
+                name: config.cps.authority.clone(),
+                clock: clock.clone(),
+                readiness: service.readiness(),
+                counts: Arc::clone(&counts),
+                issuers: Arc::clone(&issuers),
+                store: Arc::clone(&persistence.store),
+                log: Arc::clone(&persistence.log),
+            });
+            service.spawn(Arc::clone(&dashboard).sample_rates(service.shutdown()));
+            let forwarding = nodes::forwarding(&config, &persistence.store)?;
+            let router = routes::router(resources(
+                &config,
+                persistence,
+                issuers,
+                clock,
+                forwarding,
+                counts,
+            ));
+            Ok(service.serve(&*config, router, dashboard.router()))
         })
-        .await?;
-        let authorities = config.issuer.iter().map(|issuer| &issuer.authority);
-        let issuers = Arc::new(Issuers::new(&config.cps.authority, authorities));
-        let tasks = Tasks {
-            service: &mut service,
-            config: &config,
-            sharing: persistence.sharing.take(),
-            persistence: &persistence,
-            issuers: Arc::clone(&issuers),
-            clock: clock.clone(),
-        };
-        tasks.start().await?;
-        let counts = Arc::new(Counts::new());
-        let dashboard = Dashboard::new(DashboardParts {
-            name: config.cps.authority.clone(),
-            clock: clock.clone(),
-            readiness: service.readiness(),
-            counts: Arc::clone(&counts),
-            issuers: Arc::clone(&issuers),
-            store: Arc::clone(&persistence.store),
-            log: Arc::clone(&persistence.log),
-        });
-        service.spawn(Arc::clone(&dashboard).sample_rates(service.shutdown()));
-        let forwarding = nodes::forwarding(&config, &persistence.store)?;
-        let router = routes::router(resources(
-            &config,
-            persistence,
-            issuers,
-            clock,
-            forwarding,
-            counts,
-        ));
-        Ok(service.serve(&*config, router, dashboard.router()))
-    })
+    }
 }
 
 fn resources(

@@ -5,10 +5,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use futures_util::future::BoxFuture;
 use http::HeaderValue;
 use pennyblack_runtime::clock::Clock;
-use pennyblack_service::start::{RunningService, StartingService};
+use pennyblack_service::start::{Starting, StartingService};
 use pennyblack_service::start_error::{StartContext as _, StartError};
 use pennyblack_trust::keep_current;
 
@@ -30,26 +29,17 @@ impl Issuer {
     ///
     /// # Errors
     /// [`StartError`].
-    pub async fn start(config: Config, clock: Clock) -> Result<RunningService, StartError> {
-        starting(config, clock).await
+    pub fn start(config: Config, clock: Clock) -> Starting {
+        Box::pin(async move {
+            let mut service = StartingService::bind(&config).await?;
+            let config = Arc::new(config);
+            let persistence = Persistence::open(&config, &clock).await?;
+            let router = router(&config, &persistence, &clock)?;
+            start_tasks(&mut service, &config, persistence, clock);
+            let nothing_else = Router::new();
+            Ok(service.serve(&*config, router, nothing_else))
+        })
     }
-}
-
-/// Boxed, so that the service is compiled here: every program and test that awaits a
-/// plain future compiles all of it again.
-fn starting(
-    config: Config,
-    clock: Clock,
-) -> BoxFuture<'static, Result<RunningService, StartError>> {
-    Box::pin(async move {
-        let mut service = StartingService::bind(&config).await?;
-        let config = Arc::new(config);
-        let persistence = Persistence::open(&config, &clock).await?;
-        let router = router(&config, &persistence, &clock)?;
-        start_tasks(&mut service, &config, persistence, clock);
-        let nothing_else = Router::new();
-        Ok(service.serve(&*config, router, nothing_else))
-    })
 }
 
 fn router(config: &Config, persistence: &Persistence, clock: &Clock) -> Result<Router, StartError> {

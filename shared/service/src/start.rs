@@ -118,6 +118,11 @@ impl StartingService {
     }
 }
 
+/// A service from the call of its start until it serves. Boxed, so that each service is
+/// compiled in its own crate: every program and test that awaits a plain future compiles
+/// all of it again.
+pub type Starting = BoxFuture<'static, Result<RunningService, StartError>>;
+
 /// A service at work.
 #[derive(Debug)]
 pub struct RunningService {
