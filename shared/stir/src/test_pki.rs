@@ -168,7 +168,9 @@ fn tn_auth_list(subject: &str) -> Vec<u8> {
     tlv(0x30, &entries.collect::<Vec<_>>().concat())
 }
 
-fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
+/// DER: a tag, the length, and the value of at most 65,535 bytes.
+#[must_use]
+pub fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
     let [high, low] = u16::try_from(value.len()).unwrap().to_be_bytes();
     let length = match (high, low) {
         (0, 0..0x80) => vec![low],
