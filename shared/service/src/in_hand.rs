@@ -3,13 +3,13 @@
 //! dismissed, first the one that has had most for longest. Not here: bodies that a
 //! handler has, which `request_limits` bounds.
 //!
-//! Newcomers are not refused, as they are where requests are too many: whoever
-//! sends half a body or opens no window holds a reservation for as long as the
-//! deadlines let him, at no cost, and a handful of connections could keep all
-//! others out. Nor do the oldest give way, whatever they hold: who fills the place
-//! with answers that he does not take would cut off everybody else's small bodies.
-//! What counts is bytes times how long each of them has lain here: bytes that move
-//! weigh little. And a connection with less than its share, when all places are
+//! Newcomers are not refused, as they are where requests are too many: a client that
+//! sends half a body or opens no window holds a reservation until a deadline, at no
+//! cost, and a handful of connections could keep all others out. The oldest do not
+//! give way regardless of what they hold either: a client that fills the place with
+//! answers that it does not take would cut off everybody else's small bodies. What
+//! counts is bytes times how long each of them has lain here: bytes that move weigh
+//! little. And a connection with less than its share, when all places are
 //! divided among as many connections as there may be, never gives way: there is
 //! always one that has more.
 

@@ -30,9 +30,9 @@ impl ChainDigest {
     }
 }
 
-/// The chains that hold under one set of anchors and revocation lists; whoever
-/// changes either begins a new cache. Refusals are not remembered, so that only
-/// who has a good certificate takes room.
+/// The chains that hold under one set of anchors and revocation lists; a change of
+/// either begins a new cache. Refusals are not remembered, so that only holders of a
+/// good certificate take room.
 #[derive(Clone)]
 pub(super) struct ChainCache(Arc<Cache<ChainDigest, Arc<VerifiedChain>>>);
 

@@ -50,7 +50,7 @@ fn field<'a>(text: &'a str, key: &str, separator: char) -> Option<&'a str> {
 pub struct Cores {
     /// Runs the service, and the floors that are plain computation.
     pub service: usize,
-    /// Runs whoever sends requests.
+    /// Runs the senders of requests.
     pub load: usize,
 }
 

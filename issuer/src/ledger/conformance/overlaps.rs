@@ -156,7 +156,7 @@ async fn a_subject_that_overlaps_too_much_is_refused_and_counts_nothing(
     assert_eq!(refused, Err(ChargeError::Crowded));
     let wide = format!("tn:50000+{MAX_OVERLAPS}");
     let total = draw(ledger, epoch, charge(&wide, 1, 1)).await.unwrap();
-    // It stays so, whoever draws of a part.
+    // It stays so when somebody draws of a part.
     let part = draw(ledger, epoch, charge("tn:50001+1", 1, 1)).await;
     assert_eq!(part, Ok(total + 1));
     let again = draw(ledger, epoch, charge(&wide, 2, 1)).await;
