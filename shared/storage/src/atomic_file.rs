@@ -9,10 +9,15 @@ use std::path::{Path, PathBuf};
 use tempfile::Builder;
 use zeroize::Zeroizing;
 
+use crate::limited_file;
+
 const PRIVATE: u32 = 0o600;
 const PUBLIC: u32 = 0o644;
 /// Any bit by which somebody else than the owner could get at a file.
 const OTHERS: u32 = 0o077;
+/// Most bytes of a private file, when it is read and when it is written: a key in any
+/// form, or a few.
+const MAX_PRIVATE_SIZE: usize = 1024 * 1024;
 
 /// A private file that cannot be relied upon.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +49,9 @@ pub enum PrivateFileError {
 /// # Errors
 /// What the file system says.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if bytes.len() > MAX_PRIVATE_SIZE {
+        return Err(limited_file::too_large(MAX_PRIVATE_SIZE));
+    }
     write(path, bytes, PRIVATE)
 }
 
@@ -85,7 +93,8 @@ pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, PrivateFileError>
             mode,
         });
     }
-    fs::read(path).map(Zeroizing::new).map_err(io)
+    let read = limited_file::read(path, MAX_PRIVATE_SIZE);
+    read.map(Zeroizing::new).map_err(io)
 }
 
 #[cfg(test)]
@@ -103,6 +112,18 @@ mod tests {
         let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_written_over_what_can() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        let largest = vec![b'k'; MAX_PRIVATE_SIZE];
+        write_private(&path, &largest).unwrap();
+        assert_eq!(read_private(&path).unwrap().len(), MAX_PRIVATE_SIZE);
+        let refused = write_private(&path, &[largest, vec![b'k']].concat());
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(read_private(&path).unwrap().len(), MAX_PRIVATE_SIZE);
     }
 
     #[test]

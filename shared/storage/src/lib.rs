@@ -9,4 +9,5 @@ pub mod fault_disk;
 mod frame;
 pub mod group_commit;
 pub mod journal;
+pub mod limited_file;
 pub mod log;
