@@ -16,7 +16,7 @@ use pennyblack_base::encoding::{self, Base64Error};
 const FIRST_LINE: &str = "c2sp.org/tlog-proof@v1";
 /// Most bytes of `extra`: an entry of the largest size.
 const MAX_EXTRA_SIZE: usize = u16::MAX as usize;
-/// Longest file that is read.
+/// Longest file that is read, as [`LogProof::MAX_SIZE`].
 const MAX_SIZE: usize = MAX_NOTE_SIZE + MAX_EXTRA_SIZE * 4 / 3 + LONGEST_PROOF * 45 + 128;
 
 /// The proof, read and not verified.
@@ -71,6 +71,9 @@ pub enum LogProofError {
 }
 
 impl LogProof {
+    /// Most bytes of such a file; what [`super::LogReader::prove`] gives has no more.
+    pub const MAX_SIZE: usize = MAX_SIZE;
+
     /// Verifies that an entry with the hash `leaf` is in the log with this key.
     /// Whether witnesses have seen the checkpoint is asked of a
     /// [`super::WitnessPolicy`].

@@ -1,8 +1,9 @@
 //! Reading a log that somebody else keeps, and believing nothing of it: checkpoints
 //! are verified, every tile is compared with what the entries give, and what was
 //! read once must be the beginning of all that is read later. Not here: what the
-//! entries say, and HTTP, which a reader brings as a [`LogSource`].
+//! entries say, reading on (`advance`), and HTTP, which a reader brings as a [`LogSource`].
 
+mod advance;
 mod entry_position;
 mod error;
 mod position;
@@ -11,8 +12,8 @@ mod source;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::pin::pin;
 
+use crate::edge::TileFile;
 use crate::note::MAX_NOTE_SIZE;
 use crate::proof::{verify_consistency, verify_inclusion};
 use crate::tile::subtree_root;
@@ -21,10 +22,6 @@ use crate::{
     SignedCheckpoint, Tile, TileKind, TreeHead, VerifierKey, WitnessPolicy, prove_consistency,
     prove_inclusion,
 };
-use futures_util::future::try_join;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-
-use crate::edge::TileFile;
 
 pub use self::entry_position::EntryPosition;
 pub use self::error::ReadLogError;
@@ -35,8 +32,6 @@ pub use self::source::{LogSource, Mirror, SourceError};
 const CHECKPOINT: &str = "checkpoint";
 /// Most bytes of a bundle: 256 entries of the largest size.
 const MAX_BUNDLE_SIZE: usize = FULL_TILE as usize * (MAX_ENTRY_SIZE + 2);
-/// Bundles that are read ahead, so that a network's way is not waited for each time.
-const READ_AHEAD: usize = 8;
 /// Bytes of a full tile of hashes.
 const MAX_TILE_SIZE: usize = FULL_TILE as usize * HASH_SIZE;
 
@@ -91,98 +86,6 @@ impl<S: LogSource> LogReader<S> {
         let head = checkpoint.verify(&self.key)?;
         self.policy.check(checkpoint)?;
         Ok(head)
-    }
-
-    /// Reads on from a position to a later checkpoint; `visit` sees every new entry
-    /// with its place, first to last. When this returns the position there, it is
-    /// proven that the log still begins with all that was read before, that each
-    /// entry is in the tree that was signed, and that all new tiles are made of
-    /// them. What `visit` saw before an error is proven to be in the signed tree only
-    /// as far as the log's own tiles say so. Memory does not grow with the log.
-    ///
-    /// # Errors
-    /// [`ReadLogError`], or what `visit` says.
-    pub async fn advance<E: From<ReadLogError>>(
-        &self,
-        from: &Position,
-        to: &SignedCheckpoint,
-        mut visit: impl FnMut(u64, &[u8]) -> Result<(), E>,
-    ) -> Result<Position, E> {
-        let new = self.require_signed(to)?;
-        self.require_consistent(&from.head(), &new).await?;
-        let mut edge = from.edge.clone();
-        let known: Vec<Vec<u8>> = edge.bundle().entries().map(<[u8]>::to_vec).collect();
-        let (first, end) = bundles(edge.size(), new.size);
-        let files = stream::iter(first..end).map(async |index| {
-            let (leaves, bundle) = (self.leaves(index, new.size), self.bundle(index, new.size));
-            let (leaves, bundle) = try_join(leaves, bundle).await?;
-            Ok::<_, ReadLogError>((index, leaves, bundle))
-        });
-        let mut files = pin!(files.buffered(READ_AHEAD));
-        while let Some((index, leaves, bundle)) = files.try_next().await? {
-            let mut full = Vec::new();
-            let start = index.saturating_mul(u64::from(FULL_TILE));
-            let mut known = known.iter().filter(|_| index == first);
-            for ((place, entry), leaf) in (start..).zip(bundle.entries()).zip(leaves) {
-                let before = known.next();
-                if Hash::of_leaf(entry) != leaf || before.is_some_and(|before| before != entry) {
-                    return Err(ReadLogError::Rewritten { index: place }.into());
-                }
-                if before.is_none() {
-                    edge.push(entry, &mut full).map_err(ReadLogError::from)?;
-                    visit(place, entry)?;
-                }
-            }
-            self.compare(full, new.size).await?;
-        }
-        self.compare(edge.partial(0), new.size).await?;
-        if edge.head() != new {
-            return Err(ReadLogError::Root { size: new.size }.into());
-        }
-        Ok(Position {
-            checkpoint: Some(to.clone()),
-            edge,
-        })
-    }
-
-    /// Reads on as [`Self::advance`] does, and fetches nothing but new entries: that they
-    /// lead from the remembered roots to the signed one proves that the log still begins
-    /// with all that was read before. It costs the reader less, and accuses the operator
-    /// of less: entries that do not lead there may be forged on their way, or be those
-    /// of a second history, and the log's tiles are not compared.
-    ///
-    /// # Errors
-    /// [`ReadLogError`], or what `visit` says.
-    pub async fn advance_entries<E: From<ReadLogError>>(
-        &self,
-        from: &EntryPosition,
-        to: &SignedCheckpoint,
-        mut visit: impl FnMut(u64, &[u8]) -> Result<(), E>,
-    ) -> Result<EntryPosition, E> {
-        let (old, new) = (from.head(), self.require_signed(to)?);
-        require_no_rollback(&old, &new)?;
-        let mut roots = from.roots.clone();
-        let (first, end) = bundles(old.size, new.size);
-        let unread = if old == new { end..end } else { first..end };
-        let files = stream::iter(unread).map(async |index| {
-            let bundle = self.bundle(index, new.size).await?;
-            Ok::<_, ReadLogError>((index.saturating_mul(u64::from(FULL_TILE)), bundle))
-        });
-        let mut files = pin!(files.buffered(READ_AHEAD));
-        while let Some((start, bundle)) = files.try_next().await? {
-            let entries = (start..).zip(bundle.entries());
-            for (place, entry) in entries.skip_while(|(place, _)| *place < old.size) {
-                roots.push(Hash::of_leaf(entry));
-                visit(place, entry)?;
-            }
-        }
-        if roots.head() != new {
-            return Err(ReadLogError::diverged(&old, &new).into());
-        }
-        Ok(EntryPosition {
-            checkpoint: Some(to.clone()),
-            roots,
-        })
     }
 
     /// One entry with the proof that it is in the log: what a tlog-proof file holds.
@@ -333,12 +236,6 @@ fn require_no_rollback(old: &TreeHead, new: &TreeHead) -> Result<(), ReadLogErro
         return Err(ReadLogError::fork(old, new.size, new.root));
     }
     Ok(())
-}
-
-/// The bundles that hold the entries from `old` to `new`.
-const fn bundles(old: u64, new: u64) -> (u64, u64) {
-    let full = FULL_TILE as u64;
-    (old / full, new.div_ceil(full))
 }
 
 /// Which nodes a proof is made of.

@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-use crate::{CheckpointError, SignedCheckpoint, TreeHead, VerifierKey};
+use crate::checkpoint::parse_size;
+use crate::{CheckpointError, Hash, SignedCheckpoint, TreeHead, VerifierKey};
 use pennyblack_base::encoding::{self, Base64Error};
 
 use crate::edge::{Edge, EdgeError};
@@ -16,12 +17,16 @@ const FIRST_LINE: &str = "pennyblack-log-position@v1";
 ///
 /// ```text
 /// pennyblack-log-position@v1
+/// read <entries that were read> <root of the tree of these>
 /// level <hashes of the last tile of level 0, base64>
 /// level …
 /// bundle <entries of the last bundle, base64>
 ///
 /// <checkpoint>
 /// ```
+///
+/// The line `read` stands there only if fewer entries were read than the checkpoint is
+/// for; that the checkpoint's tree begins with them was proven then.
 #[derive(Debug, Clone, Default)]
 pub struct Position {
     pub(super) checkpoint: Option<SignedCheckpoint>,
@@ -56,7 +61,14 @@ impl Position {
         self.edge.head()
     }
 
-    /// The checkpoint to which the log was read; `None` at the beginning.
+    /// The largest tree of the log that is known to be signed; it begins with [`Self::head`].
+    #[must_use]
+    pub fn signed(&self) -> TreeHead {
+        let signed = self.checkpoint.as_ref();
+        signed.map_or_else(|| self.head(), |signed| signed.checkpoint().head)
+    }
+
+    /// The checkpoint of [`Self::signed`]; `None` at the beginning.
     #[must_use]
     pub const fn checkpoint(&self) -> Option<&SignedCheckpoint> {
         self.checkpoint.as_ref()
@@ -75,16 +87,17 @@ impl Position {
         if lines.next() != Some(FIRST_LINE) {
             return Err(PositionError::Form);
         }
-        let (mut levels, mut bundle) = (Vec::new(), Vec::new());
+        let (mut read, mut levels, mut bundle) = (signed, Vec::new(), Vec::new());
         for line in lines {
             match line.split_once(' ') {
+                Some(("read", tree)) => read = parse_tree(tree).ok_or(PositionError::Form)?,
                 Some(("level", hashes)) => levels.push(encoding::from_base64_standard(hashes)?),
                 Some(("bundle", entries)) => bundle = encoding::from_base64_standard(entries)?,
                 _ => return Err(PositionError::Form),
             }
         }
-        let edge = Edge::restore(signed.size, &levels, bundle)?.ok_or(PositionError::Root)?;
-        if edge.head() != signed {
+        let edge = Edge::restore(read.size, &levels, bundle)?.ok_or(PositionError::Root)?;
+        if edge.head() != read || (read != signed && read.size >= signed.size) {
             return Err(PositionError::Root);
         }
         Ok(Self {
@@ -94,9 +107,19 @@ impl Position {
     }
 }
 
+fn parse_tree(text: &str) -> Option<TreeHead> {
+    let (size, root) = text.split_once(' ')?;
+    let (size, root): (_, Hash) = (parse_size(size)?, root.parse().ok()?);
+    Some(TreeHead { size, root })
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{FIRST_LINE}")?;
+        let read = self.head();
+        if read != self.signed() {
+            writeln!(f, "read {} {}", read.size, read.root)?;
+        }
         for level in self.edge.levels() {
             writeln!(f, "level {}", encoding::base64_standard(&level))?;
         }

@@ -1,0 +1,160 @@
+//! Reading on: from what was read before to a later checkpoint, whole or until the time
+//! is up. Not here: what a position is, and single files and proofs.
+
+use std::pin::pin;
+
+use futures_util::future::{Either, pending, select, try_join};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::{EntryPosition, LogReader, LogSource, Position, ReadLogError, require_no_rollback};
+use crate::{FULL_TILE, Hash, SignedCheckpoint, TreeHead};
+
+/// Bundles that are read ahead, so that a network's way is not waited for each time.
+const READ_AHEAD: usize = 8;
+
+impl<S: LogSource> LogReader<S> {
+    /// Reads on from a position to a later checkpoint; `visit` sees every new entry
+    /// with its place, first to last. When this returns the position there, it is
+    /// proven that the log still begins with all that was read before, that each
+    /// entry is in the tree that was signed, and that all new tiles are made of
+    /// them. What `visit` saw before an error is proven to be in the signed tree only
+    /// as far as the log's own tiles say so. Memory does not grow with the log.
+    ///
+    /// # Errors
+    /// [`ReadLogError`], or what `visit` says.
+    pub async fn advance<E: From<ReadLogError>>(
+        &self,
+        from: &Position,
+        to: &SignedCheckpoint,
+        visit: impl FnMut(u64, &[u8]) -> Result<(), E>,
+    ) -> Result<Position, E> {
+        self.advance_until(from, to, visit, pending()).await
+    }
+
+    /// The same, as far as it comes before `over` is ready. The position then is behind
+    /// the checkpoint, and the same is proven of the entries up to there: `visit` saw
+    /// exactly these. What is under way when `over` is ready ends later by the requests
+    /// of one proof.
+    ///
+    /// # Errors
+    /// [`ReadLogError`], or what `visit` says.
+    pub async fn advance_until<E: From<ReadLogError>>(
+        &self,
+        from: &Position,
+        to: &SignedCheckpoint,
+        mut visit: impl FnMut(u64, &[u8]) -> Result<(), E>,
+        over: impl Future<Output = ()>,
+    ) -> Result<Position, E> {
+        let new = self.require_signed(to)?;
+        let mut over = pin!(over);
+        let seen = from.signed();
+        // Every log begins with nothing.
+        if seen.size > 0 {
+            let consistent = pin!(self.require_consistent(&seen, &new));
+            match select(over.as_mut(), consistent).await {
+                Either::Right((consistent, _)) => consistent?,
+                Either::Left(_) => return Ok(from.clone()),
+            }
+        }
+        let mut edge = from.edge.clone();
+        let known: Vec<Vec<u8>> = edge.bundle().entries().map(<[u8]>::to_vec).collect();
+        let (first, end) = bundles(edge.size(), new.size);
+        let files = stream::iter(first..end).map(async |index| {
+            let (leaves, bundle) = (self.leaves(index, new.size), self.bundle(index, new.size));
+            let (leaves, bundle) = try_join(leaves, bundle).await?;
+            Ok::<_, ReadLogError>((index, leaves, bundle))
+        });
+        let mut files = pin!(files.buffered(READ_AHEAD));
+        while let Either::Right((file, _)) = select(over.as_mut(), files.try_next()).await {
+            let Some((index, leaves, bundle)) = file? else {
+                break;
+            };
+            let mut full = Vec::new();
+            let start = index.saturating_mul(u64::from(FULL_TILE));
+            let mut known = known.iter().filter(|_| index == first);
+            for ((place, entry), leaf) in (start..).zip(bundle.entries()).zip(leaves) {
+                let before = known.next();
+                if Hash::of_leaf(entry) != leaf || before.is_some_and(|before| before != entry) {
+                    return Err(ReadLogError::Rewritten { index: place }.into());
+                }
+                if before.is_none() {
+                    edge.push(entry, &mut full).map_err(ReadLogError::from)?;
+                    visit(place, entry)?;
+                }
+            }
+            self.compare(full, new.size).await?;
+        }
+        if edge.size() == new.size {
+            self.compare(edge.partial(0), new.size).await?;
+            if edge.head() != new {
+                return Err(ReadLogError::Root { size: new.size }.into());
+            }
+        } else if edge.size() > from.edge.size() {
+            self.require_leads_to(&new, &edge.head()).await?;
+        }
+        Ok(Position {
+            checkpoint: Some(to.clone()),
+            edge,
+        })
+    }
+
+    /// Requires that a signed tree begins with the entries that were read of it.
+    async fn require_leads_to(
+        &self,
+        signed: &TreeHead,
+        read: &TreeHead,
+    ) -> Result<(), ReadLogError> {
+        let begins = self.require_consistent(read, signed).await;
+        begins.map_err(|error| match error {
+            // Nobody has signed for what was read: it is only not what was signed.
+            ReadLogError::Fork { .. } => ReadLogError::Root { size: signed.size },
+            other => other,
+        })
+    }
+
+    /// Reads on as [`Self::advance`] does, and fetches nothing but new entries: that they
+    /// lead from the remembered roots to the signed one proves that the log still begins
+    /// with all that was read before. It costs the reader less, and accuses the operator
+    /// of less: entries that do not lead there may be forged on their way, or be those
+    /// of a second history, and the log's tiles are not compared.
+    ///
+    /// # Errors
+    /// [`ReadLogError`], or what `visit` says.
+    pub async fn advance_entries<E: From<ReadLogError>>(
+        &self,
+        from: &EntryPosition,
+        to: &SignedCheckpoint,
+        mut visit: impl FnMut(u64, &[u8]) -> Result<(), E>,
+    ) -> Result<EntryPosition, E> {
+        let (old, new) = (from.head(), self.require_signed(to)?);
+        require_no_rollback(&old, &new)?;
+        let mut roots = from.roots.clone();
+        let (first, end) = bundles(old.size, new.size);
+        let unread = if old == new { end..end } else { first..end };
+        let files = stream::iter(unread).map(async |index| {
+            let bundle = self.bundle(index, new.size).await?;
+            Ok::<_, ReadLogError>((index.saturating_mul(u64::from(FULL_TILE)), bundle))
+        });
+        let mut files = pin!(files.buffered(READ_AHEAD));
+        while let Some((start, bundle)) = files.try_next().await? {
+            let entries = (start..).zip(bundle.entries());
+            for (place, entry) in entries.skip_while(|(place, _)| *place < old.size) {
+                roots.push(Hash::of_leaf(entry));
+                visit(place, entry)?;
+            }
+        }
+        if roots.head() != new {
+            return Err(ReadLogError::diverged(&old, &new).into());
+        }
+        Ok(EntryPosition {
+            checkpoint: Some(to.clone()),
+            roots,
+        })
+    }
+}
+
+/// The bundles that hold the entries from `old` to `new`.
+const fn bundles(old: u64, new: u64) -> (u64, u64) {
+    let full = FULL_TILE as u64;
+    (old / full, new.div_ceil(full))
+}
