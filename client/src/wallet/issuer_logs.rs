@@ -32,12 +32,14 @@ impl Wallet {
     /// read more of it meanwhile.
     ///
     /// # Errors
-    /// [`WalletError::Database`]; then no key may be used because of it.
+    /// [`WalletError::Database`], or [`WalletError::IssuerLog`]; then no key may be used
+    /// because of it.
     pub fn remember_issuer_log(
         &self,
         issuer: &Authority,
         view: &KeyLogView,
     ) -> Result<(), WalletError> {
+        let json = view.to_json()?;
         let entries = i64::try_from(view.head().size).unwrap_or(i64::MAX);
         self.write(|transaction| {
             transaction.execute(
@@ -45,7 +47,7 @@ impl Wallet {
                  ON CONFLICT (issuer) DO UPDATE SET entries = excluded.entries,
                      view = excluded.view
                  WHERE excluded.entries >= issuer_log.entries",
-                params![issuer.as_str(), entries, view.to_json()],
+                params![issuer.as_str(), entries, json],
             )?;
             Ok(())
         })

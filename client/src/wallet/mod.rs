@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::key_log_view::RememberedError;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use draws::{DrawId, DrawPart, DrawnToken, NewDraw, PendingDraw};
@@ -88,6 +89,9 @@ pub enum WalletError {
         /// Which column.
         what: &'static str,
     },
+    /// It could not be read again.
+    #[error("wallet: {0}")]
+    IssuerLog(#[from] RememberedError),
     /// The thread that did the work ended before it was done.
     #[error("the wallet's work was cut short")]
     CutShort,

@@ -11,7 +11,7 @@ use pennyblack_evidence::key_log_view::{
 };
 use pennyblack_privacypass::directory::IssuerDirectory;
 use pennyblack_privacypass::token::TokenKeyId;
-use pennyblack_storage::atomic_file;
+use pennyblack_storage::{atomic_file, limited_file};
 use tokio::task::spawn_blocking;
 
 use super::fetch::Fetcher;
@@ -46,7 +46,7 @@ impl KeyLog {
         policy: LogPolicy,
         file: PathBuf,
     ) -> Result<Self, KeyLogError> {
-        let view = match std::fs::read_to_string(&file) {
+        let view = match limited_file::read_text(&file, KeyLogView::MAX_JSON_SIZE) {
             Ok(json) => {
                 let view = KeyLogView::from_json(&json);
                 let path = file.clone();
@@ -94,7 +94,11 @@ impl KeyLog {
         if self.view.as_ref() == Some(view) {
             return Ok(());
         }
-        let (file, json) = (self.file.clone(), view.to_json());
+        let json = view.to_json().map_err(|error| KeyLogError::Remembered {
+            path: self.file.clone(),
+            error,
+        })?;
+        let file = self.file.clone();
         let written =
             spawn_blocking(move || atomic_file::write_public(&file, json.as_bytes())).await;
         let written = written

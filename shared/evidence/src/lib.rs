@@ -3,6 +3,7 @@
 //! issuer's log of keys. Nothing here knows a mailbox or a PASSporT.
 
 pub mod double_spend;
+pub mod key_calendar;
 pub mod key_log_view;
 pub mod log_entry;
 pub mod spend;

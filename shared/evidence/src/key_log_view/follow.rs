@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{KeyLogView, MOST_ENTRIES};
+use crate::key_calendar::TooManyKeys;
 use crate::log_entry::LogEntryError;
 use pennyblack_base::authority::Authority;
 use pennyblack_tlog::note_key::{NoteKeyError, VerifierKey};
@@ -71,9 +72,20 @@ pub enum FollowError {
         /// Which file is not there.
         path: String,
     },
-    /// More entries than keys can have.
+    /// More entries than the keys that a log may state can have.
     #[error("the issuer's log of keys claims {0} entries: at most {MOST_ENTRIES} are read")]
     TooLong(u64),
+    /// More keys than key epochs need; what was remembered before stays.
+    #[error("entry {index} of the issuer's log of keys: {error}: its keys are not used")]
+    TooManyKeys {
+        /// Its place, from 0.
+        index: u64,
+        /// Which limit it exceeds.
+        error: TooManyKeys,
+    },
+    /// What is remembered has more.
+    #[error("what is remembered of the issuer's log of keys: {0}")]
+    RememberedKeys(#[from] TooManyKeys),
     /// An entry that is none.
     #[error("entry {index} of the issuer's log of keys: {error}")]
     Entry {

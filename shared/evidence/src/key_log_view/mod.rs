@@ -7,7 +7,9 @@ mod follow;
 mod remembered;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
+use crate::key_calendar::{KeyCalendar, MAX_KEYS};
 use crate::log_entry::{LogEntry, Statement};
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
@@ -24,11 +26,8 @@ pub use self::remembered::RememberedError;
 /// and this.
 pub const LOG_PATH: &str = "/log";
 
-/// Most entries of a log of keys: two a key, so for some hundred years of days.
-const MOST_ENTRIES: u64 = 100_000;
-
-/// Most bytes of a bundle of such entries; each has some 330.
-const LARGEST_BUNDLE: usize = 256 * 1024;
+/// Most entries of a log of keys: two a key.
+const MOST_ENTRIES: u64 = 2 * MAX_KEYS as u64;
 
 /// A key that the issuer has not accounted for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -113,19 +112,19 @@ impl KeyLogView {
     /// [`FollowError`].
     async fn advance<S: LogSource>(&self, source: S) -> Result<Self, FollowError> {
         let reader = LogReader::new(source, self.log.clone(), WitnessPolicy::default());
-        let reader = reader.with_max_bundle_size(LARGEST_BUNDLE);
+        let reader = reader.with_max_bundle_size(LogEntry::MAX_BUNDLE_SIZE);
         let checkpoint = reader.checkpoint().await?;
         let entries = checkpoint.checkpoint().head.size;
         if entries > MOST_ENTRIES {
             return Err(FollowError::TooLong(entries));
         }
-        let mut keys = self.keys.clone();
-        let visit = |index, entry: &[u8]| visit(&mut keys, index, entry);
+        let mut keys = Keys::new(self.keys.clone())?;
+        let visit = |index, entry: &[u8]| keys.visit(index, entry);
         let position = reader.advance_entries(&self.position, &checkpoint, visit);
         Ok(Self {
             log: self.log.clone(),
             position: position.await?,
-            keys,
+            keys: keys.known,
         })
     }
 
@@ -152,18 +151,34 @@ impl KeyLogView {
     }
 }
 
-/// Adds what an entry says of keys.
-fn visit(
-    keys: &mut BTreeMap<TokenKeyId, UnixTime>,
-    index: u64,
-    entry: &[u8],
-) -> Result<(), FollowError> {
-    let entry = LogEntry::parse(entry).map_err(|error| FollowError::Entry { index, error })?;
-    if let Statement::TokenKeyAnnounced { key, not_before } = entry.statement {
-        // The first statement about a key counts.
-        keys.entry(key.id()).or_insert(not_before);
+/// The keys while entries are read.
+struct Keys {
+    known: BTreeMap<TokenKeyId, UnixTime>,
+    calendar: KeyCalendar,
+}
+
+impl Keys {
+    fn new(known: BTreeMap<TokenKeyId, UnixTime>) -> Result<Self, FollowError> {
+        let calendar = KeyCalendar::of(known.values().copied());
+        Ok(Self {
+            known,
+            calendar: calendar?,
+        })
     }
-    Ok(())
+
+    /// Adds what an entry says of keys.
+    fn visit(&mut self, index: u64, entry: &[u8]) -> Result<(), FollowError> {
+        let entry = LogEntry::parse(entry).map_err(|error| FollowError::Entry { index, error })?;
+        if let Statement::TokenKeyAnnounced { key, not_before } = entry.statement
+            // The first statement about a key counts.
+            && let Entry::Vacant(new) = self.known.entry(key.id())
+        {
+            let added = self.calendar.add(not_before);
+            added.map_err(|error| FollowError::TooManyKeys { index, error })?;
+            new.insert(not_before);
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -13,10 +13,20 @@ use pennyblack_tlog::note_key::VerifierKey;
 use pennyblack_tlog::reader::EntryPosition;
 use pennyblack_tlog::{Hash, SignedCheckpoint};
 
-/// What was remembered cannot be read.
+/// What was remembered cannot be read, or could not be read again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("what is remembered of an issuer's log of keys is damaged ({0})")]
-pub struct RememberedError(String);
+#[non_exhaustive]
+pub enum RememberedError {
+    /// Not what was written.
+    #[error("what is remembered of an issuer's log of keys is damaged ({0})")]
+    Damaged(String),
+    /// Longer than any memory.
+    #[error(
+        "an issuer's log of keys would be remembered in {0} bytes: at most {max} are read; please \
+         report this", max = KeyLogView::MAX_JSON_SIZE
+    )]
+    TooLong(usize),
+}
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,14 +42,15 @@ struct Remembered {
 }
 
 impl KeyLogView {
-    /// As it is remembered.
+    /// Most bytes of what is remembered, when it is written and when it is read: as many
+    /// keys as a log may state, a checkpoint and the roots.
+    pub const MAX_JSON_SIZE: usize = 8 * 1024 * 1024;
+
+    /// As it is remembered, if it can be read again.
     ///
-    /// # Panics
-    /// Never: strings and numbers are JSON. An empty text would be written over what was
-    /// remembered.
-    #[must_use]
-    #[allow(clippy::expect_used, reason = "strings and numbers are JSON")]
-    pub fn to_json(&self) -> String {
+    /// # Errors
+    /// [`RememberedError`]; then what was remembered before is to stay.
+    pub fn to_json(&self) -> Result<String, RememberedError> {
         let (keys, roots) = (self.keys.iter(), self.position.roots().iter());
         let remembered = Remembered {
             log: self.log.to_string(),
@@ -47,7 +58,11 @@ impl KeyLogView {
             edge: roots.map(ToString::to_string).collect(),
             keys: keys.map(|(id, begin)| (id.to_string(), begin.0)).collect(),
         };
-        serde_json::to_string(&remembered).expect("strings and numbers are JSON")
+        let json = serde_json::to_string(&remembered).map_err(damaged)?;
+        if json.len() > Self::MAX_JSON_SIZE {
+            return Err(RememberedError::TooLong(json.len()));
+        }
+        Ok(json)
     }
 
     /// Reads what [`Self::to_json`] wrote.
@@ -55,6 +70,9 @@ impl KeyLogView {
     /// # Errors
     /// [`RememberedError`].
     pub fn from_json(json: &str) -> Result<Self, RememberedError> {
+        if json.len() > Self::MAX_JSON_SIZE {
+            return Err(RememberedError::TooLong(json.len()));
+        }
         let read: Remembered = serde_json::from_str(json).map_err(damaged)?;
         let log: VerifierKey = read.log.parse().map_err(damaged)?;
         let checkpoint: Option<Result<SignedCheckpoint, _>> =
@@ -73,12 +91,12 @@ impl KeyLogView {
 }
 
 fn damaged(why: impl Display) -> RememberedError {
-    RememberedError(why.to_string())
+    RememberedError::Damaged(why.to_string())
 }
 
 fn key((id, begin): (&String, &u64)) -> Result<(TokenKeyId, UnixTime), RememberedError> {
     let mut bytes = [0; 32];
     let decoded = hex::decode_to_slice(id, &mut bytes);
-    decoded.map_err(|error| RememberedError(format!("{id}: {error}")))?;
+    decoded.map_err(|error| RememberedError::Damaged(format!("{id}: {error}")))?;
     Ok((TokenKeyId(bytes), UnixTime(*begin)))
 }

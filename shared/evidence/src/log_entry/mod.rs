@@ -9,6 +9,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_base::wire::{Reader, WireError, put_vec_u16};
 use pennyblack_privacypass::token::{Token, TokenError, TokenKeyId, TokenType};
 use pennyblack_privacypass::token_key::{TokenKey, TokenKeyError};
+use pennyblack_tlog::FULL_TILE;
 
 /// The version of the entries' form.
 const VERSION: u8 = 1;
@@ -20,6 +21,9 @@ const TOKEN_KEY: u8 = 4;
 const ISSUANCE_TOTAL: u8 = 5;
 
 const SECONDS: u64 = 60;
+
+/// Entries in one file of a log.
+const BUNDLE: usize = FULL_TILE as usize;
 
 /// A time without its seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -187,6 +191,12 @@ pub enum LogEntryError {
 }
 
 impl LogEntry {
+    /// Most bytes of an entry; the longest there is, a double spend at a CPS with a long
+    /// name, has 827.
+    pub const MAX_SIZE: usize = 1022;
+    /// Most bytes of a file of entries (tlog-tiles): each is preceded by its length.
+    pub const MAX_BUNDLE_SIZE: usize = BUNDLE * (2 + Self::MAX_SIZE);
+
     /// The only encoding it has.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
