@@ -120,7 +120,8 @@ impl SeenLog {
             error,
         })?;
         Ok(Self {
-            head: position.head(),
+            // What was signed, also if not all of it was read yet.
+            head: position.signed(),
             key,
         })
     }

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::log_entry::EpochTotals;
+use pennyblack_privacypass::blind_rsa::TokenVerifyingKey;
 use pennyblack_privacypass::token::{TokenKeyId, TokenType};
-use pennyblack_privacypass::token_key::TokenKey;
+use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
 use serde::{Deserialize, Serialize};
 
 /// Seconds of a day.
@@ -64,7 +65,8 @@ pub struct DayOfSpends {
 pub struct Epoch {
     /// The type of its tokens.
     pub token_type: u16,
-    /// The key, as the issuer's directory has it; base64url.
+    /// The key, as the issuer's directory has it; base64url. Empty when the CPS has closed
+    /// the epoch: it verifies nothing any more.
     pub token_key: String,
     /// The issuer, as the CPS names it.
     pub issuer: Option<String>,
@@ -93,12 +95,27 @@ impl Epoch {
         }
     }
 
-    pub(super) fn count(&mut self, minute: UnixTime, proven: bool) {
+    /// Counts a double spend; tells whether it is the first of its day.
+    pub(super) fn count(&mut self, minute: UnixTime, proven: bool) -> bool {
+        let days = self.double_spends.len();
         let day = self.double_spends.entry(minute.0 / DAY).or_default();
         match proven {
             true => day.proven += 1,
             false => day.on_word += 1,
         }
+        self.double_spends.len() > days
+    }
+
+    /// Verifies its tokens, if it is a blind RSA key that is not forgotten.
+    pub(super) fn verifier(&self) -> Option<TokenVerifier> {
+        let key = pennyblack_base::encoding::from_base64url(&self.token_key).ok()?;
+        let key = TokenVerifyingKey::from_spki(&key).ok()?;
+        Some(TokenVerifier::BlindRsa(key))
+    }
+
+    /// Gives the key up: of a closed epoch no double spend can follow.
+    pub(super) fn forget_key(&mut self) {
+        self.token_key = String::new();
     }
 
     /// What is wrong with the counts of further double spends, if anything is.

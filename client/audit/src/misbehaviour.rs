@@ -2,6 +2,7 @@
 //! Not here: how it is found.
 
 use pennyblack_evidence::double_spend::EvidenceError;
+use pennyblack_evidence::key_calendar::TooManyKeys;
 use pennyblack_evidence::log_entry::LogEntryError;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_tlog::ReadLogError;
@@ -38,11 +39,13 @@ pub enum Misbehaviour {
     UnknownKey = 28,
     /// An entry that cannot be read, or that contradicts an earlier one.
     Contradiction = 29,
+    /// More keys than a log may state, or double spends on more days.
+    Excess = 30,
 }
 
 impl Misbehaviour {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Fork,
         Self::Rollback,
         Self::RewrittenEntry,
@@ -53,6 +56,7 @@ impl Misbehaviour {
         Self::TooFewWitnesses,
         Self::UnknownKey,
         Self::Contradiction,
+        Self::Excess,
     ];
 
     /// The exit code of the program.
@@ -143,6 +147,25 @@ pub enum AuditError {
         /// How.
         what: &'static str,
     },
+    /// More than a log may state: nothing of it is kept.
+    #[error("{log}: entry {index}: {what}")]
+    Excess {
+        /// In which log.
+        log: KeyName,
+        /// Its place, from 0.
+        index: u64,
+        /// Of what.
+        what: String,
+    },
+    /// The auditor's own state has more keys than a log may state.
+    #[error("the auditor's state: {0}")]
+    RememberedKeys(TooManyKeys),
+    /// The time was up before anything new was proven.
+    #[error(
+        "the time is up, and nothing new could be proven in it: the logs answer too slowly. What was \
+         known before is kept; run it again, with a larger --time-limit if this persists"
+    )]
+    TimeUp,
     /// The totals of CPS and issuer do not agree.
     #[error("key {key}: {spent} tokens spent, but only {issued} issued")]
     MoreSpentThanIssued {
@@ -181,7 +204,13 @@ impl AuditError {
             }
             Self::UnknownKey { .. } | Self::NotAnnounced { .. } => Misbehaviour::UnknownKey,
             Self::MoreSpentThanIssued { .. } => Misbehaviour::MoreSpentThanIssued,
-            Self::State(_) | Self::Place(_) | Self::Position { .. } | Self::IssuerNotNamed => {
+            Self::Excess { .. } => Misbehaviour::Excess,
+            Self::RememberedKeys(_)
+            | Self::TimeUp
+            | Self::State(_)
+            | Self::Place(_)
+            | Self::Position { .. }
+            | Self::IssuerNotNamed => {
                 return None;
             }
         })

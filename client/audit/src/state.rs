@@ -1,18 +1,20 @@
 //! What an auditor keeps between two runs, in one file that is replaced as a whole:
 //! after a crash it is the old one or the new one. Not here: what is in the logs.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use pennyblack_storage::{atomic_file, limited_file};
 use serde::{Deserialize, Serialize};
 
 use super::epochs::Epochs;
 
 const FILE: &str = "audit.json";
 const VERSION: u32 = 1;
-/// Longest file that is read: keys of a hundred years, and two positions.
-const MAX_SIZE: u64 = 256 * 1024 * 1024;
+/// Most bytes of the file, when it is written and when it is read: as many keys, and days
+/// with double spends, as logs may have, and two positions.
+const MAX_SIZE: usize = 128 * 1024 * 1024;
 
 /// State that cannot be read or kept.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,17 @@ pub enum StateError {
         path: PathBuf,
         /// What is wrong.
         error: serde_json::Error,
+    },
+    /// Longer than any state.
+    #[error(
+        "the auditor's state {} would have {size} bytes, and at most {MAX_SIZE} are read: the \
+         state of before is kept; please report this", path.display()
+    )]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// How long it would be.
+        size: usize,
     },
     /// Of another version.
     #[error("the auditor's state {} has version {found}, and this program knows version {VERSION}: use the program that wrote it", path.display())]
@@ -99,15 +112,11 @@ impl State {
     /// [`StateError`].
     pub fn read(path: &Path) -> Result<Option<Self>, StateError> {
         let path = path.to_owned();
-        let file = match File::open(&path) {
-            Ok(file) => file,
+        let text = match limited_file::read(&path, MAX_SIZE) {
+            Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StateError::Io { path, error }),
         };
-        let mut text = Vec::new();
-        if let Err(error) = file.take(MAX_SIZE).read_to_end(&mut text) {
-            return Err(StateError::Io { path, error });
-        }
         match serde_json::from_slice::<Self>(&text) {
             Ok(state) if state.version == VERSION => Ok(Some(state)),
             Ok(Self { version: found, .. }) => Err(StateError::Version { path, found }),
@@ -144,24 +153,25 @@ impl StateDirectory {
             .ok_or_else(|| StateError::Missing(self.0.clone()))
     }
 
-    /// Replaces what was kept. It is durable when this returns.
+    /// Replaces what was kept, if that can be read again. It is durable when this returns.
     ///
     /// # Errors
-    /// [`StateError`].
+    /// [`StateError`]; then what was kept before is still there.
     pub fn keep(&self, state: &State) -> Result<(), StateError> {
         let path = self.0.join(FILE);
-        self.write(state)
-            .map_err(|error| StateError::Io { path, error })
-    }
-
-    fn write(&self, state: &State) -> io::Result<()> {
-        fs::create_dir_all(&self.0)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.0)?;
-        serde_json::to_writer(&mut file, state)?;
-        file.flush()?;
-        file.as_file().sync_all()?;
-        file.persist(self.0.join(FILE))
-            .map_err(|error| error.error)?;
-        File::open(&self.0)?.sync_all()
+        let text = match serde_json::to_vec(state) {
+            Ok(text) => text,
+            Err(error) => return Err(StateError::Damaged { path, error }),
+        };
+        if text.len() > MAX_SIZE {
+            let size = text.len();
+            return Err(StateError::TooLarge { path, size });
+        }
+        let written = fs::create_dir_all(&self.0);
+        let written = written.and_then(|()| atomic_file::write_public(&path, &text));
+        written.map_err(|error| StateError::Io { path, error })
     }
 }
+
+#[cfg(test)]
+mod tests;

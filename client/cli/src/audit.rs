@@ -19,8 +19,9 @@ use pennyblack_audit::{
 };
 use pennyblack_base::time::UnixTime;
 use pennyblack_http::HttpClient;
+use pennyblack_storage::limited_file;
 use pennyblack_tlog::LogReader;
-use pennyblack_tlog::{KeyName, VerifierKey, WitnessPolicy};
+use pennyblack_tlog::{KeyName, LogProof, VerifierKey, WitnessPolicy};
 use serde_json::json;
 
 use super::options::NetworkOptions;
@@ -109,6 +110,11 @@ pub(crate) struct FollowArguments {
     /// notices entries that were taken back.
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
+    /// Seconds that the run may take. When they are over, what was read is proven and
+    /// kept, and the next run goes on from there.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600,
+          value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    time_limit: u64,
     #[command(flatten)]
     witnesses: WitnessOptions,
     #[command(flatten)]
@@ -212,7 +218,8 @@ async fn follow(arguments: FollowArguments, json: bool) -> Result<Outcome, Failu
             bar.set_message(name.to_string());
         }
     };
-    let followed = auditor.follow(state.as_ref(), show).await;
+    let limit = Duration::from_secs(arguments.time_limit);
+    let followed = auditor.follow(state, limit, show).await;
     bar.finish_and_clear();
     let followed = followed?;
     directory.keep(&followed.state)?;
@@ -292,7 +299,7 @@ async fn prove(arguments: ProveArguments) -> Result<Outcome, Failure> {
 
 fn verify(arguments: &VerifyArguments) -> Result<Outcome, Failure> {
     let file = &arguments.file;
-    let read = fs::read_to_string(file);
+    let read = limited_file::read_text(file, LogProof::MAX_SIZE);
     let text = read.map_err(|error| {
         let text = format!(
             "{}: {error}; `pennyblack audit prove` writes such a file",

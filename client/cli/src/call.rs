@@ -1,7 +1,6 @@
 //! `pennyblack call`: store a call's PASSporT for the called number.
 
-use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -16,12 +15,16 @@ use pennyblack_passport::{Attestation, UnverifiedPassport};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_stir::jws::X5u;
 use pennyblack_stir::telephone_number::TelephoneNumber;
+use pennyblack_storage::limited_file;
 use serde_json::{Value, json};
 
 use super::carrier::existing_wallet;
 use super::options::{NetworkOptions, TrustOptions, load_identity};
 use super::outcome::{Exit, Failure, Outcome, message};
 use super::wording::plural;
+
+/// Most bytes of a PASSporT or Identity header; more than any certificate path takes.
+const MAX_IDENTITY_SIZE: usize = 1024 * 1024;
 
 /// The arguments of `pennyblack call`.
 #[derive(Debug, Args)]
@@ -259,13 +262,12 @@ impl CallArguments {
 
 fn read_text(argument: &str) -> Result<String, Failure> {
     if argument == "-" {
-        let mut text = String::new();
-        let read = std::io::stdin().read_to_string(&mut text);
-        read.map_err(|error| unreadable("standard input", &error))?;
-        return Ok(text);
+        let read = limited_file::read_stream_text(std::io::stdin(), MAX_IDENTITY_SIZE);
+        return read.map_err(|error| unreadable("standard input", &error));
     }
     match argument.strip_prefix('@') {
-        Some(path) => std::fs::read_to_string(path).map_err(|error| unreadable(path, &error)),
+        Some(path) => limited_file::read_text(Path::new(path), MAX_IDENTITY_SIZE)
+            .map_err(|error| unreadable(path, &error)),
         None => Ok(argument.to_owned()),
     }
 }

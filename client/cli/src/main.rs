@@ -78,6 +78,7 @@ Exit codes:
   7  the wallet holds no token that may be spent now
   8  call: there is no key for the called number
   9  carrier: the issuer's key is not in its public log, or the log was changed
+  10  audit follow: the time was up; the next run goes on from there
 
 Exit codes of `audit`, each a kind of misbehaviour (docs/auditing.md):
   20  fork: the log has signed two histories
@@ -89,7 +90,8 @@ Exit codes of `audit`, each a kind of misbehaviour (docs/auditing.md):
   26  more spent than issued
   27  too few witnesses have cosigned
   28  unknown key: the CPS accepts a key that its issuer has not announced
-  29  contradiction: an entry that cannot be read, or contradicts an earlier one";
+  29  contradiction: an entry that cannot be read, or contradicts an earlier one
+  30  excess: more token keys than a log may state, or days with double spends";
 
 /// Parses the command line, does what it says, and prints the outcome.
 fn main() -> ExitCode {

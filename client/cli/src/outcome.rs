@@ -46,6 +46,8 @@ pub(crate) enum Exit {
     NoKey = 8,
     /// An issuer does not account for its keys.
     Unaccounted = 9,
+    /// The time was up before all was read.
+    Unfinished = 10,
     /// [`Misbehaviour::Fork`], and so on; the numbers are theirs.
     Fork = Misbehaviour::Fork.exit_code(),
     Rollback = Misbehaviour::Rollback.exit_code(),
@@ -57,6 +59,7 @@ pub(crate) enum Exit {
     TooFewWitnesses = Misbehaviour::TooFewWitnesses.exit_code(),
     UnknownKey = Misbehaviour::UnknownKey.exit_code(),
     Contradiction = Misbehaviour::Contradiction.exit_code(),
+    Excess = Misbehaviour::Excess.exit_code(),
 }
 
 impl From<Misbehaviour> for Exit {
@@ -72,6 +75,7 @@ impl From<Misbehaviour> for Exit {
             Misbehaviour::TooFewWitnesses => Self::TooFewWitnesses,
             Misbehaviour::UnknownKey => Self::UnknownKey,
             Misbehaviour::Contradiction => Self::Contradiction,
+            Misbehaviour::Excess => Self::Excess,
         }
     }
 }
@@ -79,7 +83,7 @@ impl From<Misbehaviour> for Exit {
 impl Exit {
     /// Every code.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -90,6 +94,7 @@ impl Exit {
         Self::NoToken,
         Self::NoKey,
         Self::Unaccounted,
+        Self::Unfinished,
         Self::Fork,
         Self::Rollback,
         Self::RewrittenEntry,
@@ -100,6 +105,7 @@ impl Exit {
         Self::TooFewWitnesses,
         Self::UnknownKey,
         Self::Contradiction,
+        Self::Excess,
     ];
 }
 
@@ -227,7 +233,8 @@ fn exit_of_caller(error: &OobAuthenticationError) -> Exit {
 impl From<AuditError> for Failure {
     fn from(error: AuditError) -> Self {
         let no_answer = matches!(&error, AuditError::Log { error, .. }
-            if matches!(error, ReadLogError::Source(_)));
+            if matches!(error, ReadLogError::Source(_)))
+            || matches!(&error, AuditError::TimeUp);
         let exit = match error.misbehaviour() {
             Some(misbehaviour) => misbehaviour.into(),
             None if no_answer => Exit::Network,

@@ -118,7 +118,9 @@ async fn follow(
         key: key.clone(),
         policy,
     };
-    Auditor::new(log, None).follow(None, |_, _, _| ()).await
+    Auditor::new(log, None)
+        .follow(None, SOON, |_, _, _| ())
+        .await
 }
 
 fn now<T>(work: impl Future<Output = T>) -> T {

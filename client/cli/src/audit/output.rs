@@ -8,13 +8,16 @@ use pennyblack_evidence::log_entry::Statement;
 use pennyblack_tlog::KeyName;
 use serde_json::{Value, json};
 
-use super::super::outcome::Outcome;
+use super::super::outcome::{Exit, Outcome};
 use super::super::table::{Table, numbers, words};
 use super::super::wording::{count, plural};
 
 /// Nothing is wrong with the logs.
 pub(super) fn followed(followed: &Followed) -> Outcome {
-    let log = |log: &FollowedLog| json!({ "log": log.name.as_str(), "entries": log.now, "new": log.now - log.before });
+    let log = |log: &FollowedLog| {
+        json!({ "log": log.name.as_str(), "entries": log.now, "new": log.now - log.before,
+                "signed": log.signed, "complete": log.is_complete })
+    };
     let json = json!({
         "cps": log(&followed.cps),
         "issuer": followed.issuer.as_ref().map(log),
@@ -37,12 +40,31 @@ pub(super) fn followed(followed: &Followed) -> Outcome {
                 .to_owned(),
         );
     }
-    Outcome::done(json, lines.join("\n"))
+    if followed.is_complete() {
+        return Outcome::done(json, lines.join("\n"));
+    }
+    lines.push(
+        "the time was up: what was read is kept; run the command again to go on, with a larger \
+         --time-limit if you like"
+            .to_owned(),
+    );
+    let exit = Exit::Unfinished;
+    let text = lines.join("\n");
+    Outcome { json, text, exit }
 }
 
 fn line_of(log: &FollowedLog) -> String {
     let entries = count(log.now, "entry", "entries");
     let new = HumanCount(log.now - log.before);
+    if !log.is_complete {
+        return format!(
+            "{} {}: {entries} of {}, {new} new; these are proven, and consistent with what was \
+             seen before",
+            style("unfinished").yellow(),
+            log.name,
+            HumanCount(log.signed)
+        );
+    }
     format!(
         "{} {}: {entries}, {new} new; all proven, and consistent with what was seen before",
         style("sound").green(),
