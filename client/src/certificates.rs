@@ -9,7 +9,6 @@
 mod repositories;
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -17,6 +16,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_passport::CertificateSource;
 use pennyblack_stir::certificates_from_pem;
 use pennyblack_stir::jws::{X5c, X5u};
+use pennyblack_storage::limited_file;
 use tokio::task::JoinSet;
 
 pub use repositories::Repositories;
@@ -24,7 +24,7 @@ pub use repositories::Repositories;
 use pennyblack_http::{HttpClient, HttpError, HttpOptions, Request, RetryPolicy, is_public};
 
 /// Most bytes of a certificate file: six certificates of the largest size, as PEM.
-const MAX_FILE_SIZE: usize = 128 * 1024;
+pub(crate) const MAX_FILE_SIZE: usize = 128 * 1024;
 
 /// Where certificates are looked for.
 #[derive(Debug, Clone, Default)]
@@ -81,7 +81,7 @@ impl CertificateStores {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
         let path = self.directory.as_ref().filter(|_| plain)?.join(name);
-        parse(&fs::read(path).ok()?).ok()
+        parse(&limited_file::read(&path, MAX_FILE_SIZE).ok()?).ok()
     }
 }
 
@@ -154,6 +154,8 @@ impl CertificateSource for Certificates {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use pennyblack_pki::{CaNames, DevelopmentCa, LeafRequest, TnAuthEntry};
     use tokio::io::{AsyncBufReadExt as _, BufReader};

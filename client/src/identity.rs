@@ -2,7 +2,6 @@
 //! or number it acts for. Carriers attest with it, callers sign PASSporTs with
 //! it, recipients key records. Not here: judging other parties' certificates.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +13,9 @@ use pennyblack_stir::{
     Certificate, CertificateError, TnAuthList, TnEntry, TrustError, certificates_from_pem,
 };
 use pennyblack_storage::atomic_file::{self, PrivateFileError};
+use pennyblack_storage::limited_file;
 
+use crate::certificates::MAX_FILE_SIZE;
 use crate::missing_file;
 
 const FOR_TESTS: &str = "`pennyblack pki issue` makes a certificate with its key for tests";
@@ -116,7 +117,7 @@ impl StirIdentity {
     /// # Errors
     /// [`IdentityError`].
     pub fn load(certificate: &Path, key: &Path, iss: Option<&str>) -> Result<Self, IdentityError> {
-        let pem = fs::read(certificate).map_err(at(certificate))?;
+        let pem = limited_file::read(certificate, MAX_FILE_SIZE).map_err(at(certificate))?;
         let path = certificates_from_pem(&pem).map_err(|error| IdentityError::Pem {
             path: certificate.to_owned(),
             error,
@@ -223,6 +224,8 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> IdentityError + use<> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use pennyblack_base::time::UnixTime;
     use pennyblack_pki::{CaNames, DevelopmentCa, LeafRequest, TnAuthEntry};

@@ -8,12 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_stir::{RevocationError, RevocationLists, TrustAnchors, TrustError, TrustPolicy};
+use pennyblack_stir::{
+    MAX_LIST_SIZE, RevocationError, RevocationLists, TrustAnchors, TrustError, TrustPolicy,
+};
+use pennyblack_storage::limited_file;
 
 use crate::missing_file;
 
 /// How long past its `nextUpdate` a list is still relied upon.
 const LIST_GRACE: Duration = Duration::from_secs(3600);
+
+/// Most bytes of a file: the largest list as PEM, with its signer.
+const MAX_FILE_SIZE: usize = 2 * MAX_LIST_SIZE;
 
 const FOR_TESTS: &str =
     "`pennyblack pki init` makes a directory with roots and revocation lists for tests";
@@ -76,7 +82,7 @@ pub fn load_trust(
 ) -> Result<TrustPolicy, TrustFilesError> {
     let mut pem = Vec::new();
     for file in files(roots, "pem")? {
-        pem.extend(fs::read(&file).map_err(at(&file))?);
+        pem.extend(limited_file::read(&file, MAX_FILE_SIZE).map_err(at(&file))?);
         pem.push(b'\n');
     }
     let anchors = TrustAnchors::from_pem(&pem).map_err(|error| TrustFilesError::Roots {
@@ -92,7 +98,7 @@ pub fn load_trust(
         return Err(TrustFilesError::NoLists(revocation.to_owned()));
     }
     for file in list_files {
-        let list = fs::read(&file).map_err(at(&file))?;
+        let list = limited_file::read(&file, MAX_FILE_SIZE).map_err(at(&file))?;
         lists
             .add_pem(&list, &anchors, now)
             .map_err(|error| TrustFilesError::List { path: file, error })?;
