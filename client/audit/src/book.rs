@@ -268,3 +268,6 @@ fn excess((log, index): (&KeyName, u64), what: String) -> AuditError {
         what,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -211,3 +211,104 @@ async fn a_position_that_was_changed_is_refused() {
         assert!(Position::parse(&spoilt, reader.key()).is_err(), "{spoilt}");
     }
 }
+
+/// Reads on until the entry with this index was visited.
+async fn follow_until(
+    reader: &LogReader<Mirror>,
+    from: &Position,
+    last: u64,
+) -> Result<(Position, Vec<Vec<u8>>), ReadLogError> {
+    let (enough, is_enough) = tokio::sync::oneshot::channel();
+    let (mut enough, mut entries) = (Some(enough), Vec::new());
+    let visit = |index, entry: &[u8]| {
+        entries.push(entry.to_vec());
+        if index == last {
+            enough.take().unwrap().send(()).unwrap();
+        }
+        Ok::<_, ReadLogError>(())
+    };
+    let over = async {
+        // Without an answer it is never enough.
+        if is_enough.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let checkpoint = reader.checkpoint().await?;
+    let to = reader.advance_until(from, &checkpoint, visit, over).await;
+    Ok((to?, entries))
+}
+
+#[tokio::test]
+async fn a_log_that_was_read_in_part_is_read_on_from_there() {
+    let home = log(None, (0..10).map(entry)).await;
+    let (begun, mut read) = follow(&reader(&home), &Position::default()).await.unwrap();
+    append(&home, (10..700).map(entry)).await;
+    let reader = reader(&home);
+    let (position, part) = follow_until(&reader, &begun, 100).await.unwrap();
+    // Files are read whole.
+    assert_eq!((position.head().size, position.signed().size), (256, 700));
+    read.extend(part);
+    // It is kept as what it is.
+    let text = position.to_string();
+    let position = Position::parse(&text, reader.key()).unwrap();
+    assert_eq!(position.to_string(), text);
+    assert_eq!((position.head().size, position.signed().size), (256, 700));
+    for spoilt in [
+        text.replacen("read 256 ", "read 255 ", 1),
+        text.replacen("read 256 ", "read 700 ", 1),
+        text.replacen("read 256 ", "read 256 A", 1),
+        text.replacen("\nread 256 ", "\nlevel ", 1),
+    ] {
+        assert_ne!(spoilt, text);
+        assert!(Position::parse(&spoilt, reader.key()).is_err(), "{spoilt}");
+    }
+    let (position, rest) = follow(&reader, &position).await.unwrap();
+    read.extend(rest);
+    assert!(read.into_iter().eq((0..700).map(entry)));
+    let (whole, _) = follow(&reader, &Position::default()).await.unwrap();
+    assert_eq!(position.to_string(), whole.to_string());
+}
+
+#[tokio::test]
+async fn what_was_signed_counts_also_where_it_was_not_read_yet() {
+    let home = log(None, (0..700).map(entry)).await;
+    let (position, _) = follow_until(&reader(&home), &Position::default(), 0)
+        .await
+        .unwrap();
+    // Of what was read nothing is taken back.
+    let shorter = log(Some(&home), (0..600).map(entry)).await;
+    let refused = follow(&reader(&shorter), &position).await.unwrap_err();
+    let is_named = matches!(
+        refused,
+        ReadLogError::Rollback {
+            known: 700,
+            now: 600
+        }
+    );
+    assert!(is_named, "{refused}");
+    let other = log(Some(&home), (0..650).chain(1000..1100).map(entry)).await;
+    let refused = follow(&reader(&other), &position).await.unwrap_err();
+    assert!(matches!(refused, ReadLogError::Fork { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn entries_that_are_not_in_the_signed_tree_are_refused_also_when_the_time_is_up() {
+    let home = log(None, (0..700).map(entry)).await;
+    let reader = reader(&home);
+    let public = home.path().join("public/tile");
+    // Both tiles are of one another; those above were not asked for yet.
+    change(&public.join("entries/000"), |bytes| bytes[2] ^= 1);
+    let forged = [entry(0)[0] ^ 1]
+        .into_iter()
+        .chain(entry(0).into_iter().skip(1));
+    let forged = Hash::of_leaf(&forged.collect::<Vec<_>>());
+    change(&public.join("0/000"), |bytes| {
+        bytes[..32].copy_from_slice(&forged.0)
+    });
+    let refused = follow_until(&reader, &Position::default(), 0).await;
+    let refused = refused.unwrap_err();
+    assert!(
+        matches!(refused, ReadLogError::Root { size: 700 }),
+        "{refused}"
+    );
+}

@@ -32,6 +32,7 @@ const NOW: UnixTime = UnixTime(1_795_000_000);
 const CPS: &str = "cps.example/log";
 const ISSUER: &str = "issuer.example/log";
 const SOON: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(600);
 const ALWAYS: Period = Period {
     from: UnixTime(0),
     until: UnixTime(u64::MAX),
@@ -159,7 +160,8 @@ async fn follow(cps: Log, issuer: Option<Log>, state: &Path) -> Result<Followed,
     let directory = StateDirectory::new(state);
     let kept = directory.load()?;
     let auditor = Auditor::new(cps, issuer);
-    let followed = auditor.follow(kept.as_ref(), |_, _, _| ()).await?;
+    let followed = auditor.follow(kept, LIMIT, |_, _, _| ()).await?;
+    assert!(followed.is_complete());
     directory.keep(&followed.state)?;
     Ok(followed)
 }

@@ -8,6 +8,7 @@
     reason = "a test has no better answer to a failure than to end"
 )]
 
+mod audit_limits;
 mod compare;
 mod terminal;
 mod witness;

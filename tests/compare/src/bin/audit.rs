@@ -29,6 +29,8 @@ const AT_ONCE: usize = 512;
 /// Double spends that really happen; the log repeats them, and each entry is
 /// verified all the same.
 const REAL: usize = 32;
+/// Longest time of a run.
+const LIMIT: Duration = Duration::from_secs(86_400);
 /// Proofs that are made and verified.
 const PROOFS: u64 = 200;
 
@@ -193,7 +195,7 @@ async fn follow_once(
     let (place, policy) = (LogPlace::new(url, &http()?)?, WitnessPolicy::default());
     let key = key.clone();
     let auditor = Auditor::new(Log { place, key, policy }, None);
-    let followed = auditor.follow(kept.as_ref(), |_, done, of| seen(done, of));
+    let followed = auditor.follow(kept, LIMIT, |_, done, of| seen(done, of));
     let followed = followed.await?;
     directory.keep(&followed.state)?;
     Ok(followed.double_spends)

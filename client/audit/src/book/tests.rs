@@ -1,0 +1,96 @@
+use pennyblack_evidence::double_spend::SpendRecord;
+use pennyblack_evidence::log_entry::{EpochTotals, Minute};
+use pennyblack_privacypass::blind_rsa::TokenPublicKey;
+use pennyblack_privacypass::token::{ChallengeDigest, Nonce, Token};
+
+use super::super::misbehaviour::Misbehaviour;
+use super::*;
+
+const DAY: u64 = 86_400;
+
+fn key(number: u16) -> TokenKey {
+    let mut modulus = [0x55; 256];
+    modulus[0] = 0x80;
+    modulus[8..10].copy_from_slice(&number.to_be_bytes());
+    TokenKey::BlindRsa(TokenPublicKey::from_modulus(&modulus).unwrap())
+}
+
+fn log() -> KeyName {
+    "cps.example/log".parse().unwrap()
+}
+
+fn take(book: &mut Book, day: u64, statement: Statement) -> Result<(), AuditError> {
+    let minute = Minute::of(UnixTime(day * DAY));
+    book.take_of_cps(&log(), 7, LogEntry { minute, statement })
+}
+
+fn open(book: &mut Book, key: TokenKey) {
+    let opened = Statement::KeyEpochOpened {
+        issuer: "issuer.example".parse().unwrap(),
+        key,
+        not_before: UnixTime(0),
+    };
+    take(book, 0, opened).unwrap();
+}
+
+/// In form; nobody has signed it, and it is not verified at once.
+fn double_spend(key: &TokenKey) -> Statement {
+    let request = |byte| SpendRecord::from_bytes(&[byte; SpendRecord::SIZE]).unwrap();
+    Statement::DoubleSpend(Box::new(DoubleSpendEvidence {
+        token: Token {
+            token_type: TokenType::BLIND_RSA_2048,
+            nonce: Nonce([1; 32]),
+            challenge_digest: ChallengeDigest([1; 32]),
+            token_key_id: key.id(),
+            authenticator: vec![3; 256].into(),
+        },
+        cps: "cps.example".parse().unwrap(),
+        requests: [request(0), request(1)],
+    }))
+}
+
+#[test]
+fn double_spends_on_more_days_than_keys_can_be_open_are_an_excess() {
+    let mut book = Book::new(Epochs::default(), false).unwrap();
+    open(&mut book, key(1));
+    book.days = MAX_DAYS - 2;
+    for day in [5, 5, 6, 6] {
+        take(&mut book, day, double_spend(&key(1))).unwrap();
+    }
+    let excess = take(&mut book, 7, double_spend(&key(1))).unwrap_err();
+    assert_eq!(excess.misbehaviour(), Some(Misbehaviour::Excess));
+    // What an earlier run has counted counts.
+    let kept = Book::new(book.into_epochs(), false).unwrap();
+    assert_eq!(kept.days, 3);
+}
+
+#[test]
+fn a_key_is_kept_until_its_epoch_is_closed_and_no_double_spend_follows() {
+    let mut book = Book::new(Epochs::default(), false).unwrap();
+    open(&mut book, key(1));
+    take(&mut book, 1, double_spend(&key(1))).unwrap();
+    let closed = Statement::KeyEpochClosed {
+        token_key_id: key(1).id(),
+        totals: EpochTotals::default(),
+    };
+    take(&mut book, 2, closed).unwrap();
+    assert_eq!(book.epochs.get(key(1).id()).unwrap().token_key, "");
+    let late = take(&mut book, 3, double_spend(&key(1))).unwrap_err();
+    assert_eq!(late.misbehaviour(), Some(Misbehaviour::Contradiction));
+}
+
+#[test]
+fn so_many_parsed_keys_are_held_and_no_more() {
+    let mut book = Book::new(Epochs::default(), false).unwrap();
+    for number in 0..200 {
+        open(&mut book, key(number));
+    }
+    book.calendar = KeyCalendar::default();
+    for number in 200..400 {
+        open(&mut book, key(number));
+    }
+    for number in 0..400 {
+        take(&mut book, 1, double_spend(&key(number))).unwrap();
+        assert!(book.verifiers.len() <= MAX_VERIFIERS);
+    }
+}

@@ -1,0 +1,228 @@
+//! The program `pennyblack audit`, which reads what its adversary wrote: what it holds and
+//! keeps has an end, and so has the time that it takes.
+
+mod ended;
+mod hostile_log;
+mod slow_server;
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use pennyblack_evidence::key_calendar::{MAX_KEYS, MAX_KEYS_A_DAY};
+use tempfile::TempDir;
+
+use ended::{Ended, audit};
+use hostile_log::{Hostile, announced};
+use slow_server::Slow;
+
+const SOUND: i32 = 0;
+const FAILED: i32 = 1;
+const NETWORK: i32 = 5;
+const UNFINISHED: i32 = 10;
+const EXCESS: i32 = 30;
+/// Most memory of an auditor that follows the log with the most keys there may be, with
+/// the state of before at hand. Of 524,288 keys, all kept, it was 465 MB.
+const MAX_RESIDENT_KB: u64 = 200_000;
+/// Most memory of an auditor that reads a file which somebody has sent.
+const MAX_RESIDENT_OF_FILE_KB: u64 = 40_000;
+
+#[test]
+fn the_log_with_the_most_keys_is_followed_in_bounded_memory_and_its_state_read_again() {
+    let mut log = Hostile::of_cps();
+    log.state_keys(MAX_KEYS, MAX_KEYS_A_DAY);
+    let state = tempfile::tempdir().unwrap();
+    for run in ["first", "again"] {
+        let ended = log.follow_files(state.path());
+        assert_eq!(ended.code, SOUND, "{}", ended.said);
+        let size = fs::metadata(state.path().join("audit.json")).unwrap().len();
+        eprintln!(
+            "{run}: {} kB resident, a state of {size} bytes",
+            ended.resident_kb
+        );
+        assert!(
+            ended.resident_kb < MAX_RESIDENT_KB,
+            "{} kB",
+            ended.resident_kb
+        );
+    }
+    // One more is refused, and what was known before is still there.
+    let before = fs::read(state.path().join("audit.json")).unwrap();
+    log.state_keys(1, MAX_KEYS_A_DAY);
+    let ended = log.follow_files(state.path());
+    assert_eq!(ended.code, EXCESS, "{}", ended.said);
+    assert!(ended.said.contains("entry 50000"), "{}", ended.said);
+    assert!(
+        ended.resident_kb < MAX_RESIDENT_KB,
+        "{} kB",
+        ended.resident_kb
+    );
+    assert!(fs::read(state.path().join("audit.json")).unwrap() == before);
+}
+
+/// `PENNYBLACK_KEYS` says how many.
+#[test]
+fn a_log_of_very_many_keys_is_refused_after_those_of_one_day() {
+    let keys = std::env::var("PENNYBLACK_KEYS").ok();
+    let keys = keys.map_or(4_096, |keys| keys.parse().unwrap());
+    let mut log = Hostile::of_cps();
+    log.state_keys(keys, u32::MAX);
+    let state = tempfile::tempdir().unwrap();
+    let begin = Instant::now();
+    let ended = log.follow_files(state.path());
+    eprintln!(
+        "{keys} keys: {} kB resident, {:.1?}",
+        ended.resident_kb,
+        begin.elapsed()
+    );
+    assert_eq!(ended.code, EXCESS, "{}", ended.said);
+    assert!(ended.said.contains("entry 256"), "{}", ended.said);
+    assert!(!state.path().join("audit.json").exists());
+    assert!(
+        ended.resident_kb < MAX_RESIDENT_OF_FILE_KB,
+        "{} kB",
+        ended.resident_kb
+    );
+}
+
+#[test]
+fn a_file_without_end_costs_its_reader_no_more_than_the_limit() {
+    let home = tempfile::tempdir().unwrap();
+    let sparse = home.path().join("sparse");
+    // As long as a file system takes, and nothing on the disk.
+    File::create(&sparse).unwrap().set_len(1 << 40).unwrap();
+    let log = Hostile::of_cps();
+    for file in [&sparse, Path::new("/dev/zero")] {
+        let mut verify = audit("verify");
+        verify
+            .arg(file)
+            .arg("--key")
+            .arg(log.signer.verifier().to_string());
+        let mut compare = audit("compare");
+        compare.arg(file).arg(file);
+        for command in [verify, compare] {
+            let what = format!("{command:?}");
+            let ended = Ended::of(command);
+            eprintln!("{what}: {} kB resident", ended.resident_kb);
+            assert_eq!(ended.code, FAILED, "{what}: {}", ended.said);
+            assert!(
+                ended.resident_kb < MAX_RESIDENT_OF_FILE_KB,
+                "{what}: {} kB",
+                ended.resident_kb
+            );
+        }
+    }
+    // A state in its place, as `report` and `follow` read it.
+    fs::rename(&sparse, home.path().join("audit.json")).unwrap();
+    let mut report = audit("report");
+    report.arg("--state").arg(home.path());
+    let follow = log.follow(home.path().to_str().unwrap(), home.path());
+    for command in [report, follow] {
+        let ended = Ended::of(command);
+        assert_eq!(ended.code, FAILED, "{}", ended.said);
+        assert!(ended.said.contains("more than"), "{}", ended.said);
+        assert!(
+            ended.resident_kb < MAX_RESIDENT_OF_FILE_KB,
+            "{} kB",
+            ended.resident_kb
+        );
+    }
+}
+
+#[test]
+fn a_run_ends_at_its_time_limit_and_the_next_one_goes_on_from_there() {
+    let mut log = Hostile::of_cps();
+    log.state_keys(1_000, MAX_KEYS_A_DAY);
+    let slow = Slow::serve(log.home.path().to_owned(), "entries/002");
+    let state = tempfile::tempdir().unwrap();
+    let follow = |limit: &str| {
+        let mut follow = log.follow(&slow.url, state.path());
+        follow.args(["--time-limit", limit]);
+        Ended::of(follow)
+    };
+    let begin = Instant::now();
+    let ended = follow("2");
+    assert_eq!(ended.code, UNFINISHED, "{}", ended.said);
+    assert!(
+        begin.elapsed() < Duration::from_secs(12),
+        "{:.1?}",
+        begin.elapsed()
+    );
+    let json: serde_json::Value = serde_json::from_str(&ended.said).unwrap();
+    let cps = &json["cps"];
+    assert_eq!(
+        (&cps["entries"], &cps["signed"]),
+        (&512.into(), &1000.into())
+    );
+    assert_eq!(cps["complete"], false);
+    // What was read is known: a report has it, and the next run reads only the rest.
+    let mut report = audit("report");
+    report.arg("--state").arg(state.path());
+    let reported = Ended::of(report).said;
+    let reported: serde_json::Value = serde_json::from_str(&reported).unwrap();
+    assert_eq!(reported["epochs"].as_array().unwrap().len(), 512);
+    slow.withholds.store(false, Ordering::SeqCst);
+    slow.asked();
+    let ended = follow("60");
+    assert_eq!(ended.code, SOUND, "{}", ended.said);
+    let mut again = slow.asked();
+    again.retain(|path| path.contains("entries"));
+    again.sort();
+    assert_eq!(again, ["tile/entries/002", "tile/entries/003.p/232"]);
+    // The same is known as by an auditor who was not held up.
+    let other = tempfile::tempdir().unwrap();
+    assert_eq!(log.follow_files(other.path()).code, SOUND);
+    let kept = |state: &TempDir| fs::read_to_string(state.path().join("audit.json")).unwrap();
+    assert!(kept(&state) == kept(&other));
+}
+
+#[test]
+fn the_log_of_a_cps_waits_until_all_of_its_issuers_is_read() {
+    let mut cps = Hostile::of_cps();
+    cps.state_keys(300, MAX_KEYS_A_DAY);
+    let mut issuer = Hostile::new("issuer.example/log", announced);
+    issuer.state_keys(600, MAX_KEYS_A_DAY);
+    let slow = Slow::serve(issuer.home.path().to_owned(), "entries/001");
+    let state = tempfile::tempdir().unwrap();
+    let follow = |limit: &str| {
+        let mut follow = cps.follow(cps.home.path().to_str().unwrap(), state.path());
+        let key = issuer.signer.verifier().to_string();
+        follow.args([
+            "--time-limit",
+            limit,
+            "--issuer",
+            &slow.url,
+            "--issuer-key",
+            &key,
+        ]);
+        let ended = Ended::of(follow);
+        let json = serde_json::from_str::<serde_json::Value>(&ended.said);
+        let json = json.unwrap_or_else(|_| panic!("{}", ended.said));
+        let read = [&json["cps"]["entries"], &json["issuer"]["entries"]];
+        (ended.code, read.map(|entries| entries.as_u64().unwrap()))
+    };
+    // Keys of the CPS would seem to be of no issuer.
+    assert_eq!(follow("2"), (UNFINISHED, [0, 256]));
+    slow.withholds.store(false, Ordering::SeqCst);
+    assert_eq!(follow("60"), (SOUND, [300, 600]));
+}
+
+#[test]
+fn a_log_that_does_not_answer_ends_the_run_at_its_time_limit() {
+    let mut log = Hostile::of_cps();
+    log.state_keys(10, MAX_KEYS_A_DAY);
+    let slow = Slow::serve(log.home.path().to_owned(), "checkpoint");
+    let state = tempfile::tempdir().unwrap();
+    let begin = Instant::now();
+    let mut follow = log.follow(&slow.url, state.path());
+    follow.args(["--time-limit", "1"]);
+    let ended = Ended::of(follow);
+    assert_eq!(ended.code, NETWORK, "{}", ended.said);
+    assert!(ended.said.contains("time is up"), "{}", ended.said);
+    assert!(
+        begin.elapsed() < Duration::from_secs(9),
+        "{:.1?}",
+        begin.elapsed()
+    );
+}
