@@ -162,6 +162,11 @@ fn a_run_ends_at_its_time_limit_and_the_next_one_goes_on_from_there() {
     let reported = Ended::of(report).said;
     let reported: serde_json::Value = serde_json::from_str(&reported).unwrap();
     assert_eq!(reported["epochs"].as_array().unwrap().len(), 512);
+    // Another auditor is told what was signed, of which a part was read.
+    let mut compare = audit("compare");
+    compare.arg(state.path()).arg(&slow.url);
+    let compared: serde_json::Value = serde_json::from_str(&Ended::of(compare).said).unwrap();
+    assert_eq!(compared["agree"][0]["common"], 1000, "{compared}");
     slow.withholds.store(false, Ordering::SeqCst);
     slow.asked();
     let ended = follow("60");
