@@ -303,7 +303,7 @@ async fn entries_that_are_not_in_the_signed_tree_are_refused_also_when_the_time_
         .chain(entry(0).into_iter().skip(1));
     let forged = Hash::of_leaf(&forged.collect::<Vec<_>>());
     change(&public.join("0/000"), |bytes| {
-        bytes[..32].copy_from_slice(&forged.0)
+        bytes[..32].copy_from_slice(&forged.0);
     });
     let refused = follow_until(&reader, &Position::default(), 0).await;
     let refused = refused.unwrap_err();
