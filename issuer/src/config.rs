@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
+use pennyblack_evidence::key_calendar::MAX_KEYS_A_DAY;
 use pennyblack_logserver::nodes::TransparencyLogConfig;
 use pennyblack_redis::RedisOptions;
 use pennyblack_runtime::config::{
@@ -25,6 +26,9 @@ use crate::token_keys::schedule::KeySchedule;
 /// How much of the time from a key's announcement to its beginning must be left to
 /// nodes to hear of it.
 const LEAST_NOTICE: Duration = Duration::from_secs(120);
+
+/// In seconds.
+const DAY: u64 = 86_400;
 
 /// Everything that an issuer is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +81,8 @@ pub struct IssuerConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct TokenKeysConfig {
     /// How long one key signs; also the delay with which a revoked carrier runs
-    /// out of tokens, and the period of quotas. Default: 1day.
+    /// out of tokens, and the period of quotas. At least six minutes; a log has room for
+    /// 50,000 keys. Default: 1day.
     #[serde(with = "humantime_serde")]
     pub epoch: Duration,
     /// How long clients and services may keep a copy of the directory. Default: 1h.
@@ -273,6 +278,13 @@ impl Config {
                 "token_keys.announce_ahead",
                 "a client could hold a directory without the key that signs",
                 "set at least twice token_keys.directory_max_age",
+            ));
+        }
+        if keys.epoch.as_secs().saturating_mul(MAX_KEYS_A_DAY.into()) < DAY {
+            return Err(ConfigurationError::refused(
+                "token_keys.epoch",
+                format!("its log may state {MAX_KEYS_A_DAY} keys that begin on one day"),
+                "set six minutes or more",
             ));
         }
         if keys.epoch <= keys.announce_ahead {

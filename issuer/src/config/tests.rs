@@ -80,6 +80,21 @@ fn the_documented_store_is_taken() {
 }
 
 #[test]
+fn epochs_are_no_shorter_than_a_log_has_room_for_keys() {
+    let with = |epoch: &str| {
+        let epoch = format!("token_keys.epoch={epoch}");
+        example_with(&[
+            "token_keys.directory_max_age=1s",
+            "token_keys.announce_ahead=2s",
+            &epoch,
+        ])
+    };
+    with("6m").unwrap();
+    let said = with("5m").unwrap_err();
+    assert!(said.contains("256 keys"), "{said}");
+}
+
+#[test]
 fn lengths_that_contradict_each_other_are_refused_by_name() {
     for (setting, key) in [
         ("token_keys.announce_ahead=1h", "token_keys.announce_ahead"),
