@@ -3,13 +3,16 @@
 //! the logs are to be trusted.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::key_calendar::MAX_KEYS;
 use pennyblack_evidence::log_entry::EpochTotals;
 use pennyblack_privacypass::blind_rsa::TokenVerifyingKey;
 use pennyblack_privacypass::token::{TokenKeyId, TokenType};
 use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Seconds of a day.
 pub(super) const DAY: u64 = 86_400;
@@ -139,7 +142,7 @@ impl Epoch {
 }
 
 /// All keys, by the hexadecimal form of their ids.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
 pub struct Epochs(BTreeMap<String, Epoch>);
 
@@ -162,5 +165,34 @@ impl Epochs {
     /// Their ids and what is known, by id.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Epoch)> {
         self.0.iter().map(|(id, epoch)| (id.as_str(), epoch))
+    }
+}
+
+impl<'de> Deserialize<'de> for Epochs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EpochsVisitor)
+    }
+}
+
+/// Reads no more keys than a log may state: a key takes more memory than text, and the
+/// text may be another's.
+struct EpochsVisitor;
+
+impl<'de> Visitor<'de> for EpochsVisitor {
+    type Value = Epochs;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "token keys by their ids, {MAX_KEYS} at most")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Epochs, M::Error> {
+        let mut epochs = BTreeMap::new();
+        while let Some((id, epoch)) = map.next_entry()? {
+            if epochs.len() >= MAX_KEYS {
+                return Err(M::Error::custom(format!("more than {MAX_KEYS} token keys")));
+            }
+            epochs.insert(id, epoch);
+        }
+        Ok(Epochs(epochs))
     }
 }

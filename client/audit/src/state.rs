@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use pennyblack_storage::{atomic_file, limited_file};
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use super::epochs::Epochs;
@@ -15,6 +16,8 @@ const VERSION: u32 = 1;
 /// Most bytes of the file, when it is written and when it is read: as many keys, and days
 /// with double spends, as logs may have, and two positions.
 const MAX_SIZE: usize = 128 * 1024 * 1024;
+/// Most bytes of a position in it.
+const MAX_POSITION_SIZE: usize = 1024 * 1024;
 
 /// State that cannot be read or kept.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +109,17 @@ impl State {
         name.map_or(self.cps_key.as_str(), |(name, _)| name)
     }
 
+    fn require_short_positions(&self) -> Result<(), serde_json::Error> {
+        let positions = [Some(&self.cps), self.issuer.as_ref()];
+        let longest = positions.into_iter().flatten().map(String::len).max();
+        match longest.filter(|size| *size > MAX_POSITION_SIZE) {
+            None => Ok(()),
+            Some(size) => Err(serde_json::Error::custom(format!(
+                "a position of {size} bytes: at most {MAX_POSITION_SIZE} are read"
+            ))),
+        }
+    }
+
     /// The state in a file; `None` if there is no such file.
     ///
     /// # Errors
@@ -118,7 +132,10 @@ impl State {
             Err(error) => return Err(StateError::Io { path, error }),
         };
         match serde_json::from_slice::<Self>(&text) {
-            Ok(state) if state.version == VERSION => Ok(Some(state)),
+            Ok(state) if state.version == VERSION => match state.require_short_positions() {
+                Ok(()) => Ok(Some(state)),
+                Err(error) => Err(StateError::Damaged { path, error }),
+            },
             Ok(Self { version: found, .. }) => Err(StateError::Version { path, found }),
             Err(error) => Err(StateError::Damaged { path, error }),
         }
@@ -159,7 +176,8 @@ impl StateDirectory {
     /// [`StateError`]; then what was kept before is still there.
     pub fn keep(&self, state: &State) -> Result<(), StateError> {
         let path = self.0.join(FILE);
-        let text = match serde_json::to_vec(state) {
+        let short = state.require_short_positions();
+        let text = match short.and_then(|()| serde_json::to_vec(state)) {
             Ok(text) => text,
             Err(error) => return Err(StateError::Damaged { path, error }),
         };

@@ -48,10 +48,11 @@ fn the_fullest_state_fits_into_what_is_read() {
     let length = |value: serde_json::Value| to_string(&value).unwrap().len();
     let key = length(json!({ ("f".repeat(64)): epoch }));
     let day = length(json!({ (u64::MAX.to_string()): day }));
-    // A tile of hashes for each of 8 levels, one of entries, in base64; and a checkpoint of
-    // which each character is escaped.
-    let position = (8 * 256 * 32 + LogEntry::MAX_BUNDLE_SIZE) * 4 / 3 + 6 * MAX_NOTE_SIZE;
-    let fullest = MAX_KEYS * key + MAX_DAYS * day + 2 * position;
+    // A tile of hashes for each of 8 levels, one of entries, in base64; and a checkpoint.
+    let position = (8 * 256 * 32 + LogEntry::MAX_BUNDLE_SIZE) * 4 / 3 + MAX_NOTE_SIZE;
+    assert!(position + 1024 < MAX_POSITION_SIZE);
+    // Each character may be escaped.
+    let fullest = MAX_KEYS * key + MAX_DAYS * day + 2 * 6 * MAX_POSITION_SIZE;
     assert!(fullest < MAX_SIZE, "{fullest} bytes of {MAX_SIZE}");
 }
 
@@ -60,7 +61,12 @@ fn a_state_that_could_not_be_read_again_does_not_replace_the_one_before() {
     let home = tempfile::tempdir().unwrap();
     let directory = StateDirectory::new(&home.path().join("audit"));
     directory.keep(&state("read".to_owned())).unwrap();
-    let refused = directory.keep(&state("x".repeat(MAX_SIZE))).unwrap_err();
+    let refused = directory.keep(&state("x".repeat(MAX_POSITION_SIZE + 1)));
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, StateError::Damaged { .. }), "{refused}");
+    let mut long = state("read".to_owned());
+    long.cps_key = "x".repeat(MAX_SIZE);
+    let refused = directory.keep(&long).unwrap_err();
     assert!(matches!(refused, StateError::TooLarge { .. }), "{refused}");
     assert_eq!(directory.require().unwrap().cps, "read");
 }
@@ -72,4 +78,24 @@ fn a_file_that_is_longer_than_any_state_is_not_read() {
     file.set_len(1 << 43).unwrap();
     let refused = StateDirectory::new(home.path()).load().unwrap_err();
     assert!(matches!(refused, StateError::Io { .. }), "{refused}");
+}
+
+#[test]
+fn the_state_of_another_auditor_has_no_more_keys_or_longer_positions_than_ours() {
+    let home = tempfile::tempdir().unwrap();
+    let read = |keys: usize, position: usize| {
+        let key = r#"{"token_type":2,"token_key":"","double_spends":{}}"#;
+        let keys: Vec<_> = (0..keys).map(|id| format!("\"{id}\":{key}")).collect();
+        let (keys, position) = (keys.join(","), "p".repeat(position));
+        let text = format!(
+            r#"{{"version":{VERSION},"cps_key":"k","cps":"{position}","epochs":{{{keys}}}}}"#
+        );
+        fs::write(home.path().join(FILE), text).unwrap();
+        StateDirectory::new(home.path()).require()
+    };
+    read(MAX_KEYS, MAX_POSITION_SIZE).unwrap();
+    let refused = read(MAX_KEYS + 1, 0).unwrap_err().to_string();
+    assert!(refused.contains("more than 50000 token keys"), "{refused}");
+    let refused = read(0, MAX_POSITION_SIZE + 1).unwrap_err().to_string();
+    assert!(refused.contains("a position of"), "{refused}");
 }

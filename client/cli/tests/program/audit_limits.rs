@@ -25,7 +25,11 @@ const EXCESS: i32 = 30;
 /// Most memory of an auditor that follows the log with the most keys there may be, with
 /// the state of before at hand. Of 524,288 keys, all kept, it was 465 MB.
 const MAX_RESIDENT_KB: u64 = 200_000;
-/// Most memory of an auditor that reads a file which somebody has sent.
+/// Most bytes of an auditor's state, and most memory of an auditor that reads one which
+/// somebody has sent: its text, and a part of it once more.
+const MAX_STATE: usize = 128 * 1024 * 1024;
+const MAX_RESIDENT_OF_STATE_KB: u64 = 320_000;
+/// Most memory of an auditor that reads another file which somebody has sent.
 const MAX_RESIDENT_OF_FILE_KB: u64 = 40_000;
 
 #[test]
@@ -124,6 +128,35 @@ fn a_file_without_end_costs_its_reader_no_more_than_the_limit() {
         assert!(ended.said.contains("more than"), "{}", ended.said);
         assert!(
             ended.resident_kb < MAX_RESIDENT_OF_FILE_KB,
+            "{} kB",
+            ended.resident_kb
+        );
+    }
+}
+
+#[test]
+fn the_state_of_another_auditor_costs_its_reader_what_the_limit_says() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("audit.json");
+    let head = r#"{"version":1,"cps_key":"k","cps":""#;
+    // As many small keys as there is room for, and one position that takes all of it.
+    let key = r#"{"token_type":2,"token_key":"","double_spends":{}}"#;
+    let keys = (0..MAX_STATE / (key.len() + 12)).map(|id| format!("\"{id}\":{key}"));
+    let keys = format!(
+        r#"{head}","epochs":{{{}}}}}"#,
+        keys.collect::<Vec<_>>().join(",")
+    );
+    let position = format!(r#"{head}{}","epochs":{{}}}}"#, "A".repeat(MAX_STATE - 100));
+    for text in [keys, position] {
+        fs::write(&file, text).unwrap();
+        let mut compare = audit("compare");
+        compare.arg(&file).arg(&file);
+        let ended = Ended::of(compare);
+        eprintln!("a hostile state: {} kB resident", ended.resident_kb);
+        assert_eq!(ended.code, FAILED, "{}", ended.said);
+        assert!(ended.said.contains("damaged"), "{}", ended.said);
+        assert!(
+            ended.resident_kb < MAX_RESIDENT_OF_STATE_KB,
             "{} kB",
             ended.resident_kb
         );
