@@ -1,7 +1,7 @@
 //! Where a log's files come from. Not here: HTTP; the reader brings a client.
 
 use std::error::Error;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,8 +68,10 @@ impl LogSource for Mirror {
 }
 
 fn read_file(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
+    let file = match fs::metadata(path) {
+        // To open a pipe may take endlessly long.
+        Ok(about) if !about.is_file() => return Err(io::Error::other("it is not a file")),
+        Ok(_) => File::open(path)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
@@ -81,4 +83,21 @@ fn read_file(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
     Ok(Some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_to_its_limit_and_what_is_no_file_is_not_opened() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let size = usize::try_from(fs::metadata(&path).unwrap().len()).unwrap();
+        assert_eq!(read_file(&path, size).unwrap().unwrap().len(), size);
+        let refused = read_file(&path, size - 1).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(read_file(&path.with_extension("none"), 1).unwrap(), None);
+        let refused = read_file(Path::new("/dev/null"), 1).unwrap_err();
+        assert!(refused.to_string().contains("not a file"), "{refused}");
+    }
 }
