@@ -15,6 +15,10 @@ use pennyblack_tlog::{CheckpointError, SignedCheckpoint, TreeHead, VerifierKey};
 pub(super) const CHECKPOINT: &str = "checkpoint";
 /// The end of the name of the file with two checkpoints that contradict each other.
 const FORK: &str = "fork";
+/// What is in the file before the first checkpoint. **The file is there from the time
+/// that the witness knows the log**: one that is missing is a witness that has forgotten,
+/// and would cosign a second history as if it were the first.
+const NOTHING_SEEN: &str = "nothing seen yet\n";
 
 /// What was seen cannot be read, or not be kept.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +59,30 @@ pub enum LastSeenError {
         /// Of which log.
         origin: String,
     },
+    /// The witness cannot know whether it has cosigned for that log.
+    #[error(
+        "{} is missing, which should say what was last seen of {origin}: if this witness has \
+         cosigned for that log, restore exactly that file, or begin with a new directory and thus a \
+         new key. If it has never known that log, run it once with --new-log and the log's key",
+        path.display()
+    )]
+    Missing {
+        /// Which file.
+        path: PathBuf,
+        /// Of which log.
+        origin: String,
+    },
+    /// The log is not new.
+    #[error(
+        "{} says what was last seen of {origin}: this witness knows that log; name it with --log",
+        path.display()
+    )]
+    Known {
+        /// Which file.
+        path: PathBuf,
+        /// Of which log.
+        origin: String,
+    },
     /// It holds more than any checkpoint.
     #[error("{} is longer than any checkpoint: it is not what was written", .0.display())]
     Long(PathBuf),
@@ -69,22 +97,34 @@ pub(super) struct LastSeen {
 }
 
 impl LastSeen {
-    /// Reads what was seen of the log `origin`; nothing if there is no file.
+    /// Writes that nothing was seen yet of the log `origin`, which the witness never
+    /// knew before. It is durable when this returns.
+    pub(super) fn begin(directory: &Path, origin: &str) -> Result<(), LastSeenError> {
+        let path = path(directory, origin);
+        if read(&path)?.is_some() {
+            let origin = origin.to_owned();
+            return Err(LastSeenError::Known { path, origin });
+        }
+        write(&path, NOTHING_SEEN)
+    }
+
+    /// Reads what was seen of the log `origin`.
     pub(super) fn load(
         directory: &Path,
         origin: &str,
         keys: &[VerifierKey],
     ) -> Result<Self, LastSeenError> {
-        // An origin may have slashes and be longer than a file's name.
-        let name = hex::encode(encoding::sha256(origin.as_bytes()));
-        let path = directory.join(name).with_extension(CHECKPOINT);
+        let path = path(directory, origin);
+        let origin = origin.to_owned();
         let Some(text) = read(&path)? else {
+            return Err(LastSeenError::Missing { path, origin });
+        };
+        if text == NOTHING_SEEN {
             return Ok(Self {
                 checkpoint: None,
                 path,
             });
-        };
-        let origin = origin.to_owned();
+        }
         let checkpoint: SignedCheckpoint = match text.parse() {
             Ok(checkpoint) => checkpoint,
             Err(why) => return Err(LastSeenError::Damaged { path, origin, why }),
@@ -98,6 +138,11 @@ impl LastSeen {
         })
     }
 
+    /// The checkpoint; `None` before the first.
+    pub(super) const fn checkpoint(&self) -> Option<&SignedCheckpoint> {
+        self.checkpoint.as_ref()
+    }
+
     /// The tree; `None` before the first.
     pub(super) fn head(&self) -> Option<TreeHead> {
         let last = self.checkpoint.as_ref();
@@ -108,7 +153,7 @@ impl LastSeen {
     /// error the one before counts, and no cosignature has left for this one.
     pub(super) fn advance(&mut self, next: &SignedCheckpoint) -> Result<(), LastSeenError> {
         if self.head() != Some(next.checkpoint().head) {
-            self.write(&self.path, &next.to_string())?;
+            write(&self.path, &next.to_string())?;
             self.checkpoint = Some(next.clone());
         }
         Ok(())
@@ -119,17 +164,28 @@ impl LastSeen {
     pub(super) fn persist_evidence(&self, other: &SignedCheckpoint) -> Result<(), LastSeenError> {
         let path = self.path.with_extension(FORK);
         match &self.checkpoint {
-            Some(last) if !path.exists() => self.write(&path, &format!("{last}\n{other}")),
+            Some(last) if !path.exists() => write(&path, &format!("{last}\n{other}")),
             _ => Ok(()),
         }
     }
+}
 
-    fn write(&self, path: &Path, text: &str) -> Result<(), LastSeenError> {
-        atomic_file::write_public(path, text.as_bytes()).map_err(|error| LastSeenError::Io {
-            path: path.to_owned(),
-            error,
-        })
-    }
+/// Whether a file was written before anything was seen.
+pub(super) fn is_before_the_first(path: &Path) -> Result<bool, LastSeenError> {
+    Ok(read(path)?.is_some_and(|text| text == NOTHING_SEEN))
+}
+
+/// An origin may have slashes and be longer than a file's name.
+fn path(directory: &Path, origin: &str) -> PathBuf {
+    let name = hex::encode(encoding::sha256(origin.as_bytes()));
+    directory.join(name).with_extension(CHECKPOINT)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), LastSeenError> {
+    atomic_file::write_public(path, text.as_bytes()).map_err(|error| LastSeenError::Io {
+        path: path.to_owned(),
+        error,
+    })
 }
 
 fn read(path: &Path) -> Result<Option<String>, LastSeenError> {

@@ -17,8 +17,10 @@ use std::sync::Mutex;
 use pennyblack_base::time::UnixTime;
 use pennyblack_storage::disk::{OpenDiskError, RealDisk};
 use pennyblack_tlog::note_key::SignatureType;
-use pennyblack_tlog::witness::WitnessRefusal;
-use pennyblack_tlog::{AddCheckpoint, Cosigner, KeyName, SignatureLine, VerifierKey};
+use pennyblack_tlog::witness::{WitnessRefusal, origin_in_path};
+use pennyblack_tlog::{
+    AddCheckpoint, Cosigner, KeyName, SignatureLine, SignedCheckpoint, VerifierKey,
+};
 
 pub use self::last_seen::LastSeenError;
 pub use self::server::{WitnessServer, limits};
@@ -89,7 +91,9 @@ struct WatchedLog {
 
 impl Witness {
     /// Opens the directory of a witness with this name, or makes a witness with a
-    /// fresh key there, which cosigns for these logs. Reads and writes the disk.
+    /// fresh key there, which cosigns for these logs. A key that was there before may have
+    /// cosigned for any log: one of which it is not recorded there what was seen is
+    /// refused, unless [`Self::begin_log`] was called for it. Reads and writes the disk.
     ///
     /// # Errors
     /// [`OpenWitnessError`]; above all if what was seen before cannot be relied upon.
@@ -105,14 +109,11 @@ impl Witness {
             path: path.to_owned(),
             error,
         })?;
-        let cosigner = witness_key::load_or_make(path, name)?;
-        let mut keys = BTreeMap::<String, Vec<VerifierKey>>::new();
-        for key in logs {
-            if key.kind() != SignatureType::Ed25519 {
-                return Err(OpenWitnessError::NotALog(key.name().clone()));
-            }
-            keys.entry(key.name().to_string()).or_default().push(key);
-        }
+        let keys = by_origin(logs)?;
+        let cosigner = match witness_key::load(path, name)? {
+            Some(cosigner) => cosigner,
+            None => begin(path, name, &keys)?,
+        };
         let log = |(origin, keys): (String, Vec<_>)| {
             let last = Mutex::new(LastSeen::load(path, &origin, &keys)?);
             Ok((origin, WatchedLog { keys, last }))
@@ -123,6 +124,32 @@ impl Witness {
             logs: logs?,
             _directory: directory,
         })
+    }
+
+    /// Records in the directory of a witness that it never knew the log with this key,
+    /// on the word of its operator. The witness must not be at work.
+    ///
+    /// # Errors
+    /// [`OpenWitnessError`]; above all if the log is known there.
+    pub fn begin_log(path: &Path, log: &VerifierKey) -> Result<(), OpenWitnessError> {
+        require_log(log)?;
+        let _directory = RealDisk::open(path)?;
+        Ok(LastSeen::begin(path, log.name().as_str())?)
+    }
+
+    /// The last checkpoint that was cosigned of a log, which is named as in
+    /// [`pennyblack_tlog::witness::origin_in_path`]: what proves that another one is
+    /// refused with reason. Waits for a decision on that log: not for an async context.
+    ///
+    /// # Errors
+    /// [`NotCosigned::Uncertain`].
+    pub fn last_checkpoint(&self, log: &str) -> Result<Option<SignedCheckpoint>, NotCosigned> {
+        let mut logs = self.logs.iter();
+        let Some((_, log)) = logs.find(|(origin, _)| origin_in_path(origin) == log) else {
+            return Ok(None);
+        };
+        let last = log.last.lock().map_err(|_| NotCosigned::Uncertain)?;
+        Ok(last.checkpoint().cloned())
     }
 
     /// The key with which its cosignatures are verified.
@@ -157,6 +184,43 @@ impl Witness {
         }
         Ok(request.cosign(&self.cosigner, now))
     }
+}
+
+/// The keys of logs, by the log.
+fn by_origin(
+    logs: impl IntoIterator<Item = VerifierKey>,
+) -> Result<BTreeMap<String, Vec<VerifierKey>>, OpenWitnessError> {
+    let mut keys = BTreeMap::<String, Vec<VerifierKey>>::new();
+    for key in logs {
+        require_log(&key)?;
+        keys.entry(key.name().to_string()).or_default().push(key);
+    }
+    Ok(keys)
+}
+
+fn require_log(key: &VerifierKey) -> Result<(), OpenWitnessError> {
+    match key.kind() {
+        SignatureType::Ed25519 => Ok(()),
+        _ => Err(OpenWitnessError::NotALog(key.name().clone())),
+    }
+}
+
+/// Makes the key of a witness that has cosigned nothing. It is written last: whatever
+/// breaks off before leaves a directory without a key, in which this begins again.
+fn begin(
+    path: &Path,
+    name: &KeyName,
+    logs: &BTreeMap<String, Vec<VerifierKey>>,
+) -> Result<Cosigner, OpenWitnessError> {
+    witness_key::require_unused(path)?;
+    for origin in logs.keys() {
+        match LastSeen::begin(path, origin) {
+            // From a start that broke off.
+            Ok(()) | Err(LastSeenError::Known { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(witness_key::make(path, name)?)
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
-//! A witness over HTTP: `POST /add-checkpoint` (C2SP tlog-witness), and its key at
-//! `GET /`. Not here: any decision.
+//! A witness over HTTP: `POST /add-checkpoint` (C2SP tlog-witness), its key at `GET /`, and
+//! the last checkpoint that it cosigned of each log, which proves what it says when it
+//! refuses the next. Not here: any decision.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -17,7 +18,9 @@ use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::listener::{Listener, ListenerError};
 use pennyblack_service::problem_response::AsPrescribed;
 use pennyblack_tlog::AddCheckpoint;
-use pennyblack_tlog::witness::{MAX_REQUEST_SIZE, SIZE_MEDIA_TYPE, WitnessRefusal};
+use pennyblack_tlog::witness::{
+    ADD_CHECKPOINT_PATH, LAST_CHECKPOINT_PATH, MAX_REQUEST_SIZE, SIZE_MEDIA_TYPE, WitnessRefusal,
+};
 
 use super::{NotCosigned, Witness};
 
@@ -80,7 +83,11 @@ impl WitnessServer {
     pub async fn serve(self, shutdown: Shutdown) {
         let router = Router::new()
             .route("/", get(serve_key))
-            .route("/add-checkpoint", post(add_checkpoint))
+            .route(ADD_CHECKPOINT_PATH, post(add_checkpoint))
+            .route(
+                &format!("{LAST_CHECKPOINT_PATH}{{log}}"),
+                get(serve_last_checkpoint),
+            )
             .with_state(self.at_work);
         self.listener.serve(router, shutdown).await;
     }
@@ -92,6 +99,23 @@ async fn serve_key(State(at_work): State<AtWork>) -> Response {
         TEXT_MEDIA_TYPE,
         format!("{}\n", at_work.witness.key()),
     )
+}
+
+async fn serve_last_checkpoint(State(at_work): State<AtWork>, Path(log): Path<String>) -> Response {
+    let AtWork { witness, .. } = at_work;
+    // A decision on the log may be under way, which waits for the disk.
+    let last = tokio::task::spawn_blocking(move || witness.last_checkpoint(&log)).await;
+    match last.unwrap_or(Err(NotCosigned::Uncertain)) {
+        Ok(Some(last)) => answer(StatusCode::OK, TEXT_MEDIA_TYPE, last.to_string()),
+        Ok(None) => text(
+            StatusCode::NOT_FOUND,
+            "no checkpoint of such a log was cosigned here",
+        ),
+        Err(error) => {
+            tracing::error!(%error, "the last checkpoint of a log cannot be shown");
+            text(StatusCode::INTERNAL_SERVER_ERROR, "see the witness's log")
+        }
+    }
 }
 
 async fn add_checkpoint(State(at_work): State<AtWork>, body: Bytes) -> Response {

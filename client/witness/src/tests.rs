@@ -156,13 +156,7 @@ fn a_witness_that_may_have_forgotten_does_not_start() {
     let mode = fs::metadata(&key).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o600);
 
-    let last = fs::read_dir(&state)
-        .unwrap()
-        .map(|file| file.unwrap().path());
-    let last = last
-        .into_iter()
-        .find(|path| path.extension().is_some_and(|end| end == "checkpoint"));
-    let last = last.unwrap();
+    let last = last_seen(&home);
     let sound = fs::read_to_string(&last).unwrap();
     for changed in [
         "",
@@ -198,6 +192,101 @@ fn a_witness_that_may_have_forgotten_does_not_start() {
         refused,
         Err(OpenWitnessError::Key(WitnessKeyError::Lost(_)))
     ));
+}
+
+/// Where a witness keeps what it has seen of the log.
+fn last_seen(home: &TempDir) -> PathBuf {
+    let files = fs::read_dir(home.path().join("state")).unwrap();
+    let mut files = files.map(|file| file.unwrap().path());
+    let last = files.find(|path| path.extension().is_some_and(|end| end == "checkpoint"));
+    last.unwrap()
+}
+
+#[test]
+fn a_witness_without_what_it_has_seen_does_not_start_as_if_new() {
+    let (home, log) = (tempfile::tempdir().unwrap(), Log::new());
+    // Of a log that was never asked about, too: the witness cannot tell the two apart.
+    for seen in [0, 5] {
+        let witness = open(&home, &log).unwrap();
+        if seen > 0 {
+            let request = log.request(1, 0, seen);
+            witness.add_checkpoint(&request, NOW).unwrap();
+        }
+        drop(witness);
+        // An ordinary start needs nothing from the operator.
+        assert!(open(&home, &log).is_ok());
+        let file = last_seen(&home);
+        let kept = fs::read(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        let refused = open(&home, &log).unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                OpenWitnessError::LastSeen(LastSeenError::Missing { .. })
+            ),
+            "{refused}"
+        );
+        assert!(refused.to_string().contains("--new-log"), "{refused}");
+        fs::write(&file, kept).unwrap();
+    }
+    let witness = open(&home, &log).unwrap();
+    assert_eq!(
+        status(witness.add_checkpoint(&log.request(2, 0, 3), NOW)),
+        409
+    );
+}
+
+#[test]
+fn a_log_is_added_on_the_word_of_the_operator_once() {
+    let (home, first) = (tempfile::tempdir().unwrap(), Log::new());
+    drop(open(&home, &first).unwrap());
+    let name = "second.example/log".parse().unwrap();
+    let kind = SignatureType::Ed25519;
+    let second = NoteSigner::generate(name, kind, &mut rand::rng());
+    let (state, second) = (home.path().join("state"), second.verifier().clone());
+    let name = "witness.example".parse().unwrap();
+    let both = || Witness::open(&state, &name, [first.key(), second.clone()]);
+    assert!(matches!(
+        both(),
+        Err(OpenWitnessError::LastSeen(LastSeenError::Missing { .. }))
+    ));
+    Witness::begin_log(&state, &second).unwrap();
+    let witness = both().unwrap();
+    // Not while it is at work, and not again, which would make it forget.
+    assert!(matches!(
+        Witness::begin_log(&state, &second),
+        Err(OpenWitnessError::Directory(OpenDiskError::InUse(_)))
+    ));
+    drop(witness);
+    for known in [first.key(), second.clone()] {
+        assert!(matches!(
+            Witness::begin_log(&state, &known),
+            Err(OpenWitnessError::LastSeen(LastSeenError::Known { .. }))
+        ));
+    }
+}
+
+#[test]
+fn a_first_start_that_broke_off_begins_again() {
+    let (home, log) = (tempfile::tempdir().unwrap(), Log::new());
+    let key = open(&home, &log).unwrap().key().clone();
+    fs::remove_file(home.path().join("state").join("key")).unwrap();
+    // Nothing was cosigned with it.
+    assert_ne!(*open(&home, &log).unwrap().key(), key);
+}
+
+#[test]
+fn the_last_checkpoint_is_shown_to_prove_a_refusal() {
+    let (home, log) = (tempfile::tempdir().unwrap(), Log::new());
+    let witness = open(&home, &log).unwrap();
+    let named = origin_in_path(LOG);
+    assert_eq!(witness.last_checkpoint(&named).unwrap(), None);
+    witness.add_checkpoint(&log.request(1, 0, 5), NOW).unwrap();
+    let _ = witness.add_checkpoint(&log.request(2, 5, 9), NOW);
+    let shown = witness.last_checkpoint(&named).unwrap().unwrap();
+    assert_eq!(shown, log.signed(1, 5));
+    let unknown = witness.last_checkpoint(&origin_in_path("other.example/log"));
+    assert_eq!(unknown.unwrap(), None);
 }
 
 #[test]

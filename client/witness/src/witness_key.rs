@@ -11,7 +11,7 @@ use pennyblack_tlog::cosignature::NotACosigner;
 use pennyblack_tlog::note_key::SignatureType;
 use pennyblack_tlog::{Cosigner, KeyName, NoteKeyError, NoteSigner};
 
-use super::last_seen::CHECKPOINT;
+use super::last_seen::{self, CHECKPOINT, LastSeenError};
 
 const FILE: &str = "key";
 
@@ -30,6 +30,9 @@ pub enum WitnessKeyError {
         /// What the file system says.
         error: io::Error,
     },
+    /// What was seen cannot be read.
+    #[error(transparent)]
+    LastSeen(#[from] LastSeenError),
     /// What is in it is not text.
     #[error("{} does not hold the witness's key: restore it from a backup", .0.display())]
     Text(PathBuf),
@@ -71,18 +74,48 @@ pub enum WitnessKeyError {
     Lost(PathBuf),
 }
 
-/// The key of the witness `name` in this directory, made if it was never there.
-pub(super) fn load_or_make(directory: &Path, name: &KeyName) -> Result<Cosigner, WitnessKeyError> {
+/// The key of the witness `name` in this directory, if there is one.
+pub(super) fn load(directory: &Path, name: &KeyName) -> Result<Option<Cosigner>, WitnessKeyError> {
     let path = directory.join(FILE);
-    let signer = if path.exists() {
-        load(&path, name)?
-    } else {
-        make(directory, &path, name)?
+    if !path.exists() {
+        return Ok(None);
+    }
+    let signer = read(&path, name)?;
+    let cosigner = Cosigner::new(signer).map_err(|why| WitnessKeyError::Kind { path, why });
+    cosigner.map(Some)
+}
+
+/// Requires that nothing in this directory was cosigned: its key may be made.
+pub(super) fn require_unused(directory: &Path) -> Result<(), WitnessKeyError> {
+    let io = |error| WitnessKeyError::Io {
+        path: directory.to_owned(),
+        error,
     };
+    for entry in fs::read_dir(directory).map_err(io)? {
+        let file = entry.map_err(io)?.path();
+        let is_checkpoint = file.extension() == Some(OsStr::new(CHECKPOINT));
+        if is_checkpoint && !last_seen::is_before_the_first(&file)? {
+            return Err(WitnessKeyError::Lost(directory.join(FILE)));
+        }
+    }
+    Ok(())
+}
+
+/// Makes the key of the witness `name`.
+pub(super) fn make(directory: &Path, name: &KeyName) -> Result<Cosigner, WitnessKeyError> {
+    let path = directory.join(FILE);
+    let kind = SignatureType::CosignatureV1;
+    let signer = NoteSigner::generate(name.clone(), kind, &mut rand::rng());
+    let text = signer.to_secret_text();
+    let written = atomic_file::write_private(&path, text.as_bytes());
+    written.map_err(|error| WitnessKeyError::Io {
+        path: path.clone(),
+        error,
+    })?;
     Cosigner::new(signer).map_err(|why| WitnessKeyError::Kind { path, why })
 }
 
-fn load(path: &Path, name: &KeyName) -> Result<NoteSigner, WitnessKeyError> {
+fn read(path: &Path, name: &KeyName) -> Result<NoteSigner, WitnessKeyError> {
     let text = atomic_file::read_private(path)?;
     let text = str::from_utf8(&text).map_err(|_| WitnessKeyError::Text(path.to_owned()))?;
     let form = |why| WitnessKeyError::Form {
@@ -97,23 +130,5 @@ fn load(path: &Path, name: &KeyName) -> Result<NoteSigner, WitnessKeyError> {
             actual: signer.verifier().name().clone(),
         });
     }
-    Ok(signer)
-}
-
-fn make(directory: &Path, path: &Path, name: &KeyName) -> Result<NoteSigner, WitnessKeyError> {
-    let io = |error| WitnessKeyError::Io {
-        path: path.to_owned(),
-        error,
-    };
-    for entry in fs::read_dir(directory).map_err(io)? {
-        let file = entry.map_err(io)?.path();
-        if file.extension() == Some(OsStr::new(CHECKPOINT)) {
-            return Err(WitnessKeyError::Lost(path.to_owned()));
-        }
-    }
-    let kind = SignatureType::CosignatureV1;
-    let signer = NoteSigner::generate(name.clone(), kind, &mut rand::rng());
-    let text = signer.to_secret_text();
-    atomic_file::write_private(path, text.as_bytes()).map_err(io)?;
     Ok(signer)
 }

@@ -12,6 +12,7 @@ use super::note::{MAX_NOTE_SIZE, SignatureLine};
 use super::note_key::VerifierKey;
 use super::proof::{self, ProofError};
 use super::tree::TreeHead;
+use pennyblack_base::encoding;
 use pennyblack_base::time::UnixTime;
 
 /// Most hashes of a consistency proof in a request.
@@ -23,6 +24,17 @@ const HASH_LINE: usize = 45;
 pub const MAX_REQUEST_SIZE: usize = MAX_NOTE_SIZE + MOST_HASHES * HASH_LINE + 64;
 /// Media type of the body of a 409: the size that the witness has seen.
 pub const SIZE_MEDIA_TYPE: &str = "text/x.tlog.size";
+
+/// Where a witness is asked for cosignatures, below its prefix.
+pub const ADD_CHECKPOINT_PATH: &str = "/add-checkpoint";
+/// Below this a witness shows the last checkpoint that it has cosigned of each log.
+pub const LAST_CHECKPOINT_PATH: &str = "/checkpoint/";
+
+/// How a log is named in the path of its last checkpoint: an origin may have slashes.
+#[must_use]
+pub fn origin_in_path(origin: &str) -> String {
+    encoding::base64url(&encoding::sha256(origin.as_bytes()))
+}
 
 /// A request to cosign a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -26,8 +26,13 @@ Example:
 pub(crate) struct WitnessArguments {
     /// Key of a log to cosign for, `NAME+ID+KEY`, as the log publishes it;
     /// repeat the option for several.
-    #[arg(long = "log", value_name = "KEY", required = true)]
+    #[arg(long = "log", value_name = "KEY", required_unless_present = "new_log")]
     logs: Vec<VerifierKey>,
+    /// Records that this witness has never known the log with this key, and stops: needed
+    /// once for each log that is added to a directory in which there is a key already.
+    /// Never for a log that it may have cosigned for: it would cosign a second history.
+    #[arg(long, value_name = "KEY")]
+    new_log: Option<VerifierKey>,
     /// Name of the witness's own key: its host, without https://, such as
     /// witness.example.org.
     #[arg(long)]
@@ -78,6 +83,13 @@ impl WitnessArguments {
 /// stopped; what its operator should look at goes to standard error.
 pub(crate) async fn run(arguments: WitnessArguments, json: bool) -> Result<Outcome, Failure> {
     let failed = |error: Box<dyn std::error::Error>| Failure::new(Exit::Failed, error);
+    if let Some(log) = &arguments.new_log {
+        Witness::begin_log(&arguments.state, log).map_err(|error| failed(error.into()))?;
+        return Ok(Outcome::done(
+            json!({ "new_log": log.name().as_str() }),
+            format!("recorded: nothing of {} was seen yet", log.name()),
+        ));
+    }
     let public = arguments.public()?;
     logging::start(&LogConfig::default()).map_err(|error| failed(error.into()))?;
     let witness = Witness::open(&arguments.state, &arguments.name, arguments.logs)
