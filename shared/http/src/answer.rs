@@ -10,6 +10,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, RET
 use pennyblack_base::problem::{Problem, ProblemType};
 
 use super::clock_gap::ClockGap;
+use super::foreign_span::SpanLimits;
 use super::service_kind::Mistaken;
 use super::{passes, transport};
 use pennyblack_base::span::Span;
@@ -60,17 +61,17 @@ impl Answer {
         text(&self.headers, &ETAG)
     }
 
-    /// For how long the content may be used (RFC 9111 section 5.2.2.1), if the
-    /// service says so.
+    /// For how long the content may be used (RFC 9111 section 5.2.2.1), within the
+    /// caller's limits.
     #[must_use]
-    pub fn max_age(&self) -> Option<Duration> {
+    pub fn max_age(&self, limits: &SpanLimits) -> Duration {
         let values = self.headers.get_all(CACHE_CONTROL).into_iter();
         let mut directives = values
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','));
         let seconds = directives
             .find_map(|directive| directive.trim().strip_prefix("max-age=")?.parse().ok());
-        seconds.map(Duration::from_secs)
+        limits.apply(seconds.map(Duration::from_secs))
     }
 }
 
@@ -88,7 +89,8 @@ pub struct Refused {
     pub status: StatusCode,
     /// Why and what to do; made of the status when there was no document.
     pub problem: Problem,
-    /// When to come back.
+    /// When to come back: to be shown. Only [`RetryPolicy`](super::RetryPolicy) follows it,
+    /// up to its longest pause.
     pub retry_after: Option<Duration>,
     /// How far this machine's clock is from the service's, if that is far.
     pub clock_gap: Option<ClockGap>,

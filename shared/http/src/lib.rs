@@ -4,6 +4,7 @@
 
 mod answer;
 mod clock_gap;
+mod foreign_span;
 mod options;
 mod public_addresses;
 mod recognise;
@@ -23,6 +24,7 @@ use pennyblack_runtime::clock::Clock;
 
 pub use answer::{Answer, HttpError, Refused};
 pub use clock_gap::ClockGap;
+pub use foreign_span::SpanLimits;
 pub use options::{HttpOptions, TrustRoots};
 pub use public_addresses::is_public;
 pub use request::Request;

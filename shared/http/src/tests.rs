@@ -171,10 +171,17 @@ async fn an_answer_tells_its_tag_and_how_long_it_may_be_used() {
     let (url, _) = serve(vec![answer("200 OK", headers, "ok")]).await;
     let told = get(url, QUICK).await.unwrap();
     assert_eq!(told.etag(), Some("\"tag\""));
-    assert_eq!(told.max_age(), Some(Duration::from_secs(300)));
+    let limits = |max| SpanLimits {
+        default: Duration::from_secs(7),
+        min: Duration::from_secs(1),
+        max: Duration::from_secs(max),
+    };
+    assert_eq!(told.max_age(&limits(600)), Duration::from_secs(300));
+    assert_eq!(told.max_age(&limits(60)), Duration::from_secs(60));
     let (url, _) = serve(vec![answer("200 OK", "cache-control: no-cache\r\n", "ok")]).await;
     let silent = get(url, QUICK).await.unwrap();
-    assert_eq!((silent.etag(), silent.max_age()), (None, None));
+    assert_eq!(silent.etag(), None);
+    assert_eq!(silent.max_age(&limits(600)), Duration::from_secs(7));
 }
 
 #[test]
