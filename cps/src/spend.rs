@@ -120,6 +120,7 @@ impl<S: Store> Spending<S> {
         if self.issuers.is_due(id, now) && !self.log.is_closed(id) {
             Refusal::Log
         } else {
+            self.issuers.want_unknown();
             Refusal::UnknownKey(id)
         }
     }

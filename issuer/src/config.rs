@@ -27,8 +27,15 @@ use crate::token_keys::schedule::KeySchedule;
 /// nodes to hear of it.
 const LEAST_NOTICE: Duration = Duration::from_secs(120);
 
+/// The least that a key is listed before it begins: a CPS looks every ten minutes at
+/// least, whatever `max-age` says.
+const SHORTEST_ANNOUNCEMENT: Duration = Duration::from_secs(20 * 60);
+
 /// In seconds.
 const DAY: u64 = 86_400;
+
+// An epoch is longer than its announcement, so a log has room for the keys of a day.
+const _: () = assert!(SHORTEST_ANNOUNCEMENT.as_secs() * MAX_KEYS_A_DAY as u64 >= DAY);
 
 /// Everything that an issuer is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,15 +88,15 @@ pub struct IssuerConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct TokenKeysConfig {
     /// How long one key signs; also the delay with which a revoked carrier runs
-    /// out of tokens, and the period of quotas. At least six minutes; a log has room for
-    /// 50,000 keys. Default: 1day.
+    /// out of tokens, and the period of quotas. More than `announce_ahead`, and so more
+    /// than 20 minutes; a log has room for 50,000 keys. Default: 1day.
     #[serde(with = "humantime_serde")]
     pub epoch: Duration,
     /// How long clients and services may keep a copy of the directory. Default: 1h.
     #[serde(with = "humantime_serde")]
     pub directory_max_age: Duration,
     /// How long before it signs a key is in the directory: at least twice
-    /// `directory_max_age`. Default: 3h.
+    /// `directory_max_age`, and at least 20 minutes. Default: 3h.
     #[serde(with = "humantime_serde")]
     pub announce_ahead: Duration,
     /// What the keys sign: `blind-rsa`, `voprf-ristretto255` or `voprf-p384`. Keys
@@ -280,11 +287,11 @@ impl Config {
                 "set at least twice token_keys.directory_max_age",
             ));
         }
-        if keys.epoch.as_secs().saturating_mul(MAX_KEYS_A_DAY.into()) < DAY {
+        if keys.announce_ahead < SHORTEST_ANNOUNCEMENT {
             return Err(ConfigurationError::refused(
-                "token_keys.epoch",
-                format!("its log may state {MAX_KEYS_A_DAY} keys that begin on one day"),
-                "set six minutes or more",
+                "token_keys.announce_ahead",
+                "a CPS that looks every ten minutes could miss a key before it begins",
+                "set 20m or more",
             ));
         }
         if keys.epoch <= keys.announce_ahead {

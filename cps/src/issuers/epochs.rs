@@ -3,11 +3,13 @@
 //! of the OOB-ASs, and from reviving one whose spends are forgotten:
 //!
 //! - a key keeps the `not-before` that it was first listed with;
-//! - a key that is new must begin in the future and after every other one, but
-//!   for the very first directory;
-//! - the current key and the one before it are redeemable, no others;
-//! - a key is closed when its second successor has begun, or when its first has
-//!   and the directory lists it no more; it is never opened again.
+//! - a key that is new must begin after every other one, and in the future, unless the
+//!   issuer's log has it, where everybody sees it, or this is the very first directory;
+//! - the current key and the one before it are redeemable, no others; the one before
+//!   is not while the directory does not list it;
+//! - a key is closed when its second successor has begun, or when its first has and no
+//!   directory has listed it for a while; it is never opened again. **One answer closes
+//!   nothing**: what it leaves out may stand in the next.
 
 mod stored;
 
@@ -25,6 +27,10 @@ pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// How far ahead a key can be announced.
 const FARTHEST_AHEAD: Duration = Duration::from_secs(400 * 86_400);
+
+/// How long no directory must list a key before it is closed early: its spends are
+/// forgotten then, which nothing brings back.
+const WITHDRAWN_FOR: Duration = Duration::from_secs(3_600);
 
 /// Most keys of an issuer that are known at one time.
 const MOST_KEYS: usize = 16;
@@ -84,7 +90,17 @@ pub enum KeyRefusal {
 pub struct KnownKey {
     public: TokenKey,
     not_before: UnixTime,
-    listed: bool,
+    /// Since when no directory has listed it; `None` if the last one did.
+    unlisted_since: Option<UnixTime>,
+}
+
+/// What an issuer says at one time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IssuerWord<'a> {
+    /// Its directory.
+    pub(crate) directory: &'a IssuerDirectory,
+    /// Those of its keys that are in its log, for the time in the directory.
+    pub(crate) logged: &'a [TokenKeyId],
 }
 
 impl KnownKey {
@@ -118,21 +134,18 @@ pub struct KeyEpochs {
 }
 
 impl KeyEpochs {
-    /// Takes a directory in, as fetched at `now`; what is not trusted of it is
+    /// Takes an issuer's word in, as fetched at `now`; what is not trusted of it is
     /// returned, and changes nothing. `others` are the keys of other issuers.
-    pub fn take(
+    pub(crate) fn take(
         &mut self,
-        directory: &IssuerDirectory,
+        word: IssuerWord<'_>,
         others: &[TokenKeyId],
         now: UnixTime,
     ) -> Vec<KeyRefusal> {
-        for key in &mut self.keys {
-            key.listed = false;
-        }
         let first = !self.acquainted;
         let mut refusals = Vec::new();
         let mut listed = Vec::new();
-        for key in &directory.token_keys {
+        for key in &word.directory.token_keys {
             match TokenKey::parse(key.token_type, &key.encoded) {
                 Ok(public) if others.contains(&public.id()) => {
                     refusals.push(KeyRefusal::AnotherIssuers(public.id()));
@@ -144,13 +157,21 @@ impl KeyEpochs {
             }
         }
         listed.sort_by_key(|(not_before, _)| *not_before);
+        let is_listed = |known: &KnownKey| listed.iter().any(|(_, key)| *key == known.public);
+        for known in &mut self.keys {
+            known.unlisted_since = match is_listed(known) {
+                true => None,
+                false => known.unlisted_since.or(Some(now)),
+            };
+        }
         // Nothing was ever signed with a key that was withdrawn before it began,
         // and it is not to stand in the way of another.
-        self.keys.retain(|known| {
-            known.has_begun(now) || listed.iter().any(|(_, public)| *public == known.public)
-        });
+        self.keys
+            .retain(|known| known.has_begun(now) || is_listed(known));
         for (said, public) in listed {
-            refusals.extend(self.take_key(public, said, now, first).err());
+            let may_have_begun = first || word.logged.contains(&public.id());
+            let taken = self.take_key(public, said, now, may_have_begun);
+            refusals.extend(taken.err());
         }
         self.acquainted |= !self.keys.is_empty();
         refusals
@@ -161,11 +182,10 @@ impl KeyEpochs {
         public: TokenKey,
         said: UnixTime,
         now: UnixTime,
-        first: bool,
+        may_have_begun: bool,
     ) -> Result<(), KeyRefusal> {
         let id = public.id();
-        if let Some(known) = self.keys.iter_mut().find(|key| key.public == public) {
-            known.listed = true;
+        if let Some(known) = self.keys.iter().find(|key| key.public == public) {
             let known = known.not_before;
             if known == said {
                 return Ok(());
@@ -173,7 +193,7 @@ impl KeyEpochs {
             return Err(KeyRefusal::Moved { id, known, said });
         }
         let newest = self.keys.last().map(|key| key.not_before);
-        let after = match (first, newest) {
+        let after = match (may_have_begun, newest) {
             (true, newest) => newest,
             (false, None) => Some(now),
             (false, Some(newest)) => Some(newest.max(now)),
@@ -191,7 +211,7 @@ impl KeyEpochs {
         self.keys.push(KnownKey {
             public,
             not_before: said,
-            listed: true,
+            unlisted_since: None,
         });
         Ok(())
     }
@@ -211,21 +231,31 @@ impl KeyEpochs {
     #[must_use]
     pub fn live(&self, now: UnixTime) -> Vec<&KnownKey> {
         let begun = self.keys.iter().filter(|key| key.has_begun(now)).count();
-        let keys = self.keys.iter().take(begun);
-        keys.skip(begun.saturating_sub(2)).collect()
+        let keys = self.keys.iter().enumerate().take(begun);
+        let last_two = keys.skip(begun.saturating_sub(2));
+        let live = last_two.filter(|(place, key)| {
+            key.unlisted_since.is_none() || self.successors(*place, now) == 0
+        });
+        live.map(|(_, key)| key).collect()
+    }
+
+    /// How many keys after the one at `place` have begun by every clock.
+    fn successors(&self, place: usize, now: UnixTime) -> usize {
+        let later = self.keys.iter().skip(place.saturating_add(1));
+        later.filter(|key| key.has_long_begun(now)).count()
     }
 
     /// The keys that are to be closed at `now`.
     #[must_use]
     pub fn over(&self, now: UnixTime) -> Vec<TokenKeyId> {
-        let begun = self
-            .keys
-            .iter()
-            .filter(|key| key.has_long_begun(now))
-            .count();
         let ends = self.keys.iter().enumerate().filter(|(place, key)| {
-            let successors = begun.saturating_sub(place + 1);
-            successors >= 2 || (successors == 1 && !key.listed)
+            let withdrawn = key.unlisted_since;
+            let is_withdrawn = withdrawn.is_some_and(|since| since.plus(WITHDRAWN_FOR) <= now);
+            match self.successors(*place, now) {
+                0 => false,
+                1 => is_withdrawn,
+                _ => true,
+            }
         });
         ends.map(|(_, key)| key.public.id()).collect()
     }
@@ -239,10 +269,12 @@ impl KeyEpochs {
     #[must_use]
     pub fn next_change(&self, now: UnixTime) -> Option<UnixTime> {
         let moments = self.keys.iter().flat_map(|key| {
-            [
+            let withdrawn = key.unlisted_since.map(|since| since.plus(WITHDRAWN_FOR));
+            let begun = [
                 key.not_before.minus(CLOCK_SKEW),
                 key.not_before.plus(CLOCK_SKEW),
-            ]
+            ];
+            begun.into_iter().chain(withdrawn)
         });
         moments.filter(|moment| *moment > now).min()
     }

@@ -4,15 +4,23 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pennyblack_evidence::key_log_view::LOG_PATH;
-use pennyblack_http::{HttpClient, HttpError, HttpOptions, Request, RetryPolicy, TrustRoots};
+use pennyblack_http::{
+    HttpClient, HttpError, HttpOptions, Request, RetryPolicy, SpanLimits, TrustRoots,
+};
 use pennyblack_privacypass::directory::{self, DirectoryError, IssuerDirectory};
 use pennyblack_tlog::LogSource;
 use pennyblack_tlog::reader::SourceError;
 
 /// How long the issuer may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How often to ask an issuer that does not say.
-const DEFAULT_MAX_AGE: Duration = Duration::from_secs(300);
+/// For how long a directory holds, whatever `max-age` says. Keys are listed at least 20
+/// minutes before they begin (docs/protocol.md section 2.1), so that each is seen in time
+/// even after an answer that claims to hold for a year.
+const MAX_AGE: SpanLimits = SpanLimits {
+    default: Duration::from_secs(300),
+    min: Duration::from_secs(1),
+    max: Duration::from_secs(600),
+};
 
 /// A directory that could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +79,7 @@ impl Fetcher {
         }
         // The caller tries again, in its own time.
         let answer = self.client.send(&request, RetryPolicy::NONE).await?;
-        let max_age = answer.max_age().unwrap_or(DEFAULT_MAX_AGE);
+        let max_age = answer.max_age(&MAX_AGE);
         if answer.is_not_modified() {
             let directory = None;
             return Ok(Fetched { directory, max_age });

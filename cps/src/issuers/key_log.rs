@@ -30,6 +30,15 @@ pub(super) enum KeyLogError {
     },
 }
 
+/// The keys of a directory, by what the log says of them.
+#[derive(Debug, Default)]
+pub(super) struct Sifted {
+    /// Those that are in the log, for the time in the directory.
+    pub(super) logged: Vec<TokenKeyId>,
+    /// Those that are not, and were taken out.
+    pub(super) unlogged: Vec<KeyNotLogged>,
+}
+
 /// The log of one issuer.
 #[derive(Debug)]
 pub(super) struct KeyLog {
@@ -70,24 +79,30 @@ impl KeyLog {
         directory: &mut IssuerDirectory,
         known: &[TokenKeyId],
         fetcher: &Fetcher,
-    ) -> Result<Vec<KeyNotLogged>, KeyLogError> {
+    ) -> Result<Sifted, KeyLogError> {
         let followed = follow(&self.issuer, &self.policy, self.view.clone(), fetcher);
         let Some(view) = followed.await? else {
-            return Ok(Vec::new());
+            return Ok(Sifted::default());
         };
         self.persist(&view).await?;
-        let mut refusals = Vec::new();
+        let mut sifted = Sifted::default();
         directory.token_keys.retain(|listed| {
             // Keys of other types are nobody's to log, and not taken anyway.
             let taken = listed.token_type.authenticator_size().is_some();
             if !taken || known.contains(&listed.id()) {
                 return true;
             }
-            let required = view.require(listed);
-            required.map_err(|refusal| refusals.push(refusal)).is_ok()
+            match view.require(listed) {
+                Ok(()) => sifted.logged.push(listed.id()),
+                Err(refusal) => {
+                    sifted.unlogged.push(refusal);
+                    return false;
+                }
+            }
+            true
         });
         self.view = Some(view);
-        Ok(refusals)
+        Ok(sifted)
     }
 
     async fn persist(&self, view: &KeyLogView) -> Result<(), KeyLogError> {

@@ -18,9 +18,9 @@ use pennyblack_service::admin::Readiness;
 use pennyblack_storage::atomic_file;
 use rand::RngExt as _;
 
-use super::epochs::KeyEpochs;
+use super::epochs::{IssuerWord, KeyEpochs};
 use super::fetch::Fetcher;
-use super::key_log::KeyLog;
+use super::key_log::{KeyLog, Sifted};
 use super::{Issuers, KeyRefusal, VoprfKeys};
 use crate::config::IssuerConfig;
 use crate::log::{CloseEpochError, CpsLog};
@@ -30,6 +30,9 @@ use crate::store::Store;
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// The shortest time between two fetches, whatever `max-age` says.
 const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
+/// The shortest time between two fetches when tokens of an unknown key come: anybody can
+/// make such tokens, and has a whole directory fetched no more often than this.
+const SHORTEST_AFTER_UNKNOWN: Duration = Duration::from_secs(60);
 
 /// An issuer that cannot be followed.
 #[derive(Debug, thiserror::Error)]
@@ -168,7 +171,9 @@ impl<S: Store> IssuerMaintenance<S> {
                     wait
                 }
             };
-            let due = self.clock.now().plus(wait.max(SHORTEST_REFRESH));
+            let fetched = self.clock.now();
+            let mut due = fetched.plus(wait.max(SHORTEST_REFRESH));
+            let mut is_wanted = false;
             loop {
                 moves.mark_unchanged();
                 self.turn().await;
@@ -177,6 +182,11 @@ impl<S: Store> IssuerMaintenance<S> {
                     () = self.clock.reached(next) => break,
                     // Perhaps by the leader of the log.
                     Ok(()) = moves.changed() => {}
+                    // Once in this time: the next one finds it noted already.
+                    () = self.issuers.wanted(self.place), if !is_wanted => {
+                        is_wanted = true;
+                        due = due.min(fetched.plus(SHORTEST_AFTER_UNKNOWN));
+                    }
                     () = shutdown.requested() => return,
                 }
             }
@@ -211,7 +221,7 @@ impl<S: Store> IssuerMaintenance<S> {
             .key_log
             .sift(&mut directory, &known, &self.fetcher)
             .await;
-        let unlogged = sifted.map_err(|error| error.to_string())?;
+        let Sifted { logged, unlogged } = sifted.map_err(|error| error.to_string())?;
         let taken = match unlogged.is_empty() {
             true => Taken::Whole,
             false => Taken::InPart,
@@ -219,7 +229,11 @@ impl<S: Store> IssuerMaintenance<S> {
         self.report(unlogged.into_iter().map(KeyRefusal::from).collect());
         let mut epochs = self.epochs.clone();
         let others = self.issuers.known_of_others(self.place);
-        self.report(epochs.take(&directory, &others, self.clock.now()));
+        let word = IssuerWord {
+            directory: &directory,
+            logged: &logged,
+        };
+        self.report(epochs.take(word, &others, self.clock.now()));
         // Known for good before it is acted upon.
         self.persist(&epochs).await?;
         self.epochs = epochs;

@@ -20,6 +20,7 @@ use pennyblack_privacypass::token::{
     AuthenticateChallenge, ChallengeDigest, TokenChallenge, TokenKeyId, TokenType,
 };
 use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
+use tokio::sync::Notify;
 
 pub use epochs::{KeyEpochs, KeyRefusal, KnownKey};
 pub use maintenance::IssuerMaintenanceError;
@@ -56,6 +57,8 @@ struct Issuer {
     unusable: ArcSwap<Vec<TokenKeyId>>,
     /// All keys that are known, so that no other issuer can claim them.
     known: ArcSwap<KeyEpochs>,
+    /// Wakes the maintenance task: its directory may have a key that is not known here.
+    wanted: Notify,
 }
 
 impl Issuers {
@@ -67,6 +70,7 @@ impl Issuers {
             live: ArcSwap::default(),
             unusable: ArcSwap::default(),
             known: ArcSwap::default(),
+            wanted: Notify::new(),
         };
         Self {
             cps: cps.clone(),
@@ -122,6 +126,22 @@ impl Issuers {
             let is_usable = !issuer.unusable.load().contains(&id);
             is_live && is_usable && !known.over(now).contains(&id)
         })
+    }
+
+    /// Has the issuers' directories fetched soon, since a token came of a key that is
+    /// not known. Anybody can send such tokens, and this costs nothing more each time.
+    pub fn want_unknown(&self) {
+        self.issuers
+            .iter()
+            .for_each(|issuer| issuer.wanted.notify_one());
+    }
+
+    /// Returns when the directory of the issuer at this place is wanted.
+    async fn wanted(&self, place: usize) {
+        match self.issuers.get(place) {
+            Some(issuer) => issuer.wanted.notified().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Every key that is known and not closed, of all issuers; and whether tokens of it

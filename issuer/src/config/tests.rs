@@ -81,17 +81,16 @@ fn the_documented_store_is_taken() {
 
 #[test]
 fn epochs_are_no_shorter_than_a_log_has_room_for_keys() {
-    let with = |epoch: &str| {
+    let with = |announced: &str, epoch: &str| {
+        let announced = format!("token_keys.announce_ahead={announced}");
         let epoch = format!("token_keys.epoch={epoch}");
-        example_with(&[
-            "token_keys.directory_max_age=1s",
-            "token_keys.announce_ahead=2s",
-            &epoch,
-        ])
+        example_with(&["token_keys.directory_max_age=1s", &announced, &epoch])
     };
-    with("6m").unwrap();
-    let said = with("5m").unwrap_err();
-    assert!(said.contains("256 keys"), "{said}");
+    with("20m", "21m").unwrap();
+    let said = with("2s", "5m").unwrap_err();
+    assert!(said.contains("20m or more"), "{said}");
+    let said = with("20m", "5m").unwrap_err();
+    assert!(said.contains("token_keys.epoch"), "{said}");
 }
 
 #[test]
@@ -99,6 +98,10 @@ fn lengths_that_contradict_each_other_are_refused_by_name() {
     for (setting, key) in [
         ("token_keys.announce_ahead=1h", "token_keys.announce_ahead"),
         ("token_keys.epoch=3h", "token_keys.epoch"),
+        (
+            "token_keys={directory_max_age=\"1m\", announce_ahead=\"19m\"}",
+            "token_keys.announce_ahead",
+        ),
         (
             "token_keys.directory_max_age=0s",
             "token_keys.directory_max_age",

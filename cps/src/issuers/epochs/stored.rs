@@ -14,7 +14,7 @@ struct StoredKey {
     token_type: u16,
     key: String,
     not_before: UnixTime,
-    listed: bool,
+    unlisted_since: Option<UnixTime>,
 }
 
 impl KeyEpochs {
@@ -27,7 +27,7 @@ impl KeyEpochs {
             token_type: key.public.token_type().0,
             key: encoding::base64url(key.public.encoded()),
             not_before: key.not_before,
-            listed: key.listed,
+            unlisted_since: key.unlisted_since,
         });
         serde_json::to_vec(&keys.collect::<Vec<_>>()).map_err(|e| e.to_string())
     }
@@ -44,7 +44,7 @@ impl KeyEpochs {
             Ok(KnownKey {
                 public: public.map_err(|e| e.to_string())?,
                 not_before: key.not_before,
-                listed: key.listed,
+                unlisted_since: key.unlisted_since,
             })
         });
         let keys = keys.collect::<Result<Vec<_>, String>>()?;

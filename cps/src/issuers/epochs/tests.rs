@@ -28,9 +28,18 @@ fn directory(keys: &[(u8, u64)]) -> IssuerDirectory {
     }
 }
 
+/// A directory of which nothing is in a log.
+fn take(epochs: &mut KeyEpochs, directory: &IssuerDirectory, now: UnixTime) -> Vec<KeyRefusal> {
+    let word = IssuerWord {
+        directory,
+        logged: &[],
+    };
+    epochs.take(word, &[], now)
+}
+
 fn acquainted(keys: &[(u8, u64)]) -> KeyEpochs {
     let mut epochs = KeyEpochs::default();
-    assert_eq!(epochs.take(&directory(keys), &[], NOW), []);
+    assert_eq!(take(&mut epochs, &directory(keys), NOW), []);
     epochs
 }
 
@@ -56,31 +65,76 @@ fn the_current_key_and_the_one_before_are_redeemable() {
 }
 
 #[test]
-fn a_key_that_vanished_is_closed_once_its_successor_has_begun() {
+fn a_key_that_one_directory_leaves_out_is_refused_and_not_closed() {
+    let both = [(1, NOW.0 - EPOCH), (2, NOW.0 - 100)];
+    let mut epochs = acquainted(&both);
+    assert_eq!(take(&mut epochs, &directory(&both[1..]), NOW), []);
+    assert_eq!(live(&epochs, NOW.0), ids(&[2]));
+    assert_eq!(epochs.over(UnixTime(NOW.0 + 3_599)), []);
+    // The next directory has it again, and so has the CPS.
+    let later = UnixTime(NOW.0 + 3_599);
+    assert_eq!(take(&mut epochs, &directory(&both), later), []);
+    assert_eq!(live(&epochs, later.0), ids(&[1, 2]));
+    assert_eq!(epochs.over(UnixTime(NOW.0 + 7_200)), []);
+}
+
+#[test]
+fn a_key_that_no_directory_lists_for_an_hour_is_closed_once_its_successor_has_begun() {
     let mut epochs = acquainted(&[(1, NOW.0 - EPOCH), (2, NOW.0 - 100)]);
-    assert_eq!(epochs.over(NOW), []);
-    assert_eq!(epochs.take(&directory(&[(2, NOW.0 - 100)]), &[], NOW), []);
-    assert_eq!(epochs.over(NOW), ids(&[1]));
+    for now in [NOW.0, NOW.0 + 1_800, NOW.0 + 3_600] {
+        assert_eq!(epochs.over(UnixTime(now - 1)), []);
+        let word = directory(&[(2, NOW.0 - 100)]);
+        assert_eq!(take(&mut epochs, &word, UnixTime(now)), []);
+    }
+    assert_eq!(epochs.next_change(NOW), Some(UnixTime(NOW.0 + 3_600)));
+    assert_eq!(epochs.over(UnixTime(NOW.0 + 3_600)), ids(&[1]));
     epochs.forget(public(1).id());
     // Without a successor a key stays, whatever the directory lists.
-    assert_eq!(epochs.take(&directory(&[]), &[], NOW), []);
-    assert_eq!(epochs.over(NOW), []);
+    assert_eq!(take(&mut epochs, &directory(&[]), NOW), []);
+    assert_eq!(live(&epochs, NOW.0), ids(&[2]));
+    assert_eq!(epochs.over(UnixTime(NOW.0 + EPOCH)), []);
+}
+
+#[test]
+fn a_key_that_was_missed_while_it_was_announced_is_taken_if_it_is_in_the_log() {
+    let mut epochs = acquainted(&[(1, NOW.0 - EPOCH)]);
+    let late = directory(&[(1, NOW.0 - EPOCH), (2, NOW.0 - 5)]);
+    let refused = take(&mut epochs, &late, NOW);
+    assert!(matches!(refused[..], [KeyRefusal::Unannounced { .. }]));
+    let word = IssuerWord {
+        directory: &late,
+        logged: &ids(&[2]),
+    };
+    assert_eq!(epochs.take(word, &[], NOW), []);
+    assert_eq!(live(&epochs, NOW.0), ids(&[1, 2]));
+    // The log brings back no key that is older than those that are known.
+    let old = directory(&[(1, NOW.0 - EPOCH), (2, NOW.0 - 5), (3, NOW.0 - 2 * EPOCH)]);
+    let word = IssuerWord {
+        directory: &old,
+        logged: &ids(&[1, 2, 3]),
+    };
+    let refused = epochs.take(word, &[], NOW);
+    assert!(matches!(refused[..], [KeyRefusal::Unannounced { .. }]));
 }
 
 #[test]
 fn a_key_out_of_the_blue_is_refused() {
     let mut epochs = acquainted(&[(1, NOW.0 - EPOCH), (2, NOW.0 + EPOCH)]);
     for begins in [0, NOW.0 - 5, NOW.0, NOW.0 + 5, NOW.0 + EPOCH] {
-        let refusals = epochs.take(&directory(&[(2, NOW.0 + EPOCH), (9, begins)]), &[], NOW);
+        let refusals = take(
+            &mut epochs,
+            &directory(&[(2, NOW.0 + EPOCH), (9, begins)]),
+            NOW,
+        );
         assert!(
             matches!(refusals[..], [KeyRefusal::Unannounced { .. }]),
             "{begins}"
         );
     }
     assert_eq!(
-        epochs.take(
+        take(
+            &mut epochs,
             &directory(&[(2, NOW.0 + EPOCH), (9, NOW.0 + EPOCH + 1)]),
-            &[],
             NOW
         ),
         []
@@ -93,7 +147,7 @@ fn a_key_that_was_withdrawn_before_it_began_is_in_nobodys_way() {
     // In its place there is another now, at the same time or earlier.
     for (replacement, begins) in [(3, NOW.0 + EPOCH), (4, NOW.0 + 5)] {
         let directory = directory(&[(1, NOW.0 - EPOCH), (replacement, begins)]);
-        assert_eq!(epochs.take(&directory, &[], NOW), []);
+        assert_eq!(take(&mut epochs, &directory, NOW), []);
         assert_eq!(live(&epochs, begins), ids(&[1, replacement]));
     }
 }
@@ -102,17 +156,25 @@ fn a_key_that_was_withdrawn_before_it_began_is_in_nobodys_way() {
 fn a_key_of_a_clock_gone_wrong_is_not_trusted() {
     let mut epochs = acquainted(&[(1, NOW.0 - EPOCH)]);
     let years = NOW.0 + 10 * 365 * 86_400;
-    let refusals = epochs.take(&directory(&[(1, NOW.0 - EPOCH), (2, years)]), &[], NOW);
+    let refusals = take(
+        &mut epochs,
+        &directory(&[(1, NOW.0 - EPOCH), (2, years)]),
+        NOW,
+    );
     assert!(matches!(refusals[..], [KeyRefusal::TooFarAhead { .. }]));
     let next = directory(&[(1, NOW.0 - EPOCH), (3, NOW.0 + EPOCH)]);
-    assert_eq!(epochs.take(&next, &[], NOW), []);
+    assert_eq!(take(&mut epochs, &next, NOW), []);
 }
 
 #[test]
 fn a_key_that_another_issuer_has_is_not_this_ones_to_close() {
     let mut epochs = acquainted(&[(1, NOW.0 - EPOCH)]);
     let stolen = directory(&[(1, NOW.0 - EPOCH), (2, NOW.0 + 5)]);
-    let refusals = epochs.take(&stolen, &ids(&[2]), NOW);
+    let word = IssuerWord {
+        directory: &stolen,
+        logged: &[],
+    };
+    let refusals = epochs.take(word, &ids(&[2]), NOW);
     assert_eq!(refusals, [KeyRefusal::AnotherIssuers(public(2).id())]);
     assert_eq!(epochs.ids().collect::<Vec<_>>(), ids(&[1]));
 }
@@ -122,14 +184,14 @@ fn a_closed_key_does_not_come_back() {
     let mut epochs = acquainted(&[(1, NOW.0 - 2 * EPOCH), (2, NOW.0 - EPOCH), (3, NOW.0 - 100)]);
     assert_eq!(epochs.over(NOW), ids(&[1]));
     epochs.forget(public(1).id());
-    let refusals = epochs.take(&directory(&[(1, NOW.0 - 2 * EPOCH)]), &[], NOW);
+    let refusals = take(&mut epochs, &directory(&[(1, NOW.0 - 2 * EPOCH)]), NOW);
     assert!(matches!(refusals[..], [KeyRefusal::Unannounced { .. }]));
 }
 
 #[test]
 fn an_announced_key_cannot_be_moved() {
     let mut epochs = acquainted(&[(1, NOW.0 - EPOCH), (2, NOW.0 + EPOCH)]);
-    let refusals = epochs.take(&directory(&[(2, NOW.0)]), &[], NOW);
+    let refusals = take(&mut epochs, &directory(&[(2, NOW.0)]), NOW);
     assert!(matches!(refusals[..], [KeyRefusal::Moved { .. }]));
     assert_eq!(live(&epochs, NOW.0), ids(&[1]));
 }
