@@ -79,7 +79,7 @@ impl Carrier {
         now: UnixTime,
     ) -> Result<DrawTotals, CarrierError> {
         let directory = self.directory(client).await?;
-        self.forget_closed_keys(wallet, &directory).await?;
+        self.set_unlisted_aside(wallet, &directory, now).await?;
         self.draw_by(&directory, client, wallet, cps, now).await
     }
 
@@ -166,19 +166,20 @@ impl Carrier {
         )?)
     }
 
-    /// Removes tokens whose key the directory lists no more.
-    async fn forget_closed_keys(
+    /// Sets tokens aside whose key the directory does not list.
+    async fn set_unlisted_aside(
         &self,
         wallet: &Wallet,
         directory: &IssuerDirectory,
+        now: UnixTime,
     ) -> Result<(), CarrierError> {
         let issuer = self.issuer.authority().clone();
-        let live: Vec<_> = directory.token_keys.iter().map(DirectoryKey::id).collect();
-        let removed = wallet
-            .off_thread(move |wallet| wallet.retain_keys(&issuer, &live))
+        let listed: Vec<_> = directory.token_keys.iter().map(DirectoryKey::id).collect();
+        let tokens = wallet
+            .off_thread(move |wallet| wallet.retain_keys(&issuer, &listed, now))
             .await?;
-        if removed > 0 {
-            tracing::info!(removed, "removed tokens of closed key epochs");
+        if tokens > 0 {
+            tracing::info!(tokens, "set tokens aside whose key is not listed any more");
         }
         Ok(())
     }

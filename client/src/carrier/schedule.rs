@@ -70,7 +70,9 @@ impl Schedule {
         // Fetched every time, needed or not: what is asked of the issuer
         // follows the schedule, not what has been spent.
         let directory = carrier.directory(client).await?;
-        carrier.forget_closed_keys(wallet, &directory).await?;
+        carrier
+            .set_unlisted_aside(wallet, &directory, clock.now())
+            .await?;
         let pending = carrier.pending(wallet).await?;
         let mut received = carrier
             .resume_by(&directory, client, wallet, pending, clock.now())

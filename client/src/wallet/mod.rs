@@ -17,6 +17,7 @@ mod draws;
 mod issuer_logs;
 mod outbox;
 mod tokens;
+mod unlisted_keys;
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -42,7 +43,7 @@ pub use tokens::{Holding, SpendError};
 pub const DEFAULT_MINIMUM_AGE: Duration = Duration::from_secs(3600);
 
 /// Version of the tables, in SQLite's `user_version`.
-const SCHEMA_VERSION: i32 = 2;
+const SCHEMA_VERSION: i32 = 3;
 
 /// How long a process waits for another's write, which takes milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -196,11 +197,14 @@ fn make_tables(connection: &mut Connection) -> Result<(), WalletError> {
     let found = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match found {
         SCHEMA_VERSION => {}
-        before @ (0 | 1) => {
+        before @ (0 | 1 | 2) => {
             if before == 0 {
                 transaction.execute_batch(include_str!("schema.sql"))?;
             }
-            transaction.execute_batch(include_str!("issuer_log.sql"))?;
+            if before < 2 {
+                transaction.execute_batch(include_str!("issuer_log.sql"))?;
+            }
+            transaction.execute_batch(include_str!("unlisted_key.sql"))?;
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         found => return Err(WalletError::Version { found }),

@@ -1,4 +1,5 @@
--- The wallet's tables as of version 1; issuer_log.sql has what came later. Every blob
+-- The wallet's tables as of version 1; issuer_log.sql and unlisted_key.sql have what
+-- came later. Every blob
 -- that holds a secret says so.
 
 -- A batch that was, or is about to be, asked for. It is written before the

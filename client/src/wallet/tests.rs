@@ -265,7 +265,7 @@ fn tokens_are_not_spent_in_the_order_of_drawing_nor_of_their_nonces() {
 }
 
 #[test]
-fn tokens_of_a_closed_key_epoch_are_removed_and_others_stay() {
+fn tokens_of_a_key_that_is_not_listed_are_set_aside_and_destroyed_after_a_day() {
     let Scene {
         wallet,
         home: _home,
@@ -273,9 +273,31 @@ fn tokens_of_a_closed_key_epoch_are_removed_and_others_stay() {
     fill(&wallet, 3, TokenKeyId([1; 32]), NOW);
     fill(&wallet, 2, TokenKeyId([2; 32]), NOW.plus(AGED));
     let live = [TokenKeyId([2; 32]), TokenKeyId([3; 32])];
-    assert_eq!(wallet.retain_keys(&issuer(), &live).unwrap(), 3);
-    assert_eq!(wallet.retain_keys(&issuer(), &live).unwrap(), 0);
-    assert_eq!(wallet.count(&issuer(), &cps()).unwrap(), 2);
+    let retain = |listed: &[TokenKeyId], hours: u64| {
+        let now = NOW.plus(AGED + Duration::from_secs(hours * 3_600));
+        wallet.retain_keys(&issuer(), listed, now).unwrap()
+    };
+    let count = || wallet.count(&issuer(), &cps()).unwrap();
+    assert_eq!(retain(&live, 0), 3);
+    assert_eq!(retain(&live, 23), 0);
+    assert_eq!(count(), 2);
+    for _ in 0..2 {
+        spend(&wallet, Duration::ZERO, NOW.plus(AGED)).unwrap();
+    }
+    assert!(spend(&wallet, Duration::ZERO, NOW.plus(AGED)).is_err());
+    // Listed again, they are worth what they were; what says nothing destroys nothing.
+    assert_eq!(retain(&[TokenKeyId([1; 32])], 23), 0);
+    assert_eq!(retain(&[], 23), 0);
+    assert_eq!(count(), 3);
+    // The day begins anew.
+    assert_eq!(retain(&live, 24), 3);
+    assert_eq!(retain(&live, 47), 0);
+    assert_eq!(retain(&[TokenKeyId([1; 32])], 47), 0);
+    assert_eq!(count(), 3);
+    assert_eq!(retain(&live, 48), 3);
+    assert_eq!(retain(&live, 72), 0);
+    assert_eq!(retain(&[TokenKeyId([1; 32])], 72), 0);
+    assert_eq!(count(), 0);
 }
 
 #[test]
@@ -321,12 +343,12 @@ fn a_wallet_of_a_later_version_is_refused() {
     let Scene { wallet, home } = scene();
     wallet
         .lock()
-        .pragma_update(None, "user_version", 3)
+        .pragma_update(None, "user_version", 4)
         .unwrap();
     drop(wallet);
     assert!(matches!(
         Wallet::open(&home.path().join("wallet.db")),
-        Err(WalletError::Version { found: 3 })
+        Err(WalletError::Version { found: 4 })
     ));
 }
 
@@ -338,7 +360,8 @@ fn a_wallet_of_the_first_version_is_brought_up_to_date_with_its_tokens() {
     wallet
         .complete_draw(id, &answer(&draw, TokenKeyId([1; 32])), NOW)
         .unwrap();
-    let first = "DROP TABLE issuer_log; PRAGMA user_version = 1;";
+    let first = "DROP VIEW usable_token; DROP TABLE unlisted_key; DROP TABLE issuer_log;
+                 PRAGMA user_version = 1;";
     wallet.lock().execute_batch(first).unwrap();
     drop(wallet);
     let wallet = Wallet::open(&home.path().join("wallet.db")).unwrap();

@@ -1,4 +1,5 @@
-//! Tokens that may be spent: which one goes next, and which go away unspent.
+//! Tokens that may be spent: which one goes next. Not here: those that are set aside,
+//! because their key is not listed.
 
 use std::time::Duration;
 
@@ -116,33 +117,6 @@ impl Wallet {
         })
     }
 
-    /// Removes the issuer's tokens whose key is not among `live`, and returns
-    /// how many: no CPS takes them any more.
-    ///
-    /// # Errors
-    /// [`WalletError::Database`].
-    pub fn retain_keys(
-        &self,
-        issuer: &Authority,
-        live: &[TokenKeyId],
-    ) -> Result<usize, WalletError> {
-        self.write(|transaction| {
-            let mut statement =
-                transaction.prepare("SELECT DISTINCT token_key_id FROM token WHERE issuer = ?")?;
-            let held: Vec<[u8; 32]> = statement
-                .query_map([issuer.as_str()], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
-            let mut removed = 0;
-            for dead in held.iter().filter(|id| !live.contains(&TokenKeyId(**id))) {
-                removed += transaction.execute(
-                    "DELETE FROM token WHERE issuer = ? AND token_key_id = ?",
-                    params![issuer.as_str(), dead],
-                )?;
-            }
-            Ok(removed)
-        })
-    }
-
     /// What the wallet holds, by issuer, CPS and key.
     ///
     /// # Errors
@@ -155,7 +129,7 @@ impl Wallet {
         let connection = self.lock();
         let mut statement = connection.prepare(
             "SELECT issuer, cps, token_key_id, count(*), sum(drawn_at <= ?), max(drawn_at)
-             FROM token GROUP BY issuer, cps, token_key_id ORDER BY issuer, cps, min(drawn_at)",
+             FROM usable_token GROUP BY issuer, cps, token_key_id ORDER BY issuer, cps, min(drawn_at)",
         )?;
         let oldest_ready = to_column(now.minus(minimum_age));
         let holdings = statement
@@ -179,7 +153,7 @@ impl Wallet {
     /// [`WalletError::Database`].
     pub fn count(&self, issuer: &Authority, cps: &Authority) -> Result<u64, WalletError> {
         let count: i64 = self.lock().query_row(
-            "SELECT count(*) FROM token WHERE issuer = ? AND cps = ?",
+            "SELECT count(*) FROM usable_token WHERE issuer = ? AND cps = ?",
             [issuer.as_str(), cps.as_str()],
             |row| row.get(0),
         )?;
@@ -197,7 +171,7 @@ impl Wallet {
         key: TokenKeyId,
     ) -> Result<u64, WalletError> {
         let count: i64 = self.lock().query_row(
-            "SELECT count(*) FROM token WHERE issuer = ? AND cps = ? AND token_key_id = ?",
+            "SELECT count(*) FROM usable_token WHERE issuer = ? AND cps = ? AND token_key_id = ?",
             params![issuer.as_str(), cps.as_str(), key.0],
             |row| row.get(0),
         )?;
@@ -217,7 +191,7 @@ fn take_one(
     let oldest_ready = to_column(now.minus(minimum_age));
     let refused = refused.map(|key| key.0);
     let (ready, all, oldest): (i64, i64, Option<i64>) = transaction.query_row(
-        "SELECT coalesce(sum(drawn_at <= ?), 0), count(*), min(drawn_at) FROM token
+        "SELECT coalesce(sum(drawn_at <= ?), 0), count(*), min(drawn_at) FROM usable_token
          WHERE cps = ? AND token_key_id IS NOT ?",
         params![oldest_ready, cps.as_str(), refused],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
@@ -232,7 +206,7 @@ fn take_one(
     let chosen = rand::random_range(0..ready);
     let mut statement = transaction.prepare_cached(
         "DELETE FROM token WHERE nonce = (
-             SELECT nonce FROM token WHERE cps = ? AND token_key_id IS NOT ? AND drawn_at <= ?
+             SELECT nonce FROM usable_token WHERE cps = ? AND token_key_id IS NOT ? AND drawn_at <= ?
              LIMIT 1 OFFSET ?
          ) RETURNING token, spend_key",
     )?;
