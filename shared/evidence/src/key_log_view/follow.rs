@@ -57,18 +57,27 @@ pub enum FollowError {
     /// Not read, or not to be trusted.
     #[error("the issuer's log of keys: {0}")]
     Log(ReadLogError),
-    /// Not the log of before with other entries behind it.
+    /// Proven by two checkpoints that it signed: not the log of before with other entries
+    /// behind it.
     #[error(
         "the issuer's log of keys: {0}. Keep both checkpoints and ask the issuer's operator; its \
          keys are not used meanwhile"
     )]
     Contradiction(ReadLogError),
-    /// The log, or a part of it, is gone.
+    /// The log is gone.
     #[error(
-        "{path} of the issuer's log of keys is missing, and there is such a log: it was seen \
-         before, or its key is configured"
+        "the checkpoint of the issuer's log of keys is missing, and there is such a log: it was \
+         seen before, the issuer shows its key, or its key is configured"
     )]
-    Gone {
+    Gone,
+    /// It claims more than it shows.
+    #[error(
+        "the issuer's log of keys claims {entries} entries and does not serve {path}: nothing \
+         follows from what it does not show; its new keys are not used until it does"
+    )]
+    Unserved {
+        /// For how many entries it has signed.
+        entries: u64,
         /// Which file is not there.
         path: String,
     },
@@ -127,13 +136,10 @@ pub enum FollowError {
 impl From<ReadLogError> for FollowError {
     fn from(error: ReadLogError) -> Self {
         match error {
-            ReadLogError::Rollback { .. }
-            | ReadLogError::Fork { .. }
-            | ReadLogError::Diverged { .. } => Self::Contradiction(error),
-            ReadLogError::NoCheckpoint => Self::Gone {
-                path: "checkpoint".to_owned(),
-            },
-            ReadLogError::Missing { tile, .. } => Self::Gone {
+            ReadLogError::Rollback { .. } | ReadLogError::Fork { .. } => Self::Contradiction(error),
+            ReadLogError::NoCheckpoint => Self::Gone,
+            ReadLogError::Missing { tile, size } => Self::Unserved {
+                entries: size,
                 path: tile.to_string(),
             },
             other => Self::Log(other),

@@ -17,7 +17,7 @@ use pennyblack_privacypass::directory::DirectoryKey;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_tlog::note_key::VerifierKey;
 use pennyblack_tlog::reader::EntryPosition;
-use pennyblack_tlog::{KeyName, LogReader, LogSource, TreeHead, WitnessPolicy};
+use pennyblack_tlog::{KeyName, LogReader, LogSource, ReadLogError, TreeHead, WitnessPolicy};
 
 pub use self::follow::{Demand, FollowError, LogPolicy, follow};
 pub use self::remembered::RememberedError;
@@ -121,9 +121,16 @@ impl KeyLogView {
         let mut keys = Keys::new(self.keys.clone())?;
         let visit = |index, entry: &[u8]| keys.visit(index, entry);
         let position = reader.advance_entries(&self.position, &checkpoint, visit);
+        let position = match position.await {
+            Err(FollowError::Log(diverged @ ReadLogError::Diverged { .. })) => {
+                let (old, new) = (self.head(), checkpoint.checkpoint().head);
+                return Err(proven_fork(&reader, &old, &new, diverged).await);
+            }
+            position => position?,
+        };
         Ok(Self {
             log: self.log.clone(),
-            position: position.await?,
+            position,
             keys: keys.known,
         })
     }
@@ -148,6 +155,21 @@ impl KeyLogView {
             listed,
             logged: *logged,
         })
+    }
+}
+
+/// Entries that do not lead to the signed tree may be forged on their way. Only if the
+/// log's hashes, which do lead there, begin with another tree than before, has it signed
+/// two histories.
+async fn proven_fork<S: LogSource>(
+    reader: &LogReader<S>,
+    old: &TreeHead,
+    new: &TreeHead,
+    diverged: ReadLogError,
+) -> FollowError {
+    match reader.require_consistent(old, new).await {
+        Err(fork @ ReadLogError::Fork { .. }) => FollowError::Contradiction(fork),
+        _ => FollowError::Log(diverged),
     }
 }
 

@@ -14,7 +14,9 @@ use pennyblack_privacypass::token_key::TokenKey;
 use pennyblack_tlog::note::MAX_NOTE_SIZE;
 use pennyblack_tlog::note_key::SignatureType;
 use pennyblack_tlog::reader::SourceError;
-use pennyblack_tlog::{Checkpoint, EntryBundle, Frontier, Hash, NoteSigner, ReadLogError, Tile};
+use pennyblack_tlog::{
+    Checkpoint, EntryBundle, Frontier, Hash, NoteSigner, ReadLogError, Tile, TileKind,
+};
 
 /// The public key of RFC 9578's test vectors, with another byte in its modulus.
 fn key(variant: u16) -> DirectoryKey {
@@ -88,6 +90,11 @@ impl Served {
         }
         let tile: Tile = path.parse().ok()?;
         let start = usize::try_from(tile.start()).unwrap();
+        if tile.kind() == (TileKind::Hashes { level: 0 }) {
+            let entries = self.entries.get(start..start + usize::from(tile.width()))?;
+            let hashes = entries.iter().map(|entry| Hash::of_leaf(entry).0);
+            return Some(hashes.flatten().collect());
+        }
         let mut bundle = EntryBundle::default();
         for entry in self.entries.get(start..start + usize::from(tile.width()))? {
             bundle.push(entry).unwrap();
@@ -194,8 +201,75 @@ fn a_log_that_takes_back_or_changes_what_it_showed_is_named() {
     assert!(is_named, "{error}");
     served.entries.extend((7..9).map(entry));
     let error = refused(&mut served);
-    let is_named = matches!(error, ReadLogError::Diverged { known: 5, now: 7 });
+    let is_named = matches!(
+        error,
+        ReadLogError::Fork {
+            size: 5,
+            later: 7,
+            ..
+        }
+    );
     assert!(is_named, "{error}");
+}
+
+#[test]
+fn entries_that_are_forged_on_their_way_accuse_nobody() {
+    let mut served = Served::with(0..5);
+    let view = followed(&mut served, None);
+    served.entries.extend((5..7).map(entry));
+    let mut bundle = EntryBundle::default();
+    for variant in [0, 1, 2, 3, 4, 5, 9] {
+        bundle.push(&entry(variant)).unwrap();
+    }
+    let path = "tile/entries/000.p/7".to_owned();
+    let forged = Some(bundle.as_bytes().to_vec());
+    served.instead.insert(path.clone(), forged);
+    let refused = served.follow(&LogPolicy::default(), Some(view.clone()));
+    assert!(
+        matches!(
+            refused,
+            Err(FollowError::Log(ReadLogError::Diverged {
+                known: 5,
+                now: 7
+            }))
+        ),
+        "{refused:?}"
+    );
+    // The right ones are taken as if nothing had been.
+    served.instead.remove(&path);
+    let view = followed(&mut served, Some(view));
+    view.require(&key(6)).unwrap();
+}
+
+#[test]
+fn from_entries_that_a_log_claims_and_does_not_serve_nothing_follows() {
+    let mut served = Served::with(0..2);
+    let path = "tile/entries/000.p/2".to_owned();
+    served.instead.insert(path.clone(), None);
+    let refused = served.follow(&LogPolicy::default(), None).unwrap_err();
+    let FollowError::Unserved {
+        entries: 2,
+        path: missing,
+    } = &refused
+    else {
+        panic!("{refused}");
+    };
+    assert_eq!(*missing, path);
+    // It is not said of a log that is seen for the first time that it was there before.
+    assert!(!refused.to_string().contains("before"), "{refused}");
+    // The same in a log that was seen, and then it is served.
+    served.instead.remove(&path);
+    let view = followed(&mut served, None);
+    served.entries.push(entry(2));
+    let more = "tile/entries/000.p/3".to_owned();
+    served.instead.insert(more.clone(), None);
+    let refused = served.follow(&LogPolicy::default(), Some(view.clone()));
+    assert!(matches!(
+        refused,
+        Err(FollowError::Unserved { entries: 3, .. })
+    ));
+    served.instead.remove(&more);
+    followed(&mut served, Some(view)).require(&key(2)).unwrap();
 }
 
 #[test]
@@ -250,9 +324,9 @@ fn what_is_demanded_decides_about_a_log_that_is_not_there() {
     assert!(matches!(missing, FollowError::NotPublished(_)), "{missing}");
     // It had one; or its key is known, so it must have one.
     let gone = refused(Demand::Published, None, Some(view.clone())).unwrap_err();
-    assert!(matches!(gone, FollowError::Gone { .. }), "{gone}");
+    assert!(matches!(gone, FollowError::Gone), "{gone}");
     let gone = refused(Demand::Published, Some(&key), None).unwrap_err();
-    assert!(matches!(gone, FollowError::Gone { .. }), "{gone}");
+    assert!(matches!(gone, FollowError::Gone), "{gone}");
     // And one key is configured, and another was seen.
     let stranger = Served::with(0..0).signer.verifier().clone();
     let other = refused(Demand::Published, Some(&stranger), Some(view)).unwrap_err();

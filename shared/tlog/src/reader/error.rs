@@ -56,8 +56,8 @@ pub enum ReadLogError {
     /// The entries, whose tiles were not asked for, are not the earlier ones followed by
     /// others.
     #[error(
-        "the log's {now} entries do not continue the {known} that were read before: it was \
-         rewritten, or has two histories"
+        "the log's {now} entries do not continue the {known} that were read before: they were \
+         changed on their way, or the log was rewritten"
     )]
     Diverged {
         /// How many were read before.
