@@ -20,6 +20,7 @@ pub mod federation;
 pub mod history;
 pub mod lossy_proxy;
 pub mod mailbox;
+pub mod meddler;
 pub mod needles;
 pub mod nodes;
 pub mod port;

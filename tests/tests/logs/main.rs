@@ -13,6 +13,7 @@ mod audit;
 mod bytes_a_day;
 mod issuer_log;
 mod one_log;
+mod strangers_word;
 mod tallies;
 mod transparency_log;
 mod witness;

@@ -15,10 +15,13 @@ use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::PublicConfig;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_tests::answer::Answer;
+use pennyblack_tests::meddler::Meddler;
 use pennyblack_tests::scene::Scene;
 use pennyblack_tests::wait::until;
 use pennyblack_tests::world::World;
-use pennyblack_tlog::witness::{MAX_REQUEST_SIZE, SIZE_MEDIA_TYPE};
+use pennyblack_tlog::witness::{
+    LAST_CHECKPOINT_PATH, MAX_REQUEST_SIZE, SIZE_MEDIA_TYPE, origin_in_path,
+};
 use pennyblack_tlog::{AddCheckpoint, SignedCheckpoint, VerifierKey, WitnessPolicy};
 use pennyblack_witness::{Witness, WitnessServer, limits};
 use tempfile::TempDir;
@@ -188,6 +191,43 @@ async fn an_operator_with_two_histories_is_refused_by_the_witness_named_and_not_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn witnesses_that_lie_neither_stop_a_cps_nor_keep_another_from_cosigning() {
+    let mut set_up = None;
+    let scene = Scene::open_with(|world| {
+        let (log, _) = now(other_history(world, 0));
+        let one = now(AtWork::start("one.example", &log));
+        let liars = [
+            ("409 Conflict", "1000000\n"),
+            ("409 Conflict", "0\n"),
+            ("422 Unprocessable Entity", ""),
+        ];
+        let liars = liars.map(|(status, content)| now(Meddler::saying(status, content)).unwrap());
+        let lie = |liar: &Meddler| WitnessConfig {
+            url: format!("http://{}", liar.address()),
+            key: now(AtWork::start("liar.example", &log)).key.to_string(),
+        };
+        world.cps.witness = liars.iter().map(lie).chain([one.config()]).collect();
+        set_up = Some((log, one, liars));
+    })
+    .await;
+    let (log, witness, liars) = set_up.unwrap();
+    let policy = WitnessPolicy::new(vec![witness.key.clone()], 1).unwrap();
+    until("a cosigned checkpoint", SOON, async || {
+        let followed = follow(&scene.world, &log, policy.clone()).await.ok()?;
+        (followed.cps.now > 0).then_some(())
+    })
+    .await;
+    // Each has lied, and was asked for a proof of it.
+    until("every liar to be asked for a proof", SOON, async || {
+        let asked = |liar: &Meddler| liar.asked(LAST_CHECKPOINT_PATH) > 0;
+        liars.iter().all(asked).then_some(())
+    })
+    .await;
+    scene.until_readiness_is(StatusCode::OK).await;
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_witness_answers_as_the_specification_of_witnesses_says() {
     let home = tempfile::tempdir().unwrap();
     let path = |name: &str| home.path().join(name);
@@ -237,4 +277,14 @@ async fn a_witness_answers_as_the_specification_of_witnesses_says() {
     }
     let no_text = witness.post(vec![0xff; 9]).await;
     assert_eq!(no_text.status, StatusCode::BAD_REQUEST);
+    // What it has cosigned last, which proves that it refuses with reason.
+    let shown = async |origin: &str| {
+        let log = origin_in_path(origin);
+        let url = format!("{}{LAST_CHECKPOINT_PATH}{log}", witness.url);
+        reqwest::get(&url).await.unwrap()
+    };
+    let last = shown("log.example/log").await.text().await.unwrap();
+    assert_eq!(last, three.to_string());
+    let unknown = shown("stranger.example/log").await.status();
+    assert_eq!(unknown, StatusCode::NOT_FOUND);
 }
