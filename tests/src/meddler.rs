@@ -125,15 +125,20 @@ impl AtWork {
             Some(honest) => ask(honest, &head, &content).await?,
             None => Vec::new(),
         };
-        let change = self.change.lock().unwrap_or_else(PoisonError::into_inner);
-        let change = Arc::clone(&change);
-        client.write_all(&change(path, honest)).await?;
+        let changed = self.changed(path, honest);
+        client.write_all(&changed).await?;
         client.shutdown().await?;
         let asked = self.asked.lock();
         asked
             .unwrap_or_else(PoisonError::into_inner)
             .push(path.to_owned());
         Ok(())
+    }
+
+    fn changed(&self, path: &str, honest: Vec<u8>) -> Vec<u8> {
+        let change = self.change.lock();
+        let change = Arc::clone(&change.unwrap_or_else(PoisonError::into_inner));
+        change(path, honest)
     }
 }
 

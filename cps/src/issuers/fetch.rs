@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// even after an answer that claims to hold for a year.
 const MAX_AGE: SpanLimits = SpanLimits {
     default: Duration::from_secs(300),
-    min: Duration::from_secs(1),
+    min: Duration::from_secs(60),
     max: Duration::from_secs(600),
 };
 

@@ -28,7 +28,7 @@ use crate::store::Store;
 
 /// The longest time between two attempts while the issuer is away.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
-/// The shortest time between two fetches, whatever `max-age` says.
+/// The shortest time between two attempts.
 const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
 /// The shortest time between two fetches when tokens of an unknown key come: anybody can
 /// make such tokens, and has a whole directory fetched no more often than this.
