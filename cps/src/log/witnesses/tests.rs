@@ -148,7 +148,8 @@ async fn checkpoints_are_cosigned_by_all_witnesses_as_the_log_grows() {
         log.append(size.to_be_bytes().to_vec()).await.unwrap();
         let cosigned = checkpoints
             .wait_for(|last| last.checkpoint().head.size >= size && policy.check(last).is_ok());
-        let cosigned = Arc::clone(&*cosigned.await.unwrap());
+        let cosigned = tokio::time::timeout(TIMEOUT, cosigned).await.unwrap();
+        let cosigned = Arc::clone(&*cosigned.unwrap());
         assert_eq!(cosigned.note().signatures().len(), 3);
         assert!(cosigned.verify(log.verifier()).is_ok());
     }
