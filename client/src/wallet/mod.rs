@@ -197,7 +197,7 @@ fn make_tables(connection: &mut Connection) -> Result<(), WalletError> {
     let found = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match found {
         SCHEMA_VERSION => {}
-        before @ (0 | 1 | 2) => {
+        before @ 0..=2 => {
             if before == 0 {
                 transaction.execute_batch(include_str!("schema.sql"))?;
             }
