@@ -1,6 +1,9 @@
 //! The roots that an operator configures, and reading them from PEM.
 
+use serde::{Deserialize, Serialize};
+
 use super::certificate::{Certificate, CertificateError};
+use pennyblack_base::encoding;
 
 /// Anchors that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +23,21 @@ pub enum TrustError {
     /// Text that is not PEM.
     #[error("not PEM certificates: {0}")]
     Pem(String),
+}
+
+/// Which anchor: SHA-256 over its name and key, in hexadecimal. A root whose certificate
+/// is renewed remains the same anchor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AnchorId(String);
+
+impl AnchorId {
+    pub(super) fn of(anchor: &Certificate) -> Self {
+        let (name, key) = (anchor.subject.as_bytes(), &anchor.key.bytes);
+        let length = (name.len() as u64).to_be_bytes();
+        let hash = encoding::sha256(&[&length, name, key].concat());
+        Self(hex::encode(hash))
+    }
 }
 
 /// The roots that chains must end in.
@@ -51,6 +69,12 @@ impl TrustAnchors {
     /// [`TrustError`].
     pub fn from_pem(pem: &[u8]) -> Result<Self, TrustError> {
         Self::from_der(&certificates_from_pem(pem)?)
+    }
+
+    /// True when this anchor is among them.
+    #[must_use]
+    pub fn contains(&self, anchor: &AnchorId) -> bool {
+        self.iter().any(|own| AnchorId::of(own) == *anchor)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Certificate> {

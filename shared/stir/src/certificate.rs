@@ -11,6 +11,8 @@ use super::claim_constraints::{
     CLAIM_CONSTRAINTS_OID, ClaimConstraints, ClaimConstraintsFormError,
     ENHANCED_CLAIM_CONSTRAINTS_OID,
 };
+use super::distribution_point::urls;
+use super::name::Name;
 use super::signature::{AuthorityKey, AuthorityKeyKind, Signed};
 use super::tn_auth_list::{TN_AUTH_LIST_OID, TnAuthList, TnAuthListError};
 use pennyblack_base::time::UnixTime;
@@ -69,8 +71,8 @@ pub struct BasicConstraints {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
     pub(super) version_3: bool,
-    pub(super) subject: Box<[u8]>,
-    pub(super) issuer: Box<[u8]>,
+    pub(super) subject: Name,
+    pub(super) issuer: Name,
     pub(super) serial: Box<[u8]>,
     pub(super) key: AuthorityKey,
     pub(super) signed: Signed,
@@ -78,9 +80,12 @@ pub struct Certificate {
     pub(super) authority_key_id: Option<Box<[u8]>>,
     pub(super) key_usage: Option<KeyUsage>,
     pub(super) basic_constraints: Option<BasicConstraints>,
+    /// The URLs where lists that may revoke it are to be found.
+    pub(super) distribution_points: Vec<String>,
     pub(super) constraints: Vec<ClaimConstraints>,
     pub(super) unknown_critical: Option<String>,
     subject_text: String,
+    issuer_text: String,
     not_before: UnixTime,
     not_after: UnixTime,
     tn_auth_list: Option<TnAuthList>,
@@ -105,8 +110,8 @@ impl Certificate {
         }
         let mut certificate = Self {
             version_3: read.version() == X509Version::V3,
-            subject: read.subject().as_raw().into(),
-            issuer: read.issuer().as_raw().into(),
+            subject: Name::of(read.subject()),
+            issuer: Name::of(read.issuer()),
             serial: read.raw_serial().into(),
             key: authority_key(read.public_key()),
             signed: Signed {
@@ -118,9 +123,11 @@ impl Certificate {
             authority_key_id: None,
             key_usage: None,
             basic_constraints: None,
+            distribution_points: Vec::new(),
             constraints: Vec::new(),
             unknown_critical: None,
             subject_text: read.subject().to_string(),
+            issuer_text: read.issuer().to_string(),
             not_before: unix_time(read.validity().not_before),
             not_after: unix_time(read.validity().not_after),
             tn_auth_list: None,
@@ -137,6 +144,12 @@ impl Certificate {
     #[must_use]
     pub fn subject_text(&self) -> &str {
         &self.subject_text
+    }
+
+    /// The issuer's name as text, for messages.
+    #[must_use]
+    pub fn issuer_text(&self) -> &str {
+        &self.issuer_text
     }
 
     /// The first second of its validity.
@@ -223,6 +236,10 @@ impl Certificate {
                     .iter()
                     .map(|p| p.policy_id.to_id_string())
                     .collect();
+            }
+            ParsedExtension::CRLDistributionPoints(points) if !extension.critical => {
+                let points = points.iter().filter_map(|p| p.distribution_point.as_ref());
+                self.distribution_points = points.filter_map(urls).flatten().collect();
             }
             // Policies may be critical: 81 real certificates mark them so, and
             // they only narrow what a certificate is meant for.

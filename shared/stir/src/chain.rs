@@ -23,8 +23,8 @@ use pennyblack_base::time::UnixTime;
 /// tolerated and not believed.
 ///
 /// Times and roles are checked before signatures, signatures before revocation.
-/// The policy remembers a chain that holds: the next time only what changes with
-/// time is checked, its certificates' ends and the age of the revocation lists.
+/// The policy remembers a chain that holds, until one of its certificates ends or a
+/// revocation list that it needs is due.
 ///
 /// # Errors
 /// [`ChainError`] names the certificate and what to do.
@@ -35,7 +35,6 @@ pub fn verify_chain<D: AsRef<[u8]>>(
 ) -> Result<Arc<VerifiedChain>, ChainError> {
     let digest = ChainDigest::of(chain);
     if let Some(known) = policy.verified.get(&digest, now) {
-        check_lists_current(policy, now)?;
         return Ok(known);
     }
     let judged = Arc::new(judge_chain(chain, policy, now)?);
@@ -54,7 +53,7 @@ fn judge_chain<D: AsRef<[u8]>>(
     let (tn_auth_list, public_key) = check_leaf(leaf)?;
     let path = verify_path(leaf, others, policy.anchors(), now)?;
     let grant = check_delegation(&path)?.unwrap_or(&tn_auth_list).clone();
-    check_revocation(&path, policy, now)?;
+    let told_until = check_revocation(&path, policy, now)?;
     let constraints = path.iter().flat_map(|c| c.constraints.clone()).collect();
     let latest_start = path.iter().map(|c| c.not_before()).max();
     let earliest_end = path.iter().map(|c| c.not_after()).min();
@@ -66,6 +65,7 @@ fn judge_chain<D: AsRef<[u8]>>(
         constraints,
         not_before: latest_start.unwrap_or(leaf.not_before()),
         not_after: earliest_end.unwrap_or(leaf.not_after()),
+        told_until,
     })
 }
 
@@ -122,23 +122,21 @@ fn check_delegation<'a>(path: &[&'a Certificate]) -> Result<Option<&'a TnAuthLis
     Ok(path.iter().rev().find_map(|c| c.tn_auth_list()))
 }
 
+/// Each certificate below the anchor needs a current list that covers it. Returns until
+/// when all of them have one; nothing if no lists are configured.
 fn check_revocation(
     path: &[&Certificate],
     policy: &TrustPolicy,
     now: UnixTime,
-) -> Result<(), ChainError> {
-    check_lists_current(policy, now)?;
+) -> Result<Option<UnixTime>, ChainError> {
     let Some(lists) = &policy.revocation else {
-        return Ok(());
+        return Ok(None);
     };
-    let revoked = path.iter().find(|c| lists.is_revoked(&c.issuer, &c.serial));
-    revoked.map_or(Ok(()), |c| {
-        Err(ChainError::Revoked(c.subject_text().to_owned()))
-    })
-}
-
-fn check_lists_current(policy: &TrustPolicy, now: UnixTime) -> Result<(), ChainError> {
-    policy.overdue(now).map_or(Ok(()), |next_update| {
-        Err(ChainError::StaleRevocation { next_update, now })
-    })
+    if let Some(revoked) = path.iter().find(|c| lists.is_revoked(c)) {
+        return Err(ChainError::Revoked(revoked.subject_text().to_owned()));
+    }
+    let issued = path.iter().zip(path.iter().skip(1));
+    let told = issued.map(|(c, parent)| lists.told_until(c, parent, now, policy.revocation_grace));
+    told.reduce(|first, second| Ok(first?.min(second?)))
+        .transpose()
 }

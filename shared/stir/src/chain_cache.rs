@@ -49,10 +49,11 @@ impl fmt::Debug for ChainCache {
 }
 
 impl ChainCache {
-    /// The chain, if it was judged before and all its certificates are valid at
-    /// `now`.
+    /// The chain, if it was judged before, all its certificates are valid at `now`, and
+    /// no list that it needs is overdue.
     pub(super) fn get(&self, digest: &ChainDigest, now: UnixTime) -> Option<Arc<VerifiedChain>> {
-        self.0.get(digest).filter(|chain| chain.is_valid_at(now))
+        let known = self.0.get(digest);
+        known.filter(|chain| chain.is_valid_at(now) && chain.is_told_of_at(now))
     }
 
     pub(super) fn insert(&self, digest: ChainDigest, chain: &Arc<VerifiedChain>) {

@@ -116,7 +116,18 @@ pub enum ChainError {
     /// Revoked.
     #[error("{0}: revoked")]
     Revoked(String),
-    /// A configured revocation list is too old to rely on.
+    /// Revocation lists are configured, and none of them covers this certificate.
+    #[error(
+        "{subject}: no revocation list here covers it: put the current list of {authority}, or \
+         an indirect list that serves all authorities, among the lists"
+    )]
+    NoRevocationList {
+        /// Whose certificate.
+        subject: String,
+        /// Who issued it.
+        authority: String,
+    },
+    /// The revocation list that covers the certificate is too old to rely on.
     #[error(
         "a revocation list was due at {next_update}, and it is {now}: fetch the current list{}",
         doubt(now.since(*next_update))

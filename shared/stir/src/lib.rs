@@ -16,12 +16,18 @@ mod corpus_tests;
 mod coverage;
 mod cps_uri;
 mod der;
+mod distribution_point;
 pub mod jws;
+mod list_identity;
+mod name;
 mod number_block;
 pub mod numbering;
 mod path;
 mod public_key;
 mod revocation;
+mod revocation_lists;
+#[cfg(test)]
+mod revocation_tests;
 mod signature;
 mod spc;
 pub mod telephone_number;
@@ -31,7 +37,7 @@ mod tn_auth_list;
 mod trust;
 mod verified_chain;
 
-pub use anchors::{TrustAnchors, TrustError, certificates_from_pem};
+pub use anchors::{AnchorId, TrustAnchors, TrustError, certificates_from_pem};
 pub use certificate::{
     BasicConstraints, Certificate, CertificateError, KeyUsage, MAX_CERTIFICATE_SIZE,
 };
@@ -44,8 +50,11 @@ pub use claim_constraints::{
 pub use coverage::{Coverage, CoverageError, Extent, MAX_EXTENTS};
 pub use cps_uri::{CpsUriError, parse_cps_uri};
 pub use der::DerError;
+pub use list_identity::{ListAge, ListIdentity, ListScope};
+pub use name::Name;
 pub use public_key::{POINT_SIZE, StirKeyError, StirPublicKey};
-pub use revocation::{MAX_LIST_SIZE, RevocationError, RevocationLists};
+pub use revocation::{MAX_LIST_SIZE, RevocationError, RevocationList};
+pub use revocation_lists::RevocationLists;
 pub use signature::{AuthorityKeyKind, SignatureError};
 pub use spc::{MAX_SPC_LENGTH, Spc, SpcError};
 pub use tn_auth_list::{TN_AUTH_LIST_OID, TnAuthList, TnAuthListError, TnEntry};

@@ -49,7 +49,7 @@ pub(super) fn verify_path<'a>(
     }
 }
 
-/// Names are compared byte by byte; the key identifiers where both have one.
+/// By name; and by key identifier where both have one.
 fn issued_by_name(child: &Certificate, parent: &Certificate) -> bool {
     let same_key = match (&child.authority_key_id, &parent.subject_key_id) {
         (Some(authority), Some(subject)) => authority == subject,

@@ -1,19 +1,20 @@
-//! Certificate revocation lists (RFC 5280 section 5), the indirect kind
-//! included: SHAKEN's policy administrator publishes one list for all
-//! authorities. Lists are verified when they are loaded; looking a certificate
-//! up is then one hash.
+//! A certificate revocation list (RFC 5280 section 5), the indirect kind included:
+//! SHAKEN's policy administrator publishes one list for all authorities. A list is
+//! verified when it is loaded; looking a certificate up is then one hash. Not here: which
+//! lists a certificate needs (`revocation_lists`).
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::sync::Arc;
 
-use x509_parser::prelude::{
-    CertificateRevocationList, FromDer as _, ParsedExtension, RevokedCertificate, X509Extension,
-};
+use x509_parser::prelude::{CertificateRevocationList, FromDer as _, RevokedCertificate};
+use x509_parser::x509::X509Name;
 
-use super::anchors::{TrustAnchors, TrustError, blocks_from_pem, certificates_from_pem};
+use super::anchors::{AnchorId, TrustAnchors, TrustError, blocks_from_pem, certificates_from_pem};
 use super::certificate::{Certificate, CertificateError, unix_time};
 use super::chain_error::ChainError;
 use super::der::{DerError, DerReader, tag};
+use super::list_identity::{ListAge, ListIdentity, ListScope};
+use super::name::Name;
 use super::path::verify_path;
 use super::signature::{SignatureError, Signed};
 use pennyblack_base::encoding;
@@ -22,7 +23,6 @@ use pennyblack_base::time::UnixTime;
 /// Largest list that is read, in bytes.
 pub const MAX_LIST_SIZE: usize = 16 * 1024 * 1024;
 
-const ISSUING_DISTRIBUTION_POINT_OID: &str = "2.5.29.28";
 const CERTIFICATE_ISSUER_OID: &str = "2.5.29.29";
 /// `[4]` of GeneralName: a directory name.
 const DIRECTORY_NAME: u8 = tag::explicit(4);
@@ -77,66 +77,83 @@ pub enum RevocationError {
     /// The list's signature.
     #[error("the revocation list: {0}")]
     Signature(#[from] SignatureError),
-    /// A critical extension that is not understood, or a list of some reasons,
-    /// or of attribute certificates, only.
-    #[error("the revocation list's critical extension {0} is not understood")]
-    UnknownCritical(String),
+    /// An extension that is critical, or limits the list, and is not understood: the list
+    /// is one of changes, of some reasons, or of attribute certificates, only.
+    #[error("the revocation list's extension {0} is not understood: fetch the complete list")]
+    UnknownExtension(String),
     /// An entry names a foreign issuer in a list that is not indirect, or does
     /// not name it readably.
     #[error("a revoked entry's certificateIssuer cannot be used: {0}")]
     EntryIssuer(String),
 }
 
-/// Every list that is configured, verified.
-#[derive(Debug, Clone, Default)]
-pub struct RevocationLists {
-    /// SHA-256 over the issuer's name and the serial number.
-    revoked: HashSet<[u8; 32]>,
-    next_updates: Vec<UnixTime>,
+/// One list, verified: only [`Self::verify`] makes one.
+#[derive(Debug)]
+pub struct RevocationList {
+    identity: ListIdentity,
+    issuer_text: String,
+    age: ListAge,
+    next_update: UnixTime,
+    revoked: HashSet<CertificateKey>,
+    /// The certificates by which the signer is believed, without the anchor.
+    signers: Vec<CertificateKey>,
+    anchor: AnchorId,
+    digest: [u8; 32],
 }
 
-impl RevocationLists {
-    /// No list; nothing is revoked.
-    #[must_use]
-    pub fn none() -> Self {
-        Self::default()
+/// Which certificate: SHA-256 over the issuer's name and the serial number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct CertificateKey([u8; 32]);
+
+impl CertificateKey {
+    pub(super) fn of(certificate: &Certificate) -> Self {
+        Self::new(&certificate.issuer, &certificate.serial)
     }
 
-    /// Adds the lists of a PEM file. Certificates in the same file are those of
-    /// the lists' issuers, as far as they are not anchors themselves.
+    /// Serial numbers are integers: zeros before one change nothing.
+    fn new(issuer: &Name, serial: &[u8]) -> Self {
+        let zeros = serial.iter().take_while(|byte| **byte == 0).count();
+        let serial = serial.get(zeros..).unwrap_or_default();
+        let name = issuer.as_bytes();
+        let length = (name.len() as u64).to_be_bytes();
+        Self(encoding::sha256(&[&length, name, serial].concat()))
+    }
+}
+
+impl RevocationList {
+    /// Reads and verifies the lists of a PEM file, of which there is at least one.
+    /// Certificates in the same file are those of the lists' issuers, as far as they are
+    /// not anchors themselves.
     ///
     /// # Errors
-    /// [`RevocationError`]; nothing has been added then.
-    pub fn add_pem(
-        &mut self,
+    /// [`RevocationError`], if anything is wrong with one of them.
+    pub fn verify_pem(
         pem: &[u8],
         anchors: &TrustAnchors,
         now: UnixTime,
-    ) -> Result<(), RevocationError> {
+    ) -> Result<Vec<Arc<Self>>, RevocationError> {
         let lists = blocks_from_pem(pem, "X509 CRL")?;
         let certificates = certificates_from_pem(pem)?;
         if lists.is_empty() {
             return Err(RevocationError::NoList);
         }
-        let mut added = self.clone();
-        for list in lists {
-            added.add_der(&list, &certificates, anchors, now)?;
-        }
-        *self = added;
-        Ok(())
+        let verified = lists.iter().map(|list| {
+            let list = Self::verify(list, &certificates, anchors, now)?;
+            Ok(Arc::new(list))
+        });
+        verified.collect()
     }
 
-    /// Adds one list in DER, with the certificates of its issuer.
+    /// Reads and verifies one list in DER, with the certificates of its issuer.
     ///
     /// # Errors
-    /// [`RevocationError`]; nothing has been added then.
-    pub fn add_der<D: AsRef<[u8]>>(
-        &mut self,
+    /// [`RevocationError`].
+    pub fn verify<D: AsRef<[u8]>>(
         list: &[u8],
         certificates: &[D],
         anchors: &TrustAnchors,
         now: UnixTime,
-    ) -> Result<(), RevocationError> {
+    ) -> Result<Self, RevocationError> {
         if list.len() > MAX_LIST_SIZE {
             return Err(RevocationError::TooLarge(list.len()));
         }
@@ -151,74 +168,96 @@ impl RevocationLists {
             return Err(RevocationError::FromTheFuture { this_update, now });
         }
         let next_update = read.next_update().ok_or(RevocationError::NoNextUpdate)?;
-        let indirect = scope(read.extensions())?;
-        verify_signature(&read, certificates, anchors, now)?;
-        let revoked = entries(&read, indirect)?;
-        self.revoked.extend(revoked);
-        self.next_updates.push(unix_time(next_update));
-        Ok(())
+        let scope = ListScope::of(&read).map_err(RevocationError::UnknownExtension)?;
+        let issuer = Name::of(read.issuer());
+        let signer = verify_signature(&read, &issuer, certificates, anchors, now)?;
+        let revoked = entries(&read, &issuer, scope.is_indirect())?;
+        Ok(Self {
+            identity: ListIdentity::new(issuer, signer.key, scope),
+            issuer_text: read.issuer().to_string(),
+            age: ListAge::of(&read, this_update),
+            next_update: unix_time(next_update),
+            revoked,
+            signers: signer.path,
+            anchor: signer.anchor,
+            digest: encoding::sha256(list),
+        })
     }
 
-    /// True when the certificate with this issuer (a Name in DER) and serial
-    /// number is on a list.
+    /// Which list it is.
     #[must_use]
-    pub fn is_revoked(&self, issuer: &[u8], serial: &[u8]) -> bool {
-        self.revoked.contains(&key(issuer, serial))
+    pub const fn identity(&self) -> &ListIdentity {
+        &self.identity
     }
 
-    /// When the oldest list was due, if that plus `grace` has passed.
+    /// The issuer's name as text, for messages.
     #[must_use]
-    pub fn overdue(&self, now: UnixTime, grace: Duration) -> Option<UnixTime> {
-        let oldest = self.next_updates.iter().min().copied();
-        oldest.filter(|due| now > due.plus(grace))
+    pub fn issuer_text(&self) -> &str {
+        &self.issuer_text
     }
 
-    /// How many certificates are revoked.
+    /// How old it is.
+    #[must_use]
+    pub const fn age(&self) -> &ListAge {
+        &self.age
+    }
+
+    /// When the next one is due.
+    #[must_use]
+    pub const fn next_update(&self) -> UnixTime {
+        self.next_update
+    }
+
+    /// Through which anchor its signer is believed.
+    #[must_use]
+    pub const fn anchor(&self) -> &AnchorId {
+        &self.anchor
+    }
+
+    /// True when `other` says all that this list says, or is newer: of the same issuer
+    /// below the same anchor, and of the same scope, whichever key signed it.
+    #[must_use]
+    pub fn is_followed_by(&self, other: &Self) -> bool {
+        self.identity.is_of_the_series(&other.identity)
+            && self.anchor == other.anchor
+            && (other.age > self.age || other.digest == self.digest)
+    }
+
+    /// How many certificates it revokes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.revoked.len()
     }
 
-    /// True when no certificate is revoked.
+    /// True when it revokes no certificate.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.revoked.is_empty()
     }
-}
 
-fn key(issuer: &[u8], serial: &[u8]) -> [u8; 32] {
-    // A Name is a SEQUENCE with its own length, so the two cannot run together.
-    encoding::sha256(&[issuer, serial].concat())
-}
-
-/// Reads the list's extensions; true when it is indirect.
-fn scope(extensions: &[X509Extension<'_>]) -> Result<bool, RevocationError> {
-    let mut indirect = false;
-    for extension in extensions {
-        let oid = extension.oid.to_id_string();
-        match extension.parsed_extension() {
-            ParsedExtension::IssuingDistributionPoint(point)
-                if point.only_some_reasons.is_none() && !point.only_contains_attribute_certs =>
-            {
-                indirect = point.indirect_crl;
-            }
-            ParsedExtension::AuthorityKeyIdentifier(_) | ParsedExtension::CRLNumber(_) => {}
-            // Unreadable, it might have been the one that makes the list indirect.
-            _ if extension.critical || oid == ISSUING_DISTRIBUTION_POINT_OID => {
-                return Err(RevocationError::UnknownCritical(oid));
-            }
-            _ => {}
-        }
+    pub(super) fn revokes(&self, certificate: &CertificateKey) -> bool {
+        self.revoked.contains(certificate)
     }
-    Ok(indirect)
+
+    pub(super) fn signers(&self) -> &[CertificateKey] {
+        &self.signers
+    }
+}
+
+/// Who signed a list.
+struct Signer {
+    key: String,
+    path: Vec<CertificateKey>,
+    anchor: AnchorId,
 }
 
 fn verify_signature<D: AsRef<[u8]>>(
     list: &CertificateRevocationList<'_>,
+    issuer: &Name,
     certificates: &[D],
     anchors: &TrustAnchors,
     now: UnixTime,
-) -> Result<(), RevocationError> {
+) -> Result<Signer, RevocationError> {
     let read = certificates.iter().enumerate().map(|(index, der)| {
         Certificate::parse(der.as_ref())
             .map_err(|error| RevocationError::Certificate { index, error })
@@ -232,11 +271,10 @@ fn verify_signature<D: AsRef<[u8]>>(
     let mut refusal = RevocationError::UnknownIssuer;
     let candidates = anchors.iter().map(|c| (c, true));
     let candidates = candidates.chain(certificates.iter().map(|c| (c, false)));
-    for (signer, is_anchor) in candidates.filter(|(c, _)| *c.subject == *list.issuer().as_raw()) {
-        match check_signer(signer, is_anchor, &certificates, anchors, now)
-            .and_then(|()| Ok(signed.verify(&signer.key)?))
-        {
-            Ok(()) => return Ok(()),
+    for (signer, is_anchor) in candidates.filter(|(c, _)| c.subject == *issuer) {
+        let checked = check_signer(signer, is_anchor, &certificates, anchors, now);
+        match checked.and_then(|found| Ok(signed.verify(&signer.key).map(|()| found)?)) {
+            Ok(found) => return Ok(found),
             Err(error) => refusal = error,
         }
     }
@@ -249,7 +287,7 @@ fn check_signer(
     certificates: &[Certificate],
     anchors: &TrustAnchors,
     now: UnixTime,
-) -> Result<(), RevocationError> {
+) -> Result<Signer, RevocationError> {
     if !signer.key_usage.is_none_or(|usage| usage.crl_sign) {
         return Err(RevocationError::KeyUsage(signer.subject_text().to_owned()));
     }
@@ -261,34 +299,49 @@ fn check_signer(
             now,
         }));
     }
-    if !is_anchor {
-        verify_path(signer, certificates, anchors, now).map_err(RevocationError::Issuer)?;
-    }
-    Ok(())
+    let path = if is_anchor {
+        vec![signer]
+    } else {
+        verify_path(signer, certificates, anchors, now).map_err(RevocationError::Issuer)?
+    };
+    let (anchor, below) = path.split_last().ok_or(RevocationError::UnknownIssuer)?;
+    Ok(Signer {
+        key: signer.key.digest(),
+        path: below.iter().map(|c| CertificateKey::of(c)).collect(),
+        anchor: AnchorId::of(anchor),
+    })
 }
 
-/// The keys of all revoked certificates. In an indirect list an entry's issuer
-/// holds for those after it too, until another is named (RFC 5280 section 5.3.3).
+/// All revoked certificates. In an indirect list an entry's issuer holds for those after
+/// it too, until another is named (RFC 5280 section 5.3.3).
 fn entries(
     list: &CertificateRevocationList<'_>,
+    issuer: &Name,
     indirect: bool,
-) -> Result<Vec<[u8; 32]>, RevocationError> {
-    let mut issuer = list.issuer().as_raw().to_vec();
-    let mut revoked = Vec::new();
+) -> Result<HashSet<CertificateKey>, RevocationError> {
+    let mut current = issuer.clone();
+    // Most entries name the issuer of the one before, in the same bytes.
+    let mut named: Option<&[u8]> = None;
+    let mut revoked = HashSet::new();
     for entry in list.iter_revoked_certificates() {
-        if let Some(named) = entry_issuer(entry)? {
-            if !indirect && named != issuer {
+        let der = entry_issuer(entry)?;
+        if let Some(der) = der.filter(|der| named != Some(*der)) {
+            current = read_name(der)?;
+            named = Some(der);
+            if !indirect && current != *issuer {
                 let what = "the list is not an indirect one".to_owned();
                 return Err(RevocationError::EntryIssuer(what));
             }
-            issuer = named;
         }
-        revoked.push(key(&issuer, entry.raw_serial()));
+        revoked.insert(CertificateKey::new(&current, entry.raw_serial()));
     }
     Ok(revoked)
 }
 
-fn entry_issuer(entry: &RevokedCertificate<'_>) -> Result<Option<Vec<u8>>, RevocationError> {
+/// The name of an entry's issuer in DER, if it has its own.
+fn entry_issuer<'a>(
+    entry: &'a RevokedCertificate<'_>,
+) -> Result<Option<&'a [u8]>, RevocationError> {
     let mut issuer = None;
     for extension in entry.extensions() {
         let oid = extension.oid.to_id_string();
@@ -297,21 +350,28 @@ fn entry_issuer(entry: &RevokedCertificate<'_>) -> Result<Option<Vec<u8>>, Revoc
                 .map_err(|error| RevocationError::EntryIssuer(error.to_string()))?;
             issuer = Some(name);
         } else if extension.critical {
-            return Err(RevocationError::UnknownCritical(oid));
+            return Err(RevocationError::UnknownExtension(oid));
         }
     }
     Ok(issuer)
 }
 
-/// The Name of GeneralNames that hold exactly one directory name.
-fn directory_name(der: &[u8]) -> Result<Vec<u8>, DerError> {
+/// The name in GeneralNames that hold exactly one directory name.
+fn directory_name(der: &[u8]) -> Result<&[u8], DerError> {
     let mut reader = DerReader::new(der);
     let mut names = reader.inside(tag::SEQUENCE)?;
     reader.finish()?;
     let name = names.element(DIRECTORY_NAME)?;
     names.finish()?;
-    let mut whole = DerReader::new(name);
-    whole.element(tag::SEQUENCE)?;
-    whole.finish()?;
-    Ok(name.to_vec())
+    Ok(name)
+}
+
+fn read_name(der: &[u8]) -> Result<Name, RevocationError> {
+    let (rest, name) =
+        X509Name::from_der(der).map_err(|error| RevocationError::EntryIssuer(error.to_string()))?;
+    if rest.is_empty() {
+        return Ok(Name::of(&name));
+    }
+    let what = format!("{} bytes follow the name", rest.len());
+    Err(RevocationError::EntryIssuer(what))
 }

@@ -2,6 +2,7 @@
 //! lists (RFC 5280 sections 4.1.1.3 and 5.1.1.3).
 
 use aws_lc_rs::signature::{self as algorithms, ParsedPublicKey, VerificationAlgorithm};
+use pennyblack_base::encoding;
 
 /// Why a signature is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +55,13 @@ pub(super) struct AuthorityKey {
     pub(super) kind: AuthorityKeyKind,
     /// An uncompressed point, or RSAPublicKey in DER.
     pub(super) bytes: Box<[u8]>,
+}
+
+impl AuthorityKey {
+    /// SHA-256 over the key, in hexadecimal.
+    pub(super) fn digest(&self) -> String {
+        hex::encode(encoding::sha256(&self.bytes))
+    }
 }
 
 /// Something signed: the bytes, the algorithm and the signature.

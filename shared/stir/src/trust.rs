@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::anchors::TrustAnchors;
 use super::chain_cache::ChainCache;
-use super::revocation::RevocationLists;
+use super::revocation_lists::RevocationLists;
 use pennyblack_base::time::UnixTime;
 
 /// What a chain is judged by. It remembers the chains that held, for itself and
@@ -31,8 +31,9 @@ impl TrustPolicy {
         }
     }
 
-    /// The same with revocation lists. Once there are lists, every chain is
-    /// refused when one of them is older than its `nextUpdate` plus `grace`.
+    /// The same with revocation lists. From then on a chain is refused unless each of its
+    /// certificates below the anchor is covered by a list that is no older than its
+    /// `nextUpdate` plus `grace`.
     #[must_use]
     pub fn with_revocation(mut self, lists: Arc<RevocationLists>, grace: Duration) -> Self {
         self.revocation = Some(lists);
@@ -41,7 +42,8 @@ impl TrustPolicy {
         self
     }
 
-    /// When the oldest revocation list was due, if it is too old to rely on.
+    /// When the oldest revocation list was due, if it is too old to rely on. Chains whose
+    /// certificates other lists cover are accepted all the same.
     #[must_use]
     pub fn overdue(&self, now: UnixTime) -> Option<UnixTime> {
         let lists = self.revocation.as_ref()?;

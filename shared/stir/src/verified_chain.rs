@@ -19,6 +19,8 @@ pub struct VerifiedChain {
     pub(super) constraints: Vec<ClaimConstraints>,
     pub(super) not_before: UnixTime,
     pub(super) not_after: UnixTime,
+    /// Until when revocation lists tell of all its certificates, if any are configured.
+    pub(super) told_until: Option<UnixTime>,
 }
 
 impl VerifiedChain {
@@ -58,6 +60,11 @@ impl VerifiedChain {
     #[must_use]
     pub fn is_valid_at(&self, now: UnixTime) -> bool {
         self.not_before <= now && now <= self.not_after
+    }
+
+    /// Whether the lists by which it was judged still tell of its certificates at `now`.
+    pub(super) fn is_told_of_at(&self, now: UnixTime) -> bool {
+        self.told_until.is_none_or(|until| now <= until)
     }
 
     /// Checks a PASSporT's claims against the constraints of every certificate

@@ -1,0 +1,158 @@
+//! The revocation lists in force, and whether they tell of a certificate. Once lists are
+//! configured, a certificate that no current list tells of is refused: its revocation may
+//! be what is missing. Not here: reading a list (`revocation`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::anchors::TrustAnchors;
+use super::certificate::Certificate;
+use super::chain_error::ChainError;
+use super::list_identity::ListIdentity;
+use super::revocation::{CertificateKey, RevocationError, RevocationList};
+use pennyblack_base::time::UnixTime;
+
+/// Every list that is configured, verified.
+#[derive(Debug, Clone, Default)]
+pub struct RevocationLists {
+    lists: Vec<Arc<RevocationList>>,
+    /// Lists that were in force and are not here.
+    missing: Vec<ListIdentity>,
+}
+
+impl RevocationLists {
+    /// No list. By these nothing can be told of any certificate.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Adds the lists of a PEM file, as [`RevocationList::verify_pem`] reads them.
+    ///
+    /// # Errors
+    /// [`RevocationError`]; nothing has been added then.
+    pub fn add_pem(
+        &mut self,
+        pem: &[u8],
+        anchors: &TrustAnchors,
+        now: UnixTime,
+    ) -> Result<(), RevocationError> {
+        for list in RevocationList::verify_pem(pem, anchors, now)? {
+            self.add(list);
+        }
+        Ok(())
+    }
+
+    /// Adds one list in DER, with the certificates of its issuer.
+    ///
+    /// # Errors
+    /// [`RevocationError`]; nothing has been added then.
+    pub fn add_der<D: AsRef<[u8]>>(
+        &mut self,
+        list: &[u8],
+        certificates: &[D],
+        anchors: &TrustAnchors,
+        now: UnixTime,
+    ) -> Result<(), RevocationError> {
+        let list = RevocationList::verify(list, certificates, anchors, now)?;
+        self.add(Arc::new(list));
+        Ok(())
+    }
+
+    /// Adds a list in place of older ones with its identity. Beside a newer one it
+    /// counts for nothing; two that claim to be equally new both count.
+    pub fn add(&mut self, list: Arc<RevocationList>) {
+        let same = |other: &Arc<RevocationList>| other.identity() == list.identity();
+        let mut others = self.lists.iter();
+        if others.any(|other| same(other) && list.is_followed_by(other)) {
+            return;
+        }
+        self.lists
+            .retain(|other| !same(other) || other.age() >= list.age());
+        self.lists.push(list);
+    }
+
+    /// Remembers that a list was in force that is not here: of the certificates that it
+    /// covers nothing can be told, whatever other lists say.
+    pub fn expect(&mut self, missing: ListIdentity) {
+        self.missing.push(missing);
+    }
+
+    /// The lists in force.
+    #[must_use]
+    pub fn lists(&self) -> &[Arc<RevocationList>] {
+        &self.lists
+    }
+
+    /// True when a certificate is on any list, a list that is out of date included.
+    pub(super) fn is_revoked(&self, certificate: &Certificate) -> bool {
+        self.revokes(&CertificateKey::of(certificate))
+    }
+
+    /// Until when the lists tell of a certificate that `parent` issued: the latest time
+    /// at which a list that covers it is due.
+    ///
+    /// # Errors
+    /// [`ChainError::NoRevocationList`] or [`ChainError::StaleRevocation`].
+    pub(super) fn told_until(
+        &self,
+        certificate: &Certificate,
+        parent: &Certificate,
+        now: UnixTime,
+        grace: Duration,
+    ) -> Result<UnixTime, ChainError> {
+        let untold = || ChainError::NoRevocationList {
+            subject: certificate.subject_text().to_owned(),
+            authority: certificate.issuer_text().to_owned(),
+        };
+        if self.missing.iter().any(|list| list.covers(certificate)) {
+            return Err(untold());
+        }
+        let covering = || {
+            let lists = self.lists.iter();
+            lists.filter(|list| list.identity().covers(certificate) && self.is_relied_upon(list))
+        };
+        // Authorities that changed their key may go on with a list for the old key's
+        // certificates: where there is one, the new key's list does not tell of them.
+        let key = parent.key.digest();
+        let by_parent = |list: &RevocationList| list.identity().is_signed_with(&key);
+        let has_own = covering().any(|list| by_parent(list));
+        let telling =
+            covering().filter(|list| !has_own || by_parent(list) || list.identity().is_indirect());
+        let due = telling.map(|list| list.next_update()).max();
+        let next_update = due.ok_or_else(untold)?;
+        let until = next_update.plus(grace);
+        if now > until {
+            return Err(ChainError::StaleRevocation { next_update, now });
+        }
+        Ok(until)
+    }
+
+    /// When the oldest list was due, if that plus `grace` has passed.
+    #[must_use]
+    pub fn overdue(&self, now: UnixTime, grace: Duration) -> Option<UnixTime> {
+        let oldest = self.lists.iter().map(|list| list.next_update()).min();
+        oldest.filter(|due| now > due.plus(grace))
+    }
+
+    /// How many entries the lists have.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lists.iter().map(|list| list.len()).sum()
+    }
+
+    /// True when no certificate is revoked.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lists.iter().all(|list| list.is_empty())
+    }
+
+    fn revokes(&self, certificate: &CertificateKey) -> bool {
+        self.lists.iter().any(|list| list.revokes(certificate))
+    }
+
+    /// Not when its signer is revoked: its key may be in hands that leave entries out.
+    fn is_relied_upon(&self, list: &RevocationList) -> bool {
+        !list.signers().iter().any(|signer| self.revokes(signer))
+    }
+}
