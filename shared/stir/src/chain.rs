@@ -8,11 +8,13 @@
 
 use std::sync::Arc;
 
+use super::anchors::AnchorId;
 use super::certificate::Certificate;
 use super::chain_cache::ChainDigest;
 use super::chain_error::{ChainError, MAX_CHAIN_LENGTH};
 use super::path::{check_common, verify_path};
 use super::public_key::StirPublicKey;
+use super::revocation_lists::Issuer;
 use super::signature::AuthorityKeyKind;
 use super::tn_auth_list::TnAuthList;
 use super::trust::TrustPolicy;
@@ -135,8 +137,17 @@ fn check_revocation(
     if let Some(revoked) = path.iter().find(|c| lists.is_revoked(c)) {
         return Err(ChainError::Revoked(revoked.subject_text().to_owned()));
     }
+    let Some(anchor) = path.last().map(|anchor| AnchorId::of(anchor)) else {
+        return Ok(None);
+    };
     let issued = path.iter().zip(path.iter().skip(1));
-    let told = issued.map(|(c, parent)| lists.told_until(c, parent, now, policy.revocation_grace));
+    let told = issued.map(|(certificate, parent)| {
+        let issuer = Issuer {
+            key: parent.key.digest(),
+            anchor: &anchor,
+        };
+        lists.told_until(certificate, &issuer, now, policy.revocation_grace)
+    });
     told.reduce(|first, second| Ok(first?.min(second?)))
         .transpose()
 }

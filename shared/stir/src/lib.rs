@@ -32,6 +32,8 @@ mod signature;
 mod spc;
 pub mod telephone_number;
 #[cfg(any(test, feature = "testing"))]
+pub mod test_lists;
+#[cfg(any(test, feature = "testing"))]
 pub mod test_pki;
 mod tn_auth_list;
 mod trust;

@@ -143,8 +143,7 @@ impl ListIdentity {
 
     /// True when both lists count with the same numbers: CRLNumbers belong to an issuer
     /// and a scope, whichever key signs (section 5.2.3).
-    #[must_use]
-    pub fn is_of_the_series(&self, other: &Self) -> bool {
+    pub(super) fn is_of_the_series(&self, other: &Self) -> bool {
         self.issuer == other.issuer && self.scope == other.scope
     }
 

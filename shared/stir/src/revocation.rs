@@ -214,12 +214,20 @@ impl RevocationList {
         &self.anchor
     }
 
-    /// True when `other` says all that this list says, or is newer: of the same issuer
-    /// below the same anchor, and of the same scope, whichever key signed it.
+    /// True when this list belongs to the series of the list with that identity and
+    /// anchor: the same issuer's, of the same scope. Another key may have signed it, if the
+    /// same anchor vouches for it: authorities below different ones may have one name.
+    #[must_use]
+    pub fn is_of_the_series(&self, identity: &ListIdentity, anchor: &AnchorId) -> bool {
+        self.identity == *identity
+            || self.identity.is_of_the_series(identity) && self.anchor == *anchor
+    }
+
+    /// True when `other` is of this list's series and newer, or says all that this one
+    /// says.
     #[must_use]
     pub fn is_followed_by(&self, other: &Self) -> bool {
-        self.identity.is_of_the_series(&other.identity)
-            && self.anchor == other.anchor
+        other.is_of_the_series(&self.identity, &self.anchor)
             && (other.age > self.age || other.digest == self.digest)
     }
 

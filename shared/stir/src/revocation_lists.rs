@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::anchors::TrustAnchors;
+use super::anchors::{AnchorId, TrustAnchors};
 use super::certificate::Certificate;
 use super::chain_error::ChainError;
 use super::list_identity::ListIdentity;
@@ -18,6 +18,14 @@ pub struct RevocationLists {
     lists: Vec<Arc<RevocationList>>,
     /// Lists that were in force and are not here.
     missing: Vec<ListIdentity>,
+}
+
+/// Who issued a certificate, besides the name that stands in it.
+pub(super) struct Issuer<'a> {
+    /// The digest of the key that signed the certificate.
+    pub(super) key: String,
+    /// The anchor of its path.
+    pub(super) anchor: &'a AnchorId,
 }
 
 impl RevocationLists {
@@ -89,7 +97,7 @@ impl RevocationLists {
         self.revokes(&CertificateKey::of(certificate))
     }
 
-    /// Until when the lists tell of a certificate that `parent` issued: the latest time
+    /// Until when the lists tell of a certificate that `issuer` issued: the latest time
     /// at which a list that covers it is due.
     ///
     /// # Errors
@@ -97,7 +105,7 @@ impl RevocationLists {
     pub(super) fn told_until(
         &self,
         certificate: &Certificate,
-        parent: &Certificate,
+        issuer: &Issuer<'_>,
         now: UnixTime,
         grace: Duration,
     ) -> Result<UnixTime, ChainError> {
@@ -110,15 +118,16 @@ impl RevocationLists {
         }
         let covering = || {
             let lists = self.lists.iter();
-            lists.filter(|list| list.identity().covers(certificate) && self.is_relied_upon(list))
+            lists
+                .filter(|list| is_of(list, issuer) && self.is_relied_upon(list))
+                .filter(|list| list.identity().covers(certificate))
         };
         // Authorities that changed their key may go on with a list for the old key's
         // certificates: where there is one, the new key's list does not tell of them.
-        let key = parent.key.digest();
-        let by_parent = |list: &RevocationList| list.identity().is_signed_with(&key);
-        let has_own = covering().any(|list| by_parent(list));
+        let by_issuer = |list: &RevocationList| list.identity().is_signed_with(&issuer.key);
+        let has_own = covering().any(|list| by_issuer(list));
         let telling =
-            covering().filter(|list| !has_own || by_parent(list) || list.identity().is_indirect());
+            covering().filter(|list| !has_own || by_issuer(list) || list.identity().is_indirect());
         let due = telling.map(|list| list.next_update()).max();
         let next_update = due.ok_or_else(untold)?;
         let until = next_update.plus(grace);
@@ -155,4 +164,12 @@ impl RevocationLists {
     fn is_relied_upon(&self, list: &RevocationList) -> bool {
         !list.signers().iter().any(|signer| self.revokes(signer))
     }
+}
+
+/// An indirect list serves all authorities. Another one is its own authority's if the same
+/// key signs, or if both are vouched for by one anchor (RFC 5280 section 6.3.3 (f)):
+/// authorities below different anchors may have one name.
+fn is_of(list: &RevocationList, issuer: &Issuer<'_>) -> bool {
+    let identity = list.identity();
+    identity.is_indirect() || identity.is_signed_with(&issuer.key) || list.anchor() == issuer.anchor
 }

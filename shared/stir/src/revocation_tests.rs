@@ -7,11 +7,11 @@ use std::time::Duration;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
     CrlDistributionPoint, CrlIssuingDistributionPoint, CrlScope, CustomExtension, DnType, DnValue,
-    IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, SigningKey as _,
-    date_time_ymd,
+    IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 
-use super::test_pki::{NOW, tlv};
+use super::test_lists::{IndirectList, PRINTABLE_STRING, UTF8_STRING, common_names};
+use super::test_pki::NOW;
 use super::*;
 use pennyblack_base::time::UnixTime;
 
@@ -108,10 +108,26 @@ impl Scene {
         self.judge(self.lists(lists))
     }
 
-    /// The administrator's list of the issuing authority's certificates.
-    fn indirect(&self, age: u64, issuer: &[u8], serials: &[u8]) -> Vec<u8> {
-        let name = name(&[(12, b"Administrator")]);
-        indirect(&self.administrator, &name, age, issuer, serials)
+    /// The administrator's list of certificates of this name's authority.
+    fn indirect(&self, issuer: &[u8], serials: &[u8]) -> Vec<u8> {
+        self.indirect_of(
+            common_names(&[(UTF8_STRING, b"Administrator")]),
+            issuer,
+            serials,
+        )
+    }
+
+    fn indirect_of(&self, own_name: Vec<u8>, issuer: &[u8], serials: &[u8]) -> Vec<u8> {
+        let revoked = serials
+            .iter()
+            .map(|serial| (issuer.to_vec(), vec![*serial]));
+        let list = IndirectList {
+            issuer: own_name,
+            this_update: NOW,
+            number: 1,
+            revoked: revoked.collect(),
+        };
+        list.sign(&self.administrator.key().serialize_pem())
     }
 }
 
@@ -154,60 +170,6 @@ fn direct_of(
     params.signed_by(by).unwrap().der().to_vec()
 }
 
-/// A name of common names, each with its tag.
-fn name(values: &[(u8, &[u8])]) -> Vec<u8> {
-    let relative = values.iter().map(|(tag, value)| {
-        let attribute = [tlv(0x06, &[0x55, 4, 3]), tlv(*tag, value)].concat();
-        tlv(0x31, &tlv(0x30, &attribute))
-    });
-    tlv(0x30, &relative.collect::<Vec<_>>().concat())
-}
-
-fn extension(oid: &[u8], critical: bool, value: &[u8]) -> Vec<u8> {
-    let critical = if critical {
-        tlv(1, &[0xff])
-    } else {
-        Vec::new()
-    };
-    tlv(0x30, &[tlv(6, oid), critical, tlv(4, value)].concat())
-}
-
-/// An indirect list in DER, made `days` ago for two days.
-fn indirect(by: &Authority, own_name: &[u8], days: u64, issuer: &[u8], serials: &[u8]) -> Vec<u8> {
-    let algorithm = tlv(0x30, &tlv(6, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]));
-    let time = |days_ago: u64| {
-        let time = date_time_ymd(2026, 9, 21) - DAY * days_ago as u32;
-        let (year, month, day) = time.to_calendar_date();
-        let text = format!("{:02}{:02}{day:02}000000Z", year % 100, u8::from(month));
-        tlv(0x17, text.as_bytes())
-    };
-    let entries = serials.iter().map(|serial| {
-        let names = tlv(0x30, &tlv(0xa4, issuer));
-        let extensions = tlv(0x30, &extension(&[0x55, 0x1d, 29], true, &names));
-        tlv(0x30, &[tlv(2, &[*serial]), time(days), extensions].concat())
-    });
-    let point = extension(&[0x55, 0x1d, 28], true, &tlv(0x30, &tlv(0x84, &[0xff])));
-    let number = extension(&[0x55, 0x1d, 20], false, &tlv(2, &[100 - days as u8]));
-    let mut parts = vec![
-        tlv(2, &[1]),
-        algorithm.clone(),
-        own_name.to_vec(),
-        time(days),
-    ];
-    let due = date_time_ymd(2026, 9, 21) - DAY * days as u32 + DAY * 2;
-    let (year, month, day) = due.to_calendar_date();
-    let due = format!("{:02}{:02}{day:02}000000Z", year % 100, u8::from(month));
-    parts.push(tlv(0x17, due.as_bytes()));
-    if !serials.is_empty() {
-        parts.push(tlv(0x30, &entries.collect::<Vec<_>>().concat()));
-    }
-    parts.push(tlv(0xa0, &tlv(0x30, &[point, number].concat())));
-    let signed = tlv(0x30, &parts.concat());
-    let signature = by.key().sign(&signed).unwrap();
-    let signature = tlv(3, &[&[0], signature.as_slice()].concat());
-    tlv(0x30, &[signed, algorithm, signature].concat())
-}
-
 fn is_uncovered(outcome: &Result<(), ChainError>) -> bool {
     matches!(outcome, Err(ChainError::NoRevocationList { .. }))
 }
@@ -222,7 +184,7 @@ fn an_indirect_list_revokes_by_an_issuers_name_in_whatever_form_it_is_written() 
         (12, b"ISSUING 1"),
         (19, b" issuing  1 "),
     ] {
-        let list = scene.indirect(0, &name(&[(tag, written)]), &[LEAF]);
+        let list = scene.indirect(&common_names(&[(tag, written)]), &[LEAF]);
         let outcome = scene.judge_by(&[list]);
         let what = written.escape_ascii();
         assert!(
@@ -230,16 +192,16 @@ fn an_indirect_list_revokes_by_an_issuers_name_in_whatever_form_it_is_written() 
             "{tag} {what}: {outcome:?}"
         );
     }
-    let list = scene.indirect(0, &name(&[(12, b"Issuing 2")]), &[LEAF]);
+    let list = scene.indirect(&common_names(&[(12, b"Issuing 2")]), &[LEAF]);
     assert_eq!(scene.judge_by(&[list]), Ok(()));
 }
 
 #[test]
 fn a_list_counts_whose_issuer_is_written_in_another_form_than_in_its_certificate() {
     let scene = Scene::new();
-    let issuing = name(&[(12, b"Issuing 1")]);
-    let own_name = name(&[(19, b"ADMINISTRATOR")]);
-    let list = indirect(&scene.administrator, &own_name, 0, &issuing, &[LEAF]);
+    let issuing = common_names(&[(UTF8_STRING, b"Issuing 1")]);
+    let own_name = common_names(&[(PRINTABLE_STRING, b"ADMINISTRATOR")]);
+    let list = scene.indirect_of(own_name, &issuing, &[LEAF]);
     assert!(matches!(
         scene.judge_by(&[list]),
         Err(ChainError::Revoked(_))
@@ -296,7 +258,7 @@ fn without_a_list_of_every_authority_on_its_path_a_certificate_is_refused() {
     let outcome = scene.judge_by(&[issuing.clone()]).unwrap_err();
     assert!(outcome.to_string().contains("list of CN=Root"), "{outcome}");
     assert_eq!(scene.judge_by(&[issuing, root]), Ok(()));
-    let all = scene.indirect(0, &name(&[(12, b"Issuing 1")]), &[]);
+    let all = scene.indirect(&common_names(&[(12, b"Issuing 1")]), &[]);
     assert_eq!(scene.judge_by(&[all]), Ok(()));
 }
 
@@ -363,7 +325,7 @@ fn of_two_lists_that_claim_to_be_equally_new_both_revoke() {
 fn a_list_that_is_missed_is_not_made_good_by_another() {
     let scene = Scene::new();
     let issuing = scene.read(&direct(&scene.issuing, 0, &[], None)).unwrap();
-    let all = scene.indirect(0, &name(&[(12, b"Issuing 1")]), &[]);
+    let all = scene.indirect(&common_names(&[(12, b"Issuing 1")]), &[]);
     let mut lists = scene.lists(&[all]);
     lists.expect(issuing.identity().clone());
     assert!(is_uncovered(&scene.judge(lists)));
@@ -373,7 +335,7 @@ fn a_list_that_is_missed_is_not_made_good_by_another() {
 fn a_list_whose_signer_is_revoked_covers_nothing_more() {
     let scene = Scene::new();
     let root = direct(&scene.root, 0, &[2], None);
-    let all = scene.indirect(0, &name(&[(12, b"Issuing 1")]), &[]);
+    let all = scene.indirect(&common_names(&[(12, b"Issuing 1")]), &[]);
     assert!(is_uncovered(&scene.judge_by(&[all, root])));
 }
 
@@ -393,4 +355,22 @@ fn a_chain_that_is_remembered_is_judged_again_when_its_list_is_due() {
     assert!(Arc::ptr_eq(&first, &again), "it was judged again");
     let late = verify_chain(&chain, &policy, UnixTime(due.0 + 1));
     assert!(matches!(late, Err(ChainError::StaleRevocation { .. })));
+}
+
+#[test]
+fn a_list_of_another_authority_with_the_same_name_covers_nothing() {
+    let (scene, namesake) = (Scene::new(), Scene::new());
+    let both = TrustAnchors::from_der(&[scene.root.der(), namesake.root.der()]).unwrap();
+    let mut lists = RevocationLists::none();
+    for by in [&namesake.root, &namesake.issuing] {
+        let list = direct(by, 0, &[], None);
+        lists
+            .add_der(&list, &[namesake.issuing.der()], &both, NOW)
+            .unwrap();
+    }
+    let policy = TrustPolicy::new(Arc::new(both)).with_revocation(Arc::new(lists), DAY);
+    let chain = |scene: &Scene| [scene.leaf.clone(), scene.issuing.der().to_vec()];
+    verify_chain(&chain(&namesake), &policy, NOW).unwrap();
+    let refused = verify_chain(&chain(&scene), &policy, NOW);
+    assert!(is_uncovered(&refused.map(drop)));
 }
