@@ -34,7 +34,7 @@ pub(super) enum Holders {
 pub struct ListScope {
     indirect: bool,
     holders: Holders,
-    /// The URLs of the list's `distributionPoint`; empty if it names none.
+    /// The URLs of a direct list's `distributionPoint`; empty if it names none.
     points: BTreeSet<String>,
 }
 
@@ -109,10 +109,15 @@ impl ListScope {
             (true, true) => return None,
         };
         let points = point.distribution_point.as_ref();
+        let mut points = points.map_or(Some(BTreeSet::new()), urls)?;
+        if point.indirect_crl {
+            // It covers every certificate, wherever that says that lists are.
+            points.clear();
+        }
         Some(Self {
             indirect: point.indirect_crl,
             holders,
-            points: points.map_or(Some(BTreeSet::new()), |point| urls(point))?,
+            points,
         })
     }
 
