@@ -71,7 +71,8 @@ impl TrustFilesError {
 
 /// Reads roots (a PEM file, or a directory of `.pem` files) and revocation lists
 /// (a PEM file that also holds the certificate of the list's signer, or a
-/// directory of such `.crl` files). Without lists nothing counts as revoked.
+/// directory of such `.crl` files). Without lists nothing counts as revoked. Anything that
+/// is wrong with one file is an error. Which lists were read before is not remembered.
 ///
 /// # Errors
 /// [`TrustFilesError`].

@@ -256,6 +256,11 @@ impl Config {
         self.cps.data_directory.join("redis")
     }
 
+    /// Where a node keeps how far revocation lists have come.
+    pub(crate) fn trust_directory(&self) -> PathBuf {
+        self.cps.data_directory.join("trust")
+    }
+
     /// Where a node of `[never_twice]` keeps its share of spent tokens.
     pub(crate) fn never_twice_directory(&self) -> PathBuf {
         self.cps.data_directory.join("never-twice")

@@ -47,8 +47,8 @@ impl Persistence {
         let issuers = directory.join("issuers");
         std::fs::create_dir_all(&issuers)
             .context(format!("cannot make the directory {}", issuers.display()))?;
-        let trust = Trust::open(&config.trust, now).context("cannot use [trust]")?;
-        let trust = Arc::new(trust);
+        let trust = Trust::open(&config.trust, &config.trust_directory(), now);
+        let trust = Arc::new(trust.context("cannot use [trust]")?);
         let policy = RecordPolicy {
             authority: config.cps.authority.clone(),
             trust: Arc::clone(&trust),

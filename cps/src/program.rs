@@ -10,6 +10,7 @@ use pennyblack_runtime::config::Description;
 use pennyblack_service::program::{self, Outcome, Program, block_on};
 use pennyblack_service::start::RunningService;
 use pennyblack_service::start_error::StartError;
+use pennyblack_trust::Trust;
 
 use crate::decoy_secret::DecoySecret;
 use crate::store::never_twice::{NeverTwiceStore, Owners};
@@ -46,6 +47,11 @@ struct Options {
     /// directory to the Redis of [store], and exits. Stop the CPS first.
     #[arg(long, conflicts_with = "accept_older_store")]
     move_store_to_redis: bool,
+    /// Forgets which revocation lists this node has seen, and exits. When it starts next,
+    /// it accepts the lists that it finds, though they may be older, and misses none:
+    /// certificates that a later list revoked are good again. Stop it first.
+    #[arg(long, conflicts_with_all = ["accept_older_store", "move_store_to_redis"])]
+    accept_older_lists: bool,
 }
 
 struct CpsProgram;
@@ -65,6 +71,10 @@ impl Program for CpsProgram {
                 move_store_to_redis: true,
                 ..
             } => Some(move_store_to_redis(config)),
+            Options {
+                accept_older_lists: true,
+                ..
+            } => Some(accept_older_lists(config)),
             _ => None,
         }
     }
@@ -96,6 +106,15 @@ fn accept_older_store(config: &Config) -> Outcome {
     let directory = config.redis_directory();
     block_on(async { Ok(RedisStore::accept_older(options, &directory).await?) })?;
     println!("The store at {} is accepted as it is.", options.url);
+    Ok(())
+}
+
+fn accept_older_lists(config: &Config) -> Outcome {
+    let directory = config.trust_directory();
+    match Trust::accept_older_lists(&directory)? {
+        true => println!("This node accepts the revocation lists as they are."),
+        false => println!("This node remembers no revocation list."),
+    }
     Ok(())
 }
 

@@ -216,6 +216,10 @@ mod tests {
     /// One of each variant. The causes for which the CPS is at fault name what a client
     /// must not learn.
     fn one_of_each() -> Vec<(Refusal, u16)> {
+        let untold = ChainError::NoRevocationList {
+            subject: "A".to_owned(),
+            authority: "B".to_owned(),
+        };
         let stale = ChainError::StaleRevocation {
             next_update: UnixTime(1),
             now: UnixTime(2),
@@ -267,6 +271,7 @@ mod tests {
             (Refusal::DirectoryFull, 503),
             (CertificateError::NoRoots.into(), 403),
             (CertificateError::StaleRevocation(stale).into(), 503),
+            (CertificateError::NotCovered(untold).into(), 503),
             (CertificateError::NoRevocationList.into(), 503),
             (
                 Refusal::Internal("/var/lib/pennyblack/keys: read-only file system".to_owned()),

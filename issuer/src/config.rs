@@ -234,6 +234,11 @@ impl Config {
         self.issuer.data_directory.join("node")
     }
 
+    /// Where a node keeps how far revocation lists have come.
+    pub(crate) fn trust_directory(&self) -> PathBuf {
+        self.issuer.data_directory.join("trust")
+    }
+
     pub(crate) fn allowance(&self) -> Allowance {
         let named = self.quota.subject.iter();
         // Names that are none were refused by `check`.

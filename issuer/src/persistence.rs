@@ -68,7 +68,10 @@ impl Persistence {
             .await
             .context("cannot record the token keys in their log")?;
         let trust = Arc::clone(config);
-        let trust = move || Trust::open(&trust.trust, now).context("cannot use [trust]");
+        let trust = move || {
+            let marks = trust.trust_directory();
+            Trust::open(&trust.trust, &marks, now).context("cannot use [trust]")
+        };
         Ok(Self {
             keys: Arc::new(keys.publish()),
             ledger: Arc::new(ledger),

@@ -9,6 +9,7 @@ use pennyblack_runtime::config::Description;
 use pennyblack_service::program::{self, Outcome, Program};
 use pennyblack_service::start::RunningService;
 use pennyblack_service::start_error::StartError;
+use pennyblack_trust::Trust;
 
 use crate::node_memory::NodeMemory;
 use crate::{Config, Issuer};
@@ -38,6 +39,11 @@ struct Options {
     /// After a loss of keys run it for every node, while none is running.
     #[arg(long)]
     accept_older_store: bool,
+    /// Forgets which revocation lists this node has seen, and exits. When it starts next,
+    /// it accepts the lists that it finds, though they may be older, and misses none:
+    /// certificates that a later list revoked are good again. Stop it first.
+    #[arg(long, conflicts_with = "accept_older_store")]
+    accept_older_lists: bool,
 }
 
 struct IssuerProgram;
@@ -48,9 +54,17 @@ impl Program for IssuerProgram {
     type Options = Options;
 
     fn instead_of_serving(options: &Options, config: &Config) -> Option<Outcome> {
-        options
-            .accept_older_store
-            .then(|| accept_older_store(config))
+        match options {
+            Options {
+                accept_older_store: true,
+                ..
+            } => Some(accept_older_store(config)),
+            Options {
+                accept_older_lists: true,
+                ..
+            } => Some(accept_older_lists(config)),
+            _ => None,
+        }
     }
 
     async fn start(config: Config, clock: Clock) -> Result<RunningService, StartError> {
@@ -74,6 +88,15 @@ fn accept_older_store(config: &Config) -> Outcome {
             "This node remembers nothing of the store at {}.",
             options.url
         ),
+    }
+    Ok(())
+}
+
+fn accept_older_lists(config: &Config) -> Outcome {
+    let directory = config.trust_directory();
+    match Trust::accept_older_lists(&directory)? {
+        true => println!("This node accepts the revocation lists as they are."),
+        false => println!("This node remembers no revocation list."),
     }
     Ok(())
 }

@@ -172,6 +172,10 @@ mod tests {
     /// client must not learn.
     fn one_of_each() -> Vec<(Refusal, u16)> {
         let aud: Authority = "issuer.test".parse().unwrap();
+        let untold = ChainError::NoRevocationList {
+            subject: "A".to_owned(),
+            authority: "B".to_owned(),
+        };
         let stale = ChainError::StaleRevocation {
             next_update: UnixTime(1),
             now: UnixTime(2),
@@ -207,6 +211,7 @@ mod tests {
                 403,
             ),
             (CertificateError::StaleRevocation(stale).into(), 503),
+            (CertificateError::NotCovered(untold).into(), 503),
             (CertificateError::NoRevocationList.into(), 503),
             (IssuanceError::EmptyBatch.into(), 400),
             (IssuanceError::UnknownType(TokenType(9)).into(), 422),

@@ -119,10 +119,10 @@ fn has_ended(token: &str, now: UnixTime) -> bool {
 /// Whether a record may be listed when the operator has mended what is missing, or
 /// when others have ended.
 const fn is_for_later(refusal: &Refusal) -> bool {
-    use CertificateError::{NoRevocationList, NoRoots, StaleRevocation};
+    use CertificateError::{NoRevocationList, NoRoots, NotCovered, StaleRevocation};
     matches!(
         refusal,
-        Refusal::Certificate(NoRoots | NoRevocationList | StaleRevocation(_))
+        Refusal::Certificate(NoRoots | NoRevocationList | NotCovered(_) | StaleRevocation(_))
             | Refusal::DirectoryFull
             | Refusal::TooManyOfSigner { .. }
     )

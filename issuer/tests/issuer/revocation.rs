@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::scene::pki::Carrier;
+use crate::scene::pki::{Carrier, Pki};
 use crate::scene::{DAY, Scene, pending};
 use http::StatusCode;
 use pennyblack_base::problem::ProblemType;
@@ -88,6 +88,28 @@ async fn a_list_that_is_out_of_date_lets_nobody_through() {
         Err(ProblemType::RevocationUnavailable)
     );
     scene.until_ready_is(StatusCode::SERVICE_UNAVAILABLE).await;
+}
+
+#[tokio::test]
+async fn a_certificate_whose_authority_has_no_list_is_refused_beside_one_that_has() {
+    let mut scene = with_lists().await;
+    let listed = scene.pki.carrier("683G");
+    scene
+        .pki
+        .publish_list(&scene.path("lists"), scene.clock.now(), &[]);
+    // Of the same name, and with another key.
+    let unlisted = Pki::new();
+    unlisted.install_root_as(&scene.config.trust.roots, "other");
+    let carrier = unlisted.carrier("683G");
+    scene.start().await;
+    assert_eq!(outcome(&scene, &listed).await, Ok(()));
+    assert_eq!(
+        outcome(&scene, &carrier).await,
+        Err(ProblemType::RevocationUnavailable)
+    );
+    unlisted.publish_list_as(&scene.path("lists"), "other", scene.clock.now(), &[]);
+    scene.hand.advance(MINUTE);
+    until(&scene, &carrier, Ok(())).await;
 }
 
 #[tokio::test]

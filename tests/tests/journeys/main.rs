@@ -19,4 +19,5 @@ mod key_directory;
 mod load_generator;
 mod privacy;
 mod retention;
+mod revocation;
 mod token_types;

@@ -44,8 +44,13 @@ impl Pki {
 
     /// Writes the root certificate into a directory of roots.
     pub(crate) fn install_root(&self, directory: &Path) {
+        self.install_root_as(directory, "root");
+    }
+
+    /// The same under another file name.
+    pub(crate) fn install_root_as(&self, directory: &Path, name: &str) {
         fs::create_dir_all(directory).unwrap();
-        fs::write(directory.join("root.pem"), self.root.pem()).unwrap();
+        fs::write(directory.join(format!("{name}.pem")), self.root.pem()).unwrap();
     }
 
     /// A carrier with authority for a service provider code.
@@ -88,6 +93,17 @@ impl Pki {
     /// Puts a list that revokes `revoked` and holds for a day from `now` into a
     /// directory of lists, in place of the one before.
     pub(crate) fn publish_list(&self, directory: &Path, now: UnixTime, revoked: &[&Carrier]) {
+        self.publish_list_as(directory, "list", now, revoked);
+    }
+
+    /// The same under another file name.
+    pub(crate) fn publish_list_as(
+        &self,
+        directory: &Path,
+        name: &str,
+        now: UnixTime,
+        revoked: &[&Carrier],
+    ) {
         let time = |seconds| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds);
         let params = CertificateRevocationListParams {
             this_update: time(now.0),
@@ -108,7 +124,11 @@ impl Pki {
         fs::create_dir_all(directory).unwrap();
         let list = params.signed_by(&self.issuer).unwrap();
         fs::write(directory.join("unfinished"), list.der()).unwrap();
-        fs::rename(directory.join("unfinished"), directory.join("list.crl")).unwrap();
+        fs::rename(
+            directory.join("unfinished"),
+            directory.join(format!("{name}.crl")),
+        )
+        .unwrap();
     }
 }
 

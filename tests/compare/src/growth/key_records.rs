@@ -74,7 +74,7 @@ fn open(world: &World, directory: &Path) -> KeyDirectory {
     let now = Clock::system().now();
     let policy = RecordPolicy {
         authority: world.cps_name().clone(),
-        trust: Arc::new(Trust::open(&world.cps.trust, now).unwrap()),
+        trust: Arc::new(Trust::open(&world.cps.trust, &directory.join("trust"), now).unwrap()),
         numbering: None,
         capacity: usize::MAX,
     };

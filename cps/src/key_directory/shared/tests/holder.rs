@@ -63,7 +63,7 @@ impl Holder {
         let config = TrustConfig::new(roots);
         Arc::new(KeyDirectory::unread(RecordPolicy {
             authority: "cps.example".parse().unwrap(),
-            trust: Arc::new(Trust::open(&config, NOW).unwrap()),
+            trust: Arc::new(Trust::open(&config, &home.join("trust"), NOW).unwrap()),
             numbering: None,
             capacity: CAPACITY,
         }))

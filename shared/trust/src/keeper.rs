@@ -1,0 +1,59 @@
+//! Reading the trust directories again while a service runs, and reporting what they
+//! lack. Not here: the reading (`trust`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_service::admin::Readiness;
+use tokio::task::spawn_blocking;
+
+use crate::trust::Trust;
+
+/// The longest wait for the clock, which may be set back while somebody waits.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// The part of the service that is not ready without trust.
+const PART: &str = "trust";
+
+/// Reads the directories again every `every`, until `shutdown`; what is lacking
+/// is reported to the operator, for the first time before this returns the task.
+pub fn keep_current(
+    trust: Arc<Trust>,
+    every: Duration,
+    clock: Clock,
+    readiness: Readiness,
+    shutdown: Shutdown,
+) -> impl Future<Output = ()> + Send {
+    report(&readiness, trust.lack(clock.now()));
+    // Counted from here, not from when the task first runs.
+    let mut next = clock.now().plus(every);
+    async move {
+        loop {
+            tokio::select! {
+                () = clock.reached(next) => {}
+                // Not endlessly, if the clock is set back meanwhile.
+                () = tokio::time::sleep(LONGEST_WAIT) => {}
+                () = shutdown.requested() => return,
+            }
+            next = clock.now().plus(every);
+            let (reading, now) = (Arc::clone(&trust), clock.now());
+            let lack = match spawn_blocking(move || reading.reload(now)).await {
+                Ok(()) => trust.lack(clock.now()),
+                Err(error) => Some(format!("reading broke off: {error}")),
+            };
+            report(&readiness, lack);
+        }
+    }
+}
+
+fn report(readiness: &Readiness, lack: Option<String>) {
+    match lack {
+        None => readiness.has(PART),
+        Some(lack) => {
+            tracing::warn!(lack, "trust in certificates is not as configured");
+            readiness.lacks(PART, lack);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The roots and lists in force, and the verdict on a certificate. Roots and lists are
+//! read independently: whatever is wrong with one file, taking a root away or adding a
+//! revocation takes effect when the directories are read next.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use pennyblack_base::time::UnixTime;
+use pennyblack_stir::jws::CertificateReference;
+use pennyblack_stir::{TrustPolicy, VerifiedChain, verify_chain};
+
+use crate::config::TrustConfig;
+use crate::error::TrustError;
+use crate::list_marks::ListMarks;
+use crate::lists::ListDirectory;
+use crate::roots::Roots;
+use crate::verdict::CertificateError;
+
+/// What the directories came to when they were last read.
+#[derive(Debug)]
+enum Verdicts {
+    By(TrustPolicy),
+    NoRoots,
+    NoRevocationList,
+}
+
+/// The same, with what is wrong in the directories.
+#[derive(Debug)]
+struct State {
+    verdicts: Verdicts,
+    complaints: Vec<TrustError>,
+}
+
+/// What the next reading needs of those before it.
+#[derive(Debug)]
+struct Reader {
+    roots: Roots,
+    lists: Option<ListDirectory>,
+}
+
+/// The roots and lists in force.
+#[derive(Debug)]
+pub struct Trust {
+    roots: PathBuf,
+    revocation_lists: Option<PathBuf>,
+    /// Locked while the directories are read.
+    reader: Mutex<Reader>,
+    /// Replaced as a whole by [`Self::reload`].
+    state: ArcSwap<State>,
+}
+
+impl Trust {
+    /// Reads the directories of `config`; missing ones are made, empty. How far
+    /// revocation lists have come is kept in the directory `marks`, which no other
+    /// process may use. Waits for the disk.
+    ///
+    /// What is wrong with files of roots and lists is not an error here: the others
+    /// count, and [`Self::lack`] says what is wrong.
+    ///
+    /// # Errors
+    /// [`TrustError`] if a directory cannot be made, or the marks not be read.
+    pub fn open(config: &TrustConfig, marks: &Path, now: UnixTime) -> Result<Self, TrustError> {
+        for path in std::iter::once(&config.roots).chain(&config.revocation_lists) {
+            fs::create_dir_all(path).map_err(TrustError::io(path))?;
+        }
+        let lists = match config.revocation_lists.clone() {
+            Some(path) => Some(ListDirectory::new(path, ListMarks::open(marks)?)),
+            None => None,
+        };
+        let trust = Self {
+            roots: config.roots.clone(),
+            revocation_lists: config.revocation_lists.clone(),
+            reader: Mutex::new(Reader {
+                roots: Roots::default(),
+                lists,
+            }),
+            state: ArcSwap::from_pointee(State {
+                verdicts: Verdicts::NoRoots,
+                complaints: Vec::new(),
+            }),
+        };
+        trust.reload(now);
+        Ok(trust)
+    }
+
+    /// Forgets which lists a service has seen that keeps its marks in `marks`, so that it
+    /// accepts those that it finds when it starts next; false if it has seen none. The
+    /// service must be down.
+    ///
+    /// # Errors
+    /// [`TrustError`].
+    pub fn accept_older_lists(marks: &Path) -> Result<bool, TrustError> {
+        ListMarks::forget(marks)
+    }
+
+    /// Reads both directories again. Waits for the disk.
+    pub fn reload(&self, now: UnixTime) {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = reader.read(&self.roots, now);
+        self.state.store(Arc::new(state));
+    }
+
+    /// What keeps certificates from being accepted at `now`, or is wrong in the
+    /// directories, if anything is.
+    #[must_use]
+    pub fn lack(&self, now: UnixTime) -> Option<String> {
+        let state = self.state.load();
+        let lists = self.revocation_lists.as_deref().unwrap_or(Path::new(""));
+        let lists = lists.display();
+        let lack = match &state.verdicts {
+            Verdicts::NoRoots => Some(format!(
+                "there is no root certificate in {}: put one there, in a .pem file",
+                self.roots.display()
+            )),
+            Verdicts::NoRevocationList => Some(format!(
+                "there is no revocation list in {lists} that can be used: put the current \
+                 list there, in a .crl file"
+            )),
+            Verdicts::By(policy) => policy.overdue(now).map(|due| {
+                format!("a list in {lists} was due at {due}: put the current one there")
+            }),
+        };
+        let complaints = state.complaints.iter().map(ToString::to_string);
+        let all: Vec<String> = lack.into_iter().chain(complaints).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// Verifies the chain that was sent with a JWS.
+    ///
+    /// # Errors
+    /// [`CertificateError`].
+    pub fn verify(
+        &self,
+        reference: &CertificateReference,
+        now: UnixTime,
+    ) -> Result<Arc<VerifiedChain>, CertificateError> {
+        let state = self.state.load();
+        let policy = match &state.verdicts {
+            Verdicts::By(policy) => policy,
+            Verdicts::NoRoots => return Err(CertificateError::NoRoots),
+            Verdicts::NoRevocationList => return Err(CertificateError::NoRevocationList),
+        };
+        let chain = match reference {
+            CertificateReference::X5c(x5c) => x5c.certificates(),
+            CertificateReference::X5u(url) => {
+                return Err(CertificateError::NotSent(url.to_string()));
+            }
+        };
+        Ok(verify_chain(chain, policy, now)?)
+    }
+}
+
+impl Reader {
+    fn read(&mut self, roots: &Path, now: UnixTime) -> State {
+        let mut complaints = Vec::new();
+        self.roots.reload(roots, &mut complaints);
+        let verdicts = self.verdicts(now, &mut complaints);
+        State {
+            verdicts,
+            complaints,
+        }
+    }
+
+    fn verdicts(&mut self, now: UnixTime, complaints: &mut Vec<TrustError>) -> Verdicts {
+        let Some(anchors) = self.roots.anchors() else {
+            return Verdicts::NoRoots;
+        };
+        let policy = TrustPolicy::new(Arc::new(anchors));
+        let Some(directory) = &mut self.lists else {
+            return Verdicts::By(policy);
+        };
+        let lists = directory.reload(policy.anchors(), now, complaints);
+        if lists.lists().is_empty() {
+            return Verdicts::NoRevocationList;
+        }
+        Verdicts::By(policy.with_revocation(Arc::new(lists), Duration::ZERO))
+    }
+}
