@@ -240,6 +240,21 @@ fn a_root_that_is_taken_away_is_gone_whatever_is_broken_beside_it() {
 }
 
 #[test]
+fn with_a_root_go_the_lists_that_only_it_vouches_for() {
+    let scene = Scene::new();
+    fs::remove_file(scene.path("lists/ours.crl")).unwrap();
+    let trust = scene.open();
+    // Their list is an indirect one, and serves every authority below the roots.
+    assert_eq!(judge(&trust, &scene.ours, "good"), Ok(()));
+    fs::remove_file(scene.path("roots/theirs.pem")).unwrap();
+    trust.reload(NOW);
+    assert_eq!(judge(&trust, &scene.ours, "good"), UNTOLD);
+    scene.put_list("ours", &current_list(&scene.ours));
+    trust.reload(NOW);
+    assert_eq!(judge(&trust, &scene.ours, "good"), Ok(()));
+}
+
+#[test]
 fn a_root_whose_file_breaks_is_trusted_no_more_and_one_that_cannot_be_reached_stays() {
     let scene = Scene::new();
     let trust = scene.open();

@@ -178,6 +178,27 @@ fn no_certificate_is_trusted_by_a_list_that_is_long_overdue() {
 }
 
 #[test]
+fn an_obsolete_list_beside_the_current_one_stops_nothing_and_makes_nothing_good() {
+    let home = tempfile::tempdir().unwrap();
+    let mut pki = pki(home.path());
+    pki.publish_revocation_list(DAY, NOW).unwrap();
+    let lists = pki.revocation_path();
+    for name in ["a-old.crl", "z-old.crl"] {
+        std::fs::copy(lists.join("sti-pa.crl"), lists.join(name)).unwrap();
+    }
+    pki.issue("other", &request("spc:707H"), None, NOW).unwrap();
+    let later = NOW.plus(DAY * 2);
+    pki.revoke("other", RevocationReason::KeyCompromise, WEEK, later)
+        .unwrap();
+    verify(&pki, "carrier", later).unwrap();
+    let refused = verify(&pki, "other", later);
+    assert!(
+        matches!(refused, Err(ChainError::Revoked(_))),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn the_certificates_of_another_pki_are_not_trusted() {
     let (home, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (ours, theirs) = (pki(home.path()), pki(elsewhere.path()));

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use pennyblack_base::problem::ProblemType;
@@ -115,6 +116,19 @@ impl Scene {
         })
     }
 
+    /// Runs the issuer's program with `--accept-older-lists`; whether it succeeded, and
+    /// what it said.
+    fn accept_older_lists(&self) -> (bool, String) {
+        let config = toml::to_string(&self.config).unwrap();
+        self.put("issuer.toml", config.as_bytes());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_service"));
+        command.args(["issuer", "--accept-older-lists", "--config"]);
+        let output = command.arg(self.path("issuer.toml")).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        (output.status.success(), said)
+    }
+
     /// Lets the issuer read its directories again, and draws until that ends as wanted.
     async fn until(&self, wanted: Result<(), ProblemType>) {
         self.hand.advance(MINUTE);
@@ -184,6 +198,27 @@ async fn an_older_list_that_is_put_back_lets_no_revoked_carrier_draw_again() {
     // The current one is fetched again.
     scene.put("lists/list.crl", &scene.published());
     scene.until(REVOKED).await;
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn the_operator_goes_back_to_an_older_list_while_the_service_is_down() {
+    let mut scene = Scene::open().await;
+    let before = scene.published();
+    scene.revoke();
+    scene.put("lists/list.crl", &scene.published());
+    scene.until(REVOKED).await;
+    scene.put("lists/list.crl", &before);
+    let (accepted, said) = scene.accept_older_lists();
+    assert!(
+        !accepted && said.contains("in use by another process"),
+        "{said}"
+    );
+    scene.stop().await;
+    let (accepted, said) = scene.accept_older_lists();
+    assert!(accepted, "{said}");
+    scene.start().await;
+    assert_eq!(scene.draw().await, Ok(()));
     scene.stop().await;
 }
 
