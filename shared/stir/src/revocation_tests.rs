@@ -1,6 +1,7 @@
 //! Lists made for the occasion, and what they tell of certificates: the lists of
 //! authorities about their own (direct), and the administrator's about all (indirect).
 
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -253,9 +254,9 @@ fn without_a_list_of_every_authority_on_its_path_a_certificate_is_refused() {
         direct(&scene.root, 0, &[], None),
     );
     assert!(is_uncovered(&scene.judge(RevocationLists::none())));
-    let outcome = scene.judge_by(&[root.clone()]).unwrap_err();
+    let outcome = scene.judge_by(slice::from_ref(&root)).unwrap_err();
     assert!(outcome.to_string().contains("Issuing 1"), "{outcome}");
-    let outcome = scene.judge_by(&[issuing.clone()]).unwrap_err();
+    let outcome = scene.judge_by(slice::from_ref(&issuing)).unwrap_err();
     assert!(outcome.to_string().contains("list of CN=Root"), "{outcome}");
     assert_eq!(scene.judge_by(&[issuing, root]), Ok(()));
     let all = scene.indirect(&common_names(&[(12, b"Issuing 1")]), &[]);
@@ -286,8 +287,8 @@ fn the_newest_list_of_an_authority_counts_in_whatever_order_they_are_read() {
     let root = direct(&scene.root, 0, &[], None);
     let old = direct(&scene.issuing, 5, &[], None);
     let new = direct(&scene.issuing, 1, &[LEAF], None);
-    for lists in [[old.clone(), new.clone()], [new.clone(), old.clone()]] {
-        let lists = [lists.as_slice(), &[root.clone()]].concat();
+    for lists in [[old.clone(), new.clone()], [new, old]] {
+        let lists = [lists.as_slice(), slice::from_ref(&root)].concat();
         assert!(matches!(
             scene.judge_by(&lists),
             Err(ChainError::Revoked(_))
@@ -296,7 +297,7 @@ fn the_newest_list_of_an_authority_counts_in_whatever_order_they_are_read() {
     // The other way round the old one is obsolete, and stops nothing.
     let old = direct(&scene.issuing, 5, &[LEAF], None);
     let new = direct(&scene.issuing, 1, &[], None);
-    let lists = scene.lists(&[old.clone(), new, root.clone()]);
+    let lists = scene.lists(&[old, new, root.clone()]);
     assert_eq!(lists.overdue(NOW, Duration::ZERO), None);
     assert_eq!(scene.judge(lists), Ok(()));
     let outdated = scene.judge_by(&[direct(&scene.issuing, 5, &[], None), root]);
@@ -313,7 +314,7 @@ fn of_two_lists_that_claim_to_be_equally_new_both_revoke() {
     let one = direct(&scene.issuing, 0, &[LEAF], None);
     let other = direct(&scene.issuing, 0, &[], None);
     for lists in [[one.clone(), other.clone()], [other, one]] {
-        let lists = [lists.as_slice(), &[root.clone()]].concat();
+        let lists = [lists.as_slice(), slice::from_ref(&root)].concat();
         assert!(matches!(
             scene.judge_by(&lists),
             Err(ChainError::Revoked(_))
