@@ -297,9 +297,11 @@ fn the_newest_list_of_an_authority_counts_in_whatever_order_they_are_read() {
     // The other way round the old one is obsolete, and stops nothing.
     let old = direct(&scene.issuing, 5, &[LEAF], None);
     let new = direct(&scene.issuing, 1, &[], None);
-    let lists = scene.lists(&[old, new, root.clone()]);
-    assert_eq!(lists.overdue(NOW, Duration::ZERO), None);
-    assert_eq!(scene.judge(lists), Ok(()));
+    for [first, second] in [[old.clone(), new.clone()], [new, old]] {
+        let lists = scene.lists(&[first, second, root.clone()]);
+        assert_eq!(lists.overdue(NOW, Duration::ZERO), None);
+        assert_eq!(scene.judge(lists), Ok(()));
+    }
     let outdated = scene.judge_by(&[direct(&scene.issuing, 5, &[], None), root]);
     assert!(
         matches!(outdated, Err(ChainError::StaleRevocation { .. })),
