@@ -3,6 +3,8 @@
 //! `aad`, is said in `sealed` and `envelope`.
 
 mod aes_gcm;
+mod agreement;
+mod p256;
 mod x25519;
 
 use std::fmt;
@@ -10,17 +12,18 @@ use std::fmt;
 use hpke::aead::{Aead, AeadTag};
 use hpke::inout::InOutBuf;
 use hpke::kdf::HkdfSha256;
-use hpke::kem::{DhP256HkdfSha256, XWing};
+use hpke::kem::XWing;
 use hpke::{Deserializable, HpkeError, Kem as HpkeKem, OpModeR, OpModeS, Serializable};
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use self::aes_gcm::{AesGcm128, AesGcm256};
+use self::p256::P256HkdfSha256;
 use self::x25519::X25519HkdfSha256;
 use pennyblack_base::curve25519;
 
 type X25519 = X25519HkdfSha256;
-type P256 = DhP256HkdfSha256;
+type P256 = P256HkdfSha256;
 
 /// Bytes of the authentication tag of every AEAD in use here.
 pub const TAG_SIZE: usize = 16;

@@ -3,7 +3,7 @@
 //! half the library's time, and the library computes each ephemeral public key
 //! twice. Keys, their forms and decapsulation are the library's own.
 
-use aws_lc_rs::agreement::{self, UnparsedPublicKey};
+use aws_lc_rs::agreement;
 use hpke::hybrid_array::typenum::U32;
 use hpke::kdf::{HkdfSha256, Kdf as _};
 use hpke::kem::{Kem, SharedSecret, X25519HkdfSha256 as Library};
@@ -11,8 +11,9 @@ use hpke::{Deserializable as _, HpkeError, Serializable as _};
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
-/// "KEM" and the KEM's identifier (RFC 9180 section 4.1).
-const SUITE_ID: &[u8; 5] = b"KEM\x00\x20";
+use super::agreement::{Agreement, SuiteId};
+
+const SUITE_ID: &SuiteId = b"KEM\x00\x20";
 
 /// The KEM. Only base mode encapsulates here; authenticated mode is not in use.
 pub(in crate::mailbox) struct X25519HkdfSha256;
@@ -71,17 +72,14 @@ fn encapsulate(
         .as_ref()
         .try_into()
         .ok()?;
-    let mut context = [0; 64];
-    let (sender, receiver) = context.split_at_mut(32);
-    sender.copy_from_slice(&enc);
-    receiver.copy_from_slice(recipient);
-    let mut secret = SharedSecret::default();
-    let peer = UnparsedPublicKey::new(algorithm, recipient);
-    agreement::agree(&ephemeral, peer, (), |dh| {
-        HkdfSha256::extract_and_expand(dh, SUITE_ID, &context, &mut secret.0).map_err(drop)
-    })
-    .ok()?;
-    Some((secret, enc))
+    let agreement = Agreement {
+        algorithm,
+        suite: SUITE_ID,
+        own: &ephemeral,
+        peer: recipient,
+        context: [&enc, recipient],
+    };
+    Some((agreement.shared_secret()?, enc))
 }
 
 #[cfg(test)]
