@@ -2,9 +2,10 @@
 //! owned form. Nothing is judged here but whether it can be read at all; whether
 //! to rely on a certificate is for `chain`.
 
+use x509_parser::der_parser::oid::Oid;
 use x509_parser::prelude::{
     ASN1Time, FromDer as _, ParsedExtension, SubjectPublicKeyInfo, X509Certificate, X509Extension,
-    X509Version,
+    X509Name, X509Version,
 };
 
 use super::claim_constraints::{
@@ -20,6 +21,16 @@ use pennyblack_base::time::UnixTime;
 /// Largest certificate that is read, in bytes. Real ones have about 800.
 pub const MAX_CERTIFICATE_SIZE: usize = 16 * 1024;
 
+/// Most extensions, and most policies, of a certificate that is read. Real ones have at
+/// most eight extensions and two policies.
+const MAX_EXTENSIONS: usize = 32;
+
+/// Longest name that is read, in bytes of DER. Real ones have less than 200.
+const MAX_NAME_SIZE: usize = 1024;
+
+/// Longest object identifier that is read, in bytes. Real ones have about ten.
+const MAX_IDENTIFIER_SIZE: usize = 64;
+
 const CERTIFICATE_POLICIES_OID: &str = "2.5.29.32";
 
 /// A certificate that cannot be read.
@@ -32,6 +43,22 @@ pub enum CertificateError {
     /// Not an X.509 certificate in DER, or bytes follow it.
     #[error("not an X.509 certificate in DER: {0}")]
     Form(String),
+    /// More extensions, or more policies, than any honest one.
+    #[error("a certificate has at most {MAX_EXTENSIONS} {what}, not {count}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there are.
+        count: usize,
+    },
+    /// The name of subject or issuer is longer than any honest one.
+    #[error("a name in a certificate has at most {MAX_NAME_SIZE} bytes, not {0}")]
+    LongName(usize),
+    /// An object identifier is longer than any honest one.
+    #[error(
+        "an object identifier in a certificate has at most {MAX_IDENTIFIER_SIZE} bytes, not {0}"
+    )]
+    LongIdentifier(usize),
     /// An extension that cannot be read.
     #[error("the certificate's extension {0} cannot be read")]
     Extension(String),
@@ -94,7 +121,8 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Reads a certificate; every byte must belong to it.
+    /// Reads a certificate; every byte must belong to it. Anyone may send one, so it is
+    /// bounded in all of which more takes longer than its share of the bytes.
     ///
     /// # Errors
     /// [`CertificateError`].
@@ -108,15 +136,16 @@ impl Certificate {
             let what = format!("{} bytes follow it", rest.len());
             return Err(CertificateError::Form(what));
         }
+        check_at_most("extensions", read.extensions().len())?;
         let mut certificate = Self {
             version_3: read.version() == X509Version::V3,
-            subject: Name::of(read.subject()),
-            issuer: Name::of(read.issuer()),
+            subject: name(read.subject())?,
+            issuer: name(read.issuer())?,
             serial: read.raw_serial().into(),
-            key: authority_key(read.public_key()),
+            key: authority_key(read.public_key())?,
             signed: Signed {
                 message: read.tbs_certificate.as_ref().into(),
-                algorithm: read.signature_algorithm.algorithm.to_id_string(),
+                algorithm: identifier(&read.signature_algorithm.algorithm)?,
                 signature: read.signature_value.data.as_ref().into(),
             },
             subject_key_id: None,
@@ -185,7 +214,7 @@ impl Certificate {
     }
 
     fn take(&mut self, extension: &X509Extension<'_>) -> Result<(), CertificateError> {
-        let oid = extension.oid.to_id_string();
+        let oid = identifier(&extension.oid)?;
         if self.extension(&oid).is_some() {
             return Err(CertificateError::RepeatedExtension(oid));
         }
@@ -232,10 +261,9 @@ impl Certificate {
                 });
             }
             ParsedExtension::CertificatePolicies(policies) => {
-                self.policies = policies
-                    .iter()
-                    .map(|p| p.policy_id.to_id_string())
-                    .collect();
+                check_at_most("policies", policies.len())?;
+                let policies = policies.iter().map(|policy| identifier(&policy.policy_id));
+                self.policies = policies.collect::<Result<_, _>>()?;
             }
             ParsedExtension::CRLDistributionPoints(points) if !extension.critical => {
                 let points = points.iter().filter_map(|p| p.distribution_point.as_ref());
@@ -256,12 +284,34 @@ pub(super) fn unix_time(time: ASN1Time) -> UnixTime {
     UnixTime(u64::try_from(time.timestamp()).unwrap_or(0))
 }
 
-fn authority_key(info: &SubjectPublicKeyInfo<'_>) -> AuthorityKey {
-    let curve = info.algorithm.parameters.as_ref();
-    let curve = curve
-        .and_then(|p| p.as_oid().ok())
-        .map(|o| o.to_id_string());
-    let algorithm = info.algorithm.algorithm.to_id_string();
+const fn check_at_most(what: &'static str, count: usize) -> Result<(), CertificateError> {
+    if count > MAX_EXTENSIONS {
+        return Err(CertificateError::TooMany { what, count });
+    }
+    Ok(())
+}
+
+fn name(name: &X509Name<'_>) -> Result<Name, CertificateError> {
+    let size = name.as_raw().len();
+    if size > MAX_NAME_SIZE {
+        return Err(CertificateError::LongName(size));
+    }
+    Ok(Name::of(name))
+}
+
+fn identifier(oid: &Oid<'_>) -> Result<String, CertificateError> {
+    let size = oid.as_bytes().len();
+    if size > MAX_IDENTIFIER_SIZE {
+        return Err(CertificateError::LongIdentifier(size));
+    }
+    Ok(oid.to_id_string())
+}
+
+fn authority_key(info: &SubjectPublicKeyInfo<'_>) -> Result<AuthorityKey, CertificateError> {
+    let parameters = info.algorithm.parameters.as_ref();
+    let curve = parameters.and_then(|parameters| parameters.as_oid().ok());
+    let curve = curve.map(|oid| identifier(&oid)).transpose()?;
+    let algorithm = identifier(&info.algorithm.algorithm)?;
     let kind = match (algorithm.as_str(), curve.as_deref()) {
         ("1.2.840.10045.2.1", Some("1.2.840.10045.3.1.7")) => AuthorityKeyKind::P256,
         ("1.2.840.10045.2.1", Some("1.3.132.0.34")) => AuthorityKeyKind::P384,
@@ -269,8 +319,8 @@ fn authority_key(info: &SubjectPublicKeyInfo<'_>) -> AuthorityKey {
         ("1.2.840.113549.1.1.1", _) => AuthorityKeyKind::Rsa,
         _ => AuthorityKeyKind::Unknown,
     };
-    AuthorityKey {
+    Ok(AuthorityKey {
         kind,
         bytes: info.subject_public_key.data.as_ref().into(),
-    }
+    })
 }

@@ -24,9 +24,12 @@ use pennyblack_base::time::UnixTime;
 /// Judges a chain, leaf first, the others in any order; roots in it are
 /// tolerated and not believed.
 ///
-/// Times and roles are checked before signatures, signatures before revocation.
-/// The policy remembers a chain that holds, until one of its certificates ends or a
-/// revocation list that it needs is due.
+/// Times, roles, names and key identifiers are checked before signatures, signatures
+/// before revocation. A chain costs at most one check of a signature for each of its
+/// certificates, from the root downwards ([`super::path`]).
+/// The policy remembers a chain that holds, if all of it was needed, until one of its
+/// certificates ends or a revocation list that it needs is due. With what is not needed,
+/// anyone could make thousands of chains out of one that somebody published.
 ///
 /// # Errors
 /// [`ChainError`] names the certificate and what to do.
@@ -39,36 +42,43 @@ pub fn verify_chain<D: AsRef<[u8]>>(
     if let Some(known) = policy.verified.get(&digest, now) {
         return Ok(known);
     }
-    let judged = Arc::new(judge_chain(chain, policy, now)?);
-    policy.verified.insert(digest, &judged);
+    let (judged, is_exact) = judge_chain(chain, policy, now)?;
+    let judged = Arc::new(judged);
+    if is_exact {
+        policy.verified.insert(digest, &judged);
+    }
     Ok(judged)
 }
 
+/// The chain, and whether all of its certificates were needed.
 fn judge_chain<D: AsRef<[u8]>>(
     chain: &[D],
     policy: &TrustPolicy,
     now: UnixTime,
-) -> Result<VerifiedChain, ChainError> {
+) -> Result<(VerifiedChain, bool), ChainError> {
     let certificates = parse(chain)?;
     let (leaf, others) = certificates.split_first().ok_or(ChainError::Empty)?;
     check_common(leaf, now)?;
-    let (tn_auth_list, public_key) = check_leaf(leaf)?;
+    let tn_auth_list = check_leaf(leaf)?;
     let path = verify_path(leaf, others, policy.anchors(), now)?;
-    let grant = check_delegation(&path)?.unwrap_or(&tn_auth_list).clone();
+    let grant = check_delegation(&path)?.unwrap_or(tn_auth_list).clone();
     let told_until = check_revocation(&path, policy, now)?;
+    let public_key = StirPublicKey::from_sec1(&leaf.key.bytes).map_err(|_| wrong_key(leaf))?;
     let constraints = path.iter().flat_map(|c| c.constraints.clone()).collect();
     let latest_start = path.iter().map(|c| c.not_before()).max();
     let earliest_end = path.iter().map(|c| c.not_after()).min();
-    Ok(VerifiedChain {
+    let is_exact = others.iter().all(|other| path.contains(&other));
+    let verified = VerifiedChain {
         leaf: leaf.clone(),
-        tn_auth_list,
+        tn_auth_list: tn_auth_list.clone(),
         grant,
         public_key,
         constraints,
         not_before: latest_start.unwrap_or(leaf.not_before()),
         not_after: earliest_end.unwrap_or(leaf.not_after()),
         told_until,
-    })
+    };
+    Ok((verified, is_exact))
 }
 
 fn parse<D: AsRef<[u8]>>(chain: &[D]) -> Result<Vec<Certificate>, ChainError> {
@@ -81,7 +91,7 @@ fn parse<D: AsRef<[u8]>>(chain: &[D]) -> Result<Vec<Certificate>, ChainError> {
     read.collect()
 }
 
-fn check_leaf(leaf: &Certificate) -> Result<(TnAuthList, StirPublicKey), ChainError> {
+fn check_leaf(leaf: &Certificate) -> Result<&TnAuthList, ChainError> {
     let subject = || leaf.subject_text().to_owned();
     if leaf.basic_constraints.is_some_and(|basic| basic.ca) {
         return Err(ChainError::LeafIsAuthority(subject()));
@@ -89,19 +99,18 @@ fn check_leaf(leaf: &Certificate) -> Result<(TnAuthList, StirPublicKey), ChainEr
     if !leaf.key_usage.is_some_and(|usage| usage.digital_signature) {
         return Err(ChainError::LeafKeyUsage(subject()));
     }
-    let wrong_key = || ChainError::LeafKey {
-        subject: subject(),
-        key: leaf.key.kind,
-    };
     if leaf.key.kind != AuthorityKeyKind::P256 {
-        return Err(wrong_key());
+        return Err(wrong_key(leaf));
     }
-    let public_key = StirPublicKey::from_sec1(&leaf.key.bytes).map_err(|_| wrong_key())?;
-    let list = leaf.tn_auth_list().cloned();
-    Ok((
-        list.ok_or_else(|| ChainError::NoTnAuthList(subject()))?,
-        public_key,
-    ))
+    let list = leaf.tn_auth_list();
+    list.ok_or_else(|| ChainError::NoTnAuthList(subject()))
+}
+
+fn wrong_key(leaf: &Certificate) -> ChainError {
+    ChainError::LeafKey {
+        subject: leaf.subject_text().to_owned(),
+        key: leaf.key.kind,
+    }
 }
 
 /// An authority with a TNAuthList delegates (RFC 9060): nobody below it has more

@@ -94,8 +94,14 @@ pub enum ChainError {
         /// How many there are.
         actual: usize,
     },
+    /// It does not say by which key of its issuer it is signed (RFC 5280 section 4.2.1.1).
+    #[error("{0}: no authorityKeyIdentifier, which says by which key of its CA it is signed")]
+    NoAuthorityKeyId(String),
     /// No path to a root.
-    #[error("{0}: its issuer is neither a configured trust anchor nor in the chain")]
+    #[error(
+        "{0}: no CA with the name and key identifier of its issuer is a configured trust anchor \
+         or in the chain"
+    )]
     UnknownIssuer(String),
     /// A signature on the way.
     #[error("{subject}: {error}")]

@@ -10,6 +10,8 @@ use rcgen::{
 use super::*;
 use pennyblack_base::time::UnixTime;
 
+mod hostile;
+
 const NOW: UnixTime = UnixTime(1_790_000_000); // September 2026
 const TN_AUTH_LIST: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 26];
 
@@ -185,7 +187,9 @@ fn only_authorities_vouch_and_only_as_deep_as_they_may() {
         })
     ));
 
-    let subscriber = below(&root, params("subscriber", Some(SPC_683G)));
+    let mut subscriber = params("subscriber", Some(SPC_683G));
+    subscriber.is_ca = IsCa::ExplicitNoCa;
+    let subscriber = below(&root, subscriber);
     let chain = [
         leaf(&subscriber, params("leaf", Some(SPC_683G))),
         subscriber.der().to_vec(),

@@ -1,6 +1,14 @@
-//! The path from a certificate to a root: names, roles, times and signatures on the
-//! way (RFC 5280 section 6 as far as STIR uses it). Not here: what a leaf must be, and
-//! whether anything on the path is revoked.
+//! The path from a certificate to a root: names, key identifiers, roles, times and
+//! signatures on the way (RFC 5280 section 6 as far as STIR uses it). Not here: what a
+//! leaf must be, and whether anything on the path is revoked.
+//!
+//! Anyone may send certificates, and a signature is the dearest thing about them. So the
+//! path is found without any, and then verified from the root downwards: **each
+//! certificate costs one check at most, by a key that is proven, and the first that fails
+//! is the last.** A sender without a CA's signature makes us
+//! check one, by a root's key.
+
+use std::ptr;
 
 use super::anchors::TrustAnchors;
 use super::certificate::Certificate;
@@ -15,86 +23,151 @@ pub(super) fn verify_path<'a>(
     anchors: &'a TrustAnchors,
     now: UnixTime,
 ) -> Result<Vec<&'a Certificate>, ChainError> {
-    let mut path = vec![leaf];
-    let mut current = leaf;
-    // Every step takes one more of `others`, so this ends.
-    loop {
-        let below = path.len() - 1;
-        let above = |parent: &&Certificate| issued_by_name(current, parent);
-        let unused = |parent: &&Certificate| !path.contains(parent);
-        let anchor = anchors.iter().filter(above);
-        let between = others.iter().filter(above).filter(unused);
-        let mut refusal = ChainError::UnknownIssuer(current.subject_text().to_owned());
-        let mut found = None;
-        for (parent, is_anchor) in anchor.map(|c| (c, true)).chain(between.map(|c| (c, false))) {
-            match check_parent(current, parent, below, now) {
-                Ok(()) => {
-                    found = Some((parent, is_anchor));
-                    break;
-                }
-                Err(error) => refusal = error,
+    let path = find_path(leaf, others, anchors, now)?;
+    verify_signatures(&path)?;
+    Ok(path)
+}
+
+/// A certificate that the leaf leads to.
+struct Reached<'a> {
+    certificate: &'a Certificate,
+    /// The index of the one below it; none for the leaf.
+    below: Option<usize>,
+    /// How many certificates are below it.
+    depth: usize,
+}
+
+/// Finds a shortest path to an anchor; no signature is looked at. Each certificate is
+/// reached once, by the shortest way, which is the one that path lengths allow if they
+/// allow any. So this takes a few comparisons for each pair of certificates, whatever
+/// names they have.
+fn find_path<'a>(
+    leaf: &'a Certificate,
+    others: &'a [Certificate],
+    anchors: &'a TrustAnchors,
+    now: UnixTime,
+) -> Result<Vec<&'a Certificate>, ChainError> {
+    let mut reached = vec![Reached {
+        certificate: leaf,
+        below: None,
+        depth: 0,
+    }];
+    let mut refusal = None;
+    let mut next = 0;
+    while let Some(&Reached {
+        certificate: child,
+        depth,
+        ..
+    }) = reached.get(next)
+    {
+        match parents_of(child, anchors.iter(), depth, now, &mut refusal).first() {
+            Some(anchor) => return Ok(path_to(&reached, next, anchor)),
+            None if child.authority_key_id.is_none() => {
+                refusal = Some(ChainError::NoAuthorityKeyId(name_of(child)));
             }
+            None => {}
         }
-        let Some((parent, is_anchor)) = found else {
-            return Err(refusal);
-        };
-        path.push(parent);
-        if is_anchor {
-            return Ok(path);
+        let unreached = others
+            .iter()
+            .filter(|other| !reached.iter().any(|one| ptr::eq(one.certificate, *other)));
+        let between = parents_of(child, unreached, depth, now, &mut refusal);
+        // The leaf and an anchor belong to the path, too.
+        if depth + 3 > MAX_CHAIN_LENGTH && !between.is_empty() {
+            refusal = Some(ChainError::TooLong(depth + 3));
+        } else {
+            reached.extend(between.into_iter().map(|certificate| Reached {
+                certificate,
+                below: Some(next),
+                depth: depth + 1,
+            }));
         }
-        if path.len() >= MAX_CHAIN_LENGTH {
-            return Err(ChainError::TooLong(path.len() + 1));
-        }
-        current = parent;
+        next += 1;
     }
+    let last = reached.last().map_or(leaf, |one| one.certificate);
+    Err(refusal.unwrap_or_else(|| ChainError::UnknownIssuer(name_of(last))))
 }
 
-/// By name; and by key identifier where both have one.
-fn issued_by_name(child: &Certificate, parent: &Certificate) -> bool {
-    let same_key = match (&child.authority_key_id, &parent.subject_key_id) {
-        (Some(authority), Some(subject)) => authority == subject,
-        _ => true,
-    };
-    child.issuer == parent.subject && same_key
-}
-
-/// Checks times, role, path length (`below` authorities are under it already)
-/// and then the signature.
-fn check_parent(
+/// Those candidates that may have issued `child` by all but the signature. Why another
+/// of its issuer's name and key may not is left in `refusal`.
+fn parents_of<'a>(
     child: &Certificate,
-    parent: &Certificate,
+    candidates: impl Iterator<Item = &'a Certificate>,
     below: usize,
     now: UnixTime,
-) -> Result<(), ChainError> {
+    refusal: &mut Option<ChainError>,
+) -> Vec<&'a Certificate> {
+    let named = candidates.filter(|candidate| is_issuer_of(candidate, child));
+    let checked = named.filter_map(|candidate| {
+        let allowed = check_authority(candidate, below, now);
+        allowed.map_err(|error| *refusal = Some(error)).ok()?;
+        Some(candidate)
+    });
+    checked.collect()
+}
+
+/// From the leaf over `reached[index]` to the anchor.
+fn path_to<'a>(
+    reached: &[Reached<'a>],
+    index: usize,
+    anchor: &'a Certificate,
+) -> Vec<&'a Certificate> {
+    let mut path = vec![anchor];
+    let mut at = reached.get(index);
+    while let Some(one) = at {
+        path.push(one.certificate);
+        at = one.below.and_then(|below| reached.get(below));
+    }
+    path.reverse();
+    path
+}
+
+/// By name; and the key identifiers must be there (RFC 5280 sections 4.2.1.1 and 4.2.1.2):
+/// of two CAs, or two keys of one, of the same name they tell which, and no signature
+/// has to.
+fn is_issuer_of(parent: &Certificate, child: &Certificate) -> bool {
+    let key_id = child.authority_key_id.as_ref();
+    key_id.is_some() && key_id == parent.subject_key_id.as_ref() && child.issuer == parent.subject
+}
+
+/// Verifies the signatures of a path, from its anchor downwards.
+fn verify_signatures(path: &[&Certificate]) -> Result<(), ChainError> {
+    let parents = path.iter().skip(1);
+    let mut downwards: Vec<_> = path.iter().zip(parents).collect();
+    downwards.reverse();
+    downwards.into_iter().try_for_each(|(child, parent)| {
+        let verified = child.signed.verify(&parent.key);
+        verified.map_err(|error| ChainError::Signature {
+            subject: name_of(child),
+            error,
+        })
+    })
+}
+
+/// Checks times, role and path length: `below` CAs are under it already.
+fn check_authority(parent: &Certificate, below: usize, now: UnixTime) -> Result<(), ChainError> {
     check_common(parent, now)?;
-    let subject = || parent.subject_text().to_owned();
     let basic = parent.basic_constraints.filter(|basic| basic.ca);
     let may_sign = parent.key_usage.is_none_or(|usage| usage.key_cert_sign);
     let Some(basic) = basic.filter(|_| may_sign) else {
-        return Err(ChainError::NotAnAuthority(subject()));
+        return Err(ChainError::NotAnAuthority(name_of(parent)));
     };
     match basic.path_length {
-        Some(allowed) if u64::from(allowed) < below as u64 => {
-            return Err(ChainError::PathLength {
-                subject: subject(),
-                allowed,
-                actual: below,
-            });
-        }
-        _ => {}
+        Some(allowed) if u64::from(allowed) < below as u64 => Err(ChainError::PathLength {
+            subject: name_of(parent),
+            allowed,
+            actual: below,
+        }),
+        _ => Ok(()),
     }
-    child
-        .signed
-        .verify(&parent.key)
-        .map_err(|error| ChainError::Signature {
-            subject: child.subject_text().to_owned(),
-            error,
-        })
+}
+
+fn name_of(certificate: &Certificate) -> String {
+    certificate.subject_text().to_owned()
 }
 
 /// What every certificate must be, whatever its role.
 pub(super) fn check_common(certificate: &Certificate, now: UnixTime) -> Result<(), ChainError> {
-    let subject = || certificate.subject_text().to_owned();
+    let subject = || name_of(certificate);
     if !certificate.version_3 {
         return Err(ChainError::Version(subject()));
     }

@@ -79,6 +79,8 @@ impl Signed {
                 algorithm: self.algorithm.clone(),
                 key: key.kind,
             })?;
+        #[cfg(test)]
+        checks::count();
         ParsedPublicKey::new(algorithm, &key.bytes)
             .map_err(|_| SignatureError::Invalid)?
             .verify_sig(&self.message, &self.signature)
@@ -103,4 +105,25 @@ fn algorithm(oid: &str, key: AuthorityKeyKind) -> Option<&'static dyn Verificati
         ("1.2.840.113549.1.1.13", Rsa) => &algorithms::RSA_PKCS1_2048_8192_SHA512,
         _ => return None,
     })
+}
+
+/// How many signatures were checked: what a test bounds.
+#[cfg(test)]
+pub(super) mod checks {
+    use std::cell::Cell;
+
+    thread_local! {
+        static CHECKS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count() {
+        CHECKS.set(CHECKS.get() + 1);
+    }
+
+    /// The checks that this thread makes in `of`.
+    pub(in super::super) fn during<T>(of: impl FnOnce() -> T) -> (T, usize) {
+        let before = CHECKS.get();
+        let result = of();
+        (result, CHECKS.get() - before)
+    }
 }
