@@ -78,18 +78,17 @@ pub fn cosignature(
     if witness.kind() != SignatureType::CosignatureV1 {
         return Ok(None);
     }
-    let mut found = None;
-    for line in checkpoint.note().by(witness) {
-        let time = verify(checkpoint, line, witness).ok_or_else(|| ForgedCosignature {
-            name: line.name.clone(),
-            id: line.id,
-        })?;
-        found = Some(Cosignature {
-            witness: line.name.clone(),
-            time,
-        });
-    }
-    Ok(found)
+    let Some(line) = checkpoint.note().by(witness) else {
+        return Ok(None);
+    };
+    let time = verify(checkpoint, line, witness).ok_or_else(|| ForgedCosignature {
+        name: line.name.clone(),
+        id: line.id,
+    })?;
+    Ok(Some(Cosignature {
+        witness: line.name.clone(),
+        time,
+    }))
 }
 
 fn verify(

@@ -213,7 +213,7 @@ impl AddCheckpoint {
     ) -> Result<&'a VerifierKey, WitnessRefusal> {
         let keys: Vec<_> = keys.collect();
         let note = self.checkpoint.note();
-        let signed = keys.iter().find(|key| note.by(key).next().is_some());
+        let signed = keys.iter().find(|key| note.by(key).is_some());
         let unknown = || WitnessRefusal::UnknownLog(self.checkpoint.checkpoint().origin.clone());
         signed.or(keys.first()).copied().ok_or_else(unknown)
     }

@@ -47,6 +47,24 @@ fn the_example_of_c2sp_is_verified_by_its_key() {
     ));
 }
 
+/// Otherwise a published signature, repeated until the note is full, would be verified a
+/// thousand times.
+#[test]
+fn of_several_signatures_by_one_key_the_first_alone_is_verified() {
+    let signer = NoteSigner::from_secret_text(NEUMANN_PRIVATE).unwrap();
+    let forged = NEUMANN_SIGNATURE.replacen("UG/S", "UG/T", 1);
+    assert_ne!(forged, NEUMANN_SIGNATURE);
+    let verdict = |lines: [&str; 2]| {
+        let note: SignedNote = format!("{NEUMANN_TEXT}\n{}", lines.concat())
+            .parse()
+            .unwrap();
+        note.verify(signer.verifier())
+    };
+    assert_eq!(verdict([NEUMANN_SIGNATURE, &forged]), Ok(()));
+    let refused = verdict([&forged, NEUMANN_SIGNATURE]);
+    assert!(matches!(refused, Err(NoteError::Forged { .. })));
+}
+
 #[test]
 fn the_example_of_go_is_signed_with_the_same_bytes() {
     let signer = NoteSigner::from_secret_text(NEUMANN_PRIVATE).unwrap();
