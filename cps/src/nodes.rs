@@ -10,6 +10,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_service::start::StartingService;
 use pennyblack_service::start_error::{StartContext as _, StartError};
+use pennyblack_trust::VerificationPool;
 
 use crate::config::Config;
 use crate::decoy_secret::{self, DecoySecret};
@@ -49,9 +50,10 @@ impl Nodes {
         let keys = KeyDirectory::open(&config.key_directory(), policy, now);
         let keys = Arc::new(keys.context("cannot open the key records")?);
         let decoys = DecoySecret::own(config.decoy_secret_file());
+        let verification = verification_pool()?;
         let log = CpsLog::open(&config.log_directory(), &config.cps.authority);
         Ok(Self {
-            registry: Registry::Own(Arc::clone(&keys)),
+            registry: Registry::own(Arc::clone(&keys), verification),
             keys,
             decoys: Arc::new(decoys.context("cannot open the decoy secret")?),
             log: log.context(OPEN_LOG)?,
@@ -75,8 +77,12 @@ impl Nodes {
             Arc::clone(&decoys),
         );
         Ok(Self {
+            registry: Registry::shared(
+                Arc::clone(&keys),
+                Arc::clone(&records),
+                verification_pool()?,
+            ),
             keys,
-            registry: Registry::Shared(Arc::clone(&records)),
             decoys: Arc::clone(&decoys),
             log: log.context(OPEN_LOG)?,
             sharing: Some(Sharing {
@@ -87,6 +93,12 @@ impl Nodes {
             }),
         })
     }
+}
+
+fn verification_pool() -> Result<Arc<VerificationPool>, StartError> {
+    let pool = VerificationPool::start();
+    let pool = pool.context("cannot start the threads that verify certificates")?;
+    Ok(Arc::new(pool))
 }
 
 /// What has to become, and stay, the same at all nodes.

@@ -11,6 +11,7 @@ use pennyblack_sealing::envelope::{CursorError, SlotsError};
 use pennyblack_sealing::mailbox::MailboxIdError;
 use pennyblack_service::headers::{ContentTypeError, HeaderError};
 use pennyblack_service::problem_response::{PublicRefusal, respond};
+use pennyblack_service::worker_pool::PoolError;
 use pennyblack_stir::telephone_number::TelephoneNumberError;
 use pennyblack_trust::CertificateError;
 
@@ -100,6 +101,9 @@ pub enum Refusal {
     /// The directory is full.
     #[error("the key directory is full")]
     DirectoryFull,
+    /// The threads that verify key records and certificates.
+    #[error("verifying the key record: {0}")]
+    Verification(#[from] PoolError),
     /// A key record's certificate.
     #[error("{0}")]
     Certificate(#[from] CertificateError),
@@ -121,7 +125,9 @@ impl PublicRefusal for Refusal {
             Self::Store(error) => of_store(error),
             Self::AlreadySpent => ProblemType::TokenAlreadySpent,
             Self::Storage(StoreError::MailboxFull) => ProblemType::MailboxFull,
-            Self::Storage(StoreError::Busy) | Self::DirectoryFull => ProblemType::Overloaded,
+            Self::Storage(StoreError::Busy)
+            | Self::DirectoryFull
+            | Self::Verification(PoolError::Busy { .. }) => ProblemType::Overloaded,
             Self::Storage(StoreError::Unavailable(_)) | Self::Log => ProblemType::StoreUnavailable,
             Self::Mailbox(_) | Self::Number(_) | Self::Prefix { .. } | Self::TooManyRecords(_) => {
                 ProblemType::MalformedNumber
@@ -132,13 +138,16 @@ impl PublicRefusal for Refusal {
             Self::TooManyOfSigner { .. } => ProblemType::TooManyKeyRecords,
             Self::OlderRecord => ProblemType::KeyRecordNotCurrent,
             Self::Certificate(error) => error.problem_type(),
-            Self::Internal(_) => ProblemType::Internal,
+            Self::Internal(_) | Self::Verification(PoolError::Panicked) => ProblemType::Internal,
         }
     }
 
     fn public_sentence(&self) -> Option<&'static str> {
         Some(match self {
             Self::DirectoryFull => "the key directory is full",
+            Self::Verification(PoolError::Busy { .. }) => {
+                "as many key records wait to be verified as may"
+            }
             Self::Storage(StoreError::Busy) => "too many requests wait for the store",
             Self::Log => "the log of double spends is not available",
             _ => return None,
@@ -269,6 +278,8 @@ mod tests {
                 409,
             ),
             (Refusal::DirectoryFull, 503),
+            (PoolError::Busy { queue: 1 }.into(), 503),
+            (PoolError::Panicked.into(), 500),
             (CertificateError::NoRoots.into(), 403),
             (CertificateError::StaleRevocation(stale).into(), 503),
             (CertificateError::NotCovered(untold).into(), 503),
@@ -313,6 +324,7 @@ mod tests {
                 OlderRecord,
                 TooManyOfSigner,
                 DirectoryFull,
+                Verification,
                 Certificate,
                 Internal,
             ]

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use pennyblack_attestation::Attested;
 use pennyblack_base::time::UnixTime;
 use pennyblack_privacypass::issuance::{
@@ -67,12 +68,15 @@ impl Issuance {
         &self,
         form: Form,
         authorization: Option<&str>,
-        body: &[u8],
+        body: Bytes,
     ) -> Result<Vec<u8>, Refusal> {
         let now = self.clock.now();
-        let attested = self.attestor.attest(authorization, body, now)?;
+        let attested = self
+            .attestor
+            .attest(authorization, body.clone(), now)
+            .await?;
         let keys = self.keys.usable(now)?;
-        let decided: Vec<_> = parse(form, body, self.max_batch)?
+        let decided: Vec<_> = parse(form, &body, self.max_batch)?
             .into_iter()
             .map(|asked| decide(asked, &keys, now))
             .collect();

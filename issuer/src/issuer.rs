@@ -46,9 +46,10 @@ fn router(config: &Config, persistence: &Persistence, clock: &Clock) -> Result<R
     let signing = &config.signing;
     let pool = SigningPool::start(signing.workers(), signing.queue());
     let trust = Arc::clone(&persistence.trust);
+    let attestor = Attestor::start(config.issuer.authority.clone(), trust);
     let issuance = Issuance {
         clock: clock.clone(),
-        attestor: Attestor::new(config.issuer.authority.clone(), trust),
+        attestor: attestor.context("cannot start the threads that verify certificates")?,
         keys: Arc::clone(&persistence.keys),
         ledger: Arc::clone(&persistence.ledger),
         pool: pool.context("cannot start the signing threads, lower signing.workers")?,

@@ -39,6 +39,9 @@ pub enum Refusal {
     /// The certificate behind the JWT.
     #[error("{0}")]
     Certificate(#[from] CertificateError),
+    /// The threads that verify attestations and certificates.
+    #[error("verifying the attestation: {0}")]
+    Verification(PoolError),
     /// The body.
     #[error("{0}")]
     Request(#[from] IssuanceError),
@@ -88,13 +91,17 @@ impl PublicRefusal for Refusal {
             Self::Sign(SignError::MessageTooLarge | SignError::NoElement(_)) => {
                 ProblemType::InvalidBlindedElement
             }
-            Self::Sign(_) | Self::Pool(PoolError::Panicked) => ProblemType::Internal,
+            Self::Sign(_)
+            | Self::Pool(PoolError::Panicked)
+            | Self::Verification(PoolError::Panicked) => ProblemType::Internal,
             Self::Quota { .. } | Self::Ledger(ChargeError::Crowded) => ProblemType::QuotaExceeded,
             Self::Ledger(
                 ChargeError::Commit(CommitError::Busy) | ChargeError::KeyUsedUp { .. },
             ) => ProblemType::Overloaded,
             Self::Ledger(_) | Self::Keys(_) => ProblemType::StoreUnavailable,
-            Self::Pool(PoolError::Busy { .. }) => ProblemType::Overloaded,
+            Self::Pool(PoolError::Busy { .. }) | Self::Verification(PoolError::Busy { .. }) => {
+                ProblemType::Overloaded
+            }
         }
     }
 
@@ -103,6 +110,10 @@ impl PublicRefusal for Refusal {
             Self::Keys(_) => "this issuer does not sign at present",
             Self::Sign(_) | Self::Pool(PoolError::Panicked) => "signing failed",
             Self::Pool(PoolError::Busy { .. }) => "as many requests wait to be signed as may",
+            Self::Verification(PoolError::Panicked) => "the attestation could not be verified",
+            Self::Verification(PoolError::Busy { .. }) => {
+                "as many attestations wait to be verified as may"
+            }
             Self::Ledger(ChargeError::KeyUsedUp { .. }) => {
                 "the token key has signed as many tokens as it may, and its successor is announced"
             }
@@ -265,6 +276,8 @@ mod tests {
                 Withheld::Refused("store.durability: run it with --force".into()).into(),
                 503,
             ),
+            (Refusal::Verification(PoolError::Busy { queue: 1 }), 503),
+            (Refusal::Verification(PoolError::Panicked), 500),
             (PoolError::Busy { queue: 1 }.into(), 503),
             (PoolError::Panicked.into(), 500),
         ]
@@ -287,6 +300,7 @@ mod tests {
                 NoAttestation,
                 Attestation,
                 Certificate,
+                Verification,
                 Request,
                 TokenType,
                 TokenKey,

@@ -83,10 +83,7 @@ async fn draw_tokens(
 ) -> Result<Response, Refusal> {
     let form = content_type(&headers, FORMS)?;
     let authorization = at_most_one(&headers, "Authorization")?;
-    let answer = resources
-        .issuance
-        .answer(form, authorization, &body)
-        .await?;
+    let answer = resources.issuance.answer(form, authorization, body).await?;
     let media_type = match form {
         Form::Single => issuance::RESPONSE_TYPE,
         Form::Batch => issuance::BATCH_RESPONSE_TYPE,

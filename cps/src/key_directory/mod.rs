@@ -193,6 +193,11 @@ impl KeyDirectory {
     /// [`Refusal`].
     pub fn register(&self, token: &str, now: UnixTime) -> Result<Registered, Refusal> {
         let record = self.verify(token, now)?;
+        self.keep(record, now)
+    }
+
+    /// Stores a record that was verified. Waits for the disk.
+    fn keep(&self, record: Arc<VerifiedKeyRecord>, now: UnixTime) -> Result<Registered, Refusal> {
         let id = record_id(&record);
         let _alone = self
             .registering
@@ -286,6 +291,7 @@ impl KeyDirectory {
         if *names != self.policy.authority {
             return Err(Refusal::OtherCps(names.to_string()));
         }
+        unverified.record().check_time(now)?;
         let chain = self.policy.trust.verify(unverified.certificate(), now)?;
         let numbering = self.policy.numbering.as_ref();
         Ok(Arc::new(unverified.verify(&chain, numbering, now)?))

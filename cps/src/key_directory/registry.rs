@@ -1,8 +1,10 @@
-//! Where records are registered: in this node's files, or in Redis for all nodes.
+//! Where records are registered: verified on threads of their own, then kept in this
+//! node's files, or in Redis for all nodes.
 
 use std::sync::Arc;
 
 use pennyblack_base::time::UnixTime;
+use pennyblack_trust::VerificationPool;
 use tokio::task::spawn_blocking;
 
 use super::shared::SharedRecords;
@@ -10,24 +12,49 @@ use super::{KeyDirectory, Registered};
 use crate::refusal::Refusal;
 use crate::store::StoreError;
 
-/// One of the two.
+/// Verifies records and keeps them.
 #[derive(Debug, Clone)]
-pub(crate) enum Registry {
-    /// This node is alone.
-    Own(Arc<KeyDirectory>),
-    /// It shares its records with others.
-    Shared(Arc<SharedRecords>),
+pub(crate) struct Registry {
+    directory: Arc<KeyDirectory>,
+    /// None when this node is alone.
+    shared: Option<Arc<SharedRecords>>,
+    verification: Arc<VerificationPool>,
 }
 
 impl Registry {
+    /// Keeps records in the files of `directory`.
+    pub(crate) const fn own(
+        directory: Arc<KeyDirectory>,
+        verification: Arc<VerificationPool>,
+    ) -> Self {
+        Self {
+            directory,
+            shared: None,
+            verification,
+        }
+    }
+
+    /// Keeps records in `shared`; `directory` is what this node knows of them.
+    pub(crate) const fn shared(
+        directory: Arc<KeyDirectory>,
+        shared: Arc<SharedRecords>,
+        verification: Arc<VerificationPool>,
+    ) -> Self {
+        Self {
+            directory,
+            shared: Some(shared),
+            verification,
+        }
+    }
+
     /// Waits until everything is known here that was registered at any node before.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub(crate) async fn catch_up(&self) -> Result<(), StoreError> {
-        match self {
-            Self::Own(_) => Ok(()),
-            Self::Shared(records) => records.catch_up().await,
+        match &self.shared {
+            None => Ok(()),
+            Some(records) => records.catch_up().await,
         }
     }
 
@@ -40,13 +67,21 @@ impl Registry {
         token: String,
         now: UnixTime,
     ) -> Result<Registered, Refusal> {
-        match self {
-            Self::Own(directory) => {
-                let directory = Arc::clone(directory);
-                let registered = spawn_blocking(move || directory.register(&token, now)).await;
-                registered.map_err(|error| Refusal::Internal(error.to_string()))?
+        self.directory.check_complete()?;
+        let directory = Arc::clone(&self.directory);
+        let considered = self
+            .verification
+            .run(move || directory.consider(&token, now));
+        let Some(record) = considered.await?? else {
+            return Ok(Registered::Unchanged);
+        };
+        match &self.shared {
+            Some(records) => records.keep(record).await,
+            None => {
+                let directory = Arc::clone(&self.directory);
+                let kept = spawn_blocking(move || directory.keep(record, now)).await;
+                kept.map_err(|error| Refusal::Internal(error.to_string()))?
             }
-            Self::Shared(records) => records.register(token, now).await,
         }
     }
 }

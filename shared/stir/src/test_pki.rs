@@ -86,7 +86,8 @@ impl TestPki {
     /// A holder of `subject` whose certificate lets it delegate (RFC 9060).
     pub fn delegating(&self, subject: &str) -> TestAuthority {
         let key = KeyPair::generate().unwrap();
-        let mut params = params(&format!("Holder of {subject}"));
+        let first = subject.split(';').next().unwrap();
+        let mut params = params(&format!("Holder of {first}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         params.use_authority_key_identifier_extension = true;
@@ -117,7 +118,8 @@ impl TestAuthority {
         extensions.push(tn_auth_list_extension(subject));
         let key = StirSigningKey::generate(&mut rand::rng());
         let pair = KeyPair::from_pem(&key.to_pkcs8_pem().unwrap()).unwrap();
-        let mut params = params(&format!("SHAKEN {subject}"));
+        let first = subject.split(';').next().unwrap();
+        let mut params = params(&format!("SHAKEN {first}"));
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.use_authority_key_identifier_extension = true;

@@ -13,9 +13,11 @@ mod roots;
 mod tests;
 mod trust;
 mod verdict;
+mod verification_pool;
 
 pub use config::TrustConfig;
 pub use error::TrustError;
 pub use keeper::keep_current;
 pub use trust::Trust;
 pub use verdict::CertificateError;
+pub use verification_pool::VerificationPool;

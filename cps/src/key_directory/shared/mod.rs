@@ -99,22 +99,12 @@ impl SharedRecords {
         }
     }
 
-    /// Verifies a record and keeps it in Redis, for all nodes.
+    /// Keeps a record in Redis, for all nodes, that was verified, and may be registered by
+    /// what this node knows, a second old at most.
     ///
     /// # Errors
-    /// [`Refusal`]. Limits are judged by what this node knows, a second old at most.
-    pub(super) async fn register(
-        &self,
-        token: String,
-        now: UnixTime,
-    ) -> Result<Registered, Refusal> {
-        self.directory.check_complete()?;
-        let directory = Arc::clone(&self.directory);
-        let considered = spawn_blocking(move || directory.consider(&token, now)).await;
-        let considered = considered.map_err(|error| Refusal::Internal(error.to_string()))?;
-        let Some(record) = considered? else {
-            return Ok(Registered::Unchanged);
-        };
+    /// [`Refusal`].
+    pub(super) async fn keep(&self, record: Arc<VerifiedKeyRecord>) -> Result<Registered, Refusal> {
         if let Some(why) = self.shards.refusing() {
             return Err(StoreError::Unavailable(why).into());
         }

@@ -199,7 +199,11 @@ impl KeyRecord {
         })
     }
 
-    fn check_time(&self, now: UnixTime) -> Result<(), KeyRecordError> {
+    /// Checks its time, which costs less than anything else about it.
+    ///
+    /// # Errors
+    /// [`KeyRecordError`] from `Lifetime` to `Expired`.
+    pub fn check_time(&self, now: UnixTime) -> Result<(), KeyRecordError> {
         let (iat, exp) = (self.iat, self.exp);
         if exp <= iat || exp.since(iat) > MAX_LIFETIME {
             return Err(KeyRecordError::Lifetime { iat, exp });
