@@ -67,3 +67,56 @@ impl AttestationPolicy {
         Ok(attestation.verify(&chain, body)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use futures_util::future::{join_all, poll_immediate};
+    use pennyblack_service::worker_pool::{PoolError, WorkerPool};
+    use pennyblack_trust::TrustConfig;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    const NOW: UnixTime = UnixTime(1_790_000_000);
+
+    #[tokio::test]
+    async fn when_as_many_attestations_wait_as_may_the_next_is_refused_unread() {
+        let home = tempfile::tempdir().unwrap();
+        let roots = TrustConfig::new(home.path().join("roots"));
+        let trust = Trust::open(&roots, &home.path().join("trust"), NOW).unwrap();
+        let authority = "issuer.test".parse().unwrap();
+        let attestor = Attestor::start(authority, Arc::new(trust)).unwrap();
+        let attest = || attestor.attest(Some("Bearer x"), Bytes::new(), NOW);
+
+        let (mut held, mut working) = (Vec::new(), Vec::new());
+        for _ in 0..WorkerPool::one_worker_a_core().get() {
+            let (hold, release) = channel::<()>();
+            let (started, has_started) = oneshot::channel();
+            let mut work = Box::pin(attestor.pool.run(move || {
+                let _ = started.send(());
+                let _ = release.recv();
+            }));
+            assert!(poll_immediate(&mut work).await.is_none());
+            has_started.await.unwrap();
+            held.push(hold);
+            working.push(work);
+        }
+        let mut waiting = Vec::new();
+        let refusal = loop {
+            let mut next = Box::pin(attest());
+            match poll_immediate(&mut next).await {
+                None => waiting.push(next),
+                Some(refused) => break refused.unwrap_err(),
+            }
+        };
+        let busy = Refusal::Verification(PoolError::Busy { queue: 256 });
+        assert_eq!(refusal.to_string(), busy.to_string());
+        assert_eq!(waiting.len(), 256);
+        drop(held);
+        for read in join_all(waiting).await {
+            assert!(matches!(read, Err(Refusal::Attestation(_))));
+        }
+    }
+}

@@ -16,7 +16,7 @@ use super::path::{check_common, verify_path};
 use super::public_key::StirPublicKey;
 use super::revocation_lists::Issuer;
 use super::signature::AuthorityKeyKind;
-use super::tn_auth_list::TnAuthList;
+use super::tn_auth_list::{MAX_ENTRIES, TnAuthList};
 use super::trust::TrustPolicy;
 use super::verified_chain::VerifiedChain;
 use pennyblack_base::time::UnixTime;
@@ -85,8 +85,17 @@ fn parse<D: AsRef<[u8]>>(chain: &[D]) -> Result<Vec<Certificate>, ChainError> {
     if chain.len() > MAX_CHAIN_LENGTH {
         return Err(ChainError::TooLong(chain.len()));
     }
+    let mut entries = 0;
     let read = chain.iter().enumerate().map(|(index, der)| {
-        Certificate::parse(der.as_ref()).map_err(|error| ChainError::Certificate { index, error })
+        let certificate = Certificate::parse(der.as_ref())
+            .map_err(|error| ChainError::Certificate { index, error })?;
+        entries += certificate
+            .tn_auth_list()
+            .map_or(0, |list| list.entries().len());
+        if entries > MAX_ENTRIES {
+            return Err(ChainError::TooManyEntries);
+        }
+        Ok(certificate)
     });
     read.collect()
 }

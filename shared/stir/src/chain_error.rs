@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::certificate::CertificateError;
 use super::signature::{AuthorityKeyKind, SignatureError};
+use super::tn_auth_list::MAX_ENTRIES;
 use pennyblack_base::time::UnixTime;
 
 /// Most certificates of a chain, leaf and root included.
@@ -27,6 +28,9 @@ pub enum ChainError {
         /// What is wrong with it.
         error: CertificateError,
     },
+    /// More SPCs and numbers than any chain lists.
+    #[error("the certificates of a chain list at most {MAX_ENTRIES} SPCs, numbers and ranges")]
+    TooManyEntries,
     /// Version 1 or 2: no extensions, so no authority.
     #[error("{0}: an X.509 version other than 3")]
     Version(String),

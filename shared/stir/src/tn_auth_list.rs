@@ -11,8 +11,9 @@ use crate::telephone_number::{NumberRange, TelephoneNumber, TelephoneNumberError
 /// The extension's object identifier, id-pe-TNAuthList.
 pub const TN_AUTH_LIST_OID: &str = "1.3.6.1.5.5.7.1.26";
 
-/// Most entries of a list; certificates in the field have one.
-const MAX_ENTRIES: usize = 10_000;
+/// Most entries of a list, and of all lists of a chain; certificates in the field have
+/// one. Anyone may send a list, and reading an entry takes longer than its six bytes.
+pub(super) const MAX_ENTRIES: usize = 1_000;
 
 const PRINTABLE_STRING: u8 = 0x13;
 

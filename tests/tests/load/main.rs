@@ -10,6 +10,7 @@
 
 mod hostile_clients;
 mod overload;
+mod processor_time;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -164,3 +164,24 @@ fn a_certificate_with_more_of_anything_than_honest_ones_have_is_not_read() {
     identifier.custom_extensions.push(extension);
     assert_eq!(refusal(identifier), CertificateError::LongIdentifier(81));
 }
+
+#[test]
+fn a_chain_lists_no_more_than_is_read_all_certificates_together() {
+    let root = root();
+    let judge = |of_each: usize| {
+        let list = hex::encode(b"\xa2\x04\x16\x0212".repeat(of_each));
+        let list = format!("3082{:04x}{list}", 6 * of_each);
+        let holder = ca_params("holder", BasicConstraints::Unconstrained, Some(&list));
+        let holder = below(&root, holder);
+        let leaf = leaf(&holder, params("leaf", Some(&list)));
+        judge(&[leaf, holder.der().to_vec()], &root)
+    };
+    assert!(judge(500).0.is_ok());
+    let (verdict, checks) = judge(501);
+    assert_eq!(verdict.err(), Some(ChainError::TooManyEntries));
+    assert_eq!(checks, 0);
+    assert!(matches!(
+        judge(1001).0,
+        Err(ChainError::Certificate { index: 0, .. })
+    ));
+}
