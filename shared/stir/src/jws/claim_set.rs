@@ -2,12 +2,17 @@
 //! RFC 7519 section 4), and each member of the type that its claim must have.
 //! What the claims mean stands with the tokens that carry them.
 
+use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use pennyblack_base::time::UnixTime;
+
+/// Most values that are read, at all depths together; a key record has ten. Anyone may
+/// send a token, and a value of three bytes takes much longer to read than its bytes.
+const MAX_VALUES: usize = 512;
 
 /// JSON that is not an object, or a member of it that is not as it must be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,11 +46,12 @@ impl ClaimSet {
     /// # Errors
     /// [`ClaimError::Json`].
     pub fn parse(json: &[u8]) -> Result<Self, ClaimError> {
-        match serde_json::from_slice(json) {
-            Ok(EachNameOnce(Value::Object(members))) => Ok(Self(members)),
-            Ok(EachNameOnce(other)) => {
-                Err(ClaimError::Json(format!("it is {}", type_name(&other))))
-            }
+        let room = Cell::new(MAX_VALUES);
+        let mut reader = serde_json::Deserializer::from_slice(json);
+        let read = EachNameOnce { room: &room }.deserialize(&mut reader);
+        match read.and_then(|value| reader.end().map(|()| value)) {
+            Ok(Value::Object(members)) => Ok(Self(members)),
+            Ok(other) => Err(ClaimError::Json(format!("it is {}", type_name(&other)))),
             Err(error) => Err(ClaimError::Json(error.to_string())),
         }
     }
@@ -197,19 +203,26 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// A JSON value in which no object names a member twice. `serde_json` by itself
+/// Reads a JSON value in which no object names a member twice. `serde_json` by itself
 /// keeps the last one, others the first: two readers would see two tokens.
-struct EachNameOnce(Value);
+#[derive(Clone, Copy)]
+struct EachNameOnce<'a> {
+    /// How many more values are read.
+    room: &'a Cell<usize>,
+}
 
-impl<'de> Deserialize<'de> for EachNameOnce {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(EachNameOnceVisitor).map(Self)
+impl<'de> DeserializeSeed<'de> for EachNameOnce<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let more = || D::Error::custom(format_args!("it has more than {MAX_VALUES} values"));
+        self.room
+            .set(self.room.get().checked_sub(1).ok_or_else(more)?);
+        deserializer.deserialize_any(self)
     }
 }
 
-struct EachNameOnceVisitor;
-
-impl<'de> Visitor<'de> for EachNameOnceVisitor {
+impl<'de> Visitor<'de> for EachNameOnce<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -242,7 +255,7 @@ impl<'de> Visitor<'de> for EachNameOnceVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut array = Vec::new();
-        while let Some(EachNameOnce(item)) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self)? {
             array.push(item);
         }
         Ok(Value::Array(array))
@@ -254,7 +267,7 @@ impl<'de> Visitor<'de> for EachNameOnceVisitor {
             if object.contains_key(&name) {
                 return Err(A::Error::custom(format_args!("{name:?} stands twice")));
             }
-            let EachNameOnce(value) = members.next_value()?;
+            let value = members.next_value_seed(self)?;
             object.insert(name, value);
         }
         Ok(Value::Object(object))

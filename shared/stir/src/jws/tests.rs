@@ -181,6 +181,20 @@ fn headers_that_mislead_are_refused_each_for_its_reason() {
 }
 
 #[test]
+fn no_more_values_are_read_than_a_token_needs_at_all_depths_together() {
+    let parse = |items: usize| {
+        let list = vec!["[1]"; items].join(",");
+        ClaimSet::parse(format!(r#"{{"a":[{list}]}}"#).as_bytes())
+    };
+    // The object, the array, and two for each item.
+    assert!(parse(255).is_ok());
+    let Err(ClaimError::Json(why)) = parse(256) else {
+        panic!("too many values were read");
+    };
+    assert!(why.contains("more than 512 values"), "{why}");
+}
+
+#[test]
 fn a_claim_that_stands_twice_is_refused_at_any_depth() {
     for payload in [
         r#"{"iat":1,"iat":2}"#,
