@@ -72,7 +72,7 @@ fn processor_time(process: &Process) -> Duration {
 
 /// Measures the rows in turns, and asserts that none costs more than `max` times the
 /// first.
-pub(super) async fn compare(process: &Process, max: f64, rows: &[Row]) {
+pub(super) async fn compare(process: &Process, max: f64, rows: &[&Row]) {
     let mut costs = vec![Duration::ZERO; rows.len()];
     for row in rows {
         row.send(AT_ONCE).await;

@@ -35,6 +35,9 @@ const SERVICE: &str = env!("CARGO_BIN_EXE_service");
 /// How many times the honest request's processor time another may take.
 const A_FEW_TIMES: f64 = 4.0;
 
+/// The same where both agree on a key by elliptic curves, and AWS-LC does it.
+const LITTLE_MORE: f64 = 2.5;
+
 /// Runs a test while no other is running, with the services on a core of their own.
 fn alone(test: impl AsyncFnOnce(Cores) + Send) {
     let _alone = crate::alone();
@@ -80,7 +83,7 @@ async fn attest(cores: Cores) {
         StatusCode::UNAUTHORIZED,
         drawing(&with_many_claims(&world)),
     ));
-    compare(&issuer, A_FEW_TIMES, &rows).await;
+    compare(&issuer, A_FEW_TIMES, &rows.iter().collect::<Vec<_>>()).await;
 }
 
 /// A JWT that is long and no attestation, with somebody's published certificates.
@@ -143,7 +146,7 @@ async fn register(cores: Cores) {
             rows.push(Row::new(what, StatusCode::UNPROCESSABLE_ENTITY, put(token)));
         }
     }
-    compare(&cps, A_FEW_TIMES, &rows).await;
+    compare(&cps, A_FEW_TIMES, &rows.iter().collect::<Vec<_>>()).await;
 }
 
 #[test]
@@ -155,22 +158,11 @@ async fn poll_and_store(cores: Cores) {
     let world = World::new(Clock::system());
     let _issuer = cores.start(SERVICE, Role::Issuer, &world);
     let cps = cores.start(SERVICE, Role::Cps, &world);
-    let mut polls = Vec::new();
-    for (what, kem) in [
-        ("a poll of an X25519 mailbox", Kem::DhkemX25519),
-        ("a poll of a P-256 mailbox", Kem::DhkemP256),
-        ("a poll of an X-Wing mailbox", Kem::XWing),
-    ] {
-        let mailbox = Mailbox::new(kem, FIRST_NUMBER);
-        world.register(&mailbox).await;
-        let url = format!(
-            "http://{}/v1/mailboxes/{}?slots=4",
-            world.cps_name(),
-            mailbox.id()
-        );
-        polls.push(Row::new(what, StatusCode::OK, world.client.get(url)));
-    }
-    compare(&cps, A_FEW_TIMES, &polls).await;
+    let x25519 = poll(&world, Kem::DhkemX25519).await;
+    let x_wing = poll(&world, Kem::XWing).await;
+    let p256 = poll(&world, Kem::DhkemP256).await;
+    compare(&cps, LITTLE_MORE, &[&x25519, &p256]).await;
+    compare(&cps, A_FEW_TIMES, &[&x25519, &x_wing]).await;
 
     let mailbox = world.mailbox().await;
     let token = world.draw_one().await;
@@ -194,7 +186,21 @@ async fn poll_and_store(cores: Cores) {
             of_another(&world, &repeated, &other),
         ),
     ];
-    compare(&cps, A_FEW_TIMES, &rows).await;
+    compare(&cps, A_FEW_TIMES, &rows.iter().collect::<Vec<_>>()).await;
+}
+
+/// A poll of a new mailbox.
+async fn poll(world: &World, kem: Kem) -> Row {
+    let mailbox = Mailbox::new(kem, FIRST_NUMBER);
+    world.register(&mailbox).await;
+    let (cps, id) = (world.cps_name(), mailbox.id());
+    let url = format!("http://{cps}/v1/mailboxes/{id}?slots=4");
+    let what = match kem {
+        Kem::DhkemX25519 => "a poll of an X25519 mailbox",
+        Kem::DhkemP256 => "a poll of a P-256 mailbox",
+        Kem::XWing => "a poll of an X-Wing mailbox",
+    };
+    Row::new(what, StatusCode::OK, world.client.get(url))
 }
 
 /// A request with a token that the issuer has not signed.
