@@ -3,7 +3,7 @@
 //!
 //! Where fewer files may be open than that takes, it is 300 of each.
 
-mod healthy;
+pub(crate) mod healthy;
 mod hostile;
 
 use std::time::Duration;

@@ -18,7 +18,7 @@ const AT_ONCE: usize = 8;
 
 /// A request that is sent again and again.
 pub(super) struct Row {
-    what: &'static str,
+    pub(super) what: &'static str,
     client: Client,
     request: Request,
     status: StatusCode,
@@ -36,9 +36,14 @@ impl Row {
     }
 
     async fn send(&self, count: usize) {
+        self.send_at_once(count, AT_ONCE).await;
+    }
+
+    /// Sends it `count` times, `at_once` at a time.
+    pub(super) async fn send_at_once(&self, count: usize, at_once: usize) {
         let (mut left, mut sending) = (count, JoinSet::new());
         loop {
-            while left > 0 && sending.len() < AT_ONCE {
+            while left > 0 && sending.len() < at_once {
                 let request = self.request.try_clone().unwrap();
                 let request = RequestBuilder::from_parts(self.client.clone(), request);
                 sending.spawn(Answer::to(request));
