@@ -47,7 +47,7 @@ const AT_ONCE_IN_FLOOD: usize = 200;
 
 /// Added to twice the p99 without a flood: the directory's clients share a core with those
 /// who flood, and the machine may be busy with other things.
-const SLOW: Duration = Duration::from_millis(500);
+const SLOW: Duration = Duration::from_millis(250);
 
 /// Runs a test while no other is running, with the services on a core of their own.
 fn alone(test: impl AsyncFnOnce(Cores) + Send) {
