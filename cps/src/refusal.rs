@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
 use pennyblack_base::problem::ProblemType;
 use pennyblack_privacypass::token::TokenKeyId;
-use pennyblack_protocol::key_record::{Coverage, KeyRecordError};
+use pennyblack_protocol::key_record::KeyRecordError;
 use pennyblack_protocol::store_request::{ParseStoreError, StoreRefusal};
 use pennyblack_sealing::envelope::{CursorError, SlotsError};
 use pennyblack_sealing::mailbox::MailboxIdError;
@@ -71,11 +71,12 @@ pub enum Refusal {
         /// Digits there were.
         actual: usize,
     },
-    /// A block with more records than are listed.
-    #[error(
-        "more than {0} records, or more than 16 MiB of them, answer for this block: ask for a smaller one"
-    )]
-    TooManyRecords(usize),
+    /// `after` of a look-up by prefix.
+    #[error("after is none that an answer has named as next")]
+    BlockCursor,
+    /// A query where there is none: a request's signature does not cover it.
+    #[error("this path has no query, and a request's signature does not cover one")]
+    UnsignedQuery,
     /// A key record's form, time, authority or signature.
     #[error("{0}")]
     Record(#[from] KeyRecordError),
@@ -88,14 +89,23 @@ pub enum Refusal {
     /// A newer record of the same key and signer is registered.
     #[error("a newer record of this key by this signer is registered")]
     OlderRecord,
-    /// As many unexpired records as one signer may have for the same numbers.
-    #[error("{iss} has {max} unexpired records for {coverage} already")]
-    TooManyOfSigner {
-        /// Who signs.
-        iss: String,
-        /// For which numbers.
-        coverage: Coverage,
-        /// Most records.
+    /// As many bytes of records as the numbers of a certificate may have.
+    #[error("the numbers of the certificate ({holder}) have records of {max} bytes already")]
+    TooManyOfGrant {
+        /// What it covers, in short.
+        holder: String,
+        /// Most bytes.
+        max: u64,
+    },
+    /// A certificate whose numbers cannot be counted cheaply.
+    #[error(
+        "the numbers of the certificate are {actual} decimal blocks, at most {max} are counted: \
+         split it into several certificates"
+    )]
+    ScatteredGrant {
+        /// Its blocks of 1, 10, 100, … numbers.
+        actual: usize,
+        /// Most of them.
         max: usize,
     },
     /// The directory is full.
@@ -116,7 +126,7 @@ impl PublicRefusal for Refusal {
     fn problem_type(&self) -> ProblemType {
         match self {
             Self::MediaType(_) => ProblemType::UnsupportedMediaType,
-            Self::Header(_) => ProblemType::MalformedStoreRequest,
+            Self::Header(_) | Self::UnsignedQuery => ProblemType::MalformedStoreRequest,
             Self::Form(error) => of_form(error),
             Self::UnknownKey(_) | Self::Storage(StoreError::EpochClosed) => {
                 ProblemType::TokenInvalid
@@ -125,17 +135,21 @@ impl PublicRefusal for Refusal {
             Self::Store(error) => of_store(error),
             Self::AlreadySpent => ProblemType::TokenAlreadySpent,
             Self::Storage(StoreError::MailboxFull) => ProblemType::MailboxFull,
-            Self::Storage(StoreError::Busy)
-            | Self::DirectoryFull
-            | Self::Verification(PoolError::Busy { .. }) => ProblemType::Overloaded,
+            Self::Storage(StoreError::Busy) | Self::Verification(PoolError::Busy { .. }) => {
+                ProblemType::Overloaded
+            }
+            Self::DirectoryFull => ProblemType::KeyDirectoryFull,
             Self::Storage(StoreError::Unavailable(_)) | Self::Log => ProblemType::StoreUnavailable,
-            Self::Mailbox(_) | Self::Number(_) | Self::Prefix { .. } | Self::TooManyRecords(_) => {
+            Self::Mailbox(_) | Self::Number(_) | Self::Prefix { .. } => {
                 ProblemType::MalformedNumber
             }
-            Self::Slots(_) | Self::Cursor(_) | Self::Query => ProblemType::MalformedPageRequest,
+            Self::Slots(_) | Self::Cursor(_) | Self::Query | Self::BlockCursor => {
+                ProblemType::MalformedPageRequest
+            }
             Self::Record(error) => of_record(error),
             Self::RecordText | Self::OtherCps(_) => ProblemType::MalformedKeyRecord,
-            Self::TooManyOfSigner { .. } => ProblemType::TooManyKeyRecords,
+            Self::TooManyOfGrant { .. } => ProblemType::TooManyKeyRecords,
+            Self::ScatteredGrant { .. } => ProblemType::NumberNotAuthorized,
             Self::OlderRecord => ProblemType::KeyRecordNotCurrent,
             Self::Certificate(error) => error.problem_type(),
             Self::Internal(_) | Self::Verification(PoolError::Panicked) => ProblemType::Internal,
@@ -205,6 +219,7 @@ const fn of_record(error: &KeyRecordError) -> ProblemType {
         KeyRecordError::Signature(_) => ProblemType::KeyRecordSignature,
         KeyRecordError::Issuer { .. }
         | KeyRecordError::NotHeld { .. }
+        | KeyRecordError::Grant(_)
         | KeyRecordError::NoNumberingTable { .. } => ProblemType::NumberNotAuthorized,
         _ => ProblemType::MalformedKeyRecord,
     }
@@ -233,7 +248,6 @@ mod tests {
             next_update: UnixTime(1),
             now: UnixTime(2),
         };
-        let number = TelephoneNumber::from_canonical("12155550100").unwrap();
         vec![
             (ContentTypeError::Missing.into(), 415),
             (HeaderError::NotAscii("Signature").into(), 400),
@@ -264,19 +278,20 @@ mod tests {
                 400,
             ),
             (Refusal::Prefix { min: 4, actual: 1 }, 400),
-            (Refusal::TooManyRecords(9), 400),
+            (Refusal::BlockCursor, 400),
+            (Refusal::UnsignedQuery, 400),
             (KeyRecordError::Type(None).into(), 400),
             (Refusal::RecordText, 400),
             (Refusal::OtherCps("cps.test".to_owned()), 400),
             (Refusal::OlderRecord, 422),
             (
-                Refusal::TooManyOfSigner {
-                    iss: "683G".to_owned(),
-                    coverage: Coverage::Number(number),
+                Refusal::TooManyOfGrant {
+                    holder: "spc:683G".to_owned(),
                     max: 4,
                 },
                 409,
             ),
+            (Refusal::ScatteredGrant { actual: 9, max: 8 }, 403),
             (Refusal::DirectoryFull, 503),
             (PoolError::Busy { queue: 1 }.into(), 503),
             (PoolError::Panicked.into(), 500),
@@ -317,12 +332,14 @@ mod tests {
                 Query,
                 Number,
                 Prefix,
-                TooManyRecords,
+                BlockCursor,
+                UnsignedQuery,
                 Record,
                 RecordText,
                 OtherCps,
                 OlderRecord,
-                TooManyOfSigner,
+                TooManyOfGrant,
+                ScatteredGrant,
                 DirectoryFull,
                 Verification,
                 Certificate,

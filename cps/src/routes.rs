@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, RawQuery, State};
 use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -67,10 +67,12 @@ pub(crate) fn router<S: Store>(resources: Resources<S>) -> Router {
 
 async fn store<S: Store>(
     State(resources): State<Arc<Resources<S>>>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let stored = async {
+        no_query(query)?;
         content_type(&headers, &[(store_request::MEDIA_TYPE, ())])?;
         let fields = StoreHeaders {
             authorization: at_most_one(&headers, "Authorization")?,
@@ -86,6 +88,11 @@ async fn store<S: Store>(
         Ok(SpendOutcome::Forwarded(answer)) => answer,
         Err(refusal) => refusal.with_challenges(&resources.issuers.challenges()),
     }
+}
+
+/// Refuses a query, an empty one too: what is signed names the path alone.
+fn no_query(query: Option<String>) -> Result<(), Refusal> {
+    query.map_or(Ok(()), |_| Err(Refusal::UnsignedQuery))
 }
 
 #[derive(Deserialize)]
@@ -129,13 +136,14 @@ async fn keys_of_number<S: Store>(
     let number = TelephoneNumber::from_canonical(&number)?;
     resources.keys.check_complete()?;
     let found = resources.keys.of_number(&number, resources.clock.now());
-    Ok(key_list(&found))
+    Ok(key_list(&found, None))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PrefixQuery {
     prefix: String,
+    after: Option<String>,
 }
 
 async fn list_keys<S: Store>(
@@ -148,14 +156,16 @@ async fn list_keys<S: Store>(
     })?;
     let prefix = TelephoneNumber::from_canonical(&query.prefix)?;
     resources.keys.check_complete()?;
-    let found = resources.keys.of_prefix(&prefix, resources.clock.now())?;
-    Ok(key_list(&found))
+    let (after, now) = (query.after.as_deref(), resources.clock.now());
+    let page = resources.keys.of_prefix(&prefix, after, now)?;
+    Ok(key_list(&page.records, page.next))
 }
 
-fn key_list(found: &[Arc<VerifiedKeyRecord>]) -> Response {
+fn key_list(found: &[Arc<VerifiedKeyRecord>], next: Option<String>) -> Response {
     let records = found.iter().map(|record| record.as_str().to_owned());
     let mut response = Json(KeyRecordList {
         records: records.collect(),
+        next,
     })
     .into_response();
     let media_type = HeaderValue::from_static(KEY_RECORD_LIST_MEDIA_TYPE);

@@ -2,9 +2,13 @@
 //! handful of look-ups however many there are: a range is cut into blocks of 1,
 //! 10, 100, … numbers, and a number lies in at most one block of each size.
 
+use std::fmt;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 use pennyblack_stir::telephone_number::{MAX_DIGITS, NumberRange, TelephoneNumber};
+
+use crate::refusal::Refusal;
 
 /// All numbers of one length that begin with the same digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +23,23 @@ impl Block {
             length,
             prefix: prefix.to_owned(),
         }
+    }
+
+    /// How many numbers it has.
+    pub(super) fn numbers(&self) -> u64 {
+        let free = self.length.saturating_sub(self.prefix.len());
+        10u64.saturating_pow(u32::try_from(free).unwrap_or(u32::MAX))
+    }
+
+    /// The larger blocks that it lies in, the smallest first.
+    pub(super) fn wider(&self) -> impl Iterator<Item = Self> + use<'_> {
+        let sizes = (0..self.prefix.len()).rev();
+        sizes.map(|size| Self::new(self.length, first(&self.prefix, size)))
+    }
+
+    /// Whether it is one of those that contain the numbers that begin with `prefix`.
+    pub(super) fn is_wider_than(&self, prefix: &TelephoneNumber) -> bool {
+        self.prefix.len() < prefix.as_str().len()
     }
 
     /// The blocks that a number can lie in.
@@ -45,6 +66,28 @@ impl Block {
             // ':' comes behind every digit, '#' and '*'.
             Self::new(length, digits)..=Self::new(length, &format!("{digits}:"))
         })
+    }
+}
+
+/// How many digits its numbers have, and those that all of them begin with: `11-1212555`.
+impl fmt::Display for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.length, self.prefix)
+    }
+}
+
+impl FromStr for Block {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let refused = || Refusal::BlockCursor;
+        let (length, prefix) = text.split_once('-').ok_or_else(refused)?;
+        let length: usize = length.parse().map_err(|_| refused())?;
+        let is_number = prefix.is_empty() || TelephoneNumber::from_canonical(prefix).is_ok();
+        if length > MAX_DIGITS || prefix.len() > length || !is_number {
+            return Err(refused());
+        }
+        Ok(Self::new(length, prefix))
     }
 }
 

@@ -1,50 +1,64 @@
-//! What is looked up of the records: by key and signer, by number, by mailbox, and
-//! how many one signer has for the same numbers.
+//! What is looked up of the records: by key and signer, by number, by mailbox, and how much
+//! room is left for another.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_protocol::key_record::{Coverage, MAX_LIST_SIZE, VerifiedKeyRecord};
+use pennyblack_protocol::key_record::VerifiedKeyRecord;
 use pennyblack_sealing::mailbox::{KeyConfig, MailboxId};
 use pennyblack_stir::telephone_number::TelephoneNumber;
 
 use super::RecordId;
 use super::blocks::{Block, blocks_of};
+use super::budgets::Budgets;
+use super::look_up::{self, Ranked, RecordBlocks};
+use super::size;
 use crate::refusal::Refusal;
 
-/// Most records that one look-up lists.
-const MOST_LISTED: usize = 1_000;
-/// Most places at which one look-up looks: a record may stand in many blocks.
-const MOST_LOOKED_AT: usize = 64 * MOST_LISTED;
-/// Most bytes of the records that one look-up lists; quotation marks and commas
-/// have the rest of what a client reads.
-const MOST_BYTES: usize = MAX_LIST_SIZE - 4 * MOST_LISTED;
-/// Most unexpired records of one signer for the same numbers: a key for each of its
-/// devices, and the keys that replace them. A certificate must not fill the directory.
-const MOST_OF_SIGNER: usize = 16;
-
-/// Who signs, and for which numbers.
-type Holding = (String, Coverage);
-
 /// The records in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Index {
+    /// Most records.
+    capacity: usize,
     records: BTreeMap<RecordId, Arc<VerifiedKeyRecord>>,
-    blocks: BTreeMap<Block, Vec<RecordId>>,
-    /// Few for each, see [`MOST_OF_SIGNER`].
-    holdings: HashMap<Holding, Vec<RecordId>>,
+    blocks: RecordBlocks,
+    ends: BTreeSet<(UnixTime, RecordId)>,
+    budgets: Budgets,
     /// The keys of mailboxes, with the ends of the records that make them exist.
     mailboxes: HashMap<MailboxId, (Arc<KeyConfig>, Vec<UnixTime>)>,
 }
 
+/// Records that wait to be verified, which take room too.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Waiting {
+    pub(super) records: usize,
+    pub(super) bytes: u64,
+}
+
+/// Some records of a prefix.
+#[derive(Debug)]
+pub struct RecordPage {
+    /// The records.
+    pub records: Vec<Arc<VerifiedKeyRecord>>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<String>,
+}
+
 impl Index {
-    pub(super) fn get(&self, id: &RecordId) -> Option<&Arc<VerifiedKeyRecord>> {
-        self.records.get(id)
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            records: BTreeMap::new(),
+            blocks: RecordBlocks::new(),
+            ends: BTreeSet::new(),
+            budgets: Budgets::new(capacity),
+            mailboxes: HashMap::new(),
+        }
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.records.len()
+    pub(super) fn get(&self, id: &RecordId) -> Option<&Arc<VerifiedKeyRecord>> {
+        self.records.get(id)
     }
 
     pub(super) fn all_records(&self) -> Vec<Arc<VerifiedKeyRecord>> {
@@ -53,8 +67,8 @@ impl Index {
 
     /// The records that have ended.
     pub(super) fn ended(&self, now: UnixTime) -> Vec<RecordId> {
-        let ended = self.records.iter().filter(|(_, r)| r.exp() <= now);
-        ended.map(|(id, _)| id.clone()).collect()
+        let ended = self.ends.iter().take_while(|(exp, _)| *exp <= now);
+        ended.map(|(_, id)| id.clone()).collect()
     }
 
     /// The key of a mailbox, while a record of it lives.
@@ -63,34 +77,65 @@ impl Index {
         ends.iter().any(|end| *end > now).then(|| Arc::clone(key))
     }
 
-    /// Whether the signer of a record may have one more for its numbers, or this
-    /// one in place of an older.
-    pub(super) fn check_holding(
+    /// Whether a directory of this capacity has room for a record, and its signer for one
+    /// more, or for this one in place of an older.
+    pub(super) fn check_room(
+        &mut self,
+        id: &RecordId,
+        record: &VerifiedKeyRecord,
+        waiting: Waiting,
+    ) -> Result<(), Refusal> {
+        let older = self.records.get(id).cloned();
+        let count = self.records.len().saturating_add(waiting.records);
+        if older.is_none() && count >= self.capacity {
+            return Err(Refusal::DirectoryFull);
+        }
+        if let Some(older) = &older {
+            self.release(older);
+        }
+        let size = size::of(record);
+        let checked = self.budgets.check(record.grant(), size, waiting.bytes);
+        if let Some(older) = &older {
+            self.reserve(older);
+        }
+        checked
+    }
+
+    /// Whether there is room for a stored record, whoever signed it: nodes that share
+    /// their records must all list the same.
+    pub(super) fn check_capacity(
         &self,
         id: &RecordId,
         record: &VerifiedKeyRecord,
-        now: UnixTime,
     ) -> Result<(), Refusal> {
-        let others = self.holdings.get(&holding(record)).into_iter().flatten();
-        let lives = |other: &&RecordId| self.get(other).is_some_and(|r| r.exp() > now);
-        if others.filter(|other| *other != id).filter(lives).count() < MOST_OF_SIGNER {
+        if self.records.contains_key(id) {
             return Ok(());
         }
-        let (iss, coverage) = holding(record);
-        Err(Refusal::TooManyOfSigner {
-            iss,
-            coverage,
-            max: MOST_OF_SIGNER,
-        })
+        if self.records.len() >= self.capacity {
+            return Err(Refusal::DirectoryFull);
+        }
+        self.budgets.check_capacity(size::of(record))
+    }
+
+    /// Takes the room of a record: also of one that is not listed yet, so that two at a time
+    /// cannot both have the last of it.
+    pub(super) fn reserve(&mut self, record: &VerifiedKeyRecord) {
+        self.budgets.charge(record.grant(), size::of(record));
+    }
+
+    /// Gives the room of a record back.
+    pub(super) fn release(&mut self, record: &VerifiedKeyRecord) {
+        self.budgets.release(record.grant(), size::of(record));
     }
 
     pub(super) fn insert(&mut self, id: RecordId, record: Arc<VerifiedKeyRecord>) {
         self.remove(&id);
+        let ranked = Ranked::new(id.clone(), &record);
         for block in record.numbers().iter().flat_map(blocks_of) {
-            self.blocks.entry(block).or_default().push(id.clone());
+            self.blocks.entry(block).or_default().insert(ranked.clone());
         }
-        let of_signer = self.holdings.entry(holding(&record)).or_default();
-        of_signer.push(id.clone());
+        self.reserve(&record);
+        self.ends.insert((record.exp(), id.clone()));
         let fresh = || (Arc::new(record.key().clone()), Vec::new());
         let (_, ends) = self.mailboxes.entry(id.0).or_insert_with(fresh);
         ends.push(record.exp());
@@ -101,21 +146,17 @@ impl Index {
         let Some(record) = self.records.remove(id) else {
             return;
         };
+        let ranked = Ranked::new(id.clone(), &record);
         for block in record.numbers().iter().flat_map(blocks_of) {
-            if let Some(ids) = self.blocks.get_mut(&block) {
-                ids.retain(|other| other != id);
-                if ids.is_empty() {
+            if let Some(all) = self.blocks.get_mut(&block) {
+                all.remove(&ranked);
+                if all.is_empty() {
                     self.blocks.remove(&block);
                 }
             }
         }
-        let holding = holding(&record);
-        if let Some(ids) = self.holdings.get_mut(&holding) {
-            ids.retain(|other| other != id);
-            if ids.is_empty() {
-                self.holdings.remove(&holding);
-            }
-        }
+        self.release(&record);
+        self.ends.remove(&(record.exp(), id.clone()));
         if let Some((_, ends)) = self.mailboxes.get_mut(&id.0) {
             if let Some(place) = ends.iter().position(|end| *end == record.exp()) {
                 ends.swap_remove(place);
@@ -126,40 +167,29 @@ impl Index {
         }
     }
 
-    /// The unexpired records of a number; of too many, those whose blocks are smallest:
-    /// the holder of a wide block cannot hide the keys of one number in it.
+    /// The unexpired records of a number, the most specific first.
     pub(super) fn of_number(
         &self,
         number: &TelephoneNumber,
         now: UnixTime,
     ) -> Vec<Arc<VerifiedKeyRecord>> {
-        let mut blocks: Vec<_> = Block::around(number).collect();
-        blocks.reverse();
-        let ids = blocks.iter().flat_map(|block| self.at(block));
-        let mut listed = Listed::default();
-        listed.add(ids, |id| self.size_if_unexpired(id, now));
-        self.all(&listed.ids)
+        let size = |id: &RecordId| self.size_if_unexpired(id, now);
+        self.all(&look_up::of_number(&self.blocks, number, size))
     }
 
-    /// The unexpired records of the numbers that begin so.
+    /// Unexpired records of the numbers that begin so, block by block.
     pub(super) fn of_prefix(
         &self,
         prefix: &TelephoneNumber,
+        after: Option<&Block>,
         now: UnixTime,
-    ) -> Result<Vec<Arc<VerifiedKeyRecord>>, Refusal> {
-        let wider = Block::wider_than(prefix).flat_map(|block| self.at(&block));
-        let within = Block::within(prefix).flat_map(|range| self.blocks.range(range));
-        let within = within.flat_map(|(_, ids)| ids);
-        let mut listed = Listed::default();
-        listed.add(wider.chain(within), |id| self.size_if_unexpired(id, now));
-        if listed.is_cut {
-            return Err(Refusal::TooManyRecords(MOST_LISTED));
+    ) -> RecordPage {
+        let size = |id: &RecordId| self.size_if_unexpired(id, now);
+        let page = look_up::of_prefix(&self.blocks, prefix, after, size);
+        RecordPage {
+            records: self.all(&page.ids),
+            next: page.next.map(|block| block.to_string()),
         }
-        Ok(self.all(&listed.ids))
-    }
-
-    fn at(&self, block: &Block) -> impl Iterator<Item = &RecordId> + use<'_> {
-        self.blocks.get(block).into_iter().flatten()
     }
 
     fn size_if_unexpired(&self, id: &RecordId, now: UnixTime) -> Option<usize> {
@@ -167,96 +197,7 @@ impl Index {
         unexpired.map(|record| record.as_str().len())
     }
 
-    fn all(&self, ids: &BTreeSet<&RecordId>) -> Vec<Arc<VerifiedKeyRecord>> {
+    fn all(&self, ids: &[&RecordId]) -> Vec<Arc<VerifiedKeyRecord>> {
         ids.iter().filter_map(|id| self.get(id)).cloned().collect()
-    }
-}
-
-fn holding(record: &VerifiedKeyRecord) -> Holding {
-    (
-        record.record().iss.clone(),
-        record.record().coverage.clone(),
-    )
-}
-
-/// What a look-up has found, each once, and never more than may be listed.
-#[derive(Debug, Default)]
-struct Listed<'a> {
-    ids: BTreeSet<&'a RecordId>,
-    bytes: usize,
-    looked_at: usize,
-    /// Whether there were more.
-    is_cut: bool,
-}
-
-impl<'a> Listed<'a> {
-    /// Adds those that have a size, in their order, until it is enough.
-    fn add(
-        &mut self,
-        ids: impl Iterator<Item = &'a RecordId>,
-        size: impl Fn(&RecordId) -> Option<usize>,
-    ) {
-        for id in ids {
-            self.looked_at += 1;
-            if self.looked_at > MOST_LOOKED_AT {
-                self.is_cut = true;
-                return;
-            }
-            let Some(size) = size(id).filter(|_| !self.ids.contains(id)) else {
-                continue;
-            };
-            if self.ids.len() == MOST_LISTED || self.bytes + size > MOST_BYTES {
-                self.is_cut = true;
-                return;
-            }
-            self.bytes += size;
-            self.ids.insert(id);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use super::*;
-
-    fn ids(count: usize) -> Vec<RecordId> {
-        let id = |number: usize| (MailboxId([0; 32]), number.to_string());
-        (0..count).map(id).collect()
-    }
-
-    #[test]
-    fn a_look_up_lists_as_many_as_it_may_and_looks_no_further() {
-        for (count, cut) in [(MOST_LISTED, false), (5 * MOST_LISTED, true)] {
-            let (ids, looked) = (ids(count), Cell::new(0));
-            let mut listed = Listed::default();
-            listed.add(ids.iter(), |_| {
-                looked.set(looked.get() + 1);
-                Some(1)
-            });
-            assert_eq!((listed.ids.len(), listed.is_cut), (MOST_LISTED, cut));
-            assert!(looked.get() <= MOST_LISTED + 1);
-        }
-    }
-
-    #[test]
-    fn a_look_up_lists_each_record_once_and_no_ended_one() {
-        let (ids, mut listed) = (ids(4), Listed::default());
-        let again = ids.iter().chain(&ids);
-        listed.add(again, |id| (id.1 != "3").then_some(1));
-        assert_eq!(listed.ids, ids[..3].iter().collect());
-        assert!(!listed.is_cut);
-    }
-
-    #[test]
-    fn long_records_and_records_in_many_blocks_end_a_look_up_too() {
-        let few = ids(3);
-        let mut long = Listed::default();
-        long.add(few.iter(), |_| Some(MOST_BYTES / 2));
-        assert_eq!((long.ids.len(), long.is_cut), (2, true));
-        let mut often = Listed::default();
-        often.add(few.iter().cycle(), |_| Some(1));
-        assert_eq!((often.ids.len(), often.is_cut), (3, true));
     }
 }

@@ -4,10 +4,14 @@
 //! (`pennyblack_protocol::key_record`), and HTTP.
 
 mod blocks;
+mod budgets;
 mod files;
 mod index;
+mod look_up;
 mod registry;
+mod reservation;
 mod shared;
+mod size;
 mod verification;
 
 use std::collections::HashSet;
@@ -24,9 +28,11 @@ use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use pennyblack_trust::Trust;
 
+use self::blocks::Block;
 use self::files::RecordFiles;
 pub use self::files::RecordFilesError;
-use self::index::Index;
+pub use self::index::RecordPage;
+use self::index::{Index, Waiting};
 pub(crate) use self::registry::Registry;
 pub use self::shared::{RecordTakeoverError, move_to_redis};
 pub(crate) use self::shared::{SharedRecords, not_read_yet};
@@ -45,7 +51,7 @@ pub struct RecordPolicy {
     pub trust: Arc<Trust>,
     /// Which numbers a provider holds.
     pub numbering: Option<NumberingTable>,
-    /// Most records.
+    /// Most records; of common size, for the room that they take is bounded by it, too.
     pub capacity: usize,
 }
 
@@ -116,12 +122,12 @@ impl KeyDirectory {
     /// A directory without files, to be filled with what [`SharedRecords`] reads.
     pub(crate) fn unread(policy: RecordPolicy) -> Self {
         Self {
-            policy,
             files: None,
             complete: AtomicBool::new(false),
             waiting: Mutex::default(),
             registering: Mutex::default(),
-            index: RwLock::default(),
+            index: RwLock::new(Index::new(policy.capacity)),
+            policy,
         }
     }
 
@@ -159,32 +165,24 @@ impl KeyDirectory {
         }
     }
 
-    /// Verifies a record that is to be registered, and whether it may be by what is
-    /// known here; `None` when it is registered already.
+    /// Verifies a record that is to be registered; `None` when it is registered already.
     fn consider(
         &self,
         token: &str,
         now: UnixTime,
     ) -> Result<Option<Arc<VerifiedKeyRecord>>, Refusal> {
         let record = self.verify(token, now)?;
-        let is_new = self.check_new(&record, now)?;
+        let is_new = self.check_new(&record_id(&record), &record)?;
         Ok(is_new.then_some(record))
     }
 
-    /// Whether a record is another than the one that is listed, and may be.
-    fn check_new(&self, record: &VerifiedKeyRecord, now: UnixTime) -> Result<bool, Refusal> {
-        let id = record_id(record);
-        let before = self.read().get(&id).cloned();
-        match before {
-            Some(before) if before.as_str() == record.as_str() => return Ok(false),
-            Some(before) if before.record().iat >= record.record().iat => {
-                return Err(Refusal::OlderRecord);
-            }
-            None if self.count() >= self.policy.capacity => return Err(Refusal::DirectoryFull),
-            _ => {}
+    /// Whether a record is another than the one that is listed, and newer.
+    fn check_new(&self, id: &RecordId, record: &VerifiedKeyRecord) -> Result<bool, Refusal> {
+        match self.read().get(id) {
+            Some(before) if before.as_str() == record.as_str() => Ok(false),
+            Some(before) if before.record().iat >= record.record().iat => Err(Refusal::OlderRecord),
+            _ => Ok(true),
         }
-        self.read().check_holding(&id, record, now)?;
-        Ok(true)
     }
 
     /// Verifies and stores a record. Waits for the disk.
@@ -196,7 +194,7 @@ impl KeyDirectory {
         self.keep(record, now)
     }
 
-    /// Stores a record that was verified. Waits for the disk.
+    /// Stores a record that was verified, if there is room. Waits for the disk.
     fn keep(&self, record: Arc<VerifiedKeyRecord>, now: UnixTime) -> Result<Registered, Refusal> {
         let id = record_id(&record);
         let _alone = self
@@ -205,9 +203,12 @@ impl KeyDirectory {
             .unwrap_or_else(PoisonError::into_inner);
         // One that waits may be of the same key: the two share a file.
         self.verify_waiting(now);
-        if !self.check_new(&record, now)? {
+        if !self.check_new(&id, &record)? {
             return Ok(Registered::Unchanged);
         }
+        self.remove_ended(now);
+        let waiting = self.waiting_size();
+        self.write().check_room(&id, &record, waiting)?;
         let name = file_name(&id);
         if let Some(files) = &self.files {
             files
@@ -231,9 +232,23 @@ impl KeyDirectory {
         waiting.iter().map(|(name, _)| name.clone()).collect()
     }
 
-    /// All records, those that wait among them.
-    fn count(&self) -> usize {
-        self.waiting().len() + self.read().count()
+    /// How much room the stored records take that wait.
+    fn waiting_size(&self) -> Waiting {
+        let waiting = self.waiting();
+        let bytes = waiting.iter().map(|(_, token)| token.len() as u64);
+        Waiting {
+            records: waiting.len(),
+            bytes: bytes.sum(),
+        }
+    }
+
+    /// Removes the records that have ended.
+    fn remove_ended(&self, now: UnixTime) {
+        let ended = self.read().ended(now);
+        for id in ended {
+            self.write().remove(&id);
+            self.remove_file(&file_name(&id));
+        }
     }
 
     /// The key of a mailbox, while a record of it lives.
@@ -242,8 +257,7 @@ impl KeyDirectory {
         self.read().recipient(mailbox, now)
     }
 
-    /// The unexpired records that answer for a number; of more than 1,000, or 16 MiB,
-    /// those whose blocks of numbers are smallest.
+    /// The unexpired records that answer for a number: the 32 most specific ones.
     #[must_use]
     pub fn of_number(
         &self,
@@ -253,21 +267,24 @@ impl KeyDirectory {
         self.read().of_number(number, now)
     }
 
-    /// Every unexpired record that answers for a number that begins so.
+    /// The unexpired records that answer for numbers that begin so, a page at a time: for
+    /// each number those that [`Self::of_number`] has, in one of the pages.
     ///
     /// # Errors
-    /// [`Refusal::Prefix`] or [`Refusal::TooManyRecords`].
+    /// [`Refusal::Prefix`], or [`Refusal::BlockCursor`] for an `after` that is no page's.
     pub fn of_prefix(
         &self,
         prefix: &TelephoneNumber,
+        after: Option<&str>,
         now: UnixTime,
-    ) -> Result<Vec<Arc<VerifiedKeyRecord>>, Refusal> {
+    ) -> Result<RecordPage, Refusal> {
         let actual = prefix.as_str().len();
         if actual < SHORTEST_PREFIX {
             let min = SHORTEST_PREFIX;
             return Err(Refusal::Prefix { min, actual });
         }
-        self.read().of_prefix(prefix, now)
+        let after = after.map(str::parse::<Block>).transpose()?;
+        Ok(self.read().of_prefix(prefix, after.as_ref(), now))
     }
 
     /// Removes the records that have ended, and judges those that could not be
@@ -278,11 +295,7 @@ impl KeyDirectory {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         self.verify_waiting(now);
-        let ended = self.read().ended(now);
-        for id in ended {
-            self.write().remove(&id);
-            self.remove_file(&file_name(&id));
-        }
+        self.remove_ended(now);
     }
 
     fn verify(&self, token: &str, now: UnixTime) -> Result<Arc<VerifiedKeyRecord>, Refusal> {
@@ -291,10 +304,12 @@ impl KeyDirectory {
         if *names != self.policy.authority {
             return Err(Refusal::OtherCps(names.to_string()));
         }
-        unverified.record().check_time(now)?;
+        unverified.check_time(now)?;
         let chain = self.policy.trust.verify(unverified.certificate(), now)?;
         let numbering = self.policy.numbering.as_ref();
-        Ok(Arc::new(unverified.verify(&chain, numbering, now)?))
+        let record = unverified.verify(&chain, numbering, now)?;
+        size::check_blocks(&record)?;
+        Ok(Arc::new(record))
     }
 
     fn waiting(&self) -> MutexGuard<'_, Vec<(String, String)>> {

@@ -76,7 +76,7 @@ impl Registry {
             return Ok(Registered::Unchanged);
         };
         match &self.shared {
-            Some(records) => records.keep(record).await,
+            Some(records) => records.keep(record, now).await,
             None => {
                 let directory = Arc::clone(&self.directory);
                 let kept = spawn_blocking(move || directory.keep(record, now)).await;

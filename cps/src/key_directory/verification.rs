@@ -8,7 +8,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_protocol::key_record::{UnverifiedKeyRecord, VerifiedKeyRecord};
 use pennyblack_trust::CertificateError;
 
-use super::index::Index;
+use super::index::{Index, Waiting};
 use super::{KeyDirectory, record_id};
 use crate::refusal::Refusal;
 
@@ -35,7 +35,7 @@ impl KeyDirectory {
                 self.remove_file(name);
                 return false;
             }
-            match self.verify(token, now).and_then(|r| self.list(r, now)) {
+            match self.verify(token, now).and_then(|r| self.list(r)) {
                 Ok(()) => false,
                 Err(error) if is_for_later(&error) => true,
                 Err(error) => {
@@ -91,20 +91,19 @@ impl KeyDirectory {
         waiting.extend(left);
     }
 
-    /// Lists a stored record, if there is room for it and none that is as new. How
-    /// many of one signer there may be is judged where a record is registered: nodes
-    /// that share their records must all list the same.
-    fn list(&self, record: Arc<VerifiedKeyRecord>, now: UnixTime) -> Result<(), Refusal> {
+    /// Lists a stored record, if there is room for it and none that is as new. The room
+    /// of a grant is judged where a record is registered: nodes that share their records
+    /// must all list the same.
+    fn list(&self, record: Arc<VerifiedKeyRecord>) -> Result<(), Refusal> {
         let id = record_id(&record);
         let mut index = self.write();
-        match index.get(&id) {
-            Some(there) if there.record().iat >= record.record().iat => return Ok(()),
-            Some(_) => {}
-            None if index.count() >= self.policy.capacity => return Err(Refusal::DirectoryFull),
-            None => {}
+        let there = index.get(&id);
+        if there.is_some_and(|there| there.record().iat >= record.record().iat) {
+            return Ok(());
         }
-        if self.files.is_some() {
-            index.check_holding(&id, &record, now)?;
+        match &self.files {
+            Some(_) => index.check_room(&id, &record, Waiting::default())?,
+            None => index.check_capacity(&id, &record)?,
         }
         index.insert(id, record);
         Ok(())
@@ -124,6 +123,6 @@ const fn is_for_later(refusal: &Refusal) -> bool {
         refusal,
         Refusal::Certificate(NoRoots | NoRevocationList | NotCovered(_) | StaleRevocation(_))
             | Refusal::DirectoryFull
-            | Refusal::TooManyOfSigner { .. }
+            | Refusal::TooManyOfGrant { .. }
     )
 }

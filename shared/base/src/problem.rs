@@ -184,9 +184,12 @@ problem_types! {
     /// The certificate has no authority for the numbers of the record (section 5).
     NumberNotAuthorized: "number-not-authorized", 403, "No authority for this number", None,
         "Use a certificate whose TNAuthList holds the numbers, or have the operator's numbering table give them to your SPC.";
-    /// As many unexpired records of one signer for the same numbers as are kept (section 5).
+    /// As many bytes of records as the numbers of one certificate may have (section 5).
     TooManyKeyRecords: "too-many-key-records", 409, "Too many key records for these numbers", None,
         "Wait until one of them expires, or withdraw one: register a newer record of its key that ends in a second.";
+    /// The directory has no room for another record of anybody (section 5).
+    KeyDirectoryFull: "key-directory-full", 503, "Key directory full", Some(600),
+        "Send the same record again after Retry-After, when others have ended; if it persists tell the operator.";
     /// A number, prefix or mailbox id in the path or query that is not one
     /// (sections 4 and 5).
     MalformedNumber: "malformed-number", 400, "Malformed number, prefix or mailbox id", None,

@@ -58,6 +58,16 @@ impl Extent {
         }
     }
 
+    /// Its numbers; None for an SPC, whose numbers no certificate lists.
+    #[must_use]
+    pub fn numbers(&self) -> Option<NumberRange> {
+        match &self.0 {
+            Kind::Block(block) => block.to_range(),
+            Kind::Marked(number) => Some(number.clone().into()),
+            Kind::Spc(_) => None,
+        }
+    }
+
     /// The bounds of what is left of it without `taken`: extents by their bounds, in
     /// ascending order, which all overlap it, and none another.
     #[must_use]

@@ -144,7 +144,11 @@ fn serve(answer: impl Fn(&str, &str) -> String + Send + 'static) -> String {
 
 /// A CPS by whose clock it is `theirs`, with these records of every number.
 fn cps_with(theirs: UnixTime, records: Vec<String>) -> String {
-    let list = serde_json::to_string(&KeyRecordList { records }).unwrap();
+    let list = serde_json::to_string(&KeyRecordList {
+        records,
+        next: None,
+    })
+    .unwrap();
     let headers = format!(
         "content-type: {KEY_RECORD_LIST_MEDIA_TYPE}\r\n{}",
         date(theirs)
@@ -213,6 +217,7 @@ fn serve_own_record(scene: &Scene) -> String {
     let record = scene.record(now(), &format!("http://localhost:{port}"));
     let list = serde_json::to_string(&KeyRecordList {
         records: vec![record],
+        next: None,
     });
     let headers = format!("content-type: {KEY_RECORD_LIST_MEDIA_TYPE}\r\n");
     let body = list.unwrap();

@@ -27,6 +27,7 @@ use self::known_versions::KnownVersions;
 use self::reconciliation::Reconciliation;
 use self::record_shards::{Put, REMOVED_AFTER, RecordShard, RecordShards, StoredRecord};
 pub use self::takeover::{RecordTakeoverError, move_to_redis};
+use super::reservation::Reservation;
 use super::{KeyDirectory, RecordDigest, Registered};
 use crate::refusal::Refusal;
 use crate::store::StoreError;
@@ -99,12 +100,23 @@ impl SharedRecords {
         }
     }
 
-    /// Keeps a record in Redis, for all nodes, that was verified, and may be registered by
-    /// what this node knows, a second old at most.
+    /// Keeps a record in Redis, for all nodes, that was verified. Whether there is room is
+    /// judged by what this node knows, a second old at most.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub(super) async fn keep(&self, record: Arc<VerifiedKeyRecord>) -> Result<Registered, Refusal> {
+    pub(super) async fn keep(
+        &self,
+        record: Arc<VerifiedKeyRecord>,
+        now: UnixTime,
+    ) -> Result<Registered, Refusal> {
+        let directory = Arc::clone(&self.directory);
+        let reserved = spawn_blocking(move || Reservation::of(directory, record, now)).await;
+        let reserved = reserved.map_err(|error| Refusal::Internal(error.to_string()))?;
+        let Some(reserved) = reserved? else {
+            return Ok(Registered::Unchanged);
+        };
+        let record = Arc::clone(&reserved.record);
         if let Some(why) = self.shards.refusing() {
             return Err(StoreError::Unavailable(why).into());
         }

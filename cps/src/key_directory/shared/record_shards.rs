@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use pennyblack_protocol::key_record::KeyRecord;
+use pennyblack_protocol::key_record::{KeyRecord, MAX_KEY_RECORD_SIZE};
 use pennyblack_redis::{RedisError, Script, cmd};
 
 use super::super::RecordDigest;
@@ -16,8 +16,8 @@ use crate::store::redis::RedisStore;
 
 /// How many shards there are. Fixed: part of where a record is.
 const SHARDS: u8 = 64;
-/// Most bytes of a record that are read: what a request's body may have.
-const MOST_BYTES: usize = 256 * 1024;
+/// Most bytes of a record that are read, with its `iat` before it.
+const MOST_BYTES: usize = MAX_KEY_RECORD_SIZE + 32;
 /// Most records of one page, and the bytes after which it has no more.
 const PAGE_RECORDS: usize = 256;
 const PAGE_BYTES: usize = 1024 * 1024;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::KeyRecordError;
+use super::{KeyRecordError, refuse_rest};
 use pennyblack_stir::jws::ClaimSet;
 use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
@@ -33,6 +33,26 @@ impl fmt::Display for Coverage {
 }
 
 impl Coverage {
+    /// How many numbers it names, as far as it says so itself.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        match self {
+            Self::Number(_) => 1,
+            Self::Range(range) => range.count(),
+            Self::Spc(_) => u64::MAX,
+        }
+    }
+
+    /// Whether it may answer for `number`: only a numbering table tells of an SPC.
+    #[must_use]
+    pub fn may_answer_for(&self, number: &TelephoneNumber) -> bool {
+        match self {
+            Self::Number(own) => own == number,
+            Self::Range(range) => range.contains(number),
+            Self::Spc(_) => true,
+        }
+    }
+
     /// The claim that says it, and its value.
     pub(super) fn to_claim(&self) -> (&'static str, Value) {
         match self {
@@ -67,8 +87,12 @@ fn take_range(claims: &mut ClaimSet) -> Result<NumberRange, KeyRecordError> {
     let mut range = claims.take_object("range")?;
     let start = parse_number("range", range.take_string("start")?)?;
     let count = range.take_count("count")?;
+    refuse_rest(range)?;
     let value = format!("{count} numbers from {start}");
-    NumberRange::new(start, count).map_err(|_| KeyRecordError::Coverage {
+    // One number is `tn`.
+    let range = NumberRange::new(start, count).ok();
+    let range = range.filter(|range| range.count() > 1);
+    range.ok_or(KeyRecordError::Coverage {
         claim: "range",
         value,
     })

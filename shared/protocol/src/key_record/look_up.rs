@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::MAX_KEY_RECORD_SIZE;
+
 /// Media type of [`KeyRecordList`].
 pub const KEY_RECORD_LIST_MEDIA_TYPE: &str = "application/vnd.pennyblack.key-records+json";
 
@@ -10,15 +12,31 @@ pub const KEY_RECORD_LIST_MEDIA_TYPE: &str = "application/vnd.pennyblack.key-rec
 /// `GET` this with `/{number}` behind it, or with `?prefix=` and digits.
 pub const KEYS_PATH: &str = "/v1/keys";
 
-/// Most bytes of a list that are read: some thousand records of a block.
-pub const MAX_LIST_SIZE: usize = 16 * 1024 * 1024;
+/// Most records in the answer for one number, and of one block of numbers in the answer
+/// for a prefix.
+pub const MAX_RECORDS_OF_NUMBER: usize = 32;
+
+/// Records after which a page of a prefix has no more blocks.
+pub const MAX_PAGE_RECORDS: usize = 1_000;
+
+/// Bytes of records after which a page of a prefix has no more blocks.
+pub const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
+
+/// Most bytes of an answer that are read: a page, one more block, and what JSON adds.
+pub const MAX_LIST_SIZE: usize = MAX_PAGE_BYTES
+    + MAX_RECORDS_OF_NUMBER * MAX_KEY_RECORD_SIZE
+    + 4 * (MAX_PAGE_RECORDS + MAX_RECORDS_OF_NUMBER)
+    + 1024;
 
 /// Records as they were registered: `{"records": ["eyJ…", …]}`. A number that
 /// nobody has a key for has the empty list, with status 200.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRecordList {
-    /// Compact JWS, each to be parsed and verified.
+    /// Compact JWS, each to be parsed and verified; the most specific first.
     pub records: Vec<String>,
+    /// Of a page of a prefix that more follow: `after` of the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 #[cfg(test)]
@@ -27,11 +45,18 @@ mod tests {
 
     #[test]
     fn a_list_has_the_documented_form() {
-        let list = KeyRecordList {
+        let mut list = KeyRecordList {
             records: vec!["a.b.c".to_owned()],
+            next: None,
         };
-        let json = serde_json::to_string(&list).unwrap();
-        assert_eq!(json, r#"{"records":["a.b.c"]}"#);
-        assert_eq!(serde_json::from_str::<KeyRecordList>(&json).unwrap(), list);
+        for (next, expected) in [
+            (None, r#"{"records":["a.b.c"]}"#),
+            (Some("11-1215"), r#"{"records":["a.b.c"],"next":"11-1215"}"#),
+        ] {
+            list.next = next.map(str::to_owned);
+            let json = serde_json::to_string(&list).unwrap();
+            assert_eq!(json, expected);
+            assert_eq!(serde_json::from_str::<KeyRecordList>(&json).unwrap(), list);
+        }
     }
 }

@@ -15,8 +15,12 @@
 //! hpke       the key configuration (`KeyConfig`), unpadded base64url
 //! cps        "https://cps.example.net"
 //! ```
+//!
+//! Nothing else: a record has at most [`MAX_KEY_RECORD_SIZE`] bytes and no other claims.
 
 mod coverage;
+mod error;
+mod grant;
 mod look_up;
 
 use std::time::Duration;
@@ -25,18 +29,22 @@ use serde_json::{Map, Value, json};
 
 pub use coverage::Coverage;
 use coverage::{authorized_numbers, take_coverage};
-pub use look_up::{KEY_RECORD_LIST_MEDIA_TYPE, KEYS_PATH, KeyRecordList, MAX_LIST_SIZE};
-use pennyblack_base::cps_uri::{CpsUri, CpsUriError};
+pub use error::KeyRecordError;
+pub use grant::{Grant, SPC_NUMBERS, width_of};
+pub use look_up::{
+    KEY_RECORD_LIST_MEDIA_TYPE, KEYS_PATH, KeyRecordList, MAX_LIST_SIZE, MAX_PAGE_BYTES,
+    MAX_PAGE_RECORDS, MAX_RECORDS_OF_NUMBER,
+};
+use pennyblack_base::cps_uri::CpsUri;
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_sealing::mailbox::{KeyConfig, KeyError, MailboxId};
+use pennyblack_sealing::mailbox::{KeyConfig, MailboxId};
 use pennyblack_stir::jws::{
-    self, CertificateReference, ClaimError, ClaimSet, JoseHeader, JwsError, StirSigningKey,
-    UnverifiedJws,
+    self, CertificateReference, ClaimSet, JoseHeader, StirSigningKey, UnverifiedJws,
 };
 use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
-use pennyblack_stir::{TnAuthList, VerifiedChain};
+use pennyblack_stir::{Spc, TnAuthList, VerifiedChain};
 
 /// The media type of a key record on its own.
 pub const KEY_RECORD_MEDIA_TYPE: &str = "application/vnd.pennyblack.key-record+jwt";
@@ -45,103 +53,14 @@ pub const KEY_RECORD_MEDIA_TYPE: &str = "application/vnd.pennyblack.key-record+j
 /// revocation of its certificate by as much.
 pub const MAX_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// Most bytes of a key record. One with two certificates of common size (733 bytes) has
+/// 3.2 kB; one with an X-Wing key and three of the largest in the field (1,245) 9.9 kB.
+pub const MAX_KEY_RECORD_SIZE: usize = 12 * 1024;
+
 /// How far ahead of ours the clock may be by which `iat` was written.
 pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 const TYP: &str = "pennyblack-key";
-
-/// Why a key record is not accepted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeyRecordError {
-    /// Not a compact ES256 JWS.
-    #[error("the key record is malformed: {0}")]
-    Jws(#[from] JwsError),
-    /// A token of another kind.
-    #[error("\"typ\" is {0:?}, a key record's is {TYP:?}")]
-    Type(Option<String>),
-    /// Neither `x5c` nor `x5u`.
-    #[error("the key record brings no certificate; put in x5c")]
-    NoCertificate,
-    /// A claim is missing or of the wrong type.
-    #[error("the key record is malformed: {0}")]
-    Claim(#[from] ClaimError),
-    /// Not exactly one of `tn`, `range` and `spc`.
-    #[error("a key record has exactly one of \"tn\", \"range\" and \"spc\"")]
-    NotOneCoverage,
-    /// `tn`, `range` or `spc` is not one in canonical form.
-    #[error("\"{claim}\" is {value:?}, which is not valid in canonical form")]
-    Coverage {
-        /// Which claim.
-        claim: &'static str,
-        /// What stands there.
-        value: String,
-    },
-    /// `hpke` is not a key configuration.
-    #[error("\"hpke\": {0}")]
-    Key(#[from] KeyError),
-    /// `cps` is not the address of a CPS.
-    #[error("\"cps\": {0}")]
-    Cps(#[from] CpsUriError),
-    /// `exp` is not after `iat`, or too long after it.
-    #[error(
-        "valid from {iat} to {exp}; it must be valid for 1 to {} seconds",
-        MAX_LIFETIME.as_secs()
-    )]
-    Lifetime {
-        /// Its beginning.
-        iat: UnixTime,
-        /// Its end.
-        exp: UnixTime,
-    },
-    /// Made in the future.
-    #[error("made at {iat}, the time is {now}; set the clock")]
-    NotYetValid {
-        /// When it says it was made.
-        iat: UnixTime,
-        /// The time here.
-        now: UnixTime,
-    },
-    /// Past its end.
-    #[error("expired at {exp}, the time is {now}; sign a fresh one")]
-    Expired {
-        /// Its end.
-        exp: UnixTime,
-        /// The time here.
-        now: UnixTime,
-    },
-    /// The certificate's TNAuthList does not have the issuer of the record.
-    #[error("\"iss\" is {iss:?}, the certificate speaks for {certificate}")]
-    Issuer {
-        /// The SPC or number that the record names.
-        iss: String,
-        /// What the certificate covers.
-        certificate: TnAuthList,
-    },
-    /// The certificate has an SPC and no numbers, and there is no table that
-    /// says which numbers the SPC holds.
-    #[error(
-        "the certificate speaks for {certificate}, and no numbering table here says whether \
-         {coverage} is held by it"
-    )]
-    NoNumberingTable {
-        /// What the record wants to answer for.
-        coverage: Coverage,
-        /// What the certificate covers.
-        certificate: TnAuthList,
-    },
-    /// Neither the certificate nor the numbering table gives it these numbers.
-    #[error("the certificate speaks for {certificate}, which does not hold {coverage}")]
-    NotHeld {
-        /// What the record wants to answer for.
-        coverage: Coverage,
-        /// What the certificate covers.
-        certificate: TnAuthList,
-    },
-    /// Not signed by the key in the certificate.
-    #[error("{0}")]
-    Signature(JwsError),
-}
 
 /// What a recipient publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,21 +108,19 @@ impl KeyRecord {
     }
 
     fn parse(mut claims: ClaimSet) -> Result<Self, KeyRecordError> {
-        Ok(Self {
+        let record = Self {
             iat: claims.take_time("iat")?,
             exp: claims.take_time("exp")?,
-            iss: claims.take_string("iss")?,
+            iss: take_issuer(&mut claims)?,
             coverage: take_coverage(&mut claims)?,
             key: claims.take_string("hpke")?.parse()?,
             cps: claims.take_string("cps")?.parse()?,
-        })
+        };
+        refuse_rest(claims)?;
+        Ok(record)
     }
 
-    /// Checks its time, which costs less than anything else about it.
-    ///
-    /// # Errors
-    /// [`KeyRecordError`] from `Lifetime` to `Expired`.
-    pub fn check_time(&self, now: UnixTime) -> Result<(), KeyRecordError> {
+    fn check_time(&self, now: UnixTime) -> Result<(), KeyRecordError> {
         let (iat, exp) = (self.iat, self.exp);
         if exp <= iat || exp.since(iat) > MAX_LIFETIME {
             return Err(KeyRecordError::Lifetime { iat, exp });
@@ -215,6 +132,22 @@ impl KeyRecord {
             return Err(KeyRecordError::Expired { exp, now });
         }
         Ok(())
+    }
+}
+
+/// `iss` in its one spelling: the identity of a record depends on it.
+fn take_issuer(claims: &mut ClaimSet) -> Result<String, KeyRecordError> {
+    let iss = claims.take_string("iss")?;
+    if TelephoneNumber::from_canonical(&iss).is_ok() || iss.parse::<Spc>().is_ok() {
+        return Ok(iss);
+    }
+    Err(KeyRecordError::IssuerForm(iss))
+}
+
+fn refuse_rest(claims: ClaimSet) -> Result<(), KeyRecordError> {
+    match claims.into_rest().into_iter().next() {
+        Some((claim, _)) => Err(KeyRecordError::UnknownClaim(claim)),
+        None => Ok(()),
     }
 }
 
@@ -230,8 +163,11 @@ impl UnverifiedKeyRecord {
     /// Parses the JWS.
     ///
     /// # Errors
-    /// [`KeyRecordError`] from `Jws` to `Cps`.
+    /// [`KeyRecordError`] from `TooLong` to `Cps`.
     pub fn parse(token: &str) -> Result<Self, KeyRecordError> {
+        if token.len() > MAX_KEY_RECORD_SIZE {
+            return Err(KeyRecordError::TooLong(token.len()));
+        }
         let jws = UnverifiedJws::parse(token)?;
         if jws.header().typ.as_deref() != Some(TYP) {
             return Err(KeyRecordError::Type(jws.header().typ.clone()));
@@ -256,6 +192,15 @@ impl UnverifiedKeyRecord {
         &self.record
     }
 
+    /// Checks the time alone, which [`Self::verify`] does too: it costs less than anything
+    /// else, and above all than the certificate.
+    ///
+    /// # Errors
+    /// [`KeyRecordError`] from `Lifetime` to `Expired`.
+    pub fn check_time(&self, now: UnixTime) -> Result<(), KeyRecordError> {
+        self.record.check_time(now)
+    }
+
     /// Checks time, authority and signature. `chain` is what
     /// [`Self::certificate`] led to, judged at `now`, with revocation.
     ///
@@ -275,6 +220,7 @@ impl UnverifiedKeyRecord {
         let list = chain.tn_auth_list();
         self.check_issuer(list)?;
         let numbers = authorized_numbers(&self.record.coverage, list, numbering)?;
+        let grant = Grant::of(chain)?;
         self.jws
             .verify(chain.public_key())
             .map_err(KeyRecordError::Signature)?;
@@ -282,15 +228,14 @@ impl UnverifiedKeyRecord {
             token: self.jws.as_str().into(),
             record: self.record,
             numbers,
+            grant,
         })
     }
 
     fn check_issuer(&self, list: &TnAuthList) -> Result<(), KeyRecordError> {
         let iss = &self.record.iss;
         let speaks_for = list.spcs().any(|spc| spc.as_str() == iss)
-            || iss
-                .parse()
-                .is_ok_and(|number: TelephoneNumber| list.covers(&number));
+            || TelephoneNumber::from_canonical(iss).is_ok_and(|number| list.covers(&number));
         if speaks_for {
             return Ok(());
         }
@@ -307,6 +252,7 @@ pub struct VerifiedKeyRecord {
     token: Box<str>,
     record: KeyRecord,
     numbers: Vec<NumberRange>,
+    grant: Grant,
 }
 
 impl VerifiedKeyRecord {
@@ -321,6 +267,20 @@ impl VerifiedKeyRecord {
     #[must_use]
     pub fn numbers(&self) -> &[NumberRange] {
         &self.numbers
+    }
+
+    /// What its certificate covers.
+    #[must_use]
+    pub const fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// How specific it is: the fewer numbers its certificate covers, and then itself, the
+    /// more. The smallest comes first.
+    #[must_use]
+    pub fn breadth(&self) -> (u64, u64) {
+        let counts = self.numbers.iter().map(NumberRange::count);
+        (self.grant.width(), counts.fold(0, u64::saturating_add))
     }
 
     /// True when it answers for `number`.

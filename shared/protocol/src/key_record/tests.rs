@@ -182,6 +182,8 @@ fn a_record_says_in_one_way_what_it_answers_for() {
     for changes in [
         json!({"tn": "+12155550100"}),
         json!({"range": {"start": "12155550100", "count": 0}}),
+        // One number is "tn".
+        json!({"range": {"start": "12155550100", "count": 1}}),
         json!({"range": {"start": "99", "count": 2}}),
         json!({"spc": ""}),
     ] {
@@ -193,13 +195,80 @@ fn a_record_says_in_one_way_what_it_answers_for() {
     }
 }
 
+/// The token of the number's holder with these changes to its claims.
+fn parse_changed(changes: Value) -> Result<UnverifiedKeyRecord, KeyRecordError> {
+    let holder = TestPki::new().carrier("12155550100");
+    let header = JoseHeader {
+        typ: Some(TYP.to_owned()),
+        ppt: None,
+        certificate: Some(holder.certificate),
+    };
+    let mut claims = record("12155550100", Coverage::Number(number("12155550100"))).to_json();
+    claims.extend(changes.as_object().unwrap().clone());
+    UnverifiedKeyRecord::parse(&jws::sign(&header, claims, &holder.key))
+}
+
+#[test]
+fn the_issuer_has_one_spelling() {
+    for iss in [
+        "1-2155550100",
+        "+12155550100",
+        "1 215 555 0100",
+        "(1)2155550100",
+        "",
+    ] {
+        let refused = parse_changed(json!({"iss": iss}));
+        assert_eq!(refused, Err(KeyRecordError::IssuerForm(iss.to_owned())));
+    }
+    for iss in ["683G", "683g", "12155550100", "*67"] {
+        assert!(parse_changed(json!({"iss": iss})).is_ok(), "{iss}");
+    }
+}
+
+#[test]
+fn a_record_holds_nothing_that_it_is_not_read_for() {
+    let refused = parse_changed(json!({"padding": "x"}));
+    let unknown = |claim: &str| Err(KeyRecordError::UnknownClaim(claim.to_owned()));
+    assert_eq!(refused, unknown("padding"));
+    let mut claims = json!({"range": {"start": "12155550100", "count": 2, "padding": 1}});
+    let mut set = ClaimSet::parse(claims.to_string().as_bytes()).unwrap();
+    assert_eq!(
+        take_coverage(&mut set),
+        Err(KeyRecordError::UnknownClaim("padding".to_owned()))
+    );
+    claims["range"].as_object_mut().unwrap().remove("padding");
+    let mut set = ClaimSet::parse(claims.to_string().as_bytes()).unwrap();
+    assert!(take_coverage(&mut set).is_ok());
+    let long = "x".repeat(MAX_KEY_RECORD_SIZE);
+    assert!(matches!(
+        parse_changed(json!({"cps": long})),
+        Err(KeyRecordError::TooLong(_))
+    ));
+}
+
+#[test]
+fn the_grant_is_what_the_certificate_covers_however_it_is_written() {
+    let grant_of = |subject: &str, iss: &str| {
+        let record = record(iss, Coverage::Number(number("12155550100")));
+        verify(subject, &record, Some(&table())).unwrap()
+    };
+    let one = grant_of("12155550100+1", "12155550100");
+    let range = grant_of("12155550100+100", "12155550100");
+    let other_iss = grant_of("12155550100+100", "12155550142");
+    let spc = grant_of("683G", "683G");
+    assert_eq!(range.grant(), other_iss.grant());
+    assert_eq!(range.grant().highest(), range.grant().signer());
+    let breadths = [&one, &range, &spc].map(VerifiedKeyRecord::breadth);
+    assert_eq!(breadths, [(1, 1), (100, 1), (SPC_NUMBERS, 1)]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn a_record_comes_back_as_it_was_signed(
         start in "[1-9][0-9]{6,12}",
-        count in 1u64..1000,
+        count in 2u64..1000,
         kind in 0u8..3,
         times in any::<(u64, u64)>(),
     ) {

@@ -80,7 +80,7 @@ impl AtWork<'_> {
     async fn try_to_register(&self, token: &str) -> Result<Registered, Refusal> {
         let shared = &self.node.shared;
         let considered = shared.directory.consider(token, NOW);
-        shared.keep(considered.unwrap().unwrap()).await
+        shared.keep(considered.unwrap().unwrap(), NOW).await
     }
 
     /// What it lists.

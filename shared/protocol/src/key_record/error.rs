@@ -1,0 +1,118 @@
+//! Why a key record is refused.
+
+use pennyblack_base::cps_uri::CpsUriError;
+use pennyblack_base::time::UnixTime;
+use pennyblack_sealing::mailbox::KeyError;
+use pennyblack_stir::jws::{ClaimError, JwsError};
+use pennyblack_stir::{CoverageError, TnAuthList};
+
+use super::coverage::Coverage;
+use super::{MAX_KEY_RECORD_SIZE, MAX_LIFETIME, TYP};
+
+/// Why a key record is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyRecordError {
+    /// More than [`MAX_KEY_RECORD_SIZE`] bytes.
+    #[error(
+        "the key record has {0} bytes, at most {MAX_KEY_RECORD_SIZE} are read; send only the \
+         certificates of the path"
+    )]
+    TooLong(usize),
+    /// Not a compact ES256 JWS.
+    #[error("the key record is malformed: {0}")]
+    Jws(#[from] JwsError),
+    /// A token of another kind.
+    #[error("\"typ\" is {0:?}, a key record's is {TYP:?}")]
+    Type(Option<String>),
+    /// Neither `x5c` nor `x5u`.
+    #[error("the key record brings no certificate; put in x5c")]
+    NoCertificate,
+    /// A claim is missing or of the wrong type.
+    #[error("the key record is malformed: {0}")]
+    Claim(#[from] ClaimError),
+    /// A claim that no key record has.
+    #[error("\"{0}\" is no claim of a key record; leave it out")]
+    UnknownClaim(String),
+    /// `iss` is neither an SPC nor a number in canonical form.
+    #[error("\"iss\" is {0:?}, which is neither an SPC nor a number in canonical form")]
+    IssuerForm(String),
+    /// Not exactly one of `tn`, `range` and `spc`.
+    #[error("a key record has exactly one of \"tn\", \"range\" and \"spc\"")]
+    NotOneCoverage,
+    /// `tn`, `range` or `spc` is not one in canonical form.
+    #[error("\"{claim}\" is {value:?}, which is not valid in canonical form")]
+    Coverage {
+        /// Which claim.
+        claim: &'static str,
+        /// What stands there.
+        value: String,
+    },
+    /// `hpke` is not a key configuration.
+    #[error("\"hpke\": {0}")]
+    Key(#[from] KeyError),
+    /// `cps` is not the address of a CPS.
+    #[error("\"cps\": {0}")]
+    Cps(#[from] CpsUriError),
+    /// `exp` is not after `iat`, or too long after it.
+    #[error(
+        "valid from {iat} to {exp}; it must be valid for 1 to {} seconds",
+        MAX_LIFETIME.as_secs()
+    )]
+    Lifetime {
+        /// Its beginning.
+        iat: UnixTime,
+        /// Its end.
+        exp: UnixTime,
+    },
+    /// Made in the future.
+    #[error("made at {iat}, the time is {now}; set the clock")]
+    NotYetValid {
+        /// When it says it was made.
+        iat: UnixTime,
+        /// The time here.
+        now: UnixTime,
+    },
+    /// Past its end.
+    #[error("expired at {exp}, the time is {now}; sign a fresh one")]
+    Expired {
+        /// Its end.
+        exp: UnixTime,
+        /// The time here.
+        now: UnixTime,
+    },
+    /// The certificate's TNAuthList does not have the issuer of the record.
+    #[error("\"iss\" is {iss:?}, the certificate speaks for {certificate}")]
+    Issuer {
+        /// The SPC or number that the record names.
+        iss: String,
+        /// What the certificate covers.
+        certificate: TnAuthList,
+    },
+    /// The certificate names more than is counted.
+    #[error("{0}")]
+    Grant(#[from] CoverageError),
+    /// The certificate has an SPC and no numbers, and there is no table that
+    /// says which numbers the SPC holds.
+    #[error(
+        "the certificate speaks for {certificate}, and no numbering table here says whether \
+         {coverage} is held by it"
+    )]
+    NoNumberingTable {
+        /// What the record wants to answer for.
+        coverage: Coverage,
+        /// What the certificate covers.
+        certificate: TnAuthList,
+    },
+    /// Neither the certificate nor the numbering table gives it these numbers.
+    #[error("the certificate speaks for {certificate}, which does not hold {coverage}")]
+    NotHeld {
+        /// What the record wants to answer for.
+        coverage: Coverage,
+        /// What the certificate covers.
+        certificate: TnAuthList,
+    },
+    /// Not signed by the key in the certificate.
+    #[error("{0}")]
+    Signature(JwsError),
+}
