@@ -17,7 +17,7 @@ use pennyblack_sealing::sealed::{SealError, seal_passport};
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
 
-pub use keys::{FoundKeys, KeyLookup, RefusedRecord};
+pub use keys::{DEFAULT_MAX_COPIES, FoundKeys, KeyLookup, RefusedRecord};
 pub use passport::{PassportInputError, ShakenCall, read_passport};
 
 use crate::certificates::CertificateStores;
@@ -34,6 +34,12 @@ pub enum OobAuthenticationError {
     /// The CPS's answer to a look-up is not a list of key records.
     #[error("the CPS's answer is no list of keys ({0}): check that --cps is the address of a CPS")]
     KeyList(serde_json::Error),
+    /// The block's keys are more than are read; nothing was sealed or spent.
+    #[error(
+        "the CPS has more than {0} pages of keys for these digits: ask for more digits of the \
+         number with --block"
+    )]
+    BlockTooLarge(usize),
     /// The PASSporT does not fit; nothing was spent.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -104,6 +110,8 @@ pub struct OobAuthenticationService {
     pub certificates: CertificateStores,
     /// How old a token must be.
     pub minimum_age: Duration,
+    /// Most keys of a number that get a copy, each for a token: the most specific ones.
+    pub max_copies: usize,
     /// How long to keep trying.
     pub retry: RetryPolicy,
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
-use pennyblack_client::auth_service::OobAuthenticationService;
+use pennyblack_client::auth_service::{DEFAULT_MAX_COPIES, OobAuthenticationService};
 use pennyblack_client::carrier::Carrier;
 use pennyblack_client::certificates::CertificateStores;
 use pennyblack_client::identity::StirIdentity;
@@ -150,6 +150,7 @@ impl Federation {
             numbering: None,
             certificates: self.certificates(),
             minimum_age: Duration::ZERO,
+            max_copies: DEFAULT_MAX_COPIES,
             retry,
         })
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use console::style;
 use pennyblack_client::auth_service::{
-    FoundKeys, KeyLookup, OobAuthenticationError, OobAuthenticationService, ResendTotals,
-    ShakenCall, read_passport,
+    DEFAULT_MAX_COPIES, FoundKeys, KeyLookup, OobAuthenticationError, OobAuthenticationService,
+    ResendTotals, ShakenCall, read_passport,
 };
 use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Wallet};
 use pennyblack_http::{RetryPolicy, ServiceAddress};
@@ -42,7 +42,8 @@ Examples:
   # send again what was signed and never answered
   pennyblack call … --resend
 
-One token is spent for each key that the called number has.")]
+One token is spent for each key that the called number has, and for no more than
+--max-copies: the keys whose certificates cover the fewest numbers come first.")]
 pub(crate) struct CallArguments {
     /// The CPS's URL, or authority=URL.
     #[arg(long, value_name = "URL")]
@@ -80,6 +81,15 @@ pub(crate) struct CallArguments {
     /// issuer and CPS together infer from the times who stored; 0 is for tests.
     #[arg(long, default_value_t = DEFAULT_MINIMUM_AGE.as_secs(), value_name = "SECONDS")]
     minimum_age: u64,
+    /// Most copies, each for a token. If the called number has more keys, those whose
+    /// certificates cover the fewest numbers get one.
+    #[arg(
+        long,
+        default_value_t = DEFAULT_MAX_COPIES as u64,
+        value_name = "COPIES",
+        value_parser = clap::value_parser!(u64).range(1..=32)
+    )]
+    max_copies: u64,
     /// Only resend requests that were signed and not answered.
     #[arg(long, conflicts_with_all = ["identity", "orig"])]
     resend: bool,
@@ -150,11 +160,20 @@ async fn store_copies(
             }
         }
     }
+    if found.left_out > 0 {
+        let more = plural(found.left_out as u64, "more key");
+        lines.push(format!("  no copy for {more}: see --max-copies"));
+    }
     for refused in &found.refused {
         lines.push(format!("  passed over a key record: {refused}"));
     }
     let refused: Vec<_> = found.refused.iter().map(ToString::to_string).collect();
-    let json = json!({ "dest": dest.to_string(), "copies": copies, "refused_records": refused });
+    let json = json!({
+        "dest": dest.to_string(),
+        "copies": copies,
+        "left_out": found.left_out,
+        "refused_records": refused,
+    });
     let exit = first_failure.map_or(Exit::Done, |error| Failure::from(error).exit());
     Ok(Outcome {
         json,
@@ -213,6 +232,7 @@ impl CallArguments {
             numbering: self.trust.numbering()?,
             certificates: self.trust.certificates(&self.network),
             minimum_age: Duration::from_secs(self.minimum_age),
+            max_copies: usize::try_from(self.max_copies).unwrap_or(DEFAULT_MAX_COPIES),
             retry: RetryPolicy::SHORT,
         })
     }
@@ -302,6 +322,22 @@ mod tests {
     fn tokens_must_be_an_hour_old_unless_told_otherwise() {
         assert_eq!(parse(&[]).minimum_age, 3600);
         assert_eq!(parse(&["--minimum-age=0"]).minimum_age, 0);
+    }
+
+    #[test]
+    fn a_call_costs_eight_tokens_at_most_unless_told_otherwise() {
+        assert_eq!(parse(&[]).max_copies, 8);
+        assert_eq!(parse(&["--max-copies=1"]).max_copies, 1);
+        for refused in ["--max-copies=0", "--max-copies=33"] {
+            let line = [
+                "call",
+                "--cps=https://cps.example",
+                "--wallet=w",
+                "--roots=r",
+            ];
+            let more = [refused, "--resend"];
+            assert!(Line::try_parse_from(line.iter().chain(&more)).is_err());
+        }
     }
 
     #[test]

@@ -7,15 +7,29 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_passport::CertificateSource as _;
 use pennyblack_protocol::key_record::{
     KEY_RECORD_LIST_MEDIA_TYPE, KEYS_PATH, KeyRecordError, KeyRecordList, MAX_LIST_SIZE,
-    UnverifiedKeyRecord, VerifiedKeyRecord,
+    MAX_RECORDS_OF_NUMBER, UnverifiedKeyRecord, VerifiedKeyRecord,
 };
 use pennyblack_stir::jws::{CertificateReference, X5c};
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use pennyblack_stir::{ChainError, verify_chain};
+use serde::de::Error as _;
 
 use super::{OobAuthenticationError, OobAuthenticationService};
 use crate::certificates::Certificates;
 use pennyblack_http::{ClockGap, HttpClient, Request};
+
+/// How many copies of a PASSporT are stored at the most, unless it is configured.
+pub const DEFAULT_MAX_COPIES: usize = 8;
+
+/// Most records that are verified for one look-up: what an honest CPS has for one number,
+/// and as many again from larger blocks. The most specific come first.
+const MAX_VERIFIED: usize = 2 * MAX_RECORDS_OF_NUMBER;
+
+/// Most pages of a block that are read: 64 MiB, 20,000 records of common size.
+const MAX_PAGES: usize = 32;
+
+/// Most characters of what an answer names as the next page.
+const MAX_CURSOR_SIZE: usize = 20;
 
 /// How much of the number the CPS is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +64,11 @@ pub enum RefusedRecord {
 /// What a look-up found.
 #[derive(Debug, Default)]
 pub struct FoundKeys {
-    /// Keys of the number, one for each mailbox; each gets a copy.
+    /// Keys of the number, one for each mailbox, the most specific first; each gets a
+    /// copy. No more than [`OobAuthenticationService::max_copies`].
     pub keys: Vec<VerifiedKeyRecord>,
+    /// How many more the number has, which get none.
+    pub left_out: usize,
     /// Records that the CPS had and that are not trusted.
     pub refused: Vec<RefusedRecord>,
     /// How far this machine's clock is from the CPS's, if that is far: then records
@@ -75,18 +92,11 @@ impl OobAuthenticationService {
             .http
             .client()
             .map_err(OobAuthenticationError::KeyLookup)?;
-        let list = self.fetch_list(&client, number, look_up).await?;
-        let mut found = FoundKeys {
-            clock_gap: client.clock_gap(),
-            ..FoundKeys::default()
-        };
-        let mut parsed = Vec::new();
-        for text in &list.records {
-            match UnverifiedKeyRecord::parse(text) {
-                Ok(record) => parsed.push(record),
-                Err(error) => found.refused.push(error.into()),
-            }
-        }
+        let mut found = FoundKeys::default();
+        let parsed = self
+            .candidates(&client, number, look_up, &mut found)
+            .await?;
+        found.clock_gap = client.clock_gap();
         let urls = parsed
             .iter()
             .filter_map(|record| match record.certificate() {
@@ -105,7 +115,51 @@ impl OobAuthenticationService {
                 Err(refused) => found.refused.push(refused),
             }
         }
+        // Of equally specific ones the order of the CPS stays.
+        found.keys.sort_by_key(VerifiedKeyRecord::breadth);
+        found.left_out += found.keys.len().saturating_sub(self.max_copies);
+        found.keys.truncate(self.max_copies);
         Ok(found)
+    }
+
+    /// The records to verify, those first that name the fewest numbers.
+    async fn candidates(
+        &self,
+        client: &HttpClient,
+        number: &TelephoneNumber,
+        look_up: KeyLookup,
+        found: &mut FoundKeys,
+    ) -> Result<Vec<UnverifiedKeyRecord>, OobAuthenticationError> {
+        let mut parsed: Vec<UnverifiedKeyRecord> = Vec::new();
+        let mut texts = HashSet::new();
+        let mut after = None;
+        for _ in 0..MAX_PAGES {
+            let list = self.fetch_list(client, number, look_up, after).await?;
+            let next = next_page(&list)?;
+            for text in list.records {
+                match UnverifiedKeyRecord::parse(&text) {
+                    // Others of the block are not of interest.
+                    Ok(record)
+                        if look_up != KeyLookup::Number
+                            && !record.record().coverage.may_answer_for(number) => {}
+                    Ok(record) => {
+                        if texts.insert(text) {
+                            parsed.push(record);
+                        }
+                    }
+                    Err(error) => found.refused.push(error.into()),
+                }
+            }
+            parsed.sort_by_key(|record| record.record().coverage.count());
+            found.left_out += parsed.len().saturating_sub(MAX_VERIFIED);
+            parsed.truncate(MAX_VERIFIED);
+            found.refused.truncate(MAX_VERIFIED);
+            after = next.filter(|_| look_up != KeyLookup::Number);
+            if after.is_none() {
+                return Ok(parsed);
+            }
+        }
+        Err(OobAuthenticationError::BlockTooLarge(MAX_PAGES))
     }
 
     async fn fetch_list(
@@ -113,12 +167,15 @@ impl OobAuthenticationService {
         client: &HttpClient,
         number: &TelephoneNumber,
         look_up: KeyLookup,
+        after: Option<String>,
     ) -> Result<KeyRecordList, OobAuthenticationError> {
         let path = match look_up {
-            KeyLookup::Number => format!("{KEYS_PATH}/{}", path_segment(number)),
+            KeyLookup::Number => format!("{KEYS_PATH}/{}", escaped(number.as_str())),
             KeyLookup::Block { digits } => {
                 let prefix: String = number.as_str().chars().take(digits).collect();
-                format!("{KEYS_PATH}?prefix={prefix}")
+                let after = after.map(|after| format!("&after={}", escaped(&after)));
+                let (prefix, after) = (escaped(&prefix), after.unwrap_or_default());
+                format!("{KEYS_PATH}?prefix={prefix}{after}")
             }
         };
         let request = Request::get(self.cps.url(&path), MAX_LIST_SIZE)
@@ -154,7 +211,23 @@ impl OobAuthenticationService {
     }
 }
 
-/// `#` would begin a fragment; digits and `*` stand for themselves.
-fn path_segment(number: &TelephoneNumber) -> String {
-    number.as_str().replace('#', "%23")
+/// Digits, `#`, `*` and `-` as they stand in a URL.
+fn escaped(text: &str) -> String {
+    text.replace('#', "%23")
+}
+
+/// Where the next page begins, if it is text that a URL of ours may hold.
+fn next_page(list: &KeyRecordList) -> Result<Option<String>, OobAuthenticationError> {
+    let is_cursor = |next: &&String| {
+        next.len() <= MAX_CURSOR_SIZE
+            && next
+                .chars()
+                .all(|c| c.is_ascii_digit() || matches!(c, '#' | '*' | '-'))
+    };
+    match &list.next {
+        Some(next) if !is_cursor(&next) => Err(OobAuthenticationError::KeyList(
+            serde_json::Error::custom("next is no block of numbers"),
+        )),
+        next => Ok(next.clone()),
+    }
 }

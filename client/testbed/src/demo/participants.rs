@@ -16,7 +16,7 @@ use pennyblack_stir::telephone_number::TelephoneNumber;
 
 use super::services::{SMALL_QUOTA, Services, client};
 use super::{DemoError, WhileDoing as _};
-use pennyblack_client::auth_service::OobAuthenticationService;
+use pennyblack_client::auth_service::{DEFAULT_MAX_COPIES, OobAuthenticationService};
 use pennyblack_client::carrier::Carrier;
 use pennyblack_client::certificates::CertificateStores;
 use pennyblack_client::identity::StirIdentity;
@@ -166,6 +166,7 @@ impl Participants {
             numbering: None,
             certificates: certificates.clone(),
             minimum_age: Duration::ZERO,
+            max_copies: DEFAULT_MAX_COPIES,
             // Long enough for a CPS to be killed and come back.
             retry: RetryPolicy {
                 retries: 40,
