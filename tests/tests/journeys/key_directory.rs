@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use pennyblack_base::problem::ProblemType;
+use pennyblack_base::time::UnixTime;
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_pki::{LeafRequest, TnAuthEntry};
 use pennyblack_protocol::key_record::{Coverage, KeyRecord, KeyRecordList, UnverifiedKeyRecord};
@@ -167,35 +168,37 @@ async fn records_outlive_a_restart_while_nobody_can_judge_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_signer_has_sixteen_living_records_for_the_same_numbers_and_can_make_room() {
-    let scene = Scene::open().await;
+async fn a_holder_whose_room_is_full_renews_a_record_and_makes_room_by_withdrawing_one() {
+    let scene = Scene::open_with(|world| {
+        let now = world.clock.now();
+        let one = TnAuthEntry::one(FIRST_NUMBER).unwrap();
+        let request = LeafRequest::new(vec![one]);
+        world.pki.issue("one", &request, None, now).unwrap();
+    })
+    .await;
     let world = &scene.world;
+    let one = identity_of(&world.pki, "one");
     let now = world.clock.now();
-    let mailboxes: Vec<_> = (0..17)
-        .map(|_| Mailbox::new(Kem::DhkemX25519, FIRST_NUMBER))
-        .collect();
-    let sign = |mailbox: &Mailbox, change: &dyn Fn(&mut KeyRecord)| {
-        let mut record = mailbox.record(&world.holder, world.cps_name(), now.minus(HOUR));
-        change(&mut record);
-        record.sign(world.holder.certificate(), world.holder.key())
+    let sign = |mailbox: &Mailbox, iat: UnixTime, life: Duration| {
+        let mut record = mailbox.record(&one, world.cps_name(), iat);
+        record.exp = iat.plus(life);
+        record.sign(one.certificate(), one.key())
     };
-    for mailbox in &mailboxes[..16] {
-        let token = sign(mailbox, &|_| ());
-        world.put_record(&token).await.assert_created();
-    }
-    let one_more = sign(&mailboxes[16], &|_| ());
-    let answer = world.put_record(&one_more).await;
-    assert_eq!(answer.problem(), ProblemType::TooManyKeyRecords);
-    // Other numbers are another matter, and so is a newer record of the same key.
-    let ten = NumberRange::new(FIRST_NUMBER.parse().unwrap(), 10).unwrap();
-    let range = sign(&mailboxes[16], &|record| {
-        record.coverage = Coverage::Range(ten.clone());
-        record.iat = record.iat.minus(HOUR);
-    });
-    world.put_record(&range).await.assert_created();
-    let withdrawn = sign(&mailboxes[0], &|record| {
-        (record.iat, record.exp) = (now, now.plus(Duration::from_secs(1)));
-    });
+    let new = || Mailbox::new(Kem::DhkemX25519, FIRST_NUMBER);
+    let mut mailboxes = Vec::new();
+    let one_more = loop {
+        let mailbox = new();
+        let token = sign(&mailbox, now.minus(HOUR), 2 * HOUR);
+        let answer = world.put_record(&token).await;
+        if answer.status != StatusCode::CREATED {
+            assert_eq!(answer.problem(), ProblemType::TooManyKeyRecords);
+            break token;
+        }
+        mailboxes.push(mailbox);
+    };
+    let renewed = sign(&mailboxes[1], now, HOUR);
+    world.put_record(&renewed).await.assert_created();
+    let withdrawn = sign(&mailboxes[0], now, Duration::from_secs(1));
     world.put_record(&withdrawn).await.assert_created();
     let answer = world.put_record(&one_more).await;
     assert_eq!(answer.problem(), ProblemType::TooManyKeyRecords);
@@ -245,6 +248,6 @@ async fn stored_records_beyond_the_capacity_wait_and_none_are_added() {
     let record = mailbox.record(&scene.world.holder, scene.world.cps_name(), now);
     let token = record.sign(scene.world.holder.certificate(), scene.world.holder.key());
     let answer = scene.world.put_record(&token).await;
-    assert_eq!(answer.problem(), ProblemType::Overloaded);
+    assert_eq!(answer.problem(), ProblemType::KeyDirectoryFull);
     scene.close().await;
 }

@@ -14,6 +14,7 @@ mod call_journey;
 mod carrier_journey;
 mod certificates;
 mod dashboard;
+mod directory_budgets;
 mod double_spend;
 mod key_directory;
 mod load_generator;

@@ -1,5 +1,6 @@
 mod holder;
 mod losses;
+mod room;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -21,6 +22,18 @@ async fn shards(server: &RedisServer, directory: &Path) -> RecordShards {
     let store = RedisStore::open(&options, LIMITS, Duration::from_secs(120), directory).unwrap();
     store.examine().await;
     RecordShards::new(store, 1)
+}
+
+/// Verifies a record and keeps it, as the registry does.
+async fn register(
+    shared: &SharedRecords,
+    token: &str,
+    now: UnixTime,
+) -> Result<Registered, Refusal> {
+    match shared.directory.consider(token, now)? {
+        Some(record) => shared.keep(record, now).await,
+        None => Ok(Registered::Unchanged),
+    }
 }
 
 fn record(iat: u64, exp: u64) -> KeyRecord {

@@ -196,7 +196,8 @@ async fn a_full_directory_says_when_to_come_back() {
     let world = &scene.world;
     world.mailbox().await;
     let answer = world.put_record(&signed(world, &record(world))).await;
-    assert_eq!(answer.problem(), ProblemType::Overloaded);
+    assert_eq!(answer.problem(), ProblemType::KeyDirectoryFull);
+    assert_eq!(answer.headers["retry-after"], "600");
     scene.close().await;
 }
 

@@ -354,3 +354,20 @@ async fn a_full_mailbox_refuses_until_its_entries_have_died_and_the_token_is_goo
     assert_eq!(world.read(&mailbox).await, ["second.in.it"]);
     scene.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_which_nothing_signs_is_refused_and_spends_nothing() {
+    let scene = Scene::open().await;
+    let world = &scene.world;
+    let mailbox = world.mailbox().await;
+    let request = world.spend(&world.draw_one().await, &mailbox, "a.b.c");
+    for query in ["x=1", ""] {
+        let mut asked = world.store_request(&request).build().unwrap();
+        asked.url_mut().set_query(Some(query));
+        let asked = reqwest::RequestBuilder::from_parts(world.client.clone(), asked);
+        let answer = Answer::to(asked).await.unwrap();
+        assert_eq!(answer.problem(), ProblemType::MalformedStoreRequest);
+    }
+    world.store(&request).await.unwrap().assert_created();
+    scene.close().await;
+}

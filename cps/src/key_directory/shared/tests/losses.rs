@@ -73,14 +73,8 @@ impl AtWork<'_> {
     }
 
     async fn register(&self, token: &str) {
-        let registered = self.try_to_register(token).await;
+        let registered = register(&self.node.shared, token, NOW).await;
         assert_eq!(registered.unwrap(), Registered::Stored);
-    }
-
-    async fn try_to_register(&self, token: &str) -> Result<Registered, Refusal> {
-        let shared = &self.node.shared;
-        let considered = shared.directory.consider(token, NOW);
-        shared.keep(considered.unwrap().unwrap(), NOW).await
     }
 
     /// What it lists.
@@ -295,7 +289,7 @@ async fn a_node_that_was_away_writes_nothing_before_it_has_read() {
     empty(&server).await;
     node.has_been_away();
     // Its version would be above all that this node has seen, and hide the loss.
-    let early = node.try_to_register(&new).await;
+    let early = register(&node.node.shared, &new, NOW).await;
     assert!(matches!(early, Err(Refusal::Storage(_))), "{early:?}");
     node.turn(NOW).await;
     node.register(&new).await;
