@@ -105,18 +105,19 @@ impl OobAuthenticationService {
             });
         let certificates = self.certificates.gather(urls, now).await;
         let certificates = certificates.map_err(OobAuthenticationError::KeyLookup)?;
-        let mut mailboxes = HashSet::new();
         for record in parsed {
             match self.accept(record, &certificates, number, now) {
-                Ok(key) if mailboxes.insert(key.mailbox()) => found.keys.push(key),
-                Ok(_) => {}
+                Ok(key) => found.keys.push(key),
                 // Others of the block are not of interest.
                 Err(RefusedRecord::OtherNumber(_)) if look_up != KeyLookup::Number => {}
                 Err(refused) => found.refused.push(refused),
             }
         }
-        // Of equally specific ones the order of the CPS stays.
+        // Of equally specific ones the order of the CPS stays. Of a mailbox's records the
+        // most specific counts: a copy of it must not take its place.
         found.keys.sort_by_key(VerifiedKeyRecord::breadth);
+        let mut mailboxes = HashSet::new();
+        found.keys.retain(|key| mailboxes.insert(key.mailbox()));
         found.left_out += found.keys.len().saturating_sub(self.max_copies);
         found.keys.truncate(self.max_copies);
         Ok(found)
