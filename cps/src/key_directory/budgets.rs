@@ -197,7 +197,7 @@ mod tests {
 
     use super::*;
 
-    const BYTES: u64 = 4 * 1024;
+    const BYTES: u64 = 16 * 1024;
     const RECORDS_OF_NUMBER: u64 = BYTES_OF_NUMBER / BYTES;
     const CAPACITY: usize = 1_000_000;
 
@@ -275,6 +275,18 @@ mod tests {
     }
 
     #[test]
+    fn those_to_whom_a_holder_delegates_have_no_more_than_its_share() {
+        let capacity = 20_000;
+        let mut budgets = Budgets::new(capacity);
+        let highest: Coverage = "tn:12155550000+10000".parse().unwrap();
+        let all: u64 = (0..100)
+            .map(|n| format!("tn:12155550{n:03}").parse().unwrap())
+            .map(|number| fill(&mut budgets, &Grant::new(number, highest.clone())))
+            .sum();
+        assert_eq!(all, capacity as u64 * RECORD_SIZE / SHARES / BYTES);
+    }
+
+    #[test]
     fn a_full_directory_takes_no_more_from_anybody() {
         let mut budgets = Budgets::new(64);
         let mut taken = 0;
@@ -293,6 +305,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn charges_that_are_taken_back_leave_nothing(
             ranges in proptest::collection::vec((0u64..9_000, 1u64..999, 1u64..9_999), 1..9),

@@ -3,6 +3,7 @@
 //! answers are lost, when the OOB-AS's process dies, and when tokens are
 //! copied.
 
+mod copies;
 mod scene;
 
 use std::time::Duration;
@@ -276,30 +277,6 @@ async fn a_block_look_up_finds_the_same_key_without_telling_the_number() {
         .await
         .unwrap();
     assert!(nobody.keys.is_empty() && nobody.refused.is_empty());
-    scene.end().await;
-}
-
-#[tokio::test]
-async fn a_number_with_many_keys_costs_no_more_tokens_than_are_allowed() {
-    let scene = Scene::set(16).await;
-    for _ in 0..12 {
-        let desk = RecipientKey::generate(Kem::DhkemX25519, &mut rand::rng()).unwrap();
-        let coverage = Coverage::Number(number(CALLEE));
-        scene.register("office", &desk, coverage).await.unwrap();
-    }
-    let placed = scene.place_call(scene.address(), QUICK).await.unwrap();
-    assert_eq!((placed, scene.tokens()), (8, 8));
-    // Of one certificate's keys those for this number alone come first.
-    assert_eq!(scene.entries(&scene.office).await, 0);
-    let mut caller = scene.federation.caller(scene.address(), QUICK).unwrap();
-    for look_up in [KeyLookup::Number, KeyLookup::Block { digits: 7 }] {
-        for max_copies in [1, 13, 20] {
-            caller.max_copies = max_copies;
-            let found = caller.keys_of(&number(CALLEE), look_up, NOW).await.unwrap();
-            assert_eq!(found.keys.len(), max_copies.min(13));
-            assert_eq!(found.left_out, 13 - found.keys.len());
-        }
-    }
     scene.end().await;
 }
 

@@ -195,6 +195,7 @@ async fn a_holder_whose_room_is_full_renews_a_record_and_makes_room_by_withdrawi
             break token;
         }
         mailboxes.push(mailbox);
+        assert!(mailboxes.len() < 100, "a holder without a limit");
     };
     let renewed = sign(&mailboxes[1], now, HOUR);
     world.put_record(&renewed).await.assert_created();
