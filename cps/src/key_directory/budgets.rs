@@ -296,7 +296,7 @@ mod tests {
         assert!(taken <= 64 * RECORD_SIZE, "{taken}");
         let refused = budgets.check(&grant("tn:13"), BYTES, 0);
         assert!(matches!(refused, Err(Refusal::DirectoryFull)));
-        assert!(Budgets::new(2).check(&grant("tn:13"), BYTES, 0).is_ok());
+        assert!(Budgets::new(4).check(&grant("tn:13"), BYTES, 0).is_ok());
         assert!(
             Budgets::new(2)
                 .check(&grant("tn:13"), BYTES, 9_000)

@@ -1,15 +1,11 @@
-//! What a key record answers for, and whether a certificate has the authority
-//! for that: by its own numbers, or by an SPC and the numbering table.
+//! What a key record answers for, as it says.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::{KeyRecordError, refuse_rest};
-use pennyblack_stir::jws::ClaimSet;
-use pennyblack_stir::numbering::NumberingTable;
+use pennyblack_stir::Spc;
 use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
-use pennyblack_stir::{Spc, TnAuthList};
 
 /// What a record says it answers for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -63,85 +59,5 @@ impl Coverage {
             ),
             Self::Spc(spc) => ("spc", json!(spc.to_string())),
         }
-    }
-}
-
-pub(super) fn take_coverage(claims: &mut ClaimSet) -> Result<Coverage, KeyRecordError> {
-    let number = claims.take_optional_string("tn")?;
-    let spc = claims.take_optional_string("spc")?;
-    match (number, claims.contains("range"), spc) {
-        (Some(number), false, None) => parse_number("tn", number).map(Coverage::Number),
-        (None, true, None) => take_range(claims).map(Coverage::Range),
-        (None, false, Some(spc)) => match spc.parse() {
-            Ok(parsed) => Ok(Coverage::Spc(parsed)),
-            Err(_) => Err(KeyRecordError::Coverage {
-                claim: "spc",
-                value: spc,
-            }),
-        },
-        _ => Err(KeyRecordError::NotOneCoverage),
-    }
-}
-
-fn take_range(claims: &mut ClaimSet) -> Result<NumberRange, KeyRecordError> {
-    let mut range = claims.take_object("range")?;
-    let start = parse_number("range", range.take_string("start")?)?;
-    let count = range.take_count("count")?;
-    refuse_rest(range)?;
-    let value = format!("{count} numbers from {start}");
-    // One number is `tn`.
-    let range = NumberRange::new(start, count).ok();
-    let range = range.filter(|range| range.count() > 1);
-    range.ok_or(KeyRecordError::Coverage {
-        claim: "range",
-        value,
-    })
-}
-
-fn parse_number(claim: &'static str, text: String) -> Result<TelephoneNumber, KeyRecordError> {
-    TelephoneNumber::from_canonical(&text)
-        .map_err(|_| KeyRecordError::Coverage { claim, value: text })
-}
-
-/// The numbers of `coverage`, if the certificate has authority for all of them.
-pub(super) fn authorized_numbers(
-    coverage: &Coverage,
-    list: &TnAuthList,
-    numbering: Option<&NumberingTable>,
-) -> Result<Vec<NumberRange>, KeyRecordError> {
-    let not_held = || KeyRecordError::NotHeld {
-        coverage: coverage.clone(),
-        certificate: list.clone(),
-    };
-    let range = match coverage {
-        Coverage::Number(number) => NumberRange::from(number.clone()),
-        Coverage::Range(range) => range.clone(),
-        Coverage::Spc(spc) => {
-            if !list.covers_spc(spc) {
-                return Err(not_held());
-            }
-            let table = numbering.ok_or_else(|| no_table(coverage, list))?;
-            let numbers = table.held_by(spc);
-            return if numbers.is_empty() {
-                Err(not_held())
-            } else {
-                Ok(numbers)
-            };
-        }
-    };
-    if list.covers_range(&range) {
-        return Ok(vec![range]);
-    }
-    match numbering {
-        Some(table) if list.spcs().any(|spc| table.holds_range(spc, &range)) => Ok(vec![range]),
-        None if list.spcs().next().is_some() => Err(no_table(coverage, list)),
-        _ => Err(not_held()),
-    }
-}
-
-fn no_table(coverage: &Coverage, list: &TnAuthList) -> KeyRecordError {
-    KeyRecordError::NoNumberingTable {
-        coverage: coverage.clone(),
-        certificate: list.clone(),
     }
 }

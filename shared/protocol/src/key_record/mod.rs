@@ -18,6 +18,8 @@
 //!
 //! Nothing else: a record has at most [`MAX_KEY_RECORD_SIZE`] bytes and no other claims.
 
+mod authority;
+mod claims;
 mod coverage;
 mod error;
 mod grant;
@@ -27,8 +29,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use authority::authorized_numbers;
+use claims::{refuse_rest, take_coverage, take_issuer};
 pub use coverage::Coverage;
-use coverage::{authorized_numbers, take_coverage};
 pub use error::KeyRecordError;
 pub use grant::{Grant, SPC_NUMBERS, width_of};
 pub use look_up::{
@@ -44,7 +47,7 @@ use pennyblack_stir::jws::{
 };
 use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
-use pennyblack_stir::{Spc, TnAuthList, VerifiedChain};
+use pennyblack_stir::{TnAuthList, VerifiedChain};
 
 /// The media type of a key record on its own.
 pub const KEY_RECORD_MEDIA_TYPE: &str = "application/vnd.pennyblack.key-record+jwt";
@@ -132,22 +135,6 @@ impl KeyRecord {
             return Err(KeyRecordError::Expired { exp, now });
         }
         Ok(())
-    }
-}
-
-/// `iss` in its one spelling: the identity of a record depends on it.
-fn take_issuer(claims: &mut ClaimSet) -> Result<String, KeyRecordError> {
-    let iss = claims.take_string("iss")?;
-    if TelephoneNumber::from_canonical(&iss).is_ok() || iss.parse::<Spc>().is_ok() {
-        return Ok(iss);
-    }
-    Err(KeyRecordError::IssuerForm(iss))
-}
-
-fn refuse_rest(claims: ClaimSet) -> Result<(), KeyRecordError> {
-    match claims.into_rest().into_iter().next() {
-        Some((claim, _)) => Err(KeyRecordError::UnknownClaim(claim)),
-        None => Ok(()),
     }
 }
 
