@@ -12,7 +12,8 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pennyblack_evidence::spend::STORE_PATH;
 use pennyblack_protocol::key_record::{
-    KEY_RECORD_LIST_MEDIA_TYPE, KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecordList, VerifiedKeyRecord,
+    KEY_RECORD_LIST_MEDIA_TYPE, KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecordError, KeyRecordList,
+    MAX_KEY_RECORD_SIZE, VerifiedKeyRecord,
 };
 use pennyblack_protocol::store_request::{self, StoreHeaders};
 use pennyblack_runtime::clock::Clock;
@@ -121,6 +122,9 @@ async fn register_key<S: Store>(
     body: Bytes,
 ) -> Result<StatusCode, Refusal> {
     content_type(&headers, &[(KEY_RECORD_MEDIA_TYPE, ())])?;
+    if body.len() > MAX_KEY_RECORD_SIZE {
+        return Err(KeyRecordError::TooLong(body.len()).into());
+    }
     let token = String::from_utf8(body.to_vec()).map_err(|_| Refusal::RecordText)?;
     let now = resources.clock.now();
     match resources.registry.register(token, now).await? {
