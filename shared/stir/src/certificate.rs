@@ -5,7 +5,7 @@
 use x509_parser::der_parser::oid::Oid;
 use x509_parser::prelude::{
     ASN1Time, FromDer as _, ParsedExtension, SubjectPublicKeyInfo, X509Certificate, X509Extension,
-    X509Name, X509Version,
+    X509Version,
 };
 
 use super::claim_constraints::{
@@ -13,7 +13,7 @@ use super::claim_constraints::{
     ENHANCED_CLAIM_CONSTRAINTS_OID,
 };
 use super::distribution_point::urls;
-use super::name::Name;
+use super::name::{Name, NameError};
 use super::signature::{AuthorityKey, AuthorityKeyKind, Signed};
 use super::tn_auth_list::{TN_AUTH_LIST_OID, TnAuthList, TnAuthListError};
 use pennyblack_base::time::UnixTime;
@@ -21,12 +21,9 @@ use pennyblack_base::time::UnixTime;
 /// Largest certificate that is read, in bytes. Real ones have about 800.
 pub const MAX_CERTIFICATE_SIZE: usize = 16 * 1024;
 
-/// Most extensions, and most policies, of a certificate that is read. Real ones have at
-/// most eight extensions and two policies.
+/// Most extensions, most policies, and most URLs of revocation lists, of a certificate that
+/// is read. Real ones have at most eight extensions and two policies.
 const MAX_EXTENSIONS: usize = 32;
-
-/// Longest name that is read, in bytes of DER. Real ones have less than 200.
-const MAX_NAME_SIZE: usize = 1024;
 
 /// Longest object identifier that is read, in bytes. Real ones have about ten.
 const MAX_IDENTIFIER_SIZE: usize = 64;
@@ -51,9 +48,9 @@ pub enum CertificateError {
         /// How many there are.
         count: usize,
     },
-    /// The name of subject or issuer is longer than any honest one.
-    #[error("a name in a certificate has at most {MAX_NAME_SIZE} bytes, not {0}")]
-    LongName(usize),
+    /// The name of subject or issuer is more than any honest one.
+    #[error("the certificate's subject or issuer: {0}")]
+    Name(#[from] NameError),
     /// An object identifier is longer than any honest one.
     #[error(
         "an object identifier in a certificate has at most {MAX_IDENTIFIER_SIZE} bytes, not {0}"
@@ -139,8 +136,8 @@ impl Certificate {
         check_at_most("extensions", read.extensions().len())?;
         let mut certificate = Self {
             version_3: read.version() == X509Version::V3,
-            subject: name(read.subject())?,
-            issuer: name(read.issuer())?,
+            subject: Name::of(read.subject())?,
+            issuer: Name::of(read.issuer())?,
             serial: read.raw_serial().into(),
             key: authority_key(read.public_key())?,
             signed: Signed {
@@ -266,8 +263,10 @@ impl Certificate {
                 self.policies = policies.collect::<Result<_, _>>()?;
             }
             ParsedExtension::CRLDistributionPoints(points) if !extension.critical => {
+                check_at_most("distribution points", points.len())?;
                 let points = points.iter().filter_map(|p| p.distribution_point.as_ref());
                 self.distribution_points = points.filter_map(urls).flatten().collect();
+                check_at_most("URLs of revocation lists", self.distribution_points.len())?;
             }
             // Policies may be critical: 81 real certificates mark them so, and
             // they only narrow what a certificate is meant for.
@@ -289,14 +288,6 @@ const fn check_at_most(what: &'static str, count: usize) -> Result<(), Certifica
         return Err(CertificateError::TooMany { what, count });
     }
     Ok(())
-}
-
-fn name(name: &X509Name<'_>) -> Result<Name, CertificateError> {
-    let size = name.as_raw().len();
-    if size > MAX_NAME_SIZE {
-        return Err(CertificateError::LongName(size));
-    }
-    Ok(Name::of(name))
 }
 
 fn identifier(oid: &Oid<'_>) -> Result<String, CertificateError> {

@@ -53,7 +53,7 @@ pub use coverage::{Coverage, CoverageError, Extent, MAX_EXTENTS};
 pub use cps_uri::{CpsUriError, parse_cps_uri};
 pub use der::DerError;
 pub use list_identity::{ListAge, ListIdentity, ListScope};
-pub use name::Name;
+pub use name::{Name, NameError};
 pub use public_key::{POINT_SIZE, StirKeyError, StirPublicKey};
 pub use revocation::{MAX_LIST_SIZE, RevocationError, RevocationList};
 pub use revocation_lists::RevocationLists;

@@ -1,7 +1,7 @@
 //! Names of holders and authorities, compared as RFC 5280 section 7.1 says: two
 //! certification authorities may write one name in different string types, case or
-//! spacing, and a comparison of bytes takes it for two names. Not here: what a name is
-//! compared for.
+//! spacing, and a comparison of bytes takes it for two names. Anyone may send a name, so
+//! preparing one is bounded. Not here: what a name is compared for.
 
 use std::fmt;
 
@@ -10,6 +10,29 @@ use serde::{Deserialize, Serialize};
 use x509_parser::asn1_rs::{Any, Class, Tag};
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
+/// Longest name that is read, in bytes of DER. Real ones have less than 200.
+const MAX_SIZE: usize = 512;
+/// Most attributes of a name. Real ones have at most seven.
+const MAX_ATTRIBUTES: usize = 32;
+/// Most characters of a name that are not ASCII, as they stand and folded: each costs ten
+/// times as much as one of ASCII, and some fold to eighteen.
+const MAX_BEYOND_ASCII: usize = 128;
+
+/// A name that is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// Longer than any honest one.
+    #[error("a name has at most {MAX_SIZE} bytes, not {0}")]
+    TooLong(usize),
+    /// More attributes than any honest one.
+    #[error("a name has at most {MAX_ATTRIBUTES} attributes, not {0}")]
+    TooManyAttributes(usize),
+    /// More that takes long to prepare than any honest one.
+    #[error("a name has at most {MAX_BEYOND_ASCII} characters that are not ASCII, also folded")]
+    TooManyBeyondAscii,
+}
+
 /// A distinguished name, prepared for comparison: equal names have equal bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -17,14 +40,29 @@ pub struct Name(Box<[u8]>);
 
 impl Name {
     /// Prepares a name that was read. Attributes within one relative name have no order.
-    pub(super) fn of(name: &X509Name<'_>) -> Self {
+    ///
+    /// # Errors
+    /// [`NameError`].
+    pub(super) fn of(name: &X509Name<'_>) -> Result<Self, NameError> {
+        let size = name.as_raw().len();
+        if size > MAX_SIZE {
+            return Err(NameError::TooLong(size));
+        }
+        let count = name.iter_attributes().count();
+        if count > MAX_ATTRIBUTES {
+            return Err(NameError::TooManyAttributes(count));
+        }
+        let mut preparation = Preparation {
+            left: MAX_BEYOND_ASCII,
+        };
         let mut prepared = Vec::new();
         for relative in name.iter_rdn() {
-            let mut attributes: Vec<_> = relative.iter().map(attribute).collect();
+            let attributes = relative.iter().map(|one| preparation.attribute(one));
+            let mut attributes = attributes.collect::<Result<Vec<_>, _>>()?;
             attributes.sort_unstable();
             put(&mut prepared, &attributes.concat());
         }
-        Self(prepared.into())
+        Ok(Self(prepared.into()))
     }
 
     /// The prepared bytes. They are not DER.
@@ -56,18 +94,52 @@ impl TryFrom<String> for Name {
 /// Marks a value that is compared as text; others carry their tag.
 const TEXT: &[u8] = b"text";
 
-fn attribute(attribute: &AttributeTypeAndValue<'_>) -> Vec<u8> {
-    let mut prepared = Vec::new();
-    put(&mut prepared, attribute.attr_type().as_bytes());
-    let value = attribute.attr_value();
-    if let Some(text) = text(value) {
-        put(&mut prepared, TEXT);
-        put(&mut prepared, prepare(&text).as_bytes());
-    } else {
-        put(&mut prepared, &value.header.tag().0.to_be_bytes());
-        put(&mut prepared, value.data);
+/// The preparation of one name.
+struct Preparation {
+    /// How many more characters that are not ASCII it may have.
+    left: usize,
+}
+
+impl Preparation {
+    fn attribute(&mut self, attribute: &AttributeTypeAndValue<'_>) -> Result<Vec<u8>, NameError> {
+        let mut prepared = Vec::new();
+        put(&mut prepared, attribute.attr_type().as_bytes());
+        let value = attribute.attr_value();
+        if let Some(text) = text(value) {
+            put(&mut prepared, TEXT);
+            put(&mut prepared, self.text(&text)?.as_bytes());
+        } else {
+            put(&mut prepared, &value.header.tag().0.to_be_bytes());
+            put(&mut prepared, value.data);
+        }
+        Ok(prepared)
     }
-    prepared
+
+    /// RFC 4518 section 2: map, fold case, normalize, and drop insignificant spaces.
+    fn text(&mut self, text: &str) -> Result<String, NameError> {
+        let mapped: String = text.chars().filter_map(map).collect();
+        let folded = if mapped.is_ascii() {
+            mapped.to_ascii_lowercase()
+        } else {
+            self.fold(&mapped)?
+        };
+        let words: Vec<&str> = folded.split(' ').filter(|word| !word.is_empty()).collect();
+        Ok(words.join(" "))
+    }
+
+    /// Folds twice: folding undoes a normal form here and there, and normalizing brings up
+    /// capitals.
+    fn fold(&mut self, text: &str) -> Result<String, NameError> {
+        let count = beyond_ascii(text);
+        if count > self.left {
+            return Err(NameError::TooManyBeyondAscii);
+        }
+        let once = fold(text);
+        let spent = count.max(beyond_ascii(&once));
+        let left = self.left.checked_sub(spent);
+        self.left = left.ok_or(NameError::TooManyBeyondAscii)?;
+        Ok(fold(&once))
+    }
 }
 
 /// Each part with its length before it, so that no two names run together.
@@ -108,15 +180,6 @@ fn text(value: &Any<'_>) -> Option<String> {
     }
 }
 
-/// RFC 4518 section 2: map, fold case, normalize, and drop insignificant spaces.
-fn prepare(text: &str) -> String {
-    let mapped = text.chars().filter_map(map);
-    // Folding undoes a normal form here and there, and normalizing brings up capitals.
-    let folded = fold(fold(mapped.collect()));
-    let words: Vec<&str> = folded.split(' ').filter(|word| !word.is_empty()).collect();
-    words.join(" ")
-}
-
 fn map(character: char) -> Option<char> {
     match character {
         // RFC 4518 section 2.2: soft hyphens, joiners, variation selectors, marks of
@@ -132,13 +195,18 @@ fn map(character: char) -> Option<char> {
     }
 }
 
-fn fold(text: String) -> String {
-    // Through the capital: "ß" and "ss", "ς" and "σ" have one.
-    let folded = text.chars().flat_map(char::to_uppercase);
-    let folded = folded.flat_map(char::to_lowercase);
-    ComposingNormalizerBorrowed::new_nfkc()
-        .normalize_iter(folded)
-        .collect()
+fn beyond_ascii(text: &str) -> usize {
+    text.chars()
+        .filter(|character| !character.is_ascii())
+        .count()
+}
+
+/// Through the capital: "ß" and "ss", "ς" and "σ" have one. A sigma is no other at the
+/// end of a word.
+fn fold(text: &str) -> String {
+    let folded = text.to_uppercase().to_lowercase().replace('ς', "σ");
+    let normalized = ComposingNormalizerBorrowed::new_nfkc().normalize(&folded);
+    normalized.into_owned()
 }
 
 #[cfg(test)]
@@ -164,6 +232,10 @@ mod tests {
     }
 
     fn read(relative_names: &[Vec<u8>]) -> Name {
+        try_to_read(relative_names).unwrap()
+    }
+
+    fn try_to_read(relative_names: &[Vec<u8>]) -> Result<Name, NameError> {
         let relative_names = relative_names
             .iter()
             .map(|attributes| tlv(0x31, attributes));
@@ -259,6 +331,33 @@ mod tests {
         let apart = read(&[first.clone(), second.clone()]);
         assert_ne!(apart, read(&[second, first]));
         assert_ne!(apart, unordered);
+    }
+
+    #[test]
+    fn a_name_that_takes_longer_to_prepare_than_honest_ones_is_not_read() {
+        let refusal = |parts: &[&str]| {
+            let parts: Vec<_> = parts
+                .iter()
+                .map(|part| attribute(COMMON_NAME, UTF8, part.as_bytes()))
+                .collect();
+            try_to_read(&parts).err()
+        };
+        let refused = Some(NameError::TooManyBeyondAscii);
+        assert_eq!(refusal(&[&"n".repeat(450)]), None);
+        assert_eq!(refusal(&["n"; 32]), None);
+        assert_eq!(refusal(&["n"; 33]), Some(NameError::TooManyAttributes(33)));
+        assert!(matches!(
+            refusal(&[&"n".repeat(513)]),
+            Some(NameError::TooLong(513..))
+        ));
+        assert_eq!(refusal(&[&"É".repeat(128)]), None);
+        assert_eq!(refusal(&[&"É".repeat(129)]), refused);
+        // The name counts, not each attribute; and what it folds to.
+        assert_eq!(refusal(&[&"É".repeat(64), &"É".repeat(65)]), refused);
+        assert_eq!(refusal(&["\u{fdfa}"; 7]), None);
+        assert_eq!(refusal(&["\u{fdfa}"; 9]), refused);
+        // Letters that fold to ASCII are work all the same.
+        assert_eq!(refusal(&[&"\u{fb03}".repeat(129)]), refused);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::certificate::{Certificate, CertificateError, unix_time};
 use super::chain_error::ChainError;
 use super::der::{DerError, DerReader, tag};
 use super::list_identity::{ListAge, ListIdentity, ListScope};
-use super::name::Name;
+use super::name::{Name, NameError};
 use super::path::verify_path;
 use super::signature::{SignatureError, Signed};
 use pennyblack_base::encoding;
@@ -43,6 +43,9 @@ pub enum RevocationError {
     /// The file is not PEM.
     #[error("{0}")]
     Pem(#[from] TrustError),
+    /// The name of its issuer is more than any honest one.
+    #[error("the revocation list's issuer: {0}")]
+    Name(#[from] NameError),
     /// The list says not until when it holds (RFC 5280 section 5.1.2.5).
     #[error("the revocation list has no nextUpdate")]
     NoNextUpdate,
@@ -169,7 +172,7 @@ impl RevocationList {
         }
         let next_update = read.next_update().ok_or(RevocationError::NoNextUpdate)?;
         let scope = ListScope::of(&read).map_err(RevocationError::UnknownExtension)?;
-        let issuer = Name::of(read.issuer());
+        let issuer = Name::of(read.issuer())?;
         let signer = verify_signature(&read, &issuer, certificates, anchors, now)?;
         let revoked = entries(&read, &issuer, scope.is_indirect())?;
         Ok(Self {
@@ -378,7 +381,7 @@ fn read_name(der: &[u8]) -> Result<Name, RevocationError> {
     let (rest, name) =
         X509Name::from_der(der).map_err(|error| RevocationError::EntryIssuer(error.to_string()))?;
     if rest.is_empty() {
-        return Ok(Name::of(&name));
+        return Name::of(&name).map_err(|error| RevocationError::EntryIssuer(error.to_string()));
     }
     let what = format!("{} bytes follow the name", rest.len());
     Err(RevocationError::EntryIssuer(what))

@@ -3,6 +3,7 @@
 
 use rcgen::KeyIdMethod;
 
+use super::super::name::NameError;
 use super::super::signature::checks;
 use super::*;
 
@@ -152,8 +153,11 @@ fn a_certificate_with_more_of_anything_than_honest_ones_have_is_not_read() {
         }
     ));
 
-    let name = params(&"n".repeat(1025), Some(SPC_683G));
-    assert!(matches!(refusal(name), CertificateError::LongName(1025..)));
+    let name = params(&"n".repeat(513), Some(SPC_683G));
+    assert!(matches!(
+        refusal(name),
+        CertificateError::Name(NameError::TooLong(513..))
+    ));
 
     let mut identifier = params("leaf", Some(SPC_683G));
     let oid: Vec<u64> = [1, 2]
