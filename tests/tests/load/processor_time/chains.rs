@@ -15,6 +15,9 @@ use rcgen::{
 /// id-pe-TNAuthList (RFC 8226 section 9).
 const TN_AUTH_LIST: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 26];
 
+/// cRLDistributionPoints (RFC 5280 section 4.2.1.13).
+const DISTRIBUTION_POINTS: &[u64] = &[2, 5, 29, 31];
+
 /// The SPC 683G, alone.
 const ONE_SPC: &[u8] = b"\x30\x08\xa0\x06\x16\x04683G";
 
@@ -34,7 +37,7 @@ pub(super) fn senders(world: &World, honest: &StirIdentity) -> Vec<(&'static str
     };
     let true_chain = true_chain.certificates();
     let p521 = &PKCS_ECDSA_P521_SHA512;
-    let unknown = Issuer::new(ca_params(), KeyPair::generate_for(p521).unwrap());
+    let unknown = Issuer::new(ca_params("alike"), KeyPair::generate_for(p521).unwrap());
     let published = |extra: &[Vec<u8>]| Sender {
         is_published: true,
         ..Sender::new([true_chain, extra].concat(), new_key())
@@ -78,6 +81,24 @@ pub(super) fn senders(world: &World, honest: &StirIdentity) -> Vec<(&'static str
             )
         }),
         (
+            "names that take long to compare",
+            alike_with(
+                ca_params(&format!("{}{}", "É".repeat(128), "A".repeat(220))),
+                impostor_of(&root, &PKCS_ECDSA_P256_SHA256),
+                &PKCS_ECDSA_P256_SHA256,
+            ),
+        ),
+        ("a name that folds to 18 times as many letters", {
+            let ca = ca_params(&"\u{fdfa}".repeat(160));
+            let top = impostor_of(&root, &PKCS_ECDSA_P256_SHA256);
+            alike_with(ca, top, &PKCS_ECDSA_P256_SHA256)
+        }),
+        ("1,500 places of revocation lists", {
+            let points = b"\x30\x06\xa0\x04\xa0\x02\x86\x00".repeat(1500);
+            let places = CustomExtension::from_oid_content(DISTRIBUTION_POINTS, sequence(&points));
+            Sender::alone(&root, ONE_SPC, vec![places])
+        }),
+        (
             "1,000 numbers",
             Sender::alone(&root, &numbers(1000), Vec::new()),
         ),
@@ -109,9 +130,13 @@ impl Sender {
 
 /// A TNAuthList.
 fn numbers(count: usize) -> Vec<u8> {
-    let entries = b"\xa2\x04\x16\x0212".repeat(count);
-    let [high, low] = u16::try_from(entries.len()).unwrap().to_be_bytes();
-    [&[0x30, 0x82, high, low], entries.as_slice()].concat()
+    sequence(&b"\xa2\x04\x16\x0212".repeat(count))
+}
+
+/// A SEQUENCE of 256 bytes or more.
+fn sequence(elements: &[u8]) -> Vec<u8> {
+    let [high, low] = u16::try_from(elements.len()).unwrap().to_be_bytes();
+    [&[0x30, 0x82, high, low], elements].concat()
 }
 
 type AnyIssuer = Issuer<'static, KeyPair>;
@@ -119,9 +144,17 @@ type AnyIssuer = Issuer<'static, KeyPair>;
 /// A leaf below five CAs of one name and one key identifier, of which each has signed the
 /// one before it; the first of them is below `top`.
 fn alike(top: AnyIssuer, algorithm: &'static SignatureAlgorithm) -> Sender {
+    alike_with(ca_params("alike"), top, algorithm)
+}
+
+fn alike_with(
+    ca: CertificateParams,
+    top: AnyIssuer,
+    algorithm: &'static SignatureAlgorithm,
+) -> Sender {
     let (mut above, mut chain) = (top, Vec::new());
     for _ in 0..5 {
-        let (params, key) = (ca_params(), KeyPair::generate_for(algorithm).unwrap());
+        let (params, key) = (ca.clone(), KeyPair::generate_for(algorithm).unwrap());
         chain.push(params.signed_by(&key, &above).unwrap().der().to_vec());
         above = Issuer::new(params, key);
     }
@@ -136,8 +169,8 @@ fn impostor_of(ca: &[u8], algorithm: &'static SignatureAlgorithm) -> AnyIssuer {
     Issuer::from_ca_cert_der(&ca.into(), key).unwrap()
 }
 
-fn ca_params() -> CertificateParams {
-    let mut params = params("alike");
+fn ca_params(name: &str) -> CertificateParams {
+    let mut params = params(name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     params.key_identifier_method = KeyIdMethod::PreSpecified(b"alike".to_vec());
