@@ -1,0 +1,84 @@
+//! What is remembered of a log: read again only whole, and bounded.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::key_calendar::MAX_KEYS_A_DAY;
+use pennyblack_tlog::note::MAX_NOTE_SIZE;
+
+#[test]
+fn what_is_remembered_is_read_again_and_trusted_only_whole() {
+    let mut served = Served::with(0..5);
+    let view = followed(&mut served, None);
+    let json = view.to_json().unwrap();
+    assert_eq!(KeyLogView::from_json(&json).unwrap(), view);
+    let shorter = json.replacen(
+        &format!("{}", view.position.roots()[0]),
+        &format!("{}=", "A".repeat(43)),
+        1,
+    );
+    assert!(KeyLogView::from_json(&shorter).is_err());
+    let unsigned = json.replacen("issuer.example/log\\n5", "issuer.example/log\\n4", 1);
+    assert_ne!(unsigned, json);
+    assert!(KeyLogView::from_json(&unsigned).is_err());
+}
+
+#[test]
+fn more_keys_than_epochs_need_are_refused_and_what_was_remembered_stays() {
+    let mut served = Served::with(0..3);
+    let before = followed(&mut served, None);
+    // All of one day.
+    let at_once = |variant: u16| {
+        let key = TokenKey::parse(TokenType::BLIND_RSA_2048, &key(variant).encoded).unwrap();
+        let statement = Statement::TokenKeyAnnounced {
+            key,
+            not_before: UnixTime(1_795_000_000),
+        };
+        let minute = Minute::of(UnixTime(0));
+        LogEntry { minute, statement }.to_bytes()
+    };
+    let most = u16::try_from(MAX_KEYS_A_DAY).unwrap();
+    served.entries.extend((3..3 + most).map(at_once));
+    let view = followed(&mut served, Some(before));
+    served.entries.push(at_once(3 + most));
+    let refused = served.follow(&LogPolicy::default(), Some(view.clone()));
+    let refused = refused.unwrap_err();
+    let is_named =
+        matches!(refused, FollowError::TooManyKeys { index, .. } if index == 3 + u64::from(most));
+    assert!(is_named, "{refused}");
+    assert_eq!(
+        KeyLogView::from_json(&view.to_json().unwrap()).unwrap(),
+        view
+    );
+}
+
+#[test]
+fn the_most_that_is_remembered_is_read_again_and_more_is_not_written() {
+    let mut served = Served::with(0..255);
+    let mut view = followed(&mut served, None);
+    let id = |number: usize| {
+        let mut id = [0xff; 32];
+        id[..8].copy_from_slice(&number.to_be_bytes());
+        TokenKeyId(id)
+    };
+    let most = (0..MAX_KEYS).map(|number| (id(number), UnixTime(u64::MAX - number as u64)));
+    view.keys = most.collect();
+    let json = view.to_json().unwrap();
+    // Room for the cosignatures of a checkpoint, and twice of the line feeds in it.
+    assert!(json.len() + 2 * MAX_NOTE_SIZE < KeyLogView::MAX_JSON_SIZE);
+    assert_eq!(KeyLogView::from_json(&json).unwrap(), view);
+    view.keys
+        .extend((MAX_KEYS..2 * MAX_KEYS).map(|number| (id(number), UnixTime(u64::MAX))));
+    let refused = view.to_json().unwrap_err();
+    assert!(matches!(refused, RememberedError::TooLong(_)), "{refused}");
+    let padded = format!("{json}{}", " ".repeat(KeyLogView::MAX_JSON_SIZE));
+    let refused = KeyLogView::from_json(&padded).unwrap_err();
+    assert!(matches!(refused, RememberedError::TooLong(_)), "{refused}");
+}
+
+proptest! {
+    #[test]
+    fn no_memory_makes_it_panic(json in ".*") {
+        let _ = KeyLogView::from_json(&json);
+    }
+}
