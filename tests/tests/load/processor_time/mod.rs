@@ -14,7 +14,9 @@ use pennyblack_attestation::Statement;
 use pennyblack_evidence::spend::STORE_PATH;
 use pennyblack_privacypass::directory::WELL_KNOWN_PATH;
 use pennyblack_privacypass::issuance::batch_to_bytes;
-use pennyblack_protocol::key_record::{KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecord};
+use pennyblack_protocol::key_record::{
+    KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecord, MAX_KEY_RECORD_SIZE,
+};
 use pennyblack_protocol::store_request::{SignedStoreRequest, sign_store_request};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::mailbox::Kem;
@@ -174,12 +176,14 @@ async fn register(cores: Cores) {
         put(older),
     )];
     for (what, sender) in senders(&world, &world.holder) {
-        let status = if sender.is_published {
+        let token = record.sign(&sender.certificate, &sender.key);
+        let status = if token.len() > MAX_KEY_RECORD_SIZE {
+            StatusCode::BAD_REQUEST
+        } else if sender.is_published {
             StatusCode::UNPROCESSABLE_ENTITY
         } else {
             StatusCode::FORBIDDEN
         };
-        let token = record.sign(&sender.certificate, &sender.key);
         rows.push(Row::new(what, status, put(token)));
     }
     let large = Mailbox::new(Kem::XWing, FIRST_NUMBER);
