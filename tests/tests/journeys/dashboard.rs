@@ -174,7 +174,8 @@ async fn nothing_leaves(browser: &Browser, page: &str) {
     for address in requested {
         let own = address.starts_with(page) || address.starts_with("data:");
         // A new browser shows a page of its own first.
-        let is_internal = address.starts_with("chrome:");
+        let mut internal = ["chrome:", "chrome-untrusted:"].into_iter();
+        let is_internal = internal.any(|scheme| address.starts_with(scheme));
         assert!(own || is_internal, "{address} was asked for");
     }
     let elsewhere = "return fetch('http://127.0.0.2:9/').then(() => 'fetched', () => 'refused')";
