@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, IsCa, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 
 use super::*;
@@ -79,6 +79,29 @@ fn a_leaf_below_an_intermediate_is_accepted_in_any_order_of_the_rest() {
         let verified = verify_chain(&chain, &policy(&root), NOW).unwrap();
         assert!(verified.tn_auth_list().covers_spc(&"683G".parse().unwrap()));
         assert_eq!(verified.not_after(), UnixTime(1_798_761_600));
+    }
+}
+
+#[test]
+fn an_issuer_may_be_named_in_another_form_and_not_by_another_name() {
+    let root = root();
+    for (name, is_the_root) in [
+        ("root", true),
+        (" ROOT", true),
+        ("r\u{ad}oot", true),
+        ("root 2", false),
+    ] {
+        let key = KeyPair::from_pem(&root.key().serialize_pem()).unwrap();
+        let issuer = Issuer::new(ca_params(name, BasicConstraints::Unconstrained, None), key);
+        let leaf = params("leaf", Some(SPC_683G));
+        let leaf = leaf.signed_by(&KeyPair::generate().unwrap(), &issuer);
+        let judged = verify_chain(&[leaf.unwrap().der()], &policy(&root), NOW);
+        let unknown = matches!(judged, Err(ChainError::UnknownIssuer(_)));
+        assert_eq!(
+            (judged.is_ok(), unknown),
+            (is_the_root, !is_the_root),
+            "{name}"
+        );
     }
 }
 
