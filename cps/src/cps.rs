@@ -18,6 +18,7 @@ use tokio::task::spawn_blocking;
 use crate::config::Config;
 use crate::counts::Counts;
 use crate::dashboard::{Dashboard, DashboardParts};
+use crate::envelope_sealing::EnvelopeSealing;
 use crate::forwarding::Forwarding;
 use crate::issuers::{Dependencies, IssuerMaintenance, Issuers};
 use crate::key_directory::KeyDirectory;
@@ -76,6 +77,7 @@ impl Cps {
             });
             service.spawn(Arc::clone(&dashboard).sample_rates(service.shutdown()));
             let forwarding = nodes::forwarding(&config, &persistence.store)?;
+            let sealing = EnvelopeSealing::start(config.cps.authority.clone());
             let router = routes::router(resources(
                 &config,
                 persistence,
@@ -83,6 +85,7 @@ impl Cps {
                 clock,
                 forwarding,
                 counts,
+                sealing.context("the threads that seal large pages")?,
             ));
             Ok(service.serve(&*config, router, dashboard.router()))
         })
@@ -96,12 +99,12 @@ fn resources(
     clock: Clock,
     forwarding: Option<Forwarding>,
     counts: Arc<Counts>,
+    sealing: EnvelopeSealing,
 ) -> Resources<Backend> {
-    let authority = config.cps.authority.clone();
     Resources {
         spending: Spending {
             policy: SpendPolicy {
-                cps: authority.clone(),
+                cps: config.cps.authority.clone(),
                 challenges: issuers.challenge_digests(),
                 freshness: config.freshness(),
             },
@@ -115,7 +118,7 @@ fn resources(
             forwarding,
         },
         retrieval: Retrieval {
-            authority,
+            sealing,
             clock: clock.clone(),
             decoys: persistence.decoys,
             keys: Arc::clone(&persistence.keys),

@@ -9,6 +9,7 @@ use pennyblack_protocol::key_record::KeyRecordError;
 use pennyblack_protocol::store_request::{ParseStoreError, StoreRefusal};
 use pennyblack_sealing::envelope::{CursorError, SlotsError};
 use pennyblack_sealing::mailbox::MailboxIdError;
+use pennyblack_service::answer_room::NoRoomForAnswer;
 use pennyblack_service::headers::{ContentTypeError, HeaderError};
 use pennyblack_service::problem_response::{PublicRefusal, respond};
 use pennyblack_service::worker_pool::PoolError;
@@ -111,12 +112,15 @@ pub enum Refusal {
     /// The directory is full.
     #[error("the key directory is full")]
     DirectoryFull,
-    /// The threads that verify key records and certificates.
-    #[error("verifying the key record: {0}")]
-    Verification(#[from] PoolError),
     /// A key record's certificate.
     #[error("{0}")]
     Certificate(#[from] CertificateError),
+    /// The answer would be too much for what is held already.
+    #[error("{0}")]
+    NoRoom(#[from] NoRoomForAnswer),
+    /// The threads that verify key records or seal large pages are busy, or failed.
+    #[error("{0}")]
+    Pool(#[from] PoolError),
     /// A file of the directory could not be written, or sealing failed.
     #[error("{0}")]
     Internal(String),
@@ -135,9 +139,9 @@ impl PublicRefusal for Refusal {
             Self::Store(error) => of_store(error),
             Self::AlreadySpent => ProblemType::TokenAlreadySpent,
             Self::Storage(StoreError::MailboxFull) => ProblemType::MailboxFull,
-            Self::Storage(StoreError::Busy) | Self::Verification(PoolError::Busy { .. }) => {
-                ProblemType::Overloaded
-            }
+            Self::Storage(StoreError::Busy)
+            | Self::NoRoom(_)
+            | Self::Pool(PoolError::Busy { .. }) => ProblemType::Overloaded,
             Self::DirectoryFull => ProblemType::KeyDirectoryFull,
             Self::Storage(StoreError::Unavailable(_)) | Self::Log => ProblemType::StoreUnavailable,
             Self::Mailbox(_) | Self::Number(_) | Self::Prefix { .. } => {
@@ -152,16 +156,15 @@ impl PublicRefusal for Refusal {
             Self::ScatteredGrant { .. } => ProblemType::NumberNotAuthorized,
             Self::OlderRecord => ProblemType::KeyRecordNotCurrent,
             Self::Certificate(error) => error.problem_type(),
-            Self::Internal(_) | Self::Verification(PoolError::Panicked) => ProblemType::Internal,
+            Self::Internal(_) | Self::Pool(PoolError::Panicked) => ProblemType::Internal,
         }
     }
 
     fn public_sentence(&self) -> Option<&'static str> {
         Some(match self {
             Self::DirectoryFull => "the key directory is full",
-            Self::Verification(PoolError::Busy { .. }) => {
-                "as many key records wait to be verified as may"
-            }
+            Self::NoRoom(_) => "the service holds as much for its clients as it may",
+            Self::Pool(PoolError::Busy { .. }) => "as many requests wait for a thread as may",
             Self::Storage(StoreError::Busy) => "too many requests wait for the store",
             Self::Log => "the log of double spends is not available",
             _ => return None,
@@ -269,6 +272,7 @@ mod tests {
                 503,
             ),
             (Refusal::Log, 503),
+            (NoRoomForAnswer.into(), 503),
             ("x".parse::<MailboxId>().unwrap_err().into(), 400),
             ("x".parse::<Slots>().unwrap_err().into(), 400),
             ("x".parse::<Cursor>().unwrap_err().into(), 400),
@@ -341,8 +345,9 @@ mod tests {
                 TooManyOfGrant,
                 ScatteredGrant,
                 DirectoryFull,
-                Verification,
                 Certificate,
+                NoRoom,
+                Pool,
                 Internal,
             ]
         );

@@ -4,20 +4,21 @@
 
 use std::sync::Arc;
 
-use pennyblack_base::authority::Authority;
 use pennyblack_runtime::clock::Clock;
-use pennyblack_sealing::envelope::{Cursor, PageHeader, Slots, seal_envelope};
+use pennyblack_sealing::envelope::{Cursor, PageHeader, Slots};
 use pennyblack_sealing::mailbox::MailboxId;
+use pennyblack_service::answer_room::AnswerRoom;
 
 use crate::counts::Counts;
 use crate::decoy_secret::DecoySecret;
+use crate::envelope_sealing::EnvelopeSealing;
 use crate::key_directory::KeyDirectory;
 use crate::refusal::Refusal;
 use crate::store::Store;
 
 /// What it takes to answer a poll.
 pub(crate) struct Retrieval<S> {
-    pub(crate) authority: Authority,
+    pub(crate) sealing: EnvelopeSealing,
     pub(crate) clock: Clock,
     pub(crate) decoys: Arc<DecoySecret>,
     pub(crate) keys: Arc<KeyDirectory>,
@@ -32,6 +33,7 @@ impl<S: Store> Retrieval<S> {
         mailbox: MailboxId,
         slots: Slots,
         after: Cursor,
+        room: &AnswerRoom,
     ) -> Result<Vec<u8>, Refusal> {
         let now = self.clock.now();
         // A mailbox that is unknown here may be registered at another node.
@@ -39,6 +41,10 @@ impl<S: Store> Retrieval<S> {
         let registered = self.keys.recipient(mailbox, now);
         let recipient = self.decoys.keys()?.or_decoy(mailbox, registered.as_deref());
         let recipient = recipient.map_err(|error| Refusal::Internal(error.to_string()))?;
+        let recipient = recipient.into_owned();
+        // The page as the store gives it, and its envelope.
+        let bytes = 2 * slots.envelope_size(recipient.kem());
+        room.reserve(bytes).await?;
         let max = usize::from(slots.count());
         let page = self.store.page(mailbox, after, max, now).await?;
         let header = PageHeader {
@@ -47,14 +53,6 @@ impl<S: Store> Retrieval<S> {
             server_time: now,
         };
         self.counts.poll();
-        seal_envelope(
-            &recipient,
-            &self.authority,
-            slots,
-            &page.entries,
-            header,
-            &mut rand::rng(),
-        )
-        .map_err(|error| Refusal::Internal(error.to_string()))
+        self.sealing.seal(recipient, slots, page, header).await
     }
 }

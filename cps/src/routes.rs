@@ -19,6 +19,7 @@ use pennyblack_protocol::store_request::{self, StoreHeaders};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::envelope::{self, Cursor, Slots};
 use pennyblack_sealing::mailbox::MailboxId;
+use pennyblack_service::answer_room::AnswerRoom;
 use pennyblack_service::headers::{at_most_one, content_type};
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use serde::Deserialize;
@@ -37,6 +38,8 @@ use crate::store::Store;
 
 /// Double spends in one answer.
 const LINES_AT_ONCE: usize = 1_000;
+/// Bytes of each, as an entry and as a line of JSON.
+const LINE_ROOM: usize = 4 * 1024;
 
 /// What the handlers share.
 pub(crate) struct Resources<S> {
@@ -107,13 +110,14 @@ async fn poll<S: Store>(
     State(resources): State<Arc<Resources<S>>>,
     Path(mailbox): Path<String>,
     query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
+    room: AnswerRoom,
 ) -> Result<Response, Refusal> {
     let mailbox: MailboxId = mailbox.parse()?;
     let Query(query) = query.map_err(|_| Refusal::Query)?;
     let slots: Slots = query.slots.as_deref().unwrap_or("16").parse()?;
     let after = query.after.map_or(Ok(Cursor::START), |text| text.parse())?;
-    let envelope = resources.retrieval.envelope(mailbox, slots, after).await?;
-    Ok(answer(envelope::MEDIA_TYPE, envelope))
+    let envelope = resources.retrieval.envelope(mailbox, slots, after, &room);
+    Ok(answer(envelope::MEDIA_TYPE, envelope.await?))
 }
 
 async fn register_key<S: Store>(
@@ -136,11 +140,12 @@ async fn register_key<S: Store>(
 async fn keys_of_number<S: Store>(
     State(resources): State<Arc<Resources<S>>>,
     Path(number): Path<String>,
+    room: AnswerRoom,
 ) -> Result<Response, Refusal> {
     let number = TelephoneNumber::from_canonical(&number)?;
     resources.keys.check_complete()?;
     let found = resources.keys.of_number(&number, resources.clock.now());
-    Ok(key_list(&found, None))
+    key_list(&found, None, &room).await
 }
 
 #[derive(Deserialize)]
@@ -153,6 +158,7 @@ struct PrefixQuery {
 async fn list_keys<S: Store>(
     State(resources): State<Arc<Resources<S>>>,
     query: Result<Query<PrefixQuery>, axum::extract::rejection::QueryRejection>,
+    room: AnswerRoom,
 ) -> Result<Response, Refusal> {
     let Query(query) = query.map_err(|_| Refusal::Prefix {
         min: crate::key_directory::SHORTEST_PREFIX,
@@ -162,10 +168,17 @@ async fn list_keys<S: Store>(
     resources.keys.check_complete()?;
     let (after, now) = (query.after.as_deref(), resources.clock.now());
     let page = resources.keys.of_prefix(&prefix, after, now)?;
-    Ok(key_list(&page.records, page.next))
+    key_list(&page.records, page.next, &room).await
 }
 
-fn key_list(found: &[Arc<VerifiedKeyRecord>], next: Option<String>) -> Response {
+async fn key_list(
+    found: &[Arc<VerifiedKeyRecord>],
+    next: Option<String>,
+    room: &AnswerRoom,
+) -> Result<Response, Refusal> {
+    // The copies, and the answer that is made of them.
+    let size: usize = found.iter().map(|record| record.as_str().len()).sum();
+    room.reserve(2 * size).await?;
     let records = found.iter().map(|record| record.as_str().to_owned());
     let mut response = Json(KeyRecordList {
         records: records.collect(),
@@ -174,7 +187,7 @@ fn key_list(found: &[Arc<VerifiedKeyRecord>], next: Option<String>) -> Response 
     .into_response();
     let media_type = HeaderValue::from_static(KEY_RECORD_LIST_MEDIA_TYPE);
     response.headers_mut().insert(CONTENT_TYPE, media_type);
-    no_store(response)
+    Ok(no_store(response))
 }
 
 #[derive(Deserialize)]
@@ -188,9 +201,11 @@ async fn double_spends<S: Store>(
     State(resources): State<Arc<Resources<S>>>,
     query: Result<Query<LogQuery>, axum::extract::rejection::QueryRejection>,
     headers: HeaderMap,
+    room: AnswerRoom,
 ) -> Result<Response, Refusal> {
     let Query(query) = query.map_err(|_| Refusal::Query)?;
     let after: Cursor = query.after.map_or(Ok(Cursor::START), |text| text.parse())?;
+    room.reserve(LINES_AT_ONCE * LINE_ROOM).await?;
     let log = Arc::clone(&resources.log);
     let read = move || log.double_spends(after.0, LINES_AT_ONCE).transpose();
     let read = tokio::task::spawn_blocking(read).await;

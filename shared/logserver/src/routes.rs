@@ -10,9 +10,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
+use pennyblack_service::answer_room::AnswerRoom;
 use pennyblack_tlog::Tile;
 
 use crate::log::TransparencyLog;
+
+/// Bytes that a tile of entries hardly exceeds.
+const TILE_ROOM: usize = 512 * 1024;
 
 /// The path below which a service has its log; the log's name is the service's
 /// authority and this.
@@ -45,10 +49,17 @@ async fn key(State(log): State<Arc<TransparencyLog>>) -> Response {
     answer(TEXT, A_WHILE, format!("{}\n", log.verifier()).into_bytes())
 }
 
-async fn tile(State(log): State<Arc<TransparencyLog>>, Path(path): Path<String>) -> Response {
+async fn tile(
+    State(log): State<Arc<TransparencyLog>>,
+    Path(path): Path<String>,
+    room: AnswerRoom,
+) -> Response {
     let Ok(tile) = format!("tile/{path}").parse::<Tile>() else {
         return StatusCode::NOT_FOUND.into_response();
     };
+    if room.reserve(TILE_ROOM).await.is_err() {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     let read = tokio::task::spawn_blocking(move || log.tile(tile)).await;
     match read.map_err(std::io::Error::other).and_then(|read| read) {
         Ok(Some(bytes)) => answer(BYTES, FOR_EVER, bytes),

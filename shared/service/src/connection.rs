@@ -2,48 +2,53 @@
 //! and an end in every case. hyper alone never closes silent sockets or idle
 //! HTTP/2 connections; here each wait has a deadline.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt as _;
 
-use crate::answer_body::AnswerBody;
 use crate::exchanges::{Exchanges, Overdue};
-use crate::in_hand::BytesInHand;
+use crate::one_exchange;
+use crate::stream_tasks::StreamTasks;
+use crate::untaken::PIECE;
 use pennyblack_runtime::config::Limits;
 use pennyblack_runtime::shutdown::Shutdown;
 
 /// Time for a connection's last words (GOAWAY, the TLS close) once it is over.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// What a client may send on one stream before this side has taken any of it: the
+/// usual, in which a store fits.
+const STREAM_WINDOW: u32 = 65_535;
+/// The same for all streams of a connection.
+const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
+
+/// Bytes that the kernel takes beyond those that the client's window lets it send.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 64 * 1024;
+
 /// Everything a connection needs; shared by all of a listener. The client's
 /// address is not among it, so that no handler can record it.
 pub(crate) struct Setting {
     pub(crate) tls: Option<TlsAcceptor>,
-    pub(crate) router: Router,
-    pub(crate) http: auto::Builder<TokioExecutor>,
+    pub(crate) exchange: one_exchange::Setting,
     pub(crate) limits: Arc<Limits>,
-    pub(crate) bytes: Arc<BytesInHand>,
     pub(crate) shutdown: Shutdown,
 }
 
 /// How HTTP is spoken under `limits`.
-pub(crate) fn http(limits: &Limits) -> auto::Builder<TokioExecutor> {
-    let mut http = auto::Builder::new(TokioExecutor::new());
+fn http(limits: &Limits, tasks: StreamTasks) -> auto::Builder<StreamTasks> {
+    let mut http = auto::Builder::new(tasks);
     // The deadlines of `Exchanges` cover every header section, HTTP/2's too;
     // hyper's own knows HTTP/1 only.
     http.http1()
@@ -54,6 +59,9 @@ pub(crate) fn http(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
         .max_header_list_size(limits.header_bytes)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(PIECE)
         .keep_alive_interval(limits.keep_alive)
         .keep_alive_timeout(limits.keep_alive)
         .max_pending_accept_reset_streams(20)
@@ -61,8 +69,18 @@ pub(crate) fn http(limits: &Limits) -> auto::Builder<TokioExecutor> {
     http
 }
 
+/// Ends what goes on for a connection when the connection is over, whichever way.
+struct Ending<'a>(&'a Exchanges);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.end_all();
+    }
+}
+
 /// Serves one connection to its end, or until its `exchanges` are dismissed.
 pub(crate) async fn serve(stream: TcpStream, setting: &Setting, exchanges: Arc<Exchanges>) {
+    let _ending = Ending(&exchanges);
     tokio::select! {
         () = greet_and_serve(stream, setting, &exchanges) => {}
         () = exchanges.dismissed() => count_end("made_room"),
@@ -72,6 +90,7 @@ pub(crate) async fn serve(stream: TcpStream, setting: &Setting, exchanges: Arc<E
 async fn greet_and_serve(stream: TcpStream, setting: &Setting, exchanges: &Arc<Exchanges>) {
     // Answers are small and whole; waiting to fill a segment only delays them.
     let _ = stream.set_nodelay(true);
+    hold_back(&stream);
     let Some(tls) = &setting.tls else {
         return speak_http(stream, setting, exchanges).await;
     };
@@ -89,6 +108,16 @@ async fn greet_and_serve(stream: TcpStream, setting: &Setting, exchanges: &Arc<E
     }
 }
 
+/// Keeps the kernel from taking megabytes of answers that a client does not take: they
+/// would no longer be counted.
+fn hold_back(stream: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    // Without it, all goes well until memory is short.
+    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
+    #[cfg(not(target_os = "linux"))]
+    let _ = stream;
+}
+
 async fn speak_http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     setting: &Setting,
@@ -96,18 +125,10 @@ async fn speak_http(
 ) {
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let open = exchanges.begin(Instant::now());
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Arc::clone(exchanges));
-        let answer = setting.router.clone().oneshot(request);
-        let bytes = Arc::clone(&setting.bytes);
-        async move {
-            let response = answer
-                .await
-                .unwrap_or_else(|never: Infallible| match never {});
-            Ok::<_, Infallible>(response.map(|body| AnswerBody::new(body, open, &bytes)))
-        }
+        one_exchange::answer(request, open, &setting.exchange)
     });
-    let mut connection = pin!(setting.http.serve_connection(TokioIo::new(stream), service));
+    let http = http(&setting.limits, StreamTasks(Arc::clone(exchanges)));
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let last_words = tokio::select! {
         biased;
         end = until_over_or_overdue(connection.as_mut(), exchanges) => match end {
@@ -138,7 +159,12 @@ async fn until_over_or_overdue<C: Future>(
         }
         loop {
             let (deadline, reason) = exchanges.deadline();
-            if deadline <= Instant::now() {
+            let now = Instant::now();
+            if deadline <= now {
+                if reason == Overdue::Stalled && exchanges.end_overdue(now) {
+                    count_end("stalled_stream");
+                    continue;
+                }
                 return Poll::Ready(Some(reason));
             }
             // Most deadlines move away; the alarm follows only when it rings or

@@ -1,13 +1,20 @@
-//! Which requests a connection has open and since when, and so when it is
-//! overdue. Pure bookkeeping: who closes the connection is `connection.rs`.
+//! Which requests a connection has open, which of them this side works on, and so
+//! when one is overdue and since when the connection waits for its client. Pure
+//! bookkeeping: who closes the connection is `connection.rs`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::stream::{Stream, Work};
+
 use pennyblack_runtime::config::Limits;
+
+/// Requests of one connection that are worked on at one time; its others wait for their
+/// turn, so that one connection with many does not keep out many with one each.
+const AT_WORK: usize = 16;
 
 /// Why a connection is closed by this side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,17 +44,39 @@ pub(crate) struct Exchanges {
     limits: Arc<Limits>,
     state: Mutex<State>,
     dismissed: Notify,
+    turns: Arc<Semaphore>,
 }
 
 /// Owned by the lock, which is held for a few instructions only.
 #[derive(Debug)]
 struct State {
-    /// Start of each open exchange; numbers grow with time, so the first is the oldest.
-    open: BTreeMap<u64, Instant>,
+    /// Numbers grow with time, so the first is the oldest.
+    open: BTreeMap<u64, Open>,
     /// How many exchanges have ever begun.
     begun: u64,
     /// When the last exchange ended, or the connection began.
     quiet_since: Instant,
+    /// When this side last finished work for the client, or the connection began.
+    waiting_since: Instant,
+}
+
+#[derive(Debug)]
+struct Open {
+    begun: Instant,
+    /// Its request is whole and its answer is not made: it waits for this side.
+    working: bool,
+    carrier: Carrier,
+}
+
+/// What ends with an exchange.
+#[derive(Debug)]
+enum Carrier {
+    /// The connection, which serves no other at the same time (HTTP/1.1).
+    Connection,
+    /// A stream (HTTP/2).
+    Stream(Arc<Stream>),
+    /// It was asked to end.
+    Ended,
 }
 
 impl Exchanges {
@@ -58,8 +87,10 @@ impl Exchanges {
                 open: BTreeMap::new(),
                 begun: 0,
                 quiet_since: now,
+                waiting_since: now,
             }),
             dismissed: Notify::new(),
+            turns: Arc::new(Semaphore::new(AT_WORK)),
         })
     }
 
@@ -68,10 +99,12 @@ impl Exchanges {
         self.state().quiet_since = now;
     }
 
-    /// Since when no request is open; nothing while one is.
-    pub(crate) fn quiet_since(&self) -> Option<Instant> {
+    /// Since when this side has had no whole request of the client to work on;
+    /// nothing while it has one.
+    pub(crate) fn waiting_since(&self) -> Option<Instant> {
         let state = self.state();
-        state.open.is_empty().then_some(state.quiet_since)
+        let working = state.open.values().any(|open| open.working);
+        (!working).then_some(state.waiting_since)
     }
 
     /// Asks the connection to end, since its place is needed.
@@ -84,24 +117,45 @@ impl Exchanges {
         self.dismissed.notified().await;
     }
 
+    /// Waits until fewer than [`AT_WORK`] requests of the connection are worked on. The
+    /// turn lasts until the returned value, which is always there, is dropped.
+    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.turns).acquire_owned().await.ok()
+    }
+
     /// Notes that a request's header section has arrived. The exchange ends when
     /// the returned value is dropped.
     pub(crate) fn begin(self: &Arc<Self>, now: Instant) -> Exchange {
         let mut state = self.state();
         state.begun += 1;
         let number = state.begun;
-        state.open.insert(number, now);
+        let open = Open {
+            begun: now,
+            working: false,
+            carrier: Carrier::Connection,
+        };
+        state.open.insert(number, open);
         Exchange {
-            number,
-            among: Arc::clone(self),
+            id: ExchangeId {
+                number,
+                among: Arc::clone(self),
+            },
+        }
+    }
+
+    /// Notes that the exchange that has just begun has a stream of its own.
+    pub(crate) fn attach(&self, stream: &Arc<Stream>) {
+        let mut state = self.state();
+        if let Some(mut newest) = state.open.last_entry() {
+            newest.get_mut().carrier = Carrier::Stream(Arc::clone(stream));
         }
     }
 
     /// When the connection is overdue unless something happens first, and why.
     pub(crate) fn deadline(&self) -> (Instant, Overdue) {
         let state = self.state();
-        if let Some((_, oldest)) = state.open.first_key_value() {
-            (*oldest + self.limits.exchange, Overdue::Stalled)
+        if let Some(oldest) = state.open.values().find(|open| open.is_wanted()) {
+            (oldest.begun + self.limits.exchange, Overdue::Stalled)
         } else if state.begun == 0 {
             (
                 state.quiet_since + self.limits.first_request,
@@ -112,61 +166,116 @@ impl Exchanges {
         }
     }
 
+    /// Ends the streams that are overdue. False when there is nothing else on the
+    /// connection, which is to end, too.
+    pub(crate) fn end_overdue(&self, now: Instant) -> bool {
+        let limit = self.limits.exchange;
+        let is_overdue = |open: &Open| open.begun + limit <= now;
+        let mut state = self.state();
+        let overdue = state.open.values_mut().filter(|open| is_overdue(open));
+        let ended: Vec<_> = overdue.filter_map(Open::end).collect();
+        let mut wanted = state.open.values().filter(|open| open.is_wanted());
+        let others = wanted.any(|open| !is_overdue(open));
+        drop(state);
+        drop(ended);
+        others
+    }
+
+    /// Ends the streams that are open, since their connection is over.
+    pub(crate) fn end_all(&self) {
+        let ended: Vec<_> = self
+            .state()
+            .open
+            .values_mut()
+            .filter_map(Open::end)
+            .collect();
+        drop(ended);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    const fn is_wanted(&self) -> bool {
+        !matches!(self.carrier, Carrier::Ended)
+    }
+
+    /// Ends it if it is a stream; what is to be dropped without the lock.
+    fn end(&mut self) -> Option<Work> {
+        let Carrier::Stream(stream) = &self.carrier else {
+            return None;
+        };
+        let rest = stream.end();
+        self.carrier = Carrier::Ended;
+        rest
     }
 }
 
 /// One request that is not yet answered in full.
 #[derive(Debug)]
 pub(crate) struct Exchange {
+    id: ExchangeId,
+}
+
+impl Exchange {
+    pub(crate) const fn id(&self) -> &ExchangeId {
+        &self.id
+    }
+}
+
+/// Which exchange, for those who may end it.
+#[derive(Debug, Clone)]
+pub(crate) struct ExchangeId {
     number: u64,
     among: Arc<Exchanges>,
 }
 
-impl Exchange {
+impl ExchangeId {
     /// All exchanges of its connection.
     pub(crate) const fn of_connection(&self) -> &Arc<Exchanges> {
         &self.among
+    }
+
+    /// Notes whether this side works on it or waits for the client.
+    pub(crate) fn working(&self, working: bool) {
+        let mut state = self.among.state();
+        if let Some(open) = state.open.get_mut(&self.number)
+            && open.working != working
+        {
+            open.working = working;
+            state.waiting_since = Instant::now();
+        }
+    }
+
+    /// Ends it: the stream, whose rest is to be dropped without any lock, or the
+    /// connection where that serves no other.
+    pub(crate) fn end(&self) -> Option<Work> {
+        let mut state = self.among.state();
+        let open = state.open.get_mut(&self.number)?;
+        if matches!(open.carrier, Carrier::Connection) {
+            open.carrier = Carrier::Ended;
+            self.among.dismiss();
+        }
+        open.end()
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let mut state = self.among.state();
-        state.open.remove(&self.number);
-        state.quiet_since = Instant::now();
+        let mut state = self.id.among.state();
+        let now = Instant::now();
+        if state
+            .open
+            .remove(&self.id.number)
+            .is_some_and(|open| open.working)
+        {
+            state.waiting_since = now;
+        }
+        state.quiet_since = now;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn the_oldest_open_request_decides() {
-        let limits = Arc::new(Limits::default());
-        let start = Instant::now();
-        let exchanges = Exchanges::new(Arc::clone(&limits), start);
-        assert_eq!(
-            exchanges.deadline(),
-            (start + limits.first_request, Overdue::NoRequest)
-        );
-
-        let first = exchanges.begin(start + Duration::from_secs(1));
-        let second = exchanges.begin(start + Duration::from_secs(2));
-        let stalled = |seconds| {
-            (
-                start + Duration::from_secs(seconds) + limits.exchange,
-                Overdue::Stalled,
-            )
-        };
-        assert_eq!(exchanges.deadline(), stalled(1));
-        drop(first);
-        assert_eq!(exchanges.deadline(), stalled(2));
-        drop(second);
-        assert_eq!(exchanges.deadline().1, Overdue::Idle);
-    }
-}
+mod tests;

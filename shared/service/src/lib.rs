@@ -4,11 +4,13 @@
 
 pub mod admin;
 mod answer_body;
+pub mod answer_room;
 mod connection;
 mod exchanges;
 pub mod headers;
-mod in_hand;
+mod held_bytes;
 pub mod listener;
+mod one_exchange;
 pub mod peer;
 mod places;
 pub mod problem_response;
@@ -17,5 +19,8 @@ mod request_limits;
 pub mod server;
 pub mod start;
 pub mod start_error;
+mod stream;
+mod stream_tasks;
 pub mod tls;
+mod untaken;
 pub mod worker_pool;

@@ -15,9 +15,10 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::connection::{self, Setting};
 use crate::exchanges::Exchanges;
-use crate::in_hand::BytesInHand;
+use crate::held_bytes::HeldBytes;
+use crate::one_exchange;
 use crate::places::Places;
-use crate::request_limits;
+use crate::request_limits::{self, Admission};
 use crate::tls::{self, TlsError};
 use pennyblack_runtime::config::{
     AdminConfig, ConfigurationError, Limits, PublicConfig, Transport,
@@ -129,12 +130,13 @@ impl Listener {
     pub fn serve(self, router: Router, shutdown: Shutdown) -> BoxFuture<'static, ()> {
         // Boxed, so that the HTTP server is compiled here and nowhere else.
         Box::pin(async move {
-            let bytes = BytesInHand::new(self.limits.held_bytes, self.limits.connections);
             let setting = Arc::new(Setting {
                 tls: self.tls,
-                router: request_limits::around(router, &self.limits, &bytes),
-                bytes,
-                http: connection::http(&self.limits),
+                exchange: one_exchange::Setting {
+                    router: request_limits::around(router),
+                    admission: Arc::new(Admission::new(&self.limits)),
+                    bytes: HeldBytes::new(self.limits.held_bytes),
+                },
                 limits: Arc::clone(&self.limits),
                 shutdown: shutdown.clone(),
             });

@@ -9,7 +9,7 @@ use tokio::task::Id;
 use crate::exchanges::Exchanges;
 
 /// So many parts of all places are freed at a time, so that looking for the
-/// quietest, which looks at every place, is rare.
+/// longest waiting, which looks at every place, is rare.
 const PARTS: usize = 64;
 
 /// The open connections by their tasks.
@@ -28,26 +28,27 @@ impl Places {
         }
     }
 
-    /// Sees that a place is free. When all are taken, those connections are
-    /// dismissed that have been without a request for longest: clients that are
-    /// silent on purpose would hold every place otherwise, at no cost, and a
-    /// client that is dismissed between two requests connects again.
+    /// Sees that a place is free. When all are taken, those connections are dismissed
+    /// that have waited for their clients for longest: clients that are silent, send
+    /// half a request or take no answer would hold every place otherwise, at no cost,
+    /// and a client that is dismissed between two requests connects again.
     ///
-    /// False when every connection has a request open.
+    /// False when this side works on a whole request of every connection.
     pub(crate) fn make_room(&mut self) -> bool {
         if self.taken.len() < self.max {
             return true;
         }
-        let since = |(id, exchanges): (&Id, &Arc<Exchanges>)| Some((exchanges.quiet_since()?, *id));
-        let mut quiet: Vec<_> = self.taken.iter().filter_map(since).collect();
-        quiet.sort_unstable_by_key(|(since, _)| *since);
+        let since =
+            |(id, exchanges): (&Id, &Arc<Exchanges>)| Some((exchanges.waiting_since()?, *id));
+        let mut waiting: Vec<_> = self.taken.iter().filter_map(since).collect();
+        waiting.sort_unstable_by_key(|(since, _)| *since);
         let enough = (self.max / PARTS).max(1);
-        for (_, id) in quiet.iter().take(enough) {
+        for (_, id) in waiting.iter().take(enough) {
             if let Some(exchanges) = self.taken.remove(id) {
                 exchanges.dismiss();
             }
         }
-        !quiet.is_empty()
+        !waiting.is_empty()
     }
 
     /// Notes a connection that has begun.

@@ -6,112 +6,138 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse as _, Response};
-use axum::{Extension, Router};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::Body as _;
+use http::Request;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
 use pennyblack_base::problem::{Problem, ProblemType};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::exchanges::Exchanges;
-use crate::in_hand::BytesInHand;
+use crate::answer_room::{AnswerRoom, WorkPlaces};
+use crate::exchanges::ExchangeId;
+use crate::held_bytes::{Held, NoRoom};
 use crate::problem_response::{ProblemResponse, in_problem_form};
 use pennyblack_runtime::config::Limits;
 
-/// Puts the limits around `router`, whose requests carry the [`Exchanges`] of their
-/// connections.
-pub(crate) fn around(router: Router, limits: &Limits, bytes: &Arc<BytesInHand>) -> Router {
-    let door = Arc::new(Admission {
-        places: Semaphore::new(limits.requests),
-        body_bytes: limits.body_bytes,
-        body_read: limits.body_read,
-        bytes: Arc::clone(bytes),
-    });
+/// Puts around `router` what makes a problem document of everything that goes wrong.
+pub(crate) fn around(router: Router) -> Router {
     // The last layer is the outermost.
     router
         .layer(DefaultBodyLimit::disable())
         .layer(CatchPanicLayer::custom(answer_a_panic))
-        .layer(from_fn_with_state(door, admit))
         .layer(from_fn(in_problem_form))
 }
 
-/// Where requests wait until they are whole and there is a place for them.
+/// Where requests wait until they are whole and it is their turn.
 #[derive(Debug)]
-struct Admission {
-    places: Semaphore,
+pub(crate) struct Admission {
+    places: Arc<WorkPlaces>,
     body_bytes: usize,
     body_read: Duration,
-    bytes: Arc<BytesInHand>,
-}
-
-/// Lets a request in when its body is whole and a place is free: nobody holds a
-/// place by sending slowly. The place is for the work alone. An answer that nobody
-/// takes is counted among the bytes in hand instead: were it to keep its place,
-/// 16 connections of 64 requests with a window of zero would take all 1024.
-async fn admit(
-    State(door): State<Arc<Admission>>,
-    Extension(connection): Extension<Arc<Exchanges>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    // A refusal that comes before the body is the cheapest.
-    if door.places.available_permits() == 0 {
-        return refused(ProblemType::Overloaded.document());
-    }
-    let (head, body) = request.into_parts();
-    let body = if body.is_end_stream() {
-        Bytes::new()
-    } else {
-        match door.whole(body, &connection).await {
-            Ok(body) => body,
-            Err(problem) => return refused(problem),
-        }
-    };
-    let Ok(_place) = door.places.try_acquire() else {
-        return refused(ProblemType::Overloaded.document());
-    };
-    next.run(Request::from_parts(head, Body::from(body))).await
-}
-
-fn refused(problem: Problem) -> Response {
-    ProblemResponse::from(problem).into_response()
 }
 
 impl Admission {
-    /// Reads a body to its end.
-    async fn whole(&self, body: Body, connection: &Arc<Exchanges>) -> Result<Bytes, Problem> {
-        let limit = self.body_bytes;
-        let too_large =
-            || ProblemType::BodyTooLarge.because(format_args!("the limit is {limit} bytes"));
-        // Content-Length is trusted when it announces too much: nothing is read.
-        // Otherwise it is not: what counts as held is what has arrived.
-        if body.size_hint().lower() > limit as u64 {
-            return Err(too_large());
-        }
-        let held = self.bytes.hold(0, connection);
-        let body = body.map_frame(|frame| {
-            held.add(frame.data_ref().map_or(0, Bytes::len));
-            frame
-        });
-        match timeout(self.body_read, Limited::new(body, limit).collect()).await {
-            Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-            // The client has broken off: nobody reads this answer.
-            Ok(Err(_)) | Err(_) => Err(ProblemType::RequestTimeout.because(format_args!(
-                "the body did not arrive within {} s",
-                self.body_read.as_secs_f32()
-            ))),
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            places: Arc::new(WorkPlaces::new(limits.requests)),
+            body_bytes: limits.body_bytes,
+            body_read: limits.body_read,
         }
     }
+
+    /// Lets a request in when its body is whole, its connection has its turn and a place
+    /// is free: nobody holds a place by sending slowly. The place is for the work alone.
+    /// An answer that nobody takes keeps its bytes instead: were it to keep its place, 16
+    /// connections of 64 requests with a window of zero would take all 1024.
+    ///
+    /// # Errors
+    /// What to answer instead.
+    pub(crate) async fn admit(
+        &self,
+        request: Request<Incoming>,
+        held: &Arc<Held>,
+        exchange: &ExchangeId,
+    ) -> Result<(Request<Body>, AnswerRoom), Problem> {
+        // A refusal that comes before the body is the cheapest.
+        if self.places.are_full() {
+            return Err(ProblemType::Overloaded.document());
+        }
+        let (mut head, body) = request.into_parts();
+        let body = if body.is_end_stream() {
+            Bytes::new()
+        } else {
+            self.whole(body, held).await?
+        };
+        let turn = exchange.of_connection().turn().await;
+        let room = self.places.take(held, turn);
+        let room = room.map_err(|NoRoom| ProblemType::Overloaded.document())?;
+        head.extensions.insert(room.clone());
+        Ok((Request::from_parts(head, Body::from(body)), room))
+    }
+
+    /// Reads a body to its end.
+    async fn whole(&self, body: Incoming, held: &Held) -> Result<Bytes, Problem> {
+        // Content-Length is trusted when it announces too much: nothing is read.
+        // Otherwise it is not: what counts as held is what has arrived.
+        if body.size_hint().lower() > self.body_bytes as u64 {
+            return Err(self.too_large());
+        }
+        match timeout(self.body_read, self.read(body, held)).await {
+            Ok(whole) => whole,
+            Err(_) => Err(self.too_slow()),
+        }
+    }
+
+    /// Copies what arrives: a small frame would keep the large buffer that it came in.
+    async fn read(&self, mut body: Incoming, held: &Held) -> Result<Bytes, Problem> {
+        let mut whole = Vec::new();
+        while let Some(frame) = body.frame().await {
+            // The client has broken off: nobody reads this answer.
+            let frame = frame.map_err(|_| self.too_slow())?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            let size = whole.len() + data.len();
+            if size > self.body_bytes {
+                return Err(self.too_large());
+            }
+            if size > whole.capacity() {
+                let capacity = size.max(2 * whole.capacity()).min(self.body_bytes);
+                let more = capacity - whole.capacity();
+                held.grow(more)
+                    .map_err(|NoRoom| ProblemType::Overloaded.document())?;
+                whole.reserve_exact(capacity - whole.len());
+            }
+            whole.extend_from_slice(&data);
+        }
+        Ok(whole.into())
+    }
+
+    fn too_large(&self) -> Problem {
+        let limit = self.body_bytes;
+        ProblemType::BodyTooLarge.because(format_args!("the limit is {limit} bytes"))
+    }
+
+    fn too_slow(&self) -> Problem {
+        ProblemType::RequestTimeout.because(format_args!(
+            "the body did not arrive within {} s",
+            self.body_read.as_secs_f32()
+        ))
+    }
+}
+
+/// The answer to a request that is not let in.
+pub(crate) fn refused(problem: Problem) -> Response {
+    ProblemResponse::from(problem).into_response()
 }
 
 fn answer_a_panic(_message: Box<dyn Any + Send>) -> Response {
     // The default hook has written place and message to standard error.
-    ProblemResponse::from(ProblemType::Internal.document()).into_response()
+    refused(ProblemType::Internal.document())
 }

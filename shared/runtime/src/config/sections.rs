@@ -42,9 +42,9 @@ pub struct TlsConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Connections open at one time. A further one takes the place of those that
-    /// have been without a request for longest; when all have one, it is closed at
-    /// once. Default: 4096.
+    /// Connections open at one time. A further one takes the place of those that have
+    /// waited for their clients for longest; when the service works on a whole request
+    /// of each, it is closed at once. Default: 4096.
     pub connections: usize,
     /// Requests worked on at one time, from the last byte of their bodies on;
     /// further ones are answered 503. Default: 1024.
@@ -56,9 +56,11 @@ pub struct Limits {
     pub header_bytes: u32,
     /// Bytes of a request's body. Default: 262144.
     pub body_bytes: usize,
-    /// Bytes of request bodies that have not arrived in full and of answers that
-    /// have not been taken in full, together. When they are more, connections are
-    /// closed, first the one that has had most for longest. Default: 67108864.
+    /// Bytes of all requests and answers that have begun and are not over: 8 KiB each,
+    /// what has arrived, what the work on it needs, and what has not been taken. When
+    /// they would be more, requests that wait for their clients are ended, first the
+    /// one that has held most for longest; when none waits, a request is answered 503.
+    /// Default: 134217728.
     pub held_bytes: usize,
     /// Time for the TLS handshake. Default: 5s.
     #[serde(with = "humantime_serde")]
@@ -71,7 +73,8 @@ pub struct Limits {
     #[serde(with = "humantime_serde")]
     pub body_read: Duration,
     /// Time from a request's header section until its answer has been taken by
-    /// the client. Default: 10s.
+    /// the client. After it the HTTP/2 stream ends, and the connection when nothing
+    /// else is open on it. Default: 10s.
     #[serde(with = "humantime_serde")]
     pub exchange: Duration,
     /// Time that a connection may stay open between requests, header section of
@@ -96,7 +99,7 @@ impl Default for Limits {
             streams: 64,
             header_bytes: 40 * 1024,
             body_bytes: 256 * 1024,
-            held_bytes: 64 * 1024 * 1024,
+            held_bytes: 128 * 1024 * 1024,
             handshake: Duration::from_secs(5),
             first_request: Duration::from_secs(5),
             body_read: Duration::from_secs(5),
@@ -107,6 +110,9 @@ impl Default for Limits {
         }
     }
 }
+
+/// Fewest `limits.held_bytes`: several of the largest answers fit.
+const LEAST_HELD_BYTES: usize = 16 * 1024 * 1024;
 
 /// How the public listener speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,6 +191,16 @@ impl PublicConfig {
                     "set 1 or more",
                 ));
             }
+        }
+        if limits.held_bytes < LEAST_HELD_BYTES {
+            return Err(ConfigurationError::refused(
+                "public.limits.held_bytes",
+                format!(
+                    "{} bytes are too few for one large answer",
+                    limits.held_bytes
+                ),
+                "set 16777216 or more",
+            ));
         }
         if limits.header_bytes < 8192 {
             return Err(ConfigurationError::refused(

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::*;
 
+mod places;
 mod stopping;
 mod tls;
 

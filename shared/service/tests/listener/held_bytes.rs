@@ -96,10 +96,22 @@ async fn until_seen(stream: &mut TcpStream, bytes: [u8; 8]) {
     }
 }
 
-/// Waits until the service closes a connection.
-async fn closed(mut stream: TcpStream) {
-    let mut bytes = [0; 4096];
-    while !matches!(stream.read(&mut bytes).await, Ok(0) | Err(_)) {}
+/// Waits until the service ends a stream (RST_STREAM), and only that: the connection
+/// goes on.
+async fn stream_ended(stream: &mut TcpStream) {
+    loop {
+        let mut head = [0; 9];
+        stream
+            .read_exact(&mut head)
+            .await
+            .expect("the connection goes on");
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length as usize];
+        stream.read_exact(&mut payload).await.unwrap();
+        if head[3] == 3 {
+            return;
+        }
+    }
 }
 
 #[tokio::test]
@@ -125,14 +137,14 @@ async fn answers_that_nobody_takes_give_way_to_newer_ones_and_hold_no_place() {
             ..Limits::default()
         };
         let scene = Scene::open(router, limits).await;
-        let first = asks_and_takes(&scene, window, 9).await;
+        let mut first = asks_and_takes(&scene, window, 9).await;
         worked.acquire_many(9).await.unwrap().forget();
         // The one place is free, and nine answers wait.
         let taken = reqwest::get(scene.url("/large")).await.unwrap();
         assert_eq!(taken.bytes().await.unwrap().len(), 100_000);
         let _second = asks_and_takes(&scene, window, 9).await;
         worked.acquire_many(10).await.unwrap().forget();
-        timeout(Duration::from_secs(60), closed(first))
+        timeout(Duration::from_secs(60), stream_ended(&mut first))
             .await
             .expect("the oldest answers give way");
         let taken = reqwest::get(scene.url("/large")).await.unwrap();
@@ -171,7 +183,7 @@ async fn bodies_that_never_arrive_hold_no_place() {
 #[tokio::test]
 async fn bodies_that_never_end_give_way_to_newer_ones() {
     let limits = Limits {
-        held_bytes: 1000,
+        held_bytes: 100_000,
         body_read: Duration::from_secs(3600),
         exchange: Duration::from_secs(3600),
         ..Limits::default()
@@ -179,16 +191,16 @@ async fn bodies_that_never_end_give_way_to_newer_ones() {
     let scene = Scene::open(router(), limits).await;
     let body = [
         headers(POST, "/length", END_HEADERS, 1),
-        frame(0, 0, 1, &[b'x'; 600]),
+        frame(0, 0, 1, &[b'x'; 16_000]).repeat(3),
     ]
     .concat();
-    // Whichever of the two arrived first is closed.
-    let one = http2(&scene, &[], std::slice::from_ref(&body)).await;
-    let other = http2(&scene, &[], &[body]).await;
+    // Whichever of the two arrived first is ended.
+    let mut one = http2(&scene, &[], std::slice::from_ref(&body)).await;
+    let mut other = http2(&scene, &[], &[body]).await;
     timeout(Duration::from_secs(60), async {
         tokio::select! {
-            () = closed(one) => {}
-            () = closed(other) => {}
+            () = stream_ended(&mut one) => {}
+            () = stream_ended(&mut other) => {}
         }
     })
     .await
@@ -197,4 +209,57 @@ async fn bodies_that_never_end_give_way_to_newer_ones() {
     let post = client.post(scene.url("/length")).body("0123456789");
     let response = post.send().await.unwrap();
     assert_eq!(response.text().await.unwrap(), "10");
+}
+
+#[tokio::test]
+async fn what_a_closed_connection_asked_for_is_not_worked_on() {
+    /// Says when the work on a request is over.
+    struct Over(Arc<Semaphore>);
+    impl Drop for Over {
+        fn drop(&mut self) {
+            self.0.add_permits(1);
+        }
+    }
+    let (begun, over) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (begins, ends) = (Arc::clone(&begun), Arc::clone(&over));
+    let without_end = get(|| async move {
+        let _over = Over(ends);
+        begins.add_permits(1);
+        std::future::pending::<()>().await;
+    });
+    let limits = Limits {
+        exchange: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let scene = Scene::open(Router::new().route("/large", without_end), limits).await;
+    let mut stream = asks_and_takes(&scene, 0, 2).await;
+    begun.acquire_many(2).await.unwrap().forget();
+    let over = timeout(Duration::from_secs(60), over.acquire_many(2)).await;
+    over.expect("the work ends").unwrap().forget();
+    // Nothing else is open: the connection ends as well.
+    let mut rest = Vec::new();
+    let _ = timeout(Duration::from_secs(60), stream.read_to_end(&mut rest))
+        .await
+        .expect("never closed");
+}
+
+#[tokio::test]
+async fn a_connection_works_on_some_of_its_requests_at_a_time() {
+    let working = Arc::new(Semaphore::new(0));
+    let release = Arc::new(Semaphore::new(0));
+    let (begins, waits) = (Arc::clone(&working), Arc::clone(&release));
+    let slow = get(|| async move {
+        begins.add_permits(1);
+        waits.acquire().await.unwrap().forget();
+    });
+    let scene = Scene::open(Router::new().route("/large", slow), Limits::default()).await;
+    let _many = asks_and_takes(&scene, 65_535, 40).await;
+    working.acquire_many(16).await.unwrap().forget();
+    // Others are worked on meanwhile, and the rest of the many when some are done.
+    let other = tokio::spawn(reqwest::get(scene.url("/large")));
+    working.acquire().await.unwrap().forget();
+    assert_eq!(working.available_permits(), 0);
+    release.add_permits(41);
+    working.acquire_many(24).await.unwrap().forget();
+    other.await.unwrap().unwrap();
 }

@@ -5,6 +5,7 @@ use rustls::{ClientConfig, HandshakeKind, RootCertStore};
 use tempfile::TempDir;
 use tokio_rustls::TlsConnector;
 
+use super::places::{PLACES, WAIT, both, three_places};
 use super::*;
 use pennyblack_runtime::config::TlsConfig;
 
@@ -88,6 +89,35 @@ async fn tls_serves_and_no_session_is_resumed() {
             stream.get_ref().1.handshake_kind(),
             Some(HandshakeKind::Full)
         );
+    }
+}
+
+#[tokio::test]
+async fn requests_that_wait_give_way_over_tls_as_well() {
+    let files = certificate_files();
+    for waits in WAIT {
+        let mut config = PublicConfig::plain(loopback());
+        config.limits = three_places();
+        config.tls = Some(files.config());
+        let running = run(config, both()).await;
+        let connector = TlsConnector::from(files.client());
+        let open = async || {
+            let name = ServerName::try_from("localhost").unwrap();
+            let stream = connector.connect(name, connect(&running).await).await;
+            stream.unwrap()
+        };
+        let mut waiting = Vec::new();
+        for _ in 0..PLACES {
+            let mut stream = open().await;
+            waits.on(&mut stream).await;
+            waiting.push(stream);
+        }
+        let mut asking = open().await;
+        asking.write_all(REQUEST).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"hello") {
+            assert_ne!(asking.read_buf(&mut answer).await.unwrap(), 0);
+        }
     }
 }
 
