@@ -3,6 +3,7 @@
 //! the worker pool. Nothing here knows what an issuer or a CPS does.
 
 pub mod admin;
+mod allocator;
 mod answer_body;
 pub mod answer_room;
 mod connection;
