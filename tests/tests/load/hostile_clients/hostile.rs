@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::http2::{frame, http2, ping, post, request};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -13,6 +14,8 @@ use tokio::time::{interval, timeout};
 
 /// How often a slow client sends a little more.
 const PACE: Duration = Duration::from_millis(400);
+
+const NO_BODY: &[u8] = b"POST /v1/passports HTTP/1.1\r\nHost: cps\r\nContent-Length: 99\r\n\r\n";
 
 /// After so long a connection counts as never closed.
 const NEVER: Duration = Duration::from_secs(40);
@@ -40,6 +43,10 @@ pub(crate) enum Behaviour {
     HugeHeader,
     /// The same in CONTINUATION frames of HTTP/2.
     Continuations,
+    /// Sends the head of a request over HTTP/1.1 and nothing of its body.
+    NoBody,
+    /// The same on many streams of HTTP/2.
+    NoBodies,
     /// Asks over HTTP/2 with a window of zero, and reads nothing. What it gets is a
     /// refusal, so that it is not the work that delays others.
     ZeroWindow,
@@ -55,6 +62,8 @@ impl fmt::Display for Behaviour {
             Self::RapidReset => "rapid reset",
             Self::HugeHeader => "huge header",
             Self::Continuations => "endless CONTINUATION",
+            Self::NoBody => "no body",
+            Self::NoBodies => "no body, HTTP/2",
             Self::ZeroWindow => "zero window",
         })
     }
@@ -118,6 +127,15 @@ impl Behaviour {
                 let begin = [http2(&[]), frame(1, 0x1, 1, &endless_header())].concat();
                 flood(stream, begin, |_| frame(9, 0, 1, &[b'x'; 8192])).await;
             }
+            Self::NoBody => {
+                let _ = stream.write_all(NO_BODY).await;
+                discard(stream).await;
+            }
+            Self::NoBodies => {
+                let posts = (0..20).map(|place| post(2 * place + 1, "/v1/passports"));
+                let begin = [http2(&[]), posts.collect::<Vec<_>>().concat()].concat();
+                insist(stream, &begin, &ping()).await;
+            }
             Self::ZeroWindow => {
                 let window_of_zero = [0, 4, 0, 0, 0, 0];
                 let begin = [http2(&window_of_zero), request(1, "/"), request(3, "/")];
@@ -169,36 +187,6 @@ async fn flood(stream: &mut TcpStream, begin: Vec<u8>, more: impl Fn(u32) -> Vec
         () = discard(reader) => {}
         () = send => {}
     }
-}
-
-/// The beginning of an HTTP/2 connection (RFC 9113 section 3.4).
-fn http2(settings: &[u8]) -> Vec<u8> {
-    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    [preface, frame(4, 0, 0, settings)].concat()
-}
-
-/// A frame (RFC 9113 section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut bytes = length[1..].to_vec();
-    bytes.extend([kind, flags]);
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
-}
-
-fn ping() -> Vec<u8> {
-    frame(6, 0, 0, &[0; 8])
-}
-
-/// `GET`: HEADERS with END_STREAM and END_HEADERS.
-fn request(stream: u32, path: &str) -> Vec<u8> {
-    // RFC 7541: the method and the scheme are indexed, authority and path literal.
-    let mut block = vec![0x82, 0x86, 0x01, 3];
-    block.extend(b"cps");
-    block.extend([0x04, u8::try_from(path.len()).unwrap()]);
-    block.extend(path.bytes());
-    frame(1, 0x5, stream, &block)
 }
 
 /// A hundred requests, each reset at once (RST_STREAM, CANCEL).

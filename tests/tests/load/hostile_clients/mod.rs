@@ -3,18 +3,26 @@
 //!
 //! Where fewer files may be open than that takes, it is 300 of each.
 
+mod greedy;
 pub(crate) mod healthy;
 mod hostile;
+mod http2;
+mod memory;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use self::greedy::{Attack, Greed};
 use self::healthy::Healthy;
 use self::hostile::{Behaviour, attack};
+use pennyblack_privacypass::directory::WELL_KNOWN_PATH;
 use pennyblack_runtime::clock::Clock;
-use pennyblack_runtime::config::TlsConfig;
+use pennyblack_runtime::config::{PublicConfig, TlsConfig};
+use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_tests::cores::Cores;
 use pennyblack_tests::process::{Process, Role};
+use pennyblack_tests::wait::until;
 use pennyblack_tests::world::World;
+use pennyblack_witness::{Witness, WitnessServer, limits};
 
 const SERVICE: &str = env!("CARGO_BIN_EXE_service");
 
@@ -57,7 +65,7 @@ fn many() -> usize {
 struct Target {
     world: World,
     cps: Process,
-    _issuer: Process,
+    issuer: Process,
 }
 
 impl Target {
@@ -66,11 +74,7 @@ impl Target {
         change(&mut world);
         let issuer = cores.start(SERVICE, Role::Issuer, &world);
         let cps = cores.start(SERVICE, Role::Cps, &world);
-        Self {
-            world,
-            cps,
-            _issuer: issuer,
-        }
+        Self { world, cps, issuer }
     }
 
     /// A healthy client.
@@ -150,13 +154,115 @@ async fn attack_tls(cores: Cores) {
 }
 
 #[test]
-fn silent_clients_on_every_place_do_not_keep_a_healthy_one_out() {
+fn clients_that_wait_on_every_place_do_not_keep_a_healthy_one_out() {
     alone(attack_every_place);
 }
 
+/// Those that hold a place as long as they may.
+const WAIT: [Behaviour; 3] = [Behaviour::SilentTcp, Behaviour::NoBody, Behaviour::NoBodies];
+
 async fn attack_every_place(cores: Cores) {
     let clients = many();
-    let few = |world: &mut World| world.cps.public.limits.connections = clients - 50;
+    let few = |world: &mut World| {
+        world.cps.public.limits.connections = clients - 50;
+        world.issuer.public.limits.connections = clients - 50;
+    };
     let target = Target::start(cores, few);
-    target.withstands(Behaviour::SilentTcp, clients);
+    for behaviour in WAIT {
+        target.withstands(behaviour, clients);
+    }
+    let issuer = target.issuer.addresses().public;
+    let directory = format!("http://{issuer}{WELL_KNOWN_PATH}");
+    for behaviour in [Behaviour::NoBody, Behaviour::NoBodies] {
+        let healthy = Healthy::begin(directory.clone());
+        attack(behaviour, clients, issuer);
+        println!("issuer, {behaviour}: p99 {:.1?}", healthy.end());
+    }
+}
+
+#[test]
+fn clients_that_wait_do_not_keep_a_log_from_its_witness() {
+    alone(attack_witness);
+}
+
+async fn attack_witness(_: Cores) {
+    let home = tempfile::tempdir().unwrap();
+    let witness = Witness::open(home.path(), &"one.example".parse().unwrap(), []).unwrap();
+    let mut public = PublicConfig::plain("127.0.0.1:0".parse().unwrap());
+    public.limits = limits();
+    let server = WitnessServer::bind(&public, witness, Clock::system()).await;
+    let server = server.unwrap();
+    let address = server.address();
+    tokio::spawn(server.serve(Shutdown::new()));
+    for behaviour in WAIT {
+        let healthy = Healthy::begin(format!("http://{address}/"));
+        tokio::task::spawn_blocking(move || attack(behaviour, 280, address))
+            .await
+            .unwrap();
+        let healthy = tokio::task::spawn_blocking(|| healthy.end()).await.unwrap();
+        println!("witness, {behaviour}: p99 {healthy:.1?}");
+    }
+}
+
+/// MiB that a service may have resident, whatever clients do: twice `limits.held_bytes`,
+/// 64 KiB for each of a thousand connections, and what it has without clients.
+const RESIDENT: u64 = 2 * 128 + 64 + 64;
+
+/// MiB that it may have when an attack is over. The allocator gives memory back ten
+/// seconds after it was free.
+const AFTERWARDS: u64 = 64;
+
+/// How long a service may take to give memory back.
+const GIVES_BACK: Duration = Duration::from_secs(60);
+
+/// How long each kind of greedy client goes on.
+const GREEDY: Duration = Duration::from_secs(5);
+
+/// Longest p99 of a healthy client meanwhile, in one of [`TRIES`]: a thousand clients
+/// send tens of thousands of requests at one instant, each four seconds.
+const BUSY: Duration = Duration::from_secs(2);
+
+#[test]
+fn greedy_clients_get_no_more_memory_than_is_stated() {
+    alone(attack_memory);
+}
+
+async fn attack_memory(cores: Cores) {
+    let target = Target::start(cores, |_| ());
+    let process = target.cps.id();
+    println!(
+        "a healthy client's p99 {:.1?} without others",
+        target.poll().end()
+    );
+    for greed in Greed::ALL {
+        let mut busy = Duration::MAX;
+        for _ in 0..TRIES {
+            memory::forget_peak(process);
+            let attack = Attack::begin(greed, many(), target.cps.addresses().public);
+            let began = Instant::now();
+            busy = Duration::ZERO;
+            while began.elapsed() < GREEDY {
+                busy = busy.max(target.poll().end());
+            }
+            let peak = memory::peak(process);
+            attack.end();
+            println!(
+                "{} x {greed}: at most {peak} MiB; a healthy client's p99 {busy:.1?}",
+                many(),
+            );
+            assert!(peak <= RESIDENT, "{greed}: {peak} MiB");
+            if busy <= BUSY {
+                break;
+            }
+        }
+        assert!(
+            busy <= BUSY,
+            "{greed}: a healthy client had to wait, {TRIES} times"
+        );
+    }
+    until("memory that is given back", GIVES_BACK, async || {
+        (memory::resident(process) <= AFTERWARDS).then_some(())
+    })
+    .await;
+    println!("{} MiB afterwards", memory::resident(process));
 }
