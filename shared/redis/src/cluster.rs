@@ -146,7 +146,7 @@ impl Cluster {
             asked.spawn(async move {
                 let server = cluster.server(&address);
                 let answer = cluster.exchange(&server, &pipeline, 0, 1, deadline).await;
-                let answer = answer.and_then(|answers| one(answers).extract_error());
+                let answer = answer.and_then(one);
                 (address.to_string(), answer)
             });
         }
@@ -295,7 +295,7 @@ impl Cluster {
         let server = self.server(address);
         let asked = pipeline(&[command], false);
         let answers = self.exchange(&server, &asked, 0, 1, deadline).await?;
-        let answer = one(answers).extract_error()?;
+        let answer = one(answers)?;
         let no_map = || format!("{address} tells of no slots");
         SlotMap::parse(&answer, address).ok_or_else(|| std::io::Error::other(no_map()).into())
     }
@@ -348,8 +348,11 @@ fn first_error(answers: &[Value]) -> Option<RedisError> {
     }
 }
 
-fn one(answers: Vec<Value>) -> Value {
-    answers.into_iter().next().unwrap_or(Value::Nil)
+/// The answer to a command alone. No answer is not one of nothing: that is what a key
+/// that is not there has.
+fn one(answers: Vec<Value>) -> RedisResult<Value> {
+    let none = || std::io::Error::other("no answer to a command");
+    answers.into_iter().next().ok_or_else(none)?.extract_error()
 }
 
 fn is_lost(error: &RedisError) -> bool {
