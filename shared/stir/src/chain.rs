@@ -26,7 +26,7 @@ use pennyblack_base::time::UnixTime;
 ///
 /// Times, roles, names and key identifiers are checked before signatures, signatures
 /// before revocation. A chain costs at most one check of a signature for each of its
-/// certificates, from the root downwards ([`super::path`]).
+/// certificates, from the root downwards.
 /// The policy remembers a chain that holds, if all of it was needed, until one of its
 /// certificates ends or a revocation list that it needs is due. With what is not needed,
 /// anyone could make thousands of chains out of one that somebody published.
