@@ -207,7 +207,10 @@ async fn double_spends<S: Store>(
     let after: Cursor = query.after.map_or(Ok(Cursor::START), |text| text.parse())?;
     room.reserve(LINES_AT_ONCE * LINE_ROOM).await?;
     let log = Arc::clone(&resources.log);
-    let read = move || log.double_spends(after.0, LINES_AT_ONCE).transpose();
+    let read = move || {
+        let _until_read = room;
+        log.double_spends(after.0, LINES_AT_ONCE).transpose()
+    };
     let read = tokio::task::spawn_blocking(read).await;
     let lines = read.map_err(std::io::Error::other).and_then(|lines| lines);
     let lines = lines.map_err(|error| Refusal::Internal(error.to_string()))?;

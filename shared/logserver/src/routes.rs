@@ -15,8 +15,8 @@ use pennyblack_tlog::Tile;
 
 use crate::log::TransparencyLog;
 
-/// Bytes that a tile of entries hardly exceeds.
-const TILE_ROOM: usize = 512 * 1024;
+/// Bytes that a tile of entries hardly exceeds: 256 double spends.
+const TILE_ROOM: usize = 160 * 1024;
 
 /// The path below which a service has its log; the log's name is the service's
 /// authority and this.
@@ -60,7 +60,11 @@ async fn tile(
     if room.reserve(TILE_ROOM).await.is_err() {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
-    let read = tokio::task::spawn_blocking(move || log.tile(tile)).await;
+    let read = move || {
+        let _until_read = room;
+        log.tile(tile)
+    };
+    let read = tokio::task::spawn_blocking(read).await;
     match read.map_err(std::io::Error::other).and_then(|read| read) {
         Ok(Some(bytes)) => answer(BYTES, FOR_EVER, bytes),
         Ok(None) => StatusCode::NOT_FOUND.into_response(),

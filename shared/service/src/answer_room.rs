@@ -29,11 +29,15 @@ pub fn most_large_answers() -> usize {
 #[error("the service holds as much for its clients as it may; try again shortly")]
 pub struct NoRoomForAnswer;
 
+/// Large answers that wait for their turn at one time, for each that is made.
+const LARGE_WAITING: usize = 32;
+
 /// The places for work at one time.
 #[derive(Debug)]
 pub(crate) struct WorkPlaces {
     all: Arc<Semaphore>,
     large: Arc<Semaphore>,
+    large_waiting: Arc<Semaphore>,
 }
 
 impl WorkPlaces {
@@ -42,6 +46,7 @@ impl WorkPlaces {
         Self {
             all: Arc::new(Semaphore::new(max)),
             large: Arc::new(Semaphore::new(most_large_answers())),
+            large_waiting: Arc::new(Semaphore::new(LARGE_WAITING * most_large_answers())),
         }
     }
 
@@ -82,8 +87,9 @@ struct Room {
 }
 
 /// What a request may use while its answer is made. Each has 64 KiB from the start; a
-/// handler that makes more takes this as an argument and reserves it first. Without a
-/// listener around the router nothing is counted.
+/// handler that makes more takes this as an argument and reserves it first, and gives it
+/// along to work that goes on when the request is given up. Without a listener around the
+/// router nothing is counted.
 #[derive(Debug, Clone)]
 pub struct AnswerRoom(Option<Arc<Room>>);
 
@@ -96,32 +102,48 @@ impl AnswerRoom {
     pub async fn reserve(&self, bytes: usize) -> Result<(), NoRoomForAnswer> {
         let Some(room) = &self.0 else { return Ok(()) };
         let reserved = if bytes > LARGE {
-            room.wait_for_turn(bytes).await
+            room.take_large_turn(bytes).await
         } else {
             room.held.grow(bytes.saturating_sub(WORK))
         };
         reserved.map_err(|NoRoom| NoRoomForAnswer)
     }
 
-    /// Gives place and turn to others: the answer is made.
+    /// Notes that the answer is made.
     pub(crate) fn leave(&self) {
         if let Some(room) = &self.0 {
-            locked(&room.place).clear();
-            locked(&room.turn).take();
+            room.give_back();
         }
     }
 }
 
 impl Room {
-    async fn wait_for_turn(&self, bytes: usize) -> Result<(), NoRoom> {
+    /// First among the large answers of the connection, where the request may give way,
+    /// and then in the queue of all connections, where it does not: the next in line would
+    /// have waited for longest. That queue is bounded.
+    async fn take_large_turn(&self, bytes: usize) -> Result<(), NoRoom> {
+        let connection = self.held.of_connection().ok_or(NoRoom)?;
         self.held.pause_work(WORK)?;
-        locked(&self.place).clear();
-        let turn = Arc::clone(&self.places.large).acquire_owned().await;
+        self.give_back();
+        let of_connection = connection.large_turn().await;
+        let queue = Arc::clone(&self.places.large_waiting).try_acquire_owned();
+        let queue = queue.map_err(|_| NoRoom)?;
+        self.held.begin_work(0)?;
+        let large = Arc::clone(&self.places.large).acquire_owned().await;
+        drop(queue);
+        let turn = connection.turn().await;
         let place = Arc::clone(&self.places.all).acquire_owned().await;
-        let places = [turn.map_err(|_| NoRoom)?, place.map_err(|_| NoRoom)?];
-        self.held.begin_work(bytes)?;
-        locked(&self.place).extend(places);
+        self.held.grow(bytes)?;
+        let places = [large.map_err(|_| NoRoom)?, place.map_err(|_| NoRoom)?];
+        locked(&self.place).extend(places.into_iter().chain(of_connection));
+        *locked(&self.turn) = turn;
         Ok(())
+    }
+
+    /// Gives place and turn to others.
+    fn give_back(&self) {
+        locked(&self.place).clear();
+        locked(&self.turn).take();
     }
 }
 

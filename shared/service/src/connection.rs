@@ -124,7 +124,7 @@ async fn speak_http(
     exchanges: &Arc<Exchanges>,
 ) {
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        let open = exchanges.begin(Instant::now());
+        let open = exchanges.begin(Instant::now(), request.version());
         one_exchange::answer(request, open, &setting.exchange)
     });
     let http = http(&setting.limits, StreamTasks(Arc::clone(exchanges)));

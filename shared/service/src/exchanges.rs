@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use http::Version;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -15,6 +17,9 @@ use pennyblack_runtime::config::Limits;
 /// Requests of one connection that are worked on at one time; its others wait for their
 /// turn, so that one connection with many does not keep out many with one each.
 const AT_WORK: usize = 16;
+
+/// Of these with large answers, which wait for a turn among those of all connections.
+const LARGE_AT_WORK: usize = 2;
 
 /// Why a connection is closed by this side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +43,10 @@ impl Overdue {
     }
 }
 
+/// So much longer may a connection wait for a request, or for an answer to be taken, than
+/// between two requests: a client that is told to connect again has lost nothing then.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// The requests of one connection that have begun and not been answered in full.
 #[derive(Debug)]
 pub(crate) struct Exchanges {
@@ -45,6 +54,7 @@ pub(crate) struct Exchanges {
     state: Mutex<State>,
     dismissed: Notify,
     turns: Arc<Semaphore>,
+    large_turns: Arc<Semaphore>,
 }
 
 /// Owned by the lock, which is held for a few instructions only.
@@ -58,6 +68,8 @@ struct State {
     quiet_since: Instant,
     /// When this side last finished work for the client, or the connection began.
     waiting_since: Instant,
+    /// Whether it ever did.
+    has_answered: bool,
 }
 
 #[derive(Debug)]
@@ -73,7 +85,9 @@ struct Open {
 enum Carrier {
     /// The connection, which serves no other at the same time (HTTP/1.1).
     Connection,
-    /// A stream (HTTP/2).
+    /// A stream (HTTP/2), which is about to be started.
+    StreamToCome,
+    /// A stream.
     Stream(Arc<Stream>),
     /// It was asked to end.
     Ended,
@@ -88,9 +102,11 @@ impl Exchanges {
                 begun: 0,
                 quiet_since: now,
                 waiting_since: now,
+                has_answered: false,
             }),
             dismissed: Notify::new(),
             turns: Arc::new(Semaphore::new(AT_WORK)),
+            large_turns: Arc::new(Semaphore::new(LARGE_AT_WORK)),
         })
     }
 
@@ -99,12 +115,18 @@ impl Exchanges {
         self.state().quiet_since = now;
     }
 
-    /// Since when this side has had no whole request of the client to work on;
-    /// nothing while it has one.
-    pub(crate) fn waiting_since(&self) -> Option<Instant> {
+    /// By when the connection gives its place to another, the earliest first; nothing while
+    /// this side has a whole request of the client to work on.
+    pub(crate) fn gives_way(&self) -> Option<Instant> {
         let state = self.state();
         let working = state.open.values().any(|open| open.working);
-        (!working).then_some(state.waiting_since)
+        let between_requests = state.open.is_empty() && state.has_answered;
+        let grace = if between_requests {
+            Duration::ZERO
+        } else {
+            GRACE
+        };
+        (!working).then_some(state.waiting_since + grace)
     }
 
     /// Asks the connection to end, since its place is needed.
@@ -123,16 +145,26 @@ impl Exchanges {
         Arc::clone(&self.turns).acquire_owned().await.ok()
     }
 
+    /// The same for [`LARGE_AT_WORK`] large answers.
+    pub(crate) async fn large_turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.large_turns).acquire_owned().await.ok()
+    }
+
     /// Notes that a request's header section has arrived. The exchange ends when
     /// the returned value is dropped.
-    pub(crate) fn begin(self: &Arc<Self>, now: Instant) -> Exchange {
+    pub(crate) fn begin(self: &Arc<Self>, now: Instant, version: Version) -> Exchange {
+        let carrier = if version == Version::HTTP_2 {
+            Carrier::StreamToCome
+        } else {
+            Carrier::Connection
+        };
         let mut state = self.state();
         state.begun += 1;
         let number = state.begun;
         let open = Open {
             begun: now,
             working: false,
-            carrier: Carrier::Connection,
+            carrier,
         };
         state.open.insert(number, open);
         Exchange {
@@ -146,9 +178,17 @@ impl Exchanges {
     /// Notes that the exchange that has just begun has a stream of its own.
     pub(crate) fn attach(&self, stream: &Arc<Stream>) {
         let mut state = self.state();
-        if let Some(mut newest) = state.open.last_entry() {
-            newest.get_mut().carrier = Carrier::Stream(Arc::clone(stream));
+        let Some(mut newest) = state.open.last_entry() else {
+            return;
+        };
+        let newest = newest.get_mut();
+        if newest.is_wanted() {
+            newest.carrier = Carrier::Stream(Arc::clone(stream));
+            return;
         }
+        // It was told to end before it had a stream.
+        drop(state);
+        drop(stream.end());
     }
 
     /// When the connection is overdue unless something happens first, and why.
@@ -245,6 +285,7 @@ impl ExchangeId {
             && open.working != working
         {
             open.working = working;
+            state.has_answered = true;
             state.waiting_since = Instant::now();
         }
     }
@@ -254,11 +295,13 @@ impl ExchangeId {
     pub(crate) fn end(&self) -> Option<Work> {
         let mut state = self.among.state();
         let open = state.open.get_mut(&self.number)?;
-        if matches!(open.carrier, Carrier::Connection) {
-            open.carrier = Carrier::Ended;
-            self.among.dismiss();
+        match open.carrier {
+            Carrier::Connection => self.among.dismiss(),
+            Carrier::Stream(_) => return open.end(),
+            Carrier::StreamToCome | Carrier::Ended => {}
         }
-        open.end()
+        open.carrier = Carrier::Ended;
+        None
     }
 }
 

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::exchanges::ExchangeId;
+use crate::exchanges::{ExchangeId, Exchanges};
 use crate::untaken::Untaken;
 
 pub(crate) use self::accounts::NoRoom;
@@ -117,6 +117,11 @@ impl Held {
     pub(crate) fn grow(&self, bytes: usize) -> Result<(), NoRoom> {
         let grow = |accounts: &mut Accounts, now| accounts.grow(self.number, bytes, now);
         self.among.change(grow)
+    }
+
+    /// The connection of the exchange.
+    pub(crate) fn of_connection(&self) -> Option<Arc<Exchanges>> {
+        self.among.accounts().connection(self.number)
     }
 
     /// Notes that the request is whole and this side has to work, for which it needs so

@@ -30,18 +30,19 @@ impl Places {
 
     /// Sees that a place is free. When all are taken, those connections are dismissed
     /// that have waited for their clients for longest: clients that are silent, send
-    /// half a request or take no answer would hold every place otherwise, at no cost,
-    /// and a client that is dismissed between two requests connects again.
+    /// half a request or take no answer would hold every place otherwise, at no cost.
+    /// Between two requests a connection gives way two seconds earlier: its client has
+    /// lost nothing, and clients that ask for something cheap now and then would
+    /// keep out those that need a second for their first request.
     ///
     /// False when this side works on a whole request of every connection.
     pub(crate) fn make_room(&mut self) -> bool {
         if self.taken.len() < self.max {
             return true;
         }
-        let since =
-            |(id, exchanges): (&Id, &Arc<Exchanges>)| Some((exchanges.waiting_since()?, *id));
-        let mut waiting: Vec<_> = self.taken.iter().filter_map(since).collect();
-        waiting.sort_unstable_by_key(|(since, _)| *since);
+        let by_when = |(id, exchanges): (&Id, &Arc<Exchanges>)| Some((exchanges.gives_way()?, *id));
+        let mut waiting: Vec<_> = self.taken.iter().filter_map(by_when).collect();
+        waiting.sort_unstable_by_key(|(by_when, _)| *by_when);
         let enough = (self.max / PARTS).max(1);
         for (_, id) in waiting.iter().take(enough) {
             if let Some(exchanges) = self.taken.remove(id) {

@@ -12,8 +12,8 @@ fn the_oldest_open_request_decides() {
         (start + limits.first_request, Overdue::NoRequest)
     );
 
-    let first = exchanges.begin(start + Duration::from_secs(1));
-    let second = exchanges.begin(start + Duration::from_secs(2));
+    let first = exchanges.begin(start + Duration::from_secs(1), Version::HTTP_11);
+    let second = exchanges.begin(start + Duration::from_secs(2), Version::HTTP_11);
     let stalled = |seconds| {
         (
             start + Duration::from_secs(seconds) + limits.exchange,
@@ -28,33 +28,51 @@ fn the_oldest_open_request_decides() {
 }
 
 #[test]
-fn a_connection_waits_for_its_client_but_while_this_side_works() {
+fn a_connection_gives_way_when_it_waits_for_its_client() {
     let start = Instant::now();
     let exchanges = Exchanges::new(Arc::default(), start);
-    assert_eq!(exchanges.waiting_since(), Some(start));
-    let half_sent = exchanges.begin(start);
+    assert_eq!(exchanges.gives_way(), Some(start + GRACE));
+    let half_sent = exchanges.begin(start, Version::HTTP_2);
     assert_eq!(
-        exchanges.waiting_since(),
-        Some(start),
+        exchanges.gives_way(),
+        Some(start + GRACE),
         "half a request is no work"
     );
-    let whole = exchanges.begin(start);
+    let whole = exchanges.begin(start, Version::HTTP_2);
     whole.id().working(true);
-    assert_eq!(exchanges.waiting_since(), None);
+    assert_eq!(exchanges.gives_way(), None);
     whole.id().working(false);
-    let answered = exchanges.waiting_since().unwrap();
-    assert!(answered > start);
-    drop((whole, half_sent));
+    let answered = exchanges.gives_way().unwrap();
+    assert!(answered > start + GRACE);
+    drop(whole);
     assert_eq!(
-        exchanges.waiting_since(),
+        exchanges.gives_way(),
         Some(answered),
         "an answer taken is no work"
     );
+    drop(half_sent);
+    assert_eq!(
+        exchanges.gives_way(),
+        Some(answered - GRACE),
+        "between two requests"
+    );
+}
+
+#[test]
+fn an_exchange_that_ends_before_it_has_a_stream_ends_no_other() {
+    let exchanges = Exchanges::new(Arc::default(), Instant::now());
+    let open = exchanges.begin(Instant::now(), Version::HTTP_2);
+    assert!(open.id().end().is_none());
+    let (stream, _task) = Stream::new(Box::pin(std::future::pending()));
+    exchanges.attach(&stream);
+    assert!(stream.end().is_none(), "it has ended");
+    let dismissed = exchanges.dismissed();
+    assert!(futures_util::FutureExt::now_or_never(dismissed).is_none());
 }
 
 /// A request with a stream of its own; the exchange lives in its work.
 fn stream(exchanges: &Arc<Exchanges>, begun: Instant) -> Arc<Stream> {
-    let open = exchanges.begin(begun);
+    let open = exchanges.begin(begun, Version::HTTP_2);
     let (stream, _task) = Stream::new(Box::pin(async move {
         std::future::pending::<()>().await;
         drop(open);
@@ -84,7 +102,7 @@ fn an_overdue_stream_ends_alone_and_the_connection_with_its_last() {
 #[tokio::test]
 async fn an_exchange_without_a_stream_ends_with_its_connection() {
     let exchanges = Exchanges::new(Arc::default(), Instant::now());
-    let open = exchanges.begin(Instant::now());
+    let open = exchanges.begin(Instant::now(), Version::HTTP_11);
     assert!(open.id().end().is_none());
     exchanges.dismissed().await;
 }

@@ -141,6 +141,11 @@ impl Accounts {
         Ok(())
     }
 
+    pub(super) fn connection(&self, number: u64) -> Option<Arc<Exchanges>> {
+        let account = self.exchanges.get(&number)?;
+        Some(Arc::clone(account.exchange.of_connection()))
+    }
+
     pub(super) fn begin_work(
         &mut self,
         number: u64,

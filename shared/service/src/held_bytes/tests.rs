@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::exchanges::{Exchange, Exchanges};
+use http::Version;
 use pennyblack_runtime::config::Limits;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -37,7 +38,7 @@ struct Client {
 
 impl Client {
     fn on(connection: &Arc<Exchanges>, bytes: &Arc<HeldBytes>, size: usize) -> Option<Self> {
-        let exchange = connection.begin(Instant::now());
+        let exchange = connection.begin(Instant::now(), Version::HTTP_11);
         let held = bytes.hold(size, exchange.id()).ok()?;
         Some(Self { exchange, held })
     }

@@ -15,12 +15,12 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-struct Scene {
+pub(crate) struct Scene {
     server: RunningServer,
 }
 
 impl Scene {
-    async fn open(router: Router, limits: Limits) -> Self {
+    pub(crate) async fn open(router: Router, limits: Limits) -> Self {
         let mut public = PublicConfig::plain("127.0.0.1:0".parse().unwrap());
         public.limits = limits;
         let server = Server::bind(&public, &AdminConfig::default()).await;
@@ -35,7 +35,7 @@ impl Scene {
         Self { server }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.server.addresses().public)
     }
 }

@@ -9,4 +9,5 @@
 )]
 
 mod held_bytes;
+mod large_answers;
 mod server;

@@ -72,14 +72,27 @@ async fn requests_that_wait_on_every_place_give_way_to_one_that_asks() {
             waiting.push(stream);
         }
         let mut served = Vec::new();
-        for oldest in &mut waiting {
+        for _ in 0..2 * PLACES {
             let mut asking = connect(&running).await;
             one_exchange(&mut asking).await;
             served.push(asking);
-            until_closed(oldest).await;
-        }
-        for one in &mut served {
-            one_exchange(one).await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_first_request_that_takes_a_second_is_not_kept_out_by_cheap_ones() {
+    let running = start(three_places(), hello()).await;
+    let mut slow = connect(&running).await;
+    let (begin, rest) = REQUEST.split_at(5);
+    slow.write_all(begin).await.unwrap();
+    // Clients that come after it, and ask again and again.
+    let mut others = Vec::new();
+    for _ in 0..3 * PLACES {
+        let mut other = connect(&running).await;
+        one_exchange(&mut other).await;
+        others.push(other);
+    }
+    slow.write_all(rest).await.unwrap();
+    read_hello(&mut slow).await;
 }

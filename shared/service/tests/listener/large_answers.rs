@@ -1,0 +1,118 @@
+//! Large answers: a few are made at a time, the next wait in a queue that is bounded, and
+//! small answers wait for none of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use http::StatusCode;
+use pennyblack_runtime::config::Limits;
+use pennyblack_service::answer_room::{AnswerRoom, most_large_answers};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::held_bytes::Scene;
+
+const LARGE: usize = 200 * 1024;
+
+/// As many as wait in the queue.
+fn queue() -> usize {
+    32 * most_large_answers()
+}
+
+#[derive(Clone)]
+struct Steps {
+    begun: Arc<Semaphore>,
+    may_end: Arc<Semaphore>,
+}
+
+async fn large(State(steps): State<Steps>, room: AnswerRoom) -> Response {
+    if room.reserve(LARGE).await.is_err() {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    steps.begun.add_permits(1);
+    steps.may_end.acquire().await.unwrap().forget();
+    vec![b'x'; LARGE].into_response()
+}
+
+async fn scene() -> (Scene, Steps) {
+    let steps = Steps {
+        begun: Arc::new(Semaphore::new(0)),
+        may_end: Arc::new(Semaphore::new(0)),
+    };
+    let router = Router::new()
+        .route("/large", get(large))
+        .with_state(steps.clone())
+        .route("/small", get(|| async { "small" }));
+    let limits = Limits {
+        exchange: Duration::from_secs(3600),
+        ..Limits::default()
+    };
+    (Scene::open(router, limits).await, steps)
+}
+
+async fn status(client: reqwest::Client, url: String) -> StatusCode {
+    client.get(url).send().await.unwrap().status()
+}
+
+#[tokio::test]
+async fn those_in_the_queue_have_their_turn_and_one_too_many_is_told_to_come_back() {
+    let (scene, steps) = scene().await;
+    let mut asking = JoinSet::new();
+    let all = most_large_answers() + queue();
+    // One more than there is room for, each on a connection of its own.
+    for _ in 0..=all {
+        asking.spawn(status(reqwest::Client::new(), scene.url("/large")));
+    }
+    let first = timeout(Duration::from_secs(60), asking.join_next()).await;
+    let first = first.expect("an answer").unwrap().unwrap();
+    assert_eq!(first, StatusCode::SERVICE_UNAVAILABLE);
+    steps
+        .begun
+        .acquire_many(u32::try_from(most_large_answers()).unwrap())
+        .await
+        .unwrap()
+        .forget();
+    assert_eq!(steps.begun.available_permits(), 0, "only so many at a time");
+    let small = status(reqwest::Client::new(), scene.url("/small")).await;
+    assert_eq!(small, StatusCode::OK);
+    steps.may_end.add_permits(all);
+    let rest = timeout(Duration::from_secs(60), asking.join_all()).await;
+    assert!(
+        rest.expect("answers")
+            .iter()
+            .all(|status| *status == StatusCode::OK)
+    );
+}
+
+#[tokio::test]
+async fn small_answers_of_a_connection_do_not_wait_for_its_large_ones() {
+    let (scene, steps) = scene().await;
+    let client = reqwest::Client::builder()
+        .http2_prior_knowledge()
+        .build()
+        .unwrap();
+    let mut asking = JoinSet::new();
+    for _ in 0..40 {
+        asking.spawn(status(client.clone(), scene.url("/large")));
+    }
+    steps.begun.acquire_many(2).await.unwrap().forget();
+    let small = timeout(Duration::from_secs(60), status(client, scene.url("/small"))).await;
+    assert_eq!(small.expect("an answer"), StatusCode::OK);
+    assert_eq!(
+        steps.begun.available_permits(),
+        0,
+        "two of a connection at a time"
+    );
+    steps.may_end.add_permits(40);
+    let rest = timeout(Duration::from_secs(60), asking.join_all()).await;
+    assert!(
+        rest.expect("answers")
+            .iter()
+            .all(|status| *status == StatusCode::OK)
+    );
+}
