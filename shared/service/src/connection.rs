@@ -14,10 +14,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::exchanges::{Exchanges, Overdue};
+use crate::http2_watch::Watched;
 use crate::one_exchange;
 use crate::stream_tasks::StreamTasks;
 use crate::untaken::PIECE;
@@ -128,6 +130,8 @@ async fn speak_http(
         one_exchange::answer(request, open, &setting.exchange)
     });
     let http = http(&setting.limits, StreamTasks(Arc::clone(exchanges)));
+    let enough = Arc::new(Notify::new());
+    let stream = Watched::new(stream, setting.limits.header_bytes, Arc::clone(&enough));
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let last_words = tokio::select! {
         biased;
@@ -141,6 +145,10 @@ async fn speak_http(
                 }
             }
         },
+        () = enough.notified() => {
+            count_end("enough_bytes");
+            setting.limits.exchange
+        }
         () = setting.shutdown.requested() => setting.limits.drain,
     };
     connection.as_mut().graceful_shutdown();

@@ -10,6 +10,8 @@ mod connection;
 mod exchanges;
 pub mod headers;
 mod held_bytes;
+mod http2_frames;
+mod http2_watch;
 pub mod listener;
 mod one_exchange;
 pub mod peer;
