@@ -198,16 +198,22 @@ impl SigningConfig {
     }
 }
 
+/// Bytes of a request's header section by default: a JWT with its certificates may have
+/// 32768.
+const HEADER_BYTES: u32 = 40 * 1024;
+
 impl Config {
     /// An issuer at `127.0.0.1` with a free port and defaults for all else.
     #[must_use]
     pub fn local(authority: Authority, data_directory: PathBuf, roots: PathBuf) -> Self {
+        let mut public = PublicConfig::plain(([127, 0, 0, 1], 0).into());
+        public.limits.header_bytes = HEADER_BYTES;
         Self {
             issuer: IssuerConfig {
                 authority,
                 data_directory,
             },
-            public: PublicConfig::plain(([127, 0, 0, 1], 0).into()),
+            public,
             admin: AdminConfig::default(),
             log: LogConfig::default(),
             trust: TrustConfig::new(roots),
@@ -252,6 +258,8 @@ impl Config {
 
 impl Configuration for Config {
     const SERVICE: &'static str = "issuer";
+    // `HEADER_BYTES`.
+    const DEFAULTS: &'static str = "public.limits.header_bytes = 40960";
 
     fn check(&self) -> Result<(), ConfigurationError> {
         self.public.check()?;

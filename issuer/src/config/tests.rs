@@ -25,7 +25,10 @@ fn the_example_is_the_default_configuration() {
         "issuer-data/roots".into(),
     );
     let expected = Config {
-        public: PublicConfig::plain("127.0.0.1:8701".parse().unwrap()),
+        public: PublicConfig {
+            listen: "127.0.0.1:8701".parse().unwrap(),
+            ..default.public
+        },
         admin: AdminConfig {
             listen: "127.0.0.1:8702".parse().unwrap(),
             ..AdminConfig::default()
@@ -33,6 +36,14 @@ fn the_example_is_the_default_configuration() {
         ..default
     };
     assert_eq!(example, expected);
+}
+
+#[test]
+fn header_sections_may_be_larger_than_elsewhere_unless_it_is_said() {
+    let limit = |settings: &[&str]| example_with(settings).unwrap().public.limits.header_bytes;
+    assert_eq!(limit(&[]), 40_960);
+    assert_eq!(limit(&["public.limits.idle=5s"]), 40_960);
+    assert_eq!(limit(&["public.limits.header_bytes=9000"]), 9_000);
 }
 
 #[test]

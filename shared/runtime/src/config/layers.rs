@@ -14,6 +14,8 @@ use super::{ConfigurationError, Sources};
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Origin {
+    /// Its own defaults.
+    Service,
     File(PathBuf),
     Variable(String),
     Setting,
@@ -34,6 +36,7 @@ struct Layer {
 #[derive(Debug)]
 pub(super) struct Layers {
     service: &'static str,
+    defaults: Table,
     layers: Vec<Layer>,
 }
 
@@ -41,8 +44,11 @@ impl Layers {
     /// Reads all of them.
     pub(super) fn read(
         service: &'static str,
+        defaults: &str,
         sources: Sources<'_>,
     ) -> Result<Self, ConfigurationError> {
+        let defaults =
+            toml::from_str(defaults).map_err(|error| not_toml(&Origin::Service, error))?;
         let mut layers = Vec::new();
         layers.extend(sources.file.map(read_file).transpose()?);
         let prefix = variable_prefix(service);
@@ -58,7 +64,11 @@ impl Layers {
                 .ok_or_else(|| ConfigurationError::SettingMalformed(setting.clone()))?;
             layers.push(overriding(Origin::Setting, key.trim(), value.trim())?);
         }
-        Ok(Self { service, layers })
+        Ok(Self {
+            service,
+            defaults,
+            layers,
+        })
     }
 
     /// What all of them together say.
@@ -84,7 +94,7 @@ impl Layers {
     }
 
     fn merged(&self) -> Value {
-        let mut all = Table::new();
+        let mut all = self.defaults.clone();
         for layer in &self.layers {
             merge(&mut all, &layer.table);
         }
@@ -151,6 +161,7 @@ impl Layers {
 impl Layer {
     fn place(&self, key: &str) -> String {
         match &self.origin {
+            Origin::Service => self.origin.to_string(),
             Origin::File(path) => match line_of(&self.text, key) {
                 Some(line) => format!("{}, line {line}", path.display()),
                 None => path.display().to_string(),
@@ -164,6 +175,7 @@ impl Layer {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Service => f.write_str("the defaults of the service"),
             Self::File(path) => path.display().fmt(f),
             Self::Variable(name) => write!(f, "the environment variable {name}"),
             Self::Setting => f.write_str("--set"),

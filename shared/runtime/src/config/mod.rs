@@ -30,6 +30,9 @@ pub trait Configuration: DeserializeOwned + Serialize {
     /// variables are `PENNYBLACK_ISSUER__SECTION__KEY`.
     const SERVICE: &'static str;
 
+    /// Defaults of this service where a section's own do not fit, as TOML.
+    const DEFAULTS: &'static str = "";
+
     /// Checks what no single key can say.
     ///
     /// # Errors
@@ -55,7 +58,7 @@ pub struct Sources<'a> {
 /// # Errors
 /// [`ConfigurationError`], naming the key and where its value came from.
 pub fn load<C: Configuration>(sources: Sources<'_>) -> Result<C, ConfigurationError> {
-    let mut layers = Layers::read(C::SERVICE, sources)?;
+    let mut layers = Layers::read(C::SERVICE, C::DEFAULTS, sources)?;
     let configuration: C = layers.deserialize()?;
     configuration
         .check()

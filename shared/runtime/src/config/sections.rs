@@ -51,8 +51,8 @@ pub struct Limits {
     pub requests: usize,
     /// Requests open at one time on one HTTP/2 connection. Default: 64.
     pub streams: u32,
-    /// Bytes of a request's header section; a JWT with its certificates may have
-    /// 32768. Default: 40960.
+    /// Bytes of a request's header section. Default: 16384; an issuer's: 40960, since a
+    /// JWT with its certificates may have 32768.
     pub header_bytes: u32,
     /// Bytes of a request's body. Default: 262144.
     pub body_bytes: usize,
@@ -97,7 +97,7 @@ impl Default for Limits {
             connections: 4096,
             requests: 1024,
             streams: 64,
-            header_bytes: 40 * 1024,
+            header_bytes: 16 * 1024,
             body_bytes: 256 * 1024,
             held_bytes: 128 * 1024 * 1024,
             handshake: Duration::from_secs(5),

@@ -15,12 +15,12 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-pub(crate) struct Scene {
+pub(super) struct Scene {
     server: RunningServer,
 }
 
 impl Scene {
-    pub(crate) async fn open(router: Router, limits: Limits) -> Self {
+    pub(super) async fn open(router: Router, limits: Limits) -> Self {
         let mut public = PublicConfig::plain("127.0.0.1:0".parse().unwrap());
         public.limits = limits;
         let server = Server::bind(&public, &AdminConfig::default()).await;
@@ -35,12 +35,12 @@ impl Scene {
         Self { server }
     }
 
-    pub(crate) fn url(&self, path: &str) -> String {
+    pub(super) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.server.addresses().public)
     }
 }
 
-fn router() -> Router {
+pub(super) fn router() -> Router {
     Router::new().route(
         "/length",
         post(|body: Bytes| async move { body.len().to_string() }),
@@ -48,7 +48,7 @@ fn router() -> Router {
 }
 
 /// A client that speaks HTTP/2 by hand, frame by frame.
-async fn http2(scene: &Scene, settings: &[u8], frames: &[Vec<u8>]) -> TcpStream {
+pub(super) async fn http2(scene: &Scene, settings: &[u8], frames: &[Vec<u8>]) -> TcpStream {
     let mut stream = TcpStream::connect(scene.server.addresses().public)
         .await
         .unwrap();
@@ -59,24 +59,24 @@ async fn http2(scene: &Scene, settings: &[u8], frames: &[Vec<u8>]) -> TcpStream 
 }
 
 /// A frame (RFC 9113 section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
     [head.as_slice(), payload].concat()
 }
 
 /// HEADERS: the method by its index (RFC 7541 appendix A), and a literal path.
-fn headers(method: u8, path: &str, flags: u8, stream: u32) -> Vec<u8> {
+pub(super) fn headers(method: u8, path: &str, flags: u8, stream: u32) -> Vec<u8> {
     let mut block = vec![method, 0x86, 0x01, 1, b'a', 0x04];
     block.push(u8::try_from(path.len()).unwrap());
     block.extend(path.bytes());
     frame(1, flags, stream, &block)
 }
 
-const GET: u8 = 0x82;
-const POST: u8 = 0x83;
-const END_STREAM: u8 = 0x1;
-const END_HEADERS: u8 = 0x4;
+pub(super) const GET: u8 = 0x82;
+pub(super) const POST: u8 = 0x83;
+pub(super) const END_STREAM: u8 = 0x1;
+pub(super) const END_HEADERS: u8 = 0x4;
 
 /// `GET` of many large answers, for which there is a window of so many bytes.
 async fn asks_and_takes(scene: &Scene, window: u32, streams: u32) -> TcpStream {
@@ -89,7 +89,7 @@ async fn asks_and_takes(scene: &Scene, window: u32, streams: u32) -> TcpStream {
 }
 
 /// Reads until these bytes have come.
-async fn until_seen(stream: &mut TcpStream, bytes: [u8; 8]) {
+pub(super) async fn until_seen(stream: &mut TcpStream, bytes: [u8; 8]) {
     let mut seen = Vec::new();
     while !seen.windows(8).any(|part| part == bytes) {
         assert_ne!(stream.read_buf(&mut seen).await.unwrap(), 0);

@@ -9,5 +9,6 @@
 )]
 
 mod held_bytes;
+mod http2;
 mod large_answers;
 mod server;
