@@ -8,11 +8,12 @@ use x509_parser::prelude::{
     X509Version,
 };
 
+use super::certificate_form::check_form;
 use super::claim_constraints::{
     CLAIM_CONSTRAINTS_OID, ClaimConstraints, ClaimConstraintsFormError,
     ENHANCED_CLAIM_CONSTRAINTS_OID,
 };
-use super::distribution_point::urls;
+use super::distribution_point::{count_names, urls};
 use super::name::{Name, NameError};
 use super::signature::{AuthorityKey, AuthorityKeyKind, Signed};
 use super::tn_auth_list::{TN_AUTH_LIST_OID, TnAuthList, TnAuthListError};
@@ -127,6 +128,7 @@ impl Certificate {
         if der.len() > MAX_CERTIFICATE_SIZE {
             return Err(CertificateError::TooLarge(der.len()));
         }
+        check_form(der).map_err(|error| CertificateError::Form(error.to_string()))?;
         let (rest, read) = X509Certificate::from_der(der)
             .map_err(|error| CertificateError::Form(error.to_string()))?;
         if !rest.is_empty() {
@@ -265,8 +267,9 @@ impl Certificate {
             ParsedExtension::CRLDistributionPoints(points) if !extension.critical => {
                 check_at_most("distribution points", points.len())?;
                 let points = points.iter().filter_map(|p| p.distribution_point.as_ref());
+                let names = points.clone().map(count_names).sum();
+                check_at_most("URLs of revocation lists", names)?;
                 self.distribution_points = points.filter_map(urls).flatten().collect();
-                check_at_most("URLs of revocation lists", self.distribution_points.len())?;
             }
             // Policies may be critical: 81 real certificates mark them so, and
             // they only narrow what a certificate is meant for.

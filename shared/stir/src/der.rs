@@ -4,7 +4,11 @@
 
 /// Universal and context tags as they stand in the identifier octet.
 pub(super) mod tag {
+    pub(crate) const BOOLEAN: u8 = 0x01;
     pub(crate) const INTEGER: u8 = 0x02;
+    pub(crate) const BIT_STRING: u8 = 0x03;
+    pub(crate) const OCTET_STRING: u8 = 0x04;
+    pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
     pub(crate) const UTF8_STRING: u8 = 0x0c;
     pub(crate) const IA5_STRING: u8 = 0x16;
     pub(crate) const SEQUENCE: u8 = 0x30;
@@ -14,6 +18,9 @@ pub(super) mod tag {
         0xa0 | n
     }
 }
+
+/// The bit of an identifier octet that says that elements are inside.
+const CONSTRUCTED: u8 = 0x20;
 
 /// Bytes that are not strict DER, or not what was expected there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +75,32 @@ impl<'a> DerReader<'a> {
     /// The next element's identifier octet, without moving.
     pub(super) fn peek(&self) -> Result<u8, DerError> {
         self.0.first().copied().ok_or(DerError::Missing)
+    }
+
+    /// Passes over the next element, whatever it is.
+    pub(super) fn skip(&mut self) -> Result<(), DerError> {
+        self.element(self.peek()?).map(|_| ())
+    }
+
+    /// How many elements there are, those inside of others counted; none if there are more
+    /// than `max`.
+    pub(super) fn count(mut self, max: usize) -> Result<Option<usize>, DerError> {
+        let mut count = 0;
+        while !self.is_empty() {
+            count += 1;
+            if count > max {
+                return Ok(None);
+            }
+            let own = self.peek()?;
+            let contents = Self(self.element(own)?);
+            if own & CONSTRUCTED != 0 {
+                let Some(inside) = contents.count(max - count)? else {
+                    return Ok(None);
+                };
+                count += inside;
+            }
+        }
+        Ok(Some(count))
     }
 
     /// The contents of the next element, which must have this tag.

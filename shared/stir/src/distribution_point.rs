@@ -6,6 +6,14 @@ use std::collections::BTreeSet;
 
 use x509_parser::prelude::{DistributionPointName, GeneralName};
 
+/// How many names a distribution point has, the same ones counted each time.
+pub(super) fn count_names(point: &DistributionPointName<'_>) -> usize {
+    match point {
+        DistributionPointName::FullName(names) => names.len(),
+        DistributionPointName::NameRelativeToCRLIssuer(_) => 1,
+    }
+}
+
 /// The URLs of a distribution point, if it has at least one.
 pub(super) fn urls(point: &DistributionPointName<'_>) -> Option<BTreeSet<String>> {
     let DistributionPointName::FullName(names) = point else {

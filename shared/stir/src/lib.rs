@@ -5,6 +5,7 @@
 
 mod anchors;
 mod certificate;
+mod certificate_form;
 mod chain;
 mod chain_cache;
 mod chain_error;
