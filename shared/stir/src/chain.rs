@@ -6,13 +6,14 @@
 //! authority uses them; critical ones are refused as unknown), and subject name
 //! rules of profiles, which tell nothing about authority.
 
+use std::ptr;
 use std::sync::Arc;
 
 use super::anchors::AnchorId;
 use super::certificate::Certificate;
-use super::chain_cache::ChainDigest;
+use super::chain_cache::{ChainDigest, PathDigest};
 use super::chain_error::{ChainError, MAX_CHAIN_LENGTH};
-use super::path::{check_common, verify_path};
+use super::path::{check_common, find_path, verify_signatures};
 use super::public_key::StirPublicKey;
 use super::revocation_lists::Issuer;
 use super::signature::AuthorityKeyKind;
@@ -27,9 +28,9 @@ use pennyblack_base::time::UnixTime;
 /// Times, roles, names and key identifiers are checked before signatures, signatures
 /// before revocation. A chain costs at most one check of a signature for each of its
 /// certificates, from the root downwards.
-/// The policy remembers a chain that holds, if all of it was needed, until one of its
-/// certificates ends or a revocation list that it needs is due. With what is not needed,
-/// anyone could make thousands of chains out of one that somebody published.
+/// The policy remembers the path of a chain that holds until one of its certificates ends
+/// or a revocation list that it needs is due, whatever else was sent with it: anyone could
+/// make thousands of chains out of one that somebody published.
 ///
 /// # Errors
 /// [`ChainError`] names the certificate and what to do.
@@ -38,37 +39,63 @@ pub fn verify_chain<D: AsRef<[u8]>>(
     policy: &TrustPolicy,
     now: UnixTime,
 ) -> Result<Arc<VerifiedChain>, ChainError> {
-    let digest = ChainDigest::of(chain);
-    if let Some(known) = policy.verified.get(&digest, now) {
+    let sent = ChainDigest::of(chain);
+    if let Some(known) = policy.verified.get(&sent, now) {
         return Ok(known);
     }
-    let (judged, is_exact) = judge_chain(chain, policy, now)?;
-    let judged = Arc::new(judged);
-    if is_exact {
-        policy.verified.insert(digest, &judged);
-    }
-    Ok(judged)
-}
-
-/// The chain, and whether all of its certificates were needed.
-fn judge_chain<D: AsRef<[u8]>>(
-    chain: &[D],
-    policy: &TrustPolicy,
-    now: UnixTime,
-) -> Result<(VerifiedChain, bool), ChainError> {
     let certificates = parse(chain)?;
     let (leaf, others) = certificates.split_first().ok_or(ChainError::Empty)?;
     check_common(leaf, now)?;
     let tn_auth_list = check_leaf(leaf)?;
-    let path = verify_path(leaf, others, policy.anchors(), now)?;
-    let grant = check_delegation(&path)?.unwrap_or(tn_auth_list).clone();
-    let told_until = check_revocation(&path, policy, now)?;
+    let path = find_path(leaf, others, policy.anchors(), now)?;
+    let digest = PathDigest::of(&path);
+    let verified = match policy.verified.get_path(&digest, now) {
+        Some(known) => {
+            if !known.is_verified {
+                verify_signatures(&path)?;
+            }
+            known.chain
+        }
+        None => {
+            verify_signatures(&path)?;
+            let judged = Arc::new(judge_path(&path, leaf, tn_auth_list, policy, now)?);
+            policy.verified.insert(&digest, &judged);
+            judged
+        }
+    };
+    if is_all_of(&path, &certificates) {
+        policy.verified.insert_spelling(sent, &digest);
+    }
+    Ok(verified)
+}
+
+/// Whether all that was sent is a path's certificates below its anchor, in their order.
+fn is_all_of(path: &[&Certificate], sent: &[Certificate]) -> bool {
+    let below = path.split_last().map(|(_, below)| below);
+    below.is_some_and(|below| {
+        below.len() == sent.len()
+            && below
+                .iter()
+                .zip(sent)
+                .all(|(one, other)| ptr::eq(*one, other))
+    })
+}
+
+/// Judges all of a path but its signatures.
+fn judge_path(
+    path: &[&Certificate],
+    leaf: &Certificate,
+    tn_auth_list: &TnAuthList,
+    policy: &TrustPolicy,
+    now: UnixTime,
+) -> Result<VerifiedChain, ChainError> {
+    let grant = check_delegation(path)?.unwrap_or(tn_auth_list).clone();
+    let told_until = check_revocation(path, policy, now)?;
     let public_key = StirPublicKey::from_sec1(&leaf.key.bytes).map_err(|_| wrong_key(leaf))?;
     let constraints = path.iter().flat_map(|c| c.constraints.clone()).collect();
     let latest_start = path.iter().map(|c| c.not_before()).max();
     let earliest_end = path.iter().map(|c| c.not_after()).min();
-    let is_exact = others.iter().all(|other| path.contains(&other));
-    let verified = VerifiedChain {
+    Ok(VerifiedChain {
         leaf: leaf.clone(),
         tn_auth_list: tn_auth_list.clone(),
         grant,
@@ -77,8 +104,7 @@ fn judge_chain<D: AsRef<[u8]>>(
         not_before: latest_start.unwrap_or(leaf.not_before()),
         not_after: earliest_end.unwrap_or(leaf.not_after()),
         told_until,
-    };
-    Ok((verified, is_exact))
+    })
 }
 
 fn parse<D: AsRef<[u8]>>(chain: &[D]) -> Result<Vec<Certificate>, ChainError> {

@@ -11,6 +11,7 @@ use super::*;
 use pennyblack_base::time::UnixTime;
 
 mod hostile;
+mod spellings;
 
 const NOW: UnixTime = UnixTime(1_790_000_000); // September 2026
 const TN_AUTH_LIST: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 26];

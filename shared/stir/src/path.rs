@@ -37,11 +37,12 @@ struct Reached<'a> {
     depth: usize,
 }
 
-/// Finds a shortest path to an anchor; no signature is looked at. Each certificate is
+/// Finds a shortest path to an anchor, which starts with the leaf and ends with the
+/// anchor; no signature is looked at. Each certificate is
 /// reached once, by the shortest way, which is the one that path lengths allow if they
 /// allow any. So this takes a few comparisons for each pair of certificates, whatever
 /// names they have.
-fn find_path<'a>(
+pub(super) fn find_path<'a>(
     leaf: &'a Certificate,
     others: &'a [Certificate],
     anchors: &'a TrustAnchors,
@@ -130,7 +131,7 @@ fn is_issuer_of(parent: &Certificate, child: &Certificate) -> bool {
 }
 
 /// Verifies the signatures of a path, from its anchor downwards.
-fn verify_signatures(path: &[&Certificate]) -> Result<(), ChainError> {
+pub(super) fn verify_signatures(path: &[&Certificate]) -> Result<(), ChainError> {
     let parents = path.iter().skip(1);
     let mut downwards: Vec<_> = path.iter().zip(parents).collect();
     downwards.reverse();

@@ -119,23 +119,6 @@ fn of_two_keys_of_one_authority_the_identifier_tells_which_signed() {
 }
 
 #[test]
-fn a_chain_with_more_than_it_needs_holds_and_is_not_remembered() {
-    let root = root();
-    let leaf = leaf(&root, params("leaf", Some(SPC_683G)));
-    let other = alike(&root, "other", b"other").der().to_vec();
-    let policy = policy(&root);
-    for (chain, remembered) in [
-        (vec![leaf.clone()], true),
-        (vec![leaf.clone(), root.der().to_vec()], true),
-        (vec![leaf, other], false),
-    ] {
-        let first = verify_chain(&chain, &policy, NOW).unwrap();
-        let second = verify_chain(&chain, &policy, NOW).unwrap();
-        assert_eq!(Arc::ptr_eq(&first, &second), remembered);
-    }
-}
-
-#[test]
 fn a_certificate_with_more_of_anything_than_honest_ones_have_is_not_read() {
     let root = root();
     let refusal = |params: CertificateParams| Certificate::parse(&leaf(&root, params)).unwrap_err();
