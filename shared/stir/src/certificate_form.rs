@@ -9,7 +9,7 @@ use super::tn_auth_list::TN_AUTH_LIST_OID;
 use x509_parser::der_parser::oid::Oid;
 
 /// Most elements in all extensions of a certificate, their own frames counted. Real ones
-/// have about fifty. Those of STIR's own extensions have bounds of their own.
+/// have at most 41. Those of STIR's own extensions have bounds of their own.
 pub(super) const MAX_ELEMENTS: usize = 256;
 
 /// `[3]`, with the extensions.
