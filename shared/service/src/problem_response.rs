@@ -3,12 +3,11 @@
 //! turns the refusals of the HTTP stack into problem documents too. Which error is which
 //! problem stands with each service.
 
-mod repeated_causes;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -18,7 +17,7 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW
 use http::{HeaderValue, StatusCode};
 use pennyblack_base::problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};
 
-use self::repeated_causes::CAUSES;
+use crate::repeated_causes;
 
 /// Why a service refuses a request.
 ///
@@ -68,7 +67,7 @@ fn record_cause(kind: ProblemType, cause: &impl fmt::Display) {
         return;
     }
     let cause = cause.to_string();
-    let Some(suppressed) = CAUSES.admit(problem, &cause, Instant::now()) else {
+    let Some(suppressed) = repeated_causes::admit(problem, &cause) else {
         return;
     };
     if kind == ProblemType::RevocationUnavailable {

@@ -1,6 +1,7 @@
 //! Which causes of refusals have had a log line lately. While a store is away every
-//! request fails for the same cause: a line for each would fill the disk and hide what
-//! else happens. Not here: metrics, which count each request.
+//! request fails for the same cause, and a stranger may send one request again and again: a
+//! line for each would fill the disk and hide what else happens. Not here: metrics, which
+//! count each request.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -14,7 +15,14 @@ const EVERY: Duration = Duration::from_secs(10);
 const MAX_CAUSES: usize = 64;
 
 /// The causes of this process.
-pub(super) static CAUSES: LazyLock<RepeatedCauses> = LazyLock::new(RepeatedCauses::default);
+static CAUSES: LazyLock<RepeatedCauses> = LazyLock::new(RepeatedCauses::default);
+
+/// Whether to write a line about `cause`, for which there is a `problem`, now: the number of
+/// lines that were suppressed since the one before, or `None` to suppress this one too.
+#[must_use]
+pub fn admit(problem: &str, cause: &str) -> Option<u64> {
+    CAUSES.admit(problem, cause, Instant::now())
+}
 
 /// The last line about a cause.
 #[derive(Debug, Clone, Copy)]
@@ -33,15 +41,14 @@ impl LastLine {
 /// The last lines, by the hash of the problem and its cause: a hash has the same size for
 /// every text. `None` stands for the causes that found no room.
 #[derive(Debug, Default)]
-pub(super) struct RepeatedCauses {
+struct RepeatedCauses {
     hasher: RandomState,
     last_lines: Mutex<HashMap<Option<u64>, LastLine>>,
 }
 
 impl RepeatedCauses {
-    /// Whether to write a line about `cause` now: the number of lines that were suppressed
-    /// since the one before, or `None` to suppress this one too.
-    pub(super) fn admit(&self, problem: &str, cause: &str, now: Instant) -> Option<u64> {
+    /// [`admit`] at a time.
+    fn admit(&self, problem: &str, cause: &str, now: Instant) -> Option<u64> {
         let key = Some(self.hasher.hash_one((problem, cause)));
         let mut last_lines = self
             .last_lines

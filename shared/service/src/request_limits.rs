@@ -21,6 +21,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::answer_room::{AnswerRoom, WorkPlaces};
 use crate::exchanges::ExchangeId;
+use crate::head_requests;
 use crate::held_bytes::{Held, NoRoom};
 use crate::problem_response::{ProblemResponse, in_problem_form};
 use pennyblack_runtime::config::Limits;
@@ -28,10 +29,14 @@ use pennyblack_runtime::config::Limits;
 /// Puts around `router` what makes a problem document of everything that goes wrong.
 pub(crate) fn around(router: Router) -> Router {
     // The last layer is the outermost.
-    router
+    let router = router
         .layer(DefaultBodyLimit::disable())
         .layer(CatchPanicLayer::custom(answer_a_panic))
-        .layer(from_fn(in_problem_form))
+        .layer(from_fn(in_problem_form));
+    // A layer of a router is behind its choice by path and method, so this one is another's.
+    Router::new()
+        .fallback_service(router)
+        .layer(from_fn(head_requests::refuse))
 }
 
 /// Where requests wait until they are whole and it is their turn.
