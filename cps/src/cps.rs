@@ -22,9 +22,11 @@ use crate::envelope_sealing::EnvelopeSealing;
 use crate::forwarding::Forwarding;
 use crate::issuers::{Dependencies, IssuerMaintenance, Issuers};
 use crate::key_directory::KeyDirectory;
+use crate::large_answers::LargeAnswers;
 use crate::log::{CpsLog, Witnesses};
 use crate::nodes::{self, Sharing};
 use crate::persistence::Persistence;
+use crate::prefix_pages::PrefixPages;
 use crate::retrieve::Retrieval;
 use crate::routes::{self, Resources};
 use crate::spend::Spending;
@@ -77,7 +79,7 @@ impl Cps {
             });
             service.spawn(Arc::clone(&dashboard).sample_rates(service.shutdown()));
             let forwarding = nodes::forwarding(&config, &persistence.store)?;
-            let sealing = EnvelopeSealing::start(config.cps.authority.clone());
+            let large = LargeAnswers::start().context("the threads that make large answers")?;
             let router = routes::router(resources(
                 &config,
                 persistence,
@@ -85,7 +87,7 @@ impl Cps {
                 clock,
                 forwarding,
                 counts,
-                sealing.context("the threads that seal large pages")?,
+                Arc::new(large),
             ));
             Ok(service.serve(&*config, router, dashboard.router()))
         })
@@ -99,8 +101,12 @@ fn resources(
     clock: Clock,
     forwarding: Option<Forwarding>,
     counts: Arc<Counts>,
-    sealing: EnvelopeSealing,
+    large: Arc<LargeAnswers>,
 ) -> Resources<Backend> {
+    let prefixes = PrefixPages {
+        keys: Arc::clone(&persistence.keys),
+        large: Arc::clone(&large),
+    };
     Resources {
         spending: Spending {
             policy: SpendPolicy {
@@ -118,7 +124,7 @@ fn resources(
             forwarding,
         },
         retrieval: Retrieval {
-            sealing,
+            sealing: EnvelopeSealing::new(config.cps.authority.clone(), large),
             clock: clock.clone(),
             decoys: persistence.decoys,
             keys: Arc::clone(&persistence.keys),
@@ -131,6 +137,7 @@ fn resources(
         log: persistence.log,
         clock,
         counts,
+        prefixes,
     }
 }
 

@@ -1,15 +1,12 @@
-//! Sealing the pages of mailboxes. A large page keeps a core busy for as long as dozens
-//! of small polls: it is sealed on threads that stand back behind those that answer.
+//! Sealing the pages of mailboxes: large ones on the threads for large answers.
 
-use std::io;
-use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use pennyblack_base::authority::Authority;
 use pennyblack_sealing::envelope::{PageHeader, Slots, seal_envelope};
 use pennyblack_sealing::mailbox::KeyConfig;
-use pennyblack_service::answer_room::most_large_answers;
-use pennyblack_service::worker_pool::WorkerPool;
 
+use crate::large_answers::LargeAnswers;
 use crate::refusal::Refusal;
 use crate::store::Page;
 
@@ -20,21 +17,13 @@ const SMALL: u16 = 16;
 #[derive(Debug)]
 pub(crate) struct EnvelopeSealing {
     authority: Authority,
-    pool: WorkerPool,
+    large: Arc<LargeAnswers>,
 }
 
 impl EnvelopeSealing {
-    /// Starts its threads.
-    ///
-    /// # Errors
-    /// When the operating system refuses a thread.
-    pub(crate) fn start(authority: Authority) -> Result<Self, io::Error> {
-        let workers = WorkerPool::one_worker_a_core();
-        let queue = NonZeroUsize::new(most_large_answers()).unwrap_or(NonZeroUsize::MIN);
-        Ok(Self {
-            authority,
-            pool: WorkerPool::start("seal", workers, queue)?,
-        })
+    /// As the CPS of this name.
+    pub(crate) const fn new(authority: Authority, large: Arc<LargeAnswers>) -> Self {
+        Self { authority, large }
     }
 
     /// The envelope of a page.
@@ -53,7 +42,7 @@ impl EnvelopeSealing {
         let sealed = if slots.count() <= SMALL {
             seal()
         } else {
-            self.pool.run(seal).await?
+            self.large.make(seal).await?
         };
         sealed.map_err(|error| Refusal::Internal(error.to_string()))
     }

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, RawQuery, State};
 use axum::middleware::map_response_with_state;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pennyblack_evidence::spend::STORE_PATH;
 use pennyblack_protocol::key_record::{
-    KEY_RECORD_LIST_MEDIA_TYPE, KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecordError, KeyRecordList,
-    MAX_KEY_RECORD_SIZE, VerifiedKeyRecord,
+    KEY_RECORD_LIST_MEDIA_TYPE, KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecordError,
+    MAX_KEY_RECORD_SIZE,
 };
 use pennyblack_protocol::store_request::{self, StoreHeaders};
 use pennyblack_runtime::clock::Clock;
@@ -28,9 +28,10 @@ use crate::counts::{self, Counts};
 use crate::forwarding;
 use crate::issuers::Issuers;
 use crate::json_lines;
-use crate::key_directory::{KeyDirectory, Registered, Registry};
+use crate::key_directory::{KeyDirectory, RecordPage, Registered, Registry};
 use crate::log::CpsLog;
 use crate::log::reported::{self, REPORT_PATH};
+use crate::prefix_pages::{PrefixPages, encode};
 use crate::refusal::Refusal;
 use crate::retrieve::Retrieval;
 use crate::spend::{SpendOutcome, Spending};
@@ -51,6 +52,7 @@ pub(crate) struct Resources<S> {
     pub(crate) log: Arc<CpsLog>,
     pub(crate) clock: Clock,
     pub(crate) counts: Arc<Counts>,
+    pub(crate) prefixes: PrefixPages,
 }
 
 /// The public router.
@@ -144,8 +146,14 @@ async fn keys_of_number<S: Store>(
 ) -> Result<Response, Refusal> {
     let number = TelephoneNumber::from_canonical(&number)?;
     resources.keys.check_complete()?;
-    let found = resources.keys.of_number(&number, resources.clock.now());
-    key_list(&found, None, &room).await
+    let records = resources.keys.of_number(&number, resources.clock.now());
+    let size: usize = records.iter().map(|record| record.as_str().len()).sum();
+    room.reserve(2 * size).await?;
+    let found = RecordPage {
+        records,
+        next: None,
+    };
+    Ok(key_list(encode(found)?))
 }
 
 #[derive(Deserialize)]
@@ -166,28 +174,13 @@ async fn list_keys<S: Store>(
     })?;
     let prefix = TelephoneNumber::from_canonical(&query.prefix)?;
     resources.keys.check_complete()?;
-    let (after, now) = (query.after.as_deref(), resources.clock.now());
-    let page = resources.keys.of_prefix(&prefix, after, now)?;
-    key_list(&page.records, page.next, &room).await
+    let now = resources.clock.now();
+    let page = resources.prefixes.page(prefix, query.after, now, &room);
+    Ok(key_list(page.await?))
 }
 
-async fn key_list(
-    found: &[Arc<VerifiedKeyRecord>],
-    next: Option<String>,
-    room: &AnswerRoom,
-) -> Result<Response, Refusal> {
-    // The copies, and the answer that is made of them.
-    let size: usize = found.iter().map(|record| record.as_str().len()).sum();
-    room.reserve(2 * size).await?;
-    let records = found.iter().map(|record| record.as_str().to_owned());
-    let mut response = Json(KeyRecordList {
-        records: records.collect(),
-        next,
-    })
-    .into_response();
-    let media_type = HeaderValue::from_static(KEY_RECORD_LIST_MEDIA_TYPE);
-    response.headers_mut().insert(CONTENT_TYPE, media_type);
-    Ok(no_store(response))
+fn key_list(encoded: Vec<u8>) -> Response {
+    answer(KEY_RECORD_LIST_MEDIA_TYPE, encoded)
 }
 
 #[derive(Deserialize)]

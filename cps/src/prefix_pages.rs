@@ -1,0 +1,134 @@
+//! Journey of a look-up by prefix: a page of records, found and written on the threads for
+//! large answers. It takes a look at each record of many numbers, and a kilobyte asks for
+//! dozens of such pages.
+
+use std::sync::Arc;
+
+use pennyblack_base::time::UnixTime;
+use pennyblack_protocol::key_record::{KeyRecordList, MAX_LIST_SIZE};
+use pennyblack_service::answer_room::AnswerRoom;
+use pennyblack_stir::telephone_number::TelephoneNumber;
+
+use crate::key_directory::{KeyDirectory, RecordPage};
+use crate::large_answers::LargeAnswers;
+use crate::refusal::Refusal;
+
+/// Makes the pages.
+#[derive(Debug)]
+pub(crate) struct PrefixPages {
+    pub(crate) keys: Arc<KeyDirectory>,
+    pub(crate) large: Arc<LargeAnswers>,
+}
+
+impl PrefixPages {
+    /// The records of a prefix after the block `after`, as JSON.
+    pub(crate) async fn page(
+        &self,
+        prefix: TelephoneNumber,
+        after: Option<String>,
+        now: UnixTime,
+        room: &AnswerRoom,
+    ) -> Result<Vec<u8>, Refusal> {
+        // The copies, and the answer that is made of them: as much as a page may have,
+        // for what it has is not known before the work is done.
+        room.reserve(2 * MAX_LIST_SIZE).await?;
+        let keys = Arc::clone(&self.keys);
+        let page = move || encode(keys.of_prefix(&prefix, after.as_deref(), now)?);
+        self.large.make(page).await?
+    }
+}
+
+/// The records as JSON.
+pub(crate) fn encode(page: RecordPage) -> Result<Vec<u8>, Refusal> {
+    let records = page.records.iter().map(|record| record.as_str().to_owned());
+    let list = KeyRecordList {
+        records: records.collect(),
+        next: page.next,
+    };
+    serde_json::to_vec(&list).map_err(|error| Refusal::Internal(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+    use std::sync::mpsc::{Sender, channel};
+
+    use axum::extract::FromRequestParts as _;
+    use http::Request;
+    use pennyblack_service::worker_pool::{PoolError, WorkerPool};
+    use pennyblack_trust::{Trust, TrustConfig};
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+    use crate::key_directory::RecordPolicy;
+
+    /// 2026-09-21.
+    const NOW: UnixTime = UnixTime(1_790_000_000);
+
+    fn empty_directory(home: &std::path::Path) -> KeyDirectory {
+        let mut root = CertificateParams::default();
+        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root = root.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let roots = home.join("roots");
+        std::fs::create_dir_all(&roots).unwrap();
+        std::fs::write(roots.join("root.pem"), root.pem()).unwrap();
+        let config = TrustConfig::new(roots);
+        KeyDirectory::unread(RecordPolicy {
+            authority: "cps.example".parse().unwrap(),
+            trust: Arc::new(Trust::open(&config, &home.join("trust"), NOW).unwrap()),
+            numbering: None,
+            capacity: 10,
+        })
+    }
+
+    #[tokio::test]
+    async fn pages_wait_for_the_threads_of_large_answers() {
+        let home = tempfile::tempdir().unwrap();
+        let pages = PrefixPages {
+            keys: Arc::new(empty_directory(home.path())),
+            large: Arc::new(LargeAnswers::start().unwrap()),
+        };
+        let (mut head, ()) = Request::new(()).into_parts();
+        let room = AnswerRoom::from_request_parts(&mut head, &()).await;
+        let room = room.unwrap();
+        let page = || pages.page("1212555".parse().unwrap(), None, NOW, &room);
+        assert!(page().await.unwrap().starts_with(b"{"));
+
+        // As many as have a thread, and then as many as have a place in the queue.
+        let threads = WorkerPool::one_worker_a_core().get();
+        let (started, mut begun) = unbounded_channel();
+        let (mut held, mut holding) = (Vec::<Sender<()>>::new(), Vec::new());
+        let busy = loop {
+            let (started, (release, hold)) = (started.clone(), channel());
+            held.push(release);
+            let mut large = Box::pin(pages.large.make(move || {
+                let _ = started.send(());
+                let _ = hold.recv();
+            }));
+            let refused = tokio::select! {
+                biased;
+                refused = &mut large => Some(refused),
+                () = ready(()) => None,
+            };
+            match refused {
+                Some(refused) => break refused,
+                None => holding.push(large),
+            }
+            if holding.len() <= threads {
+                begun.recv().await.unwrap();
+            }
+        };
+        assert!(matches!(busy, Err(Refusal::Pool(PoolError::Busy { .. }))));
+        let refused = page().await;
+        assert!(
+            matches!(refused, Err(Refusal::Pool(PoolError::Busy { .. }))),
+            "it was made without waiting for its turn"
+        );
+        held.clear();
+        for large in holding {
+            large.await.unwrap();
+        }
+        assert!(page().await.is_ok());
+    }
+}
