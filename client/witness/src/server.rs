@@ -17,6 +17,7 @@ use pennyblack_runtime::config::{Limits, PublicConfig};
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::listener::{Listener, ListenerError};
 use pennyblack_service::problem_response::AsPrescribed;
+use pennyblack_service::repeated_causes::admit;
 use pennyblack_tlog::AddCheckpoint;
 use pennyblack_tlog::witness::{
     ADD_CHECKPOINT_PATH, LAST_CHECKPOINT_PATH, MAX_REQUEST_SIZE, SIZE_MEDIA_TYPE, WitnessRefusal,
@@ -112,7 +113,9 @@ async fn serve_last_checkpoint(State(at_work): State<AtWork>, Path(log): Path<St
             "no checkpoint of such a log was cosigned here",
         ),
         Err(error) => {
-            tracing::error!(%error, "the last checkpoint of a log cannot be shown");
+            if let Some(suppressed) = admit("last checkpoint", &error.to_string()) {
+                tracing::error!(%error, suppressed, "the last checkpoint of a log cannot be shown");
+            }
             text(StatusCode::INTERNAL_SERVER_ERROR, "see the witness's log")
         }
     }
@@ -135,13 +138,16 @@ async fn add_checkpoint(State(at_work): State<AtWork>, body: Bytes) -> Response 
         Ok(line) => text(StatusCode::OK, &line.to_string()),
         Err(NotCosigned::Refused(refusal)) => refuse(&origin, &refusal),
         Err(error) => {
-            tracing::error!(log = origin, %error, "a checkpoint cannot be cosigned");
+            if let Some(suppressed) = admit(&origin, &error.to_string()) {
+                tracing::error!(log = origin, %error, suppressed, "a checkpoint cannot be cosigned");
+            }
             text(StatusCode::INTERNAL_SERVER_ERROR, "see the witness's log")
         }
     }
 }
 
-/// Tells the log, and the witness's operator if the log's is to answer for it.
+/// Tells the log; and the witness's operator, once in a while, if the log's is to answer for
+/// it: anyone can send again what a log has published.
 fn refuse(origin: &str, refusal: &WitnessRefusal) -> Response {
     let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
     match refusal {
@@ -149,10 +155,24 @@ fn refuse(origin: &str, refusal: &WitnessRefusal) -> Response {
             return answer(status, SIZE_MEDIA_TYPE, format!("{seen}\n"));
         }
         WitnessRefusal::Fork { .. } => {
-            tracing::error!(log = origin, %refusal, "fork: both checkpoints are kept as evidence");
+            if let Some(suppressed) = admit(origin, "a fork") {
+                tracing::error!(
+                    log = origin, %refusal, suppressed,
+                    "fork: both checkpoints are kept as evidence"
+                );
+            }
         }
-        WitnessRefusal::Inconsistent(_) => {
-            tracing::warn!(log = origin, %refusal, "a checkpoint is not cosigned");
+        WitnessRefusal::Inconsistent(_) | WitnessRefusal::Unproven(_) => {
+            // Not by the refusal's text: each bogus proof leads to another root.
+            let is_proven = matches!(refusal, WitnessRefusal::Inconsistent(_));
+            let cause = if is_proven {
+                "a contradiction"
+            } else {
+                "no proof"
+            };
+            if let Some(suppressed) = admit(origin, cause) {
+                tracing::warn!(log = origin, %refusal, suppressed, "a checkpoint is not cosigned");
+            }
         }
         _ => {}
     }
@@ -169,4 +189,65 @@ fn answer(status: StatusCode, media_type: &'static str, body: String) -> Respons
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response.extensions_mut().insert(AsPrescribed);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use pennyblack_tlog::{Hash, ProofError};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+
+    /// Counts log lines.
+    struct Lines(Arc<AtomicUsize>);
+
+    impl Subscriber for Lines {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, _: &Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn refusals_that_a_stranger_can_repeat_have_one_log_line_in_a_while() {
+        let lines = Arc::new(AtomicUsize::new(0));
+        let root = |n: u16| {
+            let mut root = [0; 32];
+            root[..2].copy_from_slice(&n.to_be_bytes());
+            Hash(root)
+        };
+        tracing::subscriber::with_default(Lines(Arc::clone(&lines)), || {
+            for n in 1..=1_000 {
+                let error = ProofError::Root {
+                    size: 9,
+                    computed: root(n),
+                    expected: root(0),
+                };
+                let fork = WitnessRefusal::Fork {
+                    size: 9,
+                    seen: root(0),
+                    new: root(n),
+                };
+                let unproven = WitnessRefusal::Unproven(error);
+                let inconsistent = WitnessRefusal::Inconsistent(error);
+                assert_eq!(refuse("log.example/log", &unproven).status(), 422);
+                assert_eq!(refuse("log.example/log", &inconsistent).status(), 422);
+                assert_eq!(refuse("log.example/log", &fork).status(), 409);
+            }
+        });
+        // Twice as many if the thousand take ten seconds.
+        assert!((3..=6).contains(&lines.load(Ordering::Relaxed)));
+    }
 }

@@ -10,6 +10,11 @@ use super::note::{NoteError, SignatureLine, SignedNote};
 use super::note_key::{KeyName, NoteSigner, VerifierKey};
 use super::tree::TreeHead;
 
+/// Longest text of a checkpoint that is read, without its signatures: anyone may send one,
+/// and all of it is hashed before it is known whether the log has signed it. Real ones have
+/// three lines of some 150 bytes.
+pub const MAX_CHECKPOINT_TEXT: usize = 2 * 1024;
+
 /// Text that is not a checkpoint, or one that is not the log's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -17,6 +22,9 @@ pub enum CheckpointError {
     /// Not a note, or not signed by the log.
     #[error("checkpoint: {0}")]
     Note(#[from] NoteError),
+    /// Longer than any checkpoint.
+    #[error("the text of a checkpoint has at most {MAX_CHECKPOINT_TEXT} bytes")]
+    TooLong,
     /// Fewer than three lines, or an empty one.
     #[error("a checkpoint has three lines or more, none of them empty")]
     Lines,
@@ -165,6 +173,12 @@ impl FromStr for SignedCheckpoint {
     type Err = CheckpointError;
 
     fn from_str(text: &str) -> Result<Self, CheckpointError> {
+        // The first empty line ends the text, since it has none itself.
+        let longest = MAX_CHECKPOINT_TEXT + 1;
+        let start = text.as_bytes().get(..longest).unwrap_or(text.as_bytes());
+        if text.len() > longest && !start.windows(2).any(|two| two == b"\n\n") {
+            return Err(CheckpointError::TooLong);
+        }
         let note: SignedNote = text.parse()?;
         let checkpoint = note.text().parse()?;
         Ok(Self { note, checkpoint })

@@ -166,6 +166,10 @@ pub fn verify_inclusion(
 /// 2.1.4.2). Every tree begins with the empty one, and with itself, both by an
 /// empty proof.
 ///
+/// A proof that leads to the root of `new` and to another of `old`, which is
+/// [`ProofError::Root`] of the size of `old`, shows that `new` does not begin with `old`.
+/// Any other error shows that the proof is none, and nothing of the trees.
+///
 /// # Errors
 /// [`ProofError`].
 pub fn verify_consistency(
@@ -192,8 +196,8 @@ pub fn verify_consistency(
         };
     }
     let (old_root, new_root) = consistent_roots(old, new, proof)?;
-    require_root(old, old_root)?;
-    require_root(new, new_root)
+    require_root(new, new_root)?;
+    require_root(old, old_root)
 }
 
 /// The roots of both trees that the proof leads to; 0 < old < new.

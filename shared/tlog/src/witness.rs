@@ -147,7 +147,11 @@ pub enum WitnessRefusal {
     },
     /// The log contradicts itself: the tree does not begin with the one before.
     #[error("the log contradicts what it said before: {0}")]
-    Inconsistent(#[from] ProofError),
+    Inconsistent(ProofError),
+    /// The proof is none. Anyone can send a published checkpoint with such a one: it says
+    /// nothing about the log.
+    #[error("it is not proven that the log continues what it said before: {0}")]
+    Unproven(ProofError),
 }
 
 impl WitnessRefusal {
@@ -159,7 +163,7 @@ impl WitnessRefusal {
             Self::Signature(_) => 403,
             Self::OldSize { .. } => 400,
             Self::Seen { .. } | Self::Fork { .. } => 409,
-            Self::Inconsistent(_) => 422,
+            Self::Inconsistent(_) | Self::Unproven(_) => 422,
         }
     }
 }
@@ -202,7 +206,13 @@ impl AddCheckpoint {
                 new: new.root,
             });
         }
-        proof::verify_consistency(&seen, &new, &self.proof)?;
+        let proven = proof::verify_consistency(&seen, &new, &self.proof);
+        proven.map_err(|error| match error {
+            ProofError::Root { size, .. } if size == seen.size && size < new.size => {
+                WitnessRefusal::Inconsistent(error)
+            }
+            _ => WitnessRefusal::Unproven(error),
+        })?;
         Ok(new)
     }
 

@@ -1,4 +1,4 @@
-use super::super::checkpoint::{Checkpoint, SignedCheckpoint};
+use super::super::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 use super::super::cosignature::{Cosigner, PolicyError, WitnessPolicy, cosignature};
 use super::super::inclusion::{LogProof, LogProofError};
 use super::super::witness::{AddCheckpoint, WitnessRefusal};
@@ -112,6 +112,57 @@ fn a_witness_cosigns_what_grows_and_nothing_else() {
     };
     assert_eq!(status(&fork(9), 9), Err(409));
     assert_eq!(status(&fork(0), 0), Err(422));
+}
+
+#[test]
+fn only_a_proof_that_leads_to_the_checkpoint_is_held_against_the_log() {
+    let scene = Scene::new();
+    let verify = |old_root: Hash, proof: Vec<Hash>| {
+        let request = AddCheckpoint {
+            proof,
+            ..scene.request(7, 12)
+        };
+        let seen = TreeHead {
+            size: 7,
+            root: old_root,
+        };
+        request.verify(&[scene.log.verifier().clone()], Some(seen))
+    };
+    let (true_root, true_proof) = (scene.leaves.head(7).root, scene.leaves.consistency(7, 12));
+    let bogus = vec![Hash([9; 32]); true_proof.len()];
+    for proof in [bogus, Vec::new(), vec![Hash([9; 32]); 40]] {
+        let refused = verify(true_root, proof).unwrap_err();
+        assert!(matches!(refused, WitnessRefusal::Unproven(_)), "{refused}");
+        assert_eq!(refused.status(), 422);
+    }
+    // The log proves itself that its tree does not begin with what was seen.
+    let refused = verify(Hash([9; 32]), true_proof).unwrap_err();
+    assert!(
+        matches!(refused, WitnessRefusal::Inconsistent(_)),
+        "{refused}"
+    );
+    assert_eq!(refused.status(), 422);
+}
+
+#[test]
+fn a_checkpoint_with_a_longer_text_than_any_is_not_read() {
+    let scene = Scene::new();
+    let request = scene.request(0, 9).to_string();
+    let with = |extensions: usize| {
+        let (text, signatures) = request.rsplit_once("\n\n").unwrap();
+        format!("{text}\n{}\n{signatures}", "a\n".repeat(extensions))
+    };
+    assert!(with(500).parse::<AddCheckpoint>().is_ok());
+    for extensions in [1_100, 60_000] {
+        assert_eq!(
+            with(extensions).parse::<AddCheckpoint>(),
+            Err(CheckpointError::TooLong.into())
+        );
+    }
+    // Many signatures are no long text.
+    let (_, signature) = request.rsplit_once("\n\n").unwrap();
+    let many = format!("{request}{}", signature.repeat(20));
+    assert!(many.parse::<AddCheckpoint>().is_ok());
 }
 
 #[test]
