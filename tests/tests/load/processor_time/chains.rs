@@ -18,6 +18,10 @@ const TN_AUTH_LIST: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 26];
 /// cRLDistributionPoints (RFC 5280 section 4.2.1.13).
 const DISTRIBUTION_POINTS: &[u64] = &[2, 5, 29, 31];
 
+/// subjectAltName and extKeyUsage (RFC 5280 sections 4.2.1.6 and 4.2.1.12).
+const OTHER_NAMES: &[u64] = &[2, 5, 29, 17];
+const PURPOSES: &[u64] = &[2, 5, 29, 37];
+
 /// The SPC 683G, alone.
 const ONE_SPC: &[u8] = b"\x30\x08\xa0\x06\x16\x04683G";
 
@@ -98,6 +102,23 @@ pub(super) fn senders(world: &World, honest: &StirIdentity) -> Vec<(&'static str
             let places = CustomExtension::from_oid_content(DISTRIBUTION_POINTS, sequence(&points));
             Sender::alone(&root, ONE_SPC, vec![places])
         }),
+        ("thousands of URLs in one place of revocation lists", {
+            let urls = b"\x86\x00".repeat(7_900);
+            let names = explicit(0, &explicit(0, &urls));
+            let places = sequence(&sequence(&names));
+            let places = CustomExtension::from_oid_content(DISTRIBUTION_POINTS, places);
+            Sender::alone(&root, ONE_SPC, vec![places])
+        }),
+        ("thousands of other names", {
+            let names = sequence(&b"\x82\x01a".repeat(5_000));
+            let names = CustomExtension::from_oid_content(OTHER_NAMES, names);
+            Sender::alone(&root, ONE_SPC, vec![names])
+        }),
+        ("thousands of purposes", {
+            let purposes = sequence(&b"\x06\x01\x2a".repeat(5_000));
+            let purposes = CustomExtension::from_oid_content(PURPOSES, purposes);
+            Sender::alone(&root, ONE_SPC, vec![purposes])
+        }),
         (
             "1,000 numbers",
             Sender::alone(&root, &numbers(1000), Vec::new()),
@@ -135,8 +156,17 @@ fn numbers(count: usize) -> Vec<u8> {
 
 /// A SEQUENCE of 256 bytes or more.
 fn sequence(elements: &[u8]) -> Vec<u8> {
-    let [high, low] = u16::try_from(elements.len()).unwrap().to_be_bytes();
-    [&[0x30, 0x82, high, low], elements].concat()
+    long_element(0x30, elements)
+}
+
+/// `[n]` of 256 bytes or more.
+fn explicit(n: u8, elements: &[u8]) -> Vec<u8> {
+    long_element(0xa0 | n, elements)
+}
+
+fn long_element(tag: u8, contents: &[u8]) -> Vec<u8> {
+    let [high, low] = u16::try_from(contents.len()).unwrap().to_be_bytes();
+    [&[tag, 0x82, high, low], contents].concat()
 }
 
 type AnyIssuer = Issuer<'static, KeyPair>;
