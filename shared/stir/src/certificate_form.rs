@@ -4,12 +4,12 @@
 //! read than an honest one. Not here: what the elements say.
 
 use super::claim_constraints::{CLAIM_CONSTRAINTS_OID, ENHANCED_CLAIM_CONSTRAINTS_OID};
-use super::der::{DerError, DerReader, tag};
+use super::der::{CountError, DerError, DerReader, tag};
 use super::tn_auth_list::TN_AUTH_LIST_OID;
 use x509_parser::der_parser::oid::Oid;
 
 /// Most elements in all extensions of a certificate, their own frames counted. Real ones
-/// have at most 41. Those of STIR's own extensions have bounds of their own.
+/// have at most 59. Those of STIR's own extensions have bounds of their own.
 pub(super) const MAX_ELEMENTS: usize = 256;
 
 /// `[3]`, with the extensions.
@@ -30,6 +30,15 @@ pub(super) enum FormError {
     /// More in its extensions than any honest one has.
     #[error("its extensions have more than {MAX_ELEMENTS} elements")]
     TooManyElements,
+}
+
+impl From<CountError> for FormError {
+    fn from(error: CountError) -> Self {
+        match error {
+            CountError::Der(error) => Self::Der(error),
+            CountError::TooMany => Self::TooManyElements,
+        }
+    }
 }
 
 /// Checks the frame of a certificate, and counts what is in its extensions.
@@ -70,10 +79,7 @@ fn check_extensions(mut extensions: DerReader<'_>) -> Result<(), FormError> {
         if has_own_bound(oid) {
             continue;
         }
-        let count = DerReader::new(value).count(left)?;
-        left = count
-            .and_then(|count| left.checked_sub(count))
-            .ok_or(FormError::TooManyElements)?;
+        DerReader::new(value).count(&mut left)?;
     }
     Ok(())
 }

@@ -59,6 +59,20 @@ pub enum DerError {
     Text,
 }
 
+/// Elements that are not counted to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CountError {
+    Der(DerError),
+    /// More than were left.
+    TooMany,
+}
+
+impl From<DerError> for CountError {
+    fn from(error: DerError) -> Self {
+        Self::Der(error)
+    }
+}
+
 /// Walks over the elements of some DER.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DerReader<'a>(&'a [u8]);
@@ -82,25 +96,20 @@ impl<'a> DerReader<'a> {
         self.element(self.peek()?).map(|_| ())
     }
 
-    /// How many elements there are, those inside of others counted; none if there are more
-    /// than `max`.
-    pub(super) fn count(mut self, max: usize) -> Result<Option<usize>, DerError> {
-        let mut count = 0;
+    /// Takes one from `left` for each element, those inside of others counted. What a
+    /// primitive element holds is counted as far as it looks like elements: a lenient reader
+    /// may take it for some.
+    pub(super) fn count(mut self, left: &mut usize) -> Result<(), CountError> {
         while !self.is_empty() {
-            count += 1;
-            if count > max {
-                return Ok(None);
-            }
+            *left = left.checked_sub(1).ok_or(CountError::TooMany)?;
             let own = self.peek()?;
-            let contents = Self(self.element(own)?);
-            if own & CONSTRUCTED != 0 {
-                let Some(inside) = contents.count(max - count)? else {
-                    return Ok(None);
-                };
-                count += inside;
+            let inside = Self(self.element(own)?).count(left);
+            match inside {
+                Err(CountError::Der(_)) if own & CONSTRUCTED == 0 => {}
+                counted => counted?,
             }
         }
-        Ok(Some(count))
+        Ok(())
     }
 
     /// The contents of the next element, which must have this tag.
