@@ -1,19 +1,35 @@
 //! Reading a file that somebody else may have written: no more of it than its limit is
-//! read or held, however large it is. Not here: what is in it.
+//! read or held, however large it is, and nothing that is no file is waited for. Not here:
+//! what is in it.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-/// The content of a file of at most `max` bytes. A longer one costs a look at its size;
-/// one that says nothing of its size, such as a pipe, costs `max` bytes.
+use rustix::fs::OFlags;
+
+/// The content of a file of at most `max` bytes. A longer one costs a look at its size.
+/// Links are followed; where they lead to a pipe, a device or a directory, nothing is read.
 ///
 /// # Errors
-/// What the file system says; [`io::ErrorKind::FileTooLarge`] for a longer file.
+/// What the file system says; [`io::ErrorKind::FileTooLarge`] for a longer file, and
+/// [`io::ErrorKind::InvalidInput`] for what is no file.
 pub fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    let size = file.metadata()?.len();
-    let size = usize::try_from(size).ok().filter(|size| *size <= max);
+    let mut options = OpenOptions::new();
+    // To open a pipe would wait for its writer. With a regular file it changes nothing.
+    let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits());
+    options
+        .read(true)
+        .custom_flags(flags.map_err(io::Error::other)?);
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        let why = "it is a pipe, a device or a directory: only a regular file is read";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    let size = usize::try_from(metadata.len()).ok();
+    let size = size.filter(|size| *size <= max);
     // Room for all of it at once: what is moved leaves copies, and it may be a secret.
     let room = Vec::with_capacity(size.ok_or_else(|| too_large(max))?);
     read_into(room, file, max)
@@ -57,7 +73,32 @@ pub(crate) fn too_large(max: usize) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::symlink;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::*;
+
+    #[test]
+    fn a_pipe_or_a_device_is_refused_and_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let (pipe, device) = (directory.path().join("pipe"), directory.path().join("zero"));
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        symlink("/dev/zero", &device).unwrap();
+        for path in [&pipe, &device, &directory.path().to_owned()] {
+            let (path, (done, refused)) = (path.clone(), std::sync::mpsc::channel());
+            std::thread::spawn(move || done.send(read(&path, 4)));
+            let refused = refused.recv_timeout(std::time::Duration::from_secs(20));
+            let refused = refused.expect("it is waited for").unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+        }
+        // A link to a file is read.
+        let (file, link) = (directory.path().join("file"), directory.path().join("link"));
+        std::fs::write(&file, "four").unwrap();
+        symlink(&file, &link).unwrap();
+        assert_eq!(read_text(&link, 4).unwrap(), "four");
+    }
 
     #[test]
     fn a_file_is_read_up_to_its_limit_and_a_longer_one_is_refused_unread() {
