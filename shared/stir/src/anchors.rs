@@ -23,6 +23,14 @@ pub enum TrustError {
     /// Text that is not PEM.
     #[error("not PEM certificates: {0}")]
     Pem(String),
+    /// More in one file than is read.
+    #[error("more than {max} PEM blocks {label} in one file: put them into several")]
+    TooMany {
+        /// Of which.
+        label: String,
+        /// Most that are read.
+        max: usize,
+    },
 }
 
 /// Which anchor: SHA-256 over its name and key, in hexadecimal. A root whose certificate
@@ -87,15 +95,23 @@ impl TrustAnchors {
 /// # Errors
 /// [`TrustError::Pem`].
 pub fn certificates_from_pem(pem: &[u8]) -> Result<Vec<Vec<u8>>, TrustError> {
-    blocks_from_pem(pem, "CERTIFICATE")
+    blocks_from_pem(pem, "CERTIFICATE", usize::MAX)
 }
 
-/// The contents of the PEM blocks with this label.
-pub(super) fn blocks_from_pem(pem: &[u8], label: &str) -> Result<Vec<Vec<u8>>, TrustError> {
+/// The contents of the PEM blocks with this label, of which there are at most `max`.
+pub(super) fn blocks_from_pem(
+    pem: &[u8],
+    label: &str,
+    max: usize,
+) -> Result<Vec<Vec<u8>>, TrustError> {
     let mut found = Vec::new();
     for block in x509_parser::pem::Pem::iter_from_buffer(pem) {
         let block = block.map_err(|error| TrustError::Pem(error.to_string()))?;
         if block.label == label {
+            if found.len() == max {
+                let label = label.to_owned();
+                return Err(TrustError::TooMany { label, max });
+            }
             found.push(block.contents);
         }
     }

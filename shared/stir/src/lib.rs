@@ -26,6 +26,7 @@ pub mod numbering;
 mod path;
 mod public_key;
 mod revocation;
+mod revocation_error;
 mod revocation_lists;
 #[cfg(test)]
 mod revocation_tests;
@@ -56,7 +57,8 @@ pub use der::DerError;
 pub use list_identity::{ListAge, ListIdentity, ListScope};
 pub use name::{Name, NameError};
 pub use public_key::{POINT_SIZE, StirKeyError, StirPublicKey};
-pub use revocation::{MAX_LIST_SIZE, RevocationError, RevocationList};
+pub use revocation::RevocationList;
+pub use revocation_error::{MAX_LIST_SIZE, RevocationError};
 pub use revocation_lists::RevocationLists;
 pub use signature::{AuthorityKeyKind, SignatureError};
 pub use spc::{MAX_SPC_LENGTH, Spc, SpcError};

@@ -13,6 +13,8 @@ use super::name::Name;
 use pennyblack_base::time::UnixTime;
 
 const ISSUING_DISTRIBUTION_POINT_OID: &str = "2.5.29.28";
+/// A list of changes, which speaks of few certificates, whether it says so critically or not.
+const DELTA_LIST_OID: &str = "2.5.29.27";
 /// RFC 5280 section 5.2.3: at most 20 octets.
 const MAX_NUMBER_BITS: u64 = 160;
 
@@ -34,7 +36,8 @@ pub(super) enum Holders {
 pub struct ListScope {
     indirect: bool,
     holders: Holders,
-    /// The URLs of a direct list's `distributionPoint`; empty if it names none.
+    /// The URLs of `distributionPoint`; empty if it names none. Indirect lists of several
+    /// points are parts of one, and none takes another's place.
     points: BTreeSet<String>,
 }
 
@@ -89,7 +92,10 @@ impl ListScope {
                 ParsedExtension::CRLNumber(number) if number.bits() <= MAX_NUMBER_BITS => {}
                 ParsedExtension::CRLNumber(_) => return Err(oid),
                 // Unreadable, it might have been the one that makes the list indirect.
-                _ if extension.critical || oid == ISSUING_DISTRIBUTION_POINT_OID => {
+                _ if extension.critical
+                    || oid == ISSUING_DISTRIBUTION_POINT_OID
+                    || oid == DELTA_LIST_OID =>
+                {
                     return Err(oid);
                 }
                 _ => {}
@@ -109,11 +115,7 @@ impl ListScope {
             (true, true) => return None,
         };
         let points = point.distribution_point.as_ref();
-        let mut points = points.map_or(Some(BTreeSet::new()), urls)?;
-        if point.indirect_crl {
-            // It covers every certificate, wherever that says that lists are.
-            points.clear();
-        }
+        let points = points.map_or(Some(BTreeSet::new()), urls)?;
         Some(Self {
             indirect: point.indirect_crl,
             holders,
@@ -146,14 +148,18 @@ impl ListIdentity {
         self.signer == key
     }
 
-    /// True when both lists count with the same numbers: CRLNumbers belong to an issuer
-    /// and a scope, whichever key signs (section 5.2.3).
-    pub(super) fn is_of_the_series(&self, other: &Self) -> bool {
-        self.issuer == other.issuer && self.scope == other.scope
+    /// True when both lists are parts of one indirect list, which has a list for each of
+    /// several distribution points.
+    pub(super) fn is_part_with(&self, other: &Self) -> bool {
+        let is_part =
+            |identity: &Self| identity.scope.indirect && !identity.scope.points.is_empty();
+        let same = self.issuer == other.issuer && self.signer == other.signer;
+        is_part(self) && is_part(other) && same
     }
 
     /// True when the list would name `certificate` if it were revoked. An indirect list
-    /// speaks of every certificate: which authorities it serves it says only by revoking.
+    /// speaks of every certificate, wherever that says that lists are: which authorities it
+    /// serves it says only by revoking.
     pub(super) fn covers(&self, certificate: &Certificate) -> bool {
         let is_authority = certificate.basic_constraints.is_some_and(|basic| basic.ca);
         let holder_is_meant = match self.scope.holders {

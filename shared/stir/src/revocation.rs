@@ -9,86 +9,24 @@ use std::sync::Arc;
 use x509_parser::prelude::{CertificateRevocationList, FromDer as _, RevokedCertificate};
 use x509_parser::x509::X509Name;
 
-use super::anchors::{AnchorId, TrustAnchors, TrustError, blocks_from_pem, certificates_from_pem};
-use super::certificate::{Certificate, CertificateError, unix_time};
-use super::chain_error::ChainError;
+use super::anchors::{AnchorId, TrustAnchors, blocks_from_pem};
+use super::certificate::{Certificate, unix_time};
 use super::der::{DerError, DerReader, tag};
 use super::list_identity::{ListAge, ListIdentity, ListScope};
-use super::name::{Name, NameError};
-use super::path::verify_path;
-use super::signature::{SignatureError, Signed};
+use super::name::Name;
+use super::path::{check_common, verify_path};
+use super::revocation_error::{MAX_LIST_SIZE, RevocationError};
+use super::signature::Signed;
 use pennyblack_base::encoding;
 use pennyblack_base::time::UnixTime;
 
-/// Largest list that is read, in bytes.
-pub const MAX_LIST_SIZE: usize = 16 * 1024 * 1024;
+/// Most lists in one file, and most certificates of their signers.
+const MAX_LISTS_OF_FILE: usize = 16;
+const MAX_CERTIFICATES_OF_FILE: usize = 64;
 
 const CERTIFICATE_ISSUER_OID: &str = "2.5.29.29";
 /// `[4]` of GeneralName: a directory name.
 const DIRECTORY_NAME: u8 = tag::explicit(4);
-
-/// A list that is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RevocationError {
-    /// Larger than is read.
-    #[error("a revocation list has at most {MAX_LIST_SIZE} bytes, not {0}")]
-    TooLarge(usize),
-    /// Not a list in DER.
-    #[error("not a certificate revocation list in DER: {0}")]
-    Form(String),
-    /// The file holds no list.
-    #[error("no X509 CRL block in the file")]
-    NoList,
-    /// The file is not PEM.
-    #[error("{0}")]
-    Pem(#[from] TrustError),
-    /// The name of its issuer is more than any honest one.
-    #[error("the revocation list's issuer: {0}")]
-    Name(#[from] NameError),
-    /// The list says not until when it holds (RFC 5280 section 5.1.2.5).
-    #[error("the revocation list has no nextUpdate")]
-    NoNextUpdate,
-    /// The list is of the future.
-    #[error("the revocation list is of {this_update}, and it is {now}")]
-    FromTheFuture {
-        /// When it was made.
-        this_update: UnixTime,
-        /// The present.
-        now: UnixTime,
-    },
-    /// A certificate that came with the list.
-    #[error("the issuer's certificate {index}: {error}")]
-    Certificate {
-        /// Its place, from 0.
-        index: usize,
-        /// What is wrong with it.
-        error: CertificateError,
-    },
-    /// Nobody known signed the list.
-    #[error(
-        "the revocation list's issuer is neither a trust anchor nor among the certificates \
-         that came with it: put its certificates into the same PEM file"
-    )]
-    UnknownIssuer,
-    /// The signer is not to be believed.
-    #[error("the revocation list's issuer: {0}")]
-    Issuer(ChainError),
-    /// The signer may not sign lists.
-    #[error("{0}: key usage does not include cRLSign")]
-    KeyUsage(String),
-    /// The list's signature.
-    #[error("the revocation list: {0}")]
-    Signature(#[from] SignatureError),
-    /// An extension that is critical, or limits the list, and is not understood: the list
-    /// is one of changes, of some reasons, or of attribute certificates, only.
-    #[error("the revocation list's extension {0} is not understood: fetch the complete list")]
-    UnknownExtension(String),
-    /// An entry names a foreign issuer in a list that is not indirect, or does
-    /// not name it readably.
-    #[error("a revoked entry's certificateIssuer cannot be used: {0}")]
-    EntryIssuer(String),
-}
 
 /// One list, verified: only [`Self::verify`] makes one.
 #[derive(Debug)]
@@ -113,10 +51,20 @@ impl CertificateKey {
         Self::new(&certificate.issuer, &certificate.serial)
     }
 
-    /// Serial numbers are integers: zeros before one change nothing.
+    /// Serial numbers are integers: further zeros before a number, or further ones before a
+    /// negative one, change nothing. Nor does a sign that was left away.
     fn new(issuer: &Name, serial: &[u8]) -> Self {
-        let zeros = serial.iter().take_while(|byte| **byte == 0).count();
-        let serial = serial.get(zeros..).unwrap_or_default();
+        let fill = match serial {
+            [0, ..] => serial.iter().take_while(|byte| **byte == 0).count(),
+            [0xff, ..] => {
+                let pairs = serial.iter().zip(serial.iter().skip(1));
+                pairs
+                    .take_while(|(one, next)| **one == 0xff && **next >= 0x80)
+                    .count()
+            }
+            _ => 0,
+        };
+        let serial = serial.get(fill..).unwrap_or_default();
         let name = issuer.as_bytes();
         let length = (name.len() as u64).to_be_bytes();
         Self(encoding::sha256(&[&length, name, serial].concat()))
@@ -135,13 +83,14 @@ impl RevocationList {
         anchors: &TrustAnchors,
         now: UnixTime,
     ) -> Result<Vec<Arc<Self>>, RevocationError> {
-        let lists = blocks_from_pem(pem, "X509 CRL")?;
-        let certificates = certificates_from_pem(pem)?;
+        let lists = blocks_from_pem(pem, "X509 CRL", MAX_LISTS_OF_FILE)?;
+        let certificates = blocks_from_pem(pem, "CERTIFICATE", MAX_CERTIFICATES_OF_FILE)?;
         if lists.is_empty() {
             return Err(RevocationError::NoList);
         }
+        let certificates = parse_all(&certificates)?;
         let verified = lists.iter().map(|list| {
-            let list = Self::verify(list, &certificates, anchors, now)?;
+            let list = Self::verify_parsed(list, &certificates, anchors, now)?;
             Ok(Arc::new(list))
         });
         verified.collect()
@@ -154,6 +103,15 @@ impl RevocationList {
     pub fn verify<D: AsRef<[u8]>>(
         list: &[u8],
         certificates: &[D],
+        anchors: &TrustAnchors,
+        now: UnixTime,
+    ) -> Result<Self, RevocationError> {
+        Self::verify_parsed(list, &parse_all(certificates)?, anchors, now)
+    }
+
+    fn verify_parsed(
+        list: &[u8],
+        certificates: &[Certificate],
         anchors: &TrustAnchors,
         now: UnixTime,
     ) -> Result<Self, RevocationError> {
@@ -173,7 +131,13 @@ impl RevocationList {
         let next_update = read.next_update().ok_or(RevocationError::NoNextUpdate)?;
         let scope = ListScope::of(&read).map_err(RevocationError::UnknownExtension)?;
         let issuer = Name::of(read.issuer())?;
-        let signer = verify_signature(&read, &issuer, certificates, anchors, now)?;
+        let candidates = Candidates {
+            certificates,
+            anchors,
+            is_indirect: scope.is_indirect(),
+            now,
+        };
+        let signer = candidates.signer_of(&read, &issuer)?;
         let revoked = entries(&read, &issuer, scope.is_indirect())?;
         Ok(Self {
             identity: ListIdentity::new(issuer, signer.key, scope),
@@ -183,7 +147,8 @@ impl RevocationList {
             revoked,
             signers: signer.path,
             anchor: signer.anchor,
-            digest: encoding::sha256(list),
+            // What it says: the same may be signed anew.
+            digest: encoding::sha256(read.tbs_cert_list.as_ref()),
         })
     }
 
@@ -217,21 +182,18 @@ impl RevocationList {
         &self.anchor
     }
 
-    /// True when this list belongs to the series of the list with that identity and
-    /// anchor: the same issuer's, of the same scope. Another key may have signed it, if the
-    /// same anchor vouches for it: authorities below different ones may have one name.
+    /// SHA-256 over what it says, signature apart.
     #[must_use]
-    pub fn is_of_the_series(&self, identity: &ListIdentity, anchor: &AnchorId) -> bool {
-        self.identity == *identity
-            || self.identity.is_of_the_series(identity) && self.anchor == *anchor
+    pub const fn digest(&self) -> &[u8; 32] {
+        &self.digest
     }
 
-    /// True when `other` is of this list's series and newer, or says all that this one
-    /// says.
+    /// True when `other` is the same authority's, of the same key and scope, and newer, or
+    /// says all that this one says. No other key's list takes a list's place: an authority
+    /// below a root could certify another key in any name.
     #[must_use]
     pub fn is_followed_by(&self, other: &Self) -> bool {
-        other.is_of_the_series(&self.identity, &self.anchor)
-            && (other.age > self.age || other.digest == self.digest)
+        other.identity == self.identity && (other.age > self.age || other.digest == self.digest)
     }
 
     /// How many certificates it revokes.
@@ -262,65 +224,71 @@ struct Signer {
     anchor: AnchorId,
 }
 
-fn verify_signature<D: AsRef<[u8]>>(
-    list: &CertificateRevocationList<'_>,
-    issuer: &Name,
-    certificates: &[D],
-    anchors: &TrustAnchors,
+/// Those who may have signed a list.
+struct Candidates<'a> {
+    /// What came with the list.
+    certificates: &'a [Certificate],
+    anchors: &'a TrustAnchors,
+    is_indirect: bool,
     now: UnixTime,
-) -> Result<Signer, RevocationError> {
+}
+
+impl Candidates<'_> {
+    fn signer_of(
+        &self,
+        list: &CertificateRevocationList<'_>,
+        issuer: &Name,
+    ) -> Result<Signer, RevocationError> {
+        let signed = Signed {
+            message: list.tbs_cert_list.as_ref().into(),
+            algorithm: list.signature_algorithm.algorithm.to_id_string(),
+            signature: list.signature_value.data.as_ref().into(),
+        };
+        let mut refusal = RevocationError::UnknownIssuer;
+        let candidates = self.anchors.iter().map(|c| (c, true));
+        let candidates = candidates.chain(self.certificates.iter().map(|c| (c, false)));
+        for (signer, is_anchor) in candidates.filter(|(c, _)| c.subject == *issuer) {
+            let checked = self.check(signer, is_anchor);
+            match checked.and_then(|found| Ok(signed.verify(&signer.key).map(|()| found)?)) {
+                Ok(found) => return Ok(found),
+                Err(error) => refusal = error,
+            }
+        }
+        Err(refusal)
+    }
+
+    /// A root's certificate need not say what its key is for; any other's must.
+    fn check(&self, signer: &Certificate, is_anchor: bool) -> Result<Signer, RevocationError> {
+        if !signer.key_usage.map_or(is_anchor, |usage| usage.crl_sign) {
+            return Err(RevocationError::KeyUsage(signer.subject_text().to_owned()));
+        }
+        check_common(signer, self.now).map_err(RevocationError::Issuer)?;
+        let path = if is_anchor {
+            vec![signer]
+        } else {
+            let path = verify_path(signer, self.certificates, self.anchors, self.now);
+            path.map_err(RevocationError::Issuer)?
+        };
+        let (anchor, below) = path.split_last().ok_or(RevocationError::UnknownIssuer)?;
+        let carrier = below.iter().find(|c| c.tn_auth_list().is_some());
+        if let Some(carrier) = carrier.filter(|_| self.is_indirect) {
+            let name = carrier.subject_text().to_owned();
+            return Err(RevocationError::CarrierSigner(name));
+        }
+        Ok(Signer {
+            key: signer.key.digest(),
+            path: below.iter().map(|c| CertificateKey::of(c)).collect(),
+            anchor: AnchorId::of(anchor),
+        })
+    }
+}
+
+fn parse_all<D: AsRef<[u8]>>(certificates: &[D]) -> Result<Vec<Certificate>, RevocationError> {
     let read = certificates.iter().enumerate().map(|(index, der)| {
         Certificate::parse(der.as_ref())
             .map_err(|error| RevocationError::Certificate { index, error })
     });
-    let certificates: Vec<Certificate> = read.collect::<Result<_, _>>()?;
-    let signed = Signed {
-        message: list.tbs_cert_list.as_ref().into(),
-        algorithm: list.signature_algorithm.algorithm.to_id_string(),
-        signature: list.signature_value.data.as_ref().into(),
-    };
-    let mut refusal = RevocationError::UnknownIssuer;
-    let candidates = anchors.iter().map(|c| (c, true));
-    let candidates = candidates.chain(certificates.iter().map(|c| (c, false)));
-    for (signer, is_anchor) in candidates.filter(|(c, _)| c.subject == *issuer) {
-        let checked = check_signer(signer, is_anchor, &certificates, anchors, now);
-        match checked.and_then(|found| Ok(signed.verify(&signer.key).map(|()| found)?)) {
-            Ok(found) => return Ok(found),
-            Err(error) => refusal = error,
-        }
-    }
-    Err(refusal)
-}
-
-fn check_signer(
-    signer: &Certificate,
-    is_anchor: bool,
-    certificates: &[Certificate],
-    anchors: &TrustAnchors,
-    now: UnixTime,
-) -> Result<Signer, RevocationError> {
-    if !signer.key_usage.is_none_or(|usage| usage.crl_sign) {
-        return Err(RevocationError::KeyUsage(signer.subject_text().to_owned()));
-    }
-    let current = now >= signer.not_before() && now <= signer.not_after();
-    if !current {
-        return Err(RevocationError::Issuer(ChainError::Expired {
-            subject: signer.subject_text().to_owned(),
-            not_after: signer.not_after(),
-            now,
-        }));
-    }
-    let path = if is_anchor {
-        vec![signer]
-    } else {
-        verify_path(signer, certificates, anchors, now).map_err(RevocationError::Issuer)?
-    };
-    let (anchor, below) = path.split_last().ok_or(RevocationError::UnknownIssuer)?;
-    Ok(Signer {
-        key: signer.key.digest(),
-        path: below.iter().map(|c| CertificateKey::of(c)).collect(),
-        anchor: AnchorId::of(anchor),
-    })
+    read.collect()
 }
 
 /// All revoked certificates. In an indirect list an entry's issuer holds for those after
@@ -357,6 +325,11 @@ fn entry_issuer<'a>(
     for extension in entry.extensions() {
         let oid = extension.oid.to_id_string();
         if oid == CERTIFICATE_ISSUER_OID {
+            if issuer.is_some() {
+                return Err(RevocationError::EntryIssuer(
+                    "it stands there twice".to_owned(),
+                ));
+            }
             let name = directory_name(extension.value)
                 .map_err(|error| RevocationError::EntryIssuer(error.to_string()))?;
             issuer = Some(name);

@@ -2,14 +2,16 @@
 //! configured, a certificate that no current list tells of is refused: its revocation may
 //! be what is missing. Not here: reading a list (`revocation`).
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::anchors::{AnchorId, TrustAnchors};
 use super::certificate::Certificate;
 use super::chain_error::ChainError;
 use super::list_identity::ListIdentity;
-use super::revocation::{CertificateKey, RevocationError, RevocationList};
+use super::revocation::{CertificateKey, RevocationList};
+use super::revocation_error::RevocationError;
 use pennyblack_base::time::UnixTime;
 
 /// Every list that is configured, verified.
@@ -18,6 +20,8 @@ pub struct RevocationLists {
     lists: Vec<Arc<RevocationList>>,
     /// Lists that were in force and are not here.
     missing: Vec<ListIdentity>,
+    /// The lists whose signers no list revokes, found once the lists are together.
+    relied_upon: OnceLock<Vec<Arc<RevocationList>>>,
 }
 
 /// Who issued a certificate, besides the name that stands in it.
@@ -78,6 +82,7 @@ impl RevocationLists {
         self.lists
             .retain(|other| !same(other) || other.age() >= list.age());
         self.lists.push(list);
+        self.relied_upon = OnceLock::new();
     }
 
     /// Remembers that a list was in force that is not here: of the certificates that it
@@ -90,6 +95,23 @@ impl RevocationLists {
     #[must_use]
     pub fn lists(&self) -> &[Arc<RevocationList>] {
         &self.lists
+    }
+
+    /// The lists in force whose signers no list revokes: the key of one that is revoked may
+    /// be in hands that leave entries out. Found when it is asked first, which takes a look
+    /// into each list for each signer.
+    #[must_use]
+    pub fn relied_upon(&self) -> &[Arc<RevocationList>] {
+        self.relied_upon.get_or_init(|| {
+            let mut judged = HashMap::new();
+            let mut is_revoked = |signer: &CertificateKey| {
+                let revoked = judged.entry(*signer);
+                *revoked.or_insert_with(|| self.revokes(signer))
+            };
+            let lists = self.lists.iter();
+            let lists = lists.filter(|list| !list.signers().iter().any(&mut is_revoked));
+            lists.cloned().collect()
+        })
     }
 
     /// True when a certificate is on any list, a list that is out of date included.
@@ -116,19 +138,25 @@ impl RevocationLists {
         if self.missing.iter().any(|list| list.covers(certificate)) {
             return Err(untold());
         }
-        let covering = || {
-            let lists = self.lists.iter();
-            lists
-                .filter(|list| is_of(list, issuer) && self.is_relied_upon(list))
-                .filter(|list| list.identity().covers(certificate))
-        };
+        let lists = self.relied_upon().iter();
+        let covering: Vec<_> = lists
+            .filter(|list| list.identity().covers(certificate) && is_of(list, issuer))
+            .collect();
         // Authorities that changed their key may go on with a list for the old key's
         // certificates: where there is one, the new key's list does not tell of them.
         let by_issuer = |list: &RevocationList| list.identity().is_signed_with(&issuer.key);
-        let has_own = covering().any(|list| by_issuer(list));
-        let telling =
-            covering().filter(|list| !has_own || by_issuer(list) || list.identity().is_indirect());
-        let due = telling.map(|list| list.next_update()).max();
+        let has_own = covering.iter().any(|list| by_issuer(list));
+        let telling = covering
+            .iter()
+            .filter(|list| !has_own || by_issuer(list) || list.identity().is_indirect());
+        // The part of an indirect list that is due first may be the one that would tell.
+        let due = |list: &RevocationList| {
+            let parts = covering.iter();
+            let parts = parts.filter(|part| list.identity().is_part_with(part.identity()));
+            let dues = parts.map(|part| part.next_update());
+            dues.fold(list.next_update(), UnixTime::min)
+        };
+        let due = telling.map(|list| due(list)).max();
         let next_update = due.ok_or_else(untold)?;
         let until = next_update.plus(grace);
         if now > until {
@@ -158,11 +186,6 @@ impl RevocationLists {
 
     fn revokes(&self, certificate: &CertificateKey) -> bool {
         self.lists.iter().any(|list| list.revokes(certificate))
-    }
-
-    /// Not when its signer is revoked: its key may be in hands that leave entries out.
-    fn is_relied_upon(&self, list: &RevocationList) -> bool {
-        !list.signers().iter().any(|signer| self.revokes(signer))
     }
 }
 

@@ -16,6 +16,8 @@ use super::test_pki::NOW;
 use super::*;
 use pennyblack_base::time::UnixTime;
 
+mod hostile;
+
 const DAY: Duration = Duration::from_secs(86_400);
 const TN_AUTH_LIST: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 26];
 const POINT: &str = "http://crl.example/part-1";
@@ -226,24 +228,6 @@ fn a_path_leads_through_names_in_whatever_form_they_are_written() {
     let other = CertifiedIssuer::signed_by(written, key, &root).unwrap();
     let policy = TrustPolicy::new(Arc::new(TrustAnchors::from_der(&[root.der()]).unwrap()));
     verify_chain(&[leaf(&issuing), other.der().to_vec()], &policy, NOW).unwrap();
-}
-
-#[test]
-fn a_serial_number_with_zeros_before_it_is_the_same_number() {
-    let scene = Scene::new();
-    let mut list = scene
-        .read(&direct(&scene.issuing, 0, &[LEAF], None))
-        .unwrap();
-    let leaf = Certificate::parse(&scene.leaf).unwrap();
-    let mut padded = leaf.clone();
-    padded.serial = [&[0, 0], &*leaf.serial].concat().into();
-    let mut lists = RevocationLists::none();
-    lists.add(Arc::new(list));
-    assert!(lists.is_revoked(&leaf) && lists.is_revoked(&padded));
-    list = scene.read(&direct(&scene.issuing, 0, &[], None)).unwrap();
-    let mut lists = RevocationLists::none();
-    lists.add(Arc::new(list));
-    assert!(!lists.is_revoked(&leaf));
 }
 
 #[test]

@@ -33,10 +33,26 @@ pub struct IndirectList {
     pub revoked: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
+/// What else stands in a list.
+#[derive(Default)]
+pub struct ListForm {
+    /// The URL of its distribution point.
+    pub url: Option<&'static str>,
+    pub extensions: Vec<Vec<u8>>,
+    /// Each entry names its issuer twice.
+    pub repeats_issuers: bool,
+}
+
 impl IndirectList {
     /// The list in DER, signed with a key on P-256 in PEM.
     #[must_use]
     pub fn sign(&self, key_pem: &str) -> Vec<u8> {
+        self.sign_in_form(key_pem, &ListForm::default())
+    }
+
+    /// The same with what `form` adds.
+    #[must_use]
+    pub fn sign_in_form(&self, key_pem: &str, form: &ListForm) -> Vec<u8> {
         let algorithm = tlv(0x30, &tlv(6, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]));
         let next_update = self.this_update.plus(Duration::from_secs(2 * 86_400));
         let mut parts = vec![
@@ -49,7 +65,8 @@ impl IndirectList {
         if !self.revoked.is_empty() {
             let entries = self.revoked.iter().map(|(issuer, serial)| {
                 let names = tlv(0x30, &tlv(0xa4, issuer));
-                let extensions = tlv(0x30, &extension(CERTIFICATE_ISSUER, true, &names));
+                let issuer = extension(CERTIFICATE_ISSUER, true, &names);
+                let extensions = tlv(0x30, &issuer.repeat(1 + usize::from(form.repeats_issuers)));
                 tlv(
                     0x30,
                     &[tlv(2, serial), time(self.this_update), extensions].concat(),
@@ -57,11 +74,17 @@ impl IndirectList {
             });
             parts.push(tlv(0x30, &entries.collect::<Vec<_>>().concat()));
         }
+        // distributionPoint [0], of it fullName [0], of it uniformResourceIdentifier [6]
+        let name = |url: &str| tlv(0xa0, &tlv(0xa0, &tlv(0x86, url.as_bytes())));
+        let url = form.url.map(name).unwrap_or_default();
         // indirectCRL [4] BOOLEAN
-        let point = tlv(0x30, &tlv(0x84, &[0xff]));
+        let point = tlv(0x30, &[url, tlv(0x84, &[0xff])].concat());
         let point = extension(ISSUING_DISTRIBUTION_POINT, true, &point);
         let number = extension(CRL_NUMBER, false, &tlv(2, &[self.number]));
-        parts.push(tlv(0xa0, &tlv(0x30, &[point, number].concat())));
+        parts.push(tlv(
+            0xa0,
+            &tlv(0x30, &[point, number, form.extensions.concat()].concat()),
+        ));
         let signed = tlv(0x30, &parts.concat());
         let signature = KeyPair::from_pem(key_pem).unwrap().sign(&signed).unwrap();
         let signature = tlv(3, &[&[0], signature.as_slice()].concat());
@@ -109,7 +132,9 @@ pub fn in_another_form(name: &[u8]) -> Vec<u8> {
     other
 }
 
-fn extension(oid: &[u8], critical: bool, value: &[u8]) -> Vec<u8> {
+/// An X.509 extension in DER.
+#[must_use]
+pub fn extension(oid: &[u8], critical: bool, value: &[u8]) -> Vec<u8> {
     let critical = if critical {
         tlv(1, &[0xff])
     } else {

@@ -36,6 +36,8 @@ impl TrustPolicy {
     /// `nextUpdate` plus `grace`.
     #[must_use]
     pub fn with_revocation(mut self, lists: Arc<RevocationLists>, grace: Duration) -> Self {
+        // Here, and not when the first stranger's certificate comes.
+        let _ = lists.relied_upon();
         self.revocation = Some(lists);
         self.revocation_grace = grace;
         self.verified = ChainCache::default();
