@@ -9,7 +9,9 @@ use pennyblack_stir::{MAX_LIST_SIZE, RevocationError, TrustError as AnchorError}
 use pennyblack_storage::disk::OpenDiskError;
 
 /// Largest file that is read: a list of the largest size in PEM.
-pub(crate) const MAX_FILE_SIZE: u64 = 2 * MAX_LIST_SIZE as u64;
+pub(crate) const MAX_FILE_SIZE: usize = 2 * MAX_LIST_SIZE;
+/// Most files of a directory that are read.
+pub(crate) const MAX_FILES: usize = 1024;
 
 /// Something in the trust directories that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -23,13 +25,24 @@ pub enum TrustError {
         /// What the operating system says.
         source: io::Error,
     },
-    /// A file too large to be what it should.
-    #[error("{} has {size} bytes, at most {MAX_FILE_SIZE} are read", path.display())]
-    TooLarge {
+    /// A pipe, a device, or a file too large to be what it should.
+    #[error("{}: {source}; replace the file, or take it away", path.display())]
+    Unread {
         /// Which.
         path: PathBuf,
-        /// Its size.
-        size: u64,
+        /// Why it is not read.
+        source: io::Error,
+    },
+    /// More files than are read. The first by their names are.
+    #[error(
+        "{} has more than {MAX_FILES} .{extension} files, and only the first are read, by their \
+         names: put several into one, or take away what is not needed", path.display()
+    )]
+    TooManyFiles {
+        /// The directory.
+        path: PathBuf,
+        /// Of which kind.
+        extension: String,
     },
     /// A file of root certificates. None of them is trusted.
     #[error("{}: {source}; replace the file, or take it away", path.display())]

@@ -11,9 +11,6 @@ use tokio::task::spawn_blocking;
 
 use crate::trust::Trust;
 
-/// The longest wait for the clock, which may be set back while somebody waits.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-
 /// The part of the service that is not ready without trust.
 const PART: &str = "trust";
 
@@ -33,8 +30,8 @@ pub fn keep_current(
         loop {
             tokio::select! {
                 () = clock.reached(next) => {}
-                // Not endlessly, if the clock is set back meanwhile.
-                () = tokio::time::sleep(LONGEST_WAIT) => {}
+                // Nor longer, if the clock is set back meanwhile.
+                () = tokio::time::sleep(every) => {}
                 () = shutdown.requested() => return,
             }
             next = clock.now().plus(every);

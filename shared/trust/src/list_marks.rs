@@ -2,16 +2,17 @@
 //! newest was. An older list that is put back would make revoked certificates good again,
 //! also after a restart; so this is kept in a small file. Not here: what the lists say.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pennyblack_stir::{AnchorId, ListAge, ListIdentity, RevocationList};
-use pennyblack_storage::atomic_file;
+use pennyblack_stir::{AnchorId, ListAge, ListIdentity, RevocationList, RevocationLists};
 use pennyblack_storage::disk::RealDisk;
+use pennyblack_storage::{atomic_file, limited_file};
 use serde::{Deserialize, Serialize};
 
-use crate::error::TrustError;
+use crate::error::{MAX_FILE_SIZE, TrustError};
 
 const FILE: &str = "lists.json";
 
@@ -23,9 +24,33 @@ pub(crate) struct ListMark {
     pub(crate) issuer: String,
     pub(crate) identity: ListIdentity,
     pub(crate) age: ListAge,
+    /// SHA-256 of what the newest says, in hexadecimal. There may be several of one age,
+    /// and then all of them count.
+    digests: BTreeSet<String>,
     /// Through which root the signer was believed. Without that root nobody expects the
     /// list any more.
     pub(crate) anchor: AnchorId,
+}
+
+impl ListMark {
+    fn of(list: &RevocationList) -> Self {
+        Self {
+            issuer: list.issuer_text().to_owned(),
+            identity: list.identity().clone(),
+            age: list.age().clone(),
+            digests: BTreeSet::from([hex::encode(list.digest())]),
+            anchor: list.anchor().clone(),
+        }
+    }
+
+    /// True when everything is among `lists` that was in force, or a newer list in its
+    /// place. No other key's list takes its place.
+    pub(crate) fn is_met_by(&self, lists: &RevocationLists) -> bool {
+        let lists = lists.lists().iter();
+        let own: Vec<_> = lists.filter(|l| *l.identity() == self.identity).collect();
+        let is_there = |digest: &String| own.iter().any(|l| hex::encode(l.digest()) == *digest);
+        own.iter().any(|list| *list.age() > self.age) || self.digests.iter().all(is_there)
+    }
 }
 
 /// The marks of one service; their directory is locked as long as they live.
@@ -43,7 +68,7 @@ impl ListMarks {
     pub(crate) fn open(directory: &Path) -> Result<Self, TrustError> {
         let locked = RealDisk::open(directory)?;
         let path = directory.join(FILE);
-        let marks: Vec<ListMark> = match fs::read(&path) {
+        let marks: Vec<ListMark> = match limited_file::read(&path, MAX_FILE_SIZE) {
             Ok(json) => {
                 serde_json::from_slice(&json).map_err(|error| TrustError::DamagedMarks {
                     path: path.clone(),
@@ -88,15 +113,11 @@ impl ListMarks {
 
     /// Raises the mark of a list that comes into force.
     pub(crate) fn raise(&mut self, list: &RevocationList) {
-        let raised = ListMark {
-            issuer: list.issuer_text().to_owned(),
-            identity: list.identity().clone(),
-            age: list.age().clone(),
-            anchor: list.anchor().clone(),
-        };
+        let raised = ListMark::of(list);
         let mut marks = self.marks.iter_mut();
         match marks.find(|mark| mark.identity == raised.identity) {
-            Some(mark) if mark.age <= raised.age => *mark = raised,
+            Some(mark) if mark.age < raised.age => *mark = raised,
+            Some(mark) if mark.age == raised.age => mark.digests.extend(raised.digests),
             Some(_) => {}
             None => self.marks.push(raised),
         }
@@ -113,6 +134,10 @@ impl ListMarks {
             source,
         };
         let json = serde_json::to_vec_pretty(&self.marks).map_err(|e| error(e.into()))?;
+        if json.len() > MAX_FILE_SIZE {
+            // It would not be read again.
+            return Err(error(io::ErrorKind::FileTooLarge.into()));
+        }
         atomic_file::write_public(&self.path, &json).map_err(error)?;
         self.written.clone_from(&self.marks);
         Ok(())

@@ -2,6 +2,7 @@
 //! itself: a broken one keeps no other from being read. Lists never go back: an older one
 //! counts for nothing, and one that was in force is missed when it is gone.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,6 +30,25 @@ impl ListDirectory {
         }
     }
 
+    /// The lists that count.
+    pub(crate) fn in_force(&self) -> &[Arc<RevocationList>] {
+        &self.in_force
+    }
+
+    /// The lists as they were read last, as far as these anchors vouch for their signers.
+    pub(crate) fn read_before(&self, anchors: &TrustAnchors) -> RevocationLists {
+        let mut lists = RevocationLists::none();
+        for list in &self.in_force {
+            if anchors.contains(list.anchor()) {
+                lists.add(Arc::clone(list));
+            }
+        }
+        let current = lists.clone();
+        // Reported when the lists have been read.
+        self.expect_missing(anchors, &current, &mut lists, &mut Vec::new());
+        lists
+    }
+
     /// Reads the directory again. What was in force stays so until a newer list takes its
     /// place, or the root is gone through which its signer was believed.
     pub(crate) fn reload(
@@ -52,7 +72,8 @@ impl ListDirectory {
         }
         self.report_older(&found, &current, complaints);
         self.expect_missing(anchors, &current, &mut lists, complaints);
-        for list in lists.lists() {
+        // A list by a revoked signer covers nothing, so nobody need miss it.
+        for list in lists.relied_upon() {
             self.marks.raise(list);
         }
         // The marks in memory count all the same.
@@ -68,11 +89,11 @@ impl ListDirectory {
         now: UnixTime,
         complaints: &mut Vec<TrustError>,
     ) -> Vec<(PathBuf, Arc<RevocationList>)> {
-        let paths = files_in(&self.path, "crl");
+        let paths = files_in(&self.path, "crl", complaints);
         let mut found = Vec::new();
         for path in paths.unwrap_or_else(|error| {
             complaints.push(error);
-            Vec::new()
+            BTreeSet::new()
         }) {
             match read_lists(&path, anchors, now) {
                 Ok(lists) => found.extend(lists.into_iter().map(|list| (path.clone(), list))),
@@ -115,16 +136,10 @@ impl ListDirectory {
     ) {
         let marks = self.marks.all().iter();
         for mark in marks.filter(|mark| anchors.contains(&mark.anchor)) {
-            let is_there = |lists: &RevocationLists| {
-                let mut lists = lists.lists().iter();
-                lists.any(|list| {
-                    list.is_of_the_series(&mark.identity, &mark.anchor) && *list.age() >= mark.age
-                })
-            };
-            if is_there(current) {
+            if mark.is_met_by(current) {
                 continue;
             }
-            let remembered = is_there(lists);
+            let remembered = mark.is_met_by(lists);
             if !remembered {
                 lists.expect(mark.identity.clone());
             }

@@ -10,7 +10,7 @@ use crate::error::TrustError;
 use crate::files::{files_in, read_file};
 
 /// The roots in DER, by the file that holds them.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Roots(BTreeMap<PathBuf, Vec<Vec<u8>>>);
 
 impl Roots {
@@ -18,7 +18,7 @@ impl Roots {
     /// nothing. A file or directory that the system does not let us read may still hold
     /// what it held, and nobody has taken it away: its roots stay.
     pub(crate) fn reload(&mut self, directory: &Path, complaints: &mut Vec<TrustError>) {
-        let paths = match files_in(directory, "pem") {
+        let paths = match files_in(directory, "pem", complaints) {
             Ok(paths) => paths,
             Err(error) => {
                 if is_gone(&error) {

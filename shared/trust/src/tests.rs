@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod hostile;
+
 const NOW: UnixTime = UnixTime(1_795_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
 

@@ -2,15 +2,17 @@
 //! read independently: whatever is wrong with one file, taking a root away or adding a
 //! revocation takes effect when the directories are read next.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pennyblack_base::time::UnixTime;
 use pennyblack_stir::jws::CertificateReference;
-use pennyblack_stir::{TrustPolicy, VerifiedChain, verify_chain};
+use pennyblack_stir::{RevocationLists, TrustAnchors, TrustPolicy, VerifiedChain, verify_chain};
+use tokio::sync::watch::{Receiver, Sender};
 
 use crate::config::TrustConfig;
 use crate::error::TrustError;
@@ -31,7 +33,7 @@ enum Verdicts {
 #[derive(Debug)]
 struct State {
     verdicts: Verdicts,
-    complaints: Vec<TrustError>,
+    complaints: Arc<Vec<TrustError>>,
 }
 
 /// What the next reading needs of those before it.
@@ -50,6 +52,8 @@ pub struct Trust {
     reader: Mutex<Reader>,
     /// Replaced as a whole by [`Self::reload`].
     state: ArcSwap<State>,
+    /// Told when a reading changed the roots or lists in force.
+    changes: Sender<()>,
 }
 
 impl Trust {
@@ -79,8 +83,9 @@ impl Trust {
             }),
             state: ArcSwap::from_pointee(State {
                 verdicts: Verdicts::NoRoots,
-                complaints: Vec::new(),
+                complaints: Arc::default(),
             }),
+            changes: Sender::new(()),
         };
         trust.reload(now);
         Ok(trust)
@@ -96,11 +101,57 @@ impl Trust {
         ListMarks::forget(marks)
     }
 
-    /// Reads both directories again. Waits for the disk.
+    /// Reads both directories again. Waits for the disk. What became of the roots counts
+    /// before the lists are read, which may take longer.
     pub fn reload(&self, now: UnixTime) {
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = reader.read(&self.roots, now);
+        let mut complaints = Vec::new();
+        let roots_changed = self.reload_roots(&mut complaints);
+        let lists_changed = self.reload_lists(now, complaints);
+        if roots_changed || lists_changed {
+            self.changes.send_replace(());
+        }
+    }
+
+    /// Reads the roots again; true if they changed.
+    pub(crate) fn reload_roots(&self, complaints: &mut Vec<TrustError>) -> bool {
+        let mut reader = self.reader();
+        let before = reader.roots.clone();
+        reader.roots.reload(&self.roots, complaints);
+        if reader.roots == before {
+            return false;
+        }
+        let verdicts = reader.verdicts_by(|lists, anchors| lists.read_before(anchors));
+        let complaints = Arc::clone(&self.state.load().complaints);
+        let state = State {
+            verdicts,
+            complaints,
+        };
         self.state.store(Arc::new(state));
+        true
+    }
+
+    /// Reads the lists again, after the roots with these complaints; true if they changed.
+    fn reload_lists(&self, now: UnixTime, mut complaints: Vec<TrustError>) -> bool {
+        let mut reader = self.reader();
+        let before = reader.list_digests();
+        let verdicts =
+            reader.verdicts_by(|lists, anchors| lists.reload(anchors, now, &mut complaints));
+        let state = State {
+            verdicts,
+            complaints: Arc::new(complaints),
+        };
+        self.state.store(Arc::new(state));
+        reader.list_digests() != before
+    }
+
+    /// Changes whenever a reading changed the roots or lists in force.
+    #[must_use]
+    pub fn changes(&self) -> Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Reader> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What keeps certificates from being accepted at `now`, or is wrong in the
@@ -154,17 +205,11 @@ impl Trust {
 }
 
 impl Reader {
-    fn read(&mut self, roots: &Path, now: UnixTime) -> State {
-        let mut complaints = Vec::new();
-        self.roots.reload(roots, &mut complaints);
-        let verdicts = self.verdicts(now, &mut complaints);
-        State {
-            verdicts,
-            complaints,
-        }
-    }
-
-    fn verdicts(&mut self, now: UnixTime, complaints: &mut Vec<TrustError>) -> Verdicts {
+    /// The verdicts by these roots, and the lists that `read` finds for them.
+    fn verdicts_by(
+        &mut self,
+        read: impl FnOnce(&mut ListDirectory, &TrustAnchors) -> RevocationLists,
+    ) -> Verdicts {
         let Some(anchors) = self.roots.anchors() else {
             return Verdicts::NoRoots;
         };
@@ -172,10 +217,16 @@ impl Reader {
         let Some(directory) = &mut self.lists else {
             return Verdicts::By(policy);
         };
-        let lists = directory.reload(policy.anchors(), now, complaints);
+        let lists = read(directory, policy.anchors());
         if lists.lists().is_empty() {
             return Verdicts::NoRevocationList;
         }
         Verdicts::By(policy.with_revocation(Arc::new(lists), Duration::ZERO))
+    }
+
+    /// What the lists in force say.
+    fn list_digests(&self) -> BTreeSet<[u8; 32]> {
+        let lists = self.lists.iter().flat_map(ListDirectory::in_force);
+        lists.map(|list| *list.digest()).collect()
     }
 }
