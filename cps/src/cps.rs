@@ -1,6 +1,6 @@
 //! A CPS put together and started; in a program of its own or inside another process.
 //! Besides its listeners it owns a task for each issuer, and those that read the trust
-//! directories again, remove ended key records, keep counts and rates, ask witnesses, and
+//! directories again, remove ended and refused key records, keep counts and rates, ask witnesses, and
 //! keep in touch with other nodes.
 
 use std::sync::Arc;
@@ -159,6 +159,10 @@ impl Tasks<'_> {
         }
         self.follow_issuers()?;
         self.log()?;
+        // Before the trust directories are read again, or a change would be missed.
+        let (clock, _, shutdown) = self.clock_and_signals();
+        let registry = self.persistence.registry.clone();
+        self.service.spawn(registry.follow_trust(clock, shutdown));
         let trust = Arc::clone(&self.persistence.trust);
         let reload = self.config.trust.reload;
         let (clock, readiness, shutdown) = self.clock_and_signals();

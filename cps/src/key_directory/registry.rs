@@ -2,8 +2,13 @@
 //! node's files, or in Redis for all nodes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
+use pennyblack_protocol::key_record::VerifiedKeyRecord;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_service::worker_pool::PoolError;
 use pennyblack_trust::VerificationPool;
 use tokio::task::spawn_blocking;
 
@@ -11,6 +16,12 @@ use super::shared::SharedRecords;
 use super::{KeyDirectory, Registered};
 use crate::refusal::Refusal;
 use crate::store::StoreError;
+
+/// Listed records whose certificates are verified again in one job, which keeps a thread
+/// for some milliseconds.
+const BATCH: usize = 16;
+/// How long the next job is put off while as many wait as may.
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Verifies records and keeps them.
 #[derive(Debug, Clone)]
@@ -81,6 +92,42 @@ impl Registry {
                 let directory = Arc::clone(&self.directory);
                 let kept = spawn_blocking(move || directory.keep(record, now)).await;
                 kept.map_err(|error| Refusal::Internal(error.to_string()))?
+            }
+        }
+    }
+
+    /// Whenever the roots or revocation lists changed, takes the records off the list whose
+    /// certificates are refused for good, until `shutdown`. Changes count from this call on.
+    pub(crate) fn follow_trust(
+        self,
+        clock: Clock,
+        shutdown: Shutdown,
+    ) -> impl Future<Output = ()> + Send {
+        let mut changes = self.directory.policy.trust.changes();
+        async move {
+            let judged = async {
+                while changes.changed().await.is_ok() {
+                    for batch in self.directory.all().chunks(BATCH) {
+                        self.drop_refused(batch, clock.now()).await;
+                    }
+                }
+            };
+            tokio::select! {
+                () = judged => {}
+                () = shutdown.requested() => {}
+            }
+        }
+    }
+
+    async fn drop_refused(&self, batch: &[Arc<VerifiedKeyRecord>], now: UnixTime) {
+        loop {
+            let (directory, batch) = (Arc::clone(&self.directory), batch.to_vec());
+            let judged = self
+                .verification
+                .run(move || directory.drop_refused(&batch, now));
+            match judged.await {
+                Err(PoolError::Busy { .. }) => tokio::time::sleep(BUSY_PAUSE).await,
+                Ok(()) | Err(PoolError::Panicked) => return,
             }
         }
     }

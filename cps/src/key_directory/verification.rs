@@ -9,7 +9,7 @@ use pennyblack_protocol::key_record::{UnverifiedKeyRecord, VerifiedKeyRecord};
 use pennyblack_trust::CertificateError;
 
 use super::index::{Index, Waiting};
-use super::{KeyDirectory, record_id};
+use super::{KeyDirectory, file_name, record_id};
 use crate::refusal::Refusal;
 
 impl KeyDirectory {
@@ -89,6 +89,43 @@ impl KeyDirectory {
         // Those that waited under the same names are older.
         waiting.retain(|(name, _)| !names.contains(name));
         waiting.extend(left);
+    }
+
+    /// Takes those of `records` off the list whose certificates, or roots, are refused for
+    /// good: their room is free, and nobody seals for their keys any more. What is stored of
+    /// one is judged again at the next start. Those stay that nothing tells of at present.
+    pub(super) fn drop_refused(&self, records: &[Arc<VerifiedKeyRecord>], now: UnixTime) {
+        for record in records {
+            let Some(error) = self.refusal_of_certificate(record, now) else {
+                continue;
+            };
+            let id = record_id(record);
+            let mut index = self.write();
+            // Another may have taken its place.
+            if index
+                .get(&id)
+                .is_some_and(|there| Arc::ptr_eq(there, record))
+            {
+                index.remove(&id);
+                drop(index);
+                tracing::warn!(record = file_name(&id), %error, "a listed key record does not hold any more");
+            }
+        }
+    }
+
+    fn refusal_of_certificate(
+        &self,
+        record: &VerifiedKeyRecord,
+        now: UnixTime,
+    ) -> Option<CertificateError> {
+        let unverified = UnverifiedKeyRecord::parse(record.as_str()).ok()?;
+        let verdict = self.policy.trust.verify(unverified.certificate(), now);
+        verdict.err().filter(|error| {
+            matches!(
+                error,
+                CertificateError::Revoked(_) | CertificateError::Untrusted(_)
+            )
+        })
     }
 
     /// Lists a stored record, if there is room for it and none that is as new. The room

@@ -1,5 +1,6 @@
 mod holder;
 mod losses;
+mod refused;
 mod room;
 
 use std::collections::HashSet;

@@ -55,6 +55,11 @@ impl Holder {
         }
     }
 
+    /// Its root, in PEM.
+    pub(super) fn root(&self) -> &str {
+        &self.root
+    }
+
     /// A directory that trusts the root, in which nothing was read yet.
     pub(super) fn directory(&self, home: &Path) -> Arc<KeyDirectory> {
         let roots = home.join("roots");
