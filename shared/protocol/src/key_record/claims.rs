@@ -1,5 +1,6 @@
 //! The claims of a key record that have a form of their own, each in its one spelling.
 
+use pennyblack_base::cps_uri::CpsUri;
 use pennyblack_stir::Spc;
 use pennyblack_stir::jws::ClaimSet;
 use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
@@ -14,6 +15,17 @@ pub(super) fn take_issuer(claims: &mut ClaimSet) -> Result<String, KeyRecordErro
         return Ok(iss);
     }
     Err(KeyRecordError::IssuerForm(iss))
+}
+
+/// `cps` in its one spelling.
+pub(super) fn take_cps(claims: &mut ClaimSet) -> Result<CpsUri, KeyRecordError> {
+    let actual = claims.take_string("cps")?;
+    let parsed: CpsUri = actual.parse()?;
+    let canonical = parsed.to_string();
+    if actual != canonical {
+        return Err(KeyRecordError::CpsForm { actual, canonical });
+    }
+    Ok(parsed)
 }
 
 pub(super) fn refuse_rest(claims: ClaimSet) -> Result<(), KeyRecordError> {

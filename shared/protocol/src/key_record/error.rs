@@ -34,6 +34,17 @@ pub enum KeyRecordError {
     /// A claim that no key record has.
     #[error("\"{0}\" is no claim of a key record; leave it out")]
     UnknownClaim(String),
+    /// A parameter of the header that no key record has.
+    #[error("\"{0}\" is no header parameter of a key record; leave it out")]
+    UnknownParameter(String),
+    /// `cps` is not in canonical form.
+    #[error("\"cps\" is {actual:?}, in canonical form it is {canonical:?}")]
+    CpsForm {
+        /// What stands there.
+        actual: String,
+        /// How it has to be written.
+        canonical: String,
+    },
     /// `iss` is neither an SPC nor a number in canonical form.
     #[error("\"iss\" is {0:?}, which is neither an SPC nor a number in canonical form")]
     IssuerForm(String),

@@ -12,9 +12,13 @@ pub const KEY_RECORD_LIST_MEDIA_TYPE: &str = "application/vnd.pennyblack.key-rec
 /// `GET` this with `/{number}` behind it, or with `?prefix=` and digits.
 pub const KEYS_PATH: &str = "/v1/keys";
 
-/// Most records in the answer for one number, and of one block of numbers in the answer
-/// for a prefix.
+/// Most records in the answer for one number.
 pub const MAX_RECORDS_OF_NUMBER: usize = 32;
+
+/// Most records of one block of numbers in the answer for a prefix. Fewer than of a number:
+/// a prefix has as many blocks as numbers, and whose certificate holds a thousand of them
+/// must not fill all pages.
+pub const MAX_RECORDS_OF_BLOCK: usize = 8;
 
 /// Records after which a page of a prefix has no more blocks.
 pub const MAX_PAGE_RECORDS: usize = 1_000;

@@ -16,7 +16,8 @@
 //! cps        "https://cps.example.net"
 //! ```
 //!
-//! Nothing else: a record has at most [`MAX_KEY_RECORD_SIZE`] bytes and no other claims.
+//! Nothing else: a record has at most [`MAX_KEY_RECORD_SIZE`] bytes, no other claims and no
+//! other header parameters.
 
 mod authority;
 mod claims;
@@ -30,13 +31,13 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use authority::authorized_numbers;
-use claims::{refuse_rest, take_coverage, take_issuer};
+use claims::{refuse_rest, take_coverage, take_cps, take_issuer};
 pub use coverage::Coverage;
 pub use error::KeyRecordError;
 pub use grant::{Grant, SPC_NUMBERS, width_of};
 pub use look_up::{
     KEY_RECORD_LIST_MEDIA_TYPE, KEYS_PATH, KeyRecordList, MAX_LIST_SIZE, MAX_PAGE_BYTES,
-    MAX_PAGE_RECORDS, MAX_RECORDS_OF_NUMBER,
+    MAX_PAGE_RECORDS, MAX_RECORDS_OF_BLOCK, MAX_RECORDS_OF_NUMBER,
 };
 use pennyblack_base::cps_uri::CpsUri;
 
@@ -117,7 +118,7 @@ impl KeyRecord {
             iss: take_issuer(&mut claims)?,
             coverage: take_coverage(&mut claims)?,
             key: claims.take_string("hpke")?.parse()?,
-            cps: claims.take_string("cps")?.parse()?,
+            cps: take_cps(&mut claims)?,
         };
         refuse_rest(claims)?;
         Ok(record)
@@ -158,6 +159,10 @@ impl UnverifiedKeyRecord {
         let jws = UnverifiedJws::parse(token)?;
         if jws.header().typ.as_deref() != Some(TYP) {
             return Err(KeyRecordError::Type(jws.header().typ.clone()));
+        }
+        let ppt = jws.header().ppt.as_ref().map(|_| "ppt");
+        if let Some(parameter) = ppt.or_else(|| jws.unknown_parameter()) {
+            return Err(KeyRecordError::UnknownParameter(parameter.to_owned()));
         }
         let certificate = jws.header().certificate.clone();
         Ok(Self {

@@ -226,6 +226,35 @@ fn the_issuer_has_one_spelling() {
 }
 
 #[test]
+fn the_cps_has_one_spelling() {
+    for cps in ["https://cps.example.net/", "https://CPS.example.net"] {
+        let refused = parse_changed(json!({"cps": cps}));
+        let actual = cps.to_owned();
+        let canonical = "https://cps.example.net".to_owned();
+        assert_eq!(refused, Err(KeyRecordError::CpsForm { actual, canonical }));
+    }
+}
+
+#[test]
+fn a_header_holds_nothing_that_it_is_not_read_for() {
+    let holder = TestPki::new().carrier("12155550100");
+    let record = record("12155550100", Coverage::Number(number("12155550100")));
+    let token = record.sign(&holder.certificate, &holder.key);
+    let (header, rest) = token.split_once('.').unwrap();
+    let header = pennyblack_base::encoding::from_base64url(header).unwrap();
+    let header: Map<String, Value> = serde_json::from_slice(&header).unwrap();
+    for parameter in ["kid", "padding", "ppt"] {
+        let mut header = header.clone();
+        header.insert(parameter.to_owned(), json!("x"));
+        let header = serde_json::to_vec(&header).unwrap();
+        let header = pennyblack_base::encoding::base64url(&header);
+        let refused = UnverifiedKeyRecord::parse(&format!("{header}.{rest}"));
+        let unknown = KeyRecordError::UnknownParameter(parameter.to_owned());
+        assert_eq!(refused, Err(unknown));
+    }
+}
+
+#[test]
 fn a_record_holds_nothing_that_it_is_not_read_for() {
     let refused = parse_changed(json!({"padding": "x"}));
     let unknown = |claim: &str| Err(KeyRecordError::UnknownClaim(claim.to_owned()));

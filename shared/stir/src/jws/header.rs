@@ -137,7 +137,8 @@ pub struct JoseHeader {
 }
 
 impl JoseHeader {
-    pub(super) fn parse(json: &[u8]) -> Result<Self, HeaderError> {
+    /// The header, and the name of a parameter in it that is none of these, if it has one.
+    pub(super) fn parse(json: &[u8]) -> Result<(Self, Option<String>), HeaderError> {
         let mut parameters = ClaimSet::parse(json)?;
         let alg = parameters.take_string("alg")?;
         if alg != "ES256" {
@@ -146,11 +147,13 @@ impl JoseHeader {
         if parameters.contains("crit") {
             return Err(HeaderError::Critical);
         }
-        Ok(Self {
+        let header = Self {
             typ: parameters.take_optional_string("typ")?,
             ppt: parameters.take_optional_string("ppt")?,
             certificate: take_certificate(&mut parameters)?,
-        })
+        };
+        let unknown = parameters.into_rest().into_iter().next();
+        Ok((header, unknown.map(|(name, _)| name)))
     }
 
     pub(super) fn to_json(&self) -> Map<String, Value> {

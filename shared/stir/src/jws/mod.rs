@@ -69,6 +69,7 @@ pub struct UnverifiedJws {
     /// Bytes of `token` that the signature covers: header, dot, payload.
     signed_size: usize,
     header: JoseHeader,
+    unknown_parameter: Option<String>,
     payload: Vec<u8>,
     signature: [u8; SIGNATURE_SIZE],
 }
@@ -85,7 +86,7 @@ impl UnverifiedJws {
         }
         let [header, payload, signature] = split(token)?;
         let signed_size = header.len() + 1 + payload.len();
-        let header = JoseHeader::parse(&decode("header", header)?)?;
+        let (header, unknown_parameter) = JoseHeader::parse(&decode("header", header)?)?;
         let payload = decode("payload", payload)?;
         let signature = decode("signature", signature)?;
         let signature = signature
@@ -95,6 +96,7 @@ impl UnverifiedJws {
             token: token.into(),
             signed_size,
             header,
+            unknown_parameter,
             payload,
             signature,
         })
@@ -104,6 +106,13 @@ impl UnverifiedJws {
     #[must_use]
     pub const fn header(&self) -> &JoseHeader {
         &self.header
+    }
+
+    /// A parameter of the header that is not looked at, if it has one: for tokens that
+    /// must have one spelling.
+    #[must_use]
+    pub fn unknown_parameter(&self) -> Option<&str> {
+        self.unknown_parameter.as_deref()
     }
 
     /// The payload's bytes.
