@@ -139,8 +139,8 @@ fn move_store_to_redis(config: &Config) -> Outcome {
         // The store last: as long as it is there, all of this can be repeated.
         let decoys = Arc::new(DecoySecret::shared(config.decoy_secret_file()));
         decoys.agree(&store).await?;
-        let (capacity, records) = (config.key_records.capacity, config.key_directory());
-        let records = key_directory::move_to_redis(&store, capacity, &records).await?;
+        let records = config.key_directory();
+        let records = key_directory::move_to_redis(&store, &records).await?;
         let moved = records + store.take_over(&old, limits, now).await?;
         store.save().await;
         println!("{moved} records are in the store at {}.", options.url);

@@ -37,6 +37,16 @@ impl Block {
         sizes.map(|size| Self::new(self.length, first(&self.prefix, size)))
     }
 
+    /// How many it and the larger blocks around it are that do not lie around `other`, too.
+    pub(super) fn depth_beside(&self, other: Option<&Self>) -> usize {
+        let other = other.filter(|other| other.length == self.length);
+        let shared = other.map_or(0, |other| {
+            let pairs = self.prefix.bytes().zip(other.prefix.bytes());
+            pairs.take_while(|(one, two)| one == two).count() + 1
+        });
+        (self.prefix.len() + 1).saturating_sub(shared)
+    }
+
     /// Whether it is one of those that contain the numbers that begin with `prefix`.
     pub(super) fn is_wider_than(&self, prefix: &TelephoneNumber) -> bool {
         self.prefix.len() < prefix.as_str().len()

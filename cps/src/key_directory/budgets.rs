@@ -21,8 +21,8 @@ use super::size::RECORD_SIZE;
 use crate::refusal::Refusal;
 
 /// Bytes of records for each number that a certificate covers: about 20 records of common
-/// size, or 14 with X-Wing keys. A record for each device, and those that replace them.
-pub(super) const BYTES_OF_NUMBER: u64 = 96 * 1024;
+/// size, or 13 with X-Wing keys. A record for each device, and those that replace them.
+pub(super) const BYTES_OF_NUMBER: u64 = 160 * 1024;
 /// A grant has at most the directory's room divided by this, if it has more numbers.
 const SHARES: u64 = 64;
 /// Parts of a byte in which charges are counted: most grants of a record are many numbers.
@@ -52,7 +52,7 @@ pub(super) struct Budgets {
     /// Bytes of the whole directory.
     room: u64,
     /// Bytes of all records.
-    taken: u64,
+    pub(super) taken: u64,
     charged: HashMap<Account, Charged>,
 }
 

@@ -12,6 +12,7 @@ use pennyblack_stir::telephone_number::TelephoneNumber;
 use super::RecordId;
 use super::blocks::{Block, blocks_of};
 use super::budgets::Budgets;
+use super::ended::{EndedRecord, EndedRecords};
 use super::look_up::{self, Ranked, RecordBlocks};
 use super::size;
 use crate::refusal::Refusal;
@@ -24,6 +25,8 @@ pub(super) struct Index {
     records: BTreeMap<RecordId, Arc<VerifiedKeyRecord>>,
     blocks: RecordBlocks,
     ends: BTreeSet<(UnixTime, RecordId)>,
+    /// Not listed any more.
+    ended: EndedRecords,
     budgets: Budgets,
     /// The keys of mailboxes, with the ends of the records that make them exist.
     mailboxes: HashMap<MailboxId, (Arc<KeyConfig>, Vec<UnixTime>)>,
@@ -52,6 +55,7 @@ impl Index {
             records: BTreeMap::new(),
             blocks: RecordBlocks::new(),
             ends: BTreeSet::new(),
+            ended: EndedRecords::default(),
             budgets: Budgets::new(capacity),
             mailboxes: HashMap::new(),
         }
@@ -65,10 +69,41 @@ impl Index {
         self.records.values().cloned().collect()
     }
 
-    /// The records that have ended.
-    pub(super) fn ended(&self, now: UnixTime) -> Vec<RecordId> {
+    /// When the newest record of a key was made that is known, also if it has ended.
+    pub(super) fn newest(&self, id: &RecordId) -> Option<UnixTime> {
+        let listed = self.records.get(id).map(|record| record.record().iat);
+        listed.or_else(|| self.ended.iat(id))
+    }
+
+    /// Lists the records no more that have ended. Returns those that need not be kept.
+    pub(super) fn end(&mut self, now: UnixTime) -> Vec<RecordId> {
         let ended = self.ends.iter().take_while(|(exp, _)| *exp <= now);
-        ended.map(|(_, id)| id.clone()).collect()
+        let ended: Vec<_> = ended.map(|(_, id)| id.clone()).collect();
+        for id in ended {
+            if let Some(record) = self.remove(&id) {
+                self.keep_ended(id, EndedRecord::of(&record));
+            }
+        }
+        let unneeded = self.ended.unneeded(now);
+        unneeded.iter().for_each(|id| self.forget_ended(id));
+        unneeded
+    }
+
+    /// Keeps in mind that a record has ended, in place of an older one.
+    pub(super) fn keep_ended(&mut self, id: RecordId, ended: EndedRecord) {
+        self.remove(&id);
+        self.forget_ended(&id);
+        if let Some((grant, bytes)) = &ended.charge {
+            self.budgets.charge(grant, *bytes);
+        }
+        self.ended.insert(id, ended);
+    }
+
+    fn forget_ended(&mut self, id: &RecordId) {
+        let ended = self.ended.remove(id).and_then(|ended| ended.charge);
+        if let Some((grant, bytes)) = ended {
+            self.budgets.release(&grant, bytes);
+        }
     }
 
     /// The key of a mailbox, while a record of it lives.
@@ -85,6 +120,9 @@ impl Index {
         record: &VerifiedKeyRecord,
         waiting: Waiting,
     ) -> Result<(), Refusal> {
+        if self.fits_in_place(id, record) {
+            return Ok(());
+        }
         let older = self.records.get(id).cloned();
         let count = self.records.len().saturating_add(waiting.records);
         if older.is_none() && count >= self.capacity {
@@ -101,8 +139,17 @@ impl Index {
         checked
     }
 
-    /// Whether there is room for a stored record, whoever signed it: nodes that share
-    /// their records must all list the same.
+    /// Whether a record takes no more room than the older one in whose place it comes, and
+    /// of nobody else. Such a renewal or withdrawal does not depend on the room that others
+    /// have taken since.
+    pub(super) fn fits_in_place(&self, id: &RecordId, record: &VerifiedKeyRecord) -> bool {
+        self.records.get(id).is_some_and(|older| {
+            older.grant() == record.grant() && size::of(record) <= size::of(older)
+        })
+    }
+
+    /// Whether there is room for a stored record, whoever signed it: it had
+    /// room when it was registered, and what is listed must not depend on an order.
     pub(super) fn check_capacity(
         &self,
         id: &RecordId,
@@ -115,6 +162,11 @@ impl Index {
             return Err(Refusal::DirectoryFull);
         }
         self.budgets.check_capacity(size::of(record))
+    }
+
+    #[cfg(test)]
+    pub(super) const fn taken(&self) -> u64 {
+        self.budgets.taken
     }
 
     /// Takes the room of a record: also of one that is not listed yet, so that two at a time
@@ -130,6 +182,7 @@ impl Index {
 
     pub(super) fn insert(&mut self, id: RecordId, record: Arc<VerifiedKeyRecord>) {
         self.remove(&id);
+        self.forget_ended(&id);
         let ranked = Ranked::new(id.clone(), &record);
         for block in record.numbers().iter().flat_map(blocks_of) {
             self.blocks.entry(block).or_default().insert(ranked.clone());
@@ -142,10 +195,8 @@ impl Index {
         self.records.insert(id, record);
     }
 
-    pub(super) fn remove(&mut self, id: &RecordId) {
-        let Some(record) = self.records.remove(id) else {
-            return;
-        };
+    pub(super) fn remove(&mut self, id: &RecordId) -> Option<Arc<VerifiedKeyRecord>> {
+        let record = self.records.remove(id)?;
         let ranked = Ranked::new(id.clone(), &record);
         for block in record.numbers().iter().flat_map(blocks_of) {
             if let Some(all) = self.blocks.get_mut(&block) {
@@ -165,6 +216,7 @@ impl Index {
                 self.mailboxes.remove(&id.0);
             }
         }
+        Some(record)
     }
 
     /// The unexpired records of a number, the most specific first.

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use pennyblack_protocol::key_record::{
-    MAX_PAGE_BYTES, MAX_PAGE_RECORDS, MAX_RECORDS_OF_NUMBER, VerifiedKeyRecord,
+    MAX_PAGE_BYTES, MAX_PAGE_RECORDS, MAX_RECORDS_OF_BLOCK, MAX_RECORDS_OF_NUMBER,
+    VerifiedKeyRecord,
 };
 use pennyblack_stir::telephone_number::TelephoneNumber;
 
@@ -15,7 +16,7 @@ use super::blocks::Block;
 
 /// Records after which a page has no more blocks though it lists fewer: the others have
 /// ended and are not removed yet.
-const MAX_SEEN: usize = 64 * MAX_PAGE_RECORDS;
+const MAX_SEEN: usize = 4 * MAX_PAGE_RECORDS;
 
 /// A record's place among those of its block: the fewer numbers its certificate covers,
 /// and then itself, the earlier.
@@ -59,8 +60,8 @@ pub(super) fn of_number<'a>(
 }
 
 /// The records of the blocks that have to do with a prefix, after the block `after`: the
-/// larger ones that contain its numbers, then those within. Of each block as many as of a
-/// number, so those that [`of_number`] finds are all among them.
+/// larger ones that contain its numbers, then those within. Of each block a few, so the
+/// first that [`of_number`] finds are all among them.
 pub(super) fn of_prefix<'a>(
     blocks: &'a RecordBlocks,
     prefix: &TelephoneNumber,
@@ -86,7 +87,7 @@ pub(super) fn of_prefix<'a>(
                 bytes = bytes.saturating_add(size);
                 page.ids.push(&ranked.id);
             }
-            if of_block == MAX_RECORDS_OF_NUMBER {
+            if of_block == MAX_RECORDS_OF_BLOCK {
                 break;
             }
         }
@@ -189,7 +190,7 @@ mod tests {
         }
         add(&mut blocks, 30_000, (1, 1), "12155550101", 1);
         let pages = pages(&blocks, "1215555", |_| Some(3_000));
-        let count = MAX_RECORDS_OF_NUMBER + 1;
+        let count = MAX_RECORDS_OF_BLOCK + 1;
         assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [count]);
         assert!(pages[0].iter().any(|id| id.1 == "30000"));
     }
@@ -210,7 +211,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pages_have_whatever_the_numbers_of_a_prefix_have(
+        fn pages_have_the_most_specific_records_of_every_number(
             ranges in proptest::collection::vec((0usize..9_000, 1u64..999, 1u64..9), 1..60),
             prefix in 0usize..99,
             ended in 0usize..60,
@@ -225,7 +226,10 @@ mod tests {
             let paged: BTreeSet<_> = pages.into_iter().flatten().collect();
             let numbers = (0..100).map(|n| format!("{prefix}{n:02}").parse().unwrap());
             let single: BTreeSet<_> = numbers
-                .flat_map(|number| of_number(&blocks, &number, size))
+                .flat_map(|number| {
+                    let found = of_number(&blocks, &number, size);
+                    found.into_iter().take(MAX_RECORDS_OF_BLOCK)
+                })
                 .collect();
             prop_assert!(paged.is_superset(&single));
         }

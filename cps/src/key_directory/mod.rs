@@ -5,6 +5,7 @@
 
 mod blocks;
 mod budgets;
+mod ended;
 mod files;
 mod index;
 mod look_up;
@@ -14,7 +15,7 @@ mod shared;
 mod size;
 mod verification;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -41,6 +42,9 @@ use crate::store::StoreError;
 
 /// Fewest digits of a prefix that is looked up.
 pub const SHORTEST_PREFIX: usize = 4;
+
+/// Waiting records that are verified while no record can be registered.
+const WAITING_AT_ONCE: usize = 32;
 
 /// By what a record is judged.
 #[derive(Debug)]
@@ -88,7 +92,7 @@ pub struct KeyDirectory {
     /// Whether all records that are stored were read once.
     complete: AtomicBool,
     /// Stored records that nobody can verify at present, by the names of their files.
-    waiting: Mutex<Vec<(String, String)>>,
+    waiting: Mutex<BTreeMap<String, String>>,
     /// Held through a registration, which waits for the disk; never by readers.
     registering: Mutex<()>,
     /// Locked for look-ups and single insertions.
@@ -115,7 +119,8 @@ impl KeyDirectory {
             ..Self::unread(policy)
         };
         let left = this.verify_stored(stored, now);
-        *this.waiting() = left;
+        *this.waiting() = left.into_iter().collect();
+        this.warn_of_waiting();
         Ok(this)
     }
 
@@ -152,8 +157,10 @@ impl KeyDirectory {
     fn insert_newer(&self, record: Arc<VerifiedKeyRecord>) {
         let id = record_id(&record);
         let mut index = self.write();
-        let there = index.get(&id);
-        if there.is_none_or(|there| there.record().iat < record.record().iat) {
+        if index
+            .newest(&id)
+            .is_none_or(|iat| iat < record.record().iat)
+        {
             index.insert(id, record);
         }
     }
@@ -176,11 +183,16 @@ impl KeyDirectory {
         Ok(is_new.then_some(record))
     }
 
-    /// Whether a record is another than the one that is listed, and newer.
+    /// Whether a record is another than the one that is listed, and newer than all known.
     fn check_new(&self, id: &RecordId, record: &VerifiedKeyRecord) -> Result<bool, Refusal> {
-        match self.read().get(id) {
-            Some(before) if before.as_str() == record.as_str() => Ok(false),
-            Some(before) if before.record().iat >= record.record().iat => Err(Refusal::OlderRecord),
+        let index = self.read();
+        let listed = index.get(id);
+        if listed.is_some_and(|before| before.as_str() == record.as_str()) {
+            return Ok(false);
+        }
+        // Also one that has ended: else the older one that it withdrew would come back.
+        match index.newest(id) {
+            Some(iat) if iat >= record.record().iat => Err(Refusal::OlderRecord),
             _ => Ok(true),
         }
     }
@@ -197,26 +209,27 @@ impl KeyDirectory {
     /// Stores a record that was verified, if there is room. Waits for the disk.
     fn keep(&self, record: Arc<VerifiedKeyRecord>, now: UnixTime) -> Result<Registered, Refusal> {
         let id = record_id(&record);
-        let _alone = self
-            .registering
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        // One that waits may be of the same key: the two share a file.
-        self.verify_waiting(now);
+        let _alone = self.alone();
+        let name = file_name(&id);
+        // One that waits may be of the same key: the two share a file. Not the others:
+        // whoever registers would have all of them verified.
+        self.verify_waiting(std::slice::from_ref(&name), now);
         if !self.check_new(&id, &record)? {
             return Ok(Registered::Unchanged);
+        }
+        if self.waits_as_new(&name, &record) {
+            return Err(Refusal::OlderRecord);
         }
         self.remove_ended(now);
         let waiting = self.waiting_size();
         self.write().check_room(&id, &record, waiting)?;
-        let name = file_name(&id);
         if let Some(files) = &self.files {
             files
                 .write(&name, record.as_str())
                 .map_err(|error| Refusal::Internal(error.to_string()))?;
         }
         // The file of one that still waits is now this one's.
-        self.waiting().retain(|(other, _)| *other != name);
+        self.waiting().remove(&name);
         self.write().insert(id, record);
         Ok(Registered::Stored)
     }
@@ -228,25 +241,24 @@ impl KeyDirectory {
 
     /// The names of the stored records that wait.
     fn waiting_names(&self) -> HashSet<String> {
-        let waiting = self.waiting();
-        waiting.iter().map(|(name, _)| name.clone()).collect()
+        self.waiting().keys().cloned().collect()
     }
 
     /// How much room the stored records take that wait.
     fn waiting_size(&self) -> Waiting {
         let waiting = self.waiting();
-        let bytes = waiting.iter().map(|(_, token)| token.len() as u64);
+        let bytes = waiting.values().map(|token| token.len() as u64);
         Waiting {
             records: waiting.len(),
             bytes: bytes.sum(),
         }
     }
 
-    /// Removes the records that have ended.
+    /// Lists no more what has ended, and removes what is not even needed to refuse older
+    /// records.
     fn remove_ended(&self, now: UnixTime) {
-        let ended = self.read().ended(now);
-        for id in ended {
-            self.write().remove(&id);
+        let unneeded = self.write().end(now);
+        for id in unneeded {
             self.remove_file(&file_name(&id));
         }
     }
@@ -290,12 +302,23 @@ impl KeyDirectory {
     /// Removes the records that have ended, and judges those that could not be
     /// judged before. Waits for the disk.
     pub fn purge(&self, now: UnixTime) {
-        let _alone = self
-            .registering
+        {
+            let _alone = self.alone();
+            self.remove_ended(now);
+        }
+        let names: Vec<_> = self.waiting().keys().cloned().collect();
+        // A few at a time: registrations wait meanwhile.
+        for names in names.chunks(WAITING_AT_ONCE) {
+            let _alone = self.alone();
+            self.verify_waiting(names, now);
+        }
+        self.warn_of_waiting();
+    }
+
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.registering
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        self.verify_waiting(now);
-        self.remove_ended(now);
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn verify(&self, token: &str, now: UnixTime) -> Result<Arc<VerifiedKeyRecord>, Refusal> {
@@ -312,7 +335,7 @@ impl KeyDirectory {
         Ok(Arc::new(record))
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<(String, String)>> {
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -332,3 +355,6 @@ fn file_name(id: &RecordId) -> String {
 fn record_id(record: &VerifiedKeyRecord) -> RecordId {
     (record.mailbox(), record.record().iss.clone())
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,11 +10,13 @@ use pennyblack_protocol::key_record::VerifiedKeyRecord;
 use super::{KeyDirectory, record_id};
 use crate::refusal::Refusal;
 
-/// A record with room for it, until it is dropped. The listed record has its own.
+/// A record with room for it, until it is dropped. The listed record has its own. One that
+/// comes in the place of another as large has the room of that one.
 #[derive(Debug)]
 pub(super) struct Reservation {
     directory: Arc<KeyDirectory>,
     pub(super) record: Arc<VerifiedKeyRecord>,
+    is_in_place: bool,
 }
 
 impl Reservation {
@@ -31,17 +33,27 @@ impl Reservation {
         }
         directory.remove_ended(now);
         let waiting = directory.waiting_size();
-        {
+        let is_in_place = {
             let mut index = directory.write();
             index.check_room(&id, &record, waiting)?;
-            index.reserve(&record);
-        }
-        Ok(Some(Self { directory, record }))
+            let is_in_place = index.fits_in_place(&id, &record);
+            if !is_in_place {
+                index.reserve(&record);
+            }
+            is_in_place
+        };
+        Ok(Some(Self {
+            directory,
+            record,
+            is_in_place,
+        }))
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.directory.write().release(&self.record);
+        if !self.is_in_place {
+            self.directory.write().release(&self.record);
+        }
     }
 }

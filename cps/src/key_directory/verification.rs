@@ -1,6 +1,5 @@
 //! Stored records, from files or from Redis, verified again before they are listed.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,21 +7,41 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_protocol::key_record::{UnverifiedKeyRecord, VerifiedKeyRecord};
 use pennyblack_trust::CertificateError;
 
-use super::index::{Index, Waiting};
+use super::ended::EndedRecord;
 use super::{KeyDirectory, file_name, record_id};
 use crate::refusal::Refusal;
 
 impl KeyDirectory {
-    /// Verifies the stored records that wait once more.
-    pub(super) fn verify_waiting(&self, now: UnixTime) {
+    /// Verifies stored records once more, of those that wait.
+    pub(super) fn verify_waiting(&self, names: &[String], now: UnixTime) {
         let mut waiting = self.waiting();
-        let stored = std::mem::take(&mut *waiting);
-        *waiting = self.verify_stored(stored, now);
+        let taken = names.iter().filter_map(|name| waiting.remove_entry(name));
+        let stored = taken.collect();
+        waiting.extend(self.verify_stored(stored, now));
+    }
+
+    /// Whether a stored record waits that is as new as this one of the same key.
+    pub(super) fn waits_as_new(&self, name: &str, record: &VerifiedKeyRecord) -> bool {
+        let waiting = self.waiting();
+        let there = waiting
+            .get(name)
+            .map(|token| UnverifiedKeyRecord::parse(token));
+        there.is_some_and(|there| there.is_ok_and(|r| r.record().iat >= record.record().iat))
+    }
+
+    pub(super) fn warn_of_waiting(&self) {
+        let records = self.waiting().len();
+        if records > 0 {
+            tracing::warn!(
+                records,
+                "stored key records wait for roots, for lists, or for room in the directory"
+            );
+        }
     }
 
     /// Verifies stored records and lists them, and removes those that have ended by
-    /// what they say themselves: their certificates have ended too, and are no longer
-    /// valid. Returns those that have to wait.
+    /// what they say themselves, and are not needed to refuse older ones. Returns those
+    /// that have to wait.
     pub(super) fn verify_stored(
         &self,
         stored: Vec<(String, String)>,
@@ -31,8 +50,9 @@ impl KeyDirectory {
         let mut left = stored;
         left.retain(|(name, token)| {
             if has_ended(token, now) {
-                self.replace_by_ended(token);
-                self.remove_file(name);
+                if !self.keep_ended(token, now) {
+                    self.remove_file(name);
+                }
                 return false;
             }
             match self.verify(token, now).and_then(|r| self.list(r)) {
@@ -44,51 +64,52 @@ impl KeyDirectory {
                 }
             }
         });
-        if !left.is_empty() {
-            tracing::warn!(
-                records = left.len(),
-                "stored key records wait for roots, for lists, or for room in the directory"
-            );
-        }
         left
     }
 
-    /// Takes the record that an ended one has replaced off the list: so a record is
-    /// withdrawn, also if this node reads that only after its end. Verified as of its last
-    /// second, since it must be as valid as the one that it ends.
-    fn replace_by_ended(&self, token: &str) {
+    /// Takes the record that an ended one has replaced off the list, and keeps in mind that
+    /// it has ended: so a record is withdrawn, also if this node reads that only after its
+    /// end, and stays so. Verified as of its last second, since it must be as valid as the
+    /// one that it ends. Whether it is to be kept.
+    fn keep_ended(&self, token: &str, now: UnixTime) -> bool {
         let Ok(unverified) = UnverifiedKeyRecord::parse(token) else {
-            return;
+            return false;
         };
         let record = unverified.record();
-        let id = (record.key.mailbox(), record.iss.clone());
-        let is_older = |listed: &Arc<VerifiedKeyRecord>| listed.record().iat < record.iat;
-        let is_replaced = |index: &Index| index.get(&id).is_some_and(is_older);
-        if !is_replaced(&self.read()) {
-            return;
+        let unpaid = EndedRecord::unpaid(record);
+        if !unpaid.is_needed(now) {
+            return false;
         }
+        let id = (record.key.mailbox(), record.iss.clone());
         let last_second = record.exp.minus(Duration::from_secs(1));
-        match self.verify(token, last_second) {
-            Ok(_) => {
-                let mut index = self.write();
-                if is_replaced(&index) {
-                    index.remove(&id);
-                }
-            }
+        let ended = match self.verify(token, last_second) {
+            Ok(verified) => EndedRecord::of(&verified),
+            // It was verified when its file was written, and its certificate may have ended.
+            Err(_) if self.files.is_some() => unpaid,
             Err(error) => {
                 tracing::warn!(%error, "an ended key record does not end the one before it");
+                return false;
             }
+        };
+        let mut index = self.write();
+        if index.newest(&id).is_none_or(|iat| iat < record.iat) {
+            index.keep_ended(id, ended);
         }
+        true
     }
 
     /// Takes in what was read from Redis, by the names of the records.
     pub(super) fn take_in(&self, stored: Vec<(String, String)>, now: UnixTime) {
-        let names: HashSet<_> = stored.iter().map(|(name, _)| name.clone()).collect();
+        let names: Vec<_> = stored.iter().map(|(name, _)| name.clone()).collect();
         let left = self.verify_stored(stored, now);
         let mut waiting = self.waiting();
         // Those that waited under the same names are older.
-        waiting.retain(|(name, _)| !names.contains(name));
+        for name in names {
+            waiting.remove(&name);
+        }
         waiting.extend(left);
+        drop(waiting);
+        self.warn_of_waiting();
     }
 
     /// Takes those of `records` off the list whose certificates, or roots, are refused for
@@ -129,19 +150,18 @@ impl KeyDirectory {
     }
 
     /// Lists a stored record, if there is room for it and none that is as new. The room
-    /// of a grant is judged where a record is registered: nodes that share their records
-    /// must all list the same.
+    /// of a grant is judged where a record is registered, and not again: it would depend
+    /// on the order in which records are read.
     fn list(&self, record: Arc<VerifiedKeyRecord>) -> Result<(), Refusal> {
         let id = record_id(&record);
         let mut index = self.write();
-        let there = index.get(&id);
-        if there.is_some_and(|there| there.record().iat >= record.record().iat) {
+        if index
+            .newest(&id)
+            .is_some_and(|iat| iat >= record.record().iat)
+        {
             return Ok(());
         }
-        match &self.files {
-            Some(_) => index.check_room(&id, &record, Waiting::default())?,
-            None => index.check_capacity(&id, &record)?,
-        }
+        index.check_capacity(&id, &record)?;
         index.insert(id, record);
         Ok(())
     }
@@ -160,6 +180,5 @@ const fn is_for_later(refusal: &Refusal) -> bool {
         refusal,
         Refusal::Certificate(NoRoots | NoRevocationList | NotCovered(_) | StaleRevocation(_))
             | Refusal::DirectoryFull
-            | Refusal::TooManyOfGrant { .. }
     )
 }

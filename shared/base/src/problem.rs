@@ -186,7 +186,7 @@ problem_types! {
         "Use a certificate whose TNAuthList holds the numbers, or have the operator's numbering table give them to your SPC.";
     /// As many bytes of records as the numbers of one certificate may have (section 5).
     TooManyKeyRecords: "too-many-key-records", 409, "Too many key records for these numbers", None,
-        "Wait until one of them expires, or withdraw one: register a newer record of its key that ends in a second.";
+        "Wait until one of them expires, or withdraw some: register newer records of their keys that end in a second.";
     /// The directory has no room for another record of anybody (section 5).
     KeyDirectoryFull: "key-directory-full", 503, "Key directory full", Some(600),
         "Send the same record again after Retry-After, when others have ended; if it persists tell the operator.";

@@ -70,7 +70,7 @@ pub(crate) struct SharedRecords {
 impl SharedRecords {
     /// The records in the Redis of this store; `directory` knows none of them yet.
     pub(crate) fn new(directory: Arc<KeyDirectory>, store: RedisStore) -> Self {
-        let shards = RecordShards::new(store, directory.policy.capacity);
+        let shards = RecordShards::new(store);
         Self {
             directory,
             shards,
@@ -131,7 +131,6 @@ impl SharedRecords {
             Put::Kept(version) => (Registered::Stored, version),
             Put::Same(version) => (Registered::Unchanged, version),
             Put::Older => return Err(Refusal::OlderRecord),
-            Put::Full => return Err(Refusal::DirectoryFull),
         };
         let id = RecordDigest::of(&super::record_id(&record));
         self.directory.insert_newer(record);

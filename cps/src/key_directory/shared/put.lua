@@ -1,7 +1,7 @@
 -- Keeps a record unless the one that is there is as new.
--- KEYS[1] records, KEYS[2] versions, KEYS[3] ends, KEYS[4] the last version.
--- ARGV[1] id, ARGV[2] iat, ARGV[3] exp, ARGV[4] the record, ARGV[5] most records.
--- Answers 1 kept, 0 the same is there, -1 one as new or newer is there, -2 full; and, for
+-- KEYS[1] records, KEYS[2] versions, KEYS[3] until when each is kept, KEYS[4] the last version.
+-- ARGV[1] id, ARGV[2] iat, ARGV[3] until when it is kept, ARGV[4] the record.
+-- Answers 1 kept, 0 the same is there, -1 one as new or newer is there; and, for
 -- the first two, the version of the record.
 local there = redis.call('HGET', KEYS[1], ARGV[1])
 if there then
@@ -15,8 +15,6 @@ if there then
   elseif iat and tonumber(iat) >= tonumber(ARGV[2]) then
     return { -1, '0' }
   end
-elseif redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[5]) then
-  return { -2, '0' }
 end
 -- By the clock, so that a server that has forgotten the last ones gives out none twice.
 local time = redis.call('TIME')

@@ -107,9 +107,6 @@ impl<'a> Reconciliation<'a> {
                 Put::Same(version) => self.shared.known.put_back(*id, version),
                 // It is read from there.
                 Put::Older => {}
-                Put::Full => {
-                    tracing::error!("no room to put back a key record: raise key_records.capacity");
-                }
             }
         }
         if count > 0 {

@@ -2,7 +2,7 @@
 //! that keep, read, compare and remove records. What a record says is not looked at here.
 //!
 //! A shard is a hash of records by id, each with its `iat` before it, two sorted sets
-//! of ids, by version and by end, and the last version. Versions are the server's
+//! of ids, by version and by the time until which they are kept, and the last version. Versions are the server's
 //! clock in microseconds, and always above the last one.
 
 use std::collections::HashSet;
@@ -12,6 +12,7 @@ use pennyblack_protocol::key_record::{KeyRecord, MAX_KEY_RECORD_SIZE};
 use pennyblack_redis::{RedisError, Script, cmd};
 
 use super::super::RecordDigest;
+use super::super::ended::kept_until;
 use crate::store::redis::RedisStore;
 
 /// How many shards there are. Fixed: part of where a record is.
@@ -21,15 +22,13 @@ const MOST_BYTES: usize = MAX_KEY_RECORD_SIZE + 32;
 /// Most records of one page, and the bytes after which it has no more.
 const PAGE_RECORDS: usize = 256;
 const PAGE_BYTES: usize = 1024 * 1024;
-/// How long after its end a record is removed: clocks may be apart, and a node that
+/// How long after the end of all older ones a record is removed: clocks may be apart, and a node that
 /// cannot read for a while must still find what has replaced a record.
 pub(super) const REMOVED_AFTER: Duration = Duration::from_secs(120);
 /// Records removed at one time.
 const REMOVED_AT_ONCE: u64 = 256;
 /// Records that are compared with one script.
 const COMPARED_AT_ONCE: usize = 256;
-/// By how much a shard may be fuller than its share.
-const UNEVENNESS: usize = 1024;
 
 /// One of the shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +58,6 @@ pub(super) enum Put {
     Same(u64),
     /// One that is as new, or newer, is there.
     Older,
-    Full,
 }
 
 /// A record as it lies in Redis, verified by nobody.
@@ -82,8 +80,6 @@ pub(super) struct RecordPage {
 #[derive(Debug)]
 pub(super) struct RecordShards {
     store: RedisStore,
-    /// Most records of one shard.
-    max: usize,
     put: Script,
     page: Script,
     lost: Script,
@@ -91,12 +87,11 @@ pub(super) struct RecordShards {
 }
 
 impl RecordShards {
-    /// In the Redis of this store, for so many records in all.
-    pub(super) fn new(store: RedisStore, capacity: usize) -> Self {
-        let share = capacity / usize::from(SHARDS);
+    /// In the Redis of this store. How many there may be is judged by the nodes, over all
+    /// shards: who signs a record can choose its shard.
+    pub(super) fn new(store: RedisStore) -> Self {
         Self {
             store,
-            max: share.saturating_mul(2).saturating_add(UNEVENNESS),
             put: Script::new(include_str!("put.lua")),
             page: Script::new(include_str!("page.lua")),
             lost: Script::new(include_str!("lost.lua")),
@@ -119,15 +114,9 @@ impl RecordShards {
     ) -> Result<Put, RedisError> {
         let names = self.names(RecordShard::of(id));
         let names = names.each_ref().map(Vec::as_slice);
-        let (iat, exp) = (record.iat.0.to_string(), record.exp.0.to_string());
-        let max = self.max.to_string();
-        let arguments = [
-            &id.0,
-            iat.as_bytes(),
-            exp.as_bytes(),
-            token.as_bytes(),
-            max.as_bytes(),
-        ];
+        let (iat, until) = (record.iat.0, kept_until(record).0);
+        let (iat, until) = (iat.to_string(), until.to_string());
+        let arguments = [&id.0, iat.as_bytes(), until.as_bytes(), token.as_bytes()];
         let (answer, version): (i8, u64) = self
             .store
             .redis()
@@ -137,7 +126,6 @@ impl RecordShards {
             1 => Ok(Put::Kept(version)),
             0 => Ok(Put::Same(version)),
             -1 => Ok(Put::Older),
-            -2 => Ok(Put::Full),
             other => Err(RedisError::Form(format!("{other} for a key record"))),
         }
     }

@@ -10,7 +10,7 @@ use tokio::task::{JoinError, spawn_blocking};
 
 use super::super::RecordDigest;
 use super::super::files::{RecordFiles, RecordFilesError};
-use super::record_shards::{Put, RecordShards};
+use super::record_shards::RecordShards;
 use crate::store::redis::RedisStore;
 
 /// What the directory of files is called when nothing of it is needed any more.
@@ -29,9 +29,6 @@ pub enum RecordTakeoverError {
     /// The store does not take anything at present.
     #[error("the store in Redis: {0}")]
     Refusing(String),
-    /// There is no room.
-    #[error("the key directory in Redis is full: raise key_records.capacity")]
-    Full,
     /// The files could not be moved aside.
     #[error("{} could not be moved aside: {error}", path.display())]
     Aside {
@@ -50,14 +47,8 @@ pub enum RecordTakeoverError {
 ///
 /// # Errors
 /// [`RecordTakeoverError`].
-pub async fn move_to_redis(
-    store: &RedisStore,
-    capacity: usize,
-    files: &Path,
-) -> Result<u64, RecordTakeoverError> {
-    RecordShards::new(store.clone(), capacity)
-        .take_over(files)
-        .await
+pub async fn move_to_redis(store: &RedisStore, files: &Path) -> Result<u64, RecordTakeoverError> {
+    RecordShards::new(store.clone()).take_over(files).await
 }
 
 impl RecordShards {
@@ -86,9 +77,7 @@ impl RecordShards {
                 }
             };
             let id = RecordDigest::of(&(record.key.mailbox(), record.iss.clone()));
-            if self.put(&id, &record, &token).await? == Put::Full {
-                return Err(RecordTakeoverError::Full);
-            }
+            self.put(&id, &record, &token).await?;
             count += 1;
         }
         let aside = directory.with_file_name(MOVED);

@@ -1,4 +1,3 @@
-mod holder;
 mod losses;
 mod refused;
 mod room;
@@ -11,6 +10,7 @@ use pennyblack_redis::RedisOptions;
 use pennyblack_redis::testing::{Options, RedisServer};
 use pennyblack_sealing::mailbox::{Kem, RecipientKey};
 
+use super::super::tests::holder;
 use super::*;
 use crate::store::conformance::LIMITS;
 
@@ -22,7 +22,7 @@ async fn shards(server: &RedisServer, directory: &Path) -> RecordShards {
     let options = RedisOptions::new(server.url().parse().unwrap());
     let store = RedisStore::open(&options, LIMITS, Duration::from_secs(120), directory).unwrap();
     store.examine().await;
-    RecordShards::new(store, 1)
+    RecordShards::new(store)
 }
 
 /// Verifies a record and keeps it, as the registry does.
@@ -89,19 +89,15 @@ async fn a_record_gives_way_to_newer_ones_only() {
 }
 
 #[tokio::test]
-async fn pages_come_to_every_record_once_and_a_shard_is_full_sometime() {
+async fn pages_come_to_every_record_once_however_many_there_are_in_a_shard() {
     let (server, home) = (server().await, tempfile::tempdir().unwrap());
     let shards = shards(&server, home.path()).await;
-    let mut kept = 0;
-    while let Put::Kept(_) = shards
-        .put(&id(kept), &record(7, FAR), &kept.to_string())
-        .await
-        .unwrap()
-    {
-        kept += 1;
+    // Whose ids all begin so has not filled the directory.
+    for number in 0..1_200 {
+        let token = number.to_string();
+        let put = shards.put(&id(number), &record(7, FAR), &token).await;
+        assert!(matches!(put.unwrap(), Put::Kept(_)));
     }
-    // Twice its share of one record, and 1024.
-    assert_eq!(kept, 1024);
     let replaced = shards.put(&id(3), &record(8, FAR), "newer").await;
     assert!(matches!(replaced.unwrap(), Put::Kept(_)));
     let (mut found, mut after) = (Vec::new(), 0);
@@ -115,7 +111,7 @@ async fn pages_come_to_every_record_once_and_a_shard_is_full_sometime() {
     let mut names: Vec<_> = found.iter().map(|record| record.id.0).collect();
     names.sort_unstable();
     names.dedup();
-    assert_eq!((found.len(), names.len()), (1024, 1024));
+    assert_eq!((found.len(), names.len()), (1_200, 1_200));
     assert_eq!(found.last().unwrap().token, "newer");
 }
 
@@ -137,6 +133,23 @@ async fn what_has_ended_by_the_servers_clock_is_removed() {
         let words = format!("{count} cps{{keys-0}}{key}");
         assert_eq!(server.command::<u64>(&words).await, 1, "{words}");
     }
+}
+
+#[tokio::test]
+async fn what_has_ended_is_kept_as_long_as_an_older_record_may_live() {
+    let (server, home) = (server().await, tempfile::tempdir().unwrap());
+    let shards = shards(&server, home.path()).await;
+    let made = std::time::SystemTime::now();
+    let made = made
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        - 1_000;
+    let withdrawal = shards.put(&id(0), &record(made, made + 1), "end").await;
+    assert!(matches!(withdrawal.unwrap(), Put::Kept(_)));
+    shards.tidy(RecordShard::of(&id(0))).await.unwrap();
+    let older = shards.put(&id(0), &record(made - 1, FAR), "older").await;
+    assert_eq!(older.unwrap(), Put::Older);
 }
 
 #[tokio::test]

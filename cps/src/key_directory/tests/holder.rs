@@ -1,7 +1,10 @@
 //! A holder of numbers with a real certificate, and the directories that trust its root.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
+use pennyblack_base::time::UnixTime;
 use pennyblack_protocol::key_record::{Coverage, KeyRecord};
 use pennyblack_sealing::mailbox::{Kem, RecipientKey};
 use pennyblack_stir::jws::{CertificateReference, StirSigningKey, X5c};
@@ -11,27 +14,48 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
-use super::super::super::{RecordDigest, RecordPolicy};
-use super::super::record_shards::RecordShard;
-use super::*;
+use super::super::{KeyDirectory, RecordDigest, RecordPolicy};
 
 /// 2026-09-21, when all of it is valid.
-pub(super) const NOW: UnixTime = UnixTime(1_790_000_000);
-const NUMBER: &str = "12125550100";
+pub(in super::super) const NOW: UnixTime = UnixTime(1_790_000_000);
+pub(super) const NUMBER: &str = "12125550100";
 const CAPACITY: usize = 100_000;
 /// id-pe-TNAuthList (RFC 8226 section 9).
 const TN_AUTH_LIST: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 1, 26];
 
-pub(super) struct Holder {
+pub(in super::super) struct Holder {
     root: String,
     key: StirSigningKey,
     certificate: CertificateReference,
 }
 
 impl Holder {
-    pub(super) fn new() -> Self {
+    /// Of [`NUMBER`].
+    pub(in super::super) fn new() -> Self {
+        // TNAuthorizationList of one number: [2] IA5String.
+        let number = [&[0x16, 11], NUMBER.as_bytes()].concat();
+        Self::of("one", &[&[0x30, 15, 0xa2, 13], number.as_slice()].concat())
+    }
+
+    /// Of the ten numbers from [`NUMBER`].
+    pub(super) fn of_block() -> Self {
+        // [1] SEQUENCE of an IA5String and an INTEGER.
+        let number = [&[0x16, 11], NUMBER.as_bytes(), &[2, 1, 10]].concat();
+        let list = [&[0x30, 20, 0xa1, 18, 0x30, 16], number.as_slice()].concat();
+        Self::of("block", &list)
+    }
+
+    /// Of the SPC 683G.
+    pub(super) fn of_spc() -> Self {
+        Self::of(
+            "spc",
+            &[&[0x30, 8, 0xa0, 6, 0x16, 4], b"683G".as_slice()].concat(),
+        )
+    }
+
+    fn of(name: &str, tn_auth_list: &[u8]) -> Self {
         let root_key = KeyPair::generate().unwrap();
-        let mut root = params("Test STI root");
+        let mut root = params(&format!("Test STI root {name}"));
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         root.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let root_pem = root.self_signed(&root_key).unwrap().pem();
@@ -41,10 +65,7 @@ impl Holder {
         leaf.is_ca = IsCa::ExplicitNoCa;
         leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         leaf.use_authority_key_identifier_extension = true;
-        // TNAuthorizationList of one number: [2] IA5String.
-        let number = [&[0x16, 11], NUMBER.as_bytes()].concat();
-        let list = [&[0x30, 15, 0xa2, 13], number.as_slice()].concat();
-        let list = CustomExtension::from_oid_content(&TN_AUTH_LIST, list);
+        let list = CustomExtension::from_oid_content(&TN_AUTH_LIST, tn_auth_list.to_vec());
         leaf.custom_extensions = vec![list];
         let leaf = leaf.signed_by(&pair, &Issuer::new(root, root_key)).unwrap();
         let x5c = X5c::new(vec![leaf.der().to_vec()]).unwrap();
@@ -61,25 +82,17 @@ impl Holder {
     }
 
     /// A directory that trusts the root, in which nothing was read yet.
-    pub(super) fn directory(&self, home: &Path) -> Arc<KeyDirectory> {
-        let roots = home.join("roots");
-        std::fs::create_dir_all(&roots).unwrap();
-        std::fs::write(roots.join("root.pem"), &self.root).unwrap();
-        let config = TrustConfig::new(roots);
-        Arc::new(KeyDirectory::unread(RecordPolicy {
-            authority: "cps.example".parse().unwrap(),
-            trust: Arc::new(Trust::open(&config, &home.join("trust"), NOW).unwrap()),
-            numbering: None,
-            capacity: CAPACITY,
-        }))
+    pub(in super::super) fn directory(&self, home: &Path) -> Arc<KeyDirectory> {
+        Arc::new(KeyDirectory::unread(policy(&[self], home)))
     }
 
     /// What it publishes of a new key, for a day; in the first shard like all others.
-    pub(super) fn record(&self) -> KeyRecord {
+    pub(in super::super) fn record(&self) -> KeyRecord {
         loop {
             let key = RecipientKey::generate(Kem::DhkemX25519, &mut rand::rng()).unwrap();
             let id = RecordDigest::of(&(key.mailbox(), NUMBER.to_owned()));
-            if RecordShard::of(&id).place() == 0 {
+            // The remainder is the shard.
+            if id.0[0] % 64 == 0 {
                 return KeyRecord {
                     iat: NOW,
                     exp: NOW.plus(Duration::from_secs(86_400)),
@@ -92,8 +105,24 @@ impl Holder {
         }
     }
 
-    pub(super) fn sign(&self, record: &KeyRecord) -> String {
+    pub(in super::super) fn sign(&self, record: &KeyRecord) -> String {
         record.sign(&self.certificate, &self.key)
+    }
+}
+
+/// What a directory judges by that trusts the roots of these holders.
+pub(super) fn policy(holders: &[&Holder], home: &Path) -> RecordPolicy {
+    let roots = home.join("roots");
+    std::fs::create_dir_all(&roots).unwrap();
+    for (number, holder) in holders.iter().enumerate() {
+        std::fs::write(roots.join(format!("{number}.pem")), &holder.root).unwrap();
+    }
+    let config = TrustConfig::new(roots);
+    RecordPolicy {
+        authority: "cps.example".parse().unwrap(),
+        trust: Arc::new(Trust::open(&config, &home.join("trust"), NOW).unwrap()),
+        numbering: None,
+        capacity: CAPACITY,
     }
 }
 

@@ -243,7 +243,7 @@ async fn a_record_that_was_withdrawn_is_put_back_by_nobody() {
     let end = KeyRecord {
         iat: UnixTime(record.iat.0 + 1),
         exp: UnixTime(record.iat.0 + 2),
-        ..record
+        ..record.clone()
     };
     one.register(&holder.sign(&end)).await;
     // The other node reads that after its end.
@@ -253,6 +253,11 @@ async fn a_record_that_was_withdrawn_is_put_back_by_nobody() {
     for node in [&mut one, &mut two] {
         node.turn(LATER).await;
         assert!(node.stored().await.is_empty());
+    }
+    // Nor by anybody who has kept it, though Redis knows of nothing any more.
+    for node in [&one, &two] {
+        let again = register(&node.node.shared, &holder.sign(&record), LATER).await;
+        assert!(matches!(again, Err(Refusal::OlderRecord)), "{again:?}");
     }
 }
 

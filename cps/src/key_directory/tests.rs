@@ -1,0 +1,183 @@
+//! A directory in files: what was registered stays, what was withdrawn stays withdrawn,
+//! and nobody's renewal depends on what others have registered.
+
+pub(super) mod holder;
+mod weights;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pennyblack_base::time::UnixTime;
+use pennyblack_protocol::key_record::{Coverage, KeyRecord, MAX_LIFETIME};
+use pennyblack_stir::numbering::NumberingTable;
+
+use self::holder::{Holder, NOW, policy};
+use super::reservation::Reservation;
+use super::{KeyDirectory, Registered};
+use crate::refusal::Refusal;
+
+const LATER: UnixTime = UnixTime(NOW.0 + 100);
+
+fn open(home: &Path, holders: &[&Holder], now: UnixTime) -> KeyDirectory {
+    KeyDirectory::open(&home.join("keys"), policy(holders, home), now).unwrap()
+}
+
+fn listed(directory: &KeyDirectory) -> Vec<String> {
+    let all = directory.all();
+    let mut all: Vec<_> = all
+        .iter()
+        .map(|record| record.as_str().to_owned())
+        .collect();
+    all.sort();
+    all
+}
+
+/// The record again, a second later, with so long to live.
+fn renewed(record: &KeyRecord, seconds: u64) -> KeyRecord {
+    let iat = UnixTime(record.iat.0 + 1);
+    KeyRecord {
+        iat,
+        exp: iat.plus(Duration::from_secs(seconds)),
+        ..record.clone()
+    }
+}
+
+/// Registers records until there is no room for the holder: how many.
+fn fill(directory: &KeyDirectory, holder: &Holder) -> usize {
+    let mut count = 0;
+    loop {
+        match directory.register(&holder.sign(&holder.record()), NOW) {
+            Ok(_) => count += 1,
+            Err(Refusal::TooManyOfGrant { .. }) => return count,
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+#[test]
+fn a_renewal_depends_on_nobodys_room_and_all_that_was_stored_is_listed_again() {
+    let home = tempfile::tempdir().unwrap();
+    let (one, block) = (Holder::new(), Holder::of_block());
+    let holders = [&one, &block];
+    let directory = Arc::new(open(home.path(), &holders, NOW));
+    let record = one.record();
+    directory.register(&one.sign(&record), NOW).unwrap();
+    let shared = block.record();
+    directory.register(&block.sign(&shared), NOW).unwrap();
+    fill(&directory, &one);
+    fill(&directory, &block);
+    let renewed_once = renewed(&record, 86_400);
+    let registered = directory.register(&one.sign(&renewed_once), NOW);
+    assert_eq!(registered.unwrap(), Registered::Stored);
+
+    let withdrawal = one.sign(&renewed(&renewed_once, 1));
+    let considered = directory.consider(&withdrawal, NOW).unwrap().unwrap();
+    let reserved = Reservation::of(Arc::clone(&directory), considered, NOW);
+    assert!(reserved.unwrap().is_some());
+    // By a certificate of other numbers it is paid for by others.
+    let other = directory.register(&one.sign(&renewed(&shared, 1)), NOW);
+    assert!(
+        matches!(other, Err(Refusal::TooManyOfGrant { .. })),
+        "{other:?}"
+    );
+
+    let before = listed(&directory);
+    drop(directory);
+    let directory = open(home.path(), &holders, NOW);
+    assert_eq!(listed(&directory).len(), before.len());
+    assert_eq!(listed(&directory), before);
+    directory.register(&withdrawal, NOW).unwrap();
+}
+
+#[test]
+fn a_withdrawn_record_cannot_be_registered_again() {
+    let (home, holder) = (tempfile::tempdir().unwrap(), Holder::new());
+    let directory = open(home.path(), &[&holder], NOW);
+    let record = holder.record();
+    let token = holder.sign(&record);
+    directory.register(&token, NOW).unwrap();
+    let withdrawal = holder.sign(&renewed(&record, 1));
+    directory.register(&withdrawal, NOW).unwrap();
+    directory.purge(LATER);
+    let is_refused = |directory: &KeyDirectory| {
+        let again = directory.register(&token, LATER);
+        assert!(matches!(again, Err(Refusal::OlderRecord)), "{again:?}");
+        assert_eq!(listed(directory), [""; 0]);
+    };
+    is_refused(&directory);
+    drop(directory);
+    let directory = open(home.path(), &[&holder], LATER);
+    is_refused(&directory);
+
+    // What has ended is charged, and forgotten when nothing is left to be refused.
+    assert!(directory.read().taken() > 0);
+    let end = NOW.plus(MAX_LIFETIME + Duration::from_secs(1));
+    directory.purge(end);
+    assert_eq!(directory.read().taken(), 0);
+    let files = std::fs::read_dir(home.path().join("keys")).unwrap();
+    assert_eq!(files.count(), 0);
+
+    // A newer record of the key takes the place of the withdrawal.
+    let directory = open(home.path(), &[&holder], NOW);
+    directory.register(&withdrawal, NOW).unwrap();
+    directory.purge(LATER);
+    let back = holder.sign(&renewed(&renewed(&record, 1), 86_400));
+    directory.register(&back, LATER).unwrap();
+    assert_eq!(listed(&directory), [back]);
+}
+
+#[test]
+fn who_registers_has_only_the_waiting_record_of_its_own_key_verified() {
+    let (home, holder) = (tempfile::tempdir().unwrap(), Holder::new());
+    let records = [(); 2].map(|()| holder.record());
+    let directory = open(home.path(), &[&holder], NOW);
+    for record in &records {
+        directory.register(&holder.sign(record), NOW).unwrap();
+    }
+    let mut little = policy(&[&holder], home.path());
+    little.capacity = 1;
+    let directory = KeyDirectory::open(&home.path().join("keys"), little, NOW).unwrap();
+    let waiting = directory.waiting_names();
+    assert_eq!((listed(&directory).len(), waiting.len()), (1, 1));
+    let is_listed = |record: &&KeyRecord| listed(&directory).contains(&holder.sign(record));
+    let first = records.iter().find(is_listed).unwrap();
+    let second = records.iter().find(|record| !is_listed(record)).unwrap();
+
+    // The first one ends, so that there would be room for the second.
+    directory
+        .register(&holder.sign(&renewed(first, 1)), NOW)
+        .unwrap();
+    directory.remove_ended(LATER);
+    let stranger = directory.register(&holder.sign(&holder.record()), LATER);
+    assert!(stranger.is_err());
+    assert_eq!(directory.waiting_names(), waiting);
+    assert_eq!(listed(&directory), [""; 0]);
+    let older = KeyRecord {
+        iat: UnixTime(second.iat.0 - 1),
+        ..second.clone()
+    };
+    let older = directory.register(&holder.sign(&older), LATER);
+    assert!(matches!(older, Err(Refusal::OlderRecord)), "{older:?}");
+    assert_eq!(listed(&directory), [holder.sign(second)]);
+    assert!(directory.waiting_names().is_empty());
+}
+
+#[test]
+fn a_record_answers_for_a_bounded_number_of_blocks() {
+    let (home, holder) = (tempfile::tempdir().unwrap(), Holder::of_spc());
+    for (count, is_stored) in [(4_096_u64, true), (4_097, false)] {
+        let rows = (0..count).map(|n| format!("683G,{},1\n", 12_120_000_000 + 2 * n));
+        let csv = format!("spc,first,count\n{}", rows.collect::<String>());
+        let mut policy = policy(&[&holder], home.path());
+        policy.numbering = Some(NumberingTable::parse(csv.as_bytes()).unwrap());
+        let directory = KeyDirectory::unread(policy);
+        let record = KeyRecord {
+            iss: "683G".to_owned(),
+            coverage: Coverage::Spc("683G".parse().unwrap()),
+            ..holder.record()
+        };
+        let registered = directory.register(&holder.sign(&record), NOW);
+        assert_eq!(registered.is_ok(), is_stored, "{registered:?}");
+    }
+}
