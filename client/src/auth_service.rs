@@ -34,12 +34,6 @@ pub enum OobAuthenticationError {
     /// The CPS's answer to a look-up is not a list of key records.
     #[error("the CPS's answer is no list of keys ({0}): check that --cps is the address of a CPS")]
     KeyList(serde_json::Error),
-    /// The block's keys are more than are read; nothing was sealed or spent.
-    #[error(
-        "the CPS has more than {0} pages of keys for these digits: ask for more digits of the \
-         number with --block"
-    )]
-    BlockTooLarge(usize),
     /// The PASSporT does not fit; nothing was spent.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -92,6 +86,14 @@ pub struct ResendTotals {
     pub left: usize,
 }
 
+/// The one token more that a call may cost, for a copy whose first token the CPS takes for
+/// invalid. Each call has one, however many copies it has: else CPSs that lie would get
+/// twice as many tokens as copies are allowed.
+#[derive(Debug, Default)]
+pub struct SecondAttempt {
+    is_used: bool,
+}
+
 /// Stores PASSporTs.
 #[derive(Clone)]
 pub struct OobAuthenticationService {
@@ -122,8 +124,8 @@ impl OobAuthenticationService {
     /// A token that the CPS takes for invalid is most often one of a key epoch
     /// that has closed since the wallet was last looked after. Then a token of
     /// another key, if there is one, is spent on a copy that is sealed and signed
-    /// anew: nothing of the first request is in the second. This is done once,
-    /// so that a CPS which lies gets two tokens and not the wallet.
+    /// anew: nothing of the first request is in the second. This is done once for
+    /// each call, so that a CPS which lies gets one token more and not the wallet.
     ///
     /// # Errors
     /// [`OobAuthenticationError`]; only [`OobAuthenticationError::Refused`] and [`OobAuthenticationError::Unknown`]
@@ -133,13 +135,19 @@ impl OobAuthenticationService {
         wallet: &Wallet,
         passport: &str,
         key: &VerifiedKeyRecord,
+        second: &mut SecondAttempt,
         now: UnixTime,
     ) -> Result<StoredCopy, OobAuthenticationError> {
         let (entry, token_key) = self.spend(wallet, passport, key, None, now).await?;
         let error = match self.deliver(wallet, entry).await {
-            Err(OobAuthenticationError::Refused { error }) if is_about_the_token(&error) => error,
+            Err(OobAuthenticationError::Refused { error })
+                if is_about_the_token(&error) && !second.is_used =>
+            {
+                error
+            }
             done => return done,
         };
+        second.is_used = true;
         match self.spend(wallet, passport, key, token_key, now).await {
             Ok((entry, _)) => self.deliver(wallet, entry).await,
             Err(OobAuthenticationError::Spend(SpendError::NoToken { .. })) => {

@@ -7,7 +7,7 @@ use clap::Args;
 use console::style;
 use pennyblack_client::auth_service::{
     DEFAULT_MAX_COPIES, FoundKeys, KeyLookup, OobAuthenticationError, OobAuthenticationService,
-    ResendTotals, ShakenCall, read_passport,
+    ResendTotals, SecondAttempt, ShakenCall, read_passport,
 };
 use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Wallet};
 use pennyblack_http::{RetryPolicy, ServiceAddress};
@@ -99,6 +99,9 @@ pub(crate) struct CallArguments {
     network: NetworkOptions,
 }
 
+const NOT_ALL_READ: &str = "the CPS has more key records for these digits than are read: give \
+                            more digits of the number with --block";
+
 /// Does it.
 pub(crate) async fn run(arguments: CallArguments) -> Result<Outcome, Failure> {
     let wallet = existing_wallet(&arguments.wallet)?;
@@ -135,9 +138,10 @@ async fn store_copies(
     let mut lines = vec![format!("call to {dest}: {keys}")];
     let mut copies: Vec<Value> = Vec::new();
     let mut first_failure: Option<OobAuthenticationError> = None;
+    let mut second = SecondAttempt::default();
     for key in &found.keys {
         let stored = caller
-            .store(wallet, passport.as_str(), key, clock.now())
+            .store(wallet, passport.as_str(), key, &mut second, clock.now())
             .await;
         let (mailbox, cps) = (key.mailbox().to_string(), key.cps().to_string());
         match stored {
@@ -164,6 +168,9 @@ async fn store_copies(
         let more = plural(found.left_out as u64, "more key");
         lines.push(format!("  no copy for {more}: see --max-copies"));
     }
+    if found.is_partial {
+        lines.push(format!("  {NOT_ALL_READ}"));
+    }
     for refused in &found.refused {
         lines.push(format!("  passed over a key record: {refused}"));
     }
@@ -172,6 +179,7 @@ async fn store_copies(
         "dest": dest.to_string(),
         "copies": copies,
         "left_out": found.left_out,
+        "is_partial": found.is_partial,
         "refused_records": refused,
     });
     let exit = first_failure.map_or(Exit::Done, |error| Failure::from(error).exit());
@@ -193,6 +201,10 @@ fn no_key(dest: &TelephoneNumber, found: &FoundKeys) -> Failure {
         Some(gap) if !refused.is_empty() => {
             let text = format!("no key for {dest} is accepted: {gap}{refused}");
             Failure::new(Exit::Failed, text)
+        }
+        _ if found.is_partial => {
+            let text = format!("no key for {dest} was found, but {NOT_ALL_READ}{refused}");
+            Failure::new(Exit::NoKey, text)
         }
         _ if refused.is_empty() => {
             let text = format!(

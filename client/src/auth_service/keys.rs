@@ -6,12 +6,12 @@ use std::collections::HashSet;
 use pennyblack_base::time::UnixTime;
 use pennyblack_passport::CertificateSource as _;
 use pennyblack_protocol::key_record::{
-    KEY_RECORD_LIST_MEDIA_TYPE, KEYS_PATH, KeyRecordError, KeyRecordList, MAX_LIST_SIZE,
-    MAX_RECORDS_OF_NUMBER, UnverifiedKeyRecord, VerifiedKeyRecord,
+    Coverage, KEY_RECORD_LIST_MEDIA_TYPE, KEYS_PATH, KeyRecordError, KeyRecordList, MAX_LIST_SIZE,
+    MAX_RECORDS_OF_NUMBER, SPC_NUMBERS, UnverifiedKeyRecord, VerifiedKeyRecord, width_of,
 };
 use pennyblack_stir::jws::{CertificateReference, X5c};
 use pennyblack_stir::telephone_number::TelephoneNumber;
-use pennyblack_stir::{ChainError, verify_chain};
+use pennyblack_stir::{Certificate, ChainError, verify_chain};
 use serde::de::Error as _;
 
 use super::{OobAuthenticationError, OobAuthenticationService};
@@ -21,8 +21,9 @@ use pennyblack_http::{ClockGap, HttpClient, Request};
 /// How many copies of a PASSporT are stored at the most, unless it is configured.
 pub const DEFAULT_MAX_COPIES: usize = 8;
 
-/// Most records that are verified for one look-up: what an honest CPS has for one number,
-/// and as many again from larger blocks. The most specific come first.
+/// Most records that are verified for one look-up. Those come first whose certificates say
+/// that they cover the fewest numbers, which an honest CPS has verified: so the holder of a
+/// block cannot hide the keys of one number in it, whatever its records name.
 const MAX_VERIFIED: usize = 2 * MAX_RECORDS_OF_NUMBER;
 
 /// Most pages of a block that are read: 64 MiB, 20,000 records of common size.
@@ -69,6 +70,8 @@ pub struct FoundKeys {
     pub keys: Vec<VerifiedKeyRecord>,
     /// How many more the number has, which get none.
     pub left_out: usize,
+    /// Whether the CPS has more records for these digits, which were not looked at.
+    pub is_partial: bool,
     /// Records that the CPS had and that are not trusted.
     pub refused: Vec<RefusedRecord>,
     /// How far this machine's clock is from the CPS's, if that is far: then records
@@ -123,7 +126,7 @@ impl OobAuthenticationService {
         Ok(found)
     }
 
-    /// The records to verify, those first that name the fewest numbers.
+    /// The records to verify, the most specific first.
     async fn candidates(
         &self,
         client: &HttpClient,
@@ -131,7 +134,7 @@ impl OobAuthenticationService {
         look_up: KeyLookup,
         found: &mut FoundKeys,
     ) -> Result<Vec<UnverifiedKeyRecord>, OobAuthenticationError> {
-        let mut parsed: Vec<UnverifiedKeyRecord> = Vec::new();
+        let mut parsed: Vec<((u64, u64), UnverifiedKeyRecord)> = Vec::new();
         let mut texts = HashSet::new();
         let mut after = None;
         for _ in 0..MAX_PAGES {
@@ -142,25 +145,36 @@ impl OobAuthenticationService {
                     // Others of the block are not of interest.
                     Ok(record)
                         if look_up != KeyLookup::Number
-                            && !record.record().coverage.may_answer_for(number) => {}
+                            && !self.may_answer_for(&record.record().coverage, number) => {}
                     Ok(record) => {
                         if texts.insert(text) {
-                            parsed.push(record);
+                            parsed.push((claimed_breadth(&record), record));
                         }
                     }
                     Err(error) => found.refused.push(error.into()),
                 }
             }
-            parsed.sort_by_key(|record| record.record().coverage.count());
-            found.left_out += parsed.len().saturating_sub(MAX_VERIFIED);
+            parsed.sort_by_key(|(breadth, _)| *breadth);
+            found.is_partial |= parsed.len() > MAX_VERIFIED;
             parsed.truncate(MAX_VERIFIED);
             found.refused.truncate(MAX_VERIFIED);
             after = next.filter(|_| look_up != KeyLookup::Number);
             if after.is_none() {
-                return Ok(parsed);
+                break;
             }
         }
-        Err(OobAuthenticationError::BlockTooLarge(MAX_PAGES))
+        // What was read is used: others can fill a block with their keys.
+        found.is_partial |= after.is_some();
+        Ok(parsed.into_iter().map(|(_, record)| record).collect())
+    }
+
+    /// Whether a record of a block may answer for `number`, by what it says and by the
+    /// numbering table here: an SPC that holds other numbers is of no interest.
+    fn may_answer_for(&self, coverage: &Coverage, number: &TelephoneNumber) -> bool {
+        match (coverage, &self.numbering) {
+            (Coverage::Spc(spc), Some(table)) => table.holds(spc, number),
+            _ => coverage.may_answer_for(number),
+        }
     }
 
     async fn fetch_list(
@@ -210,6 +224,21 @@ impl OobAuthenticationService {
             Err(RefusedRecord::OtherNumber(number.clone()))
         }
     }
+}
+
+/// How specific a record is by what it brings, as in [`VerifiedKeyRecord::breadth`]: its
+/// certificate is not verified yet, or not even fetched, and then counts as an SPC's.
+fn claimed_breadth(record: &UnverifiedKeyRecord) -> (u64, u64) {
+    let width = match record.certificate() {
+        CertificateReference::X5c(x5c) => x5c.certificates().first().and_then(|leaf| {
+            let leaf = Certificate::parse(leaf).ok()?;
+            Some(width_of(
+                &pennyblack_stir::Coverage::of(leaf.tn_auth_list()?).ok()?,
+            ))
+        }),
+        CertificateReference::X5u(_) => Some(SPC_NUMBERS),
+    };
+    (width.unwrap_or(u64::MAX), record.record().coverage.count())
 }
 
 /// Digits, `#`, `*` and `-` as they stand in a URL.

@@ -4,13 +4,16 @@
 //! copied.
 
 mod copies;
+mod crowds;
 mod scene;
 
 use std::time::Duration;
 
 use pennyblack_base::problem::ProblemType;
 use pennyblack_base::time::UnixTime;
-use pennyblack_client::auth_service::{KeyLookup, OobAuthenticationError, ResendTotals};
+use pennyblack_client::auth_service::{
+    KeyLookup, OobAuthenticationError, ResendTotals, SecondAttempt,
+};
 use pennyblack_client::verification_service::{OobVerificationError, PublishError};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_http::{HttpError, RetryPolicy};
@@ -69,7 +72,13 @@ async fn no_connection_links_two_stores_nor_a_store_with_a_look_up() {
     for _ in 0..3 {
         let passport = scene.passport();
         caller
-            .store(&scene.wallet, &passport, &found.keys[0], NOW)
+            .store(
+                &scene.wallet,
+                &passport,
+                &found.keys[0],
+                &mut SecondAttempt::default(),
+                NOW,
+            )
             .await
             .unwrap();
     }
@@ -205,7 +214,13 @@ async fn a_token_from_a_copied_wallet_is_refused_as_spent() {
         .await
         .unwrap();
     let again = caller
-        .store(&copied, &scene.passport(), &found.keys[0], NOW)
+        .store(
+            &copied,
+            &scene.passport(),
+            &found.keys[0],
+            &mut SecondAttempt::default(),
+            NOW,
+        )
         .await;
     let Err(OobAuthenticationError::Refused { error }) = again else {
         panic!("{again:?}");
@@ -221,7 +236,7 @@ async fn a_token_from_a_copied_wallet_is_refused_as_spent() {
 #[tokio::test]
 async fn a_call_whose_tokens_key_is_closed_is_paid_for_with_one_of_another_key_once() {
     let (clock, hand) = Clock::by_hand(NOW);
-    let scene = Scene::set_by(clock, 2).await;
+    let scene = Scene::set_by(clock, 3).await;
     let lookup = scene.federation.caller(scene.address(), QUICK).unwrap();
     let found = lookup
         .keys_of(&number(CALLEE), KeyLookup::Number, NOW)
@@ -240,8 +255,15 @@ async fn a_call_whose_tokens_key_is_closed_is_paid_for_with_one_of_another_key_o
         let answers = vec![refused.clone(), second.to_owned()];
         let cps = PreparedAnswers::start(answers).await.unwrap();
         let caller = scene.federation.caller(cps.address(), QUICK).unwrap();
+        let mut attempt = SecondAttempt::default();
         let stored = caller
-            .store(&scene.wallet, &scene.passport(), &found.keys[0], now)
+            .store(
+                &scene.wallet,
+                &scene.passport(),
+                &found.keys[0],
+                &mut attempt,
+                now,
+            )
             .await;
         match stored {
             Ok(_) => assert!(succeeds),
@@ -257,6 +279,20 @@ async fn a_call_whose_tokens_key_is_closed_is_paid_for_with_one_of_another_key_o
         // Sealed and signed anew: nothing of the one is in the other.
         for field in ["content-digest", "signature"] {
             assert_ne!(header(first, field), header(second, field), "{field}");
+            if !succeeds {
+                // Another copy of the same call has no second attempt.
+                let other = caller
+                    .store(
+                        &scene.wallet,
+                        &scene.passport(),
+                        &found.keys[0],
+                        &mut attempt,
+                        now,
+                    )
+                    .await;
+                assert!(matches!(other, Err(OobAuthenticationError::Refused { .. })));
+                assert_eq!(cps.requests().len(), 3);
+            }
         }
     }
     assert_eq!(scene.tokens(), 0);

@@ -6,7 +6,7 @@ use pennyblack_base::problem::ProblemType;
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_pki::{LeafRequest, TnAuthEntry};
 use pennyblack_protocol::key_record::{
-    KeyRecord, KeyRecordList, MAX_KEY_RECORD_SIZE, MAX_RECORDS_OF_NUMBER,
+    KeyRecord, KeyRecordList, MAX_KEY_RECORD_SIZE, MAX_RECORDS_OF_BLOCK, MAX_RECORDS_OF_NUMBER,
 };
 use pennyblack_sealing::mailbox::Kem;
 use pennyblack_stir::jws::{CertificateReference, X5c};
@@ -19,7 +19,7 @@ const CAPACITY: usize = 20_000;
 /// More records than any certificate may have here.
 const TOO_MANY: usize = 100;
 /// Bytes of records, and of their index, that a certificate for one number may have.
-const BYTES_OF_NUMBER: usize = 96 * 1024;
+const BYTES_OF_NUMBER: usize = 160 * 1024;
 
 /// A directory, and certificates of one number.
 async fn scene(certificates: &[&str]) -> (Scene, Vec<StirIdentity>) {
@@ -152,7 +152,7 @@ async fn the_holder_of_a_number_comes_before_the_holder_of_its_block() {
     let neighbour = signed(&neighbour, &world.holder);
     world.put_record(&neighbour).await.assert_created();
     let (block, _) = list(world, "?prefix=1212555").await;
-    assert_eq!(block.records.len(), MAX_RECORDS_OF_NUMBER + 1);
+    assert_eq!(block.records.len(), MAX_RECORDS_OF_BLOCK + 1);
     assert!(block.records.contains(&own) && block.records.contains(&neighbour));
     assert_eq!(block.next, None);
     scene.close().await;

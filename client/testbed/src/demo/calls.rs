@@ -11,7 +11,7 @@ use super::participants::{Callee, Participants, Storer};
 use super::report::{CallLine, VALID};
 use super::services::Services;
 use super::{Audience, CALLS, DemoError, WhileDoing as _};
-use pennyblack_client::auth_service::{KeyLookup, ShakenCall, read_passport};
+use pennyblack_client::auth_service::{KeyLookup, SecondAttempt, ShakenCall, read_passport};
 use pennyblack_client::verification_service::OobVerificationService;
 
 /// The call in which the CPS dies.
@@ -116,10 +116,16 @@ pub(super) async fn store(
         .keys_of(&callee.number, KeyLookup::Block { digits: 7 }, clock.now())
         .await
         .during("looking up keys")?;
-    let mut mailboxes = Vec::new();
+    let (mut mailboxes, mut second) = (Vec::new(), SecondAttempt::default());
     for key in &found.keys {
         caller
-            .store(&storer.wallet, passport.as_str(), key, clock.now())
+            .store(
+                &storer.wallet,
+                passport.as_str(),
+                key,
+                &mut second,
+                clock.now(),
+            )
             .await
             .during("storing a PASSporT")?;
         mailboxes.push(key.mailbox().to_string());

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_client::auth_service::{KeyLookup, OobAuthenticationError, ShakenCall};
+use pennyblack_client::auth_service::{
+    KeyLookup, OobAuthenticationError, SecondAttempt, ShakenCall,
+};
 use pennyblack_client::verification_service::{OobVerificationError, PublishError};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_http::{HttpOptions, RetryPolicy};
@@ -103,9 +105,10 @@ impl Scene {
             .keys_of(&number(CALLEE), KeyLookup::Number, NOW)
             .await?;
         assert_eq!(found.refused, []);
+        let mut second = SecondAttempt::default();
         for key in &found.keys {
             caller
-                .store(&self.wallet, &self.passport(), key, NOW)
+                .store(&self.wallet, &self.passport(), key, &mut second, NOW)
                 .await?;
         }
         Ok(found.keys.len())
