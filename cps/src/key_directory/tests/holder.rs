@@ -77,7 +77,7 @@ impl Holder {
     }
 
     /// Its root, in PEM.
-    pub(super) fn root(&self) -> &str {
+    pub(in crate::key_directory) fn root(&self) -> &str {
         &self.root
     }
 

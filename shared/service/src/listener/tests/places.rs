@@ -22,7 +22,7 @@ const HALF: Waits = Waits {
 const HALF_STREAM: Waits = Waits {
     sent: b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\
         \0\0\x06\x01\x04\0\0\0\x01\x83\x86\x84\x01\x01a\
-        \0\0\x08\x06\0\0\0\0\012345678",
+        \0\0\x08\x06\0\0\0\0\0\x312345678",
     read: b"12345678",
 };
 
@@ -30,7 +30,7 @@ const HALF_STREAM: Waits = Waits {
 const NOT_TAKEN: Waits = Waits {
     sent: b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0\
         \0\0\x06\x01\x05\0\0\0\x01\x82\x86\x84\x01\x01a\
-        \0\0\x08\x06\0\0\0\0\012345678",
+        \0\0\x08\x06\0\0\0\0\0\x312345678",
     read: b"12345678",
 };
 
