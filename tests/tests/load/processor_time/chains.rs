@@ -90,12 +90,21 @@ pub(super) fn senders(world: &World, honest: &StirIdentity) -> Vec<(&'static str
                 ca_params(&format!("{}{}", "É".repeat(128), "A".repeat(220))),
                 impostor_of(&root, &PKCS_ECDSA_P256_SHA256),
                 &PKCS_ECDSA_P256_SHA256,
+                ONE_SPC,
             ),
+        ),
+        (
+            "the same, with as many numbers as are read in as many bytes",
+            {
+                let ca = ca_params(&format!("{}{}", "É".repeat(128), "A".repeat(220)));
+                let top = impostor_of(&root, &PKCS_ECDSA_P256_SHA256);
+                alike_with(ca, top, &PKCS_ECDSA_P256_SHA256, &numbers(300))
+            },
         ),
         ("a name that folds to 18 times as many letters", {
             let ca = ca_params(&"\u{fdfa}".repeat(160));
             let top = impostor_of(&root, &PKCS_ECDSA_P256_SHA256);
-            alike_with(ca, top, &PKCS_ECDSA_P256_SHA256)
+            alike_with(ca, top, &PKCS_ECDSA_P256_SHA256, ONE_SPC)
         }),
         ("1,500 places of revocation lists", {
             let points = b"\x30\x06\xa0\x04\xa0\x02\x86\x00".repeat(1500);
@@ -174,13 +183,14 @@ type AnyIssuer = Issuer<'static, KeyPair>;
 /// A leaf below five CAs of one name and one key identifier, of which each has signed the
 /// one before it; the first of them is below `top`.
 fn alike(top: AnyIssuer, algorithm: &'static SignatureAlgorithm) -> Sender {
-    alike_with(ca_params("alike"), top, algorithm)
+    alike_with(ca_params("alike"), top, algorithm, ONE_SPC)
 }
 
 fn alike_with(
     ca: CertificateParams,
     top: AnyIssuer,
     algorithm: &'static SignatureAlgorithm,
+    list: &[u8],
 ) -> Sender {
     let (mut above, mut chain) = (top, Vec::new());
     for _ in 0..5 {
@@ -188,7 +198,7 @@ fn alike_with(
         chain.push(params.signed_by(&key, &above).unwrap().der().to_vec());
         above = Issuer::new(params, key);
     }
-    let (leaf, key) = leaf(&above, ONE_SPC, Vec::new());
+    let (leaf, key) = leaf(&above, list, Vec::new());
     chain.insert(0, leaf);
     Sender::new(chain, key)
 }

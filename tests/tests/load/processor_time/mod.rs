@@ -10,7 +10,7 @@ mod costs;
 use std::time::Duration;
 
 use http::StatusCode;
-use pennyblack_attestation::Statement;
+use pennyblack_attestation::{MAX_ATTESTATION_SIZE, Statement};
 use pennyblack_evidence::spend::STORE_PATH;
 use pennyblack_privacypass::directory::WELL_KNOWN_PATH;
 use pennyblack_privacypass::issuance::batch_to_bytes;
@@ -117,12 +117,12 @@ fn attestations(world: &World) -> Vec<Row> {
             now,
             lifetime: Duration::from_secs(300),
         };
-        let status = if sender.is_published {
+        let jwt = statement.sign(&sender.certificate, &sender.key);
+        let status = if sender.is_published || jwt.len() > MAX_ATTESTATION_SIZE {
             StatusCode::UNAUTHORIZED
         } else {
             StatusCode::FORBIDDEN
         };
-        let jwt = statement.sign(&sender.certificate, &sender.key);
         rows.push(Row::new(what, status, drawing(&jwt)));
     }
     rows.push(Row::new(
