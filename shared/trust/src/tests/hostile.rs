@@ -92,7 +92,7 @@ fn another_keys_list_in_the_same_name_makes_no_list_be_forgotten() {
     let before = scene.revoke();
     let trust = scene.open();
     let namesake = Namesake::new(&scene);
-    scene.put_list("zz", &namesake.list(200, Vec::new()));
+    scene.put_list("zz", &namesake.list(100, Vec::new()));
     trust.reload(NOW);
     assert_eq!(trust.lack(NOW), None);
     assert_eq!(judge(&trust, &scene.ours, "bad"), REVOKED);
@@ -146,7 +146,7 @@ fn a_list_whose_signer_is_revoked_is_not_missed() {
     let namesake = Namesake::new(&scene);
     let read = |name| fs::read_to_string(scene.path("ours").join(name)).unwrap();
     let signer = certificates_from_pem(read("crl-signer.pem").as_bytes()).unwrap();
-    let current = list_of(&signer[0], 200, vec![issuer_and_serial(&namesake.der)]);
+    let current = list_of(&signer[0], 100, vec![issuer_and_serial(&namesake.der)]);
     let current = pem("X509 CRL", &current.sign(&read("crl-signer.key")));
     let current = [current, read("crl-signer.pem")].concat();
     scene.put_list("ours", current.as_bytes());
