@@ -26,8 +26,10 @@ pub const DEFAULT_MAX_COPIES: usize = 8;
 /// block cannot hide the keys of one number in it, whatever its records name.
 const MAX_VERIFIED: usize = 2 * MAX_RECORDS_OF_NUMBER;
 
-/// Most pages of a block that are read: 64 MiB, 20,000 records of common size.
-const MAX_PAGES: usize = 32;
+/// Most pages of a block that are read: 128 MiB, 40,000 records of common size. Whose
+/// certificate holds a thousand numbers cannot fill them: of each a page has eight records,
+/// of 12 KiB each at most.
+const MAX_PAGES: usize = 64;
 
 /// Most characters of what an answer names as the next page.
 const MAX_CURSOR_SIZE: usize = 20;

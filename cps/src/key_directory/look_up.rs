@@ -209,6 +209,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_record_of_many_blocks_does_not_make_a_page_long() {
+        let mut blocks = RecordBlocks::new();
+        for n in 0..2 * MAX_SEEN {
+            add(&mut blocks, 0, (1, 1), &(12_155_550_000 + n).to_string(), 1);
+        }
+        assert_eq!(pages(&blocks, "12155", |_| Some(3_000)).len(), 2);
+        // Also if none of it lives.
+        assert_eq!(pages(&blocks, "12155", |_| None).len(), 2);
+    }
+
     proptest! {
         #[test]
         fn pages_have_the_most_specific_records_of_every_number(

@@ -92,7 +92,7 @@ impl Holder {
             let key = RecipientKey::generate(Kem::DhkemX25519, &mut rand::rng()).unwrap();
             let id = RecordDigest::of(&(key.mailbox(), NUMBER.to_owned()));
             // The remainder is the shard.
-            if id.0[0] % 64 == 0 {
+            if id.0[0].is_multiple_of(64) {
                 return KeyRecord {
                     iat: NOW,
                     exp: NOW.plus(Duration::from_secs(86_400)),
