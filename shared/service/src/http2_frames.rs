@@ -12,7 +12,7 @@ const CONTINUATION: u8 = 9;
 
 /// Bytes that a connection takes. The stack's table of header fields keeps the buffers
 /// that its fields came in, hundreds of times as large as what the table counts.
-pub(crate) const MOST_BYTES: usize = 256 * 1024;
+pub(crate) const MOST_BYTES: usize = 128 * 1024;
 
 /// What a connection ends for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

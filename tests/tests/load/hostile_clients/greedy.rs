@@ -40,10 +40,16 @@ pub(crate) enum Greed {
     LargeHeads,
     /// Polls the largest pages and resets each stream at once.
     Resets,
+    /// Puts paths into the table of header fields, each from a large frame, and stays.
+    IndexedPaths,
+    /// Sends bodies with many small trailers.
+    Trailers,
 }
 
 impl Greed {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 8] = [
+        Self::IndexedPaths,
+        Self::Trailers,
         Self::SlowBodies,
         Self::LargeHeads,
         Self::Resets,
@@ -97,6 +103,20 @@ impl Greed {
                     |one| [request(one, &largest), frame(3, 0, one, &[0, 0, 0, 8])].concat();
                 [begin(&[]), each(&reset)].concat()
             }
+            Self::IndexedPaths => {
+                [begin(&[]), each(&|one| frame(1, 0x5, one, &indexed_path()))].concat()
+            }
+            Self::Trailers => {
+                let store = |one| {
+                    [
+                        post(one, store),
+                        frame(0, 0, one, b"x"),
+                        frame(1, 0x5, one, &small_fields()),
+                    ]
+                    .concat()
+                };
+                [begin(&[]), each(&store)].concat()
+            }
         }
     }
 }
@@ -110,6 +130,8 @@ impl fmt::Display for Greed {
             Self::SlowBodies => "most of many bodies",
             Self::LargeHeads => "large heads in few bytes",
             Self::Resets => "large polls, reset at once",
+            Self::IndexedPaths => "indexed paths in large frames",
+            Self::Trailers => "small trailers",
         })
     }
 }
@@ -126,6 +148,25 @@ fn large_head(stream: u32) -> Vec<u8> {
     }
     block.extend([0x80 | 62; 9]);
     block
+}
+
+/// A header section of which four bytes are for the table (RFC 7541 section 6.2.1): a
+/// path. A frame of this size takes most of a buffer of 8 KiB.
+fn indexed_path() -> Vec<u8> {
+    let mut block = vec![0x82, 0x86, 0x44, 1, b'/', 0, 1, b'x', 0x7f];
+    // 4,100 less 127.
+    block.extend([0x85, 0x1f]);
+    block.extend([b'y'; 4_100]);
+    block
+}
+
+/// Some 400 fields without values: 5 bytes each as they are sent.
+fn small_fields() -> Vec<u8> {
+    let letters = b'a'..=b't';
+    let names = letters.flat_map(|first| (b'0'..=b'9').map(move |second| [first, second]));
+    names
+        .flat_map(|[first, second]| [0, 2, first, second, 0])
+        .collect()
 }
 
 /// Greedy clients at work.
