@@ -58,6 +58,11 @@ impl Greed {
         Self::SlowReader,
     ];
 
+    /// Whether it makes the service hold what `limits.held_bytes` counts.
+    pub(crate) const fn is_counted(self) -> bool {
+        !matches!(self, Self::IndexedPaths | Self::Trailers)
+    }
+
     /// What it sends first, and what it sends at its `round`-th turn after that.
     fn sends(self, round: u32) -> Vec<u8> {
         let streams = (STREAMS * round..STREAMS * (round + 1)).map(|place| 2 * place + 1);
