@@ -20,6 +20,10 @@ use pennyblack_stir::jws::{
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use pennyblack_stir::{Coverage, CoverageError, TnAuthList, VerifiedChain};
 
+/// Longest attestation, in bytes, as of key records. Three certificates of 800 bytes, which
+/// real ones have, take 4,300 of them.
+pub const MAX_ATTESTATION_SIZE: usize = 12 * 1024;
+
 /// The longest life of an attestation, from `iat` to `exp`.
 pub const MAX_LIFETIME: Duration = Duration::from_secs(300);
 
@@ -38,6 +42,12 @@ pub enum AttestationError {
     /// The `Authorization` header is not `Bearer` and a token.
     #[error("the Authorization header is not \"Bearer\" and a JWT")]
     NotBearer,
+    /// Longer than any honest one.
+    #[error(
+        "the attestation has {0} bytes, at most {MAX_ATTESTATION_SIZE} are read; send only the \
+         certificates between the leaf and the root"
+    )]
+    TooLong(usize),
     /// Not a compact ES256 JWS.
     #[error("the attestation is malformed: {0}")]
     Jws(#[from] JwsError),
@@ -205,8 +215,11 @@ impl UnverifiedAttestation {
     /// Reads the JWT.
     ///
     /// # Errors
-    /// [`AttestationError`] from `Jws` to `DigestForm`.
+    /// [`AttestationError`] from `TooLong` to `DigestForm`.
     pub fn parse(token: &str) -> Result<Self, AttestationError> {
+        if token.len() > MAX_ATTESTATION_SIZE {
+            return Err(AttestationError::TooLong(token.len()));
+        }
         let jws = UnverifiedJws::parse(token)?;
         if let Some(typ) = &jws.header().typ
             && !typ.eq_ignore_ascii_case("JWT")

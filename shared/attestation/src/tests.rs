@@ -264,6 +264,15 @@ fn the_header_is_bearer_in_any_case_and_a_token() {
 }
 
 #[test]
+fn a_longer_attestation_than_any_is_not_read() {
+    for size in [MAX_ATTESTATION_SIZE, MAX_ATTESTATION_SIZE + 1] {
+        let read = UnverifiedAttestation::parse(&"x".repeat(size)).unwrap_err();
+        let is_too_long = matches!(read, AttestationError::TooLong(_));
+        assert_eq!(is_too_long, size > MAX_ATTESTATION_SIZE, "{read}");
+    }
+}
+
+#[test]
 fn a_longer_life_than_the_most_is_cut_to_the_most() {
     let pki = TestPki::new();
     let carrier = pki.carrier("683G");
