@@ -20,6 +20,11 @@ local own = tonumber(known[2] or 0)
 if not known[1] or own < tonumber(ARGV[7]) then
     return {'lost', own, 0}
 end
+-- Whatever is counted is counted in accounts too: without them every holder would draw its
+-- whole allowance again.
+if tonumber(known[1]) > 0 and redis.call('EXISTS', KEYS[3], KEYS[4]) < 2 then
+    return {'lost', own, 0}
+end
 local tokens = tonumber(ARGV[2])
 local counted = redis.call('HGET', KEYS[2], ARGV[1])
 if counted and tonumber(counted) >= tokens then
@@ -96,7 +101,10 @@ end
 local drawn = 0
 if #accounts > 0 then
     for _, one in ipairs(redis.call('HMGET', KEYS[3], unpack(accounts))) do
-        drawn = math.max(drawn, tonumber(one or 0))
+        if not one then
+            return {'lost', own, 0}
+        end
+        drawn = math.max(drawn, tonumber(one))
     end
 end
 if drawn + more > tonumber(ARGV[3]) then

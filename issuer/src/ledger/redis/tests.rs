@@ -220,6 +220,34 @@ async fn a_total_that_has_lost_charges_is_not_told_also_when_the_epoch_is_over_a
 }
 
 #[tokio::test]
+async fn accounts_that_are_lost_alone_stop_the_draws_of_their_epoch() {
+    for name in ["accounts", "bounds"] {
+        let server = RedisServer::start(Options::durable()).await;
+        open_epochs(&server.url()).await;
+        let node = Node::start(&server.url()).await;
+        draw(&node.ledger, A, charge("spc:A", 1, 1)).await.unwrap();
+        let keys = Keys::of(A, &node.ledger.redis);
+        let key = match name {
+            "accounts" => keys.accounts,
+            _ => keys.bounds,
+        };
+        let mut del = cmd("DEL");
+        del.arg(&key);
+        let removed: u64 = node
+            .ledger
+            .redis
+            .command(del, key.as_bytes())
+            .await
+            .unwrap();
+        assert_eq!(removed, 1, "{name}");
+        for holder in ["spc:A", "spc:B"] {
+            let drawn = draw(&node.ledger, A, charge(holder, 2, 1)).await;
+            assert!(matches!(drawn, Err(ChargeError::Lost { .. })), "{drawn:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_another_node_has_charged_is_missed_in_a_total_too() {
     let mut server = RedisServer::start(Options::durable()).await;
     open_epochs(&server.url()).await;
