@@ -188,6 +188,23 @@ fn a_file_with_more_lists_or_certificates_than_a_signer_has_is_refused() {
 }
 
 #[test]
+fn which_lists_are_relied_upon_is_found_once_for_all_certificates() {
+    let scene = Scene::new();
+    let all = administrators(&[], 0).sign(&key_of(&scene.administrator));
+    let mut lists = scene.lists(&[all]);
+    let found = lists.relied_upon();
+    assert_eq!(found.len(), 1);
+    assert!(std::ptr::eq(found, lists.relied_upon()));
+    // And again when a list is added that revokes a signer.
+    lists.add(Arc::new(
+        scene.read(&direct(&scene.root, 0, &[2], None)).unwrap(),
+    ));
+    let relied_upon = lists.relied_upon();
+    assert_eq!(relied_upon.len(), 1);
+    assert!(!relied_upon[0].identity().is_indirect());
+}
+
+#[test]
 fn a_serial_number_is_the_same_however_many_bytes_it_has() {
     let scene = Scene::new();
     let leaf = Certificate::parse(&scene.leaf).unwrap();
