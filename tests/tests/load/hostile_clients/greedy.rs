@@ -63,6 +63,15 @@ impl Greed {
         !matches!(self, Self::IndexedPaths | Self::Trailers)
     }
 
+    /// How many clients, of so many, do it.
+    pub(crate) fn clients(self, of: usize) -> usize {
+        match self {
+            // Each sends 2 MB: the service has to be able to take them.
+            Self::IndexedPaths => of / 10,
+            _ => of,
+        }
+    }
+
     /// What it sends first, and what it sends at its `round`-th turn after that.
     fn sends(self, round: u32) -> Vec<u8> {
         let streams = (STREAMS * round..STREAMS * (round + 1)).map(|place| 2 * place + 1);
@@ -156,12 +165,12 @@ fn large_head(stream: u32) -> Vec<u8> {
 }
 
 /// A header section of which four bytes are for the table (RFC 7541 section 6.2.1): a
-/// path. A frame of this size takes most of a buffer of 8 KiB.
+/// path. A frame can hardly be larger.
 fn indexed_path() -> Vec<u8> {
     let mut block = vec![0x82, 0x86, 0x44, 1, b'/', 0, 1, b'x', 0x7f];
-    // 4,100 less 127.
-    block.extend([0x85, 0x1f]);
-    block.extend([b'y'; 4_100]);
+    // 16,300 less 127.
+    block.extend([0xad, 0x7e]);
+    block.extend([b'y'; 16_300]);
     block
 }
 

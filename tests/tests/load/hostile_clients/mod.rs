@@ -209,8 +209,8 @@ const COUNTED: u64 = 2 * 128;
 
 /// MiB that it may have beside it: 384 KiB for each connection, of which the HTTP stack
 /// keeps most, and what it has without clients.
-fn not_counted() -> u64 {
-    384 * many() as u64 / 1024 + 64
+fn not_counted(connections: usize) -> u64 {
+    384 * connections as u64 / 1024 + 64
 }
 
 /// MiB that it may have when an attack is over. The allocator gives memory back ten
@@ -240,10 +240,13 @@ async fn attack_memory(cores: Cores) {
         target.poll().end()
     );
     for greed in Greed::ALL {
+        let clients = greed.clients(many());
+        let counted = if greed.is_counted() { COUNTED } else { 0 };
+        let most = not_counted(clients) + counted;
         let mut busy = Duration::MAX;
         for _ in 0..TRIES {
             memory::forget_peak(process);
-            let attack = Attack::begin(greed, many(), target.cps.addresses().public);
+            let attack = Attack::begin(greed, clients, target.cps.addresses().public);
             let began = Instant::now();
             busy = Duration::ZERO;
             while began.elapsed() < GREEDY {
@@ -251,11 +254,7 @@ async fn attack_memory(cores: Cores) {
             }
             let peak = memory::peak(process);
             attack.end();
-            println!(
-                "{} x {greed}: at most {peak} MiB; a healthy client's p99 {busy:.1?}",
-                many(),
-            );
-            let most = not_counted() + if greed.is_counted() { COUNTED } else { 0 };
+            println!("{clients} x {greed}: at most {peak} MiB; a healthy client's p99 {busy:.1?}");
             assert!(peak <= most, "{greed}: {peak} MiB, of {most}");
             if busy <= BUSY {
                 break;
