@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pennyblack_base::time::UnixTime;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// The longest single sleep before the system clock is read again, so that a
 /// clock set forward wakes its waiters soon.
@@ -58,16 +59,12 @@ impl Clock {
         }
     }
 
-    /// Returns once the clock reads `time` or later; at once when it already does.
+    /// Returns once the clock reads `time` or later; at once when it already does. **It
+    /// waits no longer than the clock says now**: when the system clock is set back, it
+    /// returns early, and the caller looks at the clock again.
     pub async fn reached(&self, time: UnixTime) {
         match &self.0 {
-            Source::System => loop {
-                let left = time.since(self.now());
-                if left.is_zero() {
-                    return;
-                }
-                tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
-            },
+            Source::System => wait_for(time, || self.now()).await,
             Source::ByHand(face) => {
                 let mut face = face.clone();
                 if face.wait_for(|now| *now >= time).await.is_err() {
@@ -75,6 +72,18 @@ impl Clock {
                 }
             }
         }
+    }
+}
+
+async fn wait_for(time: UnixTime, now: impl Fn() -> UnixTime) {
+    let (began, longest) = (Instant::now(), time.since(now()));
+    loop {
+        let by_clock = time.since(now());
+        let left = by_clock.min(longest.saturating_sub(began.elapsed()));
+        if left.is_zero() {
+            return;
+        }
+        tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
     }
 }
 
@@ -109,6 +118,18 @@ mod tests {
         assert!(!waiter.is_finished());
         hand.set(UnixTime(111));
         assert_eq!(waiter.await.unwrap(), UnixTime(111));
+    }
+
+    #[tokio::test]
+    async fn a_clock_set_back_makes_nobody_wait_longer() {
+        let (clock, hand) = Clock::by_hand(UnixTime(1_000_000));
+        let waiter = tokio::spawn(async move {
+            wait_for(UnixTime(1_000_001), || clock.now()).await;
+        });
+        tokio::task::yield_now().await;
+        hand.set(UnixTime(100));
+        let ended = tokio::time::timeout(Duration::from_secs(30), waiter).await;
+        ended.unwrap().unwrap();
     }
 
     #[tokio::test]
