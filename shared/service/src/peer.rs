@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use pennyblack_http::{Answer, HttpClient, HttpError, HttpOptions, Request, TrustRoots};
 use tokio::sync::Semaphore;
 
@@ -18,8 +18,10 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// For its whole answer; less than the exchange that waits for it may take.
 const ANSWER: Duration = Duration::from_secs(5);
 /// The header fields of an answer that are passed on.
-const PASSED_ON: [http::HeaderName; 4] =
-    [CONTENT_TYPE, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE];
+const PASSED_ON: [http::HeaderName; 2] = [CONTENT_TYPE, WWW_AUTHENTICATE];
+/// In seconds, whatever the node says of one that may be used again: what it cannot do
+/// for a moment must not keep a client away for long.
+const AGAIN_AFTER: HeaderValue = HeaderValue::from_static("2");
 
 /// Why a node has not answered.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +56,15 @@ impl From<Answer> for PeerAnswer {
             for value in answer.headers.get_all(&name) {
                 headers.append(name.clone(), value.clone());
             }
+        }
+        // Only what a node has is for others to keep: a refusal in a cache between would
+        // outlast its cause.
+        if answer.status == StatusCode::OK {
+            for value in answer.headers.get_all(CACHE_CONTROL) {
+                headers.append(CACHE_CONTROL, value.clone());
+            }
+        } else if answer.headers.contains_key(RETRY_AFTER) {
+            headers.insert(RETRY_AFTER, AGAIN_AFTER);
         }
         Self {
             status: answer.status,
@@ -143,6 +154,25 @@ mod tests {
     use axum::Router;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_refusal_is_nobodys_to_keep_and_keeps_nobody_away() {
+        for (status, kept, again) in [(200, true, None), (404, false, Some("2"))] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let fields = [("cache-control", "max-age=9999"), ("retry-after", "9999")];
+            let node = Router::new().fallback(move || async move { (status, fields) });
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            let serving = tokio::spawn(axum::serve(listener, node).into_future());
+            let node = Peer::new(&url, client(None).unwrap(), 1);
+            let answer = node.ask(&Request::get(node.url_of("/"), 1024)).await;
+            let headers = answer.unwrap().headers;
+            assert_eq!(headers.contains_key(CACHE_CONTROL), kept, "{status}");
+            let said = headers.get(RETRY_AFTER).map(|said| said.to_str().unwrap());
+            assert_eq!(said, again, "{status}");
+            serving.abort();
+        }
+    }
 
     #[tokio::test]
     async fn a_redirection_is_no_answer_of_a_node() {
