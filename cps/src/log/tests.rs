@@ -136,6 +136,30 @@ async fn key_epochs_are_opened_and_closed_once_with_what_was_counted() {
 }
 
 #[tokio::test]
+async fn no_double_spend_follows_the_closing_of_its_epoch() {
+    let home = tempfile::tempdir().unwrap();
+    let log = open(&home);
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..200u8 {
+        let log = Arc::clone(&log);
+        tasks.spawn(async move {
+            // Before, while and after the epoch is closed.
+            for _ in 0..task / 8 {
+                tokio::task::yield_now().await;
+            }
+            match task {
+                90 => log.key_epoch_closed(key(1).id(), 7, NOW).await.unwrap(),
+                _ => drop(log.double_spend(evidence(1, task, 1), NOW).await),
+            }
+        });
+    }
+    tasks.join_all().await;
+    let entries = log.published().unwrap().entries(0, 256).unwrap();
+    let last = LogEntry::parse(&entries.last().unwrap().1).unwrap();
+    assert!(matches!(last.statement, Statement::KeyEpochClosed { .. }));
+}
+
+#[tokio::test]
 async fn pages_of_double_spends_go_on_where_the_last_one_ended() {
     let home = tempfile::tempdir().unwrap();
     let log = open(&home);

@@ -151,3 +151,13 @@ pub(super) fn fingerprint(statement: &Statement) -> u8 {
     };
     first
 }
+
+/// A byte that is the same for all double spends of one key epoch and for its closing.
+pub(super) fn epoch_of(statement: &Statement) -> Option<u8> {
+    let TokenKeyId([first, ..]) = match statement {
+        Statement::DoubleSpend(evidence) => evidence.token.token_key_id,
+        Statement::KeyEpochClosed { token_key_id, .. } => *token_key_id,
+        _ => return None,
+    };
+    Some(first)
+}

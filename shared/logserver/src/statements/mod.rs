@@ -13,7 +13,7 @@ use pennyblack_evidence::log_entry::{LogEntry, LogEntryError, Minute, Statement}
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_storage::group_commit::CommitError;
 use pennyblack_tlog::NoteKeyError;
-use tokio::sync::Mutex as Turn;
+use tokio::sync::{Mutex as Turn, RwLock};
 
 use self::known::{Known, KnownKeys};
 use crate::log::{AppendError, TransparencyLog};
@@ -64,6 +64,10 @@ pub struct StatementLog {
     /// Held while a statement becomes durable, so that each is judged by all before
     /// it about the same thing.
     turns: Vec<Turn<()>>,
+    /// Shared by the double spends of a key's tokens, and held alone by the closing of
+    /// its epoch: no double spend comes after the closing in the log, not even one that
+    /// was judged while the closing was on its way to the disk.
+    epochs: Vec<RwLock<()>>,
 }
 
 impl StatementLog {
@@ -88,6 +92,7 @@ impl StatementLog {
             log: Arc::new(log),
             known: Mutex::new(known),
             turns: (0..TURNS).map(|_| Turn::default()).collect(),
+            epochs: (0..TURNS).map(|_| RwLock::default()).collect(),
         })
     }
 
@@ -124,6 +129,15 @@ impl StatementLog {
         statement: Statement,
         now: UnixTime,
     ) -> Result<bool, StatementError> {
+        // Before the turn, here and everywhere: two that hold one each must not wait for
+        // each other.
+        let epoch = known::epoch_of(&statement).map(|epoch| usize::from(epoch) % TURNS);
+        let epoch = epoch.and_then(|epoch| self.epochs.get(epoch));
+        let (_shared, _alone) = match (epoch, &statement) {
+            (Some(epoch), Statement::DoubleSpend(_)) => (Some(epoch.read().await), None),
+            (Some(epoch), _) => (None, Some(epoch.write().await)),
+            (None, _) => (None, None),
+        };
         let turn = usize::from(known::fingerprint(&statement)) % TURNS;
         let _turn = match self.turns.get(turn) {
             Some(turn) => Some(turn.lock().await),
