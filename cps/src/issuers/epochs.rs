@@ -20,6 +20,7 @@ use pennyblack_evidence::key_log_view::KeyNotLogged;
 use pennyblack_privacypass::directory::IssuerDirectory;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_privacypass::token_key::{TokenKey, TokenKeyError};
+use serde::{Deserialize, Serialize};
 
 /// How far the issuer's clock may be from ours: a key is taken so much earlier,
 /// and closed so much later.
@@ -28,8 +29,8 @@ pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(60);
 /// How far ahead a key can be announced.
 const FARTHEST_AHEAD: Duration = Duration::from_secs(400 * 86_400);
 
-/// How long no directory must list a key before it is closed early: its spends are
-/// forgotten then, which nothing brings back.
+/// How long no directory must list a key before it is closed early, from the first that
+/// does not to the last: its spends are forgotten then, which nothing brings back.
 const WITHDRAWN_FOR: Duration = Duration::from_secs(3_600);
 
 /// Most keys of an issuer that are known at one time.
@@ -90,8 +91,25 @@ pub enum KeyRefusal {
 pub struct KnownKey {
     public: TokenKey,
     not_before: UnixTime,
-    /// Since when no directory has listed it; `None` if the last one did.
-    unlisted_since: Option<UnixTime>,
+    /// When directories left it out; `None` if the last one lists it.
+    unlisted: Option<Unlisted>,
+}
+
+/// Directories that left a key out, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unlisted {
+    /// When the first one was fetched.
+    first: UnixTime,
+    /// When the last one was. **Silence says nothing**: it is no later directory.
+    last: UnixTime,
+}
+
+impl Unlisted {
+    /// Whether the key is withdrawn, as seen at `now`.
+    fn is_for_good(self, now: UnixTime) -> bool {
+        self.first.plus(WITHDRAWN_FOR) <= self.last.min(now)
+    }
 }
 
 /// What an issuer says at one time.
@@ -159,9 +177,13 @@ impl KeyEpochs {
         listed.sort_by_key(|(not_before, _)| *not_before);
         let is_listed = |known: &KnownKey| listed.iter().any(|(_, key)| *key == known.public);
         for known in &mut self.keys {
-            known.unlisted_since = match is_listed(known) {
-                true => None,
-                false => known.unlisted_since.or(Some(now)),
+            known.unlisted = match (is_listed(known), known.unlisted) {
+                (true, _) => None,
+                (false, None) => Some(Unlisted {
+                    first: now,
+                    last: now,
+                }),
+                (false, Some(Unlisted { first, .. })) => Some(Unlisted { first, last: now }),
             };
         }
         // Nothing was ever signed with a key that was withdrawn before it began,
@@ -175,6 +197,13 @@ impl KeyEpochs {
         }
         self.acquainted |= !self.keys.is_empty();
         refusals
+    }
+
+    /// Takes in that the issuer's directory is at `now` what it was when it was taken last.
+    pub(crate) fn take_again(&mut self, now: UnixTime) {
+        for unlisted in self.keys.iter_mut().filter_map(|key| key.unlisted.as_mut()) {
+            unlisted.last = now;
+        }
     }
 
     fn take_key(
@@ -211,7 +240,7 @@ impl KeyEpochs {
         self.keys.push(KnownKey {
             public,
             not_before: said,
-            unlisted_since: None,
+            unlisted: None,
         });
         Ok(())
     }
@@ -233,9 +262,8 @@ impl KeyEpochs {
         let begun = self.keys.iter().filter(|key| key.has_begun(now)).count();
         let keys = self.keys.iter().enumerate().take(begun);
         let last_two = keys.skip(begun.saturating_sub(2));
-        let live = last_two.filter(|(place, key)| {
-            key.unlisted_since.is_none() || self.successors(*place, now) == 0
-        });
+        let live = last_two
+            .filter(|(place, key)| key.unlisted.is_none() || self.successors(*place, now) == 0);
         live.map(|(_, key)| key).collect()
     }
 
@@ -249,8 +277,7 @@ impl KeyEpochs {
     #[must_use]
     pub fn over(&self, now: UnixTime) -> Vec<TokenKeyId> {
         let ends = self.keys.iter().enumerate().filter(|(place, key)| {
-            let withdrawn = key.unlisted_since;
-            let is_withdrawn = withdrawn.is_some_and(|since| since.plus(WITHDRAWN_FOR) <= now);
+            let is_withdrawn = key.unlisted.is_some_and(|times| times.is_for_good(now));
             match self.successors(*place, now) {
                 0 => false,
                 1 => is_withdrawn,
@@ -269,7 +296,7 @@ impl KeyEpochs {
     #[must_use]
     pub fn next_change(&self, now: UnixTime) -> Option<UnixTime> {
         let moments = self.keys.iter().flat_map(|key| {
-            let withdrawn = key.unlisted_since.map(|since| since.plus(WITHDRAWN_FOR));
+            let withdrawn = key.unlisted.map(|times| times.first.plus(WITHDRAWN_FOR));
             let begun = [
                 key.not_before.minus(CLOCK_SKEW),
                 key.not_before.plus(CLOCK_SKEW),

@@ -6,7 +6,7 @@ use pennyblack_privacypass::token::TokenType;
 use pennyblack_privacypass::token_key::TokenKey;
 use serde::{Deserialize, Serialize};
 
-use super::{KeyEpochs, KnownKey};
+use super::{KeyEpochs, KnownKey, Unlisted};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -14,7 +14,7 @@ struct StoredKey {
     token_type: u16,
     key: String,
     not_before: UnixTime,
-    unlisted_since: Option<UnixTime>,
+    unlisted: Option<Unlisted>,
 }
 
 impl KeyEpochs {
@@ -27,7 +27,7 @@ impl KeyEpochs {
             token_type: key.public.token_type().0,
             key: encoding::base64url(key.public.encoded()),
             not_before: key.not_before,
-            unlisted_since: key.unlisted_since,
+            unlisted: key.unlisted,
         });
         serde_json::to_vec(&keys.collect::<Vec<_>>()).map_err(|e| e.to_string())
     }
@@ -44,7 +44,7 @@ impl KeyEpochs {
             Ok(KnownKey {
                 public: public.map_err(|e| e.to_string())?,
                 not_before: key.not_before,
-                unlisted_since: key.unlisted_since,
+                unlisted: key.unlisted,
             })
         });
         let keys = keys.collect::<Result<Vec<_>, String>>()?;

@@ -70,7 +70,8 @@ fn a_key_that_one_directory_leaves_out_is_refused_and_not_closed() {
     let mut epochs = acquainted(&both);
     assert_eq!(take(&mut epochs, &directory(&both[1..]), NOW), []);
     assert_eq!(live(&epochs, NOW.0), ids(&[2]));
-    assert_eq!(epochs.over(UnixTime(NOW.0 + 3_599)), []);
+    // Nor after a silence, however long.
+    assert_eq!(epochs.over(UnixTime(NOW.0 + 7_200)), []);
     // The next directory has it again, and so has the CPS.
     let later = UnixTime(NOW.0 + 3_599);
     assert_eq!(take(&mut epochs, &directory(&both), later), []);
@@ -88,6 +89,12 @@ fn a_key_that_no_directory_lists_for_an_hour_is_closed_once_its_successor_has_be
     }
     assert_eq!(epochs.next_change(NOW), Some(UnixTime(NOW.0 + 3_600)));
     assert_eq!(epochs.over(UnixTime(NOW.0 + 3_600)), ids(&[1]));
+    // It is as good a word that nothing has changed since the first of them.
+    let mut unchanged = acquainted(&[(1, NOW.0 - EPOCH), (2, NOW.0 - 100)]);
+    let word = directory(&[(2, NOW.0 - 100)]);
+    assert_eq!(take(&mut unchanged, &word, NOW), []);
+    unchanged.take_again(UnixTime(NOW.0 + 3_600));
+    assert_eq!(unchanged.over(UnixTime(NOW.0 + 3_600)), ids(&[1]));
     epochs.forget(public(1).id());
     // Without a successor a key stays, whatever the directory lists.
     assert_eq!(take(&mut epochs, &directory(&[]), NOW), []);
