@@ -2,15 +2,15 @@
 //! date, keep what is known on disk, put live keys in force, close those that are
 //! over. When the issuer is away, what is known stays in force.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_http::HttpError;
 use pennyblack_logserver::nodes::StateError;
-use pennyblack_privacypass::directory::IssuerDirectory;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
@@ -20,7 +20,8 @@ use rand::RngExt as _;
 
 use super::epochs::{IssuerWord, KeyEpochs};
 use super::fetch::Fetcher;
-use super::key_log::{KeyLog, Sifted};
+use super::key_log::KeyLog;
+use super::source::{Heard, IssuerSource, Listed};
 use super::{Issuers, KeyRefusal, VoprfKeys};
 use crate::config::IssuerConfig;
 use crate::log::{CloseEpochError, CpsLog};
@@ -33,6 +34,10 @@ const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
 /// The shortest time between two fetches when tokens of an unknown key come: anybody can
 /// make such tokens, and has a whole directory fetched no more often than this.
 const SHORTEST_AFTER_UNKNOWN: Duration = Duration::from_secs(60);
+
+/// For how long no token of a key is taken before its epoch is closed, by the clock that
+/// nobody sets: what was taken in until then is stored or logged meanwhile.
+const REFUSED_FOR: Duration = Duration::from_secs(1);
 
 /// An issuer that cannot be followed.
 #[derive(Debug, thiserror::Error)]
@@ -56,14 +61,6 @@ pub enum IssuerMaintenanceError {
     },
 }
 
-/// How much of a directory was taken.
-#[derive(Debug, PartialEq, Eq)]
-enum Taken {
-    Whole,
-    /// Without keys that are not in the issuer's log.
-    InPart,
-}
-
 /// A key epoch that is not closed.
 enum CloseError {
     /// Another node leads the log, and has not closed it there yet.
@@ -77,12 +74,18 @@ fn failed(error: impl std::fmt::Display) -> CloseError {
 
 /// Follows one issuer.
 pub(crate) struct IssuerMaintenance<S> {
+    source: IssuerSource,
+    keys: KeyMaintenance<S>,
+}
+
+/// Puts one issuer's keys in force and closes them.
+struct KeyMaintenance<S> {
     place: usize,
     authority: Authority,
     file: PathBuf,
     epochs: KeyEpochs,
-    key_log: KeyLog,
-    fetcher: Fetcher,
+    /// Since when no token is taken of a key that is over.
+    refused_since: HashMap<TokenKeyId, Instant>,
     secrets: VoprfKeys,
     issuers: Arc<Issuers>,
     store: Arc<S>,
@@ -135,11 +138,10 @@ impl<S: Store> IssuerMaintenance<S> {
             authority: authority.clone(),
             error,
         })?;
-        let maintenance = Self {
+        let keys = KeyMaintenance {
             place,
-            key_log,
             authority,
-            fetcher,
+            refused_since: HashMap::new(),
             secrets: VoprfKeys::new(config.voprf_keys.clone()),
             file,
             epochs,
@@ -149,41 +151,52 @@ impl<S: Store> IssuerMaintenance<S> {
             clock: dependencies.clock,
             readiness: dependencies.readiness,
         };
-        maintenance.publish();
-        Ok(maintenance)
+        keys.publish();
+        let source = IssuerSource::new(fetcher, key_log);
+        Ok(Self { source, keys })
     }
 
     /// Runs until `shutdown`.
-    pub(crate) async fn run(mut self, shutdown: Shutdown) {
+    pub(crate) async fn run(self, shutdown: Shutdown) {
+        let Self {
+            mut source,
+            mut keys,
+        } = self;
         let mut retry = SHORTEST_REFRESH;
-        let mut moves = self.log.moves();
         loop {
-            let wait = match self.refresh().await {
+            let Some(refreshed) = keys.refresh(&mut source, &shutdown).await else {
+                return;
+            };
+            let wait = match refreshed {
                 Ok(max_age) => {
                     retry = SHORTEST_REFRESH;
                     // Well before it is out of date, and not with everybody else.
                     max_age.mul_f64(rand::rng().random_range(0.4..0.6))
                 }
                 Err(error) => {
-                    tracing::warn!(issuer = %self.authority, error, "the issuer's directory is not current");
+                    // What was not taken is to be had again, changed or not.
+                    source.forget();
+                    tracing::warn!(issuer = %keys.authority, error, "the issuer's directory is not current");
                     let wait = retry.mul_f64(rand::rng().random_range(0.5..1.0));
                     retry = (retry * 2).min(LONGEST_RETRY);
                     wait
                 }
             };
-            let fetched = self.clock.now();
+            let fetched = keys.clock.now();
             let mut due = fetched.plus(wait.max(SHORTEST_REFRESH));
             let mut is_wanted = false;
+            let mut moves = keys.log.moves();
             loop {
                 moves.mark_unchanged();
-                self.turn().await;
-                let next = self.next_turn().map_or(due, |turn| turn.min(due));
+                keys.turn().await;
+                let next = keys.next_turn().map_or(due, |turn| turn.min(due));
                 tokio::select! {
-                    () = self.clock.reached(next) => break,
+                    () = keys.clock.reached(next) => break,
+                    () = tokio::time::sleep(REFUSED_FOR), if keys.is_waiting_to_close() => {}
                     // Perhaps by the leader of the log.
                     Ok(()) = moves.changed() => {}
                     // Once in this time: the next one finds it noted already.
-                    () = self.issuers.wanted(self.place), if !is_wanted => {
+                    () = keys.issuers.wanted(keys.place), if !is_wanted => {
                         is_wanted = true;
                         due = due.min(fetched.plus(SHORTEST_AFTER_UNKNOWN));
                     }
@@ -191,6 +204,36 @@ impl<S: Store> IssuerMaintenance<S> {
                 }
             }
         }
+    }
+}
+
+impl<S: Store> KeyMaintenance<S> {
+    /// Hears the issuer, which may take its time: keys come into force and end meanwhile.
+    /// For how long its directory holds, or why it is not taken; `None` at `shutdown`.
+    async fn refresh(
+        &mut self,
+        source: &mut IssuerSource,
+        shutdown: &Shutdown,
+    ) -> Option<Result<Duration, String>> {
+        let known: Vec<_> = self.epochs.ids().collect();
+        let mut moves = self.log.moves();
+        let mut hearing = std::pin::pin!(source.hear(&known));
+        let heard = loop {
+            moves.mark_unchanged();
+            self.turn().await;
+            let next = self.next_turn().unwrap_or(UnixTime(u64::MAX));
+            tokio::select! {
+                heard = &mut hearing => break heard,
+                () = self.clock.reached(next) => {}
+                () = tokio::time::sleep(REFUSED_FOR), if self.is_waiting_to_close() => {}
+                Ok(()) = moves.changed() => {}
+                () = shutdown.requested() => return None,
+            }
+        };
+        Some(match heard {
+            Ok(heard) => self.take(heard).await,
+            Err(error) => Err(error),
+        })
     }
 
     /// When a key comes into force, or is over, or is to be closed.
@@ -202,52 +245,44 @@ impl<S: Store> IssuerMaintenance<S> {
         change.into_iter().chain(closing).min()
     }
 
-    async fn refresh(&mut self) -> Result<Duration, String> {
-        let fetched = self.fetcher.fetch().await.map_err(|e| e.to_string())?;
-        if let Some(directory) = fetched.directory {
-            let taken = self.take(directory).await;
-            if taken != Ok(Taken::Whole) {
-                // What was left out is to be had again, changed or not.
-                self.fetcher.forget();
+    async fn take(&mut self, heard: Heard) -> Result<Duration, String> {
+        let (now, mut epochs) = (self.clock.now(), self.epochs.clone());
+        match heard.listed {
+            Some(Listed { directory, sifted }) => {
+                self.report(sifted.unlogged.into_iter().map(KeyRefusal::from).collect());
+                let others = self.issuers.known_of_others(self.place);
+                let word = IssuerWord {
+                    directory: &directory,
+                    logged: &sifted.logged,
+                };
+                self.report(epochs.take(word, &others, now));
             }
-            taken?;
+            None => epochs.take_again(now),
         }
-        Ok(fetched.max_age)
-    }
-
-    async fn take(&mut self, mut directory: IssuerDirectory) -> Result<Taken, String> {
-        let known: Vec<_> = self.epochs.ids().collect();
-        let sifted = self
-            .key_log
-            .sift(&mut directory, &known, &self.fetcher)
-            .await;
-        let Sifted { logged, unlogged } = sifted.map_err(|error| error.to_string())?;
-        let taken = match unlogged.is_empty() {
-            true => Taken::Whole,
-            false => Taken::InPart,
-        };
-        self.report(unlogged.into_iter().map(KeyRefusal::from).collect());
-        let mut epochs = self.epochs.clone();
-        let others = self.issuers.known_of_others(self.place);
-        let word = IssuerWord {
-            directory: &directory,
-            logged: &logged,
-        };
-        self.report(epochs.take(word, &others, self.clock.now()));
         // Known for good before it is acted upon.
-        self.persist(&epochs).await?;
+        if epochs != self.epochs {
+            self.persist(&epochs).await?;
+        }
         self.epochs = epochs;
-        Ok(taken)
+        Ok(heard.max_age)
     }
 
     /// Closes what is over and puts the rest in force.
     async fn turn(&mut self) {
         let settled = self.clock.now().minus(self.log.settles_after());
-        for id in self.epochs.over(settled) {
+        let over = self.epochs.over(settled);
+        self.refused_since.retain(|id, _| over.contains(id));
+        if !over.is_empty() {
+            // A token of it must be refused before its spends are forgotten.
+            self.publish();
+        }
+        for id in over {
+            let since = self.refused_since.entry(id).or_insert_with(Instant::now);
+            if since.elapsed() < REFUSED_FOR {
+                continue;
+            }
             let mut epochs = self.epochs.clone();
             epochs.forget(id);
-            // A token of it must be refused before its spends are forgotten.
-            self.publish_of(&epochs);
             match self.close(id, &epochs).await {
                 Ok(()) => {
                     tracing::info!(token_key = %id, "key epoch closed");
@@ -263,6 +298,12 @@ impl<S: Store> IssuerMaintenance<S> {
         }
         self.write_down_live().await;
         self.publish();
+    }
+
+    /// Whether a key is over whose last tokens may be on their way here.
+    fn is_waiting_to_close(&self) -> bool {
+        let mut refused = self.refused_since.values();
+        refused.any(|since| since.elapsed() < REFUSED_FOR)
     }
 
     /// Closes an epoch: its totals are in the log before its spends are forgotten.
@@ -299,7 +340,7 @@ impl<S: Store> IssuerMaintenance<S> {
     }
 
     fn publish(&self) {
-        self.publish_of(&self.epochs);
+        self.publish_live();
         let part = "issuer keys";
         if self.issuers.challenges().is_empty() {
             let lack = format!(
@@ -312,7 +353,8 @@ impl<S: Store> IssuerMaintenance<S> {
         }
     }
 
-    fn publish_of(&self, epochs: &KeyEpochs) {
+    fn publish_live(&self) {
+        let epochs = &self.epochs;
         let over = epochs.over(self.clock.now());
         let live = epochs.live(self.clock.now());
         // No token is taken of a key that the log does not have.
@@ -344,3 +386,6 @@ impl<S: Store> IssuerMaintenance<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ mod epochs;
 mod fetch;
 mod key_log;
 mod maintenance;
+mod source;
 mod voprf_keys;
 
 use std::collections::HashMap;

@@ -1,0 +1,81 @@
+use pennyblack_base::encoding;
+use pennyblack_privacypass::blind_rsa::TokenPublicKey;
+use pennyblack_privacypass::token_key::TokenKey;
+
+use super::*;
+use crate::store::Limits;
+use crate::store::embedded::EmbeddedStore;
+
+const NOW: UnixTime = UnixTime(1_795_000_000);
+
+/// Three keys, of which the third begins in a thousand seconds.
+fn keys() -> [(TokenKey, UnixTime); 3] {
+    [(1, NOW.0 - 2_000), (2, NOW.0 - 1_000), (3, NOW.0 + 1_000)].map(|(number, begins)| {
+        let mut modulus = [number; 256];
+        modulus[0] = 0x80;
+        modulus[255] = 1;
+        let public = TokenPublicKey::from_modulus(&modulus).unwrap();
+        (TokenKey::BlindRsa(public), UnixTime(begins))
+    })
+}
+
+async fn until(what: impl Fn() -> bool) {
+    // Less than the issuer may take to answer.
+    let waited = tokio::time::timeout(Duration::from_secs(8), async {
+        while !what() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    waited.await.expect("in time");
+}
+
+#[tokio::test]
+async fn keys_begin_and_end_while_the_issuer_takes_its_time() {
+    // It takes connections, and never answers.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let cps: Authority = "cps.example".parse().unwrap();
+    let config = IssuerConfig {
+        authority: "issuer.example".parse().unwrap(),
+        url: Some(format!("http://{}", silent.local_addr().unwrap())),
+        tls_roots: None,
+        voprf_keys: None,
+        log: Default::default(),
+        log_key: None,
+    };
+    let known = keys().map(|(key, not_before)| {
+        let encoded = encoding::base64url(key.encoded());
+        serde_json::json!({"token_type": 2, "key": encoded, "not_before": not_before})
+    });
+    let known = serde_json::to_vec(&known).unwrap();
+    std::fs::write(home.path().join("issuer.example.json"), known).unwrap();
+    let limits = Limits {
+        entry_lifetime: Duration::from_secs(60),
+        mailbox_capacity: 10,
+    };
+    let (clock, hand) = Clock::by_hand(NOW);
+    let now = clock.clone();
+    let store = EmbeddedStore::open(home.path(), limits, Arc::new(move || now.now()));
+    let log = Arc::new(CpsLog::open(&home.path().join("log"), &cps).unwrap());
+    let dependencies = Dependencies {
+        issuers: Arc::new(Issuers::new(&cps, [&config.authority])),
+        store: Arc::new(store.unwrap()),
+        log: Arc::clone(&log),
+        clock,
+        readiness: Readiness::new(),
+    };
+    let maintenance = IssuerMaintenance::open(0, &config, home.path(), dependencies).unwrap();
+    let shutdown = Shutdown::new();
+    let running = tokio::spawn(maintenance.run(shutdown.clone()));
+    let [one, two, three] = keys().map(|(key, _)| key.id());
+
+    until(|| log.is_open(one) && log.is_open(two)).await;
+    let ended = Instant::now();
+    hand.advance(Duration::from_secs(1_100));
+    until(|| log.is_open(three) && log.is_closed(one)).await;
+    // What was taken in until its end had the time to be stored.
+    assert!(ended.elapsed() >= REFUSED_FOR);
+    assert!(log.is_open(two));
+    shutdown.trigger();
+    running.await.unwrap();
+}
