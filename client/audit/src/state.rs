@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use pennyblack_storage::disk::{OpenDiskError, RealDisk};
 use pennyblack_storage::{atomic_file, limited_file};
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,12 @@ pub enum StateError {
         /// Its version.
         found: u32,
     },
+    /// Another run is at work.
+    #[error(
+        "the auditor's state in {} is in use by another run of `pennyblack audit follow`: let \
+         that one end, or give this one another directory", .0.display()
+    )]
+    InUse(PathBuf),
     /// None yet.
     #[error("{} holds no auditor's state: run `pennyblack audit follow` first", .0.display())]
     Missing(PathBuf),
@@ -142,6 +149,10 @@ impl State {
     }
 }
 
+/// Keeps other runs out of a [`StateDirectory`] as long as it lives.
+#[derive(Debug)]
+pub struct StateLock(#[expect(dead_code, reason = "held, not used")] RealDisk);
+
 /// The directory in which it is kept.
 #[derive(Debug, Clone)]
 pub struct StateDirectory(PathBuf);
@@ -151,6 +162,23 @@ impl StateDirectory {
     #[must_use]
     pub fn new(path: &Path) -> Self {
         Self(path.to_owned())
+    }
+
+    /// Keeps other runs out, from before the state is read until what follows it is kept:
+    /// of two runs at once the later would replace what the other saw. Makes the directory.
+    ///
+    /// # Errors
+    /// [`StateError::InUse`], or [`StateError::Io`].
+    pub fn lock(&self) -> Result<StateLock, StateError> {
+        let io = |path, error| StateError::Io { path, error };
+        // Others may read what is public.
+        fs::create_dir_all(&self.0).map_err(|error| io(self.0.clone(), error))?;
+        match RealDisk::open(&self.0) {
+            Ok(disk) => Ok(StateLock(disk)),
+            Err(OpenDiskError::InUse(path)) => Err(StateError::InUse(path)),
+            Err(OpenDiskError::Io { path, error }) => Err(io(path, error)),
+            Err(other) => Err(io(self.0.clone(), io::Error::other(other))),
+        }
     }
 
     /// What was kept; `None` at the beginning.

@@ -209,6 +209,7 @@ async fn follow(arguments: FollowArguments, json: bool) -> Result<Outcome, Failu
     let issuer = issuer.map(|(place, key)| log(&place, key, WitnessPolicy::default()));
     let auditor = Auditor::new(cps, issuer.transpose()?);
     let directory = StateDirectory::new(&arguments.state);
+    let _lock = directory.lock()?;
     let state = directory.load()?;
     let bar = progress_bar(json);
     let show = |name: &KeyName, done: u64, of: u64| {

@@ -99,3 +99,16 @@ fn the_state_of_another_auditor_has_no_more_keys_or_longer_positions_than_ours()
     let refused = read(0, MAX_POSITION_SIZE + 1).unwrap_err().to_string();
     assert!(refused.contains("a position of"), "{refused}");
 }
+
+#[test]
+fn a_second_run_on_a_state_is_refused_until_the_first_has_ended() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = StateDirectory::new(&home.path().join("audit"));
+    let first = directory.lock().unwrap();
+    let refused = directory.lock().unwrap_err();
+    assert!(matches!(refused, StateError::InUse(_)), "{refused}");
+    // To read the state for a report needs nobody's leave.
+    assert!(directory.load().unwrap().is_none());
+    drop(first);
+    directory.lock().unwrap();
+}
