@@ -140,7 +140,7 @@ impl Auditor {
         let take = |index, entry| book.take_of_cps(name, index, entry);
         let cps = follow(&self.cps, (from, checkpoint), end, take, &mut progress).await?;
         book.settle(name)?;
-        book.reconcile()?;
+        book.reconcile(all_is_known)?;
         let double_spends = book.double_spends();
         let positions = issuer.as_ref().zip(self.issuer.as_ref());
         let positions =

@@ -94,3 +94,13 @@ fn so_many_parsed_keys_are_held_and_no_more() {
         assert!(book.verifiers.len() <= MAX_VERIFIERS);
     }
 }
+
+#[test]
+fn a_key_is_missed_only_when_all_of_the_issuers_log_is_known() {
+    let mut before = Book::new(Epochs::default(), false).unwrap();
+    open(&mut before, key(1));
+    let book = Book::new(before.into_epochs(), true).unwrap();
+    book.reconcile(false).unwrap();
+    let missed = book.reconcile(true).unwrap_err();
+    assert!(matches!(missed, AuditError::NotAnnounced { .. }), "{missed}");
+}
