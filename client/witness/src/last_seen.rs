@@ -2,12 +2,11 @@
 //! replaced as a whole, and the evidence against a log that forked. Not here:
 //! whether a checkpoint may follow another.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use pennyblack_base::encoding;
-use pennyblack_storage::atomic_file;
+use pennyblack_storage::{atomic_file, limited_file};
 use pennyblack_tlog::note::MAX_NOTE_SIZE;
 use pennyblack_tlog::{CheckpointError, SignedCheckpoint, TreeHead, VerifierKey};
 
@@ -15,10 +14,11 @@ use pennyblack_tlog::{CheckpointError, SignedCheckpoint, TreeHead, VerifierKey};
 pub(super) const CHECKPOINT: &str = "checkpoint";
 /// The end of the name of the file with two checkpoints that contradict each other.
 const FORK: &str = "fork";
-/// What is in the file before the first checkpoint. **The file is there from the time
+/// How the file begins before the first checkpoint; the witness's key follows. **The file is there from the time
 /// that the witness knows the log**: one that is missing is a witness that has forgotten,
-/// and would cosign a second history as if it were the first.
-const NOTHING_SEEN: &str = "nothing seen yet\n";
+/// and would cosign a second history as if it were the first. So is one that another key
+/// has begun: the witness's key was put into a directory that is not its own.
+const NOTHING_SEEN: &str = "nothing seen yet";
 
 /// What was seen cannot be read, or not be kept.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +72,19 @@ pub enum LastSeenError {
         /// Of which log.
         origin: String,
     },
+    /// The record was begun with another key than the witness has.
+    #[error(
+        "{} says that another witness's key has seen nothing of {origin}, and not the key that \
+         is there: if the key was brought from another directory, bring the rest of that one, too, \
+         or begin with a new directory and thus a new key",
+        path.display()
+    )]
+    OtherKey {
+        /// Which file.
+        path: PathBuf,
+        /// Of which log.
+        origin: String,
+    },
     /// The log is not new.
     #[error(
         "{} says what was last seen of {origin}: this witness knows that log; name it with --log",
@@ -97,15 +110,29 @@ pub(super) struct LastSeen {
 }
 
 impl LastSeen {
-    /// Writes that nothing was seen yet of the log `origin`, which the witness never
-    /// knew before. It is durable when this returns.
-    pub(super) fn begin(directory: &Path, origin: &str) -> Result<(), LastSeenError> {
+    /// Writes that the witness with this key has seen nothing yet of the log `origin`, which
+    /// it never knew before. It is durable when this returns.
+    pub(super) fn begin(
+        directory: &Path,
+        origin: &str,
+        witness: Option<&VerifierKey>,
+    ) -> Result<(), LastSeenError> {
         let path = path(directory, origin);
         if read(&path)?.is_some() {
             let origin = origin.to_owned();
             return Err(LastSeenError::Known { path, origin });
         }
-        write(&path, NOTHING_SEEN)
+        write(&path, &nothing_seen(witness))
+    }
+
+    /// The same in a directory in which nothing was cosigned, for a key that is just being
+    /// made: what a start that broke off has begun is begun again.
+    pub(super) fn begin_again(
+        directory: &Path,
+        origin: &str,
+        witness: &VerifierKey,
+    ) -> Result<(), LastSeenError> {
+        write(&path(directory, origin), &nothing_seen(Some(witness)))
     }
 
     /// Reads what was seen of the log `origin`.
@@ -113,13 +140,17 @@ impl LastSeen {
         directory: &Path,
         origin: &str,
         keys: &[VerifierKey],
+        witness: &VerifierKey,
     ) -> Result<Self, LastSeenError> {
         let path = path(directory, origin);
         let origin = origin.to_owned();
         let Some(text) = read(&path)? else {
             return Err(LastSeenError::Missing { path, origin });
         };
-        if text == NOTHING_SEEN {
+        if is_nothing(&text) {
+            if text != nothing_seen(Some(witness)) {
+                return Err(LastSeenError::OtherKey { path, origin });
+            }
             return Ok(Self {
                 checkpoint: None,
                 path,
@@ -172,7 +203,17 @@ impl LastSeen {
 
 /// Whether a file was written before anything was seen.
 pub(super) fn is_before_the_first(path: &Path) -> Result<bool, LastSeenError> {
-    Ok(read(path)?.is_some_and(|text| text == NOTHING_SEEN))
+    Ok(read(path)?.is_some_and(|text| is_nothing(&text)))
+}
+
+fn is_nothing(text: &str) -> bool {
+    text.starts_with(NOTHING_SEEN)
+}
+
+/// Without a key when there is none yet, which is begun again when it is made.
+fn nothing_seen(witness: Option<&VerifierKey>) -> String {
+    let by = witness.map(|key| format!(" by {key}")).unwrap_or_default();
+    format!("{NOTHING_SEEN}{by}\n")
 }
 
 /// An origin may have slashes and be longer than a file's name.
@@ -193,13 +234,12 @@ fn read(path: &Path) -> Result<Option<String>, LastSeenError> {
         path: path.to_owned(),
         error,
     };
-    match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(io(error)),
-        Ok(about) if about.len() > MAX_NOTE_SIZE as u64 => {
-            return Err(LastSeenError::Long(path.to_owned()));
+    match limited_file::read_text(path, MAX_NOTE_SIZE) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            Err(LastSeenError::Long(path.to_owned()))
         }
-        Ok(_) => {}
+        Err(error) => Err(io(error)),
     }
-    fs::read_to_string(path).map(Some).map_err(io)
 }

@@ -110,12 +110,12 @@ impl Witness {
             error,
         })?;
         let keys = by_origin(logs)?;
-        let cosigner = match witness_key::load(path, name)? {
+        let cosigner = match witness_key::load(path, Some(name))? {
             Some(cosigner) => cosigner,
             None => begin(path, name, &keys)?,
         };
         let log = |(origin, keys): (String, Vec<_>)| {
-            let last = Mutex::new(LastSeen::load(path, &origin, &keys)?);
+            let last = Mutex::new(LastSeen::load(path, &origin, &keys, cosigner.verifier())?);
             Ok((origin, WatchedLog { keys, last }))
         };
         let logs: Result<_, LastSeenError> = keys.into_iter().map(log).collect();
@@ -134,7 +134,9 @@ impl Witness {
     pub fn begin_log(path: &Path, log: &VerifierKey) -> Result<(), OpenWitnessError> {
         require_log(log)?;
         let _directory = RealDisk::open(path)?;
-        Ok(LastSeen::begin(path, log.name().as_str())?)
+        let cosigner = witness_key::load(path, None)?;
+        let witness = cosigner.as_ref().map(Cosigner::verifier);
+        Ok(LastSeen::begin(path, log.name().as_str(), witness)?)
     }
 
     /// The last checkpoint that was cosigned of a log, which is named as in
@@ -213,14 +215,11 @@ fn begin(
     logs: &BTreeMap<String, Vec<VerifierKey>>,
 ) -> Result<Cosigner, OpenWitnessError> {
     witness_key::require_unused(path)?;
+    let signer = witness_key::generate(name);
     for origin in logs.keys() {
-        match LastSeen::begin(path, origin) {
-            // From a start that broke off.
-            Ok(()) | Err(LastSeenError::Known { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+        LastSeen::begin_again(path, origin, signer.verifier())?;
     }
-    Ok(witness_key::make(path, name)?)
+    Ok(witness_key::keep(path, signer)?)
 }
 
 #[cfg(test)]

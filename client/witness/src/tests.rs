@@ -276,6 +276,28 @@ fn a_first_start_that_broke_off_begins_again() {
 }
 
 #[test]
+fn an_old_key_in_a_fresh_directory_cosigns_nothing() {
+    let (old, fresh, log) = (
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+        Log::new(),
+    );
+    let witness = open(&old, &log).unwrap();
+    witness.add_checkpoint(&log.request(1, 0, 5), NOW).unwrap();
+    drop(open(&fresh, &log).unwrap());
+    let key = |home: &TempDir| home.path().join("state").join("key");
+    fs::copy(key(&old), key(&fresh)).unwrap();
+    let refused = open(&fresh, &log).unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            OpenWitnessError::LastSeen(LastSeenError::OtherKey { .. })
+        ),
+        "{refused}"
+    );
+}
+
+#[test]
 fn the_last_checkpoint_is_shown_to_prove_a_refusal() {
     let (home, log) = (tempfile::tempdir().unwrap(), Log::new());
     let witness = open(&home, &log).unwrap();

@@ -74,8 +74,11 @@ pub enum WitnessKeyError {
     Lost(PathBuf),
 }
 
-/// The key of the witness `name` in this directory, if there is one.
-pub(super) fn load(directory: &Path, name: &KeyName) -> Result<Option<Cosigner>, WitnessKeyError> {
+/// The key of the witness in this directory, if there is one; that of `name`, if one is given.
+pub(super) fn load(
+    directory: &Path,
+    name: Option<&KeyName>,
+) -> Result<Option<Cosigner>, WitnessKeyError> {
     let path = directory.join(FILE);
     if !path.exists() {
         return Ok(None);
@@ -101,11 +104,15 @@ pub(super) fn require_unused(directory: &Path) -> Result<(), WitnessKeyError> {
     Ok(())
 }
 
-/// Makes the key of the witness `name`.
-pub(super) fn make(directory: &Path, name: &KeyName) -> Result<Cosigner, WitnessKeyError> {
-    let path = directory.join(FILE);
+/// Makes a key of the witness `name`, which is in memory only.
+pub(super) fn generate(name: &KeyName) -> NoteSigner {
     let kind = SignatureType::CosignatureV1;
-    let signer = NoteSigner::generate(name.clone(), kind, &mut rand::rng());
+    NoteSigner::generate(name.clone(), kind, &mut rand::rng())
+}
+
+/// Writes a fresh key into the directory.
+pub(super) fn keep(directory: &Path, signer: NoteSigner) -> Result<Cosigner, WitnessKeyError> {
+    let path = directory.join(FILE);
     let text = signer.to_secret_text();
     let written = atomic_file::write_private(&path, text.as_bytes());
     written.map_err(|error| WitnessKeyError::Io {
@@ -115,7 +122,7 @@ pub(super) fn make(directory: &Path, name: &KeyName) -> Result<Cosigner, Witness
     Cosigner::new(signer).map_err(|why| WitnessKeyError::Kind { path, why })
 }
 
-fn read(path: &Path, name: &KeyName) -> Result<NoteSigner, WitnessKeyError> {
+fn read(path: &Path, name: Option<&KeyName>) -> Result<NoteSigner, WitnessKeyError> {
     let text = atomic_file::read_private(path)?;
     let text = str::from_utf8(&text).map_err(|_| WitnessKeyError::Text(path.to_owned()))?;
     let form = |why| WitnessKeyError::Form {
@@ -123,7 +130,7 @@ fn read(path: &Path, name: &KeyName) -> Result<NoteSigner, WitnessKeyError> {
         why,
     };
     let signer = NoteSigner::from_secret_text(text.trim_end()).map_err(form)?;
-    if signer.verifier().name() != name {
+    if let Some(name) = name.filter(|name| *name != signer.verifier().name()) {
         return Err(WitnessKeyError::Name {
             path: path.to_owned(),
             expected: name.clone(),
