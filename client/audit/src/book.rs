@@ -6,19 +6,15 @@ use std::sync::Arc;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::double_spend::DoubleSpendEvidence;
-use pennyblack_evidence::key_calendar::{KeyCalendar, MAX_KEYS};
+use pennyblack_evidence::key_calendar::KeyCalendar;
 use pennyblack_evidence::log_entry::{LogEntry, Statement};
 use pennyblack_privacypass::token::{TokenKeyId, TokenType};
 use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
 use pennyblack_tlog::KeyName;
 
 use super::accusation::{Accusation, Accusations};
-use super::epochs::{Closed, Epoch, Epochs, Issued};
+use super::epochs::{Closed, Epoch, Epochs, Issued, MAX_DAYS};
 use super::misbehaviour::AuditError;
-
-/// Most days with double spends, counted for each key: four for each key that a log may
-/// state, where an epoch and the one after it are two.
-pub(super) const MAX_DAYS: usize = 4 * MAX_KEYS;
 
 /// Keys that are parsed, for tokens to be verified; many times those that are open at once.
 const MAX_VERIFIERS: usize = 256;

@@ -17,6 +17,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// Seconds of a day.
 pub(super) const DAY: u64 = 86_400;
 
+/// Most days with double spends, counted for each key: four for each key that a log may
+/// state, where an epoch and the one after it are two.
+pub(super) const MAX_DAYS: usize = 4 * MAX_KEYS;
+
 /// What a CPS said when it closed an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closed {
@@ -84,6 +88,7 @@ pub struct Epoch {
     /// What the issuer had signed.
     pub issued: Option<Issued>,
     /// Double spends by the day since 1970.
+    #[serde(deserialize_with = "read_days")]
     pub double_spends: BTreeMap<u64, DayOfSpends>,
 }
 
@@ -175,7 +180,7 @@ impl<'de> Deserialize<'de> for Epochs {
 }
 
 /// Reads no more keys than a log may state: a key takes more memory than text, and the
-/// text may be another's.
+/// text may be another's. Nor more days, of all keys.
 struct EpochsVisitor;
 
 impl<'de> Visitor<'de> for EpochsVisitor {
@@ -187,12 +192,49 @@ impl<'de> Visitor<'de> for EpochsVisitor {
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Epochs, M::Error> {
         let mut epochs = BTreeMap::new();
-        while let Some((id, epoch)) = map.next_entry()? {
+        let mut days = 0;
+        while let Some((id, epoch)) = map.next_entry::<String, Epoch>()? {
             if epochs.len() >= MAX_KEYS {
                 return Err(M::Error::custom(format!("more than {MAX_KEYS} token keys")));
+            }
+            days += epoch.double_spends.len();
+            if days > MAX_DAYS {
+                return Err(too_many_days());
             }
             epochs.insert(id, epoch);
         }
         Ok(Epochs(epochs))
     }
+}
+
+fn too_many_days<E: serde::de::Error>() -> E {
+    E::custom(format!("more than {MAX_DAYS} days with double spends"))
+}
+
+/// Counts the days of one key while they are read.
+struct DaysVisitor;
+
+impl<'de> Visitor<'de> for DaysVisitor {
+    type Value = BTreeMap<u64, DayOfSpends>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "double spends by their days, {MAX_DAYS} at most")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let mut days = BTreeMap::new();
+        while let Some((day, spends)) = map.next_entry()? {
+            if days.len() >= MAX_DAYS {
+                return Err(too_many_days());
+            }
+            days.insert(day, spends);
+        }
+        Ok(days)
+    }
+}
+
+fn read_days<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<u64, DayOfSpends>, D::Error> {
+    deserializer.deserialize_map(DaysVisitor)
 }

@@ -4,8 +4,7 @@ use pennyblack_evidence::log_entry::LogEntry;
 use pennyblack_tlog::note::MAX_NOTE_SIZE;
 use serde_json::{json, to_string};
 
-use super::super::book::MAX_DAYS;
-use super::super::epochs::{Closed, DayOfSpends, Epoch, Issued};
+use super::super::epochs::{Closed, DayOfSpends, Epoch, Issued, MAX_DAYS};
 use super::*;
 
 const LAST: UnixTime = UnixTime(u64::MAX);
@@ -96,6 +95,20 @@ fn the_state_of_another_auditor_has_no_more_keys_or_longer_positions_than_ours()
     read(MAX_KEYS, MAX_POSITION_SIZE).unwrap();
     let refused = read(MAX_KEYS + 1, 0).unwrap_err().to_string();
     assert!(refused.contains("more than 50000 token keys"), "{refused}");
+    let days = |keys: usize, days: usize| {
+        let days: Vec<_> = (0..days).map(|day| format!("\"{day}\":[0,0]")).collect();
+        let key = format!(
+            r#"{{"token_type":2,"token_key":"","double_spends":{{{}}}}}"#,
+            days.join(",")
+        );
+        let keys: Vec<_> = (0..keys).map(|id| format!("\"{id}\":{key}")).collect();
+        serde_json::from_str::<Epochs>(&format!("{{{}}}", keys.join(",")))
+    };
+    days(2, MAX_DAYS / 2).unwrap();
+    for refused in [days(1, MAX_DAYS + 1), days(3, MAX_DAYS / 2)] {
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("more than 200000 days"), "{refused}");
+    }
     let refused = read(0, MAX_POSITION_SIZE + 1).unwrap_err().to_string();
     assert!(refused.contains("a position of"), "{refused}");
 }
