@@ -102,5 +102,8 @@ fn a_key_is_missed_only_when_all_of_the_issuers_log_is_known() {
     let book = Book::new(before.into_epochs(), true).unwrap();
     book.reconcile(false).unwrap();
     let missed = book.reconcile(true).unwrap_err();
-    assert!(matches!(missed, AuditError::NotAnnounced { .. }), "{missed}");
+    assert!(
+        matches!(missed, AuditError::NotAnnounced { .. }),
+        "{missed}"
+    );
 }
