@@ -8,6 +8,7 @@ use pennyblack_evidence::log_entry::LogEntry;
 use pennyblack_tlog::LogReader;
 use pennyblack_tlog::Position;
 use pennyblack_tlog::ReadLogError;
+use pennyblack_tlog::reader::Reached;
 use pennyblack_tlog::{KeyName, SignedCheckpoint, VerifierKey, WitnessPolicy};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -57,6 +58,9 @@ pub struct Followed {
     pub issuer: Option<FollowedLog>,
     /// Double spends among the new entries.
     pub double_spends: u64,
+    /// What kept it from going on. The state is to be kept all the same: it holds what the
+    /// logs have signed by now, and the next run finds the same again.
+    pub stopped: Option<AuditError>,
 }
 
 impl Followed {
@@ -92,8 +96,9 @@ impl Auditor {
     /// Follows the logs from where `state` ended, or from the beginning, for as long as
     /// `limit`. `progress` is told which entry of how many was checked last. When the time
     /// is up, what was read by then is proven and counts, and the next run goes on from
-    /// there. After an error the state stays as it was, and the next run finds the same
-    /// again.
+    /// there; so it is with a file that cannot be had or is not what was signed, which
+    /// [`Followed::stopped`] names. After another error the state stays as it was, and the
+    /// next run finds the same again.
     ///
     /// # Errors
     /// [`AuditError`]; [`AuditError::TimeUp`] if not even that proof came soon after.
@@ -115,6 +120,7 @@ impl Auditor {
         mut progress: impl FnMut(&KeyName, u64, u64),
     ) -> Result<Followed, AuditError> {
         let (seen, epochs) = EarlierPositions::of(state);
+        let earlier = epochs.clone();
         if self.issuer.is_none() && seen.issuer.is_some() {
             return Err(AuditError::IssuerNotNamed);
         }
@@ -123,7 +129,7 @@ impl Auditor {
         // this checkpoint is in the issuer's log when that is read afterwards.
         let checkpoint = last_checkpoint(&self.cps, end).await?;
         let mut book = Book::new(epochs, self.issuer.is_some())?;
-        let issuer = match &self.issuer {
+        let mut issuer = match &self.issuer {
             Some(reader) => {
                 let from = position(reader, seen.issuer.as_deref())?;
                 let to = last_checkpoint(reader, end).await?;
@@ -138,7 +144,12 @@ impl Auditor {
         let end = if all_is_known { end } else { Instant::now() };
         let from = position(&self.cps, seen.cps.as_deref())?;
         let take = |index, entry| book.take_of_cps(name, index, entry);
-        let cps = follow(&self.cps, (from, checkpoint), end, take, &mut progress).await?;
+        let mut cps = follow(&self.cps, (from, checkpoint), end, take, &mut progress).await?;
+        if cps.is_unproven || issuer.as_ref().is_some_and(|issuer| issuer.is_unproven) {
+            book = Book::new(earlier, self.issuer.is_some())?;
+            cps.take_back();
+            issuer.iter_mut().for_each(Part::take_back);
+        }
         book.settle(name)?;
         book.reconcile(all_is_known)?;
         let double_spends = book.double_spends();
@@ -150,11 +161,16 @@ impl Auditor {
             positions,
             book.into_epochs(),
         );
+        let (issuer, stopped) = match issuer {
+            Some(issuer) => (Some(issuer.log), issuer.stopped),
+            None => (None, None),
+        };
         Ok(Followed {
             state,
             cps: cps.log,
-            issuer: issuer.map(|issuer| issuer.log),
+            issuer,
             double_spends,
+            stopped: stopped.or(cps.stopped),
         })
     }
 }
@@ -216,6 +232,20 @@ impl From<ReadLogError> for Stop {
 struct Part {
     log: FollowedLog,
     position: String,
+    /// The position with the entries of before.
+    unread: String,
+    /// Whether entries were taken that could not be proven.
+    is_unproven: bool,
+    stopped: Option<AuditError>,
+}
+
+impl Part {
+    /// Counts no entry of this run.
+    fn take_back(&mut self) {
+        self.position = self.unread.clone();
+        self.log.now = self.log.before;
+        self.log.is_complete &= self.log.now == self.log.signed;
+    }
 }
 
 async fn follow(
@@ -226,8 +256,10 @@ async fn follow(
     progress: &mut impl FnMut(&KeyName, u64, u64),
 ) -> Result<Part, AuditError> {
     let (name, signed) = (reader.key().name(), to.checkpoint().head.size);
+    let mut visited = from.head().size;
     let visit = |index, bytes: &[u8]| {
-        progress(name, index + 1, signed);
+        visited = index + 1;
+        progress(name, visited, signed);
         let entry = LogEntry::parse(bytes).map_err(|error| AuditError::Entry {
             log: name.clone(),
             index,
@@ -243,13 +275,14 @@ async fn follow(
             sleep_until(end).await;
         }
     };
-    let position = reader.advance_until(&from, &to, visit, over).await;
-    let position = position.map_err(|stop| match stop {
+    let of_log = |error| AuditError::Log {
+        log: name.clone(),
+        error,
+    };
+    let reached = reader.advance_until(&from, &to, visit, over).await;
+    let Reached { position, stopped } = reached.map_err(|stop| match stop {
         Stop::Entry(error) => error,
-        Stop::Reading(error) => AuditError::Log {
-            log: name.clone(),
-            error,
-        },
+        Stop::Reading(error) => of_log(error),
     })?;
     Ok(Part {
         log: FollowedLog {
@@ -257,8 +290,11 @@ async fn follow(
             before: from.head().size,
             now: position.head().size,
             signed,
-            is_complete: position.head() == to.checkpoint().head,
+            is_complete: stopped.is_none() && position.head() == to.checkpoint().head,
         },
         position: position.to_string(),
+        unread: position.with_entries_of(&from).to_string(),
+        is_unproven: position.head().size < visited,
+        stopped: stopped.map(of_log),
     })
 }

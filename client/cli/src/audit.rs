@@ -222,8 +222,11 @@ async fn follow(arguments: FollowArguments, json: bool) -> Result<Outcome, Failu
     let limit = Duration::from_secs(arguments.time_limit);
     let followed = auditor.follow(state, limit, show).await;
     bar.finish_and_clear();
-    let followed = followed?;
+    let mut followed = followed?;
     directory.keep(&followed.state)?;
+    if let Some(error) = followed.stopped.take() {
+        return Err(error.into());
+    }
     Ok(output::followed(&followed))
 }
 

@@ -234,8 +234,9 @@ async fn follow_until(
         }
     };
     let checkpoint = reader.checkpoint().await?;
-    let to = reader.advance_until(from, &checkpoint, visit, over).await;
-    Ok((to?, entries))
+    let to = reader.advance_until(from, &checkpoint, visit, over).await?;
+    assert!(to.stopped.is_none());
+    Ok((to.position, entries))
 }
 
 #[tokio::test]

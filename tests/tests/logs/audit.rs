@@ -160,9 +160,12 @@ async fn follow(cps: Log, issuer: Option<Log>, state: &Path) -> Result<Followed,
     let directory = StateDirectory::new(state);
     let kept = directory.load()?;
     let auditor = Auditor::new(cps, issuer);
-    let followed = auditor.follow(kept, LIMIT, |_, _, _| ()).await?;
-    assert!(followed.is_complete());
+    let mut followed = auditor.follow(kept, LIMIT, |_, _, _| ()).await?;
     directory.keep(&followed.state)?;
+    if let Some(error) = followed.stopped.take() {
+        return Err(error);
+    }
+    assert!(followed.is_complete());
     Ok(followed)
 }
 
@@ -267,6 +270,14 @@ async fn an_operator_who_changes_drops_hides_or_takes_back_what_is_in_the_log_is
 
     let shorter = operated.twin(&statements[..4]).await;
     let found = misbehaviour(shorter.log(), None, state.path()).await;
+    assert_eq!(found, Misbehaviour::Rollback);
+
+    // What was signed counts, though its entries are kept back.
+    let (kept_back, longer) = (newcomer(), operated.twin(&statements).await);
+    fs::remove_file(longer.public().join("tile/entries/000.p/5")).unwrap();
+    let found = misbehaviour(longer.log_unopened(), None, kept_back.path()).await;
+    assert_eq!(found, Misbehaviour::MissingTile);
+    let found = misbehaviour(shorter.log(), None, kept_back.path()).await;
     assert_eq!(found, Misbehaviour::Rollback);
 
     // Another history for this auditor, which goes on further than what it knows.

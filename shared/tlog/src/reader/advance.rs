@@ -7,10 +7,21 @@ use futures_util::future::{Either, pending, select, try_join};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{EntryPosition, LogReader, LogSource, Position, ReadLogError, require_no_rollback};
-use crate::{FULL_TILE, Hash, SignedCheckpoint, TreeHead};
+use crate::edge::Edge;
+use crate::{EntryBundle, FULL_TILE, Hash, SignedCheckpoint, TreeHead};
 
 /// Bundles that are read ahead, so that a network's way is not waited for each time.
 const READ_AHEAD: usize = 8;
+
+/// How far [`LogReader::advance_until`] came.
+#[derive(Debug)]
+pub struct Reached {
+    /// What is proven. Where the proof could not be had after an error, these are the
+    /// entries of before, though `visit` saw more, with the new checkpoint.
+    pub position: Position,
+    /// What kept it from going on; all of it is found again from there.
+    pub stopped: Option<ReadLogError>,
+}
 
 impl<S: LogSource> LogReader<S> {
     /// Reads on from a position to a later checkpoint; `visit` sees every new entry
@@ -28,23 +39,29 @@ impl<S: LogSource> LogReader<S> {
         to: &SignedCheckpoint,
         visit: impl FnMut(u64, &[u8]) -> Result<(), E>,
     ) -> Result<Position, E> {
-        self.advance_until(from, to, visit, pending()).await
+        let reached = self.advance_until(from, to, visit, pending()).await?;
+        match reached.stopped {
+            None => Ok(reached.position),
+            Some(error) => Err(error.into()),
+        }
     }
 
     /// The same, as far as it comes before `over` is ready. The position then is behind
     /// the checkpoint, and the same is proven of the entries up to there: `visit` saw
     /// exactly these. What is under way when `over` is ready ends later by the requests
-    /// of one proof.
+    /// of one proof. A file that cannot be had, or is not what was signed, ends it likewise,
+    /// once the checkpoint is proven to continue the one before: a log that could make a
+    /// reader forget that by an error could sign another history afterwards.
     ///
     /// # Errors
-    /// [`ReadLogError`], or what `visit` says.
+    /// [`ReadLogError`] before that, or what `visit` says.
     pub async fn advance_until<E: From<ReadLogError>>(
         &self,
         from: &Position,
         to: &SignedCheckpoint,
         mut visit: impl FnMut(u64, &[u8]) -> Result<(), E>,
         over: impl Future<Output = ()>,
-    ) -> Result<Position, E> {
+    ) -> Result<Reached, E> {
         let new = self.require_signed(to)?;
         let mut over = pin!(over);
         let seen = from.signed();
@@ -53,7 +70,12 @@ impl<S: LogSource> LogReader<S> {
             let consistent = pin!(self.require_consistent(&seen, &new));
             match select(over.as_mut(), consistent).await {
                 Either::Right((consistent, _)) => consistent?,
-                Either::Left(_) => return Ok(from.clone()),
+                Either::Left(_) => {
+                    return Ok(Reached {
+                        position: from.clone(),
+                        stopped: None,
+                    });
+                }
             }
         }
         let mut edge = from.edge.clone();
@@ -65,37 +87,91 @@ impl<S: LogSource> LogReader<S> {
             Ok::<_, ReadLogError>((index, leaves, bundle))
         });
         let mut files = pin!(files.buffered(READ_AHEAD));
+        let mut stopped = None;
         while let Either::Right((file, _)) = select(over.as_mut(), files.try_next()).await {
-            let Some((index, leaves, bundle)) = file? else {
-                break;
+            let (index, leaves, bundle) = match file {
+                Ok(Some(file)) => file,
+                Ok(None) => break,
+                Err(error) => {
+                    stopped = Some(error);
+                    break;
+                }
             };
-            let mut full = Vec::new();
             let start = index.saturating_mul(u64::from(FULL_TILE));
-            let mut known = known.iter().filter(|_| index == first);
-            for ((place, entry), leaf) in (start..).zip(bundle.entries()).zip(leaves) {
-                let before = known.next();
-                if Hash::of_leaf(entry) != leaf || before.is_some_and(|before| before != entry) {
-                    return Err(ReadLogError::Rewritten { index: place }.into());
-                }
-                if before.is_none() {
-                    edge.push(entry, &mut full).map_err(ReadLogError::from)?;
-                    visit(place, entry)?;
+            let known: &[_] = if index == first { &known } else { &[] };
+            match self
+                .join(&edge, &bundle, (start, leaves), known, new.size)
+                .await
+            {
+                Ok(longer) => edge = longer,
+                Err(error) => {
+                    stopped = Some(error);
+                    break;
                 }
             }
-            self.compare(full, new.size).await?;
-        }
-        if edge.size() == new.size {
-            self.compare(edge.partial(0), new.size).await?;
-            if edge.head() != new {
-                return Err(ReadLogError::Root { size: new.size }.into());
+            for (place, entry) in (start..).zip(bundle.entries()).skip(known.len()) {
+                visit(place, entry)?;
             }
-        } else if edge.size() > from.edge.size() {
-            self.require_leads_to(&new, &edge.head()).await?;
         }
-        Ok(Position {
+        let proven = self.require_read(from, &edge, &new).await;
+        let mut position = Position {
             checkpoint: Some(to.clone()),
             edge,
-        })
+        };
+        match proven {
+            Ok(None) => {}
+            Ok(Some(error)) => stopped = stopped.or(Some(error)),
+            Err(_) if stopped.is_some() => position = position.with_entries_of(from),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Reached { position, stopped })
+    }
+
+    /// The edge behind the entries of one more bundle, of which `known` were read before:
+    /// each is in the signed tree, and so are the tiles that they fill.
+    async fn join(
+        &self,
+        edge: &Edge,
+        bundle: &EntryBundle,
+        (start, leaves): (u64, Vec<Hash>),
+        known: &[Vec<u8>],
+        size: u64,
+    ) -> Result<Edge, ReadLogError> {
+        let (mut edge, mut full) = (edge.clone(), Vec::new());
+        let mut known = known.iter();
+        for ((index, entry), leaf) in (start..).zip(bundle.entries()).zip(leaves) {
+            let before = known.next();
+            if Hash::of_leaf(entry) != leaf || before.is_some_and(|before| before != entry) {
+                return Err(ReadLogError::Rewritten { index });
+            }
+            if before.is_none() {
+                edge.push(entry, &mut full)?;
+            }
+        }
+        self.compare(full, size).await?;
+        Ok(edge)
+    }
+
+    /// Requires that a signed tree begins with what was read of it. At its end, what is
+    /// wrong with the tiles there comes as a value: the entries are proven without them.
+    async fn require_read(
+        &self,
+        from: &Position,
+        edge: &Edge,
+        new: &TreeHead,
+    ) -> Result<Option<ReadLogError>, ReadLogError> {
+        if edge.size() == new.size {
+            let tiles = self.compare(edge.partial(0), new.size).await.err();
+            return match (edge.head() == *new, tiles) {
+                (true, tiles) => Ok(tiles),
+                (false, Some(error)) => Err(error),
+                (false, None) => Err(ReadLogError::Root { size: new.size }),
+            };
+        }
+        if edge.size() > from.edge.size() {
+            self.require_leads_to(new, &edge.head()).await?;
+        }
+        Ok(None)
     }
 
     /// Requires that a signed tree begins with the entries that were read of it.

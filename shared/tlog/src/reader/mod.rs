@@ -23,6 +23,7 @@ use crate::{
     prove_inclusion,
 };
 
+pub use self::advance::Reached;
 pub use self::entry_position::EntryPosition;
 pub use self::error::ReadLogError;
 pub use self::position::{Position, PositionError};

@@ -74,6 +74,16 @@ impl Position {
         self.checkpoint.as_ref()
     }
 
+    /// With the checkpoint of this position, the entries of an earlier one from which it was
+    /// reached: as if nothing had been read since.
+    #[must_use]
+    pub fn with_entries_of(&self, earlier: &Self) -> Self {
+        Self {
+            checkpoint: self.checkpoint.clone(),
+            edge: earlier.edge.clone(),
+        }
+    }
+
     /// Reads a position of the log with this key, and verifies that it fits its
     /// checkpoint.
     ///
