@@ -16,7 +16,7 @@ use super::book::Book;
 use super::epochs::Epochs;
 use super::misbehaviour::AuditError;
 use super::place::LogPlace;
-use super::state::State;
+use super::state::{State, StateError};
 
 /// How long after the limit a run may still prove what it has read by then.
 const GRACE: Duration = Duration::from_secs(30);
@@ -93,7 +93,7 @@ impl Auditor {
         }
     }
 
-    /// Follows the logs from where `state` ended, or from the beginning, for as long as
+    /// Follows the logs from where the state that `load` gives ended, or from the beginning, for as long as
     /// `limit`. `progress` is told which entry of how many was checked last. When the time
     /// is up, what was read by then is proven and counts, and the next run goes on from
     /// there; so it is with a file that cannot be had or is not what was signed, which
@@ -104,23 +104,22 @@ impl Auditor {
     /// [`AuditError`]; [`AuditError::TimeUp`] if not even that proof came soon after.
     pub async fn follow(
         &self,
-        state: Option<State>,
+        load: impl Fn() -> Result<Option<State>, StateError>,
         limit: Duration,
         progress: impl FnMut(&KeyName, u64, u64),
     ) -> Result<Followed, AuditError> {
         let end = Instant::now() + limit;
-        let followed = timeout_at(end + GRACE, self.follow_until(end, state, progress)).await;
+        let followed = timeout_at(end + GRACE, self.follow_until(end, load, progress)).await;
         followed.unwrap_or(Err(AuditError::TimeUp))
     }
 
     async fn follow_until(
         &self,
         end: Instant,
-        state: Option<State>,
+        load: impl Fn() -> Result<Option<State>, StateError>,
         mut progress: impl FnMut(&KeyName, u64, u64),
     ) -> Result<Followed, AuditError> {
-        let (seen, epochs) = EarlierPositions::of(state);
-        let earlier = epochs.clone();
+        let (seen, epochs) = EarlierPositions::of(load()?);
         if self.issuer.is_none() && seen.issuer.is_some() {
             return Err(AuditError::IssuerNotNamed);
         }
@@ -146,7 +145,10 @@ impl Auditor {
         let take = |index, entry| book.take_of_cps(name, index, entry);
         let mut cps = follow(&self.cps, (from, checkpoint), end, take, &mut progress).await?;
         if cps.is_unproven || issuer.as_ref().is_some_and(|issuer| issuer.is_unproven) {
-            book = Book::new(earlier, self.issuer.is_some())?;
+            // Loaded again, and not held twice all the time. What was taken goes first.
+            drop(book);
+            let (_, epochs) = EarlierPositions::of(load()?);
+            book = Book::new(epochs, self.issuer.is_some())?;
             cps.take_back();
             issuer.iter_mut().for_each(Part::take_back);
         }

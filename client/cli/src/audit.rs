@@ -210,7 +210,6 @@ async fn follow(arguments: FollowArguments, json: bool) -> Result<Outcome, Failu
     let auditor = Auditor::new(cps, issuer.transpose()?);
     let directory = StateDirectory::new(&arguments.state);
     let _lock = directory.lock()?;
-    let state = directory.load()?;
     let bar = progress_bar(json);
     let show = |name: &KeyName, done: u64, of: u64| {
         if done.is_multiple_of(STEP) || done == of {
@@ -220,7 +219,7 @@ async fn follow(arguments: FollowArguments, json: bool) -> Result<Outcome, Failu
         }
     };
     let limit = Duration::from_secs(arguments.time_limit);
-    let followed = auditor.follow(state, limit, show).await;
+    let followed = auditor.follow(|| directory.load(), limit, show).await;
     bar.finish_and_clear();
     let mut followed = followed?;
     directory.keep(&followed.state)?;

@@ -158,9 +158,10 @@ fn issued(key: &TokenKey, issued: u64) -> Statement {
 /// Follows with what is kept in `state`, and keeps what was found.
 async fn follow(cps: Log, issuer: Option<Log>, state: &Path) -> Result<Followed, AuditError> {
     let directory = StateDirectory::new(state);
-    let kept = directory.load()?;
     let auditor = Auditor::new(cps, issuer);
-    let mut followed = auditor.follow(kept, LIMIT, |_, _, _| ()).await?;
+    let mut followed = auditor
+        .follow(|| directory.load(), LIMIT, |_, _, _| ())
+        .await?;
     directory.keep(&followed.state)?;
     if let Some(error) = followed.stopped.take() {
         return Err(error);

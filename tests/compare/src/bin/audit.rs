@@ -195,7 +195,7 @@ async fn follow_once(
     let (place, policy) = (LogPlace::new(url, &http()?)?, WitnessPolicy::default());
     let key = key.clone();
     let auditor = Auditor::new(Log { place, key, policy }, None);
-    let followed = auditor.follow(kept, LIMIT, |_, done, of| seen(done, of));
+    let followed = auditor.follow(|| Ok(kept.clone()), LIMIT, |_, done, of| seen(done, of));
     let followed = followed.await?;
     directory.keep(&followed.state)?;
     Ok(followed.double_spends)
