@@ -191,13 +191,15 @@ async fn follow_once(
     mut seen: impl FnMut(u64, u64),
 ) -> Result<u64, Box<dyn Error>> {
     let directory = StateDirectory::new(state);
-    let kept = directory.load()?;
     let (place, policy) = (LogPlace::new(url, &http()?)?, WitnessPolicy::default());
     let key = key.clone();
     let auditor = Auditor::new(Log { place, key, policy }, None);
-    let followed = auditor.follow(|| Ok(kept.clone()), LIMIT, |_, done, of| seen(done, of));
-    let followed = followed.await?;
+    let followed = auditor.follow(|| directory.load(), LIMIT, |_, done, of| seen(done, of));
+    let mut followed = followed.await?;
     directory.keep(&followed.state)?;
+    if let Some(error) = followed.stopped.take() {
+        return Err(error.into());
+    }
     Ok(followed.double_spends)
 }
 
