@@ -122,7 +122,7 @@ async fn follow(
         policy,
     };
     Auditor::new(log, None)
-        .follow(None, SOON, |_, _, _| ())
+        .follow(|| Ok(None), SOON, |_, _, _| ())
         .await
 }
 
