@@ -11,6 +11,7 @@ use std::time::Duration;
 use pennyblack_base::time::UnixTime;
 use pennyblack_protocol::key_record::{Coverage, KeyRecord, MAX_LIFETIME};
 use pennyblack_stir::numbering::NumberingTable;
+use pennyblack_stir::telephone_number::NumberRange;
 
 use self::holder::{Holder, NOW, policy};
 use super::reservation::Reservation;
@@ -63,7 +64,12 @@ fn a_renewal_depends_on_nobodys_room_and_all_that_was_stored_is_listed_again() {
     let directory = Arc::new(open(home.path(), &holders, NOW));
     let record = one.record();
     directory.register(&one.sign(&record), NOW).unwrap();
-    let shared = block.record();
+    // Of nine blocks: heavier than the same of one number.
+    let nine = NumberRange::new(holder::NUMBER.parse().unwrap(), 9).unwrap();
+    let shared = KeyRecord {
+        coverage: Coverage::Range(nine),
+        ..block.record()
+    };
     directory.register(&block.sign(&shared), NOW).unwrap();
     fill(&directory, &one);
     fill(&directory, &block);
@@ -76,7 +82,11 @@ fn a_renewal_depends_on_nobodys_room_and_all_that_was_stored_is_listed_again() {
     let reserved = Reservation::of(Arc::clone(&directory), considered, NOW);
     assert!(reserved.unwrap().is_some());
     // By a certificate of other numbers it is paid for by others.
-    let other = directory.register(&one.sign(&renewed(&shared, 1)), NOW);
+    let light = KeyRecord {
+        coverage: one.record().coverage,
+        ..renewed(&shared, 1)
+    };
+    let other = directory.register(&one.sign(&light), NOW);
     assert!(
         matches!(other, Err(Refusal::TooManyOfGrant { .. })),
         "{other:?}"
