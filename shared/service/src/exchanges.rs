@@ -43,6 +43,10 @@ impl Overdue {
     }
 }
 
+/// After so long without a request a connection is between two requests: before, its client
+/// may be about to send the next one.
+const QUIET: Duration = Duration::from_millis(250);
+
 /// So much longer may a connection wait for a request, or for an answer to be taken, than
 /// between two requests: a client that is told to connect again has lost nothing then.
 const GRACE: Duration = Duration::from_secs(2);
@@ -117,10 +121,11 @@ impl Exchanges {
 
     /// By when the connection gives its place to another, the earliest first; nothing while
     /// this side has a whole request of the client to work on.
-    pub(crate) fn gives_way(&self) -> Option<Instant> {
+    pub(crate) fn gives_way(&self, now: Instant) -> Option<Instant> {
         let state = self.state();
         let working = state.open.values().any(|open| open.working);
-        let between_requests = state.open.is_empty() && state.has_answered;
+        let is_quiet = now.saturating_duration_since(state.quiet_since) >= QUIET;
+        let between_requests = state.open.is_empty() && state.has_answered && is_quiet;
         let grace = if between_requests {
             Duration::ZERO
         } else {

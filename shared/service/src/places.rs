@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::task::Id;
+use tokio::time::Instant;
 
 use crate::exchanges::Exchanges;
 
@@ -31,16 +32,19 @@ impl Places {
     /// Sees that a place is free. When all are taken, those connections are dismissed
     /// that have waited for their clients for longest: clients that are silent, send
     /// half a request or take no answer would hold every place otherwise, at no cost.
-    /// Between two requests a connection gives way two seconds earlier: its client has
-    /// lost nothing, and clients that ask for something cheap now and then would
-    /// keep out those that need a second for their first request.
+    /// Between two requests, from a quarter of a second after the last one on, a
+    /// connection gives way two seconds earlier: its client has lost nothing, and clients
+    /// that ask for something cheap now and then would keep out those that need a second
+    /// for their first request.
     ///
     /// False when this side works on a whole request of every connection.
     pub(crate) fn make_room(&mut self) -> bool {
         if self.taken.len() < self.max {
             return true;
         }
-        let by_when = |(id, exchanges): (&Id, &Arc<Exchanges>)| Some((exchanges.gives_way()?, *id));
+        let now = Instant::now();
+        let by_when =
+            |(id, exchanges): (&Id, &Arc<Exchanges>)| Some((exchanges.gives_way(now)?, *id));
         let mut waiting: Vec<_> = self.taken.iter().filter_map(by_when).collect();
         waiting.sort_unstable_by_key(|(by_when, _)| *by_when);
         let enough = (self.max / PARTS).max(1);

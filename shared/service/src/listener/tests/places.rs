@@ -81,18 +81,13 @@ async fn requests_that_wait_on_every_place_give_way_to_one_that_asks() {
 }
 
 #[tokio::test]
-async fn a_first_request_that_takes_a_second_is_not_kept_out_by_cheap_ones() {
+async fn a_client_that_asks_again_and_again_keeps_its_connection() {
     let running = start(three_places(), hello()).await;
-    let mut slow = connect(&running).await;
-    let (begin, rest) = REQUEST.split_at(5);
-    slow.write_all(begin).await.unwrap();
-    // Clients that come after it, and ask again and again.
-    let mut others = Vec::new();
-    for _ in 0..3 * PLACES {
-        let mut other = connect(&running).await;
-        one_exchange(&mut other).await;
-        others.push(other);
+    let mut kept = connect(&running).await;
+    let mut silent = Vec::new();
+    for _ in 0..5 * PLACES {
+        one_exchange(&mut kept).await;
+        silent.push(connect(&running).await);
     }
-    slow.write_all(rest).await.unwrap();
-    read_hello(&mut slow).await;
+    one_exchange(&mut kept).await;
 }
