@@ -14,16 +14,16 @@ fn authority() -> Authority {
     format!("127.0.0.1:{}", free_port()).parse().unwrap()
 }
 
-fn listening_at(name: &Authority) -> PublicConfig {
-    PublicConfig::plain(name.as_str().parse().unwrap())
+/// Only the address differs from what a service has by default.
+fn listen_at(name: &Authority, public: &mut PublicConfig) {
+    public.listen = name.as_str().parse().unwrap();
 }
 
 pub(super) fn issuer_config(home: &Path, pki: &PkiDirectory) -> pennyblack_issuer::Config {
     let name = authority();
-    let public = listening_at(&name);
     let data = home.join("issuer-data");
-    let mut config = pennyblack_issuer::Config::local(name, data, pki.roots_path());
-    config.public = public;
+    let mut config = pennyblack_issuer::Config::local(name.clone(), data, pki.roots_path());
+    listen_at(&name, &mut config.public);
     config
 }
 
@@ -33,7 +33,6 @@ pub(super) fn cps_config(
     issuer: &Authority,
 ) -> pennyblack_cps::Config {
     let name = authority();
-    let public = listening_at(&name);
     let issuer = IssuerConfig {
         authority: issuer.clone(),
         url: Some(format!("http://{issuer}")),
@@ -43,7 +42,7 @@ pub(super) fn cps_config(
         log_key: None,
     };
     let data = home.join("cps-data");
-    let mut config = pennyblack_cps::Config::local(name, data, pki.roots_path(), issuer);
-    config.public = public;
+    let mut config = pennyblack_cps::Config::local(name.clone(), data, pki.roots_path(), issuer);
+    listen_at(&name, &mut config.public);
     config
 }

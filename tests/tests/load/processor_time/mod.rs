@@ -39,8 +39,9 @@ const SERVICE: &str = env!("CARGO_BIN_EXE_service");
 /// How many times the honest request's processor time another may take.
 const A_FEW_TIMES: f64 = 4.0;
 
-/// The same where both agree on a key by elliptic curves, and AWS-LC does it.
-const LITTLE_MORE: f64 = 2.5;
+/// The same for a poll of a P-256 mailbox beside one of X25519. AWS-LC agrees on keys for
+/// both; another library took seven times as much.
+const BETWEEN_CURVES: f64 = 5.0;
 
 /// Attestations of a flood, and how many are sent at one time: nearly as many as may wait
 /// for a thread.
@@ -217,7 +218,7 @@ async fn poll_and_store(cores: Cores) {
     let x25519 = poll(&world, Kem::DhkemX25519).await;
     let x_wing = poll(&world, Kem::XWing).await;
     let p256 = poll(&world, Kem::DhkemP256).await;
-    compare(&cps, LITTLE_MORE, &[&x25519, &p256]).await;
+    compare(&cps, BETWEEN_CURVES, &[&x25519, &p256]).await;
     compare(&cps, A_FEW_TIMES, &[&x25519, &x_wing]).await;
 
     let mailbox = world.mailbox().await;
