@@ -25,8 +25,8 @@ struct Facts {
     accepted: Vec<Span>,
     /// The retrievals that found it.
     found: Vec<Span>,
-    /// All calls with it.
-    sent: Vec<Span>,
+    /// From when to when each call with it may have taken effect.
+    may_take_effect: Vec<Span>,
     called_double: bool,
 }
 
@@ -43,9 +43,11 @@ impl Facts {
     /// By when it was certainly stored for the last time, as far as a retrieval that
     /// ended then can tell.
     fn stored_by(&self, losses: &[&Loss], retrieval: Span) -> Duration {
-        // A loss after which nobody sent it again made nothing live anew.
-        let may_have_come_again =
-            |loss: &&&Loss| self.sent.iter().any(|sent| loss.span.begun <= sent.ended);
+        // A loss after which no call took effect made nothing live anew.
+        let may_have_come_again = |loss: &&&Loss| {
+            let mut calls = self.may_take_effect.iter();
+            calls.any(|call| loss.span.begun <= call.ended)
+        };
         let losses: Vec<_> = losses.iter().filter(may_have_come_again).copied().collect();
         let stored = first_end(self.accepted.iter().chain(&self.found), &losses);
         stored.unwrap_or(retrieval.ended)
@@ -150,11 +152,11 @@ fn facts(history: &History) -> Bodies {
             first_sent: call.span.begun,
             accepted: Vec::new(),
             found: Vec::new(),
-            sent: Vec::new(),
+            may_take_effect: Vec::new(),
             called_double: false,
         });
         facts.first_sent = facts.first_sent.min(call.span.begun);
-        facts.sent.push(call.span);
+        facts.may_take_effect.push(may_take_effect(call));
         match call.answer {
             StoreAnswer::Accepted => facts.accepted.push(call.span),
             StoreAnswer::Conflict => facts.called_double = true,
@@ -169,6 +171,17 @@ fn facts(history: &History) -> Bodies {
         }
     }
     bodies
+}
+
+/// A call without an answer may be carried out at any time after its client gave up.
+fn may_take_effect(call: &StoreCall) -> Span {
+    let answered = call.answer != StoreAnswer::Unknown;
+    let ended = if answered {
+        call.span.ended
+    } else {
+        Duration::MAX
+    };
+    Span { ended, ..call.span }
 }
 
 /// A token pays for one entry: what is accepted or found for it is one body.

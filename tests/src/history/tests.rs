@@ -146,6 +146,18 @@ fn what_was_acknowledged_before_a_replica_fell_behind_is_missed_and_the_dead_sta
 }
 
 #[test]
+fn what_nobody_was_told_of_may_live_anew_after_its_client_gave_up() {
+    let loss = [lost(0, 5_000, 5_100)];
+    let read_late = |answer| {
+        let stores = [store(1, 0, Accepted), store(1, 20, answer)];
+        verify_with_losses(&stores, &[read(&[1], 6_200)], &loss)
+    };
+    assert_eq!(read_late(Unknown), []);
+    // Its answer says that it was carried out before the loss.
+    assert!(matches!(read_late(Accepted)[..], [Anomaly::Undead { .. }]));
+}
+
+#[test]
 fn no_loss_explains_two_bodies_or_a_wrong_409() {
     let loss = [lost(0, 15, 18)];
     let both = [store(1, 0, Accepted), store(2, 20, Accepted)];
