@@ -182,7 +182,7 @@ fn summary(report: &Report) -> String {
 fn calls_table(calls: &[CallLine]) -> Table {
     let mut table = Table::new([
         words("time").whole(),
-        words("caller").whole(),
+        words("calling").whole(),
         words("called").whole(),
         words("stored by"),
         words("verdict").said_once(),

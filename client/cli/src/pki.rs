@@ -161,7 +161,7 @@ fn init(arguments: Init) -> Result<Outcome, Failure> {
     )?;
     let (root, crl) = (pki.roots_path(), pki.revocation_path());
     let text = format!(
-        "{} a development PKI in {}\n  trust anchors     {}\n  revocation lists  {}\nNext: pennyblack pki issue {} --name carrier-a --spc 683G",
+        "{} a development PKI in {}\n  roots             {}\n  revocation lists  {}\nNext: pennyblack pki issue {} --name carrier-a --spc 683G",
         style("made").green(),
         arguments.directory.display(),
         root.display(),

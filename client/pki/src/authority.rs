@@ -61,7 +61,7 @@ impl DevelopmentCa {
         })
     }
 
-    /// The trust anchor, DER.
+    /// The root, DER.
     #[must_use]
     pub fn root_der(&self) -> &[u8] {
         &self.root.der

@@ -2,7 +2,7 @@
 //! credentials, the register and the current CRL.
 //!
 //! ```text
-//! roots/root.pem                      the trust anchor: give this directory to services
+//! roots/root.pem                      the root: give this directory to services
 //! revocation/sti-pa.crl               the current list and its signer, PEM: this one too
 //! root.key                            signs the two below
 //! intermediate.pem intermediate.key   signs leaves
@@ -110,7 +110,7 @@ impl PkiDirectory {
         &self.register
     }
 
-    /// The directory of trust anchors, for services and verifiers.
+    /// The directory of roots, for services and verifiers.
     #[must_use]
     pub fn roots_path(&self) -> PathBuf {
         self.path.join("roots")

@@ -10,7 +10,7 @@ use pennyblack_base::encoding;
 #[non_exhaustive]
 pub enum TrustError {
     /// A root that cannot be read.
-    #[error("trust anchor {index}: {error}")]
+    #[error("root {index}: {error}")]
     Anchor {
         /// Its place, from 0.
         index: usize,
@@ -18,7 +18,7 @@ pub enum TrustError {
         error: CertificateError,
     },
     /// No root at all: nothing could ever be verified.
-    #[error("no trust anchor: configure at least one root certificate of the STI-PA's list")]
+    #[error("no root: configure at least one root certificate of the STI-PA's list")]
     NoAnchors,
     /// Text that is not PEM.
     #[error("not PEM certificates: {0}")]

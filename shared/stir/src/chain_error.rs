@@ -103,7 +103,7 @@ pub enum ChainError {
     NoAuthorityKeyId(String),
     /// No path to a root.
     #[error(
-        "{0}: no CA with the name and key identifier of its issuer is a configured trust anchor \
+        "{0}: no CA with the name and key identifier of its issuer is a configured root \
          or in the chain"
     )]
     UnknownIssuer(String),

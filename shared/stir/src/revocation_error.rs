@@ -50,7 +50,7 @@ pub enum RevocationError {
     },
     /// Nobody known signed the list.
     #[error(
-        "the revocation list's issuer is neither a trust anchor nor among the certificates \
+        "the revocation list's issuer is neither a root nor among the certificates \
          that came with it: put its certificates into the same PEM file"
     )]
     UnknownIssuer,

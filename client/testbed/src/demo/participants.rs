@@ -120,7 +120,7 @@ impl Participants {
         let issued = directory.join("pki/issued");
         let crook = crook(directory, &issued, clock)?;
         let trust = load_trust(&pki.roots_path(), Some(&pki.revocation_path()), now)
-            .during("reading the trust anchors")?;
+            .during("reading the roots")?;
         Ok(Self {
             carrier_a: Storer::new(directory, &pki, "carrier-a")?,
             carrier_b: Storer::new(directory, &pki, "carrier-b")?,
