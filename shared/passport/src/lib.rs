@@ -7,6 +7,7 @@ mod claims;
 mod div;
 mod identity;
 mod party;
+mod selection;
 mod verdict;
 mod verify;
 
@@ -18,6 +19,7 @@ pub use claims::{Attestation, Claims, ClaimsError, Extension, MediaKey, OrigId, 
 pub use div::DiversionError;
 pub use identity::{IdentityHeader, IdentityHeaderError};
 pub use party::{Destinations, Party, PartyError};
+pub use selection::valid_for;
 pub use verdict::{Refusal, Refused, Verdict, VerifiedPassport};
 pub use verify::{Call, CertificateSource, NoCertificates, OrigAuthority, Verifier};
 

@@ -105,8 +105,12 @@ impl Verifier<'_> {
     }
 
     /// Verifies one with what is nested in it: credential and CA, authority,
-    /// claim constraints, `iat`, signature.
-    fn verify_alone(
+    /// claim constraints, `iat`, signature. It says nothing of any call yet:
+    /// [`valid_for`](super::valid_for) does.
+    ///
+    /// # Errors
+    /// [`Refusal`], of the first check that fails.
+    pub fn verify_alone(
         &self,
         passport: &UnverifiedPassport,
         now: UnixTime,
@@ -247,7 +251,7 @@ fn split_by_call(found: Vec<Candidate>, dest: &Party) -> (Vec<Candidate>, Vec<Ca
 
 /// Moves into `valid` each of `diverted` that diverts a call of which a PASSporT
 /// is there already, with that PASSporT attached; what is left is refused.
-fn attach_originals(
+pub(super) fn attach_originals(
     valid: &mut Vec<VerifiedPassport>,
     mut diverted: Vec<(usize, VerifiedPassport)>,
 ) -> Vec<Refused> {
@@ -276,11 +280,11 @@ fn attach_originals(
     diverted.into_iter().map(refuse).collect()
 }
 
-fn diverts(outer: &Claims, original: &Claims) -> bool {
+pub(super) fn diverts(outer: &Claims, original: &Claims) -> bool {
     matches!(outer.extension, Extension::Div { .. }) && check_diversion(outer, original).is_ok()
 }
 
-fn check_fresh(iat: UnixTime, now: UnixTime) -> Result<(), Refusal> {
+pub(super) fn check_fresh(iat: UnixTime, now: UnixTime) -> Result<(), Refusal> {
     if iat > now.plus(MAX_CLOCK_SKEW) {
         return Err(Refusal::FromTheFuture { iat, now });
     }

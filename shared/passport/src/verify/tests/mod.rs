@@ -72,7 +72,18 @@ fn verdict_under(
         certificates: &NoCertificates,
         authority,
     };
-    verifier.verify(candidates, call, NOW)
+    let verdict = verifier.verify(candidates, call, NOW);
+    // A call that comes after its PASSporTs were verified finds the same ones good.
+    let alone = candidates.iter().filter_map(|token| {
+        let passport = UnverifiedPassport::parse(token).ok()?;
+        verifier.verify_alone(&passport, NOW).ok()
+    });
+    let selected = crate::valid_for(&alone.collect::<Vec<_>>(), call, NOW);
+    match &verdict {
+        Verdict::Valid { passports, .. } => assert_eq!(&selected, passports),
+        _ => assert_eq!(selected, []),
+    }
+    verdict
 }
 
 #[track_caller]
