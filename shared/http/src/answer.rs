@@ -45,7 +45,7 @@ impl Answer {
         Err(HttpError::MediaType {
             url: self.url.clone(),
             expected: media_type.to_owned(),
-            found: found.to_owned(),
+            found: found.chars().take(MAX_MEDIA_TYPE).collect(),
         })
     }
 
@@ -138,6 +138,9 @@ impl Refused {
     }
 }
 
+/// Most characters of a media type that are shown.
+const MAX_MEDIA_TYPE: usize = 100;
+
 /// Most characters of a stranger's sentence that are shown.
 const MAX_SHOWN: usize = 1_000;
 
@@ -197,6 +200,15 @@ pub enum HttpError {
         url: String,
         /// What went wrong.
         error: reqwest::Error,
+    },
+    /// The time for the whole operation ended while the request was under way: whether
+    /// the service did what was asked is not known.
+    #[error(
+        "{url} had not answered when the time was up; try again, or allow more time (--deadline)"
+    )]
+    TimeUp {
+        /// Who was asked.
+        url: String,
     },
     /// A longer answer than the protocol allows.
     #[error(

@@ -4,6 +4,7 @@
 
 mod answer;
 mod clock_gap;
+mod deadline;
 mod foreign_span;
 mod options;
 mod public_addresses;
@@ -24,6 +25,7 @@ use pennyblack_runtime::clock::Clock;
 
 pub use answer::{Answer, HttpError, Refused};
 pub use clock_gap::ClockGap;
+pub use deadline::Deadline;
 pub use foreign_span::SpanLimits;
 pub use options::{HttpOptions, TrustRoots};
 pub use public_addresses::is_public;
@@ -60,11 +62,29 @@ impl RetryPolicy {
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     client: reqwest::Client,
+    /// When whatever it is used for ends.
+    deadline: Option<Deadline>,
     /// By the last answer; clones share it.
     clock_gap: Arc<Mutex<Option<ClockGap>>>,
 }
 
 impl HttpClient {
+    /// The same client, with the same connections, for an operation that ends at
+    /// `deadline`: also pauses and tries are over then.
+    #[must_use]
+    pub fn within(&self, deadline: Deadline) -> Self {
+        Self {
+            deadline: Some(deadline),
+            ..self.clone()
+        }
+    }
+
+    /// When the operation that it is used for ends, if that is fixed.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Deadline> {
+        self.deadline
+    }
+
     /// Sends a request until there is an answer to go by: a success, a refusal
     /// that another try does not change, or no retry left. Pauses grow
     /// and are random; a `Retry-After` of at most the longest pause is obeyed.
@@ -100,7 +120,11 @@ impl HttpClient {
                 .when(HttpError::is_passing)
                 .adjust(|error, pause| match (error.retry_after(), pause) {
                     (Some(after), Some(_)) if after > retry.longest_pause => None,
-                    (after, pause) => pause.map(|pause| pause.max(after.unwrap_or_default())),
+                    (after, pause) => {
+                        let pause = pause.map(|pause| pause.max(after.unwrap_or_default()));
+                        // The failure at hand says more than that the time is up.
+                        pause.filter(|pause| self.has_time_for(*pause))
+                    }
                 })
                 .notify(|_, pause| {
                     // Not the URL: it may name a called number or a mailbox.
@@ -130,9 +154,14 @@ impl HttpClient {
         *gap.unwrap_or_else(PoisonError::into_inner) = clock_gap;
     }
 
-    /// For people who wait at a terminal: finds out whether another kind of service
-    /// answers there, or another scheme is spoken.
-    fn diagnose(&self, error: HttpError) -> BoxFuture<'_, HttpError> {
+    fn has_time_for(&self, pause: Duration) -> bool {
+        let deadline = self.deadline;
+        deadline.is_none_or(|deadline| deadline.remaining() > pause)
+    }
+
+    /// For people who wait at a terminal: finds out, by one or two more requests, whether
+    /// another kind of service answers there, or another scheme is spoken.
+    pub fn diagnose(&self, error: HttpError) -> BoxFuture<'_, HttpError> {
         Box::pin(async move {
             match &error {
                 HttpError::Refused(refused) => match recognise::mistaken(self, refused).await {
@@ -154,8 +183,12 @@ impl HttpClient {
         let Some(rest) = transport::base(url).strip_prefix("http://") else {
             return false;
         };
-        let answer = self.client.get(format!("https://{rest}/")).send().await;
-        transport::spoke_tls(&answer)
+        let asked = self.client.get(format!("https://{rest}/")).send();
+        let answer = match self.deadline {
+            Some(deadline) => deadline.bound(asked).await,
+            None => Some(asked.await),
+        };
+        answer.is_some_and(|answer| transport::spoke_tls(&answer))
     }
 
     /// The same, for the content of a resource that need not be there: `None`
@@ -205,6 +238,20 @@ impl HttpClient {
 
     /// Reads at most `limit` bytes of an answer, which its status decides.
     async fn receive(
+        &self,
+        request: &Request<'_>,
+        limit: impl Fn(StatusCode) -> usize,
+    ) -> Result<Answer, HttpError> {
+        let received = self.receive_at_leisure(request, limit);
+        let Some(deadline) = self.deadline else {
+            return received.await;
+        };
+        let url = || request.url.clone();
+        let in_time = deadline.bound(received).await;
+        in_time.unwrap_or_else(|| Err(HttpError::TimeUp { url: url() }))
+    }
+
+    async fn receive_at_leisure(
         &self,
         request: &Request<'_>,
         limit: impl Fn(StatusCode) -> usize,

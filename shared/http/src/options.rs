@@ -10,7 +10,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, ClientBuilder, Proxy};
 
 use super::public_addresses::PublicAddresses;
-use super::{HttpClient, HttpError};
+use super::{Deadline, HttpClient, HttpError};
 
 /// How services are reached.
 #[derive(Debug, Clone)]
@@ -31,6 +31,9 @@ pub struct HttpOptions {
     /// that it has not begun to process it: an HTTP/2 service that is shut down
     /// while a request is on its way.
     pub resend_unprocessed: bool,
+    /// When the operation ends that the clients are made for, whatever its requests come
+    /// to; see [`HttpClient::within`] for a client that outlives operations.
+    pub deadline: Option<Deadline>,
 }
 
 impl Default for HttpOptions {
@@ -42,6 +45,7 @@ impl Default for HttpOptions {
             connect_timeout: Duration::from_secs(5),
             public_addresses_only: false,
             resend_unprocessed: false,
+            deadline: None,
         }
     }
 }
@@ -123,6 +127,7 @@ impl HttpOptions {
         };
         Ok(HttpClient {
             client: builder.build().map_err(HttpError::Build)?,
+            deadline: self.deadline,
             clock_gap: Arc::default(),
         })
     }
