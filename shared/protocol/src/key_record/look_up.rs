@@ -1,6 +1,9 @@
 //! What a CPS answers to a look-up of key records: the records as they were
 //! registered, for the client to verify (docs/protocol.md section 5).
 
+use std::fmt;
+
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::MAX_KEY_RECORD_SIZE;
@@ -26,6 +29,9 @@ pub const MAX_PAGE_RECORDS: usize = 1_000;
 /// Bytes of records after which a page of a prefix has no more blocks.
 pub const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
 
+/// Most records in one answer: a page, and one more block.
+pub const MAX_RECORDS_OF_LIST: usize = MAX_PAGE_RECORDS + MAX_RECORDS_OF_NUMBER;
+
 /// Most bytes of an answer that are read: a page, one more block, and what JSON adds.
 pub const MAX_LIST_SIZE: usize = MAX_PAGE_BYTES
     + MAX_RECORDS_OF_NUMBER * MAX_KEY_RECORD_SIZE
@@ -36,11 +42,39 @@ pub const MAX_LIST_SIZE: usize = MAX_PAGE_BYTES
 /// nobody has a key for has the empty list, with status 200.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRecordList {
-    /// Compact JWS, each to be parsed and verified; the most specific first.
+    /// Compact JWS, each to be parsed and verified; the most specific first. A list with
+    /// more than [`MAX_RECORDS_OF_LIST`] is not read to its end.
+    #[serde(deserialize_with = "bounded")]
     pub records: Vec<String>,
     /// Of a page of a prefix that more follow: `after` of the next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+/// Reads a list, up to the first record too many: no room is made for what follows.
+fn bounded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Records;
+
+    impl<'de> Visitor<'de> for Records {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {MAX_RECORDS_OF_LIST} records")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut records = Vec::new();
+            while let Some(record) = list.next_element()? {
+                if records.len() == MAX_RECORDS_OF_LIST {
+                    return Err(A::Error::invalid_length(records.len() + 1, &self));
+                }
+                records.push(record);
+            }
+            Ok(records)
+        }
+    }
+
+    deserializer.deserialize_seq(Records)
 }
 
 #[cfg(test)]
@@ -62,5 +96,18 @@ mod tests {
             assert_eq!(json, expected);
             assert_eq!(serde_json::from_str::<KeyRecordList>(&json).unwrap(), list);
         }
+    }
+
+    #[test]
+    fn a_list_of_too_many_records_is_not_read_to_its_end() {
+        let list = |count: usize| {
+            let records = vec!["\"a\""; count].join(",");
+            let json = format!(r#"{{"records":[{records}]}}"#);
+            serde_json::from_str::<KeyRecordList>(&json)
+        };
+        let full = list(MAX_RECORDS_OF_LIST).unwrap();
+        assert_eq!(full.records.len(), MAX_RECORDS_OF_LIST);
+        let refused = list(10 * MAX_RECORDS_OF_LIST).unwrap_err();
+        assert!(refused.to_string().contains("1033"), "{refused}");
     }
 }

@@ -37,7 +37,7 @@ pub use error::KeyRecordError;
 pub use grant::{Grant, SPC_NUMBERS, width_of};
 pub use look_up::{
     KEY_RECORD_LIST_MEDIA_TYPE, KEYS_PATH, KeyRecordList, MAX_LIST_SIZE, MAX_PAGE_BYTES,
-    MAX_PAGE_RECORDS, MAX_RECORDS_OF_BLOCK, MAX_RECORDS_OF_NUMBER,
+    MAX_PAGE_RECORDS, MAX_RECORDS_OF_BLOCK, MAX_RECORDS_OF_LIST, MAX_RECORDS_OF_NUMBER,
 };
 use pennyblack_base::cps_uri::CpsUri;
 
