@@ -3,9 +3,10 @@
 //!
 //! An `x5u` comes from a stranger. It is fetched from hosts that the operator
 //! named, by https only, without redirects, from public addresses only, up to a
-//! size, and at most so many at once; [`X5u`] has seen to the rest (port, user
-//! name, query).
+//! size, and at most so many at once from one host; [`X5u`] has seen to the rest
+//! (port, user name, query).
 
+mod fetching;
 mod repositories;
 
 use std::collections::{HashMap, HashSet};
@@ -21,7 +22,7 @@ use tokio::task::JoinSet;
 
 pub use repositories::Repositories;
 
-use pennyblack_http::{HttpClient, HttpError, HttpOptions, Request, RetryPolicy, is_public};
+use pennyblack_http::{Deadline, is_public};
 
 /// Most bytes of a certificate file: six certificates of the largest size, as PEM.
 pub(crate) const MAX_FILE_SIZE: usize = 128 * 1024;
@@ -40,37 +41,65 @@ pub struct CertificateStores {
 impl CertificateStores {
     /// Gets the chains of `urls`, as far as they can be had at `now`. One that
     /// cannot is left out: the PASSporT that needs it is then unverifiable, which
-    /// must not stop others from being verified.
-    ///
-    /// # Errors
-    /// [`HttpError`] when the client cannot be made at all.
+    /// must not stop others from being verified. So are those that have not come by
+    /// `deadline`.
     pub async fn gather<'u>(
         &self,
         urls: impl Iterator<Item = &'u X5u>,
+        deadline: Option<Deadline>,
         now: UnixTime,
-    ) -> Result<Certificates, HttpError> {
-        let mut gathered = Certificates::default();
-        let mut missing = HashSet::new();
-        for url in urls {
-            match self.at_hand(url, now) {
-                Some(chain) => {
-                    gathered.chains.insert(url.clone(), chain);
-                }
-                None => {
-                    missing.insert(url.clone());
-                }
-            }
-        }
-        if let Some(repositories) = &self.repositories {
-            let fetched = fetch_some(repositories, missing, now).await?;
-            gathered.chains.extend(fetched);
-        }
-        Ok(gathered)
+    ) -> Certificates {
+        let (found, missing) = self.at_hand(urls, now);
+        self.expect(missing, found, deadline, now).await
     }
 
-    fn at_hand(&self, url: &X5u, now: UnixTime) -> Option<X5c> {
-        let remembered = || self.repositories.as_ref()?.remembered(url, now);
-        self.read(url).or_else(remembered)
+    /// The chains of `urls` for which nobody is asked, and the URLs of the others.
+    pub(crate) fn at_hand<'u>(
+        &self,
+        urls: impl Iterator<Item = &'u X5u>,
+        now: UnixTime,
+    ) -> (Certificates, HashSet<X5u>) {
+        let (mut found, mut missing) = (Certificates::default(), HashSet::new());
+        for url in urls {
+            let remembered = || self.repositories.as_ref()?.remembered(url, now);
+            match self.read(url).or_else(remembered) {
+                Some(chain) => drop(found.chains.insert(url.clone(), chain)),
+                None => drop(missing.insert(url.clone())),
+            }
+        }
+        (found, missing)
+    }
+
+    /// `found` and what can be fetched of `missing`. **Each is asked for at once and none
+    /// waits for another's answer**, but for those that queue at the same host.
+    pub(crate) fn expect(
+        &self,
+        missing: HashSet<X5u>,
+        mut found: Certificates,
+        deadline: Option<Deadline>,
+        now: UnixTime,
+    ) -> impl Future<Output = Certificates> + Send + use<> {
+        let mut fetches = JoinSet::new();
+        if let Some(repositories) = &self.repositories {
+            for url in missing {
+                let fetched = repositories.fetch(&url, now);
+                fetches.spawn(async move { (url, fetched.await) });
+            }
+        }
+        async move {
+            let gathering = async {
+                while let Some(fetched) = fetches.join_next().await {
+                    if let Ok((url, Some(chain))) = fetched {
+                        found.chains.insert(url, chain);
+                    }
+                }
+            };
+            match deadline {
+                Some(deadline) => drop(deadline.bound(gathering).await),
+                None => gathering.await,
+            }
+            found
+        }
     }
 
     fn read(&self, url: &X5u) -> Option<X5c> {
@@ -83,45 +112,6 @@ impl CertificateStores {
         let path = self.directory.as_ref().filter(|_| plain)?.join(name);
         parse(&limited_file::read(&path, MAX_FILE_SIZE).ok()?).ok()
     }
-}
-
-/// Fetches what [`Repositories::choose`] takes of `missing`.
-async fn fetch_some(
-    repositories: &Repositories,
-    missing: HashSet<X5u>,
-    now: UnixTime,
-) -> Result<Vec<(X5u, X5c)>, HttpError> {
-    let to_fetch = repositories.choose(missing);
-    if to_fetch.is_empty() {
-        return Ok(Vec::new());
-    }
-    let options = HttpOptions {
-        public_addresses_only: true,
-        ..repositories.http.clone()
-    };
-    let client = options.client()?;
-    // All at once: a slow server must not use up the time of the others.
-    let mut fetches = JoinSet::new();
-    for url in to_fetch {
-        let client = client.clone();
-        fetches.spawn(async move { (fetch(&client, &url).await, url) });
-    }
-    let mut chains = Vec::new();
-    for (fetched, url) in fetches.join_all().await {
-        repositories.remember(url.clone(), fetched.as_ref().ok(), now);
-        match fetched {
-            Ok(chain) => chains.push((url, chain)),
-            Err(why) => tracing::info!(%url, why, "certificate not available"),
-        }
-    }
-    Ok(chains)
-}
-
-async fn fetch(client: &HttpClient, url: &X5u) -> Result<X5c, String> {
-    refuse_private_literal(url)?;
-    let request = Request::get(url.as_str().to_owned(), MAX_FILE_SIZE);
-    let answer = client.send(&request, RetryPolicy::NONE).await;
-    parse(&answer.map_err(|error| error.to_string())?.body)
 }
 
 /// A host that is an address is not looked up, so the resolver never sees it.
@@ -157,6 +147,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use pennyblack_http::HttpOptions;
     use pennyblack_pki::{CaNames, DevelopmentCa, LeafRequest, TnAuthEntry};
     use tokio::io::{AsyncBufReadExt as _, BufReader};
     use tokio::net::TcpListener;
@@ -181,7 +172,7 @@ mod tests {
             url("https://certs.example/x/a.pem"),
             url("https://certs.example/b.pem"),
         ];
-        let found = stores.gather(urls.iter(), now).await.unwrap();
+        let found = stores.gather(urls.iter(), None, now).await;
         let chain = found.certificates(&urls[0]).unwrap();
         assert_eq!(chain.certificates(), credential.path());
         assert!(found.certificates(&urls[1]).is_none());
@@ -219,10 +210,12 @@ mod tests {
         };
         tokio::select! {
             () = noting => {}
-            found = stores.gather(urls.iter(), UnixTime(1_800_000_000)) => {
-                assert!(found.unwrap().chains.is_empty());
+            found = stores.gather(urls.iter(), None, UnixTime(1_800_000_000)) => {
+                assert!(found.chains.is_empty());
             }
         };
+        // The second is another try of the first.
+        asked.dedup();
         assert_eq!(asked, ["CONNECT certs.example:443 HTTP/1.1"]);
     }
 

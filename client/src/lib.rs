@@ -7,6 +7,7 @@
 pub mod auth_service;
 pub mod carrier;
 pub mod certificates;
+pub mod follower;
 pub mod identity;
 mod missing_file;
 pub mod trust;

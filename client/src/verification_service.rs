@@ -5,10 +5,8 @@
 mod mailbox_key;
 mod publish;
 
-use std::collections::HashSet;
 use std::time::Duration;
 
-use pennyblack_base::encoding::sha256;
 use pennyblack_passport::{Call, OrigAuthority, UnverifiedPassport, Verdict, Verifier};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::envelope::{self, Cursor, OpenEnvelopeError, Page, Slots, open_envelope};
@@ -16,12 +14,11 @@ use pennyblack_sealing::mailbox::{KeyConfig, RecipientKey};
 use pennyblack_sealing::sealed::open_passport;
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
-use tokio::time::MissedTickBehavior;
 
 pub use mailbox_key::{MailboxKeyError, create_mailbox_key, load_mailbox_key};
 pub use publish::{PublishError, Publisher};
 
-use crate::certificates::CertificateStores;
+use crate::certificates::{CertificateStores, Certificates};
 use pennyblack_http::{HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
 
 /// Most pages that one emptying of a mailbox reads. At 256 slots that is more
@@ -40,9 +37,13 @@ pub enum OobVerificationError {
         "no verdict: the CPS's answer does not open with this key ({0}). Is the key registered there (`pennyblack mailbox register`), and is the CPS known by this name?"
     )]
     Envelope(#[from] OpenEnvelopeError),
+    /// The CPS took too long.
+    #[error("no verdict: the CPS did not answer within {0:?}; check the address and the network")]
+    NoAnswerInTime(Duration),
 }
 
-/// Asks for one page of the mailbox of `key`.
+/// Asks for one page of the mailbox of `key`. Every request for a mailbox has the same
+/// length: the cursor is written with as many digits as the longest.
 pub fn page_request(
     cps: &ServiceAddress,
     key: &KeyConfig,
@@ -50,8 +51,9 @@ pub fn page_request(
     after: Cursor,
 ) -> Request<'static> {
     let path = format!(
-        "/v1/mailboxes/{}?slots={slots}&after={after}",
-        key.mailbox()
+        "/v1/mailboxes/{}?slots={slots}&after={:020}",
+        key.mailbox(),
+        after.0
     );
     let size = slots.envelope_size(key.kem());
     Request::get(cps.url(&path), size).header("accept", envelope::MEDIA_TYPE)
@@ -66,6 +68,31 @@ pub enum SpcAuthority {
     Table(NumberingTable),
     /// Any number, if the PASSporT is `shaken` or `div`: what SHAKEN verifiers do.
     Any,
+}
+
+/// What PASSporTs are judged by.
+#[derive(Debug, Clone)]
+pub struct VerificationRules {
+    /// What callers' certificates are judged by.
+    pub trust: TrustPolicy,
+    /// The certificates behind `x5u`.
+    pub certificates: CertificateStores,
+    /// When an SPC is authority for a number.
+    pub authority: SpcAuthority,
+}
+
+impl VerificationRules {
+    pub(crate) fn verifier<'a>(&'a self, certificates: &'a Certificates) -> Verifier<'a> {
+        Verifier {
+            trust: &self.trust,
+            certificates,
+            authority: match &self.authority {
+                SpcAuthority::None => OrigAuthority::NumbersOnly,
+                SpcAuthority::Table(table) => OrigAuthority::NumberingTable(table),
+                SpcAuthority::Any => OrigAuthority::AnySpc,
+            },
+        }
+    }
 }
 
 /// What lay in a mailbox.
@@ -87,12 +114,8 @@ pub struct OobVerificationService {
     pub client: HttpClient,
     /// How long to keep trying.
     pub retry: RetryPolicy,
-    /// What callers' certificates are judged by.
-    pub trust: TrustPolicy,
-    /// The certificates behind `x5u`.
-    pub certificates: CertificateStores,
-    /// When an SPC is authority for a number.
-    pub authority: SpcAuthority,
+    /// What PASSporTs are judged by.
+    pub rules: VerificationRules,
     /// How many slots to ask for: always the same, since it is visible.
     pub slots: Slots,
 }
@@ -110,45 +133,6 @@ impl OobVerificationService {
         let mut cursor = Cursor::START;
         let drained = self.drain(&mut cursor).await?;
         self.verdict_on(&drained.passports, call, clock).await
-    }
-
-    /// Looks at a fixed rhythm until there is a valid PASSporT or `max_wait` has
-    /// passed. The rhythm does not follow what is found, since the CPS sees it.
-    ///
-    /// # Errors
-    /// [`OobVerificationError`] when the last look failed; earlier failures are made
-    /// good by later looks.
-    pub async fn wait(
-        &self,
-        call: &Call,
-        every: Duration,
-        max_wait: Duration,
-        clock: &Clock,
-    ) -> Result<Verdict, OobVerificationError> {
-        let mut rhythm = tokio::time::interval(every);
-        rhythm.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let deadline = tokio::time::Instant::now() + max_wait;
-        let mut cursor = Cursor::START;
-        let mut seen = HashSet::new();
-        let mut passports = Vec::new();
-        loop {
-            rhythm.tick().await;
-            let looked = self.drain(&mut cursor).await.map(|drained| {
-                let unseen = drained.passports.into_iter();
-                passports.extend(unseen.filter(|text| seen.insert(sha256(text.as_bytes()))));
-            });
-            let verdict = match looked {
-                Ok(()) => self.verdict_on(&passports, call, clock).await,
-                Err(error) => Err(error),
-            };
-            let over = tokio::time::Instant::now() + every > deadline;
-            match verdict {
-                Ok(valid @ Verdict::Valid { .. }) => return Ok(valid),
-                last if over => return last,
-                Ok(_) => {}
-                Err(error) => tracing::info!(error = %error, "looking again"),
-            }
-        }
     }
 
     /// Reads the mailbox from `cursor` on, which moves behind what was read.
@@ -195,16 +179,9 @@ impl OobVerificationService {
             .filter(|passport| passport.claims().orig == call.orig)
             .collect();
         let urls = parsed.iter().flat_map(UnverifiedPassport::certificate_urls);
-        let certificates = self.certificates.gather(urls, clock.now()).await?;
-        let verifier = Verifier {
-            trust: &self.trust,
-            certificates: &certificates,
-            authority: match &self.authority {
-                SpcAuthority::None => OrigAuthority::NumbersOnly,
-                SpcAuthority::Table(table) => OrigAuthority::NumberingTable(table),
-                SpcAuthority::Any => OrigAuthority::AnySpc,
-            },
-        };
+        let (stores, deadline) = (&self.rules.certificates, self.client.deadline());
+        let certificates = stores.gather(urls, deadline, clock.now()).await;
+        let verifier = self.rules.verifier(&certificates);
         Ok(verifier.verify(passports, call, clock.now()))
     }
 }

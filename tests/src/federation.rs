@@ -13,7 +13,9 @@ use pennyblack_client::carrier::Carrier;
 use pennyblack_client::certificates::CertificateStores;
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::trust::load_trust;
-use pennyblack_client::verification_service::{OobVerificationService, Publisher, SpcAuthority};
+use pennyblack_client::verification_service::{
+    OobVerificationService, Publisher, SpcAuthority, VerificationRules,
+};
 use pennyblack_cps::config::IssuerConfig as TakenIssuer;
 use pennyblack_cps::{Config as CpsConfig, Cps};
 use pennyblack_evidence::key_log_view::{Demand, LogPolicy};
@@ -170,10 +172,20 @@ impl Federation {
             cps: address_of(&cps_name()?, address)?,
             client: HttpOptions::default().client()?,
             retry,
+            rules: self.rules()?,
+            slots: Slots::Four,
+        })
+    }
+
+    /// What the OOB-VS judges PASSporTs by.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub fn rules(&self) -> Result<VerificationRules, Trouble> {
+        Ok(VerificationRules {
             trust: self.trust()?,
             certificates: self.certificates(),
             authority: SpcAuthority::Any,
-            slots: Slots::Four,
         })
     }
 

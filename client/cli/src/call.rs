@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use super::carrier::existing_wallet;
 use super::options::{NetworkOptions, TrustOptions, load_identity};
 use super::outcome::{Exit, Failure, Outcome, message};
-use super::wording::plural;
+use super::wording::{plural, printable};
 
 /// Most bytes of a PASSporT or Identity header; more than any certificate path takes.
 const MAX_IDENTITY_SIZE: usize = 1024 * 1024;
@@ -171,32 +171,29 @@ async fn store_copies(
     if found.is_partial {
         lines.push(format!("  {NOT_ALL_READ}"));
     }
-    for refused in &found.refused {
-        lines.push(format!("  passed over a key record: {refused}"));
+    if found.refused.count > 0 {
+        lines.push(format!("  passed over {}", refusals(found)));
     }
-    let refused: Vec<_> = found.refused.iter().map(ToString::to_string).collect();
+    let examples = found.refused.examples.iter();
+    let examples: Vec<_> = examples.map(|why| printable(&why.to_string())).collect();
     let json = json!({
         "dest": dest.to_string(),
         "copies": copies,
         "left_out": found.left_out,
         "is_partial": found.is_partial,
-        "refused_records": refused,
+        "refused_records": { "count": found.refused.count, "examples": examples },
     });
     let exit = first_failure.map_or(Exit::Done, |error| Failure::from(error).exit());
-    Ok(Outcome {
-        json,
-        text: lines.join("\n"),
-        exit,
-    })
+    Ok(Outcome::new(json, lines.join("\n"), exit))
 }
 
 /// That there is no key to seal to. Records that only a wrong clock refuses are no
 /// reason to call the number unreachable.
 fn no_key(dest: &TelephoneNumber, found: &FoundKeys) -> Failure {
-    let refused = found.refused.iter();
-    let refused: String = refused
-        .map(|refused| format!("; a record was refused: {refused}"))
-        .collect();
+    let refused = match found.refused.count {
+        0 => String::new(),
+        _ => format!("; refused: {}", refusals(found)),
+    };
     match found.clock_gap {
         Some(gap) if !refused.is_empty() => {
             let text = format!("no key for {dest} is accepted: {gap}{refused}");
@@ -220,6 +217,14 @@ fn no_key(dest: &TelephoneNumber, found: &FoundKeys) -> Failure {
     }
 }
 
+/// How many key records were refused, and why the first few were.
+fn refusals(found: &FoundKeys) -> String {
+    let records = plural(found.refused.count, "key record");
+    let examples = found.refused.examples.iter();
+    let reasons: Vec<_> = examples.map(|why| printable(&why.to_string())).collect();
+    format!("{records}, for example: {}", reasons.join("; "))
+}
+
 fn report_resent(resent: ResendTotals) -> Outcome {
     let ResendTotals {
         stored,
@@ -232,17 +237,18 @@ fn report_resent(resent: ResendTotals) -> Outcome {
     );
     let json = json!({ "stored": stored, "refused": refused, "expired": expired, "left": left });
     let exit = if left > 0 { Exit::Network } else { Exit::Done };
-    Outcome { json, text, exit }
+    Outcome::new(json, text, exit)
 }
 
 impl CallArguments {
     fn caller(&self) -> Result<OobAuthenticationService, Failure> {
+        let http = self.network.http();
         Ok(OobAuthenticationService {
             cps: self.cps.clone(),
-            http: self.network.http(),
+            http: http.clone(),
             trust: self.trust.policy()?,
             numbering: self.trust.numbering()?,
-            certificates: self.trust.certificates(&self.network),
+            certificates: self.trust.certificates(http),
             minimum_age: Duration::from_secs(self.minimum_age),
             max_copies: usize::try_from(self.max_copies).unwrap_or(DEFAULT_MAX_COPIES),
             retry: RetryPolicy::SHORT,
@@ -356,7 +362,7 @@ mod tests {
     fn no_repository_is_asked_unless_it_is_named() {
         let repositories = |more: &[&str]| {
             let arguments = parse(more);
-            let stores = arguments.trust.certificates(&arguments.network);
+            let stores = arguments.trust.certificates(arguments.network.http());
             stores.repositories.is_some()
         };
         assert!(!repositories(&[]));

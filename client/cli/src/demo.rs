@@ -86,11 +86,9 @@ pub(crate) async fn run(arguments: DemoArguments, json: bool) -> Result<Outcome,
     if let Some(path) = kept {
         text.push_str(&format!("\nAll files are in {}\n", path.display()));
     }
-    Ok(Outcome {
-        json: serde_json::to_value(&report).unwrap_or_default(),
-        text,
-        exit: if report.ok { Exit::Done } else { Exit::Failed },
-    })
+    let json = serde_json::to_value(&report).unwrap_or_default();
+    let exit = if report.ok { Exit::Done } else { Exit::Failed };
+    Ok(Outcome::new(json, text, exit))
 }
 
 /// Shows what is going on, on standard error.

@@ -36,11 +36,9 @@ pub(crate) async fn run(arguments: LoadArguments, json: bool) -> Result<Outcome,
         }
     };
     let report = watcher.watch_run(PreparedLoad::run(prepared)).await?;
-    Ok(Outcome {
-        json: serde_json::to_value(&report).unwrap_or_default(),
-        text: output::text_of(&report),
-        exit: exit_of(&report),
-    })
+    let json = serde_json::to_value(&report).unwrap_or_default();
+    let text = output::text_of(&report);
+    Ok(Outcome::new(json, text, exit_of(&report)))
 }
 
 /// Scripts learn whether there is anything to look at in the numbers.

@@ -176,9 +176,10 @@ async fn register(arguments: Register) -> Result<Outcome, Failure> {
         lifetime: Duration::from_secs(arguments.hours * 3600),
         retry: RetryPolicy::SHORT,
     };
-    let client = arguments.network.http().client()?;
+    let client = arguments.network.http_without_end().client()?;
     let clock = Clock::system();
-    let until = publisher.register(&client, clock.now()).await?;
+    let in_time = client.within(arguments.network.deadline());
+    let until = publisher.register(&in_time, clock.now()).await?;
     if arguments.keep {
         return stay_registered(&publisher, &client, &clock).await;
     }

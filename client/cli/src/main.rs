@@ -119,7 +119,7 @@ fn dispatch(command: Command, json: bool) -> Result<Outcome, Failure> {
         )),
         Command::Load(arguments) => on_all_cores(load::run(*arguments, json)),
         Command::Mailbox(command) => on_runtime(mailbox::run(*command)),
-        Command::Verify(arguments) => on_runtime(verify::run(*arguments)),
+        Command::Verify(arguments) => on_runtime(verify::run(*arguments, json)),
     }
 }
 

@@ -10,7 +10,7 @@ use pennyblack_client::certificates::{CertificateStores, Repositories};
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::trust::load_trust;
 use pennyblack_client::verification_service;
-use pennyblack_http::{HttpOptions, TrustRoots};
+use pennyblack_http::{Deadline, HttpOptions, TrustRoots};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::mailbox::RecipientKey;
 use pennyblack_stir::TrustPolicy;
@@ -52,10 +52,39 @@ pub(crate) struct NetworkOptions {
     /// Seconds that one request may take.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=120))]
     timeout: u64,
+    /// Seconds that the command may take in all, however many requests it makes, not
+    /// counting the time that it is told to wait. Then it ends, and says how far it came.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    deadline: u64,
 }
 
 impl NetworkOptions {
+    /// For a command that ends by itself, after `wait` at the earliest.
+    pub(crate) fn http_after(&self, wait: Duration) -> HttpOptions {
+        HttpOptions {
+            deadline: Some(self.deadline_after(wait)),
+            ..self.http_without_end()
+        }
+    }
+
+    /// When an operation that begins now has to be over.
+    pub(crate) fn deadline(&self) -> Deadline {
+        self.deadline_after(Duration::ZERO)
+    }
+
+    fn deadline_after(&self, wait: Duration) -> Deadline {
+        Deadline::after(wait + Duration::from_secs(self.deadline))
+    }
+
+    /// For a command that ends by itself.
     pub(crate) fn http(&self) -> HttpOptions {
+        self.http_after(Duration::ZERO)
+    }
+
+    /// For a command that goes on until it is stopped: each of its operations has a
+    /// deadline of its own.
+    pub(crate) fn http_without_end(&self) -> HttpOptions {
         HttpOptions {
             trust_roots: TrustRoots::system_and(self.ca_file.clone()),
             proxy: self.proxy.clone(),
@@ -118,11 +147,11 @@ impl TrustOptions {
             .map_err(|error| wrong(&error))
     }
 
-    pub(crate) fn certificates(&self, network: &NetworkOptions) -> CertificateStores {
+    pub(crate) fn certificates(&self, http: HttpOptions) -> CertificateStores {
         CertificateStores {
             directory: self.certificates.clone(),
             repositories: (!self.certificate_host.is_empty())
-                .then(|| Repositories::new(self.certificate_host.clone(), network.http())),
+                .then(|| Repositories::new(self.certificate_host.clone(), http)),
         }
     }
 }

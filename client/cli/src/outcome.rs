@@ -118,16 +118,24 @@ pub(crate) struct Outcome {
     pub(crate) text: String,
     /// For scripts.
     pub(crate) exit: Exit,
+    /// It was printed already, before the command came to its end.
+    is_shown: bool,
 }
 
 impl Outcome {
-    /// The command did what it was asked.
-    pub(crate) fn done(json: Value, text: impl Into<String>) -> Self {
+    /// An outcome with the exit code that scripts see.
+    pub(crate) fn new(json: Value, text: impl Into<String>, exit: Exit) -> Self {
         Self {
             json,
             text: text.into(),
-            exit: Exit::Done,
+            exit,
+            is_shown: false,
         }
+    }
+
+    /// The command did what it was asked.
+    pub(crate) fn done(json: Value, text: impl Into<String>) -> Self {
+        Self::new(json, text, Exit::Done)
     }
 
     /// Adds a line that may explain the outcome.
@@ -140,16 +148,25 @@ impl Outcome {
         }
     }
 
-    /// Tells it on standard output.
+    /// Tells it on standard output, if that was not done yet.
     pub(crate) fn print(self, json: bool) -> ExitCode {
-        let text = if json {
-            self.json.to_string()
-        } else {
-            self.text
+        ExitCode::from(self.shown_now(json).exit as u8)
+    }
+
+    /// Tells it on standard output while the command still has something to do.
+    pub(crate) fn shown_now(mut self, json: bool) -> Self {
+        if self.is_shown {
+            return self;
+        }
+        let text = match json {
+            true => self.json.to_string(),
+            false => std::mem::take(&mut self.text),
         };
+        let mut stdout = io::stdout();
         // A closed pipe is the reader's decision, not our failure.
-        let _ = writeln!(io::stdout(), "{}", text.trim_end());
-        ExitCode::from(self.exit as u8)
+        let _ = writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush());
+        self.is_shown = true;
+        self
     }
 }
 
@@ -213,7 +230,9 @@ pub(crate) fn message(error: &dyn Error) -> String {
 
 fn exit_of_http(error: &HttpError) -> Exit {
     match error {
-        HttpError::NoAnswer { .. } | HttpError::SpeaksTls { .. } => Exit::Network,
+        HttpError::NoAnswer { .. } | HttpError::TimeUp { .. } | HttpError::SpeaksTls { .. } => {
+            Exit::Network
+        }
         HttpError::Refused(refused) if refused.status.is_server_error() => Exit::Network,
         HttpError::Refused(_) => Exit::Refused,
         _ => Exit::Failed,
@@ -291,6 +310,7 @@ impl From<OobVerificationError> for Failure {
     fn from(error: OobVerificationError) -> Self {
         let exit = match &error {
             OobVerificationError::Http(error) => exit_of_http(error),
+            OobVerificationError::NoAnswerInTime(_) => Exit::Network,
             _ => Exit::Failed,
         };
         Self::new(exit, error)

@@ -1,13 +1,19 @@
 //! `pennyblack verify`: the verdict on a call.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use console::style;
-use pennyblack_client::verification_service::{OobVerificationService, SpcAuthority};
-use pennyblack_http::{RetryPolicy, ServiceAddress};
-use pennyblack_passport::{Call, Extension, Party, Refused, Verdict, VerifiedPassport};
+use pennyblack_client::follower::{
+    FollowedMailbox, Follower, FollowerConfig, FollowerTotals, FollowerVerdict, Task,
+};
+use pennyblack_client::verification_service::{
+    OobVerificationError, SpcAuthority, VerificationRules,
+};
+use pennyblack_http::{HttpOptions, ServiceAddress};
+use pennyblack_passport::{Call, Extension, Party, VerifiedPassport};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::envelope::Slots;
 use pennyblack_stir::telephone_number::TelephoneNumber;
@@ -15,6 +21,10 @@ use serde_json::{Value, json};
 
 use super::options::{NetworkOptions, TrustOptions, load_mailbox_key};
 use super::outcome::{Exit, Failure, Outcome};
+use super::wording::{count, plural, printable};
+
+/// Most PASSporTs that are shown.
+const MAX_SHOWN: usize = 16;
 
 /// The arguments of `pennyblack verify`.
 #[derive(Debug, Args)]
@@ -25,9 +35,12 @@ Examples:
       --orig 12155550100 --dest 12125550199
   # fetch certificates that the directory lacks, from these repositories only
   pennyblack verify … --certificate-host certs.example,certs.example.net:8443
-  # wait up to ten seconds for it to arrive; a script decides by the exit code
+  # ask for ten seconds; the verdict is printed as soon as it is known
   pennyblack verify … --wait 10 --json
-  case $? in 0) ring ;; 3|4) ring_without_name ;; esac
+
+The CPS sees when and how often it is asked. So the mailbox is asked a fixed number
+of times (at least as often as reads a full one), whatever is found; the exit code
+comes at the end. A script that cannot wait reads the first line of the output.
 
 Exit codes: 0 valid, 3 no PASSporT for this call, 4 none that can be verified.
 5 and 6 report trouble with the network or the CPS: no verdict on the call.")]
@@ -44,17 +57,22 @@ pub(crate) struct VerifyArguments {
     /// The called number.
     #[arg(long, value_name = "TN")]
     dest: TelephoneNumber,
-    /// Seconds to wait for a valid PASSporT.
-    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    /// Seconds to ask for. It is always all of them, so that the CPS does not learn
+    /// from the end whether there was a call.
+    #[arg(long, default_value_t = 0, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(0..=3600))]
     wait: u64,
-    /// Milliseconds between two polls while waiting.
-    #[arg(long, default_value_t = 1000, value_name = "MS",
-          value_parser = clap::value_parser!(u64).range(100..=60_000))]
+    /// Milliseconds between two polls.
+    #[arg(long, default_value_t = 100, value_name = "MS",
+          value_parser = clap::value_parser!(u64).range(10..=60_000))]
     every: u64,
     /// Slots (places for PASSporTs) in an answer: 4, 16, 64 or 256. Always use the same
     /// number, so that it tells the CPS nothing.
-    #[arg(long, default_value = "16")]
+    #[arg(long, default_value = "64")]
     slots: Slots,
+    /// Most entries that a mailbox of this CPS holds.
+    #[arg(long, default_value_t = 1024, value_name = "ENTRIES")]
+    mailbox_capacity: usize,
     /// Trust only certificates that cover the calling number, themselves or by
     /// --numbering. Without this, an SPC may vouch for any number, as in SHAKEN.
     #[arg(long)]
@@ -65,49 +83,106 @@ pub(crate) struct VerifyArguments {
     network: NetworkOptions,
 }
 
-/// Does it.
-pub(crate) async fn run(arguments: VerifyArguments) -> Result<Outcome, Failure> {
-    let oob_vs = OobVerificationService {
-        key: load_mailbox_key(&arguments.mailbox_key)?,
+impl VerifyArguments {
+    fn follower_config(&self) -> FollowerConfig {
+        FollowerConfig {
+            every: Duration::from_millis(self.every),
+            slots: self.slots,
+            mailbox_capacity: self.mailbox_capacity,
+            ..FollowerConfig::default()
+        }
+    }
+
+    fn rules(&self, http: HttpOptions) -> Result<VerificationRules, Failure> {
+        Ok(VerificationRules {
+            trust: self.trust.policy()?,
+            certificates: self.trust.certificates(http),
+            authority: match (self.trust.numbering()?, self.strict) {
+                (Some(table), _) => SpcAuthority::Table(table),
+                (None, true) => SpcAuthority::None,
+                (None, false) => SpcAuthority::Any,
+            },
+        })
+    }
+}
+
+/// Does it. **The number of requests and their times do not follow what is found**: the
+/// verdict is printed as soon as it is known, and the mailbox is asked to the end.
+pub(crate) async fn run(arguments: VerifyArguments, json: bool) -> Result<Outcome, Failure> {
+    let config = arguments.follower_config();
+    let wait = Duration::from_secs(arguments.wait);
+    let looks = config.looks_in(wait);
+    let lasts = config
+        .every
+        .saturating_mul(u32::try_from(looks).unwrap_or(u32::MAX));
+    let http = arguments.network.http_after(lasts);
+    let rules = arguments.rules(http.clone())?;
+    let client = http.client()?;
+    let mailbox = FollowedMailbox {
+        key: Arc::new(load_mailbox_key(&arguments.mailbox_key)?),
         cps: arguments.cps.clone(),
-        client: arguments.network.http().client()?,
-        retry: RetryPolicy::SHORT,
-        trust: arguments.trust.policy()?,
-        certificates: arguments.trust.certificates(&arguments.network),
-        authority: match (arguments.trust.numbering()?, arguments.strict) {
-            (Some(table), _) => SpcAuthority::Table(table),
-            (None, true) => SpcAuthority::None,
-            (None, false) => SpcAuthority::Any,
-        },
-        slots: arguments.slots,
+        source: Arc::new(client.clone()),
     };
     let call = Call {
         orig: Party::from(arguments.orig.clone()),
         dest: Party::from(arguments.dest.clone()),
     };
-    let clock = Clock::system();
-    let verdict = if arguments.wait == 0 {
-        oob_vs.verify(&call, &clock).await?
-    } else {
-        let every = Duration::from_millis(arguments.every);
-        let max_wait = Duration::from_secs(arguments.wait);
-        oob_vs.wait(&call, every, max_wait, &clock).await?
+    let task = Task {
+        looks: Some(looks),
+        only_from: Some(call.orig.clone()),
+        at_once: true,
     };
-    let mut outcome = report(&call, &verdict);
-    let gap = oob_vs.client.clock_gap();
+    let clock = Clock::system();
+    let follower = Follower::start(&config, vec![mailbox], rules, task, clock, &mut rand::rng())
+        .map_err(|error| Failure::new(Exit::Usage, error))?;
+    let ends = async {
+        match http.deadline {
+            Some(deadline) => deadline.bound(follower.finished()).await,
+            None => Some(follower.finished().await),
+        }
+    };
+    tokio::pin!(ends);
+    let mut changes = follower.changes();
+    loop {
+        tokio::select! {
+            _ = &mut ends => break,
+            _ = changes.changed() => {}
+        }
+        let verdict = follower.verdict(&call);
+        if verdict.is_valid() {
+            let outcome = report(&call, &verdict, follower.totals());
+            let outcome = outcome.shown_now(json);
+            let _ = ends.await;
+            return Ok(outcome);
+        }
+    }
+    let verdict = follower.verdict(&call);
+    if !verdict.is_valid()
+        && !verdict.incomplete.is_empty()
+        && let Some(failure) = follower.take_failure()
+    {
+        return Err(match failure {
+            OobVerificationError::Http(error) => {
+                OobVerificationError::Http(client.diagnose(error).await).into()
+            }
+            other => other.into(),
+        });
+    }
+    let mut outcome = report(&call, &verdict, follower.totals());
+    let gap = client.clock_gap();
     if let Some(gap) = gap.filter(|_| outcome.exit != Exit::Done) {
         outcome.note(&gap);
     }
     Ok(outcome)
 }
 
-fn report(call: &Call, verdict: &Verdict) -> Outcome {
-    let (name, exit, passports, refused) = match verdict {
-        Verdict::Valid { passports, refused } => {
-            ("valid", Exit::Done, passports.as_slice(), refused)
-        }
-        Verdict::Unverifiable { refused } => ("unverifiable", Exit::Unverifiable, &[][..], refused),
-        Verdict::NoPassport { refused } => ("no-passport", Exit::NoPassport, &[][..], refused),
+fn report(call: &Call, verdict: &FollowerVerdict, totals: FollowerTotals) -> Outcome {
+    let unverifiable = verdict.refused.count > 0 || verdict.waiting > 0;
+    let (name, exit) = match (verdict.is_valid(), unverifiable) {
+        (true, _) => ("valid", Exit::Done),
+        (false, _) if !verdict.incomplete.is_empty() => ("incomplete", Exit::Network),
+        (false, true) => ("unverifiable", Exit::Unverifiable),
+        (false, false) => ("no-passport", Exit::NoPassport),
     };
     let headline = match exit {
         Exit::Done => style(name).green().bold(),
@@ -117,31 +192,51 @@ fn report(call: &Call, verdict: &Verdict) -> Outcome {
         "{headline}: call from {} to {}",
         call.orig, call.dest
     )];
-    lines.extend(
-        passports
-            .iter()
-            .map(|passport| format!("  {}", describe(passport))),
-    );
-    lines.extend(refused.iter().map(|refused| {
-        format!(
-            "  {} entry {}: {}",
-            style("passed over").dim(),
-            refused.index,
-            refused.reason
-        )
-    }));
+    let passports = verdict.passports.iter().take(MAX_SHOWN);
+    lines.extend(passports.clone().map(|one| format!("  {}", describe(one))));
+    let more = verdict.passports.len().saturating_sub(MAX_SHOWN);
+    if more > 0 {
+        lines.push(format!("  and {}", plural(more as u64, "more PASSporT")));
+    }
+    let passed_over = |what: String| format!("  {} {what}", style("passed over").dim());
+    if verdict.refused.count > 0 {
+        let count = plural(verdict.refused.count as u64, "PASSporT");
+        lines.push(passed_over(format!("{count} of this call, for example:")));
+        let examples = verdict.refused.examples.iter();
+        lines.extend(examples.map(|why| format!("    {}", printable(why))));
+    }
+    if verdict.waiting > 0 {
+        let waiting = plural(verdict.waiting as u64, "PASSporT");
+        lines.push(passed_over(format!(
+            "{waiting} without their certificates, which had not come when the time was up"
+        )));
+    }
+    let others = totals.others + totals.no_passports + totals.unreadable;
+    if others > 0 {
+        let entries = count(others, "entry", "entries");
+        lines.push(passed_over(format!("{entries} of no concern to this call")));
+    }
+    for cps in &verdict.incomplete {
+        lines.push(format!(
+            "  the mailbox at {cps} was not read to its end: try again"
+        ));
+    }
     let json = json!({
         "verdict": name,
         "orig": call.orig.to_string(),
         "dest": call.dest.to_string(),
-        "passports": passports.iter().map(to_json).collect::<Vec<_>>(),
-        "refused": refused.iter().map(refused_to_json).collect::<Vec<_>>(),
+        "passports": passports.map(to_json).collect::<Vec<_>>(),
+        "more_passports": more,
+        "refused": { "count": verdict.refused.count, "examples": verdict.refused.examples },
+        "waiting": verdict.waiting,
+        "others": {
+            "from_other_numbers": totals.others,
+            "no_passports": totals.no_passports,
+            "unreadable": totals.unreadable,
+        },
+        "incomplete": verdict.incomplete.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
-    Outcome {
-        json,
-        text: lines.join("\n"),
-        exit,
-    }
+    Outcome::new(json, lines.join("\n"), exit)
 }
 
 fn describe(passport: &VerifiedPassport) -> String {
@@ -183,8 +278,4 @@ fn to_json(passport: &VerifiedPassport) -> Value {
         "first_dest": party_list(passport.first()),
         "passport": passport.as_str(),
     })
-}
-
-fn refused_to_json(refused: &Refused) -> Value {
-    json!({ "entry": refused.index, "reason": refused.reason.to_string() })
 }

@@ -13,6 +13,15 @@ pub(crate) fn plural(number: u64, one: &str) -> String {
     count(number, one, &format!("{one}s"))
 }
 
+/// Most characters of what somebody else wrote that are shown at once.
+const MAX_FOREIGN: usize = 300;
+
+/// What somebody else wrote, so that it can neither steer a terminal nor fill it.
+pub(crate) fn printable(foreign: &str) -> String {
+    let shown = foreign.chars().filter(|c| !c.is_control());
+    shown.take(MAX_FOREIGN).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -24,5 +33,11 @@ mod tests {
         assert_eq!(plural(10_000, "token"), "10,000 tokens");
         assert_eq!(count(1, "entry", "entries"), "1 entry");
         assert_eq!(count(2, "entry", "entries"), "2 entries");
+    }
+    #[test]
+    fn foreign_text_steers_no_terminal_and_has_an_end() {
+        let hostile = format!("\u{1b}]0;x\u{7}{}", "y".repeat(100_000));
+        let shown = printable(&hostile);
+        assert!(shown.starts_with("]0;xyy") && shown.len() == MAX_FOREIGN);
     }
 }

@@ -16,7 +16,7 @@ use serde::de::Error as _;
 
 use super::{OobAuthenticationError, OobAuthenticationService};
 use crate::certificates::Certificates;
-use pennyblack_http::{ClockGap, HttpClient, Request};
+use pennyblack_http::{ClockGap, Deadline, HttpClient, HttpError, Request};
 
 /// How many copies of a PASSporT are stored at the most, unless it is configured.
 pub const DEFAULT_MAX_COPIES: usize = 8;
@@ -64,6 +64,28 @@ pub enum RefusedRecord {
     OtherNumber(TelephoneNumber),
 }
 
+/// Reasons that are kept of refused records.
+const MAX_EXAMPLES: usize = 3;
+
+/// Records that are not trusted: how many, and the reasons of the first few. A CPS can
+/// send any number of them.
+#[derive(Debug, Default)]
+pub struct RecordRefusals {
+    /// How many.
+    pub count: u64,
+    /// Why, of the first few.
+    pub examples: Vec<RefusedRecord>,
+}
+
+impl RecordRefusals {
+    fn add(&mut self, refused: RefusedRecord) {
+        self.count += 1;
+        if self.examples.len() < MAX_EXAMPLES {
+            self.examples.push(refused);
+        }
+    }
+}
+
 /// What a look-up found.
 #[derive(Debug, Default)]
 pub struct FoundKeys {
@@ -75,7 +97,7 @@ pub struct FoundKeys {
     /// Whether the CPS has more records for these digits, which were not looked at.
     pub is_partial: bool,
     /// Records that the CPS had and that are not trusted.
-    pub refused: Vec<RefusedRecord>,
+    pub refused: RecordRefusals,
     /// How far this machine's clock is from the CPS's, if that is far: then records
     /// may be refused for that alone.
     pub clock_gap: Option<ClockGap>,
@@ -108,14 +130,15 @@ impl OobAuthenticationService {
                 CertificateReference::X5u(url) => Some(url),
                 CertificateReference::X5c(_) => None,
             });
-        let certificates = self.certificates.gather(urls, now).await;
-        let certificates = certificates.map_err(OobAuthenticationError::KeyLookup)?;
+        // A repository that does not answer must leave time for storing.
+        let deadline = client.deadline().map(Deadline::half);
+        let certificates = self.certificates.gather(urls, deadline, now).await;
         for record in parsed {
             match self.accept(record, &certificates, number, now) {
                 Ok(key) => found.keys.push(key),
                 // Others of the block are not of interest.
                 Err(RefusedRecord::OtherNumber(_)) if look_up != KeyLookup::Number => {}
-                Err(refused) => found.refused.push(refused),
+                Err(refused) => found.refused.add(refused),
             }
         }
         // Of equally specific ones the order of the CPS stays. Of a mailbox's records the
@@ -136,11 +159,24 @@ impl OobAuthenticationService {
         look_up: KeyLookup,
         found: &mut FoundKeys,
     ) -> Result<Vec<UnverifiedKeyRecord>, OobAuthenticationError> {
+        // A CPS that says `more` endlessly, or slowly, must leave time for storing.
+        let client = match client.deadline() {
+            Some(deadline) => client.within(deadline.half()),
+            None => client.clone(),
+        };
         let mut parsed: Vec<((u64, u64), UnverifiedKeyRecord)> = Vec::new();
         let mut texts = HashSet::new();
         let mut after = None;
         for _ in 0..MAX_PAGES {
-            let list = self.fetch_list(client, number, look_up, after).await?;
+            let list = self.fetch_list(&client, number, look_up, after.clone());
+            let list = match list.await {
+                Err(OobAuthenticationError::KeyLookup(HttpError::TimeUp { .. }))
+                    if after.is_some() =>
+                {
+                    break;
+                }
+                list => list?,
+            };
             let next = next_page(&list)?;
             for text in list.records {
                 match UnverifiedKeyRecord::parse(&text) {
@@ -153,13 +189,12 @@ impl OobAuthenticationService {
                             parsed.push((claimed_breadth(&record), record));
                         }
                     }
-                    Err(error) => found.refused.push(error.into()),
+                    Err(error) => found.refused.add(error.into()),
                 }
             }
             parsed.sort_by_key(|(breadth, _)| *breadth);
             found.is_partial |= parsed.len() > MAX_VERIFIED;
             parsed.truncate(MAX_VERIFIED);
-            found.refused.truncate(MAX_VERIFIED);
             after = next.filter(|_| look_up != KeyLookup::Number);
             if after.is_none() {
                 break;

@@ -1,58 +1,93 @@
-//! Which `x5u` URLs are fetched at all, which of them now, and what is
-//! remembered of them. Not here: the fetching itself.
+//! Which `x5u` URLs are fetched at all, and what is remembered of them. Not here: in
+//! which order they are fetched (`fetching`).
 //!
 //! An OOB-AS chooses the URL in its PASSporT, and would see a fetch from a host of its
 //! own: that would tell it that the call takes place. So only hosts that the operator
 //! named are asked, and as seldom as possible.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
-use pennyblack_stir::jws::{X5c, X5u};
-use rand::seq::SliceRandom as _;
-
 use pennyblack_http::HttpOptions;
+use pennyblack_stir::jws::{X5c, X5u};
 
-/// Most URLs that are fetched for one look at a mailbox.
-pub(super) const MAX_FETCHES: usize = 32;
+use super::fetching::{Fetches, NoChain};
 
 /// How long a chain is used without being fetched again. Renewed certificates
 /// have new URLs in practice; this is for the repository that keeps its URLs.
 const REMEMBERED_FOR: Duration = Duration::from_secs(3600);
 
-/// Most chains, and most URLs without one, that are remembered. A repository
-/// may serve one chain under many paths.
+/// How long a URL that has no chain is not asked for again.
+const DEAD_FOR: Duration = Duration::from_secs(30);
+
+/// Most chains that are remembered. A repository may serve one chain under many paths.
 const MAX_REMEMBERED: usize = 1024;
 
+/// Most URLs without a chain that are remembered: four full mailboxes of them.
+const MAX_DEAD: usize = 4096;
+
 /// The certificate repositories that may be asked, and what they answered.
-/// Clones share what is remembered.
+/// Clones share what is remembered, and the fetches.
 #[derive(Debug, Clone)]
 pub struct Repositories {
     hosts: HashSet<Authority>,
-    pub(super) http: HttpOptions,
     memory: Arc<Mutex<Memory>>,
-}
-
-#[derive(Debug, Default)]
-struct Memory {
-    chains: HashMap<X5u, Remembered>,
-    /// Tried without success: not given up, but after those not tried yet, so
-    /// that no number of dead URLs keeps a good one from its turn.
-    failed: HashSet<X5u>,
+    fetches: Arc<Fetches>,
 }
 
 #[derive(Debug)]
-struct Remembered {
-    chain: X5c,
-    fetched_at: UnixTime,
+pub(super) struct Memory {
+    chains: AgedMap<X5c>,
+    dead: AgedMap<()>,
 }
 
-impl Remembered {
-    fn is_current(&self, now: UnixTime) -> bool {
-        self.fetched_at <= now && now.since(self.fetched_at) < REMEMBERED_FOR
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            chains: AgedMap::new(MAX_REMEMBERED, REMEMBERED_FOR),
+            dead: AgedMap::new(MAX_DEAD, DEAD_FOR),
+        }
+    }
+}
+
+/// A bounded map from URLs: the oldest goes when it is full, and each after a time.
+#[derive(Debug)]
+struct AgedMap<T> {
+    max: usize,
+    life: Duration,
+    values: HashMap<X5u, (UnixTime, T)>,
+    /// In the order in which they came, each once.
+    order: VecDeque<X5u>,
+}
+
+impl<T> AgedMap<T> {
+    fn new(max: usize, life: Duration) -> Self {
+        Self {
+            max,
+            life,
+            values: HashMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+
+    fn get(&self, url: &X5u, now: UnixTime) -> Option<&T> {
+        let (since, value) = self.values.get(url)?;
+        (*since <= now && now.since(*since) < self.life).then_some(value)
+    }
+
+    fn insert(&mut self, url: X5u, value: T, now: UnixTime) {
+        if self.values.insert(url.clone(), (now, value)).is_some() {
+            return;
+        }
+        self.order.push_back(url);
+        if self.order.len() > self.max
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.values.remove(&oldest);
+        }
     }
 }
 
@@ -62,55 +97,52 @@ impl Repositories {
     pub fn new(hosts: impl IntoIterator<Item = Authority>, http: HttpOptions) -> Self {
         Self {
             hosts: hosts.into_iter().collect(),
-            http,
             memory: Arc::default(),
+            fetches: Arc::new(Fetches::new(http)),
         }
+    }
+
+    /// How many fetches were begun. Each tells its host that somebody verifies a
+    /// certificate of it now.
+    #[must_use]
+    pub fn fetched(&self) -> u64 {
+        self.fetches.begun()
     }
 
     /// The chain at `url`, if it was fetched lately.
     pub(super) fn remembered(&self, url: &X5u, now: UnixTime) -> Option<X5c> {
-        let memory = self.memory();
-        let known = memory.chains.get(url)?;
-        known.is_current(now).then(|| known.chain.clone())
+        self.memory().chains.get(url, now).cloned()
     }
 
-    /// Which of `wanted` to fetch now: of allowed hosts only, those not tried
-    /// yet first, and at random where there are too many. The order in which
-    /// entries arrived decides nothing, since a flooder can come first.
-    pub(super) fn choose(&self, wanted: HashSet<X5u>) -> Vec<X5u> {
-        let (mut allowed, others): (Vec<_>, Vec<_>) = wanted
-            .into_iter()
-            .partition(|url| self.hosts.contains(url.authority()));
-        for url in others {
+    /// Asks for the chain at `url`, unless its host may not be asked or it had none lately.
+    /// The request is on its way, or in the queue of its host, when this returns.
+    pub(super) fn fetch(
+        &self,
+        url: &X5u,
+        now: UnixTime,
+    ) -> impl Future<Output = Option<X5c>> + Send + use<> {
+        let is_allowed = self.hosts.contains(url.authority());
+        if !is_allowed {
             tracing::debug!(%url, "not fetched: its host is none of the certificate repositories");
         }
-        allowed.shuffle(&mut rand::rng());
-        let memory = self.memory();
-        allowed.sort_by_key(|url| memory.failed.contains(url));
-        allowed.truncate(MAX_FETCHES);
-        allowed
-    }
-
-    /// Keeps what came of fetching `url` at `now`.
-    pub(super) fn remember(&self, url: X5u, fetched: Option<&X5c>, now: UnixTime) {
-        let mut memory = self.memory();
-        let Some(chain) = fetched else {
-            if memory.failed.len() >= MAX_REMEMBERED {
-                memory.failed.clear();
+        let is_dead = self.memory().dead.get(url, now).is_some();
+        let asked = (is_allowed && !is_dead).then(|| Fetches::ask(&self.fetches, url));
+        let (memory, url) = (Arc::clone(&self.memory), url.clone());
+        async move {
+            let fetched = asked?.await;
+            let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+            match fetched {
+                Ok(chain) => {
+                    memory.chains.insert(url, chain.clone(), now);
+                    Some(chain)
+                }
+                Err(NoChain::Dead) => {
+                    memory.dead.insert(url, (), now);
+                    None
+                }
+                Err(NoChain::NotNow) => None,
             }
-            memory.failed.insert(url);
-            return;
-        };
-        memory.failed.remove(&url);
-        if memory.chains.len() >= MAX_REMEMBERED {
-            memory.chains.retain(|_, known| known.is_current(now));
         }
-        if memory.chains.len() >= MAX_REMEMBERED {
-            memory.chains.clear();
-        }
-        let chain = chain.clone();
-        let fetched_at = now;
-        memory.chains.insert(url, Remembered { chain, fetched_at });
     }
 
     /// Every change is whole before anything can panic.
@@ -129,9 +161,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn repositories(hosts: &[&str]) -> Repositories {
-        let hosts = hosts.iter().map(|host| host.parse().unwrap());
-        Repositories::new(hosts, HttpOptions::default())
+    fn numbered(number: usize) -> X5u {
+        url(&format!("https://certs.example/{number}.pem"))
     }
 
     fn chain() -> X5c {
@@ -139,64 +170,30 @@ mod tests {
     }
 
     #[test]
-    fn only_hosts_that_the_operator_named_are_asked() {
-        let wanted = || {
-            HashSet::from([
-                url("https://certs.example/a.pem"),
-                url("https://certs.example:8443/a.pem"),
-                url("https://certs.example.attacker.example/a.pem"),
-                url("https://attacker.example/certs.example/a.pem"),
-            ])
-        };
-        assert_eq!(repositories(&[]).choose(wanted()), []);
-        let chosen = repositories(&["certs.example"]).choose(wanted());
-        assert_eq!(chosen, [url("https://certs.example/a.pem")]);
-        let chosen = repositories(&["certs.example:8443"]).choose(wanted());
-        assert_eq!(chosen, [url("https://certs.example:8443/a.pem")]);
-    }
-
-    #[test]
-    fn a_flood_of_dead_urls_keeps_no_other_from_its_turn() {
-        let repositories = repositories(&["certs.example"]);
-        let all: HashSet<_> = (0..10 * MAX_FETCHES)
-            .map(|number| url(&format!("https://certs.example/{number}.pem")))
-            .collect();
-        let mut tried = HashSet::new();
-        for _ in 0..10 {
-            for dead in repositories.choose(all.clone()) {
-                repositories.remember(dead.clone(), None, NOW);
-                assert!(tried.insert(dead), "tried again before all others");
-            }
-        }
-        assert_eq!(tried, all);
-        assert_eq!(repositories.choose(all).len(), MAX_FETCHES, "given up");
-    }
-
-    #[test]
-    fn a_chain_is_remembered_for_an_hour_also_by_clones() {
-        let repositories = repositories(&["certs.example"]);
-        let a = url("https://certs.example/a.pem");
-        repositories.remember(a.clone(), Some(&chain()), NOW);
-        let clone = repositories.clone();
-        assert!(repositories.remembered(&a, NOW).is_some());
+    fn a_chain_is_remembered_for_an_hour() {
+        let mut memory = Memory::default();
+        memory.chains.insert(numbered(1), chain(), NOW);
         let late = NOW.plus(REMEMBERED_FOR);
-        assert!(clone.remembered(&a, UnixTime(late.0 - 1)).is_some());
-        assert!(clone.remembered(&a, late).is_none());
-        assert!(clone.remembered(&a, UnixTime(NOW.0 - 1)).is_none());
-        let b = url("https://certs.example/b.pem");
-        assert!(clone.remembered(&b, NOW).is_none());
+        let chains = &memory.chains;
+        assert!(chains.get(&numbered(1), UnixTime(late.0 - 1)).is_some());
+        assert!(chains.get(&numbered(1), late).is_none());
+        assert!(chains.get(&numbered(1), UnixTime(NOW.0 - 1)).is_none());
+        assert!(chains.get(&numbered(2), NOW).is_none());
+        memory.chains.insert(numbered(1), chain(), late);
+        assert!(memory.chains.get(&numbered(1), late).is_some());
     }
 
     #[test]
-    fn what_is_remembered_has_a_bound() {
-        let repositories = repositories(&["certs.example"]);
-        for number in 0..3 * MAX_REMEMBERED {
-            let url = url(&format!("https://certs.example/{number}.pem"));
-            let fetched = (number % 2 == 0).then(chain);
-            repositories.remember(url, fetched.as_ref(), NOW);
+    fn what_is_remembered_has_a_bound_and_the_oldest_goes_first() {
+        let mut memory = Memory::default();
+        for number in 0..3 * MAX_DEAD {
+            memory.chains.insert(numbered(number), chain(), NOW);
+            memory.dead.insert(numbered(number), (), NOW);
         }
-        let memory = repositories.memory();
-        assert!(memory.chains.len() <= MAX_REMEMBERED && !memory.chains.is_empty());
-        assert!(memory.failed.len() <= MAX_REMEMBERED && !memory.failed.is_empty());
+        assert_eq!(memory.chains.values.len(), MAX_REMEMBERED);
+        assert_eq!(memory.dead.values.len(), MAX_DEAD);
+        assert_eq!(memory.dead.order.len(), MAX_DEAD);
+        assert!(memory.dead.get(&numbered(3 * MAX_DEAD - 1), NOW).is_some());
+        assert!(memory.dead.get(&numbered(0), NOW).is_none());
     }
 }

@@ -13,13 +13,16 @@ use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_sealing::mailbox::KeyConfig;
 
 use crate::identity::StirIdentity;
-use pennyblack_http::{HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
+use pennyblack_http::{Deadline, HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
 
 /// A registration's answer has no content of use; this much is read of it.
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// After a failure, how long until the next try.
 const RETRY_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long one registration of many may take, tries and pauses included.
+const MAX_REGISTRATION: Duration = Duration::from_secs(60);
 
 /// Why a key was not registered.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +74,8 @@ impl Publisher {
     /// over, until `shutdown`.
     pub async fn keep_registered(&self, client: &HttpClient, clock: &Clock, shutdown: &Shutdown) {
         while !shutdown.is_triggered() {
-            let next = match self.register(client, clock.now()).await {
+            let in_time = client.within(Deadline::after(MAX_REGISTRATION));
+            let next = match self.register(&in_time, clock.now()).await {
                 Ok(exp) => {
                     tracing::info!(until = %exp, "registered");
                     self.lifetime() / 2

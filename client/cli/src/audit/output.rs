@@ -50,7 +50,7 @@ pub(super) fn followed(followed: &Followed) -> Outcome {
     );
     let exit = Exit::Unfinished;
     let text = lines.join("\n");
-    Outcome { json, text, exit }
+    Outcome::new(json, text, exit)
 }
 
 fn line_of(log: &FollowedLog) -> String {

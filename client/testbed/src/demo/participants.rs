@@ -21,7 +21,9 @@ use pennyblack_client::carrier::Carrier;
 use pennyblack_client::certificates::CertificateStores;
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::trust::load_trust;
-use pennyblack_client::verification_service::{OobVerificationService, Publisher, SpcAuthority};
+use pennyblack_client::verification_service::{
+    OobVerificationService, Publisher, SpcAuthority, VerificationRules,
+};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
@@ -180,9 +182,11 @@ impl Participants {
                     cps: services.cps_address.clone(),
                     client: client()?,
                     retry: RetryPolicy::SHORT,
-                    trust: self.trust.clone(),
-                    certificates: certificates.clone(),
-                    authority: SpcAuthority::Any,
+                    rules: VerificationRules {
+                        trust: self.trust.clone(),
+                        certificates: certificates.clone(),
+                        authority: SpcAuthority::Any,
+                    },
                     slots: Slots::SixtyFour,
                 });
             }

@@ -104,7 +104,7 @@ impl Scene {
         let found = caller
             .keys_of(&number(CALLEE), KeyLookup::Number, NOW)
             .await?;
-        assert_eq!(found.refused, []);
+        assert_eq!(found.refused.count, 0);
         let mut second = SecondAttempt::default();
         for key in &found.keys {
             caller
