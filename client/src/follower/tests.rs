@@ -1,5 +1,7 @@
 //! What a CPS sees of a follower, and what a flood can do to it.
 
+mod dead_urls;
+mod repository;
 mod scene;
 mod two_samples;
 

@@ -65,11 +65,16 @@ impl Scene {
 
     /// An entry with a PASSporT of the call.
     pub(super) fn real_entry(&self) -> Vec<u8> {
+        self.entry_naming("https://certs.example/carrier.pem")
+    }
+
+    /// An entry with a PASSporT of the call whose certificate is said to be there.
+    pub(super) fn entry_naming(&self, url: &str) -> Vec<u8> {
         let call = ShakenCall {
             orig: CALLING.parse().unwrap(),
             dest: CALLED.parse().unwrap(),
             attest: Attestation::Full,
-            x5u: Some("https://certs.example/carrier.pem".parse().unwrap()),
+            x5u: Some(url.parse().unwrap()),
         };
         let passport = call.sign(&self.identity, NOW);
         let (key, cps) = (self.key.config(), self.cps.authority());
@@ -102,12 +107,28 @@ impl Scene {
         sources: Vec<Arc<dyn PageSource>>,
         looks: Option<u64>,
     ) -> Follower {
+        let certificates = CertificateStores {
+            directory: Some(self.home.path().join("issued")),
+            repositories: None,
+        };
+        self.follow_with(certificates, config, sources, looks)
+    }
+
+    /// The chain of the carrier's certificate.
+    pub(super) fn chain(&self) -> Vec<u8> {
+        std::fs::read(self.home.path().join("issued/carrier.pem")).unwrap()
+    }
+
+    pub(super) fn follow_with(
+        &self,
+        certificates: CertificateStores,
+        config: &FollowerConfig,
+        sources: Vec<Arc<dyn PageSource>>,
+        looks: Option<u64>,
+    ) -> Follower {
         let rules = VerificationRules {
             trust: load_trust(&self.home.path().join("roots"), None, NOW).unwrap(),
-            certificates: CertificateStores {
-                directory: Some(self.home.path().join("issued")),
-                repositories: None,
-            },
+            certificates,
             authority: SpcAuthority::Any,
         };
         let sources = sources.into_iter().map(|source| self.mailbox(source));
