@@ -11,7 +11,7 @@ pub const MAX_DRAIN_TIME: Duration = Duration::from_secs(2);
 
 /// The rhythm. **The default asks for 64 slots ten times a second**: 640 entries a second,
 /// so that the 1,024 entries of a full mailbox are read in 1.5 s. For a mailbox of X25519
-/// that is 1.4 MB a second, always, whatever is in it; docs/decisions/0016-follower.md has
+/// that is 1.3 MB a second, always, whatever is in it; docs/decisions/0016-follower.md has
 /// the measurement, and what slower rhythms give up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -1,7 +1,7 @@
 //! The program `pennyblack audit`, which reads what its adversary wrote: what it holds and
 //! keeps has an end, and so has the time that it takes.
 
-mod ended;
+pub(super) mod ended;
 mod hostile_log;
 mod slow_server;
 

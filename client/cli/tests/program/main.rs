@@ -10,5 +10,7 @@
 
 mod audit_limits;
 mod compare;
+mod hostile_service;
+mod polls;
 mod terminal;
 mod witness;

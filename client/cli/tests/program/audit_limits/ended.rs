@@ -16,14 +16,14 @@ pub(super) fn audit(command: &str) -> Command {
 }
 
 /// A process that has ended, and the most memory that was seen of it.
-pub(super) struct Ended {
-    pub(super) code: i32,
-    pub(super) said: String,
-    pub(super) resident_kb: u64,
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) said: String,
+    pub(crate) resident_kb: u64,
 }
 
 impl Ended {
-    pub(super) fn of(mut command: Command) -> Self {
+    pub(crate) fn of(mut command: Command) -> Self {
         // Not a pipe, which nobody reads meanwhile.
         let mut output = tempfile::tempfile().unwrap();
         command.stdout(output.try_clone().unwrap());

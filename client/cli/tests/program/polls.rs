@@ -1,0 +1,234 @@
+//! What a CPS sees of `pennyblack verify`: the same requests, whether or not there is a call.
+
+#[path = "../../../src/follower/tests/two_samples.rs"]
+mod two_samples;
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use pennyblack_base::time::UnixTime;
+use pennyblack_client::auth_service::ShakenCall;
+use pennyblack_client::identity::StirIdentity;
+use pennyblack_client::verification_service::create_mailbox_key;
+use pennyblack_http::ServiceAddress;
+use pennyblack_passport::Attestation;
+use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
+use pennyblack_sealing::envelope::{self, Cursor, PageHeader, Slots, seal_envelope};
+use pennyblack_sealing::mailbox::{Kem, RecipientKey};
+use pennyblack_sealing::sealed::seal_passport;
+use tempfile::TempDir;
+use two_samples::kolmogorov_smirnov;
+
+const CALLING: &str = "12155550100";
+const CALLED: &str = "12125550142";
+
+fn now() -> UnixTime {
+    UnixTime(Timestamp::now().as_second().try_into().unwrap())
+}
+
+struct Scene {
+    home: TempDir,
+    key: Arc<RecipientKey>,
+}
+
+impl Scene {
+    fn set() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let week = Duration::from_secs(7 * 86_400);
+        let path = home.path().join("pki");
+        let mut pki = PkiDirectory::init(&path, &CaNames::default(), week, now()).unwrap();
+        let carrier = LeafRequest::new(vec![TnAuthEntry::spc("683G").unwrap()]);
+        pki.issue("carrier", &carrier, None, now()).unwrap();
+        let key = create_mailbox_key(&home.path().join("box"), Kem::DhkemX25519).unwrap();
+        Self {
+            home,
+            key: Arc::new(key),
+        }
+    }
+
+    fn passport(&self) -> String {
+        let issued = self.home.path().join("pki/issued");
+        let file = |name: &str| issued.join(name);
+        let identity = StirIdentity::load(&file("carrier.pem"), &file("carrier.key"), None);
+        let call = ShakenCall {
+            orig: CALLING.parse().unwrap(),
+            dest: CALLED.parse().unwrap(),
+            attest: Attestation::Full,
+            x5u: Some("https://certs.example/carrier.pem".parse().unwrap()),
+        };
+        call.sign(&identity.unwrap(), now())
+    }
+
+    /// A CPS whose mailbox holds a call that comes with the tenth request, or never.
+    fn cps(&self, call: bool) -> Cps {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let address: ServiceAddress = url.parse().unwrap();
+        let (key, passport) = (Arc::clone(&self.key), self.passport());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let content = Arc::new(Content {
+            entry: seal_passport(
+                key.config(),
+                address.authority(),
+                &passport,
+                &mut rand::rng(),
+            )
+            .unwrap()
+            .as_bytes()
+            .to_vec(),
+            key,
+            address,
+            call,
+            asked: Arc::clone(&asked),
+        });
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, content) = (stream.unwrap(), Arc::clone(&content));
+                thread::spawn(move || content.serve(&stream));
+            }
+        });
+        Cps { url, asked }
+    }
+}
+
+struct Cps {
+    url: String,
+    asked: Arc<Mutex<Vec<(Instant, String)>>>,
+}
+
+impl Cps {
+    /// The lengths of the requests and the pauses between them, in milliseconds.
+    fn seen(&self) -> (Vec<usize>, Vec<f64>) {
+        let asked = self.asked.lock().unwrap();
+        let lengths = asked.iter().map(|(_, line)| line.len()).collect();
+        let pauses = asked.windows(2).map(|two| two[1].0 - two[0].0);
+        let pauses = pauses.map(|pause| pause.as_secs_f64() * 1e3).collect();
+        (lengths, pauses)
+    }
+}
+
+struct Content {
+    key: Arc<RecipientKey>,
+    address: ServiceAddress,
+    entry: Vec<u8>,
+    call: bool,
+    asked: Arc<Mutex<Vec<(Instant, String)>>>,
+}
+
+impl Content {
+    fn serve(&self, stream: &TcpStream) {
+        let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+        while let Some(line) = lines.next() {
+            let at = Instant::now();
+            lines
+                .by_ref()
+                .take_while(|line| !line.is_empty())
+                .for_each(drop);
+            let count = {
+                let mut asked = self.asked.lock().unwrap();
+                asked.push((at, line.clone()));
+                asked.len()
+            };
+            let is_new = !line.contains("after=00000000000000000001");
+            let entries: &[Vec<u8>] = match self.call && count >= 10 && is_new {
+                true => std::slice::from_ref(&self.entry),
+                false => &[],
+            };
+            let header = PageHeader {
+                more: false,
+                next: Cursor(u64::from(!entries.is_empty() || !is_new)),
+                server_time: now(),
+            };
+            let (config, cps) = (self.key.config(), self.address.authority());
+            let page = seal_envelope(
+                config,
+                cps,
+                Slots::SixtyFour,
+                entries,
+                header,
+                &mut rand::rng(),
+            );
+            let page = page.unwrap();
+            let (media_type, length) = (envelope::MEDIA_TYPE, page.len());
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n\r\n"
+            );
+            let mut stream = stream;
+            if stream
+                .write_all(&[head.into_bytes(), page].concat())
+                .is_err()
+            {
+                return;
+            }
+        }
+    }
+}
+
+fn verify(home: &Path, url: &str, wait: u32) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_pennyblack"))
+        .args(["--json", "verify", "--mailbox-key=box", "--roots=pki/roots"])
+        .args(["--certificates=pki/issued", "--orig", CALLING])
+        .args(["--dest", CALLED, "--every=25", "--cps", url, "--wait"])
+        .arg(wait.to_string())
+        .current_dir(home)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// The first line of the output, the rest, when the line came, and the exit code.
+fn end(mut child: Child) -> (String, Instant, Option<i32>) {
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    let told_at = Instant::now();
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "", "more than one document");
+    (line, told_at, child.wait().unwrap().code())
+}
+
+#[test]
+fn a_wait_makes_the_same_requests_with_and_without_a_call() {
+    let scene = Scene::set();
+    let mut attempts = Vec::new();
+    // A test at one in a hundred fails by chance at times, and not three times in a row.
+    for _ in 0..3 {
+        let (with, without) = (scene.cps(true), scene.cps(false));
+        // At the same time, so that the machine's load is the same.
+        let both = [&with, &without].map(|cps| verify(scene.home.path(), &cps.url, 4));
+        let [(found, told_at, valid), (none, _, missing)] = both.map(end);
+        assert!(found.contains(r#""verdict":"valid""#), "{found}");
+        assert!(none.contains(r#""verdict":"no-passport""#), "{none}");
+        assert_eq!((valid, missing), (Some(0), Some(3)));
+        // The verdict came while the program went on asking.
+        let last = with.asked.lock().unwrap().last().unwrap().0;
+        assert!(told_at < last, "the verdict came at the end");
+        let (found, none) = (with.seen(), without.seen());
+        assert_eq!(found.0.len(), 161);
+        assert_eq!(found.0, none.0, "number or lengths differ");
+        let alike = kolmogorov_smirnov(&found.1, &none.1);
+        if alike > 0.01 {
+            return;
+        }
+        attempts.push(alike);
+    }
+    panic!("times tell whether there was a call: {attempts:?}");
+}
+
+#[test]
+fn one_look_is_as_many_requests_as_read_a_full_mailbox() {
+    let scene = Scene::set();
+    for call in [true, false] {
+        let cps = scene.cps(call);
+        let (_, _, code) = end(verify(scene.home.path(), &cps.url, 0));
+        assert_eq!(code, Some(if call { 0 } else { 3 }));
+        assert_eq!(cps.asked.lock().unwrap().len(), 16);
+    }
+}
