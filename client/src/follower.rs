@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
-use pennyblack_http::{HttpError, ServiceAddress};
+use pennyblack_http::ServiceAddress;
 use pennyblack_passport::{Call, Party, VerifiedPassport};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
@@ -26,6 +26,7 @@ use pennyblack_sealing::mailbox::{MailboxId, RecipientKey};
 use rand::Rng;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 pub use config::{FollowerConfig, FollowerConfigError, MAX_DRAIN_TIME};
 pub use index::{FollowerTotals, PassportRefusals};
@@ -84,6 +85,18 @@ pub struct FollowerVerdict {
 }
 
 impl FollowerVerdict {
+    /// None is good, and there are some that name this call, or may.
+    #[must_use]
+    pub fn is_unverifiable(&self) -> bool {
+        !self.is_valid() && (self.refused.count > 0 || self.waiting > 0)
+    }
+
+    /// Nothing that was found names this call.
+    #[must_use]
+    pub fn is_no_passport(&self) -> bool {
+        !self.is_valid() && !self.is_unverifiable()
+    }
+
     /// At least one PASSporT is good for the call.
     #[must_use]
     pub fn is_valid(&self) -> bool {
@@ -161,7 +174,7 @@ impl Follower {
         }
     }
 
-    /// Changes whenever something was verified or refused.
+    /// Changes whenever something was verified or refused, and when a mailbox was read.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.judge.changes()
@@ -186,6 +199,16 @@ impl Follower {
     #[must_use]
     pub fn totals(&self) -> FollowerTotals {
         self.judge.totals()
+    }
+
+    /// Returns when each mailbox was read to its end by a request that was made at `moment`
+    /// or later: what was stored before it is then known, but for what waits for a
+    /// certificate. It asks nobody; the rhythm goes on.
+    pub async fn read_since(&self, moment: Instant) {
+        let mut changes = self.changes();
+        let is_behind = |poller: &Arc<Poller>| !poller.was_read_since(moment);
+        // The sender cannot be gone: `self` has it.
+        while self.pollers.iter().any(is_behind) && changes.changed().await.is_ok() {}
     }
 
     /// Returns when each mailbox has had all its looks and what they brought was judged.
@@ -218,7 +241,7 @@ impl PageSource for pennyblack_http::HttpClient {
             let sent = self.send(request, pennyblack_http::RetryPolicy::NONE);
             let answer = sent.await?;
             let content = answer.content(pennyblack_sealing::envelope::MEDIA_TYPE);
-            content.cloned().map_err(HttpError::from)
+            content.cloned()
         })
     }
 }

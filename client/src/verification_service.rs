@@ -1,17 +1,16 @@
-//! The recipient's side (docs/protocol.md sections 4 to 6): a mailbox key,
-//! publishing it, emptying the mailbox, and the verdict on a call. Not here:
-//! how a verdict is reached (`pennyblack_passport`).
+//! The OOB-VS's side (docs/protocol.md sections 4 to 6): a mailbox key, publishing it,
+//! what is sent to ask for a page, and what PASSporTs are judged by. Not here: when it is
+//! asked, and what is remembered (`follower`), and how PASSporTs are verified
+//! (`pennyblack_passport`).
 
 mod mailbox_key;
 mod publish;
 
 use std::time::Duration;
 
-use pennyblack_passport::{Call, OrigAuthority, UnverifiedPassport, Verdict, Verifier};
-use pennyblack_runtime::clock::Clock;
-use pennyblack_sealing::envelope::{self, Cursor, OpenEnvelopeError, Page, Slots, open_envelope};
-use pennyblack_sealing::mailbox::{KeyConfig, RecipientKey};
-use pennyblack_sealing::sealed::open_passport;
+use pennyblack_passport::{OrigAuthority, Verifier};
+use pennyblack_sealing::envelope::{self, Cursor, OpenEnvelopeError, Slots};
+use pennyblack_sealing::mailbox::KeyConfig;
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
 
@@ -19,11 +18,7 @@ pub use mailbox_key::{MailboxKeyError, create_mailbox_key, load_mailbox_key};
 pub use publish::{PublishError, Publisher};
 
 use crate::certificates::{CertificateStores, Certificates};
-use pennyblack_http::{HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
-
-/// Most pages that one emptying of a mailbox reads. At 256 slots that is more
-/// than any mailbox holds; a CPS that says `more` endlessly is not followed.
-const MAX_PAGES: usize = 256;
+use pennyblack_http::{HttpError, Request, ServiceAddress};
 
 /// Why there is no verdict. None of these says anything of the call.
 #[derive(Debug, thiserror::Error)]
@@ -92,96 +87,5 @@ impl VerificationRules {
                 SpcAuthority::Any => OrigAuthority::AnySpc,
             },
         }
-    }
-}
-
-/// What lay in a mailbox.
-#[derive(Debug, Clone, Default)]
-pub struct Drained {
-    /// What opened: PASSporTs, or whatever else OOB-ASs put in.
-    pub passports: Vec<String>,
-    /// Entries that did not open; anyone with a token can store such.
-    pub unreadable: usize,
-}
-
-/// Verifies calls with what lies in a mailbox.
-pub struct OobVerificationService {
-    /// The mailbox's key.
-    pub key: RecipientKey,
-    /// Where the mailbox is.
-    pub cps: ServiceAddress,
-    /// How the CPS is reached.
-    pub client: HttpClient,
-    /// How long to keep trying.
-    pub retry: RetryPolicy,
-    /// What PASSporTs are judged by.
-    pub rules: VerificationRules,
-    /// How many slots to ask for: always the same, since it is visible.
-    pub slots: Slots,
-}
-
-impl OobVerificationService {
-    /// Empties the mailbox and judges what lay in it for `call`.
-    ///
-    /// # Errors
-    /// [`OobVerificationError`]: then there is no verdict, not even "no PASSporT".
-    pub async fn verify(
-        &self,
-        call: &Call,
-        clock: &Clock,
-    ) -> Result<Verdict, OobVerificationError> {
-        let mut cursor = Cursor::START;
-        let drained = self.drain(&mut cursor).await?;
-        self.verdict_on(&drained.passports, call, clock).await
-    }
-
-    /// Reads the mailbox from `cursor` on, which moves behind what was read.
-    ///
-    /// # Errors
-    /// [`OobVerificationError`].
-    pub async fn drain(&self, cursor: &mut Cursor) -> Result<Drained, OobVerificationError> {
-        let mut drained = Drained::default();
-        for _ in 0..MAX_PAGES {
-            let page = self.page(*cursor).await?;
-            for entry in page.entries() {
-                match open_passport(&self.key, self.cps.authority(), entry) {
-                    Ok(passport) => drained.passports.push(passport),
-                    Err(_) => drained.unreadable += 1,
-                }
-            }
-            let header = page.header();
-            let moved = header.next > *cursor;
-            *cursor = header.next;
-            if !header.more || !moved {
-                break;
-            }
-        }
-        Ok(drained)
-    }
-
-    async fn page(&self, after: Cursor) -> Result<Page, OobVerificationError> {
-        let request = page_request(&self.cps, self.key.config(), self.slots, after);
-        let answer = self.client.send(&request, self.retry).await?;
-        let content = answer.content(envelope::MEDIA_TYPE)?;
-        Ok(open_envelope(&self.key, self.cps.authority(), content)?)
-    }
-
-    async fn verdict_on(
-        &self,
-        passports: &[String],
-        call: &Call,
-        clock: &Clock,
-    ) -> Result<Verdict, OobVerificationError> {
-        // Certificates are fetched only for PASSporTs of this calling number.
-        let parsed: Vec<_> = passports
-            .iter()
-            .filter_map(|text| UnverifiedPassport::parse(text).ok())
-            .filter(|passport| passport.claims().orig == call.orig)
-            .collect();
-        let urls = parsed.iter().flat_map(UnverifiedPassport::certificate_urls);
-        let (stores, deadline) = (&self.rules.certificates, self.client.deadline());
-        let certificates = stores.gather(urls, deadline, clock.now()).await;
-        let verifier = self.rules.verifier(&certificates);
-        Ok(verifier.verify(passports, call, clock.now()))
     }
 }

@@ -5,17 +5,17 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
 use pennyblack_client::auth_service::{DEFAULT_MAX_COPIES, OobAuthenticationService};
 use pennyblack_client::carrier::Carrier;
 use pennyblack_client::certificates::CertificateStores;
+use pennyblack_client::follower::{FollowedMailbox, Follower, FollowerConfig, Task};
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::trust::load_trust;
-use pennyblack_client::verification_service::{
-    OobVerificationService, Publisher, SpcAuthority, VerificationRules,
-};
+use pennyblack_client::verification_service::{Publisher, SpcAuthority, VerificationRules};
 use pennyblack_cps::config::IssuerConfig as TakenIssuer;
 use pennyblack_cps::{Config as CpsConfig, Cps};
 use pennyblack_evidence::key_log_view::{Demand, LogPolicy};
@@ -25,7 +25,6 @@ use pennyblack_issuer::Issuer;
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
 use pennyblack_protocol::key_record::Coverage;
 use pennyblack_runtime::clock::Clock;
-use pennyblack_sealing::envelope::Slots;
 use pennyblack_sealing::mailbox::RecipientKey;
 use pennyblack_service::start::RunningService;
 use pennyblack_stir::TrustPolicy;
@@ -157,24 +156,40 @@ impl Federation {
         })
     }
 
-    /// The OOB-VS that opens the mailbox of `key` at the CPS at `address`.
+    /// A follower of the mailbox of `key` at the CPS at `address`.
     ///
     /// # Errors
     /// [`Trouble`].
-    pub fn oob_vs(
+    pub fn follow(
         &self,
-        key: RecipientKey,
+        key: &RecipientKey,
         address: SocketAddr,
-        retry: RetryPolicy,
-    ) -> Result<OobVerificationService, Trouble> {
-        Ok(OobVerificationService {
-            key,
+        looks: Option<u64>,
+    ) -> Result<Follower, Trouble> {
+        let mailbox = FollowedMailbox {
+            key: Arc::new(RecipientKey::from_bytes(&key.to_bytes())?),
             cps: address_of(&cps_name()?, address)?,
-            client: HttpOptions::default().client()?,
-            retry,
-            rules: self.rules()?,
-            slots: Slots::Four,
-        })
+            source: Arc::new(HttpOptions::default().client()?),
+        };
+        let config = FollowerConfig {
+            every: Duration::from_millis(20),
+            timeout: Duration::from_secs(30),
+            ..FollowerConfig::default()
+        };
+        let task = Task {
+            looks,
+            ..Task::default()
+        };
+        let (rules, clock) = (self.rules()?, self.clock.clone());
+        let rng = &mut rand::rng();
+        Ok(Follower::start(
+            &config,
+            vec![mailbox],
+            rules,
+            task,
+            clock,
+            rng,
+        )?)
     }
 
     /// What the OOB-VS judges PASSporTs by.

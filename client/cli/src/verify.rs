@@ -177,8 +177,7 @@ pub(crate) async fn run(arguments: VerifyArguments, json: bool) -> Result<Outcom
 }
 
 fn report(call: &Call, verdict: &FollowerVerdict, totals: FollowerTotals) -> Outcome {
-    let unverifiable = verdict.refused.count > 0 || verdict.waiting > 0;
-    let (name, exit) = match (verdict.is_valid(), unverifiable) {
+    let (name, exit) = match (verdict.is_valid(), verdict.is_unverifiable()) {
         (true, _) => ("valid", Exit::Done),
         (false, _) if !verdict.incomplete.is_empty() => ("incomplete", Exit::Network),
         (false, true) => ("unverifiable", Exit::Unverifiable),

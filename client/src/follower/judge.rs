@@ -150,7 +150,7 @@ impl Judge {
         self.changes.subscribe()
     }
 
-    fn note_change(&self) {
+    pub(super) fn note_change(&self) {
         self.changes.send_modify(|changes| *changes += 1);
     }
 

@@ -186,6 +186,8 @@ impl Poller {
         if !header.more {
             progress.read_to_its_end = Some(asked_at);
         }
+        drop(progress);
+        self.judge.note_change();
     }
 
     fn failed_to_read(&self, error: Option<OobVerificationError>) {
@@ -216,6 +218,11 @@ impl Poller {
         let limit = self.stale_after + self.every;
         let read = progress.read_to_its_end;
         read.is_some_and(|read| end.duration_since(read) <= limit)
+    }
+
+    pub(super) fn was_read_since(&self, moment: Instant) -> bool {
+        let read = self.progress().read_to_its_end;
+        read.is_some_and(|read| read >= moment)
     }
 
     /// Read to its end at least once.

@@ -17,7 +17,6 @@ use pennyblack_client::auth_service::{
 use pennyblack_client::verification_service::{OobVerificationError, PublishError};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_http::{HttpError, RetryPolicy};
-use pennyblack_passport::{Call, Verdict};
 use pennyblack_privacypass::token::Token;
 use pennyblack_protocol::key_record::Coverage;
 use pennyblack_runtime::clock::Clock;
@@ -25,7 +24,7 @@ use pennyblack_sealing::mailbox::{Kem, RecipientKey};
 use pennyblack_tests::lossy_proxy::LossyProxy;
 use pennyblack_tests::prepared_answers::{PreparedAnswers, header};
 
-use self::scene::{Scene, number};
+use self::scene::{Scene, call_from, number};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 const CALLER: &str = "12155550100";
@@ -48,12 +47,15 @@ async fn a_call_is_verified_by_everybody_who_answers_the_called_number() {
     assert_eq!(scene.place_call(scene.address(), QUICK).await.unwrap(), 2);
     assert_eq!(scene.tokens(), 2, "one token for each copy");
     for key in [&scene.office, &desk] {
-        let verdict = scene.verify(key, CALLER).await.unwrap();
-        let Verdict::Valid { passports, .. } = verdict else {
-            panic!("{verdict:?}");
-        };
+        let verdict = scene.verify(key, CALLER).await;
+        assert!(verdict.is_valid(), "{verdict:?}");
         assert_eq!(
-            passports[0].signer().spcs().next().unwrap().as_str(),
+            verdict.passports[0]
+                .signer()
+                .spcs()
+                .next()
+                .unwrap()
+                .as_str(),
             "683G"
         );
     }
@@ -90,35 +92,39 @@ async fn no_connection_links_two_stores_nor_a_store_with_a_look_up() {
 #[tokio::test]
 async fn a_recipient_who_waits_hears_of_the_call_when_it_comes() {
     let scene = Scene::set(1).await;
-    let key = RecipientKey::from_bytes(&scene.office.to_bytes()).unwrap();
-    let oob_vs = scene
+    let follower = scene
         .federation
-        .oob_vs(key, scene.address(), QUICK)
-        .unwrap();
-    let call = Call {
-        orig: number(CALLER).into(),
-        dest: number(CALLEE).into(),
+        .follow(&scene.office, scene.address(), None);
+    let follower = follower.unwrap();
+    let mut changes = follower.changes();
+    let heard = async {
+        while !follower.verdict(&call_from(CALLER)).is_valid() {
+            changes.changed().await.unwrap();
+        }
     };
-    let (every, max_wait) = (Duration::from_millis(20), Duration::from_secs(60));
-    let waiting = oob_vs.wait(&call, every, max_wait, scene.federation.clock());
+    let waiting = tokio::time::timeout(Duration::from_secs(60), heard);
     let placing = async {
         // The first look has found nothing by now or finds it later: both are fine.
         tokio::task::yield_now().await;
         scene.place_call(scene.address(), QUICK).await.unwrap();
     };
-    let (verdict, ()) = tokio::join!(waiting, placing);
-    assert!(matches!(verdict.unwrap(), Verdict::Valid { .. }));
+    let (heard, ()) = tokio::join!(waiting, placing);
+    heard.unwrap();
+    follower.stop().await;
     scene.end().await;
 }
 
 #[tokio::test]
 async fn without_a_passport_for_the_call_the_verdict_says_so() {
     let scene = Scene::set(1).await;
-    let before = scene.verify(&scene.office, CALLER).await.unwrap();
-    assert!(matches!(before, Verdict::NoPassport { .. }), "{before:?}");
+    let before = scene.verify(&scene.office, CALLER).await;
+    assert!(
+        before.is_no_passport() && before.incomplete.is_empty(),
+        "{before:?}"
+    );
     scene.place_call(scene.address(), QUICK).await.unwrap();
-    let another = scene.verify(&scene.office, "12155550199").await.unwrap();
-    assert!(matches!(another, Verdict::NoPassport { .. }), "{another:?}");
+    let another = scene.verify(&scene.office, "12155550199").await;
+    assert!(another.is_no_passport(), "{another:?}");
     scene.end().await;
 }
 
@@ -134,17 +140,13 @@ async fn a_cps_that_is_gone_gives_no_verdict() {
     } = scene;
     let address = cps.addresses().public;
     cps.stop().await;
-    let oob_vs = federation
-        .oob_vs(office, address, RetryPolicy::NONE)
-        .unwrap();
-    let call = Call {
-        orig: number(CALLER).into(),
-        dest: number(CALLEE).into(),
-    };
-    let verdict = oob_vs.verify(&call, federation.clock()).await;
+    let follower = federation.follow(&office, address, Some(3)).unwrap();
+    follower.finished().await;
+    let verdict = follower.verdict(&call_from(CALLER));
+    assert_eq!(verdict.incomplete.len(), 1);
     assert!(matches!(
-        verdict,
-        Err(OobVerificationError::Http(HttpError::NoAnswer { .. }))
+        follower.take_failure(),
+        Some(OobVerificationError::Http(HttpError::NoAnswer { .. }))
     ));
     issuer.stop().await;
 }
@@ -313,7 +315,7 @@ async fn a_block_look_up_finds_the_same_key_without_telling_the_number() {
         .keys_of(&number("12125550999"), block, NOW)
         .await
         .unwrap();
-    assert!(nobody.keys.is_empty() && nobody.refused.is_empty());
+    assert!(nobody.keys.is_empty() && nobody.refused.count == 0);
     scene.end().await;
 }
 

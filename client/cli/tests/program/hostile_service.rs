@@ -227,7 +227,7 @@ fn json_that_is_nested_very_deeply_is_refused() {
     for json in [
         format!(r#"{{"records":{deep}"#),
         format!(r#"{{"records":[],"x":{deep}"#),
-        deep.clone(),
+        deep,
     ] {
         let service = Hostile::with_list(json);
         let (ended, _) = run(&service, &call(""));

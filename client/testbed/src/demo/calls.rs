@@ -2,17 +2,20 @@
 //! got the PASSporT in an Identity header, verified by the callee. In the middle
 //! the CPS is killed and comes back.
 
-use pennyblack_passport::{Attestation, Call, IdentityHeader, Party, UnverifiedPassport, Verdict};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use pennyblack_passport::{Attestation, Call, IdentityHeader, Party, UnverifiedPassport};
 use pennyblack_protocol::store_request::MAILBOX_SIZE;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_stir::telephone_number::TelephoneNumber;
+use tokio::time::Instant;
 
-use super::participants::{Callee, Participants, Storer};
+use super::participants::{Callee, Participants, Recipient, Storer};
 use super::report::{CallLine, VALID};
 use super::services::Services;
 use super::{Audience, CALLS, DemoError, WhileDoing as _};
 use pennyblack_client::auth_service::{KeyLookup, SecondAttempt, ShakenCall, read_passport};
-use pennyblack_client::verification_service::OobVerificationService;
 
 /// The call in which the CPS dies.
 const CRASH_AT: usize = CALLS / 2;
@@ -62,21 +65,21 @@ async fn one_call(
         .during("reading a PASSporT")
         .and_then(|passport| IdentityHeader::new(passport).during("making a header"))?;
     let mailboxes = store(cast, storer, &header.to_string(), callee, clock).await?;
-    let verdict = verify(callee, &orig, clock).await?;
+    let verdict = verify(callee, &orig).await?;
     let size = callee.recipients.iter().map(slot).max();
     Ok(CallLine {
         at,
         orig: orig.to_string(),
         dest: callee.number.to_string(),
         stored_by: storer.name,
-        verdict: name(&verdict),
+        verdict: name(verdict),
         mailboxes,
         size: MAILBOX_SIZE + size.unwrap_or(0),
     })
 }
 
-const fn slot(oob_vs: &OobVerificationService) -> usize {
-    oob_vs.key.config().kem().slot_size()
+fn slot(recipient: &Recipient) -> usize {
+    recipient.key.config().kem().slot_size()
 }
 
 /// The number of the customer who makes this call.
@@ -136,36 +139,55 @@ pub(super) async fn store(
     Ok(mailboxes)
 }
 
+/// How long a follower may take to read a mailbox while the CPS starts again.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the callee finds in a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// One PASSporT, which is good.
+    Valid,
+    /// A good one, more than once.
+    StoredTwice,
+    /// PASSporTs of this call, none of them good.
+    Unverifiable,
+    /// None of this call.
+    NoPassport,
+}
+
 /// What the callee finds, in every mailbox; the worst counts.
-pub(super) async fn verify(
-    callee: &Callee,
-    orig: &TelephoneNumber,
-    clock: &Clock,
-) -> Result<Verdict, DemoError> {
+pub(super) async fn verify(callee: &Callee, orig: &TelephoneNumber) -> Result<Found, DemoError> {
     let call = Call {
         orig: Party::from(orig.clone()),
         dest: Party::from(callee.number.clone()),
     };
+    let now = Instant::now();
     let mut worst = None;
-    for oob_vs in &callee.recipients {
-        let verdict = oob_vs.verify(&call, clock).await;
-        let verdict = verdict.during("verifying a call")?;
-        if !matches!(
-            worst,
-            Some(Verdict::NoPassport { .. } | Verdict::Unverifiable { .. })
-        ) {
-            worst = Some(verdict);
+    for recipient in &callee.recipients {
+        let read = tokio::time::timeout(PATIENCE, recipient.follower.read_since(now)).await;
+        read.map_err(|_| DemoError::Never("reading a mailbox"))?;
+        let verdict = recipient.follower.verdict(&call);
+        let found = recipient.follower.totals().passports;
+        let more = found - recipient.found.swap(found, Ordering::Relaxed);
+        let found = match more {
+            _ if verdict.is_unverifiable() => Found::Unverifiable,
+            _ if verdict.is_no_passport() => Found::NoPassport,
+            1 => Found::Valid,
+            _ => Found::StoredTwice,
+        };
+        if !matches!(worst, Some(Found::NoPassport | Found::Unverifiable)) {
+            worst = Some(found);
         }
     }
     worst.ok_or(DemoError::Never("a mailbox"))
 }
 
 /// A verdict in a word.
-pub(super) fn name(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Valid { passports, .. } if passports.len() == 1 => VALID,
-        Verdict::Valid { .. } => "stored twice",
-        Verdict::Unverifiable { .. } => "unverifiable",
-        Verdict::NoPassport { .. } => "no PASSporT",
+pub(super) const fn name(found: Found) -> &'static str {
+    match found {
+        Found::Valid => VALID,
+        Found::StoredTwice => "stored twice",
+        Found::Unverifiable => "unverifiable",
+        Found::NoPassport => "no PASSporT",
     }
 }

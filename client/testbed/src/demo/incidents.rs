@@ -9,7 +9,6 @@ use pennyblack_base::problem::ProblemType;
 use pennyblack_cps::issuers::VoprfKeys;
 use pennyblack_evidence::double_spend::DoubleSpendEvidence;
 use pennyblack_evidence::spend::{STORE_PATH, SpendKey};
-use pennyblack_passport::Verdict;
 use pennyblack_privacypass::blind_rsa::TokenVerifyingKey;
 use pennyblack_privacypass::directory::{self, DirectoryKey, IssuerDirectory};
 use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
@@ -17,7 +16,7 @@ use pennyblack_protocol::store_request::{SignedStoreRequest, sign_store_request}
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::sealed::seal_passport;
 
-use super::calls::{customer, name, sign, store, verify};
+use super::calls::{Found, customer, name, sign, store, verify};
 use super::participants::{Participants, Storer};
 use super::report::{Evidence, Incident};
 use super::services::{LOOK_EVERY, Services, client, issuer_keys};
@@ -40,7 +39,7 @@ pub(super) async fn play(
     clock: &Clock,
 ) -> Result<(Vec<Incident>, Evidence), DemoError> {
     let mut incidents = vec![
-        no_passport(cast, clock).await?,
+        no_passport(cast).await?,
         forged(cast, clock).await?,
         expired(cast, clock).await?,
     ];
@@ -51,13 +50,13 @@ pub(super) async fn play(
     Ok((incidents, evidence(directory, services).await?))
 }
 
-async fn no_passport(cast: &Participants, clock: &Clock) -> Result<Incident, DemoError> {
-    let verdict = verify(cast.callee(2)?, &customer(FIRST)?, clock).await?;
+async fn no_passport(cast: &Participants) -> Result<Incident, DemoError> {
+    let verdict = verify(cast.callee(2)?, &customer(FIRST)?).await?;
     Ok(Incident {
         what: "a call for which nobody stored anything",
         expected: "no PASSporT",
-        observed: name(&verdict).to_owned(),
-        ok: matches!(verdict, Verdict::NoPassport { .. }),
+        observed: name(verdict).to_owned(),
+        ok: verdict == Found::NoPassport,
     })
 }
 
@@ -66,12 +65,12 @@ async fn forged(cast: &Participants, clock: &Clock) -> Result<Incident, DemoErro
     let passport = sign(&cast.crook, &orig, callee, clock);
     // The crook needs a token; carrier B is careless.
     store(cast, &cast.carrier_b, &passport, callee, clock).await?;
-    let verdict = verify(callee, &orig, clock).await?;
+    let verdict = verify(callee, &orig).await?;
     Ok(Incident {
         what: "a forged call, signed under an authority that nobody trusts",
         expected: "unverifiable",
-        observed: name(&verdict).to_owned(),
-        ok: matches!(verdict, Verdict::Unverifiable { .. }),
+        observed: name(verdict).to_owned(),
+        ok: verdict == Found::Unverifiable,
     })
 }
 
@@ -80,12 +79,12 @@ async fn expired(cast: &Participants, clock: &Clock) -> Result<Incident, DemoErr
     let (stale, _hand) = Clock::by_hand(clock.now().minus(Duration::from_secs(600)));
     let passport = sign(&cast.carrier_a, &orig, callee, &stale);
     store(cast, &cast.carrier_a, &passport, callee, clock).await?;
-    let verdict = verify(callee, &orig, clock).await?;
+    let verdict = verify(callee, &orig).await?;
     Ok(Incident {
         what: "a PASSporT of ten minutes ago",
         expected: "unverifiable",
-        observed: name(&verdict).to_owned(),
-        ok: matches!(verdict, Verdict::Unverifiable { .. }),
+        observed: name(verdict).to_owned(),
+        ok: verdict == Found::Unverifiable,
     })
 }
 
@@ -100,12 +99,12 @@ fn spend_with<T>(
 ) -> Result<T, DemoError> {
     let caller = cast.caller()?;
     let (callee, cps) = (cast.callee(place)?, caller.cps.authority());
-    let oob_vs = callee
+    let recipient = callee
         .recipients
         .first()
         .ok_or(DemoError::Never("a mailbox"))?;
     let passport = sign(storer, &customer(FIRST + 3)?, callee, clock);
-    let key = oob_vs.key.config();
+    let key = recipient.key.config();
     let sealed = seal_passport(key, cps, &passport, &mut rand::rng()).during("sealing")?;
     let mut made = Err(DemoError::Never("taking a token"));
     let url = caller.cps.url(STORE_PATH);
@@ -131,11 +130,11 @@ async fn double_spend(
     clock: &Clock,
 ) -> Result<Incident, DemoError> {
     let (cps, callee) = (services.cps_address.authority(), cast.callee(5)?);
-    let oob_vs = callee
+    let recipient = callee
         .recipients
         .first()
         .ok_or(DemoError::Never("a mailbox"))?;
-    let key = oob_vs.key.config();
+    let key = recipient.key.config();
     let sealed = seal_passport(key, cps, "another.passport.altogether", &mut rand::rng());
     let sealed = sealed.during("sealing")?;
     let second = spend_with(cast, &cast.carrier_b, 4, clock, |token, spend_key| {
@@ -161,11 +160,11 @@ async fn stolen_token(
     clock: &Clock,
 ) -> Result<Incident, DemoError> {
     let (cps, callee) = (services.cps_address.authority(), cast.callee(5)?);
-    let oob_vs = callee
+    let recipient = callee
         .recipients
         .first()
         .ok_or(DemoError::Never("a mailbox"))?;
-    let key = oob_vs.key.config();
+    let key = recipient.key.config();
     let sealed = seal_passport(key, cps, "a.thief's.passport", &mut rand::rng());
     let sealed = sealed.during("sealing")?;
     let thief = SpendKey::generate(&mut rand::rng());

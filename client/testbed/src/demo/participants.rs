@@ -3,6 +3,8 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use pennyblack_evidence::key_log_view::LogPolicy;
@@ -19,11 +21,10 @@ use super::{DemoError, WhileDoing as _};
 use pennyblack_client::auth_service::{DEFAULT_MAX_COPIES, OobAuthenticationService};
 use pennyblack_client::carrier::Carrier;
 use pennyblack_client::certificates::CertificateStores;
+use pennyblack_client::follower::{FollowedMailbox, Follower, FollowerConfig, Task};
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::trust::load_trust;
-use pennyblack_client::verification_service::{
-    OobVerificationService, Publisher, SpcAuthority, VerificationRules,
-};
+use pennyblack_client::verification_service::{Publisher, SpcAuthority, VerificationRules};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
@@ -77,7 +78,48 @@ impl Storer {
 pub(super) struct Callee {
     pub(super) number: TelephoneNumber,
     keys: Vec<RecipientKey>,
-    pub(super) recipients: Vec<OobVerificationService>,
+    pub(super) recipients: Vec<Recipient>,
+}
+
+/// A mailbox of a callee, and the follower that reads it all the time.
+pub(super) struct Recipient {
+    pub(super) key: Arc<RecipientKey>,
+    cps: ServiceAddress,
+    pub(super) follower: Follower,
+    /// How many PASSporTs had been found when a call was last verified.
+    pub(super) found: AtomicU64,
+}
+
+impl Recipient {
+    /// Begins to follow the mailbox of `key`.
+    fn start(
+        key: RecipientKey,
+        cps: &ServiceAddress,
+        rules: VerificationRules,
+    ) -> Result<Self, DemoError> {
+        let key = Arc::new(key);
+        let mailbox = FollowedMailbox {
+            key: Arc::clone(&key),
+            cps: cps.clone(),
+            source: Arc::new(client()?),
+        };
+        // Few entries, and quick looks: a mailbox here never has many.
+        let config = FollowerConfig {
+            every: Duration::from_millis(25),
+            slots: Slots::Sixteen,
+            mailbox_capacity: 256,
+            ..FollowerConfig::default()
+        };
+        let (clock, rng) = (Clock::system(), &mut rand::rng());
+        let task = Task::default();
+        Ok(Self {
+            follower: Follower::start(&config, vec![mailbox], rules, task, clock, rng)
+                .during("following a mailbox")?,
+            key,
+            cps: cps.clone(),
+            found: AtomicU64::new(0),
+        })
+    }
 }
 
 /// Everybody.
@@ -177,18 +219,13 @@ impl Participants {
         });
         for callee in &mut self.callees {
             for key in callee.keys.drain(..) {
-                callee.recipients.push(OobVerificationService {
-                    key,
-                    cps: services.cps_address.clone(),
-                    client: client()?,
-                    retry: RetryPolicy::SHORT,
-                    rules: VerificationRules {
-                        trust: self.trust.clone(),
-                        certificates: certificates.clone(),
-                        authority: SpcAuthority::Any,
-                    },
-                    slots: Slots::SixtyFour,
-                });
+                let rules = VerificationRules {
+                    trust: self.trust.clone(),
+                    certificates: certificates.clone(),
+                    authority: SpcAuthority::Any,
+                };
+                let recipient = Recipient::start(key, &services.cps_address, rules)?;
+                callee.recipients.push(recipient);
             }
         }
         Ok(())
@@ -208,7 +245,7 @@ impl Participants {
                     retry: RetryPolicy::SHORT,
                 };
                 publisher
-                    .register(&recipient.client, clock.now())
+                    .register(&client()?, clock.now())
                     .await
                     .during("registering a key")?;
             }

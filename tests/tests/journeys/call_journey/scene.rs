@@ -7,14 +7,14 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_client::auth_service::{
     KeyLookup, OobAuthenticationError, SecondAttempt, ShakenCall,
 };
-use pennyblack_client::verification_service::{OobVerificationError, PublishError};
+use pennyblack_client::follower::{Follower, FollowerVerdict};
+use pennyblack_client::verification_service::PublishError;
 use pennyblack_client::wallet::Wallet;
 use pennyblack_http::{HttpOptions, RetryPolicy};
-use pennyblack_passport::{Attestation, Call, Verdict};
+use pennyblack_passport::{Attestation, Call};
 use pennyblack_privacypass::directory::DirectoryKey;
 use pennyblack_protocol::key_record::Coverage;
 use pennyblack_runtime::clock::{Clock, ClockHand};
-use pennyblack_sealing::envelope::Cursor;
 use pennyblack_sealing::mailbox::{Kem, RecipientKey};
 use pennyblack_service::start::RunningService;
 use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
@@ -114,26 +114,22 @@ impl Scene {
         Ok(found.keys.len())
     }
 
-    pub(super) async fn verify(
-        &self,
-        key: &RecipientKey,
-        orig: &str,
-    ) -> Result<Verdict, OobVerificationError> {
-        let key = RecipientKey::from_bytes(&key.to_bytes()).unwrap();
-        let oob_vs = self.federation.oob_vs(key, self.address(), QUICK).unwrap();
-        let call = Call {
-            orig: number(orig).into(),
-            dest: number(CALLEE).into(),
-        };
-        oob_vs.verify(&call, self.federation.clock()).await
+    /// What is known of a call from `orig` after one look at the mailbox of `key`.
+    pub(super) async fn verify(&self, key: &RecipientKey, orig: &str) -> FollowerVerdict {
+        self.look(key).await.verdict(&call_from(orig))
     }
 
-    pub(super) async fn entries(&self, key: &RecipientKey) -> usize {
-        let key = RecipientKey::from_bytes(&key.to_bytes()).unwrap();
-        let oob_vs = self.federation.oob_vs(key, self.address(), QUICK).unwrap();
-        let drained = oob_vs.drain(&mut Cursor::default()).await.unwrap();
-        assert_eq!(drained.unreadable, 0);
-        drained.passports.len()
+    pub(super) async fn entries(&self, key: &RecipientKey) -> u64 {
+        let totals = self.look(key).await.totals();
+        assert_eq!(totals.unreadable, 0);
+        totals.passports + totals.no_passports
+    }
+
+    async fn look(&self, key: &RecipientKey) -> Follower {
+        let follower = self.federation.follow(key, self.address(), Some(1));
+        let follower = follower.unwrap();
+        follower.finished().await;
+        follower
     }
 
     /// Lets the issuer's key be followed by another, and draws under that.
@@ -174,6 +170,14 @@ impl Scene {
     pub(super) async fn end(self) {
         self.cps.stop().await;
         self.issuer.stop().await;
+    }
+}
+
+/// A call to the office.
+pub(super) fn call_from(orig: &str) -> Call {
+    Call {
+        orig: number(orig).into(),
+        dest: number(CALLEE).into(),
     }
 }
 
