@@ -73,7 +73,8 @@ impl NetworkOptions {
         self.deadline_after(Duration::ZERO)
     }
 
-    fn deadline_after(&self, wait: Duration) -> Deadline {
+    /// The same for one that waits first.
+    pub(crate) fn deadline_after(&self, wait: Duration) -> Deadline {
         Deadline::after(wait + Duration::from_secs(self.deadline))
     }
 

@@ -38,9 +38,9 @@ Examples:
   # ask for ten seconds; the verdict is printed as soon as it is known
   pennyblack verify … --wait 10 --json
 
-The CPS sees when and how often it is asked. So the mailbox is asked a fixed number
-of times (at least as often as reads a full one), whatever is found; the exit code
-comes at the end. A script that cannot wait reads the first line of the output.
+The CPS sees when and how often it is asked. So it is asked a fixed number of
+times, enough to read a full mailbox, whatever is found; the exit code comes at
+the end. A script that cannot wait reads the first line of the output.
 
 Exit codes: 0 valid, 3 no PASSporT for this call, 4 none that can be verified.
 5 and 6 report trouble with the network or the CPS: no verdict on the call.")]
@@ -135,12 +135,8 @@ pub(crate) async fn run(arguments: VerifyArguments, json: bool) -> Result<Outcom
     let clock = Clock::system();
     let follower = Follower::start(&config, vec![mailbox], rules, task, clock, &mut rand::rng())
         .map_err(|error| Failure::new(Exit::Usage, error))?;
-    let ends = async {
-        match http.deadline {
-            Some(deadline) => deadline.bound(follower.finished()).await,
-            None => Some(follower.finished().await),
-        }
-    };
+    let deadline = arguments.network.deadline_after(lasts);
+    let ends = deadline.bound(follower.finished());
     tokio::pin!(ends);
     let mut changes = follower.changes();
     loop {
