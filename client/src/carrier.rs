@@ -79,7 +79,7 @@ impl Carrier {
         now: UnixTime,
     ) -> Result<DrawTotals, CarrierError> {
         let directory = self.directory(client).await?;
-        self.set_unlisted_aside(wallet, &directory, now).await?;
+        self.sort_tokens(client, wallet, &directory, now).await?;
         self.draw_by(&directory, client, wallet, cps, now).await
     }
 
@@ -92,7 +92,7 @@ impl Carrier {
         now: UnixTime,
     ) -> Result<DrawTotals, CarrierError> {
         let key = current_key(directory, now).map_err(|error| error.by_the_clock_of(client))?;
-        self.require_logged(client, wallet, directory, key.id())
+        self.require_logged(client, wallet, directory, key.id(), now)
             .await?;
         let draw = self.prepare(&key, cps)?;
         let (id, draw) = wallet
@@ -164,24 +164,6 @@ impl Carrier {
         Ok(IssuerDirectory::parse(
             answer.content(directory::MEDIA_TYPE)?,
         )?)
-    }
-
-    /// Sets tokens aside whose key the directory does not list.
-    async fn set_unlisted_aside(
-        &self,
-        wallet: &Wallet,
-        directory: &IssuerDirectory,
-        now: UnixTime,
-    ) -> Result<(), CarrierError> {
-        let issuer = self.issuer.authority().clone();
-        let listed: Vec<_> = directory.token_keys.iter().map(DirectoryKey::id).collect();
-        let tokens = wallet
-            .off_thread(move |wallet| wallet.retain_keys(&issuer, &listed, now))
-            .await?;
-        if tokens > 0 {
-            tracing::info!(tokens, "set tokens aside whose key is not listed any more");
-        }
-        Ok(())
     }
 
     fn prepare(&self, key: &TokenKey, cps: &Authority) -> Result<NewDraw, CarrierError> {

@@ -284,7 +284,9 @@ impl From<CarrierError> for Failure {
                 let http = source.error.downcast_ref();
                 http.map_or(Exit::Network, exit_of_http)
             }
-            CarrierError::IssuerLog(_) | CarrierError::NotLogged(_) => Exit::Unaccounted,
+            CarrierError::IssuerLog(_)
+            | CarrierError::NotLogged(_)
+            | CarrierError::NotNewest(_) => Exit::Unaccounted,
             _ => Exit::Failed,
         };
         Self::new(exit, error)

@@ -59,6 +59,15 @@ pub struct CarrierSection {
     /// on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer_log_key: Option<VerifierKey>,
+    /// How long a key of the issuer signs, as its operator says: no token is drawn of one
+    /// that began longer ago, because a later log may be kept from this carrier. Default:
+    /// not known.
+    #[serde(
+        default,
+        with = "humantime_serde",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub longest_epoch: Option<Duration>,
 }
 
 /// `[schedule]`.
@@ -131,7 +140,10 @@ impl CarrierConfig {
             identity,
             batch: self.schedule.batch,
             retry: RetryPolicy::SHORT,
-            log: LogPolicy::new(section.issuer_log, section.issuer_log_key.clone()),
+            log: LogPolicy {
+                longest_epoch: section.longest_epoch,
+                ..LogPolicy::new(section.issuer_log, section.issuer_log_key.clone())
+            },
         }
     }
 

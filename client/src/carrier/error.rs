@@ -1,7 +1,7 @@
 //! Why no tokens came in, with what the carrier can do about it.
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_evidence::key_log_view::{FollowError, KeyNotLogged};
+use pennyblack_evidence::key_log_view::{FollowError, KeyNotLogged, KeyNotNewest};
 use pennyblack_http::{ClockGap, HttpClient, HttpError};
 use pennyblack_privacypass::directory::DirectoryError;
 use pennyblack_privacypass::issuance::IssuanceError;
@@ -36,6 +36,9 @@ pub enum CarrierError {
     /// The key is not in the issuer's log.
     #[error(transparent)]
     NotLogged(#[from] KeyNotLogged),
+    /// The key is in the log, and not the one that everybody draws of.
+    #[error(transparent)]
+    NotNewest(#[from] KeyNotNewest),
     /// The key may not be blinded for, since the issuer could mark its clients with
     /// it, or a token could not be blinded or unblinded.
     #[error("the issuer's key: {0}")]

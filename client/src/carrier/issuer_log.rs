@@ -1,37 +1,81 @@
 //! No token is drawn of a key that the issuer shows to one carrier alone: the key
-//! must be in the issuer's log (docs/protocol.md section 7.5), which is read before
-//! each new draw, and remembered in the wallet. Not here: what a log must be like
-//! to be trusted.
+//! must be the newest in the issuer's log (docs/protocol.md section 7.5), which is read
+//! before each new draw, and remembered in the wallet. Not here: what a log must be like
+//! to be trusted, and which of its keys is the newest.
 
+use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::key_log_view::{KeyLogView, LOG_PATH, follow};
-use pennyblack_privacypass::directory::IssuerDirectory;
+use pennyblack_privacypass::directory::{DirectoryKey, IssuerDirectory};
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_tlog::LogSource;
 use pennyblack_tlog::reader::SourceError;
 
 use super::{Carrier, CarrierError};
-use crate::wallet::{Wallet, WalletError};
+use crate::wallet::{KeyStanding, Wallet, WalletError};
 use pennyblack_http::{HttpClient, Request, RetryPolicy, ServiceAddress};
 
 impl Carrier {
-    /// Requires that the key of the directory is in the issuer's log, if the policy
-    /// demands it. What was read of the log is on disk when this returns.
+    /// Requires that the key of the directory is the one of the issuer's log that everybody
+    /// draws of, if the policy demands a log. What was read of it is on disk when this
+    /// returns.
     pub(super) async fn require_logged(
         &self,
         client: &HttpClient,
         wallet: &Wallet,
         directory: &IssuerDirectory,
         key: TokenKeyId,
+        now: UnixTime,
     ) -> Result<(), CarrierError> {
-        let Some(view) = self.issuer_log(client, wallet).await? else {
+        let Some(view) = self.issuer_log(client, wallet, now).await? else {
             return Ok(());
         };
         let mut keys = directory.token_keys.iter();
-        let listed = keys.find(|listed| listed.id() == key);
-        listed.map_or(Ok(()), |listed| Ok(view.require(listed)?))
+        let Some(listed) = keys.find(|listed| listed.id() == key) else {
+            return Ok(());
+        };
+        view.require(listed)?;
+        Ok(view.require_newest(listed, self.log.longest_epoch, now)?)
     }
 
-    /// Reads the issuer's log to its end and remembers it; `None` if there is none
+    /// Looks after the tokens of keys that the directory does not list, as the issuer's
+    /// log says. **Only the log ends a key**: one directory is one answer. When the log
+    /// cannot be read, nothing follows; a draw will say why.
+    pub(super) async fn sort_tokens(
+        &self,
+        client: &HttpClient,
+        wallet: &Wallet,
+        directory: &IssuerDirectory,
+        now: UnixTime,
+    ) -> Result<(), CarrierError> {
+        let view = match self.issuer_log(client, wallet, now).await {
+            Ok(view) => view,
+            Err(CarrierError::Wallet(error)) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(%error, "the issuer's log is not current: no token is set aside");
+                return Ok(());
+            }
+        };
+        let issuer = self.issuer.authority().clone();
+        let listed: Vec<_> = directory.token_keys.iter().map(DirectoryKey::id).collect();
+        let newest = view.as_ref().and_then(|view| view.newest_key(now));
+        let standing = move |key| match &view {
+            Some(view) if view.is_over(key, now) => KeyStanding::Over,
+            // A directory without keys says nothing of any.
+            _ if listed.is_empty() || listed.contains(&key) => KeyStanding::Good,
+            Some(_) if newest == Some(key) => KeyStanding::Good,
+            Some(_) => KeyStanding::Unlisted,
+            None => KeyStanding::UnlistedWithoutLog,
+        };
+        let tokens = wallet
+            .off_thread(move |wallet| wallet.sort_keys(&issuer, standing, now))
+            .await?;
+        if tokens > 0 {
+            tracing::info!(tokens, "set tokens aside whose key is not listed any more");
+        }
+        Ok(())
+    }
+
+    /// Reads the issuer's log to its end `now` and remembers it; `None` if there is none
     /// and none is demanded.
     ///
     /// # Errors
@@ -40,6 +84,7 @@ impl Carrier {
         &self,
         client: &HttpClient,
         wallet: &Wallet,
+        now: UnixTime,
     ) -> Result<Option<KeyLogView>, CarrierError> {
         let issuer = self.issuer.authority().clone();
         let memory = wallet
@@ -53,7 +98,7 @@ impl Carrier {
             issuer: &self.issuer,
             retry: self.retry,
         };
-        let Some(view) = follow(&issuer, &self.log, memory, &served).await? else {
+        let Some(view) = follow(&issuer, &self.log, memory, &served, now).await? else {
             return Ok(None);
         };
         let view = wallet

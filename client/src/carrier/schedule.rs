@@ -71,7 +71,7 @@ impl Schedule {
         // follows the schedule, not what has been spent.
         let directory = carrier.directory(client).await?;
         carrier
-            .set_unlisted_aside(wallet, &directory, clock.now())
+            .sort_tokens(client, wallet, &directory, clock.now())
             .await?;
         let pending = carrier.pending(wallet).await?;
         let mut received = carrier

@@ -33,6 +33,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub use draws::{DrawId, DrawPart, DrawnToken, NewDraw, PendingDraw};
 pub use outbox::{OutboxEntry, OutboxId, StoreCall};
 pub use tokens::{Holding, SpendError};
+pub use unlisted_keys::KeyStanding;
 
 /// How old a token is to be before it is spent, unless there is reason for
 /// another age.
@@ -226,3 +227,5 @@ fn from_column(seconds: i64) -> UnixTime {
 mod kill_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod unlisted_tests;

@@ -91,18 +91,18 @@ pub(super) fn sign(
     sign_store_request(token, key, &cps(), mailbox, &sealed(), NOW)
 }
 
-struct Scene {
-    home: tempfile::TempDir,
-    wallet: Wallet,
+pub(super) struct Scene {
+    pub(super) home: tempfile::TempDir,
+    pub(super) wallet: Wallet,
 }
 
-fn scene() -> Scene {
+pub(super) fn scene() -> Scene {
     let home = tempfile::tempdir().unwrap();
     let wallet = Wallet::open(&home.path().join("wallet.db")).unwrap();
     Scene { home, wallet }
 }
 
-fn fill(wallet: &Wallet, size: usize, key: TokenKeyId, at: UnixTime) -> Vec<Nonce> {
+pub(super) fn fill(wallet: &Wallet, size: usize, key: TokenKeyId, at: UnixTime) -> Vec<Nonce> {
     let draw = new_draw(size, &mut StdRng::seed_from_u64(at.0));
     let id = wallet.begin_draw(&draw, at).unwrap();
     let tokens = answer(&draw, key);
@@ -110,7 +110,11 @@ fn fill(wallet: &Wallet, size: usize, key: TokenKeyId, at: UnixTime) -> Vec<Nonc
     tokens.iter().map(|drawn| drawn.token.nonce).collect()
 }
 
-fn spend(wallet: &Wallet, minimum_age: Duration, now: UnixTime) -> Result<Nonce, SpendError> {
+pub(super) fn spend(
+    wallet: &Wallet,
+    minimum_age: Duration,
+    now: UnixTime,
+) -> Result<Nonce, SpendError> {
     let mut spent = None;
     wallet.spend(&cps(), minimum_age, URL, now, |token, key| {
         spent = Some(token.nonce);
@@ -262,42 +266,6 @@ fn tokens_are_not_spent_in_the_order_of_drawing_nor_of_their_nonces() {
     // Each of these has a chance of 1 in 24! to fail for no reason.
     assert_ne!(spent, drawn);
     assert_ne!(spent, sorted);
-}
-
-#[test]
-fn tokens_of_a_key_that_is_not_listed_are_set_aside_and_destroyed_after_a_day() {
-    let Scene {
-        wallet,
-        home: _home,
-    } = scene();
-    fill(&wallet, 3, TokenKeyId([1; 32]), NOW);
-    fill(&wallet, 2, TokenKeyId([2; 32]), NOW.plus(AGED));
-    let live = [TokenKeyId([2; 32]), TokenKeyId([3; 32])];
-    let retain = |listed: &[TokenKeyId], hours: u64| {
-        let now = NOW.plus(AGED + Duration::from_secs(hours * 3_600));
-        wallet.retain_keys(&issuer(), listed, now).unwrap()
-    };
-    let count = || wallet.count(&issuer(), &cps()).unwrap();
-    assert_eq!(retain(&live, 0), 3);
-    assert_eq!(retain(&live, 23), 0);
-    assert_eq!(count(), 2);
-    for _ in 0..2 {
-        spend(&wallet, Duration::ZERO, NOW.plus(AGED)).unwrap();
-    }
-    assert!(spend(&wallet, Duration::ZERO, NOW.plus(AGED)).is_err());
-    // Listed again, they are worth what they were; what says nothing destroys nothing.
-    assert_eq!(retain(&[TokenKeyId([1; 32])], 23), 0);
-    assert_eq!(retain(&[], 23), 0);
-    assert_eq!(count(), 3);
-    // The day begins anew.
-    assert_eq!(retain(&live, 24), 3);
-    assert_eq!(retain(&live, 47), 0);
-    assert_eq!(retain(&[TokenKeyId([1; 32])], 47), 0);
-    assert_eq!(count(), 3);
-    assert_eq!(retain(&live, 48), 3);
-    assert_eq!(retain(&live, 72), 0);
-    assert_eq!(retain(&[TokenKeyId([1; 32])], 72), 0);
-    assert_eq!(count(), 0);
 }
 
 #[test]

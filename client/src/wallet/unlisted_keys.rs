@@ -1,7 +1,8 @@
 //! Tokens whose key the issuer's directory does not list: most often no CPS takes them
-//! any more. **They are set aside at once, and destroyed only when no directory has listed
-//! their key for a day**: one answer, of an issuer gone wrong or of something in between,
-//! must not empty a wallet. Not here: fetching the directory.
+//! any more. **They are set aside at once, and destroyed only when the issuer's log says
+//! that the key is over**; without a log, when no directory has listed it for a day: one
+//! answer, of an issuer gone wrong or of something in between, must not empty a wallet.
+//! Not here: fetching the directory and the log.
 
 use std::time::Duration;
 
@@ -15,22 +16,32 @@ use super::{Wallet, WalletError, to_column};
 /// How long no directory must list a key before its tokens are destroyed.
 const UNLISTED_FOR: Duration = Duration::from_secs(86_400);
 
+/// What is known of a key whose tokens a wallet may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyStanding {
+    /// Its tokens may be spent.
+    Good,
+    /// The directory does not list it: its tokens wait for what the log will say.
+    Unlisted,
+    /// The same, and the issuer keeps no log: directories decide.
+    UnlistedWithoutLog,
+    /// No CPS takes its tokens any more, by the issuer's log.
+    Over,
+}
+
 impl Wallet {
-    /// Takes the issuer's word, given at `now`, that its keys are `listed`: tokens of other
-    /// keys are not spent from now on, and those of keys that are listed again are. Returns
-    /// how many were set aside now. A directory without keys says nothing of any.
+    /// Goes by the `standing` of the issuer's keys at `now`: tokens of some are not spent
+    /// from now on, those of others are again, and those of some are destroyed. Returns how
+    /// many were set aside now.
     ///
     /// # Errors
     /// [`WalletError::Database`].
-    pub fn retain_keys(
+    pub fn sort_keys(
         &self,
         issuer: &Authority,
-        listed: &[TokenKeyId],
+        standing: impl Fn(TokenKeyId) -> KeyStanding,
         now: UnixTime,
     ) -> Result<usize, WalletError> {
-        if listed.is_empty() {
-            return Ok(0);
-        }
         self.write(|transaction| {
             let mut statement =
                 transaction.prepare("SELECT DISTINCT token_key_id FROM token WHERE issuer = ?")?;
@@ -39,13 +50,25 @@ impl Wallet {
                 .collect::<Result<_, _>>()?;
             let mut set_aside = 0;
             for key in held {
-                if listed.contains(&TokenKeyId(key)) {
-                    transaction.execute(
-                        "DELETE FROM unlisted_key WHERE issuer = ? AND token_key_id = ?",
-                        params![issuer.as_str(), key],
-                    )?;
-                } else {
-                    set_aside += set_aside_or_destroy(transaction, issuer, &key, now)?;
+                match standing(TokenKeyId(key)) {
+                    KeyStanding::Good => {
+                        transaction.execute(
+                            "DELETE FROM unlisted_key WHERE issuer = ? AND token_key_id = ?",
+                            params![issuer.as_str(), key],
+                        )?;
+                    }
+                    KeyStanding::Over => {
+                        transaction.execute(
+                            "DELETE FROM token WHERE issuer = ? AND token_key_id = ?",
+                            params![issuer.as_str(), key],
+                        )?;
+                    }
+                    KeyStanding::Unlisted => {
+                        set_aside += set_key_aside(transaction, issuer, &key, now)?.unwrap_or(0);
+                    }
+                    KeyStanding::UnlistedWithoutLog => {
+                        set_aside += set_aside_or_destroy(transaction, issuer, &key, now)?;
+                    }
                 }
             }
             // Of a key without tokens there is nothing to remember.
@@ -59,23 +82,36 @@ impl Wallet {
     }
 }
 
+/// Sets a key's tokens aside and counts them; `None` if they were before.
+fn set_key_aside(
+    transaction: &Transaction<'_>,
+    issuer: &Authority,
+    key: &[u8; 32],
+    now: UnixTime,
+) -> Result<Option<usize>, rusqlite::Error> {
+    let is_news = transaction.execute(
+        "INSERT OR IGNORE INTO unlisted_key (issuer, token_key_id, since) VALUES (?, ?, ?)",
+        params![issuer.as_str(), key, to_column(now)],
+    )?;
+    if is_news == 0 {
+        return Ok(None);
+    }
+    let tokens: i64 = transaction.query_row(
+        "SELECT count(*) FROM token WHERE issuer = ? AND token_key_id = ?",
+        params![issuer.as_str(), key],
+        |row| row.get(0),
+    )?;
+    Ok(Some(usize::try_from(tokens).unwrap_or(0)))
+}
+
 fn set_aside_or_destroy(
     transaction: &Transaction<'_>,
     issuer: &Authority,
     key: &[u8; 32],
     now: UnixTime,
 ) -> Result<usize, rusqlite::Error> {
-    let is_news = transaction.execute(
-        "INSERT OR IGNORE INTO unlisted_key (issuer, token_key_id, since) VALUES (?, ?, ?)",
-        params![issuer.as_str(), key, to_column(now)],
-    )?;
-    if is_news > 0 {
-        let tokens: i64 = transaction.query_row(
-            "SELECT count(*) FROM token WHERE issuer = ? AND token_key_id = ?",
-            params![issuer.as_str(), key],
-            |row| row.get(0),
-        )?;
-        return Ok(usize::try_from(tokens).unwrap_or(0));
+    if let Some(tokens) = set_key_aside(transaction, issuer, key, now)? {
+        return Ok(tokens);
     }
     transaction.execute(
         "DELETE FROM token WHERE issuer = ?1 AND token_key_id = ?2 AND EXISTS (

@@ -5,6 +5,8 @@
 //! - a key keeps the `not-before` that it was first listed with;
 //! - a key that is new must begin after every other one, and in the future, unless the
 //!   issuer's log has it, where everybody sees it, or this is the very first directory;
+//! - a key that is new must begin twenty minutes after every other one: few carriers would
+//!   have tokens of a shorter epoch;
 //! - the current key and the one before it are redeemable, no others; the one before
 //!   is not while the directory does not list it;
 //! - a key is closed when its second successor has begun, or when its first has and no
@@ -16,7 +18,8 @@ mod stored;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_evidence::key_log_view::KeyNotLogged;
+use pennyblack_evidence::key_calendar::SHORTEST_EPOCH;
+use pennyblack_evidence::key_log_view::{CLOCK_TOLERANCE, KeyNotLogged};
 use pennyblack_privacypass::directory::IssuerDirectory;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_privacypass::token_key::{TokenKey, TokenKeyError};
@@ -24,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 /// How far the issuer's clock may be from ours: a key is taken so much earlier,
 /// and closed so much later.
-pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(60);
+pub(crate) const CLOCK_SKEW: Duration = CLOCK_TOLERANCE;
 
 /// How far ahead a key can be announced.
 const FARTHEST_AHEAD: Duration = Duration::from_secs(400 * 86_400);
@@ -64,6 +67,19 @@ pub enum KeyRefusal {
         said: UnixTime,
         /// It must begin later than this.
         after: UnixTime,
+    },
+    /// A new key that begins too soon after a known one.
+    #[error(
+        "token key {id} begins at {said}, less than {} s after {before}: too few carriers draw in \
+         so short an epoch", SHORTEST_EPOCH.as_secs()
+    )]
+    TooClose {
+        /// Which key.
+        id: TokenKeyId,
+        /// When it is to begin.
+        said: UnixTime,
+        /// When the one before it begins.
+        before: UnixTime,
     },
     /// A key for a time that no issuer plans for: its clock is wrong.
     #[error("token key {id} is announced for {said}, allowed is until {latest}")]
@@ -229,6 +245,9 @@ impl KeyEpochs {
         };
         if let Some(after) = after.filter(|after| said <= *after) {
             return Err(KeyRefusal::Unannounced { id, said, after });
+        }
+        if let Some(before) = newest.filter(|newest| said < newest.plus(SHORTEST_EPOCH)) {
+            return Err(KeyRefusal::TooClose { id, said, before });
         }
         let latest = now.plus(FARTHEST_AHEAD);
         if said > latest {

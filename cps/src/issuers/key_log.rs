@@ -6,8 +6,9 @@ use std::io;
 use std::path::PathBuf;
 
 use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::key_log_view::{
-    FollowError, KeyLogView, KeyNotLogged, LogPolicy, RememberedError, follow,
+    CLOCK_TOLERANCE, FollowError, KeyLogView, KeyNotLogged, LogPolicy, RememberedError, follow,
 };
 use pennyblack_privacypass::directory::IssuerDirectory;
 use pennyblack_privacypass::token::TokenKeyId;
@@ -37,6 +38,9 @@ pub(super) struct Sifted {
     pub(super) logged: Vec<TokenKeyId>,
     /// Those that are not, and were taken out.
     pub(super) unlogged: Vec<KeyNotLogged>,
+    /// The newest key that has begun by the log, if the directory leaves it out: carriers
+    /// draw of that one or of none.
+    pub(super) withheld: Option<TokenKeyId>,
 }
 
 /// The log of one issuer.
@@ -73,19 +77,25 @@ impl KeyLog {
     }
 
     /// Takes the keys out of a directory that are neither `known` nor in the log,
-    /// and tells them. What was read of the log is on disk when this returns.
+    /// and tells them. What was read of the log `now` is on disk when this returns.
     pub(super) async fn sift(
         &mut self,
         directory: &mut IssuerDirectory,
         known: &[TokenKeyId],
         fetcher: &Fetcher,
+        now: UnixTime,
     ) -> Result<Sifted, KeyLogError> {
-        let followed = follow(&self.issuer, &self.policy, self.view.clone(), fetcher);
+        let followed = follow(&self.issuer, &self.policy, self.view.clone(), fetcher, now);
         let Some(view) = followed.await? else {
             return Ok(Sifted::default());
         };
         self.persist(&view).await?;
-        let mut sifted = Sifted::default();
+        let newest = view.newest_key(now.minus(CLOCK_TOLERANCE));
+        let is_listed = |key: &TokenKeyId| directory.token_keys.iter().any(|it| it.id() == *key);
+        let mut sifted = Sifted {
+            withheld: newest.filter(|newest| !is_listed(newest)),
+            ..Sifted::default()
+        };
         directory.token_keys.retain(|listed| {
             // Keys of other types are nobody's to log, and not taken anyway.
             let taken = listed.token_type.authenticator_size().is_some();

@@ -217,7 +217,7 @@ impl<S: Store> KeyMaintenance<S> {
     ) -> Option<Result<Duration, String>> {
         let known: Vec<_> = self.epochs.ids().collect();
         let mut moves = self.log.moves();
-        let mut hearing = std::pin::pin!(source.hear(&known));
+        let mut hearing = std::pin::pin!(source.hear(&known, self.clock.now()));
         let heard = loop {
             moves.mark_unchanged();
             self.turn().await;
@@ -249,6 +249,7 @@ impl<S: Store> KeyMaintenance<S> {
         let (now, mut epochs) = (self.clock.now(), self.epochs.clone());
         match heard.listed {
             Some(Listed { directory, sifted }) => {
+                self.report_withheld(sifted.withheld);
                 self.report(sifted.unlogged.into_iter().map(KeyRefusal::from).collect());
                 let others = self.issuers.known_of_others(self.place);
                 let word = IssuerWord {
@@ -377,6 +378,14 @@ impl<S: Store> KeyMaintenance<S> {
             .await
             .map_err(|error| error.to_string())?
             .map_err(|error| format!("{}: {error}", self.file.display()))
+    }
+
+    /// Such an issuer may offer the key to some carriers, and another to others.
+    fn report_withheld(&self, withheld: Option<TokenKeyId>) {
+        if let Some(token_key) = withheld {
+            tracing::error!(issuer = %self.authority, %token_key, "the newest key of the issuer's log is not in its directory: carriers draw no tokens; ask its operator");
+            metrics::counter!("pennyblack_cps_issuer_keys_withheld_total").increment(1);
+        }
     }
 
     fn report(&self, refusals: Vec<KeyRefusal>) {

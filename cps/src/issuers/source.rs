@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use pennyblack_base::time::UnixTime;
 use pennyblack_privacypass::directory::IssuerDirectory;
 use pennyblack_privacypass::token::TokenKeyId;
 
@@ -48,10 +49,14 @@ impl IssuerSource {
         self.fetcher.forget();
     }
 
-    /// Fetches the directory, and of the log what is new. Keys that are `known` need not
-    /// be in it.
-    pub(super) async fn hear(&mut self, known: &[TokenKeyId]) -> Result<Heard, String> {
-        let heard = tokio::time::timeout(LONGEST, self.hear_all(known)).await;
+    /// Fetches the directory `now`, and of the log what is new. Keys that are `known` need
+    /// not be in it.
+    pub(super) async fn hear(
+        &mut self,
+        known: &[TokenKeyId],
+        now: UnixTime,
+    ) -> Result<Heard, String> {
+        let heard = tokio::time::timeout(LONGEST, self.hear_all(known, now)).await;
         heard.unwrap_or_else(|_| {
             let seconds = LONGEST.as_secs();
             Err(format!(
@@ -60,16 +65,16 @@ impl IssuerSource {
         })
     }
 
-    async fn hear_all(&mut self, known: &[TokenKeyId]) -> Result<Heard, String> {
+    async fn hear_all(&mut self, known: &[TokenKeyId], now: UnixTime) -> Result<Heard, String> {
         let fetched = self.fetcher.fetch().await.map_err(|e| e.to_string())?;
         let max_age = fetched.max_age;
         let Some(mut directory) = fetched.directory else {
             let listed = None;
             return Ok(Heard { listed, max_age });
         };
-        let sifted = self.key_log.sift(&mut directory, known, &self.fetcher);
+        let sifted = self.key_log.sift(&mut directory, known, &self.fetcher, now);
         let sifted = sifted.await.map_err(|error| error.to_string())?;
-        if !sifted.unlogged.is_empty() {
+        if !sifted.unlogged.is_empty() || sifted.withheld.is_some() {
             // What was left out is to be had again, changed or not.
             self.fetcher.forget();
         }

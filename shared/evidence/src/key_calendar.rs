@@ -2,6 +2,7 @@
 //! epochs need, so that what a reader keeps of a log has an end. Not here: the log.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 
@@ -9,6 +10,11 @@ use pennyblack_base::time::UnixTime;
 pub const MAX_KEYS_A_DAY: u32 = 256;
 /// Most keys of a log in all: 136 years of epochs of a day.
 pub const MAX_KEYS: usize = 50_000;
+
+/// The least time between the beginnings of two keys: everybody can hear of a key in it,
+/// and draws of it in it. A CPS looks every ten minutes at least, a carrier as often by
+/// default.
+pub const SHORTEST_EPOCH: Duration = Duration::from_secs(20 * 60);
 
 const DAY: u64 = 86_400;
 

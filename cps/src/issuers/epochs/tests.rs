@@ -141,11 +141,32 @@ fn a_key_out_of_the_blue_is_refused() {
     assert_eq!(
         take(
             &mut epochs,
-            &directory(&[(2, NOW.0 + EPOCH), (9, NOW.0 + EPOCH + 1)]),
+            &directory(&[(2, NOW.0 + EPOCH), (9, NOW.0 + EPOCH + 1_200)]),
             NOW
         ),
         []
     );
+}
+
+#[test]
+fn a_key_that_begins_too_soon_after_another_is_refused_and_a_later_one_is_not() {
+    let start = NOW.0 - 100;
+    for apart in [1, 1_199] {
+        let keys = [(1, start), (2, start + apart)];
+        // In the first directory, and in a later one, whatever the log says.
+        let refusals = take(&mut KeyEpochs::default(), &directory(&keys), NOW);
+        assert!(matches!(refusals[..], [KeyRefusal::TooClose { .. }]));
+        let mut epochs = acquainted(&keys[..1]);
+        let directory = directory(&keys);
+        let word = IssuerWord {
+            directory: &directory,
+            logged: &ids(&[2]),
+        };
+        let refusals = epochs.take(word, &[], NOW);
+        assert!(matches!(refusals[..], [KeyRefusal::TooClose { .. }]));
+        assert_eq!(live(&epochs, NOW.0 + EPOCH), ids(&[1]));
+    }
+    acquainted(&[(1, start), (2, start + 1_200), (3, start + 2_400)]);
 }
 
 #[test]

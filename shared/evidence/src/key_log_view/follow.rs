@@ -1,12 +1,15 @@
 //! What is demanded of an issuer's log of keys: whether there must be one, and whose key
 //! it has. How its files are fetched is the caller's.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{KeyLogView, MOST_ENTRIES};
 use crate::key_calendar::TooManyKeys;
 use crate::log_entry::LogEntryError;
 use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
 use pennyblack_tlog::note_key::{NoteKeyError, VerifierKey};
 use pennyblack_tlog::{KeyName, LogSource, ReadLogError};
 
@@ -36,6 +39,9 @@ pub struct LogPolicy {
     /// Its key, from elsewhere. Otherwise the first that the issuer shows is
     /// trusted, and no other from then on.
     pub key: Option<VerifierKey>,
+    /// How long ago a key may have begun that is drawn of, if that is known: a later log
+    /// may be kept from us. Only carriers draw.
+    pub longest_epoch: Option<Duration>,
 }
 
 impl LogPolicy {
@@ -46,7 +52,11 @@ impl LogPolicy {
             (Demand::Published, Some(_)) => Demand::Required,
             (demand, _) => demand,
         };
-        Self { demand, key }
+        Self {
+            demand,
+            key,
+            longest_epoch: None,
+        }
     }
 }
 
@@ -147,7 +157,7 @@ impl From<ReadLogError> for FollowError {
     }
 }
 
-/// Follows the log of `issuer` to its end, from where `memory` is; `source` has the
+/// Follows the log of `issuer` to its end `now`, from where `memory` is; `source` has the
 /// files. `None` when there is no log and there need not be one. The caller must persist
 /// the answer before it uses a key because of it.
 ///
@@ -158,9 +168,10 @@ pub async fn follow<S: LogSource>(
     policy: &LogPolicy,
     memory: Option<KeyLogView>,
     source: &S,
+    now: UnixTime,
 ) -> Result<Option<KeyLogView>, FollowError> {
     match beginning(issuer, policy, memory, source).await? {
-        Some(view) => Ok(Some(view.advance(source).await?)),
+        Some(view) => Ok(Some(view.advance(source, now).await?)),
         None => Ok(None),
     }
 }

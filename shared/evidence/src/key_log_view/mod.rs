@@ -4,12 +4,13 @@
 //! of a log is `follow`.
 
 mod follow;
+mod newest_key;
 mod remembered;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use crate::key_calendar::{KeyCalendar, MAX_KEYS};
+use crate::key_calendar::{KeyCalendar, MAX_KEYS, SHORTEST_EPOCH};
 use crate::log_entry::{LogEntry, Statement};
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
@@ -20,6 +21,7 @@ use pennyblack_tlog::reader::EntryPosition;
 use pennyblack_tlog::{KeyName, LogReader, LogSource, ReadLogError, TreeHead, WitnessPolicy};
 
 pub use self::follow::{Demand, FollowError, LogPolicy, follow};
+pub use self::newest_key::{CLOCK_TOLERANCE, KeyNotNewest};
 pub use self::remembered::RememberedError;
 
 /// The path below which a service has its log; its name is the service's authority
@@ -69,7 +71,14 @@ pub struct KeyLogView {
     /// With the checkpoint that the issuer signed last: with another one, the evidence
     /// of a fork.
     position: EntryPosition,
+    /// When each key begins.
     keys: BTreeMap<TokenKeyId, UnixTime>,
+    /// How many tokens were signed with those that sign no more.
+    issued: BTreeMap<TokenKeyId, u64>,
+    /// When it was read, by the reader's clock.
+    read_at: Option<UnixTime>,
+    /// Keys that should have been there at the time before, and when they were first seen.
+    late: BTreeMap<TokenKeyId, UnixTime>,
 }
 
 impl KeyLogView {
@@ -89,6 +98,9 @@ impl KeyLogView {
             log,
             position: EntryPosition::default(),
             keys: BTreeMap::new(),
+            issued: BTreeMap::new(),
+            read_at: None,
+            late: BTreeMap::new(),
         })
     }
 
@@ -105,12 +117,12 @@ impl KeyLogView {
         self.position.head()
     }
 
-    /// The log as it is now, read from here to its last checkpoint; `source` has the
+    /// The log as it is `now`, read from here to its last checkpoint; `source` has the
     /// files. Only what is proven is trusted.
     ///
     /// # Errors
     /// [`FollowError`].
-    async fn advance<S: LogSource>(&self, source: S) -> Result<Self, FollowError> {
+    async fn advance<S: LogSource>(&self, source: S, now: UnixTime) -> Result<Self, FollowError> {
         let reader = LogReader::new(source, self.log.clone(), WitnessPolicy::default());
         let reader = reader.with_max_bundle_size(LogEntry::MAX_BUNDLE_SIZE);
         let checkpoint = reader.checkpoint().await?;
@@ -118,7 +130,7 @@ impl KeyLogView {
         if entries > MOST_ENTRIES {
             return Err(FollowError::TooLong(entries));
         }
-        let mut keys = Keys::new(self.keys.clone())?;
+        let mut keys = Keys::of(self)?;
         let visit = |index, entry: &[u8]| keys.visit(index, entry);
         let position = reader.advance_entries(&self.position, &checkpoint, visit);
         let position = match position.await {
@@ -128,11 +140,35 @@ impl KeyLogView {
             }
             position => position?,
         };
+        let mut late = self.late_among(&keys.known, now);
+        late.retain(|_, seen| seen.plus(SHORTEST_EPOCH) > now);
         Ok(Self {
             log: self.log.clone(),
             position,
+            late,
             keys: keys.known,
+            issued: keys.issued,
+            read_at: Some(now),
         })
+    }
+
+    /// Those of the keys seen `now` that were announced too late: they should have been
+    /// there when the log was read last. One that was not read meanwhile says nothing, nor
+    /// does one that had no key.
+    fn late_among(
+        &self,
+        seen: &BTreeMap<TokenKeyId, UnixTime>,
+        now: UnixTime,
+    ) -> BTreeMap<TokenKeyId, UnixTime> {
+        let mut late = self.late.clone();
+        if let Some(before) = self.read_at.filter(|_| !self.keys.is_empty()) {
+            // Both clocks may be off, and a checkpoint takes a moment.
+            let announced = before.plus(SHORTEST_EPOCH).minus(2 * CLOCK_TOLERANCE);
+            let new = seen.iter().filter(|(key, _)| !self.keys.contains_key(key));
+            let new = new.filter(|(_, begins)| **begins < announced);
+            late.extend(new.map(|(key, _)| (*key, now)));
+        }
+        late
     }
 
     /// Requires that a key of the directory is in the log, for the same time.
@@ -176,28 +212,38 @@ async fn proven_fork<S: LogSource>(
 /// The keys while entries are read.
 struct Keys {
     known: BTreeMap<TokenKeyId, UnixTime>,
+    issued: BTreeMap<TokenKeyId, u64>,
     calendar: KeyCalendar,
 }
 
 impl Keys {
-    fn new(known: BTreeMap<TokenKeyId, UnixTime>) -> Result<Self, FollowError> {
-        let calendar = KeyCalendar::of(known.values().copied());
+    fn of(view: &KeyLogView) -> Result<Self, FollowError> {
         Ok(Self {
-            known,
-            calendar: calendar?,
+            calendar: KeyCalendar::of(view.keys.values().copied())?,
+            known: view.keys.clone(),
+            issued: view.issued.clone(),
         })
     }
 
     /// Adds what an entry says of keys.
     fn visit(&mut self, index: u64, entry: &[u8]) -> Result<(), FollowError> {
         let entry = LogEntry::parse(entry).map_err(|error| FollowError::Entry { index, error })?;
-        if let Statement::TokenKeyAnnounced { key, not_before } = entry.statement
-            // The first statement about a key counts.
-            && let Entry::Vacant(new) = self.known.entry(key.id())
-        {
-            let added = self.calendar.add(not_before);
-            added.map_err(|error| FollowError::TooManyKeys { index, error })?;
-            new.insert(not_before);
+        // The first statement about a key counts.
+        match entry.statement {
+            Statement::TokenKeyAnnounced { key, not_before } => {
+                if let Entry::Vacant(new) = self.known.entry(key.id()) {
+                    let added = self.calendar.add(not_before);
+                    added.map_err(|error| FollowError::TooManyKeys { index, error })?;
+                    new.insert(not_before);
+                }
+            }
+            Statement::IssuanceTotal {
+                token_key_id,
+                issued,
+            } if self.known.contains_key(&token_key_id) => {
+                self.issued.entry(token_key_id).or_insert(issued);
+            }
+            _ => {}
         }
         Ok(())
     }

@@ -39,24 +39,36 @@ struct Remembered {
     edge: Vec<String>,
     /// The ids of the keys, hexadecimal, and when they begin.
     keys: BTreeMap<String, u64>,
+    /// How many tokens were signed with those of them that sign no more.
+    #[serde(default)]
+    issued: BTreeMap<String, u64>,
+    /// When the log was read.
+    #[serde(default)]
+    read_at: Option<UnixTime>,
+    /// Keys that were announced too late, and when they were first seen.
+    #[serde(default)]
+    late: BTreeMap<String, u64>,
 }
 
 impl KeyLogView {
     /// Most bytes of what is remembered, when it is written and when it is read: as many
-    /// keys as a log may state, a checkpoint and the roots.
-    pub const MAX_JSON_SIZE: usize = 8 * 1024 * 1024;
+    /// keys as a log may state with their totals, a checkpoint and the roots.
+    pub const MAX_JSON_SIZE: usize = 16 * 1024 * 1024;
 
     /// As it is remembered, if it can be read again.
     ///
     /// # Errors
     /// [`RememberedError`]; then what was remembered before is to stay.
     pub fn to_json(&self) -> Result<String, RememberedError> {
-        let (keys, roots) = (self.keys.iter(), self.position.roots().iter());
+        let roots = self.position.roots().iter();
         let remembered = Remembered {
             log: self.log.to_string(),
             checkpoint: self.position.checkpoint().map(ToString::to_string),
             edge: roots.map(ToString::to_string).collect(),
-            keys: keys.map(|(id, begin)| (id.to_string(), begin.0)).collect(),
+            keys: by_name(self.keys.iter().map(|(id, begin)| (id, begin.0))),
+            issued: by_name(self.issued.iter().map(|(id, issued)| (id, *issued))),
+            read_at: self.read_at,
+            late: by_name(self.late.iter().map(|(id, seen)| (id, seen.0))),
         };
         let json = serde_json::to_string(&remembered).map_err(damaged)?;
         if json.len() > Self::MAX_JSON_SIZE {
@@ -81,11 +93,17 @@ impl KeyLogView {
         let roots: Result<Vec<Hash>, _> = read.edge.iter().map(|root| root.parse()).collect();
         let roots = roots.map_err(damaged)?;
         let position = EntryPosition::restore(checkpoint, &roots, &log).map_err(damaged)?;
-        let keys: Result<_, RememberedError> = read.keys.iter().map(key).collect();
+        let times = |read: BTreeMap<String, u64>| -> Result<BTreeMap<_, _>, RememberedError> {
+            let by_id = by_id(read)?.into_iter();
+            Ok(by_id.map(|(id, time)| (id, UnixTime(time))).collect())
+        };
         Ok(Self {
             log,
             position,
-            keys: keys?,
+            keys: times(read.keys)?,
+            issued: by_id(read.issued)?,
+            read_at: read.read_at,
+            late: times(read.late)?,
         })
     }
 }
@@ -94,9 +112,22 @@ fn damaged(why: impl Display) -> RememberedError {
     RememberedError::Damaged(why.to_string())
 }
 
-fn key((id, begin): (&String, &u64)) -> Result<(TokenKeyId, UnixTime), RememberedError> {
+fn by_name<'a>(numbers: impl Iterator<Item = (&'a TokenKeyId, u64)>) -> BTreeMap<String, u64> {
+    numbers
+        .map(|(id, number)| (id.to_string(), number))
+        .collect()
+}
+
+fn by_id(numbers: BTreeMap<String, u64>) -> Result<BTreeMap<TokenKeyId, u64>, RememberedError> {
+    let numbers = numbers.into_iter();
+    numbers
+        .map(|(id, number)| Ok((key_id(&id)?, number)))
+        .collect()
+}
+
+fn key_id(id: &str) -> Result<TokenKeyId, RememberedError> {
     let mut bytes = [0; 32];
     let decoded = hex::decode_to_slice(id, &mut bytes);
     decoded.map_err(|error| RememberedError::Damaged(format!("{id}: {error}")))?;
-    Ok((TokenKeyId(bytes), UnixTime(*begin)))
+    Ok(TokenKeyId(bytes))
 }

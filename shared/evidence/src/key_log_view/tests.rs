@@ -1,3 +1,4 @@
+mod newest_key;
 mod remembered;
 
 use std::collections::BTreeMap;
@@ -110,7 +111,16 @@ impl Served {
         policy: &LogPolicy,
         memory: Option<KeyLogView>,
     ) -> Result<Option<KeyLogView>, FollowError> {
-        at_once(follow(&issuer(), policy, memory, self))
+        self.follow_at(policy, memory, UnixTime(0))
+    }
+
+    fn follow_at(
+        &self,
+        policy: &LogPolicy,
+        memory: Option<KeyLogView>,
+        now: UnixTime,
+    ) -> Result<Option<KeyLogView>, FollowError> {
+        at_once(follow(&issuer(), policy, memory, self, now))
     }
 }
 

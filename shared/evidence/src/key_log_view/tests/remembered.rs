@@ -63,12 +63,13 @@ fn the_most_that_is_remembered_is_read_again_and_more_is_not_written() {
     };
     let most = (0..MAX_KEYS).map(|number| (id(number), UnixTime(u64::MAX - number as u64)));
     view.keys = most.collect();
+    view.issued = (0..MAX_KEYS).map(|number| (id(number), u64::MAX)).collect();
     let json = view.to_json().unwrap();
     // Room for the cosignatures of a checkpoint, and twice of the line feeds in it.
     assert!(json.len() + 2 * MAX_NOTE_SIZE < KeyLogView::MAX_JSON_SIZE);
     assert_eq!(KeyLogView::from_json(&json).unwrap(), view);
     view.keys
-        .extend((MAX_KEYS..2 * MAX_KEYS).map(|number| (id(number), UnixTime(u64::MAX))));
+        .extend((MAX_KEYS..4 * MAX_KEYS).map(|number| (id(number), UnixTime(u64::MAX))));
     let refused = view.to_json().unwrap_err();
     assert!(matches!(refused, RememberedError::TooLong(_)), "{refused}");
     let padded = format!("{json}{}", " ".repeat(KeyLogView::MAX_JSON_SIZE));
