@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
-use pennyblack_evidence::key_calendar::MAX_KEYS_A_DAY;
+use pennyblack_evidence::key_calendar::{MAX_KEYS_A_DAY, SHORTEST_EPOCH};
 use pennyblack_logserver::nodes::TransparencyLogConfig;
 use pennyblack_redis::RedisOptions;
 use pennyblack_runtime::config::{
@@ -28,8 +28,9 @@ use crate::token_keys::schedule::KeySchedule;
 const LEAST_NOTICE: Duration = Duration::from_secs(120);
 
 /// The least that a key is listed before it begins: a CPS looks every ten minutes at
-/// least, whatever `max-age` says.
-const SHORTEST_ANNOUNCEMENT: Duration = Duration::from_secs(20 * 60);
+/// least, whatever `max-age` says. A key is made when the one before it has begun, so
+/// they begin as far apart, and carriers draw of no others.
+const SHORTEST_ANNOUNCEMENT: Duration = SHORTEST_EPOCH;
 
 /// In seconds.
 const DAY: u64 = 86_400;

@@ -52,6 +52,10 @@ pub enum KeyLogError {
 
 /// Where token keys are made known before anybody is shown them.
 pub(crate) trait KeyRegister: Send + Sync {
+    /// When the keys begin that are on record, lost ones as well: no other may begin close
+    /// to one of them, since few would draw of it.
+    fn begins(&self) -> Vec<UnixTime>;
+
     /// Has every key of a directory on record, where all can see it. The directory
     /// must not be shown before.
     fn announce(
@@ -170,6 +174,10 @@ enum Total {
 }
 
 impl KeyRegister for KeyLog {
+    fn begins(&self) -> Vec<UnixTime> {
+        self.0.announced_begins()
+    }
+
     async fn announce(&self, directory: &[u8], now: UnixTime) -> Result<(), KeyLogError> {
         let (mut ids, mut statements) = (Vec::new(), Vec::new());
         for listed in IssuerDirectory::parse(directory)?.token_keys {

@@ -122,8 +122,8 @@ async fn rotate<R: KeyRegister>(
     register: &R,
     now: UnixTime,
 ) -> Result<UnixTime, RotationError> {
-    let preparing = Arc::clone(keys);
-    let prepared = spawn_blocking(move || preparing.prepare(now)).await??;
+    let (preparing, begins) = (Arc::clone(keys), register.begins());
+    let prepared = spawn_blocking(move || preparing.prepare(&begins, now)).await??;
     let directory = prepared.live().directory();
     if let Err(error) = register.announce(directory, now).await {
         return not_announced(error, keys, ledger, now).await;

@@ -107,9 +107,10 @@ fn on_disk(
     // Locks the directory: before anything else is touched in it.
     let disk = RealDisk::open(&directory.join("quota")).context("issuer.data_directory")?;
     let files = KeyFiles::open(&directory.join("keys")).context(OPEN_KEYS)?;
-    let keys = TokenKeys::open(Box::new(files), config.key_plan(), now).context(OPEN_KEYS)?;
     let log = KeyLog::open(&directory.join("log"), &config.issuer.authority);
     let log = log.context(OPEN_LOG)?;
+    let keys = TokenKeys::open(Box::new(files), config.key_plan(), &log.begins(), now);
+    let keys = keys.context(OPEN_KEYS)?;
     // Accounts whose totals are to be written down are not forgotten yet.
     let epochs: Vec<_> = keys.live().ids().chain(log.untotalled()).collect();
     let ledger = EmbeddedLedger::open(Arc::new(disk), config.allowance(), &epochs);
@@ -160,7 +161,8 @@ fn shared_keys(
     )
     .context(OPEN_LOG)?;
     let store = SharedKeys::new(redis, membership);
-    let keys = TokenKeys::open(Box::new(store), config.key_plan(), clock.now());
+    let (plan, now) = (config.key_plan(), clock.now());
+    let keys = TokenKeys::open(Box::new(store), plan, &log.begins(), now);
     let keys = keys.context(OPEN_KEYS)?;
     Ok((keys, memory, log))
 }

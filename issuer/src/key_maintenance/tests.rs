@@ -51,6 +51,10 @@ impl Held {
 }
 
 impl KeyRegister for Held {
+    fn begins(&self) -> Vec<UnixTime> {
+        Vec::new()
+    }
+
     async fn announce(&self, directory: &[u8], _now: UnixTime) -> Answer {
         self.ask(RequestedTokens::Announce(directory.to_vec()))
             .await
@@ -84,7 +88,7 @@ impl Scene {
     fn open() -> Self {
         let directory = TempDir::new().unwrap();
         let files = KeyFiles::open(&directory.path().join("keys")).unwrap();
-        let keys = TokenKeys::open(Box::new(files), PLAN, NOW).unwrap();
+        let keys = TokenKeys::open(Box::new(files), PLAN, &[], NOW).unwrap();
         let keys = keys.publish();
         let disk = RealDisk::open(&directory.path().join("quota")).unwrap();
         let allowance = Allowance::of_all(10);

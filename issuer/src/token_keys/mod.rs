@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 
 use self::key_files::KeyFileError;
 pub use self::key_set::KeySet;
-use self::rotation::brought_up_to;
+use self::rotation::{Making, brought_up_to};
 pub use self::rotation::{PreparedRotation, RotationOutcome};
 use self::schedule::KeySchedule;
 use self::shared::SharedKeyError;
@@ -217,18 +217,20 @@ impl Unpublished {
 }
 
 impl TokenKeys {
-    /// Reads the keys and makes those that are missing at `now`. Takes some
-    /// hundred milliseconds of the calling thread when a key is made.
+    /// Reads the keys and makes those that are missing at `now`, none of which begins close
+    /// to one of those that begin at `logged`. Takes some hundred milliseconds of the
+    /// calling thread when a key is made.
     ///
     /// # Errors
     /// [`KeyError`].
     pub fn open(
         store: Box<dyn KeyStore>,
         plan: KeyPlan,
+        logged: &[UnixTime],
         now: UnixTime,
     ) -> Result<Unpublished, KeyError> {
         let stored = store.load(now)?;
-        let rotation = brought_up_to(now, stored, &*store, plan, false)?;
+        let rotation = brought_up_to(now, stored, &*store, plan, Making::new(false, logged))?;
         Ok(Unpublished {
             store,
             plan,
@@ -273,7 +275,7 @@ impl TokenKeys {
     }
 
     /// Takes over the keys that other nodes have made, makes the next one if it is
-    /// time, and finds those that are no longer redeemable; the live keys stay as
+    /// time (not close to those that begin at `logged`), and finds those that are no longer redeemable; the live keys stay as
     /// they are until [`Self::publish`]. Blocks as [`Self::open`] does. Called
     /// twice, or after a crash at any point, it ends in the same state: a key is
     /// durable before it is published, and is deleted after it is withdrawn. Both
@@ -281,13 +283,17 @@ impl TokenKeys {
     ///
     /// # Errors
     /// [`KeyError`]; the live keys are perhaps not usable then.
-    pub fn prepare(&self, now: UnixTime) -> Result<PreparedRotation, KeyError> {
+    pub fn prepare(
+        &self,
+        logged: &[UnixTime],
+        now: UnixTime,
+    ) -> Result<PreparedRotation, KeyError> {
         let hastened = self.hastened.swap(false, Ordering::Relaxed);
         let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
         let store = &*self.store;
-        let rotation = store
-            .refresh(stored.clone(), now)
-            .and_then(|keys| brought_up_to(now, keys, store, self.plan, hastened));
+        let rotation = store.refresh(stored.clone(), now).and_then(|keys| {
+            brought_up_to(now, keys, store, self.plan, Making::new(hastened, logged))
+        });
         let rotation = rotation.inspect_err(|error| {
             if error.withholds() {
                 self.withhold(&error.to_string());

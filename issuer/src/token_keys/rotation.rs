@@ -54,26 +54,43 @@ pub(super) struct Rotation {
     pub(super) withdrawn: Vec<Arc<TokenKey>>,
 }
 
+/// What is to be made, and when it may begin.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Making<'a> {
+    /// The next key must not wait for the end of the epoch.
+    hastened: bool,
+    /// When the keys begin that are in the log, kept or lost.
+    logged: &'a [UnixTime],
+}
+
+impl<'a> Making<'a> {
+    pub(super) const fn new(hastened: bool, logged: &'a [UnixTime]) -> Self {
+        Self { hastened, logged }
+    }
+}
+
 /// Makes what is missing at `now`, durable in the store, and sorts what there is.
 pub(super) fn brought_up_to(
     now: UnixTime,
     mut keys: Vec<Arc<TokenKey>>,
     store: &dyn KeyStore,
     plan: KeyPlan,
-    hastened: bool,
+    making: Making<'_>,
 ) -> Result<Rotation, KeyError> {
     let schedule = plan.schedule;
     let mut misplaced = Vec::new();
     loop {
         refuse_collisions(&keys)?;
         misplaced.extend(keys.split_off(keys.len() - schedule.misplaced(&starts(&keys), now)));
-        let early = hastened
+        let early = making
+            .hastened
             .then(|| schedule.early_key(&starts(&keys), now))
             .flatten();
         let missing = early.or_else(|| schedule.missing_key(&starts(&keys), now));
         let Some(start) = missing else {
             break;
         };
+        let start = schedule::clear_of(making.logged, start);
         let key = Arc::new(TokenKey::new(distinct_key(plan.key_type, &keys)?, start));
         if store.add(&keys, &key)? {
             tracing::info!(token_key_id = %key.id, not_before = %start, "new token key");

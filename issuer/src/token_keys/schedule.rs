@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pennyblack_attestation::MAX_CLOCK_SKEW;
 use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::key_calendar::SHORTEST_EPOCH;
 
 /// The lengths that decide; see `[token_keys]` of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +37,11 @@ impl KeySchedule {
         let current = current(starts, now)?;
         match starts.get(current + 1) {
             Some(_) => None,
-            None => Some(now.plus(self.announce_ahead)),
+            // Of a clock set back, the present key may not have begun.
+            None => {
+                let begun = starts.get(current).map_or(now, |start| now.max(*start));
+                Some(begun.plus(self.announce_ahead))
+            }
         }
     }
 
@@ -103,6 +108,22 @@ impl KeySchedule {
 fn current(starts: &[UnixTime], now: UnixTime) -> Option<usize> {
     let begun = starts.iter().take_while(|start| **start <= now).count();
     (!starts.is_empty()).then(|| begun.saturating_sub(1))
+}
+
+/// `start`, or the first time after it that is not close to any of `begins`: between the
+/// beginnings of two keys in the log there is [`SHORTEST_EPOCH`], also if one of them was
+/// lost before it began.
+#[must_use]
+pub fn clear_of(begins: &[UnixTime], start: UnixTime) -> UnixTime {
+    let mut begins = begins.to_vec();
+    begins.sort_unstable();
+    begins.into_iter().fold(start, |start, begin| {
+        let apart = start.since(begin).max(begin.since(start));
+        match apart < SHORTEST_EPOCH {
+            true => begin.plus(SHORTEST_EPOCH),
+            false => start,
+        }
+    })
 }
 
 /// How many keys, from the earliest, are no longer redeemable: all but the
@@ -178,6 +199,22 @@ mod tests {
             Some(next.plus(SCHEDULE.epoch + SCHEDULE.announce_ahead))
         );
         assert_eq!(SCHEDULE.early_key(&[], now), None);
+        // Not before the present one either, if the clock was set back.
+        let next = SCHEDULE.early_key(&times(&[DAY]), now);
+        assert_eq!(next, Some(UnixTime(DAY + 2 * HOUR)));
+    }
+
+    #[test]
+    fn a_key_begins_well_apart_from_all_that_were_ever_announced() {
+        let clear = |begins: &[u64], start| clear_of(&times(begins), UnixTime(start)).0;
+        assert_eq!(clear(&[], DAY), DAY);
+        assert_eq!(clear(&[0, 2 * DAY], DAY), DAY);
+        // One was lost that was to begin a moment before, at once, or soon.
+        for lost in [DAY - 1, DAY, DAY + 1] {
+            assert_eq!(clear(&[0, lost], DAY), lost + 1_200);
+        }
+        assert_eq!(clear(&[DAY + 1_800, DAY], DAY + 5), DAY + 3_000);
+        assert_eq!(clear(&[DAY - 1_200, DAY + 1_200], DAY), DAY);
     }
 
     #[test]

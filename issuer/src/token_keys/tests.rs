@@ -21,14 +21,14 @@ const PLAN: KeyPlan = KeyPlan {
 
 fn open(directory: &TempDir, now: UnixTime) -> Result<TokenKeys, KeyError> {
     let files = KeyFiles::open(&directory.path().join("keys")).unwrap();
-    let keys = TokenKeys::open(Box::new(files), PLAN, now)?.publish();
+    let keys = TokenKeys::open(Box::new(files), PLAN, &[], now)?.publish();
     turn(&keys, now)?;
     Ok(keys)
 }
 
 /// Rotates and deletes, as the issuer does.
 fn turn(keys: &TokenKeys, now: UnixTime) -> Result<UnixTime, KeyError> {
-    let turned = keys.publish(keys.prepare(now)?);
+    let turned = keys.publish(keys.prepare(&[], now)?);
     keys.delete(&turned.withdrawn)?;
     Ok(turned.next)
 }
@@ -98,8 +98,8 @@ fn a_key_that_is_prepared_is_kept_and_not_shown_until_it_is_published() {
     let before = keys.live();
     let announced = NOW.plus(SCHEDULE.epoch - SCHEDULE.announce_ahead);
     // Given up twice, as when the log cannot be written: it is the same key.
-    drop(keys.prepare(announced).unwrap());
-    let prepared = keys.prepare(announced).unwrap();
+    drop(keys.prepare(&[], announced).unwrap());
+    let prepared = keys.prepare(&[], announced).unwrap();
     assert_eq!(files(&directory).len(), 2);
     assert_eq!(keys.live().directory(), before.directory());
     let expected: Vec<_> = prepared.live().ids().collect();

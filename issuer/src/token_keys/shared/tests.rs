@@ -57,7 +57,7 @@ impl Home {
 
     async fn start(&self, server: &RedisServer, now: UnixTime) -> Result<Node, KeyError> {
         let store = self.store(server, true);
-        let keys = spawn_blocking(move || TokenKeys::open(Box::new(store), PLAN, now));
+        let keys = spawn_blocking(move || TokenKeys::open(Box::new(store), PLAN, &[], now));
         keys.await
             .unwrap()
             .map(|keys| Node(Arc::new(keys.publish())))
@@ -71,7 +71,7 @@ impl Node {
     async fn turn(&self, now: UnixTime) -> Result<UnixTime, KeyError> {
         let keys = Arc::clone(&self.0);
         let turned = spawn_blocking(move || {
-            let turned = keys.publish(keys.prepare(now)?);
+            let turned = keys.publish(keys.prepare(&[], now)?);
             keys.delete(&turned.withdrawn)?;
             Ok(turned.next)
         });
@@ -251,7 +251,7 @@ async fn a_clock_that_is_off_stops_the_node_before_it_touches_a_key() {
         now.minus(Duration::from_secs(3_600)),
     ] {
         let store = home.store(&server, false);
-        let opened = spawn_blocking(move || TokenKeys::open(Box::new(store), PLAN, wrong));
+        let opened = spawn_blocking(move || TokenKeys::open(Box::new(store), PLAN, &[], wrong));
         let said = opened.await.unwrap().unwrap_err().to_string();
         assert!(said.contains("token_keys.clock_tolerance is 5 s"), "{said}");
         let way = if wrong > now { "ahead of" } else { "behind" };
@@ -261,7 +261,7 @@ async fn a_clock_that_is_off_stops_the_node_before_it_touches_a_key() {
 
     // While it runs, too; and it goes on when the clock is right again.
     let store = home.store(&server, false);
-    let opened = spawn_blocking(move || TokenKeys::open(Box::new(store), PLAN, now));
+    let opened = spawn_blocking(move || TokenKeys::open(Box::new(store), PLAN, &[], now));
     let node = Node(Arc::new(opened.await.unwrap().unwrap().publish()));
     let wrong = now.plus(Duration::from_secs(3_600));
     node.turn(wrong).await.unwrap_err();

@@ -276,6 +276,12 @@ impl LogRole {
         self.keys(|keys| keys.is_announced(id))
     }
 
+    /// When the token keys begin that were announced in the log, as far as it was read here.
+    #[must_use]
+    pub fn announced_begins(&self) -> Vec<UnixTime> {
+        self.keys(KnownKeys::begins)
+    }
+
     /// Whether it is in the log how many tokens a key has signed.
     #[must_use]
     pub fn is_totalled(&self, id: TokenKeyId) -> bool {

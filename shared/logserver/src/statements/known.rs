@@ -1,8 +1,9 @@
 //! What is in the log already, as far as something can still be said about it:
 //! tokens of open key epochs, and which epochs were opened and closed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::log_entry::Statement;
 use pennyblack_privacypass::token::{Nonce, TokenKeyId};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ pub(crate) struct KnownKeys {
     closed: HashSet<TokenKeyId>,
     announced: HashSet<TokenKeyId>,
     totalled: HashSet<TokenKeyId>,
+    /// When the announced keys begin.
+    #[serde(default)]
+    begins: BTreeSet<UnixTime>,
 }
 
 impl KnownKeys {
@@ -44,6 +48,11 @@ impl KnownKeys {
     /// Whether it was stated how many tokens a key has signed.
     pub(crate) fn is_totalled(&self, id: TokenKeyId) -> bool {
         self.totalled.contains(&id)
+    }
+
+    /// When the keys begin that were announced, earliest first.
+    pub(crate) fn begins(&self) -> Vec<UnixTime> {
+        self.begins.iter().copied().collect()
     }
 
     /// Whether a statement is in the log that is about a key.
@@ -70,8 +79,9 @@ impl KnownKeys {
                 self.opened.remove(token_key_id);
                 self.closed.insert(*token_key_id);
             }
-            Statement::TokenKeyAnnounced { key, .. } => {
+            Statement::TokenKeyAnnounced { key, not_before } => {
                 self.announced.insert(key.id());
+                self.begins.insert(*not_before);
             }
             Statement::IssuanceTotal { token_key_id, .. } => {
                 self.totalled.insert(*token_key_id);
