@@ -13,6 +13,7 @@ use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
 use pennyblack_tlog::KeyName;
 
 use super::accusation::{Accusation, Accusations};
+use super::beginnings::Beginnings;
 use super::epochs::{Closed, Epoch, Epochs, Issued, MAX_DAYS};
 use super::misbehaviour::AuditError;
 
@@ -24,6 +25,8 @@ pub(super) struct Book {
     epochs: Epochs,
     /// The keys in `epochs`, by the days on which they begin.
     calendar: KeyCalendar,
+    /// Those that the issuer announced.
+    beginnings: Beginnings,
     /// How many days `epochs` holds, of all keys.
     days: usize,
     /// Whether keys must be in the issuer's log.
@@ -41,6 +44,7 @@ impl Book {
         let days = epochs.iter().map(|(_, epoch)| epoch.double_spends.len());
         Ok(Self {
             calendar,
+            beginnings: Beginnings::of(&epochs),
             days: days.sum(),
             epochs,
             issuer_is_followed,
@@ -92,6 +96,14 @@ impl Book {
                 if epoch.announced.replace(minute).is_some() {
                     return Err(contradicts("this key was announced before"));
                 }
+                let added = self.beginnings.add(key.id(), not_before);
+                added.map_err(|(other, apart)| AuditError::KeysTooClose {
+                    log: log.clone(),
+                    index,
+                    key: key.id(),
+                    other,
+                    apart,
+                })?;
             }
             Statement::IssuanceTotal {
                 token_key_id,
@@ -102,6 +114,9 @@ impl Book {
                 let epoch = epoch.ok_or_else(|| contradicts("this key was never announced"))?;
                 if epoch.issued.replace(Issued { minute, total }).is_some() {
                     return Err(contradicts("the total of this key was stated before"));
+                }
+                if total == 0 {
+                    self.beginnings.give_up(token_key_id);
                 }
             }
             _ => return Err(contradicts("an issuer's log holds nothing of this kind")),

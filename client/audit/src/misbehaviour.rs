@@ -1,8 +1,10 @@
 //! What an operator can do wrong, each with a sentence and an exit code of its own.
 //! Not here: how it is found.
 
+use std::time::Duration;
+
 use pennyblack_evidence::double_spend::EvidenceError;
-use pennyblack_evidence::key_calendar::TooManyKeys;
+use pennyblack_evidence::key_calendar::{SHORTEST_EPOCH, TooManyKeys};
 use pennyblack_evidence::log_entry::LogEntryError;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_tlog::ReadLogError;
@@ -41,11 +43,13 @@ pub enum Misbehaviour {
     Contradiction = 29,
     /// More keys than a log may state, or double spends on more days.
     Excess = 30,
+    /// Two keys of an issuer that begin too close to each other.
+    KeysTooClose = 31,
 }
 
 impl Misbehaviour {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Fork,
         Self::Rollback,
         Self::RewrittenEntry,
@@ -57,6 +61,7 @@ impl Misbehaviour {
         Self::UnknownKey,
         Self::Contradiction,
         Self::Excess,
+        Self::KeysTooClose,
     ];
 
     /// The exit code of the program.
@@ -147,6 +152,24 @@ pub enum AuditError {
         /// How.
         what: &'static str,
     },
+    /// Two keys that begin so close to each other that few can have drawn of one of them.
+    #[error(
+        "{log}: entry {index}: the keys {key} and {other} begin {} s apart, at least {} s are \
+         needed: whoever was shown the one alone is known by its tokens",
+        apart.as_secs(), SHORTEST_EPOCH.as_secs()
+    )]
+    KeysTooClose {
+        /// In which log.
+        log: KeyName,
+        /// Its place, from 0.
+        index: u64,
+        /// The key of the entry.
+        key: TokenKeyId,
+        /// The id of the one that it is close to, in hexadecimal digits.
+        other: String,
+        /// How far apart they begin.
+        apart: Duration,
+    },
     /// More than a log may state: nothing of it is kept.
     #[error("{log}: entry {index}: {what}")]
     Excess {
@@ -205,6 +228,7 @@ impl AuditError {
             Self::UnknownKey { .. } | Self::NotAnnounced { .. } => Misbehaviour::UnknownKey,
             Self::MoreSpentThanIssued { .. } => Misbehaviour::MoreSpentThanIssued,
             Self::Excess { .. } => Misbehaviour::Excess,
+            Self::KeysTooClose { .. } => Misbehaviour::KeysTooClose,
             Self::RememberedKeys(_)
             | Self::TimeUp
             | Self::State(_)

@@ -91,7 +91,8 @@ Exit codes of `audit`, each a kind of misbehaviour (docs/auditing.md):
   27  too few witnesses have cosigned
   28  unknown key: the CPS accepts a key that its issuer has not announced
   29  contradiction: an entry that cannot be read, or contradicts an earlier one
-  30  excess: more token keys than a log may state, or days with double spends";
+  30  excess: more token keys than a log may state, or days with double spends
+  31  too close: two keys of an issuer begin less than 20 minutes apart";
 
 /// Parses the command line, does what it says, and prints the outcome.
 fn main() -> ExitCode {

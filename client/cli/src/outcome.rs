@@ -60,6 +60,7 @@ pub(crate) enum Exit {
     UnknownKey = Misbehaviour::UnknownKey.exit_code(),
     Contradiction = Misbehaviour::Contradiction.exit_code(),
     Excess = Misbehaviour::Excess.exit_code(),
+    KeysTooClose = Misbehaviour::KeysTooClose.exit_code(),
 }
 
 impl From<Misbehaviour> for Exit {
@@ -76,6 +77,7 @@ impl From<Misbehaviour> for Exit {
             Misbehaviour::UnknownKey => Self::UnknownKey,
             Misbehaviour::Contradiction => Self::Contradiction,
             Misbehaviour::Excess => Self::Excess,
+            Misbehaviour::KeysTooClose => Self::KeysTooClose,
         }
     }
 }
@@ -83,7 +85,7 @@ impl From<Misbehaviour> for Exit {
 impl Exit {
     /// Every code.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -106,6 +108,7 @@ impl Exit {
         Self::UnknownKey,
         Self::Contradiction,
         Self::Excess,
+        Self::KeysTooClose,
     ];
 }
 

@@ -96,6 +96,40 @@ fn so_many_parsed_keys_are_held_and_no_more() {
 }
 
 #[test]
+fn two_keys_that_begin_close_to_each_other_are_found_also_by_a_later_run() {
+    let issuer: KeyName = "issuer.example/log".parse().unwrap();
+    let take = |book: &mut Book, statement| {
+        let minute = Minute::of(UnixTime(0));
+        book.take_of_issuer(&issuer, 7, LogEntry { minute, statement })
+    };
+    let announced = |number: u16, begins: u64| Statement::TokenKeyAnnounced {
+        key: key(number),
+        not_before: UnixTime(begins),
+    };
+    let total = |number: u16, issued| Statement::IssuanceTotal {
+        token_key_id: key(number).id(),
+        issued,
+    };
+    let mut book = Book::new(Epochs::default(), true).unwrap();
+    take(&mut book, announced(1, DAY)).unwrap();
+    take(&mut book, announced(2, DAY + 1_200)).unwrap();
+    let mut book = Book::new(book.into_epochs(), true).unwrap();
+    for begins in [DAY - 1_199, DAY, DAY + 1, DAY + 2_399] {
+        let mut run = Book::new(book.epochs.clone(), true).unwrap();
+        let found = take(&mut run, announced(3, begins)).unwrap_err();
+        assert_eq!(found.misbehaviour(), Some(Misbehaviour::KeysTooClose));
+    }
+    // One that was used is in the way, one that was given up unused is not.
+    take(&mut book, announced(4, 9 * DAY)).unwrap();
+    take(&mut book, announced(5, 5 * DAY)).unwrap();
+    take(&mut book, total(4, 1)).unwrap();
+    take(&mut book, total(5, 0)).unwrap();
+    let mut book = Book::new(book.into_epochs(), true).unwrap();
+    take(&mut book, announced(6, 5 * DAY + 1)).unwrap();
+    take(&mut book, announced(7, 9 * DAY + 1)).unwrap_err();
+}
+
+#[test]
 fn a_key_is_missed_only_when_all_of_the_issuers_log_is_known() {
     let mut before = Book::new(Epochs::default(), false).unwrap();
     open(&mut before, key(1));

@@ -220,7 +220,7 @@ fn the_log_of_a_cps_waits_until_all_of_its_issuers_is_read() {
     let mut cps = Hostile::of_cps();
     cps.state_keys(300, MAX_KEYS_A_DAY);
     let mut issuer = Hostile::new("issuer.example/log", announced);
-    issuer.state_keys(600, MAX_KEYS_A_DAY);
+    issuer.state_keys(600, 64);
     let slow = Slow::serve(issuer.home.path().to_owned(), "entries/001");
     let state = tempfile::tempdir().unwrap();
     let follow = |limit: &str| {

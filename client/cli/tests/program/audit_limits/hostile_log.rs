@@ -58,7 +58,8 @@ impl Hostile {
         let mut full = Vec::new();
         for _ in 0..keys {
             let number = self.edge.size();
-            let begin = UnixTime((20_000 + number / u64::from(a_day)) * DAY);
+            let (day, place) = (number / u64::from(a_day), number % u64::from(a_day));
+            let begin = UnixTime((20_000 + day) * DAY + place * (DAY / u64::from(a_day)));
             let entry = LogEntry {
                 minute: Minute::of(begin),
                 statement: (self.states)(key(number), begin),
