@@ -11,7 +11,7 @@ use pennyblack_evidence::key_log_view::{Demand, FollowError, KeyNotLogged};
 use pennyblack_http::{HttpClient, HttpOptions, RetryPolicy};
 use pennyblack_runtime::clock::{Clock, ClockHand};
 use pennyblack_service::start::RunningService;
-use pennyblack_tests::federation::{Federation, cps_name};
+use pennyblack_tests::federation::{Federation, cps_name, issuer_name};
 use pennyblack_tests::two_faced_issuer::TwoFacedIssuer;
 use pennyblack_tests::wait::until;
 use pennyblack_tlog::ReadLogError;
@@ -93,6 +93,28 @@ async fn a_carrier_that_is_shown_another_key_than_the_public_draws_nothing_and_n
 }
 
 #[tokio::test]
+async fn a_directory_without_the_newest_key_of_the_log_sets_no_token_aside() {
+    let scene = Scene::open().await;
+    let wallet = scene.wallet("wallet.db");
+    let honest = scene.carrier_at(scene.public.addresses().public);
+    assert_eq!(scene.draw(&honest, &wallet).await.unwrap(), BATCH);
+    let held = || {
+        let (issuer, cps) = (issuer_name().unwrap(), cps_name().unwrap());
+        wallet.count(&issuer, &cps).unwrap()
+    };
+    // One directory lists another key, and not that of the tokens.
+    let astray = scene.carrier_at(scene.front.address());
+    scene.draw(&astray, &wallet).await.unwrap_err();
+    assert_eq!(held(), BATCH as u64);
+    // A log that cannot be read says nothing.
+    let away = scene.carrier_at(scene.secret.addresses().public);
+    scene.draw(&away, &wallet).await.unwrap_err();
+    assert_eq!(held(), BATCH as u64);
+    scene.secret.stop().await;
+    scene.public.stop().await;
+}
+
+#[tokio::test]
 async fn a_carrier_that_has_seen_the_log_trusts_no_other() {
     let scene = Scene::open().await;
     let wallet = scene.wallet("wallet.db");
@@ -109,7 +131,10 @@ async fn a_carrier_that_has_seen_the_log_trusts_no_other() {
         "{refused}"
     );
     // A wallet that knows the public log's key from elsewhere needs no first look.
-    let log = honest.issuer_log(&scene.client, &wallet).await.unwrap();
+    let log = honest
+        .issuer_log(&scene.client, &wallet, NOW)
+        .await
+        .unwrap();
     let mut told = marked.clone();
     told.log.demand = Demand::Required;
     told.log.key = Some(log.unwrap().log().clone());

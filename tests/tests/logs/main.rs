@@ -12,6 +12,7 @@
 mod audit;
 mod bytes_a_day;
 mod issuer_log;
+mod newest_key;
 mod one_log;
 mod strangers_word;
 mod tallies;
