@@ -2,11 +2,13 @@
 //! number's keys up, sealing one copy of the PASSporT to each, and paying for
 //! each with a token. Not here: drawing tokens (`carrier`).
 
+mod clock_gaps;
 mod keys;
 mod passport;
 
 use std::time::Duration;
 
+use pennyblack_base::authority::Authority;
 use pennyblack_base::problem::ProblemType;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::spend::{STORE_PATH, SpendKey};
@@ -17,12 +19,13 @@ use pennyblack_sealing::sealed::{SealError, seal_passport};
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
 
+pub use clock_gaps::ClockGaps;
 pub use keys::{DEFAULT_MAX_COPIES, FoundKeys, KeyLookup, RecordRefusals, RefusedRecord};
 pub use passport::{PassportInputError, ShakenCall, read_passport};
 
 use crate::certificates::CertificateStores;
 use crate::wallet::{OutboxEntry, SpendError, StoreCall, Wallet, WalletError};
-use pennyblack_http::{HttpError, HttpOptions, Refused, RetryPolicy, ServiceAddress};
+use pennyblack_http::{ClockGap, HttpError, HttpOptions, Refused, RetryPolicy, ServiceAddress};
 
 /// Why a PASSporT was not stored.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +49,9 @@ pub enum OobAuthenticationError {
     /// The record names another CPS without https.
     #[error("the key record names {0}, which is not https and not the CPS that was configured")]
     PlainCps(String),
+    /// The CPS must refuse what is signed by this machine's clock; nothing was spent.
+    #[error("nothing was sent and no token spent, since the CPS would refuse the request: {0}")]
+    Clock(ClockGap),
     /// The CPS refused for good. The token is gone: signing another request
     /// with it could be made to look like a double spend.
     #[error("not stored: {}{}", sentence(error), explain(error))]
@@ -116,6 +122,8 @@ pub struct OobAuthenticationService {
     pub max_copies: usize,
     /// How long to keep trying.
     pub retry: RetryPolicy,
+    /// How far this machine's clock is from those of CPSs; empty at first.
+    pub clock_gaps: ClockGaps,
 }
 
 impl OobAuthenticationService {
@@ -138,8 +146,9 @@ impl OobAuthenticationService {
         second: &mut SecondAttempt,
         now: UnixTime,
     ) -> Result<StoredCopy, OobAuthenticationError> {
+        let cps = self.address_of(key)?.authority().clone();
         let (entry, token_key) = self.spend(wallet, passport, key, None, now).await?;
-        let error = match self.deliver(wallet, entry).await {
+        let error = match self.deliver(wallet, entry, Some(&cps)).await {
             Err(OobAuthenticationError::Refused { error })
                 if is_about_the_token(&error) && !second.is_used =>
             {
@@ -149,7 +158,7 @@ impl OobAuthenticationService {
         };
         second.is_used = true;
         match self.spend(wallet, passport, key, token_key, now).await {
-            Ok((entry, _)) => self.deliver(wallet, entry).await,
+            Ok((entry, _)) => self.deliver(wallet, entry, Some(&cps)).await,
             Err(OobAuthenticationError::Spend(SpendError::NoToken { .. })) => {
                 Err(OobAuthenticationError::Refused { error })
             }
@@ -169,6 +178,9 @@ impl OobAuthenticationService {
     ) -> Result<(OutboxEntry, Option<TokenKeyId>), OobAuthenticationError> {
         let address = self.address_of(key)?;
         let cps = address.authority().clone();
+        if let Some(gap) = self.clock_gaps.forbidding(&cps) {
+            return Err(OobAuthenticationError::Clock(gap));
+        }
         let sealed = seal_passport(key.key(), &cps, passport, &mut rand::rng())?;
         let (url, mailbox, minimum_age) =
             (address.url(STORE_PATH), key.mailbox(), self.minimum_age);
@@ -205,7 +217,7 @@ impl OobAuthenticationService {
                 resent.expired += 1;
                 continue;
             }
-            match self.deliver(wallet, entry).await {
+            match self.deliver(wallet, entry, None).await {
                 Ok(_) => resent.stored += 1,
                 Err(OobAuthenticationError::Refused { .. }) => resent.refused += 1,
                 Err(OobAuthenticationError::Unknown { .. }) => resent.left += 1,
@@ -215,14 +227,16 @@ impl OobAuthenticationService {
         Ok(resent)
     }
 
-    /// Sends a request of the outbox, and settles it once it is answered for good.
+    /// Sends a request of the outbox, and settles it once it is answered for good. The clock
+    /// of `cps` is noted.
     async fn deliver(
         &self,
         wallet: &Wallet,
         entry: OutboxEntry,
+        cps: Option<&Authority>,
     ) -> Result<StoredCopy, OobAuthenticationError> {
         let OutboxEntry { id, call, .. } = entry;
-        let refusal = match self.post(&call).await {
+        let refusal = match self.post(&call, cps).await {
             Ok(()) => None,
             Err(error) if error.is_passing() || !error.is_refusal() => {
                 return Err(OobAuthenticationError::Unknown { error });
@@ -236,9 +250,13 @@ impl OobAuthenticationService {
         }
     }
 
-    async fn post(&self, call: &StoreCall) -> Result<(), HttpError> {
+    async fn post(&self, call: &StoreCall, cps: Option<&Authority>) -> Result<(), HttpError> {
         let client = self.http.client()?;
-        client.send(&call.request(), self.retry).await.map(drop)
+        let sent = client.send(&call.request(), self.retry).await;
+        if let Some(cps) = cps {
+            self.clock_gaps.note(cps, client.clock_gap());
+        }
+        sent.map(drop)
     }
 
     /// Where the record's CPS is. Ours may be reached by another URL than its

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
-use pennyblack_client::auth_service::{DEFAULT_MAX_COPIES, OobAuthenticationService};
+use pennyblack_client::auth_service::{ClockGaps, DEFAULT_MAX_COPIES, OobAuthenticationService};
 use pennyblack_client::carrier::Carrier;
 use pennyblack_client::certificates::CertificateStores;
 use pennyblack_client::follower::{FollowedMailbox, Follower, FollowerConfig, Task};
@@ -153,6 +153,7 @@ impl Federation {
             minimum_age: Duration::ZERO,
             max_copies: DEFAULT_MAX_COPIES,
             retry,
+            clock_gaps: ClockGaps::default(),
         })
     }
 

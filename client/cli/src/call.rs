@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use console::style;
 use pennyblack_client::auth_service::{
-    DEFAULT_MAX_COPIES, FoundKeys, KeyLookup, OobAuthenticationError, OobAuthenticationService,
-    ResendTotals, SecondAttempt, ShakenCall, read_passport,
+    ClockGaps, DEFAULT_MAX_COPIES, FoundKeys, KeyLookup, OobAuthenticationError,
+    OobAuthenticationService, ResendTotals, SecondAttempt, ShakenCall, read_passport,
 };
 use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Wallet};
 use pennyblack_http::{RetryPolicy, ServiceAddress};
@@ -252,6 +252,7 @@ impl CallArguments {
             minimum_age: Duration::from_secs(self.minimum_age),
             max_copies: usize::try_from(self.max_copies).unwrap_or(DEFAULT_MAX_COPIES),
             retry: RetryPolicy::SHORT,
+            clock_gaps: ClockGaps::default(),
         })
     }
 

@@ -124,6 +124,7 @@ impl OobAuthenticationService {
             .candidates(&client, number, look_up, &mut found)
             .await?;
         found.clock_gap = client.clock_gap();
+        self.clock_gaps.note(self.cps.authority(), found.clock_gap);
         let urls = parsed
             .iter()
             .filter_map(|record| match record.certificate() {

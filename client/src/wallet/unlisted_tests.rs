@@ -53,7 +53,7 @@ fn with_a_log_tokens_of_an_unlisted_key_wait_until_the_log_ends_it() {
         home: _home,
     } = scene();
     fill(&wallet, 3, TokenKeyId([1; 32]), NOW);
-    fill(&wallet, 2, TokenKeyId([2; 32]), NOW);
+    fill(&wallet, 2, TokenKeyId([2; 32]), NOW.plus(AGED));
     let sort = |first: KeyStanding, days: u64| {
         let now = NOW.plus(Duration::from_secs(days * 86_400));
         let standing = |key| match key {

@@ -38,10 +38,20 @@ impl ClockGap {
         (gap.size() >= LARGE).then_some(gap)
     }
 
+    /// How far this machine's clock is ahead; zero if it is behind.
+    #[must_use]
+    pub const fn ahead(&self) -> Duration {
+        self.ours.since(self.theirs)
+    }
+
+    /// How far this machine's clock is behind; zero if it is ahead.
+    #[must_use]
+    pub const fn behind(&self) -> Duration {
+        self.theirs.since(self.ours)
+    }
+
     fn size(&self) -> Duration {
-        self.ours
-            .since(self.theirs)
-            .max(self.theirs.since(self.ours))
+        self.ahead().max(self.behind())
     }
 }
 

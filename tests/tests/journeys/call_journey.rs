@@ -3,6 +3,7 @@
 //! answers are lost, when the OOB-AS's process dies, and when tokens are
 //! copied.
 
+mod clocks;
 mod copies;
 mod crowds;
 mod scene;

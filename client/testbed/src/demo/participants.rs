@@ -18,7 +18,7 @@ use pennyblack_stir::telephone_number::TelephoneNumber;
 
 use super::services::{SMALL_QUOTA, Services, client};
 use super::{DemoError, WhileDoing as _};
-use pennyblack_client::auth_service::{DEFAULT_MAX_COPIES, OobAuthenticationService};
+use pennyblack_client::auth_service::{ClockGaps, DEFAULT_MAX_COPIES, OobAuthenticationService};
 use pennyblack_client::carrier::Carrier;
 use pennyblack_client::certificates::CertificateStores;
 use pennyblack_client::follower::{FollowedMailbox, Follower, FollowerConfig, Task};
@@ -211,6 +211,7 @@ impl Participants {
             certificates: certificates.clone(),
             minimum_age: Duration::ZERO,
             max_copies: DEFAULT_MAX_COPIES,
+            clock_gaps: ClockGaps::default(),
             // Long enough for a CPS to be killed and come back.
             retry: RetryPolicy {
                 retries: 40,
