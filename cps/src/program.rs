@@ -10,7 +10,7 @@ use pennyblack_runtime::config::Description;
 use pennyblack_service::program::{self, Outcome, Program, block_on};
 use pennyblack_service::start::RunningService;
 use pennyblack_service::start_error::StartError;
-use pennyblack_trust::Trust;
+use pennyblack_trust::accept_older_lists;
 
 use crate::decoy_secret::DecoySecret;
 use crate::store::never_twice::{NeverTwiceStore, Owners};
@@ -74,7 +74,7 @@ impl Program for CpsProgram {
             Options {
                 accept_older_lists: true,
                 ..
-            } => Some(accept_older_lists(config)),
+            } => Some(accept_older_lists(&config.trust_directory())),
             _ => None,
         }
     }
@@ -106,15 +106,6 @@ fn accept_older_store(config: &Config) -> Outcome {
     let directory = config.redis_directory();
     block_on(async { Ok(RedisStore::accept_older(options, &directory).await?) })?;
     println!("The store at {} is accepted as it is.", options.url);
-    Ok(())
-}
-
-fn accept_older_lists(config: &Config) -> Outcome {
-    let directory = config.trust_directory();
-    match Trust::accept_older_lists(&directory)? {
-        true => println!("This node accepts the revocation lists as they are."),
-        false => println!("This node remembers no revocation list."),
-    }
     Ok(())
 }
 

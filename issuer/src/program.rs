@@ -9,7 +9,7 @@ use pennyblack_runtime::config::Description;
 use pennyblack_service::program::{self, Outcome, Program};
 use pennyblack_service::start::RunningService;
 use pennyblack_service::start_error::StartError;
-use pennyblack_trust::Trust;
+use pennyblack_trust::accept_older_lists;
 
 use crate::node_memory::NodeMemory;
 use crate::{Config, Issuer};
@@ -62,7 +62,7 @@ impl Program for IssuerProgram {
             Options {
                 accept_older_lists: true,
                 ..
-            } => Some(accept_older_lists(config)),
+            } => Some(accept_older_lists(&config.trust_directory())),
             _ => None,
         }
     }
@@ -88,15 +88,6 @@ fn accept_older_store(config: &Config) -> Outcome {
             "This node remembers nothing of the store at {}.",
             options.url
         ),
-    }
-    Ok(())
-}
-
-fn accept_older_lists(config: &Config) -> Outcome {
-    let directory = config.trust_directory();
-    match Trust::accept_older_lists(&directory)? {
-        true => println!("This node accepts the revocation lists as they are."),
-        false => println!("This node remembers no revocation list."),
     }
     Ok(())
 }

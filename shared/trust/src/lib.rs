@@ -8,6 +8,7 @@ mod files;
 mod keeper;
 mod list_marks;
 mod lists;
+mod older_lists;
 mod roots;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ mod verification_pool;
 pub use config::TrustConfig;
 pub use error::TrustError;
 pub use keeper::keep_current;
+pub use older_lists::accept_older_lists;
 pub use trust::Trust;
 pub use verdict::CertificateError;
 pub use verification_pool::VerificationPool;
