@@ -113,8 +113,8 @@ async fn serve_last_checkpoint(State(at_work): State<AtWork>, Path(log): Path<St
             "no checkpoint of such a log was cosigned here",
         ),
         Err(error) => {
-            if let Some(suppressed) = admit("last checkpoint", &error.to_string()) {
-                tracing::error!(%error, suppressed, "the last checkpoint of a log cannot be shown");
+            if let Some(before) = admit("last checkpoint", &error.to_string()) {
+                tracing::error!(%error, suppressed = before.same, suppressed_others = before.forgotten, "the last checkpoint of a log cannot be shown");
             }
             text(StatusCode::INTERNAL_SERVER_ERROR, "see the witness's log")
         }
@@ -138,8 +138,8 @@ async fn add_checkpoint(State(at_work): State<AtWork>, body: Bytes) -> Response 
         Ok(line) => text(StatusCode::OK, &line.to_string()),
         Err(NotCosigned::Refused(refusal)) => refuse(&origin, &refusal),
         Err(error) => {
-            if let Some(suppressed) = admit(&origin, &error.to_string()) {
-                tracing::error!(log = origin, %error, suppressed, "a checkpoint cannot be cosigned");
+            if let Some(before) = admit(&origin, &error.to_string()) {
+                tracing::error!(log = origin, %error, suppressed = before.same, suppressed_others = before.forgotten, "a checkpoint cannot be cosigned");
             }
             text(StatusCode::INTERNAL_SERVER_ERROR, "see the witness's log")
         }
@@ -155,9 +155,9 @@ fn refuse(origin: &str, refusal: &WitnessRefusal) -> Response {
             return answer(status, SIZE_MEDIA_TYPE, format!("{seen}\n"));
         }
         WitnessRefusal::Fork { .. } => {
-            if let Some(suppressed) = admit(origin, "a fork") {
+            if let Some(before) = admit(origin, "a fork") {
                 tracing::error!(
-                    log = origin, %refusal, suppressed,
+                    log = origin, %refusal, suppressed = before.same, suppressed_others = before.forgotten,
                     "fork: both checkpoints are kept as evidence"
                 );
             }
@@ -170,8 +170,8 @@ fn refuse(origin: &str, refusal: &WitnessRefusal) -> Response {
             } else {
                 "no proof"
             };
-            if let Some(suppressed) = admit(origin, cause) {
-                tracing::warn!(log = origin, %refusal, suppressed, "a checkpoint is not cosigned");
+            if let Some(before) = admit(origin, cause) {
+                tracing::warn!(log = origin, %refusal, suppressed = before.same, suppressed_others = before.forgotten, "a checkpoint is not cosigned");
             }
         }
         _ => {}

@@ -67,13 +67,14 @@ fn record_cause(kind: ProblemType, cause: &impl fmt::Display) {
         return;
     }
     let cause = cause.to_string();
-    let Some(suppressed) = repeated_causes::admit(problem, &cause) else {
+    let Some(before) = repeated_causes::admit(problem, &cause) else {
         return;
     };
+    let (suppressed, suppressed_others) = (before.same, before.forgotten);
     if kind == ProblemType::RevocationUnavailable {
-        tracing::warn!(problem, %cause, suppressed, "a request is refused");
+        tracing::warn!(problem, %cause, suppressed, suppressed_others, "a request is refused");
     } else {
-        tracing::error!(problem, %cause, suppressed, "a request failed");
+        tracing::error!(problem, %cause, suppressed, suppressed_others, "a request failed");
     }
 }
 

@@ -17,10 +17,19 @@ const MAX_CAUSES: usize = 64;
 /// The causes of this process.
 static CAUSES: LazyLock<RepeatedCauses> = LazyLock::new(RepeatedCauses::default);
 
-/// Whether to write a line about `cause`, for which there is a `problem`, now: the number of
-/// lines that were suppressed since the one before, or `None` to suppress this one too.
+/// How many lines were suppressed before one that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SuppressedLines {
+    /// About the same cause, or about those that share a line.
+    pub same: u64,
+    /// About others that are forgotten for want of room: **no count is lost**.
+    pub forgotten: u64,
+}
+
+/// Whether to write a line about `cause`, for which there is a `problem`, now: the lines that
+/// were suppressed since the one before, or `None` to suppress this one too.
 #[must_use]
-pub fn admit(problem: &str, cause: &str) -> Option<u64> {
+pub fn admit(problem: &str, cause: &str) -> Option<SuppressedLines> {
     CAUSES.admit(problem, cause, Instant::now())
 }
 
@@ -43,23 +52,42 @@ impl LastLine {
 #[derive(Debug, Default)]
 struct RepeatedCauses {
     hasher: RandomState,
-    last_lines: Mutex<HashMap<Option<u64>, LastLine>>,
+    known: Mutex<KnownCauses>,
+}
+
+#[derive(Debug, Default)]
+struct KnownCauses {
+    last_lines: HashMap<Option<u64>, LastLine>,
+    /// Lines that were suppressed of causes that are not among them any more.
+    forgotten: u64,
+}
+
+impl KnownCauses {
+    /// Gives up the causes whose time has passed, and keeps their counts.
+    fn make_room(&mut self, now: Instant) {
+        let forgotten = &mut self.forgotten;
+        self.last_lines.retain(|_, line| {
+            let is_old = line.is_old(now);
+            if is_old {
+                *forgotten = forgotten.saturating_add(line.suppressed);
+            }
+            !is_old
+        });
+    }
 }
 
 impl RepeatedCauses {
     /// [`admit`] at a time.
-    fn admit(&self, problem: &str, cause: &str, now: Instant) -> Option<u64> {
+    fn admit(&self, problem: &str, cause: &str, now: Instant) -> Option<SuppressedLines> {
         let key = Some(self.hasher.hash_one((problem, cause)));
-        let mut last_lines = self
-            .last_lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if !last_lines.contains_key(&key) && last_lines.len() >= MAX_CAUSES {
-            last_lines.retain(|_, line| !line.is_old(now));
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.last_lines.contains_key(&key) && known.last_lines.len() >= MAX_CAUSES {
+            known.make_room(now);
         }
-        let has_room = last_lines.contains_key(&key) || last_lines.len() < MAX_CAUSES;
+        let lines = &mut known.last_lines;
+        let has_room = lines.contains_key(&key) || lines.len() < MAX_CAUSES;
         let key = key.filter(|_| has_room);
-        let suppressed = match last_lines.get_mut(&key) {
+        let same = match lines.get_mut(&key) {
             Some(line) if !line.is_old(now) => {
                 line.suppressed += 1;
                 return None;
@@ -71,8 +99,9 @@ impl RepeatedCauses {
             written: now,
             suppressed: 0,
         };
-        last_lines.insert(key, line);
-        Some(suppressed)
+        lines.insert(key, line);
+        let forgotten = std::mem::take(&mut known.forgotten);
+        Some(SuppressedLines { same, forgotten })
     }
 }
 
@@ -82,29 +111,33 @@ mod tests {
 
     const PROBLEM: &str = "store-unavailable";
 
+    fn after(same: u64) -> Option<SuppressedLines> {
+        Some(SuppressedLines { same, forgotten: 0 })
+    }
+
     #[test]
     fn a_cause_has_one_line_in_ten_seconds_and_the_next_counts_the_repeats() {
         let (causes, start) = (RepeatedCauses::default(), Instant::now());
         let at = |ms| start + Duration::from_millis(ms);
-        assert_eq!(causes.admit(PROBLEM, "Redis is away", at(0)), Some(0));
+        assert_eq!(causes.admit(PROBLEM, "Redis is away", at(0)), after(0));
         for ms in 1..=500 {
             assert_eq!(causes.admit(PROBLEM, "Redis is away", at(ms)), None);
         }
         assert_eq!(causes.admit(PROBLEM, "Redis is away", at(9_999)), None);
         assert_eq!(
             causes.admit(PROBLEM, "Redis is away", at(10_000)),
-            Some(501)
+            after(501)
         );
         assert_eq!(causes.admit(PROBLEM, "Redis is away", at(10_001)), None);
-        assert_eq!(causes.admit(PROBLEM, "Redis is away", at(60_000)), Some(1));
+        assert_eq!(causes.admit(PROBLEM, "Redis is away", at(60_000)), after(1));
     }
 
     #[test]
     fn another_cause_and_another_problem_have_lines_of_their_own() {
         let (causes, now) = (RepeatedCauses::default(), Instant::now());
-        assert_eq!(causes.admit(PROBLEM, "Redis is away", now), Some(0));
-        assert_eq!(causes.admit(PROBLEM, "the disk is full", now), Some(0));
-        assert_eq!(causes.admit("internal", "Redis is away", now), Some(0));
+        assert_eq!(causes.admit(PROBLEM, "Redis is away", now), after(0));
+        assert_eq!(causes.admit(PROBLEM, "the disk is full", now), after(0));
+        assert_eq!(causes.admit("internal", "Redis is away", now), after(0));
         assert_eq!(causes.admit(PROBLEM, "the disk is full", now), None);
     }
 
@@ -117,10 +150,35 @@ mod tests {
             admitted.count()
         };
         assert_eq!(lines(start), MAX_CAUSES + 1);
-        let known = || causes.last_lines.lock().unwrap().len();
+        let known = || causes.known.lock().unwrap().last_lines.len();
         assert_eq!(known(), MAX_CAUSES + 1);
         // Room for them is made when their time has passed.
         assert_eq!(lines(start + EVERY), MAX_CAUSES + 1);
         assert_eq!(known(), MAX_CAUSES + 1);
+    }
+
+    #[test]
+    fn what_is_counted_of_causes_that_are_forgotten_is_told_with_the_next_line() {
+        let (causes, start) = (RepeatedCauses::default(), Instant::now());
+        let mut written = 0;
+        let mut told = 0;
+        let mut asked = 0;
+        // Always others, each twice, and in the end one that is new.
+        for (round, now) in (0..5).map(|round| (round, start + EVERY * round)) {
+            for number in 0..500 {
+                for _ in 0..2 {
+                    asked += 1;
+                    let cause = format!("round {round}, request {number}");
+                    if let Some(before) = causes.admit(PROBLEM, &cause, now) {
+                        written += 1;
+                        told += before.same + before.forgotten;
+                    }
+                }
+            }
+        }
+        let end = start + EVERY * 5;
+        let before = causes.admit(PROBLEM, "the last", end).unwrap();
+        told += before.same + before.forgotten;
+        assert_eq!(written + told, asked);
     }
 }
