@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use pennyblack_base::encoding::sha256;
-use pennyblack_stir::{Coverage, Extent};
+use pennyblack_stir::{Coverage, CoverageError, Extent};
 
 /// Most pairs of an extent of the subject and one of an account that overlap, the new
 /// account of the charge among them. More are refused: so many take Redis about 2 ms, and
@@ -120,6 +120,8 @@ pub enum Uncounted {
     /// The subject overlaps more than [`MAX_OVERLAPS`] allows, or the epoch has no room
     /// for another account.
     Crowded,
+    /// What accounts cover cannot be compared with what the subject covers.
+    Incomparable,
 }
 
 /// The subject has not so many tokens left.
@@ -178,6 +180,7 @@ impl EpochAccounts {
             return Ok(Counted::Before);
         }
         let overlap = self.overlap(&charge.subject, MAX_OVERLAPS);
+        let overlap = overlap.map_err(|_| Uncounted::Incomparable)?;
         if overlap.size > MAX_OVERLAPS {
             return Err(Uncounted::Crowded);
         }
@@ -193,15 +196,19 @@ impl EpochAccounts {
     }
 
     /// Counts what is known to have been counted, whatever is allowed now.
-    pub fn restore(&mut self, charge: &Charge) {
+    ///
+    /// # Errors
+    /// [`CoverageError::Bound`]; nothing is counted then.
+    pub fn restore(&mut self, charge: &Charge) -> Result<(), CoverageError> {
         if !self.has(charge) {
-            let overlap = self.overlap(&charge.subject, usize::MAX);
+            let overlap = self.overlap(&charge.subject, usize::MAX)?;
             self.add(charge, overlap);
         }
+        Ok(())
     }
 
     /// Looks no further once its size is more than `max`: it is not whole then.
-    fn overlap(&self, subject: &Coverage, max: usize) -> Overlap {
+    fn overlap(&self, subject: &Coverage, max: usize) -> Result<Overlap, CoverageError> {
         let mut overlap = Overlap::default();
         for extent in subject.extents() {
             let (first, last) = extent.bounds();
@@ -211,15 +218,15 @@ impl EpochAccounts {
             for (end, held) in held.take_while(|(_, held)| held.first <= last) {
                 overlap.size += 1;
                 if overlap.size > max {
-                    return overlap;
+                    return Ok(overlap);
                 }
                 overlap.accounts.insert(held.account);
                 taken.push((held.first.as_str(), end.as_str()));
             }
-            overlap.gaps.extend(extent.without(&taken));
+            overlap.gaps.extend(extent.without(&taken)?);
         }
         overlap.size += overlap.gaps.len();
-        overlap
+        Ok(overlap)
     }
 
     fn fullest(&self, accounts: &BTreeSet<u64>) -> u64 {
@@ -305,9 +312,12 @@ impl EpochAccounts {
     }
 
     /// Tokens in the fullest account that `subject` overlaps.
-    #[must_use]
-    pub fn drawn(&self, subject: &Coverage) -> u64 {
-        self.fullest(&self.overlap(subject, usize::MAX).accounts)
+    ///
+    /// # Errors
+    /// [`CoverageError::Bound`].
+    pub fn drawn(&self, subject: &Coverage) -> Result<u64, CoverageError> {
+        let overlap = self.overlap(subject, usize::MAX)?;
+        Ok(self.fullest(&overlap.accounts))
     }
 }
 

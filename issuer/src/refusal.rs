@@ -92,6 +92,7 @@ impl PublicRefusal for Refusal {
                 ProblemType::InvalidBlindedElement
             }
             Self::Sign(_)
+            | Self::Ledger(ChargeError::Incomparable)
             | Self::Pool(PoolError::Panicked)
             | Self::Verification(PoolError::Panicked) => ProblemType::Internal,
             Self::Quota { .. } | Self::Ledger(ChargeError::Crowded) => ProblemType::QuotaExceeded,
@@ -244,6 +245,7 @@ mod tests {
                 429,
             ),
             (Refusal::Ledger(ChargeError::Crowded), 429),
+            (Refusal::Ledger(ChargeError::Incomparable), 500),
             (Refusal::Ledger(ChargeError::KeyUsedUp { max: 1 }), 503),
             (Refusal::Ledger(ChargeError::Commit(CommitError::Busy)), 503),
             (

@@ -31,6 +31,9 @@ pub enum ChargeError {
          {MAX_OVERLAPS} for this subject, or as many as they may in all"
     )]
     Crowded,
+    /// What accounts cover cannot be compared with the subject; nothing was charged.
+    #[error("the quota accounts hold bounds that no SPC and no block of numbers has")]
+    Incomparable,
     /// It should have been a repetition and is none; nothing was charged.
     #[error("this drawing was not made before")]
     NotRepeated,
@@ -79,6 +82,7 @@ impl From<Uncounted> for ChargeError {
         match uncounted {
             Uncounted::Exhausted(exhausted) => Self::Exhausted(exhausted),
             Uncounted::Crowded => Self::Crowded,
+            Uncounted::Incomparable => Self::Incomparable,
         }
     }
 }

@@ -28,7 +28,7 @@ fn exhausted(drawn: u64, allowed: u64) -> Result<Counted, Uncounted> {
 }
 
 fn drawn(accounts: &EpochAccounts, subject: &str) -> u64 {
-    accounts.drawn(&subject.parse().unwrap())
+    accounts.drawn(&subject.parse().unwrap()).unwrap()
 }
 
 #[test]
@@ -44,8 +44,8 @@ fn a_retry_is_counted_once() {
 fn what_is_restored_twice_is_counted_once() {
     let mut accounts = EpochAccounts::default();
     let three = charge("spc:A", 1, 3);
-    accounts.restore(&three);
-    accounts.restore(&three);
+    accounts.restore(&three).unwrap();
+    accounts.restore(&three).unwrap();
     assert_eq!(drawn(&accounts, "spc:A"), 3);
     assert_eq!(count(&mut accounts, &three, 0), Ok(Counted::Before));
 }

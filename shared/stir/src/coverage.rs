@@ -23,6 +23,9 @@ pub enum CoverageError {
          {MAX_EXTENTS} are counted: split it into several certificates"
     )]
     TooMany(usize),
+    /// Bounds that lie within no block; no extent has such.
+    #[error("{0:?} is no bound of a block of numbers: please report this")]
+    Bound(String),
     /// Text that names no SPC and no block.
     #[error("{0:?} names no SPC and no numbers")]
     Form(String),
@@ -70,21 +73,23 @@ impl Extent {
 
     /// The bounds of what is left of it without `taken`: extents by their bounds, in
     /// ascending order, which all overlap it, and none another.
-    #[must_use]
-    pub fn without(&self, taken: &[(&str, &str)]) -> Vec<(String, String)> {
+    ///
+    /// # Errors
+    /// [`CoverageError::Bound`] of bounds that are none of an extent.
+    pub fn without(&self, taken: &[(&str, &str)]) -> Result<Vec<(String, String)>, CoverageError> {
         let (mut from, last) = self.bounds();
         let mut left = Vec::new();
         for (first, end) in taken {
             if from.as_str() < *first {
-                left.push((from, beside(first, -1)));
+                left.push((from, beside(first, -1)?));
             }
             if *end >= last.as_str() {
-                return left;
+                return Ok(left);
             }
-            from = beside(end, 1);
+            from = beside(end, 1)?;
         }
         left.push((from, last));
-        left
+        Ok(left)
     }
 
     /// Becomes both, if `next`, which does not come before this one, touches or
@@ -99,13 +104,14 @@ impl Extent {
 
 /// The bound of a block that is as many numbers after `bound`. Nothing else than a block
 /// is overlapped in part.
-fn beside(bound: &str, step: i64) -> String {
-    let (class, digits) = bound.split_at_checked(2).unwrap_or((bound, ""));
-    let number = digits
-        .parse::<u64>()
-        .unwrap_or(0)
-        .saturating_add_signed(step);
-    format!("{class}{number:0width$}", width = digits.len())
+fn beside(bound: &str, step: i64) -> Result<String, CoverageError> {
+    let beside = || {
+        let (class, digits) = bound.split_at_checked(2)?;
+        let number = digits.parse::<u64>().ok()?.checked_add_signed(step)?;
+        let is_block = class.starts_with('n');
+        is_block.then(|| format!("{class}{number:0width$}", width = digits.len()))
+    };
+    beside().ok_or_else(|| CoverageError::Bound(bound.to_owned()))
 }
 
 impl From<&TnEntry> for Extent {
@@ -275,11 +281,24 @@ mod tests {
         let all: Extent = "tn:000+1000".parse().unwrap();
         let taken = [("n3000", "n3008"), ("n3990", "n3999")];
         let left = [("n3009".to_owned(), "n3989".to_owned())];
-        assert_eq!(all.without(&taken), left);
-        assert_eq!(all.without(&[("n3000", "n3999")]), []);
+        assert_eq!(all.without(&taken).unwrap(), left);
+        assert_eq!(all.without(&[("n3000", "n3999")]).unwrap(), []);
         let spc: Extent = "spc:683G".parse().unwrap();
-        assert_eq!(spc.without(&[("s683G", "s683G")]), []);
-        assert_eq!(spc.without(&[]), [spc.bounds()]);
+        assert_eq!(spc.without(&[("s683G", "s683G")]).unwrap(), []);
+        assert_eq!(spc.without(&[]).unwrap(), [spc.bounds()]);
+    }
+
+    #[test]
+    fn a_bound_that_no_extent_has_is_an_error_and_leaves_nothing_out() {
+        let all: Extent = "tn:000+1000".parse().unwrap();
+        for bound in ["n3", "n3xyz", "n", "", "s683G", "m1*0"] {
+            let refused = CoverageError::Bound(bound.to_owned());
+            assert_eq!(beside(bound, 1), Err(refused));
+        }
+        let left = all.without(&[("n3x", "n3y")]);
+        assert_eq!(left, Err(CoverageError::Bound("n3x".to_owned())));
+        assert!(beside("n3000", -1).is_err());
+        assert_eq!(beside("n3000", 1).unwrap(), "n3001");
     }
 
     #[test]
@@ -326,7 +345,7 @@ mod tests {
             };
             let bounds: Vec<_> = taken.iter().map(|n| extent(*n, 1).bounds()).collect();
             let bounds: Vec<_> = bounds.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
-            let left = extent(whole.0, whole.1).without(&bounds);
+            let left = extent(whole.0, whole.1).without(&bounds).unwrap();
             let number = |bound: &str| bound.strip_prefix("n4").unwrap().parse::<u64>().unwrap();
             let left = left.iter().flat_map(|(first, last)| number(first)..=number(last));
             let expected: Vec<_> = numbers.filter(|n| !taken.contains(n)).collect();

@@ -62,7 +62,8 @@ impl<D: Disk> Accounts<D> {
             Ok((epoch, charge)) => {
                 written.entry(segment).or_default().insert(epoch);
                 if let Some(accounts) = epochs.get_mut(&epoch) {
-                    accounts.restore(&charge);
+                    let restored = accounts.restore(&charge);
+                    defect = restored.err().map(LedgerError::Subject).or(defect.take());
                 }
             }
             Err(error) => defect = Some(error),
