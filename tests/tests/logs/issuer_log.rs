@@ -9,9 +9,11 @@ use pennyblack_client::carrier::{Carrier, CarrierError};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_evidence::key_log_view::{Demand, FollowError, KeyNotLogged};
 use pennyblack_http::{HttpClient, HttpOptions, RetryPolicy};
+use pennyblack_privacypass::directory;
 use pennyblack_runtime::clock::{Clock, ClockHand};
 use pennyblack_service::start::RunningService;
 use pennyblack_tests::federation::{Federation, cps_name, issuer_name};
+use pennyblack_tests::meddler::{Meddler, answer};
 use pennyblack_tests::two_faced_issuer::TwoFacedIssuer;
 use pennyblack_tests::wait::until;
 use pennyblack_tlog::ReadLogError;
@@ -110,6 +112,34 @@ async fn a_directory_without_the_newest_key_of_the_log_sets_no_token_aside() {
     let away = scene.carrier_at(scene.secret.addresses().public);
     scene.draw(&away, &wallet).await.unwrap_err();
     assert_eq!(held(), BATCH as u64);
+    scene.secret.stop().await;
+    scene.public.stop().await;
+}
+
+#[tokio::test]
+async fn a_directory_without_keys_leaves_the_wallet_as_it_is() {
+    let scene = Scene::open().await;
+    let wallet = scene.wallet("wallet.db");
+    let public = scene.public.addresses().public;
+    let issuer = Meddler::start(Some(public), |_, honest| honest);
+    let issuer = issuer.await.unwrap();
+    let carrier = scene.carrier_at(issuer.address());
+    assert_eq!(scene.draw(&carrier, &wallet).await.unwrap(), BATCH);
+    issuer.turn_to(|path, honest| match path {
+        directory::WELL_KNOWN_PATH => {
+            let none = r#"{"issuer-request-uri":"/token-request","token-keys":[]}"#;
+            let media_type = directory::MEDIA_TYPE;
+            answer(&format!("200 OK\r\ncontent-type: {media_type}"), none)
+        }
+        _ => honest,
+    });
+    let refused = scene.draw(&carrier, &wallet).await.unwrap_err();
+    assert!(
+        matches!(refused, CarrierError::NoCurrentKey { .. }),
+        "{refused}"
+    );
+    let (name, cps) = (issuer_name().unwrap(), cps_name().unwrap());
+    assert_eq!(wallet.count(&name, &cps).unwrap(), BATCH as u64);
     scene.secret.stop().await;
     scene.public.stop().await;
 }
