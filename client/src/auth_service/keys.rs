@@ -6,8 +6,9 @@ use std::collections::HashSet;
 use pennyblack_base::time::UnixTime;
 use pennyblack_passport::CertificateSource as _;
 use pennyblack_protocol::key_record::{
-    Coverage, KEY_RECORD_LIST_MEDIA_TYPE, KEYS_PATH, KeyRecordError, KeyRecordList, MAX_LIST_SIZE,
-    MAX_RECORDS_OF_NUMBER, SPC_NUMBERS, UnverifiedKeyRecord, VerifiedKeyRecord, width_of,
+    Breadth, Coverage, KEY_RECORD_LIST_MEDIA_TYPE, KEYS_PATH, KeyRecordError, KeyRecordList,
+    MAX_LIST_SIZE, MAX_RECORDS_OF_NUMBER, SPC_NUMBERS, UnverifiedKeyRecord, VerifiedKeyRecord,
+    width_of,
 };
 use pennyblack_stir::jws::{CertificateReference, X5c};
 use pennyblack_stir::telephone_number::TelephoneNumber;
@@ -165,7 +166,7 @@ impl OobAuthenticationService {
             Some(deadline) => client.within(deadline.half()),
             None => client.clone(),
         };
-        let mut parsed: Vec<((u64, u64), UnverifiedKeyRecord)> = Vec::new();
+        let mut parsed: Vec<(Breadth, UnverifiedKeyRecord)> = Vec::new();
         let mut texts = HashSet::new();
         let mut after = None;
         for _ in 0..MAX_PAGES {
@@ -265,18 +266,29 @@ impl OobAuthenticationService {
 }
 
 /// How specific a record is by what it brings, as in [`VerifiedKeyRecord::breadth`]: its
-/// certificate is not verified yet, or not even fetched, and then counts as an SPC's.
-fn claimed_breadth(record: &UnverifiedKeyRecord) -> (u64, u64) {
-    let width = match record.certificate() {
-        CertificateReference::X5c(x5c) => x5c.certificates().first().and_then(|leaf| {
-            let leaf = Certificate::parse(leaf).ok()?;
-            Some(width_of(
-                &pennyblack_stir::Coverage::of(leaf.tn_auth_list()?).ok()?,
-            ))
-        }),
-        CertificateReference::X5u(_) => Some(SPC_NUMBERS),
+/// certificates are not verified yet, or not even fetched, and then count as an SPC's. One
+/// beside the path makes it less specific at the most.
+fn claimed_breadth(record: &UnverifiedKeyRecord) -> Breadth {
+    let (signer, highest) = match record.certificate() {
+        CertificateReference::X5c(x5c) => {
+            let mut widths = x5c.certificates().iter().map(|one| claimed_width(one));
+            let signer = widths.next().flatten().unwrap_or(u64::MAX);
+            (signer, widths.flatten().fold(signer, u64::max))
+        }
+        CertificateReference::X5u(_) => (SPC_NUMBERS, SPC_NUMBERS),
     };
-    (width.unwrap_or(u64::MAX), record.record().coverage.count())
+    Breadth {
+        signer,
+        highest,
+        record: record.record().coverage.count(),
+    }
+}
+
+/// How many numbers a certificate says that it covers, if it has a list.
+fn claimed_width(certificate: &[u8]) -> Option<u64> {
+    let certificate = Certificate::parse(certificate).ok()?;
+    let coverage = pennyblack_stir::Coverage::of(certificate.tn_auth_list()?).ok()?;
+    Some(width_of(&coverage))
 }
 
 /// Digits, `#`, `*` and `-` as they stand in a URL.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use pennyblack_protocol::key_record::{
-    MAX_PAGE_BYTES, MAX_PAGE_RECORDS, MAX_RECORDS_OF_BLOCK, MAX_RECORDS_OF_NUMBER,
+    Breadth, MAX_PAGE_BYTES, MAX_PAGE_RECORDS, MAX_RECORDS_OF_BLOCK, MAX_RECORDS_OF_NUMBER,
     VerifiedKeyRecord,
 };
 use pennyblack_stir::telephone_number::TelephoneNumber;
@@ -18,11 +18,10 @@ use super::blocks::Block;
 /// ended and are not removed yet.
 const MAX_SEEN: usize = 4 * MAX_PAGE_RECORDS;
 
-/// A record's place among those of its block: the fewer numbers its certificate covers,
-/// and then itself, the earlier.
+/// A record's place among those of its block: the more specific, the earlier.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ranked {
-    breadth: (u64, u64),
+    breadth: Breadth,
     pub(super) id: RecordId,
 }
 
@@ -127,7 +126,13 @@ mod tests {
     use super::super::blocks::blocks_of;
     use super::*;
 
-    fn add(blocks: &mut RecordBlocks, name: usize, breadth: (u64, u64), start: &str, count: u64) {
+    fn add(blocks: &mut RecordBlocks, name: usize, widths: (u64, u64), start: &str, count: u64) {
+        let (signer, record) = widths;
+        let breadth = Breadth {
+            signer,
+            highest: signer,
+            record,
+        };
         let range = NumberRange::new(start.parse().unwrap(), count).unwrap();
         let id = (MailboxId([0; 32]), name.to_string());
         for block in blocks_of(&range) {

@@ -46,12 +46,19 @@ impl Grant {
     pub fn highest(&self) -> &Coverage {
         self.highest.as_ref().unwrap_or(&self.signer)
     }
+}
 
-    /// How many numbers the signer covers: the fewer, the more specific is its record.
-    #[must_use]
-    pub fn width(&self) -> u64 {
-        width_of(&self.signer)
-    }
+/// How specific a record is: the fewer numbers its certificate covers, then the highest
+/// certificate above that, and then itself, the more. Without the second a block's holder
+/// that delegates to itself would come beside whom a CA gave one number of the block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Breadth {
+    /// Numbers of the certificate that signs.
+    pub signer: u64,
+    /// Numbers of the highest certificate of its path that has a list.
+    pub highest: u64,
+    /// Numbers that the record answers for.
+    pub record: u64,
 }
 
 /// How many numbers a coverage holds; an SPC counts as [`SPC_NUMBERS`].

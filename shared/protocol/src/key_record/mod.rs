@@ -34,7 +34,7 @@ use authority::authorized_numbers;
 use claims::{refuse_rest, take_coverage, take_cps, take_issuer};
 pub use coverage::Coverage;
 pub use error::KeyRecordError;
-pub use grant::{Grant, SPC_NUMBERS, width_of};
+pub use grant::{Breadth, Grant, SPC_NUMBERS, width_of};
 pub use look_up::{
     KEY_RECORD_LIST_MEDIA_TYPE, KEYS_PATH, KeyRecordList, MAX_LIST_SIZE, MAX_PAGE_BYTES,
     MAX_PAGE_RECORDS, MAX_RECORDS_OF_BLOCK, MAX_RECORDS_OF_LIST, MAX_RECORDS_OF_NUMBER,
@@ -267,12 +267,15 @@ impl VerifiedKeyRecord {
         &self.grant
     }
 
-    /// How specific it is: the fewer numbers its certificate covers, and then itself, the
-    /// more. The smallest comes first.
+    /// How specific it is. The smallest comes first.
     #[must_use]
-    pub fn breadth(&self) -> (u64, u64) {
+    pub fn breadth(&self) -> Breadth {
         let counts = self.numbers.iter().map(NumberRange::count);
-        (self.grant.width(), counts.fold(0, u64::saturating_add))
+        Breadth {
+            signer: width_of(self.grant.signer()),
+            highest: width_of(self.grant.highest()),
+            record: counts.fold(0, u64::saturating_add),
+        }
     }
 
     /// True when it answers for `number`.

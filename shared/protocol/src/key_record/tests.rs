@@ -288,7 +288,12 @@ fn the_grant_is_what_the_certificate_covers_however_it_is_written() {
     assert_eq!(range.grant(), other_iss.grant());
     assert_eq!(range.grant().highest(), range.grant().signer());
     let breadths = [&one, &range, &spc].map(VerifiedKeyRecord::breadth);
-    assert_eq!(breadths, [(1, 1), (100, 1), (SPC_NUMBERS, 1)]);
+    let breadth = |signer| Breadth {
+        signer,
+        highest: signer,
+        record: 1,
+    };
+    assert_eq!(breadths, [1, 100, SPC_NUMBERS].map(breadth));
 }
 
 proptest! {

@@ -107,7 +107,42 @@ async fn a_copy_of_a_key_by_the_holder_of_the_block_does_not_take_its_place() {
         let found = caller.keys_of(&number(CALLEE), look_up, NOW).await.unwrap();
         let keys: Vec<_> = found.keys.iter().map(|key| key.mailbox()).collect();
         assert_eq!(keys, [own.mailbox(), scene.office.mailbox()]);
-        assert_eq!(found.keys[0].breadth(), (2, 2));
+        let breadth = found.keys[0].breadth();
+        assert_eq!((breadth.signer, breadth.record), (2, 2));
+    }
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_blocks_holder_that_delegates_to_itself_hides_no_key_of_the_numbers_holder() {
+    let scene = Scene::set(1).await;
+    let mut pki = PkiDirectory::open(&scene.federation.pki()).unwrap();
+    let mut block = LeafRequest::new(vec![TnAuthEntry::range(&format!("{CALLEE}+1000")).unwrap()]);
+    block.may_delegate = true;
+    let one = LeafRequest::new(vec![TnAuthEntry::one(CALLEE).unwrap()]);
+    pki.issue("block", &block, None, NOW).unwrap();
+    pki.issue("itself", &one, Some("block"), NOW).unwrap();
+    pki.issue("own", &one, None, NOW).unwrap();
+    let generate = || RecipientKey::generate(Kem::DhkemX25519, &mut rand::rng()).unwrap();
+    let mut keys: Vec<_> = (0..10).map(|_| generate()).collect();
+    // Among equals the holder's key comes last.
+    keys.sort_by_key(RecipientKey::mailbox);
+    let (own, others) = keys.split_last().unwrap();
+    let coverage = Coverage::Number(number(CALLEE));
+    scene.register("own", own, coverage.clone()).await.unwrap();
+    for key in others {
+        scene
+            .register("itself", key, coverage.clone())
+            .await
+            .unwrap();
+    }
+    let caller = scene.federation.caller(scene.address(), QUICK).unwrap();
+    for look_up in [KeyLookup::Number, KeyLookup::Block { digits: 7 }] {
+        let found = caller.keys_of(&number(CALLEE), look_up, NOW).await.unwrap();
+        assert_eq!(
+            (found.keys.len(), found.keys[0].mailbox()),
+            (8, own.mailbox())
+        );
     }
     scene.end().await;
 }

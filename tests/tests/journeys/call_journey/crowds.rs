@@ -75,7 +75,8 @@ async fn records_that_name_few_numbers_do_not_hide_those_of_a_narrower_certifica
         .collect();
     records.push(record(&federation, "narrow", CALLEE, &range(10)));
     let found = look_up(&federation, records, |_| {}).await;
-    assert_eq!(found.keys[0].breadth(), (10, 10));
+    let breadth = found.keys[0].breadth();
+    assert_eq!((breadth.signer, breadth.record), (10, 10));
     assert_eq!(found.keys.len(), 8);
     // Some of the crowd were not looked at.
     assert!(found.is_partial);
