@@ -112,6 +112,11 @@ impl Budgets {
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 
+    #[cfg(test)]
+    pub(super) fn accounts(&self) -> usize {
+        self.charged.len()
+    }
+
     fn parts_in(&self, account: &Account) -> u128 {
         let inside = self
             .charged

@@ -7,23 +7,23 @@ use std::collections::{BTreeSet, HashMap};
 use pennyblack_base::time::UnixTime;
 use pennyblack_protocol::key_record::{Grant, KeyRecord, MAX_LIFETIME, VerifiedKeyRecord};
 
-use super::RecordId;
+use super::{RecordId, size};
 
 /// A record that has ended.
 #[derive(Debug)]
 pub(super) struct EndedRecord {
     iat: UnixTime,
     until: UnixTime,
-    /// Who pays for its text, which is kept in files or in Redis; `None` for one that was
+    /// Who pays for its text, which is kept in files or in Redis, or for the accounts that
+    /// this needs here; `None` for one that was
     /// verified before a restart and cannot be any more.
     pub(super) charge: Option<(Grant, u64)>,
 }
 
 impl EndedRecord {
     pub(super) fn of(record: &VerifiedKeyRecord) -> Self {
-        let bytes = u64::try_from(record.as_str().len()).unwrap_or(u64::MAX);
         Self {
-            charge: Some((record.grant().clone(), bytes)),
+            charge: Some((record.grant().clone(), size::of_ended(record))),
             ..Self::unpaid(record.record())
         }
     }

@@ -164,9 +164,10 @@ impl Index {
         self.budgets.check_capacity(size::of(record))
     }
 
+    /// Bytes that are charged, and how many accounts they are charged to.
     #[cfg(test)]
-    pub(super) const fn taken(&self) -> u64 {
-        self.budgets.taken
+    pub(super) fn taken(&self) -> (u64, usize) {
+        (self.budgets.taken, self.budgets.accounts())
     }
 
     /// Takes the room of a record: also of one that is not listed yet, so that two at a time

@@ -3,7 +3,7 @@
 
 use std::iter;
 
-use pennyblack_protocol::key_record::VerifiedKeyRecord;
+use pennyblack_protocol::key_record::{Grant, VerifiedKeyRecord};
 use pennyblack_stir::Coverage;
 
 use super::blocks::{Block, blocks_of};
@@ -30,19 +30,34 @@ const MAX_OWN_BLOCKS: usize = 4096;
 
 /// Bytes that a record weighs.
 pub(super) fn of(record: &VerifiedKeyRecord) -> u64 {
-    let grant = record.grant();
-    let signer = blocks_of_coverage(grant.signer());
-    let named = grant.signer().extents().len();
-    let extents = signer.len() + named + grant.highest().extents().len();
     let size = [
         INDEX_BYTES,
         record.as_str().len(),
         record.key().as_bytes().len().saturating_mul(KEYS_KEPT),
         own_blocks(record).saturating_mul(OWN_BLOCK_BYTES),
-        extents.saturating_mul(EXTENT_BYTES),
-        (accounts(&signer) + named).saturating_mul(ACCOUNT_BYTES),
+        of_grant(record.grant()),
     ];
-    let size = size.into_iter().fold(0, usize::saturating_add);
+    bytes(size.into_iter().fold(0, usize::saturating_add))
+}
+
+/// Bytes that a record weighs that has ended: those of its text, which is not in memory any
+/// more, or what it takes to charge them, if that is more.
+pub(super) fn of_ended(record: &VerifiedKeyRecord) -> u64 {
+    bytes(record.as_str().len().max(of_grant(record.grant())))
+}
+
+/// What a grant takes, and the accounts to which its numbers are charged.
+fn of_grant(grant: &Grant) -> usize {
+    let signer = blocks_of_coverage(grant.signer());
+    let named = grant.signer().extents().len();
+    let extents = signer.len() + named + grant.highest().extents().len();
+    let accounts = (accounts(&signer) + named).saturating_mul(ACCOUNT_BYTES);
+    extents
+        .saturating_mul(EXTENT_BYTES)
+        .saturating_add(accounts)
+}
+
+fn bytes(size: usize) -> u64 {
     u64::try_from(size).unwrap_or(u64::MAX)
 }
 

@@ -2,6 +2,7 @@
 //! and nobody's renewal depends on what others have registered.
 
 pub(super) mod holder;
+mod sequences;
 mod weights;
 
 use std::path::Path;
@@ -67,10 +68,12 @@ fn a_renewal_depends_on_nobodys_room_and_all_that_was_stored_is_listed_again() {
     // Of nine blocks: heavier than the same of one number.
     let nine = NumberRange::new(holder::NUMBER.parse().unwrap(), 9).unwrap();
     let shared = KeyRecord {
-        coverage: Coverage::Range(nine),
+        coverage: Coverage::Range(nine.clone()),
         ..block.record()
     };
     directory.register(&block.sign(&shared), NOW).unwrap();
+    let small = block.record();
+    directory.register(&block.sign(&small), NOW).unwrap();
     fill(&directory, &one);
     fill(&directory, &block);
     let renewed_once = renewed(&record, 86_400);
@@ -81,6 +84,16 @@ fn a_renewal_depends_on_nobodys_room_and_all_that_was_stored_is_listed_again() {
     let considered = directory.consider(&withdrawal, NOW).unwrap().unwrap();
     let reserved = Reservation::of(Arc::clone(&directory), considered, NOW);
     assert!(reserved.unwrap().is_some());
+    // One that is heavier needs more room.
+    let heavier = KeyRecord {
+        coverage: Coverage::Range(nine),
+        ..renewed(&small, 86_400)
+    };
+    let refused = directory.register(&block.sign(&heavier), NOW);
+    assert!(
+        matches!(refused, Err(Refusal::TooManyOfGrant { .. })),
+        "{refused:?}"
+    );
     // By a certificate of other numbers it is paid for by others.
     let light = KeyRecord {
         coverage: one.record().coverage,
@@ -98,6 +111,33 @@ fn a_renewal_depends_on_nobodys_room_and_all_that_was_stored_is_listed_again() {
     assert_eq!(listed(&directory).len(), before.len());
     assert_eq!(listed(&directory), before);
     directory.register(&withdrawal, NOW).unwrap();
+}
+
+#[test]
+fn a_heavier_record_needs_room_for_what_it_weighs_more() {
+    let (home, holder) = (tempfile::tempdir().unwrap(), Holder::of_block());
+    let directory = open(home.path(), &[&holder], NOW);
+    let range = |count| NumberRange::new(holder::NUMBER.parse().unwrap(), count).unwrap();
+    let eight = KeyRecord {
+        coverage: Coverage::Range(range(8)),
+        ..holder.record()
+    };
+    let small = holder.record();
+    for record in [&eight, &small] {
+        directory.register(&holder.sign(record), NOW).unwrap();
+    }
+    fill(&directory, &holder);
+    // Less room than either of the two takes.
+    directory
+        .register(&holder.sign(&renewed(&small, 1)), NOW)
+        .unwrap();
+    directory.purge(LATER);
+    let nine = KeyRecord {
+        coverage: Coverage::Range(range(9)),
+        ..renewed(&eight, 86_400)
+    };
+    let registered = directory.register(&holder.sign(&nine), LATER);
+    assert_eq!(registered.unwrap(), Registered::Stored);
 }
 
 #[test]
@@ -121,10 +161,10 @@ fn a_withdrawn_record_cannot_be_registered_again() {
     is_refused(&directory);
 
     // What has ended is charged, and forgotten when nothing is left to be refused.
-    assert!(directory.read().taken() > 0);
+    assert!(directory.read().taken().0 > 0);
     let end = NOW.plus(MAX_LIFETIME + Duration::from_secs(1));
     directory.purge(end);
-    assert_eq!(directory.read().taken(), 0);
+    assert_eq!(directory.read().taken(), (0, 0));
     let files = std::fs::read_dir(home.path().join("keys")).unwrap();
     assert_eq!(files.count(), 0);
 
@@ -138,18 +178,34 @@ fn a_withdrawn_record_cannot_be_registered_again() {
 }
 
 #[test]
+fn what_has_ended_weighs_the_accounts_that_it_needs() {
+    let (home, holder) = (tempfile::tempdir().unwrap(), Holder::of_scattered(100));
+    let directory = open(home.path(), &[&holder], NOW);
+    let record = holder.record();
+    let end = KeyRecord {
+        exp: UnixTime(NOW.0 + 1),
+        ..record
+    };
+    directory.register(&holder.sign(&end), NOW).unwrap();
+    directory.purge(LATER);
+    let (taken, accounts) = directory.read().taken();
+    assert!(accounts > 500, "{accounts}");
+    assert!(taken >= accounts as u64 * 128, "{taken} of {accounts}");
+}
+
+#[test]
 fn who_registers_has_only_the_waiting_record_of_its_own_key_verified() {
     let (home, holder) = (tempfile::tempdir().unwrap(), Holder::new());
-    let records = [(); 2].map(|()| holder.record());
+    let records = [(); 3].map(|()| holder.record());
     let directory = open(home.path(), &[&holder], NOW);
     for record in &records {
         directory.register(&holder.sign(record), NOW).unwrap();
     }
     let mut little = policy(&[&holder], home.path());
-    little.capacity = 1;
+    little.capacity = 2;
     let directory = KeyDirectory::open(&home.path().join("keys"), little, NOW).unwrap();
     let waiting = directory.waiting_names();
-    assert_eq!((listed(&directory).len(), waiting.len()), (1, 1));
+    assert_eq!((listed(&directory).len(), waiting.len()), (2, 1));
     let is_listed = |record: &&KeyRecord| listed(&directory).contains(&holder.sign(record));
     let first = records.iter().find(is_listed).unwrap();
     let second = records.iter().find(|record| !is_listed(record)).unwrap();
@@ -162,14 +218,14 @@ fn who_registers_has_only_the_waiting_record_of_its_own_key_verified() {
     let stranger = directory.register(&holder.sign(&holder.record()), LATER);
     assert!(stranger.is_err());
     assert_eq!(directory.waiting_names(), waiting);
-    assert_eq!(listed(&directory), [""; 0]);
+    assert_eq!(listed(&directory).len(), 1);
     let older = KeyRecord {
         iat: UnixTime(second.iat.0 - 1),
         ..second.clone()
     };
     let older = directory.register(&holder.sign(&older), LATER);
     assert!(matches!(older, Err(Refusal::OlderRecord)), "{older:?}");
-    assert_eq!(listed(&directory), [holder.sign(second)]);
+    assert!(listed(&directory).contains(&holder.sign(second)));
     assert!(directory.waiting_names().is_empty());
 }
 
@@ -189,5 +245,28 @@ fn a_record_answers_for_a_bounded_number_of_blocks() {
         };
         let registered = directory.register(&holder.sign(&record), NOW);
         assert_eq!(registered.is_ok(), is_stored, "{registered:?}");
+    }
+}
+
+#[test]
+fn a_certificate_of_too_many_blocks_registers_nothing() {
+    for (ranges, is_stored) in [(25, true), (26, false)] {
+        let (home, holder) = (tempfile::tempdir().unwrap(), Holder::of_ranges(ranges));
+        let number = "12125550105".to_owned();
+        let record = KeyRecord {
+            coverage: Coverage::Number(number.parse().unwrap()),
+            iss: number,
+            ..holder.record()
+        };
+        let registered = holder
+            .directory(home.path())
+            .register(&holder.sign(&record), NOW);
+        match registered {
+            Ok(_) => assert!(is_stored),
+            Err(error) => assert!(
+                !is_stored && matches!(error, Refusal::ScatteredGrant { .. }),
+                "{error}"
+            ),
+        }
     }
 }

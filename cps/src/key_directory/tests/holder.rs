@@ -53,6 +53,36 @@ impl Holder {
         )
     }
 
+    /// Of so many numbers, from [`NUMBER`] on, that are far from each other.
+    pub(super) fn of_scattered(count: u64) -> Self {
+        Self::of_all(count, |number| [&[0xa2, 13, 0x16, 11], number].concat())
+    }
+
+    /// Of so many ranges of ten numbers that are cut into ten blocks each.
+    pub(super) fn of_ranges(count: u64) -> Self {
+        Self::of_all(count, |number| {
+            // The last digit becomes 5.
+            let number = [&number[..10], b"5"].concat();
+            [
+                &[0xa1, 18, 0x30, 16, 0x16, 11],
+                number.as_slice(),
+                &[2, 1, 10],
+            ]
+            .concat()
+        })
+    }
+
+    fn of_all(count: u64, entry: impl Fn(&[u8]) -> Vec<u8>) -> Self {
+        let first: u64 = NUMBER.parse().unwrap();
+        let numbers = (0..count).map(|n| (first + n * 70_001_000).to_string());
+        let entries: Vec<u8> = numbers.flat_map(|n| entry(n.as_bytes())).collect();
+        let [high, low] = u16::try_from(entries.len()).unwrap().to_be_bytes();
+        Self::of(
+            "many",
+            &[[0x30, 0x82, high, low].as_slice(), &entries].concat(),
+        )
+    }
+
     fn of(name: &str, tn_auth_list: &[u8]) -> Self {
         let root_key = KeyPair::generate().unwrap();
         let mut root = params(&format!("Test STI root {name}"));
