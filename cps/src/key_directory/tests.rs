@@ -178,6 +178,30 @@ fn a_withdrawn_record_cannot_be_registered_again() {
 }
 
 #[test]
+fn a_record_of_a_time_that_is_still_to_come_here_waits_for_it() {
+    let (home, holder) = (tempfile::tempdir().unwrap(), Holder::new());
+    let directory = open(home.path(), &[&holder], NOW);
+    let [record, other] = [(); 2].map(|()| holder.record());
+    let (withdrawn, kept) = (holder.sign(&record), holder.sign(&other));
+    for token in [&withdrawn, &kept, &holder.sign(&renewed(&record, 1))] {
+        directory.register(token, NOW).unwrap();
+    }
+    drop(directory);
+    // The clock of this start is behind.
+    let before = UnixTime(NOW.0 - 100);
+    let directory = open(home.path(), &[&holder], before);
+    assert_eq!(listed(&directory), [""; 0]);
+    directory.purge(LATER);
+    assert_eq!(listed(&directory), [kept]);
+    let again = directory.register(&withdrawn, LATER);
+    assert!(matches!(again, Err(Refusal::OlderRecord)), "{again:?}");
+    // Nor does it lose what is listed when it is set back.
+    let year_ago = UnixTime(NOW.0 - 365 * 86_400);
+    directory.drop_refused(&directory.all(), year_ago);
+    assert_eq!(listed(&directory).len(), 1);
+}
+
+#[test]
 fn what_has_ended_weighs_the_accounts_that_it_needs() {
     let (home, holder) = (tempfile::tempdir().unwrap(), Holder::of_scattered(100));
     let directory = open(home.path(), &[&holder], NOW);

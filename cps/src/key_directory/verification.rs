@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_protocol::key_record::{UnverifiedKeyRecord, VerifiedKeyRecord};
+use pennyblack_protocol::key_record::{KeyRecordError, UnverifiedKeyRecord, VerifiedKeyRecord};
+use pennyblack_stir::ChainError;
 use pennyblack_trust::CertificateError;
 
 use super::ended::EndedRecord;
@@ -34,7 +35,8 @@ impl KeyDirectory {
         if records > 0 {
             tracing::warn!(
                 records,
-                "stored key records wait for roots, for lists, or for room in the directory"
+                "stored key records wait for roots, for lists, for room in the directory, or for \
+                 the time at which they were made"
             );
         }
     }
@@ -57,7 +59,7 @@ impl KeyDirectory {
             }
             match self.verify(token, now).and_then(|r| self.list(r)) {
                 Ok(()) => false,
-                Err(error) if is_for_later(&error) => true,
+                Err(error) if is_for_later(&error) || self.is_early(token, &error) => true,
                 Err(error) => {
                     tracing::warn!(record = name, %error, "a stored key record does not hold any more");
                     false
@@ -65,6 +67,19 @@ impl KeyDirectory {
             }
         });
         left
+    }
+
+    /// Whether a record was refused for nothing but that it was made after the time here:
+    /// this clock may be behind that of another node, or was set back. Without it the older
+    /// one would come back that it has replaced.
+    fn is_early(&self, token: &str, refusal: &Refusal) -> bool {
+        let Refusal::Record(KeyRecordError::NotYetValid { iat, .. }) = refusal else {
+            return false;
+        };
+        match self.verify(token, *iat) {
+            Ok(_) => true,
+            Err(error) => is_for_later(&error),
+        }
     }
 
     /// Takes the record that an ended one has replaced off the list, and keeps in mind that
@@ -141,11 +156,11 @@ impl KeyDirectory {
     ) -> Option<CertificateError> {
         let unverified = UnverifiedKeyRecord::parse(record.as_str()).ok()?;
         let verdict = self.policy.trust.verify(unverified.certificate(), now);
-        verdict.err().filter(|error| {
-            matches!(
-                error,
-                CertificateError::Revoked(_) | CertificateError::Untrusted(_)
-            )
+        verdict.err().filter(|error| match error {
+            // By a clock that was set back.
+            CertificateError::Untrusted(ChainError::NotYetValid { .. }) => false,
+            CertificateError::Revoked(_) | CertificateError::Untrusted(_) => true,
+            _ => false,
         })
     }
 
