@@ -117,7 +117,11 @@ impl ListMarks {
         let mut marks = self.marks.iter_mut();
         match marks.find(|mark| mark.identity == raised.identity) {
             Some(mark) if mark.age < raised.age => *mark = raised,
-            Some(mark) if mark.age == raised.age => mark.digests.extend(raised.digests),
+            Some(mark) if mark.age == raised.age => {
+                mark.digests.extend(raised.digests);
+                // The root that vouched for it before may be gone.
+                mark.anchor = raised.anchor;
+            }
             Some(_) => {}
             None => self.marks.push(raised),
         }

@@ -30,7 +30,17 @@ struct Namesake {
 
 impl Namesake {
     fn new(scene: &Scene) -> Self {
-        let read = |name| fs::read_to_string(scene.path("ours").join(name)).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let own = fs::read(scene.path("ours/crl-signer.pem")).unwrap();
+        let own = certificates_from_pem(&own).unwrap();
+        let signer = Self::below(scene, "ours", key);
+        assert_eq!(subject(&signer.der), subject(&own[0]));
+        signer
+    }
+
+    /// One with this key, below the root of `authority`.
+    fn below(scene: &Scene, authority: &str, key: KeyPair) -> Self {
+        let read = |name| fs::read_to_string(scene.path(authority).join(name)).unwrap();
         let root_key = KeyPair::from_pem(&read("root.key")).unwrap();
         let root = Issuer::from_ca_cert_pem(&read("roots/root.pem"), root_key).unwrap();
         let mut params = CertificateParams::default();
@@ -47,10 +57,7 @@ impl Namesake {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::CrlSign, KeyUsagePurpose::KeyCertSign];
         params.use_authority_key_identifier_extension = true;
-        let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &root).unwrap();
-        let own = certificates_from_pem(read("crl-signer.pem").as_bytes()).unwrap();
-        assert_eq!(subject(certificate.der()), subject(&own[0]));
         Self {
             key: key.serialize_pem(),
             pem: certificate.pem(),
@@ -159,6 +166,31 @@ fn a_list_whose_signer_is_revoked_is_not_missed() {
     let trust = scene.open();
     assert_eq!(trust.lack(NOW), None);
     assert_eq!(judge(&trust, &scene.ours, "good"), Ok(()));
+}
+
+#[test]
+fn a_list_is_missed_though_another_root_has_come_to_vouch_for_its_signer() {
+    let scene = Scene::new();
+    let namesake = Namesake::new(&scene);
+    let key = KeyPair::from_pem(&namesake.key).unwrap();
+    let moved = Namesake::below(&scene, "theirs", key);
+    let bad = scene.theirs.credential("bad").unwrap();
+    let bad = || vec![issuer_and_serial(&bad.path()[0])];
+    let trust = scene.open();
+    scene.put_list("zz", &namesake.list(7, bad()));
+    trust.reload(NOW);
+    assert_eq!(judge(&trust, &scene.theirs, "bad"), REVOKED);
+    // The same list, whose signer the other root vouches for.
+    scene.put_list("zz", &moved.list(7, bad()));
+    for file in ["roots/ours.pem", "lists/ours.crl"] {
+        fs::remove_file(scene.path(file)).unwrap();
+    }
+    trust.reload(NOW);
+    assert_eq!(judge(&trust, &scene.theirs, "bad"), REVOKED);
+    drop(trust);
+    fs::remove_file(scene.path("lists/zz.crl")).unwrap();
+    let trust = scene.open();
+    assert_eq!(judge(&trust, &scene.theirs, "bad"), UNTOLD);
 }
 
 fn make_pipe(path: &Path) {
