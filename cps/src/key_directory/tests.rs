@@ -218,6 +218,24 @@ fn what_has_ended_weighs_the_accounts_that_it_needs() {
 }
 
 #[test]
+fn an_end_that_follows_another_is_charged_once() {
+    let (home, holder) = (tempfile::tempdir().unwrap(), Holder::new());
+    let directory = holder.directory(home.path());
+    let first = renewed(&holder.record(), 1);
+    let mut taken = Vec::new();
+    // As another node registered them, of which this one hears later.
+    for end in [&first, &renewed(&first, 1)] {
+        let stored = vec![(String::new(), holder.sign(end))];
+        assert!(directory.verify_stored(stored, LATER).is_empty());
+        taken.push(directory.read().taken());
+    }
+    assert_eq!(taken[0], taken[1]);
+    assert!(taken[0].0 > 0);
+    directory.purge(LATER.plus(MAX_LIFETIME));
+    assert_eq!(directory.read().taken(), (0, 0));
+}
+
+#[test]
 fn who_registers_has_only_the_waiting_record_of_its_own_key_verified() {
     let (home, holder) = (tempfile::tempdir().unwrap(), Holder::new());
     let records = [(); 3].map(|()| holder.record());
