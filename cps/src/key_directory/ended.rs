@@ -12,8 +12,9 @@ use super::{RecordId, size};
 /// A record that has ended.
 #[derive(Debug)]
 pub(super) struct EndedRecord {
-    iat: UnixTime,
-    until: UnixTime,
+    pub(super) iat: UnixTime,
+    /// When nobody needs to know of it any more.
+    pub(super) until: UnixTime,
     /// Who pays for its text, which is kept in files or in Redis, or for the accounts that
     /// this needs here; `None` for one that was
     /// verified before a restart and cannot be any more.
@@ -57,6 +58,10 @@ impl EndedRecords {
     /// When the ended record of a key was made.
     pub(super) fn iat(&self, id: &RecordId) -> Option<UnixTime> {
         self.records.get(id).map(|ended| ended.iat)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&RecordId, &EndedRecord)> {
+        self.records.iter()
     }
 
     pub(super) fn insert(&mut self, id: RecordId, ended: EndedRecord) {

@@ -69,6 +69,11 @@ impl Index {
         self.records.values().cloned().collect()
     }
 
+    /// Those that have ended and are needed to refuse older ones.
+    pub(super) const fn ended(&self) -> &EndedRecords {
+        &self.ended
+    }
+
     /// When the newest record of a key was made that is known, also if it has ended.
     pub(super) fn newest(&self, id: &RecordId) -> Option<UnixTime> {
         let listed = self.records.get(id).map(|record| record.record().iat);

@@ -86,9 +86,16 @@ impl<'a> Reconciliation<'a> {
         let wanted = move |id: &RecordDigest| {
             RecordShard::of(id) == shard && (is_doubted || ids.contains(id))
         };
-        let listed = spawn_blocking(move || listed(&directory, wanted, now)).await;
-        let listed = listed.map_err(|error| RedisError::Form(error.to_string()))?;
+        let found = move || {
+            (
+                listed(&directory, &wanted, now),
+                ended(&directory, &wanted, now),
+            )
+        };
+        let found = spawn_blocking(found).await;
+        let (listed, ended) = found.map_err(|error| RedisError::Form(error.to_string()))?;
         self.put_back(&listed).await?;
+        self.put_back_ended(&ended).await?;
         self.forget(&known, &lost, &listed);
         Ok(known.len())
     }
@@ -117,6 +124,22 @@ impl<'a> Reconciliation<'a> {
 
     /// Forgets what was lost and is not listed here: records that have ended, or do not
     /// hold. Those that nobody can verify yet may be listed later.
+    async fn put_back_ended(
+        &self,
+        ended: &[(RecordDigest, UnixTime, UnixTime)],
+    ) -> Result<(), RedisError> {
+        for (id, iat, until) in ended {
+            match self.shared.shards.put_ended(id, *iat, *until).await? {
+                Put::Kept(version) | Put::Same(version) => {
+                    self.shared.known.put_back(*id, version);
+                }
+                // It is there, or a newer one.
+                Put::Older => {}
+            }
+        }
+        Ok(())
+    }
+
     fn forget(
         &self,
         known: &[(RecordDigest, u64)],
@@ -147,5 +170,22 @@ fn listed(
     unexpired
         .map(|record| (RecordDigest::of(&record_id(&record)), record))
         .filter(|(id, _)| wanted(id))
+        .collect()
+}
+
+/// The records that have ended and are wanted, with their times and how long they are kept.
+fn ended(
+    directory: &KeyDirectory,
+    wanted: impl Fn(&RecordDigest) -> bool,
+    now: UnixTime,
+) -> Vec<(RecordDigest, UnixTime, UnixTime)> {
+    let index = directory.read();
+    let needed = index
+        .ended()
+        .iter()
+        .filter(|(_, ended)| ended.is_needed(now));
+    needed
+        .map(|(id, ended)| (RecordDigest::of(id), ended.iat, ended.until))
+        .filter(|(id, _, _)| wanted(id))
         .collect()
 }

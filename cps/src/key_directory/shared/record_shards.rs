@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use pennyblack_base::time::UnixTime;
 use pennyblack_protocol::key_record::{KeyRecord, MAX_KEY_RECORD_SIZE};
 use pennyblack_redis::{RedisError, Script, cmd};
 
@@ -25,6 +26,9 @@ const PAGE_BYTES: usize = 1024 * 1024;
 /// How long after the end of all older ones a record is removed: clocks may be apart, and a node that
 /// cannot read for a while must still find what has replaced a record.
 pub(super) const REMOVED_AFTER: Duration = Duration::from_secs(120);
+/// What stands in the place of a record that has ended and was lost: nodes do not keep its
+/// text, and Redis needs its time alone to refuse older ones.
+const ENDED: &str = "ended ";
 /// Records removed at one time.
 const REMOVED_AT_ONCE: u64 = 256;
 /// Records that are compared with one script.
@@ -112,10 +116,31 @@ impl RecordShards {
         record: &KeyRecord,
         token: &str,
     ) -> Result<Put, RedisError> {
+        self.put_until(id, record.iat, kept_until(record), token)
+            .await
+    }
+
+    /// Keeps in mind that a record has ended, until `until`.
+    pub(super) async fn put_ended(
+        &self,
+        id: &RecordDigest,
+        iat: UnixTime,
+        until: UnixTime,
+    ) -> Result<Put, RedisError> {
+        let text = format!("{ENDED}{}", iat.0);
+        self.put_until(id, iat, until, &text).await
+    }
+
+    async fn put_until(
+        &self,
+        id: &RecordDigest,
+        iat: UnixTime,
+        until: UnixTime,
+        token: &str,
+    ) -> Result<Put, RedisError> {
         let names = self.names(RecordShard::of(id));
         let names = names.each_ref().map(Vec::as_slice);
-        let (iat, until) = (record.iat.0, kept_until(record).0);
-        let (iat, until) = (iat.to_string(), until.to_string());
+        let (iat, until) = (iat.0.to_string(), until.0.to_string());
         let arguments = [&id.0, iat.as_bytes(), until.as_bytes(), token.as_bytes()];
         let (answer, version): (i8, u64) = self
             .store
@@ -223,6 +248,9 @@ fn page_of(answer: &[Vec<u8>]) -> Result<RecordPage, RedisError> {
         let kept = std::str::from_utf8(kept).ok();
         let kept = kept.filter(|kept| kept.len() <= MOST_BYTES)?;
         let (_, token) = kept.split_once(' ')?;
+        if token.starts_with(ENDED) {
+            return None;
+        }
         Some(StoredRecord {
             id: digest(id)?,
             version: number(version)?,
