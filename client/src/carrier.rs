@@ -168,20 +168,20 @@ impl Carrier {
 
     fn prepare(&self, key: &TokenKey, cps: &Authority) -> Result<NewDraw, CarrierError> {
         let issuer = self.issuer.authority();
-        let challenge = TokenChallenge::of_cps(key.token_type(), issuer, cps).digest();
+        let challenge = TokenChallenge::of_cps(key.token_type(), issuer, cps);
+        let digest = challenge.digest();
         let mut rng = rand::rng();
         let parts = (0..self.tokens_in_batch())
             .map(|_| {
                 let spend_key = SpendKey::generate(&mut rng);
-                let pending = TokenToBe::blind(key, spend_key.nonce(), challenge, &mut rng)?;
+                let pending = TokenToBe::blind(key, spend_key.nonce(), digest, &mut rng)?;
                 Ok(DrawPart { pending, spend_key })
             })
             .collect::<Result<Vec<_>, TokenKeyError>>()?;
         let requests: Vec<_> = parts.iter().map(|part| part.pending.request()).collect();
         Ok(NewDraw {
-            issuer: issuer.clone(),
+            challenge,
             subject: self.identity.iss().to_owned(),
-            cps: cps.clone(),
             body: batch_to_bytes(&requests),
             parts,
         })
@@ -278,7 +278,8 @@ impl Carrier {
     /// it: only the same subject gets the same answer without a charge.
     fn is_ours(&self, pending: &PendingDraw) -> bool {
         let draw = &pending.draw;
-        draw.issuer == *self.issuer.authority() && draw.subject == self.identity.iss()
+        draw.challenge.issuer_name() == self.issuer.authority().as_str()
+            && draw.subject == self.identity.iss()
     }
 }
 

@@ -3,13 +3,13 @@
 
 use std::fmt;
 
-use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::spend::SpendKey;
-use pennyblack_privacypass::token::Token;
+use pennyblack_privacypass::token::{ChallengeDigest, Token, TokenChallenge};
 use pennyblack_privacypass::token_key::TokenToBe;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
+use super::piles::{self, NewToken};
 use super::{Wallet, WalletError, from_column, to_column};
 
 /// Names a pending draw in its wallet.
@@ -19,12 +19,10 @@ pub struct DrawId(i64);
 /// A batch that is to be asked for.
 #[derive(Debug)]
 pub struct NewDraw {
-    /// Whom to ask.
-    pub issuer: Authority,
+    /// What the tokens are good for; it names the issuer to ask.
+    pub challenge: TokenChallenge,
     /// The SPC or number that the issuer charges.
     pub subject: String,
-    /// Which CPS the tokens are good for.
-    pub cps: Authority,
     /// The request's body; it is sent like this, now and after a crash.
     pub body: Vec<u8>,
     /// The tokens to be, in the order of the batch.
@@ -72,12 +70,12 @@ impl Wallet {
     /// [`WalletError::Database`]; nothing was written, and nothing may be sent.
     pub fn begin_draw(&self, draw: &NewDraw, now: UnixTime) -> Result<DrawId, WalletError> {
         self.write(|transaction| {
+            write_challenge(transaction, &draw.challenge)?;
             transaction.execute(
-                "INSERT INTO draw (issuer, subject, cps, body, begun_at) VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO draw (challenge_digest, subject, body, begun_at) VALUES (?, ?, ?, ?)",
                 params![
-                    draw.issuer.as_str(),
+                    draw.challenge.digest().0,
                     draw.subject,
-                    draw.cps.as_str(),
                     draw.body,
                     to_column(now)
                 ],
@@ -105,8 +103,10 @@ impl Wallet {
     /// [`WalletError::Database`] or [`WalletError::Damaged`].
     pub fn pending_draws(&self) -> Result<Vec<PendingDraw>, WalletError> {
         let connection = self.lock();
-        let mut statement = connection
-            .prepare("SELECT id, issuer, subject, cps, body, begun_at FROM draw ORDER BY id")?;
+        let mut statement = connection.prepare(
+            "SELECT id, encoded, subject, body, begun_at
+             FROM draw JOIN challenge ON challenge.digest = draw.challenge_digest ORDER BY id",
+        )?;
         let mut rows = statement.query([])?;
         let mut draws = Vec::new();
         while let Some(row) = rows.next()? {
@@ -129,35 +129,25 @@ impl Wallet {
         now: UnixTime,
     ) -> Result<usize, WalletError> {
         self.write(|transaction| {
-            let names: Option<(String, String)> = transaction
-                .query_row("SELECT issuer, cps FROM draw WHERE id = ?", [id.0], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })
+            let challenge: Option<[u8; 32]> = transaction
+                .query_row(
+                    "SELECT challenge_digest FROM draw WHERE id = ?",
+                    [id.0],
+                    |row| row.get(0),
+                )
                 .optional()?;
-            let Some((issuer, cps)) = names else {
+            let Some(challenge) = challenge.map(ChallengeDigest) else {
                 return Ok(0);
             };
-            for drawn in tokens {
-                let token = &drawn.token;
-                let moved = transaction.execute(
-                    "INSERT INTO token (nonce, token_key_id, challenge_digest, issuer, cps, token, spend_key, drawn_at)
-                     SELECT ?, ?, ?, ?, ?, ?, spend_key, ? FROM draw_token WHERE draw = ? AND position = ?",
-                    params![
-                        token.nonce.0,
-                        token.token_key_id.0,
-                        token.challenge_digest.0,
-                        issuer,
-                        cps,
-                        token.to_bytes(),
-                        to_column(now),
-                        id.0,
-                        i64::try_from(drawn.position).unwrap_or(-1),
-                    ],
-                )?;
-                if moved != 1 {
-                    return Err(WalletError::Damaged { what: "draw_token.position" });
-                }
-            }
+            let new: Vec<_> = tokens
+                .iter()
+                .map(|drawn| NewToken {
+                    token: &drawn.token,
+                    draw: id.0,
+                    position: i64::try_from(drawn.position).unwrap_or(-1),
+                })
+                .collect();
+            piles::add(transaction, challenge, &new, now)?;
             transaction.execute("DELETE FROM draw WHERE id = ?", [id.0])?;
             Ok(tokens.len())
         })
@@ -176,22 +166,34 @@ impl Wallet {
     }
 }
 
+fn write_challenge(
+    transaction: &Transaction<'_>,
+    challenge: &TokenChallenge,
+) -> Result<(), rusqlite::Error> {
+    transaction.execute(
+        "INSERT OR IGNORE INTO challenge (digest, issuer, origin_info, encoded) VALUES (?, ?, ?, ?)",
+        params![
+            challenge.digest().0,
+            challenge.issuer_name(),
+            challenge.origin_info(),
+            challenge.to_bytes()
+        ],
+    )?;
+    Ok(())
+}
+
 fn read_draw(connection: &Connection, row: &Row<'_>) -> Result<PendingDraw, WalletError> {
     let id: i64 = row.get(0)?;
-    let authority = |index: usize, what: &'static str| -> Result<Authority, WalletError> {
-        let text: String = row.get(index)?;
-        text.parse().map_err(|_| WalletError::Damaged { what })
-    };
+    let encoded = row.get_ref(1)?.as_blob().map_err(|_| CHALLENGE)?;
     Ok(PendingDraw {
         id: DrawId(id),
         draw: NewDraw {
-            issuer: authority(1, "draw.issuer")?,
+            challenge: TokenChallenge::parse(encoded).map_err(|_| CHALLENGE)?,
             subject: row.get(2)?,
-            cps: authority(3, "draw.cps")?,
-            body: row.get(4)?,
+            body: row.get(3)?,
             parts: read_parts(connection, id)?,
         },
-        begun_at: from_column(row.get(5)?),
+        begun_at: from_column(row.get(4)?),
     })
 }
 
@@ -213,6 +215,9 @@ fn read_parts(connection: &Connection, draw: i64) -> Result<Vec<DrawPart>, Walle
     Ok(parts)
 }
 
+const CHALLENGE: WalletError = WalletError::Damaged {
+    what: "challenge.encoded",
+};
 const BLINDING: WalletError = WalletError::Damaged {
     what: "draw_token.blinding",
 };

@@ -1,4 +1,4 @@
--- What was read of each issuer's log of token keys; since version 2.
+-- What was read of each issuer's log of token keys.
 CREATE TABLE issuer_log (
     issuer TEXT PRIMARY KEY,           -- authority
     entries INTEGER NOT NULL,          -- how many were read: never fewer again

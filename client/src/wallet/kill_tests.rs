@@ -11,11 +11,11 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 
 use pennyblack_base::encoding::sha256;
-use pennyblack_privacypass::token::{Nonce, TokenKeyId};
+use pennyblack_privacypass::token::{Nonce, Token, TokenKeyId};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use super::tests::{NOW, URL, answer, cps, new_draw, sign};
+use super::tests::{NOW, URL, answer, cps, issuer, new_draw, sign};
 use super::*;
 
 const HOME: &str = "PENNYBLACK_WALLET_KILL_TEST_HOME";
@@ -200,17 +200,27 @@ fn nonce_of(entry: &OutboxEntry) -> Nonce {
         .iter()
         .find(|(name, _)| name == "authorization")
         .unwrap();
-    pennyblack_privacypass::token::Token::from_authorization(value)
-        .unwrap()
-        .nonce
+    Token::from_authorization(value).unwrap().nonce
 }
 
 fn tokens_left(wallet: &Wallet) -> HashSet<String> {
     let connection = wallet.lock();
-    let mut statement = connection.prepare("SELECT nonce FROM token").unwrap();
-    statement
-        .query_map([], |row| row.get::<_, [u8; 32]>(0))
+    let mut statement = connection.prepare("SELECT token FROM token").unwrap();
+    let tokens: Vec<Vec<u8>> = statement
+        .query_map([], |row| row.get(0))
         .unwrap()
-        .map(|nonce| hex::encode(nonce.unwrap()))
-        .collect()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    drop(statement);
+    drop(connection);
+    let nonces: HashSet<_> = tokens
+        .iter()
+        .map(|token| Token::parse(token).unwrap().nonce)
+        .map(|nonce| hex::encode(nonce.0))
+        .collect();
+    assert_eq!(nonces.len(), tokens.len(), "a token is there twice");
+    // What piles say of their tokens is what is there.
+    let counted = wallet.count(&issuer(), &cps()).unwrap();
+    assert_eq!(counted, tokens.len() as u64);
+    nonces
 }

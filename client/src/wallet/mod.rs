@@ -16,6 +16,7 @@
 mod draws;
 mod issuer_logs;
 mod outbox;
+mod piles;
 mod tokens;
 mod unlisted_keys;
 
@@ -38,13 +39,13 @@ pub use unlisted_keys::KeyStanding;
 /// How old a token is to be before it is spent, unless there is reason for
 /// another age.
 ///
-/// An hour: a wallet is looked at several times in it, and so are those of other
-/// carriers, so that the batch from which a token is spent is not the last one
-/// that was drawn. It is far less than a key epoch, in which tokens wait anyway.
+/// An hour: all carriers draw in it, so that the batch from which a token is spent is not
+/// the last one that was drawn. It is far less than a key epoch, in which tokens wait
+/// anyway.
 pub const DEFAULT_MINIMUM_AGE: Duration = Duration::from_secs(3600);
 
 /// Version of the tables, in SQLite's `user_version`.
-const SCHEMA_VERSION: i32 = 3;
+const SCHEMA_VERSION: i32 = 4;
 
 /// How long a process waits for another's write, which takes milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -77,7 +78,7 @@ pub enum WalletError {
     },
     /// Written by another version of this program.
     #[error(
-        "the wallet has tables of version {found}, and this program knows version {SCHEMA_VERSION}: use the version of the program that wrote it, or a new wallet file"
+        "the wallet has tables of version {found}, and this program knows version {SCHEMA_VERSION}: move the file away and draw into a new one, or use the version of the program that wrote it"
     )]
     Version {
         /// The version in the file.
@@ -198,13 +199,9 @@ fn make_tables(connection: &mut Connection) -> Result<(), WalletError> {
     let found = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match found {
         SCHEMA_VERSION => {}
-        before @ 0..=2 => {
-            if before == 0 {
-                transaction.execute_batch(include_str!("schema.sql"))?;
-            }
-            if before < 2 {
-                transaction.execute_batch(include_str!("issuer_log.sql"))?;
-            }
+        0 => {
+            transaction.execute_batch(include_str!("schema.sql"))?;
+            transaction.execute_batch(include_str!("issuer_log.sql"))?;
             transaction.execute_batch(include_str!("unlisted_key.sql"))?;
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
@@ -225,6 +222,8 @@ fn from_column(seconds: i64) -> UnixTime {
 
 #[cfg(test)]
 mod kill_tests;
+#[cfg(test)]
+mod size_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -1,14 +1,21 @@
--- The wallet's tables as of version 1; issuer_log.sql and unlisted_key.sql have what
--- came later. Every blob
--- that holds a secret says so.
+-- The wallet's tables; issuer_log.sql and unlisted_key.sql have those of issuers. Every
+-- blob that holds a secret says so.
+
+-- What tokens are good for. Draws and tokens name a challenge and no CPS, so that tokens
+-- with another challenge, such as one that several CPSs accept, need no other tables.
+CREATE TABLE challenge (
+    digest BLOB PRIMARY KEY,           -- SHA-256 of the TokenChallenge
+    issuer TEXT NOT NULL,              -- authority
+    origin_info TEXT NOT NULL,         -- authority of the CPS that accepts the tokens
+    encoded BLOB NOT NULL              -- the TokenChallenge
+) STRICT, WITHOUT ROWID;
 
 -- A batch that was, or is about to be, asked for. It is written before the
 -- request is sent, and leaves in the transaction that brings its tokens in.
 CREATE TABLE draw (
     id INTEGER PRIMARY KEY,
-    issuer TEXT NOT NULL,              -- authority
+    challenge_digest BLOB NOT NULL REFERENCES challenge (digest),
     subject TEXT NOT NULL,             -- the SPC or number that is charged
-    cps TEXT NOT NULL,                 -- authority that the tokens are good for
     body BLOB NOT NULL,                -- the request, byte for byte
     begun_at INTEGER NOT NULL          -- Unix seconds
 ) STRICT;
@@ -21,20 +28,36 @@ CREATE TABLE draw_token (
     PRIMARY KEY (draw, position)
 ) STRICT, WITHOUT ROWID;
 
--- Tokens that may be spent. The spent set of a CPS is keyed by (key id, nonce),
--- so the nonce alone is never in here twice.
-CREATE TABLE token (
-    nonce BLOB PRIMARY KEY,
+-- The tokens of one challenge that one key has signed. They lie at the positions from
+-- `first` to `next` - 1, without a gap and in the order of drawing. So counting is a
+-- subtraction, and a random token is one read, however many there are.
+CREATE TABLE pile (
+    id INTEGER PRIMARY KEY,
+    challenge_digest BLOB NOT NULL REFERENCES challenge (digest),
     token_key_id BLOB NOT NULL,
-    challenge_digest BLOB NOT NULL,
-    issuer TEXT NOT NULL,
-    cps TEXT NOT NULL,
+    first INTEGER NOT NULL DEFAULT 0,
+    next INTEGER NOT NULL DEFAULT 0,
+    ended INTEGER NOT NULL DEFAULT 0,  -- 1: its tokens are being destroyed, some at a time
+    UNIQUE (challenge_digest, token_key_id)
+) STRICT;
+
+-- Tokens that may be spent. `id` is pile * 2^40 + position.
+CREATE TABLE token (
+    id INTEGER PRIMARY KEY,
     token BLOB NOT NULL,               -- secret: worth one stored PASSporT
-    spend_key BLOB NOT NULL,           -- secret: K_temp
-    drawn_at INTEGER NOT NULL
+    spend_key BLOB NOT NULL            -- secret: K_temp
+) STRICT;
+
+-- When the tokens were drawn that lie at `position` and behind it, up to the next row.
+-- The times of a pile never fall.
+CREATE TABLE arrival (
+    pile INTEGER NOT NULL REFERENCES pile (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    drawn_at INTEGER NOT NULL,         -- Unix seconds
+    PRIMARY KEY (pile, position)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX token_by_cps ON token (cps, drawn_at);
+CREATE INDEX arrival_by_time ON arrival (pile, drawn_at, position);
 
 -- Signed requests of which it is not yet known whether they were answered. A
 -- token leaves `token` in the transaction that writes its request here.

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use pennyblack_evidence::spend::SpendKey;
-use pennyblack_privacypass::token::{ChallengeDigest, Nonce, Token, TokenKeyId, TokenType};
+use pennyblack_privacypass::token::{Nonce, Token, TokenChallenge, TokenKeyId, TokenType};
 use pennyblack_privacypass::token_key::{TokenKey, TokenToBe};
 use pennyblack_protocol::store_request::{SignedStoreRequest, sign_store_request};
 use pennyblack_sealing::mailbox::{Kem, RecipientKey};
@@ -38,20 +38,23 @@ fn token_key() -> TokenKey {
     .unwrap()
 }
 
+fn challenge() -> TokenChallenge {
+    TokenChallenge::of_cps(TokenType::BLIND_RSA_2048, &issuer(), &cps())
+}
+
 pub(super) fn new_draw(size: usize, rng: &mut StdRng) -> NewDraw {
     let key = token_key();
     let parts = (0..size)
         .map(|_| {
             let spend_key = SpendKey::generate(rng);
-            let digest = ChallengeDigest([7; 32]);
-            let pending = TokenToBe::blind(&key, spend_key.nonce(), digest, rng).unwrap();
+            let pending =
+                TokenToBe::blind(&key, spend_key.nonce(), challenge().digest(), rng).unwrap();
             DrawPart { pending, spend_key }
         })
         .collect();
     NewDraw {
-        issuer: issuer(),
+        challenge: challenge(),
         subject: "683G".to_owned(),
-        cps: cps(),
         body: b"a batch".to_vec(),
         parts,
     }
@@ -63,7 +66,7 @@ pub(super) fn answer(draw: &NewDraw, key: TokenKeyId) -> Vec<DrawnToken> {
     let token = |nonce: Nonce| Token {
         token_type: TokenType::BLIND_RSA_2048,
         nonce,
-        challenge_digest: ChallengeDigest([7; 32]),
+        challenge_digest: challenge().digest(),
         token_key_id: key,
         authenticator: vec![9; 256].into(),
     };
@@ -311,46 +314,50 @@ fn a_wallet_of_a_later_version_is_refused() {
     let Scene { wallet, home } = scene();
     wallet
         .lock()
-        .pragma_update(None, "user_version", 4)
+        .pragma_update(None, "user_version", 5)
         .unwrap();
     drop(wallet);
     assert!(matches!(
         Wallet::open(&home.path().join("wallet.db")),
-        Err(WalletError::Version { found: 4 })
+        Err(WalletError::Version { found: 5 })
     ));
 }
 
 #[test]
-fn a_wallet_of_the_first_version_is_brought_up_to_date_with_its_tokens() {
+fn a_wallet_of_an_earlier_version_is_refused_with_what_to_do() {
     let Scene { wallet, home } = scene();
-    let draw = new_draw(2, &mut StdRng::seed_from_u64(3));
-    let id = wallet.begin_draw(&draw, NOW).unwrap();
-    wallet
-        .complete_draw(id, &answer(&draw, TokenKeyId([1; 32])), NOW)
-        .unwrap();
-    let first = "DROP VIEW usable_token; DROP TABLE unlisted_key; DROP TABLE issuer_log;
-                 PRAGMA user_version = 1;";
-    wallet.lock().execute_batch(first).unwrap();
-    drop(wallet);
-    let wallet = Wallet::open(&home.path().join("wallet.db")).unwrap();
-    spend(&wallet, Duration::ZERO, NOW).unwrap();
-    let issuer = "issuer.example".parse().unwrap();
-    assert_eq!(wallet.issuer_log(&issuer).unwrap(), None);
+    for version in 1..=3 {
+        let connection = wallet.lock();
+        connection
+            .pragma_update(None, "user_version", version)
+            .unwrap();
+        drop(connection);
+        let refused = Wallet::open(&home.path().join("wallet.db")).err().unwrap();
+        assert!(matches!(refused, WalletError::Version { found } if found == version));
+        assert!(
+            refused.to_string().contains("draw into a new one"),
+            "{refused}"
+        );
+    }
 }
 
 #[test]
 fn a_spent_secret_is_overwritten_in_the_file() {
     let Scene { home, wallet } = scene();
-    let draw = new_draw(1, &mut StdRng::seed_from_u64(9));
-    let secret = draw.parts[0].spend_key.to_bytes();
-    let path = home.path().join("wallet.db");
+    let draw = new_draw(8, &mut StdRng::seed_from_u64(9));
     let id = wallet.begin_draw(&draw, NOW).unwrap();
     wallet
         .complete_draw(id, &answer(&draw, TokenKeyId([1; 32])), NOW)
         .unwrap();
-    spend(&wallet, Duration::ZERO, NOW).unwrap();
+    let spent: Vec<_> = (0..7)
+        .map(|_| spend(&wallet, Duration::ZERO, NOW).unwrap())
+        .collect();
     // Closing the last connection moves the log into the database.
     drop(wallet);
-    let bytes = fs::read(&path).unwrap();
-    assert!(!bytes.windows(32).any(|window| window == secret.as_slice()));
+    let bytes = fs::read(home.path().join("wallet.db")).unwrap();
+    for part in &draw.parts {
+        let secret = part.spend_key.to_bytes();
+        let is_there = bytes.windows(32).any(|window| window == secret.as_slice());
+        assert_eq!(is_there, !spent.contains(&part.pending.nonce()));
+    }
 }

@@ -12,6 +12,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde::Serialize;
 
 use super::outbox::{self, OutboxEntry};
+use super::piles::{self, Pile};
 use super::{Wallet, WalletError, from_column, to_column};
 
 /// Why no token was spent. Except after [`SpendError::Wallet`] it is certain
@@ -128,19 +129,24 @@ impl Wallet {
     ) -> Result<Vec<Holding>, WalletError> {
         let connection = self.lock();
         let mut statement = connection.prepare(
-            "SELECT issuer, cps, token_key_id, count(*), sum(drawn_at <= ?), max(drawn_at)
-             FROM usable_token GROUP BY issuer, cps, token_key_id ORDER BY issuer, cps, min(drawn_at)",
+            "SELECT issuer, origin_info, token_key_id,
+                 (SELECT max(drawn_at) FROM arrival WHERE pile = usable_pile.id),
+                 id, first, next,
+                 (SELECT position FROM arrival WHERE pile = usable_pile.id AND drawn_at > ?
+                  ORDER BY drawn_at LIMIT 1)
+             FROM usable_pile ORDER BY issuer, origin_info, id",
         )?;
         let oldest_ready = to_column(now.minus(minimum_age));
         let holdings = statement
             .query_map([oldest_ready], |row| {
+                let pile = Pile::read(row, 4)?;
                 Ok(Holding {
                     issuer: row.get(0)?,
                     cps: row.get(1)?,
                     token_key_id: hex::encode(row.get::<_, [u8; 32]>(2)?),
-                    tokens: row.get::<_, i64>(3)?.unsigned_abs(),
-                    ready: row.get::<_, i64>(4)?.unsigned_abs(),
-                    youngest: from_column(row.get(5)?),
+                    tokens: pile.tokens(),
+                    ready: pile.ready(),
+                    youngest: from_column(row.get(3)?),
                 })
             })?
             .collect::<Result<_, _>>()?;
@@ -153,7 +159,8 @@ impl Wallet {
     /// [`WalletError::Database`].
     pub fn count(&self, issuer: &Authority, cps: &Authority) -> Result<u64, WalletError> {
         let count: i64 = self.lock().query_row(
-            "SELECT count(*) FROM usable_token WHERE issuer = ? AND cps = ?",
+            "SELECT coalesce(sum(next - first), 0) FROM usable_pile
+             WHERE issuer = ? AND origin_info = ?",
             [issuer.as_str(), cps.as_str()],
             |row| row.get(0),
         )?;
@@ -171,7 +178,8 @@ impl Wallet {
         key: TokenKeyId,
     ) -> Result<u64, WalletError> {
         let count: i64 = self.lock().query_row(
-            "SELECT count(*) FROM usable_token WHERE issuer = ? AND cps = ? AND token_key_id = ?",
+            "SELECT coalesce(sum(next - first), 0) FROM usable_pile
+             WHERE issuer = ? AND origin_info = ? AND token_key_id = ?",
             params![issuer.as_str(), cps.as_str(), key.0],
             |row| row.get(0),
         )?;
@@ -179,8 +187,8 @@ impl Wallet {
     }
 }
 
-/// Chooses with the system's randomness, not by nonce: a CPS sees nonces, and
-/// would see that they come in order.
+/// Takes one of the tokens whose challenge `cps` accepts: today those with this CPS as
+/// their only origin.
 fn take_one(
     transaction: &Transaction<'_>,
     refused: Option<TokenKeyId>,
@@ -189,45 +197,31 @@ fn take_one(
     now: UnixTime,
 ) -> Result<(Token, SpendKey), SpendError> {
     let oldest_ready = to_column(now.minus(minimum_age));
-    let refused = refused.map(|key| key.0);
-    let (ready, all, oldest): (i64, i64, Option<i64>) = transaction.query_row(
-        "SELECT coalesce(sum(drawn_at <= ?), 0), count(*), min(drawn_at) FROM usable_token
-         WHERE cps = ? AND token_key_id IS NOT ?",
-        params![oldest_ready, cps.as_str(), refused],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-    )?;
-    if ready == 0 {
-        return Err(SpendError::NoToken {
-            cps: cps.clone(),
-            younger: all.unsigned_abs(),
-            usable_from: oldest.map(|drawn_at| from_column(drawn_at).plus(minimum_age)),
-        });
-    }
-    let chosen = rand::random_range(0..ready);
     let mut statement = transaction.prepare_cached(
-        "DELETE FROM token WHERE nonce = (
-             SELECT nonce FROM usable_token WHERE cps = ? AND token_key_id IS NOT ? AND drawn_at <= ?
-             LIMIT 1 OFFSET ?
-         ) RETURNING token, spend_key",
+        "SELECT id, first, next,
+             (SELECT position FROM arrival WHERE pile = usable_pile.id AND drawn_at > ?1
+              ORDER BY drawn_at LIMIT 1)
+         FROM usable_pile WHERE origin_info = ?2 AND token_key_id IS NOT ?3",
     )?;
-    let taken = statement
+    let accepted = params![oldest_ready, cps.as_str(), refused.map(|key| key.0)];
+    let piles: Vec<_> = statement
+        .query_map(accepted, |row| Pile::read(row, 0))?
+        .collect::<Result<_, _>>()?;
+    if let Some(taken) = piles::take_random(transaction, &piles)? {
+        return Ok(taken);
+    }
+    let ripens: Option<i64> = transaction
         .query_row(
-            params![cps.as_str(), refused, oldest_ready, chosen],
-            |row| {
-                let token = row
-                    .get_ref(0)?
-                    .as_blob()
-                    .ok()
-                    .and_then(|b| Token::parse(b).ok());
-                let seed = row
-                    .get_ref(1)?
-                    .as_blob()
-                    .ok()
-                    .and_then(|b| b.try_into().ok());
-                Ok(token.zip(seed.map(SpendKey::from_bytes)))
-            },
+            "SELECT min(drawn_at) FROM arrival JOIN usable_pile ON usable_pile.id = arrival.pile
+             WHERE drawn_at > ?1 AND origin_info = ?2 AND token_key_id IS NOT ?3",
+            accepted,
+            |row| row.get(0),
         )
         .optional()?
         .flatten();
-    taken.ok_or(SpendError::Wallet(WalletError::Damaged { what: "token" }))
+    Err(SpendError::NoToken {
+        cps: cps.clone(),
+        younger: piles.iter().map(Pile::tokens).sum(),
+        usable_from: ripens.map(|drawn_at| from_column(drawn_at).plus(minimum_age)),
+    })
 }

@@ -1,5 +1,5 @@
--- Keys that the last directory of their issuer did not list; since version 3. Their
--- tokens are set aside: one answer destroys nothing, and the next may list the key again.
+-- Keys that the last directory of their issuer did not list. Their tokens are set aside:
+-- one answer destroys nothing, and the next may list the key again.
 CREATE TABLE unlisted_key (
     issuer TEXT NOT NULL,              -- authority
     token_key_id BLOB NOT NULL,
@@ -7,9 +7,12 @@ CREATE TABLE unlisted_key (
     PRIMARY KEY (issuer, token_key_id)
 ) STRICT, WITHOUT ROWID;
 
--- Tokens that are not set aside.
-CREATE VIEW usable_token AS SELECT * FROM token WHERE NOT EXISTS (
+-- Piles that are not set aside.
+CREATE VIEW usable_pile AS
+SELECT pile.id, first, next, token_key_id, issuer, origin_info
+FROM pile JOIN challenge ON challenge.digest = pile.challenge_digest
+WHERE NOT ended AND first < next AND NOT EXISTS (
     SELECT 1 FROM unlisted_key
-    WHERE unlisted_key.issuer = token.issuer
-    AND unlisted_key.token_key_id = token.token_key_id
+    WHERE unlisted_key.issuer = challenge.issuer
+    AND unlisted_key.token_key_id = pile.token_key_id
 );

@@ -42,9 +42,12 @@ impl Wallet {
         standing: impl Fn(TokenKeyId) -> KeyStanding,
         now: UnixTime,
     ) -> Result<usize, WalletError> {
-        self.write(|transaction| {
-            let mut statement =
-                transaction.prepare("SELECT DISTINCT token_key_id FROM token WHERE issuer = ?")?;
+        let set_aside = self.write(|transaction| {
+            let mut statement = transaction.prepare(
+                "SELECT DISTINCT token_key_id FROM pile
+                 JOIN challenge ON challenge.digest = challenge_digest
+                 WHERE issuer = ? AND NOT ended",
+            )?;
             let held: Vec<[u8; 32]> = statement
                 .query_map([issuer.as_str()], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
@@ -58,10 +61,7 @@ impl Wallet {
                         )?;
                     }
                     KeyStanding::Over => {
-                        transaction.execute(
-                            "DELETE FROM token WHERE issuer = ? AND token_key_id = ?",
-                            params![issuer.as_str(), key],
-                        )?;
+                        end_piles(transaction, issuer, &key)?;
                     }
                     KeyStanding::Unlisted => {
                         set_aside += set_key_aside(transaction, issuer, &key, now)?.unwrap_or(0);
@@ -74,12 +74,30 @@ impl Wallet {
             // Of a key without tokens there is nothing to remember.
             transaction.execute(
                 "DELETE FROM unlisted_key WHERE issuer = ? AND token_key_id NOT IN
-                     (SELECT token_key_id FROM token WHERE token.issuer = unlisted_key.issuer)",
+                     (SELECT token_key_id FROM pile
+                      JOIN challenge ON challenge.digest = challenge_digest
+                      WHERE challenge.issuer = unlisted_key.issuer)",
                 [issuer.as_str()],
             )?;
-            Ok(set_aside)
-        })
+            Ok::<_, WalletError>(set_aside)
+        })?;
+        self.destroy_ended()?;
+        Ok(set_aside)
     }
+}
+
+/// Nothing is spent of a key's piles from now on; their tokens are destroyed bit by bit.
+fn end_piles(
+    transaction: &Transaction<'_>,
+    issuer: &Authority,
+    key: &[u8; 32],
+) -> Result<(), rusqlite::Error> {
+    transaction.execute(
+        "UPDATE pile SET ended = 1 WHERE token_key_id = ? AND challenge_digest IN
+             (SELECT digest FROM challenge WHERE issuer = ?)",
+        params![key, issuer.as_str()],
+    )?;
+    Ok(())
 }
 
 /// Sets a key's tokens aside and counts them; `None` if they were before.
@@ -97,7 +115,9 @@ fn set_key_aside(
         return Ok(None);
     }
     let tokens: i64 = transaction.query_row(
-        "SELECT count(*) FROM token WHERE issuer = ? AND token_key_id = ?",
+        "SELECT coalesce(sum(next - first), 0) FROM pile
+         JOIN challenge ON challenge.digest = challenge_digest
+         WHERE issuer = ? AND token_key_id = ?",
         params![issuer.as_str(), key],
         |row| row.get(0),
     )?;
@@ -113,11 +133,13 @@ fn set_aside_or_destroy(
     if let Some(tokens) = set_key_aside(transaction, issuer, key, now)? {
         return Ok(tokens);
     }
-    transaction.execute(
-        "DELETE FROM token WHERE issuer = ?1 AND token_key_id = ?2 AND EXISTS (
-             SELECT 1 FROM unlisted_key
-             WHERE issuer = ?1 AND token_key_id = ?2 AND since <= ?3)",
-        params![issuer.as_str(), key, to_column(now.minus(UNLISTED_FOR))],
+    let is_long_ago = transaction.query_row(
+        "SELECT since <= ? FROM unlisted_key WHERE issuer = ? AND token_key_id = ?",
+        params![to_column(now.minus(UNLISTED_FOR)), issuer.as_str(), key],
+        |row| row.get(0),
     )?;
+    if is_long_ago {
+        end_piles(transaction, issuer, key)?;
+    }
     Ok(0)
 }
