@@ -2,11 +2,13 @@
 //! of tokens into the wallet, on a schedule that calls have no part in. Not
 //! here: spending them (`caller`), and keeping them (`wallet`).
 
+mod class;
 mod config;
 mod error;
 mod issuer_log;
 mod loose;
 mod schedule;
+mod timetable;
 
 use std::num::NonZeroUsize;
 
@@ -21,6 +23,7 @@ use pennyblack_privacypass::issuance::{BATCH_RESPONSE_TYPE, batch_to_bytes, pars
 use pennyblack_privacypass::token::TokenChallenge;
 use pennyblack_privacypass::token_key::{TokenKey, TokenKeyError, TokenToBe};
 
+pub use class::{Class, ClassError};
 pub use config::{CarrierConfig, CarrierSection, HttpSection, ScheduleSection};
 pub use error::CarrierError;
 pub use loose::{AttestedDraw, LooseToken};
@@ -91,10 +94,35 @@ impl Carrier {
         cps: &Authority,
         now: UnixTime,
     ) -> Result<DrawTotals, CarrierError> {
+        let key = self.key_to_draw_of(directory, client, wallet, now).await?;
+        self.draw_of(&key, directory, client, wallet, cps, now)
+            .await
+    }
+
+    /// The key that signs now, and that is accounted for in the issuer's log.
+    async fn key_to_draw_of(
+        &self,
+        directory: &IssuerDirectory,
+        client: &HttpClient,
+        wallet: &Wallet,
+        now: UnixTime,
+    ) -> Result<TokenKey, CarrierError> {
         let key = current_key(directory, now).map_err(|error| error.by_the_clock_of(client))?;
         self.require_logged(client, wallet, directory, key.id(), now)
             .await?;
-        let draw = self.prepare(&key, cps)?;
+        Ok(key)
+    }
+
+    async fn draw_of(
+        &self,
+        key: &TokenKey,
+        directory: &IssuerDirectory,
+        client: &HttpClient,
+        wallet: &Wallet,
+        cps: &Authority,
+        now: UnixTime,
+    ) -> Result<DrawTotals, CarrierError> {
+        let draw = self.prepare(key, cps)?;
         let (id, draw) = wallet
             .off_thread(move |wallet| {
                 let id = wallet.begin_draw(&draw, now)?;
@@ -181,6 +209,7 @@ impl Carrier {
         let requests: Vec<_> = parts.iter().map(|part| part.pending.request()).collect();
         Ok(NewDraw {
             challenge,
+            token_key: key.id(),
             subject: self.identity.iss().to_owned(),
             body: batch_to_bytes(&requests),
             parts,

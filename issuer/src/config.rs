@@ -134,7 +134,8 @@ impl Default for TokenKeysConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct QuotaConfig {
-    /// For every subject that is not named below. Default: 10000.
+    /// For every subject that is not named below. Default: 8192, twice the default class of a
+    /// carrier: one that has lost its wallet can draw its class again.
     pub tokens: u64,
     /// `[[quota.subject]]`: for those that are.
     pub subject: Vec<SubjectQuota>,
@@ -143,7 +144,7 @@ pub struct QuotaConfig {
 impl Default for QuotaConfig {
     fn default() -> Self {
         Self {
-            tokens: 10_000,
+            tokens: 8_192,
             subject: Vec::new(),
         }
     }

@@ -1,4 +1,4 @@
-//! `pennyblack carrier`: draw tokens once, keep a wallet filled, look into it.
+//! `pennyblack carrier`: draw tokens once, draw a class day after day, look into a wallet.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,12 +29,13 @@ Examples:
   pennyblack carrier run --config carrier.toml
   pennyblack carrier status --wallet wallet.db
 
-Issuer and CPS together could match tokens by time that are spent right after
-they are drawn. Let `run` draw on its own schedule, well ahead of calls.")]
+Issuer and CPS together could match draws with calls by time and number. `run` draws
+the same number of tokens under each token key, at times of its own, whatever calls
+are made. `draw` is for trying things out: its time and number may tell of calls.")]
 pub(crate) enum CarrierCommand {
-    /// Finish pending draws, then draw one batch for each CPS.
+    /// Finish pending draws, then draw one batch for each CPS, now.
     Draw(DrawArguments),
-    /// Keep the wallet filled, until SIGINT or SIGTERM.
+    /// Draw the class of the configuration under each token key, until SIGINT or SIGTERM.
     Run(RunArguments),
     /// Show what the wallet holds.
     Status(StatusArguments),
@@ -69,7 +70,7 @@ pub(crate) struct DrawArguments {
     /// The wallet's file.
     #[arg(long, value_name = "FILE", required_unless_present = "config")]
     wallet: Option<PathBuf>,
-    /// Tokens in the batch, 1 to 256.
+    /// Tokens in the batch: a power of two up to 256.
     #[arg(long)]
     batch: Option<usize>,
     /// PEM file of CAs to trust for TLS besides the system's.
@@ -84,10 +85,10 @@ pub(crate) struct DrawArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  pennyblack carrier run --config carrier.toml --set schedule.target=2000
+  pennyblack carrier run --config carrier.toml --set schedule.class=16384
 
 Every key can be set by an environment variable, too:
-  PENNYBLACK_CARRIER__SCHEDULE__TARGET=2000")]
+  PENNYBLACK_CARRIER__SCHEDULE__CLASS=16384")]
 pub(crate) struct RunArguments {
     /// Configuration file; client/carrier.example.toml explains every key.
     #[arg(long, value_name = "FILE")]
@@ -115,7 +116,7 @@ pub(crate) struct StatusArguments {
 pub(crate) async fn run(command: CarrierCommand) -> Result<Outcome, Failure> {
     match command {
         CarrierCommand::Draw(arguments) => draw(arguments).await,
-        CarrierCommand::Run(arguments) => keep_filled(arguments).await,
+        CarrierCommand::Run(arguments) => draw_class(arguments).await,
         CarrierCommand::Status(arguments) => status(&arguments),
     }
 }
@@ -146,10 +147,16 @@ async fn draw(arguments: DrawArguments) -> Result<Outcome, Failure> {
         "resumed": resumed.received,
         "subject": carrier.identity.iss(),
     });
-    Ok(Outcome::done(json, text))
+    let mut outcome = Outcome::done(json, text);
+    outcome.note(&AT_A_TIME_OF_ITS_OWN);
+    Ok(outcome)
 }
 
-async fn keep_filled(arguments: RunArguments) -> Result<Outcome, Failure> {
+/// What `draw` cannot hide.
+const AT_A_TIME_OF_ITS_OWN: &str = "the issuer saw when you drew and how much, which may tell of \
+     your calls; for real traffic let `pennyblack carrier run` draw";
+
+async fn draw_class(arguments: RunArguments) -> Result<Outcome, Failure> {
     let config = read_config(arguments.config.as_deref(), &arguments.settings)?;
     logging::start(&config.log).map_err(|error| Failure::new(Exit::Failed, error))?;
     let carrier = carrier(&config)?;
@@ -204,7 +211,7 @@ fn status(arguments: &StatusArguments) -> Result<Outcome, Failure> {
         ]);
     }
     let held = match holdings.as_slice() {
-        [] => "no tokens: run `pennyblack carrier draw`".to_owned(),
+        [] => "no tokens: `pennyblack carrier run` draws them".to_owned(),
         _ => table.to_string(),
     };
     let text = format!(
@@ -221,7 +228,7 @@ fn status(arguments: &StatusArguments) -> Result<Outcome, Failure> {
 pub(crate) fn existing_wallet(path: &Path) -> Result<Wallet, Failure> {
     if !path.exists() {
         let message = format!(
-            "--wallet: there is no wallet {}; `pennyblack carrier draw` makes and fills one",
+            "--wallet: there is no wallet {}; `pennyblack carrier run` makes and fills one",
             path.display()
         );
         return Err(Failure::new(Exit::Failed, message));

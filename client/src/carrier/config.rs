@@ -11,7 +11,7 @@ use pennyblack_runtime::config::{Configuration, ConfigurationError, LogConfig};
 use pennyblack_tlog::VerifierKey;
 use serde::{Deserialize, Serialize};
 
-use super::{Carrier, MAX_BATCH, Schedule};
+use super::{Carrier, Class, MAX_BATCH, Schedule};
 use crate::identity::{IdentityError, StirIdentity};
 use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress, TrustRoots};
 
@@ -74,22 +74,22 @@ pub struct CarrierSection {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScheduleSection {
-    /// Tokens in a batch, 1 to 256. Default: 64.
+    /// Tokens of each token key for all CPSs together, drawn whatever is spent: a power of
+    /// two. Default: 4096.
+    pub class: Class,
+    /// Tokens in a batch: a power of two up to 256. Default: 64.
     pub batch: NonZeroUsize,
-    /// Tokens for each CPS, under the issuer's current key, at which no more are
-    /// drawn. Default: 512.
-    pub target: u64,
-    /// Mean time between two looks at the wallet. Default: 10m.
+    /// How long a token key of the issuer signs. Default: 1day.
     #[serde(with = "humantime_serde")]
-    pub interval: Duration,
+    pub epoch: Duration,
 }
 
 impl Default for ScheduleSection {
     fn default() -> Self {
         Self {
+            class: Class::default(),
             batch: NonZeroUsize::MIN.saturating_add(63),
-            target: 512,
-            interval: Duration::from_secs(600),
+            epoch: Duration::from_secs(86_400),
         }
     }
 }
@@ -152,8 +152,8 @@ impl CarrierConfig {
     pub fn schedule(&self) -> Schedule {
         Schedule {
             cps: self.carrier.cps.clone(),
-            target: self.schedule.target,
-            interval: self.schedule.interval,
+            class: self.schedule.class,
+            epoch: self.schedule.epoch,
         }
     }
 
@@ -180,18 +180,31 @@ impl Configuration for CarrierConfig {
                 "name at least one, such as [\"cps.example.net\"]",
             ));
         }
-        if self.schedule.batch.get() > MAX_BATCH {
+        let ScheduleSection {
+            class,
+            batch,
+            epoch,
+        } = &self.schedule;
+        if batch.get() > MAX_BATCH || !batch.get().is_power_of_two() {
             return Err(ConfigurationError::refused(
                 "schedule.batch",
-                "issuers sign at most 256 tokens in one go",
-                "set 1 to 256",
+                "issuers sign at most 256 tokens in one go, and a class is a whole number of batches",
+                "set a power of two up to 256",
             ));
         }
-        if self.schedule.interval < Duration::from_secs(1) {
+        let batches = class.tokens() / batch.get() as u64;
+        if batches == 0 {
             return Err(ConfigurationError::refused(
-                "schedule.interval",
-                "the issuer would be asked without a pause",
-                "set a second or more",
+                "schedule.class",
+                "it is less than one batch",
+                "set at least schedule.batch, or a smaller batch",
+            ));
+        }
+        if epoch.as_secs() < batches {
+            return Err(ConfigurationError::refused(
+                "schedule.epoch",
+                "the issuer would be asked more often than once in a second",
+                "set as long as the issuer's token_keys.epoch, or a larger batch",
             ));
         }
         Ok(())
@@ -248,7 +261,10 @@ mod tests {
             "carrier.cps=[]",
             "carrier.issuer_log_key=\"issuer.example/log\"",
             "schedule.batch=257",
-            "schedule.interval=0s",
+            "schedule.batch=48",
+            "schedule.class=10000",
+            "schedule.class=32",
+            "schedule.epoch=63s",
         ] {
             let (key, _) = setting.split_once('=').unwrap();
             let error = example_with(&[setting]).unwrap_err().to_string();

@@ -67,6 +67,10 @@ impl Carrier {
         self.batch.get().min(MAX_BATCH)
     }
 
+    pub(super) fn batch_size(&self) -> u64 {
+        self.tokens_in_batch() as u64
+    }
+
     /// Draws one batch that goes into no wallet: if this fails, what the issuer
     /// charged is lost.
     ///

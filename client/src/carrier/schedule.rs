@@ -1,36 +1,77 @@
-//! When batches are drawn: at intervals that calls have no part in.
+//! When batches are drawn: a constant number of each token key, at times of the schedule's
+//! own. Not here: how a batch is drawn.
 
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_privacypass::directory::IssuerDirectory;
+use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_privacypass::token_key::TokenKey;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
+use rand::{Rng, RngExt as _};
 
-use super::{Carrier, CarrierError, current_key};
-use crate::wallet::Wallet;
+use super::class::Class;
+use super::timetable::Timetable;
+use super::{Carrier, CarrierError};
+use crate::wallet::{Wallet, WalletError};
 use pennyblack_http::HttpClient;
 
-/// Draws whenever an interval has passed and the wallet is below its level.
+/// The pause between visits until the issuer has answered once.
+const FIRST_ANSWER: u64 = 60;
+
+/// With less than this part of its share of the class, a CPS's tokens run low.
+const LOW: u64 = 16;
+
+/// Draws the same number of tokens of each key, whatever was spent.
 ///
-/// Issuer and CPS together see when tokens are drawn and when they are spent.
-/// So a draw is never caused by a call: it is decided at the schedule's own,
-/// randomly shaken moments, asks for the same number each time, and tokens wait
-/// a minimum age before they are spent.
+/// Issuer and CPS together see when tokens are drawn and when they are spent, and nobody
+/// can spend more than they draw: a wallet that is filled when it is low shows the issuer
+/// how many calls there were. **So what is asked of the issuer, and when, follows from the
+/// configuration, the clock, the issuer's keys and answers, and random numbers; nothing of
+/// it is read from what was spent.** Tokens that are not spent lapse with their key.
 #[derive(Debug, Clone)]
 pub struct Schedule {
-    /// CPSs that tokens are drawn for.
+    /// CPSs that tokens are drawn for: they get the batches in turn.
     pub cps: Vec<Authority>,
-    /// Tokens for each CPS, under the issuer's current key, that the wallet is
-    /// kept at.
-    pub target: u64,
-    /// The mean time between two looks at the wallet. Each wait is random,
-    /// between half of it and one and a half.
-    pub interval: Duration,
+    /// Tokens of each key, for all CPSs together.
+    pub class: Class,
+    /// How long a key signs, as the issuer's operator says.
+    pub epoch: Duration,
+}
+
+/// The key that is drawn of now.
+#[derive(Debug, Clone, Copy)]
+struct EpochKey {
+    id: TokenKeyId,
+    begun: Option<UnixTime>,
+}
+
+/// What was drawn of a key.
+#[derive(Debug, Clone, Copy)]
+struct Drawn {
+    tokens: u64,
+    /// Whether it is the first key that this schedule draws of: no token is old enough to
+    /// be spent yet, so the whole class is due at once.
+    is_first_key: bool,
+}
+
+/// Whom a schedule asks: an issuer, or a simulation.
+trait Source {
+    /// Tokens in a batch.
+    fn batch(&self) -> u64;
+    /// Asks for the key that signs now, and brings in what was asked for before.
+    async fn key(&mut self) -> Result<EpochKey, CarrierError>;
+    /// What was drawn of the key, by this process or an earlier one.
+    async fn drawn(&mut self, key: EpochKey) -> Result<Drawn, CarrierError>;
+    /// Draws a batch of the key; how many tokens came in.
+    async fn draw(&mut self, cps: &Authority) -> Result<usize, CarrierError>;
 }
 
 impl Schedule {
-    /// Runs until `shutdown`. Failures are logged and tried again at the next
-    /// interval: pending draws first, then new ones.
+    /// Runs until `shutdown`. Failures are logged; what was due then is drawn at the next
+    /// visit.
     pub async fn run(
         &self,
         carrier: &Carrier,
@@ -39,64 +80,217 @@ impl Schedule {
         clock: &Clock,
         shutdown: &Shutdown,
     ) {
+        let mut issuer = IssuerAndWallet::new(carrier, client, wallet, clock);
+        let mut begun = None;
         while !shutdown.is_triggered() {
-            if let Err(error) = self.top_up(carrier, client, wallet, clock).await {
-                tracing::warn!(error = %error, "no tokens drawn; trying again at the next interval");
+            match self.visit_at(&mut issuer, clock.now()).await {
+                Ok(visit) => {
+                    begun = Some(visit.begun);
+                    tracing::info!(received = visit.received, "drew what was due");
+                }
+                Err(error) => {
+                    begun = issuer.begun(self).or(begun);
+                    tracing::warn!(error = %error, "not all that is due was drawn; the next visit makes up for it");
+                }
             }
+            if let Err(error) = self.report_shortage(carrier, wallet).await {
+                tracing::warn!(error = %error, "the wallet's tokens cannot be counted");
+            }
+            let next = self.next_visit(carrier.batch_size(), begun, clock.now(), &mut rand::rng());
             tokio::select! {
-                () = tokio::time::sleep(shaken(self.interval)) => {}
+                () = clock.reached(next) => {}
                 () = shutdown.requested() => {}
             }
         }
     }
 
-    /// Fills the wallet once: drops what no CPS takes any more, resumes what is
-    /// pending, then draws one batch for each CPS that is below its level.
-    /// Returns how many tokens came in.
-    ///
-    /// Only tokens under the issuer's current key are stock. Those under the
-    /// previous one are still spent, but all of them die at the next change of
-    /// keys, and their successors must by then be old enough to be spent.
+    /// Draws what is due now; how many tokens came in. For a wallet that no schedule has
+    /// filled before, that is the whole class.
     ///
     /// # Errors
-    /// [`CarrierError`], the first one.
-    pub async fn top_up(
+    /// [`CarrierError`], the first one. What was not drawn is still due.
+    pub async fn visit(
         &self,
         carrier: &Carrier,
         client: &HttpClient,
         wallet: &Wallet,
         clock: &Clock,
     ) -> Result<usize, CarrierError> {
-        // Fetched every time, needed or not: what is asked of the issuer
-        // follows the schedule, not what has been spent.
+        let mut issuer = IssuerAndWallet::new(carrier, client, wallet, clock);
+        let visit = self.visit_at(&mut issuer, clock.now()).await?;
+        Ok(visit.received)
+    }
+
+    async fn visit_at(
+        &self,
+        source: &mut impl Source,
+        now: UnixTime,
+    ) -> Result<Visit, CarrierError> {
+        let timetable = self.timetable(source.batch());
+        let key = source.key().await?;
+        let begun = begun_at(key, &timetable, now);
+        let drawn = source.drawn(key).await?;
+        let due = match drawn.is_first_key {
+            true => timetable.batches(),
+            false => timetable.due(begun, now),
+        };
+        let before = drawn.tokens / source.batch().max(1);
+        let mut received = 0;
+        let in_turn = self.cps.iter().cycle();
+        let skipped = usize::try_from(before).unwrap_or(0) % self.cps.len().max(1);
+        for (_, cps) in (before..due).zip(in_turn.skip(skipped)) {
+            received += source.draw(cps).await?;
+        }
+        Ok(Visit { begun, received })
+    }
+
+    fn next_visit(
+        &self,
+        batch: u64,
+        begun: Option<UnixTime>,
+        now: UnixTime,
+        rng: &mut impl Rng,
+    ) -> UnixTime {
+        let timetable = self.timetable(batch);
+        let in_slot = timetable.next(begun.unwrap_or(now), now, rng);
+        match begun {
+            Some(_) => in_slot,
+            // The issuer is not there yet. So far there are no calls to tell of.
+            None => in_slot.min(now.plus(Duration::from_secs(rng.random_range(1..FIRST_ANSWER)))),
+        }
+    }
+
+    fn timetable(&self, batch: u64) -> Timetable {
+        Timetable::new(self.class, batch, self.epoch)
+    }
+
+    /// Says when tokens run out. It is no reason to draw.
+    async fn report_shortage(&self, carrier: &Carrier, wallet: &Wallet) -> Result<(), WalletError> {
+        let share = self.class.tokens() / (self.cps.len() as u64).max(1);
+        for cps in &self.cps {
+            let (issuer, origin) = (carrier.issuer.authority().clone(), cps.clone());
+            let held = wallet
+                .off_thread(move |wallet| wallet.count(&issuer, &origin))
+                .await?;
+            let class = self.class.tokens();
+            if held == 0 {
+                tracing::error!(%cps, class, "no tokens are left: calls are not stored until the schedule draws again; set schedule.class to twice its value");
+            } else if held < share / LOW {
+                tracing::warn!(%cps, class, held, "tokens run low: set schedule.class to twice its value");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What came of a visit.
+#[derive(Debug, Clone, Copy)]
+struct Visit {
+    /// When the key began.
+    begun: UnixTime,
+    /// Tokens that came in.
+    received: usize,
+}
+
+fn begun_at(key: EpochKey, timetable: &Timetable, now: UnixTime) -> UnixTime {
+    key.begun
+        .unwrap_or_else(|| timetable.begun_by_the_clock(now))
+}
+
+/// The real source.
+struct IssuerAndWallet<'a> {
+    carrier: &'a Carrier,
+    client: &'a HttpClient,
+    wallet: &'a Wallet,
+    clock: &'a Clock,
+    /// What the issuer showed at this visit.
+    shown: Option<(IssuerDirectory, TokenKey, EpochKey)>,
+}
+
+impl<'a> IssuerAndWallet<'a> {
+    const fn new(
+        carrier: &'a Carrier,
+        client: &'a HttpClient,
+        wallet: &'a Wallet,
+        clock: &'a Clock,
+    ) -> Self {
+        Self {
+            carrier,
+            client,
+            wallet,
+            clock,
+            shown: None,
+        }
+    }
+
+    /// When the key began that was shown last, even if no batch came in.
+    fn begun(&self, schedule: &Schedule) -> Option<UnixTime> {
+        let timetable = schedule.timetable(self.batch());
+        let shown = self.shown.as_ref();
+        shown.map(|(_, _, key)| begun_at(*key, &timetable, self.clock.now()))
+    }
+}
+
+impl Source for IssuerAndWallet<'_> {
+    fn batch(&self) -> u64 {
+        self.carrier.batch_size()
+    }
+
+    /// The directory is fetched at each visit, whether something is due or not.
+    async fn key(&mut self) -> Result<EpochKey, CarrierError> {
+        let Self {
+            carrier,
+            client,
+            wallet,
+            clock,
+            ..
+        } = *self;
         let directory = carrier.directory(client).await?;
         carrier
             .sort_tokens(client, wallet, &directory, clock.now())
             .await?;
         let pending = carrier.pending(wallet).await?;
-        let mut received = carrier
+        carrier
             .resume_by(&directory, client, wallet, pending, clock.now())
-            .await?
-            .received;
-        let key = current_key(&directory, clock.now());
-        let key = key.map_err(|error| error.by_the_clock_of(client))?.id();
-        for cps in &self.cps {
-            let (issuer, origin) = (carrier.issuer.authority().clone(), cps.clone());
-            let held = wallet
-                .off_thread(move |wallet| wallet.count_of_key(&issuer, &origin, key))
-                .await?;
-            if held < self.target {
-                let drawn = carrier
-                    .draw_by(&directory, client, wallet, cps, clock.now())
-                    .await?;
-                tracing::info!(received = drawn.received, held, "drew a batch of tokens");
-                received += drawn.received;
-            }
-        }
-        Ok(received)
+            .await?;
+        let key = carrier
+            .key_to_draw_of(&directory, client, wallet, clock.now())
+            .await?;
+        let id = key.id();
+        let listed = directory.token_keys.iter().find(|listed| listed.id() == id);
+        let begun = listed.and_then(|listed| listed.not_before);
+        let epoch_key = EpochKey { id, begun };
+        self.shown = Some((directory, key, epoch_key));
+        Ok(epoch_key)
+    }
+
+    async fn drawn(&mut self, key: EpochKey) -> Result<Drawn, CarrierError> {
+        let issuer = self.carrier.issuer.authority().clone();
+        let subject = self.carrier.identity.iss().to_owned();
+        let drawn = self
+            .wallet
+            .off_thread(move |wallet| wallet.class_draws(&issuer, &subject, key.id))
+            .await?;
+        Ok(Drawn {
+            tokens: drawn.tokens,
+            is_first_key: drawn.is_first_key,
+        })
+    }
+
+    async fn draw(&mut self, cps: &Authority) -> Result<usize, CarrierError> {
+        let Some((directory, key, _)) = &self.shown else {
+            return Ok(0);
+        };
+        let now = self.clock.now();
+        let drawn = self
+            .carrier
+            .draw_of(key, directory, self.client, self.wallet, cps, now)
+            .await?;
+        Ok(drawn.received)
     }
 }
 
-fn shaken(interval: Duration) -> Duration {
-    interval.mul_f64(rand::random_range(0.5..1.5))
-}
+#[cfg(test)]
+mod attack_tests;
+#[cfg(test)]
+mod tests;

@@ -5,10 +5,11 @@ use std::fmt;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::spend::SpendKey;
-use pennyblack_privacypass::token::{ChallengeDigest, Token, TokenChallenge};
+use pennyblack_privacypass::token::{ChallengeDigest, Token, TokenChallenge, TokenKeyId};
 use pennyblack_privacypass::token_key::TokenToBe;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
+use super::class_draws;
 use super::piles::{self, NewToken};
 use super::{Wallet, WalletError, from_column, to_column};
 
@@ -21,6 +22,8 @@ pub struct DrawId(i64);
 pub struct NewDraw {
     /// What the tokens are good for; it names the issuer to ask.
     pub challenge: TokenChallenge,
+    /// The key that is to sign.
+    pub token_key: TokenKeyId,
     /// The SPC or number that the issuer charges.
     pub subject: String,
     /// The request's body; it is sent like this, now and after a crash.
@@ -72,15 +75,18 @@ impl Wallet {
         self.write(|transaction| {
             write_challenge(transaction, &draw.challenge)?;
             transaction.execute(
-                "INSERT INTO draw (challenge_digest, subject, body, begun_at) VALUES (?, ?, ?, ?)",
+                "INSERT INTO draw (challenge_digest, token_key_id, subject, body, begun_at)
+                 VALUES (?, ?, ?, ?, ?)",
                 params![
                     draw.challenge.digest().0,
+                    draw.token_key.0,
                     draw.subject,
                     draw.body,
                     to_column(now)
                 ],
             )?;
             let id = transaction.last_insert_rowid();
+            class_draws::count(transaction, draw)?;
             for (position, part) in (0_i64..).zip(&draw.parts) {
                 transaction.execute(
                     "INSERT INTO draw_token (draw, position, blinding, spend_key) VALUES (?, ?, ?, ?)",
@@ -104,7 +110,7 @@ impl Wallet {
     pub fn pending_draws(&self) -> Result<Vec<PendingDraw>, WalletError> {
         let connection = self.lock();
         let mut statement = connection.prepare(
-            "SELECT id, encoded, subject, body, begun_at
+            "SELECT id, encoded, token_key_id, subject, body, begun_at
              FROM draw JOIN challenge ON challenge.digest = draw.challenge_digest ORDER BY id",
         )?;
         let mut rows = statement.query([])?;
@@ -189,11 +195,12 @@ fn read_draw(connection: &Connection, row: &Row<'_>) -> Result<PendingDraw, Wall
         id: DrawId(id),
         draw: NewDraw {
             challenge: TokenChallenge::parse(encoded).map_err(|_| CHALLENGE)?,
-            subject: row.get(2)?,
-            body: row.get(3)?,
+            token_key: TokenKeyId(row.get(2)?),
+            subject: row.get(3)?,
+            body: row.get(4)?,
             parts: read_parts(connection, id)?,
         },
-        begun_at: from_column(row.get(4)?),
+        begun_at: from_column(row.get(5)?),
     })
 }
 

@@ -13,6 +13,7 @@
 //! `-wal` file hold them for some while longer. All three files are for their
 //! owner only.
 
+mod class_draws;
 mod draws;
 mod issuer_logs;
 mod outbox;
@@ -31,6 +32,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::key_log_view::RememberedError;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use class_draws::ClassDraws;
 pub use draws::{DrawId, DrawPart, DrawnToken, NewDraw, PendingDraw};
 pub use outbox::{OutboxEntry, OutboxId, StoreCall};
 pub use tokens::{Holding, SpendError};

@@ -15,6 +15,7 @@ CREATE TABLE challenge (
 CREATE TABLE draw (
     id INTEGER PRIMARY KEY,
     challenge_digest BLOB NOT NULL REFERENCES challenge (digest),
+    token_key_id BLOB NOT NULL,        -- the key that is to sign
     subject TEXT NOT NULL,             -- the SPC or number that is charged
     body BLOB NOT NULL,                -- the request, byte for byte
     begun_at INTEGER NOT NULL          -- Unix seconds
@@ -58,6 +59,16 @@ CREATE TABLE arrival (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX arrival_by_time ON arrival (pile, drawn_at, position);
+
+-- What was drawn of the key that was drawn of last, spent or not.
+CREATE TABLE class_draws (
+    issuer TEXT NOT NULL,              -- authority
+    subject TEXT NOT NULL,             -- the SPC or number that is charged
+    token_key_id BLOB NOT NULL,
+    tokens INTEGER NOT NULL,           -- asked for, of this key
+    first_key BLOB,                    -- the first key that a schedule drew of
+    PRIMARY KEY (issuer, subject)
+) STRICT, WITHOUT ROWID;
 
 -- Signed requests of which it is not yet known whether they were answered. A
 -- token leaves `token` in the transaction that writes its request here.

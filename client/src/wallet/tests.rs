@@ -54,6 +54,7 @@ pub(super) fn new_draw(size: usize, rng: &mut StdRng) -> NewDraw {
         .collect();
     NewDraw {
         challenge: challenge(),
+        token_key: TokenKeyId([1; 32]),
         subject: "683G".to_owned(),
         body: b"a batch".to_vec(),
         parts,

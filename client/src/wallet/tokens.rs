@@ -40,7 +40,7 @@ pub enum SpendError {
 
 /// Those that will be usable, or how to get some.
 fn when_again(younger: u64, usable_from: Option<UnixTime>) -> String {
-    let advice = "draw well ahead of calls, or let `pennyblack carrier run` keep the wallet filled";
+    let advice = "let `pennyblack carrier run` draw well ahead of calls";
     let tokens = match younger {
         1 => "1 token is".to_owned(),
         number => format!("{number} tokens are"),
@@ -50,7 +50,10 @@ fn when_again(younger: u64, usable_from: Option<UnixTime>) -> String {
             "{tokens} too young, usable from {time} on (--minimum-age says how old they must be); \
              {advice}"
         ),
-        None => format!("the wallet holds none; run `pennyblack carrier draw`: {advice}"),
+        None => format!(
+            "the wallet holds none; {advice}, and set schedule.class to twice its value if that \
+             is not enough"
+        ),
     }
 }
 
@@ -162,25 +165,6 @@ impl Wallet {
             "SELECT coalesce(sum(next - first), 0) FROM usable_pile
              WHERE issuer = ? AND origin_info = ?",
             [issuer.as_str(), cps.as_str()],
-            |row| row.get(0),
-        )?;
-        Ok(count.unsigned_abs())
-    }
-
-    /// How many of these the issuer's key `key` signed.
-    ///
-    /// # Errors
-    /// [`WalletError::Database`].
-    pub fn count_of_key(
-        &self,
-        issuer: &Authority,
-        cps: &Authority,
-        key: TokenKeyId,
-    ) -> Result<u64, WalletError> {
-        let count: i64 = self.lock().query_row(
-            "SELECT coalesce(sum(next - first), 0) FROM usable_pile
-             WHERE issuer = ? AND origin_info = ? AND token_key_id = ?",
-            params![issuer.as_str(), cps.as_str(), key.0],
             |row| row.get(0),
         )?;
         Ok(count.unsigned_abs())

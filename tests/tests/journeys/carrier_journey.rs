@@ -44,6 +44,15 @@ fn client() -> HttpClient {
     HttpOptions::default().client().unwrap()
 }
 
+/// A schedule that draws so many batches of each key.
+fn schedule(batches: u64) -> Schedule {
+    Schedule {
+        cps: vec![cps_name().unwrap()],
+        class: (batches * ONE_BATCH).try_into().unwrap(),
+        epoch: Duration::from_secs(86_400),
+    }
+}
+
 fn held(wallet: &Wallet) -> u64 {
     wallet
         .count(&issuer_name().unwrap(), &cps_name().unwrap())
@@ -173,26 +182,42 @@ async fn a_draw_cut_off_by_a_crash_is_finished_after_the_restart_and_charged_onc
     issuer.stop().await;
 }
 
-#[tokio::test]
-async fn a_wallet_is_filled_to_its_level_and_then_left_alone() {
-    let federation = federation();
-    let issuer = federation.start_issuer(1000).await.unwrap();
+/// What comes in of two keys at visits in each quarter of their days, with a restart of the
+/// carrier at each visit.
+async fn drawn_in_two_days(spends: bool) -> Vec<usize> {
+    let (clock, hand) = Clock::by_hand(NOW);
+    let federation = Federation::found(clock).unwrap();
+    let issuer = federation.start_issuer(4 * ONE_BATCH).await.unwrap();
     let carrier = federation
         .carrier(issuer.addresses().public, BATCH, QUICK)
         .unwrap();
-    let (wallet, client) = (wallet(&federation), client());
-    let schedule = Schedule {
-        cps: vec![cps_name().unwrap()],
-        target: ONE_BATCH + 1,
-        interval: Duration::from_secs(600),
-    };
+    let (client, schedule) = (client(), schedule(4));
+    let listed = changed_keys(&carrier, &client, Vec::new()).await;
+    let hours = |number: u64| hand.advance(Duration::from_secs(number * 3_600));
+    hours(1);
     let mut received = Vec::new();
-    for _ in 0..3 {
-        let top_up = schedule.top_up(&carrier, &client, &wallet, federation.clock());
-        received.push(top_up.await.unwrap());
+    for quarter in 0..8 {
+        let wallet = wallet(&federation);
+        let visit = schedule.visit(&carrier, &client, &wallet, federation.clock());
+        received.push(visit.await.unwrap());
+        while spends && spend(&wallet).is_ok() {}
+        hours(2);
+        if quarter == 3 {
+            // The second key is announced.
+            changed_keys(&carrier, &client, listed.clone()).await;
+        }
+        hours(4);
     }
-    assert_eq!(received, [BATCH, BATCH, 0]);
     issuer.stop().await;
+    received
+}
+
+#[tokio::test]
+async fn a_schedule_draws_its_class_of_each_key_whatever_was_spent() {
+    // The first class at once, the second one in the four quarters of its day.
+    let expected = [4 * BATCH, 0, 0, 0, BATCH, BATCH, BATCH, BATCH];
+    assert_eq!(drawn_in_two_days(false).await, expected);
+    assert_eq!(drawn_in_two_days(true).await, expected);
 }
 
 #[tokio::test]
@@ -240,14 +265,10 @@ async fn a_carrier_that_spends_nothing_has_live_tokens_at_every_change_of_keys()
         .carrier(issuer.addresses().public, BATCH, QUICK)
         .unwrap();
     let (wallet, client) = (wallet(&federation), client());
-    let schedule = Schedule {
-        cps: vec![cps_name().unwrap()],
-        target: ONE_BATCH,
-        interval: Duration::from_secs(600),
-    };
+    let schedule = schedule(1);
     let clock = federation.clock();
     schedule
-        .top_up(&carrier, &client, &wallet, clock)
+        .visit(&carrier, &client, &wallet, clock)
         .await
         .unwrap();
     let mut listed = changed_keys(&carrier, &client, Vec::new()).await;
@@ -262,7 +283,7 @@ async fn a_carrier_that_spends_nothing_has_live_tokens_at_every_change_of_keys()
         let live = |id: &TokenKeyId| ready.iter().any(|held| held.token_key_id == id.to_string());
         assert!(listed.iter().any(live), "day {days}: all tokens are dead");
         schedule
-            .top_up(&carrier, &client, &wallet, clock)
+            .visit(&carrier, &client, &wallet, clock)
             .await
             .unwrap();
     }

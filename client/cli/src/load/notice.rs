@@ -8,7 +8,7 @@ use super::super::wording::plural;
 
 /// What an issuer gives a subject in each key epoch unless its `[quota]` says
 /// otherwise.
-const DEFAULT_QUOTA: u64 = 10_000;
+const DEFAULT_QUOTA: u64 = 8_192;
 
 /// What to know before the run; nothing if there is nothing.
 pub(super) fn notice(load: &Load) -> Vec<String> {

@@ -280,7 +280,7 @@ fn a_file_that_is_not_there_is_named_with_its_option_and_what_makes_it() {
             with(&["--wallet=none.db", office, "--key=pki/issued/office.key"]),
             "--wallet",
             "none.db",
-            "pennyblack carrier draw",
+            "pennyblack carrier run",
         ),
         (
             vec!["mailbox", "show", "--mailbox-key=none.mailbox"],
@@ -359,13 +359,13 @@ fn a_wrong_setting_is_named_with_its_file_line_and_values() {
         "run",
         "--config=carrier.toml",
         "--set",
-        "schedule.interval=5",
+        "schedule.epoch=5",
     ];
     let set = run(
         scene.home.path(),
         &[&set[..], &["--set", "log.level=info"]].concat(),
     );
     set.exits_with(FAILED)
-        .has("(--set schedule.interval=5)")
+        .has("(--set schedule.epoch=5)")
         .has("\"30s\"");
 }

@@ -19,7 +19,7 @@ use pennyblack_stir::telephone_number::TelephoneNumber;
 use super::services::{SMALL_QUOTA, Services, client};
 use super::{DemoError, WhileDoing as _};
 use pennyblack_client::auth_service::{ClockGaps, DEFAULT_MAX_COPIES, OobAuthenticationService};
-use pennyblack_client::carrier::Carrier;
+use pennyblack_client::carrier::{Carrier, Schedule};
 use pennyblack_client::certificates::CertificateStores;
 use pennyblack_client::follower::{FollowedMailbox, Follower, FollowerConfig, Task};
 use pennyblack_client::identity::StirIdentity;
@@ -31,6 +31,8 @@ use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const BATCH: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+/// Tokens that a carrier draws of each key: more than its calls need.
+const CLASS: u64 = 256;
 /// Where the cast's certificates can be fetched; here they lie in a directory.
 const REPOSITORY: &str = "https://certificates.example";
 
@@ -55,6 +57,22 @@ impl Storer {
             wallet: Wallet::open(&wallet).during("making a wallet")?,
             carrier: None,
         })
+    }
+
+    /// Draws the first class of a schedule, as `pennyblack carrier run` does at its start;
+    /// how many tokens came in.
+    async fn draw_class(&self, cps: &ServiceAddress, clock: &Clock) -> Result<usize, DemoError> {
+        let Some(carrier) = &self.carrier else {
+            return Ok(0);
+        };
+        let schedule = Schedule {
+            cps: vec![cps.authority().clone()],
+            class: CLASS.try_into().during("choosing a class")?,
+            epoch: DAY,
+        };
+        let client = client()?;
+        let drawn = schedule.visit(carrier, &client, &self.wallet, clock);
+        drawn.await.during("drawing tokens")
     }
 
     /// Draws one batch; how many tokens came in.
@@ -258,16 +276,11 @@ impl Participants {
     pub(super) async fn draw_tokens(&self, clock: &Clock) -> Result<usize, DemoError> {
         let cps = &self.caller()?.cps;
         let mut drawn = 0;
-        for (storer, batches) in [
-            (&self.carrier_a, 3),
-            (&self.carrier_b, 3),
-            (&self.gateway, 3),
-            (&self.revoked, 1),
-            (&self.greedy, 1),
-        ] {
-            for _ in 0..batches {
-                drawn += storer.draw(cps, clock).await.during("drawing tokens")?;
-            }
+        for storer in [&self.carrier_a, &self.carrier_b, &self.gateway] {
+            drawn += storer.draw_class(cps, clock).await?;
+        }
+        for storer in [&self.revoked, &self.greedy] {
+            drawn += storer.draw(cps, clock).await.during("drawing tokens")?;
         }
         Ok(drawn)
     }
