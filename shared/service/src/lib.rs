@@ -6,6 +6,7 @@ pub mod admin;
 mod allocator;
 mod answer_body;
 pub mod answer_room;
+pub mod answer_times;
 mod connection;
 mod exchanges;
 mod head_requests;
@@ -26,6 +27,8 @@ pub mod start;
 pub mod start_error;
 mod stream;
 mod stream_tasks;
+#[cfg(any(test, feature = "testing"))]
+pub mod time_classifier;
 pub mod tls;
 mod untaken;
 pub mod worker_pool;

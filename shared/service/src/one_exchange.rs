@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use tower::ServiceExt as _;
 
 use crate::answer_body::AnswerBody;
+use crate::answer_times::{self, Arrival};
 use crate::exchanges::Exchange;
 use crate::held_bytes::{HeldBytes, NoRoom};
 use crate::request_limits::{Admission, refused};
@@ -43,10 +44,11 @@ impl From<NoRoom> for Refused {
 
 /// Answers a request whose header section has arrived.
 pub(crate) fn answer(
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     open: Exchange,
     setting: &Setting,
 ) -> impl Future<Output = Result<http::Response<AnswerBody>, Refused>> + use<> {
+    request.extensions_mut().insert(Arrival::now());
     let held = setting
         .bytes
         .hold(EXCHANGE + head_size(&request), open.id());
@@ -62,7 +64,9 @@ pub(crate) fn answer(
             }
             Err(problem) => refused(problem),
         };
-        Ok(AnswerBody::of(response, ANSWERED, held, open)?)
+        let mut answer = AnswerBody::of(response, ANSWERED, held, open)?;
+        answer_times::leave(answer.extensions_mut()).await;
+        Ok(answer)
     }
 }
 
