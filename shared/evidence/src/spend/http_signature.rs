@@ -27,11 +27,30 @@ const COMPONENTS: [&str; 4] = ["@method", "@authority", "@path", "content-digest
 const ALGORITHM: &str = "ed25519";
 const TAG: &str = "pennyblack-spend";
 
-/// When a request was signed: seconds since 1970 in 4 bytes, enough until 2106.
+/// When a request was signed: seconds since 1970 in 4 bytes, enough until 2106. Signers
+/// round it down to [`Self::GRAIN`], or their clocks' offsets would tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Created(pub u32);
 
 impl Created {
+    /// Seconds of which it is a multiple in every request that a CPS takes.
+    pub const GRAIN: u32 = 30;
+
+    /// The time to write into a request that is signed now.
+    ///
+    /// # Errors
+    /// [`CreatedError`].
+    pub fn rounded(now: UnixTime) -> Result<Self, CreatedError> {
+        let Self(now) = Self::try_from(now)?;
+        Ok(Self(now - now % Self::GRAIN))
+    }
+
+    /// Whether it tells no more than it must.
+    #[must_use]
+    pub const fn is_rounded(self) -> bool {
+        self.0.is_multiple_of(Self::GRAIN)
+    }
+
     /// The same moment as a [`UnixTime`].
     #[must_use]
     pub const fn time(self) -> UnixTime {

@@ -209,7 +209,7 @@ impl Received {
     ) -> Self {
         use ed25519_dalek::Signer as _;
         let digest = RequestDigest::of(&self.body);
-        let created = Created::try_from(NOW).unwrap();
+        let created = Created::rounded(NOW).unwrap();
         let base = base_for(method, authority, path, digest, created);
         let signature = ed25519_dalek::SigningKey::from_bytes(&key.to_bytes())
             .sign(base.as_bytes())

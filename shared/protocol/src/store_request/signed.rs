@@ -14,7 +14,7 @@ use pennyblack_sealing::sealed::Sealed;
 ///
 /// As long as no answer came, the same bytes may be sent again (through fresh
 /// encapsulations where they go through a relay) until
-/// [`super::Freshness::RETRY_FOR`] after `created`. The token must not be
+/// [`super::Freshness::RETRY_FOR`] after it was signed. The token must not be
 /// signed with again, even if no answer ever comes: that would be a double
 /// spend, and provably this OOB-AS's token's.
 #[derive(Clone, PartialEq, Eq)]
@@ -67,7 +67,8 @@ pub enum SignStoreError {
     Created(#[from] CreatedError),
 }
 
-/// Signs the request that stores `sealed` in `mailbox` at the CPS `cps`.
+/// Signs the request that stores `sealed` in `mailbox` at the CPS `cps`. The time in it is
+/// `now` rounded down, so that it does not tell whose clock it is.
 ///
 /// # Errors
 /// [`SignStoreError`].
@@ -77,7 +78,7 @@ pub fn sign_store_request(
     cps: &Authority,
     mailbox: MailboxId,
     sealed: &Sealed,
-    created: UnixTime,
+    now: UnixTime,
 ) -> Result<SignedStoreRequest, SignStoreError> {
     if token.nonce != key.nonce() {
         return Err(SignStoreError::KeyOfAnotherToken);
@@ -86,7 +87,7 @@ pub fn sign_store_request(
     body.extend(mailbox.0);
     body.extend_from_slice(sealed.as_bytes());
     let digest = RequestDigest::of(&body);
-    let signature = key.sign(cps, digest, Created::try_from(created)?);
+    let signature = key.sign(cps, digest, Created::rounded(now)?);
     Ok(SignedStoreRequest {
         authorization: token.authorization(),
         content_digest: digest.to_field(),

@@ -19,7 +19,8 @@ fn a_signed_request_verifies_and_says_what_was_stored_where() {
     assert_eq!(store.sealed(), scene.sealed.as_bytes());
     assert_eq!(store.token().nonce(), spend_key().nonce());
     assert_eq!(store.record().digest, RequestDigest::of(request.body()));
-    assert_eq!(store.record().signature.created.time(), NOW);
+    let created = store.record().signature.created;
+    assert_eq!(created, Created::rounded(NOW).unwrap());
     let nonce = spend_key().nonce();
     assert_eq!(store.record().verify(&nonce, &cps()), Ok(()));
 }
@@ -114,7 +115,7 @@ fn a_good_token_whose_nonce_has_small_order_is_refused() {
     let mut signature = [0; SIGNATURE_SIZE];
     signature[0] = 1;
     let signature = SpendSignature {
-        created: Created::try_from(NOW).unwrap(),
+        created: Created::rounded(NOW).unwrap(),
         signature,
     };
     let mut request = Received::from(&signed());
@@ -140,27 +141,59 @@ fn a_token_drawn_for_another_service_is_refused() {
     );
 }
 
+/// The time in a request that is signed at [`NOW`].
+const CREATED: u64 = NOW.0 - NOW.0 % 30;
+
 #[test]
 fn retries_are_taken_for_a_minute_and_half_a_minute_of_clock_error() {
+    // Signed just before and just after the time in them changes.
+    for signed_at in [CREATED, CREATED + 29] {
+        let request = Received::from(&signed_with(&scene().sealed, UnixTime(signed_at)));
+        let at = |seconds: u64| request.check_at(&policy(), UnixTime(seconds));
+        let created = Created(u32::try_from(CREATED).unwrap());
+        assert!(at(signed_at + 90).is_ok());
+        assert!(at(signed_at - 30).is_ok());
+        let now = UnixTime(CREATED + 121);
+        assert_eq!(
+            at(now.0).unwrap_err(),
+            Outcome::Refused(StoreRefusal::Stale { created, now })
+        );
+        let now = UnixTime(CREATED - 31);
+        assert_eq!(
+            at(now.0).unwrap_err(),
+            Outcome::Refused(StoreRefusal::FromTheFuture { created, now })
+        );
+    }
+}
+
+#[test]
+fn all_that_sign_within_half_a_minute_show_the_same_time_whatever_their_clocks_say() {
+    let shown = |now: u64| {
+        let request = Received::from(&signed_with(&scene().sealed, UnixTime(now)));
+        request.signature_input
+    };
+    for offset in 0..30 {
+        assert_eq!(shown(CREATED + offset), shown(CREATED));
+    }
+    assert_ne!(shown(CREATED + 30), shown(CREATED));
+}
+
+#[test]
+fn a_time_that_tells_whose_clock_it_is_is_refused() {
     let request = Received::from(&signed());
-    let at = |seconds: u64| request.check_at(&policy(), UnixTime(seconds));
-    assert!(at(NOW.0 + 90).is_ok());
-    assert!(at(NOW.0 - 30).is_ok());
-    let created = Created::try_from(NOW).unwrap();
-    assert_eq!(
-        at(NOW.0 + 91).unwrap_err(),
-        Outcome::Refused(StoreRefusal::Stale {
+    for offset in [1, 29] {
+        let created = Created(u32::try_from(CREATED).unwrap() + offset);
+        let signature = SpendSignature {
             created,
-            now: UnixTime(NOW.0 + 91)
-        })
-    );
-    assert_eq!(
-        at(NOW.0 - 31).unwrap_err(),
-        Outcome::Refused(StoreRefusal::FromTheFuture {
-            created,
-            now: UnixTime(NOW.0 - 31)
-        })
-    );
+            signature: [7; SIGNATURE_SIZE],
+        };
+        let unrounded = Received {
+            signature_input: signature.input_field(),
+            signature: signature.field(),
+            ..request.clone()
+        };
+        assert_eq!(unrounded.refusal(), StoreRefusal::Unrounded { created });
+    }
 }
 
 #[test]

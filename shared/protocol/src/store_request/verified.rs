@@ -20,7 +20,8 @@ use pennyblack_sealing::mailbox::{Kem, MailboxId};
 /// An OOB-AS repeats an unanswered request, byte for byte, for
 /// [`Self::RETRY_FOR`], the longest that an entry lives and a PASSporT is fresh:
 /// later than that it would store nothing of use. The default accepts those
-/// retries from clocks that are up to 30 s off in either direction. A request
+/// retries from clocks that are up to 30 s off in either direction, and 30 s more, by
+/// which signers round `created` down. A request
 /// past it is refused *before* the spent set is asked, so its token stays as it
 /// was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,9 @@ impl Freshness {
     pub const RETRY_FOR: Duration = Duration::from_secs(60);
 
     fn check(&self, created: Created, now: UnixTime) -> Result<(), StoreRefusal> {
+        if !created.is_rounded() {
+            return Err(StoreRefusal::Unrounded { created });
+        }
         let made = created.time();
         if now.since(made) > self.max_age {
             return Err(StoreRefusal::Stale { created, now });
@@ -50,7 +54,7 @@ impl Freshness {
 impl Default for Freshness {
     fn default() -> Self {
         Self {
-            max_age: Self::RETRY_FOR + Duration::from_secs(30),
+            max_age: Self::RETRY_FOR + Duration::from_secs(30 + Created::GRAIN as u64),
             max_ahead: Duration::from_secs(30),
         }
     }
@@ -88,6 +92,15 @@ pub enum StoreRefusal {
         /// The CPS's clock.
         now: UnixTime,
     },
+    /// A time that tells whose clock it is.
+    #[error(
+        "created={created} is no multiple of {} s: round the time down before signing",
+        Created::GRAIN
+    )]
+    Unrounded {
+        /// When it was signed, by the OOB-AS's clock.
+        created: Created,
+    },
     /// The token was drawn for another CPS or another protocol.
     #[error("the token was drawn for another challenge than this service's")]
     ForeignChallenge,
@@ -119,8 +132,8 @@ impl<'a> ParsedStore<'a> {
     /// Checks that the request is meant for this CPS and this moment.
     ///
     /// # Errors
-    /// [`StoreRefusal::Stale`], [`StoreRefusal::FromTheFuture`] or
-    /// [`StoreRefusal::ForeignChallenge`].
+    /// [`StoreRefusal::Unrounded`], [`StoreRefusal::Stale`],
+    /// [`StoreRefusal::FromTheFuture`] or [`StoreRefusal::ForeignChallenge`].
     pub fn admit<'p>(
         self,
         policy: &'p SpendPolicy,
