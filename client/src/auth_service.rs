@@ -302,7 +302,6 @@ fn explain(error: &HttpError) -> &'static str {
         413 => {
             " The sealed PASSporT does not have the size of that mailbox: look the keys up again."
         }
-        429 => " The mailbox is full: the recipient may be under attack, or empties it too rarely.",
         503 => " The CPS is busy or its store is down.",
         _ => " Check that --cps is the address of a CPS.",
     }

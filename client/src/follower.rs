@@ -77,8 +77,9 @@ pub struct FollowerVerdict {
     pub passports: Vec<VerifiedPassport>,
     /// The PASSporTs that name this call and are not good: how many, and some reasons.
     pub refused: PassportRefusals,
-    /// The CPSs whose mailboxes have not been read to their end lately: while there are
-    /// any, "no PASSporT" means only that none was found elsewhere.
+    /// The CPSs whose mailboxes have not been read to their end lately, or were full and
+    /// dropped entries unread: while there are any, "no PASSporT" means only that none was
+    /// found elsewhere.
     pub incomplete: Vec<Authority>,
     /// How many PASSporTs, of any call, wait for certificates.
     pub waiting: usize,

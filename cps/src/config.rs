@@ -2,6 +2,7 @@
 //! default, in `cps/cps.example.toml` too, which a test reads.
 
 mod never_twice;
+mod retrieval;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use pennyblack_trust::TrustConfig;
 use serde::{Deserialize, Serialize};
 
 pub use self::never_twice::NeverTwiceConfig;
+pub use self::retrieval::RetrievalConfig;
 use crate::store::Limits;
 
 /// The longest life of an entry (RFC 8816 section 6.1, RFC 9888 section 5).
@@ -64,6 +66,9 @@ pub struct Config {
     /// `[entries]`.
     #[serde(default)]
     pub entries: EntriesConfig,
+    /// `[retrieval]`: when polls are answered.
+    #[serde(default)]
+    pub retrieval: RetrievalConfig,
     /// `[key_records]`: the directory of recipients' keys.
     #[serde(default)]
     pub key_records: KeyRecordsConfig,
@@ -140,10 +145,11 @@ pub struct EntriesConfig {
     /// How long an entry lives. Default, and most: 60s.
     #[serde(with = "humantime_serde")]
     pub lifetime: Duration,
-    /// Most unexpired entries of one mailbox. Default: 1024.
+    /// Most unexpired entries of one mailbox, which keeps the newest. Default: 1024.
     pub mailbox_capacity: usize,
-    /// How old a request's signature may be. Default: 90s, which is the minute in
-    /// which an OOB-AS repeats an unanswered request, and half a minute of clocks.
+    /// How old a request's signature may be. Default: 120s, which is the minute in
+    /// which an OOB-AS repeats an unanswered request, half a minute of clocks, and half a
+    /// minute by which its time is rounded down.
     #[serde(with = "humantime_serde")]
     pub oldest_signature: Duration,
     /// How far ahead of this clock a request may be signed. Default: 30s.
@@ -209,6 +215,7 @@ impl Config {
             never_twice: None,
             transparency_log: TransparencyLogConfig::default(),
             entries: EntriesConfig::default(),
+            retrieval: RetrievalConfig::default(),
             key_records: KeyRecordsConfig::default(),
         }
     }
@@ -352,6 +359,7 @@ impl Configuration for Config {
                 "set \"60s\" or less",
             ));
         }
+        self.retrieval.check()?;
         if self.entries.mailbox_capacity == 0 {
             return Err(ConfigurationError::refused(
                 "entries.mailbox_capacity",

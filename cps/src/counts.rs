@@ -138,10 +138,10 @@ mod tests {
         for kind in ProblemType::ALL {
             counts.refused(*kind);
         }
-        counts.refused(ProblemType::MailboxFull);
+        counts.refused(ProblemType::UnknownMailbox);
         let refusals: Vec<_> = counts.refusals().collect();
         assert_eq!(refusals.len(), ProblemType::ALL.len());
-        assert!(refusals.contains(&(ProblemType::MailboxFull, 2)));
+        assert!(refusals.contains(&(ProblemType::UnknownMailbox, 2)));
         let all = u64::try_from(ProblemType::ALL.len()).unwrap();
         assert_eq!(counts.totals().refused, all + 1);
     }

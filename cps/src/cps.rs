@@ -29,6 +29,7 @@ use crate::persistence::Persistence;
 use crate::prefix_pages::PrefixPages;
 use crate::retrieve::Retrieval;
 use crate::routes::{self, Resources};
+use crate::sealed_pages::SealedPages;
 use crate::spend::Spending;
 use crate::store::Backend;
 
@@ -124,13 +125,16 @@ fn resources(
             forwarding,
         },
         retrieval: Retrieval {
-            sealing: EnvelopeSealing::new(config.cps.authority.clone(), large),
+            pages: SealedPages {
+                sealing: EnvelopeSealing::new(config.cps.authority.clone(), large),
+                store: persistence.store,
+            },
             clock: clock.clone(),
             decoys: persistence.decoys,
             keys: Arc::clone(&persistence.keys),
-            store: persistence.store,
             counts: Arc::clone(&counts),
         },
+        answer_times: config.retrieval.answer_times(),
         issuers,
         keys: persistence.keys,
         registry: persistence.registry,

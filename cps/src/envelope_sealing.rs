@@ -36,8 +36,9 @@ impl EnvelopeSealing {
     ) -> Result<Vec<u8>, Refusal> {
         let cps = self.authority.clone();
         let seal = move || {
+            let entries: Vec<_> = page.entries().collect();
             let mut rng = rand::rng();
-            seal_envelope(&recipient, &cps, slots, &page.entries, header, &mut rng)
+            seal_envelope(&recipient, &cps, slots, &entries, header, &mut rng)
         };
         let sealed = if slots.count() <= SMALL {
             seal()

@@ -21,12 +21,13 @@ mod program;
 pub mod refusal;
 mod retrieve;
 mod routes;
+mod sealed_pages;
 mod spend;
 pub mod store;
 
 pub use config::{
     Config, CpsConfig, EntriesConfig, IssuerConfig, KeyRecordsConfig, NeverTwiceConfig,
-    WitnessConfig,
+    RetrievalConfig, WitnessConfig,
 };
 pub use cps::Cps;
 pub use program::run;

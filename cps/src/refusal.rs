@@ -138,7 +138,6 @@ impl PublicRefusal for Refusal {
             Self::UnknownMailbox => ProblemType::UnknownMailbox,
             Self::Store(error) => of_store(error),
             Self::AlreadySpent => ProblemType::TokenAlreadySpent,
-            Self::Storage(StoreError::MailboxFull) => ProblemType::MailboxFull,
             Self::Storage(StoreError::Busy)
             | Self::NoRoom(_)
             | Self::Pool(PoolError::Busy { .. }) => ProblemType::Overloaded,
@@ -206,6 +205,7 @@ const fn of_store(error: &StoreRefusal) -> ProblemType {
         StoreRefusal::Stale { .. } | StoreRefusal::FromTheFuture { .. } => {
             ProblemType::SpendNotCurrent
         }
+        StoreRefusal::Unrounded { .. } => ProblemType::MalformedStoreRequest,
         StoreRefusal::SlotSize { .. } => ProblemType::WrongSlotSize,
         StoreRefusal::ContentDigest { .. } => ProblemType::ContentDigestMismatch,
         StoreRefusal::Signature(_) => ProblemType::SpendSignature,
@@ -260,7 +260,6 @@ mod tests {
             (Refusal::UnknownMailbox, 404),
             (StoreRefusal::ForeignChallenge.into(), 401),
             (Refusal::AlreadySpent, 409),
-            (StoreError::MailboxFull.into(), 429),
             (StoreError::EpochClosed.into(), 401),
             (StoreError::Busy.into(), 503),
             (

@@ -1,28 +1,27 @@
 //! Journey of a poll: a page of the mailbox, sealed afresh to its recipient. A
 //! full, an empty and an unknown mailbox take the same steps (docs/protocol.md
-//! section 4).
+//! section 4). When the answer leaves is the router's (`answer_times`).
 
 use std::sync::Arc;
 
 use pennyblack_runtime::clock::Clock;
-use pennyblack_sealing::envelope::{Cursor, PageHeader, Slots};
+use pennyblack_sealing::envelope::{Cursor, Slots};
 use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_service::answer_room::AnswerRoom;
 
 use crate::counts::Counts;
 use crate::decoy_secret::DecoySecret;
-use crate::envelope_sealing::EnvelopeSealing;
 use crate::key_directory::KeyDirectory;
 use crate::refusal::Refusal;
+use crate::sealed_pages::SealedPages;
 use crate::store::Store;
 
 /// What it takes to answer a poll.
 pub(crate) struct Retrieval<S> {
-    pub(crate) sealing: EnvelopeSealing,
+    pub(crate) pages: SealedPages<S>,
     pub(crate) clock: Clock,
     pub(crate) decoys: Arc<DecoySecret>,
     pub(crate) keys: Arc<KeyDirectory>,
-    pub(crate) store: Arc<S>,
     pub(crate) counts: Arc<Counts>,
 }
 
@@ -45,14 +44,8 @@ impl<S: Store> Retrieval<S> {
         // The page as the store gives it, and its envelope.
         let bytes = 2 * slots.envelope_size(recipient.kem());
         room.reserve(bytes).await?;
-        let max = usize::from(slots.count());
-        let page = self.store.page(mailbox, after, max, now).await?;
-        let header = PageHeader {
-            more: page.more,
-            next: page.next,
-            server_time: now,
-        };
         self.counts.poll();
-        self.sealing.seal(recipient, slots, page, header).await
+        let envelope = self.pages.envelope(mailbox, recipient, (slots, after), now);
+        envelope.await
     }
 }

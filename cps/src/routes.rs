@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, RawQuery, State};
-use axum::middleware::map_response_with_state;
+use axum::middleware::{from_fn_with_state, map_response_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -20,6 +20,7 @@ use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::envelope::{self, Cursor, Slots};
 use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_service::answer_room::AnswerRoom;
+use pennyblack_service::answer_times::{self, AnswerTimes};
 use pennyblack_service::headers::{at_most_one, content_type};
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use serde::Deserialize;
@@ -53,15 +54,18 @@ pub(crate) struct Resources<S> {
     pub(crate) clock: Clock,
     pub(crate) counts: Arc<Counts>,
     pub(crate) prefixes: PrefixPages,
+    pub(crate) answer_times: AnswerTimes,
 }
 
 /// The public router.
 pub(crate) fn router<S: Store>(resources: Resources<S>) -> Router {
     let log = resources.log.router();
     let counts = Arc::clone(&resources.counts);
+    // Around all that a poll does, its refusals included.
+    let delayed = from_fn_with_state(resources.answer_times, answer_times::delayed);
     Router::new()
         .route(STORE_PATH, post(store::<S>))
-        .route("/v1/mailboxes/{mailbox}", get(poll::<S>))
+        .route("/v1/mailboxes/{mailbox}", get(poll::<S>).layer(delayed))
         .route(KEYS_PATH, get(list_keys::<S>).put(register_key::<S>))
         .route(&format!("{KEYS_PATH}/{{number}}"), get(keys_of_number::<S>))
         .route("/v1/double-spends", get(double_spends::<S>))

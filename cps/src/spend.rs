@@ -144,7 +144,7 @@ impl<S: Store> Spending<S> {
 
     /// A store that is busy or away refuses nobody: the same request ends well later.
     fn tally(&self, epoch: TokenKeyId, error: &StoreError) {
-        if matches!(error, StoreError::MailboxFull | StoreError::EpochClosed) {
+        if matches!(error, StoreError::EpochClosed) {
             self.log.tallies().refused(epoch);
         }
     }

@@ -26,6 +26,9 @@ const CURSOR_LIFE: Duration = Duration::from_secs(120);
 /// An envelope that is on its way.
 pub type PageFuture<'a> = Pin<Box<dyn Future<Output = Result<Bytes, HttpError>> + Send + 'a>>;
 
+/// How long entries live at most: a call whose entry was dropped may be this old.
+const ENTRY_LIFE: Duration = Duration::from_secs(60);
+
 /// Who brings envelopes. It sends each request once: a second try would follow from an
 /// answer, and the next tick asks again anyway.
 pub trait PageSource: Send + Sync {
@@ -42,6 +45,8 @@ pub struct MailboxStatus {
     pub answered: u64,
     /// How long ago it was asked for the answer that said last: no more entries.
     pub read_to_its_end: Option<Duration>,
+    /// Answers that said that the mailbox had dropped entries unread: it was full.
+    pub dropped: u64,
 }
 
 #[derive(Default)]
@@ -52,6 +57,8 @@ struct Progress {
     asked: u64,
     answered: u64,
     read_to_its_end: Option<Instant>,
+    dropped: u64,
+    dropped_at: Option<Instant>,
     ended: Option<Instant>,
     failure: Option<OobVerificationError>,
 }
@@ -186,7 +193,18 @@ impl Poller {
         if !header.more {
             progress.read_to_its_end = Some(asked_at);
         }
+        if header.dropped {
+            progress.dropped += 1;
+            progress.dropped_at = Some(asked_at);
+        }
         drop(progress);
+        if header.dropped {
+            let cps = self.cps().as_str();
+            tracing::warn!(
+                cps,
+                "a mailbox was full and dropped entries unread: use a new key"
+            );
+        }
         self.judge.note_change();
     }
 
@@ -211,13 +229,16 @@ impl Poller {
         self.mailbox.cps.authority()
     }
 
-    /// Read to its end not long ago, or not long before its looks were over.
+    /// Read to its end not long ago, or not long before its looks were over, and nothing
+    /// dropped unread that could be alive.
     pub(super) fn is_current(&self) -> bool {
         let progress = self.progress();
         let end = progress.ended.unwrap_or_else(Instant::now);
         let limit = self.stale_after + self.every;
-        let read = progress.read_to_its_end;
-        read.is_some_and(|read| end.duration_since(read) <= limit)
+        let within = |moment: Option<Instant>, limit| {
+            moment.is_some_and(|moment| end.duration_since(moment) <= limit)
+        };
+        within(progress.read_to_its_end, limit) && !within(progress.dropped_at, ENTRY_LIFE)
     }
 
     pub(super) fn was_read_since(&self, moment: Instant) -> bool {
@@ -240,6 +261,7 @@ impl Poller {
             asked: progress.asked,
             answered: progress.answered,
             read_to_its_end: progress.read_to_its_end.map(|read| read.elapsed()),
+            dropped: progress.dropped,
         }
     }
 

@@ -70,6 +70,8 @@ fn what_cannot_work_is_refused_by_name() {
         ("entries.lifetime=61s", "entries.lifetime"),
         ("entries.lifetime=4s", "entries.lifetime"),
         ("entries.mailbox_capacity=0", "entries.mailbox_capacity"),
+        ("retrieval.answer_delay=0s", "retrieval.answer_delay"),
+        ("retrieval.answer_delay=2s", "retrieval.answer_delay"),
         ("issuer=[]", "issuer"),
         (
             "issuer=[{authority=\"a.example\", url=\"http://a.example\"}]",

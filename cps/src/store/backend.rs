@@ -3,14 +3,13 @@
 use pennyblack_base::time::UnixTime;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_runtime::shutdown::Shutdown;
-use pennyblack_sealing::envelope::Cursor;
 use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_service::admin::Readiness;
 
 use super::embedded::EmbeddedStore;
 use super::never_twice::{NeverTwiceStore, Owners};
 use super::redis::RedisStore;
-use super::{Outcome, Page, Spend, Store, StoreError};
+use super::{Outcome, Page, Spend, Store, StoreError, Window};
 
 /// One of the backends.
 pub enum Backend {
@@ -72,14 +71,13 @@ impl Store for Backend {
     async fn page(
         &self,
         mailbox: MailboxId,
-        after: Cursor,
-        max: usize,
+        window: Window,
         now: UnixTime,
     ) -> Result<Page, StoreError> {
         match self {
-            Self::Embedded(store) => store.page(mailbox, after, max, now).await,
-            Self::Redis(store) => store.page(mailbox, after, max, now).await,
-            Self::NeverTwice(store) => store.page(mailbox, after, max, now).await,
+            Self::Embedded(store) => store.page(mailbox, window, now).await,
+            Self::Redis(store) => store.page(mailbox, window, now).await,
+            Self::NeverTwice(store) => store.page(mailbox, window, now).await,
         }
     }
 

@@ -19,13 +19,16 @@ use pennyblack_privacypass::token::{Nonce, TokenKeyId};
 use pennyblack_sealing::envelope::Cursor;
 use pennyblack_sealing::mailbox::MailboxId;
 
-use super::{Limits, Outcome, Page, Spend, Store, StoreError};
+use super::{Limits, Outcome, Page, Spend, Store, StoreError, Window};
 
 /// The limits that [`check`] expects of the store.
 pub const LIMITS: Limits = Limits {
     entry_lifetime: Duration::from_secs(60),
     mailbox_capacity: 20,
 };
+
+/// Bytes of each entry of [`spend`].
+const SLOT_SIZE: usize = 2048;
 
 /// A time to begin with.
 pub const START: UnixTime = UnixTime(1_790_000_000);
@@ -35,7 +38,7 @@ pub const START: UnixTime = UnixTime(1_790_000_000);
 pub fn spend(epoch: u8, token: u32, content: u8, mailbox: u8) -> Spend {
     let mut nonce = [epoch; 32];
     nonce[..4].copy_from_slice(&token.to_be_bytes());
-    let sealed: Box<[u8]> = vec![content; 2048].into();
+    let sealed: Box<[u8]> = vec![content; SLOT_SIZE].into();
     Spend {
         token_key_id: TokenKeyId([epoch; 32]),
         nonce: Nonce(nonce),
@@ -59,8 +62,8 @@ pub async fn contents(store: &impl Store, mailbox: u8, now: UnixTime) -> Vec<u8>
     let (mut found, mut after) = (Vec::new(), Cursor::START);
     loop {
         let page = page(store, mailbox, after, 4, now).await;
-        found.extend(page.entries.iter().map(|entry| entry.as_ref()[0]));
-        assert!(page.next.0 > after.0 || page.entries.is_empty());
+        found.extend(page.entries().map(|entry| entry[0]));
+        assert!(page.next.0 > after.0 || page.entries().len() == 0);
         after = page.next;
         if !page.more {
             return found;
@@ -70,7 +73,12 @@ pub async fn contents(store: &impl Store, mailbox: u8, now: UnixTime) -> Vec<u8>
 
 async fn page(store: &impl Store, mailbox: u8, after: Cursor, max: usize, now: UnixTime) -> Page {
     let mailbox = MailboxId([mailbox; 32]);
-    store.page(mailbox, after, max, now).await.unwrap()
+    let window = Window {
+        after,
+        max,
+        slot_size: SLOT_SIZE,
+    };
+    store.page(mailbox, window, now).await.unwrap()
 }
 
 /// Runs every check on an empty store; epochs 1 to 9 and mailboxes 1 to 9 are
@@ -82,7 +90,7 @@ pub async fn check<S: Store, F: AsyncFnMut(S) -> S>(store: S, mut reopen: F) {
     let store = Arc::new(store);
     a_retry_is_stored_once_and_another_request_conflicts(&*store).await;
     simultaneous_spends_of_one_token_store_one_entry(Arc::clone(&store)).await;
-    a_full_mailbox_spends_nothing_and_pushes_nothing_out(&*store).await;
+    a_full_mailbox_answers_as_any_other_and_keeps_its_newest(&*store).await;
     entries_die_and_do_not_come_back(&*store).await;
     pages_follow_each_other(&*store).await;
     a_closed_epoch_stays_closed(&*store).await;
@@ -125,25 +133,43 @@ async fn simultaneous_spends_of_one_token_store_one_entry<S: Store>(store: Arc<S
     }
 }
 
-async fn a_full_mailbox_spends_nothing_and_pushes_nothing_out(store: &impl Store) {
-    for i in 0..20 {
-        let stored = store.spend_and_append(spend(4, i, 1, 5), START).await;
-        assert_eq!(stored, Ok(Outcome::Stored));
-    }
-    let refused = spend(4, 20, 2, 5);
-    assert_eq!(
-        store.spend_and_append(refused.clone(), START).await,
-        Err(StoreError::MailboxFull)
-    );
-    assert_eq!(contents(store, 5, START).await, [1; 20]);
-    // A retry of what is in it is still a retry.
-    let retry = store.spend_and_append(spend(4, 3, 1, 5), START).await;
-    assert_eq!(retry, Ok(Outcome::AlreadyStored));
+async fn a_full_mailbox_answers_as_any_other_and_keeps_its_newest(store: &impl Store) {
+    let capacity = u8::try_from(LIMITS.mailbox_capacity).unwrap();
+    let stores = async |contents: std::ops::Range<u8>| {
+        for i in contents {
+            let stored = store
+                .spend_and_append(spend(4, i.into(), i, 5), START)
+                .await;
+            assert_eq!(stored, Ok(Outcome::Stored), "entry {i}");
+        }
+    };
+    stores(0..capacity).await;
+    let whole = page(store, 5, Cursor::START, 4, START).await;
+    assert!(!whole.dropped && whole.more);
+    // The page before goes up to the entry 3.
+    let seen = whole.next;
+    stores(capacity..capacity + 3).await;
+    let newest: Vec<u8> = (3..capacity + 3).collect();
+    assert_eq!(contents(store, 5, START).await, newest);
+    assert!(page(store, 5, Cursor::START, 4, START).await.dropped);
+    assert!(!page(store, 5, seen, 4, START).await.dropped);
+    stores(capacity + 3..capacity + 5).await;
+    let behind = page(store, 5, seen, 4, START).await;
+    assert!(behind.dropped && behind.entries().len() == 4);
+    assert!(!page(store, 5, behind.next, 4, START).await.dropped);
+    // What was dropped is spent, and does not come back.
+    let again = store.spend_and_append(spend(4, 0, 0, 5), START).await;
+    assert_eq!(again, Ok(Outcome::AlreadyStored));
+    let other = store.spend_and_append(spend(4, 1, 99, 5), START).await;
+    assert!(matches!(other, Ok(Outcome::Conflict(_))));
+    let newest: Vec<u8> = (5..capacity + 5).collect();
+    assert_eq!(contents(store, 5, START).await, newest);
+    // Nothing was dropped that would be unexpired.
     let later = START.plus(LIMITS.entry_lifetime);
-    assert_eq!(
-        store.spend_and_append(refused, later).await,
-        Ok(Outcome::Stored)
-    );
+    assert!(!page(store, 5, Cursor::START, 4, later).await.dropped);
+    let stored = store.spend_and_append(spend(4, 90, 90, 5), later).await;
+    assert_eq!(stored, Ok(Outcome::Stored));
+    assert_eq!(contents(store, 5, later).await, [90]);
 }
 
 async fn entries_die_and_do_not_come_back(store: &impl Store) {
@@ -164,19 +190,19 @@ async fn pages_follow_each_other(store: &impl Store) {
         store.spend_and_append(request, START).await.unwrap();
     }
     let first = page(store, 7, Cursor::START, 4, START).await;
-    assert!(first.more && first.entries.len() == 4);
+    assert!(first.more && first.entries().len() == 4);
     let second = page(store, 7, first.next, 4, START).await;
-    assert!(!second.more && second.entries.len() == 2);
+    assert!(!second.more && second.entries().len() == 2);
     let third = page(store, 7, second.next, 4, START).await;
-    assert!(third.entries.is_empty() && third.next == second.next);
+    assert!(third.entries().len() == 0 && third.next == second.next);
     store
         .spend_and_append(spend(6, 6, 6, 7), START)
         .await
         .unwrap();
     let fourth = page(store, 7, second.next, 4, START).await;
-    assert_eq!(fourth.entries.len(), 1);
+    assert_eq!(fourth.entries().len(), 1);
     let far = page(store, 7, Cursor(u64::MAX), 4, START).await;
-    assert!(far.entries.is_empty() && far.next == Cursor(u64::MAX));
+    assert!(far.entries().len() == 0 && far.next == Cursor(u64::MAX));
 }
 
 async fn a_closed_epoch_stays_closed(store: &impl Store) {
@@ -207,5 +233,5 @@ async fn what_was_answered_is_there_after_a_restart(store: &impl Store) {
     let before = page(store, 1, Cursor::START, 4, START).await.next;
     let stored = store.spend_and_append(spend(8, 1, 13, 1), START).await;
     assert_eq!(stored, Ok(Outcome::Stored));
-    assert_eq!(page(store, 1, before, 4, START).await.entries.len(), 1);
+    assert_eq!(page(store, 1, before, 4, START).await.entries().len(), 1);
 }

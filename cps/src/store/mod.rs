@@ -7,6 +7,7 @@ mod backend;
 pub mod conformance;
 pub mod embedded;
 pub mod never_twice;
+mod page;
 pub mod redis;
 
 use std::future::Future;
@@ -17,18 +18,18 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::double_spend::SpendRecord;
 use pennyblack_privacypass::token::{Nonce, TokenKeyId};
 use pennyblack_protocol::store_request::VerifiedStore;
-use pennyblack_sealing::envelope::Cursor;
 use pennyblack_sealing::mailbox::MailboxId;
 use zeroize::Zeroizing;
 
 pub use self::backend::Backend;
+pub use self::page::{Page, Window};
 
 /// How long and how much is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// How long an entry lives; at most 60 s by RFC 8816 and RFC 9888.
     pub entry_lifetime: Duration,
-    /// Most unexpired entries of one mailbox.
+    /// Most unexpired entries of one mailbox: it keeps the newest.
     pub mailbox_capacity: usize,
 }
 
@@ -118,9 +119,6 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The mailbox holds as many unexpired entries as it may.
-    #[error("the mailbox is full: try again when entries have expired")]
-    MailboxFull,
     /// The token's key epoch was closed permanently.
     #[error("the token's key epoch is closed: draw new tokens")]
     EpochClosed,
@@ -131,6 +129,14 @@ pub enum StoreError {
     /// request may be sent again and ends well whichever way this one went.
     #[error("the store is not available: {0}")]
     Unavailable(String),
+}
+
+/// Counts entries that were dropped for newer ones, for the operator: how many, never
+/// where.
+fn count_dropped(entries: u64) {
+    if entries > 0 {
+        metrics::counter!("pennyblack_cps_entries_dropped_total").increment(entries);
+    }
 }
 
 /// One entry. Its bytes are wiped when the last reader has dropped it.
@@ -151,23 +157,16 @@ impl AsRef<[u8]> for Entry {
     }
 }
 
-/// Some of a mailbox's unexpired entries.
-#[derive(Debug, Clone)]
-pub struct Page {
-    /// Oldest first.
-    pub entries: Vec<Entry>,
-    /// True when unexpired entries after these are waiting.
-    pub more: bool,
-    /// The cursor to ask with next time.
-    pub next: Cursor,
-}
-
 /// The storage of a CPS.
 ///
 /// *Atomic*: a token is either unspent, or spent with exactly one entry stored,
 /// after a crash at any instant too. *Idempotent*: the same spend again ends in
 /// [`Outcome::AlreadyStored`]. *Durable*: what was answered with an [`Outcome`]
 /// survives whatever the backend's documentation says it survives.
+///
+/// *Blind to the fill*: a mailbox keeps its newest entries. A spend for a full one ends as
+/// any other, and the oldest entry is dropped, which only its recipient hears of
+/// ([`Page::dropped`]). So a spend tells nobody how many entries others have stored.
 pub trait Store: Send + Sync + 'static {
     /// Spends the token and stores the entry, or does neither.
     fn spend_and_append(
@@ -176,13 +175,14 @@ pub trait Store: Send + Sync + 'static {
         now: UnixTime,
     ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
 
-    /// At most `max` unexpired entries of a mailbox after a cursor. A mailbox that
-    /// nothing was ever stored in is an empty one.
+    /// The unexpired entries of a mailbox that are in a window. A mailbox that nothing
+    /// was ever stored in is an empty one.
+    ///
+    /// **Reading takes the same steps and copies as many bytes whatever there is.**
     fn page(
         &self,
         mailbox: MailboxId,
-        after: Cursor,
-        max: usize,
+        window: Window,
         now: UnixTime,
     ) -> impl Future<Output = Result<Page, StoreError>> + Send;
 

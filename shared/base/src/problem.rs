@@ -164,9 +164,6 @@ problem_types! {
     /// The token was spent with another request (section 3).
     TokenAlreadySpent: "token-already-spent", 409, "Token already spent", None,
         "Use another token. Two different requests with one token are recorded as evidence.";
-    /// The mailbox has its full number of live entries (section 3).
-    MailboxFull: "mailbox-full", 429, "Mailbox full", Some(10),
-        "Send the same request again after Retry-After, when older entries are gone; the token is not spent.";
 
     /// `slots` or `after` of a retrieval is not as section 4 has them.
     MalformedPageRequest: "malformed-page-request", 400, "Malformed page request", None,

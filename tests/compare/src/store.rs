@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pennyblack_cps::store::embedded::EmbeddedStore;
-use pennyblack_cps::store::{Limits, Outcome, Spend, Store as _};
+use pennyblack_cps::store::{Limits, Outcome, Spend, Store as _, Window};
 use pennyblack_evidence::double_spend::SpendRecord;
 use pennyblack_evidence::spend::{Created, RequestDigest, SpendSignature};
 use pennyblack_privacypass::token::{Nonce, TokenKeyId};
 use pennyblack_runtime::clock::{Clock, ClockHand};
+use pennyblack_sealing::envelope::Cursor;
 use pennyblack_sealing::mailbox::MailboxId;
 
 /// Spends that wait at the same time, and so are in one commit.
@@ -42,7 +43,7 @@ pub fn open(directory: &Path, clock: &Clock) -> EmbeddedStore {
 pub fn spend(token: u64, entry: usize, clock: &Clock) -> Spend {
     let mut nonce = [0; 32];
     nonce[..8].copy_from_slice(&token.to_be_bytes());
-    let created = Created::try_from(clock.now()).unwrap();
+    let created = Created::rounded(clock.now()).unwrap();
     let record = SpendRecord {
         digest: RequestDigest([2; 32]),
         signature: SpendSignature {
@@ -52,6 +53,16 @@ pub fn spend(token: u64, entry: usize, clock: &Clock) -> Spend {
     };
     let (token, mailbox) = ((EPOCH, Nonce(nonce)), mailbox(token % 251));
     Spend::unverified(token, record, mailbox, vec![4; entry].into())
+}
+
+/// So many entries after a cursor, each of so many bytes.
+#[must_use]
+pub const fn window(after: Cursor, max: usize, entry: usize) -> Window {
+    Window {
+        after,
+        max,
+        slot_size: entry,
+    }
 }
 
 /// Mailbox number `number`.

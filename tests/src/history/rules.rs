@@ -14,6 +14,8 @@ pub struct Rules {
     /// How far the service's idea of the time may be off, both ways. At least a
     /// second, in which it counts.
     pub tolerance: Duration,
+    /// How many entries a mailbox keeps: the newest.
+    pub capacity: usize,
 }
 
 /// What a history tells of one body.
@@ -84,7 +86,8 @@ impl Rules {
         anomalies
     }
 
-    /// An entry is there from its acknowledgement, if no loss undid that, to its expiry.
+    /// An entry is there from its acknowledgement, if no loss undid that, to its expiry,
+    /// unless as many as a mailbox keeps may have been added after it.
     fn missing<'a>(
         &'a self,
         retrieval: &'a Retrieval,
@@ -98,12 +101,31 @@ impl Rules {
             let certainly_alive = facts.first_sent + self.lifetime;
             let span = retrieval.span;
             let due = acknowledged < span.begun && span.ended + self.tolerance < certainly_alive;
-            (due && !found.contains(body)).then_some(Anomaly::Missing {
+            let missing = due && !found.contains(body);
+            (missing && !self.may_have_pushed_out(there, facts, span)).then_some(Anomaly::Missing {
                 body: *body,
                 acknowledged,
                 missed: span,
             })
         })
+    }
+
+    /// Whether so many others may have come after an entry and before the end of a
+    /// retrieval that the entry was dropped. Those did not come after it that were
+    /// acknowledged before it was first sent.
+    fn may_have_pushed_out(
+        &self,
+        there: &[(Body, &Facts)],
+        entry: &Facts,
+        retrieval: Span,
+    ) -> bool {
+        let may_be_newer = |(_, other): &&(Body, &Facts)| {
+            let acknowledged = other.acknowledged(&[]);
+            let was_older = acknowledged.is_some_and(|time| time < entry.first_sent);
+            !was_older && other.first_sent < retrieval.ended
+        };
+        // The entry itself is among them.
+        there.iter().filter(may_be_newer).count() > self.capacity
     }
 
     /// What is found was sent there before, is found once, and not after its life.

@@ -12,6 +12,7 @@ use super::{
 const RULES: Rules = Rules {
     lifetime: Duration::from_secs(5),
     tolerance: Duration::from_secs(1),
+    capacity: 1_024,
 };
 
 /// From and to these milliseconds.
@@ -240,5 +241,50 @@ proptest! {
                 breaking.name
             );
         }
+    }
+}
+
+/// A body with a token of its own.
+fn stored(body: u32, begun: u64) -> StoreCall {
+    StoreCall {
+        token: Token(body),
+        ..store(body, begun, Accepted)
+    }
+}
+
+/// The anomalies where a mailbox keeps two entries.
+fn verify_of_two(stores: &[StoreCall], retrieval: Retrieval) -> Vec<Anomaly> {
+    let rules = Rules {
+        capacity: 2,
+        ..RULES
+    };
+    rules.anomalies(&History {
+        stores: stores.to_vec(),
+        retrievals: vec![retrieval],
+        losses: Vec::new(),
+    })
+}
+
+#[test]
+fn an_entry_may_be_missing_when_as_many_as_a_mailbox_keeps_came_after_it() {
+    let three = [stored(1, 0), stored(2, 20), stored(3, 40)];
+    assert_eq!(verify_of_two(&three, read(&[2, 3], 60)), []);
+    assert_eq!(verify_of_two(&three, read(&[1, 2, 3], 60)), []);
+    // One newer entry has not pushed it out, nor have older ones, nor later ones.
+    for (stores, missing) in [
+        ([stored(1, 0), stored(2, 20)].to_vec(), 1),
+        ([stored(2, 0), stored(3, 20), stored(1, 40)].to_vec(), 1),
+        ([stored(1, 0), stored(2, 20), stored(3, 100)].to_vec(), 1),
+    ] {
+        let retrieved = read(&[], 60);
+        let is_before = |call: &&StoreCall| call.span.begun < retrieved.span.begun;
+        let before = stores.iter().filter(is_before);
+        let before = before.map(|call| call.body.0);
+        let found: Vec<_> = before.filter(|body| *body != missing).collect();
+        let anomalies = verify_of_two(&stores, read(&found, 60));
+        assert!(
+            matches!(anomalies.as_slice(), [Anomaly::Missing { body, .. }] if body.0 == missing),
+            "{anomalies:?}"
+        );
     }
 }

@@ -10,7 +10,9 @@
 
 mod hostile_clients;
 mod overload;
+mod poll_times;
 mod processor_time;
+mod store_times;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

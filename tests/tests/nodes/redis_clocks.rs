@@ -35,6 +35,7 @@ const RULES: Rules = Rules {
     lifetime: Duration::from_secs(10),
     // Of two clocks that are wrong in opposite ways, and count in seconds.
     tolerance: Duration::from_secs(2 * WRONG + 2),
+    capacity: 1_024,
 };
 const CLIENTS: u64 = 6;
 const TOKENS: usize = 250;

@@ -19,6 +19,7 @@ const SERVICE: &str = env!("CARGO_BIN_EXE_service");
 const RULES: Rules = Rules {
     lifetime: Duration::from_secs(5),
     tolerance: Duration::from_secs(2),
+    capacity: 1_024,
 };
 const NODES: usize = 3;
 const ROUNDS: usize = 2;

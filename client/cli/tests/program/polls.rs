@@ -142,6 +142,7 @@ impl Content {
             };
             let header = PageHeader {
                 more: false,
+                dropped: false,
                 next: Cursor(u64::from(!entries.is_empty() || !is_new)),
                 server_time: now(),
             };

@@ -195,6 +195,7 @@ impl Recorder {
         let end = entries.len().min(seen + slots);
         let header = PageHeader {
             more: end < entries.len(),
+            dropped: false,
             next: Cursor(u64::try_from((*dropped + end).max(after)).unwrap()),
             server_time: NOW,
         };

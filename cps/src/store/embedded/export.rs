@@ -27,7 +27,7 @@ pub enum Exported {
     Closed(TokenKeyId),
     /// A token that is spent. Some come twice.
     Spent(TokenKeyId, Nonce, SpendRecord),
-    /// One whose entry is unexpired, stored at this time.
+    /// One whose entry is unexpired and in its mailbox, stored at this time.
     Unexpired(Spend, UnixTime),
 }
 
@@ -49,7 +49,7 @@ pub fn export(
         Arc::clone(&disk),
         limits,
         Arc::new(move || now),
-        mailboxes,
+        Arc::clone(&mailboxes),
     )?);
     // Nobody takes any more: the receiver says why.
     let send = |exported| to.blocking_send(exported).unwrap_or_default();
@@ -73,7 +73,9 @@ pub fn export(
     }
     let mut wrong = None;
     Journal::open(disk, JOURNAL, |_, bytes| match record::parse(bytes) {
-        Ok((spend, _, at)) if limits.is_alive(at, now) => send(Exported::Unexpired(spend, at)),
+        Ok((spend, sequence, at)) if mailboxes.holds(spend.mailbox, sequence) => {
+            send(Exported::Unexpired(spend, at));
+        }
         Ok((spend, ..)) => send(Exported::Spent(
             spend.token_key_id,
             spend.nonce,

@@ -20,7 +20,7 @@ use super::record_file::RecordFile;
 use super::spent::{self, SpentSet};
 use super::times::Times;
 use super::{Clock, OpenStoreError, record};
-use crate::store::{Entry, Limits, Outcome, Spend, StoreError};
+use crate::store::{Entry, Limits, Outcome, Spend, StoreError, count_dropped};
 
 pub(super) const JOURNAL: &str = "journal";
 pub(super) const CLOSED: &str = "closed-epochs";
@@ -38,7 +38,6 @@ pub(super) enum Command {
     Close(TokenKeyId),
     Count(TokenKeyId),
     CountAll,
-    Peek(TokenKeyId, Nonce),
 }
 
 pub(super) enum Answer {
@@ -47,7 +46,6 @@ pub(super) enum Answer {
     /// Nothing of a closed epoch.
     Count(Option<u64>),
     CountAll(Vec<(TokenKeyId, u64)>),
-    Peek(Result<Option<SpendRecord>, StoreError>),
 }
 
 /// A spend that was judged, and will be durable with the next commit.
@@ -79,8 +77,8 @@ pub(super) struct Machine<D: Disk> {
     staged: Vec<Staged>,
     /// Positions in `staged`, for duplicates within one commit.
     staged_tokens: HashMap<(TokenKeyId, Nonce), usize>,
-    /// Staged entries of a mailbox, and the last one's sequence number.
-    staged_boxes: HashMap<MailboxId, (usize, u64)>,
+    /// The sequence number of the last staged entry of a mailbox.
+    staged_boxes: HashMap<MailboxId, u64>,
 }
 
 impl<D: Disk> Machine<D> {
@@ -154,13 +152,10 @@ impl<D: Disk> Machine<D> {
                 Outcome::Conflict(first)
             });
         }
-        let (alive, last) = self.mailboxes.fill(spend.mailbox, now);
-        let staged = self.staged_boxes.entry(spend.mailbox).or_insert((0, last));
-        if alive + staged.0 >= self.limits.mailbox_capacity {
-            return Err(StoreError::MailboxFull);
-        }
-        let sequence = next_sequence(staged.1, self.journal.current());
-        *staged = (staged.0 + 1, sequence);
+        let staged = self.staged_boxes.entry(spend.mailbox);
+        let last = staged.or_insert_with(|| self.mailboxes.last(spend.mailbox));
+        let sequence = next_sequence(*last, self.journal.current());
+        *last = sequence;
         record::push(frame, &spend, sequence, now);
         let token = (spend.token_key_id, spend.nonce);
         self.staged_tokens.insert(token, self.staged.len());
@@ -293,7 +288,6 @@ impl<D: Disk> StateMachine for Machine<D> {
                 let counts = self.epochs.iter().map(|(epoch, set)| (*epoch, set.len()));
                 Answer::CountAll(counts.collect())
             }
-            Command::Peek(epoch, nonce) => Answer::Peek(self.first_spend(epoch, nonce)),
         }
     }
 
@@ -308,8 +302,10 @@ impl<D: Disk> StateMachine for Machine<D> {
             Times::include(times, staged.at);
         }
         let entries = self.staged.drain(..);
-        self.mailboxes
+        let dropped = self
+            .mailboxes
             .push(entries.map(|s| (s.mailbox, s.sequence, s.at, s.entry)));
+        count_dropped(dropped);
         self.forget_staged();
     }
 

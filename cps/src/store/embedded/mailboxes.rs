@@ -6,23 +6,49 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_sealing::envelope::Cursor;
-use pennyblack_sealing::mailbox::MailboxId;
+use pennyblack_sealing::mailbox::{Kem, MailboxId};
 use pennyblack_storage::journal::SegmentNumber;
+use zeroize::Zeroizing;
 
-use crate::store::{Entry, Limits, Page};
+use crate::store::{Entry, Limits, Page, StoreError, Window};
 
-/// A stored entry with its place in the mailbox.
+/// A stored entry with its index in the mailbox.
 struct StoredEntry {
     sequence: u64,
     at: UnixTime,
     entry: Entry,
 }
 
+/// What one mailbox holds.
+#[derive(Default)]
+struct Mailbox {
+    /// Oldest first; at most as many as the capacity.
+    entries: VecDeque<StoredEntry>,
+    /// Sequence number and time of the newest entry that was dropped for a newer one.
+    dropped: Option<(u64, UnixTime)>,
+}
+
+impl Mailbox {
+    /// Adds an entry and drops the oldest when there are more than `capacity`: how many.
+    fn push(&mut self, stored: StoredEntry, capacity: usize) -> u64 {
+        self.entries.push_back(stored);
+        if self.entries.len() > capacity
+            && let Some(oldest) = self.entries.pop_front()
+        {
+            self.dropped = Some((oldest.sequence, oldest.at));
+            return 1;
+        }
+        0
+    }
+}
+
 /// All mailboxes that hold anything.
 pub(super) struct Mailboxes {
     limits: Limits,
+    /// What is copied from for a slot without an entry.
+    filler: Entry,
     /// Locked for a look-up or a few pushes, never while waiting.
-    boxes: RwLock<HashMap<MailboxId, VecDeque<StoredEntry>>>,
+    boxes: RwLock<HashMap<MailboxId, Mailbox>>,
     /// Which mailbox each entry went to, by the second, so that expiring takes as
     /// long as there are dead entries, however many live.
     stored: Mutex<VecDeque<(UnixTime, Vec<MailboxId>)>>,
@@ -30,57 +56,97 @@ pub(super) struct Mailboxes {
 
 impl Mailboxes {
     pub(super) fn new(limits: Limits) -> Self {
+        let sizes = Kem::ALL.map(Kem::slot_size);
+        let longest = sizes.into_iter().max().unwrap_or_default();
         Self {
             limits,
+            filler: Entry::new(vec![0; longest].into()),
             boxes: RwLock::default(),
             stored: Mutex::default(),
         }
     }
 
+    /// Copies a whole window, whatever is in it: each slot from its entry or the filler.
     pub(super) fn page(
         &self,
         mailbox: MailboxId,
-        after: Cursor,
-        max: usize,
+        window: Window,
         now: UnixTime,
-    ) -> Page {
+    ) -> Result<Page, StoreError> {
+        let found = self.found(mailbox, window, now);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(window.bytes()));
+        for slot in &found.slots {
+            let slot = slot.as_ref().get(..window.slot_size).unwrap_or_default();
+            bytes.extend_from_slice(slot);
+        }
+        let mut page = Page::new(window, bytes, found.filled)?;
+        page.more = found.more;
+        page.dropped = found.dropped;
+        page.next = found.next;
+        Ok(page)
+    }
+
+    fn found(&self, mailbox: MailboxId, window: Window, now: UnixTime) -> Found {
+        let mut found = Found {
+            slots: Vec::with_capacity(window.max),
+            filled: 0,
+            more: false,
+            dropped: false,
+            next: window.after,
+        };
         let boxes = self.read();
-        let entries = boxes.get(&mailbox).map(|entries| {
-            let seen = entries.partition_point(|stored| stored.sequence <= after.0);
-            entries.range(seen..)
+        let mailbox = boxes.get(&mailbox);
+        let entries = mailbox.map(|mailbox| {
+            let is_seen = |stored: &StoredEntry| stored.sequence <= window.after.0;
+            let seen = mailbox.entries.partition_point(is_seen);
+            mailbox.entries.range(seen..)
         });
         let mut waiting = entries
             .into_iter()
             .flatten()
             .filter(|stored| self.limits.is_alive(stored.at, now));
-        let mut page = Page {
-            entries: Vec::with_capacity(max),
-            more: false,
-            next: after,
-        };
-        for stored in waiting.by_ref().take(max) {
-            page.entries.push(stored.entry.clone());
-            page.next = Cursor(stored.sequence);
+        for _ in 0..window.max {
+            let Some(stored) = waiting.next() else {
+                found.slots.push(self.filler.clone());
+                continue;
+            };
+            found.slots.push(stored.entry.clone());
+            found.filled += 1;
+            found.next = Cursor(stored.sequence);
         }
-        page.more = waiting.next().is_some();
-        page
-    }
-
-    /// Unexpired entries of a mailbox, and the sequence number of its last one. One
-    /// that expired before an older one, since the clock was set back, still counts.
-    pub(super) fn fill(&self, mailbox: MailboxId, now: UnixTime) -> (usize, u64) {
-        let boxes = self.read();
-        let entries = boxes.get(&mailbox);
-        let alive = entries.map_or(0, |entries| {
-            let dead = |stored: &&StoredEntry| !self.limits.is_alive(stored.at, now);
-            entries.len() - entries.iter().take_while(dead).count()
+        found.more = waiting.next().is_some();
+        let dropped = mailbox.and_then(|mailbox| mailbox.dropped);
+        found.dropped = dropped.is_some_and(|(sequence, at)| {
+            window.after.0 < sequence && self.limits.is_alive(at, now)
         });
-        let last = entries.and_then(VecDeque::back);
-        (alive, last.map_or(0, |stored| stored.sequence))
+        found
     }
 
-    /// Adds durable entries: mailbox, sequence number, time, entry.
-    pub(super) fn push(&self, entries: impl Iterator<Item = (MailboxId, u64, UnixTime, Entry)>) {
+    /// Whether an entry is there: neither expired nor dropped for a newer one.
+    pub(super) fn holds(&self, mailbox: MailboxId, sequence: u64) -> bool {
+        let boxes = self.read();
+        let entries = boxes.get(&mailbox).map(|mailbox| &mailbox.entries);
+        entries.is_some_and(|entries| {
+            let found = entries.binary_search_by_key(&sequence, |stored| stored.sequence);
+            found.is_ok()
+        })
+    }
+
+    /// The sequence number of the last entry of a mailbox.
+    pub(super) fn last(&self, mailbox: MailboxId) -> u64 {
+        let boxes = self.read();
+        let entries = boxes.get(&mailbox).map(|mailbox| &mailbox.entries);
+        let last = entries.and_then(VecDeque::back);
+        last.map_or(0, |stored| stored.sequence)
+    }
+
+    /// Adds durable entries: mailbox, sequence number, time, entry. How many others were
+    /// dropped for them.
+    pub(super) fn push(
+        &self,
+        entries: impl Iterator<Item = (MailboxId, u64, UnixTime, Entry)>,
+    ) -> u64 {
+        let mut dropped = 0;
         let mut seconds = self.seconds();
         let mut boxes = self.write();
         for (mailbox, sequence, at, entry) in entries {
@@ -89,16 +155,19 @@ impl Mailboxes {
                 at,
                 entry,
             };
-            boxes.entry(mailbox).or_default().push_back(stored);
+            let capacity = self.limits.mailbox_capacity;
+            dropped += boxes.entry(mailbox).or_default().push(stored, capacity);
             match seconds.back_mut() {
                 Some((second, mailboxes)) if *second == at => mailboxes.push(mailbox),
                 _ => seconds.push_back((at, vec![mailbox])),
             }
         }
+        dropped
     }
 
     /// Drops expired entries, up to the oldest second with an unexpired one. (A
-    /// clock that is set back puts younger entries behind older ones.)
+    /// clock that is set back puts younger entries behind older ones.) An entry that a
+    /// newer one has pushed out is noted there too: at its second nothing goes that lives.
     pub(super) fn expire(&self, now: UnixTime) {
         let mut seconds = self.seconds();
         while let Some((_, mailboxes)) =
@@ -106,28 +175,44 @@ impl Mailboxes {
         {
             let mut boxes = self.write();
             for mailbox in mailboxes {
-                let hash_map::Entry::Occupied(mut entries) = boxes.entry(mailbox) else {
+                let hash_map::Entry::Occupied(mut mailbox) = boxes.entry(mailbox) else {
                     continue;
                 };
-                entries.get_mut().pop_front();
-                if entries.get().is_empty() {
-                    entries.remove();
+                let is_dead = |stored: &mut StoredEntry| !self.limits.is_alive(stored.at, now);
+                mailbox.get_mut().entries.pop_front_if(is_dead);
+                if mailbox.get().entries.is_empty() {
+                    mailbox.remove();
                 }
             }
         }
+    }
+
+    /// How many seconds have entries.
+    #[cfg(test)]
+    pub(super) fn seconds_noted(&self) -> usize {
+        self.seconds().len()
     }
 
     fn seconds(&self) -> MutexGuard<'_, VecDeque<(UnixTime, Vec<MailboxId>)>> {
         self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<MailboxId, VecDeque<StoredEntry>>> {
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<MailboxId, Mailbox>> {
         self.boxes.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, HashMap<MailboxId, VecDeque<StoredEntry>>> {
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<MailboxId, Mailbox>> {
         self.boxes.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The slots of a window before they are copied, which takes no lock.
+struct Found {
+    slots: Vec<Entry>,
+    filled: usize,
+    more: bool,
+    dropped: bool,
+    next: Cursor,
 }
 
 /// The sequence number after `last` in a segment. Numbers begin with the

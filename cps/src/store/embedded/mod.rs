@@ -22,9 +22,7 @@ use std::sync::Arc;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_base::wire::WireError;
-use pennyblack_evidence::double_spend::SpendRecord;
-use pennyblack_privacypass::token::{Nonce, TokenKeyId};
-use pennyblack_sealing::envelope::Cursor;
+use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_storage::disk::{Disk, OpenDiskError, RealDisk};
 use pennyblack_storage::group_commit::{CommitError, GroupCommit};
@@ -32,7 +30,7 @@ use pennyblack_storage::journal::JournalError;
 
 use self::machine::{Answer, Command, Machine};
 use self::mailboxes::Mailboxes;
-use super::{Limits, Outcome, Page, Spend, Store, StoreError};
+use super::{Limits, Outcome, Page, Spend, Store, StoreError, Window};
 
 /// Spends that may wait for a commit before others are turned away.
 const QUEUE: usize = 4_096;
@@ -97,21 +95,6 @@ impl<D: Disk> EmbeddedStore<D> {
         })
     }
 
-    /// The record of a token's spend, if it is spent.
-    ///
-    /// # Errors
-    /// [`StoreError`]; of a closed epoch nothing is known.
-    pub(super) async fn peek(
-        &self,
-        epoch: TokenKeyId,
-        nonce: Nonce,
-    ) -> Result<Option<SpendRecord>, StoreError> {
-        match self.submit(Command::Peek(epoch, nonce)).await? {
-            Answer::Peek(found) => found,
-            _ => Err(out_of_step()),
-        }
-    }
-
     /// How many tokens of each open epoch are spent, durably.
     pub(super) async fn counts(&self) -> Result<Vec<(TokenKeyId, u64)>, StoreError> {
         match self.submit(Command::CountAll).await? {
@@ -157,11 +140,10 @@ impl<D: Disk> Store for EmbeddedStore<D> {
     async fn page(
         &self,
         mailbox: MailboxId,
-        after: Cursor,
-        max: usize,
+        window: Window,
         now: UnixTime,
     ) -> Result<Page, StoreError> {
-        Ok(self.mailboxes.page(mailbox, after, max, now))
+        self.mailboxes.page(mailbox, window, now)
     }
 
     async fn close_epoch(&self, token_key_id: TokenKeyId) -> Result<(), StoreError> {

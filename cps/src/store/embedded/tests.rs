@@ -1,3 +1,6 @@
+mod full_mailbox;
+mod poll_times;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -285,7 +288,6 @@ impl Model {
                 }
             }
             Err(StoreError::EpochClosed) => assert!(self.closed),
-            Err(StoreError::MailboxFull) => {}
             Err(StoreError::Busy) => panic!("nobody else is here"),
         }
     }

@@ -21,7 +21,6 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_redis::{Redis, RedisError, RedisOptions};
 use pennyblack_runtime::shutdown::Shutdown;
-use pennyblack_sealing::envelope::Cursor;
 use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_service::admin::Readiness;
 use tokio::sync::Mutex;
@@ -32,7 +31,7 @@ use self::membership::{JournalId, Membership};
 pub use self::owners::{NodeListId, Owners, OwnersError};
 use super::embedded::{Clock, EmbeddedStore, OpenStoreError};
 use super::redis::{OpenRedisError, RedisStore};
-use super::{Limits, Outcome, Page, Spend, Store, StoreError};
+use super::{Limits, Outcome, Page, Spend, Store, StoreError, Window};
 
 /// The journal's directory within the node's.
 const JOURNAL: &str = "journal";
@@ -253,16 +252,6 @@ impl NeverTwiceStore {
         *now = refusing;
         changed
     }
-
-    /// Without room: a repeated request is granted, another is a double spend, and an
-    /// unspent token stays so.
-    async fn peek(&self, spend: &Spend) -> Result<Outcome, StoreError> {
-        match self.journal.peek(spend.token_key_id, spend.nonce).await? {
-            Some(first) if first.digest == spend.record.digest => Ok(Outcome::AlreadyStored),
-            Some(first) => Ok(Outcome::Conflict(first)),
-            None => Err(StoreError::MailboxFull),
-        }
-    }
 }
 
 impl Store for NeverTwiceStore {
@@ -277,10 +266,7 @@ impl Store for NeverTwiceStore {
             )));
         }
         let entry = RedisStore::entry_of(&spend);
-        let spent = match self.redis.has_room(&spend.mailbox, &entry, now).await? {
-            true => self.journal.spend_and_append(spend.clone(), now).await?,
-            false => self.peek(&spend).await?,
-        };
+        let spent = self.journal.spend_and_append(spend.clone(), now).await?;
         if let Outcome::Conflict(_) = spent {
             return Ok(spent);
         }
@@ -293,11 +279,10 @@ impl Store for NeverTwiceStore {
     async fn page(
         &self,
         mailbox: MailboxId,
-        after: Cursor,
-        max: usize,
+        window: Window,
         now: UnixTime,
     ) -> Result<Page, StoreError> {
-        self.redis.page(mailbox, after, max, now).await
+        self.redis.page(mailbox, window, now).await
     }
 
     /// In this node's journal. Every node follows the issuer and closes its own.

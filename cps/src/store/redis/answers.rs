@@ -3,19 +3,17 @@
 
 use pennyblack_evidence::double_spend::SpendRecord;
 use pennyblack_redis::{RedisError, Value};
+use zeroize::Zeroizing;
 
 use super::fence::{Changes, Reading, StoreId};
-use crate::store::Entry;
 
-/// What a look at a token, or spending it, has shown.
+/// What spending a token has shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Spent {
     /// It was not spent, and is now.
     Now(Changes),
     /// It was spent before, with this record.
     Before(SpendRecord, Changes),
-    /// It is not, and was only looked at.
-    Not(Changes),
     /// Its epoch is closed.
     Closed,
     /// The shard has forgotten something; nothing was done.
@@ -27,7 +25,7 @@ impl Spent {
     /// nothing does: what it found may be a change whose own answer was lost.
     pub(super) const fn changes(&self) -> Option<Changes> {
         match self {
-            Self::Now(changes) | Self::Before(_, changes) | Self::Not(changes) => Some(*changes),
+            Self::Now(changes) | Self::Before(_, changes) => Some(*changes),
             Self::Closed | Self::Older => None,
         }
     }
@@ -80,7 +78,6 @@ pub(super) fn spent(answer: &[Value]) -> Result<Spent, RedisError> {
                 .zip(changes)
                 .map(|(first, changes)| Spent::Before(first, changes))
         }
-        b"unspent" => changes(answer.get(1), answer.get(2)).map(Spent::Not),
         b"closed" => Some(Spent::Closed),
         b"older" => Some(Spent::Older),
         _ => None,
@@ -134,32 +131,34 @@ fn store_id(bytes: &[u8]) -> Option<StoreId> {
     bytes.try_into().ok().map(StoreId)
 }
 
-/// Some unexpired entries of a mailbox.
+/// A window of a mailbox.
 #[derive(Debug)]
 pub(super) struct NumberedPage {
-    pub(super) entries: Vec<Entry>,
+    /// Entries, then filler.
+    pub(super) slots: Zeroizing<Vec<u8>>,
+    pub(super) filled: usize,
     pub(super) more: bool,
-    /// The number of the last one, if there is one.
-    pub(super) last: Option<u64>,
+    pub(super) dropped: bool,
+    /// The number of the last entry, if there is one.
+    pub(super) last: u64,
 }
 
 /// Of `page.lua`.
 pub(super) fn page(answer: Vec<Value>) -> Result<NumberedPage, RedisError> {
-    let wrong = || RedisError::Form("a page's head".to_owned());
-    let mut parts = answer.into_iter();
-    let more = number(parts.next().as_ref()).ok_or_else(wrong)?;
-    let last = match parts.next() {
-        Some(Value::BulkString(digits)) if digits.is_empty() => None,
-        last => Some(number(last.as_ref()).ok_or_else(wrong)?),
+    let Ok([more, dropped, filled, last, slots]) = <[Value; 5]>::try_from(answer) else {
+        return Err(RedisError::Form("a page that is not in 5 parts".to_owned()));
     };
-    let entries = parts.map(|part| match part {
-        Value::BulkString(bytes) => Ok(Entry::new(bytes.into())),
-        _ => Err(RedisError::Form("an entry that is no string".to_owned())),
-    });
+    let wrong = || RedisError::Form("a page's head".to_owned());
+    let read = |value: &Value| number(Some(value)).ok_or_else(wrong);
+    let Value::BulkString(slots) = slots else {
+        return Err(RedisError::Form("slots that are no string".to_owned()));
+    };
     Ok(NumberedPage {
-        entries: entries.collect::<Result<_, _>>()?,
-        more: more == 1,
-        last,
+        slots: Zeroizing::new(slots),
+        filled: usize::try_from(read(&filled)?).map_err(|_| wrong())?,
+        more: read(&more)? == 1,
+        dropped: read(&dropped)? == 1,
+        last: read(&last)?,
     })
 }
 
@@ -179,12 +178,13 @@ mod tests {
         let new = [text("new"), Value::Int(3), Value::Int(9)];
         assert_eq!(spent(&new), Ok(Spent::Now(changes)));
         assert_eq!(spent(&[text("older")]), Ok(Spent::Older));
-        let unspent = [text("unspent"), Value::Int(3), Value::Int(9)];
-        assert_eq!(spent(&unspent).unwrap().changes(), Some(changes));
+        assert_eq!(spent(&new).unwrap().changes(), Some(changes));
         assert!(spent(&[text("spent"), text("short")]).is_err());
         assert_eq!(closing(&[text("older")]), Ok(None));
-        let page = page(vec![Value::Int(1), text("17"), text("entry")]).unwrap();
-        assert!(page.more && page.last == Some(17) && page.entries.len() == 1);
+        let head = [1, 0, 1].map(Value::Int);
+        let page = page([&head[..], &[text("0017"), text("slots")]].concat()).unwrap();
+        assert!(page.more && !page.dropped && page.last == 17 && page.filled == 1);
+        assert_eq!(page.slots.as_slice(), b"slots");
     }
 
     #[test]

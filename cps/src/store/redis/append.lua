@@ -1,7 +1,9 @@
--- Adds an entry unless its request was added before. KEYS[1] the mailbox's entries
--- by number, KEYS[2] by time, KEYS[3] the entry, KEYS[4] the mark of the request.
--- ARGV[1] the entry's id, ARGV[2] the entry, ARGV[3] its time, ARGV[4] the
--- lifetime and ARGV[5] the mark's, in milliseconds.
+-- Adds an entry unless its request was added before, and drops the oldest one of a full
+-- mailbox. KEYS[1] the mailbox's entries by number, KEYS[2] by time, KEYS[3] the entry,
+-- KEYS[4] the mark of the request, KEYS[5] number and time of the newest entry
+-- that was dropped. ARGV[1] the entry's id, ARGV[2] the entry, ARGV[3] its time, ARGV[4] the
+-- lifetime and ARGV[5] the mark's, in milliseconds, ARGV[6] the capacity, ARGV[7] what
+-- an entry's key begins with.
 if redis.call('EXISTS', KEYS[4]) == 1 then
   return 0
 end
@@ -18,6 +20,21 @@ redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[4])
 redis.call('SET', KEYS[4], '', 'PX', ARGV[5])
 redis.call('ZADD', KEYS[1], string.format('%.0f', number), ARGV[1])
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
+-- The same steps whether or not there is one too many. More than one, when the capacity
+-- was made smaller.
+local over = math.max(redis.call('ZCARD', KEYS[1]) - tonumber(ARGV[6]), 0)
+local first = redis.call('ZRANGE', KEYS[1], 0, math.max(over - 1, 0), 'WITHSCORES')
+for i = 1, #first, 2 do
+  local id = over > 0 and first[i] or ''
+  local at = redis.call('ZSCORE', KEYS[2], id)
+  redis.call('ZREM', KEYS[1], id)
+  redis.call('ZREM', KEYS[2], id)
+  redis.call('DEL', ARGV[7] .. id)
+  if over > 0 then
+    redis.call('SET', KEYS[5], first[i + 1] .. ' ' .. (at or 0), 'PX', ARGV[4])
+  end
+end
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 redis.call('PEXPIRE', KEYS[2], ARGV[4])
-return 1
+-- How many were dropped, and one.
+return 1 + over

@@ -17,12 +17,12 @@ impl Inner {
         (&self.redis, &self.keys)
     }
 
-    /// Spends the token, or looks whether it is when there is no record.
+    /// Spends the token, unless it is spent.
     pub(super) async fn spend(
         &self,
         epoch: TokenKeyId,
         nonce: &Nonce,
-        record: Option<&[u8]>,
+        record: &[u8],
     ) -> Result<Spent, StoreError> {
         let shard = Place::of(nonce).shard;
         let known = self.guard.known(shard).map_err(refused)?;
@@ -38,7 +38,7 @@ impl Inner {
         let is_whole = match spent {
             Spent::Now(changes) => self.guard.made(shard, changes),
             Spent::Older => false,
-            Spent::Before(..) | Spent::Not(_) | Spent::Closed => true,
+            Spent::Before(..) | Spent::Closed => true,
         };
         match is_whole {
             true => Ok(spent),

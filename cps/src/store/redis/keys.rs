@@ -138,6 +138,11 @@ impl MailboxKeys {
         self.key(b'x', &[])
     }
 
+    /// Number and time of the newest entry that was dropped for a newer one.
+    pub(super) fn dropped(&self) -> Vec<u8> {
+        self.key(b'd', &[])
+    }
+
     pub(super) fn entry(&self, id: &EntryId) -> Vec<u8> {
         self.key(b'x', id.as_bytes())
     }
@@ -197,6 +202,7 @@ mod tests {
         let slots = [
             mailbox.by_number(),
             mailbox.by_time(),
+            mailbox.dropped(),
             mailbox.entry(&entry),
             mailbox.mark(&entry),
         ]

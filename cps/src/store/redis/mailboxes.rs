@@ -1,5 +1,4 @@
-//! Mailboxes: whether one has room, adding an entry, reading a page. Each is a
-//! script in the mailbox's slot.
+//! Mailboxes: adding an entry, reading a page. Each is a script in the mailbox's slot.
 //!
 //! An entry is a key of its own, which the server lets expire; beside it stands a
 //! mark of the request, which lives longer than the request may be repeated. Entries
@@ -16,7 +15,7 @@ use pennyblack_sealing::mailbox::MailboxId;
 
 use super::answers;
 use super::keys::{EntryId, Keys};
-use crate::store::{Limits, Page};
+use crate::store::{Limits, Page, StoreError, Window, count_dropped};
 
 /// What a cursor is above its entry's number. A CPS that moved here from the embedded
 /// store gave out cursors that count segments of a journal, all of them lower.
@@ -27,7 +26,6 @@ pub(super) struct Mailboxes {
     limits: Limits,
     /// How long a request is remembered after its entry was added.
     mark_lifetime: Duration,
-    room: Script,
     append: Script,
     page: Script,
 }
@@ -37,30 +35,9 @@ impl Mailboxes {
         Self {
             limits,
             mark_lifetime,
-            room: Script::new(include_str!("room.lua")),
             append: Script::new(include_str!("append.lua")),
             page: Script::new(include_str!("page.lua")),
         }
-    }
-
-    /// Whether the mailbox takes one more entry at `now`, or has had this one.
-    pub(super) async fn has_room(
-        &self,
-        (redis, keys): (&Redis, &Keys),
-        mailbox: &MailboxId,
-        entry: &EntryId,
-        now: UnixTime,
-    ) -> Result<bool, RedisError> {
-        let names = keys.mailbox(mailbox);
-        let names = [names.by_number(), names.by_time(), names.mark(entry)];
-        let names = names.each_ref().map(Vec::as_slice);
-        let (after, until) = self.alive_between(now);
-        let after = format!("({after}");
-        let lifetime = self.limits.entry_lifetime.as_micros().to_string();
-        let capacity = self.limits.mailbox_capacity.to_string();
-        let arguments = [&after, &until, &lifetime, &capacity].map(String::as_bytes);
-        let room: u8 = redis.read(&self.room, &names, &arguments).await?;
-        Ok(room == 1)
     }
 
     /// Adds an entry; `false` when it was added before.
@@ -73,42 +50,67 @@ impl Mailboxes {
         now: UnixTime,
     ) -> Result<bool, RedisError> {
         let names = keys.mailbox(mailbox);
+        let entries = names.entries();
         let names = [
             names.by_number(),
             names.by_time(),
             names.entry(entry),
             names.mark(entry),
+            names.dropped(),
         ];
         let names = names.each_ref().map(Vec::as_slice);
         let at = now.0.to_string();
         let lifetime = self.limits.entry_lifetime.as_millis().to_string();
         let mark = self.mark_lifetime.as_millis().to_string();
+        let capacity = self.limits.mailbox_capacity.to_string();
         let arguments = [
             entry.as_bytes(),
             sealed,
             at.as_bytes(),
             lifetime.as_bytes(),
             mark.as_bytes(),
+            capacity.as_bytes(),
+            entries.as_slice(),
         ];
-        let added: u8 = redis.write(&self.append, &names, &arguments).await?;
-        Ok(added == 1)
+        let added: u64 = redis.write(&self.append, &names, &arguments).await?;
+        count_dropped(added.saturating_sub(1));
+        Ok(added > 0)
     }
 
     pub(super) async fn page(
         &self,
+        at: (&Redis, &Keys),
+        mailbox: &MailboxId,
+        window: Window,
+        now: UnixTime,
+    ) -> Result<Page, StoreError> {
+        let answer = self.ask(at, mailbox, window, now).await;
+        let answer = answer.map_err(super::unavailable)?;
+        let found = answers::page(answer).map_err(super::unavailable)?;
+        let mut page = Page::new(window, found.slots, found.filled)?;
+        (page.more, page.dropped) = (found.more, found.dropped);
+        if found.filled > 0 {
+            page.next = Cursor(found.last.saturating_add(CURSOR_BASE));
+        }
+        Ok(page)
+    }
+
+    /// What the server answers: as many bytes whatever there is.
+    pub(super) async fn ask(
+        &self,
         (redis, keys): (&Redis, &Keys),
         mailbox: &MailboxId,
-        after: Cursor,
-        max: usize,
+        window: Window,
         now: UnixTime,
-    ) -> Result<Page, RedisError> {
+    ) -> Result<Vec<Value>, RedisError> {
         let names = keys.mailbox(mailbox);
         let entries = names.entries();
-        let names = [names.by_number(), names.by_time()];
+        let names = [names.by_number(), names.by_time(), names.dropped()];
         let names = names.each_ref().map(Vec::as_slice);
         let (stored_after, until) = self.alive_between(now);
-        let cursor = after.0.saturating_sub(CURSOR_BASE).to_string();
-        let max = max.to_string();
+        let cursor = window.after.0.saturating_sub(CURSOR_BASE).to_string();
+        let max = window.max.to_string();
+        let size = window.slot_size.to_string();
         let lifetime = self.limits.entry_lifetime.as_micros().to_string();
         let arguments = [
             entries.as_slice(),
@@ -117,15 +119,9 @@ impl Mailboxes {
             stored_after.as_bytes(),
             until.as_bytes(),
             lifetime.as_bytes(),
+            size.as_bytes(),
         ];
-        let answer: Vec<Value> = redis.read(&self.page, &names, &arguments).await?;
-        let next = |number: u64| Cursor(number.saturating_add(CURSOR_BASE));
-        let page = answers::page(answer)?;
-        Ok(Page {
-            next: page.last.map_or(after, next),
-            entries: page.entries,
-            more: page.more,
-        })
+        redis.read(&self.page, &names, &arguments).await
     }
 
     /// An entry is alive at `now` that was stored after the first time and not

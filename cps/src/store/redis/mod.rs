@@ -5,10 +5,8 @@
 //! the entry are two steps, both idempotent: the token is spent with the request's
 //! record, then the entry is added under the request's digest. When a node dies
 //! between the two, the token is bound to that request, nobody was told of success,
-//! and the same request again finds its own record and adds the entry. A full
-//! mailbox is refused before the first step. When others fill it between look and
-//! second step, the entry is added all the same: a mailbox can hold as many more
-//! than its capacity as requests are under way, and never costs a token.
+//! and the same request again finds its own record and adds the entry. The second step
+//! drops the oldest entry of a full mailbox.
 
 mod answers;
 #[cfg(test)]
@@ -32,7 +30,6 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_redis::{Redis, RedisError, RedisOptions, SetUpError};
 use pennyblack_runtime::shutdown::Shutdown;
-use pennyblack_sealing::envelope::Cursor;
 use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_service::admin::Readiness;
 use pennyblack_storage::disk::{OpenDiskError, RealDisk};
@@ -46,7 +43,7 @@ use self::keys::{EntryId, Keys};
 use self::mailboxes::Mailboxes;
 use self::spent::SpentSet;
 pub use self::takeover::TakeoverError;
-use super::{Limits, Outcome, Page, Spend, Store, StoreError};
+use super::{Limits, Outcome, Page, Spend, Store, StoreError, Window};
 
 /// What keys begin with unless the operator says otherwise.
 const NAMESPACE: &str = "cps";
@@ -176,18 +173,6 @@ impl RedisStore {
         EntryId::of(spend.token_key_id, &spend.nonce, &spend.record.digest)
     }
 
-    /// Whether the mailbox takes one more entry at `now`, or has had this one.
-    pub(super) async fn has_room(
-        &self,
-        mailbox: &MailboxId,
-        entry: &EntryId,
-        now: UnixTime,
-    ) -> Result<bool, StoreError> {
-        let inner = &*self.0;
-        let room = inner.mailboxes.has_room(inner.at(), mailbox, entry, now);
-        room.await.map_err(unavailable)
-    }
-
     /// Adds the entry of a spend; `false` when it was added before.
     pub(super) async fn append(
         &self,
@@ -289,16 +274,12 @@ impl Store for RedisStore {
         }
         let (epoch, nonce, digest) = (spend.token_key_id, &spend.nonce, spend.record.digest);
         let entry = Self::entry_of(&spend);
-        let has_room = self.has_room(&spend.mailbox, &entry, now).await?;
         let record = spend.record.to_bytes();
-        // Without room the token is only looked at: a repeated request is granted.
-        let record = has_room.then_some(record.as_slice());
-        match inner.spend(epoch, nonce, record).await? {
+        match inner.spend(epoch, nonce, &record).await? {
             Spent::Now(_) => {}
             Spent::Before(first, _) if first.digest == digest => {}
             Spent::Before(first, _) => return Ok(Outcome::Conflict(first)),
             Spent::Closed => return Err(StoreError::EpochClosed),
-            Spent::Not(_) => return Err(StoreError::MailboxFull),
             Spent::Older => return Err(refused(inner.guard.found_older())),
         }
         match self.append(&spend, &entry, now).await? {
@@ -310,13 +291,12 @@ impl Store for RedisStore {
     async fn page(
         &self,
         mailbox: MailboxId,
-        after: Cursor,
-        max: usize,
+        window: Window,
         now: UnixTime,
     ) -> Result<Page, StoreError> {
         let inner = &*self.0;
-        let page = inner.mailboxes.page(inner.at(), &mailbox, after, max, now);
-        page.await.map_err(unavailable)
+        let page = inner.mailboxes.page(inner.at(), &mailbox, window, now);
+        page.await
     }
 
     async fn close_epoch(&self, token_key_id: TokenKeyId) -> Result<(), StoreError> {

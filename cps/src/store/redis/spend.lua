@@ -1,5 +1,5 @@
 -- KEYS[2] the shard's epochs, KEYS[3] the bucket. ARGV[5] the epoch, ARGV[6] the
--- token's field, ARGV[7] the record, or nothing to look only.
+-- token's field, ARGV[7] the record.
 local state = redis.call('HGET', KEYS[2], ARGV[5])
 if state == 'closing' or state == 'closed' then
   return {'closed'}
@@ -7,9 +7,6 @@ end
 local first = redis.call('HGET', KEYS[3], ARGV[6])
 if first then
   return {'spent', first, counts()}
-end
-if ARGV[7] == '' then
-  return {'unspent', counts()}
 end
 redis.call('HSET', KEYS[3], ARGV[6], ARGV[7])
 redis.call('HINCRBY', KEYS[2], ARGV[5], 1)

@@ -40,14 +40,14 @@ impl SpentSet {
         }
     }
 
-    /// Spends a token with this record; without one it only looks.
+    /// Spends a token with this record, unless it is spent.
     pub(super) async fn spend(
         &self,
         (redis, keys): (&Redis, &Keys),
         known: Known,
         epoch: TokenKeyId,
         nonce: &Nonce,
-        record: Option<&[u8]>,
+        record: &[u8],
     ) -> Result<Spent, RedisError> {
         let place = Place::of(nonce);
         let names = [
@@ -58,9 +58,8 @@ impl SpentSet {
         let names = names.each_ref().map(Vec::as_slice);
         let floors = Floors::of(known);
         let [store, node, own, total] = floors.arguments();
-        let record = record.unwrap_or_default();
         let arguments = [store, node, own, total, &epoch.0, &place.field, record];
-        // A look must be as durable as what it finds: others answer by it.
+        // What is found must be as durable as what is made: others answer by it.
         let answer: Vec<Value> = redis.write(&self.spend, &names, &arguments).await?;
         answers::spent(&answer)
     }

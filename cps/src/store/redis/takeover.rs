@@ -100,7 +100,7 @@ impl RedisStore {
             Exported::Closed(epoch) => Ok(self.close_epoch(epoch).await?),
             Exported::Spent(epoch, nonce, record) => {
                 let bytes = record.to_bytes();
-                match self.0.spend(epoch, &nonce, Some(&bytes)).await? {
+                match self.0.spend(epoch, &nonce, &bytes).await? {
                     Spent::Before(first, _) if first.digest != record.digest => {
                         Err(TakeoverError::SpentTwice)
                     }

@@ -1,6 +1,9 @@
 mod losses;
+mod pages;
 
 use pennyblack_redis::testing::{Cluster, Manner, Options, Proxy, RedisServer, Replicated, until};
+use pennyblack_sealing::envelope::{Cursor, Slots};
+use pennyblack_sealing::mailbox::Kem;
 use tempfile::TempDir;
 
 use super::*;
@@ -94,9 +97,7 @@ async fn a_death_between_spend_and_entry_heals_with_the_same_request() {
     let store = redeeming(&options, &directory).await;
     let request = spend(1, 1, 1, 1);
     let record = request.record.to_bytes();
-    let first = store
-        .0
-        .spend(request.token_key_id, &request.nonce, Some(&record));
+    let first = store.0.spend(request.token_key_id, &request.nonce, &record);
     assert!(matches!(first.await, Ok(Spent::Now(_))));
     assert_eq!(contents(&store, 1, START).await, [0u8; 0]);
     let other = store.spend_and_append(spend(1, 1, 2, 1), START).await;
@@ -313,6 +314,11 @@ async fn a_server_that_was_away_at_the_start_is_used_when_it_comes() {
     .await;
 }
 
+/// Four slots after a cursor.
+fn window(after: Cursor) -> Window {
+    Window::new(after, Slots::Four, Kem::DhkemX25519)
+}
+
 #[tokio::test]
 async fn what_an_embedded_store_holds_is_taken_over() {
     let server = RedisServer::start(options()).await;
@@ -332,7 +338,7 @@ async fn what_an_embedded_store_holds_is_taken_over() {
         .unwrap();
     old.close_epoch(TokenKeyId([2; 32])).await.unwrap();
     let cursor = old
-        .page(MailboxId([1; 32]), Cursor::START, 4, START)
+        .page(MailboxId([1; 32]), window(Cursor::START), START)
         .await
         .unwrap()
         .next;
@@ -355,8 +361,8 @@ async fn what_an_embedded_store_holds_is_taken_over() {
         .await
         .unwrap();
     let page = store
-        .page(MailboxId([1; 32]), cursor, 4, later)
+        .page(MailboxId([1; 32]), window(cursor), later)
         .await
         .unwrap();
-    assert!(page.entries.len() == 1 && page.next.0 > cursor.0);
+    assert!(page.entries().len() == 1 && page.next.0 > cursor.0);
 }

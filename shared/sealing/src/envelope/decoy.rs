@@ -1,5 +1,5 @@
 //! Keys for mailboxes that do not exist, so that a CPS answers for them with the
-//! same work and the same length as for any other (docs/protocol.md section 4).
+//! same work and the same length as for any X25519 mailbox (docs/protocol.md section 4).
 
 use std::borrow::Cow;
 use std::fmt;

@@ -10,7 +10,8 @@
 //! ```text
 //! struct {
 //!   uint8  version;             // 1
-//!   uint8  more;                // 1 when entries after these are waiting, else 0
+//!   uint8  flags;               // 1 = more: entries after these are waiting;
+//!                               // 2 = dropped: entries were lost; other bits are 0
 //!   uint16 filled;              // slots in use, from the first; 0 to N
 //!   uint64 next;                // the cursor to ask with next time
 //!   uint64 server_time;         // seconds since 1970
@@ -46,6 +47,11 @@ pub const MEDIA_TYPE: &str = "application/vnd.pennyblack.envelope";
 const INFO_LABEL: &[u8] = b"pennyblack envelope v1";
 const VERSION: u8 = 1;
 
+/// The bit of `flags` that says "more".
+const MORE: u8 = 1;
+/// The one that says "dropped".
+const DROPPED: u8 = 2;
+
 /// Bytes in front of the slots.
 const HEADER_SIZE: usize = 20;
 
@@ -57,6 +63,9 @@ static EMPTY_SLOT: [u8; 4096] = [0; 4096];
 pub struct PageHeader {
     /// True when entries after these are waiting: ask again at once.
     pub more: bool,
+    /// True when the mailbox was full and unexpired entries after the cursor that was
+    /// asked with were dropped for newer ones: "no PASSporT" says less than usual.
+    pub dropped: bool,
     /// The cursor to ask with next time.
     pub next: Cursor,
     /// The CPS's clock.
@@ -130,7 +139,8 @@ pub fn seal_envelope(
 
 fn put_header(out: &mut Vec<u8>, filled: u16, header: PageHeader) {
     out.push(VERSION);
-    out.push(u8::from(header.more));
+    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    out.push(flag(header.more, MORE) | flag(header.dropped, DROPPED));
     out.extend(filled.to_be_bytes());
     out.extend(header.next.0.to_be_bytes());
     out.extend(header.server_time.0.to_be_bytes());
@@ -175,9 +185,9 @@ pub enum OpenEnvelopeError {
     /// A version of the page that this program does not know.
     #[error("page version {0} is not known: update this program")]
     Version(u8),
-    /// A `more` flag other than 0 and 1.
-    #[error("the flag \"more\" is {0}, not 0 or 1")]
-    MoreFlag(u8),
+    /// A flag that this program does not know.
+    #[error("the page's flags are {0}: 1 (more) and 2 (dropped) alone are known")]
+    Flags(u8),
     /// More slots in use than there are.
     #[error("{filled} slots in use of {slots}")]
     Filled {
@@ -264,17 +274,17 @@ fn parse_page(
         VERSION => {}
         other => return Err(OpenEnvelopeError::Version(other)),
     }
-    let more = match reader.u8()? {
-        0 => false,
-        1 => true,
-        other => return Err(OpenEnvelopeError::MoreFlag(other)),
-    };
+    let flags = reader.u8()?;
+    if flags & !(MORE | DROPPED) != 0 {
+        return Err(OpenEnvelopeError::Flags(flags));
+    }
     let filled = reader.u16()?;
     if filled > slots.count() {
         return Err(OpenEnvelopeError::Filled { filled, slots });
     }
     let header = PageHeader {
-        more,
+        more: flags & MORE != 0,
+        dropped: flags & DROPPED != 0,
         next: Cursor(reader.u64()?),
         server_time: UnixTime(reader.u64()?),
     };

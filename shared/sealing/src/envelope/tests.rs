@@ -8,6 +8,7 @@ use super::*;
 
 const HEADER: PageHeader = PageHeader {
     more: true,
+    dropped: false,
     next: Cursor(0x0102_0304_0506_0708),
     server_time: UnixTime(1_795_000_000),
 };
@@ -139,8 +140,8 @@ fn a_page_that_breaks_its_own_rules_is_refused() {
         Err(OpenEnvelopeError::Version(2))
     );
     assert_eq!(
-        open(seal_raw(&key, Slots::Four, |page| page[1] = 2)),
-        Err(OpenEnvelopeError::MoreFlag(2))
+        open(seal_raw(&key, Slots::Four, |page| page[1] = 4)),
+        Err(OpenEnvelopeError::Flags(4))
     );
     assert_eq!(
         open(seal_raw(&key, Slots::Four, |page| page[3] = 5)),
@@ -179,12 +180,15 @@ proptest! {
         kem in prop::sample::select(Kem::ALL.as_slice()),
         fill in proptest::collection::vec(any::<u8>(), 0..=16),
         more in any::<bool>(),
+        dropped in any::<bool>(),
         next in any::<u64>(),
         time in any::<u64>()
     ) {
         let key = key(kem);
         let entries: Vec<Vec<u8>> = fill.iter().map(|&byte| vec![byte; kem.slot_size()]).collect();
-        let header = PageHeader { more, next: Cursor(next), server_time: UnixTime(time) };
+        let header = PageHeader {
+            more, dropped, next: Cursor(next), server_time: UnixTime(time)
+        };
         let envelope = seal_envelope(
             key.config(), &cps(), Slots::Sixteen, &entries, header, &mut rand::rng()
         ).unwrap();

@@ -88,6 +88,7 @@ fn sealing(parts: &mut Parts) {
     for slots in [Slots::Four, Slots::Sixteen, Slots::SixtyFour] {
         let header = PageHeader {
             more: false,
+            dropped: false,
             next: Cursor(1),
             server_time: NOW,
         };

@@ -18,7 +18,7 @@ use crate::http_load::{CONNECTIONS, closed_loop, request};
 use crate::rows::storing;
 use crate::services::{Services, cpu_per_item};
 use crate::setting::Setting;
-use crate::store::{Filling, mailbox, spend};
+use crate::store::{Filling, mailbox, spend, window};
 
 /// Entries of the mailboxes, of which each is a multiple of a page.
 const SIZES: [u64; 4] = [128, 1_280, 12_800, 128_000];
@@ -101,7 +101,11 @@ fn in_the_store(setting: &Setting) -> Vec<Curve> {
 /// The mailbox with the cursors in front of three of its pages.
 fn filled(filling: &Filling, mailbox: MailboxId, size: u64) -> Filled {
     let (size, now) = (size as usize, filling.clock.now());
-    let page = |max| filling.store.page(mailbox, Cursor::START, max, now);
+    let page = |max| {
+        filling
+            .store
+            .page(mailbox, window(Cursor::START, max, ENTRY), now)
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
@@ -119,8 +123,8 @@ fn read(filling: &Filling, mailbox: MailboxId, after: Cursor, pages: usize) -> f
         .unwrap();
     let now = filling.clock.now();
     let seconds = seconds_per_call(pages, || {
-        let page = runtime.block_on(filling.store.page(mailbox, after, PAGE, now));
-        assert_eq!(black_box(page.unwrap()).entries.len(), PAGE);
+        let page = runtime.block_on(filling.store.page(mailbox, window(after, PAGE, ENTRY), now));
+        assert_eq!(black_box(page.unwrap()).entries().len(), PAGE);
     });
     seconds * 1e6
 }

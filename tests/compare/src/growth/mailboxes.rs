@@ -12,7 +12,7 @@ use super::{own_microseconds, scattered, sized};
 use crate::cpu_time::seconds_per_call;
 use crate::finding::Unit;
 use crate::setting::Setting;
-use crate::store::{Filling, mailbox, spend};
+use crate::store::{Filling, mailbox, spend, window};
 
 const SIZES: [u64; 5] = [10_000, 30_000, 100_000, 300_000, 1_000_000];
 /// Spends in a turn, and pages.
@@ -74,9 +74,12 @@ impl Scene {
         let seconds = seconds_per_call(pages, || {
             number += 1;
             let mailbox = mailbox(scattered(number, self.mailboxes));
-            let page = self.filling.store.page(mailbox, Cursor::START, PAGE, now);
+            let page = self
+                .filling
+                .store
+                .page(mailbox, window(Cursor::START, PAGE, ENTRY), now);
             let page = runtime.block_on(page).unwrap();
-            assert_eq!(black_box(page).entries.len(), 1);
+            assert_eq!(black_box(page).entries().len(), 1);
         });
         seconds * 1e6
     }

@@ -46,15 +46,13 @@ async fn a_lost_spend_is_found_although_one_that_was_under_way_took_its_number()
     let known = inner.guard.known(shard).unwrap();
     let backup = server.back_up();
     let record = first.record.to_bytes();
-    let spent = inner.spend(first.token_key_id, &first.nonce, Some(&record));
+    let spent = inner.spend(first.token_key_id, &first.nonce, &record);
     assert!(matches!(spent.await, Ok(Spent::Now(_))));
     server.restore(&backup).await;
     let record = second.record.to_bytes();
     let late = until("the late request to be answered", PATIENCE, async || {
         let (epoch, nonce) = (second.token_key_id, &second.nonce);
-        let spent = inner
-            .spent
-            .spend(inner.at(), known, epoch, nonce, Some(&record));
+        let spent = inner.spent.spend(inner.at(), known, epoch, nonce, &record);
         spent.await.ok()
     });
     let late = late.await;
