@@ -213,7 +213,7 @@ fn report(call: &Call, verdict: &FollowerVerdict, totals: FollowerTotals) -> Out
     }
     for cps in &verdict.incomplete {
         lines.push(format!(
-            "  the mailbox at {cps} was not read to its end: try again"
+            "  the mailbox at {cps} was not read to its end, or was full: try again"
         ));
     }
     let json = json!({
