@@ -182,7 +182,8 @@ async fn polled(store: Option<RedisOptions>) -> Vec<String> {
 }
 
 fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_multi_thread()
+    // One thread, so that the polls of a pair share what other programs do to it.
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap()

@@ -18,6 +18,7 @@ use pennyblack_privacypass::directory::WELL_KNOWN_PATH;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::{PublicConfig, TlsConfig};
 use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_service::answer_times::AnswerTimes;
 use pennyblack_tests::cores::Cores;
 use pennyblack_tests::process::{Process, Role};
 use pennyblack_tests::wait::until;
@@ -71,6 +72,8 @@ struct Target {
 impl Target {
     fn start(cores: Cores, change: impl FnOnce(&mut World)) -> Self {
         let mut world = World::new(Clock::system());
+        // The healthy client polls more often than answers leave by default.
+        world.cps.retrieval.answer_delay = AnswerTimes::SHORTEST;
         change(&mut world);
         let issuer = cores.start(SERVICE, Role::Issuer, &world);
         let cps = cores.start(SERVICE, Role::Cps, &world);

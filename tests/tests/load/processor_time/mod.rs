@@ -21,6 +21,7 @@ use pennyblack_protocol::store_request::{SignedStoreRequest, sign_store_request}
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::mailbox::Kem;
 use pennyblack_sealing::sealed::seal_passport;
+use pennyblack_service::answer_times::AnswerTimes;
 use pennyblack_stir::jws::{self, JoseHeader, StirSigningKey};
 use pennyblack_tests::cores::Cores;
 use pennyblack_tests::drawing::{Spendable, attestation};
@@ -212,7 +213,9 @@ fn a_poll_and_a_forged_store_request_cost_a_cps_as_much_as_a_few_honest_ones_at_
 }
 
 async fn poll_and_store(cores: Cores) {
-    let world = World::new(Clock::system());
+    let mut world = World::new(Clock::system());
+    // Nine hundred polls of each kind, one after the other.
+    world.cps.retrieval.answer_delay = AnswerTimes::SHORTEST;
     let _issuer = cores.start(SERVICE, Role::Issuer, &world);
     let cps = cores.start(SERVICE, Role::Cps, &world);
     let x25519 = poll(&world, Kem::DhkemX25519).await;
