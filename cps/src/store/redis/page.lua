@@ -11,7 +11,7 @@ local from = math.max(tonumber(ARGV[2]), oldest)
 local after = string.format('(%.0f', from)
 local earliest, latest = tonumber(ARGV[4]), tonumber(ARGV[5])
 local slots, size = tonumber(ARGV[3]), tonumber(ARGV[7])
-local filler = string.rep('\0', size)
+local filler = string.rep('\0', size - 4)
 local page, filled, last, more = {}, 0, 0, 0
 local step, skip, tried = slots + 1, 0, 0
 repeat
@@ -35,11 +35,14 @@ repeat
   -- Only a node whose clock is wrong finds none alive among so many.
   skip = skip + step
 until more == 1 or #found < 2 * step
+-- The same look-ups for what is not there. Each filler is another string, since Lua keeps
+-- equal ones once.
 for _ = tried + 1, step do
-  redis.call('ZSCORE', KEYS[2], '')
+  tonumber(redis.call('ZSCORE', KEYS[2], after) or earliest)
 end
 for i = filled + 1, slots do
-  page[i] = redis.call('ECHO', filler)
+  redis.call('GET', ARGV[1] .. i)
+  page[i] = string.format('%04d', i) .. filler
 end
 local number, at = string.match(redis.call('GET', KEYS[3]) or '0 0', '(%d+) (%d+)')
 number, at = tonumber(number), tonumber(at)

@@ -1,5 +1,7 @@
 //! Section 4: retrieving; and what is no resource at all.
 
+use std::time::Instant;
+
 use http::StatusCode;
 use pennyblack_base::problem::ProblemType;
 use pennyblack_tests::answer::Answer;
@@ -48,6 +50,21 @@ async fn what_is_wrong_with_a_poll_is_named() {
     ] {
         let answer = world.get(&path).await;
         assert_eq!(answer.problem(), kind, "{path}");
+    }
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_and_the_refusal_of_one_leave_no_earlier_than_their_time() {
+    let scene = Scene::open().await;
+    let world = &scene.world;
+    let delay = world.cps.retrieval.answer_delay;
+    let id = world.mailbox().await.id();
+    for query in ["", "?slots=4", "?slots=5", "?after=-1", "?limit=4"] {
+        let begun = Instant::now();
+        world.get(&format!("/v1/mailboxes/{id}{query}")).await;
+        let left = begun.elapsed();
+        assert!(left >= delay, "{query}: {left:?} instead of {delay:?}");
     }
     scene.close().await;
 }
