@@ -68,3 +68,60 @@ async fn a_full_mailbox_is_taken_over_as_it_is() {
         assert!(matches!(other, Ok(Outcome::Conflict(_))), "{other:?}");
     }
 }
+
+/// Microseconds that the server has spent in scripts, and how many it has run.
+async fn script_time(server: &RedisServer) -> (f64, f64) {
+    let stats = server.command::<String>("INFO commandstats").await;
+    let mut sums = (0.0, 0.0);
+    for line in stats
+        .lines()
+        .filter(|line| line.starts_with("cmdstat_evalsha"))
+    {
+        let value = |name: &str| {
+            let (_, rest) = line.split_once(name).unwrap();
+            let digits = rest.split(',').next().unwrap();
+            digits.parse::<f64>().unwrap()
+        };
+        sums = (sums.0 + value(",usec="), sums.1 + value("calls="));
+    }
+    sums
+}
+
+#[tokio::test]
+#[ignore = "prints figures, and asserts nothing"]
+async fn the_servers_time_for_a_page() {
+    let server = RedisServer::start(options()).await;
+    let (options, directory) = (at(&server.url()), tempfile::tempdir().unwrap());
+    let store = redeeming(&options, &directory).await;
+    for (mailbox, entries) in [(1, 0), (2, 1), (3, 9), (4, 20)] {
+        for token in 0..entries {
+            let token = u32::from(mailbox) * 100 + token;
+            let stored = store
+                .spend_and_append(spend(1, token, 1, mailbox), START)
+                .await;
+            assert_eq!(stored, Ok(Outcome::Stored));
+        }
+    }
+    let mut spent = std::collections::BTreeMap::<_, (f64, f64)>::new();
+    for turn in 0..200 {
+        // By turns, and each as often first as last.
+        for kind in 0..8u8 {
+            let kind = (kind + turn) % 8;
+            let (mailbox, after) = (1 + kind / 2, u64::from(kind % 2) * u64::MAX);
+            let window = Window::new(Cursor(after), Slots::Sixteen, Kem::DhkemX25519);
+            let before = script_time(&server).await;
+            for _ in 0..20 {
+                let page = store.page(MailboxId([mailbox; 32]), window, START).await;
+                assert!(page.is_ok());
+            }
+            let after = script_time(&server).await;
+            let sums = spent.entry(kind).or_default();
+            *sums = (sums.0 + after.0 - before.0, sums.1 + after.1 - before.1);
+        }
+    }
+    for (kind, (time, pages)) in spent {
+        let entries = [0, 1, 9, 20][usize::from(kind / 2)];
+        let from = ["start", "end"][usize::from(kind % 2)];
+        println!("{entries} entries, from the {from}: {:.1} µs", time / pages);
+    }
+}
