@@ -56,7 +56,6 @@ impl Fetcher {
             trust_roots: TrustRoots::only_or_system(tls_roots),
             timeout: TIMEOUT,
             connect_timeout: TIMEOUT,
-            resend_unprocessed: true,
             ..HttpOptions::default()
         };
         Ok(Self {

@@ -47,7 +47,6 @@ impl Witnesses {
         let options = HttpOptions {
             timeout: TIMEOUT,
             connect_timeout: TIMEOUT,
-            resend_unprocessed: true,
             ..HttpOptions::default()
         };
         let client = options.client()?;

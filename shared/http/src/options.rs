@@ -27,10 +27,6 @@ pub struct HttpOptions {
     /// Refuse names that lead to private, loopback or link-local addresses: for
     /// URLs that strangers chose.
     pub public_addresses_only: bool,
-    /// Send a request again, at once and on a new connection, if the service says
-    /// that it has not begun to process it: an HTTP/2 service that is shut down
-    /// while a request is on its way.
-    pub resend_unprocessed: bool,
     /// When the operation ends that the clients are made for, whatever its requests come
     /// to; see [`HttpClient::within`] for a client that outlives operations.
     pub deadline: Option<Deadline>,
@@ -44,7 +40,6 @@ impl Default for HttpOptions {
             timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             public_addresses_only: false,
-            resend_unprocessed: false,
             deadline: None,
         }
     }
@@ -103,20 +98,20 @@ impl HttpOptions {
     /// sent by a client of its own: a kept connection or a resumed session
     /// would tell the CPS that two stores have one OOB-AS.
     ///
-    /// No client follows redirects, and no environment variable chooses a proxy.
+    /// No client follows redirects, and no environment variable chooses a proxy. Each sends
+    /// a request again, at once and on a new connection, if the service says that it has
+    /// not begun to process it: services end HTTP/2 connections when they are shut down,
+    /// and after every 128 KiB.
     ///
     /// # Errors
     /// [`HttpError::CaFile`] or [`HttpError::Build`].
     pub fn client(&self) -> Result<HttpClient, HttpError> {
-        let mut builder = reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .redirect(Policy::none())
             .referer(false)
             .timeout(self.timeout)
             .connect_timeout(self.timeout.min(self.connect_timeout));
-        if !self.resend_unprocessed {
-            builder = builder.retry(reqwest::retry::never());
-        }
-        builder = self.trust_roots.apply(builder)?;
+        let mut builder = self.trust_roots.apply(builder)?;
         if self.public_addresses_only {
             builder = builder.dns_resolver(PublicAddresses);
         }

@@ -101,7 +101,6 @@ pub fn client(tls_roots: Option<PathBuf>) -> Result<HttpClient, HttpError> {
         trust_roots: TrustRoots::only_or_system(tls_roots),
         timeout: ANSWER,
         connect_timeout: CONNECT,
-        resend_unprocessed: true,
         ..HttpOptions::default()
     };
     options.client()

@@ -1,5 +1,8 @@
 //! The same over TLS, and that no session is resumed.
 
+use axum::body::Bytes;
+use futures_util::future::join_all;
+use pennyblack_http::{HttpOptions, Request, RetryPolicy, TrustRoots};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, HandshakeKind, RootCertStore};
 use tempfile::TempDir;
@@ -119,6 +122,30 @@ async fn requests_that_wait_give_way_over_tls_as_well() {
             assert_ne!(asking.read_buf(&mut answer).await.unwrap(), 0);
         }
     }
+}
+
+#[tokio::test]
+async fn our_own_client_loses_no_request_when_a_connection_has_taken_enough() {
+    let files = certificate_files();
+    let mut config = PublicConfig::plain(loopback());
+    config.tls = Some(files.config());
+    let length = post(|body: Bytes| async move { body.len().to_string() });
+    let running = run(config, Router::new().route("/length", length)).await;
+    let options = HttpOptions {
+        trust_roots: TrustRoots::Only(files.config().certificate),
+        timeout: LONG,
+        ..HttpOptions::default()
+    };
+    let client = options.client().unwrap();
+    let url = format!("https://localhost:{}/length", running.address.port());
+    let senders = (0..20).map(|_| async {
+        for _ in 0..20 {
+            let request = Request::post(url.clone(), vec![b'x'; 5_000], 100);
+            let answer = client.send(&request, RetryPolicy::NONE).await.unwrap();
+            assert_eq!(answer.body, "5000");
+        }
+    });
+    join_all(senders).await;
 }
 
 #[tokio::test]
