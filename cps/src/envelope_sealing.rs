@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pennyblack_base::authority::Authority;
 use pennyblack_sealing::envelope::{PageHeader, Slots, seal_envelope};
 use pennyblack_sealing::mailbox::KeyConfig;
+use pennyblack_service::answer_room::AnswerRoom;
 
 use crate::large_answers::LargeAnswers;
 use crate::refusal::Refusal;
@@ -33,6 +34,7 @@ impl EnvelopeSealing {
         slots: Slots,
         page: Page,
         header: PageHeader,
+        room: &AnswerRoom,
     ) -> Result<Vec<u8>, Refusal> {
         let cps = self.authority.clone();
         let seal = move || {
@@ -43,7 +45,7 @@ impl EnvelopeSealing {
         let sealed = if slots.count() <= SMALL {
             seal()
         } else {
-            self.large.make(seal).await?
+            self.large.make(room, seal).await?
         };
         sealed.map_err(|error| Refusal::Internal(error.to_string()))
     }

@@ -34,7 +34,7 @@ impl PrefixPages {
         room.reserve(2 * MAX_LIST_SIZE).await?;
         let keys = Arc::clone(&self.keys);
         let page = move || encode(keys.of_prefix(&prefix, after.as_deref(), now)?);
-        self.large.make(page).await?
+        self.large.make(room, page).await?
     }
 }
 
@@ -102,7 +102,7 @@ mod tests {
         let busy = loop {
             let (started, (release, hold)) = (started.clone(), channel());
             held.push(release);
-            let mut large = Box::pin(pages.large.make(move || {
+            let mut large = Box::pin(pages.large.make(&room, move || {
                 let _ = started.send(());
                 let _ = hold.recv();
             }));

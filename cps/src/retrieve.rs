@@ -45,7 +45,8 @@ impl<S: Store> Retrieval<S> {
         let bytes = 2 * slots.envelope_size(recipient.kem());
         room.reserve(bytes).await?;
         self.counts.poll();
-        let envelope = self.pages.envelope(mailbox, recipient, (slots, after), now);
+        let asked = (slots, after);
+        let envelope = self.pages.envelope(mailbox, recipient, asked, now, room);
         envelope.await
     }
 }

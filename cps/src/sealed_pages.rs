@@ -9,6 +9,7 @@ use std::sync::Arc;
 use pennyblack_base::time::UnixTime;
 use pennyblack_sealing::envelope::{Cursor, PageHeader, Slots};
 use pennyblack_sealing::mailbox::{KeyConfig, MailboxId};
+use pennyblack_service::answer_room::AnswerRoom;
 
 use crate::envelope_sealing::EnvelopeSealing;
 use crate::refusal::Refusal;
@@ -28,6 +29,7 @@ impl<S: Store> SealedPages<S> {
         recipient: KeyConfig,
         (slots, after): (Slots, Cursor),
         now: UnixTime,
+        room: &AnswerRoom,
     ) -> Result<Vec<u8>, Refusal> {
         let window = Window::new(after, slots, recipient.kem());
         let page = self.store.page(mailbox, window, now).await?;
@@ -37,6 +39,7 @@ impl<S: Store> SealedPages<S> {
             next: page.next,
             server_time: now,
         };
-        self.sealing.seal(recipient, slots, page, header).await
+        let sealed = self.sealing.seal(recipient, slots, page, header, room);
+        sealed.await
     }
 }

@@ -12,6 +12,7 @@ use pennyblack_evidence::spend::{Created, RequestDigest, SpendSignature};
 use pennyblack_privacypass::token::{Nonce, TokenKeyId};
 use pennyblack_sealing::envelope::{Cursor, Slots};
 use pennyblack_sealing::mailbox::{Kem, KeyConfig, RecipientKey};
+use pennyblack_service::answer_room::AnswerRoom;
 use pennyblack_service::answer_times::{AnswerTimes, Arrival};
 use pennyblack_service::time_classifier::{Decision, Pairs};
 use rand::seq::SliceRandom as _;
@@ -95,7 +96,8 @@ impl<S: Store> Observer<S> {
         let Polled { recipient, after } = kind.polled;
         let mailbox = recipient.mailbox();
         let asked = (Slots::Sixteen, after);
-        let work = self.pages.envelope(mailbox, recipient, asked, START);
+        let room = AnswerRoom::uncounted();
+        let work = self.pages.envelope(mailbox, recipient, asked, START, &room);
         let (begun, envelope) = match self.delayed {
             true => (begun, AnswerTimes::new(DELAY).after(arrival, work).await),
             // From when its turn comes: the thread does one after the other.

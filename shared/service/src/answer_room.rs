@@ -88,12 +88,17 @@ struct Room {
 
 /// What a request may use while its answer is made. Each has 64 KiB from the start; a
 /// handler that makes more takes this as an argument and reserves it first, and gives it
-/// along to work that goes on when the request is given up. Without a listener around the
-/// router nothing is counted.
+/// along to work that goes on when the request is given up.
 #[derive(Debug, Clone)]
 pub struct AnswerRoom(Option<Arc<Room>>);
 
 impl AnswerRoom {
+    /// That of a request that no listener has taken: nothing is counted.
+    #[must_use]
+    pub const fn uncounted() -> Self {
+        Self(None)
+    }
+
     /// Reserves so many bytes in all until the answer is made. Before a large answer the
     /// request gives its place to others until its turn comes, and may give way.
     ///
@@ -156,6 +161,6 @@ impl<S: Sync> FromRequestParts<S> for AnswerRoom {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let room = parts.extensions.get::<Self>();
-        Ok(room.cloned().unwrap_or(Self(None)))
+        Ok(room.cloned().unwrap_or(Self::uncounted()))
     }
 }
