@@ -28,8 +28,9 @@ use super::{NotCosigned, Witness};
 const TEXT_MEDIA_TYPE: &str = "text/plain; charset=utf-8";
 /// Connections open at one time: a log asks about once a second and keeps its own.
 const CONNECTIONS: usize = 256;
-/// Requests worked on at one time.
-const REQUESTS: usize = 64;
+/// Requests worked on at one time: as many as there are connections. All those that ask for
+/// one log wait for one decision, so a few clients would take all of fewer places.
+const REQUESTS: usize = CONNECTIONS;
 
 /// Limits that fit a witness: requests have one checkpoint and one proof.
 #[must_use]
@@ -194,8 +195,12 @@ fn answer(status: StatusCode, media_type: &'static str, body: String) -> Respons
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::channel;
 
-    use pennyblack_tlog::{Hash, ProofError};
+    use pennyblack_tlog::note_key::SignatureType;
+    use pennyblack_tlog::{Hash, NoteSigner, ProofError};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
     use tracing::span::{Attributes, Id, Record};
     use tracing::{Event, Metadata, Subscriber};
 
@@ -249,5 +254,54 @@ mod tests {
         });
         // Twice as many if the thousand take ten seconds.
         assert!((3..=6).contains(&lines.load(Ordering::Relaxed)));
+    }
+
+    async fn ask(witness: SocketAddr, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(witness).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_for_one_decision_take_no_place_from_others() {
+        const LOG: &str = "log.example/log";
+        let home = tempfile::tempdir().unwrap();
+        let log = NoteSigner::generate(
+            LOG.parse().unwrap(),
+            SignatureType::Ed25519,
+            &mut rand::rng(),
+        );
+        let name = "one.example".parse().unwrap();
+        let witness = Witness::open(home.path(), &name, [log.verifier().clone()]).unwrap();
+        let mut public = PublicConfig::plain("127.0.0.1:0".parse().unwrap());
+        public.limits = limits();
+        let server = WitnessServer::bind(&public, witness, Clock::system()).await;
+        let server = server.unwrap();
+        let address = server.address();
+        let witness = Arc::clone(&server.at_work.witness);
+        tokio::spawn(server.serve(Shutdown::new()));
+
+        let (decide, decided) = channel::<()>();
+        let (begin, begun) = channel();
+        let deciding = std::thread::spawn(move || {
+            let _last = witness.logs[LOG].last.lock().unwrap();
+            begin.send(()).unwrap();
+            let _ = decided.recv();
+        });
+        begun.recv().unwrap();
+        let path = format!("{LAST_CHECKPOINT_PATH}{}", crate::origin_in_path(LOG));
+        let mut waiting = Vec::new();
+        for _ in 0..100 {
+            waiting.push(ask(address, &path).await);
+        }
+        for _ in 0..50 {
+            let mut answer = String::new();
+            let mut other = ask(address, "/").await;
+            other.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        }
+        drop(decide);
+        deciding.join().unwrap();
     }
 }

@@ -14,9 +14,12 @@ use crate::stream::{Stream, Work};
 
 use pennyblack_runtime::config::Limits;
 
-/// Requests of one connection that are worked on at one time; its others wait for their
-/// turn, so that one connection with many does not keep out many with one each.
+/// Most requests of one connection that are worked on at one time; its others wait for
+/// their turn, so that one connection with many does not keep out many with one each.
 const AT_WORK: usize = 16;
+
+/// Nor has a connection more than one of so many places for work.
+const SHARES: usize = 64;
 
 /// Of these with large answers, which wait for a turn among those of all connections.
 const LARGE_AT_WORK: usize = 2;
@@ -99,6 +102,7 @@ enum Carrier {
 
 impl Exchanges {
     pub(crate) fn new(limits: Arc<Limits>, now: Instant) -> Arc<Self> {
+        let turns = (limits.requests / SHARES).clamp(1, AT_WORK);
         Arc::new(Self {
             limits,
             state: Mutex::new(State {
@@ -109,7 +113,7 @@ impl Exchanges {
                 has_answered: false,
             }),
             dismissed: Notify::new(),
-            turns: Arc::new(Semaphore::new(AT_WORK)),
+            turns: Arc::new(Semaphore::new(turns)),
             large_turns: Arc::new(Semaphore::new(LARGE_AT_WORK)),
         })
     }
@@ -144,7 +148,7 @@ impl Exchanges {
         self.dismissed.notified().await;
     }
 
-    /// Waits until fewer than [`AT_WORK`] requests of the connection are worked on. The
+    /// Waits until the connection has fewer requests worked on than it may have. The
     /// turn lasts until the returned value, which is always there, is dropped.
     pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.turns).acquire_owned().await.ok()

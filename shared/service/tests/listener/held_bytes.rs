@@ -248,6 +248,16 @@ async fn what_a_closed_connection_asked_for_is_not_worked_on() {
 
 #[tokio::test]
 async fn a_connection_works_on_some_of_its_requests_at_a_time() {
+    let of_few_places = Limits {
+        requests: 256,
+        ..Limits::default()
+    };
+    for (limits, turns) in [(Limits::default(), 16), (of_few_places, 4)] {
+        work_on_some_at_a_time(limits, turns).await;
+    }
+}
+
+async fn work_on_some_at_a_time(limits: Limits, turns: u32) {
     let working = Arc::new(Semaphore::new(0));
     let release = Arc::new(Semaphore::new(0));
     let (begins, waits) = (Arc::clone(&working), Arc::clone(&release));
@@ -255,14 +265,14 @@ async fn a_connection_works_on_some_of_its_requests_at_a_time() {
         begins.add_permits(1);
         waits.acquire().await.unwrap().forget();
     });
-    let scene = Scene::open(Router::new().route("/large", slow), Limits::default()).await;
+    let scene = Scene::open(Router::new().route("/large", slow), limits).await;
     let _many = asks_and_takes(&scene, 65_535, 40).await;
-    working.acquire_many(16).await.unwrap().forget();
+    working.acquire_many(turns).await.unwrap().forget();
     // Others are worked on meanwhile, and the rest of the many when some are done.
     let other = tokio::spawn(reqwest::get(scene.url("/large")));
     working.acquire().await.unwrap().forget();
     assert_eq!(working.available_permits(), 0);
     release.add_permits(41);
-    working.acquire_many(24).await.unwrap().forget();
+    working.acquire_many(40 - turns).await.unwrap().forget();
     other.await.unwrap().unwrap();
 }
