@@ -39,6 +39,10 @@ pub(crate) fn around(router: Router) -> Router {
         .layer(from_fn(head_requests::refuse))
 }
 
+/// Most pieces that a body comes in. As packets of the smallest usual size, the largest body
+/// has half as many; chunks of one byte cost a hundred times as much as what is in them.
+const MOST_PIECES: usize = 1024;
+
 /// Where requests wait until they are whole and it is their turn.
 #[derive(Debug)]
 pub(crate) struct Admission {
@@ -101,8 +105,12 @@ impl Admission {
 
     /// Copies what arrives: a small frame would keep the large buffer that it came in.
     async fn read(&self, mut body: Incoming, held: &Held) -> Result<Bytes, Problem> {
-        let mut whole = Vec::new();
+        let (mut whole, mut pieces) = (Vec::new(), 0);
         while let Some(frame) = body.frame().await {
+            pieces += 1;
+            if pieces > MOST_PIECES {
+                return Err(Self::too_many_pieces());
+            }
             // The client has broken off: nobody reads this answer.
             let frame = frame.map_err(|_| self.too_slow())?;
             let Ok(data) = frame.into_data() else {
@@ -127,6 +135,12 @@ impl Admission {
     fn too_large(&self) -> Problem {
         let limit = self.body_bytes;
         ProblemType::BodyTooLarge.because(format_args!("the limit is {limit} bytes"))
+    }
+
+    fn too_many_pieces() -> Problem {
+        ProblemType::BodyTooLarge.because(format_args!(
+            "it comes in more than {MOST_PIECES} pieces; send it as a whole"
+        ))
     }
 
     fn too_slow(&self) -> Problem {

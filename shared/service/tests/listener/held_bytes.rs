@@ -276,3 +276,27 @@ async fn work_on_some_at_a_time(limits: Limits, turns: u32) {
     working.acquire_many(40 - turns).await.unwrap().forget();
     other.await.unwrap().unwrap();
 }
+
+/// Asks with a body in so many chunks (RFC 9112 section 7.1) of such a size.
+async fn in_chunks(scene: &Scene, count: usize, size: usize) -> String {
+    let head = "POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunk = format!("{size:x}\r\n{}\r\n", "x".repeat(size));
+    let mut stream = scene.connect().await;
+    let request = [head, &chunk.repeat(count), "0\r\n\r\n"].concat();
+    // The service may answer before it has all.
+    let _ = stream.write_all(request.as_bytes()).await;
+    let mut answer = Vec::new();
+    while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
+        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "closed");
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn a_body_in_a_thousand_pieces_is_read_and_one_of_single_bytes_is_not() {
+    let scene = Scene::open(router(), Limits::default()).await;
+    let answer = in_chunks(&scene, 1_000, 200).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let answer = in_chunks(&scene, 1_025, 1).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
