@@ -37,11 +37,16 @@ pub(super) struct Listed {
 pub(super) struct IssuerSource {
     fetcher: Fetcher,
     key_log: KeyLog,
+    longest: Duration,
 }
 
 impl IssuerSource {
     pub(super) const fn new(fetcher: Fetcher, key_log: KeyLog) -> Self {
-        Self { fetcher, key_log }
+        Self {
+            fetcher,
+            key_log,
+            longest: LONGEST,
+        }
     }
 
     /// Has everything answered next time, as if nothing had been heard.
@@ -56,9 +61,10 @@ impl IssuerSource {
         known: &[TokenKeyId],
         now: UnixTime,
     ) -> Result<Heard, String> {
-        let heard = tokio::time::timeout(LONGEST, self.hear_all(known, now)).await;
+        let longest = self.longest;
+        let heard = tokio::time::timeout(longest, self.hear_all(known, now)).await;
         heard.unwrap_or_else(|_| {
-            let seconds = LONGEST.as_secs();
+            let seconds = longest.as_secs();
             Err(format!(
                 "its directory and log took longer than {seconds} s: it is asked again"
             ))
@@ -80,5 +86,29 @@ impl IssuerSource {
         }
         let listed = Some(Listed { directory, sifted });
         Ok(Heard { listed, max_age })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pennyblack_evidence::key_log_view::LogPolicy;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_issuer_that_takes_too_long_for_all_of_it_is_given_up() {
+        // It takes connections and never answers; one request may wait for ten seconds.
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let home = tempfile::tempdir().unwrap();
+        let issuer = "issuer.example".parse().unwrap();
+        let key_log = KeyLog::open(issuer, LogPolicy::default(), home.path().join("log.json"));
+        let mut source = IssuerSource {
+            longest: Duration::from_secs(1),
+            ..IssuerSource::new(Fetcher::new(url, None).unwrap(), key_log.unwrap())
+        };
+        let refused = source.hear(&[], UnixTime(0)).await.unwrap_err();
+        assert!(refused.contains("longer than 1 s"), "{refused}");
     }
 }
