@@ -100,7 +100,7 @@ mod tests {
             let _ = begin.send(());
             let wait = move || {
                 let _ = start.send(());
-                drop(hold.lock().unwrap().recv());
+                let _ = hold.lock().unwrap().recv();
             };
             match large.make(&room, wait).await {
                 Ok(()) => StatusCode::OK,
