@@ -1,6 +1,6 @@
 //! Strict DER (X.690 section 10): definite lengths in their shortest form, and
-//! no byte unaccounted for. Only what STIR's own extensions need; the rest of a
-//! certificate is read by a library.
+//! no byte unaccounted for. Only what STIR's own extensions and the entries of revocation
+//! lists need; the rest is read by a library.
 
 /// Universal and context tags as they stand in the identifier octet.
 pub(super) mod tag {
@@ -185,7 +185,13 @@ fn length(bytes: &[u8]) -> Result<(usize, &[u8]), DerError> {
         [0x82, high @ 1..=0xff, low, rest @ ..] => {
             Ok((usize::from(u16::from_be_bytes([*high, *low])), rest))
         }
-        // Longer ones do not occur in an extension, and are refused with the rest.
+        // As long as a revocation list.
+        [0x83, high @ 1..=0xff, middle, low, rest @ ..] => {
+            let length = u32::from_be_bytes([0, *high, *middle, *low]);
+            let length = usize::try_from(length).map_err(|_| DerError::Length)?;
+            Ok((length, rest))
+        }
+        // Longer ones do not occur, and are refused with the rest.
         _ => Err(DerError::Length),
     }
 }

@@ -26,6 +26,7 @@ pub mod numbering;
 mod path;
 mod public_key;
 mod revocation;
+mod revocation_entries;
 mod revocation_error;
 mod revocation_lists;
 #[cfg(test)]

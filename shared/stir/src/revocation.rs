@@ -6,15 +6,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use x509_parser::prelude::{CertificateRevocationList, FromDer as _, RevokedCertificate};
-use x509_parser::x509::X509Name;
+use x509_parser::prelude::{CertificateRevocationList, FromDer as _};
 
 use super::anchors::{AnchorId, TrustAnchors, blocks_from_pem};
 use super::certificate::{Certificate, unix_time};
-use super::der::{DerError, DerReader, tag};
 use super::list_identity::{ListAge, ListIdentity, ListScope};
 use super::name::Name;
 use super::path::{check_common, verify_path};
+use super::revocation_entries::revoked_in;
 use super::revocation_error::{MAX_LIST_SIZE, RevocationError};
 use super::signature::Signed;
 use pennyblack_base::encoding;
@@ -23,10 +22,6 @@ use pennyblack_base::time::UnixTime;
 /// Most lists in one file, and most certificates of their signers.
 const MAX_LISTS_OF_FILE: usize = 16;
 const MAX_CERTIFICATES_OF_FILE: usize = 64;
-
-const CERTIFICATE_ISSUER_OID: &str = "2.5.29.29";
-/// `[4]` of GeneralName: a directory name.
-const DIRECTORY_NAME: u8 = tag::explicit(4);
 
 /// One list, verified: only [`Self::verify`] makes one.
 #[derive(Debug)]
@@ -53,7 +48,7 @@ impl CertificateKey {
 
     /// Serial numbers are integers: further zeros before a number, or further ones before a
     /// negative one, change nothing. Nor does a sign that was left away.
-    fn new(issuer: &Name, serial: &[u8]) -> Self {
+    pub(super) fn new(issuer: &Name, serial: &[u8]) -> Self {
         let fill = match serial {
             [0, ..] => serial.iter().take_while(|byte| **byte == 0).count(),
             [0xff, ..] => {
@@ -138,7 +133,7 @@ impl RevocationList {
             now,
         };
         let signer = candidates.signer_of(&read, &issuer)?;
-        let revoked = entries(&read, &issuer, scope.is_indirect())?;
+        let revoked = revoked_in(&read, &issuer, scope.is_indirect())?;
         Ok(Self {
             identity: ListIdentity::new(issuer, signer.key, scope),
             issuer_text: read.issuer().to_string(),
@@ -289,73 +284,4 @@ fn parse_all<D: AsRef<[u8]>>(certificates: &[D]) -> Result<Vec<Certificate>, Rev
             .map_err(|error| RevocationError::Certificate { index, error })
     });
     read.collect()
-}
-
-/// All revoked certificates. In an indirect list an entry's issuer holds for those after
-/// it too, until another is named (RFC 5280 section 5.3.3).
-fn entries(
-    list: &CertificateRevocationList<'_>,
-    issuer: &Name,
-    indirect: bool,
-) -> Result<HashSet<CertificateKey>, RevocationError> {
-    let mut current = issuer.clone();
-    // Most entries name the issuer of the one before, in the same bytes.
-    let mut named: Option<&[u8]> = None;
-    let mut revoked = HashSet::new();
-    for entry in list.iter_revoked_certificates() {
-        let der = entry_issuer(entry)?;
-        if let Some(der) = der.filter(|der| named != Some(*der)) {
-            current = read_name(der)?;
-            named = Some(der);
-            if !indirect && current != *issuer {
-                let what = "the list is not an indirect one".to_owned();
-                return Err(RevocationError::EntryIssuer(what));
-            }
-        }
-        revoked.insert(CertificateKey::new(&current, entry.raw_serial()));
-    }
-    Ok(revoked)
-}
-
-/// The name of an entry's issuer in DER, if it has its own.
-fn entry_issuer<'a>(
-    entry: &'a RevokedCertificate<'_>,
-) -> Result<Option<&'a [u8]>, RevocationError> {
-    let mut issuer = None;
-    for extension in entry.extensions() {
-        let oid = extension.oid.to_id_string();
-        if oid == CERTIFICATE_ISSUER_OID {
-            if issuer.is_some() {
-                return Err(RevocationError::EntryIssuer(
-                    "it stands there twice".to_owned(),
-                ));
-            }
-            let name = directory_name(extension.value)
-                .map_err(|error| RevocationError::EntryIssuer(error.to_string()))?;
-            issuer = Some(name);
-        } else if extension.critical {
-            return Err(RevocationError::UnknownExtension(oid));
-        }
-    }
-    Ok(issuer)
-}
-
-/// The name in GeneralNames that hold exactly one directory name.
-fn directory_name(der: &[u8]) -> Result<&[u8], DerError> {
-    let mut reader = DerReader::new(der);
-    let mut names = reader.inside(tag::SEQUENCE)?;
-    reader.finish()?;
-    let name = names.element(DIRECTORY_NAME)?;
-    names.finish()?;
-    Ok(name)
-}
-
-fn read_name(der: &[u8]) -> Result<Name, RevocationError> {
-    let (rest, name) =
-        X509Name::from_der(der).map_err(|error| RevocationError::EntryIssuer(error.to_string()))?;
-    if rest.is_empty() {
-        return Name::of(&name).map_err(|error| RevocationError::EntryIssuer(error.to_string()));
-    }
-    let what = format!("{} bytes follow the name", rest.len());
-    Err(RevocationError::EntryIssuer(what))
 }

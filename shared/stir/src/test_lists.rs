@@ -39,6 +39,8 @@ pub struct ListForm {
     /// The URL of its distribution point.
     pub url: Option<&'static str>,
     pub extensions: Vec<Vec<u8>>,
+    /// What stands in each entry before its issuer.
+    pub entry_extension: Vec<u8>,
     /// Each entry names its issuer twice.
     pub repeats_issuers: bool,
 }
@@ -66,7 +68,8 @@ impl IndirectList {
             let entries = self.revoked.iter().map(|(issuer, serial)| {
                 let names = tlv(0x30, &tlv(0xa4, issuer));
                 let issuer = extension(CERTIFICATE_ISSUER, true, &names);
-                let extensions = tlv(0x30, &issuer.repeat(1 + usize::from(form.repeats_issuers)));
+                let issuers = issuer.repeat(1 + usize::from(form.repeats_issuers));
+                let extensions = tlv(0x30, &[form.entry_extension.as_slice(), &issuers].concat());
                 tlv(
                     0x30,
                     &[tlv(2, serial), time(self.this_update), extensions].concat(),

@@ -2,6 +2,7 @@
 //! for others, takes another list's place, or leaves a revoked certificate out.
 
 use super::super::test_lists::{ListForm, extension};
+use super::super::test_pki::tlv;
 use super::*;
 
 const KEY_USAGE: &str = "cRLSign";
@@ -161,6 +162,41 @@ fn an_entry_that_names_two_issuers_makes_its_list_unusable() {
         matches!(refused, Err(RevocationError::EntryIssuer(_))),
         "{refused:?}"
     );
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_makes_its_list_unusable() {
+    let scene = Scene::new();
+    let reason = |critical: &[u8], end: &[u8]| {
+        let oid = tlv(6, &[0x55, 0x1d, 21]);
+        let value = tlv(4, &tlv(10, &[1]));
+        tlv(0x30, &[oid.as_slice(), critical, &value, end].concat())
+    };
+    let sign = |entry_extension: Vec<u8>| {
+        let form = ListForm {
+            entry_extension,
+            ..ListForm::default()
+        };
+        administrators(&[&[LEAF]], 0).sign_in_form(&key_of(&scene.administrator), &form)
+    };
+    let outcome = scene.judge_by(&[sign(reason(&[], &[]))]);
+    assert!(
+        matches!(outcome, Err(ChainError::Revoked(_))),
+        "{outcome:?}"
+    );
+    for entry_extension in [
+        // A BOOLEAN of two bytes, a byte too many, no value, no extension.
+        reason(&tlv(1, &[0, 0]), &[]),
+        reason(&[], &[0]),
+        tlv(0x30, &tlv(6, &[0x55, 0x1d, 21])),
+        tlv(4, &[1]),
+    ] {
+        let refused = scene.read(&sign(entry_extension));
+        assert!(
+            matches!(refused, Err(RevocationError::Form(_))),
+            "{refused:?}"
+        );
+    }
 }
 
 #[test]
