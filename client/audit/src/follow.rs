@@ -58,8 +58,9 @@ pub struct Followed {
     pub issuer: Option<FollowedLog>,
     /// Double spends among the new entries.
     pub double_spends: u64,
-    /// What kept it from going on. The state is to be kept all the same: it holds what the
-    /// logs have signed by now, and the next run finds the same again.
+    /// What kept it from going on, or is wrong with what was signed. The state is to be kept
+    /// all the same: it holds what the logs have signed by now, and the next run finds the
+    /// same again.
     pub stopped: Option<AuditError>,
 }
 
@@ -93,12 +94,13 @@ impl Auditor {
         }
     }
 
-    /// Follows the logs from where the state that `load` gives ended, or from the beginning, for as long as
-    /// `limit`. `progress` is told which entry of how many was checked last. When the time
-    /// is up, what was read by then is proven and counts, and the next run goes on from
-    /// there; so it is with a file that cannot be had or is not what was signed, which
-    /// [`Followed::stopped`] names. After another error the state stays as it was, and the
-    /// next run finds the same again.
+    /// Follows the logs from where the state that `load` gives ended, or from the
+    /// beginning, for as long as `limit`. `progress` is told which entry of how many was
+    /// checked last. When the time is up, what was read by then is proven and counts, and
+    /// the next run goes on from there; so it is with a file that cannot be had or is not
+    /// what was signed, which [`Followed::stopped`] names. It also names what is wrong with
+    /// what the logs have signed: then nothing of what is new in them counts, except that
+    /// they have signed it. After another error the state stays as it was.
     ///
     /// # Errors
     /// [`AuditError`]; [`AuditError::TimeUp`] if not even that proof came soon after.
@@ -144,7 +146,15 @@ impl Auditor {
         let from = position(&self.cps, seen.cps.as_deref())?;
         let take = |index, entry| book.take_of_cps(name, index, entry);
         let mut cps = follow(&self.cps, (from, checkpoint), end, take, &mut progress).await?;
-        if cps.is_unproven || issuer.as_ref().is_some_and(|issuer| issuer.is_unproven) {
+        let is_unproven =
+            cps.is_unproven || issuer.as_ref().is_some_and(|issuer| issuer.is_unproven);
+        // What is not proven accuses nobody.
+        let mut settled = || {
+            book.settle(name)
+                .and_then(|()| book.reconcile(all_is_known))
+        };
+        let found = if is_unproven { None } else { settled().err() };
+        if is_unproven || found.is_some() {
             // Loaded again, and not held twice all the time. What was taken goes first.
             drop(book);
             let (_, epochs) = EarlierPositions::of(load()?);
@@ -152,8 +162,6 @@ impl Auditor {
             cps.take_back();
             issuer.iter_mut().for_each(Part::take_back);
         }
-        book.settle(name)?;
-        book.reconcile(all_is_known)?;
         let double_spends = book.double_spends();
         let positions = issuer.as_ref().zip(self.issuer.as_ref());
         let positions =
@@ -172,7 +180,7 @@ impl Auditor {
             cps: cps.log,
             issuer,
             double_spends,
-            stopped: stopped.or(cps.stopped),
+            stopped: stopped.or(cps.stopped).or(found),
         })
     }
 }
@@ -236,7 +244,7 @@ struct Part {
     position: String,
     /// The position with the entries of before.
     unread: String,
-    /// Whether entries were taken that could not be proven.
+    /// Whether entries were taken that could not be proven, or one that is wrong.
     is_unproven: bool,
     stopped: Option<AuditError>,
 }
@@ -281,11 +289,12 @@ async fn follow(
         log: name.clone(),
         error,
     };
-    let reached = reader.advance_until(&from, &to, visit, over).await;
-    let Reached { position, stopped } = reached.map_err(|stop| match stop {
+    let named = |stop| match stop {
         Stop::Entry(error) => error,
         Stop::Reading(error) => of_log(error),
-    })?;
+    };
+    let reached = reader.advance_until(&from, &to, visit, over).await;
+    let Reached { position, stopped } = reached.map_err(named)?;
     Ok(Part {
         log: FollowedLog {
             name: name.clone(),
@@ -297,6 +306,6 @@ async fn follow(
         position: position.to_string(),
         unread: position.with_entries_of(&from).to_string(),
         is_unproven: position.head().size < visited,
-        stopped: stopped.map(of_log),
+        stopped: stopped.map(named),
     })
 }

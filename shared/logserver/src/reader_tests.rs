@@ -235,8 +235,10 @@ async fn follow_until(
     };
     let checkpoint = reader.checkpoint().await?;
     let to = reader.advance_until(from, &checkpoint, visit, over).await?;
-    assert!(to.stopped.is_none());
-    Ok((to.position, entries))
+    match to.stopped {
+        None => Ok((to.position, entries)),
+        Some(error) => Err(error),
+    }
 }
 
 #[tokio::test]

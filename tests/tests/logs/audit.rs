@@ -2,6 +2,7 @@
 //! over real files: whatever the latter does is found and named.
 
 mod accusations;
+mod wrong_entries;
 
 use std::fs;
 use std::path::{Path, PathBuf};

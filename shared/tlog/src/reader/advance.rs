@@ -15,12 +15,12 @@ const READ_AHEAD: usize = 8;
 
 /// How far [`LogReader::advance_until`] came.
 #[derive(Debug)]
-pub struct Reached {
-    /// What is proven. Where the proof could not be had after an error, these are the
-    /// entries of before, though `visit` saw more, with the new checkpoint.
+pub struct Reached<E = ReadLogError> {
+    /// What is proven. Where `visit` found something, or the proof could not be had, these
+    /// are the entries of before, though `visit` saw more, with the new checkpoint.
     pub position: Position,
     /// What kept it from going on; all of it is found again from there.
-    pub stopped: Option<ReadLogError>,
+    pub stopped: Option<E>,
 }
 
 impl<S: LogSource> LogReader<S> {
@@ -29,10 +29,10 @@ impl<S: LogSource> LogReader<S> {
     /// proven that the log still begins with all that was read before, that each
     /// entry is in the tree that was signed, and that all new tiles are made of
     /// them. What `visit` saw before an error is proven to be in the signed tree only
-    /// as far as the log's own tiles say so. Memory does not grow with the log.
+    /// if the error is its own. Memory does not grow with the log.
     ///
     /// # Errors
-    /// [`ReadLogError`], or what `visit` says.
+    /// [`ReadLogError`], or what `visit` says of a signed entry.
     pub async fn advance<E: From<ReadLogError>>(
         &self,
         from: &Position,
@@ -42,7 +42,7 @@ impl<S: LogSource> LogReader<S> {
         let reached = self.advance_until(from, to, visit, pending()).await?;
         match reached.stopped {
             None => Ok(reached.position),
-            Some(error) => Err(error.into()),
+            Some(error) => Err(error),
         }
     }
 
@@ -50,18 +50,20 @@ impl<S: LogSource> LogReader<S> {
     /// the checkpoint, and the same is proven of the entries up to there: `visit` saw
     /// exactly these. What is under way when `over` is ready ends later by the requests
     /// of one proof. A file that cannot be had, or is not what was signed, ends it likewise,
-    /// once the checkpoint is proven to continue the one before: a log that could make a
-    /// reader forget that by an error could sign another history afterwards.
+    /// and so does what `visit` says, once the checkpoint is proven to continue the one
+    /// before: a log that could make a reader forget that by an error could sign another
+    /// history afterwards. **What `visit` says counts only of an entry that is proven to be
+    /// signed**: what is in between could have made it.
     ///
     /// # Errors
-    /// [`ReadLogError`] before that, or what `visit` says.
+    /// [`ReadLogError`] before that.
     pub async fn advance_until<E: From<ReadLogError>>(
         &self,
         from: &Position,
         to: &SignedCheckpoint,
         mut visit: impl FnMut(u64, &[u8]) -> Result<(), E>,
         over: impl Future<Output = ()>,
-    ) -> Result<Reached, E> {
+    ) -> Result<Reached<E>, E> {
         let new = self.require_signed(to)?;
         let mut over = pin!(over);
         let seen = from.signed();
@@ -87,13 +89,13 @@ impl<S: LogSource> LogReader<S> {
             Ok::<_, ReadLogError>((index, leaves, bundle))
         });
         let mut files = pin!(files.buffered(READ_AHEAD));
-        let mut stopped = None;
-        while let Either::Right((file, _)) = select(over.as_mut(), files.try_next()).await {
+        let (mut stopped, mut found) = (None, None);
+        'files: while let Either::Right((file, _)) = select(over.as_mut(), files.try_next()).await {
             let (index, leaves, bundle) = match file {
                 Ok(Some(file)) => file,
                 Ok(None) => break,
                 Err(error) => {
-                    stopped = Some(error);
+                    stopped = Some(error.into());
                     break;
                 }
             };
@@ -105,12 +107,15 @@ impl<S: LogSource> LogReader<S> {
             {
                 Ok(longer) => edge = longer,
                 Err(error) => {
-                    stopped = Some(error);
+                    stopped = Some(error.into());
                     break;
                 }
             }
             for (place, entry) in (start..).zip(bundle.entries()).skip(known.len()) {
-                visit(place, entry)?;
+                if let Err(error) = visit(place, entry) {
+                    found = Some(error);
+                    break 'files;
+                }
             }
         }
         let proven = self.require_read(from, &edge, &new).await;
@@ -118,12 +123,13 @@ impl<S: LogSource> LogReader<S> {
             checkpoint: Some(to.clone()),
             edge,
         };
-        match proven {
-            Ok(None) => {}
-            Ok(Some(error)) => stopped = stopped.or(Some(error)),
-            Err(_) if stopped.is_some() => position = position.with_entries_of(from),
-            Err(error) => return Err(error.into()),
+        if proven.is_err() || found.is_some() {
+            position = position.with_entries_of(from);
         }
+        let stopped = match proven {
+            Ok(tiles) => found.or(stopped).or(tiles.map(E::from)),
+            Err(error) => stopped.or(Some(error.into())),
+        };
         Ok(Reached { position, stopped })
     }
 

@@ -1,0 +1,100 @@
+//! Wrong entries: a log does not get rid of what it has signed because of them, and they
+//! are the operator's only where the operator has signed them.
+
+use pennyblack_tlog::KeyName;
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_signed_with_a_wrong_entry_is_not_taken_back_unnoticed() {
+    let (one, two) = (key(1), key(2));
+    let issuer = Operated::new(ISSUER, &[announced(one.clone()), issued(&one, 100)]).await;
+    let begin = [opened(one.clone())];
+    let wrong = [
+        (
+            Misbehaviour::Contradiction,
+            vec![closed(&one, 1), closed(&one, 1)],
+        ),
+        (
+            Misbehaviour::UnknownKey,
+            vec![closed(&one, 1), opened(two.clone())],
+        ),
+        // Found when all is read.
+        (Misbehaviour::MoreSpentThanIssued, vec![closed(&one, 101)]),
+    ];
+    for (expected, more) in wrong {
+        let operated = Operated::new(CPS, &begin).await;
+        let state = tempfile::tempdir().unwrap();
+        let before = follow(operated.log(), Some(issuer.log()), state.path()).await;
+        operated.state(&more).await;
+        for _ in 0..2 {
+            let found = misbehaviour(operated.log(), Some(issuer.log()), state.path()).await;
+            assert_eq!(found, expected);
+        }
+        // Of the wrong entry, and of the others that came with it, nothing is believed.
+        let kept = StateDirectory::new(state.path()).require().unwrap();
+        assert_eq!(kept.epochs, before.unwrap().state.epochs);
+        let shorter = operated.twin(&begin).await;
+        let found = misbehaviour(shorter.log(), Some(issuer.log()), state.path()).await;
+        assert_eq!(found, Misbehaviour::Rollback, "after {expected:?}");
+        let mended = [opened(one.clone()), closed(&one, 100)];
+        let mended = operated.twin(&mended).await;
+        let found = misbehaviour(mended.log(), Some(issuer.log()), state.path()).await;
+        let is_as_long = more.len() == 1;
+        let expected = [Misbehaviour::Rollback, Misbehaviour::Fork][usize::from(is_as_long)];
+        assert_eq!(found, expected, "after {more:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_the_operator_has_not_signed_do_not_accuse_the_operator() {
+    let one = key(1);
+    let operated = Operated::new(CPS, &[opened(one.clone()), closed(&one, 1)]).await;
+    let forged = Operated::new(CPS, &[closed(&one, 1), opened(one.clone())]).await;
+    let mirror = tempfile::tempdir().unwrap();
+    let files = ["checkpoint", "tile/0/000.p/2", "tile/entries/000.p/2"];
+    // A mirror with the signed checkpoint and tiles of its own, which fit each other.
+    for (path, source) in files.iter().zip([&operated, &forged, &forged]) {
+        let to = mirror.path().join(path);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(source.public().join(path), to).unwrap();
+    }
+    let at_mirror = || log_at(mirror.path().to_str().unwrap(), &operated.key());
+    let state = tempfile::tempdir().unwrap();
+    let found = misbehaviour(at_mirror(), None, state.path()).await;
+    assert_eq!(found, Misbehaviour::RewrittenEntry);
+    // What it has signed counts.
+    let shorter = operated.twin(&[opened(one.clone())]).await;
+    let found = misbehaviour(shorter.log(), None, state.path()).await;
+    assert_eq!(found, Misbehaviour::Rollback);
+    follow(operated.log(), None, state.path()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_withheld_makes_no_announced_key_unknown() {
+    let keys: Vec<_> = (1..=255).map(key).collect();
+    let first = Operated::new(CPS, &[opened(keys[0].clone())]).await;
+    let state = tempfile::tempdir().unwrap();
+    follow(first.log(), None, state.path()).await.unwrap();
+    // From now on with the issuer's log, which has all keys.
+    let announced: Vec<_> = keys.iter().cloned().map(announced).collect();
+    let issuer = Operated::new(ISSUER, &announced).await;
+    let mut more: Vec<_> = keys[1..].iter().cloned().map(opened).collect();
+    more.extend(keys[..2].iter().map(|key| closed(key, 1)));
+    first.state(&more).await;
+    fs::remove_file(first.public().join("tile/entries/001.p/1")).unwrap();
+    // Nor is what was read up to there proven any more.
+    let hashes = first.public().join("tile/0/001.p/1");
+    let withhold = |name: &KeyName, _, _| {
+        if name.as_str() == CPS && hashes.exists() {
+            fs::remove_file(&hashes).unwrap();
+        }
+    };
+    let auditor = Auditor::new(first.log_unopened(), Some(issuer.log()));
+    let directory = StateDirectory::new(state.path());
+    let followed = auditor.follow(|| directory.load(), LIMIT, withhold).await;
+    let followed = followed.unwrap();
+    let found = followed.stopped.and_then(|error| error.misbehaviour());
+    assert_eq!(found, Some(Misbehaviour::MissingTile));
+    assert_eq!((followed.cps.now, followed.cps.signed), (1, 257));
+}
