@@ -58,7 +58,8 @@ pub enum CompareError {
     /// One log, two keys.
     #[error(
         "the log {log} has one key for the first auditor ({one}) and another for the second \
-         ({other}): ask its operator which key is the log's, and who was shown the other one"
+         ({other}): ask its operator which key is the log's. If both are, each of you was shown a \
+         log of its own; if one is not, nothing follows from what its auditor has seen"
     )]
     OtherKey {
         /// Which log.
@@ -86,12 +87,12 @@ pub enum CompareError {
 }
 
 impl CompareError {
-    /// What the operator did wrong; `None` if this says nothing about the operator.
+    /// What the operator did wrong; `None` if this says nothing about the operator, as
+    /// another key does: anyone can make a log with that name and a key of one's own.
     #[must_use]
     pub fn misbehaviour(&self) -> Option<Misbehaviour> {
         match self {
             Self::Audit(error) => error.misbehaviour(),
-            Self::OtherKey { .. } => Some(Misbehaviour::BadSignature),
             _ => None,
         }
     }
@@ -102,7 +103,7 @@ impl Seen {
     ///
     /// # Errors
     /// [`CompareError::Key`], or [`AuditError::Position`].
-    pub fn of(state: &State) -> Result<Self, CompareError> {
+    pub fn of<E>(state: &State<E>) -> Result<Self, CompareError> {
         let issuer = state.issuer_key.as_deref().zip(state.issuer.as_deref());
         let issuer = issuer.map(|(key, position)| SeenLog::of(key, position));
         Ok(Self {

@@ -22,4 +22,4 @@ pub use misbehaviour::{AuditError, Misbehaviour};
 pub use place::{LogPlace, LogPlaceError};
 pub use proof_file::{ProofFileError, ProvenEntry, verify_proof};
 pub use report::{DayReport, EpochReport, Period, Report};
-pub use state::{State, StateDirectory, StateError, StateLock};
+pub use state::{Positions, State, StateDirectory, StateError, StateLock};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use pennyblack_storage::disk::{OpenDiskError, RealDisk};
 use pennyblack_storage::{atomic_file, limited_file};
-use serde::de::Error as _;
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use super::epochs::Epochs;
@@ -73,10 +73,10 @@ pub enum StateError {
     Missing(PathBuf),
 }
 
-/// What an auditor knows.
+/// What an auditor knows. `E` is what is read of the epochs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct State {
+pub struct State<E = Epochs> {
     version: u32,
     /// The key of the CPS's log.
     pub cps_key: String,
@@ -87,8 +87,12 @@ pub struct State {
     /// The position in the issuer's log.
     pub issuer: Option<String>,
     /// What the logs have said.
-    pub epochs: Epochs,
+    pub epochs: E,
 }
+
+/// Where an auditor is in the logs, which is all that a comparison needs: what another
+/// says of the epochs is not held.
+pub type Positions = State<IgnoredAny>;
 
 impl State {
     /// State of this version.
@@ -115,7 +119,9 @@ impl State {
         let name = self.cps_key.split_once('+');
         name.map_or(self.cps_key.as_str(), |(name, _)| name)
     }
+}
 
+impl<E> State<E> {
     fn require_short_positions(&self) -> Result<(), serde_json::Error> {
         let positions = [Some(&self.cps), self.issuer.as_ref()];
         let longest = positions.into_iter().flatten().map(String::len).max();
@@ -131,7 +137,10 @@ impl State {
     ///
     /// # Errors
     /// [`StateError`].
-    pub fn read(path: &Path) -> Result<Option<Self>, StateError> {
+    pub fn read(path: &Path) -> Result<Option<Self>, StateError>
+    where
+        E: DeserializeOwned,
+    {
         let path = path.to_owned();
         let text = match limited_file::read(&path, MAX_SIZE) {
             Ok(text) => text,
@@ -196,6 +205,15 @@ impl StateDirectory {
     pub fn require(&self) -> Result<State, StateError> {
         self.load()?
             .ok_or_else(|| StateError::Missing(self.0.clone()))
+    }
+
+    /// The same, without the epochs.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn require_positions(&self) -> Result<Positions, StateError> {
+        let positions = Positions::read(&self.0.join(FILE))?;
+        positions.ok_or_else(|| StateError::Missing(self.0.clone()))
     }
 
     /// Replaces what was kept, if that can be read again. It is durable when this returns.

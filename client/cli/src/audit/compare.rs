@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use console::style;
 use indicatif::HumanCount;
-use pennyblack_audit::{Agreement, CompareError, LogPlace, Seen, SeenLog, State, StateDirectory};
+use pennyblack_audit::{
+    Agreement, CompareError, LogPlace, Positions, Seen, SeenLog, StateDirectory,
+};
 use pennyblack_http::HttpClient;
 use serde_json::json;
 
@@ -88,11 +90,11 @@ fn other(argument: &str, client: &HttpClient) -> Result<Other, Failure> {
     Ok(Other::Auditor(Seen::of(&state(path)?)?))
 }
 
-fn state(path: &Path) -> Result<State, Failure> {
-    let file = path.is_file().then(|| State::read(path)).transpose()?;
+fn state(path: &Path) -> Result<Positions, Failure> {
+    let file = path.is_file().then(|| Positions::read(path)).transpose()?;
     match file.flatten() {
         Some(state) => Ok(state),
-        None => Ok(StateDirectory::new(path).require()?),
+        None => Ok(StateDirectory::new(path).require_positions()?),
     }
 }
 

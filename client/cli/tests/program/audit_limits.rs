@@ -52,7 +52,11 @@ fn the_log_with_the_most_keys_is_followed_in_bounded_memory_and_its_state_read_a
         );
     }
     // One more is refused, and what was known before is still there.
-    let before = fs::read(state.path().join("audit.json")).unwrap();
+    let keys = || {
+        let state = fs::read(state.path().join("audit.json")).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&state).unwrap()["epochs"].take()
+    };
+    let before = keys();
     log.state_keys(1, MAX_KEYS_A_DAY);
     let ended = log.follow_files(state.path());
     assert_eq!(ended.code, EXCESS, "{}", ended.said);
@@ -62,7 +66,7 @@ fn the_log_with_the_most_keys_is_followed_in_bounded_memory_and_its_state_read_a
         "{} kB",
         ended.resident_kb
     );
-    assert!(fs::read(state.path().join("audit.json")).unwrap() == before);
+    assert!(keys() == before);
 }
 
 /// `PENNYBLACK_KEYS` says how many.
@@ -82,7 +86,9 @@ fn a_log_of_very_many_keys_is_refused_after_those_of_one_day() {
     );
     assert_eq!(ended.code, EXCESS, "{}", ended.said);
     assert!(ended.said.contains("entry 256"), "{}", ended.said);
-    assert!(!state.path().join("audit.json").exists());
+    // All that is kept of them is a checkpoint.
+    let state = fs::read_to_string(state.path().join("audit.json")).unwrap();
+    assert!(state.ends_with(r#""epochs":{}}"#), "{state}");
     assert!(
         ended.resident_kb < MAX_RESIDENT_OF_FILE_KB,
         "{} kB",
@@ -147,19 +153,23 @@ fn the_state_of_another_auditor_costs_its_reader_what_the_limit_says() {
         keys.collect::<Vec<_>>().join(",")
     );
     let position = format!(r#"{head}{}","epochs":{{}}}}"#, "A".repeat(MAX_STATE - 100));
-    for text in [keys, position] {
+    // And one issuer, each of whose characters is escaped.
+    let issuer = r"\t".repeat(MAX_STATE / 2 - 100);
+    let issuer = format!(
+        r#"{head}","epochs":{{"0":{{"token_type":2,"token_key":"","issuer":"{issuer}"}}}}}}"#
+    );
+    // What is said of keys is not compared, and not held.
+    let no_key = ("names a key that is none", MAX_RESIDENT_KB);
+    let too_long = ("a position of", MAX_RESIDENT_OF_STATE_KB);
+    for (text, (why, most)) in [(keys, no_key), (issuer, no_key), (position, too_long)] {
         fs::write(&file, text).unwrap();
         let mut compare = audit("compare");
         compare.arg(&file).arg(&file);
         let ended = Ended::of(compare);
         eprintln!("a hostile state: {} kB resident", ended.resident_kb);
         assert_eq!(ended.code, FAILED, "{}", ended.said);
-        assert!(ended.said.contains("damaged"), "{}", ended.said);
-        assert!(
-            ended.resident_kb < MAX_RESIDENT_OF_STATE_KB,
-            "{} kB",
-            ended.resident_kb
-        );
+        assert!(ended.said.contains(why), "{}", ended.said);
+        assert!(ended.resident_kb < most, "{} kB", ended.resident_kb);
     }
 }
 

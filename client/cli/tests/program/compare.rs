@@ -156,4 +156,10 @@ async fn an_operator_who_forks_the_log_for_one_auditor_is_named() {
     let stranger = another.append_and_follow(1..=3).await;
     let (code, said) = compare(honest.path(), stranger.path(), None);
     assert_eq!(code, FAILED, "{said}");
+
+    // Anyone can make a log of this name, with another key: it accuses nobody.
+    let forged = Shown::new(CPS).append_and_follow(1..=3).await;
+    let (code, said) = compare(honest.path(), forged.path(), None);
+    assert_eq!(code, FAILED, "{said}");
+    assert!(said.contains("one key for the first auditor"), "{said}");
 }
