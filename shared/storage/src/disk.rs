@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::limited_file;
+
 /// One flat directory of files.
 pub trait Disk: Send + Sync + 'static {
     /// A file open for appending and reading.
@@ -187,6 +189,7 @@ impl RealDisk {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            .custom_flags(limited_file::unwaiting().map_err(io)?)
             .open(path.join(LOCK_FILE))
             .map_err(io)?;
         match locked(&lock) {
@@ -313,6 +316,8 @@ impl DiskFile for RealFile {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::*;
 
     #[test]
@@ -324,6 +329,18 @@ mod tests {
         assert!(error.to_string().contains("in use by another process"));
         drop(first);
         assert!(RealDisk::open(directory.path()).is_ok());
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_the_lock_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join(LOCK_FILE);
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let (done, opened) = std::sync::mpsc::channel();
+        let path = directory.path().to_owned();
+        thread::spawn(move || done.send(RealDisk::open(&path).is_ok()));
+        let opened = opened.recv_timeout(Duration::from_secs(20));
+        assert!(!opened.expect("it is waited for"));
     }
 
     #[test]

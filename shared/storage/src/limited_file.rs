@@ -14,15 +14,18 @@ use rustix::fs::OFlags;
 ///
 /// # Errors
 /// What the file system says; [`io::ErrorKind::FileTooLarge`] for a longer file, and
-/// [`io::ErrorKind::InvalidInput`] for what is no file.
+/// [`io::ErrorKind::InvalidInput`] for what is no file, or a link to what is not there.
 pub fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
     let mut options = OpenOptions::new();
-    // To open a pipe would wait for its writer. With a regular file it changes nothing.
-    let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits());
-    options
-        .read(true)
-        .custom_flags(flags.map_err(io::Error::other)?);
-    let file = options.open(path)?;
+    options.read(true).custom_flags(unwaiting()?);
+    let file = match options.open(path) {
+        // What is not there may begin anew; what a link leads to has been somewhere.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
+            let why = "it is a link to what is not there";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        opened => opened?,
+    };
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         let why = "it is a pipe, a device or a directory: only a regular file is read";
@@ -49,6 +52,13 @@ pub fn read_text(path: &Path, max: usize) -> io::Result<String> {
 /// The same.
 pub fn read_stream_text(stream: impl Read, max: usize) -> io::Result<String> {
     text(read_into(Vec::new(), stream, max)?)
+}
+
+/// With these flags to open a pipe does not wait for its other end. With a regular file
+/// they change nothing.
+pub(crate) fn unwaiting() -> io::Result<i32> {
+    let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits());
+    flags.map_err(io::Error::other)
 }
 
 fn read_into(mut bytes: Vec<u8>, stream: impl Read, max: usize) -> io::Result<Vec<u8>> {
@@ -98,6 +108,12 @@ mod tests {
         std::fs::write(&file, "four").unwrap();
         symlink(&file, &link).unwrap();
         assert_eq!(read_text(&link, 4).unwrap(), "four");
+        // What it led to was there once: it is not merely missing.
+        std::fs::remove_file(&file).unwrap();
+        let refused = read(&link, 4).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+        let missing = read(&file, 4).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

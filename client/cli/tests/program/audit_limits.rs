@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use pennyblack_audit::StateDirectory;
 use pennyblack_evidence::key_calendar::{MAX_KEYS, MAX_KEYS_A_DAY};
 use tempfile::TempDir;
 
@@ -21,6 +22,7 @@ const SOUND: i32 = 0;
 const FAILED: i32 = 1;
 const NETWORK: i32 = 5;
 const UNFINISHED: i32 = 10;
+const MISSING_TILE: i32 = 23;
 const EXCESS: i32 = 30;
 /// Most memory of an auditor that follows the log with the most keys there may be, with
 /// the state of before at hand. Of 524,288 keys, all kept, it was 465 MB.
@@ -254,6 +256,44 @@ fn the_log_of_a_cps_waits_until_all_of_its_issuers_is_read() {
     assert_eq!(follow("2"), (UNFINISHED, [0, 256]));
     slow.withholds.store(false, Ordering::SeqCst);
     assert_eq!(follow("60"), (SOUND, [300, 600]));
+}
+
+#[test]
+fn what_is_withheld_of_an_issuers_log_makes_no_key_unknown_and_costs_nothing_that_was_read() {
+    let mut cps = Hostile::of_cps();
+    cps.state_keys(300, MAX_KEYS_A_DAY);
+    let mut issuer = Hostile::new("issuer.example/log", announced);
+    issuer.state_keys(600, MAX_KEYS_A_DAY);
+    fs::remove_file(issuer.home.path().join("tile/entries/001")).unwrap();
+    let [late, early] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    // The one knows the keys of the CPS already, the other none.
+    assert_eq!(cps.follow_files(late.path()).code, SOUND);
+    for state in [&late, &early] {
+        let mut follow = cps.follow(cps.home.path().to_str().unwrap(), state.path());
+        let key = issuer.signer.verifier().to_string();
+        follow.arg("--issuer").arg(issuer.home.path());
+        follow.args(["--issuer-key", &key]);
+        let ended = Ended::of(follow);
+        assert_eq!(ended.code, MISSING_TILE, "{}", ended.said);
+        let kept = fs::read(state.path().join("audit.json")).unwrap();
+        let kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+        let read = kept["issuer"].as_str().unwrap().lines().nth(1).unwrap();
+        assert!(read.starts_with("read 256 "), "{read}");
+    }
+}
+
+#[test]
+fn a_second_run_on_a_state_ends_at_once_and_says_why() {
+    let mut log = Hostile::of_cps();
+    log.state_keys(10, MAX_KEYS_A_DAY);
+    let state = tempfile::tempdir().unwrap();
+    let first = StateDirectory::new(state.path()).lock().unwrap();
+    let ended = log.follow_files(state.path());
+    assert_eq!(ended.code, FAILED, "{}", ended.said);
+    assert!(ended.said.contains("in use"), "{}", ended.said);
+    assert!(!state.path().join("audit.json").exists());
+    drop(first);
+    assert_eq!(log.follow_files(state.path()).code, SOUND);
 }
 
 #[test]
