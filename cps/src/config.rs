@@ -32,6 +32,10 @@ const LONGEST_LIFETIME: Duration = Duration::from_secs(60);
 /// The shortest: several spans of the journal's segments.
 const SHORTEST_LIFETIME: Duration = Duration::from_secs(5);
 
+/// Most witnesses. Each has a line in the log's checkpoint, and so have those of before,
+/// until there is a larger one; nobody reads more than 64 lines.
+const MAX_WITNESSES: usize = 32;
+
 /// Everything that a CPS is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -316,6 +320,19 @@ impl Config {
     }
 }
 
+impl Config {
+    fn check_witnesses(&self) -> Result<(), ConfigurationError> {
+        if self.witness.len() > MAX_WITNESSES {
+            return Err(ConfigurationError::refused(
+                "witness",
+                format!("{} witnesses: at most {MAX_WITNESSES}", self.witness.len()),
+                "leave some out",
+            ));
+        }
+        self.witness.iter().try_for_each(WitnessConfig::check)
+    }
+}
+
 impl WitnessConfig {
     fn check(&self) -> Result<(), ConfigurationError> {
         let (scheme, rest) = self.url.split_once("://").unwrap_or_default();
@@ -350,7 +367,7 @@ impl Configuration for Config {
         self.check_issuers()?;
         self.check_never_twice()?;
         self.transparency_log.check(self.store.is_some())?;
-        self.witness.iter().try_for_each(WitnessConfig::check)?;
+        self.check_witnesses()?;
         let lifetime = self.entries.lifetime;
         if !(SHORTEST_LIFETIME..=LONGEST_LIFETIME).contains(&lifetime) {
             return Err(ConfigurationError::refused(

@@ -98,6 +98,15 @@ fn what_cannot_work_is_refused_by_name() {
 }
 
 #[test]
+fn more_witnesses_than_a_checkpoint_has_lines_are_refused() {
+    let witness = "{url=\"https://w.example\", key=\"witness.example+25db40ab+BFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhY\"}";
+    let witnesses = |number| format!("witness=[{}]", vec![witness; number].join(","));
+    example_with(&[&witnesses(32)]).unwrap();
+    let said = example_with(&[&witnesses(33)]).unwrap_err();
+    assert!(said.contains("33 witnesses"), "{said}");
+}
+
+#[test]
 fn nodes_that_cannot_decide_are_refused_by_name() {
     let redis = "store.url=redis://127.0.0.1";
     for (nodes, said) in [

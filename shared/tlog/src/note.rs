@@ -144,10 +144,15 @@ impl SignedNote {
         &self.signatures
     }
 
-    /// Adds a signature, in place of another by the same key.
+    /// Adds a signature, in place of another by the same key. In a note that is full it
+    /// takes the place of the oldest but the first, which is the author's: nobody reads a
+    /// note with more.
     pub fn add(&mut self, signature: SignatureLine) {
         let same = |other: &SignatureLine| other.name == signature.name && other.id == signature.id;
         self.signatures.retain(|other| !same(other));
+        if self.signatures.len() >= MOST_SIGNATURES {
+            self.signatures.remove(1);
+        }
         self.signatures.push(signature);
     }
 

@@ -2,8 +2,8 @@ use proptest::prelude::*;
 use signed_note::{Note, StandardSigner, StandardVerifier, VerifierList};
 
 use super::super::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
-use super::super::note::{MOST_SIGNATURES, NoteError, SignedNote};
-use super::super::note_key::{NoteKeyError, NoteSigner, SignatureType, VerifierKey};
+use super::super::note::{MOST_SIGNATURES, NoteError, SignatureLine, SignedNote};
+use super::super::note_key::{KeyId, NoteKeyError, NoteSigner, SignatureType, VerifierKey};
 use super::*;
 
 /// From C2SP signed-note.
@@ -45,6 +45,25 @@ fn the_example_of_c2sp_is_verified_by_its_key() {
         note.verify(other.verifier()),
         Err(NoteError::Missing { .. })
     ));
+}
+
+#[test]
+fn a_note_to_which_ever_more_is_signed_can_be_read_and_keeps_its_authors_signature() {
+    let author = log();
+    let mut note = SignedNote::sign("a text\n".to_owned(), &author).unwrap();
+    let line = |number: usize| SignatureLine {
+        name: format!("w{number}.example").parse().unwrap(),
+        id: KeyId(7),
+        signature: vec![7; 72],
+    };
+    (0..2 * MOST_SIGNATURES).for_each(|number| note.add(line(number)));
+    let read: SignedNote = note.to_string().parse().unwrap();
+    assert_eq!(read.verify(author.verifier()), Ok(()));
+    assert_eq!(read.signatures().len(), MOST_SIGNATURES);
+    assert_eq!(
+        read.signatures().last(),
+        Some(&line(2 * MOST_SIGNATURES - 1))
+    );
 }
 
 /// Otherwise a published signature, repeated until the note is full, would be verified a
