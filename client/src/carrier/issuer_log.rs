@@ -86,28 +86,31 @@ impl Carrier {
         wallet: &Wallet,
         now: UnixTime,
     ) -> Result<Option<KeyLogView>, CarrierError> {
-        let issuer = self.issuer.authority().clone();
-        let memory = wallet
-            .off_thread({
-                let issuer = issuer.clone();
-                move |wallet| wallet.issuer_log(&issuer)
-            })
-            .await?;
         let served = Served {
             client,
             issuer: &self.issuer,
             retry: self.retry,
         };
-        let Some(view) = follow(&issuer, &self.log, memory, &served, now).await? else {
-            return Ok(None);
-        };
-        let view = wallet
-            .off_thread(move |wallet| {
-                wallet.remember_issuer_log(&issuer, &view)?;
-                Ok::<_, WalletError>(view)
-            })
-            .await?;
-        Ok(Some(view))
+        // Each turn but the last is one in which another process has remembered more.
+        loop {
+            let issuer = self.issuer.authority().clone();
+            let memory = wallet.off_thread({
+                let issuer = issuer.clone();
+                move |wallet| wallet.issuer_log(&issuer)
+            });
+            let memory = memory.await?;
+            let view = follow(&issuer, &self.log, memory.clone(), &served, now).await?;
+            let Some(view) = view else {
+                return Ok(None);
+            };
+            let remembered = wallet.off_thread(move |wallet| {
+                let is_kept = wallet.remember_issuer_log(&issuer, memory.as_ref(), &view)?;
+                Ok::<_, WalletError>(is_kept.then_some(view))
+            });
+            if let Some(view) = remembered.await? {
+                return Ok(Some(view));
+            }
+        }
     }
 }
 
