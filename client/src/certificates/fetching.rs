@@ -22,8 +22,9 @@ use super::{MAX_FILE_SIZE, parse, refuse_private_literal};
 /// Requests to one host at once.
 const MAX_AT_ONCE: usize = 32;
 
-/// Most URLs that wait for one host: four full mailboxes. Then the oldest is given up.
-const MAX_QUEUE: usize = 4096;
+/// Most URLs that wait for one host: two full mailboxes. Then the oldest is given up, so
+/// that those who wait for a host which does not answer do not become more and more.
+const MAX_QUEUE: usize = 2048;
 
 /// How long one try may take.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -202,5 +203,34 @@ impl Fetches {
     /// Every change is whole before anything can panic.
     fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_oldest_who_wait_for_a_silent_host_are_given_up() {
+        // All fetches go through this proxy, which takes connections and says nothing.
+        let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let fetches = Arc::new(Fetches::new(HttpOptions {
+            proxy: Some(format!("http://{}", proxy.local_addr().unwrap())),
+            ..HttpOptions::default()
+        }));
+        let ask = |number: usize| {
+            let url = format!("https://certs.example/{number}.pem");
+            Fetches::ask(&fetches, &url.parse().unwrap())
+        };
+        let too_many = 100;
+        let mut asked: Vec<_> = (0..MAX_QUEUE + too_many).map(ask).collect();
+        // Nothing was taken from the queue yet: no task has run.
+        for given_up in asked.drain(..too_many) {
+            assert_eq!(given_up.await, Err(NoChain::NotNow));
+        }
+        assert_eq!(fetches.begun(), 0);
+        assert_eq!(fetches.queues().expected.len(), MAX_QUEUE);
     }
 }

@@ -34,7 +34,8 @@ pub struct FollowerConfig {
     /// after a minute. When there are more, those of the signer with the most go first, so
     /// that no signer crowds out the others.
     pub max_passports: usize,
-    /// Most PASSporTs that wait for a certificate.
+    /// Most PASSporTs that wait for a certificate, some 4 kB each. For one host no more than
+    /// 2,048 URLs wait, so that a host which does not answer leaves room for the others.
     pub max_waiting: usize,
 }
 
@@ -47,7 +48,7 @@ impl Default for FollowerConfig {
             timeout: Duration::from_secs(2),
             stale_after: Duration::from_secs(2),
             max_passports: 16_384,
-            max_waiting: 4_096,
+            max_waiting: 8_192,
         }
     }
 }
