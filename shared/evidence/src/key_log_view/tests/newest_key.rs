@@ -109,6 +109,8 @@ fn a_key_that_the_issuer_gave_up_unused_stands_in_nobodys_way() {
         seen(&log(entries), None, NOW)
     };
     judge(&with(0), &used, 59).unwrap();
+    // Nothing else has begun a minute ago.
+    judge(&with(0), &used, 100).unwrap();
     judge(&with(0), &next, 60).unwrap();
     // What was signed once could be somebody's.
     let judged = judge(&with(1), &used, 100);
