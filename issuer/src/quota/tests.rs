@@ -51,6 +51,21 @@ fn what_is_restored_twice_is_counted_once() {
 }
 
 #[test]
+fn what_is_restored_is_counted_in_all_accounts_that_it_overlaps() {
+    let mut accounts = EpochAccounts::default();
+    for number in 0..2 * MAX_OVERLAPS {
+        accounts
+            .restore(&charge(&format!("tn:{}", 10_000 + number), 1, 1))
+            .unwrap();
+    }
+    accounts.restore(&charge("tn:10000+9000", 1, 1)).unwrap();
+    for number in ["tn:10000", "tn:10001", "tn:11023"] {
+        assert_eq!(drawn(&accounts, number), 2, "{number}");
+    }
+    assert_eq!(drawn(&accounts, "tn:11024"), 1);
+}
+
+#[test]
 fn a_batch_of_which_more_can_be_signed_later_is_charged_for_the_difference() {
     let mut accounts = EpochAccounts::default();
     count(&mut accounts, &charge("spc:A", 1, 2), 5).unwrap();
