@@ -245,6 +245,24 @@ mod tests {
         }
     }
 
+    /// The half of some numbers, cut so again and again, then all, then the other half: the
+    /// most that is known to be had of them.
+    fn halves(first: u64, count: u64) -> Vec<String> {
+        let all = format!("tn:{first}+{count}");
+        if count == 1 {
+            return vec![all];
+        }
+        let half = count / 2;
+        [halves(first, half), vec![all], halves(first + half, half)].concat()
+    }
+
+    #[test]
+    fn ranges_that_are_cut_to_exceed_a_budget_have_less_than_twice_as_much() {
+        let max = 256 * RECORDS_OF_NUMBER;
+        let count = fill_all(halves(12_155_550_000, 256));
+        assert!((max * 3 / 2..max * 2).contains(&count), "{count} of {max}");
+    }
+
     #[test]
     fn a_code_has_one_budget_whatever_stands_beside_it() {
         let all = ["spc:683G", "spc:683g", "spc:683G,tn:12155550100"];
