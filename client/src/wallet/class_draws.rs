@@ -5,7 +5,7 @@ use pennyblack_base::authority::Authority;
 use pennyblack_privacypass::token::TokenKeyId;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
-use super::{NewDraw, Wallet, WalletError};
+use super::{Wallet, WalletError};
 
 /// What a subject has drawn of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,17 +54,55 @@ impl Wallet {
 
 /// Counts a draw, in the transaction that writes it: **a crash neither draws a batch twice
 /// nor leaves one out**.
-pub(super) fn count(transaction: &Transaction<'_>, draw: &NewDraw) -> Result<(), rusqlite::Error> {
+pub(super) fn count(
+    transaction: &Transaction<'_>,
+    issuer: &str,
+    subject: &str,
+    key: TokenKeyId,
+    tokens: usize,
+) -> Result<(), rusqlite::Error> {
     transaction.execute(
         "INSERT INTO class_draws (issuer, subject, token_key_id, tokens) VALUES (?, ?, ?, ?)
          ON CONFLICT (issuer, subject) DO UPDATE SET token_key_id = excluded.token_key_id,
              tokens = excluded.tokens + iif(token_key_id = excluded.token_key_id, tokens, 0)",
         params![
-            draw.challenge.issuer_name(),
-            draw.subject,
-            draw.token_key.0,
-            i64::try_from(draw.parts.len()).unwrap_or(i64::MAX)
+            issuer,
+            subject,
+            key.0,
+            i64::try_from(tokens).unwrap_or(i64::MAX)
         ],
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
+
+    use super::super::tests::{NOW, Scene, issuer, new_draw, scene};
+    use super::*;
+
+    #[test]
+    fn a_draw_is_counted_once_it_is_written_whatever_becomes_of_it_and_after_a_restart() {
+        let Scene { home, wallet } = scene();
+        let mut draw = new_draw(2, &mut StdRng::seed_from_u64(1));
+        let (first, second) = (draw.token_key, TokenKeyId([2; 32]));
+        let drawn = |wallet: &Wallet, key| {
+            let drawn = wallet.class_draws(&issuer(), "683G", key).unwrap();
+            (drawn.tokens, drawn.is_first_key)
+        };
+        assert_eq!(drawn(&wallet, first), (0, true));
+        let id = wallet.begin_draw(&draw, NOW).unwrap();
+        drop(wallet);
+        let wallet = Wallet::open(&home.path().join("wallet.db")).unwrap();
+        assert_eq!(drawn(&wallet, first), (2, true));
+        wallet.abandon_draw(id).unwrap();
+        wallet.begin_draw(&draw, NOW).unwrap();
+        assert_eq!(drawn(&wallet, first), (4, true));
+        assert_eq!(drawn(&wallet, second), (0, false));
+        draw.token_key = second;
+        wallet.begin_draw(&draw, NOW).unwrap();
+        assert_eq!(drawn(&wallet, second), (2, false));
+    }
 }

@@ -86,7 +86,8 @@ impl Wallet {
                 ],
             )?;
             let id = transaction.last_insert_rowid();
-            class_draws::count(transaction, draw)?;
+            let (issuer, tokens) = (draw.challenge.issuer_name(), draw.parts.len());
+            class_draws::count(transaction, issuer, &draw.subject, draw.token_key, tokens)?;
             for (position, part) in (0_i64..).zip(&draw.parts) {
                 transaction.execute(
                     "INSERT INTO draw_token (draw, position, blinding, spend_key) VALUES (?, ?, ?, ?)",
