@@ -29,13 +29,14 @@ Examples:
   pennyblack carrier run --config carrier.toml
   pennyblack carrier status --wallet wallet.db
 
-Issuer and CPS together could match draws with calls by time and number. `run` draws
-the same number of tokens under each token key, at times of its own, whatever calls
-are made. `draw` is for trying things out: its time and number may tell of calls.")]
+Issuer and CPS together could match draws with calls by time and number. So
+`run` draws the same number of tokens under each token key, at times of its own,
+whatever calls are made. `draw` is for trying things out: its time and number
+may tell of calls.")]
 pub(crate) enum CarrierCommand {
     /// Finish pending draws, then draw one batch for each CPS, now.
     Draw(DrawArguments),
-    /// Draw the class of the configuration under each token key, until SIGINT or SIGTERM.
+    /// Draw a constant number under each token key, until SIGINT or SIGTERM.
     Run(RunArguments),
     /// Show what the wallet holds.
     Status(StatusArguments),
