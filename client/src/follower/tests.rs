@@ -8,6 +8,7 @@ mod two_samples;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pennyblack_sealing::envelope::Slots;
 use tokio::time::Instant;
 
 use self::scene::{CAPACITY, Recorder, Scene, Silent};
@@ -83,6 +84,28 @@ async fn requests_have_one_number_length_and_timing_whatever_is_found() {
         attempts.push(alike);
     }
     panic!("times tell what was found: {attempts:?}");
+}
+
+/// Opening what a flood stores takes longer than a tick, and no request waits for it. On a
+/// busy machine single ticks are late; all of them together take as long as without a flood.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_does_not_hold_up_the_requests() {
+    let scene = Scene::set();
+    let config = FollowerConfig {
+        every: Duration::from_millis(20),
+        slots: Slots::TwoHundredFiftySix,
+        ..FollowerConfig::default()
+    };
+    let (quiet, flooded) = (scene.cps(Vec::new()), scene.cps(Vec::new()));
+    let flooded = flooded.flooded_by(250);
+    let followers =
+        [&quiet, &flooded].map(|one| scene.follow(&config, sources(&[Arc::clone(one)]), Some(60)));
+    for follower in &followers {
+        follower.finished().await;
+    }
+    assert!(followers[1].totals().unreadable > 1_000);
+    let [quiet, flooded] = [quiet, flooded].map(|one| pauses(&one).iter().sum::<f64>());
+    assert!(flooded < 1.5 * quiet, "{flooded} ms instead of {quiet} ms");
 }
 
 #[tokio::test]
