@@ -154,22 +154,29 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+fn cargo(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO"))
+        .args(arguments)
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// The crates that each crate links: without tests, without what a feature must ask for.
 struct Links(BTreeMap<String, BTreeSet<String>>);
 
 impl Links {
     fn of_this_workspace() -> Self {
-        let output = Command::new(env!("CARGO"))
-            .args(["metadata", "--format-version=1", "--locked", "--offline"])
-            .current_dir(root())
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        Self::read(&serde_json::from_slice(&output.stdout).unwrap())
+        // Of other platforms a build has fetched nothing.
+        let version = cargo(&["-vV"]);
+        let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+        let platform = format!("--filter-platform={}", host.unwrap());
+        let metadata = ["metadata", "--format-version=1", "--locked", "--offline"];
+        let metadata = cargo(&[&metadata[..], &[&platform]].concat());
+        Self::read(&serde_json::from_str(&metadata).unwrap())
     }
 
     fn read(metadata: &Value) -> Self {
