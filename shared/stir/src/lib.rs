@@ -6,6 +6,7 @@
 mod anchors;
 mod certificate;
 mod certificate_form;
+mod certificate_key;
 mod chain;
 mod chain_cache;
 mod chain_error;

@@ -10,6 +10,7 @@ use x509_parser::prelude::{CertificateRevocationList, FromDer as _};
 
 use super::anchors::{AnchorId, TrustAnchors, blocks_from_pem};
 use super::certificate::{Certificate, unix_time};
+use super::certificate_key::CertificateKey;
 use super::list_identity::{ListAge, ListIdentity, ListScope};
 use super::name::Name;
 use super::path::{check_common, verify_path};
@@ -35,35 +36,6 @@ pub struct RevocationList {
     signers: Vec<CertificateKey>,
     anchor: AnchorId,
     digest: [u8; 32],
-}
-
-/// Which certificate: SHA-256 over the issuer's name and the serial number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct CertificateKey([u8; 32]);
-
-impl CertificateKey {
-    pub(super) fn of(certificate: &Certificate) -> Self {
-        Self::new(&certificate.issuer, &certificate.serial)
-    }
-
-    /// Serial numbers are integers: further zeros before a number, or further ones before a
-    /// negative one, change nothing. Nor does a sign that was left away.
-    pub(super) fn new(issuer: &Name, serial: &[u8]) -> Self {
-        let fill = match serial {
-            [0, ..] => serial.iter().take_while(|byte| **byte == 0).count(),
-            [0xff, ..] => {
-                let pairs = serial.iter().zip(serial.iter().skip(1));
-                pairs
-                    .take_while(|(one, next)| **one == 0xff && **next >= 0x80)
-                    .count()
-            }
-            _ => 0,
-        };
-        let serial = serial.get(fill..).unwrap_or_default();
-        let name = issuer.as_bytes();
-        let length = (name.len() as u64).to_be_bytes();
-        Self(encoding::sha256(&[&length, name, serial].concat()))
-    }
 }
 
 impl RevocationList {

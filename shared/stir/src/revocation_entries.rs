@@ -8,9 +8,9 @@ use x509_parser::asn1_rs::Oid;
 use x509_parser::prelude::{CertificateRevocationList, FromDer as _};
 use x509_parser::x509::X509Name;
 
+use super::certificate_key::CertificateKey;
 use super::der::{DerError, DerReader, tag};
 use super::name::Name;
-use super::revocation::CertificateKey;
 use super::revocation_error::RevocationError;
 
 /// 2.5.29.29

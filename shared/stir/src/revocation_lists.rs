@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use super::anchors::{AnchorId, TrustAnchors};
 use super::certificate::Certificate;
+use super::certificate_key::CertificateKey;
 use super::chain_error::ChainError;
 use super::list_identity::ListIdentity;
-use super::revocation::{CertificateKey, RevocationList};
+use super::revocation::RevocationList;
 use super::revocation_error::RevocationError;
 use pennyblack_base::time::UnixTime;
 
