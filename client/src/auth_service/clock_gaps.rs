@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pennyblack_base::authority::Authority;
+use pennyblack_evidence::spend::Created;
 use pennyblack_http::ClockGap;
 use pennyblack_protocol::store_request::Freshness;
 
@@ -27,7 +28,7 @@ impl ClockGaps {
         self.note_at(cps, gap, Instant::now());
     }
 
-    /// The gap for which `cps` must refuse what is signed now.
+    /// The gap for which `cps` may refuse what is signed now.
     pub(super) fn forbidding(&self, cps: &Authority) -> Option<ClockGap> {
         self.forbidding_at(cps, Instant::now())
     }
@@ -44,8 +45,10 @@ impl ClockGaps {
     fn forbidding_at(&self, cps: &Authority, now: Instant) -> Option<ClockGap> {
         let (gap, noted) = self.gaps().get(cps).copied()?;
         let window = Freshness::default();
-        let is_outside = gap.ahead() > window.max_ahead || gap.behind() > window.max_age;
-        (counts(noted, now) && is_outside).then_some(gap)
+        let rounded_away = Duration::from_secs(Created::GRAIN.into());
+        let is_ahead = gap.ahead() > window.max_ahead;
+        let is_behind = gap.behind() + rounded_away > window.max_age;
+        (counts(noted, now) && (is_ahead || is_behind)).then_some(gap)
     }
 
     fn gaps(&self) -> MutexGuard<'_, Gaps> {
