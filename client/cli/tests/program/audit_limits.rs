@@ -263,7 +263,7 @@ fn what_is_withheld_of_an_issuers_log_makes_no_key_unknown_and_costs_nothing_tha
     let mut cps = Hostile::of_cps();
     cps.state_keys(300, MAX_KEYS_A_DAY);
     let mut issuer = Hostile::new("issuer.example/log", announced);
-    issuer.state_keys(600, MAX_KEYS_A_DAY);
+    issuer.state_keys(600, 64);
     fs::remove_file(issuer.home.path().join("tile/entries/001")).unwrap();
     let [late, early] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     // The one knows the keys of the CPS already, the other none.
