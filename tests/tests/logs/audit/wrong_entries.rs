@@ -73,13 +73,25 @@ async fn entries_that_the_operator_has_not_signed_do_not_accuse_the_operator() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_withheld_makes_no_announced_key_unknown() {
     let keys: Vec<_> = (1..=255).map(key).collect();
-    let first = Operated::new(CPS, &[opened(keys[0].clone())]).await;
+    // An hour apart.
+    let times = (0..).map(|hours| NOW.plus(Duration::from_secs(3600 * hours)));
+    let begun = |(key, not_before): (&TokenKey, UnixTime)| Statement::KeyEpochOpened {
+        issuer: "issuer.example".parse().unwrap(),
+        key: key.clone(),
+        not_before,
+    };
+    let all_begun: Vec<_> = keys.iter().zip(times.clone()).map(begun).collect();
+    let first = Operated::new(CPS, &all_begun[..1]).await;
     let state = tempfile::tempdir().unwrap();
     follow(first.log(), None, state.path()).await.unwrap();
     // From now on with the issuer's log, which has all keys.
-    let announced: Vec<_> = keys.iter().cloned().map(announced).collect();
+    let to_begin = |(key, not_before): (&TokenKey, UnixTime)| Statement::TokenKeyAnnounced {
+        key: key.clone(),
+        not_before,
+    };
+    let announced: Vec<_> = keys.iter().zip(times).map(to_begin).collect();
     let issuer = Operated::new(ISSUER, &announced).await;
-    let mut more: Vec<_> = keys[1..].iter().cloned().map(opened).collect();
+    let mut more = all_begun[1..].to_vec();
     more.extend(keys[..2].iter().map(|key| closed(key, 1)));
     first.state(&more).await;
     fs::remove_file(first.public().join("tile/entries/001.p/1")).unwrap();
