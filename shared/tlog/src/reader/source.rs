@@ -1,10 +1,13 @@
 //! Where a log's files come from. Not here: HTTP; the reader brings a client.
 
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs::OpenOptions;
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use rustix::fs::OFlags;
 
 /// Files of a log that cannot be had; it says nothing about the operator.
 #[derive(Debug, thiserror::Error)]
@@ -68,13 +71,19 @@ impl LogSource for Mirror {
 }
 
 fn read_file(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
-    let file = match fs::metadata(path) {
-        // To open a pipe may take endlessly long.
-        Ok(about) if !about.is_file() => return Err(io::Error::other("it is not a file")),
-        Ok(_) => File::open(path)?,
+    // To open a pipe may take endlessly long, and a file that was looked at before may be one
+    // by then.
+    let unwaiting = (OFlags::NONBLOCK | OFlags::NOCTTY).bits();
+    let unwaiting = i32::try_from(unwaiting).map_err(io::Error::other)?;
+    let mut options = OpenOptions::new();
+    let file = match options.read(true).custom_flags(unwaiting).open(path) {
+        Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
     let mut bytes = Vec::new();
     let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
     file.take(limit).read_to_end(&mut bytes)?;
@@ -87,10 +96,30 @@ fn read_file(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::*;
 
     #[test]
-    fn a_file_is_read_to_its_limit_and_what_is_no_file_is_not_opened() {
+    fn a_pipe_is_not_waited_for() {
+        let name = format!("pennyblack-pipe-{}", std::process::id());
+        let pipe = std::env::temp_dir().join(name);
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let (done, read) = mpsc::channel();
+        let path = pipe.clone();
+        std::thread::spawn(move || done.send(read_file(&path, 1)));
+        let read = read.recv_timeout(Duration::from_secs(20));
+        fs::remove_file(pipe).unwrap();
+        let refused = read.expect("it is waited for").unwrap_err();
+        assert!(refused.to_string().contains("not a file"), "{refused}");
+    }
+
+    #[test]
+    fn a_file_is_read_to_its_limit_and_what_is_no_file_is_not_read() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         let size = usize::try_from(fs::metadata(&path).unwrap().len()).unwrap();
         assert_eq!(read_file(&path, size).unwrap().unwrap().len(), size);
