@@ -4,7 +4,7 @@
 //! to be trusted, and which of its keys is the newest.
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_evidence::key_log_view::{KeyLogView, LOG_PATH, follow};
+use pennyblack_evidence::key_log_view::{KeyLogView, LOG_PATH, NotFollowed, follow};
 use pennyblack_privacypass::directory::{DirectoryKey, IssuerDirectory};
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_tlog::LogSource;
@@ -99,16 +99,24 @@ impl Carrier {
                 move |wallet| wallet.issuer_log(&issuer)
             });
             let memory = memory.await?;
-            let view = follow(&issuer, &self.log, memory.clone(), &served, now).await?;
+            let followed = follow(&issuer, &self.log, memory.clone(), &served, now).await;
+            let (view, refused) = match followed {
+                Ok(view) => (view, None),
+                // What was signed is remembered, whatever is wrong with it.
+                Err(NotFollowed { error, signed }) => (signed.map(|it| *it), Some(error)),
+            };
             let Some(view) = view else {
-                return Ok(None);
+                return refused.map_or(Ok(None), |error| Err(error.into()));
             };
             let remembered = wallet.off_thread(move |wallet| {
                 let is_kept = wallet.remember_issuer_log(&issuer, memory.as_ref(), &view)?;
                 Ok::<_, WalletError>(is_kept.then_some(view))
             });
-            if let Some(view) = remembered.await? {
-                return Ok(Some(view));
+            let remembered = remembered.await?;
+            match (remembered, refused) {
+                (Some(_), Some(error)) => return Err(error.into()),
+                (Some(view), None) => return Ok(Some(view)),
+                (None, _) => {}
             }
         }
     }

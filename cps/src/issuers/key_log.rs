@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::key_log_view::{
-    CLOCK_TOLERANCE, FollowError, KeyLogView, KeyNotLogged, LogPolicy, RememberedError, follow,
+    CLOCK_TOLERANCE, FollowError, KeyLogView, KeyNotLogged, LogPolicy, NotFollowed,
+    RememberedError, follow,
 };
 use pennyblack_privacypass::directory::IssuerDirectory;
 use pennyblack_privacypass::token::TokenKeyId;
@@ -86,8 +87,17 @@ impl KeyLog {
         now: UnixTime,
     ) -> Result<Sifted, KeyLogError> {
         let followed = follow(&self.issuer, &self.policy, self.view.clone(), fetcher, now);
-        let Some(view) = followed.await? else {
-            return Ok(Sifted::default());
+        let view = match followed.await {
+            Ok(None) => return Ok(Sifted::default()),
+            Ok(Some(view)) => view,
+            Err(NotFollowed { error, signed }) => {
+                // What was signed is remembered, whatever is wrong with it.
+                if let Some(view) = signed {
+                    self.persist(&view).await?;
+                    self.view = Some(*view);
+                }
+                return Err(error.into());
+            }
         };
         self.persist(&view).await?;
         let newest = view.newest_key(now.minus(CLOCK_TOLERANCE));

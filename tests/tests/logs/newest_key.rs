@@ -8,7 +8,7 @@ use std::time::Duration;
 use pennyblack_base::time::UnixTime;
 use pennyblack_client::carrier::{Carrier, CarrierError};
 use pennyblack_client::wallet::Wallet;
-use pennyblack_evidence::key_log_view::KeyNotNewest;
+use pennyblack_evidence::key_log_view::{FollowError, KeyNotNewest};
 use pennyblack_evidence::log_entry::{LogEntry, Minute, Statement};
 use pennyblack_http::{HttpClient, HttpOptions, RetryPolicy};
 use pennyblack_logserver::TransparencyLog;
@@ -16,7 +16,7 @@ use pennyblack_privacypass::blind_rsa::TokenPublicKey;
 use pennyblack_privacypass::token_key::TokenKey;
 use pennyblack_runtime::clock::{Clock, ClockHand};
 use pennyblack_service::start::RunningService;
-use pennyblack_tests::federation::{Federation, cps_name};
+use pennyblack_tests::federation::{Federation, cps_name, issuer_name};
 use pennyblack_tests::two_faced_issuer::TwoFacedIssuer;
 use pennyblack_tests::wait::until;
 
@@ -77,9 +77,16 @@ impl Scene {
 
     async fn announce(&self, key: TokenKey, not_before: UnixTime) {
         let statement = Statement::TokenKeyAnnounced { key, not_before };
+        self.state(statement).await;
+    }
+
+    async fn state(&self, statement: Statement) {
         let minute = Minute::of(NOW.minus(Duration::from_secs(86_400)));
-        let entry = LogEntry { minute, statement };
-        self.log.append(entry.to_bytes()).await.unwrap();
+        self.append(LogEntry { minute, statement }.to_bytes()).await;
+    }
+
+    async fn append(&self, entry: Vec<u8>) {
+        self.log.append(entry).await.unwrap();
         let size = self.log.size();
         let mut checkpoints = self.log.checkpoints();
         let signed = checkpoints.wait_for(|last| last.checkpoint().head.size == size);
@@ -131,6 +138,43 @@ async fn of_two_keys_a_second_apart_none_is_drawn_of_and_cps_and_auditor_say_so(
         withheld.filter(|count| *count != "0").map(drop)
     })
     .await;
+    cps.stop().await;
+    scene.issuer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn carrier_and_cps_remember_what_was_signed_with_an_entry_that_they_refuse() {
+    let scene = Scene::open().await;
+    let wallet = scene.wallet("wallet.db");
+    assert_eq!(scene.draw(&wallet, NOW).await.unwrap(), BATCH);
+    scene.append(b"no entry".to_vec()).await;
+    for _ in 0..2 {
+        let refused = scene.draw(&wallet, NOW).await.unwrap_err();
+        let is_named = matches!(refused, CarrierError::IssuerLog(FollowError::Entry { .. }));
+        assert!(is_named, "{refused}");
+    }
+    let signed = |memory: &str| {
+        let memory: serde_json::Value = serde_json::from_str(memory).ok()?;
+        memory["unread"].as_str().map(str::to_owned)
+    };
+    let kept = wallet.issuer_log(&issuer_name().unwrap()).unwrap().unwrap();
+    assert_eq!(kept.head().size, 1);
+    let of_carrier = signed(&kept.to_json().unwrap()).unwrap();
+    assert!(
+        of_carrier.starts_with("issuer.test/log\n2\n"),
+        "{of_carrier}"
+    );
+
+    let cps = scene.federation.start_cps(scene.front.address()).await;
+    let cps = cps.unwrap();
+    let memory = scene
+        .federation
+        .home()
+        .join("cps/issuers/issuer.test.log.json");
+    let of_cps = until("the memory of the CPS", SOON, async || {
+        signed(&fs::read_to_string(&memory).unwrap_or_default())
+    });
+    assert_eq!(of_cps.await, of_carrier);
     cps.stop().await;
     scene.issuer.stop().await;
 }

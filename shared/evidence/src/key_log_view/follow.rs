@@ -143,6 +143,26 @@ pub enum FollowError {
     NotPublished(Authority),
 }
 
+/// A log that could not be followed, and what is to be remembered of it all the same.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct NotFollowed {
+    /// What is wrong.
+    pub error: FollowError,
+    /// What was known before, and that the log has signed more: it could take that back, if
+    /// an error made us forget it.
+    pub signed: Option<Box<KeyLogView>>,
+}
+
+impl<E: Into<FollowError>> From<E> for NotFollowed {
+    fn from(error: E) -> Self {
+        Self {
+            error: error.into(),
+            signed: None,
+        }
+    }
+}
+
 impl From<ReadLogError> for FollowError {
     fn from(error: ReadLogError) -> Self {
         match error {
@@ -162,14 +182,15 @@ impl From<ReadLogError> for FollowError {
 /// the answer before it uses a key because of it.
 ///
 /// # Errors
-/// [`FollowError`]; what was remembered stays true.
+/// [`NotFollowed`], of which the caller persists [`NotFollowed::signed`]; what was
+/// remembered stays true.
 pub async fn follow<S: LogSource>(
     issuer: &Authority,
     policy: &LogPolicy,
     memory: Option<KeyLogView>,
     source: &S,
     now: UnixTime,
-) -> Result<Option<KeyLogView>, FollowError> {
+) -> Result<Option<KeyLogView>, NotFollowed> {
     match beginning(issuer, policy, memory, source).await? {
         Some(view) => Ok(Some(view.advance(source, now).await?)),
         None => Ok(None),

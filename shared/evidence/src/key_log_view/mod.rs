@@ -18,9 +18,11 @@ use pennyblack_privacypass::directory::DirectoryKey;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_tlog::note_key::VerifierKey;
 use pennyblack_tlog::reader::EntryPosition;
-use pennyblack_tlog::{KeyName, LogReader, LogSource, ReadLogError, TreeHead, WitnessPolicy};
+use pennyblack_tlog::{
+    KeyName, LogReader, LogSource, ReadLogError, SignedCheckpoint, TreeHead, WitnessPolicy,
+};
 
-pub use self::follow::{Demand, FollowError, LogPolicy, follow};
+pub use self::follow::{Demand, FollowError, LogPolicy, NotFollowed, follow};
 pub use self::newest_key::{CLOCK_TOLERANCE, KeyNotNewest};
 pub use self::remembered::RememberedError;
 
@@ -118,25 +120,44 @@ impl KeyLogView {
     }
 
     /// The log as it is `now`, read from here to its last checkpoint; `source` has the
-    /// files. Only what is proven is trusted.
+    /// files. Only what is proven is trusted, and what is signed is not forgotten.
     ///
     /// # Errors
-    /// [`FollowError`].
-    async fn advance<S: LogSource>(&self, source: S, now: UnixTime) -> Result<Self, FollowError> {
+    /// [`NotFollowed`].
+    async fn advance<S: LogSource>(&self, source: S, now: UnixTime) -> Result<Self, NotFollowed> {
         let reader = LogReader::new(source, self.log.clone(), WitnessPolicy::default());
         let reader = reader.with_max_bundle_size(LogEntry::MAX_BUNDLE_SIZE);
         let checkpoint = reader.checkpoint().await?;
-        let entries = checkpoint.checkpoint().head.size;
-        if entries > MOST_ENTRIES {
-            return Err(FollowError::TooLong(entries));
+        match self.read_to(&reader, &checkpoint, now).await {
+            Err(error) => {
+                let is_known = matches!(error, FollowError::Contradiction(_));
+                let position = self.position.with_unread(&checkpoint);
+                let signed = (!is_known && position != self.position).then(|| {
+                    let view = self.clone();
+                    Box::new(Self { position, ..view })
+                });
+                Err(NotFollowed { error, signed })
+            }
+            Ok(view) => Ok(view),
+        }
+    }
+
+    async fn read_to<S: LogSource>(
+        &self,
+        reader: &LogReader<S>,
+        checkpoint: &SignedCheckpoint,
+        now: UnixTime,
+    ) -> Result<Self, FollowError> {
+        let (old, new) = (self.position.signed(), checkpoint.checkpoint().head);
+        if new.size > MOST_ENTRIES {
+            return Err(FollowError::TooLong(new.size));
         }
         let mut keys = Keys::of(self)?;
         let visit = |index, entry: &[u8]| keys.visit(index, entry);
-        let position = reader.advance_entries(&self.position, &checkpoint, visit);
+        let position = reader.advance_entries(&self.position, checkpoint, visit);
         let position = match position.await {
             Err(FollowError::Log(diverged @ ReadLogError::Diverged { .. })) => {
-                let (old, new) = (self.head(), checkpoint.checkpoint().head);
-                return Err(proven_fork(&reader, &old, &new, diverged).await);
+                return Err(proven_fork(reader, &old, &new, diverged).await);
             }
             position => position?,
         };

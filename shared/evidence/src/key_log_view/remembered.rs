@@ -35,6 +35,9 @@ struct Remembered {
     log: String,
     /// The last checkpoint, with its signatures.
     checkpoint: Option<String>,
+    /// A later one, whose entries could not be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unread: Option<String>,
     /// The roots of the complete subtrees, left to right, base64.
     edge: Vec<String>,
     /// The ids of the keys, hexadecimal, and when they begin.
@@ -64,6 +67,7 @@ impl KeyLogView {
         let remembered = Remembered {
             log: self.log.to_string(),
             checkpoint: self.position.checkpoint().map(ToString::to_string),
+            unread: self.position.unread().map(ToString::to_string),
             edge: roots.map(ToString::to_string).collect(),
             keys: by_name(self.keys.iter().map(|(id, begin)| (id, begin.0))),
             issued: by_name(self.issued.iter().map(|(id, issued)| (id, *issued))),
@@ -87,12 +91,15 @@ impl KeyLogView {
         }
         let read: Remembered = serde_json::from_str(json).map_err(damaged)?;
         let log: VerifierKey = read.log.parse().map_err(damaged)?;
-        let checkpoint: Option<Result<SignedCheckpoint, _>> =
-            read.checkpoint.as_deref().map(str::parse);
-        let checkpoint = checkpoint.transpose().map_err(damaged)?;
+        let checkpoint = |text: Option<String>| {
+            let parsed = text.map(|text| text.parse::<SignedCheckpoint>());
+            parsed.transpose().map_err(damaged)
+        };
+        let (checkpoint, unread) = (checkpoint(read.checkpoint)?, checkpoint(read.unread)?);
         let roots: Result<Vec<Hash>, _> = read.edge.iter().map(|root| root.parse()).collect();
         let roots = roots.map_err(damaged)?;
-        let position = EntryPosition::restore(checkpoint, &roots, &log).map_err(damaged)?;
+        let position = EntryPosition::restore(checkpoint, &roots, unread, &log);
+        let position = position.map_err(damaged)?;
         let times = |read: BTreeMap<String, u64>| -> Result<BTreeMap<_, _>, RememberedError> {
             let by_id = by_id(read)?.into_iter();
             Ok(by_id.map(|(id, time)| (id, UnixTime(time))).collect())

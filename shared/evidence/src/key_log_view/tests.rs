@@ -120,7 +120,8 @@ impl Served {
         memory: Option<KeyLogView>,
         now: UnixTime,
     ) -> Result<Option<KeyLogView>, FollowError> {
-        at_once(follow(&issuer(), policy, memory, self, now))
+        let followed = at_once(follow(&issuer(), policy, memory, self, now));
+        followed.map_err(|refused| refused.error)
     }
 }
 

@@ -198,7 +198,8 @@ impl<S: LogSource> LogReader<S> {
     /// lead from the remembered roots to the signed one proves that the log still begins
     /// with all that was read before. It costs the reader less, and accuses the operator
     /// of less: entries that do not lead there may be forged on their way, or be those
-    /// of a second history, and the log's tiles are not compared.
+    /// of a second history, and the log's tiles are not compared. They must lead by the tree
+    /// of [`EntryPosition::unread`], too.
     ///
     /// # Errors
     /// [`ReadLogError`], or what `visit` says.
@@ -209,7 +210,8 @@ impl<S: LogSource> LogReader<S> {
         mut visit: impl FnMut(u64, &[u8]) -> Result<(), E>,
     ) -> Result<EntryPosition, E> {
         let (old, new) = (from.head(), self.require_signed(to)?);
-        require_no_rollback(&old, &new)?;
+        let signed = from.signed();
+        require_no_rollback(&signed, &new)?;
         let mut roots = from.roots.clone();
         let (first, end) = bundles(old.size, new.size);
         let unread = if old == new { end..end } else { first..end };
@@ -223,6 +225,9 @@ impl<S: LogSource> LogReader<S> {
             for (place, entry) in entries.skip_while(|(place, _)| *place < old.size) {
                 roots.push(Hash::of_leaf(entry));
                 visit(place, entry)?;
+                if roots.size() == signed.size && roots.head() != signed {
+                    return Err(ReadLogError::diverged(&signed, &new).into());
+                }
             }
         }
         if roots.head() != new {
@@ -231,6 +236,7 @@ impl<S: LogSource> LogReader<S> {
         Ok(EntryPosition {
             checkpoint: Some(to.clone()),
             roots,
+            unread: None,
         })
     }
 }

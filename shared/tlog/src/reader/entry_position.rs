@@ -10,33 +10,68 @@ use crate::{Frontier, Hash, SignedCheckpoint, TreeHead, VerifierKey};
 pub struct EntryPosition {
     pub(super) checkpoint: Option<SignedCheckpoint>,
     pub(super) roots: Frontier,
+    /// A later checkpoint that the log has signed, whose entries were not read.
+    pub(super) unread: Option<SignedCheckpoint>,
 }
 
 impl EntryPosition {
-    /// A position of the log with this key as it was remembered: its checkpoint, and
-    /// what [`Self::roots`] were. Verifies that they fit each other.
+    /// A position of the log with this key as it was remembered: its checkpoint, what
+    /// [`Self::roots`] were, and [`Self::unread`]. Verifies that they fit each other.
     ///
     /// # Errors
     /// [`PositionError`].
     pub fn restore(
         checkpoint: Option<SignedCheckpoint>,
         roots: &[Hash],
+        unread: Option<SignedCheckpoint>,
         log: &VerifierKey,
     ) -> Result<Self, PositionError> {
         let signed = checkpoint.as_ref().map(|signed| signed.verify(log));
         let signed = signed.transpose()?.unwrap_or_else(TreeHead::empty);
         let mut left = roots.iter().copied();
         let roots = Frontier::read(signed.size, |_| left.next().ok_or(PositionError::Root))?;
-        if left.next().is_some() || roots.head() != signed {
+        let later = unread.as_ref().map(|unread| unread.verify(log));
+        let is_later = later.transpose()?.is_none_or(|it| it.size > signed.size);
+        if left.next().is_some() || roots.head() != signed || !is_later {
             return Err(PositionError::Root);
         }
-        Ok(Self { checkpoint, roots })
+        Ok(Self {
+            checkpoint,
+            roots,
+            unread,
+        })
+    }
+
+    /// The same, and that the log has signed `checkpoint`, whose entries could not be used:
+    /// a later tree must begin with that one. One that is remembered already stays, until
+    /// another is known to continue it.
+    #[must_use]
+    pub fn with_unread(&self, checkpoint: &SignedCheckpoint) -> Self {
+        let mut position = self.clone();
+        if checkpoint.checkpoint().head.size > self.head().size {
+            position.unread.get_or_insert_with(|| checkpoint.clone());
+        }
+        position
     }
 
     /// The tree that was read and verified; the empty one at the beginning.
     #[must_use]
     pub fn head(&self) -> TreeHead {
         self.roots.head()
+    }
+
+    /// The largest tree that the log is known to have signed; it begins with
+    /// [`Self::head`], or the log has signed two histories.
+    #[must_use]
+    pub fn signed(&self) -> TreeHead {
+        let unread = self.unread.as_ref();
+        unread.map_or_else(|| self.head(), |unread| unread.checkpoint().head)
+    }
+
+    /// The checkpoint of [`Self::signed`], if its entries were not read.
+    #[must_use]
+    pub const fn unread(&self) -> Option<&SignedCheckpoint> {
+        self.unread.as_ref()
     }
 
     /// The checkpoint to which the log was read; `None` at the beginning.

@@ -77,6 +77,60 @@ fn the_most_that_is_remembered_is_read_again_and_more_is_not_written() {
     assert!(matches!(refused, RememberedError::TooLong(_)), "{refused}");
 }
 
+/// What is remembered after a look that failed, and read again as it would be.
+fn remembered_of(served: &Served, memory: &KeyLogView) -> (FollowError, KeyLogView) {
+    let (policy, issuer) = (LogPolicy::default(), issuer());
+    let followed = follow(&issuer, &policy, Some(memory.clone()), served, UnixTime(0));
+    let NotFollowed { error, signed } = at_once(followed).unwrap_err();
+    let view = signed.map_or_else(|| memory.clone(), |view| *view);
+    let again = KeyLogView::from_json(&view.to_json().unwrap()).unwrap();
+    assert_eq!(again, view);
+    assert_eq!((&view.keys, view.head()), (&memory.keys, memory.head()));
+    (error, view)
+}
+
+#[test]
+fn what_was_signed_is_not_taken_back_because_its_entries_cannot_be_used() {
+    let spoilers: [fn(&mut Served); 2] = [
+        |served| served.entries.push(b"no entry".to_vec()),
+        |served| {
+            served.entries.push(entry(9));
+            let path = "tile/entries/000.p/4".to_owned();
+            served.instead.insert(path, None);
+        },
+    ];
+    for spoil in spoilers {
+        let mut served = Served::with(0..3);
+        let view = followed(&mut served, None);
+        spoil(&mut served);
+        let (first, view) = remembered_of(&served, &view);
+        assert!(!matches!(first, FollowError::Contradiction(_)), "{first}");
+        // Without it, with another one in its place, and with that one and more.
+        served.instead.clear();
+        served.entries.truncate(3);
+        for more in [None, Some(entry(5)), Some(entry(6)), Some(b"none".to_vec())] {
+            served.entries.extend(more);
+            let (error, kept) = remembered_of(&served, &view);
+            assert!(matches!(error, FollowError::Contradiction(_)), "{error}");
+            assert_eq!(kept, view);
+        }
+    }
+}
+
+#[test]
+fn entries_that_are_served_at_last_are_taken_with_the_checkpoint_that_was_remembered() {
+    let mut served = Served::with(0..2);
+    let view = followed(&mut served, None);
+    served.entries.extend((2..4).map(entry));
+    let path = "tile/entries/000.p/4".to_owned();
+    served.instead.insert(path, None);
+    let (_, view) = remembered_of(&served, &view);
+    served.entries.push(entry(4));
+    let view = followed(&mut served, Some(view));
+    view.require(&key(4)).unwrap();
+    assert_eq!(view.position.unread(), None);
+}
+
 proptest! {
     #[test]
     fn no_memory_makes_it_panic(json in ".*") {
