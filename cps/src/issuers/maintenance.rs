@@ -15,7 +15,7 @@ use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
-use pennyblack_storage::atomic_file;
+use pennyblack_storage::{atomic_file, limited_file};
 use rand::RngExt as _;
 
 use super::epochs::{IssuerWord, KeyEpochs};
@@ -122,7 +122,7 @@ impl<S: Store> IssuerMaintenance<S> {
             path: file.clone(),
             why,
         };
-        let epochs = match std::fs::read(&file) {
+        let epochs = match limited_file::read(&file, KeyEpochs::MAX_JSON_SIZE) {
             Ok(json) => KeyEpochs::from_json(&json).map_err(known)?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => KeyEpochs::default(),
             Err(error) => return Err(known(error.to_string())),

@@ -10,12 +10,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_redis::RedisError;
-use pennyblack_storage::atomic_file;
+use pennyblack_storage::{atomic_file, limited_file};
 use tokio::task::spawn_blocking;
 
 use super::shared_tallies::SharedTallies;
 use super::tally::Tally;
 use crate::store::redis::RedisStore;
+
+/// Most bytes of the file: many times the key epochs that are open at once.
+const MAX_FILE_SIZE: usize = 16 * 1024 * 1024;
 
 /// Counts that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +66,7 @@ impl EpochTallies {
             path: path.to_owned(),
             why,
         };
-        let tallies = match std::fs::read(path) {
+        let tallies = match limited_file::read(path, MAX_FILE_SIZE) {
             Ok(json) => parse(&json).map_err(wrong)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => HashMap::new(),
             Err(error) => return Err(wrong(error.to_string())),
@@ -190,4 +193,18 @@ fn parse(json: &[u8]) -> Result<HashMap<TokenKeyId, Tally>, String> {
     let rows = rows.into_iter();
     let rows = rows.map(|(id, counts)| (id, Tally::of_counts(counts)));
     Ok(rows.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_whose_file_is_elsewhere_and_not_there_do_not_begin_anew() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("tallies.json");
+        assert!(EpochTallies::open(&path).is_ok());
+        std::os::unix::fs::symlink(home.path().join("gone"), &path).unwrap();
+        assert!(EpochTallies::open(&path).is_err());
+    }
 }

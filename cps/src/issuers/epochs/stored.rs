@@ -18,6 +18,9 @@ struct StoredKey {
 }
 
 impl KeyEpochs {
+    /// Most bytes of that form that are read.
+    pub const MAX_JSON_SIZE: usize = 1024 * 1024;
+
     /// The form in which it is kept on disk.
     ///
     /// # Errors

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use pennyblack_base::encoding;
 use pennyblack_privacypass::blind_rsa::TokenPublicKey;
 use pennyblack_privacypass::token_key::TokenKey;
@@ -29,41 +31,62 @@ async fn until(what: impl Fn() -> bool) {
     waited.await.expect("in time");
 }
 
+fn config(url: String) -> IssuerConfig {
+    IssuerConfig {
+        authority: "issuer.example".parse().unwrap(),
+        url: Some(url),
+        tls_roots: None,
+        voprf_keys: None,
+        log: Default::default(),
+        log_key: None,
+    }
+}
+
+fn dependencies(home: &Path, config: &IssuerConfig, clock: Clock) -> Dependencies<EmbeddedStore> {
+    let cps: Authority = "cps.example".parse().unwrap();
+    let limits = Limits {
+        entry_lifetime: Duration::from_secs(60),
+        mailbox_capacity: 10,
+    };
+    let now = clock.clone();
+    let store = EmbeddedStore::open(home, limits, Arc::new(move || now.now()));
+    Dependencies {
+        issuers: Arc::new(Issuers::new(&cps, [&config.authority])),
+        store: Arc::new(store.unwrap()),
+        log: Arc::new(CpsLog::open(&home.join("log"), &cps).unwrap()),
+        clock,
+        readiness: Readiness::new(),
+    }
+}
+
+#[tokio::test]
+async fn known_keys_whose_file_is_elsewhere_and_not_there_are_not_none() {
+    let home = tempfile::tempdir().unwrap();
+    let known = home.path().join("issuer.example.json");
+    std::os::unix::fs::symlink(home.path().join("gone"), &known).unwrap();
+    let config = config("http://127.0.0.1:1".to_owned());
+    let (clock, _hand) = Clock::by_hand(NOW);
+    let dependencies = dependencies(home.path(), &config, clock);
+    let opened = IssuerMaintenance::open(0, &config, home.path(), dependencies);
+    let refused = opened.err().expect("a refusal").to_string();
+    assert!(refused.contains("issuer.example.json"), "{refused}");
+}
+
 #[tokio::test]
 async fn keys_begin_and_end_while_the_issuer_takes_its_time() {
     // It takes connections, and never answers.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let home = tempfile::tempdir().unwrap();
-    let cps: Authority = "cps.example".parse().unwrap();
-    let config = IssuerConfig {
-        authority: "issuer.example".parse().unwrap(),
-        url: Some(format!("http://{}", silent.local_addr().unwrap())),
-        tls_roots: None,
-        voprf_keys: None,
-        log: Default::default(),
-        log_key: None,
-    };
+    let config = config(format!("http://{}", silent.local_addr().unwrap()));
     let known = keys().map(|(key, not_before)| {
         let encoded = encoding::base64url(key.encoded());
         serde_json::json!({"token_type": 2, "key": encoded, "not_before": not_before})
     });
     let known = serde_json::to_vec(&known).unwrap();
     std::fs::write(home.path().join("issuer.example.json"), known).unwrap();
-    let limits = Limits {
-        entry_lifetime: Duration::from_secs(60),
-        mailbox_capacity: 10,
-    };
     let (clock, hand) = Clock::by_hand(NOW);
-    let now = clock.clone();
-    let store = EmbeddedStore::open(home.path(), limits, Arc::new(move || now.now()));
-    let log = Arc::new(CpsLog::open(&home.path().join("log"), &cps).unwrap());
-    let dependencies = Dependencies {
-        issuers: Arc::new(Issuers::new(&cps, [&config.authority])),
-        store: Arc::new(store.unwrap()),
-        log: Arc::clone(&log),
-        clock,
-        readiness: Readiness::new(),
-    };
+    let dependencies = dependencies(home.path(), &config, clock);
+    let log = Arc::clone(&dependencies.log);
     let maintenance = IssuerMaintenance::open(0, &config, home.path(), dependencies).unwrap();
     let shutdown = Shutdown::new();
     let running = tokio::spawn(maintenance.run(shutdown.clone()));

@@ -2,17 +2,18 @@
 //! of nodes by which its journal was filled. Another list would give tokens to nodes
 //! that do not know whether they are spent.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pennyblack_storage::atomic_file;
+use pennyblack_storage::{atomic_file, limited_file};
 use serde::{Deserialize, Serialize};
 
 use super::owners::Owners;
 
 /// The file's name.
 const FILE: &str = "nodes.json";
+/// Most bytes of it.
+const MAX_FILE_SIZE: usize = 1024 * 1024;
 
 /// The random name of a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +75,7 @@ impl Membership {
     /// Reads the file, or makes it for a node that is new.
     pub(super) fn open(directory: &Path, owners: &Owners) -> Result<Self, MembershipError> {
         let path = directory.join(FILE);
-        let text = match fs::read(&path) {
+        let text = match limited_file::read(&path, MAX_FILE_SIZE) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Self::begin(path, owners);

@@ -7,11 +7,10 @@
 //! less, and is found out: by each spend, whose script compares first, and by the
 //! periodic look at all shards. No Redis here: readings go in, a verdict comes out.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pennyblack_storage::atomic_file;
+use pennyblack_storage::{atomic_file, limited_file};
 use serde::{Deserialize, Serialize};
 
 use super::keys::{SHARDS, Shard};
@@ -231,6 +230,8 @@ fn one_id(readings: &[Reading]) -> Result<Option<StoreId>, Forgotten> {
     Ok(id)
 }
 
+const MAX_FILE_SIZE: usize = 1024 * 1024;
+
 /// The file: JSON, with ids in hexadecimal.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -243,14 +244,12 @@ struct FenceFile {
 impl Fence {
     /// Reads the file, or `None` when there is none.
     pub(super) fn load(path: &Path) -> Result<Option<Self>, FenceFileError> {
-        let text = match fs::read_to_string(path) {
+        let text = match limited_file::read_text(path, MAX_FILE_SIZE) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
-                return Err(FenceFileError::Io {
-                    path: path.to_owned(),
-                    error,
-                });
+                let path = path.to_owned();
+                return Err(FenceFileError::Io { path, error });
             }
         };
         Self::parse(&text)
@@ -386,8 +385,10 @@ mod tests {
         fence.save(&path).unwrap();
         assert_eq!(Fence::load(&path).unwrap(), Some(fence.clone()));
         assert_eq!(fence.seen(Shard(3)), Changes { own: 6, total: 50 });
-        fs::write(&path, "{}").unwrap();
+        std::fs::write(&path, "{}").unwrap();
         assert!(Fence::load(&path).is_err());
+        std::os::unix::fs::symlink("gone", path.with_extension("link")).unwrap();
+        assert!(Fence::load(&path.with_extension("link")).is_err());
     }
 
     proptest! {

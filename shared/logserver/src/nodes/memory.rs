@@ -5,12 +5,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pennyblack_storage::atomic_file;
+use pennyblack_storage::{atomic_file, limited_file};
 use pennyblack_tlog::{NoteKeyError, VerifierKey};
 use serde::{Deserialize, Serialize};
 
 use crate::statements::known::KnownKeys;
 use pennyblack_tlog::reader::{Position, PositionError};
+
+/// Most bytes of it: the keys of a log that is full, several times.
+const MAX_FILE_SIZE: usize = 128 * 1024 * 1024;
 
 /// A memory that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +59,7 @@ impl Memory {
 
     /// What is remembered, if anything is. Reads the disk.
     pub(super) fn load(&self) -> Result<Option<Remembered>, MemoryError> {
-        match std::fs::read_to_string(&self.0) {
+        match limited_file::read_text(&self.0, MAX_FILE_SIZE) {
             Ok(json) => self.parse(&json).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.wrong(&error)),
@@ -91,5 +94,19 @@ impl Memory {
             path: self.0.clone(),
             why: why.to_string(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_memory_that_is_elsewhere_and_not_there_does_not_begin_anew() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("log.json");
+        assert!(Memory::at(&path).load().unwrap().is_none());
+        std::os::unix::fs::symlink(home.path().join("gone"), &path).unwrap();
+        assert!(Memory::at(&path).load().is_err());
     }
 }
