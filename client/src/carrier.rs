@@ -83,7 +83,9 @@ impl Carrier {
     ) -> Result<DrawTotals, CarrierError> {
         let directory = self.directory(client).await?;
         self.sort_tokens(client, wallet, &directory, now).await?;
-        self.draw_by(&directory, client, wallet, cps, now).await
+        let drawn = self.draw_by(&directory, client, wallet, cps, now).await;
+        wallet.off_thread(Wallet::destroy_ended).await?;
+        drawn
     }
 
     async fn draw_by(

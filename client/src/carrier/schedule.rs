@@ -100,6 +100,7 @@ impl Schedule {
             tokio::select! {
                 () = clock.reached(next) => {}
                 () = shutdown.requested() => {}
+                () = destroy_ended(wallet) => {}
             }
         }
     }
@@ -117,8 +118,9 @@ impl Schedule {
         clock: &Clock,
     ) -> Result<usize, CarrierError> {
         let mut issuer = IssuerAndWallet::new(carrier, client, wallet, clock);
-        let visit = self.visit_at(&mut issuer, clock.now()).await?;
-        Ok(visit.received)
+        let visit = self.visit_at(&mut issuer, clock.now()).await;
+        wallet.off_thread(Wallet::destroy_ended).await?;
+        Ok(visit?.received)
     }
 
     async fn visit_at(
@@ -181,6 +183,21 @@ impl Schedule {
         }
         Ok(())
     }
+}
+
+/// Destroys tokens whose key is over, and never returns. **It is done between visits, and no
+/// visit waits for it**: it takes longer the fewer tokens were spent, and the issuer sees
+/// when it is asked. What is not done when the next visit begins waits for the one after.
+async fn destroy_ended(wallet: &Wallet) {
+    let mut is_left = true;
+    while is_left {
+        let some = wallet.off_thread(Wallet::destroy_some_ended).await;
+        is_left = some.unwrap_or_else(|error| {
+            tracing::warn!(%error, "tokens of a key that is over are not destroyed yet");
+            false
+        });
+    }
+    std::future::pending::<()>().await;
 }
 
 /// What came of a visit.

@@ -191,20 +191,36 @@ fn read_token(row: &Row<'_>) -> Result<Option<(Token, SpendKey)>, rusqlite::Erro
 impl Wallet {
     /// Destroys the tokens of piles that have ended, in many short transactions: a spend
     /// never waits for more than one of them. A crash leaves the rest for the next time.
-    pub(super) fn destroy_ended(&self) -> Result<(), WalletError> {
+    ///
+    /// **It takes longer the fewer tokens were spent**: nothing that is sent to an issuer
+    /// may wait for it.
+    ///
+    /// # Errors
+    /// [`WalletError::Database`].
+    pub fn destroy_ended(&self) -> Result<(), WalletError> {
+        while self.destroy_some_ended()? {}
+        Ok(())
+    }
+
+    /// The same, but no more than takes about a tenth of a second; whether some are left.
+    ///
+    /// # Errors
+    /// [`WalletError::Database`].
+    pub fn destroy_some_ended(&self) -> Result<bool, WalletError> {
         if !self.has_ended()? {
-            return Ok(());
+            return Ok(false);
         }
         let mut cleaner = self.cleaner()?;
-        let mut pieces = 0_u32;
-        while self.destroy_piece(&mut cleaner)? {
-            pieces += 1;
-            if pieces.is_multiple_of(PIECES_TO_CHECKPOINT) {
-                checkpoint(&cleaner)?;
+        let mut is_left = true;
+        for _ in 0..PIECES_TO_CHECKPOINT {
+            is_left = self.destroy_piece(&mut cleaner)?;
+            if !is_left {
+                break;
             }
             std::thread::sleep(PAUSE);
         }
-        checkpoint(&cleaner)
+        checkpoint(&cleaner)?;
+        Ok(is_left)
     }
 
     fn has_ended(&self) -> Result<bool, WalletError> {

@@ -31,8 +31,9 @@ pub enum KeyStanding {
 
 impl Wallet {
     /// Goes by the `standing` of the issuer's keys at `now`: tokens of some are not spent
-    /// from now on, those of others are again, and those of some are destroyed. Returns how
-    /// many were set aside now.
+    /// from now on, those of others are again, and those of some are ended, to be destroyed
+    /// by [`Wallet::destroy_ended`]. Returns how many were set aside now. It takes the same
+    /// time however many tokens there are.
     ///
     /// # Errors
     /// [`WalletError::Database`].
@@ -42,7 +43,7 @@ impl Wallet {
         standing: impl Fn(TokenKeyId) -> KeyStanding,
         now: UnixTime,
     ) -> Result<usize, WalletError> {
-        let set_aside = self.write(|transaction| {
+        self.write(|transaction| {
             let mut statement = transaction.prepare(
                 "SELECT DISTINCT token_key_id FROM pile
                  JOIN challenge ON challenge.digest = challenge_digest
@@ -79,10 +80,8 @@ impl Wallet {
                       WHERE challenge.issuer = unlisted_key.issuer)",
                 [issuer.as_str()],
             )?;
-            Ok::<_, WalletError>(set_aside)
-        })?;
-        self.destroy_ended()?;
-        Ok(set_aside)
+            Ok(set_aside)
+        })
     }
 }
 
