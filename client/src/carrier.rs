@@ -97,8 +97,19 @@ impl Carrier {
         now: UnixTime,
     ) -> Result<DrawTotals, CarrierError> {
         let key = self.key_to_draw_of(directory, client, wallet, now).await?;
-        self.draw_of(&key, directory, client, wallet, cps, now)
-            .await
+        let draw = self.prepare(&key, cps)?;
+        let (id, draw) = wallet
+            .off_thread(move |wallet| {
+                let id = wallet.begin_draw(&draw, now)?;
+                Ok::<_, WalletError>((id, draw))
+            })
+            .await?;
+        let pending = PendingDraw {
+            id,
+            draw,
+            begun_at: now,
+        };
+        self.ask(client, wallet, directory, pending, now).await
     }
 
     /// The key that signs now, and that is accounted for in the issuer's log.
@@ -113,30 +124,6 @@ impl Carrier {
         self.require_logged(client, wallet, directory, key.id(), now)
             .await?;
         Ok(key)
-    }
-
-    async fn draw_of(
-        &self,
-        key: &TokenKey,
-        directory: &IssuerDirectory,
-        client: &HttpClient,
-        wallet: &Wallet,
-        cps: &Authority,
-        now: UnixTime,
-    ) -> Result<DrawTotals, CarrierError> {
-        let draw = self.prepare(key, cps)?;
-        let (id, draw) = wallet
-            .off_thread(move |wallet| {
-                let id = wallet.begin_draw(&draw, now)?;
-                Ok::<_, WalletError>((id, draw))
-            })
-            .await?;
-        let pending = PendingDraw {
-            id,
-            draw,
-            begun_at: now,
-        };
-        self.ask(client, wallet, directory, pending, now).await
     }
 
     /// Repeats every draw of this subject at this issuer that the wallet holds as

@@ -15,7 +15,7 @@ use rand::{Rng, RngExt as _};
 use super::class::Class;
 use super::timetable::Timetable;
 use super::{Carrier, CarrierError};
-use crate::wallet::{Wallet, WalletError};
+use crate::wallet::{PendingDraw, Wallet, WalletError};
 use pennyblack_http::HttpClient;
 
 /// The pause between visits until the issuer has answered once.
@@ -65,8 +65,9 @@ trait Source {
     async fn key(&mut self) -> Result<EpochKey, CarrierError>;
     /// What was drawn of the key, by this process or an earlier one.
     async fn drawn(&mut self, key: EpochKey) -> Result<Drawn, CarrierError>;
-    /// Draws a batch of the key; how many tokens came in.
-    async fn draw(&mut self, cps: &Authority) -> Result<usize, CarrierError>;
+    /// Draws a batch of the key, unless more than `due` tokens of it were then asked for;
+    /// how many came in.
+    async fn draw(&mut self, cps: &Authority, due: u64) -> Result<usize, CarrierError>;
 }
 
 impl Schedule {
@@ -141,7 +142,7 @@ impl Schedule {
         let in_turn = self.cps.iter().cycle();
         let skipped = usize::try_from(before).unwrap_or(0) % self.cps.len().max(1);
         for (_, cps) in (before..due).zip(in_turn.skip(skipped)) {
-            received += source.draw(cps).await?;
+            received += source.draw(cps, due * source.batch()).await?;
         }
         Ok(Visit { begun, received })
     }
@@ -294,14 +295,26 @@ impl Source for IssuerAndWallet<'_> {
         })
     }
 
-    async fn draw(&mut self, cps: &Authority) -> Result<usize, CarrierError> {
+    /// What is due may have been drawn meanwhile by another process, or by a resumed draw.
+    async fn draw(&mut self, cps: &Authority, due: u64) -> Result<usize, CarrierError> {
         let Some((directory, key, _)) = &self.shown else {
             return Ok(0);
         };
-        let now = self.clock.now();
-        let drawn = self
-            .carrier
-            .draw_of(key, directory, self.client, self.wallet, cps, now)
+        let (carrier, now) = (self.carrier, self.clock.now());
+        let draw = carrier.prepare(key, cps)?;
+        let begun = self.wallet.off_thread(move |wallet| {
+            let id = wallet.begin_due_draw(&draw, due, now)?;
+            Ok::<_, WalletError>(id.map(|id| PendingDraw {
+                id,
+                draw,
+                begun_at: now,
+            }))
+        });
+        let Some(pending) = begun.await? else {
+            return Ok(0);
+        };
+        let drawn = carrier
+            .ask(self.client, self.wallet, directory, pending, now)
             .await?;
         Ok(drawn.received)
     }

@@ -7,7 +7,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::spend::SpendKey;
 use pennyblack_privacypass::token::{ChallengeDigest, Token, TokenChallenge, TokenKeyId};
 use pennyblack_privacypass::token_key::TokenToBe;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 
 use super::class_draws;
 use super::piles::{self, NewToken};
@@ -72,35 +72,29 @@ impl Wallet {
     /// # Errors
     /// [`WalletError::Database`]; nothing was written, and nothing may be sent.
     pub fn begin_draw(&self, draw: &NewDraw, now: UnixTime) -> Result<DrawId, WalletError> {
-        self.write(|transaction| {
-            write_challenge(transaction, &draw.challenge)?;
-            transaction.execute(
-                "INSERT INTO draw (challenge_digest, token_key_id, subject, body, begun_at)
-                 VALUES (?, ?, ?, ?, ?)",
-                params![
-                    draw.challenge.digest().0,
-                    draw.token_key.0,
-                    draw.subject,
-                    draw.body,
-                    to_column(now)
-                ],
-            )?;
-            let id = transaction.last_insert_rowid();
-            let (issuer, tokens) = (draw.challenge.issuer_name(), draw.parts.len());
-            class_draws::count(transaction, issuer, &draw.subject, draw.token_key, tokens)?;
-            for (position, part) in (0_i64..).zip(&draw.parts) {
-                transaction.execute(
-                    "INSERT INTO draw_token (draw, position, blinding, spend_key) VALUES (?, ?, ?, ?)",
-                    params![
-                        id,
-                        position,
-                        part.pending.to_bytes().as_slice(),
-                        part.spend_key.to_bytes().as_slice()
-                    ],
-                )?;
-            }
-            Ok(DrawId(id))
-        })
+        self.write(|transaction| Ok(write_draw(transaction, draw, now)?.0))
+    }
+
+    /// The same for a schedule by which `due` tokens of this key are due in all. `None` if
+    /// more would be asked for with these: then another process has drawn what was due,
+    /// and nothing may be sent.
+    ///
+    /// # Errors
+    /// [`WalletError::Database`]; nothing was written, and nothing may be sent.
+    pub fn begin_due_draw(
+        &self,
+        draw: &NewDraw,
+        due: u64,
+        now: UnixTime,
+    ) -> Result<Option<DrawId>, WalletError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let (id, drawn) = write_draw(&transaction, draw, now)?;
+        if drawn > due {
+            return Ok(None);
+        }
+        transaction.commit()?;
+        Ok(Some(id))
     }
 
     /// The draws under way, oldest first: after a start, each is sent again as
@@ -171,6 +165,41 @@ impl Wallet {
             Ok(())
         })
     }
+}
+
+/// Writes a draw; returns its name, and what was asked for of its key with it.
+fn write_draw(
+    transaction: &Transaction<'_>,
+    draw: &NewDraw,
+    now: UnixTime,
+) -> Result<(DrawId, u64), rusqlite::Error> {
+    write_challenge(transaction, &draw.challenge)?;
+    transaction.execute(
+        "INSERT INTO draw (challenge_digest, token_key_id, subject, body, begun_at)
+         VALUES (?, ?, ?, ?, ?)",
+        params![
+            draw.challenge.digest().0,
+            draw.token_key.0,
+            draw.subject,
+            draw.body,
+            to_column(now)
+        ],
+    )?;
+    let id = transaction.last_insert_rowid();
+    let (issuer, tokens) = (draw.challenge.issuer_name(), draw.parts.len());
+    let drawn = class_draws::count(transaction, issuer, &draw.subject, draw.token_key, tokens)?;
+    for (position, part) in (0_i64..).zip(&draw.parts) {
+        transaction.execute(
+            "INSERT INTO draw_token (draw, position, blinding, spend_key) VALUES (?, ?, ?, ?)",
+            params![
+                id,
+                position,
+                part.pending.to_bytes().as_slice(),
+                part.spend_key.to_bytes().as_slice()
+            ],
+        )?;
+    }
+    Ok((DrawId(id), drawn))
 }
 
 fn write_challenge(

@@ -60,15 +60,17 @@ CREATE TABLE arrival (
 
 CREATE INDEX arrival_by_time ON arrival (pile, drawn_at, position);
 
--- What was drawn of the key that was drawn of last, spent or not.
+-- What was drawn of each of the last keys, spent or not. A clock that is set back, or an
+-- issuer that shows an earlier key again, leads back to an earlier row.
 CREATE TABLE class_draws (
+    id INTEGER PRIMARY KEY,
     issuer TEXT NOT NULL,              -- authority
     subject TEXT NOT NULL,             -- the SPC or number that is charged
     token_key_id BLOB NOT NULL,
-    tokens INTEGER NOT NULL,           -- asked for, of this key
-    first_key BLOB,                    -- the first key that a schedule drew of
-    PRIMARY KEY (issuer, subject)
-) STRICT, WITHOUT ROWID;
+    tokens INTEGER NOT NULL DEFAULT 0, -- asked for, of this key
+    is_first INTEGER NOT NULL DEFAULT 0, -- 1: the first key that a schedule drew of
+    UNIQUE (issuer, subject, token_key_id)
+) STRICT;
 
 -- Signed requests of which it is not yet known whether they were answered. A
 -- token leaves `token` in the transaction that writes its request here.

@@ -315,19 +315,19 @@ fn a_wallet_of_a_later_version_is_refused() {
     let Scene { wallet, home } = scene();
     wallet
         .lock()
-        .pragma_update(None, "user_version", 5)
+        .pragma_update(None, "user_version", 6)
         .unwrap();
     drop(wallet);
     assert!(matches!(
         Wallet::open(&home.path().join("wallet.db")),
-        Err(WalletError::Version { found: 5 })
+        Err(WalletError::Version { found: 6 })
     ));
 }
 
 #[test]
 fn a_wallet_of_an_earlier_version_is_refused_with_what_to_do() {
     let Scene { wallet, home } = scene();
-    for version in 1..=3 {
+    for version in 1..=4 {
         let connection = wallet.lock();
         connection
             .pragma_update(None, "user_version", version)

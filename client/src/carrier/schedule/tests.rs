@@ -71,9 +71,13 @@ impl Source for Simulated {
         })
     }
 
-    async fn draw(&mut self, cps: &Authority) -> Result<usize, CarrierError> {
+    async fn draw(&mut self, cps: &Authority, due: u64) -> Result<usize, CarrierError> {
         let key = self.key().await?.id;
-        *self.drawn.entry(key).or_default() += BATCH;
+        let drawn = self.drawn.entry(key).or_default();
+        if *drawn + BATCH > due {
+            return Ok(0);
+        }
+        *drawn += BATCH;
         self.draws.push(self.now);
         self.cps.push(cps.clone());
         Ok(usize::try_from(BATCH).unwrap())
