@@ -31,7 +31,7 @@ pub use schedule::Schedule;
 
 use crate::identity::StirIdentity;
 use crate::wallet::{DrawPart, DrawnToken, NewDraw, PendingDraw, Wallet, WalletError};
-use pennyblack_http::{HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
+use pennyblack_http::{HttpClient, Request, RetryPolicy, ServiceAddress};
 
 /// Most tokens of one batch; issuers take 256 by default.
 pub const MAX_BATCH: usize = 256;
@@ -142,8 +142,10 @@ impl Carrier {
             return Ok(DrawTotals::default());
         }
         let directory = self.directory(client).await?;
-        self.resume_by(&directory, client, wallet, pending, now)
-            .await
+        let (resumed, failed) = self
+            .resume_by(&directory, client, wallet, pending, now)
+            .await?;
+        failed.map_or(Ok(resumed), Err)
     }
 
     async fn pending(&self, wallet: &Wallet) -> Result<Vec<PendingDraw>, WalletError> {
@@ -152,6 +154,8 @@ impl Carrier {
         Ok(pending)
     }
 
+    /// Repeats pending draws. **One that cannot be answered keeps no other back**: what was
+    /// wrong with the last such one comes with the totals.
     async fn resume_by(
         &self,
         directory: &IssuerDirectory,
@@ -159,14 +163,19 @@ impl Carrier {
         wallet: &Wallet,
         pending: Vec<PendingDraw>,
         now: UnixTime,
-    ) -> Result<DrawTotals, CarrierError> {
-        let mut all = DrawTotals::default();
+    ) -> Result<(DrawTotals, Option<CarrierError>), CarrierError> {
+        let (mut all, mut failed) = (DrawTotals::default(), None);
         for draw in pending {
-            let drawn = self.ask(client, wallet, directory, draw, now).await?;
-            all.asked += drawn.asked;
-            all.received += drawn.received;
+            match self.ask(client, wallet, directory, draw, now).await {
+                Ok(drawn) => {
+                    all.asked += drawn.asked;
+                    all.received += drawn.received;
+                }
+                Err(error) if error.is_of_one_draw() => failed = Some(error),
+                Err(error) => return Err(error),
+            }
         }
-        Ok(all)
+        Ok((all, failed))
     }
 
     /// Fetches the issuer's directory.
@@ -280,10 +289,7 @@ impl Carrier {
         pending: &PendingDraw,
         error: &CarrierError,
     ) -> Result<(), CarrierError> {
-        let CarrierError::Http(HttpError::Refused(refused)) = error else {
-            return Ok(());
-        };
-        if matches!(refused.status.as_u16(), 400 | 413 | 422) {
+        if error.is_refusal_for_good() {
             let id = pending.id;
             wallet
                 .off_thread(move |wallet| wallet.abandon_draw(id))

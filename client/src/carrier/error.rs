@@ -72,6 +72,24 @@ fn why_no_key(clock_gap: Option<ClockGap>) -> String {
 }
 
 impl CarrierError {
+    /// Whether the issuer says that this very request will never be answered.
+    pub(super) fn is_refusal_for_good(&self) -> bool {
+        let Self::Http(HttpError::Refused(refused)) = self else {
+            return false;
+        };
+        matches!(refused.status.as_u16(), 400 | 413 | 422)
+    }
+
+    /// Whether another draw may go well: what is wrong is this request or its answer, and
+    /// neither the issuer nor the way to it.
+    pub(super) fn is_of_one_draw(&self) -> bool {
+        let is_about_answer = matches!(
+            self,
+            Self::Answer(_) | Self::AnswerCount { .. } | Self::Key(_)
+        );
+        is_about_answer || self.is_refusal_for_good()
+    }
+
     /// The same with what the last answer to `client` says of this machine's clock.
     pub(super) fn by_the_clock_of(mut self, client: &HttpClient) -> Self {
         if let Self::NoCurrentKey { clock_gap, .. } = &mut self {

@@ -16,10 +16,13 @@ use super::class::Class;
 use super::timetable::Timetable;
 use super::{Carrier, CarrierError};
 use crate::wallet::{PendingDraw, Wallet, WalletError};
-use pennyblack_http::HttpClient;
+use pennyblack_http::{Deadline, HttpClient};
 
 /// The pause between visits until the issuer has answered once.
 const FIRST_ANSWER: u64 = 60;
+
+/// Seconds that a visit may take however short its slot is.
+const SHORTEST_END: u64 = 60;
 
 /// With less than this part of its share of the class, a CPS's tokens run low.
 const LOW: u64 = 16;
@@ -71,7 +74,8 @@ trait Source {
 }
 
 impl Schedule {
-    /// Runs until `shutdown`. Failures are logged; what was due then is drawn at the next
+    /// Runs until `shutdown`, which a draw need not be finished for: what is asked for
+    /// stands in the wallet. Failures are logged; what was due then is drawn at the next
     /// visit.
     pub async fn run(
         &self,
@@ -81,10 +85,15 @@ impl Schedule {
         clock: &Clock,
         shutdown: &Shutdown,
     ) {
-        let mut issuer = IssuerAndWallet::new(carrier, client, wallet, clock);
         let mut begun = None;
         while !shutdown.is_triggered() {
-            match self.visit_at(&mut issuer, clock.now()).await {
+            let client = client.within(Deadline::after(self.longest_visit(carrier.batch_size())));
+            let mut issuer = IssuerAndWallet::new(carrier, &client, wallet, clock);
+            let visit = tokio::select! {
+                visit = self.visit_at(&mut issuer, clock.now()) => visit,
+                () = shutdown.requested() => return,
+            };
+            match visit {
                 Ok(visit) => {
                     begun = Some(visit.begun);
                     tracing::info!(received = visit.received, "drew what was due");
@@ -106,7 +115,8 @@ impl Schedule {
         }
     }
 
-    /// Draws what is due now; how many tokens came in. For a wallet that no schedule has
+    /// Draws what is due now, until the deadline of `client` if it has one; how many tokens
+    /// came in. For a wallet that no schedule has
     /// filled before, that is the whole class.
     ///
     /// # Errors
@@ -161,6 +171,12 @@ impl Schedule {
             // The issuer is not there yet. So far there are no calls to tell of.
             None => in_slot.min(now.plus(Duration::from_secs(rng.random_range(1..FIRST_ANSWER)))),
         }
+    }
+
+    /// An issuer that dribbles holds up one visit, and not the next.
+    fn longest_visit(&self, batch: u64) -> Duration {
+        let slot = self.epoch.as_secs() / self.timetable(batch).batches();
+        Duration::from_secs(slot.max(SHORTEST_END))
     }
 
     fn timetable(&self, batch: u64) -> Timetable {
@@ -268,9 +284,12 @@ impl Source for IssuerAndWallet<'_> {
             .sort_tokens(client, wallet, &directory, clock.now())
             .await?;
         let pending = carrier.pending(wallet).await?;
-        carrier
+        let (_, failed) = carrier
             .resume_by(&directory, client, wallet, pending, clock.now())
             .await?;
+        if let Some(error) = failed {
+            tracing::warn!(%error, "an earlier draw brought no tokens in");
+        }
         let key = carrier
             .key_to_draw_of(&directory, client, wallet, clock.now())
             .await?;

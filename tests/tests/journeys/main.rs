@@ -19,6 +19,7 @@ mod double_spend;
 mod full_mailbox;
 mod key_directory;
 mod load_generator;
+mod odd_issuers;
 mod privacy;
 mod retention;
 mod revocation;

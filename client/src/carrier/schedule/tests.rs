@@ -170,3 +170,15 @@ async fn several_cpss_share_the_class_and_the_issuer_does_not_see_how_many() {
         assert!((10..=12).contains(&share), "{cps} has {share}");
     }
 }
+
+#[test]
+fn a_visit_is_over_before_the_one_after_the_next() {
+    assert_eq!(
+        schedule(4_096).longest_visit(BATCH),
+        Duration::from_secs(1_350)
+    );
+    assert_eq!(
+        schedule(1 << 20).longest_visit(BATCH),
+        Duration::from_secs(60)
+    );
+}
