@@ -37,21 +37,32 @@ pub enum OobVerificationError {
     NoAnswerInTime(Duration),
 }
 
-/// Asks for one page of the mailbox of `key`. Every request for a mailbox has the same
-/// length: the cursor is written with as many digits as the longest.
+/// Asks for one page of the mailbox of `key`. **Every request for a mailbox has the same
+/// length**, also in HTTP/2: the cursor is written with as many digits as the longest, and
+/// `pad` weighs what the cursor lacks.
 pub fn page_request(
     cps: &ServiceAddress,
     key: &KeyConfig,
     slots: Slots,
     after: Cursor,
 ) -> Request<'static> {
+    let after = format!("{:020}", after.0);
+    let pad: String = after.chars().map(counterweight).collect();
     let path = format!(
-        "/v1/mailboxes/{}?slots={slots}&after={:020}",
-        key.mailbox(),
-        after.0
+        "/v1/mailboxes/{}?slots={slots}&after={after}&pad={pad}",
+        key.mailbox()
     );
     let size = slots.envelope_size(key.kem());
     Request::get(cps.url(&path), size).header("accept", envelope::MEDIA_TYPE)
+}
+
+/// A digit that weighs 6 bits in HTTP/2 and HTTP/3 for one that weighs 5 (0 to 2), and the
+/// other way round (RFC 7541 appendix B).
+const fn counterweight(digit: char) -> char {
+    match digit {
+        '0'..='2' => '9',
+        _ => '0',
+    }
 }
 
 /// Whom a certificate with an SPC speaks for.

@@ -24,6 +24,7 @@ use pennyblack_service::answer_times::{self, AnswerTimes};
 use pennyblack_service::headers::{at_most_one, content_type};
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::counts::{self, Counts};
 use crate::forwarding;
@@ -110,6 +111,9 @@ fn no_query(query: Option<String>) -> Result<(), Refusal> {
 struct PageQuery {
     slots: Option<String>,
     after: Option<String>,
+    /// Of the client, to give all its requests one length.
+    #[serde(rename = "pad")]
+    _pad: Option<IgnoredAny>,
 }
 
 async fn poll<S: Store>(

@@ -2,6 +2,7 @@
 
 mod dead_urls;
 mod repository;
+mod request_sizes;
 mod scene;
 mod two_samples;
 

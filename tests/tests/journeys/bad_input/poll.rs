@@ -16,6 +16,8 @@ async fn what_is_wrong_with_a_poll_is_named() {
     let spelled = |last: char| format!("/v1/mailboxes/{}{last}", &id[..42]);
     let good = mailbox("?slots=4&after=18446744073709551615");
     assert_eq!(world.get(&good).await.status, StatusCode::OK);
+    let padded = mailbox("?slots=4&after=00000000000000000000&pad=99999999999999999999");
+    assert_eq!(world.get(&padded).await.status, StatusCode::OK);
     for (path, kind) in [
         (mailbox("?slots=5"), ProblemType::MalformedPageRequest),
         (mailbox("?slots=04"), ProblemType::MalformedPageRequest),
@@ -27,6 +29,7 @@ async fn what_is_wrong_with_a_poll_is_named() {
             ProblemType::MalformedPageRequest,
         ),
         (mailbox("?limit=4"), ProblemType::MalformedPageRequest),
+        (mailbox("?pad=1&pad=2"), ProblemType::MalformedPageRequest),
         (
             mailbox("?slots=4&slots=4"),
             ProblemType::MalformedPageRequest,
