@@ -160,7 +160,7 @@ problem_types! {
         "Sign with the private key of the token's nonce; the token is not spent.";
     /// The request's signature was created at another time than now (section 3).
     SpendNotCurrent: "spend-not-current", 401, "Spend signature not current", None,
-        "Set your clock and sign again; the token is not spent.";
+        "Set your clock. The token is not spent here, but sign no other request with it: take another token.";
     /// The token was spent with another request (section 3).
     TokenAlreadySpent: "token-already-spent", 409, "Token already spent", None,
         "Use another token. Two different requests with one token are recorded as evidence.";
