@@ -181,7 +181,7 @@ pub struct KeyRecordsConfig {
     /// Without it an SPC is no authority for any number here. Read at the start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub numbering_table: Option<PathBuf>,
-    /// Most key records, and for each of them 6,144 bytes of room: a larger record takes
+    /// Most key records, and for each of them 8,192 bytes of room: a larger record takes
     /// more of it. A certificate has at most a 64th. Default: 1000000.
     pub capacity: usize,
 }
