@@ -24,7 +24,7 @@ use pennyblack_tlog::LogReader;
 use pennyblack_tlog::{KeyName, LogProof, VerifierKey, WitnessPolicy};
 use serde_json::json;
 
-use super::options::NetworkOptions;
+use super::options::{ConnectionOptions, NetworkOptions};
 use super::outcome::{Exit, Failure, Outcome};
 
 /// How often progress is drawn.
@@ -118,7 +118,7 @@ pub(crate) struct FollowArguments {
     #[command(flatten)]
     witnesses: WitnessOptions,
     #[command(flatten)]
-    network: NetworkOptions,
+    connection: ConnectionOptions,
 }
 
 /// What `report` is told.
@@ -197,7 +197,7 @@ pub(crate) async fn run(command: AuditCommand, json: bool) -> Result<Outcome, Fa
 }
 
 async fn follow(arguments: FollowArguments, json: bool) -> Result<Outcome, Failure> {
-    let client = arguments.network.http().client()?;
+    let client = arguments.connection.http().client()?;
     let log = |place: &str, key: VerifierKey, policy| {
         let place = LogPlace::new(place, &client)?;
         Ok::<_, Failure>(Log { place, key, policy })

@@ -180,6 +180,24 @@ mod tests {
         }
     }
 
+    /// A deadline of half a minute would end a run that is told to take an hour.
+    #[test]
+    fn a_command_has_one_limit_of_its_time() {
+        let mut limited = 0;
+        let mut commands = vec![Arguments::command()];
+        while let Some(command) = commands.pop() {
+            commands.extend(command.get_subcommands().cloned());
+            let limits = ["deadline", "time_limit", "duration"];
+            let ids = command
+                .get_arguments()
+                .map(|argument| argument.get_id().as_str());
+            let found: Vec<_> = ids.filter(|id| limits.contains(id)).collect();
+            assert!(found.len() <= 1, "{}: {found:?}", command.get_name());
+            limited += found.len();
+        }
+        assert!(limited >= 7, "{limited} commands have a limit");
+    }
+
     #[test]
     fn every_exit_code_stands_in_the_help() {
         for exit in Exit::ALL {

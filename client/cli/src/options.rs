@@ -39,10 +39,10 @@ pub(crate) fn load_mailbox_key(file: &Path) -> Result<RecipientKey, Failure> {
     key.map_err(|error| Failure::from(error).of_option("--mailbox-key"))
 }
 
-/// How services are reached.
+/// How services are reached by a command that has a limit of time of its own.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network")]
-pub(crate) struct NetworkOptions {
+pub(crate) struct ConnectionOptions {
     /// PEM file of CAs to trust for TLS besides the system's.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -50,8 +50,28 @@ pub(crate) struct NetworkOptions {
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
     /// Seconds that one request may take.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=120))]
+    #[arg(long, default_value_t = 10, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=120))]
     timeout: u64,
+}
+
+impl ConnectionOptions {
+    pub(crate) fn http(&self) -> HttpOptions {
+        HttpOptions {
+            trust_roots: TrustRoots::system_and(self.ca_file.clone()),
+            proxy: self.proxy.clone(),
+            timeout: Duration::from_secs(self.timeout),
+            ..HttpOptions::default()
+        }
+    }
+}
+
+/// How services are reached by a command that ends at a deadline.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Network")]
+pub(crate) struct NetworkOptions {
+    #[command(flatten)]
+    connection: ConnectionOptions,
     /// Seconds that the command may take in all, however many requests it makes, not
     /// counting the time that it is told to wait. Then it ends, and says how far it came.
     #[arg(long, default_value_t = 30, value_name = "SECONDS",
@@ -86,12 +106,7 @@ impl NetworkOptions {
     /// For a command that goes on until it is stopped: each of its operations has a
     /// deadline of its own.
     pub(crate) fn http_without_end(&self) -> HttpOptions {
-        HttpOptions {
-            trust_roots: TrustRoots::system_and(self.ca_file.clone()),
-            proxy: self.proxy.clone(),
-            timeout: Duration::from_secs(self.timeout),
-            ..HttpOptions::default()
-        }
+        self.connection.http()
     }
 }
 

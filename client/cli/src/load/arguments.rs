@@ -21,7 +21,7 @@ use pennyblack_testbed::load::{Load, Mailboxes, Mix, Operation, Pace, Rate, Wind
 
 use super::super::carrier::{carrier as described_carrier, read_config};
 use super::super::mailbox::KemName;
-use super::super::options::{NetworkOptions, load_identity};
+use super::super::options::{ConnectionOptions, load_identity};
 use super::super::outcome::{Exit, Failure};
 
 /// The caller of every PASSporT that is stored: a number set aside for fiction.
@@ -104,7 +104,7 @@ pub(crate) struct LoadArguments {
     #[command(flatten)]
     mailboxes: MailboxOptions,
     #[command(flatten)]
-    network: NetworkOptions,
+    connection: ConnectionOptions,
 }
 
 /// Who draws tokens.
@@ -165,7 +165,7 @@ fn between(min: u64, max: u64) -> clap::builder::RangedU64ValueParser {
 impl LoadArguments {
     /// The run that this describes, with its mailboxes published.
     pub(super) async fn load(&self) -> Result<Load, Failure> {
-        let http = self.network.http();
+        let http = self.connection.http();
         let clock = Clock::system();
         let carrier = self.carrier.carrier()?;
         if carrier.is_none() && self.needs_tokens() {
