@@ -1,5 +1,5 @@
 //! How far this machine's clock is from those of CPSs, by their last answers. A request
-//! whose `created` a CPS must refuse costs a token for nothing: none is spent then. What a
+//! whose `created` a CPS may refuse can cost a token for nothing: none is spent then. What a
 //! CPS says of its clock decides about stores at that CPS alone, and never what is signed.
 //! Not here: telling the user.
 
@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pennyblack_base::authority::Authority;
-use pennyblack_evidence::spend::Created;
 use pennyblack_http::ClockGap;
 use pennyblack_protocol::store_request::Freshness;
 
@@ -45,10 +44,8 @@ impl ClockGaps {
     fn forbidding_at(&self, cps: &Authority, now: Instant) -> Option<ClockGap> {
         let (gap, noted) = self.gaps().get(cps).copied()?;
         let window = Freshness::default();
-        let rounded_away = Duration::from_secs(Created::GRAIN.into());
-        let is_ahead = gap.ahead() > window.max_ahead;
-        let is_behind = gap.behind() + rounded_away > window.max_age;
-        (counts(noted, now) && (is_ahead || is_behind)).then_some(gap)
+        let is_outside = gap.ahead() > window.max_ahead || gap.behind() > window.max_behind();
+        (counts(noted, now) && is_outside).then_some(gap)
     }
 
     fn gaps(&self) -> MutexGuard<'_, Gaps> {

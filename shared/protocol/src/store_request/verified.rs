@@ -36,6 +36,14 @@ impl Freshness {
     /// How long an OOB-AS repeats a request that was not answered.
     pub const RETRY_FOR: Duration = Duration::from_secs(60);
 
+    /// How far the signer's clock may be behind the CPS's. It is less than
+    /// [`Self::max_age`], since rounding makes `created` up to half a minute older.
+    #[must_use]
+    pub fn max_behind(&self) -> Duration {
+        self.max_age
+            .saturating_sub(Duration::from_secs(Created::GRAIN.into()))
+    }
+
     fn check(&self, created: Created, now: UnixTime) -> Result<(), StoreRefusal> {
         if !created.is_rounded() {
             return Err(StoreRefusal::Unrounded { created });
