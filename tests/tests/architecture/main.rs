@@ -10,6 +10,7 @@
 )]
 
 mod circles;
+mod documented;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
