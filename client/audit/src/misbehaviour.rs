@@ -155,7 +155,7 @@ pub enum AuditError {
     /// Two keys that begin so close to each other that few can have drawn of one of them.
     #[error(
         "{log}: entry {index}: the keys {key} and {other} begin {} s apart, at least {} s are \
-         needed: whoever was shown the one alone is known by its tokens",
+         needed: a carrier that was shown it alone is known by its tokens",
         apart.as_secs(), SHORTEST_EPOCH.as_secs()
     )]
     KeysTooClose {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use pennyblack_sealing::envelope::Slots;
 use serde::{Deserialize, Serialize};
 
-/// The longest time in which a full mailbox should be read. Whoever has a quota can fill a
-/// mailbox; a call behind it must be found while the telephone rings.
+/// The longest time in which a full mailbox should be read. Anyone with a quota can fill a
+/// mailbox; a call behind those entries must be found while the telephone rings.
 pub const MAX_DRAIN_TIME: Duration = Duration::from_secs(2);
 
 /// The rhythm. **The default asks for 64 slots ten times a second**: 640 entries a second,

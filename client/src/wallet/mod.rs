@@ -1,6 +1,6 @@
 //! The carrier's wallet: pending draws, tokens and signed requests, in one
 //! SQLite file that survives a crash at any instant and is shared by processes.
-//! Not here: talking to issuer and CPS (`carrier`, `caller`).
+//! Not here: talking to issuer and CPS (`carrier`, `auth_service`).
 //!
 //! Two rules carry everything. A draw is written before it is asked for, so a
 //! crash repeats the same request, which an issuer answers without a second

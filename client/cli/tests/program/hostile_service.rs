@@ -1,4 +1,4 @@
-//! The program `pennyblack` before a service that means it ill: a command ends at its
+//! The program `pennyblack` before a hostile service: a command ends at its
 //! deadline, holds little, and says little, whatever is sent.
 
 use std::fmt::Write as _;
@@ -33,7 +33,7 @@ const MAX_RESIDENT_KB: u64 = 60_000;
 /// Most bytes that a command says of what a service sent.
 const MAX_OUTPUT: usize = 4_096;
 
-/// Between two bytes of an answer that takes for ever.
+/// Between two bytes of an answer that never ends.
 const PACE: Duration = Duration::from_millis(50);
 
 /// Sends the same to all who ask, or, if it dribbles, the first part and then a byte at a

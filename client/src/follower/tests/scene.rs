@@ -1,4 +1,4 @@
-//! A called party with a mailbox, a carrier that signs, and a CPS that is a list of entries
+//! An OOB-VS with a mailbox, a carrier that signs, and a CPS that is a list of entries
 //! and writes down when it is asked for what.
 
 use std::sync::{Arc, Mutex};

@@ -28,7 +28,7 @@ const MAX_LINE_SIZE: usize = 2048;
 /// ```json
 /// {"token":"…354 bytes…","cps":"cps.example.net","requests":[
 ///   {"created":1795000000,"content_digest":"…32…","signature":"…64…"},
-///   {"created":1795000007,"content_digest":"…32…","signature":"…64…"}]}
+///   {"created":1794999990,"content_digest":"…32…","signature":"…64…"}]}
 /// ```
 ///
 /// Each signature covers the text of [`crate::spend::signature_base`]
