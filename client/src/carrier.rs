@@ -1,6 +1,6 @@
 //! The carrier's side of issuing (docs/protocol.md section 2): drawing batches
 //! of tokens into the wallet, on a schedule that calls have no part in. Not
-//! here: spending them (`caller`), and keeping them (`wallet`).
+//! here: spending them (`auth_service`), and keeping them (`wallet`).
 
 mod class;
 mod config;

@@ -1,5 +1,5 @@
 //! A STIR identity: a certificate with its path, its private key, and the SPC
-//! or number it acts for. Carriers attest with it, callers sign PASSporTs with
+//! or number it acts for. Carriers attest with it, OOB-ASs sign PASSporTs with
 //! it, recipients key records. Not here: judging other parties' certificates.
 
 use std::io;

@@ -1,5 +1,5 @@
-//! When the keys of an issuer's log begin: two that begin close to each other are a way to
-//! know those again who were shown one of them. Not here: what else an entry must be like.
+//! When the keys of an issuer's log begin: by two that begin close to each other an issuer
+//! can recognise the carriers that were shown one of them. Not here: what else an entry must be like.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -88,7 +88,7 @@ impl NetworkOptions {
         }
     }
 
-    /// When an operation that begins now has to be over.
+    /// When an operation that begins now must end.
     pub(crate) fn deadline(&self) -> Deadline {
         self.deadline_after(Duration::ZERO)
     }

@@ -23,7 +23,7 @@ use super::{MAX_FILE_SIZE, parse, refuse_private_literal};
 const MAX_AT_ONCE: usize = 32;
 
 /// Most URLs that wait for one host: two full mailboxes. Then the oldest is given up, so
-/// that those who wait for a host which does not answer do not become more and more.
+/// that a host which does not answer has a bounded queue.
 const MAX_QUEUE: usize = 2048;
 
 /// How long one try may take.
@@ -59,7 +59,7 @@ struct Host {
 #[derive(Debug, Default)]
 struct Queues {
     hosts: HashMap<Authority, Host>,
-    /// Who is asked for already is not asked for twice.
+    /// A URL that is being fetched is not fetched a second time.
     expected: HashMap<X5u, watch::Receiver<Option<Fetched>>>,
 }
 

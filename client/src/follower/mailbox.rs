@@ -229,8 +229,8 @@ impl Poller {
         self.mailbox.cps.authority()
     }
 
-    /// Read to its end not long ago, or not long before its looks were over, and nothing
-    /// dropped unread that could be alive.
+    /// It was read to its end not long ago, or not long before its last look, and no entry
+    /// that may be unexpired was dropped unread.
     pub(super) fn is_current(&self) -> bool {
         let progress = self.progress();
         let end = progress.ended.unwrap_or_else(Instant::now);

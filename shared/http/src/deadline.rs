@@ -1,4 +1,4 @@
-//! When a whole operation has to be over, however many requests it makes.
+//! When a whole operation must end, however many requests it makes.
 
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ use pennyblack_runtime::config::Limits;
 /// their turn, so that one connection with many does not keep out many with one each.
 const AT_WORK: usize = 16;
 
-/// Nor has a connection more than one of so many places for work.
+/// A connection has at most one in this many of all places for work.
 const SHARES: usize = 64;
 
 /// Of these with large answers, which wait for a turn among those of all connections.

@@ -111,8 +111,8 @@ impl Rules {
     }
 
     /// Whether so many others may have come after an entry and before the end of a
-    /// retrieval that the entry was dropped. Those did not come after it that were
-    /// acknowledged before it was first sent.
+    /// retrieval that the entry was dropped. Entries that were acknowledged before it was
+    /// first sent did not come after it.
     fn may_have_pushed_out(
         &self,
         there: &[(Body, &Facts)],

@@ -167,7 +167,7 @@ impl Mailboxes {
 
     /// Drops expired entries, up to the oldest second with an unexpired one. (A
     /// clock that is set back puts younger entries behind older ones.) An entry that a
-    /// newer one has pushed out is noted there too: at its second nothing goes that lives.
+    /// newer one has pushed out is noted there too: at its second no unexpired entry goes.
     pub(super) fn expire(&self, now: UnixTime) {
         let mut seconds = self.seconds();
         while let Some((_, mailboxes)) =

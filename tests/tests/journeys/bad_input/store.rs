@@ -260,7 +260,7 @@ async fn a_refused_header_field_is_named_with_what_is_wrong_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_signed_at_another_time_is_refused_and_the_token_can_be_signed_with_again() {
+async fn a_request_signed_at_another_time_is_refused_and_its_token_is_not_spent() {
     let scene = Scene::open().await;
     let world = &scene.world;
     let (mailbox, now) = (world.mailbox().await, world.clock.now());
