@@ -52,10 +52,7 @@ impl Shutdown {
                 _ = interrupt.recv() => "SIGINT",
                 _ = terminate.recv() => "SIGTERM",
             };
-            tracing::info!(
-                signal = name,
-                "stopping: no new connections, open requests finish"
-            );
+            tracing::info!(signal = name, "stopping: what has begun is finished first");
             shutdown.trigger();
         });
         Ok(())
