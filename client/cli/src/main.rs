@@ -72,12 +72,13 @@ Exit codes:
   3  verify: no PASSporT for this call
   4  verify: PASSporTs for this call, but none can be verified
      (never \"forged\": anyone may store one, RFC 8816 section 7.5)
-  5  the network or a service could not be reached, or is overloaded;
-     never a verdict
+  5  the network or a service could not be reached, or is overloaded, or a
+     mailbox was not read to its end; never a verdict
   6  a service refused the request; the message says why
   7  the wallet holds no token that may be spent now
   8  call: there is no key for the called number
-  9  carrier: the issuer's key is not in its public log, or the log was changed
+  9  carrier: the issuer's key is not the newest in its public log, or the log
+     was changed
   10  audit follow: the time was up; the next run goes on from there
 
 Exit codes of `audit`, each a kind of misbehaviour (docs/auditing.md):
