@@ -14,8 +14,9 @@ mod reservation;
 mod shared;
 mod size;
 mod verification;
+mod waiting;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -32,11 +33,12 @@ use pennyblack_trust::Trust;
 use self::blocks::Block;
 use self::files::RecordFiles;
 pub use self::files::RecordFilesError;
+use self::index::Index;
 pub use self::index::RecordPage;
-use self::index::{Index, Waiting};
 pub(crate) use self::registry::Registry;
 pub use self::shared::{RecordTakeoverError, move_to_redis};
 pub(crate) use self::shared::{SharedRecords, not_read_yet};
+use self::waiting::WaitingRecords;
 use crate::refusal::Refusal;
 use crate::store::StoreError;
 
@@ -91,8 +93,8 @@ pub struct KeyDirectory {
     files: Option<RecordFiles>,
     /// Whether all records that are stored were read once.
     complete: AtomicBool,
-    /// Stored records that nobody can verify at present, by the names of their files.
-    waiting: Mutex<BTreeMap<String, String>>,
+    /// Stored records that nobody can verify at present.
+    waiting: Mutex<WaitingRecords>,
     /// Held through a registration, which waits for the disk; never by readers.
     registering: Mutex<()>,
     /// Locked for look-ups and single insertions.
@@ -119,7 +121,7 @@ impl KeyDirectory {
             ..Self::unread(policy)
         };
         let left = this.verify_stored(stored, now);
-        *this.waiting() = left.into_iter().collect();
+        this.waiting().extend(left);
         this.warn_of_waiting();
         Ok(this)
     }
@@ -221,7 +223,7 @@ impl KeyDirectory {
             return Err(Refusal::OlderRecord);
         }
         self.remove_ended(now);
-        let waiting = self.waiting_size();
+        let waiting = self.waiting().size();
         self.write().check_room(&id, &record, waiting)?;
         if let Some(files) = &self.files {
             files
@@ -229,7 +231,7 @@ impl KeyDirectory {
                 .map_err(|error| Refusal::Internal(error.to_string()))?;
         }
         // The file of one that still waits is now this one's.
-        self.waiting().remove(&name);
+        self.waiting().take(&name);
         self.write().insert(id, record);
         Ok(Registered::Stored)
     }
@@ -241,17 +243,7 @@ impl KeyDirectory {
 
     /// The names of the stored records that wait.
     fn waiting_names(&self) -> HashSet<String> {
-        self.waiting().keys().cloned().collect()
-    }
-
-    /// How much room the stored records take that wait.
-    fn waiting_size(&self) -> Waiting {
-        let waiting = self.waiting();
-        let bytes = waiting.values().map(|token| token.len() as u64);
-        Waiting {
-            records: waiting.len(),
-            bytes: bytes.sum(),
-        }
+        self.waiting().names().into_iter().collect()
     }
 
     /// Lists no more what has ended, and removes what is not even needed to refuse older
@@ -306,7 +298,7 @@ impl KeyDirectory {
             let _alone = self.alone();
             self.remove_ended(now);
         }
-        let names: Vec<_> = self.waiting().keys().cloned().collect();
+        let names = self.waiting().names();
         // A few at a time: registrations wait meanwhile.
         for names in names.chunks(WAITING_AT_ONCE) {
             let _alone = self.alone();
@@ -335,7 +327,7 @@ impl KeyDirectory {
         Ok(Arc::new(record))
     }
 
-    fn waiting(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+    fn waiting(&self) -> MutexGuard<'_, WaitingRecords> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -32,7 +32,7 @@ impl Reservation {
             return Ok(None);
         }
         directory.remove_ended(now);
-        let waiting = directory.waiting_size();
+        let waiting = directory.waiting().size();
         let is_in_place = {
             let mut index = directory.write();
             index.check_room(&id, &record, waiting)?;

@@ -16,7 +16,7 @@ impl KeyDirectory {
     /// Verifies stored records once more, of those that wait.
     pub(super) fn verify_waiting(&self, names: &[String], now: UnixTime) {
         let mut waiting = self.waiting();
-        let taken = names.iter().filter_map(|name| waiting.remove_entry(name));
+        let taken = names.iter().filter_map(|name| waiting.take(name));
         let stored = taken.collect();
         waiting.extend(self.verify_stored(stored, now));
     }
@@ -24,14 +24,12 @@ impl KeyDirectory {
     /// Whether a stored record waits that is as new as this one of the same key.
     pub(super) fn waits_as_new(&self, name: &str, record: &VerifiedKeyRecord) -> bool {
         let waiting = self.waiting();
-        let there = waiting
-            .get(name)
-            .map(|token| UnverifiedKeyRecord::parse(token));
+        let there = waiting.get(name).map(UnverifiedKeyRecord::parse);
         there.is_some_and(|there| there.is_ok_and(|r| r.record().iat >= record.record().iat))
     }
 
     pub(super) fn warn_of_waiting(&self) {
-        let records = self.waiting().len();
+        let records = self.waiting().size().records;
         if records > 0 {
             tracing::warn!(
                 records,
@@ -120,7 +118,7 @@ impl KeyDirectory {
         let mut waiting = self.waiting();
         // Those that waited under the same names are older.
         for name in names {
-            waiting.remove(&name);
+            waiting.take(&name);
         }
         waiting.extend(left);
         drop(waiting);
