@@ -99,8 +99,9 @@ pub(crate) struct CallArguments {
     network: NetworkOptions,
 }
 
-const NOT_ALL_READ: &str = "the CPS has more key records for these digits than are read: give \
-                            more digits of the number with --block";
+const NOT_ALL_READ: &str = "the CPS has, or may have, more key records for these digits than are \
+                            read: give more digits of the number with --block, or all of them \
+                            without it";
 
 /// Does it.
 pub(crate) async fn run(arguments: CallArguments) -> Result<Outcome, Failure> {

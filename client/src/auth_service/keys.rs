@@ -7,8 +7,8 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_passport::CertificateSource as _;
 use pennyblack_protocol::key_record::{
     Breadth, Coverage, KEY_RECORD_LIST_MEDIA_TYPE, KEYS_PATH, KeyRecordError, KeyRecordList,
-    MAX_LIST_SIZE, MAX_RECORDS_OF_NUMBER, SPC_NUMBERS, UnverifiedKeyRecord, VerifiedKeyRecord,
-    width_of,
+    MAX_LIST_SIZE, MAX_RECORDS_OF_BLOCK, MAX_RECORDS_OF_NUMBER, SPC_NUMBERS, UnverifiedKeyRecord,
+    VerifiedKeyRecord, width_of,
 };
 use pennyblack_stir::jws::{CertificateReference, X5c};
 use pennyblack_stir::telephone_number::TelephoneNumber;
@@ -95,7 +95,8 @@ pub struct FoundKeys {
     pub keys: Vec<VerifiedKeyRecord>,
     /// How many more the number has, which get none.
     pub left_out: usize,
-    /// Whether the CPS has more records for these digits, which were not looked at.
+    /// Whether the CPS has more records for these digits, which were not looked at, or may
+    /// have more, since it has given as many as it gives of a number, or of a block.
     pub is_partial: bool,
     /// Records that the CPS had and that are not trusted.
     pub refused: RecordRefusals,
@@ -203,7 +204,7 @@ impl OobAuthenticationService {
             }
         }
         // What was read is used: others can fill a block with their keys.
-        found.is_partial |= after.is_some();
+        found.is_partial |= after.is_some() || parsed.len() >= most_given(look_up);
         Ok(parsed.into_iter().map(|(_, record)| record).collect())
     }
 
@@ -262,6 +263,15 @@ impl OobAuthenticationService {
         } else {
             Err(RefusedRecord::OtherNumber(number.clone()))
         }
+    }
+}
+
+/// As many records as there may be of one number in an answer, or of one block of it: of a
+/// record it is not known here in which of the blocks around the number it was found.
+const fn most_given(look_up: KeyLookup) -> usize {
+    match look_up {
+        KeyLookup::Number => MAX_RECORDS_OF_NUMBER,
+        KeyLookup::Block { .. } => MAX_RECORDS_OF_BLOCK,
     }
 }
 
