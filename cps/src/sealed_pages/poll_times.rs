@@ -15,6 +15,7 @@ use pennyblack_sealing::mailbox::{Kem, KeyConfig, RecipientKey};
 use pennyblack_service::answer_room::AnswerRoom;
 use pennyblack_service::answer_times::{AnswerTimes, Arrival};
 use pennyblack_service::time_classifier::{Decision, Pairs};
+use rand::Rng as _;
 use rand::seq::SliceRandom as _;
 use tokio::task::JoinSet;
 
@@ -198,11 +199,15 @@ fn recipient(kem: Kem) -> KeyConfig {
 }
 
 /// A mailbox of the KEM with so many entries.
-async fn filled<S: Store>(store: &Arc<S>, kem: Kem, entries: usize) -> KeyConfig {
+pub(crate) async fn filled<S: Store>(store: &Arc<S>, kem: Kem, entries: usize) -> KeyConfig {
     let recipient = recipient(kem);
     let mut stores = JoinSet::new();
     for number in 0..u32::try_from(entries).unwrap() {
-        let sealed = vec![7; kem.slot_size()].into();
+        // As ciphertexts are: no two alike, or a store that keeps equal strings once
+        // has less to do.
+        let mut sealed = vec![0; kem.slot_size()];
+        rand::rng().fill_bytes(&mut sealed);
+        let sealed = sealed.into();
         let token = (TokenKeyId([1; 32]), Nonce(rand::random()));
         let spend = Spend::unverified(token, record(number), recipient.mailbox(), sealed);
         let store = Arc::clone(store);

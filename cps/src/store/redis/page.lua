@@ -1,4 +1,4 @@
--- A window of living entries, oldest first, and filler in the other slots: as many calls
+-- A window of living entries, oldest first, and filler in the other slots: as much work
 -- and as many bytes whatever there is. KEYS[1] the mailbox's entries by number, KEYS[2]
 -- by time, KEYS[3] number and time of the newest entry that was dropped. ARGV[1] what an
 -- entry's key begins with, ARGV[2] the number after which, ARGV[3] how many slots,
@@ -35,13 +35,19 @@ repeat
   -- Only a node whose clock is wrong finds none alive among so many.
   skip = skip + step
 until more == 1 or #found < 2 * step
--- The same look-ups for what is not there. Each filler is another string, since Lua keeps
--- equal ones once.
-for _ = tried + 1, step do
-  tonumber(redis.call('ZSCORE', KEYS[2], after) or earliest)
+-- Work that weighs as much for what is not there: the same look-ups; a number as text for
+-- each score that the server writes; and for copying an entry, one more name that nothing has.
+-- Else many polls at one time add up what a page has less to do. Each filler is another
+-- string, since Lua keeps equal ones once.
+for i = tried + 1, step do
+  local score = string.format('%.17g', from + i)
+  tonumber(redis.call('ZSCORE', KEYS[2], after) or score)
+  string.format('%.17g', earliest + i)
 end
 for i = filled + 1, slots do
-  redis.call('GET', ARGV[1] .. i)
+  for _ = 1, 2 do
+    redis.call('GET', ARGV[1] .. i)
+  end
   page[i] = string.format('%04d', i) .. filler
 end
 local number, at = string.match(redis.call('GET', KEYS[3]) or '0 0', '(%d+) (%d+)')

@@ -87,6 +87,57 @@ async fn script_time(server: &RedisServer) -> (f64, f64) {
     sums
 }
 
+/// The server's time for each of two mailboxes' pages, in microseconds: what nine of ten
+/// pages take at least. The machine's noise only adds to it.
+async fn least_times(
+    (server, store): (&RedisServer, &RedisStore),
+    mailboxes: [MailboxId; 2],
+    slots: Slots,
+) -> [f64; 2] {
+    const PAGES: usize = 200;
+    let window = Window::new(Cursor::START, slots, Kem::DhkemX25519);
+    let mut times = [const { Vec::new() }; 2];
+    for turn in 0..2 * PAGES {
+        let at = (turn + turn / 2) % 2;
+        let before = script_time(server).await;
+        let page = store.page(mailboxes[at], window, START).await.unwrap();
+        let after = script_time(server).await;
+        let filled = page.entries().len();
+        assert_eq!(filled, at * usize::from(slots.count()));
+        times[at].push(after.0 - before.0);
+    }
+    times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[PAGES / 10]
+    })
+}
+
+/// Many polls at one time take a multiple of what one takes: their answers leave late, and
+/// how late tells what each had to do. So that must be the same.
+#[tokio::test]
+async fn an_empty_page_is_as_much_work_for_the_server_as_a_filled_one() {
+    const TRIES: usize = 5;
+    /// In parts of the work; it was a fifth while fillers were less to do.
+    const AT_MOST: f64 = 0.1;
+    let server = RedisServer::start(options()).await;
+    let (options, directory) = (at(&server.url()), tempfile::tempdir().unwrap());
+    let limits = poll_times::LIMITS;
+    let store = RedisStore::open(&options, limits, REPEATABLE, directory.path()).unwrap();
+    store.examine().await;
+    let store = Arc::new(store);
+    let filled = poll_times::filled(&store, Kem::DhkemX25519, 300).await;
+    let mailboxes = [MailboxId([1; 32]), filled.mailbox()];
+    for slots in [Slots::Sixteen, Slots::SixtyFour, Slots::TwoHundredFiftySix] {
+        let mut apart = Vec::new();
+        while apart.last().is_none_or(|apart: &f64| apart.abs() > AT_MOST) {
+            assert!(apart.len() < TRIES, "{} slots: {apart:.3?}", slots.count());
+            let [empty, filled] = least_times((&server, &store), mailboxes, slots).await;
+            println!("{} slots: {empty} µs, filled {filled} µs", slots.count());
+            apart.push(filled / empty - 1.0);
+        }
+    }
+}
+
 #[tokio::test]
 #[ignore = "prints figures, and asserts nothing"]
 async fn the_servers_time_for_a_page() {
