@@ -181,7 +181,9 @@ impl KeyLogView {
         seen: &BTreeMap<TokenKeyId, UnixTime>,
         now: UnixTime,
     ) -> BTreeMap<TokenKeyId, UnixTime> {
+        // A time that is yet to come is of a clock that was set back since.
         let mut late = self.late.clone();
+        late.values_mut().for_each(|seen| *seen = now.min(*seen));
         if let Some(before) = self.read_at.filter(|_| !self.keys.is_empty()) {
             // Both clocks may be off, and a checkpoint takes a moment.
             let announced = before.plus(SHORTEST_EPOCH).minus(2 * CLOCK_TOLERANCE);

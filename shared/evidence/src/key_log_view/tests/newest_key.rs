@@ -155,6 +155,24 @@ fn a_key_that_comes_into_the_log_late_is_drawn_of_when_others_can_have_seen_it()
 }
 
 #[test]
+fn a_clock_that_was_a_year_ahead_costs_twenty_minutes_when_it_is_set_right() {
+    let (old, late) = (key_at(1, -86_400), key_at(2, 0));
+    let a_year_ahead = NOW.plus(Duration::from_secs(365 * DAY));
+    let mut served = log(vec![announced(&old)]);
+    let mistaken = seen(&served, None, a_year_ahead);
+    served.entries.push(announced(&late));
+    // Seen while the clock was wrong, or first when it is right.
+    for memory in [
+        seen(&served, Some(mistaken.clone()), a_year_ahead),
+        mistaken,
+    ] {
+        let view = seen(&served, Some(memory), NOW);
+        assert!(judge(&view, &late, 20 * 60 - 1).is_err());
+        judge(&view, &late, 20 * 60).unwrap();
+    }
+}
+
+#[test]
 fn a_reader_that_was_away_draws_of_keys_that_it_has_never_seen() {
     let keys = [key_at(1, -5 * 86_400), key_at(2, -86_400), key_at(3, 0)];
     let mut served = log(vec![announced(&keys[0])]);
