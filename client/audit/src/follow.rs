@@ -142,10 +142,14 @@ impl Auditor {
         };
         // Keys at the CPS can be compared only with all of the issuer's log.
         let all_is_known = issuer.as_ref().is_none_or(|issuer| issuer.log.is_complete);
-        let end = if all_is_known { end } else { Instant::now() };
         let from = position(&self.cps, seen.cps.as_deref())?;
-        let take = |index, entry| book.take_of_cps(name, index, entry);
-        let mut cps = follow(&self.cps, (from, checkpoint), end, take, &mut progress).await?;
+        let mut cps = if all_is_known {
+            let take = |index, entry| book.take_of_cps(name, index, entry);
+            follow(&self.cps, (from, checkpoint), end, take, &mut progress).await?
+        } else {
+            // What the CPS has signed is remembered even so.
+            remember(&self.cps, (from, checkpoint), end).await?
+        };
         let is_unproven =
             cps.is_unproven || issuer.as_ref().is_some_and(|issuer| issuer.is_unproven);
         // What is not proven accuses nobody.
@@ -256,6 +260,42 @@ impl Part {
         self.log.now = self.log.before;
         self.log.is_complete &= self.log.now == self.log.signed;
     }
+}
+
+/// Reads no entries up to a checkpoint, and has it continue what was signed before.
+async fn remember(
+    reader: &LogReader<LogPlace>,
+    (from, to): (Position, SignedCheckpoint),
+    end: Instant,
+) -> Result<Part, AuditError> {
+    let name = reader.key().name();
+    let continued = timeout_at(end, reader.continue_to(&from, &to)).await;
+    let of_log = |error| AuditError::Log {
+        log: name.clone(),
+        error,
+    };
+    let (position, stopped) = match continued {
+        Ok(Ok(position)) => (position, None),
+        Ok(Err(error @ (ReadLogError::Fork { .. } | ReadLogError::Rollback { .. }))) => {
+            return Err(of_log(error));
+        }
+        Ok(Err(error)) => (from.clone(), Some(of_log(error))),
+        Err(_) => (from.clone(), None),
+    };
+    let (before, signed) = (from.head(), to.checkpoint().head);
+    Ok(Part {
+        log: FollowedLog {
+            name: name.clone(),
+            before: before.size,
+            now: before.size,
+            signed: signed.size,
+            is_complete: before == signed,
+        },
+        position: position.to_string(),
+        unread: position.to_string(),
+        is_unproven: false,
+        stopped,
+    })
 }
 
 async fn follow(

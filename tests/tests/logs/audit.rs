@@ -118,18 +118,24 @@ fn key(number: u8) -> TokenKey {
     TokenKey::BlindRsa(TokenPublicKey::from_modulus(&modulus).unwrap())
 }
 
+/// Keys of different numbers begin at least 20 minutes apart.
+fn begins(key: &TokenKey) -> UnixTime {
+    let number = key.encoded()[200];
+    NOW.plus(Duration::from_secs(1_200 * u64::from(number)))
+}
+
 fn opened(key: TokenKey) -> Statement {
     Statement::KeyEpochOpened {
         issuer: "issuer.example".parse().unwrap(),
+        not_before: begins(&key),
         key,
-        not_before: NOW,
     }
 }
 
 fn announced(key: TokenKey) -> Statement {
     Statement::TokenKeyAnnounced {
+        not_before: begins(&key),
         key,
-        not_before: NOW,
     }
 }
 

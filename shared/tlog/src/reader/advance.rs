@@ -64,14 +64,11 @@ impl<S: LogSource> LogReader<S> {
         mut visit: impl FnMut(u64, &[u8]) -> Result<(), E>,
         over: impl Future<Output = ()>,
     ) -> Result<Reached<E>, E> {
-        let new = self.require_signed(to)?;
         let mut over = pin!(over);
-        let seen = from.signed();
-        // Every log begins with nothing.
-        if seen.size > 0 {
-            let consistent = pin!(self.require_consistent(&seen, &new));
-            match select(over.as_mut(), consistent).await {
-                Either::Right((consistent, _)) => consistent?,
+        {
+            let continued = pin!(self.continue_to(from, to));
+            match select(over.as_mut(), continued).await {
+                Either::Right((continued, _)) => _ = continued?,
                 Either::Left(_) => {
                     return Ok(Reached {
                         position: from.clone(),
@@ -80,6 +77,7 @@ impl<S: LogSource> LogReader<S> {
                 }
             }
         }
+        let new = to.checkpoint().head;
         let mut edge = from.edge.clone();
         let known: Vec<Vec<u8>> = edge.bundle().entries().map(<[u8]>::to_vec).collect();
         let (first, end) = bundles(edge.size(), new.size);
@@ -131,6 +129,27 @@ impl<S: LogSource> LogReader<S> {
             Err(error) => stopped.or(Some(error.into())),
         };
         Ok(Reached { position, stopped })
+    }
+
+    /// Reads none of the entries up to a later checkpoint, and remembers it: its tree begins
+    /// with all that was signed before.
+    ///
+    /// # Errors
+    /// [`ReadLogError`].
+    pub async fn continue_to(
+        &self,
+        from: &Position,
+        to: &SignedCheckpoint,
+    ) -> Result<Position, ReadLogError> {
+        let (old, new) = (from.signed(), self.require_signed(to)?);
+        // Every log begins with nothing.
+        if old.size > 0 {
+            self.require_consistent(&old, &new).await?;
+        }
+        Ok(Position {
+            checkpoint: Some(to.clone()),
+            edge: from.edge.clone(),
+        })
     }
 
     /// The edge behind the entries of one more bundle, of which `known` were read before:

@@ -110,3 +110,38 @@ async fn a_file_that_is_withheld_makes_no_announced_key_unknown() {
     assert_eq!(found, Some(Misbehaviour::MissingTile));
     assert_eq!((followed.cps.now, followed.cps.signed), (1, 257));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuers_log_that_is_withheld_does_not_let_the_cps_take_back_what_it_signed() {
+    let (one, two) = (key(1), key(2));
+    let issuer = Operated::new(ISSUER, &[announced(one.clone())]).await;
+    let issuer_key = issuer.key();
+    let at_issuer = || log_at(issuer.public().to_str().unwrap(), &issuer_key);
+    let begin = [opened(one.clone())];
+    let operated = Operated::new(CPS, &begin).await;
+    let state = tempfile::tempdir().unwrap();
+    let whole = follow(operated.log(), Some(at_issuer()), state.path()).await;
+    whole.unwrap();
+    issuer.state(&[announced(two.clone())]).await;
+    let withheld = issuer.public().join("tile/entries/000.p/2");
+    let entries = fs::read(&withheld).unwrap();
+    fs::remove_file(&withheld).unwrap();
+    operated.state(&[closed(&one, 1)]).await;
+    let found = misbehaviour(operated.log(), Some(at_issuer()), state.path()).await;
+    assert_eq!(found, Misbehaviour::MissingTile);
+    // Without what was not even read, and with something else in its place.
+    let shorter = operated.twin(&begin).await;
+    let other = operated
+        .twin(&[begin[0].clone(), opened(two.clone())])
+        .await;
+    for (twin, expected) in [
+        (shorter, Misbehaviour::Rollback),
+        (other, Misbehaviour::Fork),
+    ] {
+        let found = misbehaviour(twin.log(), Some(at_issuer()), state.path()).await;
+        assert_eq!(found, expected);
+    }
+    fs::write(&withheld, entries).unwrap();
+    let whole = follow(operated.log(), Some(at_issuer()), state.path()).await;
+    assert!(whole.unwrap().is_complete());
+}
