@@ -8,7 +8,8 @@
 //! - a key that is new must begin twenty minutes after every other one: few carriers would
 //!   have tokens of a shorter epoch;
 //! - the current key and the one before it are redeemable, no others; the one before
-//!   is not while the directory does not list it;
+//!   is not while the directory does not list it. A key that was given up unused by the
+//!   issuer's log is neither;
 //! - a key is closed when its second successor has begun, or when its first has and no
 //!   directory has listed it for a while; it is never opened again. **One answer closes
 //!   nothing**: what it leaves out may stand in the next.
@@ -109,6 +110,9 @@ pub struct KnownKey {
     not_before: UnixTime,
     /// When directories left it out; `None` if the last one lists it.
     unlisted: Option<Unlisted>,
+    /// The issuer's log says that nothing was signed with it: whose tokens are of it was
+    /// shown another log.
+    is_given_up: bool,
 }
 
 /// Directories that left a key out, one after the other.
@@ -222,6 +226,16 @@ impl KeyEpochs {
         }
     }
 
+    /// Takes in that the issuer's log says of keys that nothing was ever signed with them:
+    /// they count for nothing from now on.
+    pub(crate) fn give_up(&mut self, given_up: &[TokenKeyId], now: UnixTime) {
+        for key in &mut self.keys {
+            key.is_given_up |= given_up.contains(&key.public.id());
+        }
+        self.keys
+            .retain(|key| key.has_begun(now) || !key.is_given_up);
+    }
+
     fn take_key(
         &mut self,
         public: TokenKey,
@@ -260,6 +274,7 @@ impl KeyEpochs {
             public,
             not_before: said,
             unlisted: None,
+            is_given_up: false,
         });
         Ok(())
     }
@@ -278,8 +293,13 @@ impl KeyEpochs {
     /// The redeemable keys at `now`, the current one last.
     #[must_use]
     pub fn live(&self, now: UnixTime) -> Vec<&KnownKey> {
-        let begun = self.keys.iter().filter(|key| key.has_begun(now)).count();
-        let keys = self.keys.iter().enumerate().take(begun);
+        let used = self
+            .keys
+            .iter()
+            .enumerate()
+            .filter(|(_, key)| !key.is_given_up);
+        let keys: Vec<_> = used.take_while(|(_, key)| key.has_begun(now)).collect();
+        let (begun, keys) = (keys.len(), keys.into_iter());
         let last_two = keys.skip(begun.saturating_sub(2));
         let live = last_two
             .filter(|(place, key)| key.unlisted.is_none() || self.successors(*place, now) == 0);
@@ -289,7 +309,8 @@ impl KeyEpochs {
     /// How many keys after the one at `place` have begun by every clock.
     fn successors(&self, place: usize, now: UnixTime) -> usize {
         let later = self.keys.iter().skip(place.saturating_add(1));
-        later.filter(|key| key.has_long_begun(now)).count()
+        let used = later.filter(|key| !key.is_given_up);
+        used.filter(|key| key.has_long_begun(now)).count()
     }
 
     /// The keys that are to be closed at `now`.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::key_log_view::{
-    CLOCK_TOLERANCE, FollowError, KeyLogView, KeyNotLogged, LogPolicy, NotFollowed,
+    CLOCK_TOLERANCE, Demand, FollowError, KeyLogView, KeyNotLogged, LogPolicy, NotFollowed,
     RememberedError, follow,
 };
 use pennyblack_privacypass::directory::IssuerDirectory;
@@ -39,9 +39,16 @@ pub(super) struct Sifted {
     pub(super) logged: Vec<TokenKeyId>,
     /// Those that are not, and were taken out.
     pub(super) unlogged: Vec<KeyNotLogged>,
+}
+
+/// What a log says of the keys together, whatever the directory has.
+#[derive(Debug, Default)]
+pub(super) struct LogSays {
     /// The newest key that has begun by the log, if the directory leaves it out: carriers
     /// draw of that one or of none.
     pub(super) withheld: Option<TokenKeyId>,
+    /// Those of the `known` and listed keys that were given up before they signed anything.
+    pub(super) given_up: Vec<TokenKeyId>,
 }
 
 /// The log of one issuer.
@@ -77,18 +84,18 @@ impl KeyLog {
         })
     }
 
-    /// Takes the keys out of a directory that are neither `known` nor in the log,
-    /// and tells them. What was read of the log `now` is on disk when this returns.
-    pub(super) async fn sift(
+    /// Reads what is new in the log `now`; it is on disk when this returns. What the log then
+    /// says of keys that are `listed` or `known`.
+    pub(super) async fn read(
         &mut self,
-        directory: &mut IssuerDirectory,
+        listed: &[TokenKeyId],
         known: &[TokenKeyId],
         fetcher: &Fetcher,
         now: UnixTime,
-    ) -> Result<Sifted, KeyLogError> {
+    ) -> Result<LogSays, KeyLogError> {
         let followed = follow(&self.issuer, &self.policy, self.view.clone(), fetcher, now);
         let view = match followed.await {
-            Ok(None) => return Ok(Sifted::default()),
+            Ok(None) => return Ok(LogSays::default()),
             Ok(Some(view)) => view,
             Err(NotFollowed { error, signed }) => {
                 // What was signed is remembered, whatever is wrong with it.
@@ -101,28 +108,45 @@ impl KeyLog {
         };
         self.persist(&view).await?;
         let newest = view.newest_key(now.minus(CLOCK_TOLERANCE));
-        let is_listed = |key: &TokenKeyId| directory.token_keys.iter().any(|it| it.id() == *key);
-        let mut sifted = Sifted {
-            withheld: newest.filter(|newest| !is_listed(newest)),
-            ..Sifted::default()
+        let all = listed.iter().chain(known).copied();
+        let says = LogSays {
+            withheld: newest.filter(|newest| !listed.contains(newest)),
+            given_up: all.filter(|key| view.is_given_up(*key)).collect(),
+        };
+        self.view = Some(view);
+        Ok(says)
+    }
+
+    /// Takes the keys out of a directory that are neither `known` nor in the log as it was
+    /// read last, or that were given up there, and tells them.
+    pub(super) fn sift(&self, directory: &mut IssuerDirectory, known: &[TokenKeyId]) -> Sifted {
+        let mut sifted = Sifted::default();
+        let Some(view) = self
+            .view
+            .as_ref()
+            .filter(|_| self.policy.demand != Demand::Off)
+        else {
+            return sifted;
         };
         directory.token_keys.retain(|listed| {
             // Keys of other types are nobody's to log, and not taken anyway.
-            let taken = listed.token_type.authenticator_size().is_some();
-            if !taken || known.contains(&listed.id()) {
+            if listed.token_type.authenticator_size().is_none() {
                 return true;
             }
-            match view.require(listed) {
-                Ok(()) => sifted.logged.push(listed.id()),
-                Err(refusal) => {
-                    sifted.unlogged.push(refusal);
-                    return false;
+            let id = listed.id();
+            let refusal = match view.require(listed) {
+                _ if view.is_given_up(id) => KeyNotLogged::GivenUp(id),
+                _ if known.contains(&id) => return true,
+                Ok(()) => {
+                    sifted.logged.push(id);
+                    return true;
                 }
-            }
-            true
+                Err(refusal) => refusal,
+            };
+            sifted.unlogged.push(refusal);
+            false
         });
-        self.view = Some(view);
-        Ok(sifted)
+        sifted
     }
 
     async fn persist(&self, view: &KeyLogView) -> Result<(), KeyLogError> {

@@ -1,6 +1,5 @@
-//! The task of one issuer: fetch its directory before the last one is out of
-//! date, keep what is known on disk, put live keys in force, close those that are
-//! over. When the issuer is away, what is known stays in force.
+//! The task of one issuer: fetch its directory in time, keep what is known on disk, put live keys
+//! in force, close those that are over. When the issuer is away, what is known stays in force.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -247,9 +246,9 @@ impl<S: Store> KeyMaintenance<S> {
 
     async fn take(&mut self, heard: Heard) -> Result<Duration, String> {
         let (now, mut epochs) = (self.clock.now(), self.epochs.clone());
+        self.report_withheld(heard.log.withheld);
         match heard.listed {
             Some(Listed { directory, sifted }) => {
-                self.report_withheld(sifted.withheld);
                 self.report(sifted.unlogged.into_iter().map(KeyRefusal::from).collect());
                 let others = self.issuers.known_of_others(self.place);
                 let word = IssuerWord {
@@ -260,6 +259,7 @@ impl<S: Store> KeyMaintenance<S> {
             }
             None => epochs.take_again(now),
         }
+        epochs.give_up(&heard.log.given_up, now);
         // Known for good before it is acted upon.
         if epochs != self.epochs {
             self.persist(&epochs).await?;

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_privacypass::directory::IssuerDirectory;
+use pennyblack_privacypass::directory::{DirectoryKey, IssuerDirectory};
 use pennyblack_privacypass::token::TokenKeyId;
 
 use super::fetch::Fetcher;
-use super::key_log::{KeyLog, Sifted};
+use super::key_log::{KeyLog, LogSays, Sifted};
 
 /// For the directory and all of the log that is new: an issuer that answers byte by byte
 /// is as good as away.
@@ -19,6 +19,8 @@ const LONGEST: Duration = Duration::from_secs(300);
 pub(super) struct Heard {
     /// Its keys, unless they are those that it said before.
     pub(super) listed: Option<Listed>,
+    /// What its log says now: time goes on while the directory stays as it is.
+    pub(super) log: LogSays,
     /// For how long it holds.
     pub(super) max_age: Duration,
 }
@@ -38,6 +40,8 @@ pub(super) struct IssuerSource {
     fetcher: Fetcher,
     key_log: KeyLog,
     longest: Duration,
+    /// The keys of the last directory.
+    listed: Vec<TokenKeyId>,
 }
 
 impl IssuerSource {
@@ -46,6 +50,7 @@ impl IssuerSource {
             fetcher,
             key_log,
             longest: LONGEST,
+            listed: Vec::new(),
         }
     }
 
@@ -74,18 +79,28 @@ impl IssuerSource {
     async fn hear_all(&mut self, known: &[TokenKeyId], now: UnixTime) -> Result<Heard, String> {
         let fetched = self.fetcher.fetch().await.map_err(|e| e.to_string())?;
         let max_age = fetched.max_age;
-        let Some(mut directory) = fetched.directory else {
-            let listed = None;
-            return Ok(Heard { listed, max_age });
-        };
-        let sifted = self.key_log.sift(&mut directory, known, &self.fetcher, now);
-        let sifted = sifted.await.map_err(|error| error.to_string())?;
-        if !sifted.unlogged.is_empty() || sifted.withheld.is_some() {
+        if let Some(directory) = &fetched.directory {
+            let listed = directory.token_keys.iter();
+            self.listed = listed.map(DirectoryKey::id).collect();
+        }
+        let log = self.key_log.read(&self.listed, known, &self.fetcher, now);
+        let log = log.await.map_err(|error| error.to_string())?;
+        let listed = fetched.directory.map(|mut directory| {
+            let sifted = self.key_log.sift(&mut directory, known);
+            Listed { directory, sifted }
+        });
+        let is_unlogged = listed
+            .as_ref()
+            .is_some_and(|it| !it.sifted.unlogged.is_empty());
+        if is_unlogged || log.withheld.is_some() {
             // What was left out is to be had again, changed or not.
             self.fetcher.forget();
         }
-        let listed = Some(Listed { directory, sifted });
-        Ok(Heard { listed, max_age })
+        Ok(Heard {
+            listed,
+            log,
+            max_age,
+        })
     }
 }
 

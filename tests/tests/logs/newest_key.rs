@@ -129,15 +129,79 @@ async fn of_two_keys_a_second_apart_none_is_drawn_of_and_cps_and_auditor_say_so(
 
     let cps = scene.federation.start_cps(scene.front.address()).await;
     let cps = cps.unwrap();
-    let metrics = format!("http://{}/metrics", cps.addresses().admin);
-    until("the report of the key that is withheld", SOON, async || {
-        let metrics = reqwest::get(&metrics).await.unwrap().text().await.unwrap();
-        let withheld = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix("pennyblack_cps_issuer_keys_withheld_total "));
-        withheld.filter(|count| *count != "0").map(drop)
+    until("the report", SOON, async || counts(&cps, "withheld").await).await;
+    cps.stop().await;
+    scene.issuer.stop().await;
+}
+
+/// Whether the CPS has counted any of what `counter` counts.
+async fn counts(cps: &RunningService, counter: &str) -> Option<()> {
+    let metrics = admin(cps, "metrics").await;
+    let name = format!("pennyblack_cps_issuer_keys_{counter}_total ");
+    let count = metrics.lines().find_map(|line| line.strip_prefix(&name));
+    count.filter(|count| *count != "0").map(drop)
+}
+
+async fn admin(service: &RunningService, path: &str) -> String {
+    let url = format!("http://{}/{path}", service.addresses().admin);
+    reqwest::get(url).await.unwrap().text().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cps_hears_the_log_while_the_directory_stays_as_it_is() {
+    let scene = Scene::open().await;
+    scene.announce_another(after(1_800)).await;
+    let cps = scene.federation.start_cps(scene.front.address()).await;
+    let cps = cps.unwrap();
+    until("the CPS", SOON, async || {
+        is_redeeming(&cps).await.then_some(())
     })
     .await;
+    assert_eq!(counts(&cps, "withheld").await, None);
+    // The next key begins, and the directory never has it.
+    scene.hand.set(after(1_861));
+    until("the report", SOON, async || counts(&cps, "withheld").await).await;
+    cps.stop().await;
+    scene.issuer.stop().await;
+}
+
+async fn is_redeeming(cps: &RunningService) -> bool {
+    !admin(cps, "readyz").await.contains("no redeemable key")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cps_takes_no_tokens_of_a_key_that_was_given_up_unused() {
+    let scene = Scene::open().await;
+    let cps = scene.federation.start_cps(scene.front.address()).await;
+    let cps = cps.unwrap();
+    until("the CPS", SOON, async || {
+        is_redeeming(&cps).await.then_some(())
+    })
+    .await;
+    // All who read this draw none; whoever is shown the log of before does.
+    let directory = scene.carrier().directory(&scene.client).await.unwrap();
+    let token_key_id = directory.token_keys[0].id();
+    scene
+        .state(Statement::IssuanceTotal {
+            token_key_id,
+            issued: 0,
+        })
+        .await;
+    scene.hand.set(after(700));
+    until("the refusal", SOON, async || {
+        (!is_redeeming(&cps).await).then_some(())
+    })
+    .await;
+    cps.stop().await;
+    // Nor does a CPS that hears of it for the first time.
+    fs::remove_dir_all(scene.federation.home().join("cps")).unwrap();
+    let cps = scene.federation.start_cps(scene.front.address()).await;
+    let cps = cps.unwrap();
+    until("the report of the key", SOON, async || {
+        counts(&cps, "refused").await
+    })
+    .await;
+    assert!(!is_redeeming(&cps).await);
     cps.stop().await;
     scene.issuer.stop().await;
 }

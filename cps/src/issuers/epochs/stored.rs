@@ -15,6 +15,8 @@ struct StoredKey {
     key: String,
     not_before: UnixTime,
     unlisted: Option<Unlisted>,
+    #[serde(default)]
+    is_given_up: bool,
 }
 
 impl KeyEpochs {
@@ -31,6 +33,7 @@ impl KeyEpochs {
             key: encoding::base64url(key.public.encoded()),
             not_before: key.not_before,
             unlisted: key.unlisted,
+            is_given_up: key.is_given_up,
         });
         serde_json::to_vec(&keys.collect::<Vec<_>>()).map_err(|e| e.to_string())
     }
@@ -48,6 +51,7 @@ impl KeyEpochs {
                 public: public.map_err(|e| e.to_string())?,
                 not_before: key.not_before,
                 unlisted: key.unlisted,
+                is_given_up: key.is_given_up,
             })
         });
         let keys = keys.collect::<Result<Vec<_>, String>>()?;

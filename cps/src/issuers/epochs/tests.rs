@@ -181,6 +181,24 @@ fn a_key_that_was_withdrawn_before_it_began_is_in_nobodys_way() {
 }
 
 #[test]
+fn a_key_that_was_given_up_unused_is_neither_taken_nor_anybodys_successor() {
+    let start = NOW.0 - EPOCH;
+    let keys = [(1, start), (2, start + EPOCH), (3, start + 2 * EPOCH)];
+    let mut epochs = acquainted(&keys);
+    epochs.give_up(&ids(&[2]), NOW);
+    assert_eq!(live(&epochs, NOW.0), ids(&[1]));
+    let third = start + 2 * EPOCH;
+    assert_eq!(live(&epochs, third), ids(&[1, 3]));
+    assert_eq!(epochs.over(UnixTime(third + EPOCH)), []);
+    // So it is after a restart.
+    let again = KeyEpochs::from_json(&epochs.to_json().unwrap()).unwrap();
+    assert_eq!(again, epochs);
+    // One that has not begun is forgotten.
+    epochs.give_up(&ids(&[3]), NOW);
+    assert_eq!(epochs.ids().collect::<Vec<_>>(), ids(&[1, 2]));
+}
+
+#[test]
 fn a_key_of_a_clock_gone_wrong_is_not_trusted() {
     let mut epochs = acquainted(&[(1, NOW.0 - EPOCH)]);
     let years = NOW.0 + 10 * 365 * 86_400;

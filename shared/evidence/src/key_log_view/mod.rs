@@ -51,6 +51,11 @@ pub enum KeyNotLogged {
         /// How many entries it has.
         entries: u64,
     },
+    /// The log says that nothing was signed with it, and nothing will be.
+    #[error(
+        "the issuer's directory offers the token key {0}, and its log says that it was given up          before anything was signed with it: its tokens would mark their owners, and are not          taken; ask the issuer's operator"
+    )]
+    GivenUp(TokenKeyId),
     /// It is in the log for another time.
     #[error(
         "the token key {key} begins at {listed} by the issuer's directory and at {logged} by its \

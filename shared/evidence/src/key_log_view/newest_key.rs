@@ -131,6 +131,13 @@ impl KeyLogView {
         self.newest(now).map(|(key, _)| key)
     }
 
+    /// Whether the issuer says that it gave a key up before it signed anything with it.
+    /// Whoever has tokens of it all the same was shown another log than the others.
+    #[must_use]
+    pub fn is_given_up(&self, key: TokenKeyId) -> bool {
+        self.issued.get(&key) == Some(&0)
+    }
+
     /// Whether no CPS takes tokens of a key any more, by the log: its total is stated, or
     /// two later keys have begun.
     #[must_use]
@@ -152,7 +159,7 @@ impl KeyLogView {
     /// signed anything. If it did sign, the CPS's total proves that it lied.
     fn used(&self) -> impl Iterator<Item = (TokenKeyId, UnixTime)> {
         let all = self.keys.iter().map(|(key, begins)| (*key, *begins));
-        all.filter(|(key, _)| self.issued.get(key) != Some(&0))
+        all.filter(|(key, _)| !self.is_given_up(*key))
     }
 
     fn newest(&self, now: UnixTime) -> Option<(TokenKeyId, UnixTime)> {
