@@ -293,7 +293,7 @@ fn explain(error: &HttpError) -> &'static str {
     match refused.status.as_u16() {
         401 if !is_about_the_token(error) => "",
         401 => {
-            " The CPS does not take this token: its key epoch may have ended, or it was drawn from another issuer or for another CPS. Draw fresh tokens with `pennyblack carrier draw`."
+            " The CPS does not take this token: its key epoch may have ended, or it was drawn from another issuer or for another CPS. `pennyblack carrier status` shows what else the wallet holds, and `pennyblack carrier run` draws more."
         }
         404 => " The recipient's mailbox is gone: look its keys up again.",
         409 => {

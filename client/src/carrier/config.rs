@@ -200,6 +200,13 @@ impl Configuration for CarrierConfig {
                 "set at least schedule.batch, or a smaller batch",
             ));
         }
+        if batches < self.carrier.cps.len() as u64 {
+            return Err(ConfigurationError::refused(
+                "schedule.class",
+                "it has fewer batches than there are CPSs, so some would never get a token",
+                "set at least schedule.batch times the number of carrier.cps, or a smaller batch",
+            ));
+        }
         if epoch.as_secs() < batches {
             return Err(ConfigurationError::refused(
                 "schedule.epoch",
@@ -257,6 +264,8 @@ mod tests {
 
     #[test]
     fn what_cannot_work_is_refused_by_name() {
+        let three = "carrier.cps=[\"a.example\", \"b.example\", \"c.example\"]";
+        assert!(example_with(&[three, "schedule.class=256"]).is_ok());
         for setting in [
             "carrier.cps=[]",
             "carrier.issuer_log_key=\"issuer.example/log\"",
@@ -264,10 +273,12 @@ mod tests {
             "schedule.batch=48",
             "schedule.class=10000",
             "schedule.class=32",
+            // 64 tokens a batch, and three CPSs.
+            "schedule.class=128",
             "schedule.epoch=63s",
         ] {
             let (key, _) = setting.split_once('=').unwrap();
-            let error = example_with(&[setting]).unwrap_err().to_string();
+            let error = example_with(&[three, setting]).unwrap_err().to_string();
             assert!(error.contains(key), "{error}");
         }
     }

@@ -191,14 +191,18 @@ impl Schedule {
             let held = wallet
                 .off_thread(move |wallet| wallet.count(&issuer, &origin))
                 .await?;
-            let class = self.class.tokens();
-            if held == 0 {
-                tracing::error!(%cps, class, "no tokens are left: calls are not stored until the schedule draws again; set schedule.class to twice its value");
-            } else if held < share / LOW {
-                tracing::warn!(%cps, class, held, "tokens run low: set schedule.class to twice its value");
-            }
+            report(cps, self.class, share, held);
         }
         Ok(())
+    }
+}
+
+/// Says it of one CPS, whose share of the class is `share`.
+fn report(cps: &Authority, class: Class, share: u64, held: u64) {
+    if held == 0 {
+        tracing::error!(%cps, %class, "no tokens are left: calls are not stored until the schedule draws again; set schedule.class to twice its value");
+    } else if held * LOW < share {
+        tracing::warn!(%cps, %class, held, "tokens run low: set schedule.class to twice its value");
     }
 }
 

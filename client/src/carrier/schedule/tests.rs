@@ -1,7 +1,10 @@
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::*;
 
@@ -181,4 +184,40 @@ fn a_visit_is_over_before_the_one_after_the_next() {
         schedule(1 << 20).longest_visit(BATCH),
         Duration::from_secs(60)
     );
+}
+
+/// Keeps the levels of log lines.
+struct Levels(Arc<Mutex<Vec<Level>>>);
+
+impl Subscriber for Levels {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, event: &Event<'_>) {
+        self.0.lock().unwrap().push(*event.metadata().level());
+    }
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[test]
+fn a_cps_that_runs_low_is_a_warning_and_one_that_has_run_out_an_error() {
+    let (schedule, levels) = (schedule(4_096), Arc::default());
+    let said = |share: u64, held: u64| {
+        tracing::subscriber::with_default(Levels(Arc::clone(&levels)), || {
+            report(&schedule.cps[0], schedule.class, share, held);
+        });
+        std::mem::take(&mut *levels.lock().unwrap())
+    };
+    assert_eq!(said(4_096, 0), [Level::ERROR]);
+    assert_eq!(said(4_096, 1), [Level::WARN]);
+    assert_eq!(said(4_096, 255), [Level::WARN]);
+    assert!(said(4_096, 256).is_empty());
+    // A small share, too, is low before it is gone.
+    assert_eq!(said(21, 1), [Level::WARN]);
 }
