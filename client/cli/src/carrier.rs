@@ -1,5 +1,6 @@
 //! `pennyblack carrier`: draw tokens once, draw a class day after day, look into a wallet.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,7 +8,8 @@ use clap::{Args, Subcommand};
 use console::style;
 use indicatif::HumanCount;
 use pennyblack_client::carrier::{Carrier, CarrierConfig};
-use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Wallet};
+use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Holding, Wallet};
+use pennyblack_http::Deadline;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::{Sources, load};
 use pennyblack_runtime::logging;
@@ -77,6 +79,11 @@ pub(crate) struct DrawArguments {
     /// PEM file of CAs to trust for TLS besides the system's.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// Seconds that the command may take in all, however many requests it makes. What was
+    /// asked for by then is brought in by the next command.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    deadline: u64,
     /// Override one key of the configuration.
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     settings: Vec<String>,
@@ -103,7 +110,9 @@ pub(crate) struct RunArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  pennyblack carrier status --wallet wallet.db")]
+  pennyblack carrier status --wallet wallet.db
+
+Exits with 7 when for some CPS no token may be spent now: what a monitor asks.")]
 pub(crate) struct StatusArguments {
     /// The wallet's file.
     #[arg(long, value_name = "FILE")]
@@ -126,7 +135,8 @@ async fn draw(arguments: DrawArguments) -> Result<Outcome, Failure> {
     let config = read_config(arguments.config.as_deref(), &arguments.settings())?;
     let carrier = carrier(&config)?;
     let wallet = Wallet::open(&config.carrier.wallet)?;
-    let client = config.http().client()?;
+    let deadline = Deadline::after(Duration::from_secs(arguments.deadline));
+    let client = config.http().client()?.within(deadline);
     let clock = Clock::system();
     let resumed = carrier.resume(&client, &wallet, clock.now()).await?;
     let (mut asked, mut received) = (resumed.asked, resumed.received);
@@ -215,13 +225,37 @@ fn status(arguments: &StatusArguments) -> Result<Outcome, Failure> {
         [] => "no tokens: `pennyblack carrier run` draws them".to_owned(),
         _ => table.to_string(),
     };
-    let text = format!(
+    let mut text = format!(
         "{held}\n{} pending, {} without an answer",
         plural(pending as u64, "draw"),
         plural(unanswered as u64, "signed request"),
     );
-    let json = json!({ "tokens": holdings, "pending_draws": pending, "unanswered": unanswered });
-    Ok(Outcome::done(json, text))
+    let out = out_of_tokens(&holdings);
+    for cps in &out {
+        text.push_str(&format!("\nno token for {cps} may be spent now"));
+    }
+    let json = json!({
+        "tokens": holdings,
+        "pending_draws": pending,
+        "unanswered": unanswered,
+        "out_of_tokens": out,
+    });
+    let exit = match holdings.is_empty() || !out.is_empty() {
+        true => Exit::NoToken,
+        false => Exit::Done,
+    };
+    Ok(Outcome::new(json, text, exit))
+}
+
+/// The CPSs of the wallet at which no token may be spent now. One whose tokens are all spent
+/// stays in the wallet until its last key is over.
+fn out_of_tokens(holdings: &[Holding]) -> Vec<&str> {
+    let mut ready = BTreeMap::new();
+    for holding in holdings {
+        *ready.entry(holding.cps.as_str()).or_insert(0) += holding.ready;
+    }
+    ready.retain(|_, tokens| *tokens == 0);
+    ready.into_keys().collect()
 }
 
 /// A wallet that is to be read or spent from; a mistyped name must not make a
@@ -273,5 +307,36 @@ impl DrawArguments {
         }
         settings.extend(self.batch.map(|batch| format!("schedule.batch={batch}")));
         settings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pennyblack_base::time::UnixTime;
+
+    use super::*;
+
+    fn holding(cps: &str, tokens: u64, ready: u64) -> Holding {
+        Holding {
+            issuer: "issuer.example".to_owned(),
+            cps: cps.to_owned(),
+            token_key_id: "00".repeat(32),
+            tokens,
+            ready,
+            youngest: UnixTime(1_800_000_000),
+        }
+    }
+
+    #[test]
+    fn a_cps_is_out_of_tokens_when_none_of_any_key_is_usable() {
+        let holdings = [
+            holding("a.example", 0, 0),
+            holding("a.example", 64, 1),
+            holding("b.example", 0, 0),
+            holding("b.example", 64, 0),
+            holding("c.example", 64, 64),
+        ];
+        assert_eq!(out_of_tokens(&holdings), ["b.example"]);
+        assert!(out_of_tokens(&holdings[..2]).is_empty());
     }
 }

@@ -133,10 +133,15 @@ fn home() -> &'static TempDir {
 
 /// Runs a command against a service, and says how long it took.
 fn run(service: &Hostile, arguments: &str) -> (Ended, Duration) {
+    run_alone(&format!("{arguments} --cps={}", service.url))
+}
+
+/// The same for a command that names its service itself.
+fn run_alone(arguments: &str) -> (Ended, Duration) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pennyblack"));
     command.current_dir(home().path());
     command.args(arguments.split_whitespace());
-    command.args(["--cps", &service.url, "--deadline=3"]);
+    command.arg("--deadline=3");
     let begin = Instant::now();
     let ended = Ended::of(command);
     let took = begin.elapsed();
@@ -183,6 +188,13 @@ fn an_answer_that_dribbles_holds_no_command_beyond_its_deadline() {
         assert_eq!(ended.code, 5, "{}", ended.said);
         assert!(took < limit + SLACK, "{took:?}: {}", ended.said);
     }
+    let (ended, took) = run_alone(&format!(
+        "carrier draw --wallet=wallet.db --cert=pki/issued/office.pem \
+         --key=pki/issued/office.key --cps=cps.example --issuer={}",
+        service.url
+    ));
+    assert_eq!(ended.code, 5, "{}", ended.said);
+    assert!(took < DEADLINE + SLACK, "{took:?}: {}", ended.said);
 }
 
 #[test]
