@@ -15,8 +15,10 @@ mod verify;
 mod wording;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime;
 
 use outcome::{Exit, Failure, Outcome};
 
@@ -127,20 +129,28 @@ fn dispatch(command: Command, json: bool) -> Result<Outcome, Failure> {
 
 /// One thread is enough: commands wait for networks, not for processors.
 fn on_runtime(work: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Failed, error))?
-        .block_on(work)
+    run_to_its_end(runtime::Builder::new_current_thread(), work)
 }
 
 /// Load is made by as many threads as there are cores.
 fn on_all_cores(work: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Failed, error))?
-        .block_on(work)
+    run_to_its_end(runtime::Builder::new_multi_thread(), work)
+}
+
+/// How long what is being written may take when the command has come to its end.
+const LAST_WRITES: Duration = Duration::from_secs(1);
+
+/// What the command began and does not want any more is not waited for: a look-up of a
+/// name goes on for half a minute when the name server is silent, whatever the deadline.
+fn run_to_its_end(
+    mut runtime: runtime::Builder,
+    work: impl Future<Output = Result<Outcome, Failure>>,
+) -> Result<Outcome, Failure> {
+    let runtime = runtime.enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Failed, error))?;
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_timeout(LAST_WRITES);
+    outcome
 }
 
 #[cfg(test)]
@@ -148,6 +158,20 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+
+    /// As a look-up of a name does that a silent name server does not answer.
+    #[test]
+    fn work_that_nobody_waits_for_does_not_hold_the_command() {
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let begin = std::time::Instant::now();
+        let work = async move {
+            tokio::task::spawn_blocking(move || held.recv_timeout(Duration::from_secs(30)));
+            Ok(Outcome::done(serde_json::Value::Null, ""))
+        };
+        on_runtime(work).unwrap();
+        assert!(begin.elapsed() < Duration::from_secs(15));
+        drop(hold);
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -56,6 +56,15 @@ struct Host {
     takes_oldest: bool,
 }
 
+impl Host {
+    fn take(&mut self) -> Option<Wanted> {
+        match self.takes_oldest {
+            true => self.queue.pop_front(),
+            false => self.queue.pop_back(),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Queues {
     hosts: HashMap<Authority, Host>,
@@ -137,21 +146,24 @@ impl Fetches {
         }
     }
 
+    /// The next that somebody still waits for: a PASSporT that became too old does not.
     fn next(&self, authority: &Authority) -> Option<Wanted> {
         let mut queues = self.queues();
-        let host = queues.hosts.get_mut(authority)?;
+        let Queues { hosts, expected } = &mut *queues;
+        let host = hosts.get_mut(authority)?;
         host.takes_oldest = !host.takes_oldest;
-        let next = match host.takes_oldest {
-            true => host.queue.pop_front(),
-            false => host.queue.pop_back(),
-        };
-        if next.is_none() {
-            host.under_way -= 1;
-            if host.under_way == 0 {
-                queues.hosts.remove(authority);
+        while let Some(next) = host.take() {
+            // One receiver is that of `expected`.
+            if next.answer.receiver_count() > 1 {
+                return Some(next);
             }
+            expected.remove(&next.url);
         }
-        next
+        host.under_way -= 1;
+        if host.under_way == 0 {
+            hosts.remove(authority);
+        }
+        None
     }
 
     /// A fetch that fails for a moment is tried once more: the PASSporT that needs it is
