@@ -12,6 +12,7 @@ mod judge;
 mod mailbox;
 #[cfg(test)]
 mod tests;
+mod waiting_room;
 
 use std::fmt;
 use std::sync::Arc;

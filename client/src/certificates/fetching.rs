@@ -245,4 +245,18 @@ mod tests {
         assert_eq!(fetches.begun(), 0);
         assert_eq!(fetches.queues().expected.len(), MAX_QUEUE);
     }
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_is_not_fetched() {
+        let fetches = Arc::new(Fetches::new(HttpOptions::default()));
+        let ask = |path: &str| {
+            let url: X5u = format!("https://certs.example/{path}").parse().unwrap();
+            (url.clone(), Fetches::ask(&fetches, &url))
+        };
+        let (given_up, (wanted, _waits)) = (ask("given-up.pem"), ask("wanted.pem"));
+        let host = wanted.authority().clone();
+        drop(given_up);
+        // No task has run: the queue is as it was.
+        assert_eq!(fetches.next(&host).unwrap().url, wanted);
+        assert_eq!(fetches.queues().expected.len(), 1);
+    }
 }

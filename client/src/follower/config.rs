@@ -34,8 +34,8 @@ pub struct FollowerConfig {
     /// after a minute. When there are more, those of the signer with the most go first, so
     /// that no signer crowds out the others.
     pub max_passports: usize,
-    /// Most PASSporTs that wait for a certificate, some 4 kB each. For one host no more than
-    /// 2,048 URLs wait, so that a host which does not answer leaves room for the others.
+    /// Most PASSporTs that wait for a certificate, some 4 kB each. When there are more, the
+    /// oldest is given up: a host that does not answer takes no room from the others.
     pub max_waiting: usize,
 }
 

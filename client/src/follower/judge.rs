@@ -10,9 +10,11 @@ use pennyblack_passport::{
 };
 use pennyblack_runtime::clock::Clock;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
 
 use super::FollowerConfig;
 use super::index::{FollowerTotals, Index, PassportRefusals};
+use super::waiting_room::WaitingRoom;
 use crate::certificates::Certificates;
 use crate::verification_service::VerificationRules;
 
@@ -22,9 +24,10 @@ pub(super) struct Judge {
     clock: Clock,
     index: Mutex<Index>,
     changes: watch::Sender<u64>,
-    max_waiting: usize,
-    /// A permit for each PASSporT that waits for a certificate.
-    waiting: Arc<Semaphore>,
+    /// The PASSporTs that wait for a certificate, or to be verified when it has come.
+    waiting: Arc<WaitingRoom>,
+    /// One at a time of those: a thousand may have waited for one certificate.
+    turn: Semaphore,
 }
 
 impl Judge {
@@ -34,15 +37,14 @@ impl Judge {
         only_from: Option<Party>,
         clock: Clock,
     ) -> Self {
-        let max_waiting = config.max_waiting.min(Semaphore::MAX_PERMITS);
         Self {
             rules: Mutex::new(Arc::new(rules)),
             only_from,
             clock,
             index: Mutex::new(Index::new(config.max_passports)),
             changes: watch::Sender::new(0),
-            max_waiting,
-            waiting: Arc::new(Semaphore::new(max_waiting)),
+            waiting: Arc::new(WaitingRoom::new(config.max_waiting)),
+            turn: Semaphore::new(1),
         }
     }
 
@@ -80,17 +82,43 @@ impl Judge {
         if missing.is_empty() || rules.certificates.repositories.is_none() {
             return self.verify(&rules, &passport, &found);
         }
-        let Ok(permit) = Arc::clone(&self.waiting).try_acquire_owned() else {
-            let why = format!("more than {} wait for certificates", self.max_waiting);
-            return self.refuse(&passport, why);
-        };
+        let mut place = WaitingRoom::enter(&self.waiting);
         let this = Arc::clone(self);
         let waits = rules.certificates.expect(missing, found, None, now);
+        // Then it is too old, whatever its certificate says.
+        let waits = timeout(FRESHNESS.saturating_sub(now.since(iat)), waits);
         tokio::spawn(async move {
-            let certificates = waits.await;
-            this.verify(&this.rules(), &passport, &certificates);
-            drop(permit);
+            let certificates = tokio::select! {
+                certificates = waits => certificates.map_err(|_| {
+                    "its certificate had not come when it was a minute old".to_owned()
+                }),
+                () = place.taken_away() => {
+                    let max = this.waiting.max();
+                    Err(format!("{max} newer ones wait for certificates"))
+                }
+            };
+            match certificates {
+                Ok(certificates) => this.verify_in_turn(passport, certificates).await,
+                Err(why) => this.refuse(&passport, why),
+            }
+            drop(place);
+            this.note_change();
         });
+    }
+
+    /// Not on the threads of the runtime: requests leave from there, and must not be late
+    /// because there is something to verify.
+    async fn verify_in_turn(
+        self: &Arc<Self>,
+        passport: UnverifiedPassport,
+        certificates: Certificates,
+    ) {
+        // It is closed by nobody.
+        let _turn = self.turn.acquire().await;
+        let this = Arc::clone(self);
+        let work = move || this.verify(&this.rules(), &passport, &certificates);
+        // It fails only when the runtime ends.
+        let _ = tokio::task::spawn_blocking(work).await;
     }
 
     fn verify(
@@ -135,15 +163,14 @@ impl Judge {
     }
 
     pub(super) fn waiting(&self) -> usize {
-        let free = self.waiting.available_permits();
-        self.max_waiting.saturating_sub(free)
+        self.waiting.count()
     }
 
     /// Returns when nothing waits for a certificate.
     pub(super) async fn idle(&self) {
-        let all = u32::try_from(self.max_waiting).unwrap_or(u32::MAX);
-        // It is closed by nobody.
-        let _ = self.waiting.acquire_many(all).await;
+        let mut changes = self.changes();
+        // The sender cannot be gone: `self` has it.
+        while self.waiting() > 0 && changes.changed().await.is_ok() {}
     }
 
     pub(super) fn changes(&self) -> watch::Receiver<u64> {

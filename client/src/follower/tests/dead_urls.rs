@@ -4,9 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pennyblack_base::time::UnixTime;
+use pennyblack_http::Deadline;
+use pennyblack_passport::FRESHNESS;
+use tokio::runtime::Builder;
+
+use super::super::judge::Judge;
 use super::repository::{GOOD_HOST, GOOD_PATH, Repository, TARPIT};
-use super::scene::{CAPACITY, Recorder, Scene};
-use super::{FollowerConfig, PageSource};
+use super::scene::{CAPACITY, NOW, Recorder, Scene};
+use super::{Follower, FollowerConfig};
 use crate::certificates::{CertificateStores, Repositories};
 
 /// The wait that must be enough, however many hostile entries there are.
@@ -30,9 +36,10 @@ async fn a_mailbox_full_of_dead_urls_does_not_hide_the_call() {
         verified += usize::from(finds(&scene, &repository, entries).await);
     }
     assert_eq!(verified, 12);
-    // Connections are used again: 12 followers, each with 32 at once.
+    // Connections are used again, for 12 times a thousand requests: 12 followers, each with
+    // 32 at once. A busy machine opens some more.
     assert!(
-        repository.connections() <= 12 * 40,
+        repository.connections() <= 12 * 80,
         "{}",
         repository.connections()
     );
@@ -50,17 +57,97 @@ async fn a_host_that_does_not_answer_delays_no_certificate_of_another() {
     assert!(finds(&scene, &repository, entries).await);
 }
 
-/// Whether the call is verified in time.
-async fn finds(scene: &Scene, repository: &Repository, entries: Vec<Vec<u8>>) -> bool {
+/// One URL stands in any number of PASSporTs, and the queue of its host has it once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_who_wait_for_a_silent_host_leave_room_for_the_call() {
+    let scene = Scene::set();
+    let repository = Repository::start(scene.chain()).await;
+    let dead = format!("https://{TARPIT}/one.pem");
+    let mut entries: Vec<_> = (0..40).map(|_| scene.entry_naming(&dead)).collect();
+    entries.push(scene.entry_naming(&format!("https://{GOOD_HOST}{GOOD_PATH}")));
+    let config = FollowerConfig {
+        max_waiting: 20,
+        ..FollowerConfig::default()
+    };
+    let follower = follow(&scene, &repository, &config, scene.cps(entries), Some(1));
+    // Who waits is said as it is, also while somebody waits for the end.
+    let ends = Deadline::after(Duration::from_secs(1)).bound(follower.finished());
+    tokio::pin!(ends);
+    assert!(ends.as_mut().await.is_none(), "a silent host has answered");
+    let verdict = follower.verdict(&Scene::call());
+    assert!(verdict.is_valid(), "{verdict:?}");
+    assert!(verdict.waiting <= 20, "{} wait", verdict.waiting);
+    assert_eq!(verdict.refused.count + verdict.waiting, 40);
+}
+
+/// Requests leave from the threads of the runtime, and must not be late because there is
+/// something to verify: a thousand PASSporTs may have waited for one certificate.
+#[test]
+fn what_waited_for_its_certificate_is_not_verified_where_requests_are_made() {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build();
+    runtime.unwrap().block_on(async {
+        let scene = Scene::set();
+        let repository = Repository::start(scene.chain()).await;
+        let rules = scene.rules(certificates(&repository));
+        let config = FollowerConfig::default();
+        let judge = Arc::new(Judge::new(&config, rules, None, Scene::clock()));
+        let (free, busy) = std::sync::mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || busy.recv());
+        let good = format!("https://{GOOD_HOST}{GOOD_PATH}");
+        judge.accept(std::iter::once(Some(scene.passport_naming(&good))));
+        let idle = tokio::time::timeout(Duration::from_secs(1), judge.idle()).await;
+        assert!(idle.is_err(), "it was verified on the only other thread");
+        drop(free);
+        judge.idle().await;
+        assert_eq!(judge.verdict(&Scene::call()).0.len(), 1);
+    });
+}
+
+/// So that nobody keeps places for long, however slow hosts are.
+#[tokio::test]
+async fn nobody_waits_for_a_certificate_until_the_passport_is_too_old() {
+    let scene = Scene::set();
+    let repository = Repository::start(scene.chain()).await;
+    let rules = scene.rules(certificates(&repository));
+    let judge = Arc::new(Judge::new(
+        &FollowerConfig::default(),
+        rules,
+        None,
+        Scene::clock(),
+    ));
+    let oldest = UnixTime(NOW.0 - FRESHNESS.as_secs());
+    let passport = scene.passport_of(oldest, &format!("https://{TARPIT}/one.pem"));
+    judge.accept(std::iter::once(Some(passport)));
+    judge.idle().await;
+    let refused = judge.verdict(&Scene::call()).1;
+    assert!(refused.examples[0].contains("a minute old"), "{refused:?}");
+}
+
+fn certificates(repository: &Repository) -> CertificateStores {
     let hosts = [GOOD_HOST, TARPIT].map(|host| host.parse().unwrap());
-    let certificates = CertificateStores {
+    CertificateStores {
         directory: None,
         repositories: Some(Repositories::new(hosts, repository.http())),
-    };
-    let cps: Arc<Recorder> = scene.cps(entries);
-    let sources: Vec<Arc<dyn PageSource>> = vec![cps];
-    let config = FollowerConfig::default();
-    let follower = scene.follow_with(certificates, &config, sources, None);
+    }
+}
+
+fn follow(
+    scene: &Scene,
+    repository: &Repository,
+    config: &FollowerConfig,
+    cps: Arc<Recorder>,
+    looks: Option<u64>,
+) -> Follower {
+    scene.follow_with(certificates(repository), config, vec![cps], looks)
+}
+
+/// Whether the call is verified in time.
+async fn finds(scene: &Scene, repository: &Repository, entries: Vec<Vec<u8>>) -> bool {
+    let (config, cps) = (FollowerConfig::default(), scene.cps(entries));
+    let follower = follow(scene, repository, &config, cps, None);
     let mut changes = follower.changes();
     let valid = async {
         while !follower.verdict(&Scene::call()).is_valid() {

@@ -24,7 +24,7 @@ use crate::identity::StirIdentity;
 use crate::trust::load_trust;
 use crate::verification_service::{SpcAuthority, VerificationRules};
 
-const NOW: UnixTime = UnixTime(1_800_000_000);
+pub(super) const NOW: UnixTime = UnixTime(1_800_000_000);
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
 pub(super) const CALLING: &str = "12155550100";
@@ -70,16 +70,24 @@ impl Scene {
 
     /// An entry with a PASSporT of the call whose certificate is said to be there.
     pub(super) fn entry_naming(&self, url: &str) -> Vec<u8> {
+        let (key, cps) = (self.key.config(), self.cps.authority());
+        let passport = self.passport_naming(url);
+        let sealed = seal_passport(key, cps, &passport, &mut rand::rng()).unwrap();
+        sealed.as_bytes().to_vec()
+    }
+
+    pub(super) fn passport_naming(&self, url: &str) -> String {
+        self.passport_of(NOW, url)
+    }
+
+    pub(super) fn passport_of(&self, iat: UnixTime, url: &str) -> String {
         let call = ShakenCall {
             orig: CALLING.parse().unwrap(),
             dest: CALLED.parse().unwrap(),
             attest: Attestation::Full,
             x5u: Some(url.parse().unwrap()),
         };
-        let passport = call.sign(&self.identity, NOW);
-        let (key, cps) = (self.key.config(), self.cps.authority());
-        let sealed = seal_passport(key, cps, &passport, &mut rand::rng()).unwrap();
-        sealed.as_bytes().to_vec()
+        call.sign(&self.identity, iat)
     }
 
     /// An entry that anyone with a token can store.
@@ -126,20 +134,28 @@ impl Scene {
         sources: Vec<Arc<dyn PageSource>>,
         looks: Option<u64>,
     ) -> Follower {
-        let rules = VerificationRules {
-            trust: load_trust(&self.home.path().join("roots"), None, NOW).unwrap(),
-            certificates,
-            authority: SpcAuthority::Any,
-        };
+        let rules = self.rules(certificates);
         let sources = sources.into_iter().map(|source| self.mailbox(source));
         let task = Task {
             looks,
             only_from: None,
             at_once: true,
         };
-        let clock = Clock::by_hand(NOW).0;
+        let clock = Self::clock();
         let rng = &mut rand::rng();
         Follower::start(config, sources.collect(), rules, task, clock, rng).unwrap()
+    }
+
+    pub(super) fn rules(&self, certificates: CertificateStores) -> VerificationRules {
+        VerificationRules {
+            trust: load_trust(&self.home.path().join("roots"), None, NOW).unwrap(),
+            certificates,
+            authority: SpcAuthority::Any,
+        }
+    }
+
+    pub(super) fn clock() -> Clock {
+        Clock::by_hand(NOW).0
     }
 
     pub(super) fn cps(&self, entries: Vec<Vec<u8>>) -> Arc<Recorder> {
