@@ -29,6 +29,12 @@ impl Mailbox {
         }
     }
 
+    /// For somebody else who opens what is in it.
+    #[must_use]
+    pub fn copy_of_key(&self) -> RecipientKey {
+        RecipientKey::from_bytes(&self.key.to_bytes()).unwrap()
+    }
+
     /// Its name.
     #[must_use]
     pub const fn id(&self) -> MailboxId {

@@ -16,6 +16,7 @@ mod certificates;
 mod dashboard;
 mod directory_budgets;
 mod double_spend;
+mod followed_mailbox;
 mod full_mailbox;
 mod key_directory;
 mod load_generator;
