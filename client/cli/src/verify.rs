@@ -158,7 +158,9 @@ pub(crate) async fn run(arguments: VerifyArguments, json: bool) -> Result<Outcom
         && let Some(failure) = follower.take_failure()
     {
         return Err(match failure {
-            OobVerificationError::Http(error) => {
+            // A diagnosis makes requests, and only a command without a verdict gets here. A
+            // CPS that has shown an entry must not learn from them what was thought of it.
+            OobVerificationError::Http(error) if !was_answered(&follower) => {
                 OobVerificationError::Http(client.diagnose(error).await).into()
             }
             other => other.into(),
@@ -170,6 +172,11 @@ pub(crate) async fn run(arguments: VerifyArguments, json: bool) -> Result<Outcom
         outcome.note(&gap);
     }
     Ok(outcome)
+}
+
+fn was_answered(follower: &Follower) -> bool {
+    let mut status = follower.status().into_iter();
+    status.any(|(_, _, status)| status.answered > 0)
 }
 
 fn report(call: &Call, verdict: &FollowerVerdict, totals: FollowerTotals) -> Outcome {

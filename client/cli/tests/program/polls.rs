@@ -67,6 +67,12 @@ impl Scene {
 
     /// A CPS whose mailbox holds a call that comes with the tenth request, or never.
     fn cps(&self, call: bool) -> Cps {
+        self.cps_that_ends(call, None)
+    }
+
+    /// The same, which says `more` always and knows nothing of the mailbox from this
+    /// request on.
+    fn cps_that_ends(&self, call: bool, refuses_from: Option<usize>) -> Cps {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let address: ServiceAddress = url.parse().unwrap();
@@ -85,6 +91,7 @@ impl Scene {
             key,
             address,
             call,
+            refuses_from,
             asked: Arc::clone(&asked),
         });
         thread::spawn(move || {
@@ -118,6 +125,7 @@ struct Content {
     address: ServiceAddress,
     entry: Vec<u8>,
     call: bool,
+    refuses_from: Option<usize>,
     asked: Arc<Mutex<Vec<(Instant, String)>>>,
 }
 
@@ -135,13 +143,19 @@ impl Content {
                 asked.push((at, line.clone()));
                 asked.len()
             };
+            let mut stream = stream;
+            if self.refuses_from.is_some_and(|from| count >= from) {
+                let refusal = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+                stream.write_all(refusal).unwrap();
+                continue;
+            }
             let is_new = !line.contains("after=00000000000000000001");
             let entries: &[Vec<u8>] = match self.call && count >= 10 && is_new {
                 true => std::slice::from_ref(&self.entry),
                 false => &[],
             };
             let header = PageHeader {
-                more: false,
+                more: self.refuses_from.is_some(),
                 dropped: false,
                 next: Cursor(u64::from(!entries.is_empty() || !is_new)),
                 server_time: now(),
@@ -160,7 +174,6 @@ impl Content {
             let head = format!(
                 "HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n\r\n"
             );
-            let mut stream = stream;
             if stream
                 .write_all(&[head.into_bytes(), page].concat())
                 .is_err()
@@ -231,5 +244,17 @@ fn one_look_is_as_many_requests_as_read_a_full_mailbox() {
         let (_, _, code) = end(verify(scene.home.path(), &cps.url, 0));
         assert_eq!(code, Some(if call { 0 } else { 3 }));
         assert_eq!(cps.asked.lock().unwrap().len(), 16);
+    }
+}
+
+/// What is asked to find out why there is no verdict would tell that there is none.
+#[test]
+fn a_cps_that_refuses_at_the_end_does_not_learn_whether_there_is_a_verdict() {
+    let scene = Scene::set();
+    for (call, expected) in [(true, 0), (false, 6)] {
+        let cps = scene.cps_that_ends(call, Some(16));
+        let (told, _, code) = end(verify(scene.home.path(), &cps.url, 0));
+        assert_eq!(code, Some(expected), "{told}");
+        assert_eq!(cps.asked.lock().unwrap().len(), 16, "{told}");
     }
 }
