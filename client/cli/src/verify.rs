@@ -195,7 +195,8 @@ fn report(call: &Call, verdict: &FollowerVerdict, totals: FollowerTotals) -> Out
         call.orig, call.dest
     )];
     let passports = verdict.passports.iter().take(MAX_SHOWN);
-    lines.extend(passports.clone().map(|one| format!("  {}", describe(one))));
+    let described = passports.clone().map(|one| printable(&describe(one)));
+    lines.extend(described.map(|one| format!("  {one}")));
     let more = verdict.passports.len().saturating_sub(MAX_SHOWN);
     if more > 0 {
         lines.push(format!("  and {}", plural(more as u64, "more PASSporT")));

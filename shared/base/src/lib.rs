@@ -6,6 +6,7 @@ pub mod authority;
 pub mod cps_uri;
 pub mod curve25519;
 pub mod encoding;
+pub mod foreign_text;
 pub mod problem;
 pub mod service_paths;
 pub mod span;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, RETRY_AFTER};
+use pennyblack_base::foreign_text;
 use pennyblack_base::problem::{Problem, ProblemType};
 
 use super::clock_gap::ClockGap;
@@ -146,8 +147,7 @@ const MAX_SHOWN: usize = 1_000;
 
 /// What a stranger says, so that it can neither steer a terminal nor forge log lines.
 fn printable(text: &str) -> String {
-    let printable = text.chars().filter(|c| !c.is_control());
-    printable.take(MAX_SHOWN).collect()
+    foreign_text::printable(text, MAX_SHOWN)
 }
 
 fn problem(status: StatusCode, body: &[u8]) -> Problem {
@@ -162,6 +162,7 @@ fn problem(status: StatusCode, body: &[u8]) -> Problem {
         problem = blank();
     }
     problem.status = status.as_u16();
+    problem.kind = printable(&problem.kind);
     problem.title = printable(&problem.title);
     problem.detail = printable(&problem.detail);
     problem
