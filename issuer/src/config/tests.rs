@@ -63,7 +63,7 @@ fn every_key_that_the_example_explains_exists() {
     };
     let all: Config = load(sources).unwrap();
     let limits = all.allowance().of(&"spc:683G".parse().unwrap());
-    assert_eq!(limits.tokens, 250_000);
+    assert_eq!(limits.tokens, 262_144);
     assert!(all.public.tls.is_some());
     assert!(all.trust.revocation_lists.is_some());
     assert_eq!(all.store.unwrap().replicas, 1);
