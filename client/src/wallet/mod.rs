@@ -225,6 +225,8 @@ fn from_column(seconds: i64) -> UnixTime {
 #[cfg(test)]
 mod kill_tests;
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod size_tests;
 #[cfg(test)]
 mod tests;

@@ -104,7 +104,7 @@ fn next_position(
 ) -> Result<(i64, i64), WalletError> {
     let mut statement = transaction.prepare_cached(
         "INSERT INTO pile (challenge_digest, token_key_id, next) VALUES (?, ?, 1)
-         ON CONFLICT (challenge_digest, token_key_id) DO UPDATE SET next = next + 1
+         ON CONFLICT (challenge_digest, token_key_id) WHERE NOT ended DO UPDATE SET next = next + 1
          RETURNING id, next - 1",
     )?;
     let reserved = statement.query_row(params![challenge.0, key.0], |row| {

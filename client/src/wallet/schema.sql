@@ -38,9 +38,11 @@ CREATE TABLE pile (
     token_key_id BLOB NOT NULL,
     first INTEGER NOT NULL DEFAULT 0,
     next INTEGER NOT NULL DEFAULT 0,
-    ended INTEGER NOT NULL DEFAULT 0,  -- 1: its tokens are being destroyed, some at a time
-    UNIQUE (challenge_digest, token_key_id)
+    ended INTEGER NOT NULL DEFAULT 0   -- 1: its tokens are being destroyed, some at a time
 ) STRICT;
+
+-- Tokens that come in while an ended pile of the same key is destroyed go on a new one.
+CREATE UNIQUE INDEX pile_of_key ON pile (challenge_digest, token_key_id) WHERE NOT ended;
 
 -- Tokens that may be spent. `id` is pile * 2^40 + position.
 CREATE TABLE token (
