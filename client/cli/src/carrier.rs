@@ -1,6 +1,5 @@
 //! `pennyblack carrier`: draw tokens once, draw a class day after day, look into a wallet.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -230,7 +229,7 @@ fn status(arguments: &StatusArguments) -> Result<Outcome, Failure> {
         plural(pending as u64, "draw"),
         plural(unanswered as u64, "signed request"),
     );
-    let out = out_of_tokens(&holdings);
+    let out = out_of_tokens(wallet.drawn_for()?, &holdings);
     for cps in &out {
         text.push_str(&format!("\nno token for {cps} may be spent now"));
     }
@@ -247,15 +246,14 @@ fn status(arguments: &StatusArguments) -> Result<Outcome, Failure> {
     Ok(Outcome::new(json, text, exit))
 }
 
-/// The CPSs of the wallet at which no token may be spent now. One whose tokens are all spent
-/// stays in the wallet until its last key is over.
-fn out_of_tokens(holdings: &[Holding]) -> Vec<&str> {
-    let mut ready = BTreeMap::new();
-    for holding in holdings {
-        *ready.entry(holding.cps.as_str()).or_insert(0) += holding.ready;
-    }
-    ready.retain(|_, tokens| *tokens == 0);
-    ready.into_keys().collect()
+/// The CPSs that tokens were drawn for and at which none may be spent now.
+fn out_of_tokens(mut drawn_for: Vec<String>, holdings: &[Holding]) -> Vec<String> {
+    let is_usable = |cps: &String| {
+        let mut usable = holdings.iter().filter(|holding| holding.ready > 0);
+        usable.any(|holding| holding.cps == *cps)
+    };
+    drawn_for.retain(|cps| !is_usable(cps));
+    drawn_for
 }
 
 /// A wallet that is to be read or spent from; a mistyped name must not make a
@@ -330,13 +328,13 @@ mod tests {
     #[test]
     fn a_cps_is_out_of_tokens_when_none_of_any_key_is_usable() {
         let holdings = [
-            holding("a.example", 0, 0),
+            holding("a.example", 64, 0),
             holding("a.example", 64, 1),
-            holding("b.example", 0, 0),
             holding("b.example", 64, 0),
-            holding("c.example", 64, 64),
         ];
-        assert_eq!(out_of_tokens(&holdings), ["b.example"]);
-        assert!(out_of_tokens(&holdings[..2]).is_empty());
+        // All that was drawn for the last one is spent.
+        let drawn_for = ["a.example", "b.example", "c.example"].map(str::to_owned);
+        let out = out_of_tokens(drawn_for.to_vec(), &holdings);
+        assert_eq!(out, ["b.example", "c.example"]);
     }
 }

@@ -175,6 +175,9 @@ fn a_token_leaves_once_and_stands_in_the_outbox_until_it_is_settled() {
         .map(|_| spend(&wallet, Duration::ZERO, NOW).unwrap())
         .collect();
     assert_eq!(spent, drawn);
+    // A monitor still learns that there is nothing for it.
+    assert!(wallet.holdings(Duration::ZERO, NOW).unwrap().is_empty());
+    assert_eq!(wallet.drawn_for().unwrap(), [cps().as_str()]);
     assert!(matches!(
         spend(&wallet, Duration::ZERO, NOW),
         Err(SpendError::NoToken { younger: 0, .. })

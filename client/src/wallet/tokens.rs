@@ -156,6 +156,22 @@ impl Wallet {
         Ok(holdings)
     }
 
+    /// The CPSs that tokens were drawn for of keys that are not over, also when all of them
+    /// are spent.
+    ///
+    /// # Errors
+    /// [`WalletError::Database`].
+    pub fn drawn_for(&self) -> Result<Vec<String>, WalletError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare(
+            "SELECT DISTINCT origin_info FROM pile
+             JOIN challenge ON challenge.digest = challenge_digest
+             WHERE NOT ended ORDER BY origin_info",
+        )?;
+        let cpss = statement.query_map([], |row| row.get(0))?;
+        Ok(cpss.collect::<Result<_, _>>()?)
+    }
+
     /// How many tokens of this issuer for this CPS there are, of any age.
     ///
     /// # Errors
