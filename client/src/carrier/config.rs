@@ -61,7 +61,7 @@ pub struct CarrierSection {
     pub issuer_log_key: Option<VerifierKey>,
     /// How long a key of the issuer signs, as its operator says: no token is drawn of one
     /// that began longer ago, because a later log may be kept from this carrier. Default:
-    /// not known.
+    /// `schedule.epoch`.
     #[serde(
         default,
         with = "humantime_serde",
@@ -140,10 +140,15 @@ impl CarrierConfig {
             identity,
             batch: self.schedule.batch,
             retry: RetryPolicy::SHORT,
-            log: LogPolicy {
-                longest_epoch: section.longest_epoch,
-                ..LogPolicy::new(section.issuer_log, section.issuer_log_key.clone())
-            },
+            log: self.log_policy(),
+        }
+    }
+
+    fn log_policy(&self) -> LogPolicy {
+        let section = &self.carrier;
+        LogPolicy {
+            longest_epoch: section.longest_epoch.or(Some(self.schedule.epoch)),
+            ..LogPolicy::new(section.issuer_log, section.issuer_log_key.clone())
         }
     }
 
@@ -260,6 +265,18 @@ mod tests {
         .unwrap();
         assert!(all.http.ca_file.is_some() && all.http.proxy.is_some());
         assert_eq!(all.carrier.iss.as_deref(), Some("683G"));
+    }
+
+    #[test]
+    fn a_key_is_drawn_of_for_an_epoch_of_the_schedule_unless_it_is_said_otherwise() {
+        for (settings, hours) in [
+            (&[][..], 24),
+            (&["schedule.epoch=2h"], 2),
+            (&["schedule.epoch=2h", "carrier.longest_epoch=3h"], 3),
+        ] {
+            let longest = example_with(settings).unwrap().log_policy().longest_epoch;
+            assert_eq!(longest, Some(Duration::from_secs(hours * 3_600)));
+        }
     }
 
     #[test]

@@ -67,9 +67,9 @@ pub enum KeyNotNewest {
     },
     /// Its successor is overdue.
     #[error(
-        "the token key {key} began at {begins}, more than {} ago (carrier.longest_epoch), and the \
-         issuer's log has none after it: we may be shown an old log. Nothing is drawn; compare the \
-         log with others, or ask the issuer's operator how long its epochs are", Span(*longest)
+        "the token key {key} began at {begins}, more than {} ago (schedule.epoch, or carrier.longest_epoch), \
+         and the issuer's log has none after it: we may be shown an old log. Nothing is drawn; compare \
+         the log with others, or ask the issuer's operator how long its epochs are", Span(*longest)
     )]
     Overdue {
         /// The key.
