@@ -18,6 +18,7 @@ use tokio::task::spawn_blocking;
 use crate::config::Config;
 use crate::counts::Counts;
 use crate::dashboard::{Dashboard, DashboardParts};
+use crate::double_spend_pages::DoubleSpendPages;
 use crate::envelope_sealing::EnvelopeSealing;
 use crate::forwarding::Forwarding;
 use crate::issuers::{Dependencies, IssuerMaintenance, Issuers};
@@ -108,6 +109,10 @@ fn resources(
         keys: Arc::clone(&persistence.keys),
         large: Arc::clone(&large),
     };
+    let double_spends = DoubleSpendPages {
+        log: Arc::clone(&persistence.log),
+        large: Arc::clone(&large),
+    };
     Resources {
         spending: Spending {
             policy: SpendPolicy {
@@ -142,6 +147,7 @@ fn resources(
         clock,
         counts,
         prefixes,
+        double_spends,
     }
 }
 

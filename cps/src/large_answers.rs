@@ -44,6 +44,66 @@ impl LargeAnswers {
     }
 }
 
+/// For tests of those who make such answers.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::future::ready;
+    use std::sync::mpsc::{Sender, channel};
+
+    use axum::extract::FromRequestParts as _;
+    use http::Request;
+    use pennyblack_service::worker_pool::PoolError;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    /// That of a request that no listener has taken.
+    pub(crate) async fn room() -> AnswerRoom {
+        let (mut head, ()) = Request::new(()).into_parts();
+        let room = AnswerRoom::from_request_parts(&mut head, &()).await;
+        room.unwrap()
+    }
+
+    /// What comes of it while as many answers are made as have a thread, and as many wait as
+    /// have a place in the queue.
+    pub(crate) async fn while_full<T>(
+        large: &LargeAnswers,
+        room: &AnswerRoom,
+        then: impl AsyncFnOnce() -> T,
+    ) -> T {
+        let threads = WorkerPool::one_worker_a_core().get();
+        let (started, mut begun) = unbounded_channel();
+        let (mut held, mut holding) = (Vec::<Sender<()>>::new(), Vec::new());
+        let busy = loop {
+            let (started, (release, hold)) = (started.clone(), channel());
+            held.push(release);
+            let mut one = Box::pin(large.make(room, move || {
+                let _ = started.send(());
+                let _ = hold.recv();
+            }));
+            let refused = tokio::select! {
+                biased;
+                refused = &mut one => Some(refused),
+                () = ready(()) => None,
+            };
+            match refused {
+                Some(refused) => break refused,
+                None => holding.push(one),
+            }
+            if holding.len() <= threads {
+                begun.recv().await.unwrap();
+            }
+        };
+        assert!(matches!(busy, Err(Refusal::Pool(PoolError::Busy { .. }))));
+        let outcome = then().await;
+        held.clear();
+        for one in holding {
+            one.await.unwrap();
+        }
+        outcome
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;

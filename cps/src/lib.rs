@@ -7,6 +7,7 @@ mod counts;
 pub mod cps;
 mod dashboard;
 pub mod decoy_secret;
+mod double_spend_pages;
 mod envelope_sealing;
 pub mod forwarding;
 pub mod issuers;

@@ -50,18 +50,13 @@ pub(crate) fn encode(page: RecordPage) -> Result<Vec<u8>, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use std::future::ready;
-    use std::sync::mpsc::{Sender, channel};
-
-    use axum::extract::FromRequestParts as _;
-    use http::Request;
-    use pennyblack_service::worker_pool::{PoolError, WorkerPool};
+    use pennyblack_service::worker_pool::PoolError;
     use pennyblack_trust::{Trust, TrustConfig};
     use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
-    use tokio::sync::mpsc::unbounded_channel;
 
     use super::*;
     use crate::key_directory::RecordPolicy;
+    use crate::large_answers::testing::{room, while_full};
 
     /// 2026-09-21.
     const NOW: UnixTime = UnixTime(1_790_000_000);
@@ -89,46 +84,17 @@ mod tests {
             keys: Arc::new(empty_directory(home.path())),
             large: Arc::new(LargeAnswers::start().unwrap()),
         };
-        let (mut head, ()) = Request::new(()).into_parts();
-        let room = AnswerRoom::from_request_parts(&mut head, &()).await;
-        let room = room.unwrap();
-        let page = || pages.page("1212555".parse().unwrap(), None, NOW, &room);
-        assert!(page().await.unwrap().starts_with(b"{"));
-
-        // As many as have a thread, and then as many as have a place in the queue.
-        let threads = WorkerPool::one_worker_a_core().get();
-        let (started, mut begun) = unbounded_channel();
-        let (mut held, mut holding) = (Vec::<Sender<()>>::new(), Vec::new());
-        let busy = loop {
-            let (started, (release, hold)) = (started.clone(), channel());
-            held.push(release);
-            let mut large = Box::pin(pages.large.make(&room, move || {
-                let _ = started.send(());
-                let _ = hold.recv();
-            }));
-            let refused = tokio::select! {
-                biased;
-                refused = &mut large => Some(refused),
-                () = ready(()) => None,
-            };
-            match refused {
-                Some(refused) => break refused,
-                None => holding.push(large),
-            }
-            if holding.len() <= threads {
-                begun.recv().await.unwrap();
-            }
+        let room = room().await;
+        let page = async || {
+            let prefix = "1212555".parse().unwrap();
+            pages.page(prefix, None, NOW, &room).await
         };
-        assert!(matches!(busy, Err(Refusal::Pool(PoolError::Busy { .. }))));
-        let refused = page().await;
+        assert!(page().await.unwrap().starts_with(b"{"));
+        let refused = while_full(&pages.large, &room, &page).await;
         assert!(
             matches!(refused, Err(Refusal::Pool(PoolError::Busy { .. }))),
             "it was made without waiting for its turn"
         );
-        held.clear();
-        for large in holding {
-            large.await.unwrap();
-        }
         assert!(page().await.is_ok());
     }
 }

@@ -27,6 +27,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::counts::{self, Counts};
+use crate::double_spend_pages::DoubleSpendPages;
 use crate::forwarding;
 use crate::issuers::Issuers;
 use crate::json_lines;
@@ -39,11 +40,6 @@ use crate::retrieve::Retrieval;
 use crate::spend::{SpendOutcome, Spending};
 use crate::store::Store;
 
-/// Double spends in one answer.
-const LINES_AT_ONCE: usize = 1_000;
-/// Bytes of each, as an entry and as a line of JSON.
-const LINE_ROOM: usize = 4 * 1024;
-
 /// What the handlers share.
 pub(crate) struct Resources<S> {
     pub(crate) spending: Spending<S>,
@@ -55,6 +51,7 @@ pub(crate) struct Resources<S> {
     pub(crate) clock: Clock,
     pub(crate) counts: Arc<Counts>,
     pub(crate) prefixes: PrefixPages,
+    pub(crate) double_spends: DoubleSpendPages,
     pub(crate) answer_times: AnswerTimes,
 }
 
@@ -206,22 +203,11 @@ async fn double_spends<S: Store>(
 ) -> Result<Response, Refusal> {
     let Query(query) = query.map_err(|_| Refusal::Query)?;
     let after: Cursor = query.after.map_or(Ok(Cursor::START), |text| text.parse())?;
-    room.reserve(LINES_AT_ONCE * LINE_ROOM).await?;
-    let log = Arc::clone(&resources.log);
-    let read = move || {
-        let _until_read = room;
-        log.double_spends(after.0, LINES_AT_ONCE).transpose()
-    };
-    let read = tokio::task::spawn_blocking(read).await;
-    let lines = read.map_err(std::io::Error::other).and_then(|lines| lines);
-    let lines = lines.map_err(|error| Refusal::Internal(error.to_string()))?;
-    let Some(lines) = lines else {
+    let Some(lines) = resources.double_spends.page(after, &room).await? else {
         let path = format!("/v1/double-spends?after={}", after.0);
         return Ok(resources.log.pass_on(&path, &headers).await);
     };
-    let text = json_lines::encode(&lines);
-    let text = text.map_err(|error| Refusal::Internal(error.to_string()))?;
-    Ok(answer(json_lines::MEDIA_TYPE, text))
+    Ok(answer(json_lines::MEDIA_TYPE, lines))
 }
 
 /// A double spend that another node has seen.
