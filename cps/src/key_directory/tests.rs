@@ -159,6 +159,13 @@ fn a_withdrawn_record_cannot_be_registered_again() {
     drop(directory);
     let directory = open(home.path(), &[&holder], LATER);
     is_refused(&directory);
+    drop(directory);
+    // Nor after a start at which nobody could verify the withdrawal.
+    let (elsewhere, stranger) = (tempfile::tempdir().unwrap(), Holder::new());
+    let other_roots = policy(&[&stranger], elsewhere.path());
+    drop(KeyDirectory::open(&home.path().join("keys"), other_roots, LATER).unwrap());
+    let directory = open(home.path(), &[&holder], LATER);
+    is_refused(&directory);
 
     // What has ended is charged, and forgotten when nothing is left to be refused.
     assert!(directory.read().taken().0 > 0);
@@ -236,6 +243,19 @@ fn an_end_that_follows_another_is_charged_once() {
 }
 
 #[test]
+fn an_end_in_redis_that_nobody_can_verify_ends_nothing() {
+    let (home, holder, stranger) = (tempfile::tempdir().unwrap(), Holder::new(), Holder::new());
+    let end = renewed(&holder.record(), 1);
+    let id = (end.key.mailbox(), end.iss.clone());
+    for (trusted, iat) in [(&stranger, None), (&holder, Some(end.iat))] {
+        let directory = trusted.directory(home.path());
+        let stored = vec![(String::new(), holder.sign(&end))];
+        assert!(directory.verify_stored(stored, LATER).is_empty());
+        assert_eq!(directory.read().newest(&id), iat);
+    }
+}
+
+#[test]
 fn who_registers_has_only_the_waiting_record_of_its_own_key_verified() {
     let (home, holder) = (tempfile::tempdir().unwrap(), Holder::new());
     let records = [(); 3].map(|()| holder.record());
@@ -252,6 +272,16 @@ fn who_registers_has_only_the_waiting_record_of_its_own_key_verified() {
     let first = records.iter().find(is_listed).unwrap();
     let second = records.iter().find(|record| !is_listed(record)).unwrap();
 
+    let older = KeyRecord {
+        iat: UnixTime(second.iat.0 - 1),
+        ..second.clone()
+    };
+    let is_refused = || {
+        let older = directory.register(&holder.sign(&older), LATER);
+        assert!(matches!(older, Err(Refusal::OlderRecord)), "{older:?}");
+    };
+    is_refused();
+    assert_eq!(directory.waiting_names(), waiting);
     // The first one ends, so that there would be room for the second.
     directory
         .register(&holder.sign(&renewed(first, 1)), NOW)
@@ -261,12 +291,7 @@ fn who_registers_has_only_the_waiting_record_of_its_own_key_verified() {
     assert!(stranger.is_err());
     assert_eq!(directory.waiting_names(), waiting);
     assert_eq!(listed(&directory).len(), 1);
-    let older = KeyRecord {
-        iat: UnixTime(second.iat.0 - 1),
-        ..second.clone()
-    };
-    let older = directory.register(&holder.sign(&older), LATER);
-    assert!(matches!(older, Err(Refusal::OlderRecord)), "{older:?}");
+    is_refused();
     assert!(listed(&directory).contains(&holder.sign(second)));
     assert!(directory.waiting_names().is_empty());
 }
