@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque, hash_map};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_sealing::envelope::Cursor;
+use pennyblack_sealing::envelope::{Cursor, Slots};
 use pennyblack_sealing::mailbox::{Kem, MailboxId};
 use pennyblack_storage::journal::SegmentNumber;
 use zeroize::Zeroizing;
@@ -45,8 +45,9 @@ impl Mailbox {
 /// All mailboxes that hold anything.
 pub(super) struct Mailboxes {
     limits: Limits,
-    /// What is copied from for a slot without an entry.
-    filler: Entry,
+    /// What is copied from for slots without an entry: one for each of a page, or fillers
+    /// would come out of a nearer cache than entries.
+    fillers: Vec<Entry>,
     /// Locked for a look-up or a few pushes, never while waiting.
     boxes: RwLock<HashMap<MailboxId, Mailbox>>,
     /// Which mailbox each entry went to, by the second, so that expiring takes as
@@ -58,9 +59,12 @@ impl Mailboxes {
     pub(super) fn new(limits: Limits) -> Self {
         let sizes = Kem::ALL.map(Kem::slot_size);
         let longest = sizes.into_iter().max().unwrap_or_default();
+        let most = Slots::TwoHundredFiftySix.count();
+        // Written to: the system gives memory that was only asked for as one page of zeros.
+        let filler = |_| Entry::new(vec![1; longest].into());
         Self {
             limits,
-            filler: Entry::new(vec![0; longest].into()),
+            fillers: (0..most).map(filler).collect(),
             boxes: RwLock::default(),
             stored: Mutex::default(),
         }
@@ -105,9 +109,9 @@ impl Mailboxes {
             .into_iter()
             .flatten()
             .filter(|stored| self.limits.is_alive(stored.at, now));
-        for _ in 0..window.max {
+        for filler in self.fillers.iter().cycle().take(window.max) {
             let Some(stored) = waiting.next() else {
-                found.slots.push(self.filler.clone());
+                found.slots.push(filler.clone());
                 continue;
             };
             found.slots.push(stored.entry.clone());

@@ -117,7 +117,7 @@ async fn least_times(
 #[tokio::test]
 async fn an_empty_page_is_as_much_work_for_the_server_as_a_filled_one() {
     const TRIES: usize = 5;
-    /// In parts of the work; it was a fifth while fillers were less to do.
+    /// In parts of the work. It was an eighth to a fourth while fillers were less to do.
     const AT_MOST: f64 = 0.1;
     let server = RedisServer::start(options()).await;
     let (options, directory) = (at(&server.url()), tempfile::tempdir().unwrap());
