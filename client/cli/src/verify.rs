@@ -222,7 +222,8 @@ fn report(call: &Call, verdict: &FollowerVerdict, totals: FollowerTotals) -> Out
     // A valid verdict is shown before the mailbox is read to its end.
     for cps in verdict.incomplete.iter().filter(|_| exit != Exit::Done) {
         lines.push(format!(
-            "  the mailbox at {cps} was not read to its end, or was full: try again"
+            "  the mailbox at {cps} was not read to its end, or was full: try again; if the \
+             CPS is far, with --every 500 --slots 256"
         ));
     }
     let json = json!({
