@@ -24,7 +24,8 @@ struct StoredEntry {
 struct Mailbox {
     /// Oldest first; at most as many as the capacity.
     entries: VecDeque<StoredEntry>,
-    /// Sequence number and time of the newest entry that was dropped for a newer one.
+    /// Sequence number of the newest entry that was dropped for a newer one, and the latest
+    /// time of all of them: after the clock was set back, an older one lives longer.
     dropped: Option<(u64, UnixTime)>,
 }
 
@@ -35,7 +36,8 @@ impl Mailbox {
         if self.entries.len() > capacity
             && let Some(oldest) = self.entries.pop_front()
         {
-            self.dropped = Some((oldest.sequence, oldest.at));
+            let latest = self.dropped.map_or(oldest.at, |(_, at)| at.max(oldest.at));
+            self.dropped = Some((oldest.sequence, latest));
             return 1;
         }
         0
