@@ -333,12 +333,15 @@ async fn an_issuer_that_becomes_one_of_several_goes_on_with_its_log_and_states_n
     atomic_file::write_private(&wrapping, "5e".repeat(32).as_bytes()).unwrap();
     scene.config.token_keys.wrapping_key = Some(wrapping);
     scene.config.store = Some(RedisOptions::new(server.url().parse().unwrap()));
+    // No key begins close to the one that the log has.
+    let moved = NOW.plus(Duration::from_secs(3600));
+    scene.hand.set(moved);
     scene.start().await;
     assert_eq!(scene.get("/log/key", &[]).await.body, log_key);
     let first = scene.signing_key().await;
     assert_ne!(first.id(), alone.id());
     // Turned once more, it has looked for totals.
-    scene.hand.set(NOW.plus(DAY - AHEAD));
+    scene.hand.set(moved.plus(DAY - AHEAD));
     let listed = scene.directory_until(|keys| keys.len() == 2).await;
     let (_, said) = log_of(&scene).await;
     let announced: Vec<_> = said
