@@ -135,8 +135,7 @@ impl AnswerRoom {
 
 impl Room {
     /// Among those with [`MORE`]. One that has to wait gives its place to others and may
-    /// give way: so many could wait that they took all places. It keeps its turn among those
-    /// of its connection: one that waited for that later would keep what all share meanwhile.
+    /// give way: so many could wait that they took all places.
     async fn take_more(&self, bytes: usize) -> Result<(), NoRoom> {
         let parts = u32::try_from(bytes.div_ceil(PART)).map_err(|_| NoRoom)?;
         if parts == 0 {
@@ -147,13 +146,16 @@ impl Room {
             locked(&self.place).push(more);
             return self.held.grow(bytes);
         }
+        let connection = self.held.of_connection().ok_or(NoRoom)?;
         self.held.pause_work(WORK)?;
-        locked(&self.place).clear();
+        self.give_back();
         let more = Arc::clone(&self.places.more).acquire_many_owned(parts);
         let more = more.await.map_err(|_| NoRoom)?;
+        let turn = connection.turn().await;
         let place = Arc::clone(&self.places.all).acquire_owned().await;
         self.held.begin_work(WORK + bytes)?;
         locked(&self.place).extend([more, place.map_err(|_| NoRoom)?]);
+        *locked(&self.turn) = turn;
         Ok(())
     }
 
@@ -161,8 +163,7 @@ impl Room {
     /// all connections, where the request may give way; and then in that queue, where it does
     /// not: the next in line would have waited for longest. That queue is bounded. Nobody is
     /// refused when it is full: those who come and go all the time would leave no place in it
-    /// to others. It needs no other turn of its connection, which has few that are large: it
-    /// would keep a large one of all connections while it waited for that.
+    /// to others.
     async fn take_large_turn(&self, bytes: usize) -> Result<(), NoRoom> {
         let connection = self.held.of_connection().ok_or(NoRoom)?;
         self.held.pause_work(WORK)?;
@@ -173,10 +174,12 @@ impl Room {
         self.held.begin_work(0)?;
         let large = Arc::clone(&self.places.large).acquire_owned().await;
         drop(queue);
+        let turn = connection.turn().await;
         let place = Arc::clone(&self.places.all).acquire_owned().await;
         self.held.grow(bytes)?;
         let places = [large.map_err(|_| NoRoom)?, place.map_err(|_| NoRoom)?];
         locked(&self.place).extend(places.into_iter().chain(of_connection));
+        *locked(&self.turn) = turn;
         Ok(())
     }
 
