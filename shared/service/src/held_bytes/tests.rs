@@ -145,18 +145,18 @@ fn is_dismissed(connection: &Exchanges) -> bool {
 
 #[tokio::test]
 async fn what_is_not_read_for_long_gives_way_before_a_newer_answer() {
-    let bytes = held_bytes(130_000);
+    let bytes = held_bytes(100_000);
     let deaf: Vec<_> = (0..5).map(|_| connection()).collect();
     let _unread: Vec<_> = deaf.iter().map(|one| given(one, &bytes, 16_000)).collect();
     advance(2 * SECOND);
-    let honest = Client::of(&bytes, 16_000);
-    let untaken = honest.answers(16_000);
-    advance(SECOND / 10);
     // What is read beside it makes it no younger.
     for one in deaf.iter().cycle().take(50) {
         drop(given(one, &bytes, 16_000));
     }
-    let _newer = Client::of(&bytes, 40_000);
+    let honest = Client::of(&bytes, 16_000);
+    let untaken = honest.answers(16_000);
+    advance(SECOND / 10);
+    let _newer = Client::of(&bytes, 10_000);
     assert_eq!(untaken.len(), 16_000);
     assert!(deaf.iter().any(|one| is_dismissed(one)));
 }
