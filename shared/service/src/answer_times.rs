@@ -140,8 +140,7 @@ pub async fn delayed(
 }
 
 /// Waits until an answer that was made may leave, if it is one of [`delayed`]. It has no
-/// place among the requests at work meanwhile; its bytes are counted like those of an
-/// answer that its client does not take yet.
+/// place among the requests at work meanwhile, and its bytes stay reserved.
 pub(crate) async fn leave(extensions: &mut Extensions) {
     let leaving = extensions.remove::<Leaving>();
     let departure = leaving.and_then(|Leaving(departure)| {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use axum::Router;
 use h2::Reason;
 use http::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use tower::ServiceExt as _;
 
 use crate::answer_body::AnswerBody;
+use crate::answer_room::WORK;
 use crate::answer_times::{self, Arrival};
 use crate::exchanges::Exchange;
 use crate::held_bytes::{HeldBytes, NoRoom};
@@ -56,7 +57,7 @@ pub(crate) fn answer(
     let admission = Arc::clone(&setting.admission);
     async move {
         let held = Arc::new(held?);
-        let response = match admission.admit(request, &held, open.id()).await {
+        let mut response = match admission.admit(request, &held, open.id()).await {
             Ok((request, room)) => {
                 let response = router.oneshot(request).await;
                 room.leave();
@@ -64,6 +65,12 @@ pub(crate) fn answer(
             }
             Err(problem) => refused(problem),
         };
+        // An answer that fits into what each request has for its work does not give way while
+        // this side holds it back. Larger ones do: a few hundred of them fill the memory.
+        let size = response.body().size_hint().exact();
+        if size.is_some_and(|bytes| bytes <= WORK as u64) {
+            answer_times::leave(response.extensions_mut()).await;
+        }
         let mut answer = AnswerBody::of(response, ANSWERED, held, open)?;
         answer_times::leave(answer.extensions_mut()).await;
         Ok(answer)
