@@ -54,6 +54,15 @@ const QUIET: Duration = Duration::from_millis(250);
 /// between two requests: a client that is told to connect again has lost nothing then.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// How a connection stands that waits for its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// Whether no answer of it has been taken yet.
+    pub(crate) is_new: bool,
+    /// By when it gives its place to another, the earliest first.
+    pub(crate) gives_way: Instant,
+}
+
 /// The requests of one connection that have begun and not been answered in full.
 #[derive(Debug)]
 pub(crate) struct Exchanges {
@@ -73,10 +82,14 @@ struct State {
     begun: u64,
     /// When the last exchange ended, or the connection began.
     quiet_since: Instant,
-    /// When this side last finished work for the client, or the connection began.
+    /// When this side last finished work for the client, or the connection began. While the
+    /// first answer is not taken, only work for that counts: a client that takes nothing would
+    /// be as good as new again with each further request.
     waiting_since: Instant,
-    /// Whether it ever did.
-    has_answered: bool,
+    /// The first request that this side worked on.
+    first: Option<u64>,
+    /// Whether that is over.
+    is_first_over: bool,
 }
 
 #[derive(Debug)]
@@ -110,7 +123,8 @@ impl Exchanges {
                 begun: 0,
                 quiet_since: now,
                 waiting_since: now,
-                has_answered: false,
+                first: None,
+                is_first_over: false,
             }),
             dismissed: Notify::new(),
             turns: Arc::new(Semaphore::new(turns)),
@@ -123,19 +137,22 @@ impl Exchanges {
         self.state().quiet_since = now;
     }
 
-    /// By when the connection gives its place to another, the earliest first; nothing while
-    /// this side has a whole request of the client to work on.
-    pub(crate) fn gives_way(&self, now: Instant) -> Option<Instant> {
+    /// How the connection waits for its client; nothing while this side has a whole request
+    /// of the client to work on.
+    pub(crate) fn waiting(&self, now: Instant) -> Option<Waiting> {
         let state = self.state();
         let working = state.open.values().any(|open| open.working);
         let is_quiet = now.saturating_duration_since(state.quiet_since) >= QUIET;
-        let between_requests = state.open.is_empty() && state.has_answered && is_quiet;
+        let between_requests = state.open.is_empty() && state.is_first_over && is_quiet;
         let grace = if between_requests {
             Duration::ZERO
         } else {
             GRACE
         };
-        (!working).then_some(state.waiting_since + grace)
+        (!working).then_some(Waiting {
+            is_new: !state.is_first_over,
+            gives_way: state.waiting_since + grace,
+        })
     }
 
     /// Asks the connection to end, since its place is needed.
@@ -294,8 +311,10 @@ impl ExchangeId {
             && open.working != working
         {
             open.working = working;
-            state.has_answered = true;
-            state.waiting_since = Instant::now();
+            let first = *state.first.get_or_insert(self.number);
+            if state.is_first_over || first == self.number {
+                state.waiting_since = Instant::now();
+            }
         }
     }
 
@@ -318,11 +337,9 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let mut state = self.id.among.state();
         let now = Instant::now();
-        if state
-            .open
-            .remove(&self.id.number)
-            .is_some_and(|open| open.working)
-        {
+        state.is_first_over |= state.first == Some(self.id.number);
+        let ended = state.open.remove(&self.id.number);
+        if ended.is_some_and(|open| open.working) && state.is_first_over {
             state.waiting_since = now;
         }
         state.quiet_since = now;

@@ -1,13 +1,14 @@
 //! Which connections a listener has open, at most so many, and which of them give
 //! way to new ones. Not here: how one ends (`connection`).
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::task::Id;
 use tokio::time::Instant;
 
-use crate::exchanges::Exchanges;
+use crate::exchanges::{Exchanges, Waiting};
 
 /// So many parts of all places are freed at a time, so that looking for the
 /// longest waiting, which looks at every place, is rare.
@@ -29,13 +30,9 @@ impl Places {
         }
     }
 
-    /// Sees that a place is free. When all are taken, those connections are dismissed
-    /// that have waited for their clients for longest: clients that are silent, send
-    /// half a request or take no answer would hold every place otherwise, at no cost.
-    /// Between two requests, from a quarter of a second after the last one on, a
-    /// connection gives way two seconds earlier: its client has lost nothing, and clients
-    /// that ask for something cheap now and then would keep out those that need a second
-    /// for their first request.
+    /// Sees that a place is free. When all are taken, some of those connections are dismissed
+    /// that wait for their clients: clients that are silent, send half a request or take no
+    /// answer would hold every place otherwise, at no cost.
     ///
     /// False when this side works on a whole request of every connection.
     pub(crate) fn make_room(&mut self) -> bool {
@@ -43,17 +40,15 @@ impl Places {
             return true;
         }
         let now = Instant::now();
-        let by_when =
-            |(id, exchanges): (&Id, &Arc<Exchanges>)| Some((exchanges.gives_way(now)?, *id));
-        let mut waiting: Vec<_> = self.taken.iter().filter_map(by_when).collect();
-        waiting.sort_unstable_by_key(|(by_when, _)| *by_when);
-        let enough = (self.max / PARTS).max(1);
-        for (_, id) in waiting.iter().take(enough) {
+        let how = |(id, exchanges): (&Id, &Arc<Exchanges>)| Some((exchanges.waiting(now)?, *id));
+        let waiting = self.taken.iter().filter_map(how).collect();
+        let chosen = give_way(waiting, (self.max / PARTS).max(1));
+        for id in &chosen {
             if let Some(exchanges) = self.taken.remove(id) {
                 exchanges.dismiss();
             }
         }
-        !waiting.is_empty()
+        !chosen.is_empty()
     }
 
     /// Notes a connection that has begun.
@@ -66,3 +61,27 @@ impl Places {
         self.taken.remove(&task);
     }
 }
+
+/// So many of those that wait. Each comes from the larger group, new connections or those
+/// that have had an answer, and is the one in it that has waited for longest. Nobody can
+/// crowd out new connections by asking for something cheap again and again, since that counts
+/// in the other group; nor can silent ones crowd out those in use. A place is given up only
+/// after about half as many connections have come as there are places.
+fn give_way<T>(waiting: Vec<(Waiting, T)>, enough: usize) -> Vec<T> {
+    let (mut new, mut used): (Vec<_>, Vec<_>) =
+        waiting.into_iter().partition(|(how, _)| how.is_new);
+    for group in [&mut new, &mut used] {
+        // The longest waiting last, to be taken first.
+        group.sort_unstable_by_key(|(how, _)| Reverse(how.gives_way));
+    }
+    let next = |_| {
+        let by_when = |group: &[(Waiting, T)]| group.last().map(|(how, _)| Reverse(how.gives_way));
+        let is_new = (new.len(), by_when(&new)) > (used.len(), by_when(&used));
+        let group = if is_new { &mut new } else { &mut used };
+        group.pop().map(|(_, id)| id)
+    };
+    (0..enough).map_while(next).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,7 @@ fn the_oldest_open_request_decides() {
 #[test]
 fn a_connection_gives_way_when_it_waits_for_its_client() {
     let start = Instant::now();
-    let gives_way = |exchanges: &Exchanges| exchanges.gives_way(Instant::now());
+    let gives_way = |exchanges: &Exchanges| Some(exchanges.waiting(Instant::now())?.gives_way);
     let exchanges = Exchanges::new(Arc::default(), start);
     assert_eq!(gives_way(&exchanges), Some(start + GRACE));
     let half_sent = exchanges.begin(start, Version::HTTP_2);
@@ -58,7 +58,43 @@ fn a_connection_gives_way_when_it_waits_for_its_client() {
         "the next request may be on its way"
     );
     let later = Instant::now() + QUIET;
-    assert_eq!(exchanges.gives_way(later), Some(answered - GRACE));
+    let waiting = exchanges.waiting(later).unwrap();
+    assert_eq!(waiting.gives_way, answered - GRACE);
+}
+
+#[test]
+fn a_connection_is_new_and_waits_since_its_first_answer_until_that_is_over() {
+    let start = Instant::now();
+    let exchanges = Exchanges::new(Arc::default(), start);
+    let waiting = || exchanges.waiting(Instant::now()).unwrap();
+    let answered = || {
+        let open = exchanges.begin(start, Version::HTTP_2);
+        open.id().working(true);
+        open.id().working(false);
+        open
+    };
+    // A reset makes no difference.
+    drop(exchanges.begin(start, Version::HTTP_2));
+    assert!(waiting().is_new);
+    let first = answered();
+    let new = waiting();
+    assert!(new.is_new && new.gives_way > start + GRACE);
+
+    let second = answered();
+    drop(answered());
+    let broken_off = exchanges.begin(start, Version::HTTP_2);
+    broken_off.id().working(true);
+    drop(broken_off);
+    assert_eq!(waiting(), new, "further answers do not renew it");
+
+    drop(first);
+    assert_eq!(
+        (waiting().is_new, waiting().gives_way),
+        (false, new.gives_way)
+    );
+    drop(second);
+    drop(answered());
+    assert!(waiting().gives_way > new.gives_way);
 }
 
 #[test]
