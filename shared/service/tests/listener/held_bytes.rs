@@ -35,6 +35,11 @@ impl Scene {
         Self { server }
     }
 
+    pub(super) async fn connect(&self) -> TcpStream {
+        let address = self.server.addresses().public;
+        TcpStream::connect(address).await.unwrap()
+    }
+
     pub(super) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.server.addresses().public)
     }
@@ -49,9 +54,7 @@ pub(super) fn router() -> Router {
 
 /// A client that speaks HTTP/2 by hand, frame by frame.
 pub(super) async fn http2(scene: &Scene, settings: &[u8], frames: &[Vec<u8>]) -> TcpStream {
-    let mut stream = TcpStream::connect(scene.server.addresses().public)
-        .await
-        .unwrap();
+    let mut stream = scene.connect().await;
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     let begin = [preface, frame(4, 0, 0, settings), frames.concat()].concat();
     stream.write_all(&begin).await.unwrap();
