@@ -3,6 +3,9 @@
 //! other people is not let in: nothing here may say who stored, from where, or
 //! for whom (docs/threat-model.md).
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 use std::io::IsTerminal as _;
 
 use tracing::level_filters::LevelFilter;

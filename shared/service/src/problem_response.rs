@@ -196,32 +196,9 @@ fn problem_of(status: StatusCode) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use tracing::span::{Attributes, Id, Record};
-    use tracing::{Event, Metadata, Subscriber};
+    use pennyblack_runtime::logging::testing::levels_of;
 
     use super::*;
-
-    /// Counts log lines.
-    struct Lines(Arc<AtomicUsize>);
-
-    impl Subscriber for Lines {
-        fn enabled(&self, _: &Metadata<'_>) -> bool {
-            true
-        }
-        fn new_span(&self, _: &Attributes<'_>) -> Id {
-            Id::from_u64(1)
-        }
-        fn record(&self, _: &Id, _: &Record<'_>) {}
-        fn record_follows_from(&self, _: &Id, _: &Id) {}
-        fn event(&self, _: &Event<'_>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-        fn enter(&self, _: &Id) {}
-        fn exit(&self, _: &Id) {}
-    }
 
     struct Away;
 
@@ -239,13 +216,12 @@ mod tests {
 
     #[test]
     fn requests_that_fail_for_one_cause_have_one_log_line_and_each_its_answer() {
-        let lines = Arc::new(AtomicUsize::new(0));
-        tracing::subscriber::with_default(Lines(Arc::clone(&lines)), || {
+        let lines = levels_of(|| {
             for _ in 0..1_000 {
                 assert_eq!(respond(&Away).problem().status, 503);
             }
         });
         // Two if the thousand take ten seconds.
-        assert!((1..=2).contains(&lines.load(Ordering::Relaxed)));
+        assert!((1..=2).contains(&lines.len()));
     }
 }

@@ -1,10 +1,9 @@
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
 
+use pennyblack_runtime::logging::testing::levels_of;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::Level;
 
 use super::*;
 
@@ -186,34 +185,10 @@ fn a_visit_is_over_before_the_one_after_the_next() {
     );
 }
 
-/// Keeps the levels of log lines.
-struct Levels(Arc<Mutex<Vec<Level>>>);
-
-impl Subscriber for Levels {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        self.0.lock().unwrap().push(*event.metadata().level());
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
-
 #[test]
 fn a_cps_that_runs_low_is_a_warning_and_one_that_has_run_out_an_error() {
-    let (schedule, levels) = (schedule(4_096), Arc::default());
-    let said = |share: u64, held: u64| {
-        tracing::subscriber::with_default(Levels(Arc::clone(&levels)), || {
-            report(&schedule.cps[0], schedule.class, share, held);
-        });
-        std::mem::take(&mut *levels.lock().unwrap())
-    };
+    let schedule = schedule(4_096);
+    let said = |share, held| levels_of(|| report(&schedule.cps[0], schedule.class, share, held));
     assert_eq!(said(4_096, 0), [Level::ERROR]);
     assert_eq!(said(4_096, 1), [Level::WARN]);
     assert_eq!(said(4_096, 255), [Level::WARN]);
