@@ -50,7 +50,7 @@ mod tests {
     use pennyblack_service::worker_pool::PoolError;
 
     use super::*;
-    use crate::large_answers::testing::{room, while_full};
+    use crate::large_answers::testing::while_full;
 
     #[tokio::test]
     async fn double_spends_wait_for_the_threads_of_large_answers() {
@@ -60,7 +60,7 @@ mod tests {
             log: Arc::new(CpsLog::open(&home.path().join("log"), &cps).unwrap()),
             large: Arc::new(LargeAnswers::start().unwrap()),
         };
-        let room = room().await;
+        let room = AnswerRoom::uncounted();
         let page = async || pages.page(Cursor::START, &room).await;
         assert_eq!(page().await.unwrap().unwrap(), b"");
         let refused = while_full(&pages.large, &room, &page).await;

@@ -50,19 +50,10 @@ pub(crate) mod testing {
     use std::future::ready;
     use std::sync::mpsc::{Sender, channel};
 
-    use axum::extract::FromRequestParts as _;
-    use http::Request;
     use pennyblack_service::worker_pool::PoolError;
     use tokio::sync::mpsc::unbounded_channel;
 
     use super::*;
-
-    /// That of a request that no listener has taken.
-    pub(crate) async fn room() -> AnswerRoom {
-        let (mut head, ()) = Request::new(()).into_parts();
-        let room = AnswerRoom::from_request_parts(&mut head, &()).await;
-        room.unwrap()
-    }
 
     /// What comes of it while as many answers are made as have a thread, and as many wait as
     /// have a place in the queue.

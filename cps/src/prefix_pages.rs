@@ -56,7 +56,7 @@ mod tests {
 
     use super::*;
     use crate::key_directory::RecordPolicy;
-    use crate::large_answers::testing::{room, while_full};
+    use crate::large_answers::testing::while_full;
 
     /// 2026-09-21.
     const NOW: UnixTime = UnixTime(1_790_000_000);
@@ -84,7 +84,7 @@ mod tests {
             keys: Arc::new(empty_directory(home.path())),
             large: Arc::new(LargeAnswers::start().unwrap()),
         };
-        let room = room().await;
+        let room = AnswerRoom::uncounted();
         let page = async || {
             let prefix = "1212555".parse().unwrap();
             pages.page(prefix, None, NOW, &room).await
