@@ -8,7 +8,9 @@ use pennyblack_protocol::store_request::SignStoreError;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::tests::{NOW, Scene, URL, answer, cps, fill, issuer, new_draw, scene, sign, spend};
+use super::tests::{
+    NOW, Scene, URL, answer, cps, fill, issuer, new_draw, open_unsynced, scene, sign, spend,
+};
 use super::*;
 
 const AGE: Duration = Duration::from_secs(300);
@@ -34,14 +36,7 @@ struct Life {
 }
 
 fn open(home: &Path) -> Wallet {
-    let wallet = Wallet::open(&home.join("wallet.db")).unwrap();
-    // No power fails here.
-    let connection = wallet.lock();
-    connection
-        .pragma_update(None, "synchronous", "OFF")
-        .unwrap();
-    drop(connection);
-    wallet
+    open_unsynced(&home.join("wallet.db"))
 }
 
 impl Life {

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rusqlite::params;
 
 use super::piles::DESTROYED_AT_ONCE;
-use super::tests::{NOW, URL, answer, cps, issuer, new_draw, sign};
+use super::tests::{NOW, URL, answer, cps, issuer, new_draw, open_unsynced, sign};
 use super::*;
 
 const KEY: TokenKeyId = TokenKeyId([1; 32]);
@@ -58,13 +58,7 @@ fn wallet_of(home: &Path, size: i64) -> Wallet {
         .execute("UPDATE pile SET next = ?", [size])
         .unwrap();
     drop(connection);
-    let wallet = Wallet::open(&home.join(format!("{size}.db"))).unwrap();
-    let connection = wallet.lock();
-    connection
-        .pragma_update(None, "synchronous", "OFF")
-        .unwrap();
-    drop(connection);
-    wallet
+    open_unsynced(&home.join(format!("{size}.db")))
 }
 
 /// The middle one of the times that `work` takes.

@@ -106,6 +106,18 @@ pub(super) fn scene() -> Scene {
     Scene { home, wallet }
 }
 
+/// A wallet that does not wait for the disk: no power fails in its test, and the disk's
+/// times say nothing about the wallet.
+pub(super) fn open_unsynced(path: &Path) -> Wallet {
+    let wallet = Wallet::open(path).unwrap();
+    let connection = wallet.lock();
+    connection
+        .pragma_update(None, "synchronous", "OFF")
+        .unwrap();
+    drop(connection);
+    wallet
+}
+
 pub(super) fn fill(wallet: &Wallet, size: usize, key: TokenKeyId, at: UnixTime) -> Vec<Nonce> {
     let draw = new_draw(size, &mut StdRng::seed_from_u64(at.0));
     let id = wallet.begin_draw(&draw, at).unwrap();

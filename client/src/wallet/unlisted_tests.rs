@@ -7,14 +7,20 @@ use super::*;
 
 const AGED: Duration = Duration::from_secs(300);
 
+/// A wallet with three tokens of one key and two of another.
+fn of_two_keys() -> Scene {
+    let scene = scene();
+    fill(&scene.wallet, 3, TokenKeyId([1; 32]), NOW);
+    fill(&scene.wallet, 2, TokenKeyId([2; 32]), NOW.plus(AGED));
+    scene
+}
+
 #[test]
 fn without_a_log_tokens_of_an_unlisted_key_are_set_aside_and_destroyed_after_a_day() {
     let Scene {
         wallet,
         home: _home,
-    } = scene();
-    fill(&wallet, 3, TokenKeyId([1; 32]), NOW);
-    fill(&wallet, 2, TokenKeyId([2; 32]), NOW.plus(AGED));
+    } = of_two_keys();
     let live = [TokenKeyId([2; 32]), TokenKeyId([3; 32])];
     let retain = |listed: &[TokenKeyId], hours: u64| {
         let now = NOW.plus(AGED + Duration::from_secs(hours * 3_600));
@@ -51,9 +57,7 @@ fn with_a_log_tokens_of_an_unlisted_key_wait_until_the_log_ends_it() {
     let Scene {
         wallet,
         home: _home,
-    } = scene();
-    fill(&wallet, 3, TokenKeyId([1; 32]), NOW);
-    fill(&wallet, 2, TokenKeyId([2; 32]), NOW.plus(AGED));
+    } = of_two_keys();
     let sort = |first: KeyStanding, days: u64| {
         let now = NOW.plus(Duration::from_secs(days * 86_400));
         let standing = |key| match key {
