@@ -3,7 +3,7 @@
 
 use pennyblack_base::authority::Authority;
 use pennyblack_privacypass::token::TokenKeyId;
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use rusqlite::{Transaction, params};
 
 use super::{Wallet, WalletError};
 
@@ -41,19 +41,18 @@ impl Wallet {
                 of_key,
             )?;
             forget_old_keys(transaction, issuer.as_str(), subject)?;
-            let drawn = transaction
-                .query_row(
-                    "SELECT tokens, is_first FROM class_draws
-                     WHERE issuer = ?1 AND subject = ?2 AND token_key_id = ?3",
-                    of_key,
-                    |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)),
-                )
-                .optional()?;
-            let (tokens, is_first_key) = drawn.unwrap_or_default();
-            Ok(ClassDraws {
-                tokens: tokens.unsigned_abs(),
-                is_first_key,
-            })
+            let drawn = transaction.query_row(
+                "SELECT tokens, is_first FROM class_draws
+                 WHERE issuer = ?1 AND subject = ?2 AND token_key_id = ?3",
+                of_key,
+                |row| {
+                    Ok(ClassDraws {
+                        tokens: row.get::<_, i64>(0)?.unsigned_abs(),
+                        is_first_key: row.get(1)?,
+                    })
+                },
+            )?;
+            Ok(drawn)
         })
     }
 }

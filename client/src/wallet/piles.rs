@@ -3,6 +3,7 @@
 //! there are**, and a pile whose key has ended is destroyed a few tokens at a time. Not
 //! here: which piles may be spent from.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
@@ -37,32 +38,36 @@ pub(super) struct NewToken<'a> {
 pub(super) struct Pile {
     id: i64,
     first: i64,
-    /// Behind the last token that is old enough.
-    ready_end: i64,
-    next: i64,
+    tokens: u64,
+    /// Of these, how many are old enough: the first ones.
+    ready: u64,
 }
 
 impl Pile {
     /// Reads the columns `id, first, next, unready_from` from `column` on.
     pub(super) fn read(row: &Row<'_>, column: usize) -> Result<Self, rusqlite::Error> {
-        let next = row.get(column + 2)?;
+        let first: i64 = row.get(column + 1)?;
+        let next: i64 = row.get(column + 2)?;
         let unready_from: Option<i64> = row.get(column + 3)?;
+        let out_of_range = |_| rusqlite::Error::IntegralValueOutOfRange(column + 2, next);
+        let tokens = u64::try_from(next - first).map_err(out_of_range)?;
+        // A clock that was set back may make tokens too young that come before `first`.
+        let of_age = |unready: i64| (unready - first).max(0).unsigned_abs().min(tokens);
         Ok(Self {
             id: row.get(column)?,
-            first: row.get(column + 1)?,
-            ready_end: unready_from.unwrap_or(next).min(next),
-            next,
+            first,
+            tokens,
+            ready: unready_from.map_or(tokens, of_age),
         })
     }
 
-    /// Its tokens.
-    pub(super) fn tokens(&self) -> u64 {
-        u64::try_from(self.next - self.first).unwrap_or(0)
+    pub(super) const fn tokens(&self) -> u64 {
+        self.tokens
     }
 
-    /// Of these, how many are old enough.
-    pub(super) fn ready(&self) -> u64 {
-        u64::try_from(self.ready_end - self.first).unwrap_or(0)
+    /// Tokens that are old enough.
+    pub(super) const fn ready(&self) -> u64 {
+        self.ready
     }
 }
 
@@ -231,7 +236,8 @@ impl Wallet {
     /// A second connection, which does not wait for the disk: a power failure may bring
     /// back destroyed tokens, of a pile that has ended all the same.
     pub(super) fn cleaner(&self) -> Result<Connection, WalletError> {
-        let path = self.lock().path().unwrap_or_default().to_owned();
+        let path = self.lock().path().map(str::to_owned);
+        let path = path.ok_or_else(|| rusqlite::Error::InvalidPath(PathBuf::new()))?;
         let cleaner = Connection::open(path)?;
         cleaner.busy_timeout(BUSY_TIMEOUT)?;
         cleaner.pragma_update(None, "synchronous", "NORMAL")?;
