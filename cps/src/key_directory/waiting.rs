@@ -1,5 +1,5 @@
-//! Stored records that nobody can verify at present, and how much room they take: whoever
-//! registers asks for that, so it is not added up each time.
+//! Stored records that nobody can verify at present, and how much room they take: each
+//! registration asks for that, so it is not added up each time.
 
 use std::collections::BTreeMap;
 

@@ -178,7 +178,7 @@ async fn a_cps_takes_no_tokens_of_a_key_that_was_given_up_unused() {
         is_redeeming(&cps).await.then_some(())
     })
     .await;
-    // All who read this draw none; whoever is shown the log of before does.
+    // All who read this draw none; a carrier that is shown the log of before does.
     let directory = scene.carrier().directory(&scene.client).await.unwrap();
     let token_key_id = directory.token_keys[0].id();
     scene

@@ -132,7 +132,7 @@ impl KeyLogView {
     }
 
     /// Whether the issuer says that it gave a key up before it signed anything with it.
-    /// Whoever has tokens of it all the same was shown another log than the others.
+    /// A party that has tokens of it all the same was shown another log than the others.
     #[must_use]
     pub fn is_given_up(&self, key: TokenKeyId) -> bool {
         self.issued.get(&key) == Some(&0)
