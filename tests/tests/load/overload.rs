@@ -7,6 +7,8 @@
 //! `PENNYBLACK_OVERLOAD_SECONDS` sets how long it is asked for too much; 5 seconds
 //! without it.
 
+mod connections;
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,17 +19,17 @@ use pennyblack_evidence::spend::SpendKey;
 use pennyblack_privacypass::issuance::batch_to_bytes;
 use pennyblack_privacypass::token_key::TokenToBe;
 use pennyblack_runtime::clock::Clock;
-use pennyblack_tests::answer::Answer;
 use pennyblack_tests::cores::Cores;
 use pennyblack_tests::drawing::attestation;
 use pennyblack_tests::process::Role;
 use pennyblack_tests::wait::until;
 use pennyblack_tests::world::World;
 use rand::seq::SliceRandom as _;
-use reqwest::RequestBuilder;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::interval;
+
+use self::connections::{Connections, Prepared, prepared};
 
 const SERVICE: &str = env!("CARGO_BIN_EXE_service");
 
@@ -66,17 +68,26 @@ fn seconds() -> f64 {
 }
 
 /// Sends `count` requests, `at_once` at a time; how many a second were granted.
-async fn capacity(make: &mut impl FnMut() -> RequestBuilder, count: usize, at_once: usize) -> f64 {
+async fn capacity(
+    connections: &Arc<Connections>,
+    make: &mut impl FnMut() -> Prepared,
+    count: usize,
+    at_once: usize,
+) -> f64 {
     let (began, mut sending) = (Instant::now(), JoinSet::new());
     let mut waiting = std::iter::repeat_with(make).take(count);
+    let send = |request| {
+        let connections = Arc::clone(connections);
+        async move { connections.send(request).await }
+    };
     for request in waiting.by_ref().take(at_once) {
-        sending.spawn(Answer::to(request));
+        sending.spawn(send(request));
     }
     while let Some(answer) = sending.join_next().await {
-        let answer = answer.unwrap().unwrap();
+        let answer = answer.unwrap();
         assert!(answer.status.is_success(), "{}", answer.text());
         if let Some(request) = waiting.next() {
-            sending.spawn(Answer::to(request));
+            sending.spawn(send(request));
         }
     }
     count as f64 / began.elapsed().as_secs_f64()
@@ -102,17 +113,22 @@ impl Outcome {
 
 /// Sends `rate` requests a second, whatever the answers, and asserts of every
 /// refusal that it is the one for too much load.
-async fn offer(make: &mut impl FnMut() -> RequestBuilder, rate: f64) -> Outcome {
+async fn offer(
+    connections: &Arc<Connections>,
+    make: &mut impl FnMut() -> Prepared,
+    rate: f64,
+) -> Outcome {
     let (began, mut sending) = (Instant::now(), JoinSet::new());
     let mut pace = interval(Duration::from_secs_f64(1.0 / rate));
-    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
     for _ in 0..(rate * seconds()) as usize {
         pace.tick().await;
         let request = make();
-        let connection = Arc::clone(&connections).acquire_owned().await.unwrap();
+        let place = Arc::clone(&places).acquire_owned().await.unwrap();
+        let connections = Arc::clone(connections);
         sending.spawn(async move {
-            let answer = Answer::to(request).await.unwrap();
-            drop(connection);
+            let answer = connections.send(request).await;
+            drop(place);
             (answer, began.elapsed())
         });
     }
@@ -136,9 +152,9 @@ async fn offer(make: &mut impl FnMut() -> RequestBuilder, rate: f64) -> Outcome 
 }
 
 /// How long one request takes that nothing else is in the way of.
-async fn latency(request: RequestBuilder) -> Duration {
+async fn latency(connections: &Connections, request: Prepared) -> Duration {
     let began = Instant::now();
-    let answer = Answer::to(request).await.unwrap();
+    let answer = connections.send(request).await;
     assert!(answer.status.is_success(), "{}", answer.text());
     began.elapsed()
 }
@@ -151,28 +167,29 @@ async fn overload(
     at_once: usize,
     sample: usize,
     min: f64,
-    mut make: impl FnMut() -> RequestBuilder,
+    mut make: impl FnMut() -> Prepared,
 ) {
+    let connections = Arc::new(Connections::default());
     let mut quiet = Vec::new();
     for _ in 0..21 {
-        quiet.push(latency(make()).await);
+        quiet.push(latency(&connections, make()).await);
     }
     quiet.sort_unstable();
     let (usual, longest) = (quiet[10], quiet[20]);
-    let mut before = capacity(&mut make, sample, at_once).await;
-    let mut outcome = offer(&mut make, before * OVERLOAD).await;
+    let mut before = capacity(&connections, &mut make, sample, at_once).await;
+    let mut outcome = offer(&connections, &mut make, before * OVERLOAD).await;
     // It can do more than those who wait for each answer have asked of it.
     while outcome.refused <= outcome.granted && outcome.per_second(outcome.granted) > before {
         before = outcome.per_second(outcome.granted);
-        outcome = offer(&mut make, before * OVERLOAD).await;
+        outcome = offer(&connections, &mut make, before * OVERLOAD).await;
     }
     until("latencies as before", RECOVERY, async || {
-        (latency(make()).await <= longest.max(2 * usual)).then_some(())
+        (latency(&connections, make()).await <= longest.max(2 * usual)).then_some(())
     })
     .await;
     let recovered = outcome.over.elapsed();
     // Both are the machine's share of that time; the smaller one counts.
-    let able = before.min(capacity(&mut make, sample, at_once).await);
+    let able = before.min(capacity(&connections, &mut make, sample, at_once).await);
 
     let goodput = outcome.per_second(outcome.granted);
     let offered = outcome.per_second(outcome.granted + outcome.refused);
@@ -196,7 +213,7 @@ async fn overload(
 /// Makes requests for [`BATCH`] tokens each, attested at that time. Blinding is slow,
 /// so they share their blinded tokens, in ever new order: to the issuer each is a
 /// drawing of its own.
-async fn drawings(world: &World) -> impl FnMut() -> RequestBuilder {
+async fn drawings(world: &World) -> impl FnMut() -> Prepared {
     let (key, digest) = (world.signing_key().await, world.challenge().digest());
     let blinded = (0..BATCH).map(|_| {
         let nonce = SpendKey::generate(&mut rand::rng()).nonce();
@@ -209,7 +226,7 @@ async fn drawings(world: &World) -> impl FnMut() -> RequestBuilder {
         blinded.shuffle(&mut rand::rng());
         let body = batch_to_bytes(&blinded);
         let jwt = attestation(&world.carrier, name, &body, world.clock.now());
-        world.drawing_request(&jwt, body)
+        prepared(world.drawing_request(&jwt, body))
     }
 }
 
@@ -250,9 +267,10 @@ async fn overload_a_cps(cores: Cores) {
     let tokens = world.draw(500).await;
     let spends = tokens
         .iter()
-        .map(|token| world.spend(token, &mailbox, "a.b.c"));
+        .map(|token| world.spend(token, &mailbox, "a.b.c"))
+        .map(|spend| prepared(world.store_request(&spend)));
     let spends: Vec<_> = spends.collect();
     let mut turns = spends.iter().cycle();
-    let make = || world.store_request(turns.next().unwrap());
+    let make = || turns.next().unwrap().clone();
     overload("CPS", PLACES, 3000, CPS_GOODPUT, make).await;
 }
