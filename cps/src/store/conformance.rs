@@ -91,6 +91,7 @@ pub async fn check<S: Store, F: AsyncFnMut(S) -> S>(store: S, mut reopen: F) {
     a_retry_is_stored_once_and_another_request_conflicts(&*store).await;
     simultaneous_spends_of_one_token_store_one_entry(Arc::clone(&store)).await;
     a_full_mailbox_answers_as_any_other_and_keeps_its_newest(&*store).await;
+    dropping_is_said_as_long_as_any_dropped_entry_would_live(&*store).await;
     entries_die_and_do_not_come_back(&*store).await;
     pages_follow_each_other(&*store).await;
     a_closed_epoch_stays_closed(&*store).await;
@@ -170,6 +171,24 @@ async fn a_full_mailbox_answers_as_any_other_and_keeps_its_newest(store: &impl S
     let stored = store.spend_and_append(spend(4, 90, 90, 5), later).await;
     assert_eq!(stored, Ok(Outcome::Stored));
     assert_eq!(contents(store, 5, later).await, [90]);
+}
+
+/// The clocks of nodes differ, or one was set back: an older entry may live longer.
+async fn dropping_is_said_as_long_as_any_dropped_entry_would_live(store: &impl Store) {
+    let ahead = START.plus(Duration::from_secs(30));
+    let more = u8::try_from(LIMITS.mailbox_capacity + 2).unwrap();
+    for i in 0..more {
+        let at = if i == 0 { ahead } else { START };
+        let stored = store.spend_and_append(spend(9, i.into(), i, 9), at).await;
+        assert_eq!(stored, Ok(Outcome::Stored), "entry {i}");
+    }
+    let is_dropped = async |now| {
+        let page = page(store, 9, Cursor::START, 4, now).await;
+        assert_eq!(page.entries().len(), 0);
+        page.dropped
+    };
+    assert!(is_dropped(START.plus(LIMITS.entry_lifetime)).await);
+    assert!(!is_dropped(ahead.plus(LIMITS.entry_lifetime)).await);
 }
 
 async fn entries_die_and_do_not_come_back(store: &impl Store) {

@@ -138,7 +138,8 @@ impl MailboxKeys {
         self.key(b'x', &[])
     }
 
-    /// Number and time of the newest entry that was dropped for a newer one.
+    /// Number of the newest entry that was dropped for a newer one, and the latest time of
+    /// all that were.
     pub(super) fn dropped(&self) -> Vec<u8> {
         self.key(b'd', &[])
     }

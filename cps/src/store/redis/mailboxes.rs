@@ -35,7 +35,10 @@ impl Mailboxes {
         Self {
             limits,
             mark_lifetime,
-            append: Script::new(include_str!("append.lua")),
+            append: Script::new(concat!(
+                include_str!("dropped.lua"),
+                include_str!("append.lua")
+            )),
             page: Script::new(include_str!("page.lua")),
         }
     }

@@ -1,6 +1,6 @@
 -- A window of living entries, oldest first, and filler in the other slots: as much work
 -- and as many bytes whatever there is. KEYS[1] the mailbox's entries by number, KEYS[2]
--- by time, KEYS[3] number and time of the newest entry that was dropped. ARGV[1] what an
+-- by time, KEYS[3] number of the newest and latest time of all dropped entries. ARGV[1] what an
 -- entry's key begins with, ARGV[2] the number after which, ARGV[3] how many slots,
 -- ARGV[4] and ARGV[5] between which times an entry is alive, ARGV[6] the lifetime in
 -- microseconds, ARGV[7] bytes of a slot. Answers with whether there are more, whether
