@@ -29,6 +29,8 @@ pub enum Exported {
     Spent(TokenKeyId, Nonce, SpendRecord),
     /// One whose entry is unexpired and in its mailbox, stored at this time.
     Unexpired(Spend, UnixTime),
+    /// One whose entry is unexpired, stored at this time, and was dropped for a newer one.
+    Dropped(Spend, UnixTime),
 }
 
 /// Reads the store in `directory` and sends all that it holds, as fast as it is
@@ -76,6 +78,7 @@ pub fn export(
         Ok((spend, sequence, at)) if mailboxes.holds(spend.mailbox, sequence) => {
             send(Exported::Unexpired(spend, at));
         }
+        Ok((spend, _, at)) if limits.is_alive(at, now) => send(Exported::Dropped(spend, at)),
         Ok((spend, ..)) => send(Exported::Spent(
             spend.token_key_id,
             spend.nonce,

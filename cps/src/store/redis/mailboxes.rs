@@ -27,6 +27,7 @@ pub(super) struct Mailboxes {
     /// How long a request is remembered after its entry was added.
     mark_lifetime: Duration,
     append: Script,
+    drop: Script,
     page: Script,
 }
 
@@ -38,6 +39,10 @@ impl Mailboxes {
             append: Script::new(concat!(
                 include_str!("dropped.lua"),
                 include_str!("append.lua")
+            )),
+            drop: Script::new(concat!(
+                include_str!("dropped.lua"),
+                include_str!("drop.lua")
             )),
             page: Script::new(include_str!("page.lua")),
         }
@@ -63,8 +68,7 @@ impl Mailboxes {
         ];
         let names = names.each_ref().map(Vec::as_slice);
         let at = now.0.to_string();
-        let lifetime = self.limits.entry_lifetime.as_millis().to_string();
-        let mark = self.mark_lifetime.as_millis().to_string();
+        let [lifetime, mark] = self.lifetimes();
         let capacity = self.limits.mailbox_capacity.to_string();
         let arguments = [
             entry.as_bytes(),
@@ -78,6 +82,31 @@ impl Mailboxes {
         let added: u64 = redis.write(&self.append, &names, &arguments).await?;
         count_dropped(added.saturating_sub(1));
         Ok(added > 0)
+    }
+
+    /// Records an entry as added and dropped for a newer one, as it was in another store at
+    /// `at`.
+    pub(super) async fn record_dropped(
+        &self,
+        (redis, keys): (&Redis, &Keys),
+        mailbox: &MailboxId,
+        entry: &EntryId,
+        at: UnixTime,
+    ) -> Result<(), RedisError> {
+        let names = keys.mailbox(mailbox);
+        let names = [names.mark(entry), names.dropped()];
+        let names = names.each_ref().map(Vec::as_slice);
+        let at = at.0.to_string();
+        let [lifetime, mark] = self.lifetimes();
+        let arguments = [at.as_bytes(), lifetime.as_bytes(), mark.as_bytes()];
+        let _: u64 = redis.write(&self.drop, &names, &arguments).await?;
+        Ok(())
+    }
+
+    /// How long an entry and its mark live, in milliseconds.
+    fn lifetimes(&self) -> [String; 2] {
+        let lifetimes = [self.limits.entry_lifetime, self.mark_lifetime];
+        lifetimes.map(|lifetime| lifetime.as_millis().to_string())
     }
 
     pub(super) async fn page(

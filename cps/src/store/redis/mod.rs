@@ -187,6 +187,16 @@ impl RedisStore {
         append.await.map_err(unavailable)
     }
 
+    /// Records the entry of a spend as added at `at` and dropped.
+    async fn record_dropped(&self, spend: &Spend, at: UnixTime) -> Result<(), StoreError> {
+        let inner = &*self.0;
+        let entry = Self::entry_of(spend);
+        let record = inner
+            .mailboxes
+            .record_dropped(inner.at(), &spend.mailbox, &entry, at);
+        record.await.map_err(unavailable)
+    }
+
     /// Looks at the store again and again, and writes down what was seen of it,
     /// until `shutdown`.
     pub async fn watch(self, readiness: Readiness, shutdown: Shutdown) {

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::double_spend::SpendRecord;
+use pennyblack_privacypass::token::{Nonce, TokenKeyId};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
@@ -13,7 +15,7 @@ use super::RedisStore;
 use super::answers::Spent;
 use crate::store::embedded::export::{Exported, export};
 use crate::store::embedded::{EmbeddedStore, OpenStoreError};
-use crate::store::{Limits, Store as _, StoreError};
+use crate::store::{Limits, Spend, Store as _, StoreError};
 
 /// What is written at one time.
 const AT_ONCE: usize = 512;
@@ -98,14 +100,16 @@ impl RedisStore {
     async fn take(&self, one: Exported) -> Result<(), TakeoverError> {
         match one {
             Exported::Closed(epoch) => Ok(self.close_epoch(epoch).await?),
-            Exported::Spent(epoch, nonce, record) => {
-                let bytes = record.to_bytes();
-                match self.0.spend(epoch, &nonce, &bytes).await? {
-                    Spent::Before(first, _) if first.digest != record.digest => {
-                        Err(TakeoverError::SpentTwice)
-                    }
-                    _ => Ok(()),
-                }
+            Exported::Spent(epoch, nonce, record) => self.take_spent(epoch, nonce, record).await,
+            Exported::Dropped(spend, at) => {
+                let Spend {
+                    token_key_id,
+                    nonce,
+                    record,
+                    ..
+                } = &spend;
+                self.take_spent(*token_key_id, *nonce, *record).await?;
+                Ok(self.record_dropped(&spend, at).await?)
             }
             Exported::Unexpired(spend, at) => match self.spend_and_append(spend, at).await {
                 Ok(crate::store::Outcome::Conflict(_)) => Err(TakeoverError::SpentTwice),
@@ -113,6 +117,19 @@ impl RedisStore {
                 Ok(_) | Err(StoreError::EpochClosed) => Ok(()),
                 Err(error) => Err(error.into()),
             },
+        }
+    }
+    async fn take_spent(
+        &self,
+        epoch: TokenKeyId,
+        nonce: Nonce,
+        record: SpendRecord,
+    ) -> Result<(), TakeoverError> {
+        match self.0.spend(epoch, &nonce, &record.to_bytes()).await? {
+            Spent::Before(first, _) if first.digest != record.digest => {
+                Err(TakeoverError::SpentTwice)
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -63,6 +63,13 @@ async fn a_full_mailbox_is_taken_over_as_it_is() {
     let mut taken = contents(&store, 1, START).await;
     taken.sort_unstable();
     assert_eq!(taken, (5..25).collect::<Vec<u8>>());
+    // That others were dropped is known, and a repetition of one stores nothing.
+    let window = Window::new(Cursor::START, Slots::SixtyFour, Kem::DhkemX25519);
+    let page = store.page(MailboxId([1; 32]), window, START).await.unwrap();
+    assert!(page.dropped);
+    let again = store.spend_and_append(spend(1, 2, 2, 1), START).await;
+    assert_eq!(again, Ok(Outcome::AlreadyStored));
+    assert_eq!(contents(&store, 1, START).await.len(), 20);
     for token in 0..25 {
         let other = store.spend_and_append(spend(1, token, 99, 4), START).await;
         assert!(matches!(other, Ok(Outcome::Conflict(_))), "{other:?}");
