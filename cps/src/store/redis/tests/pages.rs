@@ -132,14 +132,21 @@ async fn an_empty_page_is_as_much_work_for_the_server_as_a_filled_one() {
     let store = RedisStore::open(&options, limits, REPEATABLE, directory.path()).unwrap();
     store.examine().await;
     let store = Arc::new(store);
-    let filled = poll_times::filled(&store, Kem::DhkemX25519, 300).await;
-    let mailboxes = [MailboxId([1; 32]), filled.mailbox()];
-    for slots in [Slots::Sixteen, Slots::SixtyFour, Slots::TwoHundredFiftySix] {
+    // Redis keeps a set of up to 128 members in another form than a larger one.
+    for (entries, slots) in [
+        (120, Slots::Sixteen),
+        (120, Slots::SixtyFour),
+        (300, Slots::SixtyFour),
+        (300, Slots::TwoHundredFiftySix),
+    ] {
+        let filled = poll_times::filled(&store, Kem::DhkemX25519, entries).await;
+        let mailboxes = [MailboxId([1; 32]), filled.mailbox()];
+        let case = format!("{} slots of {entries} entries", slots.count());
         let mut apart = Vec::new();
         while apart.last().is_none_or(|apart: &f64| apart.abs() > AT_MOST) {
-            assert!(apart.len() < TRIES, "{} slots: {apart:.3?}", slots.count());
+            assert!(apart.len() < TRIES, "{case}: {apart:.3?}");
             let [empty, filled] = least_times((&server, &store), mailboxes, slots).await;
-            println!("{} slots: {empty} µs, filled {filled} µs", slots.count());
+            println!("{case}: {filled} µs, empty {empty} µs");
             apart.push(filled / empty - 1.0);
         }
     }
