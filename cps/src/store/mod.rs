@@ -73,6 +73,17 @@ impl Spend {
         }
     }
 
+    /// The spend alone, for a journal beside which another store has the entries.
+    fn without_entry(&self) -> Self {
+        Self {
+            token_key_id: self.token_key_id,
+            nonce: self.nonce,
+            record: self.record,
+            mailbox: self.mailbox,
+            sealed: Box::default(),
+        }
+    }
+
     /// A spend that nobody has verified, for tests and benchmarks of stores.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]

@@ -111,6 +111,11 @@ impl NeverTwiceStore {
         // Locks the directory.
         let redis = RedisStore::open(options, limits, repeatable, directory)?;
         let membership = Membership::open(directory, &owners)?;
+        // Entries are in Redis: the journal drops none, or they would be counted twice.
+        let limits = Limits {
+            mailbox_capacity: usize::MAX,
+            ..limits
+        };
         let journal = EmbeddedStore::open(&directory.join(JOURNAL), limits, clock)?;
         let claims = Claims::new(redis.namespace(), owners.own(), owners.list_id());
         let unexamined = Refusing::Unexamined("not asked yet".to_owned());
@@ -266,7 +271,8 @@ impl Store for NeverTwiceStore {
             )));
         }
         let entry = RedisStore::entry_of(&spend);
-        let spent = self.journal.spend_and_append(spend.clone(), now).await?;
+        let spent = self.journal.spend_and_append(spend.without_entry(), now);
+        let spent = spent.await?;
         if let Outcome::Conflict(_) = spent {
             return Ok(spent);
         }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use pennyblack_redis::testing::{Options, RedisServer};
+use pennyblack_sealing::envelope::Cursor;
 use tempfile::TempDir;
 
 use super::*;
@@ -100,6 +101,33 @@ async fn a_death_between_journal_and_entry_heals_with_the_same_request() {
     let again = store.spend_and_append(request, START).await;
     assert_eq!(again, Ok(Outcome::Stored));
     assert_eq!(contents(&store, 1, START).await, [1]);
+}
+
+#[tokio::test]
+async fn entries_are_in_redis_and_not_in_the_journal() {
+    let (server, directory) = (server().await, tempfile::tempdir().unwrap());
+    let store = open(&server, 1, 0, &directory).await;
+    for token in 0..30 {
+        let request = spend(1, token, 1, 1);
+        let stored = store.spend_and_append(request, START).await;
+        assert_eq!(stored, Ok(Outcome::Stored));
+    }
+    assert_eq!(
+        contents(&store, 1, START).await.len(),
+        LIMITS.mailbox_capacity
+    );
+    // Only one of the two drops entries, and counts them.
+    let window = Window {
+        after: Cursor::START,
+        max: 64,
+        slot_size: 0,
+    };
+    let mailbox = MailboxId([1; 32]);
+    let page = store.journal.page(mailbox, window, START).await.unwrap();
+    assert!(!page.dropped);
+    let files = std::fs::read_dir(directory.path().join(JOURNAL)).unwrap();
+    let sizes = files.map(|file| file.unwrap().metadata().unwrap().len());
+    assert!(sizes.sum::<u64>() < 30 * 1024, "half of the entries' bytes");
 }
 
 #[tokio::test]
