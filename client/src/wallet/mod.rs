@@ -47,7 +47,7 @@ pub use unlisted_keys::KeyStanding;
 pub const DEFAULT_MINIMUM_AGE: Duration = Duration::from_secs(3600);
 
 /// Version of the tables, in SQLite's `user_version`.
-const SCHEMA_VERSION: i32 = 5;
+const SCHEMA_VERSION: i32 = 6;
 
 /// How long a process waits for another's write, which takes milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

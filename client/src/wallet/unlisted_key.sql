@@ -3,7 +3,8 @@
 CREATE TABLE unlisted_key (
     issuer TEXT NOT NULL,              -- authority
     token_key_id BLOB NOT NULL,
-    since INTEGER NOT NULL,            -- Unix seconds
+    directories INTEGER NOT NULL,      -- in a row, that count against it
+    counted_at INTEGER NOT NULL,       -- when the last of them was fetched; Unix seconds
     PRIMARY KEY (issuer, token_key_id)
 ) STRICT, WITHOUT ROWID;
 

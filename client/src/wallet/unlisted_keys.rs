@@ -1,7 +1,8 @@
 //! Tokens whose key the issuer's directory does not list: most often no CPS takes them
 //! any more. **They are set aside at once, and destroyed only when the issuer's log says
-//! that the key is over**; without a log, when no directory has listed it for a day: one
-//! answer, of an issuer gone wrong or of something in between, must not empty a wallet.
+//! that the key is over**; without a log, when many directories in a row have not listed it,
+//! over a day at least: a few answers, of an issuer gone wrong or of something in between,
+//! must not empty a wallet, and neither must a clock that jumps or a carrier that was off.
 //! Not here: fetching the directory and the log.
 
 use std::time::Duration;
@@ -13,8 +14,10 @@ use rusqlite::{Transaction, params};
 
 use super::{Wallet, WalletError, to_column};
 
-/// How long no directory must list a key before its tokens are destroyed.
-const UNLISTED_FOR: Duration = Duration::from_secs(86_400);
+/// So many directories in a row must not list a key before its tokens are destroyed.
+const DIRECTORIES: i64 = 5;
+/// Each counts that was fetched so long after the one that counted before: five span a day.
+const APART: Duration = Duration::from_secs(6 * 3_600);
 
 /// What is known of a key whose tokens a wallet may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +110,8 @@ fn set_key_aside(
     now: UnixTime,
 ) -> Result<Option<usize>, rusqlite::Error> {
     let is_news = transaction.execute(
-        "INSERT OR IGNORE INTO unlisted_key (issuer, token_key_id, since) VALUES (?, ?, ?)",
+        "INSERT OR IGNORE INTO unlisted_key (issuer, token_key_id, directories, counted_at)
+         VALUES (?, ?, 1, ?)",
         params![issuer.as_str(), key, to_column(now)],
     )?;
     if is_news == 0 {
@@ -132,12 +136,22 @@ fn set_aside_or_destroy(
     if let Some(tokens) = set_key_aside(transaction, issuer, key, now)? {
         return Ok(tokens);
     }
-    let is_long_ago = transaction.query_row(
-        "SELECT since <= ? FROM unlisted_key WHERE issuer = ? AND token_key_id = ?",
-        params![to_column(now.minus(UNLISTED_FOR)), issuer.as_str(), key],
+    transaction.execute(
+        "UPDATE unlisted_key SET directories = directories + 1, counted_at = ?
+         WHERE counted_at <= ? AND issuer = ? AND token_key_id = ?",
+        params![
+            to_column(now),
+            to_column(now.minus(APART)),
+            issuer.as_str(),
+            key
+        ],
+    )?;
+    let are_enough = transaction.query_row(
+        "SELECT directories >= ? FROM unlisted_key WHERE issuer = ? AND token_key_id = ?",
+        params![DIRECTORIES, issuer.as_str(), key],
         |row| row.get(0),
     )?;
-    if is_long_ago {
+    if are_enough {
         end_piles(transaction, issuer, key)?;
     }
     Ok(0)
