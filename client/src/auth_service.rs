@@ -3,7 +3,7 @@
 //! each with a token. Not here: drawing tokens (`carrier`).
 
 mod clock_gaps;
-mod keys;
+pub(crate) mod keys;
 mod passport;
 
 use std::time::Duration;

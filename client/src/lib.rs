@@ -10,6 +10,7 @@ pub mod certificates;
 pub mod follower;
 pub mod identity;
 mod missing_file;
+mod request_length;
 pub mod trust;
 pub mod verification_service;
 pub mod wallet;

@@ -18,6 +18,7 @@ pub use mailbox_key::{MailboxKeyError, create_mailbox_key, load_mailbox_key};
 pub use publish::{PublishError, Publisher};
 
 use crate::certificates::{CertificateStores, Certificates};
+use crate::request_length::pad;
 use pennyblack_http::{HttpError, Request, ServiceAddress};
 
 /// Why there is no verdict. None of these says anything of the call.
@@ -47,22 +48,13 @@ pub fn page_request(
     after: Cursor,
 ) -> Request<'static> {
     let after = format!("{:020}", after.0);
-    let pad: String = after.chars().map(counterweight).collect();
+    let pad = pad(&after, 20);
     let path = format!(
         "/v1/mailboxes/{}?slots={slots}&after={after}&pad={pad}",
         key.mailbox()
     );
     let size = slots.envelope_size(key.kem());
     Request::get(cps.url(&path), size).header("accept", envelope::MEDIA_TYPE)
-}
-
-/// A digit that weighs 6 bits in HTTP/2 and HTTP/3 for one that weighs 5 (0 to 2), and the
-/// other way round (RFC 7541 appendix B).
-const fn counterweight(digit: char) -> char {
-    match digit {
-        '0'..='2' => '9',
-        _ => '0',
-    }
 }
 
 /// Whom a certificate with an SPC speaks for.

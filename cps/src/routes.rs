@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use pennyblack_evidence::spend::STORE_PATH;
 use pennyblack_protocol::key_record::{
     KEY_RECORD_LIST_MEDIA_TYPE, KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecordError,
-    MAX_KEY_RECORD_SIZE,
+    MAX_KEY_RECORD_SIZE, MAX_RECORDS_OF_NUMBER,
 };
 use pennyblack_protocol::store_request::{self, StoreHeaders};
 use pennyblack_runtime::clock::Clock;
@@ -153,19 +153,33 @@ async fn keys_of_number<S: Store>(
     resources.keys.check_complete()?;
     let records = resources.keys.of_number(&number, resources.clock.now());
     let size: usize = records.iter().map(|record| record.as_str().len()).sum();
-    room.reserve(2 * size).await?;
+    let padded = (size + LIST_OVERHEAD).next_power_of_two();
+    let padded = padded.max(SHORTEST_LIST);
+    room.reserve(size + padded).await?;
     let found = RecordPage {
         records,
         next: None,
     };
-    Ok(key_list(encode(found)?))
+    let mut list = encode(found)?;
+    list.resize(padded, b' ');
+    Ok(key_list(list))
 }
+
+/// What JSON adds to the records of a number at the most: three bytes for each and the rest.
+const LIST_OVERHEAD: usize = 3 * MAX_RECORDS_OF_NUMBER + 32;
+
+/// Shortest answer for a number: two records of common size fit. Anybody can list the
+/// directory, so on the way its own length would tell whose records were looked up.
+const SHORTEST_LIST: usize = 8 * 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PrefixQuery {
     prefix: String,
     after: Option<String>,
+    /// Of the client, to give all its requests one length.
+    #[serde(rename = "pad")]
+    _pad: Option<IgnoredAny>,
 }
 
 async fn list_keys<S: Store>(

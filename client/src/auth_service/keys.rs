@@ -11,13 +11,14 @@ use pennyblack_protocol::key_record::{
     VerifiedKeyRecord, width_of,
 };
 use pennyblack_stir::jws::{CertificateReference, X5c};
-use pennyblack_stir::telephone_number::TelephoneNumber;
+use pennyblack_stir::telephone_number::{MAX_DIGITS, TelephoneNumber};
 use pennyblack_stir::{Certificate, ChainError, verify_chain};
 use serde::de::Error as _;
 
 use super::{OobAuthenticationError, OobAuthenticationService};
 use crate::certificates::Certificates;
-use pennyblack_http::{ClockGap, Deadline, HttpClient, HttpError, Request};
+use crate::request_length::pad;
+use pennyblack_http::{ClockGap, Deadline, HttpClient, HttpError, Request, ServiceAddress};
 
 /// How many copies of a PASSporT are stored at the most, unless it is configured.
 pub const DEFAULT_MAX_COPIES: usize = 8;
@@ -224,17 +225,7 @@ impl OobAuthenticationService {
         look_up: KeyLookup,
         after: Option<String>,
     ) -> Result<KeyRecordList, OobAuthenticationError> {
-        let path = match look_up {
-            KeyLookup::Number => format!("{KEYS_PATH}/{}", escaped(number.as_str())),
-            KeyLookup::Block { digits } => {
-                let prefix: String = number.as_str().chars().take(digits).collect();
-                let after = after.map(|after| format!("&after={}", escaped(&after)));
-                let (prefix, after) = (escaped(&prefix), after.unwrap_or_default());
-                format!("{KEYS_PATH}?prefix={prefix}{after}")
-            }
-        };
-        let request = Request::get(self.cps.url(&path), MAX_LIST_SIZE)
-            .header("accept", KEY_RECORD_LIST_MEDIA_TYPE);
+        let request = look_up_request(&self.cps, number, look_up, after.as_deref());
         let answer = client.send(&request, self.retry).await;
         let answer = answer.map_err(OobAuthenticationError::KeyLookup)?;
         let content = answer
@@ -264,6 +255,28 @@ impl OobAuthenticationService {
             Err(RefusedRecord::OtherNumber(number.clone()))
         }
     }
+}
+
+/// Asks who answers for a number. **All requests have the same length**, also in HTTP/2,
+/// whatever digits the CPS is told: a page that is not the first adds its cursor.
+pub(crate) fn look_up_request(
+    cps: &ServiceAddress,
+    number: &TelephoneNumber,
+    look_up: KeyLookup,
+    after: Option<&str>,
+) -> Request<'static> {
+    let digits = match look_up {
+        KeyLookup::Number => MAX_DIGITS,
+        KeyLookup::Block { digits } => digits,
+    };
+    let told: String = number.as_str().chars().take(digits).collect();
+    let (pad, told) = (pad(&told, MAX_DIGITS), escaped(&told));
+    let path = match (look_up, after.map(escaped)) {
+        (KeyLookup::Number, _) => format!("{KEYS_PATH}/{told}?pad={pad}"),
+        (_, None) => format!("{KEYS_PATH}?prefix={told}&pad={pad}"),
+        (_, Some(after)) => format!("{KEYS_PATH}?prefix={told}&after={after}&pad={pad}"),
+    };
+    Request::get(cps.url(&path), MAX_LIST_SIZE).header("accept", KEY_RECORD_LIST_MEDIA_TYPE)
 }
 
 /// As many records as there may be of one number in an answer, or of one block of it: of a

@@ -67,6 +67,11 @@ async fn a_record_is_found_by_the_numbers_it_covers_and_by_their_prefixes_only()
     for prefix in ["1213", "12125550110", "121255501000"] {
         assert!(found(world, &format!("?prefix={prefix}")).await.is_empty());
     }
+    // Two records, one, none: on the way all answers for a number look alike.
+    for number in ["12125550100", "12125550109", "12125550110"] {
+        let answer = world.get(&format!("/v1/keys/{number}")).await;
+        assert_eq!(answer.content().len(), 8 * 1024, "{number}");
+    }
     scene.close().await;
 }
 

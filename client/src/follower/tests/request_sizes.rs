@@ -1,11 +1,12 @@
-//! What a request for a page weighs on the wire. HTTP/2 squeezes digits of one size into
+//! What a request for a page, or for key records, weighs on the wire. HTTP/2 squeezes digits of one size into
 //! codes of two (RFC 7541: 5 bits for 0 to 2, 6 bits for 3 to 9), so that the length of the
 //! text is not enough.
 
 use std::sync::{Arc, Mutex};
 
-use pennyblack_http::{HttpOptions, ServiceAddress, TrustRoots};
+use pennyblack_http::{HttpOptions, Request, ServiceAddress, TrustRoots};
 use pennyblack_sealing::envelope::{Cursor, Slots};
+use pennyblack_stir::telephone_number::TelephoneNumber;
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -14,6 +15,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::PATIENCE;
 use super::scene::Scene;
+use crate::auth_service::KeyLookup;
+use crate::auth_service::keys::look_up_request;
 use crate::verification_service::page_request;
 
 /// What a client of HTTP/2 says first, and the types of frames.
@@ -82,19 +85,11 @@ impl Scale {
     }
 }
 
-/// **A cursor that moves tells that entries came**, to everybody on the way, unless all
-/// cursors weigh the same.
-#[tokio::test]
-async fn all_requests_for_a_mailbox_have_one_length_in_http_2() {
-    let (scene, scale) = (Scene::set(), Scale::set_up().await);
-    let cps: ServiceAddress = scale.url.parse().unwrap();
-    let client = scale.http.client().unwrap();
-    let key = scene.key.config();
-    // The first fills the table of header fields, on whatever connection.
-    let cursors = [0, 0, 1, 9, 12_345, 333_333_333, 999_999_999_999, u64::MAX];
-    let requests = cursors.map(|cursor| page_request(&cps, key, Slots::SixtyFour, Cursor(cursor)));
+/// What these requests weigh, one after the other on one connection.
+async fn weights(scale: &Scale, requests: Vec<Request<'static>>) -> Vec<u32> {
     let plain = requests[0].url.len();
     assert!(requests.iter().all(|request| request.url.len() == plain));
+    let client = scale.http.client().unwrap();
     let mut waiting = tokio::task::JoinSet::new();
     for (made, request) in requests.into_iter().enumerate() {
         let client = client.clone();
@@ -106,9 +101,45 @@ async fn all_requests_for_a_mailbox_have_one_length_in_http_2() {
         };
         tokio::time::timeout(PATIENCE, arrives).await.unwrap();
     }
-    let weighed = scale.weighed.lock().unwrap().clone();
-    assert!(
-        weighed[1..].iter().all(|one| *one == weighed[1]),
-        "{weighed:?}"
-    );
+    scale.weighed.lock().unwrap().clone()
+}
+
+/// **A cursor that moves tells that entries came**, to everybody on the way, unless all
+/// cursors weigh the same.
+#[tokio::test]
+async fn all_requests_for_a_mailbox_have_one_length_in_http_2() {
+    let (scene, scale) = (Scene::set(), Scale::set_up().await);
+    let cps: ServiceAddress = scale.url.parse().unwrap();
+    let key = scene.key.config();
+    // The first fills the table of header fields, on whatever connection.
+    let cursors = [0, 0, 1, 9, 12_345, 333_333_333, 999_999_999_999, u64::MAX];
+    let requests = cursors.map(|cursor| page_request(&cps, key, Slots::SixtyFour, Cursor(cursor)));
+    let weighed = weights(&scale, requests.into()).await;
+    let all_alike = weighed[1..].iter().all(|one| *one == weighed[1]);
+    assert!(all_alike, "{weighed:?}");
+}
+
+/// **Digits that weigh more or less tell of the number that is called now**, to everybody on
+/// the way.
+#[tokio::test]
+async fn all_look_ups_of_keys_have_one_length_in_http_2() {
+    let numbers = [
+        "112",
+        "12125550100",
+        "12121211212",
+        "49987899789",
+        "998877665544998",
+    ];
+    for look_up in [KeyLookup::Number, KeyLookup::Block { digits: 7 }] {
+        let scale = Scale::set_up().await;
+        let cps: ServiceAddress = scale.url.parse().unwrap();
+        let numbers = numbers.iter().chain(&numbers[..1]);
+        let requests = numbers.map(|number| {
+            let number = TelephoneNumber::from_canonical(number).unwrap();
+            look_up_request(&cps, &number, look_up, None)
+        });
+        let weighed = weights(&scale, requests.collect()).await;
+        let all_alike = weighed[1..].iter().all(|one| *one == weighed[1]);
+        assert!(all_alike, "{look_up:?}: {weighed:?}");
+    }
 }

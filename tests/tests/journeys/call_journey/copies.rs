@@ -67,10 +67,8 @@ async fn pages_without_an_end_end_and_what_is_no_page_is_not_asked_for() {
     assert_eq!(found.unwrap(), (0, true));
     assert_eq!(requests.len(), 64);
     let second = requests[1].lines().next().unwrap();
-    assert_eq!(
-        second,
-        "GET /v1/keys?prefix=1212555&after=11-12%23 HTTP/1.1"
-    );
+    let asked = "GET /v1/keys?prefix=1212555&after=11-12%23&pad=";
+    assert!(second.starts_with(asked), "{second}");
     for next in ["11-12&prefix=1", "x", "11-1212555010012125550100"] {
         let (found, requests) = look_up(next).await;
         assert!(
