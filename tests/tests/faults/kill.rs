@@ -12,6 +12,7 @@ use std::time::Duration;
 use pennyblack_base::problem::ProblemType;
 use pennyblack_protocol::store_request::SignedStoreRequest;
 use pennyblack_runtime::clock::Clock;
+use pennyblack_sealing::envelope::{Cursor, Slots};
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::drawing::{Drawing, Spendable, blind_signatures};
 use pennyblack_tests::mailbox::Mailbox;
@@ -189,6 +190,49 @@ async fn a_cps_that_dies_under_load_loses_no_spend_and_doubles_no_entry() {
     }
     let killed = lives_told(acknowledged, unanswered);
     assert!(killed, "it was never killed under load");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cps_that_dies_while_it_drops_entries_brings_none_back() {
+    const CAPACITY: usize = 8;
+    let mut world = World::new(Clock::system());
+    world.cps.entries.mailbox_capacity = CAPACITY;
+    world.issuer.quota.tokens = 1_000_000;
+    let _issuer = Process::start(SERVICE, Role::Issuer, &world).await;
+    let mut cps = Process::start(SERVICE, Role::Cps, &world).await;
+    for life in 0..kills() / 4 {
+        let mailbox = world.nth_mailbox(life as u64).await;
+        let load = store_load(&world, &mailbox, life).await;
+        let sent = |place: usize| world.store(&load[place].request);
+        let Life {
+            answers,
+            unanswered,
+        } = answers_until_killed(cps, &load, sent).await;
+        cps = Process::start(SERVICE, Role::Cps, &world).await;
+
+        let there = copies(&world, &mailbox, &load).await;
+        assert!(there.iter().all(|copies| *copies <= 1), "an entry twice");
+        let dropped = answers.keys().filter(|place| there[**place] == 0).count();
+        let most = (answers.len() + unanswered).saturating_sub(CAPACITY);
+        assert!(dropped <= most, "an acknowledged entry");
+        let polled = world
+            .poll(mailbox.id(), Slots::Sixteen, Cursor::START)
+            .await;
+        let page = mailbox.open(world.cps_name(), polled.content());
+        assert!(page.header().dropped || dropped == 0, "no word of it");
+
+        for place in answers.keys() {
+            let again = world.store(&load[*place].request).await;
+            again.unwrap().assert_created();
+        }
+        assert_eq!(copies(&world, &mailbox, &load).await, there, "stored again");
+        for one in &load {
+            world.store(&one.request).await.unwrap().assert_created();
+        }
+        let there = copies(&world, &mailbox, &load).await;
+        assert!(there.iter().all(|copies| *copies <= 1), "an entry twice");
+        assert_eq!(there.iter().sum::<usize>(), CAPACITY);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
