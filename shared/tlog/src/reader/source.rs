@@ -98,9 +98,9 @@ fn read_file(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
 mod tests {
     use std::fs;
     use std::sync::mpsc;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
-    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
 
     use super::*;
 
@@ -116,6 +116,38 @@ mod tests {
         fs::remove_file(pipe).unwrap();
         let refused = read.expect("it is waited for").unwrap_err();
         assert!(refused.to_string().contains("not a file"), "{refused}");
+    }
+
+    #[test]
+    fn a_file_that_becomes_a_pipe_at_any_moment_is_not_waited_for() {
+        let name = format!("pennyblack-swapped-{}", std::process::id());
+        let home = std::env::temp_dir().join(name);
+        fs::create_dir(&home).unwrap();
+        let (file, pipe) = (home.join("file"), home.join("pipe"));
+        fs::write(&file, "four").unwrap();
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let (done, read) = mpsc::channel();
+        let path = file.clone();
+        std::thread::spawn(move || {
+            let (mut whole, mut refused) = (0, 0);
+            while whole < 1_000 || refused < 1_000 {
+                match read_file(&path, 4) {
+                    Ok(read) => whole += usize::from(read.unwrap() == b"four"),
+                    Err(error) => refused += usize::from(error.to_string() == "it is not a file"),
+                }
+            }
+            done.send(())
+        });
+        let until = Instant::now() + Duration::from_secs(20);
+        let ended = loop {
+            renameat_with(CWD, &file, CWD, &pipe, RenameFlags::EXCHANGE).unwrap();
+            match read.try_recv() {
+                Err(mpsc::TryRecvError::Empty) if Instant::now() < until => {}
+                ended => break ended,
+            }
+        };
+        fs::remove_dir_all(home).unwrap();
+        ended.expect("it is waited for");
     }
 
     #[test]
