@@ -9,6 +9,7 @@
 )]
 
 mod cps_epochs;
+mod one_token;
 mod redis_clocks;
 mod redis_issuers;
 mod rolling_restart;
