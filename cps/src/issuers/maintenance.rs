@@ -29,7 +29,7 @@ use crate::store::Store;
 /// The longest time between two attempts while the issuer is away.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// The shortest time between two attempts.
-const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
+const SHORTEST_RETRY: Duration = Duration::from_secs(1);
 /// The shortest time between two fetches when tokens of an unknown key come: anybody can
 /// make such tokens, and has a whole directory fetched no more often than this.
 const SHORTEST_AFTER_UNKNOWN: Duration = Duration::from_secs(60);
@@ -161,16 +161,18 @@ impl<S: Store> IssuerMaintenance<S> {
             mut source,
             mut keys,
         } = self;
-        let mut retry = SHORTEST_REFRESH;
+        let mut retry = SHORTEST_RETRY;
         loop {
+            // Counted from here: an answer may take minutes, and is as old as this.
+            let asked = keys.clock.now();
             let Some(refreshed) = keys.refresh(&mut source, &shutdown).await else {
                 return;
             };
-            let wait = match refreshed {
+            let mut due = match refreshed {
                 Ok(max_age) => {
-                    retry = SHORTEST_REFRESH;
+                    retry = SHORTEST_RETRY;
                     // Well before it is out of date, and not with everybody else.
-                    max_age.mul_f64(rand::rng().random_range(0.4..0.6))
+                    asked.plus(max_age.mul_f64(rand::rng().random_range(0.4..0.6)))
                 }
                 Err(error) => {
                     // What was not taken is to be had again, changed or not.
@@ -178,11 +180,9 @@ impl<S: Store> IssuerMaintenance<S> {
                     tracing::warn!(issuer = %keys.authority, error, "the issuer's directory is not current");
                     let wait = retry.mul_f64(rand::rng().random_range(0.5..1.0));
                     retry = (retry * 2).min(LONGEST_RETRY);
-                    wait
+                    keys.clock.now().plus(wait.max(SHORTEST_RETRY))
                 }
             };
-            let fetched = keys.clock.now();
-            let mut due = fetched.plus(wait.max(SHORTEST_REFRESH));
             let mut is_wanted = false;
             let mut moves = keys.log.moves();
             loop {
@@ -197,7 +197,7 @@ impl<S: Store> IssuerMaintenance<S> {
                     // Once in this time: the next one finds it noted already.
                     () = keys.issuers.wanted(keys.place), if !is_wanted => {
                         is_wanted = true;
-                        due = due.min(fetched.plus(SHORTEST_AFTER_UNKNOWN));
+                        due = due.min(asked.plus(SHORTEST_AFTER_UNKNOWN));
                     }
                     () = shutdown.requested() => return,
                 }

@@ -129,8 +129,6 @@ async fn a_token_of_an_unknown_key_has_the_directory_fetched_once_a_minute_at_mo
     // log, though it has begun.
     scene.hand.advance(MINUTE);
     until("the second key", SOON, async || {
-        // The minute counts from the old directory's arrival, which may be late.
-        scene.hand.advance(Duration::from_secs(1));
         (refused().await.status == StatusCode::CREATED).then_some(())
     })
     .await;

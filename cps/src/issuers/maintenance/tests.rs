@@ -1,8 +1,13 @@
+use std::future::IntoFuture as _;
 use std::path::Path;
 
+use axum::Router;
+use axum::routing::get;
 use pennyblack_base::encoding;
 use pennyblack_privacypass::blind_rsa::TokenPublicKey;
+use pennyblack_privacypass::directory::WELL_KNOWN_PATH;
 use pennyblack_privacypass::token_key::TokenKey;
+use tokio::sync::{Semaphore, watch};
 
 use super::*;
 use crate::store::Limits;
@@ -99,6 +104,39 @@ async fn keys_begin_and_end_while_the_issuer_takes_its_time() {
     // What was taken in until its end had the time to be stored.
     assert!(ended.elapsed() >= Duration::from_secs(1));
     assert!(log.is_open(two));
+    shutdown.trigger();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_next_directory_is_due_by_when_the_last_one_was_asked_for() {
+    let (asked, mut asks) = watch::channel(0);
+    let answers = Arc::new(Semaphore::new(0));
+    let answer = {
+        let answers = Arc::clone(&answers);
+        move || async move {
+            asked.send_modify(|times| *times += 1);
+            answers.acquire().await.unwrap().forget();
+            r#"{"issuer-request-uri":"/token-request","token-keys":[]}"#
+        }
+    };
+    let issuer = Router::new().route(WELL_KNOWN_PATH, get(answer));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let config = config(format!("http://{}", listener.local_addr().unwrap()));
+    tokio::spawn(axum::serve(listener, issuer).into_future());
+    let (clock, hand) = Clock::by_hand(NOW);
+    let dependencies = dependencies(home.path(), &config, clock);
+    let maintenance = IssuerMaintenance::open(0, &config, home.path(), dependencies).unwrap();
+    let shutdown = Shutdown::new();
+    let running = tokio::spawn(maintenance.run(shutdown.clone()));
+
+    asks.wait_for(|times| *times == 1).await.unwrap();
+    // So long a directory holds that says nothing of it: the answer is out of date.
+    hand.advance(Duration::from_secs(300));
+    answers.add_permits(1);
+    let again = tokio::time::timeout(Duration::from_secs(30), asks.wait_for(|times| *times == 2));
+    again.await.expect("it is asked again").unwrap();
     shutdown.trigger();
     running.await.unwrap();
 }
