@@ -1,9 +1,12 @@
 //! Key records on disk: one small file each, replaced as a whole.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use pennyblack_base::time::UnixTime;
 use pennyblack_storage::atomic_file;
 
 const EXTENSION: &str = "jws";
@@ -20,6 +23,8 @@ pub struct RecordFilesError {
 #[derive(Debug)]
 pub(super) struct RecordFiles {
     path: PathBuf,
+    /// Those of records that are refused, with their ends: nobody is charged for them.
+    refused: Mutex<BTreeMap<String, UnixTime>>,
 }
 
 impl RecordFiles {
@@ -27,6 +32,7 @@ impl RecordFiles {
         fs::create_dir_all(path).map_err(|error| failed(path, error))?;
         Ok(Self {
             path: path.to_owned(),
+            refused: Mutex::default(),
         })
     }
 
@@ -46,7 +52,25 @@ impl RecordFiles {
 
     pub(super) fn write(&self, name: &str, token: &str) -> Result<(), RecordFilesError> {
         let path = self.path_of(name);
+        self.refused().remove(name);
         atomic_file::write_public(&path, token.as_bytes()).map_err(|error| failed(&path, error))
+    }
+
+    /// Keeps the file of a record that is refused until `end`, unless another one is written
+    /// in its place: what it was refused for may be mended before the next start.
+    pub(super) fn keep_refused(&self, name: String, end: UnixTime) {
+        self.refused().insert(name, end);
+    }
+
+    /// The files of refused records that have ended; they are not remembered any more.
+    pub(super) fn take_ended(&self, now: UnixTime) -> Vec<String> {
+        let mut refused = self.refused();
+        let ended = refused.extract_if(.., |_, end| *end <= now);
+        ended.map(|(name, _)| name).collect()
+    }
+
+    fn refused(&self) -> MutexGuard<'_, BTreeMap<String, UnixTime>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn remove(&self, name: &str) -> Result<(), RecordFilesError> {

@@ -250,8 +250,9 @@ impl KeyDirectory {
     /// records.
     fn remove_ended(&self, now: UnixTime) {
         let unneeded = self.write().end(now);
-        for id in unneeded {
-            self.remove_file(&file_name(&id));
+        let refused = self.files.iter().flat_map(|files| files.take_ended(now));
+        for name in unneeded.iter().map(file_name).chain(refused) {
+            self.remove_file(&name);
         }
     }
 

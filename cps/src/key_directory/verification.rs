@@ -60,6 +60,7 @@ impl KeyDirectory {
                 Err(error) if is_for_later(&error) || self.is_early(token, &error) => true,
                 Err(error) => {
                     tracing::warn!(record = name, %error, "a stored key record does not hold any more");
+                    self.keep_refused(name.clone(), token);
                     false
                 }
             }
@@ -125,24 +126,36 @@ impl KeyDirectory {
         self.warn_of_waiting();
     }
 
+    /// Keeps the file of a record that is refused, until it ends by what it says.
+    fn keep_refused(&self, name: String, token: &str) {
+        if let (Some(files), Ok(refused)) = (&self.files, UnverifiedKeyRecord::parse(token)) {
+            files.keep_refused(name, refused.record().exp);
+        }
+    }
+
     /// Takes those of `records` off the list whose certificates, or roots, are refused for
     /// good: their room is free, and nobody seals for their keys any more. What is stored of
-    /// one is judged again at the next start. Those stay that nothing tells of at present.
+    /// one is judged again at a start before its end. Those stay that nothing tells of at
+    /// present.
     pub(super) fn drop_refused(&self, records: &[Arc<VerifiedKeyRecord>], now: UnixTime) {
         for record in records {
             let Some(error) = self.refusal_of_certificate(record, now) else {
                 continue;
             };
             let id = record_id(record);
+            // Whoever registers meanwhile writes into the same file.
+            let _alone = self.alone();
             let mut index = self.write();
-            // Another may have taken its place.
+            // **A newer one may have taken its place**, by a certificate that is good.
             if index
                 .get(&id)
                 .is_some_and(|there| Arc::ptr_eq(there, record))
             {
                 index.remove(&id);
                 drop(index);
-                tracing::warn!(record = file_name(&id), %error, "a listed key record does not hold any more");
+                let name = file_name(&id);
+                tracing::warn!(record = name, %error, "a listed key record does not hold any more");
+                self.keep_refused(name, record.as_str());
             }
         }
     }
