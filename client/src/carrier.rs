@@ -29,6 +29,8 @@ pub use error::CarrierError;
 pub use loose::{AttestedDraw, LooseToken};
 pub use schedule::Schedule;
 
+use issuer_log::IssuerKeys;
+
 use crate::identity::StirIdentity;
 use crate::wallet::{DrawPart, DrawnToken, NewDraw, PendingDraw, Wallet, WalletError};
 use pennyblack_http::{HttpClient, Request, RetryPolicy, ServiceAddress};
@@ -81,22 +83,22 @@ impl Carrier {
         cps: &Authority,
         now: UnixTime,
     ) -> Result<DrawTotals, CarrierError> {
-        let directory = self.directory(client).await?;
-        self.sort_tokens(client, wallet, &directory, now).await?;
-        let drawn = self.draw_by(&directory, client, wallet, cps, now).await;
+        let keys = self.issuer_keys(client, wallet, now).await?;
+        self.sort_tokens(wallet, &keys, now).await?;
+        let drawn = self.draw_by(keys, client, wallet, cps, now).await;
         wallet.off_thread(Wallet::destroy_ended).await?;
         drawn
     }
 
     async fn draw_by(
         &self,
-        directory: &IssuerDirectory,
+        keys: IssuerKeys,
         client: &HttpClient,
         wallet: &Wallet,
         cps: &Authority,
         now: UnixTime,
     ) -> Result<DrawTotals, CarrierError> {
-        let key = self.key_to_draw_of(directory, client, wallet, now).await?;
+        let (directory, key) = keys.into_key_to_draw_of(&self.log, client, now)?;
         let draw = self.prepare(&key, cps)?;
         let (id, draw) = wallet
             .off_thread(move |wallet| {
@@ -109,21 +111,7 @@ impl Carrier {
             draw,
             begun_at: now,
         };
-        self.ask(client, wallet, directory, pending, now).await
-    }
-
-    /// The key that signs now, and that is accounted for in the issuer's log.
-    async fn key_to_draw_of(
-        &self,
-        directory: &IssuerDirectory,
-        client: &HttpClient,
-        wallet: &Wallet,
-        now: UnixTime,
-    ) -> Result<TokenKey, CarrierError> {
-        let key = current_key(directory, now).map_err(|error| error.by_the_clock_of(client))?;
-        self.require_logged(client, wallet, directory, key.id(), now)
-            .await?;
-        Ok(key)
+        self.ask(client, wallet, &directory, pending, now).await
     }
 
     /// Repeats every draw of this subject at this issuer that the wallet holds as

@@ -1,40 +1,69 @@
 //! No token is drawn of a key that the issuer shows to one carrier alone: the key
 //! must be the newest in the issuer's log (docs/protocol.md section 7.5), which is read
-//! before each new draw, and remembered in the wallet. Not here: what a log must be like
+//! once at each visit, and remembered in the wallet. Not here: what a log must be like
 //! to be trusted, and which of its keys is the newest.
 
+use std::sync::Arc;
+
 use pennyblack_base::time::UnixTime;
-use pennyblack_evidence::key_log_view::{KeyLogView, LOG_PATH, NotFollowed, follow};
+use pennyblack_evidence::key_log_view::{KeyLogView, LOG_PATH, LogPolicy, NotFollowed, follow};
 use pennyblack_privacypass::directory::{DirectoryKey, IssuerDirectory};
-use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_privacypass::token_key::TokenKey;
 use pennyblack_tlog::LogSource;
 use pennyblack_tlog::reader::SourceError;
 
-use super::{Carrier, CarrierError};
+use super::{Carrier, CarrierError, current_key};
 use crate::wallet::{KeyStanding, Wallet, WalletError};
 use pennyblack_http::{HttpClient, Request, RetryPolicy, ServiceAddress};
 
+/// What the issuer says of its keys at one time: its directory, and its log, which is read
+/// once and after the directory.
+pub(super) struct IssuerKeys {
+    pub(super) directory: IssuerDirectory,
+    /// `None` if there is no log and none is demanded.
+    log: Result<Option<Arc<KeyLogView>>, CarrierError>,
+}
+
+impl IssuerKeys {
+    /// The key that signs now. It must be the one of the issuer's log that everybody draws
+    /// of, if the policy demands a log.
+    pub(super) fn into_key_to_draw_of(
+        self,
+        policy: &LogPolicy,
+        client: &HttpClient,
+        now: UnixTime,
+    ) -> Result<(IssuerDirectory, TokenKey), CarrierError> {
+        let Self { directory, log } = self;
+        let key = current_key(&directory, now).map_err(|error| error.by_the_clock_of(client))?;
+        let id = key.id();
+        let listed = directory.token_keys.iter().find(|listed| listed.id() == id);
+        if let Some((view, listed)) = log?.zip(listed) {
+            view.require(listed)?;
+            view.require_newest(listed, policy.longest_epoch, now)?;
+        }
+        Ok((directory, key))
+    }
+}
+
 impl Carrier {
-    /// Requires that the key of the directory is the one of the issuer's log that everybody
-    /// draws of, if the policy demands a log. What was read of it is on disk when this
-    /// returns.
-    pub(super) async fn require_logged(
+    /// Asks the issuer for its directory and its log. What was read of the log is on disk
+    /// when this returns.
+    ///
+    /// # Errors
+    /// Those of the directory and of the wallet. What is wrong with the log keeps the carrier
+    /// from a new draw only.
+    pub(super) async fn issuer_keys(
         &self,
         client: &HttpClient,
         wallet: &Wallet,
-        directory: &IssuerDirectory,
-        key: TokenKeyId,
         now: UnixTime,
-    ) -> Result<(), CarrierError> {
-        let Some(view) = self.issuer_log(client, wallet, now).await? else {
-            return Ok(());
+    ) -> Result<IssuerKeys, CarrierError> {
+        let directory = self.directory(client).await?;
+        let log = match self.issuer_log(client, wallet, now).await {
+            Err(error @ CarrierError::Wallet(_)) => return Err(error),
+            log => log.map(|view| view.map(Arc::new)),
         };
-        let mut keys = directory.token_keys.iter();
-        let Some(listed) = keys.find(|listed| listed.id() == key) else {
-            return Ok(());
-        };
-        view.require(listed)?;
-        Ok(view.require_newest(listed, self.log.longest_epoch, now)?)
+        Ok(IssuerKeys { directory, log })
     }
 
     /// Looks after the tokens of keys that the directory does not list, as the issuer's
@@ -42,14 +71,13 @@ impl Carrier {
     /// cannot be read, nothing follows; a draw will say why.
     pub(super) async fn sort_tokens(
         &self,
-        client: &HttpClient,
         wallet: &Wallet,
-        directory: &IssuerDirectory,
+        keys: &IssuerKeys,
         now: UnixTime,
     ) -> Result<(), CarrierError> {
-        let view = match self.issuer_log(client, wallet, now).await {
-            Ok(view) => view,
-            Err(CarrierError::Wallet(error)) => return Err(error.into()),
+        let IssuerKeys { directory, log } = keys;
+        let view = match log {
+            Ok(view) => view.clone(),
             Err(error) => {
                 tracing::warn!(%error, "the issuer's log is not current: no token is set aside");
                 return Ok(());

@@ -283,20 +283,16 @@ impl Source for IssuerAndWallet<'_> {
             clock,
             ..
         } = *self;
-        let directory = carrier.directory(client).await?;
-        carrier
-            .sort_tokens(client, wallet, &directory, clock.now())
-            .await?;
+        let keys = carrier.issuer_keys(client, wallet, clock.now()).await?;
+        carrier.sort_tokens(wallet, &keys, clock.now()).await?;
         let pending = carrier.pending(wallet).await?;
         let (_, failed) = carrier
-            .resume_by(&directory, client, wallet, pending, clock.now())
+            .resume_by(&keys.directory, client, wallet, pending, clock.now())
             .await?;
         if let Some(error) = failed {
             tracing::warn!(%error, "an earlier draw brought no tokens in");
         }
-        let key = carrier
-            .key_to_draw_of(&directory, client, wallet, clock.now())
-            .await?;
+        let (directory, key) = keys.into_key_to_draw_of(&carrier.log, client, clock.now())?;
         let id = key.id();
         let listed = directory.token_keys.iter().find(|listed| listed.id() == id);
         let begun = listed.and_then(|listed| listed.not_before);
