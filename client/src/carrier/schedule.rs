@@ -24,6 +24,10 @@ const FIRST_ANSWER: u64 = 60;
 /// Seconds that a visit may take however short its slot is.
 const SHORTEST_END: u64 = 60;
 
+/// Requests of a visit leave at whole multiples of it: between two of them the wallet is
+/// written to, which takes longer while tokens are spent.
+const STEP: Duration = Duration::from_millis(250);
+
 /// With less than this part of its share of the class, a CPS's tokens run low.
 const LOW: u64 = 16;
 
@@ -87,7 +91,8 @@ impl Schedule {
     ) {
         let mut begun = None;
         while !shutdown.is_triggered() {
-            let client = client.within(Deadline::after(self.longest_visit(carrier.batch_size())));
+            let end = Deadline::after(self.longest_visit(carrier.batch_size()));
+            let client = client.within(end).paced(STEP);
             let mut issuer = IssuerAndWallet::new(carrier, &client, wallet, clock);
             let visit = tokio::select! {
                 visit = self.visit_at(&mut issuer, clock.now()) => visit,

@@ -7,6 +7,7 @@ mod clock_gap;
 mod deadline;
 mod foreign_span;
 mod options;
+mod pace;
 mod public_addresses;
 mod recognise;
 mod request;
@@ -31,6 +32,8 @@ pub use options::{HttpOptions, TrustRoots};
 pub use public_addresses::is_public;
 pub use request::Request;
 pub use service_address::{ServiceAddress, ServiceAddressError, ServiceUri};
+
+use pace::Pace;
 
 /// Refusals are short; more than this is not read of one.
 const MAX_PROBLEM_SIZE: usize = 64 * 1024;
@@ -64,6 +67,8 @@ pub struct HttpClient {
     client: reqwest::Client,
     /// When whatever it is used for ends.
     deadline: Option<Deadline>,
+    /// When requests may leave, if not at once.
+    pace: Option<Pace>,
     /// By the last answer; clones share it.
     clock_gap: Arc<Mutex<Option<ClockGap>>>,
 }
@@ -75,6 +80,16 @@ impl HttpClient {
     pub fn within(&self, deadline: Deadline) -> Self {
         Self {
             deadline: Some(deadline),
+            ..self.clone()
+        }
+    }
+
+    /// The same client, whose requests leave now and at whole multiples of `step` from now
+    /// on: who is asked does not see how long the work between two of them took.
+    #[must_use]
+    pub fn paced(&self, step: Duration) -> Self {
+        Self {
+            pace: Some(Pace::from_now(step)),
             ..self.clone()
         }
     }
@@ -257,6 +272,9 @@ impl HttpClient {
         limit: impl Fn(StatusCode) -> usize,
     ) -> Result<Answer, HttpError> {
         let url = &request.url;
+        if let Some(pace) = self.pace {
+            pace.next().await;
+        }
         let sent = self
             .client
             .request(request.method.clone(), url)

@@ -123,6 +123,7 @@ impl HttpOptions {
         Ok(HttpClient {
             client: builder.build().map_err(HttpError::Build)?,
             deadline: self.deadline,
+            pace: None,
             clock_gap: Arc::default(),
         })
     }
