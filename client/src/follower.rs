@@ -141,15 +141,16 @@ impl Follower {
         let shutdown = Shutdown::new();
         let mut tasks = JoinSet::new();
         let mut pollers = Vec::new();
-        for mailbox in mailboxes {
-            let poller = Arc::new(Poller::new(mailbox, config, Arc::clone(&judge)));
+        for FollowedMailbox { key, cps, source } in mailboxes {
+            let poller = Poller::new((key, cps), config, Arc::clone(&judge));
+            let poller = Arc::new(poller);
             let phase = match task.at_once {
                 true => Duration::ZERO,
                 false => config
                     .every
                     .mul_f64(f64::from(rng.next_u32()) / 2_f64.powi(32)),
             };
-            let follows = Arc::clone(&poller).follow(phase, task.looks, shutdown.clone());
+            let follows = Arc::clone(&poller).follow(source, phase, task.looks, shutdown.clone());
             tasks.spawn(follows);
             pollers.push(poller);
         }
@@ -245,5 +246,9 @@ impl PageSource for pennyblack_http::HttpClient {
             let content = answer.content(pennyblack_sealing::envelope::MEDIA_TYPE);
             content.cloned()
         })
+    }
+
+    fn clock_gap(&self) -> Option<pennyblack_http::ClockGap> {
+        Self::clock_gap(self)
     }
 }

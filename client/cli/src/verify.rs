@@ -117,11 +117,11 @@ pub(crate) async fn run(arguments: VerifyArguments, json: bool) -> Result<Outcom
         .saturating_mul(u32::try_from(looks).unwrap_or(u32::MAX));
     let http = arguments.network.http_after(lasts);
     let rules = arguments.rules(http.clone())?;
-    let client = http.client()?;
     let mailbox = FollowedMailbox {
         key: Arc::new(load_mailbox_key(&arguments.mailbox_key)?),
         cps: arguments.cps.clone(),
-        source: Arc::new(client.clone()),
+        // The follower alone has it, so that its connection ends with the requests.
+        source: Arc::new(http.client()?),
     };
     let call = Call {
         orig: Party::from(arguments.orig.clone()),
@@ -161,13 +161,14 @@ pub(crate) async fn run(arguments: VerifyArguments, json: bool) -> Result<Outcom
             // A diagnosis makes requests, and only a command without a verdict gets here. A
             // CPS that has shown an entry must not learn from them what was thought of it.
             OobVerificationError::Http(error) if !was_answered(&follower) => {
-                OobVerificationError::Http(client.diagnose(error).await).into()
+                OobVerificationError::Http(http.client()?.diagnose(error).await).into()
             }
             other => other.into(),
         });
     }
     let mut outcome = report(&call, &verdict, follower.totals());
-    let gap = client.clock_gap();
+    let gaps = follower.status().into_iter();
+    let gap = gaps.filter_map(|(_, _, status)| status.clock_gap).next();
     if let Some(gap) = gap.filter(|_| outcome.exit != Exit::Done) {
         outcome.note(&gap);
     }

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pennyblack_base::authority::Authority;
-use pennyblack_http::{HttpError, Request};
+use pennyblack_http::{ClockGap, HttpError, Request, ServiceAddress};
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_sealing::envelope::{Cursor, OpenEnvelopeError, PageHeader, Slots, open_envelope};
-use pennyblack_sealing::mailbox::MailboxId;
+use pennyblack_sealing::mailbox::{MailboxId, RecipientKey};
 use pennyblack_sealing::sealed::open_passport;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::FollowerConfig;
 use super::judge::Judge;
-use super::{FollowedMailbox, FollowerConfig};
 use crate::verification_service::{OobVerificationError, page_request};
 
 /// A cursor that found nothing for this long, twice the life of an entry, begins again.
@@ -34,6 +34,12 @@ const ENTRY_LIFE: Duration = Duration::from_secs(60);
 pub trait PageSource: Send + Sync {
     /// The content of the answer to `request`.
     fn page<'a>(&'a self, request: &'a Request<'static>) -> PageFuture<'a>;
+
+    /// How far this machine's clock is from that of the CPS, by its last answer, if that is
+    /// far.
+    fn clock_gap(&self) -> Option<ClockGap> {
+        None
+    }
 }
 
 /// How a mailbox is doing.
@@ -47,6 +53,8 @@ pub struct MailboxStatus {
     pub read_to_its_end: Option<Duration>,
     /// Answers that said that the mailbox had dropped entries unread: it was full.
     pub dropped: u64,
+    /// How far this machine's clock is from that of the CPS, if that is far.
+    pub clock_gap: Option<ClockGap>,
 }
 
 #[derive(Default)]
@@ -59,13 +67,15 @@ struct Progress {
     read_to_its_end: Option<Instant>,
     dropped: u64,
     dropped_at: Option<Instant>,
+    clock_gap: Option<ClockGap>,
     ended: Option<Instant>,
     failure: Option<OobVerificationError>,
 }
 
 /// Asks for one mailbox.
 pub(super) struct Poller {
-    mailbox: FollowedMailbox,
+    key: Arc<RecipientKey>,
+    cps: ServiceAddress,
     every: Duration,
     slots: Slots,
     timeout: Duration,
@@ -76,12 +86,13 @@ pub(super) struct Poller {
 
 impl Poller {
     pub(super) fn new(
-        mailbox: FollowedMailbox,
+        (key, cps): (Arc<RecipientKey>, ServiceAddress),
         config: &FollowerConfig,
         judge: Arc<Judge>,
     ) -> Self {
         Self {
-            mailbox,
+            key,
+            cps,
             every: config.every,
             slots: config.slots,
             timeout: config.timeout,
@@ -92,9 +103,12 @@ impl Poller {
     }
 
     /// Makes `looks` requests, the first after `phase`, then one every tick, whether or not
-    /// the one before was answered. A late tick moves the later ones and drops none.
+    /// the one before was answered. A late tick moves the later ones and drops none. **The
+    /// connection ends with the last answer**: it must not tell for how long something that
+    /// was found waits for certificates.
     pub(super) async fn follow(
         self: Arc<Self>,
+        source: Arc<dyn PageSource>,
         phase: Duration,
         looks: Option<u64>,
         shutdown: Shutdown,
@@ -108,7 +122,7 @@ impl Poller {
                 () = shutdown.requested() => return,
                 () = tokio::time::sleep_until(next) => {}
             }
-            under_way.spawn(Arc::clone(&self).look());
+            under_way.spawn(Arc::clone(&self).look(Arc::clone(&source)));
             while under_way.try_join_next().is_some() {}
             made += 1;
             let now = Instant::now();
@@ -117,6 +131,7 @@ impl Poller {
                 next = now + self.every;
             }
         }
+        drop(source);
         while !under_way.is_empty() {
             tokio::select! {
                 biased;
@@ -127,13 +142,14 @@ impl Poller {
         self.progress().ended = Some(Instant::now());
     }
 
-    async fn look(self: Arc<Self>) {
+    async fn look(self: Arc<Self>, source: Arc<dyn PageSource>) {
         let asked_at = Instant::now();
         let after = self.begin(asked_at);
-        let key = self.mailbox.key.config();
-        let request = page_request(&self.mailbox.cps, key, self.slots, after);
-        let page = self.mailbox.source.page(&request);
-        let answer = match tokio::time::timeout(self.timeout, page).await {
+        let request = page_request(&self.cps, self.key.config(), self.slots, after);
+        let answer = tokio::time::timeout(self.timeout, source.page(&request)).await;
+        self.progress().clock_gap = source.clock_gap();
+        drop(source);
+        let answer = match answer {
             Ok(Ok(envelope)) => envelope,
             Ok(Err(error)) => return self.failed(error.into()),
             Err(_) => return self.failed(OobVerificationError::NoAnswerInTime(self.timeout)),
@@ -155,7 +171,7 @@ impl Poller {
 
     /// Opens an envelope and all that is in it. The work is bounded by the slots.
     fn read(&self, envelope: &[u8]) -> Result<PageHeader, OpenEnvelopeError> {
-        let (key, cps) = (&*self.mailbox.key, self.cps());
+        let (key, cps) = (&*self.key, self.cps());
         let page = open_envelope(key, cps, envelope)?;
         let entries = page.entries();
         let opened = entries.map(|entry| open_passport(key, cps, entry).ok());
@@ -222,11 +238,11 @@ impl Poller {
     }
 
     pub(super) fn mailbox(&self) -> MailboxId {
-        self.mailbox.key.mailbox()
+        self.key.mailbox()
     }
 
     pub(super) fn cps(&self) -> &Authority {
-        self.mailbox.cps.authority()
+        self.cps.authority()
     }
 
     /// It was read to its end not long ago, or not long before its last look, and no entry
@@ -262,6 +278,7 @@ impl Poller {
             answered: progress.answered,
             read_to_its_end: progress.read_to_its_end.map(|read| read.elapsed()),
             dropped: progress.dropped,
+            clock_gap: progress.clock_gap,
         }
     }
 

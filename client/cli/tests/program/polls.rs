@@ -77,7 +77,7 @@ impl Scene {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let address: ServiceAddress = url.parse().unwrap();
         let (key, passport) = (Arc::clone(&self.key), self.passport());
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (asked, ended) = (Arc::default(), Arc::default());
         let content = Arc::new(Content {
             entry: seal_passport(
                 key.config(),
@@ -93,6 +93,7 @@ impl Scene {
             call,
             refuses_from,
             asked: Arc::clone(&asked),
+            ended: Arc::clone(&ended),
         });
         thread::spawn(move || {
             for stream in listener.incoming() {
@@ -100,13 +101,15 @@ impl Scene {
                 thread::spawn(move || content.serve(&stream));
             }
         });
-        Cps { url, asked }
+        Cps { url, asked, ended }
     }
 }
 
 struct Cps {
     url: String,
     asked: Arc<Mutex<Vec<(Instant, String)>>>,
+    /// When connections ended by which it was asked.
+    ended: Arc<Mutex<Vec<Instant>>>,
 }
 
 impl Cps {
@@ -127,17 +130,24 @@ struct Content {
     call: bool,
     refuses_from: Option<usize>,
     asked: Arc<Mutex<Vec<(Instant, String)>>>,
+    ended: Arc<Mutex<Vec<Instant>>>,
 }
 
 impl Content {
     fn serve(&self, stream: &TcpStream) {
         let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+        let mut is_asked = false;
         while let Some(line) = lines.next() {
             let at = Instant::now();
             lines
                 .by_ref()
                 .take_while(|line| !line.is_empty())
                 .for_each(drop);
+            // As a proxy, it leads nowhere.
+            if line.starts_with("CONNECT") {
+                continue;
+            }
+            is_asked = true;
             let count = {
                 let mut asked = self.asked.lock().unwrap();
                 asked.push((at, line.clone()));
@@ -180,6 +190,9 @@ impl Content {
             {
                 return;
             }
+        }
+        if is_asked {
+            self.ended.lock().unwrap().push(Instant::now());
         }
     }
 }
@@ -257,4 +270,35 @@ fn a_cps_that_refuses_at_the_end_does_not_learn_whether_there_is_a_verdict() {
         assert_eq!(code, Some(expected), "{told}");
         assert_eq!(cps.asked.lock().unwrap().len(), 16, "{told}");
     }
+}
+
+/// The end of the connection would tell for how long something waits for its certificate.
+#[test]
+fn a_cps_does_not_learn_whether_certificates_are_waited_for() {
+    let scene = Scene::set();
+    let cps = scene.cps(true);
+    let child = Command::new(env!("CARGO_BIN_EXE_pennyblack"))
+        .args(["--json", "verify", "--mailbox-key=box", "--roots=pki/roots"])
+        .args(["--certificate-host=certs.example", "--orig", CALLING])
+        .args(["--dest", CALLED, "--every=25", "--cps", &cps.url])
+        // The CPS stands for the proxy, too, and the repository is not to be had.
+        .args(["--deadline=4", "--proxy", &cps.url])
+        .current_dir(scene.home.path())
+        .stdout(Stdio::piped())
+        .spawn();
+    let (told, _, code) = end(child.unwrap());
+    let exit = Instant::now();
+    assert_eq!(code, Some(4), "{told}");
+    let last = cps.asked.lock().unwrap().last().unwrap().0;
+    assert!(
+        exit - last > Duration::from_secs(2),
+        "it waited for nothing"
+    );
+    let ended = cps.ended.lock().unwrap().first().copied().unwrap();
+    assert!(
+        ended - last < exit - ended,
+        "the connection ended {:?} after the last request, and {:?} before the program",
+        ended - last,
+        exit - ended
+    );
 }
