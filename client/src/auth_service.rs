@@ -228,7 +228,8 @@ impl OobAuthenticationService {
     }
 
     /// Sends a request of the outbox, and settles it once it is answered for good. The clock
-    /// of `cps` is noted.
+    /// of `cps` is noted. **What the CPS answered stands, also if the wallet cannot note it**,
+    /// as on a full disk: then the same request is sent again later, which is harmless.
     async fn deliver(
         &self,
         wallet: &Wallet,
@@ -243,7 +244,10 @@ impl OobAuthenticationService {
             }
             Err(error) => Some(error),
         };
-        wallet.off_thread(move |wallet| wallet.settle(id)).await?;
+        let settled = wallet.off_thread(move |wallet| wallet.settle(id)).await;
+        if let Err(error) = settled {
+            tracing::warn!(%error, "an answered request stays in the outbox, and is sent again");
+        }
         match refusal {
             None => Ok(StoredCopy { url: call.url }),
             Some(error) => Err(OobAuthenticationError::Refused { error }),
@@ -306,3 +310,6 @@ fn explain(error: &HttpError) -> &'static str {
         _ => " Check that --cps is the address of a CPS.",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::key_log_view::RememberedError;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior, ffi};
 
 pub use class_draws::ClassDraws;
 pub use draws::{DrawId, DrawPart, DrawnToken, NewDraw, PendingDraw};
@@ -57,7 +57,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 #[non_exhaustive]
 pub enum WalletError {
     /// The database refused.
-    #[error("wallet: {0}")]
+    #[error("wallet: {error}{}", room(.0), error = .0)]
     Database(#[from] rusqlite::Error),
     /// The file could not be made or looked at.
     #[error(
@@ -100,6 +100,17 @@ pub enum WalletError {
     /// The thread that did the work ended before it was done.
     #[error("the wallet's work was cut short")]
     CutShort,
+}
+
+/// What to do about a full disk, which SQLite calls an I/O error if it cannot make its
+/// `-shm` file.
+fn room(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error().map(|error| error.extended_code) {
+        Some(ffi::SQLITE_FULL | ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_IOERR_SHMOPEN) => {
+            "; make room on the disk of the wallet, and try again: no token is lost"
+        }
+        _ => "",
+    }
 }
 
 /// An open wallet. Clones share one connection; each call is one transaction
