@@ -49,7 +49,7 @@ pub use report::{End, FailureReport, Latency, OperationReport, Preparation, Repo
 
 use arrivals::Arrivals;
 use pennyblack_client::carrier::{Carrier, CarrierError};
-use pennyblack_http::{HttpClient, HttpError, HttpOptions, ServiceAddress};
+use pennyblack_http::{Deadline, HttpClient, HttpError, HttpOptions, ServiceAddress};
 use preparation::{draw_tokens, finished, prepare_draws, sign_stores};
 use report::RunInfo;
 use request_pool::{Issuing, RequestFactory, RequestPool};
@@ -125,6 +125,8 @@ pub struct Load {
     /// Most requests under way at a time, each with an HTTP client of its own,
     /// which keeps its connection.
     pub connections: NonZeroUsize,
+    /// When all must be prepared, however slowly the services answer.
+    pub ready_by: Option<Deadline>,
     /// Ends the run early; what was measured so far is reported.
     pub stop: Shutdown,
 }
@@ -179,7 +181,10 @@ impl Load {
         Box::pin(async move {
             let began = Instant::now();
             let (stores, draws) = (self.stores(), self.draws());
-            let client = self.http.client()?;
+            let client = match self.ready_by {
+                Some(deadline) => self.http.client()?.within(deadline),
+                None => self.http.client()?,
+            };
             let makings = Arc::new(self.makings(&client, stores + draws > 0).await?);
             let tokens = if stores > 0 {
                 draw_tokens(&makings, &client, stores, &progress).await?

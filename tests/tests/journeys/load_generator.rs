@@ -63,6 +63,7 @@ fn load(scene: &Scene, mailboxes: &[Mailbox], mix: &str, requests: u64) -> Load 
         },
         requests,
         connections: NonZeroUsize::new(4).unwrap(),
+        ready_by: None,
         stop: Shutdown::new(),
     }
 }

@@ -9,7 +9,7 @@ use pennyblack_client::auth_service::ShakenCall;
 use pennyblack_client::carrier::{Carrier, MAX_BATCH};
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_evidence::key_log_view::LogPolicy;
-use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
+use pennyblack_http::{Deadline, HttpClient, RetryPolicy, ServiceAddress};
 use pennyblack_passport::Attestation;
 use pennyblack_protocol::key_record::Coverage;
 use pennyblack_runtime::clock::Clock;
@@ -99,6 +99,10 @@ pub(crate) struct LoadArguments {
     /// needs; a run of retrieves alone has no limit.
     #[arg(long, value_name = "N", value_parser = between(1, 100_000_000))]
     requests: Option<u64>,
+    /// Seconds that may pass before the run, while tokens are drawn and mailboxes
+    /// published.
+    #[arg(long, default_value_t = 900, value_name = "SECONDS", value_parser = between(1, 86_400))]
+    deadline: u64,
     #[command(flatten)]
     carrier: CarrierOptions,
     #[command(flatten)]
@@ -173,6 +177,7 @@ impl LoadArguments {
                 "draws and stores need tokens: give --issuer, --cert and --key, or --config",
             ));
         }
+        let ready_by = Deadline::after(Duration::from_secs(self.deadline));
         let mut load = Load {
             cps: self.cps.clone(),
             http: http.clone(),
@@ -184,6 +189,7 @@ impl LoadArguments {
             window: self.window(),
             requests: self.most_requests(),
             connections: self.connections(),
+            ready_by: Some(ready_by),
             stop: Shutdown::new(),
             carrier,
             clock,
@@ -191,7 +197,8 @@ impl LoadArguments {
         if self.mix.has(Operation::Store) || self.mix.has(Operation::Retrieve) {
             let (number, holder) = self.holder(load.carrier.as_ref())?;
             load.passport = passport(&number, &holder, &load.clock)?;
-            load.mailboxes = self.publish(number, holder, &load, &http).await?;
+            let client = http.client()?.within(ready_by);
+            load.mailboxes = self.publish(number, holder, &load, &client).await?;
         }
         Ok(load)
     }
@@ -258,7 +265,7 @@ impl LoadArguments {
         number: TelephoneNumber,
         identity: StirIdentity,
         load: &Load,
-        http: &HttpOptions,
+        client: &HttpClient,
     ) -> Result<Vec<KeyConfig>, Failure> {
         let public_cps = self.cps.public_uri();
         let mailboxes = Mailboxes {
@@ -272,9 +279,8 @@ impl LoadArguments {
         let enough = load.stores().div_ceil(STORES_FOR_EACH_MAILBOX);
         let count = self.mailboxes.mailboxes.unwrap_or(enough);
         let count = count.clamp(1, MOST_MAILBOXES);
-        let client = http.client()?;
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let published = mailboxes.publish(count, &client, load.clock.now()).await?;
+        let published = mailboxes.publish(count, client, load.clock.now()).await?;
         Ok(published)
     }
 }

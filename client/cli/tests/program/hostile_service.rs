@@ -188,13 +188,20 @@ fn an_answer_that_dribbles_holds_no_command_beyond_its_deadline() {
         assert_eq!(ended.code, 5, "{}", ended.said);
         assert!(took < limit + SLACK, "{took:?}: {}", ended.said);
     }
-    let (ended, took) = run_alone(&format!(
-        "carrier draw --wallet=wallet.db --cert=pki/issued/office.pem \
-         --key=pki/issued/office.key --cps=cps.example --issuer={}",
-        service.url
-    ));
-    assert_eq!(ended.code, 5, "{}", ended.said);
-    assert!(took < DEADLINE + SLACK, "{took:?}: {}", ended.said);
+    let identity = "--cert=pki/issued/office.pem --key=pki/issued/office.key";
+    let url = &service.url;
+    for command in [
+        format!("carrier draw --wallet=wallet.db {identity} --cps=cps.example --issuer={url}"),
+        format!("load --mix=draw {identity} --cps={url} --issuer={url}"),
+        format!(
+            "load --mix=retrieve --cps={url} --tn={NUMBER} --holder-cert=pki/issued/office.pem \
+                 --holder-key=pki/issued/office.key"
+        ),
+    ] {
+        let (ended, took) = run_alone(&command);
+        assert_eq!(ended.code, 5, "{}", ended.said);
+        assert!(took < DEADLINE + SLACK, "{took:?}: {}", ended.said);
+    }
 }
 
 #[test]
