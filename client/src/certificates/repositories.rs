@@ -40,6 +40,9 @@ pub struct Repositories {
 
 #[derive(Debug)]
 pub(super) struct Memory {
+    /// Those with which a PASSporT was verified. Anybody can name URLs, and have chains
+    /// fetched; these are crowded out only by one who signs with as many.
+    proven: AgedMap<X5c>,
     chains: AgedMap<X5c>,
     dead: AgedMap<()>,
 }
@@ -47,6 +50,7 @@ pub(super) struct Memory {
 impl Default for Memory {
     fn default() -> Self {
         Self {
+            proven: AgedMap::new(MAX_REMEMBERED, REMEMBERED_FOR),
             chains: AgedMap::new(MAX_REMEMBERED, REMEMBERED_FOR),
             dead: AgedMap::new(MAX_DEAD, DEAD_FOR),
         }
@@ -111,7 +115,23 @@ impl Repositories {
 
     /// The chain at `url`, if it was fetched lately.
     pub(super) fn remembered(&self, url: &X5u, now: UnixTime) -> Option<X5c> {
-        self.memory().chains.get(url, now).cloned()
+        let memory = self.memory();
+        let chain = memory.proven.get(url, now);
+        chain.or_else(|| memory.chains.get(url, now)).cloned()
+    }
+
+    /// Keeps the chains at `urls` apart from those that a flood can crowd out: a PASSporT was
+    /// verified with them.
+    pub(crate) fn keep_proven<'u>(&self, urls: impl Iterator<Item = &'u X5u>) {
+        let Memory { proven, chains, .. } = &mut *self.memory();
+        for url in urls {
+            let known = proven.values.get(url).map(|(since, _)| *since);
+            if let Some((since, chain)) = chains.values.get(url)
+                && known < Some(*since)
+            {
+                proven.insert(url.clone(), chain.clone(), *since);
+            }
+        }
     }
 
     /// Asks for the chain at `url`, unless its host may not be asked or it had none lately.

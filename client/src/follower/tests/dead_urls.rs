@@ -10,7 +10,7 @@ use pennyblack_passport::FRESHNESS;
 use tokio::runtime::Builder;
 
 use super::super::judge::Judge;
-use super::repository::{GOOD_HOST, GOOD_PATH, Repository, TARPIT};
+use super::repository::{GOOD_HOST, GOOD_PATH, Repository, TARPIT, WILD};
 use super::scene::{CAPACITY, NOW, Recorder, Scene};
 use super::{Follower, FollowerConfig};
 use crate::certificates::{CertificateStores, Repositories};
@@ -124,6 +124,38 @@ async fn nobody_waits_for_a_certificate_until_the_passport_is_too_old() {
     judge.idle().await;
     let refused = judge.verdict(&Scene::call()).1;
     assert!(refused.examples[0].contains("a minute old"), "{refused:?}");
+}
+
+/// A fetch follows a call, so nobody must be able to have a chain fetched again that is
+/// known: PASSporTs that are not verified crowd out no chain with which one was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_other_chains_makes_nobody_fetch_a_proven_one_again() {
+    let scene = Scene::set();
+    let repository = Repository::start(scene.chain()).await;
+    let certificates = certificates(&repository);
+    let repositories = certificates.repositories.clone().unwrap();
+    let rules = scene.rules(certificates);
+    let config = FollowerConfig::default();
+    let judge = Arc::new(Judge::new(&config, rules, None, Scene::clock()));
+    let good = format!("https://{GOOD_HOST}{GOOD_PATH}");
+    judge.accept(std::iter::once(Some(scene.passport_naming(&good))));
+    judge.idle().await;
+    let other = scene.passport_naming(&good);
+    let (_, signature) = other.rsplit_once('.').unwrap();
+    let flood = CAPACITY + 64;
+    let forged = (0..flood).map(|number| {
+        let url = format!("https://{GOOD_HOST}{WILD}/{number}.pem");
+        let passport = scene.passport_naming(&url);
+        let (signed, _) = passport.rsplit_once('.').unwrap();
+        Some(format!("{signed}.{signature}"))
+    });
+    judge.accept(forged);
+    judge.idle().await;
+    assert_eq!(repositories.fetched(), 1 + flood as u64);
+    judge.accept(std::iter::once(Some(scene.passport_naming(&good))));
+    judge.idle().await;
+    assert_eq!(repositories.fetched(), 1 + flood as u64);
+    assert!(!judge.verdict(&Scene::call()).0.is_empty());
 }
 
 fn certificates(repository: &Repository) -> CertificateStores {

@@ -20,8 +20,11 @@ pub(super) const GOOD_HOST: &str = "certs.example";
 /// Answers none.
 pub(super) const TARPIT: &str = "tarpit.example";
 
-/// The path at which the good host has the chain; it has no other.
+/// The path at which the good host has the chain.
 pub(super) const GOOD_PATH: &str = "/carrier.pem";
+
+/// Below it the good host has the chain at every path.
+pub(super) const WILD: &str = "/wild";
 
 pub(super) struct Repository {
     home: TempDir,
@@ -103,7 +106,8 @@ async fn serve(mut connection: TcpStream, content: Arc<Content>) {
         return;
     };
     while let Some(request) = head(&mut connection).await {
-        let (status, body) = match request.contains(&format!(" {GOOD_PATH} ")) {
+        let path = request.split(' ').nth(1).unwrap_or_default();
+        let (status, body) = match path == GOOD_PATH || path.starts_with(WILD) {
             true => ("200 OK", &content.chain[..]),
             false => ("404 Not Found", &b""[..]),
         };
