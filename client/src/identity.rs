@@ -203,7 +203,7 @@ fn choose_iss(authority: &TnAuthList, wanted: Option<&str>) -> Result<String, Id
             })
             .ok_or(IdentityError::NoAuthority);
     };
-    let spoken_for = authority.spcs().any(|spc| spc.as_str() == wanted)
+    let spoken_for = authority.spcs().any(|spc| spc.is_spelled(wanted))
         || wanted
             .parse()
             .is_ok_and(|number: TelephoneNumber| authority.covers(&number));

@@ -123,11 +123,11 @@ pub enum AttestationError {
     Coverage(#[from] CoverageError),
 }
 
-/// True when the leaf's own list has `iss`, an SPC by equality or a telephone number by
+/// True when the leaf's own list has `iss`, an SPC in whatever case or a telephone number by
 /// containment, and the list from which the leaf's comes has it, too.
 fn speaks_for(iss: &str, chain: &VerifiedChain) -> bool {
     let (own, grant) = (chain.tn_auth_list(), chain.grant());
-    if let Some(spc) = own.spcs().find(|spc| spc.as_str() == iss) {
+    if let Some(spc) = own.spcs().find(|spc| spc.is_spelled(iss)) {
         return grant.covers_spc(spc);
     }
     let number = iss.parse::<TelephoneNumber>();

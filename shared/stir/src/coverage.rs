@@ -1,7 +1,6 @@
 //! What a TNAuthList covers, however it is written: the form in which holders are
 //! counted. The same numbers one by one, as a range or twice over are the same
-//! coverage. Not here: who may speak for a number (`tn_auth_list`), where an SPC is
-//! compared exactly.
+//! coverage. Not here: who may speak for a number (`tn_auth_list`).
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,7 +1,9 @@
 //! Service provider codes: the short names that a numbering authority gives to
 //! carriers, and the only identity that certificates in the field carry.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -21,10 +23,10 @@ pub enum SpcError {
     Character(char),
 }
 
-/// A service provider code (RFC 8226 section 9): 1 to 16 ASCII letters and
-/// digits, compared exactly. Some real ones are lower-case, and are others than
-/// their upper-case twins.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A service provider code (RFC 8226 section 9): 1 to 16 ASCII letters and digits. It is
+/// kept as it is written, and **compared without case**: in the field `683g` and `683G` are
+/// two spellings of one company's code, and so one account and one line of a numbering table.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Spc(String);
 
@@ -35,11 +37,46 @@ impl Spc {
         &self.0
     }
 
-    /// The code by which its holder is counted: codes that differ in case alone are
-    /// two that certificates may name, and one account.
+    /// True when `text` is a spelling of this code.
+    #[must_use]
+    pub const fn is_spelled(&self, text: &str) -> bool {
+        self.0.as_str().eq_ignore_ascii_case(text)
+    }
+
+    /// The spelling by which its holder is counted.
     #[must_use]
     pub(crate) fn in_upper_case(&self) -> Self {
         Self(self.0.to_ascii_uppercase())
+    }
+
+    fn letters(&self) -> impl Iterator<Item = u8> {
+        self.0.bytes().map(|byte| byte.to_ascii_uppercase())
+    }
+}
+
+impl PartialEq for Spc {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_spelled(&other.0)
+    }
+}
+
+impl Eq for Spc {}
+
+impl PartialOrd for Spc {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Spc {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.letters().cmp(other.letters())
+    }
+}
+
+impl Hash for Spc {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.in_upper_case().0.hash(state);
     }
 }
 
@@ -74,5 +111,24 @@ impl From<Spc> for String {
 impl fmt::Display for Spc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeSet, HashSet};
+
+    use super::*;
+
+    #[test]
+    fn two_spellings_of_a_code_are_one_and_each_is_kept() {
+        let [upper, lower, other]: [Spc; 3] =
+            ["683G", "683g", "684G"].map(|spc| spc.parse().unwrap());
+        let all = || [upper.clone(), lower.clone(), other.clone()];
+        assert_eq!(upper, lower);
+        assert_eq!(lower.as_str(), "683g");
+        assert_eq!(all().into_iter().collect::<BTreeSet<_>>().len(), 2);
+        assert_eq!(all().into_iter().collect::<HashSet<_>>().len(), 2);
+        assert!(lower < other);
     }
 }

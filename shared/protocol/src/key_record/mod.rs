@@ -226,7 +226,7 @@ impl UnverifiedKeyRecord {
 
     fn check_issuer(&self, list: &TnAuthList) -> Result<(), KeyRecordError> {
         let iss = &self.record.iss;
-        let speaks_for = list.spcs().any(|spc| spc.as_str() == iss)
+        let speaks_for = list.spcs().any(|spc| spc.is_spelled(iss))
             || TelephoneNumber::from_canonical(iss).is_ok_and(|number| list.covers(&number));
         if speaks_for {
             return Ok(());
