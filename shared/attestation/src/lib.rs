@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use pennyblack_base::authority::Authority;
+use pennyblack_base::clock_tolerance;
 use pennyblack_base::encoding;
 use pennyblack_base::time::UnixTime;
 use pennyblack_stir::jws::{
@@ -28,7 +29,7 @@ pub const MAX_ATTESTATION_SIZE: usize = 12 * 1024;
 pub const MAX_LIFETIME: Duration = Duration::from_secs(300);
 
 /// How far ahead of ours the clock may be by which `iat` was written.
-pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(30);
+pub const MAX_CLOCK_SKEW: Duration = clock_tolerance::ATTESTATION;
 
 /// The `action` of an attestation: it is good for drawing tokens, nothing else.
 const ACTION: &str = "issue";

@@ -3,6 +3,7 @@
 //! clock, no cryptography of ours.
 
 pub mod authority;
+pub mod clock_tolerance;
 pub mod cps_uri;
 pub mod curve25519;
 pub mod encoding;

@@ -23,6 +23,7 @@ pub use selection::valid_for;
 pub use verdict::{Refusal, Refused, Verdict, VerifiedPassport};
 pub use verify::{Call, CertificateSource, NoCertificates, OrigAuthority, Verifier};
 
+use pennyblack_base::clock_tolerance;
 use pennyblack_stir::jws::{
     self, CertificateReference, ClaimError, JoseHeader, JwsError, StirSigningKey, UnverifiedJws,
 };
@@ -38,7 +39,7 @@ pub const MAX_DIVERSIONS: usize = 5;
 pub const FRESHNESS: Duration = Duration::from_secs(60);
 
 /// How far ahead of ours the signer's clock may be.
-pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(10);
+pub const MAX_CLOCK_SKEW: Duration = clock_tolerance::PASSPORT;
 
 /// Text that is not a PASSporT that can be looked at out of band.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

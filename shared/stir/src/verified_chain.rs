@@ -7,6 +7,7 @@ use super::certificate::Certificate;
 use super::claim_constraints::{ClaimConstraintError, ClaimConstraints};
 use super::public_key::StirPublicKey;
 use super::tn_auth_list::TnAuthList;
+use pennyblack_base::clock_tolerance;
 use pennyblack_base::time::UnixTime;
 
 /// A chain that holds; only [`super::verify_chain`] makes one.
@@ -56,10 +57,12 @@ impl VerifiedChain {
         self.not_after
     }
 
-    /// Whether every certificate of the chain is valid at `now`.
+    /// Whether every certificate of the chain is valid at `now`, by a clock that may be a
+    /// little behind the CA's.
     #[must_use]
     pub fn is_valid_at(&self, now: UnixTime) -> bool {
-        self.not_before <= now && now <= self.not_after
+        let begun = now.plus(clock_tolerance::CERTIFICATE);
+        self.not_before <= begun && now <= self.not_after
     }
 
     /// Whether the lists by which it was judged still tell of its certificates at `now`.

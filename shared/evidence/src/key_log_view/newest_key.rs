@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use super::KeyLogView;
 use crate::key_calendar::SHORTEST_EPOCH;
+use pennyblack_base::clock_tolerance;
 use pennyblack_base::span::Span;
 use pennyblack_base::time::UnixTime;
 use pennyblack_privacypass::directory::DirectoryKey;
 use pennyblack_privacypass::token::TokenKeyId;
 
 /// How far a reader's clock may be from the issuer's.
-pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+pub const CLOCK_TOLERANCE: Duration = clock_tolerance::TOKEN_KEY;
 
 /// A key of the log of which few others may have tokens.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

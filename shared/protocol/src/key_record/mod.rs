@@ -39,6 +39,7 @@ pub use look_up::{
     KEY_RECORD_LIST_MEDIA_TYPE, KEYS_PATH, KeyRecordList, MAX_LIST_SIZE, MAX_PAGE_BYTES,
     MAX_PAGE_RECORDS, MAX_RECORDS_OF_BLOCK, MAX_RECORDS_OF_LIST, MAX_RECORDS_OF_NUMBER,
 };
+use pennyblack_base::clock_tolerance;
 use pennyblack_base::cps_uri::CpsUri;
 
 use pennyblack_base::time::UnixTime;
@@ -62,7 +63,7 @@ pub const MAX_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub const MAX_KEY_RECORD_SIZE: usize = 12 * 1024;
 
 /// How far ahead of ours the clock may be by which `iat` was written.
-pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
+pub const MAX_CLOCK_SKEW: Duration = clock_tolerance::KEY_RECORD;
 
 const TYP: &str = "pennyblack-key";
 

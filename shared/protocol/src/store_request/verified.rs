@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::parsed::ParsedStore;
 use pennyblack_base::authority::Authority;
+use pennyblack_base::clock_tolerance;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::double_spend::{DoubleSpendEvidence, SpendRecord};
 use pennyblack_evidence::spend::{
@@ -63,7 +64,7 @@ impl Default for Freshness {
     fn default() -> Self {
         Self {
             max_age: Self::RETRY_FOR + Duration::from_secs(30 + Created::GRAIN as u64),
-            max_ahead: Duration::from_secs(30),
+            max_ahead: clock_tolerance::STORE_REQUEST,
         }
     }
 }
