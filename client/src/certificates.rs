@@ -10,12 +10,13 @@ mod fetching;
 mod repositories;
 
 use std::collections::{HashMap, HashSet};
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_passport::CertificateSource;
-use pennyblack_stir::certificates_from_pem;
+use pennyblack_stir::certificates_of_file;
 use pennyblack_stir::jws::{X5c, X5u};
 use pennyblack_storage::limited_file;
 use tokio::task::JoinSet;
@@ -30,7 +31,7 @@ pub(crate) const MAX_FILE_SIZE: usize = 128 * 1024;
 /// Where certificates are looked for.
 #[derive(Debug, Clone, Default)]
 pub struct CertificateStores {
-    /// A directory of PEM files (leaf first), each named like the last part of
+    /// A directory of files (PEM or DER, leaf first), each named like the last part of
     /// its URL: `https://certs.example/carrier-a.pem` is `carrier-a.pem` here.
     /// What lies here is not fetched.
     pub directory: Option<PathBuf>,
@@ -110,7 +111,15 @@ impl CertificateStores {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
         let path = self.directory.as_ref().filter(|_| plain)?.join(name);
-        parse(&limited_file::read(&path, MAX_FILE_SIZE).ok()?).ok()
+        let read = match limited_file::read(&path, MAX_FILE_SIZE) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            read => read.map_err(|error| error.to_string()),
+        };
+        let chain = read.and_then(|file| parse(&file));
+        let refused = |why: &String| {
+            tracing::warn!(path = %path.display(), why, "a certificate file is not used");
+        };
+        chain.inspect_err(refused).ok()
     }
 }
 
@@ -125,8 +134,8 @@ fn refuse_private_literal(url: &X5u) -> Result<(), String> {
     }
 }
 
-fn parse(pem: &[u8]) -> Result<X5c, String> {
-    let certificates = certificates_from_pem(pem).map_err(|error| error.to_string())?;
+fn parse(file: &[u8]) -> Result<X5c, String> {
+    let certificates = certificates_of_file(file).map_err(|error| error.to_string())?;
     X5c::new(certificates).map_err(|error| error.to_string())
 }
 

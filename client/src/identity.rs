@@ -10,7 +10,7 @@ use pennyblack_stir::jws::{
 };
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use pennyblack_stir::{
-    Certificate, CertificateError, TnAuthList, TnEntry, TrustError, certificates_from_pem,
+    Certificate, CertificateError, TnAuthList, TnEntry, TrustError, certificates_of_file,
 };
 use pennyblack_storage::atomic_file::{self, PrivateFileError};
 use pennyblack_storage::limited_file;
@@ -42,7 +42,7 @@ pub enum IdentityError {
     /// The key file could not be read, or others can read it too.
     #[error("key {}{}", .0, advice_on_key(.0))]
     KeyFile(#[from] PrivateFileError),
-    /// The certificate file is not PEM.
+    /// The certificate file holds no certificates, or cannot be read.
     #[error("certificate {}: {error}", path.display())]
     Pem {
         /// Which file.
@@ -76,7 +76,8 @@ pub enum IdentityError {
     },
     /// Key and certificate are of two parties.
     #[error(
-        "the key does not belong to the first certificate of the file: put the leaf first, and use its own key"
+        "the key belongs to no certificate of the file: use the key that the certificate was \
+         issued for"
     )]
     OtherKey,
     /// The certificate speaks for nobody.
@@ -110,15 +111,15 @@ pub struct StirIdentity {
 }
 
 impl StirIdentity {
-    /// Reads a PEM file with the leaf first and its path after it, and a PEM
-    /// file with the leaf's key. `iss` is the SPC or number to act for; the
+    /// Reads a file with the certificate and its path, PEM or DER, and a PEM file with the
+    /// certificate's key. `iss` is the SPC or number to act for; the
     /// first that the certificate has, if none is given.
     ///
     /// # Errors
     /// [`IdentityError`].
     pub fn load(certificate: &Path, key: &Path, iss: Option<&str>) -> Result<Self, IdentityError> {
-        let pem = limited_file::read(certificate, MAX_FILE_SIZE).map_err(at(certificate))?;
-        let path = certificates_from_pem(&pem).map_err(|error| IdentityError::Pem {
+        let file = limited_file::read(certificate, MAX_FILE_SIZE).map_err(at(certificate))?;
+        let path = certificates_of_file(&file).map_err(|error| IdentityError::Pem {
             path: certificate.to_owned(),
             error,
         })?;
@@ -133,10 +134,15 @@ impl StirIdentity {
 
     fn from_parts(
         file: &Path,
-        path: Vec<Vec<u8>>,
+        mut path: Vec<Vec<u8>>,
         key: StirSigningKey,
         iss: Option<&str>,
     ) -> Result<Self, IdentityError> {
+        // Wherever it stands in the file, the leaf is the one whose key this is.
+        if let Some(leaf) = path.iter().position(|one| is_key_of(&key, one)) {
+            let leaf = path.remove(leaf);
+            path.insert(0, leaf);
+        }
         let x5c = X5c::new(path).map_err(|error| IdentityError::Path {
             path: file.to_owned(),
             error,

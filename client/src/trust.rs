@@ -1,22 +1,21 @@
 //! What certificates of other parties are judged by here: roots and revocation
 //! lists from files. Not here: the judging (`pennyblack_stir`).
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_stir::{
-    MAX_LIST_SIZE, RevocationError, RevocationLists, TrustAnchors, TrustError, TrustPolicy,
+    LIST_FILES, MAX_LIST_SIZE, ROOT_FILES, RevocationError, RevocationLists, TrustAnchors,
+    TrustError, TrustPolicy,
 };
-use pennyblack_storage::limited_file;
+use pennyblack_storage::{file_listing, limited_file};
 
 use crate::missing_file;
 
-/// How long past its `nextUpdate` a list is still relied upon.
-const LIST_GRACE: Duration = Duration::from_secs(3600);
+/// Most files of a directory.
+const MAX_FILES: usize = 1024;
 
 /// Most bytes of a file: the largest list as PEM, with its signer.
 const MAX_FILE_SIZE: usize = 2 * MAX_LIST_SIZE;
@@ -55,6 +54,31 @@ pub enum TrustFilesError {
     /// The directory of revocation lists holds none.
     #[error("{} holds no .crl file: put the revocation lists there, or leave the option out", .0.display())]
     NoLists(PathBuf),
+    /// A revocation list that is too old to rely on.
+    #[error(
+        "the revocation list of {issuer} was due at {due}: fetch the current one, or no \
+         certificate is trusted that no other list covers"
+    )]
+    Overdue {
+        /// Whose list it is.
+        issuer: String,
+        /// When the next one was due.
+        due: UnixTime,
+    },
+    /// More files than are read.
+    #[error("{} has more than {MAX_FILES} files: only the first are read, by their names", .0.display())]
+    TooMany(PathBuf),
+    /// A file whose name does not say that it is read.
+    #[error(
+        "{} is not read: its name does not end in .{}",
+        path.display(), extensions.join(", .")
+    )]
+    OtherFile {
+        /// Which.
+        path: PathBuf,
+        /// How names may end.
+        extensions: &'static [&'static str],
+    },
 }
 
 impl TrustFilesError {
@@ -64,15 +88,52 @@ impl TrustFilesError {
         match self {
             Self::File { path, .. } => path.starts_with(roots),
             Self::Roots { .. } => true,
-            Self::List { .. } | Self::NoLists(_) => false,
+            _ => false,
         }
     }
 }
 
-/// Reads roots (a PEM file, or a directory of `.pem` files) and revocation lists
-/// (a PEM file that also holds the certificate of the list's signer, or a
-/// directory of such `.crl` files). Without lists nothing counts as revoked. Anything that
-/// is wrong with one file is an error. Which lists were read before is not remembered.
+/// What certificates are judged by, and what beside it cannot be used.
+#[derive(Debug)]
+pub struct TrustFiles {
+    /// By the roots and lists that can be used.
+    pub policy: TrustPolicy,
+    /// Roots and lists that cannot be used, and what else is in the directories. Each counts
+    /// by itself: certificates that only they vouch for or cover are refused.
+    pub warnings: Vec<TrustFilesError>,
+}
+
+impl TrustFiles {
+    /// Reads roots (a file in PEM or DER, or a directory of such files) and revocation lists
+    /// (a file that also holds the certificate of the list's signer, or a directory of such
+    /// files). Without `revocation` nothing counts as revoked. Which lists were read before
+    /// is not remembered.
+    ///
+    /// # Errors
+    /// [`TrustFilesError`] if a file or directory is missing, or no root or no list can be
+    /// used.
+    pub fn load(
+        roots: &Path,
+        revocation: Option<&Path>,
+        now: UnixTime,
+    ) -> Result<Self, TrustFilesError> {
+        let mut warnings = Vec::new();
+        let anchors = Arc::new(read_roots(roots, &mut warnings)?);
+        let mut policy = TrustPolicy::new(anchors);
+        if let Some(revocation) = revocation {
+            let lists = read_lists(revocation, policy.anchors(), now, &mut warnings)?;
+            policy = policy.with_revocation(Arc::new(lists));
+            let overdue = policy.overdue_lists(now).into_iter();
+            warnings.extend(overdue.map(|list| TrustFilesError::Overdue {
+                issuer: list.issuer_text().to_owned(),
+                due: list.next_update(),
+            }));
+        }
+        Ok(Self { policy, warnings })
+    }
+}
+
+/// Loads [`TrustFiles`] and logs the warnings.
 ///
 /// # Errors
 /// [`TrustFilesError`].
@@ -81,44 +142,100 @@ pub fn load_trust(
     revocation: Option<&Path>,
     now: UnixTime,
 ) -> Result<TrustPolicy, TrustFilesError> {
-    let mut pem = Vec::new();
-    for file in files(roots, "pem")? {
-        pem.extend(limited_file::read(&file, MAX_FILE_SIZE).map_err(at(&file))?);
-        pem.push(b'\n');
+    let TrustFiles { policy, warnings } = TrustFiles::load(roots, revocation, now)?;
+    for warning in warnings {
+        tracing::warn!(%warning, "of roots and revocation lists");
     }
-    let anchors = TrustAnchors::from_pem(&pem).map_err(|error| TrustFilesError::Roots {
-        path: roots.to_owned(),
-        error,
-    })?;
-    let Some(revocation) = revocation else {
-        return Ok(TrustPolicy::new(Arc::new(anchors)));
-    };
-    let mut lists = RevocationLists::none();
-    let list_files = files(revocation, "crl")?;
-    if list_files.is_empty() {
-        return Err(TrustFilesError::NoLists(revocation.to_owned()));
-    }
-    for file in list_files {
-        let list = limited_file::read(&file, MAX_FILE_SIZE).map_err(at(&file))?;
-        lists
-            .add_pem(&list, &anchors, now)
-            .map_err(|error| TrustFilesError::List { path: file, error })?;
-    }
-    Ok(TrustPolicy::new(Arc::new(anchors)).with_revocation(Arc::new(lists), LIST_GRACE))
+    Ok(policy)
 }
 
-fn files(path: &Path, extension: &str) -> Result<Vec<PathBuf>, TrustFilesError> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
+fn read_roots(
+    path: &Path,
+    warnings: &mut Vec<TrustFilesError>,
+) -> Result<TrustAnchors, TrustFilesError> {
+    let (mut roots, mut refused) = (Vec::new(), Vec::new());
+    for (file, read) in read_all(path, ROOT_FILES, warnings)? {
+        let (found, errors) = read.map_or_else(
+            |error| (Vec::new(), vec![error]),
+            |bytes| {
+                let (found, errors) = TrustAnchors::of_file(&bytes);
+                let path = || file.clone();
+                let errors = errors.into_iter();
+                let errors = errors.map(|error| TrustFilesError::Roots {
+                    path: path(),
+                    error,
+                });
+                (found, errors.collect())
+            },
+        );
+        roots.extend(found);
+        refused.extend(errors);
     }
-    let entries = fs::read_dir(path).map_err(at(path))?;
-    let mut found: Vec<PathBuf> = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()
-        .map_err(at(path))?;
-    found.retain(|file| file.extension().is_some_and(|found| found == extension));
-    found.sort();
-    Ok(found)
+    match TrustAnchors::from_der(&roots) {
+        Ok(anchors) => {
+            warnings.extend(refused);
+            Ok(anchors)
+        }
+        // What is wrong with the only file says more than that there is no root.
+        Err(error) => Err(refused.into_iter().next().unwrap_or_else(|| {
+            let path = path.to_owned();
+            TrustFilesError::Roots { path, error }
+        })),
+    }
+}
+
+fn read_lists(
+    path: &Path,
+    anchors: &TrustAnchors,
+    now: UnixTime,
+    warnings: &mut Vec<TrustFilesError>,
+) -> Result<RevocationLists, TrustFilesError> {
+    let (mut lists, mut refused) = (RevocationLists::none(), Vec::new());
+    for (file, read) in read_all(path, LIST_FILES, warnings)? {
+        match read {
+            Ok(bytes) => {
+                let errors = lists.add_file(&bytes, anchors, now).into_iter();
+                let path = || file.clone();
+                refused.extend(errors.map(|error| TrustFilesError::List {
+                    path: path(),
+                    error,
+                }));
+            }
+            Err(error) => refused.push(error),
+        }
+    }
+    if lists.lists().is_empty() {
+        let none = TrustFilesError::NoLists(path.to_owned());
+        return Err(refused.into_iter().next().unwrap_or(none));
+    }
+    warnings.extend(refused);
+    Ok(lists)
+}
+
+/// What is in the file itself, or in those of a directory with these extensions, each of
+/// which counts by itself.
+fn read_all(
+    path: &Path,
+    extensions: &'static [&'static str],
+    warnings: &mut Vec<TrustFilesError>,
+) -> Result<Vec<(PathBuf, Result<Vec<u8>, TrustFilesError>)>, TrustFilesError> {
+    let read = |file: &Path| limited_file::read(file, MAX_FILE_SIZE).map_err(at(file));
+    if !path.is_dir() {
+        return Ok(vec![(path.to_owned(), Ok(read(path)?))]);
+    }
+    let found = file_listing::list(path, extensions, MAX_FILES).map_err(at(path))?;
+    if found.is_cut {
+        warnings.push(TrustFilesError::TooMany(path.to_owned()));
+    }
+    let others = found.others.into_iter();
+    warnings.extend(others.map(|path| TrustFilesError::OtherFile { path, extensions }));
+    let files = found.files.into_iter();
+    Ok(files
+        .map(|file| {
+            let bytes = read(&file);
+            (file, bytes)
+        })
+        .collect())
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> TrustFilesError + use<> {

@@ -11,7 +11,7 @@ fn check(bytes: &[u8]) {
     let anchors = world().trust.anchors();
     let mut lists = RevocationLists::none();
     let _ = lists.add_der(bytes, &[&world().root.certificate], anchors, NOW);
-    let _ = lists.add_pem(bytes, anchors, NOW);
+    let _ = lists.add_file(bytes, anchors, NOW);
     // The root has signed one list, with two entries.
     assert!(lists.len() <= 2);
 }

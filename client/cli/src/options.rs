@@ -8,15 +8,17 @@ use clap::Args;
 use pennyblack_base::authority::Authority;
 use pennyblack_client::certificates::{CertificateStores, Repositories};
 use pennyblack_client::identity::StirIdentity;
-use pennyblack_client::trust::load_trust;
+use pennyblack_client::trust::TrustFiles;
 use pennyblack_client::verification_service;
 use pennyblack_http::{Deadline, HttpOptions, TrustRoots};
 use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::config::{LogConfig, LogFormat, LogLevel};
+use pennyblack_runtime::logging;
 use pennyblack_sealing::mailbox::RecipientKey;
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
 
-use super::outcome::{Exit, Failure};
+use super::outcome::{Exit, Failure, warn};
 
 /// Reads certificate and key, each named by an option or a key of a configuration.
 pub(crate) fn load_identity(
@@ -114,11 +116,12 @@ impl NetworkOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Trust")]
 pub(crate) struct TrustOptions {
-    /// Root certificates: a PEM file, or a directory of .pem files.
+    /// Root certificates in PEM or DER: a file, or a directory of .pem, .crt, .cer and .der
+    /// files.
     #[arg(long, value_name = "PATH")]
     roots: PathBuf,
-    /// Revocation lists: a PEM file with its signer's certificate, or a
-    /// directory of such .crl files. Without them no certificate counts as revoked.
+    /// Revocation lists: a PEM file with its signer's certificate, a DER file, or a directory
+    /// of such .crl, .pem and .der files. Without them no certificate counts as revoked.
     #[arg(long, value_name = "PATH")]
     revocation: Option<PathBuf>,
     /// Numbering table: a CSV file of SPC, first number, count.
@@ -140,13 +143,18 @@ pub(crate) struct TrustOptions {
 impl TrustOptions {
     pub(crate) fn policy(&self) -> Result<TrustPolicy, Failure> {
         let now = Clock::system().now();
-        load_trust(&self.roots, self.revocation.as_deref(), now).map_err(|error| {
+        let loaded = TrustFiles::load(&self.roots, self.revocation.as_deref(), now);
+        let TrustFiles { policy, warnings } = loaded.map_err(|error| {
             let option = match error.is_of_the_roots(&self.roots) {
                 true => "--roots",
                 false => "--revocation",
             };
             Failure::from(error).of_option(option)
-        })
+        })?;
+        for warning in warnings {
+            warn(&warning);
+        }
+        Ok(policy)
     }
 
     pub(crate) fn numbering(&self) -> Result<Option<NumberingTable>, Failure> {
@@ -163,7 +171,15 @@ impl TrustOptions {
             .map_err(|error| wrong(&error))
     }
 
+    /// From here on the library's warnings go to standard error: a certificate file that is
+    /// not used is one.
     pub(crate) fn certificates(&self, http: HttpOptions) -> CertificateStores {
+        let log = LogConfig {
+            level: LogLevel::Warn,
+            format: LogFormat::Text,
+        };
+        // Something else logs already.
+        let _ = logging::start(&log);
         CertificateStores {
             directory: self.certificates.clone(),
             repositories: (!self.certificate_host.is_empty())
@@ -176,7 +192,7 @@ impl TrustOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Identity")]
 pub(crate) struct IdentityOptions {
-    /// PEM file of the STIR certificate, the leaf first, then its path.
+    /// File of the STIR certificate with its path, in PEM or DER.
     #[arg(long, value_name = "FILE")]
     pub(crate) cert: PathBuf,
     /// PEM file of its private key (mode 0600).

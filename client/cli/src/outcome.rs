@@ -216,6 +216,12 @@ impl Failure {
     }
 }
 
+/// Tells of something that is not as it should be, and stops nothing, on standard error.
+pub(crate) fn warn(error: &dyn Error) {
+    let label = style("warning:").for_stderr().yellow().bold();
+    let _ = writeln!(io::stderr(), "{label} {}", message(error));
+}
+
 /// The error and its causes, each said once: many messages already quote
 /// their cause.
 pub(crate) fn message(error: &dyn Error) -> String {

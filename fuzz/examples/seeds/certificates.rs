@@ -8,7 +8,7 @@ use pennyblack_fuzz::world::world;
 use pennyblack_base::encoding::from_base64_standard;
 use pennyblack_stir::{
     CLAIM_CONSTRAINTS_OID, Certificate, ENHANCED_CLAIM_CONSTRAINTS_OID, TN_AUTH_LIST_OID,
-    certificates_from_pem,
+    certificates_of_file,
 };
 use rcgen::{
     CertificateParams, CertificateRevocationList, CertificateRevocationListParams,
@@ -49,7 +49,7 @@ pub(crate) fn add(corpus: &mut Corpus, certificates: &Path) -> io::Result<()> {
     }
     for entry in fs::read_dir(certificates.join("defects"))? {
         let pem = fs::read(entry?.path())?;
-        let chain_of_file = certificates_from_pem(&pem).unwrap_or_default();
+        let chain_of_file = certificates_of_file(&pem).unwrap_or_default();
         corpus.add("pem", &pem);
         corpus.add("chain", chain(&chain_of_file));
         for der in &chain_of_file {

@@ -1,33 +1,56 @@
-//! The roots that an operator configures, and reading them from PEM.
+//! The roots that an operator configures. Not here: the forms of their files
+//! (`certificate_file`).
 
 use serde::{Deserialize, Serialize};
 
 use super::certificate::{Certificate, CertificateError};
+use super::certificate_file::CertificateFile;
 use pennyblack_base::encoding;
+use pennyblack_base::pem::PemError;
 
 /// Anchors that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustError {
     /// A root that cannot be read.
-    #[error("root {index}: {error}")]
+    #[error("root {place}: {error}")]
     Anchor {
-        /// Its place, from 0.
-        index: usize,
+        /// Its place among the roots, from 1.
+        place: usize,
         /// What is wrong with it.
         error: CertificateError,
     },
     /// No root at all: nothing could ever be verified.
     #[error("no root: configure at least one root certificate of the STI-PA's list")]
     NoAnchors,
-    /// Text that is not PEM.
-    #[error("not PEM certificates: {0}")]
-    Pem(String),
+    /// A PEM block that is damaged.
+    #[error(transparent)]
+    Pem(#[from] PemError),
+    /// A PEM block that may hold certificates, and is not read.
+    #[error(
+        "line {line}: a PEM block {label} is not read: turn it into CERTIFICATE or X509 CRL \
+         blocks, for example with `openssl x509` or `openssl pkcs7 -print_certs`"
+    )]
+    Label {
+        /// Where it begins.
+        line: usize,
+        /// What it says that it is.
+        label: String,
+    },
+    /// Neither form.
+    #[error("it is neither PEM nor DER: no PEM block begins in it, and it is not one DER element")]
+    NeitherPemNorDer,
+    /// A revocation list in a place where nobody looks for one.
+    #[error("it holds a revocation list, and only certificates are read from it: move the list")]
+    ListAmongCertificates,
+    /// Only keys and the like.
+    #[error("it holds no certificate")]
+    NoCertificate,
     /// More in one file than is read.
-    #[error("more than {max} PEM blocks {label} in one file: put them into several")]
+    #[error("it holds more than {max} {what}: put them into several files")]
     TooMany {
         /// Of which.
-        label: String,
+        what: &'static str,
         /// Most that are read.
         max: usize,
     },
@@ -64,19 +87,40 @@ impl TrustAnchors {
             return Err(TrustError::NoAnchors);
         }
         let anchors = roots.iter().enumerate().map(|(index, der)| {
-            Certificate::parse(der.as_ref()).map_err(|error| TrustError::Anchor { index, error })
+            let parsed = Certificate::parse(der.as_ref());
+            parsed.map_err(|error| TrustError::Anchor {
+                place: index + 1,
+                error,
+            })
         });
         Ok(Self {
             anchors: anchors.collect::<Result<_, _>>()?,
         })
     }
 
-    /// Takes the certificates of a PEM file.
-    ///
-    /// # Errors
-    /// [`TrustError`].
-    pub fn from_pem(pem: &[u8]) -> Result<Self, TrustError> {
-        Self::from_der(&certificates_from_pem(pem)?)
+    /// The roots of a file in DER, and what in the file is none: each root counts by
+    /// itself, and one that cannot be read stops no other.
+    #[must_use]
+    pub fn of_file(file: &[u8]) -> (Vec<Vec<u8>>, Vec<TrustError>) {
+        let read = CertificateFile::read(file);
+        let mut refused = read.refused;
+        if !read.lists.is_empty() {
+            refused.push(TrustError::ListAmongCertificates);
+        }
+        let mut roots = Vec::new();
+        for (index, der) in read.certificates.into_iter().enumerate() {
+            match Certificate::parse(&der) {
+                Ok(_) => roots.push(der),
+                Err(error) => refused.push(TrustError::Anchor {
+                    place: index + 1,
+                    error,
+                }),
+            }
+        }
+        if roots.is_empty() && refused.is_empty() {
+            refused.push(TrustError::NoCertificate);
+        }
+        (roots, refused)
     }
 
     /// True when this anchor is among them.
@@ -88,32 +132,4 @@ impl TrustAnchors {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Certificate> {
         self.anchors.iter()
     }
-}
-
-/// The certificates of a PEM file in DER, in its order. Other blocks are passed over.
-///
-/// # Errors
-/// [`TrustError::Pem`].
-pub fn certificates_from_pem(pem: &[u8]) -> Result<Vec<Vec<u8>>, TrustError> {
-    blocks_from_pem(pem, "CERTIFICATE", usize::MAX)
-}
-
-/// The contents of the PEM blocks with this label, of which there are at most `max`.
-pub(super) fn blocks_from_pem(
-    pem: &[u8],
-    label: &str,
-    max: usize,
-) -> Result<Vec<Vec<u8>>, TrustError> {
-    let mut found = Vec::new();
-    for block in x509_parser::pem::Pem::iter_from_buffer(pem) {
-        let block = block.map_err(|error| TrustError::Pem(error.to_string()))?;
-        if block.label == label {
-            if found.len() == max {
-                let label = label.to_owned();
-                return Err(TrustError::TooMany { label, max });
-            }
-            found.push(block.contents);
-        }
-    }
-    Ok(found)
 }

@@ -190,7 +190,7 @@ fn check_revocation(
             key: parent.key.digest(),
             anchor: &anchor,
         };
-        lists.told_until(certificate, &issuer, now, policy.revocation_grace)
+        lists.told_until(certificate, &issuer, now)
     });
     told.reduce(|first, second| Ok(first?.min(second?)))
         .transpose()

@@ -171,7 +171,7 @@ fn every_defective_certificate_is_judged_as_documented() {
     let mut table = "| certificate | by itself |\n| --- | --- |\n".to_owned();
     for path in names {
         let pem = std::fs::read(&path).unwrap();
-        let chain = certificates_from_pem(&pem).unwrap();
+        let chain = certificates_of_file(&pem).unwrap();
         let anchors = Arc::new(TrustAnchors::from_der(&[&manifest()[0].der]).unwrap());
         let verdict = chain.first().map_or_else(
             || "no certificate in the file".to_owned(),

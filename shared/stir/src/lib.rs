@@ -5,6 +5,7 @@
 
 mod anchors;
 mod certificate;
+mod certificate_file;
 mod certificate_form;
 mod certificate_key;
 mod chain;
@@ -43,10 +44,11 @@ mod tn_auth_list;
 mod trust;
 mod verified_chain;
 
-pub use anchors::{AnchorId, TrustAnchors, TrustError, certificates_from_pem};
+pub use anchors::{AnchorId, TrustAnchors, TrustError};
 pub use certificate::{
     BasicConstraints, Certificate, CertificateError, KeyUsage, MAX_CERTIFICATE_SIZE,
 };
+pub use certificate_file::{LIST_FILES, ROOT_FILES, certificates_of_file};
 pub use chain::verify_chain;
 pub use chain_error::{ChainError, MAX_CHAIN_LENGTH};
 pub use claim_constraints::{

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use x509_parser::prelude::{CertificateRevocationList, FromDer as _};
 
-use super::anchors::{AnchorId, TrustAnchors, blocks_from_pem};
+use super::anchors::{AnchorId, TrustAnchors, TrustError};
 use super::certificate::{Certificate, unix_time};
+use super::certificate_file::CertificateFile;
 use super::certificate_key::CertificateKey;
 use super::list_identity::{ListAge, ListIdentity, ListScope};
 use super::name::Name;
@@ -17,6 +18,7 @@ use super::path::{check_common, verify_path};
 use super::revocation_entries::revoked_in;
 use super::revocation_error::{MAX_LIST_SIZE, RevocationError};
 use super::signature::Signed;
+use pennyblack_base::clock_tolerance;
 use pennyblack_base::encoding;
 use pennyblack_base::time::UnixTime;
 
@@ -39,28 +41,44 @@ pub struct RevocationList {
 }
 
 impl RevocationList {
-    /// Reads and verifies the lists of a PEM file, of which there is at least one.
-    /// Certificates in the same file are those of the lists' issuers, as far as they are
-    /// not anchors themselves.
-    ///
-    /// # Errors
-    /// [`RevocationError`], if anything is wrong with one of them.
-    pub fn verify_pem(
-        pem: &[u8],
+    /// Reads and verifies the lists of a file: each by itself, or why not. Certificates in
+    /// the same file are those of the lists' issuers, as far as they are not anchors
+    /// themselves; one that cannot be read is reported, and signs nothing.
+    #[must_use]
+    pub fn verify_file(
+        file: &[u8],
         anchors: &TrustAnchors,
         now: UnixTime,
-    ) -> Result<Vec<Arc<Self>>, RevocationError> {
-        let lists = blocks_from_pem(pem, "X509 CRL", MAX_LISTS_OF_FILE)?;
-        let certificates = blocks_from_pem(pem, "CERTIFICATE", MAX_CERTIFICATES_OF_FILE)?;
-        if lists.is_empty() {
-            return Err(RevocationError::NoList);
+    ) -> Vec<Result<Arc<Self>, RevocationError>> {
+        let CertificateFile {
+            certificates,
+            lists,
+            refused,
+        } = CertificateFile::read(file);
+        for (what, count, max) in [
+            ("revocation lists", lists.len(), MAX_LISTS_OF_FILE),
+            ("certificates", certificates.len(), MAX_CERTIFICATES_OF_FILE),
+        ] {
+            if count > max {
+                return vec![Err(TrustError::TooMany { what, max }.into())];
+            }
         }
-        let certificates = parse_all(&certificates)?;
-        let verified = lists.iter().map(|list| {
-            let list = Self::verify_parsed(list, &certificates, anchors, now)?;
-            Ok(Arc::new(list))
-        });
-        verified.collect()
+        let mut verdicts: Vec<_> = refused.into_iter().map(|error| Err(error.into())).collect();
+        let mut signers = Vec::new();
+        for read in parse_each(&certificates) {
+            match read {
+                Ok(signer) => signers.push(signer),
+                Err(error) => verdicts.push(Err(error)),
+            }
+        }
+        for list in &lists {
+            let verified = Self::verify_parsed(list, &signers, anchors, now);
+            verdicts.push(verified.map(Arc::new));
+        }
+        if verdicts.is_empty() {
+            verdicts.push(Err(RevocationError::NoList));
+        }
+        verdicts
     }
 
     /// Reads and verifies one list in DER, with the certificates of its issuer.
@@ -73,7 +91,8 @@ impl RevocationList {
         anchors: &TrustAnchors,
         now: UnixTime,
     ) -> Result<Self, RevocationError> {
-        Self::verify_parsed(list, &parse_all(certificates)?, anchors, now)
+        let certificates: Vec<_> = parse_each(certificates).collect::<Result<_, _>>()?;
+        Self::verify_parsed(list, &certificates, anchors, now)
     }
 
     fn verify_parsed(
@@ -92,7 +111,7 @@ impl RevocationList {
             return Err(RevocationError::Form(what));
         }
         let this_update = unix_time(read.last_update());
-        if this_update > now {
+        if this_update > now.plus(clock_tolerance::CERTIFICATE) {
             return Err(RevocationError::FromTheFuture { this_update, now });
         }
         let next_update = read.next_update().ok_or(RevocationError::NoNextUpdate)?;
@@ -250,10 +269,11 @@ impl Candidates<'_> {
     }
 }
 
-fn parse_all<D: AsRef<[u8]>>(certificates: &[D]) -> Result<Vec<Certificate>, RevocationError> {
-    let read = certificates.iter().enumerate().map(|(index, der)| {
+fn parse_each<D: AsRef<[u8]>>(
+    certificates: &[D],
+) -> impl Iterator<Item = Result<Certificate, RevocationError>> {
+    certificates.iter().enumerate().map(|(index, der)| {
         Certificate::parse(der.as_ref())
             .map_err(|error| RevocationError::Certificate { index, error })
-    });
-    read.collect()
+    })
 }

@@ -21,11 +21,11 @@ pub enum RevocationError {
     #[error("not a certificate revocation list in DER: {0}")]
     Form(String),
     /// The file holds no list.
-    #[error("no X509 CRL block in the file")]
+    #[error("it holds no revocation list (X509 CRL)")]
     NoList,
-    /// The file is not PEM.
+    /// Something in the file that cannot be read.
     #[error("{0}")]
-    Pem(#[from] TrustError),
+    File(#[from] TrustError),
     /// The name of its issuer is more than any honest one.
     #[error("the revocation list's issuer: {0}")]
     Name(#[from] NameError),

@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use super::anchors::{AnchorId, TrustAnchors};
 use super::certificate::Certificate;
@@ -40,20 +39,22 @@ impl RevocationLists {
         Self::default()
     }
 
-    /// Adds the lists of a PEM file, as [`RevocationList::verify_pem`] reads them.
-    ///
-    /// # Errors
-    /// [`RevocationError`]; nothing has been added then.
-    pub fn add_pem(
+    /// Adds the lists of a file, as [`RevocationList::verify_file`] reads them. Returns why
+    /// others have not been added.
+    pub fn add_file(
         &mut self,
-        pem: &[u8],
+        file: &[u8],
         anchors: &TrustAnchors,
         now: UnixTime,
-    ) -> Result<(), RevocationError> {
-        for list in RevocationList::verify_pem(pem, anchors, now)? {
-            self.add(list);
+    ) -> Vec<RevocationError> {
+        let mut refused = Vec::new();
+        for verdict in RevocationList::verify_file(file, anchors, now) {
+            match verdict {
+                Ok(list) => self.add(list),
+                Err(error) => refused.push(error),
+            }
         }
-        Ok(())
+        refused
     }
 
     /// Adds one list in DER, with the certificates of its issuer.
@@ -130,7 +131,6 @@ impl RevocationLists {
         certificate: &Certificate,
         issuer: &Issuer<'_>,
         now: UnixTime,
-        grace: Duration,
     ) -> Result<UnixTime, ChainError> {
         let untold = || ChainError::NoRevocationList {
             subject: certificate.subject_text().to_owned(),
@@ -159,18 +159,10 @@ impl RevocationLists {
         };
         let due = telling.map(|list| due(list)).max();
         let next_update = due.ok_or_else(untold)?;
-        let until = next_update.plus(grace);
-        if now > until {
+        if now > next_update {
             return Err(ChainError::StaleRevocation { next_update, now });
         }
-        Ok(until)
-    }
-
-    /// When the oldest list was due, if that plus `grace` has passed.
-    #[must_use]
-    pub fn overdue(&self, now: UnixTime, grace: Duration) -> Option<UnixTime> {
-        let oldest = self.lists.iter().map(|list| list.next_update()).min();
-        oldest.filter(|due| now > due.plus(grace))
+        Ok(next_update)
     }
 
     /// How many entries the lists have.

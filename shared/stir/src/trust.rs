@@ -2,10 +2,10 @@
 //! reading either.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::anchors::TrustAnchors;
 use super::chain_cache::ChainCache;
+use super::revocation::RevocationList;
 use super::revocation_lists::RevocationLists;
 use pennyblack_base::time::UnixTime;
 
@@ -15,7 +15,6 @@ use pennyblack_base::time::UnixTime;
 pub struct TrustPolicy {
     pub(super) anchors: Arc<TrustAnchors>,
     pub(super) revocation: Option<Arc<RevocationLists>>,
-    pub(super) revocation_grace: Duration,
     pub(super) verified: ChainCache,
 }
 
@@ -26,30 +25,39 @@ impl TrustPolicy {
         Self {
             anchors,
             revocation: None,
-            revocation_grace: Duration::ZERO,
             verified: ChainCache::default(),
         }
     }
 
     /// The same with revocation lists. From then on a chain is refused unless each of its
-    /// certificates below the anchor is covered by a list that is no older than its
-    /// `nextUpdate` plus `grace`.
+    /// certificates below the anchor is covered by a list whose `nextUpdate` is still ahead.
     #[must_use]
-    pub fn with_revocation(mut self, lists: Arc<RevocationLists>, grace: Duration) -> Self {
+    pub fn with_revocation(mut self, lists: Arc<RevocationLists>) -> Self {
         // Here, and not when the first stranger's certificate comes.
         let _ = lists.relied_upon();
         self.revocation = Some(lists);
-        self.revocation_grace = grace;
         self.verified = ChainCache::default();
         self
     }
 
-    /// When the oldest revocation list was due, if it is too old to rely on. Chains whose
-    /// certificates other lists cover are accepted all the same.
+    /// True unless lists are configured and all of them are overdue.
     #[must_use]
-    pub fn overdue(&self, now: UnixTime) -> Option<UnixTime> {
-        let lists = self.revocation.as_ref()?;
-        lists.overdue(now, self.revocation_grace)
+    pub fn has_current_list(&self, now: UnixTime) -> bool {
+        let Some(lists) = &self.revocation else {
+            return true;
+        };
+        lists.lists().iter().any(|list| now <= list.next_update())
+    }
+
+    /// The lists that are too old to rely on. Chains whose certificates other lists cover are
+    /// accepted all the same.
+    #[must_use]
+    pub fn overdue_lists(&self, now: UnixTime) -> Vec<Arc<RevocationList>> {
+        let lists = self.revocation.iter().flat_map(|lists| lists.lists());
+        lists
+            .filter(|list| now > list.next_update())
+            .cloned()
+            .collect()
     }
 
     /// The anchors.

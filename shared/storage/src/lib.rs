@@ -6,6 +6,7 @@ pub mod atomic_file;
 pub mod disk;
 #[cfg(any(test, feature = "testing"))]
 pub mod fault_disk;
+pub mod file_listing;
 mod frame;
 pub mod group_commit;
 pub mod journal;

@@ -1,6 +1,7 @@
 //! What is wrong with the trust directories. Each is reported to the operator, and the
 //! others are read all the same.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
@@ -35,16 +36,26 @@ pub enum TrustError {
     },
     /// More files than are read. The first by their names are.
     #[error(
-        "{} has more than {MAX_FILES} .{extension} files, and only the first are read, by their \
+        "{} has more than {MAX_FILES} files, and only the first are read, by their \
          names: put several into one, or take away what is not needed", path.display()
     )]
     TooManyFiles {
         /// The directory.
         path: PathBuf,
-        /// Of which kind.
-        extension: String,
     },
-    /// A file of root certificates. None of them is trusted.
+    /// Files whose names do not say that they are read.
+    #[error(
+        "not read, since the names do not end in {}: {}; rename them, or take them away",
+        extensions.iter().map(|end| format!(".{end}")).collect::<Vec<_>>().join(", "),
+        paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    )]
+    OtherFiles {
+        /// The first of them.
+        paths: BTreeSet<PathBuf>,
+        /// How names may end.
+        extensions: &'static [&'static str],
+    },
+    /// Something in a file of roots. The roots in it that can be read are trusted.
     #[error("{}: {source}; replace the file, or take it away", path.display())]
     Root {
         /// The file.
@@ -52,7 +63,7 @@ pub enum TrustError {
         /// What is wrong with it.
         source: AnchorError,
     },
-    /// A revocation list.
+    /// Something in a file of revocation lists. The lists in it that hold are used.
     #[error("{}: {source}; fetch the list again", path.display())]
     List {
         /// The file.
@@ -77,7 +88,7 @@ pub enum TrustError {
     },
     /// A list that was in force is in no file any more.
     #[error(
-        "the list of {issuer}, in force since {newest}, is in no .crl file: put the current list \
+        "the list of {issuer}, in force since {newest}, is in no file of lists: put the current list \
          there, or give it up with --accept-older-lists. {}",
         if *remembered { "The last one counts until it is overdue" }
         else { "No certificate that it covers is accepted" }
@@ -115,6 +126,15 @@ pub enum TrustError {
 }
 
 impl TrustError {
+    /// True if certificates are refused because of it that should be accepted, or will be
+    /// after a restart. Whatever else is wrong concerns one file, and the rest goes on.
+    pub(crate) const fn makes_unready(&self) -> bool {
+        matches!(
+            self,
+            Self::OlderList { .. } | Self::MissingList { .. } | Self::Marks { .. }
+        )
+    }
+
     /// For use as `map_err(TrustError::io(path))`.
     pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

@@ -24,6 +24,7 @@ pub fn keep_current(
     shutdown: Shutdown,
 ) -> impl Future<Output = ()> + Send {
     report(&readiness, trust.lack(clock.now()));
+    let mut warned = warn_anew(None, trust.warnings(clock.now()));
     // Counted from here, not from when the task first runs.
     let mut next = clock.now().plus(every);
     async move {
@@ -41,6 +42,7 @@ pub fn keep_current(
                 Err(error) => Some(format!("reading broke off: {error}")),
             };
             report(&readiness, lack);
+            warned = warn_anew(warned, trust.warnings(clock.now()));
         }
     }
 }
@@ -53,4 +55,15 @@ fn report(readiness: &Readiness, lack: Option<String>) {
             readiness.lacks(PART, lack);
         }
     }
+}
+
+/// Logs what is wrong beside what is used, when that has changed.
+fn warn_anew(before: Option<String>, warnings: Option<String>) -> Option<String> {
+    if let Some(warnings) = warnings.as_ref().filter(|now| before.as_ref() != Some(now)) {
+        tracing::warn!(
+            warnings,
+            "files of roots or revocation lists are not as they should be"
+        );
+    }
+    warnings
 }

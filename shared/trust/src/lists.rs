@@ -3,11 +3,11 @@
 //! counts for nothing, and one that was in force is missed when it is gone.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_stir::{RevocationError, RevocationList, RevocationLists, TrustAnchors};
+use pennyblack_stir::{LIST_FILES, RevocationList, RevocationLists, TrustAnchors};
 
 use crate::error::TrustError;
 use crate::files::{files_in, read_file};
@@ -89,15 +89,27 @@ impl ListDirectory {
         now: UnixTime,
         complaints: &mut Vec<TrustError>,
     ) -> Vec<(PathBuf, Arc<RevocationList>)> {
-        let paths = files_in(&self.path, "crl", complaints);
+        let paths = files_in(&self.path, LIST_FILES, complaints);
         let mut found = Vec::new();
         for path in paths.unwrap_or_else(|error| {
             complaints.push(error);
             BTreeSet::new()
         }) {
-            match read_lists(&path, anchors, now) {
-                Ok(lists) => found.extend(lists.into_iter().map(|list| (path.clone(), list))),
-                Err(error) => complaints.push(error),
+            let file = match read_file(&path) {
+                Ok(file) => file,
+                Err(error) => {
+                    complaints.push(error);
+                    continue;
+                }
+            };
+            for list in RevocationList::verify_file(&file, anchors, now) {
+                match list {
+                    Ok(list) => found.push((path.clone(), list)),
+                    Err(source) => complaints.push(TrustError::List {
+                        path: path.clone(),
+                        source,
+                    }),
+                }
             }
         }
         found
@@ -155,22 +167,4 @@ impl ListDirectory {
 fn is_followed(list: &RevocationList, lists: &RevocationLists) -> bool {
     let mut lists = lists.lists().iter();
     lists.any(|other| list.is_followed_by(other))
-}
-
-fn read_lists(
-    path: &Path,
-    anchors: &TrustAnchors,
-    now: UnixTime,
-) -> Result<Vec<Arc<RevocationList>>, TrustError> {
-    let bytes = read_file(path)?;
-    let lists = if bytes.trim_ascii_start().starts_with(b"-----BEGIN") {
-        RevocationList::verify_pem(&bytes, anchors, now)
-    } else {
-        let list = RevocationList::verify::<&[u8]>(&bytes, &[], anchors, now);
-        list.map(|list| vec![Arc::new(list)])
-    };
-    lists.map_err(|source: RevocationError| TrustError::List {
-        path: path.to_owned(),
-        source,
-    })
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use pennyblack_stir::{TrustAnchors, certificates_from_pem};
+use pennyblack_stir::{ROOT_FILES, TrustAnchors};
 
 use crate::error::TrustError;
 use crate::files::{files_in, read_file};
@@ -14,11 +14,11 @@ use crate::files::{files_in, read_file};
 pub(crate) struct Roots(BTreeMap<PathBuf, Vec<Vec<u8>>>);
 
 impl Roots {
-    /// Reads the directory again. A file with something else than roots counts for
-    /// nothing. A file or directory that the system does not let us read may still hold
+    /// Reads the directory again. **Each root counts by itself:** what else is in its file or
+    /// in others keeps no root that can be read from being trusted. A file or directory that the system does not let us read may still hold
     /// what it held, and nobody has taken it away: its roots stay.
     pub(crate) fn reload(&mut self, directory: &Path, complaints: &mut Vec<TrustError>) {
-        let paths = match files_in(directory, "pem", complaints) {
+        let paths = match files_in(directory, ROOT_FILES, complaints) {
             Ok(paths) => paths,
             Err(error) => {
                 if is_gone(&error) {
@@ -30,18 +30,24 @@ impl Roots {
         let mut before = std::mem::take(&mut self.0);
         for path in paths {
             let roots = match read_file(&path) {
-                Ok(pem) => roots_in(&path, &pem),
-                Err(error) if is_gone(&error) => continue,
-                Err(error @ TrustError::Io { .. }) => {
-                    complaints.push(error);
-                    Ok(before.remove(&path).unwrap_or_default())
+                Ok(file) => {
+                    let (roots, refused) = TrustAnchors::of_file(&file);
+                    let refused = refused.into_iter().map(|source| TrustError::Root {
+                        path: path.clone(),
+                        source,
+                    });
+                    complaints.extend(refused);
+                    roots
                 }
-                Err(error) => Err(error),
+                Err(error) if is_gone(&error) => continue,
+                Err(error) => {
+                    let stays = matches!(error, TrustError::Io { .. });
+                    complaints.push(error);
+                    let stayed = before.remove(&path).filter(|_| stays);
+                    stayed.unwrap_or_default()
+                }
             };
-            match roots {
-                Ok(roots) => drop(self.0.insert(path, roots)),
-                Err(error) => complaints.push(error),
-            }
+            self.0.insert(path, roots);
         }
     }
 
@@ -51,15 +57,6 @@ impl Roots {
         // Each file's were read before: what is left to refuse is that there is none.
         TrustAnchors::from_der(&roots).ok()
     }
-}
-
-fn roots_in(path: &Path, pem: &[u8]) -> Result<Vec<Vec<u8>>, TrustError> {
-    let found = certificates_from_pem(pem);
-    let roots = found.and_then(|found| TrustAnchors::from_der(&found).map(|_| found));
-    roots.map_err(|source| TrustError::Root {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 /// Taken away, not only out of reach.

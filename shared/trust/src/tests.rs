@@ -101,8 +101,11 @@ const REVOKED: Result<(), ProblemType> = Err(ProblemType::CertificateRevoked);
 const UNTRUSTED: Result<(), ProblemType> = Err(ProblemType::CertificateUntrusted);
 const UNTOLD: Result<(), ProblemType> = Err(ProblemType::RevocationUnavailable);
 
+/// What the operator is told, whether the service is ready or not.
 fn lack(trust: &Trust) -> String {
-    trust.lack(NOW).unwrap_or_default()
+    [trust.lack(NOW), trust.warnings(NOW)]
+        .map(Option::unwrap_or_default)
+        .join("; ")
 }
 
 #[test]
@@ -166,7 +169,7 @@ fn a_list_that_is_taken_away_is_missed_though_another_covers_everything() {
     assert_eq!(judge(&trust, &scene.ours, "bad"), REVOKED);
     assert_eq!(judge(&trust, &scene.ours, "good"), Ok(()));
     assert!(
-        lack(&trust).contains("is in no .crl file"),
+        lack(&trust).contains("is in no file of lists"),
         "{}",
         lack(&trust)
     );
@@ -174,7 +177,7 @@ fn a_list_that_is_taken_away_is_missed_though_another_covers_everything() {
     let trust = scene.open();
     assert_eq!(judge(&trust, &scene.ours, "bad"), UNTOLD);
     assert!(
-        lack(&trust).contains("is in no .crl file"),
+        lack(&trust).contains("is in no file of lists"),
         "{}",
         lack(&trust)
     );
@@ -294,5 +297,6 @@ fn a_directory_of_lists_that_cannot_be_read_leaves_the_lists_in_force() {
         lack(&trust)
     );
     let late = NOW.plus(DAY + DAY);
-    assert!(trust.lack(late).unwrap().contains("was due"));
+    assert!(trust.lack(late).unwrap().contains("no list in"));
+    assert!(trust.warnings(late).unwrap().contains("was due"));
 }

@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pennyblack_base::time::UnixTime;
@@ -62,7 +61,7 @@ impl Trust {
     /// process may use. Waits for the disk.
     ///
     /// What is wrong with files of roots and lists is not an error here: the others
-    /// count, and [`Self::lack`] says what is wrong.
+    /// count, and [`Self::warnings`] says what is wrong.
     ///
     /// # Errors
     /// [`TrustError`] if a directory cannot be made, or the marks not be read.
@@ -154,8 +153,9 @@ impl Trust {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What keeps certificates from being accepted at `now`, or is wrong in the
-    /// directories, if anything is.
+    /// What keeps certificates from being accepted at `now` that should be, if anything does:
+    /// there are no roots, no current list, or one is missed that was in force. While other
+    /// lists are current, an overdue one is only [reported](Self::warnings).
     #[must_use]
     pub fn lack(&self, now: UnixTime) -> Option<String> {
         let state = self.state.load();
@@ -170,13 +170,35 @@ impl Trust {
                 "there is no revocation list in {lists} that can be used: put the current \
                  list there, in a .crl file"
             )),
-            Verdicts::By(policy) => policy.overdue(now).map(|due| {
-                format!("a list in {lists} was due at {due}: put the current one there")
-            }),
+            Verdicts::By(policy) if policy.has_current_list(now) => None,
+            Verdicts::By(_) => Some(format!(
+                "no list in {lists} is current: put the current one there"
+            )),
         };
-        let complaints = state.complaints.iter().map(ToString::to_string);
-        let all: Vec<String> = lack.into_iter().chain(complaints).collect();
-        (!all.is_empty()).then(|| all.join("; "))
+        let complaints = state.complaints.iter().filter(|one| one.makes_unready());
+        let all = lack.into_iter().chain(complaints.map(ToString::to_string));
+        join(all)
+    }
+
+    /// What else is wrong in the directories at `now`: files that cannot be read, lists that
+    /// are overdue or older than others.
+    #[must_use]
+    pub fn warnings(&self, now: UnixTime) -> Option<String> {
+        let state = self.state.load();
+        let overdue = match &state.verdicts {
+            Verdicts::By(policy) => policy.overdue_lists(now),
+            Verdicts::NoRoots | Verdicts::NoRevocationList => Vec::new(),
+        };
+        let overdue = overdue.iter().map(|list| {
+            format!(
+                "the list of {} was due at {}: put the current one there",
+                list.issuer_text(),
+                list.next_update()
+            )
+        });
+        let complaints = state.complaints.iter();
+        let complaints = complaints.filter(|one| !one.makes_unready());
+        join(overdue.chain(complaints.map(ToString::to_string)))
     }
 
     /// Verifies the chain that was sent with a JWS.
@@ -221,7 +243,7 @@ impl Reader {
         if lists.lists().is_empty() {
             return Verdicts::NoRevocationList;
         }
-        Verdicts::By(policy.with_revocation(Arc::new(lists), Duration::ZERO))
+        Verdicts::By(policy.with_revocation(Arc::new(lists)))
     }
 
     /// What the lists in force say.
@@ -229,4 +251,9 @@ impl Reader {
         let lists = self.lists.iter().flat_map(ListDirectory::in_force);
         lists.map(|list| *list.digest()).collect()
     }
+}
+
+fn join(all: impl Iterator<Item = String>) -> Option<String> {
+    let all: Vec<_> = all.collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }

@@ -155,11 +155,11 @@ fn what_a_verifier_is_given_lets_it_accept_the_valid_and_refuse_the_revoked() {
         .unwrap();
 
     let roots = fs::read(pki.roots_path().join("root.pem")).unwrap();
-    let anchors = TrustAnchors::from_pem(&roots).unwrap();
+    let anchors = TrustAnchors::from_der(&TrustAnchors::of_file(&roots).0).unwrap();
     let mut lists = RevocationLists::none();
     let list = fs::read(pki.revocation_path().join("sti-pa.crl")).unwrap();
-    lists.add_pem(&list, &anchors, NOW).unwrap();
-    let trust = TrustPolicy::new(Arc::new(anchors)).with_revocation(Arc::new(lists), WEEK);
+    assert_eq!(lists.add_file(&list, &anchors, NOW), []);
+    let trust = TrustPolicy::new(Arc::new(anchors)).with_revocation(Arc::new(lists));
     let chain = verify_chain(good.path(), &trust, NOW).unwrap();
     assert_eq!(chain.tn_auth_list().spcs().next().unwrap().as_str(), "683G");
     assert!(matches!(

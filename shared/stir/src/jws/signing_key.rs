@@ -13,8 +13,10 @@ use zeroize::Zeroizing;
 
 use super::SIGNATURE_SIZE;
 use crate::StirPublicKey;
+use pennyblack_base::pem;
 
 const SEC1_LABEL: &str = "-----BEGIN EC PRIVATE KEY-----";
+const KEY_LABEL: &str = "PRIVATE KEY-----";
 
 /// Text that holds no usable private key. It never says what the text was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,18 +40,17 @@ pub enum SigningKeyError {
 pub struct StirSigningKey(SigningKey);
 
 impl StirSigningKey {
-    /// Reads an unencrypted PEM file, PKCS#8 or SEC1. What stands in front of
-    /// the key (such as the `EC PARAMETERS` that OpenSSL writes) is passed over.
+    /// Reads an unencrypted PEM file, PKCS#8 or SEC1. What stands around the key (such as the
+    /// `EC PARAMETERS` that OpenSSL writes, or a certificate) is passed over, as are byte
+    /// order marks and indentation.
     ///
     /// # Errors
     /// [`SigningKeyError::Form`].
     pub fn from_pem(pem: &str) -> Result<Self, SigningKeyError> {
-        let secret = match pem.find(SEC1_LABEL) {
-            Some(start) => {
-                let key = pem.get(start..).unwrap_or_default();
-                SecretKey::from_sec1_pem(key).ok()
-            }
-            None => SecretKey::from_pkcs8_pem(pem).ok(),
+        let block = key_block(pem).ok_or(SigningKeyError::Form)?;
+        let secret = match block.starts_with(SEC1_LABEL) {
+            true => SecretKey::from_sec1_pem(&block).ok(),
+            false => SecretKey::from_pkcs8_pem(&block).ok(),
         };
         secret
             .map(|secret| Self(secret.into()))
@@ -100,6 +101,23 @@ impl StirSigningKey {
         let signature: Signature = self.0.sign(message);
         signature.to_bytes().into()
     }
+}
+
+/// The first block with a key, without what editors add to its lines. It is wiped when it
+/// is dropped, and made in one piece, so that no copy of a part stays behind.
+fn key_block(text: &str) -> Option<Zeroizing<String>> {
+    let mut block = Zeroizing::new(String::with_capacity(text.len() + 1));
+    let lines = text.split(['\n', '\r']).map(pem::trim);
+    let from_key =
+        lines.skip_while(|line| !line.starts_with("-----BEGIN ") || !line.ends_with(KEY_LABEL));
+    for line in from_key.filter(|line| !line.is_empty()) {
+        block.push_str(line);
+        block.push('\n');
+        if line.starts_with("-----END ") {
+            return Some(block);
+        }
+    }
+    None
 }
 
 impl fmt::Debug for StirSigningKey {

@@ -210,7 +210,8 @@ fn a_file_with_more_lists_or_certificates_than_a_signer_has_is_refused() {
     let certificate = block("CERTIFICATE", scene.issuing.der());
     let read = |lists, certificates| {
         let pem = [list.repeat(lists), certificate.repeat(certificates)].concat();
-        RevocationList::verify_pem(pem.as_bytes(), &scene.anchors(), NOW)
+        let verdicts = RevocationList::verify_file(pem.as_bytes(), &scene.anchors(), NOW);
+        verdicts.into_iter().collect::<Result<Vec<_>, _>>()
     };
     assert_eq!(read(16, 64).unwrap().len(), 16);
     for (lists, certificates) in [(17, 1), (1, 65)] {

@@ -9,7 +9,7 @@ use std::thread;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
-use pennyblack_stir::certificates_from_pem;
+use pennyblack_stir::certificates_of_file;
 use pennyblack_stir::test_lists::{IndirectList, issuer_and_serial, subject};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
@@ -19,7 +19,7 @@ use rcgen::{
 use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const MISSED: &str = "is in no .crl file";
+const MISSED: &str = "is in no file of lists";
 
 /// Another signer of lists below our root, in the name of ours.
 struct Namesake {
@@ -32,7 +32,7 @@ impl Namesake {
     fn new(scene: &Scene) -> Self {
         let key = KeyPair::generate().unwrap();
         let own = fs::read(scene.path("ours/crl-signer.pem")).unwrap();
-        let own = certificates_from_pem(&own).unwrap();
+        let own = certificates_of_file(&own).unwrap();
         let signer = Self::below(scene, "ours", key);
         assert_eq!(subject(&signer.der), subject(&own[0]));
         signer
@@ -152,7 +152,7 @@ fn a_list_whose_signer_is_revoked_is_not_missed() {
     let scene = Scene::new();
     let namesake = Namesake::new(&scene);
     let read = |name| fs::read_to_string(scene.path("ours").join(name)).unwrap();
-    let signer = certificates_from_pem(read("crl-signer.pem").as_bytes()).unwrap();
+    let signer = certificates_of_file(read("crl-signer.pem").as_bytes()).unwrap();
     let current = list_of(&signer[0], 100, vec![issuer_and_serial(&namesake.der)]);
     let current = pem("X509 CRL", &current.sign(&read("crl-signer.key")));
     let current = [current, read("crl-signer.pem")].concat();
@@ -267,7 +267,7 @@ fn of_more_files_than_are_read_the_first_count_and_the_operator_is_told() {
     }
     trust.reload(NOW);
     let said = lack(&trust);
-    assert!(said.contains("more than 1024 .crl files"), "{said}");
+    assert!(said.contains("more than 1024 files"), "{said}");
     assert!(said.contains(MISSED), "{said}");
     assert_eq!(judge(&trust, &scene.ours, "bad"), REVOKED);
     for number in 0..1022 {

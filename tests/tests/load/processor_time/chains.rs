@@ -4,7 +4,7 @@
 use std::fs;
 
 use pennyblack_client::identity::StirIdentity;
-use pennyblack_stir::certificates_from_pem;
+use pennyblack_stir::certificates_of_file;
 use pennyblack_stir::jws::{CertificateReference, StirSigningKey, X5c};
 use pennyblack_tests::world::World;
 use rcgen::{
@@ -252,5 +252,5 @@ fn roots_file(world: &World) -> std::path::PathBuf {
 }
 
 fn first_certificate(pem: &[u8]) -> Vec<u8> {
-    certificates_from_pem(pem).unwrap().swap_remove(0)
+    certificates_of_file(pem).unwrap().swap_remove(0)
 }
