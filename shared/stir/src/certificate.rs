@@ -109,6 +109,8 @@ pub struct Certificate {
     pub(super) distribution_points: Vec<String>,
     pub(super) constraints: Vec<ClaimConstraints>,
     pub(super) unknown_critical: Option<String>,
+    /// It has an extended key usage, in which the purpose that includes all is not.
+    pub(super) has_other_purpose: bool,
     subject_text: String,
     issuer_text: String,
     not_before: UnixTime,
@@ -154,6 +156,7 @@ impl Certificate {
             distribution_points: Vec::new(),
             constraints: Vec::new(),
             unknown_critical: None,
+            has_other_purpose: false,
             subject_text: read.subject().to_string(),
             issuer_text: read.issuer().to_string(),
             not_before: unix_time(read.validity().not_before),
@@ -259,6 +262,9 @@ impl Certificate {
                     path_length: constraints.path_len_constraint,
                 });
             }
+            // Critical or not, it restricts (RFC 5280 section 4.2.1.12), and nobody has
+            // registered a purpose for STIR.
+            ParsedExtension::ExtendedKeyUsage(usage) => self.has_other_purpose = !usage.any,
             ParsedExtension::CertificatePolicies(policies) => {
                 check_at_most("policies", policies.len())?;
                 let policies = policies.iter().map(|policy| identifier(&policy.policy_id));

@@ -1,7 +1,7 @@
 //! The form of a certificate, checked before a library reads it. Its bytes have one
 //! spelling (X.690 section 10), so that nobody makes another certificate out of one that
-//! somebody published; and its extensions have few elements, so that none takes longer to
-//! read than an honest one. Not here: what the elements say.
+//! somebody published; and its extensions are one element each with few inside, so that none
+//! takes longer to read than an honest one, or is read in part. Not here: what the elements say.
 
 use super::claim_constraints::{CLAIM_CONSTRAINTS_OID, ENHANCED_CLAIM_CONSTRAINTS_OID};
 use super::der::{CountError, DerError, DerReader, tag};
@@ -80,6 +80,10 @@ fn check_extensions(mut extensions: DerReader<'_>) -> Result<(), FormError> {
             continue;
         }
         DerReader::new(value).count(&mut left)?;
+        // A lenient reader takes the first element and leaves the others unread.
+        let mut only = DerReader::new(value);
+        only.skip()?;
+        only.finish()?;
     }
     Ok(())
 }

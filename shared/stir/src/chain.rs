@@ -13,7 +13,7 @@ use super::anchors::AnchorId;
 use super::certificate::Certificate;
 use super::chain_cache::{ChainDigest, PathDigest};
 use super::chain_error::{ChainError, MAX_CHAIN_LENGTH};
-use super::path::{check_common, find_path, verify_signatures};
+use super::path::{SignatureChecks, check_common, find_paths, first_that_holds};
 use super::public_key::StirPublicKey;
 use super::revocation_lists::Issuer;
 use super::signature::AuthorityKeyKind;
@@ -22,12 +22,13 @@ use super::trust::TrustPolicy;
 use super::verified_chain::VerifiedChain;
 use pennyblack_base::time::UnixTime;
 
-/// Judges a chain, leaf first, the others in any order; roots in it are
-/// tolerated and not believed.
+/// Judges certificates that were sent as a chain. The leaf is the first that is no CA's; the
+/// order of the others does not matter. What cannot be read beside a chain that holds
+/// decides nothing; roots that were sent are tolerated and not believed.
 ///
 /// Times, roles, names and key identifiers are checked before signatures, signatures
-/// before revocation. A chain costs at most one check of a signature for each of its
-/// certificates, from the root downwards.
+/// before revocation. A path that fails gives way to the next, if there is another, under
+/// the bounds of `path`.
 /// The policy remembers the path of a chain that holds until one of its certificates ends
 /// or a revocation list that it needs is due, whatever else was sent with it: anyone could
 /// make thousands of chains out of one that somebody published.
@@ -43,27 +44,36 @@ pub fn verify_chain<D: AsRef<[u8]>>(
     if let Some(known) = policy.verified.get(&sent, now) {
         return Ok(known);
     }
-    let certificates = parse(chain)?;
-    let (leaf, others) = certificates.split_first().ok_or(ChainError::Empty)?;
+    let (certificates, unread) = parse(chain)?;
+    let leaf = certificates.iter().find(|one| !is_authority(one));
+    let leaf = leaf.ok_or_else(|| no_leaf(&certificates, unread.clone()))?;
     check_common(leaf, now)?;
     let tn_auth_list = check_leaf(leaf)?;
-    let path = find_path(leaf, others, policy.anchors(), now)?;
-    let digest = PathDigest::of(&path);
-    let verified = match policy.verified.get_path(&digest, now) {
-        Some(known) => {
-            if !known.is_verified {
-                verify_signatures(&path)?;
+    let mut checks = SignatureChecks::default();
+    let paths = find_paths(leaf, &certificates, policy.anchors(), now);
+    let paths = paths.map_err(|error| match (error, &unread) {
+        // It may be the CA that is missing.
+        (ChainError::UnknownIssuer(_), Some(unread)) => unread.clone(),
+        (error, _) => error,
+    })?;
+    let found = first_that_holds(paths, |path| {
+        let digest = PathDigest::of(&path);
+        let known = policy.verified.get_path(&digest, now);
+        if !known.as_ref().is_some_and(|known| known.is_verified) {
+            checks.verify(&path)?;
+        }
+        let verified = match known {
+            Some(known) => known.chain,
+            None => {
+                let judged = Arc::new(judge_path(&path, leaf, tn_auth_list, policy, now)?);
+                policy.verified.insert(&digest, &judged);
+                judged
             }
-            known.chain
-        }
-        None => {
-            verify_signatures(&path)?;
-            let judged = Arc::new(judge_path(&path, leaf, tn_auth_list, policy, now)?);
-            policy.verified.insert(&digest, &judged);
-            judged
-        }
-    };
-    if is_all_of(&path, &certificates) {
+        };
+        Ok((path, digest, verified))
+    });
+    let (path, digest, verified) = found?;
+    if unread.is_none() && is_all_of(&path, &certificates) {
         policy.verified.insert_spelling(sent, &digest);
     }
     Ok(verified)
@@ -107,30 +117,49 @@ fn judge_path(
     })
 }
 
-fn parse<D: AsRef<[u8]>>(chain: &[D]) -> Result<Vec<Certificate>, ChainError> {
+/// What can be read, and why the first that cannot be read cannot.
+fn parse<D: AsRef<[u8]>>(
+    chain: &[D],
+) -> Result<(Vec<Certificate>, Option<ChainError>), ChainError> {
     if chain.len() > MAX_CHAIN_LENGTH {
         return Err(ChainError::TooLong(chain.len()));
     }
-    let mut entries = 0;
-    let read = chain.iter().enumerate().map(|(index, der)| {
-        let certificate = Certificate::parse(der.as_ref())
-            .map_err(|error| ChainError::Certificate { index, error })?;
-        entries += certificate
-            .tn_auth_list()
-            .map_or(0, |list| list.entries().len());
+    let (mut read, mut unread, mut entries) = (Vec::new(), None, 0);
+    for (index, der) in chain.iter().enumerate() {
+        match Certificate::parse(der.as_ref()) {
+            Ok(certificate) => {
+                let list = certificate.tn_auth_list();
+                entries += list.map_or(0, |list| list.entries().len());
+                read.push(certificate);
+            }
+            Err(error) if unread.is_none() => {
+                unread = Some(ChainError::Certificate { index, error });
+            }
+            Err(_) => {}
+        }
         if entries > MAX_ENTRIES {
             return Err(ChainError::TooManyEntries);
         }
-        Ok(certificate)
+    }
+    Ok((read, unread))
+}
+
+fn is_authority(certificate: &Certificate) -> bool {
+    certificate.basic_constraints.is_some_and(|basic| basic.ca)
+}
+
+/// Only CAs' certificates could be read, if any.
+fn no_leaf(certificates: &[Certificate], unread: Option<ChainError>) -> ChainError {
+    let first = certificates.first();
+    let authority = first.map(|one| match one.version_3 {
+        true => ChainError::LeafIsAuthority(one.subject_text().to_owned()),
+        false => ChainError::Version(one.subject_text().to_owned()),
     });
-    read.collect()
+    unread.or(authority).unwrap_or(ChainError::Empty)
 }
 
 fn check_leaf(leaf: &Certificate) -> Result<&TnAuthList, ChainError> {
     let subject = || leaf.subject_text().to_owned();
-    if leaf.basic_constraints.is_some_and(|basic| basic.ca) {
-        return Err(ChainError::LeafIsAuthority(subject()));
-    }
     if !leaf.key_usage.is_some_and(|usage| usage.digital_signature) {
         return Err(ChainError::LeafKeyUsage(subject()));
     }

@@ -68,6 +68,9 @@ pub enum ChainError {
         /// The extension.
         oid: String,
     },
+    /// An extended key usage for something else.
+    #[error("{0}: an extended key usage without anyExtendedKeyUsage, so it is not for calls")]
+    OtherPurpose(String),
     /// The leaf is an authority's certificate.
     #[error("{0}: an authority's certificate cannot sign for calls")]
     LeafIsAuthority(String),
@@ -115,6 +118,9 @@ pub enum ChainError {
         /// What is wrong.
         error: SignatureError,
     },
+    /// Paths beyond those that were tried.
+    #[error("no path to a root holds among the first that were tried: send fewer certificates")]
+    TooManyPaths,
     /// A delegate claims more than its parent has (RFC 9060 section 4).
     #[error("{subject}: its parent certificate does not encompass {entry}")]
     NotEncompassed {

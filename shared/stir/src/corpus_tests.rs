@@ -19,6 +19,7 @@ struct Real {
     sha256: String,
     der: Vec<u8>,
     role: String,
+    subject: String,
     spc: String,
     issuer: String,
     root_in_set: bool,
@@ -28,9 +29,10 @@ fn manifest() -> Vec<Real> {
     let mut reader = csv::Reader::from_path(folder("real-manifest.csv")).unwrap();
     let headers = reader.headers().unwrap().clone();
     let column = |name: &str| headers.iter().position(|h| h == name).unwrap();
-    let (sha256, role, spc, issuer, root_in_set) = (
+    let (sha256, role, subject, spc, issuer, root_in_set) = (
         column("sha256"),
         column("role"),
+        column("subject"),
         column("spc"),
         column("issuer_sha256"),
         column("root_in_set"),
@@ -42,6 +44,7 @@ fn manifest() -> Vec<Real> {
             sha256: row[sha256].to_owned(),
             der: std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())),
             role: row[role].to_owned(),
+            subject: row[subject].to_owned(),
             spc: row[spc].to_owned(),
             issuer: row[issuer].to_owned(),
             root_in_set: &row[root_in_set] == "1",
@@ -50,20 +53,28 @@ fn manifest() -> Vec<Real> {
     rows.collect()
 }
 
-/// The leaf's chain by the manifest, and the root it should end in.
-fn chain_of<'a>(leaf: &'a Real, all: &'a [Real]) -> (Vec<&'a [u8]>, Option<&'a [u8]>) {
+/// The leaf's chain by the manifest, and beside each CA's certificate the others of the same
+/// CA, of which one may be the one that was valid then.
+fn chain_of<'a>(leaf: &'a Real, all: &'a [Real]) -> Vec<&'a [u8]> {
     let mut chain = vec![leaf.der.as_slice()];
     let mut current = leaf;
-    loop {
-        match all.iter().find(|c| c.sha256 == current.issuer) {
-            Some(root) if root.role == "root" => return (chain, Some(&root.der)),
-            Some(ca) if chain.len() < MAX_CHAIN_LENGTH && ca.sha256 != current.sha256 => {
-                chain.push(&ca.der);
-                current = ca;
-            }
-            _ => return (chain, None),
-        }
+    let is_new = |one: &Real, chain: &[&[u8]]| !chain.contains(&one.der.as_slice());
+    while let Some(above) = all.iter().find(|c| c.sha256 == current.issuer)
+        && above.role != "root"
+        && is_new(above, &chain)
+    {
+        let same = all
+            .iter()
+            .filter(|c| c.role != "leaf" && c.subject == above.subject);
+        chain.extend(
+            same.filter(|c| is_new(c, &chain))
+                .map(|c| c.der.as_slice())
+                .collect::<Vec<_>>(),
+        );
+        current = above;
     }
+    assert!(chain.len() <= MAX_CHAIN_LENGTH);
+    chain
 }
 
 /// The middle of the leaf's validity, read with the library, since a refused
@@ -95,24 +106,45 @@ fn reason(error: &ChainError) -> String {
     }
 }
 
-fn verify(leaf: &Real, all: &[Real]) -> Result<Arc<VerifiedChain>, ChainError> {
-    let (chain, root) = chain_of(leaf, all);
-    let known: Vec<&[u8]> = all
-        .iter()
-        .filter(|c| c.role == "root")
-        .map(|c| c.der.as_slice())
-        .collect();
-    let anchors = root.map_or(known, |root| vec![root]);
-    let anchors = Arc::new(TrustAnchors::from_der(&anchors).unwrap());
-    verify_chain(&chain, &TrustPolicy::new(anchors), mid_validity(&leaf.der))
+/// Everybody's verdicts, by all collected roots.
+fn everybody(all: &[Real]) -> TrustPolicy {
+    let roots = all.iter().filter(|c| c.role == "root");
+    let roots: Vec<_> = roots.map(|root| &root.der).collect();
+    TrustPolicy::new(Arc::new(TrustAnchors::from_der(&roots).unwrap()))
+}
+
+/// In each order that begins with another certificate, forwards and backwards: the verdict
+/// is one.
+fn verify(
+    leaf: &Real,
+    all: &[Real],
+    policy: &TrustPolicy,
+) -> Result<Arc<VerifiedChain>, ChainError> {
+    let now = mid_validity(&leaf.der);
+    let mut chain = chain_of(leaf, all);
+    let verdict = verify_chain(&chain, policy, now);
+    let text = |verdict: &Result<Arc<VerifiedChain>, ChainError>| match verdict {
+        Ok(chain) => chain.leaf().subject_text().to_owned(),
+        Err(error) => reason(error),
+    };
+    for _ in 0..2 {
+        for _ in 0..chain.len() {
+            chain.rotate_left(1);
+            let again = verify_chain(&chain, policy, now);
+            assert_eq!(text(&again), text(&verdict), "{}", leaf.sha256);
+        }
+        chain.reverse();
+    }
+    verdict
 }
 
 fn report(all: &[Real]) -> String {
     let leaves: Vec<&Real> = all.iter().filter(|c| c.role == "leaf").collect();
+    let policy = everybody(all);
     let mut accepted = 0;
     let mut refused: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for leaf in &leaves {
-        match verify(leaf, all) {
+        match verify(leaf, all, &policy) {
             Ok(chain) => {
                 let spcs: Vec<_> = chain.tn_auth_list().spcs().map(Spc::as_str).collect();
                 assert_eq!(spcs, [leaf.spc.as_str()], "{}", leaf.sha256);

@@ -2,90 +2,96 @@
 //! signatures on the way (RFC 5280 section 6 as far as STIR uses it). Not here: what a
 //! leaf must be, and whether anything on the path is revoked.
 //!
-//! Anyone may send certificates, and a signature is the dearest thing about them. So the
-//! path is found without any, and then verified from the root downwards: **each
-//! certificate costs one check at most, by a key that is proven, and the first that fails
-//! is the last.** A sender without a CA's signature makes us
-//! check one, by a root's key.
+//! Anyone may send certificates, and a signature is the dearest thing about them. So paths
+//! are found without any, and then verified from the root downwards: **no chain costs more
+//! than [`MAX_CHECKS`] signatures, each by a key that is proven.** A path that fails gives
+//! way to the next, so a forged certificate beside a good one decides nothing.
 
 use std::ptr;
 
 use super::anchors::TrustAnchors;
 use super::certificate::Certificate;
 use super::chain_error::{ChainError, MAX_CHAIN_LENGTH};
+use super::signature::SignatureError;
+use pennyblack_base::clock_tolerance;
 use pennyblack_base::time::UnixTime;
 
-/// Finds the path from `leaf` to an anchor and verifies its signatures. The
-/// returned path starts with the leaf and ends with the anchor.
+/// Most signatures that are checked for a chain: one more than the longest needs, so that a
+/// common one has room for forged certificates beside it.
+pub(super) const MAX_CHECKS: usize = MAX_CHAIN_LENGTH;
+
+/// Most ways upwards that are followed from a leaf. Honest chains have one or two; without
+/// a bound, certificates that all name each other would have hundreds.
+const MAX_WAYS: usize = 32;
+
+/// Certificates each of which may have issued the one before it.
+pub(super) type Path<'a> = Vec<&'a Certificate>;
+
+/// Finds a path from `leaf` to an anchor whose signatures hold. It starts with the leaf
+/// and ends with the anchor.
 pub(super) fn verify_path<'a>(
     leaf: &'a Certificate,
     others: &'a [Certificate],
     anchors: &'a TrustAnchors,
     now: UnixTime,
-) -> Result<Vec<&'a Certificate>, ChainError> {
-    let path = find_path(leaf, others, anchors, now)?;
-    verify_signatures(&path)?;
-    Ok(path)
+) -> Result<Path<'a>, ChainError> {
+    let mut checks = SignatureChecks::default();
+    let paths = find_paths(leaf, others, anchors, now)?;
+    first_that_holds(paths, |path| checks.verify(&path).map(|()| path))
 }
 
-/// A certificate that the leaf leads to.
-struct Reached<'a> {
-    certificate: &'a Certificate,
-    /// The index of the one below it; none for the leaf.
-    below: Option<usize>,
-    /// How many certificates are below it.
-    depth: usize,
+/// The first that passes, or why the first of all did not.
+pub(super) fn first_that_holds<'a, T>(
+    paths: Vec<Path<'a>>,
+    mut judge: impl FnMut(Path<'a>) -> Result<T, ChainError>,
+) -> Result<T, ChainError> {
+    let mut refusal = ChainError::Empty;
+    for (index, path) in paths.into_iter().enumerate() {
+        match judge(path) {
+            Ok(judged) => return Ok(judged),
+            Err(error) if index == 0 => refusal = error,
+            Err(_) => {}
+        }
+    }
+    Err(refusal)
 }
 
-/// Finds a shortest path to an anchor, which starts with the leaf and ends with the
-/// anchor; no signature is looked at. Each certificate is
-/// reached once, by the shortest way, which is the one that path lengths allow if they
-/// allow any. So this takes a few comparisons for each pair of certificates, whatever
-/// names they have.
-pub(super) fn find_path<'a>(
+/// Finds the paths from `leaf` to an anchor, of which there is at least one, the shortest
+/// first; no signature is looked at. The leaf may be among the others.
+pub(super) fn find_paths<'a>(
     leaf: &'a Certificate,
     others: &'a [Certificate],
     anchors: &'a TrustAnchors,
     now: UnixTime,
-) -> Result<Vec<&'a Certificate>, ChainError> {
-    let mut reached = vec![Reached {
-        certificate: leaf,
-        below: None,
-        depth: 0,
-    }];
-    let mut refusal = None;
-    let mut next = 0;
-    while let Some(&Reached {
-        certificate: child,
-        depth,
-        ..
-    }) = reached.get(next)
-    {
-        match parents_of(child, anchors.iter(), depth, now, &mut refusal).first() {
-            Some(anchor) => return Ok(path_to(&reached, next, anchor)),
-            None if child.authority_key_id.is_none() => {
-                refusal = Some(ChainError::NoAuthorityKeyId(name_of(child)));
-            }
-            None => {}
-        }
-        let unreached = others
-            .iter()
-            .filter(|other| !reached.iter().any(|one| ptr::eq(one.certificate, *other)));
-        let between = parents_of(child, unreached, depth, now, &mut refusal);
-        // The leaf and an anchor belong to the path, too.
-        if depth + 3 > MAX_CHAIN_LENGTH && !between.is_empty() {
-            refusal = Some(ChainError::TooLong(depth + 3));
-        } else {
-            reached.extend(between.into_iter().map(|certificate| Reached {
-                certificate,
-                below: Some(next),
-                depth: depth + 1,
-            }));
-        }
+) -> Result<Vec<Path<'a>>, ChainError> {
+    let mut ways = vec![(leaf, vec![leaf])];
+    let (mut paths, mut refusal, mut next) = (Vec::new(), None, 0);
+    while let Some((child, way)) = ways.get(next).cloned() {
         next += 1;
+        let upwards = |parent: &'a Certificate| [way.as_slice(), &[parent]].concat();
+        let below = way.len() - 1;
+        let tops = parents_of(child, anchors.iter(), below, now, &mut refusal);
+        paths.extend(tops.into_iter().map(upwards));
+        if child.authority_key_id.is_none() {
+            refusal = Some(ChainError::NoAuthorityKeyId(name_of(child)));
+        }
+        let others = others.iter();
+        let unused = others.filter(|other| !way.iter().any(|one| ptr::eq(*one, *other)));
+        let between = parents_of(child, unused, below, now, &mut refusal);
+        // One of these and an anchor belong to the path, too.
+        let length = way.len() + 2;
+        if length > MAX_CHAIN_LENGTH && !between.is_empty() {
+            refusal = Some(ChainError::TooLong(length));
+        } else {
+            ways.extend(between.into_iter().map(|parent| (parent, upwards(parent))));
+            ways.truncate(MAX_WAYS);
+        }
     }
-    let last = reached.last().map_or(leaf, |one| one.certificate);
-    Err(refusal.unwrap_or_else(|| ChainError::UnknownIssuer(name_of(last))))
+    if paths.is_empty() {
+        let last = ways.last().map_or(leaf, |(last, _)| *last);
+        return Err(refusal.unwrap_or_else(|| ChainError::UnknownIssuer(name_of(last))));
+    }
+    Ok(paths)
 }
 
 /// Those candidates that may have issued `child` by all but the signature. Why another
@@ -106,22 +112,6 @@ fn parents_of<'a>(
     checked.collect()
 }
 
-/// From the leaf over `reached[index]` to the anchor.
-fn path_to<'a>(
-    reached: &[Reached<'a>],
-    index: usize,
-    anchor: &'a Certificate,
-) -> Vec<&'a Certificate> {
-    let mut path = vec![anchor];
-    let mut at = reached.get(index);
-    while let Some(one) = at {
-        path.push(one.certificate);
-        at = one.below.and_then(|below| reached.get(below));
-    }
-    path.reverse();
-    path
-}
-
 /// By name; and the key identifiers must be there (RFC 5280 sections 4.2.1.1 and 4.2.1.2):
 /// of two CAs, or two keys of one, of the same name they tell which, and no signature
 /// has to.
@@ -130,18 +120,45 @@ fn is_issuer_of(parent: &Certificate, child: &Certificate) -> bool {
     key_id.is_some() && key_id == parent.subject_key_id.as_ref() && child.issuer == parent.subject
 }
 
-/// Verifies the signatures of a path, from its anchor downwards.
-pub(super) fn verify_signatures(path: &[&Certificate]) -> Result<(), ChainError> {
-    let parents = path.iter().skip(1);
-    let mut downwards: Vec<_> = path.iter().zip(parents).collect();
-    downwards.reverse();
-    downwards.into_iter().try_for_each(|(child, parent)| {
-        let verified = child.signed.verify(&parent.key);
-        verified.map_err(|error| ChainError::Signature {
-            subject: name_of(child),
-            error,
+/// The signatures that were checked for one chain: none twice, and [`MAX_CHECKS`] at most.
+#[derive(Default)]
+pub(super) struct SignatureChecks<'a>(Vec<Checked<'a>>);
+
+/// A certificate, the one above it, and whether the signature holds.
+type Checked<'a> = (&'a Certificate, &'a Certificate, Result<(), SignatureError>);
+
+impl<'a> SignatureChecks<'a> {
+    /// Verifies the signatures of a path, from its anchor downwards; the first that fails is
+    /// the last.
+    pub(super) fn verify(&mut self, path: &[&'a Certificate]) -> Result<(), ChainError> {
+        let mut downwards: Vec<_> = path.iter().zip(path.iter().skip(1)).collect();
+        downwards.reverse();
+        downwards.into_iter().try_for_each(|(child, parent)| {
+            self.check(child, parent)?
+                .map_err(|error| ChainError::Signature {
+                    subject: name_of(child),
+                    error,
+                })
         })
-    })
+    }
+
+    fn check(
+        &mut self,
+        child: &'a Certificate,
+        parent: &'a Certificate,
+    ) -> Result<Result<(), SignatureError>, ChainError> {
+        let mut known = self.0.iter();
+        let known = known.find(|(one, above, _)| ptr::eq(*one, child) && ptr::eq(*above, parent));
+        if let Some((_, _, verdict)) = known {
+            return Ok(verdict.clone());
+        }
+        if self.0.len() == MAX_CHECKS {
+            return Err(ChainError::TooManyPaths);
+        }
+        let verdict = child.signed.verify(&parent.key);
+        self.0.push((child, parent, verdict.clone()));
+        Ok(verdict)
+    }
 }
 
 /// Checks times, role and path length: `below` CAs are under it already.
@@ -172,7 +189,7 @@ pub(super) fn check_common(certificate: &Certificate, now: UnixTime) -> Result<(
     if !certificate.version_3 {
         return Err(ChainError::Version(subject()));
     }
-    if now < certificate.not_before() {
+    if now.plus(clock_tolerance::CERTIFICATE) < certificate.not_before() {
         return Err(ChainError::NotYetValid {
             subject: subject(),
             not_before: certificate.not_before(),
@@ -185,6 +202,9 @@ pub(super) fn check_common(certificate: &Certificate, now: UnixTime) -> Result<(
             not_after: certificate.not_after(),
             now,
         });
+    }
+    if certificate.has_other_purpose {
+        return Err(ChainError::OtherPurpose(subject()));
     }
     match &certificate.unknown_critical {
         Some(oid) => Err(ChainError::UnknownCritical {

@@ -48,7 +48,7 @@ fn authorities_named_alike_that_lead_to_no_root_cost_no_check() {
 }
 
 #[test]
-fn authorities_named_alike_below_the_name_of_a_root_cost_one_check() {
+fn authorities_named_alike_below_the_name_of_a_root_cost_a_check_each() {
     let root = root();
     let impostor = impostor_of(&root);
     let authorities: Vec<_> = (0..5)
@@ -58,7 +58,44 @@ fn authorities_named_alike_below_the_name_of_a_root_cost_one_check() {
     let chain: Vec<_> = std::iter::once(leaf).chain(der_of(&authorities)).collect();
     let (verdict, checks) = judge(&chain, &root);
     assert!(matches!(verdict, Err(ChainError::Signature { .. })));
-    assert_eq!(checks, 1);
+    assert_eq!(checks, 5);
+}
+
+#[test]
+fn forged_authorities_beside_the_true_one_decide_nothing() {
+    let root = root();
+    let impostor = impostor_of(&root);
+    let forged: Vec<_> = (0..4).map(|_| alike(&impostor, "ca", b"ca")).collect();
+    let ca = alike(&root, "ca", b"ca");
+    let own = leaf(&ca, params("leaf", Some(SPC_683G)));
+    for place in 0..=4 {
+        let mut chain: Vec<_> = der_of(&forged).collect();
+        chain.insert(place, ca.der().to_vec());
+        chain.insert(0, own.clone());
+        let (verdict, checks) = judge(&chain, &root);
+        assert!(verdict.is_ok(), "{place}: {verdict:?}");
+        assert_eq!(checks, place + 2);
+    }
+}
+
+#[test]
+fn a_path_that_grants_less_gives_way_to_another() {
+    let root = root();
+    let list = |list| ca_params("ca", BasicConstraints::Unconstrained, Some(list));
+    let key = || KeyPair::generate().unwrap();
+    let narrow = CertifiedIssuer::signed_by(list(SPC_709J), key(), &root).unwrap();
+    let pem = narrow.key().serialize_pem();
+    let again = KeyPair::from_pem(&pem).unwrap();
+    let wide = CertifiedIssuer::signed_by(list(SPC_683G), again, &root).unwrap();
+    let own = leaf(&wide, params("leaf", Some(SPC_683G)));
+    for others in [[&narrow, &wide], [&wide, &narrow]] {
+        let others = others.map(|one| one.der().to_vec());
+        let chain: Vec<_> = std::iter::once(own.clone()).chain(others).collect();
+        let (verdict, _) = judge(&chain, &root);
+        assert!(verdict.is_ok(), "{verdict:?}");
+    }
+    let (verdict, _) = judge(&[own, narrow.der().to_vec()], &root);
+    assert!(matches!(verdict, Err(ChainError::NotEncompassed { .. })));
 }
 
 #[test]
