@@ -86,17 +86,28 @@ impl AuthenticateChallenge {
     }
 }
 
-/// Every `PrivateToken` challenge of a `WWW-Authenticate` value; other schemes
-/// are passed over.
+/// Every `PrivateToken` challenge of a `WWW-Authenticate` value; other schemes are passed
+/// over. So are challenges that cannot be read beside one that can: servers send some of
+/// types that nobody knows (RFC 9577 section 2.1, greasing), and their form is not ours.
 ///
 /// # Errors
-/// [`HeaderError`] when the value or one of its `PrivateToken` challenges is malformed.
+/// [`HeaderError`] when the value is malformed, or each of its `PrivateToken` challenges is.
 pub fn parse_www_authenticate(value: &str) -> Result<Vec<AuthenticateChallenge>, HeaderError> {
-    parse(value)?
+    let all = parse(value)?;
+    let own = all
         .iter()
-        .filter(|credentials| credentials.is_private_token())
-        .map(AuthenticateChallenge::from_credentials)
-        .collect()
+        .filter(|credentials| credentials.is_private_token());
+    let (mut read, mut refusal) = (Vec::new(), None);
+    for challenge in own.map(AuthenticateChallenge::from_credentials) {
+        match challenge {
+            Ok(challenge) => read.push(challenge),
+            Err(error) => refusal = refusal.or(Some(error)),
+        }
+    }
+    match refusal {
+        Some(refusal) if read.is_empty() => Err(refusal),
+        _ => Ok(read),
+    }
 }
 
 pub(super) fn authorization(token: &[u8]) -> String {
@@ -172,17 +183,32 @@ fn parse(value: &str) -> Result<Vec<Credentials<'_>>, HeaderError> {
     Ok(found)
 }
 
-/// The value after `=`, quoted or not, and what follows it. No value of this
-/// scheme has anything to escape, so a backslash is refused.
+/// The value after `=`, quoted or not, and what follows it. Other schemes escape characters
+/// (RFC 9110 section 5.6.4); no value of this one has any to escape, so they stay as they
+/// are, and are no base64 there.
 fn parameter_value(rest: &str) -> Option<(&str, &str)> {
     match rest.strip_prefix('"') {
-        Some(quoted) => quoted
-            .split_once('"')
-            .filter(|(value, _)| !value.contains('\\')),
+        Some(quoted) => {
+            let end = end_of_quoted(quoted)?;
+            let (value, rest) = quoted.split_at_checked(end)?;
+            Some((value, rest.strip_prefix('"')?))
+        }
         None => Some(split_where(rest, |c| {
             c == ',' || c == '"' || c.is_ascii_whitespace()
         })),
     }
+}
+
+/// Where the quotation mark is that no backslash escapes.
+fn end_of_quoted(quoted: &str) -> Option<usize> {
+    let mut is_escaped = false;
+    quoted.char_indices().find_map(|(at, c)| match c {
+        '"' if !is_escaped => Some(at),
+        _ => {
+            is_escaped = c == '\\' && !is_escaped;
+            None
+        }
+    })
 }
 
 fn split_where(text: &str, end: impl Fn(char) -> bool) -> (&str, &str) {

@@ -123,6 +123,43 @@ fn other_schemes_around_ours_are_passed_over() {
 }
 
 #[test]
+fn what_other_schemes_escape_and_challenges_that_nobody_knows_hide_no_good_one() {
+    let good = AuthenticateChallenge {
+        challenge: TokenChallenge::of_cps(
+            TokenType::BLIND_RSA_2048,
+            &"issuer.example".parse().unwrap(),
+            &"cps.example".parse().unwrap(),
+        ),
+        token_key: vec![7; 4],
+        max_age: None,
+    };
+    let text = good.to_header();
+    for other in [
+        r#"Basic realm="a\"b""#,
+        r#"Basic realm="a, \"PrivateToken\" b\\""#,
+        "PrivateToken challenge=\"2rrarg==\", token-key=\"AA==\"",
+        "PrivateToken challenge=\"2rrarg==\"",
+        "PrivateToken challenge=\"#\", token-key=\"AA==\"",
+        "PrivateToken",
+    ] {
+        for value in [format!("{other}, {text}"), format!("{text}, {other}")] {
+            assert_eq!(
+                parse_www_authenticate(&value),
+                Ok(vec![good.clone()]),
+                "{value}"
+            );
+        }
+    }
+    let alone = parse_www_authenticate("PrivateToken challenge=\"2rrarg==\", token-key=\"AA==\"");
+    assert!(matches!(alone, Err(HeaderError::Challenge(_))), "{alone:?}");
+    let unended = parse_www_authenticate(r#"Basic realm="a\""#);
+    assert!(
+        matches!(unended, Err(HeaderError::Malformed(_))),
+        "{unended:?}"
+    );
+}
+
+#[test]
 fn an_authorization_with_two_tokens_or_another_scheme_is_refused() {
     let token = token([1; 32], 256).authorization();
     for (value, error) in [
