@@ -20,6 +20,7 @@ mod followed_mailbox;
 mod full_mailbox;
 mod key_directory;
 mod load_generator;
+mod odd_inputs;
 mod odd_issuers;
 mod privacy;
 mod retention;
