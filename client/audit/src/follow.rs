@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use pennyblack_evidence::log_entry::LogEntry;
+use pennyblack_evidence::log_entry::{LogEntry, SkippedKinds};
 use pennyblack_tlog::LogReader;
 use pennyblack_tlog::Position;
 use pennyblack_tlog::ReadLogError;
@@ -45,6 +45,8 @@ pub struct FollowedLog {
     pub signed: u64,
     /// Whether all of these are known now; else the time was up.
     pub is_complete: bool,
+    /// Entries of this run whose kinds this version does not know: nothing follows from them.
+    pub skipped: SkippedKinds,
 }
 
 /// What a run came to.
@@ -258,6 +260,7 @@ impl Part {
     fn take_back(&mut self) {
         self.position = self.unread.clone();
         self.log.now = self.log.before;
+        self.log.skipped = SkippedKinds::default();
         self.log.is_complete &= self.log.now == self.log.signed;
     }
 }
@@ -290,6 +293,7 @@ async fn remember(
             now: before.size,
             signed: signed.size,
             is_complete: before == signed,
+            skipped: SkippedKinds::default(),
         },
         position: position.to_string(),
         unread: position.to_string(),
@@ -306,7 +310,7 @@ async fn follow(
     progress: &mut impl FnMut(&KeyName, u64, u64),
 ) -> Result<Part, AuditError> {
     let (name, signed) = (reader.key().name(), to.checkpoint().head.size);
-    let mut visited = from.head().size;
+    let (mut visited, mut skipped) = (from.head().size, SkippedKinds::default());
     let visit = |index, bytes: &[u8]| {
         visited = index + 1;
         progress(name, visited, signed);
@@ -315,9 +319,11 @@ async fn follow(
             index,
             error,
         });
-        entry
-            .and_then(|entry| take(index, entry))
-            .map_err(Stop::Entry)
+        let taken = entry.and_then(|entry| match skipped.record(&entry) {
+            true => Ok(()),
+            false => take(index, entry),
+        });
+        taken.map_err(Stop::Entry)
     };
     let over = async {
         // A timer of the past takes a moment.
@@ -342,6 +348,7 @@ async fn follow(
             now: position.head().size,
             signed,
             is_complete: stopped.is_none() && position.head() == to.checkpoint().head,
+            skipped,
         },
         position: position.to_string(),
         unread: position.with_entries_of(&from).to_string(),

@@ -144,6 +144,8 @@ async fn draw(arguments: DrawArguments) -> Result<Outcome, Failure> {
         asked += drawn.asked;
         received += drawn.received;
     }
+    let view = wallet.issuer_log(carrier.issuer.authority())?;
+    let skipped = view.map(|view| view.skipped().clone()).unwrap_or_default();
     let text = format!(
         "{} {received} of {} for {} into {}",
         style("drew").green(),
@@ -156,8 +158,14 @@ async fn draw(arguments: DrawArguments) -> Result<Outcome, Failure> {
         "received": received,
         "resumed": resumed.received,
         "subject": carrier.identity.iss(),
+        "log_entries_skipped": skipped,
     });
     let mut outcome = Outcome::done(json, text);
+    if !skipped.is_empty() {
+        outcome.note(&format!(
+            "the issuer's log has {skipped}: update this program"
+        ));
+    }
     outcome.note(&AT_A_TIME_OF_ITS_OWN);
     Ok(outcome)
 }

@@ -136,11 +136,16 @@ impl Carrier {
             let Some(view) = view else {
                 return refused.map_or(Ok(None), |error| Err(error.into()));
             };
+            let skipped = view.newly_skipped(memory.as_ref()).cloned();
             let remembered = wallet.off_thread(move |wallet| {
                 let is_kept = wallet.remember_issuer_log(&issuer, memory.as_ref(), &view)?;
                 Ok::<_, WalletError>(is_kept.then_some(view))
             });
             let remembered = remembered.await?;
+            if let Some(skipped) = skipped.filter(|_| remembered.is_some()) {
+                let issuer = self.issuer.authority();
+                tracing::warn!(%issuer, %skipped, "update this program: it does not know all that the issuer's log says");
+            }
             match (remembered, refused) {
                 (Some(_), Some(error)) => return Err(error.into()),
                 (Some(view), None) => return Ok(Some(view)),

@@ -107,6 +107,10 @@ impl KeyLog {
             }
         };
         self.persist(&view).await?;
+        if let Some(skipped) = view.newly_skipped(self.view.as_ref()) {
+            let issuer = &self.issuer;
+            tracing::warn!(%issuer, %skipped, "update this program: it does not know all that the issuer's log says");
+        }
         let newest = view.newest_key(now.minus(CLOCK_TOLERANCE));
         let all = listed.iter().chain(known).copied();
         let says = LogSays {

@@ -61,6 +61,22 @@ async fn a_token_is_logged_once_after_a_restart_too() {
 }
 
 #[tokio::test]
+async fn a_log_to_which_a_later_version_has_written_goes_on_with_this_one() {
+    let home = tempfile::tempdir().unwrap();
+    let log = open(&home);
+    log.double_spend(evidence(1, 9, 1), NOW).await.unwrap();
+    let later = [1, 6, 0, 0, 0, 0, 0, 0, 0, 60, 1, 2, 3].to_vec();
+    log.published().unwrap().append(later).await.unwrap();
+    drop(log);
+    let log = open(&home);
+    assert!(!log.double_spend(evidence(1, 9, 1), NOW).await.unwrap());
+    assert!(log.double_spend(evidence(1, 8, 1), NOW).await.unwrap());
+    let lines = log.double_spends(0, 100).unwrap().unwrap();
+    let indices: Vec<_> = lines.iter().map(|line| line.index).collect();
+    assert_eq!(indices, [0, 2]);
+}
+
+#[tokio::test]
 async fn of_many_requests_with_one_token_at_once_one_is_logged() {
     let home = tempfile::tempdir().unwrap();
     let log = open(&home);

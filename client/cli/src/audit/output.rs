@@ -16,7 +16,7 @@ use super::super::wording::{count, plural};
 pub(super) fn followed(followed: &Followed) -> Outcome {
     let log = |log: &FollowedLog| {
         json!({ "log": log.name.as_str(), "entries": log.now, "new": log.now - log.before,
-                "signed": log.signed, "complete": log.is_complete })
+                "signed": log.signed, "complete": log.is_complete, "skipped": log.skipped })
     };
     let json = json!({
         "cps": log(&followed.cps),
@@ -25,7 +25,14 @@ pub(super) fn followed(followed: &Followed) -> Outcome {
         "keys_checked_against_issuer": followed.issuer.is_some(),
     });
     let logs = std::iter::once(&followed.cps).chain(&followed.issuer);
-    let mut lines: Vec<_> = logs.map(line_of).collect();
+    let mut lines: Vec<_> = logs.clone().map(line_of).collect();
+    let skipping = logs.filter(|log| !log.skipped.is_empty());
+    lines.extend(skipping.map(|log| {
+        let (name, skipped) = (&log.name, &log.skipped);
+        format!(
+            "{name} has {skipped}: they are in the log, and were not checked; update this program"
+        )
+    }));
     lines.push(match followed.double_spends {
         0 => "no new double spends".to_owned(),
         number => format!(
@@ -210,6 +217,10 @@ fn statement(statement: &Statement) -> (&'static str, Value) {
             "issuance total",
             json!({ "token_key_id": token_key_id.to_string(), "issued": issued }),
         ),
-        _ => ("of an unknown kind", Value::Null),
+        Statement::Unknown(unknown) => (
+            "of a kind that this version does not know",
+            json!({ "kind": unknown.kind(), "bytes": unknown.body().len() }),
+        ),
+        _ => ("of a kind that is not shown", Value::Null),
     }
 }

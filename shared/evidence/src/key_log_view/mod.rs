@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use crate::key_calendar::{KeyCalendar, MAX_KEYS, SHORTEST_EPOCH};
-use crate::log_entry::{LogEntry, Statement};
+use crate::log_entry::{LogEntry, SkippedKinds, Statement};
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_privacypass::directory::DirectoryKey;
@@ -30,8 +30,8 @@ pub use self::remembered::RememberedError;
 /// and this.
 pub const LOG_PATH: &str = "/log";
 
-/// Most entries of a log of keys: two a key.
-const MOST_ENTRIES: u64 = 2 * MAX_KEYS as u64;
+/// Most entries of a log of keys: two a key, and as many of kinds that are yet to come.
+const MOST_ENTRIES: u64 = 4 * MAX_KEYS as u64;
 
 /// A key that the issuer has not accounted for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -86,6 +86,8 @@ pub struct KeyLogView {
     read_at: Option<UnixTime>,
     /// Keys that should have been there at the time before, and when they were first seen.
     late: BTreeMap<TokenKeyId, UnixTime>,
+    /// Entries that a later version has to read.
+    skipped: SkippedKinds,
 }
 
 impl KeyLogView {
@@ -108,6 +110,7 @@ impl KeyLogView {
             issued: BTreeMap::new(),
             read_at: None,
             late: BTreeMap::new(),
+            skipped: SkippedKinds::default(),
         })
     }
 
@@ -122,6 +125,19 @@ impl KeyLogView {
     #[must_use]
     pub fn head(&self) -> TreeHead {
         self.position.head()
+    }
+
+    /// The entries of kinds that this version does not know. Nothing follows from them.
+    #[must_use]
+    pub const fn skipped(&self) -> &SkippedKinds {
+        &self.skipped
+    }
+
+    /// The same, if there are more of them than an earlier reading has seen.
+    #[must_use]
+    pub fn newly_skipped(&self, before: Option<&Self>) -> Option<&SkippedKinds> {
+        let before = before.map_or(0, |before| before.skipped.total());
+        (self.skipped.total() > before).then_some(&self.skipped)
     }
 
     /// The log as it is `now`, read from here to its last checkpoint; `source` has the
@@ -174,6 +190,7 @@ impl KeyLogView {
             late,
             keys: keys.known,
             issued: keys.issued,
+            skipped: keys.skipped,
             read_at: Some(now),
         })
     }
@@ -242,6 +259,7 @@ struct Keys {
     known: BTreeMap<TokenKeyId, UnixTime>,
     issued: BTreeMap<TokenKeyId, u64>,
     calendar: KeyCalendar,
+    skipped: SkippedKinds,
 }
 
 impl Keys {
@@ -250,12 +268,14 @@ impl Keys {
             calendar: KeyCalendar::of(view.keys.values().copied())?,
             known: view.keys.clone(),
             issued: view.issued.clone(),
+            skipped: view.skipped.clone(),
         })
     }
 
     /// Adds what an entry says of keys.
     fn visit(&mut self, index: u64, entry: &[u8]) -> Result<(), FollowError> {
         let entry = LogEntry::parse(entry).map_err(|error| FollowError::Entry { index, error })?;
+        self.skipped.record(&entry);
         // The first statement about a key counts.
         match entry.statement {
             Statement::TokenKeyAnnounced { key, not_before } => {

@@ -7,6 +7,7 @@ use std::fmt::Display;
 use serde::{Deserialize, Serialize};
 
 use super::KeyLogView;
+use crate::log_entry::SkippedKinds;
 use pennyblack_base::time::UnixTime;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_tlog::note_key::VerifierKey;
@@ -51,6 +52,9 @@ struct Remembered {
     /// Keys that were announced too late, and when they were first seen.
     #[serde(default)]
     late: BTreeMap<String, u64>,
+    /// Entries of unknown kinds, by kind.
+    #[serde(default, skip_serializing_if = "SkippedKinds::is_empty")]
+    skipped: SkippedKinds,
 }
 
 impl KeyLogView {
@@ -73,6 +77,7 @@ impl KeyLogView {
             issued: by_name(self.issued.iter().map(|(id, issued)| (id, *issued))),
             read_at: self.read_at,
             late: by_name(self.late.iter().map(|(id, seen)| (id, seen.0))),
+            skipped: self.skipped.clone(),
         };
         let json = serde_json::to_string(&remembered).map_err(damaged)?;
         if json.len() > Self::MAX_JSON_SIZE {
@@ -111,6 +116,7 @@ impl KeyLogView {
             issued: by_id(read.issued)?,
             read_at: read.read_at,
             late: times(read.late)?,
+            skipped: read.skipped,
         })
     }
 }

@@ -3,6 +3,8 @@
 //! with their totals, token keys. No address, no mailbox, no time finer than a
 //! minute. Not here: the log itself, and whether an entry is true.
 
+mod unknown;
+
 use crate::double_spend::{DoubleSpendEvidence, SpendRecord};
 use pennyblack_base::authority::{Authority, AuthorityError};
 use pennyblack_base::time::UnixTime;
@@ -11,7 +13,10 @@ use pennyblack_privacypass::token::{Token, TokenError, TokenKeyId, TokenType};
 use pennyblack_privacypass::token_key::{TokenKey, TokenKeyError};
 use pennyblack_tlog::FULL_TILE;
 
-/// The version of the entries' form.
+pub use self::unknown::{SkippedKinds, UnknownStatement};
+
+/// The version of the entries' form. **Another version is refused, another kind is
+/// skipped**: an entry that no reader may skip has another version.
 const VERSION: u8 = 1;
 
 const DOUBLE_SPEND: u8 = 1;
@@ -158,6 +163,12 @@ pub enum Statement {
         /// How many.
         issued: u64,
     },
+    /// What a later version says.
+    ///
+    /// ```text
+    /// opaque body[the rest of the entry];
+    /// ```
+    Unknown(UnknownStatement),
 }
 
 /// Bytes that are not an entry.
@@ -168,11 +179,11 @@ pub enum LogEntryError {
     #[error("log entry: {0}")]
     Wire(#[from] WireError),
     /// Another version.
-    #[error("log entry of the version {0}: {VERSION} is known")]
+    #[error("log entry of the version {0}: {VERSION} is known; update this program")]
     Version(u8),
-    /// A kind that is not known.
-    #[error("log entry of the kind {0}, which is not known: 1 to 5 are")]
-    Kind(u8),
+    /// Longer than any, of whatever kind.
+    #[error("log entry of {0} bytes: at most {max} are read", max = LogEntry::MAX_SIZE)]
+    TooLong(usize),
     /// A time within a minute.
     #[error("log entry of the second {0}: only whole minutes are told")]
     Minute(u64),
@@ -206,11 +217,15 @@ impl LogEntry {
         out
     }
 
-    /// Reads an encoding; what [`Self::to_bytes`] would not write is refused.
+    /// Reads an encoding; what [`Self::to_bytes`] would not write is refused. A kind that
+    /// is not known is a [`Statement::Unknown`].
     ///
     /// # Errors
     /// [`LogEntryError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, LogEntryError> {
+        if bytes.len() > Self::MAX_SIZE {
+            return Err(LogEntryError::TooLong(bytes.len()));
+        }
         let mut reader = Reader::new(bytes);
         let version = reader.u8()?;
         if version != VERSION {
@@ -220,11 +235,9 @@ impl LogEntry {
         if Minute::of(minute).start() != minute {
             return Err(LogEntryError::Minute(minute.0));
         }
-        let statement = Statement::take(kind, &mut reader)?;
-        reader.finish()?;
         Ok(Self {
             minute: Minute(minute),
-            statement,
+            statement: Statement::take(kind, reader)?,
         })
     }
 }
@@ -237,6 +250,7 @@ impl Statement {
             Self::KeyEpochClosed { .. } => KEY_EPOCH_CLOSED,
             Self::TokenKeyAnnounced { .. } => TOKEN_KEY,
             Self::IssuanceTotal { .. } => ISSUANCE_TOTAL,
+            Self::Unknown(unknown) => unknown.kind(),
         }
     }
 
@@ -272,19 +286,20 @@ impl Statement {
                 out.extend(token_key_id.0);
                 out.extend(issued.to_be_bytes());
             }
+            Self::Unknown(unknown) => out.extend(unknown.body()),
         }
     }
 
-    fn take(kind: u8, reader: &mut Reader<'_>) -> Result<Self, LogEntryError> {
-        Ok(match kind {
+    fn take(kind: u8, mut reader: Reader<'_>) -> Result<Self, LogEntryError> {
+        let statement = match kind {
             DOUBLE_SPEND => Self::DoubleSpend(Box::new(DoubleSpendEvidence {
                 token: Token::parse(reader.vec_u16()?)?,
-                cps: take_authority(reader)?,
-                requests: [take_request(reader)?, take_request(reader)?],
+                cps: take_authority(&mut reader)?,
+                requests: [take_request(&mut reader)?, take_request(&mut reader)?],
             })),
             KEY_EPOCH_OPENED => {
-                let issuer = take_authority(reader)?;
-                let (key, not_before) = take_key(reader)?;
+                let issuer = take_authority(&mut reader)?;
+                let (key, not_before) = take_key(&mut reader)?;
                 Self::KeyEpochOpened {
                     issuer,
                     key,
@@ -293,18 +308,23 @@ impl Statement {
             }
             KEY_EPOCH_CLOSED => Self::KeyEpochClosed {
                 token_key_id: TokenKeyId(reader.array()?),
-                totals: take_totals(reader)?,
+                totals: take_totals(&mut reader)?,
             },
             TOKEN_KEY => {
-                let (key, not_before) = take_key(reader)?;
+                let (key, not_before) = take_key(&mut reader)?;
                 Self::TokenKeyAnnounced { key, not_before }
             }
             ISSUANCE_TOTAL => Self::IssuanceTotal {
                 token_key_id: TokenKeyId(reader.array()?),
                 issued: reader.u64()?,
             },
-            kind => return Err(LogEntryError::Kind(kind)),
-        })
+            kind => {
+                let body = reader.rest().to_vec();
+                return Ok(Self::Unknown(UnknownStatement::new(kind, body)));
+            }
+        };
+        reader.finish()?;
+        Ok(statement)
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use pennyblack_evidence::log_entry::{LogEntry, LogEntryError, Statement};
+use pennyblack_evidence::log_entry::{LogEntry, LogEntryError, SkippedKinds, Statement};
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
 use pennyblack_tlog::{KeyName, VerifierKey, WitnessPolicy};
@@ -372,17 +372,22 @@ impl Reading {
         if is_read && checkpoint.checkpoint().head == self.position.head() {
             return Ok(None);
         }
-        let mut news = Vec::new();
+        let (mut news, mut skipped) = (Vec::new(), SkippedKinds::default());
         let visit = |index, bytes: &[u8]| {
             let entry = LogEntry::parse(bytes);
             let entry = entry.map_err(|error| ReadingError::Entry { index, error })?;
-            if !matches!(entry.statement, Statement::DoubleSpend(_)) {
+            let is_skipped = skipped.record(&entry);
+            if !is_skipped && !matches!(entry.statement, Statement::DoubleSpend(_)) {
                 news.push(entry.statement);
             }
             Ok::<_, ReadingError>(())
         };
         let read = self.reader.advance(&self.position, &checkpoint, visit);
-        Ok(Some((read.await?, news)))
+        let position = read.await?;
+        if !skipped.is_empty() {
+            tracing::warn!(%skipped, "the leader of the log is of a later version: update this node");
+        }
+        Ok(Some((position, news)))
     }
 }
 

@@ -263,9 +263,15 @@ async fn a_follower_reads_what_is_signed_and_trusts_no_other_log() {
         assert!(is_totalled(&follower, id(number)));
     }
     assert_eq!(*follower.moves().borrow(), 3);
+    // A leader of a later version, which says more than this node can read.
+    let later = [1, 6, 0, 0, 0, 0, 0, 0, 0, 60, 1, 2, 3].to_vec();
+    log.published().append(later).await.unwrap();
+    stated(&log, 4).await.unwrap();
+    follower.refresh().await.unwrap();
+    assert!(is_totalled(&follower, id(4)));
     // Another life of the node knows it without asking anybody.
     let reborn = following("http://127.0.0.1:1".to_owned(), &server, &memory);
-    assert!(is_totalled(&reborn, id(3)) && !is_totalled(&reborn, id(4)));
+    assert!(is_totalled(&reborn, id(4)) && !is_totalled(&reborn, id(5)));
     let error = reborn.refresh().await.unwrap_err();
     assert!(matches!(error, FollowerError::Read { .. }), "{error}");
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
-use pennyblack_evidence::log_entry::{LogEntry, LogEntryError, Minute, Statement};
+use pennyblack_evidence::log_entry::{LogEntry, LogEntryError, Minute, SkippedKinds, Statement};
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_storage::group_commit::CommitError;
 use pennyblack_tlog::NoteKeyError;
@@ -79,14 +79,19 @@ impl StatementLog {
     pub fn open(directory: &Path, service: &Authority) -> Result<Self, OpenStatementsError> {
         let name = format!("{service}{}", routes::PREFIX).parse()?;
         let (mut known, mut unread) = (Known::default(), None);
+        let mut skipped = SkippedKinds::default();
         let log = TransparencyLog::open(directory, &name, |index, bytes| {
             match LogEntry::parse(bytes) {
+                Ok(entry) if skipped.record(&entry) => {}
                 Ok(entry) => known.record(&entry.statement),
                 Err(error) => unread = unread.take().or(Some((index, error))),
             }
         })?;
         if let Some((index, error)) = unread {
             return Err(OpenStatementsError::Entry { index, error });
+        }
+        if !skipped.is_empty() {
+            tracing::warn!(%skipped, "a later version has written to this log");
         }
         Ok(Self {
             log: Arc::new(log),

@@ -99,9 +99,32 @@ fn the_seconds_of_an_entry_are_neither_told_nor_taken() {
     bytes[9] ^= 1;
     bytes[0] = 2;
     assert_eq!(LogEntry::parse(&bytes), Err(LogEntryError::Version(2)));
-    bytes[0] = 1;
-    bytes[1] = 9;
-    assert_eq!(LogEntry::parse(&bytes), Err(LogEntryError::Kind(9)));
+}
+
+#[test]
+fn a_kind_of_a_later_version_is_counted_and_comes_back_as_it_went() {
+    let mut skipped = SkippedKinds::default();
+    assert!(!skipped.record(&all()[0]));
+    for (kind, length) in [(9, 0), (6, 1), (6, LogEntry::MAX_SIZE - 10)] {
+        let header = [1, kind, 0, 0, 0, 0, 0, 0, 0, 60];
+        let bytes = [&header[..], &vec![7; length]].concat();
+        let entry = LogEntry::parse(&bytes).unwrap();
+        assert_eq!(entry.minute.start(), UnixTime(60));
+        assert_eq!(entry.to_bytes(), bytes);
+        assert!(skipped.record(&entry));
+    }
+    let told = "3 entries of kinds that this version does not know (kind 6: 2, kind 9: 1)";
+    assert_eq!(skipped.to_string(), told);
+    let too_long = [&[1, 6][..], &vec![0; LogEntry::MAX_SIZE - 1]].concat();
+    let too_long = LogEntry::parse(&too_long);
+    assert_eq!(
+        too_long,
+        Err(LogEntryError::TooLong(LogEntry::MAX_SIZE + 1))
+    );
+    // What all entries have in common is required of these, too.
+    assert!(LogEntry::parse(&[1, 6, 0, 0, 0, 0, 0, 0, 0]).is_err());
+    let second = LogEntry::parse(&[1, 6, 0, 0, 0, 0, 0, 0, 0, 61]);
+    assert_eq!(second, Err(LogEntryError::Minute(61)));
 }
 
 proptest! {

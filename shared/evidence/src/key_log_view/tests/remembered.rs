@@ -24,6 +24,31 @@ fn what_is_remembered_is_read_again_and_trusted_only_whole() {
 }
 
 #[test]
+fn an_entry_of_a_later_version_is_skipped_and_remembered_as_skipped() {
+    let mut served = Served::with(0..2);
+    let before = followed(&mut served, None);
+    assert_eq!(before.newly_skipped(None), None);
+    let later = [1, 6, 0, 0, 0, 0, 0, 0, 0, 60, 1, 2, 3];
+    served.entries.splice(2..2, [later.to_vec(), entry(2)]);
+    let view = followed(&mut served, Some(before.clone()));
+    view.require(&key(2)).unwrap();
+    let told = "1 entry of a kind that this version does not know (kind 6: 1)";
+    assert_eq!(view.skipped().to_string(), told);
+    assert_eq!(view.newly_skipped(Some(&before)), Some(view.skipped()));
+    let remembered = KeyLogView::from_json(&view.to_json().unwrap()).unwrap();
+    assert_eq!(remembered, view);
+    // Said once, when it is new.
+    let again = followed(&mut served, Some(remembered));
+    assert_eq!(again.newly_skipped(Some(&view)), None);
+    // What may not be skipped has another version.
+    served.entries.push([&[2], &later[1..]].concat());
+    let refused = served.follow(&LogPolicy::default(), Some(again));
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("entry 4"), "{refused}");
+    assert!(refused.contains("update this program"), "{refused}");
+}
+
+#[test]
 fn more_keys_than_epochs_need_are_refused_and_what_was_remembered_stays() {
     let mut served = Served::with(0..3);
     let before = followed(&mut served, None);
