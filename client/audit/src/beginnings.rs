@@ -1,4 +1,4 @@
-//! When the keys of an issuer's log begin: by two that begin close to each other an issuer
+//! When the keys of one issuer's log begin: by two that begin close to each other an issuer
 //! can recognise the carriers that were shown one of them. Not here: what else an entry must be like.
 
 use std::collections::BTreeMap;
@@ -16,13 +16,15 @@ use super::epochs::Epochs;
 pub(super) struct Beginnings(BTreeMap<UnixTime, String>);
 
 impl Beginnings {
-    /// Of what is known.
-    pub(super) fn of(epochs: &Epochs) -> Self {
-        let announced = epochs.iter().filter(|(_, epoch)| {
+    /// Of what is known of an issuer.
+    pub(super) fn of(issuer: &str, epochs: &Epochs) -> Self {
+        let keys = epochs.iter().filter(|(of, ..)| *of == issuer);
+        let announced = keys.filter(|(.., epoch)| {
             let is_unused = epoch.issued.is_some_and(|issued| issued.total == 0);
             epoch.announced.is_some() && !is_unused
         });
-        let begins = announced.filter_map(|(id, epoch)| Some((epoch.not_before?, id.to_owned())));
+        let begins =
+            announced.filter_map(|(_, id, epoch)| Some((epoch.not_before?, id.to_owned())));
         Self(begins.collect())
     }
 

@@ -1,7 +1,7 @@
 //! What is known while entries are read, and how each fits those before it. Not here:
 //! reading them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use pennyblack_base::time::UnixTime;
@@ -9,7 +9,7 @@ use pennyblack_evidence::double_spend::DoubleSpendEvidence;
 use pennyblack_evidence::key_calendar::KeyCalendar;
 use pennyblack_evidence::log_entry::{LogEntry, Statement};
 use pennyblack_privacypass::token::{TokenKeyId, TokenType};
-use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
+use pennyblack_privacypass::token_key::TokenVerifier;
 use pennyblack_tlog::KeyName;
 
 use super::accusation::{Accusation, Accusations};
@@ -23,35 +23,75 @@ const MAX_VERIFIERS: usize = 256;
 /// The epochs as they are known so far, and the double spends that are not verified yet.
 pub(super) struct Book {
     epochs: Epochs,
-    /// The keys in `epochs`, by the days on which they begin.
+    /// The keys that the CPS takes, by the days on which they begin.
     calendar: KeyCalendar,
-    /// Those that the issuer announced.
-    beginnings: Beginnings,
+    /// The issuers whose logs are followed, by their authorities.
+    issuers: BTreeMap<String, Announced>,
+    /// Whose each key is that the CPS has opened, by the key's id: a double spend names that
+    /// alone.
+    opened: HashMap<String, String>,
+    /// Issuers that are not followed, of keys that the CPS has opened since.
+    unfollowed: BTreeSet<String>,
     /// How many days `epochs` holds, of all keys.
     days: usize,
-    /// Whether keys must be in the issuer's log.
-    issuer_is_followed: bool,
     verifiers: HashMap<TokenKeyId, Arc<TokenVerifier>>,
     /// Those whose evidence is not verified yet.
     accusations: Accusations,
     double_spends: u64,
 }
 
+/// The keys that one issuer announced, by when they begin.
+struct Announced {
+    calendar: KeyCalendar,
+    beginnings: Beginnings,
+}
+
+impl Announced {
+    fn of(issuer: &str, epochs: &Epochs) -> Self {
+        let keys = epochs.iter().filter(|(of, ..)| *of == issuer);
+        let keys = keys.filter(|(.., epoch)| epoch.announced.is_some());
+        Self {
+            calendar: calendar_of(keys),
+            beginnings: Beginnings::of(issuer, epochs),
+        }
+    }
+}
+
+/// Each key was within the limits of the log that stated it when that was read.
+fn calendar_of<'a>(keys: impl Iterator<Item = (&'a str, &'a str, &'a Epoch)>) -> KeyCalendar {
+    let mut calendar = KeyCalendar::default();
+    for begins in keys.filter_map(|(.., epoch)| epoch.not_before) {
+        // The CPS may have named another day than the issuer, and a day is full by that.
+        if calendar.add(begins).is_err() {
+            break;
+        }
+    }
+    calendar
+}
+
 impl Book {
-    pub(super) fn new(epochs: Epochs, issuer_is_followed: bool) -> Result<Self, AuditError> {
-        let begins = epochs.iter().filter_map(|(_, epoch)| epoch.not_before);
-        let calendar = KeyCalendar::of(begins).map_err(AuditError::RememberedKeys)?;
-        let days = epochs.iter().map(|(_, epoch)| epoch.double_spends.len());
-        Ok(Self {
-            calendar,
-            beginnings: Beginnings::of(&epochs),
-            days: days.sum(),
+    /// With what is known, and the issuers whose logs are followed.
+    pub(super) fn new<'a>(epochs: Epochs, followed: impl Iterator<Item = &'a str>) -> Self {
+        let issuers = followed.map(|issuer| (issuer.to_owned(), Announced::of(issuer, &epochs)));
+        let issuers = issuers.collect();
+        let is_opened = |(.., epoch): &(&str, &str, &Epoch)| epoch.opened.is_some();
+        let calendar = calendar_of(epochs.iter().filter(is_opened));
+        let opened = epochs.iter().filter(is_opened);
+        let opened = opened.map(|(issuer, id, _)| (id.to_owned(), issuer.to_owned()));
+        let opened = opened.collect();
+        let days = epochs.iter().map(|(.., epoch)| epoch.double_spends.len());
+        let days = days.sum();
+        Self {
             epochs,
-            issuer_is_followed,
+            calendar,
+            issuers,
+            opened,
+            unfollowed: BTreeSet::new(),
+            days,
             verifiers: HashMap::new(),
             accusations: Accusations::default(),
             double_spends: 0,
-        })
+        }
     }
 
     /// The double spends of this run.
@@ -59,27 +99,27 @@ impl Book {
         self.double_spends
     }
 
+    /// Issuers whose logs are not followed, and whose keys the CPS takes, or has taken since
+    /// the last run: nobody has checked that they announced these.
+    pub(super) fn unfollowed(&self) -> Vec<String> {
+        let open = self.epochs.iter().filter(|(issuer, _, epoch)| {
+            let is_open = epoch.opened.is_some() && epoch.closed.is_none();
+            is_open && !self.issuers.contains_key(*issuer)
+        });
+        let mut all = self.unfollowed.clone();
+        all.extend(open.map(|(issuer, ..)| issuer.to_owned()));
+        all.into_iter().collect()
+    }
+
     /// What is known when all was read.
     pub(super) fn into_epochs(self) -> Epochs {
         self.epochs
     }
 
-    /// What is known of a key that an entry states.
-    fn epoch(
-        &mut self,
-        (log, index): (&KeyName, u64),
-        key: &TokenKey,
-        not_before: UnixTime,
-    ) -> Result<&mut Epoch, AuditError> {
-        if self.epochs.get(key.id()).is_none() {
-            let added = self.calendar.add(not_before);
-            added.map_err(|error| excess((log, index), error.to_string()))?;
-        }
-        Ok(self.epochs.entry(key, not_before))
-    }
-
+    /// An entry of the log of an issuer that is followed.
     pub(super) fn take_of_issuer(
         &mut self,
+        issuer: &str,
         log: &KeyName,
         index: u64,
         entry: LogEntry,
@@ -92,11 +132,17 @@ impl Book {
         };
         match entry.statement {
             Statement::TokenKeyAnnounced { key, not_before } => {
-                let epoch = self.epoch((log, index), &key, not_before)?;
+                let epoch = self.epochs.entry(issuer, &key, not_before);
                 if epoch.announced.replace(minute).is_some() {
                     return Err(contradicts("this key was announced before"));
                 }
-                let added = self.beginnings.add(key.id(), not_before);
+                epoch.not_before = Some(not_before);
+                let Some(known) = self.issuers.get_mut(issuer) else {
+                    return Ok(());
+                };
+                let added = known.calendar.add(not_before);
+                added.map_err(|error| excess((log, index), error.to_string()))?;
+                let added = known.beginnings.add(key.id(), not_before);
                 added.map_err(|(other, apart)| AuditError::KeysTooClose {
                     log: log.clone(),
                     index,
@@ -109,14 +155,14 @@ impl Book {
                 token_key_id,
                 issued: total,
             } => {
-                let epoch = self.epochs.get_mut(token_key_id);
+                let epoch = self.epochs.get_mut(issuer, token_key_id);
                 let epoch = epoch.filter(|epoch| epoch.announced.is_some());
                 let epoch = epoch.ok_or_else(|| contradicts("this key was never announced"))?;
                 if epoch.issued.replace(Issued { minute, total }).is_some() {
                     return Err(contradicts("the total of this key was stated before"));
                 }
-                if total == 0 {
-                    self.beginnings.give_up(token_key_id);
+                if let Some(known) = self.issuers.get_mut(issuer).filter(|_| total == 0) {
+                    known.beginnings.give_up(token_key_id);
                 }
             }
             _ => return Err(contradicts("an issuer's log holds nothing of this kind")),
@@ -142,26 +188,33 @@ impl Book {
                 key,
                 not_before,
             } => {
-                let known = self.issuer_is_followed;
-                let epoch = self.epoch((log, index), &key, not_before)?;
-                if known && epoch.announced.is_none() {
+                if self.opened.contains_key(&key.id().to_string()) {
+                    return Err(contradicts("this key epoch was opened before"));
+                }
+                let is_followed = self.issuers.contains_key(issuer.as_str());
+                let announced = self.epochs.get(issuer.as_str(), key.id());
+                if is_followed && announced.is_none_or(|epoch| epoch.announced.is_none()) {
                     return Err(AuditError::UnknownKey {
                         log: log.clone(),
                         index,
                         key: key.id(),
+                        issuer: issuer.to_string(),
                     });
                 }
-                epoch.issuer = Some(issuer.to_string());
-                if epoch.opened.replace(minute).is_some() {
-                    return Err(contradicts("this key epoch was opened before"));
+                let added = self.calendar.add(not_before);
+                added.map_err(|error| excess((log, index), error.to_string()))?;
+                let epoch = self.epochs.entry(issuer.as_str(), &key, not_before);
+                epoch.opened = Some(minute);
+                self.opened.insert(key.id().to_string(), issuer.to_string());
+                if !is_followed {
+                    self.unfollowed.insert(issuer.to_string());
                 }
             }
             Statement::KeyEpochClosed {
                 token_key_id,
                 totals,
             } => {
-                let epoch = self.epochs.get_mut(token_key_id);
-                let epoch = epoch.filter(|epoch| epoch.opened.is_some());
+                let epoch = self.opened_epoch(token_key_id);
                 let epoch = epoch.ok_or_else(|| contradicts("this key epoch was never opened"))?;
                 let closed = Closed::new(minute, totals);
                 if epoch.closed.replace(closed).is_some() {
@@ -180,6 +233,12 @@ impl Book {
         Ok(())
     }
 
+    /// An epoch that the CPS has opened, of whichever issuer it said then.
+    fn opened_epoch(&mut self, id: TokenKeyId) -> Option<&mut Epoch> {
+        let issuer = self.opened.get(&id.to_string())?;
+        self.epochs.get_mut(issuer, id)
+    }
+
     fn take_double_spend(
         &mut self,
         log: &KeyName,
@@ -195,14 +254,14 @@ impl Book {
             });
         }
         let id = evidence.token.token_key_id;
-        let unknown = || AuditError::UnknownKey {
+        let unknown = || AuditError::NeverOpened {
             log: log.clone(),
             index,
             key: id,
         };
-        let epoch = self.epochs.get_mut(id);
-        let epoch = epoch.filter(|epoch| epoch.opened.is_some());
-        let epoch = epoch.ok_or_else(unknown)?;
+        // Not by `opened_epoch`: the verifiers change meanwhile.
+        let issuer = self.opened.get(&id.to_string()).ok_or_else(unknown)?;
+        let epoch = self.epochs.get_mut(issuer, id).ok_or_else(unknown)?;
         if epoch.closed.is_some() {
             return Err(AuditError::Contradiction {
                 log: log.clone(),
@@ -254,13 +313,16 @@ impl Book {
         })
     }
 
-    /// Every key at the CPS is the issuer's, and no more of it were spent than issued. A key
-    /// is missed only when `all_is_known` of the issuer's log: the rest may announce it.
+    /// Every key at the CPS is its issuer's, and no more of it were spent than issued. A key
+    /// is missed only when `all_is_known` of the issuers' logs: the rest may announce it.
     pub(super) fn reconcile(&self, all_is_known: bool) -> Result<(), AuditError> {
-        let announced = self.issuer_is_followed && all_is_known;
-        for (id, epoch) in self.epochs.iter() {
-            if announced && epoch.opened.is_some() && epoch.announced.is_none() {
-                return Err(AuditError::NotAnnounced { key: id.to_owned() });
+        for (issuer, id, epoch) in self.epochs.iter() {
+            let is_known = all_is_known && self.issuers.contains_key(issuer);
+            if is_known && epoch.opened.is_some() && epoch.announced.is_none() {
+                return Err(AuditError::NotAnnounced {
+                    key: id.to_owned(),
+                    issuer: issuer.to_owned(),
+                });
             }
             if let Some((spent, issued)) = epoch.overspent() {
                 return Err(AuditError::MoreSpentThanIssued {

@@ -8,7 +8,7 @@ use pennyblack_tlog::{KeyName, NoteKeyError, TreeHead, VerifierKey, WitnessPolic
 
 use super::misbehaviour::{AuditError, Misbehaviour};
 use super::place::LogPlace;
-use super::state::State;
+use super::state::{KeptLog, State};
 
 /// A log as somebody has seen it: the last checkpoint that was followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub struct SeenLog {
 pub struct Seen {
     /// The CPS's log.
     pub cps: SeenLog,
-    /// The issuer's, if it was followed.
-    pub issuer: Option<SeenLog>,
+    /// Those of issuers that were followed.
+    pub issuers: Vec<SeenLog>,
 }
 
 /// Two views that agree.
@@ -104,22 +104,22 @@ impl Seen {
     /// # Errors
     /// [`CompareError::Key`], or [`AuditError::Position`].
     pub fn of<E>(state: &State<E>) -> Result<Self, CompareError> {
-        let issuer = state.issuer_key.as_deref().zip(state.issuer.as_deref());
-        let issuer = issuer.map(|(key, position)| SeenLog::of(key, position));
+        let issuers = state.issuers.iter().map(SeenLog::of);
         Ok(Self {
-            cps: SeenLog::of(&state.cps_key, &state.cps)?,
-            issuer: issuer.transpose()?,
+            cps: SeenLog::of(&state.cps)?,
+            issuers: issuers.collect::<Result<_, _>>()?,
         })
     }
 }
 
 impl SeenLog {
-    fn of(key: &str, position: &str) -> Result<Self, CompareError> {
-        let key: VerifierKey = key.parse()?;
-        let position = Position::parse(position, &key).map_err(|error| AuditError::Position {
-            log: key.name().clone(),
-            error,
-        })?;
+    fn of(kept: &KeptLog) -> Result<Self, CompareError> {
+        let key: VerifierKey = kept.key.parse()?;
+        let position =
+            Position::parse(&kept.position, &key).map_err(|error| AuditError::Position {
+                log: key.name().clone(),
+                error,
+            })?;
         Ok(Self {
             // What was signed, also if not all of it was read yet.
             head: position.signed(),

@@ -1,9 +1,8 @@
-//! What the logs have said of each token key so far: who announced it, when the CPS
-//! took its tokens, how many were issued, spent, and spent twice. Not here: whether
-//! the logs are to be trusted.
+//! What the logs have said of each token key so far: which issuer announced it, when the
+//! CPS took its tokens, how many were issued, spent, and spent twice. Not here: whether
+//! the logs are to be trusted, and how this is kept.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::key_calendar::MAX_KEYS;
@@ -11,8 +10,9 @@ use pennyblack_evidence::log_entry::EpochTotals;
 use pennyblack_privacypass::blind_rsa::TokenVerifyingKey;
 use pennyblack_privacypass::token::{TokenKeyId, TokenType};
 use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
-use serde::de::{Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
+
+use super::kept_epochs::{KeptEpochs, read_days};
 
 /// Seconds of a day.
 pub(super) const DAY: u64 = 86_400;
@@ -20,6 +20,9 @@ pub(super) const DAY: u64 = 86_400;
 /// Most days with double spends, counted for each key: four for each key that a log may
 /// state, where an epoch and the one after it are two.
 pub(super) const MAX_DAYS: usize = 4 * MAX_KEYS;
+
+/// Most keys that an auditor keeps, of all issuers together: as many as four logs may state.
+pub(super) const MAX_EPOCHS: usize = 4 * MAX_KEYS;
 
 /// What a CPS said when it closed an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,9 +78,7 @@ pub struct Epoch {
     /// The key, as the issuer's directory has it; base64url. Empty when the CPS has closed
     /// the epoch: it verifies nothing any more.
     pub token_key: String,
-    /// The issuer, as the CPS names it.
-    pub issuer: Option<String>,
-    /// From when on the issuer signs with it.
+    /// From when on the issuer signs with it, by the issuer's log if that has announced it.
     pub not_before: Option<UnixTime>,
     /// When the issuer announced it.
     pub announced: Option<UnixTime>,
@@ -146,95 +147,43 @@ impl Epoch {
     }
 }
 
-/// All keys, by the hexadecimal form of their ids.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+/// All keys, by their issuers. **A key belongs to one issuer**: another that announces the
+/// same key makes nothing of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Epochs(BTreeMap<String, Epoch>);
+pub struct Epochs(#[serde(deserialize_with = "KeptEpochs::read")] BTreeMap<String, Keys>);
+
+/// The keys of one issuer, by the hexadecimal form of their ids.
+pub(super) type Keys = BTreeMap<String, Epoch>;
 
 impl Epochs {
-    /// One of them.
+    /// A key of an issuer, which is named by its authority.
     #[must_use]
-    pub fn get(&self, id: TokenKeyId) -> Option<&Epoch> {
-        self.0.get(&id.to_string())
+    pub fn get(&self, issuer: &str, id: TokenKeyId) -> Option<&Epoch> {
+        self.0.get(issuer)?.get(&id.to_string())
     }
 
-    pub(super) fn get_mut(&mut self, id: TokenKeyId) -> Option<&mut Epoch> {
-        self.0.get_mut(&id.to_string())
+    pub(super) fn get_mut(&mut self, issuer: &str, id: TokenKeyId) -> Option<&mut Epoch> {
+        self.0.get_mut(issuer)?.get_mut(&id.to_string())
     }
 
-    pub(super) fn entry(&mut self, key: &TokenKey, not_before: UnixTime) -> &mut Epoch {
-        let entry = self.0.entry(key.id().to_string());
+    pub(super) fn entry(
+        &mut self,
+        issuer: &str,
+        key: &TokenKey,
+        not_before: UnixTime,
+    ) -> &mut Epoch {
+        let keys = self.0.entry(issuer.to_owned()).or_default();
+        let entry = keys.entry(key.id().to_string());
         entry.or_insert_with(|| Epoch::of(key, not_before))
     }
 
-    /// Their ids and what is known, by id.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Epoch)> {
-        self.0.iter().map(|(id, epoch)| (id.as_str(), epoch))
+    /// Issuers, the ids of their keys, and what is known of these.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &Epoch)> {
+        let issuers = self.0.iter();
+        issuers.flat_map(|(issuer, keys)| {
+            let keys = keys.iter();
+            keys.map(|(id, epoch)| (issuer.as_str(), id.as_str(), epoch))
+        })
     }
-}
-
-impl<'de> Deserialize<'de> for Epochs {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EpochsVisitor)
-    }
-}
-
-/// Reads no more keys than a log may state: a key takes more memory than text, and the
-/// text may be another's. Nor more days, of all keys.
-struct EpochsVisitor;
-
-impl<'de> Visitor<'de> for EpochsVisitor {
-    type Value = Epochs;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "token keys by their ids, {MAX_KEYS} at most")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Epochs, M::Error> {
-        let mut epochs = BTreeMap::new();
-        let mut days = 0;
-        while let Some((id, epoch)) = map.next_entry::<String, Epoch>()? {
-            if epochs.len() >= MAX_KEYS {
-                return Err(M::Error::custom(format!("more than {MAX_KEYS} token keys")));
-            }
-            days += epoch.double_spends.len();
-            if days > MAX_DAYS {
-                return Err(too_many_days());
-            }
-            epochs.insert(id, epoch);
-        }
-        Ok(Epochs(epochs))
-    }
-}
-
-fn too_many_days<E: serde::de::Error>() -> E {
-    E::custom(format!("more than {MAX_DAYS} days with double spends"))
-}
-
-/// Counts the days of one key while they are read.
-struct DaysVisitor;
-
-impl<'de> Visitor<'de> for DaysVisitor {
-    type Value = BTreeMap<u64, DayOfSpends>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "double spends by their days, {MAX_DAYS} at most")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-        let mut days = BTreeMap::new();
-        while let Some((day, spends)) = map.next_entry()? {
-            if days.len() >= MAX_DAYS {
-                return Err(too_many_days());
-            }
-            days.insert(day, spends);
-        }
-        Ok(days)
-    }
-}
-
-fn read_days<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<u64, DayOfSpends>, D::Error> {
-    deserializer.deserialize_map(DaysVisitor)
 }

@@ -1,4 +1,4 @@
-//! The auditor: follows the logs of a CPS and of its issuer (docs/protocol.md
+//! The auditor: follows the logs of a CPS and of its issuers (docs/protocol.md
 //! section 7), checks everything in them that can be checked, and names what an
 //! operator did wrong. Not here: reading and proving the logs themselves, which
 //! `pennyblack_tlog::reader` does, and how it is told on a terminal.
@@ -9,7 +9,9 @@ mod book;
 mod compare;
 mod epochs;
 mod follow;
+mod kept_epochs;
 mod misbehaviour;
+mod one_log;
 mod place;
 mod proof_file;
 mod report;
@@ -22,4 +24,4 @@ pub use misbehaviour::{AuditError, Misbehaviour};
 pub use place::{LogPlace, LogPlaceError};
 pub use proof_file::{ProofFileError, ProvenEntry, verify_proof};
 pub use report::{DayReport, EpochReport, Period, Report};
-pub use state::{Positions, State, StateDirectory, StateError, StateLock};
+pub use state::{KeptLog, Positions, State, StateDirectory, StateError, StateLock};

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use pennyblack_evidence::double_spend::EvidenceError;
-use pennyblack_evidence::key_calendar::{SHORTEST_EPOCH, TooManyKeys};
+use pennyblack_evidence::key_calendar::SHORTEST_EPOCH;
+use pennyblack_evidence::key_log_view::LOG_PATH;
 use pennyblack_evidence::log_entry::LogEntryError;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_tlog::ReadLogError;
@@ -117,10 +118,22 @@ pub enum AuditError {
     },
     /// A key that the issuer has not announced.
     #[error(
-        "{log}: entry {index}: the key {key} is not in the issuer's log: its tokens would \
-         single out the clients that hold them"
+        "{log}: entry {index}: the key {key} is not in the log of the issuer {issuer}: its tokens \
+         would single out the clients that hold them"
     )]
     UnknownKey {
+        /// In which log.
+        log: KeyName,
+        /// The entry's place, from 0.
+        index: u64,
+        /// The key.
+        key: TokenKeyId,
+        /// Whose key the CPS says it is.
+        issuer: String,
+    },
+    /// A double spend of a key of which nothing was said before.
+    #[error("{log}: entry {index}: a double spend of the key {key}, which the CPS never opened")]
+    NeverOpened {
         /// In which log.
         log: KeyName,
         /// The entry's place, from 0.
@@ -130,18 +143,27 @@ pub enum AuditError {
     },
     /// A key that was opened while the issuer's log was not followed, and is not in it.
     #[error(
-        "the key {key}, whose tokens the CPS takes, is not in the issuer's log: its tokens \
-         would single out the clients that hold them"
+        "the key {key}, whose tokens the CPS takes, is not in the log of its issuer {issuer}: its \
+         tokens would single out the clients that hold them"
     )]
     NotAnnounced {
         /// The key's id, in hexadecimal digits.
         key: String,
+        /// Whose key the CPS says it is.
+        issuer: String,
     },
-    /// The issuer's log was followed before and is not named now.
+    /// An issuer's log was followed before and is not named now.
+    #[error("this state also follows the log {0}: name it again with --issuer and --issuer-key")]
+    IssuerNotNamed(String),
+    /// The log of one issuer was named more than once.
+    #[error("the log {0} is named twice: name each issuer's log once, with its key")]
+    IssuerTwice(KeyName),
+    /// A key of another log than an issuer's.
     #[error(
-        "this state also follows an issuer's log: name it again with --issuer and --issuer-key"
+        "{0} is not the name of an issuer's log, which is the issuer's authority and {LOG_PATH}: \
+         give the key of the issuer's log with --issuer-key"
     )]
-    IssuerNotNamed,
+    NoIssuersLog(KeyName),
     /// An entry that does not fit those before it.
     #[error("{log}: entry {index} contradicts the log: {what}")]
     Contradiction {
@@ -180,9 +202,6 @@ pub enum AuditError {
         /// Of what.
         what: String,
     },
-    /// The auditor's own state has more keys than a log may state.
-    #[error("the auditor's state: {0}")]
-    RememberedKeys(TooManyKeys),
     /// The time was up before anything new was proven.
     #[error(
         "the time is up, and nothing new could be proven in it: the logs answer too slowly. What was \
@@ -225,16 +244,19 @@ impl AuditError {
             Self::FalseAccusation { .. } | Self::ElsewhereAccusation { .. } => {
                 Misbehaviour::FalseAccusation
             }
-            Self::UnknownKey { .. } | Self::NotAnnounced { .. } => Misbehaviour::UnknownKey,
+            Self::UnknownKey { .. } | Self::NeverOpened { .. } | Self::NotAnnounced { .. } => {
+                Misbehaviour::UnknownKey
+            }
             Self::MoreSpentThanIssued { .. } => Misbehaviour::MoreSpentThanIssued,
             Self::Excess { .. } => Misbehaviour::Excess,
             Self::KeysTooClose { .. } => Misbehaviour::KeysTooClose,
-            Self::RememberedKeys(_)
-            | Self::TimeUp
+            Self::TimeUp
             | Self::State(_)
             | Self::Place(_)
             | Self::Position { .. }
-            | Self::IssuerNotNamed => {
+            | Self::IssuerNotNamed(_)
+            | Self::IssuerTwice(_)
+            | Self::NoIssuersLog(_) => {
                 return None;
             }
         })

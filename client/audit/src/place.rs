@@ -3,11 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use pennyblack_tlog::LogSource;
-use pennyblack_tlog::Mirror;
+use pennyblack_tlog::note::MAX_NOTE_SIZE;
 use pennyblack_tlog::reader::SourceError;
+use pennyblack_tlog::{LogSource, Mirror, ReadLogError, SignedCheckpoint};
 
 use pennyblack_http::{HttpClient, Request, RetryPolicy};
+
+/// Below a log's prefix.
+const CHECKPOINT: &str = "checkpoint";
 
 /// A place that is none.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +56,19 @@ impl LogPlace {
             return Err(LogPlaceError::Directory(directory.to_owned()));
         }
         Ok(Self::Directory(Mirror::new(directory)))
+    }
+
+    /// The name of the log that lies there, by its checkpoint, whose signature is not
+    /// verified.
+    ///
+    /// # Errors
+    /// [`ReadLogError`].
+    pub async fn origin(&self) -> Result<String, ReadLogError> {
+        let text = self.read(CHECKPOINT, MAX_NOTE_SIZE).await?;
+        let text = text.ok_or(ReadLogError::NoCheckpoint)?;
+        let text = String::from_utf8_lossy(&text);
+        let signed: SignedCheckpoint = text.parse()?;
+        Ok(signed.checkpoint().origin.clone())
     }
 }
 

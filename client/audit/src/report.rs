@@ -41,8 +41,8 @@ impl Period {
 pub struct EpochReport {
     /// The key's id, in hexadecimal digits.
     pub token_key_id: String,
-    /// The issuer, as the CPS names it.
-    pub issuer: Option<String>,
+    /// The issuer's authority.
+    pub issuer: String,
     /// The type of its tokens (RFC 9578).
     pub token_type: u16,
     /// When the CPS began to take its tokens.
@@ -73,7 +73,7 @@ pub struct EpochReport {
 }
 
 impl EpochReport {
-    fn new(token_key_id: &str, epoch: &Epoch, period: Period) -> Self {
+    fn new((issuer, token_key_id): (&str, &str), epoch: &Epoch, period: Period) -> Self {
         let days = epoch.double_spends.iter();
         let days = days.filter(|(day, _)| period.has_day(**day));
         let DayOfSpends { proven, on_word } =
@@ -85,7 +85,7 @@ impl EpochReport {
         let spent = epoch.closed.map(|closed| closed.spent);
         Self {
             token_key_id: token_key_id.to_owned(),
-            issuer: epoch.issuer.clone(),
+            issuer: issuer.to_owned(),
             token_type: epoch.token_type,
             opened: epoch.opened,
             closed: epoch.closed.map(|closed| closed.minute),
@@ -120,7 +120,7 @@ impl EpochReport {
         }
         [
             self.token_key_id.clone(),
-            cell(self.issuer.as_ref()),
+            self.issuer.clone(),
             self.token_type.to_string(),
             cell(self.opened.map(|time| time.0)),
             cell(self.closed.map(|time| time.0)),
@@ -159,7 +159,7 @@ impl DayReport {
     /// without any among them.
     fn all(epochs: &Epochs, period: Period) -> Vec<Self> {
         let mut days = BTreeMap::<u64, DayOfSpends>::new();
-        for (day, one) in epochs.iter().flat_map(|(_, epoch)| &epoch.double_spends) {
+        for (day, one) in epochs.iter().flat_map(|(.., epoch)| &epoch.double_spends) {
             if period.has_day(*day) {
                 let sum = days.entry(*day).or_default();
                 sum.proven += one.proven;
@@ -200,9 +200,9 @@ impl Report {
     #[must_use]
     pub fn new(epochs: &Epochs, period: Period) -> Self {
         let days = DayReport::all(epochs, period);
-        let touched = epochs.iter().filter(|(_, epoch)| period.touches(epoch));
+        let touched = epochs.iter().filter(|(.., epoch)| period.touches(epoch));
         let mut epochs: Vec<_> = touched
-            .map(|(id, epoch)| EpochReport::new(id, epoch, period))
+            .map(|(issuer, id, epoch)| EpochReport::new((issuer, id), epoch, period))
             .collect();
         // Those that are only announced come last.
         epochs.sort_by_key(|epoch| (epoch.opened.is_none(), epoch.opened));

@@ -1,22 +1,26 @@
 //! What an auditor keeps between two runs, in one file that is replaced as a whole:
 //! after a crash it is the old one or the new one. Not here: what is in the logs.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use pennyblack_evidence::log_entry::SkippedKinds;
 use pennyblack_storage::disk::{OpenDiskError, RealDisk};
 use pennyblack_storage::{atomic_file, limited_file};
-use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::epochs::Epochs;
+use super::epochs::{Epochs, MAX_EPOCHS};
 
 const FILE: &str = "audit.json";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Most bytes of the file, when it is written and when it is read: as many keys, and days
-/// with double spends, as logs may have, and two positions.
+/// with double spends, as the logs of a CPS and of one issuer may have, and two positions.
 const MAX_SIZE: usize = 128 * 1024 * 1024;
+/// Most issuers whose logs are followed with one state.
+const MAX_ISSUERS: usize = 256;
 /// Most bytes of a position in it.
 const MAX_POSITION_SIZE: usize = 1024 * 1024;
 
@@ -55,12 +59,27 @@ pub enum StateError {
         size: usize,
     },
     /// Of another version.
-    #[error("the auditor's state {} has version {found}, and this program knows version {VERSION}: use the program that wrote it", path.display())]
+    #[error(
+        "the auditor's state {} has version {found}, and this program reads version {VERSION}: keep \
+         the file, which still shows what the logs had signed, and follow the logs anew with another \
+         --state", path.display()
+    )]
     Version {
         /// Which file.
         path: PathBuf,
         /// Its version.
         found: u32,
+    },
+    /// More keys than are read.
+    #[error(
+        "the auditor's state {} would have {keys} token keys, and at most {MAX_EPOCHS} are read: the \
+         state of before is kept; follow fewer issuers with one state", path.display()
+    )]
+    TooManyKeys {
+        /// Which file.
+        path: PathBuf,
+        /// How many.
+        keys: usize,
     },
     /// Another run is at work.
     #[error(
@@ -78,16 +97,35 @@ pub enum StateError {
 #[serde(deny_unknown_fields)]
 pub struct State<E = Epochs> {
     version: u32,
-    /// The key of the CPS's log.
-    pub cps_key: String,
-    /// The position in the CPS's log.
-    pub cps: String,
-    /// The key of the issuer's log, if that is followed.
-    pub issuer_key: Option<String>,
-    /// The position in the issuer's log.
-    pub issuer: Option<String>,
+    /// The CPS's log.
+    pub cps: KeptLog,
+    /// The logs of the issuers that are followed.
+    #[serde(deserialize_with = "read_issuers")]
+    pub issuers: Vec<KeptLog>,
     /// What the logs have said.
     pub epochs: E,
+}
+
+/// A log as far as it was followed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeptLog {
+    /// Its verifier key.
+    pub key: String,
+    /// Where reading goes on ([`pennyblack_tlog::Position`]).
+    pub position: String,
+    /// Entries up to there of kinds that this version does not know.
+    #[serde(default, skip_serializing_if = "SkippedKinds::is_empty")]
+    pub skipped: SkippedKinds,
+}
+
+impl KeptLog {
+    /// The log's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let name = self.key.split_once('+');
+        name.map_or(self.key.as_str(), |(name, _)| name)
+    }
 }
 
 /// Where an auditor is in the logs, which is all that a comparison needs: what another
@@ -97,34 +135,23 @@ pub type Positions = State<IgnoredAny>;
 impl State {
     /// State of this version.
     #[must_use]
-    pub fn new(
-        (cps_key, cps): (String, String),
-        issuer: Option<(String, String)>,
-        epochs: Epochs,
-    ) -> Self {
-        let (issuer_key, issuer) = issuer.unzip();
+    pub const fn new(cps: KeptLog, issuers: Vec<KeptLog>, epochs: Epochs) -> Self {
         Self {
             version: VERSION,
-            cps_key,
             cps,
-            issuer_key,
-            issuer,
+            issuers,
             epochs,
         }
-    }
-
-    /// The name of the CPS's log.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        let name = self.cps_key.split_once('+');
-        name.map_or(self.cps_key.as_str(), |(name, _)| name)
     }
 }
 
 impl<E> State<E> {
-    fn require_short_positions(&self) -> Result<(), serde_json::Error> {
-        let positions = [Some(&self.cps), self.issuer.as_ref()];
-        let longest = positions.into_iter().flatten().map(String::len).max();
+    fn require_readable(&self) -> Result<(), serde_json::Error> {
+        if self.issuers.len() > MAX_ISSUERS {
+            return Err(too_many_issuers());
+        }
+        let positions = std::iter::once(&self.cps).chain(&self.issuers);
+        let longest = positions.map(|log| log.position.len()).max();
         match longest.filter(|size| *size > MAX_POSITION_SIZE) {
             None => Ok(()),
             Some(size) => Err(serde_json::Error::custom(format!(
@@ -147,15 +174,54 @@ impl<E> State<E> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StateError::Io { path, error }),
         };
-        match serde_json::from_slice::<Self>(&text) {
-            Ok(state) if state.version == VERSION => match state.require_short_positions() {
-                Ok(()) => Ok(Some(state)),
-                Err(error) => Err(StateError::Damaged { path, error }),
-            },
-            Ok(Self { version: found, .. }) => Err(StateError::Version { path, found }),
+        // First: another version has other members, which this one would call damage.
+        let read = match serde_json::from_slice::<Versioned>(&text) {
+            Ok(Versioned { version: VERSION }) => serde_json::from_slice::<Self>(&text),
+            Ok(Versioned { version: found }) => return Err(StateError::Version { path, found }),
+            Err(error) => Err(error),
+        };
+        let readable = read.and_then(|state| state.require_readable().map(|()| state));
+        match readable {
+            Ok(state) => Ok(Some(state)),
             Err(error) => Err(StateError::Damaged { path, error }),
         }
     }
+}
+
+fn too_many_issuers<E: serde::de::Error>() -> E {
+    E::custom(format!("the logs of more than {MAX_ISSUERS} issuers"))
+}
+
+/// Reads no more than are kept: a log takes more memory than text.
+fn read_issuers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<KeptLog>, D::Error> {
+    struct Issuers;
+
+    impl<'de> Visitor<'de> for Issuers {
+        type Value = Vec<KeptLog>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "the logs of {MAX_ISSUERS} issuers at most")
+        }
+
+        fn visit_seq<S: SeqAccess<'de>>(self, mut logs: S) -> Result<Self::Value, S::Error> {
+            let mut read = Vec::new();
+            while let Some(log) = logs.next_element()? {
+                if read.len() >= MAX_ISSUERS {
+                    return Err(too_many_issuers());
+                }
+                read.push(log);
+            }
+            Ok(read)
+        }
+    }
+
+    deserializer.deserialize_seq(Issuers)
+}
+
+/// Of any version.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
 }
 
 /// Keeps other runs out of a [`StateDirectory`] as long as it lives.
@@ -222,8 +288,12 @@ impl StateDirectory {
     /// [`StateError`]; then what was kept before is still there.
     pub fn keep(&self, state: &State) -> Result<(), StateError> {
         let path = self.0.join(FILE);
-        let short = state.require_short_positions();
-        let text = match short.and_then(|()| serde_json::to_vec(state)) {
+        let keys = state.epochs.iter().count();
+        if keys > MAX_EPOCHS {
+            return Err(StateError::TooManyKeys { path, keys });
+        }
+        let readable = state.require_readable();
+        let text = match readable.and_then(|()| serde_json::to_vec(state)) {
             Ok(text) => text,
             Err(error) => return Err(StateError::Damaged { path, error }),
         };

@@ -26,6 +26,7 @@ use serde_json::json;
 
 use super::options::{ConnectionOptions, NetworkOptions};
 use super::outcome::{Exit, Failure, Outcome};
+use super::wording::plural;
 
 /// How often progress is drawn.
 const PACE: Duration = Duration::from_millis(100);
@@ -88,6 +89,9 @@ Examples:
   pennyblack audit follow https://cps.example/log --key \"$CPS_KEY\" \\
       --issuer https://issuer.example/log --issuer-key \"$ISSUER_KEY\" \\
       --state audit
+  # a CPS that takes tokens of two issuers
+  pennyblack audit follow … --issuer https://one.example/log --issuer-key \"$ONE\" \\
+      --issuer https://two.example/log --issuer-key \"$TWO\"
   # two of these three witnesses must have cosigned
   pennyblack audit follow … --witness \"$A\" --witness \"$B\" --witness \"$C\" \\
       --witnesses-needed 2")]
@@ -99,13 +103,13 @@ pub(crate) struct FollowArguments {
     /// log.
     #[arg(long)]
     key: VerifierKey,
-    /// The issuer's log, likewise. Without it the CPS is trusted about keys, and
-    /// the number of issued tokens is unknown.
-    #[arg(long, value_name = "LOG", requires = "issuer_key")]
-    issuer: Option<String>,
-    /// The key of the issuer's log.
-    #[arg(long, value_name = "KEY", requires = "issuer")]
-    issuer_key: Option<VerifierKey>,
+    /// An issuer's log, likewise; repeat both options for each issuer of the CPS. Without
+    /// any the CPS is trusted about keys, and the number of issued tokens is unknown.
+    #[arg(long = "issuer", value_name = "LOG", requires = "issuer_keys")]
+    issuers: Vec<String>,
+    /// The key of that issuer's log; the keys in the order of the logs.
+    #[arg(long = "issuer-key", value_name = "KEY", requires = "issuers")]
+    issuer_keys: Vec<VerifierKey>,
     /// Directory for what was seen. Use the same one for the next run, which then
     /// notices entries that were taken back.
     #[arg(long, value_name = "DIR")]
@@ -204,10 +208,14 @@ async fn follow(arguments: FollowArguments, json: bool) -> Result<Outcome, Failu
     };
     let policy = arguments.witnesses.policy()?;
     let cps = log(&arguments.log, arguments.key, policy)?;
-    let issuer = arguments.issuer.zip(arguments.issuer_key);
+    let (logs, keys) = (arguments.issuers, arguments.issuer_keys);
+    if logs.len() != keys.len() {
+        return Err(unpaired(logs.len(), keys.len()));
+    }
+    let issuers = logs.iter().zip(keys);
     // The witnesses are those of the CPS's log.
-    let issuer = issuer.map(|(place, key)| log(&place, key, WitnessPolicy::default()));
-    let auditor = Auditor::new(cps, issuer.transpose()?);
+    let issuers = issuers.map(|(place, key)| log(place, key, WitnessPolicy::default()));
+    let auditor = Auditor::new(cps, issuers.collect::<Result<Vec<_>, _>>()?)?;
     let directory = StateDirectory::new(&arguments.state);
     let _lock = directory.lock()?;
     let bar = progress_bar(json);
@@ -227,6 +235,15 @@ async fn follow(arguments: FollowArguments, json: bool) -> Result<Outcome, Failu
         return Err(error.into());
     }
     Ok(output::followed(&followed))
+}
+
+fn unpaired(logs: usize, keys: usize) -> Failure {
+    let message = format!(
+        "--issuer names {} and --issuer-key {}: give one key for each log, in the same order",
+        plural(logs as u64, "log"),
+        plural(keys as u64, "key")
+    );
+    Failure::new(Exit::Usage, message)
 }
 
 fn progress_bar(json: bool) -> ProgressBar {
@@ -262,9 +279,9 @@ fn report(arguments: &ReportArguments) -> Result<Outcome, Failure> {
         write(file, "--csv", &report.to_csv())?;
     }
     if let Some(file) = &arguments.html {
-        write(file, "--html", &report.to_html(state.name()))?;
+        write(file, "--html", &report.to_html(state.cps.name()))?;
     }
-    Ok(output::report(&report, state.issuer.is_some()))
+    Ok(output::report(&report, !state.issuers.is_empty()))
 }
 
 fn start_of(day: Date) -> Result<UnixTime, Failure> {

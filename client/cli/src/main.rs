@@ -82,6 +82,7 @@ Exit codes:
   9  carrier: the issuer's key is not the newest in its public log, or the log
      was changed
   10  audit follow: the time was up; the next run goes on from there
+  11  audit follow: the CPS takes keys of an issuer whose log was not named
 
 Exit codes of `audit`, each a kind of misbehaviour (docs/auditing.md):
   20  fork: the log has signed two histories

@@ -48,6 +48,8 @@ pub(crate) enum Exit {
     Unaccounted = 9,
     /// The time was up before all was read.
     Unfinished = 10,
+    /// The CPS takes keys of an issuer whose log was not named.
+    IssuerNotFollowed = 11,
     /// [`Misbehaviour::Fork`], and so on; the numbers are theirs.
     Fork = Misbehaviour::Fork.exit_code(),
     Rollback = Misbehaviour::Rollback.exit_code(),
@@ -85,7 +87,7 @@ impl From<Misbehaviour> for Exit {
 impl Exit {
     /// Every code.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -97,6 +99,7 @@ impl Exit {
         Self::NoKey,
         Self::Unaccounted,
         Self::Unfinished,
+        Self::IssuerNotFollowed,
         Self::Fork,
         Self::Rollback,
         Self::RewrittenEntry,

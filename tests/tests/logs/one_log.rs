@@ -128,7 +128,7 @@ async fn what_either_node_sees_is_in_one_log_that_both_show() {
 
     // An auditor who asks a follower finds all of it sound.
     let followed = until("all entries under a checkpoint", NOTICED, async || {
-        let auditor = Auditor::new(log_at(&world, other).await, None);
+        let auditor = Auditor::new(log_at(&world, other).await, None).unwrap();
         let followed = auditor
             .follow(|| Ok(None), NOTICED, |_, _, _| ())
             .await

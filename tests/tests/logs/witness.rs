@@ -121,9 +121,8 @@ async fn follow(
         key: key.clone(),
         policy,
     };
-    Auditor::new(log, None)
-        .follow(|| Ok(None), SOON, |_, _, _| ())
-        .await
+    let auditor = Auditor::new(log, None)?;
+    auditor.follow(|| Ok(None), SOON, |_, _, _| ()).await
 }
 
 fn now<T>(work: impl Future<Output = T>) -> T {

@@ -2,6 +2,7 @@ use pennyblack_evidence::double_spend::SpendRecord;
 use pennyblack_evidence::log_entry::{EpochTotals, Minute};
 use pennyblack_privacypass::blind_rsa::TokenPublicKey;
 use pennyblack_privacypass::token::{ChallengeDigest, Nonce, Token};
+use pennyblack_privacypass::token_key::TokenKey;
 
 use super::super::misbehaviour::Misbehaviour;
 use super::*;
@@ -15,6 +16,17 @@ fn key(number: u16) -> TokenKey {
     TokenKey::BlindRsa(TokenPublicKey::from_modulus(&modulus).unwrap())
 }
 
+const ISSUER: &str = "issuer.example";
+
+/// Without any issuer's log.
+fn book() -> Book {
+    Book::new(Epochs::default(), [].into_iter())
+}
+
+fn followed() -> impl Iterator<Item = &'static str> {
+    [ISSUER].into_iter()
+}
+
 fn log() -> KeyName {
     "cps.example/log".parse().unwrap()
 }
@@ -26,7 +38,7 @@ fn take(book: &mut Book, day: u64, statement: Statement) -> Result<(), AuditErro
 
 fn open(book: &mut Book, key: TokenKey) {
     let opened = Statement::KeyEpochOpened {
-        issuer: "issuer.example".parse().unwrap(),
+        issuer: ISSUER.parse().unwrap(),
         key,
         not_before: UnixTime(0),
     };
@@ -51,7 +63,7 @@ fn double_spend(key: &TokenKey) -> Statement {
 
 #[test]
 fn double_spends_on_more_days_than_keys_can_be_open_are_an_excess() {
-    let mut book = Book::new(Epochs::default(), false).unwrap();
+    let mut book = book();
     open(&mut book, key(1));
     book.days = MAX_DAYS - 2;
     for day in [5, 5, 6, 6] {
@@ -60,13 +72,13 @@ fn double_spends_on_more_days_than_keys_can_be_open_are_an_excess() {
     let excess = take(&mut book, 7, double_spend(&key(1))).unwrap_err();
     assert_eq!(excess.misbehaviour(), Some(Misbehaviour::Excess));
     // What an earlier run has counted counts.
-    let kept = Book::new(book.into_epochs(), false).unwrap();
+    let kept = Book::new(book.into_epochs(), [].into_iter());
     assert_eq!(kept.days, 3);
 }
 
 #[test]
 fn a_key_is_kept_until_its_epoch_is_closed_and_no_double_spend_follows() {
-    let mut book = Book::new(Epochs::default(), false).unwrap();
+    let mut book = book();
     open(&mut book, key(1));
     take(&mut book, 1, double_spend(&key(1))).unwrap();
     let closed = Statement::KeyEpochClosed {
@@ -74,14 +86,14 @@ fn a_key_is_kept_until_its_epoch_is_closed_and_no_double_spend_follows() {
         totals: EpochTotals::default(),
     };
     take(&mut book, 2, closed).unwrap();
-    assert_eq!(book.epochs.get(key(1).id()).unwrap().token_key, "");
+    assert_eq!(book.epochs.get(ISSUER, key(1).id()).unwrap().token_key, "");
     let late = take(&mut book, 3, double_spend(&key(1))).unwrap_err();
     assert_eq!(late.misbehaviour(), Some(Misbehaviour::Contradiction));
 }
 
 #[test]
 fn so_many_parsed_keys_are_held_and_no_more() {
-    let mut book = Book::new(Epochs::default(), false).unwrap();
+    let mut book = book();
     for number in 0..200 {
         open(&mut book, key(number));
     }
@@ -100,7 +112,7 @@ fn two_keys_that_begin_close_to_each_other_are_found_also_by_a_later_run() {
     let issuer: KeyName = "issuer.example/log".parse().unwrap();
     let take = |book: &mut Book, statement| {
         let minute = Minute::of(UnixTime(0));
-        book.take_of_issuer(&issuer, 7, LogEntry { minute, statement })
+        book.take_of_issuer(ISSUER, &issuer, 7, LogEntry { minute, statement })
     };
     let announced = |number: u16, begins: u64| Statement::TokenKeyAnnounced {
         key: key(number),
@@ -110,12 +122,12 @@ fn two_keys_that_begin_close_to_each_other_are_found_also_by_a_later_run() {
         token_key_id: key(number).id(),
         issued,
     };
-    let mut book = Book::new(Epochs::default(), true).unwrap();
+    let mut book = Book::new(Epochs::default(), followed());
     take(&mut book, announced(1, DAY)).unwrap();
     take(&mut book, announced(2, DAY + 1_200)).unwrap();
-    let mut book = Book::new(book.into_epochs(), true).unwrap();
+    let mut book = Book::new(book.into_epochs(), followed());
     for begins in [DAY - 1_199, DAY, DAY + 1, DAY + 2_399] {
-        let mut run = Book::new(book.epochs.clone(), true).unwrap();
+        let mut run = Book::new(book.epochs.clone(), followed());
         let found = take(&mut run, announced(3, begins)).unwrap_err();
         assert_eq!(found.misbehaviour(), Some(Misbehaviour::KeysTooClose));
     }
@@ -124,16 +136,16 @@ fn two_keys_that_begin_close_to_each_other_are_found_also_by_a_later_run() {
     take(&mut book, announced(5, 5 * DAY)).unwrap();
     take(&mut book, total(4, 1)).unwrap();
     take(&mut book, total(5, 0)).unwrap();
-    let mut book = Book::new(book.into_epochs(), true).unwrap();
+    let mut book = Book::new(book.into_epochs(), followed());
     take(&mut book, announced(6, 5 * DAY + 1)).unwrap();
     take(&mut book, announced(7, 9 * DAY + 1)).unwrap_err();
 }
 
 #[test]
 fn a_key_is_missed_only_when_all_of_the_issuers_log_is_known() {
-    let mut before = Book::new(Epochs::default(), false).unwrap();
+    let mut before = book();
     open(&mut before, key(1));
-    let book = Book::new(before.into_epochs(), true).unwrap();
+    let book = Book::new(before.into_epochs(), followed());
     book.reconcile(false).unwrap();
     let missed = book.reconcile(true).unwrap_err();
     assert!(

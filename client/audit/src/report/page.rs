@@ -167,7 +167,7 @@ fn table(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
             "<tr><td><code title=\"{}\">{}</code></td><td>{}</td><td>{}</td><td>{}</td>{}{}{}{}{}{}{reconciled}</tr>",
             Escaped(&epoch.token_key_id),
             Escaped(short(epoch)),
-            Escaped(epoch.issuer.as_deref().unwrap_or("–")),
+            Escaped(&epoch.issuer),
             Moment(epoch.opened),
             Moment(epoch.closed),
             Cell(epoch.issued),

@@ -10,7 +10,6 @@ fn epochs(spent: u64) -> Epochs {
 fn with_days(spent: u64, days: &[(u64, u64)]) -> Epochs {
     let epoch = Epoch {
         token_type: 2,
-        issuer: Some("issuer.example".to_owned()),
         announced: Some(UnixTime(NOON - DAY)),
         opened: Some(UnixTime(NOON)),
         closed: Some(Closed {
@@ -30,7 +29,7 @@ fn with_days(spent: u64, days: &[(u64, u64)]) -> Epochs {
             .collect(),
         ..Epoch::default()
     };
-    let json = serde_json::json!({ "ab": epoch });
+    let json = serde_json::json!({ "issuer.example": { "ab": epoch } });
     serde_json::from_value(json).unwrap()
 }
 

@@ -9,12 +9,13 @@ use super::*;
 
 const LAST: UnixTime = UnixTime(u64::MAX);
 
-fn state(cps: String) -> State {
-    State::new(
-        ("cps.example/log+0+A".to_owned(), cps),
-        None,
-        Epochs::default(),
-    )
+fn state(position: String) -> State {
+    let cps = KeptLog {
+        key: "cps.example/log+0+A".to_owned(),
+        position,
+        skipped: SkippedKinds::default(),
+    };
+    State::new(cps, Vec::new(), Epochs::default())
 }
 
 #[test]
@@ -25,9 +26,8 @@ fn the_fullest_state_fits_into_what_is_read() {
     };
     let epoch = Epoch {
         token_type: u16::MAX,
-        // 342 bytes in base64url, and an authority of 259.
+        // 342 bytes in base64url.
         token_key: "A".repeat(456),
-        issuer: Some("a".repeat(259)),
         not_before: Some(LAST),
         announced: Some(LAST),
         opened: Some(LAST),
@@ -64,10 +64,10 @@ fn a_state_that_could_not_be_read_again_does_not_replace_the_one_before() {
     let refused = refused.unwrap_err();
     assert!(matches!(refused, StateError::Damaged { .. }), "{refused}");
     let mut long = state("read".to_owned());
-    long.cps_key = "x".repeat(MAX_SIZE);
+    long.cps.key = "x".repeat(MAX_SIZE);
     let refused = directory.keep(&long).unwrap_err();
     assert!(matches!(refused, StateError::TooLarge { .. }), "{refused}");
-    assert_eq!(directory.require().unwrap().cps, "read");
+    assert_eq!(directory.require().unwrap().cps.position, "read");
 }
 
 #[test]
@@ -87,14 +87,15 @@ fn the_state_of_another_auditor_has_no_more_keys_or_longer_positions_than_ours()
         let keys: Vec<_> = (0..keys).map(|id| format!("\"{id}\":{key}")).collect();
         let (keys, position) = (keys.join(","), "p".repeat(position));
         let text = format!(
-            r#"{{"version":{VERSION},"cps_key":"k","cps":"{position}","epochs":{{{keys}}}}}"#
+            r#"{{"version":{VERSION},"cps":{{"key":"k","position":"{position}"}},"issuers":[],
+                "epochs":{{"issuer.example":{{{keys}}}}}}}"#
         );
         fs::write(home.path().join(FILE), text).unwrap();
         StateDirectory::new(home.path()).require()
     };
-    read(MAX_KEYS, MAX_POSITION_SIZE).unwrap();
-    let refused = read(MAX_KEYS + 1, 0).unwrap_err().to_string();
-    assert!(refused.contains("more than 50000 token keys"), "{refused}");
+    read(MAX_EPOCHS, MAX_POSITION_SIZE).unwrap();
+    let refused = read(MAX_EPOCHS + 1, 0).unwrap_err().to_string();
+    assert!(refused.contains("more than 200000 token keys"), "{refused}");
     let days = |keys: usize, days: usize| {
         let days: Vec<_> = (0..days).map(|day| format!("\"{day}\":[0,0]")).collect();
         let key = format!(
@@ -102,15 +103,41 @@ fn the_state_of_another_auditor_has_no_more_keys_or_longer_positions_than_ours()
             days.join(",")
         );
         let keys: Vec<_> = (0..keys).map(|id| format!("\"{id}\":{key}")).collect();
-        serde_json::from_str::<Epochs>(&format!("{{{}}}", keys.join(",")))
+        // Of two issuers, whose days count together.
+        let (one, other) = keys.split_at(keys.len() / 2);
+        let (one, other) = (one.join(","), other.join(","));
+        let text = format!("{{\"one.example\":{{{one}}},\"other.example\":{{{other}}}}}");
+        serde_json::from_str::<Epochs>(&text)
     };
     days(2, MAX_DAYS / 2).unwrap();
     for refused in [days(1, MAX_DAYS + 1), days(3, MAX_DAYS / 2)] {
         let refused = refused.unwrap_err().to_string();
         assert!(refused.contains("more than 200000 days"), "{refused}");
     }
+    let log = r#"{"key":"k","position":"p"}"#;
+    let issuers = vec![log; MAX_ISSUERS + 1].join(",");
+    let text =
+        format!(r#"{{"version":{VERSION},"cps":{log},"issuers":[{issuers}],"epochs":{{}}}}"#);
+    fs::write(home.path().join(FILE), text).unwrap();
+    let refused = StateDirectory::new(home.path()).require().unwrap_err();
+    assert!(
+        refused.to_string().contains("more than 256 issuers"),
+        "{refused}"
+    );
     let refused = read(0, MAX_POSITION_SIZE + 1).unwrap_err().to_string();
     assert!(refused.contains("a position of"), "{refused}");
+}
+
+#[test]
+fn the_state_of_an_earlier_version_is_not_called_damaged() {
+    let home = tempfile::tempdir().unwrap();
+    let earlier = r#"{"version":1,"cps_key":"k","cps":"p","issuer_key":null,"issuer":null}"#;
+    fs::write(home.path().join(FILE), earlier).unwrap();
+    let refused = StateDirectory::new(home.path()).require().unwrap_err();
+    assert!(
+        matches!(refused, StateError::Version { found: 1, .. }),
+        "{refused}"
+    );
 }
 
 #[test]

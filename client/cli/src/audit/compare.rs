@@ -1,6 +1,7 @@
 //! `pennyblack audit compare`: whether two auditors were shown one log. Not here: how
 //! that is found out.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,6 +11,7 @@ use pennyblack_audit::{
     Agreement, CompareError, LogPlace, Positions, Seen, SeenLog, StateDirectory,
 };
 use pennyblack_http::HttpClient;
+use pennyblack_tlog::ReadLogError;
 use serde_json::json;
 
 use super::super::options::NetworkOptions;
@@ -37,9 +39,9 @@ pub(crate) struct CompareArguments {
     /// the other.
     #[arg(long)]
     log: Option<String>,
-    /// The issuer's log, likewise.
-    #[arg(long, value_name = "LOG")]
-    issuer: Option<String>,
+    /// An issuer's log, likewise; repeat the option for several.
+    #[arg(long = "issuer", value_name = "LOG")]
+    issuers: Vec<String>,
     #[command(flatten)]
     network: NetworkOptions,
 }
@@ -60,24 +62,52 @@ pub(crate) async fn run(arguments: CompareArguments) -> Result<Outcome, Failure>
         place.transpose()
     };
     let log = place(arguments.log.as_deref())?;
-    let issuer = place(arguments.issuer.as_deref())?;
-    let mut agreements = Vec::new();
-    match other {
+    let mut issuers = named(&arguments.issuers, &client).await?;
+    let (mut agreements, mut left) = (Vec::new(), Vec::new());
+    let others = match other {
         Other::Log(log) => {
             agreements.push(seen.cps.compare_with_log(log).await?);
-            if let Some((seen, log)) = seen.issuer.as_ref().zip(issuer) {
-                agreements.push(seen.compare_with_log(log).await?);
-            }
+            None
         }
         Other::Auditor(other) => {
             agreements.push(seen.cps.compare(&other.cps, log, LOG).await?);
-            if let Some((one, other)) = seen.issuer.as_ref().zip(other.issuer.as_ref()) {
-                agreements.push(one.compare(other, issuer, ISSUER).await?);
-            }
+            Some(other.issuers)
+        }
+    };
+    for seen in &seen.issuers {
+        let log = issuers.remove(seen.name().as_str());
+        let other = others
+            .iter()
+            .flatten()
+            .find(|other| other.name() == seen.name());
+        match (&others, other, log) {
+            (Some(_), Some(other), log) => agreements.push(seen.compare(other, log, ISSUER).await?),
+            (None, _, Some(log)) => agreements.push(seen.compare_with_log(log).await?),
+            _ => left.push(seen),
         }
     }
-    let left = seen.issuer.as_ref().filter(|_| agreements.len() < 2);
-    Ok(report(&agreements, left))
+    if let Some(name) = issuers.into_keys().next() {
+        let message = format!("{ISSUER}: {name} is not a log that this auditor has followed");
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    Ok(report(&agreements, &left))
+}
+
+/// Logs by their origins, as they say themselves; whose they are is proven later.
+async fn named(logs: &[String], client: &HttpClient) -> Result<HashMap<String, LogPlace>, Failure> {
+    let mut named = HashMap::new();
+    for log in logs {
+        let place = LogPlace::new(log, client)?;
+        let origin = place.origin().await.map_err(|error| {
+            let exit = match error {
+                ReadLogError::Source(_) => Exit::Network,
+                _ => Exit::Failed,
+            };
+            Failure::new(exit, error).of_option(&format!("{ISSUER} {log}"))
+        });
+        named.insert(origin?, place);
+    }
+    Ok(named)
 }
 
 /// An argument that names a log, or another auditor's state.
@@ -98,20 +128,20 @@ fn state(path: &Path) -> Result<Positions, Failure> {
     }
 }
 
-fn report(agreements: &[Agreement], left: Option<&SeenLog>) -> Outcome {
+fn report(agreements: &[Agreement], left: &[&SeenLog]) -> Outcome {
     let log =
         |one: &Agreement| json!({ "log": one.log.as_str(), "common": one.common, "most": one.max });
+    let names: Vec<_> = left.iter().map(|log| log.name().as_str()).collect();
     let json = json!({
         "agree": agreements.iter().map(log).collect::<Vec<_>>(),
-        "not_compared": left.map(|log| log.name().as_str()),
+        "not_compared": names,
     });
     let mut lines: Vec<_> = agreements.iter().map(line).collect();
-    if let Some(log) = left {
-        lines.push(format!(
-            "{} was not compared: the other has not followed it, and {ISSUER} does not name it",
-            log.name()
-        ));
-    }
+    lines.extend(names.iter().map(|name| {
+        format!(
+            "{name} was not compared: the other has not followed it, and {ISSUER} does not name it"
+        )
+    }));
     Outcome::done(json, lines.join("\n"))
 }
 

@@ -20,11 +20,11 @@ pub(super) fn followed(followed: &Followed) -> Outcome {
     };
     let json = json!({
         "cps": log(&followed.cps),
-        "issuer": followed.issuer.as_ref().map(log),
+        "issuers": followed.issuers.iter().map(log).collect::<Vec<_>>(),
         "new_double_spends": followed.double_spends,
-        "keys_checked_against_issuer": followed.issuer.is_some(),
+        "issuers_not_followed": followed.unfollowed,
     });
-    let logs = std::iter::once(&followed.cps).chain(&followed.issuer);
+    let logs = std::iter::once(&followed.cps).chain(&followed.issuers);
     let mut lines: Vec<_> = logs.clone().map(line_of).collect();
     let skipping = logs.filter(|log| !log.skipped.is_empty());
     lines.extend(skipping.map(|log| {
@@ -40,15 +40,16 @@ pub(super) fn followed(followed: &Followed) -> Outcome {
             plural(number, "new double spend")
         ),
     });
-    if followed.issuer.is_none() {
-        lines.push(
-            "the issuer's log was not read: that the keys are the issuer's rests on the CPS's \
-             word; name it with --issuer"
-                .to_owned(),
-        );
-    }
+    lines.extend(unfollowed(followed));
     if followed.is_complete() {
-        return Outcome::done(json, lines.join("\n"));
+        // Without any issuer the CPS's word is what was asked for.
+        let is_whole = followed.issuers.is_empty() || followed.unfollowed.is_empty();
+        let exit = if is_whole {
+            Exit::Done
+        } else {
+            Exit::IssuerNotFollowed
+        };
+        return Outcome::new(json, lines.join("\n"), exit);
     }
     lines.push(
         "the time was up: what was read is kept; run the command again to go on, with a larger \
@@ -58,6 +59,22 @@ pub(super) fn followed(followed: &Followed) -> Outcome {
     let exit = Exit::Unfinished;
     let text = lines.join("\n");
     Outcome::new(json, text, exit)
+}
+
+/// What nobody has checked.
+fn unfollowed(followed: &Followed) -> Option<String> {
+    let names = followed.unfollowed.join(", ");
+    match followed.unfollowed.as_slice() {
+        [] => None,
+        [_] => Some(format!(
+            "the log of the issuer {names} was not read: that the CPS takes only keys which this \
+             issuer announced rests on the CPS's word; name the log with --issuer and --issuer-key"
+        )),
+        _ => Some(format!(
+            "the logs of these issuers were not read: {names}. That the CPS takes only keys which \
+             these announced rests on the CPS's word; name each log with --issuer and --issuer-key"
+        )),
+    }
 }
 
 fn line_of(log: &FollowedLog) -> String {

@@ -146,20 +146,20 @@ fn a_file_without_end_costs_its_reader_no_more_than_the_limit() {
 fn the_state_of_another_auditor_costs_its_reader_what_the_limit_says() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("audit.json");
-    let head = r#"{"version":1,"cps_key":"k","cps":""#;
+    let head = r#"{"version":2,"cps":{"key":"k","position":""#;
+    let tail = r#""},"issuers":[],"epochs""#;
     // As many small keys as there is room for, and one position that takes all of it.
     let key = r#"{"token_type":2,"token_key":"","double_spends":{}}"#;
     let keys = (0..MAX_STATE / (key.len() + 12)).map(|id| format!("\"{id}\":{key}"));
     let keys = format!(
-        r#"{head}","epochs":{{{}}}}}"#,
+        r#"{head}{tail}:{{"issuer.example":{{{}}}}}}}"#,
         keys.collect::<Vec<_>>().join(",")
     );
-    let position = format!(r#"{head}{}","epochs":{{}}}}"#, "A".repeat(MAX_STATE - 100));
+    let position = format!(r#"{head}{}{tail}:{{}}}}"#, "A".repeat(MAX_STATE - 100));
     // And one issuer, each of whose characters is escaped.
     let issuer = r"\t".repeat(MAX_STATE / 2 - 100);
-    let issuer = format!(
-        r#"{head}","epochs":{{"0":{{"token_type":2,"token_key":"","issuer":"{issuer}"}}}}}}"#
-    );
+    let issuer =
+        format!(r#"{head}{tail}:{{"{issuer}":{{"0":{{"token_type":2,"token_key":""}}}}}}}}"#);
     // What is said of keys is not compared, and not held.
     let no_key = ("names a key that is none", MAX_RESIDENT_KB);
     let too_long = ("a position of", MAX_RESIDENT_OF_STATE_KB);
@@ -249,7 +249,7 @@ fn the_log_of_a_cps_waits_until_all_of_its_issuers_is_read() {
         let ended = Ended::of(follow);
         let json = serde_json::from_str::<serde_json::Value>(&ended.said);
         let json = json.unwrap_or_else(|_| panic!("{}", ended.said));
-        let read = [&json["cps"]["entries"], &json["issuer"]["entries"]];
+        let read = [&json["cps"]["entries"], &json["issuers"][0]["entries"]];
         (ended.code, read.map(|entries| entries.as_u64().unwrap()))
     };
     // Keys of the CPS would seem to be of no issuer.
@@ -277,7 +277,12 @@ fn what_is_withheld_of_an_issuers_log_makes_no_key_unknown_and_costs_nothing_tha
         assert_eq!(ended.code, MISSING_TILE, "{}", ended.said);
         let kept = fs::read(state.path().join("audit.json")).unwrap();
         let kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
-        let read = kept["issuer"].as_str().unwrap().lines().nth(1).unwrap();
+        let read = kept["issuers"][0]["position"]
+            .as_str()
+            .unwrap()
+            .lines()
+            .nth(1)
+            .unwrap();
         assert!(read.starts_with("read 256 "), "{read}");
     }
 }

@@ -130,6 +130,33 @@ async fn auditors_who_were_shown_one_history_agree_however_far_they_have_read() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_issuer_whose_log_is_named_is_compared_by_its_name() {
+    let logs = [CPS, "issuer.example/log", "other.example/log"].map(Shown::new);
+    let mut follow = audit("follow");
+    let of_issuer = (Some("--issuer"), "--issuer-key");
+    let options = [(None, "--key"), of_issuer, of_issuer];
+    for (log, (option, key_option)) in logs.iter().zip(options) {
+        let name = log.name.parse().unwrap();
+        let opened = TransparencyLog::open(log.home.path(), &name, |_, _| ()).unwrap();
+        let key = opened.verifier().to_string();
+        follow.args(option).arg(log.public());
+        follow.args([key_option, &key]);
+    }
+    let state = tempfile::tempdir().unwrap();
+    follow.arg("--state").arg(state.path());
+    assert!(follow.status().unwrap().success());
+    let mut compare = audit("compare");
+    compare.arg(state.path()).arg(logs[0].public());
+    // In another order than before.
+    for log in [&logs[2], &logs[1]] {
+        compare.arg("--issuer").arg(log.public());
+    }
+    let output = compare.output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(said.matches("one history").count(), 3, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_operator_who_forks_the_log_for_one_auditor_is_named() {
     let log = Shown::new(CPS);
     let honest = log.append_and_follow(1..=3).await;

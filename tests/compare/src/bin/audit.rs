@@ -193,7 +193,7 @@ async fn follow_once(
     let directory = StateDirectory::new(state);
     let (place, policy) = (LogPlace::new(url, &http()?)?, WitnessPolicy::default());
     let key = key.clone();
-    let auditor = Auditor::new(Log { place, key, policy }, None);
+    let auditor = Auditor::new(Log { place, key, policy }, None)?;
     let followed = auditor.follow(|| directory.load(), LIMIT, |_, done, of| seen(done, of));
     let mut followed = followed.await?;
     directory.keep(&followed.state)?;

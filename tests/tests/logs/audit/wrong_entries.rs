@@ -102,7 +102,7 @@ async fn a_file_that_is_withheld_makes_no_announced_key_unknown() {
             fs::remove_file(&hashes).unwrap();
         }
     };
-    let auditor = Auditor::new(first.log_unopened(), Some(issuer.log()));
+    let auditor = Auditor::new(first.log_unopened(), Some(issuer.log())).unwrap();
     let directory = StateDirectory::new(state.path());
     let followed = auditor.follow(|| directory.load(), LIMIT, withhold).await;
     let followed = followed.unwrap();
