@@ -15,7 +15,7 @@ use pennyblack_evidence::key_calendar::{MAX_KEYS, MAX_KEYS_A_DAY};
 use tempfile::TempDir;
 
 use ended::{Ended, audit};
-use hostile_log::{Hostile, announced};
+use hostile_log::Hostile;
 use slow_server::Slow;
 
 const SOUND: i32 = 0;
@@ -155,9 +155,9 @@ fn the_state_of_another_auditor_costs_its_reader_what_the_limit_says() {
         r#"{head}{tail}:{{"issuer.example":{{{}}}}}}}"#,
         keys.collect::<Vec<_>>().join(",")
     );
-    let position = format!(r#"{head}{}{tail}:{{}}}}"#, "A".repeat(MAX_STATE - 100));
+    let position = format!(r#"{head}{}{tail}:{{}}}}"#, "A".repeat(MAX_STATE - 300));
     // And one issuer, each of whose characters is escaped.
-    let issuer = r"\t".repeat(MAX_STATE / 2 - 100);
+    let issuer = r"\t".repeat(MAX_STATE / 2 - 300);
     let issuer =
         format!(r#"{head}{tail}:{{"{issuer}":{{"0":{{"token_type":2,"token_key":""}}}}}}}}"#);
     // What is said of keys is not compared, and not held.
@@ -231,7 +231,7 @@ fn a_run_ends_at_its_time_limit_and_the_next_one_goes_on_from_there() {
 fn the_log_of_a_cps_waits_until_all_of_its_issuers_is_read() {
     let mut cps = Hostile::of_cps();
     cps.state_keys(300, MAX_KEYS_A_DAY);
-    let mut issuer = Hostile::new("issuer.example/log", announced);
+    let mut issuer = Hostile::of_issuer();
     issuer.state_keys(600, 64);
     let slow = Slow::serve(issuer.home.path().to_owned(), "entries/001");
     let state = tempfile::tempdir().unwrap();
@@ -262,7 +262,7 @@ fn the_log_of_a_cps_waits_until_all_of_its_issuers_is_read() {
 fn what_is_withheld_of_an_issuers_log_makes_no_key_unknown_and_costs_nothing_that_was_read() {
     let mut cps = Hostile::of_cps();
     cps.state_keys(300, MAX_KEYS_A_DAY);
-    let mut issuer = Hostile::new("issuer.example/log", announced);
+    let mut issuer = Hostile::of_issuer();
     issuer.state_keys(600, 64);
     fs::remove_file(issuer.home.path().join("tile/entries/001")).unwrap();
     let [late, early] = [(); 2].map(|()| tempfile::tempdir().unwrap());

@@ -28,22 +28,32 @@ pub(super) struct Hostile {
 fn opened(key: TokenKey, not_before: UnixTime) -> Statement {
     Statement::KeyEpochOpened {
         // As long as an authority may be, and kept with each key.
-        issuer: format!("{}.example", "a".repeat(250)).parse().unwrap(),
+        issuer: issuer().parse().unwrap(),
         key,
         not_before,
     }
 }
 
-pub(super) fn announced(key: TokenKey, not_before: UnixTime) -> Statement {
+fn announced(key: TokenKey, not_before: UnixTime) -> Statement {
     Statement::TokenKeyAnnounced { key, not_before }
 }
 
+/// As long as a name can be.
+fn issuer() -> String {
+    format!("{}.example", "a".repeat(250))
+}
+
 impl Hostile {
+    /// The log of a CPS that takes the tokens of [`Self::of_issuer`].
     pub(super) fn of_cps() -> Self {
         Self::new("cps.example/log", opened)
     }
 
-    pub(super) fn new(name: &str, states: fn(TokenKey, UnixTime) -> Statement) -> Self {
+    pub(super) fn of_issuer() -> Self {
+        Self::new(&format!("{}/log", issuer()), announced)
+    }
+
+    fn new(name: &str, states: fn(TokenKey, UnixTime) -> Statement) -> Self {
         let name: KeyName = name.parse().unwrap();
         Self {
             home: tempfile::tempdir().unwrap(),
