@@ -1,6 +1,7 @@
 //! The part of an OOB-VS that follows mailboxes: one request a tick to each, at times and
 //! of a size that the configuration alone decides, and an index of what was found and
-//! verified. A call is then a look into memory. Not here: what is done with a verdict.
+//! verified. A call is then a look into memory, and one into the file that says which
+//! PASSporTs are used (`assignments`). Not here: what is done with a verdict.
 //!
 //! **A request is never made, left out or moved because of what an answer held.** The CPS
 //! and everybody on the way see when each mailbox is asked and for how much; they must not
@@ -33,6 +34,7 @@ pub use config::{FollowerConfig, FollowerConfigError, MAX_DRAIN_TIME};
 pub use index::{FollowerTotals, PassportRefusals};
 pub use mailbox::{MailboxStatus, PageFuture, PageSource};
 
+use crate::assignments::{Assigned, Assignments, CallName};
 use crate::verification_service::{OobVerificationError, VerificationRules};
 use judge::Judge;
 use mailbox::Poller;
@@ -76,6 +78,11 @@ pub struct Task {
 pub struct FollowerVerdict {
     /// The PASSporTs that are good for it; if there are none, the others say why.
     pub passports: Vec<VerifiedPassport>,
+    /// How many are good for its numbers, and belong to other calls or may go to the next.
+    pub of_other_calls: usize,
+    /// Why it is not written down that `passports` are used, if it is not: another call may
+    /// find them valid, too.
+    pub unrecorded: Option<String>,
     /// The PASSporTs that name this call and are not good: how many, and some reasons.
     pub refused: PassportRefusals,
     /// The CPSs whose mailboxes have not been read to their end lately, or were full and
@@ -109,6 +116,7 @@ impl FollowerVerdict {
 /// Follows mailboxes until it is stopped or its looks are over.
 pub struct Follower {
     judge: Arc<Judge>,
+    assignments: Arc<Assignments>,
     pollers: Vec<Arc<Poller>>,
     tasks: Mutex<JoinSet<()>>,
     shutdown: Shutdown,
@@ -124,7 +132,8 @@ impl fmt::Debug for Follower {
 
 impl Follower {
     /// Begins to follow `mailboxes`, each from a moment of its first tick that `rng` chooses.
-    /// It runs on the present Tokio runtime.
+    /// It runs on the present Tokio runtime. Which PASSporTs are used is remembered for as
+    /// long as it runs, and longer [`with_assignments`](Self::with_assignments).
     ///
     /// # Errors
     /// [`FollowerConfigError`].
@@ -156,21 +165,61 @@ impl Follower {
         }
         Ok(Self {
             judge,
+            assignments: Arc::new(Assignments::in_memory()),
             pollers,
             tasks: Mutex::new(tasks),
             shutdown,
         })
     }
 
-    /// What is known of `call` now. It asks nobody.
+    /// Shares these assignments: with other followers, and with the next run.
     #[must_use]
-    pub fn verdict(&self, call: &Call) -> FollowerVerdict {
+    pub fn with_assignments(self, assignments: Arc<Assignments>) -> Self {
+        Self {
+            assignments,
+            ..self
+        }
+    }
+
+    /// The verdict on `call` now. **A PASSporT is good for one call**: what this one gets no
+    /// other call does; asked for again under the same name it gets the same. It asks
+    /// nobody, and waits for the disk if there is a PASSporT.
+    pub async fn verdict(&self, call: &Call, name: CallName) -> FollowerVerdict {
+        let mut verdict = self.peek(call);
+        if !verdict.is_valid() {
+            return verdict;
+        }
+        let (assignments, now) = (Arc::clone(&self.assignments), self.judge.now());
+        let good = std::mem::take(&mut verdict.passports);
+        let work = move || assignments.assign(name, good, now);
+        let assigned = tokio::task::spawn_blocking(work).await;
+        // It fails only when the runtime ends.
+        let assigned = assigned.unwrap_or_default();
+        let Assigned {
+            passports,
+            of_other_calls,
+            unrecorded,
+        } = assigned;
+        FollowerVerdict {
+            passports,
+            of_other_calls,
+            unrecorded,
+            ..verdict
+        }
+    }
+
+    /// What would be good for a call with the numbers of `call`, whether or not it is used.
+    /// It uses nothing and asks nobody.
+    #[must_use]
+    pub fn peek(&self, call: &Call) -> FollowerVerdict {
         let (passports, refused) = self.judge.verdict(call);
         let unread = self.pollers.iter().filter(|poller| !poller.is_current());
         let mut incomplete: Vec<_> = unread.map(|poller| poller.cps().clone()).collect();
         incomplete.dedup();
         FollowerVerdict {
             passports,
+            of_other_calls: 0,
+            unrecorded: None,
             refused,
             incomplete,
             waiting: self.judge.waiting(),

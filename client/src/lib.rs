@@ -4,9 +4,11 @@
 //! verifies them. A program that embeds it links no server, no Redis and no
 //! OpenSSL.
 
+pub mod assignments;
 pub mod auth_service;
 pub mod carrier;
 pub mod certificates;
+mod database;
 pub mod follower;
 pub mod identity;
 mod missing_file;

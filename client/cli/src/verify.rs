@@ -1,11 +1,12 @@
 //! `pennyblack verify`: the verdict on a call.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use console::style;
+use pennyblack_client::assignments::{Assignments, CallName};
 use pennyblack_client::follower::{
     FollowedMailbox, Follower, FollowerConfig, FollowerTotals, FollowerVerdict, Task,
 };
@@ -35,12 +36,17 @@ Examples:
       --orig 12155550100 --dest 12125550199
   # fetch certificates that the directory lacks, from these repositories only
   pennyblack verify … --certificate-host certs.example,certs.example.net:8443
+  # ask again for the same call: its SIP Call-ID names it
+  pennyblack verify … --call a84b4c76e66710@pc33.example
   # ask for ten seconds; the verdict is printed as soon as it is known
   pennyblack verify … --wait 10 --json
 
 The CPS sees when and how often it is asked. So it is asked a fixed number of
 times, enough to read a full mailbox, whatever is found; the exit code comes at
 the end. A script that cannot wait reads the first line of the output.
+
+A PASSporT is good for one call. Without --call every run is a call of its own,
+and a second run finds \"no-passport\".
 
 Exit codes: 0 valid, 3 no PASSporT for this call, 4 none that can be verified.
 5 and 6 report trouble with the network or the CPS: no verdict on the call.")]
@@ -57,6 +63,15 @@ pub(crate) struct VerifyArguments {
     /// The called number.
     #[arg(long, value_name = "TN")]
     dest: TelephoneNumber,
+    /// Name of the call, such as its SIP Call-ID. A run with the same name asks again for
+    /// the same call; without it, every run is a call of its own.
+    #[arg(long, value_name = "ID")]
+    call: Option<String>,
+    /// File of the PASSporTs that are used, for a minute each; made if missing, and shared
+    /// by all who verify calls of this mailbox on this machine. If not given, the
+    /// mailbox key's file with .used at its end.
+    #[arg(long, value_name = "FILE")]
+    used: Option<PathBuf>,
     /// Seconds to ask for. It is always all of them, so that the CPS does not learn
     /// from the end whether there was a call.
     #[arg(long, default_value_t = 0, value_name = "SECONDS",
@@ -93,6 +108,18 @@ impl VerifyArguments {
         }
     }
 
+    fn call_name(&self) -> CallName {
+        let name = self.call.as_deref();
+        name.map_or_else(CallName::random, CallName::new)
+    }
+
+    fn assignments(&self) -> Result<Assignments, Failure> {
+        let beside = || suffixed(&self.mailbox_key, ".used");
+        let path = self.used.clone().unwrap_or_else(beside);
+        let opened = Assignments::open(&path);
+        opened.map_err(|error| Failure::new(Exit::Failed, error).of_option("--used"))
+    }
+
     fn rules(&self, http: HttpOptions) -> Result<VerificationRules, Failure> {
         Ok(VerificationRules {
             trust: self.trust.policy()?,
@@ -104,6 +131,12 @@ impl VerifyArguments {
             },
         })
     }
+}
+
+fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 /// Does it. **The number of requests and their times do not follow what is found**: the
@@ -123,6 +156,8 @@ pub(crate) async fn run(arguments: VerifyArguments, json: bool) -> Result<Outcom
         // The follower alone has it, so that its connection ends with the requests.
         source: Arc::new(http.client()?),
     };
+    let assignments = Arc::new(arguments.assignments()?);
+    let name = arguments.call_name();
     let call = Call {
         orig: Party::from(arguments.orig.clone()),
         dest: Party::from(arguments.dest.clone()),
@@ -134,7 +169,8 @@ pub(crate) async fn run(arguments: VerifyArguments, json: bool) -> Result<Outcom
     };
     let clock = Clock::system();
     let follower = Follower::start(&config, vec![mailbox], rules, task, clock, &mut rand::rng())
-        .map_err(|error| Failure::new(Exit::Usage, error))?;
+        .map_err(|error| Failure::new(Exit::Usage, error))?
+        .with_assignments(assignments);
     let deadline = arguments.network.deadline_after(lasts);
     let ends = deadline.bound(follower.finished());
     tokio::pin!(ends);
@@ -144,7 +180,7 @@ pub(crate) async fn run(arguments: VerifyArguments, json: bool) -> Result<Outcom
             _ = &mut ends => break,
             _ = changes.changed() => {}
         }
-        let verdict = follower.verdict(&call);
+        let verdict = follower.verdict(&call, name).await;
         if verdict.is_valid() {
             let outcome = report(&call, &verdict, follower.totals());
             let outcome = outcome.shown_now(json);
@@ -152,7 +188,7 @@ pub(crate) async fn run(arguments: VerifyArguments, json: bool) -> Result<Outcom
             return Ok(outcome);
         }
     }
-    let verdict = follower.verdict(&call);
+    let verdict = follower.verdict(&call, name).await;
     if !verdict.is_valid()
         && !verdict.incomplete.is_empty()
         && let Some(failure) = follower.take_failure()
@@ -215,6 +251,12 @@ fn report(call: &Call, verdict: &FollowerVerdict, totals: FollowerTotals) -> Out
             "{waiting} without their certificates, which had not come when the time was up"
         )));
     }
+    if verdict.of_other_calls > 0 {
+        let used = plural(verdict.of_other_calls as u64, "PASSporT");
+        lines.push(passed_over(format!(
+            "{used} of other calls with these numbers: each is good for one call"
+        )));
+    }
     let others = totals.others + totals.no_passports + totals.unreadable;
     if others > 0 {
         let entries = count(others, "entry", "entries");
@@ -227,6 +269,13 @@ fn report(call: &Call, verdict: &FollowerVerdict, totals: FollowerTotals) -> Out
              CPS is far, with --every 500 --slots 256"
         ));
     }
+    if let Some(why) = &verdict.unrecorded {
+        lines.push(format!(
+            "  {} it is not recorded that this call used the PASSporT, so another call may find \
+             it valid, too: {why}",
+            style("note:").yellow()
+        ));
+    }
     let json = json!({
         "verdict": name,
         "orig": call.orig.to_string(),
@@ -235,6 +284,8 @@ fn report(call: &Call, verdict: &FollowerVerdict, totals: FollowerTotals) -> Out
         "more_passports": more,
         "refused": { "count": verdict.refused.count, "examples": verdict.refused.examples },
         "waiting": verdict.waiting,
+        "of_other_calls": verdict.of_other_calls,
+        "unrecorded": verdict.unrecorded,
         "others": {
             "from_other_numbers": totals.others,
             "no_passports": totals.no_passports,

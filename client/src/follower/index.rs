@@ -89,7 +89,7 @@ impl Index {
 
     pub(super) fn add(&mut self, passport: VerifiedPassport, now: UnixTime) {
         self.expire(now);
-        let digest = signed_part(passport.as_str());
+        let digest = passport.passport().digest();
         if self.known.contains_key(&digest) {
             return;
         }
@@ -194,12 +194,6 @@ impl Index {
         self.next += 1;
         self.next
     }
-}
-
-/// A signature has several spellings (ECDSA), what it signs has one.
-fn signed_part(token: &str) -> Digest {
-    let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
-    sha256(signed.as_bytes())
 }
 
 #[cfg(test)]

@@ -152,6 +152,10 @@ impl Judge {
         (index.valid_for(call, now), index.refusals_of(call, now))
     }
 
+    pub(super) fn now(&self) -> UnixTime {
+        self.clock.now()
+    }
+
     pub(super) fn totals(&self) -> FollowerTotals {
         self.index().totals
     }

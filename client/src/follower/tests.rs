@@ -27,7 +27,7 @@ fn sources(recorders: &[Arc<Recorder>]) -> Vec<Arc<dyn PageSource>> {
 async fn until_valid(follower: &Follower) {
     let mut changes = follower.changes();
     let valid = async {
-        while !follower.verdict(&Scene::call()).is_valid() {
+        while !follower.peek(&Scene::call()).is_valid() {
             changes.changed().await.unwrap();
         }
     };
@@ -71,7 +71,7 @@ async fn requests_have_one_number_length_and_timing_whatever_is_found() {
             assert_eq!(asked.len(), usize::try_from(looks).unwrap());
             assert!(asked.iter().all(|(_, length)| *length == asked[0].1));
         }
-        let valid = followers.iter().map(|one| one.verdict(&Scene::call()));
+        let valid = followers.iter().map(|one| one.peek(&Scene::call()));
         let valid: Vec<_> = valid.map(|verdict| verdict.is_valid()).collect();
         assert_eq!(valid, [false, true, true, true, true, true, true]);
         let empty = pauses(&recorders[0]);
@@ -150,7 +150,7 @@ async fn a_cps_that_does_not_answer_holds_up_no_other_and_makes_verdicts_incompl
     let both: Vec<Arc<dyn PageSource>> = vec![Arc::new(Silent), cps];
     let follower = scene.follow(&config, both, None);
     until_valid(&follower).await;
-    let verdict = follower.verdict(&Scene::call());
+    let verdict = follower.peek(&Scene::call());
     assert_eq!(verdict.incomplete.len(), 1, "{verdict:?}");
     let status = follower.status();
     assert_eq!(status[0].2.answered, 0);
@@ -166,11 +166,11 @@ async fn a_verdict_is_complete_once_every_mailbox_was_read_to_its_end() {
     let cps = scene.cps(scene.hostile_entries(3));
     let config = FollowerConfig::default();
     let before = scene.follow(&config, vec![Arc::new(Silent)], Some(1));
-    assert_eq!(before.verdict(&Scene::call()).incomplete.len(), 1);
+    assert_eq!(before.peek(&Scene::call()).incomplete.len(), 1);
     before.stop().await;
     let after = scene.follow(&config, sources(&[cps]), Some(1));
     after.finished().await;
-    let verdict = after.verdict(&Scene::call());
+    let verdict = after.peek(&Scene::call());
     assert!(verdict.incomplete.is_empty() && !verdict.is_valid());
     assert_eq!(after.totals().unreadable, 3);
 }

@@ -6,7 +6,7 @@
 //! issuer and "sent" to the CPS, into a journal that the parent judges.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 

@@ -21,9 +21,7 @@ mod piles;
 mod tokens;
 mod unlisted_keys;
 
-use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,6 +29,8 @@ use std::time::Duration;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::key_log_view::RememberedError;
 use rusqlite::{Connection, Transaction, TransactionBehavior, ffi};
+
+use crate::database::{self, OpenError, Schema};
 
 pub use class_draws::ClassDraws;
 pub use draws::{DrawId, DrawPart, DrawnToken, NewDraw, PendingDraw};
@@ -49,8 +49,21 @@ pub const DEFAULT_MINIMUM_AGE: Duration = Duration::from_secs(3600);
 /// Version of the tables, in SQLite's `user_version`.
 const SCHEMA_VERSION: i32 = 6;
 
+const SCHEMA: Schema = Schema {
+    version: SCHEMA_VERSION,
+    tables: &[
+        include_str!("schema.sql"),
+        include_str!("issuer_log.sql"),
+        include_str!("unlisted_key.sql"),
+    ],
+    wait: wait_for_the_wallet,
+};
+
 /// How long a process waits for another's write, which takes milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// When it says that it waits.
+const SAID_AFTER: Duration = Duration::from_millis(500);
 
 /// Why the wallet could not be used. None of these says that tokens are gone.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +71,13 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum WalletError {
     /// The database refused.
     #[error("wallet: {error}{}", room(.0), error = .0)]
-    Database(#[from] rusqlite::Error),
+    Database(rusqlite::Error),
+    /// Another process did not let go of it.
+    #[error(
+        "another process has had the wallet locked for {} s: find it with `fuser` and the wallet's file, end it, and try again; no token was touched",
+        BUSY_TIMEOUT.as_secs()
+    )]
+    Locked,
     /// The file could not be made or looked at.
     #[error(
         "wallet {}: {source}; name a file in a directory that exists and is yours with --wallet, or \
@@ -113,6 +132,26 @@ fn room(error: &rusqlite::Error) -> &'static str {
     }
 }
 
+impl From<rusqlite::Error> for WalletError {
+    fn from(error: rusqlite::Error) -> Self {
+        match database::is_locked(&error) {
+            true => Self::Locked,
+            false => Self::Database(error),
+        }
+    }
+}
+
+impl From<OpenError> for WalletError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::File { path, source } => Self::File { path, source },
+            OpenError::Permissions { path, mode } => Self::Permissions { path, mode },
+            OpenError::Version { found } => Self::Version { found },
+            OpenError::Database(error) => error.into(),
+        }
+    }
+}
+
 /// An open wallet. Clones share one connection; each call is one transaction
 /// and waits for the disk.
 #[derive(Clone)]
@@ -128,17 +167,9 @@ impl Wallet {
     /// [`WalletError::Permissions`], [`WalletError::Version`], and what file
     /// system and database say.
     pub fn open(path: &Path) -> Result<Self, WalletError> {
-        make_private(path)?;
-        let mut connection = Connection::open(path)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        // WAL lets readers go on while one writes; FULL syncs every commit,
-        // which is what "written before it is sent" rests on; secure_delete
-        // overwrites spent secrets.
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "foreign_keys", true)?;
+        let connection = database::open(path, &SCHEMA)?;
+        // It overwrites spent secrets.
         connection.pragma_update(None, "secure_delete", true)?;
-        make_tables(&mut connection)?;
         Ok(Self {
             connection: Arc::new(Mutex::new(connection)),
         })
@@ -184,44 +215,15 @@ impl Wallet {
     }
 }
 
-/// SQLite gives `-wal` and `-shm` the permissions of the database, so it is
-/// enough that this file is private before SQLite first opens it.
-fn make_private(path: &Path) -> Result<(), WalletError> {
-    let at = |source| WalletError::File {
-        path: path.to_owned(),
-        source,
-    };
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(at)?;
-    let mode = fs::metadata(path).map_err(at)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(WalletError::Permissions {
-            path: path.to_owned(),
-            mode,
-        });
+fn wait_for_the_wallet(attempts: i32) -> bool {
+    let waited = database::pause(attempts);
+    if waited == SAID_AFTER {
+        tracing::warn!(
+            "another process has the wallet locked: waiting for it, {} s at most",
+            BUSY_TIMEOUT.as_secs()
+        );
     }
-    Ok(())
-}
-
-fn make_tables(connection: &mut Connection) -> Result<(), WalletError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match found {
-        SCHEMA_VERSION => {}
-        0 => {
-            transaction.execute_batch(include_str!("schema.sql"))?;
-            transaction.execute_batch(include_str!("issuer_log.sql"))?;
-            transaction.execute_batch(include_str!("unlisted_key.sql"))?;
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-        }
-        found => return Err(WalletError::Version { found }),
-    }
-    transaction.commit()?;
-    Ok(())
+    waited < BUSY_TIMEOUT
 }
 
 /// SQLite's integers are signed; times past year 292 billion do not occur.

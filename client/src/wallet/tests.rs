@@ -1,9 +1,12 @@
 use std::collections::HashSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use pennyblack_evidence::spend::SpendKey;
 use pennyblack_privacypass::token::{Nonce, Token, TokenChallenge, TokenKeyId, TokenType};
 use pennyblack_privacypass::token_key::{TokenKey, TokenToBe};
 use pennyblack_protocol::store_request::{SignedStoreRequest, sign_store_request};
+use pennyblack_runtime::logging::testing::levels_of;
 use pennyblack_sealing::mailbox::{Kem, RecipientKey};
 use pennyblack_sealing::sealed::{Sealed, seal_passport};
 use rand::SeedableRng as _;
@@ -376,4 +379,12 @@ fn a_spent_secret_is_overwritten_in_the_file() {
         let is_there = bytes.windows(32).any(|window| window == secret.as_slice());
         assert_eq!(is_there, !spent.contains(&part.pending.nonce()));
     }
+}
+
+#[test]
+fn a_wait_for_another_process_is_said_once_and_ends() {
+    let said = |attempts| levels_of(|| assert!(wait_for_the_wallet(attempts)));
+    assert!(said(98).is_empty() && said(100).is_empty());
+    assert_eq!(said(99), [tracing::Level::WARN]);
+    assert!(!wait_for_the_wallet(1_999));
 }

@@ -24,6 +24,7 @@ pub use verdict::{Refusal, Refused, Verdict, VerifiedPassport};
 pub use verify::{Call, CertificateSource, NoCertificates, OrigAuthority, Verifier};
 
 use pennyblack_base::clock_tolerance;
+use pennyblack_base::encoding::sha256;
 use pennyblack_stir::jws::{
     self, CertificateReference, ClaimError, JoseHeader, JwsError, StirSigningKey, UnverifiedJws,
 };
@@ -140,6 +141,13 @@ impl UnverifiedPassport {
                 CertificateReference::X5c(_) => None,
             }
         })
+    }
+
+    /// Names it: the SHA-256 of what its signature is over. A copy, and one whose ECDSA
+    /// signature was rewritten, have the same.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        sha256(self.jws.signing_input())
     }
 
     pub(crate) const fn jws(&self) -> &UnverifiedJws {

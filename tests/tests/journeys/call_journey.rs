@@ -99,7 +99,7 @@ async fn a_recipient_who_waits_hears_of_the_call_when_it_comes() {
     let follower = follower.unwrap();
     let mut changes = follower.changes();
     let heard = async {
-        while !follower.verdict(&call_from(CALLER)).is_valid() {
+        while !follower.peek(&call_from(CALLER)).is_valid() {
             changes.changed().await.unwrap();
         }
     };
@@ -143,7 +143,7 @@ async fn a_cps_that_is_gone_gives_no_verdict() {
     cps.stop().await;
     let follower = federation.follow(&office, address, Some(3)).unwrap();
     follower.finished().await;
-    let verdict = follower.verdict(&call_from(CALLER));
+    let verdict = follower.peek(&call_from(CALLER));
     assert_eq!(verdict.incomplete.len(), 1);
     assert!(matches!(
         follower.take_failure(),

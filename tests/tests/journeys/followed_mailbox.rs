@@ -83,7 +83,7 @@ async fn a_full_mailbox_is_read_to_its_end_and_what_it_drops_unread_makes_verdic
 
     let early = follow(world, &mailbox);
     early.read_since(Instant::now()).await;
-    let verdict = early.verdict(&real);
+    let verdict = early.peek(&real);
     assert!(verdict.is_valid(), "{verdict:?}");
     assert!(verdict.incomplete.is_empty(), "{verdict:?}");
 
@@ -91,16 +91,16 @@ async fn a_full_mailbox_is_read_to_its_end_and_what_it_drops_unread_makes_verdic
     store(world, &mailbox, &["n.o.0".to_owned()]).await;
     early.read_since(Instant::now()).await;
     assert_eq!(early.status()[0].2.dropped, 0);
-    assert!(early.verdict(&other).incomplete.is_empty());
+    assert!(early.peek(&other).incomplete.is_empty());
     early.stop().await;
 
     let late = follow(world, &mailbox);
     late.read_since(Instant::now()).await;
     assert!(late.status()[0].2.dropped > 0);
-    let verdict = late.verdict(&other);
+    let verdict = late.peek(&other);
     assert!(verdict.is_no_passport(), "{verdict:?}");
     assert_eq!(verdict.incomplete, [world.cps_name().clone()]);
-    assert!(late.verdict(&real).is_valid());
+    assert!(late.peek(&real).is_valid());
     late.stop().await;
     scene.close().await;
 }

@@ -11,6 +11,7 @@
 mod audit_limits;
 mod compare;
 mod hostile_service;
+mod one_call;
 mod polls;
 mod terminal;
 mod witness;

@@ -25,20 +25,20 @@ use pennyblack_sealing::sealed::seal_passport;
 use tempfile::TempDir;
 use two_samples::kolmogorov_smirnov;
 
-const CALLING: &str = "12155550100";
-const CALLED: &str = "12125550142";
+pub(super) const CALLING: &str = "12155550100";
+pub(super) const CALLED: &str = "12125550142";
 
 fn now() -> UnixTime {
     UnixTime(Timestamp::now().as_second().try_into().unwrap())
 }
 
-struct Scene {
-    home: TempDir,
+pub(super) struct Scene {
+    pub(super) home: TempDir,
     key: Arc<RecipientKey>,
 }
 
 impl Scene {
-    fn set() -> Self {
+    pub(super) fn set() -> Self {
         let home = tempfile::tempdir().unwrap();
         let week = Duration::from_secs(7 * 86_400);
         let path = home.path().join("pki");
@@ -66,7 +66,7 @@ impl Scene {
     }
 
     /// A CPS whose mailbox holds a call that comes with the tenth request, or never.
-    fn cps(&self, call: bool) -> Cps {
+    pub(super) fn cps(&self, call: bool) -> Cps {
         self.cps_that_ends(call, None)
     }
 
@@ -105,8 +105,8 @@ impl Scene {
     }
 }
 
-struct Cps {
-    url: String,
+pub(super) struct Cps {
+    pub(super) url: String,
     asked: Arc<Mutex<Vec<(Instant, String)>>>,
     /// When connections ended by which it was asked.
     ended: Arc<Mutex<Vec<Instant>>>,
@@ -198,11 +198,16 @@ impl Content {
 }
 
 fn verify(home: &Path, url: &str, wait: u32) -> Child {
+    verify_with(home, url, wait, &[])
+}
+
+pub(super) fn verify_with(home: &Path, url: &str, wait: u32, more: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_pennyblack"))
         .args(["--json", "verify", "--mailbox-key=box", "--roots=pki/roots"])
         .args(["--certificates=pki/issued", "--orig", CALLING])
         .args(["--dest", CALLED, "--every=25", "--cps", url, "--wait"])
         .arg(wait.to_string())
+        .args(more)
         .current_dir(home)
         .stdout(Stdio::piped())
         .spawn()
@@ -210,7 +215,7 @@ fn verify(home: &Path, url: &str, wait: u32) -> Child {
 }
 
 /// The first line of the output, the rest, when the line came, and the exit code.
-fn end(mut child: Child) -> (String, Instant, Option<i32>) {
+pub(super) fn end(mut child: Child) -> (String, Instant, Option<i32>) {
     let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     output.read_line(&mut line).unwrap();

@@ -74,7 +74,7 @@ async fn those_who_wait_for_a_silent_host_leave_room_for_the_call() {
     let ends = Deadline::after(Duration::from_secs(1)).bound(follower.finished());
     tokio::pin!(ends);
     assert!(ends.as_mut().await.is_none(), "a silent host has answered");
-    let verdict = follower.verdict(&Scene::call());
+    let verdict = follower.peek(&Scene::call());
     assert!(verdict.is_valid(), "{verdict:?}");
     assert!(verdict.waiting <= 20, "{} wait", verdict.waiting);
     assert_eq!(verdict.refused.count + verdict.waiting, 40);
@@ -182,7 +182,7 @@ async fn finds(scene: &Scene, repository: &Repository, entries: Vec<Vec<u8>>) ->
     let follower = follow(scene, repository, &config, cps, None);
     let mut changes = follower.changes();
     let valid = async {
-        while !follower.verdict(&Scene::call()).is_valid() {
+        while !follower.peek(&Scene::call()).is_valid() {
             changes.changed().await.unwrap();
         }
     };

@@ -15,6 +15,7 @@ use super::participants::{Callee, Participants, Recipient, Storer};
 use super::report::{CallLine, VALID};
 use super::services::Services;
 use super::{Audience, CALLS, DemoError, WhileDoing as _};
+use pennyblack_client::assignments::CallName;
 use pennyblack_client::auth_service::{KeyLookup, SecondAttempt, ShakenCall, read_passport};
 
 /// The call in which the CPS dies.
@@ -166,7 +167,7 @@ pub(super) async fn verify(callee: &Callee, orig: &TelephoneNumber) -> Result<Fo
     for recipient in &callee.recipients {
         let read = tokio::time::timeout(PATIENCE, recipient.follower.read_since(now)).await;
         read.map_err(|_| DemoError::Never("reading a mailbox"))?;
-        let verdict = recipient.follower.verdict(&call);
+        let verdict = recipient.follower.verdict(&call, CallName::random()).await;
         let found = recipient.follower.totals().passports;
         let more = found - recipient.found.swap(found, Ordering::Relaxed);
         let found = match more {

@@ -136,14 +136,21 @@ impl UnverifiedJws {
         &self.token
     }
 
+    /// What the signature is over: header, dot and payload. Two tokens of one signing
+    /// input are one token, however the signature is written: ECDSA has several for each.
+    #[must_use]
+    pub fn signing_input(&self) -> &[u8] {
+        let signed = self.token.as_bytes().get(..self.signed_size);
+        signed.unwrap_or_default()
+    }
+
     /// Checks the signature with `key`. That `key` is the right one is for the
     /// caller to know: it comes from a chain that was judged.
     ///
     /// # Errors
     /// [`JwsError::BadSignature`].
     pub fn verify(&self, key: &StirPublicKey) -> Result<(), JwsError> {
-        let signed = self.token.as_bytes().get(..self.signed_size);
-        key.verify_es256(signed.unwrap_or_default(), &self.signature)
+        key.verify_es256(self.signing_input(), &self.signature)
             .map_err(|_| JwsError::BadSignature)
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
+use pennyblack_client::assignments::CallName;
 use pennyblack_client::auth_service::{
     KeyLookup, OobAuthenticationError, SecondAttempt, ShakenCall,
 };
@@ -116,7 +117,8 @@ impl Scene {
 
     /// What is known of a call from `orig` after one look at the mailbox of `key`.
     pub(super) async fn verify(&self, key: &RecipientKey, orig: &str) -> FollowerVerdict {
-        self.look(key).await.verdict(&call_from(orig))
+        let follower = self.look(key).await;
+        follower.verdict(&call_from(orig), CallName::random()).await
     }
 
     pub(super) async fn entries(&self, key: &RecipientKey) -> u64 {

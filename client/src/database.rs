@@ -1,0 +1,108 @@
+//! SQLite files that survive a crash at any instant, are shared by processes and are for
+//! their owner only. Not here: what is in them (`wallet`, `assignments`).
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// Between two attempts to get a file that another process has locked.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What a file holds, and who waits for it.
+pub(crate) struct Schema {
+    /// SQLite's `user_version`; never 0, which a new file has.
+    pub(crate) version: i32,
+    /// What makes the tables.
+    pub(crate) tables: &'static [&'static str],
+    /// Called with 0, 1, 2 … while another process has the file locked. It uses [`pause`],
+    /// and gives up with `false`.
+    pub(crate) wait: fn(i32) -> bool,
+}
+
+/// Why a file was not opened.
+pub(crate) enum OpenError {
+    /// The file could not be made or looked at.
+    File { path: PathBuf, source: io::Error },
+    /// Others may read it.
+    Permissions { path: PathBuf, mode: u32 },
+    /// Written by another version of this program.
+    Version { found: i32 },
+    /// The database refused.
+    Database(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// Opens the file, making it (mode 0600) with its tables if there is none.
+pub(crate) fn open(path: &Path, schema: &Schema) -> Result<Connection, OpenError> {
+    make_private(path)?;
+    let mut connection = Connection::open(path)?;
+    connection.busy_handler(Some(schema.wait))?;
+    // WAL lets readers go on while one writes; FULL syncs every commit, which is what
+    // "written before it is sent" rests on.
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    make_tables(&mut connection, schema)?;
+    Ok(connection)
+}
+
+/// Sleeps, and says for how long another process has had the file by then.
+pub(crate) fn pause(attempts: i32) -> Duration {
+    thread::sleep(PAUSE);
+    PAUSE.saturating_mul(u32::try_from(attempts).unwrap_or(0).saturating_add(1))
+}
+
+/// Whether another process had the file locked for too long.
+pub(crate) fn is_locked(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+}
+
+/// SQLite gives `-wal` and `-shm` the permissions of the database, so it is
+/// enough that this file is private before SQLite first opens it.
+fn make_private(path: &Path) -> Result<(), OpenError> {
+    let at = |source| OpenError::File {
+        path: path.to_owned(),
+        source,
+    };
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(at)?;
+    let mode = fs::metadata(path).map_err(at)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(OpenError::Permissions {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    Ok(())
+}
+
+fn make_tables(connection: &mut Connection, schema: &Schema) -> Result<(), OpenError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match found {
+        0 => {
+            for tables in schema.tables {
+                transaction.execute_batch(tables)?;
+            }
+            transaction.pragma_update(None, "user_version", schema.version)?;
+        }
+        found if found == schema.version => {}
+        found => return Err(OpenError::Version { found }),
+    }
+    transaction.commit()?;
+    Ok(())
+}
