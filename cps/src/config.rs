@@ -4,7 +4,7 @@
 mod never_twice;
 mod retrieval;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::PathBuf;
 use std::time::Duration;

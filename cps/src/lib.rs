@@ -8,6 +8,7 @@ pub mod cps;
 mod dashboard;
 pub mod decoy_secret;
 mod double_spend_pages;
+mod earlier_spends;
 mod envelope_sealing;
 pub mod forwarding;
 pub mod issuers;

@@ -12,6 +12,7 @@ use pennyblack_trust::Trust;
 
 use crate::config::Config;
 use crate::decoy_secret::DecoySecret;
+use crate::earlier_spends::EarlierSpends;
 use crate::key_directory::{KeyDirectory, RecordPolicy, Registry};
 use crate::log::CpsLog;
 use crate::nodes::{Nodes, Sharing};
@@ -75,24 +76,17 @@ fn open_store(config: &Config, clock: &Clock) -> Result<Backend, StartError> {
     let (limits, repeatable) = (config.limits(), config.repeatable());
     let tick = clock.clone();
     let now = Arc::new(move || tick.now());
-    if config.never_twice.is_none() && never_twice.exists() {
-        return Err(other_level(&never_twice));
-    }
+    EarlierSpends::of(config)?.allow(config)?;
     let Some(options) = &config.store else {
-        let store = EmbeddedStore::open(&embedded, limits, now).context(OPEN_STORE)?;
+        let store = EmbeddedStore::open_counted(&embedded, limits, now);
+        let store = store.context(OPEN_STORE)?;
         return Ok(Backend::Embedded(store));
     };
     let Some(nodes) = &config.never_twice else {
-        if embedded.exists() {
-            return Err(two_stores(&embedded));
-        }
         let store = RedisStore::open(options, limits, repeatable, &redis);
         let store = store.context(OPEN_STORE)?;
         return Ok(Backend::Redis(store));
     };
-    if let Some(other) = [embedded, redis].into_iter().find(|other| other.exists()) {
-        return Err(other_level(&other));
-    }
     let owners =
         Owners::new(nodes.nodes.clone(), nodes.node).context("cannot use [never_twice]")?;
     let store = NeverTwiceStore::open(options, owners, limits, repeatable, &never_twice, now);
@@ -106,24 +100,4 @@ fn numbering(path: Option<&Path>) -> Result<Option<NumberingTable>, StartError> 
     let csv = std::fs::read(path).context(format!("{NUMBERING_TABLE}: {}", path.display()))?;
     let table = NumberingTable::parse(&csv).context(NUMBERING_TABLE)?;
     Ok(Some(table))
-}
-
-/// A Redis is configured, and the data directory holds spent tokens.
-fn two_stores(embedded: &Path) -> StartError {
-    let embedded = embedded.display();
-    StartError::new(
-        format!("{embedded} holds spent tokens that the Redis of [store] does not know"),
-        "move them with \"pennyblack-cps --move-store-to-redis\" (docs/redis.md)",
-    )
-}
-
-/// Tokens were spent at another level of durability.
-fn other_level(directory: &Path) -> StartError {
-    let directory = directory.display();
-    StartError::new(
-        format!("{directory} holds tokens that were spent before or after [never_twice] was set"),
-        "nodes would not know of each other's tokens. Put the configuration back; or wait until \
-         every key epoch of that time has ended, and move the directory away at each node \
-         (docs/redis.md)",
-    )
 }

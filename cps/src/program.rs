@@ -13,8 +13,9 @@ use pennyblack_service::start_error::StartError;
 use pennyblack_trust::accept_older_lists;
 
 use crate::decoy_secret::DecoySecret;
+use crate::store::embedded::SpentCounts;
 use crate::store::never_twice::{NeverTwiceStore, Owners};
-use crate::store::redis::RedisStore;
+use crate::store::redis::{MOVED_STORE, RedisStore};
 use crate::{Config, Cps, key_directory};
 
 const DESCRIPTION: Description = Description {
@@ -39,8 +40,8 @@ cps/cps.example.toml explains every key of the configuration.",
 #[derive(Debug, Args)]
 struct Options {
     /// Accepts the Redis of [store] as it is, though it is older than what its CPSs
-    /// have seen, and exits; with [never_twice], this node's journal. Tokens that it
-    /// has forgotten can be spent again.
+    /// have seen, and exits; with [never_twice], this node's journal; without [store], the
+    /// store of the data directory. Tokens that it has forgotten can be spent again.
     #[arg(long)]
     accept_older_store: bool,
     /// Moves spent tokens, entries, key records and the decoy secret from the data
@@ -96,7 +97,12 @@ const NOT_MOVED: &str = "[never_twice] divides tokens among nodes from their fir
      is moved. Wait until every key epoch of the old store has ended, move that store away, and start";
 
 fn accept_older_store(config: &Config) -> Outcome {
-    let options = config.store.as_ref().ok_or(NO_REDIS)?;
+    let Some(options) = &config.store else {
+        let directory = config.embedded_directory();
+        SpentCounts::beside(&directory).forget()?;
+        println!("The store in {} is accepted as it is.", directory.display());
+        return Ok(());
+    };
     if let Some(nodes) = &config.never_twice {
         let owners = Owners::new(nodes.nodes.clone(), nodes.node)?;
         block_on(async { Ok(NeverTwiceStore::accept_journal(options, &owners).await?) })?;
@@ -121,6 +127,14 @@ fn move_store_to_redis(config: &Config) -> Outcome {
         return Err(format!(
             "{} does not exist: there is nothing to move (cps.data_directory)",
             old.display()
+        )
+        .into());
+    }
+    let aside = old.with_file_name(MOVED_STORE);
+    if aside.exists() {
+        let aside = aside.display();
+        return Err(format!(
+            "{aside} is there from an earlier move: delete it, and run this again"
         )
         .into());
     }

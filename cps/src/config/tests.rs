@@ -6,7 +6,7 @@ use super::*;
 
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cps.example.toml");
 
-fn example_with(settings: &[&str]) -> Result<Config, String> {
+pub(crate) fn example_with(settings: &[&str]) -> Result<Config, String> {
     let settings: Vec<_> = settings.iter().map(|text| (*text).to_owned()).collect();
     let sources = Sources {
         file: Some(Path::new(EXAMPLE)),

@@ -63,11 +63,25 @@ pub fn write_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write(path, bytes, PUBLIC)
 }
 
-fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let directory = match path.parent() {
+/// Gives a directory another name beside its old one, durably. One of that name that is not
+/// empty is an error.
+///
+/// # Errors
+/// What the file system says.
+pub fn set_aside(path: &Path, name: &str) -> io::Result<()> {
+    fs::rename(path, path.with_file_name(name))?;
+    File::open(directory_of(path))?.sync_all()
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
+    }
+}
+
+fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let directory = directory_of(path);
     let mut file = Builder::new()
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(directory)?;

@@ -77,6 +77,32 @@ fn succeeded(output: &Output) {
     assert!(output.status.success(), "{said}{complained}");
 }
 
+fn cps_command(world: &World) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["60", SERVICE, "cps", "--config"]);
+    command.arg(write_config(Role::Cps, world));
+    command
+}
+
+/// The configuration from before the move does not begin another store.
+fn assert_no_way_back(world: &World) {
+    let now = write_config(Role::Cps, world);
+    let text = std::fs::read_to_string(&now).unwrap();
+    let mut before: toml::Table = toml::from_str(&text).unwrap();
+    before.remove("store");
+    let path = world.path("cps-before.toml");
+    std::fs::write(&path, before.to_string()).unwrap();
+    let mut command = Command::new("timeout");
+    let output = command.args(["60", SERVICE, "cps", "--config"]).arg(path);
+    let output = output.output().unwrap();
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{complained}");
+    assert!(
+        complained.contains("Set [store] to that Redis"),
+        "{complained}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_moves_to_a_redis_and_to_a_cluster_with_all_that_is_in_it() {
     let mut world = World::new(Clock::system());
@@ -94,10 +120,9 @@ async fn a_store_moves_to_a_redis_and_to_a_cluster_with_all_that_is_in_it() {
 
     let one = RedisServer::start(options.clone()).await;
     world.cps.store = redis(&one.url(), Durability::SingleFsync);
-    let config = write_config(Role::Cps, &world);
-    let mut command = Command::new(SERVICE);
-    command.arg("cps").arg("--config").arg(config);
+    let mut command = cps_command(&world);
     succeeded(&command.arg("--move-store-to-redis").output().unwrap());
+    assert_no_way_back(&world);
     let cps = Process::start(SERVICE, Role::Cps, &world).await;
     calls.assert_kept(&world).await;
     calls.store_some(&world).await;

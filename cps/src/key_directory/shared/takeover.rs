@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use pennyblack_protocol::key_record::UnverifiedKeyRecord;
 use pennyblack_redis::RedisError;
+use pennyblack_storage::atomic_file;
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::super::RecordDigest;
@@ -80,8 +81,7 @@ impl RecordShards {
             self.put(&id, &record, &token).await?;
             count += 1;
         }
-        let aside = directory.with_file_name(MOVED);
-        std::fs::rename(directory, &aside).map_err(|error| RecordTakeoverError::Aside {
+        atomic_file::set_aside(directory, MOVED).map_err(|error| RecordTakeoverError::Aside {
             path: directory.to_owned(),
             error,
         })?;

@@ -206,6 +206,12 @@ impl<D: Disk> Machine<D> {
         Ok(())
     }
 
+    /// How many tokens of an epoch are spent; nothing when it is closed.
+    pub(super) fn count(&self, epoch: &TokenKeyId) -> Option<u64> {
+        let count = || self.epochs.get(epoch).map_or(0, SpentSet::len);
+        (!self.closed.contains(epoch)).then(count)
+    }
+
     /// Reports what became of the removals that are done. What could not be removed
     /// is in nobody's way, and is removed at the next start.
     fn finish_removals(&mut self) {
@@ -280,10 +286,7 @@ impl<D: Disk> StateMachine for Machine<D> {
         match command {
             Command::Spend(spend, now) => Answer::Spend(self.decide_spend(spend, now, frame)),
             Command::Close(epoch) => Answer::Close(self.close(epoch).map_err(|e| unavailable(&e))),
-            Command::Count(epoch) => {
-                let count = || self.epochs.get(&epoch).map_or(0, SpentSet::len);
-                Answer::Count((!self.closed.contains(&epoch)).then(count))
-            }
+            Command::Count(epoch) => Answer::Count(self.count(&epoch)),
             Command::CountAll => {
                 let counts = self.epochs.iter().map(|(epoch, set)| (*epoch, set.len()));
                 Answer::CountAll(counts.collect())

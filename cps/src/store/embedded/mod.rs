@@ -12,6 +12,7 @@ mod mailboxes;
 mod record;
 mod record_file;
 mod spent;
+mod spent_counts;
 #[cfg(test)]
 mod tests;
 mod times;
@@ -19,21 +20,29 @@ mod times;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_base::wire::WireError;
 use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_storage::disk::{Disk, OpenDiskError, RealDisk};
 use pennyblack_storage::group_commit::{CommitError, GroupCommit};
 use pennyblack_storage::journal::JournalError;
+use tokio::task::spawn_blocking;
 
 use self::machine::{Answer, Command, Machine};
 use self::mailboxes::Mailboxes;
+pub use self::spent_counts::{SpentCounts, SpentCountsError};
 use super::{Limits, Outcome, Page, Spend, Store, StoreError, Window};
 
 /// Spends that may wait for a commit before others are turned away.
 const QUEUE: usize = 4_096;
+
+/// How often it is counted how much is spent. A copy that is younger is not told from the
+/// store itself.
+const COUNT_EVERY: Duration = Duration::from_secs(60);
 
 /// Tells the time to the thread that lets entries die.
 pub type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
@@ -59,6 +68,9 @@ pub enum OpenStoreError {
         "the store's journal holds a record of another form ({0}): it was written by another version"
     )]
     Record(WireError),
+    /// It has forgotten spends.
+    #[error(transparent)]
+    Counts(#[from] SpentCountsError),
     /// A file that this program did not make.
     #[error("{0} in the data directory was not made by this program: move it away")]
     ForeignFile(String),
@@ -68,6 +80,8 @@ pub enum OpenStoreError {
 pub struct EmbeddedStore<D: Disk = RealDisk> {
     commit: GroupCommit<Machine<D>>,
     mailboxes: Arc<Mailboxes>,
+    /// What tells an older copy of it, where nothing else does.
+    counts: Option<SpentCounts>,
 }
 
 impl EmbeddedStore {
@@ -79,6 +93,19 @@ impl EmbeddedStore {
     pub fn open(directory: &Path, limits: Limits, clock: Clock) -> Result<Self, OpenStoreError> {
         Self::on(Arc::new(RealDisk::open(directory)?), limits, clock)
     }
+
+    /// The same, if the store knows of as many spends as were counted last.
+    ///
+    /// # Errors
+    /// [`OpenStoreError`].
+    pub fn open_counted(
+        directory: &Path,
+        limits: Limits,
+        clock: Clock,
+    ) -> Result<Self, OpenStoreError> {
+        let disk = Arc::new(RealDisk::open(directory)?);
+        Self::of(disk, limits, clock, Some(SpentCounts::beside(directory)))
+    }
 }
 
 impl<D: Disk> EmbeddedStore<D> {
@@ -87,12 +114,53 @@ impl<D: Disk> EmbeddedStore<D> {
     /// # Errors
     /// [`OpenStoreError`].
     pub fn on(disk: Arc<D>, limits: Limits, clock: Clock) -> Result<Self, OpenStoreError> {
+        Self::of(disk, limits, clock, None)
+    }
+
+    fn of(
+        disk: Arc<D>,
+        limits: Limits,
+        clock: Clock,
+        counts: Option<SpentCounts>,
+    ) -> Result<Self, OpenStoreError> {
         let mailboxes = Arc::new(Mailboxes::new(limits));
         let machine = Machine::open(disk, limits, clock, Arc::clone(&mailboxes))?;
+        if let Some(counts) = &counts {
+            counts.verify(|epoch| machine.count(epoch))?;
+        }
         Ok(Self {
             commit: GroupCommit::start("store", machine, QUEUE)?,
             mailboxes,
+            counts,
         })
+    }
+
+    /// Counts what is spent, again and again until `shutdown`.
+    pub(crate) async fn watch(&self, shutdown: Shutdown) {
+        let mut pace = tokio::time::interval(COUNT_EVERY);
+        loop {
+            let last = tokio::select! {
+                _ = pace.tick() => false,
+                () = shutdown.requested() => true,
+            };
+            if let Err(error) = self.persist_counts().await {
+                tracing::error!(%error, "what is spent was not counted");
+            }
+            if last {
+                return;
+            }
+        }
+    }
+
+    /// Writes down how much is spent, if that is to be remembered.
+    async fn persist_counts(&self) -> Result<(), StoreError> {
+        let Some(file) = self.counts.clone() else {
+            return Ok(());
+        };
+        let counts = self.counts().await?;
+        let written = spawn_blocking(move || file.write(&counts)).await;
+        let written = written.map_err(io::Error::from).flatten();
+        written.map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
     /// How many tokens of each open epoch are spent, durably.

@@ -1,4 +1,5 @@
 mod full_mailbox;
+mod older_copy;
 mod poll_times;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -14,14 +14,14 @@ use super::spent::broke_off;
 /// Most earlier ids that an accepted store remembers.
 const MOST_ACCEPTED: usize = 16;
 
-/// Looks at the store and lets tokens be redeemed, or not. On an error the answer of
-/// the last look stays.
-pub(super) async fn examine(redis: &Redis, keys: &Keys, guard: &Guard) -> Result<(), RedisError> {
+/// Looks at the store: whether tokens may be redeemed. If not, none is when this returns.
+/// On an error the answer of the last look stays.
+pub(super) async fn examine(redis: &Redis, keys: &Keys, guard: &Guard) -> Result<bool, RedisError> {
     let shortfalls = redis.shortfalls().await?;
     if !shortfalls.is_empty() {
         let sentences: Vec<_> = shortfalls.iter().map(ToString::to_string).collect();
         guard.set(Some(Refusing::Durability(sentences.join("; "))));
-        return Ok(());
+        return Ok(false);
     }
     // Before the readings: what is spent while they are made is in neither or later.
     let mut fence = guard.fence();
@@ -32,22 +32,23 @@ pub(super) async fn examine(redis: &Redis, keys: &Keys, guard: &Guard) -> Result
         readings = read_all(redis, keys, fence.node).await?;
     }
     match fence.verify(&readings) {
-        Verdict::Known => guard.set(None),
+        Verdict::Known => Ok(true),
         Verdict::Adopted(id) => {
             tracing::info!(store = hex::encode(id.0), "the store is taken as it is");
             guard.adopt(id, &readings);
-            guard.set(None);
+            Ok(true)
         }
         Verdict::Older(forgotten) => {
             guard.set(Some(Refusing::Older(forgotten)));
             halt(redis, keys, fence.store, &readings).await;
+            Ok(false)
         }
         Verdict::Empty | Verdict::HalfBegun => {
             let unexamined = "it could not be begun".to_owned();
             guard.set(Some(Refusing::Unexamined(unexamined)));
+            Ok(false)
         }
     }
-    Ok(())
 }
 
 /// Whether the store is the one that this node knows, and knows what this node has seen.

@@ -3,6 +3,7 @@
 //! decided, and the file that outlives the process.
 
 use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -28,6 +29,21 @@ pub(super) enum Refusing {
          \"pennyblack-cps --accept-older-store\" (docs/redis.md)"
     )]
     Older(Forgotten),
+    #[error(
+        "that this node's spends are in the store cannot be written down: {0}. Make room in its data \
+         directory, or let it be written to"
+    )]
+    NotKept(String),
+}
+
+impl Refusing {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "it is the end of the error, and reads so where it is mapped"
+    )]
+    pub(super) fn not_kept(error: FenceFileError) -> Self {
+        Self::NotKept(error.to_string())
+    }
 }
 
 #[derive(Debug)]
@@ -163,6 +179,15 @@ impl Guard {
         fence.save(&self.path).inspect_err(|_| {
             self.remembered().is_saved = false;
         })
+    }
+
+    /// The file was not written, for this reason.
+    pub(super) fn not_saved(&self, error: io::Error) -> FenceFileError {
+        self.remembered().is_saved = false;
+        FenceFileError::Io {
+            path: self.path.clone(),
+            error,
+        }
     }
 
     fn remembered(&self) -> MutexGuard<'_, Remembered> {

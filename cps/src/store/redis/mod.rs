@@ -42,6 +42,7 @@ use self::guard::{Guard, Refusing};
 use self::keys::{EntryId, Keys};
 use self::mailboxes::Mailboxes;
 use self::spent::SpentSet;
+pub(crate) use self::takeover::MOVED_STORE;
 pub use self::takeover::TakeoverError;
 use super::{Limits, Outcome, Page, Spend, Store, StoreError, Window};
 
@@ -138,12 +139,28 @@ impl RedisStore {
         let Inner {
             redis, keys, guard, ..
         } = &*self.0;
-        if let Err(error) = examination::examine(redis, keys, guard).await {
-            tracing::warn!(%error, "the store could not be looked at");
-            if let Some(Refusing::Unexamined(_)) = guard.refusing() {
-                guard.set(Some(Refusing::Unexamined(error.to_string())));
+        match examination::examine(redis, keys, guard).await {
+            // Before the first spend, so that after a crash too the file says where it is.
+            Ok(true) if guard.refusing().is_some() => {
+                guard.set(self.write_down().await.err().map(Refusing::not_kept));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "the store could not be looked at");
+                if let Some(Refusing::Unexamined(_)) = guard.refusing() {
+                    guard.set(Some(Refusing::Unexamined(error.to_string())));
+                }
             }
         }
+    }
+
+    /// Whether the node of this directory may have spent tokens in a Redis.
+    ///
+    /// # Errors
+    /// [`FenceFileError`].
+    pub(crate) fn has_joined(directory: &Path) -> Result<bool, FenceFileError> {
+        let fence = Fence::load(&fence_file(directory))?;
+        Ok(fence.is_some_and(|fence| fence.store.is_some()))
     }
 
     /// Why no token is redeemed, if none is.
@@ -225,12 +242,16 @@ impl RedisStore {
 
     /// Writes down what was seen of the store. An error is logged.
     pub(crate) async fn save(&self) {
-        let this = self.clone();
-        match spawn_blocking(move || this.0.guard.save()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "what was seen of the store is not kept"),
-            Err(error) => tracing::error!(%error, "what was seen of the store is not kept"),
+        if let Err(error) = self.write_down().await {
+            tracing::error!(%error, "what was seen of the store is not kept");
         }
+    }
+
+    /// Writes down what was seen of the store.
+    async fn write_down(&self) -> Result<(), FenceFileError> {
+        let this = self.clone();
+        let saved = spawn_blocking(move || this.0.guard.save()).await;
+        saved.unwrap_or_else(|error| Err(self.0.guard.not_saved(error.into())))
     }
 
     /// Makes a store that has forgotten something the one that counts, as it is, for

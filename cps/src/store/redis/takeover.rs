@@ -8,11 +8,12 @@ use std::sync::Arc;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::double_spend::SpendRecord;
 use pennyblack_privacypass::token::{Nonce, TokenKeyId};
+use pennyblack_storage::atomic_file;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
-use super::RedisStore;
 use super::answers::Spent;
+use super::{FenceFileError, RedisStore};
 use crate::store::embedded::export::{Exported, export};
 use crate::store::embedded::{EmbeddedStore, OpenStoreError};
 use crate::store::{Limits, Spend, Store as _, StoreError};
@@ -20,7 +21,7 @@ use crate::store::{Limits, Spend, Store as _, StoreError};
 /// What is written at one time.
 const AT_ONCE: usize = 512;
 /// What the old store's directory is called when nothing of it is needed any more.
-const MOVED: &str = "store-moved-to-redis";
+pub(crate) const MOVED_STORE: &str = "store-moved-to-redis";
 
 /// A store that was not taken over. The old one is as it was; say it again.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,9 @@ pub enum TakeoverError {
     /// A token that was spent on another request in the new store.
     #[error("a token of the old store is spent on another request in Redis: both were in use")]
     SpentTwice,
+    /// That this node knows the new one could not be written down.
+    #[error(transparent)]
+    Fence(#[from] FenceFileError),
     /// The old store could not be moved aside.
     #[error("{} could not be moved aside: {error}", path.display())]
     Aside {
@@ -89,8 +93,9 @@ impl RedisStore {
             written??;
         }
         reading.await??;
-        let aside = directory.with_file_name(MOVED);
-        std::fs::rename(directory, &aside).map_err(|error| TakeoverError::Aside {
+        // The file says where the spends are, and so it must before the old store is gone.
+        self.write_down().await?;
+        atomic_file::set_aside(directory, MOVED_STORE).map_err(|error| TakeoverError::Aside {
             path: directory.to_owned(),
             error,
         })?;

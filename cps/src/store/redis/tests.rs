@@ -355,6 +355,17 @@ async fn what_an_embedded_store_holds_is_taken_over() {
     assert_eq!(closed, Err(StoreError::EpochClosed));
     assert_eq!(contents(&store, 2, later).await, [7, 7]);
     assert_eq!(store.spent(TokenKeyId([1; 32])).await, Ok(3));
+    // A crash at once: the node knows where its spends are, and believes no other store.
+    drop(store);
+    let other = RedisServer::start(self::options()).await;
+    let elsewhere = open(&at(&other.url()), &directory).await;
+    let refusing = elsewhere.refusing().unwrap();
+    assert!(
+        refusing.contains("older than what this node has seen"),
+        "{refusing}"
+    );
+    drop(elsewhere);
+    let store = redeeming(&options, &directory).await;
     // Cursors of the old store come before all entries of the new one.
     store
         .spend_and_append(spend(1, 9, 9, 1), later)
