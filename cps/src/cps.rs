@@ -227,6 +227,7 @@ impl Tasks<'_> {
             let log = Arc::clone(log);
             let witnesses = Witnesses::new(&self.config.witness, log, readiness.clone());
             let witnesses = witnesses.context("cannot use [[witness]]")?;
+            self.persistence.log.heed(witnesses.contradictions());
             self.service.spawn(witnesses.run(shutdown.clone()));
         }
         log.not_known_yet(&readiness);

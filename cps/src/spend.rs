@@ -70,6 +70,9 @@ impl<S: Store> Spending<S> {
     }
 
     async fn spend_here(&self, verified: &VerifiedStore) -> Result<(), Refusal> {
+        if let Some(why) = self.log.doubt() {
+            return Err(StoreError::Unavailable(why).into());
+        }
         let token = verified.token();
         let spend = Spend::of(verified);
         let epoch = token.token_key_id();

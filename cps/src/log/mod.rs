@@ -14,7 +14,7 @@ mod witnesses;
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -40,8 +40,8 @@ pub use self::error::{CloseEpochError, OpenCpsLogError};
 pub use self::lines::LogLine;
 pub use self::tallies::{EpochTallies, PersistTalliesError, TalliesError};
 pub use self::tally::Tally;
-pub(crate) use self::witnesses::Witnesses;
 pub use self::witnesses::WitnessesError;
+pub(crate) use self::witnesses::{Contradictions, Witnesses};
 use crate::decoy_secret::DecoySecret;
 use crate::store::redis::RedisStore;
 
@@ -57,6 +57,8 @@ pub struct CpsLog {
     tallies: EpochTallies,
     /// What the nodes know each other by; none where there is one node.
     credential: Option<Arc<DecoySecret>>,
+    /// What witnesses say of it, once they are asked.
+    contradictions: OnceLock<Arc<Contradictions>>,
 }
 
 impl CpsLog {
@@ -71,6 +73,7 @@ impl CpsLog {
             role: LogRole::of_one(directory, cps).map_err(OpenRoleError::from)?,
             tallies: EpochTallies::open(&directory.join("tallies.json"))?,
             credential: None,
+            contradictions: OnceLock::new(),
         })
     }
 
@@ -97,6 +100,7 @@ impl CpsLog {
             role: LogRole::of_several(directory, cps, config, sharing)?,
             tallies: EpochTallies::shared(store.clone()),
             credential: Some(secret),
+            contradictions: OnceLock::new(),
         })
     }
 
@@ -109,6 +113,17 @@ impl CpsLog {
     #[must_use]
     pub fn published(&self) -> Option<&Arc<TransparencyLog>> {
         self.role.published()
+    }
+
+    /// Heeds what witnesses show.
+    pub(crate) fn heed(&self, contradictions: &Arc<Contradictions>) {
+        self.contradictions
+            .get_or_init(|| Arc::clone(contradictions));
+    }
+
+    /// Why no token may be redeemed, if what witnesses have seen of this log forbids it.
+    pub(crate) fn doubt(&self) -> Option<String> {
+        self.contradictions.get()?.why()
     }
 
     /// What is counted of the key epochs that are open.

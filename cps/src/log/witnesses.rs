@@ -16,11 +16,13 @@ use pennyblack_tlog::NoteKeyError;
 use tokio::task::JoinSet;
 
 use self::asking::Witness;
-use self::contradiction::Contradictions;
+pub(crate) use self::contradiction::Contradictions;
 use crate::config::WitnessConfig;
 
 /// How long a witness may take for one answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long tokens wait for the first answers. A witness that is away stops no CPS.
+const FIRST_ANSWER: Duration = Duration::from_secs(5);
 
 /// Witnesses that cannot be asked.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +38,10 @@ pub enum WitnessesError {
 
 /// The tasks that ask them.
 #[derive(Debug)]
-pub(crate) struct Witnesses(Vec<Witness>);
+pub(crate) struct Witnesses {
+    witnesses: Vec<Witness>,
+    contradictions: Arc<Contradictions>,
+}
 
 impl Witnesses {
     pub(crate) fn new(
@@ -53,17 +58,38 @@ impl Witnesses {
         let contradictions = Arc::new(Contradictions::new(readiness));
         let witness = |config: &WitnessConfig| {
             let (log, found) = (Arc::clone(&log), Arc::clone(&contradictions));
-            Ok(Witness::new(config, log, client.clone(), found)?)
+            let witness = Witness::new(config, log, client.clone(), found)?;
+            contradictions.expect(&witness.label());
+            Ok(witness)
         };
         let witnesses: Result<_, WitnessesError> = config.iter().map(witness).collect();
-        Ok(Self(witnesses?))
+        Ok(Self {
+            witnesses: witnesses?,
+            contradictions,
+        })
+    }
+
+    /// What they have shown, and are going to.
+    pub(crate) const fn contradictions(&self) -> &Arc<Contradictions> {
+        &self.contradictions
     }
 
     /// Runs until `shutdown`.
     pub(crate) async fn run(self, shutdown: Shutdown) {
         let mut tasks = JoinSet::new();
-        for witness in self.0 {
+        for witness in self.witnesses {
             tasks.spawn(witness.run(shutdown.clone()));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(FIRST_ANSWER) => {}
+            () = shutdown.requested() => {}
+        }
+        for witness in self.contradictions.go_on() {
+            tracing::warn!(
+                witness,
+                "it has not answered: tokens are redeemed without its word that this log is no \
+                 older copy"
+            );
         }
         tasks.join_all().await;
     }

@@ -56,6 +56,7 @@ pub(super) struct Witness {
     key: VerifierKey,
     log: Arc<TransparencyLog>,
     client: HttpClient,
+    was_asked: bool,
     /// What it says to have seen: only ever a guess, from which the proof is made.
     seen: u64,
     /// A checkpoint of the log that the log did not continue.
@@ -77,6 +78,7 @@ impl Witness {
             key: config.key.parse()?,
             log,
             client,
+            was_asked: false,
             seen: 0,
             proof: None,
             contradictions,
@@ -107,12 +109,20 @@ impl Witness {
     /// Asks unless it has cosigned already, and publishes what comes. What was concluded
     /// from its last answer is examined again.
     pub(super) async fn have_cosigned(&mut self, checkpoint: &SignedCheckpoint) {
+        self.ask_unless_cosigned(checkpoint).await;
+        self.contradictions.asked(&self.label());
+    }
+
+    async fn ask_unless_cosigned(&mut self, checkpoint: &SignedCheckpoint) {
         let proven = self.judge(self.proof.clone()).await;
         match proven {
             Ok(proven) => self.record(proven),
             Err(error) => self.report(&error),
         }
-        if matches!(cosignature(checkpoint, &self.key), Ok(Some(_))) {
+        // The first time it is asked in any case: it may have seen more than this disk has.
+        let was_asked = std::mem::replace(&mut self.was_asked, true);
+        let has_cosigned = matches!(cosignature(checkpoint, &self.key), Ok(Some(_)));
+        if was_asked && has_cosigned {
             return;
         }
         let line = match self.ask(checkpoint).await {
@@ -126,7 +136,7 @@ impl Witness {
             }
         };
         let size = checkpoint.checkpoint().head.size;
-        if let Err(error) = self.log.publish_cosignatures(size, vec![line]).await {
+        if !has_cosigned && let Err(error) = self.log.publish_cosignatures(size, vec![line]).await {
             tracing::warn!(witness = %self.key.name(), %error, "a cosignature is not published");
         }
     }
@@ -212,13 +222,18 @@ impl Witness {
         if proven.is_none() {
             self.proof = None;
         }
-        let witness = format!("{} at {}", self.key.name(), self.prefix);
+        let witness = self.label();
         if self.contradictions.record(&witness, proven)
             && let (Some(proven), Some(proof)) = (proven, &self.proof)
         {
             let proof = proof.to_string();
             tracing::error!(witness, proof, "{proven}");
         }
+    }
+
+    /// What it is called in sentences.
+    pub(super) fn label(&self) -> String {
+        format!("{} at {}", self.key.name(), self.prefix)
     }
 
     /// A line about why there is no cosignature, unless there was one lately.

@@ -3,9 +3,9 @@
 //! that answers with any number or status must not stop a CPS. Not here: asking for the
 //! checkpoint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pennyblack_logserver::TransparencyLog;
 use pennyblack_service::admin::Readiness;
@@ -57,37 +57,84 @@ pub(super) fn judge(
     Ok(forked)
 }
 
-/// What all witnesses together have shown. The service is not ready while one of them
-/// holds a proof.
+/// What all witnesses together have shown. **No token is redeemed, and the service is not
+/// ready, while one of them holds a proof, and before each was asked once**: a disk that was
+/// restored to an earlier day may have forgotten spends, too.
 #[derive(Debug)]
-pub(super) struct Contradictions {
+pub(crate) struct Contradictions {
     readiness: Readiness,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The witnesses whose first answer is awaited.
+    unasked: BTreeSet<String>,
     /// By the name of the witness that has shown it.
-    shown: Mutex<BTreeMap<String, Contradiction>>,
+    shown: BTreeMap<String, Contradiction>,
+}
+
+impl Known {
+    /// Why no token is redeemed, if none is.
+    fn why(&self) -> Option<String> {
+        if let Some((witness, proven)) = self.shown.first_key_value() {
+            return Some(format!("{witness} has shown a checkpoint: {proven}"));
+        }
+        let unasked = self.unasked.first()?;
+        Some(format!(
+            "{unasked} is being asked what it has seen of the log"
+        ))
+    }
 }
 
 impl Contradictions {
-    pub(super) const fn new(readiness: Readiness) -> Self {
+    pub(super) fn new(readiness: Readiness) -> Self {
         Self {
             readiness,
-            shown: Mutex::new(BTreeMap::new()),
+            known: Mutex::default(),
         }
+    }
+
+    /// Awaits the first answer of a witness.
+    pub(super) fn expect(&self, witness: &str) {
+        self.change(|known| known.unasked.insert(witness.to_owned()));
+    }
+
+    /// A witness has answered, or failed to.
+    pub(super) fn asked(&self, witness: &str) {
+        self.change(|known| known.unasked.remove(witness));
+    }
+
+    /// Awaits no first answer any more: those whose answers are missing.
+    pub(super) fn go_on(&self) -> BTreeSet<String> {
+        self.change(|known| std::mem::take(&mut known.unasked))
+    }
+
+    /// Why no token is redeemed, if none is.
+    pub(crate) fn why(&self) -> Option<String> {
+        self.known().why()
     }
 
     /// Records what a witness proves now, if anything; whether that is news.
     pub(super) fn record(&self, witness: &str, proven: Option<Contradiction>) -> bool {
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = match proven {
-            Some(contradiction) => shown.insert(witness.to_owned(), contradiction),
-            None => shown.remove(witness),
-        };
-        match shown.first_key_value() {
-            Some((witness, proven)) => {
-                let why = format!("{witness} has shown a checkpoint: {proven}");
-                self.readiness.lacks(PART, why);
-            }
+        let before = self.change(|known| match proven {
+            Some(contradiction) => known.shown.insert(witness.to_owned(), contradiction),
+            None => known.shown.remove(witness),
+        });
+        before != proven
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Known) -> T) -> T {
+        let mut known = self.known();
+        let changed = change(&mut known);
+        match known.why() {
+            Some(why) => self.readiness.lacks(PART, why),
             None => self.readiness.has(PART),
         }
-        before != proven
+        changed
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -115,7 +115,7 @@ async fn grown(log: &TransparencyLog, size: u64) -> SignedCheckpoint {
 /// The one witness of this configuration, asked about a checkpoint.
 fn one(config: WitnessConfig, log: &Arc<TransparencyLog>, readiness: &Readiness) -> Witness {
     let witnesses = Witnesses::new(&[config], Arc::clone(log), readiness.clone());
-    witnesses.unwrap().0.pop().unwrap()
+    witnesses.unwrap().witnesses.pop().unwrap()
 }
 
 fn log(home: &tempfile::TempDir) -> Arc<TransparencyLog> {
@@ -266,16 +266,49 @@ async fn what_was_proven_is_examined_again_and_no_other_witness_withdraws_it() {
     ];
     let readiness = Readiness::new();
     let mut witnesses = Witnesses::new(&config, Arc::clone(&log), readiness.clone()).unwrap();
-    for witness in &mut witnesses.0 {
+    for witness in &mut witnesses.witnesses {
         witness.have_cosigned(&checkpoint).await;
     }
     assert!(!readiness.is_ready());
     let whole = grown(&log, 3).await;
-    for witness in &mut witnesses.0 {
+    for witness in &mut witnesses.witnesses {
         witness.have_cosigned(&whole).await;
     }
     assert!(readiness.is_ready());
     assert_eq!(log.checkpoint().note().signatures().len(), 3);
+}
+
+#[tokio::test]
+async fn an_older_copy_of_a_disk_is_found_before_the_first_token_though_its_log_is_cosigned() {
+    let home = tempfile::tempdir().unwrap();
+    let log = log(&home);
+    let checkpoint = grown(&log, 1).await;
+    let config = serve(cosigner("one.example"), log.verifier().clone(), None).await;
+    let readiness = Readiness::new();
+    one(config.clone(), &log, &readiness)
+        .have_cosigned(&checkpoint)
+        .await;
+    let backup = tempfile::tempdir().unwrap();
+    let copy = std::process::Command::new("cp")
+        .args(["-a", "--"])
+        .args([home.path().join("."), backup.path().to_owned()])
+        .status();
+    assert!(copy.unwrap().success());
+    let later = grown(&log, 2).await;
+    one(config.clone(), &log, &readiness)
+        .have_cosigned(&later)
+        .await;
+    let name = LOG.parse().unwrap();
+    let restored = TransparencyLog::open(backup.path(), &name, |_, _| ()).unwrap();
+    let restored = Arc::new(restored);
+    assert_eq!(restored.checkpoint().note().signatures().len(), 2);
+    let config = [config];
+    let mut witnesses = Witnesses::new(&config, Arc::clone(&restored), readiness).unwrap();
+    let found = Arc::clone(witnesses.contradictions());
+    assert!(found.why().unwrap().contains("is being asked"));
+    let checkpoint = restored.checkpoint();
+    witnesses.witnesses[0].have_cosigned(&checkpoint).await;
+    assert!(found.why().unwrap().contains("restored to"));
 }
 
 #[tokio::test]
