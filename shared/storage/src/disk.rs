@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rustix::fs::statvfs;
+
 use crate::limited_file;
 
 /// One flat directory of files.
@@ -65,6 +67,11 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// What the disk says.
     fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Whether it may refuse the next commit for want of room. Asking costs little.
+    fn is_nearly_full(&self) -> bool {
+        false
+    }
 
     /// Makes creations and removals durable.
     ///
@@ -149,6 +156,8 @@ pub enum OpenDiskError {
 }
 
 const LOCK_FILE: &str = "lock";
+/// With fewer free bytes than this the next commit may be refused.
+const NEARLY_FULL: u64 = 16 * 1024 * 1024;
 /// How long a lock is waited for that may be about to go. A process that is just being
 /// started by the one that had the lock has it, too, until it is its own program.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
@@ -269,6 +278,14 @@ impl Disk for RealDisk {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         fs::remove_file(self.path.join(name))
+    }
+
+    fn is_nearly_full(&self) -> bool {
+        // What cannot be told is found out by the next commit.
+        statvfs(&self.path).is_ok_and(|found| {
+            let room = found.f_bavail.saturating_mul(found.f_frsize);
+            room < NEARLY_FULL || (found.f_files > 0 && found.f_favail == 0)
+        })
     }
 
     fn sync_directory(&self) -> io::Result<()> {

@@ -64,6 +64,15 @@ struct State {
     ignore_syncs: bool,
 }
 
+impl State {
+    /// Bytes that can be written yet.
+    fn free(&self) -> usize {
+        let used: usize = self.files.values().map(|file| file.contents.len()).sum();
+        let room = self.room.unwrap_or(usize::MAX);
+        room.saturating_sub(used)
+    }
+}
+
 /// The disk. Clones are the same disk.
 #[derive(Debug, Clone, Default)]
 pub struct FaultDisk(Arc<Mutex<State>>);
@@ -277,6 +286,10 @@ impl Disk for FaultDisk {
         Ok(())
     }
 
+    fn is_nearly_full(&self) -> bool {
+        self.state().free() < 1_000_000
+    }
+
     fn sync_directory(&self) -> io::Result<()> {
         let mut state = self.state();
         if state.directory_faults > 0 {
@@ -310,13 +323,7 @@ impl FaultFile {
 
 impl DiskFile for FaultFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let room = {
-            let state = self.disk.state();
-            let used: usize = state.files.values().map(|file| file.contents.len()).sum();
-            state
-                .room
-                .map_or(usize::MAX, |room| room.saturating_sub(used))
-        };
+        let room = self.disk.state().free();
         self.with(|file| {
             // A full disk takes the part that fits.
             let room = room.saturating_add(file.contents.len() - file.end);

@@ -11,10 +11,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::disk::Disk;
 pub use crate::frame::FrameBuilder;
+pub use crate::health::DiskTrouble;
+use crate::health::Health;
 use crate::journal::Journal;
 
 /// Most bytes that one commit gathers.
@@ -86,6 +88,7 @@ type Submitted<M> = (
 pub struct GroupCommit<M: StateMachine> {
     queue: Option<SyncSender<Submitted<M>>>,
     waiting: Arc<Waiting>,
+    trouble: watch::Receiver<DiskTrouble>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -110,14 +113,22 @@ impl<M: StateMachine> GroupCommit<M> {
             receiver,
             waiting: Arc::clone(&waiting),
         };
+        let (health, trouble) = Health::new();
         let thread = thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || run(machine, &queue))?;
+            .spawn(move || run(machine, &queue, health))?;
         Ok(Self {
             queue: Some(sender),
             waiting,
+            trouble,
             thread: Some(thread),
         })
+    }
+
+    /// Why the disk refuses what is written, if it does, and word of each change.
+    #[must_use]
+    pub fn trouble(&self) -> watch::Receiver<DiskTrouble> {
+        self.trouble.clone()
     }
 
     /// Hands a command over and waits until it is durable.
@@ -175,22 +186,21 @@ impl<M: StateMachine> Queue<M> {
     }
 }
 
-fn run<M: StateMachine>(mut machine: M, queue: &Queue<M>) {
+fn run<M: StateMachine>(mut machine: M, queue: &Queue<M>, mut health: Health) {
     let mut frame = FrameBuilder::default();
     let (mut served, mut committed) = (1, Instant::now());
     loop {
         match queue.receiver.recv_timeout(M::TICK) {
             Ok(first) => {
                 queue.gather(served.min(MOST_GATHERED), committed + M::Disk::GATHER);
-                served = commit_waiting(&mut machine, first, queue, &mut frame);
+                served = commit_waiting(&mut machine, first, queue, &mut frame, &mut health);
                 committed = Instant::now();
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        if let Err(error) = machine.tick() {
-            tracing::error!(%error, "tidying up the store failed; trying again");
-        }
+        health.tidied(machine.tick());
+        health.look(machine.journal().disk());
     }
 }
 
@@ -200,6 +210,7 @@ fn commit_waiting<M: StateMachine>(
     first: Submitted<M>,
     queue: &Queue<M>,
     frame: &mut FrameBuilder,
+    health: &mut Health,
 ) -> usize {
     let mut answers = Vec::new();
     let mut next = Some(first);
@@ -213,14 +224,13 @@ fn commit_waiting<M: StateMachine>(
     let written = if frame.is_empty() {
         Ok(())
     } else {
-        machine.journal().append(frame)
+        let written = machine.journal().append(frame);
+        health.committed(&written);
+        written
     };
     match &written {
         Ok(()) => machine.commit(),
-        Err(error) => {
-            tracing::error!(%error, "a commit failed; nothing in it was acknowledged");
-            machine.abort();
-        }
+        Err(_) => machine.abort(),
     }
     for (answer, reply) in answers {
         // The asker may have gone away; that changes nothing.

@@ -149,6 +149,11 @@ impl<D: Disk> Journal<D> {
         })
     }
 
+    /// Where its files are.
+    pub(crate) fn disk(&self) -> &D {
+        &self.disk
+    }
+
     /// The segment that the next append goes to.
     #[must_use]
     pub fn current(&self) -> SegmentNumber {

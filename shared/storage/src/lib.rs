@@ -9,6 +9,7 @@ pub mod fault_disk;
 pub mod file_listing;
 mod frame;
 pub mod group_commit;
+mod health;
 pub mod journal;
 pub mod limited_file;
 pub mod log;
