@@ -9,6 +9,7 @@ use pennyblack_logserver::nodes::StateError;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_protocol::store_request::{ParsedStore, SpendPolicy, StoreHeaders, VerifiedStore};
 use pennyblack_runtime::clock::Clock;
+use pennyblack_service::repeated_causes::report;
 
 use crate::counts::Counts;
 use crate::forwarding::Forwarding;
@@ -42,7 +43,7 @@ pub(crate) struct Spending<S> {
 
 /// A 409 is sent only once the double spend is durable in the log.
 fn not_logged(error: StateError) -> Refusal {
-    tracing::error!(%error, "a double spend is not in the log");
+    report("a double spend is not in the log", &error);
     Refusal::Log
 }
 

@@ -1,23 +1,32 @@
 //! An issuer put together and started; in a program of its own or inside another
-//! process. It owns three tasks besides its listeners: one maintains the token keys, one
-//! keeps in touch with other nodes about their log, one reads the trust directories again.
+//! process. It owns four tasks besides its listeners: one maintains the token keys, one
+//! keeps in touch with other nodes about their log, one reads the trust directories again,
+//! and one looks whether draws would be charged.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use http::HeaderValue;
 use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_service::admin::Readiness;
 use pennyblack_service::start::{Starting, StartingService};
 use pennyblack_service::start_error::{StartContext as _, StartError};
 use pennyblack_trust::keep_current;
+use tokio::time::MissedTickBehavior;
 
 use crate::attest::Attestor;
 use crate::config::Config;
 use crate::issue::Issuance;
 use crate::key_maintenance::KeyMaintenance;
+use crate::ledger::ChosenLedger;
 use crate::persistence::Persistence;
 use crate::routes::{self, Resources};
 use crate::signing_pool::SigningPool;
+
+/// How often it is looked whether draws would be charged.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How to start an issuer.
 #[derive(Debug)]
@@ -82,6 +91,8 @@ fn start_tasks(
         readiness.clone(),
         shutdown.clone(),
     ));
+    let ledger = Arc::clone(&persistence.ledger);
+    service.spawn(watch_ledger(ledger, readiness.clone(), shutdown.clone()));
     let maintenance = KeyMaintenance {
         persistence,
         clock,
@@ -89,4 +100,20 @@ fn start_tasks(
         shutdown,
     };
     service.spawn(maintenance.run());
+}
+
+/// Says whether draws would be charged now, each second until `shutdown`.
+async fn watch_ledger(ledger: Arc<ChosenLedger>, readiness: Readiness, shutdown: Shutdown) {
+    let mut pace = tokio::time::interval(LOOK_EVERY);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = pace.tick() => {}
+            () = shutdown.requested() => return,
+        }
+        match ledger.trouble().await {
+            Some(why) => readiness.lacks("accounts", why),
+            None => readiness.has("accounts"),
+        }
+    }
 }

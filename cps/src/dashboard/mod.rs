@@ -27,6 +27,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
+use pennyblack_service::repeated_causes::report;
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
 
@@ -201,7 +202,7 @@ async fn off_the_disk<T: Send + 'static>(
 }
 
 fn failed(error: &io::Error) -> Response {
-    tracing::error!(%error, "the operator's page cannot be answered");
+    report("the operator's page cannot be answered", error);
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 

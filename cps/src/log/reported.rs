@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode};
 use pennyblack_evidence::double_spend::DoubleSpendEvidence;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_service::headers::at_most_one;
+use pennyblack_service::repeated_causes::report;
 use subtle::ConstantTimeEq as _;
 
 use super::CpsLog;
@@ -51,7 +52,10 @@ pub(crate) async fn take(
         Ok(true) => StatusCode::CREATED,
         Ok(false) => StatusCode::NO_CONTENT,
         Err(error) => {
-            tracing::error!(%error, "a double spend that another node has seen is not in the log");
+            report(
+                "a double spend that another node has seen is not in the log",
+                &error,
+            );
             StatusCode::SERVICE_UNAVAILABLE
         }
     }

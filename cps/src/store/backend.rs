@@ -52,7 +52,7 @@ impl Backend {
     /// Looks again and again, until `shutdown`.
     pub(crate) async fn watch(&self, readiness: Readiness, shutdown: Shutdown) {
         match self {
-            Self::Embedded(store) => store.watch(shutdown).await,
+            Self::Embedded(store) => store.watch(readiness, shutdown).await,
             Self::Redis(store) => store.clone().watch(readiness, shutdown).await,
             Self::NeverTwice(store) => store.watch(readiness, shutdown).await,
         }

@@ -162,6 +162,14 @@ impl ChosenLedger {
             Self::Redis(ledger) => ledger.total(epoch).await,
         }
     }
+
+    /// Why nothing can be charged now, if nothing can.
+    pub(crate) async fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Embedded(ledger) => ledger.trouble(),
+            Self::Redis(ledger) => ledger.trouble().await,
+        }
+    }
 }
 
 impl Ledger for ChosenLedger {

@@ -11,6 +11,7 @@ use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use pennyblack_service::answer_room::AnswerRoom;
+use pennyblack_service::repeated_causes::report;
 use pennyblack_tlog::Tile;
 
 use crate::log::TransparencyLog;
@@ -69,7 +70,10 @@ async fn tile(
         Ok(Some(bytes)) => answer(BYTES, FOR_EVER, bytes),
         Ok(None) => StatusCode::NOT_FOUND.into_response(),
         Err(error) => {
-            tracing::error!(%tile, %error, "a tile of the log cannot be read");
+            report(
+                "a tile of the log cannot be read",
+                &format_args!("{tile}: {error}"),
+            );
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

@@ -91,6 +91,12 @@ impl Redis {
         &self.0.options
     }
 
+    /// Whether keys are at several primaries.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        self.0.connector.is_cluster()
+    }
+
     /// Runs a script that writes, and returns when what it found and what it wrote
     /// is as durable as promised. All keys are in one hash slot.
     ///

@@ -21,6 +21,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod trial;
 mod url;
 
 pub use connection::Redis;

@@ -18,6 +18,7 @@ use crate::exchanges::Exchanges;
 use crate::held_bytes::HeldBytes;
 use crate::one_exchange;
 use crate::places::Places;
+use crate::repeated_causes::report;
 use crate::request_limits::{self, Admission};
 use crate::tls::{self, TlsError};
 use pennyblack_runtime::config::{
@@ -190,7 +191,10 @@ async fn accept(socket: &TcpListener) -> TcpStream {
             Ok((stream, _peer)) => return stream,
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
-                tracing::error!(%error, "cannot accept connections; check the limit on open files");
+                report(
+                    "cannot accept connections; check the limit on open files",
+                    &error,
+                );
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -4,6 +4,7 @@
 //! count each request.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,6 +32,15 @@ pub struct SuppressedLines {
 #[must_use]
 pub fn admit(problem: &str, cause: &str) -> Option<SuppressedLines> {
     CAUSES.admit(problem, cause, Instant::now())
+}
+
+/// A line about what fails again and again, unless this cause has had one lately.
+pub fn report(what: &'static str, cause: &impl Display) {
+    let cause = cause.to_string();
+    if let Some(before) = admit(what, &cause) {
+        let (suppressed, suppressed_others) = (before.same, before.forgotten);
+        tracing::error!(error = cause, suppressed, suppressed_others, "{what}");
+    }
 }
 
 /// The last line about a cause.

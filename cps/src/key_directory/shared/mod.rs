@@ -19,6 +19,7 @@ use pennyblack_redis::RedisError;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
+use pennyblack_service::repeated_causes::report;
 use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -196,7 +197,7 @@ impl SharedRecords {
                 Err(error) if self.directory.check_complete().is_err() => {
                     readiness.lacks(PART, error.to_string());
                 }
-                Err(error) => tracing::warn!(%error, "key records of other nodes were not read"),
+                Err(error) => report("key records of other nodes were not read", &error),
             }
         }
     }
@@ -216,7 +217,7 @@ impl SharedRecords {
             if self.shards.refusing().is_none()
                 && let Err(error) = reconciliation.turn(clock.now()).await
             {
-                tracing::warn!(%error, "key records were not compared with Redis");
+                report("key records were not compared with Redis", &error);
             }
             if tidied.elapsed() >= TIDY_EVERY {
                 self.tidy().await;

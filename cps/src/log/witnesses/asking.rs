@@ -4,12 +4,13 @@
 //! a witness decides.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::StatusCode;
 use pennyblack_http::{Answer, HttpClient, HttpError, Request};
 use pennyblack_logserver::TransparencyLog;
 use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_service::repeated_causes::report;
 use pennyblack_tlog::cosignature::cosignature;
 use pennyblack_tlog::note::MAX_NOTE_SIZE;
 use pennyblack_tlog::witness::{ADD_CHECKPOINT_PATH, LAST_CHECKPOINT_PATH, origin_in_path};
@@ -21,8 +22,6 @@ use crate::config::WitnessConfig;
 
 /// How long to wait before a checkpoint that lacks a cosignature is shown again.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
-/// One log line about a witness that does not cosign in this time.
-const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Longest answer of a witness that is read: a few lines.
 const MAX_ANSWER_SIZE: usize = 16 * 1024;
 
@@ -62,8 +61,6 @@ pub(super) struct Witness {
     /// A checkpoint of the log that the log did not continue.
     proof: Option<SignedCheckpoint>,
     contradictions: Arc<Contradictions>,
-    last_line: Option<Instant>,
-    suppressed: u64,
 }
 
 impl Witness {
@@ -82,8 +79,6 @@ impl Witness {
             seen: 0,
             proof: None,
             contradictions,
-            last_line: None,
-            suppressed: 0,
         })
     }
 
@@ -237,16 +232,9 @@ impl Witness {
     }
 
     /// A line about why there is no cosignature, unless there was one lately.
-    fn report(&mut self, error: &AskError) {
-        let last = self.last_line;
-        if last.is_some_and(|last| last.elapsed() < LINE_EVERY) {
-            self.suppressed = self.suppressed.saturating_add(1);
-            return;
-        }
-        let (witness, suppressed) = (self.key.name(), self.suppressed);
-        tracing::warn!(%witness, %error, suppressed, "a checkpoint is not cosigned");
-        self.last_line = Some(Instant::now());
-        self.suppressed = 0;
+    fn report(&self, error: &AskError) {
+        let cause = format!("{}: {error}", self.label());
+        report("a checkpoint is not cosigned", &cause);
     }
 
     async fn send(&self, checkpoint: &SignedCheckpoint) -> Result<(StatusCode, String), AskError> {

@@ -27,6 +27,7 @@ use pennyblack_base::wire::WireError;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_sealing::mailbox::MailboxId;
+use pennyblack_service::admin::Readiness;
 use pennyblack_storage::disk::{Disk, OpenDiskError, RealDisk};
 use pennyblack_storage::group_commit::{CommitError, GroupCommit};
 use pennyblack_storage::journal::JournalError;
@@ -135,11 +136,19 @@ impl<D: Disk> EmbeddedStore<D> {
         })
     }
 
-    /// Counts what is spent, again and again until `shutdown`.
-    pub(crate) async fn watch(&self, shutdown: Shutdown) {
+    /// Says whether the disk takes what is stored, and counts what is spent, until
+    /// `shutdown`.
+    pub(crate) async fn watch(&self, readiness: Readiness, shutdown: Shutdown) {
+        let mut trouble = self.commit.trouble();
         let mut pace = tokio::time::interval(COUNT_EVERY);
         loop {
+            trouble.mark_unchanged();
+            match self.trouble() {
+                Some(why) => readiness.lacks("store", why),
+                None => readiness.has("store"),
+            }
             let last = tokio::select! {
+                Ok(()) = trouble.changed() => continue,
                 _ = pace.tick() => false,
                 () = shutdown.requested() => true,
             };
@@ -161,6 +170,16 @@ impl<D: Disk> EmbeddedStore<D> {
         let written = spawn_blocking(move || file.write(&counts)).await;
         let written = written.map_err(io::Error::from).flatten();
         written.map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    /// Why nothing can be stored, if the disk refuses it.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let trouble = self.commit.trouble();
+        let why = trouble.borrow();
+        let why = why.as_ref()?;
+        Some(format!(
+            "the disk of cps.data_directory refuses what is written: {why}"
+        ))
     }
 
     /// How many tokens of each open epoch are spent, durably.

@@ -1,3 +1,4 @@
+mod full_disk;
 mod full_mailbox;
 mod older_copy;
 mod poll_times;

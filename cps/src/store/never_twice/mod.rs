@@ -23,7 +23,9 @@ use pennyblack_redis::{Redis, RedisError, RedisOptions};
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_service::admin::Readiness;
+use pennyblack_service::repeated_causes::report;
 use tokio::sync::Mutex;
+use tokio::time::MissedTickBehavior;
 
 use self::claim::{Claim, Claims};
 pub use self::membership::MembershipError;
@@ -165,9 +167,15 @@ impl NeverTwiceStore {
     /// until `shutdown`.
     pub async fn watch(&self, readiness: Readiness, shutdown: Shutdown) {
         let mut pace = tokio::time::interval(CLAIM_EVERY);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut beats = 0u32;
         loop {
-            match self.refusing() {
+            let refusing = self.refusing().or_else(|| self.journal.trouble());
+            let why = match refusing {
+                Some(why) => Some(why),
+                None => self.redis.trouble().await,
+            };
+            match why {
                 Some(why) => readiness.lacks("store", why),
                 None => readiness.has("store"),
             }
@@ -210,7 +218,9 @@ impl NeverTwiceStore {
         }
         let counts = match self.journal.counts().await {
             Ok(counts) => counts,
-            Err(error) => return tracing::error!(%error, "the journal does not say what it knows"),
+            Err(error) => {
+                return report("the journal does not say what it knows", &error);
+            }
         };
         let redis = self.redis.redis();
         match self.claims.make(redis, self.journal_id, &counts).await {
@@ -223,7 +233,7 @@ impl NeverTwiceStore {
     /// Redis has not answered. A node that was examined goes on: its journal is its own,
     /// and what needs Redis fails by itself.
     fn not_examined(&self, error: &RedisError) {
-        tracing::warn!(%error, "the store could not be looked at");
+        report("the store could not be looked at", error);
         if let Some(Refusing::Unexamined(_)) = self.why() {
             self.refuse(Refusing::Unexamined(error.to_string()));
         }

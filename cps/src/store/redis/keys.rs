@@ -96,6 +96,14 @@ impl Keys {
         self.of_shard(shard, 'F')
     }
 
+    /// What is written to try whether a spend would be accepted. Shards lie evenly over the
+    /// slots: in a cluster each primary is tried that has a sixteenth of them.
+    pub(super) fn trials(&self, is_cluster: bool) -> Vec<Vec<u8>> {
+        let shards = if is_cluster { SHARDS } else { 1 };
+        let tried = Shard::all().take(shards).step_by(SHARDS / 16);
+        tried.map(|shard| self.of_shard(shard, 't')).collect()
+    }
+
     /// How many tokens of each epoch are spent, and which epochs are closed.
     pub(super) fn epochs(&self, shard: Shard) -> Vec<u8> {
         self.of_shard(shard, 'e')

@@ -32,8 +32,10 @@ use pennyblack_redis::{Redis, RedisError, RedisOptions, SetUpError};
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_service::admin::Readiness;
+use pennyblack_service::repeated_causes::report;
 use pennyblack_storage::disk::{OpenDiskError, RealDisk};
 use tokio::task::spawn_blocking;
+use tokio::time::MissedTickBehavior;
 
 use self::answers::Spent;
 pub use self::fence::FenceFileError;
@@ -146,7 +148,7 @@ impl RedisStore {
             }
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(%error, "the store could not be looked at");
+                report("the store could not be looked at", &error);
                 if let Some(Refusing::Unexamined(_)) = guard.refusing() {
                     guard.set(Some(Refusing::Unexamined(error.to_string())));
                 }
@@ -218,6 +220,7 @@ impl RedisStore {
     /// until `shutdown`.
     pub async fn watch(self, readiness: Readiness, shutdown: Shutdown) {
         let mut pace = tokio::time::interval(SAVE_EVERY);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut beats = 0u32;
         loop {
             let must_look = tokio::select! {
@@ -231,19 +234,31 @@ impl RedisStore {
             if must_look {
                 self.examine().await;
             }
-            match self.refusing() {
+            self.save().await;
+            let why = match self.refusing() {
+                Some(why) => Some(why),
+                None => self.trouble().await,
+            };
+            match why {
                 Some(why) => readiness.lacks("store", why),
                 None => readiness.has("store"),
             }
-            self.save().await;
         }
         self.save().await;
+    }
+
+    /// Why a spend would not be accepted now, by the answer to a write that is as durable.
+    pub(crate) async fn trouble(&self) -> Option<String> {
+        let (redis, keys) = self.0.at();
+        let tried = redis.try_to_write(keys.trials(redis.is_cluster())).await;
+        let error = tried.err()?;
+        Some(format!("the store accepts nothing now: {error}"))
     }
 
     /// Writes down what was seen of the store. An error is logged.
     pub(crate) async fn save(&self) {
         if let Err(error) = self.write_down().await {
-            tracing::error!(%error, "what was seen of the store is not kept");
+            report("what was seen of the store is not kept", &error);
         }
     }
 

@@ -1,5 +1,6 @@
 mod losses;
 mod pages;
+mod trouble;
 
 use pennyblack_redis::testing::{Cluster, Manner, Options, Proxy, RedisServer, Replicated, until};
 use pennyblack_sealing::envelope::{Cursor, Slots};

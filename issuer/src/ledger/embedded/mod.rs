@@ -76,6 +76,16 @@ impl<D: Disk> EmbeddedLedger<D> {
     pub async fn total(&self, epoch: TokenKeyId) -> Result<u64, ChargeError> {
         self.commits.submit(Command::Total(epoch)).await?
     }
+
+    /// Why nothing can be charged, if the disk refuses it.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let trouble = self.commits.trouble();
+        let why = trouble.borrow();
+        let why = why.as_ref()?;
+        Some(format!(
+            "the disk of issuer.data_directory refuses what is written: {why}"
+        ))
+    }
 }
 
 impl<D: Disk> Ledger for EmbeddedLedger<D> {

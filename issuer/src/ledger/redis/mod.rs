@@ -124,6 +124,19 @@ pub(crate) async fn open_epoch(redis: &Redis, epoch: TokenKeyId) -> Result<(), R
 }
 
 impl RedisLedger {
+    /// Why nothing would be charged now, by the answers to writes that are as durable, one
+    /// for each epoch.
+    pub(crate) async fn trouble(&self) -> Option<String> {
+        let followed = self.followed.load_full();
+        let of_epoch = |epoch: &TokenKeyId| {
+            let namespace = namespace(&self.redis);
+            format!("{namespace}:{{{epoch}}}:trial").into_bytes()
+        };
+        let tried = self.redis.try_to_write(followed.keys().map(of_epoch)).await;
+        let error = tried.err()?;
+        Some(format!("the store charges nothing now: {error}"))
+    }
+
     /// The accounts in `redis`; no epoch is followed yet.
     #[must_use]
     pub fn new(redis: Redis, allowance: Allowance, memory: Arc<NodeMemory>) -> Self {

@@ -12,6 +12,7 @@ use axum::response::Response;
 use pennyblack_evidence::log_entry::{LogEntry, LogEntryError, SkippedKinds, Statement};
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
+use pennyblack_service::repeated_causes::report;
 use pennyblack_tlog::{KeyName, VerifierKey, WitnessPolicy};
 use tokio::sync::{OwnedMappedMutexGuard, OwnedMutexGuard, watch};
 use tokio::task::{JoinError, spawn_blocking};
@@ -318,11 +319,11 @@ impl FollowerLog {
                 Err(error) if error.is_away() && !self.is_unread() => {
                     away.set(1.0);
                     readiness.has(PART);
-                    tracing::warn!(%error, "the log is not followed at present");
+                    report("the log is not followed at present", &error);
                 }
                 Err(error) => {
                     away.set(1.0);
-                    tracing::error!(%error, "the log is not followed");
+                    report("the log is not followed", &error);
                     readiness.lacks(PART, error.to_string());
                 }
             }

@@ -15,6 +15,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::log_entry::Statement;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
+use pennyblack_service::repeated_causes::report;
 use tokio::sync::watch;
 
 use super::leader_client::AGAIN_AFTER;
@@ -215,10 +216,10 @@ impl LeaderLog {
                 Ok(()) => readiness.has(PART),
                 // What it said before still holds.
                 Err(error) if !error.is_certain() && self.is_leading() => {
-                    tracing::warn!(%error, "Redis is not told how far the log is");
+                    report("Redis is not told how far the log is", &error);
                 }
                 Err(error) => {
-                    tracing::error!(%error, "nothing is stated in the log");
+                    report("nothing is stated in the log", &error);
                     readiness.lacks(PART, error.to_string());
                 }
             }

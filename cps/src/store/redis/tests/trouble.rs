@@ -1,0 +1,43 @@
+//! Ready means that a spend would be accepted now.
+
+use std::time::Instant;
+
+use pennyblack_redis::Durability;
+
+use super::*;
+
+/// Sooner than the next look at what servers say of themselves.
+const SOON: Duration = Duration::from_secs(6);
+
+#[tokio::test]
+async fn a_node_is_unready_while_its_servers_accept_no_spend_and_no_longer() {
+    let mut both = Replicated::start(options().with("min-replicas-to-write", "1")).await;
+    let mut options = at(&both.primary.url());
+    options.durability = Durability::Replicated;
+    options.answer = Duration::from_millis(600);
+    let directory = tempfile::tempdir().unwrap();
+    let store = redeeming(&options, &directory).await;
+    let (readiness, shutdown) = (Readiness::new(), Shutdown::new());
+    let watching = tokio::spawn(store.clone().watch(readiness.clone(), shutdown.clone()));
+    let becomes = async |ready: bool| {
+        let start = Instant::now();
+        until("readiness to change", PATIENCE, async || {
+            (readiness.is_ready() == ready).then_some(())
+        })
+        .await;
+        let took = start.elapsed();
+        assert!(took < SOON, "ready: {ready}, after {took:?}");
+    };
+    // A replica that hangs: its server does not know yet.
+    both.replica.pause();
+    becomes(false).await;
+    both.replica.resume();
+    becomes(true).await;
+    // A server that takes nothing more.
+    both.primary.set_config("maxmemory", "1").await;
+    becomes(false).await;
+    both.primary.set_config("maxmemory", "0").await;
+    becomes(true).await;
+    shutdown.trigger();
+    watching.await.unwrap();
+}
