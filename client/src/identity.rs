@@ -4,7 +4,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use pennyblack_runtime::reload::FromFiles;
 use pennyblack_stir::jws::{
     CertificateReference, HeaderError, SigningKeyError, StirSigningKey, X5c,
 };
@@ -110,6 +112,13 @@ pub struct StirIdentity {
     iss: String,
 }
 
+/// The same certificate has the same key: another one is refused.
+impl PartialEq for StirIdentity {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.certificate, &self.iss) == (&other.certificate, &other.iss)
+    }
+}
+
 impl StirIdentity {
     /// Reads a file with the certificate and its path, PEM or DER, and a PEM file with the
     /// certificate's key. `iss` is the SPC or number to act for; the
@@ -130,6 +139,23 @@ impl StirIdentity {
             error,
         })?;
         Self::from_parts(certificate, path, signing_key, iss)
+    }
+
+    /// The same, read again when the files are renewed, for the subject that it acts for now.
+    ///
+    /// # Errors
+    /// [`IdentityError`].
+    pub fn renewed(
+        certificate: &Path,
+        key: &Path,
+        iss: Option<&str>,
+    ) -> Result<Arc<FromFiles<Self>>, IdentityError> {
+        // The first of a new certificate may be another one.
+        let iss = Self::load(certificate, key, iss)?.iss;
+        let (certificate, key) = (certificate.to_owned(), key.to_owned());
+        FromFiles::open("identity", move || {
+            Self::load(&certificate, &key, Some(&iss))
+        })
     }
 
     fn from_parts(

@@ -174,10 +174,11 @@ impl Tasks<'_> {
         let registry = self.persistence.registry.clone();
         self.service.spawn(registry.follow_trust(clock, shutdown));
         let trust = Arc::clone(&self.persistence.trust);
-        let reload = self.config.trust.reload;
+        let every = self.config.trust.reload;
         let (clock, readiness, shutdown) = self.clock_and_signals();
-        self.service
-            .spawn(keep_current(trust, reload, clock, readiness, shutdown));
+        let requests = self.service.reload().requests();
+        let keeper = keep_current(trust, every, clock, readiness, requests, shutdown);
+        self.service.spawn(keeper);
         let keys = Arc::clone(&self.persistence.keys);
         let (clock, _, shutdown) = self.clock_and_signals();
         self.service.spawn(purge_ended(keys, clock, shutdown));

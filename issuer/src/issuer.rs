@@ -89,6 +89,7 @@ fn start_tasks(
         config.trust.reload,
         clock.clone(),
         readiness.clone(),
+        service.reload().requests(),
         shutdown.clone(),
     ));
     let ledger = Arc::clone(&persistence.ledger);

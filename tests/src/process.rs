@@ -111,6 +111,11 @@ impl Process {
         self.end();
     }
 
+    /// Sends it SIGHUP.
+    pub fn hang_up(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
+    }
+
     /// Asks it to end (SIGTERM) and waits until it has.
     ///
     /// # Panics

@@ -12,11 +12,12 @@ use pennyblack_http::Deadline;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::{Sources, load};
 use pennyblack_runtime::logging;
-use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_runtime::reload::Reload;
 use serde_json::json;
 
-use super::options::load_identity;
+use super::options::{load_identity, renewed_identity};
 use super::outcome::{Exit, Failure, Outcome};
+use super::signals::Signals;
 use super::table::{Table, numbers, words};
 use super::wording::plural;
 
@@ -177,28 +178,37 @@ const AT_A_TIME_OF_ITS_OWN: &str = "the issuer saw when you drew and how much, w
 async fn draw_class(arguments: RunArguments) -> Result<Outcome, Failure> {
     let config = read_config(arguments.config.as_deref(), &arguments.settings)?;
     logging::start(&config.log).map_err(|error| Failure::new(Exit::Failed, error))?;
-    let carrier = carrier(&config)?;
+    let signals = Signals::catch()?;
+    let reload = Reload::new();
+    let (certificate, key, iss) = identity_files(&config);
+    let identity = renewed_identity(certificate, key, iss, &reload)?;
+    let carrier = config.carrier_as(identity.current().as_ref().clone());
     let wallet = Wallet::open(&config.carrier.wallet)?;
     let client = config.http().client()?;
-    let shutdown = Shutdown::new();
-    let signals = shutdown.on_signals();
-    signals.map_err(|error| Failure::new(Exit::Failed, error))?;
-    config
-        .schedule()
-        .run(&carrier, &client, &wallet, &Clock::system(), &shutdown)
+    let shutdown = signals.heed(&reload)?;
+    let (schedule, clock) = (config.schedule(), Clock::system());
+    schedule
+        .run(carrier, &identity, &client, &wallet, &clock, &shutdown)
         .await;
     Ok(Outcome::done(json!({ "stopped": true }), "stopped"))
 }
 
 /// The carrier that a configuration describes.
 pub(crate) fn carrier(config: &CarrierConfig) -> Result<Carrier, Failure> {
+    let (certificate, key, iss) = identity_files(config);
+    Ok(config.carrier_as(load_identity(certificate, key, iss)?))
+}
+
+/// Certificate and key with the options that name them, and whom to act for.
+fn identity_files(
+    config: &CarrierConfig,
+) -> ((&Path, &'static str), (&Path, &'static str), Option<&str>) {
     let section = &config.carrier;
-    let identity = load_identity(
+    (
         (&section.certificate, "--cert or carrier.certificate"),
         (&section.key, "--key or carrier.key"),
         section.iss.as_deref(),
-    )?;
-    Ok(config.carrier_as(identity))
+    )
 }
 
 fn status(arguments: &StatusArguments) -> Result<Outcome, Failure> {

@@ -6,13 +6,13 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use console::style;
 use pennyblack_client::verification_service::{Publisher, create_mailbox_key};
-use pennyblack_http::{HttpClient, RetryPolicy, ServiceAddress, ServiceUri};
+use pennyblack_http::{RetryPolicy, ServiceAddress, ServiceUri};
 use pennyblack_pki::TnAuthEntry;
 use pennyblack_protocol::key_record::Coverage;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::LogConfig;
 use pennyblack_runtime::logging;
-use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_runtime::reload::Reload;
 use pennyblack_sealing::mailbox::{Kem, RecipientKey};
 use pennyblack_stir::Spc;
 use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
@@ -20,6 +20,7 @@ use serde_json::json;
 
 use super::options::{IdentityOptions, NetworkOptions, load_mailbox_key};
 use super::outcome::{Exit, Failure, Outcome};
+use super::signals::Signals;
 
 /// What to do with a mailbox.
 #[derive(Debug, Subcommand)]
@@ -167,8 +168,11 @@ fn describe(what: &str, key: &RecipientKey) -> Outcome {
 
 async fn register(arguments: Register) -> Result<Outcome, Failure> {
     let key = load_mailbox_key(&arguments.mailbox_key)?;
+    let signals = arguments.keep.then(Signals::catch).transpose()?;
+    let reload = Reload::new();
+    let identity = arguments.identity.renewed(&reload)?;
     let publisher = Publisher {
-        identity: arguments.identity.load()?,
+        identity: identity.current().as_ref().clone(),
         coverage: arguments.covers.coverage()?,
         key: key.config().clone(),
         public_cps: arguments.public_cps()?,
@@ -180,8 +184,13 @@ async fn register(arguments: Register) -> Result<Outcome, Failure> {
     let clock = Clock::system();
     let in_time = client.within(arguments.network.deadline());
     let until = publisher.register(&in_time, clock.now()).await?;
-    if arguments.keep {
-        return stay_registered(&publisher, &client, &clock).await;
+    if let Some(signals) = signals {
+        logging::start(&LogConfig::default()).map_err(|error| Failure::new(Exit::Failed, error))?;
+        let shutdown = signals.heed(&reload)?;
+        publisher
+            .keep_registered(&identity, &client, &clock, &shutdown)
+            .await;
+        return Ok(Outcome::done(json!({ "stopped": true }), "stopped"));
     }
     let (mailbox, cps) = (key.mailbox().to_string(), publisher.cps.to_string());
     let text = format!(
@@ -194,19 +203,6 @@ async fn register(arguments: Register) -> Result<Outcome, Failure> {
         json!({ "mailbox": mailbox, "cps": cps, "until": until }),
         text,
     ))
-}
-
-async fn stay_registered(
-    publisher: &Publisher,
-    client: &HttpClient,
-    clock: &Clock,
-) -> Result<Outcome, Failure> {
-    logging::start(&LogConfig::default()).map_err(|error| Failure::new(Exit::Failed, error))?;
-    let shutdown = Shutdown::new();
-    let signals = shutdown.on_signals();
-    signals.map_err(|error| Failure::new(Exit::Failed, error))?;
-    publisher.keep_registered(client, clock, &shutdown).await;
-    Ok(Outcome::done(json!({ "stopped": true }), "stopped"))
 }
 
 impl Register {

@@ -10,6 +10,7 @@ mod mailbox;
 mod options;
 mod outcome;
 mod pki;
+mod signals;
 mod table;
 mod verify;
 mod wording;

@@ -2,18 +2,20 @@
 //! certificates are trusted, and with which identity to sign.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use pennyblack_base::authority::Authority;
 use pennyblack_client::certificates::{CertificateStores, Repositories};
-use pennyblack_client::identity::StirIdentity;
+use pennyblack_client::identity::{IdentityError, StirIdentity};
 use pennyblack_client::trust::TrustFiles;
 use pennyblack_client::verification_service;
 use pennyblack_http::{Deadline, HttpOptions, TrustRoots};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::{LogConfig, LogFormat, LogLevel};
 use pennyblack_runtime::logging;
+use pennyblack_runtime::reload::{FromFiles, Reload, Reread};
 use pennyblack_sealing::mailbox::RecipientKey;
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
@@ -26,13 +28,31 @@ pub(crate) fn load_identity(
     (key, key_option): (&Path, &str),
     iss: Option<&str>,
 ) -> Result<StirIdentity, Failure> {
-    StirIdentity::load(certificate, key, iss).map_err(|error| {
-        let option = match error.is_of_the_key() {
-            true => key_option,
-            false => certificate_option,
-        };
-        Failure::from(error).of_option(option)
-    })
+    let identity = StirIdentity::load(certificate, key, iss);
+    identity.map_err(|error| wrong_identity(error, certificate_option, key_option))
+}
+
+/// The same for a command that outlives certificates, read again by `reload`.
+pub(crate) fn renewed_identity(
+    (certificate, certificate_option): (&Path, &str),
+    (key, key_option): (&Path, &str),
+    iss: Option<&str>,
+    reload: &Reload,
+) -> Result<Arc<FromFiles<StirIdentity>>, Failure> {
+    let identity = StirIdentity::renewed(certificate, key, iss);
+    let identity =
+        identity.map_err(|error| wrong_identity(error, certificate_option, key_option))?;
+    let files: Arc<dyn Reread> = Arc::<FromFiles<StirIdentity>>::clone(&identity);
+    reload.add(files);
+    Ok(identity)
+}
+
+fn wrong_identity(error: IdentityError, certificate_option: &str, key_option: &str) -> Failure {
+    let option = match error.is_of_the_key() {
+        true => key_option,
+        false => certificate_option,
+    };
+    Failure::from(error).of_option(option)
 }
 
 /// Reads a mailbox key, which every command names with the same option.
@@ -207,5 +227,11 @@ impl IdentityOptions {
     pub(crate) fn load(&self) -> Result<StirIdentity, Failure> {
         let (cert, key) = ((&*self.cert, "--cert"), (&*self.key, "--key"));
         load_identity(cert, key, self.iss.as_deref())
+    }
+
+    /// The same for a command that outlives certificates.
+    pub(crate) fn renewed(&self, reload: &Reload) -> Result<Arc<FromFiles<StirIdentity>>, Failure> {
+        let (cert, key) = ((&*self.cert, "--cert"), (&*self.key, "--key"));
+        renewed_identity(cert, key, self.iss.as_deref(), reload)
     }
 }

@@ -9,12 +9,14 @@ use pennyblack_privacypass::directory::IssuerDirectory;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_privacypass::token_key::TokenKey;
 use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::reload::FromFiles;
 use pennyblack_runtime::shutdown::Shutdown;
 use rand::{Rng, RngExt as _};
 
 use super::class::Class;
 use super::timetable::Timetable;
 use super::{Carrier, CarrierError};
+use crate::identity::StirIdentity;
 use crate::wallet::{PendingDraw, Wallet, WalletError};
 use pennyblack_http::{Deadline, HttpClient};
 
@@ -80,10 +82,11 @@ trait Source {
 impl Schedule {
     /// Runs until `shutdown`, which a draw need not be finished for: what is asked for
     /// stands in the wallet. Failures are logged; what was due then is drawn at the next
-    /// visit.
+    /// visit. Each visit is made with the identity's latest certificate.
     pub async fn run(
         &self,
-        carrier: &Carrier,
+        mut carrier: Carrier,
+        identity: &FromFiles<StirIdentity>,
         client: &HttpClient,
         wallet: &Wallet,
         clock: &Clock,
@@ -91,9 +94,10 @@ impl Schedule {
     ) {
         let mut begun = None;
         while !shutdown.is_triggered() {
+            carrier.identity = identity.current().as_ref().clone();
             let end = Deadline::after(self.longest_visit(carrier.batch_size()));
             let client = client.within(end).paced(STEP);
-            let mut issuer = IssuerAndWallet::new(carrier, &client, wallet, clock);
+            let mut issuer = IssuerAndWallet::new(&carrier, &client, wallet, clock);
             let visit = tokio::select! {
                 visit = self.visit_at(&mut issuer, clock.now()) => visit,
                 () = shutdown.requested() => return,
@@ -108,7 +112,7 @@ impl Schedule {
                     tracing::warn!(error = %error, "not all that is due was drawn; the next visit makes up for it");
                 }
             }
-            if let Err(error) = self.report_shortage(carrier, wallet).await {
+            if let Err(error) = self.report_shortage(&carrier, wallet).await {
                 tracing::warn!(error = %error, "the wallet's tokens cannot be counted");
             }
             let next = self.next_visit(carrier.batch_size(), begun, clock.now(), &mut rand::rng());

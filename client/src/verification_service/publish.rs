@@ -9,6 +9,7 @@ use pennyblack_protocol::key_record::{
     Coverage, KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecord, MAX_LIFETIME,
 };
 use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::reload::FromFiles;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_sealing::mailbox::KeyConfig;
 
@@ -71,9 +72,18 @@ impl Publisher {
     }
 
     /// Registers again and again, each time when half of the record's life is
-    /// over, until `shutdown`.
-    pub async fn keep_registered(&self, client: &HttpClient, clock: &Clock, shutdown: &Shutdown) {
+    /// over or the identity's certificate is a new one, until `shutdown`.
+    pub async fn keep_registered(
+        mut self,
+        identity: &FromFiles<StirIdentity>,
+        client: &HttpClient,
+        clock: &Clock,
+        shutdown: &Shutdown,
+    ) {
+        let mut renewals = identity.changes();
         while !shutdown.is_triggered() {
+            renewals.mark_unchanged();
+            self.identity = identity.current().as_ref().clone();
             let in_time = client.within(Deadline::after(MAX_REGISTRATION));
             let next = match self.register(&in_time, clock.now()).await {
                 Ok(exp) => {
@@ -87,6 +97,8 @@ impl Publisher {
             };
             tokio::select! {
                 () = tokio::time::sleep(next) => {}
+                // An OOB-AS accepts a record for as long as its certificate.
+                Ok(()) = renewals.changed() => {}
                 () = shutdown.requested() => {}
             }
         }

@@ -14,6 +14,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::{Limits, PublicConfig};
+use pennyblack_runtime::reload::Reload;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::listener::{Listener, ListenerError};
 use pennyblack_service::problem_response::AsPrescribed;
@@ -48,6 +49,7 @@ pub fn limits() -> Limits {
 pub struct WitnessServer {
     listener: Listener,
     at_work: AtWork,
+    reload: Reload,
 }
 
 #[derive(Debug, Clone)]
@@ -66,13 +68,25 @@ impl WitnessServer {
         witness: Witness,
         clock: Clock,
     ) -> Result<Self, ListenerError> {
+        let listener = Listener::bind_public(config).await?;
+        let reload = Reload::new();
+        if let Some(files) = listener.files() {
+            reload.add(files);
+        }
         Ok(Self {
-            listener: Listener::bind_public(config).await?,
+            listener,
+            reload,
             at_work: AtWork {
                 witness: Arc::new(witness),
                 clock,
             },
         })
+    }
+
+    /// Its certificate and key, for the program to have read again.
+    #[must_use]
+    pub const fn reload(&self) -> &Reload {
+        &self.reload
     }
 
     /// The bound address, with the real port.

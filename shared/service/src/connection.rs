@@ -16,12 +16,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_rustls::TlsAcceptor;
 
 use crate::exchanges::{Exchanges, Overdue};
 use crate::http2_watch::Watched;
 use crate::one_exchange;
 use crate::stream_tasks::StreamTasks;
+use crate::tls::TlsFiles;
 use crate::untaken::PIECE;
 use pennyblack_runtime::config::Limits;
 use pennyblack_runtime::shutdown::Shutdown;
@@ -42,7 +42,7 @@ const UNSENT: u32 = 64 * 1024;
 /// Everything a connection needs; shared by all of a listener. The client's
 /// address is not among it, so that no handler can record it.
 pub(crate) struct Setting {
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<TlsFiles>,
     pub(crate) exchange: one_exchange::Setting,
     pub(crate) limits: Arc<Limits>,
     pub(crate) shutdown: Shutdown,
@@ -97,7 +97,7 @@ async fn greet_and_serve(stream: TcpStream, setting: &Setting, exchanges: &Arc<E
         return speak_http(stream, setting, exchanges).await;
     };
     let handshake = tokio::select! {
-        handshake = timeout(setting.limits.handshake, tls.accept(stream)) => handshake,
+        handshake = timeout(setting.limits.handshake, tls.acceptor().accept(stream)) => handshake,
         () = setting.shutdown.requested() => return,
     };
     match handshake {

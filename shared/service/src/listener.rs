@@ -11,7 +11,6 @@ use futures_util::future::BoxFuture;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
 
 use crate::connection::{self, Setting};
 use crate::exchanges::Exchanges;
@@ -20,10 +19,11 @@ use crate::one_exchange;
 use crate::places::Places;
 use crate::repeated_causes::report;
 use crate::request_limits::{self, Admission};
-use crate::tls::{self, TlsError};
+use crate::tls::{TlsError, TlsFiles};
 use pennyblack_runtime::config::{
     AdminConfig, ConfigurationError, Limits, PublicConfig, Transport,
 };
+use pennyblack_runtime::reload::Reread;
 use pennyblack_runtime::shutdown::Shutdown;
 
 /// How long to wait when the process has run out of file descriptors.
@@ -63,7 +63,7 @@ pub enum ListenerError {
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    tls: Option<TlsFiles>,
     limits: Arc<Limits>,
 }
 
@@ -83,7 +83,7 @@ impl Listener {
     /// [`ListenerError`].
     pub async fn bind_public(config: &PublicConfig) -> Result<Self, ListenerError> {
         let tls = match config.transport()? {
-            Transport::Tls(tls) => Some(tls::acceptor(tls)?),
+            Transport::Tls(tls) => Some(TlsFiles::open(tls)?),
             Transport::Plain => None,
         };
         Self::bind("public.listen", config.listen, tls, config.limits.clone())
@@ -101,7 +101,7 @@ impl Listener {
     fn bind(
         key: &'static str,
         address: SocketAddr,
-        tls: Option<TlsAcceptor>,
+        tls: Option<TlsFiles>,
         limits: Limits,
     ) -> Result<Self, ListenerError> {
         let refused = |source| ListenerError::Bind {
@@ -117,6 +117,13 @@ impl Listener {
             tls,
             limits: Arc::new(limits),
         })
+    }
+
+    /// Its certificate and key, if it has any: connections made after they were read again
+    /// get the new ones.
+    #[must_use]
+    pub fn files(&self) -> Option<Arc<dyn Reread>> {
+        self.tls.as_ref().map(TlsFiles::files)
     }
 
     /// The bound address; its port is the real one even if 0 was asked for.

@@ -10,6 +10,7 @@ use clap::Args;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::{CommandLine, Description, Invocation};
 use pennyblack_runtime::logging;
+use pennyblack_runtime::reload::Hangups;
 
 use crate::start::{RunningService, ServiceConfig};
 use crate::start_error::StartError;
@@ -70,8 +71,11 @@ fn invoke<P: Program>(line: CommandLine, options: &P::Options) -> Outcome {
 fn serve<P: Program>(config: P::Config, ready_file: Option<&Path>) -> Outcome {
     logging::start(config.common().log)?;
     block_on(async {
+        // Before the start, which may take long: from here on no SIGHUP kills.
+        let hangups = Hangups::catch()?;
         let service = P::start(config, Clock::system()).await?;
         service.shutdown().on_signals()?;
+        service.reload().on_hangups(hangups);
         service.addresses().announce(ready_file)?;
         service.stopped().await;
         Ok(())

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use axum::Router;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use tokio::task::JoinHandle;
 use crate::admin::{self, Metrics, Readiness};
 use crate::listener::{Listener, ListenerError};
 use pennyblack_runtime::config::{AdminConfig, PublicConfig};
+use pennyblack_runtime::reload::Reread;
 use pennyblack_runtime::shutdown::Shutdown;
 
 /// Where a service is reached.
@@ -71,6 +73,12 @@ impl Server {
             public: Listener::bind_public(public).await?,
             admin: Listener::bind_admin(admin).await?,
         })
+    }
+
+    /// The public listener's certificate and key, if it has any.
+    #[must_use]
+    pub fn files(&self) -> Option<Arc<dyn Reread>> {
+        self.public.files()
     }
 
     /// The real addresses, ports included.

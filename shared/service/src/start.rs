@@ -6,6 +6,7 @@ use axum::Router;
 use futures_util::future::BoxFuture;
 use pennyblack_base::authority::Authority;
 use pennyblack_runtime::config::{AdminConfig, Configuration, LogConfig, PublicConfig};
+use pennyblack_runtime::reload::Reload;
 use pennyblack_runtime::shutdown::Shutdown;
 use tokio::task::JoinSet;
 
@@ -40,6 +41,7 @@ pub struct StartingService {
     metrics: Metrics,
     readiness: Readiness,
     stages: ShutdownStages,
+    reload: Reload,
     tasks: JoinSet<()>,
 }
 
@@ -54,8 +56,14 @@ impl StartingService {
         let common = config.common();
         let metrics = Metrics::of_this_process()?;
         let server = Server::bind(common.public, common.admin).await;
+        let server = server.context("the listeners do not start")?;
+        let reload = Reload::new();
+        if let Some(files) = server.files() {
+            reload.add(files);
+        }
         Ok(Self {
-            server: server.context("the listeners do not start")?,
+            server,
+            reload,
             metrics,
             readiness: Readiness::new(),
             stages: ShutdownStages::default(),
@@ -67,6 +75,12 @@ impl StartingService {
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         self.readiness.clone()
+    }
+
+    /// The files that are read again while it runs.
+    #[must_use]
+    pub const fn reload(&self) -> &Reload {
+        &self.reload
     }
 
     /// The request to stop, which every task obeys, or else [`Self::drained`].
@@ -92,11 +106,12 @@ impl StartingService {
     /// Serves `router` to the world and `for_operator` at the admin address.
     #[must_use]
     pub fn serve<C: ServiceConfig>(
-        self,
+        mut self,
         config: &C,
         router: Router,
         for_operator: Router,
     ) -> RunningService {
+        self.spawn(self.reload.clone().run(self.shutdown()));
         let server = self.server.start(
             router,
             for_operator,
@@ -113,6 +128,7 @@ impl StartingService {
         RunningService {
             server,
             shutdown: self.stages.requested,
+            reload: self.reload,
             tasks: self.tasks,
         }
     }
@@ -128,6 +144,7 @@ pub type Starting = BoxFuture<'static, Result<RunningService, StartError>>;
 pub struct RunningService {
     server: RunningServer,
     shutdown: Shutdown,
+    reload: Reload,
     tasks: JoinSet<()>,
 }
 
@@ -142,6 +159,12 @@ impl RunningService {
     #[must_use]
     pub const fn shutdown(&self) -> &Shutdown {
         &self.shutdown
+    }
+
+    /// What has files read again.
+    #[must_use]
+    pub const fn reload(&self) -> &Reload {
+        &self.reload
     }
 
     /// Asks it to stop and waits until it has: its addresses and its data directory are

@@ -1,6 +1,6 @@
-//! TLS of the public listener: TLS 1.2 and 1.3 with one certificate, HTTP/2 and
-//! HTTP/1.1, and no session resumption: a ticket that a client shows again
-//! would tell that two anonymous requests come from one house.
+//! TLS of the public listener: TLS 1.2 and 1.3 with one certificate, which is read again
+//! when it is renewed, HTTP/2 and HTTP/1.1, and no session resumption: a ticket that a
+//! client shows again would tell that two anonymous requests come from one house.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
 use pennyblack_runtime::config::TlsConfig;
+use pennyblack_runtime::reload::{FromFiles, Reread};
 
 /// A certificate or key that TLS cannot be served with.
 #[derive(Debug, thiserror::Error)]
@@ -38,9 +39,53 @@ pub enum TlsError {
     Unusable(rustls::Error),
 }
 
-/// What accepts TLS connections with the configured certificate.
-pub(crate) fn acceptor(config: &TlsConfig) -> Result<TlsAcceptor, TlsError> {
-    let chain = certificates(&config.certificate)?;
+/// Certificate and key, as they were last read.
+#[derive(Clone)]
+pub(crate) struct TlsFiles(Arc<FromFiles<Pair>>);
+
+impl TlsFiles {
+    pub(crate) fn open(config: &TlsConfig) -> Result<Self, TlsError> {
+        let config = config.clone();
+        let files = FromFiles::open("public.tls", move || Pair::read(&config))?;
+        Ok(Self(files))
+    }
+
+    /// What reads them again.
+    pub(crate) fn files(&self) -> Arc<dyn Reread> {
+        Arc::<FromFiles<Pair>>::clone(&self.0)
+    }
+
+    /// What accepts the next connection.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.0.current().server))
+    }
+}
+
+/// A certificate with its key, ready for use.
+struct Pair {
+    chain: Vec<CertificateDer<'static>>,
+    server: Arc<ServerConfig>,
+}
+
+/// The same chain has the same key: another one is refused.
+impl PartialEq for Pair {
+    fn eq(&self, other: &Self) -> bool {
+        self.chain == other.chain
+    }
+}
+
+impl Pair {
+    fn read(config: &TlsConfig) -> Result<Self, TlsError> {
+        let chain = certificates(&config.certificate)?;
+        let server = Arc::new(server_config(chain.clone(), config)?);
+        Ok(Self { chain, server })
+    }
+}
+
+fn server_config(
+    chain: Vec<CertificateDer<'static>>,
+    config: &TlsConfig,
+) -> Result<ServerConfig, TlsError> {
     let key = PrivateKeyDer::from_pem_file(&config.key).map_err(|source| TlsError::Unreadable {
         key: "public.tls.key",
         kind: "private key",
@@ -56,7 +101,7 @@ pub(crate) fn acceptor(config: &TlsConfig) -> Result<TlsAcceptor, TlsError> {
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     server.session_storage = Arc::new(NoServerSessionStorage {});
     server.send_tls13_tickets = 0;
-    Ok(TlsAcceptor::from(Arc::new(server)))
+    Ok(server)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

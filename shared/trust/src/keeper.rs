@@ -7,6 +7,7 @@ use std::time::Duration;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
+use tokio::sync::watch::Receiver;
 use tokio::task::spawn_blocking;
 
 use crate::trust::Trust;
@@ -14,13 +15,14 @@ use crate::trust::Trust;
 /// The part of the service that is not ready without trust.
 const PART: &str = "trust";
 
-/// Reads the directories again every `every`, until `shutdown`; what is lacking
+/// Reads the directories again every `every` and at each of `requests`, until `shutdown`; what is lacking
 /// is reported to the operator, for the first time before this returns the task.
 pub fn keep_current(
     trust: Arc<Trust>,
     every: Duration,
     clock: Clock,
     readiness: Readiness,
+    mut requests: Receiver<u64>,
     shutdown: Shutdown,
 ) -> impl Future<Output = ()> + Send {
     report(&readiness, trust.lack(clock.now()));
@@ -33,6 +35,7 @@ pub fn keep_current(
                 () = clock.reached(next) => {}
                 // Nor longer, if the clock is set back meanwhile.
                 () = tokio::time::sleep(every) => {}
+                Ok(()) = requests.changed() => {}
                 () = shutdown.requested() => return,
             }
             next = clock.now().plus(every);

@@ -10,6 +10,7 @@
     reason = "a test has no better answer to a failure than to end"
 )]
 
+mod hangup;
 mod kill;
 mod never_twice;
 mod random_faults;

@@ -1,5 +1,6 @@
 //! A carrier whose issuer answers a draw wrongly, or never.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
@@ -11,6 +12,7 @@ use pennyblack_privacypass::issuance::{TokenRequest, batch_to_bytes};
 use pennyblack_privacypass::token::TokenChallenge;
 use pennyblack_privacypass::token_key::{TokenKey, TokenToBe};
 use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::reload::FromFiles;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_tests::federation::{Federation, cps_name, issuer_name};
 use tokio::net::TcpListener;
@@ -106,7 +108,9 @@ async fn a_schedule_stops_at_once_while_its_issuer_is_silent() {
         .unwrap();
     let (wallet, client, shutdown) = (wallet(&federation), client(), Shutdown::new());
     let (schedule, clock) = (schedule(), federation.clock());
-    let runs = schedule.run(&carrier, &client, &wallet, clock, &shutdown);
+    let own = carrier.identity.clone();
+    let identity = FromFiles::open("identity", move || Ok::<_, Infallible>(own.clone())).unwrap();
+    let runs = schedule.run(carrier, &identity, &client, &wallet, clock, &shutdown);
     let stopped = async {
         // It has asked, and waits for an answer.
         let asked = silent.accept().await.unwrap();

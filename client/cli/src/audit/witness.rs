@@ -9,12 +9,12 @@ use clap::Args;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::{LogConfig, PublicConfig, TlsConfig};
 use pennyblack_runtime::logging;
-use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_tlog::{KeyName, VerifierKey};
 use pennyblack_witness::{Witness, WitnessServer, limits};
 use serde_json::json;
 
 use super::super::outcome::{Exit, Failure, Outcome};
+use super::super::signals::Signals;
 
 /// What `witness` is told.
 #[derive(Debug, Args)]
@@ -97,9 +97,7 @@ pub(crate) async fn run(arguments: WitnessArguments, json: bool) -> Result<Outco
     let key = witness.key().clone();
     let server = WitnessServer::bind(&public, witness, Clock::system()).await;
     let server = server.map_err(|error| failed(error.into()))?;
-    let shutdown = Shutdown::new();
-    let signals = shutdown.on_signals();
-    signals.map_err(|error| failed(error.into()))?;
+    let shutdown = Signals::catch()?.heed(server.reload())?;
     let announced = announce(&key, server.address(), json);
     announced.map_err(|error| failed(error.into()))?;
     server.serve(shutdown).await;

@@ -13,5 +13,6 @@ mod compare;
 mod hostile_service;
 mod one_call;
 mod polls;
+mod renewal;
 mod terminal;
 mod witness;

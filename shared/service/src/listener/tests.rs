@@ -40,6 +40,8 @@ fn patient() -> Limits {
 struct Running {
     address: SocketAddr,
     shutdown: Shutdown,
+    /// What reads its certificate again.
+    files: Option<Arc<dyn Reread>>,
     task: JoinHandle<()>,
 }
 
@@ -56,12 +58,13 @@ async fn start(limits: Limits, router: Router) -> Running {
 
 async fn run(config: PublicConfig, router: Router) -> Running {
     let listener = Listener::bind_public(&config).await.unwrap();
-    let address = listener.address();
+    let (address, files) = (listener.address(), listener.files());
     let shutdown = Shutdown::new();
     let task = tokio::spawn(listener.serve(router, shutdown.clone()));
     Running {
         address,
         shutdown,
+        files,
         task,
     }
 }

@@ -7,6 +7,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::reload::Reload;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
 use pennyblack_stir::certificates_of_file;
@@ -307,7 +308,8 @@ async fn the_directories_are_read_in_time_though_the_clock_stands_or_goes_back()
     let shutdown = Shutdown::new();
     let every = Duration::from_millis(20);
     let (kept, stop) = (Arc::clone(&trust), shutdown.clone());
-    let keeper = keep_current(kept, every, clock, Readiness::new(), stop);
+    let requests = Reload::new().requests();
+    let keeper = keep_current(kept, every, clock, Readiness::new(), requests, stop);
     let keeper = tokio::spawn(keeper);
     hand.set(NOW.minus(DAY));
     let mut changes = trust.changes();

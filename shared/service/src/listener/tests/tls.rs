@@ -1,5 +1,7 @@
 //! The same over TLS, and that no session is resumed.
 
+use std::path::Path;
+
 use axum::body::Bytes;
 use futures_util::future::join_all;
 use pennyblack_http::{HttpOptions, Request, RetryPolicy, TrustRoots};
@@ -7,6 +9,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, HandshakeKind, RootCertStore};
 use tempfile::TempDir;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::places::{PLACES, WAIT, both, three_places};
 use super::*;
@@ -93,6 +96,63 @@ async fn tls_serves_and_no_session_is_resumed() {
             Some(HandshakeKind::Full)
         );
     }
+}
+
+/// A connection that trusts only the certificate of these files.
+async fn trusting(files: &CertificateFiles, running: &Running) -> Option<TlsStream<TcpStream>> {
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = TlsConnector::from(files.client());
+    connector.connect(name, connect(running).await).await.ok()
+}
+
+async fn greets(stream: &mut TlsStream<TcpStream>) {
+    stream.write_all(REQUEST).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"hello") {
+        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_for_new_connections_and_a_bad_pair_changes_nothing() {
+    let files = certificate_files();
+    let mut config = PublicConfig::plain(loopback());
+    config.limits = patient();
+    config.tls = Some(files.config());
+    let running = run(config, hello()).await;
+    let reread = || running.files.as_ref().unwrap().reread();
+    let mut before = trusting(&files, &running).await.unwrap();
+    greets(&mut before).await;
+
+    let renewed = certificate_files();
+    let TlsConfig { certificate, key } = renewed.config();
+    let put = |file: &Path, bytes: &[u8]| {
+        let path = files.directory.path().join(file.file_name().unwrap());
+        std::fs::write(path, bytes).unwrap();
+    };
+    let [chain, secret] = [&certificate, &key].map(|file| std::fs::read(file).unwrap());
+    let half = |bytes: &[u8]| bytes[..bytes.len() / 2].to_vec();
+    let bad = [
+        // Of two pairs, half written, and gone.
+        (chain.clone(), None),
+        (half(&chain), Some(secret.clone())),
+        (chain.clone(), Some(half(&secret))),
+        (Vec::new(), Some(Vec::new())),
+    ];
+    for (chain, secret) in bad {
+        put(&certificate, &chain);
+        secret.iter().for_each(|secret| put(&key, secret));
+        reread();
+        greets(&mut trusting(&files, &running).await.unwrap()).await;
+        assert!(trusting(&renewed, &running).await.is_none());
+    }
+    put(&certificate, &chain);
+    put(&key, &secret);
+    reread();
+    greets(&mut trusting(&renewed, &running).await.unwrap()).await;
+    assert!(trusting(&files, &running).await.is_none());
+    // What was open stays so.
+    greets(&mut before).await;
 }
 
 #[tokio::test]
