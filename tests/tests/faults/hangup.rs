@@ -53,8 +53,8 @@ fn trusting(pairs: &[&Pair], world: &World, name: &str) -> HttpClient {
 
 async fn ask(client: &HttpClient, world: &World) -> Result<(), HttpError> {
     let url = format!("https://{}/log/checkpoint", world.cps_name());
-    let asked = client.send(&Request::get(url, 64 * 1024), RetryPolicy::NONE);
-    asked.await.map(drop)
+    let request = Request::get(url, 64 * 1024);
+    client.send(&request, RetryPolicy::NONE).await.map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread")]
