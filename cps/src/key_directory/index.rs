@@ -169,10 +169,11 @@ impl Index {
         self.budgets.check_capacity(size::of(record))
     }
 
-    /// Bytes that are charged, and how many accounts they are charged to.
+    /// Bytes that are charged, and how many accounts and mailboxes are held.
     #[cfg(test)]
     pub(super) fn taken(&self) -> (u64, usize) {
-        (self.budgets.taken, self.budgets.accounts())
+        let held = self.budgets.accounts() + self.mailboxes.len();
+        (self.budgets.taken, held)
     }
 
     /// Takes the room of a record: also of one that is not listed yet, so that two at a time

@@ -257,6 +257,47 @@ fn an_end_in_redis_that_nobody_can_verify_ends_nothing() {
 }
 
 #[test]
+fn what_was_read_before_a_newer_record_was_registered_changes_nothing() {
+    let (home, holder) = (tempfile::tempdir().unwrap(), Holder::new());
+    let directory = holder.directory(home.path());
+    let older = holder.record();
+    let ended = renewed(&older, 1);
+    let newer = holder.sign(&renewed(&ended, 86_400));
+    directory.register(&newer, LATER).unwrap();
+    for read in [&older, &ended] {
+        directory.take_in(vec![(String::new(), holder.sign(read))], LATER);
+        assert_eq!(listed(&directory), std::slice::from_ref(&newer));
+        // Nor what was on its way to Redis meanwhile.
+        let written = directory.verify(&holder.sign(read), read.iat).unwrap();
+        directory.insert_newer(written);
+        assert_eq!(listed(&directory), std::slice::from_ref(&newer));
+    }
+}
+
+#[test]
+fn nobody_hears_of_a_record_that_has_ended_also_before_it_is_removed() {
+    let (home, holder) = (tempfile::tempdir().unwrap(), Holder::new());
+    let directory = holder.directory(home.path());
+    let record = renewed(&holder.record(), 50);
+    directory
+        .register(&holder.sign(&record), record.iat)
+        .unwrap();
+    let number = holder::NUMBER.parse().unwrap();
+    for (now, is_told) in [
+        (record.exp.minus(Duration::from_secs(1)), true),
+        (record.exp, false),
+    ] {
+        assert_eq!(
+            directory.recipient(record.key.mailbox(), now).is_some(),
+            is_told
+        );
+        assert_eq!(!directory.of_number(&number, now).is_empty(), is_told);
+        let page = directory.of_prefix(&"1212".parse().unwrap(), None, now);
+        assert_eq!(!page.unwrap().records.is_empty(), is_told);
+    }
+}
+
+#[test]
 fn who_registers_has_only_the_waiting_record_of_its_own_key_verified() {
     let (home, holder) = (tempfile::tempdir().unwrap(), Holder::new());
     let records = [(); 3].map(|()| holder.record());

@@ -1,6 +1,32 @@
 //! Records whose certificates are no longer good: they go, alone, and with their files.
 
+use pennyblack_trust::{Trust, TrustConfig};
+
 use super::*;
+
+#[test]
+fn with_a_revocation_goes_the_listed_record_of_its_holder() {
+    let (home, holder) = (tempfile::tempdir().unwrap(), Holder::new());
+    let mut policy = policy(&[&holder], home.path());
+    let lists = home.path().join("lists");
+    std::fs::create_dir(&lists).unwrap();
+    let publish = |number, is_revoked| {
+        std::fs::write(lists.join("root.crl"), holder.list(number, is_revoked)).unwrap();
+    };
+    publish(1, false);
+    let mut config = TrustConfig::new(home.path().join("roots"));
+    config.revocation_lists = Some(lists.clone());
+    policy.trust = Arc::new(Trust::open(&config, &home.path().join("trust"), NOW).unwrap());
+    let directory = KeyDirectory::unread(policy);
+    let token = holder.sign(&holder.record());
+    directory.register(&token, NOW).unwrap();
+    directory.drop_refused(&directory.all(), NOW);
+    assert_eq!(listed(&directory), [token]);
+    publish(2, true);
+    directory.policy.trust.reload(NOW);
+    directory.drop_refused(&directory.all(), NOW);
+    assert_eq!(listed(&directory), [""; 0]);
+}
 
 /// A directory that has a record of each of two holders of one number, of the same key: the
 /// older one, which is listed no more, and the newer one. It trusts the second holder alone.

@@ -10,8 +10,8 @@ use pennyblack_sealing::mailbox::{Kem, RecipientKey};
 use pennyblack_stir::jws::{CertificateReference, StirSigningKey, X5c};
 use pennyblack_trust::{Trust, TrustConfig};
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CustomExtension, DnType,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams,
 };
 
 use super::super::{KeyDirectory, RecordDigest, RecordPolicy};
@@ -20,11 +20,14 @@ use super::super::{KeyDirectory, RecordDigest, RecordPolicy};
 pub(in super::super) const NOW: UnixTime = UnixTime(1_790_000_000);
 pub(super) const NUMBER: &str = "12125550100";
 const CAPACITY: usize = 100_000;
+/// The serial number of each holder's certificate.
+const SERIAL: u64 = 1_001;
 /// id-pe-TNAuthList (RFC 8226 section 9).
 const TN_AUTH_LIST: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 1, 26];
 
 pub(in super::super) struct Holder {
     root: String,
+    authority: Issuer<'static, KeyPair>,
     key: StirSigningKey,
     certificate: CertificateReference,
 }
@@ -97,13 +100,35 @@ impl Holder {
         leaf.use_authority_key_identifier_extension = true;
         let list = CustomExtension::from_oid_content(&TN_AUTH_LIST, tn_auth_list.to_vec());
         leaf.custom_extensions = vec![list];
-        let leaf = leaf.signed_by(&pair, &Issuer::new(root, root_key)).unwrap();
+        leaf.serial_number = Some(SERIAL.into());
+        let authority = Issuer::new(root, root_key);
+        let leaf = leaf.signed_by(&pair, &authority).unwrap();
         let x5c = X5c::new(vec![leaf.der().to_vec()]).unwrap();
         Self {
             root: root_pem,
+            authority,
             key,
             certificate: CertificateReference::X5c(x5c),
         }
+    }
+
+    /// The list of its root, in PEM, with that number: whether it revokes the certificate.
+    pub(super) fn list(&self, number: u64, is_revoked: bool) -> String {
+        let revoked = RevokedCertParams {
+            serial_number: SERIAL.into(),
+            revocation_time: rcgen::date_time_ymd(2026, 9, 20),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2026, 9, 20),
+            next_update: rcgen::date_time_ymd(2026, 10, 20),
+            crl_number: number.into(),
+            issuing_distribution_point: None,
+            revoked_certs: is_revoked.then_some(revoked).into_iter().collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.authority).unwrap().pem().unwrap()
     }
 
     /// Its root, in PEM.
