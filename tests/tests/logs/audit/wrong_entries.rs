@@ -94,9 +94,11 @@ async fn a_file_that_is_withheld_makes_no_announced_key_unknown() {
     let mut more = all_begun[1..].to_vec();
     more.extend(keys[..2].iter().map(|key| closed(key, 1)));
     first.state(&more).await;
-    fs::remove_file(first.public().join("tile/entries/001.p/1")).unwrap();
-    // Nor is what was read up to there proven any more.
+    let bundle = first.public().join("tile/entries/001.p/1");
     let hashes = first.public().join("tile/0/001.p/1");
+    let withheld = [&bundle, &hashes].map(|file| (file.clone(), fs::read(file).unwrap()));
+    fs::remove_file(&bundle).unwrap();
+    // Nor is what was read up to there proven any more.
     let withhold = |name: &KeyName, _, _| {
         if name.as_str() == CPS && hashes.exists() {
             fs::remove_file(&hashes).unwrap();
@@ -106,9 +108,16 @@ async fn a_file_that_is_withheld_makes_no_announced_key_unknown() {
     let directory = StateDirectory::new(state.path());
     let followed = auditor.follow(|| directory.load(), LIMIT, withhold).await;
     let followed = followed.unwrap();
+    directory.keep(&followed.state).unwrap();
     let found = followed.stopped.and_then(|error| error.misbehaviour());
     assert_eq!(found, Some(Misbehaviour::MissingTile));
     assert_eq!((followed.cps.now, followed.cps.signed), (1, 257));
+    // Nor later, when all is served: what the issuer has announced is read again.
+    for (file, content) in withheld {
+        fs::write(file, content).unwrap();
+    }
+    let whole = follow(first.log_unopened(), Some(issuer.log()), state.path()).await;
+    assert_eq!(whole.unwrap().cps.now, 257);
 }
 
 #[tokio::test(flavor = "multi_thread")]
