@@ -6,13 +6,13 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
-use pennyblack_base::wire::Reader;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_storage::disk::Disk;
 use pennyblack_storage::group_commit::{FrameBuilder, StateMachine};
 use pennyblack_storage::journal::{Journal, SegmentNumber};
 
 use super::LedgerError;
+use super::record::{self, RecordReader, Written};
 use crate::ledger::{ChargeError, ChargeKind};
 use crate::quota::{Change, Charge, Counted, EpochAccounts, Limits};
 
@@ -41,13 +41,24 @@ pub(super) enum Command {
 pub(super) struct Accounts<D: Disk> {
     journal: Journal<D>,
     epochs: HashMap<TokenKeyId, EpochAccounts>,
+    /// The subjects that the records of an epoch have in full.
+    subjects: HashMap<TokenKeyId, Written>,
     /// Which epochs have records in which segment: a segment goes when all of its
     /// epochs have gone.
     written: HashMap<SegmentNumber, HashSet<TokenKeyId>>,
     /// Counted since the last commit.
-    uncommitted: Vec<(TokenKeyId, Charge, Change)>,
+    uncommitted: Vec<Uncommitted>,
     /// Epochs have come or gone since segments were last looked at.
     untidy: bool,
+}
+
+/// A charge whose record is not on the disk yet.
+struct Uncommitted {
+    epoch: TokenKeyId,
+    charge: Charge,
+    change: Change,
+    /// Its subject, if no record had it in full before.
+    subject: Option<[u8; 32]>,
 }
 
 impl<D: Disk> Accounts<D> {
@@ -57,11 +68,11 @@ impl<D: Disk> Accounts<D> {
             .map(|epoch| (*epoch, EpochAccounts::default()))
             .collect();
         let mut written: HashMap<_, HashSet<_>> = HashMap::new();
-        let mut defect = None;
-        let journal = Journal::open(disk, PREFIX, |segment, record| match from_record(record) {
+        let (mut records, mut defect) = (RecordReader::new(live), None);
+        let journal = Journal::open(disk, PREFIX, |segment, record| match records.read(record) {
             Ok((epoch, charge)) => {
                 written.entry(segment).or_default().insert(epoch);
-                if let Some(accounts) = epochs.get_mut(&epoch) {
+                if let (Some(charge), Some(accounts)) = (charge, epochs.get_mut(&epoch)) {
                     let restored = accounts.restore(&charge);
                     defect = restored.err().map(LedgerError::Subject).or(defect.take());
                 }
@@ -72,6 +83,7 @@ impl<D: Disk> Accounts<D> {
             Some(error) => Err(error),
             None => Ok(Self {
                 journal,
+                subjects: records.written(),
                 epochs,
                 written,
                 uncommitted: Vec::new(),
@@ -101,10 +113,14 @@ impl<D: Disk> Accounts<D> {
             return Err(ChargeError::KeyUsedUp { max });
         }
         if let Counted::New(change) = accounts.count(&charge, limits)? {
-            let tokens = charge.tokens.to_be_bytes();
-            let subject = charge.subject.to_string();
-            frame.push(&[&epoch.0, &charge.drawing, &tokens, subject.as_bytes()]);
-            self.uncommitted.push((epoch, charge, change));
+            let written = self.subjects.entry(epoch).or_default();
+            let subject = record::push(frame, epoch, &charge, written);
+            self.uncommitted.push(Uncommitted {
+                epoch,
+                charge,
+                change,
+                subject,
+            });
         }
         Ok(accounts.total())
     }
@@ -121,6 +137,7 @@ impl<D: Disk> Accounts<D> {
         self.admit(live);
         let known = self.epochs.len();
         self.epochs.retain(|epoch, _| live.contains(epoch));
+        self.subjects.retain(|epoch, _| live.contains(epoch));
         self.begin_segment_unless(self.epochs.len() == known);
     }
 
@@ -170,16 +187,20 @@ impl<D: Disk> StateMachine for Accounts<D> {
 
     fn commit(&mut self) {
         let segment = self.journal.current();
-        for (epoch, _, _) in self.uncommitted.drain(..) {
-            self.written.entry(segment).or_default().insert(epoch);
+        for one in self.uncommitted.drain(..) {
+            self.written.entry(segment).or_default().insert(one.epoch);
         }
     }
 
     fn abort(&mut self) {
         // Latest first: one drawing may have been counted twice.
-        for (epoch, charge, change) in self.uncommitted.drain(..).rev() {
-            if let Some(accounts) = self.epochs.get_mut(&epoch) {
-                accounts.take_back(&charge, &change);
+        for one in self.uncommitted.drain(..).rev() {
+            if let Some(accounts) = self.epochs.get_mut(&one.epoch) {
+                accounts.take_back(&one.charge, &one.change);
+            }
+            if let (Some(subject), Some(written)) = (one.subject, self.subjects.get_mut(&one.epoch))
+            {
+                written.remove(&subject);
             }
         }
     }
@@ -201,19 +222,4 @@ impl<D: Disk> StateMachine for Accounts<D> {
         self.untidy = false;
         Ok(())
     }
-}
-
-/// `TokenKeyId epoch; opaque drawing[32]; uint32 tokens; opaque subject[];`
-fn from_record(record: &[u8]) -> Result<(TokenKeyId, Charge), LedgerError> {
-    let mut reader = Reader::new(record);
-    let epoch = TokenKeyId(reader.array().map_err(LedgerError::Record)?);
-    let drawing = reader.array().map_err(LedgerError::Record)?;
-    let tokens = reader.u32().map_err(LedgerError::Record)?;
-    let subject = String::from_utf8_lossy(reader.rest()).parse();
-    let charge = Charge {
-        subject: subject.map_err(LedgerError::Subject)?,
-        drawing,
-        tokens,
-    };
-    Ok((epoch, charge))
 }

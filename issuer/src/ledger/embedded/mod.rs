@@ -1,8 +1,9 @@
 //! Quota accounts in memory, and in a journal that outlives the process: for one
 //! issuer with one directory. What is written and when it is forgotten is
-//! `accounts`.
+//! `accounts`; what a record looks like, `record`.
 
 mod accounts;
+mod record;
 
 use std::io;
 use std::sync::Arc;
@@ -34,6 +35,12 @@ pub enum LedgerError {
     /// The subject of such a record.
     #[error("a record has another subject ({0}); it was written by another program or version")]
     Subject(CoverageError),
+    /// A record that names its subject by a digest, and none before it with the subject.
+    #[error(
+        "a record names a subject that no record before it has: a file of the journal is missing; \
+         restore it"
+    )]
+    UnknownSubject,
     /// No thread.
     #[error("cannot start their thread: {0}")]
     Thread(io::Error),
