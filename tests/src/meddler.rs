@@ -19,7 +19,22 @@ type Change = dyn Fn(&str, Vec<u8>) -> Vec<u8> + Send + Sync;
 struct AtWork {
     honest: Option<SocketAddr>,
     change: Mutex<Arc<Change>>,
-    asked: Mutex<Vec<String>>,
+    asked: Mutex<Vec<Asked>>,
+}
+
+/// What somebody on the way sees of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The first line: method, path, version.
+    pub line: String,
+    /// Bytes of head and content.
+    pub size: usize,
+}
+
+impl Asked {
+    fn path(&self) -> &str {
+        self.line.split(' ').nth(1).unwrap_or_default()
+    }
 }
 
 /// A running one; it ends when dropped.
@@ -98,7 +113,17 @@ impl Meddler {
     pub fn asked(&self, path: &str) -> usize {
         let asked = self.at_work.asked.lock();
         let asked = asked.unwrap_or_else(PoisonError::into_inner);
-        asked.iter().filter(|one| one.starts_with(path)).count()
+        asked
+            .iter()
+            .filter(|one| one.path().starts_with(path))
+            .count()
+    }
+
+    /// What it was asked since the start, or since this was called last.
+    #[must_use]
+    pub fn take_asked(&self) -> Vec<Asked> {
+        let asked = self.at_work.asked.lock();
+        std::mem::take(&mut asked.unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -120,19 +145,21 @@ impl AtWork {
     /// One request a connection.
     async fn answer(&self, mut client: TcpStream) -> io::Result<()> {
         let (head, content) = read(&mut client).await?;
-        let path = head.split(' ').nth(1).unwrap_or_default();
+        let asked = Asked {
+            line: head.lines().next().unwrap_or_default().to_owned(),
+            size: head.len() + content.len(),
+        };
         let honest = match self.honest {
             Some(honest) => ask(honest, &head, &content).await?,
             None => Vec::new(),
         };
-        let changed = self.changed(path, honest);
-        client.write_all(&changed).await?;
-        client.shutdown().await?;
-        let asked = self.asked.lock();
-        asked
+        let changed = self.changed(asked.path(), honest);
+        let all_asked = self.asked.lock();
+        all_asked
             .unwrap_or_else(PoisonError::into_inner)
-            .push(path.to_owned());
-        Ok(())
+            .push(asked);
+        client.write_all(&changed).await?;
+        client.shutdown().await
     }
 
     fn changed(&self, path: &str, honest: Vec<u8>) -> Vec<u8> {

@@ -186,9 +186,10 @@ async fn draw_class(arguments: RunArguments) -> Result<Outcome, Failure> {
     let wallet = Wallet::open(&config.carrier.wallet)?;
     let client = config.http().client()?;
     let shutdown = signals.heed(&reload)?;
-    let (schedule, clock) = (config.schedule(), Clock::system());
+    let (schedule, clock, rng) = (config.schedule(), Clock::system(), &mut rand::rng());
+    let carrier = (carrier, &*identity);
     schedule
-        .run(carrier, &identity, &client, &wallet, &clock, &shutdown)
+        .run(carrier, &client, &wallet, &clock, &shutdown, rng)
         .await;
     Ok(Outcome::done(json!({ "stopped": true }), "stopped"))
 }

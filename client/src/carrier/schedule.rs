@@ -82,15 +82,15 @@ trait Source {
 impl Schedule {
     /// Runs until `shutdown`, which a draw need not be finished for: what is asked for
     /// stands in the wallet. Failures are logged; what was due then is drawn at the next
-    /// visit. Each visit is made with the identity's latest certificate.
+    /// visit. Each visit is made with the identity's latest certificate; `rng` chooses when.
     pub async fn run(
         &self,
-        mut carrier: Carrier,
-        identity: &FromFiles<StirIdentity>,
+        (mut carrier, identity): (Carrier, &FromFiles<StirIdentity>),
         client: &HttpClient,
         wallet: &Wallet,
         clock: &Clock,
         shutdown: &Shutdown,
+        rng: &mut impl Rng,
     ) {
         let mut begun = None;
         while !shutdown.is_triggered() {
@@ -115,7 +115,7 @@ impl Schedule {
             if let Err(error) = self.report_shortage(&carrier, wallet).await {
                 tracing::warn!(error = %error, "the wallet's tokens cannot be counted");
             }
-            let next = self.next_visit(carrier.batch_size(), begun, clock.now(), &mut rand::rng());
+            let next = self.next_visit(carrier.batch_size(), begun, clock.now(), rng);
             tokio::select! {
                 () = clock.reached(next) => {}
                 () = shutdown.requested() => {}

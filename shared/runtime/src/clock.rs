@@ -1,6 +1,8 @@
 //! The clock that a service reads: the system's, or one that a test sets by
 //! hand. Code that only decides takes a [`UnixTime`] and never a clock.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pennyblack_base::time::UnixTime;
@@ -18,12 +20,22 @@ pub struct Clock(Source);
 #[derive(Debug, Clone)]
 enum Source {
     System,
-    ByHand(watch::Receiver<UnixTime>),
+    ByHand {
+        face: watch::Receiver<UnixTime>,
+        awaited: Awaited,
+    },
 }
+
+/// The times that somebody waits for, and how many do.
+#[derive(Debug, Clone, Default)]
+struct Awaited(Arc<Mutex<BTreeMap<UnixTime, usize>>>);
 
 /// Sets the clock that [`Clock::by_hand`] made with it.
 #[derive(Debug)]
-pub struct ClockHand(watch::Sender<UnixTime>);
+pub struct ClockHand {
+    hand: watch::Sender<UnixTime>,
+    awaited: Awaited,
+}
 
 impl Clock {
     /// The operating system's clock.
@@ -37,13 +49,18 @@ impl Clock {
     #[must_use]
     pub fn by_hand(start: UnixTime) -> (Self, ClockHand) {
         let (hand, face) = watch::channel(start);
-        (Self(Source::ByHand(face)), ClockHand(hand))
+        let awaited = Awaited::default();
+        let by_hand = Source::ByHand {
+            face,
+            awaited: awaited.clone(),
+        };
+        (Self(by_hand), ClockHand { hand, awaited })
     }
 
     /// Whether a test sets it: then there is no other clock that it should agree with.
     #[must_use]
     pub const fn is_by_hand(&self) -> bool {
-        matches!(self.0, Source::ByHand(_))
+        matches!(self.0, Source::ByHand { .. })
     }
 
     /// The present time, in whole seconds. A system clock set before 1970 reads 0.
@@ -55,7 +72,7 @@ impl Clock {
                     .duration_since(UNIX_EPOCH)
                     .map_or(0, |elapsed| elapsed.as_secs()),
             ),
-            Source::ByHand(face) => *face.borrow(),
+            Source::ByHand { face, .. } => *face.borrow(),
         }
     }
 
@@ -65,8 +82,9 @@ impl Clock {
     pub async fn reached(&self, time: UnixTime) {
         match &self.0 {
             Source::System => wait_for(time, || self.now()).await,
-            Source::ByHand(face) => {
+            Source::ByHand { face, awaited } => {
                 let mut face = face.clone();
+                let _awaited = awaited.begin(time);
                 if face.wait_for(|now| *now >= time).await.is_err() {
                     std::future::pending::<()>().await;
                 }
@@ -87,15 +105,47 @@ async fn wait_for(time: UnixTime, now: impl Fn() -> UnixTime) {
     }
 }
 
+impl Awaited {
+    /// Counts one more, until what is returned is dropped.
+    fn begin(&self, time: UnixTime) -> impl Drop + use<> {
+        struct Ends(Awaited, UnixTime);
+        impl Drop for Ends {
+            fn drop(&mut self) {
+                let Self(awaited, time) = self;
+                awaited.change(|times| {
+                    let left = times.remove(time).unwrap_or(0).saturating_sub(1);
+                    if left > 0 {
+                        times.insert(*time, left);
+                    }
+                });
+            }
+        }
+        self.change(|times| *times.entry(time).or_default() += 1);
+        Ends(self.clone(), time)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<UnixTime, usize>) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 impl ClockHand {
     /// Moves the hand to `time`, forward or back, and wakes those who waited for it.
     pub fn set(&self, time: UnixTime) {
-        self.0.send_replace(time);
+        self.hand.send_replace(time);
+    }
+
+    /// The earliest time that somebody waits for: the next one that matters to them. It is
+    /// in the past until who waited for it has noticed.
+    #[must_use]
+    pub fn awaited(&self) -> Option<UnixTime> {
+        self.awaited
+            .change(|times| times.first_key_value().map(|(time, _)| *time))
     }
 
     /// Moves the hand forward by `span` (whole seconds).
     pub fn advance(&self, span: Duration) {
-        self.0.send_modify(|now| *now = now.plus(span));
+        self.hand.send_modify(|now| *now = now.plus(span));
     }
 }
 
@@ -116,8 +166,11 @@ mod tests {
         hand.advance(Duration::from_secs(9));
         assert_eq!(clock.now(), UnixTime(109));
         assert!(!waiter.is_finished());
+        tokio::task::yield_now().await;
+        assert_eq!(hand.awaited(), Some(UnixTime(110)));
         hand.set(UnixTime(111));
         assert_eq!(waiter.await.unwrap(), UnixTime(111));
+        assert_eq!(hand.awaited(), None);
     }
 
     #[tokio::test]

@@ -26,7 +26,7 @@ const NOW: UnixTime = UnixTime(1_800_000_000);
 const BATCH: usize = 8;
 const ONE_BATCH: u64 = BATCH as u64;
 
-const QUICK: RetryPolicy = RetryPolicy {
+pub(super) const QUICK: RetryPolicy = RetryPolicy {
     retries: 3,
     longest_pause: Duration::from_millis(200),
 };
@@ -67,7 +67,7 @@ fn refusal(error: &CarrierError) -> Option<ProblemType> {
 }
 
 /// The keys that the directory lists, once they are others than `before`.
-async fn changed_keys(
+pub(super) async fn changed_keys(
     carrier: &Carrier,
     client: &HttpClient,
     before: Vec<TokenKeyId>,
@@ -89,6 +89,10 @@ async fn changed_keys(
 
 /// Takes a token out of the wallet as a caller does, and returns it.
 fn spend(wallet: &Wallet) -> Result<Token, SpendError> {
+    spend_at(wallet, NOW)
+}
+
+pub(super) fn spend_at(wallet: &Wallet, now: UnixTime) -> Result<Token, SpendError> {
     let mut rng = rand::rng();
     let cps = cps_name().unwrap();
     let key = RecipientKey::generate(Kem::DhkemX25519, &mut rng).unwrap();
@@ -98,10 +102,10 @@ fn spend(wallet: &Wallet) -> Result<Token, SpendError> {
         &cps,
         Duration::ZERO,
         "http://127.0.0.1:1/",
-        NOW,
+        now,
         |token, spend_key| {
             taken = Some(token.clone());
-            sign_store_request(token, spend_key, &cps, MailboxId([1; 32]), &sealed, NOW)
+            sign_store_request(token, spend_key, &cps, MailboxId([1; 32]), &sealed, now)
         },
     )?;
     Ok(taken.unwrap())

@@ -13,6 +13,7 @@ mod bad_input;
 mod call_journey;
 mod carrier_journey;
 mod certificates;
+mod constant_draws;
 mod dashboard;
 mod directory_budgets;
 mod double_spend;

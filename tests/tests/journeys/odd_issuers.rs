@@ -1,10 +1,12 @@
 //! A carrier whose issuer answers a draw wrongly, or never.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_client::carrier::{Carrier, Schedule};
+use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::wallet::{DrawPart, NewDraw, Wallet};
 use pennyblack_evidence::spend::SpendKey;
 use pennyblack_http::{HttpClient, HttpOptions, RetryPolicy};
@@ -99,6 +101,11 @@ async fn a_draw_that_is_never_answered_well_keeps_no_other_back() {
     issuer.stop().await;
 }
 
+/// An identity that nobody renews.
+pub(crate) fn unchanging(identity: StirIdentity) -> Arc<FromFiles<StirIdentity>> {
+    FromFiles::open("identity", move || Ok::<_, Infallible>(identity.clone())).unwrap()
+}
+
 #[tokio::test]
 async fn a_schedule_stops_at_once_while_its_issuer_is_silent() {
     let federation = Federation::found(Clock::by_hand(NOW).0).unwrap();
@@ -108,9 +115,9 @@ async fn a_schedule_stops_at_once_while_its_issuer_is_silent() {
         .unwrap();
     let (wallet, client, shutdown) = (wallet(&federation), client(), Shutdown::new());
     let (schedule, clock) = (schedule(), federation.clock());
-    let own = carrier.identity.clone();
-    let identity = FromFiles::open("identity", move || Ok::<_, Infallible>(own.clone())).unwrap();
-    let runs = schedule.run(carrier, &identity, &client, &wallet, clock, &shutdown);
+    let identity = unchanging(carrier.identity.clone());
+    let (carrier, rng) = ((carrier, &*identity), &mut rand::rng());
+    let runs = schedule.run(carrier, &client, &wallet, clock, &shutdown, rng);
     let stopped = async {
         // It has asked, and waits for an answer.
         let asked = silent.accept().await.unwrap();
