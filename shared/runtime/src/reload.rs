@@ -15,6 +15,10 @@ use crate::shutdown::Shutdown;
 /// How often files are read again. A renewal is taken up after this time at most.
 const EVERY: Duration = Duration::from_secs(60);
 
+/// How long new files must stay as they are, and how often that is tried.
+const SETTLED: Duration = Duration::from_millis(200);
+const TRIES: usize = 10;
+
 /// Why files cannot be used.
 type ReadError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -66,6 +70,20 @@ impl<T: PartialEq> FromFiles<T> {
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
     }
+
+    /// What was found, once it stays so: a chain without its end reads as a shorter one.
+    /// Nothing while the files are still being written; the next reading finds them.
+    fn settled(&self, mut found: T) -> Option<T> {
+        for _ in 0..TRIES {
+            std::thread::sleep(SETTLED);
+            let again = (self.read)().ok()?;
+            if again == found {
+                return Some(again);
+            }
+            found = again;
+        }
+        None
+    }
 }
 
 /// Files that can be read again.
@@ -89,6 +107,9 @@ impl<T: PartialEq + Send + Sync> Reread for FromFiles<T> {
         if *self.current() == found {
             return;
         }
+        let Some(found) = self.settled(found) else {
+            return;
+        };
         let current = self.current.write();
         *current.unwrap_or_else(PoisonError::into_inner) = Arc::new(found);
         tracing::info!(what = self.what, "new files are in force");

@@ -28,7 +28,7 @@ pub struct PublicConfig {
     pub limits: Limits,
 }
 
-/// `[public.tls]`: files in PEM form, read once at the start.
+/// `[public.tls]`: files in PEM form, read again each minute and on SIGHUP.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsConfig {
