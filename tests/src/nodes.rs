@@ -127,13 +127,16 @@ impl Nodes {
         }
     }
 
-    /// Waits until the one at a place says of itself that it is not ready.
-    pub async fn until_not_ready(&self, place: usize, world: &World) {
+    /// Waits until the one at a place says of itself that it is not ready, for the reason
+    /// that has these words.
+    pub async fn until_not_ready(&self, place: usize, why: &str, world: &World) {
         let process = self.nodes[place].process.as_ref().unwrap();
         let url = format!("http://{}/readyz", process.addresses().admin);
         until("a node that is not ready", NOTICED, async || {
             let answer = Answer::to(world.client.get(&url)).await.ok()?;
-            (answer.status == StatusCode::SERVICE_UNAVAILABLE).then_some(())
+            let said = String::from_utf8_lossy(&answer.body);
+            let is_unready = answer.status == StatusCode::SERVICE_UNAVAILABLE;
+            (is_unready && said.contains(why)).then_some(())
         })
         .await;
     }

@@ -136,6 +136,9 @@ async fn two_nodes_over_a_cluster_give_their_clients_a_legal_history() {
     stage.play(1, &RULES).await;
 }
 
+/// What a node says of a store that has lost something.
+const OLDER: &str = "the store is older";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failover_that_loses_acknowledged_writes_stops_both_nodes() {
     let world = world();
@@ -163,7 +166,7 @@ async fn a_failover_that_loses_acknowledged_writes_stops_both_nodes() {
         proxy.lead_to(both.primary.address());
     }
     for place in 0..NODES {
-        nodes.until_not_ready(place, &world).await;
+        nodes.until_not_ready(place, OLDER, &world).await;
     }
 
     // No token that was lost is redeemed again, wherever it is tried.

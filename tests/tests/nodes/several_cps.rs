@@ -151,7 +151,7 @@ async fn an_emptied_redis_gets_records_and_decoy_secret_back_from_its_nodes() {
     let before = redis.command::<Vec<u8>>("GET cps{decoys}s").await;
 
     redis.command::<()>("FLUSHALL").await;
-    nodes.until_not_ready(0, &world).await;
+    nodes.until_not_ready(0, "the store is older", &world).await;
     let (accepted, said) = nodes.say(0, "--accept-older-store", &world);
     assert!(accepted, "{said}");
     until("the decoy secret", NOTICED, async || {

@@ -222,11 +222,13 @@ impl RedisStore {
         let mut pace = tokio::time::interval(SAVE_EVERY);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut beats = 0u32;
+        // What was away may come back with less than it had.
+        let mut was_in_trouble = self.refusing().is_some();
         loop {
             let must_look = tokio::select! {
                 _ = pace.tick() => {
                     beats = beats.wrapping_add(1);
-                    beats.is_multiple_of(EXAMINE_EVERY) || self.0.guard.refusing().is_some()
+                    beats.is_multiple_of(EXAMINE_EVERY) || was_in_trouble
                 }
                 () = self.0.guard.alarm.notified() => true,
                 () = shutdown.requested() => break,
@@ -239,6 +241,7 @@ impl RedisStore {
                 Some(why) => Some(why),
                 None => self.trouble().await,
             };
+            was_in_trouble = why.is_some();
             match why {
                 Some(why) => readiness.lacks("store", why),
                 None => readiness.has("store"),
