@@ -53,6 +53,15 @@ pub enum Form {
     Amortized,
 }
 
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// The body.
+    pub body: Vec<u8>,
+    /// False when some requests of a batch were not served.
+    pub is_whole: bool,
+}
+
 /// A request that may be signed, or why not. One refused request does not spoil
 /// the rest of its batch.
 type Decided = Result<SigningTask, Refusal>;
@@ -63,13 +72,13 @@ impl Issuance {
     ///
     /// # Errors
     /// [`Refusal`]: the first check that fails; of a batch, only if no request in
-    /// it can be granted.
+    /// it can be granted, and then [`Refusal::Batch`].
     pub async fn answer(
         &self,
         form: Form,
         authorization: Option<&str>,
         body: Bytes,
-    ) -> Result<Vec<u8>, Refusal> {
+    ) -> Result<Issued, Refusal> {
         let now = self.clock.now();
         let attested = self
             .attestor
@@ -82,6 +91,7 @@ impl Issuance {
             .collect();
         let place = self.pool.reserve()?;
         let decided = self.charge(decided, &attested, &keys, now).await?;
+        let decided = at_least_one(form, decided)?;
         sign(place, form, decided).await
     }
 
@@ -122,7 +132,7 @@ impl Issuance {
             (task, _) if Some(task.key.id()) == charged => Ok(task),
             (task, _) => Err(Refusal::TokenKey(task.key.id().truncated())),
         });
-        at_least_one(granted.collect())
+        Ok(granted.collect())
     }
 
     /// Whether the charge was made; false when it should have been a repetition and is
@@ -186,7 +196,8 @@ async fn sign(
     place: SigningPlace<'_>,
     form: Form,
     decided: Vec<Decided>,
-) -> Result<Vec<u8>, Refusal> {
+) -> Result<Issued, Refusal> {
+    let is_whole = decided.iter().all(Result::is_ok);
     let tasks: Vec<_> = decided.iter().flatten().cloned().collect();
     let granted: usize = tasks.iter().map(|task| task.blinded.len()).sum();
     let mut signed = place.sign(tasks).await?.into_iter();
@@ -201,7 +212,7 @@ async fn sign(
         });
     }
     metrics::counter!("pennyblack_issuer_tokens_signed_total").increment(granted as u64);
-    Ok(match form {
+    let body = match form {
         Form::Batch => batch_answer_to_bytes(&answers),
         Form::Single => answers
             .into_iter()
@@ -212,7 +223,8 @@ async fn sign(
             let answers = answers.iter().flatten().map(amortized);
             answers.collect::<Result<Vec<_>, _>>()?.concat()
         }
-    })
+    };
+    Ok(Issued { body, is_whole })
 }
 
 fn amortized(evaluation: &TokenResponse) -> Result<Vec<u8>, Refusal> {
@@ -284,13 +296,15 @@ fn decide(
     ))
 }
 
-/// All of them, unless all are refused: then the first refusal.
-fn at_least_one(mut decided: Vec<Decided>) -> Result<Vec<Decided>, Refusal> {
+/// All of them, unless all are refused: then the first refusal, which of a generic batch
+/// is not the refusal of the whole.
+fn at_least_one(form: Form, mut decided: Vec<Decided>) -> Result<Vec<Decided>, Refusal> {
     if decided.iter().any(Result::is_ok) || decided.is_empty() {
         return Ok(decided);
     }
-    match decided.swap_remove(0) {
-        Ok(_) => Ok(decided),
-        Err(refusal) => Err(refusal),
+    match (decided.swap_remove(0), form) {
+        (Ok(_), _) => Ok(decided),
+        (Err(refusal), Form::Batch) => Err(Refusal::Batch(Box::new(refusal))),
+        (Err(refusal), Form::Single | Form::Amortized) => Err(refusal),
     }
 }

@@ -51,6 +51,9 @@ pub enum Refusal {
     /// No key that signs now has an id that ends so.
     #[error("no key that signs at present has an id that ends in {0:#04x}")]
     TokenKey(u8),
+    /// No request of a generic batch can be served, the first for this reason.
+    #[error("no request of the batch can be served: {0}")]
+    Batch(Box<Self>),
     /// A blinded message that the key cannot sign, or a failure of the machine.
     #[error("{0}")]
     Sign(#[from] SignError),
@@ -88,6 +91,7 @@ impl PublicRefusal for Refusal {
             Self::Request(error) => of_request(error),
             Self::TokenType(_) => ProblemType::UnknownTokenType,
             Self::TokenKey(_) => ProblemType::UnknownTokenKey,
+            Self::Batch(_) => ProblemType::BatchNotServed,
             Self::Sign(SignError::MessageTooLarge | SignError::NoElement(_)) => {
                 ProblemType::InvalidBlindedElement
             }
@@ -146,7 +150,7 @@ const fn of_request(error: &IssuanceError) -> ProblemType {
     match error {
         IssuanceError::UnknownType(_) => ProblemType::UnknownTokenType,
         IssuanceError::BlindedSize { .. } => ProblemType::InvalidBlindedElement,
-        IssuanceError::BatchTooLarge { .. } => ProblemType::BodyTooLarge,
+        IssuanceError::BatchTooLarge { .. } => ProblemType::BatchTooLarge,
         _ => ProblemType::MalformedTokenRequest,
     }
 }
@@ -227,7 +231,8 @@ mod tests {
             (CertificateError::NoRevocationList.into(), 503),
             (IssuanceError::EmptyBatch.into(), 400),
             (IssuanceError::UnknownType(TokenType(9)).into(), 422),
-            (IssuanceError::BatchTooLarge { max: 1 }.into(), 413),
+            (IssuanceError::BatchTooLarge { max: 1 }.into(), 422),
+            (Refusal::Batch(Box::new(Refusal::TokenKey(1))), 400),
             (Refusal::TokenType(TokenType::VOPRF_P384), 422),
             (Refusal::TokenKey(7), 422),
             (SignError::MessageTooLarge.into(), 422),
@@ -306,6 +311,7 @@ mod tests {
                 Request,
                 TokenType,
                 TokenKey,
+                Batch,
                 Sign,
                 Quota,
                 Keys,

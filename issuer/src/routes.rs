@@ -83,13 +83,16 @@ async fn draw_tokens(
 ) -> Result<Response, Refusal> {
     let form = content_type(&headers, FORMS)?;
     let authorization = at_most_one(&headers, "Authorization")?;
-    let answer = resources.issuance.answer(form, authorization, body).await?;
+    let issued = resources.issuance.answer(form, authorization, body).await?;
     let media_type = match form {
         Form::Single => issuance::RESPONSE_TYPE,
         Form::Batch => issuance::BATCH_RESPONSE_TYPE,
         Form::Amortized => voprf::AMORTIZED_RESPONSE_TYPE,
     };
-    let mut response = Response::new(Body::from(answer));
+    let mut response = Response::new(Body::from(issued.body));
+    if !issued.is_whole {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

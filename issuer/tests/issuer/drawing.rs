@@ -68,7 +68,9 @@ async fn requests_that_cannot_be_granted_leave_holes_in_a_batch_and_are_not_char
         other_type,
         good[1].request(),
     ];
-    let answers = scene.draw_batch(&carrier, "683G", &batch).await.batch();
+    let answer = scene.draw_batch(&carrier, "683G", &batch).await;
+    assert_eq!(answer.status, StatusCode::PARTIAL_CONTENT);
+    let answers = answer.batch();
     let granted: Vec<_> = answers.iter().map(Option::is_some).collect();
     assert_eq!(granted, [true, false, false, false, true]);
     finished(&good[1], answers[4].as_ref().unwrap());

@@ -89,7 +89,7 @@ async fn a_certificate_that_is_only_referred_to_is_not_fetched() {
 #[tokio::test]
 async fn a_subject_that_the_certificate_does_not_have_is_refused() {
     let (scene, carrier, request) = setting().await;
-    for iss in ["9ABC", "683g", "12155550100"] {
+    for iss in ["9ABC", "684G", "12155550100"] {
         let answer = scene.draw(&carrier, iss, &request).await;
         assert_eq!(answer.problem(), ProblemType::SubjectNotAuthorized);
     }
@@ -242,17 +242,21 @@ async fn a_batch_too_large_is_refused() {
     let request = pending(&scene.signing_key().await).request();
     let body = batch_to_bytes(&vec![request; 3]);
     let kind = refused_body(&scene, &carrier, BATCH_REQUEST_TYPE, &body).await;
-    assert_eq!(kind, ProblemType::BodyTooLarge);
+    assert_eq!(kind, ProblemType::BatchTooLarge);
+    assert_eq!(kind.status(), 422);
 }
 
 #[tokio::test]
-async fn a_batch_of_which_nothing_can_be_granted_is_refused_with_the_first_reason() {
+async fn a_batch_of_which_nothing_can_be_granted_is_400_with_the_first_reason() {
     let (scene, carrier, mut request) = setting().await;
     request.truncated_token_key_id ^= 1;
     let answer = scene
         .draw_batch(&carrier, "683G", &[request.clone(), request])
         .await;
-    assert_eq!(answer.problem(), ProblemType::UnknownTokenKey);
+    assert_eq!(answer.problem(), ProblemType::BatchNotServed);
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    let text = String::from_utf8_lossy(&answer.body);
+    assert!(text.contains("no key that signs at present"), "{text}");
 }
 
 #[tokio::test]

@@ -91,6 +91,12 @@ problem_types! {
     /// The body is not a token request or a batch of them (section 2).
     MalformedTokenRequest: "malformed-token-request", 400, "Malformed token request", None,
         "Encode the request as RFC 9578 or the batched-tokens draft says.";
+    /// More requests in a batch than the issuer signs at once (section 2).
+    BatchTooLarge: "batch-too-large", 422, "Batch too large", None,
+        "Split the batch.";
+    /// No request of a batch can be served (section 2).
+    BatchNotServed: "batch-not-served", 400, "No request of the batch can be served", None,
+        "Fetch the issuer's directory again and blind for a key in it.";
     /// There is no `Authorization: Bearer` (section 2).
     AttestationMissing: "attestation-missing", 401, "Attestation missing", None,
         "Send Authorization: Bearer with a JWT signed by your STIR key.";
