@@ -3,9 +3,10 @@
 //! leaf must be, and whether anything on the path is revoked.
 //!
 //! Anyone may send certificates, and a signature is the dearest thing about them. So paths
-//! are found without any, and then verified from the root downwards: **no chain costs more
-//! than [`MAX_CHECKS`] signatures, each by a key that is proven.** A path that fails gives
-//! way to the next, so a forged certificate beside a good one decides nothing.
+//! are found without any, and then verified from the root downwards: **each certificate costs
+//! one check that holds at most, and [`MAX_FAILURES`] in all fail, each by a key that is
+//! proven.** A path that fails gives way to the next, so a forged certificate beside a good one
+//! decides nothing.
 
 use std::ptr;
 
@@ -16,9 +17,9 @@ use super::signature::SignatureError;
 use pennyblack_base::clock_tolerance;
 use pennyblack_base::time::UnixTime;
 
-/// Most signatures that are checked for a chain: one more than the longest needs, so that a
-/// common one has room for forged certificates beside it.
-pub(super) const MAX_CHECKS: usize = MAX_CHAIN_LENGTH;
+/// Most signatures that fail before a chain is given up: a sender without a CA's signature
+/// gets so many checked.
+pub(super) const MAX_FAILURES: usize = 3;
 
 /// Most ways upwards that are followed from a leaf. Honest chains have one or two; without
 /// a bound, certificates that all name each other would have hundreds.
@@ -120,7 +121,8 @@ fn is_issuer_of(parent: &Certificate, child: &Certificate) -> bool {
     key_id.is_some() && key_id == parent.subject_key_id.as_ref() && child.issuer == parent.subject
 }
 
-/// The signatures that were checked for one chain: none twice, and [`MAX_CHECKS`] at most.
+/// The signatures that were checked for one chain: none twice, and no more once
+/// [`MAX_FAILURES`] have failed.
 #[derive(Default)]
 pub(super) struct SignatureChecks<'a>(Vec<Checked<'a>>);
 
@@ -152,7 +154,8 @@ impl<'a> SignatureChecks<'a> {
         if let Some((_, _, verdict)) = known {
             return Ok(verdict.clone());
         }
-        if self.0.len() == MAX_CHECKS {
+        let failed = self.0.iter().filter(|(_, _, verdict)| verdict.is_err());
+        if failed.count() == MAX_FAILURES {
             return Err(ChainError::TooManyPaths);
         }
         let verdict = child.signed.verify(&parent.key);
