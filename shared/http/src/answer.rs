@@ -176,7 +176,7 @@ pub enum HttpError {
     #[error("the HTTP client cannot be made: {0}")]
     Build(#[source] reqwest::Error),
     /// The file of authorities cannot be used.
-    #[error("the file {} cannot be used as trust roots: {why}; name a PEM file of certificates", path.display())]
+    #[error("the file {} cannot be used as trust roots: {why}; name a file of certificates in PEM, or of one in DER", path.display())]
     CaFile {
         /// Which file.
         path: PathBuf,

@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use pennyblack_base::pem;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, ClientBuilder, Proxy};
 
 use super::public_addresses::PublicAddresses;
 use super::{Deadline, HttpClient, HttpError};
+
+/// With which byte a certificate in DER begins.
+const DER_SEQUENCE: u8 = 0x30;
 
 /// How services are reached.
 #[derive(Debug, Clone)]
@@ -79,17 +83,30 @@ impl TrustRoots {
     }
 }
 
+/// In PEM or, one of them, in DER. What cannot be read is not passed over: a service would
+/// be of an unknown CA without anybody knowing why.
 fn read_authorities(path: &Path) -> Result<Vec<Certificate>, HttpError> {
     let refused = |why: String| HttpError::CaFile {
         path: path.to_owned(),
         why,
     };
-    let pem = fs::read(path).map_err(|error| refused(error.to_string()))?;
-    let authorities = Certificate::from_pem_bundle(&pem);
-    match authorities.map_err(|error| refused(error.to_string()))? {
-        none if none.is_empty() => Err(refused("it holds no certificate".to_owned())),
-        authorities => Ok(authorities),
+    let file = fs::read(path).map_err(|error| refused(error.to_string()))?;
+    let mut ders = Vec::new();
+    for block in pem::read(&file) {
+        let block = block.map_err(|error| refused(error.to_string()))?;
+        if block.label == "CERTIFICATE" {
+            ders.push(block.contents);
+        }
     }
+    if ders.is_empty() && file.first() == Some(&DER_SEQUENCE) {
+        ders.push(file);
+    }
+    if ders.is_empty() {
+        return Err(refused("it holds no certificate".to_owned()));
+    }
+    let read = ders.iter().map(|der| Certificate::from_der(der));
+    read.collect::<Result<_, _>>()
+        .map_err(|error| refused(error.to_string()))
 }
 
 impl HttpOptions {
