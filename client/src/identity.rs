@@ -296,6 +296,28 @@ mod tests {
     }
 
     #[test]
+    fn certificate_and_key_are_read_as_editors_leave_them() {
+        let (_home, certificate, key) = written("spc:683G");
+        let read = |path: &Path| fs::read_to_string(path).unwrap();
+        let indented = |text: String| {
+            let lines = text.lines().map(|line| format!("  {line}\r\n"));
+            format!("\u{feff}notes\r\n{}", lines.collect::<String>())
+        };
+        let (path, own) = (read(&certificate), read(&key));
+        // The leaf last, as it is in some bundles.
+        let certificates = certificates_of_file(path.as_bytes()).unwrap();
+        let second = path.rfind("-----BEGIN").unwrap();
+        let (first, last) = path.split_at(second);
+        fs::write(&certificate, indented(format!("{last}{first}"))).unwrap();
+        atomic_file::write_private(&key, indented(own).as_bytes()).unwrap();
+        let identity = StirIdentity::load(&certificate, &key, None).unwrap();
+        let CertificateReference::X5c(x5c) = identity.certificate() else {
+            panic!("no x5c");
+        };
+        assert_eq!(x5c.certificates(), certificates);
+    }
+
+    #[test]
     fn the_key_of_another_certificate_is_refused() {
         let (_home, certificate, _) = written("spc:683G");
         let (_other, _, key) = written("spc:683G");

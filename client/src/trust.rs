@@ -242,3 +242,46 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> TrustFilesError + use<> {
     let path = path.to_owned();
     |source| TrustFilesError::File { path, source }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::*;
+    use pennyblack_pki::{CaNames, PkiDirectory};
+
+    const NOW: UnixTime = UnixTime(1_795_000_000);
+
+    #[test]
+    fn one_bad_file_is_a_warning_and_nothing_but_bad_files_is_an_error() {
+        let home = tempfile::tempdir().unwrap();
+        let day = Duration::from_secs(86_400);
+        let pki = PkiDirectory::init(home.path(), &CaNames::default(), day, NOW).unwrap();
+        let (roots, lists) = (pki.roots_path(), pki.revocation_path());
+        let load = |now| TrustFiles::load(&roots, Some(&lists), now);
+        assert!(load(NOW).unwrap().warnings.is_empty());
+
+        fs::write(roots.join("broken.crt"), b"\0").unwrap();
+        fs::write(lists.join("broken.crl"), b"-----BEGIN X509 CRL-----").unwrap();
+        fs::write(lists.join("old.crl.bak"), b"").unwrap();
+        let said = |trust: &TrustFiles| {
+            let warnings = trust.warnings.iter().map(ToString::to_string);
+            warnings.collect::<Vec<_>>().join("; ")
+        };
+        let trust = load(NOW).unwrap();
+        for file in ["broken.crt", "broken.crl", "old.crl.bak"] {
+            assert!(said(&trust).contains(file), "{}", said(&trust));
+        }
+        let late = load(NOW.plus(2 * day)).unwrap();
+        assert!(said(&late).contains("was due at"), "{}", said(&late));
+
+        fs::remove_file(lists.join("sti-pa.crl")).unwrap();
+        let error = load(NOW).unwrap_err();
+        assert!(error.to_string().contains("broken.crl"), "{error}");
+        fs::remove_file(roots.join("root.pem")).unwrap();
+        let error = load(NOW).unwrap_err();
+        assert!(error.is_of_the_roots(&roots), "{error}");
+        assert!(error.to_string().contains("broken.crt"), "{error}");
+    }
+}

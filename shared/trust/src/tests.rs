@@ -9,6 +9,7 @@ use std::time::Duration;
 use pennyblack_base::problem::ProblemType;
 use pennyblack_base::time::UnixTime;
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, RevocationReason, TnAuthEntry};
+use pennyblack_stir::certificates_of_file;
 use pennyblack_stir::jws::{CertificateReference, X5c};
 use tempfile::TempDir;
 
@@ -242,6 +243,42 @@ fn a_root_that_is_taken_away_is_gone_whatever_is_broken_beside_it() {
     assert_eq!(judge(&trust, &scene.theirs, "good"), UNTRUSTED);
     assert_eq!(judge(&trust, &scene.ours, "bad"), REVOKED);
     assert_eq!(judge(&trust, &scene.ours, "good"), Ok(()));
+}
+
+#[test]
+fn what_cannot_be_read_in_a_file_of_roots_is_named_and_stops_nothing() {
+    let scene = Scene::new();
+    let root = |name| fs::read(scene.path(&format!("{name}/roots/root.pem"))).unwrap();
+    let broken = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    let cut = "-----BEGIN CERTIFICATE-----\ncut\n";
+    let bundle = [
+        b"\xef\xbb\xbf",
+        broken.as_bytes(),
+        cut.as_bytes(),
+        &root("theirs"),
+    ]
+    .concat();
+    fs::write(scene.path("roots/bundle.CRT"), bundle).unwrap();
+    fs::remove_file(scene.path("roots/theirs.pem")).unwrap();
+    let ours = certificates_of_file(&root("ours")).unwrap();
+    fs::write(scene.path("roots/ours.der"), &ours[0]).unwrap();
+    fs::remove_file(scene.path("roots/ours.pem")).unwrap();
+    fs::write(scene.path("roots/README"), b"whose roots these are").unwrap();
+    scene.put_list("broken", b"-----BEGIN X509 CRL-----\ncut");
+    let trust = scene.open();
+    assert_eq!(trust.lack(NOW), None);
+    for pki in [&scene.ours, &scene.theirs] {
+        assert_eq!(judge(&trust, pki, "good"), Ok(()));
+    }
+    let said = trust.warnings(NOW).unwrap();
+    for part in [
+        "bundle.CRT: root 1",
+        "bundle.CRT: line 4",
+        "README",
+        "broken.crl: line 1",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
 }
 
 #[test]

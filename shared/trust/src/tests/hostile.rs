@@ -10,7 +10,6 @@ use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::reload::Reload;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
-use pennyblack_stir::certificates_of_file;
 use pennyblack_stir::test_lists::{IndirectList, issuer_and_serial, subject};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
@@ -146,6 +145,46 @@ fn one_of_two_lists_of_one_age_is_missed_also_after_a_restart() {
     trust.reload(NOW);
     assert_eq!(trust.lack(NOW), None);
     assert_eq!(judge(&trust, &scene.ours, "bad"), Ok(()));
+}
+
+#[test]
+fn a_retired_list_beside_the_current_one_stops_nothing() {
+    let scene = Scene::new();
+    let retired = Namesake::new(&scene);
+    let list = IndirectList {
+        this_update: NOW.minus(5 * DAY),
+        ..list_of(&retired.der, 1, Vec::new())
+    };
+    let list = pem("X509 CRL", &list.sign(&retired.key));
+    scene.put_list("retired", [list, retired.pem].concat().as_bytes());
+    let trust = scene.open();
+    assert_eq!(trust.lack(NOW), None);
+    assert_eq!(judge(&trust, &scene.ours, "good"), Ok(()));
+    let said = trust.warnings(NOW).unwrap();
+    assert!(said.contains("was due at"), "{said}");
+}
+
+#[test]
+fn a_list_of_a_minute_from_now_counts_and_a_later_one_is_refused_by_itself() {
+    let scene = Scene::new();
+    let ahead = Namesake::new(&scene);
+    let put = |seconds| {
+        let list = IndirectList {
+            this_update: NOW.plus(Duration::from_secs(seconds)),
+            ..list_of(&ahead.der, 1, vec![named(&scene, "bad")])
+        };
+        let list = pem("X509 CRL", &list.sign(&ahead.key));
+        scene.put_list("ahead", [list, ahead.pem.clone()].concat().as_bytes());
+    };
+    put(61);
+    let trust = scene.open();
+    assert_eq!(trust.lack(NOW), None);
+    assert_eq!(judge(&trust, &scene.ours, "bad"), Ok(()));
+    assert!(trust.warnings(NOW).unwrap().contains("ahead.crl"));
+    put(60);
+    trust.reload(NOW);
+    assert_eq!(trust.warnings(NOW), None);
+    assert_eq!(judge(&trust, &scene.ours, "bad"), REVOKED);
 }
 
 #[test]
