@@ -195,6 +195,15 @@ fn no_key(dest: &TelephoneNumber, found: &FoundKeys) -> Failure {
         0 => String::new(),
         _ => format!("; refused: {}", refusals(found)),
     };
+    if let Some(holder) = &found.refused.unchecked {
+        let holder = printable(&holder.to_string());
+        let text = format!(
+            "a key for {dest} is published, but this machine cannot check that {holder} holds \
+             the number: name a numbering table that says so with --numbering \
+             (docs/operating.md#who-holds-a-number)"
+        );
+        return Failure::new(Exit::Unchecked, text);
+    }
     match found.clock_gap {
         Some(gap) if !refused.is_empty() => {
             let text = format!("no key for {dest} is accepted: {gap}{refused}");

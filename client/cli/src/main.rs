@@ -84,6 +84,8 @@ Exit codes:
      was changed
   10  audit follow: the time was up; the next run goes on from there
   11  audit follow: the CPS takes keys of an issuer whose log was not named
+  12  call: a key for the called number is published, but this machine cannot
+     check that its signer holds the number
 
 Exit codes of `audit`, each a kind of misbehaviour (docs/auditing.md):
   20  fork: the log has signed two histories

@@ -50,6 +50,8 @@ pub(crate) enum Exit {
     Unfinished = 10,
     /// The CPS takes keys of an issuer whose log was not named.
     IssuerNotFollowed = 11,
+    /// There is a key, and nothing here says that its signer holds the number.
+    Unchecked = 12,
     /// [`Misbehaviour::Fork`], and so on; the numbers are theirs.
     Fork = Misbehaviour::Fork.exit_code(),
     Rollback = Misbehaviour::Rollback.exit_code(),
@@ -100,6 +102,7 @@ impl Exit {
         Self::Unaccounted,
         Self::Unfinished,
         Self::IssuerNotFollowed,
+        Self::Unchecked,
         Self::Fork,
         Self::Rollback,
         Self::RewrittenEntry,

@@ -12,7 +12,7 @@ use pennyblack_protocol::key_record::{
 };
 use pennyblack_stir::jws::{CertificateReference, X5c};
 use pennyblack_stir::telephone_number::{MAX_DIGITS, TelephoneNumber};
-use pennyblack_stir::{Certificate, ChainError, verify_chain};
+use pennyblack_stir::{Certificate, ChainError, TnAuthList, verify_chain};
 use serde::de::Error as _;
 
 use super::{OobAuthenticationError, OobAuthenticationService};
@@ -77,11 +77,19 @@ pub struct RecordRefusals {
     pub count: u64,
     /// Why, of the first few.
     pub examples: Vec<RefusedRecord>,
+    /// Whose certificate the first of those has that a numbering table might let be trusted:
+    /// it has an SPC, and there is no table here that says which numbers that holds.
+    pub unchecked: Option<TnAuthList>,
 }
 
 impl RecordRefusals {
     fn add(&mut self, refused: RefusedRecord) {
         self.count += 1;
+        if let RefusedRecord::Record(KeyRecordError::NoNumberingTable { certificate, .. }) =
+            &refused
+        {
+            self.unchecked.get_or_insert_with(|| certificate.clone());
+        }
         if self.examples.len() < MAX_EXAMPLES {
             self.examples.push(refused);
         }
