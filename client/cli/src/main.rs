@@ -7,6 +7,7 @@ mod carrier;
 mod demo;
 mod load;
 mod mailbox;
+mod numbering;
 mod options;
 mod outcome;
 mod pki;
@@ -48,6 +49,9 @@ enum Command {
     /// Make a mailbox for called numbers, and publish its key.
     #[command(subcommand)]
     Mailbox(Box<mailbox::MailboxCommand>),
+    /// Write a table of who holds which numbers.
+    #[command(subcommand)]
+    Numbering(numbering::NumberingCommand),
     /// Run a demonstration on this machine: certificates, issuer, CPS, carriers, a
     /// gateway, OOB-VSs, and attacks on them.
     Demo(demo::DemoArguments),
@@ -119,6 +123,7 @@ fn dispatch(command: Command, json: bool) -> Result<Outcome, Failure> {
         Command::Audit(command) => on_runtime(audit::run(*command, json)),
         Command::Pki(command) => pki::run(command),
         Command::Carrier(command) => on_runtime(carrier::run(command)),
+        Command::Numbering(command) => on_runtime(numbering::run(command)),
         Command::Call(arguments) => on_runtime(call::run(*arguments)),
         Command::Demo(arguments) => on_runtime(demo::run(arguments, json)),
         Command::Service(arguments) => Err(Failure::new(

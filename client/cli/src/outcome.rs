@@ -17,6 +17,7 @@ use pennyblack_client::verification_service::{
 use pennyblack_client::wallet::{SpendError, WalletError};
 use pennyblack_evidence::key_log_view::FollowError;
 use pennyblack_http::HttpError;
+use pennyblack_numbering::NumberingServiceError;
 use pennyblack_pki::PkiError;
 use pennyblack_runtime::config::ConfigurationError;
 use pennyblack_tlog::ReadLogError;
@@ -311,6 +312,16 @@ impl From<CarrierError> for Failure {
 impl From<HttpError> for Failure {
     fn from(error: HttpError) -> Self {
         Self::new(exit_of_http(&error), error)
+    }
+}
+
+impl From<NumberingServiceError> for Failure {
+    fn from(error: NumberingServiceError) -> Self {
+        let exit = match &error {
+            NumberingServiceError::Http(http) => exit_of_http(http),
+            _ => Exit::Failed,
+        };
+        Self::new(exit, error)
     }
 }
 

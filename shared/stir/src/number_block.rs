@@ -45,6 +45,28 @@ impl Block {
         format!("{number:0digits$}", digits = self.digits)
     }
 
+    /// What is left of it without `taken`.
+    pub(crate) fn without(self, taken: Self) -> impl Iterator<Item = Self> {
+        let before = Self {
+            last: self.last.min(taken.first.wrapping_sub(1)),
+            ..self
+        };
+        let after = Self {
+            first: self.first.max(taken.last.saturating_add(1)),
+            ..self
+        };
+        let overlaps =
+            self.digits == taken.digits && self.first <= taken.last && taken.first <= self.last;
+        let parts = match overlaps {
+            false => [Some(self), None],
+            true => [
+                (self.first < taken.first).then_some(before),
+                (self.last > taken.last).then_some(after),
+            ],
+        };
+        parts.into_iter().flatten()
+    }
+
     /// Becomes both, if `next`, which does not begin before this one, touches or
     /// overlaps it.
     pub(crate) fn absorb(&mut self, next: &Self) -> bool {

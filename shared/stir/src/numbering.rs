@@ -113,6 +113,36 @@ impl NumberingTable {
         blocks.iter().filter_map(|block| block.to_range()).collect()
     }
 
+    /// Says that `holder` holds `number`, and nobody else; nobody at all without one. A number
+    /// with `#` or `*` belongs to no block, and is passed over.
+    pub fn assign(&mut self, number: &TelephoneNumber, holder: Option<&Spc>) {
+        let Some(one) = Block::of_number(number) else {
+            return;
+        };
+        for blocks in self.held.values_mut() {
+            *blocks = blocks.iter().flat_map(|block| block.without(one)).collect();
+        }
+        if let Some(holder) = holder {
+            let blocks = self.held.entry(holder.clone()).or_default();
+            blocks.push(one);
+            join(blocks);
+        }
+        self.held.retain(|_, blocks| !blocks.is_empty());
+    }
+
+    /// The CSV form.
+    #[must_use]
+    pub fn to_csv(&self) -> String {
+        let mut csv = format!("{}\n", COLUMNS.join(","));
+        for (spc, blocks) in &self.held {
+            for block in blocks {
+                let count = block.last - block.first + 1;
+                csv.push_str(&format!("{spc},{},{count}\n", block.text_of(block.first)));
+            }
+        }
+        csv
+    }
+
     /// Touching blocks are joined, so whatever is held lies within one of them:
     /// the last that does not begin after it.
     fn holds_block(&self, spc: &Spc, wanted: Block) -> bool {
@@ -219,6 +249,19 @@ mod tests {
             table.held_by(&spc("683G")),
             [range("12155551000", 200), range("12155551201", 9)]
         );
+    }
+
+    #[test]
+    fn a_number_that_is_ported_leaves_its_block_and_the_table_is_written_back() {
+        let mut table = table("683G,0100,10\n4529,0105,2\n");
+        table.assign(&number("0105"), Some(&spc("709J")));
+        table.assign(&number("0100"), None);
+        table.assign(&number("0200"), Some(&spc("683g")));
+        table.assign(&number("*67"), Some(&spc("683g")));
+        let csv =
+            "spc,first,count\n4529,0106,1\n683G,0101,4\n683G,0106,4\n683G,0200,1\n709J,0105,1\n";
+        assert_eq!(table.to_csv(), csv);
+        assert_eq!(NumberingTable::parse(csv.as_bytes()).unwrap(), table);
     }
 
     #[test]

@@ -156,6 +156,20 @@ impl NumberRange {
         self.count
     }
 
+    /// Each of the numbers.
+    pub fn numbers(&self) -> impl Iterator<Item = TelephoneNumber> {
+        let (start, digits) = (self.start.clone(), self.start.0.len());
+        let first = start.value();
+        (0..self.count).filter_map(move |index| match first {
+            Some(first) => {
+                let number = first.checked_add(index)?;
+                format!("{number:0digits$}").parse().ok()
+            }
+            // With `#` or `*` it is the only one.
+            None => Some(start.clone()),
+        })
+    }
+
     /// True when `number` is one of the block.
     #[must_use]
     pub fn contains(&self, number: &TelephoneNumber) -> bool {

@@ -20,19 +20,19 @@ use pennyblack_protocol::key_record::{
 use pennyblack_sealing::mailbox::{Kem, RecipientKey};
 use tempfile::TempDir;
 
-const FAILED: i32 = 1;
-const NETWORK: i32 = 5;
-const NO_KEY: i32 = 8;
+pub(crate) const FAILED: i32 = 1;
+pub(crate) const NETWORK: i32 = 5;
+pub(crate) const NO_KEY: i32 = 8;
 const CALLED: &str = "12155550100";
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A directory with a development PKI, a certificate for a number, and a wallet.
-struct Scene {
-    home: TempDir,
+pub(crate) struct Scene {
+    pub(crate) home: TempDir,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let day = Duration::from_secs(86_400);
         let names = CaNames::default();
@@ -43,14 +43,19 @@ impl Scene {
         Self { home }
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.home.path().join(name).display().to_string()
     }
 
     /// A key record of the office that was made at this time, for a day.
     fn record(&self, made_at: UnixTime, cps: &str) -> String {
-        let file = |name: &str| self.home.path().join("pki/issued").join(name);
-        let identity = StirIdentity::load(&file("office.pem"), &file("office.key"), None).unwrap();
+        self.record_by("office", made_at, cps)
+    }
+
+    /// One that the holder of this certificate made.
+    pub(crate) fn record_by(&self, name: &str, made_at: UnixTime, cps: &str) -> String {
+        let file = |end| self.home.path().join(format!("pki/issued/{name}.{end}"));
+        let identity = StirIdentity::load(&file("pem"), &file("key"), None).unwrap();
         let key = RecipientKey::generate(Kem::DhkemX25519, &mut rand::rng()).unwrap();
         let record = KeyRecord {
             iat: made_at,
@@ -64,42 +69,44 @@ impl Scene {
     }
 
     /// Calls the office through this CPS.
-    fn call(&self, cps: &str) -> Said {
+    pub(crate) fn call(&self, cps: &str) -> Said {
+        self.call_with(cps, &[])
+    }
+
+    pub(crate) fn call_with(&self, cps: &str, more: &[&str]) -> Said {
         let (wallet, roots) = (self.path("wallet.db"), self.path("pki/roots"));
         let (cert, key) = ("pki/issued/office.pem", "pki/issued/office.key");
-        run(
-            self.home.path(),
-            &[
-                "call", "--cps", cps, "--wallet", &wallet, "--roots", &roots, "--orig", CALLED,
-                "--dest", CALLED, "--cert", cert, "--key", key,
-            ],
-        )
+        let call = [
+            "call", "--cps", cps, "--wallet", &wallet, "--roots", &roots, "--orig", CALLED,
+            "--dest", CALLED, "--cert", cert, "--key", key,
+        ];
+        run(self.home.path(), &[&call, more].concat())
     }
 }
 
-fn now() -> UnixTime {
+pub(crate) fn now() -> UnixTime {
     UnixTime(Timestamp::now().as_second().try_into().unwrap())
 }
 
 /// Standard error, or with `--json` standard output, and the exit code.
-struct Said {
+pub(crate) struct Said {
     text: String,
     exit: i32,
 }
 
 impl Said {
-    fn has(&self, words: &str) -> &Self {
+    pub(crate) fn has(&self, words: &str) -> &Self {
         assert!(self.text.contains(words), "no {words:?} in: {}", self.text);
         self
     }
 
-    fn exits_with(&self, code: i32) -> &Self {
+    pub(crate) fn exits_with(&self, code: i32) -> &Self {
         assert_eq!(self.exit, code, "{}", self.text);
         self
     }
 }
 
-fn run(directory: &Path, arguments: &[&str]) -> Said {
+pub(crate) fn run(directory: &Path, arguments: &[&str]) -> Said {
     let output = Command::new(env!("CARGO_BIN_EXE_pennyblack"))
         .args(arguments)
         .current_dir(directory)
@@ -117,7 +124,7 @@ fn date(time: UnixTime) -> String {
     format!("date: {}\r\n", time.strftime("%a, %d %b %Y %H:%M:%S GMT"))
 }
 
-fn answer(status: &str, headers: &str, body: &str) -> String {
+pub(crate) fn answer(status: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
@@ -125,7 +132,7 @@ fn answer(status: &str, headers: &str, body: &str) -> String {
 }
 
 /// A service on this machine that answers by path, and its URL.
-fn serve(answer: impl Fn(&str, &str) -> String + Send + 'static) -> String {
+pub(crate) fn serve(answer: impl Fn(&str, &str) -> String + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://localhost:{}", listener.local_addr().unwrap().port());
     let own = url.clone();
@@ -143,7 +150,7 @@ fn serve(answer: impl Fn(&str, &str) -> String + Send + 'static) -> String {
 }
 
 /// A CPS by whose clock it is `theirs`, with these records of every number.
-fn cps_with(theirs: UnixTime, records: Vec<String>) -> String {
+pub(crate) fn cps_with(theirs: UnixTime, records: Vec<String>) -> String {
     let list = serde_json::to_string(&KeyRecordList {
         records,
         next: None,
