@@ -1,6 +1,7 @@
 //! The CPS's configuration. Every key stands, with an explanation and its
 //! default, in `cps/cps.example.toml` too, which a test reads.
 
+mod key_records;
 mod never_twice;
 mod retrieval;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use pennyblack_tlog::note_key::SignatureType;
 use pennyblack_trust::TrustConfig;
 use serde::{Deserialize, Serialize};
 
+pub use self::key_records::KeyRecordsConfig;
 pub use self::never_twice::NeverTwiceConfig;
 pub use self::retrieval::RetrievalConfig;
 use crate::store::Limits;
@@ -173,28 +175,6 @@ impl Default for EntriesConfig {
     }
 }
 
-/// `[key_records]`: the directory of recipients' keys.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct KeyRecordsConfig {
-    /// Which numbers a provider holds, as CSV with the columns `spc,first,count`.
-    /// Without it an SPC is no authority for any number here. Read at the start.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub numbering_table: Option<PathBuf>,
-    /// Most key records, and for each of them 8,192 bytes of room: a larger record takes
-    /// more of it. A certificate has at most a 64th. Default: 1000000.
-    pub capacity: usize,
-}
-
-impl Default for KeyRecordsConfig {
-    fn default() -> Self {
-        Self {
-            numbering_table: None,
-            capacity: 1_000_000,
-        }
-    }
-}
-
 impl Config {
     /// A CPS at `127.0.0.1` with a free port and defaults for all else.
     #[must_use]
@@ -276,6 +256,11 @@ impl Config {
     /// Where a node of `[never_twice]` keeps its share of spent tokens.
     pub(crate) fn never_twice_directory(&self) -> PathBuf {
         self.cps.data_directory.join("never-twice")
+    }
+
+    /// The answers of the numbering service.
+    pub(crate) fn numbering_answers(&self) -> PathBuf {
+        self.cps.data_directory.join("numbering-answers.csv")
     }
 
     fn check_never_twice(&self) -> Result<(), ConfigurationError> {

@@ -13,7 +13,7 @@ use pennyblack_trust::Trust;
 use crate::config::Config;
 use crate::decoy_secret::DecoySecret;
 use crate::earlier_spends::EarlierSpends;
-use crate::key_directory::{KeyDirectory, RecordPolicy, Registry};
+use crate::key_directory::{AskedNumbering, KeyDirectory, RecordPolicy, Registry};
 use crate::log::CpsLog;
 use crate::nodes::{Nodes, Sharing};
 use crate::store::Backend;
@@ -22,6 +22,7 @@ use crate::store::never_twice::{NeverTwiceStore, Owners};
 use crate::store::redis::RedisStore;
 
 const OPEN_STORE: &str = "cannot open the store";
+const NUMBERING_SERVICE: &str = "key_records.numbering_service";
 const NUMBERING_TABLE: &str = "key_records.numbering_table";
 
 /// All of it.
@@ -54,6 +55,7 @@ impl Persistence {
             authority: config.cps.authority.clone(),
             trust: Arc::clone(&trust),
             numbering: numbering(config.key_records.numbering_table.as_deref())?,
+            asked: asked_numbering(config)?,
             capacity: config.key_records.capacity,
         };
         let nodes = Nodes::open(config, policy, &store, now)?;
@@ -100,4 +102,19 @@ fn numbering(path: Option<&Path>) -> Result<Option<NumberingTable>, StartError> 
     let csv = std::fs::read(path).context(format!("{NUMBERING_TABLE}: {}", path.display()))?;
     let table = NumberingTable::parse(&csv).context(NUMBERING_TABLE)?;
     Ok(Some(table))
+}
+
+fn asked_numbering(config: &Config) -> Result<Option<Arc<AskedNumbering>>, StartError> {
+    let Some(address) = config.key_records.numbering_service.clone() else {
+        return Ok(None);
+    };
+    if config.store.is_some() {
+        return Err(StartError::new(
+            format!("{NUMBERING_SERVICE} does not go with [store]"),
+            "several nodes judge each record, and none knows another's answers: import them \
+             into a numbering_table with \"pennyblack numbering import\"",
+        ));
+    }
+    let asked = AskedNumbering::open(address, &config.numbering_answers());
+    Ok(Some(Arc::new(asked.context(NUMBERING_SERVICE)?)))
 }

@@ -73,6 +73,7 @@ mod tests {
             authority: "cps.example".parse().unwrap(),
             trust: Arc::new(Trust::open(&config, &home.join("trust"), NOW).unwrap()),
             numbering: None,
+            asked: None,
             capacity: 10,
         })
     }

@@ -109,6 +109,9 @@ pub enum Refusal {
         /// Most of them.
         max: usize,
     },
+    /// The numbering service does not say who holds the numbers.
+    #[error("{0}")]
+    Numbering(String),
     /// The directory is full.
     #[error("the key directory is full")]
     DirectoryFull,
@@ -142,6 +145,7 @@ impl PublicRefusal for Refusal {
             | Self::NoRoom(_)
             | Self::Pool(PoolError::Busy { .. }) => ProblemType::Overloaded,
             Self::DirectoryFull => ProblemType::KeyDirectoryFull,
+            Self::Numbering(_) => ProblemType::NumberingUnavailable,
             Self::Storage(StoreError::Unavailable(_)) | Self::Log => ProblemType::StoreUnavailable,
             Self::Mailbox(_) | Self::Number(_) | Self::Prefix { .. } => {
                 ProblemType::MalformedNumber
@@ -162,6 +166,7 @@ impl PublicRefusal for Refusal {
     fn public_sentence(&self) -> Option<&'static str> {
         Some(match self {
             Self::DirectoryFull => "the key directory is full",
+            Self::Numbering(_) => "the numbering service cannot be asked at present",
             Self::NoRoom(_) => "the service holds as much for its clients as it may",
             Self::Pool(PoolError::Busy { .. }) => "as many requests wait for a thread as may",
             Self::Storage(StoreError::Busy) => "too many requests wait for the store",
@@ -296,6 +301,10 @@ mod tests {
             ),
             (Refusal::ScatteredGrant { actual: 9, max: 8 }, 403),
             (Refusal::DirectoryFull, 503),
+            (
+                Refusal::Numbering("no answer from 10.0.0.7".to_owned()),
+                503,
+            ),
             (PoolError::Busy { queue: 1 }.into(), 503),
             (PoolError::Panicked.into(), 500),
             (CertificateError::NoRoots.into(), 403),
@@ -344,6 +353,7 @@ mod tests {
                 TooManyOfGrant,
                 ScatteredGrant,
                 DirectoryFull,
+                Numbering,
                 Certificate,
                 NoRoom,
                 Pool,

@@ -3,6 +3,7 @@
 //! by block and by mailbox (docs/protocol.md section 5). Not here: verifying them
 //! (`pennyblack_protocol::key_record`), and HTTP.
 
+mod asked_numbering;
 mod blocks;
 mod budgets;
 mod ended;
@@ -24,12 +25,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use pennyblack_base::authority::Authority;
 use pennyblack_base::encoding;
 use pennyblack_base::time::UnixTime;
-use pennyblack_protocol::key_record::{UnverifiedKeyRecord, VerifiedKeyRecord};
+use pennyblack_protocol::key_record::{KeyRecordError, UnverifiedKeyRecord, VerifiedKeyRecord};
 use pennyblack_sealing::mailbox::{KeyConfig, MailboxId};
+use pennyblack_stir::VerifiedChain;
 use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use pennyblack_trust::Trust;
 
+pub use self::asked_numbering::{AskedNumbering, AskedNumberingError};
 use self::blocks::Block;
 use self::files::RecordFiles;
 pub use self::files::RecordFilesError;
@@ -55,8 +58,10 @@ pub struct RecordPolicy {
     pub authority: Authority,
     /// Whose certificates count.
     pub trust: Arc<Trust>,
-    /// Which numbers a provider holds.
+    /// Which numbers a provider holds, by the operator's table.
     pub numbering: Option<NumberingTable>,
+    /// The service that is asked about others when a record is registered.
+    pub asked: Option<Arc<AskedNumbering>>,
     /// Most records; of common size, for the room that they take is bounded by it, too.
     pub capacity: usize,
 }
@@ -316,16 +321,31 @@ impl KeyDirectory {
 
     fn verify(&self, token: &str, now: UnixTime) -> Result<Arc<VerifiedKeyRecord>, Refusal> {
         let unverified = UnverifiedKeyRecord::parse(token)?;
+        let chain = self.judge(&unverified, now)?;
+        let record = unverified.verify(&chain, self.policy.numbering.as_ref(), now);
+        let record = match (record, &self.policy.asked) {
+            (Err(error), Some(asked)) if lacks_a_holder(&error) => {
+                let again = UnverifiedKeyRecord::parse(token)?;
+                again.verify(&chain, Some(&asked.answers()), now)?
+            }
+            (record, _) => record?,
+        };
+        size::check_blocks(&record)?;
+        Ok(Arc::new(record))
+    }
+
+    /// Judges the certificate of a record that is meant for this CPS now.
+    fn judge(
+        &self,
+        unverified: &UnverifiedKeyRecord,
+        now: UnixTime,
+    ) -> Result<Arc<VerifiedChain>, Refusal> {
         let names = unverified.record().cps.authority();
         if *names != self.policy.authority {
             return Err(Refusal::OtherCps(names.to_string()));
         }
         unverified.check_time(now)?;
-        let chain = self.policy.trust.verify(unverified.certificate(), now)?;
-        let numbering = self.policy.numbering.as_ref();
-        let record = unverified.verify(&chain, numbering, now)?;
-        size::check_blocks(&record)?;
-        Ok(Arc::new(record))
+        Ok(self.policy.trust.verify(unverified.certificate(), now)?)
     }
 
     fn waiting(&self) -> MutexGuard<'_, WaitingRecords> {
@@ -339,6 +359,14 @@ impl KeyDirectory {
     fn write(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether nothing is wrong but that no table gives the numbers to the signer.
+const fn lacks_a_holder(error: &KeyRecordError) -> bool {
+    matches!(
+        error,
+        KeyRecordError::NoNumberingTable { .. } | KeyRecordError::NotHeld { .. }
+    )
 }
 
 fn file_name(id: &RecordId) -> String {

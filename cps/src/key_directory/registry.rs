@@ -79,6 +79,8 @@ impl Registry {
         now: UnixTime,
     ) -> Result<Registered, Refusal> {
         self.directory.check_complete()?;
+        let token: Arc<str> = token.into();
+        self.ask_for_holders(&token, now).await?;
         let directory = Arc::clone(&self.directory);
         let considered = self
             .verification
@@ -93,6 +95,22 @@ impl Registry {
                 let kept = spawn_blocking(move || directory.keep(record, now)).await;
                 kept.map_err(|error| Refusal::Internal(error.to_string()))?
             }
+        }
+    }
+
+    /// Has the numbering service asked, if there is one, whether the signer of a record holds
+    /// its numbers.
+    async fn ask_for_holders(&self, token: &Arc<str>, now: UnixTime) -> Result<(), Refusal> {
+        let Some(asked) = &self.directory.policy.asked else {
+            return Ok(());
+        };
+        let (directory, token) = (Arc::clone(&self.directory), Arc::clone(token));
+        let numbers = self
+            .verification
+            .run(move || directory.numbers_to_ask(&token, now));
+        match numbers.await?? {
+            Some(numbers) => asked.ask(&numbers).await,
+            None => Ok(()),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A directory in files: what was registered stays, what was withdrawn stays withdrawn,
 //! and nobody's renewal depends on what others have registered.
 
+mod asked;
 mod dropped;
 pub(super) mod holder;
 mod sequences;

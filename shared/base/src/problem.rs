@@ -187,6 +187,9 @@ problem_types! {
     /// The certificate has no authority for the numbers of the record (section 5).
     NumberNotAuthorized: "number-not-authorized", 403, "No authority for this number", None,
         "Use a certificate whose TNAuthList holds the numbers, or have the operator's numbering table give them to your SPC.";
+    /// Who holds the numbers of the record cannot be told at present (section 5).
+    NumberingUnavailable: "numbering-unavailable", 503, "Numbering not available", Some(60),
+        "Send the same record again after Retry-After; if it persists tell the operator.";
     /// As many bytes of records as the numbers of one certificate may have (section 5).
     TooManyKeyRecords: "too-many-key-records", 409, "Too many key records for these numbers", None,
         "Wait until one of them expires, or withdraw some: register newer records of their keys that end in a second.";

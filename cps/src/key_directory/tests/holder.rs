@@ -177,6 +177,7 @@ pub(super) fn policy(holders: &[&Holder], home: &Path) -> RecordPolicy {
         authority: "cps.example".parse().unwrap(),
         trust: Arc::new(Trust::open(&config, &home.join("trust"), NOW).unwrap()),
         numbering: None,
+        asked: None,
         capacity: CAPACITY,
     }
 }

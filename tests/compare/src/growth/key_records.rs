@@ -76,6 +76,7 @@ fn open(world: &World, directory: &Path) -> KeyDirectory {
         authority: world.cps_name().clone(),
         trust: Arc::new(Trust::open(&world.cps.trust, &directory.join("trust"), now).unwrap()),
         numbering: None,
+        asked: None,
         capacity: usize::MAX,
     };
     KeyDirectory::open(directory, policy, now).unwrap()
