@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::key_log_view::LOG_PATH;
 use pennyblack_evidence::log_entry::{LogEntry, SkippedKinds};
 use pennyblack_tlog::LogReader;
@@ -13,10 +14,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::book::Book;
 use super::epochs::Epochs;
-use super::misbehaviour::AuditError;
+use super::misbehaviour::{AuditError, Misbehaviour};
 use super::one_log::{Beginning, Part, follow, last_checkpoint, remember};
 use super::place::LogPlace;
-use super::state::{KeptLog, State, StateError};
+use super::state::{Finding, KeptLog, State, StateError};
 
 /// How long after the limit a run may still prove what it has read by then.
 const GRACE: Duration = Duration::from_secs(30);
@@ -111,7 +112,7 @@ impl Auditor {
         })
     }
 
-    /// Follows the logs from where the state that `load` gives ended, or from the
+    /// Follows the logs `now` from where the state that `load` gives ended, or from the
     /// beginning, for as long as `limit`. `progress` is told which entry of how many was
     /// checked last. When the time is up, what was read by then is proven and counts, and
     /// the next run goes on from there; so it is with a file that cannot be had or is not
@@ -123,18 +124,19 @@ impl Auditor {
     /// [`AuditError`]; [`AuditError::TimeUp`] if not even that proof came soon after.
     pub async fn follow(
         &self,
+        now: UnixTime,
         load: impl Fn() -> Result<Option<State>, StateError>,
         limit: Duration,
         progress: impl FnMut(&KeyName, u64, u64),
     ) -> Result<Followed, AuditError> {
         let end = Instant::now() + limit;
-        let followed = timeout_at(end + GRACE, self.follow_until(end, load, progress)).await;
+        let followed = timeout_at(end + GRACE, self.follow_until((now, end), load, progress)).await;
         followed.unwrap_or(Err(AuditError::TimeUp))
     }
 
     async fn follow_until(
         &self,
-        end: Instant,
+        (now, end): (UnixTime, Instant),
         load: impl Fn() -> Result<Option<State>, StateError>,
         mut progress: impl FnMut(&KeyName, u64, u64),
     ) -> Result<Followed, AuditError> {
@@ -146,14 +148,14 @@ impl Auditor {
         let mut issuers = Vec::new();
         for (issuer, reader) in &self.issuers {
             let name = reader.key().name();
-            let from = Beginning::of(reader, seen.of_issuer(name))?;
+            let from = Beginning::of(reader, seen.of_issuer(name), now)?;
             let to = last_checkpoint(reader, end).await?;
             let take = |index, entry| book.take_of_issuer(issuer, name, index, entry);
             issuers.push(follow(reader, (from, to), end, take, &mut progress).await?);
         }
         // Keys at the CPS can be compared only with all of the issuers' logs.
         let all_is_known = issuers.iter().all(|issuer| issuer.log.is_complete);
-        let from = Beginning::of(&self.cps, seen.cps.as_ref())?;
+        let from = Beginning::of(&self.cps, seen.cps.as_ref(), now)?;
         let mut cps = if all_is_known {
             let take = |index, entry| book.take_of_cps(name, index, entry);
             follow(&self.cps, (from, checkpoint), end, take, &mut progress).await?
@@ -181,10 +183,15 @@ impl Auditor {
         let stopped = stopped.chain(cps.stopped.take()).next().or(found);
         let kept = self.issuers.values().zip(&issuers);
         let kept = kept.map(|(reader, issuer)| issuer.kept(reader)).collect();
+        let finding = stopped.as_ref().map(|error| Finding {
+            at: now,
+            code: error.misbehaviour().map(Misbehaviour::exit_code),
+            message: error.to_string(),
+        });
         Ok(Followed {
             double_spends: book.double_spends(),
             unfollowed: book.unfollowed(),
-            state: State::new(cps.kept(&self.cps), kept, book.into_epochs()),
+            state: State::new(cps.kept(&self.cps), kept, finding, book.into_epochs()),
             cps: cps.log,
             issuers: issuers.into_iter().map(|issuer| issuer.log).collect(),
             stopped,

@@ -1,6 +1,7 @@
 //! Following one log, as far as the time allows: what is new since the last time is read
 //! and proven. Not here: what several logs say together.
 
+use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::log_entry::{LogEntry, SkippedKinds};
 use pennyblack_tlog::Position;
 use pennyblack_tlog::ReadLogError;
@@ -14,20 +15,27 @@ use super::place::LogPlace;
 use super::state::KeptLog;
 
 /// From where a log is followed.
-#[derive(Default)]
 pub(super) struct Beginning {
-    pub(super) position: Position,
-    pub(super) skipped: SkippedKinds,
+    position: Position,
+    skipped: SkippedKinds,
+    since: UnixTime,
+    now: UnixTime,
 }
 
 impl Beginning {
-    /// Where a log was left; its first entry, if it was never read.
+    /// Where a log was left; its first entry, if it was never read before `now`.
     pub(super) fn of(
         reader: &LogReader<LogPlace>,
         kept: Option<&KeptLog>,
+        now: UnixTime,
     ) -> Result<Self, AuditError> {
         let Some(kept) = kept else {
-            return Ok(Self::default());
+            return Ok(Self {
+                position: Position::default(),
+                skipped: SkippedKinds::default(),
+                since: now,
+                now,
+            });
         };
         let position = Position::parse(&kept.position, reader.key());
         let position = position.map_err(|error| AuditError::Position {
@@ -37,6 +45,8 @@ impl Beginning {
         Ok(Self {
             position: position?,
             skipped: kept.skipped.clone(),
+            since: kept.since,
+            now,
         })
     }
 }
@@ -74,6 +84,8 @@ pub(super) struct Part {
     unread: String,
     /// What was skipped of these.
     skipped_before: SkippedKinds,
+    since: UnixTime,
+    read_at: UnixTime,
     /// Whether entries were taken that could not be proven, or one that is wrong.
     pub(super) is_unproven: bool,
     pub(super) stopped: Option<AuditError>,
@@ -90,9 +102,15 @@ impl Part {
 
     /// As it is kept for the next run.
     pub(super) fn kept(&self, reader: &LogReader<LogPlace>) -> KeptLog {
+        let witnesses = reader.policy().witnesses().iter();
+        let witnesses = witnesses.map(ToString::to_string);
         KeptLog {
             key: reader.key().to_string(),
             position: self.position.clone(),
+            since: self.since,
+            read_at: self.read_at,
+            witnesses_needed: reader.policy().threshold(),
+            witnesses: witnesses.collect::<Vec<_>>().join(" "),
             skipped: self.log.skipped.clone(),
         }
     }
@@ -108,6 +126,8 @@ pub(super) async fn remember(
     let Beginning {
         position: from,
         skipped,
+        since,
+        now,
     } = from;
     let continued = timeout_at(end, reader.continue_to(&from, &to)).await;
     let of_log = |error| AuditError::Log {
@@ -135,6 +155,8 @@ pub(super) async fn remember(
         position: position.to_string(),
         unread: position.to_string(),
         skipped_before: skipped,
+        since,
+        read_at: now,
         is_unproven: false,
         stopped,
     })
@@ -152,6 +174,8 @@ pub(super) async fn follow(
     let Beginning {
         position: from,
         skipped: skipped_before,
+        since,
+        now,
     } = from;
     let (mut visited, mut skipped) = (from.head().size, skipped_before.clone());
     let visit = |index, bytes: &[u8]| {
@@ -196,6 +220,8 @@ pub(super) async fn follow(
         position: position.to_string(),
         unread: position.with_entries_of(&from).to_string(),
         skipped_before,
+        since,
+        read_at: now,
         is_unproven: position.head().size < visited,
         stopped: stopped.map(named),
     })

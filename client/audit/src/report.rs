@@ -4,6 +4,7 @@
 mod page;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use pennyblack_base::time::UnixTime;
 use serde::Serialize;
@@ -14,25 +15,55 @@ use super::epochs::{DAY, DayOfSpends, Epoch, Epochs};
 const MOST_DAYS: u64 = 366;
 
 /// Whole days (UTC), from the first to the last, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Period {
-    /// When the first day begins.
-    pub from: UnixTime,
-    /// When the last day ends: the first second that is not in it.
-    pub until: UnixTime,
+    /// When the first day begins; else everything from the beginning.
+    pub from: Option<UnixTime>,
+    /// When the last day ends, the first second that is not in it; else everything to the
+    /// end.
+    pub until: Option<UnixTime>,
 }
 
 impl Period {
     fn has_day(self, day: u64) -> bool {
         let begin = day.saturating_mul(DAY);
-        begin < self.until.0 && begin.saturating_add(DAY) > self.from.0
+        let is_before_end = self.until.is_none_or(|until| begin < until.0);
+        is_before_end
+            && self
+                .from
+                .is_none_or(|from| begin.saturating_add(DAY) > from.0)
     }
 
     /// Whether an epoch was open at any time in it.
     fn touches(self, epoch: &Epoch) -> bool {
         let begin = epoch.opened.or(epoch.announced).unwrap_or(UnixTime(0));
         let end = epoch.closed.map(|closed| closed.minute);
-        begin < self.until && end.is_none_or(|end| end >= self.from)
+        let is_before_end = self.until.is_none_or(|until| begin < until);
+        let is_after_begin = self.from.zip(end).is_none_or(|(from, end)| end >= from);
+        is_before_end && is_after_begin
+    }
+}
+
+/// In words: `2026-11-01 to 2026-11-30 (UTC)`.
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let last = self.until.map(|until| UnixTime(until.0.saturating_sub(1)));
+        match (self.from, last) {
+            (None, None) => f.write_str("everything followed so far"),
+            (Some(from), None) => write!(f, "from {} (UTC) on", Day(from)),
+            (None, Some(last)) => write!(f, "until {} (UTC)", Day(last)),
+            (Some(from), Some(last)) => write!(f, "{} to {} (UTC)", Day(from), Day(last)),
+        }
+    }
+}
+
+/// `2026-11-01`.
+struct Day(UnixTime);
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.to_string();
+        f.write_str(text.split_once('T').map_or(&text, |(day, _)| day))
     }
 }
 

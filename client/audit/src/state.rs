@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::log_entry::SkippedKinds;
 use pennyblack_storage::disk::{OpenDiskError, RealDisk};
 use pennyblack_storage::{atomic_file, limited_file};
@@ -102,8 +103,23 @@ pub struct State<E = Epochs> {
     /// The logs of the issuers that are followed.
     #[serde(deserialize_with = "read_issuers")]
     pub issuers: Vec<KeptLog>,
+    /// What was wrong when they were followed last. What is kept beside it is what was sound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<Finding>,
     /// What the logs have said.
     pub epochs: E,
+}
+
+/// What a run came to that did not end well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    /// When.
+    pub at: UnixTime,
+    /// [`super::Misbehaviour::exit_code`]; none if it says nothing about an operator.
+    pub code: Option<u8>,
+    /// What was said.
+    pub message: String,
 }
 
 /// A log as far as it was followed.
@@ -114,6 +130,14 @@ pub struct KeptLog {
     pub key: String,
     /// Where reading goes on ([`pennyblack_tlog::Position`]).
     pub position: String,
+    /// When it was first followed, by the auditor's clock.
+    pub since: UnixTime,
+    /// When its checkpoint was read.
+    pub read_at: UnixTime,
+    /// How many witnesses must have cosigned it.
+    pub witnesses_needed: usize,
+    /// The witnesses that were named: their keys, with a space between two.
+    pub witnesses: String,
     /// Entries up to there of kinds that this version does not know.
     #[serde(default, skip_serializing_if = "SkippedKinds::is_empty")]
     pub skipped: SkippedKinds,
@@ -135,11 +159,17 @@ pub type Positions = State<IgnoredAny>;
 impl State {
     /// State of this version.
     #[must_use]
-    pub const fn new(cps: KeptLog, issuers: Vec<KeptLog>, epochs: Epochs) -> Self {
+    pub const fn new(
+        cps: KeptLog,
+        issuers: Vec<KeptLog>,
+        finding: Option<Finding>,
+        epochs: Epochs,
+    ) -> Self {
         Self {
             version: VERSION,
             cps,
             issuers,
+            finding,
             epochs,
         }
     }

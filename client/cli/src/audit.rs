@@ -3,6 +3,7 @@
 
 mod compare;
 mod output;
+mod report;
 mod witness;
 
 use std::fs;
@@ -15,10 +16,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use pennyblack_audit::{
-    AuditError, Auditor, Log, LogPlace, Period, Report, StateDirectory, verify_proof,
+    AuditError, Auditor, FiledReport, Log, LogPlace, Period, StateDirectory, verify_proof,
 };
 use pennyblack_base::time::UnixTime;
 use pennyblack_http::HttpClient;
+use pennyblack_runtime::clock::Clock;
 use pennyblack_storage::limited_file;
 use pennyblack_tlog::LogReader;
 use pennyblack_tlog::{KeyName, LogProof, VerifierKey, WitnessPolicy};
@@ -26,7 +28,7 @@ use serde_json::json;
 
 use super::options::{ConnectionOptions, NetworkOptions};
 use super::outcome::{Exit, Failure, Outcome};
-use super::wording::plural;
+use super::wording::{plural, wrapped};
 
 /// How often progress is drawn.
 const PACE: Duration = Duration::from_millis(100);
@@ -227,7 +229,8 @@ async fn follow(arguments: FollowArguments, json: bool) -> Result<Outcome, Failu
         }
     };
     let limit = Duration::from_secs(arguments.time_limit);
-    let followed = auditor.follow(|| directory.load(), limit, show).await;
+    let followed = auditor.follow(Clock::system().now(), || directory.load(), limit, show);
+    let followed = followed.await;
     bar.finish_and_clear();
     let mut followed = followed?;
     directory.keep(&followed.state)?;
@@ -268,20 +271,22 @@ fn report(arguments: &ReportArguments) -> Result<Outcome, Failure> {
     let after = arguments.to.map(|last| last.tomorrow()).transpose();
     let after = after.map_err(|error| Failure::new(Exit::Usage, error))?;
     let period = Period {
-        from: from.unwrap_or(UnixTime(0)),
-        until: after
-            .map(start_of)
-            .transpose()?
-            .unwrap_or(UnixTime(u64::MAX)),
+        from,
+        until: after.map(start_of).transpose()?,
     };
-    let report = Report::new(&state.epochs, period);
+    let filed = FiledReport::new(&state, period, (Clock::system().now(), program()))?;
     if let Some(file) = &arguments.csv {
-        write(file, "--csv", &report.to_csv())?;
+        write(file, "--csv", &filed.report.to_csv())?;
     }
     if let Some(file) = &arguments.html {
-        write(file, "--html", &report.to_html(state.cps.name()))?;
+        write(file, "--html", &filed.to_html())?;
     }
-    Ok(output::report(&report, !state.issuers.is_empty()))
+    Ok(report::report(&filed))
+}
+
+/// This program and its version.
+fn program() -> String {
+    format!("pennyblack {}", env!("CARGO_PKG_VERSION"))
 }
 
 fn start_of(day: Date) -> Result<UnixTime, Failure> {
@@ -313,7 +318,7 @@ async fn prove(arguments: ProveArguments) -> Result<Outcome, Failure> {
     );
     Ok(Outcome::done(
         json!({ "log": name.as_str(), "index": arguments.index, "file": file, "bytes": size }),
-        said,
+        wrapped(&said, "", "  "),
     ))
 }
 

@@ -22,6 +22,26 @@ pub(crate) fn printable(foreign: &str) -> String {
     foreign_text::printable(foreign, MAX_FOREIGN)
 }
 
+/// Lines of at most 80 characters, with something in front of the first and of the others.
+/// A longer word has a line of its own.
+pub(crate) fn wrapped(text: &str, first: &str, others: &str) -> String {
+    const WIDTH: usize = 80;
+    let mut done = String::new();
+    let mut line = first.to_owned();
+    for word in text.split_whitespace() {
+        let is_begun = !line.trim_end().is_empty() && !line.ends_with(' ');
+        if is_begun && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            done.push_str(&line);
+            done.push('\n');
+            line = others.to_owned();
+        } else if is_begun {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    done + &line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,5 +53,30 @@ mod tests {
         assert_eq!(plural(10_000, "token"), "10,000 tokens");
         assert_eq!(count(1, "entry", "entries"), "1 entry");
         assert_eq!(count(2, "entry", "entries"), "2 entries");
+    }
+
+    #[test]
+    fn a_long_sentence_is_broken_between_words_and_a_long_word_is_not() {
+        let text = wrapped(&"word ".repeat(40), "- ", "  ");
+        assert!(text.starts_with("- word word"), "{text}");
+        assert!(
+            text.lines().skip(1).all(|line| line.starts_with("  word")),
+            "{text}"
+        );
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 80),
+            "{text}"
+        );
+        assert_eq!(
+            text.split_whitespace()
+                .filter(|word| *word == "word")
+                .count(),
+            40
+        );
+        let key = "k".repeat(100);
+        assert_eq!(
+            wrapped(&format!("a {key} b"), "", ""),
+            format!("a\n{key}\nb")
+        );
     }
 }

@@ -178,6 +178,12 @@ impl WitnessPolicy {
         &self.witnesses
     }
 
+    /// How many of them must have cosigned.
+    #[must_use]
+    pub const fn threshold(&self) -> usize {
+        self.threshold
+    }
+
     /// The cosignatures of the witnesses, if they are enough.
     ///
     /// # Errors

@@ -38,8 +38,8 @@ const ISSUER: &str = "issuer.example/log";
 const SOON: Duration = Duration::from_secs(30);
 const LIMIT: Duration = Duration::from_secs(600);
 const ALWAYS: Period = Period {
-    from: UnixTime(0),
-    until: UnixTime(u64::MAX),
+    from: None,
+    until: None,
 };
 
 fn http() -> HttpClient {
@@ -179,7 +179,7 @@ async fn follow(
     let directory = StateDirectory::new(state);
     let auditor = Auditor::new(cps, issuers)?;
     let mut followed = auditor
-        .follow(|| directory.load(), LIMIT, |_, _, _| ())
+        .follow(NOW, || directory.load(), LIMIT, |_, _, _| ())
         .await?;
     directory.keep(&followed.state)?;
     if let Some(error) = followed.stopped.take() {

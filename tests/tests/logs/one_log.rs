@@ -130,7 +130,7 @@ async fn what_either_node_sees_is_in_one_log_that_both_show() {
     let followed = until("all entries under a checkpoint", NOTICED, async || {
         let auditor = Auditor::new(log_at(&world, other).await, None).unwrap();
         let followed = auditor
-            .follow(|| Ok(None), NOTICED, |_, _, _| ())
+            .follow(world.clock.now(), || Ok(None), NOTICED, |_, _, _| ())
             .await
             .unwrap();
         (followed.double_spends == 4).then_some(followed)

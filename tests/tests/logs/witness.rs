@@ -122,7 +122,9 @@ async fn follow(
         policy,
     };
     let auditor = Auditor::new(log, None)?;
-    auditor.follow(|| Ok(None), SOON, |_, _, _| ()).await
+    auditor
+        .follow(world.clock.now(), || Ok(None), SOON, |_, _, _| ())
+        .await
 }
 
 fn now<T>(work: impl Future<Output = T>) -> T {

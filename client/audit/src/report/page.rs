@@ -8,65 +8,110 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_chart::bars::{BarChart, Group};
 use pennyblack_chart::text::{Count, Escaped};
 
-use super::{DayReport, EpochReport, Report};
+use super::{Day, DayReport, EpochReport, Report};
+use crate::filed::FiledReport;
+use crate::state::Finding;
 
 /// Digits of a token key id that tell it from others.
 const SHORT_ID: usize = 12;
 
-impl Report {
-    /// The page. `log` is the name of the CPS's log.
+impl FiledReport {
+    /// The page.
     #[must_use]
-    pub fn to_html(&self, log: &str) -> String {
+    pub fn to_html(&self) -> String {
         let mut html = String::new();
         // Writing to a string cannot fail.
-        let _ = write!(html, "{}", Page { report: self, log });
+        let _ = write!(html, "{}", Page(self));
         html
     }
 }
 
-struct Page<'a> {
-    report: &'a Report,
-    log: &'a str,
-}
+struct Page<'a>(&'a FiledReport);
 
 impl Display for Page<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let (log, report) = (Escaped(self.log), self.report);
+        let (filed, report) = (self.0, &self.0.report);
+        let log = Escaped(&filed.cps.log);
         write!(
             f,
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
              <title>Audit of {log}</title>\n<style>{}</style>\n</head>\n<body>\n\
-             <h1>Audit of {log}</h1>\n<p class=\"period\">{}</p>\n{}\n",
+             <h1>Audit of {log}</h1>\n<p class=\"period\">Period: {}</p>\n{}\n",
             include_str!("page.css"),
-            PeriodText(report),
+            report.period,
             Verdict(report),
         )?;
+        finding(filed, f)?;
         tokens(report, f)?;
         days(&report.days, f)?;
         table(report, f)?;
-        f.write_str("<footer>Made by <code>pennyblack audit report</code> from logs that were followed: every entry proven to be in them, every double spend's evidence verified. Totals of a key are published when its epoch ends. A token has one double spend; its further ones are counted only. Replayed, refused and further double spends are lower bounds.</footer>\n</body>\n</html>\n")
-    }
-}
-
-/// The days of a report, in words.
-struct PeriodText<'a>(&'a Report);
-
-impl Display for PeriodText<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let period = self.0.period;
-        match (period.from, period.until) {
-            (UnixTime(0), UnixTime(u64::MAX)) => f.write_str("Everything followed so far"),
-            (from, UnixTime(u64::MAX)) => write!(f, "From {}", Day(from)),
-            (UnixTime(0), until) => write!(f, "Until {}", Day(last_second(until))),
-            (from, until) => write!(f, "{} to {}", Day(from), Day(last_second(until))),
+        sources(filed, f)?;
+        f.write_str("<section><h2>What this means</h2><ul>")?;
+        for sentence in filed.meaning {
+            write!(f, "<li>{}</li>", Escaped(sentence))?;
         }
+        write!(
+            f,
+            "</ul></section>\n<footer>Made {} by {} from logs that were followed: every entry proven to be in them, every double spend's evidence verified. Totals of a key are published when its epoch ends. A token has one double spend; its further ones are counted only. Replayed, refused and further double spends are lower bounds.</footer>\n</body>\n</html>\n",
+            filed.made_at,
+            Escaped(&filed.made_by),
+        )
     }
 }
 
-const fn last_second(until: UnixTime) -> UnixTime {
-    UnixTime(until.0.saturating_sub(1))
+/// What was wrong when the logs were followed last.
+fn finding(filed: &FiledReport, f: &mut Formatter<'_>) -> fmt::Result {
+    let Some(finding) = &filed.finding else {
+        return Ok(());
+    };
+    let Finding { at, message, .. } = finding;
+    writeln!(
+        f,
+        "<p class=\"wrong\">When the logs were last followed, at {at}: {}</p>",
+        Escaped(message)
+    )
+}
+
+/// What the report rests on.
+fn sources(filed: &FiledReport, f: &mut Formatter<'_>) -> fmt::Result {
+    f.write_str("<section><h2>Logs</h2>\n")?;
+    for log in std::iter::once(&filed.cps).chain(&filed.issuers) {
+        write!(
+            f,
+            "<p><b>{}</b><br>key <code>{}</code><br>followed since {}<br>checkpoint of {} entries, root <code>{}</code>, read {}; {} entries read and proven",
+            Escaped(&log.log),
+            Escaped(&log.key),
+            log.followed_since,
+            Count(log.size),
+            Escaped(&log.root),
+            log.read_at,
+            Count(log.entries_read),
+        )?;
+        if !log.skipped.is_empty() {
+            write!(f, "<br>{}: not checked", log.skipped)?;
+        }
+        let (needed, all) = (log.witnesses_needed, log.witnesses.len());
+        write!(f, "<br>witnesses demanded: {needed} of {all}")?;
+        for witness in &log.witnesses {
+            let (name, key) = (Escaped(&witness.name), Escaped(&witness.key));
+            match witness.cosigned_at {
+                Some(time) => write!(f, "<br>cosigned {time} by {name} <code>{key}</code>")?,
+                None => write!(f, "<br>not cosigned by {name} <code>{key}</code>")?,
+            }
+        }
+        f.write_str("</p>\n")?;
+    }
+    if !filed.issuers_not_followed.is_empty() {
+        let names = filed.issuers_not_followed.join(", ");
+        let names = Escaped(&names);
+        writeln!(
+            f,
+            "<p>The log of {names} was not followed: that the issuer announced its keys is the CPS's word.</p>"
+        )?;
+    }
+    f.write_str("</section>\n")
 }
 
 /// What an auditor wants to know first.
@@ -201,17 +246,6 @@ impl Display for Cell {
 
 fn timestamp(time: UnixTime) -> Option<Timestamp> {
     Timestamp::from_second(i64::try_from(time.0).ok()?).ok()
-}
-
-struct Day(UnixTime);
-
-impl Display for Day {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match timestamp(self.0) {
-            Some(time) => write!(f, "{}", time.strftime("%Y-%m-%d")),
-            None => write!(f, "{}", self.0.0),
-        }
-    }
 }
 
 struct Moment(Option<UnixTime>);

@@ -1,5 +1,7 @@
 use super::super::epochs::{Closed, Issued};
 use super::*;
+use crate::filed::{FiledReport, LogReport, MEANING, WitnessReport};
+use pennyblack_evidence::log_entry::SkippedKinds;
 
 const NOON: u64 = 20_000 * DAY + DAY / 2;
 
@@ -35,8 +37,8 @@ fn with_days(spent: u64, days: &[(u64, u64)]) -> Epochs {
 
 fn days(first: u64, last: u64) -> Period {
     Period {
-        from: UnixTime(first * DAY),
-        until: UnixTime((last + 1) * DAY),
+        from: Some(UnixTime(first * DAY)),
+        until: Some(UnixTime((last + 1) * DAY)),
     }
 }
 
@@ -89,28 +91,59 @@ fn every_day_from_the_first_double_spend_to_the_last_is_told() {
 #[test]
 fn a_minute_in_a_far_future_makes_no_endless_report() {
     let epochs = with_days(100, &[(20_000, 5), (u64::MAX / DAY, 1)]);
-    let all = Period {
-        from: UnixTime(0),
-        until: UnixTime(u64::MAX),
+    assert_eq!(Report::new(&epochs, Period::default()).days.len(), 366);
+}
+
+fn filed(log: &str, spent: u64) -> FiledReport {
+    let cps = LogReport {
+        log: log.to_owned(),
+        key: "cps.example/log+0+A".to_owned(),
+        followed_since: UnixTime(NOON),
+        read_at: UnixTime(NOON + 7 * DAY),
+        size: 17,
+        root: "cm9vdA==".to_owned(),
+        entries_read: 17,
+        skipped: SkippedKinds::default(),
+        witnesses_needed: 1,
+        witnesses: vec![WitnessReport {
+            name: "witness.example".to_owned(),
+            key: "witness.example+0+A".to_owned(),
+            cosigned_at: Some(UnixTime(NOON + 6 * DAY)),
+        }],
     };
-    assert_eq!(Report::new(&epochs, all).days.len(), 366);
+    FiledReport {
+        made_at: UnixTime(NOON + 9 * DAY),
+        made_by: "pennyblack 1.2.3".to_owned(),
+        cps,
+        issuers: Vec::new(),
+        issuers_not_followed: vec!["issuer.example".to_owned()],
+        finding: None,
+        report: Report::new(&epochs(spent), days(20_000, 20_001)),
+        meaning: MEANING,
+    }
 }
 
 #[test]
 fn the_page_tells_the_numbers_and_holds_nothing_from_elsewhere() {
-    let html = Report::new(&epochs(12_345), days(20_000, 20_001)).to_html("cps.example/log");
+    let html = filed("cps.example/log", 12_345).to_html();
     for told in [
         "Audit of cps.example/log",
         "12\u{202f}345",
         ">NO<",
-        "2024-10-04 to 2024-10-05",
+        "2024-10-04 to 2024-10-05 (UTC)",
+        "Made 2024-10-13T12:00:00Z by pennyblack 1.2.3",
+        "followed since 2024-10-04T12:00:00Z",
+        "checkpoint of 17 entries, root <code>cm9vdA==</code>, read 2024-10-11T12:00:00Z",
+        "cosigned 2024-10-10T12:00:00Z by witness.example",
+        "The log of issuer.example was not followed",
+        "Nobody can be named",
     ] {
         assert!(html.contains(told), "{told} in {html}");
     }
     for foreign in ["<script", "http:", "https:", "url(", "@import"] {
         assert!(!html.contains(foreign), "{foreign} in {html}");
     }
-    let hostile = Report::new(&epochs(1), days(20_000, 20_001)).to_html("<img src=x>&\"'");
+    let hostile = filed("<img src=x>&\"'", 1).to_html();
     assert!(
         hostile.contains("Audit of &lt;img src=x&gt;&amp;&quot;&#39;"),
         "{hostile}"

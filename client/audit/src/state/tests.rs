@@ -8,14 +8,19 @@ use super::super::epochs::{Closed, DayOfSpends, Epoch, Issued, MAX_DAYS};
 use super::*;
 
 const LAST: UnixTime = UnixTime(u64::MAX);
+const REST: &str = r#""since":1,"read_at":2,"witnesses_needed":0,"witnesses":"""#;
 
 fn state(position: String) -> State {
     let cps = KeptLog {
         key: "cps.example/log+0+A".to_owned(),
         position,
+        since: LAST,
+        read_at: LAST,
+        witnesses_needed: 0,
+        witnesses: String::new(),
         skipped: SkippedKinds::default(),
     };
-    State::new(cps, Vec::new(), Epochs::default())
+    State::new(cps, Vec::new(), None, Epochs::default())
 }
 
 #[test]
@@ -87,7 +92,7 @@ fn the_state_of_another_auditor_has_no_more_keys_or_longer_positions_than_ours()
         let keys: Vec<_> = (0..keys).map(|id| format!("\"{id}\":{key}")).collect();
         let (keys, position) = (keys.join(","), "p".repeat(position));
         let text = format!(
-            r#"{{"version":{VERSION},"cps":{{"key":"k","position":"{position}"}},"issuers":[],
+            r#"{{"version":{VERSION},"cps":{{"key":"k","position":"{position}",{REST}}},"issuers":[],
                 "epochs":{{"issuer.example":{{{keys}}}}}}}"#
         );
         fs::write(home.path().join(FILE), text).unwrap();
@@ -114,8 +119,8 @@ fn the_state_of_another_auditor_has_no_more_keys_or_longer_positions_than_ours()
         let refused = refused.unwrap_err().to_string();
         assert!(refused.contains("more than 200000 days"), "{refused}");
     }
-    let log = r#"{"key":"k","position":"p"}"#;
-    let issuers = vec![log; MAX_ISSUERS + 1].join(",");
+    let log = format!(r#"{{"key":"k","position":"p",{REST}}}"#);
+    let issuers = vec![log.clone(); MAX_ISSUERS + 1].join(",");
     let text =
         format!(r#"{{"version":{VERSION},"cps":{log},"issuers":[{issuers}],"epochs":{{}}}}"#);
     fs::write(home.path().join(FILE), text).unwrap();

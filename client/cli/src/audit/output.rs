@@ -2,15 +2,15 @@
 
 use console::style;
 use indicatif::HumanCount;
-use pennyblack_audit::{EpochReport, Followed, FollowedLog, ProvenEntry, Report};
+use pennyblack_audit::{Followed, FollowedLog, ProvenEntry};
 use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::double_spend::DoubleSpendEvidence;
 use pennyblack_evidence::log_entry::Statement;
 use pennyblack_tlog::KeyName;
 use serde_json::{Value, json};
 
 use super::super::outcome::{Exit, Outcome};
-use super::super::table::{Table, numbers, words};
-use super::super::wording::{count, plural};
+use super::super::wording::{count, plural, wrapped};
 
 /// Nothing is wrong with the logs.
 pub(super) fn followed(followed: &Followed) -> Outcome {
@@ -49,7 +49,7 @@ pub(super) fn followed(followed: &Followed) -> Outcome {
         } else {
             Exit::IssuerNotFollowed
         };
-        return Outcome::new(json, lines.join("\n"), exit);
+        return Outcome::new(json, text_of(&lines), exit);
     }
     lines.push(
         "the time was up: what was read is kept; run the command again to go on, with a larger \
@@ -57,8 +57,12 @@ pub(super) fn followed(followed: &Followed) -> Outcome {
             .to_owned(),
     );
     let exit = Exit::Unfinished;
-    let text = lines.join("\n");
-    Outcome::new(json, text, exit)
+    Outcome::new(json, text_of(&lines), exit)
+}
+
+fn text_of(lines: &[String]) -> String {
+    let lines = lines.iter().map(|line| wrapped(line, "", "  "));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// What nobody has checked.
@@ -96,92 +100,12 @@ fn line_of(log: &FollowedLog) -> String {
     )
 }
 
-/// A report as a table.
-pub(super) fn report(report: &Report, has_issuer: bool) -> Outcome {
-    let mut table = Table::new([
-        words("key"),
-        words("open").whole(),
-        numbers("issued"),
-        numbers("spent"),
-        numbers("double spends"),
-        words("spent ≤ issued"),
-    ]);
-    for epoch in &report.epochs {
-        table.row(row(epoch));
-    }
-    let mut text = match report.epochs.is_empty() {
-        true => "no key epoch was open in this period".to_owned(),
-        false => format!("{table}{}", least_counts(report)),
-    };
-    let on_word: u64 = report
-        .epochs
-        .iter()
-        .map(|one| one.double_spent_on_word)
-        .sum();
-    if on_word > 0 {
-        let verb = if on_word == 1 { "is" } else { "are" };
-        text.push_str(&format!(
-            "\n{} {verb} of tokens that only their issuer can verify: that the tokens were valid \
-             rests on the operator's word",
-            plural(on_word, "double spend")
-        ));
-    }
-    if !has_issuer {
-        text.push_str(
-            "\nthe issuer's log is not followed: how many tokens were issued is not known",
-        );
-    }
-    let json = serde_json::to_value(report).unwrap_or_default();
-    Outcome::done(json, text)
-}
-
-fn row(epoch: &EpochReport) -> [String; 6] {
-    let number = |value: Option<u64>| {
-        value.map_or_else(|| "–".to_owned(), |value| HumanCount(value).to_string())
-    };
-    let time =
-        |value: Option<UnixTime>| value.map_or_else(|| "–".to_owned(), |time| time.to_string());
-    let reconciled = match epoch.reconciled {
-        Some(true) => "yes",
-        Some(false) => "NO",
-        None => "not yet known",
-    };
-    [
-        epoch.token_key_id.chars().take(8).collect(),
-        match epoch.closed {
-            Some(closed) => format!("{} to\n{closed}", time(epoch.opened)),
-            None => format!("{} on", time(epoch.opened)),
-        },
-        number(epoch.issued),
-        number(epoch.spent),
-        number(Some(epoch.all_double_spends())),
-        reconciled.to_owned(),
-    ]
-}
-
-/// These are counted at least, and only of closed epochs.
-fn least_counts(report: &Report) -> String {
-    let sum = |of: fn(&EpochReport) -> Option<u64>| report.epochs.iter().filter_map(of).sum();
-    format!(
-        "\nin closed epochs at least {}, {} and {}",
-        plural(sum(|epoch| epoch.replayed), "repeated request"),
-        plural(sum(|epoch| epoch.refused), "refused request"),
-        plural(
-            sum(|epoch| epoch.further_double_spends),
-            "further double spend"
-        ),
-    )
-}
-
 /// An entry that is in the log.
 pub(super) fn proven(proven: &ProvenEntry, log: &KeyName) -> Outcome {
     let (kind, what) = statement(&proven.entry.statement);
     let minute = proven.entry.minute.start();
-    let witnesses: Vec<_> = proven
-        .cosignatures
-        .iter()
-        .map(|one| one.witness.as_str())
-        .collect();
+    let cosigned = proven.cosignatures.iter();
+    let witnesses: Vec<_> = cosigned.clone().map(|one| one.witness.as_str()).collect();
     let json = json!({
         "log": log.as_str(),
         "index": proven.index,
@@ -191,13 +115,55 @@ pub(super) fn proven(proven: &ProvenEntry, log: &KeyName) -> Outcome {
         "statement": what,
         "cosigned_by": witnesses,
     });
-    let text = format!(
-        "{} entry {} of {log}, in the tree of {} that the log has signed\n{minute} {kind} {what}",
+    let first = format!(
+        "{} entry {} of {log}, in the tree of {} that the log has signed",
         style("proven").green(),
         proven.index,
         count(proven.size, "entry", "entries"),
     );
-    Outcome::done(json, text)
+    let mut lines = vec![wrapped(&first, "", "  ")];
+    lines
+        .extend(cosigned.map(|one| field("cosigned", &format!("{} by {}", one.time, one.witness))));
+    lines.push(field("made", &minute.to_string()));
+    match &proven.entry.statement {
+        Statement::DoubleSpend(evidence) => lines.extend(double_spend(evidence)),
+        _ => lines.push(field("says", &format!("{kind} {what}"))),
+    }
+    Outcome::done(json, lines.join("\n"))
+}
+
+/// What the entry alone shows of a double spend, line by line.
+fn double_spend(evidence: &DoubleSpendEvidence) -> Vec<String> {
+    let token = &evidence.token;
+    let (nonce, key) = (short(&token.nonce.0), short(&token.token_key_id.0));
+    let cps = &evidence.cps;
+    let what = format!("double spend of token {nonce}… of the key {key}… at {cps}");
+    let mut lines = vec![field("says", &what)];
+    lines.extend(evidence.requests.iter().map(|request| {
+        let created = UnixTime(u64::from(request.signature.created.0));
+        let content = short(&request.digest.0);
+        field("request", &format!("signed {created}, content {content}…"))
+    }));
+    lines.push(match evidence.verify_requests() {
+        Ok(()) => field(
+            "holds",
+            "both are signed with the token's own key, and differ; `follow` checks the issuer's \
+             signature of the token",
+        ),
+        Err(error) => field("WRONG", &error.to_string()),
+    });
+    lines
+}
+
+/// A line with a name in front.
+fn field(name: &str, text: &str) -> String {
+    wrapped(text, &format!("  {name:<10}"), &" ".repeat(12))
+}
+
+/// The first digits of what is told from others by them.
+fn short(bytes: &[u8]) -> String {
+    let first = bytes.iter().take(6);
+    first.map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn statement(statement: &Statement) -> (&'static str, Value) {

@@ -65,6 +65,12 @@ impl<S: LogSource> LogReader<S> {
         self
     }
 
+    /// Which witnesses must have cosigned.
+    #[must_use]
+    pub const fn policy(&self) -> &WitnessPolicy {
+        &self.policy
+    }
+
     /// The log's key.
     pub const fn key(&self) -> &VerifierKey {
         &self.key

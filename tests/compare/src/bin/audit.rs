@@ -194,7 +194,12 @@ async fn follow_once(
     let (place, policy) = (LogPlace::new(url, &http()?)?, WitnessPolicy::default());
     let key = key.clone();
     let auditor = Auditor::new(Log { place, key, policy }, None)?;
-    let followed = auditor.follow(|| directory.load(), LIMIT, |_, done, of| seen(done, of));
+    let followed = auditor.follow(
+        UnixTime(1_800_000_000),
+        || directory.load(),
+        LIMIT,
+        |_, done, of| seen(done, of),
+    );
     let mut followed = followed.await?;
     directory.keep(&followed.state)?;
     if let Some(error) = followed.stopped.take() {

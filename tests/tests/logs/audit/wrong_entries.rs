@@ -106,7 +106,9 @@ async fn a_file_that_is_withheld_makes_no_announced_key_unknown() {
     };
     let auditor = Auditor::new(first.log_unopened(), Some(issuer.log())).unwrap();
     let directory = StateDirectory::new(state.path());
-    let followed = auditor.follow(|| directory.load(), LIMIT, withhold).await;
+    let followed = auditor
+        .follow(NOW, || directory.load(), LIMIT, withhold)
+        .await;
     let followed = followed.unwrap();
     directory.keep(&followed.state).unwrap();
     let found = followed.stopped.and_then(|error| error.misbehaviour());
