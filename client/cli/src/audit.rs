@@ -3,6 +3,7 @@
 
 mod compare;
 mod output;
+mod practice;
 mod report;
 mod witness;
 
@@ -58,6 +59,8 @@ pub(crate) enum AuditCommand {
     /// Compare what two auditors have seen, or what one has seen with the log: there
     /// must be one history.
     Compare(compare::CompareArguments),
+    /// Practise: make logs with a planted double spend on this machine, and audit them.
+    Practice(practice::PracticeArguments),
     /// Run a witness: cosign the checkpoints of logs while they are consistent with the
     /// earlier ones.
     Witness(witness::WitnessArguments),
@@ -198,6 +201,7 @@ pub(crate) async fn run(command: AuditCommand, json: bool) -> Result<Outcome, Fa
         AuditCommand::Prove(arguments) => prove(arguments).await,
         AuditCommand::Verify(arguments) => verify(&arguments),
         AuditCommand::Compare(arguments) => compare::run(arguments).await,
+        AuditCommand::Practice(arguments) => practice::run(arguments, json).await,
         AuditCommand::Witness(arguments) => witness::run(arguments, json).await,
     }
 }

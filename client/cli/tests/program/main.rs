@@ -14,6 +14,7 @@ mod hostile_service;
 mod numbering;
 mod one_call;
 mod polls;
+mod practice;
 mod renewal;
 mod terminal;
 mod witness;

@@ -52,7 +52,7 @@ pub enum DemoError {
 }
 
 /// Names the step in which something went wrong.
-trait WhileDoing<T> {
+pub(crate) trait WhileDoing<T> {
     fn during(self, step: &'static str) -> Result<T, DemoError>;
 }
 
