@@ -6,6 +6,9 @@
 //! the rounded time says nothing of the work either. Two answers that leave within one
 //! millisecond leave in the order in which their timers were set: each is set when the
 //! request arrives, before any work, or the order would tell which work was done first.
+//! Each timer that rings before the work is done wakes its task. So the times lie further
+//! apart the later they are, by half of what has passed: thousands of requests that wait
+//! for their turn would otherwise keep the service busy with their timers alone.
 //! Ticks of one clock for all requests would not do: requests arrive at random times, and
 //! over many of them the mean keeps the whole difference between two kinds of work
 //! (docs/decisions/0012-answer-times.md).
@@ -71,8 +74,9 @@ impl AnswerTimes {
         let Self(delay) = self;
         Departure {
             timer: Box::pin(sleep_until(arrival + delay)),
+            arrival,
             delay,
-            late: false,
+            multiple: 1,
         }
     }
 }
@@ -81,13 +85,14 @@ impl AnswerTimes {
 #[derive(Debug)]
 struct Departure {
     timer: Pin<Box<Sleep>>,
+    arrival: Instant,
     delay: Duration,
-    /// Whether it is not the first time any more.
-    late: bool,
+    /// How many delays after the arrival the timer rings.
+    multiple: u32,
 }
 
 impl Departure {
-    /// Does work, with the timer set before it and again at each multiple that passes
+    /// Does work, with the timer set before it and again at each time that passes
     /// meanwhile.
     async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
@@ -106,17 +111,22 @@ impl Departure {
         while self.timer.deadline() <= now {
             self.put_off();
         }
-        if self.late {
+        if self.multiple > 1 {
             metrics::counter!("pennyblack_answers_late_total").increment(1);
         }
         self.timer.await;
     }
 
     fn put_off(&mut self) {
-        self.late = true;
-        let next = self.timer.deadline() + self.delay;
+        self.multiple = next_multiple(self.multiple);
+        let next = self.arrival + self.delay.saturating_mul(self.multiple);
         self.timer.as_mut().reset(next);
     }
+}
+
+/// The next multiple of the delay at which answers leave: 2, 3, 4, 6, 9, 13 and so on.
+fn next_multiple(multiple: u32) -> u32 {
+    multiple.saturating_add((multiple / 2).max(1))
 }
 
 /// The departure of an answer on its way to the listener. (What travels with an answer
@@ -172,7 +182,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_leaves_at_the_delay_or_a_whole_multiple_of_it() {
-        for (taken, expected) in [(0, 20), (3, 20), (25, 40), (50, 60)] {
+        // After 80 ms the next is 120.
+        for (taken, expected) in [(0, 20), (3, 20), (25, 40), (50, 60), (85, 120)] {
             let expected = Duration::from_millis(expected);
             // A machine that is busy elsewhere comes late, and not every time.
             let punctual = async || {
@@ -188,6 +199,20 @@ mod tests {
                 assert!(tries < 100, "never at {expected:?}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_waits_for_long_wakes_its_task_a_few_times() {
+        let mut polls = 0;
+        let mut wait = pin!(work(300));
+        let counted = poll_fn(|context| {
+            polls += 1;
+            wait.as_mut().poll(context)
+        });
+        let times = AnswerTimes::new(AnswerTimes::SHORTEST);
+        times.after(Arrival::now(), counted).await;
+        // 14 times to leave at pass meanwhile.
+        assert!(polls <= 20, "{polls} times");
     }
 
     #[tokio::test]
