@@ -12,8 +12,9 @@
 //! connection may be a relay's, which speaks for many.
 //!
 //! What the HTTP stack has been given it keeps until the socket takes it, even if the
-//! exchange has ended. When nothing else can give way, the connections that have most
-//! of that are closed: their clients read nothing.
+//! exchange has ended, and only the end of the connection frees it. The connection's turn
+//! comes by bytes times time as well, or clients that read nothing would leave no room for
+//! those that do; but with no more bytes than one exchange can have there.
 
 mod accounts;
 
@@ -162,11 +163,14 @@ impl Held {
     /// Gives a piece of the answer to the HTTP stack: it is counted until the stack has
     /// done with it.
     pub(crate) fn send(&self, piece: Bytes) -> Bytes {
-        let Some(connection) = self.among.accounts().send(self.number, piece.len()) else {
+        let born = self.among.micros();
+        let connection = (self.among.accounts()).send(self.number, piece.len(), born);
+        let Some(connection) = connection else {
             return piece;
         };
         Bytes::from_owner(SentPiece {
             connection,
+            born,
             among: Arc::clone(&self.among),
             piece,
         })
@@ -182,6 +186,8 @@ impl Drop for Held {
 /// A piece of an answer that the HTTP stack has.
 struct SentPiece {
     connection: ConnectionId,
+    /// The microsecond at which the stack got it.
+    born: u128,
     among: Arc<HeldBytes>,
     piece: Bytes,
 }
@@ -196,7 +202,7 @@ impl Drop for SentPiece {
     fn drop(&mut self) {
         self.among
             .accounts()
-            .sent(self.connection, self.piece.len());
+            .sent(self.connection, self.piece.len(), self.born);
     }
 }
 
