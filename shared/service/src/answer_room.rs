@@ -18,6 +18,14 @@ pub(crate) const WORK: usize = 64 * 1024;
 /// long as a hundred small ones, and a client asks for many in a kilobyte.
 const LARGE: usize = 160 * 1024;
 
+/// Bytes beyond [`WORK`] that all smaller answers together may have reserved while they are
+/// made. Those who ask for tiles of a log that do not exist would fill the memory otherwise:
+/// it is reserved before anybody knows, and a file system has to be waited for.
+const MORE: usize = 8 * 1024 * 1024;
+
+/// What [`MORE`] is divided into.
+const PART: usize = 1024;
+
 /// Large answers that are made at one time: two a core.
 #[must_use]
 pub fn most_large_answers() -> usize {
@@ -36,6 +44,7 @@ const LARGE_WAITING: usize = 32;
 #[derive(Debug)]
 pub(crate) struct WorkPlaces {
     all: Arc<Semaphore>,
+    more: Arc<Semaphore>,
     large: Arc<Semaphore>,
     large_waiting: Arc<Semaphore>,
 }
@@ -45,6 +54,7 @@ impl WorkPlaces {
     pub(crate) fn new(max: usize) -> Self {
         Self {
             all: Arc::new(Semaphore::new(max)),
+            more: Arc::new(Semaphore::new(MORE / PART)),
             large: Arc::new(Semaphore::new(most_large_answers())),
             large_waiting: Arc::new(Semaphore::new(LARGE_WAITING * most_large_answers())),
         }
@@ -80,7 +90,7 @@ impl WorkPlaces {
 struct Room {
     held: Arc<Held>,
     places: Arc<WorkPlaces>,
-    /// Among all requests; with a large answer also among those.
+    /// Among all requests, and among those whose answers need more.
     place: Mutex<Vec<OwnedSemaphorePermit>>,
     /// Among the requests of the connection.
     turn: Mutex<Option<OwnedSemaphorePermit>>,
@@ -99,8 +109,9 @@ impl AnswerRoom {
         Self(None)
     }
 
-    /// Reserves so many bytes in all until the answer is made. Before a large answer the
-    /// request gives its place to others until its turn comes, and may give way.
+    /// Reserves so many bytes in all until the answer is made. Before a large answer, and
+    /// where others have reserved as much as all may, the request gives its place to others
+    /// until its turn comes, and may give way.
     ///
     /// # Errors
     /// [`NoRoomForAnswer`].
@@ -109,7 +120,7 @@ impl AnswerRoom {
         let reserved = if bytes > LARGE {
             room.take_large_turn(bytes).await
         } else {
-            room.held.grow(bytes.saturating_sub(WORK))
+            room.take_more(bytes.saturating_sub(WORK)).await
         };
         reserved.map_err(|NoRoom| NoRoomForAnswer)
     }
@@ -123,6 +134,29 @@ impl AnswerRoom {
 }
 
 impl Room {
+    /// Among those with [`MORE`]. One that has to wait gives its place to others and may
+    /// give way: so many could wait that they took all places. It keeps its turn among those
+    /// of its connection: one that waited for that later would keep what all share meanwhile.
+    async fn take_more(&self, bytes: usize) -> Result<(), NoRoom> {
+        let parts = u32::try_from(bytes.div_ceil(PART)).map_err(|_| NoRoom)?;
+        if parts == 0 {
+            return Ok(());
+        }
+        let more = Arc::clone(&self.places.more);
+        if let Ok(more) = more.try_acquire_many_owned(parts) {
+            locked(&self.place).push(more);
+            return self.held.grow(bytes);
+        }
+        self.held.pause_work(WORK)?;
+        locked(&self.place).clear();
+        let more = Arc::clone(&self.places.more).acquire_many_owned(parts);
+        let more = more.await.map_err(|_| NoRoom)?;
+        let place = Arc::clone(&self.places.all).acquire_owned().await;
+        self.held.begin_work(WORK + bytes)?;
+        locked(&self.place).extend([more, place.map_err(|_| NoRoom)?]);
+        Ok(())
+    }
+
     /// First among the large answers of the connection, where the request may give way,
     /// and then in the queue of all connections, where it does not: the next in line would
     /// have waited for longest. That queue is bounded.

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use http::StatusCode;
 use pennyblack_runtime::config::Limits;
 use pennyblack_service::answer_room::{AnswerRoom, most_large_answers};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -115,4 +117,59 @@ async fn small_answers_of_a_connection_do_not_wait_for_its_large_ones() {
             .iter()
             .all(|status| *status == StatusCode::OK)
     );
+}
+
+#[tokio::test]
+async fn answers_that_need_a_little_more_take_neither_all_memory_nor_all_places() {
+    /// As much as a tile of a log has reserved.
+    const TILE: usize = 160 * 1024;
+    async fn tile(
+        State((arrived, steps)): State<(Arc<Semaphore>, Steps)>,
+        room: AnswerRoom,
+    ) -> StatusCode {
+        arrived.add_permits(1);
+        room.reserve(TILE).await.unwrap();
+        steps.may_end.acquire().await.unwrap().forget();
+        StatusCode::NOT_FOUND
+    }
+    let (_, steps) = scene().await;
+    let arrived = Arc::new(Semaphore::new(0));
+    let slow = post(|body: Bytes| async move { body.len().to_string() });
+    let router = Router::new()
+        .route("/tile", get(tile))
+        .with_state((Arc::clone(&arrived), steps.clone()))
+        .route("/length", slow);
+    let limits = Limits {
+        body_read: Duration::from_secs(3600),
+        exchange: Duration::from_secs(3600),
+        ..Limits::default()
+    };
+    let scene = Scene::open(router, limits).await;
+    // A client that has not sent all of its body yet.
+    let mut honest = scene.connect().await;
+    let (half, rest) = (vec![b'x'; 20_000], vec![b'x'; 20_000]);
+    let head = "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 40000\r\n\r\n";
+    honest.write_all(head.as_bytes()).await.unwrap();
+    honest.write_all(&half).await.unwrap();
+    // More than there are places, and each connection with more than its share.
+    let mut asking = JoinSet::new();
+    for _ in 0..70 {
+        let client = reqwest::Client::builder().http2_prior_knowledge();
+        let client = client.build().unwrap();
+        for _ in 0..18 {
+            asking.spawn(status(client.clone(), scene.url("/tile")));
+        }
+    }
+    let many = timeout(Duration::from_secs(60), arrived.acquire_many(1_100)).await;
+    many.expect("so many wait at one time").unwrap().forget();
+    steps.may_end.add_permits(70 * 18);
+    while let Some(status) = asking.join_next().await {
+        assert_eq!(status.unwrap(), StatusCode::NOT_FOUND);
+    }
+    honest.write_all(&rest).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"40000") {
+        let read = honest.read_buf(&mut answer).await.unwrap();
+        assert_ne!(read, 0, "its request gave way");
+    }
 }
