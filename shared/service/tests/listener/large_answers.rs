@@ -1,5 +1,5 @@
-//! Large answers: a few are made at a time, the next wait in a queue that is bounded, and
-//! small answers wait for none of them.
+//! Large answers: a few are made at a time, the next wait in a queue that is bounded, the
+//! others for a place in it, and small answers wait for none of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,17 +62,14 @@ async fn status(client: reqwest::Client, url: String) -> StatusCode {
 }
 
 #[tokio::test]
-async fn those_in_the_queue_have_their_turn_and_one_too_many_is_told_to_come_back() {
+async fn a_few_are_made_at_a_time_and_those_who_find_the_queue_full_wait_as_well() {
     let (scene, steps) = scene().await;
     let mut asking = JoinSet::new();
-    let all = most_large_answers() + queue();
-    // One more than there is room for, each on a connection of its own.
-    for _ in 0..=all {
+    let all = most_large_answers() + queue() + 10;
+    // More than there is room for, each on a connection of its own.
+    for _ in 0..all {
         asking.spawn(status(reqwest::Client::new(), scene.url("/large")));
     }
-    let first = timeout(Duration::from_secs(60), asking.join_next()).await;
-    let first = first.expect("an answer").unwrap().unwrap();
-    assert_eq!(first, StatusCode::SERVICE_UNAVAILABLE);
     steps
         .begun
         .acquire_many(u32::try_from(most_large_answers()).unwrap())
@@ -172,4 +169,75 @@ async fn answers_that_need_a_little_more_take_neither_all_memory_nor_all_places(
         let read = honest.read_buf(&mut answer).await.unwrap();
         assert_ne!(read, 0, "its request gave way");
     }
+}
+
+#[tokio::test]
+async fn slow_requests_of_a_connection_keep_no_turn_that_all_share() {
+    const MIDDLE: usize = 160 * 1024;
+    // What is reserved for all of middle size together, beyond what each has anyway.
+    let all_middle = 8 * 1024 * 1024 / (MIDDLE - 64 * 1024);
+    for (bytes, all, turns_left) in [(LARGE, most_large_answers(), 16), (MIDDLE, all_middle, 15)] {
+        let (_, steps) = scene().await;
+        let (_, slow_steps) = scene().await;
+        let arrived = Arc::new(Semaphore::new(0));
+        let reserving = {
+            let (arrived, steps) = (Arc::clone(&arrived), steps.clone());
+            async move |room: AnswerRoom| {
+                arrived.add_permits(1);
+                room.reserve(bytes).await.unwrap();
+                steps.pass().await;
+            }
+        };
+        let slow = {
+            let slow_steps = slow_steps.clone();
+            async move || slow_steps.pass().await
+        };
+        let router = Router::new()
+            .route("/reserving", get(reserving))
+            .route("/slow", get(slow));
+        let limits = Limits {
+            exchange: Duration::from_secs(3600),
+            ..Limits::default()
+        };
+        let scene = Scene::open(router, limits).await;
+        let mut others = JoinSet::new();
+        for _ in 0..all {
+            others.spawn(status(reqwest::Client::new(), scene.url("/reserving")));
+        }
+        take(&steps.begun, all).await;
+        take(&arrived, all).await;
+        let client = reqwest::Client::builder().http2_prior_knowledge();
+        let client = client.build().unwrap();
+        let mut asking = JoinSet::new();
+        asking.spawn(status(client.clone(), scene.url("/reserving")));
+        take(&arrived, 1).await;
+        for _ in 0..16 {
+            asking.spawn(status(client.clone(), scene.url("/slow")));
+        }
+        take(&slow_steps.begun, turns_left).await;
+        steps.may_end.add_permits(all);
+        while let Some(status) = others.join_next().await {
+            assert_eq!(status.unwrap(), StatusCode::OK);
+        }
+        // Its turn among those of all has come.
+        take(&steps.begun, 1).await;
+        steps.may_end.add_permits(1);
+        slow_steps.may_end.add_permits(16);
+        while let Some(status) = asking.join_next().await {
+            assert_eq!(status.unwrap(), StatusCode::OK);
+        }
+    }
+}
+
+impl Steps {
+    async fn pass(&self) {
+        self.begun.add_permits(1);
+        self.may_end.acquire().await.unwrap().forget();
+    }
+}
+
+async fn take(semaphore: &Semaphore, count: usize) {
+    let count = u32::try_from(count).unwrap();
+    let taken = timeout(Duration::from_secs(30), semaphore.acquire_many(count)).await;
+    taken.expect("it does not come").unwrap().forget();
 }
