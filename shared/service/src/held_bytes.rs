@@ -12,9 +12,8 @@
 //! connection may be a relay's, which speaks for many.
 //!
 //! What the HTTP stack has been given it keeps until the socket takes it, even if the
-//! exchange has ended, and only the end of the connection frees it. The connection's turn
-//! comes by bytes times time as well, or clients that read nothing would leave no room for
-//! those that do; but with no more bytes than one exchange can have there.
+//! exchange has ended. When nothing else can give way, the connections that have most
+//! of that are closed: their clients read nothing.
 
 mod accounts;
 
@@ -163,14 +162,11 @@ impl Held {
     /// Gives a piece of the answer to the HTTP stack: it is counted until the stack has
     /// done with it.
     pub(crate) fn send(&self, piece: Bytes) -> Bytes {
-        let born = self.among.micros();
-        let connection = (self.among.accounts()).send(self.number, piece.len(), born);
-        let Some(connection) = connection else {
+        let Some(connection) = self.among.accounts().send(self.number, piece.len()) else {
             return piece;
         };
         Bytes::from_owner(SentPiece {
             connection,
-            born,
             among: Arc::clone(&self.among),
             piece,
         })
@@ -186,8 +182,6 @@ impl Drop for Held {
 /// A piece of an answer that the HTTP stack has.
 struct SentPiece {
     connection: ConnectionId,
-    /// The microsecond at which the stack got it.
-    born: u128,
     among: Arc<HeldBytes>,
     piece: Bytes,
 }
@@ -202,7 +196,7 @@ impl Drop for SentPiece {
     fn drop(&mut self) {
         self.among
             .accounts()
-            .sent(self.connection, self.piece.len(), self.born);
+            .sent(self.connection, self.piece.len());
     }
 }
 

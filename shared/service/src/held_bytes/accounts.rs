@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::exchanges::{ExchangeId, Exchanges};
 use crate::stream::Work;
-use crate::untaken::{PIECE, Untaken};
+use crate::untaken::Untaken;
 
 /// So many parts of all bytes are freed at a time, so that looking for what gives
 /// way, which looks at every exchange, is rare.
@@ -36,7 +36,7 @@ pub(super) struct Accounts {
 }
 
 /// Where the connection is in memory: what is sent keeps it there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct ConnectionId(usize);
 
 /// What one exchange holds.
@@ -63,18 +63,9 @@ enum Stage {
 #[derive(Debug)]
 struct Sent {
     connection: Arc<Exchanges>,
-    sum: Sum,
+    bytes: usize,
     /// It was told to end.
     ended: bool,
-}
-
-/// Who may have to give way. Of those that weigh the same, the one that began first does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Waiting {
-    /// The exchange of this number waits for its client.
-    Exchange(u64),
-    /// The client of this connection does not take what it was sent.
-    Connection(ConnectionId),
 }
 
 /// Bytes, and the microseconds at which they came, added up byte by byte.
@@ -102,20 +93,6 @@ impl Sum {
         self.births -= births.unwrap_or(0);
         self.bytes -= taken;
         taken
-    }
-
-    /// Takes away so many that came at that time.
-    const fn take_born(&mut self, bytes: usize, born: u128) {
-        self.bytes -= bytes;
-        self.births -= bytes as u128 * born;
-    }
-
-    /// At most so many of them, of average age.
-    fn at_most(self, bytes: usize) -> Self {
-        let mut rest = self;
-        let bytes = rest.take(bytes);
-        let births = self.births - rest.births;
-        Self { bytes, births }
     }
 
     /// Byte-microseconds; of those that came this very moment, the more bytes.
@@ -211,7 +188,7 @@ impl Accounts {
 
     /// Moves bytes from an exchange to what its connection has been given; nothing if
     /// there is no such exchange.
-    pub(super) fn send(&mut self, number: u64, bytes: usize, now: u128) -> Option<ConnectionId> {
+    pub(super) fn send(&mut self, number: u64, bytes: usize) -> Option<ConnectionId> {
         let account = self.exchanges.get_mut(&number)?;
         let moved = account.sum.take(bytes);
         if matches!(account.stage, Stage::Ended) {
@@ -222,28 +199,27 @@ impl Accounts {
         let id = ConnectionId(Arc::as_ptr(connection).addr());
         let sent = self.sent.entry(id).or_insert_with(|| Sent {
             connection: Arc::clone(connection),
-            sum: Sum::default(),
+            bytes: 0,
             ended: false,
         });
-        sent.sum.add(bytes, now);
+        sent.bytes += bytes;
         if sent.ended {
             self.leaving += bytes;
         }
         Some(id)
     }
 
-    /// Notes that the HTTP stack has done with so many bytes of a connection, which it
-    /// was given at `born`.
-    pub(super) fn sent(&mut self, connection: ConnectionId, bytes: usize, born: u128) {
+    /// Notes that the HTTP stack has done with so many bytes of a connection.
+    pub(super) fn sent(&mut self, connection: ConnectionId, bytes: usize) {
         let Some(sent) = self.sent.get_mut(&connection) else {
             return;
         };
         self.total -= bytes;
-        sent.sum.take_born(bytes, born);
+        sent.bytes -= bytes;
         if sent.ended {
             self.leaving -= bytes;
         }
-        if sent.sum.bytes == 0 {
+        if sent.bytes == 0 {
             self.sent.remove(&connection);
         }
     }
@@ -285,7 +261,8 @@ impl Accounts {
         }
         while self.excess(bytes) > 0 {
             let enough = self.excess(bytes) + self.max / PARTS;
-            if !self.end_heaviest(enough, needs, now) {
+            if !self.end_heaviest_exchanges(enough, needs, now) {
+                self.end_fullest_connections(enough);
                 break;
             }
         }
@@ -297,21 +274,21 @@ impl Accounts {
         }
     }
 
-    /// False when nothing else waits for its client.
-    fn end_heaviest(&mut self, enough: usize, needs: Option<u64>, now: u128) -> bool {
-        let mut waiting = self.waiting(needs);
+    /// False when no other exchange waits for its client.
+    fn end_heaviest_exchanges(&mut self, enough: usize, needs: Option<u64>, now: u128) -> bool {
+        let others = self.exchanges.iter().filter(|(n, _)| Some(**n) != needs);
+        let waiting = others.filter(|(_, account)| account.waits());
+        let mut waiting: Vec<(Sum, u64)> = waiting.map(|(n, a)| (a.sum, *n)).collect();
         let bytes: usize = waiting.iter().map(|(sum, _)| sum.bytes).sum();
         let Some(average) = bytes.checked_div(waiting.len()) else {
             return false;
         };
         waiting.retain(|(sum, _)| sum.bytes >= average / 2);
-        waiting.sort_unstable_by_key(|(sum, who)| (Reverse(sum.weight(now)), *who));
+        waiting.sort_unstable_by_key(|(sum, number)| (Reverse(sum.weight(now)), *number));
         let mut freed = 0;
-        for (_, who) in waiting {
-            freed += match who {
-                Waiting::Exchange(number) => self.end(number),
-                Waiting::Connection(id) => self.end_connection(id),
-            };
+        for (sum, number) in waiting {
+            self.end(number);
+            freed += sum.bytes;
             if freed >= enough {
                 break;
             }
@@ -319,41 +296,32 @@ impl Accounts {
         true
     }
 
-    /// All that wait but the one that needs room. A connection weighs as much as one
-    /// exchange with a piece of that age, since it may speak for many.
-    fn waiting(&self, needs: Option<u64>) -> Vec<(Sum, Waiting)> {
-        let others = self.exchanges.iter().filter(|(n, _)| Some(**n) != needs);
-        let exchanges = others.filter(|(_, account)| account.waits());
-        let exchanges = exchanges.map(|(n, account)| (account.sum, Waiting::Exchange(*n)));
-        let sent = self.sent.iter().filter(|(_, sent)| !sent.ended);
-        let sent = sent.map(|(id, sent)| (sent.sum.at_most(PIECE), Waiting::Connection(*id)));
-        exchanges.chain(sent).collect()
-    }
-
-    /// How many bytes that frees.
-    fn end(&mut self, number: u64) -> usize {
+    fn end(&mut self, number: u64) {
         let Some(account) = self.exchanges.get_mut(&number) else {
-            return 0;
+            return;
         };
-        let freed = account.sum.bytes;
         if let Stage::Answer(untaken) = std::mem::replace(&mut account.stage, Stage::Ended) {
             self.total -= account.sum.take(untaken.give_up());
         }
         self.leaving += account.sum.bytes;
         self.ended.extend(account.exchange.end());
         metrics::counter!("pennyblack_exchanges_displaced_total").increment(1);
-        freed
     }
 
-    /// The same for what a client does not read.
-    fn end_connection(&mut self, id: ConnectionId) -> usize {
-        let Some(sent) = self.sent.get_mut(&id) else {
-            return 0;
-        };
-        sent.ended = true;
-        sent.connection.dismiss();
-        self.leaving += sent.sum.bytes;
-        sent.sum.bytes
+    /// Closes the connections whose clients read least.
+    fn end_fullest_connections(&mut self, enough: usize) {
+        let mut sent: Vec<_> = self.sent.values_mut().filter(|sent| !sent.ended).collect();
+        sent.sort_unstable_by_key(|sent| Reverse(sent.bytes));
+        let mut freed = 0;
+        for sent in sent {
+            if freed >= enough {
+                break;
+            }
+            sent.ended = true;
+            sent.connection.dismiss();
+            self.leaving += sent.bytes;
+            freed += sent.bytes;
+        }
     }
 }
 
@@ -378,9 +346,9 @@ impl Accounts {
             .filter(ended)
             .map(|account| account.sum.bytes)
             .sum();
-        let sent: usize = self.sent.values().map(|sent| sent.sum.bytes).sum();
+        let sent: usize = self.sent.values().map(|sent| sent.bytes).sum();
         let left = self.sent.values().filter(|sent| sent.ended);
-        let sent_ended: usize = left.map(|sent| sent.sum.bytes).sum();
+        let sent_ended: usize = left.map(|sent| sent.bytes).sum();
         self.total == held + sent && self.leaving == held_ended + sent_ended
     }
 }

@@ -4,7 +4,6 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use proptest::prelude::*;
 
 use super::*;
@@ -130,47 +129,6 @@ async fn what_the_http_stack_has_is_counted_until_it_lets_go() {
     connection.dismissed().await;
     drop(piece);
     assert_eq!(bytes.accounts().total(), 0);
-}
-
-/// So many bytes of an answer that the HTTP stack of `connection` has in full.
-fn given(connection: &Arc<Exchanges>, bytes: &Arc<HeldBytes>, size: usize) -> Bytes {
-    let client = Client::on(connection, bytes, size).expect("room");
-    let untaken = client.answers(size);
-    client.held.send(untaken.next_piece().unwrap().unwrap())
-}
-
-fn is_dismissed(connection: &Exchanges) -> bool {
-    pin!(connection.dismissed()).now_or_never().is_some()
-}
-
-#[tokio::test]
-async fn what_is_not_read_for_long_gives_way_before_a_newer_answer() {
-    let bytes = held_bytes(130_000);
-    let deaf: Vec<_> = (0..5).map(|_| connection()).collect();
-    let _unread: Vec<_> = deaf.iter().map(|one| given(one, &bytes, 16_000)).collect();
-    advance(2 * SECOND);
-    let honest = Client::of(&bytes, 16_000);
-    let untaken = honest.answers(16_000);
-    advance(SECOND / 10);
-    // What is read beside it makes it no younger.
-    for one in deaf.iter().cycle().take(50) {
-        drop(given(one, &bytes, 16_000));
-    }
-    let _newer = Client::of(&bytes, 40_000);
-    assert_eq!(untaken.len(), 16_000);
-    assert!(deaf.iter().any(|one| is_dismissed(one)));
-}
-
-#[tokio::test]
-async fn a_connection_that_reads_for_many_is_not_closed_before_one_exchange_that_waits() {
-    let bytes = held_bytes(500_000);
-    let _waiting: Vec<_> = (0..20).map(|_| Client::of(&bytes, 16_000)).collect();
-    advance(SECOND / 2);
-    let relay = connection();
-    let _sent: Vec<_> = (0..10).map(|_| given(&relay, &bytes, 16_000)).collect();
-    advance(SECOND / 2);
-    let _newer = Client::of(&bytes, 30_000);
-    assert!(!is_dismissed(&relay));
 }
 
 #[tokio::test]
