@@ -157,19 +157,18 @@ impl Room {
         Ok(())
     }
 
-    /// First among the large answers of the connection, then for a place in the queue of
-    /// all connections, where the request may give way; and then in that queue, where it does
-    /// not: the next in line would have waited for longest. That queue is bounded. Nobody is
-    /// refused when it is full: those who come and go all the time would leave no place in it
-    /// to others. It needs no other turn of its connection, which has few that are large: it
-    /// would keep a large one of all connections while it waited for that.
+    /// First among the large answers of the connection, where the request may give way,
+    /// and then in the queue of all connections, where it does not: the next in line would
+    /// have waited for longest. That queue is bounded. The request needs no other turn of its
+    /// connection, which has few large ones: it would keep a turn of all connections while it
+    /// waited for that.
     async fn take_large_turn(&self, bytes: usize) -> Result<(), NoRoom> {
         let connection = self.held.of_connection().ok_or(NoRoom)?;
         self.held.pause_work(WORK)?;
         self.give_back();
         let of_connection = connection.large_turn().await;
-        let queue = Arc::clone(&self.places.large_waiting).acquire_owned();
-        let queue = queue.await.map_err(|_| NoRoom)?;
+        let queue = Arc::clone(&self.places.large_waiting).try_acquire_owned();
+        let queue = queue.map_err(|_| NoRoom)?;
         self.held.begin_work(0)?;
         let large = Arc::clone(&self.places.large).acquire_owned().await;
         drop(queue);

@@ -1,5 +1,5 @@
-//! Large answers: a few are made at a time, the next wait in a queue that is bounded, the
-//! others for a place in it, and small answers wait for none of them.
+//! Large answers: a few are made at a time, the next wait in a queue that is bounded, and
+//! small answers wait for none of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,14 +62,17 @@ async fn status(client: reqwest::Client, url: String) -> StatusCode {
 }
 
 #[tokio::test]
-async fn a_few_are_made_at_a_time_and_those_who_find_the_queue_full_wait_as_well() {
+async fn those_in_the_queue_have_their_turn_and_one_too_many_is_told_to_come_back() {
     let (scene, steps) = scene().await;
     let mut asking = JoinSet::new();
-    let all = most_large_answers() + queue() + 10;
-    // More than there is room for, each on a connection of its own.
-    for _ in 0..all {
+    let all = most_large_answers() + queue();
+    // One more than there is room for, each on a connection of its own.
+    for _ in 0..=all {
         asking.spawn(status(reqwest::Client::new(), scene.url("/large")));
     }
+    let first = timeout(Duration::from_secs(60), asking.join_next()).await;
+    let first = first.expect("an answer").unwrap().unwrap();
+    assert_eq!(first, StatusCode::SERVICE_UNAVAILABLE);
     steps
         .begun
         .acquire_many(u32::try_from(most_large_answers()).unwrap())
