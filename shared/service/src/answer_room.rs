@@ -18,12 +18,12 @@ pub(crate) const WORK: usize = 64 * 1024;
 /// long as a hundred small ones, and a client asks for many in a kilobyte.
 const LARGE: usize = 160 * 1024;
 
-/// Bytes beyond [`WORK`] that all smaller answers together may have reserved while they are
-/// made. Those who ask for tiles of a log that do not exist would fill the memory otherwise:
-/// it is reserved before anybody knows, and a file system has to be waited for.
-const MORE: usize = 8 * 1024 * 1024;
+/// One in this many of all bytes is for what smaller answers need beyond [`WORK`] while they
+/// are made. Those who ask for tiles of a log would fill the memory otherwise: they ask for
+/// many in a kilobyte, and a file system has to be waited for.
+const MORE_OF: usize = 16;
 
-/// What [`MORE`] is divided into.
+/// What those bytes are divided into.
 const PART: usize = 1024;
 
 /// Large answers that are made at one time: two a core.
@@ -50,11 +50,13 @@ pub(crate) struct WorkPlaces {
 }
 
 impl WorkPlaces {
-    /// So many requests.
-    pub(crate) fn new(max: usize) -> Self {
+    /// So many requests of a service that holds so many bytes.
+    pub(crate) fn new(max: usize, held_bytes: usize) -> Self {
+        // Room for one at least.
+        let more = (held_bytes / MORE_OF).max(LARGE);
         Self {
             all: Arc::new(Semaphore::new(max)),
-            more: Arc::new(Semaphore::new(MORE / PART)),
+            more: Arc::new(Semaphore::new((more / PART).min(Semaphore::MAX_PERMITS))),
             large: Arc::new(Semaphore::new(most_large_answers())),
             large_waiting: Arc::new(Semaphore::new(LARGE_WAITING * most_large_answers())),
         }
@@ -134,7 +136,7 @@ impl AnswerRoom {
 }
 
 impl Room {
-    /// Among those with [`MORE`]. One that has to wait gives its place to others and may
+    /// Among the smaller answers that need more. One that has to wait gives its place to others and may
     /// give way: so many could wait that they took all places. It keeps its turn among those
     /// of its connection: one that waited for that later would keep what all share meanwhile.
     async fn take_more(&self, bytes: usize) -> Result<(), NoRoom> {

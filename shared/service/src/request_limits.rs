@@ -54,7 +54,7 @@ pub(crate) struct Admission {
 impl Admission {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            places: Arc::new(WorkPlaces::new(limits.requests)),
+            places: Arc::new(WorkPlaces::new(limits.requests, limits.held_bytes)),
             body_bytes: limits.body_bytes,
             body_read: limits.body_read,
         }

@@ -178,7 +178,7 @@ async fn answers_that_need_a_little_more_take_neither_all_memory_nor_all_places(
 async fn slow_requests_of_a_connection_keep_no_turn_that_all_share() {
     const MIDDLE: usize = 160 * 1024;
     // What is reserved for all of middle size together, beyond what each has anyway.
-    let all_middle = 8 * 1024 * 1024 / (MIDDLE - 64 * 1024);
+    let all_middle = Limits::default().held_bytes / 16 / (MIDDLE - 64 * 1024);
     for (bytes, all, turns_left) in [(LARGE, most_large_answers(), 16), (MIDDLE, all_middle, 15)] {
         let (_, steps) = scene().await;
         let (_, slow_steps) = scene().await;
