@@ -157,6 +157,14 @@ impl<D: Disk, F: LogFiles> TransparencyLog<D, F> {
         Ok(matches!(answer, Answer::Cosigned(true)))
     }
 
+    /// Whether the log has so many entries that it may have this tile. Reads no disk, and
+    /// tells a stranger's invention from a tile before anything is done for it.
+    #[must_use]
+    pub fn reaches(&self, tile: Tile) -> bool {
+        let end = tile.start().saturating_add(u64::from(tile.width()));
+        end <= tile.kind().items(self.size())
+    }
+
     /// What is in the file of a tile; `None` if there is none. Reads the disk.
     ///
     /// # Errors

@@ -58,6 +58,9 @@ async fn tile(
     let Ok(tile) = format!("tile/{path}").parse::<Tile>() else {
         return StatusCode::NOT_FOUND.into_response();
     };
+    if !log.reaches(tile) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
     if room.reserve(TILE_ROOM).await.is_err() {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
@@ -85,4 +88,49 @@ fn answer(media_type: &'static str, caching: &'static str, body: Vec<u8>) -> Res
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use http::Request;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tile_that_the_log_does_not_reach_is_not_looked_for() {
+        let home = tempfile::tempdir().unwrap();
+        let name = "log.example/log".parse().unwrap();
+        let log = TransparencyLog::open(home.path(), &name, |_, _| ()).unwrap();
+        for entry in ["one", "two"] {
+            log.append(entry.into()).await.unwrap();
+        }
+        let mut checkpoints = log.checkpoints();
+        let signed = checkpoints.wait_for(|last| last.checkpoint().head.size == 2);
+        drop(signed.await.unwrap());
+        let beyond = ["tile/entries/000.p/3", "tile/0/001.p/1", "tile/1/000.p/1"];
+        for path in beyond {
+            let file = home.path().join("public").join(path);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "is not of the log").unwrap();
+        }
+        let router = router(Arc::new(log));
+        let status = async |path: &str| {
+            let request = Request::get(format!("{PREFIX}/{path}")).body(Body::empty());
+            router
+                .clone()
+                .oneshot(request.unwrap())
+                .await
+                .unwrap()
+                .status()
+        };
+        for path in ["tile/entries/000.p/2", "tile/0/000.p/2"] {
+            assert_eq!(status(path).await, StatusCode::OK, "{path}");
+        }
+        for path in beyond {
+            assert_eq!(status(path).await, StatusCode::NOT_FOUND, "{path}");
+        }
+    }
 }
