@@ -224,12 +224,7 @@ pub(crate) struct IdentityOptions {
 }
 
 impl IdentityOptions {
-    pub(crate) fn load(&self) -> Result<StirIdentity, Failure> {
-        let (cert, key) = ((&*self.cert, "--cert"), (&*self.key, "--key"));
-        load_identity(cert, key, self.iss.as_deref())
-    }
-
-    /// The same for a command that outlives certificates.
+    /// Reads it, now and again by `reload`.
     pub(crate) fn renewed(&self, reload: &Reload) -> Result<Arc<FromFiles<StirIdentity>>, Failure> {
         let (cert, key) = ((&*self.cert, "--cert"), (&*self.key, "--key"));
         renewed_identity(cert, key, self.iss.as_deref(), reload)
