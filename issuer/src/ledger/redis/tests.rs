@@ -1,9 +1,13 @@
 use pennyblack_redis::RedisOptions;
 use pennyblack_redis::testing::{Cluster, Manner, Options, Proxy, RedisServer, until};
+use pennyblack_storage::fault_disk::FaultDisk;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng as _};
 use tempfile::TempDir;
 
 use super::*;
 use crate::ledger::conformance::{self, LIVE, NEXT, charge, draw, repeat};
+use crate::ledger::embedded::EmbeddedLedger;
 
 const A: TokenKeyId = LIVE[0];
 
@@ -304,4 +308,82 @@ async fn a_forgotten_epoch_leaves_nothing_behind_and_takes_no_late_charge() {
         let left: Vec<String> = server.command("KEYS *").await;
         assert_eq!(left, [Keys::of(LIVE[1], &redis(&url)).epoch]);
     }
+}
+
+#[tokio::test]
+async fn an_epoch_that_has_no_accounts_is_not_admitted() {
+    let server = RedisServer::start(Options::in_memory()).await;
+    open_epochs(&server.url()).await;
+    let node = Node::start(&server.url()).await;
+    node.ledger.admit(vec![NEXT]).await.unwrap();
+    let refused = node.ledger.admit(vec![TokenKeyId([9; 32])]).await;
+    assert!(
+        matches!(refused, Err(ChargeError::Lost { .. })),
+        "{refused:?}"
+    );
+}
+
+/// A number with or without a mark, a range, or an SPC, of few.
+fn some_extent(rng: &mut impl RngExt) -> String {
+    let digits: usize = rng.random_range(3..5);
+    let first: u32 = rng.random_range(80..400);
+    let count: u32 = rng.random_range(1..30);
+    match rng.random_range(0..8_u8) {
+        0 => {
+            let spcs = ["2000", "200", "20001", "2A", "2a"];
+            format!("spc:{}", spcs[rng.random_range(0..spcs.len())])
+        }
+        1 => format!("tn:0{}#", first % 3),
+        2 => format!("tn:{first:0digits$}"),
+        _ => format!("tn:{first:0digits$}+{count}"),
+    }
+}
+
+fn some_list(rng: &mut impl RngExt) -> String {
+    let count: usize = rng.random_range(1..6);
+    let extents: Vec<_> = (0..count).map(|_| some_extent(rng)).collect();
+    extents.join(",")
+}
+
+#[tokio::test]
+async fn it_counts_exactly_as_the_accounts_of_a_single_node_do() {
+    let server = RedisServer::start(Options::in_memory()).await;
+    open_epochs(&server.url()).await;
+    let home = TempDir::new().unwrap();
+    let mut allowance = conformance::allowance();
+    // More than are needed, and not by much.
+    allowance.extents = 120;
+    let memory = Arc::new(NodeMemory::open(home.path()).unwrap());
+    let shared = RedisLedger::new(redis(&server.url()), allowance.clone(), memory);
+    shared.follow(LIVE.to_vec()).await.unwrap();
+    let disk = Arc::new(FaultDisk::default());
+    let alone = EmbeddedLedger::open(disk, allowance, &LIVE).unwrap();
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
+    let (mut granted, mut exhausted) = (0_u32, 0_u32);
+    for _ in 0..1_000 {
+        let epoch = LIVE[rng.random_range(0..2_usize)];
+        let list = some_list(&mut rng);
+        let charge = charge(
+            &list,
+            rng.random_range(0..3_u16),
+            rng.random_range(1..6_u32),
+        );
+        let kind = match rng.random_range(0..9_u8) {
+            0 => ChargeKind::RepeatedOnly,
+            _ => ChargeKind::NewOrRepeated,
+        };
+        let max = rng.random_bool(0.1).then_some(60);
+        let ours = alone.charge(epoch, charge.clone(), kind, max).await;
+        let theirs = shared.charge(epoch, charge, kind, max).await;
+        assert_eq!(theirs, ours, "{list}, seed {seed}");
+        match ours {
+            Ok(_) => granted += 1,
+            Err(ChargeError::Exhausted(_)) => exhausted += 1,
+            Err(_) => {}
+        }
+    }
+    println!("{granted} granted, {exhausted} exhausted");
+    assert!(granted > 20 && exhausted > 20);
 }
