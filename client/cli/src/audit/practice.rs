@@ -139,7 +139,7 @@ fn introduction(directory: &Path) -> String {
     let directory = directory.display();
     let text = format!(
         "An issuer, a CPS and a witness ran here for some hours of a clock of their own, which \
-         began a day ago. Two carriers made calls, and one of them spent one token twice. Nothing \
+         began two days ago. Two carriers made calls, and one of them spent one token twice. Nothing \
          runs any more: the two logs are files in {directory}. These commands audit them; repeat \
          and change them as you like."
     );

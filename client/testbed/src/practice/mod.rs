@@ -22,9 +22,9 @@ const STEP: Duration = Duration::from_secs(600);
 const PACE: Duration = Duration::from_millis(150);
 /// How long ago the exercise begins, by its own clock: nothing of it lies in the future, also
 /// where a busy machine makes it take all its steps.
-const BEGAN: Duration = Duration::from_secs(24 * 3600);
+const BEGAN: Duration = Duration::from_secs(48 * 3600);
 /// Further steps until the second epoch is closed, at most.
-const MAX_STEPS: usize = 130;
+const MAX_STEPS: usize = 270;
 
 /// A log that an exercise has left.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ pub struct Exercise {
     pub double_spend: u64,
 }
 
-/// Plays the exercise in a directory that is empty: some hours of the day before `now`.
+/// Plays the exercise in a directory that is empty: some hours of the two days before `now`.
 /// `begins` is told what is done.
 ///
 /// # Errors
