@@ -212,13 +212,16 @@ fn read_lists(
     Ok(lists)
 }
 
+/// A file, and what is in it or why it cannot be read.
+type ReadFile = (PathBuf, Result<Vec<u8>, TrustFilesError>);
+
 /// What is in the file itself, or in those of a directory with these extensions, each of
 /// which counts by itself.
 fn read_all(
     path: &Path,
     extensions: &'static [&'static str],
     warnings: &mut Vec<TrustFilesError>,
-) -> Result<Vec<(PathBuf, Result<Vec<u8>, TrustFilesError>)>, TrustFilesError> {
+) -> Result<Vec<ReadFile>, TrustFilesError> {
     let read = |file: &Path| limited_file::read(file, MAX_FILE_SIZE).map_err(at(file));
     if !path.is_dir() {
         return Ok(vec![(path.to_owned(), Ok(read(path)?))]);

@@ -4,8 +4,8 @@
 //! refused by itself, or known to be neither (a key, a certificate request). Not here: where
 //! the files are, and judging what is in them.
 
-use super::anchors::TrustError;
 use super::der::{DerReader, tag};
+use super::trust_error::TrustError;
 use pennyblack_base::pem;
 
 /// How the names of files of roots end. What is in them decides whether they are PEM or DER.

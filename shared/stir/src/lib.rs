@@ -42,9 +42,10 @@ pub mod test_lists;
 pub mod test_pki;
 mod tn_auth_list;
 mod trust;
+mod trust_error;
 mod verified_chain;
 
-pub use anchors::{AnchorId, TrustAnchors, TrustError};
+pub use anchors::{AnchorId, TrustAnchors};
 pub use certificate::{
     BasicConstraints, Certificate, CertificateError, KeyUsage, MAX_CERTIFICATE_SIZE,
 };
@@ -68,4 +69,5 @@ pub use signature::{AuthorityKeyKind, SignatureError};
 pub use spc::{MAX_SPC_LENGTH, Spc, SpcError};
 pub use tn_auth_list::{TN_AUTH_LIST_OID, TnAuthList, TnAuthListError, TnEntry};
 pub use trust::TrustPolicy;
+pub use trust_error::TrustError;
 pub use verified_chain::VerifiedChain;

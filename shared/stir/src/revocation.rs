@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use x509_parser::prelude::{CertificateRevocationList, FromDer as _};
 
-use super::anchors::{AnchorId, TrustAnchors, TrustError};
+use super::anchors::{AnchorId, TrustAnchors};
 use super::certificate::{Certificate, unix_time};
 use super::certificate_file::CertificateFile;
 use super::certificate_key::CertificateKey;
@@ -18,6 +18,7 @@ use super::path::{check_common, verify_path};
 use super::revocation_entries::revoked_in;
 use super::revocation_error::{MAX_LIST_SIZE, RevocationError};
 use super::signature::Signed;
+use super::trust_error::TrustError;
 use pennyblack_base::clock_tolerance;
 use pennyblack_base::encoding;
 use pennyblack_base::time::UnixTime;

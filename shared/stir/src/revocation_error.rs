@@ -1,10 +1,10 @@
 //! Why a revocation list is refused.
 
-use super::anchors::TrustError;
 use super::certificate::CertificateError;
 use super::chain_error::ChainError;
 use super::name::NameError;
 use super::signature::SignatureError;
+use super::trust_error::TrustError;
 use pennyblack_base::time::UnixTime;
 
 /// Largest list that is read, in bytes.
