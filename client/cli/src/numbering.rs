@@ -37,9 +37,9 @@ Example:
   pennyblack numbering import --service http://localhost:8080 \\
       --table numbering.csv 12155550100 12155550200+50
 
-The service is asked GET /numbers/TN and answers {\"spc\": \"683G\"}, or 404 if nobody
-holds the number. Ask ahead of calls, for example every night: the service learns which
-numbers you ask about, and `pennyblack call` never asks it.")]
+The service is asked GET /numbers/TN and answers {\"spc\": \"683G\"}, or 404 if
+nobody holds the number. Ask ahead of calls, for example every night: the
+service learns which numbers you ask about, and `pennyblack call` never asks it.")]
 pub(crate) struct Import {
     /// The numbering service's URL.
     #[arg(long, value_name = "URL")]
