@@ -297,7 +297,13 @@ impl CallArguments {
         let numbers = passport.claims().dest.numbers();
         match (&self.dest, numbers) {
             (Some(dest), _) => Ok(dest.clone()),
-            (None, [only]) => Ok(only.clone()),
+            (None, [only]) => only.to_telephone_number().ok_or_else(|| {
+                let text = format!(
+                    "the PASSporT's dest {only} has more digits than a key record can name: say \
+                     with --dest for which number it is to be stored"
+                );
+                Failure::new(Exit::Usage, text)
+            }),
             (None, _) => Err(Failure::new(
                 Exit::Usage,
                 format!(

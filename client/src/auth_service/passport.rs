@@ -26,15 +26,15 @@ pub enum PassportInputError {
     Passport(#[from] PassportError),
 }
 
-/// Reads a PASSporT in full form, alone or inside an Identity header with or
-/// without its name.
+/// Reads a PASSporT in full form to store it as it came, of whatever kind (`ppt`): alone or
+/// inside an Identity header, with its name, its short name `y` or without.
 ///
 /// # Errors
 /// [`PassportInputError`].
 pub fn read_passport(text: &str) -> Result<UnverifiedPassport, PassportInputError> {
     let text = text.trim();
     let value = match text.split_once(':') {
-        Some((name, value)) if name.trim().eq_ignore_ascii_case("identity") => value.trim(),
+        Some((name, value)) if is_identity(name.trim()) => value.trim(),
         _ => text,
     };
     if value.is_empty() {
@@ -43,7 +43,12 @@ pub fn read_passport(text: &str) -> Result<UnverifiedPassport, PassportInputErro
     if value.contains(';') {
         return Ok(value.parse::<IdentityHeader>()?.into_passport());
     }
-    Ok(UnverifiedPassport::parse(value)?)
+    Ok(UnverifiedPassport::parse_to_carry(value)?)
+}
+
+/// RFC 8224 section 4 has both names.
+fn is_identity(header: &str) -> bool {
+    ["identity", "y"].contains(&header.to_ascii_lowercase().as_str())
 }
 
 /// A call to sign a `shaken` PASSporT for (RFC 8588).
@@ -80,5 +85,36 @@ impl ShakenCall {
             others: serde_json::Map::new(),
         };
         claims.sign(&certificate, identity.key())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VECTORS: &str = include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../tests/certs/field-passports.json"
+    ));
+
+    #[test]
+    fn identity_headers_of_the_field_are_stored_as_they_came() {
+        let vectors: serde_json::Value = serde_json::from_str(VECTORS).unwrap();
+        let cases = vectors["identity_headers"].as_array().unwrap();
+        for case in cases {
+            let line = case["text"].as_str().unwrap();
+            let value = line.strip_prefix("y: ").unwrap_or(line);
+            let token = value.split_once(';').unwrap().0;
+            for text in [
+                line.to_owned(),
+                format!("Identity: {value}\r\n"),
+                format!("IDENTITY \t:\r\n {value}"),
+                format!("Y:{value}"),
+                token.to_owned(),
+            ] {
+                assert_eq!(read_passport(&text).unwrap().as_str(), token, "{text}");
+            }
+        }
+        assert_eq!(cases.len(), 4);
     }
 }

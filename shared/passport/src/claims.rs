@@ -30,9 +30,6 @@ pub enum ClaimsError {
     /// `attest` is not A, B or C (RFC 8588 section 4).
     #[error("\"attest\" is {0:?}, it must be A, B or C")]
     Attest(String),
-    /// `origid` is not a UUID (RFC 8588 section 5).
-    #[error("\"origid\": {0}")]
-    OrigId(#[from] OrigIdError),
     /// `opt` is not a PASSporT.
     #[error("\"opt\": {0}")]
     Nested(Box<PassportError>),
@@ -86,18 +83,23 @@ pub enum Extension {
     },
     /// `rcd`: what to show to the callee stands among [`Claims::others`] (RFC 9795).
     Rcd,
+    /// Another one, such as `rph` (RFC 8443): who stores it passes it on as it came (RFC
+    /// 8816 section 8.3), and no verifier here finds it good. Its claims stand among
+    /// [`Claims::others`].
+    Other(String),
 }
 
 impl Extension {
     /// The header parameter that names it.
     #[must_use]
-    pub const fn ppt(&self) -> Option<&'static str> {
+    pub const fn ppt(&self) -> Option<&str> {
         match self {
             Self::Base => None,
             Self::Shaken { .. } => Some("shaken"),
             Self::Div { .. } => Some("div"),
             Self::DivO { .. } => Some("div-o"),
             Self::Rcd => Some("rcd"),
+            Self::Other(ppt) => Some(ppt.as_str()),
         }
     }
 
@@ -106,14 +108,16 @@ impl Extension {
     pub const fn diverting_party(&self) -> Option<&Party> {
         match self {
             Self::Div { div } | Self::DivO { div, .. } => Some(div),
-            Self::Base | Self::Shaken { .. } | Self::Rcd => None,
+            Self::Base | Self::Shaken { .. } | Self::Rcd | Self::Other(_) => None,
         }
     }
 
     pub(super) const fn nested(&self) -> Option<&UnverifiedPassport> {
         match self {
             Self::DivO { opt, .. } => Some(opt),
-            Self::Base | Self::Shaken { .. } | Self::Div { .. } | Self::Rcd => None,
+            Self::Base | Self::Shaken { .. } | Self::Div { .. } | Self::Rcd | Self::Other(_) => {
+                None
+            }
         }
     }
 }
@@ -160,15 +164,10 @@ impl fmt::Display for Attestation {
     }
 }
 
-/// An origination identifier: a UUID, 36 characters (RFC 8588 section 5). It
-/// keeps the spelling in which it came.
+/// An origination identifier. RFC 8588 section 5 wants a UUID, and so do we of ourselves;
+/// the field also has other texts, which keep their spelling.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OrigId(String);
-
-/// Text that is not a UUID in its 36 characters.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a UUID")]
-pub struct OrigIdError(String);
 
 impl OrigId {
     /// A fresh random one (UUID version 4).
@@ -177,23 +176,26 @@ impl OrigId {
         Self(Uuid::new_v4().to_string())
     }
 
-    /// The 36 characters.
+    /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl FromStr for OrigId {
-    type Err = OrigIdError;
+/// How a PASSporT is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    /// How many more may be nested in it.
+    pub(super) levels_left: usize,
+    /// Whether one of an unknown kind is read, too, to be passed on.
+    pub(super) carries: bool,
+}
 
-    fn from_str(text: &str) -> Result<Self, OrigIdError> {
-        // The parser also takes forms with braces, as URN and without hyphens.
-        let hyphenated = text.len() == 36 && Uuid::try_parse(text).is_ok();
-        hyphenated
-            .then(|| Self(text.to_owned()))
-            .ok_or_else(|| OrigIdError(text.to_owned()))
-    }
+/// A `token` of RFC 3261 section 25.1: what a SIP parameter is without quotes.
+pub(super) fn is_token(text: &str) -> bool {
+    let is_token_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_token_byte)
 }
 
 /// The fingerprint of a key that protects the media (RFC 8225 section 5.2.2).
@@ -209,7 +211,7 @@ impl Claims {
     pub(super) fn parse(
         ppt: Option<&str>,
         mut claims: ClaimSet,
-        levels_left: usize,
+        reading: Reading,
     ) -> Result<Self, PassportError> {
         // The extension is looked at first: a PASSporT of an unknown kind is
         // passed over, whatever else may be wrong with it.
@@ -219,14 +221,15 @@ impl Claims {
             Some("div") => Extension::Div {
                 div: take_party(&mut claims, "div")?,
             },
-            Some("div-o") => parse_div_o(&mut claims, levels_left)?,
+            Some("div-o") => parse_div_o(&mut claims, reading)?,
             Some("rcd") => parse_rcd(&claims)?,
+            Some(other) if reading.carries && is_token(other) => Extension::Other(other.to_owned()),
             Some(other) => return Err(PassportError::UnknownExtension(other.to_owned())),
         };
         Ok(Self {
             orig: take_party(&mut claims, "orig")?,
             dest: take_destinations(&mut claims)?,
-            iat: claims.take_time("iat")?,
+            iat: claims.take_numeric_date("iat")?,
             mky: take_media_keys(&mut claims)?,
             extension,
             others: claims.into_rest(),
@@ -252,7 +255,7 @@ impl Claims {
             );
         }
         match &self.extension {
-            Extension::Base | Extension::Rcd => {}
+            Extension::Base | Extension::Rcd | Extension::Other(_) => {}
             Extension::Shaken { attest, origid } => {
                 put("attest", json!(attest.letter()));
                 put("origid", json!(origid.as_str()));
@@ -270,16 +273,18 @@ impl Claims {
 fn parse_shaken(claims: &mut ClaimSet) -> Result<Extension, ClaimsError> {
     Ok(Extension::Shaken {
         attest: claims.take_string("attest")?.parse()?,
-        origid: claims.take_string("origid")?.parse()?,
+        origid: OrigId(claims.take_string("origid")?),
     })
 }
 
-fn parse_div_o(claims: &mut ClaimSet, levels_left: usize) -> Result<Extension, PassportError> {
-    let levels_left = levels_left
-        .checked_sub(1)
-        .ok_or(PassportError::NestedTooDeep)?;
+fn parse_div_o(claims: &mut ClaimSet, reading: Reading) -> Result<Extension, PassportError> {
+    let levels_left = reading.levels_left.checked_sub(1);
+    let inside = Reading {
+        levels_left: levels_left.ok_or(PassportError::NestedTooDeep)?,
+        ..reading
+    };
     let div = take_party(claims, "div")?;
-    let opt = UnverifiedPassport::parse_nested(&claims.take_string("opt")?, levels_left);
+    let opt = UnverifiedPassport::read(&claims.take_string("opt")?, inside);
     let opt = match opt {
         Err(PassportError::NestedTooDeep) => return Err(PassportError::NestedTooDeep),
         other => other.map_err(|error| ClaimsError::Nested(Box::new(error)))?,

@@ -1,10 +1,14 @@
 //! The value of a SIP Identity header around a PASSporT in full form (RFC 8224
 //! section 4): `<jws>;info=<url>;alg=ES256;ppt=shaken`. The compact form has no
 //! claims in it and is refused.
+//!
+//! Names and values of parameters are compared without case, as all of SIP (RFC 3261
+//! section 7.3.1); what is inside the PASSporT is exact.
 
 use std::fmt;
 use std::str::FromStr;
 
+use super::claims::is_token;
 use super::{PassportError, UnverifiedPassport};
 use pennyblack_stir::jws::{CertificateReference, X5u, X5uError};
 
@@ -18,8 +22,8 @@ pub enum IdentityHeaderError {
     /// What stands in front of the parameters is not a PASSporT.
     #[error("{0}")]
     Passport(#[from] PassportError),
-    /// A parameter that is not `name=value`, or stands twice, or has text
-    /// behind its closing bracket or quote.
+    /// A parameter without a name, or one of RFC 8224's that has no value or stands twice,
+    /// or a value without its closing bracket or quote, or with text behind it.
     #[error("the parameter {0:?} is malformed or stands twice")]
     Parameter(String),
     /// There is no `info`.
@@ -48,7 +52,7 @@ pub enum IdentityHeaderError {
         /// The parameter.
         parameter: Option<String>,
         /// The token's header.
-        passport: Option<&'static str>,
+        passport: Option<String>,
     },
 }
 
@@ -112,7 +116,7 @@ impl FromStr for IdentityHeader {
         if token.starts_with("..") {
             return Err(IdentityHeaderError::CompactForm);
         }
-        let passport = UnverifiedPassport::parse(token)?;
+        let passport = UnverifiedPassport::parse_to_carry(token)?;
         let parameters = Parameters::parse(parameters)?;
         parameters.check(&passport)?;
         Self::new(passport)
@@ -132,19 +136,18 @@ struct Parameters {
 impl Parameters {
     fn parse(text: &str) -> Result<Self, IdentityHeaderError> {
         let mut parameters = Self::default();
-        let mut rest = text.trim_matches(BLANKS);
+        let mut rest = text.trim_start_matches(BLANKS);
         while !rest.is_empty() {
             let malformed = || IdentityHeaderError::Parameter(rest.to_owned());
-            let (name, after_name) = rest.split_once('=').ok_or_else(malformed)?;
-            let (value, after) = split_value(after_name).ok_or_else(malformed)?;
-            let place = match name.trim_matches(BLANKS).to_ascii_lowercase().as_str() {
+            let (name, value, after) = split_parameter(rest).ok_or_else(malformed)?;
+            let known = match name.to_ascii_lowercase().as_str() {
                 "info" => Some(&mut parameters.info),
                 "alg" => Some(&mut parameters.alg),
                 "ppt" => Some(&mut parameters.ppt),
                 _ => None,
             };
-            if let Some(place) = place
-                && place.replace(value.to_owned()).is_some()
+            if let Some(known) = known
+                && known.replace(value.ok_or_else(malformed)?).is_some()
             {
                 return Err(malformed());
             }
@@ -156,44 +159,79 @@ impl Parameters {
     fn check(self, passport: &UnverifiedPassport) -> Result<(), IdentityHeaderError> {
         let info: X5u = self.info.ok_or(IdentityHeaderError::NoInfo)?.parse()?;
         match passport.certificate() {
-            CertificateReference::X5u(x5u) if *x5u == info => {}
+            CertificateReference::X5u(x5u) if x5u.is_equivalent(&info) => {}
             CertificateReference::X5u(x5u) => {
                 let x5u = x5u.clone();
                 return Err(IdentityHeaderError::OtherCertificate { info, x5u });
             }
             CertificateReference::X5c(_) => return Err(IdentityHeaderError::NoX5u),
         }
-        if let Some(alg) = self.alg.filter(|alg| alg != "ES256") {
+        if let Some(alg) = self.alg.filter(|alg| !alg.eq_ignore_ascii_case("ES256")) {
             return Err(IdentityHeaderError::Algorithm(alg));
         }
-        let ppt = passport.claims().extension.ppt();
         // RFC 8224 section 4: the parameter may be left out only with the token's.
-        if self.ppt.as_deref() != ppt {
+        let is_the_same = match (&self.ppt, passport.claims().extension.ppt()) {
+            (Some(parameter), Some(ppt)) => parameter.eq_ignore_ascii_case(ppt),
+            (parameter, ppt) => parameter.is_none() && ppt.is_none(),
+        };
+        if !is_the_same {
             return Err(IdentityHeaderError::OtherExtension {
                 parameter: self.ppt,
-                passport: ppt,
+                passport: passport.claims().extension.ppt().map(str::to_owned),
             });
         }
         Ok(())
     }
 }
 
-/// A value, in brackets, in quotes (seen in the field around `ppt`) or bare, and
-/// what follows the semicolon behind it.
-fn split_value(text: &str) -> Option<(&str, &str)> {
-    let text = text.trim_start_matches(BLANKS);
-    let closing = match text.chars().next() {
-        Some('<') => '>',
-        Some('"') => '"',
-        _ => {
-            let (value, rest) = text.split_once(';').unwrap_or((text, ""));
-            return Some((value.trim_matches(BLANKS), rest.trim_start_matches(BLANKS)));
+/// The first parameter of a list, its value if it has one, and the parameters behind it
+/// (RFC 3261 section 25.1: `generic-param`). A value is a token, or stands in quotes (seen
+/// in the field around `ppt`) or in brackets.
+fn split_parameter(text: &str) -> Option<(&str, Option<String>, &str)> {
+    let end_of_name = text.find(['=', ';']).unwrap_or(text.len());
+    let (name, rest) = text.split_at_checked(end_of_name)?;
+    let name = name.trim_end_matches(BLANKS);
+    let (value, rest) = match rest.strip_prefix('=') {
+        Some(rest) => {
+            split_value(rest.trim_start_matches(BLANKS)).map(|(value, rest)| (Some(value), rest))?
         }
+        None => (None, rest),
     };
-    let (value, rest) = text.get(1..)?.split_once(closing)?;
     let rest = rest.trim_start_matches(BLANKS);
-    match rest.strip_prefix(';') {
-        Some(rest) => Some((value, rest.trim_start_matches(BLANKS))),
-        None => rest.is_empty().then_some((value, "")),
+    let after = match rest.strip_prefix(';') {
+        Some(after) => after.trim_start_matches(BLANKS),
+        None if rest.is_empty() => rest,
+        None => return None,
+    };
+    is_token(name).then_some((name, value, after))
+}
+
+fn split_value(text: &str) -> Option<(String, &str)> {
+    if let Some(inside) = text.strip_prefix('<') {
+        let (value, rest) = inside.split_once('>')?;
+        return Some((value.to_owned(), rest));
+    }
+    if let Some(inside) = text.strip_prefix('"') {
+        return split_quoted(inside);
+    }
+    let end = text.find(';').unwrap_or(text.len());
+    let (value, rest) = text.split_at_checked(end)?;
+    let value = value.trim_end_matches(BLANKS);
+    (!value.is_empty()).then(|| (value.to_owned(), rest))
+}
+
+/// What stands before the closing quote, without the backslashes of quoted pairs.
+fn split_quoted(text: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut characters = text.chars();
+    loop {
+        match characters.next()? {
+            '"' => return Some((value, characters.as_str())),
+            '\\' => value.push(characters.next()?),
+            character => value.push(character),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

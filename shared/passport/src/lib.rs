@@ -15,14 +15,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub use claims::{Attestation, Claims, ClaimsError, Extension, MediaKey, OrigId, OrigIdError};
+pub use claims::{Attestation, Claims, ClaimsError, Extension, MediaKey, OrigId};
 pub use div::DiversionError;
 pub use identity::{IdentityHeader, IdentityHeaderError};
-pub use party::{Destinations, Party, PartyError};
+pub use party::{Destinations, Party, PartyError, PartyNumber};
 pub use selection::valid_for;
 pub use verdict::{Refusal, Refused, Verdict, VerifiedPassport};
 pub use verify::{Call, CertificateSource, NoCertificates, OrigAuthority, Verifier};
 
+use claims::Reading;
 use pennyblack_base::clock_tolerance;
 use pennyblack_base::encoding::sha256;
 use pennyblack_stir::jws::{
@@ -90,17 +91,38 @@ impl UnverifiedPassport {
     /// RFC say: unlike some deployed verifiers this refuses `iat` as a string,
     /// a missing `orig`, `attest` other than A, B and C.
     pub fn parse(token: &str) -> Result<Self, PassportError> {
-        Self::parse_nested(token, MAX_DIVERSIONS)
+        Self::read(
+            token,
+            Reading {
+                levels_left: MAX_DIVERSIONS,
+                carries: false,
+            },
+        )
     }
 
-    fn parse_nested(token: &str, levels_left: usize) -> Result<Self, PassportError> {
+    /// The same, and also those of a kind that is not known here: to store one, or to pass
+    /// it on, as it came (RFC 8816 section 8.3). No verifier finds such a one good.
+    ///
+    /// # Errors
+    /// As [`UnverifiedPassport::parse`].
+    pub fn parse_to_carry(token: &str) -> Result<Self, PassportError> {
+        Self::read(
+            token,
+            Reading {
+                levels_left: MAX_DIVERSIONS,
+                carries: true,
+            },
+        )
+    }
+
+    fn read(token: &str, reading: Reading) -> Result<Self, PassportError> {
         let jws = UnverifiedJws::parse(token)?;
         if jws.header().typ.as_deref() != Some(TYP) {
             return Err(PassportError::Type(jws.header().typ.clone()));
         }
         let certificate = jws.header().certificate.clone();
         let certificate = certificate.ok_or(PassportError::NoCertificate)?;
-        let claims = Claims::parse(jws.header().ppt.as_deref(), jws.claims()?, levels_left)?;
+        let claims = Claims::parse(jws.header().ppt.as_deref(), jws.claims()?, reading)?;
         Ok(Self {
             jws,
             certificate,
@@ -179,5 +201,7 @@ impl Claims {
     }
 }
 
+#[cfg(test)]
+mod field_tests;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 //! numbers in canonical form, or URIs (RFC 8225 section 5.2.1).
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde_json::{Map, Value, json};
 
@@ -10,6 +11,10 @@ use pennyblack_stir::telephone_number::TelephoneNumber;
 
 /// The most numbers and URIs in one `dest`.
 const MAX_DESTINATIONS: usize = 64;
+
+/// The most characters of a number. E.164 ends at 15, but the field has longer ones:
+/// portability prefixes, and Austrian numbers with their extensions.
+const MAX_NUMBER_SIZE: usize = 32;
 
 /// The longest URI that is taken, in bytes.
 const MAX_URI_SIZE: usize = 512;
@@ -29,18 +34,73 @@ pub enum PartyError {
     Count(usize),
     /// Not a telephone number, or one with a plus sign or separators left in it
     /// (RFC 8224 section 8.3).
-    #[error("{0:?} is not a telephone number in canonical form (digits, # and * alone)")]
+    #[error(
+        "{0:?} is not a telephone number in canonical form (1 to {MAX_NUMBER_SIZE} digits, # and *)"
+    )]
     Number(String),
     /// Not a URI: no scheme, white space in it, or too long.
     #[error("{0:?} is not a URI")]
     Uri(String),
 }
 
+/// A telephone number as a claim has it: canonical (RFC 8224 section 8.3), and compared as
+/// it stands. It may be longer than one that a certificate can name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PartyNumber(String);
+
+impl PartyNumber {
+    /// The digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The number as certificates and key records name it; None if it is too long for that.
+    #[must_use]
+    pub fn to_telephone_number(&self) -> Option<TelephoneNumber> {
+        TelephoneNumber::from_canonical(&self.0).ok()
+    }
+
+    /// A token carries numbers in canonical form; a reader of a SIP request makes those of
+    /// its header canonical.
+    fn from_canonical(text: &str) -> Result<Self, PartyError> {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'#' | b'*');
+        let is_number = (1..=MAX_NUMBER_SIZE).contains(&text.len()) && text.bytes().all(is_digit);
+        match is_number {
+            true => Ok(Self(text.to_owned())),
+            false => Err(PartyError::Number(text.to_owned())),
+        }
+    }
+}
+
+impl FromStr for PartyNumber {
+    type Err = PartyError;
+
+    /// Drops `+` and visual separators, as [`TelephoneNumber`] does.
+    fn from_str(text: &str) -> Result<Self, PartyError> {
+        let is_separator = |c: char| matches!(c, '+' | ' ' | '-' | '.' | '(' | ')' | '/');
+        let digits: String = text.chars().filter(|&c| !is_separator(c)).collect();
+        Self::from_canonical(&digits).map_err(|_| PartyError::Number(text.to_owned()))
+    }
+}
+
+impl From<TelephoneNumber> for PartyNumber {
+    fn from(number: TelephoneNumber) -> Self {
+        Self(number.into())
+    }
+}
+
+impl fmt::Display for PartyNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// One end of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Party {
     /// A telephone number.
-    Number(TelephoneNumber),
+    Number(PartyNumber),
     /// A URI, compared byte for byte.
     Uri(String),
 }
@@ -50,7 +110,7 @@ impl Party {
         let number = members.take_optional_string("tn")?;
         let uri = members.take_optional_string("uri")?;
         match (number, uri) {
-            (Some(number), None) => parse_number(number).map(Self::Number),
+            (Some(number), None) => PartyNumber::from_canonical(&number).map(Self::Number),
             (None, Some(uri)) => parse_uri(uri).map(Self::Uri),
             _ => Err(PartyError::NotOne),
         }
@@ -66,7 +126,7 @@ impl Party {
 
 impl From<TelephoneNumber> for Party {
     fn from(number: TelephoneNumber) -> Self {
-        Self::Number(number)
+        Self::Number(number.into())
     }
 }
 
@@ -82,8 +142,12 @@ impl fmt::Display for Party {
 /// Who is called: one or more, of either kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destinations {
-    numbers: Vec<TelephoneNumber>,
+    numbers: Vec<PartyNumber>,
     uris: Vec<String>,
+    /// What names nobody and stands beside what does: no call is to these, and they take
+    /// nothing from the others.
+    odd_numbers: Vec<String>,
+    odd_uris: Vec<String>,
 }
 
 impl Destinations {
@@ -99,19 +163,50 @@ impl Destinations {
                 Party::Uri(uri) => uris.push(parse_uri(uri)?),
             }
         }
-        Self { numbers, uris }.checked()
+        check_count(numbers.len() + uris.len())?;
+        Ok(Self {
+            numbers,
+            uris,
+            ..Self::none()
+        })
     }
 
+    const fn none() -> Self {
+        Self {
+            numbers: Vec::new(),
+            uris: Vec::new(),
+            odd_numbers: Vec::new(),
+            odd_uris: Vec::new(),
+        }
+    }
+
+    /// If none of them names anybody, the first says why.
     pub(super) fn parse(mut members: ClaimSet) -> Result<Self, PartyError> {
         let (numbers, uris) = (members.take_strings("tn")?, members.take_strings("uri")?);
         check_count(numbers.len() + uris.len())?;
-        Ok(Self {
-            numbers: numbers
-                .into_iter()
-                .map(parse_number)
-                .collect::<Result<_, _>>()?,
-            uris: uris.into_iter().map(parse_uri).collect::<Result<_, _>>()?,
-        })
+        let (mut named, mut why) = (Self::none(), None);
+        for text in numbers {
+            match PartyNumber::from_canonical(&text) {
+                Ok(number) => named.numbers.push(number),
+                Err(error) => {
+                    why.get_or_insert(error);
+                    named.odd_numbers.push(text);
+                }
+            }
+        }
+        for text in uris {
+            match parse_uri(text.clone()) {
+                Ok(uri) => named.uris.push(uri),
+                Err(error) => {
+                    why.get_or_insert(error);
+                    named.odd_uris.push(text);
+                }
+            }
+        }
+        match why {
+            Some(error) if named.numbers.is_empty() && named.uris.is_empty() => Err(error),
+            _ => Ok(named),
+        }
     }
 
     /// True when `party` is among them.
@@ -125,7 +220,7 @@ impl Destinations {
 
     /// The telephone numbers among them.
     #[must_use]
-    pub fn numbers(&self) -> &[TelephoneNumber] {
+    pub fn numbers(&self) -> &[PartyNumber] {
         &self.numbers
     }
 
@@ -136,28 +231,26 @@ impl Destinations {
     }
 
     pub(super) fn to_json(&self) -> Value {
+        let numbers = self.numbers.iter().map(PartyNumber::as_str);
+        let numbers = numbers.chain(self.odd_numbers.iter().map(String::as_str));
+        let uris = self.uris.iter().chain(&self.odd_uris).map(String::as_str);
         let mut members = Map::new();
-        if !self.numbers.is_empty() {
-            let numbers = self.numbers.iter().map(ToString::to_string);
-            members.insert("tn".to_owned(), numbers.collect());
-        }
-        if !self.uris.is_empty() {
-            members.insert("uri".to_owned(), json!(self.uris));
-        }
+        let mut put = |kind: &str, all: Vec<&str>| {
+            if !all.is_empty() {
+                members.insert(kind.to_owned(), json!(all));
+            }
+        };
+        put("tn", numbers.collect());
+        put("uri", uris.collect());
         Value::Object(members)
-    }
-
-    fn checked(self) -> Result<Self, PartyError> {
-        check_count(self.numbers.len() + self.uris.len())?;
-        Ok(self)
     }
 }
 
 impl From<TelephoneNumber> for Destinations {
     fn from(number: TelephoneNumber) -> Self {
         Self {
-            numbers: vec![number],
-            uris: Vec::new(),
+            numbers: vec![number.into()],
+            ..Self::none()
         }
     }
 }
@@ -167,12 +260,6 @@ const fn check_count(count: usize) -> Result<(), PartyError> {
         1..=MAX_DESTINATIONS => Ok(()),
         _ => Err(PartyError::Count(count)),
     }
-}
-
-/// A token carries numbers in canonical form; a reader of a SIP request makes those of
-/// its header canonical.
-fn parse_number(text: String) -> Result<TelephoneNumber, PartyError> {
-    TelephoneNumber::from_canonical(&text).map_err(|_| PartyError::Number(text))
 }
 
 fn parse_uri(text: String) -> Result<String, PartyError> {

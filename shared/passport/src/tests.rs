@@ -11,13 +11,13 @@ const VECTORS: &str = include_str!(concat!(
 ));
 
 /// A token with this header and these claims and a signature of zeros.
-fn unsigned(header: &Value, claims: &Value) -> String {
+pub(super) fn unsigned(header: &Value, claims: &Value) -> String {
     let [header, claims] =
         [header, claims].map(|part| encoding::base64url(part.to_string().as_bytes()));
     format!("{header}.{claims}.{}", encoding::base64url(&[0; 64]))
 }
 
-fn header(ppt: Option<&str>) -> Value {
+pub(super) fn header(ppt: Option<&str>) -> Value {
     let mut header =
         json!({"alg": "ES256", "typ": "passport", "x5u": "https://cert.example.org/p.cer"});
     if let Some(ppt) = ppt {
@@ -26,7 +26,7 @@ fn header(ppt: Option<&str>) -> Value {
     header
 }
 
-fn shaken_claims() -> Value {
+pub(super) fn shaken_claims() -> Value {
     json!({
         "attest": "A",
         "dest": {"tn": ["12155551213"]},
@@ -36,11 +36,11 @@ fn shaken_claims() -> Value {
     })
 }
 
-fn shaken() -> String {
+pub(super) fn shaken() -> String {
     unsigned(&header(Some("shaken")), &shaken_claims())
 }
 
-fn altered(claim: &str, value: Value) -> Result<UnverifiedPassport, PassportError> {
+pub(super) fn altered(claim: &str, value: Value) -> Result<UnverifiedPassport, PassportError> {
     let mut claims = shaken_claims();
     match value {
         Value::Null => {
@@ -130,23 +130,12 @@ fn what_deployed_verifiers_let_pass_is_refused_here() {
         let missing = ClaimsError::Claim(ClaimError::Missing(claim));
         assert_eq!(refused, Err(PassportError::Claims(missing)));
     }
-    for iat in [json!("1790000000"), json!(1_790_000_000.5), json!(-1)] {
+    for iat in [json!("1790000000"), json!(-1), json!(-0.5), json!(1e300)] {
         assert!(matches!(
             altered("iat", iat),
             Err(PassportError::Claims(ClaimsError::Claim(
                 ClaimError::Type { claim: "iat", .. }
             )))
-        ));
-    }
-    for origid in [
-        "ref",
-        "123e4567e89b12d3a456426655440000",
-        "{123e4567-e89b-12d3-a456-426655440000}",
-    ] {
-        let refused = altered("origid", json!(origid));
-        assert!(matches!(
-            refused,
-            Err(PassportError::Claims(ClaimsError::OrigId(_)))
         ));
     }
 }
@@ -167,12 +156,14 @@ fn parties_are_named_in_one_way_only() {
         let refused = altered("orig", orig.clone());
         assert!(matches!(refused, Err(PassportError::Claims(_))), "{orig}");
     }
-    let too_many = vec!["12155551213"; 65];
+    let (too_many, too_long) = (vec!["12155551213"; 65], "1".repeat(33));
     for dest in [
         json!({}),
         json!({"tn": []}),
         json!({"tn": "12155551213"}),
         json!({"tn": too_many}),
+        json!({"tn": ["+12155551213", "anonymous"], "uri": ["alice"]}),
+        json!({"tn": [too_long]}),
     ] {
         let refused = altered("dest", dest.clone());
         assert!(matches!(refused, Err(PassportError::Claims(_))), "{dest}");
@@ -260,79 +251,6 @@ fn what_is_nested_must_be_a_passport_too() {
     }
 }
 
-#[test]
-fn an_identity_header_comes_back_as_it_was_written() {
-    for token in [shaken(), unsigned(&header(None), &shaken_claims())] {
-        let identity = IdentityHeader::new(UnverifiedPassport::parse(&token).unwrap()).unwrap();
-        assert_eq!(identity.to_string().parse(), Ok(identity));
-    }
-}
-
-#[test]
-fn an_identity_header_is_read_in_the_spellings_of_the_field() {
-    let token = shaken();
-    for parameters in [
-        ";info=<https://cert.example.org/p.cer>;alg=ES256;ppt=shaken",
-        ";info=<https://cert.example.org/p.cer>;alg=ES256;ppt=\"shaken\"",
-        " ; INFO = <https://cert.example.org/p.cer> ; Ppt=shaken;\r\n foo=\"a\"",
-        ";ppt=shaken;info=<https://cert.example.org/p.cer>",
-    ] {
-        let identity = format!("{token}{parameters}").parse::<IdentityHeader>();
-        assert_eq!(identity.unwrap().passport().as_str(), token, "{parameters}");
-    }
-}
-
-#[test]
-fn an_identity_header_that_disagrees_with_its_passport_is_refused() {
-    let token = shaken();
-    let refusal = |parameters: &str| {
-        let value = format!("{token}{parameters}");
-        value.parse::<IdentityHeader>().unwrap_err()
-    };
-    let info = ";info=<https://cert.example.org/p.cer>";
-    assert_eq!(refusal(""), IdentityHeaderError::NoInfo);
-    assert_eq!(refusal(";ppt=shaken"), IdentityHeaderError::NoInfo);
-    assert!(matches!(
-        refusal(";info=<https://other.example.org/p.cer>;ppt=shaken"),
-        IdentityHeaderError::OtherCertificate { .. }
-    ));
-    assert!(matches!(
-        refusal(";info=<http://a.example>;ppt=shaken"),
-        IdentityHeaderError::Info(_)
-    ));
-    assert!(matches!(
-        refusal(&format!("{info};alg=none;ppt=shaken")),
-        IdentityHeaderError::Algorithm(_)
-    ));
-    assert!(matches!(
-        refusal(&format!("{info};ppt=div")),
-        IdentityHeaderError::OtherExtension { .. }
-    ));
-    assert!(matches!(
-        refusal(info),
-        IdentityHeaderError::OtherExtension { .. }
-    ));
-    for broken in [";info=<https://cert", ";info", ";info=<a>b"] {
-        assert!(
-            matches!(refusal(broken), IdentityHeaderError::Parameter(_)),
-            "{broken}"
-        );
-    }
-    assert!(matches!(
-        refusal(&format!("{info}{info}")),
-        IdentityHeaderError::Parameter(_)
-    ));
-}
-
-#[test]
-fn the_compact_form_is_told_apart() {
-    let compact = "..c2ln;info=<https://cert.example.org/p.cer>;ppt=shaken";
-    assert_eq!(
-        compact.parse::<IdentityHeader>(),
-        Err(IdentityHeaderError::CompactForm)
-    );
-}
-
 fn party() -> impl Strategy<Value = Party> {
     prop_oneof![
         "[0-9#*]{1,15}".prop_map(|number| Party::Number(number.parse().unwrap())),
@@ -390,7 +308,11 @@ proptest! {
         let _ = text.parse::<IdentityHeader>();
         let _ = format!("{}{parameters}", shaken()).parse::<IdentityHeader>();
         if let Ok(claims) = jws::ClaimSet::parse(claims.as_bytes()) {
-            let _ = Claims::parse(None, claims, 0);
+            let reading = Reading {
+                levels_left: 0,
+                carries: true,
+            };
+            let _ = Claims::parse(None, claims, reading);
         }
     }
 }

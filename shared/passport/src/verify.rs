@@ -9,13 +9,12 @@ use std::sync::Arc;
 
 use super::claims::{Claims, Extension};
 use super::div::check_diversion;
-use super::party::Party;
+use super::party::{Party, PartyNumber};
 use super::verdict::{Refusal, Refused, Verdict, VerifiedPassport};
-use super::{FRESHNESS, MAX_CLOCK_SKEW, MAX_DIVERSIONS, UnverifiedPassport};
+use super::{FRESHNESS, MAX_CLOCK_SKEW, MAX_DIVERSIONS, PassportError, UnverifiedPassport};
 use pennyblack_base::time::UnixTime;
 use pennyblack_stir::jws::{CertificateReference, X5c, X5u};
 use pennyblack_stir::numbering::NumberingTable;
-use pennyblack_stir::telephone_number::TelephoneNumber;
 use pennyblack_stir::{TnAuthList, TrustPolicy, VerifiedChain, verify_chain};
 
 /// The call as the verifier sees it: what the PASSporTs must agree with.
@@ -116,6 +115,9 @@ impl Verifier<'_> {
         now: UnixTime,
     ) -> Result<VerifiedPassport, Refusal> {
         let claims = passport.claims();
+        if let Extension::Other(ppt) = &claims.extension {
+            return Err(PassportError::UnknownExtension(ppt.clone()).into());
+        }
         if let Some(nested) = passport.nested() {
             check_diversion(claims, nested.claims())?;
         }
@@ -180,23 +182,27 @@ impl Verifier<'_> {
     fn has_authority(
         &self,
         extension: &Extension,
-        number: &TelephoneNumber,
+        number: &PartyNumber,
         certificate: &TnAuthList,
     ) -> bool {
-        if certificate.covers(number) {
+        // Neither a certificate nor a table can name a longer one.
+        let telephone = number.to_telephone_number();
+        let telephone = telephone.as_ref();
+        if telephone.is_some_and(|number| certificate.covers(number)) {
             return true;
         }
         match self.authority {
             OrigAuthority::NumbersOnly => false,
-            OrigAuthority::NumberingTable(table) => {
-                certificate.spcs().any(|spc| table.holds(spc, number))
-            }
+            OrigAuthority::NumberingTable(table) => telephone.is_some_and(|number| {
+                let mut spcs = certificate.spcs();
+                spcs.any(|spc| table.holds(spc, number))
+            }),
             OrigAuthority::AnySpc => {
                 let vouched = match extension {
                     Extension::Shaken { .. } | Extension::Div { .. } | Extension::DivO { .. } => {
                         true
                     }
-                    Extension::Base | Extension::Rcd => false,
+                    Extension::Base | Extension::Rcd | Extension::Other(_) => false,
                 };
                 vouched && certificate.spcs().next().is_some()
             }
@@ -282,6 +288,17 @@ pub(super) fn attach_originals(
 
 pub(super) fn diverts(outer: &Claims, original: &Claims) -> bool {
     matches!(outer.extension, Extension::Div { .. }) && check_diversion(outer, original).is_ok()
+}
+
+impl UnverifiedPassport {
+    /// Whether a verifier would find it fresh at `now`: also for who stores it, since one
+    /// that is stale is of no use to anybody.
+    ///
+    /// # Errors
+    /// [`Refusal::Stale`] or [`Refusal::FromTheFuture`].
+    pub fn check_fresh(&self, now: UnixTime) -> Result<(), Refusal> {
+        check_fresh(self.claims().iat, now)
+    }
 }
 
 pub(super) fn check_fresh(iat: UnixTime, now: UnixTime) -> Result<(), Refusal> {

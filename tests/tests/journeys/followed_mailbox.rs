@@ -29,8 +29,8 @@ fn call(world: &World, from: &str, mailbox: &Mailbox) -> (Call, String) {
         x5u: Some("https://certs.test/carrier.pem".parse().unwrap()),
     };
     let call = Call {
-        orig: Party::Number(shaken.orig.clone()),
-        dest: Party::Number(shaken.dest.clone()),
+        orig: Party::from(shaken.orig.clone()),
+        dest: Party::from(shaken.dest.clone()),
     };
     (call, shaken.sign(&world.carrier, world.clock.now()))
 }

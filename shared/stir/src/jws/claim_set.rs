@@ -96,6 +96,31 @@ impl ClaimSet {
             .map(UnixTime)
     }
 
+    /// Takes a `NumericDate` as other parties write it, which may have a fraction (RFC 7519
+    /// section 2): the whole seconds of it.
+    ///
+    /// # Errors
+    /// [`ClaimError::Missing`] or [`ClaimError::Type`]; times before 1970 are refused.
+    pub fn take_numeric_date(&mut self, claim: &'static str) -> Result<UnixTime, ClaimError> {
+        let member = self
+            .0
+            .shift_remove(claim)
+            .ok_or(ClaimError::Missing(claim))?;
+        let whole = match &member {
+            Value::Number(number) => {
+                let text = number.to_string();
+                let whole = text
+                    .split_once('.')
+                    .map_or(text.as_str(), |(whole, _)| whole);
+                whole.parse().ok()
+            }
+            _ => None,
+        };
+        whole
+            .map(UnixTime)
+            .ok_or_else(|| wrong_type(claim, "a number of seconds", &member))
+    }
+
     /// Takes a whole number that is not negative.
     ///
     /// # Errors

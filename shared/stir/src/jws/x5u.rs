@@ -51,8 +51,7 @@ pub enum X5uError {
 }
 
 /// The URL of a certificate chain: `https`, port 443 or 8443, no user name, no
-/// query, no fragment. It keeps the spelling it came in, since the `info` of an
-/// Identity header must be equal to it.
+/// query, no fragment. It keeps the spelling it came in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct X5u {
     url: String,
@@ -64,6 +63,19 @@ impl X5u {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.url
+    }
+
+    /// Whether both lead to the same certificate: scheme and host are compared without
+    /// case, and port 443 is the one that is left out (RFC 3986 section 6.2).
+    #[must_use]
+    pub fn is_equivalent(&self, other: &Self) -> bool {
+        self.authority == other.authority && self.path() == other.path()
+    }
+
+    fn path(&self) -> &str {
+        let after_scheme = strip_scheme(&self.url).unwrap_or_default();
+        let slash = after_scheme.find('/');
+        slash.and_then(|at| after_scheme.get(at..)).unwrap_or("/")
     }
 
     /// The host to ask, with its port unless that is 443.
@@ -156,6 +168,27 @@ mod tests {
         ] {
             assert_eq!(url.parse::<X5u>().unwrap().as_str(), url);
         }
+    }
+
+    #[test]
+    fn a_url_is_the_same_in_another_case_of_scheme_and_host_and_of_nothing_else() {
+        let url = |text: &str| text.parse::<X5u>().unwrap();
+        let one = url("https://cert.example.org/P.pem");
+        for same in [
+            "HTTPS://Cert.EXAMPLE.org/P.pem",
+            "https://cert.example.org:443/P.pem",
+        ] {
+            assert!(one.is_equivalent(&url(same)), "{same}");
+        }
+        for other in [
+            "https://cert.example.org/p.pem",
+            "https://cert.example.org:8443/P.pem",
+            "https://cert.example.org",
+            "https://cert.example.net/P.pem",
+        ] {
+            assert!(!one.is_equivalent(&url(other)), "{other}");
+        }
+        assert!(url("https://a.example").is_equivalent(&url("https://A.example/")));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::*;
 use crate::{Attestation, Destinations, OrigId};
 use pennyblack_stir::ChainError;
 use pennyblack_stir::jws::StirSigningKey;
+use pennyblack_stir::telephone_number::TelephoneNumber;
 use pennyblack_stir::test_pki::{Carrier, NOW, TestPki};
 
 const CALLER: &str = "12155551212";
@@ -19,7 +20,7 @@ fn number(text: &str) -> TelephoneNumber {
 }
 
 fn party(text: &str) -> Party {
-    Party::Number(number(text))
+    Party::from(number(text))
 }
 
 fn claims(dest: &str, extension: Extension) -> Claims {
