@@ -52,12 +52,17 @@ fn the_exercise_plants_a_double_spend_that_the_commands_it_prints_find_and_prove
         .map(|sum| sum.as_u64().unwrap())
         .sum::<u64>();
     assert_eq!(twice, 1, "{report}");
+    let sum = |member: &str| {
+        of_keys(member)
+            .iter()
+            .filter_map(Value::as_u64)
+            .sum::<u64>()
+    };
+    assert_eq!((sum("issued"), sum("spent")), (80, 33), "{report}");
     assert_eq!(
         of_keys("reconciled")[..2],
         [Value::Bool(true), Value::Bool(true)]
     );
-    assert_eq!(of_keys("spent")[..2], [Value::from(20), Value::from(13)]);
-    assert_eq!(of_keys("issued")[..2], [Value::from(48), Value::from(32)]);
     assert_eq!(of_keys("further_double_spends")[0], 1);
     assert_eq!(report["period"]["until"], Value::Null);
     assert!(

@@ -17,6 +17,8 @@ use pennyblack_evidence::spend::STORE_PATH;
 use pennyblack_http::{HttpClient, HttpOptions, Request, RetryPolicy, ServiceAddress};
 use pennyblack_issuer::Issuer;
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
+use pennyblack_privacypass::directory::DirectoryKey;
+use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_protocol::key_record::Coverage;
 use pennyblack_protocol::store_request::sign_store_request;
 use pennyblack_runtime::clock::Clock;
@@ -162,14 +164,27 @@ impl Federation {
         Ok(())
     }
 
-    async fn draw(&self, carrier: &str) -> Result<Vec<LooseToken>, DemoError> {
-        let carrier = Carrier {
+    /// The token key that the issuer signs with now.
+    pub(super) async fn signing_key(&self) -> Result<Option<TokenKeyId>, DemoError> {
+        let directory = self.carrier("carrier-a")?.directory(&self.client).await;
+        let directory = directory.during("fetching the issuer's directory")?;
+        let (keys, now) = (directory.token_keys.iter(), self.clock.now());
+        let begun = keys.filter(|key| key.not_before.is_none_or(|begins| begins <= now));
+        Ok(begun.max_by_key(|key| key.not_before).map(DirectoryKey::id))
+    }
+
+    fn carrier(&self, name: &str) -> Result<Carrier, DemoError> {
+        Ok(Carrier {
             issuer: self.issuer.address.clone(),
-            identity: self.identity(carrier)?,
+            identity: self.identity(name)?,
             batch: BATCH,
             retry: RetryPolicy::SHORT,
             log: LogPolicy::default(),
-        };
+        })
+    }
+
+    async fn draw(&self, carrier: &str) -> Result<Vec<LooseToken>, DemoError> {
+        let carrier = self.carrier(carrier)?;
         let directory = carrier.directory(&self.client).await;
         let directory = directory.during("fetching the issuer's directory")?;
         let cps = self.cps.address.authority();

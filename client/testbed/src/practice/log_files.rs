@@ -17,25 +17,49 @@ impl LogFiles {
         Self(reader.with_max_bundle_size(LogEntry::MAX_BUNDLE_SIZE))
     }
 
-    /// How many key epochs are closed, and the index of the first double spend. Nothing is
-    /// there as long as the witnesses have not cosigned the last checkpoint.
-    pub(super) async fn contents(&self) -> Result<(usize, Option<u64>), DemoError> {
+    /// What it says. Nothing as long as the witnesses have not cosigned the last checkpoint.
+    pub(super) async fn contents(&self) -> Result<Contents, DemoError> {
+        let mut contents = Contents::default();
         let checkpoint = match self.0.checkpoint().await {
-            Err(ReadLogError::Witnesses(_)) => return Ok((0, None)),
+            Err(ReadLogError::Witnesses(_)) => return Ok(contents),
             checkpoint => checkpoint.during("reading a checkpoint")?,
         };
-        let (mut closed, mut double_spend) = (0, None);
         let visit = |index, bytes: &[u8]| {
-            match LogEntry::parse(bytes).map(|entry| entry.statement) {
-                Ok(Statement::KeyEpochClosed { .. }) => closed += 1,
-                Ok(Statement::DoubleSpend(_)) => double_spend = double_spend.or(Some(index)),
-                _ => {}
+            if let Ok(entry) = LogEntry::parse(bytes) {
+                contents.add(index, &entry.statement);
             }
             Ok::<_, ReadLogError>(())
         };
         let beginning = Position::default();
         let read = self.0.advance(&beginning, &checkpoint, visit);
         read.await.during("reading a log")?;
-        Ok((closed, double_spend))
+        Ok(contents)
+    }
+}
+
+/// What a CPS's log says.
+#[derive(Default)]
+pub(super) struct Contents {
+    /// How many key epochs were opened.
+    pub(super) opened: usize,
+    /// How many of them were closed.
+    pub(super) closed: usize,
+    /// Tokens spent in those that were closed.
+    pub(super) spent: u64,
+    /// The index of the first double spend.
+    pub(super) double_spend: Option<u64>,
+}
+
+impl Contents {
+    fn add(&mut self, index: u64, statement: &Statement) {
+        match statement {
+            Statement::KeyEpochOpened { .. } => self.opened += 1,
+            Statement::KeyEpochClosed { totals, .. } => {
+                self.closed += 1;
+                self.spent += totals.spent;
+            }
+            Statement::DoubleSpend(_) => self.double_spend = self.double_spend.or(Some(index)),
+            _ => {}
+        }
     }
 }
