@@ -95,7 +95,8 @@ Examples:
       --issuer https://issuer.example/log --issuer-key \"$ISSUER_KEY\" \\
       --state audit
   # a CPS that takes tokens of two issuers
-  pennyblack audit follow … --issuer https://one.example/log --issuer-key \"$ONE\" \\
+  pennyblack audit follow … \\
+      --issuer https://one.example/log --issuer-key \"$ONE\" \\
       --issuer https://two.example/log --issuer-key \"$TWO\"
   # two of these three witnesses must have cosigned
   pennyblack audit follow … --witness \"$A\" --witness \"$B\" --witness \"$C\" \\

@@ -22,7 +22,8 @@ use super::{AuditCommand, PACE};
 Example:
   pennyblack audit practice
 
-Takes less than a minute. docs/auditing.md says what to look at, and what to try next.")]
+Takes less than a minute. docs/auditing.md says what to look at, and what to
+try next.")]
 pub(crate) struct PracticeArguments {
     /// Directory to make, for the logs, their keys and the auditor's files.
     #[arg(value_name = "DIR", default_value = "practice")]
