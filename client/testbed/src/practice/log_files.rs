@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use pennyblack_evidence::log_entry::{LogEntry, Statement};
+use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_tlog::{LogReader, Mirror, Position, ReadLogError, VerifierKey, WitnessPolicy};
 
 use crate::demo::{DemoError, WhileDoing as _};
@@ -40,9 +41,9 @@ impl LogFiles {
 /// What a CPS's log says.
 #[derive(Default)]
 pub(super) struct Contents {
-    /// How many key epochs were opened.
-    pub(super) opened: usize,
-    /// How many of them were closed.
+    /// The keys whose epochs were opened.
+    pub(super) opened: Vec<TokenKeyId>,
+    /// How many of these were closed.
     pub(super) closed: usize,
     /// Tokens spent in those that were closed.
     pub(super) spent: u64,
@@ -53,7 +54,7 @@ pub(super) struct Contents {
 impl Contents {
     fn add(&mut self, index: u64, statement: &Statement) {
         match statement {
-            Statement::KeyEpochOpened { .. } => self.opened += 1,
+            Statement::KeyEpochOpened { key, .. } => self.opened.push(key.id()),
             Statement::KeyEpochClosed { totals, .. } => {
                 self.closed += 1;
                 self.spent += totals.spent;
