@@ -42,6 +42,52 @@ pub enum TelephoneNumberError {
 #[serde(into = "String", try_from = "String")]
 pub struct TelephoneNumber(String);
 
+/// Text that a person wrote down without the country code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CountryCodeError {
+    /// It looks like a number of the United States, Canada and their neighbours.
+    #[error(
+        "{0} has ten digits, like a number of North America without its country code: write 1{0}; or +{0}, if its country code is in it"
+    )]
+    TenDigits(String),
+    /// No country code begins with 0.
+    #[error(
+        "{0:?} begins with 0, as no country code does: write the number as from abroad, country code first, without 00, 011 or 0 before it"
+    )]
+    LeadingZero(String),
+}
+
+/// Whether `text`, as a person or a switch wrote it, may be a number with its country code.
+/// A national number is not guessed at: as it stands it is another country's, and nothing
+/// that is stored for it is ever found.
+///
+/// # Errors
+/// [`CountryCodeError`].
+pub fn require_country_code(text: &str) -> Result<(), CountryCodeError> {
+    let digits: String = text.chars().filter(|&c| is_number_character(c)).collect();
+    if digits.starts_with('0') {
+        return Err(CountryCodeError::LeadingZero(text.to_owned()));
+    }
+    let is_international = text.trim_start().starts_with('+');
+    match is_north_american(&digits) && !is_international {
+        true => Err(CountryCodeError::TenDigits(digits)),
+        false => Ok(()),
+    }
+}
+
+/// NXX-NXX-XXXX, in which N is none of 0 and 1.
+fn is_north_american(digits: &str) -> bool {
+    let is_n = |at: usize| {
+        digits
+            .as_bytes()
+            .get(at)
+            .is_some_and(|byte| (b'2'..=b'9').contains(byte))
+    };
+    let is_decimal = digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.len() == 10 && is_decimal && is_n(0) && is_n(3)
+}
+
 impl TelephoneNumber {
     /// Takes text that must be canonical already, as certificates carry it.
     ///
@@ -234,6 +280,30 @@ mod tests {
                 text.parse::<TelephoneNumber>(),
                 Err(TelephoneNumberError::Character(foreign))
             );
+        }
+    }
+
+    #[test]
+    fn a_number_without_its_country_code_is_asked_about() {
+        for text in ["2155550100", "(215) 555-0100", "9175550199"] {
+            let error = require_country_code(text).unwrap_err();
+            assert!(matches!(error, CountryCodeError::TenDigits(_)), "{error}");
+        }
+        for text in ["0155550100", "0049 30 1234", "011 44 20 7946", "+0"] {
+            let error = require_country_code(text).unwrap_err();
+            assert!(matches!(error, CountryCodeError::LeadingZero(_)), "{error}");
+        }
+        for text in [
+            "12155550100",
+            "+2155550100",
+            "4930123456",
+            "1155550100",
+            "33155550199",
+            "911",
+            "*67",
+            "215555*100",
+        ] {
+            assert_eq!(require_country_code(text), Ok(()), "{text}");
         }
     }
 
