@@ -3,12 +3,12 @@
 //! each with a token. Not here: drawing tokens (`carrier`).
 
 mod clock_gaps;
+mod delivery;
 pub(crate) mod keys;
 mod passport;
 
 use std::time::Duration;
 
-use pennyblack_base::authority::Authority;
 use pennyblack_base::problem::ProblemType;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::spend::{STORE_PATH, SpendKey};
@@ -20,12 +20,14 @@ use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
 
 pub use clock_gaps::ClockGaps;
+pub use delivery::{ResendTotals, StoreDelivery};
 pub use keys::{DEFAULT_MAX_COPIES, FoundKeys, KeyLookup, RecordRefusals, RefusedRecord};
 pub use passport::{PassportInputError, ShakenCall, read_passport};
 
 use crate::certificates::CertificateStores;
-use crate::wallet::{OutboxEntry, SpendError, StoreCall, Wallet, WalletError};
+use crate::wallet::{OutboxEntry, SpendError, Wallet, WalletError};
 use pennyblack_http::{ClockGap, HttpError, HttpOptions, Refused, RetryPolicy, ServiceAddress};
+use pennyblack_passport::{Refusal, UnverifiedPassport};
 
 /// Why a PASSporT was not stored.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +45,11 @@ pub enum OobAuthenticationError {
     /// No token was spent.
     #[error(transparent)]
     Spend(#[from] SpendError),
+    /// No verifier would find the PASSporT fresh; nothing was spent.
+    #[error(
+        "the PASSporT was not stored, and no token spent, since no verifier would accept it: it was {0}"
+    )]
+    NotFresh(#[from] Refusal),
     /// The wallet could not be used.
     #[error(transparent)]
     Wallet(#[from] WalletError),
@@ -59,10 +66,20 @@ pub enum OobAuthenticationError {
         /// What it said.
         error: HttpError,
     },
-    /// It is not known whether it was stored. The same request stands in the
-    /// outbox, and is sent again by the next call or `pennyblack call --resend`.
+    /// The CPS, or what stands in front of it, has too much to do and has refused: nothing
+    /// is stored. The same request stands in the outbox, and may be sent again.
     #[error(
-        "it is not known whether the PASSporT was stored: {}{} The signed request is kept and can be sent again for a minute: run `pennyblack call --resend`",
+        "not stored: {} The signed request is kept and can be sent again for a minute.",
+        sentence(error)
+    )]
+    NotNow {
+        /// What it said.
+        error: HttpError,
+    },
+    /// It is not known whether it was stored. The same request stands in the
+    /// outbox, and is sent again by the next call or on demand.
+    #[error(
+        "it is not known whether the PASSporT was stored: {}{} The signed request is kept and can be sent again for a minute.",
         sentence(error),
         explain(error)
     )]
@@ -72,24 +89,19 @@ pub enum OobAuthenticationError {
     },
 }
 
+impl OobAuthenticationError {
+    /// Whether the signed request stands in the outbox, to be sent again.
+    #[must_use]
+    pub const fn is_kept(&self) -> bool {
+        matches!(self, Self::NotNow { .. } | Self::Unknown { .. })
+    }
+}
+
 /// A copy that lies in a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCopy {
     /// Where.
     pub url: String,
-}
-
-/// What became of the requests of the outbox.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ResendTotals {
-    /// Answered with 201.
-    pub stored: usize,
-    /// Refused for good.
-    pub refused: usize,
-    /// Too old to be sent.
-    pub expired: usize,
-    /// Still not answered.
-    pub left: usize,
 }
 
 /// The one token more that a call may cost, for a copy whose first token the CPS takes for
@@ -135,20 +147,25 @@ impl OobAuthenticationService {
     /// anew: nothing of the first request is in the second. This is done once for
     /// each call, so that a CPS which lies gets one token more and not the wallet.
     ///
+    /// **A PASSporT that no verifier would find fresh costs no token.**
+    ///
     /// # Errors
-    /// [`OobAuthenticationError`]; only [`OobAuthenticationError::Refused`] and [`OobAuthenticationError::Unknown`]
-    /// cost tokens, one or two.
+    /// [`OobAuthenticationError`]; only [`Refused`](OobAuthenticationError::Refused),
+    /// [`NotNow`](OobAuthenticationError::NotNow) and
+    /// [`Unknown`](OobAuthenticationError::Unknown) cost tokens, one or two.
     pub async fn store(
         &self,
         wallet: &Wallet,
-        passport: &str,
+        passport: &UnverifiedPassport,
         key: &VerifiedKeyRecord,
         second: &mut SecondAttempt,
         now: UnixTime,
     ) -> Result<StoredCopy, OobAuthenticationError> {
+        passport.check_fresh(now)?;
+        let passport = passport.as_str();
         let cps = self.address_of(key)?.authority().clone();
         let (entry, token_key) = self.spend(wallet, passport, key, None, now).await?;
-        let error = match self.deliver(wallet, entry, Some(&cps)).await {
+        let error = match self.delivery().deliver(wallet, entry, Some(&cps)).await {
             Err(OobAuthenticationError::Refused { error })
                 if is_about_the_token(&error) && !second.is_used =>
             {
@@ -158,7 +175,7 @@ impl OobAuthenticationService {
         };
         second.is_used = true;
         match self.spend(wallet, passport, key, token_key, now).await {
-            Ok((entry, _)) => self.deliver(wallet, entry, Some(&cps)).await,
+            Ok((entry, _)) => self.delivery().deliver(wallet, entry, Some(&cps)).await,
             Err(OobAuthenticationError::Spend(SpendError::NoToken { .. })) => {
                 Err(OobAuthenticationError::Refused { error })
             }
@@ -198,69 +215,14 @@ impl OobAuthenticationService {
         Ok(spent)
     }
 
-    /// Sends what the outbox holds, each request as it stands; drops those that
-    /// are too old to be of use.
-    ///
-    /// # Errors
-    /// [`OobAuthenticationError::Wallet`]. A request that is refused or not answered is
-    /// counted, and does not keep the others back.
-    pub async fn resend(
-        &self,
-        wallet: &Wallet,
-        now: UnixTime,
-    ) -> Result<ResendTotals, OobAuthenticationError> {
-        let mut resent = ResendTotals::default();
-        for entry in wallet.off_thread(Wallet::outbox).await? {
-            if !entry.may_be_sent(now) {
-                let id = entry.id;
-                wallet.off_thread(move |wallet| wallet.settle(id)).await?;
-                resent.expired += 1;
-                continue;
-            }
-            match self.deliver(wallet, entry, None).await {
-                Ok(_) => resent.stored += 1,
-                Err(OobAuthenticationError::Refused { .. }) => resent.refused += 1,
-                Err(OobAuthenticationError::Unknown { .. }) => resent.left += 1,
-                Err(other) => return Err(other),
-            }
+    /// How requests are sent that are signed.
+    #[must_use]
+    pub fn delivery(&self) -> StoreDelivery {
+        StoreDelivery {
+            http: self.http.clone(),
+            retry: self.retry,
+            clock_gaps: self.clock_gaps.clone(),
         }
-        Ok(resent)
-    }
-
-    /// Sends a request of the outbox, and settles it once it is answered for good. The clock
-    /// of `cps` is noted. **What the CPS answered stands, also if the wallet cannot note it**,
-    /// as on a full disk: then the same request is sent again later, which is harmless.
-    async fn deliver(
-        &self,
-        wallet: &Wallet,
-        entry: OutboxEntry,
-        cps: Option<&Authority>,
-    ) -> Result<StoredCopy, OobAuthenticationError> {
-        let OutboxEntry { id, call, .. } = entry;
-        let refusal = match self.post(&call, cps).await {
-            Ok(()) => None,
-            Err(error) if error.is_passing() || !error.is_refusal() => {
-                return Err(OobAuthenticationError::Unknown { error });
-            }
-            Err(error) => Some(error),
-        };
-        let settled = wallet.off_thread(move |wallet| wallet.settle(id)).await;
-        if let Err(error) = settled {
-            tracing::warn!(%error, "an answered request stays in the outbox, and is sent again");
-        }
-        match refusal {
-            None => Ok(StoredCopy { url: call.url }),
-            Some(error) => Err(OobAuthenticationError::Refused { error }),
-        }
-    }
-
-    async fn post(&self, call: &StoreCall, cps: Option<&Authority>) -> Result<(), HttpError> {
-        let client = self.http.client()?;
-        let sent = client.send(&call.request(), self.retry).await;
-        if let Some(cps) = cps {
-            self.clock_gaps.note(cps, client.clock_gap());
-        }
-        sent.map(drop)
     }
 
     /// Where the record's CPS is. Ours may be reached by another URL than its

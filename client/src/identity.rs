@@ -6,6 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use pennyblack_base::time::UnixTime;
+use pennyblack_passport::MAX_CLOCK_SKEW;
 use pennyblack_runtime::reload::FromFiles;
 use pennyblack_stir::jws::{
     CertificateReference, HeaderError, SigningKeyError, StirSigningKey, X5c,
@@ -85,6 +87,20 @@ pub enum IdentityError {
     /// The certificate speaks for nobody.
     #[error("the certificate has no TNAuthList: it is not a STIR certificate (RFC 8226)")]
     NoAuthority,
+    /// A certificate of the path had ended, or had not begun.
+    #[error(
+        "{certificate} is not valid at {now}, only from {from} to {until}: use a new certificate, or set this machine's clock"
+    )]
+    NotCurrent {
+        /// Which of the path.
+        certificate: String,
+        /// When it begins.
+        from: UnixTime,
+        /// When it ends.
+        until: UnixTime,
+        /// The time of this machine.
+        now: UnixTime,
+    },
     /// The certificate does not speak for what was asked.
     #[error("the certificate speaks for {certificate}, not for {iss:?}")]
     NotSpokenFor {
@@ -110,6 +126,8 @@ pub struct StirIdentity {
     key: StirSigningKey,
     authority: TnAuthList,
     iss: String,
+    /// From when to when each certificate of the path is valid, the leaf first.
+    validity: Vec<(UnixTime, UnixTime)>,
 }
 
 /// The same certificate has the same key: another one is refused.
@@ -183,12 +201,38 @@ impl StirIdentity {
         }
         let authority = parsed.tn_auth_list().ok_or(IdentityError::NoAuthority)?;
         let iss = choose_iss(authority, iss)?;
+        let path = x5c.certificates().iter();
         Ok(Self {
+            validity: path.filter_map(|der| validity_of(der)).collect(),
             authority: authority.clone(),
             certificate: CertificateReference::X5c(x5c),
             key,
             iss,
         })
+    }
+
+    /// Whether what is signed at `now` can be verified: each certificate of the path is
+    /// valid.
+    ///
+    /// # Errors
+    /// [`IdentityError::NotCurrent`], of the first that is not.
+    pub fn check_current(&self, now: UnixTime) -> Result<(), IdentityError> {
+        let numbered = self.validity.iter().enumerate();
+        for (place, &(from, until)) in numbered {
+            if now > until || now.plus(MAX_CLOCK_SKEW) < from {
+                let certificate = match place {
+                    0 => "the certificate".to_owned(),
+                    more => format!("certificate {} of the path", more + 1),
+                };
+                return Err(IdentityError::NotCurrent {
+                    certificate,
+                    from,
+                    until,
+                    now,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// The certificate with its path, as `x5c`.
@@ -214,6 +258,17 @@ impl StirIdentity {
     pub fn iss(&self) -> &str {
         &self.iss
     }
+}
+
+/// None of what is no certificate: whoever verifies its path passes it over, too.
+fn validity_of(der: &[u8]) -> Option<(UnixTime, UnixTime)> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
+    let time = |time: x509_parser::time::ASN1Time| u64::try_from(time.timestamp()).map(UnixTime);
+    let validity = certificate.validity();
+    Some((
+        time(validity.not_before).ok()?,
+        time(validity.not_after).ok()?,
+    ))
 }
 
 fn is_key_of(key: &StirSigningKey, leaf: &[u8]) -> bool {
@@ -259,7 +314,6 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use pennyblack_base::time::UnixTime;
     use pennyblack_pki::{CaNames, DevelopmentCa, LeafRequest, TnAuthEntry};
 
     fn written(holds: &str) -> (tempfile::TempDir, PathBuf, PathBuf) {
@@ -315,6 +369,25 @@ mod tests {
             panic!("no x5c");
         };
         assert_eq!(x5c.certificates(), certificates);
+    }
+
+    #[test]
+    fn an_identity_signs_for_as_long_as_its_path_is_valid() {
+        let (_home, certificate, key) = written("spc:683G");
+        let identity = StirIdentity::load(&certificate, &key, None).unwrap();
+        let (from, until) = identity.validity[0];
+        assert_eq!(identity.validity.len(), 2);
+        for now in [UnixTime(from.0 - 10), from, until] {
+            assert!(identity.check_current(now).is_ok(), "{now}");
+        }
+        for now in [UnixTime(from.0 - 11), UnixTime(until.0 + 1)] {
+            let error = identity.check_current(now).unwrap_err();
+            assert!(error.to_string().starts_with("the certificate is not"));
+        }
+        let mut identity = identity;
+        identity.validity[1].1 = UnixTime(until.0 - 1);
+        let error = identity.check_current(until).unwrap_err();
+        assert!(error.to_string().starts_with("certificate 2 of the path"));
     }
 
     #[test]

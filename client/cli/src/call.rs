@@ -1,5 +1,7 @@
 //! `pennyblack call`: store a call's PASSporT for the called number.
 
+mod output;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,7 +9,7 @@ use clap::Args;
 use console::style;
 use pennyblack_client::auth_service::{
     ClockGaps, DEFAULT_MAX_COPIES, FoundKeys, KeyLookup, OobAuthenticationError,
-    OobAuthenticationService, ResendTotals, SecondAttempt, ShakenCall, read_passport,
+    OobAuthenticationService, SecondAttempt, ShakenCall, StoreDelivery, read_passport,
 };
 use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Wallet};
 use pennyblack_http::{RetryPolicy, ServiceAddress};
@@ -19,15 +21,17 @@ use pennyblack_storage::limited_file;
 use serde_json::{Value, json};
 
 use super::carrier::existing_wallet;
-use super::options::{NetworkOptions, TrustOptions, load_identity};
+use super::options::{NetworkOptions, TrustOptions, load_identity, quoted, typed_number};
 use super::outcome::{Exit, Failure, Outcome, message};
 use super::wording::{plural, printable};
+use output::{NOT_ALL_READ, no_key, refusals, report_resent};
 
 /// Most bytes of a PASSporT or Identity header; more than any certificate path takes.
 const MAX_IDENTITY_SIZE: usize = 1024 * 1024;
 
 /// The arguments of `pennyblack call`.
 #[derive(Debug, Args)]
+#[command(mut_arg("roots", |roots| roots.required(false).required_unless_present("resend")))]
 #[command(after_help = "\
 Examples:
   # a PASSporT that an STI-AS signed: compact JWS or Identity header
@@ -40,14 +44,14 @@ Examples:
       --cert carrier-a.pem --key carrier-a.key \\
       --x5u https://certs.example/carrier-a.pem
   # send again what was signed and never answered
-  pennyblack call … --resend
+  pennyblack call --resend --wallet wallet.db
 
 One token is spent for each key that the called number has, and for no more than
 --max-copies: the keys whose certificates cover the fewest numbers come first.")]
 pub(crate) struct CallArguments {
     /// The CPS's URL, or authority=URL.
-    #[arg(long, value_name = "URL")]
-    cps: ServiceAddress,
+    #[arg(long, value_name = "URL", required_unless_present = "resend")]
+    cps: Option<ServiceAddress>,
     /// The wallet's file.
     #[arg(long, value_name = "FILE")]
     wallet: PathBuf,
@@ -56,10 +60,11 @@ pub(crate) struct CallArguments {
     #[arg(long, value_name = "TEXT|-|@FILE", conflicts_with_all = ["orig", "cert"])]
     identity: Option<String>,
     /// The calling number, to sign a PASSporT here.
-    #[arg(long, value_name = "TN", requires_all = ["dest", "cert", "key"])]
+    #[arg(long, value_name = "TN", requires_all = ["dest", "cert", "key"],
+          value_parser = typed_number::<TelephoneNumber>)]
     orig: Option<TelephoneNumber>,
     /// The called number; if not given, the PASSporT's.
-    #[arg(long, value_name = "TN")]
+    #[arg(long, value_name = "TN", value_parser = typed_number::<TelephoneNumber>)]
     dest: Option<TelephoneNumber>,
     /// PEM file of the certificate to sign with.
     #[arg(long, value_name = "FILE", requires = "orig")]
@@ -90,7 +95,8 @@ pub(crate) struct CallArguments {
         value_parser = clap::value_parser!(u64).range(1..=32)
     )]
     max_copies: u64,
-    /// Only resend requests that were signed and not answered.
+    /// Only resend requests that were signed and not answered. It needs the wallet, and
+    /// what it takes to reach the CPS.
     #[arg(long, conflicts_with_all = ["identity", "orig"])]
     resend: bool,
     #[command(flatten)]
@@ -99,20 +105,19 @@ pub(crate) struct CallArguments {
     network: NetworkOptions,
 }
 
-const NOT_ALL_READ: &str = "the CPS has, or may have, more key records for these digits than are \
-                            read: give more digits of the number with --block, or all of them \
-                            without it";
-
 /// Does it.
 pub(crate) async fn run(arguments: CallArguments) -> Result<Outcome, Failure> {
     let wallet = existing_wallet(&arguments.wallet)?;
-    let caller = arguments.caller()?;
     let clock = Clock::system();
-    let resent = caller.resend(&wallet, clock.now()).await?;
     if arguments.resend {
+        let resent = arguments.delivery().resend(&wallet, clock.now()).await?;
         return Ok(report_resent(resent));
     }
+    let caller = arguments.caller()?;
+    caller.delivery().resend(&wallet, clock.now()).await?;
     let passport = arguments.passport(&clock)?;
+    let is_fresh = passport.check_fresh(clock.now());
+    is_fresh.map_err(OobAuthenticationError::NotFresh)?;
     let dest = arguments.called_number(&passport)?;
     let look_up = match arguments.block {
         Some(digits) => KeyLookup::Block { digits },
@@ -122,7 +127,16 @@ pub(crate) async fn run(arguments: CallArguments) -> Result<Outcome, Failure> {
     if found.keys.is_empty() {
         return Err(no_key(&dest, &found));
     }
-    store_copies(&caller, &wallet, &passport, &dest, &found, &clock).await
+    let resend = arguments.resend_command();
+    store_copies(
+        &caller,
+        &wallet,
+        &passport,
+        &found,
+        (&dest, &resend),
+        &clock,
+    )
+    .await
 }
 
 /// One copy for each key. A copy that fails does not keep the others back; the
@@ -131,18 +145,18 @@ async fn store_copies(
     caller: &OobAuthenticationService,
     wallet: &Wallet,
     passport: &UnverifiedPassport,
-    dest: &TelephoneNumber,
     found: &FoundKeys,
+    (dest, resend): (&TelephoneNumber, &str),
     clock: &Clock,
 ) -> Result<Outcome, Failure> {
     let keys = plural(found.keys.len() as u64, "key");
     let mut lines = vec![format!("call to {dest}: {keys}")];
     let mut copies: Vec<Value> = Vec::new();
     let mut first_failure: Option<OobAuthenticationError> = None;
-    let mut second = SecondAttempt::default();
+    let (mut second, mut is_kept) = (SecondAttempt::default(), false);
     for key in &found.keys {
         let stored = caller
-            .store(wallet, passport.as_str(), key, &mut second, clock.now())
+            .store(wallet, passport, key, &mut second, clock.now())
             .await;
         let (mailbox, cps) = (key.mailbox().to_string(), key.cps().to_string());
         match stored {
@@ -155,6 +169,7 @@ async fn store_copies(
             }
             Err(error) => {
                 let why = message(&error);
+                is_kept |= error.is_kept();
                 lines.push(format!(
                     "  {} for {mailbox} at {cps}: {why}",
                     style("failed").red()
@@ -164,6 +179,9 @@ async fn store_copies(
                 first_failure.get_or_insert(error);
             }
         }
+    }
+    if is_kept {
+        lines.push(format!("  to send it again: {resend}"));
     }
     if found.left_out > 0 {
         let more = plural(found.left_out as u64, "more key");
@@ -180,6 +198,7 @@ async fn store_copies(
     let json = json!({
         "dest": dest.to_string(),
         "copies": copies,
+        "resend": is_kept.then_some(resend),
         "left_out": found.left_out,
         "is_partial": found.is_partial,
         "refused_records": { "count": found.refused.count, "examples": examples },
@@ -188,73 +207,31 @@ async fn store_copies(
     Ok(Outcome::new(json, lines.join("\n"), exit))
 }
 
-/// That there is no key to seal to. Records that only a wrong clock refuses are no
-/// reason to call the number unreachable.
-fn no_key(dest: &TelephoneNumber, found: &FoundKeys) -> Failure {
-    let refused = match found.refused.count {
-        0 => String::new(),
-        _ => format!("; refused: {}", refusals(found)),
-    };
-    if let Some(holder) = &found.refused.unchecked {
-        let holder = printable(&holder.to_string());
-        let text = format!(
-            "a key for {dest} is published, but this machine cannot check that {holder} holds \
-             the number: name a numbering table that says so with --numbering \
-             (docs/operating.md#who-holds-a-number)"
-        );
-        return Failure::new(Exit::Unchecked, text);
-    }
-    match found.clock_gap {
-        Some(gap) if !refused.is_empty() => {
-            let text = format!("no key for {dest} is accepted: {gap}{refused}");
-            Failure::new(Exit::Failed, text)
-        }
-        _ if found.is_partial => {
-            let text = format!("no key for {dest} was found, but {NOT_ALL_READ}{refused}");
-            Failure::new(Exit::NoKey, text)
-        }
-        _ if refused.is_empty() => {
-            let text = format!(
-                "nobody has published a key for {dest} at this CPS: the called side has to run \
-                 `pennyblack mailbox register`"
-            );
-            Failure::new(Exit::NoKey, text)
-        }
-        _ => Failure::new(
-            Exit::NoKey,
-            format!("no key for {dest} is accepted{refused}"),
-        ),
-    }
-}
-
-/// How many key records were refused, and why the first few were.
-fn refusals(found: &FoundKeys) -> String {
-    let records = plural(found.refused.count, "key record");
-    let examples = found.refused.examples.iter();
-    let reasons: Vec<_> = examples.map(|why| printable(&why.to_string())).collect();
-    format!("{records}, for example: {}", reasons.join("; "))
-}
-
-fn report_resent(resent: ResendTotals) -> Outcome {
-    let ResendTotals {
-        stored,
-        refused,
-        expired,
-        left,
-    } = resent;
-    let text = format!(
-        "sent again: {stored} stored, {refused} refused, {expired} dropped as too old, {left} still without an answer"
-    );
-    let json = json!({ "stored": stored, "refused": refused, "expired": expired, "left": left });
-    let exit = if left > 0 { Exit::Network } else { Exit::Done };
-    Outcome::new(json, text, exit)
-}
-
 impl CallArguments {
+    /// The command that sends again what this one could not, word by word.
+    fn resend_command(&self) -> String {
+        let wallet = quoted(&self.wallet.display().to_string());
+        let command = format!("pennyblack call --resend --wallet {wallet}");
+        let more = self.network.repeated().into_iter();
+        std::iter::once(command)
+            .chain(more)
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    fn delivery(&self) -> StoreDelivery {
+        StoreDelivery {
+            http: self.network.http(),
+            retry: RetryPolicy::SHORT,
+            clock_gaps: ClockGaps::default(),
+        }
+    }
+
     fn caller(&self) -> Result<OobAuthenticationService, Failure> {
         let http = self.network.http();
+        let missing = || Failure::new(Exit::Usage, "--cps is missing: name the CPS to ask");
         Ok(OobAuthenticationService {
-            cps: self.cps.clone(),
+            cps: self.cps.clone().ok_or_else(missing)?,
             http: http.clone(),
             trust: self.trust.policy()?,
             numbering: self.trust.numbering()?,
@@ -283,7 +260,8 @@ impl CallArguments {
                     x5u: self.x5u.clone(),
                 };
                 let identity = load_identity((cert, "--cert"), (key, "--key"), None)?;
-                call.sign(&identity, clock.now())
+                let signed = call.sign(&identity, clock.now());
+                signed.map_err(|error| Failure::from(error).of_option("--cert"))?
             }
             _ => {
                 let text = "give a PASSporT with --identity, or sign one with --orig, --dest, --cert and --key";
@@ -373,6 +351,33 @@ mod tests {
             let more = [refused, "--resend"];
             assert!(Line::try_parse_from(line.iter().chain(&more)).is_err());
         }
+    }
+
+    #[test]
+    fn what_is_to_be_sent_again_is_sent_by_the_command_that_was_printed() {
+        let call = parse(&["--ca-file=it's ours.pem", "--proxy=http://127.0.0.1:1"]);
+        let command = call.resend_command();
+        let printed = r"pennyblack call --resend --wallet wallet.db --ca-file 'it'\''s ours.pem' --proxy http://127.0.0.1:1";
+        assert_eq!(command, printed);
+        let words = printed.split(' ').skip(1).take(4);
+        assert!(Line::try_parse_from(words).unwrap().call.resend);
+        let nothing = Line::try_parse_from(["call", "--wallet=wallet.db"]);
+        let nothing = nothing.unwrap_err().to_string();
+        assert!(nothing.contains("--cps") && nothing.contains("--roots"));
+    }
+
+    #[test]
+    fn a_number_of_ten_digits_is_asked_about() {
+        let line = [
+            "call",
+            "--cps=https://cps.example",
+            "--wallet=w",
+            "--roots=r",
+        ];
+        let dest = |number| line.iter().copied().chain(["--dest", number]);
+        let refused = Line::try_parse_from(dest("2155550100")).unwrap_err();
+        assert!(refused.to_string().contains("12155550100"), "{refused}");
+        assert!(Line::try_parse_from(dest("+2155550100")).is_ok());
     }
 
     #[test]

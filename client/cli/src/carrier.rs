@@ -7,10 +7,10 @@ use clap::{Args, Subcommand};
 use console::style;
 use indicatif::HumanCount;
 use pennyblack_client::carrier::{Carrier, CarrierConfig};
-use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Holding, Wallet};
+use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Holding, Wallet, WalletError};
 use pennyblack_http::Deadline;
 use pennyblack_runtime::clock::Clock;
-use pennyblack_runtime::config::{Sources, load};
+use pennyblack_runtime::config::{LogConfig, LogFormat, LogLevel, Sources, load};
 use pennyblack_runtime::logging;
 use pennyblack_runtime::reload::Reload;
 use serde_json::json;
@@ -134,7 +134,7 @@ pub(crate) async fn run(command: CarrierCommand) -> Result<Outcome, Failure> {
 async fn draw(arguments: DrawArguments) -> Result<Outcome, Failure> {
     let config = read_config(arguments.config.as_deref(), &arguments.settings())?;
     let carrier = carrier(&config)?;
-    let wallet = Wallet::open(&config.carrier.wallet)?;
+    let wallet = open_wallet(&config.carrier.wallet)?;
     let deadline = Deadline::after(Duration::from_secs(arguments.deadline));
     let client = config.http().client()?.within(deadline);
     let clock = Clock::system();
@@ -277,6 +277,17 @@ fn out_of_tokens(mut drawn_for: Vec<String>, holdings: &[Holding]) -> Vec<String
 
 /// A wallet that is to be read or spent from; a mistyped name must not make a
 /// new one.
+/// Opens the wallet. While another process has it locked, a log line says so.
+fn open_wallet(path: &Path) -> Result<Wallet, WalletError> {
+    let warnings = LogConfig {
+        level: LogLevel::Warn,
+        format: LogFormat::Text,
+    };
+    // Something in this process may write log lines already: then it writes this one, too.
+    let _started = logging::start(&warnings);
+    Wallet::open(path)
+}
+
 pub(crate) fn existing_wallet(path: &Path) -> Result<Wallet, Failure> {
     if !path.exists() {
         let message = format!(
@@ -285,7 +296,7 @@ pub(crate) fn existing_wallet(path: &Path) -> Result<Wallet, Failure> {
         );
         return Err(Failure::new(Exit::Failed, message));
     }
-    Wallet::open(path).map_err(|error| {
+    open_wallet(path).map_err(|error| {
         let option = format!("--wallet {}", path.display());
         Failure::from(error).of_option(&option)
     })

@@ -1,7 +1,9 @@
 //! Options that several commands share: how services are reached, whose
 //! certificates are trusted, and with which identity to sign.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use pennyblack_client::identity::{IdentityError, StirIdentity};
 use pennyblack_client::trust::TrustFiles;
 use pennyblack_client::verification_service;
 use pennyblack_http::{Deadline, HttpOptions, TrustRoots};
+use pennyblack_pki::TnAuthEntry;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::{LogConfig, LogFormat, LogLevel};
 use pennyblack_runtime::logging;
@@ -19,6 +22,7 @@ use pennyblack_runtime::reload::{FromFiles, Reload, Reread};
 use pennyblack_sealing::mailbox::RecipientKey;
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
+use pennyblack_stir::telephone_number::require_country_code;
 
 use super::outcome::{Exit, Failure, warn};
 
@@ -61,6 +65,25 @@ pub(crate) fn load_mailbox_key(file: &Path) -> Result<RecipientKey, Failure> {
     key.map_err(|error| Failure::from(error).of_option("--mailbox-key"))
 }
 
+/// A number that somebody typed: with its country code, or it is asked about.
+pub(crate) fn typed_number<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    require_country_code(text).map_err(|error| error.to_string())?;
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+/// The same, for what a certificate covers.
+pub(crate) fn typed_entry(text: &str) -> Result<TnAuthEntry, String> {
+    require_country_code(text).map_err(|error| error.to_string())?;
+    TnAuthEntry::one(text).map_err(|error| error.to_string())
+}
+
+/// The same, `START+COUNT`.
+pub(crate) fn typed_range(text: &str) -> Result<TnAuthEntry, String> {
+    let start = text.rsplit_once('+').map_or(text, |(start, _)| start);
+    require_country_code(start).map_err(|error| error.to_string())?;
+    TnAuthEntry::range(text).map_err(|error| error.to_string())
+}
+
 /// How services are reached by a command that has a limit of time of its own.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network")]
@@ -78,6 +101,17 @@ pub(crate) struct ConnectionOptions {
 }
 
 impl ConnectionOptions {
+    /// Those that another command needs to reach the same services.
+    fn repeated(&self) -> Vec<String> {
+        let ca_file = self
+            .ca_file
+            .as_ref()
+            .map(|file| format!("--ca-file {}", quoted(&file.display().to_string())));
+        let proxy = self.proxy.as_ref();
+        let proxy = proxy.map(|url| format!("--proxy {}", quoted(url)));
+        ca_file.into_iter().chain(proxy).collect()
+    }
+
     pub(crate) fn http(&self) -> HttpOptions {
         HttpOptions {
             trust_roots: TrustRoots::system_and(self.ca_file.clone()),
@@ -85,6 +119,15 @@ impl ConnectionOptions {
             timeout: Duration::from_secs(self.timeout),
             ..HttpOptions::default()
         }
+    }
+}
+
+/// As a shell reads it as one word.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=+,%~".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 
@@ -102,6 +145,11 @@ pub(crate) struct NetworkOptions {
 }
 
 impl NetworkOptions {
+    /// Those that another command needs to reach the same services.
+    pub(crate) fn repeated(&self) -> Vec<String> {
+        self.connection.repeated()
+    }
+
     /// For a command that ends by itself, after `wait` at the earliest.
     pub(crate) fn http_after(&self, wait: Duration) -> HttpOptions {
         HttpOptions {
@@ -138,8 +186,8 @@ impl NetworkOptions {
 pub(crate) struct TrustOptions {
     /// Root certificates in PEM or DER: a file, or a directory of .pem, .crt, .cer and .der
     /// files.
-    #[arg(long, value_name = "PATH")]
-    roots: PathBuf,
+    #[arg(long, value_name = "PATH", required = true)]
+    roots: Option<PathBuf>,
     /// Revocation lists: a PEM file with its signer's certificate, a DER file, or a directory
     /// of such .crl, .pem and .der files. Without them no certificate counts as revoked.
     #[arg(long, value_name = "PATH")]
@@ -163,9 +211,13 @@ pub(crate) struct TrustOptions {
 impl TrustOptions {
     pub(crate) fn policy(&self) -> Result<TrustPolicy, Failure> {
         let now = Clock::system().now();
-        let loaded = TrustFiles::load(&self.roots, self.revocation.as_deref(), now);
+        let Some(roots) = &self.roots else {
+            let text = "--roots is missing: name the root certificates to trust";
+            return Err(Failure::new(Exit::Usage, text));
+        };
+        let loaded = TrustFiles::load(roots, self.revocation.as_deref(), now);
         let TrustFiles { policy, warnings } = loaded.map_err(|error| {
-            let option = match error.is_of_the_roots(&self.roots) {
+            let option = match error.is_of_the_roots(roots) {
                 true => "--roots",
                 false => "--revocation",
             };

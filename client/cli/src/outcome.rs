@@ -259,6 +259,7 @@ fn exit_of_caller(error: &OobAuthenticationError) -> Exit {
     match error {
         OobAuthenticationError::KeyLookup(error)
         | OobAuthenticationError::Refused { error }
+        | OobAuthenticationError::NotNow { error }
         | OobAuthenticationError::Unknown { error } => exit_of_http(error),
         OobAuthenticationError::Spend(SpendError::NoToken { .. }) => Exit::NoToken,
         _ => Exit::Failed,

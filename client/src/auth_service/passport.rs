@@ -9,7 +9,7 @@ use pennyblack_passport::{
 use pennyblack_stir::jws::{CertificateReference, X5u};
 use pennyblack_stir::telephone_number::TelephoneNumber;
 
-use crate::identity::StirIdentity;
+use crate::identity::{IdentityError, StirIdentity};
 
 /// Text that brings no PASSporT.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +67,11 @@ pub struct ShakenCall {
 
 impl ShakenCall {
     /// Signs it, in full form.
-    #[must_use]
-    pub fn sign(&self, identity: &StirIdentity, now: UnixTime) -> String {
+    ///
+    /// # Errors
+    /// [`IdentityError::NotCurrent`]: nobody could verify it.
+    pub fn sign(&self, identity: &StirIdentity, now: UnixTime) -> Result<String, IdentityError> {
+        identity.check_current(now)?;
         let certificate = match &self.x5u {
             Some(url) => CertificateReference::X5u(url.clone()),
             None => identity.certificate().clone(),
@@ -84,7 +87,7 @@ impl ShakenCall {
             },
             others: serde_json::Map::new(),
         };
-        claims.sign(&certificate, identity.key())
+        Ok(claims.sign(&certificate, identity.key()))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_stir::jws::{X5c, X5u};
-use pennyblack_stir::{TrustAnchors, TrustPolicy, certificates_from_pem};
+use pennyblack_stir::{TrustAnchors, TrustPolicy, certificates_of_file};
 use serde_json::json;
 
 use super::tests::{altered, header, shaken_claims, unsigned};
@@ -20,7 +20,7 @@ struct Certificates(Value);
 impl CertificateSource for Certificates {
     fn certificates(&self, url: &X5u) -> Option<X5c> {
         let pem = self.0[url.as_str()].as_str()?;
-        X5c::new(certificates_from_pem(pem.as_bytes()).unwrap()).ok()
+        X5c::new(certificates_of_file(pem.as_bytes()).unwrap()).ok()
     }
 }
 
@@ -30,7 +30,7 @@ fn text(value: &Value) -> &str {
 
 /// What the PASSporTs of `tokens` come to for a call.
 fn verdict(vectors: &Value, tokens: &[&str], orig: &str, dest: &str) -> Verdict {
-    let root = certificates_from_pem(text(&vectors["root"]).as_bytes()).unwrap();
+    let root = certificates_of_file(text(&vectors["root"]).as_bytes()).unwrap();
     let anchors = TrustAnchors::from_der(&root).unwrap();
     let certificates = Certificates(vectors["certificates"].clone());
     let verifier = Verifier {

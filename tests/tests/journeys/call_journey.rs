@@ -180,7 +180,7 @@ async fn an_oob_as_that_died_before_the_answer_sends_the_same_request_after_its_
     // Another process, with the same wallet file.
     let reopened = Wallet::open(&scene.federation.home().join("wallet.db")).unwrap();
     let caller = scene.federation.caller(scene.address(), QUICK).unwrap();
-    let resent = caller.resend(&reopened, NOW).await.unwrap();
+    let resent = caller.delivery().resend(&reopened, NOW).await.unwrap();
     let all_stored = ResendTotals {
         stored: 1,
         ..ResendTotals::default()
@@ -192,9 +192,45 @@ async fn an_oob_as_that_died_before_the_answer_sends_the_same_request_after_its_
         "the first had arrived"
     );
     assert_eq!(
-        caller.resend(&reopened, NOW).await.unwrap(),
+        caller.delivery().resend(&reopened, NOW).await.unwrap(),
         ResendTotals::default()
     );
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_stale_passport_costs_no_token_and_a_busy_cps_has_stored_nothing() {
+    let scene = Scene::set(1).await;
+    let lookup = scene.federation.caller(scene.address(), QUICK).unwrap();
+    let found = lookup
+        .keys_of(&number(CALLEE), KeyLookup::Number, NOW)
+        .await
+        .unwrap();
+    let answer = |status: &str| {
+        format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+    };
+    let answers = ["429 Too Many Requests", "201 Created"].map(answer);
+    let cps = PreparedAnswers::start(answers.to_vec()).await.unwrap();
+    let caller = scene.federation.caller(cps.address(), RetryPolicy::NONE);
+    let caller = caller.unwrap();
+    let mut second = SecondAttempt::default();
+    for at in [UnixTime(NOW.0 - 61), UnixTime(NOW.0 + 11)] {
+        let passport = scene.passport_at(at);
+        let stored = caller.store(&scene.wallet, &passport, &found.keys[0], &mut second, NOW);
+        let refused = stored.await.unwrap_err();
+        let is_not_fresh = matches!(refused, OobAuthenticationError::NotFresh(_));
+        assert!(is_not_fresh, "{refused}");
+        assert_eq!((scene.tokens(), cps.requests().len()), (1, 0));
+    }
+    let passport = scene.passport();
+    let stored = caller.store(&scene.wallet, &passport, &found.keys[0], &mut second, NOW);
+    let busy = stored.await.unwrap_err();
+    assert!(busy.to_string().starts_with("not stored: "), "{busy}");
+    assert!(busy.is_kept());
+    let resent = caller.delivery().resend(&scene.wallet, NOW).await.unwrap();
+    assert_eq!(resent.stored, 1);
+    let requests = cps.requests();
+    assert_eq!(requests[0], requests[1]);
     scene.end().await;
 }
 
@@ -262,7 +298,7 @@ async fn a_call_whose_tokens_key_is_closed_is_paid_for_with_one_of_another_key_o
         let stored = caller
             .store(
                 &scene.wallet,
-                &scene.passport(),
+                &scene.passport_at(now),
                 &found.keys[0],
                 &mut attempt,
                 now,
@@ -288,7 +324,7 @@ async fn a_call_whose_tokens_key_is_closed_is_paid_for_with_one_of_another_key_o
             let other = caller
                 .store(
                     &scene.wallet,
-                    &scene.passport(),
+                    &scene.passport_at(now),
                     &found.keys[0],
                     &mut attempt,
                     now,

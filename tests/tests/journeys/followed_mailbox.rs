@@ -32,7 +32,10 @@ fn call(world: &World, from: &str, mailbox: &Mailbox) -> (Call, String) {
         orig: Party::from(shaken.orig.clone()),
         dest: Party::from(shaken.dest.clone()),
     };
-    (call, shaken.sign(&world.carrier, world.clock.now()))
+    (
+        call,
+        shaken.sign(&world.carrier, world.clock.now()).unwrap(),
+    )
 }
 
 fn follow(world: &World, mailbox: &Mailbox) -> Follower {

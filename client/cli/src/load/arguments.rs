@@ -21,7 +21,7 @@ use pennyblack_testbed::load::{Load, Mailboxes, Mix, Operation, Pace, Rate, Wind
 
 use super::super::carrier::{carrier as described_carrier, read_config};
 use super::super::mailbox::KemName;
-use super::super::options::{ConnectionOptions, load_identity};
+use super::super::options::{ConnectionOptions, load_identity, typed_number};
 use super::super::outcome::{Exit, Failure};
 
 /// The caller of every PASSporT that is stored: a number set aside for fiction.
@@ -141,7 +141,7 @@ struct CarrierOptions {
 #[command(next_help_heading = "Mailboxes, to store into and retrieve from")]
 struct MailboxOptions {
     /// The number to publish mailboxes for; choose one that nobody calls.
-    #[arg(long, value_name = "TN")]
+    #[arg(long, value_name = "TN", value_parser = typed_number::<TelephoneNumber>)]
     tn: Option<TelephoneNumber>,
     /// PEM file of the certificate that holds the number; the carrier's if not
     /// given.
@@ -323,7 +323,7 @@ fn passport(
         attest: Attestation::Full,
         x5u: Some(CERTIFICATE_URL.parse().map_err(|error| fixed(&error))?),
     };
-    Ok(call.sign(signer, clock.now()))
+    Ok(call.sign(signer, clock.now())?)
 }
 
 fn usage(text: &str) -> Failure {

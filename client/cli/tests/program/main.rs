@@ -11,6 +11,7 @@
 mod audit_limits;
 mod compare;
 mod hostile_service;
+mod locked_wallet;
 mod numbering;
 mod one_call;
 mod polls;

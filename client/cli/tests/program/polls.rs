@@ -62,7 +62,7 @@ impl Scene {
             attest: Attestation::Full,
             x5u: Some("https://certs.example/carrier.pem".parse().unwrap()),
         };
-        call.sign(&identity.unwrap(), now())
+        call.sign(&identity.unwrap(), now()).unwrap()
     }
 
     /// A CPS whose mailbox holds a call that comes with the tenth request, or never.

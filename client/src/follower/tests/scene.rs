@@ -87,7 +87,7 @@ impl Scene {
             attest: Attestation::Full,
             x5u: Some(url.parse().unwrap()),
         };
-        call.sign(&self.identity, iat)
+        call.sign(&self.identity, iat).unwrap()
     }
 
     /// An entry that anyone with a token can store.

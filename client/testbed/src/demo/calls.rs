@@ -60,7 +60,7 @@ async fn one_call(
     };
     let orig = customer(number)?;
     let at = clock.now();
-    let passport = sign(signer, &orig, callee, clock);
+    let passport = sign(signer, &orig, callee, clock)?;
     // What a gateway gets is the header's value.
     let header = UnverifiedPassport::parse(&passport)
         .during("reading a PASSporT")
@@ -96,14 +96,15 @@ pub(super) fn sign(
     orig: &TelephoneNumber,
     callee: &Callee,
     clock: &Clock,
-) -> String {
+) -> Result<String, DemoError> {
     let call = ShakenCall {
         orig: orig.clone(),
         dest: callee.number.clone(),
         attest: Attestation::Full,
         x5u: Some(signer.x5u.clone()),
     };
-    call.sign(&signer.identity, clock.now())
+    let signed = call.sign(&signer.identity, clock.now());
+    signed.during("signing a PASSporT")
 }
 
 /// Stores a copy for each key of the callee, and says in which mailboxes.
@@ -123,13 +124,7 @@ pub(super) async fn store(
     let (mut mailboxes, mut second) = (Vec::new(), SecondAttempt::default());
     for key in &found.keys {
         caller
-            .store(
-                &storer.wallet,
-                passport.as_str(),
-                key,
-                &mut second,
-                clock.now(),
-            )
+            .store(&storer.wallet, &passport, key, &mut second, clock.now())
             .await
             .during("storing a PASSporT")?;
         mailboxes.push(key.mailbox().to_string());

@@ -17,7 +17,7 @@ use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::sealed::seal_passport;
 
 use super::calls::{Found, customer, name, sign, store, verify};
-use super::participants::{Participants, Storer};
+use super::participants::{Callee, Participants, Storer};
 use super::report::{Evidence, Incident};
 use super::services::{LOOK_EVERY, Services, client, issuer_keys};
 use super::{DemoError, WhileDoing as _};
@@ -62,7 +62,7 @@ async fn no_passport(cast: &Participants) -> Result<Incident, DemoError> {
 
 async fn forged(cast: &Participants, clock: &Clock) -> Result<Incident, DemoError> {
     let (callee, orig) = (cast.callee(2)?, customer(FIRST + 1)?);
-    let passport = sign(&cast.crook, &orig, callee, clock);
+    let passport = sign(&cast.crook, &orig, callee, clock)?;
     // The crook needs a token; carrier B is careless.
     store(cast, &cast.carrier_b, &passport, callee, clock).await?;
     let verdict = verify(callee, &orig).await?;
@@ -77,8 +77,15 @@ async fn forged(cast: &Participants, clock: &Clock) -> Result<Incident, DemoErro
 async fn expired(cast: &Participants, clock: &Clock) -> Result<Incident, DemoError> {
     let (callee, orig) = (cast.callee(3)?, customer(FIRST + 2)?);
     let (stale, _hand) = Clock::by_hand(clock.now().minus(Duration::from_secs(600)));
-    let passport = sign(&cast.carrier_a, &orig, callee, &stale);
-    store(cast, &cast.carrier_a, &passport, callee, clock).await?;
+    let (carrier, passport) = (
+        &cast.carrier_a,
+        sign(&cast.carrier_a, &orig, callee, &stale)?,
+    );
+    // A program that stores what is of no use to anybody: the library refuses to.
+    spend_on(cast, carrier, callee, &passport, clock, |_, _| Ok(()))?;
+    let delivery = cast.caller()?.delivery();
+    let resent = delivery.resend(&carrier.wallet, clock.now()).await;
+    resent.during("storing a PASSporT")?;
     let verdict = verify(callee, &orig).await?;
     Ok(Incident {
         what: "a PASSporT of ten minutes ago",
@@ -97,15 +104,28 @@ fn spend_with<T>(
     clock: &Clock,
     more: impl FnOnce(&pennyblack_privacypass::token::Token, &SpendKey) -> Result<T, DemoError>,
 ) -> Result<T, DemoError> {
+    let callee = cast.callee(place)?;
+    let passport = sign(storer, &customer(FIRST + 3)?, callee, clock)?;
+    spend_on(cast, storer, callee, &passport, clock, more)
+}
+
+/// The same for any PASSporT of a call to `callee`.
+fn spend_on<T>(
+    cast: &Participants,
+    storer: &Storer,
+    callee: &Callee,
+    passport: &str,
+    clock: &Clock,
+    more: impl FnOnce(&pennyblack_privacypass::token::Token, &SpendKey) -> Result<T, DemoError>,
+) -> Result<T, DemoError> {
     let caller = cast.caller()?;
-    let (callee, cps) = (cast.callee(place)?, caller.cps.authority());
+    let cps = caller.cps.authority();
     let recipient = callee
         .recipients
         .first()
         .ok_or(DemoError::Never("a mailbox"))?;
-    let passport = sign(storer, &customer(FIRST + 3)?, callee, clock);
     let key = recipient.key.config();
-    let sealed = seal_passport(key, cps, &passport, &mut rand::rng()).during("sealing")?;
+    let sealed = seal_passport(key, cps, passport, &mut rand::rng()).during("sealing")?;
     let mut made = Err(DemoError::Never("taking a token"));
     let url = caller.cps.url(STORE_PATH);
     storer
@@ -142,7 +162,10 @@ async fn double_spend(
             .during("signing")
     })?;
     let caller = cast.caller()?;
-    let resent = caller.resend(&cast.carrier_b.wallet, clock.now()).await;
+    let resent = caller
+        .delivery()
+        .resend(&cast.carrier_b.wallet, clock.now())
+        .await;
     let first = resent.during("spending a token")?.stored;
     let answer = post(services, &second, None).await;
     let conflicts = refusal(&answer) == Some(ProblemType::TokenAlreadySpent);
@@ -178,7 +201,10 @@ async fn stolen_token(
     let answer = post(services, &request, Some(&stolen)).await;
     let refused = refusal(&answer) == Some(ProblemType::SpendSignature);
     let caller = cast.caller()?;
-    let resent = caller.resend(&cast.carrier_a.wallet, clock.now()).await;
+    let resent = caller
+        .delivery()
+        .resend(&cast.carrier_a.wallet, clock.now())
+        .await;
     let stored = resent.during("spending a token")?.stored;
     Ok(Incident {
         what: "a stolen token, without the key that belongs to it",

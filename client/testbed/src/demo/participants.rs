@@ -29,6 +29,7 @@ use pennyblack_client::wallet::Wallet;
 use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
 
+const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 const BATCH: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 /// Tokens that a carrier draws of each key: more than its calls need.
@@ -163,7 +164,10 @@ impl Participants {
     /// Makes everybody's certificates and keys.
     pub(super) fn assemble(directory: &Path, clock: &Clock) -> Result<Self, DemoError> {
         let now = clock.now();
-        let mut pki = PkiDirectory::init(&directory.join("pki"), &CaNames::default(), DAY, now)
+        // Long enough ago for every PASSporT here to be younger than its certificate.
+        let issued_at = now.minus(HOUR);
+        let names = CaNames::default();
+        let mut pki = PkiDirectory::init(&directory.join("pki"), &names, DAY, issued_at)
             .during("making the certification authority")?;
         for (name, spc) in [
             ("carrier-a", "683G"),
@@ -173,12 +177,17 @@ impl Participants {
             ("greedy", SMALL_QUOTA.0),
         ] {
             let holds = vec![TnAuthEntry::spc(spc).during("naming a carrier")?];
-            pki.issue(name, &LeafRequest::new(holds), None, now)
+            pki.issue(name, &LeafRequest::new(holds), None, issued_at)
                 .during("issuing a certificate")?;
         }
         let numbers = TnAuthEntry::range("12155550100+100").during("naming a block of numbers")?;
-        pki.issue("terminating", &LeafRequest::new(vec![numbers]), None, now)
-            .during("issuing a certificate")?;
+        pki.issue(
+            "terminating",
+            &LeafRequest::new(vec![numbers]),
+            None,
+            issued_at,
+        )
+        .during("issuing a certificate")?;
         let issued = directory.join("pki/issued");
         let crook = crook(directory, &issued, clock)?;
         let trust = load_trust(&pki.roots_path(), Some(&pki.revocation_path()), now)

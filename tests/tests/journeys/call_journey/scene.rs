@@ -12,7 +12,7 @@ use pennyblack_client::follower::{Follower, FollowerVerdict};
 use pennyblack_client::verification_service::PublishError;
 use pennyblack_client::wallet::Wallet;
 use pennyblack_http::{HttpOptions, RetryPolicy};
-use pennyblack_passport::{Attestation, Call};
+use pennyblack_passport::{Attestation, Call, UnverifiedPassport};
 use pennyblack_privacypass::directory::DirectoryKey;
 use pennyblack_protocol::key_record::Coverage;
 use pennyblack_runtime::clock::{Clock, ClockHand};
@@ -85,14 +85,19 @@ impl Scene {
         publisher.register(&client, NOW).await
     }
 
-    pub(super) fn passport(&self) -> String {
+    pub(super) fn passport(&self) -> UnverifiedPassport {
+        self.passport_at(NOW)
+    }
+
+    pub(super) fn passport_at(&self, now: UnixTime) -> UnverifiedPassport {
         let call = ShakenCall {
             orig: number(CALLER),
             dest: number(CALLEE),
             attest: Attestation::Full,
             x5u: Some("https://certs.test/carrier.pem".parse().unwrap()),
         };
-        call.sign(&self.federation.identity("carrier").unwrap(), NOW)
+        let identity = self.federation.identity("carrier").unwrap();
+        UnverifiedPassport::parse(&call.sign(&identity, now).unwrap()).unwrap()
     }
 
     /// Stores the PASSporT once for each key of the callee, through `address`.

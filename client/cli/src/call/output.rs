@@ -1,0 +1,74 @@
+//! What `pennyblack call` says when nothing was stored for a new call.
+
+use pennyblack_client::auth_service::{FoundKeys, ResendTotals};
+use pennyblack_stir::telephone_number::TelephoneNumber;
+use serde_json::json;
+
+use super::super::outcome::{Exit, Failure, Outcome};
+use super::super::wording::{plural, printable};
+
+pub(super) const NOT_ALL_READ: &str = "the CPS has, or may have, more key records for these digits than are \
+                            read: give more digits of the number with --block, or all of them \
+                            without it";
+
+/// That there is no key to seal to. Records that only a wrong clock refuses are no
+/// reason to call the number unreachable.
+pub(super) fn no_key(dest: &TelephoneNumber, found: &FoundKeys) -> Failure {
+    let refused = match found.refused.count {
+        0 => String::new(),
+        _ => format!("; refused: {}", refusals(found)),
+    };
+    if let Some(holder) = &found.refused.unchecked {
+        let holder = printable(&holder.to_string());
+        let text = format!(
+            "a key for {dest} is published, but this machine cannot check that {holder} holds \
+             the number: name a numbering table that says so with --numbering \
+             (docs/operating.md#who-holds-a-number)"
+        );
+        return Failure::new(Exit::Unchecked, text);
+    }
+    match found.clock_gap {
+        Some(gap) if !refused.is_empty() => {
+            let text = format!("no key for {dest} is accepted: {gap}{refused}");
+            Failure::new(Exit::Failed, text)
+        }
+        _ if found.is_partial => {
+            let text = format!("no key for {dest} was found, but {NOT_ALL_READ}{refused}");
+            Failure::new(Exit::NoKey, text)
+        }
+        _ if refused.is_empty() => {
+            let text = format!(
+                "nobody has published a key for {dest} at this CPS: the called side has to run \
+                 `pennyblack mailbox register`"
+            );
+            Failure::new(Exit::NoKey, text)
+        }
+        _ => Failure::new(
+            Exit::NoKey,
+            format!("no key for {dest} is accepted{refused}"),
+        ),
+    }
+}
+
+/// How many key records were refused, and why the first few were.
+pub(super) fn refusals(found: &FoundKeys) -> String {
+    let records = plural(found.refused.count, "key record");
+    let examples = found.refused.examples.iter();
+    let reasons: Vec<_> = examples.map(|why| printable(&why.to_string())).collect();
+    format!("{records}, for example: {}", reasons.join("; "))
+}
+
+pub(super) fn report_resent(resent: ResendTotals) -> Outcome {
+    let ResendTotals {
+        stored,
+        refused,
+        expired,
+        left,
+    } = resent;
+    let text = format!(
+        "sent again: {stored} stored, {refused} refused, {expired} dropped as too old, {left} still without an answer"
+    );
+    let json = json!({ "stored": stored, "refused": refused, "expired": expired, "left": left });
+    let exit = if left > 0 { Exit::Network } else { Exit::Done };
+    Outcome::new(json, text, exit)
+}

@@ -1,0 +1,112 @@
+//! Store requests that are signed, on their way: each is sent, and sent again, as it stands
+//! in the wallet's outbox. Not here: making them.
+
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_http::{HttpError, HttpOptions, Refused, RetryPolicy};
+
+use super::{ClockGaps, OobAuthenticationError, StoredCopy};
+use crate::wallet::{OutboxEntry, StoreCall, Wallet};
+
+/// What became of the requests of the outbox.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ResendTotals {
+    /// Answered with 201.
+    pub stored: usize,
+    /// Refused for good.
+    pub refused: usize,
+    /// Too old to be sent.
+    pub expired: usize,
+    /// Still not answered, or refused for now.
+    pub left: usize,
+}
+
+/// Sends what is signed. It needs no certificates, and no address: the requests have them.
+#[derive(Clone)]
+pub struct StoreDelivery {
+    /// How CPSs are reached. Every request has a client of its own, so that no connection
+    /// or TLS session links two of them.
+    pub http: HttpOptions,
+    /// How long to keep trying.
+    pub retry: RetryPolicy,
+    /// How far this machine's clock is from those of CPSs.
+    pub clock_gaps: ClockGaps,
+}
+
+impl StoreDelivery {
+    /// Sends what the outbox holds, each request as it stands; drops those that
+    /// are too old to be of use.
+    ///
+    /// # Errors
+    /// [`OobAuthenticationError::Wallet`]. A request that is refused or not answered is
+    /// counted, and does not keep the others back.
+    pub async fn resend(
+        &self,
+        wallet: &Wallet,
+        now: UnixTime,
+    ) -> Result<ResendTotals, OobAuthenticationError> {
+        let mut resent = ResendTotals::default();
+        for entry in wallet.off_thread(Wallet::outbox).await? {
+            if !entry.may_be_sent(now) {
+                let id = entry.id;
+                wallet.off_thread(move |wallet| wallet.settle(id)).await?;
+                resent.expired += 1;
+                continue;
+            }
+            match self.deliver(wallet, entry, None).await {
+                Ok(_) => resent.stored += 1,
+                Err(OobAuthenticationError::Refused { .. }) => resent.refused += 1,
+                Err(error) if error.is_kept() => resent.left += 1,
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(resent)
+    }
+
+    /// Sends a request of the outbox, and settles it once it is answered for good. The clock
+    /// of `cps` is noted. **What the CPS answered stands, also if the wallet cannot note it**,
+    /// as on a full disk: then the same request is sent again later, which is harmless.
+    pub(super) async fn deliver(
+        &self,
+        wallet: &Wallet,
+        entry: OutboxEntry,
+        cps: Option<&Authority>,
+    ) -> Result<StoredCopy, OobAuthenticationError> {
+        let OutboxEntry { id, call, .. } = entry;
+        let refusal = match self.post(&call, cps).await {
+            Ok(()) => None,
+            Err(error) if is_too_many(&error) => {
+                return Err(OobAuthenticationError::NotNow { error });
+            }
+            Err(error) if error.is_passing() || !error.is_refusal() => {
+                return Err(OobAuthenticationError::Unknown { error });
+            }
+            Err(error) => Some(error),
+        };
+        let settled = wallet.off_thread(move |wallet| wallet.settle(id)).await;
+        if let Err(error) = settled {
+            tracing::warn!(%error, "an answered request stays in the outbox, and is sent again");
+        }
+        match refusal {
+            None => Ok(StoredCopy { url: call.url }),
+            Some(error) => Err(OobAuthenticationError::Refused { error }),
+        }
+    }
+
+    async fn post(&self, call: &StoreCall, cps: Option<&Authority>) -> Result<(), HttpError> {
+        let client = self.http.client()?;
+        let sent = client.send(&call.request(), self.retry).await;
+        if let Some(cps) = cps {
+            self.clock_gaps.note(cps, client.clock_gap());
+        }
+        sent.map(drop)
+    }
+}
+
+/// A CPS that says so has done nothing of what it was asked (RFC 6585 section 4).
+fn is_too_many(error: &HttpError) -> bool {
+    error
+        .refused()
+        .map(|refused: &Refused| refused.status.as_u16())
+        == Some(429)
+}
