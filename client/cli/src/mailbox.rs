@@ -18,7 +18,9 @@ use pennyblack_stir::Spc;
 use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
 use serde_json::json;
 
-use super::options::{IdentityOptions, NetworkOptions, load_mailbox_key};
+use super::options::{
+    IdentityOptions, NetworkOptions, load_mailbox_key, typed_number, typed_range,
+};
 use super::outcome::{Exit, Failure, Outcome};
 use super::signals::Signals;
 
@@ -127,10 +129,10 @@ pub(crate) struct Register {
 #[group(required = true, multiple = false)]
 pub(crate) struct Covers {
     /// One number.
-    #[arg(long, value_name = "TN")]
+    #[arg(long, value_name = "TN", value_parser = typed_number::<TelephoneNumber>)]
     tn: Option<TelephoneNumber>,
     /// A block of numbers.
-    #[arg(long, value_name = "START+COUNT", value_parser = TnAuthEntry::range)]
+    #[arg(long, value_name = "START+COUNT", value_parser = typed_range)]
     range: Option<TnAuthEntry>,
     /// All numbers of an SPC in the CPS's numbering table.
     #[arg(long, value_name = "SPC")]

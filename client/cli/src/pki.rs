@@ -9,6 +9,7 @@ use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, RevocationReason, TnAut
 use pennyblack_runtime::clock::Clock;
 use serde_json::json;
 
+use super::options::{typed_entry, typed_range};
 use super::outcome::{Failure, Outcome};
 use super::table::{Table, words};
 
@@ -74,10 +75,10 @@ pub(crate) struct Issue {
     #[arg(long, value_parser = TnAuthEntry::spc)]
     spc: Vec<TnAuthEntry>,
     /// A telephone number that the certificate covers.
-    #[arg(long, value_parser = TnAuthEntry::one)]
+    #[arg(long, value_parser = typed_entry)]
     tn: Vec<TnAuthEntry>,
     /// A block of numbers that the certificate covers, START+COUNT.
-    #[arg(long, value_parser = TnAuthEntry::range)]
+    #[arg(long, value_parser = typed_range)]
     range: Vec<TnAuthEntry>,
     /// The organization in the certificate's name.
     #[arg(long, default_value = "Example Carrier")]

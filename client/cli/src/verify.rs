@@ -14,13 +14,12 @@ use pennyblack_client::verification_service::{
     OobVerificationError, SpcAuthority, VerificationRules,
 };
 use pennyblack_http::{HttpOptions, ServiceAddress};
-use pennyblack_passport::{Call, Extension, Party, VerifiedPassport};
+use pennyblack_passport::{Call, Extension, Party, PartyNumber, VerifiedPassport};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::envelope::Slots;
-use pennyblack_stir::telephone_number::TelephoneNumber;
 use serde_json::{Value, json};
 
-use super::options::{NetworkOptions, TrustOptions, load_mailbox_key};
+use super::options::{NetworkOptions, TrustOptions, load_mailbox_key, typed_number};
 use super::outcome::{Exit, Failure, Outcome};
 use super::wording::{count, plural, printable};
 
@@ -58,11 +57,11 @@ pub(crate) struct VerifyArguments {
     #[arg(long, value_name = "FILE")]
     mailbox_key: PathBuf,
     /// The calling number, as signalled.
-    #[arg(long, value_name = "TN")]
-    orig: TelephoneNumber,
+    #[arg(long, value_name = "TN", value_parser = typed_number::<PartyNumber>)]
+    orig: PartyNumber,
     /// The called number.
-    #[arg(long, value_name = "TN")]
-    dest: TelephoneNumber,
+    #[arg(long, value_name = "TN", value_parser = typed_number::<PartyNumber>)]
+    dest: PartyNumber,
     /// Name of the call, such as its SIP Call-ID. A run with the same name asks again for
     /// the same call; without it, every run is a call of its own.
     #[arg(long, value_name = "ID")]
@@ -159,8 +158,8 @@ pub(crate) async fn run(arguments: VerifyArguments, json: bool) -> Result<Outcom
     let assignments = Arc::new(arguments.assignments()?);
     let name = arguments.call_name();
     let call = Call {
-        orig: Party::from(arguments.orig.clone()),
-        dest: Party::from(arguments.dest.clone()),
+        orig: Party::Number(arguments.orig.clone()),
+        dest: Party::Number(arguments.dest.clone()),
     };
     let task = Task {
         looks: Some(looks),
@@ -300,7 +299,9 @@ fn describe(passport: &VerifiedPassport) -> String {
     let claims = passport.claims();
     let kind = claims.extension.ppt().unwrap_or("base");
     let attest = match &claims.extension {
-        Extension::Shaken { attest, .. } => format!(", attestation {attest}"),
+        Extension::Shaken { attest, origid } => {
+            format!(", attestation {attest}, origid {}", origid.as_str())
+        }
         _ => String::new(),
     };
     let diverted = match passport.original() {
@@ -323,13 +324,14 @@ fn party_list(passport: &VerifiedPassport) -> String {
 
 fn to_json(passport: &VerifiedPassport) -> Value {
     let claims = passport.claims();
-    let attest = match &claims.extension {
-        Extension::Shaken { attest, .. } => Some(attest.letter()),
-        _ => None,
+    let (attest, origid) = match &claims.extension {
+        Extension::Shaken { attest, origid } => (Some(attest.letter()), Some(origid.as_str())),
+        _ => (None, None),
     };
     json!({
         "ppt": claims.extension.ppt(),
         "attest": attest,
+        "origid": origid,
         "iat": claims.iat,
         "signer": passport.signer().to_string(),
         "first_dest": party_list(passport.first()),
