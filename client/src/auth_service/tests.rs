@@ -44,11 +44,11 @@ async fn what_was_stored_is_stored_though_the_wallet_cannot_note_it() {
         retry: RetryPolicy::NONE,
         clock_gaps: ClockGaps::default(),
     };
-    let resent = service.resend(&wallet, NOW).await.unwrap();
+    let resent = service.delivery().resend(&wallet, NOW).await.unwrap();
     assert_eq!((resent.stored, resent.left), (1, 0));
     assert_eq!(wallet.outbox().unwrap().len(), 1);
     file.execute_batch("DROP TRIGGER full").unwrap();
-    let again = service.resend(&wallet, NOW).await.unwrap();
+    let again = service.delivery().resend(&wallet, NOW).await.unwrap();
     assert_eq!(again.stored, 1);
     assert!(wallet.outbox().unwrap().is_empty());
 }
