@@ -216,6 +216,13 @@ impl Federation {
         Ok(LogFiles::new(&files, key, policy))
     }
 
+    /// The issuer's log, likewise.
+    pub(super) async fn issuer_log(&self) -> Result<LogFiles, DemoError> {
+        let key = log_key(&self.client, &self.issuer.address).await?;
+        let files = self.directory.join("issuer/log/public");
+        Ok(LogFiles::new(&files, key, WitnessPolicy::default()))
+    }
+
     /// Stops everybody, and says what is left.
     pub(super) async fn stop(self, double_spend: u64) -> Result<Exercise, DemoError> {
         let directory = self.directory;

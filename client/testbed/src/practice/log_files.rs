@@ -38,7 +38,7 @@ impl LogFiles {
     }
 }
 
-/// What a CPS's log says.
+/// What the log of a CPS or an issuer says.
 #[derive(Default)]
 pub(super) struct Contents {
     /// The keys whose epochs were opened.
@@ -47,6 +47,8 @@ pub(super) struct Contents {
     pub(super) closed: usize,
     /// Tokens spent in those that were closed.
     pub(super) spent: u64,
+    /// Tokens issued, of keys that sign no more.
+    pub(super) issued: u64,
     /// The index of the first double spend.
     pub(super) double_spend: Option<u64>,
 }
@@ -59,6 +61,7 @@ impl Contents {
                 self.closed += 1;
                 self.spent += totals.spent;
             }
+            Statement::IssuanceTotal { issued, .. } => self.issued += issued,
             Statement::DoubleSpend(_) => self.double_spend = self.double_spend.or(Some(index)),
             _ => {}
         }

@@ -26,6 +26,8 @@ const PACE: Duration = Duration::from_millis(150);
 const BEGAN: Duration = Duration::from_secs(48 * 3600);
 /// Tokens that are spent in all: 12, 7, and the one that is spent twice; 9 and 4.
 const SPENT: u64 = 33;
+/// Tokens that are issued in all: a batch for each of the five draws.
+const ISSUED: u64 = 80;
 /// Steps until all of them are in closed epochs, at most.
 const MAX_STEPS: usize = 270;
 
@@ -87,9 +89,11 @@ pub async fn play(
     federation.calls("carrier-a", 9).await?;
     federation.calls("carrier-b", 4).await?;
     begins("letting two more key epochs pass");
+    let issuer_log = federation.issuer_log().await?;
     loop {
-        let contents = log.contents().await?;
-        let is_over = contents.closed >= 2 && contents.spent >= SPENT;
+        let (contents, totals) = (log.contents().await?, issuer_log.contents().await?);
+        let is_told = contents.spent >= SPENT && totals.issued >= ISSUED;
+        let is_over = contents.closed >= 2 && is_told;
         if let Some(double_spend) = contents.double_spend.filter(|_| is_over) {
             return federation.stop(double_spend).await;
         }
