@@ -102,7 +102,7 @@ pub(crate) struct LoadArguments {
     /// Seconds that may pass before the run, while tokens are drawn and mailboxes
     /// published.
     #[arg(long, default_value_t = 900, value_name = "SECONDS", value_parser = between(1, 86_400))]
-    deadline: u64,
+    prepare_within: u64,
     #[command(flatten)]
     carrier: CarrierOptions,
     #[command(flatten)]
@@ -177,7 +177,7 @@ impl LoadArguments {
                 "draws and stores need tokens: give --issuer, --cert and --key, or --config",
             ));
         }
-        let ready_by = Deadline::after(Duration::from_secs(self.deadline));
+        let ready_by = Deadline::after(Duration::from_secs(self.prepare_within));
         let mut load = Load {
             cps: self.cps.clone(),
             http: http.clone(),

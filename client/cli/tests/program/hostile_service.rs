@@ -141,7 +141,10 @@ fn run_alone(arguments: &str) -> (Ended, Duration) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pennyblack"));
     command.current_dir(home().path());
     command.args(arguments.split_whitespace());
-    command.arg("--deadline=3");
+    command.arg(match arguments.starts_with("load ") {
+        true => "--prepare-within=3",
+        false => "--deadline=3",
+    });
     let begin = Instant::now();
     let ended = Ended::of(command);
     let took = begin.elapsed();

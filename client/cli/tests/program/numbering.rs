@@ -7,7 +7,7 @@ use pennyblack_pki::{LeafRequest, PkiDirectory, TnAuthEntry};
 
 use crate::terminal::{FAILED, NETWORK, NO_KEY, Scene, answer, cps_with, now, run, serve};
 
-const UNCHECKED: i32 = 11;
+const UNCHECKED: i32 = 12;
 
 #[test]
 fn a_key_of_a_provider_whose_numbers_are_not_known_here_is_told_so() {
