@@ -333,19 +333,19 @@ fn a_wallet_of_a_later_version_is_refused() {
     let Scene { wallet, home } = scene();
     wallet
         .lock()
-        .pragma_update(None, "user_version", 6)
+        .pragma_update(None, "user_version", SCHEMA_VERSION + 1)
         .unwrap();
     drop(wallet);
     assert!(matches!(
         Wallet::open(&home.path().join("wallet.db")),
-        Err(WalletError::Version { found: 6 })
+        Err(WalletError::Version { found }) if found == SCHEMA_VERSION + 1
     ));
 }
 
 #[test]
 fn a_wallet_of_an_earlier_version_is_refused_with_what_to_do() {
     let Scene { wallet, home } = scene();
-    for version in 1..=4 {
+    for version in 1..SCHEMA_VERSION {
         let connection = wallet.lock();
         connection
             .pragma_update(None, "user_version", version)
