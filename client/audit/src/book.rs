@@ -9,12 +9,12 @@ use pennyblack_evidence::double_spend::DoubleSpendEvidence;
 use pennyblack_evidence::key_calendar::KeyCalendar;
 use pennyblack_evidence::log_entry::{LogEntry, Statement};
 use pennyblack_privacypass::token::{TokenKeyId, TokenType};
-use pennyblack_privacypass::token_key::TokenVerifier;
+use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
 use pennyblack_tlog::KeyName;
 
 use super::accusation::{Accusation, Accusations};
 use super::beginnings::Beginnings;
-use super::epochs::{Closed, Epoch, Epochs, Issued, MAX_DAYS};
+use super::epochs::{Closed, Epoch, Epochs, Issued, MAX_DAYS, MAX_EPOCHS};
 use super::misbehaviour::AuditError;
 
 /// Keys that are parsed, for tokens to be verified; many times those that are open at once.
@@ -32,6 +32,8 @@ pub(super) struct Book {
     opened: HashMap<String, String>,
     /// Issuers that are not followed, of keys that the CPS has opened since.
     unfollowed: BTreeSet<String>,
+    /// How many keys `epochs` holds, of all issuers.
+    keys: usize,
     /// How many days `epochs` holds, of all keys.
     days: usize,
     verifiers: HashMap<TokenKeyId, Arc<TokenVerifier>>,
@@ -61,10 +63,9 @@ impl Announced {
 fn calendar_of<'a>(keys: impl Iterator<Item = (&'a str, &'a str, &'a Epoch)>) -> KeyCalendar {
     let mut calendar = KeyCalendar::default();
     for begins in keys.filter_map(|(.., epoch)| epoch.not_before) {
-        // The CPS may have named another day than the issuer, and a day is full by that.
-        if calendar.add(begins).is_err() {
-            break;
-        }
+        // The CPS may have named another day than the issuer, and a day is full by that:
+        // all other keys count.
+        _ = calendar.add(begins);
     }
     calendar
 }
@@ -79,10 +80,12 @@ impl Book {
         let opened = epochs.iter().filter(is_opened);
         let opened = opened.map(|(issuer, id, _)| (id.to_owned(), issuer.to_owned()));
         let opened = opened.collect();
+        let keys = epochs.iter().count();
         let days = epochs.iter().map(|(.., epoch)| epoch.double_spends.len());
         let days = days.sum();
         Self {
             epochs,
+            keys,
             calendar,
             issuers,
             opened,
@@ -116,6 +119,23 @@ impl Book {
         self.epochs
     }
 
+    /// What is known of a key that an entry states, as far as there is room for it.
+    fn epoch(
+        &mut self,
+        (log, index): (&KeyName, u64),
+        issuer: &str,
+        (key, not_before): (&TokenKey, UnixTime),
+    ) -> Result<&mut Epoch, AuditError> {
+        if self.epochs.get(issuer, key.id()).is_none() {
+            if self.keys >= MAX_EPOCHS {
+                let log = log.clone();
+                return Err(AuditError::TooManyKeys { log, index });
+            }
+            self.keys += 1;
+        }
+        Ok(self.epochs.entry(issuer, key, not_before))
+    }
+
     /// An entry of the log of an issuer that is followed.
     pub(super) fn take_of_issuer(
         &mut self,
@@ -132,10 +152,11 @@ impl Book {
         };
         match entry.statement {
             Statement::TokenKeyAnnounced { key, not_before } => {
-                let epoch = self.epochs.entry(issuer, &key, not_before);
+                let epoch = self.epoch((log, index), issuer, (&key, not_before))?;
                 if epoch.announced.replace(minute).is_some() {
                     return Err(contradicts("this key was announced before"));
                 }
+                // Whatever the CPS has said of it.
                 epoch.not_before = Some(not_before);
                 let Some(known) = self.issuers.get_mut(issuer) else {
                     return Ok(());
@@ -203,7 +224,7 @@ impl Book {
                 }
                 let added = self.calendar.add(not_before);
                 added.map_err(|error| excess((log, index), error.to_string()))?;
-                let epoch = self.epochs.entry(issuer.as_str(), &key, not_before);
+                let epoch = self.epoch((log, index), issuer.as_str(), (&key, not_before))?;
                 epoch.opened = Some(minute);
                 self.opened.insert(key.id().to_string(), issuer.to_string());
                 if !is_followed {

@@ -14,6 +14,7 @@ use pennyblack_tlog::reader::PositionError;
 use pennyblack_tlog::{CheckpointError, KeyName};
 use serde::Serialize;
 
+use super::epochs::MAX_EPOCHS;
 use super::place::LogPlaceError;
 use super::state::StateError;
 
@@ -202,6 +203,17 @@ pub enum AuditError {
         /// Of what.
         what: String,
     },
+    /// More keys than an auditor keeps. Each log may be within its limits.
+    #[error(
+        "{log}: entry {index}: one more token key than the {MAX_EPOCHS} that are kept, of all issuers \
+         together. No log is wrong by that: follow fewer issuers, with another --state"
+    )]
+    TooManyKeys {
+        /// In which log.
+        log: KeyName,
+        /// The entry's place, from 0.
+        index: u64,
+    },
     /// The time was up before anything new was proven.
     #[error(
         "the time is up, and nothing new could be proven in it: the logs answer too slowly. What was \
@@ -251,6 +263,7 @@ impl AuditError {
             Self::Excess { .. } => Misbehaviour::Excess,
             Self::KeysTooClose { .. } => Misbehaviour::KeysTooClose,
             Self::TimeUp
+            | Self::TooManyKeys { .. }
             | Self::State(_)
             | Self::Place(_)
             | Self::Position { .. }

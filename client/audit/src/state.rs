@@ -13,7 +13,7 @@ use pennyblack_storage::{atomic_file, limited_file};
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::epochs::{Epochs, MAX_EPOCHS};
+use super::epochs::Epochs;
 
 const FILE: &str = "audit.json";
 const VERSION: u32 = 2;
@@ -70,17 +70,6 @@ pub enum StateError {
         path: PathBuf,
         /// Its version.
         found: u32,
-    },
-    /// More keys than are read.
-    #[error(
-        "the auditor's state {} would have {keys} token keys, and at most {MAX_EPOCHS} are read: the \
-         state of before is kept; follow fewer issuers with one state", path.display()
-    )]
-    TooManyKeys {
-        /// Which file.
-        path: PathBuf,
-        /// How many.
-        keys: usize,
     },
     /// Another run is at work.
     #[error(
@@ -318,10 +307,6 @@ impl StateDirectory {
     /// [`StateError`]; then what was kept before is still there.
     pub fn keep(&self, state: &State) -> Result<(), StateError> {
         let path = self.0.join(FILE);
-        let keys = state.epochs.iter().count();
-        if keys > MAX_EPOCHS {
-            return Err(StateError::TooManyKeys { path, keys });
-        }
         let readable = state.require_readable();
         let text = match readable.and_then(|()| serde_json::to_vec(state)) {
             Ok(text) => text,

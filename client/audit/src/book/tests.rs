@@ -1,4 +1,7 @@
+use std::ops::Range;
+
 use pennyblack_evidence::double_spend::SpendRecord;
+use pennyblack_evidence::key_calendar::MAX_KEYS_A_DAY;
 use pennyblack_evidence::log_entry::{EpochTotals, Minute};
 use pennyblack_privacypass::blind_rsa::TokenPublicKey;
 use pennyblack_privacypass::token::{ChallengeDigest, Nonce, Token};
@@ -36,13 +39,43 @@ fn take(book: &mut Book, day: u64, statement: Statement) -> Result<(), AuditErro
     book.take_of_cps(&log(), 7, LogEntry { minute, statement })
 }
 
-fn open(book: &mut Book, key: TokenKey) {
-    let opened = Statement::KeyEpochOpened {
+fn opened(key: TokenKey, begins: u64) -> Statement {
+    Statement::KeyEpochOpened {
         issuer: ISSUER.parse().unwrap(),
         key,
-        not_before: UnixTime(0),
-    };
-    take(book, 0, opened).unwrap();
+        not_before: UnixTime(begins),
+    }
+}
+
+fn open(book: &mut Book, key: TokenKey) {
+    take(book, 0, opened(key, 0)).unwrap();
+}
+
+fn take_of(book: &mut Book, issuer: &str, statement: Statement) -> Result<(), AuditError> {
+    let log: KeyName = format!("{issuer}/log").parse().unwrap();
+    let minute = Minute::of(UnixTime(0));
+    book.take_of_issuer(issuer, &log, 7, LogEntry { minute, statement })
+}
+
+fn take_of_issuer(book: &mut Book, statement: Statement) -> Result<(), AuditError> {
+    take_of(book, ISSUER, statement)
+}
+
+fn announced(number: u16, begins: u64) -> Statement {
+    Statement::TokenKeyAnnounced {
+        key: key(number),
+        not_before: UnixTime(begins),
+    }
+}
+
+/// Announces as many keys for one day as there may be, from this number on.
+fn announce_a_day(book: &mut Book, issuer: &str, numbers: Range<u16>, begins: u64) {
+    for number in numbers {
+        // It is not asked how close they are.
+        book.issuers.get_mut(issuer).unwrap().beginnings = Beginnings::default();
+        take_of(book, issuer, announced(number, begins)).unwrap();
+    }
+    book.issuers.get_mut(issuer).unwrap().beginnings = Beginnings::default();
 }
 
 /// In form; nobody has signed it, and it is not verified at once.
@@ -71,9 +104,99 @@ fn double_spends_on_more_days_than_keys_can_be_open_are_an_excess() {
     }
     let excess = take(&mut book, 7, double_spend(&key(1))).unwrap_err();
     assert_eq!(excess.misbehaviour(), Some(Misbehaviour::Excess));
-    // What an earlier run has counted counts.
-    let kept = Book::new(book.into_epochs(), [].into_iter());
+    // What an earlier run has counted counts, and so does one day of another key.
+    let mut kept = Book::new(book.into_epochs(), [].into_iter());
     assert_eq!(kept.days, 3);
+    kept.days = MAX_DAYS - 1;
+    open(&mut kept, key(2));
+    take(&mut kept, 5, double_spend(&key(2))).unwrap();
+    let excess = take(&mut kept, 6, double_spend(&key(2))).unwrap_err();
+    assert_eq!(excess.misbehaviour(), Some(Misbehaviour::Excess));
+}
+
+#[test]
+fn a_log_has_its_number_of_keys_a_day_also_over_several_runs_and_whatever_another_has() {
+    let most = u16::try_from(MAX_KEYS_A_DAY).unwrap();
+    let mut book = book();
+    for number in 0..most {
+        if number == most / 2 {
+            book = Book::new(book.into_epochs(), [].into_iter());
+        }
+        open(&mut book, key(number));
+    }
+    let mut book = Book::new(book.into_epochs(), [].into_iter());
+    let excess = take(&mut book, 0, opened(key(most), 0)).unwrap_err();
+    assert_eq!(excess.misbehaviour(), Some(Misbehaviour::Excess));
+
+    // The issuer has one key on that day, which the CPS has not, and as many others
+    // elsewhere as there may be; so has another issuer.
+    let other = "other.example";
+    let both = || [ISSUER, other].into_iter();
+    let mut book = Book::new(book.into_epochs(), both());
+    take_of_issuer(&mut book, announced(1_000, 0)).unwrap();
+    announce_a_day(&mut book, ISSUER, 2_000..2_000 + most, DAY);
+    announce_a_day(&mut book, other, 4_000..4_000 + most, DAY);
+    let mut book = Book::new(book.into_epochs(), both());
+    for issuer in both() {
+        book.issuers.get_mut(issuer).unwrap().beginnings = Beginnings::default();
+        let excess = take_of(&mut book, issuer, announced(6_000, DAY)).unwrap_err();
+        assert_eq!(excess.misbehaviour(), Some(Misbehaviour::Excess));
+    }
+}
+
+#[test]
+fn when_a_key_begins_is_its_issuers_word_and_no_cpss() {
+    let mut book = book();
+    // Where the issuer's next key is to begin.
+    take(&mut book, 0, opened(key(1), 2 * DAY)).unwrap();
+    let mut book = Book::new(book.into_epochs(), followed());
+    take_of_issuer(&mut book, announced(1, DAY)).unwrap();
+    let mut book = Book::new(book.into_epochs(), followed());
+    take_of_issuer(&mut book, announced(2, 2 * DAY)).unwrap();
+}
+
+#[test]
+fn keys_of_a_cps_that_names_other_days_than_the_issuer_do_not_hide_the_rest() {
+    let most = u16::try_from(MAX_KEYS_A_DAY).unwrap();
+    let mut book = book();
+    for number in 0..most {
+        take(&mut book, 0, opened(key(number), DAY)).unwrap();
+        take(&mut book, 0, opened(key(1_000 + number), 2 * DAY)).unwrap();
+    }
+    // By the issuer's word one key too many begins on the first day.
+    take(&mut book, 0, opened(key(2_000), 3 * DAY)).unwrap();
+    let mut book = Book::new(book.into_epochs(), followed());
+    take_of_issuer(&mut book, announced(2_000, DAY)).unwrap();
+    let mut book = Book::new(book.into_epochs(), [].into_iter());
+    for begins in [DAY, 2 * DAY] {
+        let excess = take(&mut book, 0, opened(key(3_000), begins)).unwrap_err();
+        assert_eq!(excess.misbehaviour(), Some(Misbehaviour::Excess));
+    }
+}
+
+#[test]
+fn of_more_keys_than_a_state_has_room_for_nobody_is_accused() {
+    let mut book = Book::new(Epochs::default(), followed());
+    book.keys = MAX_EPOCHS - 1;
+    take_of_issuer(&mut book, announced(1, 0)).unwrap();
+    // Of a key that is known more may be said.
+    take(&mut book, 0, opened(key(1), 0)).unwrap();
+    let of_issuer = take_of_issuer(&mut book, announced(2, DAY));
+    let elsewhere = Statement::KeyEpochOpened {
+        issuer: "other.example".parse().unwrap(),
+        key: key(3),
+        not_before: UnixTime(0),
+    };
+    let of_cps = take(&mut book, 0, elsewhere);
+    for refused in [of_issuer, of_cps] {
+        let refused = refused.unwrap_err();
+        assert!(
+            matches!(refused, AuditError::TooManyKeys { .. }),
+            "{refused}"
+        );
+        assert_eq!(refused.misbehaviour(), None);
+    }
+    assert_eq!(Book::new(book.into_epochs(), followed()).keys, 1);
 }
 
 #[test]
@@ -109,15 +232,7 @@ fn so_many_parsed_keys_are_held_and_no_more() {
 
 #[test]
 fn two_keys_that_begin_close_to_each_other_are_found_also_by_a_later_run() {
-    let issuer: KeyName = "issuer.example/log".parse().unwrap();
-    let take = |book: &mut Book, statement| {
-        let minute = Minute::of(UnixTime(0));
-        book.take_of_issuer(ISSUER, &issuer, 7, LogEntry { minute, statement })
-    };
-    let announced = |number: u16, begins: u64| Statement::TokenKeyAnnounced {
-        key: key(number),
-        not_before: UnixTime(begins),
-    };
+    let take = take_of_issuer;
     let total = |number: u16, issued| Statement::IssuanceTotal {
         token_key_id: key(number).id(),
         issued,

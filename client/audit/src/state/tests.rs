@@ -4,7 +4,7 @@ use pennyblack_evidence::log_entry::LogEntry;
 use pennyblack_tlog::note::MAX_NOTE_SIZE;
 use serde_json::{json, to_string};
 
-use super::super::epochs::{Closed, DayOfSpends, Epoch, Issued, MAX_DAYS};
+use super::super::epochs::{Closed, DayOfSpends, Epoch, Issued, MAX_DAYS, MAX_EPOCHS};
 use super::*;
 
 const LAST: UnixTime = UnixTime(u64::MAX);
