@@ -118,10 +118,13 @@ impl Auditor {
     /// the next run goes on from there; so it is with a file that cannot be had or is not
     /// what was signed, which [`Followed::stopped`] names. It also names what is wrong with
     /// what the logs have signed: then nothing of what is new in them counts, except that
-    /// they have signed it. After another error the state stays as it was.
+    /// they have signed it. **A log that cannot be followed keeps nothing of the others from
+    /// being remembered**; its own position stays.
     ///
     /// # Errors
-    /// [`AuditError`]; [`AuditError::TimeUp`] if not even that proof came soon after.
+    /// [`AuditError`] if there is nothing to keep: the state is unusable, or the CPS's log was
+    /// never seen and has no checkpoint; [`AuditError::TimeUp`] if no log has shown one in
+    /// time, or the proof did not come soon after.
     pub async fn follow(
         &self,
         now: UnixTime,
@@ -144,24 +147,31 @@ impl Auditor {
         let name = self.cps.key().name();
         // A key is announced before the CPS takes its tokens; so whatever is under
         // this checkpoint is in its issuer's log when that is read afterwards.
-        let checkpoint = last_checkpoint(&self.cps, end).await?;
+        let checkpoint = match last_checkpoint(&self.cps, end).await {
+            Err(error) if seen.cps.is_none() => return Err(error),
+            checkpoint => checkpoint,
+        };
         let mut issuers = Vec::new();
         for (issuer, reader) in &self.issuers {
             let name = reader.key().name();
             let from = Beginning::of(reader, seen.of_issuer(name), now)?;
-            let to = last_checkpoint(reader, end).await?;
             let take = |index, entry| book.take_of_issuer(issuer, name, index, entry);
-            issuers.push(follow(reader, (from, to), end, take, &mut progress).await?);
+            issuers.push(match last_checkpoint(reader, end).await {
+                Ok(to) => follow(reader, (from, to), end, take, &mut progress).await,
+                Err(error) => from.unchanged(name, Some(error)),
+            });
         }
         // Keys at the CPS can be compared only with all of the issuers' logs.
         let all_is_known = issuers.iter().all(|issuer| issuer.log.is_complete);
         let from = Beginning::of(&self.cps, seen.cps.as_ref(), now)?;
-        let mut cps = if all_is_known {
-            let take = |index, entry| book.take_of_cps(name, index, entry);
-            follow(&self.cps, (from, checkpoint), end, take, &mut progress).await?
-        } else {
+        let mut cps = match checkpoint {
+            Ok(to) if all_is_known => {
+                let take = |index, entry| book.take_of_cps(name, index, entry);
+                follow(&self.cps, (from, to), end, take, &mut progress).await
+            }
             // What the CPS has signed is remembered even so.
-            remember(&self.cps, (from, checkpoint), end).await?
+            Ok(to) => remember(&self.cps, (from, to), end).await,
+            Err(error) => from.unchanged(name, Some(error)),
         };
         let is_unproven = cps.is_unproven || issuers.iter().any(|issuer| issuer.is_unproven);
         // What is not proven accuses nobody.
@@ -177,12 +187,13 @@ impl Auditor {
             cps.take_back();
             issuers.iter_mut().for_each(Part::take_back);
         }
-        let stopped = issuers
-            .iter_mut()
-            .filter_map(|issuer| issuer.stopped.take());
-        let stopped = stopped.chain(cps.stopped.take()).next().or(found);
-        let kept = self.issuers.values().zip(&issuers);
-        let kept = kept.map(|(reader, issuer)| issuer.kept(reader)).collect();
+        let stops = issuers.iter_mut().chain([&mut cps]);
+        let stops = stops.map(|log| log.stopped.take()).collect();
+        let stopped = gravest(logs_in_time(stops)?.into_iter().chain(found));
+        let kept = issuers.iter_mut().filter_map(|issuer| issuer.kept.take());
+        let kept = kept.collect();
+        // It had a checkpoint, now or before.
+        let kept_cps = cps.kept.ok_or(AuditError::TimeUp)?;
         let finding = stopped.as_ref().map(|error| Finding {
             at: now,
             code: error.misbehaviour().map(Misbehaviour::exit_code),
@@ -191,7 +202,7 @@ impl Auditor {
         Ok(Followed {
             double_spends: book.double_spends(),
             unfollowed: book.unfollowed(),
-            state: State::new(cps.kept(&self.cps), kept, finding, book.into_epochs()),
+            state: State::new(kept_cps, kept, finding, book.into_epochs()),
             cps: cps.log,
             issuers: issuers.into_iter().map(|issuer| issuer.log).collect(),
             stopped,
@@ -228,6 +239,28 @@ impl Auditor {
     }
 }
 
+/// What kept each log from being followed. That the time was up for some says nothing of
+/// what the others have shown, unless it was up for all.
+fn logs_in_time(stops: Vec<Option<AuditError>>) -> Result<Vec<AuditError>, AuditError> {
+    let is_late = |error: &AuditError| matches!(error, AuditError::TimeUp);
+    if stops.iter().all(|stop| stop.as_ref().is_some_and(is_late)) {
+        return Err(AuditError::TimeUp);
+    }
+    let in_time = stops.into_iter().flatten().filter(|error| !is_late(error));
+    Ok(in_time.collect())
+}
+
+/// The error that says most of an operator: what was signed and is denied comes before other
+/// misbehaviour, and that before what may pass.
+fn gravest(errors: impl Iterator<Item = AuditError>) -> Option<AuditError> {
+    // The first of those that are equal.
+    errors.min_by_key(|error| match error.misbehaviour() {
+        Some(Misbehaviour::Fork | Misbehaviour::Rollback) => 0,
+        Some(_) => 1,
+        None => 2,
+    })
+}
+
 /// The logs as an earlier run left them.
 #[derive(Default)]
 struct EarlierLogs {
@@ -239,5 +272,21 @@ impl EarlierLogs {
     fn of_issuer(&self, name: &KeyName) -> Option<&KeptLog> {
         let mut logs = self.issuers.iter();
         logs.find(|log| log.name() == name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_the_time_was_up_for_a_log_hides_nothing_of_the_others() {
+        let late = || Some(AuditError::TimeUp);
+        let twice = |name: &str| AuditError::IssuerTwice(name.parse().unwrap());
+        assert!(logs_in_time(vec![late(), None]).unwrap().is_empty());
+        let in_time = logs_in_time(vec![late(), Some(twice("one.example/log"))]).unwrap();
+        assert!(matches!(in_time[..], [AuditError::IssuerTwice(_)]));
+        let all = logs_in_time(vec![late(), late()]).unwrap_err();
+        assert!(matches!(all, AuditError::TimeUp));
     }
 }

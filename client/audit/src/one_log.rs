@@ -17,8 +17,8 @@ use super::state::KeptLog;
 /// From where a log is followed.
 pub(super) struct Beginning {
     position: Position,
-    skipped: SkippedKinds,
-    since: UnixTime,
+    /// As an earlier run left it.
+    kept: Option<KeptLog>,
     now: UnixTime,
 }
 
@@ -29,25 +29,61 @@ impl Beginning {
         kept: Option<&KeptLog>,
         now: UnixTime,
     ) -> Result<Self, AuditError> {
-        let Some(kept) = kept else {
-            return Ok(Self {
-                position: Position::default(),
-                skipped: SkippedKinds::default(),
-                since: now,
-                now,
-            });
-        };
-        let position = Position::parse(&kept.position, reader.key());
-        let position = position.map_err(|error| AuditError::Position {
+        let position = kept.map(|kept| Position::parse(&kept.position, reader.key()));
+        let position = position.transpose().map_err(|error| AuditError::Position {
             log: reader.key().name().clone(),
             error,
         });
         Ok(Self {
-            position: position?,
-            skipped: kept.skipped.clone(),
-            since: kept.since,
+            position: position?.unwrap_or_default(),
+            kept: kept.cloned(),
             now,
         })
+    }
+
+    fn skipped(&self) -> SkippedKinds {
+        let kept = self.kept.as_ref();
+        kept.map_or_else(SkippedKinds::default, |kept| kept.skipped.clone())
+    }
+
+    /// What is kept once the log has shown a checkpoint.
+    fn kept_at(
+        &self,
+        position: &Position,
+        skipped: SkippedKinds,
+        reader: &LogReader<LogPlace>,
+    ) -> KeptLog {
+        let witnesses = reader.policy().witnesses().iter();
+        let witnesses = witnesses.map(ToString::to_string);
+        KeptLog {
+            key: reader.key().to_string(),
+            position: position.to_string(),
+            since: self.kept.as_ref().map_or(self.now, |kept| kept.since),
+            read_at: self.now,
+            witnesses_needed: reader.policy().threshold(),
+            witnesses: witnesses.collect::<Vec<_>>().join(" "),
+            skipped,
+        }
+    }
+
+    /// A log of which nothing new is taken, and what kept it from that. **What is known of
+    /// it stays, and so does what is new in the others.**
+    pub(super) fn unchanged(self, name: &KeyName, stopped: Option<AuditError>) -> Part {
+        let before = self.position.head().size;
+        Part {
+            log: FollowedLog {
+                name: name.clone(),
+                before,
+                now: before,
+                signed: self.position.signed().size,
+                is_complete: false,
+                skipped: self.skipped(),
+            },
+            kept: self.kept.clone(),
+            unread: self.kept,
+            is_unproven: false,
+            stopped,
+        }
     }
 }
 
@@ -79,13 +115,10 @@ impl From<ReadLogError> for Stop {
 /// One log, as far as it was followed.
 pub(super) struct Part {
     pub(super) log: FollowedLog,
-    position: String,
-    /// The position with the entries of before.
-    unread: String,
-    /// What was skipped of these.
-    skipped_before: SkippedKinds,
-    since: UnixTime,
-    read_at: UnixTime,
+    /// As it is kept for the next run; not even its key, if it has shown nothing so far.
+    pub(super) kept: Option<KeptLog>,
+    /// The same with the entries of before.
+    unread: Option<KeptLog>,
     /// Whether entries were taken that could not be proven, or one that is wrong.
     pub(super) is_unproven: bool,
     pub(super) stopped: Option<AuditError>,
@@ -94,25 +127,12 @@ pub(super) struct Part {
 impl Part {
     /// Counts no entry of this run.
     pub(super) fn take_back(&mut self) {
-        self.position = self.unread.clone();
+        self.kept.clone_from(&self.unread);
         self.log.now = self.log.before;
-        self.log.skipped = self.skipped_before.clone();
-        self.log.is_complete &= self.log.now == self.log.signed;
-    }
-
-    /// As it is kept for the next run.
-    pub(super) fn kept(&self, reader: &LogReader<LogPlace>) -> KeptLog {
-        let witnesses = reader.policy().witnesses().iter();
-        let witnesses = witnesses.map(ToString::to_string);
-        KeptLog {
-            key: reader.key().to_string(),
-            position: self.position.clone(),
-            since: self.since,
-            read_at: self.read_at,
-            witnesses_needed: reader.policy().threshold(),
-            witnesses: witnesses.collect::<Vec<_>>().join(" "),
-            skipped: self.log.skipped.clone(),
+        if let Some(unread) = &self.unread {
+            self.log.skipped = unread.skipped.clone();
         }
+        self.log.is_complete &= self.log.now == self.log.signed;
     }
 }
 
@@ -121,63 +141,56 @@ pub(super) async fn remember(
     reader: &LogReader<LogPlace>,
     (from, to): (Beginning, SignedCheckpoint),
     end: Instant,
-) -> Result<Part, AuditError> {
+) -> Part {
     let name = reader.key().name();
-    let Beginning {
-        position: from,
-        skipped,
-        since,
-        now,
-    } = from;
-    let continued = timeout_at(end, reader.continue_to(&from, &to)).await;
-    let of_log = |error| AuditError::Log {
-        log: name.clone(),
-        error,
-    };
-    let (position, stopped) = match continued {
-        Ok(Ok(position)) => (position, None),
-        Ok(Err(error @ (ReadLogError::Fork { .. } | ReadLogError::Rollback { .. }))) => {
-            return Err(of_log(error));
+    let continued = timeout_at(end, reader.continue_to(&from.position, &to)).await;
+    let position = match continued {
+        Ok(Ok(position)) => position,
+        Ok(Err(error)) => {
+            let log = name.clone();
+            return from.unchanged(name, Some(AuditError::Log { log, error }));
         }
-        Ok(Err(error)) => (from.clone(), Some(of_log(error))),
-        Err(_) => (from.clone(), None),
+        Err(_) => return from.unchanged(name, None),
     };
-    let (before, signed) = (from.head(), to.checkpoint().head);
-    Ok(Part {
+    let (before, signed) = (from.position.head(), to.checkpoint().head);
+    let kept = from.kept_at(&position, from.skipped(), reader);
+    Part {
         log: FollowedLog {
             name: name.clone(),
             before: before.size,
             now: before.size,
             signed: signed.size,
             is_complete: before == signed,
-            skipped: skipped.clone(),
+            skipped: from.skipped(),
         },
-        position: position.to_string(),
-        unread: position.to_string(),
-        skipped_before: skipped,
-        since,
-        read_at: now,
+        unread: Some(kept.clone()),
+        kept: Some(kept),
         is_unproven: false,
-        stopped,
-    })
+        stopped: None,
+    }
 }
 
 /// Reads entries up to a checkpoint, and proves them.
 pub(super) async fn follow(
     reader: &LogReader<LogPlace>,
-    (from, to): (Beginning, SignedCheckpoint),
+    (mut from, to): (Beginning, SignedCheckpoint),
     end: Instant,
     mut take: impl FnMut(u64, LogEntry) -> Result<(), AuditError>,
     progress: &mut impl FnMut(&KeyName, u64, u64),
-) -> Result<Part, AuditError> {
+) -> Part {
     let (name, signed) = (reader.key().name(), to.checkpoint().head.size);
-    let Beginning {
-        position: from,
-        skipped: skipped_before,
-        since,
-        now,
-    } = from;
-    let (mut visited, mut skipped) = (from.head().size, skipped_before.clone());
+    if from.position.checkpoint().is_none() {
+        // Every log begins with nothing: its first checkpoint counts, however late it is.
+        from.position = match reader.continue_to(&from.position, &to).await {
+            Ok(position) => position,
+            Err(error) => {
+                let log = name.clone();
+                return from.unchanged(name, Some(AuditError::Log { log, error }));
+            }
+        };
+    }
+    let before = from.position.head().size;
+    let (mut visited, mut skipped) = (before, from.skipped());
     let visit = |index, bytes: &[u8]| {
         visited = index + 1;
         progress(name, visited, signed);
@@ -198,31 +211,61 @@ pub(super) async fn follow(
             sleep_until(end).await;
         }
     };
-    let of_log = |error| AuditError::Log {
-        log: name.clone(),
-        error,
-    };
     let named = |stop| match stop {
         Stop::Entry(error) => error,
-        Stop::Reading(error) => of_log(error),
+        Stop::Reading(error) => AuditError::Log {
+            log: name.clone(),
+            error,
+        },
     };
-    let reached = reader.advance_until(&from, &to, visit, over).await;
-    let Reached { position, stopped } = reached.map_err(named)?;
-    Ok(Part {
+    let reached = reader.advance_until(&from.position, &to, visit, over).await;
+    let Reached { position, stopped } = match reached {
+        Ok(reached) => reached,
+        Err(stop) => return from.unchanged(name, Some(named(stop))),
+    };
+    let unread = position.with_entries_of(&from.position);
+    Part {
         log: FollowedLog {
             name: name.clone(),
-            before: from.head().size,
+            before,
             now: position.head().size,
             signed,
             is_complete: stopped.is_none() && position.head() == to.checkpoint().head,
-            skipped,
+            skipped: skipped.clone(),
         },
-        position: position.to_string(),
-        unread: position.with_entries_of(&from).to_string(),
-        skipped_before,
-        since,
-        read_at: now,
+        kept: Some(from.kept_at(&position, skipped, reader)),
+        unread: Some(from.kept_at(&unread, from.skipped(), reader)),
         is_unproven: position.head().size < visited,
         stopped: stopped.map(named),
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pennyblack_tlog::edge::Edge;
+    use pennyblack_tlog::note_key::SignatureType;
+    use pennyblack_tlog::{Checkpoint, Mirror, NoteSigner, WitnessPolicy};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_first_checkpoint_for_which_no_time_is_left_is_remembered_and_read_on_from() {
+        let name: KeyName = "cps.example/log".parse().unwrap();
+        let signer = NoteSigner::generate(name.clone(), SignatureType::Ed25519, &mut rand::rng());
+        let mut edge = Edge::default();
+        edge.push(b"entry", &mut Vec::new()).unwrap();
+        let to = Checkpoint::new(&name, edge.head()).sign(&signer).unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let place = LogPlace::Directory(Mirror::new(home.path()));
+        let reader = LogReader::new(place, signer.verifier().clone(), WitnessPolicy::default());
+        let from = Beginning::of(&reader, None, UnixTime(1)).unwrap();
+        let (end, mut progress) = (Instant::now(), |_: &KeyName, _, _| ());
+        let part = follow(&reader, (from, to), end, |_, _| Ok(()), &mut progress).await;
+        assert!(!part.log.is_complete && part.stopped.is_none());
+        let next = Beginning::of(&reader, part.kept.as_ref(), UnixTime(2)).unwrap();
+        assert_eq!(
+            (next.position.signed(), next.position.head().size),
+            (edge.head(), 0)
+        );
+    }
 }

@@ -242,6 +242,9 @@ fn the_log_of_a_cps_waits_until_all_of_its_issuers_is_read() {
     cps.state_keys(300, MAX_KEYS_A_DAY);
     let mut issuer = Hostile::of_issuer();
     issuer.state_keys(600, 64);
+    // No time is left for another one, which costs nothing that was read.
+    let mut other = Hostile::of_other_issuer();
+    other.state_keys(1, 1);
     let slow = Slow::serve(issuer.home.path().to_owned(), "entries/001");
     let state = tempfile::tempdir().unwrap();
     let follow = |limit: &str| {
@@ -255,6 +258,10 @@ fn the_log_of_a_cps_waits_until_all_of_its_issuers_is_read() {
             "--issuer-key",
             &key,
         ]);
+        follow.arg("--issuer").arg(other.home.path());
+        follow
+            .arg("--issuer-key")
+            .arg(other.signer.verifier().to_string());
         let ended = Ended::of(follow);
         let json = serde_json::from_str::<serde_json::Value>(&ended.said);
         let json = json.unwrap_or_else(|_| panic!("{}", ended.said));

@@ -156,3 +156,87 @@ async fn an_issuers_log_that_is_withheld_does_not_let_the_cps_take_back_what_it_
     let whole = follow(operated.log(), Some(at_issuer()), state.path()).await;
     assert!(whole.unwrap().is_complete());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_fork_of_one_log_does_not_let_another_take_back_what_it_signed() {
+    let (one, two) = (key(1), key(2));
+    let of_issuer = [announced(one.clone()), announced(two.clone())];
+    let of_cps = [opened(one.clone()), closed(&one, 1)];
+    let other_keys = [announced(key(3)), announced(key(4))];
+    let state = tempfile::tempdir().unwrap();
+    let issuer = Operated::new(ISSUER, &of_issuer[..1]).await;
+    let second = Operated::new("second.example/log", &of_issuer[..1]).await;
+    let cps = Operated::new(CPS, &of_cps[..1]).await;
+    let whole = follow(cps.log(), [issuer.log(), second.log()], state.path()).await;
+    whole.unwrap();
+    // The issuer signs more, while the CPS has another history.
+    let (longer, forked) = (issuer.twin(&of_issuer).await, cps.twin(&of_cps[1..]).await);
+    for (cps, issuer, expected) in [
+        (&forked, &longer, Misbehaviour::Fork),
+        (&cps, &issuer, Misbehaviour::Rollback),
+    ] {
+        let found = misbehaviour(cps.log(), [issuer.log(), second.log()], state.path()).await;
+        assert_eq!(found, expected);
+    }
+    // And the other way round, with another issuer behind the one that is forked.
+    let (more, forked) = (cps.twin(&of_cps).await, issuer.twin(&other_keys).await);
+    let more_of_second = second.twin(&of_issuer).await;
+    for (cps, issuer, second, expected) in [
+        (&more, &forked, &more_of_second, Misbehaviour::Fork),
+        (&cps, &longer, &more_of_second, Misbehaviour::Rollback),
+        (&more, &longer, &second, Misbehaviour::Rollback),
+    ] {
+        let found = misbehaviour(cps.log(), [issuer.log(), second.log()], state.path()).await;
+        assert_eq!(found, expected);
+    }
+    let whole = [longer.log(), more_of_second.log()];
+    let whole = follow(more.log(), whole, state.path()).await;
+    assert!(whole.unwrap().is_complete());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_not_to_be_had_lets_no_other_take_back_what_it_signed() {
+    let one = key(1);
+    let of_issuer = [announced(one.clone()), announced(key(2))];
+    let of_cps = [opened(one.clone()), closed(&one, 1)];
+    let issuer = Operated::new(ISSUER, &of_issuer[..1]).await;
+    let cps = Operated::new(CPS, &of_cps[..1]).await;
+    let (longer, more) = (issuer.twin(&of_issuer).await, cps.twin(&of_cps).await);
+    let nowhere = tempfile::tempdir().unwrap();
+    let gone = |log: &Operated| log_at(nowhere.path().to_str().unwrap(), &log.key());
+
+    // A log that was never seen is not remembered by its key alone; that of a CPS is needed.
+    let state = tempfile::tempdir().unwrap();
+    let kept = || StateDirectory::new(state.path()).load().unwrap();
+    let unseen = follow(gone(&cps), Some(issuer.log()), state.path()).await;
+    assert_eq!(unseen.unwrap_err().misbehaviour(), None);
+    assert!(kept().is_none());
+    let unseen = follow(cps.log(), Some(gone(&issuer)), state.path()).await;
+    assert_eq!(unseen.unwrap_err().misbehaviour(), None);
+    assert_eq!(kept().unwrap().issuers, []);
+    let whole = follow(cps.log(), Some(issuer.log()), state.path()).await;
+    whole.unwrap();
+
+    // What is known of the log that is gone stays, also when that was read.
+    let before = kept().unwrap();
+    let later = NOW.plus(Duration::from_secs(3_600));
+    let auditor = Auditor::new(gone(&cps), Some(longer.log())).unwrap();
+    let followed = auditor.follow(later, || Ok(kept()), LIMIT, |_, _, _| ());
+    let followed = followed.await.unwrap();
+    assert!(followed.stopped.is_some() && !followed.is_complete());
+    assert_eq!(followed.state.cps, before.cps);
+    assert_eq!(followed.state.issuers[0].read_at, later);
+    StateDirectory::new(state.path())
+        .keep(&followed.state)
+        .unwrap();
+    let found = misbehaviour(cps.log(), Some(issuer.log()), state.path()).await;
+    assert_eq!(found, Misbehaviour::Rollback);
+
+    let unread = follow(more.log(), Some(gone(&issuer)), state.path()).await;
+    assert_eq!(unread.unwrap_err().misbehaviour(), None);
+    // An outage may pass: what was signed and is denied is named first.
+    let found = misbehaviour(cps.log(), Some(gone(&issuer)), state.path()).await;
+    assert_eq!(found, Misbehaviour::Rollback);
+    let whole = follow(more.log(), Some(longer.log()), state.path()).await;
+    assert!(whole.unwrap().is_complete());
+}

@@ -53,6 +53,11 @@ impl Hostile {
         Self::new(&format!("{}/log", issuer()), announced)
     }
 
+    /// The log of an issuer that is read after that one.
+    pub(super) fn of_other_issuer() -> Self {
+        Self::new("other.example/log", announced)
+    }
+
     fn new(name: &str, states: fn(TokenKey, UnixTime) -> Statement) -> Self {
         let name: KeyName = name.parse().unwrap();
         Self {
