@@ -135,8 +135,10 @@ fn a_log_has_its_number_of_keys_a_day_also_over_several_runs_and_whatever_anothe
     let mut book = Book::new(book.into_epochs(), both());
     take_of_issuer(&mut book, announced(1_000, 0)).unwrap();
     announce_a_day(&mut book, ISSUER, 2_000..2_000 + most, DAY);
+    let mut book = Book::new(book.into_epochs(), both());
     announce_a_day(&mut book, other, 4_000..4_000 + most, DAY);
     let mut book = Book::new(book.into_epochs(), both());
+    take(&mut book, 0, opened(key(2_000), DAY)).unwrap();
     for issuer in both() {
         book.issuers.get_mut(issuer).unwrap().beginnings = Beginnings::default();
         let excess = take_of(&mut book, issuer, announced(6_000, DAY)).unwrap_err();
