@@ -165,10 +165,13 @@ fn keys_of_a_cps_that_names_other_days_than_the_issuer_do_not_hide_the_rest() {
         take(&mut book, 0, opened(key(number), DAY)).unwrap();
         take(&mut book, 0, opened(key(1_000 + number), 2 * DAY)).unwrap();
     }
-    // By the issuer's word one key too many begins on the first day.
-    take(&mut book, 0, opened(key(2_000), 3 * DAY)).unwrap();
+    // By the issuer's word too many keys begin on the first day.
+    let moved = 2_000..2_100;
+    for number in moved.clone() {
+        take(&mut book, 0, opened(key(number), 3 * DAY)).unwrap();
+    }
     let mut book = Book::new(book.into_epochs(), followed());
-    take_of_issuer(&mut book, announced(2_000, DAY)).unwrap();
+    announce_a_day(&mut book, ISSUER, moved, DAY);
     let mut book = Book::new(book.into_epochs(), [].into_iter());
     for begins in [DAY, 2 * DAY] {
         let excess = take(&mut book, 0, opened(key(3_000), begins)).unwrap_err();
