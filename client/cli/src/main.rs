@@ -82,7 +82,8 @@ Exit codes:
   5  the network or a service could not be reached, or is overloaded, or a
      mailbox was not read to its end; never a verdict
   6  a service refused the request; the message says why
-  7  the wallet holds no token that may be spent now
+  7  the wallet holds no token that may be spent now; carrier status: none for
+     some CPS
   8  call: there is no key for the called number
   9  carrier: the issuer's key is not the newest in its public log, or the log
      was changed

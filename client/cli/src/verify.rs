@@ -66,9 +66,9 @@ pub(crate) struct VerifyArguments {
     /// the same call; without it, every run is a call of its own.
     #[arg(long, value_name = "ID")]
     call: Option<String>,
-    /// File of the PASSporTs that are used, for a minute each; made if missing, and shared
-    /// by all who verify calls of this mailbox on this machine. If not given, the
-    /// mailbox key's file with .used at its end.
+    /// File of the PASSporTs that are used, for some eleven minutes each; made if missing,
+    /// and shared by all who verify calls of this mailbox on this machine. If not given,
+    /// the mailbox key's file with .used at its end.
     #[arg(long, value_name = "FILE")]
     used: Option<PathBuf>,
     /// Seconds to ask for. It is always all of them, so that the CPS does not learn
