@@ -186,7 +186,7 @@ problem_types! {
         "Sign with the private key that belongs to the certificate in x5c.";
     /// The certificate has no authority for the numbers of the record (section 5).
     NumberNotAuthorized: "number-not-authorized", 403, "No authority for this number", None,
-        "Use a certificate whose TNAuthList holds the numbers, or have the operator's numbering table give them to your SPC.";
+        "Use a certificate whose TNAuthList holds the numbers, or have the operator's numbering table or service give them to your SPC.";
     /// Who holds the numbers of the record cannot be told at present (section 5).
     NumberingUnavailable: "numbering-unavailable", 503, "Numbering not available", Some(60),
         "Send the same record again after Retry-After; if it persists tell the operator.";
