@@ -66,7 +66,7 @@ pub(crate) struct CallArguments {
     /// The called number; if not given, the PASSporT's.
     #[arg(long, value_name = "TN", value_parser = typed_number::<TelephoneNumber>)]
     dest: Option<TelephoneNumber>,
-    /// PEM file of the certificate to sign with.
+    /// File of the certificate to sign with, with its path, in PEM or DER.
     #[arg(long, value_name = "FILE", requires = "orig")]
     cert: Option<PathBuf>,
     /// PEM file of its private key (mode 0600).

@@ -61,7 +61,7 @@ pub(crate) struct DrawArguments {
     /// The authority (host, with the port unless 443) of a CPS to draw for.
     #[arg(long, value_name = "AUTHORITY", required_unless_present = "config")]
     cps: Vec<String>,
-    /// PEM file of the STIR certificate, the leaf first, then its path.
+    /// File of the STIR certificate with its path, in PEM or DER.
     #[arg(long, value_name = "FILE", required_unless_present = "config")]
     cert: Option<PathBuf>,
     /// PEM file of its private key (mode 0600).

@@ -41,7 +41,7 @@ pub struct CarrierSection {
     pub issuer: ServiceAddress,
     /// The authorities of the CPSs that tokens are drawn for.
     pub cps: Vec<Authority>,
-    /// PEM file of the STIR certificate, the leaf first, then its path.
+    /// File of the STIR certificate with its path, in PEM or DER.
     pub certificate: PathBuf,
     /// PEM file of its key, mode 0600.
     pub key: PathBuf,

@@ -118,7 +118,7 @@ struct CarrierOptions {
     /// The issuer's URL.
     #[arg(long, value_name = "URL")]
     issuer: Option<ServiceAddress>,
-    /// PEM file of the STIR certificate, the leaf first, then its path.
+    /// File of the STIR certificate with its path, in PEM or DER.
     #[arg(long, value_name = "FILE")]
     cert: Option<PathBuf>,
     /// PEM file of its private key (mode 0600).
@@ -143,15 +143,15 @@ struct MailboxOptions {
     /// The number to publish mailboxes for; choose one that nobody calls.
     #[arg(long, value_name = "TN", value_parser = typed_number::<TelephoneNumber>)]
     tn: Option<TelephoneNumber>,
-    /// PEM file of the certificate that holds the number; the carrier's if not
-    /// given.
+    /// File of the certificate that holds the number, with its path, in PEM or DER; the
+    /// carrier's if not given.
     #[arg(long, value_name = "FILE", requires = "holder_key")]
     holder_cert: Option<PathBuf>,
     /// PEM file of its private key (mode 0600).
     #[arg(long, value_name = "FILE", requires = "holder_cert")]
     holder_key: Option<PathBuf>,
     /// Number of mailboxes. Default: one for each 512 stores. A CPS keeps about a
-    /// thousand entries in a mailbox, each for a minute, and refuses more.
+    /// thousand entries in a mailbox, each for a minute, and drops older ones for more.
     #[arg(long, value_name = "N", value_parser = between(1, MOST_MAILBOXES))]
     mailboxes: Option<u64>,
     /// KEM of the mailbox keys.
