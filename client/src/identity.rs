@@ -260,7 +260,7 @@ impl StirIdentity {
     }
 }
 
-/// None of what is no certificate: whoever verifies its path passes it over, too.
+/// None of what is no certificate: a verifier of its path passes it over, too.
 fn validity_of(der: &[u8]) -> Option<(UnixTime, UnixTime)> {
     let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
     let time = |time: x509_parser::time::ASN1Time| u64::try_from(time.timestamp()).map(UnixTime);

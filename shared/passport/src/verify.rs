@@ -26,8 +26,8 @@ pub struct Call {
     pub dest: Party,
 }
 
-/// Where the certificates behind `x5u` come from. Whoever implements it has
-/// fetched them before: nothing here waits for a network.
+/// Where the certificates behind `x5u` come from. The implementation
+/// has fetched them before: nothing here waits for a network.
 pub trait CertificateSource {
     /// The chain at `url`, leaf first; none when it could not be had.
     fn certificates(&self, url: &X5u) -> Option<X5c>;
