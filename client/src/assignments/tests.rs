@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
+use std::slice::from_ref;
 use std::thread;
 
 use pennyblack_base::encoding::{base64url, from_base64url};
@@ -137,7 +138,7 @@ fn each_call_gets_the_newest_that_is_free() {
     assert_eq!(given(&assignments, "second", &both), [old.as_str()]);
     assert!(given(&assignments, "third", &both).is_empty());
     // What comes later is for a later call.
-    let three = [old.clone(), new.clone(), scene.shaken(0)];
+    let three = [old, new.clone(), scene.shaken(0)];
     assert_eq!(given(&assignments, "first", &three), [new.as_str()]);
     assert_eq!(given(&assignments, "third", &three), [three[2].as_str()]);
 }
@@ -147,7 +148,7 @@ fn a_call_has_one_passport_of_each_kind() {
     let scene = Scene::set();
     let (shaken, base) = (scene.shaken(0), scene.signed(NOW, Extension::Base));
     let assignments = scene.open();
-    assert_eq!(given(&assignments, "first", &[shaken.clone()]).len(), 1);
+    assert_eq!(given(&assignments, "first", from_ref(&shaken)).len(), 1);
     let both = [shaken, base];
     assert_eq!(given(&assignments, "first", &both).len(), 2);
     assert!(given(&assignments, "second", &both).is_empty());
@@ -287,7 +288,7 @@ fn what_a_killed_process_gave_to_a_call_stays_with_it() {
         child.wait().unwrap();
     }
     assert!(told.len() >= 3);
-    let file = database::open(&scene.path(), &SCHEMA).map_or_else(|_| panic!(), |file| file);
+    let file = database::open(&scene.path(), &SCHEMA).unwrap_or_else(|_| panic!());
     for digest in told {
         let digest: PassportDigest = hex::decode(&digest).unwrap().try_into().unwrap();
         let call = table::call_of(&file, &digest).unwrap();
