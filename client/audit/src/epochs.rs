@@ -2,6 +2,8 @@
 //! CPS took its tokens, how many were issued, spent, and spent twice. Not here: whether
 //! the logs are to be trusted, and how this is kept.
 
+mod kept;
+
 use std::collections::BTreeMap;
 
 use pennyblack_base::time::UnixTime;
@@ -12,7 +14,7 @@ use pennyblack_privacypass::token::{TokenKeyId, TokenType};
 use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
 use serde::{Deserialize, Serialize};
 
-use super::kept_epochs::{KeptEpochs, read_days};
+use kept::{KeptEpochs, read_days};
 
 /// Seconds of a day.
 pub(super) const DAY: u64 = 86_400;

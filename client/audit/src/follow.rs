@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::key_log_view::LOG_PATH;
-use pennyblack_evidence::log_entry::{LogEntry, SkippedKinds};
+use pennyblack_evidence::log_entry::LogEntry;
 use pennyblack_tlog::LogReader;
 use pennyblack_tlog::{KeyName, VerifierKey, WitnessPolicy};
 use tokio::time::{Instant, timeout_at};
@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::book::Book;
 use super::epochs::Epochs;
 use super::misbehaviour::{AuditError, Misbehaviour};
-use super::one_log::{Beginning, Part, follow, last_checkpoint, remember};
+use super::one_log::{Beginning, FollowedLog, Part, follow, last_checkpoint, remember};
 use super::place::LogPlace;
 use super::state::{Finding, KeptLog, State, StateError};
 
@@ -31,23 +31,6 @@ pub struct Log {
     pub key: VerifierKey,
     /// Who must have cosigned.
     pub policy: WitnessPolicy,
-}
-
-/// How far one log was followed.
-#[derive(Debug, Clone)]
-pub struct FollowedLog {
-    /// Its name.
-    pub name: KeyName,
-    /// Entries known before.
-    pub before: u64,
-    /// Entries known now.
-    pub now: u64,
-    /// Entries that the log has signed for.
-    pub signed: u64,
-    /// Whether all of these are known now; else the time was up.
-    pub is_complete: bool,
-    /// Entries up to there whose kinds this version does not know: nothing follows from them.
-    pub skipped: SkippedKinds,
 }
 
 /// What a run came to.

@@ -9,10 +9,26 @@ use pennyblack_tlog::reader::Reached;
 use pennyblack_tlog::{KeyName, LogReader, SignedCheckpoint};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::follow::FollowedLog;
 use super::misbehaviour::AuditError;
 use super::place::LogPlace;
 use super::state::KeptLog;
+
+/// How far one log was followed.
+#[derive(Debug, Clone)]
+pub struct FollowedLog {
+    /// Its name.
+    pub name: KeyName,
+    /// Entries known before.
+    pub before: u64,
+    /// Entries known now.
+    pub now: u64,
+    /// Entries that the log has signed for.
+    pub signed: u64,
+    /// Whether all of these are known now; else the time was up.
+    pub is_complete: bool,
+    /// Entries up to there whose kinds this version does not know: nothing follows from them.
+    pub skipped: SkippedKinds,
+}
 
 /// From where a log is followed.
 pub(super) struct Beginning {

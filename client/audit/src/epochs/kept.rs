@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, MapAccess, Visitor};
 
-use super::epochs::{DayOfSpends, Epoch, Keys, MAX_DAYS, MAX_EPOCHS};
+use super::{DayOfSpends, Epoch, Keys, MAX_DAYS, MAX_EPOCHS};
 
 /// How many were read so far, of all issuers: a key takes more memory than text.
 #[derive(Default)]
