@@ -47,7 +47,7 @@ pub struct FiledReport {
     /// The numbers.
     #[serde(flatten)]
     pub report: Report,
-    /// [`MEANING`].
+    /// What a proof is good for, and what it does not say.
     pub meaning: [&'static str; MEANING.len()],
 }
 
