@@ -143,7 +143,7 @@ impl KeyDirectory {
                 continue;
             };
             let id = record_id(record);
-            // Whoever registers meanwhile writes into the same file.
+            // Registrations write into the same file meanwhile.
             let _alone = self.alone();
             let mut index = self.write();
             // **A newer one may have taken its place**, by a certificate that is good.
