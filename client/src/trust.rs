@@ -155,21 +155,18 @@ fn read_roots(
 ) -> Result<TrustAnchors, TrustFilesError> {
     let (mut roots, mut refused) = (Vec::new(), Vec::new());
     for (file, read) in read_all(path, ROOT_FILES, warnings)? {
-        let (found, errors) = read.map_or_else(
-            |error| (Vec::new(), vec![error]),
-            |bytes| {
+        match read {
+            Ok(bytes) => {
                 let (found, errors) = TrustAnchors::of_file(&bytes);
                 let path = || file.clone();
-                let errors = errors.into_iter();
-                let errors = errors.map(|error| TrustFilesError::Roots {
+                roots.extend(found);
+                refused.extend(errors.into_iter().map(|error| TrustFilesError::Roots {
                     path: path(),
                     error,
-                });
-                (found, errors.collect())
-            },
-        );
-        roots.extend(found);
-        refused.extend(errors);
+                }));
+            }
+            Err(error) => refused.push(error),
+        }
     }
     match TrustAnchors::from_der(&roots) {
         Ok(anchors) => {
