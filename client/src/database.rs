@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use pennyblack_base::time::UnixTime;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Between two attempts to get a file that another process has locked.
@@ -65,6 +66,16 @@ pub(crate) fn pause(attempts: i32) -> Duration {
 /// Whether another process had the file locked for too long.
 pub(crate) fn is_locked(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+}
+
+/// SQLite's integers are signed; times past year 292 billion do not occur.
+pub(crate) fn to_column(time: UnixTime) -> i64 {
+    i64::try_from(time.0).unwrap_or(i64::MAX)
+}
+
+/// The reverse.
+pub(crate) fn from_column(seconds: i64) -> UnixTime {
+    UnixTime(u64::try_from(seconds).unwrap_or(0))
 }
 
 /// SQLite gives `-wal` and `-shm` the permissions of the database, so it is

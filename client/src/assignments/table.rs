@@ -5,6 +5,8 @@ use std::time::Duration;
 use pennyblack_base::time::UnixTime;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use crate::database::{from_column, to_column};
+
 /// SHA-256 of what a PASSporT's signature is over.
 pub(super) type PassportDigest = [u8; 32];
 
@@ -41,27 +43,24 @@ pub(super) fn call_of(
 
 /// Adds a row, unless the PASSporT has one.
 pub(super) fn add(table: &Connection, row: &Row) -> rusqlite::Result<()> {
-    let ends = i64::try_from(row.ends.0).unwrap_or(i64::MAX);
     let mut statement = table.prepare_cached(
         "INSERT INTO assignment (passport, call, ends) VALUES (?, ?, ?)
          ON CONFLICT (passport) DO NOTHING",
     )?;
-    statement.execute(params![row.passport, row.call, ends])?;
+    statement.execute(params![row.passport, row.call, to_column(row.ends)])?;
     Ok(())
 }
 
 /// The rows whose PASSporTs may still be good.
 pub(super) fn fresh_rows(table: &Connection, now: UnixTime) -> rusqlite::Result<Vec<Row>> {
-    let now = i64::try_from(now.0).unwrap_or(i64::MAX);
     let mut statement = table.prepare_cached(
         "SELECT passport, call, ends FROM assignment WHERE ends >= ? ORDER BY id",
     )?;
-    let rows = statement.query_map([now], |row| {
-        let ends: i64 = row.get(2)?;
+    let rows = statement.query_map([to_column(now)], |row| {
         Ok(Row {
             passport: row.get(0)?,
             call: row.get(1)?,
-            ends: UnixTime(u64::try_from(ends).unwrap_or(0)),
+            ends: from_column(row.get(2)?),
         })
     })?;
     rows.collect()
@@ -69,7 +68,7 @@ pub(super) fn fresh_rows(table: &Connection, now: UnixTime) -> rusqlite::Result<
 
 /// Removes some of those that ended, and all that are too many.
 pub(super) fn trim(table: &Connection, now: UnixTime) -> rusqlite::Result<()> {
-    let ended = i64::try_from(now.minus(KEPT_LONGER).0).unwrap_or(i64::MAX);
+    let ended = to_column(now.minus(KEPT_LONGER));
     let mut statement = table.prepare_cached(
         "DELETE FROM assignment WHERE id IN
              (SELECT id FROM assignment WHERE ends < ? LIMIT ?)",

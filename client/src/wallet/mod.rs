@@ -26,11 +26,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::key_log_view::RememberedError;
 use rusqlite::{Connection, Transaction, TransactionBehavior, ffi};
 
-use crate::database::{self, OpenError, Schema};
+use crate::database::{self, OpenError, Schema, from_column, to_column};
 
 pub use class_draws::ClassDraws;
 pub use draws::{DrawId, DrawPart, DrawnToken, NewDraw, PendingDraw};
@@ -224,15 +223,6 @@ fn wait_for_the_wallet(attempts: i32) -> bool {
         );
     }
     waited < BUSY_TIMEOUT
-}
-
-/// SQLite's integers are signed; times past year 292 billion do not occur.
-fn to_column(time: UnixTime) -> i64 {
-    i64::try_from(time.0).unwrap_or(i64::MAX)
-}
-
-fn from_column(seconds: i64) -> UnixTime {
-    UnixTime(u64::try_from(seconds).unwrap_or(0))
 }
 
 #[cfg(test)]

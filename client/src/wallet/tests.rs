@@ -1,3 +1,4 @@
+use pennyblack_base::time::UnixTime;
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
