@@ -1,9 +1,9 @@
 //! Piles against the simplest thing that they could be: a set of tokens, each with its key
 //! and the time at which it was drawn. Two processes share the wallet, and both die.
 
-use pennyblack_base::time::UnixTime;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use pennyblack_base::time::UnixTime;
 use pennyblack_privacypass::token::{Nonce, Token, TokenKeyId};
 use pennyblack_protocol::store_request::SignStoreError;
 use rand::rngs::StdRng;

@@ -1,8 +1,8 @@
-use pennyblack_base::time::UnixTime;
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::spend::SpendKey;
 use pennyblack_privacypass::token::{Nonce, Token, TokenChallenge, TokenKeyId, TokenType};
 use pennyblack_privacypass::token_key::{TokenKey, TokenToBe};
