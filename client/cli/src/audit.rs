@@ -286,7 +286,7 @@ fn report(arguments: &ReportArguments) -> Result<Outcome, Failure> {
     if let Some(file) = &arguments.html {
         write(file, "--html", &filed.to_html())?;
     }
-    Ok(report::report(&filed))
+    report::report(&filed)
 }
 
 /// This program and its version.

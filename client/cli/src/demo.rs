@@ -12,7 +12,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_issuer::signer::KeyType;
 use pennyblack_testbed::demo::{Audience, CALLS, CallLine, Report, play};
 
-use super::outcome::{Exit, Failure, Outcome};
+use super::outcome::{Exit, Failure, Outcome, json_of};
 use super::table::{Attribute, Cell, Color, Table, numbers, words};
 
 /// Calls that are shown line by line.
@@ -86,7 +86,7 @@ pub(crate) async fn run(arguments: DemoArguments, json: bool) -> Result<Outcome,
     if let Some(path) = kept {
         text.push_str(&format!("\nAll files are in {}\n", path.display()));
     }
-    let json = serde_json::to_value(&report).unwrap_or_default();
+    let json = json_of(&report)?;
     let exit = if report.ok { Exit::Done } else { Exit::Failed };
     Ok(Outcome::new(json, text, exit))
 }

@@ -14,7 +14,7 @@ use pennyblack_testbed::load::{
 
 pub(crate) use arguments::LoadArguments;
 
-use super::outcome::{Exit, Failure, Outcome};
+use super::outcome::{Exit, Failure, Outcome, json_of};
 
 /// Does it.
 pub(crate) async fn run(arguments: LoadArguments, json: bool) -> Result<Outcome, Failure> {
@@ -36,7 +36,7 @@ pub(crate) async fn run(arguments: LoadArguments, json: bool) -> Result<Outcome,
         }
     };
     let report = watcher.watch_run(PreparedLoad::run(prepared)).await?;
-    let json = serde_json::to_value(&report).unwrap_or_default();
+    let json = json_of(&report)?;
     let text = output::text_of(&report);
     Ok(Outcome::new(json, text, exit_of(&report)))
 }

@@ -21,6 +21,7 @@ use pennyblack_numbering::NumberingServiceError;
 use pennyblack_pki::PkiError;
 use pennyblack_runtime::config::ConfigurationError;
 use pennyblack_tlog::ReadLogError;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// The exit codes of the program; `--help` documents them.
@@ -178,6 +179,11 @@ impl Outcome {
         self.is_shown = true;
         self
     }
+}
+
+/// A report for `--json`.
+pub(crate) fn json_of(report: &impl Serialize) -> Result<Value, Failure> {
+    serde_json::to_value(report).map_err(|error| Failure::new(Exit::Failed, error))
 }
 
 /// A command that could not do what it was asked.

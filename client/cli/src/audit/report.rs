@@ -6,12 +6,12 @@ use indicatif::HumanCount;
 use pennyblack_audit::{EpochReport, FiledReport, LogReport, Report};
 use pennyblack_base::time::UnixTime;
 
-use super::super::outcome::Outcome;
+use super::super::outcome::{Failure, Outcome, json_of};
 use super::super::table::{Table, numbers, words};
 use super::super::wording::{count, plural, printable, wrapped};
 
 /// The report as text and as JSON.
-pub(super) fn report(filed: &FiledReport) -> Outcome {
+pub(super) fn report(filed: &FiledReport) -> Result<Outcome, Failure> {
     let mut parts = vec![head(filed), log("Log of the CPS:", &filed.cps)];
     parts.extend(
         filed
@@ -24,8 +24,7 @@ pub(super) fn report(filed: &FiledReport) -> Outcome {
     let meaning = filed.meaning.iter().map(|text| wrapped(text, "- ", "  "));
     let meaning = meaning.collect::<Vec<_>>().join("\n");
     parts.push(format!("{}\n{meaning}", style("What this means").bold()));
-    let json = serde_json::to_value(filed).unwrap_or_default();
-    Outcome::done(json, parts.join("\n\n"))
+    Ok(Outcome::done(json_of(filed)?, parts.join("\n\n")))
 }
 
 fn head(filed: &FiledReport) -> String {
