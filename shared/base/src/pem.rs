@@ -5,9 +5,18 @@
 
 use std::borrow::Cow;
 
-use crate::encoding::{Base64Error, from_base64_standard};
+use zeroize::Zeroizing;
+
+use crate::encoding::{Base64Error, base64_standard, from_base64_standard};
 
 const RULE: &str = "-----";
+
+/// How labels of private keys end.
+const PRIVATE_KEY: &str = "PRIVATE KEY";
+
+/// With which byte a certificate in DER begins. PEM may begin with the same byte, `0`, but
+/// has a block then.
+const DER_SEQUENCE: u8 = 0x30;
 
 /// What no line shows that does not begin a block: editors turn hyphens into dashes.
 const BEGINNINGS: [&str; 3] = ["-BEGIN ", "\u{2013}BEGIN ", "\u{2014}BEGIN "];
@@ -56,6 +65,70 @@ pub enum PemError {
     },
 }
 
+/// A file of certificates for TLS that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificatesError {
+    /// One of its blocks.
+    #[error(transparent)]
+    Block(#[from] PemError),
+    /// Neither PEM with a certificate nor DER.
+    #[error("it holds no certificate")]
+    None,
+}
+
+/// The certificates of a file for TLS in DER, in its order: all blocks `CERTIFICATE`, or one
+/// certificate in DER. What they say is not looked at.
+///
+/// # Errors
+/// [`CertificatesError`]: nothing that cannot be read is passed over.
+pub fn certificates(file: &[u8]) -> Result<Vec<Vec<u8>>, CertificatesError> {
+    let mut found = Vec::new();
+    for block in read(file) {
+        let block = block?;
+        if block.label == "CERTIFICATE" {
+            found.push(block.contents);
+        }
+    }
+    if found.is_empty() && file.first() == Some(&DER_SEQUENCE) {
+        found.push(file.to_owned());
+    }
+    match found.is_empty() {
+        true => Err(CertificatesError::None),
+        false => Ok(found),
+    }
+}
+
+/// Certificates as PEM, for libraries that read no other form.
+#[must_use]
+pub fn certificates_text(ders: &[Vec<u8>]) -> String {
+    let block = |der: &Vec<u8>| {
+        let text = base64_standard(der);
+        format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+    };
+    ders.iter().map(block).collect()
+}
+
+/// The first block with a private key, without what editors add to its lines. It is wiped when
+/// it is dropped, and made in one piece, so that no copy of a part stays behind.
+#[must_use]
+pub fn private_key(text: &str) -> Option<Zeroizing<String>> {
+    let mut block = Zeroizing::new(String::with_capacity(text.len() + 1));
+    let lines = text.split(['\n', '\r']).map(trim);
+    let begins = |line: &&str| label(line, "BEGIN").is_some_and(|of| of.ends_with(PRIVATE_KEY));
+    for line in lines.skip_while(|line| !begins(line)) {
+        if line.is_empty() {
+            continue;
+        }
+        block.push_str(line);
+        block.push('\n');
+        if line.starts_with("-----END ") {
+            return Some(block);
+        }
+    }
+    None
+}
+
 /// The blocks of a file in its order, each read or refused by itself.
 #[must_use]
 pub fn read(file: &[u8]) -> Vec<Result<PemBlock, PemError>> {
@@ -99,7 +172,7 @@ fn block(found: &str, line: usize, body: &[&str]) -> Result<PemBlock, PemError> 
         }
     };
     let mut contents = Vec::new();
-    if !found.ends_with("PRIVATE KEY") {
+    if !found.ends_with(PRIVATE_KEY) {
         // Lines with a colon are headers (RFC 1421); base64 has none.
         let base64 = body.iter().filter(|text| !text.contains(':'));
         let base64: String = base64.flat_map(|text| text.split_whitespace()).collect();
@@ -245,6 +318,34 @@ mod tests {
             ),
             "{places:?}"
         );
+    }
+
+    #[test]
+    fn certificates_are_read_from_pem_or_der_and_none_is_passed_over() {
+        let two = format!("\u{feff}{PLAIN}text\n  {}", PLAIN.replace("AQID", "AQIE"));
+        let found = certificates(two.as_bytes()).unwrap();
+        assert_eq!(found, [[1, 2, 3, 4], [1, 2, 4, 4]]);
+        assert_eq!(
+            certificates(certificates_text(&found).as_bytes()).unwrap(),
+            found
+        );
+        assert_eq!(certificates(&[0x30, 1, 2]).unwrap(), [[0x30, 1, 2]]);
+        for nothing in ["", "text", &PLAIN.replace("CERTIFICATE", "X509 CRL")] {
+            let error = certificates(nothing.as_bytes());
+            assert_eq!(error, Err(CertificatesError::None), "{nothing}");
+        }
+        let half = format!("{PLAIN}-----BEGIN CERTIFICATE-----\nAQ");
+        assert!(certificates(half.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_private_key_is_found_among_other_things_without_what_editors_add() {
+        let key = "-----BEGIN PRIVATE KEY-----\nAQID\n-----END PRIVATE KEY-----\n";
+        let indented = key.replace('\n', "\r\n  ");
+        let file = format!("\u{feff}text\n{PLAIN}  {indented}\n{PLAIN}");
+        assert_eq!(private_key(&file).unwrap().as_str(), key);
+        assert!(private_key(PLAIN).is_none());
+        assert!(private_key("-----BEGIN PRIVATE KEY-----\nAQID\n").is_none());
     }
 
     #[test]

@@ -13,9 +13,6 @@ use reqwest::{Certificate, ClientBuilder, Proxy};
 use super::public_addresses::PublicAddresses;
 use super::{Deadline, HttpClient, HttpError};
 
-/// With which byte a certificate in DER begins.
-const DER_SEQUENCE: u8 = 0x30;
-
 /// How services are reached.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
@@ -91,19 +88,7 @@ fn read_authorities(path: &Path) -> Result<Vec<Certificate>, HttpError> {
         why,
     };
     let file = fs::read(path).map_err(|error| refused(error.to_string()))?;
-    let mut ders = Vec::new();
-    for block in pem::read(&file) {
-        let block = block.map_err(|error| refused(error.to_string()))?;
-        if block.label == "CERTIFICATE" {
-            ders.push(block.contents);
-        }
-    }
-    if ders.is_empty() && file.first() == Some(&DER_SEQUENCE) {
-        ders.push(file);
-    }
-    if ders.is_empty() {
-        return Err(refused("it holds no certificate".to_owned()));
-    }
+    let ders = pem::certificates(&file).map_err(|error| refused(error.to_string()))?;
     let read = ders.iter().map(|der| Certificate::from_der(der));
     read.collect::<Result<_, _>>()
         .map_err(|error| refused(error.to_string()))

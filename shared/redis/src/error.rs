@@ -17,12 +17,12 @@ pub enum SetUpError {
     #[error("store.password_file: {} is not UTF-8 text of one line", .0.display())]
     PasswordText(PathBuf),
     /// The file with root certificates.
-    #[error("store.ca_file: {}: {error}", path.display())]
+    #[error("store.ca_file: {}: {why}", path.display())]
     Roots {
         /// Which.
         path: PathBuf,
-        /// What the operating system says.
-        error: std::io::Error,
+        /// What the operating system says, or what is wrong with the certificates.
+        why: String,
     },
     /// A CA file without TLS.
     #[error("store.ca_file is for TLS: begin the store's URL with rediss")]

@@ -22,6 +22,7 @@ use super::options::RedisOptions;
 use super::server_connection::{self, Dialer, within};
 use super::slot_map::Address;
 use super::url::Topology;
+use pennyblack_base::pem;
 use pennyblack_storage::atomic_file;
 
 /// Makes connections.
@@ -135,10 +136,13 @@ fn read_roots(options: &RedisOptions) -> Result<Option<Vec<u8>>, SetUpError> {
     if !options.url.is_tls() {
         return Err(SetUpError::RootsWithoutTls);
     }
-    fs::read(path).map(Some).map_err(|error| SetUpError::Roots {
+    let refused = |why: String| SetUpError::Roots {
         path: path.clone(),
-        error,
-    })
+        why,
+    };
+    let file = fs::read(path).map_err(|error| refused(error.to_string()))?;
+    let ders = pem::certificates(&file).map_err(|error| refused(error.to_string()))?;
+    Ok(Some(pem::certificates_text(&ders).into_bytes()))
 }
 
 struct Login {

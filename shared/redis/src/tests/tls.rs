@@ -65,16 +65,21 @@ async fn tls_is_spoken_with_a_server_that_the_ca_file_vouches_for_and_no_other()
 fn a_ca_file_that_holds_no_certificate_is_refused_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("ca.pem");
-    std::fs::write(
-        &file,
-        "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
-    )
-    .unwrap();
-    for scheme in ["rediss", "rediss+cluster"] {
-        let mut options = RedisOptions::new(format!("{scheme}://127.0.0.1").parse().unwrap());
-        options.ca_file = Some(file.clone());
-        let refused = Redis::new(&options);
-        assert!(matches!(refused, Err(SetUpError::Client(_))), "{refused:?}");
+    for contents in ["!", "AQID"] {
+        let block = format!("-----BEGIN CERTIFICATE-----\n{contents}\n-----END CERTIFICATE-----\n");
+        std::fs::write(&file, block).unwrap();
+        for scheme in ["rediss", "rediss+cluster"] {
+            let mut options = RedisOptions::new(format!("{scheme}://127.0.0.1").parse().unwrap());
+            options.ca_file = Some(file.clone());
+            let refused = Redis::new(&options);
+            assert!(
+                matches!(
+                    refused,
+                    Err(SetUpError::Roots { .. } | SetUpError::Client(_))
+                ),
+                "{refused:?}"
+            );
+        }
     }
 }
 

@@ -16,7 +16,6 @@ use crate::StirPublicKey;
 use pennyblack_base::pem;
 
 const SEC1_LABEL: &str = "-----BEGIN EC PRIVATE KEY-----";
-const KEY_LABEL: &str = "PRIVATE KEY-----";
 
 /// Text that holds no usable private key. It never says what the text was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,8 +45,8 @@ impl StirSigningKey {
     ///
     /// # Errors
     /// [`SigningKeyError::Form`].
-    pub fn from_pem(pem: &str) -> Result<Self, SigningKeyError> {
-        let block = key_block(pem).ok_or(SigningKeyError::Form)?;
+    pub fn from_pem(text: &str) -> Result<Self, SigningKeyError> {
+        let block = pem::private_key(text).ok_or(SigningKeyError::Form)?;
         let secret = match block.starts_with(SEC1_LABEL) {
             true => SecretKey::from_sec1_pem(&block).ok(),
             false => SecretKey::from_pkcs8_pem(&block).ok(),
@@ -101,23 +100,6 @@ impl StirSigningKey {
         let signature: Signature = self.0.sign(message);
         signature.to_bytes().into()
     }
-}
-
-/// The first block with a key, without what editors add to its lines. It is wiped when it
-/// is dropped, and made in one piece, so that no copy of a part stays behind.
-fn key_block(text: &str) -> Option<Zeroizing<String>> {
-    let mut block = Zeroizing::new(String::with_capacity(text.len() + 1));
-    let lines = text.split(['\n', '\r']).map(pem::trim);
-    let from_key =
-        lines.skip_while(|line| !line.starts_with("-----BEGIN ") || !line.ends_with(KEY_LABEL));
-    for line in from_key.filter(|line| !line.is_empty()) {
-        block.push_str(line);
-        block.push('\n');
-        if line.starts_with("-----END ") {
-            return Some(block);
-        }
-    }
-    None
 }
 
 impl fmt::Debug for StirSigningKey {
