@@ -8,32 +8,41 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::NoServerSessionStorage;
-use rustls_pki_types::pem::{self, PemObject as _};
+use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
+use pennyblack_base::pem;
 use pennyblack_runtime::config::TlsConfig;
 use pennyblack_runtime::reload::{FromFiles, Reread};
+use pennyblack_storage::atomic_file::{self, PrivateFileError};
+use pennyblack_storage::limited_file;
+
+/// Most bytes of a certificate chain's file.
+const MAX_CHAIN_SIZE: usize = 1024 * 1024;
 
 /// A certificate or key that TLS cannot be served with.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// The file is missing, not readable, or not PEM of the expected kind.
-    #[error("{key}: {} has no {kind} in PEM form: {source}; check path and permissions", path.display())]
-    Unreadable {
-        /// The configuration key.
-        key: &'static str,
-        /// What was looked for.
-        kind: &'static str,
-        /// The file.
+    /// The chain's file.
+    #[error("public.tls.certificate: {}: {why}; put the chain into it, leaf first", path.display())]
+    Certificate {
+        /// Which.
         path: PathBuf,
-        /// What the reader says.
-        source: pem::Error,
+        /// What the operating system says, or what is wrong with the file.
+        why: String,
     },
-    /// The file has no certificate at all.
-    #[error("public.tls.certificate: {} holds no certificate; put the chain into it, leaf first", .0.display())]
-    NoCertificate(PathBuf),
+    /// The key's file is missing, not readable, or readable for others.
+    #[error("public.tls.key: {0}")]
+    KeyFile(#[from] PrivateFileError),
+    /// The key's file holds something else.
+    #[error(
+        "public.tls.key: {}: it holds no private key: put PKCS #8, SEC 1 or PKCS #1 into it, in \
+         PEM or DER, not encrypted",
+        .0.display()
+    )]
+    Key(PathBuf),
     /// Certificate and key do not belong together, or are of a kind not supported.
     #[error("public.tls: {0}; check that the key belongs to the first certificate of the chain")]
     Unusable(rustls::Error),
@@ -86,12 +95,7 @@ fn server_config(
     chain: Vec<CertificateDer<'static>>,
     config: &TlsConfig,
 ) -> Result<ServerConfig, TlsError> {
-    let key = PrivateKeyDer::from_pem_file(&config.key).map_err(|source| TlsError::Unreadable {
-        key: "public.tls.key",
-        kind: "private key",
-        path: config.key.clone(),
-        source,
-    })?;
+    let key = private_key(&config.key)?;
     let mut server = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Unusable)?
@@ -105,18 +109,26 @@ fn server_config(
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let unreadable = |source| TlsError::Unreadable {
-        key: "public.tls.certificate",
-        kind: "certificate",
+    let refused = |why: String| TlsError::Certificate {
         path: path.to_owned(),
-        source,
+        why,
     };
-    let chain: Vec<_> = CertificateDer::pem_file_iter(path)
-        .map_err(unreadable)?
-        .collect::<Result<_, _>>()
-        .map_err(unreadable)?;
-    if chain.is_empty() {
-        return Err(TlsError::NoCertificate(path.to_owned()));
-    }
-    Ok(chain)
+    let file = limited_file::read(path, MAX_CHAIN_SIZE);
+    let file = file.map_err(|error| refused(error.to_string()))?;
+    let chain = pem::certificates(&file).map_err(|error| refused(error.to_string()))?;
+    Ok(chain.into_iter().map(CertificateDer::from).collect())
+}
+
+/// In PEM or DER. Its group may read the file: several services of a machine have one
+/// certificate.
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let file = atomic_file::read_group_private(path)?;
+    let block = str::from_utf8(&file).ok().and_then(pem::private_key);
+    let key = match block {
+        Some(block) => PrivateKeyDer::from_pem_slice(block.as_bytes()).ok(),
+        None => PrivateKeyDer::try_from(file.as_slice())
+            .ok()
+            .map(|key| key.clone_key()),
+    };
+    key.ok_or_else(|| TlsError::Key(path.to_owned()))
 }

@@ -13,8 +13,32 @@ use crate::limited_file;
 
 const PRIVATE: u32 = 0o600;
 const PUBLIC: u32 = 0o644;
-/// Any bit by which somebody else than the owner could get at a file.
-const OTHERS: u32 = 0o077;
+
+/// Who may read a file that holds a secret. Nobody else than its owner may write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Readers {
+    /// Its owner.
+    Owner,
+    /// Its owner, and the group that it was given.
+    Group,
+}
+
+impl Readers {
+    /// The mode that it may have at most.
+    const fn largest_mode(self) -> u32 {
+        match self {
+            Self::Owner => 0o600,
+            Self::Group => 0o640,
+        }
+    }
+
+    /// Whether somebody else could get at a file of this mode. What its owner may do with
+    /// it is the owner's business.
+    const fn are_exceeded(self, mode: u32) -> bool {
+        mode & 0o077 & !self.largest_mode() != 0
+    }
+}
+
 /// Most bytes of a private file, when it is read and when it is written: a key in any
 /// form, or a few.
 const MAX_PRIVATE_SIZE: usize = 1024 * 1024;
@@ -33,7 +57,8 @@ pub enum PrivateFileError {
     },
     /// Others may read or write it.
     #[error(
-        "{} holds a secret and has mode {mode:03o}, so that others can reach it: run chmod 600 {}",
+        "{} holds a secret and has mode {mode:03o}, so that others can reach it: run \
+         chmod {largest:03o} {}",
         path.display(), path.display()
     )]
     Exposed {
@@ -41,6 +66,8 @@ pub enum PrivateFileError {
         path: PathBuf,
         /// Its mode.
         mode: u32,
+        /// The mode that it may have at most.
+        largest: u32,
     },
 }
 
@@ -96,15 +123,29 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// # Errors
 /// [`PrivateFileError`].
 pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
+    read_secret(path, Readers::Owner)
+}
+
+/// The same for a secret that programs of several users may share, such as the private key of
+/// TLS, which belongs to the group `ssl-cert` on some systems: its group may read it.
+///
+/// # Errors
+/// [`PrivateFileError`].
+pub fn read_group_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
+    read_secret(path, Readers::Group)
+}
+
+fn read_secret(path: &Path, readers: Readers) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
     let io = |error| PrivateFileError::Io {
         path: path.to_owned(),
         error,
     };
     let mode = fs::metadata(path).map_err(io)?.permissions().mode() & 0o777;
-    if mode & OTHERS != 0 {
+    if readers.are_exceeded(mode) {
         return Err(PrivateFileError::Exposed {
             path: path.to_owned(),
             mode,
+            largest: readers.largest_mode(),
         });
     }
     let read = limited_file::read(path, MAX_PRIVATE_SIZE);
@@ -147,5 +188,27 @@ mod tests {
         write_public(&path, b"secret").unwrap();
         let error = read_private(&path).unwrap_err();
         assert!(error.to_string().contains("chmod 600"), "{error}");
+    }
+
+    #[test]
+    fn a_group_may_read_what_it_was_given_and_nobody_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        write_private(&path, b"secret").unwrap();
+        for (mode, own, of_group) in [
+            (0o400, true, true),
+            (0o700, true, true),
+            (0o440, false, true),
+            (0o640, false, true),
+            (0o660, false, false),
+            (0o604, false, false),
+            (0o650, false, false),
+        ] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            assert_eq!(read_private(&path).is_ok(), own, "{mode:o}");
+            assert_eq!(read_group_private(&path).is_ok(), of_group, "{mode:o}");
+        }
+        let error = read_group_private(&path).unwrap_err();
+        assert!(error.to_string().contains("chmod 640"), "{error}");
     }
 }

@@ -10,6 +10,7 @@ use pennyblack_http::{HttpClient, HttpError, HttpOptions, Request, RetryPolicy, 
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::TlsConfig;
 use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_storage::atomic_file;
 use pennyblack_tests::process::{Process, Role};
 use pennyblack_tests::wait::until;
 use pennyblack_tests::world::World;
@@ -35,7 +36,7 @@ impl Pair {
 
     fn install(&self, at: &TlsConfig) {
         fs::write(&at.certificate, &self.certificate).unwrap();
-        fs::write(&at.key, &self.key).unwrap();
+        atomic_file::write_private(&at.key, self.key.as_bytes()).unwrap();
     }
 }
 

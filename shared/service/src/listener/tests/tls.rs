@@ -1,5 +1,7 @@
 //! The same over TLS, and that no session is resumed.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use axum::body::Bytes;
@@ -13,7 +15,9 @@ use tokio_rustls::client::TlsStream;
 
 use super::places::{PLACES, WAIT, both, three_places};
 use super::*;
+use pennyblack_base::encoding::from_base64_standard;
 use pennyblack_runtime::config::TlsConfig;
+use pennyblack_storage::atomic_file;
 
 #[tokio::test]
 async fn a_client_that_falls_silent_in_the_tls_handshake_is_closed() {
@@ -62,11 +66,8 @@ fn certificate_files() -> CertificateFiles {
     let directory = TempDir::new().unwrap();
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(directory.path().join("chain.pem"), made.cert.pem()).unwrap();
-    std::fs::write(
-        directory.path().join("key.pem"),
-        made.signing_key.serialize_pem(),
-    )
-    .unwrap();
+    let key = made.signing_key.serialize_pem();
+    atomic_file::write_private(&directory.path().join("key.pem"), key.as_bytes()).unwrap();
     CertificateFiles {
         directory,
         certificate: made.cert,
@@ -224,6 +225,22 @@ async fn tls_without_its_files_is_refused_with_their_names() {
         "{said}"
     );
 
+    // Others may read it; its group may.
+    let key = files.config().key;
+    let set_mode = |mode| std::fs::set_permissions(&key, Permissions::from_mode(mode)).unwrap();
+    set_mode(0o644);
+    config.tls = Some(files.config());
+    let said = Listener::bind_public(&config)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        said.contains("public.tls.key") && said.contains("chmod 640"),
+        "{said}"
+    );
+    set_mode(0o640);
+    Listener::bind_public(&config).await.unwrap();
+
     let mut tls = files.config();
     tls.certificate = files.config().key;
     config.tls = Some(tls);
@@ -232,4 +249,31 @@ async fn tls_without_its_files_is_refused_with_their_names() {
         .unwrap_err()
         .to_string();
     assert!(said.contains("public.tls.certificate"), "{said}");
+}
+
+#[tokio::test]
+async fn certificate_and_key_are_read_in_every_form_that_people_have_them_in() {
+    let files = certificate_files();
+    let TlsConfig { certificate, key } = files.config();
+    let [chain, secret] = [&certificate, &key].map(|path| std::fs::read_to_string(path).unwrap());
+    let marked = |text: &str| format!("\u{feff}{text}").into_bytes();
+    let indented = |text: &str| format!("text\r\n  {}", text.replace('\n', "\r\n  ")).into_bytes();
+    let der = |text: &str| {
+        let lines: String = text.lines().filter(|line| !line.starts_with('-')).collect();
+        from_base64_standard(&lines).unwrap()
+    };
+    let both = format!("{secret}{chain}").into_bytes();
+    for (chain, secret) in [
+        (marked(&chain), marked(&secret)),
+        (indented(&chain), indented(&secret)),
+        (der(&chain), der(&secret)),
+        (both.clone(), both),
+    ] {
+        std::fs::write(&certificate, chain).unwrap();
+        std::fs::write(&key, secret).unwrap();
+        let mut config = PublicConfig::plain(loopback());
+        config.tls = Some(files.config());
+        let running = run(config, hello()).await;
+        greets(&mut trusting(&files, &running).await.unwrap()).await;
+    }
 }
