@@ -258,6 +258,11 @@ impl Config {
         self.cps.data_directory.join("never-twice")
     }
 
+    /// What is known of issuers.
+    pub(crate) fn issuers_directory(&self) -> PathBuf {
+        self.cps.data_directory.join("issuers")
+    }
+
     /// The answers of the numbering service.
     pub(crate) fn numbering_answers(&self) -> PathBuf {
         self.cps.data_directory.join("numbering-answers.csv")
@@ -348,9 +353,11 @@ impl Configuration for Config {
     fn check(&self) -> Result<(), ConfigurationError> {
         self.public.check()?;
         self.admin.check()?;
+        self.admin.check_apart_from(&self.public)?;
         self.trust.check()?;
         self.check_issuers()?;
         self.check_never_twice()?;
+        self.key_records.check(self.store.is_some())?;
         self.transparency_log.check(self.store.is_some())?;
         self.check_witnesses()?;
         let lifetime = self.entries.lifetime;
@@ -377,6 +384,7 @@ impl ServiceConfig for Config {
     fn common(&self) -> CommonSections<'_> {
         CommonSections {
             authority: &self.cps.authority,
+            data_directory: &self.cps.data_directory,
             public: &self.public,
             admin: &self.admin,
             log: &self.log,

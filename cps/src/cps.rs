@@ -10,6 +10,7 @@ use pennyblack_protocol::store_request::SpendPolicy;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
+use pennyblack_service::findings::Findings;
 use pennyblack_service::start::{Starting, StartingService};
 use pennyblack_service::start_error::{StartContext as _, StartError, blocking};
 use pennyblack_trust::keep_current;
@@ -26,6 +27,7 @@ use crate::key_directory::KeyDirectory;
 use crate::large_answers::LargeAnswers;
 use crate::log::{CpsLog, Witnesses};
 use crate::nodes::{self, Sharing};
+use crate::outside::{self, Outside};
 use crate::persistence::Persistence;
 use crate::prefix_pages::PrefixPages;
 use crate::retrieve::Retrieval;
@@ -38,7 +40,6 @@ use crate::store::Backend;
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 /// How often the counts of key epochs are persisted: what a crash may lose of them.
 const PERSIST_TALLIES_EVERY: Duration = Duration::from_secs(60);
-
 /// How to start a CPS.
 #[derive(Debug)]
 pub struct Cps;
@@ -51,11 +52,16 @@ impl Cps {
     /// [`StartError`].
     pub fn start(config: Config, clock: Clock) -> Starting {
         Box::pin(async move {
-            let mut service = StartingService::bind(&config).await?;
             let config = Arc::new(config);
-            let mut persistence = blocking({
+            let mut findings = Findings::new();
+            let service = findings.keep(StartingService::bind(&*config).await);
+            let (mut service, mut persistence) = blocking({
                 let (config, clock) = (Arc::clone(&config), clock.clone());
-                move || Persistence::open(&config, &clock)
+                move || {
+                    let outside = Outside::load(&config, &mut findings);
+                    let (service, outside) = findings.conclude(service.zip(outside))?;
+                    Ok((service, Persistence::open(&config, outside, &clock)?))
+                }
             })
             .await?;
             let authorities = config.issuer.iter().map(|issuer| &issuer.authority);
@@ -213,8 +219,7 @@ impl Tasks<'_> {
             };
             let maintenance =
                 IssuerMaintenance::open(place, issuer, &self.persistence.issuers, dependencies);
-            let maintenance =
-                maintenance.context(format!("cannot follow the issuer {}", issuer.authority))?;
+            let maintenance = maintenance.context(outside::follow(issuer))?;
             self.service.spawn(maintenance.run(shutdown));
         }
         Ok(())

@@ -104,6 +104,14 @@ impl DecoySecret {
         Ok(this)
     }
 
+    /// Finds out whether its file, if there is one, can be used.
+    ///
+    /// # Errors
+    /// [`DecoySecretError`].
+    pub fn check(&self) -> Result<(), DecoySecretError> {
+        self.read_file().map(drop)
+    }
+
     /// One that is not known until [`Self::agree`]. The file is this node's copy.
     #[must_use]
     pub const fn shared(path: PathBuf) -> Self {

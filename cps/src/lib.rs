@@ -17,6 +17,7 @@ pub mod key_directory;
 mod large_answers;
 pub mod log;
 mod nodes;
+mod outside;
 mod persistence;
 mod prefix_pages;
 mod program;

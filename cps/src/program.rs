@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::Description;
+use pennyblack_service::findings::Findings;
 use pennyblack_service::program::{self, Outcome, Program, block_on};
 use pennyblack_service::start::RunningService;
 use pennyblack_service::start_error::StartError;
@@ -16,7 +17,7 @@ use crate::decoy_secret::DecoySecret;
 use crate::store::embedded::SpentCounts;
 use crate::store::never_twice::{NeverTwiceStore, Owners};
 use crate::store::redis::{MOVED_STORE, RedisStore};
-use crate::{Config, Cps, key_directory};
+use crate::{Config, Cps, key_directory, outside};
 
 const DESCRIPTION: Description = Description {
     name: "pennyblack-cps",
@@ -78,6 +79,10 @@ impl Program for CpsProgram {
             } => Some(accept_older_lists(&config.trust_directory())),
             _ => None,
         }
+    }
+
+    async fn check(config: Config, clock: Clock) -> Findings {
+        outside::check(&config, &clock).await
     }
 
     async fn start(config: Config, clock: Clock) -> Result<RunningService, StartError> {

@@ -237,6 +237,15 @@ impl Config {
         }
     }
 
+    /// Where token keys are: of one node, or the copies that a node among several has.
+    pub(crate) fn key_directory(&self) -> PathBuf {
+        match &self.store {
+            // Not where a node that was alone had its keys: those are not ours to delete.
+            Some(_) => self.node_directory().join("keys"),
+            None => self.issuer.data_directory.join("keys"),
+        }
+    }
+
     /// Where a node keeps what it has seen of the Redis that it shares.
     pub(crate) fn node_directory(&self) -> PathBuf {
         self.issuer.data_directory.join("node")
@@ -266,6 +275,7 @@ impl Configuration for Config {
     fn check(&self) -> Result<(), ConfigurationError> {
         self.public.check()?;
         self.admin.check()?;
+        self.admin.check_apart_from(&self.public)?;
         self.check_keys()?;
         self.check_sharing()?;
         self.transparency_log.check(self.store.is_some())?;
@@ -278,6 +288,7 @@ impl ServiceConfig for Config {
     fn common(&self) -> CommonSections<'_> {
         CommonSections {
             authority: &self.issuer.authority,
+            data_directory: &self.issuer.data_directory,
             public: &self.public,
             admin: &self.admin,
             log: &self.log,

@@ -11,6 +11,7 @@ use http::HeaderValue;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
+use pennyblack_service::findings::Findings;
 use pennyblack_service::start::{Starting, StartingService};
 use pennyblack_service::start_error::{StartContext as _, StartError};
 use pennyblack_trust::keep_current;
@@ -21,6 +22,7 @@ use crate::config::Config;
 use crate::issue::Issuance;
 use crate::key_maintenance::KeyMaintenance;
 use crate::ledger::ChosenLedger;
+use crate::outside::Outside;
 use crate::persistence::Persistence;
 use crate::routes::{self, Resources};
 use crate::signing_pool::SigningPool;
@@ -40,9 +42,12 @@ impl Issuer {
     /// [`StartError`].
     pub fn start(config: Config, clock: Clock) -> Starting {
         Box::pin(async move {
-            let mut service = StartingService::bind(&config).await?;
             let config = Arc::new(config);
-            let persistence = Persistence::open(&config, &clock).await?;
+            let mut findings = Findings::new();
+            let service = findings.keep(StartingService::bind(&*config).await);
+            let outside = Outside::load(&config, &mut findings).await;
+            let (mut service, outside) = findings.conclude(service.zip(outside))?;
+            let persistence = Persistence::open(&config, outside, &clock).await?;
             let router = router(&config, &persistence, &clock)?;
             start_tasks(&mut service, &config, persistence, clock);
             let nothing_else = Router::new();

@@ -10,6 +10,7 @@ mod key_maintenance;
 pub mod ledger;
 pub mod node_memory;
 mod nodes;
+mod outside;
 mod persistence;
 mod program;
 pub mod quota;

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_redis::Redis;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_service::start_error::{StartContext as _, StartError, blocking};
 use pennyblack_storage::disk::RealDisk;
@@ -18,8 +17,8 @@ use crate::ledger::redis::RedisLedger;
 use crate::ledger::{ChosenLedger, Ledger as _};
 use crate::node_memory::NodeMemory;
 use crate::nodes::Nodes;
+use crate::outside::{OPEN_KEYS, Outside, SharedOutside};
 use crate::token_keys::key_files::KeyFiles;
-use crate::token_keys::shared::wrapping_key::WrappingKey;
 use crate::token_keys::shared::{Membership, SharedKeys};
 use crate::token_keys::{TokenKeys, Unpublished};
 
@@ -27,7 +26,6 @@ use crate::token_keys::{TokenKeys, Unpublished};
 /// first time.
 const TRIES_AT_THE_START: usize = 8;
 
-const OPEN_KEYS: &str = "cannot open the token keys";
 const OPEN_LOG: &str = "cannot open the log of keys";
 const OPEN_ACCOUNTS: &str = "cannot open the quota accounts";
 
@@ -44,22 +42,21 @@ pub(crate) struct Persistence {
 impl Persistence {
     /// Opens what the configuration names, and makes what is missing. When this
     /// returns, every key that is listed is in the log and has accounts.
-    pub(crate) async fn open(config: &Arc<Config>, clock: &Clock) -> Result<Self, StartError> {
+    pub(crate) async fn open(
+        config: &Arc<Config>,
+        outside: Outside,
+        clock: &Clock,
+    ) -> Result<Self, StartError> {
         let now = clock.now();
-        let (keys, ledger, log, nodes) = match &config.store {
-            None => {
+        let (keys, ledger, log, nodes) = match outside {
+            Outside::OneNode => {
                 let config = Arc::clone(config);
                 let (keys, ledger, log) = blocking(move || on_disk(&config, now)).await?;
                 (keys, ledger, log, Nodes::One)
             }
-            Some(options) => {
-                let redis = Redis::new(options).context("cannot use the Redis of [store]")?;
-                let nodes = Nodes::Several(redis.clone());
-                let shortfalls = nodes.shortfalls().await.context("store.url")?;
-                if let Some(shortfalls) = shortfalls {
-                    return Err(StartError::new("store.durability", shortfalls));
-                }
-                let (keys, ledger, log) = in_redis(config, redis, clock).await?;
+            Outside::Several(shared) => {
+                let nodes = Nodes::Several(shared.redis.clone());
+                let (keys, ledger, log) = in_redis(config, shared, clock).await?;
                 (keys, ledger, log, nodes)
             }
         };
@@ -106,7 +103,7 @@ fn on_disk(
     let directory = &config.issuer.data_directory;
     // Locks the directory: before anything else is touched in it.
     let disk = RealDisk::open(&directory.join("quota")).context("issuer.data_directory")?;
-    let files = KeyFiles::open(&directory.join("keys")).context(OPEN_KEYS)?;
+    let files = KeyFiles::open(&config.key_directory()).context(OPEN_KEYS)?;
     let log = KeyLog::open(&directory.join("log"), &config.issuer.authority);
     let log = log.context(OPEN_LOG)?;
     let keys = TokenKeys::open(Box::new(files), config.key_plan(), &log.begins(), now);
@@ -120,10 +117,11 @@ fn on_disk(
 
 async fn in_redis(
     config: &Arc<Config>,
-    redis: Redis,
+    shared: SharedOutside,
     clock: &Clock,
 ) -> Result<(Unpublished, ChosenLedger, KeyLog), StartError> {
-    let (opened, shared, clock) = (Arc::clone(config), redis.clone(), clock.clone());
+    let redis = shared.redis.clone();
+    let (opened, clock) = (Arc::clone(config), clock.clone());
     let opened = move || shared_keys(&opened, shared, &clock);
     let (keys, memory, log) = blocking(opened).await?;
     let ledger = RedisLedger::new(redis, config.allowance(), memory);
@@ -134,24 +132,19 @@ async fn in_redis(
 
 fn shared_keys(
     config: &Config,
-    redis: Redis,
+    SharedOutside { redis, wrapping }: SharedOutside,
     clock: &Clock,
 ) -> Result<(Unpublished, Arc<NodeMemory>, KeyLog), StartError> {
     let directory = config.node_directory();
     let memory = NodeMemory::open(&directory).context("cannot open the memory of this node")?;
     let memory = Arc::new(memory);
-    let wrapping = config.token_keys.wrapping_key.as_deref();
-    let wrapping = wrapping
-        .ok_or("set it to the file of the wrapping key, [store] needs one")
-        .context("token_keys.wrapping_key")?;
     let membership = Membership {
         authority: config.issuer.authority.clone(),
-        wrapping: WrappingKey::read(wrapping).context(OPEN_KEYS)?,
+        wrapping,
         tolerance: config.token_keys.clock_tolerance,
         by_hand: clock.is_by_hand(),
         memory: Arc::clone(&memory),
-        // Not where a node that was alone had its keys: those are not ours to delete.
-        copies: KeyFiles::open(&directory.join("keys")).context(OPEN_KEYS)?,
+        copies: KeyFiles::open(&config.key_directory()).context(OPEN_KEYS)?,
     };
     let log = KeyLog::of_several(
         &config.issuer.data_directory.join("log"),

@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use clap::Args;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::Description;
+use pennyblack_service::findings::Findings;
 use pennyblack_service::program::{self, Outcome, Program};
 use pennyblack_service::start::RunningService;
 use pennyblack_service::start_error::StartError;
 use pennyblack_trust::accept_older_lists;
 
 use crate::node_memory::NodeMemory;
-use crate::{Config, Issuer};
+use crate::{Config, Issuer, outside};
 
 const DESCRIPTION: Description = Description {
     name: "pennyblack-issuer",
@@ -65,6 +66,10 @@ impl Program for IssuerProgram {
             } => Some(accept_older_lists(&config.trust_directory())),
             _ => None,
         }
+    }
+
+    async fn check(config: Config, clock: Clock) -> Findings {
+        outside::check(&config, &clock).await
     }
 
     async fn start(config: Config, clock: Clock) -> Result<RunningService, StartError> {

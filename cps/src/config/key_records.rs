@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use pennyblack_http::ServiceAddress;
+use pennyblack_runtime::config::ConfigurationError;
 use serde::{Deserialize, Serialize};
 
 /// `[key_records]`: the directory of recipients' keys.
@@ -31,5 +32,19 @@ impl Default for KeyRecordsConfig {
             numbering_service: None,
             capacity: 1_000_000,
         }
+    }
+}
+
+impl KeyRecordsConfig {
+    pub(super) fn check(&self, is_shared: bool) -> Result<(), ConfigurationError> {
+        if self.numbering_service.is_none() || !is_shared {
+            return Ok(());
+        }
+        Err(ConfigurationError::refused(
+            "key_records.numbering_service",
+            "it does not go with [store]: several nodes judge each record, and none knows \
+             another's answers",
+            "import them into a numbering_table with \"pennyblack numbering import\"",
+        ))
     }
 }

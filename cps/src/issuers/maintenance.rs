@@ -8,18 +8,16 @@ use std::time::{Duration, Instant};
 
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
-use pennyblack_http::HttpError;
 use pennyblack_logserver::nodes::StateError;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
-use pennyblack_storage::{atomic_file, limited_file};
+use pennyblack_storage::atomic_file;
 use rand::RngExt as _;
 
 use super::epochs::{IssuerWord, KeyEpochs};
-use super::fetch::Fetcher;
-use super::key_log::KeyLog;
+use super::known::{IssuerMaintenanceError, KnownIssuer};
 use super::source::{Heard, IssuerSource, Listed};
 use super::{Issuers, KeyRefusal, VoprfKeys};
 use crate::config::IssuerConfig;
@@ -37,28 +35,6 @@ const SHORTEST_AFTER_UNKNOWN: Duration = Duration::from_secs(60);
 /// For how long no token of a key is taken before its epoch is closed, by the clock that
 /// nobody sets: what was taken in until then is stored or logged meanwhile.
 const REFUSED_FOR: Duration = Duration::from_secs(1);
-
-/// An issuer that cannot be followed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum IssuerMaintenanceError {
-    /// What is known of it cannot be read.
-    #[error("{}: {why}: restore the file; without it the CPS would trust any key that the issuer shows next", path.display())]
-    Known {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
-    /// The HTTP client for it.
-    #[error("the issuer {authority} cannot be asked: {error}: check issuer.tls_roots")]
-    Client {
-        /// The issuer.
-        authority: Authority,
-        /// What is wrong.
-        error: HttpError,
-    },
-}
 
 /// A key epoch that is not closed.
 enum CloseError {
@@ -115,31 +91,15 @@ impl<S: Store> IssuerMaintenance<S> {
         directory: &std::path::Path,
         dependencies: Dependencies<S>,
     ) -> Result<Self, IssuerMaintenanceError> {
-        let authority = config.authority.clone();
-        let file = directory.join(format!("{authority}.json"));
-        let known = |why: String| IssuerMaintenanceError::Known {
-            path: file.clone(),
-            why,
-        };
-        let epochs = match limited_file::read(&file, KeyEpochs::MAX_JSON_SIZE) {
-            Ok(json) => KeyEpochs::from_json(&json).map_err(known)?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => KeyEpochs::default(),
-            Err(error) => return Err(known(error.to_string())),
-        };
-        let remembered = directory.join(format!("{authority}.log.json"));
-        let key_log = KeyLog::open(authority.clone(), config.log_policy(), remembered.clone());
-        let key_log = key_log.map_err(|error| IssuerMaintenanceError::Known {
-            path: remembered,
-            why: error.to_string(),
-        })?;
-        let fetcher = Fetcher::new(config.url(), config.tls_roots.clone());
-        let fetcher = fetcher.map_err(|error| IssuerMaintenanceError::Client {
-            authority: authority.clone(),
-            error,
-        })?;
+        let KnownIssuer {
+            file,
+            epochs,
+            key_log,
+            fetcher,
+        } = KnownIssuer::read(config, directory)?;
         let keys = KeyMaintenance {
             place,
-            authority,
+            authority: config.authority.clone(),
             refused_since: HashMap::new(),
             secrets: VoprfKeys::new(config.voprf_keys.clone()),
             file,

@@ -5,6 +5,7 @@
 mod epochs;
 mod fetch;
 mod key_log;
+mod known;
 mod maintenance;
 mod source;
 mod voprf_keys;
@@ -24,7 +25,8 @@ use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
 use tokio::sync::Notify;
 
 pub use epochs::{KeyEpochs, KeyRefusal, KnownKey};
-pub use maintenance::IssuerMaintenanceError;
+pub use known::IssuerMaintenanceError;
+pub(crate) use known::KnownIssuer;
 pub(crate) use maintenance::{Dependencies, IssuerMaintenance};
 pub use voprf_keys::{VerifierError, VoprfKeys};
 

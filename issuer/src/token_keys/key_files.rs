@@ -63,6 +63,17 @@ impl KeyFiles {
         })
     }
 
+    /// Finds out whether the keys in `directory` can be used.
+    ///
+    /// # Errors
+    /// [`KeyError`], of the first that cannot.
+    pub fn check(directory: &Path) -> Result<(), KeyError> {
+        let files = Self {
+            directory: directory.to_owned(),
+        };
+        files.load(UnixTime(0)).map(drop)
+    }
+
     fn path_of(&self, key: &TokenKey) -> PathBuf {
         let UnixTime(start) = key.not_before();
         let extension = key.signing().key_type().extension();

@@ -5,6 +5,8 @@ use std::process::{Child, Command, Stdio};
 
 use pennyblack_service::server::Addresses;
 
+use crate::scene::pki::Pki;
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pennyblack-issuer");
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/issuer.example.toml");
 
@@ -110,6 +112,8 @@ fn a_second_issuer_on_the_same_data_directory_is_refused() {
 #[test]
 fn check_config_prints_every_key_and_runs_nothing() {
     let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("issuer-data");
+    Pki::new().install_root(&data.join("roots"));
     let output = example(directory.path())
         .args(["--check-config", "--set", "quota.tokens=7"])
         .output()
@@ -120,7 +124,61 @@ fn check_config_prints_every_key_and_runs_nothing() {
         text.contains("tokens = 7") && text.contains("announce_ahead = \"3h\""),
         "{text}"
     );
+    assert_eq!(text_of(&output.stderr), "");
+    // Nothing but the roots.
+    assert_eq!(std::fs::read_dir(&data).unwrap().count(), 1);
+}
+
+#[test]
+fn check_config_tells_every_fault_and_that_the_service_itself_may_have_the_port() {
+    let directory = tempfile::tempdir().unwrap();
+    let faults = [
+        "public.tls.certificate=none.pem",
+        "public.tls.key=none.key",
+        "token_keys.wrapping_key=none.hex",
+        "store.url=redis://127.0.0.1:1",
+    ];
+    let mut command = example(directory.path());
+    command.arg("--check-config");
+    for fault in faults {
+        command.args(["--set", fault]);
+    }
+    let output = command.output().unwrap();
+    assert!(!output.status.success());
+    let said = text_of(&output.stderr);
+    for part in [
+        "none.pem",
+        "token_keys.wrapping_key",
+        "store.url",
+        "no root certificate",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
     assert!(!directory.path().join("issuer-data").exists());
+
+    Pki::new().install_root(&directory.path().join("issuer-data/roots"));
+    let mut running = example(directory.path());
+    running.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut running = Running(running.spawn().unwrap());
+    let mut line = String::new();
+    let stdout = running.0.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+    let addresses: Addresses = serde_json::from_str(&line).unwrap();
+    let own_port = format!("public.listen={}", addresses.public);
+    let output = example(directory.path())
+        .args(["--check-config", "--set", &own_port])
+        .output()
+        .unwrap();
+    let said = text_of(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("note: public.listen") && said.contains("in use"),
+        "{said}"
+    );
+}
+
+fn text_of(output: &[u8]) -> &str {
+    str::from_utf8(output).unwrap()
 }
 
 #[test]

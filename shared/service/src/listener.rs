@@ -45,9 +45,7 @@ pub enum ListenerError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The operating system refuses the address.
-    #[error(
-        "{key}: cannot listen at {address}: {source}; choose another port, or stop what uses it"
-    )]
+    #[error("{key}: cannot listen at {address}: {source}; {}", advice(source))]
     Bind {
         /// The configuration key.
         key: &'static str,
@@ -181,6 +179,10 @@ impl Listener {
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, std::io::Error> {
+    bind_reusing(address)?.listen(BACKLOG)
+}
+
+fn bind_reusing(address: SocketAddr) -> Result<TcpSocket, std::io::Error> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
@@ -188,7 +190,30 @@ fn listen(address: SocketAddr) -> Result<TcpListener, std::io::Error> {
     // A restart need not wait for the last connections of the life before.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    Ok(socket)
+}
+
+/// Whether [`Listener::bind`] would succeed. Nobody can connect meanwhile, and the port is
+/// free again when this returns.
+pub(crate) fn probe(key: &'static str, address: SocketAddr) -> Result<(), ListenerError> {
+    let bound = bind_reusing(address);
+    bound.map(drop).map_err(|source| ListenerError::Bind {
+        key,
+        address,
+        source,
+    })
+}
+
+/// What to do about an address that the operating system refuses.
+fn advice(refused: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind::{AddrNotAvailable, PermissionDenied};
+    match refused.kind() {
+        AddrNotAvailable => "choose an address of this machine, or 0.0.0.0 or [::] for all",
+        PermissionDenied => {
+            "choose a port from 1024 on, or allow this program to listen at lower ones"
+        }
+        _ => "choose another port, or stop what uses it",
+    }
 }
 
 /// The next connection. Its peer's address is dropped here and goes nowhere.

@@ -8,10 +8,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use pennyblack_runtime::clock::Clock;
-use pennyblack_runtime::config::{CommandLine, Description, Invocation};
+use pennyblack_runtime::config::{CommandLine, Description, Invocation, to_toml};
 use pennyblack_runtime::logging;
 use pennyblack_runtime::reload::Hangups;
 
+use crate::findings::Findings;
 use crate::start::{RunningService, ServiceConfig};
 use crate::start_error::StartError;
 
@@ -29,6 +30,10 @@ pub trait Program {
 
     /// Does what `options` ask for instead of serving; nothing if they ask for nothing.
     fn instead_of_serving(options: &Self::Options, config: &Self::Config) -> Option<Outcome>;
+
+    /// Finds out whether it would start with `config`, and be ready, and changes nothing.
+    /// Called inside a tokio runtime.
+    fn check(config: Self::Config, clock: Clock) -> impl Future<Output = Findings>;
 
     /// Starts the service. Called inside a tokio runtime.
     fn start(
@@ -56,16 +61,28 @@ pub fn run<P: Program>(arguments: impl IntoIterator<Item = OsString>) -> ExitCod
 
 fn invoke<P: Program>(line: CommandLine, options: &P::Options) -> Outcome {
     match line.invocation::<P::Config>()? {
-        Invocation::Print(text) => {
-            print!("{text}");
-            Ok(())
-        }
+        Invocation::Check(configuration) => check::<P>(configuration),
         Invocation::Run {
             configuration,
             ready_file,
         } => P::instead_of_serving(options, &configuration)
             .unwrap_or_else(|| serve::<P>(configuration, ready_file.as_deref())),
     }
+}
+
+/// Prints the configuration that is in force, and on standard error what is wrong with it.
+fn check<P: Program>(config: P::Config) -> Outcome {
+    print!("{}", to_toml(&config)?);
+    block_on(async {
+        let findings = P::check(config, Clock::system()).await;
+        for line in findings.lines() {
+            eprintln!("{}: {line}", P::DESCRIPTION.name);
+        }
+        match findings.are_good() {
+            true => Ok(()),
+            false => Err("the configuration is not good".into()),
+        }
+    })
 }
 
 fn serve<P: Program>(config: P::Config, ready_file: Option<&Path>) -> Outcome {

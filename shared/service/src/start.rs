@@ -2,6 +2,8 @@
 //! bind both addresses, start the tasks beside the listeners, serve; and later stop all
 //! of it. What a service opens in between, and what its tasks do, is its own.
 
+use std::path::Path;
+
 use axum::Router;
 use futures_util::future::BoxFuture;
 use pennyblack_base::authority::Authority;
@@ -25,6 +27,8 @@ pub trait ServiceConfig: Configuration {
 pub struct CommonSections<'a> {
     /// The name of the service towards its clients.
     pub authority: &'a Authority,
+    /// Where it keeps its state.
+    pub data_directory: &'a Path,
     /// `[public]`.
     pub public: &'a PublicConfig,
     /// `[admin]`.

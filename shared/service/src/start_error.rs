@@ -26,6 +26,19 @@ impl StartError {
             source: source.into(),
         }
     }
+    /// Several faults of a start as one.
+    pub(crate) fn of_all(mut faults: Vec<Self>) -> Self {
+        match (faults.pop(), faults.as_slice()) {
+            (None, _) => Self::new("the start", "a part of it failed and did not say why"),
+            (Some(only), []) => only,
+            (Some(last), others) => {
+                let number = others.len() + 1;
+                let lines = others.iter().chain(std::iter::once(&last));
+                let lines: String = lines.map(|fault| format!("\n- {fault}")).collect();
+                Self::new(format!("{number} things are wrong"), lines)
+            }
+        }
+    }
 }
 
 /// Says of an error which part of a start it ended.

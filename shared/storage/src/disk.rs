@@ -155,7 +155,7 @@ pub enum OpenDiskError {
     InUse(PathBuf),
 }
 
-const LOCK_FILE: &str = "lock";
+pub(crate) const LOCK_FILE: &str = "lock";
 /// With fewer free bytes than this the next commit may be refused.
 const NEARLY_FULL: u64 = 16 * 1024 * 1024;
 /// How long a lock is waited for that may be about to go. A process that is just being

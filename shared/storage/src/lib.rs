@@ -3,6 +3,7 @@
 //! requests. Nothing here knows what is stored.
 
 pub mod atomic_file;
+pub mod data_directory;
 pub mod disk;
 #[cfg(any(test, feature = "testing"))]
 pub mod fault_disk;

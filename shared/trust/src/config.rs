@@ -37,6 +37,11 @@ impl TrustConfig {
         }
     }
 
+    /// The directories that are read.
+    pub(crate) fn directories(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.roots).chain(&self.revocation_lists)
+    }
+
     /// Refuses what cannot work.
     ///
     /// # Errors

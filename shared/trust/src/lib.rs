@@ -4,6 +4,7 @@
 
 mod config;
 mod error;
+mod examination;
 mod files;
 mod keeper;
 mod list_marks;
@@ -18,6 +19,7 @@ mod verification_pool;
 
 pub use config::TrustConfig;
 pub use error::TrustError;
+pub use examination::examine;
 pub use keeper::keep_current;
 pub use older_lists::accept_older_lists;
 pub use trust::Trust;

@@ -53,11 +53,12 @@ impl ListMark {
     }
 }
 
-/// The marks of one service; their directory is locked as long as they live.
+/// The marks of one service; their directory is locked as long as they live, unless they
+/// are only looked at.
 #[derive(Debug)]
 pub(crate) struct ListMarks {
     path: PathBuf,
-    _directory: RealDisk,
+    directory: Option<RealDisk>,
     /// What the file holds, and what it should hold.
     written: Vec<ListMark>,
     marks: Vec<ListMark>,
@@ -66,7 +67,16 @@ pub(crate) struct ListMarks {
 impl ListMarks {
     /// Opens the marks in `directory`, which is made if it is missing.
     pub(crate) fn open(directory: &Path) -> Result<Self, TrustError> {
-        let locked = RealDisk::open(directory)?;
+        Self::read(directory, Some(RealDisk::open(directory)?))
+    }
+
+    /// The marks in `directory` as they are now, also beside the service that writes them.
+    /// These are never written.
+    pub(crate) fn look_at(directory: &Path) -> Result<Self, TrustError> {
+        Self::read(directory, None)
+    }
+
+    fn read(directory: &Path, locked: Option<RealDisk>) -> Result<Self, TrustError> {
         let path = directory.join(FILE);
         let marks: Vec<ListMark> = match limited_file::read(&path, MAX_FILE_SIZE) {
             Ok(json) => {
@@ -80,7 +90,7 @@ impl ListMarks {
         };
         Ok(Self {
             path,
-            _directory: locked,
+            directory: locked,
             written: marks.clone(),
             marks,
         })
@@ -130,7 +140,7 @@ impl ListMarks {
     /// Writes the file if anything changed. If that fails, the marks count all the same,
     /// and the next call tries again.
     pub(crate) fn write(&mut self) -> Result<(), TrustError> {
-        if self.marks == self.written {
+        if self.marks == self.written || self.directory.is_none() {
             return Ok(());
         }
         let error = |source| TrustError::Marks {

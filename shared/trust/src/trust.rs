@@ -66,11 +66,31 @@ impl Trust {
     /// # Errors
     /// [`TrustError`] if a directory cannot be made, or the marks not be read.
     pub fn open(config: &TrustConfig, marks: &Path, now: UnixTime) -> Result<Self, TrustError> {
-        for path in std::iter::once(&config.roots).chain(&config.revocation_lists) {
+        for path in config.directories() {
             fs::create_dir_all(path).map_err(TrustError::io(path))?;
         }
+        Self::read(config, || ListMarks::open(marks), now)
+    }
+
+    /// What [`Self::open`] would find, without making or changing anything.
+    ///
+    /// # Errors
+    /// [`TrustError`] if the marks cannot be read.
+    pub(crate) fn look_at(
+        config: &TrustConfig,
+        marks: &Path,
+        now: UnixTime,
+    ) -> Result<Self, TrustError> {
+        Self::read(config, || ListMarks::look_at(marks), now)
+    }
+
+    fn read(
+        config: &TrustConfig,
+        marks: impl FnOnce() -> Result<ListMarks, TrustError>,
+        now: UnixTime,
+    ) -> Result<Self, TrustError> {
         let lists = match config.revocation_lists.clone() {
-            Some(path) => Some(ListDirectory::new(path, ListMarks::open(marks)?)),
+            Some(path) => Some(ListDirectory::new(path, marks()?)),
             None => None,
         };
         let trust = Self {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser};
 
-use super::{Configuration, ConfigurationError, Sources, load, to_toml};
+use super::{Configuration, ConfigurationError, Sources, load};
 
 /// What a service is told when it is started.
 #[derive(Debug, Clone, Default, Parser)]
@@ -16,7 +16,8 @@ pub struct CommandLine {
     /// Overrides one key, such as log.level=debug; may be given several times.
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub settings: Vec<String>,
-    /// Prints the effective configuration and exits: 0 if it is good.
+    /// Does all that a start would, short of changing anything; prints the effective
+    /// configuration, and what is wrong. Exits with 0 if the service would start and be ready.
     #[arg(long)]
     pub check_config: bool,
     /// Writes the addresses as one line of JSON to this file as soon as
@@ -59,8 +60,8 @@ pub enum Invocation<C> {
         /// Where to write the addresses, besides standard output.
         ready_file: Option<PathBuf>,
     },
-    /// Print this and exit with success.
-    Print(String),
+    /// Say whether the service would start with it.
+    Check(C),
 }
 
 impl CommandLine {
@@ -109,7 +110,7 @@ impl CommandLine {
             settings: &self.settings,
         })?;
         if self.check_config {
-            return to_toml(&configuration).map(Invocation::Print);
+            return Ok(Invocation::Check(configuration));
         }
         Ok(Invocation::Run {
             configuration,

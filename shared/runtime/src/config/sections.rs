@@ -252,6 +252,24 @@ impl AdminConfig {
             "listen at 127.0.0.1, or set admin.reachable_from_other_machines = true",
         ))
     }
+
+    /// Checks that the world is served at another address.
+    ///
+    /// # Errors
+    /// [`ConfigurationError::Refused`] naming the key.
+    pub fn check_apart_from(&self, public: &PublicConfig) -> Result<(), ConfigurationError> {
+        let (own, others) = (self.listen, public.listen);
+        let of_all = own.ip().is_unspecified() || others.ip().is_unspecified();
+        let is_one = own.ip() == others.ip() || of_all;
+        if own.port() == 0 || own.port() != others.port() || !is_one {
+            return Ok(());
+        }
+        Err(ConfigurationError::refused(
+            "admin.listen",
+            format!("{own} and public.listen, {others}, are one port"),
+            "choose another port for one of them",
+        ))
+    }
 }
 
 /// `[log]`: what is written to standard error.
@@ -337,6 +355,14 @@ mod tests {
         );
         config.reachable_from_other_machines = true;
         config.check().unwrap();
+        for (public, is_refused) in [
+            ("127.0.0.1:9000", true),
+            ("[::]:9000", true),
+            ("127.0.0.1:9001", false),
+        ] {
+            let public = PublicConfig::plain(public.parse().unwrap());
+            assert_eq!(config.check_apart_from(&public).is_err(), is_refused);
+        }
         AdminConfig::default().check().unwrap();
     }
 }

@@ -199,7 +199,7 @@ fn a_setting_without_an_equals_sign_is_refused() {
 }
 
 #[test]
-fn the_command_line_prints_the_effective_configuration() {
+fn the_command_line_checks_a_configuration_instead_of_running_it() {
     let arguments = [
         "sample",
         "--set",
@@ -207,9 +207,10 @@ fn the_command_line_prints_the_effective_configuration() {
         "--check-config",
     ];
     let line = CommandLine::parse_for(&SAMPLE, arguments.map(Into::into)).unwrap();
-    let Invocation::Print(text) = line.invocation::<Sample>().unwrap() else {
+    let Invocation::Check(configuration) = line.invocation::<Sample>().unwrap() else {
         panic!("--check-config must not run the service");
     };
+    let text = to_toml(&configuration).unwrap();
     assert!(text.contains("listen = \"127.0.0.1:5\""), "{text}");
     assert!(text.contains("idle = \"10s\""), "{text}");
 }

@@ -1,0 +1,136 @@
+//! What a CPS reads of the world before it opens anything of its own: files that the
+//! operator named, and which spends its data directory knows of. A start and
+//! `--check-config` do it here alike. Not here: roots and revocation lists, which
+//! `pennyblack_trust` has, and what is in the stores of the data directory.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pennyblack_redis::Redis;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_service::examination::examine;
+use pennyblack_service::findings::Findings;
+use pennyblack_service::peer;
+use pennyblack_service::start_error::{StartContext as _, StartError};
+use pennyblack_stir::numbering::{MAX_TABLE_SIZE, NumberingTable};
+use pennyblack_storage::limited_file;
+
+use crate::config::{Config, IssuerConfig};
+use crate::decoy_secret::DecoySecret;
+use crate::earlier_spends::EarlierSpends;
+use crate::issuers::KnownIssuer;
+use crate::key_directory::AskedNumbering;
+use crate::store::never_twice::Owners;
+
+const NUMBERING_SERVICE: &str = "key_records.numbering_service";
+const NUMBERING_TABLE: &str = "key_records.numbering_table";
+
+/// What was read.
+pub(crate) struct Outside {
+    pub(crate) numbering: Option<NumberingTable>,
+    pub(crate) asked: Option<Arc<AskedNumbering>>,
+    pub(crate) owners: Option<Owners>,
+}
+
+impl Outside {
+    /// Reads it; nothing if a part cannot be read. Waits for the disk.
+    pub(crate) fn load(config: &Config, findings: &mut Findings) -> Option<Self> {
+        findings.keep(EarlierSpends::of(config).and_then(|spends| spends.allow(config)));
+        findings.keep(redis(config));
+        if config.store.is_some() {
+            let roots = config.transparency_log.tls_roots.clone();
+            findings.keep(peer::client(roots).context("transparency_log.tls_roots"));
+        }
+        if let Some(never_twice) = &config.never_twice {
+            let roots = never_twice.tls_roots.clone();
+            findings.keep(peer::client(roots).context("never_twice.tls_roots"));
+        }
+        for issuer in &config.issuer {
+            let known = KnownIssuer::read(issuer, &config.issuers_directory());
+            findings.keep(known.context(follow(issuer)));
+        }
+        let numbering = numbering(config.key_records.numbering_table.as_deref());
+        let numbering = findings.keep(numbering);
+        let asked = findings.keep(asked_numbering(config));
+        let owners = findings.keep(owners(config));
+        Some(Self {
+            numbering: numbering?,
+            asked: asked?,
+            owners: owners?,
+        })
+    }
+}
+
+/// All that `--check-config` finds out.
+pub(crate) async fn check(config: &Config, clock: &Clock) -> Findings {
+    let mut findings = Findings::new();
+    examine(config, &mut findings);
+    let _ = Outside::load(config, &mut findings);
+    let marks = config.trust_directory();
+    pennyblack_trust::examine(&config.trust, &marks, clock.now(), &mut findings);
+    if let Err(error) = DecoySecret::shared(config.decoy_secret_file()).check() {
+        findings.lack(error.to_string());
+    }
+    for issuer in &config.issuer {
+        if let Some(why) = issuer.voprf_keys.as_deref().and_then(unlisted) {
+            findings.lack(format!("issuer.voprf_keys: {why}"));
+        }
+    }
+    // What is wrong with its options was found before.
+    if let Ok(Some(redis)) = redis(config) {
+        match redis.shortfalls().await {
+            Ok(shortfalls) => shortfalls
+                .iter()
+                .for_each(|short| findings.lack(format!("store.durability: {short}"))),
+            Err(error) => findings.lack(format!("store.url: {error}")),
+        }
+    }
+    findings
+}
+
+/// What the start says of an issuer that it cannot follow.
+pub(crate) fn follow(issuer: &IssuerConfig) -> String {
+    format!("cannot follow the issuer {}", issuer.authority)
+}
+
+fn redis(config: &Config) -> Result<Option<Redis>, StartError> {
+    let options = config.store.as_ref();
+    let redis = options.map(Redis::new).transpose();
+    redis.context("cannot use the Redis of [store]")
+}
+
+fn owners(config: &Config) -> Result<Option<Owners>, StartError> {
+    let owners = config.never_twice.as_ref();
+    let owners = owners.map(|config| Owners::new(config.nodes.clone(), config.node));
+    owners.transpose().context("cannot use [never_twice]")
+}
+
+fn numbering(path: Option<&Path>) -> Result<Option<NumberingTable>, StartError> {
+    let Some(path) = path else {
+        return Ok(None);
+    };
+    let file = || format!("{NUMBERING_TABLE}: {}", path.display());
+    let csv = limited_file::read(path, MAX_TABLE_SIZE).context(file())?;
+    let table = NumberingTable::parse(&csv).context(file())?;
+    Ok(Some(table))
+}
+
+fn asked_numbering(config: &Config) -> Result<Option<Arc<AskedNumbering>>, StartError> {
+    let Some(address) = config.key_records.numbering_service.clone() else {
+        return Ok(None);
+    };
+    let asked = AskedNumbering::open(address, &config.numbering_answers());
+    Ok(Some(Arc::new(asked.context(NUMBERING_SERVICE)?)))
+}
+
+/// Why a directory of VOPRF keys cannot be looked into, if it cannot.
+fn unlisted(directory: &Path) -> Option<String> {
+    let error = std::fs::read_dir(directory).err()?;
+    Some(format!(
+        "{}: {error}: VOPRF tokens of this issuer are not accepted until its keys are there",
+        directory.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests;
