@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pennyblack_protocol::store_request::SpendPolicy;
+use pennyblack_redis::Redis;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
+use pennyblack_service::clock_evidence::{ClockEvidence, OtherClock};
 use pennyblack_service::findings::Findings;
 use pennyblack_service::start::{Starting, StartingService};
 use pennyblack_service::start_error::{StartContext as _, StartError, blocking};
@@ -40,6 +42,9 @@ use crate::store::Backend;
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 /// How often the counts of key epochs are persisted: what a crash may lose of them.
 const PERSIST_TALLIES_EVERY: Duration = Duration::from_secs(60);
+/// How often the clock of a Redis is read.
+const READ_CLOCK_EVERY: Duration = Duration::from_secs(30);
+
 /// How to start a CPS.
 #[derive(Debug)]
 pub struct Cps;
@@ -73,6 +78,7 @@ impl Cps {
                 persistence: &persistence,
                 issuers: Arc::clone(&issuers),
                 clock: clock.clone(),
+                clocks: ClockEvidence::new(clock.clone()),
             };
             tasks.start().await?;
             let counts = Arc::new(Counts::new());
@@ -165,11 +171,13 @@ struct Tasks<'a> {
     sharing: Option<Sharing>,
     issuers: Arc<Issuers>,
     clock: Clock,
+    clocks: ClockEvidence,
 }
 
 impl Tasks<'_> {
     async fn start(mut self) -> Result<(), StartError> {
         self.watch_store().await;
+        self.watch_clock();
         if let Some(sharing) = self.sharing.take() {
             sharing.start(self.service, self.clock.clone());
         }
@@ -207,6 +215,19 @@ impl Tasks<'_> {
             .spawn(async move { store.watch(readiness, shutdown).await });
     }
 
+    /// Compares this clock with those of issuers, witnesses and Redis.
+    fn watch_clock(&mut self) {
+        let (_, readiness, shutdown) = self.clock_and_signals();
+        if let (Some(redis), Some(options)) = (self.persistence.store.redis(), &self.config.store) {
+            let name = format!("the Redis at {}", options.url);
+            let other = self.clocks.clock_of(name, &options.url.to_string());
+            let (redis, stop) = (redis.redis().clone(), shutdown.clone());
+            self.service.spawn(read_clock(redis, other, stop));
+        }
+        let clocks = self.clocks.clone();
+        self.service.spawn(clocks.watch(readiness, shutdown));
+    }
+
     fn follow_issuers(&mut self) -> Result<(), StartError> {
         for (place, issuer) in self.config.issuer.iter().enumerate() {
             let (clock, readiness, shutdown) = self.clock_and_signals();
@@ -215,6 +236,7 @@ impl Tasks<'_> {
                 store: Arc::clone(&self.persistence.store),
                 log: Arc::clone(&self.persistence.log),
                 clock,
+                clocks: self.clocks.clone(),
                 readiness,
             };
             let maintenance =
@@ -231,7 +253,8 @@ impl Tasks<'_> {
         let log = &self.persistence.log;
         if let Some(log) = log.published() {
             let log = Arc::clone(log);
-            let witnesses = Witnesses::new(&self.config.witness, log, readiness.clone());
+            let witnesses =
+                Witnesses::new(&self.config.witness, log, readiness.clone(), &self.clocks);
             let witnesses = witnesses.context("cannot use [[witness]]")?;
             self.persistence.log.heed(witnesses.contradictions());
             self.service.spawn(witnesses.run(shutdown.clone()));
@@ -243,6 +266,19 @@ impl Tasks<'_> {
         self.service
             .spawn(async move { log.keep_in_touch(readiness, shutdown).await });
         Ok(())
+    }
+}
+
+/// Reads the clock of a Redis now and then until `shutdown`. One that is away says nothing.
+async fn read_clock(redis: Redis, other: OtherClock, shutdown: Shutdown) {
+    loop {
+        if let Ok(theirs) = redis.time().await {
+            other.reads(theirs);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(READ_CLOCK_EVERY) => {}
+            () = shutdown.requested() => return,
+        }
     }
 }
 
@@ -274,3 +310,6 @@ async fn purge_ended(keys: Arc<KeyDirectory>, clock: Clock, shutdown: Shutdown) 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use pennyblack_http::{
     HttpClient, HttpError, HttpOptions, Request, RetryPolicy, SpanLimits, TrustRoots,
 };
 use pennyblack_privacypass::directory::{self, DirectoryError, IssuerDirectory};
+use pennyblack_service::clock_evidence::OtherClock;
 use pennyblack_tlog::LogSource;
 use pennyblack_tlog::reader::SourceError;
 
@@ -48,6 +49,8 @@ pub(super) struct Fetcher {
     client: HttpClient,
     issuer: String,
     etag: Option<String>,
+    /// The issuer's clock, if anybody wants to know what it reads.
+    clock: Option<OtherClock>,
 }
 
 impl Fetcher {
@@ -62,7 +65,13 @@ impl Fetcher {
             client: options.client()?,
             issuer,
             etag: None,
+            clock: None,
         })
+    }
+
+    /// Tells `clock` what the issuer's reads, by each of its directories.
+    pub(super) fn tell(&mut self, clock: OtherClock) {
+        self.clock = Some(clock);
     }
 
     /// Has the whole directory answered next time, as if none had been fetched.
@@ -78,6 +87,9 @@ impl Fetcher {
         }
         // The caller tries again, in its own time.
         let answer = self.client.send(&request, RetryPolicy::NONE).await?;
+        if let (Some(clock), Some(theirs)) = (&self.clock, answer.date()) {
+            clock.reads(theirs);
+        }
         let max_age = answer.max_age(&MAX_AGE);
         if answer.is_not_modified() {
             let directory = None;

@@ -13,6 +13,7 @@ use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
+use pennyblack_service::clock_evidence::ClockEvidence;
 use pennyblack_storage::atomic_file;
 use rand::RngExt as _;
 
@@ -79,6 +80,8 @@ pub(crate) struct Dependencies<S> {
     pub(crate) log: Arc<CpsLog>,
     /// The time.
     pub(crate) clock: Clock,
+    /// Where it is told what the issuer's clock reads.
+    pub(crate) clocks: ClockEvidence,
     /// Where it is told when no key is known.
     pub(crate) readiness: Readiness,
 }
@@ -95,8 +98,10 @@ impl<S: Store> IssuerMaintenance<S> {
             file,
             epochs,
             key_log,
-            fetcher,
+            mut fetcher,
         } = KnownIssuer::read(config, directory)?;
+        let name = format!("the issuer {}", config.authority);
+        fetcher.tell(dependencies.clocks.clock_of(name, &config.url()));
         let keys = KeyMaintenance {
             place,
             authority: config.authority.clone(),

@@ -12,6 +12,7 @@ use pennyblack_http::{HttpError, HttpOptions};
 use pennyblack_logserver::TransparencyLog;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
+use pennyblack_service::clock_evidence::ClockEvidence;
 use pennyblack_tlog::NoteKeyError;
 use tokio::task::JoinSet;
 
@@ -48,6 +49,7 @@ impl Witnesses {
         config: &[WitnessConfig],
         log: Arc<TransparencyLog>,
         readiness: Readiness,
+        clocks: &ClockEvidence,
     ) -> Result<Self, WitnessesError> {
         let options = HttpOptions {
             timeout: TIMEOUT,
@@ -58,7 +60,8 @@ impl Witnesses {
         let contradictions = Arc::new(Contradictions::new(readiness));
         let witness = |config: &WitnessConfig| {
             let (log, found) = (Arc::clone(&log), Arc::clone(&contradictions));
-            let witness = Witness::new(config, log, client.clone(), found)?;
+            let clock = clocks.clock_of(format!("the witness {}", config.url), &config.url);
+            let witness = Witness::new(config, log, client.clone(), clock, found)?;
             contradictions.expect(&witness.label());
             Ok(witness)
         };

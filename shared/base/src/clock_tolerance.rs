@@ -20,6 +20,14 @@ pub const KEY_RECORD: Duration = Duration::from_secs(60);
 /// `created` of a store request, unless the CPS is configured otherwise.
 pub const STORE_REQUEST: Duration = Duration::from_secs(30);
 
+/// How far a CPS's clock may be behind that of an OOB-AS, whose requests are then from the
+/// future.
+pub const SERVICE_BEHIND: Duration = STORE_REQUEST;
+
+/// How far it may be ahead: requests hold for 120 s, and their times are rounded down by up to
+/// 30 s.
+pub const SERVICE_AHEAD: Duration = Duration::from_secs(90);
+
 /// When a token key begins, by the issuer's clock, in either direction.
 pub const TOKEN_KEY: Duration = Duration::from_secs(60);
 

@@ -9,8 +9,9 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, RETRY_AFTER};
 use pennyblack_base::foreign_text;
 use pennyblack_base::problem::{Problem, ProblemType};
+use pennyblack_base::time::UnixTime;
 
-use super::clock_gap::ClockGap;
+use super::clock_gap::{self, ClockGap};
 use super::foreign_span::SpanLimits;
 use super::service_kind::Mistaken;
 use super::{passes, transport};
@@ -60,6 +61,12 @@ impl Answer {
     #[must_use]
     pub fn etag(&self) -> Option<&str> {
         text(&self.headers, &ETAG)
+    }
+
+    /// What the service's clock read when it answered, if it says so.
+    #[must_use]
+    pub fn date(&self) -> Option<UnixTime> {
+        clock_gap::date(&self.headers)
     }
 
     /// For how long the content may be used (RFC 9111 section 5.2.2.1), within the

@@ -25,10 +25,6 @@ impl ClockGap {
     /// The gap between this clock and that of the service which sent `headers`, if
     /// it is large.
     pub(super) fn of(headers: &HeaderMap, url: &str, ours: UnixTime) -> Option<Self> {
-        // An answer of a cache has the date at which the service gave it.
-        if headers.contains_key(AGE) {
-            return None;
-        }
         let theirs = date(headers)?;
         let gap = Self {
             service: ServiceKind::asked_at(url),
@@ -55,7 +51,12 @@ impl ClockGap {
     }
 }
 
-fn date(headers: &HeaderMap) -> Option<UnixTime> {
+/// What the service's clock read when it answered.
+pub(super) fn date(headers: &HeaderMap) -> Option<UnixTime> {
+    // An answer of a cache has the date at which the service gave it.
+    if headers.contains_key(AGE) {
+        return None;
+    }
     let text = headers.get(DATE)?.to_str().ok()?;
     let date = jiff::fmt::rfc2822::parse(text).ok()?;
     let seconds = date.timestamp().as_second();

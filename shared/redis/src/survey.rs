@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use pennyblack_base::time::UnixTime;
+
 use super::connection::Redis;
 use super::durability::{self, Durability, NodeReport, Shortfall};
 use super::error::RedisError;
@@ -39,6 +41,16 @@ impl Redis {
             address,
         };
         Ok(infos.into_iter().map(report).collect())
+    }
+
+    /// What the clock of a server reads: of that one primary which has a certain key.
+    ///
+    /// # Errors
+    /// [`RedisError`].
+    pub async fn time(&self) -> Result<UnixTime, RedisError> {
+        let read = self.command(redis::cmd("TIME"), b"time");
+        let (seconds, _microseconds): (u64, u64) = read.await?;
+        Ok(UnixTime(seconds))
     }
 
     /// What keeps the servers from the level that the options promise; at

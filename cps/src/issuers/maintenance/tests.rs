@@ -59,6 +59,7 @@ fn dependencies(home: &Path, config: &IssuerConfig, clock: Clock) -> Dependencie
         issuers: Arc::new(Issuers::new(&cps, [&config.authority])),
         store: Arc::new(store.unwrap()),
         log: Arc::new(CpsLog::open(&home.join("log"), &cps).unwrap()),
+        clocks: ClockEvidence::new(clock.clone()),
         clock,
         readiness: Readiness::new(),
     }

@@ -10,6 +10,7 @@ use http::StatusCode;
 use pennyblack_http::{Answer, HttpClient, HttpError, Request};
 use pennyblack_logserver::TransparencyLog;
 use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_service::clock_evidence::OtherClock;
 use pennyblack_service::repeated_causes::report;
 use pennyblack_tlog::cosignature::cosignature;
 use pennyblack_tlog::note::MAX_NOTE_SIZE;
@@ -55,6 +56,7 @@ pub(super) struct Witness {
     key: VerifierKey,
     log: Arc<TransparencyLog>,
     client: HttpClient,
+    clock: OtherClock,
     was_asked: bool,
     /// What it says to have seen: only ever a guess, from which the proof is made.
     seen: u64,
@@ -68,6 +70,7 @@ impl Witness {
         config: &WitnessConfig,
         log: Arc<TransparencyLog>,
         client: HttpClient,
+        clock: OtherClock,
         contradictions: Arc<Contradictions>,
     ) -> Result<Self, NoteKeyError> {
         Ok(Self {
@@ -75,6 +78,7 @@ impl Witness {
             key: config.key.parse()?,
             log,
             client,
+            clock,
             was_asked: false,
             seen: 0,
             proof: None,
@@ -248,7 +252,11 @@ impl Witness {
         };
         let url = format!("{}{ADD_CHECKPOINT_PATH}", self.prefix);
         let request = Request::post(url, request.to_string(), MAX_ANSWER_SIZE);
-        let Answer { status, body, .. } = self.client.exchange(&request).await?;
+        let answer = self.client.exchange(&request).await?;
+        if let Some(theirs) = answer.date() {
+            self.clock.reads(theirs);
+        }
+        let Answer { status, body, .. } = answer;
         let body = String::from_utf8(body.into()).map_err(|_| AskError::Answer)?;
         Ok((status, body))
     }

@@ -13,6 +13,8 @@ use pennyblack_tlog::{
     WitnessPolicy,
 };
 
+use pennyblack_runtime::clock::Clock;
+
 use super::*;
 
 const NOW: UnixTime = UnixTime(1_795_000_000);
@@ -112,9 +114,13 @@ async fn grown(log: &TransparencyLog, size: u64) -> SignedCheckpoint {
     SignedCheckpoint::clone(&last.await.unwrap())
 }
 
+fn clocks() -> ClockEvidence {
+    ClockEvidence::new(Clock::system())
+}
+
 /// The one witness of this configuration, asked about a checkpoint.
 fn one(config: WitnessConfig, log: &Arc<TransparencyLog>, readiness: &Readiness) -> Witness {
-    let witnesses = Witnesses::new(&[config], Arc::clone(log), readiness.clone());
+    let witnesses = Witnesses::new(&[config], Arc::clone(log), readiness.clone(), &clocks());
     witnesses.unwrap().witnesses.pop().unwrap()
 }
 
@@ -140,7 +146,8 @@ async fn checkpoints_are_cosigned_by_all_witnesses_as_the_log_grows() {
     let keys = config.iter().map(|config| config.key.parse().unwrap());
     let policy = WitnessPolicy::new(keys.collect(), 2).unwrap();
     let readiness = Readiness::new();
-    let witnesses = Witnesses::new(&config, Arc::clone(&log), readiness.clone()).unwrap();
+    let witnesses =
+        Witnesses::new(&config, Arc::clone(&log), readiness.clone(), &clocks()).unwrap();
     let shutdown = Shutdown::new();
     let task = tokio::spawn(witnesses.run(shutdown.clone()));
     let mut checkpoints = log.checkpoints();
@@ -265,7 +272,8 @@ async fn what_was_proven_is_examined_again_and_no_other_witness_withdraws_it() {
         serve(cosigner("two.example"), log.verifier().clone(), None).await,
     ];
     let readiness = Readiness::new();
-    let mut witnesses = Witnesses::new(&config, Arc::clone(&log), readiness.clone()).unwrap();
+    let mut witnesses =
+        Witnesses::new(&config, Arc::clone(&log), readiness.clone(), &clocks()).unwrap();
     for witness in &mut witnesses.witnesses {
         witness.have_cosigned(&checkpoint).await;
     }
@@ -303,7 +311,8 @@ async fn an_older_copy_of_a_disk_is_found_before_the_first_token_though_its_log_
     let restored = Arc::new(restored);
     assert_eq!(restored.checkpoint().note().signatures().len(), 2);
     let config = [config];
-    let mut witnesses = Witnesses::new(&config, Arc::clone(&restored), readiness).unwrap();
+    let mut witnesses =
+        Witnesses::new(&config, Arc::clone(&restored), readiness, &clocks()).unwrap();
     let found = Arc::clone(witnesses.contradictions());
     assert!(found.why().unwrap().contains("is being asked"));
     let checkpoint = restored.checkpoint();
@@ -358,7 +367,7 @@ async fn a_slow_witness_delays_no_other() {
     let quick = serve(cosigner("one.example"), log.verifier().clone(), None).await;
     let policy = WitnessPolicy::new(vec![quick.key.parse().unwrap()], 1).unwrap();
     let config = [slow, quick];
-    let witnesses = Witnesses::new(&config, Arc::clone(&log), Readiness::new()).unwrap();
+    let witnesses = Witnesses::new(&config, Arc::clone(&log), Readiness::new(), &clocks()).unwrap();
     let shutdown = Shutdown::new();
     let task = tokio::spawn(witnesses.run(shutdown.clone()));
     let mut checkpoints = log.checkpoints();
