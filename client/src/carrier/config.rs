@@ -227,6 +227,7 @@ impl Configuration for CarrierConfig {
 mod tests {
     use std::path::Path;
 
+    use pennyblack_runtime::config::example::{ExampleKeys, keys_of};
     use pennyblack_runtime::config::{Sources, load};
 
     use super::*;
@@ -248,6 +249,26 @@ mod tests {
         assert_eq!(example.schedule, ScheduleSection::default());
         assert_eq!(example.http, HttpSection::default());
         assert_eq!(example.carrier.iss.as_deref(), None);
+    }
+
+    #[test]
+    fn what_the_example_shows_as_defaults_are_the_defaults() {
+        let keys = keys_of::<CarrierConfig>(Path::new(EXAMPLE), &[]).unwrap();
+        let without_default = [
+            "carrier.iss",
+            "carrier.issuer_log_key",
+            "carrier.longest_epoch",
+            "http.ca_file",
+            "http.proxy",
+        ];
+        assert_eq!(
+            keys,
+            ExampleKeys {
+                other_than_default: vec![],
+                without_default: without_default.map(str::to_owned).into(),
+                unexplained: vec![],
+            }
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use pennyblack_runtime::config::example::{ExampleKeys, keys_of};
 use pennyblack_runtime::config::{Sources, load};
 
 use super::*;
@@ -47,6 +48,8 @@ fn every_key_that_the_example_explains_exists() {
     let text = std::fs::read_to_string(EXAMPLE).unwrap();
     let uncommented: String = text
         .lines()
+        // Not with [store].
+        .filter(|line| !line.starts_with("#:numbering_service"))
         .map(|line| line.strip_prefix("#:").unwrap_or(line))
         .fold(String::new(), |all, line| all + line + "\n");
     let directory = tempfile::tempdir().unwrap();
@@ -62,6 +65,35 @@ fn every_key_that_the_example_explains_exists() {
     assert!(all.trust.revocation_lists.is_some());
     assert!(all.store.is_some());
     assert!(all.never_twice.is_some());
+}
+
+#[test]
+fn what_the_example_shows_as_defaults_are_the_defaults() {
+    let nodes =
+        "never_twice={nodes=[\"https://cps-1.example\", \"https://cps-2.example\"], node=0}";
+    let required = ["store.url=redis://127.0.0.1:6379", nodes];
+    let keys = keys_of::<Config>(Path::new(EXAMPLE), &required).unwrap();
+    let without_default = [
+        "key_records.numbering_service",
+        "key_records.numbering_table",
+        "never_twice.tls_roots",
+        "public.tls.certificate",
+        "public.tls.key",
+        "store.ca_file",
+        "store.namespace",
+        "store.password_file",
+        "transparency_log.leader",
+        "transparency_log.tls_roots",
+        "trust.revocation_lists",
+    ];
+    assert_eq!(
+        keys,
+        ExampleKeys {
+            other_than_default: vec![],
+            without_default: without_default.map(str::to_owned).into(),
+            unexplained: vec![],
+        }
+    );
 }
 
 #[test]
@@ -83,6 +115,7 @@ fn what_cannot_work_is_refused_by_name() {
             "never_twice={nodes=[\"http://127.0.0.1:1\"], node=0}",
             "[store]",
         ),
+        ("admin.listen=127.0.0.1:8711", "admin.listen"),
         (
             "witness=[{url=\"http://w.example/a\", key=\"k\"}]",
             "witness.url",
@@ -127,4 +160,13 @@ fn nodes_that_cannot_decide_are_refused_by_name() {
     }
     let good = "never_twice={nodes=[\"https://a.example\", \"http://127.0.0.1:1\"], node=1}";
     assert!(example_with(&[redis, good]).is_ok());
+}
+
+#[test]
+fn a_numbering_service_does_not_go_with_several_nodes() {
+    let asked = "key_records.numbering_service=http://localhost:8080";
+    assert!(example_with(&[asked]).is_ok());
+    let said = example_with(&[asked, "store.url=redis://127.0.0.1"]).unwrap_err();
+    assert!(said.contains("key_records.numbering_service"), "{said}");
+    assert!(said.contains("numbering import"), "{said}");
 }

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use pennyblack_runtime::config::example::{ExampleKeys, keys_of};
 use pennyblack_runtime::config::{Sources, load};
 
 use super::*;
@@ -67,6 +68,38 @@ fn every_key_that_the_example_explains_exists() {
     assert!(all.public.tls.is_some());
     assert!(all.trust.revocation_lists.is_some());
     assert_eq!(all.store.unwrap().replicas, 1);
+}
+
+#[test]
+fn what_the_example_shows_as_defaults_are_the_defaults() {
+    let required = [
+        "store.url=redis://127.0.0.1:6379",
+        "token_keys.wrapping_key=/etc/pennyblack/wrapping.key",
+    ];
+    let keys = keys_of::<Config>(Path::new(EXAMPLE), &required).unwrap();
+    let without_default = [
+        "public.tls.certificate",
+        "public.tls.key",
+        "signing.batch",
+        "signing.queue",
+        "signing.workers",
+        "store.ca_file",
+        "store.namespace",
+        "store.password_file",
+        "transparency_log.leader",
+        "transparency_log.tls_roots",
+        "trust.revocation_lists",
+    ];
+    assert_eq!(
+        keys,
+        ExampleKeys {
+            other_than_default: vec![],
+            without_default: without_default.map(str::to_owned).into(),
+            unexplained: vec![],
+        }
+    );
+    // Which do have a default, by another way.
+    assert_eq!(SigningConfig::default().batch(), 256);
 }
 
 /// What docs/redis.md tells operators to write.

@@ -5,6 +5,8 @@
 
 mod command_line;
 mod error;
+#[cfg(any(test, feature = "testing"))]
+pub mod example;
 mod layers;
 mod safe_url;
 mod sections;
