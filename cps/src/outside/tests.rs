@@ -251,13 +251,16 @@ async fn every_fault_is_told_and_not_only_the_first() {
 
 #[tokio::test]
 async fn what_keeps_a_service_from_being_ready_is_told_as_such() {
-    let scene = Scene::new();
+    let mut scene = Scene::new();
     fs::remove_dir_all(&scene.config.trust.roots).unwrap();
+    scene.config.trust.revocation_lists = Some(scene.missing("lists"));
+    let before = scene.files();
     let lines = scene.check().await;
     assert!(
         is_told(&lines, &["not ready: trust", "no root certificate"]),
         "{lines:?}"
     );
+    assert_eq!(scene.files(), before);
 
     let mut scene = Scene::new();
     let issuer = scene.config.issuer.first_mut().unwrap();
