@@ -65,6 +65,9 @@ impl Cps {
                 move || {
                     let outside = Outside::load(&config, &mut findings);
                     let (service, outside) = findings.conclude(service.zip(outside))?;
+                    if let Some(table) = outside.numbering.clone() {
+                        service.reload().add(table);
+                    }
                     Ok((service, Persistence::open(&config, outside, &clock)?))
                 }
             })

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use pennyblack_redis::Redis;
 use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::reload::FromFiles;
 use pennyblack_service::examination::examine;
 use pennyblack_service::findings::Findings;
 use pennyblack_service::peer;
@@ -27,7 +28,7 @@ const NUMBERING_TABLE: &str = "key_records.numbering_table";
 
 /// What was read.
 pub(crate) struct Outside {
-    pub(crate) numbering: Option<NumberingTable>,
+    pub(crate) numbering: Option<Arc<FromFiles<NumberingTable>>>,
     pub(crate) asked: Option<Arc<AskedNumbering>>,
     pub(crate) owners: Option<Owners>,
 }
@@ -49,8 +50,7 @@ impl Outside {
             let known = KnownIssuer::read(issuer, &config.issuers_directory());
             findings.keep(known.context(follow(issuer)));
         }
-        let numbering = numbering(config.key_records.numbering_table.as_deref());
-        let numbering = findings.keep(numbering);
+        let numbering = findings.keep(numbering(config));
         let asked = findings.keep(asked_numbering(config));
         let owners = findings.keep(owners(config));
         Some(Self {
@@ -105,14 +105,17 @@ fn owners(config: &Config) -> Result<Option<Owners>, StartError> {
     owners.transpose().context("cannot use [never_twice]")
 }
 
-fn numbering(path: Option<&Path>) -> Result<Option<NumberingTable>, StartError> {
-    let Some(path) = path else {
+/// The table, which is read again when it is replaced.
+fn numbering(config: &Config) -> Result<Option<Arc<FromFiles<NumberingTable>>>, StartError> {
+    let Some(path) = config.key_records.numbering_table.clone() else {
         return Ok(None);
     };
-    let file = || format!("{NUMBERING_TABLE}: {}", path.display());
-    let csv = limited_file::read(path, MAX_TABLE_SIZE).context(file())?;
-    let table = NumberingTable::parse(&csv).context(file())?;
-    Ok(Some(table))
+    let read = move || {
+        let file = || format!("{NUMBERING_TABLE}: {}", path.display());
+        let csv = limited_file::read(&path, MAX_TABLE_SIZE).context(file())?;
+        NumberingTable::parse(&csv).context(file())
+    };
+    FromFiles::open(NUMBERING_TABLE, read).map(Some)
 }
 
 fn asked_numbering(config: &Config) -> Result<Option<Arc<AskedNumbering>>, StartError> {

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct KeyRecordsConfig {
     /// Which numbers a provider holds, as CSV with the columns `spc,first,count`.
-    /// Without it an SPC is no authority for any number here. Read at the start.
+    /// Without it an SPC is no authority for any number here. Read again each minute
+    /// and on SIGHUP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub numbering_table: Option<PathBuf>,
     /// A service that is asked who holds the numbers of a record that is registered, where

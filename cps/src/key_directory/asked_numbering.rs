@@ -142,9 +142,9 @@ impl KeyDirectory {
         let Some(spc) = list.spcs().next() else {
             return Ok(None);
         };
-        let table = self.policy.numbering.as_ref();
+        let table = self.policy.table();
         let by_table = |table: &NumberingTable| list.spcs().any(|s| table.holds_range(s, &range));
-        if list.covers_range(&range) || table.is_some_and(by_table) {
+        if list.covers_range(&range) || table.as_deref().is_some_and(by_table) {
             return Ok(None);
         }
         let mut as_if_held = NumberingTable::default();

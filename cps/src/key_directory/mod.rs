@@ -26,6 +26,7 @@ use pennyblack_base::authority::Authority;
 use pennyblack_base::encoding;
 use pennyblack_base::time::UnixTime;
 use pennyblack_protocol::key_record::{KeyRecordError, UnverifiedKeyRecord, VerifiedKeyRecord};
+use pennyblack_runtime::reload::FromFiles;
 use pennyblack_sealing::mailbox::{KeyConfig, MailboxId};
 use pennyblack_stir::VerifiedChain;
 use pennyblack_stir::numbering::NumberingTable;
@@ -58,12 +59,19 @@ pub struct RecordPolicy {
     pub authority: Authority,
     /// Whose certificates count.
     pub trust: Arc<Trust>,
-    /// Which numbers a provider holds, by the operator's table.
-    pub numbering: Option<NumberingTable>,
+    /// Which numbers a provider holds, by the operator's table as it was last read.
+    pub numbering: Option<Arc<FromFiles<NumberingTable>>>,
     /// The service that is asked about others when a record is registered.
     pub asked: Option<Arc<AskedNumbering>>,
     /// Most records; of common size, for the room that they take is bounded by it, too.
     pub capacity: usize,
+}
+
+impl RecordPolicy {
+    /// The operator's table as it is now.
+    fn table(&self) -> Option<Arc<NumberingTable>> {
+        self.numbering.as_ref().map(|table| table.current())
+    }
 }
 
 /// A record belongs to its key and its signer: two may hold the same key, and
@@ -322,7 +330,7 @@ impl KeyDirectory {
     fn verify(&self, token: &str, now: UnixTime) -> Result<Arc<VerifiedKeyRecord>, Refusal> {
         let unverified = UnverifiedKeyRecord::parse(token)?;
         let chain = self.judge(&unverified, now)?;
-        let record = unverified.verify(&chain, self.policy.numbering.as_ref(), now);
+        let record = unverified.verify(&chain, self.policy.table().as_deref(), now);
         let record = match (record, &self.policy.asked) {
             (Err(error), Some(asked)) if lacks_a_holder(&error) => {
                 let again = UnverifiedKeyRecord::parse(token)?;

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_protocol::key_record::{Coverage, KeyRecord, MAX_LIFETIME};
+use pennyblack_runtime::reload::FromFiles;
 use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::NumberRange;
 
@@ -346,7 +347,8 @@ fn a_record_answers_for_a_bounded_number_of_blocks() {
         let rows = (0..count).map(|n| format!("683G,{},1\n", 12_120_000_000 + 2 * n));
         let csv = format!("spc,first,count\n{}", rows.collect::<String>());
         let mut policy = policy(&[&holder], home.path());
-        policy.numbering = Some(NumberingTable::parse(csv.as_bytes()).unwrap());
+        let read = move || NumberingTable::parse(csv.as_bytes());
+        policy.numbering = Some(FromFiles::open("the table of a test", read).unwrap());
         let directory = KeyDirectory::unread(policy);
         let record = KeyRecord {
             iss: "683G".to_owned(),

@@ -9,6 +9,7 @@ use axum::routing::get;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderName};
 use pennyblack_protocol::key_record::KeyRecordError;
+use pennyblack_runtime::reload::Reread as _;
 use pennyblack_trust::VerificationPool;
 
 use super::holder::NUMBER;
@@ -115,4 +116,31 @@ async fn a_numbering_service_that_does_not_answer_is_no_answer() {
     };
     let refused = registry.register(holder.sign(&record), NOW).await;
     assert!(matches!(refused, Err(Refusal::Numbering(_))), "{refused:?}");
+}
+
+#[test]
+fn a_table_that_is_replaced_counts_and_one_that_cannot_be_read_changes_nothing() {
+    let (home, holder) = (tempfile::tempdir().unwrap(), Holder::of_spc());
+    let file = home.path().join("table.csv");
+    let put = |rows: &str| std::fs::write(&file, format!("spc,first,count\n{rows}")).unwrap();
+    put("");
+    let path = file.clone();
+    let read = move || NumberingTable::parse(&std::fs::read(&path).unwrap());
+    let table = FromFiles::open("the table of a test", read).unwrap();
+    let mut policy = policy(&[&holder], home.path());
+    policy.numbering = Some(Arc::clone(&table));
+    let directory = KeyDirectory::unread(policy);
+    let record = KeyRecord {
+        iss: "683G".to_owned(),
+        ..holder.record()
+    };
+    let register = || directory.register(&holder.sign(&record), NOW).is_ok();
+    assert!(!register());
+    put(&format!("683G,{NUMBER},1\n"));
+    assert!(!register());
+    table.reread();
+    assert!(register());
+    put("no row\n");
+    table.reread();
+    assert!(register());
 }
