@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
+use pennyblack_storage::data_directory;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Between two attempts to get a file that another process has locked.
@@ -91,7 +92,29 @@ fn make_private(path: &Path) -> Result<(), OpenError> {
         .mode(0o600)
         .open(path)
         .map_err(at)?;
-    let mode = fs::metadata(path).map_err(at)?.permissions().mode() & 0o777;
+    check_private(path)
+}
+
+/// Whether a database could be kept at `path`, as far as is seen without opening it.
+pub(crate) fn check(path: &Path) -> Result<(), OpenError> {
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let is_writable = data_directory::check_writable(directory);
+    is_writable.map_err(|error| OpenError::File {
+        path: path.to_owned(),
+        source: io::Error::other(error),
+    })?;
+    match path.exists() {
+        true => check_private(path),
+        false => Ok(()),
+    }
+}
+
+fn check_private(path: &Path) -> Result<(), OpenError> {
+    let metadata = fs::metadata(path).map_err(|source| OpenError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(OpenError::Permissions {
             path: path.to_owned(),

@@ -1,5 +1,7 @@
 //! `pennyblack carrier`: draw tokens once, draw a class day after day, look into a wallet.
 
+mod check;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use clap::{Args, Subcommand};
 use console::style;
 use indicatif::HumanCount;
 use pennyblack_client::carrier::{Carrier, CarrierConfig};
+use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Holding, Wallet, WalletError};
 use pennyblack_http::Deadline;
 use pennyblack_runtime::clock::Clock;
@@ -104,6 +107,10 @@ pub(crate) struct RunArguments {
     /// Override one key of the configuration.
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     settings: Vec<String>,
+    /// Print the configuration that is in force, and exit: 0 if a run would begin with it.
+    /// Looks at certificate, key, wallet and CAs, and changes nothing.
+    #[arg(long)]
+    check_config: bool,
 }
 
 /// `carrier status`.
@@ -177,6 +184,9 @@ const AT_A_TIME_OF_ITS_OWN: &str = "the issuer saw when you drew and how much, w
 
 async fn draw_class(arguments: RunArguments) -> Result<Outcome, Failure> {
     let config = read_config(arguments.config.as_deref(), &arguments.settings)?;
+    if arguments.check_config {
+        return check::check(&config);
+    }
     logging::start(&config.log).map_err(|error| Failure::new(Exit::Failed, error))?;
     let signals = Signals::catch()?;
     let reload = Reload::new();
@@ -196,8 +206,12 @@ async fn draw_class(arguments: RunArguments) -> Result<Outcome, Failure> {
 
 /// The carrier that a configuration describes.
 pub(crate) fn carrier(config: &CarrierConfig) -> Result<Carrier, Failure> {
+    Ok(config.carrier_as(carrier_identity(config)?))
+}
+
+fn carrier_identity(config: &CarrierConfig) -> Result<StirIdentity, Failure> {
     let (certificate, key, iss) = identity_files(config);
-    Ok(config.carrier_as(load_identity(certificate, key, iss)?))
+    load_identity(certificate, key, iss)
 }
 
 /// Certificate and key with the options that name them, and whom to act for.

@@ -202,6 +202,11 @@ impl Failure {
         }
     }
 
+    /// What is wrong, for a command that tells several faults.
+    pub(crate) fn sentence(&self) -> String {
+        message(self.error.as_ref())
+    }
+
     /// The same, of what this option names.
     pub(crate) fn of_option(self, option: &str) -> Self {
         Self::new(

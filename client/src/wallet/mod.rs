@@ -174,6 +174,15 @@ impl Wallet {
         })
     }
 
+    /// Finds out whether [`Self::open`] could use `path`, without making or changing anything:
+    /// not what is in it, since that takes the lock of a wallet in use.
+    ///
+    /// # Errors
+    /// [`WalletError::Permissions`], and what the file system says.
+    pub fn check(path: &Path) -> Result<(), WalletError> {
+        Ok(database::check(path)?)
+    }
+
     /// Runs `work` on a thread that may wait for the disk.
     ///
     /// # Errors

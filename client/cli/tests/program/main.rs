@@ -9,6 +9,7 @@
 )]
 
 mod audit_limits;
+mod check_config;
 mod compare;
 mod hostile_service;
 mod locked_wallet;
