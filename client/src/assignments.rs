@@ -29,6 +29,7 @@ use table::{CallDigest, PassportDigest, Row};
 const SCHEMA: Schema = Schema {
     version: 1,
     tables: &[include_str!("assignments/schema.sql")],
+    upgrades: &[],
     wait: |attempts| database::pause(attempts) < BUSY_TIMEOUT,
 };
 

@@ -21,9 +21,21 @@ pub(crate) struct Schema {
     pub(crate) version: i32,
     /// What makes the tables.
     pub(crate) tables: &'static [&'static str],
+    /// How tables of earlier versions become those of this one, the oldest first: each leads
+    /// to the version of the next, and the last one to `version`.
+    pub(crate) upgrades: &'static [Upgrade],
     /// Called with 0, 1, 2 … while another process has the file locked. It uses [`pause`],
     /// and gives up with `false`.
     pub(crate) wait: fn(i32) -> bool,
+}
+
+/// A step from one version of the tables to the next. **It is never changed once a release
+/// had it**: files of its version are as that release left them.
+pub(crate) struct Upgrade {
+    /// The version that it leads away from.
+    pub(crate) from: i32,
+    /// What changes the tables, and keeps what is in them.
+    pub(crate) statements: &'static str,
 }
 
 /// Why a file was not opened.
@@ -32,7 +44,7 @@ pub(crate) enum OpenError {
     File { path: PathBuf, source: io::Error },
     /// Others may read it.
     Permissions { path: PathBuf, mode: u32 },
-    /// Written by another version of this program.
+    /// Written by a later version of this program, or by one from which no upgrade leads here.
     Version { found: i32 },
     /// The database refused.
     Database(rusqlite::Error),
@@ -124,19 +136,89 @@ fn check_private(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// Makes the tables of a new file, and upgrades those of an earlier version: one transaction,
+/// so that a crash leaves the tables of one version or of the other.
 fn make_tables(connection: &mut Connection, schema: &Schema) -> Result<(), OpenError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let found: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match found {
         0 => {
             for tables in schema.tables {
                 transaction.execute_batch(tables)?;
             }
-            transaction.pragma_update(None, "user_version", schema.version)?;
         }
-        found if found == schema.version => {}
-        found => return Err(OpenError::Version { found }),
+        found if found == schema.version => return Ok(()),
+        found => {
+            let steps = steps_from(found, schema).ok_or(OpenError::Version { found })?;
+            for step in steps {
+                transaction.execute_batch(step.statements)?;
+            }
+        }
     }
+    transaction.pragma_update(None, "user_version", schema.version)?;
     transaction.commit()?;
     Ok(())
+}
+
+/// The upgrades from this version on, in their order; none leads from a version that is not
+/// named.
+fn steps_from<'s>(found: i32, schema: &'s Schema) -> Option<&'s [Upgrade]> {
+    let first = schema.upgrades.iter().position(|step| step.from == found);
+    schema.upgrades.get(first?..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: &str = "CREATE TABLE number (value INTEGER)";
+    const SECOND: Upgrade = Upgrade {
+        from: 1,
+        statements: "ALTER TABLE number ADD COLUMN two INTEGER DEFAULT 2",
+    };
+    const THIRD: Upgrade = Upgrade {
+        from: 2,
+        statements: "ALTER TABLE number ADD COLUMN three INTEGER DEFAULT 3",
+    };
+    const BROKEN: Upgrade = Upgrade {
+        from: 2,
+        statements: "ALTER TABLE number ADD COLUMN three INTEGER; DROP TABLE missing",
+    };
+
+    fn schema(version: i32, upgrades: &'static [Upgrade]) -> Schema {
+        Schema {
+            version,
+            tables: &[FIRST],
+            upgrades,
+            wait: |_| false,
+        }
+    }
+
+    fn versions(path: &Path, schema: &Schema) -> Result<(i32, usize), i32> {
+        let opened = open(path, schema).map_err(|error| match error {
+            OpenError::Version { found } => found,
+            _ => -1,
+        })?;
+        let version = opened.pragma_query_value(None, "user_version", |row| row.get(0));
+        let table = opened.prepare("SELECT * FROM number").unwrap();
+        Ok((version.unwrap(), table.column_count()))
+    }
+
+    #[test]
+    fn a_file_is_upgraded_step_by_step_or_stays_as_it_is() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("file");
+        assert_eq!(versions(&path, &schema(1, &[])), Ok((1, 1)));
+        // A step that fails takes back those before it.
+        assert_eq!(versions(&path, &schema(3, &[SECOND, BROKEN])), Err(-1));
+        assert_eq!(versions(&path, &schema(1, &[])), Ok((1, 1)));
+        assert_eq!(versions(&path, &schema(3, &[SECOND, THIRD])), Ok((3, 3)));
+        assert_eq!(versions(&path, &schema(3, &[SECOND, THIRD])), Ok((3, 3)));
+        // No way leads back, nor from a version that is not named.
+        assert_eq!(versions(&path, &schema(2, &[SECOND])), Err(3));
+        assert_eq!(
+            versions(&path, &schema(5, &[Upgrade { from: 4, ..SECOND }])),
+            Err(3)
+        );
+    }
 }

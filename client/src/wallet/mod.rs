@@ -29,7 +29,7 @@ use std::time::Duration;
 use pennyblack_evidence::key_log_view::RememberedError;
 use rusqlite::{Connection, Transaction, TransactionBehavior, ffi};
 
-use crate::database::{self, OpenError, Schema, from_column, to_column};
+use crate::database::{self, OpenError, Schema, Upgrade, from_column, to_column};
 
 pub use class_draws::ClassDraws;
 pub use draws::{DrawId, DrawPart, DrawnToken, NewDraw, PendingDraw};
@@ -55,6 +55,10 @@ const SCHEMA: Schema = Schema {
         include_str!("issuer_log.sql"),
         include_str!("unlisted_key.sql"),
     ],
+    upgrades: &[Upgrade {
+        from: 5,
+        statements: include_str!("upgrades/5.sql"),
+    }],
     wait: wait_for_the_wallet,
 };
 
@@ -98,7 +102,8 @@ pub enum WalletError {
     },
     /// Written by another version of this program.
     #[error(
-        "the wallet has tables of version {found}, and this program knows version {SCHEMA_VERSION}: move the file away and draw into a new one, or use the version of the program that wrote it"
+        "the wallet has tables of version {found}, and this program knows version {SCHEMA_VERSION}: {}",
+        other_version(*found)
     )]
     Version {
         /// The version in the file.
@@ -118,6 +123,17 @@ pub enum WalletError {
     /// The thread that did the work ended before it was done.
     #[error("the wallet's work was cut short")]
     CutShort,
+}
+
+/// What to do about tables that this program cannot use.
+fn other_version(found: i32) -> &'static str {
+    match found > SCHEMA_VERSION {
+        true => "a later version of the program wrote it: update this program",
+        false => {
+            "it is too old to be upgraded: move the file away and draw into a new one, or use the \
+             version of the program that wrote it"
+        }
+    }
 }
 
 /// What to do about a full disk, which SQLite calls an I/O error if it cannot make its
@@ -244,3 +260,5 @@ mod size_tests;
 mod tests;
 #[cfg(test)]
 mod unlisted_tests;
+#[cfg(test)]
+mod upgrade_tests;

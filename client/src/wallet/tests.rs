@@ -330,38 +330,6 @@ fn a_wallet_that_others_may_read_is_refused() {
 }
 
 #[test]
-fn a_wallet_of_a_later_version_is_refused() {
-    let Scene { wallet, home } = scene();
-    wallet
-        .lock()
-        .pragma_update(None, "user_version", SCHEMA_VERSION + 1)
-        .unwrap();
-    drop(wallet);
-    assert!(matches!(
-        Wallet::open(&home.path().join("wallet.db")),
-        Err(WalletError::Version { found }) if found == SCHEMA_VERSION + 1
-    ));
-}
-
-#[test]
-fn a_wallet_of_an_earlier_version_is_refused_with_what_to_do() {
-    let Scene { wallet, home } = scene();
-    for version in 1..SCHEMA_VERSION {
-        let connection = wallet.lock();
-        connection
-            .pragma_update(None, "user_version", version)
-            .unwrap();
-        drop(connection);
-        let refused = Wallet::open(&home.path().join("wallet.db")).err().unwrap();
-        assert!(matches!(refused, WalletError::Version { found } if found == version));
-        assert!(
-            refused.to_string().contains("draw into a new one"),
-            "{refused}"
-        );
-    }
-}
-
-#[test]
 fn a_spent_secret_is_overwritten_in_the_file() {
     let Scene { home, wallet } = scene();
     let draw = new_draw(8, &mut StdRng::seed_from_u64(9));
