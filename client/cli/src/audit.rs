@@ -337,7 +337,11 @@ fn verify(arguments: &VerifyArguments) -> Result<Outcome, Failure> {
         );
         Failure::new(Exit::Failed, text)
     })?;
-    let proven = verify_proof(&text, &arguments.key, &arguments.witnesses.policy()?)?;
+    let proven = verify_proof(&text, &arguments.key, &arguments.witnesses.policy()?);
+    let proven = proven.map_err(|error| {
+        let file = file.display().to_string();
+        Failure::from(error).of_option(&file)
+    })?;
     Ok(output::proven(&proven, arguments.key.name()))
 }
 

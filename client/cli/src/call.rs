@@ -261,14 +261,16 @@ impl CallArguments {
                 };
                 let identity = load_identity((cert, "--cert"), (key, "--key"), None)?;
                 let signed = call.sign(&identity, clock.now());
-                signed.map_err(|error| Failure::from(error).of_option("--cert"))?
+                let option = format!("--cert {}", cert.display());
+                signed.map_err(|error| Failure::from(error).of_option(&option))?
             }
             _ => {
                 let text = "give a PASSporT with --identity, or sign one with --orig, --dest, --cert and --key";
                 return Err(Failure::new(Exit::Usage, text));
             }
         };
-        Ok(read_passport(&text)?)
+        let read = read_passport(&text);
+        read.map_err(|error| Failure::from(error).of_option("--identity"))
     }
 
     fn called_number(&self, passport: &UnverifiedPassport) -> Result<TelephoneNumber, Failure> {

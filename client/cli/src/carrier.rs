@@ -18,7 +18,7 @@ use pennyblack_runtime::logging;
 use pennyblack_runtime::reload::Reload;
 use serde_json::json;
 
-use super::options::{load_identity, renewed_identity};
+use super::options::{load_identity, renewed_identity, require_current};
 use super::outcome::{Exit, Failure, Outcome};
 use super::signals::Signals;
 use super::table::{Table, numbers, words};
@@ -141,6 +141,8 @@ pub(crate) async fn run(command: CarrierCommand) -> Result<Outcome, Failure> {
 async fn draw(arguments: DrawArguments) -> Result<Outcome, Failure> {
     let config = read_config(arguments.config.as_deref(), &arguments.settings())?;
     let carrier = carrier(&config)?;
+    let (certificate, ..) = identity_files(&config);
+    require_current(&carrier.identity, certificate)?;
     let wallet = open_wallet(&config.carrier.wallet)?;
     let deadline = Deadline::after(Duration::from_secs(arguments.deadline));
     let client = config.http().client()?.within(deadline);

@@ -19,7 +19,7 @@ use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
 use serde_json::json;
 
 use super::options::{
-    IdentityOptions, NetworkOptions, load_mailbox_key, typed_number, typed_range,
+    IdentityOptions, NetworkOptions, load_mailbox_key, require_current, typed_number, typed_range,
 };
 use super::outcome::{Exit, Failure, Outcome};
 use super::signals::Signals;
@@ -173,6 +173,7 @@ async fn register(arguments: Register) -> Result<Outcome, Failure> {
     let signals = arguments.keep.then(Signals::catch).transpose()?;
     let reload = Reload::new();
     let identity = arguments.identity.renewed(&reload)?;
+    require_current(&identity.current(), (&arguments.identity.cert, "--cert"))?;
     let publisher = Publisher {
         identity: identity.current().as_ref().clone(),
         coverage: arguments.covers.coverage()?,

@@ -108,7 +108,10 @@ Exit codes of `audit`, each a kind of misbehaviour (docs/auditing.md):
 
 /// Parses the command line, does what it says, and prints the outcome.
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return wrong_command_line(error),
+    };
     let json = arguments.json;
     if let Command::Service(arguments) = arguments.command {
         return demo::serve(arguments);
@@ -117,6 +120,22 @@ fn main() -> ExitCode {
         Ok(outcome) => outcome.print(json),
         Err(failure) => failure.print(json),
     }
+}
+
+/// Tells of a command line that cannot be read, or of the help that it asks for.
+fn wrong_command_line(error: clap::Error) -> ExitCode {
+    let asks_for_json = std::env::args_os().any(|argument| argument == "--json");
+    if error.use_stderr() && asks_for_json {
+        return Failure::new(Exit::Usage, usage_text(&error)).print(true);
+    }
+    error.exit()
+}
+
+/// What is wrong with it, without the label that is for terminals.
+fn usage_text(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    text.trim_end().to_owned()
 }
 
 fn dispatch(command: Command, json: bool) -> Result<Outcome, Failure> {
@@ -233,11 +252,19 @@ mod tests {
         assert!(limited >= 7, "{limited} commands have a limit");
     }
 
+    /// The codes that begin lines of a list.
+    fn codes_in<'t>(text: &'t str, prefix: &str, end: &str) -> Vec<u8> {
+        let begins = |line: &'t str| line.strip_prefix(prefix)?.split(end).next()?.parse().ok();
+        text.lines().filter_map(begins).collect()
+    }
+
     #[test]
-    fn every_exit_code_stands_in_the_help() {
-        for exit in Exit::ALL {
-            let line = format!("\n  {}  ", exit as u8);
-            assert!(AFTER_HELP.contains(&line), "{exit:?} is not explained");
-        }
+    fn the_exit_codes_of_the_help_and_of_the_documents_are_those_of_the_program() {
+        let codes = Exit::ALL.map(|exit| exit as u8);
+        assert_eq!(codes_in(AFTER_HELP, "  ", "  "), codes);
+        let mut documented = codes_in(include_str!("../../../docs/problems.md"), "| ", " |");
+        let kinds = include_str!("../../../docs/auditing.md");
+        documented.extend(codes_in(kinds, "| ", " |"));
+        assert_eq!(documented, codes);
     }
 }

@@ -52,11 +52,24 @@ pub(crate) fn renewed_identity(
 }
 
 fn wrong_identity(error: IdentityError, certificate_option: &str, key_option: &str) -> Failure {
-    let option = match error.is_of_the_key() {
-        true => key_option,
-        false => certificate_option,
+    let option = match &error {
+        IdentityError::OtherKey => format!("{certificate_option} and {key_option}"),
+        error if error.is_of_the_key() => key_option.to_owned(),
+        _ => certificate_option.to_owned(),
     };
-    Failure::from(error).of_option(option)
+    Failure::from(error).of_option(&option)
+}
+
+/// Refuses a certificate that has ended before a service is asked, which would refuse it, too.
+pub(crate) fn require_current(
+    identity: &StirIdentity,
+    (certificate, option): (&Path, &str),
+) -> Result<(), Failure> {
+    let checked = identity.check_current(Clock::system().now());
+    checked.map_err(|error| {
+        let option = format!("{option} {}", certificate.display());
+        Failure::from(error).of_option(&option)
+    })
 }
 
 /// Reads a mailbox key, which every command names with the same option.

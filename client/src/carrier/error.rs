@@ -6,6 +6,7 @@ use pennyblack_http::{ClockGap, HttpClient, HttpError};
 use pennyblack_privacypass::directory::DirectoryError;
 use pennyblack_privacypass::issuance::IssuanceError;
 use pennyblack_privacypass::token_key::TokenKeyError;
+use pennyblack_tlog::ReadLogError;
 
 use crate::wallet::WalletError;
 
@@ -31,7 +32,7 @@ pub enum CarrierError {
         clock_gap: Option<ClockGap>,
     },
     /// The issuer's log of keys cannot be followed, or is not to be trusted.
-    #[error(transparent)]
+    #[error("{error}{}", after_the_log(.0), error = .0)]
     IssuerLog(#[from] FollowError),
     /// The key is not in the issuer's log.
     #[error(transparent)]
@@ -62,6 +63,17 @@ pub enum CarrierError {
         "the issuer's directory names {0:?} for requests: it must be a path of the same service"
     )]
     RequestUri(String),
+}
+
+/// What to do when the issuer's log is not what it was, and not merely out of reach.
+fn after_the_log(error: &FollowError) -> &'static str {
+    match error {
+        FollowError::Log(ReadLogError::Source(_)) | FollowError::Contradiction(_) => "",
+        _ => {
+            "; nothing was drawn: ask the issuer's operator whether its log or the log's key was \
+             replaced, and start a new wallet only if that is so"
+        }
+    }
 }
 
 fn why_no_key(clock_gap: Option<ClockGap>) -> String {

@@ -27,7 +27,10 @@ pub enum MailboxKeyError {
     #[error("{} exists already: choose another file, since without its key a mailbox cannot be read", .0.display())]
     Exists(PathBuf),
     /// The file holds no key.
-    #[error("mailbox key {}: {error}", path.display())]
+    #[error(
+        "mailbox key {}: {error}; it is not a file that `pennyblack mailbox create` has made",
+        path.display()
+    )]
     Key {
         /// Which file.
         path: PathBuf,

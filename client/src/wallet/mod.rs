@@ -73,7 +73,7 @@ const SAID_AFTER: Duration = Duration::from_millis(500);
 #[non_exhaustive]
 pub enum WalletError {
     /// The database refused.
-    #[error("wallet: {error}{}", room(.0), error = .0)]
+    #[error("wallet: {error}{}", what_to_do(.0), error = .0)]
     Database(rusqlite::Error),
     /// Another process did not let go of it.
     #[error(
@@ -137,9 +137,16 @@ fn other_version(found: i32) -> &'static str {
 }
 
 /// What to do about a full disk, which SQLite calls an I/O error if it cannot make its
-/// `-shm` file.
-fn room(error: &rusqlite::Error) -> &'static str {
+/// `-shm` file, and about a file that holds something else.
+fn what_to_do(error: &rusqlite::Error) -> &'static str {
     match error.sqlite_error().map(|error| error.extended_code) {
+        Some(ffi::SQLITE_NOTADB) => {
+            "; name the wallet's file with --wallet, or in the configuration with carrier.wallet: \
+             `pennyblack carrier run` makes one where there is none"
+        }
+        Some(ffi::SQLITE_READONLY | ffi::SQLITE_READONLY_DIRECTORY | ffi::SQLITE_CANTOPEN) => {
+            "; the wallet and its directory must be writable: it writes files beside it"
+        }
         Some(ffi::SQLITE_FULL | ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_IOERR_SHMOPEN) => {
             "; make room on the disk of the wallet, and try again: no token is lost"
         }
