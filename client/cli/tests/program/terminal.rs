@@ -23,8 +23,8 @@ use tempfile::TempDir;
 pub(crate) const FAILED: i32 = 1;
 pub(crate) const NETWORK: i32 = 5;
 pub(crate) const NO_KEY: i32 = 8;
-const CALLED: &str = "12155550100";
-const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const CALLED: &str = "12155550100";
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 /// A directory with a development PKI, a certificate for a number, and a wallet.
 pub(crate) struct Scene {
@@ -54,18 +54,7 @@ impl Scene {
 
     /// One that the holder of this certificate made.
     pub(crate) fn record_by(&self, name: &str, made_at: UnixTime, cps: &str) -> String {
-        let file = |end| self.home.path().join(format!("pki/issued/{name}.{end}"));
-        let identity = StirIdentity::load(&file("pem"), &file("key"), None).unwrap();
-        let key = RecipientKey::generate(Kem::DhkemX25519, &mut rand::rng()).unwrap();
-        let record = KeyRecord {
-            iat: made_at,
-            exp: made_at.plus(24 * HOUR),
-            iss: identity.iss().to_owned(),
-            coverage: Coverage::Number(CALLED.parse().unwrap()),
-            key: key.config().clone(),
-            cps: cps.parse().unwrap(),
-        };
-        record.sign(identity.certificate(), identity.key())
+        record_in(self.home.path(), name, made_at, cps)
     }
 
     /// Calls the office through this CPS.
@@ -82,6 +71,22 @@ impl Scene {
         ];
         run(self.home.path(), &[&call, more].concat())
     }
+}
+
+/// A key record of [`CALLED`] that the holder of a certificate in this directory made.
+pub(crate) fn record_in(home: &Path, name: &str, made_at: UnixTime, cps: &str) -> String {
+    let file = |end| home.join(format!("pki/issued/{name}.{end}"));
+    let identity = StirIdentity::load(&file("pem"), &file("key"), None).unwrap();
+    let key = RecipientKey::generate(Kem::DhkemX25519, &mut rand::rng()).unwrap();
+    let record = KeyRecord {
+        iat: made_at,
+        exp: made_at.plus(24 * HOUR),
+        iss: identity.iss().to_owned(),
+        coverage: Coverage::Number(CALLED.parse().unwrap()),
+        key: key.config().clone(),
+        cps: cps.parse().unwrap(),
+    };
+    record.sign(identity.certificate(), identity.key())
 }
 
 pub(crate) fn now() -> UnixTime {
@@ -151,16 +156,21 @@ pub(crate) fn serve(answer: impl Fn(&str, &str) -> String + Send + 'static) -> S
 
 /// A CPS by whose clock it is `theirs`, with these records of every number.
 pub(crate) fn cps_with(theirs: UnixTime, records: Vec<String>) -> String {
+    let answer = record_list(theirs, records);
+    serve(move |_, _| answer.clone())
+}
+
+/// The answer to a look-up of keys.
+pub(crate) fn record_list(theirs: UnixTime, records: Vec<String>) -> String {
     let list = serde_json::to_string(&KeyRecordList {
         records,
         next: None,
-    })
-    .unwrap();
+    });
     let headers = format!(
         "content-type: {KEY_RECORD_LIST_MEDIA_TYPE}\r\n{}",
         date(theirs)
     );
-    serve(move |_, _| answer("200 OK", &headers, &list))
+    answer("200 OK", &headers, &list.unwrap())
 }
 
 #[test]
@@ -218,25 +228,8 @@ fn a_passport_that_does_not_fit_is_told_of_x5u() {
 
 /// A CPS whose one record names the CPS itself.
 fn serve_own_record(scene: &Scene) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
-    let record = scene.record(now(), &format!("http://localhost:{port}"));
-    let list = serde_json::to_string(&KeyRecordList {
-        records: vec![record],
-        next: None,
-    });
-    let headers = format!("content-type: {KEY_RECORD_LIST_MEDIA_TYPE}\r\n");
-    let body = list.unwrap();
-    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 8192]);
-            let _ = stream.write_all(answer("200 OK", &headers, &body).as_bytes());
-        }
-    });
-    format!("http://localhost:{port}")
+    let home = scene.home.path().to_owned();
+    serve(move |_, own| record_list(now(), vec![record_in(&home, "office", now(), own)]))
 }
 
 /// Standard output of a call that signs without `--x5u`.
