@@ -184,28 +184,34 @@ impl Follower {
     /// The verdict on `call` now. **A PASSporT is good for one call**: what this one gets no
     /// other call does; asked for again under the same name it gets the same. It asks
     /// nobody, and waits for the disk if there is a PASSporT.
-    pub async fn verdict(&self, call: &Call, name: CallName) -> FollowerVerdict {
+    ///
+    /// # Errors
+    /// [`OobVerificationError::CutShort`]: it is not known which PASSporTs are this call's.
+    /// Asked for again under the same name, the call gets those that it was given.
+    pub async fn verdict(
+        &self,
+        call: &Call,
+        name: CallName,
+    ) -> Result<FollowerVerdict, OobVerificationError> {
         let mut verdict = self.peek(call);
         if !verdict.is_valid() {
-            return verdict;
+            return Ok(verdict);
         }
         let (assignments, now) = (Arc::clone(&self.assignments), self.judge.now());
         let good = std::mem::take(&mut verdict.passports);
         let work = move || assignments.assign(name, good, now);
         let assigned = tokio::task::spawn_blocking(work).await;
-        // It fails only when the runtime ends.
-        let assigned = assigned.unwrap_or_default();
         let Assigned {
             passports,
             of_other_calls,
             unrecorded,
-        } = assigned;
-        FollowerVerdict {
+        } = assigned.map_err(|_| OobVerificationError::CutShort)?;
+        Ok(FollowerVerdict {
             passports,
             of_other_calls,
             unrecorded,
             ..verdict
-        }
+        })
     }
 
     /// What would be good for a call with the numbers of `call`, whether or not it is used.

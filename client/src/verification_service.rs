@@ -36,6 +36,9 @@ pub enum OobVerificationError {
     /// The CPS took too long.
     #[error("no verdict: the CPS did not answer within {0:?}; check the address and the network")]
     NoAnswerInTime(Duration),
+    /// The thread that looks up which PASSporTs are used ended before it was done.
+    #[error("no verdict: the work was cut short; ask again, under the same name of the call")]
+    CutShort,
 }
 
 /// Asks for one page of the mailbox of `key`. **Every request for a mailbox has the same

@@ -179,7 +179,7 @@ pub(crate) async fn run(arguments: VerifyArguments, json: bool) -> Result<Outcom
             _ = &mut ends => break,
             _ = changes.changed() => {}
         }
-        let verdict = follower.verdict(&call, name).await;
+        let verdict = follower.verdict(&call, name).await?;
         if verdict.is_valid() {
             let outcome = report(&call, &verdict, follower.totals());
             let outcome = outcome.shown_now(json);
@@ -187,7 +187,7 @@ pub(crate) async fn run(arguments: VerifyArguments, json: bool) -> Result<Outcom
             return Ok(outcome);
         }
     }
-    let verdict = follower.verdict(&call, name).await;
+    let verdict = follower.verdict(&call, name).await?;
     if !verdict.is_valid()
         && !verdict.incomplete.is_empty()
         && let Some(failure) = follower.take_failure()

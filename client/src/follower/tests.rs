@@ -15,6 +15,8 @@ use tokio::time::Instant;
 use self::scene::{CAPACITY, Recorder, Scene, Silent};
 use self::two_samples::kolmogorov_smirnov;
 use super::{Follower, FollowerConfig, PageSource};
+use crate::assignments::CallName;
+use crate::verification_service::OobVerificationError;
 
 /// How long a test waits for what must happen at some time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -173,4 +175,26 @@ async fn a_verdict_is_complete_once_every_mailbox_was_read_to_its_end() {
     let verdict = after.peek(&Scene::call());
     assert!(verdict.incomplete.is_empty() && !verdict.is_valid());
     assert_eq!(after.totals().unreadable, 3);
+}
+
+/// A PASSporT may be this call's already: "no PASSporT" would be a verdict.
+#[test]
+fn a_verdict_that_is_cut_short_is_an_error_and_no_verdict() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let scene = Scene::set();
+    let follower = runtime.block_on(async {
+        let cps = scene.cps(vec![scene.real_entry()]);
+        let follower = scene.follow(&FollowerConfig::default(), sources(&[cps]), None);
+        until_valid(&follower).await;
+        follower
+    });
+    let handle = runtime.handle().clone();
+    // From here on it runs no work.
+    runtime.shutdown_background();
+    let call = Scene::call();
+    let verdict = handle.block_on(follower.verdict(&call, CallName::random()));
+    assert!(
+        matches!(verdict, Err(OobVerificationError::CutShort)),
+        "{verdict:?}"
+    );
 }

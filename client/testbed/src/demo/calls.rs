@@ -163,6 +163,7 @@ pub(super) async fn verify(callee: &Callee, orig: &TelephoneNumber) -> Result<Fo
         let read = tokio::time::timeout(PATIENCE, recipient.follower.read_since(now)).await;
         read.map_err(|_| DemoError::Never("reading a mailbox"))?;
         let verdict = recipient.follower.verdict(&call, CallName::random()).await;
+        let verdict = verdict.during("looking up whose a PASSporT is")?;
         let found = recipient.follower.totals().passports;
         let more = found - recipient.found.swap(found, Ordering::Relaxed);
         let found = match more {
