@@ -1,6 +1,8 @@
 //! When batches are drawn: a constant number of each token key, at times of the schedule's
 //! own. Not here: how a batch is drawn.
 
+mod shortage;
+
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
@@ -29,9 +31,6 @@ const SHORTEST_END: u64 = 60;
 /// Requests of a visit leave at whole multiples of it: between two of them the wallet is
 /// written to, which takes longer while tokens are spent.
 const STEP: Duration = Duration::from_millis(250);
-
-/// With less than this part of its share of the class, a CPS's tokens run low.
-const LOW: u64 = 16;
 
 /// Draws the same number of tokens of each key, whatever was spent.
 ///
@@ -197,21 +196,15 @@ impl Schedule {
         let share = self.class.tokens() / (self.cps.len() as u64).max(1);
         for cps in &self.cps {
             let (issuer, origin) = (carrier.issuer.authority().clone(), cps.clone());
-            let held = wallet
-                .off_thread(move |wallet| wallet.count(&issuer, &origin))
-                .await?;
-            report(cps, self.class, share, held);
+            let held = wallet.off_thread(move |wallet| {
+                Ok::<_, WalletError>(match wallet.was_drawn_for(&issuer, &origin)? {
+                    true => Some(wallet.count(&issuer, &origin)?),
+                    false => None,
+                })
+            });
+            shortage::report(cps, self.class, share, held.await?);
         }
         Ok(())
-    }
-}
-
-/// Says it of one CPS, whose share of the class is `share`.
-fn report(cps: &Authority, class: Class, share: u64, held: u64) {
-    if held == 0 {
-        tracing::error!(%cps, %class, "no tokens are left: calls are not stored until the schedule draws again; set schedule.class to twice its value");
-    } else if held * LOW < share {
-        tracing::warn!(%cps, %class, held, "tokens run low: set schedule.class to twice its value");
     }
 }
 

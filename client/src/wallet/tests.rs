@@ -221,6 +221,24 @@ fn a_request_comes_back_from_the_outbox_byte_for_byte() {
 }
 
 #[test]
+fn a_cps_was_drawn_for_until_its_keys_are_over_whether_or_not_its_tokens_are_spent() {
+    let Scene {
+        wallet,
+        home: _home,
+    } = scene();
+    let was_drawn_for = |cps| wallet.was_drawn_for(&issuer(), &cps).unwrap();
+    assert!(!was_drawn_for(cps()));
+    fill(&wallet, 1, TokenKeyId([1; 32]), NOW);
+    spend(&wallet, Duration::ZERO, NOW).unwrap();
+    assert!(was_drawn_for(cps()));
+    assert!(!was_drawn_for("other.example".parse().unwrap()));
+    wallet
+        .sort_keys(&issuer(), |_| KeyStanding::Over, NOW)
+        .unwrap();
+    assert!(!was_drawn_for(cps()));
+}
+
+#[test]
 fn a_request_that_cannot_be_signed_leaves_the_token_where_it_was() {
     let Scene {
         wallet,

@@ -172,6 +172,22 @@ impl Wallet {
         Ok(cpss.collect::<Result<_, _>>()?)
     }
 
+    /// Whether tokens of this issuer were drawn for this CPS of a key that is not over,
+    /// whether or not they are spent.
+    ///
+    /// # Errors
+    /// [`WalletError::Database`].
+    pub fn was_drawn_for(&self, issuer: &Authority, cps: &Authority) -> Result<bool, WalletError> {
+        let was_drawn = self.lock().query_row(
+            "SELECT EXISTS (SELECT 1 FROM pile
+             JOIN challenge ON challenge.digest = challenge_digest
+             WHERE issuer = ? AND origin_info = ? AND NOT ended)",
+            [issuer.as_str(), cps.as_str()],
+            |row| row.get(0),
+        )?;
+        Ok(was_drawn)
+    }
+
     /// How many tokens of this issuer for this CPS there are, of any age.
     ///
     /// # Errors

@@ -1,9 +1,7 @@
 use std::collections::HashMap;
 
-use pennyblack_runtime::logging::testing::levels_of;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use tracing::Level;
 
 use super::*;
 
@@ -183,16 +181,4 @@ fn a_visit_is_over_before_the_one_after_the_next() {
         schedule(1 << 20).longest_visit(BATCH),
         Duration::from_secs(60)
     );
-}
-
-#[test]
-fn a_cps_that_runs_low_is_a_warning_and_one_that_has_run_out_an_error() {
-    let schedule = schedule(4_096);
-    let said = |share, held| levels_of(|| report(&schedule.cps[0], schedule.class, share, held));
-    assert_eq!(said(4_096, 0), [Level::ERROR]);
-    assert_eq!(said(4_096, 1), [Level::WARN]);
-    assert_eq!(said(4_096, 255), [Level::WARN]);
-    assert!(said(4_096, 256).is_empty());
-    // A small share, too, is low before it is gone.
-    assert_eq!(said(21, 1), [Level::WARN]);
 }
