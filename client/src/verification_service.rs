@@ -15,7 +15,7 @@ use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
 
 pub use mailbox_key::{MailboxKeyError, create_mailbox_key, load_mailbox_key};
-pub use publish::{PublishError, Publisher};
+pub use publish::{PublishError, Publisher, SHOWN_EVERY};
 
 use crate::certificates::{CertificateStores, Certificates};
 use crate::request_length::pad;

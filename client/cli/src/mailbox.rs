@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use console::style;
-use pennyblack_client::verification_service::{Publisher, create_mailbox_key};
+use pennyblack_client::verification_service::{Publisher, SHOWN_EVERY, create_mailbox_key};
 use pennyblack_http::{RetryPolicy, ServiceAddress, ServiceUri};
 use pennyblack_pki::TnAuthEntry;
 use pennyblack_protocol::key_record::Coverage;
@@ -115,7 +115,8 @@ pub(crate) struct Register {
     /// Hours that the record is valid, at most 168.
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=168))]
     hours: u64,
-    /// Keep running, and register again before the record expires.
+    /// Keep running: register again before the record expires, and show the CPS the record
+    /// every five minutes, in case it has lost it.
     #[arg(long)]
     keep: bool,
     #[command(flatten)]
@@ -191,7 +192,7 @@ async fn register(arguments: Register) -> Result<Outcome, Failure> {
         logging::start(&LogConfig::default()).map_err(|error| Failure::new(Exit::Failed, error))?;
         let shutdown = signals.heed(&reload)?;
         publisher
-            .keep_registered(&identity, &client, &clock, &shutdown)
+            .keep_registered(&identity, &client, (&clock, SHOWN_EVERY), &shutdown)
             .await;
         return Ok(Outcome::done(json!({ "stopped": true }), "stopped"));
     }

@@ -1,5 +1,5 @@
-//! Publishing a mailbox key: the signed key record, registered at the CPS and
-//! registered again before it ends.
+//! Publishing a mailbox key: the signed key record, registered at the CPS, shown to it again
+//! and again in case it has lost it, and renewed before it ends.
 
 use std::time::Duration;
 
@@ -18,6 +18,10 @@ use pennyblack_http::{Deadline, HttpClient, HttpError, Request, RetryPolicy, Ser
 
 /// A registration's answer has no content of use; this much is read of it.
 const MAX_ANSWER: usize = 64 * 1024;
+
+/// How often a CPS is shown the record that it has, by default: one that was restored from a
+/// backup is without the record for no longer.
+pub const SHOWN_EVERY: Duration = Duration::from_secs(300);
 
 /// After a failure, how long until the next try.
 const RETRY_PAUSE: Duration = Duration::from_secs(60);
@@ -63,35 +67,47 @@ impl Publisher {
         client: &HttpClient,
         now: UnixTime,
     ) -> Result<UnixTime, PublishError> {
-        let record = self.record(now);
-        let token = record.sign(self.identity.certificate(), self.identity.key());
-        let request = Request::put(self.cps.url(KEYS_PATH), token, MAX_ANSWER)
-            .header("content-type", KEY_RECORD_MEDIA_TYPE);
-        client.send(&request, self.retry).await?;
+        let record = self.sign(now);
+        self.show(&record, client).await?;
         Ok(record.exp)
     }
 
-    /// Registers again and again, each time when half of the record's life is
-    /// over or the identity's certificate is a new one, until `shutdown`.
+    /// Shows the CPS the record, every `every` and at no other times. One that has it answers
+    /// 200 and does nothing; one that has lost it, as after it was restored from a backup, has
+    /// it again. Another record is signed when half of this one's life is over or the
+    /// identity's certificate is a new one. Until `shutdown`.
     pub async fn keep_registered(
         mut self,
         identity: &FromFiles<StirIdentity>,
         client: &HttpClient,
-        clock: &Clock,
+        (clock, every): (&Clock, Duration),
         shutdown: &Shutdown,
     ) {
         let mut renewals = identity.changes();
+        let mut record: Option<SignedRecord> = None;
         while !shutdown.is_triggered() {
-            renewals.mark_unchanged();
-            self.identity = identity.current().as_ref().clone();
+            let is_renewed = renewals.has_changed().unwrap_or(false);
+            let shown = match record.take_if(|record| !is_renewed && record.is_young(clock.now())) {
+                Some(record) => record,
+                None => {
+                    renewals.mark_unchanged();
+                    self.identity = identity.current().as_ref().clone();
+                    self.sign(clock.now())
+                }
+            };
             let in_time = client.within(Deadline::after(MAX_REGISTRATION));
-            let next = match self.register(&in_time, clock.now()).await {
-                Ok(exp) => {
-                    tracing::info!(until = %exp, "registered");
-                    self.lifetime() / 2
+            let next = match self.show(&shown, &in_time).await {
+                Ok(there) => {
+                    report(&shown, there);
+                    record = Some(SignedRecord {
+                        was_there: true,
+                        ..shown
+                    });
+                    every.min(self.lifetime() / 8)
                 }
                 Err(error) => {
                     tracing::warn!(error = %error, "not registered; trying again in a minute");
+                    record = Some(shown).filter(|shown| shown.was_there);
                     RETRY_PAUSE.min(self.lifetime() / 8)
                 }
             };
@@ -101,6 +117,30 @@ impl Publisher {
                 Ok(()) = renewals.changed() => {}
                 () = shutdown.requested() => {}
             }
+        }
+    }
+
+    async fn show(
+        &self,
+        record: &SignedRecord,
+        client: &HttpClient,
+    ) -> Result<There, PublishError> {
+        let request = Request::put(self.cps.url(KEYS_PATH), record.token.clone(), MAX_ANSWER)
+            .header("content-type", KEY_RECORD_MEDIA_TYPE);
+        let answer = client.send(&request, self.retry).await?;
+        Ok(match answer.status.as_u16() {
+            200 => There::Already,
+            _ => There::Now,
+        })
+    }
+
+    fn sign(&self, now: UnixTime) -> SignedRecord {
+        let record = self.record(now);
+        SignedRecord {
+            token: record.sign(self.identity.certificate(), self.identity.key()),
+            iat: record.iat,
+            exp: record.exp,
+            was_there: false,
         }
     }
 
@@ -119,3 +159,42 @@ impl Publisher {
         self.lifetime.clamp(Duration::from_secs(60), MAX_LIFETIME)
     }
 }
+
+/// A record as it is registered.
+struct SignedRecord {
+    token: String,
+    iat: UnixTime,
+    exp: UnixTime,
+    /// The CPS has had it.
+    was_there: bool,
+}
+
+impl SignedRecord {
+    /// Less than half of its life is over, and it was not made in the future.
+    fn is_young(&self, now: UnixTime) -> bool {
+        let half = self.exp.since(self.iat) / 2;
+        (self.iat..self.iat.plus(half)).contains(&now)
+    }
+}
+
+/// Since when a CPS has a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum There {
+    /// It had it (200).
+    Already,
+    /// It has stored it (201).
+    Now,
+}
+
+fn report(record: &SignedRecord, there: There) {
+    match (record.was_there, there) {
+        (false, _) => tracing::info!(until = %record.exp, "registered"),
+        (true, There::Already) => {}
+        (true, There::Now) => {
+            tracing::warn!(until = %record.exp, "the CPS had lost the key record, and has it again");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
