@@ -224,7 +224,7 @@ impl ProblemType {
             kind: self.uri(),
             title: self.title().to_owned(),
             status: self.status(),
-            detail: format!("{what_was_wrong}. {}", self.advice()),
+            detail: format!("{} {}", sentence(&what_was_wrong), self.advice()),
         }
     }
 
@@ -284,6 +284,15 @@ impl fmt::Display for Problem {
     }
 }
 
+/// With a full stop, unless it ends as a sentence does already.
+fn sentence(text: &impl fmt::Display) -> String {
+    let text = text.to_string();
+    match text.ends_with(['.', '?', '!']) {
+        true => text,
+        false => format!("{text}."),
+    }
+}
+
 fn about_blank() -> String {
     "about:blank".to_owned()
 }
@@ -323,6 +332,17 @@ mod tests {
             rows,
             ProblemType::ALL.len(),
             "docs/problems.md has lines too many"
+        );
+    }
+
+    #[test]
+    fn what_was_wrong_and_what_to_do_are_two_sentences() {
+        let detail = |what: &str| ProblemType::Internal.because(what).detail;
+        let advice = ProblemType::Internal.advice();
+        assert_eq!(detail("expired"), format!("expired. {advice}"));
+        assert_eq!(
+            detail("is the clock right?"),
+            format!("is the clock right? {advice}")
         );
     }
 
