@@ -34,12 +34,21 @@ pub fn admit(problem: &str, cause: &str) -> Option<SuppressedLines> {
     CAUSES.admit(problem, cause, Instant::now())
 }
 
-/// A line about what fails again and again, unless this cause has had one lately.
+/// An error line about what fails again and again, unless this cause has had one lately.
 pub fn report(what: &'static str, cause: &impl Display) {
     let cause = cause.to_string();
     if let Some(before) = admit(what, &cause) {
         let (suppressed, suppressed_others) = (before.same, before.forgotten);
         tracing::error!(error = cause, suppressed, suppressed_others, "{what}");
+    }
+}
+
+/// The same as a warning, about what is tried again and may pass by itself.
+pub fn warn(what: &'static str, cause: &impl Display) {
+    let cause = cause.to_string();
+    if let Some(before) = admit(what, &cause) {
+        let (suppressed, suppressed_others) = (before.same, before.forgotten);
+        tracing::warn!(error = cause, suppressed, suppressed_others, "{what}");
     }
 }
 
@@ -117,7 +126,19 @@ impl RepeatedCauses {
 
 #[cfg(test)]
 mod tests {
+    use pennyblack_runtime::logging::testing::levels_of;
+    use tracing::Level;
+
     use super::*;
+
+    #[test]
+    fn what_may_pass_by_itself_is_a_warning_and_the_rest_an_error() {
+        let levels = levels_of(|| {
+            warn("the log is not followed at present", &"its leader is away");
+            report("the log is not followed", &"it contradicts itself");
+        });
+        assert_eq!(levels, [Level::WARN, Level::ERROR]);
+    }
 
     const PROBLEM: &str = "store-unavailable";
 

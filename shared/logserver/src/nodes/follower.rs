@@ -12,7 +12,7 @@ use axum::response::Response;
 use pennyblack_evidence::log_entry::{LogEntry, LogEntryError, SkippedKinds, Statement};
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
-use pennyblack_service::repeated_causes::report;
+use pennyblack_service::repeated_causes::{self, report};
 use pennyblack_tlog::{KeyName, VerifierKey, WitnessPolicy};
 use tokio::sync::{OwnedMappedMutexGuard, OwnedMutexGuard, watch};
 use tokio::task::{JoinError, spawn_blocking};
@@ -319,7 +319,7 @@ impl FollowerLog {
                 Err(error) if error.is_away() && !self.is_unread() => {
                     away.set(1.0);
                     readiness.has(PART);
-                    report("the log is not followed at present", &error);
+                    repeated_causes::warn("the log is not followed at present", &error);
                 }
                 Err(error) => {
                     away.set(1.0);

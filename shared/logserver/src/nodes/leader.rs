@@ -15,7 +15,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::log_entry::Statement;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
-use pennyblack_service::repeated_causes::report;
+use pennyblack_service::repeated_causes::{self, report};
 use tokio::sync::watch;
 
 use super::leader_client::AGAIN_AFTER;
@@ -216,7 +216,7 @@ impl LeaderLog {
                 Ok(()) => readiness.has(PART),
                 // What it said before still holds.
                 Err(error) if !error.is_certain() && self.is_leading() => {
-                    report("Redis is not told how far the log is", &error);
+                    repeated_causes::warn("Redis is not told how far the log is", &error);
                 }
                 Err(error) => {
                     report("nothing is stated in the log", &error);

@@ -13,7 +13,7 @@ use http::StatusCode;
 use http::header::RETRY_AFTER;
 use pennyblack_http::{HttpError, Request};
 use pennyblack_service::peer::{self, Peer, PeerAnswer, PeerError};
-use pennyblack_service::repeated_causes::report;
+use pennyblack_service::repeated_causes;
 use pennyblack_tlog::Tile;
 
 use super::TransparencyLogConfig;
@@ -116,7 +116,7 @@ fn is_for_readers(status: StatusCode) -> bool {
 }
 
 fn not_answered(why: impl std::fmt::Display) -> Response {
-    report("a reader of the log was not answered", &why);
+    repeated_causes::warn("a reader of the log was not answered", &why);
     let again = [(RETRY_AFTER, AGAIN_AFTER)];
     (StatusCode::SERVICE_UNAVAILABLE, again).into_response()
 }
