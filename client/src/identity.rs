@@ -285,22 +285,22 @@ fn choose_iss(authority: &TnAuthList, wanted: Option<&str>) -> Result<String, Id
             .entries()
             .first()
             .map(|entry| match entry {
-                TnEntry::Spc(spc) => spc.to_string(),
+                TnEntry::Spc(spc) => spc.in_upper_case().to_string(),
                 TnEntry::Numbers(range) => range.start().to_string(),
             })
             .ok_or(IdentityError::NoAuthority);
     };
-    let spoken_for = authority.spcs().any(|spc| spc.is_spelled(wanted))
-        || wanted
-            .parse()
-            .is_ok_and(|number: TelephoneNumber| authority.covers(&number));
-    if spoken_for {
-        Ok(wanted.to_owned())
-    } else {
-        Err(IdentityError::NotSpokenFor {
+    // Draws and records are counted by it, so it has one spelling.
+    let mut spcs = authority.spcs();
+    if let Some(spc) = spcs.find(|spc| spc.is_spelled(wanted)) {
+        return Ok(spc.in_upper_case().into());
+    }
+    match wanted.parse::<TelephoneNumber>() {
+        Ok(number) if authority.covers(&number) => Ok(number.to_string()),
+        _ => Err(IdentityError::NotSpokenFor {
             iss: wanted.to_owned(),
             certificate: authority.clone(),
-        })
+        }),
     }
 }
 

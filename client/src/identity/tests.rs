@@ -27,6 +27,21 @@ fn a_credential_of_the_development_pki_acts_for_its_first_entry() {
     assert_eq!(identity.iss(), "12125550142");
 }
 
+/// Draws and key records are counted by it.
+#[test]
+fn a_subject_has_one_spelling() {
+    let (_home, certificate, key) = written("spc:683G");
+    for iss in ["683g", "683G"] {
+        let identity = StirIdentity::load(&certificate, &key, Some(iss)).unwrap();
+        assert_eq!(identity.iss(), "683G");
+    }
+    let (_home, certificate, key) = written("range:12125550100+100");
+    for iss in ["+1 212 555 0142", "12125550142"] {
+        let identity = StirIdentity::load(&certificate, &key, Some(iss)).unwrap();
+        assert_eq!(identity.iss(), "12125550142");
+    }
+}
+
 #[test]
 fn a_subject_that_the_certificate_does_not_speak_for_is_refused() {
     let (_home, certificate, key) = written("spc:683G");

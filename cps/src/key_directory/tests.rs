@@ -7,6 +7,8 @@ pub(super) mod holder;
 mod sequences;
 mod weights;
 
+mod one_spelling;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -45,7 +45,7 @@ impl Spc {
 
     /// The spelling by which its holder is counted.
     #[must_use]
-    pub(crate) fn in_upper_case(&self) -> Self {
+    pub fn in_upper_case(&self) -> Self {
         Self(self.0.to_ascii_uppercase())
     }
 

@@ -8,13 +8,17 @@ use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
 use super::coverage::Coverage;
 use super::error::KeyRecordError;
 
-/// `iss` in its one spelling: the identity of a record depends on it.
+/// `iss` in one spelling: the identity of a record depends on it. An SPC is written in either
+/// case in the field, and is one holder's.
 pub(super) fn take_issuer(claims: &mut ClaimSet) -> Result<String, KeyRecordError> {
     let iss = claims.take_string("iss")?;
-    if TelephoneNumber::from_canonical(&iss).is_ok() || iss.parse::<Spc>().is_ok() {
+    if TelephoneNumber::from_canonical(&iss).is_ok() {
         return Ok(iss);
     }
-    Err(KeyRecordError::IssuerForm(iss))
+    match iss.parse::<Spc>() {
+        Ok(spc) => Ok(spc.in_upper_case().into()),
+        Err(_) => Err(KeyRecordError::IssuerForm(iss)),
+    }
 }
 
 /// `cps` in its one spelling.

@@ -74,7 +74,8 @@ pub struct KeyRecord {
     pub iat: UnixTime,
     /// When it ends; at most [`MAX_LIFETIME`] after `iat`.
     pub exp: UnixTime,
-    /// The SPC or telephone number of the certificate by which it is signed.
+    /// The SPC, in upper case once it is parsed, or telephone number of the certificate by
+    /// which it is signed.
     pub iss: String,
     /// What it answers for.
     pub coverage: Coverage,
