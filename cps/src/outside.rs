@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use pennyblack_numbering::table_file;
 use pennyblack_redis::Redis;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::reload::FromFiles;
@@ -13,8 +14,7 @@ use pennyblack_service::examination::examine;
 use pennyblack_service::findings::Findings;
 use pennyblack_service::peer;
 use pennyblack_service::start_error::{StartContext as _, StartError};
-use pennyblack_stir::numbering::{MAX_TABLE_SIZE, NumberingTable};
-use pennyblack_storage::limited_file;
+use pennyblack_stir::numbering::NumberingTable;
 
 use crate::config::{Config, IssuerConfig};
 use crate::decoy_secret::DecoySecret;
@@ -110,11 +110,7 @@ fn numbering(config: &Config) -> Result<Option<Arc<FromFiles<NumberingTable>>>, 
     let Some(path) = config.key_records.numbering_table.clone() else {
         return Ok(None);
     };
-    let read = move || {
-        let file = || format!("{NUMBERING_TABLE}: {}", path.display());
-        let csv = limited_file::read(&path, MAX_TABLE_SIZE).context(file())?;
-        NumberingTable::parse(&csv).context(file())
-    };
+    let read = move || table_file::read(&path).context(NUMBERING_TABLE);
     FromFiles::open(NUMBERING_TABLE, read).map(Some)
 }
 

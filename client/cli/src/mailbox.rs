@@ -7,7 +7,6 @@ use clap::{Args, Subcommand, ValueEnum};
 use console::style;
 use pennyblack_client::verification_service::{Publisher, SHOWN_EVERY, create_mailbox_key};
 use pennyblack_http::{RetryPolicy, ServiceAddress, ServiceUri};
-use pennyblack_pki::TnAuthEntry;
 use pennyblack_protocol::key_record::Coverage;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::LogConfig;
@@ -134,7 +133,7 @@ pub(crate) struct Covers {
     tn: Option<TelephoneNumber>,
     /// A block of numbers.
     #[arg(long, value_name = "START+COUNT", value_parser = typed_range)]
-    range: Option<TnAuthEntry>,
+    range: Option<NumberRange>,
     /// All numbers of an SPC in the CPS's numbering table.
     #[arg(long, value_name = "SPC")]
     spc: Option<Spc>,
@@ -226,11 +225,11 @@ impl Covers {
     fn coverage(&self) -> Result<Coverage, Failure> {
         match (&self.tn, &self.range, &self.spc) {
             (Some(number), ..) => Ok(Coverage::Number(number.clone())),
-            (None, Some(TnAuthEntry::Range { start, count }), _) => start
-                .parse()
-                .and_then(|start| NumberRange::new(start, *count))
-                .map(Coverage::Range)
-                .map_err(|error| Failure::new(Exit::Usage, error)),
+            // A key record says it so.
+            (None, Some(range), _) if range.count() == 1 => {
+                Ok(Coverage::Number(range.start().clone()))
+            }
+            (None, Some(range), _) => Ok(Coverage::Range(range.clone())),
             (None, _, Some(spc)) => Ok(Coverage::Spc(spc.clone())),
             _ => Err(Failure::new(
                 Exit::Usage,

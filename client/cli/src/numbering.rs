@@ -1,18 +1,16 @@
 //! `pennyblack numbering`: a table of who holds which numbers, from a service that knows. Not
 //! here: how the service is asked (`pennyblack_numbering`).
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use pennyblack_http::ServiceAddress;
-use pennyblack_numbering::NumberingService;
-use pennyblack_stir::numbering::{MAX_TABLE_SIZE, NumberingTable};
-use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
-use pennyblack_storage::{atomic_file, limited_file};
+use pennyblack_numbering::{NumberingService, table_file};
+use pennyblack_stir::telephone_number::NumberRange;
+use pennyblack_storage::atomic_file;
 use serde_json::{Value, json};
 
-use super::options::NetworkOptions;
+use super::options::{NetworkOptions, typed_numbers};
 use super::outcome::{Exit, Failure, Outcome};
 use super::wording::plural;
 
@@ -49,17 +47,10 @@ pub(crate) struct Import {
     #[arg(long, value_name = "FILE")]
     table: PathBuf,
     /// Numbers, or blocks of them.
-    #[arg(required = true, value_name = "TN|START+COUNT", value_parser = range)]
+    #[arg(required = true, value_name = "TN|START+COUNT", value_parser = typed_numbers)]
     numbers: Vec<NumberRange>,
     #[command(flatten)]
     network: NetworkOptions,
-}
-
-fn range(text: &str) -> Result<NumberRange, String> {
-    let (start, count) = text.split_once('+').unwrap_or((text, "1"));
-    let start: TelephoneNumber = start.parse().map_err(|e| format!("{start:?}: {e}"))?;
-    let count = count.parse().map_err(|e| format!("{count:?}: {e}"))?;
-    NumberRange::new(start, count).map_err(|error| error.to_string())
 }
 
 /// Does it.
@@ -70,7 +61,8 @@ pub(crate) async fn run(command: NumberingCommand) -> Result<Outcome, Failure> {
         let text = format!("{asked} numbers are too many for one run: ask about {MAX_NUMBERS}");
         return Err(Failure::new(Exit::Usage, text));
     }
-    let mut table = read(&import.table)?;
+    let table = table_file::read_or_empty(&import.table);
+    let mut table = table.map_err(|error| Failure::from(error).of_option("--table"))?;
     let client = import.network.http().client()?;
     let service = NumberingService::new(import.service, client);
     let mut held = 0_u64;
@@ -89,14 +81,6 @@ pub(crate) async fn run(command: NumberingCommand) -> Result<Outcome, Failure> {
         plural(asked, "number")
     );
     Ok(Outcome::done(json, text))
-}
-
-fn read(path: &Path) -> Result<NumberingTable, Failure> {
-    match limited_file::read(path, MAX_TABLE_SIZE) {
-        Ok(csv) => NumberingTable::parse(&csv).map_err(|error| wrong(path, &error)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(NumberingTable::default()),
-        Err(error) => Err(wrong(path, &error)),
-    }
 }
 
 fn wrong(path: &Path, error: &dyn std::error::Error) -> Failure {

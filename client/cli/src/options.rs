@@ -14,6 +14,7 @@ use pennyblack_client::identity::{IdentityError, StirIdentity};
 use pennyblack_client::trust::TrustFiles;
 use pennyblack_client::verification_service;
 use pennyblack_http::{Deadline, HttpOptions, TrustRoots};
+use pennyblack_numbering::table_file;
 use pennyblack_pki::TnAuthEntry;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::{LogConfig, LogFormat, LogLevel};
@@ -22,7 +23,7 @@ use pennyblack_runtime::reload::{FromFiles, Reload, Reread};
 use pennyblack_sealing::mailbox::RecipientKey;
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
-use pennyblack_stir::telephone_number::require_country_code;
+use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber, require_country_code};
 
 use super::outcome::{Exit, Failure, warn};
 
@@ -91,10 +92,32 @@ pub(crate) fn typed_entry(text: &str) -> Result<TnAuthEntry, String> {
 }
 
 /// The same, `START+COUNT`.
-pub(crate) fn typed_range(text: &str) -> Result<TnAuthEntry, String> {
-    let start = text.rsplit_once('+').map_or(text, |(start, _)| start);
-    require_country_code(start).map_err(|error| error.to_string())?;
-    TnAuthEntry::range(text).map_err(|error| error.to_string())
+pub(crate) fn typed_entry_range(text: &str) -> Result<TnAuthEntry, String> {
+    let range = typed_range(text)?;
+    let canonical = format!("{}+{}", range.start(), range.count());
+    TnAuthEntry::range(&canonical).map_err(|error| error.to_string())
+}
+
+/// Numbers that somebody typed, `START+COUNT`.
+pub(crate) fn typed_range(text: &str) -> Result<NumberRange, String> {
+    // A `+` in front says that a number has its country code.
+    let typed = text.rsplit_once('+').filter(|(start, _)| !start.is_empty());
+    let (start, count) = typed.ok_or_else(|| {
+        format!("{text:?} is not START+COUNT: write the first number and how many, such as 12125550100+100")
+    })?;
+    let start = typed_number(start)?;
+    let count = count
+        .parse()
+        .map_err(|error| format!("{count:?}: {error}"))?;
+    NumberRange::new(start, count).map_err(|error| error.to_string())
+}
+
+/// One number that somebody typed, or `START+COUNT`.
+pub(crate) fn typed_numbers(text: &str) -> Result<NumberRange, String> {
+    match text.trim_start_matches('+').contains('+') {
+        true => typed_range(text),
+        false => typed_number::<TelephoneNumber>(text).map(NumberRange::from),
+    }
 }
 
 /// How services are reached by a command that has a limit of time of its own.
@@ -243,17 +266,8 @@ impl TrustOptions {
     }
 
     pub(crate) fn numbering(&self) -> Result<Option<NumberingTable>, Failure> {
-        let Some(path) = &self.numbering else {
-            return Ok(None);
-        };
-        let wrong = |error: &dyn std::error::Error| {
-            let text = format!("--numbering: {}: {error}", path.display());
-            Failure::new(Exit::Failed, text)
-        };
-        let csv = std::fs::read(path).map_err(|error| wrong(&error))?;
-        NumberingTable::parse(&csv)
-            .map(Some)
-            .map_err(|error| wrong(&error))
+        let table = self.numbering.as_deref().map(table_file::read).transpose();
+        table.map_err(|error| Failure::from(error).of_option("--numbering"))
     }
 
     /// From here on the library's warnings go to standard error: a certificate file that is
@@ -293,5 +307,46 @@ impl IdentityOptions {
     pub(crate) fn renewed(&self, reload: &Reload) -> Result<Arc<FromFiles<StirIdentity>>, Failure> {
         let (cert, key) = ((&*self.cert, "--cert"), (&*self.key, "--key"));
         renewed_identity(cert, key, self.iss.as_deref(), reload)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_typed_with_their_country_code_one_or_several() {
+        let read =
+            |text| typed_numbers(text).map(|range| format!("{}+{}", range.start(), range.count()));
+        for (typed, expected) in [
+            ("12125550100", "12125550100+1"),
+            ("+1 212-555-0100", "12125550100+1"),
+            ("12125550100+100", "12125550100+100"),
+            ("+12125550100+100", "12125550100+100"),
+            ("+3225551234", "3225551234+1"),
+            ("+3225551234+10", "3225551234+10"),
+        ] {
+            assert_eq!(read(typed).unwrap(), expected);
+        }
+        for (wrong, advice) in [
+            ("2125550100", "write 12125550100"),
+            ("2125550100+100", "write 12125550100"),
+            ("12125550100+", "\"\""),
+            ("12125550100+0", "at least one"),
+            ("99999+2", "99999"),
+        ] {
+            let error = read(wrong).unwrap_err();
+            assert!(error.contains(advice), "{error}");
+        }
+        assert!(
+            typed_range("12125550100")
+                .unwrap_err()
+                .contains("START+COUNT")
+        );
+        assert!(
+            typed_range("+12125550100")
+                .unwrap_err()
+                .contains("START+COUNT")
+        );
     }
 }

@@ -18,6 +18,7 @@ use pennyblack_client::wallet::{SpendError, WalletError};
 use pennyblack_evidence::key_log_view::FollowError;
 use pennyblack_http::HttpError;
 use pennyblack_numbering::NumberingServiceError;
+use pennyblack_numbering::table_file::TableFileError;
 use pennyblack_pki::PkiError;
 use pennyblack_runtime::config::ConfigurationError;
 use pennyblack_tlog::ReadLogError;
@@ -375,6 +376,7 @@ failed!(
     MailboxKeyError,
     PassportInputError,
     PkiError,
+    TableFileError,
     TrustFilesError,
     WalletError,
 );

@@ -9,7 +9,7 @@ use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, RevocationReason, TnAut
 use pennyblack_runtime::clock::Clock;
 use serde_json::json;
 
-use super::options::{typed_entry, typed_range};
+use super::options::{typed_entry, typed_entry_range};
 use super::outcome::{Failure, Outcome};
 use super::table::{Table, words};
 
@@ -78,7 +78,7 @@ pub(crate) struct Issue {
     #[arg(long, value_parser = typed_entry)]
     tn: Vec<TnAuthEntry>,
     /// A block of numbers that the certificate covers, START+COUNT.
-    #[arg(long, value_parser = typed_range)]
+    #[arg(long, value_parser = typed_entry_range)]
     range: Vec<TnAuthEntry>,
     /// The organization in the certificate's name.
     #[arg(long, default_value = "Example Carrier")]

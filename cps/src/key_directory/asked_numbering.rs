@@ -10,10 +10,11 @@ use std::time::Duration;
 use pennyblack_base::time::UnixTime;
 use pennyblack_http::{HttpError, HttpOptions, ServiceAddress};
 use pennyblack_numbering::NumberingService;
+use pennyblack_numbering::table_file::{self, TableFileError};
 use pennyblack_protocol::key_record::{Coverage, UnverifiedKeyRecord};
-use pennyblack_stir::numbering::{MAX_TABLE_SIZE, NumberingError, NumberingTable};
+use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::NumberRange;
-use pennyblack_storage::{atomic_file, limited_file};
+use pennyblack_storage::atomic_file;
 use tokio::task::spawn_blocking;
 
 use super::KeyDirectory;
@@ -33,21 +34,8 @@ pub enum AskedNumberingError {
     #[error("{0}")]
     Client(#[from] HttpError),
     /// The file of the answers.
-    #[error("{}: {error}", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// What the operating system says.
-        error: io::Error,
-    },
-    /// The file holds something else.
-    #[error("{}: {error}; take the file away, and holders register again", path.display())]
-    Damaged {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong.
-        error: NumberingError,
-    },
+    #[error("{0}; take the file away, and holders register again")]
+    File(#[from] TableFileError),
 }
 
 /// A numbering service and what it has answered.
@@ -69,19 +57,7 @@ impl AskedNumbering {
             connect_timeout: TIMEOUT,
             ..HttpOptions::default()
         };
-        let answers = match limited_file::read(path, MAX_TABLE_SIZE) {
-            Ok(csv) => {
-                NumberingTable::parse(&csv).map_err(|error| AskedNumberingError::Damaged {
-                    path: path.to_owned(),
-                    error,
-                })?
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => NumberingTable::default(),
-            Err(error) => {
-                let path = path.to_owned();
-                return Err(AskedNumberingError::File { path, error });
-            }
-        };
+        let answers = table_file::read_or_empty(path)?;
         Ok(Self {
             service: NumberingService::new(address, options.client()?),
             path: path.to_owned(),

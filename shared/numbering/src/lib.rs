@@ -4,7 +4,10 @@
 //! written, and never at a call:** it would learn who is called, and calls would wait for it.
 //!
 //! `GET /numbers/12155550100` is answered with 200 and `{"spc": "683G"}`, further members
-//! being passed over, or with 404 if nobody holds the number.
+//! being passed over, or with 404 if nobody holds the number. The answers are kept in such a
+//! file (`table_file`).
+
+pub mod table_file;
 
 use pennyblack_http::{HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
 use pennyblack_stir::Spc;

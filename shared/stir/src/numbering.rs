@@ -3,13 +3,16 @@
 //! gives a provider authority for a number. Not here: where the file comes from.
 //!
 //! The form is CSV with the header line `spc,first,count`, then one line a
-//! block: the provider's SPC, the first number in canonical form, and how many
-//! numbers follow each other from there. Lines with `#` in front are comments.
+//! block: the provider's SPC, the first number with its country code, and how many
+//! numbers follow each other from there. A number that looks as if it had none is asked
+//! about, unless a `+` in front of it says that it has. Lines with `#` in front are comments.
 
 use std::collections::BTreeMap;
 
 use crate::number_block::Block;
-use crate::telephone_number::{NumberRange, TelephoneNumber, TelephoneNumberError};
+use crate::telephone_number::{
+    NumberRange, TelephoneNumber, TelephoneNumberError, require_country_code,
+};
 use crate::{Spc, SpcError};
 
 /// The largest table that is read, in bytes.
@@ -137,7 +140,13 @@ impl NumberingTable {
         for (spc, blocks) in &self.held {
             for block in blocks {
                 let count = block.last - block.first + 1;
-                csv.push_str(&format!("{spc},{},{count}\n", block.text_of(block.first)));
+                let first = block.text_of(block.first);
+                // So that nobody is asked about what is known.
+                let plus = match require_country_code(&first) {
+                    Ok(()) => "",
+                    Err(_) => "+",
+                };
+                csv.push_str(&format!("{spc},{plus}{first},{count}\n"));
             }
         }
         csv
@@ -174,6 +183,9 @@ fn parse_record(record: &csv::StringRecord) -> Result<(Spc, Block), NumberingErr
     let spc: Spc = field(0)
         .parse()
         .map_err(|error: SpcError| invalid(0, error.to_string()))?;
+    if !field(1).starts_with('+') {
+        require_country_code(field(1)).map_err(|error| invalid(1, error.to_string()))?;
+    }
     let first: TelephoneNumber = field(1)
         .parse()
         .map_err(|error: TelephoneNumberError| invalid(1, error.to_string()))?;
@@ -234,7 +246,7 @@ mod tests {
 
     #[test]
     fn numbers_of_another_length_are_other_numbers() {
-        let table = table("683G,0100,10\n");
+        let table = table("683G,+0100,10\n");
         assert!(table.holds(&spc("683G"), &number("0105")));
         assert!(!table.holds(&spc("683G"), &number("105")));
         assert!(!table.holds(&spc("683G"), &number("00105")));
@@ -253,13 +265,12 @@ mod tests {
 
     #[test]
     fn a_number_that_is_ported_leaves_its_block_and_the_table_is_written_back() {
-        let mut table = table("683G,0100,10\n4529,0105,2\n");
+        let mut table = table("683G,+0100,10\n4529,+0105,2\n");
         table.assign(&number("0105"), Some(&spc("709J")));
         table.assign(&number("0100"), None);
         table.assign(&number("0200"), Some(&spc("683g")));
         table.assign(&number("*67"), Some(&spc("683g")));
-        let csv =
-            "spc,first,count\n4529,0106,1\n683G,0101,4\n683G,0106,4\n683G,0200,1\n709J,0105,1\n";
+        let csv = "spc,first,count\n4529,+0106,1\n683G,+0101,4\n683G,+0106,4\n683G,+0200,1\n709J,+0105,1\n";
         assert_eq!(table.to_csv(), csv);
         assert_eq!(NumberingTable::parse(csv.as_bytes()).unwrap(), table);
     }
@@ -287,6 +298,23 @@ mod tests {
             matches!(error, NumberingError::Line { line: 3, .. }),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_number_without_its_country_code_is_asked_about() {
+        for (first, advice) in [("2155550100", "12155550100"), ("0049301234", "without 00")] {
+            let error = refusal(&format!("spc,first,count\n683G,{first},10\n")).to_string();
+            assert!(
+                error.contains("line 2") && error.contains(advice),
+                "{error}"
+            );
+        }
+        // Of another country, as a plus sign says; and so it is written back.
+        let table = table("683G,+3225551234,10\n683G,12155551000,10\n");
+        assert!(table.holds(&spc("683G"), &number("3225551239")));
+        let csv = "spc,first,count\n683G,+3225551234,10\n683G,12155551000,10\n";
+        assert_eq!(table.to_csv(), csv);
+        assert_eq!(NumberingTable::parse(csv.as_bytes()).unwrap(), table);
     }
 
     proptest! {

@@ -51,7 +51,7 @@ fn a_table_is_written_from_the_answers_of_a_numbering_service() {
     let table = scene.path("numbering.csv");
     fs::write(
         &table,
-        "# old\nspc,first,count\n709J,12155550100,3\n4529,0,1\n",
+        "# old\nspc,first,count\n709J,12155550100,3\n4529,+0,1\n",
     )
     .unwrap();
     let import = |service: &str| {
@@ -67,7 +67,7 @@ fn a_table_is_written_from_the_answers_of_a_numbering_service() {
         run(scene.home.path(), &[&import, numbers.as_slice()].concat())
     };
     import(&numbering_service()).exits_with(0);
-    let expected = "spc,first,count\n4529,0,1\n683G,12155550100,1\n683G,12155550104,1\n\
+    let expected = "spc,first,count\n4529,+0,1\n683G,12155550100,1\n683G,12155550104,1\n\
                     709J,12155550102,1\n";
     assert_eq!(fs::read_to_string(&table).unwrap(), expected);
 

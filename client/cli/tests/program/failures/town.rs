@@ -199,6 +199,8 @@ fn make_files(scene: &Scene) {
     fs::set_permissions(at("open.db"), fs::Permissions::from_mode(0o644)).unwrap();
     let later = Connection::open(at("later.db")).unwrap();
     later.pragma_update(None, "user_version", 99).unwrap();
+    let national = "spc,first,count\n683G,2155550100,10\n";
+    fs::write(at("national.csv"), national).unwrap();
     let garbage = at("garbage");
     fs::write(&garbage, "this is something else\n".repeat(100)).unwrap();
     fs::set_permissions(&garbage, fs::Permissions::from_mode(0o600)).unwrap();

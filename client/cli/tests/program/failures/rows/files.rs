@@ -180,6 +180,24 @@ pub(super) const ROWS: &[Row] = &[
     ),
     error(
         1,
+        "a numbering table with a number without its country code",
+        "{call} --cps={cps} --numbering=national.csv",
+        &[
+            "--numbering",
+            "national.csv",
+            "line 2",
+            "2155550100 has ten digits",
+            "write 12155550100",
+        ],
+    ),
+    error(
+        1,
+        "a numbering table without end",
+        "{call} --cps={cps} --numbering=/dev/zero",
+        &["--numbering", "/dev/zero", "bytes"],
+    ),
+    error(
+        1,
         "no numbering table",
         "{call} --cps={cps} --numbering=none.csv",
         &["--numbering", "none.csv", "No such file"],
