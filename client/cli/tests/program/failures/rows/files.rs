@@ -192,9 +192,9 @@ pub(super) const ROWS: &[Row] = &[
     ),
     error(
         1,
-        "a numbering table without end",
+        "a device as a numbering table",
         "{call} --cps={cps} --numbering=/dev/zero",
-        &["--numbering", "/dev/zero", "bytes"],
+        &["--numbering: /dev/zero", "only a regular file is read"],
     ),
     error(
         1,
