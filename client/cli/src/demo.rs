@@ -13,6 +13,7 @@ use pennyblack_issuer::signer::KeyType;
 use pennyblack_testbed::demo::{Audience, CALLS, CallLine, Report, play};
 
 use super::outcome::{Exit, Failure, Outcome, json_of};
+use super::signals::Ends;
 use super::table::{Attribute, Cell, Color, Table, numbers, words};
 
 /// Calls that are shown line by line.
@@ -70,6 +71,7 @@ pub(crate) fn serve(arguments: ServiceArguments) -> ExitCode {
 
 /// Plays it.
 pub(crate) async fn run(arguments: DemoArguments, json: bool) -> Result<Outcome, Failure> {
+    let mut ends = Ends::catch()?;
     let directory = tempfile::Builder::new()
         .prefix("pennyblack-demo-")
         .tempdir();
@@ -78,8 +80,18 @@ pub(crate) async fn run(arguments: DemoArguments, json: bool) -> Result<Outcome,
         Failure::new(Exit::Failed, text)
     })?;
     let watcher = Watcher::new(json);
-    let report = play(directory.path(), arguments.token_type, &watcher).await;
+    // What is not played to its end kills its services.
+    let report = tokio::select! {
+        report = play(directory.path(), arguments.token_type, &watcher) => Some(report),
+        () = ends.requested() => None,
+    };
     watcher.leave();
+    let report = report.ok_or_else(|| {
+        Failure::new(
+            Exit::Failed,
+            "stopped before its end: services and files are gone",
+        )
+    })?;
     let kept = arguments.keep.then(|| directory.keep());
     let report = report.map_err(|error| Failure::new(Exit::Failed, error))?;
     let mut text = text_of(&report);

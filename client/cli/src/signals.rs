@@ -1,8 +1,9 @@
-//! Signals of a command that goes on until it is stopped: SIGINT and SIGTERM stop it, SIGHUP
-//! has its files read again.
+//! Signals. Of a command that goes on until it is stopped: SIGINT and SIGTERM stop it, SIGHUP
+//! has its files read again. Of one that has children: all three end it, and then them.
 
 use pennyblack_runtime::reload::{Hangups, Reload};
 use pennyblack_runtime::shutdown::Shutdown;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::outcome::{Exit, Failure};
 
@@ -26,5 +27,34 @@ impl Signals {
         reload.on_hangups(self.0);
         tokio::spawn(reload.clone().run(shutdown.clone()));
         Ok(shutdown)
+    }
+}
+
+/// What ends a command that has begun services of its own: they outlive a closed terminal.
+pub(crate) struct Ends([Signal; 3]);
+
+impl Ends {
+    /// Early: until then each of them kills.
+    pub(crate) fn catch() -> Result<Self, Failure> {
+        let ends = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ];
+        let [interrupt, terminate, hangup] = ends.map(signal);
+        let caught = || Ok::<_, std::io::Error>([interrupt?, terminate?, hangup?]);
+        caught()
+            .map(Self)
+            .map_err(|error| Failure::new(Exit::Failed, error))
+    }
+
+    /// Waits for the first.
+    pub(crate) async fn requested(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
     }
 }
