@@ -6,6 +6,10 @@ use super::*;
 use crate::answer::{AddedHeader, Carry, Redirection, Refusal};
 use crate::peer::Path;
 
+mod malformed;
+mod random;
+mod torture;
+
 const T1: Duration = Duration::from_millis(500);
 
 pub(super) fn udp(address: &str) -> Peer {

@@ -32,7 +32,7 @@ impl Key {
         let sent_by = via.sent_by().to_string();
         let branch = via.branch().unwrap_or_default();
         match branch.strip_prefix(MAGIC_COOKIE) {
-            // One that is only the cookie is as good as none (RFC 4475 section 3.1.2.19).
+            // One that is only the cookie is as good as none (RFC 4475 section 3.2.1).
             Some(unique) if !unique.is_empty() => Self::hash(&[
                 b"branch",
                 address.as_bytes(),
