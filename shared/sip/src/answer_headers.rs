@@ -132,7 +132,8 @@ impl AnswerHeaders {
 pub(crate) struct TagSecret(pub(crate) [u8; 16]);
 
 impl TagSecret {
-    /// The tag for `To`: the same for all answers to a request, its copies and its CANCEL
+    /// The tag for `To`: the same for all answers to a request, its retransmissions and its
+    /// CANCEL
     /// (RFC 3261 sections 8.2.7 and 9.2).
     pub(crate) fn tag(&self, headers: &AnswerHeaders) -> String {
         let branch = headers.top.branch().unwrap_or_default().as_bytes();

@@ -1,4 +1,4 @@
-//! A small calling side, for demonstrations and tests: one INVITE, repeated until somebody
+//! A small calling side, for demonstrations and tests: one INVITE, sent again until somebody
 //! answers (RFC 3261 section 17.1.1), and the ACK of its final answer.
 
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use crate::request::Method;
 use crate::response::Response;
 use crate::uri::Uri;
 
-/// The first pause before the INVITE is repeated (timer A).
+/// The first pause before the INVITE is sent again (timer A).
 const T1: Duration = Duration::from_millis(500);
 
 /// How long an answer is waited for (timer B).
@@ -68,7 +68,7 @@ struct Names {
 #[derive(Debug)]
 enum State {
     Calling {
-        repeat: Option<(Instant, Duration)>,
+        timer_a: Option<(Instant, Duration)>,
         until: Instant,
     },
     Answered {
@@ -105,7 +105,7 @@ impl OutgoingCall {
         let invite: Arc<[u8]> = request(&parts, &names, &names.branch, "INVITE", None).into();
         let call = Self {
             state: State::Calling {
-                repeat: Some((now + T1, T1)).filter(|_| is_datagram),
+                timer_a: Some((now + T1, T1)).filter(|_| is_datagram),
                 until: now + TIMER_B,
             },
             invite: Arc::clone(&invite),
@@ -124,8 +124,8 @@ impl OutgoingCall {
             return Vec::new();
         }
         match &mut self.state {
-            State::Calling { repeat, .. } if response.is_provisional() => {
-                *repeat = None;
+            State::Calling { timer_a, .. } if response.is_provisional() => {
+                *timer_a = None;
                 Vec::new()
             }
             State::Calling { .. } => {
@@ -169,8 +169,8 @@ impl OutgoingCall {
     #[must_use]
     pub fn next_timer(&self) -> Option<Instant> {
         match &self.state {
-            State::Calling { repeat, until } => {
-                Some(repeat.map_or(*until, |(at, _)| at.min(*until)))
+            State::Calling { timer_a, until } => {
+                Some(timer_a.map_or(*until, |(at, _)| at.min(*until)))
             }
             State::Answered { .. } | State::Ended => None,
         }
@@ -178,14 +178,14 @@ impl OutgoingCall {
 
     /// Time has passed.
     pub fn on_timer(&mut self, now: Instant) -> Option<CallEvent> {
-        let State::Calling { repeat, until } = &mut self.state else {
+        let State::Calling { timer_a, until } = &mut self.state else {
             return None;
         };
         if *until <= now {
             self.state = State::Ended;
             return Some(CallEvent::TimedOut);
         }
-        let (at, pause) = repeat.as_mut().filter(|(at, _)| *at <= now)?;
+        let (at, pause) = timer_a.as_mut().filter(|(at, _)| *at <= now)?;
         *pause *= 2;
         *at = now + *pause;
         Some(CallEvent::Send(Arc::clone(&self.invite)))

@@ -18,14 +18,14 @@ pub struct Peer {
 /// again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Path {
-    /// Datagrams: answers may be lost, and are repeated.
+    /// Datagrams: answers may be lost, and are sent again.
     Datagrams(u32),
-    /// One connection: answers arrive, and are not repeated.
+    /// One connection: answers arrive, and are sent once.
     Connection(u64),
 }
 
 impl Path {
-    /// Whether what is sent arrives, so that nothing is repeated.
+    /// Whether what is sent arrives, so that nothing is sent again.
     pub(crate) const fn is_reliable(self) -> bool {
         matches!(self, Self::Connection(_))
     }

@@ -22,7 +22,7 @@ pub enum Action {
     /// Send this.
     Send(Outgoing),
     /// Decide what this INVITE is answered, and call [`Server::on_answer`]. It is asked
-    /// once for an INVITE and all its copies.
+    /// once for an INVITE and all its retransmissions.
     Decide(Box<Invite>),
     /// Nobody waits for the decision any more: the call was cancelled, or 32 seconds have
     /// passed.
@@ -46,10 +46,10 @@ pub struct Invite {
 pub struct Counts {
     /// INVITEs that were asked for a decision.
     pub invites: u64,
-    /// Copies of these that were absorbed.
-    pub copies: u64,
+    /// Retransmissions of these, which were absorbed.
+    pub retransmissions: u64,
     /// Final answers that were sent again because no ACK had come.
-    pub repeated_answers: u64,
+    pub retransmitted_answers: u64,
     /// Final answers that were never acknowledged.
     pub unacknowledged: u64,
     /// Calls that were cancelled before the decision.
@@ -176,7 +176,7 @@ impl Server {
         );
         let known = self.table.find(&key);
         match (request.method(), known) {
-            (Method::Invite, Some(id)) => self.on_copy(id, exchange.route),
+            (Method::Invite, Some(id)) => self.on_retransmission(id, exchange.route),
             (Method::Invite, None) if identified.to_tag.is_some() => {
                 self.reply(&exchange, Status::NoTransaction)
             }
@@ -218,11 +218,11 @@ impl Server {
         vec![Action::Decide(Box::new(Invite { id, peer, request }))]
     }
 
-    fn on_copy(&mut self, id: TransactionId, route: Route) -> Vec<Action> {
-        self.counts.copies += 1;
+    fn on_retransmission(&mut self, id: TransactionId, route: Route) -> Vec<Action> {
+        self.counts.retransmissions += 1;
         let again = self
             .table
-            .change(id, |transaction| transaction.on_copy(route));
+            .change(id, |transaction| transaction.on_retransmission(route));
         let again = again.flatten().map(|bytes| route.send(bytes));
         again.map(Action::Send).into_iter().collect()
     }
@@ -287,8 +287,8 @@ impl Server {
         });
         match due {
             Some((Due::Trying(bytes), route)) => actions.push(Action::Send(route.send(bytes))),
-            Some((Due::Repeat(bytes), route)) => {
-                self.counts.repeated_answers += 1;
+            Some((Due::Retransmit(bytes), route)) => {
+                self.counts.retransmitted_answers += 1;
                 actions.push(Action::Send(route.send(bytes)));
             }
             Some((Due::Undecided, _)) => {
@@ -311,7 +311,7 @@ impl Server {
         Vec::new()
     }
 
-    /// An answer that is remembered nowhere: a copy of the request gets it again
+    /// An answer that is remembered nowhere: a retransmission gets it again
     /// (RFC 3261 section 8.2.7).
     fn reply(&self, exchange: &Exchange, status: Status) -> Vec<Action> {
         self.reply_with(exchange, status, &[])

@@ -1,5 +1,5 @@
 //! The INVITE server transaction (RFC 3261 section 17.2.1): one decision for an INVITE and
-//! all its copies, and one final answer, repeated until it is acknowledged.
+//! all its retransmissions, and one final answer, sent again until it is acknowledged.
 
 mod key;
 mod table;
@@ -22,7 +22,7 @@ const TRYING_AFTER: Duration = Duration::from_millis(200);
 /// The round-trip time that is assumed; the first pause of timer G.
 const T1: Duration = Duration::from_millis(500);
 
-/// The longest pause between repetitions.
+/// The longest pause between retransmissions.
 const T2: Duration = Duration::from_secs(4);
 
 /// How long a message may be on its way; timer I.
@@ -53,10 +53,10 @@ enum State {
     /// The final answer was sent, and waits for its ACK.
     Completed {
         answer: Arc<[u8]>,
-        repeat: Option<Repeat>,
+        timer_g: Option<TimerG>,
         until: Instant,
     },
-    /// The ACK came. Copies that are still on their way are absorbed.
+    /// The ACK came. Retransmissions that are still on their way are absorbed.
     Confirmed { until: Instant },
 }
 
@@ -66,9 +66,9 @@ enum Trying {
     Sent(Arc<[u8]>),
 }
 
-/// Timer G.
+/// When the final answer is sent again.
 #[derive(Debug)]
-struct Repeat {
+struct TimerG {
     at: Instant,
     pause: Duration,
 }
@@ -78,7 +78,7 @@ pub(crate) enum Due {
     /// Send this 100.
     Trying(Arc<[u8]>),
     /// Send this final answer again.
-    Repeat(Arc<[u8]>),
+    Retransmit(Arc<[u8]>),
     /// Nobody decided in time.
     Undecided,
     /// The final answer was never acknowledged: forget the transaction.
@@ -132,8 +132,8 @@ impl Transaction {
         }
     }
 
-    /// A copy of the INVITE came: what was sent last is sent again, to where it came from.
-    pub(crate) fn on_copy(&mut self, route: Route) -> Option<Arc<[u8]>> {
+    /// The INVITE came again: what was sent last is sent again, to where it came from.
+    pub(crate) fn on_retransmission(&mut self, route: Route) -> Option<Arc<[u8]>> {
         self.route = route;
         match &self.state {
             State::Proceeding {
@@ -147,13 +147,13 @@ impl Transaction {
 
     /// The final answer was made.
     pub(crate) fn on_answer(&mut self, now: Instant, answer: Arc<[u8]>) {
-        let repeat = Repeat {
+        let timer_g = TimerG {
             at: now + T1,
             pause: T1,
         };
         self.state = State::Completed {
             answer,
-            repeat: Some(repeat).filter(|_| !self.is_reliable()),
+            timer_g: Some(timer_g).filter(|_| !self.is_reliable()),
             until: now + TIMER_H,
         };
     }
@@ -185,10 +185,10 @@ impl Transaction {
                 ..
             } => *at.min(until),
             State::Completed {
-                repeat: Some(repeat),
+                timer_g: Some(timer),
                 until,
                 ..
-            } => repeat.at.min(*until),
+            } => timer.at.min(*until),
             State::Proceeding { until, .. }
             | State::Completed { until, .. }
             | State::Confirmed { until } => *until,
@@ -210,12 +210,12 @@ impl Transaction {
             State::Completed { until, .. } if *until <= now => Due::Unacknowledged,
             State::Completed {
                 answer,
-                repeat: Some(repeat),
+                timer_g: Some(timer),
                 ..
-            } if repeat.at <= now => {
-                repeat.pause = (2 * repeat.pause).min(T2);
-                repeat.at = now + repeat.pause;
-                Due::Repeat(Arc::clone(answer))
+            } if timer.at <= now => {
+                timer.pause = (2 * timer.pause).min(T2);
+                timer.at = now + timer.pause;
+                Due::Retransmit(Arc::clone(answer))
             }
             State::Confirmed { until } if *until <= now => Due::Ended,
             _ => Due::Nothing,

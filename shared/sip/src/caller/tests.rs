@@ -75,7 +75,7 @@ fn a_caller_and_our_server_understand_each_other() {
 }
 
 #[test]
-fn an_invite_is_repeated_until_somebody_answers() {
+fn an_invite_is_sent_again_until_somebody_answers() {
     let start = Instant::now();
     let (mut call, invite) = OutgoingCall::new(start, parts(Transport::Udp));
     let mut pauses = Vec::new();
@@ -94,7 +94,7 @@ fn an_invite_is_repeated_until_somebody_answers() {
 }
 
 #[test]
-fn a_provisional_answer_ends_the_repetitions_and_a_connection_needs_none() {
+fn a_provisional_answer_ends_the_retransmissions_and_a_connection_needs_none() {
     let now = Instant::now();
     let (mut call, invite) = OutgoingCall::new(now, parts(Transport::Udp));
     let trying = String::from_utf8_lossy(sent(&invite)).replacen(

@@ -122,7 +122,7 @@ fn a_call_is_redirected_and_acknowledged() {
     assert_eq!(
         scene.server.transactions(),
         1,
-        "copies are absorbed for five seconds"
+        "retransmissions are absorbed for five seconds"
     );
     assert!(scene.pass(5011).is_empty());
     assert_eq!(
@@ -137,14 +137,14 @@ fn tag_of(answer: &str) -> &str {
 }
 
 #[test]
-fn copies_of_an_invite_are_one_call() {
+fn retransmissions_of_an_invite_are_one_call() {
     let mut scene = Scene::new(udp("192.0.2.1:5070"));
     let invite = request("INVITE", 1, "");
     let id = decision(&scene.send(0, &invite));
     for _ in 0..20 {
         assert!(scene.send(50, &invite).is_empty());
     }
-    // 100 once, and for each copy after it.
+    // 100 once, and for each retransmission after it.
     assert!(scene.pass(199).is_empty());
     let trying = scene.pass(200);
     assert_eq!(codes(&trying), [100]);
@@ -161,9 +161,9 @@ fn copies_of_an_invite_are_one_call() {
     scene.send(470, &request("ACK", 1, ""));
     assert!(
         scene.send(480, &invite).is_empty(),
-        "after the ACK copies are absorbed"
+        "after the ACK retransmissions are absorbed"
     );
-    assert_eq!(scene.server.counts().copies, 23);
+    assert_eq!(scene.server.counts().retransmissions, 23);
     assert_eq!(scene.server.counts().invites, 1);
 }
 
@@ -176,7 +176,7 @@ fn tag_count(actions: &[Action]) -> usize {
 }
 
 #[test]
-fn an_answer_is_repeated_until_its_ack_or_for_32_seconds() {
+fn an_answer_is_sent_again_until_its_ack_or_for_32_seconds() {
     let mut scene = Scene::new(udp("192.0.2.1:5070"));
     let id = decision(&scene.send(0, &request("INVITE", 1, "")));
     let answer = scene.server.on_answer(scene.start, id, &redirect());
@@ -198,11 +198,11 @@ fn an_answer_is_repeated_until_its_ack_or_for_32_seconds() {
     assert_eq!(times, expected);
     assert_eq!(scene.server.transactions(), 0);
     assert_eq!(scene.server.counts().unacknowledged, 1);
-    assert_eq!(scene.server.counts().repeated_answers, 10);
+    assert_eq!(scene.server.counts().retransmitted_answers, 10);
 }
 
 #[test]
-fn over_a_connection_nothing_is_repeated() {
+fn over_a_connection_nothing_is_sent_again() {
     let mut scene = Scene::new(tcp(1));
     let id = decision(&scene.send(0, &request("INVITE", 1, "")));
     assert_eq!(codes(&scene.pass(200)), [100]);

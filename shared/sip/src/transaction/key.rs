@@ -10,7 +10,7 @@ use crate::uri::Uri;
 const MAGIC_COOKIE: &str = "z9hG4bK";
 
 /// The name of a transaction: a hash, so that its size is not the sender's choice. It is
-/// the same for an INVITE, its copies, its ACK and its CANCEL.
+/// the same for an INVITE, its retransmissions, its ACK and its CANCEL.
 ///
 /// The sender's address is part of it beside what the standard says, so that no peer can
 /// acknowledge or cancel the calls of another.

@@ -91,7 +91,7 @@ impl Model {
         if text.starts_with("INVITE") {
             if let Some((answer, _)) = self.unacknowledged.get(&branch) {
                 let [Action::Send(again)] = actions.as_slice() else {
-                    panic!("a copy gets the answer again: {actions:?}");
+                    panic!("a retransmission gets the answer again: {actions:?}");
                 };
                 assert_eq!(again.bytes, *answer);
                 assert_eq!(again.path, peer.path);
