@@ -4,6 +4,7 @@
 //!
 //! Usage: `cargo run --example seeds`, in `fuzz/`.
 
+mod calls;
 mod certificates;
 mod documents;
 mod issuing;
@@ -45,6 +46,7 @@ fn main() -> io::Result<()> {
     certificates::add(&mut corpus, &tests.join("certs"))?;
     documents::add(&mut corpus, &tests.join("certs"))?;
     storing::add(&mut corpus);
+    calls::add(&mut corpus);
     println!(
         "{} inputs in {}",
         corpus.written,
