@@ -119,6 +119,21 @@ const WALLS: &[Wall] = &[
         why: "wire forms open no socket and keep nothing",
     },
     Wall {
+        of: &["pennyblack-sip"],
+        never: &[
+            "pennyblack-attestation",
+            "pennyblack-evidence",
+            "pennyblack-passport",
+            "pennyblack-privacypass",
+            "pennyblack-protocol",
+            "pennyblack-sealing",
+            "pennyblack-stir",
+            "pennyblack-tlog",
+            "tokio",
+        ],
+        why: "SIP knows no token and no PASSporT, and waits for nothing",
+    },
+    Wall {
         of: &["pennyblack-storage"],
         never: &["redis", "pennyblack-base"],
         why: "durable files know neither what is stored nor a server",
@@ -130,6 +145,7 @@ const WALLS: &[Wall] = &[
 const FORMS: &[&str] = &[
     "pennyblack-chart",
     "pennyblack-base",
+    "pennyblack-sip",
     "pennyblack-stir",
     "pennyblack-passport",
     "pennyblack-privacypass",
