@@ -39,13 +39,13 @@ impl Method {
     }
 }
 
-/// A request whose start line is good. Its headers are read when they are asked for.
+/// A request whose start line is good. Its headers are read when they are asked for; its
+/// body is dropped, since nobody has a use for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     method: Method,
     uri: Uri,
     headers: Headers,
-    body: Vec<u8>,
 }
 
 /// A message that is no request of this version of SIP.
@@ -112,7 +112,6 @@ impl Request {
             method,
             uri,
             headers: raw.headers,
-            body: raw.body,
         })
     }
 
@@ -132,12 +131,6 @@ impl Request {
     #[must_use]
     pub const fn headers(&self) -> &Headers {
         &self.headers
-    }
-
-    /// The body.
-    #[must_use]
-    pub fn body(&self) -> &[u8] {
-        &self.body
     }
 
     /// `From`: who calls, by their own account.

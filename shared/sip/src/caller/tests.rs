@@ -68,7 +68,7 @@ fn a_caller_and_our_server_understand_each_other() {
         [("Identity".to_owned(), "d.e.f;info=<https://y>".to_owned())]
     );
     // The ACK was lost, so the answer comes again.
-    assert_eq!(call.on_message(raw(answer)), [ack.clone()]);
+    assert_eq!(call.on_message(raw(answer)), std::slice::from_ref(ack));
     assert!(server.on_datagram(now, peer, sent(ack)).is_empty());
     assert!(server.on_timer(now + Duration::from_secs(2)).is_empty());
     assert_eq!(call.next_timer(), None);

@@ -29,7 +29,7 @@ impl Key {
     ) -> Self {
         let via = headers.top();
         let address = peer.address.ip().to_canonical().to_string();
-        let sent_by = via.sent_by().to_string();
+        let sent_by = via.sent_by().to_string().to_ascii_lowercase();
         let branch = via.branch().unwrap_or_default();
         match branch.strip_prefix(MAGIC_COOKIE) {
             // One that is only the cookie is as good as none (RFC 4475 section 3.2.1).

@@ -11,8 +11,8 @@ pub struct TableLimits {
     /// Most transactions. One call a second needs 5 when calls are acknowledged, and 32
     /// when they are not.
     pub transactions: usize,
-    /// Most bytes of requests whose transactions are kept, each counted twice: once as
-    /// what is repeated of it, once for what is added.
+    /// Most bytes of requests whose transactions are kept, each counted twice: for what an
+    /// answer repeats of it, and for what is read of it or added to it.
     pub bytes: usize,
 }
 

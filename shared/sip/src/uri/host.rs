@@ -9,9 +9,16 @@ use crate::grammar::{BLANKS, SyntaxError};
 /// Longest name in the DNS.
 const MAX_NAME: usize = 253;
 
-/// A name, an IPv4 address, or an IPv6 address in brackets, in lower case.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A name, an IPv4 address, or an IPv6 address in brackets, as it came. Case does not
+/// matter for equality.
+#[derive(Debug, Clone, Eq)]
 pub struct Host(String);
+
+impl PartialEq for Host {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
 
 /// A host with its port, if one is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,12 +41,12 @@ impl Host {
             None => !text.is_empty() && text.len() <= MAX_NAME && text.bytes().all(is_name_byte),
         };
         match is_host {
-            true => Ok(Self(text.to_ascii_lowercase())),
+            true => Ok(Self(text.to_owned())),
             false => Err(SyntaxError::Malformed("a host")),
         }
     }
 
-    /// The text, in lower case.
+    /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -71,7 +71,6 @@ v=0"#,
     assert_eq!(from.display_name(), r#"J Rosenberg \""#);
     assert_eq!(from.parameters().get("tag"), Some("98asjd8"));
     assert_eq!(invite.request.headers().list("Via").unwrap().len(), 3);
-    assert_eq!(invite.request.body(), b"v=0");
 }
 
 /// 3.1.1.2 Wide range of valid characters; 3.1.1.3 and 3.1.1.4 escapes in URIs.
