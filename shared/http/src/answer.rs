@@ -182,6 +182,9 @@ pub enum HttpError {
     /// The client could not be made.
     #[error("the HTTP client cannot be made: {0}")]
     Build(#[source] reqwest::Error),
+    /// TLS cannot be set up: the system has no CAs, or one of a file is none.
+    #[error("TLS cannot be set up: {0}; name a file of CA certificates with --ca-file")]
+    Tls(#[source] rustls::Error),
     /// The file of authorities cannot be used.
     #[error("the file {} cannot be used as trust roots: {why}; name a file of certificates in PEM, or of one in DER", path.display())]
     CaFile {

@@ -74,24 +74,32 @@ impl TrustRoots {
     fn apply(&self, builder: ClientBuilder) -> Result<ClientBuilder, HttpError> {
         Ok(match self {
             Self::System => builder,
-            Self::SystemAnd(file) => builder.tls_certs_merge(read_authorities(file)?),
-            Self::Only(file) => builder.tls_certs_only(read_authorities(file)?),
+            Self::SystemAnd(file) => builder.tls_certs_merge(certificates(file)?),
+            Self::Only(file) => builder.tls_certs_only(certificates(file)?),
         })
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate>, HttpError> {
+    let ders = read_authorities(path)?.into_iter();
+    let read = ders.map(|der| Certificate::from_der(&der));
+    read.collect::<Result<_, _>>()
+        .map_err(|error| unusable(path, error.to_string()))
+}
+
+fn unusable(path: &Path, why: String) -> HttpError {
+    HttpError::CaFile {
+        path: path.to_owned(),
+        why,
     }
 }
 
 /// In PEM or, one of them, in DER. What cannot be read is not passed over: a service would
 /// be of an unknown CA without anybody knowing why.
-fn read_authorities(path: &Path) -> Result<Vec<Certificate>, HttpError> {
-    let refused = |why: String| HttpError::CaFile {
-        path: path.to_owned(),
-        why,
-    };
+pub(super) fn read_authorities(path: &Path) -> Result<Vec<Vec<u8>>, HttpError> {
+    let refused = |why: String| unusable(path, why);
     let file = fs::read(path).map_err(|error| refused(error.to_string()))?;
-    let ders = pem::certificates(&file).map_err(|error| refused(error.to_string()))?;
-    let read = ders.iter().map(|der| Certificate::from_der(der));
-    read.collect::<Result<_, _>>()
-        .map_err(|error| refused(error.to_string()))
+    pem::certificates(&file).map_err(|error| refused(error.to_string()))
 }
 
 impl HttpOptions {
@@ -108,12 +116,16 @@ impl HttpOptions {
     /// # Errors
     /// [`HttpError::CaFile`] or [`HttpError::Build`].
     pub fn client(&self) -> Result<HttpClient, HttpError> {
-        let builder = reqwest::Client::builder()
+        self.build(self.trust_roots.apply(reqwest::Client::builder())?)
+    }
+
+    /// A client with these roots.
+    pub(super) fn build(&self, builder: ClientBuilder) -> Result<HttpClient, HttpError> {
+        let mut builder = builder
             .redirect(Policy::none())
             .referer(false)
             .timeout(self.timeout)
             .connect_timeout(self.timeout.min(self.connect_timeout));
-        let mut builder = self.trust_roots.apply(builder)?;
         if self.public_addresses_only {
             builder = builder.dns_resolver(PublicAddresses);
         }
