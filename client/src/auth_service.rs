@@ -2,11 +2,14 @@
 //! number's keys up, sealing one copy of the PASSporT to each, and paying for
 //! each with a token. Not here: drawing tokens (`carrier`).
 
+mod block;
 mod clock_gaps;
 mod delivery;
 pub(crate) mod keys;
 mod passport;
+mod transport;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pennyblack_base::problem::ProblemType;
@@ -19,10 +22,12 @@ use pennyblack_sealing::sealed::{SealError, seal_passport};
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
 
+pub use block::{BlockLimits, BlockOfRecords};
 pub use clock_gaps::ClockGaps;
 pub use delivery::{ResendTotals, StoreDelivery};
 pub use keys::{DEFAULT_MAX_COPIES, FoundKeys, KeyLookup, RecordRefusals, RefusedRecord};
 pub use passport::{PassportInputError, ShakenCall, read_passport};
+pub use transport::{SendingStore, SentStore, StoreTransport};
 
 use crate::certificates::CertificateStores;
 use crate::wallet::{OutboxEntry, SpendError, Wallet, WalletError};
@@ -118,9 +123,10 @@ pub struct OobAuthenticationService {
     /// Where keys are looked up. Copies go to the CPS that each key record
     /// names, which is usually this one.
     pub cps: ServiceAddress,
-    /// How services are reached. Every store has a client of its own, so that
-    /// no connection or TLS session links two of them.
+    /// How CPSs are reached to look keys up.
     pub http: HttpOptions,
+    /// How store requests reach their CPSs. Nothing links two of them.
+    pub transport: Arc<dyn StoreTransport>,
     /// What key records' certificates are verified with.
     pub trust: TrustPolicy,
     /// Which numbers an SPC holds; without it only records of certificates that
@@ -219,7 +225,7 @@ impl OobAuthenticationService {
     #[must_use]
     pub fn delivery(&self) -> StoreDelivery {
         StoreDelivery {
-            http: self.http.clone(),
+            transport: Arc::clone(&self.transport),
             retry: self.retry,
             clock_gaps: self.clock_gaps.clone(),
         }

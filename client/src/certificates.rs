@@ -55,7 +55,7 @@ impl CertificateStores {
     }
 
     /// The chains of `urls` for which nobody is asked, and the URLs of the others.
-    pub(crate) fn at_hand<'u>(
+    pub fn at_hand<'u>(
         &self,
         urls: impl Iterator<Item = &'u X5u>,
         now: UnixTime,

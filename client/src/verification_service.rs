@@ -83,7 +83,9 @@ pub struct VerificationRules {
 }
 
 impl VerificationRules {
-    pub(crate) fn verifier<'a>(&'a self, certificates: &'a Certificates) -> Verifier<'a> {
+    /// The verifier by these rules, with certificates that are at hand.
+    #[must_use]
+    pub fn verifier<'a>(&'a self, certificates: &'a Certificates) -> Verifier<'a> {
         Verifier {
             trust: &self.trust,
             certificates,

@@ -147,6 +147,7 @@ impl Federation {
         Ok(OobAuthenticationService {
             cps: address_of(&cps_name()?, address)?,
             http: HttpOptions::default(),
+            transport: Arc::new(HttpOptions::default()),
             trust: self.trust()?,
             numbering: None,
             certificates: self.certificates(),

@@ -3,6 +3,7 @@
 mod output;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -221,7 +222,7 @@ impl CallArguments {
 
     fn delivery(&self) -> StoreDelivery {
         StoreDelivery {
-            http: self.network.http(),
+            transport: Arc::new(self.network.http()),
             retry: RetryPolicy::SHORT,
             clock_gaps: ClockGaps::default(),
         }
@@ -233,6 +234,7 @@ impl CallArguments {
         Ok(OobAuthenticationService {
             cps: self.cps.clone().ok_or_else(missing)?,
             http: http.clone(),
+            transport: Arc::new(http.clone()),
             trust: self.trust.policy()?,
             numbering: self.trust.numbering()?,
             certificates: self.trust.certificates(http),

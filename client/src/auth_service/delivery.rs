@@ -1,11 +1,13 @@
 //! Store requests that are signed, on their way: each is sent, and sent again, as it stands
 //! in the wallet's outbox. Not here: making them.
 
+use std::sync::Arc;
+
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
-use pennyblack_http::{HttpError, HttpOptions, Refused, RetryPolicy};
+use pennyblack_http::{HttpError, Refused, RetryPolicy};
 
-use super::{ClockGaps, OobAuthenticationError, StoredCopy};
+use super::{ClockGaps, OobAuthenticationError, StoreTransport, StoredCopy};
 use crate::wallet::{OutboxEntry, StoreCall, Wallet};
 
 /// What became of the requests of the outbox.
@@ -24,9 +26,8 @@ pub struct ResendTotals {
 /// Sends what is signed. It needs no certificates, and no address: the requests have them.
 #[derive(Clone)]
 pub struct StoreDelivery {
-    /// How CPSs are reached. Every request has a client of its own, so that no connection
-    /// or TLS session links two of them.
-    pub http: HttpOptions,
+    /// How requests reach their CPSs.
+    pub transport: Arc<dyn StoreTransport>,
     /// How long to keep trying.
     pub retry: RetryPolicy,
     /// How far this machine's clock is from those of CPSs.
@@ -94,12 +95,11 @@ impl StoreDelivery {
     }
 
     async fn post(&self, call: &StoreCall, cps: Option<&Authority>) -> Result<(), HttpError> {
-        let client = self.http.client()?;
-        let sent = client.send(&call.request(), self.retry).await;
+        let sent = self.transport.send(call, self.retry).await;
         if let Some(cps) = cps {
-            self.clock_gaps.note(cps, client.clock_gap());
+            self.clock_gaps.note(cps, sent.clock_gap);
         }
-        sent.map(drop)
+        sent.outcome
     }
 }
 

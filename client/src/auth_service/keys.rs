@@ -4,15 +4,14 @@
 use std::collections::HashSet;
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_passport::CertificateSource as _;
 use pennyblack_protocol::key_record::{
     Breadth, Coverage, KEY_RECORD_LIST_MEDIA_TYPE, KEYS_PATH, KeyRecordError, KeyRecordList,
     MAX_LIST_SIZE, MAX_RECORDS_OF_BLOCK, MAX_RECORDS_OF_NUMBER, SPC_NUMBERS, UnverifiedKeyRecord,
     VerifiedKeyRecord, width_of,
 };
-use pennyblack_stir::jws::{CertificateReference, X5c};
+use pennyblack_stir::jws::CertificateReference;
 use pennyblack_stir::telephone_number::{MAX_DIGITS, TelephoneNumber};
-use pennyblack_stir::{Certificate, ChainError, TnAuthList, verify_chain};
+use pennyblack_stir::{Certificate, ChainError, TnAuthList};
 use serde::de::Error as _;
 
 use super::{OobAuthenticationError, OobAuthenticationService};
@@ -31,7 +30,7 @@ const MAX_VERIFIED: usize = 2 * MAX_RECORDS_OF_NUMBER;
 /// Most pages of a block that are read: 128 MiB, 40,000 records of common size. Whose
 /// certificate holds a thousand numbers cannot fill them: of each a page has eight records,
 /// of 12 KiB each at most.
-const MAX_PAGES: usize = 64;
+pub(super) const MAX_PAGES: usize = 64;
 
 /// Most characters of what an answer names as the next page.
 const MAX_CURSOR_SIZE: usize = 20;
@@ -226,7 +225,7 @@ impl OobAuthenticationService {
         }
     }
 
-    async fn fetch_list(
+    pub(super) async fn fetch_list(
         &self,
         client: &HttpClient,
         number: &TelephoneNumber,
@@ -249,14 +248,7 @@ impl OobAuthenticationService {
         number: &TelephoneNumber,
         now: UnixTime,
     ) -> Result<VerifiedKeyRecord, RefusedRecord> {
-        let x5c: X5c = match record.certificate() {
-            CertificateReference::X5c(x5c) => x5c.clone(),
-            CertificateReference::X5u(url) => certificates
-                .certificates(url)
-                .ok_or_else(|| RefusedRecord::NoCertificate(url.to_string()))?,
-        };
-        let chain = verify_chain(x5c.certificates(), &self.trust, now)?;
-        let verified = record.verify(&chain, self.numbering.as_ref(), now)?;
+        let verified = self.verify_record(record, certificates, now)?;
         if verified.answers_for(number) {
             Ok(verified)
         } else {
@@ -328,7 +320,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// Where the next page begins, if it is text that a URL of ours may hold.
-fn next_page(list: &KeyRecordList) -> Result<Option<String>, OobAuthenticationError> {
+pub(super) fn next_page(list: &KeyRecordList) -> Result<Option<String>, OobAuthenticationError> {
     let is_cursor = |next: &&String| {
         next.len() <= MAX_CURSOR_SIZE
             && next

@@ -36,6 +36,7 @@ async fn what_was_stored_is_stored_though_the_wallet_cannot_note_it() {
     let service = OobAuthenticationService {
         cps: cps.parse().unwrap(),
         http: HttpOptions::default(),
+        transport: Arc::new(HttpOptions::default()),
         trust: TestPki::new().trust(),
         numbering: None,
         certificates: CertificateStores::default(),

@@ -233,6 +233,7 @@ impl Participants {
         self.caller = Some(OobAuthenticationService {
             cps: services.cps_address.clone(),
             http: HttpOptions::default(),
+            transport: Arc::new(HttpOptions::default()),
             trust: self.trust.clone(),
             numbering: None,
             certificates: certificates.clone(),

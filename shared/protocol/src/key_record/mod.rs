@@ -186,6 +186,12 @@ impl UnverifiedKeyRecord {
         &self.record
     }
 
+    /// The token.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.jws.as_str()
+    }
+
     /// Checks the time alone, which [`Self::verify`] does too: it costs less than anything
     /// else, and above all than the certificate.
     ///

@@ -1,0 +1,115 @@
+//! All key records of a block of numbers, for a service that has them at hand before calls
+//! come: the CPS then sees no look-up at a call. Not here: when they are read, and where
+//! they are kept.
+
+use std::collections::HashSet;
+
+use pennyblack_base::time::UnixTime;
+use pennyblack_http::HttpClient;
+use pennyblack_passport::CertificateSource as _;
+use pennyblack_protocol::key_record::{UnverifiedKeyRecord, VerifiedKeyRecord};
+use pennyblack_stir::jws::{CertificateReference, X5c};
+use pennyblack_stir::telephone_number::TelephoneNumber;
+use pennyblack_stir::verify_chain;
+
+use super::keys::{KeyLookup, MAX_PAGES, RefusedRecord, next_page};
+use super::{OobAuthenticationError, OobAuthenticationService};
+use crate::certificates::Certificates;
+
+/// How much is read of a block.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockLimits {
+    /// Most records.
+    pub records: usize,
+    /// Most bytes of records.
+    pub bytes: usize,
+}
+
+/// What the CPS has of a block. Nobody has checked it.
+#[derive(Debug, Default)]
+pub struct BlockOfRecords {
+    /// The records, each once.
+    pub records: Vec<UnverifiedKeyRecord>,
+    /// Texts that are no key records.
+    pub malformed: u64,
+    /// Whether there are more than were read.
+    pub is_partial: bool,
+}
+
+impl OobAuthenticationService {
+    /// Reads the records of all numbers that begin with `prefix` (4 to 15 digits), up to the
+    /// limits.
+    ///
+    /// # Errors
+    /// [`OobAuthenticationError::KeyLookup`] or [`OobAuthenticationError::KeyList`].
+    pub async fn records_of_block(
+        &self,
+        client: &HttpClient,
+        prefix: &TelephoneNumber,
+        limits: BlockLimits,
+    ) -> Result<BlockOfRecords, OobAuthenticationError> {
+        let digits = prefix.as_str().len();
+        let (mut block, mut bytes) = (BlockOfRecords::default(), 0_usize);
+        let (mut texts, mut after) = (HashSet::new(), None);
+        for _ in 0..MAX_PAGES {
+            let look_up = KeyLookup::Block { digits };
+            let list = self.fetch_list(client, prefix, look_up, after).await?;
+            after = next_page(&list)?;
+            for text in list.records {
+                // A record can be in several pages.
+                if texts.contains(&text) {
+                    continue;
+                }
+                bytes = bytes.saturating_add(text.len());
+                if bytes > limits.bytes || block.records.len() >= limits.records {
+                    block.is_partial = true;
+                    return Ok(block);
+                }
+                match UnverifiedKeyRecord::parse(&text) {
+                    Ok(record) => block.records.push(record),
+                    Err(_) => block.malformed += 1,
+                }
+                texts.insert(text);
+            }
+            if after.is_none() {
+                return Ok(block);
+            }
+        }
+        block.is_partial = true;
+        Ok(block)
+    }
+
+    /// Gets the certificates of those records that name a URL.
+    pub async fn certificates_of<'r>(
+        &self,
+        records: impl Iterator<Item = &'r UnverifiedKeyRecord>,
+        client: &HttpClient,
+        now: UnixTime,
+    ) -> Certificates {
+        let urls = records.filter_map(|record| match record.certificate() {
+            CertificateReference::X5u(url) => Some(url),
+            CertificateReference::X5c(_) => None,
+        });
+        self.certificates.gather(urls, client.deadline(), now).await
+    }
+
+    /// Verifies a record: the CPS is not trusted with that.
+    ///
+    /// # Errors
+    /// [`RefusedRecord`].
+    pub fn verify_record(
+        &self,
+        record: UnverifiedKeyRecord,
+        certificates: &Certificates,
+        now: UnixTime,
+    ) -> Result<VerifiedKeyRecord, RefusedRecord> {
+        let x5c: X5c = match record.certificate() {
+            CertificateReference::X5c(x5c) => x5c.clone(),
+            CertificateReference::X5u(url) => certificates
+                .certificates(url)
+                .ok_or_else(|| RefusedRecord::NoCertificate(url.to_string()))?,
+        };
+        let chain = verify_chain(x5c.certificates(), &self.trust, now)?;
+        Ok(record.verify(&chain, self.numbering.as_ref(), now)?)
+    }
+}
