@@ -1,0 +1,95 @@
+//! How the engine is doing, for health, readiness and metrics.
+
+use std::time::Duration;
+
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_client::follower::MailboxStatus;
+use pennyblack_sealing::mailbox::MailboxId;
+
+/// How everything is doing that calls rest on.
+#[derive(Debug, Clone, Default)]
+pub struct EngineStatus {
+    /// The tokens, if calls are stored.
+    pub tokens: Option<TokenStock>,
+    /// The key records at hand, if calls are stored.
+    pub key_records: Option<KeyRecordsStatus>,
+    /// Each mailbox that is followed.
+    pub mailboxes: Vec<MailboxReport>,
+    /// Stores under way.
+    pub under_way: usize,
+    /// Why calls should go elsewhere. Empty: ready.
+    pub not_ready: Vec<NotReady>,
+}
+
+/// The stock of tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TokenStock {
+    /// All of them, for all CPSs.
+    pub tokens: u64,
+    /// Those that are old enough to be spent.
+    pub ready: u64,
+    /// As many as the configured rate needs until fresh ones are old enough; 0 if it is not
+    /// watched.
+    pub needed: u64,
+}
+
+/// The key records at hand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeyRecordsStatus {
+    /// How many.
+    pub records: usize,
+    /// How long ago all prefixes were read; None before the first time.
+    pub read: Option<Duration>,
+    /// Whether there are more than `max_records` or `max_bytes` have room for.
+    pub is_full: bool,
+}
+
+/// One mailbox.
+#[derive(Debug, Clone)]
+pub struct MailboxReport {
+    /// Which.
+    pub mailbox: MailboxId,
+    /// Where.
+    pub cps: Authority,
+    /// How it is doing.
+    pub status: MailboxStatus,
+}
+
+/// Why calls should go elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotReady {
+    /// What signs calls is not current.
+    #[error("trunk {trunk}: {why}")]
+    SigningKey {
+        /// The trunk.
+        trunk: String,
+        /// What is wrong, and what to do.
+        why: String,
+    },
+    /// Nothing can be stored.
+    #[error("the wallet has no token that is old enough{}: let `pennyblack carrier run` draw ahead of calls", when(*usable_from))]
+    NoTokens {
+        /// When the first is old enough, if there is one.
+        usable_from: Option<UnixTime>,
+    },
+    /// The wallet cannot be read.
+    #[error("{0}")]
+    Wallet(String),
+    /// No key records yet.
+    #[error("the key records of the configured prefixes have not been read yet")]
+    KeyRecordsUnread,
+    /// A mailbox was not read to its end for five seconds.
+    #[error(
+        "a mailbox at {cps} has not been read to its end for 5 s: is that CPS running, and the key registered there?"
+    )]
+    MailboxUnread {
+        /// Where.
+        cps: Authority,
+    },
+}
+
+fn when(usable_from: Option<UnixTime>) -> String {
+    usable_from.map_or_else(String::new, |time| format!(", the first is at {time}"))
+}
