@@ -117,6 +117,14 @@ pub struct SecondAttempt {
     is_used: bool,
 }
 
+impl SecondAttempt {
+    /// None: for the other copies of a call, when one of them has it.
+    #[must_use]
+    pub const fn used() -> Self {
+        Self { is_used: true }
+    }
+}
+
 /// Stores PASSporTs.
 #[derive(Clone)]
 pub struct OobAuthenticationService {

@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use pennyblack_evidence::key_log_view::RememberedError;
 use rusqlite::{Connection, Transaction, TransactionBehavior, ffi};
+use tokio::sync::Semaphore;
 
 use crate::database::{self, OpenError, Schema, Upgrade, from_column, to_column};
 
@@ -180,6 +181,9 @@ impl From<OpenError> for WalletError {
 pub struct Wallet {
     /// Held for one transaction at a time, and never across an await.
     connection: Arc<Mutex<Connection>>,
+    /// Who is next, of those that may not wait for the connection on a thread of their own:
+    /// while another process has the file locked, a thousand stores would take all threads.
+    turn: Arc<Semaphore>,
 }
 
 impl Wallet {
@@ -194,6 +198,7 @@ impl Wallet {
         connection.pragma_update(None, "secure_delete", true)?;
         Ok(Self {
             connection: Arc::new(Mutex::new(connection)),
+            turn: Arc::new(Semaphore::new(1)),
         })
     }
 
@@ -218,8 +223,15 @@ impl Wallet {
         T: Send + 'static,
         E: From<WalletError> + Send + 'static,
     {
+        // Nobody closes it.
+        let turn = Arc::clone(&self.turn).acquire_owned().await;
         let wallet = self.clone();
-        tokio::task::spawn_blocking(move || work(&wallet))
+        let work = move || {
+            // Also when nobody waits for the work any more, the next begins after it.
+            let _turn = turn;
+            work(&wallet)
+        };
+        tokio::task::spawn_blocking(work)
             .await
             .unwrap_or_else(|_| Err(WalletError::CutShort.into()))
     }

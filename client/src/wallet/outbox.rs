@@ -114,6 +114,19 @@ impl Wallet {
     }
 }
 
+impl Wallet {
+    /// Forgets the requests that are too old to be sent; how many.
+    ///
+    /// # Errors
+    /// [`WalletError::Database`].
+    pub fn settle_expired(&self, now: UnixTime) -> Result<usize, WalletError> {
+        let oldest = to_column(now.minus(Freshness::RETRY_FOR));
+        self.write(|transaction| {
+            Ok(transaction.execute("DELETE FROM outbox WHERE created < ?", [oldest])?)
+        })
+    }
+}
+
 pub(super) fn write(
     transaction: &Transaction<'_>,
     nonce: Nonce,

@@ -30,6 +30,9 @@ pub enum ClaimsError {
     /// `attest` is not A, B or C (RFC 8588 section 4).
     #[error("\"attest\" is {0:?}, it must be A, B or C")]
     Attest(String),
+    /// `origid` of a PASSporT that is to be signed is not a UUID (RFC 8588 section 5).
+    #[error("\"origid\" is {0:?}, it must be a UUID")]
+    OrigId(String),
     /// `opt` is not a PASSporT.
     #[error("\"opt\": {0}")]
     Nested(Box<PassportError>),
@@ -164,6 +167,9 @@ impl fmt::Display for Attestation {
     }
 }
 
+/// Characters of a UUID with its hyphens.
+const UUID_SIZE: usize = 36;
+
 /// An origination identifier. RFC 8588 section 5 wants a UUID, and so do we of ourselves;
 /// the field also has other texts, which keep their spelling.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -180,6 +186,18 @@ impl OrigId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl FromStr for OrigId {
+    type Err = ClaimsError;
+
+    /// Takes a UUID and keeps its spelling.
+    fn from_str(text: &str) -> Result<Self, ClaimsError> {
+        match Uuid::try_parse(text) {
+            Ok(_) if text.len() == UUID_SIZE => Ok(Self(text.to_owned())),
+            _ => Err(ClaimsError::OrigId(text.chars().take(UUID_SIZE).collect())),
+        }
     }
 }
 
