@@ -9,21 +9,26 @@
 
 mod config;
 mod counters;
+mod engine;
+mod key_records;
 mod number;
 mod outgoing;
 mod reason;
+mod signing;
 mod status;
 mod trunk;
 mod verdict;
+mod verifying;
 
 pub use config::{KeyRecordsConfig, SigningConfig, StoreConfig, VerifyConfig};
 pub use counters::{Counters, Counts};
+pub use engine::{Engine, EngineParts, SigningParts, VerifyingParts};
 pub use number::NotANumber;
 pub use outgoing::{
     BadParameter, BadValue, OobOutcome, OutgoingCall, Parameter, Passport, SignOutcome,
 };
 pub use reason::Reason;
-pub use status::{EngineStatus, KeyRecordsStatus, MailboxReport, NotReady, TokenStock};
+pub use status::{EngineStatus, KeyRecordsStatus, MailboxReport, NotReady, TokenStock, Warning};
 pub use trunk::{AttestPolicy, OrigSource, SigningIdentity, Trunk};
 pub use verdict::{
     Finding, Found, IncomingCall, PassportResult, Refused, Retargeted, Source, StirCode, Verdict,

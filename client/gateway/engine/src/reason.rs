@@ -44,6 +44,8 @@ reasons! {
     StaleIdentity = "stale-identity",
     /// An Identity that came with the call is no PASSporT.
     BadIdentity = "bad-identity",
+    /// The call came with more Identity header fields than are stored.
+    TooManyIdentities = "too-many-identities",
 
     /// Nobody has published a key for the called number, or its block is not followed.
     NoKeyRecords = "no-key-records",

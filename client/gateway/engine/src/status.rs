@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
-use pennyblack_base::time::UnixTime;
 use pennyblack_client::follower::MailboxStatus;
 use pennyblack_sealing::mailbox::MailboxId;
 
@@ -20,6 +19,8 @@ pub struct EngineStatus {
     pub under_way: usize,
     /// Why calls should go elsewhere. Empty: ready.
     pub not_ready: Vec<NotReady>,
+    /// Sizes that do not fit. Calls go on.
+    pub warnings: Vec<Warning>,
 }
 
 /// The stock of tokens.
@@ -69,10 +70,12 @@ pub enum NotReady {
         why: String,
     },
     /// Nothing can be stored.
-    #[error("the wallet has no token that is old enough{}: let `pennyblack carrier run` draw ahead of calls", when(*usable_from))]
+    #[error(
+        "the wallet has no token that is old enough, and {younger} younger ones: let `pennyblack carrier run` draw ahead of calls"
+    )]
     NoTokens {
-        /// When the first is old enough, if there is one.
-        usable_from: Option<UnixTime>,
+        /// Tokens that will be old enough later.
+        younger: u64,
     },
     /// The wallet cannot be read.
     #[error("{0}")]
@@ -90,6 +93,31 @@ pub enum NotReady {
     },
 }
 
-fn when(usable_from: Option<UnixTime>) -> String {
-    usable_from.map_or_else(String::new, |time| format!(", the first is at {time}"))
+/// A size that does not fit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Warning {
+    /// They do not last until fresh ones are old enough.
+    #[error(
+        "the wallet has {tokens} tokens, and store.calls_per_second needs {needed} until fresh ones are old enough: set schedule.class of the carrier to twice its value"
+    )]
+    TooFewTokens {
+        /// All of them.
+        tokens: u64,
+        /// What is needed.
+        needed: u64,
+    },
+    /// Calls to some numbers are not stored.
+    #[error(
+        "there are more key records than store.key_records.max_records and max_bytes have room for: calls to some numbers are not stored"
+    )]
+    TooManyKeyRecords,
+    /// A flood can hide calls.
+    #[error(
+        "a mailbox at {cps} has been full and dropped entries unread: use a new key, or more keys for fewer numbers each"
+    )]
+    MailboxFull {
+        /// Where.
+        cps: Authority,
+    },
 }

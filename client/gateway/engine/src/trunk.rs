@@ -11,6 +11,8 @@ use pennyblack_runtime::reload::FromFiles;
 use pennyblack_stir::jws::X5u;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 
+use crate::number::NotANumber;
+
 /// What holds for the calls of one trunk.
 #[derive(Debug, Clone, Default)]
 pub struct Trunk {
@@ -35,6 +37,67 @@ pub struct Trunk {
     pub orig_numbers: Option<Arc<HashSet<TelephoneNumber>>>,
     /// What signs calls that come without an Identity. None: such calls are not signed.
     pub identity: Option<SigningIdentity>,
+}
+
+impl Trunk {
+    /// Who calls, by the first header field of `orig_from` that has a number.
+    ///
+    /// # Errors
+    /// [`NotANumber`], of the last field that was read.
+    pub fn orig(&self, asserted: &[String], from: &str) -> Result<TelephoneNumber, NotANumber> {
+        const DEFAULT: [OrigSource; 2] = [OrigSource::AssertedIdentity, OrigSource::From];
+        let sources = match self.orig_from.is_empty() {
+            true => &DEFAULT[..],
+            false => &self.orig_from,
+        };
+        let mut why = NotANumber::Missing;
+        for source in sources {
+            let texts: Vec<&str> = match source {
+                OrigSource::From => vec![from],
+                OrigSource::AssertedIdentity if self.trust_pai => tel_first(asserted),
+                OrigSource::AssertedIdentity => Vec::new(),
+            };
+            for text in texts {
+                match self.canonical(text) {
+                    Err(error) => why = error,
+                    number => return number,
+                }
+            }
+        }
+        Err(why)
+    }
+
+    /// The attestation level of a call from `orig` that is signed here.
+    #[must_use]
+    pub fn attestation(
+        &self,
+        orig: &TelephoneNumber,
+        requested: Option<Attestation>,
+    ) -> Attestation {
+        let level = match self.attest {
+            AttestPolicy::Always(level) => level,
+            AttestPolicy::AsRequested { otherwise } => requested.unwrap_or(otherwise),
+        };
+        let is_own = |numbers: &Arc<HashSet<_>>| numbers.contains(orig);
+        match level {
+            // The customer is known, its right to the number is not.
+            Attestation::Full if !self.orig_numbers.as_ref().is_none_or(is_own) => {
+                Attestation::Partial
+            }
+            level => level,
+        }
+    }
+}
+
+/// A `tel:` URI says more plainly than a `sip:` URI that it is a number.
+fn tel_first(uris: &[String]) -> Vec<&str> {
+    let mut uris: Vec<_> = uris.iter().map(String::as_str).collect();
+    let is_tel = |uri: &str| {
+        uri.get(..4)
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("tel:"))
+    };
+    uris.sort_by_key(|uri| !is_tel(uri));
+    uris
 }
 
 /// A header field that names who calls.

@@ -72,8 +72,9 @@ impl Verdict {
 pub struct Found {
     /// How it came.
     pub source: Source,
-    /// The value of its Identity header; None if it brings its certificate itself (`x5c`).
-    pub identity: Option<String>,
+    /// The values of the Identity headers to put back: its own, and those of the PASSporTs
+    /// beside it and below it. One that brings its certificate itself (`x5c`) has none.
+    pub identities: Vec<String>,
     /// Its attestation level, if it is `shaken` or diverts one that is.
     pub attest: Option<Attestation>,
     /// Its origin.

@@ -1,0 +1,121 @@
+//! The key records at hand, by number. A timer fills it; **a call asks nobody**, so that no
+//! CPS sees a look-up at the moment of a call. Bounded, and written to a file, so that a
+//! restart has them at once. Not here: how records are read and verified (the client
+//! library).
+
+mod blocks;
+mod file;
+mod refresh;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use pennyblack_base::time::UnixTime;
+use pennyblack_protocol::key_record::VerifiedKeyRecord;
+use pennyblack_stir::telephone_number::TelephoneNumber;
+use tokio::time::Instant;
+
+use crate::status::KeyRecordsStatus;
+use blocks::{Block, blocks_around, blocks_of};
+
+pub(crate) use refresh::Refresher;
+
+/// What a look into the records finds.
+#[derive(Debug)]
+pub(crate) enum Keys {
+    /// Keys of the number, one for each mailbox, the most specific first.
+    Found(Vec<Arc<VerifiedKeyRecord>>),
+    /// Nobody has published one, or its block is not followed.
+    None,
+    /// Nothing has been read yet.
+    Unread,
+}
+
+/// The records as they were read last.
+#[derive(Debug, Default)]
+pub(crate) struct KeyRecords {
+    current: RwLock<Arc<Snapshot>>,
+}
+
+#[derive(Debug, Default)]
+struct Snapshot {
+    records: HashMap<Box<str>, Known>,
+    by_block: HashMap<Block, Vec<Arc<VerifiedKeyRecord>>>,
+    read: Option<Instant>,
+    is_full: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    record: Arc<VerifiedKeyRecord>,
+    /// When its certificate was judged last.
+    verified: UnixTime,
+}
+
+impl KeyRecords {
+    /// The keys that a call to `number` is sealed to.
+    pub(crate) fn keys_of(&self, number: &TelephoneNumber, max: usize, now: UnixTime) -> Keys {
+        let snapshot = self.current();
+        if snapshot.read.is_none() && snapshot.records.is_empty() {
+            return Keys::Unread;
+        }
+        let blocks = blocks_around(number);
+        let records = blocks.filter_map(|block| snapshot.by_block.get(&block));
+        let mut keys: Vec<_> = records.flatten().filter(|key| key.exp() > now).collect();
+        keys.sort_by_key(|key| key.breadth());
+        let mut mailboxes = HashSet::new();
+        keys.retain(|key| mailboxes.insert(key.mailbox()));
+        keys.truncate(max);
+        match keys.is_empty() {
+            true => Keys::None,
+            false => Keys::Found(keys.into_iter().map(Arc::clone).collect()),
+        }
+    }
+
+    pub(crate) fn status(&self) -> KeyRecordsStatus {
+        let snapshot = self.current();
+        KeyRecordsStatus {
+            records: snapshot.records.len(),
+            read: snapshot.read.map(|read| read.elapsed()),
+            is_full: snapshot.is_full,
+        }
+    }
+
+    fn replace(&self, snapshot: Snapshot) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(snapshot);
+    }
+
+    fn current(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Snapshot {
+    fn of(records: HashMap<Box<str>, Known>, read: Option<Instant>, is_full: bool) -> Self {
+        let mut by_block: HashMap<_, Vec<_>> = HashMap::new();
+        for known in records.values() {
+            for block in known.record.numbers().iter().flat_map(blocks_of) {
+                let of_block = by_block.entry(block).or_default();
+                of_block.push(Arc::clone(&known.record));
+            }
+        }
+        Self {
+            records,
+            by_block,
+            read,
+            is_full,
+        }
+    }
+}
+
+/// How long a record counts without its certificate being judged again: it may have been
+/// revoked meanwhile.
+const JUDGED_FOR: Duration = Duration::from_secs(3600);
+
+impl Known {
+    fn counts(&self, now: UnixTime) -> bool {
+        self.record.exp() > now && now.since(self.verified) < JUDGED_FOR
+    }
+}

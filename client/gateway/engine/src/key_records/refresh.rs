@@ -1,0 +1,169 @@
+//! The timer that reads key records: all prefixes, at times that no call has a part in. Not
+//! here: what is found in them.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pennyblack_base::time::UnixTime;
+use pennyblack_client::auth_service::{
+    BlockLimits, OobAuthenticationError, OobAuthenticationService,
+};
+use pennyblack_client::certificates::Certificates;
+use pennyblack_http::Deadline;
+use pennyblack_protocol::key_record::UnverifiedKeyRecord;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::shutdown::Shutdown;
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use super::{KeyRecords, Known, Snapshot, file};
+use crate::config::KeyRecordsConfig;
+
+/// How soon a reading that failed is tried again, at the latest.
+const RETRY_PAUSE: Duration = Duration::from_secs(15);
+
+/// How long one reading of all prefixes may take.
+const MAX_READING: Duration = Duration::from_secs(300);
+
+/// Reads key records, again and again.
+pub(crate) struct Refresher {
+    pub(crate) service: Arc<OobAuthenticationService>,
+    pub(crate) config: KeyRecordsConfig,
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) records: Arc<KeyRecords>,
+    pub(crate) clock: Clock,
+}
+
+impl Refresher {
+    pub(crate) async fn run(self, shutdown: Shutdown) {
+        let this = Arc::new(self);
+        this.load().await;
+        while !shutdown.is_triggered() {
+            let pause = match this.refresh().await {
+                Ok(()) => this.config.every,
+                Err(error) => {
+                    tracing::warn!(%error, "key records were not read; those at hand stay");
+                    RETRY_PAUSE.min(this.config.every)
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(jittered(pause)) => {}
+                () = shutdown.requested() => {}
+            }
+        }
+    }
+
+    /// What the file has, until the CPS was asked.
+    async fn load(self: &Arc<Self>) {
+        let Some(path) = self.file.clone() else {
+            return;
+        };
+        let KeyRecordsConfig {
+            max_records,
+            max_bytes,
+            ..
+        } = self.config;
+        let read = spawn_blocking(move || file::read(&path, max_records, max_bytes)).await;
+        match read {
+            Ok(Ok(records)) => {
+                let known = self.verify(records, &Certificates::default()).await;
+                self.records.replace(Snapshot::of(known, None, false));
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "the file of key records is not read"),
+            // The runtime ends.
+            Err(_) => {}
+        }
+    }
+
+    /// Reads all prefixes. A prefix that cannot be read leaves everything as it was.
+    async fn refresh(self: &Arc<Self>) -> Result<(), OobAuthenticationError> {
+        let client = self.service.http.client();
+        let client = client.map_err(OobAuthenticationError::KeyLookup)?;
+        let client = client.within(Deadline::after(MAX_READING));
+        let began = Instant::now();
+        let mut records = Vec::new();
+        let (mut bytes, mut is_full) = (0, false);
+        for prefix in &self.config.prefixes {
+            let limits = BlockLimits {
+                records: self.config.max_records.saturating_sub(records.len()),
+                bytes: self.config.max_bytes.saturating_sub(bytes),
+            };
+            let block = self.service.records_of_block(&client, prefix, limits);
+            let block = block.await?;
+            let sizes = block.records.iter().map(|record| record.as_str().len());
+            bytes += sizes.sum::<usize>();
+            is_full |= block.is_partial;
+            records.extend(block.records);
+        }
+        let now = self.clock.now();
+        let certificates = self.service.certificates_of(records.iter(), &client, now);
+        let certificates = certificates.await;
+        let known = self.verify(records, &certificates).await;
+        let snapshot = Snapshot::of(known, Some(began), is_full);
+        if is_full {
+            tracing::warn!(
+                "there are more key records than store.key_records has room for: calls to some numbers are not stored"
+            );
+        }
+        self.persist(&snapshot).await;
+        self.records.replace(snapshot);
+        Ok(())
+    }
+
+    /// The records that are good. One that was judged lately is not judged again.
+    async fn verify(
+        self: &Arc<Self>,
+        records: Vec<UnverifiedKeyRecord>,
+        certificates: &Certificates,
+    ) -> HashMap<Box<str>, Known> {
+        let (this, certificates) = (Arc::clone(self), certificates.clone());
+        let (before, now) = (this.records.current(), this.clock.now());
+        let work = move || {
+            let mut known = HashMap::new();
+            for record in records {
+                let text: Box<str> = record.as_str().into();
+                let judged = before.records.get(&text).filter(|known| known.counts(now));
+                let judged = judged.cloned();
+                if let Some(one) = judged.or_else(|| this.judge(record, &certificates, now)) {
+                    known.insert(text, one);
+                }
+            }
+            known
+        };
+        // It fails only when the runtime ends.
+        spawn_blocking(work).await.unwrap_or_default()
+    }
+
+    fn judge(
+        &self,
+        record: UnverifiedKeyRecord,
+        certificates: &Certificates,
+        now: UnixTime,
+    ) -> Option<Known> {
+        let verified = self.service.verify_record(record, certificates, now);
+        let refused = |why: &_| tracing::debug!(%why, "a key record is not trusted");
+        let record = verified.inspect_err(refused).ok()?;
+        Some(Known {
+            record: Arc::new(record),
+            verified: now,
+        })
+    }
+
+    async fn persist(&self, snapshot: &Snapshot) {
+        let Some(path) = self.file.clone() else {
+            return;
+        };
+        let records: Vec<_> = snapshot.records.values().cloned().collect();
+        let written = spawn_blocking(move || file::write(&path, records.iter())).await;
+        if let Ok(Err(error)) = written {
+            tracing::warn!(%error, "the file of key records is not written");
+        }
+    }
+}
+
+/// A tenth earlier or later, so that gateways do not ask all at once.
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(rand::random_range(0.9..1.1))
+}

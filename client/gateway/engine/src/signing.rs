@@ -1,0 +1,255 @@
+//! Calls that leave: signed, or taken as they come, and stored inside the deadline. Not here:
+//! one store (`stores`), and which PASSporTs a call has (`passports`).
+
+mod passports;
+mod stores;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pennyblack_base::time::UnixTime;
+use pennyblack_client::wallet::Wallet;
+use pennyblack_protocol::key_record::VerifiedKeyRecord;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_stir::telephone_number::TelephoneNumber;
+use tokio::time::Instant;
+
+use crate::config::StoreConfig;
+use crate::counters::{Counters, add_one};
+use crate::engine::{Engine, SigningParts};
+use crate::key_records::{KeyRecords, Keys, Refresher};
+use crate::outgoing::{BadParameter, OobOutcome, OutgoingCall, Passport, SignOutcome};
+use crate::reason::Reason;
+use crate::status::{EngineStatus, NotReady, TokenStock, Warning};
+use crate::trunk::Trunk;
+use passports::Prepared;
+use stores::{Stores, WantedCopy};
+
+/// How often requests that are too old to be sent leave the outbox.
+const SWEEP: Duration = Duration::from_secs(60);
+
+pub(crate) struct Signing {
+    stores: Stores,
+    records: Arc<KeyRecords>,
+    wallet: Wallet,
+    store: StoreConfig,
+    clock_tolerance: Duration,
+    deadline: Duration,
+    counters: Arc<Counters>,
+    clock: Clock,
+}
+
+impl Engine {
+    /// Signs a call, or takes the PASSporTs that it came with, and stores them. **It answers
+    /// by the deadline**, whatever is behind it: what is not stored by then goes on without
+    /// the call.
+    ///
+    /// # Errors
+    /// [`BadParameter`], for what the switch asked wrongly. Nothing is spent then.
+    pub async fn sign(
+        &self,
+        trunk: &Trunk,
+        call: OutgoingCall,
+    ) -> Result<SignOutcome, BadParameter> {
+        let counters = &self.parts.counters;
+        let outcome = match &self.parts.signing {
+            Some(signing) => signing.sign(trunk, call).await?,
+            None => SignOutcome::nothing(Reason::OtherRole),
+        };
+        match &outcome.passport {
+            Passport::Signed { .. } => add_one(&counters.signed),
+            Passport::CameWithTheCall => add_one(&counters.came_with_identity),
+            Passport::None(reason) => counters.count(*reason),
+        }
+        Ok(outcome)
+    }
+}
+
+impl Signing {
+    pub(crate) fn start(
+        parts: SigningParts,
+        counters: Arc<Counters>,
+        clock: &Clock,
+        shutdown: &Shutdown,
+    ) -> Self {
+        let SigningParts {
+            mut service,
+            wallet,
+            transport,
+            signing,
+            store,
+            key_records_file,
+        } = parts;
+        service.minimum_age = store.minimum_age;
+        service.max_copies = store.max_copies;
+        service.transport = transport;
+        let service = Arc::new(service);
+        let records = Arc::new(KeyRecords::default());
+        let refresher = Refresher {
+            service: Arc::clone(&service),
+            config: store.key_records.clone(),
+            file: key_records_file,
+            records: Arc::clone(&records),
+            clock: clock.clone(),
+        };
+        tokio::spawn(refresher.run(shutdown.clone()));
+        let stores = Stores::new(service, wallet.clone(), &signing, Arc::clone(&counters));
+        tokio::spawn(stores.sweeper(clock.clone(), SWEEP).run(shutdown.clone()));
+        Self {
+            stores,
+            records,
+            wallet,
+            store,
+            clock_tolerance: signing.clock_tolerance,
+            deadline: signing.deadline,
+            counters,
+            clock: clock.clone(),
+        }
+    }
+
+    async fn sign(&self, trunk: &Trunk, call: OutgoingCall) -> Result<SignOutcome, BadParameter> {
+        let (arrived, now) = (Instant::now(), self.clock.now());
+        let prepared = passports::prepare(trunk, call, self.clock_tolerance, now)?;
+        let Prepared {
+            passport,
+            to_store,
+            numbers,
+            refused,
+        } = prepared;
+        let mut oob = OobOutcome {
+            reason: refused,
+            ..OobOutcome::default()
+        };
+        if let Some(reason) = refused {
+            self.counters.count(reason);
+        }
+        if to_store.is_empty() {
+            return Ok(SignOutcome { passport, oob });
+        }
+        let keys = match self.keys_of(&numbers, now) {
+            Ok(keys) => keys,
+            Err(reason) => {
+                self.counters.count(reason);
+                oob.reason = Some(reason);
+                return Ok(SignOutcome { passport, oob });
+            }
+        };
+        let pairs = to_store.iter().flat_map(|passport| {
+            let keys = keys.iter();
+            keys.map(move |key| (Arc::clone(passport), Arc::clone(key)))
+        });
+        let copies = pairs.map(|(passport, key)| WantedCopy { passport, key });
+        let deadline = arrived + self.deadline;
+        let stored = self.stores.store(copies.collect(), deadline, now).await;
+        Ok(SignOutcome {
+            passport,
+            oob: OobOutcome {
+                reason: stored.reason.or(oob.reason),
+                ..stored
+            },
+        })
+    }
+
+    /// The keys of all numbers of the call, one for each mailbox.
+    fn keys_of(
+        &self,
+        numbers: &[TelephoneNumber],
+        now: UnixTime,
+    ) -> Result<Vec<Arc<VerifiedKeyRecord>>, Reason> {
+        let max = self.store.max_copies;
+        let (mut keys, mut is_unread) = (Vec::<Arc<VerifiedKeyRecord>>::new(), false);
+        for number in numbers {
+            match self.records.keys_of(number, max, now) {
+                Keys::Unread => is_unread = true,
+                Keys::None => {}
+                Keys::Found(found) => {
+                    for key in found {
+                        let is_new =
+                            |known: &Arc<VerifiedKeyRecord>| known.mailbox() != key.mailbox();
+                        if keys.iter().all(is_new) {
+                            keys.push(key);
+                        }
+                    }
+                }
+            }
+        }
+        keys.truncate(max);
+        match (keys.is_empty(), is_unread) {
+            (true, true) => Err(Reason::KeyRecordsUnread),
+            (true, false) => Err(Reason::NoKeyRecords),
+            (false, _) => Ok(keys),
+        }
+    }
+
+    pub(crate) async fn finish(&self) {
+        self.stores.finish().await;
+    }
+
+    pub(crate) async fn report(&self, trunks: &[&Trunk], status: &mut EngineStatus) {
+        let now = self.clock.now();
+        for trunk in trunks {
+            let Some(identity) = &trunk.identity else {
+                continue;
+            };
+            if let Err(error) = identity.files.current().check_current(now) {
+                status.not_ready.push(NotReady::SigningKey {
+                    trunk: trunk.name.clone(),
+                    why: error.to_string(),
+                });
+            }
+        }
+        let records = self.records.status();
+        status.key_records = Some(records);
+        status.under_way = self.stores.under_way();
+        if records.read.is_none() && records.records == 0 {
+            status.not_ready.push(NotReady::KeyRecordsUnread);
+        }
+        if records.is_full {
+            status.warnings.push(Warning::TooManyKeyRecords);
+        }
+        self.report_tokens(now, status).await;
+    }
+
+    async fn report_tokens(&self, now: UnixTime, status: &mut EngineStatus) {
+        let minimum_age = self.store.minimum_age;
+        let read = move |wallet: &Wallet| wallet.holdings(minimum_age, now);
+        let holdings = match self.wallet.off_thread(read).await {
+            Ok(holdings) => holdings,
+            Err(error) => {
+                let why = NotReady::Wallet(error.to_string());
+                return status.not_ready.push(why);
+            }
+        };
+        let rate = u64::from(self.store.calls_per_second);
+        let stock = TokenStock {
+            tokens: holdings.iter().map(|holding| holding.tokens).sum(),
+            ready: holdings.iter().map(|holding| holding.ready).sum(),
+            needed: rate.saturating_mul(minimum_age.as_secs()),
+        };
+        if stock.ready == 0 {
+            status.not_ready.push(NotReady::NoTokens {
+                younger: stock.tokens,
+            });
+        }
+        if stock.tokens < stock.needed {
+            status.warnings.push(Warning::TooFewTokens {
+                tokens: stock.tokens,
+                needed: stock.needed,
+            });
+        }
+        status.tokens = Some(stock);
+    }
+}
+
+impl SignOutcome {
+    fn nothing(reason: Reason) -> Self {
+        Self {
+            passport: Passport::None(reason),
+            oob: OobOutcome {
+                reason: Some(reason),
+                ..OobOutcome::default()
+            },
+        }
+    }
+}

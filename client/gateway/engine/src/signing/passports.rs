@@ -1,0 +1,198 @@
+//! Which PASSporTs a call has: those that it came with, or one that is signed here. Not here:
+//! storing them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pennyblack_base::time::UnixTime;
+use pennyblack_passport::{
+    Claims, Destinations, Extension, IdentityHeader, IdentityHeaderError, OrigId, Party,
+    UnverifiedPassport,
+};
+use pennyblack_stir::jws::CertificateReference;
+use pennyblack_stir::telephone_number::TelephoneNumber;
+
+use crate::number::NotANumber;
+use crate::outgoing::{BadParameter, BadValue, OutgoingCall, Parameter, Passport};
+use crate::reason::Reason;
+use crate::trunk::Trunk;
+
+/// Most PASSporTs of a call that are stored: `shaken`, five `div`, and two more. Each costs a
+/// token for each key.
+const MAX_IDENTITIES: usize = 8;
+
+/// Most called numbers of a call.
+const MAX_DESTINATIONS: usize = 64;
+
+/// What a call has.
+pub(super) struct Prepared {
+    pub(super) passport: Passport,
+    pub(super) to_store: Vec<Arc<UnverifiedPassport>>,
+    /// The numbers to whose keys they are sealed.
+    pub(super) numbers: Vec<TelephoneNumber>,
+    /// Why not all is stored, if it is not.
+    pub(super) refused: Option<Reason>,
+}
+
+impl Prepared {
+    fn nothing(reason: Reason) -> Self {
+        Self {
+            passport: Passport::None(reason),
+            to_store: Vec::new(),
+            numbers: Vec::new(),
+            refused: Some(reason),
+        }
+    }
+}
+
+/// Emergency calls first: nothing is done for them, whatever else is wrong with them.
+pub(super) fn prepare(
+    trunk: &Trunk,
+    call: OutgoingCall,
+    clock_tolerance: Duration,
+    now: UnixTime,
+) -> Result<Prepared, BadParameter> {
+    let goes_to = call.request_uri.as_deref().map(|uri| trunk.canonical(uri));
+    let dest: Vec<_> = call.dest.iter().map(|text| trunk.canonical(text)).collect();
+    let is_passed_over = |number: &Result<_, _>| matches!(number, Err(NotANumber::PassedOver));
+    if dest.iter().chain(&goes_to).any(is_passed_over) {
+        return Ok(Prepared::nothing(Reason::PassedOver));
+    }
+    let goes_to = goes_to.and_then(Result::ok);
+    if !call.identities.is_empty() {
+        return Ok(as_they_came(&call.identities, goes_to, now));
+    }
+    let dest = dest.into_iter().collect::<Result<Vec<_>, _>>();
+    let dest = dest.map_err(|why| bad(Parameter::Dest, why))?;
+    match dest.len() {
+        0 => return Err(bad(Parameter::Dest, NotANumber::Missing)),
+        1..=MAX_DESTINATIONS => {}
+        many => return Err(bad(Parameter::Dest, BadValue::Destinations(many))),
+    }
+    let orig = match trunk.orig(&call.asserted, &call.from) {
+        Err(NotANumber::PassedOver) => return Ok(Prepared::nothing(Reason::PassedOver)),
+        orig => orig.map_err(|why| bad(Parameter::Orig, why))?,
+    };
+    let iat = call.iat.unwrap_or(now);
+    if iat.since(now).max(now.since(iat)) > clock_tolerance {
+        let tolerance = clock_tolerance;
+        let why = BadValue::Clock {
+            iat,
+            now,
+            tolerance,
+        };
+        return Err(bad(Parameter::Iat, why));
+    }
+    Ok(signed(trunk, &call, orig, dest, goes_to, iat, now))
+}
+
+fn bad(parameter: Parameter, why: impl Into<BadValue>) -> BadParameter {
+    let why = why.into();
+    BadParameter { parameter, why }
+}
+
+/// The PASSporTs as they came (RFC 8816 section 5). Those that nobody would accept cost no
+/// token, and keep no other back.
+fn as_they_came(
+    identities: &[String],
+    goes_to: Option<TelephoneNumber>,
+    now: UnixTime,
+) -> Prepared {
+    let too_many = identities.len() > MAX_IDENTITIES;
+    let mut refused = too_many.then_some(Reason::TooManyIdentities);
+    let mut to_store = Vec::new();
+    for identity in identities.iter().take(MAX_IDENTITIES) {
+        match fresh_passport(identity, now) {
+            Ok(passport) => to_store.push(Arc::new(passport)),
+            Err(reason) => drop(refused.get_or_insert(reason)),
+        }
+    }
+    let mut numbers = called_numbers(&to_store);
+    numbers.extend(goes_to);
+    Prepared {
+        passport: Passport::CameWithTheCall,
+        to_store,
+        numbers,
+        refused,
+    }
+}
+
+fn fresh_passport(identity: &str, now: UnixTime) -> Result<UnverifiedPassport, Reason> {
+    let header: Result<IdentityHeader, _> = identity.trim().parse();
+    let passport = match header {
+        Ok(header) => header.into_passport(),
+        Err(IdentityHeaderError::CompactForm) => return Err(Reason::CompactForm),
+        Err(_) => return Err(Reason::BadIdentity),
+    };
+    match passport.check_fresh(now) {
+        Ok(()) => Ok(passport),
+        Err(_) => Err(Reason::StaleIdentity),
+    }
+}
+
+/// Who is called now: of a diverted call not the numbers that diverted it.
+fn called_numbers(passports: &[Arc<UnverifiedPassport>]) -> Vec<TelephoneNumber> {
+    let claims = || passports.iter().map(|passport| passport.claims());
+    let diverting: Vec<_> = claims()
+        .filter_map(|claims| claims.extension.diverting_party())
+        .collect();
+    let called = claims().flat_map(|claims| claims.dest.numbers());
+    let still_called =
+        called.filter(|number| !diverting.contains(&&Party::Number((*number).clone())));
+    still_called
+        .filter_map(|number| number.to_telephone_number())
+        .collect()
+}
+
+fn signed(
+    trunk: &Trunk,
+    call: &OutgoingCall,
+    orig: TelephoneNumber,
+    dest: Vec<TelephoneNumber>,
+    goes_to: Option<TelephoneNumber>,
+    iat: UnixTime,
+    now: UnixTime,
+) -> Prepared {
+    let Some(identity) = &trunk.identity else {
+        return Prepared::nothing(Reason::NoCertificate);
+    };
+    let current = identity.files.current();
+    if let Err(error) = current.check_current(now) {
+        tracing::warn!(trunk = trunk.name, %error, "a call was not signed");
+        return Prepared::nothing(Reason::CertificateNotCurrent);
+    }
+    let Ok(destinations) = Destinations::new(dest.iter().cloned().map(Party::from)) else {
+        return Prepared::nothing(Reason::Internal);
+    };
+    let attest = trunk.attestation(&orig, call.attest);
+    let origid = call.origid.clone().unwrap_or_else(OrigId::random);
+    let claims = Claims {
+        orig: Party::from(orig),
+        dest: destinations,
+        iat,
+        mky: Vec::new(),
+        extension: Extension::Shaken {
+            attest,
+            origid: origid.clone(),
+        },
+        others: serde_json::Map::new(),
+    };
+    let token = claims.sign(
+        &CertificateReference::X5u(identity.x5u.clone()),
+        current.key(),
+    );
+    let header = UnverifiedPassport::parse(&token).ok();
+    let Some(header) = header.and_then(|passport| IdentityHeader::new(passport).ok()) else {
+        return Prepared::nothing(Reason::Internal);
+    };
+    Prepared {
+        to_store: vec![Arc::new(header.passport().clone())],
+        passport: Passport::Signed {
+            identity: Box::new(header),
+            attest,
+            origid,
+        },
+        numbers: dest.into_iter().chain(goes_to).collect(),
+        refused: None,
+    }
+}

@@ -1,0 +1,230 @@
+//! Stores under way: a bounded number, each for as long as it is of use, whether or not its
+//! call still waits. Not here: what a store is (the client library).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pennyblack_base::time::UnixTime;
+use pennyblack_client::auth_service::{
+    OobAuthenticationError, OobAuthenticationService, SecondAttempt, SendingStore, StoreTransport,
+};
+use pennyblack_client::wallet::{SpendError, StoreCall, Wallet};
+use pennyblack_http::RetryPolicy;
+use pennyblack_passport::{FRESHNESS, UnverifiedPassport};
+use pennyblack_protocol::key_record::VerifiedKeyRecord;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::shutdown::Shutdown;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::config::SigningConfig;
+use crate::counters::{Counters, add_one};
+use crate::outgoing::OobOutcome;
+use crate::reason::Reason;
+
+/// A copy to be stored.
+pub(super) struct WantedCopy {
+    pub(super) passport: Arc<UnverifiedPassport>,
+    pub(super) key: Arc<VerifiedKeyRecord>,
+}
+
+/// Stores copies. Clones share what is under way.
+#[derive(Clone)]
+pub(super) struct Stores {
+    service: Arc<OobAuthenticationService>,
+    wallet: Wallet,
+    permits: Arc<Semaphore>,
+    max: u32,
+    keep_trying: Duration,
+    counters: Arc<Counters>,
+}
+
+impl Stores {
+    pub(super) fn new(
+        service: Arc<OobAuthenticationService>,
+        wallet: Wallet,
+        config: &SigningConfig,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let max = u32::try_from(config.max_stores).unwrap_or(u32::MAX);
+        let counted = Arc::new(OobAuthenticationService {
+            transport: Arc::new(Counted {
+                transport: Arc::clone(&service.transport),
+                counters: Arc::clone(&counters),
+            }),
+            ..(*service).clone()
+        });
+        Self {
+            service: counted,
+            wallet,
+            permits: Arc::new(Semaphore::new(max as usize)),
+            max,
+            keep_trying: config.keep_trying,
+            counters,
+        }
+    }
+
+    /// Stores copies, and returns when all are stored or not, or at the deadline.
+    pub(super) async fn store(
+        &self,
+        copies: Vec<WantedCopy>,
+        deadline: Instant,
+        now: UnixTime,
+    ) -> OobOutcome {
+        let wanted = copies.len();
+        let mut outcome = OobOutcome {
+            wanted,
+            ..OobOutcome::default()
+        };
+        let (done, mut results) = mpsc::channel(wanted.max(1));
+        // One of them may cost a token more, if the CPS takes its first for invalid.
+        let mut second = SecondAttempt::default();
+        for copy in copies {
+            let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+                self.not_stored(Reason::Busy);
+                outcome.reason.get_or_insert(Reason::Busy);
+                continue;
+            };
+            let second = std::mem::replace(&mut second, SecondAttempt::used());
+            let store = self
+                .clone()
+                .store_one(copy, second, now, permit, done.clone());
+            tokio::spawn(store);
+        }
+        drop(done);
+        loop {
+            match timeout_at(deadline, results.recv()).await {
+                Ok(Some(Ok(()))) => outcome.copies += 1,
+                Ok(Some(Err(reason))) => drop(outcome.reason.get_or_insert(reason)),
+                Ok(None) => return outcome,
+                Err(_) => {
+                    outcome.reason.get_or_insert(Reason::Deadline);
+                    self.counters.count(Reason::Deadline);
+                    return outcome;
+                }
+            }
+        }
+    }
+
+    /// Goes on when the call has gone, for as long as the PASSporT is of use.
+    async fn store_one(
+        self,
+        copy: WantedCopy,
+        mut second: SecondAttempt,
+        now: UnixTime,
+        permit: OwnedSemaphorePermit,
+        done: mpsc::Sender<Result<(), Reason>>,
+    ) {
+        let WantedCopy { passport, key } = copy;
+        let fresh_for = FRESHNESS.saturating_sub(now.since(passport.claims().iat));
+        let stores = self
+            .service
+            .store(&self.wallet, &passport, &key, &mut second, now);
+        let stored = match timeout(self.keep_trying.min(fresh_for), stores).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(reason_of(&error)),
+            Err(_) => Err(Reason::NoAnswer),
+        };
+        drop(permit);
+        if let Err(reason) = stored {
+            self.not_stored(reason);
+        }
+        let is_in_time = done.send(stored).await.is_ok();
+        match (stored, is_in_time) {
+            (Ok(()), true) => add_one(&self.counters.stored_in_time),
+            (Ok(()), false) => add_one(&self.counters.stored_late),
+            (Err(_), _) => {}
+        }
+    }
+
+    fn not_stored(&self, reason: Reason) {
+        add_one(&self.counters.not_stored);
+        self.counters.count(reason);
+    }
+
+    /// How many are under way.
+    pub(super) fn under_way(&self) -> usize {
+        let max = usize::try_from(self.max).unwrap_or(usize::MAX);
+        max.saturating_sub(self.permits.available_permits())
+    }
+
+    /// Returns when none is under way; none begins any more.
+    pub(super) async fn finish(&self) {
+        let all = self.permits.acquire_many(self.max);
+        // None takes longer than this.
+        let _all = timeout(self.keep_trying, all).await;
+        self.permits.close();
+    }
+
+    /// What looks after the outbox beside calls.
+    pub(super) fn sweeper(&self, clock: Clock, every: Duration) -> Sweeper {
+        Sweeper {
+            stores: self.clone(),
+            clock,
+            every,
+        }
+    }
+}
+
+/// Sends what an earlier run has signed, once, and drops what is too old to be sent.
+pub(super) struct Sweeper {
+    stores: Stores,
+    clock: Clock,
+    every: Duration,
+}
+
+impl Sweeper {
+    pub(super) async fn run(self, shutdown: Shutdown) {
+        let Stores {
+            service, wallet, ..
+        } = &self.stores;
+        let now = self.clock.now();
+        match service.delivery().resend(wallet, now).await {
+            Ok(resent) => tracing::debug!(?resent, "what stood in the outbox"),
+            Err(error) => tracing::warn!(%error, "the outbox was not read"),
+        }
+        while !shutdown.is_triggered() {
+            tokio::select! {
+                () = tokio::time::sleep(self.every) => {}
+                () = shutdown.requested() => return,
+            }
+            let now = self.clock.now();
+            let swept = wallet.off_thread(move |wallet| wallet.settle_expired(now));
+            if let Err(error) = swept.await {
+                tracing::warn!(%error, "the outbox was not swept");
+            }
+        }
+    }
+}
+
+/// Counts what is sent: a token each.
+struct Counted {
+    transport: Arc<dyn StoreTransport>,
+    counters: Arc<Counters>,
+}
+
+impl StoreTransport for Counted {
+    fn send<'a>(&'a self, call: &'a StoreCall, retry: RetryPolicy) -> SendingStore<'a> {
+        add_one(&self.counters.tokens_spent);
+        self.transport.send(call, retry)
+    }
+}
+
+fn reason_of(error: &OobAuthenticationError) -> Reason {
+    use OobAuthenticationError as Error;
+    match error {
+        Error::Seal(_) => Reason::TooLarge,
+        Error::Spend(SpendError::NoToken { .. }) => Reason::NoToken,
+        Error::Spend(SpendError::Wallet(_)) | Error::Wallet(_) => Reason::Wallet,
+        Error::NotFresh(_) => Reason::StaleIdentity,
+        Error::PlainCps(_) => Reason::PlainCps,
+        Error::Clock(_) => Reason::Clock,
+        Error::Refused { .. } => Reason::Refused,
+        Error::NotNow { .. } => Reason::CpsBusy,
+        Error::Unknown { .. } => Reason::NoAnswer,
+        other => {
+            tracing::warn!(error = %other, "a call was not stored");
+            Reason::Internal
+        }
+    }
+}

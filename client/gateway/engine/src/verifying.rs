@@ -1,0 +1,317 @@
+//! Calls that arrive: what came in band, what the follower found, and what both come to. Not
+//! here: how a PASSporT that came in band is verified (`in_band`).
+
+mod certificates;
+mod found;
+mod in_band;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pennyblack_client::assignments::{Assignments, CallName};
+use pennyblack_client::follower::{Follower, FollowerConfigError, FollowerVerdict, Task};
+use pennyblack_client::verification_service::VerificationRules;
+use pennyblack_passport::{Call, Party, VerifiedPassport};
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_stir::telephone_number::TelephoneNumber;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::config::VerifyConfig;
+use crate::counters::add_one;
+use crate::engine::{Engine, VerifyingParts};
+use crate::number::NotANumber;
+use crate::reason::Reason;
+use crate::status::{EngineStatus, MailboxReport, NotReady, Warning};
+use crate::trunk::Trunk;
+use crate::verdict::{Finding, Found, IncomingCall, PassportResult, Source, Verdict};
+use certificates::AwaitedCertificates;
+use in_band::InBand;
+
+/// A mailbox that was not read for so long is trouble.
+const MAX_UNREAD: Duration = Duration::from_secs(5);
+
+/// A waiting call looks into the index once in this time at most, however much arrives.
+const LOOK_PAUSE: Duration = Duration::from_millis(5);
+
+pub(crate) struct Verifying {
+    follower: Follower,
+    assignments: Arc<Assignments>,
+    rules: Mutex<Arc<VerificationRules>>,
+    awaited: Arc<AwaitedCertificates>,
+    config: VerifyConfig,
+    clock: Clock,
+}
+
+/// Whom a call is from, and to.
+struct Ends {
+    orig: TelephoneNumber,
+    /// Where it goes, then whom it was for.
+    dest: Vec<TelephoneNumber>,
+    goes_to: Option<TelephoneNumber>,
+}
+
+impl Ends {
+    fn calls(&self) -> impl Iterator<Item = Call> {
+        self.dest.iter().map(|dest| Call {
+            orig: Party::from(self.orig.clone()),
+            dest: Party::from(dest.clone()),
+        })
+    }
+}
+
+impl Engine {
+    /// The verdict on a call. **It asks nobody**: what is known is known before the call. It
+    /// waits for a late PASSporT, for `verify.wait` at most.
+    pub async fn verify(&self, trunk: &Trunk, call: IncomingCall) -> Verdict {
+        let verdict = match &self.parts.verifying {
+            Some(verifying) => verifying.verdict(trunk, call).await,
+            None => Verdict::nothing(Reason::OtherRole),
+        };
+        let counters = &self.parts.counters;
+        match &verdict.finding {
+            Finding::Passed(found) => add_one(match found.source {
+                Source::InBand => &counters.passed_in_band,
+                Source::OutOfBand => &counters.passed_out_of_band,
+            }),
+            Finding::Failed(_) => add_one(&counters.failed),
+            Finding::None(reason) => {
+                add_one(&counters.no_validation);
+                counters.count(*reason);
+            }
+        }
+        verdict
+    }
+}
+
+impl Verifying {
+    pub(crate) fn start(
+        parts: VerifyingParts,
+        clock: &Clock,
+        shutdown: &Shutdown,
+    ) -> Result<Self, FollowerConfigError> {
+        let VerifyingParts {
+            mailboxes,
+            rules,
+            assignments,
+            config,
+        } = parts;
+        let (task, rng) = (Task::default(), &mut rand::rng());
+        let of_follower = rules.clone();
+        let follower = Follower::start(
+            &config.follow,
+            mailboxes,
+            of_follower,
+            task,
+            clock.clone(),
+            rng,
+        )?;
+        let awaited = Arc::new(AwaitedCertificates::default());
+        let fetches = Arc::clone(&awaited).run(rules.certificates.clone(), clock.clone());
+        let shutdown = shutdown.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = fetches => {}
+                () = shutdown.requested() => {}
+            }
+        });
+        Ok(Self {
+            follower: follower.with_assignments(Arc::clone(&assignments)),
+            assignments,
+            rules: Mutex::new(Arc::new(rules)),
+            awaited,
+            config,
+            clock: clock.clone(),
+        })
+    }
+
+    pub(crate) fn set_rules(&self, rules: VerificationRules) {
+        self.follower.set_rules(rules.clone());
+        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+
+    fn rules(&self) -> Arc<VerificationRules> {
+        Arc::clone(&self.rules.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn verdict(&self, trunk: &Trunk, call: IncomingCall) -> Verdict {
+        let deadline = Instant::now() + self.config.wait;
+        let ends = match ends_of(trunk, &call) {
+            Ok(ends) => ends,
+            Err(reason) => return Verdict::nothing(reason),
+        };
+        let in_band = self.in_band(&ends, call.identities).await;
+        let InBand {
+            good,
+            mut results,
+            is_awaited,
+        } = in_band;
+        if let Some(good) = good {
+            let unrecorded = self.use_up(call.call, &good).await;
+            let found = self.found(Source::InBand, &ends, good, unrecorded);
+            return Verdict::of(found, results);
+        }
+        let failed = results.iter().find_map(|result| result.decides().cloned());
+        if let Some(refused) = failed.clone().filter(|_| self.config.strict_in_band) {
+            return Verdict {
+                finding: Finding::Failed(refused),
+                results,
+            };
+        }
+        let found = self.out_of_band(&ends, call.call, deadline).await;
+        let finding = match (found, failed) {
+            (Ok((passports, unrecorded)), _) => {
+                results.extend(passports.iter().map(PassportResult::good_out_of_band));
+                let found = self.found(Source::OutOfBand, &ends, passports, unrecorded);
+                return Verdict::of(found, results);
+            }
+            (Err(_), Some(refused)) => Finding::Failed(refused),
+            (Err(_), None) if is_awaited => Finding::None(Reason::CertificateAwaited),
+            (Err(reason), None) => Finding::None(reason),
+        };
+        Verdict { finding, results }
+    }
+
+    async fn in_band(&self, ends: &Ends, identities: Vec<String>) -> InBand {
+        if identities.is_empty() {
+            return InBand::default();
+        }
+        let (rules, now) = (self.rules(), self.clock.now());
+        let calls: Vec<_> = ends.calls().collect();
+        let work = move || in_band::verify(&rules, &calls, &identities, now);
+        // It fails only when the runtime ends.
+        let (in_band, missing) = spawn_blocking(work).await.unwrap_or_default();
+        self.awaited.add(missing);
+        in_band
+    }
+
+    /// A copy of it in a mailbox is this call's, too, and no other's.
+    async fn use_up(&self, call: CallName, good: &[VerifiedPassport]) -> Option<String> {
+        let (assignments, now) = (Arc::clone(&self.assignments), self.clock.now());
+        let good = good.to_vec();
+        let assigned = spawn_blocking(move || assignments.assign(call, good, now)).await;
+        assigned.ok()?.unrecorded
+    }
+
+    /// What the follower has for the call, now or until the deadline.
+    async fn out_of_band(
+        &self,
+        ends: &Ends,
+        name: CallName,
+        deadline: Instant,
+    ) -> Result<(Vec<VerifiedPassport>, Option<String>), Reason> {
+        let mut changes = self.follower.changes();
+        loop {
+            let mut why = Reason::NoPassport;
+            for call in ends.calls() {
+                let verdict = self.follower.verdict(&call, name).await;
+                if verdict.is_valid() {
+                    return Ok((verdict.passports, verdict.unrecorded));
+                }
+                why = more_telling(why, reason_of(&verdict));
+            }
+            let pause = Instant::now() + LOOK_PAUSE;
+            match timeout_at(deadline, changes.changed()).await {
+                Ok(Ok(())) => sleep_until(pause.min(deadline)).await,
+                Ok(Err(_)) | Err(_) => return Err(why),
+            }
+        }
+    }
+
+    fn found(
+        &self,
+        source: Source,
+        ends: &Ends,
+        passports: Vec<VerifiedPassport>,
+        unrecorded: Option<String>,
+    ) -> Option<Found> {
+        found::found(source, ends, &passports, unrecorded, self.clock.now())
+    }
+
+    pub(crate) fn report(&self, status: &mut EngineStatus) {
+        for (mailbox, cps, of_mailbox) in self.follower.status() {
+            let is_unread = of_mailbox
+                .read_to_its_end
+                .is_none_or(|read| read > MAX_UNREAD);
+            if is_unread {
+                let cps = cps.clone();
+                status.not_ready.push(NotReady::MailboxUnread { cps });
+            }
+            if of_mailbox.dropped > 0 {
+                let cps = cps.clone();
+                status.warnings.push(Warning::MailboxFull { cps });
+            }
+            status.mailboxes.push(MailboxReport {
+                mailbox,
+                cps,
+                status: of_mailbox,
+            });
+        }
+    }
+}
+
+fn ends_of(trunk: &Trunk, call: &IncomingCall) -> Result<Ends, Reason> {
+    let goes_to = call.request_uri.as_deref().map(|uri| trunk.canonical(uri));
+    let to: Vec<_> = call.to.iter().map(|text| trunk.canonical(text)).collect();
+    let is_passed_over = |number: &Result<_, _>| matches!(number, Err(NotANumber::PassedOver));
+    if to.iter().chain(&goes_to).any(is_passed_over) {
+        return Err(Reason::PassedOver);
+    }
+    let orig = trunk
+        .orig(&call.asserted, &call.from)
+        .map_err(|why| match why {
+            NotANumber::PassedOver => Reason::PassedOver,
+            NotANumber::Anonymous => Reason::Anonymous,
+            _ => Reason::NoNumber,
+        })?;
+    let goes_to = goes_to.and_then(Result::ok);
+    let mut dest: Vec<_> = goes_to.iter().cloned().collect();
+    for number in to.into_iter().filter_map(Result::ok) {
+        if !dest.contains(&number) {
+            dest.push(number);
+        }
+    }
+    match dest.is_empty() {
+        true => Err(Reason::NoNumber),
+        false => Ok(Ends {
+            orig,
+            dest,
+            goes_to,
+        }),
+    }
+}
+
+fn reason_of(verdict: &FollowerVerdict) -> Reason {
+    match verdict {
+        verdict if verdict.refused.count > 0 => Reason::NotVerifiable,
+        verdict if !verdict.incomplete.is_empty() => Reason::MailboxUnread,
+        verdict if verdict.waiting > 0 => Reason::CertificateAwaited,
+        _ => Reason::NoPassport,
+    }
+}
+
+/// Of two numbers of one call.
+fn more_telling(one: Reason, other: Reason) -> Reason {
+    match one {
+        Reason::NoPassport => other,
+        one => one,
+    }
+}
+
+impl Verdict {
+    fn nothing(reason: Reason) -> Self {
+        Self {
+            finding: Finding::None(reason),
+            results: Vec::new(),
+        }
+    }
+
+    fn of(found: Option<Found>, results: Vec<PassportResult>) -> Self {
+        let finding = match found {
+            Some(found) => Finding::Passed(Box::new(found)),
+            None => Finding::None(Reason::Internal),
+        };
+        Self { finding, results }
+    }
+}

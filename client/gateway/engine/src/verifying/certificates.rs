@@ -1,0 +1,46 @@
+//! Certificates that calls lacked: fetched by a timer, for the next calls. Their repositories
+//! do not see when a call takes place, nor how many there are. Not here: which hosts may be
+//! asked, and what is remembered (the client library).
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pennyblack_client::certificates::CertificateStores;
+use pennyblack_http::Deadline;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_stir::jws::X5u;
+
+/// How often what is missing is fetched.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Most URLs that are awaited: anybody can name some.
+const MAX_AWAITED: usize = 256;
+
+#[derive(Debug, Default)]
+pub(super) struct AwaitedCertificates(Mutex<HashSet<X5u>>);
+
+impl AwaitedCertificates {
+    pub(super) fn add(&self, urls: HashSet<X5u>) {
+        let mut awaited = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for url in urls {
+            if awaited.len() < MAX_AWAITED {
+                awaited.insert(url);
+            }
+        }
+    }
+
+    /// Fetches them from now on, again and again.
+    pub(super) async fn run(self: Arc<Self>, stores: CertificateStores, clock: Clock) {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            let awaited = {
+                let mut awaited = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                std::mem::take(&mut *awaited)
+            };
+            let deadline = Some(Deadline::after(EVERY));
+            // The stores remember what came.
+            let _fetched = stores.gather(awaited.iter(), deadline, clock.now()).await;
+        }
+    }
+}
