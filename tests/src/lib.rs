@@ -16,6 +16,7 @@ pub mod answer;
 pub mod browser;
 pub mod cores;
 pub mod drawing;
+pub mod faulty_proxy;
 pub mod federation;
 pub mod history;
 pub mod lossy_proxy;

@@ -6,6 +6,7 @@
 mod clocks;
 mod copies;
 mod crowds;
+mod gateway;
 mod scene;
 
 use std::time::Duration;
