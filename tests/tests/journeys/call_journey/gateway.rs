@@ -1,7 +1,9 @@
 //! The telephone gateway's engine at a real issuer and CPS: a call is signed, stored,
 //! followed and verified; and goes on whatever is wrong behind the gateway.
 
+mod deadlines;
 mod desk;
+mod identities;
 
 use pennyblack_engine::{Finding, Passport, Reason, Source};
 use pennyblack_passport::Attestation;

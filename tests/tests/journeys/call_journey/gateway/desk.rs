@@ -23,7 +23,7 @@ use super::super::scene::Scene;
 use super::CALLEE;
 
 /// Longest wait for something that happens at once.
-const SOON: Duration = Duration::from_secs(30);
+pub(super) const SOON: Duration = Duration::from_secs(30);
 
 /// An engine, and the proxy between it and its CPS.
 pub(super) struct Desk {

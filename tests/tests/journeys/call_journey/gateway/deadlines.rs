@@ -1,0 +1,199 @@
+//! What is wrong behind the gateway, and how long its calls take then.
+
+use std::time::Duration;
+
+use pennyblack_engine::{Counts, EngineParts, Finding, Passport, Reason, SigningParts};
+use pennyblack_http::HttpOptions;
+use pennyblack_tests::faulty_proxy::Fault;
+use pennyblack_tests::wait::until;
+use tokio::time::Instant;
+
+use super::super::CALLER;
+use super::super::scene::Scene;
+use super::desk::{Desk, SOON, incoming, outgoing, trunk};
+
+const DEADLINE: Duration = Duration::from_millis(250);
+
+/// What the machine may add while other tests run.
+const SLACK: Duration = Duration::from_secs(2);
+
+fn signing(parts: &mut EngineParts) -> &mut SigningParts {
+    parts.signing.as_mut().unwrap()
+}
+
+async fn until_counted(desk: &Desk, is_so: impl Fn(&Counts) -> bool) -> Counts {
+    until("a count", SOON, async || {
+        let counts = desk.engine.counts();
+        is_so(&counts).then_some(counts)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cps_that_says_nothing_makes_no_call_wait_longer_and_gets_the_copy_later() {
+    let scene = Scene::set(4).await;
+    let desk = Desk::open(&scene, |_| ()).await;
+    let trunk = trunk(&scene, Some("carrier"));
+    desk.proxy.set(Fault::Silent);
+
+    let began = Instant::now();
+    let call = outgoing("2155550100", "2125550142");
+    let outcome = desk.engine.sign(&trunk, call).await.unwrap();
+    let took = began.elapsed();
+    assert!((DEADLINE..DEADLINE + SLACK).contains(&took), "{took:?}");
+    assert!(matches!(outcome.passport, Passport::Signed { .. }));
+    assert_eq!((outcome.oob.copies, outcome.oob.wanted), (0, 1));
+    assert_eq!(outcome.oob.reason, Some(Reason::Deadline));
+
+    desk.proxy.set(Fault::None);
+    let counts = until_counted(&desk, |counts| counts.stored_late == 1).await;
+    assert_eq!((counts.tokens_spent, counts.stored_in_time), (1, 0));
+    let verdict = desk.engine.verify(&trunk, incoming("a", CALLER)).await;
+    assert_eq!(verdict.verstat(), "TN-Validation-Passed", "{verdict:?}");
+    desk.engine.stop().await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_ends_when_it_is_of_no_use_and_the_outcome_is_counted() {
+    let scene = Scene::set(4).await;
+    let change = |parts: &mut EngineParts| {
+        signing(parts).signing.keep_trying = Duration::from_millis(600);
+    };
+    let desk = Desk::open(&scene, change).await;
+    let trunk = trunk(&scene, Some("carrier"));
+    desk.proxy.set(Fault::Silent);
+    let call = outgoing("2155550100", "2125550142");
+    let outcome = desk.engine.sign(&trunk, call).await.unwrap();
+    assert_eq!(outcome.oob.reason, Some(Reason::Deadline));
+    assert_eq!(desk.engine.status(&[]).await.under_way, 1);
+    let counts = until_counted(&desk, |counts| counts.not_stored == 1).await;
+    assert_eq!(counts.of(Reason::NoAnswer), 1);
+    assert_eq!(desk.engine.status(&[]).await.under_way, 0);
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cps_that_is_down_ends_no_call() {
+    let scene = Scene::set(4).await;
+    let desk = Desk::open(&scene, |_| ()).await;
+    let trunk = trunk(&scene, Some("carrier"));
+    desk.proxy.set(Fault::BrokenOff);
+    let began = Instant::now();
+    let call = outgoing("2155550100", "2125550142");
+    let outcome = desk.engine.sign(&trunk, call).await.unwrap();
+    assert!(began.elapsed() < DEADLINE + SLACK);
+    assert!(matches!(outcome.passport, Passport::Signed { .. }));
+    assert!(!outcome.oob.is_stored());
+
+    let began = Instant::now();
+    let verdict = desk.engine.verify(&trunk, incoming("a", CALLER)).await;
+    assert!(began.elapsed() < DEADLINE + SLACK);
+    assert!(matches!(verdict.finding, Finding::None(_)), "{verdict:?}");
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_stores_are_under_way_than_may_be_and_none_costs_a_token_then() {
+    let scene = Scene::set(4).await;
+    let change = |parts: &mut EngineParts| signing(parts).signing.max_stores = 2;
+    let desk = Desk::open(&scene, change).await;
+    let trunk = trunk(&scene, Some("carrier"));
+    desk.proxy.set(Fault::Silent);
+    let call = || outgoing("2155550100", "2125550142");
+    for expected in [Reason::Deadline, Reason::Deadline, Reason::Busy] {
+        let outcome = desk.engine.sign(&trunk, call()).await.unwrap();
+        assert_eq!(outcome.oob.reason, Some(expected));
+    }
+    assert_eq!(scene.tokens(), 2);
+    desk.proxy.set(Fault::None);
+    let counts = until_counted(&desk, |counts| counts.stored_late == 2).await;
+    assert_eq!((counts.of(Reason::Busy), counts.tokens_spent), (1, 2));
+    let outcome = desk.engine.sign(&trunk, call()).await.unwrap();
+    assert!(outcome.oob.is_stored());
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_passport_is_waited_for() {
+    let scene = Scene::set(4).await;
+    let change = |parts: &mut EngineParts| {
+        parts.verifying.as_mut().unwrap().config.wait = SOON;
+    };
+    let desk = Desk::open(&scene, change).await;
+    let trunk = trunk(&scene, Some("carrier"));
+    let call = outgoing("2155550100", "2125550142");
+    let (verdict, outcome) = tokio::join!(
+        desk.engine.verify(&trunk, incoming("a", CALLER)),
+        desk.engine.sign(&trunk, call)
+    );
+    assert!(outcome.unwrap().oob.is_stored());
+    assert_eq!(verdict.verstat(), "TN-Validation-Passed", "{verdict:?}");
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_tokens_or_certificates_calls_go_on_with_a_reason() {
+    let scene = Scene::set(1).await;
+    let desk = Desk::open(&scene, |_| ()).await;
+    let signer = trunk(&scene, Some("carrier"));
+    let call = || outgoing("2155550100", "2125550142");
+    assert!(
+        desk.engine
+            .sign(&signer, call())
+            .await
+            .unwrap()
+            .oob
+            .is_stored()
+    );
+    let outcome = desk.engine.sign(&signer, call()).await.unwrap();
+    assert!(matches!(outcome.passport, Passport::Signed { .. }));
+    assert_eq!(outcome.oob.reason, Some(Reason::NoToken));
+    let status = desk.engine.status(&[&signer]).await;
+    assert_eq!(status.not_ready.len(), 1, "{status:?}");
+
+    let outcome = desk
+        .engine
+        .sign(&trunk(&scene, None), call())
+        .await
+        .unwrap();
+    let is_none = matches!(outcome.passport, Passport::None(Reason::NoCertificate));
+    assert!(is_none, "{outcome:?}");
+
+    // 12155550100 is in no block that is followed, and 12125559999 has no key.
+    for dest in ["2155550100", "2125559999"] {
+        let call = outgoing("2155550100", dest);
+        let outcome = desk.engine.sign(&signer, call).await.unwrap();
+        assert_eq!(outcome.oob.reason, Some(Reason::NoKeyRecords));
+    }
+    let emergency = desk
+        .engine
+        .sign(&signer, outgoing("2155550100", "911"))
+        .await;
+    let is_none = matches!(
+        emergency.unwrap().passport,
+        Passport::None(Reason::PassedOver)
+    );
+    assert!(is_none);
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_through_a_relay_that_is_gone_ends_no_call() {
+    let scene = Scene::set(1).await;
+    let change = |parts: &mut EngineParts| {
+        let http = HttpOptions {
+            proxy: Some("http://127.0.0.1:1".to_owned()),
+            ..HttpOptions::default()
+        };
+        signing(parts).transport = std::sync::Arc::new(http.fresh_clients().unwrap());
+    };
+    let desk = Desk::open(&scene, change).await;
+    let call = outgoing("2155550100", "2125550142");
+    let outcome = desk
+        .engine
+        .sign(&trunk(&scene, Some("carrier")), call)
+        .await;
+    assert!(!outcome.unwrap().oob.is_stored());
+    scene.end().await;
+}
