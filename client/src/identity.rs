@@ -235,6 +235,12 @@ impl StirIdentity {
         Ok(())
     }
 
+    /// When the first certificate of the path ends.
+    #[must_use]
+    pub fn valid_until(&self) -> Option<UnixTime> {
+        self.validity.iter().map(|(_, until)| *until).min()
+    }
+
     /// The certificate with its path, as `x5c`.
     #[must_use]
     pub const fn certificate(&self) -> &CertificateReference {
