@@ -58,12 +58,17 @@ const WALLS: &[Wall] = &[
         why: "a CPS is neither issuer nor client",
     },
     Wall {
-        of: &["pennyblack-client"],
+        of: &["pennyblack-client", "pennyblack-engine"],
         never: SERVERS,
         why: "a gateway or a handset that embeds the client library links no server",
     },
     Wall {
-        of: &["pennyblack-client"],
+        of: &["pennyblack-engine"],
+        never: &["pennyblack-sip"],
+        why: "the gateway's engine knows calls, and no interface of a switch",
+    },
+    Wall {
+        of: &["pennyblack-client", "pennyblack-engine"],
         never: &[
             "openssl-sys",
             "pennyblack-pki",

@@ -28,7 +28,9 @@ pub use outgoing::{
     BadParameter, BadValue, OobOutcome, OutgoingCall, Parameter, Passport, SignOutcome,
 };
 pub use reason::Reason;
-pub use status::{EngineStatus, KeyRecordsStatus, MailboxReport, NotReady, TokenStock, Warning};
+pub use status::{
+    EngineStatus, KeyRecordsStatus, MailboxReport, NotReady, SigningKeyReport, TokenStock, Warning,
+};
 pub use trunk::{AttestPolicy, OrigSource, SigningIdentity, Trunk};
 pub use verdict::{
     Finding, Found, IncomingCall, PassportResult, Refused, Retargeted, Source, StirCode, Verdict,

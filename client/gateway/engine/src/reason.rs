@@ -80,6 +80,8 @@ reasons! {
     NotVerifiable = "not-verifiable",
     /// PASSporTs wait for a certificate that is not at hand.
     CertificateAwaited = "certificate-awaited",
+    /// No certificate can be judged: a revocation list is missing or too old.
+    NoRevocationList = "no-revocation-list",
     /// A mailbox was not read to its end lately.
     MailboxUnread = "mailbox-unread",
 }

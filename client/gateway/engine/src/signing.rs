@@ -21,7 +21,7 @@ use crate::engine::{Engine, SigningParts};
 use crate::key_records::{KeyRecords, Keys, Refresher};
 use crate::outgoing::{BadParameter, OobOutcome, OutgoingCall, Passport, SignOutcome};
 use crate::reason::Reason;
-use crate::status::{EngineStatus, NotReady, TokenStock, Warning};
+use crate::status::{EngineStatus, NotReady, SigningKeyReport, TokenStock, Warning};
 use crate::trunk::Trunk;
 use passports::Prepared;
 use stores::{Stores, WantedCopy};
@@ -192,7 +192,12 @@ impl Signing {
             let Some(identity) = &trunk.identity else {
                 continue;
             };
-            if let Err(error) = identity.files.current().check_current(now) {
+            let current = identity.files.current();
+            status.signing_keys.push(SigningKeyReport {
+                trunk: trunk.name.clone(),
+                valid_until: current.valid_until(),
+            });
+            if let Err(error) = current.check_current(now) {
                 status.not_ready.push(NotReady::SigningKey {
                     trunk: trunk.name.clone(),
                     why: error.to_string(),

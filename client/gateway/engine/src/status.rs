@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
 use pennyblack_client::follower::MailboxStatus;
 use pennyblack_sealing::mailbox::MailboxId;
 
 /// How everything is doing that calls rest on.
 #[derive(Debug, Clone, Default)]
 pub struct EngineStatus {
+    /// The key of each trunk that signs.
+    pub signing_keys: Vec<SigningKeyReport>,
     /// The tokens, if calls are stored.
     pub tokens: Option<TokenStock>,
     /// The key records at hand, if calls are stored.
@@ -21,6 +24,15 @@ pub struct EngineStatus {
     pub not_ready: Vec<NotReady>,
     /// Sizes that do not fit. Calls go on.
     pub warnings: Vec<Warning>,
+}
+
+/// What signs the calls of a trunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SigningKeyReport {
+    /// The trunk.
+    pub trunk: String,
+    /// When the first certificate of its path ends.
+    pub valid_until: Option<UnixTime>,
 }
 
 /// The stock of tokens.

@@ -138,6 +138,8 @@ pub struct Refused {
     pub code: StirCode,
     /// The reason itself. It may quote what a stranger wrote, and name numbers.
     pub detail: String,
+    /// Why it could not be judged here, if that is so: **no call fails for it**.
+    pub not_judged: Option<Reason>,
 }
 
 /// A SIP response code for an Identity that is not good (RFC 8224 section 6.2.2).

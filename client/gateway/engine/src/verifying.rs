@@ -145,7 +145,7 @@ impl Verifying {
         let InBand {
             good,
             mut results,
-            is_awaited,
+            not_judged,
         } = in_band;
         if let Some(good) = good {
             let unrecorded = self.use_up(call.call, &good).await;
@@ -167,8 +167,7 @@ impl Verifying {
                 return Verdict::of(found, results);
             }
             (Err(_), Some(refused)) => Finding::Failed(refused),
-            (Err(_), None) if is_awaited => Finding::None(Reason::CertificateAwaited),
-            (Err(reason), None) => Finding::None(reason),
+            (Err(reason), None) => Finding::None(not_judged.unwrap_or(reason)),
         };
         Verdict { finding, results }
     }

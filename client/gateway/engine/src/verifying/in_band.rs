@@ -10,8 +10,10 @@ use pennyblack_passport::{
     Call, IdentityHeader, IdentityHeaderError, PassportError, Refusal, UnverifiedPassport,
     VerifiedPassport, valid_for,
 };
+use pennyblack_stir::ChainError;
 use pennyblack_stir::jws::X5u;
 
+use crate::reason::Reason;
 use crate::verdict::{PassportResult, Refused, Source, StirCode};
 
 /// Most Identity header fields of a call that are looked at.
@@ -24,8 +26,8 @@ pub(super) struct InBand {
     pub(super) good: Option<Vec<VerifiedPassport>>,
     /// All of them.
     pub(super) results: Vec<PassportResult>,
-    /// Whether one waits for a certificate.
-    pub(super) is_awaited: bool,
+    /// Why one of them could not be judged here.
+    pub(super) not_judged: Option<Reason>,
 }
 
 /// Verifies them, and says which certificates are missing. It waits for the disk.
@@ -62,13 +64,13 @@ pub(super) fn verify(
     if good.is_none() {
         refuse_those_of_other_calls(&mut results);
     }
-    let is_awaited = results
+    let mut refused = results
         .iter()
-        .any(|result| matches!(&result.outcome, Err(refused) if refused.is_ours()));
+        .filter_map(|result| result.outcome.as_ref().err());
     let in_band = InBand {
         good,
+        not_judged: refused.find_map(|refused| refused.not_judged),
         results,
-        is_awaited,
     };
     (in_band, missing)
 }
@@ -81,6 +83,7 @@ fn read(identity: &str) -> Result<UnverifiedPassport, Refused> {
             _ => StirCode::InvalidIdentityHeader,
         },
         detail: error.to_string(),
+        not_judged: None,
     })?;
     Ok(header.into_passport())
 }
@@ -95,7 +98,21 @@ fn verify_one(
     verified.map_err(|refusal| Refused {
         code: code_of(&refusal),
         detail: refusal.to_string(),
+        not_judged: trouble_of_ours(&refusal),
     })
+}
+
+/// A certificate that is not at hand, a list that is not current: neither is the fault of the
+/// call.
+fn trouble_of_ours(refusal: &Refusal) -> Option<Reason> {
+    match refusal {
+        Refusal::NoCertificate(_) => Some(Reason::CertificateAwaited),
+        Refusal::Certificate(
+            ChainError::NoRevocationList { .. } | ChainError::StaleRevocation { .. },
+        ) => Some(Reason::NoRevocationList),
+        Refusal::Nested(refusal) => trouble_of_ours(refusal),
+        _ => None,
+    }
 }
 
 /// By RFC 8224 section 6.2.2.
@@ -117,6 +134,7 @@ fn refuse_those_of_other_calls(results: &mut [PassportResult]) {
         result.outcome = Err(Refused {
             code: StirCode::InvalidIdentityHeader,
             detail: "it is of another call: orig or dest differ".to_owned(),
+            not_judged: None,
         });
     }
 }
@@ -140,11 +158,11 @@ impl PassportResult {
         }
     }
 
-    /// Why the call fails for it: not for a certificate that is not at hand, which is trouble
-    /// of ours, and not for a kind that is not known here.
+    /// Why the call fails for it: not for trouble of ours, and not for a kind that is not
+    /// known here.
     pub(super) fn decides(&self) -> Option<&Refused> {
         let refused = self.outcome.as_ref().err()?;
-        (!refused.is_ours() && !self.is_of_unknown_kind()).then_some(refused)
+        (refused.not_judged.is_none() && !self.is_of_unknown_kind()).then_some(refused)
     }
 
     fn is_of_unknown_kind(&self) -> bool {
@@ -155,11 +173,5 @@ impl PassportResult {
                 Err(PassportError::UnknownExtension(_))
             )
         })
-    }
-}
-
-impl Refused {
-    const fn is_ours(&self) -> bool {
-        matches!(self.code, StirCode::BadIdentityInfo)
     }
 }
