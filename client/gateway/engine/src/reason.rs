@@ -65,6 +65,8 @@ reasons! {
     Refused = "refused",
     /// The CPS has too much to do.
     CpsBusy = "cps-busy",
+    /// The CPS has not answered for a while: no token was spent.
+    CpsAway = "cps-away",
     /// No answer of the CPS, as long as trying was of use.
     NoAnswer = "no-answer",
     /// The deadline came first; storing goes on.

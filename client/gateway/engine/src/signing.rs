@@ -1,6 +1,7 @@
 //! Calls that leave: signed, or taken as they come, and stored inside the deadline. Not here:
 //! one store (`stores`), and which PASSporTs a call has (`passports`).
 
+mod away;
 mod passports;
 mod stores;
 

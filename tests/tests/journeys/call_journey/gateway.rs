@@ -4,6 +4,7 @@
 mod deadlines;
 mod desk;
 mod identities;
+mod key_records;
 
 use pennyblack_engine::{Finding, Passport, Reason, Source};
 use pennyblack_passport::Attestation;

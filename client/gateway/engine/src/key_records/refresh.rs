@@ -37,21 +37,25 @@ pub(crate) struct Refresher {
 }
 
 impl Refresher {
+    /// Until it is told to stop.
     pub(crate) async fn run(self, shutdown: Shutdown) {
-        let this = Arc::new(self);
-        this.load().await;
-        while !shutdown.is_triggered() {
-            let pause = match this.refresh().await {
-                Ok(()) => this.config.every,
+        tokio::select! {
+            () = Arc::new(self).follow() => {}
+            () = shutdown.requested() => {}
+        }
+    }
+
+    async fn follow(self: Arc<Self>) {
+        self.load().await;
+        loop {
+            let pause = match self.refresh().await {
+                Ok(()) => self.config.every,
                 Err(error) => {
                     tracing::warn!(%error, "key records were not read; those at hand stay");
-                    RETRY_PAUSE.min(this.config.every)
+                    RETRY_PAUSE.min(self.config.every)
                 }
             };
-            tokio::select! {
-                () = tokio::time::sleep(jittered(pause)) => {}
-                () = shutdown.requested() => {}
-            }
+            tokio::time::sleep(jittered(pause)).await;
         }
     }
 

@@ -17,6 +17,7 @@ use pennyblack_runtime::shutdown::Shutdown;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::away::{AwayCpss, Heard};
 use crate::config::SigningConfig;
 use crate::counters::{Counters, add_one};
 use crate::outgoing::OobOutcome;
@@ -36,6 +37,7 @@ pub(super) struct Stores {
     permits: Arc<Semaphore>,
     max: u32,
     keep_trying: Duration,
+    away: AwayCpss,
     counters: Arc<Counters>,
 }
 
@@ -60,6 +62,7 @@ impl Stores {
             permits: Arc::new(Semaphore::new(max as usize)),
             max,
             keep_trying: config.keep_trying,
+            away: AwayCpss::default(),
             counters,
         }
     }
@@ -80,10 +83,13 @@ impl Stores {
         // One of them may cost a token more, if the CPS takes its first for invalid.
         let mut second = SecondAttempt::default();
         for copy in copies {
-            let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
-                self.not_stored(Reason::Busy);
-                outcome.reason.get_or_insert(Reason::Busy);
-                continue;
+            let permit = match self.may_begin(&copy) {
+                Ok(permit) => permit,
+                Err(reason) => {
+                    self.not_stored(reason);
+                    outcome.reason.get_or_insert(reason);
+                    continue;
+                }
             };
             let second = std::mem::replace(&mut second, SecondAttempt::used());
             let store = self
@@ -106,6 +112,19 @@ impl Stores {
         }
     }
 
+    /// **Nothing is spent for what may not begin.**
+    fn may_begin(&self, copy: &WantedCopy) -> Result<OwnedSemaphorePermit, Reason> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned();
+        let permit = permit.map_err(|_| Reason::Busy)?;
+        match self
+            .away
+            .may_begin(copy.key.cps().authority(), Instant::now())
+        {
+            true => Ok(permit),
+            false => Err(Reason::CpsAway),
+        }
+    }
+
     /// Goes on when the call has gone, for as long as the PASSporT is of use.
     async fn store_one(
         self,
@@ -125,6 +144,7 @@ impl Stores {
             Ok(Err(error)) => Err(reason_of(&error)),
             Err(_) => Err(Reason::NoAnswer),
         };
+        self.away.heard(key.cps().authority(), heard(stored));
         drop(permit);
         if let Err(reason) = stored {
             self.not_stored(reason);
@@ -207,6 +227,15 @@ impl StoreTransport for Counted {
     fn send<'a>(&'a self, call: &'a StoreCall, retry: RetryPolicy) -> SendingStore<'a> {
         add_one(&self.counters.tokens_spent);
         self.transport.send(call, retry)
+    }
+}
+
+/// What an outcome says of the CPS.
+const fn heard(stored: Result<(), Reason>) -> Heard {
+    match stored {
+        Ok(()) | Err(Reason::Refused | Reason::CpsBusy) => Heard::Answer,
+        Err(Reason::NoAnswer) => Heard::Nothing,
+        Err(_) => Heard::NotAsked,
     }
 }
 

@@ -115,6 +115,42 @@ async fn no_more_stores_are_under_way_than_may_be_and_none_costs_a_token_then() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cps_that_is_away_costs_a_few_tokens_and_is_noticed_when_it_is_back() {
+    let scene = Scene::set(64).await;
+    let change = |parts: &mut EngineParts| {
+        signing(parts).signing.keep_trying = Duration::from_millis(400);
+    };
+    let desk = Desk::open(&scene, change).await;
+    let trunk = trunk(&scene, Some("carrier"));
+    let signed = async || {
+        let call = outgoing("2155550100", "2125550142");
+        desk.engine.sign(&trunk, call).await.unwrap().oob
+    };
+    desk.proxy.set(Fault::Silent);
+    let mut calls = 0;
+    while signed().await.reason != Some(Reason::CpsAway) {
+        calls += 1;
+    }
+    assert!((8..=20).contains(&calls), "{calls}");
+    let spent = 64 - scene.tokens();
+    let began = Instant::now();
+    for _ in 0..50 {
+        assert!(!signed().await.is_stored());
+    }
+    let tries = 64 - scene.tokens() - spent;
+    assert!(tries <= 1 + began.elapsed().as_secs(), "{tries}");
+
+    desk.proxy.set(Fault::None);
+    until("a stored call", SOON, async || {
+        signed().await.is_stored().then_some(())
+    })
+    .await;
+    assert!(signed().await.is_stored());
+    desk.engine.stop().await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_late_passport_is_waited_for() {
     let scene = Scene::set(4).await;
     let change = |parts: &mut EngineParts| {

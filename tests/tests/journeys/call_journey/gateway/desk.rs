@@ -48,7 +48,7 @@ impl Desk {
 }
 
 /// Both sides, through the CPS's door at `address`.
-fn parts(scene: &Scene, address: SocketAddr) -> EngineParts {
+pub(super) fn parts(scene: &Scene, address: SocketAddr) -> EngineParts {
     let retry = RetryPolicy {
         retries: 20,
         longest_pause: Duration::from_millis(500),
