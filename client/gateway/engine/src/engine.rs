@@ -116,6 +116,21 @@ impl Engine {
         }
     }
 
+    /// Follows these mailboxes, and no others any more. It returns when they were read, or
+    /// after 5 s; calls are answered all the time.
+    ///
+    /// # Errors
+    /// [`FollowerConfigError`]: then the old ones are followed on.
+    pub async fn set_mailboxes(
+        &self,
+        mailboxes: Vec<FollowedMailbox>,
+    ) -> Result<(), FollowerConfigError> {
+        match &self.parts.verifying {
+            Some(verifying) => verifying.set_mailboxes(mailboxes).await,
+            None => Ok(()),
+        }
+    }
+
     /// What was counted since the start.
     #[must_use]
     pub fn counts(&self) -> Counts {

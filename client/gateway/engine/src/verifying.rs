@@ -5,18 +5,20 @@ mod certificates;
 mod found;
 mod in_band;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use pennyblack_client::assignments::{Assignments, CallName};
-use pennyblack_client::follower::{Follower, FollowerConfigError, FollowerVerdict, Task};
+use pennyblack_client::follower::{
+    FollowedMailbox, Follower, FollowerConfigError, FollowerVerdict, Task,
+};
 use pennyblack_client::verification_service::VerificationRules;
 use pennyblack_passport::{Call, Party, VerifiedPassport};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::config::VerifyConfig;
 use crate::counters::add_one;
@@ -36,12 +38,27 @@ const MAX_UNREAD: Duration = Duration::from_secs(5);
 const LOOK_PAUSE: Duration = Duration::from_millis(5);
 
 pub(crate) struct Verifying {
-    follower: Follower,
+    /// Replaced as a whole when other mailboxes are to be followed.
+    follower: RwLock<Arc<Follower>>,
     assignments: Arc<Assignments>,
-    rules: Mutex<Arc<VerificationRules>>,
+    rules: Rules,
     awaited: Arc<AwaitedCertificates>,
     config: VerifyConfig,
     clock: Clock,
+}
+
+/// What PASSporTs are judged by now. Clones share it.
+#[derive(Clone)]
+struct Rules(Arc<RwLock<Arc<VerificationRules>>>);
+
+impl Rules {
+    fn current(&self) -> Arc<VerificationRules> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, rules: VerificationRules) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
 }
 
 /// Whom a call is from, and to.
@@ -97,19 +114,11 @@ impl Verifying {
             assignments,
             config,
         } = parts;
-        let (task, rng) = (Task::default(), &mut rand::rng());
-        let of_follower = rules.clone();
-        let follower = Follower::start(
-            &config.follow,
-            mailboxes,
-            of_follower,
-            task,
-            clock.clone(),
-            rng,
-        )?;
+        let rules = Rules(Arc::new(RwLock::new(Arc::new(rules))));
         let awaited = Arc::new(AwaitedCertificates::default());
-        let fetches = Arc::clone(&awaited).run(rules.certificates.clone(), clock.clone());
+        let fetches = Arc::clone(&awaited).run(rules.clone(), clock.clone());
         let shutdown = shutdown.clone();
+        let follower = follow(&config, mailboxes, &rules, &assignments, clock)?;
         tokio::spawn(async move {
             tokio::select! {
                 () = fetches => {}
@@ -117,9 +126,9 @@ impl Verifying {
             }
         });
         Ok(Self {
-            follower: follower.with_assignments(Arc::clone(&assignments)),
+            follower: RwLock::new(Arc::new(follower)),
             assignments,
-            rules: Mutex::new(Arc::new(rules)),
+            rules,
             awaited,
             config,
             clock: clock.clone(),
@@ -127,12 +136,29 @@ impl Verifying {
     }
 
     pub(crate) fn set_rules(&self, rules: VerificationRules) {
-        self.follower.set_rules(rules.clone());
-        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        self.follower().set_rules(rules.clone());
+        self.rules.replace(rules);
     }
 
-    fn rules(&self) -> Arc<VerificationRules> {
-        Arc::clone(&self.rules.lock().unwrap_or_else(PoisonError::into_inner))
+    /// What was found in the old mailboxes stays for the calls that wait; the new follower
+    /// answers once it has read its mailboxes.
+    pub(crate) async fn set_mailboxes(
+        &self,
+        mailboxes: Vec<FollowedMailbox>,
+    ) -> Result<(), FollowerConfigError> {
+        let (rules, clock) = (&self.rules, &self.clock);
+        let next = follow(&self.config, mailboxes, rules, &self.assignments, clock)?;
+        // One that cannot be read must not keep the others back.
+        let _read = timeout(MAX_UNREAD, next.read_since(Instant::now())).await;
+        *self
+            .follower
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        Ok(())
+    }
+
+    fn follower(&self) -> Arc<Follower> {
+        Arc::clone(&self.follower.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     async fn verdict(&self, trunk: &Trunk, call: IncomingCall) -> Verdict {
@@ -176,7 +202,7 @@ impl Verifying {
         if identities.is_empty() {
             return InBand::default();
         }
-        let (rules, now) = (self.rules(), self.clock.now());
+        let (rules, now) = (self.rules.current(), self.clock.now());
         let calls: Vec<_> = ends.calls().collect();
         let work = move || in_band::verify(&rules, &calls, &identities, now);
         // It fails only when the runtime ends.
@@ -200,11 +226,12 @@ impl Verifying {
         name: CallName,
         deadline: Instant,
     ) -> Result<(Vec<VerifiedPassport>, Option<String>), Reason> {
-        let mut changes = self.follower.changes();
+        let follower = self.follower();
+        let mut changes = follower.changes();
         loop {
             let mut why = Reason::NoPassport;
             for call in ends.calls() {
-                let verdict = self.follower.verdict(&call, name).await;
+                let verdict = follower.verdict(&call, name).await;
                 if verdict.is_valid() {
                     return Ok((verdict.passports, verdict.unrecorded));
                 }
@@ -229,7 +256,7 @@ impl Verifying {
     }
 
     pub(crate) fn report(&self, status: &mut EngineStatus) {
-        for (mailbox, cps, of_mailbox) in self.follower.status() {
+        for (mailbox, cps, of_mailbox) in self.follower().status() {
             let is_unread = of_mailbox
                 .read_to_its_end
                 .is_none_or(|read| read > MAX_UNREAD);
@@ -248,6 +275,19 @@ impl Verifying {
             });
         }
     }
+}
+
+fn follow(
+    config: &VerifyConfig,
+    mailboxes: Vec<FollowedMailbox>,
+    rules: &Rules,
+    assignments: &Arc<Assignments>,
+    clock: &Clock,
+) -> Result<Follower, FollowerConfigError> {
+    let (rules, clock) = ((*rules.current()).clone(), clock.clone());
+    let (task, rng) = (Task::default(), &mut rand::rng());
+    let follower = Follower::start(&config.follow, mailboxes, rules, task, clock, rng)?;
+    Ok(follower.with_assignments(Arc::clone(assignments)))
 }
 
 fn ends_of(trunk: &Trunk, call: &IncomingCall) -> Result<Ends, Reason> {

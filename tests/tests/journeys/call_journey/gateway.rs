@@ -5,6 +5,7 @@ mod deadlines;
 mod desk;
 mod identities;
 mod key_records;
+mod normal_life;
 
 use pennyblack_engine::{Finding, Passport, Reason, Source};
 use pennyblack_passport::Attestation;

@@ -196,3 +196,6 @@ fn signed(
         refused: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

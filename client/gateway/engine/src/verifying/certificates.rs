@@ -6,10 +6,11 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pennyblack_client::certificates::CertificateStores;
 use pennyblack_http::Deadline;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_stir::jws::X5u;
+
+use super::Rules;
 
 /// How often what is missing is fetched.
 const EVERY: Duration = Duration::from_secs(5);
@@ -31,7 +32,7 @@ impl AwaitedCertificates {
     }
 
     /// Fetches them from now on, again and again.
-    pub(super) async fn run(self: Arc<Self>, stores: CertificateStores, clock: Clock) {
+    pub(super) async fn run(self: Arc<Self>, rules: Rules, clock: Clock) {
         loop {
             tokio::time::sleep(EVERY).await;
             let awaited = {
@@ -40,7 +41,11 @@ impl AwaitedCertificates {
             };
             let deadline = Some(Deadline::after(EVERY));
             // The stores remember what came.
-            let _fetched = stores.gather(awaited.iter(), deadline, clock.now()).await;
+            let _fetched = rules
+                .current()
+                .certificates
+                .gather(awaited.iter(), deadline, clock.now())
+                .await;
         }
     }
 }
