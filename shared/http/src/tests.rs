@@ -1,4 +1,5 @@
 mod diagnosis;
+mod fresh_clients;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -217,9 +218,13 @@ fn a_file_without_authorities_is_named() {
                 trust_roots,
                 ..HttpOptions::default()
             };
-            let error = options.client().unwrap_err();
-            assert!(matches!(error, HttpError::CaFile { .. }), "{error}");
-            assert!(error.to_string().contains(path), "{error}");
+            for error in [
+                options.client().unwrap_err(),
+                options.fresh_clients().unwrap_err(),
+            ] {
+                assert!(matches!(error, HttpError::CaFile { .. }), "{error}");
+                assert!(error.to_string().contains(path), "{error}");
+            }
         }
     }
 }
