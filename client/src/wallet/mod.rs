@@ -278,6 +278,8 @@ mod size_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod turn_tests;
+#[cfg(test)]
 mod unlisted_tests;
 #[cfg(test)]
 mod upgrade_tests;

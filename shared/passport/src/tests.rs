@@ -316,3 +316,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_origin_that_is_given_is_a_uuid_and_keeps_its_spelling() {
+    let given = "9C6A1D5E-0E5B-4C0A-8A55-0D8A2A4C9E11";
+    assert_eq!(given.parse::<OrigId>().unwrap().as_str(), given);
+    let without_hyphens = given.replace('-', "");
+    for wrong in [
+        "",
+        "carrier 7",
+        &without_hyphens,
+        "urn:uuid:x",
+        "9C6A1D5E-0E5B-4C0A-8A55-0D8A2A4C9E1\n",
+    ] {
+        assert!(wrong.parse::<OrigId>().is_err(), "{wrong:?}");
+    }
+}

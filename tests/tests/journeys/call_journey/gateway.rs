@@ -6,6 +6,7 @@ mod desk;
 mod identities;
 mod key_records;
 mod normal_life;
+mod passports;
 
 use pennyblack_engine::{Finding, Passport, Reason, Source};
 use pennyblack_passport::Attestation;

@@ -2,56 +2,24 @@
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_engine::{Finding, Passport, Reason, Source, StirCode};
-use pennyblack_passport::{
-    Attestation, Claims, Destinations, Extension, IdentityHeader, OrigId, Party, UnverifiedPassport,
-};
-use pennyblack_stir::jws::CertificateReference;
+use pennyblack_passport::Extension;
 
 use super::super::scene::Scene;
-use super::super::{CALLEE, CALLER, NOW};
+use super::super::{CALLER, NOW};
 use super::desk::{Desk, incoming, outgoing, trunk};
+use super::passports::Signed;
 
-/// An Identity of a credential of the PKI.
-fn identity(scene: &Scene, signer: &str, iat: UnixTime, extension: Extension) -> String {
-    let url = format!("https://certs.test/{signer}.pem");
-    identity_at(&url, scene, signer, iat, extension)
+/// The carrier's Identity of a call to the office.
+fn identity(scene: &Scene) -> String {
+    Signed::default().identity(scene)
 }
 
-fn identity_at(
-    url: &str,
-    scene: &Scene,
-    signer: &str,
-    iat: UnixTime,
-    extension: Extension,
-) -> String {
-    let claims = Claims {
-        orig: party(CALLER),
-        dest: Destinations::new([party(CALLEE)]).unwrap(),
-        iat,
-        mky: Vec::new(),
-        extension,
-        others: serde_json::Map::new(),
+fn signed_at(scene: &Scene, iat: u64) -> String {
+    let signed = Signed {
+        iat: UnixTime(iat),
+        ..Signed::default()
     };
-    let signer_identity = scene.federation.identity(signer).unwrap();
-    let certificate = CertificateReference::X5u(url.parse().unwrap());
-    let token = claims.sign(&certificate, signer_identity.key());
-    let passport = UnverifiedPassport::parse_to_carry(&token).unwrap();
-    IdentityHeader::new(passport).unwrap().to_string()
-}
-
-fn party(text: &str) -> Party {
-    Party::Number(text.parse().unwrap())
-}
-
-fn shaken() -> Extension {
-    Extension::Shaken {
-        attest: Attestation::Full,
-        origid: OrigId::random(),
-    }
-}
-
-fn plus(seconds: u64) -> UnixTime {
-    UnixTime(NOW.0 + seconds)
+    signed.identity(scene)
 }
 
 /// The signature of another PASSporT.
@@ -66,8 +34,12 @@ async fn an_identity_that_came_with_the_call_is_stored_as_it_is() {
     let scene = Scene::set(4).await;
     let desk = Desk::open(&scene, |_| ()).await;
     let mut call = outgoing("anonymous", "sip:alice@example.com");
-    let header = identity(&scene, "carrier", NOW, shaken());
-    let other_kind = identity(&scene, "carrier", NOW, Extension::Other("rph".to_owned()));
+    let header = identity(&scene);
+    let other_kind = Signed {
+        extension: Extension::Other("rph".to_owned()),
+        ..Signed::default()
+    };
+    let other_kind = other_kind.identity(&scene);
     call.identities = vec![header.clone(), other_kind];
     let trunk = trunk(&scene, None);
     let outcome = desk.engine.sign(&trunk, call).await.unwrap();
@@ -87,8 +59,8 @@ async fn an_identity_that_came_with_the_call_is_stored_as_it_is() {
 async fn an_identity_that_nobody_would_accept_costs_no_token() {
     let scene = Scene::set(4).await;
     let desk = Desk::open(&scene, |_| ()).await;
-    let stale = identity(&scene, "carrier", UnixTime(NOW.0 - 61), shaken());
-    let future = identity(&scene, "carrier", plus(3600), shaken());
+    let stale = signed_at(&scene, NOW.0 - 61);
+    let future = signed_at(&scene, NOW.0 + 3600);
     let (_, parameters) = stale.split_once(';').unwrap();
     let compact = format!("..{};{parameters}", "A".repeat(86));
     for (header, reason) in [
@@ -117,7 +89,7 @@ async fn a_good_identity_in_band_passes_and_its_copy_is_no_other_calls() {
     let scene = Scene::set(4).await;
     let desk = Desk::open(&scene, |_| ()).await;
     let trunk = trunk(&scene, None);
-    let header = identity(&scene, "carrier", NOW, shaken());
+    let header = identity(&scene);
     let mut call = incoming("a", CALLER);
     call.identities = vec![header.clone()];
     let verdict = desk.engine.verify(&trunk, call).await;
@@ -150,7 +122,7 @@ async fn bad_in_band_and_good_out_of_band_passes_unless_strict() {
             parts.verifying.as_mut().unwrap().config.strict_in_band = strict;
         });
         let (desk, trunk) = (desk.await, trunk(&scene, None));
-        let header = identity(&scene, "carrier", NOW, shaken());
+        let header = identity(&scene);
         let mut call = outgoing("2155550100", "2125550142");
         call.identities = vec![header.clone()];
         assert!(
@@ -180,9 +152,15 @@ async fn what_is_bad_in_band_fails_with_its_code_and_trouble_of_ours_does_not() 
     let scene = Scene::set(1).await;
     let desk = Desk::open(&scene, |_| ()).await;
     let trunk = trunk(&scene, None);
-    let good = identity(&scene, "carrier", NOW, shaken());
-    let stale = identity(&scene, "carrier", UnixTime(NOW.0 - 61), shaken());
-    let without_authority = identity(&scene, "office", NOW, Extension::Base);
+    let good = identity(&scene);
+    let stale = signed_at(&scene, NOW.0 - 61);
+    let without_authority = Signed {
+        by: "office",
+        x5u: "https://certs.test/office.pem",
+        extension: Extension::Base,
+        ..Signed::default()
+    };
+    let without_authority = without_authority.identity(&scene);
     for (header, from, code) in [
         (forged(&good), CALLER, StirCode::InvalidIdentityHeader),
         (stale, CALLER, StirCode::StaleDate),
@@ -197,9 +175,12 @@ async fn what_is_bad_in_band_fails_with_its_code_and_trouble_of_ours_does_not() 
         };
         assert_eq!(refused.code, code, "{header}");
     }
-    let nowhere = "https://certs.test/nowhere.pem";
+    let elsewhere = Signed {
+        x5u: "https://certs.test/nowhere.pem",
+        ..Signed::default()
+    };
     let mut call = incoming("b", CALLER);
-    call.identities = vec![identity_at(nowhere, &scene, "carrier", NOW, shaken())];
+    call.identities = vec![elsewhere.identity(&scene)];
     let verdict = desk.engine.verify(&trunk, call).await;
     let awaited = matches!(verdict.finding, Finding::None(Reason::CertificateAwaited));
     assert!(awaited, "{verdict:?}");
