@@ -216,7 +216,10 @@ impl Verifying {
         let (assignments, now) = (Arc::clone(&self.assignments), self.clock.now());
         let good = good.to_vec();
         let assigned = spawn_blocking(move || assignments.assign(call, good, now)).await;
-        assigned.ok()?.unrecorded
+        match assigned {
+            Ok(assigned) => assigned.unrecorded,
+            Err(error) => Some(error.to_string()),
+        }
     }
 
     /// What the follower has for the call, now or until the deadline.
@@ -231,7 +234,9 @@ impl Verifying {
         loop {
             let mut why = Reason::NoPassport;
             for call in ends.calls() {
+                // It fails only when the runtime ends.
                 let verdict = follower.verdict(&call, name).await;
+                let verdict = verdict.map_err(|_| Reason::Internal)?;
                 if verdict.is_valid() {
                     return Ok((verdict.passports, verdict.unrecorded));
                 }
