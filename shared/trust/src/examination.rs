@@ -19,12 +19,13 @@ pub fn examine(config: &TrustConfig, marks: &Path, now: UnixTime, findings: &mut
         findings.keep(data_directory::check_writable(directory).context(USE_TRUST));
     }
     let trust = Trust::look_at(config, marks, now).context(USE_TRUST);
-    if let Some(trust) = findings.keep(trust) {
-        trust
-            .lack(now)
-            .map(|lack| findings.lack(format!("trust: {lack}")));
-        trust
-            .warnings(now)
-            .map(|warnings| findings.note(format!("trust: {warnings}")));
+    let Some(trust) = findings.keep(trust) else {
+        return;
+    };
+    if let Some(lack) = trust.lack(now) {
+        findings.lack(format!("trust: {lack}"));
+    }
+    if let Some(warnings) = trust.warnings(now) {
+        findings.note(format!("trust: {warnings}"));
     }
 }
