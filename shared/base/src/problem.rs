@@ -287,10 +287,9 @@ impl fmt::Display for Problem {
 /// With a full stop, unless it ends as a sentence does already.
 fn sentence(text: &impl fmt::Display) -> String {
     let text = text.to_string();
-    match text.ends_with(['.', '?', '!']) {
-        true => text,
-        false => format!("{text}."),
-    }
+    let is_ended = text.ends_with(['.', '?', '!']);
+    let stop = if is_ended { "" } else { "." };
+    text + stop
 }
 
 fn about_blank() -> String {

@@ -123,8 +123,8 @@ impl Scene {
     /// What is known of a call from `orig` after one look at the mailbox of `key`.
     pub(super) async fn verify(&self, key: &RecipientKey, orig: &str) -> FollowerVerdict {
         let follower = self.look(key).await;
-        let verdict = follower.verdict(&call_from(orig), CallName::random());
-        verdict.await.unwrap()
+        let (call, name) = (call_from(orig), CallName::random());
+        follower.verdict(&call, name).await.unwrap()
     }
 
     pub(super) async fn entries(&self, key: &RecipientKey) -> u64 {
