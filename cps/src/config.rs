@@ -383,7 +383,7 @@ impl Configuration for Config {
 impl ServiceConfig for Config {
     fn common(&self) -> CommonSections<'_> {
         CommonSections {
-            authority: &self.cps.authority,
+            authority: Some(&self.cps.authority),
             data_directory: &self.cps.data_directory,
             public: &self.public,
             admin: &self.admin,

@@ -287,7 +287,7 @@ impl Configuration for Config {
 impl ServiceConfig for Config {
     fn common(&self) -> CommonSections<'_> {
         CommonSections {
-            authority: &self.issuer.authority,
+            authority: Some(&self.issuer.authority),
             data_directory: &self.issuer.data_directory,
             public: &self.public,
             admin: &self.admin,

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::client_address::ClientAddress;
 use crate::exchanges::{Exchanges, Overdue};
 use crate::http2_watch::Watched;
 use crate::one_exchange;
@@ -39,8 +40,7 @@ const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 64 * 1024;
 
-/// Everything a connection needs; shared by all of a listener. The client's
-/// address is not among it, so that no handler can record it.
+/// Everything a connection needs; shared by all of a listener.
 pub(crate) struct Setting {
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) exchange: one_exchange::Setting,
@@ -81,20 +81,30 @@ impl Drop for Ending<'_> {
 }
 
 /// Serves one connection to its end, or until its `exchanges` are dismissed.
-pub(crate) async fn serve(stream: TcpStream, setting: &Setting, exchanges: Arc<Exchanges>) {
+pub(crate) async fn serve(
+    stream: TcpStream,
+    client: Option<ClientAddress>,
+    setting: &Setting,
+    exchanges: Arc<Exchanges>,
+) {
     let _ending = Ending(&exchanges);
     tokio::select! {
-        () = greet_and_serve(stream, setting, &exchanges) => {}
+        () = greet_and_serve(stream, client, setting, &exchanges) => {}
         () = exchanges.dismissed() => count_end("made_room"),
     }
 }
 
-async fn greet_and_serve(stream: TcpStream, setting: &Setting, exchanges: &Arc<Exchanges>) {
+async fn greet_and_serve(
+    stream: TcpStream,
+    client: Option<ClientAddress>,
+    setting: &Setting,
+    exchanges: &Arc<Exchanges>,
+) {
     // Answers are small and whole; waiting to fill a segment only delays them.
     let _ = stream.set_nodelay(true);
     hold_back(&stream);
     let Some(tls) = &setting.tls else {
-        return speak_http(stream, setting, exchanges).await;
+        return speak_http(stream, client, setting, exchanges).await;
     };
     let handshake = tokio::select! {
         handshake = timeout(setting.limits.handshake, tls.acceptor().accept(stream)) => handshake,
@@ -103,7 +113,7 @@ async fn greet_and_serve(stream: TcpStream, setting: &Setting, exchanges: &Arc<E
     match handshake {
         Ok(Ok(stream)) => {
             exchanges.listen(Instant::now());
-            speak_http(stream, setting, exchanges).await;
+            speak_http(stream, client, setting, exchanges).await;
         }
         Ok(Err(_)) => count_end("handshake_failed"),
         Err(_) => count_end("handshake_overdue"),
@@ -122,10 +132,14 @@ fn hold_back(stream: &TcpStream) {
 
 async fn speak_http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    client: Option<ClientAddress>,
     setting: &Setting,
     exchanges: &Arc<Exchanges>,
 ) {
-    let service = service_fn(|request: hyper::Request<Incoming>| {
+    let service = service_fn(|mut request: hyper::Request<Incoming>| {
+        if let Some(client) = client {
+            request.extensions_mut().insert(client);
+        }
         let open = exchanges.begin(Instant::now(), request.version());
         one_exchange::answer(request, open, &setting.exchange)
     });

@@ -7,6 +7,7 @@ mod allocator;
 mod answer_body;
 pub mod answer_room;
 pub mod answer_times;
+pub mod client_address;
 pub mod clock_evidence;
 mod connection;
 pub mod examination;

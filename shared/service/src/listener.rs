@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::client_address::ClientAddress;
 use crate::connection::{self, Setting};
 use crate::exchanges::Exchanges;
 use crate::held_bytes::HeldBytes;
@@ -63,6 +64,7 @@ pub struct Listener {
     address: SocketAddr,
     tls: Option<TlsFiles>,
     limits: Arc<Limits>,
+    shows_clients: bool,
 }
 
 impl std::fmt::Debug for Listener {
@@ -114,7 +116,17 @@ impl Listener {
             address,
             tls,
             limits: Arc::new(limits),
+            shows_clients: false,
         })
+    }
+
+    /// Has each request bring its [`ClientAddress`] to the router.
+    #[must_use]
+    pub fn showing_clients(self) -> Self {
+        Self {
+            shows_clients: true,
+            ..self
+        }
     }
 
     /// Its certificate and key, if it has any: connections made after they were read again
@@ -155,18 +167,20 @@ impl Listener {
                     Some(ended) = open.join_next_with_id() => {
                         places.leave(ended.map_or_else(|error| error.id(), |(task, ())| task));
                     }
-                    stream = accept(&self.socket) => {
+                    (stream, client) = accept(&self.socket) => {
                         // One too many is closed at once: a client that hears so can
                         // go elsewhere, one that waits in the backlog cannot.
                         if !places.make_room() {
                             metrics::counter!("pennyblack_connections_refused_total").increment(1);
                             continue;
                         }
+                        // Dropped here otherwise, so that no handler can record it.
+                        let client = self.shows_clients.then(|| ClientAddress::of(client));
                         let setting = Arc::clone(&setting);
                         let exchanges = Exchanges::new(Arc::clone(&setting.limits), Instant::now());
                         let task = open.spawn({
                             let exchanges = Arc::clone(&exchanges);
-                            async move { connection::serve(stream, &setting, exchanges).await }
+                            async move { connection::serve(stream, client, &setting, exchanges).await }
                         });
                         places.take(task.id(), exchanges);
                     }
@@ -216,11 +230,11 @@ fn advice(refused: &std::io::Error) -> &'static str {
     }
 }
 
-/// The next connection. Its peer's address is dropped here and goes nowhere.
-async fn accept(socket: &TcpListener) -> TcpStream {
+/// The next connection.
+async fn accept(socket: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match socket.accept().await {
-            Ok((stream, _peer)) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
                 report(

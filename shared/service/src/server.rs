@@ -75,6 +75,15 @@ impl Server {
         })
     }
 
+    /// Has each request of the world bring the address that it comes from.
+    #[must_use]
+    pub fn showing_clients(self) -> Self {
+        Self {
+            public: self.public.showing_clients(),
+            ..self
+        }
+    }
+
     /// The public listener's certificate and key, if it has any.
     #[must_use]
     pub fn files(&self) -> Option<Arc<dyn Reread>> {

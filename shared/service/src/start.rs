@@ -18,6 +18,10 @@ use crate::start_error::{StartContext as _, StartError};
 
 /// A configuration with the sections of every service.
 pub trait ServiceConfig: Configuration {
+    /// Whether the handlers of the service learn where requests come from
+    /// ([`ClientAddress`](crate::client_address::ClientAddress)).
+    const SHOWS_CLIENTS: bool = false;
+
     /// These sections.
     fn common(&self) -> CommonSections<'_>;
 }
@@ -25,8 +29,8 @@ pub trait ServiceConfig: Configuration {
 /// What the configuration of every service says.
 #[derive(Debug, Clone, Copy)]
 pub struct CommonSections<'a> {
-    /// The name of the service towards its clients.
-    pub authority: &'a Authority,
+    /// The name of the service towards its clients, if it has one.
+    pub authority: Option<&'a Authority>,
     /// Where it keeps its state.
     pub data_directory: &'a Path,
     /// `[public]`.
@@ -55,12 +59,16 @@ impl StartingService {
     ///
     /// # Errors
     /// [`StartError`].
-    pub async fn bind(config: &impl ServiceConfig) -> Result<Self, StartError> {
+    pub async fn bind<C: ServiceConfig>(config: &C) -> Result<Self, StartError> {
         config.check().context("the configuration is refused")?;
         let common = config.common();
         let metrics = Metrics::of_this_process()?;
         let server = Server::bind(common.public, common.admin).await;
         let server = server.context("the listeners do not start")?;
+        let server = match C::SHOWS_CLIENTS {
+            true => server.showing_clients(),
+            false => server,
+        };
         let reload = Reload::new();
         if let Some(files) = server.files() {
             reload.add(files);
@@ -126,7 +134,7 @@ impl StartingService {
         tracing::info!(
             public = %server.addresses().public,
             admin = %server.addresses().admin,
-            authority = %config.common().authority,
+            authority = config.common().authority.map(tracing::field::display),
             "{} started", C::SERVICE
         );
         RunningService {

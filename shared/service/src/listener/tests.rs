@@ -357,3 +357,26 @@ async fn an_address_in_use_is_named() {
         .to_string();
     assert!(said.contains(&running.address.to_string()), "{said}");
 }
+
+#[tokio::test]
+async fn only_a_listener_that_shows_clients_tells_handlers_where_a_request_comes_from() {
+    for shows in [false, true] {
+        let config = PublicConfig::plain(loopback());
+        let listener = Listener::bind_public(&config).await.unwrap();
+        let listener = match shows {
+            true => listener.showing_clients(),
+            false => listener,
+        };
+        let (address, shutdown) = (listener.address(), Shutdown::new());
+        let router = Router::new().fallback(|request: axum::extract::Request| async move {
+            let client = request.extensions().get::<ClientAddress>();
+            client.map_or_else(String::new, |client| client.0.to_string())
+        });
+        let serving = tokio::spawn(listener.serve(router, shutdown.clone()));
+        let answer = reqwest::get(format!("http://{address}/")).await.unwrap();
+        let shown = answer.text().await.unwrap();
+        assert_eq!(shown, if shows { "127.0.0.1" } else { "" });
+        shutdown.trigger();
+        serving.await.unwrap();
+    }
+}
