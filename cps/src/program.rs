@@ -8,7 +8,7 @@ use clap::Args;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::Description;
 use pennyblack_service::findings::Findings;
-use pennyblack_service::program::{self, Outcome, Program, block_on};
+use pennyblack_service::program::{self, LoadAgain, Outcome, Program, block_on};
 use pennyblack_service::start::RunningService;
 use pennyblack_service::start_error::StartError;
 use pennyblack_trust::accept_older_lists;
@@ -85,7 +85,11 @@ impl Program for CpsProgram {
         outside::check(&config, &clock).await
     }
 
-    async fn start(config: Config, clock: Clock) -> Result<RunningService, StartError> {
+    async fn start(
+        config: Config,
+        _: LoadAgain<Config>,
+        clock: Clock,
+    ) -> Result<RunningService, StartError> {
         Cps::start(config, clock).await
     }
 }

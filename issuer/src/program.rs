@@ -7,7 +7,7 @@ use clap::Args;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::Description;
 use pennyblack_service::findings::Findings;
-use pennyblack_service::program::{self, Outcome, Program};
+use pennyblack_service::program::{self, LoadAgain, Outcome, Program};
 use pennyblack_service::start::RunningService;
 use pennyblack_service::start_error::StartError;
 use pennyblack_trust::accept_older_lists;
@@ -72,7 +72,11 @@ impl Program for IssuerProgram {
         outside::check(&config, &clock).await
     }
 
-    async fn start(config: Config, clock: Clock) -> Result<RunningService, StartError> {
+    async fn start(
+        config: Config,
+        _: LoadAgain<Config>,
+        clock: Clock,
+    ) -> Result<RunningService, StartError> {
         Issuer::start(config, clock).await
     }
 }

@@ -5,10 +5,13 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use pennyblack_runtime::clock::Clock;
-use pennyblack_runtime::config::{CommandLine, Description, Invocation, to_toml};
+use pennyblack_runtime::config::{
+    CommandLine, ConfigurationError, Description, Invocation, to_toml,
+};
 use pennyblack_runtime::logging;
 use pennyblack_runtime::reload::Hangups;
 
@@ -18,6 +21,9 @@ use crate::start_error::StartError;
 
 /// What came of a run: nothing, or a sentence for the operator.
 pub type Outcome = Result<(), Box<dyn Error>>;
+
+/// Reads the configuration again from where it came from at the start.
+pub type LoadAgain<C> = Arc<dyn Fn() -> Result<C, ConfigurationError> + Send + Sync>;
 
 /// A service that is a program.
 pub trait Program {
@@ -35,9 +41,11 @@ pub trait Program {
     /// Called inside a tokio runtime.
     fn check(config: Self::Config, clock: Clock) -> impl Future<Output = Findings>;
 
-    /// Starts the service. Called inside a tokio runtime.
+    /// Starts the service. Called inside a tokio runtime. `again` is for services that
+    /// change what they do while they run.
     fn start(
         config: Self::Config,
+        again: LoadAgain<Self::Config>,
         clock: Clock,
     ) -> impl Future<Output = Result<RunningService, StartError>>;
 }
@@ -60,13 +68,16 @@ pub fn run<P: Program>(arguments: impl IntoIterator<Item = OsString>) -> ExitCod
 }
 
 fn invoke<P: Program>(line: CommandLine, options: &P::Options) -> Outcome {
+    let again = line.clone();
     match line.invocation::<P::Config>()? {
         Invocation::Check(configuration) => check::<P>(configuration),
         Invocation::Run {
             configuration,
             ready_file,
-        } => P::instead_of_serving(options, &configuration)
-            .unwrap_or_else(|| serve::<P>(configuration, ready_file.as_deref())),
+        } => P::instead_of_serving(options, &configuration).unwrap_or_else(|| {
+            let again = Arc::new(move || again.configuration());
+            serve::<P>(configuration, again, ready_file.as_deref())
+        }),
     }
 }
 
@@ -85,12 +96,16 @@ fn check<P: Program>(config: P::Config) -> Outcome {
     })
 }
 
-fn serve<P: Program>(config: P::Config, ready_file: Option<&Path>) -> Outcome {
+fn serve<P: Program>(
+    config: P::Config,
+    again: LoadAgain<P::Config>,
+    ready_file: Option<&Path>,
+) -> Outcome {
     logging::start(config.common().log)?;
     block_on(async {
         // Before the start, which may take long: from here on no SIGHUP kills.
         let hangups = Hangups::catch()?;
-        let service = P::start(config, Clock::system()).await?;
+        let service = P::start(config, again, Clock::system()).await?;
         service.shutdown().on_signals()?;
         service.reload().on_hangups(hangups);
         service.addresses().announce(ready_file)?;

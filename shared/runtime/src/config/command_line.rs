@@ -100,15 +100,23 @@ impl CommandLine {
     ///
     /// # Errors
     /// [`ConfigurationError`].
-    pub fn invocation<C: Configuration>(self) -> Result<Invocation<C>, ConfigurationError> {
+    pub fn configuration<C: Configuration>(&self) -> Result<C, ConfigurationError> {
         let environment: Vec<_> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        let configuration: C = load(Sources {
+        load(Sources {
             file: self.config.as_deref(),
             environment: &environment,
             settings: &self.settings,
-        })?;
+        })
+    }
+
+    /// Loads the configuration, and does with it what the command line asks for.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`].
+    pub fn invocation<C: Configuration>(self) -> Result<Invocation<C>, ConfigurationError> {
+        let configuration: C = self.configuration()?;
         if self.check_config {
             return Ok(Invocation::Check(configuration));
         }
