@@ -1,0 +1,176 @@
+//! The sections of the two sides of a call, `[store]` and `[verify]`, and `[trust]`, which
+//! both need.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pennyblack_base::authority::Authority;
+use pennyblack_client::follower::FollowerConfig;
+use pennyblack_engine::{KeyRecordsConfig, StoreConfig, VerifyConfig};
+use pennyblack_http::ServiceAddress;
+use pennyblack_runtime::config::ConfigurationError;
+use serde::{Deserialize, Serialize};
+
+/// `[store]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSection {
+    /// The CPS that key records are read from: its URL, or `authority=URL` if it is known by
+    /// another name than it is reached by. Copies go to the CPSs that the records name.
+    pub cps: ServiceAddress,
+    /// The wallet, which `pennyblack carrier run` fills.
+    pub wallet: PathBuf,
+    /// A file for the key records, so that they are at hand after a restart. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records_file: Option<PathBuf>,
+    /// How old a token must be. Default: 1h.
+    #[serde(default = "minimum_age", with = "humantime_serde")]
+    pub minimum_age: Duration,
+    /// Most keys of a number that get a copy, a token each. Default: 8.
+    #[serde(default = "max_copies")]
+    pub max_copies: usize,
+    /// Calls in a second that the stock of tokens must be enough for; 0 if it is not
+    /// watched. Default: 0.
+    #[serde(default)]
+    pub calls_per_second: u32,
+    /// `[store.key_records]`: which key records to have at hand.
+    #[serde(default)]
+    pub key_records: KeyRecordsConfig,
+}
+
+fn minimum_age() -> Duration {
+    StoreConfig::default().minimum_age
+}
+
+fn max_copies() -> usize {
+    StoreConfig::default().max_copies
+}
+
+impl StoreSection {
+    /// What the engine goes by.
+    #[must_use]
+    pub fn engine(&self) -> StoreConfig {
+        StoreConfig {
+            minimum_age: self.minimum_age,
+            max_copies: self.max_copies,
+            calls_per_second: self.calls_per_second,
+            key_records: self.key_records.clone(),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigurationError> {
+        if self.key_records.prefixes.is_empty() {
+            return Err(ConfigurationError::refused(
+                "store.key_records.prefixes",
+                "without key records at hand no call can be stored",
+                "name the first digits of the numbers that are called, such as [\"1215\"]",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// `[verify]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifySection {
+    /// The files of the mailbox keys. Read again on SIGHUP.
+    pub mailboxes: Vec<PathBuf>,
+    /// The CPSs that the mailboxes are at. Default: `store.cps`.
+    #[serde(default)]
+    pub cps: Vec<ServiceAddress>,
+    /// The file of used PASSporTs, made if missing. Gateways that follow the same mailboxes
+    /// share one, or a PASSporT is good once for each.
+    pub used: PathBuf,
+    /// Whose word on a number counts when the certificate has an SPC. Default: any.
+    #[serde(default)]
+    pub spc: SpcTrust,
+    /// How long a call waits for a PASSporT that is late. Default: 250ms.
+    #[serde(default = "wait", with = "humantime_serde")]
+    pub wait: Duration,
+    /// Whether a call with a bad Identity is Failed although a good PASSporT came out of
+    /// band. Default: false.
+    #[serde(default)]
+    pub strict_in_band: bool,
+    /// `[verify.follow]`: the rhythm at which mailboxes are followed.
+    #[serde(default)]
+    pub follow: FollowerConfig,
+}
+
+fn wait() -> Duration {
+    VerifyConfig::default().wait
+}
+
+/// Whether a certificate for an SPC is good for a number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SpcTrust {
+    /// An SPC may vouch for any number, as in SHAKEN.
+    #[default]
+    Any,
+    /// `trust.numbering` says for which.
+    Table,
+    /// For none: only certificates that name the number count.
+    None,
+}
+
+impl VerifySection {
+    /// What the engine goes by.
+    #[must_use]
+    pub fn engine(&self) -> VerifyConfig {
+        VerifyConfig {
+            wait: self.wait,
+            strict_in_band: self.strict_in_band,
+            follow: self.follow.clone(),
+        }
+    }
+
+    /// The CPSs that the mailboxes are at.
+    #[must_use]
+    pub fn cps(&self, store: Option<&StoreSection>) -> Vec<ServiceAddress> {
+        match (self.cps.is_empty(), store) {
+            (true, Some(store)) => vec![store.cps.clone()],
+            _ => self.cps.clone(),
+        }
+    }
+
+    pub(super) fn check(&self, store: Option<&StoreSection>) -> Result<(), ConfigurationError> {
+        if self.mailboxes.is_empty() {
+            return Err(ConfigurationError::refused(
+                "verify.mailboxes",
+                "there is no mailbox to look for PASSporTs in",
+                "name the file of a mailbox key, which `pennyblack mailbox create` makes",
+            ));
+        }
+        if self.cps(store).is_empty() {
+            return Err(ConfigurationError::refused(
+                "verify.cps",
+                "no CPS is named, and there is no [store]",
+                "name the CPSs at which the mailboxes are",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// `[trust]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustSection {
+    /// Root certificates in PEM or DER: a file, or a directory. Read again each minute and on
+    /// SIGHUP.
+    pub roots: PathBuf,
+    /// Revocation lists: a file, or a directory. Without them nothing counts as revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocation_lists: Option<PathBuf>,
+    /// A directory of certificates, named like the last part of their `x5u`. What is in it is
+    /// not fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<PathBuf>,
+    /// The hosts that certificates are fetched from. Default: none.
+    #[serde(default)]
+    pub certificate_hosts: Vec<Authority>,
+    /// A numbering table: CSV of SPC, first number, count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numbering: Option<PathBuf>,
+}

@@ -1,0 +1,224 @@
+//! A gateway put together and started. It owns four tasks besides its listeners: one changes
+//! what SIGHUP changes, one reads roots and revocation lists again, one opens the file of
+//! call lines again, and one shows how the engine is doing. At the end it waits for stores
+//! that are under way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use futures_util::future::BoxFuture;
+use pennyblack_client::certificates::CertificateStores;
+use pennyblack_engine::{BadParameter, Engine, IncomingCall, OutgoingCall, SignOutcome};
+use pennyblack_engine::{Trunk, Verdict};
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::reload::Reload;
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_service::admin::Readiness;
+use pennyblack_service::program::LoadAgain;
+use pennyblack_service::start::{Starting, StartingService};
+use pennyblack_service::start_error::{StartContext as _, StartError, blocking};
+use tokio::task::spawn_blocking;
+use tokio::time::MissedTickBehavior;
+
+use crate::call_log::CallLog;
+use crate::calls::Calls;
+use crate::config::Config;
+use crate::counts;
+use crate::engine_parts;
+use crate::in_force::Settings;
+use crate::routes::{self, Resources};
+
+/// How often metrics and readiness follow the engine.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often roots and revocation lists are read again.
+const TRUST_EVERY: Duration = Duration::from_secs(60);
+
+impl Calls for Engine {
+    fn sign<'a>(
+        &'a self,
+        trunk: &'a Trunk,
+        call: OutgoingCall,
+    ) -> BoxFuture<'a, Result<SignOutcome, BadParameter>> {
+        Box::pin(Self::sign(self, trunk, call))
+    }
+
+    fn verify<'a>(&'a self, trunk: &'a Trunk, call: IncomingCall) -> BoxFuture<'a, Verdict> {
+        Box::pin(Self::verify(self, trunk, call))
+    }
+}
+
+/// How to start a gateway.
+#[derive(Debug)]
+pub struct Gateway;
+
+impl Gateway {
+    /// Starts a gateway in this process; it accepts connections when this returns. `again`
+    /// reads the configuration again. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start(config: Config, again: LoadAgain<Config>, clock: Clock) -> Starting {
+        Box::pin(async move {
+            let mut service = StartingService::bind(&config).await?;
+            counts::begin();
+            let config = Arc::new(config);
+            let parts = Parts::open(&config, again, &clock, service.reload()).await?;
+            let router = routes::router(
+                Resources {
+                    calls: Arc::new(parts.engine.clone()),
+                    settings: Arc::clone(&parts.settings),
+                    call_log: parts.call_log.clone(),
+                    clock: clock.clone(),
+                    readiness: service.readiness(),
+                },
+                &config.http.root,
+                config.gateway.role,
+            );
+            start_tasks(&mut service, &config, parts, clock);
+            Ok(service.serve(&*config, router, Router::new()))
+        })
+    }
+}
+
+struct Parts {
+    engine: Engine,
+    certificates: Option<CertificateStores>,
+    settings: Arc<Settings>,
+    call_log: CallLog,
+}
+
+impl Parts {
+    async fn open(
+        config: &Arc<Config>,
+        again: LoadAgain<Config>,
+        clock: &Clock,
+        reload: &Reload,
+    ) -> Result<Self, StartError> {
+        let (with, now, files) = (Arc::clone(config), clock.clone(), reload.clone());
+        let opened = blocking(move || {
+            let settings = Settings::open(&with, again, files)?;
+            let calls = &with.calls;
+            let call_log = CallLog::open(calls.file.as_deref(), calls.numbers);
+            let call_log = call_log.context("calls.file")?;
+            Ok((settings, call_log, engine_parts::read(&with, &now)?))
+        });
+        let (settings, call_log, parts) = opened.await?;
+        let verifying = parts.verifying.as_ref();
+        let certificates = verifying.map(|side| side.rules.certificates.clone());
+        Ok(Self {
+            engine: Engine::start(parts).context("[verify.follow]")?,
+            certificates,
+            settings: Arc::new(settings),
+            call_log,
+        })
+    }
+}
+
+/// Starts what runs beside the listeners.
+fn start_tasks(service: &mut StartingService, config: &Arc<Config>, parts: Parts, clock: Clock) {
+    let (reload, shutdown) = (service.reload().clone(), service.shutdown());
+    let Parts {
+        engine,
+        certificates,
+        settings,
+        call_log,
+    } = parts;
+    service.spawn(Arc::clone(&settings).follow(reload.clone(), shutdown.clone()));
+    service.spawn(reopen(call_log, reload.clone(), shutdown.clone()));
+    if let Some(certificates) = certificates {
+        let rules = Rules {
+            engine: engine.clone(),
+            config: Arc::clone(config),
+            certificates,
+            clock,
+        };
+        service.spawn(rules.follow(reload, shutdown.clone()));
+    }
+    let readiness = service.readiness();
+    readiness.lacks("engine", "it has just started");
+    service.spawn(watch(engine.clone(), settings, readiness, shutdown));
+    let drained = service.drained();
+    service.spawn(async move {
+        drained.requested().await;
+        engine.stop().await;
+    });
+}
+
+async fn reopen(call_log: CallLog, reload: Reload, shutdown: Shutdown) {
+    let mut requests = reload.requests();
+    loop {
+        tokio::select! {
+            Ok(()) = requests.changed() => call_log.reopen(),
+            () = shutdown.requested() => return,
+        }
+    }
+}
+
+/// What PASSporTs are judged by, read again.
+struct Rules {
+    engine: Engine,
+    config: Arc<Config>,
+    certificates: CertificateStores,
+    clock: Clock,
+}
+
+impl Rules {
+    /// Each minute and on SIGHUP. What cannot be used changes nothing.
+    async fn follow(self, reload: Reload, shutdown: Shutdown) {
+        let failed = || metrics::gauge!("pennyblack_reload_failed", "what" => "trust");
+        failed().set(0.0);
+        let mut requests = reload.requests();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(TRUST_EVERY) => {}
+                Ok(()) = requests.changed() => {}
+                () = shutdown.requested() => return,
+            }
+            let (config, certificates) = (Arc::clone(&self.config), self.certificates.clone());
+            let clock = self.clock.clone();
+            let read = move || engine_parts::read_rules(&config, &certificates, &clock);
+            match spawn_blocking(read).await {
+                Ok(Ok(rules)) => {
+                    failed().set(0.0);
+                    self.engine.set_rules(rules);
+                }
+                Ok(Err(error)) => {
+                    failed().set(1.0);
+                    tracing::error!(%error, "roots and lists cannot be used: the old ones stay in force");
+                }
+                Err(error) => tracing::error!(%error, "reading roots and lists broke off"),
+            }
+        }
+    }
+}
+
+/// Shows how the engine is doing, each second until `shutdown`.
+async fn watch(engine: Engine, settings: Arc<Settings>, readiness: Readiness, shutdown: Shutdown) {
+    let mut pace = tokio::time::interval(LOOK_EVERY);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut warned = Vec::new();
+    loop {
+        tokio::select! {
+            _ = pace.tick() => {}
+            () = shutdown.requested() => return,
+        }
+        let in_force = settings.current();
+        let trunks: Vec<_> = in_force.trunks.iter().collect();
+        let status = engine.status(&trunks).await;
+        counts::copy(&engine.counts());
+        counts::show(&status);
+        let reasons: Vec<_> = status.not_ready.iter().map(ToString::to_string).collect();
+        match reasons.is_empty() {
+            true => readiness.has("engine"),
+            false => readiness.lacks("engine", reasons.join("; ")),
+        }
+        for warning in &status.warnings {
+            if !warned.contains(warning) {
+                tracing::warn!(%warning, "a size does not fit");
+            }
+        }
+        warned = status.warnings;
+    }
+}

@@ -1,0 +1,150 @@
+//! What SIGHUP changes: trunks, the networks that may ask, and API keys. A configuration
+//! that cannot be used changes nothing. Not here: certificates and keys, which are read again
+//! by themselves.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use pennyblack_runtime::reload::Reload;
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_service::program::LoadAgain;
+use pennyblack_service::start_error::{StartContext as _, StartError};
+use tokio::task::spawn_blocking;
+
+use crate::access::Access;
+use crate::access::api_keys::ApiKeys;
+use crate::config::Config;
+use crate::trunks::{Identities, Trunks};
+
+/// What holds for requests now.
+#[derive(Debug, Default)]
+pub struct InForce {
+    /// Who may ask.
+    pub access: Access,
+    /// On which trunk.
+    pub trunks: Trunks,
+}
+
+/// What is in force, and how it is read again.
+pub struct Settings {
+    started_with: Config,
+    again: LoadAgain<Config>,
+    identities: Identities,
+    current: ArcSwap<InForce>,
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings").finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// Reads what `config` names. Waits for the disk.
+    ///
+    /// # Errors
+    /// [`StartError`], which names the key.
+    pub fn open(
+        config: &Config,
+        again: LoadAgain<Config>,
+        reload: Reload,
+    ) -> Result<Self, StartError> {
+        let identities = Identities::new(reload);
+        let first = read(config, &identities)?;
+        gauge().set(0.0);
+        Ok(Self {
+            started_with: config.clone(),
+            again,
+            identities,
+            current: ArcSwap::from_pointee(first),
+        })
+    }
+
+    /// What is in force now.
+    #[must_use]
+    pub fn current(&self) -> Arc<InForce> {
+        self.current.load_full()
+    }
+
+    /// Reads all of it again at each request, until `shutdown`.
+    pub async fn follow(self: Arc<Self>, reload: Reload, shutdown: Shutdown) {
+        let mut requests = reload.requests();
+        loop {
+            tokio::select! {
+                Ok(()) = requests.changed() => {}
+                () = shutdown.requested() => return,
+            }
+            let settings = Arc::clone(&self);
+            if let Err(error) = spawn_blocking(move || settings.reread()).await {
+                tracing::error!(%error, "reading the configuration again broke off");
+            }
+        }
+    }
+
+    fn reread(&self) {
+        let config = (self.again)().map_err(|error| error.to_string());
+        let read = config.and_then(|config| {
+            let read = read(&config, &self.identities).map_err(|error| error.to_string());
+            read.map(|read| (config, read))
+        });
+        match read {
+            Ok((config, read)) => {
+                self.current.store(Arc::new(read));
+                gauge().set(0.0);
+                tracing::info!("trunks, networks and API keys are in force as they were read");
+                if self.has_other_changes(config) {
+                    tracing::warn!(
+                        "what else has changed in the configuration needs a restart of the gateway"
+                    );
+                }
+            }
+            Err(error) => {
+                gauge().set(1.0);
+                tracing::error!(
+                    error,
+                    "the configuration cannot be used: the old trunks stay in force"
+                );
+            }
+        }
+    }
+
+    fn has_other_changes(&self, mut config: Config) -> bool {
+        let started_with = &self.started_with;
+        config.trunk.clone_from(&started_with.trunk);
+        config.http.allow.clone_from(&started_with.http.allow);
+        config.http.api_keys.clone_from(&started_with.http.api_keys);
+        config != *started_with
+    }
+}
+
+fn gauge() -> metrics::Gauge {
+    metrics::gauge!("pennyblack_reload_failed", "what" => "trunks")
+}
+
+fn read(config: &Config, identities: &Identities) -> Result<InForce, StartError> {
+    let keys = config.http.api_keys.as_deref();
+    let keys = keys.map(|path| keys_of(path, config)).transpose()?;
+    let trunks = Trunks::read(&config.trunk, identities).context("[[trunk]]")?;
+    let access = Access {
+        allow: config.http.allow.clone(),
+        keys: keys.map(Arc::new),
+    };
+    Ok(InForce { access, trunks })
+}
+
+/// The keys of a file, which has all that trunks name.
+fn keys_of(path: &Path, config: &Config) -> Result<ApiKeys, StartError> {
+    let keys = ApiKeys::read(path).context("http.api_keys")?;
+    for trunk in &config.trunk {
+        if let Some(name) = trunk.api_keys.iter().find(|name| !keys.has(name)) {
+            let trunk = &trunk.name;
+            let missing = format!(
+                "trunk {trunk} names the API key {name}, which is not in {}",
+                path.display()
+            );
+            return Err(StartError::new("trunk.api_keys", missing));
+        }
+    }
+    Ok(keys)
+}

@@ -1,0 +1,69 @@
+//! Who asks: names of requests and calls, addresses, keys, roots and roles.
+
+use super::*;
+
+#[tokio::test]
+async fn a_request_keeps_its_name_and_one_without_gets_one() {
+    let gateway = gateway();
+    for (given, comes_back) in [("AA97B177", true), (&"x".repeat(200), false), ("", false)] {
+        let request = Request::post(VERIFICATION)
+            .header("content-length", 2)
+            .header("x-requestid", given);
+        let answer = gateway.send(request.body("{}".into()).unwrap()).await;
+        let name = answer.headers["x-requestid"].to_str().unwrap();
+        assert_eq!(name == given, comes_back, "{name}");
+        assert!(!name.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_call_is_named_by_the_request_and_asked_again_is_the_same_call() {
+    let gateway = gateway();
+    let mut names = Vec::new();
+    for id in ["a", "a", "b", "", ""] {
+        gateway.verify(|rq| rq["requestId"] = id.into()).await;
+        names.push(gateway.verified().call);
+    }
+    assert!(names[0] == names[1] && names[1] != names[2]);
+    assert!(names[3] != names[4] && names[3] != names[0]);
+}
+
+#[tokio::test]
+async fn those_who_may_not_ask_are_told_so() {
+    let allow = ["http.allow=[\"10.0.0.0/8\"]"];
+    let answer = with(StandIn::default(), &allow).sign(|_| ()).await;
+    answer.assert_refused(403, "POL0001");
+    let other_trunk = ["trunk=[{name=\"a\", addresses=[\"10.0.0.0/8\"]}]"];
+    let answer = with(StandIn::default(), &other_trunk).sign(|_| ()).await;
+    answer.assert_refused(403, "POL0001");
+
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("keys");
+    let (key, line) = crate::access::api_keys::new_key("sbc-1");
+    std::fs::write(&path, line).unwrap();
+    let keys = format!("http.api_keys={}", path.display());
+    let gateway = with(StandIn::default(), &[&keys]);
+    gateway.sign(|_| ()).await.assert_refused(401, "POL0001");
+    let form = format!(
+        "api_key={}&signingRequest[orig][tn]=%2B17325551000&\
+         signingRequest[dest][tn]=%2B12155550100&signingRequest[iat]=1795919340",
+        *key
+    );
+    let media = "application/x-www-form-urlencoded";
+    assert_eq!(gateway.post(SIGNING, media, form).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_root_stands_before_the_paths_and_a_role_has_its_own_alone() {
+    let settings = ["http.root=/pb", "gateway.role=verify"];
+    let gateway = with(StandIn::default(), &settings);
+    let body = r#"{"verificationRequest":{"from":{},"to":{},"time":1}}"#;
+    let verify = async |path: &str| gateway.post(path, JSON, body).await;
+    assert_eq!(verify("/pb/stir/v1/verification").await.status, 200);
+    verify("/stir/v1/verification")
+        .await
+        .assert_refused(404, "SVC4003");
+    verify("/pb/stir/v1/signing")
+        .await
+        .assert_refused(404, "SVC4003");
+}
