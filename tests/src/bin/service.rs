@@ -1,5 +1,5 @@
-//! An issuer or a CPS as a program, for tests that kill it: the first argument
-//! says which, the rest are the service's own.
+//! An issuer, a CPS or a telephone gateway as a program, for tests that kill it: the first
+//! argument says which, the rest are the service's own.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -7,15 +7,16 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     if arguments.len() < 2 {
-        eprintln!("usage: service issuer|cps ARGUMENTS");
+        eprintln!("usage: service issuer|cps|gateway ARGUMENTS");
         return ExitCode::FAILURE;
     }
     let which = arguments.remove(1);
     match which.to_str() {
         Some("issuer") => pennyblack_issuer::run(arguments),
         Some("cps") => pennyblack_cps::run(arguments),
+        Some("gateway") => pennyblack_gateway::run(arguments),
         _ => {
-            eprintln!("{} is neither issuer nor cps", which.display());
+            eprintln!("{} is none of issuer, cps and gateway", which.display());
             ExitCode::FAILURE
         }
     }

@@ -1,0 +1,14 @@
+//! The telephone gateway as a program, asked as switches ask, with an issuer and a CPS that
+//! are programs, too.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test has no better answer to a failure than to end"
+)]
+
+mod calls;
+mod operating;
+mod scene;

@@ -1,0 +1,192 @@
+//! An issuer, a CPS and a gateway in processes of their own: a wallet with tokens, and a
+//! mailbox that is registered.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::process::Command;
+use std::time::Duration;
+
+use pennyblack_client::carrier::Carrier;
+use pennyblack_client::verification_service::{Publisher, create_mailbox_key};
+use pennyblack_client::wallet::Wallet;
+use pennyblack_evidence::key_log_view::LogPolicy;
+use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
+use pennyblack_protocol::key_record::Coverage;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_sealing::mailbox::Kem;
+use pennyblack_tests::answer::Answer;
+use pennyblack_tests::process::{Process, Role};
+use pennyblack_tests::world::{FIRST_NUMBER, World};
+use serde_json::{Value, json};
+
+/// The program of all three.
+const SERVICE: &str = env!("CARGO_BIN_EXE_service");
+
+/// Who is called.
+pub(super) const CALLED: &str = FIRST_NUMBER;
+
+/// The name of the process of the gateway, and of its files.
+const GATEWAY: &str = "gateway";
+
+/// All of it, running.
+pub(super) struct Scene {
+    pub(super) world: World,
+    pub(super) cps: Option<Process>,
+    pub(super) gateway: Process,
+    _issuer: Process,
+}
+
+impl Scene {
+    /// With so many tokens in the wallet, and these lines at the end of the configuration.
+    pub(super) async fn open(tokens: usize, trunks: &str) -> Self {
+        let world = World::new(Clock::system());
+        let issuer = Process::start(SERVICE, Role::Issuer, &world).await;
+        let cps = Process::start(SERVICE, Role::Cps, &world).await;
+        fill_wallet(&world, tokens).await;
+        register_mailbox(&world).await;
+        write_config(&world, trunks);
+        let mut command = Command::new(SERVICE);
+        command
+            .arg("gateway")
+            .arg("--config")
+            .arg(config_of(&world));
+        let gateway = Process::start_named(command, GATEWAY, &world).await;
+        Self {
+            world,
+            cps: Some(cps),
+            gateway,
+            _issuer: issuer,
+        }
+    }
+
+    /// Posts a body, and returns the status and the JSON that came back.
+    pub(super) async fn post(&self, path: &str, media: &str, body: String) -> (u16, Value) {
+        let url = format!("http://{}{path}", self.gateway.addresses().public);
+        let request = self.world.client.post(url).header("content-type", media);
+        let answer = Answer::to(request.body(body)).await.unwrap();
+        let json = serde_json::from_slice(&answer.body);
+        (answer.status.as_u16(), json.unwrap_or_default())
+    }
+
+    /// Has a call signed that begins now.
+    pub(super) async fn sign(&self, caller: &str) -> (u16, Value) {
+        let body = json!({"signingRequest": {
+            "attest": "A", "orig": {"tn": caller}, "dest": {"tn": [CALLED]},
+            "iat": self.world.clock.now().0,
+        }});
+        let path = "/stir/v1/signing";
+        self.post(path, "application/json", body.to_string()).await
+    }
+
+    /// Has a call verified that brings no Identity.
+    pub(super) async fn verify(&self, caller: &str, call: &str) -> (u16, Value) {
+        let body = json!({"verificationRequest": {
+            "from": {"tn": caller}, "to": {"tn": [CALLED]},
+            "time": self.world.clock.now().0, "requestId": call,
+        }});
+        let path = "/stir/v1/verification";
+        self.post(path, "application/json", body.to_string()).await
+    }
+
+    /// What the operator reads at `path`.
+    pub(super) async fn admin(&self, path: &str) -> String {
+        let url = format!("http://{}{path}", self.gateway.addresses().admin);
+        let answer = Answer::to(self.world.client.get(url)).await.unwrap();
+        String::from_utf8(answer.body).unwrap()
+    }
+}
+
+fn config_of(world: &World) -> std::path::PathBuf {
+    world.path(&format!("{GATEWAY}.toml"))
+}
+
+/// Writes the configuration, with these trunks.
+pub(super) fn write_config(world: &World, trunks: &str) {
+    let at = |name: &str| world.path(name).display().to_string();
+    let cps = world.cps_name();
+    let text = format!(
+        r#"
+[gateway]
+[public]
+listen = "127.0.0.1:0"
+[http]
+allow = ["127.0.0.0/8"]
+[admin]
+[calls]
+file = "{calls}"
+[trust]
+roots = "{pki}/roots"
+certificates = "{pki}/issued"
+[store]
+cps = "http://{cps}"
+wallet = "{wallet}"
+minimum_age = "0s"
+[store.key_records]
+prefixes = ["1212555"]
+every = "1s"
+[verify]
+mailboxes = ["{mailbox}"]
+used = "{used}"
+[verify.follow]
+every = "20ms"
+{trunks}
+"#,
+        calls = at("calls.jsonl"),
+        pki = at("pki"),
+        wallet = at("wallet.db"),
+        mailbox = at("office.mailbox"),
+        used = at("gateway.used"),
+    );
+    fs::write(config_of(world), text).unwrap();
+}
+
+/// A trunk of North America that signs as the carrier.
+pub(super) fn trunk(world: &World, name: &str) -> String {
+    let issued = world.path("pki").join("issued");
+    let issued = issued.display();
+    format!(
+        r#"
+[[trunk]]
+name = "{name}"
+country_code = "1"
+international_prefix = "011"
+certificate = "{issued}/carrier.pem"
+key = "{issued}/carrier.key"
+x5u = "https://certs.test/carrier.pem"
+"#
+    )
+}
+
+async fn fill_wallet(world: &World, tokens: usize) {
+    let wallet = Wallet::open(&world.path("wallet.db")).unwrap();
+    let carrier = Carrier {
+        issuer: format!("http://{}", world.issuer_name()).parse().unwrap(),
+        identity: world.carrier.clone(),
+        batch: NonZeroUsize::new(tokens).unwrap(),
+        retry: RetryPolicy::SHORT,
+        log: LogPolicy::default(),
+    };
+    let client = HttpOptions::default().client().unwrap();
+    let (cps, now) = (world.cps_name(), world.clock.now());
+    carrier.draw(&client, &wallet, cps, now).await.unwrap();
+}
+
+async fn register_mailbox(world: &World) {
+    let path = world.path("office.mailbox");
+    let key = create_mailbox_key(&path, Kem::DhkemX25519).unwrap();
+    let cps: ServiceAddress = format!("http://{}", world.cps_name()).parse().unwrap();
+    let publisher = Publisher {
+        identity: world.holder.clone(),
+        coverage: Coverage::Number(CALLED.parse().unwrap()),
+        key: key.config().clone(),
+        public_cps: cps.public_uri().unwrap(),
+        cps,
+        lifetime: Duration::from_secs(3600),
+        retry: RetryPolicy::SHORT,
+    };
+    let client = HttpOptions::default().client().unwrap();
+    publisher
+        .register(&client, world.clock.now())
+        .await
+        .unwrap();
+}
