@@ -13,6 +13,7 @@ use pennyblack_runtime::config::{
     AdminConfig, Configuration, ConfigurationError, LogConfig, PublicConfig,
 };
 use pennyblack_service::start::{CommonSections, ServiceConfig};
+use pennyblack_sip::answer::ReasonProtocol;
 use serde::{Deserialize, Serialize};
 
 pub use sides::{SpcTrust, StoreSection, TrustSection, VerifySection};
@@ -52,6 +53,9 @@ pub struct Config {
     /// `[verify]`: which mailboxes are followed; for the roles `verify` and `both`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<VerifySection>,
+    /// `[policy]`.
+    #[serde(default)]
+    pub policy: PolicySection,
     /// `[[trunk]]`: the switches, first match first. Read again on SIGHUP.
     #[serde(default)]
     pub trunk: Vec<TrunkSection>,
@@ -105,6 +109,41 @@ pub struct HttpSection {
     /// A file of API keys, one of which a request must have. Default: none is needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_keys: Option<PathBuf>,
+}
+
+/// `[policy]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicySection {
+    /// The form of the `Reason` header of a call that failed. Default: SIP.
+    pub reason_header: ReasonHeader,
+}
+
+/// How `Reason` tells why verification failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReasonHeader {
+    /// `SIP;cause=438` (RFC 3326).
+    #[default]
+    #[serde(rename = "SIP")]
+    Sip,
+    /// `STIR;cause=438` (RFC 9410).
+    #[serde(rename = "STIR")]
+    Stir,
+    /// No such header.
+    #[serde(rename = "off")]
+    Off,
+}
+
+impl ReasonHeader {
+    /// The protocol that it names.
+    #[must_use]
+    pub const fn protocol(self) -> Option<ReasonProtocol> {
+        match self {
+            Self::Sip => Some(ReasonProtocol::Sip),
+            Self::Stir => Some(ReasonProtocol::Stir),
+            Self::Off => None,
+        }
+    }
 }
 
 /// `[calls]`.

@@ -72,6 +72,7 @@ impl Gateway {
                     call_log: parts.call_log.clone(),
                     clock: clock.clone(),
                     readiness: service.readiness(),
+                    reason: config.policy.reason_header.protocol(),
                 },
                 &config.http.root,
                 config.gateway.role,

@@ -13,6 +13,7 @@ pub mod in_force;
 mod lines;
 mod program;
 mod routes;
+pub mod sip_call;
 pub mod stir_rest;
 pub mod trunks;
 

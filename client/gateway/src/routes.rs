@@ -3,6 +3,7 @@
 
 mod answers;
 mod request_id;
+mod sip_text;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +18,10 @@ use http::{HeaderMap, StatusCode, Version};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_service::admin::Readiness;
 use pennyblack_service::client_address::ClientAddress;
+use pennyblack_sip::answer::ReasonProtocol;
+use pennyblack_sip::request::Request;
 
+use crate::access::MAX_API_KEY;
 use crate::call_log::CallLog;
 use crate::calls::Calls;
 use crate::config::Role;
@@ -38,6 +42,8 @@ pub(crate) struct Resources {
     pub(crate) call_log: CallLog,
     pub(crate) clock: Clock,
     pub(crate) readiness: Readiness,
+    /// The `Reason` header of a SIP call that failed.
+    pub(crate) reason: Option<ReasonProtocol>,
 }
 
 /// The public router.
@@ -92,7 +98,11 @@ async fn sign_call(
     asked: &Asked,
     began: Instant,
 ) -> Result<Response, Refusal> {
-    let (known, members) = asked.read(resources)?;
+    let (known, content) = asked.read(resources)?;
+    let members = match content {
+        Content::Sip(invite) => return sip_text::sign(resources, &known, &invite, began).await,
+        Content::Members(members) => members,
+    };
     let SigningRequest { call, request_id } = SigningRequest::read(members)?;
     let said = lines::Said::of_outgoing(&call, request_id.as_deref());
     let outcome = resources.calls.sign(&known.trunk, call).await?;
@@ -130,7 +140,11 @@ async fn verify_call(
     id: &RequestId,
     began: Instant,
 ) -> Result<Response, Refusal> {
-    let (known, members) = asked.read(resources)?;
+    let (known, content) = asked.read(resources)?;
+    let members = match content {
+        Content::Sip(invite) => return sip_text::verify(resources, &known, &invite, began).await,
+        Content::Members(members) => members,
+    };
     let request = VerificationRequest::read(members, id.of_the_peer())?;
     let VerificationRequest { call, request_id } = request;
     let said = lines::Said::of_incoming(&call, request_id.as_deref());
@@ -143,6 +157,12 @@ async fn verify_call(
     Ok(json(&body))
 }
 
+/// What a body has in it.
+enum Content {
+    Members(Members),
+    Sip(Box<Request>),
+}
+
 /// A request as it came.
 struct Asked {
     client: Option<Extension<ClientAddress>>,
@@ -153,22 +173,32 @@ struct Asked {
 
 impl Asked {
     /// Reads the request of a peer that may ask, and finds its trunk.
-    fn read(&self, resources: &Resources) -> Result<(Arc<KnownTrunk>, Members), Refusal> {
+    fn read(&self, resources: &Resources) -> Result<(Arc<KnownTrunk>, Content), Refusal> {
         let in_force = resources.settings.current();
         // The listener puts it there.
         let address = self.client.ok_or(Refusal::Address)?.0.0;
         in_force.access.admit_address(address)?;
         self.require_length()?;
         let media = Media::of(self.header(&CONTENT_TYPE)?)?;
-        require_json_accepted(self.header(&ACCEPT)?)?;
-        let mut members = media.read(&self.body)?;
-        let in_form = members.text("api_key", crate::access::MAX_API_KEY)?;
+        let (content, in_form) = self.content(media)?;
         let key = in_force
             .access
             .admit_key(&self.headers, in_form.as_deref())?;
         let known = in_force.trunks.of(address, key.as_ref());
         let known = known.ok_or(Refusal::NoTrunk)?;
-        Ok((Arc::clone(known), members))
+        Ok((Arc::clone(known), content))
+    }
+
+    /// What is in the body, and the API key that stands in a form.
+    fn content(&self, media: Media) -> Result<(Content, Option<String>), Refusal> {
+        if media == Media::Sip {
+            let invite = sip_text::read(&self.body)?;
+            return Ok((Content::Sip(Box::new(invite)), None));
+        }
+        require_json_accepted(self.header(&ACCEPT)?)?;
+        let mut members = media.read(&self.body)?;
+        let in_form = members.text("api_key", MAX_API_KEY)?;
+        Ok((Content::Members(members), in_form))
     }
 
     /// HTTP/1.1 alone has bodies whose end nobody knows. Chunked ones have an end.

@@ -48,6 +48,7 @@ impl Media {
         match self {
             Self::Json => Members::of_json(body),
             Self::Form => form::read(body),
+            // Read by `pennyblack_sip`.
             Self::Sip => Err(Refusal::MediaType),
         }
     }

@@ -98,6 +98,7 @@ impl Calls for StandIn {
 mod odd_requests;
 mod senders;
 mod signing;
+mod sip_text;
 mod verification;
 
 struct Asking {
@@ -120,6 +121,7 @@ fn with(engine: StandIn, settings: &[&str]) -> Asking {
         call_log: CallLog::open(None, config.calls.numbers).unwrap(),
         clock: Clock::system(),
         readiness: Readiness::new(),
+        reason: config.policy.reason_header.protocol(),
     };
     let router = router(resources, &config.http.root, config.gateway.role);
     Asking { router, engine }
@@ -136,6 +138,7 @@ const JSON: &str = "application/json";
 struct Answer {
     status: u16,
     headers: HeaderMap,
+    text: String,
     body: Value,
 }
 
@@ -150,6 +153,7 @@ impl Asking {
         Answer {
             status: head.status.as_u16(),
             headers: head.headers,
+            text: String::from_utf8(body.to_vec()).unwrap(),
             body: serde_json::from_slice(&body).unwrap_or_default(),
         }
     }
