@@ -150,6 +150,23 @@ fn verifying(
     verify: &VerifySection,
     files: &TrustedFiles,
 ) -> Result<VerifyingParts, StartError> {
+    Ok(VerifyingParts {
+        mailboxes: mailboxes(config, verify)?,
+        rules: VerificationRules {
+            trust: files.trust.clone(),
+            certificates: files.certificates.clone(),
+            authority: authority(verify.spc, files.numbering.clone())?,
+        },
+        assignments: Arc::new(Assignments::open(&verify.used).context("verify.used")?),
+        config: verify.engine(),
+    })
+}
+
+/// The mailboxes that are followed: each key at each CPS. Waits for the disk.
+pub(crate) fn mailboxes(
+    config: &Config,
+    verify: &VerifySection,
+) -> Result<Vec<FollowedMailbox>, StartError> {
     let http = config.network.options();
     let mut mailboxes = Vec::new();
     for path in &verify.mailboxes {
@@ -164,14 +181,5 @@ fn verifying(
             });
         }
     }
-    Ok(VerifyingParts {
-        mailboxes,
-        rules: VerificationRules {
-            trust: files.trust.clone(),
-            certificates: files.certificates.clone(),
-            authority: authority(verify.spc, files.numbering.clone())?,
-        },
-        assignments: Arc::new(Assignments::open(&verify.used).context("verify.used")?),
-        config: verify.engine(),
-    })
+    Ok(mailboxes)
 }

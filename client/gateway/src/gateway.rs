@@ -1,6 +1,6 @@
-//! A gateway put together and started. It owns four tasks besides its listeners: one changes
-//! what SIGHUP changes, one reads roots and revocation lists again, one opens the file of
-//! call lines again, and one shows how the engine is doing. At the end it waits for stores
+//! A gateway put together and started. It owns five tasks besides its listeners: one changes
+//! what SIGHUP changes, two read roots and mailbox keys again, one opens the file of call
+//! lines again, and one shows how the engine is doing. At the end it waits for stores
 //! that are under way.
 
 use std::sync::Arc;
@@ -18,7 +18,6 @@ use pennyblack_service::admin::Readiness;
 use pennyblack_service::program::LoadAgain;
 use pennyblack_service::start::{Starting, StartingService};
 use pennyblack_service::start_error::{StartContext as _, StartError, blocking};
-use tokio::task::spawn_blocking;
 use tokio::time::MissedTickBehavior;
 
 use crate::call_log::CallLog;
@@ -27,13 +26,11 @@ use crate::config::Config;
 use crate::counts;
 use crate::engine_parts;
 use crate::in_force::Settings;
+use crate::rereading::{Followed, Mailboxes, Rules, followed};
 use crate::routes::{self, Resources};
 
 /// How often metrics and readiness follow the engine.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// How often roots and revocation lists are read again.
-const TRUST_EVERY: Duration = Duration::from_secs(60);
 
 impl Calls for Engine {
     fn sign<'a>(
@@ -85,7 +82,7 @@ impl Gateway {
 
 struct Parts {
     engine: Engine,
-    certificates: Option<CertificateStores>,
+    verifying: Option<(CertificateStores, Vec<Followed>)>,
     settings: Arc<Settings>,
     call_log: CallLog,
 }
@@ -107,10 +104,13 @@ impl Parts {
         });
         let (settings, call_log, parts) = opened.await?;
         let verifying = parts.verifying.as_ref();
-        let certificates = verifying.map(|side| side.rules.certificates.clone());
+        let verifying = verifying.map(|side| {
+            let certificates = side.rules.certificates.clone();
+            (certificates, followed(&side.mailboxes))
+        });
         Ok(Self {
             engine: Engine::start(parts).context("[verify.follow]")?,
-            certificates,
+            verifying,
             settings: Arc::new(settings),
             call_log,
         })
@@ -122,13 +122,19 @@ fn start_tasks(service: &mut StartingService, config: &Arc<Config>, parts: Parts
     let (reload, shutdown) = (service.reload().clone(), service.shutdown());
     let Parts {
         engine,
-        certificates,
+        verifying,
         settings,
         call_log,
     } = parts;
     service.spawn(Arc::clone(&settings).follow(reload.clone(), shutdown.clone()));
     service.spawn(reopen(call_log, reload.clone(), shutdown.clone()));
-    if let Some(certificates) = certificates {
+    if let Some((certificates, followed)) = verifying {
+        let mailboxes = Mailboxes {
+            engine: engine.clone(),
+            configs: settings.configs(),
+            followed,
+        };
+        service.spawn(mailboxes.follow(shutdown.clone()));
         let rules = Rules {
             engine: engine.clone(),
             config: Arc::clone(config),
@@ -153,44 +159,6 @@ async fn reopen(call_log: CallLog, reload: Reload, shutdown: Shutdown) {
         tokio::select! {
             Ok(()) = requests.changed() => call_log.reopen(),
             () = shutdown.requested() => return,
-        }
-    }
-}
-
-/// What PASSporTs are judged by, read again.
-struct Rules {
-    engine: Engine,
-    config: Arc<Config>,
-    certificates: CertificateStores,
-    clock: Clock,
-}
-
-impl Rules {
-    /// Each minute and on SIGHUP. What cannot be used changes nothing.
-    async fn follow(self, reload: Reload, shutdown: Shutdown) {
-        let failed = || metrics::gauge!("pennyblack_reload_failed", "what" => "trust");
-        failed().set(0.0);
-        let mut requests = reload.requests();
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(TRUST_EVERY) => {}
-                Ok(()) = requests.changed() => {}
-                () = shutdown.requested() => return,
-            }
-            let (config, certificates) = (Arc::clone(&self.config), self.certificates.clone());
-            let clock = self.clock.clone();
-            let read = move || engine_parts::read_rules(&config, &certificates, &clock);
-            match spawn_blocking(read).await {
-                Ok(Ok(rules)) => {
-                    failed().set(0.0);
-                    self.engine.set_rules(rules);
-                }
-                Ok(Err(error)) => {
-                    failed().set(1.0);
-                    tracing::error!(%error, "roots and lists cannot be used: the old ones stay in force");
-                }
-                Err(error) => tracing::error!(%error, "reading roots and lists broke off"),
-            }
         }
     }
 }

@@ -1,6 +1,6 @@
-//! What SIGHUP changes: trunks, the networks that may ask, and API keys. A configuration
-//! that cannot be used changes nothing. Not here: certificates and keys, which are read again
-//! by themselves.
+//! What SIGHUP changes: trunks, the networks that may ask, API keys, and the configuration
+//! by which mailboxes are followed. A configuration that cannot be used changes nothing. Not
+//! here: certificates and keys, which are read again by themselves.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use pennyblack_runtime::reload::Reload;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::program::LoadAgain;
 use pennyblack_service::start_error::{StartContext as _, StartError};
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use crate::access::Access;
@@ -32,6 +33,8 @@ pub struct Settings {
     again: LoadAgain<Config>,
     identities: Identities,
     current: ArcSwap<InForce>,
+    /// Each configuration that was taken up.
+    configs: watch::Sender<Arc<Config>>,
 }
 
 impl std::fmt::Debug for Settings {
@@ -58,6 +61,7 @@ impl Settings {
             again,
             identities,
             current: ArcSwap::from_pointee(first),
+            configs: watch::Sender::new(Arc::new(config.clone())),
         })
     }
 
@@ -65,6 +69,12 @@ impl Settings {
     #[must_use]
     pub fn current(&self) -> Arc<InForce> {
         self.current.load_full()
+    }
+
+    /// The configuration in force, and word of each new one.
+    #[must_use]
+    pub fn configs(&self) -> watch::Receiver<Arc<Config>> {
+        self.configs.subscribe()
     }
 
     /// Reads all of it again at each request, until `shutdown`.
@@ -93,11 +103,12 @@ impl Settings {
                 self.current.store(Arc::new(read));
                 gauge().set(0.0);
                 tracing::info!("trunks, networks and API keys are in force as they were read");
-                if self.has_other_changes(config) {
+                if self.has_other_changes(config.clone()) {
                     tracing::warn!(
                         "what else has changed in the configuration needs a restart of the gateway"
                     );
                 }
+                self.configs.send_replace(Arc::new(config));
             }
             Err(error) => {
                 gauge().set(1.0);
@@ -114,6 +125,9 @@ impl Settings {
         config.trunk.clone_from(&started_with.trunk);
         config.http.allow.clone_from(&started_with.http.allow);
         config.http.api_keys.clone_from(&started_with.http.api_keys);
+        if let (Some(now), Some(first)) = (&mut config.verify, &started_with.verify) {
+            now.mailboxes.clone_from(&first.mailboxes);
+        }
         config != *started_with
     }
 }

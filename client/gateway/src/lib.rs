@@ -12,6 +12,7 @@ mod gateway;
 pub mod in_force;
 mod lines;
 mod program;
+mod rereading;
 mod routes;
 pub mod sip_call;
 pub mod stir_rest;

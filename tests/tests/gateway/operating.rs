@@ -3,10 +3,12 @@
 use std::fs;
 use std::time::Duration;
 
+use pennyblack_client::verification_service::create_mailbox_key;
+use pennyblack_sealing::mailbox::Kem;
 use pennyblack_tests::wait::until;
 use serde_json::Value;
 
-use super::scene::{Scene, trunk, write_config};
+use super::scene::{MAILBOX, Scene, trunk, write_config, write_config_with};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -67,5 +69,18 @@ async fn an_operator_sees_every_series_at_zero_and_no_number_unless_it_is_said()
         assert!(!lines.contains(number), "{lines}");
     }
     assert!(scene.admin("/readyz").await.contains("ready"));
+
+    let other = "other.mailbox";
+    create_mailbox_key(&scene.world.path(other), Kem::DhkemX25519).unwrap();
+    let trunk = trunk(&scene.world, "switch");
+    write_config_with(&scene.world, &[MAILBOX, other], &trunk);
+    scene.gateway.hang_up();
+    until("two mailboxes", SOON, async || {
+        let metrics = scene.admin("/metrics").await;
+        metrics
+            .contains("pennyblack_gateway_mailboxes 2")
+            .then_some(())
+    })
+    .await;
     scene.gateway.stop().await;
 }

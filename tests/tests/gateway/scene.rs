@@ -28,6 +28,9 @@ pub(super) const CALLED: &str = FIRST_NUMBER;
 /// The name of the process of the gateway, and of its files.
 const GATEWAY: &str = "gateway";
 
+/// The file of the mailbox key that is registered.
+pub(super) const MAILBOX: &str = "office.mailbox";
+
 /// All of it, running.
 pub(super) struct Scene {
     pub(super) world: World,
@@ -102,6 +105,11 @@ fn config_of(world: &World) -> std::path::PathBuf {
 
 /// Writes the configuration, with these trunks.
 pub(super) fn write_config(world: &World, trunks: &str) {
+    write_config_with(world, &[MAILBOX], trunks);
+}
+
+/// Writes the configuration, with these files of mailbox keys and these trunks.
+pub(super) fn write_config_with(world: &World, mailboxes: &[&str], trunks: &str) {
     let at = |name: &str| world.path(name).display().to_string();
     let cps = world.cps_name();
     let text = format!(
@@ -125,7 +133,7 @@ minimum_age = "0s"
 prefixes = ["1212555"]
 every = "1s"
 [verify]
-mailboxes = ["{mailbox}"]
+mailboxes = {mailboxes:?}
 used = "{used}"
 [verify.follow]
 every = "20ms"
@@ -134,7 +142,7 @@ every = "20ms"
         calls = at("calls.jsonl"),
         pki = at("pki"),
         wallet = at("wallet.db"),
-        mailbox = at("office.mailbox"),
+        mailboxes = mailboxes.iter().map(|name| at(name)).collect::<Vec<_>>(),
         used = at("gateway.used"),
     );
     fs::write(config_of(world), text).unwrap();
@@ -172,7 +180,7 @@ async fn fill_wallet(world: &World, tokens: usize) {
 }
 
 async fn register_mailbox(world: &World) {
-    let path = world.path("office.mailbox");
+    let path = world.path(MAILBOX);
     let key = create_mailbox_key(&path, Kem::DhkemX25519).unwrap();
     let cps: ServiceAddress = format!("http://{}", world.cps_name()).parse().unwrap();
     let publisher = Publisher {

@@ -1,0 +1,109 @@
+//! What a gateway that verifies reads again while it runs: roots and revocation lists, each
+//! minute and on SIGHUP, and mailbox keys, on SIGHUP. What cannot be used changes nothing.
+//! Not here: trunks (`in_force`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pennyblack_base::authority::Authority;
+use pennyblack_client::certificates::CertificateStores;
+use pennyblack_client::follower::FollowedMailbox;
+use pennyblack_engine::Engine;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::reload::Reload;
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_sealing::mailbox::MailboxId;
+use pennyblack_service::start_error::{StartContext as _, StartError, blocking};
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::engine_parts;
+
+/// How often roots and revocation lists are read again.
+const TRUST_EVERY: Duration = Duration::from_secs(60);
+
+/// What PASSporTs are judged by, read again.
+pub(crate) struct Rules {
+    pub(crate) engine: Engine,
+    pub(crate) config: Arc<Config>,
+    pub(crate) certificates: CertificateStores,
+    pub(crate) clock: Clock,
+}
+
+impl Rules {
+    /// Each minute and on SIGHUP.
+    pub(crate) async fn follow(self, reload: Reload, shutdown: Shutdown) {
+        report("trust", &Ok(()));
+        let mut requests = reload.requests();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(TRUST_EVERY) => {}
+                Ok(()) = requests.changed() => {}
+                () = shutdown.requested() => return,
+            }
+            let (config, certificates) = (Arc::clone(&self.config), self.certificates.clone());
+            let clock = self.clock.clone();
+            let read = move || engine_parts::read_rules(&config, &certificates, &clock);
+            let rules = blocking(read).await;
+            report("trust", &rules.map(|rules| self.engine.set_rules(rules)));
+        }
+    }
+}
+
+/// The mailboxes that are followed, after those of the start.
+pub(crate) struct Mailboxes {
+    pub(crate) engine: Engine,
+    pub(crate) configs: watch::Receiver<Arc<Config>>,
+    pub(crate) followed: Vec<Followed>,
+}
+
+/// What tells one mailbox from another.
+pub(crate) type Followed = (MailboxId, Authority);
+
+/// The same of each.
+pub(crate) fn followed(mailboxes: &[FollowedMailbox]) -> Vec<Followed> {
+    let mailboxes = mailboxes.iter();
+    mailboxes
+        .map(|one| (one.key.mailbox(), one.cps.authority().clone()))
+        .collect()
+}
+
+impl Mailboxes {
+    /// Whenever a configuration was taken up.
+    pub(crate) async fn follow(mut self, shutdown: Shutdown) {
+        report("mailboxes", &Ok(()));
+        loop {
+            tokio::select! {
+                Ok(()) = self.configs.changed() => {}
+                () = shutdown.requested() => return,
+            }
+            let config = Arc::clone(&self.configs.borrow_and_update());
+            report("mailboxes", &self.take_up(config).await);
+        }
+    }
+
+    async fn take_up(&mut self, config: Arc<Config>) -> Result<(), StartError> {
+        let read = move || match &config.verify {
+            Some(verify) => engine_parts::mailboxes(&config, verify),
+            None => Ok(Vec::new()),
+        };
+        let mailboxes = blocking(read).await?;
+        let now = followed(&mailboxes);
+        if now == self.followed {
+            return Ok(());
+        }
+        let taken_up = self.engine.set_mailboxes(mailboxes).await;
+        taken_up.context("verify.mailboxes")?;
+        tracing::info!(mailboxes = now.len(), "other mailboxes are followed");
+        self.followed = now;
+        Ok(())
+    }
+}
+
+fn report(what: &'static str, outcome: &Result<(), StartError>) {
+    let failed = if outcome.is_err() { 1.0 } else { 0.0 };
+    metrics::gauge!("pennyblack_reload_failed", "what" => what).set(failed);
+    if let Err(error) = outcome {
+        tracing::error!(%error, what, "new files cannot be used: the old ones stay in force");
+    }
+}
