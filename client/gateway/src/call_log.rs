@@ -21,9 +21,6 @@ const MAX_WAITING: usize = 16 * 1024;
 /// Characters of a text that a switch chose.
 const MAX_TEXT: usize = 128;
 
-/// The counter of lines that were not written.
-const LOST: &str = "pennyblack_gateway_call_lines_lost_total";
-
 /// What happened to a call.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct CallLine {
@@ -87,7 +84,7 @@ impl CallLog {
     /// # Errors
     /// What the system says of the file or the thread.
     pub fn open(file: Option<&Path>, numbers: Numbers) -> io::Result<Self> {
-        metrics::counter!(LOST).absolute(0);
+        lost().absolute(0);
         let Some(path) = file else {
             return Ok(Self { to: None, numbers });
         };
@@ -106,7 +103,7 @@ impl CallLog {
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
             to.try_send(Message::Line(Box::new(line)))
         {
-            metrics::counter!(LOST).increment(1);
+            lost().increment(1);
         }
     }
 
@@ -151,6 +148,11 @@ pub fn line_at(now: UnixTime, took: Duration) -> CallLine {
     }
 }
 
+/// Lines that were not written.
+fn lost() -> metrics::Counter {
+    metrics::counter!("pennyblack_gateway_call_lines_lost_total")
+}
+
 fn append_to(path: &Path) -> io::Result<File> {
     File::options().create(true).append(true).open(path)
 }
@@ -169,7 +171,7 @@ fn write(path: &PathBuf, mut file: File, from: &Receiver<Message>) {
             Message::Reopen => append_to(path).map(|opened| file = opened),
         };
         if let Err(error) = written {
-            metrics::counter!(LOST).increment(1);
+            lost().increment(1);
             tracing::error!(%error, path = %path.display(), "calls.file: a line was not written");
         }
     }

@@ -110,3 +110,22 @@ pub(crate) fn show(status: &EngineStatus) {
     metrics::gauge!("pennyblack_gateway_stores_under_way").set(count(status.under_way));
     metrics::gauge!("pennyblack_gateway_mailboxes").set(count(status.mailboxes.len()));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_and_every_error_is_explained() {
+        let page = include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../docs/gateway.md"
+        ));
+        for reason in Reason::ALL {
+            assert!(page.contains(&format!("`{reason}`")), "{reason}");
+        }
+        for id in Refusal::IDS {
+            assert!(page.contains(&format!("| {id} |")), "{id}");
+        }
+    }
+}

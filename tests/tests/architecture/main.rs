@@ -80,6 +80,21 @@ const WALLS: &[Wall] = &[
         why: "the client library links no Redis, no OpenSSL and no development authority",
     },
     Wall {
+        of: &["pennyblack-gateway"],
+        never: &[
+            "openssl-sys",
+            "pennyblack-cps",
+            "pennyblack-issuer",
+            "pennyblack-logserver",
+            "pennyblack-pki",
+            "pennyblack-redis",
+            "pennyblack-testbed",
+            "rcgen",
+            "redis",
+        ],
+        why: "a gateway stands at a carrier's switch and is neither issuer nor CPS",
+    },
+    Wall {
         of: &["pennyblack-audit"],
         never: SERVERS,
         why: "an auditor serves nobody",
