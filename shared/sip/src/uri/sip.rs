@@ -27,9 +27,7 @@ impl SipUri {
             Some((user, rest)) => (Some(user), rest),
             None => (None, text),
         };
-        if user.is_some_and(|user| user.is_empty() || user.contains(['[', ']']))
-            || rest.contains('@')
-        {
+        if !user.is_none_or(is_user) || rest.contains('@') {
             return Err(SyntaxError::Malformed(URI));
         }
         let (rest, headers) = match rest.split_once('?') {
@@ -125,8 +123,17 @@ fn parse_headers(text: &str) -> Result<Vec<(String, String)>, SyntaxError> {
     Ok(headers)
 }
 
+/// A user with parameters and perhaps a password, in which only a user has semicolons.
+fn is_user(text: &str) -> bool {
+    let (user, password) = text.split_once(':').unwrap_or((text, ""));
+    let is_separator = |c: char| matches!(c, ';' | '?' | '/' | ':' | '[' | ']');
+    !user.is_empty() && !user.contains(['[', ']']) && !password.contains(is_separator)
+}
+
 /// The user part without `verstat` parameters.
-fn without_verstat(user: &str) -> String {
+fn without_verstat(text: &str) -> String {
+    let end = text.find(':').unwrap_or(text.len());
+    let (user, password) = text.split_at_checked(end).unwrap_or((text, ""));
     let mut parts = user.split(';');
     let mut kept = parts.next().unwrap_or(user).to_owned();
     for part in parts {
@@ -135,7 +142,7 @@ fn without_verstat(user: &str) -> String {
             kept.push_str(part);
         }
     }
-    kept
+    kept + password
 }
 
 impl fmt::Display for SipUri {

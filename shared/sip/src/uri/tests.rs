@@ -54,6 +54,9 @@ fn what_is_no_uri_is_refused() {
         "sip:@h",
         "sip:a@",
         "sip:a@b@c",
+        "sip::pw@h",
+        "sip:+1;verstat=x:pw;npdi@h",
+        "sip:a:b:c@h",
         "sip:a@h:0",
         "sip:a@h:65536",
         "sip:a@h:",
@@ -95,6 +98,7 @@ fn a_verdict_from_outside_is_not_written() {
         ("sip:+1;npdi;VERSTAT=x;rn=+2@h", "sip:+1;npdi;rn=+2@h"),
         ("sip:+1;%76erstat=x@h", "sip:+1@h"),
         ("sip:+1;verstat@h;verstat=x;a", "sip:+1@h;a"),
+        ("sip:+1;verstat=x:pw@h", "sip:+1:pw@h"),
         ("tel:+1;verstat=TN-Validation-Passed;npdi", "tel:+1;npdi"),
         ("tel:+1;v%65rstat=x", "tel:+1"),
     ] {
