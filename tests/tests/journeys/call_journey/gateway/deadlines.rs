@@ -130,8 +130,9 @@ async fn a_cps_that_is_away_costs_a_few_tokens_and_is_noticed_when_it_is_back() 
     let mut calls = 0;
     while signed().await.reason != Some(Reason::CpsAway) {
         calls += 1;
+        assert!(calls <= 20, "a token for each call");
     }
-    assert!((8..=20).contains(&calls), "{calls}");
+    assert!(calls >= 8, "{calls}");
     let spent = 64 - scene.tokens();
     let began = Instant::now();
     for _ in 0..50 {

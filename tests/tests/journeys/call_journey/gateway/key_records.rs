@@ -52,7 +52,7 @@ async fn a_key_that_is_published_later_gets_its_copy_without_a_look_up_at_a_call
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_records_and_copies_are_taken_than_may_be() {
-    let scene = Scene::set(8).await;
+    let scene = Scene::set(16).await;
     for _ in 0..3 {
         let key = RecipientKey::generate(Kem::DhkemX25519, &mut rand::rng()).unwrap();
         let coverage = Coverage::Number(number(CALLEE));
@@ -71,6 +71,11 @@ async fn no_more_records_and_copies_are_taken_than_may_be() {
         assert_eq!(status.warnings.len(), usize::from(records < 4));
         let oob = desk.engine.sign(&trunk, call()).await.unwrap().oob;
         assert_eq!(oob.copies, copies);
+        // Nor for all numbers of a call together.
+        let mut both = call();
+        both.dest.push("2125550143".to_owned());
+        let oob = desk.engine.sign(&trunk, both).await.unwrap().oob;
+        assert_eq!(oob.wanted, copies);
         desk.engine.stop().await;
     }
     scene.end().await;
