@@ -1,74 +1,33 @@
-//! The engine: what it is made of, its start and its end. Not here: what it does with a call
-//! (`signing`, `verifying`).
+//! The engine: its start, its calls, its end. Not here: what it does with a call (`signing`,
+//! `verifying`).
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use pennyblack_client::assignments::Assignments;
-use pennyblack_client::auth_service::{OobAuthenticationService, StoreTransport};
 use pennyblack_client::follower::{FollowedMailbox, FollowerConfigError};
 use pennyblack_client::verification_service::VerificationRules;
-use pennyblack_client::wallet::Wallet;
-use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 
-use crate::config::{SigningConfig, StoreConfig, VerifyConfig};
-use crate::counters::{Counters, Counts};
+use crate::counters::{Counters, Counts, add_one};
+use crate::outgoing::{BadParameter, OutgoingCall, Passport, SignOutcome};
+use crate::parts::EngineParts;
+use crate::reason::Reason;
 use crate::signing::Signing;
 use crate::status::EngineStatus;
 use crate::trunk::Trunk;
+use crate::verdict::{Finding, IncomingCall, Source, Verdict};
 use crate::verifying::Verifying;
-
-/// What an engine is made of. Without a side it does not have that role.
-pub struct EngineParts {
-    /// What signs and stores calls.
-    pub signing: Option<SigningParts>,
-    /// What verifies calls.
-    pub verifying: Option<VerifyingParts>,
-    /// What everything goes by.
-    pub clock: Clock,
-}
-
-/// The side of an engine that signs and stores calls.
-pub struct SigningParts {
-    /// Looks keys up and stores. Its `minimum_age`, `max_copies` and `transport` are replaced
-    /// by those of the other parts; its `retry` is for one copy, as long as trying is of use.
-    pub service: OobAuthenticationService,
-    /// The tokens.
-    pub wallet: Wallet,
-    /// How store requests reach their CPSs.
-    pub transport: Arc<dyn StoreTransport>,
-    /// `[signing]`.
-    pub signing: SigningConfig,
-    /// `[store]`.
-    pub store: StoreConfig,
-    /// Where key records are kept, so that a restart has them at once.
-    pub key_records_file: Option<PathBuf>,
-}
-
-/// The side of an engine that verifies calls.
-pub struct VerifyingParts {
-    /// What is followed.
-    pub mailboxes: Vec<FollowedMailbox>,
-    /// What PASSporTs are judged by, however they come.
-    pub rules: VerificationRules,
-    /// Which PASSporTs are used.
-    pub assignments: Arc<Assignments>,
-    /// `[verify]`.
-    pub config: VerifyConfig,
-}
 
 /// What the telephone gateway does with calls. Clones are the same engine.
 #[derive(Clone)]
 pub struct Engine {
-    pub(crate) parts: Arc<Parts>,
+    parts: Arc<Parts>,
 }
 
-pub(crate) struct Parts {
-    pub(crate) signing: Option<Signing>,
-    pub(crate) verifying: Option<Verifying>,
-    pub(crate) counters: Arc<Counters>,
+struct Parts {
+    signing: Option<Signing>,
+    verifying: Option<Verifying>,
+    counters: Arc<Counters>,
     shutdown: Shutdown,
 }
 
@@ -107,6 +66,52 @@ impl Engine {
                 shutdown,
             }),
         })
+    }
+
+    /// Signs a call, or takes the PASSporTs that it came with, and stores them. **It answers
+    /// by the deadline**, whatever is behind it: what is not stored by then goes on without
+    /// the call.
+    ///
+    /// # Errors
+    /// [`BadParameter`], for what the switch asked wrongly. Nothing is spent then.
+    pub async fn sign(
+        &self,
+        trunk: &Trunk,
+        call: OutgoingCall,
+    ) -> Result<SignOutcome, BadParameter> {
+        let counters = &self.parts.counters;
+        let outcome = match &self.parts.signing {
+            Some(signing) => signing.sign(trunk, call).await?,
+            None => SignOutcome::nothing(Reason::OtherRole),
+        };
+        match &outcome.passport {
+            Passport::Signed { .. } => add_one(&counters.signed),
+            Passport::CameWithTheCall => add_one(&counters.came_with_identity),
+            Passport::None(reason) => counters.count(*reason),
+        }
+        Ok(outcome)
+    }
+
+    /// The verdict on a call. **It asks nobody**: what is known is known before the call. It
+    /// waits for a late PASSporT, for `verify.wait` at most.
+    pub async fn verify(&self, trunk: &Trunk, call: IncomingCall) -> Verdict {
+        let verdict = match &self.parts.verifying {
+            Some(verifying) => verifying.verdict(trunk, call).await,
+            None => Verdict::nothing(Reason::OtherRole),
+        };
+        let counters = &self.parts.counters;
+        match &verdict.finding {
+            Finding::Passed(found) => add_one(match found.source {
+                Source::InBand => &counters.passed_in_band,
+                Source::OutOfBand => &counters.passed_out_of_band,
+            }),
+            Finding::Failed(_) => add_one(&counters.failed),
+            Finding::None(reason) => {
+                add_one(&counters.no_validation);
+                counters.count(*reason);
+            }
+        }
+        verdict
     }
 
     /// Judges PASSporTs by other rules from now on: other roots, a newer revocation list.

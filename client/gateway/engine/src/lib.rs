@@ -13,6 +13,7 @@ mod engine;
 mod key_records;
 mod number;
 mod outgoing;
+mod parts;
 mod reason;
 mod signing;
 mod status;
@@ -22,11 +23,12 @@ mod verifying;
 
 pub use config::{KeyRecordsConfig, SigningConfig, StoreConfig, VerifyConfig};
 pub use counters::{Counters, Counts};
-pub use engine::{Engine, EngineParts, SigningParts, VerifyingParts};
+pub use engine::Engine;
 pub use number::NotANumber;
 pub use outgoing::{
     BadParameter, BadValue, OobOutcome, OutgoingCall, Parameter, Passport, SignOutcome,
 };
+pub use parts::{EngineParts, SigningParts, VerifyingParts};
 pub use reason::Reason;
 pub use status::{
     EngineStatus, KeyRecordsStatus, MailboxReport, NotReady, SigningKeyReport, TokenStock, Warning,

@@ -6,8 +6,6 @@
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use percent_encoding::percent_decode_str;
 
-use crate::trunk::Trunk;
-
 /// Longest text that is looked at.
 const MAX_TEXT: usize = 512;
 
@@ -67,12 +65,17 @@ pub enum NotANumber {
     TooMuchText,
 }
 
-impl Trunk {
-    /// The number that `text` means on this trunk, in canonical form.
-    ///
-    /// # Errors
-    /// [`NotANumber`].
-    pub fn canonical(&self, text: &str) -> Result<TelephoneNumber, NotANumber> {
+/// How numbers are written on a trunk.
+pub(crate) struct NumberingPlan<'t> {
+    pub(crate) country_code: Option<&'t str>,
+    pub(crate) national_prefix: Option<&'t str>,
+    pub(crate) international_prefix: Option<&'t str>,
+    pub(crate) never: &'t [String],
+}
+
+impl NumberingPlan<'_> {
+    /// The number that `text` means, in canonical form.
+    pub(crate) fn canonical(&self, text: &str) -> Result<TelephoneNumber, NotANumber> {
         let address = Address::read(text)?;
         if self.passes_over(&address.number) {
             return Err(NotANumber::PassedOver);
@@ -98,17 +101,15 @@ impl Trunk {
     /// By the trunk's prefixes. A number as long as a whole one with this country code, and
     /// beginning with it, is one: so switches of North America write 1 and ten digits.
     fn with_country_code(&self, number: &str) -> Result<String, NotANumber> {
-        let international = self.international_prefix.as_deref();
+        let international = self.international_prefix;
         if let Some(whole) = international.and_then(|prefix| strip(number, prefix)) {
             return Ok(whole.to_owned());
         }
-        let country = self.country_code.as_deref();
-        let country = country.ok_or(NotANumber::NoCountryCode)?;
-        let national = self.national_prefix.as_deref();
+        let country = self.country_code.ok_or(NotANumber::NoCountryCode)?;
         if country == "1" {
             return north_american(number);
         }
-        match national {
+        match self.national_prefix {
             Some(prefix) => strip(number, prefix)
                 .map(|rest| format!("{country}{rest}"))
                 .ok_or(NotANumber::NoCountryCode),

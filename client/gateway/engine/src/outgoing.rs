@@ -82,6 +82,18 @@ pub struct SignOutcome {
     pub oob: OobOutcome,
 }
 
+impl SignOutcome {
+    pub(crate) fn nothing(reason: Reason) -> Self {
+        Self {
+            passport: Passport::None(reason),
+            oob: OobOutcome {
+                reason: Some(reason),
+                ..OobOutcome::default()
+            },
+        }
+    }
+}
+
 /// Where the PASSporT of a call comes from.
 #[derive(Debug, Clone)]
 pub enum Passport {

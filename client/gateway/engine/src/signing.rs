@@ -17,10 +17,10 @@ use pennyblack_stir::telephone_number::TelephoneNumber;
 use tokio::time::Instant;
 
 use crate::config::StoreConfig;
-use crate::counters::{Counters, add_one};
-use crate::engine::{Engine, SigningParts};
+use crate::counters::Counters;
 use crate::key_records::{KeyRecords, Keys, Refresher};
-use crate::outgoing::{BadParameter, OobOutcome, OutgoingCall, Passport, SignOutcome};
+use crate::outgoing::{BadParameter, OobOutcome, OutgoingCall, SignOutcome};
+use crate::parts::SigningParts;
 use crate::reason::Reason;
 use crate::status::{EngineStatus, NotReady, SigningKeyReport, TokenStock, Warning};
 use crate::trunk::Trunk;
@@ -39,32 +39,6 @@ pub(crate) struct Signing {
     deadline: Duration,
     counters: Arc<Counters>,
     clock: Clock,
-}
-
-impl Engine {
-    /// Signs a call, or takes the PASSporTs that it came with, and stores them. **It answers
-    /// by the deadline**, whatever is behind it: what is not stored by then goes on without
-    /// the call.
-    ///
-    /// # Errors
-    /// [`BadParameter`], for what the switch asked wrongly. Nothing is spent then.
-    pub async fn sign(
-        &self,
-        trunk: &Trunk,
-        call: OutgoingCall,
-    ) -> Result<SignOutcome, BadParameter> {
-        let counters = &self.parts.counters;
-        let outcome = match &self.parts.signing {
-            Some(signing) => signing.sign(trunk, call).await?,
-            None => SignOutcome::nothing(Reason::OtherRole),
-        };
-        match &outcome.passport {
-            Passport::Signed { .. } => add_one(&counters.signed),
-            Passport::CameWithTheCall => add_one(&counters.came_with_identity),
-            Passport::None(reason) => counters.count(*reason),
-        }
-        Ok(outcome)
-    }
 }
 
 impl Signing {
@@ -109,7 +83,11 @@ impl Signing {
         }
     }
 
-    async fn sign(&self, trunk: &Trunk, call: OutgoingCall) -> Result<SignOutcome, BadParameter> {
+    pub(crate) async fn sign(
+        &self,
+        trunk: &Trunk,
+        call: OutgoingCall,
+    ) -> Result<SignOutcome, BadParameter> {
         let (arrived, now) = (Instant::now(), self.clock.now());
         let prepared = passports::prepare(trunk, call, self.clock_tolerance, now)?;
         let Prepared {
@@ -245,17 +223,5 @@ impl Signing {
             });
         }
         status.tokens = Some(stock);
-    }
-}
-
-impl SignOutcome {
-    fn nothing(reason: Reason) -> Self {
-        Self {
-            passport: Passport::None(reason),
-            oob: OobOutcome {
-                reason: Some(reason),
-                ..OobOutcome::default()
-            },
-        }
     }
 }

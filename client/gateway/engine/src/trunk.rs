@@ -11,7 +11,7 @@ use pennyblack_runtime::reload::FromFiles;
 use pennyblack_stir::jws::X5u;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 
-use crate::number::NotANumber;
+use crate::number::{NotANumber, NumberingPlan};
 
 /// What holds for the calls of one trunk.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +40,21 @@ pub struct Trunk {
 }
 
 impl Trunk {
+    /// The number that `text` means on this trunk, in canonical form: digits, or a `tel:` or
+    /// `sip:` URI without a display name. Nothing is guessed.
+    ///
+    /// # Errors
+    /// [`NotANumber`].
+    pub fn canonical(&self, text: &str) -> Result<TelephoneNumber, NotANumber> {
+        let plan = NumberingPlan {
+            country_code: self.country_code.as_deref(),
+            national_prefix: self.national_prefix.as_deref(),
+            international_prefix: self.international_prefix.as_deref(),
+            never: &self.never,
+        };
+        plan.canonical(text)
+    }
+
     /// Who calls, by the first header field of `orig_from` that has a number.
     ///
     /// # Errors

@@ -46,6 +46,13 @@ pub enum Finding {
 }
 
 impl Verdict {
+    pub(crate) const fn nothing(reason: Reason) -> Self {
+        Self {
+            finding: Finding::None(reason),
+            results: Vec::new(),
+        }
+    }
+
     /// As 3GPP TS 24.229 spells it.
     #[must_use]
     pub const fn verstat(&self) -> &'static str {

@@ -21,9 +21,8 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::config::VerifyConfig;
-use crate::counters::add_one;
-use crate::engine::{Engine, VerifyingParts};
 use crate::number::NotANumber;
+use crate::parts::VerifyingParts;
 use crate::reason::Reason;
 use crate::status::{EngineStatus, MailboxReport, NotReady, Warning};
 use crate::trunk::Trunk;
@@ -75,30 +74,6 @@ impl Ends {
             orig: Party::from(self.orig.clone()),
             dest: Party::from(dest.clone()),
         })
-    }
-}
-
-impl Engine {
-    /// The verdict on a call. **It asks nobody**: what is known is known before the call. It
-    /// waits for a late PASSporT, for `verify.wait` at most.
-    pub async fn verify(&self, trunk: &Trunk, call: IncomingCall) -> Verdict {
-        let verdict = match &self.parts.verifying {
-            Some(verifying) => verifying.verdict(trunk, call).await,
-            None => Verdict::nothing(Reason::OtherRole),
-        };
-        let counters = &self.parts.counters;
-        match &verdict.finding {
-            Finding::Passed(found) => add_one(match found.source {
-                Source::InBand => &counters.passed_in_band,
-                Source::OutOfBand => &counters.passed_out_of_band,
-            }),
-            Finding::Failed(_) => add_one(&counters.failed),
-            Finding::None(reason) => {
-                add_one(&counters.no_validation);
-                counters.count(*reason);
-            }
-        }
-        verdict
     }
 }
 
@@ -161,7 +136,7 @@ impl Verifying {
         Arc::clone(&self.follower.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn verdict(&self, trunk: &Trunk, call: IncomingCall) -> Verdict {
+    pub(crate) async fn verdict(&self, trunk: &Trunk, call: IncomingCall) -> Verdict {
         let deadline = Instant::now() + self.config.wait;
         let ends = match ends_of(trunk, &call) {
             Ok(ends) => ends,
@@ -344,13 +319,6 @@ fn more_telling(one: Reason, other: Reason) -> Reason {
 }
 
 impl Verdict {
-    fn nothing(reason: Reason) -> Self {
-        Self {
-            finding: Finding::None(reason),
-            results: Vec::new(),
-        }
-    }
-
     fn of(found: Option<Found>, results: Vec<PassportResult>) -> Self {
         let finding = match found {
             Some(found) => Finding::Passed(Box::new(found)),

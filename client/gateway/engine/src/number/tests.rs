@@ -1,4 +1,5 @@
 use super::*;
+use crate::trunk::Trunk;
 
 fn north_america() -> Trunk {
     Trunk {
