@@ -153,6 +153,7 @@ async fn engine(world: &World, ca: PathBuf) -> Engine {
         assignments: Arc::new(Assignments::open(&world.path("used.db")).unwrap()),
         config: VerifyConfig {
             wait: Duration::from_secs(2),
+            deadline: Duration::from_secs(3),
             ..VerifyConfig::default()
         },
     };

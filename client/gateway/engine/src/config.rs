@@ -99,6 +99,10 @@ pub struct VerifyConfig {
     /// How long a call waits for a PASSporT that is late. Default: 250ms.
     #[serde(with = "humantime_serde")]
     pub wait: Duration,
+    /// The answer leaves after this time at the latest: a disk can hang when it is written
+    /// down that a PASSporT is used. Longer than `wait`. Default: 300ms.
+    #[serde(with = "humantime_serde")]
+    pub deadline: Duration,
     /// Whether a call with a bad Identity is Failed although a good PASSporT came out of
     /// band. Default: false.
     pub strict_in_band: bool,
@@ -110,6 +114,7 @@ impl Default for VerifyConfig {
     fn default() -> Self {
         Self {
             wait: Duration::from_millis(250),
+            deadline: Duration::from_millis(300),
             strict_in_band: false,
             follow: FollowerConfig::default(),
         }

@@ -82,18 +82,23 @@ impl Engine {
         let counters = &self.parts.counters;
         let outcome = match &self.parts.signing {
             Some(signing) => signing.sign(trunk, call).await?,
-            None => SignOutcome::nothing(Reason::OtherRole),
+            None => {
+                counters.count(Reason::OtherRole);
+                SignOutcome::nothing(Reason::OtherRole)
+            }
         };
         match &outcome.passport {
             Passport::Signed { .. } => add_one(&counters.signed),
             Passport::CameWithTheCall => add_one(&counters.came_with_identity),
-            Passport::None(reason) => counters.count(*reason),
+            // Its reason was counted where it was found.
+            Passport::None(_) => {}
         }
         Ok(outcome)
     }
 
     /// The verdict on a call. **It asks nobody**: what is known is known before the call. It
-    /// waits for a late PASSporT, for `verify.wait` at most.
+    /// waits for a late PASSporT, for `verify.wait` at most, and answers by `verify.deadline`,
+    /// also when a disk hangs.
     pub async fn verify(&self, trunk: &Trunk, call: IncomingCall) -> Verdict {
         let verdict = match &self.parts.verifying {
             Some(verifying) => verifying.verdict(trunk, call).await,

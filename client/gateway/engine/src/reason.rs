@@ -69,7 +69,7 @@ reasons! {
     CpsAway = "cps-away",
     /// No answer of the CPS, as long as trying was of use.
     NoAnswer = "no-answer",
-    /// The deadline came first; storing goes on.
+    /// The deadline came first. A store goes on.
     Deadline = "deadline",
     /// As many stores as may be are under way.
     Busy = "busy",

@@ -14,7 +14,7 @@ use pennyblack_protocol::key_record::VerifiedKeyRecord;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_stir::telephone_number::TelephoneNumber;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::config::StoreConfig;
 use crate::counters::Counters;
@@ -29,6 +29,9 @@ use stores::{Stores, WantedCopy};
 
 /// How often requests that are too old to be sent leave the outbox.
 const SWEEP: Duration = Duration::from_secs(60);
+
+/// How long the stock of tokens may take to be read.
+const MAX_READING: Duration = Duration::from_secs(1);
 
 pub(crate) struct Signing {
     stores: Stores,
@@ -198,12 +201,10 @@ impl Signing {
     async fn report_tokens(&self, now: UnixTime, status: &mut EngineStatus) {
         let minimum_age = self.store.minimum_age;
         let read = move |wallet: &Wallet| wallet.holdings(minimum_age, now);
-        let holdings = match self.wallet.off_thread(read).await {
-            Ok(holdings) => holdings,
-            Err(error) => {
-                let why = NotReady::Wallet(error.to_string());
-                return status.not_ready.push(why);
-            }
+        let holdings = match timeout(MAX_READING, self.wallet.off_thread(read)).await {
+            Ok(Ok(holdings)) => holdings,
+            Ok(Err(error)) => return status.not_ready.push(NotReady::Wallet(error.to_string())),
+            Err(_) => return status.not_ready.push(NotReady::WalletBusy),
         };
         let rate = u64::from(self.store.calls_per_second);
         let stock = TokenStock {

@@ -92,6 +92,11 @@ pub enum NotReady {
     /// The wallet cannot be read.
     #[error("{0}")]
     Wallet(String),
+    /// The wallet does not answer.
+    #[error(
+        "the wallet has not answered for 1 s: another process has it locked, or its disk hangs"
+    )]
+    WalletBusy,
     /// No key records yet.
     #[error("the key records of the configured prefixes have not been read yet")]
     KeyRecordsUnread,

@@ -136,7 +136,14 @@ impl Verifying {
         Arc::clone(&self.follower.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// What has begun goes on when the deadline comes: the PASSporT that it finds belongs to
+    /// this call, which can ask again.
     pub(crate) async fn verdict(&self, trunk: &Trunk, call: IncomingCall) -> Verdict {
+        let verdict = timeout(self.config.deadline, self.judge(trunk, call)).await;
+        verdict.unwrap_or_else(|_| Verdict::nothing(Reason::Deadline))
+    }
+
+    async fn judge(&self, trunk: &Trunk, call: IncomingCall) -> Verdict {
         let deadline = Instant::now() + self.config.wait;
         let ends = match ends_of(trunk, &call) {
             Ok(ends) => ends,

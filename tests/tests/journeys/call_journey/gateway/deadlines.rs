@@ -170,6 +170,31 @@ async fn a_late_passport_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_verdict_comes_by_its_deadline_and_nothing_found_means_nothing_said() {
+    let scene = Scene::set(1).await;
+    for (wait, deadline, reason) in [
+        (SOON, DEADLINE, Reason::Deadline),
+        (DEADLINE, SOON, Reason::NoPassport),
+    ] {
+        let change = |parts: &mut EngineParts| {
+            let config = &mut parts.verifying.as_mut().unwrap().config;
+            (config.wait, config.deadline) = (wait, deadline);
+        };
+        let desk = Desk::open(&scene, change).await;
+        let began = Instant::now();
+        let verdict = desk
+            .engine
+            .verify(&trunk(&scene, None), incoming("a", CALLER))
+            .await;
+        let took = began.elapsed();
+        assert!((DEADLINE..DEADLINE + SLACK).contains(&took), "{took:?}");
+        let is_so = matches!(verdict.finding, Finding::None(why) if why == reason);
+        assert!(is_so, "{verdict:?}");
+    }
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_tokens_or_certificates_calls_go_on_with_a_reason() {
     let scene = Scene::set(1).await;
     let desk = Desk::open(&scene, |_| ()).await;
@@ -207,6 +232,10 @@ async fn without_tokens_or_certificates_calls_go_on_with_a_reason() {
         .engine
         .sign(&signer, outgoing("2155550100", "911"))
         .await;
+    let counts = desk.engine.counts();
+    assert_eq!(counts.of(Reason::PassedOver), 1);
+    assert_eq!(counts.of(Reason::NoCertificate), 1);
+    assert_eq!(counts.of(Reason::NoKeyRecords), 2);
     let is_none = matches!(
         emergency.unwrap().passport,
         Passport::None(Reason::PassedOver)

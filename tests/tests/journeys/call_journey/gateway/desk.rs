@@ -84,6 +84,8 @@ pub(super) fn parts(scene: &Scene, address: SocketAddr) -> EngineParts {
                 every: Duration::from_millis(20),
                 ..FollowerConfig::default()
             },
+            // Other tests run beside this one.
+            deadline: SOON,
             ..VerifyConfig::default()
         },
     };
