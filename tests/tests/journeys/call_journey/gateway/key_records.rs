@@ -50,6 +50,9 @@ async fn a_key_that_is_published_later_gets_its_copy_without_a_look_up_at_a_call
     scene.end().await;
 }
 
+/// A change, with how many records and copies there are then.
+type Change = (fn(&mut EngineParts), usize, usize);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_records_and_copies_are_taken_than_may_be() {
     let scene = Scene::set(16).await;
@@ -62,8 +65,7 @@ async fn no_more_records_and_copies_are_taken_than_may_be() {
     let few_copies = |parts: &mut EngineParts| signing(parts).store.max_copies = 2;
     let few_records = |parts: &mut EngineParts| signing(parts).store.key_records.max_records = 1;
     let few_bytes = |parts: &mut EngineParts| signing(parts).store.key_records.max_bytes = 6_000;
-    let changes: [(fn(&mut EngineParts), usize, usize); 3] =
-        [(few_copies, 4, 2), (few_records, 1, 1), (few_bytes, 2, 2)];
+    let changes: [Change; 3] = [(few_copies, 4, 2), (few_records, 1, 1), (few_bytes, 2, 2)];
     for (change, records, copies) in changes {
         let desk = Desk::open(&scene, change).await;
         let status = desk.engine.status(&[]).await;
