@@ -2,38 +2,35 @@
 //! what a call comes to is decided elsewhere.
 
 mod answers;
+mod asked;
 mod request_id;
+mod secsipidx;
 mod sip_text;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::Bytes;
+use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
-use axum::{Extension, Router};
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
-use http::{HeaderMap, StatusCode, Version};
+use http::StatusCode;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_service::admin::Readiness;
-use pennyblack_service::client_address::ClientAddress;
 use pennyblack_sip::answer::ReasonProtocol;
-use pennyblack_sip::request::Request;
 
-use crate::access::MAX_API_KEY;
-use crate::call_log::CallLog;
+use crate::call_log::{CallLine, CallLog};
 use crate::calls::Calls;
 use crate::config::Role;
 use crate::counts::Endpoint;
 use crate::in_force::Settings;
-use crate::lines;
+use crate::lines::{self, Said};
+use crate::stir_rest::Refusal;
 use crate::stir_rest::signing::{self, SigningRequest};
 use crate::stir_rest::verification::{self, VerificationRequest};
-use crate::stir_rest::{Media, Members, Refusal, require_json_accepted};
-use crate::trunks::KnownTrunk;
 use answers::{json, refuse};
-use request_id::{RequestId, with_request_id};
+use asked::{Asked, Content};
+use request_id::with_request_id;
 
 /// What the handlers share.
 pub(crate) struct Resources {
@@ -53,8 +50,10 @@ pub(crate) fn router(resources: Resources, root: &str, role: Role) -> Router {
     if role.signs() {
         router = router.route(&path("signing"), post(sign));
         router = router.route(&path("signing/"), post(sign));
+        router = router.route(&format!("{root}/v1/sign-csv"), post(sign_csv));
     }
     if role.verifies() {
+        router = router.route(&format!("{root}/v1/check"), post(check));
         router = router.route(&path("verification"), post(verify));
         router = router.route(&path("verification/"), post(verify));
     }
@@ -74,20 +73,8 @@ async fn health(State(resources): State<Arc<Resources>>) -> Response {
     answers::health(status)
 }
 
-async fn sign(
-    State(resources): State<Arc<Resources>>,
-    client: Option<Extension<ClientAddress>>,
-    version: Version,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn sign(State(resources): State<Arc<Resources>>, asked: Asked) -> Response {
     let began = Instant::now();
-    let asked = Asked {
-        client,
-        version,
-        headers,
-        body,
-    };
     let answer = sign_call(&resources, &asked, began).await;
     Endpoint::Signing.answered(began);
     answer.unwrap_or_else(|refusal| refuse(&refusal))
@@ -104,32 +91,16 @@ async fn sign_call(
         Content::Members(members) => members,
     };
     let SigningRequest { call, request_id } = SigningRequest::read(members)?;
-    let said = lines::Said::of_outgoing(&call, request_id.as_deref());
+    let said = Said::of_outgoing(&call, request_id.as_deref());
     let outcome = resources.calls.sign(&known.trunk, call).await?;
-    resources.call_log.record(|| {
-        let line = lines::of_signed(&outcome, said, &known);
-        lines::finished(line, resources.clock.now(), began)
-    });
+    resources.record(began, || lines::of_signed(&outcome, said, &known));
     let body = signing::answer(&outcome, request_id.as_deref())?;
     Ok(json(&body))
 }
 
-async fn verify(
-    State(resources): State<Arc<Resources>>,
-    client: Option<Extension<ClientAddress>>,
-    Extension(id): Extension<RequestId>,
-    version: Version,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn verify(State(resources): State<Arc<Resources>>, asked: Asked) -> Response {
     let began = Instant::now();
-    let asked = Asked {
-        client,
-        version,
-        headers,
-        body,
-    };
-    let answer = verify_call(&resources, &asked, &id, began).await;
+    let answer = verify_call(&resources, &asked, began).await;
     Endpoint::Verification.answered(began);
     answer.unwrap_or_else(|refusal| refuse(&refusal))
 }
@@ -137,7 +108,6 @@ async fn verify(
 async fn verify_call(
     resources: &Resources,
     asked: &Asked,
-    id: &RequestId,
     began: Instant,
 ) -> Result<Response, Refusal> {
     let (known, content) = asked.read(resources)?;
@@ -145,79 +115,35 @@ async fn verify_call(
         Content::Sip(invite) => return sip_text::verify(resources, &known, &invite, began).await,
         Content::Members(members) => members,
     };
-    let request = VerificationRequest::read(members, id.of_the_peer())?;
+    let request = VerificationRequest::read(members, asked.peers_id())?;
     let VerificationRequest { call, request_id } = request;
-    let said = lines::Said::of_incoming(&call, request_id.as_deref());
+    let said = Said::of_incoming(&call, request_id.as_deref());
     let verdict = resources.calls.verify(&known.trunk, call).await;
-    resources.call_log.record(|| {
-        let line = lines::of_verdict(&verdict, said, &known);
-        lines::finished(line, resources.clock.now(), began)
-    });
+    resources.record(began, || lines::of_verdict(&verdict, said, &known));
     let body = verification::answer(&verdict, request_id.as_deref());
     Ok(json(&body))
 }
 
-/// What a body has in it.
-enum Content {
-    Members(Members),
-    Sip(Box<Request>),
+async fn sign_csv(State(resources): State<Arc<Resources>>, asked: Asked) -> Response {
+    let began = Instant::now();
+    let answer = secsipidx::sign_csv(&resources, &asked, began).await;
+    Endpoint::Signing.answered(began);
+    answer.unwrap_or_else(|refusal| refuse(&refusal))
 }
 
-/// A request as it came.
-struct Asked {
-    client: Option<Extension<ClientAddress>>,
-    version: Version,
-    headers: HeaderMap,
-    body: Bytes,
+async fn check(State(resources): State<Arc<Resources>>, asked: Asked) -> Response {
+    let began = Instant::now();
+    let answer = secsipidx::check(&resources, &asked).await;
+    Endpoint::Verification.answered(began);
+    answer.unwrap_or_else(|refusal| refuse(&refusal))
 }
 
-impl Asked {
-    /// Reads the request of a peer that may ask, and finds its trunk.
-    fn read(&self, resources: &Resources) -> Result<(Arc<KnownTrunk>, Content), Refusal> {
-        let in_force = resources.settings.current();
-        // The listener puts it there.
-        let address = self.client.ok_or(Refusal::Address)?.0.0;
-        in_force.access.admit_address(address)?;
-        self.require_length()?;
-        let media = Media::of(self.header(&CONTENT_TYPE)?)?;
-        let (content, in_form) = self.content(media)?;
-        let key = in_force
-            .access
-            .admit_key(&self.headers, in_form.as_deref())?;
-        let known = in_force.trunks.of(address, key.as_ref());
-        let known = known.ok_or(Refusal::NoTrunk)?;
-        Ok((Arc::clone(known), content))
-    }
-
-    /// What is in the body, and the API key that stands in a form.
-    fn content(&self, media: Media) -> Result<(Content, Option<String>), Refusal> {
-        if media == Media::Sip {
-            let invite = sip_text::read(&self.body)?;
-            return Ok((Content::Sip(Box::new(invite)), None));
-        }
-        require_json_accepted(self.header(&ACCEPT)?)?;
-        let mut members = media.read(&self.body)?;
-        let in_form = members.text("api_key", MAX_API_KEY)?;
-        Ok((Content::Members(members), in_form))
-    }
-
-    /// HTTP/1.1 alone has bodies whose end nobody knows. Chunked ones have an end.
-    fn require_length(&self) -> Result<(), Refusal> {
-        let has = |name| self.headers.contains_key(name);
-        match self.version {
-            Version::HTTP_10 | Version::HTTP_11
-                if !has(CONTENT_LENGTH) && !has(TRANSFER_ENCODING) =>
-            {
-                Err(Refusal::NoLength)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn header(&self, name: &http::HeaderName) -> Result<Option<&str>, Refusal> {
-        let value = self.headers.get(name).map(|value| value.to_str());
-        let value = value.transpose();
-        value.map_err(|_| Refusal::Unreadable(format!("{name} is not ASCII")))
+impl Resources {
+    /// Writes the line of a call that is answered now.
+    fn record(&self, began: Instant, line: impl FnOnce() -> CallLine) {
+        let now = || self.clock.now();
+        self.call_log
+            .record(|| lines::finished(line(), now(), began));
     }
 }
 

@@ -46,10 +46,7 @@ pub(super) async fn sign(
             return Ok(header_lines(&[]));
         }
     };
-    resources.call_log.record(|| {
-        let line = lines::of_signed(&outcome, said, known);
-        lines::finished(line, resources.clock.now(), began)
-    });
+    resources.record(began, || lines::of_signed(&outcome, said, known));
     match outcome.passport {
         Passport::None(Reason::NoCertificate | Reason::CertificateNotCurrent) => {
             Err(Refusal::NoSigningKey)
@@ -72,10 +69,7 @@ pub(super) async fn verify(
     }
     let said = lines::Said::of_incoming(&call, sip_call::call_id(invite).as_deref());
     let verdict = resources.calls.verify(&known.trunk, call).await;
-    resources.call_log.record(|| {
-        let line = lines::of_verdict(&verdict, said, known);
-        lines::finished(line, resources.clock.now(), began)
-    });
+    resources.record(began, || lines::of_verdict(&verdict, said, known));
     let headers = sip_call::of_verdict(&verdict, invite, &known.trunk, resources.reason);
     Ok(header_lines(&headers))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::Request;
 use futures_util::future::BoxFuture;
+use http::HeaderMap;
 use http_body_util::BodyExt as _;
 use pennyblack_engine::{
     BadParameter, BadValue, Finding, Found, IncomingCall, OobOutcome, OutgoingCall, Parameter,
@@ -13,6 +14,7 @@ use pennyblack_engine::{
 };
 use pennyblack_passport::{Attestation, IdentityHeader, OrigId};
 use pennyblack_runtime::reload::Reload;
+use pennyblack_service::client_address::ClientAddress;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -96,6 +98,7 @@ impl Calls for StandIn {
 }
 
 mod odd_requests;
+mod secsipidx;
 mod senders;
 mod signing;
 mod sip_text;

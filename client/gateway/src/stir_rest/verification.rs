@@ -130,8 +130,8 @@ fn result(result: &PassportResult) -> Value {
     json!({ "verifyResult": said })
 }
 
-/// The claims of a PASSporT in full form, which was verified.
-fn claims(passport: &str) -> Option<Value> {
+/// The claims of a PASSporT in full form.
+pub(crate) fn claims(passport: &str) -> Option<Value> {
     let payload = from_base64url(passport.split('.').nth(1)?).ok()?;
     serde_json::from_slice(&payload).ok()
 }
