@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
@@ -157,7 +157,7 @@ fn append_to(path: &Path) -> io::Result<File> {
     File::options().create(true).append(true).open(path)
 }
 
-fn write(path: &PathBuf, mut file: File, from: &Receiver<Message>) {
+fn write(path: &Path, mut file: File, from: &Receiver<Message>) {
     while let Ok(message) = from.recv() {
         let written = match message {
             Message::Line(line) => {
