@@ -88,6 +88,9 @@ pub struct VerifySection {
     /// How long a call waits for a PASSporT that is late. Default: 250ms.
     #[serde(default = "wait", with = "humantime_serde")]
     pub wait: Duration,
+    /// The answer leaves after this time at the latest. Longer than `wait`. Default: 300ms.
+    #[serde(default = "deadline", with = "humantime_serde")]
+    pub deadline: Duration,
     /// Whether a call with a bad Identity is Failed although a good PASSporT came out of
     /// band. Default: false.
     #[serde(default)]
@@ -99,6 +102,10 @@ pub struct VerifySection {
 
 fn wait() -> Duration {
     VerifyConfig::default().wait
+}
+
+fn deadline() -> Duration {
+    VerifyConfig::default().deadline
 }
 
 /// Whether a certificate for an SPC is good for a number.
@@ -120,6 +127,7 @@ impl VerifySection {
     pub fn engine(&self) -> VerifyConfig {
         VerifyConfig {
             wait: self.wait,
+            deadline: self.deadline,
             strict_in_band: self.strict_in_band,
             follow: self.follow.clone(),
         }
@@ -140,6 +148,13 @@ impl VerifySection {
                 "verify.mailboxes",
                 "there is no mailbox to look for PASSporTs in",
                 "name the file of a mailbox key, which `pennyblack mailbox create` makes",
+            ));
+        }
+        if self.deadline <= self.wait {
+            return Err(ConfigurationError::refused(
+                "verify.deadline",
+                "the answer would leave before verify.wait has ended",
+                "set more than verify.wait",
             ));
         }
         if self.cps(store).is_empty() {

@@ -89,6 +89,7 @@ fn what_cannot_work_is_refused_by_name() {
             "store.key_records.prefixes",
         ),
         (&["verify.mailboxes=[]"], "verify.mailboxes"),
+        (&["verify.wait=1s"], "verify.deadline"),
         (&["signing.deadline=soon"], "signing.deadline"),
         (&["signing.dead_line=1s"], "signing"),
         (&["gateway.role=neither"], "gateway.role"),
