@@ -148,6 +148,17 @@ impl Assignments {
         Ok(Self::with(Some(path.to_owned()), file))
     }
 
+    /// Finds out whether [`Self::open`] could use `path`, without making or changing anything.
+    ///
+    /// # Errors
+    /// [`AssignmentsError`].
+    pub fn check(path: &Path) -> Result<(), AssignmentsError> {
+        match database::check(path) {
+            Ok(()) => Ok(()),
+            Err(error) => lasting(path, error).map_or(Ok(()), Err),
+        }
+    }
+
     /// Those of this process alone, which end with it.
     #[must_use]
     pub fn in_memory() -> Self {

@@ -384,7 +384,7 @@ impl ServiceConfig for Config {
     fn common(&self) -> CommonSections<'_> {
         CommonSections {
             authority: Some(&self.cps.authority),
-            data_directory: &self.cps.data_directory,
+            data_directory: Some(&self.cps.data_directory),
             public: &self.public,
             admin: &self.admin,
             log: &self.log,

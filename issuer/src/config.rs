@@ -288,7 +288,7 @@ impl ServiceConfig for Config {
     fn common(&self) -> CommonSections<'_> {
         CommonSections {
             authority: Some(&self.issuer.authority),
-            data_directory: &self.issuer.data_directory,
+            data_directory: Some(&self.issuer.data_directory),
             public: &self.public,
             admin: &self.admin,
             log: &self.log,

@@ -215,6 +215,7 @@ impl ServiceConfig for Config {
     fn common(&self) -> CommonSections<'_> {
         CommonSections {
             authority: None,
+            data_directory: None,
             public: &self.public,
             admin: &self.admin,
             log: &self.log,
@@ -223,6 +224,20 @@ impl ServiceConfig for Config {
 }
 
 impl Config {
+    /// `[store]`, if calls are signed and stored.
+    #[must_use]
+    pub fn storing(&self) -> Option<&StoreSection> {
+        self.store.as_ref().filter(|_| self.gateway.role.signs())
+    }
+
+    /// `[verify]`, if calls are verified.
+    #[must_use]
+    pub fn verifying(&self) -> Option<&VerifySection> {
+        self.verify
+            .as_ref()
+            .filter(|_| self.gateway.role.verifies())
+    }
+
     fn check_root(&self) -> Result<(), ConfigurationError> {
         let root = &self.http.root;
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);

@@ -1,7 +1,6 @@
-//! What the engine is made of, from the configuration and the files that it names. Not here:
-//! when files are read again.
+//! What the engine is made of, from the configuration and the files that it names: what is
+//! read of each side, and what is opened then. Not here: when files are read again.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,21 +8,19 @@ use pennyblack_client::assignments::Assignments;
 use pennyblack_client::auth_service::{ClockGaps, OobAuthenticationService};
 use pennyblack_client::certificates::{CertificateStores, Repositories};
 use pennyblack_client::follower::FollowedMailbox;
-use pennyblack_client::trust::load_trust;
+use pennyblack_client::trust::TrustFiles;
 use pennyblack_client::verification_service::{SpcAuthority, VerificationRules, load_mailbox_key};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_engine::{EngineParts, SigningParts, VerifyingParts};
-use pennyblack_http::RetryPolicy;
+use pennyblack_http::{FreshClients, RetryPolicy};
+use pennyblack_numbering::table_file;
 use pennyblack_runtime::clock::Clock;
+use pennyblack_service::findings::Findings;
 use pennyblack_service::start_error::{StartContext as _, StartError};
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
-use pennyblack_storage::limited_file;
 
 use crate::config::{Config, SpcTrust, StoreSection, VerifySection};
-
-/// Most bytes of a numbering table.
-const MAX_TABLE: usize = 256 * 1024 * 1024;
 
 /// How often a copy is sent again while trying is of use, and the longest pause between.
 const RETRY: RetryPolicy = RetryPolicy {
@@ -31,20 +28,39 @@ const RETRY: RetryPolicy = RetryPolicy {
     longest_pause: Duration::from_millis(500),
 };
 
-/// Reads everything. Waits for the disk.
-pub(crate) fn read(config: &Config, clock: &Clock) -> Result<EngineParts, StartError> {
-    let (role, files) = (config.gateway.role, TrustedFiles::read(config, clock)?);
-    let store = config.store.as_ref().filter(|_| role.signs());
-    let verify = config.verify.as_ref().filter(|_| role.verifies());
-    Ok(EngineParts {
-        signing: store
-            .map(|store| signing(config, store, &files))
-            .transpose()?,
-        verifying: verify
-            .map(|verify| verifying(config, verify, &files))
-            .transpose()?,
-        clock: clock.clone(),
-    })
+/// What PASSporTs and key records are judged by.
+pub(crate) struct Judging {
+    trust: TrustPolicy,
+    certificates: CertificateStores,
+    numbering: Option<NumberingTable>,
+}
+
+impl Judging {
+    /// Reads it; nothing if a part cannot be read.
+    pub(crate) fn read(config: &Config, clock: &Clock, findings: &mut Findings) -> Option<Self> {
+        let trust = findings.keep(trust(config, clock));
+        let numbering = findings.keep(numbering(config));
+        let trust = trust.map(|TrustFiles { policy, warnings }| {
+            for warning in warnings {
+                tracing::warn!(%warning, "of roots and revocation lists");
+                findings.note(format!("[trust]: {warning}"));
+            }
+            policy
+        });
+        Some(Self {
+            trust: trust?,
+            certificates: certificates(config),
+            numbering: numbering?,
+        })
+    }
+
+    fn rules(&self, spc: SpcTrust) -> Result<VerificationRules, StartError> {
+        Ok(VerificationRules {
+            trust: self.trust.clone(),
+            certificates: self.certificates.clone(),
+            authority: authority(spc, self.numbering.clone())?,
+        })
+    }
 }
 
 /// The rules by which PASSporTs are judged from now on, for a gateway that verifies. Waits
@@ -54,34 +70,20 @@ pub(crate) fn read_rules(
     certificates: &CertificateStores,
     clock: &Clock,
 ) -> Result<VerificationRules, StartError> {
+    let mut findings = Findings::new();
+    let judging = Judging::read(config, clock, &mut findings);
+    let judging = findings.conclude(judging)?;
     let spc = config.verify.as_ref().map(|verify| verify.spc);
     Ok(VerificationRules {
-        trust: trust(config, clock)?,
+        // What was fetched stays at hand.
         certificates: certificates.clone(),
-        authority: authority(spc.unwrap_or_default(), numbering(config)?)?,
+        ..judging.rules(spc.unwrap_or_default())?
     })
 }
 
-/// What both sides judge by.
-struct TrustedFiles {
-    trust: TrustPolicy,
-    certificates: CertificateStores,
-    numbering: Option<NumberingTable>,
-}
-
-impl TrustedFiles {
-    fn read(config: &Config, clock: &Clock) -> Result<Self, StartError> {
-        Ok(Self {
-            trust: trust(config, clock)?,
-            certificates: certificates(config),
-            numbering: numbering(config)?,
-        })
-    }
-}
-
-fn trust(config: &Config, clock: &Clock) -> Result<TrustPolicy, StartError> {
+fn trust(config: &Config, clock: &Clock) -> Result<TrustFiles, StartError> {
     let lists = config.trust.revocation_lists.as_deref();
-    load_trust(&config.trust.roots, lists, clock.now()).context("[trust]")
+    TrustFiles::load(&config.trust.roots, lists, clock.now()).context("[trust]")
 }
 
 fn certificates(config: &Config) -> CertificateStores {
@@ -94,12 +96,8 @@ fn certificates(config: &Config) -> CertificateStores {
 }
 
 fn numbering(config: &Config) -> Result<Option<NumberingTable>, StartError> {
-    let read = |path: &Path| {
-        let what = || format!("trust.numbering: {}", path.display());
-        let csv = limited_file::read(path, MAX_TABLE).context(what())?;
-        NumberingTable::parse(&csv).context(what())
-    };
-    config.trust.numbering.as_deref().map(read).transpose()
+    let table = config.trust.numbering.as_deref().map(table_file::read);
+    table.transpose().context("trust.numbering")
 }
 
 fn authority(spc: SpcTrust, numbering: Option<NumberingTable>) -> Result<SpcAuthority, StartError> {
@@ -114,72 +112,123 @@ fn authority(spc: SpcTrust, numbering: Option<NumberingTable>) -> Result<SpcAuth
     }
 }
 
-fn signing(
-    config: &Config,
-    store: &StoreSection,
-    files: &TrustedFiles,
-) -> Result<SigningParts, StartError> {
-    let http = config.network.options();
-    let transport = http.fresh_clients().context("[network]")?;
-    let transport = Arc::new(transport);
-    let engine = store.engine();
-    let service = OobAuthenticationService {
-        cps: store.cps.clone(),
-        trust: files.trust.clone(),
-        numbering: files.numbering.clone(),
-        certificates: files.certificates.clone(),
-        minimum_age: engine.minimum_age,
-        max_copies: engine.max_copies,
-        retry: RETRY,
-        clock_gaps: ClockGaps::default(),
-        transport: Arc::clone(&transport) as Arc<_>,
-        http,
-    };
-    Ok(SigningParts {
-        service,
-        wallet: Wallet::open(&store.wallet).context("store.wallet")?,
-        transport,
-        signing: config.signing.clone(),
-        store: engine,
-        key_records_file: store.records_file.clone(),
-    })
+/// What the side that signs and stores has read.
+pub(crate) struct Storing {
+    service: OobAuthenticationService,
+    transport: Arc<FreshClients>,
 }
 
-fn verifying(
-    config: &Config,
-    verify: &VerifySection,
-    files: &TrustedFiles,
-) -> Result<VerifyingParts, StartError> {
-    Ok(VerifyingParts {
-        mailboxes: mailboxes(config, verify)?,
-        rules: VerificationRules {
-            trust: files.trust.clone(),
-            certificates: files.certificates.clone(),
-            authority: authority(verify.spc, files.numbering.clone())?,
-        },
-        assignments: Arc::new(Assignments::open(&verify.used).context("verify.used")?),
-        config: verify.engine(),
-    })
+impl Storing {
+    /// Reads it; nothing if a part cannot be read, as `judging` may not.
+    pub(crate) fn read(
+        config: &Config,
+        store: &StoreSection,
+        judging: Option<&Judging>,
+        findings: &mut Findings,
+    ) -> Option<Self> {
+        let http = config.network.options();
+        let transport = Arc::new(findings.keep(http.fresh_clients().context("[network]"))?);
+        let judging = judging?;
+        let service = OobAuthenticationService {
+            cps: store.cps.clone(),
+            trust: judging.trust.clone(),
+            numbering: judging.numbering.clone(),
+            certificates: judging.certificates.clone(),
+            minimum_age: store.minimum_age,
+            max_copies: store.max_copies,
+            retry: RETRY,
+            clock_gaps: ClockGaps::default(),
+            transport: Arc::clone(&transport) as Arc<_>,
+            http,
+        };
+        Some(Self { service, transport })
+    }
+
+    /// Opens the wallet, which is made if there is none.
+    fn open(self, config: &Config, store: &StoreSection) -> Result<SigningParts, StartError> {
+        Ok(SigningParts {
+            service: self.service,
+            wallet: Wallet::open(&store.wallet).context("store.wallet")?,
+            transport: self.transport,
+            signing: config.signing.clone(),
+            store: store.engine(),
+            key_records_file: store.records_file.clone(),
+        })
+    }
 }
 
-/// The mailboxes that are followed: each key at each CPS. Waits for the disk.
+/// What the side that verifies has read.
+pub(crate) struct Verifying {
+    pub(crate) mailboxes: Vec<FollowedMailbox>,
+    pub(crate) rules: VerificationRules,
+}
+
+impl Verifying {
+    /// Reads it; nothing if a part cannot be read, as `judging` may not.
+    pub(crate) fn read(
+        config: &Config,
+        verify: &VerifySection,
+        judging: Option<&Judging>,
+        findings: &mut Findings,
+    ) -> Option<Self> {
+        let mailboxes = mailboxes(config, verify, findings);
+        let rules = judging.map(|judging| judging.rules(verify.spc));
+        let rules = rules.and_then(|rules| findings.keep(rules));
+        let (mailboxes, rules) = mailboxes.zip(rules)?;
+        Some(Self { mailboxes, rules })
+    }
+
+    /// Opens the file of used PASSporTs, which is made if there is none.
+    fn open(self, verify: &VerifySection) -> Result<VerifyingParts, StartError> {
+        Ok(VerifyingParts {
+            mailboxes: self.mailboxes,
+            rules: self.rules,
+            assignments: Arc::new(Assignments::open(&verify.used).context("verify.used")?),
+            config: verify.engine(),
+        })
+    }
+}
+
+/// The mailboxes that are followed: each key at each CPS; nothing if a part cannot be read.
+/// Waits for the disk.
 pub(crate) fn mailboxes(
     config: &Config,
     verify: &VerifySection,
-) -> Result<Vec<FollowedMailbox>, StartError> {
+    findings: &mut Findings,
+) -> Option<Vec<FollowedMailbox>> {
     let http = config.network.options();
+    let keys = verify.mailboxes.iter();
+    let keys: Vec<_> = keys
+        .map(|path| findings.keep(load_mailbox_key(path).context("verify.mailboxes")))
+        .collect();
     let mut mailboxes = Vec::new();
-    for path in &verify.mailboxes {
-        let key = load_mailbox_key(path).context("verify.mailboxes")?;
-        let key = Arc::new(key);
+    for key in keys {
+        let key = Arc::new(key?);
         for cps in verify.cps(config.store.as_ref()) {
-            let source = http.client().context("[network]")?;
             mailboxes.push(FollowedMailbox {
                 key: Arc::clone(&key),
                 cps,
-                source: Arc::new(source),
+                source: Arc::new(findings.keep(http.client().context("[network]"))?),
             });
         }
     }
-    Ok(mailboxes)
+    Some(mailboxes)
+}
+
+/// Makes an engine's parts of what was read. Waits for the disk.
+pub(crate) fn open(
+    config: &Config,
+    storing: Option<Storing>,
+    verifying: Option<Verifying>,
+    clock: &Clock,
+) -> Result<EngineParts, StartError> {
+    let signing = storing.zip(config.storing());
+    let signing = signing.map(|(side, store)| side.open(config, store));
+    let verifying = verifying.zip(config.verifying());
+    let verifying = verifying.map(|(side, verify)| side.open(verify));
+    Ok(EngineParts {
+        signing: signing.transpose()?,
+        verifying: verifying.transpose()?,
+        clock: clock.clone(),
+    })
 }

@@ -25,9 +25,11 @@ use crate::calls::Calls;
 use crate::config::Config;
 use crate::counts;
 use crate::engine_parts;
-use crate::in_force::Settings;
+use crate::in_force::{InForce, Settings};
+use crate::outside::Outside;
 use crate::rereading::{Followed, Mailboxes, Rules, followed};
 use crate::routes::{self, Resources};
+use crate::trunks::Identities;
 
 /// How often metrics and readiness follow the engine.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -58,10 +60,16 @@ impl Gateway {
     /// [`StartError`].
     pub fn start(config: Config, again: LoadAgain<Config>, clock: Clock) -> Starting {
         Box::pin(async move {
-            let mut service = StartingService::bind(&config).await?;
-            counts::begin();
             let config = Arc::new(config);
-            let parts = Parts::open(&config, again, &clock, service.reload()).await?;
+            let service = StartingService::bind(&*config).await;
+            let reload = service.as_ref().map(|service| service.reload().clone());
+            let identities = Arc::new(Identities::new(reload.unwrap_or_default()));
+            let (mut findings, outside) = Outside::load(&config, &identities, &clock).await;
+            let service = findings.keep(service);
+            let (mut service, outside) = findings.conclude(service.zip(outside))?;
+            counts::begin();
+            let settings = |first| Settings::new(&config, again, identities, first);
+            let parts = Parts::open(&config, outside, settings, &clock).await?;
             let router = routes::router(
                 Resources {
                     calls: Arc::new(parts.engine.clone()),
@@ -88,30 +96,35 @@ struct Parts {
 }
 
 impl Parts {
+    /// Opens what a start makes if it is missing.
     async fn open(
         config: &Arc<Config>,
-        again: LoadAgain<Config>,
+        outside: Outside,
+        settings: impl FnOnce(InForce) -> Settings,
         clock: &Clock,
-        reload: &Reload,
     ) -> Result<Self, StartError> {
-        let (with, now, files) = (Arc::clone(config), clock.clone(), reload.clone());
-        let opened = blocking(move || {
-            let settings = Settings::open(&with, again, files)?;
-            let calls = &with.calls;
-            let call_log = CallLog::open(calls.file.as_deref(), calls.numbers);
-            let call_log = call_log.context("calls.file")?;
-            Ok((settings, call_log, engine_parts::read(&with, &now)?))
-        });
-        let (settings, call_log, parts) = opened.await?;
-        let verifying = parts.verifying.as_ref();
-        let verifying = verifying.map(|side| {
+        let Outside {
+            in_force,
+            storing,
+            verifying,
+        } = outside;
+        let verified = verifying.as_ref().map(|side| {
             let certificates = side.rules.certificates.clone();
             (certificates, followed(&side.mailboxes))
         });
+        let (with, now) = (Arc::clone(config), clock.clone());
+        let opened = blocking(move || {
+            let calls = &with.calls;
+            let call_log = CallLog::open(calls.file.as_deref(), calls.numbers);
+            let call_log = call_log.context("calls.file")?;
+            let parts = engine_parts::open(&with, storing, verifying, &now)?;
+            Ok((call_log, parts))
+        });
+        let (call_log, parts) = opened.await?;
         Ok(Self {
             engine: Engine::start(parts).context("[verify.follow]")?,
-            verifying,
-            settings: Arc::new(settings),
+            verifying: verified,
+            settings: Arc::new(settings(in_force)),
             call_log,
         })
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use pennyblack_runtime::reload::Reload;
 use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_service::findings::Findings;
 use pennyblack_service::program::LoadAgain;
 use pennyblack_service::start_error::{StartContext as _, StartError};
 use tokio::sync::watch;
@@ -27,11 +28,32 @@ pub struct InForce {
     pub trunks: Trunks,
 }
 
+impl InForce {
+    /// Reads what `config` names; nothing if a part cannot be read. Waits for the disk.
+    pub(crate) fn read(
+        config: &Config,
+        identities: &Identities,
+        findings: &mut Findings,
+    ) -> Option<Self> {
+        let keys = config.http.api_keys.as_deref();
+        let keys = keys.map(|path| keys_of(path, config)).transpose();
+        let keys = findings.keep(keys);
+        let trunks = Trunks::read(&config.trunk, identities, findings);
+        Some(Self {
+            access: Access {
+                allow: config.http.allow.clone(),
+                keys: keys?.map(Arc::new),
+            },
+            trunks: trunks?,
+        })
+    }
+}
+
 /// What is in force, and how it is read again.
 pub struct Settings {
     started_with: Config,
     again: LoadAgain<Config>,
-    identities: Identities,
+    identities: Arc<Identities>,
     current: ArcSwap<InForce>,
     /// Each configuration that was taken up.
     configs: watch::Sender<Arc<Config>>,
@@ -44,25 +66,37 @@ impl std::fmt::Debug for Settings {
 }
 
 impl Settings {
-    /// Reads what `config` names. Waits for the disk.
-    ///
-    /// # Errors
-    /// [`StartError`], which names the key.
-    pub fn open(
+    /// `first`, which was read of `config` with `identities`.
+    #[must_use]
+    pub fn new(
         config: &Config,
         again: LoadAgain<Config>,
-        reload: Reload,
-    ) -> Result<Self, StartError> {
-        let identities = Identities::new(reload);
-        let first = read(config, &identities)?;
+        identities: Arc<Identities>,
+        first: InForce,
+    ) -> Self {
         gauge().set(0.0);
-        Ok(Self {
+        Self {
             started_with: config.clone(),
             again,
             identities,
             current: ArcSwap::from_pointee(first),
             configs: watch::Sender::new(Arc::new(config.clone())),
-        })
+        }
+    }
+
+    /// Those of `config`, which are read again as they are.
+    #[cfg(test)]
+    pub(crate) fn of(config: &Config) -> Self {
+        let identities = Arc::new(Identities::new(Reload::new()));
+        let mut findings = Findings::new();
+        let first = InForce::read(config, &identities, &mut findings);
+        let (first, again) = (findings.conclude(first).unwrap(), config.clone());
+        Self::new(
+            config,
+            Arc::new(move || Ok(again.clone())),
+            identities,
+            first,
+        )
     }
 
     /// What is in force now.
@@ -95,7 +129,9 @@ impl Settings {
     fn reread(&self) {
         let config = (self.again)().map_err(|error| error.to_string());
         let read = config.and_then(|config| {
-            let read = read(&config, &self.identities).map_err(|error| error.to_string());
+            let mut findings = Findings::new();
+            let read = InForce::read(&config, &self.identities, &mut findings);
+            let read = findings.conclude(read).map_err(|error| error.to_string());
             read.map(|read| (config, read))
         });
         match read {
@@ -134,17 +170,6 @@ impl Settings {
 
 fn gauge() -> metrics::Gauge {
     metrics::gauge!("pennyblack_reload_failed", "what" => "trunks")
-}
-
-fn read(config: &Config, identities: &Identities) -> Result<InForce, StartError> {
-    let keys = config.http.api_keys.as_deref();
-    let keys = keys.map(|path| keys_of(path, config)).transpose()?;
-    let trunks = Trunks::read(&config.trunk, identities).context("[[trunk]]")?;
-    let access = Access {
-        allow: config.http.allow.clone(),
-        keys: keys.map(Arc::new),
-    };
-    Ok(InForce { access, trunks })
 }
 
 /// The keys of a file, which has all that trunks name.

@@ -11,6 +11,7 @@ mod engine_parts;
 mod gateway;
 pub mod in_force;
 mod lines;
+mod outside;
 mod program;
 mod rereading;
 mod routes;

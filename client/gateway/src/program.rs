@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use clap::Args;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::Description;
+use pennyblack_service::findings::Findings;
 use pennyblack_service::program::{self, LoadAgain, Outcome, Program};
 use pennyblack_service::start::RunningService;
 use pennyblack_service::start_error::StartError;
 
 use crate::access::api_keys;
-use crate::{Config, Gateway};
+use crate::{Config, Gateway, outside};
 
 const DESCRIPTION: Description = Description {
     name: "pennyblack-gateway",
@@ -60,6 +61,10 @@ impl Program for GatewayProgram {
         println!("key (give it to the switch): {}", *key);
         println!("line (append it to http.api_keys): {line}");
         Some(Ok(()))
+    }
+
+    async fn check(config: Config, clock: Clock) -> Findings {
+        outside::check(config, clock).await
     }
 
     async fn start(

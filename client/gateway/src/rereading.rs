@@ -13,6 +13,7 @@ use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::reload::Reload;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_sealing::mailbox::MailboxId;
+use pennyblack_service::findings::Findings;
 use pennyblack_service::start_error::{StartContext as _, StartError, blocking};
 use tokio::sync::watch;
 
@@ -84,7 +85,11 @@ impl Mailboxes {
 
     async fn take_up(&mut self, config: Arc<Config>) -> Result<(), StartError> {
         let read = move || match &config.verify {
-            Some(verify) => engine_parts::mailboxes(&config, verify),
+            Some(verify) => {
+                let mut findings = Findings::new();
+                let mailboxes = engine_parts::mailboxes(&config, verify, &mut findings);
+                findings.conclude(mailboxes)
+            }
             None => Ok(Vec::new()),
         };
         let mailboxes = blocking(read).await?;

@@ -10,6 +10,8 @@ use ipnet::IpNet;
 use pennyblack_client::identity::{IdentityError, StirIdentity};
 use pennyblack_engine::{SigningIdentity, Trunk};
 use pennyblack_runtime::reload::{FromFiles, Reload};
+use pennyblack_service::findings::Findings;
+use pennyblack_service::start_error::StartContext as _;
 use pennyblack_stir::jws::{X5u, X5uError};
 use pennyblack_stir::telephone_number::{TelephoneNumber, TelephoneNumberError};
 use pennyblack_storage::limited_file;
@@ -79,21 +81,26 @@ pub struct KnownTrunk {
 pub struct Trunks(Vec<Arc<KnownTrunk>>);
 
 impl Trunks {
-    /// Reads what the files of `sections` hold. Waits for the disk.
-    ///
-    /// # Errors
-    /// [`TrunkError`], which names the trunk.
-    pub fn read(sections: &[TrunkSection], identities: &Identities) -> Result<Self, TrunkError> {
-        let known = sections.iter().map(|section| {
-            let trunk = trunk(section, identities)?;
-            Ok(Arc::new(KnownTrunk {
-                addresses: section.addresses.clone(),
-                api_keys: section.api_keys.clone(),
-                agreement: section.agreement.clone(),
-                trunk,
-            }))
-        });
-        Ok(Self(known.collect::<Result<_, _>>()?))
+    /// Reads what the files of `sections` hold; nothing if one of them cannot be used. Waits
+    /// for the disk.
+    pub(crate) fn read(
+        sections: &[TrunkSection],
+        identities: &Identities,
+        findings: &mut Findings,
+    ) -> Option<Self> {
+        let mut known = Vec::new();
+        for section in sections {
+            let trunk = findings.keep(trunk(section, identities).context("[[trunk]]"));
+            known.push(trunk.map(|trunk| {
+                Arc::new(KnownTrunk {
+                    addresses: section.addresses.clone(),
+                    api_keys: section.api_keys.clone(),
+                    agreement: section.agreement.clone(),
+                    trunk,
+                })
+            }));
+        }
+        known.into_iter().collect::<Option<_>>().map(Self)
     }
 
     /// The first trunk that a request from `address` with the API key `key` belongs to.

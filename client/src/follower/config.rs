@@ -93,7 +93,11 @@ impl FollowerConfig {
         self.requests_to_drain().max(ticks.saturating_add(1))
     }
 
-    pub(super) fn check(&self) -> Result<(), FollowerConfigError> {
+    /// Refuses what cannot be followed.
+    ///
+    /// # Errors
+    /// [`FollowerConfigError`].
+    pub fn check(&self) -> Result<(), FollowerConfigError> {
         let sensible = Duration::from_millis(10)..=Duration::from_secs(60);
         if !sensible.contains(&self.every) {
             return Err(FollowerConfigError::Every(self.every));

@@ -31,8 +31,8 @@ pub trait ServiceConfig: Configuration {
 pub struct CommonSections<'a> {
     /// The name of the service towards its clients, if it has one.
     pub authority: Option<&'a Authority>,
-    /// Where it keeps its state.
-    pub data_directory: &'a Path,
+    /// Where it keeps its state, if it has a directory of its own.
+    pub data_directory: Option<&'a Path>,
     /// `[public]`.
     pub public: &'a PublicConfig,
     /// `[admin]`.

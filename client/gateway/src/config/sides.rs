@@ -157,6 +157,13 @@ impl VerifySection {
                 "set more than verify.wait",
             ));
         }
+        if let Err(error) = self.follow.check() {
+            return Err(ConfigurationError::refused(
+                "verify.follow",
+                error.to_string(),
+                "set it to what the message says, or leave it out",
+            ));
+        }
         if self.cps(store).is_empty() {
             return Err(ConfigurationError::refused(
                 "verify.cps",

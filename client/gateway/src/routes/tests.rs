@@ -111,16 +111,11 @@ struct Asking {
 
 fn with(engine: StandIn, settings: &[&str]) -> Asking {
     let config = example_with(settings).unwrap();
-    let again = config.clone();
-    let settings = Settings::open(
-        &config,
-        Arc::new(move || Ok::<Config, _>(again.clone())),
-        Reload::new(),
-    );
+    let settings = Settings::of(&config);
     let engine = Arc::new(engine);
     let resources = Resources {
         calls: Arc::clone(&engine) as Arc<dyn Calls>,
-        settings: Arc::new(settings.unwrap()),
+        settings: Arc::new(settings),
         call_log: CallLog::open(None, config.calls.numbers).unwrap(),
         clock: Clock::system(),
         readiness: Readiness::new(),

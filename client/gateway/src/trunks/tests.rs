@@ -1,5 +1,7 @@
 use std::fs;
 
+use pennyblack_service::start_error::StartError;
+
 use super::*;
 use crate::config::tests::example_with;
 
@@ -10,8 +12,11 @@ fn sections(trunks: &str) -> Vec<TrunkSection> {
         .trunk
 }
 
-fn read(trunks: &str) -> Result<Trunks, TrunkError> {
-    Trunks::read(&sections(trunks), &Identities::new(Reload::new()))
+fn read(trunks: &str) -> Result<Trunks, StartError> {
+    let mut findings = Findings::new();
+    let identities = Identities::new(Reload::new());
+    let read = Trunks::read(&sections(trunks), &identities, &mut findings);
+    findings.conclude(read)
 }
 
 #[test]
