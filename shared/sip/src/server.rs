@@ -68,6 +68,7 @@ pub struct Counts {
 pub struct Server {
     tag_secret: TagSecret,
     is_ready: bool,
+    is_closing: bool,
     table: Table,
     counts: Counts,
 }
@@ -86,6 +87,7 @@ impl Server {
         Self {
             tag_secret: TagSecret(tag_secret),
             is_ready: false,
+            is_closing: false,
             table: Table::new(limits),
             counts: Counts::default(),
         }
@@ -94,6 +96,18 @@ impl Server {
     /// Whether OPTIONS is answered 200 or 503, by which switches see whether to ask us.
     pub const fn set_ready(&mut self, is_ready: bool) {
         self.is_ready = is_ready;
+    }
+
+    /// From now on OPTIONS and new INVITEs are answered 503, so that calls go elsewhere;
+    /// what has begun is finished.
+    pub const fn close(&mut self) {
+        self.is_closing = true;
+    }
+
+    /// How many INVITEs wait for their answer, or for its ACK on a path that loses messages.
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        self.table.unfinished()
     }
 
     /// What happened so far.
@@ -188,7 +202,9 @@ impl Server {
             (Method::Ack, None) => Vec::new(),
             (Method::Cancel, Some(id)) => self.on_cancel(now, &exchange, id),
             (Method::Cancel, None) => self.reply(&exchange, Status::NoTransaction),
-            (Method::Options, _) if self.is_ready => self.reply_allow(&exchange, Status::Ok),
+            (Method::Options, _) if self.is_ready && !self.is_closing => {
+                self.reply_allow(&exchange, Status::Ok)
+            }
             (Method::Options, _) => self.reply_allow(&exchange, Status::ServiceUnavailable),
             (Method::Other(_), _) => self.reply_allow(&exchange, Status::MethodNotAllowed),
         }
@@ -202,6 +218,9 @@ impl Server {
         request: Request,
         charge: usize,
     ) -> Vec<Action> {
+        if self.is_closing {
+            return self.reply(&exchange, Status::ServiceUnavailable);
+        }
         if self.table.check_room(charge).is_err() {
             self.counts.full += 1;
             return self.reply(&exchange, Status::ServiceUnavailable);

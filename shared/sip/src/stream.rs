@@ -86,6 +86,12 @@ impl StreamDecoder {
         })))
     }
 
+    /// Whether a message has begun and is not whole.
+    #[must_use]
+    pub fn has_unfinished(&self) -> bool {
+        self.head.is_some() || !PING.starts_with(self.unread())
+    }
+
     /// Passes over line ends between messages. Two of them are a ping.
     fn take_line_ends(&mut self) -> bool {
         loop {

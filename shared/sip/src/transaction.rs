@@ -172,6 +172,15 @@ impl Transaction {
         }
     }
 
+    /// Whether the answer, or its ACK, is still to come.
+    pub(crate) const fn is_unfinished(&self) -> bool {
+        match &self.state {
+            State::Proceeding { .. } => true,
+            State::Completed { timer_g, .. } => timer_g.is_some(),
+            State::Confirmed { .. } => false,
+        }
+    }
+
     const fn is_reliable(&self) -> bool {
         self.route.peer.path.is_reliable()
     }

@@ -60,6 +60,12 @@ impl Table {
         self.by_id.len()
     }
 
+    pub(crate) fn unfinished(&self) -> usize {
+        let all = self.by_id.values();
+        all.filter(|transaction| transaction.is_unfinished())
+            .count()
+    }
+
     /// Whether a transaction of this charge may be added.
     pub(crate) fn check_room(&self, charge: usize) -> Result<(), Full> {
         let has_room = self.by_id.len() < self.limits.transactions
