@@ -2,6 +2,7 @@
 //! `client/gateway/gateway.example.toml` too, which a test reads.
 
 mod sides;
+pub mod sip;
 mod trunk;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use pennyblack_sip::answer::ReasonProtocol;
 use serde::{Deserialize, Serialize};
 
 pub use sides::{SpcTrust, StoreSection, TrustSection, VerifySection};
+pub use sip::SipSection;
 pub use trunk::{Attest, OrigFrom, TrunkSection};
 
 /// Everything that a gateway is told.
@@ -53,6 +55,9 @@ pub struct Config {
     /// `[verify]`: which mailboxes are followed; for the roles `verify` and `both`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<VerifySection>,
+    /// `[sip]`: where switches ask by SIP.
+    #[serde(default)]
+    pub sip: SipSection,
     /// `[policy]`.
     #[serde(default)]
     pub policy: PolicySection,
@@ -117,6 +122,9 @@ pub struct HttpSection {
 pub struct PolicySection {
     /// The form of the `Reason` header of a call that failed. Default: SIP.
     pub reason_header: ReasonHeader,
+    /// Whether a call of SIP whose verification failed is answered 603, which ends it.
+    /// Default: false.
+    pub block_failed: bool,
 }
 
 /// How `Reason` tells why verification failed.
@@ -205,6 +213,7 @@ impl Configuration for Config {
         self.check_root()?;
         self.check_openness()?;
         self.check_sides()?;
+        self.sip.check()?;
         trunk::check(&self.trunk, self.http.api_keys.is_some())
     }
 }

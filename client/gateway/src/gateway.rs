@@ -1,4 +1,5 @@
-//! A gateway put together and started. It owns five tasks besides its listeners: one changes
+//! A gateway put together and started. It owns six tasks besides its listeners: one answers
+//! by SIP, one changes
 //! what SIGHUP changes, two read roots and mailbox keys again, one opens the file of call
 //! lines again, and one shows how the engine is doing. At the end it waits for stores
 //! that are under way.
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join};
 use pennyblack_client::certificates::CertificateStores;
 use pennyblack_engine::{BadParameter, Engine, IncomingCall, OutgoingCall, SignOutcome};
 use pennyblack_engine::{Trunk, Verdict};
@@ -27,8 +28,10 @@ use crate::counts;
 use crate::engine_parts;
 use crate::in_force::{InForce, Settings};
 use crate::outside::Outside;
+use crate::redirects::{self, Redirects};
 use crate::rereading::{Followed, Mailboxes, Rules, followed};
 use crate::routes::{self, Resources};
+use crate::sip_call::deciding::Deciding;
 use crate::trunks::Identities;
 
 /// How often metrics and readiness follow the engine.
@@ -66,23 +69,36 @@ impl Gateway {
             let identities = Arc::new(Identities::new(reload.unwrap_or_default()));
             let (mut findings, outside) = Outside::load(&config, &identities, &clock).await;
             let service = findings.keep(service);
-            let (mut service, outside) = findings.conclude(service.zip(outside))?;
+            let sockets = redirects::bind(&config, &mut findings);
+            let parts = service.zip(outside).zip(sockets);
+            let ((mut service, outside), sockets) = findings.conclude(parts)?;
             counts::begin();
+            redirects::begin();
             let settings = |first| Settings::new(&config, again, identities, first);
             let parts = Parts::open(&config, outside, settings, &clock).await?;
+            let deciding = Deciding {
+                calls: Arc::new(parts.engine.clone()),
+                call_log: parts.call_log.clone(),
+                clock: clock.clone(),
+                reason: config.policy.reason_header.protocol(),
+            };
             let router = routes::router(
                 Resources {
-                    calls: Arc::new(parts.engine.clone()),
+                    deciding: deciding.clone(),
                     settings: Arc::clone(&parts.settings),
-                    call_log: parts.call_log.clone(),
-                    clock: clock.clone(),
                     readiness: service.readiness(),
-                    reason: config.policy.reason_header.protocol(),
                 },
                 &config.http.root,
                 config.gateway.role,
             );
-            start_tasks(&mut service, &config, parts, clock);
+            let redirects = Redirects {
+                config: Arc::clone(&config),
+                deciding,
+                settings: Arc::clone(&parts.settings),
+                readiness: service.readiness(),
+            };
+            let redirects = redirects.run(sockets, service.shutdown());
+            start_tasks(&mut service, &config, parts, clock, redirects);
             Ok(service.serve(&*config, router, Router::new()))
         })
     }
@@ -131,7 +147,13 @@ impl Parts {
 }
 
 /// Starts what runs beside the listeners.
-fn start_tasks(service: &mut StartingService, config: &Arc<Config>, parts: Parts, clock: Clock) {
+fn start_tasks(
+    service: &mut StartingService,
+    config: &Arc<Config>,
+    parts: Parts,
+    clock: Clock,
+    redirects: impl Future<Output = ()> + Send + 'static,
+) {
     let (reload, shutdown) = (service.reload().clone(), service.shutdown());
     let Parts {
         engine,
@@ -161,7 +183,8 @@ fn start_tasks(service: &mut StartingService, config: &Arc<Config>, parts: Parts
     service.spawn(watch(engine.clone(), settings, readiness, shutdown));
     let drained = service.drained();
     service.spawn(async move {
-        drained.requested().await;
+        // The engine ends after the last call that asks for it.
+        join(drained.requested(), redirects).await;
         engine.stop().await;
     });
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use pennyblack_runtime::config::Configuration as _;
 use pennyblack_runtime::reload::Reload;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::findings::Findings;
@@ -17,13 +18,18 @@ use tokio::task::spawn_blocking;
 use crate::access::Access;
 use crate::access::api_keys::ApiKeys;
 use crate::config::Config;
+use crate::config::sip::SipSide;
 use crate::trunks::{Identities, Trunks};
 
 /// What holds for requests now.
 #[derive(Debug, Default)]
 pub struct InForce {
-    /// Who may ask.
+    /// Who may ask over HTTP.
     pub access: Access,
+    /// Who may ask to sign by SIP.
+    pub sip_signing: Access,
+    /// Who may ask to verify by SIP.
+    pub sip_verification: Access,
     /// On which trunk.
     pub trunks: Trunks,
 }
@@ -44,6 +50,8 @@ impl InForce {
                 allow: config.http.allow.clone(),
                 keys: keys?.map(Arc::new),
             },
+            sip_signing: sip_access(config.sip.sign.as_ref()),
+            sip_verification: sip_access(config.sip.verify.as_ref()),
             trunks: trunks?,
         })
     }
@@ -129,8 +137,10 @@ impl Settings {
     fn reread(&self) {
         let config = (self.again)().map_err(|error| error.to_string());
         let read = config.and_then(|config| {
+            let running = self.where_it_listens(&config);
+            running.check().map_err(|error| error.to_string())?;
             let mut findings = Findings::new();
-            let read = InForce::read(&config, &self.identities, &mut findings);
+            let read = InForce::read(&running, &self.identities, &mut findings);
             let read = findings.conclude(read).map_err(|error| error.to_string());
             read.map(|read| (config, read))
         });
@@ -156,11 +166,36 @@ impl Settings {
         }
     }
 
+    /// `config` with the addresses that are listened at since the start: who may ask must be
+    /// right for those.
+    fn where_it_listens(&self, config: &Config) -> Config {
+        let (started_with, mut config) = (&self.started_with, config.clone());
+        config.public.clone_from(&started_with.public);
+        for (now, first) in [
+            (&mut config.sip.sign, &started_with.sip.sign),
+            (&mut config.sip.verify, &started_with.sip.verify),
+        ] {
+            match (now, first) {
+                (Some(now), Some(first)) => now.listen.clone_from(&first.listen),
+                (now, first) => now.clone_from(first),
+            }
+        }
+        config
+    }
+
     fn has_other_changes(&self, mut config: Config) -> bool {
         let started_with = &self.started_with;
         config.trunk.clone_from(&started_with.trunk);
         config.http.allow.clone_from(&started_with.http.allow);
         config.http.api_keys.clone_from(&started_with.http.api_keys);
+        for (now, first) in [
+            (&mut config.sip.sign, &started_with.sip.sign),
+            (&mut config.sip.verify, &started_with.sip.verify),
+        ] {
+            if let (Some(now), Some(first)) = (now, first) {
+                now.allow.clone_from(&first.allow);
+            }
+        }
         if let (Some(now), Some(first)) = (&mut config.verify, &started_with.verify) {
             now.mailboxes.clone_from(&first.mailboxes);
         }
@@ -170,6 +205,14 @@ impl Settings {
 
 fn gauge() -> metrics::Gauge {
     metrics::gauge!("pennyblack_reload_failed", "what" => "trunks")
+}
+
+/// SIP has no API keys.
+fn sip_access(side: Option<&SipSide>) -> Access {
+    Access {
+        allow: side.map(|side| side.allow.clone()).unwrap_or_default(),
+        keys: None,
+    }
 }
 
 /// The keys of a file, which has all that trunks name.

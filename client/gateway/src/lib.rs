@@ -13,6 +13,7 @@ pub mod in_force;
 mod lines;
 mod outside;
 mod program;
+mod redirects;
 mod rereading;
 mod routes;
 pub mod sip_call;

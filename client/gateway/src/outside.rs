@@ -20,6 +20,7 @@ use pennyblack_storage::data_directory::check_writable;
 use crate::config::Config;
 use crate::engine_parts::{Judging, Storing, Verifying};
 use crate::in_force::InForce;
+use crate::redirects;
 use crate::trunks::Identities;
 
 /// What was read.
@@ -84,6 +85,7 @@ pub(crate) async fn check(config: Config, clock: Clock) -> Findings {
     let identities = Arc::new(Identities::new(Reload::new()));
     let (mut findings, outside) = Outside::load(&config, &identities, &clock).await;
     examine(&*config, &mut findings);
+    redirects::probe(&config, &mut findings);
     check_own_files(&config, &mut findings);
     let in_force = outside.map(|outside| outside.in_force).unwrap_or_default();
     for trunk in in_force.trunks.iter() {

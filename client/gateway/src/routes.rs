@@ -15,16 +15,13 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use http::StatusCode;
-use pennyblack_runtime::clock::Clock;
 use pennyblack_service::admin::Readiness;
-use pennyblack_sip::answer::ReasonProtocol;
 
-use crate::call_log::{CallLine, CallLog};
-use crate::calls::Calls;
 use crate::config::Role;
 use crate::counts::Endpoint;
 use crate::in_force::Settings;
 use crate::lines::{self, Said};
+use crate::sip_call::deciding::Deciding;
 use crate::stir_rest::Refusal;
 use crate::stir_rest::signing::{self, SigningRequest};
 use crate::stir_rest::verification::{self, VerificationRequest};
@@ -34,13 +31,9 @@ use request_id::with_request_id;
 
 /// What the handlers share.
 pub(crate) struct Resources {
-    pub(crate) calls: Arc<dyn Calls>,
+    pub(crate) deciding: Deciding,
     pub(crate) settings: Arc<Settings>,
-    pub(crate) call_log: CallLog,
-    pub(crate) clock: Clock,
     pub(crate) readiness: Readiness,
-    /// The `Reason` header of a SIP call that failed.
-    pub(crate) reason: Option<ReasonProtocol>,
 }
 
 /// The public router.
@@ -92,8 +85,10 @@ async fn sign_call(
     };
     let SigningRequest { call, request_id } = SigningRequest::read(members)?;
     let said = Said::of_outgoing(&call, request_id.as_deref());
-    let outcome = resources.calls.sign(&known.trunk, call).await?;
-    resources.record(began, || lines::of_signed(&outcome, said, &known));
+    let outcome = resources.deciding.calls.sign(&known.trunk, call).await?;
+    resources
+        .deciding
+        .record(began, || lines::of_signed(&outcome, said, &known));
     let body = signing::answer(&outcome, request_id.as_deref())?;
     Ok(json(&body))
 }
@@ -118,8 +113,10 @@ async fn verify_call(
     let request = VerificationRequest::read(members, asked.peers_id())?;
     let VerificationRequest { call, request_id } = request;
     let said = Said::of_incoming(&call, request_id.as_deref());
-    let verdict = resources.calls.verify(&known.trunk, call).await;
-    resources.record(began, || lines::of_verdict(&verdict, said, &known));
+    let verdict = resources.deciding.calls.verify(&known.trunk, call).await;
+    resources
+        .deciding
+        .record(began, || lines::of_verdict(&verdict, said, &known));
     let body = verification::answer(&verdict, request_id.as_deref());
     Ok(json(&body))
 }
@@ -136,15 +133,6 @@ async fn check(State(resources): State<Arc<Resources>>, asked: Asked) -> Respons
     let answer = secsipidx::check(&resources, &asked).await;
     Endpoint::Verification.answered(began);
     answer.unwrap_or_else(|refusal| refuse(&refusal))
-}
-
-impl Resources {
-    /// Writes the line of a call that is answered now.
-    fn record(&self, began: Instant, line: impl FnOnce() -> CallLine) {
-        let now = || self.clock.now();
-        self.call_log
-            .record(|| lines::finished(line(), now(), began));
-    }
 }
 
 #[cfg(test)]

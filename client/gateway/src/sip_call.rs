@@ -2,6 +2,8 @@
 //! the text of an HTTP request and for one that comes by SIP. Not here: numbers, which depend
 //! on the trunk, and transactions.
 
+pub(crate) mod deciding;
+
 use pennyblack_client::assignments::CallName;
 use pennyblack_engine::{Finding, IncomingCall, OutgoingCall, Passport, SignOutcome, Source};
 use pennyblack_engine::{Trunk, Verdict};

@@ -33,8 +33,10 @@ pub(super) async fn sign_csv(
     let (known, line) = asked.read_text(resources)?;
     let call = call_of(line)?;
     let said = lines::Said::of_outgoing(&call, None);
-    let outcome = resources.calls.sign(&known.trunk, call).await?;
-    resources.record(began, || lines::of_signed(&outcome, said, &known));
+    let outcome = resources.deciding.calls.sign(&known.trunk, call).await?;
+    resources
+        .deciding
+        .record(began, || lines::of_signed(&outcome, said, &known));
     match outcome.passport {
         Passport::Signed { identity, .. } => Ok(text(StatusCode::OK, identity.to_string())),
         _ => Err(Refusal::NoSigningKey),
@@ -89,7 +91,7 @@ async fn is_good(resources: &Resources, known: &Arc<KnownTrunk>, value: &str) ->
         request_uri: None,
         identities: vec![value.to_owned()],
     };
-    let verdict = resources.calls.verify(&known.trunk, call).await;
+    let verdict = resources.deciding.calls.verify(&known.trunk, call).await;
     matches!(verdict.finding, Finding::Passed(found) if found.source == Source::InBand)
 }
 

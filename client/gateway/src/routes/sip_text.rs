@@ -4,14 +4,14 @@
 use std::time::Instant;
 
 use axum::response::Response;
-use pennyblack_engine::{Passport, Reason};
+use pennyblack_sip::SyntaxError;
 use pennyblack_sip::request::{Method, Request};
 
 use super::Resources;
 use super::answers::header_lines;
+use crate::sip_call::deciding::Decided;
 use crate::stir_rest::Refusal;
 use crate::trunks::KnownTrunk;
-use crate::{counts, lines, sip_call};
 
 /// Reads the INVITE.
 pub(super) fn read(body: &[u8]) -> Result<Request, Refusal> {
@@ -33,26 +33,8 @@ pub(super) async fn sign(
     invite: &Request,
     began: Instant,
 ) -> Result<Response, Refusal> {
-    let call = sip_call::outgoing(invite);
-    let call = call.map_err(|error| Refusal::Unreadable(error.to_string()))?;
-    if sip_call::is_emergency(invite) {
-        return Ok(header_lines(&[]));
-    }
-    let said = lines::Said::of_outgoing(&call, sip_call::call_id(invite).as_deref());
-    let outcome = match resources.calls.sign(&known.trunk, call).await {
-        Ok(outcome) => outcome,
-        Err(bad) => {
-            counts::refused(&bad.into());
-            return Ok(header_lines(&[]));
-        }
-    };
-    resources.record(began, || lines::of_signed(&outcome, said, known));
-    match outcome.passport {
-        Passport::None(Reason::NoCertificate | Reason::CertificateNotCurrent) => {
-            Err(Refusal::NoSigningKey)
-        }
-        _ => Ok(header_lines(&sip_call::of_signed(&outcome))),
-    }
+    let decided = resources.deciding.sign(known, invite, began).await;
+    lines_of(decided)
 }
 
 /// Verifies the call. A call of which nothing can be said gets no lines.
@@ -62,14 +44,13 @@ pub(super) async fn verify(
     invite: &Request,
     began: Instant,
 ) -> Result<Response, Refusal> {
-    let call = sip_call::incoming(invite);
-    let call = call.map_err(|error| Refusal::Unreadable(error.to_string()))?;
-    if sip_call::is_emergency(invite) {
-        return Ok(header_lines(&[]));
+    let decided = resources.deciding.verify(known, invite, began).await;
+    lines_of(decided)
+}
+
+fn lines_of(decided: Result<Decided, SyntaxError>) -> Result<Response, Refusal> {
+    match decided.map_err(|error| Refusal::Unreadable(error.to_string()))? {
+        Decided::NoSigningKey => Err(Refusal::NoSigningKey),
+        decided => Ok(header_lines(&decided.headers())),
     }
-    let said = lines::Said::of_incoming(&call, sip_call::call_id(invite).as_deref());
-    let verdict = resources.calls.verify(&known.trunk, call).await;
-    resources.record(began, || lines::of_verdict(&verdict, said, known));
-    let headers = sip_call::of_verdict(&verdict, invite, &known.trunk, resources.reason);
-    Ok(header_lines(&headers))
 }

@@ -13,13 +13,14 @@ use pennyblack_engine::{
     Passport, PassportResult, Reason, Refused, SignOutcome, Source, StirCode, Trunk, Verdict,
 };
 use pennyblack_passport::{Attestation, IdentityHeader, OrigId};
-use pennyblack_runtime::reload::Reload;
+use pennyblack_runtime::clock::Clock;
 use pennyblack_service::client_address::ClientAddress;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::config::Config;
+use crate::call_log::CallLog;
+use crate::calls::Calls;
 use crate::config::tests::example_with;
 
 /// An Identity of the field.
@@ -114,12 +115,14 @@ fn with(engine: StandIn, settings: &[&str]) -> Asking {
     let settings = Settings::of(&config);
     let engine = Arc::new(engine);
     let resources = Resources {
-        calls: Arc::clone(&engine) as Arc<dyn Calls>,
+        deciding: Deciding {
+            calls: Arc::clone(&engine) as Arc<dyn Calls>,
+            call_log: CallLog::open(None, config.calls.numbers).unwrap(),
+            clock: Clock::system(),
+            reason: config.policy.reason_header.protocol(),
+        },
         settings: Arc::new(settings),
-        call_log: CallLog::open(None, config.calls.numbers).unwrap(),
-        clock: Clock::system(),
         readiness: Readiness::new(),
-        reason: config.policy.reason_header.protocol(),
     };
     let router = router(resources, &config.http.root, config.gateway.role);
     Asking { router, engine }

@@ -1,0 +1,250 @@
+//! The task of one side: it owns the SIP server, has its actions done, and asks for
+//! decisions, each in a task of its own.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_service::admin::Readiness;
+use pennyblack_sip::answer::Answer;
+use pennyblack_sip::message::{LineEnds, RawMessage};
+use pennyblack_sip::peer::{Outgoing, Path, Peer};
+use pennyblack_sip::server::{Action, Server, TableLimits, TransactionId};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, sleep_until};
+
+use super::answering::Answering;
+use super::connections::Connections;
+use super::outbox::Outbox;
+use super::sockets::Sockets;
+use super::{Side, counts, datagrams};
+use crate::config::sip::SipLimits;
+
+/// Messages that were read and wait for the side.
+const MAX_WAITING: usize = 256;
+
+/// How often metrics follow.
+const SHOW_EVERY: Duration = Duration::from_secs(1);
+
+/// A far time, for a timer that is not set.
+const FAR: Duration = Duration::from_secs(3600);
+
+/// What came from a peer.
+pub(super) enum Came {
+    /// A datagram.
+    Datagram(Peer, Vec<u8>),
+    /// A message on a connection.
+    Message(Peer, RawMessage),
+    /// A connection, and where answers to it are put.
+    Opened(Peer, Outbox),
+    /// The end of a connection.
+    Closed(Peer),
+}
+
+/// There is no side any more.
+pub(super) struct Gone;
+
+/// Where readers of sockets bring what comes.
+#[derive(Clone)]
+pub(super) struct Door {
+    to: Sender<Came>,
+    answering: Arc<Answering>,
+}
+
+impl Door {
+    /// Brings it, as soon as there is room.
+    pub(super) async fn bring(&self, came: Came) -> Result<(), Gone> {
+        self.to.send(came).await.map_err(|_| Gone)
+    }
+
+    /// Returns when there is no side any more.
+    pub(super) async fn closed(&self) {
+        self.to.closed().await;
+    }
+
+    /// Whether a peer may ask now.
+    pub(super) fn admits(&self, peer: Peer) -> bool {
+        self.answering.admits(peer)
+    }
+
+    /// Which side.
+    pub(super) fn side(&self) -> Side {
+        self.answering.side
+    }
+}
+
+/// The task.
+pub(super) struct SideTask {
+    server: Server,
+    answering: Arc<Answering>,
+    readiness: Readiness,
+    datagrams: Vec<Arc<UdpSocket>>,
+    connections: HashMap<u64, Outbox>,
+    decisions: JoinSet<(TransactionId, Answer)>,
+    /// When it ends at the latest; none until it is asked to.
+    ends: Option<Instant>,
+}
+
+impl SideTask {
+    /// Serves until `shutdown`, and then for `drain` at most until all is answered and
+    /// acknowledged.
+    pub(super) async fn run(
+        answering: Answering,
+        sockets: Sockets,
+        limits: SipLimits,
+        readiness: Readiness,
+        shutdown: Shutdown,
+        drain: Duration,
+    ) {
+        let answering = Arc::new(answering);
+        let (to, came) = channel(MAX_WAITING);
+        let door = Door {
+            to,
+            answering: Arc::clone(&answering),
+        };
+        let mut readers = JoinSet::new();
+        for (number, socket) in (0..).zip(&sockets.datagrams) {
+            readers.spawn(datagrams::read(Arc::clone(socket), number, door.clone()));
+        }
+        let table = TableLimits {
+            transactions: limits.transactions,
+            bytes: limits.bytes,
+        };
+        let connections = Connections::new(door, limits);
+        for listener in sockets.listeners {
+            readers.spawn(connections.clone().accept(listener));
+        }
+        drop(connections);
+        let task = Self {
+            server: Server::new(rand::random(), table),
+            answering,
+            readiness,
+            datagrams: sockets.datagrams,
+            connections: HashMap::new(),
+            decisions: JoinSet::new(),
+            ends: None,
+        };
+        task.serve(came, shutdown, drain).await;
+        readers.join_all().await;
+    }
+
+    async fn serve(mut self, mut came: Receiver<Came>, shutdown: Shutdown, drain: Duration) {
+        let mut pace = tokio::time::interval(SHOW_EVERY);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !self.is_finished() {
+            let timer = self.server.next_timer();
+            let timer = timer.into_iter().chain(self.ends).min();
+            let timer = timer.unwrap_or_else(|| Instant::now() + FAR);
+            tokio::select! {
+                Some(came) = came.recv() => self.on(came),
+                Some(decided) = self.decisions.join_next() => {
+                    // A decision does not panic; it is not cancelled.
+                    if let Ok((id, answer)) = decided {
+                        let actions = self.server.on_answer(Instant::now(), id, &answer);
+                        self.perform(actions);
+                    }
+                }
+                () = sleep_until(timer.into()) => {
+                    let actions = self.server.on_timer(Instant::now());
+                    self.perform(actions);
+                }
+                _ = pace.tick() => self.show(),
+                () = shutdown.requested(), if self.ends.is_none() => {
+                    self.server.close();
+                    self.ends = Some(Instant::now() + drain);
+                }
+            }
+        }
+        self.show();
+    }
+
+    /// Whether it was asked to end, and all is answered and acknowledged, or time is over.
+    fn is_finished(&self) -> bool {
+        self.ends.is_some_and(|ends| {
+            let is_idle = self.decisions.is_empty() && self.server.unfinished() == 0;
+            is_idle || ends <= Instant::now()
+        })
+    }
+
+    fn on(&mut self, came: Came) {
+        let now = Instant::now();
+        let actions = match came {
+            Came::Opened(peer, outbox) => {
+                if let Path::Connection(number) = peer.path {
+                    self.connections.insert(number, outbox);
+                }
+                return;
+            }
+            Came::Closed(peer) => {
+                if let Path::Connection(number) = peer.path {
+                    self.connections.remove(&number);
+                }
+                return;
+            }
+            Came::Datagram(peer, bytes) if self.answering.admits(peer) => {
+                self.server.set_ready(self.readiness.is_ready());
+                self.server.on_datagram(now, peer, &bytes)
+            }
+            Came::Message(peer, message) if self.answering.admits(peer) => {
+                self.server.set_ready(self.readiness.is_ready());
+                self.server.on_message(now, peer, message)
+            }
+            Came::Datagram(peer, bytes) => {
+                let message = RawMessage::parse(&bytes, LineEnds::CrLf).ok();
+                self.on_stranger(peer, message)
+            }
+            Came::Message(peer, message) => self.on_stranger(peer, Some(message)),
+        };
+        self.perform(actions);
+    }
+
+    fn on_stranger(&self, peer: Peer, message: Option<RawMessage>) -> Vec<Action> {
+        counts::strangers(self.answering.side).increment(1);
+        let message = message.map(|message| self.server.on_stranger(peer, message));
+        message.unwrap_or_default()
+    }
+
+    fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Send(outgoing) => self.send(&outgoing),
+                Action::Decide(invite) => {
+                    let answering = Arc::clone(&self.answering);
+                    self.decisions.spawn(async move {
+                        let answer = answering.answer(&invite).await;
+                        (invite.id, answer)
+                    });
+                }
+                // The engine's deadline is near, and what it stores goes on as it may.
+                Action::Withdraw(_) => {}
+            }
+        }
+    }
+
+    fn send(&mut self, outgoing: &Outgoing) {
+        match outgoing.path {
+            Path::Datagrams(number) => {
+                let index = usize::try_from(number).ok();
+                let socket = index.and_then(|index| self.datagrams.get(index));
+                // What is lost here is as if lost on the way: it is sent again.
+                let _ = socket.map(|socket| socket.try_send_to(&outgoing.bytes, outgoing.to));
+            }
+            Path::Connection(number) => {
+                let outbox = self.connections.get(&number);
+                // A peer that does not read loses its connection.
+                if outbox.is_some_and(|outbox| !outbox.put(Arc::clone(&outgoing.bytes))) {
+                    self.connections.remove(&number);
+                }
+            }
+        }
+    }
+
+    fn show(&self) {
+        let (transactions, connections) = (self.server.transactions(), self.connections.len());
+        let counts = self.server.counts();
+        counts::show(self.answering.side, &counts, transactions, connections);
+    }
+}
