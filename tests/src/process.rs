@@ -116,6 +116,16 @@ impl Process {
         kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
     }
 
+    /// Stops it where it is (SIGSTOP): connections to it are accepted, and nothing is said.
+    pub fn freeze(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::STOP).unwrap();
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::CONT).unwrap();
+    }
+
     /// Asks it to end (SIGTERM) and waits until it has.
     ///
     /// # Panics

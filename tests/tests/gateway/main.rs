@@ -12,3 +12,5 @@
 mod calls;
 mod operating;
 mod scene;
+mod sip;
+mod switch;
