@@ -10,6 +10,7 @@
 )]
 
 mod calls;
+mod odd_sip;
 mod operating;
 mod scene;
 mod sip;

@@ -12,20 +12,20 @@ use super::switch::{Said, Switch};
 
 const CALLER: &str = "17325551000";
 
-const SOON: Duration = Duration::from_secs(30);
+pub(super) const SOON: Duration = Duration::from_secs(30);
 
 /// `signing.deadline` and `verify.wait`, with what the gateway may take besides.
 const DEADLINE: Duration = Duration::from_millis(300);
 
 /// A gateway that is asked by SIP.
-struct SipScene {
-    scene: Scene,
-    sign: SocketAddr,
-    verify: SocketAddr,
+pub(super) struct SipScene {
+    pub(super) scene: Scene,
+    pub(super) sign: SocketAddr,
+    pub(super) verify: SocketAddr,
 }
 
 impl SipScene {
-    async fn open(tokens: usize) -> Self {
+    pub(super) async fn open(tokens: usize) -> Self {
         let [sign, verify] = [free_port(), free_port()].map(at);
         // What signs is known when the world is: it comes by SIGHUP.
         let nobody = "[[trunk]]\nname = \"none\"\naddresses = [\"192.0.2.1/32\"]";
@@ -83,7 +83,7 @@ fn sections(sign: SocketAddr, verify: SocketAddr, more: &str) -> String {
 const SPENT: &str = "pennyblack_gateway_tokens_spent_total";
 
 /// The Identity of a redirect, which stands in `Contact` too.
-fn identity(said: &Said) -> &str {
+pub(super) fn identity(said: &Said) -> &str {
     assert_eq!(said.code(), 302, "{said:?}");
     let identity = said.one("Identity");
     assert!(identity.ends_with(";info=<https://certs.test/carrier.pem>;alg=ES256;ppt=shaken"));
