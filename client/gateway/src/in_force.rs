@@ -134,7 +134,8 @@ impl Settings {
         }
     }
 
-    fn reread(&self) {
+    /// Takes up the configuration as it is now, if it can be used. Waits for the disk.
+    pub(crate) fn reread(&self) {
         let config = (self.again)().map_err(|error| error.to_string());
         let read = config.and_then(|config| {
             let running = self.where_it_listens(&config);

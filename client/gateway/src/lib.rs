@@ -17,6 +17,8 @@ mod redirects;
 mod rereading;
 mod routes;
 pub mod sip_call;
+#[cfg(test)]
+mod stand_in;
 pub mod stir_rest;
 pub mod trunks;
 

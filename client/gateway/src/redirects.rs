@@ -87,3 +87,6 @@ impl Redirects {
         join_all(sides).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,102 +1,22 @@
 //! The paths with a stand-in for the engine, asked as odd peers ask.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use http_body_util::BodyExt as _;
 use pennyblack_engine::{
-    BadParameter, BadValue, Finding, Found, IncomingCall, OobOutcome, OutgoingCall, Parameter,
-    Passport, PassportResult, Reason, Refused, SignOutcome, Source, StirCode, Trunk, Verdict,
+    Finding, Found, IncomingCall, OutgoingCall, Reason, Refused, Source, StirCode,
 };
-use pennyblack_passport::{Attestation, IdentityHeader, OrigId};
-use pennyblack_runtime::clock::Clock;
+use pennyblack_passport::{Attestation, OrigId};
 use pennyblack_service::client_address::ClientAddress;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::call_log::CallLog;
-use crate::calls::Calls;
 use crate::config::tests::example_with;
-
-/// An Identity of the field.
-fn field_identity() -> IdentityHeader {
-    let vectors = include_str!(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../tests/certs/field-passports.json"
-    ));
-    let vectors: Value = serde_json::from_str(vectors).unwrap();
-    let text = vectors["identity_headers"][0]["text"].as_str().unwrap();
-    text.trim_start_matches("y: ").parse().unwrap()
-}
-
-/// Signs everything with the same PASSporT, and finds what it is told.
-#[derive(Default)]
-struct StandIn {
-    signs_nothing: Option<Reason>,
-    finding: Option<Finding>,
-    signed: Mutex<Vec<OutgoingCall>>,
-    verified: Mutex<Vec<IncomingCall>>,
-}
-
-impl Calls for StandIn {
-    fn sign<'a>(
-        &'a self,
-        trunk: &'a Trunk,
-        call: OutgoingCall,
-    ) -> BoxFuture<'a, Result<SignOutcome, BadParameter>> {
-        Box::pin(async move {
-            let bad = |parameter| {
-                move |why| BadParameter {
-                    parameter,
-                    why: BadValue::Number(why),
-                }
-            };
-            trunk.canonical(&call.from).map_err(bad(Parameter::Orig))?;
-            for dest in &call.dest {
-                trunk.canonical(dest).map_err(bad(Parameter::Dest))?;
-            }
-            let passport = match self.signs_nothing {
-                Some(reason) => Passport::None(reason),
-                None => Passport::Signed {
-                    identity: Box::new(field_identity()),
-                    attest: Attestation::Full,
-                    origid: OrigId::random(),
-                },
-            };
-            self.signed.lock().unwrap().push(call);
-            let oob = OobOutcome {
-                copies: 0,
-                wanted: 1,
-                reason: Some(Reason::NoAnswer),
-            };
-            Ok(SignOutcome { passport, oob })
-        })
-    }
-
-    fn verify<'a>(&'a self, _: &'a Trunk, call: IncomingCall) -> BoxFuture<'a, Verdict> {
-        self.verified.lock().unwrap().push(call);
-        let finding = self.finding.clone();
-        let finding = finding.unwrap_or(Finding::None(Reason::NoPassport));
-        let result = match &finding {
-            Finding::Failed(refused) => Some((Source::InBand, Err(refused.clone()))),
-            Finding::Passed(_) => Some((Source::OutOfBand, Ok(()))),
-            Finding::None(_) => None,
-        };
-        let results = result.into_iter().map(|(source, outcome)| PassportResult {
-            source,
-            ppt: Some("shaken".to_owned()),
-            passport: Some(field_identity().passport().as_str().to_owned()),
-            outcome,
-        });
-        let results = results.collect();
-        Box::pin(async move { Verdict { finding, results } })
-    }
-}
+use crate::stand_in::{StandIn, deciding, field_identity};
 
 mod odd_requests;
 mod secsipidx;
@@ -115,12 +35,7 @@ fn with(engine: StandIn, settings: &[&str]) -> Asking {
     let settings = Settings::of(&config);
     let engine = Arc::new(engine);
     let resources = Resources {
-        deciding: Deciding {
-            calls: Arc::clone(&engine) as Arc<dyn Calls>,
-            call_log: CallLog::open(None, config.calls.numbers).unwrap(),
-            clock: Clock::system(),
-            reason: config.policy.reason_header.protocol(),
-        },
+        deciding: deciding(&engine, &config),
         settings: Arc::new(settings),
         readiness: Readiness::new(),
     };
