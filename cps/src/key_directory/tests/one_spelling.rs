@@ -8,7 +8,8 @@ fn a_record_replaces_one_that_spells_its_signer_in_another_case() {
     let (home, holder) = (tempfile::tempdir().unwrap(), Holder::of_spc());
     let mut policy = policy(&[&holder], home.path());
     let table = b"spc,first,count\n683G,12125550000,1000\n";
-    policy.numbering = Some(NumberingTable::parse(table).unwrap());
+    let read = || NumberingTable::parse(table);
+    policy.numbering = Some(FromFiles::open("the table of a test", read).unwrap());
     let directory = KeyDirectory::unread(policy);
     let first = KeyRecord {
         iss: "683g".to_owned(),
