@@ -31,8 +31,8 @@ enum State {
 pub enum Admission {
     /// It goes. Its end must be told with [`Breaker::ended`].
     Go,
-    /// It goes as the only one, to see whether the server is back. Its end must be
-    /// told, also when nobody waits for it any more.
+    /// It goes as the only one, to see whether the server is back. It must go on to its
+    /// end when nobody waits for it any more, because all others wait for that.
     Try,
     /// It does not go. Worth another attempt after this time.
     Wait(Duration),

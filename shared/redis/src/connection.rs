@@ -14,7 +14,7 @@ use super::breaker::{Breaker, End, MOST_HASTE};
 use super::durability::Durability;
 use super::error::{RedisError, SetUpError};
 use super::options::RedisOptions;
-use super::permit::Permit;
+use super::permit::{Breakers, Permit};
 use super::script::Script;
 use super::slot::{SLOTS, slot_of};
 use super::transport::{Connector, Transport};
@@ -33,7 +33,7 @@ struct Inner {
     /// Each locked while it connects, and to take a clone.
     lanes: Vec<Mutex<PooledConnection>>,
     next: AtomicUsize,
-    breakers: Vec<StdMutex<Breaker>>,
+    breakers: Breakers,
     options: RedisOptions,
 }
 
@@ -181,7 +181,14 @@ impl Redis {
         key: &'a [u8],
         kind: Kind,
     ) -> BoxFuture<'a, Result<Value, RedisError>> {
-        Box::pin(self.sent(command, key, kind))
+        Box::pin(async move {
+            let permit = Permit::ask(&self.0.breakers, self.part_of(key))?;
+            if !permit.is_try() {
+                return self.sent(command, key, kind, permit).await;
+            }
+            let (redis, key) = (self.clone(), key.to_vec());
+            to_its_end(async move { redis.sent(command, &key, kind, permit).await }).await
+        })
     }
 
     fn send_to_all<'a>(
@@ -189,13 +196,32 @@ impl Redis {
         command: &'a Cmd,
     ) -> BoxFuture<'a, Result<Vec<(String, Value)>, RedisError>> {
         Box::pin(async move {
-            let mut turn = self.take_turn(0).await?;
-            let asked = turn.wire.ask_all(command, self.deadline()).await;
-            turn.end(asked).await
+            let permit = Permit::ask(&self.0.breakers, 0)?;
+            if !permit.is_try() {
+                return self.sent_to_all(command, permit).await;
+            }
+            let (redis, command) = (self.clone(), command.clone());
+            to_its_end(async move { redis.sent_to_all(&command, permit).await }).await
         })
     }
 
-    async fn sent(&self, command: Cmd, key: &[u8], kind: Kind) -> Result<Value, RedisError> {
+    async fn sent_to_all(
+        &self,
+        command: &Cmd,
+        permit: Permit,
+    ) -> Result<Vec<(String, Value)>, RedisError> {
+        let mut turn = self.take_turn(permit).await?;
+        let asked = turn.wire.ask_all(command, self.deadline()).await;
+        turn.end(asked).await
+    }
+
+    async fn sent(
+        &self,
+        command: Cmd,
+        key: &[u8],
+        kind: Kind,
+        permit: Permit,
+    ) -> Result<Value, RedisError> {
         let wanted = self.replicas(kind);
         let mut commands = vec![command];
         if wanted > 0 {
@@ -206,8 +232,7 @@ impl Redis {
             wait.arg(wanted).arg(patience);
             commands.push(wait);
         }
-        let part = self.part_of(key);
-        let mut turn = self.take_turn(part).await?;
+        let mut turn = self.take_turn(permit).await?;
         let sent = turn.wire.send(&commands, key, self.deadline()).await;
         let mut answers = turn.end(sent).await?.into_iter();
         let mut next = || answers.next().ok_or_else(unanswered);
@@ -239,10 +264,9 @@ impl Redis {
         usize::from(slot_of(key)) * CLUSTER_PARTS / usize::from(SLOTS)
     }
 
-    /// A connection, if the breaker lets a request go to this part.
-    async fn take_turn(&self, part: usize) -> Result<Checkout<'_>, RedisError> {
+    /// A connection for a request that the breaker lets go.
+    async fn take_turn(&self, mut permit: Permit) -> Result<Checkout<'_>, RedisError> {
         let inner = &*self.0;
-        let mut permit = Permit::ask(&inner.breakers, part)?;
         let place = inner.next.fetch_add(1, Ordering::Relaxed) % inner.lanes.len().max(1);
         let Some(lane) = inner.lanes.get(place) else {
             return Err(RedisError::Connection("no lane".to_owned()));
@@ -274,7 +298,7 @@ struct Checkout<'a> {
     lane: &'a Mutex<PooledConnection>,
     wire: Transport,
     generation: u64,
-    permit: Permit<'a>,
+    permit: Permit,
 }
 
 impl Checkout<'_> {
@@ -295,10 +319,21 @@ impl Checkout<'_> {
     }
 }
 
+/// Carries a breaker's try on when nobody waits for it any more. Its end decides for all
+/// other requests: if those who try gave up each time, the breaker would never close.
+async fn to_its_end<T: Send + 'static>(
+    outcome: impl Future<Output = Result<T, RedisError>> + Send + 'static,
+) -> Result<T, RedisError> {
+    let ended = tokio::spawn(outcome).await;
+    ended.unwrap_or_else(|error| Err(RedisError::Connection(error.to_string())))
+}
+
 /// As many, none quite in step with those of another node.
-fn breakers(count: usize) -> Vec<StdMutex<Breaker>> {
+fn breakers(count: usize) -> Breakers {
     let breaker = || Breaker::hasty(rand::random_range(0..=MOST_HASTE));
-    (0..count).map(|_| StdMutex::new(breaker())).collect()
+    (0..count)
+        .map(|_| Arc::new(StdMutex::new(breaker())))
+        .collect()
 }
 
 fn is_namespace(text: &str) -> bool {

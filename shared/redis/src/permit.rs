@@ -1,35 +1,43 @@
 //! The leave that the circuit breaker gives to one request.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::breaker::{Admission, Breaker, End};
 use super::error::RedisError;
 
+/// The breakers of a Redis, each for a part of the hash slots.
+pub(super) type Breakers = Vec<Arc<Mutex<Breaker>>>;
+
 /// Leave of the breaker; its end is recorded even when the future is dropped.
-pub(super) struct Permit<'a> {
-    breaker: &'a Mutex<Breaker>,
+pub(super) struct Permit {
+    breaker: Arc<Mutex<Breaker>>,
     admission: Admission,
     end: End,
 }
 
-impl<'a> Permit<'a> {
+impl Permit {
     /// Of the breaker of this part of the slots.
     ///
     /// # Errors
     /// [`RedisError::Away`].
-    pub(super) fn ask(breakers: &'a [Mutex<Breaker>], part: usize) -> Result<Self, RedisError> {
+    pub(super) fn ask(breakers: &Breakers, part: usize) -> Result<Self, RedisError> {
         let Some(breaker) = breakers.get(part).or_else(|| breakers.first()) else {
             return Err(RedisError::Away(Duration::ZERO));
         };
         match lock(breaker).admit(Instant::now()) {
             Admission::Wait(pause) => Err(RedisError::Away(pause)),
             admission => Ok(Self {
-                breaker,
+                breaker: Arc::clone(breaker),
                 admission,
                 end: End::Abandoned,
             }),
         }
+    }
+
+    /// Whether all other requests wait for the end of this one.
+    pub(super) fn is_try(&self) -> bool {
+        self.admission == Admission::Try
     }
 
     /// What came of the request.
@@ -38,9 +46,9 @@ impl<'a> Permit<'a> {
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for Permit {
     fn drop(&mut self) {
-        let mut breaker = lock(self.breaker);
+        let mut breaker = lock(&self.breaker);
         let was_open = breaker.is_open();
         breaker.ended(self.admission, self.end, Instant::now());
         match (was_open, breaker.is_open()) {

@@ -189,6 +189,33 @@ async fn a_server_that_hangs_is_given_up_in_time() {
 }
 
 #[tokio::test]
+async fn tries_that_nobody_waits_for_close_the_breaker_all_the_same() {
+    let mut server = RedisServer::start(Options::durable()).await;
+    let proxy = Proxy::start(server.address()).await;
+    let redis = redis(&proxy.url());
+    server.kill();
+    until("the breaker to open", SOON, async || {
+        matches!(write(&redis).await, Err(RedisError::Away(_))).then_some(())
+    })
+    .await;
+    server.restart().await;
+    // Every asker is gone before an answer can be there.
+    proxy.set(Manner::Delay(Duration::from_millis(100)));
+    let survey = async || redis.survey().await.map(drop);
+    let written = async || write(&redis).await.map(drop);
+    until("the breaker to close", SOON, async || {
+        let patience = Duration::from_millis(5);
+        let (first, second) = tokio::join!(
+            tokio::time::timeout(patience, written()),
+            tokio::time::timeout(patience, survey()),
+        );
+        let was_turned_away = |ended: &Result<Result<(), RedisError>, _>| ended.is_ok();
+        (![first, second].iter().any(was_turned_away)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_write_that_the_replicas_do_not_have_is_not_acknowledged() {
     let both = testing::Replicated::start(Options::durable()).await;
     let mut options = RedisOptions::new(both.primary.url().parse().unwrap());

@@ -2,8 +2,11 @@
 
 use std::time::Instant;
 
-use pennyblack_redis::Durability;
+use pennyblack_redis::{Durability, Value, cmd};
 
+use tokio::task::JoinSet;
+
+use super::super::keys::Shard;
 use super::*;
 
 /// Sooner than the next look at what servers say of themselves.
@@ -40,4 +43,40 @@ async fn a_node_is_unready_while_its_servers_accept_no_spend_and_no_longer() {
     becomes(true).await;
     shutdown.trigger();
     watching.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_part_of_a_cluster_that_was_away_is_looked_at_again_when_it_is_back() {
+    let mut cluster = Cluster::start(options()).await;
+    let mut options = at(&cluster_url(&cluster));
+    options.answer = Duration::from_millis(600);
+    let directory = tempfile::tempdir().unwrap();
+    let store = redeeming(&options, &directory).await;
+    // A primary and its replica: nobody takes their hash slots over.
+    let lost = [0, 3];
+    lost.map(|node| cluster.nodes[node].kill());
+    let (redis, keys) = store.0.at();
+    until("the breakers to open", PATIENCE, async || {
+        let asked = Shard::all().map(|shard| {
+            let (redis, key) = (redis.clone(), keys.fence(shard));
+            async move {
+                let mut get = cmd("HGET");
+                get.arg(&key).arg("id");
+                redis.command::<Value>(get, &key).await
+            }
+        });
+        let answers = asked.collect::<JoinSet<_>>().join_all().await;
+        let is_settled = |answer: &Result<_, _>| matches!(answer, Ok(_) | Err(RedisError::Away(_)));
+        answers.iter().all(is_settled).then_some(())
+    })
+    .await;
+    for node in lost {
+        cluster.nodes[node].restart().await;
+    }
+    cluster.until_ok().await;
+    until("the store to be looked at", PATIENCE, async || {
+        let guard = &store.0.guard;
+        examination::examine(redis, keys, guard).await.ok()
+    })
+    .await;
 }
