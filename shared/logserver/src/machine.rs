@@ -263,15 +263,14 @@ impl<D: Disk, F: LogFiles> StateMachine for Machine<D, F> {
         self.judged.clear();
     }
 
-    fn tick(&mut self) -> io::Result<()> {
+    fn tick(&mut self) -> Option<io::Result<()>> {
         let now = Instant::now();
         let waiting = self.next - self.edge.size();
         // Appends that come faster than tiles are written wait for the tiles.
         if waiting == 0 || (now < self.due && waiting < BATCH as u64) {
-            return Ok(());
+            return None;
         }
         self.due = now + CHECKPOINT_EVERY;
-        self.integrate()?;
-        self.tidy()
+        Some(self.integrate().and_then(|()| self.tidy()))
     }
 }

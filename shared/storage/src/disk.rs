@@ -68,6 +68,11 @@ pub trait Disk: Send + Sync + 'static {
     /// What the disk says.
     fn remove(&self, name: &str) -> io::Result<()>;
 
+    /// Where its files are, for log lines.
+    fn directory(&self) -> &Path {
+        Path::new("")
+    }
+
     /// Whether it may refuse the next commit for want of room. Asking costs little.
     fn is_nearly_full(&self) -> bool {
         false
@@ -278,6 +283,10 @@ impl Disk for RealDisk {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         fs::remove_file(self.path.join(name))
+    }
+
+    fn directory(&self) -> &Path {
+        &self.path
     }
 
     fn is_nearly_full(&self) -> bool {

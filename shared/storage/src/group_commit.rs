@@ -66,12 +66,13 @@ pub trait StateMachine: Send + 'static {
     fn abort(&mut self);
 
     /// Called after every commit, and when there is none for a [`StateMachine::TICK`]:
-    /// the time to roll, to expire, to tidy up.
+    /// the time to roll, to expire, to tidy up. `None` when nothing was to be done yet,
+    /// which says nothing about what failed before.
     ///
     /// # Errors
-    /// What the disk says; it is logged, and tried again at the next tick.
-    fn tick(&mut self) -> io::Result<()> {
-        Ok(())
+    /// What the disk says; it is logged, and tried again at a later tick.
+    fn tick(&mut self) -> Option<io::Result<()>> {
+        None
     }
 
     /// The longest time between two ticks.
@@ -102,18 +103,18 @@ struct Waiting {
 }
 
 impl<M: StateMachine> GroupCommit<M> {
-    /// Starts the thread, with room for `queue` waiting commands.
+    /// Starts the thread, whose name is in log lines too, with room for `queue` waiting commands.
     ///
     /// # Errors
     /// When the operating system gives no thread.
-    pub fn start(name: &str, machine: M, queue: usize) -> io::Result<Self> {
+    pub fn start(name: &'static str, mut machine: M, queue: usize) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(queue);
         let waiting = Arc::new(Waiting::default());
         let queue = Queue {
             receiver,
             waiting: Arc::clone(&waiting),
         };
-        let (health, trouble) = Health::new();
+        let (health, trouble) = Health::new(name, machine.journal().disk());
         let thread = thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || run(machine, &queue, health))?;

@@ -318,16 +318,16 @@ impl<D: Disk> StateMachine for Machine<D> {
 
     const TICK: Duration = TICK;
 
-    fn tick(&mut self) -> io::Result<()> {
+    fn tick(&mut self) -> Option<io::Result<()>> {
         let now = (self.clock)();
         if self.tidied.replace(now) == Some(now) {
-            return Ok(());
+            return None;
         }
         self.mailboxes.expire(now);
         self.roll_if_due(now);
         let archived = self.archive_many();
         self.finish_removals();
-        self.retire_segments(now).and(archived)
+        Some(self.retire_segments(now).and(archived))
     }
 }
 

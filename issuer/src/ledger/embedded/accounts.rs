@@ -205,11 +205,14 @@ impl<D: Disk> StateMachine for Accounts<D> {
         }
     }
 
+    fn tick(&mut self) -> Option<io::Result<()>> {
+        self.untidy.then(|| self.tidy_up())
+    }
+}
+
+impl<D: Disk> Accounts<D> {
     /// Removes the segments in which no live epoch has a record.
-    fn tick(&mut self) -> io::Result<()> {
-        if !self.untidy {
-            return Ok(());
-        }
+    fn tidy_up(&mut self) -> io::Result<()> {
         for segment in self.journal.sealed() {
             let mut epochs = self.written.get(&segment).into_iter().flatten();
             if epochs.all(|epoch| !self.epochs.contains_key(epoch)) {
