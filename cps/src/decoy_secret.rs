@@ -11,6 +11,7 @@ use pennyblack_redis::{RedisError, Script};
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_sealing::envelope::{DECOY_SECRET_SIZE, DecoyKeys};
 use pennyblack_service::admin::Readiness;
+use pennyblack_service::repeated_causes::report;
 use pennyblack_storage::atomic_file::{self, PrivateFileError};
 use subtle::ConstantTimeEq as _;
 use tokio::task::{JoinError, spawn_blocking};
@@ -174,7 +175,7 @@ impl DecoySecret {
                 // A Redis that is away takes nothing from what was agreed.
                 Err(DecoySecretError::Redis(_)) if self.keys.get().is_some() => AGREED_EVERY,
                 Err(error) => {
-                    tracing::error!(%error, "mailboxes are not answered");
+                    report("mailboxes are not answered", &error);
                     readiness.lacks(PART, error.to_string());
                     RETRY_EVERY
                 }

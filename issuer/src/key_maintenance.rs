@@ -9,6 +9,7 @@ use pennyblack_redis::RedisError;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
+use pennyblack_service::repeated_causes::report;
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::key_log::{KeyLogError, KeyRegister};
@@ -63,7 +64,7 @@ impl KeyMaintenance {
                     next
                 }
                 Err(error) => {
-                    tracing::error!(%error, "token keys cannot be rotated; trying again");
+                    report("token keys cannot be rotated; trying again", &error);
                     self.readiness.lacks(PART, error.to_string());
                     now.plus(RETRY)
                 }

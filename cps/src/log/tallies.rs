@@ -167,7 +167,7 @@ impl EpochTallies {
     async fn add(&self, shared: &SharedTallies, id: TokenKeyId) -> Result<Tally, RedisError> {
         let counted = self.lock().remove(&id).unwrap_or_default();
         let added = shared.add(id, counted).await;
-        if let Err(RedisError::Away(_)) = &added {
+        if let Err(RedisError::Away) = &added {
             // Nothing was sent. Of other errors that is not known, and to add it again
             // could count it twice.
             *self.lock().entry(id).or_default() += counted;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use pennyblack_storage::atomic_file::PrivateFileError;
 
+use super::breaker::LONGEST_PAUSE;
+
 /// The options do not make a connection.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -44,8 +46,9 @@ pub enum SetUpError {
 #[non_exhaustive]
 pub enum RedisError {
     /// The circuit breaker is open; nothing was sent.
-    #[error("Redis did not answer before: the next try is in {} ms", .0.as_millis())]
-    Away(Duration),
+    // Without the time until then: each moment would be another cause for the log lines.
+    #[error("Redis did not answer before: it is tried again within {} s", LONGEST_PAUSE.as_secs())]
+    Away,
     /// No connection, or it was cut off; the request may have been carried out.
     #[error("no connection to Redis: {0}")]
     Connection(String),

@@ -1,7 +1,7 @@
 //! The leave that the circuit breaker gives to one request.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::breaker::{Admission, Breaker, End};
 use super::error::RedisError;
@@ -23,10 +23,10 @@ impl Permit {
     /// [`RedisError::Away`].
     pub(super) fn ask(breakers: &Breakers, part: usize) -> Result<Self, RedisError> {
         let Some(breaker) = breakers.get(part).or_else(|| breakers.first()) else {
-            return Err(RedisError::Away(Duration::ZERO));
+            return Err(RedisError::Away);
         };
         match lock(breaker).admit(Instant::now()) {
-            Admission::Wait(pause) => Err(RedisError::Away(pause)),
+            Admission::Wait(_) => Err(RedisError::Away),
             admission => Ok(Self {
                 breaker: Arc::clone(breaker),
                 admission,

@@ -247,7 +247,7 @@ impl NeverTwiceStore {
     fn refuse(&self, refusing: Refusing) {
         metrics::gauge!("pennyblack_cps_store_refusing").set(1.0);
         if self.replace(Some(refusing.clone())) {
-            tracing::error!("no token is redeemed: {refusing}");
+            report("no token is redeemed", &refusing);
         }
     }
 

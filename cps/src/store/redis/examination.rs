@@ -3,6 +3,7 @@
 //! operator accept one that has forgotten.
 
 use pennyblack_redis::{Redis, RedisError, Script, Value, cmd};
+use pennyblack_service::repeated_causes::warn;
 use tokio::task::JoinSet;
 
 use super::answers;
@@ -119,7 +120,10 @@ pub(super) async fn halt(redis: &Redis, keys: &Keys, known: Option<StoreId>, rea
     })
     .await;
     if let Err(error) = halted {
-        tracing::warn!(%error, "other nodes could not be told that the store is older");
+        warn(
+            "other nodes could not be told that the store is older",
+            &error,
+        );
     }
 }
 

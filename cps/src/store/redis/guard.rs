@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
+use pennyblack_service::repeated_causes::report;
 use tokio::sync::Notify;
 
 use super::fence::{Changes, Fence, FenceFileError, Forgotten, Reading, StoreId};
@@ -115,7 +116,7 @@ impl Guard {
         let gauge = metrics::gauge!("pennyblack_cps_store_refusing");
         gauge.set(if refusing.is_some() { 1.0 } else { 0.0 });
         match refusing {
-            Some(refusing) if changed => tracing::error!("no token is redeemed: {refusing}"),
+            Some(refusing) if changed => report("no token is redeemed", &refusing),
             None if changed => tracing::info!("the store is sound: tokens are redeemed"),
             _ => {}
         }
@@ -194,5 +195,25 @@ impl Guard {
         self.remembered
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pennyblack_runtime::logging::testing::lines_of;
+
+    use super::super::fence::NodeId;
+    use super::*;
+
+    #[test]
+    fn reasons_that_alternate_have_a_line_each_and_no_more() {
+        let guard = Guard::new(PathBuf::new(), Fence::new(NodeId([1; 16])));
+        let lines = lines_of(|| {
+            for round in 0..20 {
+                let why = ["no connection", "too late"][round % 2];
+                guard.set(Some(Refusing::Unexamined(why.to_owned())));
+            }
+        });
+        assert_eq!(lines.len(), 2, "{lines:#?}");
     }
 }

@@ -66,7 +66,7 @@ async fn a_part_of_a_cluster_that_was_away_is_looked_at_again_when_it_is_back() 
             }
         });
         let answers = asked.collect::<JoinSet<_>>().join_all().await;
-        let is_settled = |answer: &Result<_, _>| matches!(answer, Ok(_) | Err(RedisError::Away(_)));
+        let is_settled = |answer: &Result<_, _>| matches!(answer, Ok(_) | Err(RedisError::Away));
         answers.iter().all(is_settled).then_some(())
     })
     .await;
