@@ -1,7 +1,7 @@
 //! An issuer put together and started; in a program of its own or inside another
 //! process. It owns four tasks besides its listeners: one maintains the token keys, one
 //! keeps in touch with other nodes about their log, one reads the trust directories again,
-//! and one looks whether draws would be charged.
+//! and one looks whether draws would be served.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +26,14 @@ use crate::outside::Outside;
 use crate::persistence::Persistence;
 use crate::routes::{self, Resources};
 use crate::signing_pool::SigningPool;
+use crate::token_keys::TokenKeys;
 
-/// How often it is looked whether draws would be charged.
+/// How often it is looked whether draws would be served.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What a draw needs, as parts of readiness.
+const SIGNING_KEY: &str = "signing key";
+const ACCOUNTS: &str = "accounts";
 
 /// How to start an issuer.
 #[derive(Debug)]
@@ -97,8 +102,16 @@ fn start_tasks(
         service.reload().requests(),
         shutdown.clone(),
     ));
-    let ledger = Arc::clone(&persistence.ledger);
-    service.spawn(watch_ledger(ledger, readiness.clone(), shutdown.clone()));
+    for part in [SIGNING_KEY, ACCOUNTS] {
+        readiness.lacks(part, "not looked at yet");
+    }
+    service.spawn(watch_draws(
+        Arc::clone(&persistence.keys),
+        Arc::clone(&persistence.ledger),
+        clock.clone(),
+        readiness.clone(),
+        shutdown.clone(),
+    ));
     let maintenance = KeyMaintenance {
         persistence,
         clock,
@@ -108,8 +121,15 @@ fn start_tasks(
     service.spawn(maintenance.run());
 }
 
-/// Says whether draws would be charged now, each second until `shutdown`.
-async fn watch_ledger(ledger: Arc<ChosenLedger>, readiness: Readiness, shutdown: Shutdown) {
+/// Says whether draws would be served now, each second until `shutdown`: whether a token
+/// key signs, and whether its accounts could be charged.
+async fn watch_draws(
+    keys: Arc<TokenKeys>,
+    ledger: Arc<ChosenLedger>,
+    clock: Clock,
+    readiness: Readiness,
+    shutdown: Shutdown,
+) {
     let mut pace = tokio::time::interval(LOOK_EVERY);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -117,9 +137,15 @@ async fn watch_ledger(ledger: Arc<ChosenLedger>, readiness: Readiness, shutdown:
             _ = pace.tick() => {}
             () = shutdown.requested() => return,
         }
-        match ledger.trouble().await {
-            Some(why) => readiness.lacks("accounts", why),
-            None => readiness.has("accounts"),
+        let parts = [
+            (SIGNING_KEY, keys.trouble(clock.now())),
+            (ACCOUNTS, ledger.trouble().await),
+        ];
+        for (part, trouble) in parts {
+            match trouble {
+                Some(why) => readiness.lacks(part, why),
+                None => readiness.has(part),
+            }
         }
     }
 }

@@ -92,6 +92,12 @@ impl KeySet {
         self.keys.iter().map(|key| key.id())
     }
 
+    /// Whether a key has begun at `now`: carriers draw of no other.
+    #[must_use]
+    pub fn has_begun(&self, now: UnixTime) -> bool {
+        self.starts.first().is_some_and(|first| *first <= now)
+    }
+
     /// When the successor of the present key begins, if there is one.
     #[must_use]
     pub fn next_begins(&self, now: UnixTime) -> Option<UnixTime> {

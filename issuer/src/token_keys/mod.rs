@@ -260,6 +260,20 @@ impl TokenKeys {
         }
     }
 
+    /// Why nobody could draw at `now`, as far as keys decide that.
+    #[must_use]
+    pub fn trouble(&self, now: UnixTime) -> Option<String> {
+        let live = match self.usable(now) {
+            Ok(live) => live,
+            Err(withheld) => return Some(withheld.to_string()),
+        };
+        match (live.has_begun(now), live.next_begins(now)) {
+            (true, _) => None,
+            (false, Some(first)) => Some(format!("no token key signs before {first}")),
+            (false, None) => Some("there is no token key".to_owned()),
+        }
+    }
+
     /// Has the next key made and announced without waiting for the end of the
     /// epoch, unless there is one.
     pub fn hasten(&self, now: UnixTime) {

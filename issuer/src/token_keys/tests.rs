@@ -189,3 +189,21 @@ fn keys_whose_ids_end_alike_are_refused() {
         Err(KeyError::Collision(_, _))
     ));
 }
+
+/// As after a move to a store that has none of the keys in the log.
+#[test]
+fn nobody_can_draw_before_the_first_key_begins() {
+    let directory = TempDir::new().unwrap();
+    let files = KeyFiles::open(&directory.path().join("keys")).unwrap();
+    let logged = [NOW.minus(Duration::from_secs(60))];
+    let keys = TokenKeys::open(Box::new(files), PLAN, &logged, NOW).unwrap();
+    let keys = keys.publish();
+    let first = keys.live().starts()[0];
+    assert!(first > NOW);
+    let why = keys.trouble(NOW).unwrap();
+    assert!(why.contains(&first.to_string()), "{why}");
+    assert_eq!(keys.trouble(first), None);
+    keys.withhold("Redis has lost keys");
+    let why = keys.trouble(first).unwrap();
+    assert!(why.contains("Redis has lost keys"), "{why}");
+}

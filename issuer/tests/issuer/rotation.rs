@@ -195,6 +195,32 @@ async fn after_a_long_standstill_the_old_key_signs_until_the_next_was_announced(
 }
 
 #[tokio::test]
+async fn an_issuer_whose_keys_are_lost_is_not_ready_before_the_next_one_begins() {
+    let mut scene = Scene::open().await;
+    scene.until_ready_is(StatusCode::OK).await;
+    scene.stop().await;
+    fs::remove_dir_all(scene.config.issuer.data_directory.join("keys")).unwrap();
+    scene.hand.set(NOW.plus(Duration::from_secs(60)));
+    scene.start().await;
+    let first = scene.directory_keys().await[0].not_before.unwrap();
+    assert!(first > NOW.plus(Duration::from_secs(60)));
+    let why = format!("no token key signs before {first}");
+    let is_told = async {
+        loop {
+            let answer = scene.admin("/readyz").await;
+            assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+            if String::from_utf8(answer.body).unwrap().contains(&why) {
+                return;
+            }
+        }
+    };
+    let told = tokio::time::timeout(Duration::from_secs(30), is_told).await;
+    told.expect("why it is not ready is told");
+    scene.hand.set(first);
+    scene.until_ready_is(StatusCode::OK).await;
+}
+
+#[tokio::test]
 async fn key_files_are_for_the_issuer_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let scene = Scene::open().await;
