@@ -259,11 +259,19 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads what is new. A node that knows nothing yet reads nothing of a store that
+    /// refuses: it was emptied, or is half imported, and what is not there may be
+    /// registered all the same.
     async fn catch_up(
         &mut self,
         own: &std::path::Path,
         now: UnixTime,
     ) -> Result<(), RecordTakeoverError> {
+        if self.shared.directory.check_complete().is_err()
+            && let Some(why) = self.shared.shards.refusing()
+        {
+            return Err(RecordTakeoverError::Refusing(why));
+        }
         if !self.has_brought_in {
             self.shared.shards.take_over(own).await?;
             self.has_brought_in = true;

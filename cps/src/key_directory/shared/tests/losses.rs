@@ -356,3 +356,31 @@ async fn every_shard_of_a_large_directory_is_compared_within_sixteen_turns() {
     }
     assert_eq!(left(), 0);
 }
+
+/// It starts while its Redis is emptied or half imported.
+#[tokio::test]
+async fn a_node_that_knows_nothing_reads_nothing_of_a_store_that_refuses() {
+    let (server, holder) = (server().await, Holder::new());
+    let home = tempfile::tempdir().unwrap();
+    let options = RedisOptions::new(server.url().parse().unwrap());
+    let open = || RedisStore::open(&options, LIMITS, Duration::from_secs(120), home.path());
+    let before = open().unwrap();
+    before.examine().await;
+    before.save().await;
+    drop(before);
+    empty(&server).await;
+    let store = open().unwrap();
+    store.examine().await;
+    assert!(store.refusing().is_some());
+    let shared = SharedRecords::new(holder.directory(home.path()), store.clone());
+    let (mut reader, nothing) = (Reader::new(&shared), home.path().join("keys"));
+    let read = reader.catch_up(&nothing, NOW).await;
+    assert!(matches!(read, Err(RecordTakeoverError::Refusing(_))));
+    assert!(shared.directory.check_complete().is_err());
+    // Once an operator has accepted it, what is there is all there is.
+    let accepted = RedisStore::accept_older(&options, home.path()).await;
+    accepted.unwrap();
+    store.examine().await;
+    reader.catch_up(&nothing, NOW).await.unwrap();
+    assert!(shared.directory.check_complete().is_ok());
+}
