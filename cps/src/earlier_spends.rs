@@ -63,7 +63,7 @@ fn not_moved(embedded: &Path) -> StartError {
     let embedded = embedded.display();
     StartError::new(
         format!("{embedded} holds spent tokens that the Redis of [store] does not know"),
-        "move them with \"pennyblack-cps --move-store-to-redis\" (docs/redis.md)",
+        "move them with \"pennyblack-cps --config FILE --move-store-to-redis\" (docs/redis.md)",
     )
 }
 
@@ -83,7 +83,7 @@ fn half_moved(embedded: &Path) -> StartError {
     StartError::new(
         format!("spent tokens of this CPS are in {embedded} and in a Redis"),
         "neither knows those of the other. Set [store] to that Redis and move the rest with \
-         \"pennyblack-cps --move-store-to-redis\" (docs/redis.md)",
+         \"pennyblack-cps --config FILE --move-store-to-redis\" (docs/redis.md)",
     )
 }
 

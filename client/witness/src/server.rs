@@ -19,12 +19,20 @@ use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::listener::{Listener, ListenerError};
 use pennyblack_service::problem_response::AsPrescribed;
 use pennyblack_service::repeated_causes::admit;
+use pennyblack_service::tls::TlsSettings;
 use pennyblack_tlog::AddCheckpoint;
 use pennyblack_tlog::witness::{
     ADD_CHECKPOINT_PATH, LAST_CHECKPOINT_PATH, MAX_REQUEST_SIZE, SIZE_MEDIA_TYPE, WitnessRefusal,
 };
 
 use super::{NotCosigned, Witness};
+
+/// The options of `pennyblack audit witness`, which messages name.
+const LISTEN: &str = "--listen";
+const TLS: TlsSettings = TlsSettings {
+    certificate: "--tls-certificate",
+    key: "--tls-key",
+};
 
 const TEXT_MEDIA_TYPE: &str = "text/plain; charset=utf-8";
 /// Connections open at one time: a log asks about once a second and keeps its own.
@@ -68,7 +76,7 @@ impl WitnessServer {
         witness: Witness,
         clock: Clock,
     ) -> Result<Self, ListenerError> {
-        let listener = Listener::bind_public(config).await?;
+        let listener = Listener::bind_named(config, LISTEN, TLS).await?;
         let reload = Reload::new();
         if let Some(files) = listener.files() {
             reload.add(files);
@@ -210,6 +218,7 @@ fn answer(status: StatusCode, media_type: &'static str, body: String) -> Respons
 mod tests {
     use std::sync::mpsc::channel;
 
+    use pennyblack_runtime::config::TlsConfig;
     use pennyblack_runtime::logging::testing::levels_of;
     use pennyblack_tlog::note_key::SignatureType;
     use pennyblack_tlog::{Hash, NoteSigner, ProofError};
@@ -253,6 +262,25 @@ mod tests {
         let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         stream
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_listened_with_is_named_as_the_options_are() {
+        let home = tempfile::tempdir().unwrap();
+        let name = "one.example".parse().unwrap();
+        let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let in_use = PublicConfig::plain(taken.local_addr().unwrap());
+        let mut without_files = PublicConfig::plain("127.0.0.1:0".parse().unwrap());
+        without_files.tls = Some(TlsConfig {
+            certificate: home.path().join("none.pem"),
+            key: home.path().join("none.key"),
+        });
+        for (public, option) in [(in_use, "--listen"), (without_files, "--tls-certificate")] {
+            let witness = Witness::open(&home.path().join("state"), &name, []).unwrap();
+            let refused = WitnessServer::bind(&public, witness, Clock::system()).await;
+            let said = refused.unwrap_err().to_string();
+            assert!(said.starts_with(option), "{said}");
+        }
     }
 
     #[tokio::test]

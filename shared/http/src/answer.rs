@@ -13,6 +13,7 @@ use pennyblack_base::time::UnixTime;
 
 use super::clock_gap::{self, ClockGap};
 use super::foreign_span::SpanLimits;
+use super::options::WHERE_ROOTS_ARE_NAMED;
 use super::service_kind::Mistaken;
 use super::{passes, transport};
 use pennyblack_base::span::Span;
@@ -183,7 +184,7 @@ pub enum HttpError {
     #[error("the HTTP client cannot be made: {0}")]
     Build(#[source] reqwest::Error),
     /// TLS cannot be set up: the system has no CAs, or one of a file is none.
-    #[error("TLS cannot be set up: {0}; name a file of CA certificates with --ca-file")]
+    #[error("TLS cannot be set up: {0}; name a file of CA certificates {WHERE_ROOTS_ARE_NAMED}")]
     Tls(#[source] rustls::Error),
     /// The file of authorities cannot be used.
     #[error("the file {} cannot be used as trust roots: {why}; name a file of certificates in PEM, or of one in DER", path.display())]
@@ -215,7 +216,7 @@ pub enum HttpError {
     /// The time for the whole operation ended while the request was under way: whether
     /// the service did what was asked is not known.
     #[error(
-        "{url} had not answered when the time was up; try again, or allow more time (--deadline)"
+        "{url} had not answered when the time was up; try again, or allow more time (a command: --deadline)"
     )]
     TimeUp {
         /// Who was asked.

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::io;
 
+use super::options::WHERE_ROOTS_ARE_NAMED;
+
 /// What happened, without the layers above it, which all say "error sending
 /// request", and what to do about it.
 pub(super) fn explain(url: &str, error: &reqwest::Error) -> String {
@@ -29,7 +31,8 @@ fn explain_tls(url: &str, error: &rustls::Error) -> String {
             format!("it speaks plain HTTP there, not TLS: use {}", base(&plain))
         }
         rustls::Error::InvalidCertificate(Bad::UnknownIssuer) => format!(
-            "{error}; if its authority is your own, name the authority's certificate with --ca-file"
+            "{error}; if its CA is your own, name the CA's certificate {}",
+            WHERE_ROOTS_ARE_NAMED
         ),
         rustls::Error::InvalidCertificate(
             Bad::Expired

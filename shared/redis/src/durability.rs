@@ -70,6 +70,8 @@ pub enum Shortfall {
         actual: u64,
         /// Replicas that must.
         wanted: u8,
+        /// Whether it is a server of a cluster, in which no `REPLICAOF` is allowed.
+        is_cluster: bool,
     },
     /// It follows another one.
     NotPrimary {
@@ -104,11 +106,18 @@ impl fmt::Display for Shortfall {
                 node,
                 actual,
                 wanted,
-            } => write!(
-                f,
-                "{node} has {actual} replicas in sync, and store.replicas asks for {wanted}: add \
-                 replicas with \"REPLICAOF\""
-            ),
+                is_cluster,
+            } => {
+                let how = match is_cluster {
+                    true => "redis-cli --cluster add-node NEW:PORT SERVER:PORT --cluster-slave",
+                    false => "REPLICAOF",
+                };
+                write!(
+                    f,
+                    "{node} has {actual} replicas in sync, and store.replicas asks for {wanted}: \
+                     start those that are away, or add replicas with \"{how}\""
+                )
+            }
             Self::NotPrimary { node } => write!(
                 f,
                 "{node} is a replica: point the store's URL at the primary, or at Sentinels"
@@ -155,6 +164,7 @@ fn verify_info(level: Durability, replicas: u8, report: &NodeReport, found: &mut
             node,
             actual,
             wanted: replicas,
+            is_cluster: field("cluster_enabled") == "1",
         });
     }
 }
@@ -336,6 +346,20 @@ mod tests {
                 1,
                 "{field}"
             );
+        }
+    }
+
+    #[test]
+    fn a_cluster_is_not_told_what_it_forbids() {
+        for (cluster, how) in [("0", "REPLICAOF"), ("1", "redis-cli --cluster add-node")] {
+            let report = with(|report| {
+                let info = &mut report.info;
+                info.insert("connected_slaves".to_owned(), "0".to_owned());
+                info.insert("cluster_enabled".to_owned(), cluster.to_owned());
+            });
+            let said = sentences(Durability::Replicated, report).concat();
+            assert!(said.contains(how), "{said}");
+            assert_eq!(said.contains("REPLICAOF"), cluster == "0", "{said}");
         }
     }
 

@@ -12,13 +12,15 @@ use crate::findings::Findings;
 use crate::listener::{self, ListenerError};
 use crate::start::ServiceConfig;
 use crate::start_error::StartContext as _;
-use crate::tls::TlsFiles;
+use crate::tls::{TlsFiles, TlsSettings};
 
 /// Finds it out.
 pub fn examine<C: ServiceConfig>(config: &C, findings: &mut Findings) {
     let common = config.common();
     if let Ok(Transport::Tls(files)) = common.public.transport() {
-        findings.keep(TlsFiles::open(files).context("the listeners do not start"));
+        findings.keep(
+            TlsFiles::open(files, TlsSettings::CONFIGURED).context("the listeners do not start"),
+        );
     }
     let may_be_running = match common.data_directory {
         Some(directory) => is_in_use::<C>(directory, findings),

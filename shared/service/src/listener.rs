@@ -20,7 +20,7 @@ use crate::one_exchange;
 use crate::places::Places;
 use crate::repeated_causes::report;
 use crate::request_limits::{self, Admission};
-use crate::tls::{TlsError, TlsFiles};
+use crate::tls::{TlsError, TlsFiles, TlsSettings};
 use pennyblack_runtime::config::{
     AdminConfig, ConfigurationError, Limits, PublicConfig, Transport,
 };
@@ -48,7 +48,7 @@ pub enum ListenerError {
     /// The operating system refuses the address.
     #[error("{key}: cannot listen at {address}: {source}; {}", advice(source))]
     Bind {
-        /// The configuration key.
+        /// The setting.
         key: &'static str,
         /// The address.
         address: SocketAddr,
@@ -82,11 +82,24 @@ impl Listener {
     /// # Errors
     /// [`ListenerError`].
     pub async fn bind_public(config: &PublicConfig) -> Result<Self, ListenerError> {
+        Self::bind_named(config, "public.listen", TlsSettings::CONFIGURED).await
+    }
+
+    /// The same for a program that has options instead of a configuration: what its
+    /// messages are to name.
+    ///
+    /// # Errors
+    /// [`ListenerError`].
+    pub async fn bind_named(
+        config: &PublicConfig,
+        listen: &'static str,
+        settings: TlsSettings,
+    ) -> Result<Self, ListenerError> {
         let tls = match config.transport()? {
-            Transport::Tls(tls) => Some(TlsFiles::open(tls)?),
+            Transport::Tls(tls) => Some(TlsFiles::open(tls, settings)?),
             Transport::Plain => None,
         };
-        Self::bind("public.listen", config.listen, tls, config.limits.clone())
+        Self::bind(listen, config.listen, tls, config.limits.clone())
     }
 
     /// Binds the admin address: plain HTTP with the default limits.

@@ -21,31 +21,69 @@ use pennyblack_storage::limited_file;
 /// Most bytes of a certificate chain's file.
 const MAX_CHAIN_SIZE: usize = 1024 * 1024;
 
+/// How a program is told of certificate and key: what messages name.
+#[derive(Debug, Clone, Copy)]
+pub struct TlsSettings {
+    /// Of the certificate.
+    pub certificate: &'static str,
+    /// Of the key.
+    pub key: &'static str,
+}
+
+impl TlsSettings {
+    /// Of a program with a configuration.
+    pub const CONFIGURED: Self = Self {
+        certificate: "public.tls.certificate",
+        key: "public.tls.key",
+    };
+}
+
 /// A certificate or key that TLS cannot be served with.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
     /// The chain's file.
-    #[error("public.tls.certificate: {}: {why}; put the chain into it, leaf first", path.display())]
+    #[error("{setting}: {}: {why}; put the chain into it, leaf first", path.display())]
     Certificate {
+        /// What names the file.
+        setting: &'static str,
         /// Which.
         path: PathBuf,
         /// What the operating system says, or what is wrong with the file.
         why: String,
     },
     /// The key's file is missing, not readable, or readable for others.
-    #[error("public.tls.key: {0}")]
-    KeyFile(#[from] PrivateFileError),
+    #[error("{setting}: {error}")]
+    KeyFile {
+        /// What names the file.
+        setting: &'static str,
+        /// What is wrong.
+        error: PrivateFileError,
+    },
     /// The key's file holds something else.
     #[error(
-        "public.tls.key: {}: it holds no private key: put PKCS #8, SEC 1 or PKCS #1 into it, in \
-         PEM or DER, not encrypted",
-        .0.display()
+        "{setting}: {}: it holds no private key: put PKCS #8, SEC 1 or PKCS #1 into it, in PEM or \
+         DER, not encrypted",
+        path.display()
     )]
-    Key(PathBuf),
+    Key {
+        /// What names the file.
+        setting: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
     /// Certificate and key do not belong together, or are of a kind not supported.
-    #[error("public.tls: {0}; check that the key belongs to the first certificate of the chain")]
-    Unusable(rustls::Error),
+    #[error(
+        "{}, {}: {error}; check that the key belongs to the first certificate of the chain",
+        settings.certificate,
+        settings.key
+    )]
+    Unusable {
+        /// What names the files.
+        settings: TlsSettings,
+        /// What is wrong.
+        error: rustls::Error,
+    },
 }
 
 /// Certificate and key, as they were last read.
@@ -53,9 +91,10 @@ pub enum TlsError {
 pub(crate) struct TlsFiles(Arc<FromFiles<Pair>>);
 
 impl TlsFiles {
-    pub(crate) fn open(config: &TlsConfig) -> Result<Self, TlsError> {
+    pub(crate) fn open(config: &TlsConfig, settings: TlsSettings) -> Result<Self, TlsError> {
         let config = config.clone();
-        let files = FromFiles::open("public.tls", move || Pair::read(&config))?;
+        let read = move || Pair::read(&config, settings);
+        let files = FromFiles::open(settings.certificate, read)?;
         Ok(Self(files))
     }
 
@@ -84,9 +123,9 @@ impl PartialEq for Pair {
 }
 
 impl Pair {
-    fn read(config: &TlsConfig) -> Result<Self, TlsError> {
-        let chain = certificates(&config.certificate)?;
-        let server = Arc::new(server_config(chain.clone(), config)?);
+    fn read(config: &TlsConfig, settings: TlsSettings) -> Result<Self, TlsError> {
+        let chain = certificates(&config.certificate, settings)?;
+        let server = Arc::new(server_config(chain.clone(), config, settings)?);
         Ok(Self { chain, server })
     }
 }
@@ -94,22 +133,28 @@ impl Pair {
 fn server_config(
     chain: Vec<CertificateDer<'static>>,
     config: &TlsConfig,
+    settings: TlsSettings,
 ) -> Result<ServerConfig, TlsError> {
-    let key = private_key(&config.key)?;
+    let key = private_key(&config.key, settings)?;
+    let unusable = |error| TlsError::Unusable { settings, error };
     let mut server = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(TlsError::Unusable)?
+        .map_err(unusable)?
         .with_no_client_auth()
         .with_single_cert(chain, key)
-        .map_err(TlsError::Unusable)?;
+        .map_err(unusable)?;
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     server.session_storage = Arc::new(NoServerSessionStorage {});
     server.send_tls13_tickets = 0;
     Ok(server)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+fn certificates(
+    path: &Path,
+    settings: TlsSettings,
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let refused = |why: String| TlsError::Certificate {
+        setting: settings.certificate,
         path: path.to_owned(),
         why,
     };
@@ -121,8 +166,10 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 
 /// In PEM or DER. Its group may read the file: several services of a machine have one
 /// certificate.
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let file = atomic_file::read_group_private(path)?;
+fn private_key(path: &Path, settings: TlsSettings) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let setting = settings.key;
+    let file = atomic_file::read_group_private(path)
+        .map_err(|error| TlsError::KeyFile { setting, error })?;
     let block = str::from_utf8(&file).ok().and_then(pem::private_key);
     let key = match block {
         Some(block) => PrivateKeyDer::from_pem_slice(block.as_bytes()).ok(),
@@ -130,5 +177,6 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
             .ok()
             .map(|key| key.clone_key()),
     };
-    key.ok_or_else(|| TlsError::Key(path.to_owned()))
+    let path = path.to_owned();
+    key.ok_or(TlsError::Key { setting, path })
 }

@@ -30,7 +30,7 @@ pub enum SpentCountsError {
     #[error(
         "the store knows of {actual} spent tokens of the token key {epoch}, and knew of {seen}: it \
          is an older copy, and tokens that it has forgotten could be spent again. Restore the \
-         newer one, or accept this one with \"pennyblack-cps --accept-older-store\""
+         newer one, or accept this one with \"pennyblack-cps --config FILE --accept-older-store\""
     )]
     Older {
         /// Whose tokens.

@@ -19,12 +19,12 @@ pub(super) enum Claim {
     #[error(
         "another journal is at work as node {0}: two nodes have the same never_twice.node, or this \
          node's data directory was lost. Correct it or restore it, or accept this journal as it is \
-         with \"pennyblack-cps --accept-older-store\" (docs/redis.md), and start again"
+         with \"pennyblack-cps --config FILE --accept-older-store\" (docs/redis.md), and start again"
     )]
     OtherJournal(usize),
     #[error(
         "the journal knows of fewer spends than Redis has seen of it: it is an older copy. Restore \
-         it, or accept it as it is with \"pennyblack-cps --accept-older-store\" (docs/redis.md), \
+         it, or accept it as it is with \"pennyblack-cps --config FILE --accept-older-store\" (docs/redis.md), \
          and start again"
     )]
     Older,

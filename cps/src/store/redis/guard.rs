@@ -27,7 +27,7 @@ pub(super) enum Refusing {
     #[error(
         "the store is older than what this node has seen of it: {0}. Tokens that it has forgotten \
          could be spent twice. Restore it, or accept it as it is with \
-         \"pennyblack-cps --accept-older-store\" (docs/redis.md)"
+         \"pennyblack-cps --config FILE --accept-older-store\" (docs/redis.md)"
     )]
     Older(Forgotten),
     #[error(

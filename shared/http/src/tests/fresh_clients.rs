@@ -96,5 +96,7 @@ async fn they_trust_whom_the_options_name_and_nobody_else() {
     let sent = clients.client().unwrap();
     let refused = sent.send(&request, RetryPolicy::NONE).await.unwrap_err();
     assert!(matches!(refused, HttpError::NoAnswer { .. }), "{refused}");
-    assert!(refused.to_string().contains("--ca-file"), "{refused}");
+    for name in ["a command: --ca-file", "a service: tls_roots"] {
+        assert!(refused.to_string().contains(name), "{refused}");
+    }
 }
