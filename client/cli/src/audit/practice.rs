@@ -3,12 +3,14 @@
 
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser};
 use console::style;
 use indicatif::ProgressBar;
 use pennyblack_runtime::clock::Clock;
+use pennyblack_testbed::demo::DemoError;
 use pennyblack_testbed::practice::{Exercise, play};
 use serde_json::json;
 
@@ -95,18 +97,12 @@ fn content(file: &Path) -> Result<String, Failure> {
 /// Plays the exercise, and audits what is left of it.
 pub(crate) async fn run(arguments: PracticeArguments, json: bool) -> Result<Outcome, Failure> {
     let directory = arguments.directory;
-    fs::create_dir(&directory).map_err(|error| {
-        let text = format!(
-            "{}: {error}; name a directory that does not exist yet",
-            directory.display()
-        );
-        Failure::new(Exit::Failed, text)
-    })?;
+    fs::create_dir(&directory).map_err(|error| not_made(&directory, &error))?;
     let spinner = spinner(json);
     let begins = |what: &str| spinner.set_message(what.to_owned());
     let played = play(&directory, Clock::system().now(), &begins).await;
     spinner.finish_and_clear();
-    let exercise = played.map_err(|error| Failure::new(Exit::Failed, error))?;
+    let exercise = played.map_err(|error| not_played(&directory, &error))?;
     let (mut text, mut results) = (introduction(&directory), Vec::new());
     for step in steps(&directory, &exercise) {
         let outcome = Box::pin(super::run(step.parse()?, json)).await?;
@@ -127,6 +123,31 @@ pub(crate) async fn run(arguments: PracticeArguments, json: bool) -> Result<Outc
     Ok(Outcome::new(json, text, exit))
 }
 
+fn not_made(directory: &Path, error: &io::Error) -> Failure {
+    let name = directory.display();
+    let text = match error.kind() {
+        io::ErrorKind::AlreadyExists => format!(
+            "{name} exists already, and an exercise is not played over another: delete it, or \
+             name another directory, as in `pennyblack audit practice again`"
+        ),
+        _ => format!("{name} cannot be made: {error}; name another directory"),
+    };
+    Failure::new(Exit::Failed, text)
+}
+
+/// What is left then is half an exercise, and in the way of the next one.
+fn not_played(directory: &Path, error: &DemoError) -> Failure {
+    let name = directory.display();
+    let text = match fs::remove_dir_all(directory) {
+        Ok(()) => format!("{error}; {name} is deleted again: run the command once more"),
+        Err(kept) => format!(
+            "{error}; {name} holds half an exercise ({kept}): delete it, and run the command once \
+             more"
+        ),
+    };
+    Failure::new(Exit::Failed, text)
+}
+
 fn spinner(json: bool) -> ProgressBar {
     let spinner = match json {
         true => ProgressBar::hidden(),
@@ -140,9 +161,9 @@ fn introduction(directory: &Path) -> String {
     let directory = directory.display();
     let text = format!(
         "An issuer, a CPS and a witness ran here for some hours of a clock of their own, which \
-         began two days ago. Two carriers made calls, and one of them spent one token twice. Nothing \
-         runs any more: the two logs are files in {directory}. These commands audit them; repeat \
-         and change them as you like."
+         began two days ago. Two carriers made calls, and one of them sent three different requests \
+         with one token. Everything has stopped: the two logs are files in {directory}. These \
+         commands audit them; repeat and change them as you like."
     );
     wrapped(&text, "", "")
 }

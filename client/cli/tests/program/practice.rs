@@ -106,3 +106,16 @@ fn the_exercise_plants_a_double_spend_that_the_commands_it_prints_find_and_prove
         text_of(&found)
     );
 }
+
+#[test]
+fn an_exercise_is_not_played_over_what_is_there() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("practice")).unwrap();
+    let refused = audit(home.path(), "pennyblack audit practice");
+    assert_eq!(refused.status.code(), Some(1));
+    let text = text_of(&refused);
+    assert!(
+        text.contains("practice exists already") && text.contains("practice again"),
+        "{text}"
+    );
+}

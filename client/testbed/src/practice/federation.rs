@@ -1,6 +1,8 @@
 //! Who takes part in the exercise: two carriers, an issuer, a CPS and a witness, all in
 //! this process and by one clock. Not here: what they do when.
 
+mod usable_key;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -17,8 +19,6 @@ use pennyblack_evidence::spend::STORE_PATH;
 use pennyblack_http::{HttpClient, HttpOptions, Request, RetryPolicy, ServiceAddress};
 use pennyblack_issuer::Issuer;
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
-use pennyblack_privacypass::directory::DirectoryKey;
-use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_protocol::key_record::Coverage;
 use pennyblack_protocol::store_request::sign_store_request;
 use pennyblack_runtime::clock::Clock;
@@ -162,15 +162,6 @@ impl Federation {
             }
         }
         Ok(())
-    }
-
-    /// The token key that the issuer signs with now.
-    pub(super) async fn signing_key(&self) -> Result<Option<TokenKeyId>, DemoError> {
-        let directory = self.carrier("carrier-a")?.directory(&self.client).await;
-        let directory = directory.during("fetching the issuer's directory")?;
-        let (keys, now) = (directory.token_keys.iter(), self.clock.now());
-        let begun = keys.filter(|key| key.not_before.is_none_or(|begins| begins <= now));
-        Ok(begun.max_by_key(|key| key.not_before).map(DirectoryKey::id))
     }
 
     fn carrier(&self, name: &str) -> Result<Carrier, DemoError> {

@@ -4,7 +4,6 @@
 use std::path::Path;
 
 use pennyblack_evidence::log_entry::{LogEntry, Statement};
-use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_tlog::{LogReader, Mirror, Position, ReadLogError, VerifierKey, WitnessPolicy};
 
 use crate::demo::{DemoError, WhileDoing as _};
@@ -41,9 +40,7 @@ impl LogFiles {
 /// What the log of a CPS or an issuer says.
 #[derive(Default)]
 pub(super) struct Contents {
-    /// The keys whose epochs were opened.
-    pub(super) opened: Vec<TokenKeyId>,
-    /// How many of these were closed.
+    /// How many key epochs were closed.
     pub(super) closed: usize,
     /// Tokens spent in those that were closed.
     pub(super) spent: u64,
@@ -56,7 +53,6 @@ pub(super) struct Contents {
 impl Contents {
     fn add(&mut self, index: u64, statement: &Statement) {
         match statement {
-            Statement::KeyEpochOpened { key, .. } => self.opened.push(key.id()),
             Statement::KeyEpochClosed { totals, .. } => {
                 self.closed += 1;
                 self.spent += totals.spent;
