@@ -80,6 +80,12 @@ pub enum StateError {
     /// None yet.
     #[error("{} holds no auditor's state: run `pennyblack audit follow` first", .0.display())]
     Missing(PathBuf),
+    /// Not even the directory.
+    #[error(
+        "{} does not exist: name a directory that `pennyblack audit follow` keeps with --state, \
+         or the audit.json of one", .0.display()
+    )]
+    NoSuchPlace(PathBuf),
 }
 
 /// What an auditor knows. `E` is what is read of the epochs.
@@ -288,8 +294,7 @@ impl StateDirectory {
     /// # Errors
     /// [`StateError`].
     pub fn require(&self) -> Result<State, StateError> {
-        self.load()?
-            .ok_or_else(|| StateError::Missing(self.0.clone()))
+        self.load()?.ok_or_else(|| self.missing())
     }
 
     /// The same, without the epochs.
@@ -298,7 +303,14 @@ impl StateDirectory {
     /// [`StateError`].
     pub fn require_positions(&self) -> Result<Positions, StateError> {
         let positions = Positions::read(&self.0.join(FILE))?;
-        positions.ok_or_else(|| StateError::Missing(self.0.clone()))
+        positions.ok_or_else(|| self.missing())
+    }
+
+    fn missing(&self) -> StateError {
+        match self.0.exists() {
+            true => StateError::Missing(self.0.clone()),
+            false => StateError::NoSuchPlace(self.0.clone()),
+        }
     }
 
     /// Replaces what was kept, if that can be read again. It is durable when this returns.

@@ -190,3 +190,14 @@ async fn an_operator_who_forks_the_log_for_one_auditor_is_named() {
     assert_eq!(code, FAILED, "{said}");
     assert!(said.contains("one key for the first auditor"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_does_not_exist_is_not_called_a_state_without_content() {
+    let log = Shown::new(CPS);
+    let state = log.append_and_follow(1..=1).await;
+    let (code, said) = compare(state.path(), &log.home.path().join("theirs.json"), None);
+    assert_eq!(code, FAILED, "{said}");
+    assert!(said.contains("theirs.json does not exist"), "{said}");
+    let (_, said) = compare(state.path(), log.home.path(), None);
+    assert!(said.contains("holds no auditor's state"), "{said}");
+}
