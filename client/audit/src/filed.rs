@@ -10,6 +10,7 @@ use pennyblack_tlog::{Position, TreeHead, VerifierKey, WitnessPolicy};
 use serde::Serialize;
 
 use crate::compare::CompareError;
+use crate::epochs::Epochs;
 use crate::misbehaviour::AuditError;
 use crate::report::{Period, Report};
 use crate::state::{Finding, KeptLog, State};
@@ -44,6 +45,8 @@ pub struct FiledReport {
     pub issuers_not_followed: Vec<String>,
     /// What was wrong when the logs were last followed.
     pub finding: Option<Finding>,
+    /// When the CPS's log was last read: of later times nothing is known.
+    pub known_until: UnixTime,
     /// The numbers.
     #[serde(flatten)]
     pub report: Report,
@@ -61,7 +64,12 @@ impl FiledReport {
         period: Period,
         (made_at, made_by): (UnixTime, String),
     ) -> Result<Self, CompareError> {
-        let report = Report::new(&state.epochs, period);
+        let known_until = state.cps.read_at;
+        let report = match Known::of(period, known_until) {
+            // A key that was open when the log was last read may be closed by then.
+            Known::Nothing(_) => Report::new(&Epochs::default(), period),
+            _ => Report::new(&state.epochs, period),
+        };
         let issuers = state.issuers.iter().map(LogReport::of);
         let issuers = issuers.collect::<Result<Vec<_>, _>>()?;
         let is_followed = |issuer: &str| issuers.iter().any(|log| log.is_of_issuer(issuer));
@@ -76,9 +84,39 @@ impl FiledReport {
             issuers,
             issuers_not_followed: others,
             finding: state.finding.clone(),
+            known_until,
             report,
             meaning: MEANING,
         })
+    }
+}
+
+/// How much of a period is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// All of it that has passed.
+    Whole,
+    /// Not all: the log was last read within it, at this time.
+    Until(UnixTime),
+    /// Nothing: the log was last read before it, at this time.
+    Nothing(UnixTime),
+}
+
+impl Known {
+    fn of(period: Period, read_at: UnixTime) -> Self {
+        match (period.from, period.until) {
+            (Some(from), _) if from > read_at => Self::Nothing(read_at),
+            (_, Some(until)) if until > read_at => Self::Until(read_at),
+            _ => Self::Whole,
+        }
+    }
+}
+
+impl FiledReport {
+    /// How much of its period is known.
+    #[must_use]
+    pub fn known(&self) -> Known {
+        Known::of(self.report.period, self.known_until)
     }
 }
 

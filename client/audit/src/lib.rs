@@ -19,7 +19,7 @@ mod state;
 
 pub use compare::{Agreement, CompareError, Seen, SeenLog};
 pub use epochs::{Closed, DayOfSpends, Epoch, Epochs, Issued};
-pub use filed::{FiledReport, LogReport, WitnessReport};
+pub use filed::{FiledReport, Known, LogReport, WitnessReport};
 pub use follow::{Auditor, Followed, Log};
 pub use misbehaviour::{AuditError, Misbehaviour};
 pub use one_log::FollowedLog;

@@ -3,7 +3,7 @@
 
 mod page;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use pennyblack_base::time::UnixTime;
@@ -25,6 +25,12 @@ pub struct Period {
 }
 
 impl Period {
+    /// Whether it is all time, so that a total of a key epoch is one of the period, too.
+    #[must_use]
+    pub const fn is_all_time(&self) -> bool {
+        self.from.is_none() && self.until.is_none()
+    }
+
     fn has_day(self, day: u64) -> bool {
         let begin = day.saturating_mul(DAY);
         let is_before_end = self.until.is_none_or(|until| begin < until.0);
@@ -242,6 +248,14 @@ impl Report {
             epochs,
             days,
         }
+    }
+
+    /// The issuers of its keys, each once, by name.
+    #[must_use]
+    pub fn issuers(&self) -> Vec<&str> {
+        let issuers = self.epochs.iter().map(|epoch| epoch.issuer.as_str());
+        let issuers: BTreeSet<_> = issuers.collect();
+        issuers.into_iter().collect()
     }
 
     /// Comma-separated values (RFC 4180), times in seconds since 1970; empty where

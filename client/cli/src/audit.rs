@@ -271,6 +271,12 @@ fn progress_bar(json: bool) -> ProgressBar {
 }
 
 fn report(arguments: &ReportArguments) -> Result<Outcome, Failure> {
+    if let (Some(from), Some(to)) = (arguments.from, arguments.to)
+        && from > to
+    {
+        let text = format!("--from {from} is after --to {to}: name the first day with --from");
+        return Err(Failure::new(Exit::Usage, text));
+    }
     let state = StateDirectory::new(&arguments.state).require()?;
     let from = arguments.from.map(start_of).transpose()?;
     let after = arguments.to.map(|last| last.tomorrow()).transpose();

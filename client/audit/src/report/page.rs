@@ -9,7 +9,7 @@ use pennyblack_chart::bars::{BarChart, Group};
 use pennyblack_chart::text::{Count, Escaped};
 
 use super::{Day, DayReport, EpochReport, Report};
-use crate::filed::FiledReport;
+use crate::filed::{FiledReport, Known};
 use crate::state::Finding;
 
 /// Digits of a token key id that tell it from others.
@@ -38,40 +38,83 @@ impl Display for Page<'_> {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
              <title>Audit of {log}</title>\n<style>{}</style>\n</head>\n<body>\n\
-             <h1>Audit of {log}</h1>\n<p class=\"period\">Period: {}</p>\n{}\n",
+             <h1>Audit of {log}</h1>\n",
             include_str!("page.css"),
-            report.period,
-            Verdict(report),
         )?;
-        finding(filed, f)?;
-        tokens(report, f)?;
-        days(&report.days, f)?;
-        table(report, f)?;
+        head(filed, f)?;
+        if !matches!(filed.known(), Known::Nothing(_)) {
+            writeln!(f, "{}", Verdict(report))?;
+            tables(report, f)?;
+            tokens(report, f)?;
+            days(&report.days, f)?;
+        }
         sources(filed, f)?;
         f.write_str("<section><h2>What this means</h2><ul>")?;
         for sentence in filed.meaning {
-            write!(f, "<li>{}</li>", Escaped(sentence))?;
+            write!(f, "<li>{}</li>", WithCommands(sentence))?;
         }
-        write!(
-            f,
-            "</ul></section>\n<footer>Made {} by {} from logs that were followed: every entry proven to be in them, every double spend's evidence verified. Totals of a key are published when its epoch ends. A token has one double spend; its further ones are counted only. Replayed, refused and further double spends are lower bounds.</footer>\n</body>\n</html>\n",
-            filed.made_at,
-            Escaped(&filed.made_by),
-        )
+        f.write_str("</ul></section>\n</body>\n</html>\n")
     }
 }
 
-/// What was wrong when the logs were followed last.
-fn finding(filed: &FiledReport, f: &mut Formatter<'_>) -> fmt::Result {
-    let Some(finding) = &filed.finding else {
-        return Ok(());
-    };
-    let Finding { at, message, .. } = finding;
-    writeln!(
+/// When it was made, of which time, and what was found: what tells one page in a file of
+/// them from another.
+fn head(filed: &FiledReport, f: &mut Formatter<'_>) -> fmt::Result {
+    write!(
         f,
-        "<p class=\"wrong\">When the logs were last followed, at {at}: {}</p>",
-        Escaped(message)
-    )
+        "<dl><dt>made</dt><dd>{} by {}</dd>\n<dt>period</dt><dd>{}</dd>\n<dt>found</dt>{}\n",
+        filed.made_at,
+        Escaped(&filed.made_by),
+        filed.report.period,
+        Found(filed),
+    )?;
+    if let Known::Until(read_at) = filed.known() {
+        write!(
+            f,
+            "<dt>known</dt><dd class=\"wrong\">until {read_at}, when the CPS's log was last \
+             read; nothing of the time after that</dd>\n"
+        )?;
+    }
+    f.write_str("</dl>\n")
+}
+
+struct Found<'a>(&'a FiledReport);
+
+impl Display for Found<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match (&self.0.finding, self.0.known()) {
+            (Some(Finding { at, message, .. }), _) => write!(
+                f,
+                "<dd class=\"wrong\">when the logs were last followed, at {at}: {}</dd>",
+                WithCommands(message)
+            ),
+            (None, Known::Nothing(read_at)) => write!(
+                f,
+                "<dd class=\"wrong\">nothing is known of this period: the CPS's log was last \
+                 read at {read_at}, before it</dd>"
+            ),
+            (None, _) => f.write_str(
+                "<dd class=\"sound\">nothing wrong when the logs were last followed</dd>",
+            ),
+        }
+    }
+}
+
+/// Text in which a command stands between backticks.
+struct WithCommands<'a>(&'a str);
+
+impl Display for WithCommands<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut is_command = false;
+        for part in self.0.split('`') {
+            match is_command {
+                true => write!(f, "<code>{}</code>", Escaped(part))?,
+                false => write!(f, "{}", Escaped(part))?,
+            }
+            is_command = !is_command;
+        }
+        Ok(())
+    }
 }
 
 /// What the report rests on.
@@ -80,20 +123,23 @@ fn sources(filed: &FiledReport, f: &mut Formatter<'_>) -> fmt::Result {
     for log in std::iter::once(&filed.cps).chain(&filed.issuers) {
         write!(
             f,
-            "<p><b>{}</b><br>key <code>{}</code><br>followed since {}<br>checkpoint of {} entries, root <code>{}</code>, read {}; {} entries read and proven",
+            "<p><b>{}</b><br>key <code>{}</code><br>followed since {}<br>checkpoint of {} {}, read {}; {} read and proven<br>root <code>{}</code>",
             Escaped(&log.log),
             Escaped(&log.key),
             log.followed_since,
             Count(log.size),
-            Escaped(&log.root),
+            if log.size == 1 { "entry" } else { "entries" },
             log.read_at,
             Count(log.entries_read),
+            Escaped(&log.root),
         )?;
         if !log.skipped.is_empty() {
             write!(f, "<br>{}: not checked", log.skipped)?;
         }
-        let (needed, all) = (log.witnesses_needed, log.witnesses.len());
-        write!(f, "<br>witnesses demanded: {needed} of {all}")?;
+        match (log.witnesses_needed, log.witnesses.len()) {
+            (_, 0) => f.write_str("<br>no witnesses demanded")?,
+            (needed, all) => write!(f, "<br>witnesses demanded: {needed} of {all}")?,
+        }
         for witness in &log.witnesses {
             let (name, key) = (Escaped(&witness.name), Escaped(&witness.key));
             match witness.cosigned_at {
@@ -195,35 +241,63 @@ fn days(days: &[DayReport], f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(f, "<section><h2>Double spends by day</h2>{chart}</section>")
 }
 
-fn table(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
-    f.write_str(
-        "<section><h2>Key epochs</h2><div class=\"wide\"><table><thead><tr><th>key</th><th>issuer</th><th>opened</th><th>closed</th>\
-         <th>issued</th><th>spent</th><th>replayed ≥</th><th>refused ≥</th><th>double spends</th><th>further ≥</th>\
-         <th>spent ≤ issued</th></tr></thead>\n<tbody>\n",
-    )?;
-    for epoch in &report.epochs {
-        let reconciled = match epoch.reconciled {
-            Some(true) => "<td class=\"sound\">yes</td>",
-            Some(false) => "<td class=\"wrong\">NO</td>",
-            None => "<td class=\"open\">not yet known</td>",
-        };
+/// One for each issuer.
+fn tables(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
+    f.write_str("<section><h2>Token keys</h2>\n")?;
+    if report.epochs.is_empty() {
+        return f.write_str(
+            "<p class=\"none\">No key on record was accepted in this period.</p></section>\n",
+        );
+    }
+    for issuer in report.issuers() {
         writeln!(
             f,
-            "<tr><td><code title=\"{}\">{}</code></td><td>{}</td><td>{}</td><td>{}</td>{}{}{}{}{}{}{reconciled}</tr>",
-            Escaped(&epoch.token_key_id),
-            Escaped(short(epoch)),
-            Escaped(&epoch.issuer),
-            Moment(epoch.opened),
-            Moment(epoch.closed),
-            Cell(epoch.issued),
-            Cell(epoch.spent),
-            Cell(epoch.replayed),
-            Cell(epoch.refused),
-            Cell(Some(epoch.all_double_spends())),
-            Cell(epoch.further_double_spends),
+            "<table><caption>Keys of {}</caption><thead><tr><th>key</th><th>accepted</th>\
+             <th>issued</th><th>spent</th><th>repeated ≥</th><th>refused ≥</th>\
+             <th>double spends</th><th>further ≥</th><th>verdict</th></tr></thead>\n<tbody>",
+            Escaped(issuer)
         )?;
+        for epoch in report.epochs.iter().filter(|epoch| epoch.issuer == *issuer) {
+            row(epoch, f)?;
+        }
+        f.write_str("</tbody></table>\n")?;
     }
-    f.write_str("</tbody></table></div></section>\n")
+    let of_the_epoch = match report.period.is_all_time() {
+        true => "",
+        false => {
+            "<p><b>Double spends are those of the period. All other numbers are totals of a key, from \
+             its first day to its last, also outside the period.</b></p>"
+        }
+    };
+    writeln!(
+        f,
+        "{of_the_epoch}<p>Sound: no more tokens were spent than issued, by both logs. WRONG: more \
+         were. Open: the totals of a key are published when its tokens are no longer accepted. A \
+         token has one double spend; the requests with it that followed are further double \
+         spends, and only counted. Repeated, refused and further double spends are lower \
+         bounds.</p></section>"
+    )
+}
+
+fn row(epoch: &EpochReport, f: &mut Formatter<'_>) -> fmt::Result {
+    let verdict = match epoch.reconciled {
+        Some(true) => "<td class=\"sound\">sound</td>",
+        Some(false) => "<td class=\"wrong\">WRONG</td>",
+        None => "<td class=\"open\">open</td>",
+    };
+    writeln!(
+        f,
+        "<tr><td><code title=\"{}\">{}</code></td><td>{}</td>{}{}{}{}{}{}{verdict}</tr>",
+        Escaped(&epoch.token_key_id),
+        Escaped(short(epoch)),
+        Accepted(epoch),
+        Cell(epoch.issued),
+        Cell(epoch.spent),
+        Cell(epoch.replayed),
+        Cell(epoch.refused),
+        Cell(Some(epoch.all_double_spends())),
+        Cell(epoch.further_double_spends),
+    )
 }
 
 fn short(epoch: &EpochReport) -> &str {
@@ -248,11 +322,26 @@ fn timestamp(time: UnixTime) -> Option<Timestamp> {
     Timestamp::from_second(i64::try_from(time.0).ok()?).ok()
 }
 
-struct Moment(Option<UnixTime>);
+/// From when to when the CPS took tokens of a key.
+struct Accepted<'a>(&'a EpochReport);
+
+impl Display for Accepted<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match (self.0.opened, self.0.closed) {
+            (None, _) => f.write_str("not yet"),
+            (Some(opened), None) => write!(f, "{} on", Moment(opened)),
+            (Some(opened), Some(closed)) => {
+                write!(f, "{}<br>to {}", Moment(opened), Moment(closed))
+            }
+        }
+    }
+}
+
+struct Moment(UnixTime);
 
 impl Display for Moment {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.0.and_then(timestamp) {
+        match timestamp(self.0) {
             Some(time) => write!(f, "{}", time.strftime("%Y-%m-%dT%H:%MZ")),
             None => f.write_str("–"),
         }

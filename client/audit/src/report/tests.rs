@@ -1,6 +1,6 @@
 use super::super::epochs::{Closed, Issued};
 use super::*;
-use crate::filed::{FiledReport, LogReport, MEANING, WitnessReport};
+use crate::filed::{FiledReport, Known, LogReport, MEANING, WitnessReport};
 use pennyblack_evidence::log_entry::SkippedKinds;
 
 const NOON: u64 = 20_000 * DAY + DAY / 2;
@@ -118,6 +118,7 @@ fn filed(log: &str, spent: u64) -> FiledReport {
         issuers: Vec::new(),
         issuers_not_followed: vec!["issuer.example".to_owned()],
         finding: None,
+        known_until: UnixTime(NOON + 7 * DAY),
         report: Report::new(&epochs(spent), days(20_000, 20_001)),
         meaning: MEANING,
     }
@@ -129,23 +130,60 @@ fn the_page_tells_the_numbers_and_holds_nothing_from_elsewhere() {
     for told in [
         "Audit of cps.example/log",
         "12\u{202f}345",
-        ">NO<",
+        ">WRONG<",
+        "nothing wrong when the logs were last followed",
+        "All other numbers are totals of a key",
         "2024-10-04 to 2024-10-05 (UTC)",
-        "Made 2024-10-13T12:00:00Z by pennyblack 1.2.3",
+        "<dt>made</dt><dd>2024-10-13T12:00:00Z by pennyblack 1.2.3</dd>",
+        "<code>pennyblack audit prove</code>",
+        "@media print",
         "followed since 2024-10-04T12:00:00Z",
-        "checkpoint of 17 entries, root <code>cm9vdA==</code>, read 2024-10-11T12:00:00Z",
+        "checkpoint of 17 entries, read 2024-10-11T12:00:00Z; 17 read and proven<br>root <code>cm9vdA==</code>",
         "cosigned 2024-10-10T12:00:00Z by witness.example",
         "The log of issuer.example was not followed",
         "Nobody can be named",
     ] {
         assert!(html.contains(told), "{told} in {html}");
     }
-    for foreign in ["<script", "http:", "https:", "url(", "@import"] {
+    for foreign in ["`", "<script", "http:", "https:", "url(", "@import"] {
         assert!(!html.contains(foreign), "{foreign} in {html}");
     }
     let hostile = filed("<img src=x>&\"'", 1).to_html();
     assert!(
         hostile.contains("Audit of &lt;img src=x&gt;&amp;&quot;&#39;"),
         "{hostile}"
+    );
+}
+
+#[test]
+fn a_log_that_no_witness_is_demanded_of_says_so() {
+    let mut filed = filed("cps.example/log", 1);
+    filed.cps.witnesses.clear();
+    filed.cps.witnesses_needed = 0;
+    filed.cps.size = 1;
+    let html = filed.to_html();
+    assert!(html.contains("no witnesses demanded"), "{html}");
+    assert!(html.contains("checkpoint of 1 entry,"), "{html}");
+}
+
+#[test]
+fn what_comes_after_the_log_was_last_read_is_not_said_to_be_sound() {
+    let read_at = UnixTime(NOON + 7 * DAY);
+    let known = |first, last| {
+        let mut filed = filed("cps.example/log", 1);
+        filed.report.period = days(first, last);
+        let html = filed.to_html();
+        (
+            filed.known(),
+            html.contains("nothing wrong"),
+            html.contains("<table"),
+        )
+    };
+    assert_eq!(known(20_000, 20_006), (Known::Whole, true, true));
+    assert_eq!(known(20_000, 20_007), (Known::Until(read_at), true, true));
+    assert_eq!(known(20_007, 20_008), (Known::Until(read_at), true, true));
+    assert_eq!(
+        known(20_008, 20_008),
+        (Known::Nothing(read_at), false, false)
     );
 }

@@ -3,7 +3,7 @@
 
 use console::style;
 use indicatif::HumanCount;
-use pennyblack_audit::{EpochReport, FiledReport, LogReport, Report};
+use pennyblack_audit::{EpochReport, FiledReport, Known, LogReport, Report};
 use pennyblack_base::time::UnixTime;
 
 use super::super::outcome::{Failure, Outcome, json_of};
@@ -20,7 +20,7 @@ pub(super) fn report(filed: &FiledReport) -> Result<Outcome, Failure> {
             .map(|issuer| log("Log of the issuer:", issuer)),
     );
     parts.extend(epochs(&filed.report));
-    parts.push(notes(filed).join("\n"));
+    parts.extend(Some(notes(filed).join("\n")).filter(|notes| !notes.is_empty()));
     let meaning = filed.meaning.iter().map(|text| wrapped(text, "- ", "  "));
     let meaning = meaning.collect::<Vec<_>>().join("\n");
     parts.push(format!("{}\n{meaning}", style("What this means").bold()));
@@ -29,33 +29,45 @@ pub(super) fn report(filed: &FiledReport) -> Result<Outcome, Failure> {
 
 fn head(filed: &FiledReport) -> String {
     let title = format!("Audit of {}", filed.cps.log);
-    let finding = match &filed.finding {
-        None => format!(
-            "found     {}",
-            style("nothing wrong when the logs were last followed").green()
-        ),
-        Some(finding) => {
+    let field = |name: &str, text: &str| wrapped(text, &format!("{name:<10}"), "          ");
+    let mut lines = vec![
+        style(title).bold().to_string(),
+        field("made", &format!("{} by {}", filed.made_at, filed.made_by)),
+        field("period", &filed.report.period.to_string()),
+    ];
+    lines.push(match (&filed.finding, filed.known()) {
+        (Some(finding), _) => {
             let (at, what) = (finding.at, printable(&finding.message));
             let code = finding.code.map(|code| format!(" (code {code})"));
             let text = format!("{at}{}: {what}", code.unwrap_or_default());
-            style(wrapped(&text, "found     ", "          "))
-                .red()
-                .to_string()
+            style(field("found", &text)).red().to_string()
         }
-    };
-    format!(
-        "{}\nmade      {} by {}\nperiod    {}\n{finding}",
-        style(title).bold(),
-        filed.made_at,
-        filed.made_by,
-        filed.report.period,
-    )
+        (None, Known::Nothing(read_at)) => {
+            let text = format!(
+                "nothing is known of this period: the CPS's log was last read at {read_at}, \
+                 before it; run `pennyblack audit follow` after the period"
+            );
+            style(field("found", &text)).red().to_string()
+        }
+        (None, _) => {
+            let text = "nothing wrong when the logs were last followed";
+            format!("found     {}", style(text).green())
+        }
+    });
+    if let Known::Until(read_at) = filed.known() {
+        let text = format!(
+            "until {read_at}, when the CPS's log was last read; nothing of the time after that"
+        );
+        lines.push(style(field("known", &text)).yellow().to_string());
+    }
+    lines.join("\n")
 }
 
 fn log(role: &str, log: &LogReport) -> String {
-    let read = match log.entries_read == log.size {
-        true => "all of them read and proven".to_owned(),
-        false => format!("{} of them read and proven", HumanCount(log.entries_read)),
+    let read = match (log.entries_read == log.size, log.size) {
+        (true, 0 | 1) => "read and proven".to_owned(),
+        (true, _) => "all of them read and proven".to_owned(),
+        (false, _) => format!("{} of them read and proven", HumanCount(log.entries_read)),
     };
     let mut text = format!(
         "{} {}\n  {}\n  followed    since {}\n  checkpoint  read {}\n              {}, {read}\n              \
@@ -97,10 +109,8 @@ fn witnesses(log: &LogReport) -> String {
 
 /// A table for each issuer.
 fn epochs(report: &Report) -> Vec<String> {
-    let mut issuers: Vec<_> = report.epochs.iter().map(|epoch| &epoch.issuer).collect();
-    issuers.sort_unstable();
-    issuers.dedup();
-    let tables = issuers.iter().map(|issuer| {
+    let issuers = report.issuers().into_iter();
+    let tables = issuers.map(|issuer| {
         let mut table = Table::new([
             words("key").whole(),
             words("accepted").whole(),
@@ -110,7 +120,7 @@ fn epochs(report: &Report) -> Vec<String> {
             words("verdict").whole(),
         ]);
         let epochs = report.epochs.iter();
-        for epoch in epochs.filter(|epoch| epoch.issuer == ***issuer) {
+        for epoch in epochs.filter(|epoch| epoch.issuer == issuer) {
             table.row(row(epoch));
         }
         format!("Token keys of {}\n{table}", style(issuer).bold())
@@ -151,8 +161,11 @@ fn minute(time: UnixTime) -> String {
 /// What the tables do not say.
 fn notes(filed: &FiledReport) -> Vec<String> {
     let report = &filed.report;
+    if matches!(filed.known(), Known::Nothing(_)) {
+        return Vec::new();
+    }
     if report.epochs.is_empty() {
-        return vec!["no token key was accepted in this period".to_owned()];
+        return vec!["no token key on record was accepted in this period".to_owned()];
     }
     let sum = |of: fn(&EpochReport) -> Option<u64>| report.epochs.iter().filter_map(of).sum();
     let mut notes =
@@ -167,6 +180,12 @@ fn notes(filed: &FiledReport) -> Vec<String> {
             plural(sum(|epoch| epoch.further_double_spends), "further double spend"),
         ),
     ];
+    if !report.period.is_all_time() {
+        let text = "double spends are those of the period; all other numbers, in the table and \
+                    here, are totals of a key, from its first day to its last, also outside the \
+                    period";
+        notes.insert(0, text.to_owned());
+    }
     let on_word = report.epochs.iter().map(|one| one.double_spent_on_word);
     let on_word: u64 = on_word.sum();
     if on_word > 0 {

@@ -84,6 +84,7 @@ fn the_exercise_plants_a_double_spend_that_the_commands_it_prints_find_and_prove
             assert!(line.chars().count() <= 80, "{line:?} in\n{text}");
         }
     }
+    a_period_says_what_it_is_of(home.path());
     // An operator who changes one byte of an entry is named.
     let entries = home.path().join("practice/cps/log/public/tile/entries");
     let newest = fs::read_dir(entries.join("000.p")).unwrap();
@@ -105,6 +106,38 @@ fn the_exercise_plants_a_double_spend_that_the_commands_it_prints_find_and_prove
         "{}",
         text_of(&found)
     );
+}
+
+/// Of the report that the exercise has left: its double spend is two days old.
+fn a_period_says_what_it_is_of(home: &Path) {
+    let report = |period: &str| {
+        let line = format!("pennyblack audit report --state practice/audit {period}");
+        let reported = audit(home, &line);
+        let words = text_of(&reported);
+        let words: Vec<_> = words.split_whitespace().collect();
+        (reported.status.code(), words.join(" "))
+    };
+    let (code, text) = report("--from 2026-11-02 --to 2026-11-01");
+    assert_eq!(code, Some(2), "{text}");
+    assert!(
+        text.contains("--from 2026-11-02 is after --to 2026-11-01"),
+        "{text}"
+    );
+    let (code, text) = report("--from 9000-01-01");
+    assert_eq!(code, Some(SOUND), "{text}");
+    assert!(text.contains("nothing is known of this period"), "{text}");
+    assert!(
+        !text.contains("nothing wrong") && !text.contains("sound"),
+        "{text}"
+    );
+    let (_, text) = report("--to 9000-01-01");
+    assert!(text.contains("known until"), "{text}");
+    assert!(
+        text.contains("all other numbers, in the table and here, are totals"),
+        "{text}"
+    );
+    let (_, text) = report("");
+    assert!(!text.contains("all other numbers"), "{text}");
 }
 
 #[test]
