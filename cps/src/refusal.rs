@@ -87,8 +87,10 @@ pub enum Refusal {
     /// The record names another CPS.
     #[error("the record is for the CPS {0}, which is not this one")]
     OtherCps(String),
-    /// A newer record of the same key and signer is registered.
-    #[error("a newer record of this key by this signer is registered")]
+    /// A record of the same key and signer is registered that is not older.
+    #[error(
+        "another record of this key by this signer is registered, made in the same second or later"
+    )]
     OlderRecord,
     /// As many bytes of records as the numbers of a certificate may have.
     #[error("the numbers of the certificate ({holder}) have records of {max} bytes already")]
@@ -228,7 +230,7 @@ const fn of_record(error: &KeyRecordError) -> ProblemType {
         KeyRecordError::Issuer { .. }
         | KeyRecordError::NotHeld { .. }
         | KeyRecordError::Grant(_)
-        | KeyRecordError::NoNumberingTable { .. } => ProblemType::NumberNotAuthorized,
+        | KeyRecordError::UnknownHolder { .. } => ProblemType::NumberNotAuthorized,
         _ => ProblemType::MalformedKeyRecord,
     }
 }

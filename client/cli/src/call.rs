@@ -126,7 +126,8 @@ pub(crate) async fn run(arguments: CallArguments) -> Result<Outcome, Failure> {
     };
     let found = caller.keys_of(&dest, look_up, clock.now()).await?;
     if found.keys.is_empty() {
-        return Err(no_key(&dest, &found));
+        let table = arguments.trust.numbering_table();
+        return Err(no_key(&dest, &found, table));
     }
     let resend = arguments.resend_command();
     store_copies(

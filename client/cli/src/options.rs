@@ -265,6 +265,11 @@ impl TrustOptions {
         Ok(policy)
     }
 
+    /// The file of the numbering table.
+    pub(crate) fn numbering_table(&self) -> Option<&Path> {
+        self.numbering.as_deref()
+    }
+
     pub(crate) fn numbering(&self) -> Result<Option<NumberingTable>, Failure> {
         let table = self.numbering.as_deref().map(table_file::read).transpose();
         table.map_err(|error| Failure::from(error).of_option("--numbering"))

@@ -10,6 +10,7 @@ use pennyblack_protocol::key_record::{
     VerifiedKeyRecord, width_of,
 };
 use pennyblack_stir::jws::CertificateReference;
+use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::{MAX_DIGITS, TelephoneNumber};
 use pennyblack_stir::{Certificate, ChainError, TnAuthList};
 use serde::de::Error as _;
@@ -77,16 +78,14 @@ pub struct RecordRefusals {
     /// Why, of the first few.
     pub examples: Vec<RefusedRecord>,
     /// Whose certificate the first of those has that a numbering table might let be trusted:
-    /// it has an SPC, and there is no table here that says which numbers that holds.
+    /// it has an SPC, and no table here says who holds the number.
     pub unchecked: Option<TnAuthList>,
 }
 
 impl RecordRefusals {
     fn add(&mut self, refused: RefusedRecord) {
         self.count += 1;
-        if let RefusedRecord::Record(KeyRecordError::NoNumberingTable { certificate, .. }) =
-            &refused
-        {
+        if let RefusedRecord::Record(KeyRecordError::UnknownHolder { certificate, .. }) = &refused {
             self.unchecked.get_or_insert_with(|| certificate.clone());
         }
         if self.examples.len() < MAX_EXAMPLES {
@@ -220,7 +219,9 @@ impl OobAuthenticationService {
     /// numbering table here: an SPC that holds other numbers is of no interest.
     fn may_answer_for(&self, coverage: &Coverage, number: &TelephoneNumber) -> bool {
         match (coverage, &self.numbering) {
-            (Coverage::Spc(spc), Some(table)) => table.holds(spc, number),
+            (Coverage::Spc(spc), Some(table)) if tells_of(table, number) => {
+                table.holds(spc, number)
+            }
             _ => coverage.may_answer_for(number),
         }
     }
@@ -241,6 +242,24 @@ impl OobAuthenticationService {
         serde_json::from_slice(content).map_err(OobAuthenticationError::KeyList)
     }
 
+    /// The table tells who holds `number`, whatever it leaves open of a record's others.
+    fn of_number(&self, refused: RefusedRecord, number: &TelephoneNumber) -> RefusedRecord {
+        let is_told = self
+            .numbering
+            .as_ref()
+            .is_some_and(|table| tells_of(table, number));
+        match refused {
+            RefusedRecord::Record(KeyRecordError::UnknownHolder {
+                coverage,
+                certificate,
+            }) if is_told => RefusedRecord::Record(KeyRecordError::NotHeld {
+                coverage,
+                certificate,
+            }),
+            other => other,
+        }
+    }
+
     fn accept(
         &self,
         record: UnverifiedKeyRecord,
@@ -248,13 +267,18 @@ impl OobAuthenticationService {
         number: &TelephoneNumber,
         now: UnixTime,
     ) -> Result<VerifiedKeyRecord, RefusedRecord> {
-        let verified = self.verify_record(record, certificates, now)?;
+        let verified = self.verify_record(record, certificates, now);
+        let verified = verified.map_err(|refused| self.of_number(refused, number))?;
         if verified.answers_for(number) {
             Ok(verified)
         } else {
             Err(RefusedRecord::OtherNumber(number.clone()))
         }
     }
+}
+
+fn tells_of(table: &NumberingTable, number: &TelephoneNumber) -> bool {
+    table.tells_of(&number.clone().into())
 }
 
 /// Asks who answers for a number. **All requests have the same length**, also in HTTP/2,

@@ -373,7 +373,7 @@ impl KeyDirectory {
 const fn lacks_a_holder(error: &KeyRecordError) -> bool {
     matches!(
         error,
-        KeyRecordError::NoNumberingTable { .. } | KeyRecordError::NotHeld { .. }
+        KeyRecordError::UnknownHolder { .. } | KeyRecordError::NotHeld { .. }
     )
 }
 

@@ -109,6 +109,22 @@ impl NumberingTable {
         Block::of_range(range).is_some_and(|block| self.holds_block(spc, block))
     }
 
+    /// Whether anybody holds any number of `range`: of others this table says nothing.
+    #[must_use]
+    pub fn tells_of(&self, range: &NumberRange) -> bool {
+        let Some(asked) = Block::of_range(range) else {
+            return false;
+        };
+        self.held.values().any(|blocks| {
+            // Blocks of one holder do not overlap, so the last that begins before the end of
+            // what is asked ends last.
+            let begin_before = blocks
+                .partition_point(|held| (held.digits, held.first) <= (asked.digits, asked.last));
+            let last = begin_before.checked_sub(1).and_then(|at| blocks.get(at));
+            last.is_some_and(|held| held.digits == asked.digits && held.last >= asked.first)
+        })
+    }
+
     /// Everything that `spc` holds, in ascending order, joined where blocks touch.
     #[must_use]
     pub fn held_by(&self, spc: &Spc) -> Vec<NumberRange> {
@@ -261,6 +277,29 @@ mod tests {
             table.held_by(&spc("683G")),
             [range("12155551000", 200), range("12155551201", 9)]
         );
+    }
+
+    #[test]
+    fn a_table_tells_of_what_anybody_holds_a_number_of() {
+        let table = table("683G,12155551000,10\n4529,12155552000,10\n683G,+0100,5\n");
+        for (start, count, told) in [
+            ("12155551000", 1, true),
+            ("12155550999", 1, false),
+            ("12155550999", 2, true),
+            ("12155551009", 100, true),
+            ("12155551010", 100, false),
+            ("12155550000", 5000, true),
+            ("12155552009", 1, true),
+            ("12155552010", 1, false),
+            ("0104", 1, true),
+            ("104", 1, false),
+        ] {
+            assert_eq!(
+                table.tells_of(&range(start, count)),
+                told,
+                "{start}+{count}"
+            );
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What `pennyblack call` says when nothing was stored for a new call.
 
+use std::path::Path;
+
 use pennyblack_client::auth_service::{FoundKeys, ResendTotals};
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use serde_json::json;
@@ -13,17 +15,28 @@ pub(super) const NOT_ALL_READ: &str = "the CPS has, or may have, more key record
 
 /// That there is no key to seal to. Records that only a wrong clock refuses are no
 /// reason to call the number unreachable.
-pub(super) fn no_key(dest: &TelephoneNumber, found: &FoundKeys) -> Failure {
+pub(super) fn no_key(
+    dest: &TelephoneNumber,
+    found: &FoundKeys,
+    numbering: Option<&Path>,
+) -> Failure {
     let refused = match found.refused.count {
         0 => String::new(),
         _ => format!("; refused: {}", refusals(found)),
     };
     if let Some(holder) = &found.refused.unchecked {
         let holder = printable(&holder.to_string());
+        let import = "`pennyblack numbering import` asks a numbering service who holds it";
+        let advice = match numbering {
+            Some(table) => format!(
+                "the table {} has no line for it; {import}, and writes that into the table",
+                table.display()
+            ),
+            None => format!("name a numbering table that says so with --numbering; {import}"),
+        };
         let text = format!(
             "a key for {dest} is published, but this machine cannot check that {holder} holds \
-             the number: name a numbering table that says so with --numbering \
-             (docs/operating.md#who-holds-a-number)"
+             the number: {advice} (docs/operating.md#who-holds-a-number)"
         );
         return Failure::new(Exit::Unchecked, text);
     }

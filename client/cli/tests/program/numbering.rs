@@ -29,6 +29,17 @@ fn a_key_of_a_provider_whose_numbers_are_not_known_here_is_told_so() {
         scene.call_with(&cps, &["--numbering", "numbering.csv"])
     };
     by_table("709J").exits_with(NO_KEY).has("does not hold");
+    // A table that does not tell of the number is as none.
+    let other = "spc,first,count\n709J,12155550101,10\n683G,12155550050,50\n";
+    fs::write(scene.path("numbering.csv"), other).unwrap();
+    for block in [&[][..], &["--block", "7"]] {
+        let table = ["--numbering", "numbering.csv"];
+        scene
+            .call_with(&cps, &[&table, block].concat())
+            .exits_with(UNCHECKED)
+            .has("numbering.csv has no line for it")
+            .has("pennyblack numbering import");
+    }
     // The call itself fails later: its PASSporT does not fit.
     by_table("683g").exits_with(FAILED);
 }

@@ -25,13 +25,9 @@ pub(super) fn authorized_numbers(
             if !list.covers_spc(spc) {
                 return Err(not_held());
             }
-            let table = numbering.ok_or_else(|| no_table(coverage, list))?;
-            let numbers = table.held_by(spc);
-            return if numbers.is_empty() {
-                Err(not_held())
-            } else {
-                Ok(numbers)
-            };
+            let numbers = numbering.map(|table| table.held_by(spc));
+            let numbers = numbers.filter(|numbers| !numbers.is_empty());
+            return numbers.ok_or_else(|| unknown_holder(coverage, list));
         }
     };
     if list.covers_range(&range) {
@@ -39,13 +35,15 @@ pub(super) fn authorized_numbers(
     }
     match numbering {
         Some(table) if list.spcs().any(|spc| table.holds_range(spc, &range)) => Ok(vec![range]),
-        None if list.spcs().next().is_some() => Err(no_table(coverage, list)),
+        Some(table) if table.tells_of(&range) => Err(not_held()),
+        _ if list.spcs().next().is_some() => Err(unknown_holder(coverage, list)),
         _ => Err(not_held()),
     }
 }
 
-fn no_table(coverage: &Coverage, list: &TnAuthList) -> KeyRecordError {
-    KeyRecordError::NoNumberingTable {
+/// A table is a part of what is known, such as answers to questions about other numbers.
+fn unknown_holder(coverage: &Coverage, list: &TnAuthList) -> KeyRecordError {
+    KeyRecordError::UnknownHolder {
         coverage: coverage.clone(),
         certificate: list.clone(),
     }

@@ -103,19 +103,16 @@ pub enum KeyRecordError {
     /// The certificate names more than is counted.
     #[error("{0}")]
     Grant(#[from] CoverageError),
-    /// The certificate has an SPC and no numbers, and there is no table that
-    /// says which numbers the SPC holds.
-    #[error(
-        "the certificate speaks for {certificate}, and no numbering table here says whether \
-         {coverage} is held by it"
-    )]
-    NoNumberingTable {
+    /// The certificate has an SPC and not these numbers, and no table tells of them.
+    #[error("the certificate speaks for {certificate}, and nothing here says who holds {coverage}")]
+    UnknownHolder {
         /// What the record wants to answer for.
         coverage: Coverage,
         /// What the certificate covers.
         certificate: TnAuthList,
     },
-    /// Neither the certificate nor the numbering table gives it these numbers.
+    /// The certificate does not give it these numbers, and the numbering table gives them, or
+    /// some of them, to others.
     #[error("the certificate speaks for {certificate}, which does not hold {coverage}")]
     NotHeld {
         /// What the record wants to answer for.

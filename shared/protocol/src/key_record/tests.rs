@@ -78,7 +78,23 @@ fn an_spc_without_a_table_is_refused_and_told_why() {
     ] {
         let refused = verify("683G", &record("683G", coverage), None);
         assert!(
-            matches!(refused, Err(KeyRecordError::NoNumberingTable { .. })),
+            matches!(refused, Err(KeyRecordError::UnknownHolder { .. })),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn of_what_a_table_does_not_tell_the_holder_is_unknown() {
+    let table = table();
+    for coverage in [
+        Coverage::Number(number("12155551000")),
+        Coverage::Range(range("12155551000", 1000)),
+        Coverage::Spc("4529".parse().unwrap()),
+    ] {
+        let refused = verify("4529", &record("4529", coverage), Some(&table));
+        assert!(
+            matches!(refused, Err(KeyRecordError::UnknownHolder { .. })),
             "{refused:?}"
         );
     }
@@ -91,7 +107,6 @@ fn nobody_answers_for_numbers_of_others() {
         ("4529", "4529", Coverage::Number(number("12155550000"))),
         ("683G", "683G", Coverage::Range(range("12155550500", 501))),
         ("683G", "683G", Coverage::Spc("4529".parse().unwrap())),
-        ("4529", "4529", Coverage::Spc("4529".parse().unwrap())),
         (
             "12155550100+100",
             "12155550100",
