@@ -5,6 +5,7 @@
 
 mod mailbox_key;
 mod publish;
+mod registrations;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use pennyblack_stir::numbering::NumberingTable;
 
 pub use mailbox_key::{MailboxKeyError, create_mailbox_key, load_mailbox_key};
 pub use publish::{PublishError, Publisher, SHOWN_EVERY};
+pub use registrations::{Registration, Registrations, RegistrationsError};
 
 use crate::certificates::{CertificateStores, Certificates};
 use crate::request_length::pad;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use console::style;
-use pennyblack_client::verification_service::{Publisher, SHOWN_EVERY, create_mailbox_key};
+use pennyblack_client::verification_service::{
+    Publisher, Registration, Registrations, SHOWN_EVERY, create_mailbox_key,
+};
 use pennyblack_http::{RetryPolicy, ServiceAddress, ServiceUri};
 use pennyblack_protocol::key_record::Coverage;
 use pennyblack_runtime::clock::Clock;
@@ -20,7 +22,7 @@ use serde_json::json;
 use super::options::{
     IdentityOptions, NetworkOptions, load_mailbox_key, require_current, typed_number, typed_range,
 };
-use super::outcome::{Exit, Failure, Outcome};
+use super::outcome::{Exit, Failure, Outcome, warn};
 use super::signals::Signals;
 
 /// What to do with a mailbox.
@@ -98,7 +100,10 @@ Examples:
       --cps https://cps.example --cert office.pem --key office.key \\
       --tn 12125550100
   # a block of a hundred numbers, for as long as this runs
-  pennyblack mailbox register … --range 12125550100+100 --keep")]
+  pennyblack mailbox register … --range 12125550100+100 --keep
+
+A key has one record for each signer at a CPS. What it is registered for from
+this machine is recorded beside its file, in FILE.registered.")]
 pub(crate) struct Register {
     /// The key's file.
     #[arg(long, value_name = "FILE")]
@@ -118,6 +123,10 @@ pub(crate) struct Register {
     /// every five minutes, in case it has lost it.
     #[arg(long)]
     keep: bool,
+    /// Register also if that ends this key's record for other numbers. A key has one record
+    /// for each signer at a CPS.
+    #[arg(long)]
+    replace: bool,
     #[command(flatten)]
     identity: IdentityOptions,
     #[command(flatten)]
@@ -145,7 +154,7 @@ pub(crate) async fn run(command: MailboxCommand) -> Result<Outcome, Failure> {
         MailboxCommand::Create(arguments) => {
             let key = create_mailbox_key(&arguments.mailbox_key, arguments.kem.into());
             let key = key.map_err(|error| Failure::from(error).of_option("--mailbox-key"))?;
-            Ok(describe("made", &key))
+            Ok(describe("made mailbox", &key))
         }
         MailboxCommand::Show(arguments) => Ok(describe(
             "mailbox",
@@ -183,10 +192,24 @@ async fn register(arguments: Register) -> Result<Outcome, Failure> {
         lifetime: Duration::from_secs(arguments.hours * 3600),
         retry: RetryPolicy::SHORT,
     };
-    let client = arguments.network.http_without_end().client()?;
     let clock = Clock::system();
+    let mut known = Registrations::of(&arguments.mailbox_key)?;
+    let new = Registration::by(&publisher, None);
+    if let Some(old) = known
+        .ended_by(&new, clock.now())
+        .filter(|_| !arguments.replace)
+    {
+        return Err(would_end(old, &new));
+    }
+    let client = arguments.network.http_without_end().client()?;
     let in_time = client.within(arguments.network.deadline());
     let until = publisher.register(&in_time, clock.now()).await?;
+    let ends = signals.is_none().then_some(until);
+    let new = Registration::by(&publisher, ends);
+    // It is registered, whether or not that can be recorded.
+    if let Err(error) = known.record(new, clock.now()) {
+        warn(&error);
+    }
     if let Some(signals) = signals {
         logging::start(&LogConfig::default()).map_err(|error| Failure::new(Exit::Failed, error))?;
         let shutdown = signals.heed(&reload)?;
@@ -206,6 +229,20 @@ async fn register(arguments: Register) -> Result<Outcome, Failure> {
         json!({ "mailbox": mailbox, "cps": cps, "until": until }),
         text,
     ))
+}
+
+fn would_end(old: &Registration, new: &Registration) -> Failure {
+    let until = match old.until {
+        Some(until) => format!("until {until}"),
+        None => "by a run with --keep".to_owned(),
+    };
+    let text = format!(
+        "this key is registered for {} at {} {until}, and a key has one record for each signer: \
+         for {}, make another mailbox key, or name all its numbers at once with --range or --spc; \
+         --replace ends the record for {}",
+        old.numbers, old.cps, new.numbers, old.numbers
+    );
+    Failure::new(Exit::Failed, text)
 }
 
 impl Register {

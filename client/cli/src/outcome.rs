@@ -12,7 +12,7 @@ use pennyblack_client::carrier::CarrierError;
 use pennyblack_client::identity::IdentityError;
 use pennyblack_client::trust::TrustFilesError;
 use pennyblack_client::verification_service::{
-    MailboxKeyError, OobVerificationError, PublishError,
+    MailboxKeyError, OobVerificationError, PublishError, RegistrationsError,
 };
 use pennyblack_client::wallet::{SpendError, WalletError};
 use pennyblack_evidence::key_log_view::FollowError;
@@ -376,6 +376,7 @@ failed!(
     MailboxKeyError,
     PassportInputError,
     PkiError,
+    RegistrationsError,
     TableFileError,
     TrustFilesError,
     WalletError,

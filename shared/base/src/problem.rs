@@ -180,7 +180,7 @@ problem_types! {
         "Send one compact JWS with the claims that the protocol names.";
     /// A key record that is expired, from the future, or valid for too long (section 5).
     KeyRecordNotCurrent: "key-record-not-current", 422, "Key record not current", None,
-        "Sign a fresh record with a shorter life.";
+        "Set your clock, and sign a fresh record, for seven days at most.";
     /// A key record that its certificate's key did not sign (section 5).
     KeyRecordSignature: "key-record-signature", 422, "Key record signature invalid", None,
         "Sign with the private key that belongs to the certificate in x5c.";

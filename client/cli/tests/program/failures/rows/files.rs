@@ -107,6 +107,17 @@ pub(super) const ROWS: &[Row] = &[
     ),
     error(
         1,
+        "the mailbox key is registered for another number",
+        "{register} --cps={cps} --tn=12155550177",
+        &[
+            "registered for 12155550100 at cps.test until",
+            "one record for each signer",
+            "another mailbox key",
+            "--replace ends the record for 12155550100",
+        ],
+    ),
+    error(
+        1,
         "draw, the certificate has expired",
         "{draw} --issuer={issuer} --wallet=spare.db --cert=pki/issued/ended.pem --key=pki/issued/ended.key",
         &[

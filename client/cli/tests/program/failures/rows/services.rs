@@ -144,7 +144,7 @@ pub(super) const ROWS: &[Row] = &[
     error(
         6,
         "register, for a number of somebody else",
-        "{register} --cps={cps} --tn=12155550199",
+        "{register} --cps={cps} --tn=12155550199 --replace",
         &["403", "does not hold 12155550199"],
     ),
     error(
