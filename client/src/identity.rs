@@ -14,7 +14,8 @@ use pennyblack_stir::jws::{
 };
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use pennyblack_stir::{
-    Certificate, CertificateError, TnAuthList, TnEntry, TrustError, certificates_of_file,
+    Certificate, CertificateError, ChainError, TnAuthList, TnEntry, TrustError, TrustPolicy,
+    certificates_of_file, verify_chain,
 };
 use pennyblack_storage::atomic_file::{self, PrivateFileError};
 use pennyblack_storage::limited_file;
@@ -101,6 +102,12 @@ pub enum IdentityError {
         /// The time of this machine.
         now: UnixTime,
     },
+    /// A certificate of the path is on a revocation list that is at hand.
+    #[error(
+        "{0} is revoked, by the revocation lists here: use another certificate, or ask your \
+         certification authority why"
+    )]
+    Revoked(String),
     /// The certificate does not speak for what was asked.
     #[error("the certificate speaks for {certificate}, not for {iss:?}")]
     NotSpokenFor {
@@ -233,6 +240,26 @@ impl StirIdentity {
             }
         }
         Ok(())
+    }
+
+    /// Whether a list that others are judged by says that a certificate of the path is revoked:
+    /// who has that list refuses what is signed. What else could be wrong with the path is for
+    /// others to say, whose roots and lists may be different ones.
+    ///
+    /// # Errors
+    /// [`IdentityError::Revoked`].
+    pub fn check_not_revoked(
+        &self,
+        trust: &TrustPolicy,
+        now: UnixTime,
+    ) -> Result<(), IdentityError> {
+        let CertificateReference::X5c(path) = &self.certificate else {
+            return Ok(());
+        };
+        match verify_chain(path.certificates(), trust, now) {
+            Err(ChainError::Revoked(certificate)) => Err(IdentityError::Revoked(certificate)),
+            _ => Ok(()),
+        }
     }
 
     /// When the first certificate of the path ends.

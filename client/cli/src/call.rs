@@ -16,6 +16,7 @@ use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Wallet};
 use pennyblack_http::{RetryPolicy, ServiceAddress};
 use pennyblack_passport::{Attestation, UnverifiedPassport};
 use pennyblack_runtime::clock::Clock;
+use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::jws::X5u;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use pennyblack_storage::limited_file;
@@ -116,7 +117,7 @@ pub(crate) async fn run(arguments: CallArguments) -> Result<Outcome, Failure> {
     }
     let caller = arguments.caller()?;
     caller.delivery().resend(&wallet, clock.now()).await?;
-    let passport = arguments.passport(&clock)?;
+    let passport = arguments.passport(&caller.trust, &clock)?;
     let is_fresh = passport.check_fresh(clock.now());
     is_fresh.map_err(OobAuthenticationError::NotFresh)?;
     let dest = arguments.called_number(&passport)?;
@@ -246,7 +247,7 @@ impl CallArguments {
         })
     }
 
-    fn passport(&self, clock: &Clock) -> Result<UnverifiedPassport, Failure> {
+    fn passport(&self, trust: &TrustPolicy, clock: &Clock) -> Result<UnverifiedPassport, Failure> {
         let text = match (
             &self.identity,
             &self.orig,
@@ -263,7 +264,11 @@ impl CallArguments {
                     x5u: self.x5u.clone(),
                 };
                 let identity = load_identity((cert, "--cert"), (key, "--key"), None)?;
-                let signed = call.sign(&identity, clock.now());
+                let now = clock.now();
+                // Before a token is spent for what nobody accepts.
+                let signed = identity
+                    .check_not_revoked(trust, now)
+                    .and_then(|()| call.sign(&identity, now));
                 let option = format!("--cert {}", cert.display());
                 signed.map_err(|error| Failure::from(error).of_option(&option))?
             }

@@ -15,7 +15,7 @@ use pennyblack_evidence::key_log_view::Demand;
 use pennyblack_http::{HttpOptions, Request, RetryPolicy};
 use pennyblack_issuer::{Config as IssuerConfig, Issuer};
 use pennyblack_logserver::TransparencyLog;
-use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
+use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, RevocationReason, TnAuthEntry};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::TlsConfig;
 use pennyblack_service::start::RunningService;
@@ -192,6 +192,9 @@ fn make_files(scene: &Scene) {
     pki.issue("ended", &number, None, long_ago).unwrap();
     let provider = request(TnAuthEntry::spc("683G").unwrap());
     pki.issue("provider", &provider, None, now()).unwrap();
+    pki.issue("withdrawn", &number, None, now()).unwrap();
+    let reason = RevocationReason::KeyCompromise;
+    pki.revoke("withdrawn", reason, DAY, now()).unwrap();
     PkiDirectory::init(&at("other"), &names, DAY, now()).unwrap();
     for wallet in ["empty.db", "open.db", "later.db"] {
         drop(Wallet::open(&at(wallet)).unwrap());

@@ -96,6 +96,17 @@ pub(super) const ROWS: &[Row] = &[
     ),
     error(
         1,
+        "call, the certificate is revoked",
+        "{call} --cps={cps} --cert=pki/issued/withdrawn.pem --key=pki/issued/withdrawn.key \
+         --revocation=pki/revocation",
+        &[
+            "--cert pki/issued/withdrawn.pem",
+            "is revoked, by the revocation lists here",
+            "use another certificate",
+        ],
+    ),
+    error(
+        1,
         "register, the certificate has expired",
         "{register} --cps={cps} --cert=pki/issued/ended.pem --key=pki/issued/ended.key",
         &[
