@@ -14,8 +14,8 @@ use pennyblack_stir::jws::{
 };
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use pennyblack_stir::{
-    Certificate, CertificateError, ChainError, TnAuthList, TnEntry, TrustError, TrustPolicy,
-    certificates_of_file, verify_chain,
+    Certificate, CertificateError, ChainError, MAX_CHAIN_LENGTH, TnAuthList, TnEntry, TrustError,
+    TrustPolicy, certificates_of_file, verify_chain,
 };
 use pennyblack_storage::atomic_file::{self, PrivateFileError};
 use pennyblack_storage::limited_file;
@@ -55,7 +55,19 @@ pub enum IdentityError {
         /// What is wrong.
         error: TrustError,
     },
-    /// No certificate in the file, or too many.
+    /// More certificates in the file than a path has.
+    #[error(
+        "certificate {} holds {count} certificates, and a path has {MAX_CHAIN_LENGTH} at most: \
+         leave in it the certificate and those between it and a root",
+        path.display()
+    )]
+    TooMany {
+        /// Which file.
+        path: PathBuf,
+        /// How many it holds.
+        count: usize,
+    },
+    /// The certificates of the file make no path.
     #[error("certificate {}: {error}", path.display())]
     Path {
         /// Which file.
@@ -194,10 +206,7 @@ impl StirIdentity {
             let leaf = path.remove(leaf);
             path.insert(0, leaf);
         }
-        let x5c = X5c::new(path).map_err(|error| IdentityError::Path {
-            path: file.to_owned(),
-            error,
-        })?;
+        let x5c = X5c::new(path).map_err(|error| no_path(file, error))?;
         let leaf = x5c.certificates().first().map_or(&[][..], Vec::as_slice);
         let parsed = Certificate::parse(leaf).map_err(|error| IdentityError::Certificate {
             path: file.to_owned(),
@@ -334,6 +343,16 @@ fn choose_iss(authority: &TnAuthList, wanted: Option<&str>) -> Result<String, Id
             iss: wanted.to_owned(),
             certificate: authority.clone(),
         }),
+    }
+}
+
+fn no_path(file: &Path, error: HeaderError) -> IdentityError {
+    let path = file.to_owned();
+    match error {
+        HeaderError::CertificateCount(count) if count > MAX_CHAIN_LENGTH => {
+            IdentityError::TooMany { path, count }
+        }
+        error => IdentityError::Path { path, error },
     }
 }
 

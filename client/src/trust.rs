@@ -249,7 +249,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use pennyblack_pki::{CaNames, PkiDirectory};
+    use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
 
     const NOW: UnixTime = UnixTime(1_795_000_000);
 
@@ -283,5 +283,23 @@ mod tests {
         let error = load(NOW).unwrap_err();
         assert!(error.is_of_the_roots(&roots), "{error}");
         assert!(error.to_string().contains("broken.crt"), "{error}");
+    }
+
+    #[test]
+    fn a_certificate_that_signs_passports_is_no_root() {
+        let home = tempfile::tempdir().unwrap();
+        let day = Duration::from_secs(86_400);
+        let mut pki = PkiDirectory::init(home.path(), &CaNames::default(), day, NOW).unwrap();
+        let request = LeafRequest::new(vec![TnAuthEntry::spc("683G").unwrap()]);
+        pki.issue("office", &request, None, NOW).unwrap();
+        let roots = pki.roots_path();
+        fs::copy(pki.certificate_path("office"), roots.join("office.pem")).unwrap();
+        let warnings = TrustFiles::load(&roots, None, NOW).unwrap().warnings;
+        let [warning] = warnings.as_slice() else {
+            panic!("{warnings:?}");
+        };
+        let said = warning.to_string();
+        assert!(said.contains("office.pem: certificate 1, of "), "{said}");
+        assert!(said.contains("is not a CA's"), "{said}");
     }
 }

@@ -1,8 +1,9 @@
 //! `pennyblack call`: store a call's PASSporT for the called number.
 
+mod identity_text;
 mod output;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,17 +20,14 @@ use pennyblack_runtime::clock::Clock;
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::jws::X5u;
 use pennyblack_stir::telephone_number::TelephoneNumber;
-use pennyblack_storage::limited_file;
 use serde_json::{Value, json};
 
 use super::carrier::existing_wallet;
 use super::options::{NetworkOptions, TrustOptions, load_identity, quoted, typed_number};
 use super::outcome::{Exit, Failure, Outcome, message};
-use super::wording::{plural, printable};
+use super::wording::{folded, plural, printable};
+use identity_text::read_text;
 use output::{NOT_ALL_READ, no_key, refusals, report_resent};
-
-/// Most bytes of a PASSporT or Identity header; more than any certificate path takes.
-const MAX_IDENTITY_SIZE: usize = 1024 * 1024;
 
 /// The arguments of `pennyblack call`.
 #[derive(Debug, Args)]
@@ -173,10 +171,8 @@ async fn store_copies(
             Err(error) => {
                 let why = message(&error);
                 is_kept |= error.is_kept();
-                lines.push(format!(
-                    "  {} for {mailbox} at {cps}: {why}",
-                    style("failed").red()
-                ));
+                let failed = style("failed").red();
+                lines.push(folded(&format!("  {failed} for {mailbox} at {cps}: {why}")));
                 copies
                     .push(json!({ "mailbox": mailbox, "cps": cps, "stored": false, "error": why }));
                 first_failure.get_or_insert(error);
@@ -191,10 +187,10 @@ async fn store_copies(
         lines.push(format!("  no copy for {more}: see --max-copies"));
     }
     if found.is_partial {
-        lines.push(format!("  {NOT_ALL_READ}"));
+        lines.push(folded(&format!("  {NOT_ALL_READ}")));
     }
     if found.refused.count > 0 {
-        lines.push(format!("  passed over {}", refusals(found)));
+        lines.push(folded(&format!("  passed over {}", refusals(found))));
     }
     let examples = found.refused.examples.iter();
     let examples: Vec<_> = examples.map(|why| printable(&why.to_string())).collect();
@@ -301,22 +297,6 @@ impl CallArguments {
             )),
         }
     }
-}
-
-fn read_text(argument: &str) -> Result<String, Failure> {
-    if argument == "-" {
-        let read = limited_file::read_stream_text(std::io::stdin(), MAX_IDENTITY_SIZE);
-        return read.map_err(|error| unreadable("standard input", &error));
-    }
-    match argument.strip_prefix('@') {
-        Some(path) => limited_file::read_text(Path::new(path), MAX_IDENTITY_SIZE)
-            .map_err(|error| unreadable(path, &error)),
-        None => Ok(argument.to_owned()),
-    }
-}
-
-fn unreadable(what: &str, error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Failed, format!("--identity: {what}: {error}"))
 }
 
 #[cfg(test)]

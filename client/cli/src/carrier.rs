@@ -22,7 +22,7 @@ use super::options::{load_identity, renewed_identity, require_current};
 use super::outcome::{Exit, Failure, Outcome};
 use super::signals::Signals;
 use super::table::{Table, numbers, words};
-use super::wording::plural;
+use super::wording::{folded, plural};
 
 /// What to do with tokens.
 #[derive(Debug, Subcommand)]
@@ -170,7 +170,7 @@ async fn draw(arguments: DrawArguments) -> Result<Outcome, Failure> {
         "subject": carrier.identity.iss(),
         "log_entries_skipped": skipped,
     });
-    let mut outcome = Outcome::done(json, text);
+    let mut outcome = Outcome::done(json, folded(&text));
     if !skipped.is_empty() {
         outcome.note(&format!(
             "the issuer's log has {skipped}: update this program"

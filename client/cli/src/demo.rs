@@ -147,9 +147,9 @@ fn text_of(report: &Report) -> String {
         style("Something was not as it should be.").red().bold()
     };
     format!(
-        "{}\n{}\n\n{}\n{}\n\n{}\n\n{verdict} ({:.1} s)\n",
+        "{}\n{}\n{SEEN_BY_THE_CPS}\n\n{}\n{}\n\n{}\n\n{verdict} ({:.1} s)\n",
         style(format!(
-            "The first {} of {} calls. Of each the CPS saw mailbox, bytes and a token:",
+            "The first {} of {} calls",
             SHOWN.min(report.calls.len()),
             report.calls.len()
         ))
@@ -161,6 +161,10 @@ fn text_of(report: &Report) -> String {
         report.seconds,
     )
 }
+
+/// Of what the table of calls has.
+const SEEN_BY_THE_CPS: &str =
+    "Of each call the CPS saw mailbox, bytes and a token, and nothing else.";
 
 /// What is not in the tables, in lines of at most 80 characters.
 fn summary(report: &Report) -> String {

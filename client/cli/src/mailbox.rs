@@ -22,8 +22,10 @@ use serde_json::json;
 use super::options::{
     IdentityOptions, NetworkOptions, load_mailbox_key, require_current, typed_number, typed_range,
 };
-use super::outcome::{Exit, Failure, Outcome, warn};
+use super::outcome::{Exit, Failure, Outcome};
 use super::signals::Signals;
+use super::standard_error::warn;
+use super::wording::folded;
 
 /// What to do with a mailbox.
 #[derive(Debug, Subcommand)]
@@ -227,7 +229,7 @@ async fn register(arguments: Register) -> Result<Outcome, Failure> {
     );
     Ok(Outcome::done(
         json!({ "mailbox": mailbox, "cps": cps, "until": until }),
-        text,
+        folded(&text),
     ))
 }
 

@@ -12,6 +12,7 @@ mod options;
 mod outcome;
 mod pki;
 mod signals;
+mod standard_error;
 mod table;
 mod verify;
 mod wording;

@@ -25,7 +25,8 @@ use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber, require_country_code};
 
-use super::outcome::{Exit, Failure, warn};
+use super::outcome::{Exit, Failure};
+use super::standard_error::warn;
 
 /// Reads certificate and key, each named by an option or a key of a configuration.
 pub(crate) fn load_identity(

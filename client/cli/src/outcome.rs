@@ -25,6 +25,9 @@ use pennyblack_tlog::ReadLogError;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::standard_error::tell;
+use super::wording::folded;
+
 /// The exit codes of the program; `--help` documents them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -153,8 +156,8 @@ impl Outcome {
     /// Adds a line that may explain the outcome.
     pub(crate) fn note(&mut self, note: &impl ToString) {
         let note = note.to_string();
-        self.text
-            .push_str(&format!("\n  {} {note}", style("note:").yellow()));
+        let line = format!("  {} {note}", style("note:").yellow());
+        self.text.push_str(&format!("\n{}", folded(&line)));
         if let Value::Object(members) = &mut self.json {
             members.insert("note".to_owned(), note.into());
         }
@@ -229,16 +232,10 @@ impl Failure {
             let _ = writeln!(io::stdout(), "{document}");
         } else {
             let label = style("error:").for_stderr().red().bold();
-            let _ = writeln!(io::stderr(), "{label} {message}");
+            tell(&label.to_string(), &message);
         }
         ExitCode::from(self.exit as u8)
     }
-}
-
-/// Tells of something that is not as it should be, and stops nothing, on standard error.
-pub(crate) fn warn(error: &dyn Error) {
-    let label = style("warning:").for_stderr().yellow().bold();
-    let _ = writeln!(io::stderr(), "{label} {}", message(error));
 }
 
 /// The error and its causes, each said once: many messages already quote

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use super::options::{NetworkOptions, TrustOptions, load_mailbox_key, typed_number};
 use super::outcome::{Exit, Failure, Outcome};
-use super::wording::{count, plural, printable};
+use super::wording::{count, folded, plural, printable};
 
 /// Most PASSporTs that are shown.
 const MAX_SHOWN: usize = 16;
@@ -292,6 +292,7 @@ fn report(call: &Call, verdict: &FollowerVerdict, totals: FollowerTotals) -> Out
         },
         "incomplete": verdict.incomplete.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
+    let lines: Vec<_> = lines.iter().map(|line| folded(line)).collect();
     Outcome::new(json, lines.join("\n"), exit)
 }
 

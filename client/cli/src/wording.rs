@@ -1,5 +1,6 @@
 //! Singular and plural.
 
+use console::measure_text_width;
 use indicatif::HumanCount;
 use pennyblack_base::foreign_text;
 
@@ -30,7 +31,7 @@ pub(crate) fn wrapped(text: &str, first: &str, others: &str) -> String {
     let mut line = first.to_owned();
     for word in text.split_whitespace() {
         let is_begun = !line.trim_end().is_empty() && !line.ends_with(' ');
-        if is_begun && line.chars().count() + 1 + word.chars().count() > WIDTH {
+        if is_begun && measure_text_width(&line) + 1 + measure_text_width(word) > WIDTH {
             done.push_str(&line);
             done.push('\n');
             line = others.to_owned();
@@ -40,6 +41,13 @@ pub(crate) fn wrapped(text: &str, first: &str, others: &str) -> String {
         line.push_str(word);
     }
     done + &line
+}
+
+/// A line that may be longer, folded: what follows stands further in than its first.
+pub(crate) fn folded(line: &str) -> String {
+    let text = line.trim_start();
+    let first = " ".repeat(line.len() - text.len());
+    wrapped(text, &first, &format!("{first}  "))
 }
 
 #[cfg(test)]
@@ -73,6 +81,9 @@ mod tests {
                 .count(),
             40
         );
+        let line = folded(&format!("  failed: {}", "word ".repeat(20)));
+        assert!(line.starts_with("  failed: word"), "{line}");
+        assert!(line.contains("\n    word"), "{line}");
         let key = "k".repeat(100);
         assert_eq!(
             wrapped(&format!("a {key} b"), "", ""),

@@ -98,7 +98,7 @@ impl Carrier {
             .off_thread(move |wallet| wallet.sort_keys(&issuer, standing, now))
             .await?;
         if tokens > 0 {
-            tracing::info!(tokens, "set tokens aside whose key is not listed any more");
+            tracing::info!(tokens, "set tokens aside whose key is no longer listed");
         }
         Ok(())
     }

@@ -101,3 +101,15 @@ fn the_key_of_another_certificate_is_refused() {
         Err(IdentityError::OtherKey)
     ));
 }
+
+#[test]
+fn a_file_with_more_certificates_than_a_path_is_told_of_the_file() {
+    let (_home, certificate, key) = written("spc:683G");
+    let one = fs::read_to_string(&certificate).unwrap();
+    fs::write(&certificate, one.repeat(7)).unwrap();
+    let error = StirIdentity::load(&certificate, &key, None).unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("c.pem holds "), "{said}");
+    assert!(said.contains("a path has 6 at most"), "{said}");
+    assert!(!said.contains("x5c"), "{said}");
+}

@@ -59,7 +59,7 @@ impl KeyDirectory {
                 Ok(()) => false,
                 Err(error) if is_for_later(&error) || self.is_early(token, &error) => true,
                 Err(error) => {
-                    tracing::warn!(record = name, %error, "a stored key record does not hold any more");
+                    tracing::warn!(record = name, %error, "a stored key record is no longer valid");
                     self.keep_refused(name.clone(), token);
                     false
                 }
@@ -154,7 +154,7 @@ impl KeyDirectory {
                 index.remove(&id);
                 drop(index);
                 let name = file_name(&id);
-                tracing::warn!(record = name, %error, "a listed key record does not hold any more");
+                tracing::warn!(record = name, %error, "a listed key record is no longer valid");
                 self.keep_refused(name, record.as_str());
             }
         }

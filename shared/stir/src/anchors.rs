@@ -23,6 +23,12 @@ impl AnchorId {
     }
 }
 
+/// Whether it is surely no root: it speaks for somebody, and may not sign certificates.
+fn is_leaf(certificate: &Certificate) -> bool {
+    let is_authority = certificate.basic_constraints.is_some_and(|basic| basic.ca);
+    certificate.tn_auth_list().is_some() && !is_authority
+}
+
 /// The roots that chains must end in.
 #[derive(Debug, Clone)]
 pub struct TrustAnchors {
@@ -62,6 +68,10 @@ impl TrustAnchors {
         let mut roots = Vec::new();
         for (index, der) in read.certificates.into_iter().enumerate() {
             match Certificate::parse(&der) {
+                Ok(leaf) if is_leaf(&leaf) => refused.push(TrustError::NotAuthority {
+                    place: index + 1,
+                    subject: leaf.subject_text().to_owned(),
+                }),
                 Ok(_) => roots.push(der),
                 Err(error) => refused.push(TrustError::Anchor {
                     place: index + 1,

@@ -19,7 +19,7 @@ pub enum SpcError {
     #[error("a service provider code has 1 to {MAX_SPC_LENGTH} characters, not {0}")]
     Length(usize),
     /// Something other than a letter or a digit.
-    #[error("{0:?} does not belong into a service provider code")]
+    #[error("{0:?} is not allowed in a service provider code")]
     Character(char),
 }
 

@@ -17,7 +17,7 @@ pub enum TelephoneNumberError {
     #[error("a telephone number has 1 to {MAX_DIGITS} digits, not {0}")]
     Length(usize),
     /// Something other than a digit, `#`, `*` or a visual separator.
-    #[error("{0:?} does not belong into a telephone number")]
+    #[error("{0:?} is not allowed in a telephone number")]
     Character(char),
     /// A block of no numbers.
     #[error("a block of telephone numbers holds at least one")]

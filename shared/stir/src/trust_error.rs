@@ -15,6 +15,17 @@ pub enum TrustError {
         /// What is wrong with it.
         error: CertificateError,
     },
+    /// A certificate that vouches for no other.
+    #[error(
+        "certificate {place}, of {subject}, is not a CA's but one that signs PASSporTs: name the \
+         roots above it"
+    )]
+    NotAuthority {
+        /// Its place among those of the file, from 1.
+        place: usize,
+        /// Whose it is.
+        subject: String,
+    },
     /// No root at all: nothing could ever be verified.
     #[error("no root: configure at least one root certificate of the STI-PA's list")]
     NoAnchors,

@@ -7,7 +7,7 @@ use pennyblack_stir::telephone_number::TelephoneNumber;
 use serde_json::json;
 
 use super::super::outcome::{Exit, Failure, Outcome};
-use super::super::wording::{plural, printable};
+use super::super::wording::{folded, plural, printable};
 
 pub(super) const NOT_ALL_READ: &str = "the CPS has, or may have, more key records for these digits than are \
                             read: give more digits of the number with --block, or all of them \
@@ -83,5 +83,5 @@ pub(super) fn report_resent(resent: ResendTotals) -> Outcome {
     );
     let json = json!({ "stored": stored, "refused": refused, "expired": expired, "left": left });
     let exit = if left > 0 { Exit::Network } else { Exit::Done };
-    Outcome::new(json, text, exit)
+    Outcome::new(json, folded(&text), exit)
 }

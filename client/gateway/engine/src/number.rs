@@ -50,7 +50,7 @@ pub enum NotANumber {
     )]
     OtherAddress,
     /// Characters that no number has.
-    #[error("{0:?} does not belong into a telephone number")]
+    #[error("{0:?} is not allowed in a telephone number")]
     Character(char),
     /// Neither the text nor the trunk says which country it is of.
     #[error(

@@ -74,7 +74,7 @@ pub(super) enum Verdict {
 /// What a store has forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Forgotten {
-    #[error("shard {0} has no data any more")]
+    #[error("shard {0} has lost its data")]
     Shard(u8),
     #[error("shard {0} is of another store, or one that an operator has to accept first")]
     Other(u8),

@@ -52,7 +52,7 @@ pub enum StatementError {
     #[error(transparent)]
     Append(#[from] AppendError),
     /// The epoch of its token is closed in the log.
-    #[error("the key epoch of the token is closed in the log, and takes no double spend any more")]
+    #[error("the key epoch of the token is closed in the log, and takes no more double spends")]
     EpochClosed,
 }
 

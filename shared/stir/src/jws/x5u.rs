@@ -46,7 +46,7 @@ pub enum X5uError {
     #[error("{0:?} has a query or a fragment")]
     QueryOrFragment(String),
     /// White space, control characters, or others that a URL path has not.
-    #[error("{0:?} has characters that do not belong into a URL")]
+    #[error("{0:?} has characters that are not allowed in a URL")]
     Characters(String),
 }
 
