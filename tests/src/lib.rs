@@ -18,6 +18,7 @@ pub mod cores;
 pub mod drawing;
 pub mod faulty_proxy;
 pub mod federation;
+pub mod gateway_scene;
 pub mod history;
 pub mod lossy_proxy;
 pub mod mailbox;

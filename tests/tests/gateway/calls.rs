@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use pennyblack_tests::gateway_scene::{CALLED, GatewayScene, trunk, write_config};
 use tokio::time::Instant;
 
-use super::scene::{CALLED, Scene, trunk};
+use super::SERVICE;
 
 const CALLER: &str = "17325551000";
 
@@ -14,7 +15,8 @@ const IN_TIME: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_signed_stored_and_found_once_and_goes_on_when_the_cps_does_not() {
-    let mut scene = Scene::open(
+    let mut scene = GatewayScene::open(
+        SERVICE,
         8,
         "[[trunk]]\nname = \"none\"\naddresses = [\"10.0.0.0/8\"]",
     )
@@ -23,7 +25,7 @@ async fn a_call_is_signed_stored_and_found_once_and_goes_on_when_the_cps_does_no
     let (status, body) = scene.sign(CALLER).await;
     assert_eq!(status, 403, "{body}");
     let with_trunk = trunk(&scene.world, "switch");
-    super::scene::write_config(&scene.world, &with_trunk);
+    write_config(&scene.world, &with_trunk);
     scene.gateway.hang_up();
     pennyblack_tests::wait::until("the new trunk", Duration::from_secs(30), async || {
         let (status, _) = scene.verify("+17325559999", "early").await;

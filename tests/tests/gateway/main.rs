@@ -12,6 +12,8 @@
 mod calls;
 mod odd_sip;
 mod operating;
-mod scene;
 mod sip;
 mod switch;
+
+/// The program of issuer, CPS and gateway.
+const SERVICE: &str = env!("CARGO_BIN_EXE_service");

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use pennyblack_tests::gateway_scene::CALLED;
 use pennyblack_tests::wait::until;
 use tokio::time::Instant;
 
-use super::scene::CALLED;
 use super::sip::{SOON, SipScene, identity};
 use super::switch::{Said, Switch};
 

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use pennyblack_client::verification_service::create_mailbox_key;
 use pennyblack_sealing::mailbox::Kem;
+use pennyblack_tests::gateway_scene::{
+    GatewayScene, MAILBOX, trunk, write_config, write_config_with,
+};
 use pennyblack_tests::wait::until;
 use serde_json::Value;
 
-use super::scene::{MAILBOX, Scene, trunk, write_config, write_config_with};
+use super::SERVICE;
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -30,7 +33,12 @@ const SERIES: [&str; 12] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_sees_every_series_at_zero_and_no_number_unless_it_is_said() {
-    let scene = Scene::open(2, "[[trunk]]\nname = \"none\"\ncountry_code = \"1\"").await;
+    let scene = GatewayScene::open(
+        SERVICE,
+        2,
+        "[[trunk]]\nname = \"none\"\ncountry_code = \"1\"",
+    )
+    .await;
     let metrics = scene.admin("/metrics").await;
     for series in SERIES {
         assert!(metrics.contains(series), "{series} is not in\n{metrics}");

@@ -3,11 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use pennyblack_tests::gateway_scene::{CALLED, GatewayScene, trunk, write_config};
 use pennyblack_tests::port::free_port;
 use pennyblack_tests::wait::until;
 use tokio::time::Instant;
 
-use super::scene::{CALLED, Scene, trunk, write_config};
+use super::SERVICE;
 use super::switch::{Said, Switch};
 
 const CALLER: &str = "17325551000";
@@ -19,7 +20,7 @@ const DEADLINE: Duration = Duration::from_millis(300);
 
 /// A gateway that is asked by SIP.
 pub(super) struct SipScene {
-    pub(super) scene: Scene,
+    pub(super) scene: GatewayScene,
     pub(super) sign: SocketAddr,
     pub(super) verify: SocketAddr,
 }
@@ -30,7 +31,7 @@ impl SipScene {
         // What signs is known when the world is: it comes by SIGHUP.
         let nobody = "[[trunk]]\nname = \"none\"\naddresses = [\"192.0.2.1/32\"]";
         let config = |more: &str, trunk: &str| sections(sign, verify, more) + trunk;
-        let scene = Scene::open(tokens, &config("", nobody)).await;
+        let scene = GatewayScene::open(SERVICE, tokens, &config("", nobody)).await;
         let made = Self {
             scene,
             sign,

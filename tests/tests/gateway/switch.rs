@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use pennyblack_tests::gateway_scene::CALLED;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout_at};
-
-use super::scene::CALLED;
 
 /// Longest wait for an answer that must come.
 const SOON: Duration = Duration::from_secs(20);

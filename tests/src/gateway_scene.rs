@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,45 +15,73 @@ use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_protocol::key_record::Coverage;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::mailbox::Kem;
-use pennyblack_tests::answer::Answer;
-use pennyblack_tests::process::{Process, Role};
-use pennyblack_tests::world::{FIRST_NUMBER, World};
 use serde_json::{Value, json};
 
-/// The program of all three.
-const SERVICE: &str = env!("CARGO_BIN_EXE_service");
+use crate::answer::Answer;
+use crate::process::{Process, Role};
+use crate::world::{FIRST_NUMBER, World};
 
 /// Who is called.
-pub(super) const CALLED: &str = FIRST_NUMBER;
+pub const CALLED: &str = FIRST_NUMBER;
 
 /// The name of the process of the gateway, and of its files.
 const GATEWAY: &str = "gateway";
 
 /// The file of the mailbox key that is registered.
-pub(super) const MAILBOX: &str = "office.mailbox";
+pub const MAILBOX: &str = "office.mailbox";
+
+/// Most tokens of one draw.
+const MAX_BATCH: usize = 256;
 
 /// All of it, running.
-pub(super) struct Scene {
-    pub(super) world: World,
-    pub(super) cps: Option<Process>,
-    pub(super) gateway: Process,
+pub struct GatewayScene {
+    /// Certificates and configurations.
+    pub world: World,
+    /// Until a test stops it.
+    pub cps: Option<Process>,
+    /// The gateway.
+    pub gateway: Process,
     _issuer: Process,
 }
 
-impl Scene {
+/// What a gateway begins with.
+#[derive(Debug, Default)]
+pub struct Beginning {
+    /// Tokens in the wallet.
+    pub tokens: usize,
+    /// Lines at the end of the configuration: trunks, and more.
+    pub config: String,
+    /// Settings that the command line changes, as `section.key=value`.
+    pub settings: Vec<String>,
+}
+
+impl GatewayScene {
     /// With so many tokens in the wallet, and these lines at the end of the configuration.
-    pub(super) async fn open(tokens: usize, trunks: &str) -> Self {
-        let world = World::new(Clock::system());
-        let issuer = Process::start(SERVICE, Role::Issuer, &world).await;
-        let cps = Process::start(SERVICE, Role::Cps, &world).await;
-        fill_wallet(&world, tokens).await;
+    /// `program` is the test's `CARGO_BIN_EXE_service`.
+    pub async fn open(program: &str, tokens: usize, config: &str) -> Self {
+        let beginning = Beginning {
+            tokens,
+            config: config.to_owned(),
+            settings: Vec::new(),
+        };
+        Self::open_in(World::new(Clock::system()), program, beginning).await
+    }
+
+    /// In a world in which nothing runs yet.
+    pub async fn open_in(world: World, program: &str, beginning: Beginning) -> Self {
+        let issuer = Process::start(program, Role::Issuer, &world).await;
+        let cps = Process::start(program, Role::Cps, &world).await;
+        fill_wallet(&world, beginning.tokens).await;
         register_mailbox(&world).await;
-        write_config(&world, trunks);
-        let mut command = Command::new(SERVICE);
+        write_config(&world, &beginning.config);
+        let mut command = Command::new(program);
         command
             .arg("gateway")
             .arg("--config")
             .arg(config_of(&world));
+        for setting in &beginning.settings {
+            command.arg("--set").arg(setting);
+        }
         let gateway = Process::start_named(command, GATEWAY, &world).await;
         Self {
             world,
@@ -63,7 +92,7 @@ impl Scene {
     }
 
     /// Posts a body, and returns the status and the JSON that came back.
-    pub(super) async fn post(&self, path: &str, media: &str, body: String) -> (u16, Value) {
+    pub async fn post(&self, path: &str, media: &str, body: String) -> (u16, Value) {
         let url = format!("http://{}{path}", self.gateway.addresses().public);
         let request = self.world.client.post(url).header("content-type", media);
         let answer = Answer::to(request.body(body)).await.unwrap();
@@ -72,7 +101,7 @@ impl Scene {
     }
 
     /// Has a call signed that begins now.
-    pub(super) async fn sign(&self, caller: &str) -> (u16, Value) {
+    pub async fn sign(&self, caller: &str) -> (u16, Value) {
         let body = json!({"signingRequest": {
             "attest": "A", "orig": {"tn": caller}, "dest": {"tn": [CALLED]},
             "iat": self.world.clock.now().0,
@@ -82,7 +111,7 @@ impl Scene {
     }
 
     /// Has a call verified that brings no Identity.
-    pub(super) async fn verify(&self, caller: &str, call: &str) -> (u16, Value) {
+    pub async fn verify(&self, caller: &str, call: &str) -> (u16, Value) {
         let body = json!({"verificationRequest": {
             "from": {"tn": caller}, "to": {"tn": [CALLED]},
             "time": self.world.clock.now().0, "requestId": call,
@@ -92,24 +121,24 @@ impl Scene {
     }
 
     /// What the operator reads at `path`.
-    pub(super) async fn admin(&self, path: &str) -> String {
+    pub async fn admin(&self, path: &str) -> String {
         let url = format!("http://{}{path}", self.gateway.addresses().admin);
         let answer = Answer::to(self.world.client.get(url)).await.unwrap();
         String::from_utf8(answer.body).unwrap()
     }
 }
 
-fn config_of(world: &World) -> std::path::PathBuf {
+fn config_of(world: &World) -> PathBuf {
     world.path(&format!("{GATEWAY}.toml"))
 }
 
 /// Writes the configuration, with these trunks.
-pub(super) fn write_config(world: &World, trunks: &str) {
+pub fn write_config(world: &World, trunks: &str) {
     write_config_with(world, &[MAILBOX], trunks);
 }
 
 /// Writes the configuration, with these files of mailbox keys and these trunks.
-pub(super) fn write_config_with(world: &World, mailboxes: &[&str], trunks: &str) {
+pub fn write_config_with(world: &World, mailboxes: &[&str], trunks: &str) {
     let at = |name: &str| world.path(name).display().to_string();
     let cps = world.cps_name();
     let text = format!(
@@ -149,7 +178,8 @@ every = "20ms"
 }
 
 /// A trunk of North America that signs as the carrier.
-pub(super) fn trunk(world: &World, name: &str) -> String {
+#[must_use]
+pub fn trunk(world: &World, name: &str) -> String {
     let issued = world.path("pki").join("issued");
     let issued = issued.display();
     format!(
@@ -167,16 +197,20 @@ x5u = "https://certs.test/carrier.pem"
 
 async fn fill_wallet(world: &World, tokens: usize) {
     let wallet = Wallet::open(&world.path("wallet.db")).unwrap();
-    let carrier = Carrier {
-        issuer: format!("http://{}", world.issuer_name()).parse().unwrap(),
-        identity: world.carrier.clone(),
-        batch: NonZeroUsize::new(tokens).unwrap(),
-        retry: RetryPolicy::SHORT,
-        log: LogPolicy::default(),
-    };
     let client = HttpOptions::default().client().unwrap();
     let (cps, now) = (world.cps_name(), world.clock.now());
-    carrier.draw(&client, &wallet, cps, now).await.unwrap();
+    let mut left = tokens;
+    while let Some(batch) = NonZeroUsize::new(left.min(MAX_BATCH)) {
+        let carrier = Carrier {
+            issuer: format!("http://{}", world.issuer_name()).parse().unwrap(),
+            identity: world.carrier.clone(),
+            batch,
+            retry: RetryPolicy::SHORT,
+            log: LogPolicy::default(),
+        };
+        carrier.draw(&client, &wallet, cps, now).await.unwrap();
+        left -= batch.get();
+    }
 }
 
 async fn register_mailbox(world: &World) {
