@@ -1,11 +1,12 @@
-//! A TCP proxy that can be told to say nothing, to break off, or to be slow: the faults of
-//! the services that a gateway stands in front of. Not here: lost answers (`lossy_proxy`).
+//! A TCP proxy that can be told to say nothing, to break off, to be slow, or to give an answer
+//! of its own: the faults of a gateway, and of the services that it stands in front of. Not
+//! here: lost answers (`lossy_proxy`).
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -21,6 +22,8 @@ pub enum Fault {
     BrokenOff,
     /// It is passed on after this time.
     Slow(Duration),
+    /// It is answered with this, whatever was asked, and ended.
+    Answered(&'static str),
 }
 
 /// A running proxy; it ends when dropped.
@@ -83,10 +86,22 @@ async fn pass(
     let fault = is_over.map_or(Fault::BrokenOff, |fault| *fault);
     match fault {
         Fault::BrokenOff => return Ok(()),
+        Fault::Answered(answer) => return say(client, answer).await,
         Fault::Slow(time) => tokio::time::sleep(time).await,
         Fault::None | Fault::Silent => {}
     }
     let mut service = TcpStream::connect(service).await?;
     copy_bidirectional(&mut client, &mut service).await?;
+    Ok(())
+}
+
+/// Reads until the client has read the answer: a connection with unread bytes would be reset,
+/// and the answer lost.
+async fn say(mut client: TcpStream, answer: &str) -> io::Result<()> {
+    let mut asked = [0; 16 * 1024];
+    client.read(&mut asked).await?;
+    client.write_all(answer.as_bytes()).await?;
+    client.shutdown().await?;
+    while client.read(&mut asked).await? > 0 {}
     Ok(())
 }

@@ -20,6 +20,7 @@ pub mod faulty_proxy;
 pub mod federation;
 pub mod gateway_scene;
 pub mod history;
+pub mod lossy_path;
 pub mod lossy_proxy;
 pub mod mailbox;
 pub mod meddler;
