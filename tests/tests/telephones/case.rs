@@ -1,0 +1,84 @@
+//! A case: what is called, and what must be seen of it.
+
+use std::ops::RangeInclusive;
+
+/// What stands for the caller's number in a header.
+pub(super) const NUMBER: &str = "NUMBER";
+
+/// Milliseconds from INVITE to 180 of a call that nothing holds up. More than it takes: a
+/// gate may be a busy machine.
+const PROMPT: RangeInclusive<u64> = 0..=1_500;
+
+/// One or more calls of one kind.
+#[derive(Debug, Clone)]
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    /// Whether From has the caller's number; else it is anonymous.
+    pub(super) from_number: bool,
+    /// The user part of the called URI.
+    pub(super) to: Option<&'static str>,
+    pub(super) header: Option<&'static str>,
+    /// Whether the callee must see a verdict of Passed; else No-TN-Validation.
+    pub(super) passes: bool,
+    /// Milliseconds to the 180.
+    pub(super) delay: RangeInclusive<u64>,
+    pub(super) count: u32,
+    pub(super) rate: u32,
+}
+
+impl Case {
+    /// A call that is signed, found out of band, and passes.
+    pub(super) const fn passes(name: &'static str) -> Self {
+        Self {
+            name,
+            from_number: true,
+            to: None,
+            header: None,
+            passes: true,
+            delay: PROMPT,
+            count: 1,
+            rate: 50,
+        }
+    }
+
+    /// A call that goes on without a verdict.
+    pub(super) const fn goes_on(name: &'static str) -> Self {
+        Self {
+            passes: false,
+            ..Self::passes(name)
+        }
+    }
+
+    pub(super) const fn anonymous(self) -> Self {
+        Self {
+            from_number: false,
+            ..self
+        }
+    }
+
+    pub(super) const fn to(self, user: &'static str) -> Self {
+        Self {
+            to: Some(user),
+            ..self
+        }
+    }
+
+    pub(super) const fn with(self, header: &'static str) -> Self {
+        Self {
+            header: Some(header),
+            ..self
+        }
+    }
+
+    pub(super) const fn rings_after(self, delay: RangeInclusive<u64>) -> Self {
+        Self { delay, ..self }
+    }
+
+    pub(super) const fn many(self, count: u32, rate: u32) -> Self {
+        Self {
+            count,
+            rate,
+            ..self
+        }
+    }
+}

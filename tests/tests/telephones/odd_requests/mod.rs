@@ -1,0 +1,63 @@
+//! The gateway alone, asked as odd switches ask. All requests are sent at the same time: most
+//! of them wait for something.
+
+mod desk;
+mod signing;
+mod verification;
+
+use std::sync::Arc;
+
+use desk::Desk;
+use futures_util::future::join_all;
+
+/// Starts the checks. Each has its name.
+macro_rules! checks {
+    ($desk:expr; $($check:path),+ $(,)?) => {
+        vec![$((stringify!($check), tokio::spawn($check(Arc::clone(&$desk))))),+]
+    };
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_requests_get_the_answers_that_they_must_get() {
+    let desk = Arc::new(Desk::open().await);
+    let checks = checks![desk;
+        signing::answers_both_specifications,
+        signing::stores_out_of_band,
+        signing::makes_numbers_canonical,
+        signing::takes_one_dest_as_text,
+        signing::makes_an_origid,
+        signing::refuses_a_request_without_iat,
+        signing::refuses_a_request_without_orig,
+        signing::refuses_an_attest_that_is_none,
+        signing::refuses_an_old_iat,
+        signing::refuses_letters_in_a_number,
+        signing::passes_over_unknown_members,
+        signing::refuses_what_is_not_json,
+        signing::refuses_no_body,
+        signing::refuses_a_body_without_a_length,
+        signing::refuses_another_media_type,
+        signing::refuses_to_answer_in_another_media_type,
+        signing::refuses_another_path,
+        signing::refuses_another_method,
+        signing::takes_a_form,
+        signing::takes_a_form_with_bare_brackets,
+        signing::takes_sip_and_answers_in_header_lines,
+        verification::sends_the_request_id_back,
+        verification::keeps_a_connection_open,
+        verification::finds_nothing,
+        verification::requires_no_identity,
+        verification::takes_no_passport_of_another_caller,
+        verification::goes_on_without_a_callers_number,
+        verification::takes_national_numbers,
+        verification::finds_a_call_that_was_sent_on,
+        verification::refuses_the_identity_of_another_call,
+        verification::refuses_a_request_without_time,
+    ];
+    let (names, checks): (Vec<_>, Vec<_>) = checks.into_iter().unzip();
+    let ended = join_all(checks).await;
+    let failed = names.into_iter().zip(ended).filter(|(_, end)| end.is_err());
+    let failed: Vec<_> = failed.map(|(name, _)| name).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+    let desk = Arc::into_inner(desk).unwrap();
+    desk.close().await;
+}
