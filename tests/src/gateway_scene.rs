@@ -2,6 +2,7 @@
 //! mailbox that is registered.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::Command;
@@ -18,6 +19,7 @@ use pennyblack_sealing::mailbox::Kem;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
+use crate::port::free_port;
 use crate::process::{Process, Role};
 use crate::world::{FIRST_NUMBER, World};
 
@@ -53,6 +55,34 @@ pub struct Beginning {
     pub config: String,
     /// Settings that the command line changes, as `section.key=value`.
     pub settings: Vec<String>,
+}
+
+/// The ports at which a gateway is asked by SIP.
+#[derive(Debug, Clone, Copy)]
+pub struct SipPorts {
+    /// For calls that leave.
+    pub sign: SocketAddr,
+    /// For calls that arrive.
+    pub verify: SocketAddr,
+}
+
+impl SipPorts {
+    /// Free ones.
+    #[must_use]
+    pub fn free() -> Self {
+        let free = || SocketAddr::from(([127, 0, 0, 1], free_port()));
+        Self {
+            sign: free(),
+            verify: free(),
+        }
+    }
+
+    /// The settings by which it listens there, over UDP and TCP.
+    pub fn settings(&self) -> impl Iterator<Item = String> {
+        [("sign", self.sign), ("verify", self.verify)]
+            .into_iter()
+            .map(|(side, port)| format!("sip.{side}.listen=[\"udp:{port}\", \"tcp:{port}\"]"))
+    }
 }
 
 impl GatewayScene {

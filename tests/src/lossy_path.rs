@@ -16,6 +16,8 @@ const LARGEST: usize = 65_535;
 /// What is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
+    /// Nothing.
+    Nothing,
     /// The next requests with this method, so many of them.
     Requests(&'static str, usize),
     /// The next responses with this status, so many of them.
@@ -31,6 +33,7 @@ impl Loss {
         let first = words.next().unwrap_or_default();
         let is_response = first == b"SIP/2.0";
         let (is_meant, left) = match self {
+            Self::Nothing => return false,
             Self::All => return true,
             Self::Requests(method, left) => (!is_response && first == method.as_bytes(), left),
             Self::Responses(status, left) => {
@@ -48,40 +51,50 @@ impl Loss {
 #[derive(Debug)]
 pub struct LossyPath {
     address: SocketAddr,
-    lost: Arc<AtomicUsize>,
+    path: Arc<Path>,
     task: AbortHandle,
 }
 
 /// What the tasks of a path share.
+#[derive(Debug)]
 struct Path {
     front: UdpSocket,
     server: SocketAddr,
     loss: Mutex<Loss>,
-    lost: Arc<AtomicUsize>,
+    lost: AtomicUsize,
 }
 
 impl LossyPath {
-    /// Starts one in front of `server`.
+    /// Starts one in front of `server`. It loses nothing until it is told to.
     ///
     /// # Errors
     /// When no socket can be had.
-    pub async fn start(server: SocketAddr, loss: Loss) -> io::Result<Self> {
+    pub async fn start(server: SocketAddr) -> io::Result<Self> {
         let front = UdpSocket::bind("127.0.0.1:0").await?;
         let address = front.local_addr()?;
-        let lost = Arc::new(AtomicUsize::new(0));
-        let path = Path {
+        let path = Arc::new(Path {
             front,
             server,
-            loss: Mutex::new(loss),
-            lost: Arc::clone(&lost),
-        };
+            loss: Mutex::new(Loss::Nothing),
+            lost: AtomicUsize::new(0),
+        });
         // It fails with its sockets, and the test with it.
-        let task = tokio::spawn(async move { drop(Arc::new(path).run().await) });
+        let running = Arc::clone(&path).run();
+        let task = tokio::spawn(async move { drop(running.await) });
         Ok(Self {
             address,
-            lost,
+            path,
             task: task.abort_handle(),
         })
+    }
+
+    /// What is lost from now on.
+    pub fn lose(&self, loss: Loss) {
+        *self
+            .path
+            .loss
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = loss;
     }
 
     /// Where clients send to.
@@ -93,7 +106,7 @@ impl LossyPath {
     /// How many messages were lost so far.
     #[must_use]
     pub fn lost(&self) -> usize {
-        self.lost.load(Ordering::SeqCst)
+        self.path.lost.load(Ordering::SeqCst)
     }
 }
 

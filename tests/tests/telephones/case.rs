@@ -22,6 +22,8 @@ pub(super) struct Case {
     pub(super) passes: bool,
     /// Milliseconds to the 180.
     pub(super) delay: RangeInclusive<u64>,
+    /// What the proxy that signs must write about it.
+    pub(super) writes: Option<&'static str>,
     pub(super) count: u32,
     pub(super) rate: u32,
 }
@@ -36,6 +38,7 @@ impl Case {
             header: None,
             passes: true,
             delay: PROMPT,
+            writes: None,
             count: 1,
             rate: 50,
         }
@@ -72,6 +75,13 @@ impl Case {
 
     pub(super) const fn rings_after(self, delay: RangeInclusive<u64>) -> Self {
         Self { delay, ..self }
+    }
+
+    pub(super) const fn writes(self, words: &'static str) -> Self {
+        Self {
+            writes: Some(words),
+            ..self
+        }
     }
 
     pub(super) const fn many(self, count: u32, rate: u32) -> Self {

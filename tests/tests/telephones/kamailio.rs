@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pennyblack_tests::port::free_port;
@@ -15,6 +15,7 @@ const CONFIGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/sip/kamailio");
 /// A Kamailio that runs.
 pub(super) struct Kamailio {
     address: SocketAddr,
+    log: PathBuf,
     _program: Program,
 }
 
@@ -24,7 +25,7 @@ impl Kamailio {
         folder: &Path,
         config: &str,
         texts: &[(&str, String)],
-        flags: &[&str],
+        flags: &[String],
     ) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let runs_in = folder.join(format!("{config}.run"));
@@ -35,13 +36,11 @@ impl Kamailio {
             .arg("-f")
             .arg(format!("{CONFIGS}/{config}.cfg"))
             .args(["-l", &format!("udp:{address}")])
+            .args(["-l", &format!("tcp:{address}")])
             .arg("-Y")
             .arg(&runs_in)
             .arg("-P")
             .arg(runs_in.join("pid"));
-        if flags.contains(&"WITH_TCP") {
-            command.args(["-l", &format!("tcp:{address}")]);
-        }
         for (name, text) in texts {
             command.arg("-A").arg(format!("{name}=\"{text}\""));
         }
@@ -52,6 +51,7 @@ impl Kamailio {
         program.until_it_has(address.port()).await;
         Self {
             address,
+            log: folder.join(format!("{config}.log")),
             _program: program,
         }
     }
@@ -59,6 +59,11 @@ impl Kamailio {
     /// Where it is called.
     pub(super) const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether it has written this.
+    pub(super) fn has_written(&self, words: &str) -> bool {
+        fs::read_to_string(&self.log).unwrap().contains(words)
     }
 
     /// The URI to send calls to.

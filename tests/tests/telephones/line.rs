@@ -1,11 +1,14 @@
 //! The way of a call, from SIPp to SIPp, with a gateway at both ends of it.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pennyblack_runtime::clock::Clock;
 use pennyblack_tests::faulty_proxy::{Fault, FaultyProxy};
-use pennyblack_tests::gateway_scene::{Beginning, CALLED, GatewayScene, trunk};
+use pennyblack_tests::gateway_scene::{Beginning, CALLED, GatewayScene, SipPorts, trunk};
+use pennyblack_tests::lossy_path::LossyPath;
 use pennyblack_tests::wait::until;
 use pennyblack_tests::world::World;
 
@@ -19,71 +22,92 @@ use super::kamailio::Kamailio;
 /// The number before that of the first caller.
 const NUMBERS: u64 = 17_325_551_000;
 
+/// Calls that passed by what came out of band.
+const PASSED: &str =
+    r#"pennyblack_gateway_calls_total{side="verification",result="passed-out-of-band"}"#;
+
+/// How switches ask the gateway.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asking {
+    /// Over HTTP.
+    Rest,
+    /// By SIP, for so many milliseconds at most.
+    Redirect(u32),
+}
+
 /// All that a call passes.
 pub(super) struct Line {
     pub(super) scene: GatewayScene,
-    /// In front of the gateway, for the switch that signs and the one that verifies.
-    pub(super) signing: FaultyProxy,
-    pub(super) verifying: FaultyProxy,
-    /// Between the gateway and the CPS, for stores.
-    pub(super) storing: FaultyProxy,
+    pub(super) ways: Ways,
     leaving: Kamailio,
     gap: Kamailio,
     _arriving: Kamailio,
     callee: Callee,
     last: AtomicU64,
+    /// Calls that must have passed so far.
+    passed: u64,
     failed: Vec<String>,
+}
+
+/// Ways on which a test can make faults.
+pub(super) struct Ways {
+    /// From switches to the gateway, over HTTP.
+    pub(super) signing: FaultyProxy,
+    pub(super) verifying: FaultyProxy,
+    /// The same by SIP over UDP.
+    pub(super) sip_signing: LossyPath,
+    pub(super) sip_verifying: LossyPath,
+    /// From the gateway to the CPS, for stores.
+    pub(super) storing: FaultyProxy,
 }
 
 impl Line {
     /// With so many tokens, and a gateway with these settings.
-    pub(super) async fn rest(tokens: usize, settings: &[&str]) -> Self {
+    pub(super) async fn open(asking: Asking, tokens: usize, settings: &[&str]) -> Self {
         let world = World::new(Clock::system());
-        let (cps, folder) = (world.cps_name().clone(), world.path("."));
+        let (cps, folder, ports) = (world.cps_name().clone(), world.path("."), SipPorts::free());
         let storing = FaultyProxy::start(cps.as_str().parse().unwrap()).await;
         let storing = storing.unwrap();
         let mut settings: Vec<_> = settings.iter().map(|one| (*one).to_owned()).collect();
         settings.push(format!("store.cps={cps}=http://{}", storing.address()));
         settings.push(format!("verify.cps=[\"http://{cps}\"]"));
+        settings.extend(ports.settings());
         let beginning = Beginning {
             tokens,
-            config: trunk(&world, "switch"),
+            config: trunk(&world, "switch") + asking.attest(),
             settings,
         };
         let scene = GatewayScene::open_in(world, SERVICE, beginning).await;
         let gateway = scene.gateway.addresses().public;
-        let signing = FaultyProxy::start(gateway).await.unwrap();
-        let verifying = FaultyProxy::start(gateway).await.unwrap();
-
+        let ways = Ways {
+            signing: FaultyProxy::start(gateway).await.unwrap(),
+            verifying: FaultyProxy::start(gateway).await.unwrap(),
+            sip_signing: LossyPath::start(ports.sign).await.unwrap(),
+            sip_verifying: LossyPath::start(ports.verify).await.unwrap(),
+            storing,
+        };
         let callee = Callee::start(&folder).await;
-        let url =
-            |proxy: &FaultyProxy, what: &str| format!("http://{}/stir/v1/{what}", proxy.address());
-        let asks = url(&verifying, "verification");
-        let texts = [("NEXT_HOP", callee.uri()), ("VERIFY_URL", asks)];
-        let arriving = Kamailio::start(&folder, "arriving", &texts, &["MODE_REST"]).await;
+        let arriving = ways.arriving(asking, &ports, &folder, callee.uri()).await;
         let texts = [("NEXT_HOP", arriving.uri())];
         let gap = Kamailio::start(&folder, "gap", &texts, &[]).await;
-        let asks = url(&signing, "signing");
-        let texts = [("NEXT_HOP", gap.uri()), ("SIGN_URL", asks)];
-        let leaving = Kamailio::start(&folder, "leaving", &texts, &["MODE_REST"]).await;
+        let leaving = ways.leaving(asking, &ports, &folder, gap.uri()).await;
         Self {
             scene,
-            signing,
-            verifying,
-            storing,
+            ways,
             leaving,
             gap,
             _arriving: arriving,
             callee,
             last: AtomicU64::new(NUMBERS),
+            passed: 0,
             failed: Vec::new(),
         }
     }
 
     /// The faults of the gateway, as both switches see them.
     pub(super) fn fault(&self, fault: Fault) {
-        self.signing.set(fault);
-        self.verifying.set(fault);
+        self.ways.signing.set(fault);
+        self.ways.verifying.set(fault);
     }
 
     /// Makes the calls of a case from a number of its own, and judges them.
@@ -98,7 +122,7 @@ impl Line {
         self.call_from(number, self.gap.address(), case).await;
     }
 
-    async fn call_from(&mut self, number: u64, proxy: std::net::SocketAddr, case: Case) {
+    async fn call_from(&mut self, number: u64, proxy: SocketAddr, case: Case) {
         let from = match case.from_number {
             true => format!("+{number}"),
             false => "anonymous".to_owned(),
@@ -117,6 +141,7 @@ impl Line {
             Err(why) => self.fail(&case, &why),
             Ok(delays) => self.judge(&case, number, &delays),
         }
+        self.passed += u64::from(case.count) * u64::from(case.passes);
     }
 
     fn judge(&mut self, case: &Case, number: u64, delays: &[u64]) {
@@ -140,7 +165,9 @@ impl Line {
         let of_call = |invite: &Invite| judge(invite, &expected, now).err();
         let of_delay = |delay: &u64| judge_delay(*delay, &case.delay).err();
         let bad = heard.iter().filter_map(of_call);
-        let bad: Vec<_> = bad.chain(delays.iter().filter_map(of_delay)).collect();
+        let mut bad: Vec<_> = bad.chain(delays.iter().filter_map(of_delay)).collect();
+        let writes = case.writes.filter(|words| !self.leaving.has_written(words));
+        bad.extend(writes.map(|words| format!("Kamailio has not written \"{words}\"")));
         match bad.first() {
             Some(first) => self.fail(case, &format!("{} faults, the first: {first}", bad.len())),
             None => println!(
@@ -174,9 +201,72 @@ impl Line {
     }
 
     /// # Panics
-    /// When a case failed.
+    /// When a case failed, or a call passed by an Identity that crossed the gap.
     pub(super) async fn close(self) {
         assert!(self.failed.is_empty(), "{}", self.failed.join("\n"));
+        self.until_count_is(PASSED, self.passed).await;
         self.scene.gateway.stop().await;
+    }
+}
+
+impl Ways {
+    /// The proxy that asks for an Identity header.
+    async fn leaving(
+        &self,
+        asking: Asking,
+        ports: &SipPorts,
+        folder: &Path,
+        next: String,
+    ) -> Kamailio {
+        let texts = [
+            ("NEXT_HOP", next),
+            (
+                "SIGN_URL",
+                format!("http://{}/stir/v1/signing", self.signing.address()),
+            ),
+            ("SIGN_UDP", format!("sip:{}", self.sip_signing.address())),
+            ("SIGN_TCP", format!("sip:{};transport=tcp", ports.sign)),
+        ];
+        Kamailio::start(folder, "leaving", &texts, &asking.flags()).await
+    }
+
+    /// The proxy that asks for a verdict.
+    async fn arriving(
+        &self,
+        asking: Asking,
+        ports: &SipPorts,
+        folder: &Path,
+        next: String,
+    ) -> Kamailio {
+        let texts = [
+            ("NEXT_HOP", next),
+            (
+                "VERIFY_URL",
+                format!("http://{}/stir/v1/verification", self.verifying.address()),
+            ),
+            (
+                "VERIFY_UDP",
+                format!("sip:{}", self.sip_verifying.address()),
+            ),
+            ("VERIFY_TCP", format!("sip:{};transport=tcp", ports.verify)),
+        ];
+        Kamailio::start(folder, "arriving", &texts, &asking.flags()).await
+    }
+}
+
+impl Asking {
+    /// An INVITE does not say which attestation level to sign; a request over HTTP does.
+    const fn attest(self) -> &'static str {
+        match self {
+            Self::Rest => "",
+            Self::Redirect(_) => "attest = \"A\"\n",
+        }
+    }
+
+    fn flags(self) -> Vec<String> {
+        match self {
+            Self::Rest => vec!["MODE_REST".to_owned()],
+            Self::Redirect(wait) => vec!["MODE_REDIRECT".to_owned(), format!("DIP_MS={wait}")],
+        }
     }
 }

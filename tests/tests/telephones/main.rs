@@ -19,6 +19,7 @@ mod kamailio;
 mod line;
 mod odd_requests;
 mod program;
+mod redirect;
 mod rest;
 mod secsipidx;
 

@@ -5,17 +5,17 @@ use std::time::Duration;
 use pennyblack_tests::faulty_proxy::Fault;
 
 use super::case::Case;
-use super::line::Line;
+use super::line::{Asking, Line};
 
 /// Switches wait for a second. On a machine that is busy with other tests, calls that are not
 /// about deadlines should not meet them.
-const PATIENT: [&str; 2] = ["signing.deadline=800ms", "verify.wait=800ms"];
+pub(super) const PATIENT: [&str; 2] = ["signing.deadline=800ms", "verify.wait=800ms"];
 
-const SPENT: &str = "pennyblack_gateway_tokens_spent_total";
+pub(super) const SPENT: &str = "pennyblack_gateway_tokens_spent_total";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_of_every_kind_arrive_with_their_verdict() {
-    let mut line = Line::rest(16, &PATIENT).await;
+    let mut line = Line::open(Asking::Rest, 16, &PATIENT).await;
     line.run(Case::passes("rest")).await;
     line.run(Case::passes("rest-atis").with("X-Dialect: atis"))
         .await;
@@ -50,18 +50,18 @@ const GARBAGE: &str =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_fault_of_a_gateway_ends_a_call() {
-    let mut line = Line::rest(4, &PATIENT).await;
-    for (name, answer) in [
-        ("http500", ERROR_500),
-        ("http400", ERROR_400),
-        ("garbage", GARBAGE),
+    let mut line = Line::open(Asking::Rest, 4, &PATIENT).await;
+    for (name, answer, writes) in [
+        ("http500", ERROR_500, "signing: HTTP 500"),
+        ("http400", ERROR_400, "signing: HTTP 400"),
+        ("garbage", GARBAGE, "signing: no identity in <html>"),
     ] {
         line.fault(Fault::Answered(answer));
-        line.run(Case::goes_on(name)).await;
+        line.run(Case::goes_on(name).writes(writes)).await;
     }
     line.fault(Fault::BrokenOff);
     line.run(Case::goes_on("broken-off")).await;
-    line.verifying.set(Fault::None);
+    line.ways.verifying.set(Fault::None);
     line.run(Case::goes_on("unsigned")).await;
     line.fault(Fault::None);
     line.run(Case::passes("no-fault")).await;
@@ -75,8 +75,8 @@ async fn no_fault_of_a_gateway_ends_a_call() {
 /// A store takes `lag`. Signing does not wait for it, verifying does for a while.
 async fn race(lag: Duration, case: Case) {
     let settings = ["signing.deadline=20ms", "verify.wait=700ms"];
-    let mut line = Line::rest(4, &settings).await;
-    line.storing.set(Fault::Slow(lag));
+    let mut line = Line::open(Asking::Rest, 4, &settings).await;
+    line.ways.storing.set(Fault::Slow(lag));
     line.run(case).await;
     line.until_count_is(r#"pennyblack_gateway_copies_total{result="late"}"#, 1)
         .await;
@@ -96,7 +96,7 @@ async fn a_passport_that_is_late_is_waited_for_but_not_for_long() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_calls_pass_twenty_a_second() {
-    let mut line = Line::rest(200, &PATIENT).await;
+    let mut line = Line::open(Asking::Rest, 200, &PATIENT).await;
     line.run(Case::passes("load-rest").many(200, 20)).await;
     line.until_count_is(SPENT, 200).await;
     line.close().await;

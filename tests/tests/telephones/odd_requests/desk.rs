@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use pennyblack_runtime::clock::Clock;
 use pennyblack_tests::answer::Answer;
-use pennyblack_tests::gateway_scene::{Beginning, CALLED, GatewayScene, trunk};
+use pennyblack_tests::gateway_scene::{Beginning, CALLED, GatewayScene, SipPorts, trunk};
 use pennyblack_tests::world::World;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -26,20 +26,27 @@ const TOKENS: usize = 64;
 /// A gateway to ask.
 pub(super) struct Desk {
     scene: GatewayScene,
+    /// Where it is asked by SIP.
+    pub(super) sign: SocketAddr,
+    pub(super) verify: SocketAddr,
     last: AtomicU64,
 }
 
 impl Desk {
     pub(super) async fn open() -> Self {
-        let world = World::new(Clock::system());
+        let (world, ports) = (World::new(Clock::system()), SipPorts::free());
+        // All checks ask at once, and what is odd about them is not their time.
+        let mut settings = vec!["signing.deadline=5s".to_owned()];
+        settings.extend(ports.settings());
         let beginning = Beginning {
             tokens: TOKENS,
             config: trunk(&world, "switch"),
-            // All checks ask at once, and what is odd about them is not their time.
-            settings: vec!["signing.deadline=5s".to_owned()],
+            settings,
         };
         Self {
             scene: GatewayScene::open_in(world, SERVICE, beginning).await,
+            sign: ports.sign,
+            verify: ports.verify,
             last: AtomicU64::new(NUMBERS),
         }
     }

@@ -2,7 +2,10 @@
 //! of them wait for something.
 
 mod desk;
+mod peer;
 mod signing;
+mod sip;
+mod sip_tcp;
 mod verification;
 
 use std::sync::Arc;
@@ -52,6 +55,24 @@ async fn odd_requests_get_the_answers_that_they_must_get() {
         verification::finds_a_call_that_was_sent_on,
         verification::refuses_the_identity_of_another_call,
         verification::refuses_a_request_without_time,
+        sip::redirects_with_the_identity_in_both_places,
+        sip::redirects_with_a_verdict,
+        sip::says_404_if_nothing_was_found,
+        sip::says_that_it_is_there,
+        sip::refuses_other_methods,
+        sip::answers_a_retransmission_as_before,
+        sip::answers_again_until_the_ack,
+        sip::sends_all_vias_back_in_order,
+        sip::answers_to_the_port_of_the_via_without_rport,
+        sip::reads_compact_header_names,
+        sip::believes_the_asserted_identity_before_from,
+        sip::signs_the_dialled_number_of_a_ported_one,
+        sip::lets_emergency_calls_go,
+        sip::lives_on_after_garbage,
+        sip::answers_a_stray_cancel_and_no_stray_ack,
+        sip_tcp::reads_an_invite_in_pieces,
+        sip_tcp::reads_two_requests_after_a_keep_alive,
+        sip_tcp::answers_once,
     ];
     let (names, checks): (Vec<_>, Vec<_>) = checks.into_iter().unzip();
     let ended = join_all(checks).await;

@@ -1,0 +1,95 @@
+//! Calls whose switches ask by SIP, and are answered with a redirect.
+
+use std::time::Duration;
+
+use pennyblack_tests::faulty_proxy::Fault;
+use pennyblack_tests::lossy_path::Loss;
+
+use super::case::Case;
+use super::line::{Asking, Line};
+use super::rest::{PATIENT, SPENT};
+
+/// Longer than any answer that is not lost takes. Kamailio's timers are about 100 ms exact.
+const DIP: Asking = Asking::Redirect(1_000);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_every_kind_arrive_with_their_verdict() {
+    let mut line = Line::open(DIP, 16, &PATIENT).await;
+    line.run(Case::passes("redirect-both")).await;
+    line.run(Case::passes("redirect-tcp").with("X-Transport: tcp"))
+        .await;
+    line.run(Case::passes("national-redir").with("X-Gap: national"))
+        .await;
+    let sip404 = Case::goes_on("sip404").anonymous();
+    line.run(sip404.writes("signing: SIP 404")).await;
+    line.run(Case::passes("spoof-after-redir")).await;
+    line.run_unsigned_again(Case::goes_on("spoof-redir")).await;
+    line.until_count_is(SPENT, 4).await;
+
+    line.ways.sip_signing.lose(Loss::All);
+    let unsigned = Case::goes_on("unsigned-redir").rings_after(850..=3_000);
+    line.run(unsigned.writes("signing: SIP 408")).await;
+    line.ways.sip_verifying.lose(Loss::All);
+    line.run(Case::goes_on("sip-silent").rings_after(1_750..=3_500))
+        .await;
+    line.until_count_is(SPENT, 4).await;
+    line.close().await;
+}
+
+/// The headers of a redirect in one place only.
+async fn carried_in(place: &'static str, case: Case, at_nothing: Case) {
+    let carry = ["sign", "verify"].map(|side| format!("sip.{side}.carry={place}"));
+    let nothing = ["sign", "verify"].map(|side| format!("sip.{side}.nothing=503"));
+    let settings: Vec<_> = carry.iter().chain(&nothing).map(String::as_str).collect();
+    let settings = [&settings, PATIENT.as_slice()].concat();
+    let mut line = Line::open(DIP, 4, &settings).await;
+    line.run(case).await;
+    line.run(at_nothing.anonymous().writes("signing: SIP 503"))
+        .await;
+    line.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_reads_headers_where_it_can() {
+    let plain = Case::passes("redirect-plain");
+    let contact = Case::passes("redirect-contact");
+    tokio::join!(
+        carried_in("header", plain, Case::goes_on("sip503")),
+        carried_in("contact", contact, Case::goes_on("sip503-contact")),
+    );
+}
+
+/// A lost message is repaired by whoever sends it again: the switch as long as nobody has said
+/// 100, the gateway after that (RFC 3261 section 17.2.1). No call costs a second token.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_message_delays_a_call_and_costs_no_token() {
+    let mut line = Line::open(Asking::Redirect(4_000), 8, &PATIENT).await;
+    let cases = [
+        ("lost-invite", Loss::Requests("INVITE", 1), 450..=1_500),
+        ("lost-302", Loss::Responses("302", 1), 450..=1_500),
+        ("lost-ack", Loss::Requests("ACK", 1), 0..=450),
+    ];
+    for (tokens, (name, loss, delay)) in (1..).zip(cases) {
+        line.ways.sip_signing.lose(loss);
+        line.run(Case::passes(name).rings_after(delay)).await;
+        assert_eq!(line.ways.sip_signing.lost(), tokens, "{name}: lost");
+    }
+    // The gateway says 100 after 200 ms, and the switch falls silent.
+    line.ways
+        .storing
+        .set(Fault::Slow(Duration::from_millis(300)));
+    line.ways.sip_signing.lose(Loss::Responses("302", 1));
+    line.run(Case::passes("lost-302-slow").rings_after(750..=2_500))
+        .await;
+    assert_eq!(line.ways.sip_signing.lost(), 4, "lost-302-slow: lost");
+    line.until_count_is(SPENT, 4).await;
+    line.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_calls_pass_twenty_a_second() {
+    let mut line = Line::open(DIP, 200, &PATIENT).await;
+    line.run(Case::passes("load-redirect").many(200, 20)).await;
+    line.until_count_is(SPENT, 200).await;
+    line.close().await;
+}
