@@ -20,6 +20,8 @@ pub(super) struct Case {
     pub(super) header: Option<&'static str>,
     /// Whether the callee must see a verdict of Passed; else No-TN-Validation.
     pub(super) passes: bool,
+    /// Whether the gateway must sign it, and spend a token on it.
+    pub(super) signs: bool,
     /// Milliseconds to the 180.
     pub(super) delay: RangeInclusive<u64>,
     /// What the proxy that signs must write about it.
@@ -37,6 +39,7 @@ impl Case {
             to: None,
             header: None,
             passes: true,
+            signs: true,
             delay: PROMPT,
             writes: None,
             count: 1,
@@ -44,11 +47,20 @@ impl Case {
         }
     }
 
-    /// A call that goes on without a verdict.
+    /// A call that goes on unsigned, and without a verdict.
     pub(super) const fn goes_on(name: &'static str) -> Self {
         Self {
             passes: false,
+            signs: false,
             ..Self::passes(name)
+        }
+    }
+
+    /// It is signed all the same.
+    pub(super) const fn signed(self) -> Self {
+        Self {
+            signs: true,
+            ..self
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a called customer must see of a call. Not here: how the call came about (`line`).
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use pennyblack_base::encoding::from_base64url;
@@ -56,6 +57,16 @@ pub(super) fn judge_delay(delay: u64, expected: &RangeInclusive<u64>) -> Result<
     match expected.contains(&delay) {
         true => Ok(()),
         false => Err(format!("{delay} ms to the 180, not {expected:?}")),
+    }
+}
+
+/// A PASSporT is good for one call.
+pub(super) fn judge_distinct(invites: &[Invite]) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    let mut all = invites.iter().flat_map(|invite| invite.all("Identity"));
+    match all.find(|identity| !seen.insert(*identity)) {
+        None => Ok(()),
+        Some(identity) => Err(format!("two calls have {identity}")),
     }
 }
 
@@ -194,6 +205,9 @@ mod tests {
                 "not seen: {fault}"
             );
         }
+        let invites = [good.as_str(), good.as_str(), nothing(), nothing()].map(Invite::new);
+        assert!(judge_distinct(&invites).is_err(), "twice the same PASSporT");
+        judge_distinct(&invites[1..]).unwrap();
         judge_delay(10, &(0..=100)).unwrap();
         assert!(judge_delay(101, &(0..=100)).is_err());
         assert!(judge_delay(10, &(400..=800)).is_err());

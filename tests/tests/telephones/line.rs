@@ -16,8 +16,11 @@ use super::SERVICE;
 use super::callee::{Callee, Invite};
 use super::caller::Calls;
 use super::case::{Case, NUMBER};
-use super::judge::{Expected, judge, judge_delay};
+use super::judge::{Expected, judge, judge_delay, judge_distinct};
 use super::kamailio::Kamailio;
+
+/// Longest wait for a count.
+const SOON: Duration = Duration::from_secs(20);
 
 /// The number before that of the first caller.
 const NUMBERS: u64 = 17_325_551_000;
@@ -25,6 +28,12 @@ const NUMBERS: u64 = 17_325_551_000;
 /// Calls that passed by what came out of band.
 const PASSED: &str =
     r#"pennyblack_gateway_calls_total{side="verification",result="passed-out-of-band"}"#;
+
+/// Calls that were signed.
+const SIGNED: &str = r#"pennyblack_gateway_calls_total{side="signing",result="signed"}"#;
+
+/// Tokens that were spent.
+const SPENT: &str = "pennyblack_gateway_tokens_spent_total";
 
 /// How switches ask the gateway.
 #[derive(Debug, Clone, Copy)]
@@ -44,8 +53,9 @@ pub(super) struct Line {
     _arriving: Kamailio,
     callee: Callee,
     last: AtomicU64,
-    /// Calls that must have passed so far.
+    /// Calls that must have passed, and been signed, so far.
     passed: u64,
+    signed: u64,
     failed: Vec<String>,
 }
 
@@ -100,6 +110,7 @@ impl Line {
             callee,
             last: AtomicU64::new(NUMBERS),
             passed: 0,
+            signed: 0,
             failed: Vec::new(),
         }
     }
@@ -142,6 +153,7 @@ impl Line {
             Ok(delays) => self.judge(&case, number, &delays),
         }
         self.passed += u64::from(case.count) * u64::from(case.passes);
+        self.signed += u64::from(case.count) * u64::from(case.signs);
     }
 
     fn judge(&mut self, case: &Case, number: u64, delays: &[u64]) {
@@ -166,6 +178,7 @@ impl Line {
         let of_delay = |delay: &u64| judge_delay(*delay, &case.delay).err();
         let bad = heard.iter().filter_map(of_call);
         let mut bad: Vec<_> = bad.chain(delays.iter().filter_map(of_delay)).collect();
+        bad.extend(judge_distinct(&heard).err());
         let writes = case.writes.filter(|words| !self.leaving.has_written(words));
         bad.extend(writes.map(|words| format!("Kamailio has not written \"{words}\"")));
         match bad.first() {
@@ -182,29 +195,24 @@ impl Line {
         self.failed.push(format!("{}: {why}", case.name));
     }
 
-    /// The value of one series of the gateway.
-    pub(super) async fn count(&self, series: &str) -> u64 {
-        let metrics = self.scene.admin("/metrics").await;
-        let line = metrics.lines().find_map(|line| line.strip_prefix(series));
-        line.unwrap_or_else(|| panic!("no {series}"))
-            .trim()
-            .parse()
-            .unwrap()
-    }
-
     /// Waits until a series of the gateway has a value.
-    pub(super) async fn until_count_is(&self, series: &str, value: u64) {
-        until(series, Duration::from_secs(30), async || {
-            (self.count(series).await == value).then_some(())
+    async fn until_count_is(&self, series: &str, value: u64) {
+        let wanted = format!("{series} {value}");
+        until(&wanted, SOON, async || {
+            let metrics = self.scene.admin("/metrics").await;
+            metrics.lines().any(|line| line == wanted).then_some(())
         })
         .await;
     }
 
     /// # Panics
-    /// When a case failed, or a call passed by an Identity that crossed the gap.
+    /// When a case failed, a call passed by an Identity that crossed the gap, or calls were
+    /// signed and paid for that must not be, or more than once.
     pub(super) async fn close(self) {
         assert!(self.failed.is_empty(), "{}", self.failed.join("\n"));
         self.until_count_is(PASSED, self.passed).await;
+        self.until_count_is(SIGNED, self.signed).await;
+        self.until_count_is(SPENT, self.signed).await;
         self.scene.gateway.stop().await;
     }
 }

@@ -7,7 +7,7 @@ use pennyblack_tests::lossy_path::Loss;
 
 use super::case::Case;
 use super::line::{Asking, Line};
-use super::rest::{PATIENT, SPENT};
+use super::rest::PATIENT;
 
 /// Longer than any answer that is not lost takes. Kamailio's timers are about 100 ms exact.
 const DIP: Asking = Asking::Redirect(1_000);
@@ -24,7 +24,6 @@ async fn calls_of_every_kind_arrive_with_their_verdict() {
     line.run(sip404.writes("signing: SIP 404")).await;
     line.run(Case::passes("spoof-after-redir")).await;
     line.run_unsigned_again(Case::goes_on("spoof-redir")).await;
-    line.until_count_is(SPENT, 4).await;
 
     line.ways.sip_signing.lose(Loss::All);
     let unsigned = Case::goes_on("unsigned-redir").rings_after(850..=3_000);
@@ -32,7 +31,6 @@ async fn calls_of_every_kind_arrive_with_their_verdict() {
     line.ways.sip_verifying.lose(Loss::All);
     line.run(Case::goes_on("sip-silent").rings_after(1_750..=3_500))
         .await;
-    line.until_count_is(SPENT, 4).await;
     line.close().await;
 }
 
@@ -51,8 +49,8 @@ async fn carried_in(place: &'static str, case: Case, at_nothing: Case) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_switch_reads_headers_where_it_can() {
-    let plain = Case::passes("redirect-plain");
-    let contact = Case::passes("redirect-contact");
+    let plain = Case::passes("redirect-plain").writes("signing: read as a header");
+    let contact = Case::passes("redirect-contact").writes("signing: read in Contact");
     tokio::join!(
         carried_in("header", plain, Case::goes_on("sip503")),
         carried_in("contact", contact, Case::goes_on("sip503-contact")),
@@ -82,7 +80,6 @@ async fn a_lost_message_delays_a_call_and_costs_no_token() {
     line.run(Case::passes("lost-302-slow").rings_after(750..=2_500))
         .await;
     assert_eq!(line.ways.sip_signing.lost(), 4, "lost-302-slow: lost");
-    line.until_count_is(SPENT, 4).await;
     line.close().await;
 }
 
@@ -90,6 +87,5 @@ async fn a_lost_message_delays_a_call_and_costs_no_token() {
 async fn two_hundred_calls_pass_twenty_a_second() {
     let mut line = Line::open(DIP, 200, &PATIENT).await;
     line.run(Case::passes("load-redirect").many(200, 20)).await;
-    line.until_count_is(SPENT, 200).await;
     line.close().await;
 }

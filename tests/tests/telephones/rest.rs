@@ -11,8 +11,6 @@ use super::line::{Asking, Line};
 /// about deadlines should not meet them.
 pub(super) const PATIENT: [&str; 2] = ["signing.deadline=800ms", "verify.wait=800ms"];
 
-pub(super) const SPENT: &str = "pennyblack_gateway_tokens_spent_total";
-
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_of_every_kind_arrive_with_their_verdict() {
     let mut line = Line::open(Asking::Rest, 16, &PATIENT).await;
@@ -31,12 +29,10 @@ async fn calls_of_every_kind_arrive_with_their_verdict() {
     let pai = "P-Asserted-Identity: <tel:+NUMBER>";
     line.run(Case::passes("pai-tel").anonymous().with(pai))
         .await;
-    line.until_count_is(SPENT, 7).await;
     line.run(Case::goes_on("anonymous").anonymous()).await;
     line.run(Case::goes_on("emergency").to("911")).await;
     line.run(Case::passes("spoof-after")).await;
     line.run_unsigned_again(Case::goes_on("spoof")).await;
-    line.until_count_is(SPENT, 8).await;
     line.close().await;
 }
 
@@ -78,15 +74,13 @@ async fn race(lag: Duration, case: Case) {
     let mut line = Line::open(Asking::Rest, 4, &settings).await;
     line.ways.storing.set(Fault::Slow(lag));
     line.run(case).await;
-    line.until_count_is(r#"pennyblack_gateway_copies_total{result="late"}"#, 1)
-        .await;
     line.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_passport_that_is_late_is_waited_for_but_not_for_long() {
     let won = Case::passes("race-won").rings_after(300..=720);
-    let lost = Case::goes_on("race-lost").rings_after(700..=1_500);
+    let lost = Case::goes_on("race-lost").signed().rings_after(700..=1_500);
     let (won, lost) = (
         race(Duration::from_millis(300), won),
         race(Duration::from_secs(2), lost),
@@ -98,6 +92,5 @@ async fn a_passport_that_is_late_is_waited_for_but_not_for_long() {
 async fn two_hundred_calls_pass_twenty_a_second() {
     let mut line = Line::open(Asking::Rest, 200, &PATIENT).await;
     line.run(Case::passes("load-rest").many(200, 20)).await;
-    line.until_count_is(SPENT, 200).await;
     line.close().await;
 }
