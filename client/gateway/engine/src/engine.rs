@@ -120,7 +120,11 @@ impl Engine {
     }
 
     /// Judges PASSporTs by other rules from now on: other roots, a newer revocation list.
+    /// A trunk's own certificate that is on that list signs no more.
     pub fn set_rules(&self, rules: VerificationRules) {
+        if let Some(signing) = &self.parts.signing {
+            signing.set_trust(rules.trust.clone());
+        }
         if let Some(verifying) = &self.parts.verifying {
             verifying.set_rules(rules);
         }

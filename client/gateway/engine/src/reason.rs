@@ -36,7 +36,7 @@ reasons! {
 
     /// The trunk has no certificate, and the call came without an Identity.
     NoCertificate = "no-certificate",
-    /// The trunk's certificate has ended or not begun.
+    /// The trunk's certificate has ended, has not begun, or is revoked by the lists here.
     CertificateNotCurrent = "certificate-not-current",
     /// An Identity that came with the call is in compact form, which cannot be stored.
     CompactForm = "compact-form",

@@ -5,7 +5,7 @@ mod away;
 mod passports;
 mod stores;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
@@ -13,6 +13,7 @@ use pennyblack_client::wallet::Wallet;
 use pennyblack_protocol::key_record::VerifiedKeyRecord;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use tokio::time::{Instant, timeout};
 
@@ -24,7 +25,7 @@ use crate::parts::SigningParts;
 use crate::reason::Reason;
 use crate::status::{EngineStatus, NotReady, SigningKeyReport, TokenStock, Warning};
 use crate::trunk::Trunk;
-use passports::Prepared;
+use passports::{Prepared, Terms};
 use stores::{Stores, WantedCopy};
 
 /// How often requests that are too old to be sent leave the outbox.
@@ -38,6 +39,8 @@ pub(crate) struct Signing {
     records: Arc<KeyRecords>,
     wallet: Wallet,
     store: StoreConfig,
+    /// By whose revocation lists a trunk's certificate may be revoked.
+    trust: RwLock<TrustPolicy>,
     clock_tolerance: Duration,
     deadline: Duration,
     counters: Arc<Counters>,
@@ -62,6 +65,7 @@ impl Signing {
         service.minimum_age = store.minimum_age;
         service.max_copies = store.max_copies;
         service.transport = transport;
+        let trust = RwLock::new(service.trust.clone());
         let service = Arc::new(service);
         let records = Arc::new(KeyRecords::default());
         let refresher = Refresher {
@@ -79,11 +83,22 @@ impl Signing {
             records,
             wallet,
             store,
+            trust,
             clock_tolerance: signing.clock_tolerance,
             deadline: signing.deadline,
             counters,
             clock: clock.clone(),
         }
+    }
+
+    /// Newer lists may revoke what signs here.
+    pub(crate) fn set_trust(&self, trust: TrustPolicy) {
+        *self.trust.write().unwrap_or_else(PoisonError::into_inner) = trust;
+    }
+
+    fn trust(&self) -> TrustPolicy {
+        let trust = self.trust.read();
+        trust.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) async fn sign(
@@ -92,7 +107,12 @@ impl Signing {
         call: OutgoingCall,
     ) -> Result<SignOutcome, BadParameter> {
         let (arrived, now) = (Instant::now(), self.clock.now());
-        let prepared = passports::prepare(trunk, call, self.clock_tolerance, now)?;
+        let terms = Terms {
+            trust: &self.trust(),
+            clock_tolerance: self.clock_tolerance,
+            now,
+        };
+        let prepared = passports::prepare(trunk, call, terms)?;
         let Prepared {
             passport,
             to_store,

@@ -9,6 +9,7 @@ use pennyblack_passport::{
     Claims, Destinations, Extension, IdentityHeader, IdentityHeaderError, OrigId, Party,
     UnverifiedPassport,
 };
+use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::jws::CertificateReference;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 
@@ -45,13 +46,26 @@ impl Prepared {
     }
 }
 
+/// What a call is signed by, besides its trunk.
+#[derive(Clone, Copy)]
+pub(super) struct Terms<'a> {
+    /// By whose revocation lists the trunk's certificate may be revoked.
+    pub(super) trust: &'a TrustPolicy,
+    pub(super) clock_tolerance: Duration,
+    pub(super) now: UnixTime,
+}
+
 /// Emergency calls first: nothing is done for them, whatever else is wrong with them.
 pub(super) fn prepare(
     trunk: &Trunk,
     call: OutgoingCall,
-    clock_tolerance: Duration,
-    now: UnixTime,
+    terms: Terms<'_>,
 ) -> Result<Prepared, BadParameter> {
+    let Terms {
+        clock_tolerance,
+        now,
+        ..
+    } = terms;
     let goes_to = call.request_uri.as_deref().map(|uri| trunk.canonical(uri));
     let dest: Vec<_> = call.dest.iter().map(|text| trunk.canonical(text)).collect();
     let is_passed_over = |number: &Result<_, _>| matches!(number, Err(NotANumber::PassedOver));
@@ -83,7 +97,7 @@ pub(super) fn prepare(
         };
         return Err(bad(Parameter::Iat, why));
     }
-    Ok(signed(trunk, &call, orig, dest, goes_to, iat, now))
+    Ok(signed(trunk, &call, (orig, dest, goes_to), iat, terms))
 }
 
 fn bad(parameter: Parameter, why: impl Into<BadValue>) -> BadParameter {
@@ -147,17 +161,22 @@ fn called_numbers(passports: &[Arc<UnverifiedPassport>]) -> Vec<TelephoneNumber>
 fn signed(
     trunk: &Trunk,
     call: &OutgoingCall,
-    orig: TelephoneNumber,
-    dest: Vec<TelephoneNumber>,
-    goes_to: Option<TelephoneNumber>,
+    (orig, dest, goes_to): (
+        TelephoneNumber,
+        Vec<TelephoneNumber>,
+        Option<TelephoneNumber>,
+    ),
     iat: UnixTime,
-    now: UnixTime,
+    Terms { trust, now, .. }: Terms<'_>,
 ) -> Prepared {
     let Some(identity) = &trunk.identity else {
         return Prepared::nothing(Reason::NoCertificate);
     };
     let current = identity.files.current();
-    if let Err(error) = current.check_current(now) {
+    let is_good = current
+        .check_current(now)
+        .and_then(|()| current.check_not_revoked(trust, now));
+    if let Err(error) = is_good {
         tracing::warn!(trunk = trunk.name, %error, "a call was not signed");
         return Prepared::nothing(Reason::CertificateNotCurrent);
     }

@@ -1,4 +1,10 @@
+use pennyblack_client::identity::StirIdentity;
+use pennyblack_client::trust::TrustFiles;
+use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, RevocationReason, TnAuthEntry};
+use pennyblack_stir::test_pki::TestPki;
+
 use super::*;
+use crate::trunk::SigningIdentity;
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 const TOLERANCE: Duration = Duration::from_secs(60);
@@ -18,8 +24,25 @@ fn call(from: &str, dest: &[&str]) -> OutgoingCall {
     }
 }
 
+fn prepared_on(trunk: &Trunk, call: OutgoingCall) -> Result<Prepared, BadParameter> {
+    prepare_by(&TestPki::new().trust(), trunk, call)
+}
+
+fn prepare_by(
+    trust: &TrustPolicy,
+    trunk: &Trunk,
+    call: OutgoingCall,
+) -> Result<Prepared, BadParameter> {
+    let terms = Terms {
+        trust,
+        clock_tolerance: TOLERANCE,
+        now: NOW,
+    };
+    prepare(trunk, call, terms)
+}
+
 fn prepared(call: OutgoingCall) -> Result<Prepared, BadParameter> {
-    prepare(&trunk(), call, TOLERANCE, NOW)
+    prepared_on(&trunk(), call)
 }
 
 #[test]
@@ -85,14 +108,14 @@ fn an_asserted_identity_counts_on_trunks_that_are_trusted_with_it() {
         ],
         ..call("sip:anonymous@anonymous.invalid", &["2125550142"])
     };
-    assert!(prepare(&trunk(), call.clone(), TOLERANCE, NOW).is_err());
+    assert!(prepared_on(&trunk(), call.clone()).is_err());
     let trusted = Trunk {
         trust_pai: true,
         ..trunk()
     };
     let orig = trusted.orig(&call.asserted, &call.from).unwrap();
     assert_eq!(orig.as_str(), "12155550122", "a tel: URI comes first");
-    assert!(prepare(&trusted, call, TOLERANCE, NOW).is_ok());
+    assert!(prepared_on(&trusted, call).is_ok());
 }
 
 #[test]
@@ -104,4 +127,43 @@ fn more_identities_than_a_call_has_cost_nothing_more() {
     let prepared = prepared(call).unwrap();
     assert!(prepared.to_store.is_empty());
     assert_eq!(prepared.refused, Some(Reason::TooManyIdentities));
+}
+
+fn trunk_with(pki: &PkiDirectory, name: &str) -> Trunk {
+    let (certificate, key) = (pki.certificate_path(name), pki.key_path(name));
+    Trunk {
+        identity: Some(SigningIdentity {
+            files: StirIdentity::renewed(&certificate, &key, None).unwrap(),
+            x5u: "https://certs.example/a.pem".parse().unwrap(),
+        }),
+        ..trunk()
+    }
+}
+
+/// Who has the list refuses such calls: their tokens would be spent for nothing.
+#[test]
+fn a_certificate_that_is_revoked_by_the_lists_here_signs_no_call() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let home = tempfile::tempdir().unwrap();
+    let mut pki = PkiDirectory::init(home.path(), &CaNames::default(), DAY, NOW).unwrap();
+    let request = LeafRequest::new(vec![TnAuthEntry::spc("683G").unwrap()]);
+    for name in ["good", "withdrawn"] {
+        pki.issue(name, &request, None, NOW).unwrap();
+    }
+    let reason = RevocationReason::KeyCompromise;
+    pki.revoke("withdrawn", reason, DAY, NOW).unwrap();
+    let (roots, lists) = (pki.roots_path(), pki.revocation_path());
+    let trust = |lists| TrustFiles::load(&roots, lists, NOW).unwrap().policy;
+    let signed = |name: &str, lists| {
+        let call = call("2155550100", &["2125550142"]);
+        let prepared = prepare_by(&trust(lists), &trunk_with(&pki, name), call).unwrap();
+        match prepared.passport {
+            Passport::None(reason) => Err((reason, prepared.to_store.len())),
+            _ => Ok(prepared.to_store.len()),
+        }
+    };
+    assert_eq!(signed("good", Some(&*lists)), Ok(1));
+    assert_eq!(signed("withdrawn", None), Ok(1));
+    let refused = Err((Reason::CertificateNotCurrent, 0));
+    assert_eq!(signed("withdrawn", Some(&*lists)), refused);
 }
