@@ -142,6 +142,9 @@ pub struct WitnessConfig {
     pub url: String,
     /// Its verifier key, `<name>+<id>+<key>`, with the signature type 0x04.
     pub key: String,
+    /// Root certificates (PEM) for its TLS, in place of the usual ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_roots: Option<PathBuf>,
 }
 
 /// `[entries]`: how long and how many.

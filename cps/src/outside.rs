@@ -21,6 +21,7 @@ use crate::decoy_secret::DecoySecret;
 use crate::earlier_spends::EarlierSpends;
 use crate::issuers::KnownIssuer;
 use crate::key_directory::AskedNumbering;
+use crate::log::witnesses;
 use crate::store::never_twice::Owners;
 
 const NUMBERING_SERVICE: &str = "key_records.numbering_service";
@@ -45,6 +46,9 @@ impl Outside {
         if let Some(never_twice) = &config.never_twice {
             let roots = never_twice.tls_roots.clone();
             findings.keep(peer::client(roots).context("never_twice.tls_roots"));
+        }
+        for witness in &config.witness {
+            findings.keep(witnesses::client(witness).context("witness.tls_roots"));
         }
         for issuer in &config.issuer {
             let known = KnownIssuer::read(issuer, &config.issuers_directory());

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use pennyblack_base::authority::Authority;
+use pennyblack_client::carrier::HttpSection;
 use pennyblack_client::certificates::{CertificateStores, Repositories};
 use pennyblack_client::identity::{IdentityError, StirIdentity};
 use pennyblack_client::trust::TrustFiles;
@@ -147,6 +148,16 @@ impl ConnectionOptions {
         let proxy = self.proxy.as_ref();
         let proxy = proxy.map(|url| format!("--proxy {}", quoted(url)));
         ca_file.into_iter().chain(proxy).collect()
+    }
+
+    /// With what a carrier's configuration says where an option says nothing.
+    pub(crate) fn http_beside(&self, config: &HttpSection) -> HttpOptions {
+        let ca_file = self.ca_file.clone().or_else(|| config.ca_file.clone());
+        HttpOptions {
+            trust_roots: TrustRoots::system_and(ca_file),
+            proxy: self.proxy.clone().or_else(|| config.proxy.clone()),
+            ..self.http()
+        }
     }
 
     pub(crate) fn http(&self) -> HttpOptions {
@@ -318,7 +329,33 @@ impl IdentityOptions {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        connection: ConnectionOptions,
+    }
+
+    #[test]
+    fn a_carriers_configuration_says_what_no_option_says() {
+        let config = HttpSection {
+            ca_file: Some("its.pem".into()),
+            proxy: Some("http://127.0.0.1:1".to_owned()),
+            ..HttpSection::default()
+        };
+        for (arguments, ca_file) in [
+            (vec![], "its.pem"),
+            (vec!["--ca-file=mine.pem"], "mine.pem"),
+        ] {
+            let line = Line::try_parse_from([vec!["load"], arguments].concat()).unwrap();
+            let http = line.connection.http_beside(&config);
+            assert_eq!(http.trust_roots, TrustRoots::SystemAnd(ca_file.into()));
+            assert_eq!(http.proxy, config.proxy);
+        }
+    }
 
     #[test]
     fn numbers_are_typed_with_their_country_code_one_or_several() {

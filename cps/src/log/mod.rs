@@ -10,7 +10,7 @@ pub(crate) mod reported;
 mod shared_tallies;
 mod tallies;
 mod tally;
-mod witnesses;
+pub(crate) mod witnesses;
 
 use std::io;
 use std::path::Path;

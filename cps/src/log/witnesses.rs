@@ -8,7 +8,7 @@ mod contradiction;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pennyblack_http::{HttpError, HttpOptions};
+use pennyblack_http::{HttpClient, HttpError, HttpOptions, TrustRoots};
 use pennyblack_logserver::TransparencyLog;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
@@ -33,7 +33,7 @@ pub enum WitnessesError {
     #[error("witness.key: {0}")]
     Key(#[from] NoteKeyError),
     /// No HTTP client.
-    #[error("asking witnesses: {0}")]
+    #[error("witness.tls_roots: {0}")]
     Http(#[from] HttpError),
 }
 
@@ -51,17 +51,11 @@ impl Witnesses {
         readiness: Readiness,
         clocks: &ClockEvidence,
     ) -> Result<Self, WitnessesError> {
-        let options = HttpOptions {
-            timeout: TIMEOUT,
-            connect_timeout: TIMEOUT,
-            ..HttpOptions::default()
-        };
-        let client = options.client()?;
         let contradictions = Arc::new(Contradictions::new(readiness));
         let witness = |config: &WitnessConfig| {
             let (log, found) = (Arc::clone(&log), Arc::clone(&contradictions));
             let clock = clocks.clock_of(format!("the witness {}", config.url), &config.url);
-            let witness = Witness::new(config, log, client.clone(), clock, found)?;
+            let witness = Witness::new(config, log, client(config)?, clock, found)?;
             contradictions.expect(&witness.label());
             Ok(witness)
         };
@@ -96,6 +90,17 @@ impl Witnesses {
         }
         tasks.join_all().await;
     }
+}
+
+/// The client that asks a witness.
+pub(crate) fn client(config: &WitnessConfig) -> Result<HttpClient, HttpError> {
+    let options = HttpOptions {
+        trust_roots: TrustRoots::only_or_system(config.tls_roots.clone()),
+        timeout: TIMEOUT,
+        connect_timeout: TIMEOUT,
+        ..HttpOptions::default()
+    };
+    options.client()
 }
 
 #[cfg(test)]

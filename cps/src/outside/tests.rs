@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::Cps;
+use crate::config::WitnessConfig;
 use crate::config::tests::example_with;
 
 /// A configuration that a CPS would start with, and be ready, and its files.
@@ -91,7 +92,7 @@ fn is_told(lines: &[String], parts: &[&str]) -> bool {
 /// What can be wrong with the files of a configuration, and what is said of it.
 type Fault = (fn(&mut Scene), &'static [&'static str]);
 
-const FAULTS: [Fault; 13] = [
+const FAULTS: [Fault; 14] = [
     (
         |scene| {
             scene.config.public.tls = Some(TlsConfig {
@@ -193,6 +194,17 @@ const FAULTS: [Fault; 13] = [
             scene.config.trust.revocation_lists = Some(file);
         },
         &["[trust]", "file"],
+    ),
+    (
+        |scene| {
+            let key = "witness.example+25db40ab+BFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhY";
+            scene.config.witness.push(WitnessConfig {
+                url: "https://witness.example".to_owned(),
+                key: key.to_owned(),
+                tls_roots: Some(scene.home.path().join("none.pem")),
+            });
+        },
+        &["witness.tls_roots", "none.pem"],
     ),
 ];
 

@@ -61,6 +61,7 @@ impl AtWork {
         WitnessConfig {
             url: self.url.clone(),
             key: self.key.to_string(),
+            tls_roots: None,
         }
     }
 
@@ -206,6 +207,7 @@ async fn witnesses_that_lie_neither_stop_a_cps_nor_keep_another_from_cosigning()
         let lie = |liar: &Meddler| WitnessConfig {
             url: format!("http://{}", liar.address()),
             key: now(AtWork::start("liar.example", &log)).key.to_string(),
+            tls_roots: None,
         };
         world.cps.witness = liars.iter().map(lie).chain([one.config()]).collect();
         set_up = Some((log, one, liars));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use pennyblack_client::auth_service::ShakenCall;
-use pennyblack_client::carrier::{Carrier, MAX_BATCH};
+use pennyblack_client::carrier::{Carrier, CarrierConfig, MAX_BATCH};
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_evidence::key_log_view::LogPolicy;
 use pennyblack_http::{Deadline, HttpClient, RetryPolicy, ServiceAddress};
@@ -127,8 +127,8 @@ struct CarrierOptions {
     /// The SPC or number to draw for; the certificate's first if not given.
     #[arg(long, value_name = "SPC|TN")]
     iss: Option<String>,
-    /// The carrier's configuration file, in place of the options above. Its wallet is
-    /// not touched.
+    /// The carrier's configuration file, in place of the options above. Its CAs and proxy
+    /// count, too, unless options name others; its wallet is not touched.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["issuer", "cert", "key", "iss"])]
     config: Option<PathBuf>,
     /// Tokens in a batch.
@@ -169,9 +169,13 @@ fn between(min: u64, max: u64) -> clap::builder::RangedU64ValueParser {
 impl LoadArguments {
     /// The run that this describes, with its mailboxes published.
     pub(super) async fn load(&self) -> Result<Load, Failure> {
-        let http = self.connection.http();
+        let described = self.carrier.described()?;
+        let http = match &described {
+            Some(config) => self.connection.http_beside(&config.http),
+            None => self.connection.http(),
+        };
         let clock = Clock::system();
-        let carrier = self.carrier.carrier()?;
+        let carrier = self.carrier.carrier(described.as_ref())?;
         if carrier.is_none() && self.needs_tokens() {
             return Err(usage(
                 "draws and stores need tokens: give --issuer, --cert and --key, or --config",
@@ -286,12 +290,18 @@ impl LoadArguments {
 }
 
 impl CarrierOptions {
+    /// The carrier's configuration, if one is named.
+    fn described(&self) -> Result<Option<CarrierConfig>, Failure> {
+        let file = self.config.as_deref();
+        file.map(|file| read_config(Some(file), &[])).transpose()
+    }
+
     /// The carrier, if one is described.
-    fn carrier(&self) -> Result<Option<Carrier>, Failure> {
+    fn carrier(&self, config: Option<&CarrierConfig>) -> Result<Option<Carrier>, Failure> {
         let batch = usize::try_from(self.batch).unwrap_or(MAX_BATCH);
         let batch = NonZeroUsize::new(batch).unwrap_or(NonZeroUsize::MIN);
-        if let Some(file) = &self.config {
-            let carrier = described_carrier(&read_config(Some(file), &[])?)?;
+        if let Some(config) = config {
+            let carrier = described_carrier(config)?;
             return Ok(Some(Carrier { batch, ..carrier }));
         }
         match (&self.issuer, &self.cert, &self.key) {

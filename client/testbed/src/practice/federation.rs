@@ -103,6 +103,7 @@ impl Federation {
         config.witness = vec![WitnessConfig {
             url: witness.address.url(""),
             key: witness_key.to_string(),
+            tls_roots: None,
         }];
         let cps = start_cps(&config, clock, &client).await?;
         let recipient = RecipientKey::generate(Kem::DhkemX25519, &mut rand::rng());

@@ -68,6 +68,7 @@ async fn serve(
     WitnessConfig {
         url: at_work(router).await,
         key,
+        tls_roots: None,
     }
 }
 
@@ -92,6 +93,7 @@ async fn lie(status: StatusCode, body: &'static str, shown: String) -> WitnessCo
     WitnessConfig {
         url: at_work(router).await,
         key: cosigner("liar.example").verifier().to_string(),
+        tls_roots: None,
     }
 }
 
@@ -142,6 +144,7 @@ async fn checkpoints_are_cosigned_by_all_witnesses_as_the_log_grows() {
     config.push(WitnessConfig {
         url: "http://127.0.0.1:9".to_owned(),
         key: away,
+        tls_roots: None,
     });
     let keys = config.iter().map(|config| config.key.parse().unwrap());
     let policy = WitnessPolicy::new(keys.collect(), 2).unwrap();
@@ -363,6 +366,7 @@ async fn a_slow_witness_delays_no_other() {
     let slow = WitnessConfig {
         url: at_work(Router::new().route("/w/add-checkpoint", never)).await,
         key: cosigner("slow.example").verifier().to_string(),
+        tls_roots: None,
     };
     let quick = serve(cosigner("one.example"), log.verifier().clone(), None).await;
     let policy = WitnessPolicy::new(vec![quick.key.parse().unwrap()], 1).unwrap();

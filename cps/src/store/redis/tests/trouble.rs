@@ -54,7 +54,9 @@ async fn a_part_of_a_cluster_that_was_away_is_looked_at_again_when_it_is_back() 
     let store = redeeming(&options, &directory).await;
     // A primary and its replica: nobody takes their hash slots over.
     let lost = [0, 3];
-    lost.map(|node| cluster.nodes[node].kill());
+    for node in lost {
+        cluster.nodes[node].kill();
+    }
     let (redis, keys) = store.0.at();
     until("the breakers to open", PATIENCE, async || {
         let asked = Shard::all().map(|shard| {
