@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use pennyblack_service::start_error::{StartContext as _, StartError};
 
 use crate::config::Config;
-use crate::store::redis::{MOVED_STORE, RedisStore};
+use crate::store::redis::{MOVED_MARK, MOVED_STORE, RedisStore};
 
 /// Where spends of this directory may be.
 #[derive(Debug)]
@@ -27,9 +27,14 @@ impl EarlierSpends {
         let redis = config.redis_directory();
         let joined = RedisStore::has_joined(&redis).context("cannot open the store")?;
         let moved = config.embedded_directory().with_file_name(MOVED_STORE);
+        // It may have been given its old name again, by hand.
+        let renamed = config.embedded_directory().join(MOVED_MARK);
         Ok(Self {
             embedded: there(config.embedded_directory()),
-            in_redis: joined.then_some(redis).or_else(|| there(moved)),
+            in_redis: joined
+                .then_some(redis)
+                .or_else(|| there(moved))
+                .or_else(|| there(renamed)),
             never_twice: there(config.never_twice_directory()),
         })
     }

@@ -53,6 +53,7 @@ fn a_store_begins_only_where_no_spends_are_elsewhere() {
     let in_redis = ("redis/fence.json", joined.as_str());
     let asked = ("redis/fence.json", looked.as_str());
     let aside = ("store-moved-to-redis/journal", "");
+    let marked = ("store/moved-to-redis", "");
     let journal = ("never-twice/nodes.json", "");
     let good = "carries on";
     let put_back = "Set [store] to that Redis, as it was";
@@ -70,11 +71,13 @@ fn a_store_begins_only_where_no_spends_are_elsewhere() {
         // Renamed back, or a move that broke off.
         (Directory, &[in_redis, embedded], move_rest),
         (Directory, &[aside, embedded], move_rest),
+        (Directory, &[marked, embedded], move_rest),
         (Directory, &[journal], other),
         (Redis, &[], good),
         (Redis, &[in_redis, aside], good),
         (Redis, &[embedded], "--move-store-to-redis"),
         (Redis, &[in_redis, embedded], move_rest),
+        (Redis, &[marked, embedded], move_rest),
         (Redis, &[journal], other),
         (NeverTwice, &[], good),
         (NeverTwice, &[journal], good),

@@ -44,8 +44,8 @@ use self::guard::{Guard, Refusing};
 use self::keys::{EntryId, Keys};
 use self::mailboxes::Mailboxes;
 use self::spent::SpentSet;
-pub(crate) use self::takeover::MOVED_STORE;
 pub use self::takeover::TakeoverError;
+pub(crate) use self::takeover::{MOVED_MARK, MOVED_STORE};
 use super::{Limits, Outcome, Page, Spend, Store, StoreError, Window};
 
 /// What keys begin with unless the operator says otherwise.

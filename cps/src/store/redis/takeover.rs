@@ -22,6 +22,8 @@ use crate::store::{Limits, Spend, Store as _, StoreError};
 const AT_ONCE: usize = 512;
 /// What the old store's directory is called when nothing of it is needed any more.
 pub(crate) const MOVED_STORE: &str = "store-moved-to-redis";
+/// What the old store itself holds from then on, whatever its directory is called later.
+pub(crate) const MOVED_MARK: &str = "moved-to-redis";
 
 /// A store that was not taken over. The old one is as it was; say it again.
 #[derive(Debug, thiserror::Error)]
@@ -95,10 +97,12 @@ impl RedisStore {
         reading.await??;
         // The file says where the spends are, and so it must before the old store is gone.
         self.write_down().await?;
-        atomic_file::set_aside(directory, MOVED_STORE).map_err(|error| TakeoverError::Aside {
-            path: directory.to_owned(),
-            error,
-        })?;
+        atomic_file::write_public(&directory.join(MOVED_MARK), b"")
+            .and_then(|()| atomic_file::set_aside(directory, MOVED_STORE))
+            .map_err(|error| TakeoverError::Aside {
+                path: directory.to_owned(),
+                error,
+            })?;
         Ok(count)
     }
 

@@ -356,6 +356,11 @@ async fn what_an_embedded_store_holds_is_taken_over() {
     let store = redeeming(&options, &directory).await;
     store.take_over(&old_home, LIMITS, later).await.unwrap();
     assert!(!old_home.exists());
+    // Under its old name again it says that it was moved, and is moved once more.
+    let aside = old_home.with_file_name(MOVED_STORE);
+    assert!(aside.join(MOVED_MARK).exists());
+    std::fs::rename(aside, &old_home).unwrap();
+    store.take_over(&old_home, LIMITS, later).await.unwrap();
     for token in 1..4 {
         let other = store.spend_and_append(spend(1, token, 8, 4), later).await;
         assert!(matches!(other, Ok(Outcome::Conflict(_))), "{other:?}");
