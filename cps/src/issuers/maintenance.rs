@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
-use pennyblack_logserver::nodes::StateError;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
@@ -39,7 +38,8 @@ const REFUSED_FOR: Duration = Duration::from_secs(1);
 
 /// A key epoch that is not closed.
 enum CloseError {
-    /// Another node leads the log, and has not closed it there yet.
+    /// Another node leads the log and has not closed it there yet, or it is not known yet
+    /// which one leads.
     NotYet,
     Failed(String),
 }
@@ -277,7 +277,7 @@ impl<S: Store> KeyMaintenance<S> {
         let spent = self.store.spent(id).await.map_err(failed)?;
         let logged = self.log.key_epoch_closed(id, spent, self.clock.now());
         logged.await.map_err(|error| match error {
-            CloseEpochError::State(StateError::NotYet) => CloseError::NotYet,
+            CloseEpochError::State(error) if error.is_early() => CloseError::NotYet,
             error => failed(error),
         })?;
         self.store.close_epoch(id).await.map_err(failed)?;
@@ -295,8 +295,8 @@ impl<S: Store> KeyMaintenance<S> {
                 .key_epoch_opened(&self.authority, public, not_before, now);
             match opened.await {
                 Ok(()) => {}
-                Err(StateError::NotYet) => {
-                    tracing::debug!(token_key = %public.id(), "the key epoch is not open in the log yet");
+                Err(error) if error.is_early() => {
+                    tracing::debug!(token_key = %public.id(), %error, "the key epoch is not open in the log yet");
                 }
                 Err(error) => {
                     tracing::error!(token_key = %public.id(), %error, "an opened key epoch is not in the log");

@@ -25,7 +25,7 @@ pub fn keep_current(
     mut requests: Receiver<u64>,
     shutdown: Shutdown,
 ) -> impl Future<Output = ()> + Send {
-    report(&readiness, trust.lack(clock.now()));
+    let mut lacked = report(&readiness, false, trust.lack(clock.now()));
     let mut warned = warn_anew(None, trust.warnings(clock.now()));
     // Counted from here, not from when the task first runs.
     let mut next = clock.now().plus(every);
@@ -44,29 +44,69 @@ pub fn keep_current(
                 Ok(()) => trust.lack(clock.now()),
                 Err(error) => Some(format!("reading broke off: {error}")),
             };
-            report(&readiness, lack);
+            lacked = report(&readiness, lacked, lack);
             warned = warn_anew(warned, trust.warnings(clock.now()));
         }
     }
 }
 
-fn report(readiness: &Readiness, lack: Option<String>) {
+/// Whether anything lacks, which was so before if `lacked`.
+fn report(readiness: &Readiness, lacked: bool, lack: Option<String>) -> bool {
+    let lacks = lack.is_some();
     match lack {
-        None => readiness.has(PART),
+        None => {
+            if lacked {
+                tracing::info!("trust in certificates is as configured again");
+            }
+            readiness.has(PART);
+        }
         Some(lack) => {
             tracing::warn!(lack, "trust in certificates is not as configured");
             readiness.lacks(PART, lack);
         }
     }
+    lacks
 }
 
 /// Logs what is wrong beside what is used, when that has changed.
 fn warn_anew(before: Option<String>, warnings: Option<String>) -> Option<String> {
-    if let Some(warnings) = warnings.as_ref().filter(|now| before.as_ref() != Some(now)) {
-        tracing::warn!(
+    match &warnings {
+        Some(warnings) if before.as_ref() != Some(warnings) => tracing::warn!(
             warnings,
             "files of roots or revocation lists are not as they should be"
-        );
+        ),
+        None if before.is_some() => {
+            tracing::info!("files of roots and revocation lists are as they should be again");
+        }
+        _ => {}
     }
     warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use pennyblack_runtime::logging::testing::levels_of;
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn what_is_in_order_again_has_one_line() {
+        let readiness = Readiness::new();
+        let levels = levels_of(|| {
+            let mut lacked = false;
+            for lack in [None, Some("no root"), None, None] {
+                lacked = report(&readiness, lacked, lack.map(str::to_owned));
+            }
+        });
+        assert_eq!(levels, [Level::WARN, Level::INFO]);
+        assert!(readiness.is_ready());
+        let levels = levels_of(|| {
+            let mut warned = None;
+            for warnings in [None, Some("a list"), Some("a list"), None, None] {
+                warned = warn_anew(warned, warnings.map(str::to_owned));
+            }
+        });
+        assert_eq!(levels, [Level::WARN, Level::INFO]);
+    }
 }

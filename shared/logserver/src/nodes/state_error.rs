@@ -25,3 +25,11 @@ pub enum StateError {
     #[error(transparent)]
     Credential(Box<dyn std::error::Error + Send + Sync>),
 }
+
+impl StateError {
+    /// Whether nothing is wrong: it is too early, as at each start.
+    #[must_use]
+    pub const fn is_early(&self) -> bool {
+        matches!(self, Self::NotYet | Self::NotStated(NotStated::Unrecorded))
+    }
+}

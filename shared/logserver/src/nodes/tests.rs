@@ -70,7 +70,9 @@ fn copy(from: &Path, to: &Path) {
 async fn nothing_is_stated_before_it_is_known_which_node_leads_and_a_second_leader_is_refused() {
     let (home, server) = (tempfile::tempdir().unwrap(), server().await);
     let first = leading(&home.path().join("first"), &server);
-    assert_eq!(stated(&first, 1).await, Err(NotStated::Unrecorded));
+    let unrecorded = stated(&first, 1).await.unwrap_err();
+    assert_eq!(unrecorded, NotStated::Unrecorded);
+    assert!(StateError::from(unrecorded).is_early());
     let mut moves = first.moves();
     first.record_leadership().await.unwrap();
     moves.changed().await.unwrap();
@@ -87,6 +89,7 @@ async fn nothing_is_stated_before_it_is_known_which_node_leads_and_a_second_lead
         refused.to_string().contains("transparency_log.leader"),
         "{refused}"
     );
+    assert!(!StateError::from(refused).is_early());
     assert_eq!(second.published().size(), 0);
 
     // When Redis forgets, neither it nor a third one takes the leader's place.
