@@ -20,6 +20,13 @@ async fn calls_of_every_kind_arrive_with_their_verdict() {
         .await;
     line.run(Case::passes("national-redir").with("X-Gap: national"))
         .await;
+    let pai = "P-Asserted-Identity: <sip:+NUMBER@127.0.0.1;user=phone>";
+    line.run(Case::passes("pai-over-from-redir").anonymous().with(pai))
+        .await;
+    let pai = "P-Asserted-Identity: <tel:+NUMBER>";
+    line.run(Case::passes("pai-tel-redir").anonymous().with(pai))
+        .await;
+    line.run(Case::goes_on("emergency-redir").to("911")).await;
     let sip404 = Case::goes_on("sip404").anonymous();
     line.run(sip404.writes("signing: SIP 404")).await;
     line.run(Case::passes("spoof-after-redir")).await;
