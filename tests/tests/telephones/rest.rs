@@ -9,7 +9,11 @@ use super::line::{Asking, Line};
 
 /// Switches wait for a second. On a machine that is busy with other tests, calls that are not
 /// about deadlines should not meet them.
-pub(super) const PATIENT: [&str; 2] = ["signing.deadline=800ms", "verify.wait=800ms"];
+pub(super) const PATIENT: [&str; 3] = [
+    "signing.deadline=800ms",
+    "verify.wait=800ms",
+    "verify.deadline=900ms",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_of_every_kind_arrive_with_their_verdict() {
@@ -70,7 +74,11 @@ async fn no_fault_of_a_gateway_ends_a_call() {
 
 /// A store takes `lag`. Signing does not wait for it, verifying does for a while.
 async fn race(lag: Duration, case: Case) {
-    let settings = ["signing.deadline=20ms", "verify.wait=700ms"];
+    let settings = [
+        "signing.deadline=20ms",
+        "verify.wait=700ms",
+        "verify.deadline=900ms",
+    ];
     let mut line = Line::open(Asking::Rest, 4, &settings).await;
     line.ways.storing.set(Fault::Slow(lag));
     line.run(case).await;
