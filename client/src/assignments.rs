@@ -7,6 +7,7 @@
 //! be written is kept in memory and written with the next one, and the answer says so: a
 //! full disk ends no call.
 
+mod error;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,10 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_passport::{FRESHNESS, VerifiedPassport};
 use rusqlite::{Connection, TransactionBehavior};
 
+pub use error::AssignmentsError;
+
 use crate::database::{self, OpenError, Schema};
+use error::{advice, lasting};
 use table::{CallDigest, PassportDigest, Row};
 
 const SCHEMA: Schema = Schema {
@@ -36,43 +40,6 @@ const SCHEMA: Schema = Schema {
 /// How long a call waits for another process, which writes for milliseconds: it is shorter
 /// than anybody notices while a telephone rings.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(200);
-
-/// Why a file cannot be one of assignments. What may pass, such as a full disk, is none of
-/// these: calls go on without the file then.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AssignmentsError {
-    /// The file could not be made or looked at.
-    #[error(
-        "{}: {source}; name a file for assignments in a directory that exists and is yours",
-        path.display()
-    )]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Others may read the file, and with it see when there were calls.
-    #[error("others may read {} (mode {mode:03o}): run chmod 600 {}", path.display(), path.display())]
-    Permissions {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// Written by another version of this program.
-    #[error(
-        "{} has tables of version {found}, and this program knows version {}: move the file away, and wait a minute",
-        path.display(), SCHEMA.version
-    )]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// The version in it.
-        found: i32,
-    },
-}
 
 /// Names a call: by the SIP Call-ID, or whatever its switch calls it. Only the SHA-256 of
 /// the name is kept.
@@ -361,45 +328,4 @@ fn rows_of(passport: &VerifiedPassport, call: CallDigest) -> Vec<Row> {
         ends: passport.claims().iat.plus(FRESHNESS),
     });
     rows.collect()
-}
-
-/// What will not pass by itself; None of what may.
-fn lasting(path: &Path, error: OpenError) -> Option<AssignmentsError> {
-    match error {
-        OpenError::File { source, .. } if is_full(&source) => None,
-        OpenError::File { path, source } => Some(AssignmentsError::File { path, source }),
-        OpenError::Permissions { path, mode } => Some(AssignmentsError::Permissions { path, mode }),
-        OpenError::Version { found } => Some(AssignmentsError::Version {
-            path: path.to_owned(),
-            found,
-        }),
-        OpenError::Database(_) => None,
-    }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
-}
-
-/// What went wrong, and what to do.
-fn advice(error: &OpenError) -> String {
-    match error {
-        OpenError::File { source, .. } => source.to_string(),
-        OpenError::Permissions { mode, .. } => {
-            format!("others may read it (mode {mode:03o}): run chmod 600")
-        }
-        OpenError::Version { found } => format!("it has tables of version {found}: move it away"),
-        OpenError::Database(error) if database::is_locked(error) => {
-            "another process has it locked".to_owned()
-        }
-        OpenError::Database(error) => match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
-                format!("{error}: move it away")
-            }
-            _ => error.to_string(),
-        },
-    }
 }

@@ -24,7 +24,8 @@ use serde_json::{Value, json};
 
 use super::carrier::existing_wallet;
 use super::options::{NetworkOptions, TrustOptions, load_identity, quoted, typed_number};
-use super::outcome::{Exit, Failure, Outcome, message};
+use super::outcome::{Exit, Failure, Outcome};
+use super::standard_error::message;
 use super::wording::{folded, plural, printable};
 use identity_text::read_text;
 use output::{NOT_ALL_READ, no_key, refusals, report_resent};

@@ -25,7 +25,7 @@ use pennyblack_tlog::ReadLogError;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::standard_error::tell;
+use super::standard_error::{message, tell};
 use super::wording::folded;
 
 /// The exit codes of the program; `--help` documents them.
@@ -236,21 +236,6 @@ impl Failure {
         }
         ExitCode::from(self.exit as u8)
     }
-}
-
-/// The error and its causes, each said once: many messages already quote
-/// their cause.
-pub(crate) fn message(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let more = cause.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        next = cause.source();
-    }
-    text
 }
 
 fn exit_of_http(error: &HttpError) -> Exit {

@@ -5,13 +5,27 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use console::style;
 
-use super::outcome::message;
 use super::wording::wrapped;
 
 /// Tells of something that is not as it should be, and stops nothing, on standard error.
 pub(crate) fn warn(error: &dyn Error) {
     let label = style("warning:").for_stderr().yellow().bold();
     tell(&label.to_string(), &message(error));
+}
+
+/// The error and its causes, each said once: many messages already quote
+/// their cause.
+pub(crate) fn message(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        next = cause.source();
+    }
+    text
 }
 
 /// On standard error.

@@ -13,8 +13,8 @@ use pennyblack_base::time::UnixTime;
 
 use super::clock_gap::{self, ClockGap};
 use super::foreign_span::SpanLimits;
-use super::options::WHERE_ROOTS_ARE_NAMED;
 use super::service_kind::Mistaken;
+use super::transport::WHERE_ROOTS_ARE_NAMED;
 use super::{passes, transport};
 use pennyblack_base::span::Span;
 

@@ -13,10 +13,6 @@ use reqwest::{Certificate, ClientBuilder, Proxy};
 use super::public_addresses::PublicAddresses;
 use super::{Deadline, HttpClient, HttpError};
 
-/// Where each kind of program is told of CAs: services and commands share these messages.
-pub(super) const WHERE_ROOTS_ARE_NAMED: &str =
-    "(a command: --ca-file; carrier run: http.ca_file; a service: tls_roots)";
-
 /// How services are reached.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {

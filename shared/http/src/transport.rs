@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::io;
 
-use super::options::WHERE_ROOTS_ARE_NAMED;
+/// Where each kind of program is told of CAs: services and commands share these messages.
+pub(super) const WHERE_ROOTS_ARE_NAMED: &str =
+    "(a command: --ca-file; carrier run: http.ca_file; a service: tls_roots)";
 
 /// What happened, without the layers above it, which all say "error sending
 /// request", and what to do about it.
