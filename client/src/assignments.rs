@@ -13,7 +13,6 @@ mod table;
 mod tests;
 
 use std::fmt;
-use std::io;
 use std::mem::discriminant;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
