@@ -69,10 +69,10 @@ fn head(filed: &FiledReport, f: &mut Formatter<'_>) -> fmt::Result {
         Found(filed),
     )?;
     if let Known::Until(read_at) = filed.known() {
-        write!(
+        writeln!(
             f,
             "<dt>known</dt><dd class=\"wrong\">until {read_at}, when the CPS's log was last \
-             read; nothing of the time after that</dd>\n"
+             read; nothing of the time after that</dd>"
         )?;
     }
     f.write_str("</dl>\n")
