@@ -119,14 +119,12 @@ fn check_own_files(config: &Config, findings: &mut Findings) {
 
 /// Whether lines could be appended to the file, which would be made if it is missing.
 fn check_appendable(path: &Path) -> io::Result<()> {
-    match File::options().append(true).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        opened => return opened.map(drop),
-    }
     let directory = directory_of(path);
-    match directory.is_dir() {
-        true => check_writable(directory).map_err(io::Error::other),
-        false => Err(io::ErrorKind::NotFound.into()),
+    match File::options().append(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && directory.is_dir() => {
+            check_writable(directory).map_err(io::Error::other)
+        }
+        opened => opened.map(drop),
     }
 }
 
@@ -136,3 +134,6 @@ fn directory_of(path: &Path) -> &Path {
         _ => Path::new("."),
     }
 }
+
+#[cfg(test)]
+mod tests;
