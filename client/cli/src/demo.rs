@@ -10,7 +10,7 @@ use console::style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pennyblack_base::time::UnixTime;
 use pennyblack_issuer::signer::KeyType;
-use pennyblack_testbed::demo::{Audience, CALLS, CallLine, Report, play};
+use pennyblack_testbed::demo::{Audience, CALLS, CallLine, GatewayAnswer, Report, play};
 
 use super::outcome::{Exit, Failure, Outcome, json_of};
 use super::signals::Ends;
@@ -56,6 +56,7 @@ pub(crate) struct ServiceArguments {
 enum ServiceName {
     Issuer,
     Cps,
+    Gateway,
 }
 
 /// Runs a service in this process, as its own program would.
@@ -66,6 +67,7 @@ pub(crate) fn serve(arguments: ServiceArguments) -> ExitCode {
     match arguments.service {
         ServiceName::Issuer => pennyblack_issuer::run(line),
         ServiceName::Cps => pennyblack_cps::run(line),
+        ServiceName::Gateway => pennyblack_gateway::run(line),
     }
 }
 
@@ -147,7 +149,7 @@ fn text_of(report: &Report) -> String {
         style("Something was not as it should be.").red().bold()
     };
     format!(
-        "{}\n{}\n{SEEN_BY_THE_CPS}\n\n{}\n{}\n\n{}\n\n{verdict} ({:.1} s)\n",
+        "{}\n{}\n{SEEN_BY_THE_CPS}\n\n{}\n{}\n{ASKED_BY_SIP}\n\n{}\n{}\n\n{}\n\n{verdict} ({:.1} s)\n",
         style(format!(
             "The first {} of {} calls",
             SHOWN.min(report.calls.len()),
@@ -155,6 +157,8 @@ fn text_of(report: &Report) -> String {
         ))
         .bold(),
         calls_table(&report.calls),
+        style("Two calls between telephone networks").bold(),
+        gateways_table(&report.gateways),
         style("Attempts that should fail").bold(),
         attempts_table(report),
         summary(report),
@@ -165,6 +169,11 @@ fn text_of(report: &Report) -> String {
 /// Of what the table of calls has.
 const SEEN_BY_THE_CPS: &str =
     "Of each call the CPS saw mailbox, bytes and a token, and nothing else.";
+
+/// Of the table of gateways.
+const ASKED_BY_SIP: &str = "\
+Each row is an INVITE of a switch to its gateway. Switches know nothing of
+Pennyblack; after a 404 they let the call go on as it came.";
 
 /// What is not in the tables, in lines of at most 80 characters.
 fn summary(report: &Report) -> String {
@@ -228,21 +237,66 @@ fn verdict_cell(call: &CallLine) -> Cell {
     Cell::new(call.verdict).fg(color)
 }
 
+fn gateways_table(answers: &[GatewayAnswer]) -> Table {
+    let mut table = Table::new([
+        words(""),
+        words("what happens"),
+        words("gateway").whole(),
+        words("answer"),
+    ]);
+    for answer in answers {
+        table.row([
+            mark(answer.ok),
+            Cell::new(answer.call),
+            Cell::new(answer.gateway),
+            Cell::new(observed(answer)),
+        ]);
+    }
+    table
+}
+
+/// An answer in words.
+fn observed(answer: &GatewayAnswer) -> String {
+    let identity = answer.identity.as_ref().map(|_| "its Identity".to_owned());
+    let verstat = answer.verstat.as_ref();
+    let verstat = verstat.map(|verstat| format!("verstat={verstat}"));
+    let brought: Vec<_> = identity.into_iter().chain(verstat).collect();
+    let mut text = match brought.is_empty() {
+        true => format!("{}: {}", answer.code, answer.result),
+        false => format!("{} with {}", answer.code, brought.join(" and ")),
+    };
+    if let Some(copies) = answer.copies {
+        let word = if copies == 1 { "copy" } else { "copies" };
+        text.push_str(&format!("; {copies} {word} stored"));
+    }
+    if let Some(reason) = &answer.reason {
+        text.push_str(&format!(" ({reason})"));
+    }
+    if !answer.ok {
+        text.push_str(&format!(" (expected: {})", answer.expected));
+    }
+    text
+}
+
+fn mark(ok: bool) -> Cell {
+    let (mark, color) = if ok {
+        ("✓", Color::Green)
+    } else {
+        ("✗", Color::Red)
+    };
+    Cell::new(mark).fg(color).add_attribute(Attribute::Bold)
+}
+
 fn attempts_table(report: &Report) -> Table {
     let mut table = Table::new(["", "attempt", "result"].map(words));
     for incident in &report.incidents {
-        let (mark, color) = if incident.ok {
-            ("✓", Color::Green)
-        } else {
-            ("✗", Color::Red)
-        };
         let observed = if incident.ok {
             incident.observed.clone()
         } else {
             format!("{} (expected: {})", incident.observed, incident.expected)
         };
         table.row([
-            Cell::new(mark).fg(color).add_attribute(Attribute::Bold),
+            mark(incident.ok),
             Cell::new(incident.what),
             Cell::new(observed),
         ]);
@@ -255,4 +309,62 @@ fn time_of_day(time: UnixTime) -> String {
     let text = time.to_string();
     text.split_once('T')
         .map_or(text.clone(), |(_, of_day)| of_day.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(code: u16) -> GatewayAnswer {
+        GatewayAnswer {
+            call: "a call",
+            gateway: "terminating",
+            orig: "17325551000".to_owned(),
+            dest: "12155550100".to_owned(),
+            code,
+            identity: None,
+            asserted_identity: None,
+            verstat: None,
+            result: "No-TN-Validation".to_owned(),
+            copies: None,
+            reason: None,
+            expected: "302",
+            ok: true,
+        }
+    }
+
+    #[test]
+    fn an_answer_is_told_in_words() {
+        let signed = GatewayAnswer {
+            identity: Some("a.b.c".to_owned()),
+            copies: Some(1),
+            ..answer(302)
+        };
+        assert_eq!(observed(&signed), "302 with its Identity; 1 copy stored");
+        let verified = GatewayAnswer {
+            identity: Some("a.b.c".to_owned()),
+            verstat: Some("TN-Validation-Passed".to_owned()),
+            ..answer(302)
+        };
+        assert_eq!(
+            observed(&verified),
+            "302 with its Identity and verstat=TN-Validation-Passed"
+        );
+        let nothing = GatewayAnswer {
+            reason: Some("no-passport".to_owned()),
+            ok: false,
+            ..answer(404)
+        };
+        assert_eq!(
+            observed(&nothing),
+            "404: No-TN-Validation (no-passport) (expected: 302)"
+        );
+    }
+
+    #[test]
+    fn what_is_written_below_tables_fits_80_columns() {
+        for line in SEEN_BY_THE_CPS.lines().chain(ASKED_BY_SIP.lines()) {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The ordinary calls: signed by a carrier, stored by it or by a gateway that
+//! The ordinary calls: signed by a carrier, stored by it or by another one that
 //! got the PASSporT in an Identity header, verified by the callee. In the middle
 //! the CPS is killed and comes back.
 
@@ -56,12 +56,12 @@ async fn one_call(
     let (signer, storer) = match number % 3 {
         0 => (&cast.carrier_a, &cast.carrier_a),
         1 => (&cast.carrier_b, &cast.carrier_b),
-        _ => (&cast.carrier_a, &cast.gateway),
+        _ => (&cast.carrier_a, &cast.carrier_c),
     };
     let orig = customer(number)?;
     let at = clock.now();
     let passport = sign(signer, &orig, callee, clock)?;
-    // What a gateway gets is the header's value.
+    // What the other carrier gets is the header's value.
     let header = UnverifiedPassport::parse(&passport)
         .during("reading a PASSporT")
         .and_then(|passport| IdentityHeader::new(passport).during("making a header"))?;

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::calls::customer;
 use super::participants::Participants;
 use super::report::CpsView;
+use super::telephones::calling;
 use super::{CALLS, DemoError, WhileDoing as _};
 
 /// Reads everything that the CPS keeps and says, and searches it.
@@ -47,7 +48,7 @@ fn read_all(path: &Path, contents: &mut Vec<Vec<u8>>) -> std::io::Result<()> {
 /// The callers' numbers, the storers' codes and names, and how every PASSporT
 /// begins.
 fn needles(cast: &Participants) -> Result<Vec<String>, DemoError> {
-    let storers = [&cast.carrier_a, &cast.carrier_b, &cast.gateway];
+    let storers = [&cast.carrier_a, &cast.carrier_b, &cast.carrier_c];
     let mut needles: Vec<String> = Vec::new();
     for storer in storers {
         needles.push(storer.identity.iss().to_owned());
@@ -57,6 +58,7 @@ fn needles(cast: &Participants) -> Result<Vec<String>, DemoError> {
     for number in 0..CALLS {
         needles.push(customer(number)?.to_string());
     }
+    needles.push(calling()?.to_string());
     // {"alg":"ES256","ppt":"shaken" in base64url.
     needles.push("eyJhbGciOiJFUzI1NiIsInBwdCI6InNoYWtlbi".to_owned());
     Ok(needles)

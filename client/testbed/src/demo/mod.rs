@@ -5,10 +5,13 @@
 
 mod calls;
 mod cps_view;
+mod gateways;
 mod incidents;
 mod participants;
 mod report;
 mod services;
+mod switch;
+mod telephones;
 
 use std::error::Error;
 use std::path::Path;
@@ -18,7 +21,7 @@ use futures_util::future::BoxFuture;
 use pennyblack_issuer::signer::KeyType;
 use pennyblack_runtime::clock::Clock;
 
-pub use report::{CallLine, CpsView, Evidence, Incident, Report};
+pub use report::{CallLine, CpsView, Evidence, GatewayAnswer, Incident, Report};
 
 use participants::Participants;
 use services::Services;
@@ -98,6 +101,8 @@ pub fn play<'a>(
         let drawn = cast.draw_tokens(&clock).await?;
         audience.begins("placing calls");
         let calls = calls::place(&cast, &mut services, &clock, audience).await?;
+        audience.begins("calling between telephone networks");
+        let gateways = telephones::play(directory, &cast, &clock).await?;
         audience.begins("playing tricks");
         let (incidents, evidence) =
             incidents::play(directory, &mut cast, &services, &clock).await?;
@@ -108,6 +113,7 @@ pub fn play<'a>(
         Ok(Report::new(
             drawn,
             calls,
+            gateways,
             incidents,
             evidence,
             sight,

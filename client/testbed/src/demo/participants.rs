@@ -1,5 +1,5 @@
-//! Who plays: a certification authority, two carriers, a gateway, recipients,
-//! and some who are up to no good.
+//! Who plays: a certification authority, three carriers, recipients, and some who are up to
+//! no good.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -43,19 +43,21 @@ pub(super) struct Storer {
     pub(super) identity: StirIdentity,
     pub(super) x5u: X5u,
     pub(super) wallet: Wallet,
+    pub(super) wallet_file: PathBuf,
     carrier: Option<Carrier>,
 }
 
 impl Storer {
     fn new(directory: &Path, pki: &PkiDirectory, name: &'static str) -> Result<Self, DemoError> {
-        let wallet = directory.join(format!("{name}.wallet"));
+        let wallet_file = directory.join(format!("{name}.wallet"));
         Ok(Self {
             name,
             identity: identity(pki, name)?,
             x5u: format!("{REPOSITORY}/{name}.pem")
                 .parse()
                 .during("naming a certificate")?,
-            wallet: Wallet::open(&wallet).during("making a wallet")?,
+            wallet: Wallet::open(&wallet_file).during("making a wallet")?,
+            wallet_file,
             carrier: None,
         })
     }
@@ -146,7 +148,8 @@ pub(super) struct Participants {
     pub(super) pki: PkiDirectory,
     pub(super) carrier_a: Storer,
     pub(super) carrier_b: Storer,
-    pub(super) gateway: Storer,
+    /// Signs nothing: it has the Identity header of calls that come from others.
+    pub(super) carrier_c: Storer,
     /// Draws once, and then is revoked.
     pub(super) revoked: Storer,
     /// Has a small quota.
@@ -155,8 +158,8 @@ pub(super) struct Participants {
     pub(super) crook: Storer,
     pub(super) callees: Vec<Callee>,
     pub(super) caller: Option<OobAuthenticationService>,
-    terminating: StirIdentity,
-    issued: PathBuf,
+    pub(super) terminating: StirIdentity,
+    pub(super) issued: PathBuf,
     trust: TrustPolicy,
 }
 
@@ -172,7 +175,7 @@ impl Participants {
         for (name, spc) in [
             ("carrier-a", "683G"),
             ("carrier-b", "709J"),
-            ("gateway", "552K"),
+            ("carrier-c", "552K"),
             ("revoked", "999R"),
             ("greedy", SMALL_QUOTA.0),
         ] {
@@ -195,7 +198,7 @@ impl Participants {
         Ok(Self {
             carrier_a: Storer::new(directory, &pki, "carrier-a")?,
             carrier_b: Storer::new(directory, &pki, "carrier-b")?,
-            gateway: Storer::new(directory, &pki, "gateway")?,
+            carrier_c: Storer::new(directory, &pki, "carrier-c")?,
             revoked: Storer::new(directory, &pki, "revoked")?,
             greedy: Storer::new(directory, &pki, "greedy")?,
             crook,
@@ -213,7 +216,7 @@ impl Participants {
         let storers = [
             &mut self.carrier_a,
             &mut self.carrier_b,
-            &mut self.gateway,
+            &mut self.carrier_c,
             &mut self.revoked,
             &mut self.greedy,
         ];
@@ -286,7 +289,7 @@ impl Participants {
     pub(super) async fn draw_tokens(&self, clock: &Clock) -> Result<usize, DemoError> {
         let cps = &self.caller()?.cps;
         let mut drawn = 0;
-        for storer in [&self.carrier_a, &self.carrier_b, &self.gateway] {
+        for storer in [&self.carrier_a, &self.carrier_b, &self.carrier_c] {
             drawn += storer.draw_class(cps, clock).await?;
         }
         for storer in [&self.revoked, &self.greedy] {

@@ -36,6 +36,37 @@ impl CallLine {
 
 pub(super) const VALID: &str = "valid";
 
+/// What a telephone gateway answered to a switch that asked by SIP.
+#[derive(Debug, Clone, Serialize)]
+pub struct GatewayAnswer {
+    /// What it was asked about.
+    pub call: &'static str,
+    /// Which gateway: `originating` or `terminating`.
+    pub gateway: &'static str,
+    /// Who called.
+    pub orig: String,
+    /// Who was called.
+    pub dest: String,
+    /// The status code of the answer.
+    pub code: u16,
+    /// The Identity header that it brings.
+    pub identity: Option<String>,
+    /// The P-Asserted-Identity that it brings.
+    pub asserted_identity: Option<String>,
+    /// The verstat in that.
+    pub verstat: Option<String>,
+    /// What the gateway wrote of the call: `signed`, or the verstat.
+    pub result: String,
+    /// Copies that it stored.
+    pub copies: Option<usize>,
+    /// Why it stored or found nothing.
+    pub reason: Option<String>,
+    /// What should come of it.
+    pub expected: &'static str,
+    /// Whether that is the same.
+    pub ok: bool,
+}
+
 /// Something that should not be done, or should not work.
 #[derive(Debug, Clone, Serialize)]
 pub struct Incident {
@@ -84,6 +115,8 @@ pub struct Report {
     pub tokens_drawn: usize,
     /// Every call.
     pub calls: Vec<CallLine>,
+    /// Two calls between telephone networks.
+    pub gateways: Vec<GatewayAnswer>,
     /// Everything else.
     pub incidents: Vec<Incident>,
     /// The double spend.
@@ -96,12 +129,14 @@ impl Report {
     pub(super) fn new(
         tokens_drawn: usize,
         calls: Vec<CallLine>,
+        gateways: Vec<GatewayAnswer>,
         incidents: Vec<Incident>,
         evidence: Evidence,
         cps_sight: CpsView,
         took: Duration,
     ) -> Self {
         let ok = calls.iter().all(CallLine::is_valid)
+            && gateways.iter().all(|answer| answer.ok)
             && incidents.iter().all(|incident| incident.ok)
             && evidence.lines == 1
             && evidence.proven == 1
@@ -111,6 +146,7 @@ impl Report {
             seconds: took.as_secs_f64(),
             tokens_drawn,
             calls,
+            gateways,
             incidents,
             evidence,
             cps_sight,

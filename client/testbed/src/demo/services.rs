@@ -1,4 +1,5 @@
-//! Issuer and CPS as processes of their own, on free ports of this machine.
+//! Services as processes of their own, on free ports of this machine: issuer and CPS here,
+//! telephone gateways in `gateways`.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
@@ -19,12 +20,15 @@ use pennyblack_pki::PkiDirectory;
 pub(super) const SMALL_QUOTA: (&str, u64) = ("1000", 64);
 
 /// How long a service may take to become ready.
-const READY_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const READY_WITHIN: Duration = Duration::from_secs(30);
 /// How often it is looked whether something has happened.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 /// One service process.
 pub(super) struct Service {
+    /// Which program it is.
+    program: &'static str,
+    /// What it is called, and its files.
     name: &'static str,
     config: PathBuf,
     ready_file: PathBuf,
@@ -34,12 +38,14 @@ pub(super) struct Service {
 }
 
 impl Service {
-    fn new<C: Configuration>(
+    pub(super) fn new<C: Configuration>(
+        program: &'static str,
         name: &'static str,
         directory: &Path,
         config: &C,
     ) -> Result<Self, DemoError> {
         let this = Self {
+            program,
             name,
             config: directory.join(format!("{name}.toml")),
             ready_file: directory.join(format!("{name}.ready")),
@@ -53,7 +59,7 @@ impl Service {
     }
 
     /// Starts the process and waits until it says that it is ready.
-    async fn start(&mut self) -> Result<(), DemoError> {
+    pub(super) async fn start(&mut self) -> Result<(), DemoError> {
         let _ = fs::remove_file(&self.ready_file);
         let log = File::options()
             .create(true)
@@ -62,7 +68,7 @@ impl Service {
             .during("opening a log")?;
         let program = std::env::current_exe().during("finding this program")?;
         let child = Command::new(program)
-            .args(["service", self.name, "--config"])
+            .args(["service", self.program, "--config"])
             .arg(&self.config)
             .arg("--ready-file")
             .arg(&self.ready_file)
@@ -115,7 +121,7 @@ impl Drop for Service {
     }
 }
 
-/// Both services.
+/// Issuer and CPS.
 pub(super) struct Services {
     issuer: Service,
     cps: Service,
@@ -134,8 +140,8 @@ impl Services {
         let issuer_config = issuer_config(directory, tokens, pki, issuer_port)?;
         let cps_config = cps_config(directory, pki, cps_port, issuer_port)?;
         let mut services = Self {
-            issuer: Service::new("issuer", directory, &issuer_config)?,
-            cps: Service::new("cps", directory, &cps_config)?,
+            issuer: Service::new("issuer", "issuer", directory, &issuer_config)?,
+            cps: Service::new("cps", "cps", directory, &cps_config)?,
             issuer_address: address(issuer_port)?,
             cps_address: address(cps_port)?,
         };
