@@ -162,7 +162,7 @@ fn make_tables(connection: &mut Connection, schema: &Schema) -> Result<(), OpenE
 
 /// The upgrades from this version on, in their order; none leads from a version that is not
 /// named.
-fn steps_from<'s>(found: i32, schema: &'s Schema) -> Option<&'s [Upgrade]> {
+fn steps_from(found: i32, schema: &Schema) -> Option<&[Upgrade]> {
     let first = schema.upgrades.iter().position(|step| step.from == found);
     schema.upgrades.get(first?..)
 }
