@@ -257,7 +257,7 @@ fn gateways_table(answers: &[GatewayAnswer]) -> Table {
 
 /// An answer in words.
 fn observed(answer: &GatewayAnswer) -> String {
-    let identity = answer.identity.as_ref().map(|_| "its Identity".to_owned());
+    let identity = answer.identity.as_ref().map(|_| "Identity".to_owned());
     let verstat = answer.verstat.as_ref();
     let verstat = verstat.map(|verstat| format!("verstat={verstat}"));
     let brought: Vec<_> = identity.into_iter().chain(verstat).collect();
@@ -267,7 +267,7 @@ fn observed(answer: &GatewayAnswer) -> String {
     };
     if let Some(copies) = answer.copies {
         let word = if copies == 1 { "copy" } else { "copies" };
-        text.push_str(&format!("; {copies} {word} stored"));
+        text.push_str(&format!(", {copies} {word} stored"));
     }
     if let Some(reason) = &answer.reason {
         text.push_str(&format!(" ({reason})"));
@@ -340,7 +340,7 @@ mod tests {
             copies: Some(1),
             ..answer(302)
         };
-        assert_eq!(observed(&signed), "302 with its Identity; 1 copy stored");
+        assert_eq!(observed(&signed), "302 with Identity, 1 copy stored");
         let verified = GatewayAnswer {
             identity: Some("a.b.c".to_owned()),
             verstat: Some("TN-Validation-Passed".to_owned()),
@@ -348,7 +348,7 @@ mod tests {
         };
         assert_eq!(
             observed(&verified),
-            "302 with its Identity and verstat=TN-Validation-Passed"
+            "302 with Identity and verstat=TN-Validation-Passed"
         );
         let nothing = GatewayAnswer {
             reason: Some("no-passport".to_owned()),

@@ -53,8 +53,8 @@ enum Command {
     /// Write a table of who holds which numbers.
     #[command(subcommand)]
     Numbering(numbering::NumberingCommand),
-    /// Run a demonstration on this machine: certificates, issuer, CPS, carriers, a
-    /// gateway, OOB-VSs, and attacks on them.
+    /// Run a demonstration on this machine: certificates, issuer, CPS, carriers, OOB-VSs,
+    /// telephone gateways, and attacks on them.
     Demo(demo::DemoArguments),
     /// Look for a call's PASSporT in a mailbox, and verify it.
     Verify(Box<verify::VerifyArguments>),

@@ -102,7 +102,7 @@ impl Asked {
 
     /// The call leaves: it must be redirected with an Identity, and a copy stored.
     fn signed(self) -> Result<GatewayAnswer, DemoError> {
-        let expected = "302 with an Identity; 1 copy stored";
+        let expected = "302 with Identity, 1 copy stored";
         self.report("a call leaves", "originating", expected, |answer| {
             answer.code == 302
                 && answer.identity.is_some()
@@ -114,8 +114,8 @@ impl Asked {
     /// It arrives without its Identity: verified all the same, and the Identity is back.
     fn verified(self, identity: Option<&str>) -> Result<GatewayAnswer, DemoError> {
         let (call, expected) = (
-            "it arrives, and has lost its Identity on the way",
-            "302 with that Identity and verstat=TN-Validation-Passed",
+            "it arrives, its Identity lost",
+            "302 with Identity and verstat=TN-Validation-Passed",
         );
         self.report(call, "terminating", expected, |answer| {
             answer.code == 302
@@ -128,10 +128,7 @@ impl Asked {
 
     /// Another call with the same numbers: nothing can be said of it.
     fn not_verified(self) -> Result<GatewayAnswer, DemoError> {
-        let (call, expected) = (
-            "another call from the same number arrives: nobody signed it",
-            "404: No-TN-Validation",
-        );
+        let (call, expected) = ("an unsigned one, same numbers", "404: No-TN-Validation");
         self.report(call, "terminating", expected, |answer| {
             answer.code == 404
                 && answer.verstat.is_none()
