@@ -107,10 +107,8 @@ impl Assignments {
     /// [`AssignmentsError`]. A full disk, a damaged file and one that is locked are no
     /// errors here: each answer says so until it has passed.
     pub fn open(path: &Path) -> Result<Self, AssignmentsError> {
-        let file = match database::open(path, &SCHEMA) {
-            Ok(file) => Some(file),
-            Err(error) => lasting(path, error).map_or(Ok(None), Err)?,
-        };
+        let file = database::open(path, &SCHEMA).map(Some);
+        let file = file.or_else(|error| lasting(path, error).map_or(Ok(None), Err))?;
         Ok(Self::with(Some(path.to_owned()), file))
     }
 
@@ -119,10 +117,7 @@ impl Assignments {
     /// # Errors
     /// [`AssignmentsError`].
     pub fn check(path: &Path) -> Result<(), AssignmentsError> {
-        match database::check(path) {
-            Ok(()) => Ok(()),
-            Err(error) => lasting(path, error).map_or(Ok(()), Err),
-        }
+        database::check(path).or_else(|error| lasting(path, error).map_or(Ok(()), Err))
     }
 
     /// Those of this process alone, which end with it.

@@ -7,6 +7,7 @@ mod answering;
 mod connections;
 mod counts;
 mod datagrams;
+mod door;
 mod outbox;
 mod side;
 mod sockets;

@@ -209,6 +209,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_message_that_has_begun_is_told_from_a_keep_alive() {
+        for (text, is_unfinished) in [
+            ("", false),
+            ("\r\n", false),
+            ("\r\n\r", false),
+            ("O", true),
+            ("\r\nO", true),
+            (OPTIONS, false),
+            (OPTIONS.trim_end_matches('b'), true),
+        ] {
+            let mut decoder = StreamDecoder::default();
+            decoder.push(text.as_bytes());
+            while decoder.next_frame().unwrap().is_some() {}
+            assert_eq!(decoder.has_unfinished(), is_unfinished, "{text:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn how_bytes_are_cut_into_pieces_does_not_matter(

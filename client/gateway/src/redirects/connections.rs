@@ -17,8 +17,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::counts;
+use super::door::{Came, Door, Gone};
 use super::outbox::{Inbox, Outbox, outbox};
-use super::side::{Came, Door, Gone};
 use crate::config::sip::SipLimits;
 
 /// Connections of peers that may not ask, and are told so.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pennyblack_sip::peer::{Path, Peer};
 use tokio::net::UdpSocket;
 
-use super::side::{Came, Door};
+use super::door::{Came, Door};
 
 /// The longest datagram.
 const MAX_DATAGRAM: usize = 65_535;

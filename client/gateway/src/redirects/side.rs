@@ -12,69 +12,23 @@ use pennyblack_sip::message::{LineEnds, RawMessage};
 use pennyblack_sip::peer::{Outgoing, Path, Peer};
 use pennyblack_sip::server::{Action, Server, TableLimits, TransactionId};
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, sleep_until};
 
 use super::answering::Answering;
 use super::connections::Connections;
+use super::door::{Came, Door};
 use super::outbox::Outbox;
 use super::sockets::Sockets;
-use super::{Side, counts, datagrams};
+use super::{counts, datagrams};
 use crate::config::sip::SipLimits;
-
-/// Messages that were read and wait for the side.
-const MAX_WAITING: usize = 256;
 
 /// How often metrics follow.
 const SHOW_EVERY: Duration = Duration::from_secs(1);
 
 /// A far time, for a timer that is not set.
 const FAR: Duration = Duration::from_secs(3600);
-
-/// What came from a peer.
-pub(super) enum Came {
-    /// A datagram.
-    Datagram(Peer, Vec<u8>),
-    /// A message on a connection.
-    Message(Peer, RawMessage),
-    /// A connection, and where answers to it are put.
-    Opened(Peer, Outbox),
-    /// The end of a connection.
-    Closed(Peer),
-}
-
-/// There is no side any more.
-pub(super) struct Gone;
-
-/// Where readers of sockets bring what comes.
-#[derive(Clone)]
-pub(super) struct Door {
-    to: Sender<Came>,
-    answering: Arc<Answering>,
-}
-
-impl Door {
-    /// Brings it, as soon as there is room.
-    pub(super) async fn bring(&self, came: Came) -> Result<(), Gone> {
-        self.to.send(came).await.map_err(|_| Gone)
-    }
-
-    /// Returns when there is no side any more.
-    pub(super) async fn closed(&self) {
-        self.to.closed().await;
-    }
-
-    /// Whether a peer may ask now.
-    pub(super) fn admits(&self, peer: Peer) -> bool {
-        self.answering.admits(peer)
-    }
-
-    /// Which side.
-    pub(super) fn side(&self) -> Side {
-        self.answering.side
-    }
-}
 
 /// The task.
 pub(super) struct SideTask {
@@ -100,11 +54,7 @@ impl SideTask {
         drain: Duration,
     ) {
         let answering = Arc::new(answering);
-        let (to, came) = channel(MAX_WAITING);
-        let door = Door {
-            to,
-            answering: Arc::clone(&answering),
-        };
+        let (door, came) = Door::new(Arc::clone(&answering));
         let mut readers = JoinSet::new();
         for (number, socket) in (0..).zip(&sockets.datagrams) {
             readers.spawn(datagrams::read(Arc::clone(socket), number, door.clone()));

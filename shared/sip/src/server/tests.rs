@@ -131,6 +131,20 @@ fn a_call_is_redirected_and_acknowledged() {
     );
 }
 
+#[test]
+fn a_closed_server_finishes_what_has_begun_and_begins_nothing() {
+    let mut scene = Scene::new(udp("192.0.2.1:5070"));
+    let id = decision(&scene.send(0, &request("INVITE", 1, "")));
+    scene.server.close();
+    assert_eq!(codes(&scene.send(1, &request("INVITE", 2, ""))), [503]);
+    assert_eq!(codes(&scene.send(2, &request("OPTIONS", 3, ""))), [503]);
+    assert_eq!(scene.server.unfinished(), 1);
+    let actions = scene.server.on_answer(scene.at(5), id, &redirect());
+    assert_eq!((codes(&actions), scene.server.unfinished()), (vec![302], 1));
+    scene.send(10, &request("ACK", 1, ""));
+    assert_eq!(scene.server.unfinished(), 0);
+}
+
 fn tag_of(answer: &str) -> &str {
     let to = answer.lines().find(|line| line.starts_with("To:")).unwrap();
     to.split("tag=").nth(1).unwrap()
