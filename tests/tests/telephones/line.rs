@@ -38,8 +38,8 @@ const SPENT: &str = "pennyblack_gateway_tokens_spent_total";
 /// How switches ask the gateway.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Asking {
-    /// Over HTTP.
-    Rest,
+    /// Over HTTP, for so many seconds at most.
+    Rest(u32),
     /// By SIP, for so many milliseconds at most.
     Redirect(u32),
 }
@@ -205,11 +205,23 @@ impl Line {
         .await;
     }
 
+    /// What the gateway counted as reasons of its answers.
+    async fn reasons(&self) -> String {
+        let metrics = self.scene.admin("/metrics").await;
+        let reasons = metrics
+            .lines()
+            .filter(|line| line.contains("_reasons_total"));
+        let given: Vec<_> = reasons.filter(|line| !line.ends_with(" 0")).collect();
+        given.join("\n")
+    }
+
     /// # Panics
     /// When a case failed, a call passed by an Identity that crossed the gap, or calls were
     /// signed and paid for that must not be, or more than once.
     pub(super) async fn close(self) {
-        assert!(self.failed.is_empty(), "{}", self.failed.join("\n"));
+        if !self.failed.is_empty() {
+            panic!("{}\n{}", self.failed.join("\n"), self.reasons().await);
+        }
         self.until_count_is(PASSED, self.passed).await;
         self.until_count_is(SIGNED, self.signed).await;
         self.until_count_is(SPENT, self.signed).await;
@@ -266,14 +278,14 @@ impl Asking {
     /// An INVITE does not say which attestation level to sign; a request over HTTP does.
     const fn attest(self) -> &'static str {
         match self {
-            Self::Rest => "",
+            Self::Rest(_) => "",
             Self::Redirect(_) => "attest = \"A\"\n",
         }
     }
 
     fn flags(self) -> Vec<String> {
         match self {
-            Self::Rest => vec!["MODE_REST".to_owned()],
+            Self::Rest(wait) => vec!["MODE_REST".to_owned(), format!("PENNYBLACK_SECONDS={wait}")],
             Self::Redirect(wait) => vec!["MODE_REDIRECT".to_owned(), format!("DIP_MS={wait}")],
         }
     }

@@ -7,17 +7,20 @@ use pennyblack_tests::faulty_proxy::Fault;
 use super::case::Case;
 use super::line::{Asking, Line};
 
-/// Switches wait for a second. On a machine that is busy with other tests, calls that are not
-/// about deadlines should not meet them.
+/// A machine that is busy with other tests may be slow for a second, and a call that is not about
+/// deadlines must not meet one.
 pub(super) const PATIENT: [&str; 3] = [
-    "signing.deadline=800ms",
+    "signing.deadline=3s",
     "verify.wait=800ms",
-    "verify.deadline=900ms",
+    "verify.deadline=3s",
 ];
+
+/// Longer than these deadlines.
+const PATIENTLY: Asking = Asking::Rest(5);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_of_every_kind_arrive_with_their_verdict() {
-    let mut line = Line::open(Asking::Rest, 16, &PATIENT).await;
+    let mut line = Line::open(PATIENTLY, 16, &PATIENT).await;
     line.run(Case::passes("rest")).await;
     line.run(Case::passes("rest-atis").with("X-Dialect: atis"))
         .await;
@@ -50,7 +53,7 @@ const GARBAGE: &str =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_fault_of_a_gateway_ends_a_call() {
-    let mut line = Line::open(Asking::Rest, 4, &PATIENT).await;
+    let mut line = Line::open(Asking::Rest(1), 4, &PATIENT).await;
     for (name, answer, writes) in [
         ("http500", ERROR_500, "signing: HTTP 500"),
         ("http400", ERROR_400, "signing: HTTP 400"),
@@ -63,11 +66,9 @@ async fn no_fault_of_a_gateway_ends_a_call() {
     line.run(Case::goes_on("broken-off")).await;
     line.ways.verifying.set(Fault::None);
     line.run(Case::goes_on("unsigned")).await;
-    line.fault(Fault::None);
-    line.run(Case::passes("no-fault")).await;
     // Each switch waits for a second, the least that Kamailio's http_client knows.
     line.fault(Fault::Silent);
-    line.run(Case::goes_on("http-silent").rings_after(1_900..=3_500))
+    line.run(Case::goes_on("http-silent").rings_after(1_900..=4_500))
         .await;
     line.close().await;
 }
@@ -76,10 +77,10 @@ async fn no_fault_of_a_gateway_ends_a_call() {
 async fn race(lag: Duration, case: Case) {
     let settings = [
         "signing.deadline=20ms",
-        "verify.wait=700ms",
-        "verify.deadline=900ms",
+        "verify.wait=1500ms",
+        "verify.deadline=3s",
     ];
-    let mut line = Line::open(Asking::Rest, 4, &settings).await;
+    let mut line = Line::open(PATIENTLY, 4, &settings).await;
     line.ways.storing.set(Fault::Slow(lag));
     line.run(case).await;
     line.close().await;
@@ -87,18 +88,20 @@ async fn race(lag: Duration, case: Case) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_passport_that_is_late_is_waited_for_but_not_for_long() {
-    let won = Case::passes("race-won").rings_after(300..=720);
-    let lost = Case::goes_on("race-lost").signed().rings_after(700..=1_500);
+    let won = Case::passes("race-won").rings_after(300..=1_600);
+    let lost = Case::goes_on("race-lost")
+        .signed()
+        .rings_after(1_500..=4_500);
     let (won, lost) = (
         race(Duration::from_millis(300), won),
-        race(Duration::from_secs(2), lost),
+        race(Duration::from_secs(8), lost),
     );
     tokio::join!(won, lost);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_calls_pass_twenty_a_second() {
-    let mut line = Line::open(Asking::Rest, 200, &PATIENT).await;
+    let mut line = Line::open(PATIENTLY, 200, &PATIENT).await;
     line.run(Case::passes("load-rest").many(200, 20)).await;
     line.close().await;
 }
