@@ -241,8 +241,11 @@ impl Ways {
         let texts = [
             ("NEXT_HOP", next),
             (
-                "SIGN_URL",
-                format!("http://{}/stir/v1/signing", self.signing.address()),
+                "PENNYBLACK_SIGN_AT",
+                format!(
+                    "pennyblack_sign=>http://{}/stir/v1/signing",
+                    self.signing.address()
+                ),
             ),
             ("SIGN_UDP", format!("sip:{}", self.sip_signing.address())),
             ("SIGN_TCP", format!("sip:{};transport=tcp", ports.sign)),
@@ -261,8 +264,11 @@ impl Ways {
         let texts = [
             ("NEXT_HOP", next),
             (
-                "VERIFY_URL",
-                format!("http://{}/stir/v1/verification", self.verifying.address()),
+                "PENNYBLACK_VERIFY_AT",
+                format!(
+                    "pennyblack_verify=>http://{}/stir/v1/verification",
+                    self.verifying.address()
+                ),
             ),
             (
                 "VERIFY_UDP",
