@@ -185,15 +185,26 @@ async fn quickest(gateway: SocketAddr, code: u16) -> Duration {
     quickest
 }
 
+/// A switch that was told 100 and has no answer yet. Between the two are 50 ms: on a busy
+/// machine the answer may come first, and not five times in a row.
+async fn hears_trying(gateway: SocketAddr) -> Switch {
+    for _ in 0..5 {
+        let mut switch = Switch::udp(gateway).await;
+        switch.send(switch.request("INVITE", CALLER, "")).await;
+        match switch.hears().await.code() {
+            100 => return switch,
+            code => assert_eq!(code, 302),
+        }
+    }
+    panic!("no 100 Trying");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cps_that_is_silent_or_gone_keeps_no_call_waiting() {
     let mut scene = SipScene::open(4).await;
     let cps = scene.scene.cps.take().unwrap();
     cps.freeze();
-    let mut switch = Switch::udp(scene.sign).await;
-    switch.send(switch.request("INVITE", CALLER, "")).await;
-    let trying = switch.hears().await;
-    assert_eq!(trying.code(), 100, "{trying:?}");
+    let mut switch = hears_trying(scene.sign).await;
     let answer = switch.hears().await;
     identity(&answer);
     // After 100 the switch is silent: only the gateway can repair a loss.
