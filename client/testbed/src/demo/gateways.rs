@@ -89,16 +89,14 @@ impl Gateway {
     ) -> Result<Self, DemoError> {
         let sip = free_datagram_port()?;
         let calls = directory.join(format!("{name}.calls"));
-        for (section, value) in [
-            ("public", json!({"listen": "127.0.0.1:0"})),
-            ("calls", json!({"file": calls})),
-            (
-                "trust",
-                json!({"roots": cast.pki.roots_path(), "certificates": cast.issued}),
-            ),
-            ("sip", json!({side: {"listen": [format!("udp:{sip}")]}})),
-        ] {
-            sections[section] = value;
+        let common = json!({
+            "public": {"listen": "127.0.0.1:0"},
+            "calls": {"file": calls},
+            "trust": {"roots": cast.pki.roots_path(), "certificates": cast.issued},
+            "sip": {side: {"listen": [format!("udp:{sip}")]}},
+        });
+        if let (Value::Object(sections), Value::Object(common)) = (&mut sections, common) {
+            sections.extend(common);
         }
         let config: pennyblack_gateway::Config =
             serde_json::from_value(sections).during("configuring a gateway")?;
