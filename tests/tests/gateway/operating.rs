@@ -16,7 +16,7 @@ use super::SERVICE;
 const SOON: Duration = Duration::from_secs(30);
 
 /// Series that must be there before the first call.
-const SERIES: [&str; 12] = [
+const SERIES: [&str; 17] = [
     "pennyblack_gateway_calls_total{side=\"signing\",result=\"signed\"} 0",
     "pennyblack_gateway_calls_total{side=\"verification\",result=\"passed-out-of-band\"} 0",
     "pennyblack_gateway_calls_total{side=\"verification\",result=\"failed\"} 0",
@@ -29,6 +29,11 @@ const SERIES: [&str; 12] = [
     "pennyblack_gateway_tokens_spent_total 0",
     "pennyblack_gateway_call_lines_lost_total 0",
     "pennyblack_gateway_mailboxes 1",
+    "pennyblack_gateway_sip_answers_total{side=\"signing\",answer=\"redirect\"} 0",
+    "pennyblack_gateway_sip_events_total{side=\"verification\",event=\"full\"} 0",
+    "pennyblack_gateway_sip_open{side=\"signing\",what=\"transactions\"} 0",
+    "pennyblack_gateway_sip_strangers_total{side=\"signing\"} 0",
+    "pennyblack_gateway_sip_turned_away_total{side=\"verification\"} 0",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
