@@ -18,7 +18,7 @@ const DESCRIPTION: Description = Description {
     name: "pennyblack-gateway",
     version: env!("CARGO_PKG_VERSION"),
     about: "A telephone gateway for out-of-band STIR: signs, stores and verifies calls for \
-            SBCs and softswitches that ask over HTTP, inside a deadline.",
+            SBCs and softswitches that ask over HTTP or SIP, inside a deadline.",
     examples: "\
 Examples:
   pennyblack-gateway --config gateway.toml
