@@ -99,7 +99,7 @@ async fn pass(
 /// and the answer lost.
 async fn say(mut client: TcpStream, answer: &str) -> io::Result<()> {
     let mut asked = [0; 16 * 1024];
-    client.read(&mut asked).await?;
+    let _size = client.read(&mut asked).await?;
     client.write_all(answer.as_bytes()).await?;
     client.shutdown().await?;
     while client.read(&mut asked).await? > 0 {}

@@ -7,7 +7,7 @@ pub(super) const NUMBER: &str = "NUMBER";
 
 /// Milliseconds from INVITE to 180 of a call that nothing holds up. It takes 10 to 40 on a
 /// quiet machine; here nobody measures.
-const PROMPT: RangeInclusive<u64> = 0..=3_000;
+const PROMPT: RangeInclusive<u64> = 0..=4_000;
 
 /// One or more calls of one kind.
 #[derive(Debug, Clone)]
