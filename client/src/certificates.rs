@@ -54,6 +54,14 @@ impl CertificateStores {
         self.expect(missing, found, deadline, now).await
     }
 
+    /// Keeps the chains at `urls` apart from those that a flood can crowd out: a PASSporT was
+    /// verified with them.
+    pub fn keep_proven<'u>(&self, urls: impl Iterator<Item = &'u X5u>) {
+        if let Some(repositories) = &self.repositories {
+            repositories.keep_proven(urls);
+        }
+    }
+
     /// The chains of `urls` for which nobody is asked, and the URLs of the others.
     pub fn at_hand<'u>(
         &self,
@@ -69,6 +77,17 @@ impl CertificateStores {
             }
         }
         (found, missing)
+    }
+
+    /// Fetches chains again with which PASSporTs were verified, before the time ends for which
+    /// they are remembered, so that no call finds them missing. A timer calls this: then the
+    /// repositories do not see when calls take place.
+    pub async fn renew(&self, deadline: Deadline, now: UnixTime) {
+        let ending = self.repositories.as_ref().map(|known| known.ending(now));
+        let ending = ending.unwrap_or_default().into_iter().collect();
+        let _remembered = self
+            .expect(ending, Certificates::default(), Some(deadline), now)
+            .await;
     }
 
     /// `found` and what can be fetched of `missing`. **Each is asked for at once and none

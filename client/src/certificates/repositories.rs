@@ -20,6 +20,10 @@ use super::fetching::{Fetches, NoChain};
 /// have new URLs in practice; this is for the repository that keeps its URLs.
 const REMEMBERED_FOR: Duration = Duration::from_secs(3600);
 
+/// The last part of that time, in which a timer fetches a proven chain again. It is long
+/// enough for a repository that is away for some minutes.
+const RENEWED_BEFORE: Duration = Duration::from_secs(900);
+
 /// How long a URL that has no chain is not asked for again.
 const DEAD_FOR: Duration = Duration::from_secs(30);
 
@@ -54,6 +58,16 @@ impl Default for Memory {
             chains: AgedMap::new(MAX_REMEMBERED, REMEMBERED_FOR),
             dead: AgedMap::new(MAX_DEAD, DEAD_FOR),
         }
+    }
+}
+
+impl Memory {
+    /// What is proven stays so: a flood cannot crowd out its newer chain.
+    fn fetched(&mut self, url: X5u, chain: X5c, now: UnixTime) {
+        if self.proven.values.contains_key(&url) {
+            self.proven.insert(url.clone(), chain.clone(), now);
+        }
+        self.chains.insert(url, chain, now);
     }
 }
 
@@ -95,6 +109,19 @@ impl<T> AgedMap<T> {
     }
 }
 
+impl AgedMap<X5c> {
+    /// Those whose time has nearly ended.
+    fn ending(&self, now: UnixTime) -> Vec<X5u> {
+        let ages = self
+            .values
+            .iter()
+            .map(|(url, (since, _))| (url, now.since(*since)));
+        let renewed = self.life.saturating_sub(RENEWED_BEFORE)..self.life;
+        let ending = ages.filter(|(_, age)| renewed.contains(age));
+        ending.map(|(url, _)| url.clone()).collect()
+    }
+}
+
 impl Repositories {
     /// Fetches from `hosts` (with their port unless it is 443) and nowhere else.
     #[must_use]
@@ -122,7 +149,7 @@ impl Repositories {
 
     /// Keeps the chains at `urls` apart from those that a flood can crowd out: a PASSporT was
     /// verified with them.
-    pub(crate) fn keep_proven<'u>(&self, urls: impl Iterator<Item = &'u X5u>) {
+    pub(super) fn keep_proven<'u>(&self, urls: impl Iterator<Item = &'u X5u>) {
         let Memory { proven, chains, .. } = &mut *self.memory();
         for url in urls {
             let known = proven.values.get(url).map(|(since, _)| *since);
@@ -132,6 +159,12 @@ impl Repositories {
                 proven.insert(url.clone(), chain.clone(), *since);
             }
         }
+    }
+
+    /// The URLs of proven chains that are to be fetched again now. One that cannot be had for
+    /// the rest of its time is forgotten.
+    pub(super) fn ending(&self, now: UnixTime) -> Vec<X5u> {
+        self.memory().proven.ending(now)
     }
 
     /// Asks for the chain at `url`, unless its host may not be asked or it had none lately.
@@ -153,7 +186,7 @@ impl Repositories {
             let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
             match fetched {
                 Ok(chain) => {
-                    memory.chains.insert(url, chain.clone(), now);
+                    memory.fetched(url, chain.clone(), now);
                     Some(chain)
                 }
                 Err(NoChain::Dead) => {
@@ -201,6 +234,32 @@ mod tests {
         assert!(chains.get(&numbered(2), NOW).is_none());
         memory.chains.insert(numbered(1), chain(), late);
         assert!(memory.chains.get(&numbered(1), late).is_some());
+    }
+
+    #[test]
+    fn a_proven_chain_is_fetched_again_before_its_time_ends() {
+        let mut memory = Memory::default();
+        memory.proven.insert(numbered(1), chain(), NOW);
+        memory.chains.insert(numbered(2), chain(), NOW);
+        let after = |time: Duration| NOW.plus(time);
+        let early = after(REMEMBERED_FOR - RENEWED_BEFORE - Duration::from_secs(1));
+        assert_eq!(memory.proven.ending(early), []);
+        let in_time = after(REMEMBERED_FOR - RENEWED_BEFORE);
+        assert_eq!(memory.proven.ending(in_time), [numbered(1)]);
+        let last = after(REMEMBERED_FOR - Duration::from_secs(1));
+        assert_eq!(memory.proven.ending(last), [numbered(1)]);
+        // A repository that has not answered for all that time is not asked for ever.
+        assert_eq!(memory.proven.ending(after(REMEMBERED_FOR)), []);
+
+        memory.fetched(numbered(1), chain(), last);
+        assert_eq!(memory.proven.ending(last), []);
+        let later = after(REMEMBERED_FOR + Duration::from_secs(60));
+        assert!(memory.proven.get(&numbered(1), later).is_some());
+        memory.fetched(numbered(2), chain(), last);
+        assert!(
+            memory.proven.get(&numbered(2), last).is_none(),
+            "nothing proves it"
+        );
     }
 
     #[test]

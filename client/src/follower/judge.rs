@@ -131,9 +131,7 @@ impl Judge {
         let verifier = rules.verifier(certificates);
         match verifier.verify_alone(passport, now) {
             Ok(verified) => {
-                if let Some(repositories) = &rules.certificates.repositories {
-                    repositories.keep_proven(passport.certificate_urls());
-                }
+                rules.certificates.keep_proven(passport.certificate_urls());
                 self.index().add(verified, now);
                 self.note_change();
             }

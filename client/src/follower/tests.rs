@@ -1,6 +1,7 @@
 //! What a CPS sees of a follower, and what a flood can do to it.
 
 mod dead_urls;
+mod renewal;
 mod repository;
 mod request_sizes;
 mod scene;
