@@ -1,5 +1,6 @@
-//! Certificates that calls lacked: fetched by a timer, for the next calls. Their repositories
-//! do not see when a call takes place, nor how many there are. Not here: which hosts may be
+//! Certificates that calls lacked: fetched by a timer, for the next calls; and those that calls
+//! were verified with: fetched again before their time ends. Their repositories do not see
+//! when a call takes place, nor how many there are. Not here: which hosts may be
 //! asked, and what is remembered (the client library).
 
 use std::collections::HashSet;
@@ -14,6 +15,9 @@ use super::Rules;
 
 /// How often what is missing is fetched.
 const EVERY: Duration = Duration::from_secs(5);
+
+/// How often those are fetched again whose time has nearly ended: it is a quarter of an hour.
+const RENEW_EVERY: Duration = Duration::from_secs(60);
 
 /// Most URLs that are awaited: anybody can name some.
 const MAX_AWAITED: usize = 256;
@@ -33,6 +37,11 @@ impl AwaitedCertificates {
 
     /// Fetches them from now on, again and again.
     pub(super) async fn run(self: Arc<Self>, rules: Rules, clock: Clock) {
+        tokio::join!(self.fetch(&rules, &clock), renew(&rules, &clock));
+    }
+
+    /// What is missing.
+    async fn fetch(&self, rules: &Rules, clock: &Clock) {
         loop {
             tokio::time::sleep(EVERY).await;
             let awaited = {
@@ -47,5 +56,15 @@ impl AwaitedCertificates {
                 .gather(awaited.iter(), deadline, clock.now())
                 .await;
         }
+    }
+}
+
+/// What will be missing soon.
+async fn renew(rules: &Rules, clock: &Clock) {
+    loop {
+        tokio::time::sleep(RENEW_EVERY).await;
+        let deadline = Deadline::after(RENEW_EVERY);
+        let rules = rules.current();
+        rules.certificates.renew(deadline, clock.now()).await;
     }
 }

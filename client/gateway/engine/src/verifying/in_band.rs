@@ -51,7 +51,11 @@ pub(super) fn verify(
         let (certificates, not_at_hand) = rules.certificates.at_hand(urls, now);
         missing.extend(not_at_hand);
         let outcome = verify_one(rules, &certificates, &passport, now);
-        let outcome = outcome.map(|passport| verified.push(passport));
+        let outcome = outcome.map(|verdict| {
+            // They stay at hand: a timer fetches them again before their time ends.
+            rules.certificates.keep_proven(passport.certificate_urls());
+            verified.push(verdict);
+        });
         results.push(PassportResult {
             source: Source::InBand,
             ppt: passport.claims().extension.ppt().map(str::to_owned),
