@@ -63,6 +63,10 @@ pub(crate) fn of_signed(outcome: &SignOutcome, said: Said, known: &KnownTrunk) -
             origid: Some(origid.as_str().to_owned()),
             ..line
         },
+        Passport::Diverted { .. } => CallLine {
+            result: "diverted",
+            ..line
+        },
         Passport::CameWithTheCall => CallLine {
             result: "came-with-identity",
             ..line

@@ -34,6 +34,7 @@ pub fn outgoing(invite: &Request) -> Result<OutgoingCall, SyntaxError> {
         origid,
         iat: None,
         identities: identities(invite),
+        div: None,
     })
 }
 
@@ -100,7 +101,7 @@ fn identities(invite: &Request) -> Vec<String> {
 #[must_use]
 pub fn of_signed(outcome: &SignOutcome) -> Vec<AddedHeader> {
     match &outcome.passport {
-        Passport::Signed { identity, .. } => {
+        Passport::Signed { identity, .. } | Passport::Diverted { identity } => {
             // What is signed here has no line ends in it.
             let header = AddedHeader::identity(&identity.to_string());
             header.into_iter().collect()

@@ -88,7 +88,7 @@ impl Engine {
             }
         };
         match &outcome.passport {
-            Passport::Signed { .. } => add_one(&counters.signed),
+            Passport::Signed { .. } | Passport::Diverted { .. } => add_one(&counters.signed),
             Passport::CameWithTheCall => add_one(&counters.came_with_identity),
             // Its reason was counted where it was found.
             Passport::None(_) => {}

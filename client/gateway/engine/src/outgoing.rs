@@ -28,6 +28,9 @@ pub struct OutgoingCall {
     pub iat: Option<UnixTime>,
     /// The values of the Identity header fields that the call has already.
     pub identities: Vec<String>,
+    /// Who sent the call on to `dest`: a `div` PASSporT is signed for it (RFC 8946), beside
+    /// those that it has.
+    pub div: Option<String>,
 }
 
 /// What a switch asked wrongly.
@@ -49,6 +52,8 @@ pub enum Parameter {
     Dest,
     /// When.
     Iat,
+    /// Who sent the call on.
+    Div,
 }
 
 /// What is wrong with a parameter.
@@ -106,6 +111,12 @@ pub enum Passport {
         /// The origin in it.
         origid: OrigId,
     },
+    /// That of a diversion was signed here: put it into the INVITE beside those that the call
+    /// has.
+    Diverted {
+        /// The header field's value.
+        identity: Box<IdentityHeader>,
+    },
     /// The call came with it, and keeps it.
     CameWithTheCall,
     /// There is none.
@@ -137,6 +148,7 @@ impl std::fmt::Display for Parameter {
             Self::Orig => "orig",
             Self::Dest => "dest",
             Self::Iat => "iat",
+            Self::Div => "div",
         })
     }
 }

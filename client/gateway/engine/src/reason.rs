@@ -44,6 +44,9 @@ reasons! {
     StaleIdentity = "stale-identity",
     /// An Identity that came with the call is no PASSporT.
     BadIdentity = "bad-identity",
+    /// A diverted call came without the PASSporT of the call before it was diverted: without it
+    /// a `div` is good for nothing, and is not stored.
+    NoOriginal = "no-original",
     /// The call came with more Identity header fields than are stored.
     TooManyIdentities = "too-many-identities",
 

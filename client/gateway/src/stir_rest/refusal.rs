@@ -152,6 +152,7 @@ impl From<BadParameter> for Refusal {
             Parameter::Orig => "orig",
             Parameter::Dest => "dest",
             Parameter::Iat => "iat",
+            Parameter::Div => "div",
         };
         Self::invalid(name, why.to_string())
     }

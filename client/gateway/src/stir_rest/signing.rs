@@ -32,7 +32,7 @@ impl SigningRequest {
         let orig = Party::take(request, "orig")?.ok_or(Refusal::Missing("orig"))?;
         let dest = Party::take(request, "dest")?.ok_or(Refusal::Missing("dest"))?;
         let iat = request.time("iat")?.ok_or(Refusal::Missing("iat"))?;
-        require_shaken(request)?;
+        let div = div(request)?;
         let call = OutgoingCall {
             from: one_number(orig, "orig.tn")?,
             dest: numbers(dest, "dest.tn")?,
@@ -40,6 +40,7 @@ impl SigningRequest {
             origid: origid(request)?,
             iat: Some(iat),
             identities: identities::read(request)?,
+            div,
             ..OutgoingCall::default()
         };
         let request_id = request.text("requestId", MAX_TEXT)?;
@@ -80,12 +81,18 @@ fn is_number(text: &str) -> bool {
         .all(|byte| byte.is_ascii_digit() || b"*#+.-() ".contains(&byte))
 }
 
-fn require_shaken(request: &mut Members) -> Result<(), Refusal> {
+/// Who sent the call on, if a `div` PASSporT is to be signed.
+fn div(request: &mut Members) -> Result<Option<String>, Refusal> {
     match request.text("ppt", MAX_TEXT)?.as_deref() {
-        None | Some("shaken") => Ok(()),
+        None | Some("shaken") => Ok(None),
+        Some("div") => {
+            let party = Party::take(request, "div")?.ok_or(Refusal::Missing("div"))?;
+            one_number(party, "div.tn").map(Some)
+        }
         Some(_) => Err(Refusal::invalid(
             "ppt",
-            "only shaken is signed here; send others as identityHeaders to have them stored",
+            "only shaken and div are signed here; send others as identityHeaders to have them \
+             stored",
         )),
     }
 }
@@ -117,7 +124,7 @@ pub fn answer(outcome: &SignOutcome, request_id: Option<&str>) -> Result<Value, 
     let mut answer = Map::new();
     let mut put = |name: &str, value: Value| answer.insert(name.to_owned(), value);
     match &outcome.passport {
-        Passport::Signed { identity, .. } => {
+        Passport::Signed { identity, .. } | Passport::Diverted { identity } => {
             let header = identity.to_string();
             put("identity", header.clone().into());
             put("identityHeader", header.into());

@@ -100,6 +100,10 @@ pub fn answer(verdict: &Verdict, request_id: Option<&str>) -> Value {
     if !results.is_empty() {
         put("verifyResults", results.into());
     }
+    let diversions: Vec<_> = verdict.results.iter().filter_map(diversion).collect();
+    if !diversions.is_empty() {
+        put("divResult", diversions.into());
+    }
     if let Some(id) = request_id {
         put("requestId", id.into());
     }
@@ -128,6 +132,18 @@ fn result(result: &PassportResult) -> Value {
         }
     }
     json!({ "verifyResult": said })
+}
+
+/// Who diverted the call, by one PASSporT, and whether that is so, as TS 24.229 tells of it.
+fn diversion(result: &PassportResult) -> Option<Value> {
+    let claims = result.passport.as_deref().and_then(claims)?;
+    let div = claims.get("div")?;
+    let verstat = match &result.outcome {
+        Ok(()) => "TN-Validation-Passed",
+        Err(refused) if refused.not_judged.is_some() => "No-TN-Validation",
+        Err(_) => "TN-Validation-Failed",
+    };
+    Some(json!({ "div": div, "verstatValue": verstat }))
 }
 
 /// The claims of a PASSporT in full form.

@@ -73,7 +73,7 @@ pub(super) fn prepare(
         return Ok(Prepared::nothing(Reason::PassedOver));
     }
     let goes_to = goes_to.and_then(Result::ok);
-    if !call.identities.is_empty() {
+    if !call.identities.is_empty() && call.div.is_none() {
         return Ok(as_they_came(&call.identities, goes_to, now));
     }
     let dest = dest.into_iter().collect::<Result<Vec<_>, _>>();
@@ -97,7 +97,27 @@ pub(super) fn prepare(
         };
         return Err(bad(Parameter::Iat, why));
     }
-    Ok(signed(trunk, &call, (orig, dest, goes_to), iat, terms))
+    let div = call.div.as_deref().map(|text| trunk.canonical(text));
+    let div = div.transpose().map_err(|why| bad(Parameter::Div, why))?;
+    let parties = Parties {
+        orig,
+        dest,
+        goes_to,
+        div,
+    };
+    Ok(match parties.div {
+        Some(_) => diverted(trunk, &call, parties, iat, terms),
+        None => signed(trunk, &call, parties, iat, terms),
+    })
+}
+
+/// Whom a call is from, and to.
+struct Parties {
+    orig: TelephoneNumber,
+    dest: Vec<TelephoneNumber>,
+    goes_to: Option<TelephoneNumber>,
+    /// Who sent it on.
+    div: Option<TelephoneNumber>,
 }
 
 fn bad(parameter: Parameter, why: impl Into<BadValue>) -> BadParameter {
@@ -161,59 +181,103 @@ fn called_numbers(passports: &[Arc<UnverifiedPassport>]) -> Vec<TelephoneNumber>
 fn signed(
     trunk: &Trunk,
     call: &OutgoingCall,
-    (orig, dest, goes_to): (
-        TelephoneNumber,
-        Vec<TelephoneNumber>,
-        Option<TelephoneNumber>,
-    ),
+    parties: Parties,
+    iat: UnixTime,
+    terms: Terms<'_>,
+) -> Prepared {
+    let attest = trunk.attestation(&parties.orig, call.attest);
+    let origid = call.origid.clone().unwrap_or_else(OrigId::random);
+    let extension = Extension::Shaken {
+        attest,
+        origid: origid.clone(),
+    };
+    match sign(trunk, &parties, extension, iat, terms) {
+        Ok(header) => Prepared {
+            to_store: vec![Arc::new(header.passport().clone())],
+            passport: Passport::Signed {
+                identity: Box::new(header),
+                attest,
+                origid,
+            },
+            numbers: parties.dest.into_iter().chain(parties.goes_to).collect(),
+            refused: None,
+        },
+        Err(reason) => Prepared::nothing(reason),
+    }
+}
+
+/// **A `div` without what it diverts is good for nothing**, and costs no token.
+fn diverted(
+    trunk: &Trunk,
+    call: &OutgoingCall,
+    parties: Parties,
+    iat: UnixTime,
+    terms: Terms<'_>,
+) -> Prepared {
+    let Some(div) = parties.div.clone().map(Party::from) else {
+        return Prepared::nothing(Reason::Internal);
+    };
+    let extension = Extension::Div { div: div.clone() };
+    let header = match sign(trunk, &parties, extension, iat, terms) {
+        Ok(header) => header,
+        Err(reason) => return Prepared::nothing(reason),
+    };
+    let Prepared {
+        mut to_store,
+        mut refused,
+        ..
+    } = as_they_came(&call.identities, None, terms.now);
+    let orig = Party::from(parties.orig);
+    let is_original = |passport: &Arc<UnverifiedPassport>| {
+        let claims = passport.claims();
+        claims.orig == orig && claims.dest.contain(&div)
+    };
+    if to_store.iter().any(is_original) {
+        to_store.push(Arc::new(header.passport().clone()));
+    } else {
+        to_store.clear();
+        refused.get_or_insert(Reason::NoOriginal);
+    }
+    Prepared {
+        to_store,
+        passport: Passport::Diverted {
+            identity: Box::new(header),
+        },
+        numbers: parties.dest.into_iter().chain(parties.goes_to).collect(),
+        refused,
+    }
+}
+
+/// Signs with the trunk's certificate, if it is good now.
+fn sign(
+    trunk: &Trunk,
+    parties: &Parties,
+    extension: Extension,
     iat: UnixTime,
     Terms { trust, now, .. }: Terms<'_>,
-) -> Prepared {
-    let Some(identity) = &trunk.identity else {
-        return Prepared::nothing(Reason::NoCertificate);
-    };
+) -> Result<IdentityHeader, Reason> {
+    let identity = trunk.identity.as_ref().ok_or(Reason::NoCertificate)?;
     let current = identity.files.current();
     let is_good = current
         .check_current(now)
         .and_then(|()| current.check_not_revoked(trust, now));
     if let Err(error) = is_good {
         tracing::warn!(trunk = trunk.name, %error, "a call was not signed");
-        return Prepared::nothing(Reason::CertificateNotCurrent);
+        return Err(Reason::CertificateNotCurrent);
     }
-    let Ok(destinations) = Destinations::new(dest.iter().cloned().map(Party::from)) else {
-        return Prepared::nothing(Reason::Internal);
-    };
-    let attest = trunk.attestation(&orig, call.attest);
-    let origid = call.origid.clone().unwrap_or_else(OrigId::random);
+    let dest = parties.dest.iter().cloned().map(Party::from);
     let claims = Claims {
-        orig: Party::from(orig),
-        dest: destinations,
+        orig: Party::from(parties.orig.clone()),
+        dest: Destinations::new(dest).map_err(|_| Reason::Internal)?,
         iat,
         mky: Vec::new(),
-        extension: Extension::Shaken {
-            attest,
-            origid: origid.clone(),
-        },
+        extension,
         others: serde_json::Map::new(),
     };
-    let token = claims.sign(
-        &CertificateReference::X5u(identity.x5u.clone()),
-        current.key(),
-    );
-    let header = UnverifiedPassport::parse(&token).ok();
-    let Some(header) = header.and_then(|passport| IdentityHeader::new(passport).ok()) else {
-        return Prepared::nothing(Reason::Internal);
-    };
-    Prepared {
-        to_store: vec![Arc::new(header.passport().clone())],
-        passport: Passport::Signed {
-            identity: Box::new(header),
-            attest,
-            origid,
-        },
-        numbers: dest.into_iter().chain(goes_to).collect(),
-        refused: None,
-    }
+    let reference = CertificateReference::X5u(identity.x5u.clone());
+    let token = claims.sign(&reference, current.key());
+    let passport = UnverifiedPassport::parse(&token).map_err(|_| Reason::Internal)?;
+    IdentityHeader::new(passport).map_err(|_| Reason::Internal)
 }
 
 #[cfg(test)]

@@ -98,7 +98,13 @@ async fn a_signing_request_that_is_wrong_is_told_what_is_wrong() {
     refused(|rq| rq["iat"] = json!(1e100), "SVC4005", "iat").await;
     refused(|rq| rq["origid"] = "x".into(), "SVC4005", "origid").await;
     refused(|rq| rq["origid"] = 7.into(), "SVC4005", "origid").await;
-    refused(|rq| rq["ppt"] = "div".into(), "SVC4005", "ppt").await;
+    refused(|rq| rq["ppt"] = "rph".into(), "SVC4005", "ppt").await;
+    refused(|rq| rq["ppt"] = "div".into(), "SVC4001", "div").await;
+    let two = |rq: &mut Value| {
+        rq["ppt"] = "div".into();
+        rq["div"]["tn"] = json!(["12155550100", "12155550101"]);
+    };
+    refused(two, "SVC4005", "div").await;
     refused(|rq| rq["orig"] = "17325551000".into(), "SVC4005", "orig").await;
     let letters = |rq: &mut Value| rq["orig"]["tn"] = "1800FLOWERS".into();
     refused(letters, "SVC4005", "orig").await;

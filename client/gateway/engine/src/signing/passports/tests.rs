@@ -63,6 +63,13 @@ fn what_the_switch_asked_wrongly_is_named() {
         ),
         (call("2155550100", &["2125550142", "x"]), Parameter::Dest),
         (call("2155550100", &many), Parameter::Dest),
+        (
+            OutgoingCall {
+                div: Some("alice".to_owned()),
+                ..call("2155550100", &["2125550142"])
+            },
+            Parameter::Div,
+        ),
         (with_iat(NOW.0 - 61), Parameter::Iat),
         (with_iat(NOW.0 + 61), Parameter::Iat),
         (with_iat(u64::MAX), Parameter::Iat),
