@@ -32,6 +32,9 @@ const GATEWAY: &str = "gateway";
 /// The file of the mailbox key that is registered.
 pub const MAILBOX: &str = "office.mailbox";
 
+/// The file of the wallet.
+pub const WALLET: &str = "wallet.db";
+
 /// Most tokens of one draw.
 const MAX_BATCH: usize = 256;
 
@@ -101,24 +104,22 @@ impl GatewayScene {
     pub async fn open_in(world: World, program: &str, beginning: Beginning) -> Self {
         let issuer = Process::start(program, Role::Issuer, &world).await;
         let cps = Process::start(program, Role::Cps, &world).await;
-        fill_wallet(&world, beginning.tokens).await;
+        fill_wallet(&world, WALLET, beginning.tokens).await;
         register_mailbox(&world).await;
         write_config(&world, &beginning.config);
-        let mut command = Command::new(program);
-        command
-            .arg("gateway")
-            .arg("--config")
-            .arg(config_of(&world));
-        for setting in &beginning.settings {
-            command.arg("--set").arg(setting);
-        }
-        let gateway = Process::start_named(command, GATEWAY, &world).await;
+        let gateway = start_gateway(&world, program, GATEWAY, &beginning.settings).await;
         Self {
             world,
             cps: Some(cps),
             gateway,
             _issuer: issuer,
         }
+    }
+
+    /// Starts a gateway beside the first one, or in the place of one that was killed, with the
+    /// same configuration and these settings. `name` is that of its files.
+    pub async fn start_another(&self, program: &str, name: &str, settings: &[String]) -> Process {
+        start_gateway(&self.world, program, name, settings).await
     }
 
     /// Posts a body, and returns the status and the JSON that came back.
@@ -156,6 +157,15 @@ impl GatewayScene {
         let answer = Answer::to(self.world.client.get(url)).await.unwrap();
         String::from_utf8(answer.body).unwrap()
     }
+}
+
+async fn start_gateway(world: &World, program: &str, name: &str, settings: &[String]) -> Process {
+    let mut command = Command::new(program);
+    command.arg("gateway").arg("--config").arg(config_of(world));
+    for setting in settings {
+        command.arg("--set").arg(setting);
+    }
+    Process::start_named(command, name, world).await
 }
 
 fn config_of(world: &World) -> PathBuf {
@@ -200,7 +210,7 @@ every = "20ms"
 "#,
         calls = at("calls.jsonl"),
         pki = at("pki"),
-        wallet = at("wallet.db"),
+        wallet = at(WALLET),
         mailboxes = mailboxes.iter().map(|name| at(name)).collect::<Vec<_>>(),
         used = at("gateway.used"),
     );
@@ -225,8 +235,9 @@ x5u = "https://certs.test/carrier.pem"
     )
 }
 
-async fn fill_wallet(world: &World, tokens: usize) {
-    let wallet = Wallet::open(&world.path("wallet.db")).unwrap();
+/// Draws so many tokens into a wallet.
+pub async fn fill_wallet(world: &World, wallet: &str, tokens: usize) {
+    let wallet = Wallet::open(&world.path(wallet)).unwrap();
     let client = HttpOptions::default().client().unwrap();
     let (cps, now) = (world.cps_name(), world.clock.now());
     let mut left = tokens;

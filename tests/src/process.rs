@@ -111,6 +111,11 @@ impl Process {
         self.end();
     }
 
+    /// The same where it stands, for one that another takes the place of.
+    pub fn kill_in_place(&mut self) {
+        self.end();
+    }
+
     /// Sends it SIGHUP.
     pub fn hang_up(&self) {
         kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();

@@ -9,9 +9,14 @@
     reason = "a test has no better answer to a failure than to end"
 )]
 
+mod addresses;
 mod calls;
+mod diverted;
+mod hostile;
 mod odd_sip;
 mod operating;
+mod pair;
+mod silence;
 mod sip;
 mod switch;
 
