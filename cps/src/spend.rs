@@ -66,40 +66,25 @@ impl<S: Store> Spending<S> {
             let answer = forwarding.ask(owner, headers, body).await?;
             return Ok(SpendOutcome::Forwarded(answer));
         }
-        self.spend_here(&verified).await?;
+        self.spend_here(verified).await?;
         Ok(SpendOutcome::Local)
     }
 
-    async fn spend_here(&self, verified: &VerifiedStore) -> Result<(), Refusal> {
+    /// **What was begun is brought to its end.** A client that hangs up ends its request, and
+    /// must not leave a spend that is not counted, or a double spend that is not in the log.
+    async fn spend_here(&self, verified: VerifiedStore) -> Result<(), Refusal> {
         if let Some(why) = self.log.doubt() {
             return Err(StoreError::Unavailable(why).into());
         }
-        let token = verified.token();
-        let spend = Spend::of(verified);
-        let epoch = token.token_key_id();
-        let outcome = self.store.spend_and_append(spend, self.clock.now()).await;
-        match outcome.inspect_err(|error| self.tally(epoch, error))? {
-            Outcome::Stored => {
-                self.counts.stored();
-                Ok(())
-            }
-            Outcome::AlreadyStored => {
-                self.counts.replayed();
-                self.log.tallies().replayed(epoch);
-                Ok(())
-            }
-            Outcome::Conflict(first) => {
-                let evidence = verified.double_spend_after(first);
-                let logged = self.log.double_spend(evidence, self.clock.now()).await;
-                match logged.map_err(not_logged)? {
-                    true => {
-                        self.counts.double_spend();
-                        self.log.tallies().refused(epoch);
-                    }
-                    false => self.log.tallies().further_double_spend(epoch),
-                }
-                Err(Refusal::AlreadySpent)
-            }
+        let decision = Decision {
+            clock: self.clock.clone(),
+            store: Arc::clone(&self.store),
+            log: Arc::clone(&self.log),
+            counts: Arc::clone(&self.counts),
+        };
+        match tokio::spawn(async move { decision.make(&verified).await }).await {
+            Ok(decided) => decided,
+            Err(error) => Err(StoreError::Unavailable(error.to_string()).into()),
         }
     }
 
@@ -144,6 +129,46 @@ impl<S: Store> Spending<S> {
         };
         let epoch = verified.token().token_key_id();
         checked.inspect_err(|_| self.log.tallies().refused(epoch))
+    }
+}
+
+/// What becomes of a token that was shown.
+struct Decision<S> {
+    clock: Clock,
+    store: Arc<S>,
+    log: Arc<CpsLog>,
+    counts: Arc<Counts>,
+}
+
+impl<S: Store> Decision<S> {
+    async fn make(self, verified: &VerifiedStore) -> Result<(), Refusal> {
+        let token = verified.token();
+        let spend = Spend::of(verified);
+        let epoch = token.token_key_id();
+        let outcome = self.store.spend_and_append(spend, self.clock.now()).await;
+        match outcome.inspect_err(|error| self.tally(epoch, error))? {
+            Outcome::Stored => {
+                self.counts.stored();
+                Ok(())
+            }
+            Outcome::AlreadyStored => {
+                self.counts.replayed();
+                self.log.tallies().replayed(epoch);
+                Ok(())
+            }
+            Outcome::Conflict(first) => {
+                let evidence = verified.double_spend_after(first);
+                let logged = self.log.double_spend(evidence, self.clock.now()).await;
+                match logged.map_err(not_logged)? {
+                    true => {
+                        self.counts.double_spend();
+                        self.log.tallies().refused(epoch);
+                    }
+                    false => self.log.tallies().further_double_spend(epoch),
+                }
+                Err(Refusal::AlreadySpent)
+            }
+        }
     }
 
     /// A store that is busy or away refuses nobody: the same request ends well later.
