@@ -114,7 +114,7 @@ impl Publisher {
             tokio::select! {
                 () = tokio::time::sleep(next) => {}
                 // An OOB-AS accepts a record for as long as its certificate.
-                Ok(()) = renewals.changed() => {}
+                Ok(()) = renewals.changed() => record = None,
                 () = shutdown.requested() => {}
             }
         }
