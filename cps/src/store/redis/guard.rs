@@ -200,20 +200,31 @@ impl Guard {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use pennyblack_runtime::logging::testing::lines_of;
 
     use super::super::fence::NodeId;
     use super::*;
 
+    /// Other tests write lines meanwhile: for a moment there may be no room for more causes.
     #[test]
     fn reasons_that_alternate_have_a_line_each_and_no_more() {
         let guard = Guard::new(PathBuf::new(), Fence::new(NodeId([1; 16])));
-        let lines = lines_of(|| {
-            for round in 0..20 {
-                let why = ["no connection", "too late"][round % 2];
-                guard.set(Some(Refusing::Unexamined(why.to_owned())));
+        for attempt in 0..40 {
+            let lines = lines_of(|| {
+                for round in 0..20 {
+                    let why = ["no connection", "too late"][round % 2];
+                    let why = format!("{why}, {attempt}");
+                    guard.set(Some(Refusing::Unexamined(why)));
+                }
+            });
+            assert!(lines.len() <= 2, "{lines:#?}");
+            if lines.len() == 2 {
+                return;
             }
-        });
-        assert_eq!(lines.len(), 2, "{lines:#?}");
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        panic!("a reason has no line");
     }
 }
