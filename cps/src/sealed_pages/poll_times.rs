@@ -299,14 +299,35 @@ pub(crate) mod plants {
     /// A leak of 50 µs after the answers' time is found.
     pub(crate) async fn a_late_leak_is_found<S: Store>(store: Arc<S>) {
         let _alone = alone().await;
-        let mut kinds = empty(Kem::DhkemX25519);
-        let mut leaking = kind("leaking", &recipient(Kem::DhkemX25519), Cursor::START);
-        leaking.leak = Duration::from_micros(50);
-        kinds.push(leaking);
         let observer = Arc::new(Observer::new(store, true, FEW_AT_ONCE));
-        let different = observer.told_apart(kinds).await;
-        assert_eq!(different.len(), 1, "{different:?}");
-        assert!(different[0].starts_with("leaking"));
+        let leaking = || {
+            let mut leaking = kind("leaking", &recipient(Kem::DhkemX25519), Cursor::START);
+            leaking.leak = Duration::from_micros(50);
+            leaking
+        };
+        found_alone(&observer, leaking, 1).await;
+    }
+
+    /// Only this kind, and not the control, is told apart from an empty mailbox, or none is.
+    /// What else the machine does passes, a leak does not: one good try of three is enough.
+    async fn found_alone<S: Store>(
+        observer: &Arc<Observer<S>>,
+        other: impl Fn() -> Kind,
+        found: usize,
+    ) {
+        let mut tries = Vec::new();
+        for _ in 0..3 {
+            let (mut kinds, other) = (empty(Kem::DhkemX25519), other());
+            let name = other.name.clone();
+            kinds.push(other);
+            let different = Arc::clone(observer).told_apart(kinds).await;
+            let is_it = |line: &String| line.starts_with(&*name);
+            if different.len() == found && different.iter().all(is_it) {
+                return;
+            }
+            tries.push(different);
+        }
+        panic!("{found} to find: {tries:?}");
     }
 
     /// Reading that is slower where there is something is found without the delay, and
@@ -316,11 +337,9 @@ pub(crate) mod plants {
         let full = filled(&store, Kem::DhkemX25519, SOME).await;
         let store = Arc::new(SlowWhereFilled(store));
         for (delayed, found) in [(false, 1), (true, 0)] {
-            let mut kinds = empty(Kem::DhkemX25519);
-            kinds.push(kind("filled", &full, Cursor::START));
             let observer = Arc::new(Observer::new(Arc::clone(&store), delayed, FEW_AT_ONCE));
-            let different = observer.told_apart(kinds).await;
-            assert_eq!(different.len(), found, "{delayed}: {different:?}");
+            let filled = || kind("filled", &full, Cursor::START);
+            found_alone(&observer, filled, found).await;
         }
     }
 }

@@ -241,7 +241,9 @@ impl Scene {
         tokio::time::timeout(Duration::from_secs(30), async {
             loop {
                 let answer = self.admin("/readyz").await;
-                if answer.status == status {
+                // A service that has just started has not looked at everything.
+                let said = String::from_utf8_lossy(&answer.body);
+                if answer.status == status && !said.contains("not looked at yet") {
                     return answer;
                 }
             }
