@@ -187,10 +187,19 @@ impl Verifying {
         let (rules, now) = (self.rules.current(), self.clock.now());
         let calls: Vec<_> = ends.calls().collect();
         let work = move || in_band::verify(&rules, &calls, &identities, now);
-        // It fails only when the runtime ends.
-        let (in_band, missing) = spawn_blocking(work).await.unwrap_or_default();
-        self.awaited.add(missing);
-        in_band
+        match spawn_blocking(work).await {
+            Ok((in_band, missing)) => {
+                self.awaited.add(missing);
+                in_band
+            }
+            Err(error) => {
+                tracing::error!(%error, "what came in band was not judged");
+                InBand {
+                    not_judged: Some(Reason::Internal),
+                    ..InBand::default()
+                }
+            }
+        }
     }
 
     /// A copy of it in a mailbox is this call's, too, and no other's.

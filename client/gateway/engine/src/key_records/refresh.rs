@@ -72,8 +72,9 @@ impl Refresher {
         let read = spawn_blocking(move || file::read(&path, max_records, max_bytes)).await;
         match read {
             Ok(Ok(records)) => {
-                let known = self.verify(records, &Certificates::default()).await;
-                self.records.replace(Snapshot::of(known, None, false));
+                if let Some(known) = self.verify(records, &Certificates::default()).await {
+                    self.records.replace(Snapshot::of(known, None, false));
+                }
             }
             Ok(Err(error)) => tracing::warn!(%error, "the file of key records is not read"),
             // The runtime ends.
@@ -104,7 +105,9 @@ impl Refresher {
         let now = self.clock.now();
         let certificates = self.service.certificates_of(records.iter(), &client, now);
         let certificates = certificates.await;
-        let known = self.verify(records, &certificates).await;
+        let Some(known) = self.verify(records, &certificates).await else {
+            return Ok(());
+        };
         let snapshot = Snapshot::of(known, Some(began), is_full);
         if is_full {
             tracing::warn!(
@@ -116,12 +119,13 @@ impl Refresher {
         Ok(())
     }
 
-    /// The records that are good. One that was judged lately is not judged again.
+    /// The records that are good; nothing if they were not judged to the end, which must not
+    /// empty what is known. One that was judged lately is not judged again.
     async fn verify(
         self: &Arc<Self>,
         records: Vec<UnverifiedKeyRecord>,
         certificates: &Certificates,
-    ) -> HashMap<Box<str>, Known> {
+    ) -> Option<HashMap<Box<str>, Known>> {
         let (this, certificates) = (Arc::clone(self), certificates.clone());
         let (before, now) = (this.records.current(), this.clock.now());
         let work = move || {
@@ -136,8 +140,10 @@ impl Refresher {
             }
             known
         };
-        // It fails only when the runtime ends.
-        spawn_blocking(work).await.unwrap_or_default()
+        let judged = spawn_blocking(work).await;
+        judged
+            .inspect_err(|error| tracing::error!(%error, "key records were not judged"))
+            .ok()
     }
 
     fn judge(
