@@ -66,11 +66,16 @@ async fn health(State(resources): State<Arc<Resources>>) -> Response {
     answers::health(status)
 }
 
+/// The answer or the refusal, with its time counted.
+fn told(endpoint: Endpoint, began: Instant, answer: Result<Response, Refusal>) -> Response {
+    endpoint.answered(began);
+    answer.unwrap_or_else(|refusal| refuse(&refusal))
+}
+
 async fn sign(State(resources): State<Arc<Resources>>, asked: Asked) -> Response {
     let began = Instant::now();
     let answer = sign_call(&resources, &asked, began).await;
-    Endpoint::Signing.answered(began);
-    answer.unwrap_or_else(|refusal| refuse(&refusal))
+    told(Endpoint::Signing, began, answer)
 }
 
 async fn sign_call(
@@ -96,8 +101,7 @@ async fn sign_call(
 async fn verify(State(resources): State<Arc<Resources>>, asked: Asked) -> Response {
     let began = Instant::now();
     let answer = verify_call(&resources, &asked, began).await;
-    Endpoint::Verification.answered(began);
-    answer.unwrap_or_else(|refusal| refuse(&refusal))
+    told(Endpoint::Verification, began, answer)
 }
 
 async fn verify_call(
@@ -124,15 +128,13 @@ async fn verify_call(
 async fn sign_csv(State(resources): State<Arc<Resources>>, asked: Asked) -> Response {
     let began = Instant::now();
     let answer = secsipidx::sign_csv(&resources, &asked, began).await;
-    Endpoint::Signing.answered(began);
-    answer.unwrap_or_else(|refusal| refuse(&refusal))
+    told(Endpoint::Signing, began, answer)
 }
 
 async fn check(State(resources): State<Arc<Resources>>, asked: Asked) -> Response {
     let began = Instant::now();
     let answer = secsipidx::check(&resources, &asked).await;
-    Endpoint::Verification.answered(began);
-    answer.unwrap_or_else(|refusal| refuse(&refusal))
+    told(Endpoint::Verification, began, answer)
 }
 
 #[cfg(test)]
