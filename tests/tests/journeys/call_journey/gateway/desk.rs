@@ -45,6 +45,12 @@ impl Desk {
         .await;
         Self { engine, proxy }
     }
+
+    /// Signs a call, which must be stored.
+    pub(super) async fn stores(&self, trunk: &Trunk, call: OutgoingCall) {
+        let signed = self.engine.sign(trunk, call).await.unwrap();
+        assert!(signed.oob.is_stored(), "{signed:?}");
+    }
 }
 
 /// Both sides, through the CPS's door at `address`.

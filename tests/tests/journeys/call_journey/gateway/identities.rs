@@ -101,14 +101,7 @@ async fn a_good_identity_in_band_passes_and_its_copy_is_no_other_calls() {
 
     let mut call = outgoing("2155550100", "2125550142");
     call.identities = vec![header];
-    assert!(
-        desk.engine
-            .sign(&trunk, call)
-            .await
-            .unwrap()
-            .oob
-            .is_stored()
-    );
+    desk.stores(&trunk, call).await;
     let second = desk.engine.verify(&trunk, incoming("b", CALLER)).await;
     assert_eq!(second.verstat(), "No-TN-Validation", "{second:?}");
     scene.end().await;
@@ -125,14 +118,7 @@ async fn bad_in_band_and_good_out_of_band_passes_unless_strict() {
         let header = identity(&scene);
         let mut call = outgoing("2155550100", "2125550142");
         call.identities = vec![header.clone()];
-        assert!(
-            desk.engine
-                .sign(&trunk, call)
-                .await
-                .unwrap()
-                .oob
-                .is_stored()
-        );
+        desk.stores(&trunk, call).await;
         let mut call = incoming("a", CALLER);
         call.identities = vec![forged(&header)];
         let verdict = desk.engine.verify(&trunk, call).await;

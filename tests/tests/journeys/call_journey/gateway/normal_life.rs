@@ -21,14 +21,7 @@ async fn a_call_that_goes_elsewhere_than_its_passport_says_is_retargeted() {
     let desk = Desk::open(&scene, |_| ()).await;
     let trunk = trunk(&scene, Some("carrier"));
     let call = outgoing("2155550100", "2125550142");
-    assert!(
-        desk.engine
-            .sign(&trunk, call)
-            .await
-            .unwrap()
-            .oob
-            .is_stored()
-    );
+    desk.stores(&trunk, call).await;
     let mut call = incoming("a", CALLER);
     call.request_uri = Some("sip:+12125550177@h;user=phone".to_owned());
     let verdict = desk.engine.verify(&trunk, call).await;
@@ -134,14 +127,7 @@ async fn other_mailboxes_are_followed_without_an_end_of_the_engine() {
     let coverage = Coverage::Number(number(CALLEE));
     scene.register("office", &key, coverage).await.unwrap();
     let call = outgoing("2155550100", "2125550142");
-    assert!(
-        desk.engine
-            .sign(&trunk, call)
-            .await
-            .unwrap()
-            .oob
-            .is_stored()
-    );
+    desk.stores(&trunk, call).await;
     let early = desk.engine.verify(&trunk, incoming("a", CALLER)).await;
     assert_eq!(early.verstat(), "No-TN-Validation");
 
