@@ -261,14 +261,7 @@ mod tests {
             "http.ca_file",
             "http.proxy",
         ];
-        assert_eq!(
-            keys,
-            ExampleKeys {
-                other_than_default: vec![],
-                without_default: without_default.map(str::to_owned).into(),
-                unexplained: vec![],
-            }
-        );
+        assert_eq!(keys, ExampleKeys::all_default_but(without_default));
     }
 
     #[test]

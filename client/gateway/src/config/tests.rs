@@ -84,14 +84,7 @@ fn what_the_example_shows_as_defaults_are_the_defaults() {
         "trust.revocation_lists",
         "verify.cps",
     ];
-    assert_eq!(
-        keys,
-        ExampleKeys {
-            other_than_default: vec![],
-            without_default: without_default.map(str::to_owned).into(),
-            unexplained: vec![],
-        }
-    );
+    assert_eq!(keys, ExampleKeys::all_default_but(without_default));
 }
 
 #[test]

@@ -20,6 +20,17 @@ pub struct ExampleKeys {
     pub unexplained: Vec<String>,
 }
 
+impl ExampleKeys {
+    /// An example that shows every default as it is, and besides these keys only such.
+    #[must_use]
+    pub fn all_default_but<const N: usize>(without_default: [&str; N]) -> Self {
+        Self {
+            without_default: without_default.map(str::to_owned).into(),
+            ..Self::default()
+        }
+    }
+}
+
 /// Compares the example at `path`. `required` are settings without which sections that it does
 /// not set cannot be there. Sections that can be repeated are left out.
 ///
