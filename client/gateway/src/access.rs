@@ -1,5 +1,5 @@
 //! Who may ask the gateway, and on which trunk: by the address that a request comes from,
-//! and by its API key. **Whoever may ask spends tokens**, so an open gateway is refused
+//! and by its API key. **A switch that may ask spends tokens**, so an open gateway is refused
 //! before it starts (`config`). Not here: what a trunk is.
 
 pub mod api_keys;

@@ -261,7 +261,7 @@ impl Config {
         ))
     }
 
-    /// **Whoever may ask spends tokens.** So a gateway that others reach says who may.
+    /// **A switch that may ask spends tokens.** So a gateway that others reach says who may.
     fn check_openness(&self) -> Result<(), ConfigurationError> {
         let is_local = self.public.listen.ip().is_loopback();
         let says_who = !self.http.allow.is_empty() || self.http.api_keys.is_some();

@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(memory.proven.ending(in_time), [numbered(1)]);
         let last = after(REMEMBERED_FOR - Duration::from_secs(1));
         assert_eq!(memory.proven.ending(last), [numbered(1)]);
-        // A repository that has not answered for all that time is not asked for ever.
+        // A repository that has not answered for all that time is asked no more.
         assert_eq!(memory.proven.ending(after(REMEMBERED_FOR)), []);
 
         memory.fetched(numbered(1), chain(), last);

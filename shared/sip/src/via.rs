@@ -65,8 +65,8 @@ impl Via {
     /// Where the answer to a datagram goes: with `rport` to the port that it came from,
     /// else to the one that the sender says (RFC 3261 section 18.2.2, RFC 3581 section 4).
     ///
-    /// The address is always the one that it came from. `maddr` is not obeyed: whoever
-    /// writes it would choose whom we send datagrams to.
+    /// The address is always the one that it came from. `maddr` is not obeyed: its
+    /// writer would choose whom we send datagrams to.
     #[must_use]
     pub fn reply_address(&self, source: SocketAddr) -> SocketAddr {
         if self.parameters.contains("rport") {

@@ -81,7 +81,7 @@ fn check_access(directory: &Path) -> io::Result<()> {
     Ok(accessat(CWD, directory, needed, AtFlags::EACCESS)?)
 }
 
-/// Whoever has the lock has all of it; this is asked beside it, and let go at once.
+/// The holder of the lock has all of it; this is asked beside it, and let go at once.
 fn occupancy_of(directory: &Path) -> Occupancy {
     let lock = File::open(directory.join(LOCK_FILE));
     match lock.map(|lock| lock.try_lock_shared()) {

@@ -70,7 +70,7 @@ async fn a_switch_reads_headers_where_it_can() {
     );
 }
 
-/// A lost message is repaired by whoever sends it again: the switch as long as nobody has said
+/// The side that sends a lost message again repairs it: the switch as long as nobody has said
 /// 100, the gateway after that (RFC 3261 section 17.2.1). No call costs a second token.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_message_delays_a_call_and_costs_no_token() {

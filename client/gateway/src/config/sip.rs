@@ -119,7 +119,7 @@ impl SipSection {
 }
 
 impl SipSide {
-    /// **Whoever may ask spends tokens**, as in `[http]`; and here addresses are all there is
+    /// **A switch that may ask spends tokens**, as in `[http]`; and here addresses are all there is
     /// to know a switch by.
     fn check(&self, key: &str) -> Result<(), ConfigurationError> {
         if self.listen.is_empty() {

@@ -24,7 +24,7 @@ use super::{DemoError, WhileDoing as _};
 
 /// Who is called: nobody else of the demonstration is.
 const CALLED: &str = "12155550199";
-/// The place of the caller among the customers; no other call is his.
+/// The place of the caller among the customers; no other call comes from there.
 const CALLING: usize = 4_000;
 const DAY: Duration = Duration::from_secs(86_400);
 
