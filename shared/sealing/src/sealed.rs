@@ -15,7 +15,7 @@
 //! } Plaintext;
 //! ```
 
-use hpke::HpkeError;
+use pennyblack_hpke::HpkeError;
 use rand::CryptoRng;
 
 use crate::mailbox::{Kem, KeyConfig, MailboxId, RecipientKey};

@@ -29,7 +29,7 @@ mod question;
 use std::fmt;
 use std::ops::Range;
 
-use hpke::HpkeError;
+use pennyblack_hpke::HpkeError;
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 

@@ -2,21 +2,18 @@
 //! that OOB-ASs seal to, and the mailbox id, its hash. Not here: who may claim a
 //! key for a number (`key_record`), and what is sealed to it (`sealed`, `envelope`).
 
-mod suite;
-
 use std::fmt;
 use std::str::FromStr;
 
-use hpke::HpkeError;
 use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-pub use suite::{Kem, PRIVATE_KEY_SIZE, TAG_SIZE};
-use suite::{PrivateKey, PublicKey};
-
 use pennyblack_base::encoding::{self, Base64Error};
 use pennyblack_base::wire::{Reader, WireError};
+use pennyblack_hpke::{HpkeError, PrivateKey, PublicKey};
+
+pub use pennyblack_hpke::{Kem, PRIVATE_KEY_SIZE, TAG_SIZE};
 
 /// Bytes in front of the public key in a [`KeyConfig`]'s encoding.
 const CONFIG_HEADER_SIZE: usize = 6;

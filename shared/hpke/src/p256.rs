@@ -16,7 +16,7 @@ use super::agreement::{Agreement, SuiteId};
 const SUITE_ID: &SuiteId = b"KEM\x00\x10";
 
 /// The KEM, in base mode; authenticated mode is not in use.
-pub(in crate::mailbox) struct P256HkdfSha256;
+pub(crate) struct P256HkdfSha256;
 
 impl Kem for P256HkdfSha256 {
     type PublicKey = <Library as Kem>::PublicKey;

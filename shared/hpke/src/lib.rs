@@ -1,6 +1,5 @@
-//! The HPKE ciphersuites a mailbox may have, and the only calls into the HPKE
-//! library (RFC 9180, base mode). What is sealed, and under which `info` and
-//! `aad`, is said in `sealed` and `envelope`.
+//! HPKE (RFC 9180, base mode) with the ciphersuites in use here, and the only calls
+//! into the HPKE library. Not here: what is sealed, and under which `info` and `aad`.
 
 mod aes_gcm;
 mod agreement;
@@ -13,7 +12,7 @@ use hpke::aead::{Aead, AeadTag};
 use hpke::inout::InOutBuf;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::XWing;
-use hpke::{Deserializable, HpkeError, Kem as HpkeKem, OpModeR, OpModeS, Serializable};
+use hpke::{Deserializable, Kem as HpkeKem, OpModeR, OpModeS, Serializable};
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -21,6 +20,8 @@ use self::aes_gcm::{AesGcm128, AesGcm256};
 use self::p256::P256HkdfSha256;
 use self::x25519::X25519HkdfSha256;
 use pennyblack_base::curve25519;
+
+pub use hpke::HpkeError;
 
 type X25519 = X25519HkdfSha256;
 type P256 = P256HkdfSha256;
@@ -137,7 +138,7 @@ impl fmt::Display for Kem {
 
 /// A public key that was checked to be one: sealing to it cannot fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum PublicKey {
+pub enum PublicKey {
     X25519(<X25519 as HpkeKem>::PublicKey),
     P256(<P256 as HpkeKem>::PublicKey),
     XWing(Box<<XWing as HpkeKem>::PublicKey>),
@@ -146,7 +147,7 @@ pub(super) enum PublicKey {
 impl PublicKey {
     /// Parses and validates: on the curve, canonical, not of small order
     /// (RFC 9180 section 7.1.4); ML-KEM's modulus check (FIPS 203 section 7.2).
-    pub(super) fn parse(kem: Kem, bytes: &[u8]) -> Option<Self> {
+    pub fn parse(kem: Kem, bytes: &[u8]) -> Option<Self> {
         match kem {
             Kem::DhkemX25519 => {
                 if !curve25519::is_sound_x25519(bytes.try_into().ok()?) {
@@ -168,7 +169,7 @@ impl PublicKey {
 
     /// Seals in place. `message` is `enc || plaintext || tag`: the caller has
     /// written the plaintext, the other two parts are filled in here.
-    pub(super) fn seal(
+    pub fn seal(
         &self,
         info: &[u8],
         aad: &[u8],
@@ -185,14 +186,14 @@ impl PublicKey {
 
 /// A private key. The library's key types overwrite themselves when dropped.
 #[derive(Clone)]
-pub(super) enum PrivateKey {
+pub enum PrivateKey {
     X25519(<X25519 as HpkeKem>::PrivateKey),
     P256(<P256 as HpkeKem>::PrivateKey),
     XWing(Box<<XWing as HpkeKem>::PrivateKey>),
 }
 
 impl PrivateKey {
-    pub(super) fn generate(kem: Kem, rng: &mut impl CryptoRng) -> Self {
+    pub fn generate(kem: Kem, rng: &mut impl CryptoRng) -> Self {
         match kem {
             Kem::DhkemX25519 => Self::X25519(X25519::gen_keypair_with_rng(rng).0),
             Kem::DhkemP256 => Self::P256(P256::gen_keypair_with_rng(rng).0),
@@ -200,7 +201,7 @@ impl PrivateKey {
         }
     }
 
-    pub(super) fn parse(kem: Kem, bytes: &[u8; PRIVATE_KEY_SIZE]) -> Option<Self> {
+    pub fn parse(kem: Kem, bytes: &[u8; PRIVATE_KEY_SIZE]) -> Option<Self> {
         match kem {
             Kem::DhkemX25519 => Deserializable::from_bytes(bytes).ok().map(Self::X25519),
             Kem::DhkemP256 => Deserializable::from_bytes(bytes).ok().map(Self::P256),
@@ -211,7 +212,7 @@ impl PrivateKey {
         }
     }
 
-    pub(super) fn write(&self, out: &mut [u8; PRIVATE_KEY_SIZE]) {
+    pub fn write(&self, out: &mut [u8; PRIVATE_KEY_SIZE]) {
         match self {
             Self::X25519(key) => key.write_exact(out),
             Self::P256(key) => key.write_exact(out),
@@ -219,7 +220,7 @@ impl PrivateKey {
         }
     }
 
-    pub(super) fn public_key_bytes(&self) -> Vec<u8> {
+    pub fn public_key_bytes(&self) -> Vec<u8> {
         match self {
             Self::X25519(key) => X25519::sk_to_pk(key).to_bytes().to_vec(),
             Self::P256(key) => P256::sk_to_pk(key).to_bytes().to_vec(),
@@ -228,7 +229,7 @@ impl PrivateKey {
     }
 
     /// Opens `enc || ct`.
-    pub(super) fn open(
+    pub fn open(
         &self,
         info: &[u8],
         aad: &[u8],

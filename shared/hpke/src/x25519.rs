@@ -16,7 +16,7 @@ use super::agreement::{Agreement, SuiteId};
 const SUITE_ID: &SuiteId = b"KEM\x00\x20";
 
 /// The KEM. Only base mode encapsulates here; authenticated mode is not in use.
-pub(in crate::mailbox) struct X25519HkdfSha256;
+pub(crate) struct X25519HkdfSha256;
 
 impl Kem for X25519HkdfSha256 {
     type PublicKey = <Library as Kem>::PublicKey;
