@@ -3,28 +3,17 @@
 
 mod aes_gcm;
 mod agreement;
+mod context;
+mod keys;
 mod p256;
 mod x25519;
 
 use std::fmt;
 
-use hpke::aead::{Aead, AeadTag};
-use hpke::inout::InOutBuf;
-use hpke::kdf::HkdfSha256;
-use hpke::kem::XWing;
-use hpke::{Deserializable, Kem as HpkeKem, OpModeR, OpModeS, Serializable};
-use rand::CryptoRng;
-use zeroize::Zeroizing;
-
-use self::aes_gcm::{AesGcm128, AesGcm256};
-use self::p256::P256HkdfSha256;
-use self::x25519::X25519HkdfSha256;
-use pennyblack_base::curve25519;
-
 pub use hpke::HpkeError;
 
-type X25519 = X25519HkdfSha256;
-type P256 = P256HkdfSha256;
+pub use self::context::{ReceiverContext, SenderContext};
+pub use self::keys::{PrivateKey, PublicKey};
 
 /// Bytes of the authentication tag of every AEAD in use here.
 pub const TAG_SIZE: usize = 16;
@@ -134,164 +123,6 @@ impl fmt::Display for Kem {
             Self::XWing => "X-Wing",
         })
     }
-}
-
-/// A public key that was checked to be one: sealing to it cannot fail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PublicKey {
-    X25519(<X25519 as HpkeKem>::PublicKey),
-    P256(<P256 as HpkeKem>::PublicKey),
-    XWing(Box<<XWing as HpkeKem>::PublicKey>),
-}
-
-impl PublicKey {
-    /// Parses and validates: on the curve, canonical, not of small order
-    /// (RFC 9180 section 7.1.4); ML-KEM's modulus check (FIPS 203 section 7.2).
-    pub fn parse(kem: Kem, bytes: &[u8]) -> Option<Self> {
-        match kem {
-            Kem::DhkemX25519 => {
-                if !curve25519::is_sound_x25519(bytes.try_into().ok()?) {
-                    return None;
-                }
-                Deserializable::from_bytes(bytes).ok().map(Self::X25519)
-            }
-            Kem::DhkemP256 => Deserializable::from_bytes(bytes).ok().map(Self::P256),
-            Kem::XWing => {
-                // ML-KEM's encapsulation key comes first, X25519's is the last 32 bytes.
-                if !curve25519::is_sound_x25519(bytes.last_chunk()?) {
-                    return None;
-                }
-                let key = Deserializable::from_bytes(bytes).ok()?;
-                Some(Self::XWing(Box::new(key)))
-            }
-        }
-    }
-
-    /// Seals in place. `message` is `enc || plaintext || tag`: the caller has
-    /// written the plaintext, the other two parts are filled in here.
-    pub fn seal(
-        &self,
-        info: &[u8],
-        aad: &[u8],
-        message: &mut [u8],
-        rng: &mut impl CryptoRng,
-    ) -> Result<(), HpkeError> {
-        match self {
-            Self::X25519(key) => seal_with::<AesGcm128, X25519>(key, info, aad, message, rng),
-            Self::P256(key) => seal_with::<AesGcm128, P256>(key, info, aad, message, rng),
-            Self::XWing(key) => seal_with::<AesGcm256, XWing>(key, info, aad, message, rng),
-        }
-    }
-}
-
-/// A private key. The library's key types overwrite themselves when dropped.
-#[derive(Clone)]
-pub enum PrivateKey {
-    X25519(<X25519 as HpkeKem>::PrivateKey),
-    P256(<P256 as HpkeKem>::PrivateKey),
-    XWing(Box<<XWing as HpkeKem>::PrivateKey>),
-}
-
-impl PrivateKey {
-    pub fn generate(kem: Kem, rng: &mut impl CryptoRng) -> Self {
-        match kem {
-            Kem::DhkemX25519 => Self::X25519(X25519::gen_keypair_with_rng(rng).0),
-            Kem::DhkemP256 => Self::P256(P256::gen_keypair_with_rng(rng).0),
-            Kem::XWing => Self::XWing(Box::new(XWing::gen_keypair_with_rng(rng).0)),
-        }
-    }
-
-    pub fn parse(kem: Kem, bytes: &[u8; PRIVATE_KEY_SIZE]) -> Option<Self> {
-        match kem {
-            Kem::DhkemX25519 => Deserializable::from_bytes(bytes).ok().map(Self::X25519),
-            Kem::DhkemP256 => Deserializable::from_bytes(bytes).ok().map(Self::P256),
-            Kem::XWing => {
-                let key = Deserializable::from_bytes(bytes).ok()?;
-                Some(Self::XWing(Box::new(key)))
-            }
-        }
-    }
-
-    pub fn write(&self, out: &mut [u8; PRIVATE_KEY_SIZE]) {
-        match self {
-            Self::X25519(key) => key.write_exact(out),
-            Self::P256(key) => key.write_exact(out),
-            Self::XWing(key) => key.write_exact(out),
-        }
-    }
-
-    pub fn public_key_bytes(&self) -> Vec<u8> {
-        match self {
-            Self::X25519(key) => X25519::sk_to_pk(key).to_bytes().to_vec(),
-            Self::P256(key) => P256::sk_to_pk(key).to_bytes().to_vec(),
-            Self::XWing(key) => XWing::sk_to_pk(key).to_bytes().to_vec(),
-        }
-    }
-
-    /// Opens `enc || ct`.
-    pub fn open(
-        &self,
-        info: &[u8],
-        aad: &[u8],
-        message: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, HpkeError> {
-        match self {
-            Self::X25519(key) => open_with::<AesGcm128, X25519>(key, info, aad, message),
-            Self::P256(key) => open_with::<AesGcm128, P256>(key, info, aad, message),
-            Self::XWing(key) => open_with::<AesGcm256, XWing>(key, info, aad, message),
-        }
-    }
-}
-
-fn seal_with<A: Aead, K: HpkeKem>(
-    key: &K::PublicKey,
-    info: &[u8],
-    aad: &[u8],
-    message: &mut [u8],
-    rng: &mut impl CryptoRng,
-) -> Result<(), HpkeError> {
-    let (enc_space, rest) = message
-        .split_at_mut_checked(K::EncappedKey::size())
-        .ok_or(HpkeError::SealError)?;
-    let (plaintext, tag_space) = rest
-        .split_last_chunk_mut::<TAG_SIZE>()
-        .ok_or(HpkeError::SealError)?;
-    let (enc, tag) = hpke::single_shot_seal_inout_detached_with_rng::<A, HkdfSha256, K>(
-        &OpModeS::Base,
-        key,
-        info,
-        InOutBuf::from(plaintext),
-        aad,
-        rng,
-    )?;
-    enc.write_exact(enc_space);
-    tag.write_exact(tag_space);
-    Ok(())
-}
-
-fn open_with<A: Aead, K: HpkeKem>(
-    key: &K::PrivateKey,
-    info: &[u8],
-    aad: &[u8],
-    message: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, HpkeError> {
-    let (enc, rest) = message
-        .split_at_checked(K::EncappedKey::size())
-        .ok_or(HpkeError::OpenError)?;
-    let (ciphertext, tag) = rest
-        .split_last_chunk::<TAG_SIZE>()
-        .ok_or(HpkeError::OpenError)?;
-    let mut plaintext = Zeroizing::new(ciphertext.to_vec());
-    hpke::single_shot_open_inout_detached::<A, HkdfSha256, K>(
-        &OpModeR::Base,
-        key,
-        &K::EncappedKey::from_bytes(enc)?,
-        info,
-        InOutBuf::from(plaintext.as_mut_slice()),
-        aad,
-        &AeadTag::from_bytes(tag)?,
-    )?;
-    Ok(plaintext)
 }
 
 #[cfg(test)]
