@@ -124,18 +124,43 @@ impl<'a> Reader<'a> {
         self.take(usize::try_from(length).unwrap_or(usize::MAX))
     }
 
+    /// A vector with a QUIC variable-length integer of any size in front, as binary HTTP
+    /// has it (RFC 9292 section 3).
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`].
+    pub fn vec_any_varint(&mut self) -> Result<&'a [u8], WireError> {
+        let length = self.any_varint()?;
+        self.take(usize::try_from(length).unwrap_or(usize::MAX))
+    }
+
+    /// A QUIC variable-length integer (RFC 9000 section 16), not necessarily in its
+    /// shortest form.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`].
+    pub fn any_varint(&mut self) -> Result<u64, WireError> {
+        self.sized_varint().map(|(value, _)| value)
+    }
+
     fn varint(&mut self) -> Result<u64, WireError> {
+        let (value, size) = self.sized_varint()?;
+        if size == varint_size(value) {
+            Ok(value)
+        } else {
+            Err(WireError::NonMinimalVarint(value))
+        }
+    }
+
+    /// A variable-length integer and how many bytes it took.
+    fn sized_varint(&mut self) -> Result<(u64, usize), WireError> {
         let first = self.u8()?;
         let size = 1usize << (first >> 6);
         let mut value = u64::from(first & 0x3f);
         for &byte in self.take(size - 1)? {
             value = value << 8 | u64::from(byte);
         }
-        if size == varint_size(value) {
-            Ok(value)
-        } else {
-            Err(WireError::NonMinimalVarint(value))
-        }
+        Ok((value, size))
     }
 
     /// Everything that is left.
@@ -188,12 +213,16 @@ pub fn put_vec_u16(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Appends a `<V>` vector. Lengths of 2^62 bytes and more cannot occur.
 pub fn put_vec_varint(out: &mut Vec<u8>, bytes: &[u8]) {
-    let length = bytes.len() as u64;
-    let size = varint_size(length);
-    let tag = (size.trailing_zeros() as u64) << (size * 8 - 2);
-    let encoded = (length | tag).to_be_bytes();
-    out.extend(encoded.iter().skip(8 - size));
+    put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
+}
+
+/// Appends a QUIC variable-length integer below 2^62 in its shortest form.
+pub fn put_varint(out: &mut Vec<u8>, value: u64) {
+    let size = varint_size(value);
+    let tag = (size.trailing_zeros() as u64) << (size * 8 - 2);
+    let encoded = (value | tag).to_be_bytes();
+    out.extend(encoded.iter().skip(8 - size));
 }
 
 #[cfg(test)]
@@ -208,6 +237,20 @@ mod tests {
             Reader::new(&[0x40, 0x01, 0xff]).vec_varint(),
             Err(WireError::NonMinimalVarint(1))
         );
+    }
+
+    #[test]
+    fn where_any_form_will_do_a_longer_one_is_the_same_number() {
+        for form in [
+            &[1][..],
+            &[0x40, 1],
+            &[0x80, 0, 0, 1],
+            &[0xc0, 0, 0, 0, 0, 0, 0, 1],
+        ] {
+            assert_eq!(Reader::new(form).any_varint(), Ok(1));
+            let vector = [form, &[0xff]].concat();
+            assert_eq!(Reader::new(&vector).vec_any_varint(), Ok(&[0xff][..]));
+        }
     }
 
     #[test]
