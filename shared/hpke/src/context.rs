@@ -55,6 +55,21 @@ impl SenderContext {
         })
     }
 
+    /// `SetupBaseS` of X25519 with an ephemeral key that is given and not drawn: for
+    /// vectors. None for keys that are none.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn of_ephemeral(recipient: &[u8; 32], info: &[u8], ephemeral: &[u8; 32]) -> Option<Self> {
+        use hpke::kdf::Kdf as _;
+
+        let (secret, enc) = crate::x25519::encapsulate(recipient, ephemeral)?;
+        let context = HkdfSha256::combine_secrets(&OpModeS::<X25519>::Base, secret, info);
+        Some(Self {
+            enc: enc.to_vec(),
+            context: Box::new(AeadCtxS::<AesGcm128, HkdfSha256, X25519>::from(context)),
+        })
+    }
+
     /// The encapsulated key, which the other side needs.
     #[must_use]
     pub fn enc(&self) -> &[u8] {

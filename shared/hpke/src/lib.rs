@@ -18,11 +18,14 @@ pub use self::keys::{PrivateKey, PublicKey};
 /// Bytes of the authentication tag of every AEAD in use here.
 pub const TAG_SIZE: usize = 16;
 
+/// Bytes of a nonce of every AEAD in use here (`Nn`).
+pub const NONCE_SIZE: usize = 12;
+
 /// Bytes of a private key of every KEM in use here (RFC 9180 table 2; X-Wing's
 /// is its 32-byte seed).
 pub const PRIVATE_KEY_SIZE: usize = 32;
 
-/// The key encapsulation mechanism of a mailbox. It settles the whole suite:
+/// The key encapsulation mechanism. It settles the whole suite:
 /// there is one KDF and one AEAD to each KEM, so that nothing is negotiated and
 /// two keys of one KEM cannot be told apart by their suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,6 +78,15 @@ impl Kem {
         match self {
             Self::DhkemX25519 | Self::DhkemP256 => 0x0001,
             Self::XWing => 0x0002,
+        }
+    }
+
+    /// Bytes of a key of its AEAD (`Nk`).
+    #[must_use]
+    pub const fn aead_key_size(self) -> usize {
+        match self {
+            Self::DhkemX25519 | Self::DhkemP256 => 16,
+            Self::XWing => 32,
         }
     }
 

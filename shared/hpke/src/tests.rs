@@ -1,6 +1,6 @@
 use std::convert::Infallible;
 
-use hpke::aead::{Aead, AeadTag};
+use hpke::aead::{Aead, AeadKey, AeadNonce, AeadTag};
 use hpke::kdf::HkdfSha256;
 use hpke::{Kem as HpkeKem, Serializable as _};
 
@@ -214,6 +214,15 @@ fn the_sizes_stated_are_those_of_the_library() {
     check::<XWing>(Kem::XWing);
     assert_eq!(TAG_SIZE, AeadTag::<AesGcm128>::size());
     assert_eq!(TAG_SIZE, AeadTag::<AesGcm256>::size());
+    assert_eq!(NONCE_SIZE, AeadNonce::<AesGcm128>::default().0.len());
+    assert_eq!(
+        Kem::DhkemX25519.aead_key_size(),
+        AeadKey::<AesGcm128>::default().0.len()
+    );
+    assert_eq!(
+        Kem::XWing.aead_key_size(),
+        AeadKey::<AesGcm256>::default().0.len()
+    );
     assert_eq!(Kem::DhkemX25519.aead_id(), AesGcm128::AEAD_ID);
     assert_eq!(Kem::XWing.aead_id(), AesGcm256::AEAD_ID);
 }

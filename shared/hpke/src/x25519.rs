@@ -65,7 +65,7 @@ impl Kem for X25519HkdfSha256 {
 
 /// `Encap` with a given ephemeral key: the shared secret and `enc`. None when the
 /// recipient's key is of small order (RFC 9180 section 7.1.4).
-fn encapsulate(
+pub(crate) fn encapsulate(
     recipient: &[u8],
     ephemeral: &[u8; 32],
 ) -> Option<(SharedSecret<X25519HkdfSha256>, [u8; 32])> {
