@@ -1,0 +1,229 @@
+//! What an entry says, kind by kind, and its encoding. Not here: what all entries have in
+//! common.
+
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_base::wire::{Reader, put_vec_u16};
+use pennyblack_privacypass::token::{Token, TokenKeyId, TokenType};
+use pennyblack_privacypass::token_key::TokenKey;
+
+use super::unknown::UnknownStatement;
+use super::{EpochTotals, LogEntryError};
+use crate::double_spend::{DoubleSpendEvidence, SpendRecord};
+
+const DOUBLE_SPEND: u8 = 1;
+const KEY_EPOCH_OPENED: u8 = 2;
+const KEY_EPOCH_CLOSED: u8 = 3;
+const TOKEN_KEY: u8 = 4;
+const ISSUANCE_TOTAL: u8 = 5;
+
+/// What an entry says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Statement {
+    /// A token was spent on two requests; once for a token.
+    ///
+    /// ```text
+    /// struct {
+    ///   opaque token<0..2^16-1>;        // RFC 9577, with the issuer's signature
+    ///   opaque cps<1..2^16-1>;          // the authority
+    ///   SpendRecord requests[2];        // docs/protocol.md section 3, 100 bytes each
+    /// } DoubleSpend;
+    /// ```
+    DoubleSpend(Box<DoubleSpendEvidence>),
+    /// The CPS takes the tokens of a key from now on.
+    ///
+    /// ```text
+    /// struct {
+    ///   opaque issuer<1..2^16-1>;       // the authority
+    ///   uint16 token_type;
+    ///   opaque token_key<0..2^16-1>;    // as the issuer's directory has it
+    ///   uint64 not_before;
+    /// } KeyEpochOpened;
+    /// ```
+    KeyEpochOpened {
+        /// Whose key it is.
+        issuer: Authority,
+        /// The key.
+        key: TokenKey,
+        /// Since when the issuer says it signs.
+        not_before: UnixTime,
+    },
+    /// The CPS permanently refuses tokens of that key.
+    ///
+    /// ```text
+    /// struct {
+    ///   opaque token_key_id[32];
+    ///   uint64 spent, replayed, refused, further_double_spends;
+    /// } KeyEpochClosed;
+    /// ```
+    KeyEpochClosed {
+        /// Which key.
+        token_key_id: TokenKeyId,
+        /// What was counted.
+        totals: EpochTotals,
+    },
+    /// The issuer will sign with a key; in its log before `not_before`.
+    ///
+    /// ```text
+    /// struct {
+    ///   uint16 token_type;
+    ///   opaque token_key<0..2^16-1>;
+    ///   uint64 not_before;
+    /// } TokenKeyAnnounced;
+    /// ```
+    TokenKeyAnnounced {
+        /// The key.
+        key: TokenKey,
+        /// From when on it signs.
+        not_before: UnixTime,
+    },
+    /// The issuer has signed so many tokens with a key, which signs no more.
+    ///
+    /// ```text
+    /// struct {
+    ///   opaque token_key_id[32];
+    ///   uint64 issued;
+    /// } IssuanceTotal;
+    /// ```
+    IssuanceTotal {
+        /// Which key.
+        token_key_id: TokenKeyId,
+        /// How many.
+        issued: u64,
+    },
+    /// What a later version says.
+    ///
+    /// ```text
+    /// opaque body[the rest of the entry];
+    /// ```
+    Unknown(UnknownStatement),
+}
+
+impl Statement {
+    pub(super) const fn kind(&self) -> u8 {
+        match self {
+            Self::DoubleSpend(_) => DOUBLE_SPEND,
+            Self::KeyEpochOpened { .. } => KEY_EPOCH_OPENED,
+            Self::KeyEpochClosed { .. } => KEY_EPOCH_CLOSED,
+            Self::TokenKeyAnnounced { .. } => TOKEN_KEY,
+            Self::IssuanceTotal { .. } => ISSUANCE_TOTAL,
+            Self::Unknown(unknown) => unknown.kind(),
+        }
+    }
+
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::DoubleSpend(evidence) => {
+                put_vec_u16(out, &evidence.token.to_bytes());
+                put_vec_u16(out, evidence.cps.as_bytes());
+                for request in &evidence.requests {
+                    out.extend(request.to_bytes());
+                }
+            }
+            Self::KeyEpochOpened {
+                issuer,
+                key,
+                not_before,
+            } => {
+                put_vec_u16(out, issuer.as_bytes());
+                put_key(out, key, *not_before);
+            }
+            Self::KeyEpochClosed {
+                token_key_id,
+                totals,
+            } => {
+                out.extend(token_key_id.0);
+                put_totals(out, *totals);
+            }
+            Self::TokenKeyAnnounced { key, not_before } => put_key(out, key, *not_before),
+            Self::IssuanceTotal {
+                token_key_id,
+                issued,
+            } => {
+                out.extend(token_key_id.0);
+                out.extend(issued.to_be_bytes());
+            }
+            Self::Unknown(unknown) => out.extend(unknown.body()),
+        }
+    }
+
+    pub(super) fn take(kind: u8, mut reader: Reader<'_>) -> Result<Self, LogEntryError> {
+        let statement = match kind {
+            DOUBLE_SPEND => Self::DoubleSpend(Box::new(DoubleSpendEvidence {
+                token: Token::parse(reader.vec_u16()?)?,
+                cps: take_authority(&mut reader)?,
+                requests: [take_request(&mut reader)?, take_request(&mut reader)?],
+            })),
+            KEY_EPOCH_OPENED => {
+                let issuer = take_authority(&mut reader)?;
+                let (key, not_before) = take_key(&mut reader)?;
+                Self::KeyEpochOpened {
+                    issuer,
+                    key,
+                    not_before,
+                }
+            }
+            KEY_EPOCH_CLOSED => Self::KeyEpochClosed {
+                token_key_id: TokenKeyId(reader.array()?),
+                totals: take_totals(&mut reader)?,
+            },
+            TOKEN_KEY => {
+                let (key, not_before) = take_key(&mut reader)?;
+                Self::TokenKeyAnnounced { key, not_before }
+            }
+            ISSUANCE_TOTAL => Self::IssuanceTotal {
+                token_key_id: TokenKeyId(reader.array()?),
+                issued: reader.u64()?,
+            },
+            kind => {
+                let body = reader.rest().to_vec();
+                return Ok(Self::Unknown(UnknownStatement::new(kind, body)));
+            }
+        };
+        reader.finish()?;
+        Ok(statement)
+    }
+}
+
+fn put_totals(out: &mut Vec<u8>, totals: EpochTotals) {
+    let EpochTotals {
+        spent,
+        replayed,
+        refused,
+        further_double_spends,
+    } = totals;
+    for total in [spent, replayed, refused, further_double_spends] {
+        out.extend(total.to_be_bytes());
+    }
+}
+
+fn take_totals(reader: &mut Reader<'_>) -> Result<EpochTotals, LogEntryError> {
+    Ok(EpochTotals {
+        spent: reader.u64()?,
+        replayed: reader.u64()?,
+        refused: reader.u64()?,
+        further_double_spends: reader.u64()?,
+    })
+}
+
+fn put_key(out: &mut Vec<u8>, key: &TokenKey, not_before: UnixTime) {
+    out.extend(key.token_type().0.to_be_bytes());
+    put_vec_u16(out, key.encoded());
+    out.extend(not_before.0.to_be_bytes());
+}
+
+fn take_key(reader: &mut Reader<'_>) -> Result<(TokenKey, UnixTime), LogEntryError> {
+    let token_type = TokenType(reader.u16()?);
+    let key = TokenKey::parse(token_type, reader.vec_u16()?)?;
+    Ok((key, UnixTime(reader.u64()?)))
+}
+
+fn take_authority(reader: &mut Reader<'_>) -> Result<Authority, LogEntryError> {
+    let text = str::from_utf8(reader.vec_u16()?).map_err(|_| LogEntryError::AuthorityText)?;
+    Ok(text.parse()?)
+}
+
+fn take_request(reader: &mut Reader<'_>) -> Result<SpendRecord, LogEntryError> {
+    Ok(SpendRecord::from_bytes(reader.take(SpendRecord::SIZE)?)?)
+}
