@@ -10,6 +10,15 @@ pub const ISSUER_DIRECTORY_MEDIA_TYPE: &str = "application/private-token-issuer-
 pub const TOKEN_REQUEST_PATH: &str = "/token-request";
 /// Where a CPS takes store requests.
 pub const STORE_PATH: &str = "/v1/passports";
+/// Where a service takes requests that a relay brings, and shows the keys to which they are
+/// sealed (RFC 9540 section 4).
+pub const OHTTP_GATEWAY_PATH: &str = "/.well-known/ohttp-gateway";
+/// Media type of the list of those keys (RFC 9458 section 9.1).
+pub const OHTTP_KEYS_MEDIA_TYPE: &str = "application/ohttp-keys";
+/// Media type of a sealed request (RFC 9458 section 9.2).
+pub const OHTTP_REQUEST_MEDIA_TYPE: &str = "message/ohttp-req";
+/// Media type of the sealed answer to it (RFC 9458 section 9.3).
+pub const OHTTP_RESPONSE_MEDIA_TYPE: &str = "message/ohttp-res";
 /// Where the admin address of every service says that it runs.
 pub const HEALTH_PATH: &str = "/healthz";
 /// What it says there.
