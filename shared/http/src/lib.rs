@@ -7,6 +7,7 @@ mod clock_gap;
 mod deadline;
 mod foreign_span;
 mod fresh_clients;
+mod kept;
 mod options;
 mod pace;
 mod public_addresses;
@@ -14,6 +15,7 @@ mod recognise;
 mod request;
 mod service_address;
 pub mod service_kind;
+mod tls;
 mod transport;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,10 +32,12 @@ pub use clock_gap::ClockGap;
 pub use deadline::Deadline;
 pub use foreign_span::SpanLimits;
 pub use fresh_clients::FreshClients;
+pub use kept::{KeptAnswer, KeptConnection, KeptError, KeptLimits};
 pub use options::{HttpOptions, TrustRoots};
 pub use public_addresses::is_public;
 pub use request::Request;
 pub use service_address::{ServiceAddress, ServiceAddressError, ServiceUri};
+pub use tls::{ClientCertificate, TlsClient};
 
 use pace::Pace;
 

@@ -11,8 +11,17 @@ pub(super) const WHERE_ROOTS_ARE_NAMED: &str =
 /// request", and what to do about it.
 pub(super) fn explain(url: &str, error: &reqwest::Error) -> String {
     if error.is_timeout() {
-        return "it took too long; check the address and the network, then try again".to_owned();
+        return TOO_LONG.to_owned();
     }
+    explain_connection(url, error)
+}
+
+/// What is said of a service that is silent.
+pub(super) const TOO_LONG: &str =
+    "it took too long; check the address and the network, then try again";
+
+/// The same of a connection that is not there, or is no more.
+pub(super) fn explain_connection(url: &str, error: &(dyn Error + 'static)) -> String {
     if let Some(tls) = find::<rustls::Error>(error) {
         return explain_tls(url, tls);
     }
@@ -95,8 +104,8 @@ fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e 
     None
 }
 
-fn innermost(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn Error = error;
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut innermost = error;
     while let Some(cause) = innermost.source() {
         innermost = cause;
     }

@@ -1,0 +1,100 @@
+//! How a kept connection is made: TCP, TLS with HTTP/2 and nothing else, and how much of
+//! memory the other side may have.
+
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::{Attempt, KeptError, KeptLimits, Sender};
+use crate::service_address::ServiceUri;
+use crate::tls::TlsClient;
+use crate::transport::{TOO_LONG, explain_connection};
+
+/// Bytes of one answer that the service may send before anybody reads them. The connection
+/// has room for that many of each stream: an answer that waits for memory keeps back no other.
+const STREAM_WINDOW: u32 = 65_535;
+/// Bytes of a request that wait for the socket.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Bytes of an answer's header section.
+const HEADER_BYTES: u32 = 16 * 1024;
+/// How often a service with open requests is asked whether it is still there, and the time
+/// for its reply.
+const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Begins to connect. The work goes on, whoever waits for it.
+pub(super) fn begin(service: &ServiceUri, tls: TlsClient, limits: KeptLimits) -> Attempt {
+    let service = service.clone();
+    let work = tokio::spawn(async move {
+        let failed = |why| KeptError::NoConnection(format!("{service}: {why}"));
+        match timeout(limits.connect, connect(&service, tls, limits)).await {
+            Ok(Ok(sender)) => Ok(sender),
+            Ok(Err(error)) => {
+                let why = explain_connection(&service.to_string(), &*error);
+                Err(failed(why))
+            }
+            Err(_) => Err(failed(TOO_LONG.to_owned())),
+        }
+    });
+    let broke_off = |_| Err(KeptError::NoConnection("connecting broke off".to_owned()));
+    async move { work.await.unwrap_or_else(broke_off) }
+        .boxed()
+        .shared()
+}
+
+type ConnectError = Box<dyn Error + Send + Sync>;
+
+async fn connect(
+    service: &ServiceUri,
+    tls: TlsClient,
+    limits: KeptLimits,
+) -> Result<Sender, ConnectError> {
+    let uri: http::Uri = service.to_string().parse()?;
+    let host = uri.host().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let is_tls = uri.scheme() != Some(&http::uri::Scheme::HTTP);
+    let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+    let stream = TcpStream::connect((host, port)).await?;
+    stream.set_nodelay(true)?;
+    if !is_tls {
+        return speak_http2(stream, limits).await;
+    }
+    let name = ServerName::try_from(host.to_owned())?;
+    let stream = TlsConnector::from(Arc::clone(&tls.0)).connect(name, stream);
+    let stream = stream.await?;
+    if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+        return Err(io::Error::other("it does not speak HTTP/2 there").into());
+    }
+    speak_http2(stream, limits).await
+}
+
+async fn speak_http2(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    limits: KeptLimits,
+) -> Result<Sender, ConnectError> {
+    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(STREAM_WINDOW.saturating_mul(limits.streams))
+        .max_send_buf_size(SEND_BUFFER)
+        .max_header_list_size(HEADER_BYTES)
+        // Fields of answers are not kept for the next one.
+        .header_table_size(0)
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .handshake(TokioIo::new(stream))
+        .await?;
+    // Ends when nothing is open on it and nobody may send any more.
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    Ok(sender)
+}
