@@ -1,4 +1,4 @@
-//! The problem documents that both services answer with (RFC 9457): one type
+//! The problem documents that services and relays answer with (RFC 9457): one type
 //! for every refusal of docs/protocol.md sections 2 to 5, with its status and
 //! what the client is to do. Not here: which error of a service is which type;
 //! each service says that in one file of its own.
@@ -87,6 +87,16 @@ problem_types! {
     /// The service failed in a way that it has no name for.
     Internal: "internal", 500, "Internal error", None,
         "Send the same request again later; if it persists tell the operator the time of the request.";
+
+    /// More requests of one client than a relay passes on.
+    TooManyRequests: "too-many-requests", 429, "Too many requests", Some(1),
+        "Send a newly sealed request after Retry-After; nothing was charged or spent.";
+    /// What a relay's gateway answered is no answer of a gateway, or it broke off.
+    GatewayFailed: "gateway-failed", 502, "The gateway gave no answer that can be passed on", None,
+        "Send a newly sealed request later or through another relay; the gateway may have processed this one.";
+    /// A relay's gateway did not answer in time.
+    GatewayTimeout: "gateway-timeout", 504, "The gateway did not answer in time", None,
+        "Send a newly sealed request later or through another relay; the gateway may have processed this one.";
 
     /// The body is not a token request or a batch of them (section 2).
     MalformedTokenRequest: "malformed-token-request", 400, "Malformed token request", None,

@@ -23,7 +23,8 @@ impl HttpOptions {
     /// # Errors
     /// [`HttpError::CaFile`] or [`HttpError::Tls`].
     pub fn fresh_clients(&self) -> Result<FreshClients, HttpError> {
-        let mut tls = trusting(&self.trust_roots)?.with_no_client_auth();
+        let tls = trusting(&self.trust_roots, self.trust_roots.read()?)?;
+        let mut tls = tls.with_no_client_auth();
         // **A session that is resumed says that two requests have one sender.**
         tls.resumption = Resumption::disabled();
         // One request: HTTP/2 would cost a round of settings first.

@@ -71,6 +71,14 @@ impl TrustRoots {
         file.map_or(Self::System, Self::Only)
     }
 
+    /// The CAs of the file, if there is one. Waits for the disk.
+    pub(super) fn read(&self) -> Result<Vec<Vec<u8>>, HttpError> {
+        match self {
+            Self::System => Ok(Vec::new()),
+            Self::SystemAnd(file) | Self::Only(file) => read_authorities(file),
+        }
+    }
+
     fn apply(&self, builder: ClientBuilder) -> Result<ClientBuilder, HttpError> {
         Ok(match self {
             Self::System => builder,
@@ -96,7 +104,7 @@ fn unusable(path: &Path, why: String) -> HttpError {
 
 /// In PEM or, one of them, in DER. What cannot be read is not passed over: a service would
 /// be of an unknown CA without anybody knowing why.
-pub(super) fn read_authorities(path: &Path) -> Result<Vec<Vec<u8>>, HttpError> {
+fn read_authorities(path: &Path) -> Result<Vec<Vec<u8>>, HttpError> {
     let refused = |why: String| unusable(path, why);
     let file = fs::read(path).map_err(|error| refused(error.to_string()))?;
     pem::certificates(&file).map_err(|error| refused(error.to_string()))

@@ -11,30 +11,27 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use rustls_platform_verifier::Verifier;
 
-use super::options::read_authorities;
 use super::{HttpError, TrustRoots};
 
-/// A client that trusts these CAs. Waits for the disk.
+/// A client that trusts these CAs, of which a file has `named`.
 pub(super) fn trusting(
     roots: &TrustRoots,
+    named: Vec<Vec<u8>>,
 ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, HttpError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
     let builder = builder
         .with_safe_default_protocol_versions()
         .map_err(HttpError::Tls)?;
-    let verified = |more| {
-        let verifier = system_and(more, provider)?;
-        let builder = builder.clone().dangerous();
-        Ok(builder.with_custom_certificate_verifier(verifier))
-    };
-    match roots {
-        TrustRoots::System => verified(Vec::new()),
-        TrustRoots::SystemAnd(file) => verified(read_authorities(file)?),
-        TrustRoots::Only(file) => {
-            Ok(builder.with_root_certificates(only(read_authorities(file)?)?))
+    Ok(match roots {
+        TrustRoots::System | TrustRoots::SystemAnd(_) => {
+            let verifier = system_and(named, provider)?;
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(verifier)
         }
-    }
+        TrustRoots::Only(_) => builder.with_root_certificates(only(named)?),
+    })
 }
 
 /// The verifier that [`HttpOptions::client`](super::HttpOptions::client) has, too.
@@ -72,7 +69,18 @@ impl fmt::Debug for ClientCertificate {
 
 /// Whom a client of HTTP/2 trusts, and who it is.
 #[derive(Clone)]
-pub struct TlsClient(pub(super) Arc<ClientConfig>);
+pub struct TlsClient {
+    pub(super) config: Arc<ClientConfig>,
+    /// The CAs of the file, and the chain. The same chain has the same key: another one is
+    /// refused.
+    read: (Vec<Vec<u8>>, Vec<CertificateDer<'static>>),
+}
+
+impl PartialEq for TlsClient {
+    fn eq(&self, other: &Self) -> bool {
+        self.read == other.read
+    }
+}
 
 impl fmt::Debug for TlsClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,14 +98,19 @@ impl TlsClient {
         roots: &TrustRoots,
         certificate: Option<ClientCertificate>,
     ) -> Result<Self, HttpError> {
-        let builder = trusting(roots)?;
-        let mut tls = match certificate {
-            None => builder.with_no_client_auth(),
-            Some(ClientCertificate { chain, key }) => builder
-                .with_client_auth_cert(chain, key)
-                .map_err(HttpError::Tls)?,
+        let named = roots.read()?;
+        let builder = trusting(roots, named.clone())?;
+        let (mut config, chain) = match certificate {
+            None => (builder.with_no_client_auth(), Vec::new()),
+            Some(ClientCertificate { chain, key }) => {
+                let config = builder.with_client_auth_cert(chain.clone(), key);
+                (config.map_err(HttpError::Tls)?, chain)
+            }
         };
-        tls.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(Self(Arc::new(tls)))
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(Self {
+            config: Arc::new(config),
+            read: (named, chain),
+        })
     }
 }

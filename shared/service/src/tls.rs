@@ -21,6 +21,18 @@ use pennyblack_storage::limited_file;
 /// Most bytes of a certificate chain's file.
 const MAX_CHAIN_SIZE: usize = 1024 * 1024;
 
+/// A certificate chain, leaf first, and its key.
+pub type CertifiedKey = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// Reads a certificate and its key, of a server or of a client.
+///
+/// # Errors
+/// [`TlsError`].
+pub fn read(config: &TlsConfig, settings: TlsSettings) -> Result<CertifiedKey, TlsError> {
+    let chain = certificates(&config.certificate, settings)?;
+    Ok((chain, private_key(&config.key, settings)?))
+}
+
 /// How a program is told of certificate and key: what messages name.
 #[derive(Debug, Clone, Copy)]
 pub struct TlsSettings {
@@ -124,18 +136,17 @@ impl PartialEq for Pair {
 
 impl Pair {
     fn read(config: &TlsConfig, settings: TlsSettings) -> Result<Self, TlsError> {
-        let chain = certificates(&config.certificate, settings)?;
-        let server = Arc::new(server_config(chain.clone(), config, settings)?);
+        let (chain, key) = read(config, settings)?;
+        let server = Arc::new(server_config(chain.clone(), key, settings)?);
         Ok(Self { chain, server })
     }
 }
 
 fn server_config(
     chain: Vec<CertificateDer<'static>>,
-    config: &TlsConfig,
+    key: PrivateKeyDer<'static>,
     settings: TlsSettings,
 ) -> Result<ServerConfig, TlsError> {
-    let key = private_key(&config.key, settings)?;
     let unusable = |error| TlsError::Unusable { settings, error };
     let mut server = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()

@@ -1,4 +1,4 @@
-//! An issuer, a CPS or a telephone gateway as a program, for tests that kill it: the first
+//! An issuer, a CPS, a telephone gateway or a relay as a program, for tests that kill it: the first
 //! argument says which, the rest are the service's own.
 
 use std::ffi::OsString;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     if arguments.len() < 2 {
-        eprintln!("usage: service issuer|cps|gateway ARGUMENTS");
+        eprintln!("usage: service issuer|cps|gateway|relay ARGUMENTS");
         return ExitCode::FAILURE;
     }
     let which = arguments.remove(1);
@@ -15,8 +15,12 @@ fn main() -> ExitCode {
         Some("issuer") => pennyblack_issuer::run(arguments),
         Some("cps") => pennyblack_cps::run(arguments),
         Some("gateway") => pennyblack_gateway::run(arguments),
+        Some("relay") => pennyblack_relay::run(arguments),
         _ => {
-            eprintln!("{} is none of issuer, cps and gateway", which.display());
+            eprintln!(
+                "{} is none of issuer, cps, gateway and relay",
+                which.display()
+            );
             ExitCode::FAILURE
         }
     }

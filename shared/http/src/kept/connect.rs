@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::io;
-use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use hyper::client::conn::http2;
@@ -28,7 +28,7 @@ const SEND_BUFFER: usize = 64 * 1024;
 const HEADER_BYTES: u32 = 16 * 1024;
 /// How often a service with open requests is asked whether it is still there, and the time
 /// for its reply.
-const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(2);
+const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 /// Begins to connect. The work goes on, whoever waits for it.
 pub(super) fn begin(service: &ServiceUri, tls: TlsClient, limits: KeptLimits) -> Attempt {
@@ -68,7 +68,7 @@ async fn connect(
         return speak_http2(stream, limits).await;
     }
     let name = ServerName::try_from(host.to_owned())?;
-    let stream = TlsConnector::from(Arc::clone(&tls.0)).connect(name, stream);
+    let stream = TlsConnector::from(tls.config).connect(name, stream);
     let stream = stream.await?;
     if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
         return Err(io::Error::other("it does not speak HTTP/2 there").into());

@@ -1,0 +1,115 @@
+//! One gateway: its queue, its connection, and what becomes of a request to it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use pennyblack_base::service_paths::OHTTP_REQUEST_MEDIA_TYPE;
+use pennyblack_http::{KeptConnection, KeptError, TlsClient};
+use pennyblack_service::answer_room::AnswerRoom;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::answer::{Answer, Unusable};
+use crate::config::{Config, ForwardSection, GatewaySection};
+use crate::counts::GatewayCounts;
+use crate::outside::GatewayFiles;
+use crate::refusal::Refusal;
+
+/// A gateway that the operator has named.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(crate) name: String,
+    path: String,
+    forward: ForwardSection,
+    connection: KeptConnection,
+    /// Room for those that it gets and those that wait.
+    places: Semaphore,
+    /// For those that it gets.
+    streams: Semaphore,
+    counts: GatewayCounts,
+    /// Why an answer could last not be passed on, until that is reported.
+    trouble: Mutex<Option<String>>,
+}
+
+impl Gateway {
+    pub(crate) fn new(section: &GatewaySection, config: &Config, files: &GatewayFiles) -> Self {
+        let forward = config.forward;
+        let [streams, waiting] = [forward.streams, forward.waiting].map(|count| count as usize);
+        let files = Arc::clone(files);
+        let tls = move || TlsClient::clone(&files.current());
+        Self {
+            name: section.name.clone(),
+            path: section.url.path.clone(),
+            forward,
+            connection: KeptConnection::new(section.url.service.clone(), tls, forward.kept()),
+            places: Semaphore::new(streams.saturating_add(waiting)),
+            streams: Semaphore::new(streams),
+            counts: GatewayCounts::of(&section.name),
+            trouble: Mutex::new(None),
+        }
+    }
+
+    /// Passes a sealed request on, once, and its answer back. Goes on to its end even if the
+    /// client is gone: a stream that is broken off costs the gateway more than one that is
+    /// not, and a gateway that is asked to break off many ends the connection of all.
+    pub(crate) async fn exchange(
+        &self,
+        request: Bytes,
+        room: &AnswerRoom,
+    ) -> Result<Bytes, Refusal> {
+        self.counts.received(request.len());
+        let answer = match self.places.try_acquire() {
+            Err(_) => Err(Refusal::Overloaded),
+            Ok(_place) => {
+                let answer = timeout(self.forward.deadline, self.ask(request, room)).await;
+                answer.unwrap_or_else(|_| {
+                    self.note(format!("no answer in {:?}", self.forward.deadline));
+                    Err(Refusal::Late)
+                })
+            }
+        };
+        self.counts.answered(&answer, self.connection.made());
+        answer
+    }
+
+    async fn ask(&self, request: Bytes, room: &AnswerRoom) -> Result<Bytes, Refusal> {
+        let stream = self.streams.acquire().await;
+        let _stream = stream.map_err(|_| Refusal::Internal)?;
+        let media_type = HeaderValue::from_static(OHTTP_REQUEST_MEDIA_TYPE);
+        let answer = self.connection.post(&self.path, media_type, request).await;
+        let read = match answer {
+            Ok(answer) => Answer::read(answer, self.forward.answer_bytes, room).await,
+            Err(error) => Err(error.into()),
+        };
+        match read {
+            Ok(Answer::Sealed(answer)) => Ok(answer),
+            Ok(Answer::Refusal(refusal)) => Err(refusal),
+            Err(Unusable::NoRoom(_) | Unusable::Connection(KeptError::NotTaken)) => {
+                Err(Refusal::Overloaded)
+            }
+            Err(unusable) => {
+                self.note(unusable.to_string());
+                Err(Refusal::Failed)
+            }
+        }
+    }
+
+    fn note(&self, why: String) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+    }
+
+    /// Writes why answers could not be passed on. **Not at once, and once for all of them**: a
+    /// line's time must not be that of a request.
+    pub(crate) fn report(&self) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(why) = trouble.take() {
+            let gateway = &self.name;
+            tracing::warn!(gateway, why, "some answers were not passed on");
+        }
+    }
+}
+
+/// How often troubles are reported.
+pub(crate) const REPORT_EVERY: Duration = Duration::from_secs(60);
