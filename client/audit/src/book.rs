@@ -8,6 +8,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::double_spend::DoubleSpendEvidence;
 use pennyblack_evidence::key_calendar::KeyCalendar;
 use pennyblack_evidence::log_entry::{LogEntry, Statement};
+use pennyblack_evidence::oblivious_keys::ObliviousKeys;
 use pennyblack_privacypass::token::{TokenKeyId, TokenType};
 use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
 use pennyblack_tlog::KeyName;
@@ -40,6 +41,9 @@ pub(super) struct Book {
     /// Those whose evidence is not verified yet.
     accusations: Accusations,
     double_spends: u64,
+    /// The oblivious keys that the CPS announced and that have not expired.
+    oblivious: ObliviousKeys,
+    new_oblivious: u64,
 }
 
 /// The keys that one issuer announced, by when they begin.
@@ -94,12 +98,24 @@ impl Book {
             verifiers: HashMap::new(),
             accusations: Accusations::default(),
             double_spends: 0,
+            oblivious: ObliviousKeys::default(),
+            new_oblivious: 0,
         }
+    }
+
+    /// With what is known of the CPS's oblivious keys.
+    pub(super) fn with_oblivious_keys(self, oblivious: ObliviousKeys) -> Self {
+        Self { oblivious, ..self }
     }
 
     /// The double spends of this run.
     pub(super) const fn double_spends(&self) -> u64 {
         self.double_spends
+    }
+
+    /// The oblivious keys that were announced in this run.
+    pub(super) const fn new_oblivious(&self) -> u64 {
+        self.new_oblivious
     }
 
     /// Issuers whose logs are not followed, and whose keys the CPS takes, or has taken since
@@ -115,8 +131,8 @@ impl Book {
     }
 
     /// What is known when all was read.
-    pub(super) fn into_epochs(self) -> Epochs {
-        self.epochs
+    pub(super) fn into_known(self) -> (Epochs, ObliviousKeys) {
+        (self.epochs, self.oblivious)
     }
 
     /// What is known of a key that an entry states, as far as there is room for it.
@@ -248,6 +264,11 @@ impl Book {
             }
             Statement::DoubleSpend(evidence) => {
                 return self.take_double_spend(log, index, minute, evidence);
+            }
+            Statement::ObliviousKeyAnnounced(key) => {
+                let announced = self.oblivious.announce(entry.minute, key);
+                announced.map_err(|error| excess((log, index), error.to_string()))?;
+                self.new_oblivious += 1;
             }
             _ => return Err(contradicts("a CPS's log holds nothing of this kind")),
         }

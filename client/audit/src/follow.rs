@@ -47,6 +47,8 @@ pub struct Followed {
     pub unfollowed: Vec<String>,
     /// Double spends among the new entries.
     pub double_spends: u64,
+    /// Keys for oblivious requests among the new entries.
+    pub oblivious_keys: u64,
     /// What kept it from going on, or is wrong with what was signed. The state is to be kept
     /// all the same: it holds what the logs have signed by now, and the next run finds the
     /// same again.
@@ -184,8 +186,9 @@ impl Auditor {
         });
         Ok(Followed {
             double_spends: book.double_spends(),
+            oblivious_keys: book.new_oblivious(),
             unfollowed: book.unfollowed(),
-            state: State::new(kept_cps, kept, finding, book.into_epochs()),
+            state: State::new(kept_cps, kept, finding, book.into_known()),
             cps: cps.log,
             issuers: issuers.into_iter().map(|issuer| issuer.log).collect(),
             stopped,
@@ -199,6 +202,7 @@ impl Auditor {
             cps,
             issuers: kept,
             epochs,
+            oblivious_keys,
             ..
         }) = state
         else {
@@ -218,7 +222,8 @@ impl Auditor {
             cps: Some(cps),
             issuers: kept,
         };
-        Ok((logs, Book::new(epochs, issuers)))
+        let book = Book::new(epochs, issuers).with_oblivious_keys(oblivious_keys);
+        Ok((logs, book))
     }
 }
 

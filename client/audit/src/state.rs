@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::log_entry::SkippedKinds;
+use pennyblack_evidence::oblivious_keys::ObliviousKeys;
 use pennyblack_storage::disk::{OpenDiskError, RealDisk};
 use pennyblack_storage::{atomic_file, limited_file};
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny, SeqAccess, Visitor};
@@ -101,6 +102,9 @@ pub struct State<E = Epochs> {
     /// What was wrong when they were followed last. What is kept beside it is what was sound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finding: Option<Finding>,
+    /// The oblivious keys of the CPS that had not expired.
+    #[serde(default, skip_serializing_if = "ObliviousKeys::is_empty")]
+    pub oblivious_keys: ObliviousKeys,
     /// What the logs have said.
     pub epochs: E,
 }
@@ -154,17 +158,18 @@ pub type Positions = State<IgnoredAny>;
 impl State {
     /// State of this version.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         cps: KeptLog,
         issuers: Vec<KeptLog>,
         finding: Option<Finding>,
-        epochs: Epochs,
+        (epochs, oblivious_keys): (Epochs, ObliviousKeys),
     ) -> Self {
         Self {
             version: VERSION,
             cps,
             issuers,
             finding,
+            oblivious_keys,
             epochs,
         }
     }

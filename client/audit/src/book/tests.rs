@@ -3,6 +3,7 @@ use std::ops::Range;
 use pennyblack_evidence::double_spend::SpendRecord;
 use pennyblack_evidence::key_calendar::MAX_KEYS_A_DAY;
 use pennyblack_evidence::log_entry::{EpochTotals, Minute};
+use pennyblack_evidence::oblivious_keys::{KeyConfigDigest, MAX_UNEXPIRED, ObliviousKey};
 use pennyblack_privacypass::blind_rsa::TokenPublicKey;
 use pennyblack_privacypass::token::{ChallengeDigest, Nonce, Token};
 use pennyblack_privacypass::token_key::TokenKey;
@@ -105,7 +106,7 @@ fn double_spends_on_more_days_than_keys_can_be_open_are_an_excess() {
     let excess = take(&mut book, 7, double_spend(&key(1))).unwrap_err();
     assert_eq!(excess.misbehaviour(), Some(Misbehaviour::Excess));
     // What an earlier run has counted counts, and so does one day of another key.
-    let mut kept = Book::new(book.into_epochs(), [].into_iter());
+    let mut kept = Book::new(book.into_known().0, [].into_iter());
     assert_eq!(kept.days, 3);
     kept.days = MAX_DAYS - 1;
     open(&mut kept, key(2));
@@ -120,11 +121,11 @@ fn a_log_has_its_number_of_keys_a_day_also_over_several_runs_and_whatever_anothe
     let mut book = book();
     for number in 0..most {
         if number == most / 2 {
-            book = Book::new(book.into_epochs(), [].into_iter());
+            book = Book::new(book.into_known().0, [].into_iter());
         }
         open(&mut book, key(number));
     }
-    let mut book = Book::new(book.into_epochs(), [].into_iter());
+    let mut book = Book::new(book.into_known().0, [].into_iter());
     let excess = take(&mut book, 0, opened(key(most), 0)).unwrap_err();
     assert_eq!(excess.misbehaviour(), Some(Misbehaviour::Excess));
 
@@ -132,12 +133,12 @@ fn a_log_has_its_number_of_keys_a_day_also_over_several_runs_and_whatever_anothe
     // elsewhere as there may be; so has another issuer.
     let other = "other.example";
     let both = || [ISSUER, other].into_iter();
-    let mut book = Book::new(book.into_epochs(), both());
+    let mut book = Book::new(book.into_known().0, both());
     take_of_issuer(&mut book, announced(1_000, 0)).unwrap();
     announce_a_day(&mut book, ISSUER, 2_000..2_000 + most, DAY);
-    let mut book = Book::new(book.into_epochs(), both());
+    let mut book = Book::new(book.into_known().0, both());
     announce_a_day(&mut book, other, 4_000..4_000 + most, DAY);
-    let mut book = Book::new(book.into_epochs(), both());
+    let mut book = Book::new(book.into_known().0, both());
     take(&mut book, 0, opened(key(2_000), DAY)).unwrap();
     for issuer in both() {
         book.issuers.get_mut(issuer).unwrap().beginnings = Beginnings::default();
@@ -151,9 +152,9 @@ fn when_a_key_begins_is_its_issuers_word_and_no_cpss() {
     let mut book = book();
     // Where the issuer's next key is to begin.
     take(&mut book, 0, opened(key(1), 2 * DAY)).unwrap();
-    let mut book = Book::new(book.into_epochs(), followed());
+    let mut book = Book::new(book.into_known().0, followed());
     take_of_issuer(&mut book, announced(1, DAY)).unwrap();
-    let mut book = Book::new(book.into_epochs(), followed());
+    let mut book = Book::new(book.into_known().0, followed());
     take_of_issuer(&mut book, announced(2, 2 * DAY)).unwrap();
 }
 
@@ -170,9 +171,9 @@ fn keys_of_a_cps_that_names_other_days_than_the_issuer_do_not_hide_the_rest() {
     for number in moved.clone() {
         take(&mut book, 0, opened(key(number), 3 * DAY)).unwrap();
     }
-    let mut book = Book::new(book.into_epochs(), followed());
+    let mut book = Book::new(book.into_known().0, followed());
     announce_a_day(&mut book, ISSUER, moved, DAY);
-    let mut book = Book::new(book.into_epochs(), [].into_iter());
+    let mut book = Book::new(book.into_known().0, [].into_iter());
     for begins in [DAY, 2 * DAY] {
         let excess = take(&mut book, 0, opened(key(3_000), begins)).unwrap_err();
         assert_eq!(excess.misbehaviour(), Some(Misbehaviour::Excess));
@@ -201,7 +202,7 @@ fn of_more_keys_than_a_state_has_room_for_nobody_is_accused() {
         );
         assert_eq!(refused.misbehaviour(), None);
     }
-    assert_eq!(Book::new(book.into_epochs(), followed()).keys, 1);
+    assert_eq!(Book::new(book.into_known().0, followed()).keys, 1);
 }
 
 #[test]
@@ -245,7 +246,7 @@ fn two_keys_that_begin_close_to_each_other_are_found_also_by_a_later_run() {
     let mut book = Book::new(Epochs::default(), followed());
     take(&mut book, announced(1, DAY)).unwrap();
     take(&mut book, announced(2, DAY + 1_200)).unwrap();
-    let mut book = Book::new(book.into_epochs(), followed());
+    let mut book = Book::new(book.into_known().0, followed());
     for begins in [DAY - 1_199, DAY, DAY + 1, DAY + 2_399] {
         let mut run = Book::new(book.epochs.clone(), followed());
         let found = take(&mut run, announced(3, begins)).unwrap_err();
@@ -256,7 +257,7 @@ fn two_keys_that_begin_close_to_each_other_are_found_also_by_a_later_run() {
     take(&mut book, announced(5, 5 * DAY)).unwrap();
     take(&mut book, total(4, 1)).unwrap();
     take(&mut book, total(5, 0)).unwrap();
-    let mut book = Book::new(book.into_epochs(), followed());
+    let mut book = Book::new(book.into_known().0, followed());
     take(&mut book, announced(6, 5 * DAY + 1)).unwrap();
     take(&mut book, announced(7, 9 * DAY + 1)).unwrap_err();
 }
@@ -265,11 +266,40 @@ fn two_keys_that_begin_close_to_each_other_are_found_also_by_a_later_run() {
 fn a_key_is_missed_only_when_all_of_the_issuers_log_is_known() {
     let mut before = book();
     open(&mut before, key(1));
-    let book = Book::new(before.into_epochs(), followed());
+    let book = Book::new(before.into_known().0, followed());
     book.reconcile(false).unwrap();
     let missed = book.reconcile(true).unwrap_err();
     assert!(
         matches!(missed, AuditError::NotAnnounced { .. }),
         "{missed}"
     );
+}
+
+#[test]
+fn a_cps_with_too_many_oblivious_keys_at_a_time_is_found_also_by_a_later_run() {
+    let oblivious = |number: u8| {
+        Statement::ObliviousKeyAnnounced(ObliviousKey {
+            key_config: KeyConfigDigest([number; 32]),
+            not_before: UnixTime(0),
+            not_after: UnixTime(9 * DAY),
+        })
+    };
+    let mut before = book();
+    for number in 0..15 {
+        take(&mut before, 1, oblivious(number)).unwrap();
+    }
+    assert_eq!(before.new_oblivious(), 15);
+    let (epochs, kept) = before.into_known();
+    let mut book = Book::new(epochs, followed()).with_oblivious_keys(kept);
+    take(&mut book, 8, oblivious(15)).unwrap();
+    assert_eq!(book.new_oblivious(), 1);
+    let one_more = oblivious(MAX_UNEXPIRED as u8);
+    let found = take(&mut book, 8, one_more.clone()).unwrap_err();
+    assert_eq!(found.misbehaviour(), Some(Misbehaviour::Excess));
+    take(&mut book, 9, one_more.clone()).unwrap();
+    let found = take(&mut book, 9, one_more.clone()).unwrap_err();
+    assert_eq!(found.misbehaviour(), Some(Misbehaviour::Excess));
+    // An issuer has none.
+    let found = take_of_issuer(&mut book, one_more).unwrap_err();
+    assert_eq!(found.misbehaviour(), Some(Misbehaviour::Contradiction));
 }

@@ -20,7 +20,7 @@ fn state(position: String) -> State {
         witnesses: String::new(),
         skipped: SkippedKinds::default(),
     };
-    State::new(cps, Vec::new(), None, Epochs::default())
+    State::new(cps, Vec::new(), None, <_>::default())
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub(super) fn followed(followed: &Followed) -> Outcome {
         "cps": log(&followed.cps),
         "issuers": followed.issuers.iter().map(log).collect::<Vec<_>>(),
         "new_double_spends": followed.double_spends,
+        "new_oblivious_keys": followed.oblivious_keys,
         "issuers_not_followed": followed.unfollowed,
     });
     let logs = std::iter::once(&followed.cps).chain(&followed.issuers);
@@ -40,6 +41,12 @@ pub(super) fn followed(followed: &Followed) -> Outcome {
             plural(number, "new double spend")
         ),
     });
+    if followed.oblivious_keys > 0 {
+        lines.push(plural(
+            followed.oblivious_keys,
+            "new key for oblivious requests",
+        ));
+    }
     lines.extend(unfollowed(followed));
     if followed.is_complete() {
         // Without any issuer the CPS's word is what was asked for.
@@ -199,6 +206,11 @@ fn statement(statement: &Statement) -> (&'static str, Value) {
         } => (
             "issuance total",
             json!({ "token_key_id": token_key_id.to_string(), "issued": issued }),
+        ),
+        Statement::ObliviousKeyAnnounced(key) => (
+            "oblivious key announced",
+            json!({ "key_config_digest": key.key_config.to_string(),
+                    "not_before": key.not_before, "not_after": key.not_after }),
         ),
         Statement::Unknown(unknown) => (
             "of a kind that this version does not know",

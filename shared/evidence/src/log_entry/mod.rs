@@ -1,6 +1,6 @@
 //! What the transparency logs of a CPS and of an issuer say, entry by entry
 //! (docs/protocol.md section 7): double spends with their evidence, key epochs
-//! with their totals, token keys. No address, no mailbox, no time finer than a
+//! with their totals, token keys, oblivious keys. No address, no mailbox, no time finer than a
 //! minute. Not here: the log itself, and whether an entry is true.
 
 mod statement;
@@ -72,6 +72,7 @@ pub struct EpochTotals {
 ///     case 3: KeyEpochClosed;
 ///     case 4: TokenKeyAnnounced;
 ///     case 5: IssuanceTotal;
+///     case 6: ObliviousKeyAnnounced;
 ///   };
 /// } LogEntry;
 /// ```
@@ -111,6 +112,9 @@ pub enum LogEntryError {
     /// Not a token key.
     #[error("log entry: {0}")]
     Key(#[from] TokenKeyError),
+    /// An oblivious key that ends before it begins.
+    #[error("log entry: an oblivious key is announced for no time")]
+    NeverValid,
 }
 
 impl LogEntry {

@@ -10,12 +10,14 @@ use pennyblack_privacypass::token_key::TokenKey;
 use super::unknown::UnknownStatement;
 use super::{EpochTotals, LogEntryError};
 use crate::double_spend::{DoubleSpendEvidence, SpendRecord};
+use crate::oblivious_keys::{KeyConfigDigest, ObliviousKey};
 
 const DOUBLE_SPEND: u8 = 1;
 const KEY_EPOCH_OPENED: u8 = 2;
 const KEY_EPOCH_CLOSED: u8 = 3;
 const TOKEN_KEY: u8 = 4;
 const ISSUANCE_TOTAL: u8 = 5;
+const OBLIVIOUS_KEY: u8 = 6;
 
 /// What an entry says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +94,16 @@ pub enum Statement {
         /// How many.
         issued: u64,
     },
+    /// The CPS opens oblivious requests with a key; in its log before it is served.
+    ///
+    /// ```text
+    /// struct {
+    ///   opaque key_config_digest[32];   // SHA-256 of the key configuration
+    ///   uint64 not_before;
+    ///   uint64 not_after;               // later than not_before
+    /// } ObliviousKeyAnnounced;
+    /// ```
+    ObliviousKeyAnnounced(ObliviousKey),
     /// What a later version says.
     ///
     /// ```text
@@ -108,6 +120,7 @@ impl Statement {
             Self::KeyEpochClosed { .. } => KEY_EPOCH_CLOSED,
             Self::TokenKeyAnnounced { .. } => TOKEN_KEY,
             Self::IssuanceTotal { .. } => ISSUANCE_TOTAL,
+            Self::ObliviousKeyAnnounced(_) => OBLIVIOUS_KEY,
             Self::Unknown(unknown) => unknown.kind(),
         }
     }
@@ -144,6 +157,11 @@ impl Statement {
                 out.extend(token_key_id.0);
                 out.extend(issued.to_be_bytes());
             }
+            Self::ObliviousKeyAnnounced(key) => {
+                out.extend(key.key_config.0);
+                out.extend(key.not_before.0.to_be_bytes());
+                out.extend(key.not_after.0.to_be_bytes());
+            }
             Self::Unknown(unknown) => out.extend(unknown.body()),
         }
     }
@@ -176,6 +194,7 @@ impl Statement {
                 token_key_id: TokenKeyId(reader.array()?),
                 issued: reader.u64()?,
             },
+            OBLIVIOUS_KEY => Self::ObliviousKeyAnnounced(take_oblivious_key(&mut reader)?),
             kind => {
                 let body = reader.rest().to_vec();
                 return Ok(Self::Unknown(UnknownStatement::new(kind, body)));
@@ -217,6 +236,19 @@ fn take_key(reader: &mut Reader<'_>) -> Result<(TokenKey, UnixTime), LogEntryErr
     let token_type = TokenType(reader.u16()?);
     let key = TokenKey::parse(token_type, reader.vec_u16()?)?;
     Ok((key, UnixTime(reader.u64()?)))
+}
+
+fn take_oblivious_key(reader: &mut Reader<'_>) -> Result<ObliviousKey, LogEntryError> {
+    let key = ObliviousKey {
+        key_config: KeyConfigDigest(reader.array()?),
+        not_before: UnixTime(reader.u64()?),
+        not_after: UnixTime(reader.u64()?),
+    };
+    if key.not_before < key.not_after {
+        Ok(key)
+    } else {
+        Err(LogEntryError::NeverValid)
+    }
 }
 
 fn take_authority(reader: &mut Reader<'_>) -> Result<Authority, LogEntryError> {

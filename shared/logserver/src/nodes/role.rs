@@ -14,6 +14,7 @@ use http::{HeaderMap, StatusCode};
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::log_entry::{LogEntry, Statement};
+use pennyblack_evidence::oblivious_keys::KeyConfigDigest;
 use pennyblack_http::HttpError;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_runtime::shutdown::Shutdown;
@@ -286,6 +287,12 @@ impl LogRole {
     #[must_use]
     pub fn is_totalled(&self, id: TokenKeyId) -> bool {
         self.keys(|keys| keys.is_totalled(id))
+    }
+
+    /// Whether it is in the log that an oblivious key was announced.
+    #[must_use]
+    pub fn is_oblivious_key(&self, key_config: KeyConfigDigest) -> bool {
+        self.keys(|keys| keys.is_oblivious_key(key_config))
     }
 
     /// The token keys that were announced and whose totals this node has to state: none

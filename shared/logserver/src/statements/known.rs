@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::log_entry::Statement;
+use pennyblack_evidence::oblivious_keys::KeyConfigDigest;
 use pennyblack_privacypass::token::{Nonce, TokenKeyId};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,9 @@ pub(crate) struct KnownKeys {
     /// When the announced keys begin.
     #[serde(default)]
     begins: BTreeSet<UnixTime>,
+    /// The oblivious keys that were announced.
+    #[serde(default)]
+    oblivious: HashSet<KeyConfigDigest>,
 }
 
 impl KnownKeys {
@@ -55,6 +59,11 @@ impl KnownKeys {
         self.begins.iter().copied().collect()
     }
 
+    /// Whether an oblivious key was announced.
+    pub(crate) fn is_oblivious_key(&self, key_config: KeyConfigDigest) -> bool {
+        self.oblivious.contains(&key_config)
+    }
+
     /// Whether a statement is in the log that is about a key.
     pub(crate) fn has(&self, statement: &Statement) -> bool {
         match statement {
@@ -65,6 +74,7 @@ impl KnownKeys {
             Statement::KeyEpochClosed { token_key_id, .. } => self.is_closed(*token_key_id),
             Statement::TokenKeyAnnounced { key, .. } => self.is_announced(key.id()),
             Statement::IssuanceTotal { token_key_id, .. } => self.is_totalled(*token_key_id),
+            Statement::ObliviousKeyAnnounced(key) => self.is_oblivious_key(key.key_config),
             _ => false,
         }
     }
@@ -85,6 +95,9 @@ impl KnownKeys {
             }
             Statement::IssuanceTotal { token_key_id, .. } => {
                 self.totalled.insert(*token_key_id);
+            }
+            Statement::ObliviousKeyAnnounced(key) => {
+                self.oblivious.insert(key.key_config);
             }
             _ => {}
         }
@@ -157,6 +170,7 @@ pub(super) fn fingerprint(statement: &Statement) -> u8 {
         }
         Statement::KeyEpochClosed { token_key_id, .. }
         | Statement::IssuanceTotal { token_key_id, .. } => token_key_id.0,
+        Statement::ObliviousKeyAnnounced(key) => key.key_config.0,
         _ => [0; 32],
     };
     first
@@ -170,4 +184,32 @@ pub(super) fn epoch_of(statement: &Statement) -> Option<u8> {
         _ => return None,
     };
     Some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use pennyblack_evidence::oblivious_keys::ObliviousKey;
+
+    use super::*;
+
+    #[test]
+    fn an_oblivious_key_is_known_once_it_is_stated_and_by_a_node_that_comes_back() {
+        let key = |number| ObliviousKey {
+            key_config: KeyConfigDigest([number; 32]),
+            not_before: UnixTime(60),
+            not_after: UnixTime(120),
+        };
+        let statement = |number| Statement::ObliviousKeyAnnounced(key(number));
+        let mut known = Known::default();
+        assert!(!known.has(&statement(1)));
+        known.record(&statement(1));
+        assert!(known.has(&statement(1)) && !known.has(&statement(2)));
+        assert_ne!(fingerprint(&statement(1)), fingerprint(&statement(2)));
+        let remembered = serde_json::to_string(known.keys()).unwrap();
+        let remembered: KnownKeys = serde_json::from_str(&remembered).unwrap();
+        assert!(remembered.is_oblivious_key(key(1).key_config));
+        // As a node of an earlier version has it.
+        let earlier = r#"{"opened":[],"closed":[],"announced":[],"totalled":[]}"#;
+        assert!(serde_json::from_str::<KnownKeys>(earlier).is_ok());
+    }
 }

@@ -4,6 +4,7 @@ use crate::store_request::scene::{NOW, Received, cps, scene, signed, signed_with
 use pennyblack_base::time::UnixTime;
 use pennyblack_base::wire::WireError;
 use pennyblack_evidence::log_entry::*;
+use pennyblack_evidence::oblivious_keys::{KeyConfigDigest, ObliviousKey};
 use pennyblack_privacypass::blind_rsa::TokenPublicKey;
 use pennyblack_privacypass::token_key::TokenKey;
 use pennyblack_sealing::sealed::seal_passport;
@@ -48,6 +49,11 @@ fn all() -> Vec<LogEntry> {
             token_key_id,
             issued: u64::MAX,
         },
+        Statement::ObliviousKeyAnnounced(ObliviousKey {
+            key_config: KeyConfigDigest([9; 32]),
+            not_before,
+            not_after: UnixTime(NOW.0 + 99_999),
+        }),
     ];
     let entries = statements.map(|statement| LogEntry {
         minute: Minute::of(NOW),
@@ -101,11 +107,32 @@ fn the_seconds_of_an_entry_are_neither_told_nor_taken() {
     assert_eq!(LogEntry::parse(&bytes), Err(LogEntryError::Version(2)));
 }
 
+/// The bytes of docs/protocol.md section 7.2, written down once by hand.
+#[test]
+fn an_oblivious_key_is_encoded_as_the_protocol_says_and_has_a_time_in_which_it_is_good() {
+    let entry = LogEntry {
+        minute: Minute::of(UnixTime(60)),
+        statement: Statement::ObliviousKeyAnnounced(ObliviousKey {
+            key_config: KeyConfigDigest([0xab; 32]),
+            not_before: UnixTime(0x0102),
+            not_after: UnixTime(0x0304),
+        }),
+    };
+    let digest = "ab".repeat(32);
+    let expected = format!("0106000000000000003c{digest}00000000000001020000000000000304");
+    assert_eq!(hex::encode(entry.to_bytes()), expected);
+    let mut bytes = entry.to_bytes();
+    for never in [0x0102, 0x0101] {
+        bytes.splice(50.., UnixTime(never).0.to_be_bytes());
+        assert_eq!(LogEntry::parse(&bytes), Err(LogEntryError::NeverValid));
+    }
+}
+
 #[test]
 fn a_kind_of_a_later_version_is_counted_and_comes_back_as_it_went() {
     let mut skipped = SkippedKinds::default();
     assert!(!skipped.record(&all()[0]));
-    for (kind, length) in [(9, 0), (6, 1), (6, LogEntry::MAX_SIZE - 10)] {
+    for (kind, length) in [(9, 0), (7, 1), (7, LogEntry::MAX_SIZE - 10)] {
         let header = [1, kind, 0, 0, 0, 0, 0, 0, 0, 60];
         let bytes = [&header[..], &vec![7; length]].concat();
         let entry = LogEntry::parse(&bytes).unwrap();
@@ -113,24 +140,24 @@ fn a_kind_of_a_later_version_is_counted_and_comes_back_as_it_went() {
         assert_eq!(entry.to_bytes(), bytes);
         assert!(skipped.record(&entry));
     }
-    let told = "3 entries of kinds that this version does not know (kind 6: 2, kind 9: 1)";
+    let told = "3 entries of kinds that this version does not know (kind 7: 2, kind 9: 1)";
     assert_eq!(skipped.to_string(), told);
-    let too_long = [&[1, 6][..], &vec![0; LogEntry::MAX_SIZE - 1]].concat();
+    let too_long = [&[1, 7][..], &vec![0; LogEntry::MAX_SIZE - 1]].concat();
     let too_long = LogEntry::parse(&too_long);
     assert_eq!(
         too_long,
         Err(LogEntryError::TooLong(LogEntry::MAX_SIZE + 1))
     );
     // What all entries have in common is required of these, too.
-    assert!(LogEntry::parse(&[1, 6, 0, 0, 0, 0, 0, 0, 0]).is_err());
-    let second = LogEntry::parse(&[1, 6, 0, 0, 0, 0, 0, 0, 0, 61]);
+    assert!(LogEntry::parse(&[1, 7, 0, 0, 0, 0, 0, 0, 0]).is_err());
+    let second = LogEntry::parse(&[1, 7, 0, 0, 0, 0, 0, 0, 0, 61]);
     assert_eq!(second, Err(LogEntryError::Minute(61)));
 }
 
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(
-        which in 0usize..5, at: usize, to: u8, tail in proptest::collection::vec(any::<u8>(), 0..8),
+        which in 0usize..6, at: usize, to: u8, tail in proptest::collection::vec(any::<u8>(), 0..8),
     ) {
         let mut bytes = ALL[which].clone();
         let at = at % bytes.len();

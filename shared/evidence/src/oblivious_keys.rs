@@ -1,0 +1,214 @@
+//! The keys with which a CPS opens oblivious requests, as its log announces them
+//! (docs/protocol.md section 8.4): which of them are good now, and that there are few. **A
+//! CPS that gave each client a key of its own would know its clients by their keys**; it
+//! would have to announce these, and a reader stops at the seventeenth. Not here: the keys
+//! themselves, which readers of logs need not parse, and the log.
+
+use std::fmt;
+
+use pennyblack_base::encoding;
+use pennyblack_base::time::UnixTime;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::log_entry::Minute;
+
+/// Most announced keys of a log that have not expired at any time. A CPS has two for each of
+/// two KEMs; there is room for a seed that is replaced.
+pub const MAX_UNEXPIRED: usize = 16;
+
+/// SHA-256 of a key configuration (RFC 9458 section 3.1). In text it is unpadded base64url.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyConfigDigest(pub [u8; 32]);
+
+impl fmt::Display for KeyConfigDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&encoding::base64url(&self.0))
+    }
+}
+
+impl fmt::Debug for KeyConfigDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyConfigDigest({self})")
+    }
+}
+
+impl Serialize for KeyConfigDigest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyConfigDigest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = encoding::from_base64url(&text).map_err(de::Error::custom)?;
+        let digest = bytes.try_into();
+        digest
+            .map(Self)
+            .map_err(|_| de::Error::custom("a digest of a key configuration has 32 bytes"))
+    }
+}
+
+/// What a log says of one key: good while `not_before <= now < not_after`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObliviousKey {
+    /// Which key configuration.
+    pub key_config: KeyConfigDigest,
+    /// When its epoch begins.
+    pub not_before: UnixTime,
+    /// When it is not accepted any more.
+    pub not_after: UnixTime,
+}
+
+impl ObliviousKey {
+    /// Whether requests may be sealed to it now.
+    #[must_use]
+    pub fn is_good(&self, now: UnixTime) -> bool {
+        self.not_before <= now && now < self.not_after
+    }
+}
+
+/// An announcement that no CPS makes that keeps to the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ObliviousKeysError {
+    /// The same configuration once more.
+    #[error("the oblivious key {0} was announced before")]
+    Repeated(KeyConfigDigest),
+    /// More at a time than a rotation of keys needs.
+    #[error(
+        "one more oblivious key than the {MAX_UNEXPIRED} that may be announced at a time \
+         (docs/protocol.md section 8.4)"
+    )]
+    TooMany,
+}
+
+/// The announced keys of one log that had not expired at its newest announcement, in the
+/// log's order.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "Vec<ObliviousKey>", into = "Vec<ObliviousKey>")]
+pub struct ObliviousKeys(Vec<ObliviousKey>);
+
+impl ObliviousKeys {
+    /// Adds an announcement of this minute.
+    ///
+    /// # Errors
+    /// [`ObliviousKeysError`]; then it is not added.
+    pub fn announce(&mut self, at: Minute, key: ObliviousKey) -> Result<(), ObliviousKeysError> {
+        if self
+            .0
+            .iter()
+            .any(|known| known.key_config == key.key_config)
+        {
+            return Err(ObliviousKeysError::Repeated(key.key_config));
+        }
+        let is_unexpired = |known: &&ObliviousKey| at.start() < known.not_after;
+        if self.0.iter().filter(is_unexpired).count() >= MAX_UNEXPIRED {
+            return Err(ObliviousKeysError::TooMany);
+        }
+        self.0.retain(|known| at.start() < known.not_after);
+        self.0.push(key);
+        Ok(())
+    }
+
+    /// What is announced of a key configuration.
+    #[must_use]
+    pub fn get(&self, key_config: KeyConfigDigest) -> Option<&ObliviousKey> {
+        self.0.iter().find(|known| known.key_config == key_config)
+    }
+
+    /// Whether none is remembered.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// More remembered keys than there can be.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} oblivious keys are remembered: at most {MAX_UNEXPIRED} can be")]
+pub struct TooManyRemembered(usize);
+
+impl TryFrom<Vec<ObliviousKey>> for ObliviousKeys {
+    type Error = TooManyRemembered;
+
+    fn try_from(keys: Vec<ObliviousKey>) -> Result<Self, TooManyRemembered> {
+        match keys.len() {
+            0..=MAX_UNEXPIRED => Ok(Self(keys)),
+            more => Err(TooManyRemembered(more)),
+        }
+    }
+}
+
+impl From<ObliviousKeys> for Vec<ObliviousKey> {
+    fn from(keys: ObliviousKeys) -> Self {
+        keys.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(number: u8, not_before: u64, not_after: u64) -> ObliviousKey {
+        ObliviousKey {
+            key_config: KeyConfigDigest([number; 32]),
+            not_before: UnixTime(not_before),
+            not_after: UnixTime(not_after),
+        }
+    }
+
+    fn minute(time: u64) -> Minute {
+        Minute::of(UnixTime(time))
+    }
+
+    #[test]
+    fn a_key_is_good_from_its_beginning_until_before_its_end() {
+        let key = key(1, 600, 1_200);
+        for (now, is_good) in [(599, false), (600, true), (1_199, true), (1_200, false)] {
+            assert_eq!(key.is_good(UnixTime(now)), is_good, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_seventeenth_key_at_a_time_is_refused_and_expired_ones_are_forgotten() {
+        let mut keys = ObliviousKeys::default();
+        for number in 0..16 {
+            keys.announce(minute(60), key(number, 0, 600 + u64::from(number)))
+                .unwrap();
+        }
+        let one_more = key(99, 0, 6_000);
+        let refused = keys.announce(minute(599), one_more);
+        assert_eq!(refused, Err(ObliviousKeysError::TooMany));
+        assert_eq!(keys.get(one_more.key_config), None);
+        keys.announce(minute(600), one_more).unwrap();
+        assert_eq!(keys.get(KeyConfigDigest([0; 32])), None);
+        assert_eq!(keys.get(one_more.key_config), Some(&one_more));
+    }
+
+    #[test]
+    fn a_key_that_is_announced_twice_is_refused() {
+        let mut keys = ObliviousKeys::default();
+        keys.announce(minute(60), key(1, 0, 600)).unwrap();
+        let refused = keys.announce(minute(120), key(1, 600, 1_200));
+        let expected = ObliviousKeysError::Repeated(KeyConfigDigest([1; 32]));
+        assert_eq!(refused, Err(expected));
+    }
+
+    #[test]
+    fn what_is_remembered_comes_back_and_has_an_end() {
+        let mut keys = ObliviousKeys::default();
+        assert!(keys.is_empty());
+        keys.announce(minute(60), key(1, 0, 600)).unwrap();
+        let json = serde_json::to_string(&keys).unwrap();
+        assert_eq!(serde_json::from_str::<ObliviousKeys>(&json).unwrap(), keys);
+        let many = vec![key(1, 0, 600); MAX_UNEXPIRED + 1];
+        let many = serde_json::to_string(&many).unwrap();
+        let refused = serde_json::from_str::<ObliviousKeys>(&many).unwrap_err();
+        assert!(
+            refused.to_string().contains("17 oblivious keys"),
+            "{refused}"
+        );
+    }
+}
