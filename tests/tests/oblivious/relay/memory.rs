@@ -1,1 +1,89 @@
+//! How much memory a relay has: no more for ten thousand clients than for one thousand, and
+//! no more than it says for answers that nobody takes.
 
+use std::fs;
+
+use futures_util::future::join_all;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
+use super::scene::{REQUEST, Scene};
+
+/// KiB that a process has now (`VmRSS`), or has had at most (`VmHWM`).
+fn kib(process: u32, field: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    let text = line.unwrap().trim_start_matches(':').trim_end_matches("kB");
+    text.trim().parse().unwrap()
+}
+
+/// Requests of so many clients, 50 at a time, each on a connection of its own and from an
+/// address of its own.
+async fn serve_clients(scene: &Scene, numbers: std::ops::Range<u16>) {
+    let body = format!("size 9264\n{}", "x".repeat(4_140));
+    let numbers: Vec<_> = numbers.collect();
+    for some in numbers.chunks(50) {
+        join_all(some.iter().map(async |number| {
+            let [high, low] = number.to_be_bytes();
+            let client = scene.client([127, 1, high, low]);
+            assert_eq!(scene.ask(&client, &body).await.content().len(), 9_264);
+        }))
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement of a minute"]
+async fn ten_thousand_clients_need_no_more_memory_than_one_thousand() {
+    let scene = Scene::open(&[]).await;
+    let relay = scene.relay.id();
+    let at_start = kib(relay, "VmRSS");
+    serve_clients(&scene, 1..1_000).await;
+    let thousand = kib(relay, "VmRSS");
+    serve_clients(&scene, 1_000..10_000).await;
+    let all = kib(relay, "VmRSS");
+    println!("KiB: {at_start} at the start, {thousand} after 1,000 clients, {all} after 10,000");
+    assert!(all < thousand + 2_048);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_nobody_takes_need_no_more_memory_than_is_stated() {
+    let limits = [
+        "public.limits.held_bytes=16777216",
+        "clients.requests_a_second=100000",
+        "clients.at_once=1000",
+    ];
+    let scene = Scene::open(&limits).await;
+    let relay = scene.relay.addresses().public;
+    let before = kib(scene.relay.id(), "VmRSS");
+    let body = "size 1056816";
+    let request = format!(
+        "POST /cps-a HTTP/1.1\r\nhost: relay.test\r\ncontent-type: {REQUEST}\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        let mut socket = TcpStream::connect(relay).await.unwrap();
+        socket.write_all(request.as_bytes()).await.unwrap();
+        silent.push(socket);
+    }
+    // One that takes its answers still has them.
+    let client = scene.client([127, 0, 0, 2]);
+    for _ in 0..20 {
+        let answer = scene.ask(&client, "hello").await;
+        assert!(matches!(answer.status.as_u16(), 200 | 503));
+    }
+    pennyblack_tests::wait::until(
+        "answers to most",
+        std::time::Duration::from_secs(30),
+        async || (scene.gateway.asked_for(body) >= 150).then_some(()),
+    )
+    .await;
+    let most = kib(scene.relay.id(), "VmHWM");
+    println!("KiB: {before} at the start, {most} at most");
+    assert!(
+        most < before + 64 * 1024,
+        "{before} at the start, {most} at most"
+    );
+}

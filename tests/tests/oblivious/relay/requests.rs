@@ -62,7 +62,7 @@ async fn the_gateway_sees_type_and_length_and_no_other_field() {
 }
 
 /// Sends these bytes and reads until the status line and the document are there.
-async fn raw(relay: SocketAddr, bytes: &[u8]) -> String {
+pub(super) async fn raw(relay: SocketAddr, bytes: &[u8]) -> String {
     let mut socket = TcpStream::connect(relay).await.unwrap();
     socket.write_all(bytes).await.unwrap();
     let mut said = Vec::new();
