@@ -102,19 +102,11 @@ impl SipSection {
         for (key, side) in [("sip.sign", &self.sign), ("sip.verify", &self.verify)] {
             side.as_ref().map_or(Ok(()), |side| side.check(key))?;
         }
-        let limits = [
+        ConfigurationError::refuse_zeros([
             ("sip.limits.transactions", self.limits.transactions),
             ("sip.limits.bytes", self.limits.bytes),
             ("sip.limits.connections", self.limits.connections),
-        ];
-        match limits.iter().find(|(_, most)| *most == 0) {
-            None => Ok(()),
-            Some((key, _)) => Err(ConfigurationError::refused(
-                *key,
-                "nobody could ask",
-                "set it to at least 1, or leave it out",
-            )),
-        }
+        ])
     }
 }
 

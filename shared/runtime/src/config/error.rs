@@ -74,6 +74,24 @@ impl ConfigurationError {
             place: None,
         }
     }
+
+    /// Refuses limits of zero, which let nothing through.
+    ///
+    /// # Errors
+    /// [`ConfigurationError::Refused`] naming the first.
+    pub fn refuse_zeros<K: Into<String>>(
+        limits: impl IntoIterator<Item = (K, usize)>,
+    ) -> Result<(), Self> {
+        let mut limits = limits.into_iter();
+        match limits.find(|(_, limit)| *limit == 0) {
+            None => Ok(()),
+            Some((key, _)) => Err(Self::refused(
+                key,
+                "a limit of zero lets no request through",
+                "set 1 or more",
+            )),
+        }
+    }
 }
 
 fn in_place(place: Option<&str>) -> String {

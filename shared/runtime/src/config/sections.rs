@@ -179,19 +179,11 @@ impl PublicConfig {
                 ));
             }
         }
-        for (key, count) in [
+        ConfigurationError::refuse_zeros([
             ("public.limits.connections", limits.connections),
             ("public.limits.requests", limits.requests),
             ("public.limits.streams", limits.streams as usize),
-        ] {
-            if count == 0 {
-                return Err(ConfigurationError::refused(
-                    key,
-                    "a limit of zero lets no request through".to_owned(),
-                    "set 1 or more",
-                ));
-            }
-        }
+        ])?;
         if limits.held_bytes < LEAST_HELD_BYTES {
             return Err(ConfigurationError::refused(
                 "public.limits.held_bytes",
