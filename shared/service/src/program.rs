@@ -25,6 +25,10 @@ pub type Outcome = Result<(), Box<dyn Error>>;
 /// Reads the configuration again from where it came from at the start.
 pub type LoadAgain<C> = Arc<dyn Fn() -> Result<C, ConfigurationError> + Send + Sync>;
 
+/// The options of a service that has none of its own.
+#[derive(Debug, Args)]
+pub struct NoOptions {}
+
 /// A service that is a program.
 pub trait Program {
     /// What `--help` says of it.
@@ -35,7 +39,10 @@ pub trait Program {
     type Options: Args;
 
     /// Does what `options` ask for instead of serving; nothing if they ask for nothing.
-    fn instead_of_serving(options: &Self::Options, config: &Self::Config) -> Option<Outcome>;
+    fn instead_of_serving(options: &Self::Options, config: &Self::Config) -> Option<Outcome> {
+        let _ = (options, config);
+        None
+    }
 
     /// Finds out whether it would start with `config`, and be ready, and changes nothing.
     /// Called inside a tokio runtime.
