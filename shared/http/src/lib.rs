@@ -15,6 +15,7 @@ mod recognise;
 mod request;
 mod service_address;
 pub mod service_kind;
+mod service_url;
 mod tls;
 mod transport;
 
@@ -37,6 +38,7 @@ pub use options::{HttpOptions, TrustRoots};
 pub use public_addresses::is_public;
 pub use request::Request;
 pub use service_address::{ServiceAddress, ServiceAddressError, ServiceUri};
+pub use service_url::{ServiceUrl, ServiceUrlError};
 pub use tls::{ClientCertificate, TlsClient};
 
 use pace::Pace;
