@@ -14,7 +14,7 @@ use pennyblack_runtime::config::{
 use pennyblack_service::start::{CommonSections, ServiceConfig};
 use serde::{Deserialize, Serialize};
 
-pub use gateway::{GatewaySection, GatewayUrl};
+pub use gateway::GatewaySection;
 
 /// Everything that a relay is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,21 +148,17 @@ impl ServiceConfig for Config {
 
 impl Config {
     fn check_counts(&self) -> Result<(), ConfigurationError> {
-        for (key, count) in [
+        let (clients, forward) = (&self.clients, &self.forward);
+        ConfigurationError::refuse_zeros([
             (
                 "clients.requests_a_second",
-                self.clients.requests_a_second as usize,
+                clients.requests_a_second as usize,
             ),
-            ("clients.at_once", self.clients.at_once as usize),
-            ("forward.answer_bytes", self.forward.answer_bytes),
-            ("forward.streams", self.forward.streams as usize),
-        ] {
-            if count == 0 {
-                let why = "a limit of zero lets no request through";
-                return Err(ConfigurationError::refused(key, why, "set 1 or more"));
-            }
-        }
-        let (held, answer) = (self.public.limits.held_bytes, self.forward.answer_bytes);
+            ("clients.at_once", clients.at_once as usize),
+            ("forward.answer_bytes", forward.answer_bytes),
+            ("forward.streams", forward.streams as usize),
+        ])?;
+        let (held, answer) = (self.public.limits.held_bytes, forward.answer_bytes);
         if answer > held / 8 {
             return Err(ConfigurationError::refused(
                 "forward.answer_bytes",

@@ -1,14 +1,13 @@
 //! The relay's metrics: by gateway and outcome, never by client. **Every series is there
 //! from the start**, at 0: a rate needs a first value.
 
-use bytes::Bytes;
 use metrics::Counter;
 
 use crate::refusal::Refusal;
 
 /// What becomes of requests to a gateway.
-const OUTCOMES: &[&str] = &[
-    "answered",
+const OUTCOMES: [&str; 6] = [
+    ANSWERED,
     "refused",
     "overloaded",
     "failed",
@@ -16,18 +15,10 @@ const OUTCOMES: &[&str] = &[
     "internal",
 ];
 
+const ANSWERED: &str = "answered";
+
 /// Why requests reach no gateway.
-const TURNED_AWAY: &[&str] = &["proxying", "unknown-gateway", "media-type", "too-many"];
-
-fn outcomes(gateway: &str, outcome: &'static str) -> Counter {
-    let gateway = gateway.to_owned();
-    metrics::counter!("pennyblack_relay_requests_total", "gateway" => gateway, "outcome" => outcome)
-}
-
-fn bytes(gateway: &str, direction: &'static str) -> Counter {
-    let gateway = gateway.to_owned();
-    metrics::counter!("pennyblack_relay_bytes_total", "gateway" => gateway, "direction" => direction)
-}
+const TURNED_AWAY: [&str; 4] = ["proxying", "unknown-gateway", "media-type", "too-many"];
 
 fn turned_away_for(reason: &'static str) -> Counter {
     metrics::counter!("pennyblack_relay_turned_away_total", "reason" => reason)
@@ -45,56 +36,49 @@ pub(crate) fn turned_away(refusal: &Refusal) {
     turned_away_for(refusal.outcome()).increment(1);
 }
 
-/// Those of one gateway.
-pub(crate) struct GatewayCounts {
-    gateway: String,
-    requests: Counter,
-    answers: Counter,
-    connections: Counter,
-}
-
-impl std::fmt::Debug for GatewayCounts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("GatewayCounts").field(&self.gateway).finish()
-    }
-}
+/// Those of the gateway of this name.
+#[derive(Debug)]
+pub(crate) struct GatewayCounts(String);
 
 impl GatewayCounts {
     pub(crate) fn of(gateway: &str) -> Self {
+        let counts = Self(gateway.to_owned());
         for outcome in OUTCOMES {
-            outcomes(gateway, outcome).absolute(0);
+            counts.requests(outcome).absolute(0);
         }
-        let counts = Self {
-            gateway: gateway.to_owned(),
-            requests: bytes(gateway, "requests"),
-            answers: bytes(gateway, "answers"),
-            connections: metrics::counter!(
-                "pennyblack_relay_connections_total",
-                "gateway" => gateway.to_owned()
-            ),
-        };
-        for counter in [&counts.requests, &counts.answers, &counts.connections] {
-            counter.absolute(0);
+        for direction in ["requests", "answers"] {
+            counts.bytes(direction).absolute(0);
         }
+        counts.connections().absolute(0);
         counts
     }
 
-    /// Counts a request.
-    pub(crate) fn received(&self, size: usize) {
-        self.requests.increment(size as u64);
+    /// Counts a request of so many bytes.
+    pub(crate) fn received(&self, bytes: usize) {
+        self.bytes("requests").increment(bytes as u64);
     }
 
-    /// Counts what became of it. So many connections were made until now.
-    pub(crate) fn answered(&self, answer: &Result<Bytes, Refusal>, connections: u64) {
-        let outcome = match answer {
-            Ok(answer) => {
-                self.answers.increment(answer.len() as u64);
-                "answered"
-            }
-            Err(refusal) => refusal.outcome(),
-        };
-        outcomes(&self.gateway, outcome).increment(1);
-        self.connections.absolute(connections);
+    /// Counts what became of it: so many bytes, or a refusal. So many connections were made
+    /// until now.
+    pub(crate) fn answered(&self, answer: Result<usize, &Refusal>, connections: u64) {
+        self.bytes("answers").increment(answer.unwrap_or(0) as u64);
+        let outcome = answer.map_or_else(Refusal::outcome, |_| ANSWERED);
+        self.requests(outcome).increment(1);
+        self.connections().absolute(connections);
+    }
+
+    fn requests(&self, outcome: &'static str) -> Counter {
+        let gateway = self.0.clone();
+        metrics::counter!("pennyblack_relay_requests_total", "gateway" => gateway, "outcome" => outcome)
+    }
+
+    fn bytes(&self, direction: &'static str) -> Counter {
+        let gateway = self.0.clone();
+        metrics::counter!("pennyblack_relay_bytes_total", "gateway" => gateway, "direction" => direction)
+    }
+
+    fn connections(&self) -> Counter {
+        metrics::counter!("pennyblack_relay_connections_total", "gateway" => self.0.clone())
     }
 }
 
@@ -105,7 +89,7 @@ mod tests {
     #[test]
     fn every_outcome_is_explained() {
         let page = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/relay.md"));
-        for name in OUTCOMES.iter().chain(TURNED_AWAY) {
+        for name in OUTCOMES.iter().chain(&TURNED_AWAY) {
             assert!(page.contains(&format!("`{name}`")), "{name}");
         }
     }

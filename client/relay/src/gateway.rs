@@ -41,9 +41,9 @@ impl Gateway {
         let tls = move || TlsClient::clone(&files.current());
         Self {
             name: section.name.clone(),
-            path: section.url.path.clone(),
+            path: section.path().to_owned(),
             forward,
-            connection: KeptConnection::new(section.url.service.clone(), tls, forward.kept()),
+            connection: KeptConnection::new(section.url.service().clone(), tls, forward.kept()),
             places: Semaphore::new(streams.saturating_add(waiting)),
             streams: Semaphore::new(streams),
             counts: GatewayCounts::of(&section.name),
@@ -70,7 +70,8 @@ impl Gateway {
                 })
             }
         };
-        self.counts.answered(&answer, self.connection.made());
+        let counted = answer.as_ref().map(Bytes::len);
+        self.counts.answered(counted, self.connection.made());
         answer
     }
 

@@ -3,11 +3,10 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Args;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::Description;
 use pennyblack_service::findings::Findings;
-use pennyblack_service::program::{self, LoadAgain, Outcome, Program};
+use pennyblack_service::program::{self, LoadAgain, NoOptions, Program};
 use pennyblack_service::start::RunningService;
 use pennyblack_service::start_error::StartError;
 
@@ -31,20 +30,12 @@ Examples:
 client/relay/relay.example.toml explains every key of the configuration.",
 };
 
-/// The arguments that only a relay has: none.
-#[derive(Debug, Args)]
-struct Options {}
-
 struct RelayProgram;
 
 impl Program for RelayProgram {
     const DESCRIPTION: Description = DESCRIPTION;
     type Config = Config;
-    type Options = Options;
-
-    fn instead_of_serving(_: &Options, _: &Config) -> Option<Outcome> {
-        None
-    }
+    type Options = NoOptions;
 
     async fn check(config: Config, _: Clock) -> Findings {
         outside::check(&config).await

@@ -110,12 +110,14 @@ const WALLS: &[Wall] = &[
         ],
         why: "an auditor trusts nobody's store and holds no wallet",
     },
-    // What a relay for Oblivious HTTP will be made of.
     Wall {
-        of: &["pennyblack-service"],
+        of: &["pennyblack-relay", "pennyblack-service"],
         never: &[
+            "hpke",
             "pennyblack-attestation",
             "pennyblack-evidence",
+            "pennyblack-hpke",
+            "pennyblack-ohttp",
             "pennyblack-passport",
             "pennyblack-privacypass",
             "pennyblack-protocol",
@@ -123,7 +125,18 @@ const WALLS: &[Wall] = &[
             "pennyblack-stir",
             "pennyblack-tlog",
         ],
-        why: "a relay knows no token, no mailbox and no PASSporT",
+        why: "a relay opens nothing, and knows no token, no mailbox and no PASSporT",
+    },
+    Wall {
+        of: &["pennyblack-relay"],
+        never: &[
+            "openssl-sys",
+            "pennyblack-client",
+            "pennyblack-redis",
+            "redis",
+            "rusqlite",
+        ],
+        why: "a relay keeps nothing, and is small enough to be read",
     },
     Wall {
         of: FORMS,

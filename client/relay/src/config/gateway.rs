@@ -1,13 +1,11 @@
 //! `[[gateway]]`: where requests are passed on to, as the operator says. Nothing of a
 //! request enters here but the name, which is looked up.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use pennyblack_base::authority::Authority;
 use pennyblack_base::service_paths::OHTTP_GATEWAY_PATH;
-use pennyblack_http::ServiceUri;
+use pennyblack_http::ServiceUrl;
 use pennyblack_runtime::config::{ConfigurationError, TlsConfig};
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +15,8 @@ use serde::{Deserialize, Serialize};
 pub struct GatewaySection {
     /// Its name, which is the path of this relay for it.
     pub name: String,
-    /// Where it takes requests.
-    pub url: GatewayUrl,
+    /// Where it takes requests. The path is that of RFC 9540 if the URL has none.
+    pub url: ServiceUrl,
     /// PEM file of the only CAs that are trusted for it. Default: those of the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_roots: Option<PathBuf>,
@@ -31,9 +29,13 @@ pub struct GatewaySection {
 }
 
 impl GatewaySection {
+    /// The path of the URL, or that of RFC 9540.
+    pub(crate) fn path(&self) -> &str {
+        self.url.path().unwrap_or(OHTTP_GATEWAY_PATH)
+    }
+
     /// Certificate and key, if this relay shows who it is.
-    #[must_use]
-    pub fn identity(&self) -> Option<TlsConfig> {
+    pub(crate) fn identity(&self) -> Option<TlsConfig> {
         Some(TlsConfig {
             certificate: self.client_certificate.clone()?,
             key: self.client_key.clone()?,
@@ -56,7 +58,7 @@ impl GatewaySection {
                 "set both or none",
             ));
         }
-        if is_one(self.url.service.authority(), own) {
+        if is_one(self.url.service().authority(), own) {
             return Err(ConfigurationError::refused(
                 "gateway.url",
                 format!("{} is this relay, relay.authority", self.url),
@@ -81,60 +83,5 @@ fn host(authority: &Authority) -> &str {
     match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => host,
         _ => text,
-    }
-}
-
-/// `https://host[:port]/path`, or `http://` to this machine. Without a path it is that of
-/// RFC 9540.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct GatewayUrl {
-    /// Scheme and authority.
-    pub service: ServiceUri,
-    /// The path.
-    pub path: String,
-}
-
-impl FromStr for GatewayUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let start = text.find("://").map_or(0, |scheme| scheme + 3);
-        let after = text.get(start..).unwrap_or_default();
-        let end = after.find('/').map_or(text.len(), |path| start + path);
-        let (service, path) = text.split_at(end);
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-        if !path.bytes().all(is_plain) {
-            return Err(format!(
-                "{path:?} is no plain path: use letters, digits and -._~/"
-            ));
-        }
-        Ok(Self {
-            service: service.parse().map_err(|error| format!("{error}"))?,
-            path: match path {
-                "" | "/" => OHTTP_GATEWAY_PATH.to_owned(),
-                path => path.to_owned(),
-            },
-        })
-    }
-}
-
-impl fmt::Display for GatewayUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.service, self.path)
-    }
-}
-
-impl From<GatewayUrl> for String {
-    fn from(url: GatewayUrl) -> Self {
-        url.to_string()
-    }
-}
-
-impl TryFrom<String> for GatewayUrl {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
     }
 }
