@@ -5,29 +5,34 @@
 //! A PASSporT belongs to the first call that asks for it, for as long as it is fresh and some
 //! minutes longer. It is written down, and synced, before the call is told. What cannot
 //! be written is kept in memory and written with the next one, and the answer says so: a
-//! full disk ends no call.
+//! full disk ends no call. Calls that ask at once are written at once (`queue`).
 
 mod error;
+mod queue;
+mod selection;
 mod table;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::mem::discriminant;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pennyblack_base::encoding::sha256;
 use pennyblack_base::time::UnixTime;
-use pennyblack_passport::{FRESHNESS, VerifiedPassport};
+use pennyblack_passport::VerifiedPassport;
 use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 
-pub use error::AssignmentsError;
+pub use error::{AssignmentsError, CutShort};
 
 use crate::database::{self, OpenError, Schema};
 use error::{advice, lasting};
-use table::{CallDigest, PassportDigest, Row};
+use queue::{Queue, Waiting};
+use selection::Selection;
+use table::CallDigest;
 
 const SCHEMA: Schema = Schema {
     version: 1,
@@ -81,6 +86,7 @@ pub struct Assigned {
 pub struct Assignments {
     path: Option<PathBuf>,
     tables: Mutex<Tables>,
+    queue: Queue,
 }
 
 struct Tables {
@@ -138,28 +144,75 @@ impl Assignments {
                 file,
                 memory: memory.ok(),
             }),
+            queue: Queue::new(),
         }
     }
 
     /// Gives `call` its PASSporTs out of `good`, which are all good for its numbers: those
     /// that it has already, and of each other kind (`ppt`) the newest that is free. It waits
-    /// for the disk.
-    #[must_use]
-    pub fn assign(&self, call: CallName, good: Vec<VerifiedPassport>, now: UnixTime) -> Assigned {
+    /// for the disk, together with all calls that ask meanwhile; a caller that waits no
+    /// longer leaves what was begun to be written.
+    ///
+    /// # Errors
+    /// [`CutShort`].
+    pub async fn assign(
+        self: &Arc<Self>,
+        call: CallName,
+        good: Vec<VerifiedPassport>,
+        now: UnixTime,
+    ) -> Result<Assigned, CutShort> {
         if good.is_empty() {
-            return Assigned::default();
+            return Ok(Assigned::default());
         }
+        let (answer, mut assigned) = oneshot::channel();
+        let selection = Selection::new(call, good);
+        self.queue.add(Waiting {
+            selection,
+            now,
+            answer,
+        });
+        loop {
+            let turn = tokio::select! {
+                biased;
+                assigned = &mut assigned => return assigned.map_err(|_| CutShort),
+                turn = self.queue.turn() => turn.ok_or(CutShort)?,
+            };
+            let this = Arc::clone(self);
+            // The turn ends with the work, also when nobody waits for it any more.
+            let work = move || {
+                let _turn = turn;
+                this.write_next();
+            };
+            spawn_blocking(work).await.map_err(|_| CutShort)?;
+        }
+    }
+
+    /// Writes for all that wait.
+    fn write_next(&self) {
+        let waiting = self.queue.next();
+        let Some(now) = waiting.last().map(|last| last.now) else {
+            return;
+        };
+        let answers = waiting.into_iter().map(|one| (one.selection, one.answer));
+        let (mut selections, answers): (Vec<_>, Vec<_>) = answers.unzip();
+        let unrecorded = self.write(&mut selections, now);
+        for (selection, answer) in selections.into_iter().zip(answers) {
+            // Whoever has gone can ask again.
+            let _gone = answer.send(selection.into_assigned(unrecorded.clone()));
+        }
+    }
+
+    /// Why it is not written down, if it is not.
+    fn write(&self, selections: &mut [Selection], now: UnixTime) -> Option<String> {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut selection = Selection::new(call, good);
         let recorded = match &self.path {
-            Some(path) => tables.record(path, &mut selection, now),
+            Some(path) => tables.record(path, selections, now),
             None => Err(None),
         };
-        let unrecorded = recorded.err().and_then(|why| {
-            let remembered = tables.remember(&mut selection, now);
+        recorded.err().and_then(|why| {
+            let remembered = tables.remember(selections, now);
             why.or_else(|| remembered.err().map(|error| error.to_string()))
-        });
-        selection.into_assigned(unrecorded)
+        })
     }
 }
 
@@ -168,20 +221,22 @@ impl Tables {
     fn record(
         &mut self,
         path: &Path,
-        selection: &mut Selection,
+        selections: &mut [Selection],
         now: UnixTime,
     ) -> Result<(), Option<String>> {
         let Self { file, memory } = self;
-        let written = write(path, file, memory.as_ref(), selection, now);
+        let written = write(path, file, memory.as_ref(), selections, now);
         let why = |error: OpenError| Some(format!("{}: {}", path.display(), advice(&error)));
         let failed = match written {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
         // What can be read still counts; the choice is made again, with what is remembered.
-        selection.forget();
-        if let Some(file) = file {
-            let _unreadable = selection.look_up(file);
+        for selection in selections {
+            selection.forget();
+            if let Some(file) = file {
+                let _unreadable = selection.look_up(file);
+            }
         }
         if !matches!(&failed, OpenError::Database(error) if database::is_locked(error)) {
             *file = None;
@@ -190,13 +245,15 @@ impl Tables {
     }
 
     /// In memory.
-    fn remember(&mut self, selection: &mut Selection, now: UnixTime) -> rusqlite::Result<()> {
+    fn remember(&mut self, selections: &mut [Selection], now: UnixTime) -> rusqlite::Result<()> {
         let Some(memory) = &self.memory else {
             return Err(rusqlite::Error::InvalidQuery);
         };
-        selection.look_up(memory)?;
-        for row in selection.choose() {
-            table::add(memory, &row)?;
+        for selection in selections {
+            selection.look_up(memory)?;
+            for row in selection.choose() {
+                table::add(memory, &row)?;
+            }
         }
         table::trim(memory, now)
     }
@@ -207,7 +264,7 @@ fn write(
     path: &Path,
     file: &mut Option<Connection>,
     memory: Option<&Connection>,
-    selection: &mut Selection,
+    selections: &mut [Selection],
     now: UnixTime,
 ) -> Result<(), OpenError> {
     let file = match file {
@@ -220,12 +277,15 @@ fn write(
     for row in &remembered {
         table::add(&transaction, row)?;
     }
-    selection.look_up(&transaction)?;
-    let new = selection.choose();
-    for row in &new {
-        table::add(&transaction, row)?;
+    let mut is_new = false;
+    for selection in selections {
+        selection.look_up(&transaction)?;
+        for row in selection.choose() {
+            table::add(&transaction, &row)?;
+            is_new = true;
+        }
     }
-    if !new.is_empty() {
+    if is_new {
         table::trim(&transaction, now)?;
     }
     transaction.commit()?;
@@ -233,93 +293,4 @@ fn write(
         table::clear(memory)?;
     }
     Ok(())
-}
-
-/// The PASSporTs of one call while it is decided which are its own.
-struct Selection {
-    call: CallDigest,
-    /// The newest first, each with the call that it belongs to.
-    candidates: Vec<Candidate>,
-}
-
-struct Candidate {
-    passport: VerifiedPassport,
-    digest: PassportDigest,
-    call: Option<CallDigest>,
-}
-
-impl Selection {
-    fn new(CallName(call): CallName, good: Vec<VerifiedPassport>) -> Self {
-        let candidates = good.into_iter().map(|passport| Candidate {
-            digest: passport.passport().digest(),
-            passport,
-            call: None,
-        });
-        let mut candidates: Vec<_> = candidates.collect();
-        candidates.sort_by(|a, b| {
-            let (newer, older) = (b.passport.claims().iat, a.passport.claims().iat);
-            newer.cmp(&older).then(a.digest.cmp(&b.digest))
-        });
-        Self { call, candidates }
-    }
-
-    /// Whose they are, as far as `table` knows.
-    fn look_up(&mut self, table: &Connection) -> rusqlite::Result<()> {
-        for candidate in &mut self.candidates {
-            if let Some(call) = table::call_of(table, &candidate.digest)? {
-                candidate.call = Some(call);
-            }
-        }
-        Ok(())
-    }
-
-    /// As if nothing was known of them.
-    fn forget(&mut self) {
-        for candidate in &mut self.candidates {
-            candidate.call = None;
-        }
-    }
-
-    /// Gives the call one of each kind; what has to be written for that.
-    fn choose(&mut self) -> Vec<Row> {
-        let kind_of = |candidate: &Candidate| discriminant(&candidate.passport.claims().extension);
-        let own = self.candidates.iter();
-        let own = own.filter(|candidate| candidate.call == Some(self.call));
-        let mut kinds: Vec<_> = own.map(kind_of).collect();
-        let mut new = Vec::new();
-        for candidate in &mut self.candidates {
-            let kind = kind_of(candidate);
-            if candidate.call.is_none() && !kinds.contains(&kind) {
-                candidate.call = Some(self.call);
-                kinds.push(kind);
-                new.extend(rows_of(&candidate.passport, self.call));
-            }
-        }
-        new
-    }
-
-    fn into_assigned(self, unrecorded: Option<String>) -> Assigned {
-        let all = self.candidates.len();
-        let own = self.candidates.into_iter();
-        let own = own.filter(|candidate| candidate.call == Some(self.call));
-        let passports: Vec<_> = own.map(|candidate| candidate.passport).collect();
-        Assigned {
-            of_other_calls: all - passports.len(),
-            passports,
-            unrecorded,
-        }
-    }
-}
-
-/// A PASSporT with those that it diverts: they spoke of this call before it was diverted,
-/// and are of no use to another one. If they are another call's already, that one came
-/// first to the number that diverted it, and both are right.
-fn rows_of(passport: &VerifiedPassport, call: CallDigest) -> Vec<Row> {
-    let chain = std::iter::successors(Some(passport), |passport| passport.original());
-    let rows = chain.map(|passport| Row {
-        passport: passport.passport().digest(),
-        call,
-        ends: passport.claims().iat.plus(FRESHNESS),
-    });
-    rows.collect()
 }

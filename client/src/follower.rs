@@ -34,7 +34,7 @@ pub use config::{FollowerConfig, FollowerConfigError, MAX_DRAIN_TIME};
 pub use index::{FollowerTotals, PassportRefusals};
 pub use mailbox::{MailboxStatus, PageFuture, PageSource};
 
-use crate::assignments::{Assigned, Assignments, CallName};
+use crate::assignments::{Assigned, Assignments, CallName, CutShort};
 use crate::verification_service::{OobVerificationError, VerificationRules};
 use judge::Judge;
 use mailbox::Poller;
@@ -197,15 +197,13 @@ impl Follower {
         if !verdict.is_valid() {
             return Ok(verdict);
         }
-        let (assignments, now) = (Arc::clone(&self.assignments), self.judge.now());
-        let good = std::mem::take(&mut verdict.passports);
-        let work = move || assignments.assign(name, good, now);
-        let assigned = tokio::task::spawn_blocking(work).await;
+        let (good, now) = (std::mem::take(&mut verdict.passports), self.judge.now());
+        let assigned = self.assignments.assign(name, good, now).await;
         let Assigned {
             passports,
             of_other_calls,
             unrecorded,
-        } = assigned.map_err(|_| OobVerificationError::CutShort)?;
+        } = assigned.map_err(|CutShort| OobVerificationError::CutShort)?;
         Ok(FollowerVerdict {
             passports,
             of_other_calls,

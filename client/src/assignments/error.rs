@@ -43,6 +43,11 @@ pub enum AssignmentsError {
     },
 }
 
+/// The runtime ended before it was known which PASSporTs belong to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it was not found out which PASSporTs belong to the call: the work was cut short")]
+pub struct CutShort;
+
 /// What will not pass by itself; None of what may.
 pub(super) fn lasting(path: &Path, error: OpenError) -> Option<AssignmentsError> {
     match error {

@@ -12,8 +12,12 @@ use pennyblack_passport::{
 use pennyblack_stir::test_pki::{Carrier, NOW, TestPki};
 use rusqlite::ErrorCode;
 use tempfile::TempDir;
+use tokio::runtime::Builder;
 
+use super::table::{PassportDigest, Row};
 use super::*;
+
+mod at_once;
 
 const CALLING: &str = "12155550100";
 const CALLED: &str = "12125550142";
@@ -39,8 +43,8 @@ impl Scene {
         self.home.path().join("box.used")
     }
 
-    fn open(&self) -> Assignments {
-        Assignments::open(&self.path()).unwrap()
+    fn open(&self) -> Arc<Assignments> {
+        Arc::new(Assignments::open(&self.path()).unwrap())
     }
 
     fn verified(&self, token: &str) -> VerifiedPassport {
@@ -90,8 +94,16 @@ fn call(name: &str) -> CallName {
     CallName::new(name)
 }
 
-fn given(assignments: &Assignments, name: &str, good: &[VerifiedPassport]) -> Vec<String> {
-    let assigned = assignments.assign(call(name), good.to_vec(), NOW);
+/// As one that waits for nothing else.
+fn assign(assignments: &Arc<Assignments>, call: CallName, good: Vec<VerifiedPassport>) -> Assigned {
+    let runtime = Builder::new_current_thread().build().unwrap();
+    runtime
+        .block_on(assignments.assign(call, good, NOW))
+        .unwrap()
+}
+
+fn given(assignments: &Arc<Assignments>, name: &str, good: &[VerifiedPassport]) -> Vec<String> {
+    let assigned = assign(assignments, call(name), good.to_vec());
     assert_eq!(assigned.unrecorded, None);
     assert_eq!(
         assigned.passports.len() + assigned.of_other_calls,
@@ -105,11 +117,11 @@ fn given(assignments: &Assignments, name: &str, good: &[VerifiedPassport]) -> Ve
 fn a_passport_is_good_for_one_call_which_may_ask_again_also_after_a_restart() {
     let scene = Scene::set();
     let good = [scene.shaken(0)];
-    for assignments in [Assignments::in_memory(), scene.open()] {
+    for assignments in [Arc::new(Assignments::in_memory()), scene.open()] {
         assert_eq!(given(&assignments, "first", &good), [good[0].as_str()]);
         assert!(given(&assignments, "second", &good).is_empty());
         assert_eq!(given(&assignments, "first", &good), [good[0].as_str()]);
-        let unnamed = assignments.assign(CallName::random(), good.to_vec(), NOW);
+        let unnamed = assign(&assignments, CallName::random(), good.to_vec());
         assert_eq!((unnamed.passports.len(), unnamed.of_other_calls), (0, 1));
     }
     let after = scene.open();
@@ -163,7 +175,7 @@ fn of_two_processes_that_ask_at_once_one_gets_the_passport() {
         move || {
             let won = passports.iter().map(|passport| {
                 let call = CallName::new(&format!("{name} {}", passport.as_str()));
-                let assigned = assignments.assign(call, vec![passport.clone()], NOW);
+                let assigned = assign(&assignments, call, vec![passport.clone()]);
                 // A machine may be slow, but then it says so.
                 (assigned.passports.len(), assigned.unrecorded)
             });
@@ -214,7 +226,7 @@ fn a_full_disk_ends_no_call_and_makes_no_passport_good_for_two() {
     let good = vec![scene.shaken(0)];
     let assignments = scene.open();
     fill_the_disk(&assignments);
-    let full = assignments.assign(call("first"), good.clone(), NOW);
+    let full = assign(&assignments, call("first"), good.clone());
     assert_eq!(full.passports.len(), 1);
     assert!(full.unrecorded.unwrap().contains("full"));
     // The file is opened again, and has room: what was remembered is written.
@@ -231,11 +243,11 @@ fn a_locked_file_holds_no_call_up_and_what_it_says_still_counts() {
     assert_eq!(given(&assignments, "before", &used).len(), 1);
     let other = Connection::open(scene.path()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let locked = assignments.assign(call("first"), good.clone(), NOW);
+    let locked = assign(&assignments, call("first"), good.clone());
     assert_eq!(locked.passports.len(), 1);
     assert!(locked.unrecorded.unwrap().contains("locked"));
     for passport in [&used, &good] {
-        let second = assignments.assign(call("second"), passport.clone(), NOW);
+        let second = assign(&assignments, call("second"), passport.clone());
         assert_eq!((second.passports.len(), second.of_other_calls), (0, 1));
     }
     other.execute_batch("ROLLBACK").unwrap();
@@ -250,10 +262,10 @@ fn a_file_of_something_else_ends_no_call_and_is_said() {
     std::fs::write(scene.path(), [b'x'; 8192]).unwrap();
     let good = vec![scene.shaken(0)];
     let assignments = scene.open();
-    let first = assignments.assign(call("first"), good.clone(), NOW);
+    let first = assign(&assignments, call("first"), good.clone());
     assert_eq!(first.passports.len(), 1);
     assert!(first.unrecorded.unwrap().contains("move it away"));
-    let second = assignments.assign(call("second"), good, NOW);
+    let second = assign(&assignments, call("second"), good);
     assert_eq!(second.passports.len(), 0);
 }
 
@@ -302,10 +314,11 @@ fn child_of_the_kill_test() {
     let home = std::env::var_os(HOME).expect("started by the kill test");
     let scene = Scene::set();
     let assignments = Assignments::open(&Path::new(&home).join("box.used")).unwrap();
+    let assignments = Arc::new(assignments);
     loop {
         let passport = scene.shaken(0);
         let digest = passport.passport().digest();
-        let assigned = assignments.assign(call("a call"), vec![passport], NOW);
+        let assigned = assign(&assignments, call("a call"), vec![passport]);
         assert_eq!(assigned.unrecorded, None);
         println!("used {}", hex::encode(digest));
     }

@@ -144,7 +144,7 @@ impl Verifying {
     }
 
     async fn judge(&self, trunk: &Trunk, call: IncomingCall) -> Verdict {
-        let deadline = Instant::now() + self.config.wait;
+        let arrived = Instant::now();
         let ends = match ends_of(trunk, &call) {
             Ok(ends) => ends,
             Err(reason) => return Verdict::nothing(reason),
@@ -156,7 +156,7 @@ impl Verifying {
             not_judged,
         } = in_band;
         if let Some(good) = good {
-            let unrecorded = self.use_up(call.call, &good).await;
+            let unrecorded = self.use_up(call.call, &good, arrived).await;
             let found = self.found(Source::InBand, &ends, good, unrecorded);
             return Verdict::of(found, results);
         }
@@ -167,6 +167,7 @@ impl Verifying {
                 results,
             };
         }
+        let deadline = arrived + self.config.wait;
         let found = self.out_of_band(&ends, call.call, deadline).await;
         let finding = match (found, failed) {
             (Ok((passports, unrecorded)), _) => {
@@ -202,14 +203,22 @@ impl Verifying {
         }
     }
 
-    /// A copy of it in a mailbox is this call's, too, and no other's.
-    async fn use_up(&self, call: CallName, good: &[VerifiedPassport]) -> Option<String> {
-        let (assignments, now) = (Arc::clone(&self.assignments), self.clock.now());
-        let good = good.to_vec();
-        let assigned = spawn_blocking(move || assignments.assign(call, good, now)).await;
-        match assigned {
-            Ok(assigned) => assigned.unrecorded,
-            Err(error) => Some(error.to_string()),
+    /// A copy of it in a mailbox is this call's, too, and no other's. **A disk that hangs
+    /// takes nothing from a call that came with what is good**: the answer says so.
+    async fn use_up(
+        &self,
+        call: CallName,
+        good: &[VerifiedPassport],
+        arrived: Instant,
+    ) -> Option<String> {
+        let assigned = self
+            .assignments
+            .assign(call, good.to_vec(), self.clock.now());
+        let in_time = arrived + self.config.deadline - self.config.deadline / 10;
+        match timeout_at(in_time, assigned).await {
+            Ok(Ok(assigned)) => assigned.unrecorded,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("the disk of verify.used did not answer in time".to_owned()),
         }
     }
 
