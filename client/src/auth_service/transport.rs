@@ -3,7 +3,9 @@
 
 use std::pin::Pin;
 
-use pennyblack_http::{ClockGap, FreshClients, HttpClient, HttpError, HttpOptions, RetryPolicy};
+use pennyblack_http::{
+    Answer, ClockGap, FreshClients, HttpClient, HttpError, HttpOptions, RetryPolicy,
+};
 
 use crate::wallet::StoreCall;
 
@@ -54,9 +56,11 @@ async fn send_by(
             };
         }
     };
-    let outcome = client.send(&call.request(), retry).await.map(drop);
+    let answer = client.send(&call.request(), retry).await;
+    // A page of a proxy on the way has stored nothing.
+    let outcome = answer.and_then(Answer::expect_created);
     SentStore {
-        outcome,
+        outcome: outcome.map(drop),
         clock_gap: client.clock_gap(),
     }
 }

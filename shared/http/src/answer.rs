@@ -52,6 +52,20 @@ impl Answer {
         })
     }
 
+    /// The answer, if it is 201.
+    ///
+    /// # Errors
+    /// [`HttpError::OtherSuccess`]: something else answers at this URL.
+    pub fn expect_created(self) -> Result<Self, HttpError> {
+        match self.status {
+            StatusCode::CREATED => Ok(self),
+            status => Err(HttpError::OtherSuccess {
+                url: self.url,
+                status,
+            }),
+        }
+    }
+
     /// True when the request was conditional and the content is still that of its tag.
     #[must_use]
     pub fn is_not_modified(&self) -> bool {
@@ -249,6 +263,16 @@ pub enum HttpError {
         expected: String,
         /// The media type that came.
         found: String,
+    },
+    /// A success that the protocol does not have there.
+    #[error(
+        "{url} answered with {status}: it is not the service it should be; check host, port and proxy"
+    )]
+    OtherSuccess {
+        /// Who was asked.
+        url: String,
+        /// Its status.
+        status: StatusCode,
     },
     /// The service refused.
     #[error(transparent)]
