@@ -175,11 +175,29 @@ impl OobAuthenticationService {
         second: &mut SecondAttempt,
         now: UnixTime,
     ) -> Result<StoredCopy, OobAuthenticationError> {
+        let delivery = self.delivery();
+        self.store_by(&delivery, wallet, passport, key, second, now)
+            .await
+    }
+
+    /// The same, sent by `delivery`.
+    ///
+    /// # Errors
+    /// As [`store`](Self::store).
+    pub async fn store_by(
+        &self,
+        delivery: &StoreDelivery,
+        wallet: &Wallet,
+        passport: &UnverifiedPassport,
+        key: &VerifiedKeyRecord,
+        second: &mut SecondAttempt,
+        now: UnixTime,
+    ) -> Result<StoredCopy, OobAuthenticationError> {
         passport.check_fresh(now)?;
         let passport = passport.as_str();
         let cps = self.address_of(key)?.authority().clone();
         let (entry, token_key) = self.spend(wallet, passport, key, None, now).await?;
-        let error = match self.delivery().deliver(wallet, entry, Some(&cps)).await {
+        let error = match delivery.deliver(wallet, entry, Some(&cps)).await {
             Err(OobAuthenticationError::Refused { error })
                 if is_about_the_token(&error) && !second.is_used =>
             {
@@ -189,7 +207,7 @@ impl OobAuthenticationService {
         };
         second.is_used = true;
         match self.spend(wallet, passport, key, token_key, now).await {
-            Ok((entry, _)) => self.delivery().deliver(wallet, entry, Some(&cps)).await,
+            Ok((entry, _)) => delivery.deliver(wallet, entry, Some(&cps)).await,
             Err(OobAuthenticationError::Spend(SpendError::NoToken { .. })) => {
                 Err(OobAuthenticationError::Refused { error })
             }

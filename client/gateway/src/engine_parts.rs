@@ -26,6 +26,7 @@ use crate::config::{Config, SpcTrust, StoreSection, VerifySection};
 const RETRY: RetryPolicy = RetryPolicy {
     retries: 20,
     longest_pause: Duration::from_millis(500),
+    within: None,
 };
 
 /// What PASSporTs and key records are judged by.

@@ -54,6 +54,9 @@ pub struct RetryPolicy {
     pub retries: usize,
     /// The longest pause; a `Retry-After` beyond it ends the trying.
     pub longest_pause: Duration,
+    /// How long all of it may take, if the client's own deadline is not sooner. The failure
+    /// before a pause that would be too long is the outcome then.
+    pub within: Option<Duration>,
 }
 
 impl RetryPolicy {
@@ -61,11 +64,13 @@ impl RetryPolicy {
     pub const SHORT: Self = Self {
         retries: 4,
         longest_pause: Duration::from_secs(5),
+        within: None,
     };
     /// Once and never again.
     pub const NONE: Self = Self {
         retries: 0,
         longest_pause: Duration::ZERO,
+        within: None,
     };
 }
 
@@ -119,10 +124,18 @@ impl HttpClient {
         request: &Request<'_>,
         retry: RetryPolicy,
     ) -> Result<Answer, HttpError> {
-        match self.try_send(request, retry).await {
-            Err(error) if retry.retries > 0 => Err(self.diagnose(error).await),
+        let bounded = retry.within.map(|within| self.ending_in(within));
+        let client = bounded.as_ref().unwrap_or(self);
+        match client.try_send(request, retry).await {
+            Err(error) if retry.retries > 0 => Err(client.diagnose(error).await),
             sent => sent,
         }
+    }
+
+    /// Not later than it ends already.
+    fn ending_in(&self, time: Duration) -> Self {
+        let left = self.deadline.map_or(time, |deadline| deadline.remaining());
+        self.within(Deadline::after(time.min(left)))
     }
 
     /// Boxed, as all of this client that awaits the network: it is compiled here, and not

@@ -13,6 +13,7 @@ use super::*;
 const QUICK: RetryPolicy = RetryPolicy {
     retries: 3,
     longest_pause: Duration::from_millis(200),
+    within: None,
 };
 
 /// A server that gives each connection the next of `answers`, the last one for

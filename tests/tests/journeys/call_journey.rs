@@ -35,6 +35,7 @@ const CALLEE: &str = "12125550142";
 const QUICK: RetryPolicy = RetryPolicy {
     retries: 3,
     longest_pause: Duration::from_millis(200),
+    within: None,
 };
 
 #[tokio::test]

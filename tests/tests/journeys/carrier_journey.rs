@@ -29,6 +29,7 @@ const ONE_BATCH: u64 = BATCH as u64;
 pub(super) const QUICK: RetryPolicy = RetryPolicy {
     retries: 3,
     longest_pause: Duration::from_millis(200),
+    within: None,
 };
 
 fn federation() -> Federation {

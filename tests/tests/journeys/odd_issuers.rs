@@ -25,6 +25,7 @@ const BATCH: usize = 8;
 const QUICK: RetryPolicy = RetryPolicy {
     retries: 3,
     longest_pause: Duration::from_millis(200),
+    within: None,
 };
 
 fn wallet(federation: &Federation) -> Wallet {

@@ -28,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const NO_RETRY: RetryPolicy = RetryPolicy {
     retries: 0,
     longest_pause: Duration::ZERO,
+    within: None,
 };
 
 /// An issuer with directories of its own for roots and lists.

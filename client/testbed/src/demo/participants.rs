@@ -247,6 +247,7 @@ impl Participants {
             retry: RetryPolicy {
                 retries: 40,
                 longest_pause: Duration::from_millis(500),
+                within: None,
             },
         });
         for callee in &mut self.callees {

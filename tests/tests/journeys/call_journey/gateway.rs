@@ -1,6 +1,7 @@
 //! The telephone gateway's engine at a real issuer and CPS: a call is signed, stored,
 //! followed and verified; and goes on whatever is wrong behind the gateway.
 
+mod behind;
 mod deadlines;
 mod desk;
 mod identities;

@@ -2,11 +2,13 @@
 //! call still waits. Not here: what a store is (the client library).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_client::auth_service::{
-    OobAuthenticationError, OobAuthenticationService, SecondAttempt, SendingStore, StoreTransport,
+    OobAuthenticationError, OobAuthenticationService, SecondAttempt, SendingStore, StoreDelivery,
+    StoreTransport,
 };
 use pennyblack_client::wallet::{SpendError, StoreCall, Wallet};
 use pennyblack_http::RetryPolicy;
@@ -49,15 +51,8 @@ impl Stores {
         counters: Arc<Counters>,
     ) -> Self {
         let max = u32::try_from(config.max_stores).unwrap_or(u32::MAX);
-        let counted = Arc::new(OobAuthenticationService {
-            transport: Arc::new(Counted {
-                transport: Arc::clone(&service.transport),
-                counters: Arc::clone(&counters),
-            }),
-            ..(*service).clone()
-        });
         Self {
-            service: counted,
+            service,
             wallet,
             permits: Arc::new(Semaphore::new(max as usize)),
             max,
@@ -136,13 +131,20 @@ impl Stores {
     ) {
         let WantedCopy { passport, key } = copy;
         let fresh_for = FRESHNESS.saturating_sub(now.since(passport.claims().iat));
-        let stores = self
-            .service
-            .store(&self.wallet, &passport, &key, &mut second, now);
-        let stored = match timeout(self.keep_trying.min(fresh_for), stores).await {
+        let until = Instant::now() + self.keep_trying.min(fresh_for);
+        let watched = Arc::new(Watched::new(&self, until));
+        let delivery = StoreDelivery {
+            transport: Arc::clone(&watched) as Arc<_>,
+            ..self.service.delivery()
+        };
+        let (service, wallet) = (&self.service, &self.wallet);
+        let stores = service.store_by(&delivery, wallet, &passport, &key, &mut second, now);
+        let stored = match timeout_at(until, stores).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(reason_of(&error)),
-            Err(_) => Err(Reason::NoAnswer),
+            Err(_) if watched.was_sent() => Err(Reason::NoAnswer),
+            // Before it is sent it waits for nothing else.
+            Err(_) => Err(Reason::Wallet),
         };
         self.away.heard(key.cps().authority(), heard(stored));
         drop(permit);
@@ -217,15 +219,39 @@ impl Sweeper {
     }
 }
 
-/// Counts what is sent: a token each.
-struct Counted {
+/// Knows how far one store came, counts what is sent, a token each, and has it end when it is
+/// of no use.
+struct Watched {
     transport: Arc<dyn StoreTransport>,
     counters: Arc<Counters>,
+    until: Instant,
+    was_sent: AtomicBool,
 }
 
-impl StoreTransport for Counted {
+impl Watched {
+    fn new(stores: &Stores, until: Instant) -> Self {
+        Self {
+            transport: Arc::clone(&stores.service.transport),
+            counters: Arc::clone(&stores.counters),
+            until,
+            was_sent: AtomicBool::new(false),
+        }
+    }
+
+    fn was_sent(&self) -> bool {
+        self.was_sent.load(Ordering::Relaxed)
+    }
+}
+
+impl StoreTransport for Watched {
     fn send<'a>(&'a self, call: &'a StoreCall, retry: RetryPolicy) -> SendingStore<'a> {
+        self.was_sent.store(true, Ordering::Relaxed);
         add_one(&self.counters.tokens_spent);
+        let within = self.until.saturating_duration_since(Instant::now());
+        let retry = RetryPolicy {
+            within: Some(within),
+            ..retry
+        };
         self.transport.send(call, retry)
     }
 }

@@ -58,6 +58,7 @@ pub(super) fn parts(scene: &Scene, address: SocketAddr) -> EngineParts {
     let retry = RetryPolicy {
         retries: 20,
         longest_pause: Duration::from_millis(500),
+        within: None,
     };
     let http = HttpOptions::default();
     let cps = address_of(&cps_name().unwrap(), address).unwrap();
