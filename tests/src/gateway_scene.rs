@@ -5,14 +5,13 @@ use std::fs;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use pennyblack_client::carrier::Carrier;
 use pennyblack_client::verification_service::{Publisher, create_mailbox_key};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_evidence::key_log_view::LogPolicy;
-use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
+use pennyblack_http::{RetryPolicy, ServiceAddress};
 use pennyblack_protocol::key_record::Coverage;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::mailbox::Kem;
@@ -20,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::port::free_port;
-use crate::process::{Process, Role};
+use crate::process::{Process, Programs, Role};
 use crate::world::{FIRST_NUMBER, World};
 
 /// Who is called.
@@ -58,6 +57,9 @@ pub struct Beginning {
     pub config: String,
     /// Settings that the command line changes, as `section.key=value`.
     pub settings: Vec<String>,
+    /// Mailboxes that are registered for [`CALLED`] besides [`MAILBOX`]: each gets a copy of
+    /// each PASSporT.
+    pub more_mailboxes: usize,
 }
 
 /// The ports at which a gateway is asked by SIP.
@@ -90,24 +92,32 @@ impl SipPorts {
 
 impl GatewayScene {
     /// With so many tokens in the wallet, and these lines at the end of the configuration.
-    /// `program` is the test's `CARGO_BIN_EXE_service`.
-    pub async fn open(program: &str, tokens: usize, config: &str) -> Self {
+    pub async fn open(programs: impl Into<Programs>, tokens: usize, config: &str) -> Self {
         let beginning = Beginning {
             tokens,
             config: config.to_owned(),
-            settings: Vec::new(),
+            ..Beginning::default()
         };
-        Self::open_in(World::new(Clock::system()), program, beginning).await
+        Self::open_in(World::new(Clock::system()), programs, beginning).await
     }
 
     /// In a world in which nothing runs yet.
-    pub async fn open_in(world: World, program: &str, beginning: Beginning) -> Self {
-        let issuer = Process::start(program, Role::Issuer, &world).await;
-        let cps = Process::start(program, Role::Cps, &world).await;
+    pub async fn open_in(
+        world: World,
+        programs: impl Into<Programs>,
+        beginning: Beginning,
+    ) -> Self {
+        let programs = programs.into();
+        let issuer = Process::start(programs.clone(), Role::Issuer, &world).await;
+        let cps = Process::start(programs.clone(), Role::Cps, &world).await;
         fill_wallet(&world, WALLET, beginning.tokens).await;
-        register_mailbox(&world).await;
-        write_config(&world, &beginning.config);
-        let gateway = start_gateway(&world, program, GATEWAY, &beginning.settings).await;
+        let more = (1..=beginning.more_mailboxes).map(|number| format!("{number}.mailbox"));
+        let mailboxes: Vec<_> = std::iter::once(MAILBOX.to_owned()).chain(more).collect();
+        for mailbox in &mailboxes {
+            register_mailbox(&world, mailbox).await;
+        }
+        write_config_with(&world, &mailboxes, &beginning.config);
+        let gateway = start_gateway(&world, &programs, GATEWAY, &beginning.settings).await;
         Self {
             world,
             cps: Some(cps),
@@ -118,8 +128,13 @@ impl GatewayScene {
 
     /// Starts a gateway beside the first one, or in the place of one that was killed, with the
     /// same configuration and these settings. `name` is that of its files.
-    pub async fn start_another(&self, program: &str, name: &str, settings: &[String]) -> Process {
-        start_gateway(&self.world, program, name, settings).await
+    pub async fn start_another(
+        &self,
+        programs: impl Into<Programs>,
+        name: &str,
+        settings: &[String],
+    ) -> Process {
+        start_gateway(&self.world, &programs.into(), name, settings).await
     }
 
     /// Posts a body, and returns the status and the JSON that came back.
@@ -159,9 +174,18 @@ impl GatewayScene {
     }
 }
 
-async fn start_gateway(world: &World, program: &str, name: &str, settings: &[String]) -> Process {
-    let mut command = Command::new(program);
-    command.arg("gateway").arg("--config").arg(config_of(world));
+async fn start_gateway(
+    world: &World,
+    programs: &Programs,
+    name: &str,
+    settings: &[String],
+) -> Process {
+    let mut command = programs.command("gateway");
+    command.arg("--config").arg(config_of(world));
+    if let Some(authority) = world.authority() {
+        let ca_file = format!("network.ca_file={}", authority.display());
+        command.arg("--set").arg(ca_file);
+    }
     for setting in settings {
         command.arg("--set").arg(setting);
     }
@@ -178,9 +202,9 @@ pub fn write_config(world: &World, trunks: &str) {
 }
 
 /// Writes the configuration, with these files of mailbox keys and these trunks.
-pub fn write_config_with(world: &World, mailboxes: &[&str], trunks: &str) {
+pub fn write_config_with(world: &World, mailboxes: &[impl AsRef<str>], trunks: &str) {
     let at = |name: &str| world.path(name).display().to_string();
-    let cps = world.cps_name();
+    let cps = world.url_of(world.cps_name().as_str());
     let text = format!(
         r#"
 [gateway]
@@ -195,7 +219,7 @@ file = "{calls}"
 roots = "{pki}/roots"
 certificates = "{pki}/issued"
 [store]
-cps = "http://{cps}"
+cps = "{cps}"
 wallet = "{wallet}"
 minimum_age = "0s"
 [store.key_records]
@@ -211,7 +235,10 @@ every = "20ms"
         calls = at("calls.jsonl"),
         pki = at("pki"),
         wallet = at(WALLET),
-        mailboxes = mailboxes.iter().map(|name| at(name)).collect::<Vec<_>>(),
+        mailboxes = mailboxes
+            .iter()
+            .map(|name| at(name.as_ref()))
+            .collect::<Vec<_>>(),
         used = at("gateway.used"),
     );
     fs::write(config_of(world), text).unwrap();
@@ -238,12 +265,12 @@ x5u = "https://certs.test/carrier.pem"
 /// Draws so many tokens into a wallet.
 pub async fn fill_wallet(world: &World, wallet: &str, tokens: usize) {
     let wallet = Wallet::open(&world.path(wallet)).unwrap();
-    let client = HttpOptions::default().client().unwrap();
+    let client = world.http_options().client().unwrap();
     let (cps, now) = (world.cps_name(), world.clock.now());
     let mut left = tokens;
     while let Some(batch) = NonZeroUsize::new(left.min(MAX_BATCH)) {
         let carrier = Carrier {
-            issuer: format!("http://{}", world.issuer_name()).parse().unwrap(),
+            issuer: world.url_of(world.issuer_name().as_str()).parse().unwrap(),
             identity: world.carrier.clone(),
             batch,
             retry: RetryPolicy::SHORT,
@@ -254,10 +281,10 @@ pub async fn fill_wallet(world: &World, wallet: &str, tokens: usize) {
     }
 }
 
-async fn register_mailbox(world: &World) {
-    let path = world.path(MAILBOX);
+async fn register_mailbox(world: &World, file: &str) {
+    let path = world.path(file);
     let key = create_mailbox_key(&path, Kem::DhkemX25519).unwrap();
-    let cps: ServiceAddress = format!("http://{}", world.cps_name()).parse().unwrap();
+    let cps: ServiceAddress = world.url_of(world.cps_name().as_str()).parse().unwrap();
     let publisher = Publisher {
         identity: world.holder.clone(),
         coverage: Coverage::Number(CALLED.parse().unwrap()),
@@ -267,7 +294,7 @@ async fn register_mailbox(world: &World) {
         lifetime: Duration::from_secs(3600),
         retry: RetryPolicy::SHORT,
     };
-    let client = HttpOptions::default().client().unwrap();
+    let client = world.http_options().client().unwrap();
     publisher
         .register(&client, world.clock.now())
         .await

@@ -1,4 +1,4 @@
-//! A path for UDP that loses chosen SIP messages. Not here: TCP (`lossy_proxy`,
+//! A path for UDP that loses chosen SIP messages, or some at random. Not here: TCP (`lossy_proxy`,
 //! `faulty_proxy`).
 
 use std::collections::HashMap;
@@ -22,6 +22,8 @@ pub enum Loss {
     Requests(&'static str, usize),
     /// The next responses with this status, so many of them.
     Responses(&'static str, usize),
+    /// So many of a hundred messages, at random.
+    Percent(u32),
     /// Everything.
     All,
 }
@@ -34,6 +36,7 @@ impl Loss {
         let is_response = first == b"SIP/2.0";
         let (is_meant, left) = match self {
             Self::Nothing => return false,
+            Self::Percent(percent) => return rand::random_ratio(*percent, 100),
             Self::All => return true,
             Self::Requests(method, left) => (!is_response && first == method.as_bytes(), left),
             Self::Responses(status, left) => {

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,10 +14,27 @@ use tokio::task::AbortHandle;
 #[derive(Debug)]
 pub struct LossyProxy {
     address: SocketAddr,
-    to_lose: Arc<AtomicUsize>,
-    lost: Arc<AtomicUsize>,
+    losses: Arc<Losses>,
     connections: Arc<AtomicUsize>,
     task: AbortHandle,
+}
+
+/// What is lost, and what was.
+#[derive(Debug, Default)]
+struct Losses {
+    to_lose: AtomicUsize,
+    percent: AtomicU32,
+    lost: AtomicUsize,
+}
+
+impl Losses {
+    /// Whether the answer to the request that comes now is lost.
+    fn takes_one(&self) -> bool {
+        let (set, fetch) = (Ordering::SeqCst, Ordering::SeqCst);
+        let left = |left: usize| left.checked_sub(1);
+        self.to_lose.fetch_update(set, fetch, left).is_ok()
+            || rand::random_ratio(self.percent.load(Ordering::SeqCst), 100)
+    }
 }
 
 impl LossyProxy {
@@ -29,25 +46,22 @@ impl LossyProxy {
     pub async fn start(service: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let to_lose = Arc::new(AtomicUsize::new(0));
-        let lost = Arc::new(AtomicUsize::new(0));
+        let losses = Arc::new(Losses::default());
         let connections = Arc::new(AtomicUsize::new(0));
-        let (losing, counting) = (Arc::clone(&to_lose), Arc::clone(&lost));
-        let accepted = Arc::clone(&connections);
+        let (losing, accepted) = (Arc::clone(&losses), Arc::clone(&connections));
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 accepted.fetch_add(1, Ordering::SeqCst);
-                let (losing, counting) = (Arc::clone(&losing), Arc::clone(&counting));
+                let losing = Arc::clone(&losing);
                 tokio::spawn(async move {
                     // A connection that breaks is what this is for.
-                    let _ = pass(client, service, &losing, &counting).await;
+                    let _ = pass(client, service, &losing).await;
                 });
             }
         });
         Ok(Self {
             address,
-            to_lose,
-            lost,
+            losses,
             connections,
             task: task.abort_handle(),
         })
@@ -61,13 +75,18 @@ impl LossyProxy {
 
     /// Loses the answers to the next `count` requests with method POST.
     pub fn lose(&self, count: usize) {
-        self.to_lose.store(count, Ordering::SeqCst);
+        self.losses.to_lose.store(count, Ordering::SeqCst);
+    }
+
+    /// Loses so many of a hundred answers to requests with method POST, at random.
+    pub fn lose_percent(&self, percent: u32) {
+        self.losses.percent.store(percent, Ordering::SeqCst);
     }
 
     /// How many answers were lost so far. Each of them had left the service.
     #[must_use]
     pub fn lost(&self) -> usize {
-        self.lost.load(Ordering::SeqCst)
+        self.losses.lost.load(Ordering::SeqCst)
     }
 
     /// How many connections were made so far.
@@ -83,12 +102,7 @@ impl Drop for LossyProxy {
     }
 }
 
-async fn pass(
-    mut client: TcpStream,
-    service: SocketAddr,
-    to_lose: &AtomicUsize,
-    lost: &AtomicUsize,
-) -> io::Result<()> {
+async fn pass(mut client: TcpStream, service: SocketAddr, losses: &Losses) -> io::Result<()> {
     let mut service = TcpStream::connect(service).await?;
     let (mut from_client, mut from_service) = ([0; 16 * 1024], [0; 16 * 1024]);
     let mut doomed = false;
@@ -99,7 +113,7 @@ async fn pass(
                 if sent.is_empty() {
                     return Ok(());
                 }
-                doomed |= sent.starts_with(b"POST ") && take_one(to_lose);
+                doomed |= sent.starts_with(b"POST ") && losses.takes_one();
                 service.write_all(sent).await?;
             }
             read = service.read(&mut from_service) => {
@@ -108,19 +122,11 @@ async fn pass(
                     return Ok(());
                 }
                 if doomed {
-                    lost.fetch_add(1, Ordering::SeqCst);
+                    losses.lost.fetch_add(1, Ordering::SeqCst);
                     return Ok(());
                 }
                 client.write_all(answered).await?;
             }
         }
     }
-}
-
-fn take_one(count: &AtomicUsize) -> bool {
-    count
-        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-            left.checked_sub(1)
-        })
-        .is_ok()
 }

@@ -19,6 +19,38 @@ const START: Duration = Duration::from_secs(60);
 /// Longest wait for an end that was asked for.
 const END: Duration = Duration::from_secs(60);
 
+/// Where the programs of the services are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Programs {
+    /// One that is each of them, by its first argument: a test's `CARGO_BIN_EXE_service`.
+    One(PathBuf),
+    /// Those that are deployed, in this directory.
+    Deployed(PathBuf),
+}
+
+impl From<&str> for Programs {
+    fn from(service: &str) -> Self {
+        Self::One(service.into())
+    }
+}
+
+impl Programs {
+    /// The command that is the service of this name.
+    #[must_use]
+    pub fn command(&self, service: &str) -> Command {
+        match self {
+            Self::One(program) => {
+                let mut command = Command::new(program);
+                command.arg(service);
+                command
+            }
+            Self::Deployed(directory) => {
+                Command::new(directory.join(format!("pennyblack-{service}")))
+            }
+        }
+    }
+}
+
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -47,12 +79,12 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `program` (the test's `CARGO_BIN_EXE_service`) and waits until the
-    /// service is ready. What it says is appended to [`Self::output`].
-    pub async fn start(program: &str, role: Role, world: &World) -> Self {
+    /// Starts a service and waits until it is ready. What it says is appended to
+    /// [`Self::output`].
+    pub async fn start(programs: impl Into<Programs>, role: Role, world: &World) -> Self {
         let config = write_config(role, world);
-        let mut command = Command::new(program);
-        command.arg(role.name()).arg("--config").arg(config);
+        let mut command = programs.into().command(role.name());
+        command.arg("--config").arg(config);
         Self::start_command(command, role, world).await
     }
 
@@ -65,7 +97,7 @@ impl Process {
     pub async fn start_named(mut command: Command, name: &str, world: &World) -> Self {
         let ready = world.path(&format!("{name}.ready"));
         let _ = fs::remove_file(&ready);
-        let outputs = output_of(name, world);
+        let outputs = Self::output_of(name, world);
         let [out, err] = outputs.each_ref().map(|path| append_to(path));
         command
             .arg("--ready-file")
@@ -91,7 +123,13 @@ impl Process {
     /// The files that standard output and standard error go to.
     #[must_use]
     pub fn output(role: Role, world: &World) -> [PathBuf; 2] {
-        output_of(role.name(), world)
+        Self::output_of(role.name(), world)
+    }
+
+    /// The same of a service whose files have this name.
+    #[must_use]
+    pub fn output_of(name: &str, world: &World) -> [PathBuf; 2] {
+        ["out", "err"].map(|end| world.path(&format!("{name}.{end}")))
     }
 
     /// Where it is reached.
@@ -180,10 +218,6 @@ pub fn write_config_of(name: &str, config: &impl Serialize, world: &World) -> Pa
     let path = world.path(&format!("{name}.toml"));
     fs::write(&path, toml::to_string(config).unwrap()).unwrap();
     path
-}
-
-fn output_of(name: &str, world: &World) -> [PathBuf; 2] {
-    ["out", "err"].map(|end| world.path(&format!("{name}.{end}")))
 }
 
 fn append_to(path: &Path) -> File {

@@ -2,6 +2,7 @@
 //! their configurations, and a client that speaks to them in plain HTTP.
 
 mod configuration;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -57,6 +58,8 @@ pub struct World {
     pub clock: Clock,
     /// Sends every request.
     pub client: reqwest::Client,
+    /// Whose certificates the services have, if they speak TLS.
+    authority: Option<PathBuf>,
 }
 
 impl World {
@@ -87,7 +90,8 @@ impl World {
             issuer,
             cps,
             clock,
-            client: client(),
+            client: client().build().unwrap(),
+            authority: None,
         }
     }
 
@@ -121,13 +125,16 @@ impl World {
 
     /// Gets from the CPS.
     pub async fn get(&self, path: &str) -> Answer {
-        let url = format!("http://{}{path}", self.cps_name());
+        let url = format!("{}{path}", self.url_of(self.cps_name().as_str()));
         Answer::to(self.client.get(url)).await.unwrap()
     }
 
     /// The keys of the issuer's directory.
     pub async fn issuer_keys(&self) -> Vec<DirectoryKey> {
-        let url = format!("http://{}{WELL_KNOWN_PATH}", self.issuer_name());
+        let url = format!(
+            "{}{WELL_KNOWN_PATH}",
+            self.url_of(self.issuer_name().as_str())
+        );
         let answer = Answer::to(self.client.get(url)).await.unwrap();
         IssuerDirectory::parse(answer.content()).unwrap().token_keys
     }
@@ -170,7 +177,7 @@ impl World {
 
     /// The body of a drawing with this attestation, to be sent.
     pub fn drawing_request(&self, jwt: &str, body: Vec<u8>) -> reqwest::RequestBuilder {
-        let url = format!("http://{}/token-request", self.issuer_name());
+        let url = format!("{}/token-request", self.url_of(self.issuer_name().as_str()));
         let request = self.client.post(url).bearer_auth(jwt);
         request
             .header("content-type", BATCH_REQUEST_TYPE)
@@ -239,7 +246,7 @@ impl World {
         host: &str,
         request: &SignedStoreRequest,
     ) -> reqwest::RequestBuilder {
-        let url = format!("http://{host}{STORE_PATH}");
+        let url = format!("{}{STORE_PATH}", self.url_of(host));
         let mut post = self.client.post(url).body(request.body().to_vec());
         for (name, value) in request.headers() {
             post = post.header(name, value);
@@ -254,7 +261,7 @@ impl World {
 
     /// The same at one node of the CPS.
     pub async fn post_nothing_at(&self, host: &str) -> Answer {
-        let url = format!("http://{host}{STORE_PATH}");
+        let url = format!("{}{STORE_PATH}", self.url_of(host));
         let post = self.client.post(url).body(vec![0; 2080]);
         Answer::to(post.header("content-type", MEDIA_TYPE))
             .await
@@ -263,7 +270,7 @@ impl World {
 
     /// Sends a key record.
     pub async fn put_record(&self, token: &str) -> Answer {
-        let url = format!("http://{}{KEYS_PATH}", self.cps_name());
+        let url = format!("{}{KEYS_PATH}", self.url_of(self.cps_name().as_str()));
         let put = self.client.put(url).body(token.to_owned());
         Answer::to(put.header("content-type", KEY_RECORD_MEDIA_TYPE))
             .await
@@ -309,7 +316,7 @@ impl World {
 
     /// Sends a key record to one of several nodes of the CPS.
     pub async fn put_record_at(&self, node: SocketAddr, token: &str) -> Answer {
-        let url = format!("http://{node}{KEYS_PATH}");
+        let url = format!("{}{KEYS_PATH}", self.url_of(&node.to_string()));
         let put = self.client.put(url).body(token.to_owned());
         Answer::to(put.header("content-type", KEY_RECORD_MEDIA_TYPE))
             .await
@@ -318,7 +325,10 @@ impl World {
 
     /// The records of the first number that a node finds.
     pub async fn found_at(&self, node: SocketAddr) -> Vec<String> {
-        let url = format!("http://{node}{KEYS_PATH}/{FIRST_NUMBER}");
+        let url = format!(
+            "{}{KEYS_PATH}/{FIRST_NUMBER}",
+            self.url_of(&node.to_string())
+        );
         let answer = Answer::to(self.client.get(url)).await.unwrap();
         let list: KeyRecordList = serde_json::from_slice(answer.content()).unwrap();
         list.records
@@ -362,10 +372,7 @@ pub fn identity_of(pki: &PkiDirectory, name: &str) -> StirIdentity {
     StirIdentity::load(&pki.certificate_path(name), &pki.key_path(name), None).unwrap()
 }
 
-fn client() -> reqwest::Client {
-    reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(30))
-        .build()
-        .unwrap()
+fn client() -> reqwest::ClientBuilder {
+    let client = reqwest::Client::builder().no_proxy();
+    client.timeout(Duration::from_secs(30))
 }

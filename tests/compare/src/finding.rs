@@ -25,6 +25,12 @@ pub enum Unit {
     Seconds,
     /// Bytes.
     Bytes,
+    /// So many a second.
+    PerSecond,
+    /// Parts of a hundred.
+    Percent,
+    /// Nothing: things are counted.
+    Count,
 }
 
 impl Unit {
@@ -37,6 +43,9 @@ impl Unit {
             Self::Milliseconds => "ms",
             Self::Seconds => "s",
             Self::Bytes => "B",
+            Self::PerSecond => "/s",
+            Self::Percent => "%",
+            Self::Count => "",
         }
     }
 }
@@ -55,7 +64,7 @@ pub enum Outcome {
 pub enum Verdict {
     /// Reached, by the median.
     Met,
-    /// Missed; by how much of the goal (0.1 is a tenth).
+    /// Missed; by how much of the goal (0.1 is a tenth). Infinite if the goal is nothing.
     Missed(f64),
     /// Unknown.
     NotMeasured,
@@ -152,6 +161,11 @@ mod tests {
         assert_eq!(verdict(Goal::AtMost(2.0), 2.0), Verdict::Met);
         assert_eq!(verdict(Goal::AtLeast(0.8), 0.4), Verdict::Missed(0.5));
         assert_eq!(verdict(Goal::AtMost(2.0), 3.0), Verdict::Missed(0.5));
+        assert_eq!(verdict(Goal::AtMost(0.0), 0.0), Verdict::Met);
+        assert_eq!(
+            verdict(Goal::AtMost(0.0), 1.0),
+            Verdict::Missed(f64::INFINITY)
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@
 pub mod cpu_time;
 pub mod finding;
 pub mod floors;
+pub mod gateway;
 pub mod growth;
 pub mod http_load;
 pub mod latency;

@@ -8,16 +8,15 @@ use crate::finding::{Finding, Goal, Outcome, Unit, Verdict};
 use crate::machine::Machine;
 use crate::pairs::Spread;
 
-/// The head of every table.
-const COLUMNS: [&str; 6] = ["row", "what", "against", "goal", "measured", "verdict"];
-
 /// Everything that was found in one run, by row.
 #[derive(Debug, Clone)]
 pub struct Report {
     /// Where.
     pub machine: Machine,
-    /// How many pairs each ratio is the median of.
-    pub pairs: usize,
+    /// What each value is, as a sentence.
+    pub method: String,
+    /// What the values are measured against: the head of that column.
+    pub against: &'static str,
     /// What, in the order of the table of goals.
     pub findings: Vec<(&'static str, Finding)>,
 }
@@ -30,7 +29,7 @@ impl Report {
         table
             .load_style(presets::UTF8_HORIZONTAL_ONLY)
             .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_header(COLUMNS);
+            .set_header(self.columns());
         for (row, finding) in &self.findings {
             table.add_row(cells(row, finding));
         }
@@ -40,11 +39,11 @@ impl Report {
     /// The same in Markdown.
     #[must_use]
     pub fn markdown(&self) -> String {
-        let rule = COLUMNS.map(|_| "---").join(" | ");
+        let rule = self.columns().map(|_| "---").join(" | ");
         let mut text = format!(
             "{}\n\n| {} |\n| {rule} |\n",
             self.heading(),
-            COLUMNS.join(" | ")
+            self.columns().join(" | ")
         );
         for (row, finding) in &self.findings {
             text.push_str(&format!("| {} |\n", cells(row, finding).join(" | ")));
@@ -69,7 +68,7 @@ impl Report {
             json!({
                 "row": row,
                 "what": finding.what,
-                "against": finding.against,
+                self.against: finding.against,
                 "goal": goal,
                 "direction": direction,
                 "unit": finding.unit.sign(),
@@ -81,15 +80,19 @@ impl Report {
         });
         json!({
             "machine": self.machine,
-            "pairs": self.pairs,
+            "method": self.method,
             "findings": findings.collect::<Vec<_>>(),
         })
     }
 
+    const fn columns(&self) -> [&str; 6] {
+        ["row", "what", self.against, "goal", "measured", "verdict"]
+    }
+
     fn heading(&self) -> String {
         format!(
-            "{}; {} cores; {}. Median of {} interleaved pairs (lowest to highest).",
-            self.machine.processor, self.machine.cores, self.machine.system, self.pairs
+            "{}; {} cores; {}. {}",
+            self.machine.processor, self.machine.cores, self.machine.system, self.method
         )
     }
 
@@ -115,7 +118,9 @@ fn cells(row: &str, finding: &Finding) -> [String; 6] {
     };
     let verdict = match (&finding.outcome, finding.verdict()) {
         (Outcome::NotMeasured(why), _) => format!("not measured: {why}"),
-        (_, Verdict::Missed(part)) => format!("missed by {:.1} %", part * 100.0),
+        (_, Verdict::Missed(part)) if part.is_finite() => {
+            format!("missed by {:.1} %", part * 100.0)
+        }
         (_, verdict) => verdict_word(verdict).to_owned(),
     };
     [
@@ -137,7 +142,10 @@ fn spread(value: &Spread, unit: Unit) -> String {
 }
 
 fn in_unit(value: f64, unit: Unit) -> String {
-    format!("{} {}", number(value), unit.sign())
+    match unit {
+        Unit::Count => format!("{value:.0}"),
+        _ => format!("{} {}", number(value), unit.sign()),
+    }
 }
 
 /// Three digits that matter.
@@ -179,7 +187,8 @@ mod tests {
         );
         Report {
             machine: Machine::here(),
-            pairs: 3,
+            method: "Median of 3 pairs.".to_owned(),
+            against: "against",
             findings: vec![("store", met.note("9 µs")), ("peer", unknown)],
         }
     }

@@ -62,6 +62,7 @@ async fn peers_are_answered_over_ipv6_and_behind_a_nat() {
         tokens: 8,
         config: trunk(&world, "switch"),
         settings,
+        ..Beginning::default()
     };
     let scene = GatewayScene::open_in(world, SERVICE, beginning).await;
 

@@ -32,7 +32,7 @@ async fn a_diverted_call_is_found_with_the_passport_that_it_had() {
     let beginning = Beginning {
         tokens: 8,
         config: trunk(&world, "switch"),
-        settings: Vec::new(),
+        ..Beginning::default()
     };
     let scene = GatewayScene::open_in(world, SERVICE, beginning).await;
     let original = sign(&scene, FIRST, json!({})).await;

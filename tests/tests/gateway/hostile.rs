@@ -59,6 +59,7 @@ impl Desk {
             tokens: 64,
             config: trunk(&world, "switch"),
             settings,
+            ..Beginning::default()
         };
         let scene = GatewayScene::open_in(world, SERVICE, beginning).await;
         let client = Client::builder().add_root_certificate(tls).no_proxy();

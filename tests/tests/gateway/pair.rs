@@ -3,21 +3,15 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use futures_util::stream::{self, StreamExt as _};
-use pennyblack_client::wallet::Wallet;
 use pennyblack_runtime::clock::Clock;
-use pennyblack_tests::answer::Answer;
-use pennyblack_tests::gateway_scene::{
-    Beginning, CALLED, GatewayScene, WALLET, fill_wallet, trunk,
-};
+use pennyblack_tests::gateway_load::{AT_ONCE, Books, Claims, Load, Plan, caller, counted, sign};
+use pennyblack_tests::gateway_scene::{Beginning, GatewayScene, WALLET, fill_wallet, trunk};
 use pennyblack_tests::process::Process;
 use pennyblack_tests::wait::until;
 use pennyblack_tests::world::World;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::SERVICE;
@@ -30,31 +24,15 @@ const READY: Duration = Duration::from_secs(2);
 /// Tokens at the beginning of each wallet.
 const TOKENS: usize = 512;
 
-/// Calls of a load, and how many are made at once.
-const CALLS: usize = 160;
-const AT_ONCE: usize = 8;
+/// Calls, in whose midst a gateway dies.
+const LOAD: Plan = Plan {
+    first: 0,
+    calls: 160,
+    before: 60,
+};
 
 /// Most calls of a load that are verified, while they are fresh.
 const CLAIMS: usize = 48;
-
-/// The calls after which a gateway dies.
-const BEFORE_DEATH: usize = 60;
-
-/// A call that got its PASSporT.
-struct Signed {
-    caller: String,
-    identity: String,
-    is_stored: bool,
-    /// It was asked for once, so it is the caller's only PASSporT.
-    is_only: bool,
-}
-
-/// What a load came to.
-struct Load {
-    signed: Vec<Signed>,
-    /// Requests that were sent: each may have signed.
-    asked: usize,
-}
 
 async fn open(more: &[String]) -> GatewayScene {
     let world = World::new(Clock::system());
@@ -64,93 +42,9 @@ async fn open(more: &[String]) -> GatewayScene {
         tokens: TOKENS,
         config: trunk(&world, "switch"),
         settings: settings.into_iter().chain(more.iter().cloned()).collect(),
+        ..Beginning::default()
     };
     GatewayScene::open_in(world, SERVICE, beginning).await
-}
-
-fn caller(number: usize) -> String {
-    format!("1732555{number:04}")
-}
-
-/// Asks, and returns the answer; nothing if there is none.
-async fn ask(world: &World, gateway: SocketAddr, path: &str, body: &Value) -> Option<Value> {
-    let url = format!("http://{gateway}/stir/v1/{path}");
-    let request = world.client.post(url).timeout(SOON);
-    let request = request.header("content-type", "application/json");
-    let answer = Answer::to(request.body(body.to_string())).await.ok()?;
-    assert_eq!(
-        answer.status,
-        200,
-        "{}",
-        String::from_utf8_lossy(&answer.body)
-    );
-    Some(serde_json::from_slice(&answer.body).unwrap())
-}
-
-async fn sign(world: &World, gateway: SocketAddr, caller: &str) -> Option<Signed> {
-    let body = json!({"signingRequest": {
-        "attest": "A", "orig": {"tn": caller}, "dest": {"tn": [CALLED]},
-        "iat": world.clock.now().0,
-    }});
-    let answer = ask(world, gateway, "signing", &body).await?;
-    let said = &answer["signingResponse"];
-    Some(Signed {
-        caller: caller.to_owned(),
-        identity: said["identity"].as_str().unwrap().to_owned(),
-        is_stored: said["oob"]["stored"].as_bool().unwrap(),
-        is_only: true,
-    })
-}
-
-/// Whether the call of this name passes.
-async fn passes(world: &World, gateway: SocketAddr, caller: &str, call: &str) -> bool {
-    let body = json!({"verificationRequest": {
-        "from": {"tn": caller}, "to": {"tn": [CALLED]},
-        "time": world.clock.now().0, "requestId": call,
-    }});
-    let answer = ask(world, gateway, "verification", &body).await.unwrap();
-    answer["verificationResponse"]["verstat"] == "TN-Validation-Passed"
-}
-
-/// Makes calls as a switch does that knows these gateways: a call that one of them does not
-/// answer is asked of the next. `dies` is run when some calls are answered.
-async fn load(world: &World, gateways: &[SocketAddr], dies: impl FnOnce()) -> Load {
-    let (next, asked, answered) = (
-        AtomicUsize::new(0),
-        AtomicUsize::new(0),
-        AtomicUsize::new(0),
-    );
-    let caller_loop = async || {
-        let mut signed = Vec::new();
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= CALLS {
-                return signed;
-            }
-            for turn in 0..gateways.len() {
-                let gateway = gateways[(number + turn) % gateways.len()];
-                asked.fetch_add(1, Ordering::Relaxed);
-                if let Some(one) = sign(world, gateway, &caller(number)).await {
-                    answered.fetch_add(1, Ordering::Relaxed);
-                    let is_only = turn == 0;
-                    signed.push(Signed { is_only, ..one });
-                    break;
-                }
-            }
-        }
-    };
-    let death = async {
-        until("calls under way", SOON, async || {
-            (answered.load(Ordering::Relaxed) >= BEFORE_DEATH).then_some(())
-        })
-        .await;
-        dies();
-    };
-    let (signed, ()) = tokio::join!(join_all((0..AT_ONCE).map(|_| caller_loop())), death);
-    Load {
-        signed: signed.into_iter().flatten().collect(),
-        asked: asked.into_inner(),
-    }
 }
 
 /// Starts a gateway anew, until it was ready in time: a busy machine delays some starts.
@@ -172,47 +66,15 @@ fn records(world: &World) -> String {
     format!("store.records_file={}", world.path("records").display())
 }
 
-/// Tokens that are gone from the wallets; nothing while a copy is on its way.
-fn spent(world: &World, wallets: &[Wallet]) -> Option<usize> {
-    let mut spent = 0;
-    for wallet in wallets {
-        if !wallet.outbox().unwrap().is_empty() {
-            return None;
-        }
-        let holdings = wallet.holdings(Duration::ZERO, world.clock.now());
-        let holdings = holdings.unwrap().into_iter();
-        let left: u64 = holdings.map(|holding| holding.tokens).sum();
-        spent += TOKENS - usize::try_from(left).unwrap();
-    }
-    Some(spent)
-}
-
-/// What the CPS has counted.
-async fn counted(scene: &GatewayScene, series: &str) -> usize {
-    let admin = scene.cps.as_ref().unwrap().addresses().admin;
-    let url = format!("http://{admin}/metrics");
-    let answer = Answer::to(scene.world.client.get(url)).await.unwrap();
-    let text = String::from_utf8(answer.body).unwrap();
-    let mut values = text
-        .lines()
-        .filter_map(|line| line.strip_prefix(series)?.trim().parse().ok());
-    values.next().unwrap_or(0)
-}
-
 /// **Each token that left a wallet is one copy at the CPS**, and each copy is one PASSporT.
 async fn assert_exact(scene: &GatewayScene, wallets: &[&str], load: &Load) {
-    let open = |name: &&str| Wallet::open(&scene.world.path(name)).unwrap();
-    let wallets: Vec<_> = wallets.iter().map(open).collect();
-    // A store that missed its deadline may begin after its call.
-    let stored = until("as many copies as tokens are gone", SOON, async || {
-        let stored = counted(scene, "pennyblack_cps_stored_total").await;
-        (spent(&scene.world, &wallets)? == stored).then_some(stored)
-    })
-    .await;
-    assert_eq!(
-        counted(scene, "pennyblack_cps_double_spends_total").await,
-        0
-    );
+    let Books {
+        spent,
+        stored,
+        double_spends,
+    } = Books::settled(scene, wallets, TOKENS).await;
+    assert_eq!(spent, stored, "as many copies as tokens are gone");
+    assert_eq!(double_spends, 0);
     let told = load.signed.iter().filter(|one| one.is_stored);
     let told: HashSet<_> = told.map(|one| &one.identity).collect();
     assert!(
@@ -223,47 +85,19 @@ async fn assert_exact(scene: &GatewayScene, wallets: &[&str], load: &Load) {
     );
 }
 
-/// Has each call of the load verified under two names at once, at two places.
-async fn claim_all(world: &World, at: [SocketAddr; 2], load: &Load) -> Vec<(String, String)> {
-    let claim = async |one: &Signed| {
-        let names = ["a", "b"].map(|name| format!("{name}-{}", one.caller));
-        let [first, second] = &names;
-        let (first, second) = tokio::join!(
-            passes(world, at[0], &one.caller, first),
-            passes(world, at[1], &one.caller, second),
-        );
-        (one.caller.clone(), names, [first, second])
-    };
-    let found = load
-        .signed
-        .iter()
-        .filter(|one| one.is_stored && one.is_only);
-    let claims = stream::iter(found.take(CLAIMS).map(claim));
-    let claims: Vec<_> = claims.buffered(AT_ONCE).collect().await;
-    let mut own = Vec::new();
-    for (caller, names, passed) in claims {
-        match passed {
-            [true, false] => own.push((caller, names[0].clone())),
-            [false, true] => own.push((caller, names[1].clone())),
-            // Its machine was busy for longer than a call waits.
-            [false, false] => {}
-            [true, true] => panic!("{caller}: one PASSporT, two calls"),
-        }
-    }
-    assert!(own.len() > CLAIMS / 2, "{} passed", own.len());
-    own
+async fn claim_all(world: &World, at: [SocketAddr; 2], load: &Load) -> Claims {
+    let claims = Claims::make(world, at, load, CLAIMS).await;
+    assert!(
+        claims.twice.is_empty(),
+        "one PASSporT, two calls: {claims:?}"
+    );
+    assert!(claims.own.len() > CLAIMS / 2, "{} passed", claims.own.len());
+    claims
 }
 
-/// The owners pass again, wherever they ask, and nobody else does.
-async fn assert_kept(world: &World, gateway: SocketAddr, own: &[(String, String)]) {
-    let check = async |(caller, call): &(String, String)| {
-        let stranger = passes(world, gateway, caller, &format!("other-{caller}")).await;
-        assert!(!stranger, "{caller}: used, and used again");
-        let owner = passes(world, gateway, caller, call).await;
-        assert!(owner, "{caller}: the claim is lost");
-    };
-    let checks = stream::iter(own.iter().map(check));
-    checks.buffered(AT_ONCE).collect::<()>().await;
+async fn assert_kept(world: &World, gateway: SocketAddr, claims: &Claims) {
+    let broken = claims.broken(world, gateway).await;
+    assert!(broken.is_empty(), "{broken:?}");
 }
 
 /// With one wallet, or one each.
@@ -278,8 +112,8 @@ async fn two_gateways(wallets: &[&str]) {
     let second = scene.start_another(SERVICE, "second", &settings).await;
     let mut first = std::mem::replace(&mut scene.gateway, second);
     let at = [&first, &scene.gateway].map(|one| one.addresses().public);
-    let load = load(&scene.world, &at, || first.kill_in_place()).await;
-    assert_eq!(load.signed.len(), CALLS, "no call is lost");
+    let load = LOAD.run(&scene.world, &at, || first.kill_in_place()).await;
+    assert_eq!(load.signed.len(), LOAD.calls, "no call is lost");
     let first = started_in_time(&scene, "first", &[records(&scene.world)]).await;
     assert_exact(&scene, wallets, &load).await;
 
@@ -306,8 +140,8 @@ async fn a_gateway_that_is_killed_under_load_spends_nothing_twice_and_keeps_clai
     let mut scene = open(&[]).await;
     let (gateway, world) = (&mut scene.gateway, &scene.world);
     let at = gateway.addresses().public;
-    let load = load(world, &[at], || gateway.kill_in_place()).await;
-    assert!((BEFORE_DEATH..CALLS).contains(&load.signed.len()));
+    let load = LOAD.run(world, &[at], || gateway.kill_in_place()).await;
+    assert!((LOAD.before..LOAD.calls).contains(&load.signed.len()));
     scene.gateway = started_in_time(&scene, "first", &[records(&scene.world)]).await;
     assert_exact(&scene, &[WALLET], &load).await;
 

@@ -83,7 +83,7 @@ async fn no_call_waits_for_a_cps_that_is_silent_or_gone() {
     let beginning = Beginning {
         tokens: 64,
         config: trunk(&world, "switch"),
-        settings: Vec::new(),
+        ..Beginning::default()
     };
     let mut scene = GatewayScene::open_in(world, SERVICE, beginning).await;
     let cps = scene.cps.take().unwrap();

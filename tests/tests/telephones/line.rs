@@ -86,6 +86,7 @@ impl Line {
             tokens,
             config: trunk(&world, "switch") + asking.attest(),
             settings,
+            ..Beginning::default()
         };
         let scene = GatewayScene::open_in(world, SERVICE, beginning).await;
         let gateway = scene.gateway.addresses().public;

@@ -32,7 +32,7 @@ async fn secsipidx_accepts_a_hundred_of_a_hundred_identities() {
     let beginning = Beginning {
         tokens: 1,
         config: trunk(&world, "switch"),
-        settings: Vec::new(),
+        ..Beginning::default()
     };
     let scene = GatewayScene::open_in(world, SERVICE, beginning).await;
     let (certificate, folder) = (

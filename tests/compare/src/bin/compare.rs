@@ -61,7 +61,11 @@ fn compare(arguments: &Arguments) -> ExitCode {
     machine::pin(setting.cores.load);
     let mut report = Report {
         machine,
-        pairs: setting.pairs,
+        method: format!(
+            "Median of {} interleaved pairs (lowest to highest).",
+            setting.pairs
+        ),
+        against: "against",
         findings: Vec::new(),
     };
     let mut broken = false;

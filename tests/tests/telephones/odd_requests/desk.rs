@@ -42,6 +42,7 @@ impl Desk {
             tokens: TOKENS,
             config: trunk(&world, "switch"),
             settings,
+            ..Beginning::default()
         };
         Self {
             scene: GatewayScene::open_in(world, SERVICE, beginning).await,
