@@ -10,6 +10,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
+use crate::port::free_port;
+use crate::world::World;
+
 /// A running proxy; it ends when dropped.
 #[derive(Debug)]
 pub struct LossyProxy {
@@ -65,6 +68,18 @@ impl LossyProxy {
             connections,
             task: task.abort_handle(),
         })
+    }
+
+    /// Starts one that has the name of a world's CPS, before the CPS is started.
+    ///
+    /// # Errors
+    /// When no socket can be had.
+    pub async fn before_cps(world: &mut World) -> io::Result<Self> {
+        let behind = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let proxy = Self::start(behind).await?;
+        world.cps.cps.authority = proxy.address.to_string().parse().unwrap();
+        world.cps.public.listen = behind;
+        Ok(proxy)
     }
 
     /// Where clients connect.

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 use pennyblack_sip::caller::{CallEvent, CallParts, OutgoingCall, Transport};
+use pennyblack_sip::header_name::IDENTITY;
 use pennyblack_sip::message::{LineEnds, RawMessage};
 use pennyblack_sip::response::Response;
 use pennyblack_sip::uri::Uri;
@@ -14,6 +15,16 @@ use tokio::time::sleep_until;
 
 /// Most bytes of a datagram.
 const MAX_DATAGRAM: usize = 65_535;
+
+/// The code of an answer that adds something to a call.
+const REDIRECT: u16 = 302;
+
+/// Has a call signed; its Identity header if it got a redirect with one.
+pub async fn sign(gateway: SocketAddr, caller: &str, called: &str) -> Option<String> {
+    let answer = invite(gateway, caller, called).await.ok()??;
+    let identity = answer.headers().all(IDENTITY).next()?;
+    (answer.code() == REDIRECT).then(|| identity.text().into_owned())
+}
 
 /// Asks about a call that has no Identity; the final answer, or nothing after 32 seconds.
 ///

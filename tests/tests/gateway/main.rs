@@ -13,6 +13,8 @@ mod addresses;
 mod calls;
 mod diverted;
 mod hostile;
+mod losses;
+mod numbers;
 mod odd_sip;
 mod operating;
 mod pair;

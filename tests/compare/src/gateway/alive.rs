@@ -38,7 +38,7 @@ fn measure(extent: &Extent, by: By) -> Vec<Finding> {
     let running = Running::start(extent, wanted);
     let switch = Switch::of(&running, by);
     let resting = running.gateway_time();
-    running.wait(sleep(Duration::from_secs(IDLE)));
+    running.wait(async { sleep(Duration::from_secs(IDLE)).await });
     let resting = running.gateway_time() - resting;
 
     let (began, gateway, cps) = (Instant::now(), running.gateway_time(), running.cps_time());

@@ -7,6 +7,7 @@ use pennyblack_tests::gateway_scene::{Beginning, GatewayScene, SipPorts, trunk};
 use pennyblack_tests::process::Programs;
 use pennyblack_tests::world::World;
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::sleep;
 
 use super::Extent;
 use crate::cpu_time;
@@ -16,6 +17,9 @@ const QUOTA: u64 = 1 << 20;
 
 /// The rhythm of the example configuration; tests follow faster.
 const RHYTHM: [&str; 2] = ["verify.follow.every=100ms", "store.key_records.every=10m"];
+
+/// By then the gateway has copied its counts into its metrics, each second.
+const COUNTED: Duration = Duration::from_millis(1_500);
 
 /// What a row asks for.
 #[derive(Debug, Default)]
@@ -109,7 +113,10 @@ impl Running {
 
     /// The value of a series of the gateway.
     pub(super) fn count(&self, series: &str) -> usize {
-        let metrics = self.wait(self.scene.admin("/metrics"));
+        let metrics = self.wait(async {
+            sleep(COUNTED).await;
+            self.scene.admin("/metrics").await
+        });
         let line = metrics
             .lines()
             .find_map(|line| line.strip_prefix(series))
