@@ -19,7 +19,7 @@ use pennyblack_service::admin::Readiness;
 use pennyblack_service::program::LoadAgain;
 use pennyblack_service::start::{Starting, StartingService};
 use pennyblack_service::start_error::{StartContext as _, StartError, blocking};
-use tokio::time::MissedTickBehavior;
+use tokio::time::sleep;
 
 use crate::call_log::CallLog;
 use crate::calls::Calls;
@@ -36,6 +36,9 @@ use crate::trunks::Identities;
 
 /// How often metrics and readiness follow the engine.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The same until it is ready for the first time: after a restart calls wait for it.
+const LOOK_AT_FIRST: Duration = Duration::from_millis(100);
 
 impl Calls for Engine {
     fn sign<'a>(
@@ -199,16 +202,11 @@ async fn reopen(call_log: CallLog, reload: Reload, shutdown: Shutdown) {
     }
 }
 
-/// Shows how the engine is doing, each second until `shutdown`.
+/// Shows how the engine is doing until `shutdown`.
 async fn watch(engine: Engine, settings: Arc<Settings>, readiness: Readiness, shutdown: Shutdown) {
-    let mut pace = tokio::time::interval(LOOK_EVERY);
-    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pace = LOOK_AT_FIRST;
     let mut warned = Vec::new();
     loop {
-        tokio::select! {
-            _ = pace.tick() => {}
-            () = shutdown.requested() => return,
-        }
         let in_force = settings.current();
         let trunks: Vec<_> = in_force.trunks.iter().collect();
         let status = engine.status(&trunks).await;
@@ -216,7 +214,10 @@ async fn watch(engine: Engine, settings: Arc<Settings>, readiness: Readiness, sh
         counts::show(&status);
         let reasons: Vec<_> = status.not_ready.iter().map(ToString::to_string).collect();
         match reasons.is_empty() {
-            true => readiness.has("engine"),
+            true => {
+                pace = LOOK_EVERY;
+                readiness.has("engine");
+            }
             false => readiness.lacks("engine", reasons.join("; ")),
         }
         for warning in &status.warnings {
@@ -225,5 +226,9 @@ async fn watch(engine: Engine, settings: Arc<Settings>, readiness: Readiness, sh
             }
         }
         warned = status.warnings;
+        tokio::select! {
+            () = sleep(pace) => {}
+            () = shutdown.requested() => return,
+        }
     }
 }

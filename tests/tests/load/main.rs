@@ -8,7 +8,6 @@
     reason = "a test has no better answer to a failure than to end"
 )]
 
-mod gateway_calls;
 mod hostile_clients;
 mod overload;
 mod poll_times;
