@@ -72,7 +72,10 @@ impl Via {
         if self.parameters.contains("rport") {
             return source;
         }
-        SocketAddr::new(source.ip(), self.sent_by.port.unwrap_or(DEFAULT_PORT))
+        // Of a link-local address it keeps by which link it is reached.
+        let mut address = source;
+        address.set_port(self.sent_by.port.unwrap_or(DEFAULT_PORT));
+        address
     }
 
     /// The value with what the receiver adds: `received` and `rport`. What the sender
@@ -99,6 +102,8 @@ impl Via {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddrV6;
+
     use super::*;
 
     fn via(text: &str) -> Via {
@@ -133,6 +138,16 @@ mod tests {
             let expected = SocketAddr::new(source.ip(), port);
             assert_eq!(via(text).reply_address(source), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn an_answer_to_a_link_local_address_goes_by_the_link_that_it_came_by() {
+        let link_local = "fe80::1".parse().unwrap();
+        let source = SocketAddr::V6(SocketAddrV6::new(link_local, 4711, 0, 7));
+        let SocketAddr::V6(to) = via("SIP/2.0/UDP [fe80::1]:5070").reply_address(source) else {
+            panic!("another family");
+        };
+        assert_eq!((to.port(), to.scope_id()), (5070, 7));
     }
 
     #[test]
