@@ -12,6 +12,7 @@ mod hostile_clients;
 mod overload;
 mod poll_times;
 mod processor_time;
+mod sip_rush;
 mod store_times;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

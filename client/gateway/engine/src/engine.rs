@@ -7,6 +7,7 @@ use std::sync::Arc;
 use pennyblack_client::follower::{FollowedMailbox, FollowerConfigError};
 use pennyblack_client::verification_service::VerificationRules;
 use pennyblack_runtime::shutdown::Shutdown;
+use tokio::time::Instant;
 
 use crate::counters::{Counters, Counts, add_one};
 use crate::outgoing::{BadParameter, OutgoingCall, Passport, SignOutcome};
@@ -79,9 +80,22 @@ impl Engine {
         trunk: &Trunk,
         call: OutgoingCall,
     ) -> Result<SignOutcome, BadParameter> {
+        self.sign_since(Instant::now(), trunk, call).await
+    }
+
+    /// [`Self::sign`], of a call that arrived before now: its deadline began then.
+    ///
+    /// # Errors
+    /// As [`Self::sign`].
+    pub async fn sign_since(
+        &self,
+        arrived: Instant,
+        trunk: &Trunk,
+        call: OutgoingCall,
+    ) -> Result<SignOutcome, BadParameter> {
         let counters = &self.parts.counters;
         let outcome = match &self.parts.signing {
-            Some(signing) => signing.sign(trunk, call).await?,
+            Some(signing) => signing.sign(arrived, trunk, call).await?,
             None => {
                 counters.count(Reason::OtherRole);
                 SignOutcome::nothing(Reason::OtherRole)
@@ -100,8 +114,18 @@ impl Engine {
     /// waits for a late PASSporT, for `verify.wait` at most, and answers by `verify.deadline`,
     /// also when a disk hangs.
     pub async fn verify(&self, trunk: &Trunk, call: IncomingCall) -> Verdict {
+        self.verify_since(Instant::now(), trunk, call).await
+    }
+
+    /// [`Self::verify`], of a call that arrived before now: its deadline began then.
+    pub async fn verify_since(
+        &self,
+        arrived: Instant,
+        trunk: &Trunk,
+        call: IncomingCall,
+    ) -> Verdict {
         let verdict = match &self.parts.verifying {
-            Some(verifying) => verifying.verdict(trunk, call).await,
+            Some(verifying) => verifying.verdict(arrived, trunk, call).await,
             None => Verdict::nothing(Reason::OtherRole),
         };
         let counters = &self.parts.counters;

@@ -2,6 +2,7 @@
 //! one store (`stores`), and which PASSporTs a call has (`passports`).
 
 mod away;
+mod pace;
 mod passports;
 mod stores;
 
@@ -103,10 +104,11 @@ impl Signing {
 
     pub(crate) async fn sign(
         &self,
+        arrived: Instant,
         trunk: &Trunk,
         call: OutgoingCall,
     ) -> Result<SignOutcome, BadParameter> {
-        let (arrived, now) = (Instant::now(), self.clock.now());
+        let now = self.clock.now();
         let terms = Terms {
             trust: &self.trust(),
             clock_tolerance: self.clock_tolerance,

@@ -138,13 +138,18 @@ impl Verifying {
 
     /// What has begun goes on when the deadline comes: the PASSporT that it finds belongs to
     /// this call, which can ask again.
-    pub(crate) async fn verdict(&self, trunk: &Trunk, call: IncomingCall) -> Verdict {
-        let verdict = timeout(self.config.deadline, self.judge(trunk, call)).await;
+    pub(crate) async fn verdict(
+        &self,
+        arrived: Instant,
+        trunk: &Trunk,
+        call: IncomingCall,
+    ) -> Verdict {
+        let judged = self.judge(arrived, trunk, call);
+        let verdict = timeout_at(arrived + self.config.deadline, judged).await;
         verdict.unwrap_or_else(|_| Verdict::nothing(Reason::Deadline))
     }
 
-    async fn judge(&self, trunk: &Trunk, call: IncomingCall) -> Verdict {
-        let arrived = Instant::now();
+    async fn judge(&self, arrived: Instant, trunk: &Trunk, call: IncomingCall) -> Verdict {
         let ends = match ends_of(trunk, &call) {
             Ok(ends) => ends,
             Err(reason) => return Verdict::nothing(reason),

@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::away::{AwayCpss, Heard};
+use super::pace::{Paces, Place};
 use crate::config::SigningConfig;
 use crate::counters::{Counters, add_one};
 use crate::outgoing::OobOutcome;
@@ -38,8 +39,10 @@ pub(super) struct Stores {
     wallet: Wallet,
     permits: Arc<Semaphore>,
     max: u32,
+    deadline: Duration,
     keep_trying: Duration,
     away: AwayCpss,
+    paces: Paces,
     counters: Arc<Counters>,
 }
 
@@ -56,8 +59,10 @@ impl Stores {
             wallet,
             permits: Arc::new(Semaphore::new(max as usize)),
             max,
+            deadline: config.deadline,
             keep_trying: config.keep_trying,
             away: AwayCpss::default(),
+            paces: Paces::new(config.max_stores, config.deadline),
             counters,
         }
     }
@@ -78,8 +83,8 @@ impl Stores {
         // One of them may cost a token more, if the CPS takes its first for invalid.
         let mut second = SecondAttempt::default();
         for copy in copies {
-            let permit = match self.may_begin(&copy) {
-                Ok(permit) => permit,
+            let begun = match self.may_begin(&copy, deadline) {
+                Ok(begun) => begun,
                 Err(reason) => {
                     self.not_stored(reason);
                     outcome.reason.get_or_insert(reason);
@@ -89,7 +94,7 @@ impl Stores {
             let second = std::mem::replace(&mut second, SecondAttempt::used());
             let store = self
                 .clone()
-                .store_one(copy, second, now, permit, done.clone());
+                .store_one(copy, second, now, begun, done.clone());
             tokio::spawn(store);
         }
         drop(done);
@@ -107,15 +112,21 @@ impl Stores {
         }
     }
 
-    /// **Nothing is spent for what may not begin.**
-    fn may_begin(&self, copy: &WantedCopy) -> Result<OwnedSemaphorePermit, Reason> {
+    /// **Nothing is spent for what may not begin**: what would come after its call, because
+    /// the machine or the CPS has too much to do, or the CPS does not answer.
+    fn may_begin(&self, copy: &WantedCopy, deadline: Instant) -> Result<Begun, Reason> {
+        let (cps, now) = (copy.key.cps().authority(), Instant::now());
+        if deadline.saturating_duration_since(now) < self.deadline / 2 {
+            return Err(Reason::Busy);
+        }
         let permit = Arc::clone(&self.permits).try_acquire_owned();
-        let permit = permit.map_err(|_| Reason::Busy)?;
-        match self
-            .away
-            .may_begin(copy.key.cps().authority(), Instant::now())
-        {
-            true => Ok(permit),
+        let begun = Begun {
+            _permit: permit.map_err(|_| Reason::Busy)?,
+            place: self.paces.enter(cps).ok_or(Reason::Busy)?,
+            deadline,
+        };
+        match self.away.may_begin(cps, now) {
+            true => Ok(begun),
             false => Err(Reason::CpsAway),
         }
     }
@@ -126,7 +137,7 @@ impl Stores {
         copy: WantedCopy,
         mut second: SecondAttempt,
         now: UnixTime,
-        permit: OwnedSemaphorePermit,
+        begun: Begun,
         done: mpsc::Sender<Result<(), Reason>>,
     ) {
         let WantedCopy { passport, key } = copy;
@@ -139,7 +150,7 @@ impl Stores {
         };
         let (service, wallet) = (&self.service, &self.wallet);
         let stores = service.store_by(&delivery, wallet, &passport, &key, &mut second, now);
-        let stored = match timeout_at(until, stores).await {
+        let stored = match begun.waited_for(timeout_at(until, stores)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(reason_of(&error)),
             Err(_) if watched.was_sent() => Err(Reason::NoAnswer),
@@ -147,7 +158,6 @@ impl Stores {
             Err(_) => Err(Reason::Wallet),
         };
         self.away.heard(key.cps().authority(), heard(stored));
-        drop(permit);
         if let Err(reason) = stored {
             self.not_stored(reason);
         }
@@ -184,6 +194,35 @@ impl Stores {
             stores: self.clone(),
             clock,
             every,
+        }
+    }
+}
+
+/// A store that may be under way, and that a call waits for until the deadline.
+struct Begun {
+    _permit: OwnedSemaphorePermit,
+    place: Place,
+    deadline: Instant,
+}
+
+impl Begun {
+    /// What comes of the store, in time or not.
+    async fn waited_for<T, E, F>(self, store: F) -> F::Output
+    where
+        F: Future<Output = Result<Result<T, OobAuthenticationError>, E>>,
+    {
+        tokio::pin!(store);
+        match timeout_at(self.deadline, &mut store).await {
+            Ok(ended) => {
+                if matches!(ended, Ok(Ok(_))) {
+                    self.place.in_time();
+                }
+                ended
+            }
+            Err(_) => {
+                self.place.late(Instant::now());
+                store.await
+            }
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use pennyblack_engine::{Counts, EngineParts, Finding, Passport, Reason, SigningParts};
+use futures_util::future::join_all;
+use pennyblack_engine::{
+    Counts, EngineParts, Finding, Passport, Reason, SignOutcome, SigningParts, Trunk,
+};
 use pennyblack_http::HttpOptions;
 use pennyblack_tests::faulty_proxy::Fault;
 use pennyblack_tests::wait::until;
@@ -111,6 +114,68 @@ async fn no_more_stores_are_under_way_than_may_be_and_none_costs_a_token_then() 
     assert_eq!((counts.of(Reason::Busy), counts.tokens_spent), (1, 2));
     let outcome = desk.engine.sign(&trunk, call()).await.unwrap();
     assert!(outcome.oob.is_stored());
+    scene.end().await;
+}
+
+/// How many of so many calls at once waited for the deadline, and how many did not.
+async fn rush(desk: &Desk, trunk: &Trunk, calls: usize) -> (usize, usize) {
+    let call = async |_| {
+        let call = outgoing("2155550100", "2125550142");
+        desk.engine.sign(trunk, call).await.unwrap()
+    };
+    let outcomes = join_all((0..calls).map(call)).await;
+    let is_signed = |outcome: &SignOutcome| matches!(outcome.passport, Passport::Signed { .. });
+    assert!(outcomes.iter().all(is_signed));
+    let of = |reason| {
+        let reasons = outcomes.iter().map(|outcome| outcome.oob.reason);
+        reasons.filter(|found| *found == Some(reason)).count()
+    };
+    (of(Reason::Deadline), of(Reason::Busy))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_calls_wait_for_their_stores_than_came_in_time_lately() {
+    let scene = Scene::set(128).await;
+    let change = |parts: &mut EngineParts| {
+        // So long that all calls begin in the first half of it.
+        signing(parts).signing.deadline = Duration::from_secs(1);
+    };
+    let desk = Desk::open(&scene, change).await;
+    let trunk = trunk(&scene, Some("carrier"));
+    desk.proxy.set(Fault::Silent);
+    for waiting in [64, 32] {
+        let found = rush(&desk, &trunk, 80).await;
+        assert_eq!(found, (waiting, 80 - waiting));
+    }
+    assert_eq!(desk.engine.status(&[]).await.under_way, 96);
+    assert_eq!(scene.tokens(), 128 - 96, "what is not begun costs nothing");
+
+    desk.proxy.set(Fault::None);
+    until_counted(&desk, |counts| counts.stored_late == 96).await;
+    let (deadline, busy) = rush(&desk, &trunk, 24).await;
+    assert_eq!((deadline, busy), (0, 8));
+    desk.engine.stop().await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_has_waited_is_answered_by_the_deadline_that_began_when_it_came() {
+    let scene = Scene::set(4).await;
+    let desk = Desk::open(&scene, |_| ()).await;
+    let trunk = trunk(&scene, Some("carrier"));
+    let call = || outgoing("2155550100", "2125550142");
+    let arrived = Instant::now().checked_sub(DEADLINE).unwrap();
+    let outcome = desk.engine.sign_since(arrived, &trunk, call()).await;
+    let outcome = outcome.unwrap();
+    assert!(matches!(outcome.passport, Passport::Signed { .. }));
+    assert_eq!(outcome.oob.reason, Some(Reason::Busy));
+    assert_eq!(scene.tokens(), 4);
+    let verdict = desk
+        .engine
+        .verify_since(arrived, &trunk, incoming("a", CALLER))
+        .await;
+    let is_so = matches!(verdict.finding, Finding::None(Reason::NoPassport));
+    assert!(is_so, "it was to wait for nothing: {verdict:?}");
     scene.end().await;
 }
 
