@@ -19,7 +19,7 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 const LIMITS: TableLimits = TableLimits {
     transactions: 4,
-    bytes: 16 * 1024,
+    bytes: 2 * TableLimits::LEAST_BYTES,
 };
 
 fn check(bytes: &[u8]) {

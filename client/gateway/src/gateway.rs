@@ -5,7 +5,7 @@
 //! that are under way.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use futures_util::future::{BoxFuture, join};
@@ -43,14 +43,20 @@ const LOOK_AT_FIRST: Duration = Duration::from_millis(100);
 impl Calls for Engine {
     fn sign<'a>(
         &'a self,
+        arrived: Instant,
         trunk: &'a Trunk,
         call: OutgoingCall,
     ) -> BoxFuture<'a, Result<SignOutcome, BadParameter>> {
-        Box::pin(Self::sign(self, trunk, call))
+        Box::pin(self.sign_since(arrived.into(), trunk, call))
     }
 
-    fn verify<'a>(&'a self, trunk: &'a Trunk, call: IncomingCall) -> BoxFuture<'a, Verdict> {
-        Box::pin(Self::verify(self, trunk, call))
+    fn verify<'a>(
+        &'a self,
+        arrived: Instant,
+        trunk: &'a Trunk,
+        call: IncomingCall,
+    ) -> BoxFuture<'a, Verdict> {
+        Box::pin(self.verify_since(arrived.into(), trunk, call))
     }
 }
 

@@ -11,11 +11,13 @@ mod door;
 mod outbox;
 mod side;
 mod sockets;
+mod strangers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use pennyblack_engine::VerifyConfig;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
 
@@ -46,6 +48,17 @@ impl Side {
         }
     }
 
+    /// By when calls are answered.
+    fn deadline(self, config: &Config) -> Duration {
+        match self {
+            Self::Signing => config.signing.deadline,
+            Self::Verification => match config.verifying() {
+                Some(verify) => verify.deadline,
+                None => VerifyConfig::default().deadline,
+            },
+        }
+    }
+
     /// The section of the configuration.
     const fn section(self) -> &'static str {
         match self {
@@ -73,6 +86,7 @@ impl Redirects {
                 deciding: self.deciding.clone(),
                 settings: Arc::clone(&self.settings),
                 how: sockets.config.clone(),
+                patience: sockets.side.deadline(&self.config) / 2,
                 blocks_failed: self.config.policy.block_failed,
             };
             let (limits, readiness) = (self.config.sip.limits.clone(), self.readiness.clone());

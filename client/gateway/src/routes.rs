@@ -90,7 +90,11 @@ async fn sign_call(
     };
     let SigningRequest { call, request_id } = SigningRequest::read(members)?;
     let said = Said::of_outgoing(&call, request_id.as_deref());
-    let outcome = resources.deciding.calls.sign(&known.trunk, call).await?;
+    let outcome = resources
+        .deciding
+        .calls
+        .sign(began, &known.trunk, call)
+        .await?;
     resources
         .deciding
         .record(began, || lines::of_signed(&outcome, said, &known));
@@ -117,7 +121,11 @@ async fn verify_call(
     let request = VerificationRequest::read(members, asked.peers_id())?;
     let VerificationRequest { call, request_id } = request;
     let said = Said::of_incoming(&call, request_id.as_deref());
-    let verdict = resources.deciding.calls.verify(&known.trunk, call).await;
+    let verdict = resources
+        .deciding
+        .calls
+        .verify(began, &known.trunk, call)
+        .await;
     resources
         .deciding
         .record(began, || lines::of_verdict(&verdict, said, &known));

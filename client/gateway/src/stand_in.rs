@@ -1,6 +1,7 @@
 //! A stand-in for the engine, for tests of what switches ask by.
 
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 use pennyblack_engine::{
@@ -46,6 +47,7 @@ pub(crate) struct StandIn {
 impl Calls for StandIn {
     fn sign<'a>(
         &'a self,
+        _: Instant,
         trunk: &'a Trunk,
         call: OutgoingCall,
     ) -> BoxFuture<'a, Result<SignOutcome, BadParameter>> {
@@ -81,7 +83,12 @@ impl Calls for StandIn {
         })
     }
 
-    fn verify<'a>(&'a self, _: &'a Trunk, call: IncomingCall) -> BoxFuture<'a, Verdict> {
+    fn verify<'a>(
+        &'a self,
+        _: Instant,
+        _: &'a Trunk,
+        call: IncomingCall,
+    ) -> BoxFuture<'a, Verdict> {
         self.verified.lock().unwrap().push(call);
         let finding = self.finding.clone();
         let finding = finding.unwrap_or(Finding::None(Reason::NoPassport));

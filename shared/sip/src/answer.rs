@@ -14,12 +14,15 @@ use crate::uri::{HostPort, Uri};
 /// Most bytes of headers that an answer adds: seven PASSporTs.
 pub const MAX_ADDED: usize = 8 * 1024;
 
+/// By how many bytes an answer may be larger than the head of its request. Embedded in
+/// `Contact`, a byte has three; what is repeated of the request is no longer than the
+/// request; and there are the status, a tag, the next hop, and what is added to `Via`.
+pub(crate) const MAX_GROWTH: usize = MAX_ADDED + 3 * MAX_ADDED + 1024;
+
 /// Most bytes of a datagram over IPv4.
 const MAX_DATAGRAM: usize = 65_507;
 
-// Embedded in `Contact`, a byte has three; what is repeated of the request is no longer
-// than the request, and the Request-URI may grow by what is added to `Via`.
-const _: () = assert!(MAX_HEAD + MAX_ADDED + 3 * MAX_ADDED + 1024 <= MAX_DATAGRAM);
+const _: () = assert!(MAX_HEAD + MAX_GROWTH <= MAX_DATAGRAM);
 
 /// The redirects that switches expect: ClearIP's and TILTX's is 302, Ribbon's 300.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -58,6 +58,8 @@ pub struct Counts {
     pub undecided: u64,
     /// INVITEs that were answered 503 because there was no room.
     pub full: u64,
+    /// Answered INVITEs that were forgotten before their time, for others to have room.
+    pub forgotten: u64,
     /// Requests that were answered 400 or 505, and messages that were dropped.
     pub malformed: u64,
 }
@@ -141,12 +143,12 @@ impl Server {
             headers,
         };
         let identified = exchange.headers.identify(&message.headers);
-        let charge = 2 * message.head_size();
+        let head = message.head_size();
         let is_ack = message.start_line.starts_with("ACK");
         match (identified, Request::from_raw(message)) {
             (_, Err(RequestError::IsResponse)) => Vec::new(),
             (Ok(identified), Ok(request)) if identified.cseq.method == *request.method() => {
-                self.on_request(now, exchange, &identified, request, charge)
+                self.on_request(now, exchange, &identified, request, head)
             }
             _ if is_ack => self.drop_malformed(),
             (_, Err(RequestError::Version)) => {
@@ -180,7 +182,7 @@ impl Server {
         exchange: Exchange,
         identified: &Identification,
         request: Request,
-        charge: usize,
+        head: usize,
     ) -> Vec<Action> {
         let key = Key::of(
             &exchange.headers,
@@ -194,7 +196,7 @@ impl Server {
             (Method::Invite, None) if identified.to_tag.is_some() => {
                 self.reply(&exchange, Status::NoTransaction)
             }
-            (Method::Invite, None) => self.on_invite(now, exchange, key, request, charge),
+            (Method::Invite, None) => self.on_invite(now, exchange, key, request, head),
             (Method::Ack, Some(id)) => {
                 self.table.change(id, |transaction| transaction.on_ack(now));
                 Vec::new()
@@ -216,21 +218,22 @@ impl Server {
         exchange: Exchange,
         key: Key,
         request: Request,
-        charge: usize,
+        head: usize,
     ) -> Vec<Action> {
         if self.is_closing {
             return self.reply(&exchange, Status::ServiceUnavailable);
         }
-        if self.table.check_room(charge).is_err() {
+        let Ok(forgotten) = self.table.make_room(head) else {
             self.counts.full += 1;
             return self.reply(&exchange, Status::ServiceUnavailable);
-        }
+        };
+        self.counts.forgotten += forgotten;
         let Exchange { route, headers } = exchange;
         let pending = Pending {
             headers,
             uri: request.uri().clone(),
         };
-        let transaction = Transaction::new(now, key, route, pending, charge);
+        let transaction = Transaction::new(now, key, route, pending, head);
         let id = self.table.add(transaction);
         self.counts.invites += 1;
         let peer = route.peer;

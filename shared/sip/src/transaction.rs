@@ -11,6 +11,7 @@ pub(crate) use key::Key;
 pub(crate) use table::Table;
 pub use table::TableLimits;
 
+use crate::answer::MAX_GROWTH;
 use crate::answer_headers::AnswerHeaders;
 use crate::peer::Route;
 use crate::status::Status;
@@ -30,6 +31,16 @@ const T4: Duration = Duration::from_secs(5);
 
 /// Timer H: 64 times T1. Nobody waits for an answer longer than this (timer B).
 const TIMER_H: Duration = Duration::from_secs(32);
+
+/// What a transaction costs besides its texts: its name, its times, its places in the table.
+const OVERHEAD: usize = 512;
+
+/// What an undecided INVITE costs whose start line and headers have `head` bytes: those that
+/// an answer repeats, the request that is decided on, a 100, and **the largest answer that
+/// there can be**, so that there is room for it when it is given.
+pub(crate) const fn undecided_charge(head: usize) -> usize {
+    OVERHEAD + 4 * head + MAX_GROWTH
+}
 
 /// Names one transaction. Numbers are not used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -96,18 +107,12 @@ pub(crate) struct Transaction {
     /// Who sent the INVITE last, and where answers go.
     route: Route,
     state: State,
-    /// What it costs of the table's memory.
-    charge: usize,
+    /// Bytes of the request's start line and headers.
+    head: usize,
 }
 
 impl Transaction {
-    pub(crate) fn new(
-        now: Instant,
-        key: Key,
-        route: Route,
-        pending: Pending,
-        charge: usize,
-    ) -> Self {
+    pub(crate) fn new(now: Instant, key: Key, route: Route, pending: Pending, head: usize) -> Self {
         Self {
             key,
             route,
@@ -116,7 +121,16 @@ impl Transaction {
                 trying: Trying::Due(now + TRYING_AFTER),
                 until: now + TIMER_H,
             },
-            charge,
+            head,
+        }
+    }
+
+    /// What it costs of the table's memory.
+    pub(crate) fn charge(&self) -> usize {
+        match &self.state {
+            State::Proceeding { .. } => undecided_charge(self.head),
+            State::Completed { answer, .. } => OVERHEAD + answer.len(),
+            State::Confirmed { .. } => OVERHEAD,
         }
     }
 
@@ -159,17 +173,18 @@ impl Transaction {
     }
 
     /// An ACK came. One for an answer that was not given means nothing.
+    ///
+    /// Over a connection timer I is 0 by the standard. Here it is not: a switch with two
+    /// connections that sends an INVITE by both must not pay for two calls.
     pub(crate) fn on_ack(&mut self, now: Instant) {
         if matches!(self.state, State::Completed { .. }) {
-            let timer_i = if self.is_reliable() {
-                Duration::ZERO
-            } else {
-                T4
-            };
-            self.state = State::Confirmed {
-                until: now + timer_i,
-            };
+            self.state = State::Confirmed { until: now + T4 };
         }
+    }
+
+    /// Whether the final answer was given.
+    pub(crate) const fn is_answered(&self) -> bool {
+        !matches!(self.state, State::Proceeding { .. })
     }
 
     /// Whether the answer, or its ACK, is still to come.

@@ -30,10 +30,15 @@ pub struct SipSection {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SipLimits {
-    /// Most INVITEs that are remembered. Further ones are answered 503. Default: 20000.
+    /// Most INVITEs that are remembered. The oldest that were answered make room for new ones.
+    /// Default: 20000.
     pub transactions: usize,
-    /// Most bytes of them, each counted twice. Default: 67108864 (64 MiB).
+    /// Most bytes of them and their answers: 34 kB and four times its headers are reserved for
+    /// an INVITE that waits for its answer. Default: 67108864 (64 MiB).
     pub bytes: usize,
+    /// Most INVITEs that are decided at once. Further ones are answered as if there were nothing
+    /// to add. Default: 512.
+    pub decisions: usize,
     /// Most TCP connections. Default: 256.
     pub connections: usize,
     /// How long a connection may bring nothing. Default: 10m.
@@ -53,6 +58,7 @@ impl Default for SipLimits {
         Self {
             transactions,
             bytes,
+            decisions: 512,
             connections: 256,
             idle: Duration::from_secs(600),
             message: Duration::from_secs(5),
@@ -104,9 +110,18 @@ impl SipSection {
         }
         ConfigurationError::refuse_zeros([
             ("sip.limits.transactions", self.limits.transactions),
-            ("sip.limits.bytes", self.limits.bytes),
+            ("sip.limits.decisions", self.limits.decisions),
             ("sip.limits.connections", self.limits.connections),
-        ])
+        ])?;
+        let least = TableLimits::LEAST_BYTES;
+        if self.limits.bytes < least {
+            return Err(ConfigurationError::refused(
+                "sip.limits.bytes",
+                "the largest INVITE with its answer would have no room",
+                format!("set it to at least {least}, or leave it out"),
+            ));
+        }
+        Ok(())
     }
 }
 

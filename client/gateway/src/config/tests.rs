@@ -156,6 +156,8 @@ fn what_cannot_work_is_refused_by_name() {
         (&["sip.sign.carry=body", LISTEN], "sip.sign.carry"),
         (&["sip.sign.next_hop=\"a b\"", LISTEN], "sip.sign.next_hop"),
         (&["sip.limits.connections=0"], "sip.limits.connections"),
+        (&["sip.limits.decisions=0"], "sip.limits.decisions"),
+        (&["sip.limits.bytes=100000"], "at least 132608"),
         (&["verify.follow.every=1ms"], "verify.follow"),
     ] {
         let said = example_with(settings).unwrap_err();

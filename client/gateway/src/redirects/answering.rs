@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use pennyblack_sip::answer::{AddedHeader, Answer, Refusal};
@@ -21,6 +21,8 @@ pub(super) struct Answering {
     pub(super) deciding: Deciding,
     pub(super) settings: Arc<Settings>,
     pub(super) how: SipSide,
+    /// A call that has waited longer before it is begun would miss its deadline.
+    pub(super) patience: Duration,
     pub(super) blocks_failed: bool,
 }
 
@@ -37,26 +39,41 @@ impl Answering {
     }
 
     /// The answer to an INVITE. **A fault of ours lets the call go on.**
-    pub(super) async fn answer(&self, invite: &Invite) -> Answer {
-        let began = Instant::now();
-        let decided = AssertUnwindSafe(self.decide(invite, began)).catch_unwind();
+    pub(super) async fn answer(&self, invite: &Invite, arrived: Instant) -> Answer {
+        if self.is_late(arrived) {
+            return self.pass_on(arrived);
+        }
+        let decided = AssertUnwindSafe(self.decide(invite, arrived)).catch_unwind();
         let (given, answer) = decided.await.unwrap_or_else(|_| {
             tracing::error!("a decision about a call panicked: the call goes on as it is");
             self.nothing()
         });
-        counts::answered(self.side, given, began);
+        counts::answered(self.side, given, arrived);
         answer
     }
 
-    async fn decide(&self, invite: &Invite, began: Instant) -> (Given, Answer) {
+    /// Whether a call that arrived then would be decided too late. **More calls than can be
+    /// decided in time are passed on**, so that those that are decided are in time.
+    pub(super) fn is_late(&self, arrived: Instant) -> bool {
+        arrived.elapsed() > self.patience
+    }
+
+    /// The answer to an INVITE for which there is no time: the call goes on as it is.
+    pub(super) fn pass_on(&self, arrived: Instant) -> Answer {
+        let (_, answer) = self.nothing();
+        counts::answered(self.side, Given::Busy, arrived);
+        answer
+    }
+
+    async fn decide(&self, invite: &Invite, arrived: Instant) -> (Given, Answer) {
         let in_force = self.settings.current();
         let address = invite.peer.address.ip().to_canonical();
         let Some(known) = in_force.trunks.of(address, None) else {
             return (Given::Forbidden, Answer::refuse(Refusal::Forbidden));
         };
         let decided = match self.side {
-            Side::Signing => self.deciding.sign(known, &invite.request, began).await,
-            Side::Verification => self.deciding.verify(known, &invite.request, began).await,
+            Side::Signing => self.deciding.sign(known, &invite.request, arrived).await,
+            Side::Verification => self.deciding.verify(known, &invite.request, arrived).await,
         };
         match decided {
             Ok(Decided::Failed(headers)) if self.blocks_failed => {

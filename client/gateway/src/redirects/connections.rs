@@ -17,8 +17,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::counts;
-use super::door::{Came, Door, Gone};
-use super::outbox::{Inbox, Outbox, outbox};
+use super::door::{Admission, Came, Door, Gone};
+use super::outbox::{ANSWERS, Inbox, Outbox, PONGS, outbox};
 use crate::config::sip::SipLimits;
 
 /// Connections of peers that may not ask, and are told so.
@@ -115,8 +115,8 @@ impl Connection {
         // Answers are small and should leave at once.
         let _ = stream.set_nodelay(true);
         let (from, to) = stream.into_split();
-        let (answers, inbox) = outbox();
-        let (pongs, pinged) = outbox();
+        let (answers, inbox) = outbox(ANSWERS);
+        let (pongs, pinged) = outbox(PONGS);
         if self
             .door
             .bring(Came::Opened(self.peer, answers))
@@ -157,7 +157,12 @@ impl Connection {
             loop {
                 match decoder.next_frame() {
                     Ok(Some(Frame::Message(message))) => {
-                        self.door.bring(Came::Message(self.peer, message)).await?;
+                        let came = match self.door.admit_message(self.peer) {
+                            Admission::MayAsk => Came::Message(self.peer, message),
+                            Admission::Forbidden => Came::Stranger(self.peer, message),
+                            Admission::Ignored => return Ok(()),
+                        };
+                        self.door.bring(came).await?;
                         began = None;
                     }
                     Ok(Some(Frame::Ping)) if pongs.put(PONG.into()) => {}

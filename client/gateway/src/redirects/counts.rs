@@ -13,6 +13,8 @@ pub(super) enum Given {
     Redirect,
     /// Nothing is added: the call goes on.
     Nothing,
+    /// Nothing is added, for want of time: the call goes on.
+    Busy,
     /// 603.
     Blocked,
     /// 403: of no trunk.
@@ -20,9 +22,10 @@ pub(super) enum Given {
 }
 
 impl Given {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::Redirect,
         Self::Nothing,
+        Self::Busy,
         Self::Blocked,
         Self::Forbidden,
     ];
@@ -31,6 +34,7 @@ impl Given {
         match self {
             Self::Redirect => "redirect",
             Self::Nothing => "nothing",
+            Self::Busy => "busy",
             Self::Blocked => "blocked",
             Self::Forbidden => "forbidden",
         }
@@ -52,14 +56,14 @@ pub(crate) fn begin() {
 }
 
 /// Counts an answer, and how long it took.
-pub(super) fn answered(side: Side, given: Given, began: Instant) {
+pub(super) fn answered(side: Side, given: Given, arrived: Instant) {
     answers(side, given).increment(1);
     let endpoint = match side {
         Side::Signing => "sip-signing",
         Side::Verification => "sip-verification",
     };
     metrics::histogram!("pennyblack_gateway_answer_seconds", "endpoint" => endpoint)
-        .record(began.elapsed().as_secs_f64());
+        .record(arrived.elapsed().as_secs_f64());
 }
 
 fn answers(side: Side, given: Given) -> metrics::Counter {
@@ -87,6 +91,7 @@ pub(super) fn show(side: Side, counts: &Counts, transactions: usize, connections
         ("cancelled", counts.cancelled),
         ("undecided", counts.undecided),
         ("full", counts.full),
+        ("forgotten", counts.forgotten),
         ("malformed", counts.malformed),
     ] {
         metrics::counter!("pennyblack_gateway_sip_events_total", "side" => side.name(), "event" => event)

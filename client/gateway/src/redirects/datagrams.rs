@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pennyblack_sip::message::{LineEnds, RawMessage};
 use pennyblack_sip::peer::{Path, Peer};
 use tokio::net::UdpSocket;
 
-use super::door::{Came, Door};
+use super::door::{Admission, Came, Door};
 
 /// The longest datagram.
 const MAX_DATAGRAM: usize = 65_535;
@@ -26,8 +27,11 @@ pub(super) async fn read(socket: Arc<UdpSocket>, number: u32, door: Door) {
         match received {
             Ok((size, address)) => {
                 let path = Path::Datagrams(number);
-                let bytes = buffer.get(..size).unwrap_or_default().to_vec();
-                let came = Came::Datagram(Peer { address, path }, bytes);
+                let peer = Peer { address, path };
+                let bytes = buffer.get(..size).unwrap_or_default();
+                let Some(came) = came(&door, peer, bytes) else {
+                    continue;
+                };
                 if door.bring(came).await.is_err() {
                     return;
                 }
@@ -37,5 +41,17 @@ pub(super) async fn read(socket: Arc<UdpSocket>, number: u32, door: Door) {
                 tokio::time::sleep(PAUSE).await;
             }
         }
+    }
+}
+
+/// What is brought of a datagram.
+fn came(door: &Door, peer: Peer, bytes: &[u8]) -> Option<Came> {
+    match door.admit_message(peer) {
+        Admission::MayAsk => Some(Came::Datagram(peer, bytes.to_vec())),
+        Admission::Forbidden => {
+            let message = RawMessage::parse(bytes, LineEnds::CrLf).ok();
+            message.map(|message| Came::Stranger(peer, message))
+        }
+        Admission::Ignored => None,
     }
 }

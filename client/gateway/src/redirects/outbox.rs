@@ -6,8 +6,11 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Most bytes that wait.
-const MAX_WAITING: usize = 512 * 1024;
+/// Most bytes of answers that wait: those to 250 calls at once.
+pub(super) const ANSWERS: usize = 512 * 1024;
+
+/// Most bytes of answers to keep-alives that wait.
+pub(super) const PONGS: usize = 4 * 1024;
 
 /// A message with its share of the room, which is free again when it was written.
 type Waiting = (Arc<[u8]>, OwnedSemaphorePermit);
@@ -24,10 +27,10 @@ pub(super) struct Outbox {
 #[derive(Debug)]
 pub(super) struct Inbox(UnboundedReceiver<Waiting>);
 
-/// Both ends.
-pub(super) fn outbox() -> (Outbox, Inbox) {
+/// Both ends, with room for so many bytes.
+pub(super) fn outbox(room: usize) -> (Outbox, Inbox) {
     let (to, from) = unbounded_channel();
-    let room = Arc::new(Semaphore::new(MAX_WAITING));
+    let room = Arc::new(Semaphore::new(room));
     (Outbox { to, room }, Inbox(from))
 }
 
@@ -53,8 +56,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_is_bounded_and_what_was_written_makes_room() {
-        let (outbox, mut inbox) = outbox();
-        let half: Arc<[u8]> = vec![0; MAX_WAITING / 2].into();
+        let (outbox, mut inbox) = outbox(ANSWERS);
+        let half: Arc<[u8]> = vec![0; ANSWERS / 2].into();
         assert!(outbox.put(Arc::clone(&half)) && outbox.put(Arc::clone(&half)));
         assert!(!outbox.put(vec![0].into()));
         drop(inbox.next().await.unwrap());

@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
 use pennyblack_sip::answer::Answer;
-use pennyblack_sip::message::{LineEnds, RawMessage};
-use pennyblack_sip::peer::{Outgoing, Path, Peer};
-use pennyblack_sip::server::{Action, Server, TableLimits, TransactionId};
+use pennyblack_sip::peer::{Outgoing, Path};
+use pennyblack_sip::server::{Action, Invite, Server, TableLimits, TransactionId};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
@@ -37,7 +36,9 @@ pub(super) struct SideTask {
     readiness: Readiness,
     datagrams: Vec<Arc<UdpSocket>>,
     connections: HashMap<u64, Outbox>,
+    /// Also those that nobody waits for any more: they cost what others do.
     decisions: JoinSet<(TransactionId, Answer)>,
+    max_decisions: usize,
     /// When it ends at the latest; none until it is asked to.
     ends: Option<Instant>,
 }
@@ -63,6 +64,7 @@ impl SideTask {
             transactions: limits.transactions,
             bytes: limits.bytes,
         };
+        let max_decisions = limits.decisions;
         let connections = Connections::new(door, limits);
         for listener in sockets.listeners {
             readers.spawn(connections.clone().accept(listener));
@@ -75,13 +77,19 @@ impl SideTask {
             datagrams: sockets.datagrams,
             connections: HashMap::new(),
             decisions: JoinSet::new(),
+            max_decisions,
             ends: None,
         };
         task.serve(came, shutdown, drain).await;
         readers.join_all().await;
     }
 
-    async fn serve(mut self, mut came: Receiver<Came>, shutdown: Shutdown, drain: Duration) {
+    async fn serve(
+        mut self,
+        mut came: Receiver<(Instant, Came)>,
+        shutdown: Shutdown,
+        drain: Duration,
+    ) {
         let mut pace = tokio::time::interval(SHOW_EVERY);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.is_finished() {
@@ -89,17 +97,17 @@ impl SideTask {
             let timer = timer.into_iter().chain(self.ends).min();
             let timer = timer.unwrap_or_else(|| Instant::now() + FAR);
             tokio::select! {
-                Some(came) = came.recv() => self.on(came),
+                Some((at, came)) = came.recv() => self.on(at, came),
                 Some(decided) = self.decisions.join_next() => {
                     // A decision does not panic; it is not cancelled.
                     if let Ok((id, answer)) = decided {
-                        let actions = self.server.on_answer(Instant::now(), id, &answer);
-                        self.perform(actions);
+                        self.answer(id, &answer);
                     }
                 }
                 () = sleep_until(timer.into()) => {
-                    let actions = self.server.on_timer(Instant::now());
-                    self.perform(actions);
+                    let now = Instant::now();
+                    let actions = self.server.on_timer(now);
+                    self.perform(now, actions);
                 }
                 _ = pace.tick() => self.show(),
                 () = shutdown.requested(), if self.ends.is_none() => {
@@ -119,7 +127,7 @@ impl SideTask {
         })
     }
 
-    fn on(&mut self, came: Came) {
+    fn on(&mut self, at: Instant, came: Came) {
         let now = Instant::now();
         let actions = match came {
             Came::Opened(peer, outbox) => {
@@ -134,44 +142,48 @@ impl SideTask {
                 }
                 return;
             }
-            Came::Datagram(peer, bytes) if self.answering.admits(peer) => {
+            Came::Datagram(peer, bytes) => {
                 self.server.set_ready(self.readiness.is_ready());
                 self.server.on_datagram(now, peer, &bytes)
             }
-            Came::Message(peer, message) if self.answering.admits(peer) => {
+            Came::Message(peer, message) => {
                 self.server.set_ready(self.readiness.is_ready());
                 self.server.on_message(now, peer, message)
             }
-            Came::Datagram(peer, bytes) => {
-                let message = RawMessage::parse(&bytes, LineEnds::CrLf).ok();
-                self.on_stranger(peer, message)
-            }
-            Came::Message(peer, message) => self.on_stranger(peer, Some(message)),
+            Came::Stranger(peer, message) => self.server.on_stranger(peer, message),
         };
-        self.perform(actions);
+        self.perform(at, actions);
     }
 
-    fn on_stranger(&self, peer: Peer, message: Option<RawMessage>) -> Vec<Action> {
-        counts::strangers(self.answering.side).increment(1);
-        let message = message.map(|message| self.server.on_stranger(peer, message));
-        message.unwrap_or_default()
-    }
-
-    fn perform(&mut self, actions: Vec<Action>) {
+    /// Has actions done, of a message that came at this time or of a timer.
+    fn perform(&mut self, at: Instant, actions: Vec<Action>) {
         for action in actions {
             match action {
                 Action::Send(outgoing) => self.send(&outgoing),
-                Action::Decide(invite) => {
-                    let answering = Arc::clone(&self.answering);
-                    self.decisions.spawn(async move {
-                        let answer = answering.answer(&invite).await;
-                        (invite.id, answer)
-                    });
-                }
+                Action::Decide(invite) => self.decide(at, invite),
                 // The engine's deadline is near, and what it stores goes on as it may.
                 Action::Withdraw(_) => {}
             }
         }
+    }
+
+    fn decide(&mut self, arrived: Instant, invite: Box<Invite>) {
+        let is_full = self.decisions.len() >= self.max_decisions;
+        if is_full || self.answering.is_late(arrived) {
+            let answer = self.answering.pass_on(arrived);
+            return self.answer(invite.id, &answer);
+        }
+        let answering = Arc::clone(&self.answering);
+        self.decisions.spawn(async move {
+            let answer = answering.answer(&invite, arrived).await;
+            (invite.id, answer)
+        });
+    }
+
+    fn answer(&mut self, id: TransactionId, answer: &Answer) {
+        let now = Instant::now();
+        let actions = self.server.on_answer(now, id, answer);
+        self.perform(now, actions);
     }
 
     fn send(&mut self, outgoing: &Outgoing) {

@@ -33,7 +33,11 @@ pub(super) async fn sign_csv(
     let (known, line) = asked.read_text(resources)?;
     let call = call_of(line)?;
     let said = lines::Said::of_outgoing(&call, None);
-    let outcome = resources.deciding.calls.sign(&known.trunk, call).await?;
+    let outcome = resources
+        .deciding
+        .calls
+        .sign(began, &known.trunk, call)
+        .await?;
     resources
         .deciding
         .record(began, || lines::of_signed(&outcome, said, &known));
@@ -91,7 +95,11 @@ async fn is_good(resources: &Resources, known: &Arc<KnownTrunk>, value: &str) ->
         request_uri: None,
         identities: vec![value.to_owned()],
     };
-    let verdict = resources.deciding.calls.verify(&known.trunk, call).await;
+    let verdict = resources
+        .deciding
+        .calls
+        .verify(Instant::now(), &known.trunk, call)
+        .await;
     matches!(verdict.finding, Finding::Passed(found) if found.source == Source::InBand)
 }
 

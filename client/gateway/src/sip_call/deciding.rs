@@ -66,21 +66,21 @@ impl Deciding {
         &self,
         known: &KnownTrunk,
         invite: &Request,
-        began: Instant,
+        arrived: Instant,
     ) -> Result<Decided, SyntaxError> {
         let call = outgoing(invite)?;
         if is_emergency(invite) {
             return Ok(Decided::Nothing);
         }
         let said = lines::Said::of_outgoing(&call, call_id(invite).as_deref());
-        let outcome = match self.calls.sign(&known.trunk, call).await {
+        let outcome = match self.calls.sign(arrived, &known.trunk, call).await {
             Ok(outcome) => outcome,
             Err(bad) => {
                 counts::refused(&bad.into());
                 return Ok(Decided::Nothing);
             }
         };
-        self.record(began, || lines::of_signed(&outcome, said, known));
+        self.record(arrived, || lines::of_signed(&outcome, said, known));
         Ok(match outcome.passport {
             Passport::None(Reason::NoCertificate | Reason::CertificateNotCurrent) => {
                 Decided::NoSigningKey
@@ -97,15 +97,15 @@ impl Deciding {
         &self,
         known: &KnownTrunk,
         invite: &Request,
-        began: Instant,
+        arrived: Instant,
     ) -> Result<Decided, SyntaxError> {
         let call = incoming(invite)?;
         if is_emergency(invite) {
             return Ok(Decided::Nothing);
         }
         let said = lines::Said::of_incoming(&call, call_id(invite).as_deref());
-        let verdict = self.calls.verify(&known.trunk, call).await;
-        self.record(began, || lines::of_verdict(&verdict, said, known));
+        let verdict = self.calls.verify(arrived, &known.trunk, call).await;
+        self.record(arrived, || lines::of_verdict(&verdict, said, known));
         let headers = of_verdict(&verdict, invite, &known.trunk, self.reason);
         Ok(match verdict.finding {
             Finding::Failed(_) => Decided::Failed(headers),
@@ -114,9 +114,9 @@ impl Deciding {
     }
 
     /// Writes the line of a call that is answered now.
-    pub(crate) fn record(&self, began: Instant, line: impl FnOnce() -> CallLine) {
+    pub(crate) fn record(&self, arrived: Instant, line: impl FnOnce() -> CallLine) {
         let now = || self.clock.now();
         self.call_log
-            .record(|| lines::finished(line(), now(), began));
+            .record(|| lines::finished(line(), now(), arrived));
     }
 }

@@ -11,19 +11,27 @@ fn gated() -> StandIn {
 
 #[tokio::test]
 async fn an_invite_without_room_is_answered_503_and_others_are_not_lost() {
-    for limit in ["sip.limits.transactions=2", "sip.limits.bytes=1100"] {
+    for (limit, calls) in [
+        ("sip.limits.transactions=2", 2),
+        ("sip.limits.bytes=140000", 3),
+    ] {
         let scene = Scene::signing(gated(), &[limit]);
-        let (first, second) = (scene.socket().await, scene.socket().await);
-        first.send(request("INVITE", 1).as_bytes()).await.unwrap();
-        second.send(request("INVITE", 2).as_bytes()).await.unwrap();
-        until(|| scene.engine.signed.lock().unwrap().len() == 2).await;
+        let mut sockets = Vec::new();
+        for number in 1..=calls {
+            let socket = scene.socket().await;
+            let invite = request("INVITE", number);
+            socket.send(invite.as_bytes()).await.unwrap();
+            sockets.push((socket, number));
+        }
+        let begun = || scene.engine.signed.lock().unwrap().len();
+        until(|| begun() == sockets.len()).await;
         assert_eq!(
-            code(&scene.asks(&request("INVITE", 3)).await),
+            code(&scene.asks(&request("INVITE", 9)).await),
             "503",
             "{limit}"
         );
-        scene.engine.gate.as_ref().unwrap().add_permits(2);
-        for (socket, number) in [(first, 1), (second, 2)] {
+        scene.engine.gate.as_ref().unwrap().add_permits(begun());
+        for (socket, number) in sockets {
             let answer = loop {
                 let said = heard(&socket).await;
                 if code(&said) != "100" {
@@ -38,6 +46,98 @@ async fn an_invite_without_room_is_answered_503_and_others_are_not_lost() {
         }
         scene.stops().await;
     }
+}
+
+#[tokio::test]
+async fn calls_beyond_those_that_are_decided_at_once_go_on_as_they_are() {
+    for (nothing, code) in [("404", "404"), ("302-without", "302")] {
+        let nothing = format!("sip.sign.nothing={nothing}");
+        let scene = Scene::signing(gated(), &["sip.limits.decisions=2", &nothing]);
+        let begun = || scene.engine.signed.lock().unwrap().len();
+        // One of them is given up at once, and over a connection it is forgotten as soon. What
+        // it has begun costs no less.
+        let mut stream = TcpStream::connect(scene.tcp).await.unwrap();
+        let given_up = ["INVITE", "CANCEL", "ACK"].map(|method| request(method, 1));
+        stream
+            .write_all(given_up.concat().as_bytes())
+            .await
+            .unwrap();
+        let waiting = scene.socket().await;
+        waiting.send(request("INVITE", 2).as_bytes()).await.unwrap();
+        until(|| begun() == 2).await;
+        for number in 3..100 {
+            let said = scene.asks(&request("INVITE", number)).await;
+            assert_eq!(super::code(&said), code);
+            assert!(!said.contains("Identity"), "{said}");
+        }
+        assert_eq!(begun(), 2);
+        scene.engine.gate.as_ref().unwrap().add_permits(1_000);
+        let decided = async {
+            let mut number = 100;
+            while !scene
+                .asks(&request("INVITE", number))
+                .await
+                .contains("Identity")
+            {
+                number += 1;
+            }
+        };
+        timeout(SOON, decided).await.unwrap();
+        waiting.send(request("ACK", 2).as_bytes()).await.unwrap();
+        scene.stops().await;
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_has_waited_too_long_goes_on_as_it_is() {
+    // Whatever it was, it was longer.
+    let scene = Scene::signing(StandIn::default(), &["signing.deadline=1ns"]);
+    assert_eq!(code(&scene.asks(&request("INVITE", 1)).await), "404");
+    assert_eq!(scene.engine.signed.lock().unwrap().len(), 0);
+    scene.stops().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_strangers_keeps_no_switch_waiting() {
+    let own = "sip.sign.listen=[\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]".to_owned();
+    let allow = "sip.sign.allow=[\"127.0.0.2/32\"]".to_owned();
+    let scene = Scene::new(StandIn::default(), &[own, allow]);
+    let (stranger, switch) = (scene.socket().await, {
+        let socket = UdpSocket::bind("127.0.0.2:0").await.unwrap();
+        socket.connect(scene.udp).await.unwrap();
+        socket
+    });
+    for number in 0..1_000 {
+        stranger
+            .send(request("INVITE", number).as_bytes())
+            .await
+            .unwrap();
+        tokio::task::yield_now().await;
+    }
+    let signed = async {
+        let mut number = 1_000;
+        loop {
+            switch
+                .send(request("INVITE", number).as_bytes())
+                .await
+                .unwrap();
+            let wait = Duration::from_millis(100);
+            if let Ok(said) = timeout(wait, heard(&switch)).await {
+                return said;
+            }
+            // The flood had filled the socket.
+            number += 1;
+        }
+    };
+    assert_eq!(code(&timeout(SOON, signed).await.unwrap()), "302");
+    let mut told = 0;
+    while let Ok(said) = timeout(Duration::from_millis(200), heard(&stranger)).await {
+        assert_eq!(code(&said), "403");
+        told += 1;
+    }
+    // As many as in two seconds, on a machine that is busy.
+    assert!((1..=40).contains(&told), "{told}");
+    scene.shutdown.trigger();
 }
 
 #[tokio::test]
