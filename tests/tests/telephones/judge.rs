@@ -36,13 +36,17 @@ pub(super) fn judge(invite: &Invite, expected: &Expected, now: i64) -> Result<()
                 return Err(format!("attested {attested}, not A"));
             }
             let claims = claims(only_one(invite, "Identity")?)?;
+            let origid = only_one(invite, "P-Origination-ID")?;
+            if claims.get("origid").and_then(Value::as_str) != Some(origid) {
+                return Err(format!("{origid} is not the origid of {claims}"));
+            }
             judge_claims(&claims, orig, dest, now)
         }
         Expected::Nothing => {
             if !asserted.contains(";verstat=No-TN-Validation@") {
                 return Err(format!("{asserted} is not verstat=No-TN-Validation"));
             }
-            for name in ["Identity", "P-Attestation-Indicator"] {
+            for name in ["Identity", "P-Attestation-Indicator", "P-Origination-ID"] {
                 if let Some(value) = invite.all(name).next() {
                     return Err(format!("{name} is there: {value}"));
                 }
@@ -134,11 +138,11 @@ mod tests {
 
     fn passed() -> String {
         let claims = format!(
-            r#"{{"attest":"A","dest":{{"tn":["12125550100"]}},"iat":{NOW},"orig":{{"tn":"17325551000"}}}}"#
+            r#"{{"attest":"A","dest":{{"tn":["12125550100"]}},"iat":{NOW},"orig":{{"tn":"17325551000"}},"origid":"0-1"}}"#
         );
         let identity = identity(&claims);
         format!(
-            "INVITE sip:a SIP/2.0\r\nCall-ID: x\r\nP-Asserted-Identity: <sip:+17325551000;verstat=TN-Validation-Passed@127.0.0.1;user=phone>\r\nP-Attestation-Indicator: A\r\nIdentity: {identity}\r\n\r\nIdentity: body"
+            "INVITE sip:a SIP/2.0\r\nCall-ID: x\r\nP-Asserted-Identity: <sip:+17325551000;verstat=TN-Validation-Passed@127.0.0.1;user=phone>\r\nP-Attestation-Indicator: A\r\nP-Origination-ID: 0-1\r\nIdentity: {identity}\r\n\r\nIdentity: body"
         )
     }
 
@@ -170,10 +174,10 @@ mod tests {
             .find(|line| line.starts_with("Identity"))
             .unwrap();
         let of_another = identity(&format!(
-            r#"{{"dest":{{"tn":["12125550100"]}},"iat":{NOW},"orig":{{"tn":"17325551001"}}}}"#
+            r#"{{"dest":{{"tn":["12125550100"]}},"iat":{NOW},"orig":{{"tn":"17325551001"}},"origid":"0-1"}}"#
         ));
         let stale = identity(
-            r#"{"dest":{"tn":["12125550100"]},"iat":1799990000,"orig":{"tn":"17325551000"}}"#,
+            r#"{"dest":{"tn":["12125550100"]},"iat":1799990000,"orig":{"tn":"17325551000"},"origid":"0-1"}"#,
         );
         for fault in [
             good.replace("TN-Validation-Passed", "No-TN-Validation"),
@@ -183,6 +187,8 @@ mod tests {
             good.replace(&format!("{line}\r\n"), ""),
             good.replace("Indicator: A", "Indicator: B"),
             good.replace("P-Attestation-Indicator", "X"),
+            good.replace("P-Origination-ID: 0-1", "P-Origination-ID: 0-2"),
+            good.replace("P-Origination-ID", "X"),
             good.replace(&format!("{identity_line}\r\n"), ""),
             good.replace(
                 identity_line,

@@ -26,6 +26,8 @@ async fn calls_of_every_kind_arrive_with_their_verdict() {
     let pai = "P-Asserted-Identity: <tel:+NUMBER>";
     line.run(Case::passes("pai-tel-redir").anonymous().with(pai))
         .await;
+    line.run(Case::passes("made-before-redir").with("X-Transaction: made"))
+        .await;
     line.run(Case::goes_on("emergency-redir").to("911")).await;
     let sip404 = Case::goes_on("sip404").anonymous();
     line.run(sip404.writes("signing: SIP 404")).await;

@@ -36,6 +36,8 @@ async fn calls_of_every_kind_arrive_with_their_verdict() {
     let pai = "P-Asserted-Identity: <tel:+NUMBER>";
     line.run(Case::passes("pai-tel").anonymous().with(pai))
         .await;
+    line.run(Case::passes("made-before").with("X-Transaction: made"))
+        .await;
     line.run(Case::goes_on("anonymous").anonymous()).await;
     line.run(Case::goes_on("emergency").to("911")).await;
     line.run(Case::passes("spoof-after")).await;
