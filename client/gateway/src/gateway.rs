@@ -5,7 +5,6 @@
 //! that are under way.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use axum::Router;
 use futures_util::future::{BoxFuture, join};
@@ -15,11 +14,9 @@ use pennyblack_engine::{Trunk, Verdict};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::reload::Reload;
 use pennyblack_runtime::shutdown::Shutdown;
-use pennyblack_service::admin::Readiness;
 use pennyblack_service::program::LoadAgain;
 use pennyblack_service::start::{Starting, StartingService};
 use pennyblack_service::start_error::{StartContext as _, StartError, blocking};
-use tokio::time::sleep;
 
 use crate::call_log::CallLog;
 use crate::calls::Calls;
@@ -33,12 +30,7 @@ use crate::rereading::{Followed, Mailboxes, Rules, followed};
 use crate::routes::{self, Resources};
 use crate::sip_call::deciding::Deciding;
 use crate::trunks::Identities;
-
-/// How often metrics and readiness follow the engine.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// The same until it is ready for the first time: after a restart calls wait for it.
-const LOOK_AT_FIRST: Duration = Duration::from_millis(100);
+use crate::watching;
 
 impl Calls for Engine {
     fn sign<'a>(
@@ -189,7 +181,12 @@ fn start_tasks(
     }
     let readiness = service.readiness();
     readiness.lacks("engine", "it has just started");
-    service.spawn(watch(engine.clone(), settings, readiness, shutdown));
+    service.spawn(watching::watch(
+        engine.clone(),
+        settings,
+        readiness,
+        shutdown,
+    ));
     let drained = service.drained();
     service.spawn(async move {
         // The engine ends after the last call that asks for it.
@@ -203,37 +200,6 @@ async fn reopen(call_log: CallLog, reload: Reload, shutdown: Shutdown) {
     loop {
         tokio::select! {
             Ok(()) = requests.changed() => call_log.reopen(),
-            () = shutdown.requested() => return,
-        }
-    }
-}
-
-/// Shows how the engine is doing until `shutdown`.
-async fn watch(engine: Engine, settings: Arc<Settings>, readiness: Readiness, shutdown: Shutdown) {
-    let mut pace = LOOK_AT_FIRST;
-    let mut warned = Vec::new();
-    loop {
-        let in_force = settings.current();
-        let trunks: Vec<_> = in_force.trunks.iter().collect();
-        let status = engine.status(&trunks).await;
-        counts::copy(&engine.counts());
-        counts::show(&status);
-        let reasons: Vec<_> = status.not_ready.iter().map(ToString::to_string).collect();
-        match reasons.is_empty() {
-            true => {
-                pace = LOOK_EVERY;
-                readiness.has("engine");
-            }
-            false => readiness.lacks("engine", reasons.join("; ")),
-        }
-        for warning in &status.warnings {
-            if !warned.contains(warning) {
-                tracing::warn!(%warning, "a size does not fit");
-            }
-        }
-        warned = status.warnings;
-        tokio::select! {
-            () = sleep(pace) => {}
             () = shutdown.requested() => return,
         }
     }

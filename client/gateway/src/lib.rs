@@ -21,6 +21,7 @@ pub mod sip_call;
 mod stand_in;
 pub mod stir_rest;
 pub mod trunks;
+mod watching;
 
 pub use config::Config;
 pub use gateway::Gateway;

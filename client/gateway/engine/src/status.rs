@@ -82,9 +82,7 @@ pub enum NotReady {
         why: String,
     },
     /// Nothing can be stored.
-    #[error(
-        "the wallet has no token that is old enough, and {younger} younger ones: let `pennyblack carrier run` draw ahead of calls"
-    )]
+    #[error("{}", no_tokens(*younger))]
     NoTokens {
         /// Tokens that will be old enough later.
         younger: u64,
@@ -98,16 +96,32 @@ pub enum NotReady {
     )]
     WalletBusy,
     /// No key records yet.
-    #[error("the key records of the configured prefixes have not been read yet")]
-    KeyRecordsUnread,
-    /// A mailbox was not read to its end for five seconds.
     #[error(
-        "a mailbox at {cps} has not been read to its end for 5 s: is that CPS running, and the key registered there?"
+        "the key records of store.key_records.prefixes have not been read yet: is the CPS of store.cps running?"
+    )]
+    KeyRecordsUnread,
+    /// A mailbox was not read to its end for five seconds, or not since the start.
+    #[error(
+        "mailbox {mailbox} at {cps} is not read to its end: is that CPS running, is this its name, and is the key registered there?"
     )]
     MailboxUnread {
+        /// Which.
+        mailbox: MailboxId,
         /// Where.
         cps: Authority,
     },
+}
+
+fn no_tokens(younger: u64) -> String {
+    match younger {
+        0 => "the wallet of store.wallet has no tokens: let `pennyblack carrier run` draw into \
+              this file ahead of calls"
+            .to_owned(),
+        _ => format!(
+            "no token of the wallet is as old as store.minimum_age, and {younger} are younger: \
+             wait, and let `pennyblack carrier run` draw ahead of calls"
+        ),
+    }
 }
 
 /// A size that does not fit.

@@ -272,7 +272,9 @@ impl Verifying {
                 .is_none_or(|read| read > MAX_UNREAD);
             if is_unread {
                 let cps = cps.clone();
-                status.not_ready.push(NotReady::MailboxUnread { cps });
+                status
+                    .not_ready
+                    .push(NotReady::MailboxUnread { mailbox, cps });
             }
             if of_mailbox.dropped > 0 {
                 let cps = cps.clone();
