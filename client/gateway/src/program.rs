@@ -25,7 +25,7 @@ Examples:
   # is the configuration good, and what is in force?
   pennyblack-gateway --config gateway.toml --check-config
   # a key for a switch, and its line for the file http.api_keys
-  pennyblack-gateway --config gateway.toml --new-api-key sbc-1
+  pennyblack-gateway --new-api-key sbc-1
 
 client/gateway/gateway.example.toml explains every key of the configuration.",
 };
@@ -55,12 +55,16 @@ impl Program for GatewayProgram {
     type Config = Config;
     type Options = Options;
 
-    fn instead_of_serving(options: &Options, _: &Config) -> Option<Outcome> {
+    fn without_configuration(options: &Options) -> Option<Outcome> {
         let name = options.new_api_key.as_deref()?;
         let (key, line) = api_keys::new_key(name);
         println!("key (give it to the switch): {}", *key);
         println!("line (append it to http.api_keys): {line}");
         Some(Ok(()))
+    }
+
+    fn instead_of_serving(_: &Options, _: &Config) -> Option<Outcome> {
+        None
     }
 
     async fn check(config: Config, clock: Clock) -> Findings {

@@ -38,6 +38,12 @@ pub trait Program {
     /// Its options besides those of every service.
     type Options: Args;
 
+    /// Does what `options` ask for and no configuration is needed for; nothing if they ask for
+    /// no such thing.
+    fn without_configuration(_: &Self::Options) -> Option<Outcome> {
+        None
+    }
+
     /// Does what `options` ask for instead of serving; nothing if they ask for nothing.
     fn instead_of_serving(options: &Self::Options, config: &Self::Config) -> Option<Outcome> {
         let _ = (options, config);
@@ -75,6 +81,9 @@ pub fn run<P: Program>(arguments: impl IntoIterator<Item = OsString>) -> ExitCod
 }
 
 fn invoke<P: Program>(line: CommandLine, options: &P::Options) -> Outcome {
+    if let Some(outcome) = P::without_configuration(options) {
+        return outcome;
+    }
     let again = line.clone();
     match line.invocation::<P::Config>()? {
         Invocation::Check(configuration) => check::<P>(configuration),
