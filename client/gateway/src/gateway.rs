@@ -5,6 +5,7 @@
 //! that are under way.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use futures_util::future::{BoxFuture, join};

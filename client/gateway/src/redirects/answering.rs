@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
+use pennyblack_service::repeated_causes;
 use pennyblack_sip::answer::{AddedHeader, Answer, Refusal};
 use pennyblack_sip::peer::Peer;
 use pennyblack_sip::server::Invite;
@@ -38,6 +39,17 @@ impl Answering {
         access.admit_address(address).is_ok()
     }
 
+    /// Counts a message of a peer that may not ask, and has a line about it written.
+    pub(super) fn report_stranger(&self, peer: Peer) {
+        counts::strangers(self.side).increment(1);
+        let address = peer.address.ip().to_canonical();
+        let why = match self.side {
+            Side::Signing => format!("{address} is not in sip.sign.allow"),
+            Side::Verification => format!("{address} is not in sip.verify.allow"),
+        };
+        repeated_causes::warn("a SIP message is refused", &why);
+    }
+
     /// The answer to an INVITE. **A fault of ours lets the call go on.**
     pub(super) async fn answer(&self, invite: &Invite, arrived: Instant) -> Answer {
         if self.is_late(arrived) {
@@ -69,6 +81,8 @@ impl Answering {
         let in_force = self.settings.current();
         let address = invite.peer.address.ip().to_canonical();
         let Some(known) = in_force.trunks.of(address, None) else {
+            let why = format!("addresses of no [[trunk]] fit {address}");
+            repeated_causes::warn("an INVITE is refused", &why);
             return (Given::Forbidden, Answer::refuse(Refusal::Forbidden));
         };
         let decided = match self.side {

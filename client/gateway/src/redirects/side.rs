@@ -150,7 +150,10 @@ impl SideTask {
                 self.server.set_ready(self.readiness.is_ready());
                 self.server.on_message(now, peer, message)
             }
-            Came::Stranger(peer, message) => self.server.on_stranger(peer, message),
+            Came::Stranger(peer, message) => {
+                self.answering.report_stranger(peer);
+                self.server.on_stranger(peer, message)
+            }
         };
         self.perform(at, actions);
     }

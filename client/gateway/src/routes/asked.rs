@@ -11,6 +11,7 @@ use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, Version};
 use http_body_util::BodyExt as _;
 use pennyblack_service::client_address::ClientAddress;
+use pennyblack_service::repeated_causes;
 
 use super::request_id::RequestId;
 use super::{Resources, sip_text};
@@ -48,6 +49,11 @@ impl<S: Sync> FromRequest<S> for Asked {
             body: whole(body).await,
         })
     }
+}
+
+/// The switch hears only that it is refused; the operator reads here of whom, and by what.
+fn refused(why: &str) {
+    repeated_causes::warn("a request is refused", &why);
 }
 
 /// The listener has read it already, up to its limit.
@@ -106,7 +112,8 @@ impl Asked {
     fn require_allowed(&self, resources: &Resources) -> Result<IpAddr, Refusal> {
         let address = self.client.ok_or(Refusal::Address)?;
         let in_force = resources.settings.current();
-        in_force.access.admit_address(address)?;
+        let admitted = in_force.access.admit_address(address);
+        admitted.inspect_err(|_| refused(&format!("{address} is not in http.allow")))?;
         Ok(address)
     }
 
@@ -117,9 +124,22 @@ impl Asked {
     ) -> Result<Arc<KnownTrunk>, Refusal> {
         let address = self.require_allowed(resources)?;
         let in_force = resources.settings.current();
-        let key = in_force.access.admit_key(&self.headers, in_form)?;
+        let key = in_force.access.admit_key(&self.headers, in_form);
+        let key = key.inspect_err(|_| {
+            refused(&format!(
+                "{address} sent no API key, or one that is not in http.api_keys"
+            ));
+        })?;
         let known = in_force.trunks.of(address, key.as_ref());
-        known.map(Arc::clone).ok_or(Refusal::NoTrunk)
+        known.map(Arc::clone).ok_or_else(|| {
+            let key = key.map_or_else(String::new, |key| {
+                format!(" with the API key {}", key.as_str())
+            });
+            refused(&format!(
+                "addresses and api_keys of no [[trunk]] fit {address}{key}"
+            ));
+            Refusal::NoTrunk
+        })
     }
 
     /// HTTP/1.1 alone has bodies whose end nobody knows. Chunked ones have an end.

@@ -60,9 +60,13 @@ struct Answer {
 
 impl Asking {
     async fn send(&self, request: Request<Body>) -> Answer {
-        let mut request = request;
-        let client = ClientAddress([127, 0, 0, 1].into());
-        request.extensions_mut().insert(client);
+        self.send_from([127, 0, 0, 1], request).await
+    }
+
+    async fn send_from(&self, client: [u8; 4], mut request: Request<Body>) -> Answer {
+        request
+            .extensions_mut()
+            .insert(ClientAddress(client.into()));
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();

@@ -1,5 +1,7 @@
 //! What a switch is answered, by the configuration.
 
+use pennyblack_runtime::logging::testing::lines_of;
+
 use super::*;
 
 /// The first answer to an INVITE.
@@ -121,6 +123,45 @@ async fn a_switch_of_no_trunk_and_an_address_that_may_not_ask_are_forbidden() {
     assert_eq!(code(&heard_by(&mut stream).await), "403");
     assert_eq!(scene.engine.signed.lock().unwrap().len(), 1);
     scene.stops().await;
+}
+
+/// The log lines of an INVITE to a gateway with `settings` from `address`, which no other test
+/// has: one cause has one line in a while.
+fn lines_about(address: &str, settings: &'static [&'static str]) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    lines_of(|| {
+        runtime.unwrap().block_on(async {
+            let scene = Scene::signing(StandIn::default(), settings);
+            let socket = UdpSocket::bind(format!("{address}:0")).await.unwrap();
+            let invite = request("INVITE", 1).into_bytes();
+            socket.send_to(&invite, scene.udp).await.unwrap();
+            assert_eq!(code(&heard(&socket).await), "403");
+            scene.stops().await;
+        });
+    })
+}
+
+#[test]
+fn the_operator_reads_who_is_forbidden_and_by_what() {
+    let allow = &[
+        "sip.sign.allow=[\"192.0.2.0/24\"]",
+        "public.limits.drain=50ms",
+    ];
+    let trunk = &[
+        "trunk=[{name=\"a\", addresses=[\"192.0.2.1/32\"]}]",
+        "public.limits.drain=50ms",
+    ];
+    for (address, settings, by) in [
+        ("127.0.0.41", allow, "sip.sign.allow"),
+        ("127.0.0.42", trunk, "[[trunk]]"),
+    ] {
+        let lines = lines_about(address, settings);
+        let is_it = |line: &&String| line.starts_with("WARN") && line.contains(by);
+        let line = lines.iter().find(is_it);
+        assert!(line.is_some_and(|line| line.contains(address)), "{lines:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Who asks: names of requests and calls, addresses, keys, roots and roles.
 
+use pennyblack_runtime::logging::testing::lines_of;
+
 use super::*;
 
 #[tokio::test]
@@ -66,4 +68,69 @@ async fn a_root_stands_before_the_paths_and_a_role_has_its_own_alone() {
     verify("/pb/stir/v1/signing")
         .await
         .assert_refused(404, "SVC4003");
+}
+
+/// The log lines of a request from `client`. Each test has addresses of its own, since one
+/// cause has one line in a while.
+fn lines_about(gateway: &Asking, client: [u8; 4], header: (&str, &str)) -> Vec<String> {
+    let request = Request::post(SIGNING)
+        .header("content-type", JSON)
+        .header("content-length", 2)
+        .header(header.0, header.1);
+    let request = request.body("{}".into()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.build().unwrap();
+    lines_of(|| drop(runtime.block_on(gateway.send_from(client, request))))
+}
+
+#[test]
+fn the_operator_reads_who_is_refused_and_by_what() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("keys");
+    let (key, line) = crate::access::api_keys::new_key("sbc-1");
+    std::fs::write(&path, line).unwrap();
+    let keys = format!("http.api_keys={}", path.display());
+    let nobody = ("x-nothing", "");
+    let trunk = "trunk=[{name=\"a\", addresses=[\"10.0.0.0/8\"]}]";
+    let named = ("x-api-key", key.as_str());
+    for (settings, client, header, parts) in [
+        (
+            vec!["http.allow=[\"10.0.0.0/8\"]"],
+            [192, 0, 2, 1],
+            nobody,
+            vec!["192.0.2.1", "http.allow"],
+        ),
+        (
+            vec![&keys],
+            [192, 0, 2, 2],
+            nobody,
+            vec!["192.0.2.2", "http.api_keys"],
+        ),
+        (
+            vec![trunk],
+            [192, 0, 2, 3],
+            nobody,
+            vec!["192.0.2.3", "[[trunk]]"],
+        ),
+        (
+            vec![trunk, &keys],
+            [192, 0, 2, 4],
+            named,
+            vec!["192.0.2.4", "[[trunk]]", "sbc-1"],
+        ),
+    ] {
+        let gateway = with(StandIn::default(), &settings);
+        let lines = lines_about(&gateway, client, header);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].starts_with("WARN"), "{lines:?}");
+        assert!(
+            parts.iter().all(|part| lines[0].contains(part)),
+            "{lines:?}"
+        );
+        assert!(!lines[0].contains(key.as_str()), "{lines:?}");
+        // Asked again at once, it has no line.
+        assert_eq!(lines_about(&gateway, client, header), Vec::<String>::new());
+    }
+    let (gateway, client) = (gateway(), [192, 0, 2, 5]);
+    assert_eq!(lines_about(&gateway, client, nobody), Vec::<String>::new());
 }
