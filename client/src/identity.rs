@@ -93,10 +93,16 @@ pub enum IdentityError {
     },
     /// Key and certificate are of two parties.
     #[error(
-        "the key belongs to no certificate of the file: use the key that the certificate was \
-         issued for"
+        "the key {} belongs to no certificate of {}: use the key that the certificate was \
+         issued for",
+        key.display(), certificate.display()
     )]
-    OtherKey,
+    OtherKey {
+        /// The key's file.
+        key: PathBuf,
+        /// The certificate's.
+        certificate: PathBuf,
+    },
     /// The certificate speaks for nobody.
     #[error("the certificate has no TNAuthList: it is not a STIR certificate (RFC 8226)")]
     NoAuthority,
@@ -175,7 +181,7 @@ impl StirIdentity {
             path: key.to_owned(),
             error,
         })?;
-        Self::from_parts(certificate, path, signing_key, iss)
+        Self::from_parts((certificate, key), path, signing_key, iss)
     }
 
     /// The same, read again when the files are renewed, for the subject that it acts for now.
@@ -196,7 +202,7 @@ impl StirIdentity {
     }
 
     fn from_parts(
-        file: &Path,
+        (file, key_file): (&Path, &Path),
         mut path: Vec<Vec<u8>>,
         key: StirSigningKey,
         iss: Option<&str>,
@@ -213,7 +219,10 @@ impl StirIdentity {
             error,
         })?;
         if !is_key_of(&key, leaf) {
-            return Err(IdentityError::OtherKey);
+            return Err(IdentityError::OtherKey {
+                key: key_file.to_owned(),
+                certificate: file.to_owned(),
+            });
         }
         let authority = parsed.tn_auth_list().ok_or(IdentityError::NoAuthority)?;
         let iss = choose_iss(authority, iss)?;

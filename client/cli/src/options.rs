@@ -56,7 +56,7 @@ pub(crate) fn renewed_identity(
 
 fn wrong_identity(error: IdentityError, certificate_option: &str, key_option: &str) -> Failure {
     let option = match &error {
-        IdentityError::OtherKey => format!("{certificate_option} and {key_option}"),
+        IdentityError::OtherKey { .. } => format!("{certificate_option} and {key_option}"),
         error if error.is_of_the_key() => key_option.to_owned(),
         _ => certificate_option.to_owned(),
     };

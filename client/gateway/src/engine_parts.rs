@@ -84,7 +84,14 @@ pub(crate) fn read_rules(
 
 fn trust(config: &Config, clock: &Clock) -> Result<TrustFiles, StartError> {
     let lists = config.trust.revocation_lists.as_deref();
-    TrustFiles::load(&config.trust.roots, lists, clock.now()).context("[trust]")
+    let roots = &config.trust.roots;
+    TrustFiles::load(roots, lists, clock.now()).map_err(|error| {
+        let option = match error.is_of_the_roots(roots) {
+            true => "trust.roots",
+            false => "trust.revocation_lists",
+        };
+        StartError::new(option, error)
+    })
 }
 
 fn certificates(config: &Config) -> CertificateStores {

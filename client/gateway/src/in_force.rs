@@ -44,6 +44,15 @@ impl InForce {
         let keys = config.http.api_keys.as_deref();
         let keys = keys.map(|path| keys_of(path, config)).transpose();
         let keys = findings.keep(keys);
+        if keys.iter().flatten().any(ApiKeys::is_empty) {
+            let note = "http.api_keys: the file has no key, so all requests are answered 401: \
+                        add the lines that `pennyblack-gateway --new-api-key NAME` prints";
+            tracing::warn!("{note}");
+            findings.note(note);
+        }
+        if config.gateway.role.signs() {
+            note_unsigned(config, findings);
+        }
         let trunks = Trunks::read(&config.trunk, identities, findings);
         Some(Self {
             access: Access {
@@ -206,6 +215,18 @@ impl Settings {
 
 fn gauge() -> metrics::Gauge {
     metrics::gauge!("pennyblack_reload_failed", "what" => "trunks")
+}
+
+/// A trunk without a certificate is meant for calls that arrive, or one was forgotten.
+fn note_unsigned(config: &Config, findings: &mut Findings) {
+    for trunk in config.trunk.iter().filter(|one| one.certificate.is_none()) {
+        let note = format!(
+            "trunk {} has no certificate: its calls that come without an Identity are not signed",
+            trunk.name
+        );
+        tracing::info!("{note}");
+        findings.note(note);
+    }
 }
 
 /// SIP has no API keys.

@@ -96,10 +96,14 @@ fn an_identity_signs_for_as_long_as_its_path_is_valid() {
 fn the_key_of_another_certificate_is_refused() {
     let (_home, certificate, _) = written("spc:683G");
     let (_other, _, key) = written("spc:683G");
-    assert!(matches!(
-        StirIdentity::load(&certificate, &key, None),
-        Err(IdentityError::OtherKey)
-    ));
+    let error = StirIdentity::load(&certificate, &key, None).unwrap_err();
+    assert!(matches!(error, IdentityError::OtherKey { .. }));
+    for file in [&certificate, &key] {
+        assert!(
+            error.to_string().contains(file.to_str().unwrap()),
+            "{error}"
+        );
+    }
 }
 
 #[test]

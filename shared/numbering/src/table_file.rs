@@ -12,7 +12,7 @@ use pennyblack_storage::limited_file;
 #[non_exhaustive]
 pub enum TableFileError {
     /// It cannot be read, or is too large.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {error}{}", path.display(), advice(error))]
     File {
         /// Which.
         path: PathBuf,
@@ -27,6 +27,16 @@ pub enum TableFileError {
         /// What is wrong.
         error: NumberingError,
     },
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::NotFound => {
+            "; a numbering table is a CSV file of SPC, first number and count, as `pennyblack \
+             numbering import` writes it"
+        }
+        _ => "",
+    }
 }
 
 /// Reads a table. Waits for the disk.

@@ -33,7 +33,9 @@ pub enum RevocationError {
     #[error("the revocation list has no nextUpdate")]
     NoNextUpdate,
     /// The list is of the future.
-    #[error("the revocation list is of {this_update}, and it is {now}")]
+    #[error(
+        "the revocation list begins at {this_update}, and it is {now}: set this machine's clock"
+    )]
     FromTheFuture {
         /// When it was made.
         this_update: UnixTime,

@@ -26,7 +26,10 @@ const ALGORITHM: &str = "sha256:";
 #[derive(Debug, thiserror::Error)]
 pub enum ApiKeysError {
     /// It cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error(
+        "{}: {source}; the file holds the lines that `pennyblack-gateway --new-api-key NAME` prints",
+        path.display()
+    )]
     File {
         /// Which.
         path: PathBuf,
@@ -112,6 +115,12 @@ impl ApiKeys {
         let index = usize::try_from(index).ok()?;
         let found = bool::from(found).then(|| self.0.get(index));
         found.flatten().map(|(name, _)| name.clone())
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Whether there is a key of this name.

@@ -166,6 +166,14 @@ fn what_cannot_work_is_refused_by_name() {
 }
 
 #[test]
+fn an_address_without_its_prefix_is_told_what_a_network_is() {
+    for setting in ["http.allow=[\"192.0.2.7\"]", "http.allow=[\"sbc.example\"]"] {
+        let said = example_with(&[setting]).unwrap_err().to_string();
+        assert!(said.contains("\"192.0.2.7/32\""), "{said}");
+    }
+}
+
+#[test]
 fn a_role_needs_its_side_and_no_other() {
     let text = std::fs::read_to_string(EXAMPLE).unwrap();
     let (head, rest) = text.split_once("[store]").unwrap();

@@ -103,11 +103,11 @@ const FAULTS: [Fault; 14] = [
     ),
     (
         |scene| scene.config.trust.roots = scene.missing("roots"),
-        &["[trust]", "roots"],
+        &["trust.roots:", "roots"],
     ),
     (
         |scene| scene.config.trust.revocation_lists = Some(scene.file("lists", "no list")),
-        &["[trust]", "lists"],
+        &["trust.revocation_lists:", "lists"],
     ),
     (
         |scene| {
@@ -125,7 +125,7 @@ const FAULTS: [Fault; 14] = [
             let keys = scene.missing("keys");
             scene.config.http.api_keys = Some(keys);
         },
-        &["http.api_keys", "keys"],
+        &["http.api_keys", "keys", "--new-api-key"],
     ),
     (
         |scene| {
@@ -194,14 +194,31 @@ const FAULTS: [Fault; 14] = [
 async fn a_good_configuration_leaves_nothing_to_say_and_nothing_changed() {
     let scene = Scene::new();
     let before = scene.files();
-    assert_eq!(scene.check().await, Vec::<String>::new());
+    let unsigned = [
+        "note: trunk switch has no certificate: its calls that come without an \
+                     Identity are not signed",
+    ];
+    assert_eq!(scene.check().await, unsigned);
     assert_eq!(scene.files(), before);
     // Nor does it say anything of a start's own files.
     scene.start().await.unwrap().stop().await;
     let after = scene.files();
     assert!(after.len() > before.len(), "{after:?}");
-    assert_eq!(scene.check().await, Vec::<String>::new());
+    assert_eq!(scene.check().await, unsigned);
     assert_eq!(scene.files(), after);
+}
+
+#[tokio::test]
+async fn a_file_without_an_api_key_is_a_note_for_it_lets_nobody_in() {
+    let mut scene = Scene::new();
+    scene.config.http.api_keys = Some(scene.file("keys", "# none yet\n"));
+    let lines = scene.check().await;
+    let told = ["note: ", "http.api_keys", "no key", "--new-api-key"];
+    assert!(is_told(&lines, &told), "{lines:?}");
+    assert!(
+        !lines.iter().any(|line| line.contains("error: ")),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test]

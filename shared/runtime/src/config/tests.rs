@@ -145,6 +145,9 @@ fn a_wrong_value_is_named_with_its_key_and_with_one_that_would_be_right() {
         assert!(said.contains(right), "{said}");
         assert!(said.contains(&format!("(--set {setting})")), "{said}");
     }
+    let section = "[public]\nlisten = \"127.0.0.1:1\"\n[names]\na = \"b\"\n";
+    let said = sample(section, &[], &[]).unwrap_err();
+    assert!(said.starts_with("names: ") && said.contains("[["), "{said}");
 }
 
 #[test]

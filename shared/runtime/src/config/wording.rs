@@ -7,7 +7,7 @@ const COUNT: &str = "expected a whole number from 0 on";
 const POSITIVE: &str = "expected a whole number from 1 on";
 
 /// What serde says, and what an operator understands.
-const WORDS: [(&str, &str); 19] = [
+const WORDS: [(&str, &str); 21] = [
     (
         "expected a duration",
         "expected a number with its unit, such as \"30s\", \"10m\" or \"1h\"",
@@ -24,6 +24,14 @@ const WORDS: [(&str, &str); 19] = [
     ("expected u64", COUNT),
     ("expected u32", COUNT),
     ("expected u16", COUNT),
+    (
+        "invalid type: map, expected a sequence",
+        "one section, expected a list of them: write its name in double brackets, as in [[trunk]]",
+    ),
+    (
+        "invalid IP address syntax",
+        "no network, expected an address and the length of its prefix, such as \"192.0.2.7/32\" or \"10.0.0.0/8\"",
+    ),
     (
         "expected a sequence",
         "expected a list, such as [\"one\", \"two\"]",
