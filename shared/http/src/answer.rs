@@ -13,6 +13,7 @@ use pennyblack_base::time::UnixTime;
 
 use super::clock_gap::{self, ClockGap};
 use super::foreign_span::SpanLimits;
+use super::route::RouteError;
 use super::service_kind::Mistaken;
 use super::transport::WHERE_ROOTS_ARE_NAMED;
 use super::{passes, transport};
@@ -280,6 +281,9 @@ pub enum HttpError {
     /// Another kind of service answers there.
     #[error("{0}")]
     Mistaken(Mistaken),
+    /// The route that the request was to take brought no answer of the service.
+    #[error(transparent)]
+    Route(Box<RouteError>),
     /// Plain HTTP was sent to a port that speaks TLS.
     #[error(
         "no answer from {url}: it speaks TLS there, not plain HTTP: use {}",
@@ -314,6 +318,7 @@ impl HttpError {
         match self {
             Self::NoAnswer { error, .. } => !error.is_builder() && !transport::is_final(error),
             Self::Refused(refused) => passes(refused.status),
+            Self::Route(error) => error.fault.is_passing(),
             _ => false,
         }
     }
@@ -323,6 +328,7 @@ impl HttpError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(refused) => refused.retry_after,
+            Self::Route(error) => error.fault.retry_after(),
             _ => None,
         }
     }

@@ -43,7 +43,9 @@ impl FreshClients {
     /// # Errors
     /// [`HttpError::Build`].
     pub fn client(&self) -> Result<HttpClient, HttpError> {
-        let builder = Client::builder().tls_backend_preconfigured(self.tls.clone());
-        self.options.build(builder.http1_only())
+        self.options.build(|| {
+            let builder = Client::builder().tls_backend_preconfigured(self.tls.clone());
+            Ok(builder.http1_only())
+        })
     }
 }

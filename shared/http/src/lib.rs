@@ -13,20 +13,21 @@ mod pace;
 mod public_addresses;
 mod recognise;
 mod request;
+mod route;
 mod service_address;
 pub mod service_kind;
 mod service_url;
 mod tls;
 mod transport;
+mod way;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::StatusCode;
-use pennyblack_runtime::clock::Clock;
 
 pub use answer::{Answer, HttpError, Refused};
 pub use clock_gap::ClockGap;
@@ -37,11 +38,13 @@ pub use kept::{KeptAnswer, KeptConnection, KeptError, KeptLimits};
 pub use options::{HttpOptions, TrustRoots};
 pub use public_addresses::is_public;
 pub use request::Request;
+pub use route::{Route, RouteError, RouteFault, RoutedAnswer, RoutedRequest};
 pub use service_address::{ServiceAddress, ServiceAddressError, ServiceUri};
 pub use service_url::{ServiceUrl, ServiceUrlError};
 pub use tls::{ClientCertificate, TlsClient};
 
 use pace::Pace;
+use way::Way;
 
 /// Refusals are short; more than this is not read of one.
 const MAX_PROBLEM_SIZE: usize = 64 * 1024;
@@ -77,7 +80,7 @@ impl RetryPolicy {
 /// Sends requests.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
-    client: reqwest::Client,
+    way: Way,
     /// When whatever it is used for ends.
     deadline: Option<Deadline>,
     /// When requests may leave, if not at once.
@@ -196,10 +199,12 @@ impl HttpClient {
     }
 
     /// For people who wait at a terminal: finds out, by one or two more requests, whether
-    /// another kind of service answers there, or another scheme is spoken.
+    /// another kind of service answers there, or another scheme is spoken. What a route
+    /// carries is not asked about: more requests would be seen of it.
     pub fn diagnose(&self, error: HttpError) -> BoxFuture<'_, HttpError> {
         Box::pin(async move {
             match &error {
+                _ if self.way.direct().is_none() => error,
                 HttpError::Refused(refused) => match recognise::mistaken(self, refused).await {
                     Some(mistaken) => HttpError::Mistaken(mistaken),
                     None => error,
@@ -219,7 +224,10 @@ impl HttpClient {
         let Some(rest) = transport::base(url).strip_prefix("http://") else {
             return false;
         };
-        let asked = self.client.get(format!("https://{rest}/")).send();
+        let Some(client) = self.way.direct() else {
+            return false;
+        };
+        let asked = client.get(format!("https://{rest}/")).send();
         let answer = match self.deadline {
             Some(deadline) => deadline.bound(asked).await,
             None => Some(asked.await),
@@ -292,56 +300,10 @@ impl HttpClient {
         request: &Request<'_>,
         limit: impl Fn(StatusCode) -> usize,
     ) -> Result<Answer, HttpError> {
-        let url = &request.url;
         if let Some(pace) = self.pace {
             pace.next().await;
         }
-        let sent = self
-            .client
-            .request(request.method.clone(), url)
-            .headers(request.header_map()?)
-            .body(request.body.clone())
-            .send();
-        let response = sent.await.map_err(|error| HttpError::NoAnswer {
-            url: url.clone(),
-            error,
-        })?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let clock_gap = ClockGap::of(&headers, url, Clock::system().now());
-        let body = read(response, limit(status), url).await?;
-        Ok(Answer {
-            url: url.clone(),
-            status,
-            headers,
-            body,
-            clock_gap,
-        })
-    }
-}
-
-async fn read(
-    mut response: reqwest::Response,
-    limit: usize,
-    url: &str,
-) -> Result<Bytes, HttpError> {
-    let mut body = BytesMut::new();
-    loop {
-        match response.chunk().await {
-            Ok(None) => return Ok(body.freeze()),
-            Ok(Some(chunk)) if body.len() + chunk.len() <= limit => body.extend_from_slice(&chunk),
-            Ok(Some(_)) => {
-                return Err(HttpError::TooLong {
-                    url: url.to_owned(),
-                    limit,
-                });
-            }
-            Err(error) => {
-                return Err(HttpError::NoAnswer {
-                    url: url.to_owned(),
-                    error,
-                });
-            }
-        }
+        self.way.send(request, limit).await
     }
 }
 

@@ -11,7 +11,8 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, ClientBuilder, Proxy};
 
 use super::public_addresses::PublicAddresses;
-use super::{Deadline, HttpClient, HttpError};
+use super::way::Way;
+use super::{Deadline, HttpClient, HttpError, Route};
 
 /// How services are reached.
 #[derive(Debug, Clone)]
@@ -31,6 +32,9 @@ pub struct HttpOptions {
     /// When the operation ends that the clients are made for, whatever its requests come
     /// to; see [`HttpClient::within`] for a client that outlives operations.
     pub deadline: Option<Deadline>,
+    /// By which way requests go that are not to go directly. The options above are those of
+    /// the direct way.
+    pub route: Option<Arc<dyn Route>>,
 }
 
 impl Default for HttpOptions {
@@ -42,6 +46,7 @@ impl Default for HttpOptions {
             connect_timeout: Duration::from_secs(5),
             public_addresses_only: false,
             deadline: None,
+            route: None,
         }
     }
 }
@@ -124,11 +129,42 @@ impl HttpOptions {
     /// # Errors
     /// [`HttpError::CaFile`] or [`HttpError::Build`].
     pub fn client(&self) -> Result<HttpClient, HttpError> {
-        self.build(self.trust_roots.apply(reqwest::Client::builder())?)
+        self.build(|| self.trust_roots.apply(reqwest::Client::builder()))
     }
 
-    /// A client with these roots.
-    pub(super) fn build(&self, builder: ClientBuilder) -> Result<HttpClient, HttpError> {
+    /// The same options for clients whose requests go by a route.
+    #[must_use]
+    pub fn routed(&self, route: Arc<dyn Route>) -> Self {
+        Self {
+            route: Some(route),
+            ..self.clone()
+        }
+    }
+
+    /// A client whose direct connections, if it has any, are of this builder.
+    pub(super) fn build(
+        &self,
+        builder: impl FnOnce() -> Result<ClientBuilder, HttpError>,
+    ) -> Result<HttpClient, HttpError> {
+        let way = match &self.route {
+            None => Way::Direct(self.direct(builder()?)?),
+            Some(route) => Way::Routed {
+                route: Arc::clone(route),
+                direct: match route.allows_direct() {
+                    true => Some(self.direct(builder()?)?),
+                    false => None,
+                },
+            },
+        };
+        Ok(HttpClient {
+            way,
+            deadline: self.deadline,
+            pace: None,
+            clock_gap: Arc::default(),
+        })
+    }
+
+    fn direct(&self, builder: ClientBuilder) -> Result<reqwest::Client, HttpError> {
         let mut builder = builder
             .redirect(Policy::none())
             .referer(false)
@@ -142,11 +178,6 @@ impl HttpOptions {
             // Environment variables must not choose a proxy that calls pass through.
             None => builder.no_proxy(),
         };
-        Ok(HttpClient {
-            client: builder.build().map_err(HttpError::Build)?,
-            deadline: self.deadline,
-            pace: None,
-            clock_gap: Arc::default(),
-        })
+        builder.build().map_err(HttpError::Build)
     }
 }

@@ -1,5 +1,6 @@
 mod diagnosis;
 mod fresh_clients;
+mod routed;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
