@@ -12,6 +12,7 @@ mod database;
 pub mod follower;
 pub mod identity;
 mod missing_file;
+pub mod oblivious;
 mod request_length;
 pub mod trust;
 pub mod verification_service;

@@ -312,6 +312,17 @@ impl HttpError {
         matches!(self, Self::Refused(_) | Self::Mistaken(_))
     }
 
+    /// True when nothing of the request left: there was no connection to send it by.
+    #[must_use]
+    pub fn has_not_left(&self) -> bool {
+        match self {
+            Self::NoAnswer { error, .. } => error.is_connect() || error.is_builder(),
+            Self::Route(error) => error.fault.is_closed(),
+            Self::Build(_) | Self::Tls(_) | Self::CaFile { .. } | Self::Header { .. } => true,
+            _ => false,
+        }
+    }
+
     /// True when the same request may succeed later.
     #[must_use]
     pub fn is_passing(&self) -> bool {

@@ -1,0 +1,28 @@
+//! Oblivious HTTP on the client's side (docs/protocol.md section 8): requests that a relay
+//! carries, so that their CPS does not see who sends them and the relay not what they are.
+//! Which key configuration is trusted is what a CPS's log says. Not here: the forms
+//! (`pennyblack-ohttp`), and what is asked.
+
+mod fault;
+mod relay_address;
+mod relays;
+mod route;
+mod trusted_keys;
+
+use serde::{Deserialize, Serialize};
+
+pub use relay_address::{RelayAddress, RelayAddressError};
+pub use relays::RelaysError;
+pub use route::{ObliviousRoute, RouteSetupError};
+pub use trusted_keys::{CpsKeys, TrustedKey, TrustedKeys};
+
+/// What becomes of a request when no relay can carry it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fallback {
+    /// It is not sent.
+    #[default]
+    None,
+    /// It is sent directly, and its CPS sees the sender's address.
+    Direct,
+}

@@ -1,0 +1,220 @@
+//! The way of one request through a relay: sealed to its CPS's key, carried by a relay that
+//! is chosen at random, and its answer opened. **A request that is sent again is sealed
+//! again**, so that neither the relay nor the CPS can tell it from another. Not here: which
+//! key and which relays are used.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{HeaderValue, StatusCode, Uri};
+use pennyblack_base::authority::Authority;
+use pennyblack_base::service_paths::{
+    OHTTP_REQUEST_MEDIA_TYPE, OHTTP_RESPONSE_MEDIA_TYPE, STORE_PATH,
+};
+use pennyblack_base::time::UnixTime;
+use pennyblack_http::{
+    Answer, HttpClient, HttpError, HttpOptions, Request, Route, RouteError, RouteFault,
+    RoutedAnswer, RoutedRequest, ServiceAddress,
+};
+use pennyblack_ohttp::binary_http;
+use pennyblack_ohttp::encapsulation::{ResponseOpener, encapsulated_response_size};
+use pennyblack_ohttp::exchange::{open_response, seal_request};
+use pennyblack_ohttp::size_class::{LARGEST_RESPONSE, PAD_FIELD, ResponseClass};
+use pennyblack_protocol::key_record::KEYS_PATH;
+use pennyblack_runtime::clock::Clock;
+
+use super::relays::{CpsRelays, RelaysError};
+use super::{Fallback, RelayAddress, TrustedKey, TrustedKeys};
+use crate::oblivious::fault;
+
+/// Bytes of an answer beside its content: status, header fields, lengths.
+const MAX_ANSWER_HEAD: usize = 2_048;
+
+/// What stores and look-ups of a number ask to be answered with, so that their answers have
+/// one length.
+const PAD: ResponseClass = ResponseClass::Kib9;
+
+/// Sends requests through relays. **All who send through one share its connections to the
+/// relays**: a relay sees the address of this machine anyway, and the CPS sees no connection
+/// of ours. So two storers of one process are one client to the relay, and none to the CPS.
+#[derive(Debug)]
+pub struct ObliviousRoute {
+    relays: Vec<CpsRelays>,
+    keys: TrustedKeys,
+    client: HttpClient,
+    fallback: Fallback,
+    clock: Clock,
+}
+
+impl ObliviousRoute {
+    /// The way to these CPSs, and to those that relays name; `http` says how relays are
+    /// reached.
+    ///
+    /// # Errors
+    /// [`RouteSetupError`].
+    pub fn new(
+        cpss: &[ServiceAddress],
+        relays: &[RelayAddress],
+        keys: TrustedKeys,
+        http: &HttpOptions,
+        fallback: Fallback,
+        clock: Clock,
+    ) -> Result<Arc<Self>, RouteSetupError> {
+        let direct = HttpOptions {
+            route: None,
+            ..http.clone()
+        };
+        Ok(Arc::new(Self {
+            relays: CpsRelays::sort(cpss, relays)?,
+            keys,
+            client: direct.client()?,
+            fallback,
+            clock,
+        }))
+    }
+
+    /// The relays and the key for a request, or why there is none.
+    fn way(&self, url: &str, now: UnixTime) -> Result<(&CpsRelays, TrustedKey), RouteError> {
+        let relays = self.relays.iter().find(|one| serves(one.cps(), url));
+        let relays = relays.ok_or_else(|| fault::no_relay_named(url))?;
+        let cps = relays.cps().authority();
+        let known = self.keys.of(cps).unwrap_or_default();
+        match (known.newest(now), &known.refused) {
+            (Some(key), _) => Ok((relays, key.clone())),
+            (None, Some(why)) => Err(fault::untrusted(url, why)),
+            (None, None) => Err(fault::no_key(url, cps, &known, now)),
+        }
+    }
+
+    async fn send(&self, request: RoutedRequest<'_>) -> Result<RoutedAnswer, HttpError> {
+        let url = request.url;
+        let (relays, key) = self.way(url, self.clock.now())?;
+        let inner = inner_request(&request, relays.cps().authority())?;
+        let sealed = seal_request(key.config(), &inner, &mut rand::rng());
+        let (sealed, opener) = sealed.map_err(|error| fault::unsealable(url, &error))?;
+        let max = max_answer(&key, request.max_answer);
+        let answer = self.relayed(url, relays, sealed.into(), max).await?;
+        open(url, opener, &answer)
+    }
+
+    /// Hands a sealed request to the first relay that can be reached. One that was reached
+    /// is the only one: the request may have gone on from there.
+    async fn relayed(
+        &self,
+        url: &str,
+        relays: &CpsRelays,
+        sealed: Bytes,
+        max: usize,
+    ) -> Result<Answer, HttpError> {
+        let mut last = None;
+        for (number, relay) in relays.in_random_order() {
+            let request = Request::post(relay.url(), sealed.clone(), max)
+                .header("content-type", OHTTP_REQUEST_MEDIA_TYPE);
+            match self.client.exchange(&request).await {
+                Ok(answer) => {
+                    relays.heard(number, true);
+                    return Ok(answer);
+                }
+                Err(error) if error.has_not_left() => {
+                    relays.heard(number, false);
+                    last = Some(error);
+                }
+                Err(error) => return Err(fault::no_answer(url, &error).into()),
+            }
+        }
+        Err(fault::no_relay(url, last.as_ref()).into())
+    }
+}
+
+impl Route for ObliviousRoute {
+    fn carry<'a>(
+        &'a self,
+        request: RoutedRequest<'a>,
+    ) -> BoxFuture<'a, Result<RoutedAnswer, HttpError>> {
+        Box::pin(self.send(request))
+    }
+
+    fn check(&self, url: &str) -> Result<(), RouteError> {
+        self.way(url, self.clock.now()).map(drop)
+    }
+
+    fn allows_direct(&self) -> bool {
+        self.fallback == Fallback::Direct
+    }
+
+    fn going_direct(&self, why: &RouteError) {
+        tracing::warn!(error = %why, "a request goes directly (fallback = \"direct\"): its CPS sees this machine's address");
+    }
+}
+
+/// Relays that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RouteSetupError {
+    /// As they are named.
+    #[error(transparent)]
+    Relays(#[from] RelaysError),
+    /// The client for them.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+}
+
+/// Whether a URL is one of this service.
+fn serves(cps: &ServiceAddress, url: &str) -> bool {
+    let rest = url.strip_prefix(&cps.url(""));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+}
+
+/// The request as the CPS reads it: as it would be sent directly, and no field more but the
+/// one that says how long the answer is to be.
+fn inner_request(
+    request: &RoutedRequest<'_>,
+    cps: &Authority,
+) -> Result<binary_http::Request, RouteError> {
+    let malformed = || fault::malformed(request.url);
+    let url: Uri = request.url.parse().map_err(|_| malformed())?;
+    let path = url.path_and_query().ok_or_else(malformed)?;
+    let authority = cps.as_str().parse().map_err(|_| malformed())?;
+    let mut inner = binary_http::Request::new(request.method.clone(), authority, path.clone());
+    inner.fields = request.headers.clone();
+    if is_padded(path.path()) {
+        let pad = HeaderValue::from(PAD.size());
+        inner.fields.insert(PAD_FIELD, pad);
+    }
+    inner.content = request.body.to_vec();
+    Ok(inner)
+}
+
+/// Stores, and look-ups of one number.
+fn is_padded(path: &str) -> bool {
+    let number = path.strip_prefix(KEYS_PATH);
+    path == STORE_PATH || number.is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Most bytes that are read of a relay's answer: those of the class that has room for what
+/// is wanted.
+fn max_answer(key: &TrustedKey, wanted: usize) -> usize {
+    let class = ResponseClass::of(wanted.saturating_add(MAX_ANSWER_HEAD), Some(PAD));
+    let size = class.map_or(LARGEST_RESPONSE, ResponseClass::size);
+    encapsulated_response_size(key.config().kem(), size)
+}
+
+fn open(url: &str, opener: ResponseOpener, answer: &Answer) -> Result<RoutedAnswer, HttpError> {
+    if answer.status != StatusCode::OK {
+        return Err(fault::not_taken(url, answer).into());
+    }
+    let opened = answer
+        .content(OHTTP_RESPONSE_MEDIA_TYPE)
+        .map_err(|error| fault::no_answer(url, &error))?;
+    let opened = open_response(opener, opened)
+        .map_err(|error| fault::unreadable(url, &answer.url, &error))?;
+    Ok(RoutedAnswer {
+        status: opened.status,
+        headers: opened.fields,
+        body: opened.content.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! The key configurations that requests are sealed to: those that a log announces, in the
+//! hands of all who send. A timer fills them; **a request asks nobody**. Not here: how they
+//! are fetched and verified (`fetch`).
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::oblivious_keys::ObliviousKey;
+use pennyblack_hpke::Kem;
+use pennyblack_ohttp::key_config::KeyConfig;
+
+/// A key configuration that its CPS's log announces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedKey {
+    config: KeyConfig,
+    announced: ObliviousKey,
+}
+
+impl TrustedKey {
+    /// Only verification makes one (`fetch`).
+    pub(super) const fn new(config: KeyConfig, announced: ObliviousKey) -> Self {
+        Self { config, announced }
+    }
+
+    /// The key.
+    #[must_use]
+    pub const fn config(&self) -> &KeyConfig {
+        &self.config
+    }
+
+    /// What the log says of it.
+    #[must_use]
+    pub const fn announced(&self) -> &ObliviousKey {
+        &self.announced
+    }
+
+    /// What decides between two: X-Wing protects recordings, and of several of a KEM the one
+    /// that began last is everybody's.
+    fn rank(&self) -> (bool, UnixTime) {
+        let is_xwing = self.config.kem() == Kem::XWing;
+        (is_xwing, self.announced.not_before)
+    }
+}
+
+/// What is known of a CPS's keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CpsKeys {
+    /// Those that may be used, if they are good now.
+    pub keys: Vec<TrustedKey>,
+    /// Why the CPS's last answer brought none, if the CPS contradicts its log.
+    pub refused: Option<String>,
+}
+
+impl CpsKeys {
+    /// The key that everybody seals to now.
+    #[must_use]
+    pub fn newest(&self, now: UnixTime) -> Option<&TrustedKey> {
+        let good = self.keys.iter().filter(|key| key.announced.is_good(now));
+        good.max_by_key(|key| key.rank())
+    }
+}
+
+/// The keys of all CPSs. Clones share them.
+#[derive(Clone, Default)]
+pub struct TrustedKeys(Arc<RwLock<HashMap<Authority, Arc<CpsKeys>>>>);
+
+impl TrustedKeys {
+    /// Replaces what is known of a CPS's keys.
+    pub fn set(&self, cps: &Authority, keys: CpsKeys) {
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(cps.clone(), Arc::new(keys));
+    }
+
+    /// What is known of a CPS's keys; nothing at first.
+    #[must_use]
+    pub fn of(&self, cps: &Authority) -> Option<Arc<CpsKeys>> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(cps).cloned()
+    }
+}
+
+impl fmt::Debug for TrustedKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrustedKeys").finish_non_exhaustive()
+    }
+}
