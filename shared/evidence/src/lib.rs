@@ -7,4 +7,5 @@ pub mod key_calendar;
 pub mod key_log_view;
 pub mod log_entry;
 pub mod oblivious_keys;
+pub mod oblivious_log;
 pub mod spend;

@@ -6,9 +6,11 @@ use std::pin::pin;
 use futures_util::future::{Either, pending, select, try_join};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{EntryPosition, LogReader, LogSource, Position, ReadLogError, require_no_rollback};
+use super::{
+    EntryPosition, LogReader, LogSource, Position, ReadLogError, known, require_no_rollback, wanted,
+};
 use crate::edge::Edge;
-use crate::{EntryBundle, FULL_TILE, Hash, SignedCheckpoint, TreeHead};
+use crate::{EntryBundle, FULL_TILE, Frontier, Hash, SignedCheckpoint, TreeHead};
 
 /// Bundles that are read ahead, so that a network's way is not waited for each time.
 const READ_AHEAD: usize = 8;
@@ -210,6 +212,34 @@ impl<S: LogSource> LogReader<S> {
             // Nobody has signed for what was read: it is only not what was signed.
             ReadLogError::Fork { .. } => ReadLogError::Root { size: signed.size },
             other => other,
+        })
+    }
+
+    /// A position behind the first `size` entries of a signed tree, as the log's tiles have
+    /// it: for a reader that has no use of those entries. **Nothing is proven by it** until
+    /// the entries behind it are read by [`Self::advance_entries`], which end at the signed
+    /// root only if the tiles were right.
+    ///
+    /// # Errors
+    /// [`ReadLogError`].
+    pub async fn position_at(
+        &self,
+        size: u64,
+        to: &SignedCheckpoint,
+    ) -> Result<EntryPosition, ReadLogError> {
+        let signed = self.require_signed(to)?;
+        if size >= signed.size {
+            return Err(ReadLogError::PastTheEnd {
+                index: size,
+                size: signed.size,
+            });
+        }
+        let nodes = wanted(|node| Frontier::read(size, node));
+        let nodes = self.nodes(nodes, signed.size).await?;
+        Ok(EntryPosition {
+            checkpoint: None,
+            roots: Frontier::read(size, |node| known(&nodes, node))?,
+            unread: None,
         })
     }
 

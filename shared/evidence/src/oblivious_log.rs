@@ -1,0 +1,216 @@
+//! What a client knows of a CPS's log: which key configurations of Oblivious HTTP it
+//! announces (docs/protocol.md section 8.4). A configuration that is not there may be shown
+//! to one client alone, to know it again. Not here: how a log is read, verified and read on
+//! ([`pennyblack_tlog::reader`]), and fetching.
+
+mod error;
+mod remembered;
+
+use pennyblack_base::authority::Authority;
+use pennyblack_base::clock_tolerance;
+use pennyblack_base::time::UnixTime;
+use pennyblack_tlog::note_key::VerifierKey;
+use pennyblack_tlog::reader::EntryPosition;
+use pennyblack_tlog::{
+    FULL_TILE, LogReader, LogSource, ReadLogError, SignedCheckpoint, TreeHead, WitnessPolicy,
+};
+
+use crate::key_log_view::LOG_PATH;
+use crate::log_entry::{LogEntry, SkippedKinds, Statement};
+use crate::oblivious_keys::{KeyConfigDigest, ObliviousKey, ObliviousKeys};
+
+pub use self::error::{NotAnnounced, NotFollowed, ObliviousLogError};
+pub use self::remembered::RememberedError;
+
+/// The path below a log's prefix of its verifier key.
+const KEY: &str = "key";
+/// Most bytes of a verifier key with its line feed.
+const MAX_KEY: usize = 1024;
+
+/// Most entries that are read at a time, at the end of the log: of a log with more, only its
+/// checkpoints are compared before that. An announcement that is good is at most two epochs
+/// old; a carrier that spends its whole quota twice, each day, adds 115,000 entries meanwhile.
+const MAX_ENTRIES: u64 = 1 << 17;
+
+/// A CPS's log as far as it was read and verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObliviousLogView {
+    log: VerifierKey,
+    position: EntryPosition,
+    keys: ObliviousKeys,
+    skipped: SkippedKinds,
+}
+
+impl ObliviousLogView {
+    /// Follows the log of `cps` to its end, from where `memory` is; `source` has the files.
+    /// Its key is the one of `memory`, or `key`, or else the first that the CPS shows. The
+    /// caller persists the answer before it uses a key because of it.
+    ///
+    /// # Errors
+    /// [`NotFollowed`], of which the caller persists [`NotFollowed::signed`]; what was
+    /// remembered stays true.
+    pub async fn follow<S: LogSource>(
+        cps: &Authority,
+        key: Option<&VerifierKey>,
+        memory: Option<Self>,
+        source: &S,
+    ) -> Result<Self, NotFollowed> {
+        let view = Self::beginning(cps, key, memory, source).await?;
+        let reader = LogReader::new(source, view.log.clone(), WitnessPolicy::default());
+        let reader = reader.with_max_bundle_size(LogEntry::MAX_BUNDLE_SIZE);
+        let checkpoint = reader.checkpoint().await?;
+        view.advance(&reader, &checkpoint).await.map_err(|error| {
+            // A log that has signed more must show that one day, too.
+            let position = view.position.with_unread(&checkpoint);
+            let is_known = matches!(error, ObliviousLogError::Contradiction(_));
+            let signed = (!is_known && position != view.position).then(|| {
+                let view = view.clone();
+                Box::new(Self { position, ..view })
+            });
+            NotFollowed { error, signed }
+        })
+    }
+
+    async fn beginning<S: LogSource>(
+        cps: &Authority,
+        key: Option<&VerifierKey>,
+        memory: Option<Self>,
+        source: &S,
+    ) -> Result<Self, ObliviousLogError> {
+        match (memory, key) {
+            (Some(memory), Some(key)) if memory.log != *key => Err(ObliviousLogError::OtherKey {
+                remembered: Box::new(memory.log),
+                configured: Box::new(key.clone()),
+            }),
+            (Some(memory), _) => Ok(memory),
+            (None, Some(key)) => Self::begin(key.clone(), cps),
+            (None, None) => {
+                let shown = source
+                    .read(KEY, MAX_KEY)
+                    .await
+                    .map_err(ReadLogError::from)?;
+                let shown = shown.ok_or_else(|| ObliviousLogError::NoLog(cps.clone()))?;
+                Self::begin(String::from_utf8_lossy(&shown).trim_end().parse()?, cps)
+            }
+        }
+    }
+
+    /// The log with this key; nothing was read of it yet.
+    fn begin(log: VerifierKey, cps: &Authority) -> Result<Self, ObliviousLogError> {
+        let expected = format!("{cps}{LOG_PATH}");
+        if log.name().as_str() != expected {
+            let actual = log.name().clone();
+            return Err(ObliviousLogError::Name { expected, actual });
+        }
+        Ok(Self {
+            log,
+            position: EntryPosition::default(),
+            keys: ObliviousKeys::default(),
+            skipped: SkippedKinds::default(),
+        })
+    }
+
+    async fn advance<S: LogSource>(
+        &self,
+        reader: &LogReader<S>,
+        checkpoint: &SignedCheckpoint,
+    ) -> Result<Self, ObliviousLogError> {
+        let (mut keys, mut skipped) = (self.keys.clone(), self.skipped.clone());
+        let from = self.position_before(reader, checkpoint).await?;
+        let visit = |index, entry: &[u8]| {
+            let entry = LogEntry::parse(entry)
+                .map_err(|error| ObliviousLogError::Entry { index, error })?;
+            skipped.record(&entry);
+            match entry.statement {
+                Statement::ObliviousKeyAnnounced(key) => keys
+                    .announce(entry.minute, key)
+                    .map_err(|error| ObliviousLogError::Announcement { index, error }),
+                _ => Ok(()),
+            }
+        };
+        let position = reader.advance_entries(&from, checkpoint, visit).await?;
+        Ok(Self {
+            log: self.log.clone(),
+            position,
+            keys,
+            skipped,
+        })
+    }
+
+    /// Where reading begins: where it ended, or so many entries before the end. Either way
+    /// the log continues what it had signed before.
+    async fn position_before<S: LogSource>(
+        &self,
+        reader: &LogReader<S>,
+        checkpoint: &SignedCheckpoint,
+    ) -> Result<EntryPosition, ObliviousLogError> {
+        let (read, new) = (self.position.head().size, checkpoint.checkpoint().head);
+        let first = new.size.saturating_sub(MAX_ENTRIES);
+        let first = first - first % u64::from(FULL_TILE);
+        if first <= read {
+            return Ok(self.position.clone());
+        }
+        reader
+            .require_consistent(&self.position.signed(), &new)
+            .await?;
+        Ok(reader.position_at(first, checkpoint).await?)
+    }
+
+    /// The log's key.
+    #[must_use]
+    pub const fn log(&self) -> &VerifierKey {
+        &self.log
+    }
+
+    /// How many entries the log had, and their root: to be compared with what others see.
+    #[must_use]
+    pub fn head(&self) -> TreeHead {
+        self.position.head()
+    }
+
+    /// The entries of kinds that this version does not know.
+    #[must_use]
+    pub const fn skipped(&self) -> &SkippedKinds {
+        &self.skipped
+    }
+
+    /// What the log says of a key configuration.
+    ///
+    /// # Errors
+    /// [`NotAnnounced::Missing`].
+    pub fn announced(&self, key_config: KeyConfigDigest) -> Result<&ObliviousKey, NotAnnounced> {
+        self.keys
+            .get(key_config)
+            .ok_or_else(|| NotAnnounced::Missing {
+                key_config,
+                log: self.log.name().clone(),
+                entries: self.head().size,
+            })
+    }
+
+    /// Requires that a key, which the CPS serves `now`, began last of all that the log
+    /// announces: an older one could be kept for few clients. At the beginning of an epoch
+    /// the clocks of both sides decide.
+    ///
+    /// # Errors
+    /// [`NotAnnounced::Superseded`].
+    pub fn require_newest(&self, key: &ObliviousKey, now: UnixTime) -> Result<(), NotAnnounced> {
+        let begun = now.minus(clock_tolerance::TOKEN_KEY);
+        let all = Vec::from(self.keys.clone());
+        let newest = all
+            .iter()
+            .filter(|other| other.not_before <= begun)
+            .max_by_key(|other| other.not_before);
+        match newest {
+            Some(newest) if newest.not_before > key.not_before => Err(NotAnnounced::Superseded {
+                key_config: key.key_config,
+                newest: newest.key_config,
+                since: newest.not_before,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
