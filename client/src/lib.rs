@@ -11,6 +11,7 @@ pub mod certificates;
 mod database;
 pub mod follower;
 pub mod identity;
+mod log_source;
 mod missing_file;
 pub mod oblivious;
 mod request_length;

@@ -4,16 +4,20 @@
 //! (`pennyblack-ohttp`), and what is asked.
 
 mod fault;
+mod fetch;
 mod relay_address;
 mod relays;
 mod route;
+mod timer;
 mod trusted_keys;
 
 use serde::{Deserialize, Serialize};
 
+pub use fetch::{KeyFetchError, KeyFetcher};
 pub use relay_address::{RelayAddress, RelayAddressError};
 pub use relays::RelaysError;
 pub use route::{ObliviousRoute, RouteSetupError};
+pub use timer::{DEFAULT_FETCH_EVERY, KeyTimer};
 pub use trusted_keys::{CpsKeys, TrustedKey, TrustedKeys};
 
 /// What becomes of a request when no relay can carry it.

@@ -6,15 +6,14 @@
 use std::sync::Arc;
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_evidence::key_log_view::{KeyLogView, LOG_PATH, LogPolicy, NotFollowed, follow};
+use pennyblack_evidence::key_log_view::{KeyLogView, LogPolicy, NotFollowed, follow};
 use pennyblack_privacypass::directory::{DirectoryKey, IssuerDirectory};
 use pennyblack_privacypass::token_key::TokenKey;
-use pennyblack_tlog::LogSource;
-use pennyblack_tlog::reader::SourceError;
 
 use super::{Carrier, CarrierError, current_key};
+use crate::log_source::ServedLog;
 use crate::wallet::{KeyStanding, Wallet, WalletError};
-use pennyblack_http::{HttpClient, Request, RetryPolicy, ServiceAddress};
+use pennyblack_http::HttpClient;
 
 /// What the issuer says of its keys at one time: its directory, and its log, which is read
 /// once and after the directory.
@@ -114,9 +113,9 @@ impl Carrier {
         wallet: &Wallet,
         now: UnixTime,
     ) -> Result<Option<KeyLogView>, CarrierError> {
-        let served = Served {
+        let served = ServedLog {
             client,
-            issuer: &self.issuer,
+            service: &self.issuer,
             retry: self.retry,
         };
         // Each turn but the last is one in which another process has remembered more.
@@ -152,26 +151,5 @@ impl Carrier {
                 (None, _) => {}
             }
         }
-    }
-}
-
-/// The log as the issuer serves it.
-struct Served<'a> {
-    client: &'a HttpClient,
-    issuer: &'a ServiceAddress,
-    retry: RetryPolicy,
-}
-
-impl LogSource for Served<'_> {
-    async fn read(&self, path: &str, max: usize) -> Result<Option<Vec<u8>>, SourceError> {
-        let url = self.issuer.url(&format!("{LOG_PATH}/{path}"));
-        let request = Request::get(url.clone(), max);
-        let found = self.client.find(&request, self.retry).await;
-        found
-            .map(|found| found.map(Vec::from))
-            .map_err(|error| SourceError {
-                path: url,
-                error: error.into(),
-            })
     }
 }

@@ -14,8 +14,8 @@ use pennyblack_base::service_paths::{
 };
 use pennyblack_base::time::UnixTime;
 use pennyblack_http::{
-    Answer, HttpClient, HttpError, HttpOptions, Request, Route, RouteError, RouteFault,
-    RoutedAnswer, RoutedRequest, ServiceAddress,
+    Answer, HttpClient, HttpError, HttpOptions, Request, Route, RouteError, RoutedAnswer,
+    RoutedRequest, ServiceAddress,
 };
 use pennyblack_ohttp::binary_http;
 use pennyblack_ohttp::encapsulation::{ResponseOpener, encapsulated_response_size};
@@ -24,9 +24,9 @@ use pennyblack_ohttp::size_class::{LARGEST_RESPONSE, PAD_FIELD, ResponseClass};
 use pennyblack_protocol::key_record::KEYS_PATH;
 use pennyblack_runtime::clock::Clock;
 
+use super::fault;
 use super::relays::{CpsRelays, RelaysError};
 use super::{Fallback, RelayAddress, TrustedKey, TrustedKeys};
-use crate::oblivious::fault;
 
 /// Bytes of an answer beside its content: status, header fields, lengths.
 const MAX_ANSWER_HEAD: usize = 2_048;

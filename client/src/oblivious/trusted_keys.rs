@@ -69,9 +69,11 @@ pub struct TrustedKeys(Arc<RwLock<HashMap<Authority, Arc<CpsKeys>>>>);
 
 impl TrustedKeys {
     /// Replaces what is known of a CPS's keys.
-    pub fn set(&self, cps: &Authority, keys: CpsKeys) {
+    pub(super) fn set(&self, cps: &Authority, keys: CpsKeys) -> Arc<CpsKeys> {
+        let keys = Arc::new(keys);
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        all.insert(cps.clone(), Arc::new(keys));
+        all.insert(cps.clone(), Arc::clone(&keys));
+        keys
     }
 
     /// What is known of a CPS's keys; nothing at first.

@@ -16,6 +16,7 @@
 mod class_draws;
 mod draws;
 mod issuer_logs;
+mod oblivious_keys;
 mod outbox;
 mod piles;
 mod tokens;
@@ -34,6 +35,7 @@ use crate::database::{self, OpenError, Schema, Upgrade, from_column, to_column};
 
 pub use class_draws::ClassDraws;
 pub use draws::{DrawId, DrawPart, DrawnToken, NewDraw, PendingDraw};
+pub use oblivious_keys::RememberedKeys;
 pub use outbox::{OutboxEntry, OutboxId, StoreCall};
 pub use tokens::{Holding, SpendError};
 pub use unlisted_keys::KeyStanding;
@@ -47,7 +49,7 @@ pub use unlisted_keys::KeyStanding;
 pub const DEFAULT_MINIMUM_AGE: Duration = Duration::from_secs(3600);
 
 /// Version of the tables, in SQLite's `user_version`.
-const SCHEMA_VERSION: i32 = 6;
+const SCHEMA_VERSION: i32 = 7;
 
 const SCHEMA: Schema = Schema {
     version: SCHEMA_VERSION,
@@ -55,11 +57,18 @@ const SCHEMA: Schema = Schema {
         include_str!("schema.sql"),
         include_str!("issuer_log.sql"),
         include_str!("unlisted_key.sql"),
+        include_str!("oblivious_keys.sql"),
     ],
-    upgrades: &[Upgrade {
-        from: 5,
-        statements: include_str!("upgrades/5.sql"),
-    }],
+    upgrades: &[
+        Upgrade {
+            from: 5,
+            statements: include_str!("upgrades/5.sql"),
+        },
+        Upgrade {
+            from: 6,
+            statements: include_str!("upgrades/6.sql"),
+        },
+    ],
     wait: wait_for_the_wallet,
 };
 

@@ -14,6 +14,8 @@ use pennyblack_ohttp::key_config::GatewayKey;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use pennyblack_http::RouteFault;
+
 use super::*;
 use crate::oblivious::CpsKeys;
 

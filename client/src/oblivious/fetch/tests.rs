@@ -1,0 +1,254 @@
+use std::collections::BTreeMap;
+use std::str::FromStr as _;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use pennyblack_evidence::log_entry::{LogEntry, Minute, Statement};
+use pennyblack_evidence::oblivious_keys::ObliviousKey;
+use pennyblack_hpke::{Kem, PrivateKey};
+use pennyblack_http::HttpOptions;
+use pennyblack_ohttp::key_config::GatewayKey;
+use pennyblack_tlog::edge::Edge;
+use pennyblack_tlog::note_key::SignatureType;
+use pennyblack_tlog::{Checkpoint, NoteSigner};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+const NOW: UnixTime = UnixTime(1_800_000_000);
+const WEEK: Duration = Duration::from_secs(604_800);
+
+fn config(key_id: u8) -> KeyConfig {
+    let private = PrivateKey::generate(Kem::DhkemX25519, &mut rand::rng());
+    GatewayKey::new(key_id, private).unwrap().config().clone()
+}
+
+/// A log that announces these for a week each, the second from a week after the first on.
+fn log(signer: &NoteSigner, announced: &[&KeyConfig]) -> BTreeMap<String, Vec<u8>> {
+    let (mut edge, mut files) = (Edge::default(), Vec::new());
+    let mut begins = NOW.minus(Duration::from_secs(60));
+    for config in announced {
+        let key = ObliviousKey {
+            key_config: KeyConfigDigest(config.digest()),
+            not_before: begins,
+            not_after: begins.plus(WEEK + Duration::from_secs(3_600)),
+        };
+        let entry = LogEntry {
+            minute: Minute::of(NOW.minus(WEEK)),
+            statement: Statement::ObliviousKeyAnnounced(key),
+        };
+        edge.push(&entry.to_bytes(), &mut files).unwrap();
+        begins = begins.plus(WEEK);
+    }
+    files.extend(edge.partial(0));
+    let checkpoint = Checkpoint::new(signer.verifier().name(), edge.head());
+    let checkpoint = checkpoint.sign(signer).unwrap().to_string();
+    let files = files.into_iter();
+    let files = files.map(|file| (format!("/log/{}", file.tile), file.bytes));
+    let texts = [
+        (
+            "/log/key".to_owned(),
+            signer.verifier().to_string().into_bytes(),
+        ),
+        ("/log/checkpoint".to_owned(), checkpoint.into_bytes()),
+    ];
+    files.chain(texts).collect()
+}
+
+/// A CPS that serves files, and the wallet of a carrier that asks it.
+struct Scene {
+    cps: ServiceAddress,
+    files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    signer: NoteSigner,
+    fetcher: KeyFetcher,
+    home: TempDir,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let files = Arc::new(Mutex::new(BTreeMap::new()));
+        let served = Arc::clone(&files);
+        tokio::spawn(async move {
+            loop {
+                let (socket, _) = listener.accept().await.unwrap();
+                tokio::spawn(serve(socket, Arc::clone(&served)));
+            }
+        });
+        let home = tempfile::tempdir().unwrap();
+        let name = "cps.example/log".parse().unwrap();
+        Self {
+            cps: format!("cps.example=http://{address}").parse().unwrap(),
+            files,
+            signer: NoteSigner::generate(name, SignatureType::Ed25519, &mut rand::rng()),
+            fetcher: KeyFetcher {
+                wallet: Wallet::open(&home.path().join("wallet.db")).unwrap(),
+                log_keys: Vec::new(),
+                retry: RetryPolicy::NONE,
+                keys: TrustedKeys::default(),
+            },
+            home,
+        }
+    }
+
+    /// What the CPS shows from now on.
+    fn shows(&self, served: &[&KeyConfig], announced: &[&KeyConfig]) {
+        let mut files = log(&self.signer, announced);
+        let list = KeyConfig::encode_list(served.iter().copied());
+        files.insert(OHTTP_GATEWAY_PATH.to_owned(), list);
+        *self.files.lock().unwrap() = files;
+    }
+
+    async fn fetch_at(&self, now: UnixTime) -> Result<Arc<CpsKeys>, KeyFetchError> {
+        let client = HttpOptions::default().client().unwrap();
+        self.fetcher.fetch(&client, &self.cps, now).await
+    }
+
+    /// What another process finds in the wallet.
+    async fn remembered(&self) -> Arc<CpsKeys> {
+        let other = KeyFetcher {
+            wallet: Wallet::open(&self.home.path().join("wallet.db")).unwrap(),
+            keys: TrustedKeys::default(),
+            ..self.fetcher.clone()
+        };
+        other.recall(self.cps.authority()).await.unwrap()
+    }
+}
+
+async fn serve(mut socket: TcpStream, files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>) {
+    let mut head = Vec::new();
+    loop {
+        while !head.ends_with(b"\r\n\r\n") {
+            match socket.read_u8().await {
+                Ok(byte) => head.push(byte),
+                Err(_) => return,
+            }
+        }
+        let text = String::from_utf8(std::mem::take(&mut head)).unwrap();
+        let path = text.split(' ').nth(1).unwrap().to_owned();
+        let found = files.lock().unwrap().get(&path).cloned();
+        let status = found.as_ref().map_or("404 Not Found", |_| "200 OK");
+        let (body, media_type) = (found.unwrap_or_default(), OHTTP_KEYS_MEDIA_TYPE);
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n\r\n"
+        );
+        socket.write_all(head.as_bytes()).await.unwrap();
+        socket.write_all(&body).await.unwrap();
+    }
+}
+
+fn used(keys: &CpsKeys, now: UnixTime) -> Option<u8> {
+    keys.newest(now).map(|key| key.config().key_id())
+}
+
+#[tokio::test]
+async fn an_announced_key_is_used_and_another_process_finds_it_without_asking() {
+    let scene = Scene::new().await;
+    let (first, second) = (config(2), config(4));
+    scene.shows(&[&first], &[&first, &second]);
+    assert_eq!(used(&*scene.fetch_at(NOW).await.unwrap(), NOW), Some(2));
+    scene.files.lock().unwrap().clear();
+    assert_eq!(used(&*scene.remembered().await, NOW), Some(2));
+    // A week later the next one is served, and the first is accepted for an hour more.
+    let later = NOW.plus(WEEK);
+    scene.shows(&[&second, &first], &[&first, &second]);
+    let both = scene.fetch_at(later).await.unwrap();
+    assert_eq!((both.keys.len(), used(&both, later)), (2, Some(4)));
+    assert_eq!(used(&both, later.plus(WEEK)), Some(4));
+    assert_eq!(used(&both, later.plus(2 * WEEK)), None);
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_in_the_log_is_refused_and_what_was_trusted_stays() {
+    let scene = Scene::new().await;
+    let (first, marked) = (config(2), config(2));
+    scene.shows(&[&marked], &[&first]);
+    let refused = scene.fetch_at(NOW).await.unwrap_err();
+    assert!(refused.is_untrusted(), "{refused}");
+    let known = scene.remembered().await;
+    assert_eq!(used(&known, NOW), None);
+    assert!(known.refused.as_ref().unwrap().contains("not in the log"));
+    // One that is honest beside it does not save the other.
+    scene.shows(&[&first, &marked], &[&first]);
+    assert!(scene.fetch_at(NOW).await.unwrap_err().is_untrusted());
+    assert_eq!(used(&*scene.remembered().await, NOW), None);
+    scene.shows(&[&first], &[&first]);
+    assert_eq!(scene.fetch_at(NOW).await.unwrap().refused, None);
+    scene.shows(&[&marked], &[&first]);
+    assert!(scene.fetch_at(NOW).await.is_err());
+    let known = scene.remembered().await;
+    assert_eq!(
+        known
+            .keys
+            .iter()
+            .map(|key| key.config())
+            .collect::<Vec<_>>(),
+        [&first]
+    );
+}
+
+#[tokio::test]
+async fn a_log_that_takes_back_what_it_showed_brings_no_new_key() {
+    let scene = Scene::new().await;
+    let (first, second) = (config(2), config(4));
+    scene.shows(&[&first], &[&first, &second]);
+    scene.fetch_at(NOW).await.unwrap();
+    scene.shows(&[&first], &[&first]);
+    let rolled_back = scene.fetch_at(NOW).await.unwrap_err();
+    assert!(rolled_back.is_untrusted(), "{rolled_back}");
+    let marked = config(6);
+    scene.shows(&[&marked], &[&first, &marked]);
+    let forked = scene.fetch_at(NOW).await.unwrap_err();
+    assert!(forked.is_untrusted(), "{forked}");
+    assert_eq!(used(&*scene.remembered().await, NOW), Some(2));
+}
+
+#[tokio::test]
+async fn an_older_key_than_the_log_has_is_refused() {
+    let scene = Scene::new().await;
+    let (first, second) = (config(2), config(4));
+    scene.shows(&[&first], &[&first, &second]);
+    let begun = NOW.plus(WEEK);
+    let refused = scene.fetch_at(begun).await.unwrap_err();
+    assert!(refused.is_untrusted(), "{refused}");
+    assert!(refused.to_string().contains("was followed by"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_cps_without_a_gateway_and_one_whose_log_is_away_are_not_suspected() {
+    let scene = Scene::new().await;
+    let absent = scene.fetch_at(NOW).await.unwrap_err();
+    assert!(matches!(absent, KeyFetchError::NotOffered(_)), "{absent}");
+    let first = config(2);
+    scene.shows(&[&first], &[&first]);
+    scene.fetch_at(NOW).await.unwrap();
+    let nobody = ServiceAddress::from_str("cps.example=http://127.0.0.1:1").unwrap();
+    let client = HttpOptions::default().client().unwrap();
+    let away = scene
+        .fetcher
+        .fetch(&client, &nobody, NOW)
+        .await
+        .unwrap_err();
+    assert!(!away.is_untrusted(), "{away}");
+    let known = scene.remembered().await;
+    assert_eq!((used(&known, NOW), &known.refused), (Some(2), &None));
+    // Long after its end nothing is left.
+    assert_eq!(used(&known, NOW.plus(2 * WEEK)), None);
+}
+
+#[tokio::test]
+async fn a_log_key_that_is_configured_is_the_only_one() {
+    let mut scene = Scene::new().await;
+    let first = config(2);
+    scene.shows(&[&first], &[&first]);
+    let name = "cps.example/log".parse().unwrap();
+    let other = NoteSigner::generate(name, SignatureType::Ed25519, &mut rand::rng());
+    scene.fetcher.log_keys = vec![other.verifier().clone()];
+    assert!(scene.fetch_at(NOW).await.unwrap_err().is_untrusted());
+    scene.fetcher.log_keys = vec![scene.signer.verifier().clone()];
+    assert_eq!(used(&*scene.fetch_at(NOW).await.unwrap(), NOW), Some(2));
+}
