@@ -105,6 +105,7 @@ async fn what_becomes_of_more_calls_than_can_be_stored() {
     world.issuer.quota.tokens = 1 << 20;
     let beginning = Beginning {
         tokens: 12_288,
+        more_mailboxes: 0,
         config: trunk(&world, "switch"),
         settings: ports.settings().collect(),
     };
