@@ -3,8 +3,9 @@
 //! with their totals, token keys, oblivious keys. No address, no mailbox, no time finer than a
 //! minute. Not here: the log itself, and whether an entry is true.
 
+mod oblivious_key;
+mod skipped;
 mod statement;
-mod unknown;
 
 use pennyblack_base::authority::AuthorityError;
 use pennyblack_base::time::UnixTime;
@@ -13,8 +14,9 @@ use pennyblack_privacypass::token::TokenError;
 use pennyblack_privacypass::token_key::TokenKeyError;
 use pennyblack_tlog::FULL_TILE;
 
-pub use self::statement::Statement;
-pub use self::unknown::{SkippedKinds, UnknownStatement};
+pub use self::oblivious_key::{KeyConfigDigest, ObliviousKey};
+pub use self::skipped::SkippedKinds;
+pub use self::statement::{Statement, UnknownStatement};
 
 /// The version of the entries' form. **Another version is refused, another kind is
 /// skipped**: an entry that no reader may skip has another version.

@@ -7,10 +7,9 @@ use pennyblack_base::wire::{Reader, put_vec_u16};
 use pennyblack_privacypass::token::{Token, TokenKeyId, TokenType};
 use pennyblack_privacypass::token_key::TokenKey;
 
-use super::unknown::UnknownStatement;
+use super::oblivious_key::{KeyConfigDigest, ObliviousKey};
 use super::{EpochTotals, LogEntryError};
 use crate::double_spend::{DoubleSpendEvidence, SpendRecord};
-use crate::oblivious_keys::{KeyConfigDigest, ObliviousKey};
 
 const DOUBLE_SPEND: u8 = 1;
 const KEY_EPOCH_OPENED: u8 = 2;
@@ -110,6 +109,32 @@ pub enum Statement {
     /// opaque body[the rest of the entry];
     /// ```
     Unknown(UnknownStatement),
+}
+
+/// What an entry of a kind says that this version does not know, unread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownStatement {
+    kind: u8,
+    body: Vec<u8>,
+}
+
+impl UnknownStatement {
+    /// Only an entry that was read has one: a kind that is known is never this.
+    const fn new(kind: u8, body: Vec<u8>) -> Self {
+        Self { kind, body }
+    }
+
+    /// The number of the kind.
+    #[must_use]
+    pub const fn kind(&self) -> u8 {
+        self.kind
+    }
+
+    /// What follows the entry's minute.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 impl Statement {

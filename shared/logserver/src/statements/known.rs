@@ -4,8 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_evidence::log_entry::Statement;
-use pennyblack_evidence::oblivious_keys::KeyConfigDigest;
+use pennyblack_evidence::log_entry::{KeyConfigDigest, Statement};
 use pennyblack_privacypass::token::{Nonce, TokenKeyId};
 use serde::{Deserialize, Serialize};
 
@@ -188,7 +187,7 @@ pub(super) fn epoch_of(statement: &Statement) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use pennyblack_evidence::oblivious_keys::ObliviousKey;
+    use pennyblack_evidence::log_entry::ObliviousKey;
 
     use super::*;
 

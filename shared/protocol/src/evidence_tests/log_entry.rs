@@ -4,7 +4,6 @@ use crate::store_request::scene::{NOW, Received, cps, scene, signed, signed_with
 use pennyblack_base::time::UnixTime;
 use pennyblack_base::wire::WireError;
 use pennyblack_evidence::log_entry::*;
-use pennyblack_evidence::oblivious_keys::{KeyConfigDigest, ObliviousKey};
 use pennyblack_privacypass::blind_rsa::TokenPublicKey;
 use pennyblack_privacypass::token_key::TokenKey;
 use pennyblack_sealing::sealed::seal_passport;

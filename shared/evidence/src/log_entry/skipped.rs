@@ -1,5 +1,5 @@
 //! Entries of kinds that a later version has added (docs/protocol.md section 7.2): they
-//! are skipped, counted and reported. Not here: the kinds that this version knows.
+//! are skipped, counted and reported. Not here: what entries say.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,32 +7,6 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{LogEntry, Statement};
-
-/// What an entry of such a kind says, unread.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownStatement {
-    kind: u8,
-    body: Vec<u8>,
-}
-
-impl UnknownStatement {
-    /// Only an entry that was read has one: a kind that is known is never this.
-    pub(super) const fn new(kind: u8, body: Vec<u8>) -> Self {
-        Self { kind, body }
-    }
-
-    /// The number of the kind.
-    #[must_use]
-    pub const fn kind(&self) -> u8 {
-        self.kind
-    }
-
-    /// What follows the entry's minute.
-    #[must_use]
-    pub fn body(&self) -> &[u8] {
-        &self.body
-    }
-}
 
 /// How many entries of each unknown kind a reader has skipped: at most 256 numbers,
 /// however long the log is.
@@ -46,7 +20,7 @@ impl SkippedKinds {
         let Statement::Unknown(unknown) = &entry.statement else {
             return false;
         };
-        let count = self.0.entry(unknown.kind).or_default();
+        let count = self.0.entry(unknown.kind()).or_default();
         *count = count.saturating_add(1);
         true
     }
