@@ -1,6 +1,6 @@
 //! The world that inputs are judged in: one root, one carrier under it, one
-//! issuer, one CPS, one mailbox of each kind, one moment. Keys are the same in
-//! every run, so that an input found in one run fails in the next.
+//! issuer, one CPS, one mailbox and one oblivious key of each kind, one moment. Keys
+//! are the same in every run, so that an input found in one run fails in the next.
 
 mod issuer;
 mod stir;
@@ -15,6 +15,8 @@ use hpke::kem::X25519HkdfSha256;
 use hpke::{Deserializable as _, OpModeS};
 use pennyblack_base::authority::Authority;
 use pennyblack_stir::jws::{StirSigningKey, X5c, X5u};
+use pennyblack_hpke::PrivateKey;
+use pennyblack_ohttp::key_config::GatewayKey;
 use pennyblack_sealing::mailbox::{Kem, RecipientKey};
 use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_passport::CertificateSource;
@@ -63,6 +65,8 @@ pub struct World {
     pub spend_key: SpendKey,
     /// A mailbox for each KEM.
     pub recipients: Vec<RecipientKey>,
+    /// A key for each KEM with which the CPS opens oblivious requests, X25519 first.
+    pub gateway_keys: Vec<GatewayKey>,
 }
 
 /// The world, made when it is first asked for.
@@ -102,6 +106,9 @@ impl World {
             spend_key: SpendKey::generate(&mut rng),
             recipients: Kem::ALL
                 .map(|kem| RecipientKey::generate(kem, &mut rng).expect("a key"))
+                .into(),
+            gateway_keys: Kem::ALL
+                .map(|kem| GatewayKey::new(7, PrivateKey::derive(kem, &[9; 32])).expect("a key"))
                 .into(),
         }
     }

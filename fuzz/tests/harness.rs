@@ -70,3 +70,18 @@ fn what_the_harness_seals_is_opened() {
     let page = open_envelope(recipient, &world.cps, &sealed).unwrap();
     assert_eq!(page.entries().len(), 1);
 }
+
+#[test]
+fn a_request_that_the_harness_encapsulates_is_read() {
+    use pennyblack_ohttp::binary_http::Request;
+    use pennyblack_ohttp::exchange::{open_request, seal_request};
+
+    let keys = &world().gateway_keys;
+    let (authority, path) = ("cps.example.net".parse(), "/v1/passports".parse());
+    let request = Request::new(http::Method::GET, authority.unwrap(), path.unwrap());
+    for key in keys {
+        let (sealed, _) = seal_request(key.config(), &request, &mut rand::rng()).unwrap();
+        let opened = open_request(keys, &sealed).unwrap();
+        assert_eq!(opened.request.as_ref(), Ok(&request));
+    }
+}

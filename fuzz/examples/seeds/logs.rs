@@ -1,9 +1,13 @@
 //! What a transparency log says: notes, checkpoints, requests to witnesses,
 //! proofs, bundles and entries.
 
+use std::time::Duration;
+
 use pennyblack_fuzz::world::NOW;
 use pennyblack_evidence::double_spend::DoubleSpendEvidence;
-use pennyblack_evidence::log_entry::{EpochTotals, LogEntry, Minute, Statement};
+use pennyblack_evidence::log_entry::{
+    EpochTotals, KeyConfigDigest, LogEntry, Minute, ObliviousKey, Statement,
+};
 use pennyblack_tlog::note_key::SignatureType;
 use pennyblack_tlog::{
     AddCheckpoint, Checkpoint, Cosigner, EntryBundle, Frontier, Hash, LogProof, NoteSigner,
@@ -25,6 +29,11 @@ pub(crate) fn add(corpus: &mut Corpus, evidence: DoubleSpendEvidence) {
             token_key_id: TokenKeyId([7; 32]),
             issued: 5,
         },
+        Statement::ObliviousKeyAnnounced(ObliviousKey {
+            key_config: KeyConfigDigest([7; 32]),
+            not_before: NOW,
+            not_after: NOW.plus(Duration::from_secs(608_400)),
+        }),
     ];
     let (mut bundle, mut frontier) = (EntryBundle::default(), Frontier::default());
     for statement in statements {
@@ -37,7 +46,7 @@ pub(crate) fn add(corpus: &mut Corpus, evidence: DoubleSpendEvidence) {
     let with_path = |path: &str, contents: &[u8]| [path.as_bytes(), b"\n", contents].concat();
     corpus.add(
         "log_files",
-        with_path("tile/entries/000.p/3", bundle.as_bytes()),
+        with_path("tile/entries/000.p/4", bundle.as_bytes()),
     );
     corpus.add("log_files", with_path("tile/0/x001/234.p/2", &[5; 64]));
     add_notes(corpus, &frontier);

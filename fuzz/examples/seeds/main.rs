@@ -9,6 +9,7 @@ mod certificates;
 mod documents;
 mod issuing;
 mod logs;
+mod oblivious;
 mod storing;
 
 use std::path::{Path, PathBuf};
@@ -45,6 +46,7 @@ fn main() -> io::Result<()> {
     issuing::add(&mut corpus, &tests.join("vectors"))?;
     certificates::add(&mut corpus, &tests.join("certs"))?;
     documents::add(&mut corpus, &tests.join("certs"))?;
+    oblivious::add(&mut corpus, &tests.join("vectors"))?;
     storing::add(&mut corpus);
     calls::add(&mut corpus);
     println!(
