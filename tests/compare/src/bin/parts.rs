@@ -12,11 +12,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use http::{Method, StatusCode};
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_client::trust::load_trust;
 use pennyblack_compare::machine::{self, Cores, Machine};
 use pennyblack_compare::parts::Parts;
+use pennyblack_hpke::PrivateKey;
+use pennyblack_ohttp::binary_http::{Request, Response};
+use pennyblack_ohttp::exchange::{open_request, seal_request, seal_response};
+use pennyblack_ohttp::key_config::GatewayKey;
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
 use pennyblack_privacypass::token::{ChallengeDigest, Nonce};
 use pennyblack_privacypass::voprf::{PendingVoprfToken, VoprfKind, VoprfSecretKey};
@@ -28,7 +33,7 @@ use pennyblack_stir::{Certificate, TrustPolicy, verify_chain};
 const NOW: UnixTime = UnixTime(1_795_000_000);
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
-/// Measures single parts: certificates, sealing and VOPRF tokens. Needs a machine that
+/// Measures single parts: certificates, sealing, Oblivious HTTP and VOPRF tokens. Needs a machine that
 /// does nothing else.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -45,6 +50,7 @@ fn main() {
     let mut parts = Parts::new(&filter.unwrap_or_default());
     certificates(&mut parts);
     sealing(&mut parts);
+    oblivious(&mut parts);
     voprf(&mut parts);
     println!("{}", parts.table());
 }
@@ -96,6 +102,42 @@ fn sealing(parts: &mut Parts) {
         parts.measure(&format!("envelope of {slots} slots, sealed"), || {
             seal_envelope(key.config(), &cps(), slots, &none, header, &mut rand::rng()).unwrap()
         });
+    }
+}
+
+/// What Oblivious HTTP adds to a store: at the client, and at the gateway with its answer.
+fn oblivious(parts: &mut Parts) {
+    let rng = &mut rand::rng();
+    let mut request = Request::new(
+        Method::POST,
+        cps().as_str().parse().unwrap(),
+        "/v1/passports".parse().unwrap(),
+    );
+    request.content = vec![7; 2_999];
+    for kem in [Kem::DhkemX25519, Kem::XWing] {
+        let keys = [GatewayKey::new(1, PrivateKey::generate(kem, rng)).unwrap()];
+        let (sealed, _) = seal_request(keys[0].config(), &request, rng).unwrap();
+        parts.measure(&format!("oblivious store, encapsulated for {kem}"), || {
+            seal_request(keys[0].config(), &request, &mut rand::rng()).unwrap()
+        });
+        parts.measure(&format!("oblivious store, opened with {kem}"), || {
+            open_request(&keys, &sealed).unwrap()
+        });
+        for bytes in [512, 33_000] {
+            let mut response = Response::new(StatusCode::CREATED);
+            response.content = vec![9; bytes];
+            let name = format!("oblivious store, opened with {kem}, {bytes} bytes answered");
+            parts.measure(&name, || {
+                let opened = open_request(&keys, &sealed).unwrap();
+                seal_response(opened.sealer, &response, None, &mut rand::rng()).unwrap()
+            });
+        }
+        let mut forged = sealed.clone();
+        *forged.last_mut().unwrap() ^= 1;
+        parts.measure(
+            &format!("oblivious request, forged, refused with {kem}"),
+            || open_request(&keys, &forged).unwrap_err(),
+        );
     }
 }
 
