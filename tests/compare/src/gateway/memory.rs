@@ -13,10 +13,10 @@ use crate::pairs::Spread;
 use crate::report::number;
 
 /// Ten minutes.
-const MINUTES: usize = 10;
+const MINUTES: usize = 22;
 
 /// By then, whatever is remembered for a minute is there.
-const WARM: usize = 3;
+const WARM: usize = 12;
 
 /// How much more it may be at the end, in parts of a hundred: what an allocator's pages take.
 const FLAT: f64 = 5.0;
