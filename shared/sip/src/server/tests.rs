@@ -229,6 +229,7 @@ fn over_a_connection_nothing_is_sent_again() {
     assert!(scene.pass(31_000).is_empty());
     scene.send(31_500, &request("ACK", 1, ""));
     // A switch may send the INVITE by another connection as well.
+    assert!(scene.pass(31_550).is_empty());
     scene.peer = tcp(2);
     assert!(scene.send(31_600, &request("INVITE", 1, "")).is_empty());
     assert!(scene.pass(36_500).is_empty());

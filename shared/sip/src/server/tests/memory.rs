@@ -66,22 +66,27 @@ fn the_oldest_that_was_answered_makes_room_for_a_new_call() {
 
 #[test]
 fn an_answer_has_the_room_that_its_invite_reserved() {
-    let mut scene = limited(1_000, 3 * TableLimits::LEAST_BYTES);
-    let padding = "x".repeat(MAX_HEAD - request("INVITE", 10, "Pad: \r\n").len());
-    let large = |number| request("INVITE", number, &format!("Pad: {padding}\r\n"));
-    let mut waiting = Vec::new();
-    let refused = loop {
-        let number = 10 + u32::try_from(waiting.len()).unwrap();
-        match scene.send(0, &large(number)).as_slice() {
-            [Action::Decide(invite)] => waiting.push(invite.id),
-            other => break codes(other),
+    let most = MAX_HEAD - request("INVITE", 10, "Pad: \r\n").len();
+    for (padding, expected) in [(most, 3), (0, 11)] {
+        let mut scene = limited(1_000, 3 * TableLimits::LEAST_BYTES);
+        let padding = format!("Pad: {}\r\n", "x".repeat(padding));
+        let mut waiting = Vec::new();
+        let refused = loop {
+            let number = 10 + u32::try_from(waiting.len()).unwrap();
+            match scene
+                .send(0, &request("INVITE", number, &padding))
+                .as_slice()
+            {
+                [Action::Decide(invite)] => waiting.push(invite.id),
+                other => break codes(other),
+            }
+        };
+        assert_eq!((refused, waiting.len()), (vec![503], expected));
+        for id in waiting {
+            let sent = scene.server.on_answer(scene.at(1), id, &largest());
+            assert_eq!(codes(&sent), [302]);
+            scene.server.table.check();
         }
-    };
-    assert_eq!((refused, waiting.len()), (vec![503], 3));
-    for id in waiting {
-        let sent = scene.server.on_answer(scene.at(1), id, &largest());
-        assert_eq!(codes(&sent), [302]);
-        scene.server.table.check();
     }
 }
 
