@@ -85,3 +85,17 @@ impl Program for GatewayProgram {
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
     program::run::<GatewayProgram>(arguments)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_without_a_configuration() {
+        let run = |arguments: &[&str]| run(arguments.iter().map(Into::into).collect());
+        let made = run(&["pennyblack-gateway", "--new-api-key", "sbc-1"]);
+        assert_eq!(made, ExitCode::SUCCESS);
+        let nowhere = ["pennyblack-gateway", "--config", "/none/gateway.toml"];
+        assert_eq!(run(&nowhere), ExitCode::FAILURE);
+    }
+}
