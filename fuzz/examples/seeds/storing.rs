@@ -2,7 +2,6 @@
 //! evidence of a double spend, a journal.
 
 use pennyblack_fuzz::world::{NOW, World, world};
-use pennyblack_evidence::double_spend::DoubleSpendEvidence;
 use pennyblack_sealing::sealed::seal_passport;
 use pennyblack_protocol::store_request::{ParsedStore, SignedStoreRequest, StoreHeaders, VerifiedStore, sign_store_request};
 use pennyblack_privacypass::token::Token;
