@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderValue;
 use pennyblack_base::service_paths::OHTTP_REQUEST_MEDIA_TYPE;
-use pennyblack_http::{KeptConnection, KeptError, TlsClient};
+use pennyblack_http::{KeptConnection, KeptError};
 use pennyblack_service::answer_room::AnswerRoom;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -34,11 +34,17 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    pub(crate) fn new(section: &GatewaySection, config: &Config, files: &GatewayFiles) -> Self {
+    /// The one of this number in the configuration.
+    pub(crate) fn new(
+        section: &GatewaySection,
+        number: usize,
+        config: &Config,
+        files: &GatewayFiles,
+    ) -> Self {
         let forward = config.forward;
         let [streams, waiting] = [forward.streams, forward.waiting].map(|count| count as usize);
         let files = Arc::clone(files);
-        let tls = move || TlsClient::clone(&files.current());
+        let tls = move || files.current().get(number).cloned();
         Self {
             name: section.name.clone(),
             path: section.path().to_owned(),

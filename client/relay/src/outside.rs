@@ -2,14 +2,15 @@
 //! start and `--check-config` do it here alike, and it is read again each minute and on
 //! SIGHUP.
 
+use std::error::Error;
 use std::sync::Arc;
 
-use pennyblack_http::{ClientCertificate, HttpError, TlsClient, TrustRoots};
+use pennyblack_http::{ClientCertificate, TlsClient, TrustRoots};
 use pennyblack_runtime::reload::FromFiles;
 use pennyblack_service::examination::examine;
 use pennyblack_service::findings::Findings;
 use pennyblack_service::start_error::{StartContext as _, StartError, blocking};
-use pennyblack_service::tls::{self, TlsError, TlsSettings};
+use pennyblack_service::tls::{self, TlsSettings};
 
 use crate::config::{Config, GatewaySection};
 
@@ -19,36 +20,48 @@ const SETTINGS: TlsSettings = TlsSettings {
     key: "gateway.client_key",
 };
 
-/// TLS towards a gateway, as it was read last.
-pub(crate) type GatewayFiles = Arc<FromFiles<TlsClient>>;
+/// TLS towards each gateway, in their order, as it was read last. **One file that cannot be
+/// used keeps all as they were.**
+pub(crate) type GatewayFiles = Arc<FromFiles<Vec<TlsClient>>>;
 
 /// Why the files of a gateway cannot be used.
 #[derive(Debug, thiserror::Error)]
-enum FilesError {
-    #[error(transparent)]
-    Identity(#[from] TlsError),
-    #[error("gateway.tls_roots, gateway.client_certificate: {0}")]
-    Client(#[from] HttpError),
+#[error("the gateway {name:?}: {why}")]
+struct FilesError {
+    name: String,
+    why: Box<dyn Error + Send + Sync>,
 }
 
-/// Those of each gateway, in their order; nothing if some cannot be used.
-pub(crate) async fn load(config: &Config, findings: &mut Findings) -> Option<Vec<GatewayFiles>> {
+/// Reads them; nothing if some cannot be used.
+pub(crate) async fn load(config: &Config, findings: &mut Findings) -> Option<GatewayFiles> {
     let gateways = config.gateway.clone();
-    let read = blocking(move || Ok(gateways.into_iter().map(open).collect::<Vec<_>>()));
-    let files = findings.keep(read.await)?;
-    let files: Vec<_> = files.into_iter().map(|read| findings.keep(read)).collect();
-    files.into_iter().collect()
-}
-
-fn open(gateway: GatewaySection) -> Result<GatewayFiles, StartError> {
-    let name = format!("the gateway {:?}", gateway.name);
-    FromFiles::open("gateway", move || read(&gateway)).context(name)
+    let read = blocking(move || {
+        let each: Vec<_> = gateways.iter().map(|one| read(one).map(drop)).collect();
+        let all = FromFiles::open("gateway", move || gateways.iter().map(read).collect());
+        Ok((each, all.context("[[gateway]]")))
+    });
+    let (each, all) = findings.keep(read.await)?;
+    let faults: Vec<_> = each.into_iter().filter_map(Result::err).collect();
+    if faults.is_empty() {
+        return findings.keep(all);
+    }
+    for fault in faults {
+        findings.keep::<()>(Err(StartError::new("[[gateway]]", fault)));
+    }
+    None
 }
 
 fn read(gateway: &GatewaySection) -> Result<TlsClient, FilesError> {
+    read_files(gateway).map_err(|why| FilesError {
+        name: gateway.name.clone(),
+        why,
+    })
+}
+
+fn read_files(gateway: &GatewaySection) -> Result<TlsClient, Box<dyn Error + Send + Sync>> {
     let identity = gateway.identity().map(|files| tls::read(&files, SETTINGS));
-    let identity = identity.transpose()?;
-    let certificate = identity.map(|(chain, key)| ClientCertificate { chain, key });
+    let certificate = identity.transpose()?;
+    let certificate = certificate.map(|(chain, key)| ClientCertificate { chain, key });
     let roots = TrustRoots::only_or_system(gateway.tls_roots.clone());
     Ok(TlsClient::http2(&roots, certificate)?)
 }
@@ -63,6 +76,9 @@ pub(crate) async fn check(config: &Config) -> Findings {
             "public.behind_proxy: the proxy in front is one client for [clients], and it sees \
              who asks: end TLS here, if you can",
         );
+    }
+    if config.clients.at_once >= config.forward.streams {
+        findings.note("clients.at_once: one client can take all of forward.streams");
     }
     findings
 }

@@ -33,11 +33,11 @@ impl Relay {
             let (mut service, files) = findings.conclude(service.zip(files))?;
             counts::begin();
             let mut gateways = HashMap::new();
-            for (section, files) in config.gateway.iter().zip(files) {
-                let gateway = Arc::new(Gateway::new(section, &config, &files));
-                service.reload().add(files as Arc<dyn Reread>);
-                gateways.insert(section.name.clone(), gateway);
+            for (number, section) in config.gateway.iter().enumerate() {
+                let gateway = Gateway::new(section, number, &config, &files);
+                gateways.insert(section.name.clone(), Arc::new(gateway));
             }
+            service.reload().add(files as Arc<dyn Reread>);
             let gateways = Arc::new(gateways);
             service.spawn(report(Arc::clone(&gateways), service.shutdown()));
             let router = routes::router(Resources {

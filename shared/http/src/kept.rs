@@ -68,7 +68,7 @@ type Attempt = Shared<BoxFuture<'static, Result<Sender, KeptError>>>;
 /// A connection that is made when it is needed.
 pub struct KeptConnection {
     service: ServiceUri,
-    tls: Box<dyn Fn() -> TlsClient + Send + Sync>,
+    tls: Box<dyn Fn() -> Option<TlsClient> + Send + Sync>,
     limits: KeptLimits,
     /// Locked for a few instructions.
     current: Mutex<Option<Current>>,
@@ -101,10 +101,10 @@ impl fmt::Debug for KeptConnection {
 
 impl KeptConnection {
     /// To this service. `tls` is asked for each new connection, so that renewed files are in
-    /// force from the next one on.
+    /// force from the next one on; `http://` needs none.
     pub fn new(
         service: ServiceUri,
-        tls: impl Fn() -> TlsClient + Send + Sync + 'static,
+        tls: impl Fn() -> Option<TlsClient> + Send + Sync + 'static,
         limits: KeptLimits,
     ) -> Self {
         Self {
@@ -138,20 +138,21 @@ impl KeptConnection {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri(path)?;
         request.headers_mut().insert(CONTENT_TYPE, media_type);
-        let mut sender = self.connection(bytes).await?;
-        let mut failed = match sender.try_send_request(request).await {
-            Ok(answer) => return Ok(answer.into()),
-            Err(failed) => failed,
-        };
-        // The connection ended before a byte of the request was written, as one does that was
-        // idle for long: that request has not left this side yet.
-        let Some(unwritten) = failed.take_message() else {
-            return Err(of_hyper(failed.error()));
-        };
-        self.forget_closed();
-        let mut sender = self.connection(bytes).await?;
-        let sent = sender.send_request(unwritten).await;
-        sent.map(KeptAnswer::from).map_err(|error| of_hyper(&error))
+        // The second is for a connection that ended before a byte of the request was written, as
+        // one does that was idle for long: that request has not left this side yet.
+        for _ in 0..2 {
+            let mut sender = self.attempt(bytes).await?;
+            let mut failed = match sender.try_send_request(request).await {
+                Ok(answer) => return Ok(answer.into()),
+                Err(failed) => failed,
+            };
+            match failed.take_message() {
+                Some(unwritten) => request = unwritten,
+                None => return Err(of_hyper(failed.error())),
+            }
+        }
+        let why = "two of them ended before anything was sent".to_owned();
+        Err(KeptError::NoConnection(why))
     }
 
     fn uri(&self, path: &str) -> Result<Uri, KeptError> {
@@ -160,11 +161,6 @@ impl KeptConnection {
     }
 
     /// The connection for a request of so many bytes.
-    async fn connection(&self, bytes: u64) -> Result<Sender, KeptError> {
-        let attempt = self.attempt(bytes);
-        attempt.await
-    }
-
     fn attempt(&self, bytes: u64) -> Attempt {
         let mut current = self.current();
         if let Some(kept) = &mut *current
@@ -181,13 +177,6 @@ impl KeptConnection {
             bytes_left: self.limits.replace_after_bytes.saturating_sub(bytes),
         });
         attempt
-    }
-
-    fn forget_closed(&self) {
-        let mut current = self.current();
-        if current.as_ref().is_some_and(|kept| !kept.is_usable(0)) {
-            *current = None;
-        }
     }
 
     fn current(&self) -> MutexGuard<'_, Option<Current>> {

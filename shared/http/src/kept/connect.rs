@@ -31,7 +31,7 @@ const HEADER_BYTES: u32 = 16 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 /// Begins to connect. The work goes on, whoever waits for it.
-pub(super) fn begin(service: &ServiceUri, tls: TlsClient, limits: KeptLimits) -> Attempt {
+pub(super) fn begin(service: &ServiceUri, tls: Option<TlsClient>, limits: KeptLimits) -> Attempt {
     let service = service.clone();
     let work = tokio::spawn(async move {
         let failed = |why| KeptError::NoConnection(format!("{service}: {why}"));
@@ -54,7 +54,7 @@ type ConnectError = Box<dyn Error + Send + Sync>;
 
 async fn connect(
     service: &ServiceUri,
-    tls: TlsClient,
+    tls: Option<TlsClient>,
     limits: KeptLimits,
 ) -> Result<Sender, ConnectError> {
     let uri: http::Uri = service.to_string().parse()?;
@@ -68,6 +68,7 @@ async fn connect(
         return speak_http2(stream, limits).await;
     }
     let name = ServerName::try_from(host.to_owned())?;
+    let tls = tls.ok_or_else(|| io::Error::other("it is not known whom to trust there"))?;
     let stream = TlsConnector::from(tls.config).connect(name, stream);
     let stream = stream.await?;
     if stream.get_ref().1.alpn_protocol() != Some(b"h2") {

@@ -9,7 +9,6 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 
 use super::*;
-use crate::TrustRoots;
 
 const LIMITS: KeptLimits = KeptLimits {
     connect: Duration::from_secs(5),
@@ -63,12 +62,7 @@ async fn service(answers: bool) -> (ServiceUri, Arc<Notes>) {
 }
 
 fn kept(service: &ServiceUri, limits: KeptLimits) -> Arc<KeptConnection> {
-    let tls = TlsClient::http2(&TrustRoots::System, None).unwrap();
-    Arc::new(KeptConnection::new(
-        service.clone(),
-        move || tls.clone(),
-        limits,
-    ))
+    Arc::new(KeptConnection::new(service.clone(), || None, limits))
 }
 
 async fn ask(connection: &KeptConnection) -> Result<Bytes, KeptError> {
