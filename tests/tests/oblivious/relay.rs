@@ -1,9 +1,11 @@
 //! The relay as a program, between clients of any kind and a gateway that notes what it gets.
 
 mod answers;
+mod costs;
 mod fairness;
 mod gateway;
-mod memory;
+mod house;
+mod operating;
 mod requests;
 mod scene;
 mod traces;

@@ -1,5 +1,5 @@
 //! How much memory a relay has: no more for ten thousand clients than for one thousand, and
-//! no more than it says for answers that nobody takes.
+//! no more than it says for answers that nobody takes. And its processor time.
 
 use std::fs;
 
@@ -86,4 +86,37 @@ async fn answers_that_nobody_takes_need_no_more_memory_than_is_stated() {
         most < before + 64 * 1024,
         "{before} at the start, {most} at most"
     );
+}
+
+/// Hundredths of a second that a process has had of processors.
+fn ticks(process: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let (_, after_name) = stat.rsplit_once(')').unwrap();
+    let fields: Vec<_> = after_name.split_whitespace().collect();
+    let number = |field: usize| fields[field].parse::<u64>().unwrap();
+    number(11) + number(12)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn what_a_request_costs_the_relay() {
+    const REQUESTS: usize = 20_000;
+    let limits = ["clients.requests_a_second=1000000", "clients.at_once=1000"];
+    let scene = Scene::open(&limits).await;
+    let body = format!("size 2096\n{}", "x".repeat(4_141));
+    let clients = [1, 2].map(|n| scene.client([127, 0, 0, n]));
+    let ask_all = async |count: usize| {
+        for _ in 0..count / 32 {
+            let at_once = clients.iter().flat_map(|client| [client; 16]);
+            join_all(at_once.map(async |client| {
+                assert_eq!(scene.ask(client, &body).await.content().len(), 2_096);
+            }))
+            .await;
+        }
+    };
+    ask_all(1_000).await;
+    let before = ticks(scene.relay.id());
+    ask_all(REQUESTS).await;
+    let spent = (ticks(scene.relay.id()) - before) * 10_000;
+    println!("{} µs a request", spent / REQUESTS as u64);
 }
