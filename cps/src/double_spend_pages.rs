@@ -30,7 +30,7 @@ impl DoubleSpendPages {
         after: Cursor,
         room: &AnswerRoom,
     ) -> Result<Option<Vec<u8>>, Refusal> {
-        room.reserve(LINES_AT_ONCE * LINE_ROOM).await?;
+        room.reserve(LINES_AT_ONCE * LINE_ROOM, 0).await?;
         let log = Arc::clone(&self.log);
         let page = move || {
             let Some(lines) = log.double_spends(after.0, LINES_AT_ONCE) else {

@@ -145,7 +145,7 @@ mod tests {
         let (give_up, mut given_up) = unbounded_channel();
         let make = move |room: AnswerRoom| async move {
             let _given_up = GivenUp(give_up);
-            if room.reserve(200 * 1024).await.is_err() {
+            if room.reserve(200 * 1024, 0).await.is_err() {
                 return StatusCode::SERVICE_UNAVAILABLE;
             }
             let _ = begin.send(());

@@ -29,9 +29,9 @@ impl PrefixPages {
         now: UnixTime,
         room: &AnswerRoom,
     ) -> Result<Vec<u8>, Refusal> {
-        // The copies, and the answer that is made of them: as much as a page may have,
+        // The answer, and the copies that it is made of: as much as a page may have,
         // for what it has is not known before the work is done.
-        room.reserve(2 * MAX_LIST_SIZE).await?;
+        room.reserve(MAX_LIST_SIZE, MAX_LIST_SIZE).await?;
         let keys = Arc::clone(&self.keys);
         let page = move || encode(keys.of_prefix(&prefix, after.as_deref(), now)?);
         self.large.make(room, page).await?

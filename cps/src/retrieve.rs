@@ -41,9 +41,9 @@ impl<S: Store> Retrieval<S> {
         let recipient = self.decoys.keys()?.or_decoy(mailbox, registered.as_deref());
         let recipient = recipient.map_err(|error| Refusal::Internal(error.to_string()))?;
         let recipient = recipient.into_owned();
-        // The page as the store gives it, and its envelope.
-        let bytes = 2 * slots.envelope_size(recipient.kem());
-        room.reserve(bytes).await?;
+        // The envelope, and the page as the store gives it.
+        let bytes = slots.envelope_size(recipient.kem());
+        room.reserve(bytes, bytes).await?;
         self.counts.poll();
         let asked = (slots, after);
         let envelope = self.pages.envelope(mailbox, recipient, asked, now, room);

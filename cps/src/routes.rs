@@ -155,7 +155,7 @@ async fn keys_of_number<S: Store>(
     let size: usize = records.iter().map(|record| record.as_str().len()).sum();
     let padded = (size + LIST_OVERHEAD).next_power_of_two();
     let padded = padded.max(SHORTEST_LIST);
-    room.reserve(size + padded).await?;
+    room.reserve(padded, size).await?;
     let found = RecordPage {
         records,
         next: None,

@@ -61,7 +61,7 @@ async fn tile(
     if !log.reaches(tile) {
         return StatusCode::NOT_FOUND.into_response();
     }
-    if room.reserve(TILE_ROOM).await.is_err() {
+    if room.reserve(TILE_ROOM, 0).await.is_err() {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     let read = move || {

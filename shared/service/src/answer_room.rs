@@ -2,6 +2,7 @@
 //! memory for its answer, reserved before the answer is made.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::FromRequestParts;
@@ -79,12 +80,16 @@ impl WorkPlaces {
         let place = Arc::clone(&self.all).try_acquire_owned();
         let place = place.map_err(|_| NoRoom)?;
         held.begin_work(WORK)?;
-        Ok(AnswerRoom(Some(Arc::new(Room {
-            held: Arc::clone(held),
-            places: Arc::clone(self),
-            place: Mutex::new(vec![place]),
-            turn: Mutex::new(turn),
-        }))))
+        Ok(AnswerRoom {
+            room: Some(Arc::new(Room {
+                held: Arc::clone(held),
+                places: Arc::clone(self),
+                place: Mutex::new(vec![place]),
+                turn: Mutex::new(turn),
+                reserved: AtomicUsize::new(WORK),
+            })),
+            beside: None,
+        })
     }
 }
 
@@ -96,46 +101,97 @@ struct Room {
     place: Mutex<Vec<OwnedSemaphorePermit>>,
     /// Among the requests of the connection.
     turn: Mutex<Option<OwnedSemaphorePermit>>,
+    /// Bytes reserved in all.
+    reserved: AtomicUsize,
 }
+
+/// What else is made of each answer: so many bytes for an answer of so many.
+pub type Beside = fn(usize) -> usize;
 
 /// What a request may use while its answer is made. Each has 64 KiB from the start; a
 /// handler that makes more takes this as an argument and reserves it first, and gives it
 /// along to work that goes on when the request is given up.
 #[derive(Debug, Clone)]
-pub struct AnswerRoom(Option<Arc<Room>>);
+pub struct AnswerRoom {
+    room: Option<Arc<Room>>,
+    beside: Option<Beside>,
+}
 
 impl AnswerRoom {
     /// That of a request that no listener has taken: nothing is counted.
     #[must_use]
     pub const fn uncounted() -> Self {
-        Self(None)
+        Self {
+            room: None,
+            beside: None,
+        }
     }
 
-    /// Reserves so many bytes in all until the answer is made. Before a large answer, and
-    /// where others have reserved as much as all may, the request gives its place to others
-    /// until its turn comes, and may give way.
+    /// The same room for a request that came inside another one: whoever reserves for its
+    /// answer reserves for what is made of that, too, before either is made.
+    #[must_use]
+    pub fn of_inner(&self, beside: Beside) -> Self {
+        Self {
+            room: self.room.clone(),
+            beside: Some(beside),
+        }
+    }
+
+    /// Reserves room until the answer is made: for the answer, of so many bytes, and for so
+    /// many that are `work` for it. Before a large answer, and where others have reserved as
+    /// much as all may, the request gives its place to others until its turn comes, and may
+    /// give way.
     ///
     /// # Errors
     /// [`NoRoomForAnswer`].
-    pub async fn reserve(&self, bytes: usize) -> Result<(), NoRoomForAnswer> {
-        let Some(room) = &self.0 else { return Ok(()) };
-        let reserved = if bytes > LARGE {
+    pub async fn reserve(&self, answer: usize, work: usize) -> Result<(), NoRoomForAnswer> {
+        let beside = self.beside.map_or(0, |beside| beside(answer));
+        self.take(answer.saturating_add(work).saturating_add(beside))
+            .await
+    }
+
+    /// Reserves so many bytes in all, if that is more than was reserved before.
+    ///
+    /// # Errors
+    /// [`NoRoomForAnswer`].
+    pub async fn reserve_in_all(&self, bytes: usize) -> Result<(), NoRoomForAnswer> {
+        let reserved = self
+            .room
+            .as_ref()
+            .map_or(usize::MAX, |room| room.reserved());
+        if bytes <= reserved {
+            return Ok(());
+        }
+        self.take(bytes).await
+    }
+
+    async fn take(&self, bytes: usize) -> Result<(), NoRoomForAnswer> {
+        let Some(room) = &self.room else {
+            return Ok(());
+        };
+        let taken = if bytes > LARGE {
             room.take_large_turn(bytes).await
         } else {
             room.take_more(bytes.saturating_sub(WORK)).await
         };
-        reserved.map_err(|NoRoom| NoRoomForAnswer)
+        taken.map_err(|NoRoom| NoRoomForAnswer)?;
+        room.reserved.fetch_max(bytes, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Notes that the answer is made.
     pub(crate) fn leave(&self) {
-        if let Some(room) = &self.0 {
+        if let Some(room) = &self.room {
             room.give_back();
         }
     }
 }
 
 impl Room {
+    fn reserved(&self) -> usize {
+        self.reserved.load(Ordering::Relaxed)
+    }
+
     /// Among the smaller answers that need more. One that has to wait gives its place to others and may
     /// give way: so many could wait that they took all places. It keeps its turn among those
     /// of its connection: one that waited for that later would keep what all share meanwhile.

@@ -18,6 +18,7 @@ pub mod headers;
 mod held_bytes;
 mod http2_frames;
 mod http2_watch;
+pub mod inner_requests;
 pub mod listener;
 mod one_exchange;
 pub mod peer;

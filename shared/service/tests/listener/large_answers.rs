@@ -33,7 +33,7 @@ struct Steps {
 }
 
 async fn large(State(steps): State<Steps>, room: AnswerRoom) -> Response {
-    if room.reserve(LARGE).await.is_err() {
+    if room.reserve(LARGE, 0).await.is_err() {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     steps.begun.add_permits(1);
@@ -128,7 +128,7 @@ async fn answers_that_need_a_little_more_take_neither_all_memory_nor_all_places(
         room: AnswerRoom,
     ) -> StatusCode {
         arrived.add_permits(1);
-        room.reserve(TILE).await.unwrap();
+        room.reserve(TILE, 0).await.unwrap();
         steps.may_end.acquire().await.unwrap().forget();
         StatusCode::NOT_FOUND
     }
@@ -187,7 +187,7 @@ async fn slow_requests_of_a_connection_keep_no_turn_that_all_share() {
             let (arrived, steps) = (Arc::clone(&arrived), steps.clone());
             async move |room: AnswerRoom| {
                 arrived.add_permits(1);
-                room.reserve(bytes).await.unwrap();
+                room.reserve(bytes, 0).await.unwrap();
                 steps.pass().await;
             }
         };
