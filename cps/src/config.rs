@@ -3,6 +3,7 @@
 
 mod key_records;
 mod never_twice;
+mod oblivious;
 mod retrieval;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::key_records::KeyRecordsConfig;
 pub use self::never_twice::NeverTwiceConfig;
+pub use self::oblivious::ObliviousConfig;
 pub use self::retrieval::RetrievalConfig;
 use crate::store::Limits;
 
@@ -78,6 +80,9 @@ pub struct Config {
     /// `[key_records]`: the directory of recipients' keys.
     #[serde(default)]
     pub key_records: KeyRecordsConfig,
+    /// `[oblivious]`: the CPS as a gateway of Oblivious HTTP. Default: it is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oblivious: Option<ObliviousConfig>,
 }
 
 /// `[cps]`: who this CPS is and where it keeps its state.
@@ -204,6 +209,7 @@ impl Config {
             entries: EntriesConfig::default(),
             retrieval: RetrievalConfig::default(),
             key_records: KeyRecordsConfig::default(),
+            oblivious: None,
         }
     }
 
@@ -259,6 +265,12 @@ impl Config {
     /// Where a node of `[never_twice]` keeps its share of spent tokens.
     pub(crate) fn never_twice_directory(&self) -> PathBuf {
         self.cps.data_directory.join("never-twice")
+    }
+
+    /// The secret behind the oblivious keys, where the configuration names no other file.
+    pub(crate) fn oblivious_seed(&self, section: &ObliviousConfig) -> PathBuf {
+        let default = || self.cps.data_directory.join("oblivious-seed");
+        section.seed.clone().unwrap_or_else(default)
     }
 
     /// What is known of issuers.
@@ -363,6 +375,9 @@ impl Configuration for Config {
         self.key_records.check(self.store.is_some())?;
         self.transparency_log.check(self.store.is_some())?;
         self.check_witnesses()?;
+        self.oblivious
+            .as_ref()
+            .map_or(Ok(()), ObliviousConfig::check)?;
         let lifetime = self.entries.lifetime;
         if !(SHORTEST_LIFETIME..=LONGEST_LIFETIME).contains(&lifetime) {
             return Err(ConfigurationError::refused(

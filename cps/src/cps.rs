@@ -29,11 +29,12 @@ use crate::key_directory::KeyDirectory;
 use crate::large_answers::LargeAnswers;
 use crate::log::{CpsLog, Witnesses};
 use crate::nodes::{self, Sharing};
+use crate::oblivious::{OfferedKeys, Rotation};
 use crate::outside::{self, Outside};
 use crate::persistence::Persistence;
 use crate::prefix_pages::PrefixPages;
 use crate::retrieve::Retrieval;
-use crate::routes::{self, Resources};
+use crate::routes::{self, ObliviousRole, Resources};
 use crate::sealed_pages::SealedPages;
 use crate::spend::Spending;
 use crate::store::Backend;
@@ -74,6 +75,22 @@ impl Cps {
             .await?;
             let authorities = config.issuer.iter().map(|issuer| &issuer.authority);
             let issuers = Arc::new(Issuers::new(&config.cps.authority, authorities));
+            let oblivious = persistence.seed.take().zip(config.oblivious.as_ref());
+            let offered = Arc::new(OfferedKeys::default());
+            if let Some(((seed, ratchet), section)) = oblivious {
+                let rotation = Rotation {
+                    authority: config.cps.authority.clone(),
+                    kems: section.kems.clone(),
+                    seed,
+                    ratchet,
+                    log: Arc::clone(&persistence.log),
+                    offered: Arc::clone(&offered),
+                    clock: clock.clone(),
+                };
+                let (readiness, shutdown) = (service.readiness(), service.shutdown());
+                Rotation::not_offered_yet(&readiness);
+                service.spawn(rotation.run(readiness, shutdown));
+            }
             let tasks = Tasks {
                 service: &mut service,
                 config: &config,
@@ -97,15 +114,23 @@ impl Cps {
             service.spawn(Arc::clone(&dashboard).sample_rates(service.shutdown()));
             let forwarding = nodes::forwarding(&config, &persistence.store)?;
             let large = LargeAnswers::start().context("the threads that make large answers")?;
-            let router = routes::router(resources(
+            let large = Arc::new(large);
+            let role = config.oblivious.as_ref().map(|section| ObliviousRole {
+                service: config.cps.authority.clone(),
+                keys: offered,
+                large: Arc::clone(&large),
+                relays_only: section.relays_only,
+            });
+            let resources = resources(
                 &config,
                 persistence,
                 issuers,
                 clock,
                 forwarding,
                 counts,
-                Arc::new(large),
-            ));
+                large,
+            );
+            let router = routes::router(resources, role);
             Ok(service.serve(&*config, router, dashboard.router()))
         })
     }

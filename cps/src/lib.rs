@@ -17,6 +17,7 @@ pub mod key_directory;
 mod large_answers;
 pub mod log;
 mod nodes;
+mod oblivious;
 mod outside;
 mod persistence;
 mod prefix_pages;
@@ -30,7 +31,7 @@ pub mod store;
 
 pub use config::{
     Config, CpsConfig, EntriesConfig, IssuerConfig, KeyRecordsConfig, NeverTwiceConfig,
-    RetrievalConfig, WitnessConfig,
+    ObliviousConfig, RetrievalConfig, WitnessConfig,
 };
 pub use cps::Cps;
 pub use program::run;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pennyblack_base::time::UnixTime;
+use pennyblack_ohttp::key_ratchet::KeyRatchet;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_service::start::StartingService;
 use pennyblack_service::start_error::{StartContext as _, StartError};
@@ -17,10 +18,12 @@ use crate::decoy_secret::{self, DecoySecret};
 use crate::forwarding::Forwarding;
 use crate::key_directory::{self, KeyDirectory, RecordPolicy, Registry, SharedRecords};
 use crate::log::CpsLog;
+use crate::oblivious::{SeedError, SeedFile};
 use crate::store::Backend;
 use crate::store::redis::RedisStore;
 
 const OPEN_LOG: &str = "cannot open the log";
+const SEED: &str = "cannot use oblivious.seed";
 
 /// What a node has for itself, or shares with the others.
 pub(crate) struct Nodes {
@@ -28,6 +31,8 @@ pub(crate) struct Nodes {
     pub(crate) registry: Registry,
     pub(crate) decoys: Arc<DecoySecret>,
     pub(crate) log: CpsLog,
+    /// What oblivious keys are derived from, if the CPS is a gateway.
+    pub(crate) seed: Option<(SeedFile, KeyRatchet)>,
     pub(crate) sharing: Option<Sharing>,
 }
 
@@ -57,6 +62,7 @@ impl Nodes {
             keys,
             decoys: Arc::new(decoys.context("cannot open the decoy secret")?),
             log: log.context(OPEN_LOG)?,
+            seed: seed(config, |file| file.read_or_make(now))?,
             sharing: None,
         })
     }
@@ -85,6 +91,7 @@ impl Nodes {
             keys,
             decoys: Arc::clone(&decoys),
             log: log.context(OPEN_LOG)?,
+            seed: seed(config, SeedFile::read_shared)?,
             sharing: Some(Sharing {
                 store: store.clone(),
                 decoys,
@@ -93,6 +100,19 @@ impl Nodes {
             }),
         })
     }
+}
+
+fn seed(
+    config: &Config,
+    read: impl FnOnce(&SeedFile) -> Result<KeyRatchet, SeedError>,
+) -> Result<Option<(SeedFile, KeyRatchet)>, StartError> {
+    let Some(section) = &config.oblivious else {
+        return Ok(None);
+    };
+    let epochs = section.epochs().context(SEED)?;
+    let file = SeedFile::new(config.oblivious_seed(section), epochs);
+    let ratchet = read(&file).context(SEED)?;
+    Ok(Some((file, ratchet)))
 }
 
 fn verification_pool() -> Result<Arc<VerificationPool>, StartError> {

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use pennyblack_ohttp::key_ratchet::KeyRatchet;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_service::start_error::{StartContext as _, StartError};
 use pennyblack_trust::Trust;
@@ -15,6 +16,7 @@ use crate::earlier_spends::EarlierSpends;
 use crate::key_directory::{KeyDirectory, RecordPolicy, Registry};
 use crate::log::CpsLog;
 use crate::nodes::{Nodes, Sharing};
+use crate::oblivious::SeedFile;
 use crate::outside::Outside;
 use crate::store::Backend;
 use crate::store::embedded::EmbeddedStore;
@@ -32,6 +34,8 @@ pub(crate) struct Persistence {
     pub(crate) trust: Arc<Trust>,
     pub(crate) decoys: Arc<DecoySecret>,
     pub(crate) issuers: PathBuf,
+    /// What oblivious keys are derived from, if the CPS is a gateway.
+    pub(crate) seed: Option<(SeedFile, KeyRatchet)>,
     /// To be started, where there are other nodes.
     pub(crate) sharing: Option<Sharing>,
 }
@@ -68,6 +72,7 @@ impl Persistence {
             trust,
             decoys: nodes.decoys,
             issuers,
+            seed: nodes.seed,
             sharing: nodes.sharing,
         })
     }

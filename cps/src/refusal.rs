@@ -126,6 +126,9 @@ pub enum Refusal {
     /// The threads that verify key records or seal large pages are busy, or failed.
     #[error("{0}")]
     Pool(#[from] PoolError),
+    /// This CPS takes such requests through a relay only.
+    #[error("this service takes stores and look-ups through a relay only")]
+    RelayRequired,
     /// A file of the directory could not be written, or sealing failed.
     #[error("{0}")]
     Internal(String),
@@ -161,6 +164,7 @@ impl PublicRefusal for Refusal {
             Self::ScatteredGrant { .. } => ProblemType::NumberNotAuthorized,
             Self::OlderRecord => ProblemType::KeyRecordNotCurrent,
             Self::Certificate(error) => error.problem_type(),
+            Self::RelayRequired => ProblemType::RelayRequired,
             Self::Internal(_) | Self::Pool(PoolError::Panicked) => ProblemType::Internal,
         }
     }
@@ -307,6 +311,7 @@ mod tests {
                 Refusal::Numbering("no answer from 10.0.0.7".to_owned()),
                 503,
             ),
+            (Refusal::RelayRequired, 403),
             (PoolError::Busy { queue: 1 }.into(), 503),
             (PoolError::Panicked.into(), 500),
             (CertificateError::NoRoots.into(), 403),
@@ -359,6 +364,7 @@ mod tests {
                 Certificate,
                 NoRoom,
                 Pool,
+                RelayRequired,
                 Internal,
             ]
         );

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use pennyblack_base::authority::Authority;
 use pennyblack_evidence::spend::STORE_PATH;
 use pennyblack_protocol::key_record::{
     KEY_RECORD_LIST_MEDIA_TYPE, KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecordError,
@@ -22,6 +23,7 @@ use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_service::answer_room::AnswerRoom;
 use pennyblack_service::answer_times::{self, AnswerTimes};
 use pennyblack_service::headers::{at_most_one, content_type};
+use pennyblack_service::inner_requests::InnerRouter;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -32,8 +34,10 @@ use crate::forwarding;
 use crate::issuers::Issuers;
 use crate::json_lines;
 use crate::key_directory::{KeyDirectory, RecordPage, Registered, Registry};
+use crate::large_answers::LargeAnswers;
 use crate::log::CpsLog;
 use crate::log::reported::{self, REPORT_PATH};
+use crate::oblivious::{self, Gateway, OfferedKeys};
 use crate::prefix_pages::{PrefixPages, encode};
 use crate::refusal::Refusal;
 use crate::retrieve::Retrieval;
@@ -55,22 +59,94 @@ pub(crate) struct Resources<S> {
     pub(crate) answer_times: AnswerTimes,
 }
 
+/// The CPS as a gateway of Oblivious HTTP.
+pub(crate) struct ObliviousRole {
+    pub(crate) service: Authority,
+    pub(crate) keys: Arc<OfferedKeys>,
+    pub(crate) large: Arc<LargeAnswers>,
+    pub(crate) relays_only: bool,
+}
+
+/// Which requests a router takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    All,
+    /// No store and no look-up: they would show from where they come.
+    WithoutStoresAndLookUps,
+}
+
 /// The public router.
-pub(crate) fn router<S: Store>(resources: Resources<S>) -> Router {
+pub(crate) fn router<S: Store>(
+    resources: Resources<S>,
+    oblivious: Option<ObliviousRole>,
+) -> Router {
+    let resources = Arc::new(resources);
+    let Some(role) = oblivious else {
+        return requests(&resources, Taken::All);
+    };
+    let taken = match role.relays_only {
+        true => Taken::WithoutStoresAndLookUps,
+        false => Taken::All,
+    };
+    let gateway = oblivious::router(Gateway {
+        service: role.service,
+        keys: role.keys,
+        inner: InnerRouter::new(requests(&resources, Taken::All)),
+        large: role.large,
+        clock: resources.clock.clone(),
+    });
+    let counts = Arc::clone(&resources.counts);
+    let gateway = gateway.layer(map_response_with_state(counts, counts::refusal));
+    requests(&resources, taken).merge(gateway)
+}
+
+/// All but the gateway.
+fn requests<S: Store>(resources: &Arc<Resources<S>>, taken: Taken) -> Router {
     let log = resources.log.router();
     let counts = Arc::clone(&resources.counts);
     // Around all that a poll does, its refusals included.
     let delayed = from_fn_with_state(resources.answer_times, answer_times::delayed);
+    let (stores, lists, look_ups) = match taken {
+        Taken::All => (
+            post(store::<S>),
+            get(list_keys::<S>),
+            get(keys_of_number::<S>),
+        ),
+        Taken::WithoutStoresAndLookUps => (
+            post(store_of_node::<S>),
+            get(relay_required),
+            get(relay_required),
+        ),
+    };
     Router::new()
-        .route(STORE_PATH, post(store::<S>))
+        .route(STORE_PATH, stores)
         .route("/v1/mailboxes/{mailbox}", get(poll::<S>).layer(delayed))
-        .route(KEYS_PATH, get(list_keys::<S>).put(register_key::<S>))
-        .route(&format!("{KEYS_PATH}/{{number}}"), get(keys_of_number::<S>))
+        .route(KEYS_PATH, lists.put(register_key::<S>))
+        .route(&format!("{KEYS_PATH}/{{number}}"), look_ups)
         .route("/v1/double-spends", get(double_spends::<S>))
         .route(REPORT_PATH, post(report_double_spend::<S>))
-        .with_state(Arc::new(resources))
+        .with_state(Arc::clone(resources))
         .layer(map_response_with_state(counts, counts::refusal))
         .merge(log)
+}
+
+async fn relay_required() -> Refusal {
+    Refusal::RelayRequired
+}
+
+/// Where stores come through relays only: those that another node sends on, which has them
+/// from one.
+async fn store_of_node<S: Store>(
+    state: State<Arc<Resources<S>>>,
+    query: RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let has_nodes = state.spending.forwarding.is_some();
+    if has_nodes && headers.contains_key(forwarding::NODES_HEADER) {
+        return store(state, query, headers, body).await;
+    }
+    Refusal::RelayRequired.into_response()
 }
 
 async fn store<S: Store>(

@@ -34,6 +34,7 @@ pub mod process;
 pub mod redis_faults;
 pub mod scene;
 pub mod schedule;
+pub mod sealed;
 pub mod sip_caller;
 pub mod traffic;
 pub mod two_faced_issuer;

@@ -59,6 +59,12 @@ impl Scene {
             issuer,
             cps,
         };
+        // A direct store is not told of a key there.
+        let oblivious = scene.world.cps.oblivious.as_ref();
+        if oblivious.is_some_and(|section| section.relays_only) {
+            scene.until_readiness_is(StatusCode::OK).await;
+            return scene;
+        }
         // It is ready as soon as it knows a key of the issuer, and not before.
         until("a key of the issuer at the CPS", SOON, async || {
             let answer = scene.world.post_nothing().await;
@@ -79,6 +85,13 @@ impl Scene {
             (answer.status == status).then_some(answer)
         })
         .await
+    }
+
+    /// What the CPS has counted since it started, as its dashboard has it.
+    pub async fn counted(&self) -> serde_json::Value {
+        let url = format!("{}status.json", self.dashboard());
+        let answer = Answer::to(self.world.client.get(url)).await.unwrap();
+        serde_json::from_slice(answer.content()).unwrap()
     }
 
     /// The address of the CPS's dashboard.

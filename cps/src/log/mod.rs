@@ -26,8 +26,8 @@ use pennyblack_evidence::double_spend::DoubleSpendEvidence;
 use pennyblack_evidence::log_entry::{EpochTotals, LogEntry, Statement};
 use pennyblack_logserver::TransparencyLog;
 use pennyblack_logserver::nodes::{
-    LeaderRecord, LogRole, NodeCredential, OpenRoleError, Reports, Sharing, StateError,
-    TransparencyLogConfig,
+    LeaderRecord, LogRole, NodeCredential, OpenRoleError, PublishError, Reports, Sharing,
+    StateError, TransparencyLogConfig,
 };
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_privacypass::token_key::TokenKey;
@@ -199,6 +199,30 @@ impl CpsLog {
             key: key.clone(),
             not_before,
         };
+        self.role.state(statement, now).await.map(|_| ())
+    }
+
+    /// Has statements in the log and under a checkpoint, where every reader finds them.
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    pub(crate) async fn publish(
+        &self,
+        statements: Vec<Statement>,
+        now: UnixTime,
+    ) -> Result<(), PublishError> {
+        self.role.publish(statements, now).await
+    }
+
+    /// Logs something once.
+    ///
+    /// # Errors
+    /// [`StateError`]; [`StateError::NotYet`] until the leader has.
+    pub(crate) async fn state(
+        &self,
+        statement: Statement,
+        now: UnixTime,
+    ) -> Result<(), StateError> {
         self.role.state(statement, now).await.map(|_| ())
     }
 

@@ -210,6 +210,17 @@ problem_types! {
     /// (sections 4 and 5).
     MalformedNumber: "malformed-number", 400, "Malformed number, prefix or mailbox id", None,
         "Write telephone numbers as digits alone, without a plus sign, and mailbox ids as 43 characters of base64url.";
+
+    /// A request that came through a relay is not one that can be handed on (section 8).
+    MalformedObliviousRequest: "malformed-oblivious-request", 400, "Malformed oblivious request", None,
+        "Encode the request as RFC 9292 says, without expect and trailers, and seal it again.";
+    /// A request that came through a relay is not for this service, or cannot be answered
+    /// that way (section 8).
+    MisdirectedRequest: "misdirected-request", 421, "Misdirected request", None,
+        "Ask the service that is meant, and directly if the answer is too long for a relay.";
+    /// The service takes this request through a relay only (section 8).
+    RelayRequired: "relay-required", 403, "Only through a relay", None,
+        "Seal the same request to the service's key and send it through a relay; the token is not spent.";
 }
 
 impl ProblemType {

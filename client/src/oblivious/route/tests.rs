@@ -25,6 +25,7 @@ const CPS: &str = "https://cps.example";
 const QUICK: RetryPolicy = RetryPolicy {
     retries: 3,
     longest_pause: Duration::from_millis(200),
+    within: None,
 };
 
 /// What a relay does with a request.

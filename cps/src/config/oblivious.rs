@@ -1,0 +1,76 @@
+//! `[oblivious]`: the CPS as a gateway of Oblivious HTTP.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pennyblack_ohttp::key_ratchet::{Epochs, OfferedKem};
+use pennyblack_runtime::config::ConfigurationError;
+use serde::{Deserialize, Serialize};
+
+/// Shorter, and the log would have hundreds of keys a day.
+const SHORTEST_EPOCH: Duration = Duration::from_secs(3_600);
+/// Longer, and a stolen seed would open a year of recordings.
+const LONGEST_EPOCH: Duration = Duration::from_secs(90 * 86_400);
+
+/// `[oblivious]`. Where the section is, even empty, the CPS is a gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ObliviousConfig {
+    /// The file with the secret that the keys of this and later epochs are derived from.
+    /// Default: `oblivious-seed` in the data directory. Made when it is missing, but not
+    /// with `[store]`, where every node needs a copy of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<PathBuf>,
+    /// The KEMs that are offered, the preferred one first. Default: x25519.
+    pub kems: Vec<OfferedKem>,
+    /// How long each key is offered. Default: 7days.
+    #[serde(with = "humantime_serde")]
+    pub epoch: Duration,
+    /// Whether stores and look-ups are refused that come without a relay. Default: false.
+    pub relays_only: bool,
+}
+
+impl Default for ObliviousConfig {
+    fn default() -> Self {
+        Self {
+            seed: None,
+            kems: vec![OfferedKem::X25519],
+            epoch: Epochs::DEFAULT.length(),
+            relays_only: false,
+        }
+    }
+}
+
+impl ObliviousConfig {
+    pub(super) fn check(&self) -> Result<(), ConfigurationError> {
+        let mut seen = self.kems.clone();
+        seen.sort_unstable();
+        seen.dedup();
+        if self.kems.is_empty() || seen.len() != self.kems.len() {
+            return Err(ConfigurationError::refused(
+                "oblivious.kems",
+                "each KEM stands there at most once, and one at least",
+                "set [\"x25519\"], or [\"x25519\", \"x-wing\"]",
+            ));
+        }
+        if !(SHORTEST_EPOCH..=LONGEST_EPOCH).contains(&self.epoch) {
+            return Err(ConfigurationError::refused(
+                "oblivious.epoch",
+                "a key is offered for one hour to 90 days",
+                "leave it out (7days)",
+            ));
+        }
+        self.epochs().map(drop)
+    }
+
+    /// The lengths of epochs as the keys have them.
+    pub(crate) fn epochs(&self) -> Result<Epochs, ConfigurationError> {
+        Epochs::new(self.epoch).map_err(|error| {
+            ConfigurationError::refused(
+                "oblivious.epoch",
+                error.to_string(),
+                "leave it out (7days)",
+            )
+        })
+    }
+}

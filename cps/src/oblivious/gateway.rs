@@ -1,0 +1,155 @@
+//! The gateway resource (RFC 9458, found as RFC 9540 says): the keys for everybody, and
+//! sealed requests, each opened, handed to the router of direct requests in this process,
+//! and answered sealed. **What opens is answered 200**: the relay does not learn how it
+//! ended. Decisions about a request are the router's.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{Extensions, HeaderMap, HeaderValue};
+use pennyblack_base::authority::Authority;
+use pennyblack_base::service_paths::{
+    OHTTP_GATEWAY_PATH, OHTTP_KEYS_MEDIA_TYPE, OHTTP_REQUEST_MEDIA_TYPE, OHTTP_RESPONSE_MEDIA_TYPE,
+};
+use pennyblack_ohttp::binary_http;
+use pennyblack_ohttp::encapsulation::ResponseSealer;
+use pennyblack_ohttp::exchange::{open_request, seal_response};
+use pennyblack_ohttp::size_class::{LARGEST_RESPONSE, ResponseClass};
+use pennyblack_runtime::clock::Clock;
+use pennyblack_service::answer_room::AnswerRoom;
+use pennyblack_service::answer_times;
+use pennyblack_service::headers::content_type;
+use pennyblack_service::inner_requests::{InnerRouter, OuterRequest};
+use pennyblack_service::problem_response::respond;
+
+use super::inner::{InnerRequest, answer_to_seal};
+use super::offered::OfferedKeys;
+use super::outcome::Outcome;
+use super::refusal::OutsideRefusal;
+use crate::large_answers::LargeAnswers;
+use crate::refusal::Refusal;
+
+/// The longest answers that are sealed in the task that answers: in about 100 µs.
+const SMALL: ResponseClass = ResponseClass::Kib132;
+
+/// What an inner answer has beside its content.
+const FIELDS: usize = 512;
+
+/// The gateway.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(crate) service: Authority,
+    pub(crate) keys: Arc<OfferedKeys>,
+    pub(crate) inner: InnerRouter,
+    pub(crate) large: Arc<LargeAnswers>,
+    pub(crate) clock: Clock,
+}
+
+/// Its resource. The inner router has none: nothing is sealed twice.
+pub(crate) fn router(gateway: Gateway) -> Router {
+    Outcome::show_all();
+    metrics::gauge!("pennyblack_cps_oblivious_keys").set(0.0);
+    Router::new()
+        .route(OHTTP_GATEWAY_PATH, get(keys).post(answer))
+        .with_state(Arc::new(gateway))
+}
+
+async fn keys(State(gateway): State<Arc<Gateway>>) -> Response {
+    let Some(keys) = gateway.keys.now() else {
+        return respond(&OutsideRefusal::NoKey).into_response();
+    };
+    let max_age = format!("max-age={}", keys.max_age().as_secs());
+    let media_type = HeaderValue::from_static(OHTTP_KEYS_MEDIA_TYPE);
+    let mut response = Response::new(Body::from(keys.list()));
+    let fields = response.headers_mut();
+    fields.insert(CONTENT_TYPE, media_type);
+    if let Ok(max_age) = HeaderValue::from_str(&max_age) {
+        fields.insert(CACHE_CONTROL, max_age);
+    }
+    response
+}
+
+async fn answer(
+    State(gateway): State<Arc<Gateway>>,
+    outer: OuterRequest,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let mut leaving = Extensions::new();
+    let answered = gateway.answer(&outer, &headers, &body, &mut leaving).await;
+    let mut response = answered.unwrap_or_else(OutsideRefusal::into_response);
+    answer_times::pass_on(&mut leaving, response.extensions_mut());
+    response
+}
+
+impl Gateway {
+    /// Opens a request in the task that received it: it costs 40 µs (X-Wing: 100), less
+    /// than verifying what is inside, and a queue before it would be one more for a forger
+    /// to fill. `leaving` gets what says when the answer leaves.
+    async fn answer(
+        &self,
+        outer: &OuterRequest,
+        headers: &HeaderMap,
+        body: &[u8],
+        leaving: &mut Extensions,
+    ) -> Result<Response, OutsideRefusal> {
+        content_type(headers, &[(OHTTP_REQUEST_MEDIA_TYPE, ())])?;
+        let keys = self.keys.now().ok_or(OutsideRefusal::NoKey)?;
+        let opened = open_request(keys.keys(), body)?;
+        drop(keys);
+        let (mut response, least) = match InnerRequest::of(opened.request, &self.service) {
+            Ok(InnerRequest { request, least }) => {
+                (self.inner.answer(request, outer, beside).await, least)
+            }
+            Err(refusal) => (respond(&refusal).into_response(), None),
+        };
+        answer_times::pass_on(response.extensions_mut(), leaving);
+        let (answer, class) = answer_to_seal(response, least, self.clock.now()).await;
+        let room = outer.room();
+        let bytes = answer.content.len() + 2 * class.size();
+        room.reserve_in_all(bytes).await?;
+        let sealed = self.seal(opened.sealer, answer, class, room).await?;
+        Outcome::Answered.count();
+        Ok(sealed_response(sealed))
+    }
+
+    async fn seal(
+        &self,
+        sealer: ResponseSealer,
+        answer: binary_http::Response,
+        class: ResponseClass,
+        room: &AnswerRoom,
+    ) -> Result<Vec<u8>, OutsideRefusal> {
+        let seal = move || seal_response(sealer, &answer, Some(class), &mut rand::rng());
+        let sealed = if class <= SMALL {
+            seal()
+        } else {
+            let sealed = self.large.make(room, seal).await;
+            sealed.map_err(OutsideRefusal::NotSealed)?
+        };
+        let failed = |error: pennyblack_ohttp::exchange::SealError| {
+            OutsideRefusal::NotSealed(Refusal::Internal(error.to_string()))
+        };
+        sealed.map_err(failed)
+    }
+}
+
+/// What is made of an inner answer of so many bytes: its padded form, and its sealed one.
+fn beside(answer: usize) -> usize {
+    let class = ResponseClass::of(answer.saturating_add(FIELDS), None);
+    2 * class.map_or(LARGEST_RESPONSE, ResponseClass::size)
+}
+
+fn sealed_response(sealed: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(sealed));
+    let fields = response.headers_mut();
+    let media_type = HeaderValue::from_static(OHTTP_RESPONSE_MEDIA_TYPE);
+    fields.insert(CONTENT_TYPE, media_type);
+    fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,281 @@
+//! When oblivious keys are announced, offered and forgotten, by the clock. **A key is in the
+//! log under a checkpoint before it is offered**, and the next one is announced most of an
+//! epoch ahead, for clients that read logs now and then. **The secret of an epoch is
+//! overwritten when its keys are not accepted any more**, but only once the clock has said
+//! so for ten minutes: a clock that jumps ahead and back would otherwise leave this node
+//! without the keys of today.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_evidence::log_entry::Statement;
+use pennyblack_evidence::oblivious_keys::{KeyConfigDigest, ObliviousKey};
+use pennyblack_logserver::nodes::{PublishError, StateError};
+use pennyblack_ohttp::key_config::GatewayKey;
+use pennyblack_ohttp::key_ratchet::{Epoch, KeyRatchet, OfferedKem, RatchetError};
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_service::admin::Readiness;
+use pennyblack_service::repeated_causes::{report, warn};
+use tokio::task::{JoinError, spawn_blocking};
+
+use super::offered::OfferedKeys;
+use super::seed::{SeedError, SeedFile};
+use crate::log::CpsLog;
+
+/// How often the clock is looked at between the times at which something is due.
+const CHECK_EVERY: Duration = Duration::from_secs(60);
+/// So many checks in a row have to agree before a secret is overwritten.
+const CHECKS: u32 = 10;
+/// How soon it is tried again to have a key in the log.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+/// What is not ready without keys.
+const PART: &str = "oblivious keys";
+
+/// Why no key of now is offered.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RotationError {
+    /// The clock shows an epoch whose secret is overwritten.
+    #[error(
+        "the clock is behind the seed, whose first epoch begins at {begins} (seconds since \
+         1970): set the clock; or if the seed is from the future, stop the CPS, remove {seed}, \
+         and make another one with --make-oblivious-seed"
+    )]
+    Behind {
+        /// When the first epoch that is left begins.
+        begins: u64,
+        /// The file.
+        seed: String,
+    },
+    /// The clock has left out an epoch while this runs.
+    #[error(
+        "the clock has jumped ahead by more than an epoch: keys are rotated when it still says \
+         so in ten minutes"
+    )]
+    Jumped,
+    /// There is no such key.
+    #[error("{0}")]
+    Ratchet(#[from] RatchetError),
+    /// It is not in the log.
+    #[error("{0}")]
+    NotInLog(#[from] PublishError),
+    /// The leader has not announced this node's key.
+    #[error(
+        "the leader of the log has not announced this node's keys: give both the same \
+         oblivious.seed, oblivious.kems and oblivious.epoch"
+    )]
+    NotAnnounced,
+    /// The secret of an earlier epoch is not overwritten.
+    #[error("{0}")]
+    Seed(#[from] SeedError),
+    /// A part of it panicked.
+    #[error("{0}")]
+    BrokeOff(#[from] JoinError),
+}
+
+/// Keeps the keys.
+pub(crate) struct Rotation {
+    pub(crate) authority: Authority,
+    pub(crate) kems: Vec<OfferedKem>,
+    pub(crate) seed: SeedFile,
+    pub(crate) ratchet: KeyRatchet,
+    pub(crate) log: Arc<CpsLog>,
+    pub(crate) offered: Arc<OfferedKeys>,
+    pub(crate) clock: Clock,
+}
+
+/// What the clock has said so far.
+#[derive(Debug)]
+struct Watch {
+    /// The last epoch that it was trusted for.
+    latest: Epoch,
+    /// How many checks in a row have said that a secret can go.
+    agreeing: u32,
+    next_check: UnixTime,
+}
+
+impl Rotation {
+    /// Says from the beginning that no key is in the log yet.
+    pub(crate) fn not_offered_yet(readiness: &Readiness) {
+        readiness.lacks(PART, "no oblivious key is in the log yet");
+    }
+
+    /// Rotates them until `shutdown`.
+    pub(crate) async fn run(mut self, readiness: Readiness, shutdown: Shutdown) {
+        let now = self.clock.now();
+        let mut watch = Watch {
+            latest: self.ratchet.epochs().at(now),
+            agreeing: 0,
+            next_check: now,
+        };
+        loop {
+            let turned = tokio::select! {
+                turned = self.turn(&mut watch) => turned,
+                () = shutdown.requested() => return,
+            };
+            let retry = match turned {
+                Ok(()) => {
+                    readiness.has(PART);
+                    None
+                }
+                Err(error) => {
+                    report("oblivious keys are not rotated", &error);
+                    readiness.lacks(PART, error.to_string());
+                    Some(RETRY_EVERY)
+                }
+            };
+            tokio::select! {
+                () = self.due(retry) => {}
+                () = shutdown.requested() => return,
+            }
+        }
+    }
+
+    /// Returns when there may be something to do.
+    async fn due(&self, retry: Option<Duration>) {
+        let (now, epochs) = (self.clock.now(), self.ratchet.epochs());
+        let current = epochs.at(now);
+        let oldest = epochs.oldest_accepted(now);
+        let begins = epochs.validity(current.next()).not_before;
+        let ends = epochs.validity(oldest).not_after;
+        let next = now.plus(CHECK_EVERY).min(begins).min(ends);
+        match retry {
+            None => self.clock.reached(next).await,
+            Some(retry) => tokio::select! {
+                () = tokio::time::sleep(retry) => {}
+                () = self.clock.reached(next) => {}
+            },
+        }
+    }
+
+    async fn turn(&mut self, watch: &mut Watch) -> Result<(), RotationError> {
+        let now = self.clock.now();
+        let current = self.ratchet.epochs().at(now);
+        let forgotten = self.forget(watch, now).await;
+        if current > watch.latest.next() {
+            self.drop_expired(now);
+            return Err(RotationError::Jumped);
+        }
+        watch.latest = watch.latest.max(current);
+        self.offer(now)
+            .await
+            .inspect_err(|_| self.drop_expired(now))?;
+        self.announce_next(now).await?;
+        forgotten
+    }
+
+    /// Overwrites the secret of an epoch whose keys are not accepted any more.
+    async fn forget(&mut self, watch: &mut Watch, now: UnixTime) -> Result<(), RotationError> {
+        let epochs = self.ratchet.epochs();
+        let oldest = epochs.oldest_accepted(now);
+        if oldest <= self.ratchet.oldest() {
+            watch.agreeing = 0;
+            return Ok(());
+        }
+        // A clock that was set back must not put the checks off.
+        let is_early = now < watch.next_check && watch.next_check <= now.plus(CHECK_EVERY);
+        if watch.agreeing > 0 && is_early {
+            return Ok(());
+        }
+        watch.next_check = now.plus(CHECK_EVERY);
+        watch.agreeing += 1;
+        if watch.agreeing < CHECKS {
+            return Ok(());
+        }
+        let (mut ratchet, seed) = (self.ratchet.clone(), self.seed.clone());
+        let moved = spawn_blocking(move || -> Result<KeyRatchet, RotationError> {
+            ratchet.advance(oldest)?;
+            seed.write(&ratchet)?;
+            Ok(ratchet)
+        });
+        self.ratchet = moved.await??;
+        watch.agreeing = 0;
+        watch.latest = watch.latest.max(epochs.at(now));
+        tracing::info!("the secret of the oblivious keys before this epoch is overwritten");
+        Ok(())
+    }
+
+    /// Offers the keys of this epoch, and that of the last one as long as it is accepted.
+    async fn offer(&self, now: UnixTime) -> Result<(), RotationError> {
+        let epochs = self.ratchet.epochs();
+        let current = epochs.at(now);
+        let mut keys = self.keys(current)?;
+        let earlier = epochs.oldest_accepted(now);
+        if earlier < current && earlier >= self.ratchet.oldest() {
+            keys.extend(self.keys(earlier)?);
+        }
+        let announced = keys.iter().map(|(_, statement)| statement.clone());
+        let published = self.log.publish(announced.collect(), now).await;
+        published.map_err(|error| match error {
+            PublishError::State(StateError::NotYet) => RotationError::NotAnnounced,
+            other => other.into(),
+        })?;
+        let keys = keys.into_iter().map(|(key, _)| key).collect();
+        self.offered.replace(keys, epochs.grace());
+        Ok(())
+    }
+
+    /// Announces the keys of the next epoch, once those of the last one are not accepted
+    /// any more. For a follower its leader does.
+    async fn announce_next(&self, now: UnixTime) -> Result<(), RotationError> {
+        let epochs = self.ratchet.epochs();
+        let current = epochs.at(now);
+        if epochs.oldest_accepted(now) < current {
+            return Ok(());
+        }
+        for (_, statement) in self.keys(current.next())? {
+            match self.log.state(statement, now).await {
+                Ok(()) | Err(StateError::NotYet) => {}
+                // There is time for it.
+                Err(error) => warn("the next oblivious key is not in the log", &error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Offers nothing whose time is over.
+    fn drop_expired(&self, now: UnixTime) {
+        let epochs = self.ratchet.epochs();
+        let accepted = epochs.oldest_accepted(now)..=epochs.at(now);
+        let Some(offered) = self.offered.now() else {
+            return;
+        };
+        let is_accepted = |key: &&GatewayKey| {
+            let id = key.config().key_id();
+            let mut ids = self
+                .kems
+                .iter()
+                .flat_map(|kem| [accepted.start(), accepted.end()].map(|epoch| epoch.key_id(*kem)));
+            ids.any(|accepted| accepted == id)
+        };
+        let keys = offered.keys().iter().filter(is_accepted).cloned();
+        self.offered.replace(keys.collect(), epochs.grace());
+    }
+
+    /// The keys of an epoch, and what the log is to say of them.
+    fn keys(&self, epoch: Epoch) -> Result<Vec<(GatewayKey, Statement)>, RotationError> {
+        let epochs = self.ratchet.epochs();
+        if epoch < self.ratchet.oldest() {
+            return Err(RotationError::Behind {
+                begins: epochs.validity(self.ratchet.oldest()).not_before.0,
+                seed: self.seed.path().display().to_string(),
+            });
+        }
+        let validity = epochs.validity(epoch);
+        let with_statement = |kem: &OfferedKem| {
+            let key = self.ratchet.key(&self.authority, *kem, epoch)?;
+            let statement = Statement::ObliviousKeyAnnounced(ObliviousKey {
+                key_config: KeyConfigDigest(key.config().digest()),
+                not_before: validity.not_before,
+                not_after: validity.not_after,
+            });
+            Ok((key, statement))
+        };
+        self.kems.iter().map(with_statement).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,19 @@
+//! The CPS as a gateway, asked as a relay would ask it.
+
+mod same_request;
+
+use http::StatusCode;
+use pennyblack_cps::ObliviousConfig;
+use pennyblack_tests::scene::Scene;
+use pennyblack_tests::world::World;
+
+/// A CPS that is a gateway, as it is by default or changed, and ready.
+async fn gateway(change: impl FnOnce(&mut World)) -> Scene {
+    let scene = Scene::open_with(|world| {
+        world.cps.oblivious = Some(ObliviousConfig::default());
+        change(world);
+    })
+    .await;
+    scene.until_readiness_is(StatusCode::OK).await;
+    scene
+}
