@@ -256,3 +256,48 @@ impl<S: Sync> FromRequestParts<S> for AnswerRoom {
         Ok(room.cloned().unwrap_or(Self::uncounted()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Version;
+    use pennyblack_runtime::config::Limits;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::exchanges::{Exchange, Exchanges};
+    use crate::held_bytes::HeldBytes;
+
+    const MAX: usize = 1024 * 1024;
+
+    fn room() -> (AnswerRoom, Exchange) {
+        let now = Instant::now();
+        let exchanges = Exchanges::new(Arc::new(Limits::default()), now);
+        let open = exchanges.begin(now, Version::HTTP_2);
+        let held = HeldBytes::new(MAX).hold(0, open.id()).unwrap();
+        let places = Arc::new(WorkPlaces::new(4, MAX));
+        (places.take(&Arc::new(held), None).unwrap(), open)
+    }
+
+    #[tokio::test]
+    async fn what_is_made_of_an_inner_answer_is_reserved_with_it() {
+        let nine_times: Beside = |answer| 9 * answer;
+        for (answer, fits) in [(MAX / 10 - 1024, true), (MAX / 10 + 1024, false)] {
+            let (outer, _open) = room();
+            let reserved = outer.of_inner(nine_times).reserve(answer, 0).await;
+            assert_eq!(reserved.is_ok(), fits, "{answer}");
+            let (outer, _open) = room();
+            assert!(outer.reserve(answer, 0).await.is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_reserved_is_not_reserved_again() {
+        let (room, _open) = room();
+        let most = MAX - 1024;
+        assert!(room.reserve_in_all(most).await.is_ok());
+        for bytes in [0, WORK, most] {
+            assert!(room.reserve_in_all(bytes).await.is_ok(), "{bytes}");
+        }
+        assert!(room.reserve_in_all(MAX + 1).await.is_err());
+    }
+}

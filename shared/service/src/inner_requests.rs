@@ -95,3 +95,66 @@ pub async fn whole(body: Body, max: usize) -> Result<Bytes, InnerAnswerError> {
         Err(error) => Err(InnerAnswerError::BrokeOff(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use http::StatusCode;
+    use pennyblack_base::problem::{Problem, ProblemType};
+
+    use super::*;
+    use crate::client_address::ClientAddress;
+
+    async fn answer(path: &str) -> (StatusCode, Bytes) {
+        async fn panics() {
+            panic!("a fault of a handler");
+        }
+        async fn shown(client: Option<axum::Extension<ClientAddress>>) -> String {
+            format!("{}", client.is_some())
+        }
+        let router = Router::new()
+            .route("/panics", get(panics))
+            .route("/client", get(shown));
+        let outer = OuterRequest {
+            arrival: Arrival::now(),
+            room: AnswerRoom::uncounted(),
+        };
+        let request = Request::get(path).body(Bytes::new()).unwrap();
+        let answer = InnerRouter::new(router)
+            .answer(request, &outer, |_| 0)
+            .await;
+        let status = answer.status();
+        match whole(answer.into_body(), 1_000).await {
+            Ok(body) => (status, body),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_goes_wrong_inside_is_a_problem_document_as_it_is_outside() {
+        for (path, expected) in [
+            ("/panics", ProblemType::Internal),
+            ("/absent", ProblemType::NotFound),
+        ] {
+            let (status, body) = answer(path).await;
+            let problem: Problem = serde_json::from_slice(&body).unwrap();
+            assert_eq!(problem.problem_type(), Some(expected));
+            assert_eq!(status.as_u16(), expected.status());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_inner_request_comes_from_nowhere() {
+        assert_eq!(answer("/client").await.1, "false");
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_up_to_its_limit() {
+        let body = || Body::from("x".repeat(101));
+        assert!(matches!(
+            whole(body(), 100).await,
+            Err(InnerAnswerError::TooLong(100))
+        ));
+        assert_eq!(whole(body(), 101).await.unwrap().len(), 101);
+    }
+}
