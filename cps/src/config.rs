@@ -80,7 +80,7 @@ pub struct Config {
     /// `[key_records]`: the directory of recipients' keys.
     #[serde(default)]
     pub key_records: KeyRecordsConfig,
-    /// `[oblivious]`: the CPS as a gateway of Oblivious HTTP. Default: it is none.
+    /// `[oblivious]`: the CPS as an oblivious gateway. Default: it is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oblivious: Option<ObliviousConfig>,
 }

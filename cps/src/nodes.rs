@@ -106,11 +106,9 @@ fn seed(
     config: &Config,
     read: impl FnOnce(&SeedFile) -> Result<KeyRatchet, SeedError>,
 ) -> Result<Option<(SeedFile, KeyRatchet)>, StartError> {
-    let Some(section) = &config.oblivious else {
+    let Some(file) = SeedFile::of(config).context(SEED)? else {
         return Ok(None);
     };
-    let epochs = section.epochs().context(SEED)?;
-    let file = SeedFile::new(config.oblivious_seed(section), epochs);
     let ratchet = read(&file).context(SEED)?;
     Ok(Some((file, ratchet)))
 }

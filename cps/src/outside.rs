@@ -22,6 +22,7 @@ use crate::earlier_spends::EarlierSpends;
 use crate::issuers::KnownIssuer;
 use crate::key_directory::AskedNumbering;
 use crate::log::witnesses;
+use crate::oblivious::SeedFile;
 use crate::store::never_twice::Owners;
 
 const NUMBERING_SERVICE: &str = "key_records.numbering_service";
@@ -39,6 +40,7 @@ impl Outside {
     pub(crate) fn load(config: &Config, findings: &mut Findings) -> Option<Self> {
         findings.keep(EarlierSpends::of(config).and_then(|spends| spends.allow(config)));
         findings.keep(redis(config));
+        findings.keep(seed(config));
         if config.store.is_some() {
             let roots = config.transparency_log.tls_roots.clone();
             findings.keep(peer::client(roots).context("transparency_log.tls_roots"));
@@ -101,6 +103,15 @@ fn redis(config: &Config) -> Result<Option<Redis>, StartError> {
     let options = config.store.as_ref();
     let redis = options.map(Redis::new).transpose();
     redis.context("cannot use the Redis of [store]")
+}
+
+/// The secret behind the oblivious keys, which one of several nodes does not make.
+fn seed(config: &Config) -> Result<(), StartError> {
+    const SEED: &str = "cannot use oblivious.seed";
+    let Some(file) = SeedFile::of(config).context(SEED)? else {
+        return Ok(());
+    };
+    file.check(config.store.is_some()).context(SEED)
 }
 
 fn owners(config: &Config) -> Result<Option<Owners>, StartError> {

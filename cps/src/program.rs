@@ -14,6 +14,7 @@ use pennyblack_service::start_error::StartError;
 use pennyblack_trust::accept_older_lists;
 
 use crate::decoy_secret::DecoySecret;
+use crate::oblivious::SeedFile;
 use crate::store::embedded::SpentCounts;
 use crate::store::never_twice::{NeverTwiceStore, Owners};
 use crate::store::redis::{MOVED_STORE, RedisStore};
@@ -54,6 +55,12 @@ struct Options {
     /// certificates that a later list revoked are good again. Stop it first.
     #[arg(long, conflicts_with_all = ["accept_older_store", "move_store_to_redis"])]
     accept_older_lists: bool,
+    /// Makes the file of oblivious.seed, from which the keys of Oblivious HTTP are derived,
+    /// and exits. Several nodes need copies of one, and so does a CPS whose seed is lost.
+    #[arg(long, conflicts_with_all = [
+        "accept_older_store", "move_store_to_redis", "accept_older_lists",
+    ])]
+    make_oblivious_seed: bool,
 }
 
 struct CpsProgram;
@@ -77,6 +84,10 @@ impl Program for CpsProgram {
                 accept_older_lists: true,
                 ..
             } => Some(accept_older_lists(&config.trust_directory())),
+            Options {
+                make_oblivious_seed: true,
+                ..
+            } => Some(make_oblivious_seed(config)),
             _ => None,
         }
     }
@@ -121,6 +132,17 @@ fn accept_older_store(config: &Config) -> Outcome {
     let directory = config.redis_directory();
     block_on(async { Ok(RedisStore::accept_older(options, &directory).await?) })?;
     println!("The store at {} is accepted as it is.", options.url);
+    Ok(())
+}
+
+const NO_GATEWAY: &str =
+    "the configuration has no [oblivious], so this CPS needs no seed: add the section";
+
+fn make_oblivious_seed(config: &Config) -> Outcome {
+    let file = SeedFile::of(config)?.ok_or(NO_GATEWAY)?;
+    file.make(Clock::system().now())?;
+    let path = file.path().display();
+    println!("A new seed is in {path}. Every node of this CPS needs a copy of it, of mode 600.");
     Ok(())
 }
 

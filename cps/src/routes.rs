@@ -59,7 +59,7 @@ pub(crate) struct Resources<S> {
     pub(crate) answer_times: AnswerTimes,
 }
 
-/// The CPS as a gateway of Oblivious HTTP.
+/// The CPS as an oblivious gateway.
 pub(crate) struct ObliviousRole {
     pub(crate) service: Authority,
     pub(crate) keys: Arc<OfferedKeys>,

@@ -1,4 +1,4 @@
-//! `[oblivious]`: the CPS as a gateway of Oblivious HTTP.
+//! `[oblivious]`: the CPS as an oblivious gateway.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -65,18 +65,26 @@ fn every_key_that_the_example_explains_exists() {
     assert!(all.trust.revocation_lists.is_some());
     assert!(all.store.is_some());
     assert!(all.never_twice.is_some());
+    assert_eq!(
+        all.oblivious,
+        Some(ObliviousConfig {
+            seed: Some("cps-data/oblivious-seed".into()),
+            ..ObliviousConfig::default()
+        })
+    );
 }
 
 #[test]
 fn what_the_example_shows_as_defaults_are_the_defaults() {
     let nodes =
         "never_twice={nodes=[\"https://cps-1.example\", \"https://cps-2.example\"], node=0}";
-    let required = ["store.url=redis://127.0.0.1:6379", nodes];
+    let required = ["store.url=redis://127.0.0.1:6379", nodes, "oblivious={}"];
     let keys = keys_of::<Config>(Path::new(EXAMPLE), &required).unwrap();
     let without_default = [
         "key_records.numbering_service",
         "key_records.numbering_table",
         "never_twice.tls_roots",
+        "oblivious.seed",
         "public.tls.certificate",
         "public.tls.key",
         "store.ca_file",
@@ -108,6 +116,11 @@ fn what_cannot_work_is_refused_by_name() {
             "never_twice={nodes=[\"http://127.0.0.1:1\"], node=0}",
             "[store]",
         ),
+        ("oblivious.kems=[]", "oblivious.kems"),
+        ("oblivious.kems=[\"x25519\",\"x25519\"]", "oblivious.kems"),
+        ("oblivious.epoch=59m", "oblivious.epoch"),
+        ("oblivious.epoch=91days", "oblivious.epoch"),
+        ("oblivious.epoch=3600s 1ms", "oblivious.epoch"),
         ("admin.listen=127.0.0.1:8711", "admin.listen"),
         (
             "witness=[{url=\"http://w.example/a\", key=\"k\"}]",

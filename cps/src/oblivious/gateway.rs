@@ -1,5 +1,5 @@
 //! The gateway resource (RFC 9458, found as RFC 9540 says): the keys for everybody, and
-//! sealed requests, each opened, handed to the router of direct requests in this process,
+//! oblivious requests, each opened, handed to the router of direct requests in this process,
 //! and answered sealed. **What opens is answered 200**: the relay does not learn how it
 //! ended. Decisions about a request are the router's.
 

@@ -1,4 +1,4 @@
-//! The CPS as a gateway of Oblivious HTTP (docs/protocol.md section 8): requests that come
+//! The CPS as an oblivious gateway (docs/protocol.md section 8): requests that come
 //! sealed, through a relay that does not see what is in them, from clients that are not seen
 //! here. Opened, they go to the router that direct requests go to. Not here: the forms,
 //! which are in `pennyblack_ohttp`, and what the router does.

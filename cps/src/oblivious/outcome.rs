@@ -1,4 +1,4 @@
-//! How sealed requests ended, counted. No label says more than which of these it was: who
+//! How oblivious requests ended, counted. No label says more than which of these it was: who
 //! asked is not known, and what for is counted where it is answered.
 
 use metrics::Counter;
@@ -8,7 +8,7 @@ use metrics::Counter;
 pub(super) enum Outcome {
     /// Opened, and answered inside.
     Answered,
-    /// Not a sealed request.
+    /// Not an oblivious request.
     Malformed,
     /// Sealed to no key of now.
     UnknownKey,

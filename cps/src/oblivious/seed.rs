@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_ohttp::key_ratchet::{Epochs, KeyRatchet, RatchetError};
+use pennyblack_runtime::config::ConfigurationError;
 use pennyblack_storage::atomic_file::{self, PrivateFileError};
+
+use crate::config::Config;
 
 /// A seed that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -74,9 +77,23 @@ pub(crate) struct SeedFile {
 }
 
 impl SeedFile {
-    /// That at `path`, for epochs of this length.
-    pub(crate) const fn new(path: PathBuf, epochs: Epochs) -> Self {
-        Self { path, epochs }
+    /// That of a CPS, if it is a gateway.
+    pub(crate) fn of(config: &Config) -> Result<Option<Self>, ConfigurationError> {
+        let Some(section) = &config.oblivious else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            path: config.oblivious_seed(section),
+            epochs: section.epochs()?,
+        }))
+    }
+
+    /// Finds out whether it can be used by one of `several` nodes, or one that is alone.
+    pub(crate) fn check(&self, several: bool) -> Result<(), SeedError> {
+        match several {
+            true => self.read_shared().map(drop),
+            false => self.read().map(drop),
+        }
     }
 
     /// What it holds, if it is there.
@@ -118,17 +135,21 @@ impl SeedFile {
         if is_there(&self.path) {
             return Err(SeedError::Exists(self.path.clone()));
         }
+        if let Some(directory) = self.path.parent() {
+            std::fs::create_dir_all(directory).map_err(|error| self.not_written(error))?;
+        }
         self.fresh(now).map(drop)
     }
 
     /// Puts another state in the place of the one before, which is gone then.
     pub(crate) fn write(&self, ratchet: &KeyRatchet) -> Result<(), SeedError> {
-        atomic_file::write_private(&self.path, &ratchet.to_bytes()).map_err(|error| {
-            SeedError::Write {
-                path: self.path.clone(),
-                error,
-            }
-        })
+        let written = atomic_file::write_private(&self.path, &ratchet.to_bytes());
+        written.map_err(|error| self.not_written(error))
+    }
+
+    fn not_written(&self, error: io::Error) -> SeedError {
+        let path = self.path.clone();
+        SeedError::Write { path, error }
     }
 
     /// Where it is.
