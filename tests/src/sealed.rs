@@ -16,7 +16,7 @@ use pennyblack_protocol::store_request::SignedStoreRequest;
 use crate::answer::Answer;
 use crate::world::World;
 
-/// The answer to a sealed request, from both sides of the seal.
+/// The answer to an oblivious request, from both sides of the seal.
 #[derive(Debug)]
 pub struct SealedAnswer {
     /// Bytes of the sealed answer, which the relay sees.
@@ -27,7 +27,13 @@ pub struct SealedAnswer {
 
 /// The lists of key configurations that a CPS serves now.
 pub async fn served_keys(world: &World) -> Vec<KeyConfig> {
-    let answer = world.get(OHTTP_GATEWAY_PATH).await;
+    served_keys_at(world, world.cps_name().as_str()).await
+}
+
+/// The same at one of its nodes.
+pub async fn served_keys_at(world: &World, host: &str) -> Vec<KeyConfig> {
+    let url = format!("http://{host}{OHTTP_GATEWAY_PATH}");
+    let answer = Answer::to(world.client.get(url)).await.unwrap();
     assert_eq!(answer.headers["content-type"], OHTTP_KEYS_MEDIA_TYPE);
     KeyConfig::parse_list(answer.content()).unwrap()
 }
@@ -97,7 +103,16 @@ pub async fn post_as(
     media_type: &str,
     sealed: Vec<u8>,
 ) -> Result<Answer, reqwest::Error> {
-    let url = format!("http://{}{OHTTP_GATEWAY_PATH}", world.cps_name());
+    post_to(world, world.cps_name().as_str(), media_type, sealed).await
+}
+
+async fn post_to(
+    world: &World,
+    host: &str,
+    media_type: &str,
+    sealed: Vec<u8>,
+) -> Result<Answer, reqwest::Error> {
+    let url = format!("http://{host}{OHTTP_GATEWAY_PATH}");
     let post = world.client.post(url).header("content-type", media_type);
     Answer::to(post.body(sealed)).await
 }
@@ -135,6 +150,16 @@ pub async fn ask(world: &World, key: &KeyConfig, request: &Request) -> SealedAns
     let (sealed, opener) = seal(key, request);
     let outer = post(world, sealed).await.unwrap();
     open(opener, &outer)
+}
+
+/// The same at one of the nodes of the CPS.
+///
+/// # Panics
+/// When it is not answered inside.
+pub async fn ask_at(world: &World, host: &str, key: &KeyConfig, request: &Request) -> SealedAnswer {
+    let (sealed, opener) = seal(key, request);
+    let outer = post_to(world, host, OHTTP_REQUEST_MEDIA_TYPE, sealed).await;
+    open(opener, &outer.unwrap())
 }
 
 /// The fields that a relay must find nothing in.

@@ -1,6 +1,16 @@
 //! The CPS as a gateway, asked as a relay would ask it.
 
+mod answer_times;
+mod bit_flips;
+mod keys;
+mod kinds;
+mod lengths;
+mod one_connection;
+mod outside;
+mod relays_only;
+mod rotation;
 mod same_request;
+mod several_nodes;
 
 use http::StatusCode;
 use pennyblack_cps::ObliviousConfig;
@@ -16,4 +26,9 @@ async fn gateway(change: impl FnOnce(&mut World)) -> Scene {
     .await;
     scene.until_readiness_is(StatusCode::OK).await;
     scene
+}
+
+/// What a test changes of `[oblivious]`.
+fn section(world: &mut World) -> &mut ObliviousConfig {
+    world.cps.oblivious.as_mut().unwrap()
 }
