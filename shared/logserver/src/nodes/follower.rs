@@ -2,6 +2,8 @@
 //! that is not signed and consistent, and passed on to readers. Which double spends are
 //! in it is not remembered here.
 
+mod reading;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,18 +11,19 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use pennyblack_evidence::log_entry::{LogEntry, LogEntryError, SkippedKinds, Statement};
+use pennyblack_evidence::log_entry::{LogEntryError, Statement};
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
 use pennyblack_service::repeated_causes::{self, report};
-use pennyblack_tlog::{KeyName, VerifierKey, WitnessPolicy};
+use pennyblack_tlog::{KeyName, VerifierKey};
 use tokio::sync::{OwnedMappedMutexGuard, OwnedMutexGuard, watch};
 use tokio::task::{JoinError, spawn_blocking};
 
+use self::reading::{Reading, ReadingError};
 use super::memory::{Memory, MemoryError, Remembered};
 use super::{LeaderClient, LeaderRecord, LeaderRecordError, Reports, StateError, leader_client};
 use crate::statements::known::KnownKeys;
-use pennyblack_tlog::reader::{LogReader, Position, ReadLogError};
+use pennyblack_tlog::reader::{Position, ReadLogError};
 
 /// How often the leader is asked for its last checkpoint.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
@@ -130,13 +133,6 @@ impl ReadSoFar {
     }
 }
 
-/// The reader, once the log's key is known.
-#[derive(Debug)]
-struct Reading {
-    reader: LogReader<Arc<LeaderClient>>,
-    position: Position,
-}
-
 impl FollowerLog {
     /// The log of this name at another node, as far as the file at `memory` says that it
     /// was read. Reads the disk.
@@ -155,9 +151,13 @@ impl FollowerLog {
         let (mut known, mut reading) = (KnownKeys::default(), None);
         if let Some(remembered) = memory.load()? {
             known = remembered.keys;
-            reading = Some(Reading::of(&leader, remembered.key, remembered.position));
+            let is_of_all_kinds = remembered.is_of_all_kinds;
+            let begun = Reading::of(&leader, remembered.key, remembered.position);
+            reading = Some(begun.of_all_kinds(is_of_all_kinds));
         }
-        let size = reading.as_ref().map(|reading| reading.position.head().size);
+        let size = reading
+            .as_ref()
+            .map(|reading| reading.position().head().size);
         Ok(Self {
             name,
             leader,
@@ -233,7 +233,7 @@ impl FollowerLog {
                 return Err(FollowerError::Entry { index, error });
             }
             Err(ReadingError::Log(error)) => {
-                self.require_same(reading.reader.key(), &error).await?;
+                self.require_same(reading.key(), &error).await?;
                 let leader = self.leader.url().to_owned();
                 return Err(FollowerError::Read { leader, error });
             }
@@ -257,14 +257,15 @@ impl FollowerLog {
         let (memory, read) = (self.memory.clone(), Arc::clone(&self.read));
         let written = spawn_blocking(move || -> Result<(), FollowerError> {
             let remembered = Remembered {
-                key: reading.reader.key().clone(),
+                key: reading.key().clone(),
                 position,
                 keys,
+                is_of_all_kinds: true,
             };
             memory.persist(&remembered)?;
             *read.keys() = remembered.keys;
-            reading.position = remembered.position;
-            read.size.send_replace(reading.position.head().size);
+            reading.has_read_to(remembered.position);
+            read.size.send_replace(reading.position().head().size);
             Ok(())
         });
         written.await.map_err(FollowerError::BrokeOff)?
@@ -341,54 +342,6 @@ impl FollowerLog {
         if self.is_unread() {
             readiness.lacks(PART, "the log, which another node leads, was not read yet");
         }
-    }
-}
-
-/// Why the log cannot be read on.
-#[derive(Debug)]
-enum ReadingError {
-    Log(ReadLogError),
-    Entry { index: u64, error: LogEntryError },
-}
-
-impl From<ReadLogError> for ReadingError {
-    fn from(error: ReadLogError) -> Self {
-        Self::Log(error)
-    }
-}
-
-impl Reading {
-    fn of(leader: &Arc<LeaderClient>, key: VerifierKey, position: Position) -> Self {
-        let policy = WitnessPolicy::default();
-        Self {
-            reader: LogReader::new(Arc::clone(leader), key, policy),
-            position,
-        }
-    }
-
-    /// What is new under the last checkpoint, about keys; `None` if nothing is.
-    async fn on(&self) -> Result<Option<(Position, Vec<Statement>)>, ReadingError> {
-        let checkpoint = self.reader.checkpoint().await?;
-        let is_read = self.position.checkpoint().is_some();
-        if is_read && checkpoint.checkpoint().head == self.position.head() {
-            return Ok(None);
-        }
-        let (mut news, mut skipped) = (Vec::new(), SkippedKinds::default());
-        let visit = |index, bytes: &[u8]| {
-            let entry = LogEntry::parse(bytes);
-            let entry = entry.map_err(|error| ReadingError::Entry { index, error })?;
-            let is_skipped = skipped.record(&entry);
-            if !is_skipped && !matches!(entry.statement, Statement::DoubleSpend(_)) {
-                news.push(entry.statement);
-            }
-            Ok::<_, ReadingError>(())
-        };
-        let read = self.reader.advance(&self.position, &checkpoint, visit);
-        let position = read.await?;
-        if !skipped.is_empty() {
-            tracing::warn!(%skipped, "the leader of the log is of a later version: update this node");
-        }
-        Ok(Some((position, news)))
     }
 }
 

@@ -15,6 +15,9 @@ use pennyblack_tlog::reader::{Position, PositionError};
 /// Most bytes of it: the keys of a log that is full, several times.
 const MAX_FILE_SIZE: usize = 128 * 1024 * 1024;
 
+/// The last kind of entries from which [`KnownKeys`] has anything.
+const LAST_KIND: u8 = 6;
+
 /// A memory that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -34,6 +37,8 @@ pub(super) struct Remembered {
     pub(super) key: VerifierKey,
     pub(super) position: Position,
     pub(super) keys: KnownKeys,
+    /// Whether it was read by a version that knew as many kinds of entries.
+    pub(super) is_of_all_kinds: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -42,6 +47,9 @@ struct Text {
     key: String,
     position: String,
     keys: KnownKeys,
+    /// The last kind that was known when it was written.
+    #[serde(default)]
+    last_kind: u8,
 }
 
 /// The file.
@@ -75,6 +83,7 @@ impl Memory {
             position: position.map_err(|error| self.wrong(&error))?,
             key,
             keys: text.keys,
+            is_of_all_kinds: text.last_kind >= LAST_KIND,
         })
     }
 
@@ -84,6 +93,7 @@ impl Memory {
             key: what.key.to_string(),
             position: what.position.to_string(),
             keys: what.keys.clone(),
+            last_kind: LAST_KIND,
         };
         let json = serde_json::to_vec(&text).map_err(|error| self.wrong(&error))?;
         atomic_file::write_public(&self.0, &json).map_err(|error| self.wrong(&error))
