@@ -31,7 +31,9 @@ pub use transport::{SendingStore, SentStore, StoreTransport};
 
 use crate::certificates::CertificateStores;
 use crate::wallet::{OutboxEntry, SpendError, Wallet, WalletError};
-use pennyblack_http::{ClockGap, HttpError, HttpOptions, Refused, RetryPolicy, ServiceAddress};
+use pennyblack_http::{
+    ClockGap, HttpError, HttpOptions, Refused, RetryPolicy, RouteError, ServiceAddress,
+};
 use pennyblack_passport::{Refusal, UnverifiedPassport};
 
 /// Why a PASSporT was not stored.
@@ -61,6 +63,9 @@ pub enum OobAuthenticationError {
     /// The record names another CPS without https.
     #[error("the key record names {0}, which is not https and not the CPS that was configured")]
     PlainCps(String),
+    /// There is no way to the CPS that hides this machine's address; nothing was spent.
+    #[error("no token was spent: {0}")]
+    NoWay(Box<RouteError>),
     /// The CPS must refuse what is signed by this machine's clock; nothing was spent.
     #[error("nothing was sent and no token spent, since the CPS would refuse the request: {0}")]
     Clock(ClockGap),
@@ -230,6 +235,8 @@ impl OobAuthenticationService {
         if let Some(gap) = self.clock_gaps.forbidding(&cps) {
             return Err(OobAuthenticationError::Clock(gap));
         }
+        let checked = self.transport.check(&address.url(STORE_PATH));
+        checked.map_err(|error| OobAuthenticationError::NoWay(Box::new(error)))?;
         let sealed = seal_passport(key.key(), &cps, passport, &mut rand::rng())?;
         let (url, mailbox, minimum_age) =
             (address.url(STORE_PATH), key.mailbox(), self.minimum_age);

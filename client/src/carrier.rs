@@ -24,7 +24,7 @@ use pennyblack_privacypass::token::TokenChallenge;
 use pennyblack_privacypass::token_key::{TokenKey, TokenKeyError, TokenToBe};
 
 pub use class::{Class, ClassError};
-pub use config::{CarrierConfig, CarrierSection, HttpSection, ScheduleSection};
+pub use config::{CarrierConfig, CarrierSection, HttpSection, ObliviousSection, ScheduleSection};
 pub use error::CarrierError;
 pub use loose::{AttestedDraw, LooseToken};
 pub use schedule::Schedule;

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 pub use fetch::{KeyFetchError, KeyFetcher};
 pub use relay_address::{RelayAddress, RelayAddressError};
 pub use relays::RelaysError;
-pub use route::{ObliviousRoute, RouteSetupError};
-pub use timer::{DEFAULT_FETCH_EVERY, KeyTimer};
+pub use route::{ObliviousRoute, RouteSetupError, UnknownOperators};
+pub use timer::{DEFAULT_FETCH_EVERY, KeyTimer, check_fetch_every};
 pub use trusted_keys::{CpsKeys, TrustedKey, TrustedKeys};
 
 /// What becomes of a request when no relay can carry it.

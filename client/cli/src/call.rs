@@ -14,7 +14,7 @@ use pennyblack_client::auth_service::{
     OobAuthenticationService, SecondAttempt, ShakenCall, StoreDelivery, read_passport,
 };
 use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Wallet};
-use pennyblack_http::{RetryPolicy, ServiceAddress};
+use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_passport::{Attestation, UnverifiedPassport};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_stir::TrustPolicy;
@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 use super::carrier::existing_wallet;
 use super::options::{NetworkOptions, TrustOptions, load_identity, quoted, typed_number};
 use super::outcome::{Exit, Failure, Outcome};
+use super::relays::RelayOptions;
 use super::standard_error::message;
 use super::wording::{folded, plural, printable};
 use identity_text::read_text;
@@ -44,6 +45,8 @@ Examples:
   pennyblack call … --orig 12155550100 --dest 12125550199 \\
       --cert carrier-a.pem --key carrier-a.key \\
       --x5u https://certs.example/carrier-a.pem
+  # through a relay, so that the CPS does not see this machine's address
+  pennyblack call … --relay https://relay.example/cps-a
   # send again what was signed and never answered
   pennyblack call --resend --wallet wallet.db
 
@@ -103,6 +106,8 @@ pub(crate) struct CallArguments {
     #[command(flatten)]
     trust: TrustOptions,
     #[command(flatten)]
+    relays: RelayOptions,
+    #[command(flatten)]
     network: NetworkOptions,
 }
 
@@ -110,11 +115,15 @@ pub(crate) struct CallArguments {
 pub(crate) async fn run(arguments: CallArguments) -> Result<Outcome, Failure> {
     let wallet = existing_wallet(&arguments.wallet)?;
     let clock = Clock::system();
+    let http = arguments.network.http();
+    let cps = arguments.cps.as_ref();
+    let oblivious = arguments.relays.http(http.clone(), cps, &wallet).await?;
     if arguments.resend {
-        let resent = arguments.delivery().resend(&wallet, clock.now()).await?;
+        let delivery = delivery(oblivious);
+        let resent = delivery.resend(&wallet, clock.now()).await?;
         return Ok(report_resent(resent));
     }
-    let caller = arguments.caller()?;
+    let caller = arguments.caller(http, oblivious)?;
     caller.delivery().resend(&wallet, clock.now()).await?;
     let passport = arguments.passport(&caller.trust, &clock)?;
     let is_fresh = passport.check_fresh(clock.now());
@@ -207,33 +216,40 @@ async fn store_copies(
     Ok(Outcome::new(json, lines.join("\n"), exit))
 }
 
+fn delivery(http: HttpOptions) -> StoreDelivery {
+    StoreDelivery {
+        transport: Arc::new(http),
+        retry: RetryPolicy::SHORT,
+        clock_gaps: ClockGaps::default(),
+    }
+}
+
 impl CallArguments {
     /// The command that sends again what this one could not, word by word.
     fn resend_command(&self) -> String {
         let wallet = quoted(&self.wallet.display().to_string());
         let command = format!("pennyblack call --resend --wallet {wallet}");
-        let more = self.network.repeated().into_iter();
+        let cps = self.cps.as_ref().filter(|_| !self.relays.is_empty());
+        let cps = cps.map(|cps| format!("--cps {}", quoted(&cps.to_string())));
+        let relays = cps.into_iter().chain(self.relays.repeated());
+        let more = relays.chain(self.network.repeated());
         std::iter::once(command)
             .chain(more)
             .collect::<Vec<_>>()
             .join(" ")
     }
 
-    fn delivery(&self) -> StoreDelivery {
-        StoreDelivery {
-            transport: Arc::new(self.network.http()),
-            retry: RetryPolicy::SHORT,
-            clock_gaps: ClockGaps::default(),
-        }
-    }
-
-    fn caller(&self) -> Result<OobAuthenticationService, Failure> {
-        let http = self.network.http();
+    /// Certificates are fetched by `http`, and CPSs asked by `oblivious`.
+    fn caller(
+        &self,
+        http: HttpOptions,
+        oblivious: HttpOptions,
+    ) -> Result<OobAuthenticationService, Failure> {
         let missing = || Failure::new(Exit::Usage, "--cps is missing: name the CPS to ask");
         Ok(OobAuthenticationService {
             cps: self.cps.clone().ok_or_else(missing)?,
-            http: http.clone(),
-            transport: Arc::new(http.clone()),
+            http: oblivious.clone(),
+            transport: Arc::new(oblivious),
             trust: self.trust.policy()?,
             numbering: self.trust.numbering()?,
             certificates: self.trust.certificates(http),

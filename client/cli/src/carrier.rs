@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use console::style;
+use futures_util::future::join;
 use indicatif::HumanCount;
 use pennyblack_client::carrier::{Carrier, CarrierConfig};
 use pennyblack_client::identity::StirIdentity;
@@ -200,9 +201,11 @@ async fn draw_class(arguments: RunArguments) -> Result<Outcome, Failure> {
     let shutdown = signals.heed(&reload)?;
     let (schedule, clock, rng) = (config.schedule(), Clock::system(), &mut rand::rng());
     let carrier = (carrier, &*identity);
-    schedule
-        .run(carrier, &client, &wallet, &clock, &shutdown, rng)
-        .await;
+    let draws = schedule.run(carrier, &client, &wallet, &clock, &shutdown, rng);
+    match config.key_timer(&wallet, &clock) {
+        Some(timer) => drop(join(draws, timer.run(shutdown.clone())).await),
+        None => draws.await,
+    }
     Ok(Outcome::done(json!({ "stopped": true }), "stopped"))
 }
 

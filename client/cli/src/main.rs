@@ -8,9 +8,11 @@ mod demo;
 mod load;
 mod mailbox;
 mod numbering;
+mod oblivious;
 mod options;
 mod outcome;
 mod pki;
+mod relays;
 mod signals;
 mod standard_error;
 mod table;
@@ -53,6 +55,9 @@ enum Command {
     /// Write a table of who holds which numbers.
     #[command(subcommand)]
     Numbering(numbering::NumberingCommand),
+    /// Keys of CPSs for requests that go through relays (Oblivious HTTP).
+    #[command(subcommand)]
+    Oblivious(Box<oblivious::ObliviousCommand>),
     /// Run a demonstration on this machine: certificates, issuer, CPS, carriers, OOB-VSs,
     /// telephone gateways, and attacks on them.
     Demo(demo::DemoArguments),
@@ -87,11 +92,13 @@ Exit codes:
      some CPS
   8  call: there is no key for the called number
   9  carrier: the issuer's key is not the newest in its public log, or the log
-     was changed
+     was changed; oblivious, call: the same of a CPS's key for relays
   10  audit follow: the time was up; the next run goes on from there
   11  audit follow: the CPS takes keys of an issuer whose log was not named
   12  call: a key for the called number is published, but this machine cannot
      check that its signer holds the number
+  13  no relay can carry the request, and nothing goes directly: none was
+     reached, or no key of the CPS is known; nothing was sent
 
 Exit codes of `audit`, each a kind of misbehaviour (docs/auditing.md):
   20  fork: the log has signed two histories
@@ -145,6 +152,7 @@ fn dispatch(command: Command, json: bool) -> Result<Outcome, Failure> {
         Command::Pki(command) => pki::run(command),
         Command::Carrier(command) => on_runtime(carrier::run(command)),
         Command::Numbering(command) => on_runtime(numbering::run(command)),
+        Command::Oblivious(command) => on_runtime(oblivious::run(*command)),
         Command::Call(arguments) => on_runtime(call::run(*arguments)),
         Command::Demo(arguments) => on_runtime(demo::run(arguments, json)),
         Command::Service(arguments) => Err(Failure::new(

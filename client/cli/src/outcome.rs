@@ -10,13 +10,14 @@ use pennyblack_audit::{AuditError, LogPlaceError, Misbehaviour, ProofFileError, 
 use pennyblack_client::auth_service::{OobAuthenticationError, PassportInputError};
 use pennyblack_client::carrier::CarrierError;
 use pennyblack_client::identity::IdentityError;
+use pennyblack_client::oblivious::KeyFetchError;
 use pennyblack_client::trust::TrustFilesError;
 use pennyblack_client::verification_service::{
     MailboxKeyError, OobVerificationError, PublishError, RegistrationsError,
 };
 use pennyblack_client::wallet::{SpendError, WalletError};
 use pennyblack_evidence::key_log_view::FollowError;
-use pennyblack_http::HttpError;
+use pennyblack_http::{HttpError, RouteError, RouteFault};
 use pennyblack_numbering::NumberingServiceError;
 use pennyblack_numbering::table_file::TableFileError;
 use pennyblack_pki::PkiError;
@@ -58,6 +59,8 @@ pub(crate) enum Exit {
     IssuerNotFollowed = 11,
     /// There is a key, and nothing here says that its signer holds the number.
     Unchecked = 12,
+    /// A request was to go through a relay, and none could carry it.
+    NoRelay = 13,
     /// [`Misbehaviour::Fork`], and so on; the numbers are theirs.
     Fork = Misbehaviour::Fork.exit_code(),
     Rollback = Misbehaviour::Rollback.exit_code(),
@@ -95,7 +98,7 @@ impl From<Misbehaviour> for Exit {
 impl Exit {
     /// Every code.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -109,6 +112,7 @@ impl Exit {
         Self::Unfinished,
         Self::IssuerNotFollowed,
         Self::Unchecked,
+        Self::NoRelay,
         Self::Fork,
         Self::Rollback,
         Self::RewrittenEntry,
@@ -245,7 +249,19 @@ fn exit_of_http(error: &HttpError) -> Exit {
         }
         HttpError::Refused(refused) if refused.status.is_server_error() => Exit::Network,
         HttpError::Refused(_) => Exit::Refused,
+        HttpError::Route(error) => exit_of_route(error),
         _ => Exit::Failed,
+    }
+}
+
+fn exit_of_route(error: &RouteError) -> Exit {
+    match error.fault {
+        RouteFault::Untrusted => Exit::Unaccounted,
+        RouteFault::NoAnswer
+        | RouteFault::NotTaken {
+            is_passing: true, ..
+        } => Exit::Network,
+        RouteFault::NoWay | RouteFault::NoRelay | RouteFault::NotTaken { .. } => Exit::NoRelay,
     }
 }
 
@@ -255,6 +271,7 @@ fn exit_of_caller(error: &OobAuthenticationError) -> Exit {
         | OobAuthenticationError::Refused { error }
         | OobAuthenticationError::NotNow { error }
         | OobAuthenticationError::Unknown { error } => exit_of_http(error),
+        OobAuthenticationError::NoWay(error) => exit_of_route(error),
         OobAuthenticationError::Spend(SpendError::NoToken { .. }) => Exit::NoToken,
         _ => Exit::Failed,
     }
@@ -298,6 +315,19 @@ impl From<CarrierError> for Failure {
             CarrierError::IssuerLog(_)
             | CarrierError::NotLogged(_)
             | CarrierError::NotNewest(_) => Exit::Unaccounted,
+            _ => Exit::Failed,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<KeyFetchError> for Failure {
+    fn from(error: KeyFetchError) -> Self {
+        let exit = match &error {
+            error if error.is_untrusted() => Exit::Unaccounted,
+            KeyFetchError::Http { error, .. } => exit_of_http(error),
+            KeyFetchError::Log(_) => Exit::Network,
+            KeyFetchError::NotOffered(_) => Exit::Refused,
             _ => Exit::Failed,
         };
         Self::new(exit, error)

@@ -76,7 +76,7 @@ impl StoreDelivery {
         let OutboxEntry { id, call, .. } = entry;
         let refusal = match self.post(&call, cps).await {
             Ok(()) => None,
-            Err(error) if is_too_many(&error) => {
+            Err(error) if is_too_many(&error) || is_unread(&error) => {
                 return Err(OobAuthenticationError::NotNow { error });
             }
             Err(error) if error.is_passing() || !error.is_refusal() => {
@@ -101,6 +101,11 @@ impl StoreDelivery {
         }
         sent.outcome
     }
+}
+
+/// No relay has handed it to the CPS, or the CPS has not opened it.
+fn is_unread(error: &HttpError) -> bool {
+    matches!(error, HttpError::Route(error) if error.fault.is_unread())
 }
 
 /// A CPS that says so has done nothing of what it was asked (RFC 6585 section 4).

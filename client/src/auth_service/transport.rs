@@ -4,7 +4,7 @@
 use std::pin::Pin;
 
 use pennyblack_http::{
-    Answer, ClockGap, FreshClients, HttpClient, HttpError, HttpOptions, RetryPolicy,
+    Answer, ClockGap, FreshClients, HttpClient, HttpError, HttpOptions, RetryPolicy, RouteError,
 };
 
 use crate::wallet::StoreCall;
@@ -26,6 +26,12 @@ pub type SendingStore<'a> = Pin<Box<dyn Future<Output = SentStore> + Send + 'a>>
 pub trait StoreTransport: Send + Sync {
     /// Sends `call` until there is an answer to go by, or no try is left.
     fn send<'a>(&'a self, call: &'a StoreCall, retry: RetryPolicy) -> SendingStore<'a>;
+
+    /// Whether a request to `url` could leave now: **nothing is spent on one that could not**.
+    ///
+    /// # Errors
+    /// [`RouteError`].
+    fn check(&self, url: &str) -> Result<(), RouteError>;
 }
 
 /// A client for each request, which reads the CAs anew.
@@ -33,12 +39,20 @@ impl StoreTransport for HttpOptions {
     fn send<'a>(&'a self, call: &'a StoreCall, retry: RetryPolicy) -> SendingStore<'a> {
         Box::pin(send_by(self.client(), call, retry))
     }
+
+    fn check(&self, url: &str) -> Result<(), RouteError> {
+        self.check_way(url)
+    }
 }
 
 /// A client for each request, for services that send many.
 impl StoreTransport for FreshClients {
     fn send<'a>(&'a self, call: &'a StoreCall, retry: RetryPolicy) -> SendingStore<'a> {
         Box::pin(send_by(self.client(), call, retry))
+    }
+
+    fn check(&self, url: &str) -> Result<(), RouteError> {
+        self.check_way(url)
     }
 }
 

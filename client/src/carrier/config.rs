@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
 use pennyblack_evidence::key_log_view::{Demand, LogPolicy};
+use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::{Configuration, ConfigurationError, LogConfig};
 use pennyblack_tlog::VerifierKey;
 use serde::{Deserialize, Serialize};
 
 use super::{Carrier, Class, MAX_BATCH, Schedule};
 use crate::identity::{IdentityError, StirIdentity};
+use crate::oblivious::{DEFAULT_FETCH_EVERY, KeyFetcher, KeyTimer, TrustedKeys, check_fetch_every};
+use crate::wallet::Wallet;
 use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress, TrustRoots};
 
 /// Everything that a carrier is told.
@@ -24,6 +27,9 @@ pub struct CarrierConfig {
     /// `[schedule]`: when to draw, and how much.
     #[serde(default)]
     pub schedule: ScheduleSection,
+    /// `[oblivious]`: whose keys for requests through relays are kept in the wallet.
+    #[serde(default)]
+    pub oblivious: ObliviousSection,
     /// `[http]`.
     #[serde(default)]
     pub http: HttpSection,
@@ -90,6 +96,31 @@ impl Default for ScheduleSection {
             class: Class::default(),
             batch: NonZeroUsize::MIN.saturating_add(63),
             epoch: Duration::from_secs(86_400),
+        }
+    }
+}
+
+/// `[oblivious]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ObliviousSection {
+    /// The CPSs whose keys are fetched into the wallet, by their URLs, or `authority=URL`.
+    /// Default: none.
+    pub cps: Vec<ServiceAddress>,
+    /// The verifier keys of their logs. Default: the first that each shows, and no other
+    /// from then on.
+    pub log_keys: Vec<VerifierKey>,
+    /// How often, a tenth earlier or later. Default: 30min.
+    #[serde(with = "humantime_serde")]
+    pub fetch_every: Duration,
+}
+
+impl Default for ObliviousSection {
+    fn default() -> Self {
+        Self {
+            cps: Vec::new(),
+            log_keys: Vec::new(),
+            fetch_every: DEFAULT_FETCH_EVERY,
         }
     }
 }
@@ -162,6 +193,29 @@ impl CarrierConfig {
         }
     }
 
+    /// What keeps the keys of `[oblivious]` in the wallet; nothing if it names no CPS.
+    #[must_use]
+    pub fn key_timer(&self, wallet: &Wallet, clock: &Clock) -> Option<KeyTimer> {
+        let ObliviousSection {
+            cps,
+            log_keys,
+            fetch_every,
+        } = &self.oblivious;
+        let fetcher = KeyFetcher {
+            wallet: wallet.clone(),
+            log_keys: log_keys.clone(),
+            retry: RetryPolicy::SHORT,
+            keys: TrustedKeys::default(),
+        };
+        (!cps.is_empty()).then(|| KeyTimer {
+            fetcher,
+            cpss: cps.clone(),
+            http: self.http(),
+            every: *fetch_every,
+            clock: clock.clone(),
+        })
+    }
+
     /// How services are reached.
     #[must_use]
     pub fn http(&self) -> HttpOptions {
@@ -212,6 +266,7 @@ impl Configuration for CarrierConfig {
                 "set at least schedule.batch times the number of carrier.cps, or a smaller batch",
             ));
         }
+        check_fetch_every(self.oblivious.fetch_every)?;
         if epoch.as_secs() < batches {
             return Err(ConfigurationError::refused(
                 "schedule.epoch",
@@ -248,6 +303,7 @@ mod tests {
         let example = example_with(&[]).unwrap();
         assert_eq!(example.schedule, ScheduleSection::default());
         assert_eq!(example.http, HttpSection::default());
+        assert_eq!(example.oblivious, ObliviousSection::default());
         assert_eq!(example.carrier.iss.as_deref(), None);
     }
 
@@ -260,6 +316,8 @@ mod tests {
             "carrier.longest_epoch",
             "http.ca_file",
             "http.proxy",
+            "oblivious.cps",
+            "oblivious.log_keys",
         ];
         assert_eq!(keys, ExampleKeys::all_default_but(without_default));
     }
@@ -278,6 +336,10 @@ mod tests {
         })
         .unwrap();
         assert!(all.http.ca_file.is_some() && all.http.proxy.is_some());
+        assert_eq!(
+            (all.oblivious.cps.len(), all.oblivious.log_keys.len()),
+            (1, 1)
+        );
         assert_eq!(all.carrier.iss.as_deref(), Some("683G"));
     }
 
@@ -307,6 +369,8 @@ mod tests {
             // 64 tokens a batch, and three CPSs.
             "schedule.class=128",
             "schedule.epoch=63s",
+            "oblivious.fetch_every=51min",
+            "oblivious.fetch_every=59s",
         ] {
             let (key, _) = setting.split_once('=').unwrap();
             let error = example_with(&[three, setting]).unwrap_err().to_string();

@@ -89,6 +89,11 @@ impl CpsRelays {
         &self.cps
     }
 
+    /// All of them.
+    pub(super) fn relays(&self) -> impl Iterator<Item = &RelayAddress> {
+        self.relays.iter()
+    }
+
     /// All of them, in the order in which a request tries them: at random, and those last
     /// that were away a moment ago. Each comes with its number here.
     pub(super) fn in_random_order(&self) -> Vec<(usize, &RelayAddress)> {

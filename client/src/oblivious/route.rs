@@ -3,6 +3,7 @@
 //! again**, so that neither the relay nor the CPS can tell it from another. Not here: which
 //! key and which relays are used.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -72,6 +73,18 @@ impl ObliviousRoute {
             fallback,
             clock,
         }))
+    }
+
+    /// The CPSs that it leads to.
+    pub fn cpss(&self) -> impl Iterator<Item = &ServiceAddress> {
+        self.relays.iter().map(CpsRelays::cps)
+    }
+
+    /// What nobody has checked: who runs the relays. To be said once.
+    #[must_use]
+    pub fn unknown_operators(&self) -> UnknownOperators {
+        let relays = self.relays.iter().flat_map(CpsRelays::relays);
+        UnknownOperators(relays.map(|relay| relay.relay().to_string()).collect())
     }
 
     /// The relays and the key for a request, or why there is none.
@@ -148,9 +161,16 @@ impl Route for ObliviousRoute {
     }
 }
 
+/// Relays whose operators this program does not know: no roster says who they are.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "operator of the relay unknown: {}; if it is also the CPS's, it sees who sends what: ask who \
+     runs it", .0.iter().cloned().collect::<Vec<_>>().join(", ")
+)]
+pub struct UnknownOperators(BTreeSet<String>);
+
 /// Relays that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum RouteSetupError {
     /// As they are named.
     #[error(transparent)]

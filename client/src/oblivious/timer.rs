@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pennyblack_http::{HttpError, HttpOptions, ServiceAddress};
 use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::config::ConfigurationError;
 use pennyblack_runtime::shutdown::Shutdown;
 
 use super::{KeyFetchError, KeyFetcher};
@@ -13,6 +14,23 @@ use super::{KeyFetchError, KeyFetcher};
 /// Between two fetches, unless it is configured. A key is accepted for an hour after its
 /// epoch, so the next one must be at hand by then.
 pub const DEFAULT_FETCH_EVERY: Duration = Duration::from_secs(30 * 60);
+
+/// Refuses times after which a key may have ended before the next one is at hand, and ones
+/// that only burden a CPS. The key of the configuration is `oblivious.fetch_every`.
+///
+/// # Errors
+/// [`ConfigurationError`].
+pub fn check_fetch_every(every: Duration) -> Result<(), ConfigurationError> {
+    match every.as_secs() {
+        60..=3_000 => Ok(()),
+        _ => Err(ConfigurationError::refused(
+            "oblivious.fetch_every",
+            "a key of Oblivious HTTP is accepted for an hour after its epoch, and fetched a tenth \
+             later at times",
+            "set 1min to 50min",
+        )),
+    }
+}
 
 /// At most so long after one that failed.
 const AGAIN_AFTER: Duration = Duration::from_secs(5 * 60);

@@ -7,7 +7,7 @@ use rustls::ClientConfig;
 use rustls::client::Resumption;
 
 use super::tls::trusting;
-use super::{HttpClient, HttpError, HttpOptions};
+use super::{HttpClient, HttpError, HttpOptions, RouteError};
 
 /// Makes clients that have nothing in common but whom they trust.
 #[derive(Debug, Clone)]
@@ -37,6 +37,14 @@ impl HttpOptions {
 }
 
 impl FreshClients {
+    /// As [`HttpOptions::check_way`].
+    ///
+    /// # Errors
+    /// [`RouteError`].
+    pub fn check_way(&self, url: &str) -> Result<(), RouteError> {
+        self.options.check_way(url)
+    }
+
     /// A client with connections and TLS sessions of its own, for one request: it speaks
     /// HTTP/1.1.
     ///

@@ -12,7 +12,7 @@ use reqwest::{Certificate, ClientBuilder, Proxy};
 
 use super::public_addresses::PublicAddresses;
 use super::way::Way;
-use super::{Deadline, HttpClient, HttpError, Route};
+use super::{Deadline, HttpClient, HttpError, Route, RouteError};
 
 /// How services are reached.
 #[derive(Debug, Clone)]
@@ -138,6 +138,21 @@ impl HttpOptions {
         Self {
             route: Some(route),
             ..self.clone()
+        }
+    }
+
+    /// Whether a request to `url` could leave now, as far as that is known without asking
+    /// anybody.
+    ///
+    /// # Errors
+    /// [`RouteError`].
+    pub fn check_way(&self, url: &str) -> Result<(), RouteError> {
+        let Some(route) = &self.route else {
+            return Ok(());
+        };
+        match route.check(url) {
+            Err(error) if error.fault.is_closed() && route.allows_direct() => Ok(()),
+            checked => checked,
         }
     }
 

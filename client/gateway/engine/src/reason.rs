@@ -70,6 +70,11 @@ reasons! {
     CpsBusy = "cps-busy",
     /// The CPS has not answered for a while: no token was spent.
     CpsAway = "cps-away",
+    /// No relay is named for the CPS, or no key of it is known that its log announces: no token
+    /// was spent.
+    NoObliviousKey = "no-oblivious-key",
+    /// None of the CPS's relays was reached, or they refused.
+    NoRelay = "no-relay",
     /// No answer of the CPS, as long as trying was of use.
     NoAnswer = "no-answer",
     /// The deadline came first. A store goes on.

@@ -11,7 +11,7 @@ use pennyblack_client::auth_service::{
     StoreTransport,
 };
 use pennyblack_client::wallet::{SpendError, StoreCall, Wallet};
-use pennyblack_http::RetryPolicy;
+use pennyblack_http::{HttpError, RetryPolicy, RouteError};
 use pennyblack_passport::{FRESHNESS, UnverifiedPassport};
 use pennyblack_protocol::key_record::VerifiedKeyRecord;
 use pennyblack_runtime::clock::Clock;
@@ -293,13 +293,17 @@ impl StoreTransport for Watched {
         };
         self.transport.send(call, retry)
     }
+
+    fn check(&self, url: &str) -> Result<(), RouteError> {
+        self.transport.check(url)
+    }
 }
 
 /// What an outcome says of the CPS.
 const fn heard(stored: Result<(), Reason>) -> Heard {
     match stored {
         Ok(()) | Err(Reason::Refused | Reason::CpsBusy) => Heard::Answer,
-        Err(Reason::NoAnswer) => Heard::Nothing,
+        Err(Reason::NoAnswer | Reason::NoRelay) => Heard::Nothing,
         Err(_) => Heard::NotAsked,
     }
 }
@@ -314,6 +318,10 @@ fn reason_of(error: &OobAuthenticationError) -> Reason {
         Error::PlainCps(_) => Reason::PlainCps,
         Error::Clock(_) => Reason::Clock,
         Error::Refused { .. } => Reason::Refused,
+        Error::NoWay(_) => Reason::NoObliviousKey,
+        Error::NotNow {
+            error: HttpError::Route(_),
+        } => Reason::NoRelay,
         Error::NotNow { .. } => Reason::CpsBusy,
         Error::Unknown { .. } => Reason::NoAnswer,
         other => {

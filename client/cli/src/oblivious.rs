@@ -1,0 +1,129 @@
+//! `pennyblack oblivious`: the keys to which requests through relays are sealed. Not here:
+//! how they are fetched and which are trusted (the client library).
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use pennyblack_base::time::UnixTime;
+use pennyblack_client::oblivious::{CpsKeys, KeyFetcher, TrustedKey};
+use pennyblack_client::wallet::RememberedKeys;
+use pennyblack_http::ServiceAddress;
+use pennyblack_runtime::clock::Clock;
+use pennyblack_tlog::VerifierKey;
+use serde_json::{Value, json};
+
+use super::carrier::existing_wallet;
+use super::options::NetworkOptions;
+use super::outcome::{Failure, Outcome};
+use super::relays::fetcher;
+use super::wording::{folded, plural};
+
+/// What to do about Oblivious HTTP.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Example:
+  pennyblack oblivious keys --cps https://cps.example --wallet wallet.db")]
+pub(crate) enum ObliviousCommand {
+    /// Fetch a CPS's keys for Oblivious HTTP, compare them with its log, and show them.
+    Keys(Keys),
+}
+
+/// `oblivious keys`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pennyblack oblivious keys --cps https://cps.example --wallet wallet.db
+  # in a crontab, at a minute of your own
+  17,47 * * * * pennyblack oblivious keys --cps … --wallet … --json
+  # then calls go through relays
+  pennyblack call --cps https://cps.example --wallet wallet.db \\
+      --relay https://relay.example/cps-a …
+
+The CPS is asked directly and sees this machine's address, so no call fetches:
+do it at times of its own, at least every 50 minutes. `pennyblack carrier run`
+does it with [oblivious]. A key that is not in the CPS's log may be shown to
+you alone: it is refused, with exit code 9.")]
+pub(crate) struct Keys {
+    /// The CPS's URL, or authority=URL.
+    #[arg(long, value_name = "URL")]
+    cps: ServiceAddress,
+    /// The wallet's file, which remembers the keys and the log.
+    #[arg(long, value_name = "FILE")]
+    wallet: PathBuf,
+    /// The verifier key of the CPS's log, as its operator publishes it. Without it the
+    /// first that the CPS shows is trusted.
+    #[arg(long, value_name = "KEY")]
+    log_key: Option<VerifierKey>,
+    #[command(flatten)]
+    network: NetworkOptions,
+}
+
+/// Does it.
+pub(crate) async fn run(command: ObliviousCommand) -> Result<Outcome, Failure> {
+    let ObliviousCommand::Keys(arguments) = command;
+    let wallet = existing_wallet(&arguments.wallet)?;
+    let fetcher = KeyFetcher {
+        log_keys: arguments.log_key.into_iter().collect(),
+        ..fetcher(&wallet)
+    };
+    let (cps, now) = (&arguments.cps, Clock::system().now());
+    let client = arguments.network.http().client()?;
+    let known = fetcher.fetch(&client, cps, now).await?;
+    let remembered = wallet.oblivious_keys(cps.authority())?;
+    Ok(report(cps, &known, &remembered, now))
+}
+
+fn report(
+    cps: &ServiceAddress,
+    known: &CpsKeys,
+    remembered: &RememberedKeys,
+    now: UnixTime,
+) -> Outcome {
+    let newest = known.newest(now);
+    let count = plural(known.keys.len() as u64, "key");
+    let mut lines = vec![format!(
+        "{count} of {}, announced in its log",
+        cps.authority()
+    )];
+    let mut keys = Vec::new();
+    for key in &known.keys {
+        let is_used = newest == Some(key);
+        lines.push(line(key, is_used));
+        keys.push(entry(key, is_used));
+    }
+    let log = remembered.view.as_ref().map(|view| {
+        let (head, log) = (view.head(), view.log());
+        lines.push(folded(&format!(
+            "  log: {} entries, root {}",
+            head.size, head.root
+        )));
+        lines.push(format!("  log key: {log}"));
+        json!({ "key": log.to_string(), "entries": head.size, "root": head.root.to_string() })
+    });
+    let json = json!({ "cps": cps.authority(), "keys": keys, "log": log });
+    Outcome::done(json, lines.join("\n"))
+}
+
+fn line(key: &TrustedKey, is_used: bool) -> String {
+    let announced = key.announced();
+    let used = if is_used { ", in use" } else { "" };
+    folded(&format!(
+        "  key {} ({}): good from {} until {}{used}",
+        key.config().key_id(),
+        key.config().kem(),
+        announced.not_before,
+        announced.not_after
+    ))
+}
+
+fn entry(key: &TrustedKey, is_used: bool) -> Value {
+    let announced = key.announced();
+    json!({
+        "key_id": key.config().key_id(),
+        "kem": key.config().kem().to_string(),
+        "digest": announced.key_config.to_string(),
+        "not_before": announced.not_before,
+        "not_after": announced.not_after,
+        "in_use": is_used,
+    })
+}

@@ -1,0 +1,107 @@
+//! Options of commands whose requests a relay may carry. Not here: carrying them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use pennyblack_client::oblivious::{
+    Fallback, KeyFetcher, ObliviousRoute, RelayAddress, RouteSetupError, TrustedKeys,
+};
+use pennyblack_client::wallet::Wallet;
+use pennyblack_http::{HttpOptions, RetryPolicy, Route, ServiceAddress};
+use pennyblack_runtime::clock::Clock;
+
+use super::options::quoted;
+use super::outcome::{Exit, Failure};
+use super::standard_error::warn;
+
+/// What becomes of a request when no relay can carry it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum FallbackName {
+    /// It is not sent: exit code 13.
+    #[default]
+    None,
+    /// It is sent directly, and the CPS sees this machine's address.
+    Direct,
+}
+
+impl fmt::Display for FallbackName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Direct => "direct",
+        })
+    }
+}
+
+/// Which relays carry requests.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Oblivious HTTP")]
+pub(crate) struct RelayOptions {
+    /// A relay to send through, so that the CPS does not see this machine's address: its URL
+    /// with the name that it has for the CPS, such as https://relay.example/cps-a. Each
+    /// request takes one of several at random; repeat the option. For a CPS that is not the
+    /// one of --cps, write its authority and = in front. The relay's operator must be
+    /// another than the CPS's. The wallet must have the CPS's key: `pennyblack oblivious
+    /// keys`.
+    #[arg(long = "relay", value_name = "[CPS=]URL")]
+    relays: Vec<RelayAddress>,
+    /// What to do when no relay can be used.
+    #[arg(long, default_value_t, value_name = "WAY", requires = "relays")]
+    fallback: FallbackName,
+}
+
+impl RelayOptions {
+    /// Those that another command needs to take the same way.
+    pub(crate) fn repeated(&self) -> Vec<String> {
+        let relays = self.relays.iter();
+        let relays = relays.map(|relay| format!("--relay {}", quoted(&relay.to_string())));
+        let direct = self.fallback == FallbackName::Direct;
+        let fallback = direct.then(|| "--fallback direct".to_owned());
+        relays.chain(fallback).collect()
+    }
+
+    /// Whether there is one.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.relays.is_empty()
+    }
+
+    /// `http` by these relays, with the keys that the wallet has; as it is without relays.
+    pub(crate) async fn http(
+        &self,
+        http: HttpOptions,
+        cps: Option<&ServiceAddress>,
+        wallet: &Wallet,
+    ) -> Result<HttpOptions, Failure> {
+        if self.relays.is_empty() {
+            return Ok(http);
+        }
+        let cpss: Vec<_> = cps.cloned().into_iter().collect();
+        let fallback = match self.fallback {
+            FallbackName::None => Fallback::None,
+            FallbackName::Direct => Fallback::Direct,
+        };
+        let fetcher = fetcher(wallet);
+        let (relays, keys) = (&self.relays, fetcher.keys.clone());
+        let route = ObliviousRoute::new(&cpss, relays, keys, &http, fallback, Clock::system());
+        let route = route.map_err(|error| match error {
+            RouteSetupError::Relays(error) => Failure::new(Exit::Usage, error).of_option("--relay"),
+            RouteSetupError::Http(error) => error.into(),
+        })?;
+        for cps in route.cpss() {
+            fetcher.recall(cps.authority()).await?;
+        }
+        warn(&route.unknown_operators());
+        Ok(http.routed(route as Arc<dyn Route>))
+    }
+}
+
+/// What keeps keys in a wallet.
+pub(crate) fn fetcher(wallet: &Wallet) -> KeyFetcher {
+    KeyFetcher {
+        wallet: wallet.clone(),
+        log_keys: Vec::new(),
+        retry: RetryPolicy::SHORT,
+        keys: TrustedKeys::default(),
+    }
+}
