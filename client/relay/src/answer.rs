@@ -102,7 +102,7 @@ async fn whole(mut answer: KeptAnswer, limit: usize, room: &AnswerRoom) -> Resul
     let mut body = BytesMut::with_capacity(match length {
         Some(length) => {
             reserved = reserved.max(length);
-            room.reserve(length).await?;
+            room.reserve(length, 0).await?;
             length
         }
         None => 0,
@@ -114,7 +114,7 @@ async fn whole(mut answer: KeptAnswer, limit: usize, room: &AnswerRoom) -> Resul
         }
         // An answer of unknown length: now as for the longest.
         if size > reserved {
-            room.reserve(limit).await?;
+            room.reserve(limit, 0).await?;
             reserved = limit;
             body.reserve(limit - body.len());
         }
