@@ -15,7 +15,6 @@ mod diverted;
 mod hostile;
 mod losses;
 mod numbers;
-mod odd_sip;
 mod operating;
 mod pair;
 mod silence;

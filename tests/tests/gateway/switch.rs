@@ -88,29 +88,11 @@ impl Switch {
             self.local,
             self.branch
         );
-        let to = format!("To: <sip:+{CALLED}@127.0.0.1;user=phone>\r\n");
-        self.request_of(
-            method,
-            &via,
-            &format!("<sip:+{caller}@127.0.0.1>"),
-            &to,
-            more,
-        )
-    }
-
-    /// The same with all that may be odd.
-    pub(super) fn request_of(
-        &self,
-        method: &str,
-        via: &str,
-        from: &str,
-        to: &str,
-        more: &str,
-    ) -> String {
         format!(
             "{method} sip:+{CALLED}@127.0.0.1;user=phone SIP/2.0\r\n{via}Max-Forwards: 70\r\n\
-             From: {from};tag=a\r\n{to}Call-ID: {}\r\nCSeq: 1 {method}\r\n{more}\
-             Content-Length: 0\r\n\r\n",
+             From: <sip:+{caller}@127.0.0.1>;tag=a\r\n\
+             To: <sip:+{CALLED}@127.0.0.1;user=phone>\r\nCall-ID: {}\r\n\
+             CSeq: 1 {method}\r\n{more}Content-Length: 0\r\n\r\n",
             self.call
         )
     }

@@ -60,6 +60,7 @@ async fn odd_requests_get_the_answers_that_they_must_get() {
         sip::says_404_if_nothing_was_found,
         sip::says_that_it_is_there,
         sip::refuses_other_methods,
+        sip::refuses_a_call_within_a_dialog,
         sip::answers_a_retransmission_as_before,
         sip::answers_again_until_the_ack,
         sip::sends_all_vias_back_in_order,
@@ -68,11 +69,14 @@ async fn odd_requests_get_the_answers_that_they_must_get() {
         sip::believes_the_asserted_identity_before_from,
         sip::signs_the_dialled_number_of_a_ported_one,
         sip::lets_emergency_calls_go,
+        sip::lets_calls_without_a_callers_number_go,
         sip::lives_on_after_garbage,
         sip::answers_a_stray_cancel_and_no_stray_ack,
         sip_tcp::reads_an_invite_in_pieces,
         sip_tcp::reads_two_requests_after_a_keep_alive,
         sip_tcp::answers_once,
+        sip_tcp::closes_a_connection_whose_next_message_begins_nobody_knows_where,
+        sip_tcp::lives_on_when_a_message_breaks_off,
     ];
     let (names, checks): (Vec<_>, Vec<_>) = checks.into_iter().unzip();
     let ended = join_all(checks).await;

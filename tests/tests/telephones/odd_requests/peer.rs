@@ -113,6 +113,16 @@ impl Peer {
         }
     }
 
+    /// Waits until the gateway closes the connection without an answer.
+    pub(super) async fn is_closed(&mut self) {
+        let Way::Tcp(stream, come) = &mut self.way else {
+            panic!("no connection");
+        };
+        let read = timeout_at(Instant::now() + SOON, stream.read_to_end(come)).await;
+        read.expect("it stays open").unwrap();
+        assert!(come.is_empty(), "{come:?}");
+    }
+
     async fn receive(&mut self) -> Reply {
         match &mut self.way {
             Way::Udp(socket) => {

@@ -76,9 +76,24 @@ pub(super) async fn says_that_it_is_there(desk: Arc<Desk>) {
 pub(super) async fn refuses_other_methods(desk: Arc<Desk>) {
     let from = desk.caller();
     let mut peer = Peer::udp(desk.sign, &from).await;
-    let reply = peer.ask(&peer.invite(&from).as_method("REGISTER")).await;
-    assert_eq!(reply.code(), 405, "{reply:?}");
-    assert!(!reply.one("Allow").is_empty(), "{reply:?}");
+    for method in ["REGISTER", "BYE"] {
+        let reply = peer.ask(&peer.invite(&from).as_method(method)).await;
+        assert_eq!(reply.code(), 405, "{reply:?}");
+        assert!(!reply.one("Allow").is_empty(), "{reply:?}");
+    }
+}
+
+/// A call that goes on has a tag in `To`; the gateway has no dialogs.
+pub(super) async fn refuses_a_call_within_a_dialog(desk: Arc<Desk>) {
+    let from = desk.caller();
+    let mut peer = Peer::udp(desk.sign, &from).await;
+    let invite = peer.invite(&from);
+    let invite = Message {
+        to: format!("{};tag=b", invite.to),
+        ..invite
+    };
+    let reply = peer.call(&invite).await;
+    assert_eq!(reply.code(), 481, "{reply:?}");
 }
 
 pub(super) async fn answers_a_retransmission_as_before(desk: Arc<Desk>) {
@@ -146,12 +161,13 @@ pub(super) async fn answers_to_the_port_of_the_via_without_rport(desk: Arc<Desk>
     peer.send(invite.as_method("ACK").text()).await;
 }
 
+/// And passes over what a redirect server need not understand (RFC 3261 section 8.3).
 pub(super) async fn reads_compact_header_names(desk: Arc<Desk>) {
     let from = desk.caller();
     let mut peer = Peer::udp(desk.sign, &from).await;
     let (port, branch, call_id) = (peer.address.port(), &peer.branch, &peer.call_id);
     let text = format!(
-        "INVITE sip:+{CALLED}@x SIP/2.0\r\nv: SIP/2.0/UDP 127.0.0.1:{port};rport;branch={branch}\r\nf: <sip:+{from}@x>;tag=a\r\nt: <sip:+{CALLED}@x>\r\ni: {call_id}\r\nCSeq: 1 INVITE\r\nl: 0\r\n\r\n"
+        "INVITE sip:+{CALLED}@x SIP/2.0\r\nv: SIP/2.0/UDP 127.0.0.1:{port};rport;branch={branch}\r\nf: <sip:+{from}@x>;tag=a\r\nt: <sip:+{CALLED}@x>\r\ni: {call_id}\r\nCSeq: 1 INVITE\r\nRequire: 100rel\r\nk: timer\r\nl: 0\r\n\r\n"
     );
     peer.send(&text).await;
     let reply = peer.final_answer(SOON).await.unwrap();
@@ -179,23 +195,48 @@ pub(super) async fn signs_the_dialled_number_of_a_ported_one(desk: Arc<Desk>) {
     let from = desk.caller();
     let mut peer = Peer::udp(desk.sign, &from).await;
     let invite = Message {
+        // A display name is no number.
+        from: format!("\"sip:911@x\" <sip:+{from}@x>;tag=a"),
         to: format!("<sip:+{CALLED};npdi;rn=+12125559999@x;user=phone>"),
         ..peer.invite(&from)
     };
     let reply = peer.call(&invite).await;
-    assert_eq!(claims(&reply)["dest"]["tn"][0], CALLED, "{reply:?}");
+    let claims = claims(&reply);
+    assert_eq!(claims["dest"]["tn"][0], CALLED, "{reply:?}");
+    assert_eq!(claims["orig"]["tn"], from, "{reply:?}");
 }
 
 pub(super) async fn lets_emergency_calls_go(desk: Arc<Desk>) {
-    let from = desk.caller();
-    let mut peer = Peer::udp(desk.sign, &from).await;
-    let invite = Message {
-        uri: "sip:911@x".to_owned(),
-        to: "<sip:911@x>".to_owned(),
-        ..peer.invite(&from)
-    };
-    let reply = peer.call(&invite).await;
-    assert_eq!(reply.code(), 404, "{reply:?}");
+    for (uri, to) in [
+        ("sip:911@x", "<sip:911@x>"),
+        ("sip:psap@x", "<urn:service:sos>"),
+    ] {
+        let from = desk.caller();
+        let mut peer = Peer::udp(desk.sign, &from).await;
+        let invite = Message {
+            uri: uri.to_owned(),
+            to: to.to_owned(),
+            ..peer.invite(&from)
+        };
+        let reply = peer.call(&invite).await;
+        assert_eq!(reply.code(), 404, "{reply:?}");
+    }
+}
+
+pub(super) async fn lets_calls_without_a_callers_number_go(desk: Arc<Desk>) {
+    for from in [
+        "\"Anonymous\" <sip:anonymous@anonymous.invalid>;tag=a",
+        "<sip:alice@x>;tag=a",
+    ] {
+        let name = desk.caller();
+        let mut peer = Peer::udp(desk.sign, &name).await;
+        let invite = Message {
+            from: from.to_owned(),
+            ..peer.invite(&name)
+        };
+        let reply = peer.call(&invite).await;
+        assert_eq!(reply.code(), 404, "{reply:?}");
+    }
 }
 
 pub(super) async fn lives_on_after_garbage(desk: Arc<Desk>) {

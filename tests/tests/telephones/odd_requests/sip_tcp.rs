@@ -51,3 +51,30 @@ pub(super) async fn answers_once(desk: Arc<Desk>) {
     let again = peer.final_answer(Duration::from_millis(1_200)).await;
     assert_eq!(again, None);
 }
+
+/// And no other connection.
+pub(super) async fn closes_a_connection_whose_next_message_begins_nobody_knows_where(
+    desk: Arc<Desk>,
+) {
+    let from = desk.caller();
+    let mut peer = Peer::tcp(desk.sign, &from).await;
+    let mut odd = Peer::tcp(desk.sign, &from).await;
+    let text = odd.invite(&from).text();
+    odd.send(text.replace("Content-Length", "X")).await;
+    odd.is_closed().await;
+    let reply = peer.call(&peer.invite(&from)).await;
+    assert_eq!(reply.code(), 302, "{reply:?}");
+}
+
+/// The half of a message is none, and the same message may come by another connection.
+pub(super) async fn lives_on_when_a_message_breaks_off(desk: Arc<Desk>) {
+    let from = desk.caller();
+    let mut peer = Peer::tcp(desk.sign, &from).await;
+    let invite = peer.invite(&from);
+    let text = invite.text();
+    peer.send(&text[..text.len() / 2]).await;
+    drop(peer);
+    let mut peer = Peer::tcp(desk.sign, &from).await;
+    let reply = peer.call(&invite).await;
+    assert_eq!(reply.code(), 302, "{reply:?}");
+}
