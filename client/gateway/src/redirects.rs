@@ -81,6 +81,7 @@ impl Redirects {
     pub(crate) async fn run(self, sides: Vec<Sockets>, shutdown: Shutdown) {
         let drain: Duration = self.config.public.limits.drain;
         let sides = sides.into_iter().map(|sockets| {
+            sockets.report();
             let answering = Answering {
                 side: sockets.side,
                 deciding: self.deciding.clone(),

@@ -51,7 +51,7 @@ pub(crate) async fn watch(
         }
         for warning in &status.warnings {
             if !warned.contains(warning) {
-                tracing::warn!(%warning, "a size does not fit");
+                tracing::warn!("{warning}");
             }
         }
         warned = status.warnings;

@@ -214,9 +214,7 @@ impl Signing {
         if records.read.is_none() && records.records == 0 {
             status.not_ready.push(NotReady::KeyRecordsUnread);
         }
-        if records.is_full {
-            status.warnings.push(Warning::TooManyKeyRecords);
-        }
+        status.warnings.extend(records.warning());
         self.report_tokens(now, status).await;
     }
 

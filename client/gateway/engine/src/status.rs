@@ -58,6 +58,17 @@ pub struct KeyRecordsStatus {
     pub is_full: bool,
 }
 
+impl KeyRecordsStatus {
+    /// What is wrong with how many there are.
+    pub(crate) const fn warning(&self) -> Option<Warning> {
+        match (self.is_full, self.read, self.records) {
+            (true, ..) => Some(Warning::TooManyKeyRecords),
+            (false, Some(_), 0) => Some(Warning::NoKeyRecords),
+            (false, ..) => None,
+        }
+    }
+}
+
 /// One mailbox.
 #[derive(Debug, Clone)]
 pub struct MailboxReport {
@@ -138,6 +149,11 @@ pub enum Warning {
         /// What is needed.
         needed: u64,
     },
+    /// No call is stored.
+    #[error(
+        "nobody has published a key for the numbers of store.key_records.prefixes, so no call is stored: are they there with the country code, as in \"1215\", and are the keys registered at the CPS of store.cps?"
+    )]
+    NoKeyRecords,
     /// Calls to some numbers are not stored.
     #[error(
         "there are more key records than store.key_records.max_records and max_bytes have room for: calls to some numbers are not stored"
@@ -151,4 +167,27 @@ pub enum Warning {
         /// Where.
         cps: Authority,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_records_are_a_warning_as_soon_as_all_were_read_and_too_many_another() {
+        let read = Some(Duration::ZERO);
+        for (records, read, is_full, warning) in [
+            (0, None, false, None),
+            (0, read, false, Some(Warning::NoKeyRecords)),
+            (1, read, false, None),
+            (1, read, true, Some(Warning::TooManyKeyRecords)),
+        ] {
+            let status = KeyRecordsStatus {
+                records,
+                read,
+                is_full,
+            };
+            assert_eq!(status.warning(), warning);
+        }
+    }
 }

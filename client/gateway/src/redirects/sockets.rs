@@ -87,6 +87,20 @@ impl Sockets {
     }
 }
 
+impl Sockets {
+    /// Writes down where switches ask: a port may be the system's choice.
+    pub(super) fn report(&self) {
+        let udp = self.datagrams.iter().map(|one| ("udp", one.local_addr()));
+        let tcp = self.listeners.iter().map(|one| ("tcp", one.local_addr()));
+        let at: Vec<_> = udp
+            .chain(tcp)
+            .filter_map(|(transport, address)| Some(format!("{transport}:{}", address.ok()?)))
+            .collect();
+        let (at, section) = (at.join(" "), self.side.section());
+        tracing::info!(section, at, "switches can ask by SIP");
+    }
+}
+
 enum Opened {
     Udp(StdUdpSocket),
     Tcp(StdTcpListener),

@@ -158,6 +158,14 @@ fn the_operator_reads_who_is_forbidden_and_by_what() {
         ("127.0.0.42", trunk, "[[trunk]]"),
     ] {
         let lines = lines_about(address, settings);
+        let places = [
+            "switches can ask by SIP",
+            "sip.sign",
+            "udp:127.0.0.1:",
+            "tcp:127.0.0.1:",
+        ];
+        let has_places = |line: &String| places.iter().all(|place| line.contains(place));
+        assert!(lines.iter().any(has_places), "{lines:?}");
         let is_it = |line: &&String| line.starts_with("WARN") && line.contains(by);
         let line = lines.iter().find(is_it);
         assert!(line.is_some_and(|line| line.contains(address)), "{lines:?}");
