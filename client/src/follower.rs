@@ -290,6 +290,17 @@ impl Follower {
     }
 }
 
+/// For programs that run on when CAs are renewed.
+impl PageSource for pennyblack_http::KeptClient {
+    fn page<'a>(&'a self, request: &'a pennyblack_http::Request<'static>) -> PageFuture<'a> {
+        Box::pin(async move { self.current().page(request).await })
+    }
+
+    fn clock_gap(&self) -> Option<pennyblack_http::ClockGap> {
+        self.current().clock_gap()
+    }
+}
+
 /// How a mailbox is asked: the seam for clients that go through a relay, and for tests.
 impl PageSource for pennyblack_http::HttpClient {
     fn page<'a>(&'a self, request: &'a pennyblack_http::Request<'static>) -> PageFuture<'a> {

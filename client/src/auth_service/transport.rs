@@ -4,7 +4,8 @@
 use std::pin::Pin;
 
 use pennyblack_http::{
-    Answer, ClockGap, FreshClients, HttpClient, HttpError, HttpOptions, RetryPolicy, RouteError,
+    Answer, ClockGap, FreshClients, HttpClient, HttpError, HttpOptions, KeptFreshClients,
+    RetryPolicy, RouteError,
 };
 
 use crate::wallet::StoreCall;
@@ -42,6 +43,17 @@ impl StoreTransport for HttpOptions {
 
     fn check(&self, url: &str) -> Result<(), RouteError> {
         self.check_way(url)
+    }
+}
+
+/// A client for each request, for services that send many and run on when CAs are renewed.
+impl StoreTransport for KeptFreshClients {
+    fn send<'a>(&'a self, call: &'a StoreCall, retry: RetryPolicy) -> SendingStore<'a> {
+        Box::pin(send_by(self.current().client(), call, retry))
+    }
+
+    fn check(&self, url: &str) -> Result<(), RouteError> {
+        self.current().check_way(url)
     }
 }
 

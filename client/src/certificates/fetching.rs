@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
-use pennyblack_http::{HttpClient, HttpError, HttpOptions, Request, RetryPolicy};
+use pennyblack_http::{HttpClient, HttpError, HttpOptions, KeptClient, Request, RetryPolicy};
 use pennyblack_stir::jws::{X5c, X5u};
 use tokio::sync::watch;
 
@@ -76,7 +76,7 @@ struct Queues {
 #[derive(Debug)]
 pub(super) struct Fetches {
     options: HttpOptions,
-    client: Mutex<Option<HttpClient>>,
+    client: Mutex<Option<KeptClient>>,
     queues: Mutex<Queues>,
     begun: AtomicU64,
 }
@@ -205,11 +205,12 @@ impl Fetches {
     fn client(&self) -> Result<HttpClient, HttpError> {
         let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = &*client {
-            return Ok(client.clone());
+            return Ok(client.current());
         }
-        let made = self.options.client()?;
-        *client = Some(made.clone());
-        Ok(made)
+        let made = KeptClient::open(self.options.clone())?;
+        let first = made.current();
+        *client = Some(made);
+        Ok(first)
     }
 
     /// Every change is whole before anything can panic.

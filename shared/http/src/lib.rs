@@ -3,11 +3,13 @@
 //! here: what is asked, and which service.
 
 mod answer;
+mod authorities;
 mod clock_gap;
 mod deadline;
 mod foreign_span;
 mod fresh_clients;
 mod kept;
+mod kept_clients;
 mod options;
 mod pace;
 mod public_addresses;
@@ -30,11 +32,13 @@ use futures_util::future::BoxFuture;
 use http::StatusCode;
 
 pub use answer::{Answer, HttpError, Refused};
+pub use authorities::RenewedAuthorities;
 pub use clock_gap::ClockGap;
 pub use deadline::Deadline;
 pub use foreign_span::SpanLimits;
 pub use fresh_clients::FreshClients;
 pub use kept::{KeptAnswer, KeptConnection, KeptError, KeptLimits};
+pub use kept_clients::{Kept, KeptClient, KeptFreshClients};
 pub use options::{HttpOptions, TrustRoots};
 pub use public_addresses::is_public;
 pub use request::Request;

@@ -1,15 +1,14 @@
 //! How services are reached: which authorities are trusted, through which proxy, and
 //! how long a request may take.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pennyblack_base::pem;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, ClientBuilder, Proxy};
 
+use super::authorities::{Authorities, RenewedAuthorities, read_authorities, unusable};
 use super::public_addresses::PublicAddresses;
 use super::way::Way;
 use super::{Deadline, HttpClient, HttpError, Route, RouteError};
@@ -59,6 +58,8 @@ pub enum TrustRoots {
     System,
     /// Those of the system, and those in this PEM file.
     SystemAnd(PathBuf),
+    /// Those of the system, and those of a file that is read again.
+    SystemAndRenewed(RenewedAuthorities),
     /// Those in this PEM file and no others.
     Only(PathBuf),
 }
@@ -81,6 +82,7 @@ impl TrustRoots {
         match self {
             Self::System => Ok(Vec::new()),
             Self::SystemAnd(file) | Self::Only(file) => read_authorities(file),
+            Self::SystemAndRenewed(renewed) => Ok(renewed.current().to_vec()),
         }
     }
 
@@ -88,31 +90,32 @@ impl TrustRoots {
         Ok(match self {
             Self::System => builder,
             Self::SystemAnd(file) => builder.tls_certs_merge(certificates(file)?),
+            Self::SystemAndRenewed(renewed) => {
+                let ders = renewed.current();
+                let certificates = of_ders(&ders).map_err(HttpError::Build)?;
+                builder.tls_certs_merge(certificates)
+            }
             Self::Only(file) => builder.tls_certs_only(certificates(file)?),
         })
+    }
+
+    /// The certificates of a file that is read again, as they were read last.
+    pub(super) fn renewed(&self) -> Option<Arc<Authorities>> {
+        match self {
+            Self::SystemAndRenewed(renewed) => Some(renewed.current()),
+            Self::System | Self::SystemAnd(_) | Self::Only(_) => None,
+        }
     }
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate>, HttpError> {
-    let ders = read_authorities(path)?.into_iter();
-    let read = ders.map(|der| Certificate::from_der(&der));
-    read.collect::<Result<_, _>>()
-        .map_err(|error| unusable(path, error.to_string()))
+    let ders = read_authorities(path)?;
+    of_ders(&ders).map_err(|error| unusable(path, error.to_string()))
 }
 
-fn unusable(path: &Path, why: String) -> HttpError {
-    HttpError::CaFile {
-        path: path.to_owned(),
-        why,
-    }
-}
-
-/// In PEM or, one of them, in DER. What cannot be read is not passed over: a service would
-/// be of an unknown CA without anybody knowing why.
-fn read_authorities(path: &Path) -> Result<Vec<Vec<u8>>, HttpError> {
-    let refused = |why: String| unusable(path, why);
-    let file = fs::read(path).map_err(|error| refused(error.to_string()))?;
-    pem::certificates(&file).map_err(|error| refused(error.to_string()))
+fn of_ders(ders: &[Vec<u8>]) -> Result<Vec<Certificate>, reqwest::Error> {
+    let ders = ders.iter();
+    ders.map(|der| Certificate::from_der(der)).collect()
 }
 
 impl HttpOptions {

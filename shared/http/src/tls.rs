@@ -8,9 +8,10 @@ use rustls::client::WantsClientCert;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder};
 use rustls_platform_verifier::Verifier;
 
+use super::authorities::only;
 use super::{HttpError, TrustRoots};
 
 /// A client that trusts these CAs, of which a file has `named`.
@@ -24,7 +25,7 @@ pub(super) fn trusting(
         .with_safe_default_protocol_versions()
         .map_err(HttpError::Tls)?;
     Ok(match roots {
-        TrustRoots::System | TrustRoots::SystemAnd(_) => {
+        TrustRoots::System | TrustRoots::SystemAnd(_) | TrustRoots::SystemAndRenewed(_) => {
             let verifier = system_and(named, provider)?;
             builder
                 .dangerous()
@@ -42,15 +43,6 @@ fn system_and(
     let more = ders.into_iter().map(CertificateDer::from);
     let verifier = Verifier::new_with_extra_roots(more, provider).map_err(HttpError::Tls)?;
     Ok(Arc::new(verifier))
-}
-
-fn only(ders: Vec<Vec<u8>>) -> Result<RootCertStore, HttpError> {
-    let mut roots = RootCertStore::empty();
-    for der in ders {
-        let added = roots.add(CertificateDer::from(der));
-        added.map_err(HttpError::Tls)?;
-    }
-    Ok(roots)
 }
 
 /// A certificate by which a client shows who it is, and its key.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use pennyblack_runtime::reload::Reload;
 use rustls::HandshakeKind;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tempfile::TempDir;
@@ -86,6 +87,48 @@ async fn neither_a_session_nor_a_connection_links_two_of_them() {
             assert_eq!(alpn.as_deref(), Some(&b"http/1.1"[..]));
         }
     }
+}
+
+#[tokio::test]
+async fn renewed_cas_are_trusted_from_then_on_and_a_bad_file_changes_nothing() {
+    let (old, new) = (service().await, service().await);
+    let file = old.ca.parent().unwrap().join("cas.pem");
+    fs::copy(&old.ca, &file).unwrap();
+    let renewed = RenewedAuthorities::open("a file of CAs", file.clone(), &Reload::new());
+    let renewed = renewed.unwrap();
+    let options = HttpOptions {
+        trust_roots: TrustRoots::SystemAndRenewed(renewed.clone()),
+        ..HttpOptions::default()
+    };
+    let kept = KeptClient::open(options.clone()).unwrap();
+    let fresh = KeptFreshClients::open(options).unwrap();
+    // Whatever becomes of the request after that.
+    let trusts = async |service: &Service| {
+        let request = Request::get(service.url.clone(), 10);
+        let mut trusts = Vec::new();
+        for client in [kept.current(), fresh.current().client().unwrap()] {
+            let sent = client.send(&request, RetryPolicy::NONE).await;
+            let refused = sent.err().map(|error| error.to_string());
+            trusts.push(!refused.is_some_and(|why| why.contains("certificate")));
+        }
+        trusts
+    };
+    assert_eq!(trusts(&old).await, [true, true]);
+    assert_eq!(trusts(&new).await, [false, false]);
+    for bad in [
+        "",
+        "no certificate",
+        "-----BEGIN CERTIFICATE-----\nMIIB",
+        "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+    ] {
+        fs::write(&file, bad).unwrap();
+        renewed.reread();
+        assert_eq!(trusts(&old).await, [true, true], "{bad:?}");
+    }
+    fs::copy(&new.ca, &file).unwrap();
+    renewed.reread();
+    assert_eq!(trusts(&new).await, [true, true]);
+    assert_eq!(trusts(&old).await, [false, false]);
 }
 
 #[tokio::test]
