@@ -9,10 +9,11 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use pennyblack_engine::SigningConfig;
-use pennyblack_http::{HttpOptions, TrustRoots};
+use pennyblack_http::{HttpError, HttpOptions, RenewedAuthorities, TrustRoots};
 use pennyblack_runtime::config::{
     AdminConfig, Configuration, ConfigurationError, LogConfig, PublicConfig,
 };
+use pennyblack_runtime::reload::Reload;
 use pennyblack_service::start::{CommonSections, ServiceConfig};
 use pennyblack_sip::answer::ReasonProtocol;
 use serde::{Deserialize, Serialize};
@@ -182,7 +183,8 @@ pub enum Numbers {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NetworkSection {
-    /// PEM file of certification authorities to trust besides the system's.
+    /// PEM file of certification authorities to trust besides the system's. Read again each
+    /// minute and on SIGHUP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
     /// Proxy to go through: `http://` and a host with its port.
@@ -191,14 +193,20 @@ pub struct NetworkSection {
 }
 
 impl NetworkSection {
-    /// How services are reached.
-    #[must_use]
-    pub fn options(&self) -> HttpOptions {
-        HttpOptions {
-            trust_roots: TrustRoots::system_and(self.ca_file.clone()),
+    /// How services are reached, with CAs that `reload` reads again. Waits for the disk.
+    ///
+    /// # Errors
+    /// [`HttpError::CaFile`].
+    pub fn open(&self, reload: &Reload) -> Result<HttpOptions, HttpError> {
+        let file = self.ca_file.clone();
+        let renewed = file.map(|file| RenewedAuthorities::open("network.ca_file", file, reload));
+        Ok(HttpOptions {
+            trust_roots: renewed
+                .transpose()?
+                .map_or(TrustRoots::System, TrustRoots::SystemAndRenewed),
             proxy: self.proxy.clone(),
             ..HttpOptions::default()
-        }
+        })
     }
 }
 

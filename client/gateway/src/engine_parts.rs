@@ -12,9 +12,11 @@ use pennyblack_client::trust::TrustFiles;
 use pennyblack_client::verification_service::{SpcAuthority, VerificationRules, load_mailbox_key};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_engine::{EngineParts, SigningParts, VerifyingParts};
-use pennyblack_http::{FreshClients, RetryPolicy};
+use pennyblack_http::{HttpOptions, KeptClient, KeptFreshClients, RetryPolicy};
 use pennyblack_numbering::table_file;
 use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::reload::Reload;
+use pennyblack_sealing::mailbox::RecipientKey;
 use pennyblack_service::findings::Findings;
 use pennyblack_service::start_error::{StartContext as _, StartError};
 use pennyblack_stir::TrustPolicy;
@@ -29,15 +31,15 @@ const RETRY: RetryPolicy = RetryPolicy {
     within: None,
 };
 
-/// What PASSporTs and key records are judged by.
-pub(crate) struct Judging {
-    trust: TrustPolicy,
-    certificates: CertificateStores,
-    numbering: Option<NumberingTable>,
+/// Whom certificates are trusted for: roots, revocation lists, numbers. Read again while a
+/// gateway runs.
+pub(crate) struct Trusted {
+    pub(crate) trust: TrustPolicy,
+    pub(crate) numbering: Option<NumberingTable>,
 }
 
-impl Judging {
-    /// Reads it; nothing if a part cannot be read.
+impl Trusted {
+    /// Reads it; nothing if a part cannot be read. Waits for the disk.
     pub(crate) fn read(config: &Config, clock: &Clock, findings: &mut Findings) -> Option<Self> {
         let trust = findings.keep(trust(config, clock));
         let numbering = findings.keep(numbering(config));
@@ -50,36 +52,49 @@ impl Judging {
         });
         Some(Self {
             trust: trust?,
-            certificates: certificates(config),
             numbering: numbering?,
         })
     }
 
-    fn rules(&self, spc: SpcTrust) -> Result<VerificationRules, StartError> {
+    /// What PASSporTs are judged by.
+    pub(crate) fn rules(
+        &self,
+        spc: SpcTrust,
+        certificates: CertificateStores,
+    ) -> Result<VerificationRules, StartError> {
         Ok(VerificationRules {
             trust: self.trust.clone(),
-            certificates: self.certificates.clone(),
+            certificates,
             authority: authority(spc, self.numbering.clone())?,
         })
     }
 }
 
-/// The rules by which PASSporTs are judged from now on, for a gateway that verifies. Waits
-/// for the disk.
-pub(crate) fn read_rules(
-    config: &Config,
-    certificates: &CertificateStores,
-    clock: &Clock,
-) -> Result<VerificationRules, StartError> {
-    let mut findings = Findings::new();
-    let judging = Judging::read(config, clock, &mut findings);
-    let judging = findings.conclude(judging)?;
-    let spc = config.verify.as_ref().map(|verify| verify.spc);
-    Ok(VerificationRules {
-        // What was fetched stays at hand.
-        certificates: certificates.clone(),
-        ..judging.rules(spc.unwrap_or_default())?
-    })
+/// What both sides have read.
+pub(crate) struct Judging {
+    pub(crate) trusted: Trusted,
+    pub(crate) certificates: CertificateStores,
+    /// How others are reached.
+    pub(crate) http: HttpOptions,
+}
+
+impl Judging {
+    /// Reads it; nothing if a part cannot be read. CAs are read again by `reload`.
+    pub(crate) fn read(
+        config: &Config,
+        reload: &Reload,
+        clock: &Clock,
+        findings: &mut Findings,
+    ) -> Option<Self> {
+        let http = findings.keep(config.network.open(reload).context("[network]"));
+        let trusted = Trusted::read(config, clock, findings);
+        let (http, trusted) = http.zip(trusted)?;
+        Some(Self {
+            trusted,
+            certificates: certificates(config, &http),
+            http,
+        })
+    }
 }
 
 fn trust(config: &Config, clock: &Clock) -> Result<TrustFiles, StartError> {
@@ -94,9 +109,9 @@ fn trust(config: &Config, clock: &Clock) -> Result<TrustFiles, StartError> {
     })
 }
 
-fn certificates(config: &Config) -> CertificateStores {
+fn certificates(config: &Config, http: &HttpOptions) -> CertificateStores {
     let hosts = &config.trust.certificate_hosts;
-    let repositories = || Repositories::new(hosts.clone(), config.network.options());
+    let repositories = || Repositories::new(hosts.clone(), http.clone());
     CertificateStores {
         directory: config.trust.certificates.clone(),
         repositories: (!hosts.is_empty()).then(repositories),
@@ -123,31 +138,34 @@ fn authority(spc: SpcTrust, numbering: Option<NumberingTable>) -> Result<SpcAuth
 /// What the side that signs and stores has read.
 pub(crate) struct Storing {
     service: OobAuthenticationService,
-    transport: Arc<FreshClients>,
+    transport: Arc<KeptFreshClients>,
 }
 
 impl Storing {
     /// Reads it; nothing if a part cannot be read, as `judging` may not.
     pub(crate) fn read(
-        config: &Config,
         store: &StoreSection,
         judging: Option<&Judging>,
         findings: &mut Findings,
     ) -> Option<Self> {
-        let http = config.network.options();
-        let transport = Arc::new(findings.keep(http.fresh_clients().context("[network]"))?);
-        let judging = judging?;
+        let Judging {
+            trusted,
+            certificates,
+            http,
+        } = judging?;
+        let transport = KeptFreshClients::open(http.clone()).context("[network]");
+        let transport = Arc::new(findings.keep(transport)?);
         let service = OobAuthenticationService {
             cps: store.cps.clone(),
-            trust: judging.trust.clone(),
-            numbering: judging.numbering.clone(),
-            certificates: judging.certificates.clone(),
+            trust: trusted.trust.clone(),
+            numbering: trusted.numbering.clone(),
+            certificates: certificates.clone(),
             minimum_age: store.minimum_age,
             max_copies: store.max_copies,
             retry: RETRY,
             clock_gaps: ClockGaps::default(),
             transport: Arc::clone(&transport) as Arc<_>,
-            http,
+            http: http.clone(),
         };
         Some(Self { service, transport })
     }
@@ -179,10 +197,14 @@ impl Verifying {
         judging: Option<&Judging>,
         findings: &mut Findings,
     ) -> Option<Self> {
-        let mailboxes = mailboxes(config, verify, findings);
-        let rules = judging.map(|judging| judging.rules(verify.spc));
-        let rules = rules.and_then(|rules| findings.keep(rules));
-        let (mailboxes, rules) = mailboxes.zip(rules)?;
+        let keys = mailbox_keys(verify, findings);
+        let judging = judging?;
+        let mailboxes = keys.map(|keys| mailboxes(config, verify, keys, &judging.http));
+        let mailboxes = findings.keep(mailboxes?);
+        let rules = judging
+            .trusted
+            .rules(verify.spc, judging.certificates.clone());
+        let (mailboxes, rules) = mailboxes.zip(findings.keep(rules))?;
         Some(Self { mailboxes, rules })
     }
 
@@ -197,30 +219,37 @@ impl Verifying {
     }
 }
 
-/// The mailboxes that are followed: each key at each CPS; nothing if a part cannot be read.
-/// Waits for the disk.
-pub(crate) fn mailboxes(
-    config: &Config,
+/// The keys of the mailboxes that are followed; nothing if one cannot be read. Waits for the
+/// disk.
+pub(crate) fn mailbox_keys(
     verify: &VerifySection,
     findings: &mut Findings,
-) -> Option<Vec<FollowedMailbox>> {
-    let http = config.network.options();
+) -> Option<Vec<RecipientKey>> {
     let keys = verify.mailboxes.iter();
     let keys: Vec<_> = keys
         .map(|path| findings.keep(load_mailbox_key(path).context("verify.mailboxes")))
         .collect();
+    keys.into_iter().collect()
+}
+
+/// The mailboxes that are followed: each key at each CPS.
+pub(crate) fn mailboxes(
+    config: &Config,
+    verify: &VerifySection,
+    keys: Vec<RecipientKey>,
+    http: &HttpOptions,
+) -> Result<Vec<FollowedMailbox>, StartError> {
     let mut mailboxes = Vec::new();
-    for key in keys {
-        let key = Arc::new(key?);
+    for key in keys.into_iter().map(Arc::new) {
         for cps in verify.cps(config.store.as_ref()) {
             mailboxes.push(FollowedMailbox {
                 key: Arc::clone(&key),
                 cps,
-                source: Arc::new(findings.keep(http.client().context("[network]"))?),
+                source: Arc::new(KeptClient::open(http.clone()).context("[network]")?),
             });
         }
     }
-    Some(mailboxes)
+    Ok(mailboxes)
 }
 
 /// Makes an engine's parts of what was read. Waits for the disk.

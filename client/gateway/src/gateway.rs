@@ -12,6 +12,7 @@ use futures_util::future::{BoxFuture, join};
 use pennyblack_client::certificates::CertificateStores;
 use pennyblack_engine::{BadParameter, Engine, IncomingCall, OutgoingCall, SignOutcome};
 use pennyblack_engine::{Trunk, Verdict};
+use pennyblack_http::HttpOptions;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::reload::Reload;
 use pennyblack_runtime::shutdown::Shutdown;
@@ -109,6 +110,7 @@ impl Gateway {
 struct Parts {
     engine: Engine,
     verifying: Option<(CertificateStores, Vec<Followed>)>,
+    http: HttpOptions,
     settings: Arc<Settings>,
     call_log: CallLog,
 }
@@ -125,6 +127,7 @@ impl Parts {
             in_force,
             storing,
             verifying,
+            http,
         } = outside;
         let verified = verifying.as_ref().map(|side| {
             let certificates = side.rules.certificates.clone();
@@ -142,6 +145,7 @@ impl Parts {
         Ok(Self {
             engine: Engine::start(parts).context("[verify.follow]")?,
             verifying: verified,
+            http,
             settings: Arc::new(settings(in_force)),
             call_log,
         })
@@ -160,26 +164,29 @@ fn start_tasks(
     let Parts {
         engine,
         verifying,
+        http,
         settings,
         call_log,
     } = parts;
     service.spawn(Arc::clone(&settings).follow(reload.clone(), shutdown.clone()));
     service.spawn(reopen(call_log, reload.clone(), shutdown.clone()));
-    if let Some((certificates, followed)) = verifying {
+    let (certificates, followed) = verifying.unzip();
+    if let Some(followed) = followed {
         let mailboxes = Mailboxes {
             engine: engine.clone(),
             configs: settings.configs(),
             followed,
+            http,
         };
         service.spawn(mailboxes.follow(shutdown.clone()));
-        let rules = Rules {
-            engine: engine.clone(),
-            config: Arc::clone(config),
-            certificates,
-            clock,
-        };
-        service.spawn(rules.follow(reload, shutdown.clone()));
     }
+    let rules = Rules {
+        engine: engine.clone(),
+        config: Arc::clone(config),
+        certificates,
+        clock,
+    };
+    service.spawn(rules.follow(reload, shutdown.clone()));
     let readiness = service.readiness();
     readiness.lacks("engine", "it has just started");
     service.spawn(watching::watch(

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use pennyblack_client::assignments::Assignments;
 use pennyblack_client::wallet::Wallet;
+use pennyblack_http::HttpOptions;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::reload::Reload;
 use pennyblack_service::examination::examine;
@@ -28,6 +29,8 @@ pub(crate) struct Outside {
     pub(crate) in_force: InForce,
     pub(crate) storing: Option<Storing>,
     pub(crate) verifying: Option<Verifying>,
+    /// How others are reached.
+    pub(crate) http: HttpOptions,
 }
 
 impl Outside {
@@ -58,10 +61,10 @@ impl Outside {
         findings: &mut Findings,
     ) -> Option<Self> {
         let in_force = InForce::read(config, identities, findings);
-        let judging = Judging::read(config, clock, findings);
+        let judging = Judging::read(config, identities.reload(), clock, findings);
         let storing = config
             .storing()
-            .map(|store| Storing::read(config, store, judging.as_ref(), findings));
+            .map(|store| Storing::read(store, judging.as_ref(), findings));
         let verifying = config
             .verifying()
             .map(|verify| Verifying::read(config, verify, judging.as_ref(), findings));
@@ -69,6 +72,7 @@ impl Outside {
             in_force: in_force?,
             storing: whole(storing)?,
             verifying: whole(verifying)?,
+            http: judging?.http,
         })
     }
 }

@@ -1,6 +1,6 @@
-//! What a gateway that verifies reads again while it runs: roots and revocation lists, each
+//! What a gateway reads again while it runs: roots, revocation lists and numbering, each
 //! minute and on SIGHUP, and mailbox keys, on SIGHUP. What cannot be used changes nothing.
-//! Not here: trunks (`in_force`).
+//! Not here: trunks (`in_force`), and files that are read again by themselves.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use pennyblack_base::authority::Authority;
 use pennyblack_client::certificates::CertificateStores;
 use pennyblack_client::follower::FollowedMailbox;
 use pennyblack_engine::Engine;
+use pennyblack_http::HttpOptions;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::reload::Reload;
 use pennyblack_runtime::shutdown::Shutdown;
@@ -18,16 +19,17 @@ use pennyblack_service::start_error::{StartContext as _, StartError, blocking};
 use tokio::sync::watch;
 
 use crate::config::Config;
-use crate::engine_parts;
+use crate::engine_parts::{self, Trusted};
 
 /// How often roots and revocation lists are read again.
 const TRUST_EVERY: Duration = Duration::from_secs(60);
 
-/// What PASSporTs are judged by, read again.
+/// What PASSporTs, key records and the certificates of trunks are judged by, read again.
 pub(crate) struct Rules {
     pub(crate) engine: Engine,
     pub(crate) config: Arc<Config>,
-    pub(crate) certificates: CertificateStores,
+    /// Those of the verifying side, if there is one: what was fetched stays at hand.
+    pub(crate) certificates: Option<CertificateStores>,
     pub(crate) clock: Clock,
 }
 
@@ -42,12 +44,26 @@ impl Rules {
                 Ok(()) = requests.changed() => {}
                 () = shutdown.requested() => return,
             }
-            let (config, certificates) = (Arc::clone(&self.config), self.certificates.clone());
-            let clock = self.clock.clone();
-            let read = move || engine_parts::read_rules(&config, &certificates, &clock);
-            let rules = blocking(read).await;
-            report("trust", &rules.map(|rules| self.engine.set_rules(rules)));
+            let (config, clock) = (Arc::clone(&self.config), self.clock.clone());
+            let read = move || {
+                let mut findings = Findings::new();
+                let trusted = Trusted::read(&config, &clock, &mut findings);
+                findings.conclude(trusted)
+            };
+            let trusted = blocking(read).await;
+            report("trust", &trusted.and_then(|trusted| self.take_up(trusted)));
         }
+    }
+
+    fn take_up(&self, trusted: Trusted) -> Result<(), StartError> {
+        if let Some(certificates) = &self.certificates {
+            let spc = self.config.verify.as_ref().map(|verify| verify.spc);
+            let rules = trusted.rules(spc.unwrap_or_default(), certificates.clone())?;
+            self.engine.set_rules(rules);
+        }
+        let Trusted { trust, numbering } = trusted;
+        self.engine.set_signing_trust(trust, numbering);
+        Ok(())
     }
 }
 
@@ -56,6 +72,7 @@ pub(crate) struct Mailboxes {
     pub(crate) engine: Engine,
     pub(crate) configs: watch::Receiver<Arc<Config>>,
     pub(crate) followed: Vec<Followed>,
+    pub(crate) http: HttpOptions,
 }
 
 /// What tells one mailbox from another.
@@ -84,11 +101,13 @@ impl Mailboxes {
     }
 
     async fn take_up(&mut self, config: Arc<Config>) -> Result<(), StartError> {
+        let http = self.http.clone();
         let read = move || match &config.verify {
             Some(verify) => {
                 let mut findings = Findings::new();
-                let mailboxes = engine_parts::mailboxes(&config, verify, &mut findings);
-                findings.conclude(mailboxes)
+                let keys = engine_parts::mailbox_keys(verify, &mut findings);
+                let keys = findings.conclude(keys)?;
+                engine_parts::mailboxes(&config, verify, keys, &http)
             }
             None => Ok(Vec::new()),
         };

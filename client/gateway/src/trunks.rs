@@ -148,6 +148,11 @@ impl Identities {
         }
     }
 
+    /// What reads them again.
+    pub(crate) const fn reload(&self) -> &Reload {
+        &self.reload
+    }
+
     fn open(&self, files: IdentityFiles) -> Result<Arc<FromFiles<StirIdentity>>, IdentityError> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, identity)) = opened.iter().find(|(known, _)| *known == files) {

@@ -4,11 +4,14 @@ use std::fs;
 use std::time::Duration;
 
 use pennyblack_client::verification_service::create_mailbox_key;
+use pennyblack_pki::RevocationReason;
+use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::mailbox::Kem;
 use pennyblack_tests::gateway_scene::{
-    GatewayScene, MAILBOX, trunk, write_config, write_config_with,
+    Beginning, GatewayScene, MAILBOX, trunk, write_config, write_config_with,
 };
 use pennyblack_tests::wait::until;
+use pennyblack_tests::world::World;
 use serde_json::Value;
 
 use super::SERVICE;
@@ -93,6 +96,40 @@ async fn an_operator_sees_every_series_at_zero_and_no_number_unless_it_is_said()
         metrics
             .contains("pennyblack_gateway_mailboxes 2")
             .then_some(())
+    })
+    .await;
+    scene.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_only_signs_takes_up_a_newer_revocation_list_on_sighup() {
+    let world = World::new(Clock::system());
+    let lists = world.path("pki").join("revocation").display().to_string();
+    let beginning = Beginning {
+        tokens: 1,
+        config: trunk(&world, "switch"),
+        settings: vec![
+            "gateway.role=sign".to_owned(),
+            format!("trust.revocation_lists={lists}"),
+        ],
+    };
+    let mut scene = GatewayScene::open_in(world, SERVICE, beginning).await;
+    let (status, body) = scene.sign("+17325551000").await;
+    assert_eq!(status, 200, "{body}");
+    let now = scene.world.clock.now();
+    let (week, reason) = (
+        Duration::from_secs(7 * 86_400),
+        RevocationReason::KeyCompromise,
+    );
+    scene
+        .world
+        .pki
+        .revoke("carrier", reason, week, now)
+        .unwrap();
+    scene.gateway.hang_up();
+    until("the revoked certificate", SOON, async || {
+        let (status, _) = scene.sign("+17325551000").await;
+        (status == 500).then_some(())
     })
     .await;
     scene.gateway.stop().await;

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use pennyblack_client::follower::{FollowedMailbox, FollowerConfigError};
 use pennyblack_client::verification_service::VerificationRules;
 use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_stir::TrustPolicy;
+use pennyblack_stir::numbering::NumberingTable;
 use tokio::time::Instant;
 
 use crate::counters::{Counters, Counts, add_one};
@@ -143,12 +145,18 @@ impl Engine {
         verdict
     }
 
-    /// Judges PASSporTs by other rules from now on: other roots, a newer revocation list.
-    /// A trunk's own certificate that is on that list signs no more.
-    pub fn set_rules(&self, rules: VerificationRules) {
+    /// Judges the certificates of trunks and those of key records by other roots, newer
+    /// revocation lists and another numbering table from now on. A trunk's own certificate that
+    /// is on a list signs no more; a key record whose certificate is, is used for an hour at
+    /// most.
+    pub fn set_signing_trust(&self, trust: TrustPolicy, numbering: Option<NumberingTable>) {
         if let Some(signing) = &self.parts.signing {
-            signing.set_trust(rules.trust.clone());
+            signing.set_trust(trust, numbering);
         }
+    }
+
+    /// Judges PASSporTs of calls that arrive by other rules from now on.
+    pub fn set_rules(&self, rules: VerificationRules) {
         if let Some(verifying) = &self.parts.verifying {
             verifying.set_rules(rules);
         }

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::status::KeyRecordsStatus;
 use blocks::{Block, blocks_around, blocks_of};
 
-pub(crate) use refresh::Refresher;
+pub(crate) use refresh::{RecordService, Refresher};
 
 /// What a look into the records finds.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ mod pace;
 mod passports;
 mod stores;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
@@ -15,12 +15,13 @@ use pennyblack_protocol::key_record::VerifiedKeyRecord;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_stir::TrustPolicy;
+use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use tokio::time::{Instant, timeout};
 
 use crate::config::StoreConfig;
 use crate::counters::Counters;
-use crate::key_records::{KeyRecords, Keys, Refresher};
+use crate::key_records::{KeyRecords, Keys, RecordService, Refresher};
 use crate::outgoing::{BadParameter, OobOutcome, OutgoingCall, SignOutcome};
 use crate::parts::SigningParts;
 use crate::reason::Reason;
@@ -40,8 +41,7 @@ pub(crate) struct Signing {
     records: Arc<KeyRecords>,
     wallet: Wallet,
     store: StoreConfig,
-    /// By whose revocation lists a trunk's certificate may be revoked.
-    trust: RwLock<TrustPolicy>,
+    record_service: RecordService,
     clock_tolerance: Duration,
     deadline: Duration,
     counters: Arc<Counters>,
@@ -66,11 +66,11 @@ impl Signing {
         service.minimum_age = store.minimum_age;
         service.max_copies = store.max_copies;
         service.transport = transport;
-        let trust = RwLock::new(service.trust.clone());
         let service = Arc::new(service);
+        let record_service = RecordService::new(&service);
         let records = Arc::new(KeyRecords::default());
         let refresher = Refresher {
-            service: Arc::clone(&service),
+            service: record_service.clone(),
             config: store.key_records.clone(),
             file: key_records_file,
             records: Arc::clone(&records),
@@ -84,7 +84,7 @@ impl Signing {
             records,
             wallet,
             store,
-            trust,
+            record_service,
             clock_tolerance: signing.clock_tolerance,
             deadline: signing.deadline,
             counters,
@@ -92,14 +92,9 @@ impl Signing {
         }
     }
 
-    /// Newer lists may revoke what signs here.
-    pub(crate) fn set_trust(&self, trust: TrustPolicy) {
-        *self.trust.write().unwrap_or_else(PoisonError::into_inner) = trust;
-    }
-
-    fn trust(&self) -> TrustPolicy {
-        let trust = self.trust.read();
-        trust.unwrap_or_else(PoisonError::into_inner).clone()
+    /// Newer lists may revoke what signs here, and what signs key records.
+    pub(crate) fn set_trust(&self, trust: TrustPolicy, numbering: Option<NumberingTable>) {
+        self.record_service.set_trust(trust, numbering);
     }
 
     pub(crate) async fn sign(
@@ -109,8 +104,9 @@ impl Signing {
         call: OutgoingCall,
     ) -> Result<SignOutcome, BadParameter> {
         let now = self.clock.now();
+        let trusting = self.record_service.current();
         let terms = Terms {
-            trust: &self.trust(),
+            trust: &trusting.trust,
             clock_tolerance: self.clock_tolerance,
             now,
         };

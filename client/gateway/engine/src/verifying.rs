@@ -111,8 +111,8 @@ impl Verifying {
     }
 
     pub(crate) fn set_rules(&self, rules: VerificationRules) {
-        self.follower().set_rules(rules.clone());
-        self.rules.replace(rules);
+        self.rules.replace(rules.clone());
+        self.follower().set_rules(rules);
     }
 
     /// What was found in the old mailboxes stays for the calls that wait; the new follower
@@ -129,6 +129,8 @@ impl Verifying {
             .follower
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        // Newer rules may have come while it read: a SIGHUP brings both.
+        self.follower().set_rules((*self.rules.current()).clone());
         Ok(())
     }
 

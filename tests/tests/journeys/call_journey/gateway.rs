@@ -8,6 +8,7 @@ mod identities;
 mod key_records;
 mod normal_life;
 mod passports;
+mod rules;
 
 use pennyblack_engine::{Finding, Passport, Reason, Source};
 use pennyblack_passport::Attestation;

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
@@ -15,6 +15,8 @@ use pennyblack_http::Deadline;
 use pennyblack_protocol::key_record::UnverifiedKeyRecord;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_stir::TrustPolicy;
+use pennyblack_stir::numbering::NumberingTable;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
@@ -27,9 +29,32 @@ const RETRY_PAUSE: Duration = Duration::from_secs(15);
 /// How long one reading of all prefixes may take.
 const MAX_READING: Duration = Duration::from_secs(300);
 
+/// What key records are looked up and judged by now. Clones share it.
+#[derive(Clone)]
+pub(crate) struct RecordService(Arc<RwLock<Arc<OobAuthenticationService>>>);
+
+impl RecordService {
+    pub(crate) fn new(service: &Arc<OobAuthenticationService>) -> Self {
+        Self(Arc::new(RwLock::new(Arc::clone(service))))
+    }
+
+    pub(crate) fn current(&self) -> Arc<OobAuthenticationService> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_trust(&self, trust: TrustPolicy, numbering: Option<NumberingTable>) {
+        let service = OobAuthenticationService {
+            trust,
+            numbering,
+            ..(*self.current()).clone()
+        };
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(service);
+    }
+}
+
 /// Reads key records, again and again.
 pub(crate) struct Refresher {
-    pub(crate) service: Arc<OobAuthenticationService>,
+    pub(crate) service: RecordService,
     pub(crate) config: KeyRecordsConfig,
     pub(crate) file: Option<PathBuf>,
     pub(crate) records: Arc<KeyRecords>,
@@ -84,7 +109,8 @@ impl Refresher {
 
     /// Reads all prefixes. A prefix that cannot be read leaves everything as it was.
     async fn refresh(self: &Arc<Self>) -> Result<(), OobAuthenticationError> {
-        let client = self.service.http.client();
+        let service = self.service.current();
+        let client = service.http.client();
         let client = client.map_err(OobAuthenticationError::KeyLookup)?;
         let client = client.within(Deadline::after(MAX_READING));
         let began = Instant::now();
@@ -95,7 +121,7 @@ impl Refresher {
                 records: self.config.max_records.saturating_sub(records.len()),
                 bytes: self.config.max_bytes.saturating_sub(bytes),
             };
-            let block = self.service.records_of_block(&client, prefix, limits);
+            let block = service.records_of_block(&client, prefix, limits);
             let block = block.await?;
             let sizes = block.records.iter().map(|record| record.as_str().len());
             bytes += sizes.sum::<usize>();
@@ -103,7 +129,7 @@ impl Refresher {
             records.extend(block.records);
         }
         let now = self.clock.now();
-        let certificates = self.service.certificates_of(records.iter(), &client, now);
+        let certificates = service.certificates_of(records.iter(), &client, now);
         let certificates = certificates.await;
         let Some(known) = self.verify(records, &certificates).await else {
             return Ok(());
@@ -128,13 +154,16 @@ impl Refresher {
     ) -> Option<HashMap<Box<str>, Known>> {
         let (this, certificates) = (Arc::clone(self), certificates.clone());
         let (before, now) = (this.records.current(), this.clock.now());
+        let service = this.service.current();
         let work = move || {
             let mut known = HashMap::new();
             for record in records {
                 let text: Box<str> = record.as_str().into();
                 let judged = before.records.get(&text).filter(|known| known.counts(now));
                 let judged = judged.cloned();
-                if let Some(one) = judged.or_else(|| this.judge(record, &certificates, now)) {
+                if let Some(one) =
+                    judged.or_else(|| Self::judge(&service, record, &certificates, now))
+                {
                     known.insert(text, one);
                 }
             }
@@ -147,12 +176,12 @@ impl Refresher {
     }
 
     fn judge(
-        &self,
+        service: &OobAuthenticationService,
         record: UnverifiedKeyRecord,
         certificates: &Certificates,
         now: UnixTime,
     ) -> Option<Known> {
-        let verified = self.service.verify_record(record, certificates, now);
+        let verified = service.verify_record(record, certificates, now);
         let refused = |why: &_| tracing::debug!(%why, "a key record is not trusted");
         let record = verified.inspect_err(refused).ok()?;
         Some(Known {
