@@ -107,6 +107,7 @@ async fn a_gateway_that_only_signs_takes_up_a_newer_revocation_list_on_sighup() 
     let lists = world.path("pki").join("revocation").display().to_string();
     let beginning = Beginning {
         tokens: 1,
+        more_mailboxes: 0,
         config: trunk(&world, "switch"),
         settings: vec![
             "gateway.role=sign".to_owned(),
