@@ -35,7 +35,7 @@ impl Node {
         let (readiness, shutdown) = (Readiness::new(), Shutdown::new());
         let offered = Arc::new(OfferedKeys::default());
         let rotation = Rotation {
-            authority: config.cps.authority.clone(),
+            authority: config.cps.authority,
             kems: vec![OfferedKem::X25519],
             ratchet: seed.read_or_make(now).unwrap(),
             seed: seed.clone(),

@@ -52,7 +52,7 @@ async fn nothing_that_is_sealed_makes_a_service_fail() {
             2 => {
                 message = (0..rng.random_range(0..300))
                     .map(|_| rng.random())
-                    .collect()
+                    .collect();
             }
             _ => {}
         }
