@@ -1,6 +1,7 @@
 //! The CPS's configuration. Every key stands, with an explanation and its
 //! default, in `cps/cps.example.toml` too, which a test reads.
 
+mod entries;
 mod key_records;
 mod never_twice;
 mod oblivious;
@@ -25,16 +26,12 @@ use pennyblack_tlog::note_key::SignatureType;
 use pennyblack_trust::TrustConfig;
 use serde::{Deserialize, Serialize};
 
+pub use self::entries::EntriesConfig;
 pub use self::key_records::KeyRecordsConfig;
 pub use self::never_twice::NeverTwiceConfig;
 pub use self::oblivious::ObliviousConfig;
 pub use self::retrieval::RetrievalConfig;
 use crate::store::Limits;
-
-/// The longest life of an entry (RFC 8816 section 6.1, RFC 9888 section 5).
-const LONGEST_LIFETIME: Duration = Duration::from_secs(60);
-/// The shortest: several spans of the journal's segments.
-const SHORTEST_LIFETIME: Duration = Duration::from_secs(5);
 
 /// Most witnesses. Each has a line in the log's checkpoint, and so have those of before,
 /// until there is a larger one; nobody reads more than 64 lines.
@@ -150,37 +147,6 @@ pub struct WitnessConfig {
     /// Root certificates (PEM) for its TLS, in place of the usual ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_roots: Option<PathBuf>,
-}
-
-/// `[entries]`: how long and how many.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EntriesConfig {
-    /// How long an entry lives. Default, and most: 60s.
-    #[serde(with = "humantime_serde")]
-    pub lifetime: Duration,
-    /// Most unexpired entries of one mailbox, which keeps the newest. Default: 1024.
-    pub mailbox_capacity: usize,
-    /// How old a request's signature may be. Default: 120s, which is the minute in
-    /// which an OOB-AS repeats an unanswered request, half a minute of clocks, and half a
-    /// minute by which its time is rounded down.
-    #[serde(with = "humantime_serde")]
-    pub oldest_signature: Duration,
-    /// How far ahead of this clock a request may be signed. Default: 30s.
-    #[serde(with = "humantime_serde")]
-    pub clock_skew: Duration,
-}
-
-impl Default for EntriesConfig {
-    fn default() -> Self {
-        let freshness = Freshness::default();
-        Self {
-            lifetime: LONGEST_LIFETIME,
-            mailbox_capacity: 1024,
-            oldest_signature: freshness.max_age,
-            clock_skew: freshness.max_ahead,
-        }
-    }
 }
 
 impl Config {
@@ -378,23 +344,8 @@ impl Configuration for Config {
         self.oblivious
             .as_ref()
             .map_or(Ok(()), ObliviousConfig::check)?;
-        let lifetime = self.entries.lifetime;
-        if !(SHORTEST_LIFETIME..=LONGEST_LIFETIME).contains(&lifetime) {
-            return Err(ConfigurationError::refused(
-                "entries.lifetime",
-                "an entry lives between 5 seconds and a minute (RFC 8816, RFC 9888)",
-                "set \"60s\" or less",
-            ));
-        }
-        self.retrieval.check()?;
-        if self.entries.mailbox_capacity == 0 {
-            return Err(ConfigurationError::refused(
-                "entries.mailbox_capacity",
-                "nothing could be stored",
-                "set one or more",
-            ));
-        }
-        Ok(())
+        self.entries.check()?;
+        self.retrieval.check()
     }
 }
 
