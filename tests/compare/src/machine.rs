@@ -94,6 +94,12 @@ pub fn on_core<T: Send>(core: usize, work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
+/// How many threads a process has; zero where the kernel does not say.
+#[must_use]
+pub fn threads(process: u32) -> usize {
+    fs::read_dir(format!("/proc/{process}/task")).map_or(0, Iterator::count)
+}
+
 /// The memory that a process holds, in bytes; zero where the kernel does not say.
 #[must_use]
 pub fn resident(process: u32) -> f64 {

@@ -8,7 +8,7 @@ use super::Extent;
 use super::asking::{By, RATE, Switch, by_timetable, caller};
 use super::scene::{Running, Wanted};
 use crate::finding::{Finding, Goal, Unit};
-use crate::machine::resident;
+use crate::machine::{resident, threads};
 use crate::pairs::Spread;
 use crate::report::number;
 
@@ -45,7 +45,7 @@ pub(super) fn measure(extent: &Extent) -> Vec<Finding> {
                 sleep_until(start + passed).await;
                 sizes.push(resident(process));
             }
-            minute_by_minute.push(Spread::of(sizes).median);
+            minute_by_minute.push((Spread::of(sizes).median, threads(process)));
         }
         minute_by_minute
     };
@@ -60,9 +60,12 @@ pub(super) fn measure(extent: &Extent) -> Vec<Finding> {
     });
     let (sizes, passed) = running.wait(async { tokio::join!(watched, load) });
     let passed = passed.into_iter().filter(|passed| *passed).count();
-    let (warm, last) = (sizes[WARM - 1], sizes[minutes - 1]);
-    let megabytes = |size: &f64| number(size / 1e6);
-    let each: Vec<_> = sizes.iter().map(megabytes).collect();
+    let (warm, last) = (sizes[WARM - 1].0, sizes[minutes - 1].0);
+    let megabytes = |size: f64| number(size / 1e6);
+    let each = sizes
+        .iter()
+        .map(|(size, threads)| format!("{} ({threads})", megabytes(*size)));
+    let each: Vec<_> = each.collect();
     vec![
         Finding::measured(
             format!("growth of memory, minute {WARM} to {minutes}"),
@@ -72,10 +75,10 @@ pub(super) fn measure(extent: &Extent) -> Vec<Finding> {
             Spread::once((last - warm) / warm * 100.0),
         )
         .note(format!(
-            "resident, median of each minute: {} MB; {} before the first call; {calls} calls, \
-             {passed} of them passed",
+            "resident MB, median of each minute, and threads at its end: {}; {} MB before the \
+             first call; {calls} calls, {passed} of them passed",
             each.join(", "),
-            megabytes(&began),
+            megabytes(began),
         )),
     ]
 }
