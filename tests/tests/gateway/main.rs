@@ -17,6 +17,7 @@ mod losses;
 mod numbers;
 mod operating;
 mod pair;
+mod renewal;
 mod silence;
 mod sip;
 mod switch;

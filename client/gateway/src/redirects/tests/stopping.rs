@@ -1,4 +1,4 @@
-//! The end of a front end.
+//! The end of a front end, and of what is in force.
 
 use super::*;
 
@@ -54,5 +54,32 @@ async fn a_peer_that_never_acknowledges_keeps_no_gateway_from_its_end() {
     let socket = scene.socket().await;
     socket.send(request("INVITE", 1).as_bytes()).await.unwrap();
     assert_eq!(code(&heard(&socket).await), "302");
+    scene.stops().await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_open_when_trunks_change_is_answered_by_the_old_ones() {
+    let engine = StandIn {
+        gate: Some(Semaphore::new(0)),
+        ..StandIn::default()
+    };
+    let scene = Scene::signing(engine, &[]);
+    let socket = scene.socket().await;
+    socket.send(request("INVITE", 1).as_bytes()).await.unwrap();
+    until(|| scene.engine.signed.lock().unwrap().len() == 1).await;
+    let elsewhere = "trunk=[{name=\"elsewhere\", addresses=[\"192.0.2.1/32\"]}]";
+    *scene.next.lock().unwrap() = example_with(&[elsewhere]).unwrap();
+    scene.settings.reread();
+    assert_eq!(code(&scene.asks(&request("INVITE", 2)).await), "403");
+    // The same call, sent again, is still the same call.
+    socket.send(request("INVITE", 1).as_bytes()).await.unwrap();
+    scene.engine.gate.as_ref().unwrap().add_permits(1);
+    let mut said = heard(&socket).await;
+    while code(&said) == "100" {
+        said = heard(&socket).await;
+    }
+    assert_eq!(code(&said), "302");
+    socket.send(request("ACK", 1).as_bytes()).await.unwrap();
+    assert_eq!(scene.engine.signed.lock().unwrap().len(), 1);
     scene.stops().await;
 }
