@@ -87,7 +87,7 @@ impl Redirects {
                 deciding: self.deciding.clone(),
                 settings: Arc::clone(&self.settings),
                 how: sockets.config.clone(),
-                patience: sockets.side.deadline(&self.config) / 2,
+                deadline: sockets.side.deadline(&self.config),
                 blocks_failed: self.config.policy.block_failed,
             };
             let (limits, readiness) = (self.config.sip.limits.clone(), self.readiness.clone());

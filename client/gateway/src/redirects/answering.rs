@@ -22,8 +22,8 @@ pub(super) struct Answering {
     pub(super) deciding: Deciding,
     pub(super) settings: Arc<Settings>,
     pub(super) how: SipSide,
-    /// A call that has waited longer before it is begun would miss its deadline.
-    pub(super) patience: Duration,
+    /// By when calls are answered.
+    pub(super) deadline: Duration,
     pub(super) blocks_failed: bool,
 }
 
@@ -64,10 +64,10 @@ impl Answering {
         answer
     }
 
-    /// Whether a call that arrived then would be decided too late. **More calls than can be
-    /// decided in time are passed on**, so that those that are decided are in time.
+    /// Whether a call that arrived then has missed its deadline before it is begun. **More calls
+    /// than can be decided in time are passed on**, so that others are decided in time.
     pub(super) fn is_late(&self, arrived: Instant) -> bool {
-        arrived.elapsed() > self.patience
+        arrived.elapsed() > self.deadline
     }
 
     /// The answer to an INVITE for which there is no time: the call goes on as it is.
