@@ -76,12 +76,14 @@ impl Paces {
 }
 
 impl Place {
-    /// The CPS has it, and the call was still there. A window that was at least half full
-    /// grows by one for each time that all of it came in time.
+    /// The CPS has it, and the call was still there. A window grows by one for each time that
+    /// as many came in time as it has places; beyond the first size only while half of it is
+    /// used, since a call at a time says nothing of many.
     pub(super) fn in_time(self) {
         let max = self.paces.max;
         if let Some(window) = self.paces.windows().get_mut(&self.cps) {
-            window.in_time += usize::from(2 * window.waited_for >= window.size);
+            let is_used = 2 * window.waited_for >= window.size;
+            window.in_time += usize::from(is_used || window.size < AT_FIRST);
             if window.in_time >= window.size {
                 window.size = (window.size + 1).min(max);
                 window.in_time = 0;
@@ -164,6 +166,22 @@ mod tests {
             paces.enter(&cps()).unwrap().in_time();
         }
         assert_eq!(room(&paces), AT_FIRST, "a call at a time tells nothing");
+    }
+
+    #[test]
+    fn after_trouble_calls_one_at_a_time_make_room_for_a_burst_again() {
+        let (paces, now) = (Paces::new(1_024, DEADLINE), Instant::now());
+        for deadlines in 0..3 {
+            paces
+                .enter(&cps())
+                .unwrap()
+                .late(now + DEADLINE * deadlines);
+        }
+        assert_eq!(room(&paces), LEAST);
+        for _ in 0..2_000 {
+            paces.enter(&cps()).unwrap().in_time();
+        }
+        assert_eq!(room(&paces), AT_FIRST);
     }
 
     #[test]
