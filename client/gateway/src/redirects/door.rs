@@ -84,9 +84,12 @@ impl Door {
     /// What becomes of a message of this peer. **One of a stranger costs a look at its
     /// address**, and some are told why.
     pub(super) fn admit_message(&self, peer: Peer) -> Admission {
-        match self.admits(peer) {
-            true => Admission::MayAsk,
-            false => self.strangers.meet(Instant::now()),
+        if self.admits(peer) {
+            return Admission::MayAsk;
+        }
+        match self.strangers.meet(Instant::now()) {
+            true => Admission::Forbidden,
+            false => Admission::Ignored,
         }
     }
 

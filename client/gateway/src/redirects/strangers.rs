@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use super::Side;
 use super::counts;
-use super::door::Admission;
 
 /// So many are told in a second, at each side.
 const MAX_TOLD: u32 = 20;
@@ -34,24 +33,21 @@ impl Strangers {
         }
     }
 
-    /// A message of one came.
-    pub(super) fn meet(&self, now: Instant) -> Admission {
+    /// A message of one came. Whether it is told that it may not ask.
+    pub(super) fn meet(&self, now: Instant) -> bool {
         self.met.increment(1);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let is_lately = |told: &Told| now.duration_since(told.since) < SECOND;
-        let many = told.take().filter(is_lately).unwrap_or(Told {
+        let lately = told.take().filter(is_lately).unwrap_or(Told {
             since: now,
             many: 0,
         });
-        let may_be_told = many.many < MAX_TOLD;
+        let may_be_told = lately.many < MAX_TOLD;
         *told = Some(Told {
-            many: many.many + u32::from(may_be_told),
-            ..many
+            many: lately.many + u32::from(may_be_told),
+            ..lately
         });
-        match may_be_told {
-            true => Admission::Forbidden,
-            false => Admission::Ignored,
-        }
+        may_be_told
     }
 }
 
@@ -64,7 +60,7 @@ mod tests {
         let (strangers, now) = (Strangers::new(Side::Signing), Instant::now());
         let told = |from: Instant| {
             let all = (0..10_000_u32).map(|number| from + SECOND * number / 10_001);
-            let told = all.filter(|at| strangers.meet(*at) == Admission::Forbidden);
+            let told = all.filter(|at| strangers.meet(*at));
             told.count()
         };
         assert_eq!(told(now), 20);
