@@ -67,7 +67,7 @@ async fn forged(cast: &Participants, clock: &Clock) -> Result<Incident, DemoErro
     store(cast, &cast.carrier_b, &passport, callee, clock).await?;
     let verdict = verify(callee, &orig).await?;
     Ok(Incident {
-        what: "a forged call, signed under an authority that nobody trusts",
+        what: "a forged call, signed under a CA that nobody trusts",
         expected: "unverifiable",
         observed: name(verdict).to_owned(),
         ok: verdict == Found::Unverifiable,

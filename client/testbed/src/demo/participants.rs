@@ -316,7 +316,7 @@ fn identity(pki: &PkiDirectory, name: &str) -> Result<StirIdentity, DemoError> {
         .during("reading a certificate")
 }
 
-/// Somebody who says to be carrier A, under an authority of his own making.
+/// Somebody who says to be carrier A, under a CA of their own making.
 fn crook(directory: &Path, issued: &Path, clock: &Clock) -> Result<Storer, DemoError> {
     let names = CaNames {
         organization: "Honest Certificates".to_owned(),
