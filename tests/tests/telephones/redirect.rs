@@ -40,6 +40,9 @@ async fn calls_of_every_kind_arrive_with_their_verdict() {
 async fn no_silence_of_a_gateway_ends_a_call() {
     // Kamailio's timers are about 100 ms exact.
     let mut line = Line::open(Asking::Redirect(1_000), 4, &[]).await;
+    let stopped = Case::goes_on("stopped-redir").with("X-Transport: refused");
+    line.run(stopped.writes("signing: the gateway is not there"))
+        .await;
     line.ways.sip_signing.lose(Loss::All);
     let unsigned = Case::goes_on("unsigned-redir").rings_after(850..=4_000);
     line.run(unsigned.writes("signing: SIP 408")).await;
