@@ -161,21 +161,28 @@ async fn no_more_calls_wait_for_their_stores_than_came_in_time_lately() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_has_waited_is_answered_by_the_deadline_that_began_when_it_came() {
     let scene = Scene::set(4).await;
-    let desk = Desk::open(&scene, |_| ()).await;
+    let waited = 2 * SLACK;
+    let change = |parts: &mut EngineParts| {
+        let config = &mut parts.verifying.as_mut().unwrap().config;
+        (config.wait, config.deadline) = (waited, 2 * waited);
+    };
+    let desk = Desk::open(&scene, change).await;
     let trunk = trunk(&scene, Some("carrier"));
     let call = || outgoing("2155550100", "2125550142");
-    let arrived = Instant::now().checked_sub(DEADLINE).unwrap();
+    let arrived = Instant::now().checked_sub(waited).unwrap();
     let outcome = desk.engine.sign_since(arrived, &trunk, call()).await;
     let outcome = outcome.unwrap();
     assert!(matches!(outcome.passport, Passport::Signed { .. }));
     assert_eq!(outcome.oob.reason, Some(Reason::Busy));
     assert_eq!(scene.tokens(), 4);
+    let began = Instant::now();
     let verdict = desk
         .engine
         .verify_since(arrived, &trunk, incoming("a", CALLER))
         .await;
     let is_so = matches!(verdict.finding, Finding::None(Reason::NoPassport));
-    assert!(is_so, "it was to wait for nothing: {verdict:?}");
+    assert!(is_so, "{verdict:?}");
+    assert!(began.elapsed() < SLACK, "it was to wait for nothing");
     scene.end().await;
 }
 
