@@ -70,8 +70,6 @@ impl<S: Store> Spending<S> {
         Ok(SpendOutcome::Local)
     }
 
-    /// **What was begun is brought to its end.** A client that hangs up ends its request, and
-    /// must not leave a spend that is not counted, or a double spend that is not in the log.
     async fn spend_here(&self, verified: VerifiedStore) -> Result<(), Refusal> {
         if let Some(why) = self.log.doubt() {
             return Err(StoreError::Unavailable(why).into());
@@ -82,10 +80,7 @@ impl<S: Store> Spending<S> {
             log: Arc::clone(&self.log),
             counts: Arc::clone(&self.counts),
         };
-        match tokio::spawn(async move { decision.make(&verified).await }).await {
-            Ok(decided) => decided,
-            Err(error) => Err(StoreError::Unavailable(error.to_string()).into()),
-        }
+        decision.make_to_the_end(verified).await
     }
 
     /// Everything about the request itself, in the protocol's order.
@@ -141,6 +136,15 @@ struct Decision<S> {
 }
 
 impl<S: Store> Decision<S> {
+    /// **What was begun is brought to its end.** A client that hangs up ends its request, and
+    /// must not leave a spend that is not counted, or a double spend that is not in the log.
+    async fn make_to_the_end(self, verified: VerifiedStore) -> Result<(), Refusal> {
+        match tokio::spawn(async move { self.make(&verified).await }).await {
+            Ok(decided) => decided,
+            Err(error) => Err(StoreError::Unavailable(error.to_string()).into()),
+        }
+    }
+
     async fn make(self, verified: &VerifiedStore) -> Result<(), Refusal> {
         let token = verified.token();
         let spend = Spend::of(verified);
@@ -178,3 +182,6 @@ impl<S: Store> Decision<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
