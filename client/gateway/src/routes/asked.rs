@@ -68,7 +68,8 @@ impl Asked {
         self.id.as_ref()?.of_the_peer()
     }
 
-    /// What a peer that may ask has sent, and its trunk.
+    /// What a peer that may ask has sent, and its trunk. **Nothing is read of a body before its
+    /// sender is known**, but for the form that has the key in it.
     pub(super) fn read(
         &self,
         resources: &Resources,
@@ -76,9 +77,15 @@ impl Asked {
         self.require_allowed(resources)?;
         self.require_length()?;
         let media = Media::of(self.header(&CONTENT_TYPE)?)?;
-        let (content, in_form) = self.content(media)?;
+        if media != Media::Form {
+            let known = self.trunk(resources, None)?;
+            return Ok((known, self.content(media)?));
+        }
+        require_json_accepted(self.header(&ACCEPT)?)?;
+        let mut members = media.read(&self.body)?;
+        let in_form = members.text("api_key", MAX_API_KEY)?;
         let known = self.trunk(resources, in_form.as_deref())?;
-        Ok((known, content))
+        Ok((known, Content::Members(members)))
     }
 
     /// The text that a peer that may ask has sent, and its trunk.
@@ -96,16 +103,13 @@ impl Asked {
         }
     }
 
-    /// What is in the body, and the API key that stands in a form.
-    fn content(&self, media: Media) -> Result<(Content, Option<String>), Refusal> {
+    fn content(&self, media: Media) -> Result<Content, Refusal> {
         if media == Media::Sip {
             let invite = sip_text::read(&self.body)?;
-            return Ok((Content::Sip(Box::new(invite)), None));
+            return Ok(Content::Sip(Box::new(invite)));
         }
         require_json_accepted(self.header(&ACCEPT)?)?;
-        let mut members = media.read(&self.body)?;
-        let in_form = members.text("api_key", MAX_API_KEY)?;
-        Ok((Content::Members(members), in_form))
+        Ok(Content::Members(media.read(&self.body)?))
     }
 
     /// The listener says from where a request comes; one of nowhere is not allowed.

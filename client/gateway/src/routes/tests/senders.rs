@@ -46,6 +46,16 @@ async fn those_who_may_not_ask_are_told_so() {
     let keys = format!("http.api_keys={}", path.display());
     let gateway = with(StandIn::default(), &[&keys]);
     gateway.sign(|_| ()).await.assert_refused(401, "POL0001");
+    // Nothing is said of a body whose sender is not known, nor of a key that stands in JSON.
+    let in_json = format!("{{\"api_key\":\"{}\"}}", *key);
+    for (media, body) in [
+        (JSON, "{"),
+        (JSON, &*in_json),
+        ("message/sip", "OPTIONS sip:a SIP/2.0\r\n\r\n"),
+    ] {
+        let answer = gateway.post(SIGNING, media, body).await;
+        answer.assert_refused(401, "POL0001");
+    }
     let form = format!(
         "api_key={}&signingRequest[orig][tn]=%2B17325551000&\
          signingRequest[dest][tn]=%2B12155550100&signingRequest[iat]=1795919340",
