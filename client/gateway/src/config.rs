@@ -221,6 +221,7 @@ impl Configuration for Config {
         self.check_root()?;
         self.check_openness()?;
         self.check_sides()?;
+        sides::check_signing(&self.signing)?;
         self.sip.check()?;
         trunk::check(&self.trunk, self.http.api_keys.is_some())
     }

@@ -110,6 +110,18 @@ pub struct VerifyConfig {
     pub follow: FollowerConfig,
 }
 
+/// How long an answer of a CPS is on its way, opened and verified, on a bad day.
+const ANSWER: Duration = Duration::from_millis(50);
+
+impl VerifyConfig {
+    /// The shortest `wait` in which a PASSporT is found that was stored when its call arrived,
+    /// also if one answer of the CPS is lost: two ticks, and the answer to the second.
+    #[must_use]
+    pub fn sensible_wait(&self) -> Duration {
+        self.follow.every.saturating_mul(2).saturating_add(ANSWER)
+    }
+}
+
 impl Default for VerifyConfig {
     fn default() -> Self {
         Self {
@@ -118,5 +130,18 @@ impl Default for VerifyConfig {
             strict_in_band: false,
             follow: FollowerConfig::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_of_waiting_and_following_fit_each_other() {
+        let config = VerifyConfig::default();
+        assert!(config.wait >= config.sensible_wait());
+        // It is written down that a PASSporT is used, and synced, before the answer leaves.
+        assert!(config.deadline >= config.wait + ANSWER);
     }
 }

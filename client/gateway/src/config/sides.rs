@@ -1,13 +1,15 @@
 //! The sections of the two sides of a call, `[store]` and `[verify]`, and `[trust]`, which
 //! both need.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
 use pennyblack_client::follower::FollowerConfig;
-use pennyblack_engine::{KeyRecordsConfig, StoreConfig, VerifyConfig};
+use pennyblack_engine::{KeyRecordsConfig, SigningConfig, StoreConfig, VerifyConfig};
 use pennyblack_http::ServiceAddress;
+use pennyblack_passport::FRESHNESS;
 use pennyblack_runtime::config::ConfigurationError;
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +68,65 @@ impl StoreSection {
                 "name the first digits of the numbers that are called, such as [\"1215\"]",
             ));
         }
-        Ok(())
+        let KeyRecordsConfig {
+            every,
+            max_records,
+            max_bytes,
+            ..
+        } = self.key_records;
+        check_time("store.key_records.every", every, MIN_EVERY..=MAX_EVERY)?;
+        check_count("store.key_records.max_records", max_records)?;
+        check_count("store.key_records.max_bytes", max_bytes)?;
+        check_count("store.max_copies", self.max_copies)
+    }
+}
+
+/// `[signing]`: a value of nothing, or of more than a call lasts, is a slip.
+pub(super) fn check_signing(signing: &SigningConfig) -> Result<(), ConfigurationError> {
+    check_time(
+        "signing.deadline",
+        signing.deadline,
+        MIN_DEADLINE..=MAX_DEADLINE,
+    )?;
+    check_time(
+        "signing.keep_trying",
+        signing.keep_trying,
+        MIN_DEADLINE..=FRESHNESS,
+    )?;
+    check_count("signing.max_stores", signing.max_stores)
+}
+
+/// A reading of nothing but pauses would ask a CPS without end.
+const MIN_EVERY: Duration = Duration::from_secs(1);
+const MAX_EVERY: Duration = Duration::from_secs(86_400);
+
+/// What a switch waits for an answer, at the least and at the most.
+const MIN_DEADLINE: Duration = Duration::from_millis(10);
+const MAX_DEADLINE: Duration = Duration::from_secs(10);
+
+fn check_time(
+    key: &str,
+    time: Duration,
+    sensible: RangeInclusive<Duration>,
+) -> Result<(), ConfigurationError> {
+    if sensible.contains(&time) {
+        return Ok(());
+    }
+    Err(ConfigurationError::refused(
+        key,
+        format!("{time:?} is no sensible time"),
+        format!("set {:?} to {:?}", sensible.start(), sensible.end()),
+    ))
+}
+
+fn check_count(key: &str, count: usize) -> Result<(), ConfigurationError> {
+    match count {
+        0 => Err(ConfigurationError::refused(
+            key,
+            "with 0 no call can be stored",
+            "set 1 or more, or leave it out",
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -157,12 +217,25 @@ impl VerifySection {
                 "set more than verify.wait",
             ));
         }
+        check_time(
+            "verify.deadline",
+            self.deadline,
+            MIN_DEADLINE..=MAX_DEADLINE,
+        )?;
         if let Err(error) = self.follow.check() {
             return Err(ConfigurationError::refused(
                 "verify.follow",
                 error.to_string(),
                 "set it to what the message says, or leave it out",
             ));
+        }
+        let sensible_wait = self.engine().sensible_wait();
+        if !self.wait.is_zero() && self.wait < sensible_wait {
+            let sensible_ms = sensible_wait.as_millis();
+            tracing::warn!(
+                sensible_ms,
+                "verify.wait is shorter than two requests at verify.follow.every take: some calls will not find a PASSporT that is stored as they arrive; set verify.wait longer or ask more often"
+            );
         }
         if self.cps(store).is_empty() {
             return Err(ConfigurationError::refused(
