@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use pennyblack_base::authority::Authority;
+use pennyblack_base::problem::ProblemType;
 use pennyblack_base::time::UnixTime;
 use pennyblack_http::{HttpError, Refused, RetryPolicy};
 
@@ -103,9 +104,13 @@ impl StoreDelivery {
     }
 }
 
-/// No relay has handed it to the CPS, or the CPS has not opened it.
+/// No relay has handed it to the CPS, or the CPS has not looked at it: it may be one that
+/// takes requests from relays only.
 fn is_unread(error: &HttpError) -> bool {
-    matches!(error, HttpError::Route(error) if error.fault.is_unread())
+    match error {
+        HttpError::Route(error) => error.fault.is_unread(),
+        error => error.refused().and_then(Refused::kind) == Some(ProblemType::RelayRequired),
+    }
 }
 
 /// A CPS that says so has done nothing of what it was asked (RFC 6585 section 4).
