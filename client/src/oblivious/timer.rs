@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use pennyblack_http::{HttpError, HttpOptions, ServiceAddress};
+use pennyblack_evidence::oblivious_keys::ObliviousKey;
+use pennyblack_http::{Deadline, HttpError, HttpOptions, ServiceAddress};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::ConfigurationError;
 use pennyblack_runtime::shutdown::Shutdown;
@@ -65,7 +66,7 @@ impl KeyTimer {
         }
         loop {
             let pause = match self.fetch(cps).await {
-                Ok(()) => self.every,
+                Ok(pause) => pause,
                 Err(error) => {
                     self.tell(cps, &error);
                     self.every.min(AGAIN_AFTER)
@@ -78,7 +79,8 @@ impl KeyTimer {
         }
     }
 
-    async fn fetch(&self, cps: &ServiceAddress) -> Result<(), KeyFetchError> {
+    /// Returns after which time to fetch again.
+    async fn fetch(&self, cps: &ServiceAddress) -> Result<Duration, KeyFetchError> {
         let failed = |error: HttpError| KeyFetchError::Http {
             cps: cps.authority().clone(),
             error,
@@ -87,14 +89,21 @@ impl KeyTimer {
             route: None,
             ..self.http.clone()
         };
-        let deadline = pennyblack_http::Deadline::after(MAX_FETCH);
+        let deadline = Deadline::after(MAX_FETCH);
         let client = http.client().map_err(failed)?.within(deadline);
         let known = self.fetcher.fetch(&client, cps, self.clock.now()).await?;
-        if let Some(key) = known.newest(self.clock.now()) {
-            let (cps, until) = (cps.authority(), key.announced().not_after);
-            tracing::debug!(%cps, %until, "key configurations of Oblivious HTTP were fetched");
-        }
-        Ok(())
+        let Some(key) = known.newest(self.clock.now()) else {
+            return Ok(self.every);
+        };
+        let ObliviousKey {
+            not_before,
+            not_after,
+            ..
+        } = *key.announced();
+        let cps = cps.authority();
+        tracing::debug!(%cps, %not_after, "key configurations of Oblivious HTTP were fetched");
+        // Of a short epoch half of it is grace, a third of this.
+        Ok(self.every.min(not_after.since(not_before) / 4))
     }
 
     fn tell(&self, cps: &ServiceAddress, error: &KeyFetchError) {
