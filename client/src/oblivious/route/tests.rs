@@ -1,21 +1,16 @@
 //! A relay and a CPS in one process: what the one sees, what the other reads, and what
 //! becomes of requests that do not come through.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod scene;
+
 use std::time::Duration;
 
 use http::Method;
-use pennyblack_evidence::oblivious_keys::{KeyConfigDigest, ObliviousKey};
-use pennyblack_hpke::{Kem, PrivateKey};
-use pennyblack_http::RetryPolicy;
-use pennyblack_ohttp::exchange::{OpenedRequest, open_request, seal_response};
-use pennyblack_ohttp::key_config::GatewayKey;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use pennyblack_evidence::oblivious_keys::ObliviousKey;
+use pennyblack_hpke::Kem;
+use pennyblack_http::{RetryPolicy, RouteFault};
 
-use pennyblack_http::RouteFault;
-
+use self::scene::{Relaying, Scene};
 use super::*;
 use crate::oblivious::CpsKeys;
 
@@ -27,134 +22,6 @@ const QUICK: RetryPolicy = RetryPolicy {
     longest_pause: Duration::from_millis(200),
     within: None,
 };
-
-/// What a relay does with a request.
-#[derive(Debug, Clone, Copy)]
-enum Relaying {
-    /// Hands it to the CPS, and back what that says.
-    Carries,
-    /// Refuses with this status and content.
-    Refuses(&'static str, &'static str),
-    /// Breaks off after it has read it.
-    BreaksOff,
-    /// Answers 200 with something else.
-    Lies,
-}
-
-/// A relay in front of a CPS that answers each request with what it asks.
-struct Scene {
-    key: GatewayKey,
-    least: Option<ResponseClass>,
-    /// The next of these for each request; the last one for all that follow.
-    relaying: Vec<Relaying>,
-    seen: Mutex<Vec<Vec<u8>>>,
-    opened: Mutex<Vec<binary_http::Request>>,
-    turn: AtomicUsize,
-}
-
-impl Scene {
-    fn new(relaying: &[Relaying]) -> Arc<Self> {
-        Self::with(Kem::DhkemX25519, relaying)
-    }
-
-    fn with(kem: Kem, relaying: &[Relaying]) -> Arc<Self> {
-        let key = PrivateKey::generate(kem, &mut rand::rng());
-        Arc::new(Self {
-            key: GatewayKey::new(7, key).unwrap(),
-            least: None,
-            relaying: relaying.to_vec(),
-            seen: Mutex::default(),
-            opened: Mutex::default(),
-            turn: AtomicUsize::new(0),
-        })
-    }
-
-    /// Listens; the address is the relay's.
-    async fn serve(self: &Arc<Self>) -> RelayAddress {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let relay = format!("http://{}/cps", listener.local_addr().unwrap());
-        let scene = Arc::clone(self);
-        tokio::spawn(async move {
-            loop {
-                let (socket, _) = listener.accept().await.unwrap();
-                tokio::spawn(Arc::clone(&scene).connection(socket));
-            }
-        });
-        relay.parse().unwrap()
-    }
-
-    async fn connection(self: Arc<Self>, mut socket: TcpStream) {
-        while let Some((head, body)) = read_request(&mut socket).await {
-            assert!(head.starts_with("POST /cps HTTP/1.1\r\n"), "{head}");
-            self.seen.lock().unwrap().push(body.clone());
-            let turn = self.turn.fetch_add(1, Ordering::SeqCst);
-            let relaying = self.relaying.get(turn).or(self.relaying.last()).unwrap();
-            let (status, media_type, content) = match *relaying {
-                Relaying::Carries => ("200 OK", "message/ohttp-res", self.answer(&body)),
-                Relaying::Refuses(status, content) => (
-                    status,
-                    "application/problem+json",
-                    content.as_bytes().to_vec(),
-                ),
-                Relaying::Lies => ("200 OK", "message/ohttp-res", vec![7; 2_096]),
-                Relaying::BreaksOff => return,
-            };
-            let length = content.len();
-            let head = format!(
-                "HTTP/1.1 {status}\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n\r\n"
-            );
-            socket.write_all(head.as_bytes()).await.unwrap();
-            socket.write_all(&content).await.unwrap();
-        }
-    }
-
-    fn answer(&self, body: &[u8]) -> Vec<u8> {
-        let keys = [self.key.clone()];
-        let OpenedRequest { request, sealer } = open_request(&keys, body).unwrap();
-        let request = request.unwrap();
-        let mut response = binary_http::Response::new(StatusCode::CREATED);
-        let date = HeaderValue::from_static("Sun, 29 Nov 2020 06:00:00 GMT");
-        response.fields.insert("date", date);
-        response.content = request.content.clone();
-        let least = ResponseClass::asked(&request.fields).unwrap();
-        self.opened.lock().unwrap().push(request);
-        seal_response(sealer, &response, least.max(self.least), &mut rand::rng()).unwrap()
-    }
-
-    /// Keys as a client has them that trusts this CPS.
-    fn keys(&self) -> TrustedKeys {
-        let keys = TrustedKeys::default();
-        let config = self.key.config().clone();
-        let announced = ObliviousKey {
-            key_config: KeyConfigDigest(config.digest()),
-            not_before: NOW.minus(Duration::from_secs(60)),
-            not_after: NOW.plus(Duration::from_secs(60)),
-        };
-        let known = CpsKeys {
-            keys: vec![TrustedKey::new(config, announced)],
-            refused: None,
-        };
-        keys.set(&"cps.example".parse().unwrap(), known);
-        keys
-    }
-}
-
-/// A request with its content; `None` at the end of the connection.
-async fn read_request(socket: &mut TcpStream) -> Option<(String, Vec<u8>)> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(socket.read_u8().await.ok()?);
-    }
-    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
-    let length = head.split_once("content-length: ").unwrap().1;
-    let length: usize = length.split_once('\r').unwrap().0.parse().unwrap();
-    let mut body = vec![0; length];
-    socket.read_exact(&mut body).await.ok()?;
-    Some((
-        head.replace("post /cps http/1.1", "POST /cps HTTP/1.1"),
-        body,
-    ))
-}
 
 fn route(relays: &[RelayAddress], keys: TrustedKeys) -> Arc<ObliviousRoute> {
     let cpss = [CPS.parse().unwrap()];
@@ -206,6 +73,17 @@ async fn a_store_comes_through_as_it_would_directly_and_its_answer_too() {
     let seen = scene.seen.lock().unwrap();
     let token = b"token=abc";
     assert!(!seen[0].windows(token.len()).any(|window| window == token));
+}
+
+#[tokio::test]
+async fn a_gateway_of_others_reads_what_we_send_and_we_read_its_answer() {
+    let scene = Scene::of_others();
+    let route = route(&[scene.serve().await], scene.keys());
+    let client = client(&route);
+    let answer = client.send(&store(), QUICK).await.unwrap();
+    let expected = (StatusCode::CREATED, &b"sealed"[..]);
+    assert_eq!((answer.status, &*answer.body), expected);
+    assert!(client.clock_gap().is_some());
 }
 
 #[tokio::test]
