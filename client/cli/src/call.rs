@@ -1,5 +1,6 @@
 //! `pennyblack call`: store a call's PASSporT for the called number.
 
+mod copies;
 mod identity_text;
 mod output;
 
@@ -8,28 +9,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use console::style;
 use pennyblack_client::auth_service::{
-    ClockGaps, DEFAULT_MAX_COPIES, FoundKeys, KeyLookup, OobAuthenticationError,
-    OobAuthenticationService, SecondAttempt, ShakenCall, StoreDelivery, read_passport,
+    ClockGaps, DEFAULT_MAX_COPIES, KeyLookup, OobAuthenticationError, OobAuthenticationService,
+    ShakenCall, StoreDelivery, read_passport,
 };
-use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Wallet};
+use pennyblack_client::wallet::DEFAULT_MINIMUM_AGE;
 use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_passport::{Attestation, UnverifiedPassport};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::jws::X5u;
 use pennyblack_stir::telephone_number::TelephoneNumber;
-use serde_json::{Value, json};
 
 use super::carrier::existing_wallet;
 use super::options::{NetworkOptions, TrustOptions, load_identity, quoted, typed_number};
 use super::outcome::{Exit, Failure, Outcome};
 use super::relays::RelayOptions;
-use super::standard_error::message;
-use super::wording::{folded, plural, printable};
+use copies::store_copies;
 use identity_text::read_text;
-use output::{NOT_ALL_READ, no_key, refusals, report_resent};
+use output::{no_key, report_resent};
 
 /// The arguments of `pennyblack call`.
 #[derive(Debug, Args)]
@@ -148,72 +146,6 @@ pub(crate) async fn run(arguments: CallArguments) -> Result<Outcome, Failure> {
         &clock,
     )
     .await
-}
-
-/// One copy for each key. A copy that fails does not keep the others back; the
-/// first failure decides the exit code.
-async fn store_copies(
-    caller: &OobAuthenticationService,
-    wallet: &Wallet,
-    passport: &UnverifiedPassport,
-    found: &FoundKeys,
-    (dest, resend): (&TelephoneNumber, &str),
-    clock: &Clock,
-) -> Result<Outcome, Failure> {
-    let keys = plural(found.keys.len() as u64, "key");
-    let mut lines = vec![format!("call to {dest}: {keys}")];
-    let mut copies: Vec<Value> = Vec::new();
-    let mut first_failure: Option<OobAuthenticationError> = None;
-    let (mut second, mut is_kept) = (SecondAttempt::default(), false);
-    for key in &found.keys {
-        let stored = caller
-            .store(wallet, passport, key, &mut second, clock.now())
-            .await;
-        let (mailbox, cps) = (key.mailbox().to_string(), key.cps().to_string());
-        match stored {
-            Ok(_) => {
-                lines.push(format!(
-                    "  {} for {mailbox} at {cps}",
-                    style("stored").green()
-                ));
-                copies.push(json!({ "mailbox": mailbox, "cps": cps, "stored": true }));
-            }
-            Err(error) => {
-                let why = message(&error);
-                is_kept |= error.is_kept();
-                let failed = style("failed").red();
-                lines.push(folded(&format!("  {failed} for {mailbox} at {cps}: {why}")));
-                copies
-                    .push(json!({ "mailbox": mailbox, "cps": cps, "stored": false, "error": why }));
-                first_failure.get_or_insert(error);
-            }
-        }
-    }
-    if is_kept {
-        lines.push(format!("  to send it again: {resend}"));
-    }
-    if found.left_out > 0 {
-        let more = plural(found.left_out as u64, "more key");
-        lines.push(format!("  no copy for {more}: see --max-copies"));
-    }
-    if found.is_partial {
-        lines.push(folded(&format!("  {NOT_ALL_READ}")));
-    }
-    if found.refused.count > 0 {
-        lines.push(folded(&format!("  passed over {}", refusals(found))));
-    }
-    let examples = found.refused.examples.iter();
-    let examples: Vec<_> = examples.map(|why| printable(&why.to_string())).collect();
-    let json = json!({
-        "dest": dest.to_string(),
-        "copies": copies,
-        "resend": is_kept.then_some(resend),
-        "left_out": found.left_out,
-        "is_partial": found.is_partial,
-        "refused_records": { "count": found.refused.count, "examples": examples },
-    });
-    let exit = first_failure.map_or(Exit::Done, |error| Failure::from(error).exit());
-    Ok(Outcome::new(json, lines.join("\n"), exit))
 }
 
 fn delivery(http: HttpOptions) -> StoreDelivery {

@@ -37,6 +37,32 @@ pub(super) const ROWS: &[Row] = &[
         ],
     ),
     error(
+        13,
+        "call through a relay, no key of the CPS is known",
+        "{call} --cps={cps} --relay={nobody}/cps",
+        &[
+            "nothing was sent to http://127.0.0.1:",
+            "no key configuration of cps.test is known",
+            "`pennyblack oblivious keys`",
+        ],
+    ),
+    error(
+        2,
+        "call through a relay of the CPS itself",
+        "{call} --cps=https://cps.test --relay=https://cps.test/a",
+        &[
+            "--relay",
+            "is a host of cps.test itself",
+            "another operator",
+        ],
+    ),
+    error(
+        6,
+        "keys of a CPS that takes nothing from relays",
+        "oblivious keys --cps={cps} --wallet=wallet.db",
+        &["cps.test does not offer Oblivious HTTP", "ask its operator"],
+    ),
+    error(
         5,
         "call, the CPS is silent",
         "{call} --cps={silent} --timeout=1 --deadline=1",
