@@ -1,6 +1,7 @@
 //! The gateway's configuration. Every key stands, with an explanation and its default, in
 //! `client/gateway/gateway.example.toml` too, which a test reads.
 
+mod oblivious;
 mod sides;
 pub mod sip;
 mod trunk;
@@ -18,6 +19,7 @@ use pennyblack_service::start::{CommonSections, ServiceConfig};
 use pennyblack_sip::answer::ReasonProtocol;
 use serde::{Deserialize, Serialize};
 
+pub use oblivious::ObliviousSection;
 pub use sides::{SpcTrust, StoreSection, TrustSection, VerifySection};
 pub use sip::SipSection;
 pub use trunk::{Attest, OrigFrom, TrunkSection};
@@ -45,6 +47,9 @@ pub struct Config {
     /// `[network]`: how CPSs are reached.
     #[serde(default)]
     pub network: NetworkSection,
+    /// `[oblivious]`: relays that requests go through.
+    #[serde(default)]
+    pub oblivious: ObliviousSection,
     /// `[trust]`: whose certificates count.
     pub trust: TrustSection,
     /// `[signing]`: how long a switch waits.
@@ -222,6 +227,7 @@ impl Configuration for Config {
         self.check_openness()?;
         self.check_sides()?;
         sides::check_signing(&self.signing)?;
+        self.oblivious.check(self.storing())?;
         self.sip.check()?;
         trunk::check(&self.trunk, self.http.api_keys.is_some())
     }

@@ -23,6 +23,7 @@ use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
 
 use crate::config::{Config, SpcTrust, StoreSection, VerifySection};
+use crate::oblivious::Oblivious;
 
 /// How often a copy is sent again while trying is of use, and the longest pause between.
 const RETRY: RetryPolicy = RetryPolicy {
@@ -139,20 +140,26 @@ fn authority(spc: SpcTrust, numbering: Option<NumberingTable>) -> Result<SpcAuth
 pub(crate) struct Storing {
     service: OobAuthenticationService,
     transport: Arc<KeptFreshClients>,
+    oblivious: Option<Oblivious>,
 }
 
 impl Storing {
     /// Reads it; nothing if a part cannot be read, as `judging` may not.
     pub(crate) fn read(
+        config: &Config,
         store: &StoreSection,
         judging: Option<&Judging>,
+        clock: &Clock,
         findings: &mut Findings,
     ) -> Option<Self> {
         let Judging {
             trusted,
             certificates,
-            http,
+            http: direct,
         } = judging?;
+        let oblivious = findings.keep(Oblivious::read(config, store, direct, clock))?;
+        let http = oblivious.as_ref().map(|way| way.http(direct));
+        let http = http.unwrap_or_else(|| direct.clone());
         let transport = KeptFreshClients::open(http.clone()).context("[network]");
         let transport = Arc::new(findings.keep(transport)?);
         let service = OobAuthenticationService {
@@ -165,9 +172,18 @@ impl Storing {
             retry: RETRY,
             clock_gaps: ClockGaps::default(),
             transport: Arc::clone(&transport) as Arc<_>,
-            http: http.clone(),
+            http,
         };
-        Some(Self { service, transport })
+        Some(Self {
+            service,
+            transport,
+            oblivious,
+        })
+    }
+
+    /// The way through relays, if there are any.
+    pub(crate) const fn oblivious(&self) -> Option<&Oblivious> {
+        self.oblivious.as_ref()
     }
 
     /// Opens the wallet, which is made if there is none.
@@ -195,11 +211,14 @@ impl Verifying {
         config: &Config,
         verify: &VerifySection,
         judging: Option<&Judging>,
+        oblivious: Option<&Oblivious>,
         findings: &mut Findings,
     ) -> Option<Self> {
         let keys = mailbox_keys(verify, findings);
         let judging = judging?;
-        let mailboxes = keys.map(|keys| mailboxes(config, verify, keys, &judging.http));
+        let http = oblivious.map(|way| way.http_of_polls(&judging.http));
+        let http = http.unwrap_or_else(|| judging.http.clone());
+        let mailboxes = keys.map(|keys| mailboxes(config, verify, keys, &http));
         let mailboxes = findings.keep(mailboxes?);
         let rules = judging
             .trusted

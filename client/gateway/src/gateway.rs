@@ -1,7 +1,7 @@
-//! A gateway put together and started. It owns six tasks besides its listeners: one answers
-//! by SIP, one changes
-//! what SIGHUP changes, two read roots and mailbox keys again, one opens the file of call
-//! lines again, and one shows how the engine is doing. At the end it waits for stores
+//! A gateway put together and started. It owns six tasks besides its listeners, and a
+//! seventh with relays: one answers by SIP, one changes what SIGHUP changes, two read roots
+//! and mailbox keys again, one opens the file of call lines again, one shows how the engine is
+//! doing, and one fetches keys of CPSs. At the end it waits for stores
 //! that are under way.
 
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::time::Instant;
 use axum::Router;
 use futures_util::future::{BoxFuture, join};
 use pennyblack_client::certificates::CertificateStores;
+use pennyblack_client::oblivious::KeyTimer;
 use pennyblack_engine::{BadParameter, Engine, IncomingCall, OutgoingCall, SignOutcome};
 use pennyblack_engine::{Trunk, Verdict};
 use pennyblack_http::HttpOptions;
@@ -24,15 +25,16 @@ use crate::call_log::CallLog;
 use crate::calls::Calls;
 use crate::config::Config;
 use crate::counts;
-use crate::engine_parts;
+use crate::engine_parts::{self, Storing};
 use crate::in_force::{InForce, Settings};
+use crate::oblivious::Oblivious;
 use crate::outside::Outside;
 use crate::redirects::{self, Redirects};
 use crate::rereading::{Followed, Mailboxes, Rules, followed};
 use crate::routes::{self, Resources};
 use crate::sip_call::deciding::Deciding;
 use crate::trunks::Identities;
-use crate::watching;
+use crate::watching::{self, Watched};
 
 impl Calls for Engine {
     fn sign<'a>(
@@ -113,6 +115,7 @@ struct Parts {
     http: HttpOptions,
     settings: Arc<Settings>,
     call_log: CallLog,
+    oblivious: Option<(Oblivious, KeyTimer)>,
 }
 
 impl Parts {
@@ -134,20 +137,27 @@ impl Parts {
             (certificates, followed(&side.mailboxes))
         });
         let (with, now) = (Arc::clone(config), clock.clone());
+        let way = storing.as_ref().and_then(Storing::oblivious).cloned();
         let opened = blocking(move || {
             let calls = &with.calls;
             let call_log = CallLog::open(calls.file.as_deref(), calls.numbers);
             let call_log = call_log.context("calls.file")?;
             let parts = engine_parts::open(&with, storing, verifying, &now)?;
-            Ok((call_log, parts))
+            let wallet = parts.signing.as_ref().map(|parts| &parts.wallet);
+            let oblivious = way.zip(wallet).map(|(way, wallet)| {
+                let timer = way.timer(&with, wallet, &now);
+                (way, timer)
+            });
+            Ok((call_log, parts, oblivious))
         });
-        let (call_log, parts) = opened.await?;
+        let (call_log, parts, oblivious) = opened.await?;
         Ok(Self {
             engine: Engine::start(parts).context("[verify.follow]")?,
             verifying: verified,
             http,
             settings: Arc::new(settings(in_force)),
             call_log,
+            oblivious,
         })
     }
 }
@@ -167,7 +177,14 @@ fn start_tasks(
         http,
         settings,
         call_log,
+        oblivious,
     } = parts;
+    let readiness = service.readiness();
+    let oblivious = oblivious.map(|(way, timer)| {
+        readiness.lacks("oblivious", "it has just started");
+        service.spawn(timer.run(shutdown.clone()));
+        way
+    });
     service.spawn(Arc::clone(&settings).follow(reload.clone(), shutdown.clone()));
     service.spawn(reopen(call_log, reload.clone(), shutdown.clone()));
     let (certificates, followed) = verifying.unzip();
@@ -177,6 +194,7 @@ fn start_tasks(
             configs: settings.configs(),
             followed,
             http,
+            oblivious: oblivious.clone(),
         };
         service.spawn(mailboxes.follow(shutdown.clone()));
     }
@@ -184,17 +202,17 @@ fn start_tasks(
         engine: engine.clone(),
         config: Arc::clone(config),
         certificates,
-        clock,
+        clock: clock.clone(),
     };
     service.spawn(rules.follow(reload, shutdown.clone()));
-    let readiness = service.readiness();
     readiness.lacks("engine", "it has just started");
-    service.spawn(watching::watch(
-        engine.clone(),
+    let watched = Watched {
+        engine: engine.clone(),
         settings,
-        readiness,
-        shutdown,
-    ));
+        oblivious,
+        clock,
+    };
+    service.spawn(watching::watch(watched, readiness, shutdown));
     let drained = service.drained();
     service.spawn(async move {
         // The engine ends after the last call that asks for it.

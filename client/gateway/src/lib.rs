@@ -11,6 +11,7 @@ mod engine_parts;
 mod gateway;
 pub mod in_force;
 mod lines;
+mod oblivious;
 mod outside;
 mod program;
 mod redirects;

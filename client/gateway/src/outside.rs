@@ -64,10 +64,13 @@ impl Outside {
         let judging = Judging::read(config, identities.reload(), clock, findings);
         let storing = config
             .storing()
-            .map(|store| Storing::read(store, judging.as_ref(), findings));
-        let verifying = config
-            .verifying()
-            .map(|verify| Verifying::read(config, verify, judging.as_ref(), findings));
+            .map(|store| Storing::read(config, store, judging.as_ref(), clock, findings));
+        let oblivious = storing.as_ref().and_then(Option::as_ref);
+        let oblivious = oblivious.and_then(Storing::oblivious).cloned();
+        let verifying = config.verifying().map(|verify| {
+            let (judging, way) = (judging.as_ref(), oblivious.as_ref());
+            Verifying::read(config, verify, judging, way, findings)
+        });
         Some(Self {
             in_force: in_force?,
             storing: whole(storing)?,

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::engine_parts::{self, Trusted};
+use crate::oblivious::Oblivious;
 
 /// How often roots and revocation lists are read again.
 const TRUST_EVERY: Duration = Duration::from_secs(60);
@@ -73,6 +74,8 @@ pub(crate) struct Mailboxes {
     pub(crate) configs: watch::Receiver<Arc<Config>>,
     pub(crate) followed: Vec<Followed>,
     pub(crate) http: HttpOptions,
+    /// By which polls go as at the start.
+    pub(crate) oblivious: Option<Oblivious>,
 }
 
 /// What tells one mailbox from another.
@@ -101,7 +104,11 @@ impl Mailboxes {
     }
 
     async fn take_up(&mut self, config: Arc<Config>) -> Result<(), StartError> {
-        let http = self.http.clone();
+        let http = self
+            .oblivious
+            .as_ref()
+            .map(|way| way.http_of_polls(&self.http));
+        let http = http.unwrap_or_else(|| self.http.clone());
         let read = move || match &config.verify {
             Some(verify) => {
                 let mut findings = Findings::new();

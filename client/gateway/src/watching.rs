@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pennyblack_engine::Engine;
+use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
 use tokio::time::{Instant, sleep};
 
 use crate::counts;
 use crate::in_force::Settings;
+use crate::oblivious::Oblivious;
 
 /// How often metrics and readiness follow the engine.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -23,17 +25,29 @@ const LOOK_AT_FIRST: Duration = Duration::from_millis(100);
 /// and mailboxes first, and one late answer is no news.
 const LASTING: Duration = Duration::from_secs(2);
 
+/// What is shown.
+pub(crate) struct Watched {
+    pub(crate) engine: Engine,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) oblivious: Option<Oblivious>,
+    pub(crate) clock: Clock,
+}
+
 /// Shows how the engine is doing, until `shutdown`.
-pub(crate) async fn watch(
-    engine: Engine,
-    settings: Arc<Settings>,
-    readiness: Readiness,
-    shutdown: Shutdown,
-) {
+pub(crate) async fn watch(watched: Watched, readiness: Readiness, shutdown: Shutdown) {
+    let Watched {
+        engine,
+        settings,
+        oblivious,
+        clock,
+    } = watched;
     let mut pace = LOOK_AT_FIRST;
     let mut warned = Vec::new();
     let mut lasting = Lasting::default();
     loop {
+        if let Some(way) = &oblivious {
+            way.show(&readiness, clock.now());
+        }
         let in_force = settings.current();
         let trunks: Vec<_> = in_force.trunks.iter().collect();
         let status = engine.status(&trunks).await;

@@ -15,7 +15,7 @@ use pennyblack_base::service_paths::{
 };
 use pennyblack_base::time::UnixTime;
 use pennyblack_http::{
-    Answer, HttpClient, HttpError, HttpOptions, Request, Route, RouteError, RoutedAnswer,
+    Answer, HttpError, HttpOptions, KeptClient, Request, Route, RouteError, RoutedAnswer,
     RoutedRequest, ServiceAddress,
 };
 use pennyblack_ohttp::binary_http;
@@ -43,7 +43,7 @@ const PAD: ResponseClass = ResponseClass::Kib9;
 pub struct ObliviousRoute {
     relays: Vec<CpsRelays>,
     keys: TrustedKeys,
-    client: HttpClient,
+    client: KeptClient,
     fallback: Fallback,
     clock: Clock,
 }
@@ -69,7 +69,7 @@ impl ObliviousRoute {
         Ok(Arc::new(Self {
             relays: CpsRelays::sort(cpss, relays)?,
             keys,
-            client: direct.client()?,
+            client: KeptClient::open(direct)?,
             fallback,
             clock,
         }))
@@ -120,11 +120,11 @@ impl ObliviousRoute {
         sealed: Bytes,
         max: usize,
     ) -> Result<Answer, HttpError> {
-        let mut last = None;
+        let (client, mut last) = (self.client.current(), None);
         for (number, relay) in relays.in_random_order() {
             let request = Request::post(relay.url(), sealed.clone(), max)
                 .header("content-type", OHTTP_REQUEST_MEDIA_TYPE);
-            match self.client.exchange(&request).await {
+            match client.exchange(&request).await {
                 Ok(answer) => {
                     relays.heard(number, true);
                     return Ok(answer);

@@ -71,6 +71,8 @@ fn what_the_example_shows_as_defaults_are_the_defaults() {
         "http.api_keys",
         "network.ca_file",
         "network.proxy",
+        "oblivious.log_keys",
+        "oblivious.relays",
         "public.tls.certificate",
         "public.tls.key",
         "sip.sign.allow",

@@ -1,0 +1,57 @@
+//! `[oblivious]`: relays that requests go through.
+
+use std::time::Duration;
+
+use pennyblack_client::oblivious::{
+    DEFAULT_FETCH_EVERY, Fallback, RelayAddress, check_fetch_every,
+};
+use pennyblack_runtime::config::ConfigurationError;
+use pennyblack_tlog::VerifierKey;
+use serde::{Deserialize, Serialize};
+
+use super::StoreSection;
+
+/// `[oblivious]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ObliviousSection {
+    /// Relays that stores and readings of key records go through, one at random each: URLs
+    /// with the names that the relays have for the CPS. Default: none; they go directly.
+    pub relays: Vec<RelayAddress>,
+    /// What becomes of them when no relay can be used. Default: none.
+    pub fallback: Fallback,
+    /// Whether mailboxes are polled through the relays, too. Default: false.
+    pub polls: bool,
+    /// The verifier keys of the CPSs' logs. Default: the first that each shows, and no other
+    /// from then on.
+    pub log_keys: Vec<VerifierKey>,
+    /// How often the CPSs' keys are fetched, a tenth earlier or later. Default: 30min.
+    #[serde(with = "humantime_serde")]
+    pub fetch_every: Duration,
+}
+
+impl Default for ObliviousSection {
+    fn default() -> Self {
+        Self {
+            relays: Vec::new(),
+            fallback: Fallback::None,
+            polls: false,
+            log_keys: Vec::new(),
+            fetch_every: DEFAULT_FETCH_EVERY,
+        }
+    }
+}
+
+impl ObliviousSection {
+    pub(super) fn check(&self, storing: Option<&StoreSection>) -> Result<(), ConfigurationError> {
+        check_fetch_every(self.fetch_every)?;
+        if storing.is_none() && !self.relays.is_empty() {
+            return Err(ConfigurationError::refused(
+                "oblivious.relays",
+                "the keys of CPSs are kept in the wallet of [store], and this gateway stores no calls",
+                "leave it out; a gateway that only verifies polls directly",
+            ));
+        }
+        Ok(())
+    }
+}

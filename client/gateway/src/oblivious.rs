@@ -1,0 +1,127 @@
+//! What goes through relays: stores, key records and, if it is set, polls. The keys of CPSs
+//! are fetched by a timer of their own. Not here: how a request is sealed and carried (the
+//! client library).
+
+use std::sync::Arc;
+
+use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
+use pennyblack_client::oblivious::{KeyFetcher, KeyTimer, ObliviousRoute, TrustedKeys};
+use pennyblack_client::wallet::Wallet;
+use pennyblack_http::{HttpOptions, RetryPolicy, Route, ServiceAddress};
+use pennyblack_runtime::clock::Clock;
+use pennyblack_service::admin::Readiness;
+use pennyblack_service::start_error::{StartContext as _, StartError};
+
+use crate::config::{Config, ObliviousSection, StoreSection};
+
+/// The way through relays, and the keys that it uses. Clones share both.
+#[derive(Clone)]
+pub(crate) struct Oblivious {
+    route: Arc<ObliviousRoute>,
+    keys: TrustedKeys,
+    direct: HttpOptions,
+    polls: bool,
+}
+
+impl Oblivious {
+    /// As it is configured; nothing without relays.
+    pub(crate) fn read(
+        config: &Config,
+        store: &StoreSection,
+        direct: &HttpOptions,
+        clock: &Clock,
+    ) -> Result<Option<Self>, StartError> {
+        let section = &config.oblivious;
+        if section.relays.is_empty() {
+            return Ok(None);
+        }
+        let (cpss, keys) = (cpss(config, store), TrustedKeys::default());
+        let route = ObliviousRoute::new(
+            &cpss,
+            &section.relays,
+            keys.clone(),
+            direct,
+            section.fallback,
+            clock.clone(),
+        );
+        let route = route.context("oblivious.relays")?;
+        Ok(Some(Self {
+            route,
+            keys,
+            direct: direct.clone(),
+            polls: section.polls,
+        }))
+    }
+
+    /// Options for what goes this way.
+    pub(crate) fn http(&self, direct: &HttpOptions) -> HttpOptions {
+        direct.routed(Arc::<ObliviousRoute>::clone(&self.route) as Arc<dyn Route>)
+    }
+
+    /// The same for polls, which may go directly.
+    pub(crate) fn http_of_polls(&self, direct: &HttpOptions) -> HttpOptions {
+        match self.polls {
+            true => self.http(direct),
+            false => direct.clone(),
+        }
+    }
+
+    /// What fetches the keys of all CPSs that relays lead to.
+    pub(crate) fn timer(&self, config: &Config, wallet: &Wallet, clock: &Clock) -> KeyTimer {
+        tracing::warn!(operators = %self.route.unknown_operators(), "nobody has checked who runs the relays");
+        let ObliviousSection {
+            log_keys,
+            fetch_every,
+            ..
+        } = &config.oblivious;
+        KeyTimer {
+            fetcher: KeyFetcher {
+                wallet: wallet.clone(),
+                log_keys: log_keys.clone(),
+                retry: RetryPolicy::SHORT,
+                keys: self.keys.clone(),
+            },
+            cpss: self.route.cpss().cloned().collect(),
+            http: self.direct.clone(),
+            every: *fetch_every,
+            clock: clock.clone(),
+        }
+    }
+
+    /// Shows for how long each CPS's key is good, and whether one lacks.
+    pub(crate) fn show(&self, readiness: &Readiness, now: UnixTime) {
+        let mut lacking = Vec::new();
+        for cps in self.route.cpss().map(ServiceAddress::authority) {
+            let left = self.seconds_left(cps, now);
+            metrics::gauge!("pennyblack_gateway_oblivious_key_seconds", "cps" => cps.to_string())
+                .set(left.unwrap_or_default());
+            if left.is_none() {
+                lacking.push(format!("no key of {cps} for relays is known"));
+            }
+        }
+        match lacking.is_empty() {
+            true => readiness.has("oblivious"),
+            false => readiness.lacks("oblivious", lacking.join("; ")),
+        }
+    }
+
+    fn seconds_left(&self, cps: &Authority, now: UnixTime) -> Option<f64> {
+        let known = self.keys.of(cps)?;
+        let ends = known.newest(now)?.announced().not_after;
+        Some(ends.since(now).as_secs_f64())
+    }
+}
+
+/// The CPSs that are named; copies may go to others, too.
+fn cpss(config: &Config, store: &StoreSection) -> Vec<ServiceAddress> {
+    let mut cpss = vec![store.cps.clone()];
+    if let Some(verify) = config.verifying().filter(|_| config.oblivious.polls) {
+        for cps in verify.cps(config.store.as_ref()) {
+            if !cpss.contains(&cps) {
+                cpss.push(cps);
+            }
+        }
+    }
+    cpss
+}
