@@ -113,6 +113,18 @@ impl Federation {
     /// # Errors
     /// [`Trouble`].
     pub async fn start_cps(&self, issuer: SocketAddr) -> Result<RunningService, Trouble> {
+        self.start_cps_with(issuer, |_| ()).await
+    }
+
+    /// The same with a change to its configuration.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub async fn start_cps_with(
+        &self,
+        issuer: SocketAddr,
+        change: impl FnOnce(&mut CpsConfig),
+    ) -> Result<RunningService, Trouble> {
         let issuer = TakenIssuer {
             authority: issuer_name()?,
             url: Some(format!("http://{issuer}")),
@@ -122,7 +134,8 @@ impl Federation {
             log_key: None,
         };
         let (data, roots) = (self.home.path().join("cps"), self.pki().join("roots"));
-        let config = CpsConfig::local(cps_name()?, data, roots, issuer);
+        let mut config = CpsConfig::local(cps_name()?, data, roots, issuer);
+        change(&mut config);
         Ok(Cps::start(config, self.clock.clone()).await?)
     }
 

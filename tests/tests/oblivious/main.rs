@@ -8,6 +8,7 @@
     reason = "a test has no better answer to a failure than to end"
 )]
 
+mod clients;
 mod gateway_role;
 mod relay;
 

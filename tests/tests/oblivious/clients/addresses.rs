@@ -1,0 +1,66 @@
+//! The address of a storer is in nothing that the CPS has seen.
+
+use std::fs;
+use std::path::Path;
+
+use pennyblack_http::HttpOptions;
+use pennyblack_tests::answer::Answer;
+use pennyblack_tests::lossy_proxy::LossyProxy;
+
+use super::scene::{CARRIER_AT, Scene, from_the_carrier};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_relay_has_the_only_connection_to_the_cps_and_no_file_of_it_names_the_storer() {
+    let scene = Scene::set(4).await;
+    scene.fetch_soon().await;
+    let relay = from_the_carrier(scene.relay.addresses().public).await;
+    let direct = LossyProxy::start(scene.cps.addresses().public)
+        .await
+        .unwrap();
+    let http = scene.http_by(relay);
+    let caller = scene.caller(&http);
+    let found = scene.keys(&caller).await.unwrap();
+    for _ in 0..3 {
+        scene.store(&caller, &found.keys[0]).await.unwrap();
+    }
+    // Four requests that nothing links are one connection of the relay's.
+    assert_eq!((scene.behind.connections(), direct.connections()), (1, 0));
+    assert_eq!(super::passports(&scene, &HttpOptions::default()).await, 3);
+    let storer = CARRIER_AT.to_string();
+    let admin = scene.cps.addresses().admin;
+    for path in ["metrics", "status.json", ""] {
+        let url = format!("http://{admin}/{path}");
+        let answer = Answer::to(reqwest::Client::new().get(url)).await.unwrap();
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(
+            !text.is_empty() && !text.contains(&storer),
+            "{path}: {text}"
+        );
+    }
+    let home = scene.federation.home().join("cps");
+    scene.end().await;
+    let octets = CARRIER_AT.octets();
+    let read = search(&home, &[storer.as_bytes(), &octets]);
+    assert!(read > 0, "the CPS keeps files in {}", home.display());
+}
+
+/// Panics if a file below `directory` has one of these; how many files there are.
+fn search(directory: &Path, needles: &[&[u8]]) -> usize {
+    let mut files = 0;
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files += search(&path, needles);
+            continue;
+        }
+        let content = fs::read(&path).unwrap();
+        for needle in needles {
+            let found = content
+                .windows(needle.len())
+                .any(|window| window == *needle);
+            assert!(!found, "{} has the storer's address", path.display());
+        }
+        files += 1;
+    }
+    files
+}

@@ -1,0 +1,154 @@
+//! Carriers and offices that send through a relay: what they get, what the CPS sees of them,
+//! and what becomes of a call when no relay is there.
+
+mod addresses;
+mod scene;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pennyblack_client::auth_service::{KeyLookup, OobAuthenticationError, ResendTotals};
+use pennyblack_client::follower::{FollowedMailbox, Follower, FollowerConfig, Task};
+use pennyblack_client::oblivious::TrustedKeys;
+use pennyblack_http::{HttpError, HttpOptions, RouteFault};
+use pennyblack_sealing::mailbox::RecipientKey;
+
+use self::scene::{CALLEE, SOON, Scene, number, start_relay};
+
+/// What one look at the office's mailbox by `http` finds.
+async fn passports(scene: &Scene, http: &HttpOptions) -> u64 {
+    let mailbox = FollowedMailbox {
+        key: Arc::new(RecipientKey::from_bytes(&scene.office.to_bytes()).unwrap()),
+        cps: scene.cps_address(),
+        source: Arc::new(http.client().unwrap()),
+    };
+    let config = FollowerConfig {
+        every: Duration::from_millis(20),
+        timeout: Duration::from_secs(30),
+        ..FollowerConfig::default()
+    };
+    let task = Task {
+        looks: Some(1),
+        ..Task::default()
+    };
+    let (rules, clock) = (scene.federation.rules().unwrap(), scene.federation.clock());
+    let rng = &mut rand::rng();
+    let follower = Follower::start(&config, vec![mailbox], rules, task, clock.clone(), rng);
+    let follower = follower.unwrap();
+    follower.finished().await;
+    let totals = follower.totals();
+    assert_eq!(totals.unreadable, 0);
+    totals.passports
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_looked_up_stored_and_polled_through_a_relay() {
+    let scene = Scene::set(4).await;
+    scene.fetch_soon().await;
+    let http = scene.http_by(scene.relay.addresses().public);
+    let caller = scene.caller(&http);
+    let found = scene.keys(&caller).await.unwrap();
+    assert_eq!(found.refused.count, 0);
+    scene.store(&caller, &found.keys[0]).await.unwrap();
+    let block = KeyLookup::Block { digits: 7 };
+    let block = caller
+        .keys_of(&number(CALLEE), block, scene.now())
+        .await
+        .unwrap();
+    assert_eq!(block.keys.len(), 1);
+    assert_eq!(passports(&scene, &http).await, 1);
+    assert_eq!(scene.tokens(), 3);
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_relays_nothing_goes_directly_and_no_token_is_lost() {
+    let scene = Scene::set(4).await;
+    scene.fetch_soon().await;
+    let http = scene.http_by(scene.relay.addresses().public);
+    let caller = scene.caller(&http);
+    let found = scene.keys(&caller).await.unwrap();
+    let key = &found.keys[0];
+    scene.relay.stop().await;
+    let scene = Scene {
+        relay: start_relay(scene.behind.address()).await,
+        ..scene
+    };
+    // The old address is nobody's now.
+    let look_up = scene.keys(&caller).await;
+    assert!(
+        matches!(&look_up, Err(OobAuthenticationError::KeyLookup(HttpError::Route(error)))
+            if error.fault == RouteFault::NoRelay),
+        "{look_up:?}"
+    );
+    let stored = scene.store(&caller, key).await.unwrap_err();
+    assert!(stored.is_kept(), "{stored}");
+    assert!(stored.to_string().contains("not stored"), "{stored}");
+    assert_eq!(passports(&scene, &HttpOptions::default()).await, 0);
+    // The same request goes through another relay, and costs no further token.
+    let other = scene.http_by(scene.relay.addresses().public);
+    let delivery = scene.caller(&other).delivery();
+    let resent = delivery.resend(&scene.wallet, scene.now());
+    let expected = ResendTotals {
+        stored: 1,
+        ..ResendTotals::default()
+    };
+    assert_eq!(resent.await.unwrap(), expected);
+    assert_eq!((passports(&scene, &other).await, scene.tokens()), (1, 3));
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_key_of_the_cps_no_token_is_spent() {
+    let scene = Scene::set(2).await;
+    scene.fetch_soon().await;
+    let http = scene.http_by(scene.relay.addresses().public);
+    let found = scene.keys(&scene.caller(&http)).await.unwrap();
+    let (key, mut scene) = (&found.keys[0], scene);
+    scene.fetcher.keys = TrustedKeys::default();
+    let ignorant = scene.http_by(scene.relay.addresses().public);
+    let stored = scene
+        .store(&scene.caller(&ignorant), key)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&stored, OobAuthenticationError::NoWay(error) if error.fault == RouteFault::NoWay),
+        "{stored}"
+    );
+    assert_eq!(scene.tokens(), 2);
+    assert!(scene.wallet.outbox().unwrap().is_empty());
+    // Another process has the key from the wallet, and asks nobody for it.
+    scene
+        .fetcher
+        .recall(scene.cps_address().authority())
+        .await
+        .unwrap();
+    let recalled = scene.http_by(scene.relay.addresses().public);
+    scene.store(&scene.caller(&recalled), key).await.unwrap();
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_change_three_times_and_no_call_fails() {
+    let scene = Scene::set(4).await;
+    let mut keys = vec![scene.fetch_soon().await];
+    let http = scene.http_by(scene.relay.addresses().public);
+    for _ in 0..3 {
+        scene.keys(&scene.caller(&http)).await.unwrap();
+        let newest = keys.last().unwrap();
+        let now = scene.now();
+        let used = newest.newest(now).unwrap().clone();
+        // Half an hour after the epoch's end: a client whose timer has not run yet.
+        let grace = used.announced().not_after.minus(Duration::from_secs(1_800));
+        scene.hand.set(grace);
+        scene.keys(&scene.caller(&http)).await.unwrap();
+        let next = pennyblack_tests::wait::until("the next key", SOON, async || {
+            let known = scene.fetch().await.ok()?;
+            let key = known.newest(grace)?;
+            (key.config() != used.config()).then_some(known)
+        });
+        keys.push(next.await);
+        scene.keys(&scene.caller(&http)).await.unwrap();
+    }
+    scene.end().await;
+}
