@@ -51,6 +51,7 @@ async fn a_hangup_renews_the_certificate_and_an_open_call_keeps_its_answer() {
     settings.push(format!("public.tls.key={}", at("tls.key")));
     let beginning = Beginning {
         tokens: 4,
+        more_mailboxes: 0,
         config: trunk(&world, "switch"),
         settings,
     };

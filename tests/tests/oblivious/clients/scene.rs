@@ -39,6 +39,7 @@ pub(super) const CARRIER_AT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 77);
 pub(super) const QUICK: RetryPolicy = RetryPolicy {
     retries: 3,
     longest_pause: Duration::from_millis(200),
+    within: None,
 };
 
 pub(super) const SOON: Duration = Duration::from_secs(30);
