@@ -209,7 +209,7 @@ async fn answer(
         "silence" => std::future::pending().await,
         "end" => {
             end.notify_one();
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         "pause" => tokio::time::sleep(Duration::from_millis(more.parse().unwrap())).await,
         _ => {}
