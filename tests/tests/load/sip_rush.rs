@@ -97,10 +97,15 @@ async fn rush(scene: &GatewayScene, gateway: SocketAddr, a_second: u32, from: u3
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[test]
 #[ignore = "prints figures, and asserts nothing of them"]
-async fn what_becomes_of_more_calls_than_can_be_stored() {
+fn what_becomes_of_more_calls_than_can_be_stored() {
     let _alone = alone();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(measured());
+}
+
+async fn measured() {
     let (mut world, ports) = (World::new(Clock::system()), SipPorts::free());
     world.issuer.quota.tokens = 1 << 20;
     let beginning = Beginning {
