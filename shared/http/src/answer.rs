@@ -13,7 +13,7 @@ use pennyblack_base::time::UnixTime;
 
 use super::clock_gap::{self, ClockGap};
 use super::foreign_span::SpanLimits;
-use super::route::RouteError;
+use super::route_error::RouteError;
 use super::service_kind::Mistaken;
 use super::transport::WHERE_ROOTS_ARE_NAMED;
 use super::{passes, transport};
@@ -302,6 +302,12 @@ fn https(url: &str) -> String {
 impl From<Refused> for HttpError {
     fn from(refused: Refused) -> Self {
         Self::Refused(Box::new(refused))
+    }
+}
+
+impl From<RouteError> for HttpError {
+    fn from(error: RouteError) -> Self {
+        Self::Route(Box::new(error))
     }
 }
 

@@ -2,13 +2,12 @@
 //! relay carries. Not here: any such way. This crate knows no relay and no sealing.
 
 use std::fmt;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, StatusCode};
 
-use super::HttpError;
+use super::{HttpError, RouteError};
 
 /// One request, as it would be sent directly.
 #[derive(Clone, Copy)]
@@ -57,7 +56,7 @@ pub trait Route: Send + Sync + fmt::Debug {
     /// [`RouteError`], as [`Self::carry`] would have.
     fn check(&self, url: &str) -> Result<(), RouteError>;
 
-    /// Whether requests go directly when this way is closed ([`RouteFault::is_closed`]). The
+    /// Whether requests go directly when this way is closed ([`RouteFault::is_closed`](super::RouteFault::is_closed)). The
     /// service then sees who sends them, so this is for operators to say.
     fn allows_direct(&self) -> bool {
         false
@@ -65,72 +64,4 @@ pub trait Route: Send + Sync + fmt::Debug {
 
     /// Called when a request goes directly for this reason.
     fn going_direct(&self, _why: &RouteError) {}
-}
-
-/// Why a route brought no answer of the service.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{sentence}")]
-pub struct RouteError {
-    /// Who was to be asked.
-    pub url: String,
-    /// What is wrong, and what to do.
-    pub sentence: String,
-    /// What became of the request.
-    pub fault: RouteFault,
-}
-
-/// What became of a request that got no answer by its route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RouteFault {
-    /// It did not leave: something is missing that no other try brings.
-    NoWay,
-    /// It did not leave: who speaks for the service contradicts itself.
-    Untrusted,
-    /// It did not leave: nobody who could carry it was reached.
-    NoRelay,
-    /// Somebody on the way refused it. The service has not read it.
-    NotTaken {
-        /// Whether another try may go well.
-        is_passing: bool,
-        /// When to come back, if that was said.
-        retry_after: Option<Duration>,
-    },
-    /// It left, and no answer came that can be read: the service may have done what it was
-    /// asked.
-    NoAnswer,
-}
-
-impl RouteFault {
-    /// Whether nothing left, and nothing speaks against another way.
-    #[must_use]
-    pub const fn is_closed(self) -> bool {
-        matches!(self, Self::NoWay | Self::NoRelay)
-    }
-
-    /// Whether the service has not read the request, so that it has done nothing of it.
-    #[must_use]
-    pub const fn is_unread(self) -> bool {
-        !matches!(self, Self::NoAnswer)
-    }
-
-    pub(super) const fn is_passing(self) -> bool {
-        match self {
-            Self::NoWay | Self::Untrusted => false,
-            Self::NoRelay | Self::NoAnswer => true,
-            Self::NotTaken { is_passing, .. } => is_passing,
-        }
-    }
-
-    pub(super) const fn retry_after(self) -> Option<Duration> {
-        match self {
-            Self::NotTaken { retry_after, .. } => retry_after,
-            _ => None,
-        }
-    }
-}
-
-impl From<RouteError> for HttpError {
-    fn from(error: RouteError) -> Self {
-        Self::Route(Box::new(error))
-    }
 }
