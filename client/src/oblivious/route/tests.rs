@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::Method;
 use pennyblack_evidence::oblivious_keys::ObliviousKey;
 use pennyblack_hpke::Kem;
-use pennyblack_http::{RetryPolicy, RouteFault};
+use pennyblack_http::{HttpClient, RetryPolicy, RouteFault};
 
 use self::scene::{Relaying, Scene};
 use super::*;

@@ -37,8 +37,17 @@ async fn the_relay_has_the_only_connection_to_the_cps_and_no_file_of_it_names_th
             "{path}: {text}"
         );
     }
-    let home = scene.federation.home().join("cps");
-    scene.end().await;
+    let Scene {
+        federation,
+        issuer,
+        cps,
+        relay,
+        ..
+    } = scene;
+    for service in [relay, cps, issuer] {
+        service.stop().await;
+    }
+    let home = federation.home().join("cps");
     let octets = CARRIER_AT.octets();
     let read = search(&home, &[storer.as_bytes(), &octets]);
     assert!(read > 0, "the CPS keeps files in {}", home.display());
