@@ -40,9 +40,10 @@ Examples:
       --relay https://relay.example/cps-a …
 
 The CPS is asked directly and sees this machine's address, so no call fetches:
-do it at times of its own, at least every 50 minutes. `pennyblack carrier run`
-does it with [oblivious]. A key that is not in the CPS's log may be shown to
-you alone: it is refused, with exit code 9.")]
+do it at times of its own, at least every 50 minutes, and oftener if the CPS's
+epochs are shorter than two hours. `pennyblack carrier run` does it with
+[oblivious]. A key that is not in the CPS's log may be shown to you alone: it
+is refused, with exit code 9.")]
 pub(crate) struct Keys {
     /// The CPS's URL, or authority=URL.
     #[arg(long, value_name = "URL")]

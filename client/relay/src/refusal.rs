@@ -9,7 +9,8 @@ use pennyblack_service::headers::ContentTypeError;
 use pennyblack_service::problem_response::ProblemResponse;
 
 /// The problem type by which a gateway says that it has not the key to which a request is
-/// sealed (RFC 9458 section 5.3). The client fetches the keys anew.
+/// sealed (RFC 9458 section 5.3). A client of ours learns newer keys at its next fetch: a refusal moves
+/// none (docs/decisions/0024-oblivious-clients.md).
 pub(crate) const KEY_PROBLEM: &str = "https://iana.org/assignments/http-problem-types#ohttp-key";
 
 /// Why.
@@ -83,8 +84,8 @@ fn refused(status: StatusCode, is_key: bool) -> Problem {
     let (kind, detail) = match is_key {
         true => (
             KEY_PROBLEM,
-            "The gateway has not the key to which the request is sealed. Fetch its keys, and \
-             seal the request anew.",
+            "The gateway has not the key to which the request is sealed. Its keys have changed: \
+             seal the request to a newer one.",
         ),
         false => (
             "about:blank",

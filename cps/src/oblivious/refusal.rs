@@ -57,7 +57,7 @@ impl OutsideRefusal {
     }
 }
 
-/// That of a client which is to fetch the keys again.
+/// That of a client whose keys are older than ours.
 fn key_problem(error: &DecapsulationError) -> ProblemResponse {
     let status = match error {
         DecapsulationError::NotOpened { .. } => 422,

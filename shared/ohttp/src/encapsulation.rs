@@ -55,7 +55,7 @@ pub enum DecapsulationError {
     Form(#[from] WireError),
     /// No key has this number and KEM, or has it any more: 400.
     #[error(
-        "encapsulated request to the key {key_id} of the HPKE KEM {kem_id:#06x}, which is none of ours; fetch the key configurations again"
+        "encapsulated request to the key {key_id} of the HPKE KEM {kem_id:#06x}, which is none of ours; the key configurations say which are"
     )]
     UnknownKey {
         /// The key's number.
@@ -77,7 +77,7 @@ pub enum DecapsulationError {
     },
     /// It was not encapsulated to this key, or changed on its way: 422.
     #[error(
-        "encapsulated request that the key {key_id} does not open; fetch the key configurations again"
+        "encapsulated request that the key {key_id} does not open; the key configurations say which are ours"
     )]
     NotOpened {
         /// The key's number.
