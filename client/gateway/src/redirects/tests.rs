@@ -60,7 +60,11 @@ impl Scene {
 
     fn new(engine: StandIn, settings: &[String]) -> Self {
         let settings: Vec<_> = settings.iter().map(String::as_str).collect();
-        let config = Arc::new(example_with(&settings).unwrap());
+        Self::of(engine, example_with(&settings).unwrap())
+    }
+
+    fn of(engine: StandIn, config: Config) -> Self {
+        let config = Arc::new(config);
         let mut findings = Findings::new();
         let sockets = bind(&config, &mut findings);
         let sockets = findings.conclude(sockets).unwrap();

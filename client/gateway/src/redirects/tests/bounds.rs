@@ -90,8 +90,10 @@ async fn calls_beyond_those_that_are_decided_at_once_go_on_as_they_are() {
 
 #[tokio::test]
 async fn a_call_that_has_waited_too_long_goes_on_as_it_is() {
+    let mut config = example_with(&[side("sign", &[])[0].as_str()]).unwrap();
     // Whatever it was, it was longer.
-    let scene = Scene::signing(StandIn::default(), &["signing.deadline=1ns"]);
+    config.signing.deadline = Duration::from_nanos(1);
+    let scene = Scene::of(StandIn::default(), config);
     assert_eq!(code(&scene.asks(&request("INVITE", 1)).await), "404");
     assert_eq!(scene.engine.signed.lock().unwrap().len(), 0);
     scene.stops().await;
