@@ -17,17 +17,12 @@ async fn honest_services_are_found_sound_over_sockets_and_their_entries_proven_o
     let scene = Scene::open_with(two_issuers).await;
     let world = &scene.world;
     let mailbox = world.mailbox().await;
+    // A CPS is ready as soon as it has the keys of one issuer.
+    until_taken(world).await;
     let evidence = double_spend_in(&mailbox, world).await;
     // The same CPS, with tokens of the other issuer.
     other.cps = world.cps.clone();
-    until("a key of the second issuer at the CPS", SOON, async || {
-        let key = base64url_padded(other.signing_key().await.encoded());
-        let headers = world.post_nothing().await.headers;
-        let mut challenges = headers.get_all("www-authenticate").iter();
-        let is_known = challenges.any(|one| one.to_str().unwrap().contains(&key));
-        is_known.then_some(())
-    })
-    .await;
+    until_taken(&other).await;
     double_spend_in(&mailbox, &other).await;
     let state = tempfile::tempdir().unwrap();
     let url = |service: &Authority| format!("http://{service}/log");
@@ -95,4 +90,16 @@ async fn honest_services_are_found_sound_over_sockets_and_their_entries_proven_o
     let moved = proof.replacen(&format!("\nindex {index}\n"), "\nindex 0\n", 1);
     let moved = verify_proof(&moved, &cps_key, &WitnessPolicy::default()).unwrap_err();
     assert_eq!(moved.misbehaviour(), Some(Misbehaviour::RewrittenEntry));
+}
+
+/// Waits until the CPS takes tokens of the issuer of this world.
+async fn until_taken(world: &World) {
+    until("a key of the issuer at the CPS", SOON, async || {
+        let key = base64url_padded(world.signing_key().await.encoded());
+        let headers = world.post_nothing().await.headers;
+        let mut challenges = headers.get_all("www-authenticate").iter();
+        let is_known = challenges.any(|one| one.to_str().unwrap().contains(&key));
+        is_known.then_some(())
+    })
+    .await;
 }
