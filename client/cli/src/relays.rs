@@ -39,7 +39,7 @@ impl fmt::Display for FallbackName {
 #[command(next_help_heading = "Oblivious HTTP")]
 pub(crate) struct RelayOptions {
     /// A relay to send through, so that the CPS does not see this machine's address: its URL
-    /// with the name that it has for the CPS, such as https://relay.example/cps-a. Each
+    /// with the name that it has for the CPS, such as `https://relay.example/cps-a`. Each
     /// request takes one of several at random; repeat the option. For a CPS that is not the
     /// one of --cps, write its authority and = in front. The relay's operator must be
     /// another than the CPS's. The wallet must have the CPS's key: `pennyblack oblivious

@@ -150,7 +150,7 @@ async fn an_announced_key_is_used_and_another_process_finds_it_without_asking() 
     let scene = Scene::new().await;
     let (first, second) = (config(2), config(4));
     scene.shows(&[&first], &[&first, &second]);
-    assert_eq!(used(&*scene.fetch_at(NOW).await.unwrap(), NOW), Some(2));
+    assert_eq!(used(&scene.fetch_at(NOW).await.unwrap(), NOW), Some(2));
     scene.files.lock().unwrap().clear();
     assert_eq!(used(&*scene.remembered().await, NOW), Some(2));
     // A week later the next one is served, and the first is accepted for an hour more.
@@ -250,5 +250,5 @@ async fn a_log_key_that_is_configured_is_the_only_one() {
     scene.fetcher.log_keys = vec![other.verifier().clone()];
     assert!(scene.fetch_at(NOW).await.unwrap_err().is_untrusted());
     scene.fetcher.log_keys = vec![scene.signer.verifier().clone()];
-    assert_eq!(used(&*scene.fetch_at(NOW).await.unwrap(), NOW), Some(2));
+    assert_eq!(used(&scene.fetch_at(NOW).await.unwrap(), NOW), Some(2));
 }

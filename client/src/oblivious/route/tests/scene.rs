@@ -27,7 +27,7 @@ const DATE: &str = "Sun, 29 Nov 2020 06:00:00 GMT";
 /// Who opens requests.
 enum Gateway {
     Ours(GatewayKey),
-    Theirs(Server),
+    Theirs(Box<Server>),
 }
 
 /// What a relay does with a request.
@@ -68,7 +68,7 @@ impl Scene {
         let suite = SymmetricSuite::new(Kdf::HkdfSha256, Aead::Aes128Gcm);
         let config = TheirConfig::new(7, TheirKem::X25519Sha256, vec![suite]).unwrap();
         Self::of(
-            Gateway::Theirs(Server::new(config).unwrap()),
+            Gateway::Theirs(Box::new(Server::new(config).unwrap())),
             &[Relaying::Carries],
         )
     }
