@@ -30,7 +30,7 @@ pub use passport::{PassportInputError, ShakenCall, read_passport};
 pub use transport::{SendingStore, SentStore, StoreTransport};
 
 use crate::certificates::CertificateStores;
-use crate::wallet::{OutboxEntry, SpendError, Wallet, WalletError};
+use crate::wallet::{OutboxEntry, SpendError, StoreTarget, Wallet, WalletError};
 use pennyblack_http::{
     ClockGap, HttpError, HttpOptions, Refused, RetryPolicy, RouteError, ServiceAddress,
 };
@@ -238,8 +238,8 @@ impl OobAuthenticationService {
         let checked = self.transport.check(&address.url(STORE_PATH));
         checked.map_err(|error| OobAuthenticationError::NoWay(Box::new(error)))?;
         let sealed = seal_passport(key.key(), &cps, passport, &mut rand::rng())?;
-        let (url, mailbox, minimum_age) =
-            (address.url(STORE_PATH), key.mailbox(), self.minimum_age);
+        let (url, ways) = (address.url(STORE_PATH), self.transport.ways());
+        let (mailbox, minimum_age) = (key.mailbox(), self.minimum_age);
         let spent = wallet
             .off_thread(move |wallet| {
                 let mut token_key = None;
@@ -247,7 +247,8 @@ impl OobAuthenticationService {
                     token_key = Some(token.token_key_id);
                     sign_store_request(token, spend_key, &cps, mailbox, &sealed, now)
                 };
-                let entry = wallet.spend_except(refused, &cps, minimum_age, &url, now, sign)?;
+                let target = StoreTarget { url: &url, ways };
+                let entry = wallet.spend_except(refused, &cps, minimum_age, target, now, sign)?;
                 Ok::<_, SpendError>((entry, token_key))
             })
             .await?;

@@ -25,9 +25,10 @@ use super::carrier::existing_wallet;
 use super::options::{NetworkOptions, TrustOptions, load_identity, quoted, typed_number};
 use super::outcome::{Exit, Failure, Outcome};
 use super::relays::RelayOptions;
+use super::standard_error::warn;
 use copies::store_copies;
 use identity_text::read_text;
-use output::{no_key, report_resent};
+use output::{Withheld, no_key, report_resent};
 
 /// The arguments of `pennyblack call`.
 #[derive(Debug, Args)]
@@ -122,7 +123,10 @@ pub(crate) async fn run(arguments: CallArguments) -> Result<Outcome, Failure> {
         return Ok(report_resent(resent));
     }
     let caller = arguments.caller(http, oblivious)?;
-    caller.delivery().resend(&wallet, clock.now()).await?;
+    let resent = caller.delivery().resend(&wallet, clock.now()).await?;
+    if let Some(withheld) = Withheld::of(resent) {
+        warn(&withheld);
+    }
     let passport = arguments.passport(&caller.trust, &clock)?;
     let is_fresh = passport.check_fresh(clock.now());
     is_fresh.map_err(OobAuthenticationError::NotFresh)?;

@@ -9,7 +9,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_http::{HttpError, Refused, RetryPolicy};
 
 use super::{ClockGaps, OobAuthenticationError, StoreTransport, StoredCopy};
-use crate::wallet::{OutboxEntry, StoreCall, Wallet};
+use crate::wallet::{AllowedWays, OutboxEntry, StoreCall, Wallet};
 
 /// What became of the requests of the outbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct ResendTotals {
     pub expired: usize,
     /// Still not answered, or refused for now.
     pub left: usize,
+    /// Not sent, since only relays may carry them and this transport also sends directly.
+    pub withheld: usize,
 }
 
 /// Sends what is signed. It needs no certificates, and no address: the requests have them.
@@ -37,7 +39,8 @@ pub struct StoreDelivery {
 
 impl StoreDelivery {
     /// Sends what the outbox holds, each request as it stands; drops those that
-    /// are too old to be of use.
+    /// are too old to be of use. **What was signed for relays only stays where it is, unless
+    /// this transport sends by relays only**: its CPS would see who sends it.
     ///
     /// # Errors
     /// [`OobAuthenticationError::Wallet`]. A request that is refused or not answered is
@@ -53,6 +56,10 @@ impl StoreDelivery {
                 let id = entry.id;
                 wallet.off_thread(move |wallet| wallet.settle(id)).await?;
                 resent.expired += 1;
+                continue;
+            }
+            if entry.ways == AllowedWays::RelaysOnly && self.transport.ways() == AllowedWays::All {
+                resent.withheld += 1;
                 continue;
             }
             match self.deliver(wallet, entry, None).await {

@@ -1,3 +1,5 @@
+use futures_util::future::BoxFuture;
+use pennyblack_http::{KeptFreshClients, Route, RouteFault, RoutedAnswer, RoutedRequest};
 use pennyblack_stir::test_pki::{NOW, TestPki};
 use rusqlite::Connection;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -19,6 +21,74 @@ async fn cps() -> String {
     url
 }
 
+/// A relay that nobody reaches.
+#[derive(Debug)]
+struct Away {
+    allows_direct: bool,
+}
+
+impl Route for Away {
+    fn carry<'a>(
+        &'a self,
+        request: RoutedRequest<'a>,
+    ) -> BoxFuture<'a, Result<RoutedAnswer, HttpError>> {
+        let error = RouteError {
+            url: request.url.to_owned(),
+            sentence: "away".to_owned(),
+            fault: RouteFault::NoRelay,
+        };
+        Box::pin(async { Err(error.into()) })
+    }
+
+    fn check(&self, _url: &str) -> Result<(), RouteError> {
+        Ok(())
+    }
+
+    fn allows_direct(&self) -> bool {
+        self.allows_direct
+    }
+}
+
+#[tokio::test]
+async fn what_only_relays_may_carry_leaves_by_nothing_else() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("wallet.db");
+    let wallet = Wallet::open(&path).unwrap();
+    let cps = cps().await;
+    let file = Connection::open(&path).unwrap();
+    let sql = format!(
+        "INSERT INTO outbox (nonce, url, headers, body, created, relays_only)
+             VALUES (x'01', '{cps}/v1/passports', '[]', x'02', {}, 1);",
+        NOW.0
+    );
+    file.execute_batch(&sql).unwrap();
+    let resend = async |http: HttpOptions| {
+        let fresh = Arc::new(http.fresh_clients().unwrap());
+        let kept = Arc::new(KeptFreshClients::open(http.clone()).unwrap());
+        let transports: [Arc<dyn StoreTransport>; 3] = [Arc::new(http), fresh, kept];
+        let mut totals = Vec::new();
+        for transport in transports {
+            let delivery = StoreDelivery {
+                transport,
+                retry: RetryPolicy::NONE,
+                clock_gaps: ClockGaps::default(),
+            };
+            let resent = delivery.resend(&wallet, NOW).await.unwrap();
+            totals.push((resent.stored, resent.left, resent.withheld));
+        }
+        totals
+    };
+    let direct = HttpOptions::default();
+    let by = |allows_direct| direct.routed(Arc::new(Away { allows_direct }));
+    assert_eq!(resend(direct.clone()).await, [(0, 0, 1); 3]);
+    assert_eq!(resend(by(true)).await, [(0, 0, 1); 3]);
+    assert_eq!(resend(by(false)).await, [(0, 1, 0); 3]);
+    // What may leave by any way does.
+    file.execute_batch("UPDATE outbox SET relays_only = 0")
+        .unwrap();
+    assert_eq!(resend(direct.clone()).await[0], (1, 0, 0));
+}
+
 #[tokio::test]
 async fn what_was_stored_is_stored_though_the_wallet_cannot_note_it() {
     let home = tempfile::tempdir().unwrap();
@@ -27,8 +97,8 @@ async fn what_was_stored_is_stored_though_the_wallet_cannot_note_it() {
     let cps = cps().await;
     let file = Connection::open(&path).unwrap();
     let sql = format!(
-        "INSERT INTO outbox (nonce, url, headers, body, created)
-             VALUES (x'01', '{cps}/v1/passports', '[]', x'02', {});
+        "INSERT INTO outbox (nonce, url, headers, body, created, relays_only)
+             VALUES (x'01', '{cps}/v1/passports', '[]', x'02', {}, 0);
          CREATE TRIGGER full BEFORE DELETE ON outbox BEGIN SELECT RAISE(FAIL, 'full'); END;",
         NOW.0
     );

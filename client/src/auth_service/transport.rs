@@ -8,7 +8,7 @@ use pennyblack_http::{
     RetryPolicy, RouteError,
 };
 
-use crate::wallet::StoreCall;
+use crate::wallet::{AllowedWays, StoreCall};
 
 /// What became of a request.
 #[derive(Debug)]
@@ -33,6 +33,9 @@ pub trait StoreTransport: Send + Sync {
     /// # Errors
     /// [`RouteError`].
     fn check(&self, url: &str) -> Result<(), RouteError>;
+
+    /// By which ways it sends, at worst.
+    fn ways(&self) -> AllowedWays;
 }
 
 /// A client for each request, which reads the CAs anew.
@@ -43,6 +46,10 @@ impl StoreTransport for HttpOptions {
 
     fn check(&self, url: &str) -> Result<(), RouteError> {
         self.check_way(url)
+    }
+
+    fn ways(&self) -> AllowedWays {
+        ways(self.allows_direct())
     }
 }
 
@@ -55,6 +62,10 @@ impl StoreTransport for KeptFreshClients {
     fn check(&self, url: &str) -> Result<(), RouteError> {
         self.current().check_way(url)
     }
+
+    fn ways(&self) -> AllowedWays {
+        ways(self.current().allows_direct())
+    }
 }
 
 /// A client for each request, for services that send many.
@@ -65,6 +76,17 @@ impl StoreTransport for FreshClients {
 
     fn check(&self, url: &str) -> Result<(), RouteError> {
         self.check_way(url)
+    }
+
+    fn ways(&self) -> AllowedWays {
+        ways(self.allows_direct())
+    }
+}
+
+const fn ways(allows_direct: bool) -> AllowedWays {
+    match allows_direct {
+        true => AllowedWays::All,
+        false => AllowedWays::RelaysOnly,
     }
 }
 

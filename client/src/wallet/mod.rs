@@ -36,7 +36,7 @@ use crate::database::{self, OpenError, Schema, Upgrade, from_column, to_column};
 pub use class_draws::ClassDraws;
 pub use draws::{DrawId, DrawPart, DrawnToken, NewDraw, PendingDraw};
 pub use oblivious_keys::RememberedKeys;
-pub use outbox::{OutboxEntry, OutboxId, StoreCall};
+pub use outbox::{AllowedWays, OutboxEntry, OutboxId, StoreCall, StoreTarget};
 pub use tokens::{Holding, SpendError};
 pub use unlisted_keys::KeyStanding;
 

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::tests::{
-    NOW, Scene, URL, answer, cps, fill, issuer, new_draw, open_unsynced, scene, sign, spend,
+    NOW, Scene, TARGET, URL, answer, cps, fill, issuer, new_draw, open_unsynced, scene, sign, spend,
 };
 use super::*;
 
@@ -84,7 +84,7 @@ impl Life {
     /// Whether a token was spent; `refused` is a key that must not be used.
     fn spend(&mut self, refused: Option<TokenKeyId>) -> bool {
         let (wallet, mut taken) = (self.one(), None);
-        let entry = wallet.spend_except(refused, &cps(), AGE, URL, self.now, |token, key| {
+        let entry = wallet.spend_except(refused, &cps(), AGE, TARGET, self.now, |token, key| {
             assert_eq!(key.nonce(), token.nonce);
             taken = Some(token.nonce);
             sign(token, key)

@@ -63,6 +63,25 @@ impl fmt::Debug for StoreCall {
     }
 }
 
+/// Where a request is to go, and by which ways it may leave, now and when it is sent again.
+#[derive(Debug, Clone, Copy)]
+pub struct StoreTarget<'a> {
+    /// The CPS's URL of section 3.
+    pub url: &'a str,
+    /// The ways.
+    pub ways: AllowedWays,
+}
+
+/// By which ways a signed request may leave. **It is settled when the request is signed**:
+/// whoever sends it again may know no relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AllowedWays {
+    /// Any: its CPS may see who sends it.
+    All,
+    /// Relays, and nothing else.
+    RelaysOnly,
+}
+
 /// One request of the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxEntry {
@@ -72,6 +91,8 @@ pub struct OutboxEntry {
     pub call: StoreCall,
     /// When it was signed.
     pub created: UnixTime,
+    /// How it may leave.
+    pub ways: AllowedWays,
 }
 
 impl OutboxEntry {
@@ -90,8 +111,9 @@ impl Wallet {
     /// [`WalletError::Database`] or [`WalletError::Damaged`].
     pub fn outbox(&self) -> Result<Vec<OutboxEntry>, WalletError> {
         let connection = self.lock();
-        let mut statement =
-            connection.prepare("SELECT id, url, headers, body, created FROM outbox ORDER BY id")?;
+        let mut statement = connection.prepare(
+            "SELECT id, url, headers, body, created, relays_only FROM outbox ORDER BY id",
+        )?;
         let mut rows = statement.query([])?;
         let mut entries = Vec::new();
         while let Some(row) = rows.next()? {
@@ -130,20 +152,30 @@ impl Wallet {
 pub(super) fn write(
     transaction: &Transaction<'_>,
     nonce: Nonce,
-    url: &str,
+    target: StoreTarget<'_>,
     request: &SignedStoreRequest,
     now: UnixTime,
 ) -> Result<OutboxEntry, WalletError> {
-    let call = StoreCall::new(url, request);
+    let call = StoreCall::new(target.url, request);
+    let relays_only = target.ways == AllowedWays::RelaysOnly;
     let json = serde_json::to_string(&call.headers).map_err(|_| HEADERS)?;
     transaction.execute(
-        "INSERT INTO outbox (nonce, url, headers, body, created) VALUES (?, ?, ?, ?, ?)",
-        params![nonce.0, call.url, json, call.body, to_column(now)],
+        "INSERT INTO outbox (nonce, url, headers, body, created, relays_only)
+         VALUES (?, ?, ?, ?, ?, ?)",
+        params![
+            nonce.0,
+            call.url,
+            json,
+            call.body,
+            to_column(now),
+            relays_only
+        ],
     )?;
     Ok(OutboxEntry {
         id: OutboxId(transaction.last_insert_rowid()),
         call,
         created: now,
+        ways: target.ways,
     })
 }
 
@@ -157,6 +189,10 @@ fn read(row: &Row<'_>) -> Result<OutboxEntry, WalletError> {
             body: row.get(3)?,
         },
         created: from_column(row.get(4)?),
+        ways: match row.get(5)? {
+            true => AllowedWays::RelaysOnly,
+            false => AllowedWays::All,
+        },
     })
 }
 

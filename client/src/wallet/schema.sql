@@ -82,5 +82,6 @@ CREATE TABLE outbox (
     url TEXT NOT NULL,
     headers TEXT NOT NULL,             -- JSON: [[name, value], …]; holds the token
     body BLOB NOT NULL,
-    created INTEGER NOT NULL           -- the signature's `created`
+    created INTEGER NOT NULL,          -- the signature's `created`
+    relays_only INTEGER NOT NULL       -- 1: it was signed to leave by no other way
 ) STRICT;

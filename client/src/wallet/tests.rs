@@ -17,6 +17,10 @@ use super::*;
 
 pub(super) const NOW: UnixTime = UnixTime(1_800_000_000);
 pub(super) const URL: &str = "http://127.0.0.1:1/v1/passports";
+pub(super) const TARGET: StoreTarget<'_> = StoreTarget {
+    url: URL,
+    ways: AllowedWays::RelaysOnly,
+};
 const AGED: Duration = Duration::from_secs(300);
 
 pub(super) fn issuer() -> pennyblack_base::authority::Authority {
@@ -209,13 +213,17 @@ fn a_token_leaves_once_and_stands_in_the_outbox_until_it_is_settled() {
 #[test]
 fn a_request_comes_back_from_the_outbox_byte_for_byte() {
     let Scene { home, wallet } = scene();
-    fill(&wallet, 1, TokenKeyId([1; 32]), NOW);
+    fill(&wallet, 2, TokenKeyId([1; 32]), NOW);
     let entry = wallet
         .spend(&cps(), Duration::ZERO, URL, NOW, sign)
         .unwrap();
+    let hidden = wallet.spend_except(None, &cps(), Duration::ZERO, TARGET, NOW, sign);
+    let hidden = hidden.unwrap();
+    let ways = (entry.ways, hidden.ways);
+    assert_eq!(ways, (AllowedWays::All, AllowedWays::RelaysOnly));
     drop(wallet);
     let wallet = Wallet::open(&home.path().join("wallet.db")).unwrap();
-    assert_eq!(wallet.outbox().unwrap(), std::slice::from_ref(&entry));
+    assert_eq!(wallet.outbox().unwrap(), [entry.clone(), hidden]);
     assert!(entry.may_be_sent(NOW.plus(Duration::from_secs(60))));
     assert!(!entry.may_be_sent(NOW.plus(Duration::from_secs(61))));
 }
@@ -266,7 +274,7 @@ fn no_token_of_a_key_that_was_refused_is_taken() {
             spent = Some(token.nonce);
             sign(token, key)
         };
-        wallet.spend_except(Some(closed), &cps(), Duration::ZERO, URL, later, sign)?;
+        wallet.spend_except(Some(closed), &cps(), Duration::ZERO, TARGET, later, sign)?;
         Ok::<_, SpendError>(spent.unwrap())
     };
     assert_eq!(spend_other().unwrap(), good[0]);

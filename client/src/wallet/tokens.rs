@@ -11,7 +11,7 @@ use pennyblack_protocol::store_request::{SignStoreError, SignedStoreRequest};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde::Serialize;
 
-use super::outbox::{self, OutboxEntry};
+use super::outbox::{self, AllowedWays, OutboxEntry, StoreTarget};
 use super::piles::{self, Pile};
 use super::{Wallet, WalletError, from_column, to_column};
 
@@ -88,6 +88,8 @@ impl Wallet {
     /// Random order and `minimum_age` part the time of drawing from the time
     /// of spending, for issuer and CPS might compare them.
     ///
+    /// The request may leave by any way, also directly.
+    ///
     /// # Errors
     /// [`SpendError`].
     pub fn spend(
@@ -98,10 +100,13 @@ impl Wallet {
         now: UnixTime,
         sign: impl FnOnce(&Token, &SpendKey) -> Result<SignedStoreRequest, SignStoreError>,
     ) -> Result<OutboxEntry, SpendError> {
-        self.spend_except(None, cps, minimum_age, url, now, sign)
+        let ways = AllowedWays::All;
+        let target = StoreTarget { url, ways };
+        self.spend_except(None, cps, minimum_age, target, now, sign)
     }
 
-    /// The same, but takes none that the key `refused` signed.
+    /// The same for a request that may leave as `target` says, but takes none that the key
+    /// `refused` signed.
     ///
     /// # Errors
     /// [`SpendError`].
@@ -110,14 +115,20 @@ impl Wallet {
         refused: Option<TokenKeyId>,
         cps: &Authority,
         minimum_age: Duration,
-        url: &str,
+        target: StoreTarget<'_>,
         now: UnixTime,
         sign: impl FnOnce(&Token, &SpendKey) -> Result<SignedStoreRequest, SignStoreError>,
     ) -> Result<OutboxEntry, SpendError> {
         self.write(|transaction| {
             let (token, key) = take_one(transaction, refused, cps, minimum_age, now)?;
             let request = sign(&token, &key)?;
-            Ok(outbox::write(transaction, token.nonce, url, &request, now)?)
+            Ok(outbox::write(
+                transaction,
+                token.nonce,
+                target,
+                &request,
+                now,
+            )?)
         })
     }
 

@@ -44,6 +44,9 @@ fn wallet_of_5(home: &Path) -> (Vec<String>, u64) {
             "unlisted_key" => "INSERT INTO unlisted_key (issuer, token_key_id, since)
                  SELECT issuer, token_key_id, counted_at FROM now.unlisted_key"
                 .to_owned(),
+            "outbox" => "INSERT INTO outbox (id, nonce, url, headers, body, created)
+                 SELECT id, nonce, url, headers, body, created FROM now.outbox"
+                .to_owned(),
             _ => format!("INSERT INTO main.{table} SELECT * FROM now.{table}"),
         };
         assert!(five.execute_batch(&copy).is_ok(), "{table}");

@@ -45,6 +45,12 @@ impl FreshClients {
         self.options.check_way(url)
     }
 
+    /// As [`HttpOptions::allows_direct`].
+    #[must_use]
+    pub fn allows_direct(&self) -> bool {
+        self.options.allows_direct()
+    }
+
     /// A client with connections and TLS sessions of its own, for one request: it speaks
     /// HTTP/1.1.
     ///

@@ -159,6 +159,14 @@ impl HttpOptions {
         }
     }
 
+    /// Whether a request may go directly, now or when its route is closed.
+    #[must_use]
+    pub fn allows_direct(&self) -> bool {
+        self.route
+            .as_ref()
+            .is_none_or(|route| route.allows_direct())
+    }
+
     /// A client whose direct connections, if it has any, are of this builder.
     pub(super) fn build(
         &self,

@@ -1,5 +1,6 @@
 //! What `pennyblack call` says when nothing was stored for a new call.
 
+use std::fmt;
 use std::path::Path;
 
 use pennyblack_client::auth_service::{FoundKeys, ResendTotals};
@@ -71,17 +72,72 @@ pub(super) fn refusals(found: &FoundKeys) -> String {
     format!("{records}, for example: {}", reasons.join("; "))
 }
 
+/// Requests that were not sent again, since only relays may carry them.
+#[derive(Debug)]
+pub(super) struct Withheld(usize);
+
+impl fmt::Display for Withheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let requests = plural(self.0 as u64, "request");
+        write!(
+            f,
+            "{requests} not sent again: only a relay may carry what was signed with --relay; name \
+             the CPS with --cps and the relay with --relay, without --fallback direct"
+        )
+    }
+}
+
+impl std::error::Error for Withheld {}
+
+impl Withheld {
+    pub(super) fn of(resent: ResendTotals) -> Option<Self> {
+        (resent.withheld > 0).then_some(Self(resent.withheld))
+    }
+}
+
 pub(super) fn report_resent(resent: ResendTotals) -> Outcome {
     let ResendTotals {
         stored,
         refused,
         expired,
         left,
+        withheld,
     } = resent;
-    let text = format!(
+    let mut text = format!(
         "sent again: {stored} stored, {refused} refused, {expired} dropped as too old, {left} still without an answer"
     );
-    let json = json!({ "stored": stored, "refused": refused, "expired": expired, "left": left });
-    let exit = if left > 0 { Exit::Network } else { Exit::Done };
+    if let Some(withheld) = Withheld::of(resent) {
+        text = format!("{text}; {withheld}");
+    }
+    let json = json!({
+        "stored": stored,
+        "refused": refused,
+        "expired": expired,
+        "left": left,
+        "withheld": withheld,
+    });
+    let exit = match (left, withheld) {
+        (0, 0) => Exit::Done,
+        (0, _) => Exit::NoRelay,
+        _ => Exit::Network,
+    };
     Outcome::new(json, folded(&text), exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_that_only_relays_may_carry_are_told_of_with_the_option_that_sends_them() {
+        let resent = ResendTotals {
+            withheld: 2,
+            ..ResendTotals::default()
+        };
+        let said = Withheld::of(resent).unwrap().to_string();
+        assert!(said.contains("2 requests not sent again"), "{said}");
+        assert!(said.contains("--relay"), "{said}");
+        assert_eq!(report_resent(resent).exit, Exit::NoRelay);
+        assert!(Withheld::of(ResendTotals::default()).is_none());
+    }
 }

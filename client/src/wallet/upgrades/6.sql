@@ -6,3 +6,20 @@ CREATE TABLE oblivious_keys (
     configs BLOB NOT NULL,             -- RFC 9458 section 3.2: those that the log announces
     refused TEXT                       -- why the last answer was not trusted, if it was not
 ) STRICT, WITHOUT ROWID;
+
+ALTER TABLE outbox RENAME TO outbox_6;
+
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY,
+    nonce BLOB NOT NULL UNIQUE,
+    url TEXT NOT NULL,
+    headers TEXT NOT NULL,             -- JSON: [[name, value], …]; holds the token
+    body BLOB NOT NULL,
+    created INTEGER NOT NULL,          -- the signature's `created`
+    relays_only INTEGER NOT NULL       -- 1: it was signed to leave by no other way
+) STRICT;
+
+INSERT INTO outbox (id, nonce, url, headers, body, created, relays_only)
+SELECT id, nonce, url, headers, body, created, 0 FROM outbox_6;
+
+DROP TABLE outbox_6;

@@ -10,7 +10,7 @@ use pennyblack_client::auth_service::{
     OobAuthenticationError, OobAuthenticationService, SecondAttempt, SendingStore, StoreDelivery,
     StoreTransport,
 };
-use pennyblack_client::wallet::{SpendError, StoreCall, Wallet};
+use pennyblack_client::wallet::{AllowedWays, SpendError, StoreCall, Wallet};
 use pennyblack_http::{HttpError, RetryPolicy, RouteError};
 use pennyblack_passport::{FRESHNESS, UnverifiedPassport};
 use pennyblack_protocol::key_record::VerifiedKeyRecord;
@@ -241,6 +241,11 @@ impl Sweeper {
         } = &self.stores;
         let now = self.clock.now();
         match service.delivery().resend(wallet, now).await {
+            Ok(resent) if resent.withheld > 0 => tracing::warn!(
+                ?resent,
+                "requests of the outbox were not sent, since they were signed for relays only: \
+                 set oblivious.relays for their CPSs and oblivious.fallback to \"none\" to send them"
+            ),
             Ok(resent) => tracing::debug!(?resent, "what stood in the outbox"),
             Err(error) => tracing::warn!(%error, "the outbox was not read"),
         }
@@ -296,6 +301,10 @@ impl StoreTransport for Watched {
 
     fn check(&self, url: &str) -> Result<(), RouteError> {
         self.transport.check(url)
+    }
+
+    fn ways(&self) -> AllowedWays {
+        self.transport.ways()
     }
 }
 
