@@ -4,9 +4,8 @@
 
 use pennyblack_hpke::HpkeError;
 use rand::CryptoRng;
-use zeroize::Zeroizing;
 
-use crate::binary_http::{BinaryHttpError, Framing, Request, Response, Rules};
+use crate::binary_http::{BinaryHttpError, Request, Response, Rules};
 use crate::encapsulation::{
     self, DecapsulationError, OpenResponseError, ResponseOpener, ResponseSealer, SealResponseError,
 };
@@ -68,9 +67,8 @@ pub fn seal_request(
     request: &Request,
     rng: &mut impl CryptoRng,
 ) -> Result<(Vec<u8>, ResponseOpener), SealRequestError> {
-    let mut message = Zeroizing::new(request.encode(Framing::KnownLength));
-    let class = RequestClass::of(config.kem(), message.len())?;
-    message.resize(class.size(), 0);
+    let class = RequestClass::of(config.kem(), request.encoded_size())?;
+    let message = request.encode_padded(class.size());
     encapsulation::encapsulate(config, &message, rng).map_err(SealRequestError::Hpke)
 }
 
@@ -100,9 +98,8 @@ pub fn seal_response(
     least: Option<ResponseClass>,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<u8>, SealError> {
-    let mut message = response.encode(Framing::KnownLength);
-    let class = ResponseClass::of(message.len(), least)?;
-    message.resize(class.size(), 0);
+    let class = ResponseClass::of(response.encoded_size(), least)?;
+    let message = response.encode_padded(class.size());
     Ok(sealer.seal(&message, rng)?)
 }
 

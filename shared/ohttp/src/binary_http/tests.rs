@@ -269,6 +269,12 @@ proptest! {
     fn a_request_comes_back_as_it_went(
         request in request(), framing in framing(), zeros in 0usize..2_000,
     ) {
+        let known = request.encode(Framing::KnownLength);
+        prop_assert_eq!(request.encoded_size(), known.len());
+        prop_assert_eq!(known.capacity(), known.len());
+        let padded = request.encode_padded(known.len() + zeros);
+        prop_assert_eq!((padded.len(), padded.capacity()), (known.len() + zeros, padded.len()));
+        prop_assert_eq!(&padded[..known.len()], known);
         let mut bytes = request.encode(framing);
         bytes.resize(bytes.len() + zeros, 0);
         prop_assert_eq!(parse_request(&bytes), Ok(request));
@@ -278,6 +284,12 @@ proptest! {
     fn a_response_comes_back_as_it_went(
         response in response(), framing in framing(), zeros in 0usize..2_000,
     ) {
+        let known = response.encode(Framing::KnownLength);
+        prop_assert_eq!(response.encoded_size(), known.len());
+        prop_assert_eq!(known.capacity(), known.len());
+        let padded = response.encode_padded(known.len() + zeros);
+        prop_assert_eq!((padded.len(), padded.capacity()), (known.len() + zeros, padded.len()));
+        prop_assert_eq!(&padded[..known.len()], known);
         let mut bytes = response.encode(framing);
         bytes.resize(bytes.len() + zeros, 0);
         prop_assert_eq!(Response::parse(&bytes, WITH_TRAILERS), Ok(response));
