@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pennyblack_client::auth_service::{KeyLookup, OobAuthenticationError, ResendTotals};
 use pennyblack_client::follower::{FollowedMailbox, Follower, FollowerConfig, Task};
-use pennyblack_client::oblivious::TrustedKeys;
+use pennyblack_client::oblivious::{Fallback, TrustedKeys};
 use pennyblack_http::{HttpError, HttpOptions, RouteFault};
 use pennyblack_sealing::mailbox::RecipientKey;
 
@@ -70,6 +70,7 @@ async fn without_relays_nothing_goes_directly_and_no_token_is_lost() {
     let found = scene.keys(&caller).await.unwrap();
     let key = &found.keys[0];
     scene.relay.stop().await;
+    let fetches = scene.front.connections();
     let scene = Scene {
         relay: start_relay(scene.behind.address()).await,
         ..scene
@@ -84,7 +85,24 @@ async fn without_relays_nothing_goes_directly_and_no_token_is_lost() {
     let stored = scene.store(&caller, key).await.unwrap_err();
     assert!(stored.is_kept(), "{stored}");
     assert!(stored.to_string().contains("not stored"), "{stored}");
+    assert_eq!(scene.front.connections(), fetches);
     assert_eq!(passports(&scene, &HttpOptions::default()).await, 0);
+    let looks = scene.front.connections();
+    // A call that knows no relay leaves it alone, and so does one that may go directly.
+    let withheld = ResendTotals {
+        withheld: 1,
+        ..ResendTotals::default()
+    };
+    let relay = scene.relay.addresses().public;
+    for http in [
+        HttpOptions::default(),
+        scene.http_with(relay, Fallback::Direct),
+    ] {
+        let delivery = scene.caller(&http).delivery();
+        let resent = delivery.resend(&scene.wallet, scene.now());
+        assert_eq!(resent.await.unwrap(), withheld);
+    }
+    assert_eq!(scene.front.connections(), looks);
     // The same request goes through another relay, and costs no further token.
     let other = scene.http_by(scene.relay.addresses().public);
     let delivery = scene.caller(&other).delivery();

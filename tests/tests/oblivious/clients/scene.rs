@@ -50,6 +50,9 @@ pub(super) struct Scene {
     pub(super) issuer: RunningService,
     pub(super) cps: RunningService,
     pub(super) relay: RunningService,
+    /// What clients know as the CPS: it counts those that come directly, and hands them on
+    /// from the carrier's address.
+    pub(super) front: LossyProxy,
     /// Between relay and CPS.
     pub(super) behind: LossyProxy,
     pub(super) wallet: Wallet,
@@ -71,6 +74,8 @@ impl Scene {
             .await
             .unwrap();
         let behind = LossyProxy::start(cps.addresses().public).await.unwrap();
+        let direct = from_the_carrier(cps.addresses().public).await;
+        let front = LossyProxy::start(direct).await.unwrap();
         let relay = start_relay(behind.address()).await;
         let wallet = Wallet::open(&federation.home().join("wallet.db")).unwrap();
         let carrier = federation
@@ -93,6 +98,7 @@ impl Scene {
             issuer,
             cps,
             relay,
+            front,
             behind,
             wallet,
         };
@@ -111,7 +117,7 @@ impl Scene {
     }
 
     pub(super) fn cps_address(&self) -> ServiceAddress {
-        address_of(&cps_name().unwrap(), self.cps.addresses().public).unwrap()
+        address_of(&cps_name().unwrap(), self.front.address()).unwrap()
     }
 
     /// What the carrier's timer does.
@@ -129,6 +135,11 @@ impl Scene {
 
     /// How a carrier reaches the CPS: by the relay at this address, and in no other way.
     pub(super) fn http_by(&self, relay: SocketAddr) -> HttpOptions {
+        self.http_with(relay, Fallback::None)
+    }
+
+    /// The same, with this fallback.
+    pub(super) fn http_with(&self, relay: SocketAddr, fallback: Fallback) -> HttpOptions {
         let http = HttpOptions::default();
         let relay = format!("http://{relay}/cps").parse().unwrap();
         let route = ObliviousRoute::new(
@@ -136,7 +147,7 @@ impl Scene {
             &[relay],
             self.fetcher.keys.clone(),
             &http,
-            Fallback::None,
+            fallback,
             self.federation.clock().clone(),
         );
         http.routed(route.unwrap() as Arc<dyn Route>)
@@ -144,7 +155,7 @@ impl Scene {
 
     /// An OOB-AS that sends everything by `http`.
     pub(super) fn caller(&self, http: &HttpOptions) -> OobAuthenticationService {
-        let at = self.cps.addresses().public;
+        let at = self.front.address();
         OobAuthenticationService {
             http: http.clone(),
             transport: Arc::new(http.clone()),
