@@ -29,6 +29,9 @@ pub enum KeyConfigError {
     /// No symmetric algorithms, or a part of one.
     #[error("OHTTP key configuration: {0} bytes of symmetric algorithms are not one or more of 4")]
     Suites(usize),
+    /// More bytes than are remembered of one.
+    #[error("OHTTP key configuration of {0} bytes: at most {max} are read", max = KeyConfig::MAX_SIZE)]
+    TooLong(usize),
     /// Not a public key.
     #[error("OHTTP key configuration: not a valid {0} public key")]
     InvalidPublicKey(Kem),
@@ -56,14 +59,20 @@ pub struct KeyConfig {
 impl KeyConfig {
     /// The media type of a list.
     pub const LIST_MEDIA_TYPE: &str = "application/ohttp-keys";
-    /// Most bytes of a list that are read: room for a dozen X-Wing keys.
-    pub const MAX_LIST_SIZE: usize = 16_384;
+    /// Most bytes of one, of which an X-Wing key has 1,216.
+    pub const MAX_SIZE: usize = 2_048;
+    /// Most bytes of a list: the 16 of the largest that a log may announce at a time, each
+    /// with its length. So whatever is trusted can be remembered as a list, too.
+    pub const MAX_LIST_SIZE: usize = 16 * (2 + Self::MAX_SIZE);
 
     /// Reads one configuration, without a length in front.
     ///
     /// # Errors
     /// [`KeyConfigError`].
     pub fn parse(encoded: &[u8]) -> Result<Self, KeyConfigError> {
+        if encoded.len() > Self::MAX_SIZE {
+            return Err(KeyConfigError::TooLong(encoded.len()));
+        }
         let mut reader = Reader::new(encoded);
         let (key_id, kem) = (reader.u8()?, reader.u16()?);
         let kem = Kem::from_id(kem).ok_or(KeyConfigError::UnsupportedKem(kem))?;

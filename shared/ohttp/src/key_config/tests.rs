@@ -73,8 +73,25 @@ fn a_list_is_read_up_to_a_limit() {
     let long = vec![0; KeyConfig::MAX_LIST_SIZE + 1];
     assert_eq!(
         KeyConfig::parse_list(&long),
-        Err(KeyConfigError::ListTooLong(16_385))
+        Err(KeyConfigError::ListTooLong(32_801))
     );
+}
+
+#[test]
+fn one_is_read_up_to_a_limit_that_a_list_of_sixteen_keeps() {
+    let mut encoded = key(1, Kem::XWing).config().as_bytes().to_vec();
+    let suites = encoded.len() - 6;
+    let room = (KeyConfig::MAX_SIZE - suites - 2) / 4;
+    let mut with = |pairs: usize| {
+        encoded.truncate(suites);
+        put_vec_u16(&mut encoded, &[0, 1, 0, 2].repeat(pairs));
+        KeyConfig::parse(&encoded)
+    };
+    let largest = with(room).unwrap();
+    let refused = with(room + 1).unwrap_err();
+    assert!(matches!(refused, KeyConfigError::TooLong(_)), "{refused}");
+    let list = KeyConfig::encode_list(&vec![largest; 16]);
+    assert_eq!(KeyConfig::parse_list(&list).unwrap().len(), 16);
 }
 
 proptest! {
