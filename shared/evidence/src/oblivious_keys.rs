@@ -4,6 +4,8 @@
 //! would have to announce these, and a reader stops at the seventeenth. Not here: the keys
 //! themselves, which readers of logs need not parse, and the log.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::log_entry::Minute;
@@ -13,6 +15,9 @@ pub use crate::log_entry::{KeyConfigDigest, ObliviousKey};
 /// Most announced keys of a log that have not expired at any time. A CPS has two for each of
 /// two KEMs; there is room for a seed that is replaced.
 pub const MAX_UNEXPIRED: usize = 16;
+
+/// For how long a key is announced at most: an epoch of 90 days and an hour of grace.
+pub const MAX_VALIDITY: Duration = Duration::from_secs(90 * 86_400 + 3_600);
 
 /// An announcement that no CPS makes that keeps to the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +32,12 @@ pub enum ObliviousKeysError {
          (docs/protocol.md section 8.4)"
     )]
     TooMany,
+    /// Its secret would be kept for that long.
+    #[error(
+        "the oblivious key {0} is announced for longer than 90 days and an hour \
+         (docs/protocol.md section 8.4)"
+    )]
+    TooLong(KeyConfigDigest),
 }
 
 /// The announced keys of one log that had not expired at its newest announcement, in the
@@ -41,6 +52,9 @@ impl ObliviousKeys {
     /// # Errors
     /// [`ObliviousKeysError`]; then it is not added.
     pub fn announce(&mut self, at: Minute, key: ObliviousKey) -> Result<(), ObliviousKeysError> {
+        if key.not_after.since(key.not_before) > MAX_VALIDITY {
+            return Err(ObliviousKeysError::TooLong(key.key_config));
+        }
         if self
             .0
             .iter()
@@ -141,6 +155,16 @@ mod tests {
         let refused = keys.announce(minute(120), key(1, 600, 1_200));
         let expected = ObliviousKeysError::Repeated(KeyConfigDigest([1; 32]));
         assert_eq!(refused, Err(expected));
+    }
+
+    #[test]
+    fn a_key_for_longer_than_a_quarter_of_a_year_is_refused() {
+        let mut keys = ObliviousKeys::default();
+        let longest = 600 + MAX_VALIDITY.as_secs();
+        let refused = keys.announce(minute(60), key(1, 600, longest + 1));
+        let expected = ObliviousKeysError::TooLong(KeyConfigDigest([1; 32]));
+        assert_eq!(refused, Err(expected));
+        keys.announce(minute(60), key(1, 600, longest)).unwrap();
     }
 
     #[test]

@@ -92,7 +92,7 @@ pub struct Validity {
 
 /// An epoch that is too short to rotate keys in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an epoch of oblivious keys lasts 2 seconds to 10 years, not {0:?}")]
+#[error("an epoch of oblivious keys lasts 2 seconds to 90 days, not {0:?}")]
 pub struct EpochLengthError(pub Duration);
 
 /// How long the epochs of a gateway last.
@@ -104,7 +104,8 @@ pub struct Epochs {
 impl Epochs {
     /// Seven days.
     pub const DEFAULT: Self = Self { seconds: 604_800 };
-    const MAX: u64 = 10 * 366 * 86_400;
+    /// What readers of logs accept (docs/protocol.md section 8.4).
+    const MAX: u64 = 90 * 86_400;
 
     /// Epochs of this length, in whole seconds.
     ///
