@@ -18,7 +18,7 @@ pub use relay_address::{RelayAddress, RelayAddressError};
 pub use relays::RelaysError;
 pub use route::{ObliviousRoute, RouteSetupError, UnknownOperators};
 pub use timer::{DEFAULT_FETCH_EVERY, KeyTimer, check_fetch_every};
-pub use trusted_keys::{CpsKeys, TrustedKey, TrustedKeys};
+pub use trusted_keys::{CpsKeys, MAX_READING_AGE, TrustedKey, TrustedKeys};
 
 /// What becomes of a request when no relay can carry it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

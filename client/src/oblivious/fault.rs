@@ -11,7 +11,7 @@ use pennyblack_base::problem::Problem;
 use pennyblack_base::time::UnixTime;
 use pennyblack_http::{Answer, HttpError, RouteError, RouteFault};
 
-use super::CpsKeys;
+use super::{CpsKeys, MAX_READING_AGE};
 
 /// The problem type of a key that the CPS does not have (RFC 9458 section 5.3).
 const KEY_PROBLEM: &str = "https://iana.org/assignments/http-problem-types#ohttp-key";
@@ -57,6 +57,16 @@ pub(super) fn no_key(url: &str, cps: &Authority, known: &CpsKeys, now: UnixTime)
     let why = match known.keys.iter().map(|key| key.announced().not_after).max() {
         Some(ended) if ended <= now => {
             format!("the last key configuration of {cps} that is known ended at {ended}; {FETCH}")
+        }
+        Some(_) if !known.is_recent(now) => {
+            let read = known
+                .read
+                .map_or("never".to_owned(), |read| read.to_string());
+            let most = MAX_READING_AGE.as_secs() / 60;
+            format!(
+                "the key configurations and the log of {cps} were last read and found good at \
+                 {read}, and {most} minutes from then on they are used; {FETCH}"
+            )
         }
         Some(_) => format!(
             "no key configuration of {cps} is good at {now}: is the clock of this machine right?"

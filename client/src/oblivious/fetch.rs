@@ -186,20 +186,33 @@ impl KeyFetcher {
         // What was good before stays so, whatever was served now.
         let mut configs = before.configs.clone();
         if judged.is_ok() {
-            let is_new = |config: &&KeyConfig| !before.configs.contains(config);
-            configs.extend(served.iter().filter(is_new).cloned());
+            for config in served {
+                if !configs.contains(config) {
+                    configs.push(config.clone());
+                }
+            }
         }
         configs.retain(|config| {
             let announced = view.as_ref().and_then(|view| announced(view, config).ok());
             announced.is_some_and(|key| now < key.announced().not_after)
         });
+        let read = match &judged {
+            Ok(()) => Some(now),
+            Err(_) => before.read,
+        };
         let error = judged.err();
-        let is_untrusted = error.as_ref().filter(|error| error.is_untrusted());
-        let refused = is_untrusted.map(ToString::to_string);
+        // Only a good answer clears a contradiction: one that did not come through, which a
+        // CPS can bring about, would else let requests go directly.
+        let refused = match &error {
+            None => None,
+            Some(error) if error.is_untrusted() => Some(error.to_string()),
+            Some(_) => before.refused.clone(),
+        };
         (
             RememberedKeys {
                 view,
                 configs,
+                read,
                 refused,
             },
             error,
@@ -234,12 +247,14 @@ impl KeyFetcher {
         let RememberedKeys {
             view,
             configs,
+            read,
             refused,
         } = remembered;
         let configs = configs.iter();
         let keys = configs.filter_map(|config| announced(view.as_ref()?, config).ok());
         let known = CpsKeys {
             keys: keys.collect(),
+            read,
             refused,
         };
         self.keys.set(cps, known)
@@ -259,6 +274,7 @@ fn require_announced(
         .collect();
     let keys = CpsKeys {
         keys: keys?,
+        read: Some(now),
         refused: None,
     };
     let newest = keys.newest(now).ok_or_else(|| KeyFetchError::NoneGood {

@@ -33,6 +33,9 @@ pub fn check_fetch_every(every: Duration) -> Result<(), ConfigurationError> {
     }
 }
 
+/// At least so long between two: a CPS sets how long its keys last, not how busy we are.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// At most so long after one that failed.
 const AGAIN_AFTER: Duration = Duration::from_secs(5 * 60);
 
@@ -103,7 +106,8 @@ impl KeyTimer {
         let cps = cps.authority();
         tracing::debug!(%cps, %not_after, "key configurations of Oblivious HTTP were fetched");
         // Of a short epoch half of it is grace, a third of this.
-        Ok(self.every.min(not_after.since(not_before) / 4))
+        let quarter = not_after.since(not_before) / 4;
+        Ok(self.every.min(quarter.max(SHORTEST_PAUSE)))
     }
 
     fn tell(&self, cps: &ServiceAddress, error: &KeyFetchError) {

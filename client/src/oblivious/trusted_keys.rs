@@ -5,12 +5,17 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::oblivious_keys::ObliviousKey;
 use pennyblack_hpke::Kem;
 use pennyblack_ohttp::key_config::KeyConfig;
+
+/// For how long keys are used after they and the log were last read and found good. A CPS
+/// whose log contradicts itself, or is not shown any more, is soon without clients.
+pub const MAX_READING_AGE: Duration = Duration::from_secs(3_600);
 
 /// A key configuration that its CPS's log announces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,14 +55,25 @@ impl TrustedKey {
 pub struct CpsKeys {
     /// Those that may be used, if they are good now.
     pub keys: Vec<TrustedKey>,
+    /// When the CPS's answer and its log were last good.
+    pub read: Option<UnixTime>,
     /// Why the CPS's last answer brought none, if the CPS contradicts its log.
     pub refused: Option<String>,
 }
 
 impl CpsKeys {
-    /// The key that everybody seals to now.
+    /// Whether the last good reading is recent. A clock that was set back makes none recent.
+    pub(super) fn is_recent(&self, now: UnixTime) -> bool {
+        let age = |read: UnixTime| now.since(read).max(read.since(now));
+        self.read.is_some_and(|read| age(read) <= MAX_READING_AGE)
+    }
+
+    /// The key that everybody seals to now; none if it was read too long ago.
     #[must_use]
     pub fn newest(&self, now: UnixTime) -> Option<&TrustedKey> {
+        if !self.is_recent(now) {
+            return None;
+        }
         let good = self.keys.iter().filter(|key| key.announced.is_good(now));
         good.max_by_key(|key| key.rank())
     }

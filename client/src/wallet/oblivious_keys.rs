@@ -3,6 +3,7 @@
 //! here: fetching and verifying them (`oblivious`).
 
 use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::oblivious_log::ObliviousLogView;
 use pennyblack_ohttp::key_config::KeyConfig;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -19,6 +20,8 @@ pub struct RememberedKeys {
     pub view: Option<ObliviousLogView>,
     /// The configurations that were served and that the log announces.
     pub configs: Vec<KeyConfig>,
+    /// When an answer and the log were last good.
+    pub read: Option<UnixTime>,
     /// Why the last answer was not trusted, if it was not.
     pub refused: Option<String>,
 }
@@ -47,6 +50,10 @@ impl Wallet {
         let view = keys.view.as_ref().map(ObliviousLogView::to_json);
         let view = view.transpose().map_err(|_| VIEW)?;
         let configs = KeyConfig::encode_list(&keys.configs);
+        if configs.len() > KeyConfig::MAX_LIST_SIZE {
+            return Err(CONFIGS);
+        }
+        let read_at = keys.read.and_then(|read| i64::try_from(read.0).ok());
         let refused = keys.refused.as_ref();
         let refused: Option<String> = refused.map(|why| why.chars().take(MAX_REASON).collect());
         self.write(|transaction| {
@@ -55,9 +62,9 @@ impl Wallet {
                 return Ok(false);
             }
             transaction.execute(
-                "INSERT OR REPLACE INTO oblivious_keys (cps, view, configs, refused)
-                 VALUES (?, ?, ?, ?)",
-                params![cps.as_str(), view, configs, refused],
+                "INSERT OR REPLACE INTO oblivious_keys (cps, view, configs, read_at, refused)
+                 VALUES (?, ?, ?, ?, ?)",
+                params![cps.as_str(), view, configs, read_at, refused],
             )?;
             Ok(true)
         })
@@ -65,27 +72,30 @@ impl Wallet {
 }
 
 fn read(connection: &Connection, cps: &Authority) -> Result<Option<RememberedKeys>, WalletError> {
-    type Row = (Option<String>, Vec<u8>, Option<String>);
+    type Row = (Option<String>, Vec<u8>, Option<i64>, Option<String>);
     let row: Option<Row> = connection
         .query_row(
-            "SELECT view, configs, refused FROM oblivious_keys WHERE cps = ?",
+            "SELECT view, configs, read_at, refused FROM oblivious_keys WHERE cps = ?",
             [cps.as_str()],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
         )
         .optional()?;
-    let Some((view, configs, refused)) = row else {
+    let Some((view, configs, read_at, refused)) = row else {
         return Ok(None);
     };
     let view = view.map(|json| ObliviousLogView::from_json(&json));
-    let configs = KeyConfig::parse_list(&configs).map_err(|_| WalletError::Damaged {
-        what: "oblivious_keys.configs",
-    })?;
+    let configs = KeyConfig::parse_list(&configs).map_err(|_| CONFIGS)?;
     Ok(Some(RememberedKeys {
         view: view.transpose().map_err(|_| VIEW)?,
         configs,
+        read: read_at.and_then(|at| u64::try_from(at).ok()).map(UnixTime),
         refused,
     }))
 }
+
+const CONFIGS: WalletError = WalletError::Damaged {
+    what: "oblivious_keys.configs",
+};
 
 const VIEW: WalletError = WalletError::Damaged {
     what: "oblivious_keys.view",

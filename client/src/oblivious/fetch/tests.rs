@@ -161,8 +161,33 @@ async fn an_announced_key_is_used_and_another_process_finds_it_without_asking() 
     scene.shows(&[&second, &first], &[&first, &second]);
     let both = scene.fetch_at(later).await.unwrap();
     assert_eq!((both.keys.len(), used(&both, later)), (2, Some(4)));
-    assert_eq!(used(&both, later.plus(WEEK)), Some(4));
-    assert_eq!(used(&both, later.plus(2 * WEEK)), None);
+}
+
+#[tokio::test]
+async fn a_key_is_used_for_an_hour_after_the_last_good_reading() {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let second = Duration::from_secs(1);
+    let scene = Scene::new().await;
+    let first = config(2);
+    scene.shows(&[&first], &[&first]);
+    scene.fetch_at(NOW).await.unwrap();
+    for (now, key) in [
+        (NOW.plus(HOUR), Some(2)),
+        (NOW.plus(HOUR).plus(second), None),
+        // A clock that was set back makes nothing younger.
+        (NOW.minus(HOUR).minus(second), None),
+    ] {
+        assert_eq!(used(&*scene.remembered().await, now), key, "{now}");
+    }
+    // A reading that was not good is none.
+    let later = NOW.plus(HOUR / 2);
+    scene.shows(&[&config(2)], &[&first]);
+    assert!(scene.fetch_at(later).await.is_err());
+    assert_eq!(used(&*scene.remembered().await, NOW.plus(HOUR)), Some(2));
+    assert_eq!(used(&*scene.remembered().await, later.plus(HOUR)), None);
+    scene.shows(&[&first], &[&first]);
+    scene.fetch_at(later).await.unwrap();
+    assert_eq!(used(&*scene.remembered().await, later.plus(HOUR)), Some(2));
 }
 
 #[tokio::test]
@@ -192,6 +217,24 @@ async fn a_key_that_is_not_in_the_log_is_refused_and_what_was_trusted_stays() {
             .collect::<Vec<_>>(),
         [&first]
     );
+}
+
+#[tokio::test]
+async fn only_a_good_answer_clears_a_contradiction() {
+    let scene = Scene::new().await;
+    let (first, marked) = (config(2), config(2));
+    scene.shows(&[&marked], &[&first]);
+    assert!(scene.fetch_at(NOW).await.unwrap_err().is_untrusted());
+    // Its list is away, or has nothing to use.
+    scene.files.lock().unwrap().remove(OHTTP_GATEWAY_PATH);
+    assert!(!scene.fetch_at(NOW).await.unwrap_err().is_untrusted());
+    assert!(scene.remembered().await.refused.is_some());
+    scene.shows(&[], &[&first]);
+    assert!(!scene.fetch_at(NOW).await.unwrap_err().is_untrusted());
+    assert!(scene.remembered().await.refused.is_some());
+    scene.shows(&[&first], &[&first]);
+    scene.fetch_at(NOW).await.unwrap();
+    assert_eq!(scene.remembered().await.refused, None);
 }
 
 #[tokio::test]

@@ -164,6 +164,7 @@ async fn without_a_relay_or_a_key_nothing_is_sent() {
     };
     let ended = CpsKeys {
         keys: vec![TrustedKey::new(config, ended)],
+        read: Some(NOW),
         refused: None,
     };
     late.set(&"cps.example".parse().unwrap(), ended);

@@ -157,8 +157,12 @@ async fn keys_change_three_times_and_no_call_fails() {
         let newest = keys.last().unwrap();
         let now = scene.now();
         let used = newest.newest(now).unwrap().clone();
-        // Half an hour after the epoch's end: a client whose timer has not run yet.
-        let grace = used.announced().not_after.minus(Duration::from_secs(1_800));
+        // The timer runs last a quarter of an hour before the epoch's end, and half an hour
+        // after it not yet again.
+        let ends = used.announced().not_after;
+        scene.hand.set(ends.minus(Duration::from_secs(4_500)));
+        scene.fetch().await.unwrap();
+        let grace = ends.minus(Duration::from_secs(1_800));
         scene.hand.set(grace);
         scene.keys(&scene.caller(&http)).await.unwrap();
         let next = pennyblack_tests::wait::until("the next key", SOON, async || {

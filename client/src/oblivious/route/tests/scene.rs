@@ -159,6 +159,7 @@ impl Scene {
         };
         let known = CpsKeys {
             keys: vec![TrustedKey::new(config, announced)],
+            read: Some(NOW),
             refused: None,
         };
         keys.set(&"cps.example".parse().unwrap(), known);
