@@ -13,6 +13,7 @@ use pennyblack_evidence::oblivious_keys::KeyConfigDigest;
 use pennyblack_evidence::oblivious_log::{
     NotAnnounced, NotFollowed, ObliviousLogError, ObliviousLogView,
 };
+use pennyblack_hpke::Kem;
 use pennyblack_http::{HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
 use pennyblack_ohttp::key_config::{KeyConfig, KeyConfigError};
 use pennyblack_tlog::VerifierKey;
@@ -261,7 +262,7 @@ impl KeyFetcher {
     }
 }
 
-/// Requires that a CPS serves announced configurations only, and the newest of them.
+/// Requires that a CPS serves announced configurations only, and all of the newest of them.
 fn require_announced(
     view: &ObliviousLogView,
     served: &[KeyConfig],
@@ -277,15 +278,23 @@ fn require_announced(
         read: Some(now),
         refused: None,
     };
-    let newest = keys.newest(now).ok_or_else(|| KeyFetchError::NoneGood {
-        cps: cps.authority().clone(),
-        now,
-    })?;
-    Ok(view.require_newest(newest.announced(), now)?)
+    let served = keys.keys.iter().map(|key| key.announced().key_config);
+    let is_known = |kem_id| Kem::from_id(kem_id).is_some();
+    view.require_newest(&served.collect::<Vec<_>>(), is_known, now)?;
+    keys.newest(now)
+        .map(drop)
+        .ok_or_else(|| KeyFetchError::NoneGood {
+            cps: cps.authority().clone(),
+            now,
+        })
 }
 
 fn announced(view: &ObliviousLogView, config: &KeyConfig) -> Result<TrustedKey, NotAnnounced> {
     let key = view.announced(KeyConfigDigest(config.digest()))?;
+    if key.kem_id != config.kem().id() {
+        let key_config = key.key_config;
+        return Err(NotAnnounced::OtherKem { key_config });
+    }
     Ok(TrustedKey::new(config.clone(), *key))
 }
 

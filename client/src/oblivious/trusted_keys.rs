@@ -42,11 +42,11 @@ impl TrustedKey {
         &self.announced
     }
 
-    /// What decides between two: X-Wing protects recordings, and of several of a KEM the one
-    /// that began last is everybody's.
-    fn rank(&self) -> (bool, UnixTime) {
+    /// What decides between two: what began last is everybody's, and of that X-Wing protects
+    /// recordings. The order of a list decides nothing.
+    fn rank(&self) -> (UnixTime, bool, u16) {
         let is_xwing = self.config.kem() == Kem::XWing;
-        (is_xwing, self.announced.not_before)
+        (self.announced.not_before, is_xwing, self.config.kem().id())
     }
 }
 

@@ -23,7 +23,7 @@ use http::HeaderMap;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::double_spend::DoubleSpendEvidence;
-use pennyblack_evidence::log_entry::{EpochTotals, LogEntry, Statement};
+use pennyblack_evidence::log_entry::{EpochTotals, LogEntry, ObliviousKey, Statement};
 use pennyblack_logserver::TransparencyLog;
 use pennyblack_logserver::nodes::{
     LeaderRecord, LogRole, NodeCredential, OpenRoleError, PublishError, Reports, Sharing,
@@ -200,6 +200,11 @@ impl CpsLog {
             not_before,
         };
         self.role.state(statement, now).await.map(|_| ())
+    }
+
+    /// What it says of an oblivious key, or what it is to say.
+    pub(crate) fn oblivious_key(&self, key: ObliviousKey) -> ObliviousKey {
+        self.role.oblivious_key(key)
     }
 
     /// Has statements in the log and under a checkpoint, where every reader finds them.

@@ -266,12 +266,13 @@ impl Rotation {
         let validity = epochs.validity(epoch);
         let with_statement = |kem: &OfferedKem| {
             let key = self.ratchet.key(&self.authority, *kem, epoch)?;
-            let statement = Statement::ObliviousKeyAnnounced(ObliviousKey {
+            let announced = self.log.oblivious_key(ObliviousKey {
                 key_config: KeyConfigDigest(key.config().digest()),
+                kem_id: kem.kem().id(),
                 not_before: validity.not_before,
                 not_after: validity.not_after,
             });
-            Ok((key, statement))
+            Ok((key, Statement::ObliviousKeyAnnounced(announced)))
         };
         self.kems.iter().map(with_statement).collect()
     }

@@ -31,6 +31,7 @@ pub(crate) fn add(corpus: &mut Corpus, evidence: DoubleSpendEvidence) {
         },
         Statement::ObliviousKeyAnnounced(ObliviousKey {
             key_config: KeyConfigDigest([7; 32]),
+            kem_id: 0x20,
             not_before: NOW,
             not_after: NOW.plus(Duration::from_secs(608_400)),
         }),

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use pennyblack_base::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
 use crate::log_entry::Minute;
@@ -26,6 +27,18 @@ pub enum ObliviousKeysError {
     /// The same configuration once more.
     #[error("the oblivious key {0} was announced before")]
     Repeated(KeyConfigDigest),
+    /// Another of the same KEM for the same time: which of them a client has would say who
+    /// it is.
+    #[error(
+        "a second oblivious key of the KEM {kem_id:#06x} begins at {not_before}: the CPS could \
+         know clients by their keys"
+    )]
+    Second {
+        /// The KEM.
+        kem_id: u16,
+        /// When both begin.
+        not_before: UnixTime,
+    },
     /// More at a time than a rotation of keys needs.
     #[error(
         "one more oblivious key than the {MAX_UNEXPIRED} that may be announced at a time \
@@ -61,6 +74,11 @@ impl ObliviousKeys {
             .any(|known| known.key_config == key.key_config)
         {
             return Err(ObliviousKeysError::Repeated(key.key_config));
+        }
+        let begins = |key: &ObliviousKey| (key.kem_id, key.not_before);
+        if self.0.iter().any(|known| begins(known) == begins(&key)) {
+            let (kem_id, not_before) = begins(&key);
+            return Err(ObliviousKeysError::Second { kem_id, not_before });
         }
         let is_unexpired = |known: &&ObliviousKey| at.start() < known.not_after;
         if self.0.iter().filter(is_unexpired).count() >= MAX_UNEXPIRED {
@@ -108,13 +126,12 @@ impl From<ObliviousKeys> for Vec<ObliviousKey> {
 
 #[cfg(test)]
 mod tests {
-    use pennyblack_base::time::UnixTime;
-
     use super::*;
 
     fn key(number: u8, not_before: u64, not_after: u64) -> ObliviousKey {
         ObliviousKey {
             key_config: KeyConfigDigest([number; 32]),
+            kem_id: 0x20,
             not_before: UnixTime(not_before),
             not_after: UnixTime(not_after),
         }
@@ -136,16 +153,35 @@ mod tests {
     fn a_seventeenth_key_at_a_time_is_refused_and_expired_ones_are_forgotten() {
         let mut keys = ObliviousKeys::default();
         for number in 0..16 {
-            keys.announce(minute(60), key(number, 0, 600 + u64::from(number)))
-                .unwrap();
+            keys.announce(
+                minute(60),
+                key(number, number.into(), 600 + u64::from(number)),
+            )
+            .unwrap();
         }
-        let one_more = key(99, 0, 6_000);
+        let one_more = key(99, 99, 6_000);
         let refused = keys.announce(minute(599), one_more);
         assert_eq!(refused, Err(ObliviousKeysError::TooMany));
         assert_eq!(keys.get(one_more.key_config), None);
         keys.announce(minute(600), one_more).unwrap();
         assert_eq!(keys.get(KeyConfigDigest([0; 32])), None);
         assert_eq!(keys.get(one_more.key_config), Some(&one_more));
+    }
+
+    #[test]
+    fn a_second_key_of_a_kem_for_the_same_time_is_refused() {
+        let mut keys = ObliviousKeys::default();
+        keys.announce(minute(60), key(1, 600, 1_200)).unwrap();
+        let refused = keys.announce(minute(120), key(2, 600, 1_300));
+        let (kem_id, not_before) = (0x20, UnixTime(600));
+        let expected = ObliviousKeysError::Second { kem_id, not_before };
+        assert_eq!(refused, Err(expected));
+        let other_kem = ObliviousKey {
+            kem_id: 0x647a,
+            ..key(3, 600, 1_200)
+        };
+        keys.announce(minute(120), other_kem).unwrap();
+        keys.announce(minute(120), key(4, 601, 1_200)).unwrap();
     }
 
     #[test]

@@ -188,26 +188,32 @@ impl ObliviousLogView {
             })
     }
 
-    /// Requires that a key, which the CPS serves `now`, began last of all that the log
-    /// announces: an older one could be kept for few clients. At the beginning of an epoch
-    /// the clocks of both sides decide.
+    /// Requires that what a CPS serves `now` has every key that began last of all that its
+    /// log announces, of the KEMs that the reader knows: an older one, or one KEM less,
+    /// could be for few clients. At the beginning of an epoch the clocks of both sides
+    /// decide.
     ///
     /// # Errors
-    /// [`NotAnnounced::Superseded`].
-    pub fn require_newest(&self, key: &ObliviousKey, now: UnixTime) -> Result<(), NotAnnounced> {
-        let begun = now.minus(clock_tolerance::TOKEN_KEY);
+    /// [`NotAnnounced::LeftOut`].
+    pub fn require_newest(
+        &self,
+        served: &[KeyConfigDigest],
+        is_known: impl Fn(u16) -> bool,
+        now: UnixTime,
+    ) -> Result<(), NotAnnounced> {
+        let tolerance = clock_tolerance::TOKEN_KEY;
+        let (begun, ended) = (now.minus(tolerance), now.plus(tolerance));
         let all = Vec::from(self.keys.clone());
-        let newest = all
-            .iter()
-            .filter(|other| other.not_before <= begun)
-            .max_by_key(|other| other.not_before);
-        match newest {
-            Some(newest) if newest.not_before > key.not_before => Err(NotAnnounced::Superseded {
-                key_config: key.key_config,
-                newest: newest.key_config,
-                since: newest.not_before,
+        let known = all.iter().filter(|key| is_known(key.kem_id));
+        let good = known.filter(|key| key.not_before <= begun && ended < key.not_after);
+        let newest = good.clone().map(|key| key.not_before).max();
+        let mut newest = good.filter(|key| Some(key.not_before) == newest);
+        match newest.find(|key| !served.contains(&key.key_config)) {
+            Some(missing) => Err(NotAnnounced::LeftOut {
+                key_config: missing.key_config,
+                since: missing.not_before,
             }),
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 }

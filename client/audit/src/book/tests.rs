@@ -280,7 +280,8 @@ fn a_cps_with_too_many_oblivious_keys_at_a_time_is_found_also_by_a_later_run() {
     let oblivious = |number: u8| {
         Statement::ObliviousKeyAnnounced(ObliviousKey {
             key_config: KeyConfigDigest([number; 32]),
-            not_before: UnixTime(0),
+            kem_id: 0x20,
+            not_before: UnixTime(number.into()),
             not_after: UnixTime(9 * DAY),
         })
     };

@@ -210,6 +210,7 @@ fn statement(statement: &Statement) -> (&'static str, Value) {
         Statement::ObliviousKeyAnnounced(key) => (
             "oblivious key announced",
             json!({ "key_config_digest": key.key_config.to_string(),
+                    "kem_id": key.kem_id,
                     "not_before": key.not_before, "not_after": key.not_after }),
         ),
         Statement::Unknown(unknown) => (

@@ -20,29 +20,45 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
+const MINUTE: Duration = Duration::from_secs(60);
 const WEEK: Duration = Duration::from_secs(604_800);
 
 fn config(key_id: u8) -> KeyConfig {
-    let private = PrivateKey::generate(Kem::DhkemX25519, &mut rand::rng());
+    config_of(Kem::DhkemX25519, key_id)
+}
+
+fn config_of(kem: Kem, key_id: u8) -> KeyConfig {
+    let private = PrivateKey::generate(kem, &mut rand::rng());
     GatewayKey::new(key_id, private).unwrap().config().clone()
 }
 
-/// A log that announces these for a week each, the second from a week after the first on.
-fn log(signer: &NoteSigner, announced: &[&KeyConfig]) -> BTreeMap<String, Vec<u8>> {
+/// These for a week each, the second from a week after the first on.
+fn weekly(announced: &[&KeyConfig]) -> Vec<ObliviousKey> {
+    let begins = |week| NOW.minus(MINUTE).plus(WEEK * week);
+    let weeks = (0..).zip(announced);
+    weeks
+        .map(|(week, config)| key(config, begins(week)))
+        .collect()
+}
+
+fn key(config: &KeyConfig, begins: UnixTime) -> ObliviousKey {
+    ObliviousKey {
+        key_config: KeyConfigDigest(config.digest()),
+        kem_id: config.kem().id(),
+        not_before: begins,
+        not_after: begins.plus(WEEK + Duration::from_secs(3_600)),
+    }
+}
+
+/// A log that announces these.
+fn log(signer: &NoteSigner, announced: &[ObliviousKey]) -> BTreeMap<String, Vec<u8>> {
     let (mut edge, mut files) = (Edge::default(), Vec::new());
-    let mut begins = NOW.minus(Duration::from_secs(60));
-    for config in announced {
-        let key = ObliviousKey {
-            key_config: KeyConfigDigest(config.digest()),
-            not_before: begins,
-            not_after: begins.plus(WEEK + Duration::from_secs(3_600)),
-        };
+    for key in announced {
         let entry = LogEntry {
             minute: Minute::of(NOW.minus(WEEK)),
-            statement: Statement::ObliviousKeyAnnounced(key),
+            statement: Statement::ObliviousKeyAnnounced(*key),
         };
         edge.push(&entry.to_bytes(), &mut files).unwrap();
-        begins = begins.plus(WEEK);
     }
     files.extend(edge.partial(0));
     let checkpoint = Checkpoint::new(signer.verifier().name(), edge.head());
@@ -98,6 +114,10 @@ impl Scene {
 
     /// What the CPS shows from now on.
     fn shows(&self, served: &[&KeyConfig], announced: &[&KeyConfig]) {
+        self.shows_log(served, &weekly(announced));
+    }
+
+    fn shows_log(&self, served: &[&KeyConfig], announced: &[ObliviousKey]) {
         let mut files = log(&self.signer, announced);
         let list = KeyConfig::encode_list(served.iter().copied());
         files.insert(OHTTP_GATEWAY_PATH.to_owned(), list);
@@ -229,10 +249,10 @@ async fn only_a_good_answer_clears_a_contradiction() {
     scene.files.lock().unwrap().remove(OHTTP_GATEWAY_PATH);
     assert!(!scene.fetch_at(NOW).await.unwrap_err().is_untrusted());
     assert!(scene.remembered().await.refused.is_some());
-    scene.shows(&[], &[&first]);
-    assert!(!scene.fetch_at(NOW).await.unwrap_err().is_untrusted());
-    assert!(scene.remembered().await.refused.is_some());
     scene.shows(&[&first], &[&first]);
+    let early = scene.fetch_at(NOW.minus(WEEK)).await.unwrap_err();
+    assert!(matches!(early, KeyFetchError::NoneGood { .. }), "{early}");
+    assert!(scene.remembered().await.refused.is_some());
     scene.fetch_at(NOW).await.unwrap();
     assert_eq!(scene.remembered().await.refused, None);
 }
@@ -261,7 +281,45 @@ async fn an_older_key_than_the_log_has_is_refused() {
     let begun = NOW.plus(WEEK);
     let refused = scene.fetch_at(begun).await.unwrap_err();
     assert!(refused.is_untrusted(), "{refused}");
-    assert!(refused.to_string().contains("was followed by"), "{refused}");
+    assert!(refused.to_string().contains("does not serve"), "{refused}");
+}
+
+/// A CPS that announces many keys for the same time could serve each client another.
+#[tokio::test]
+async fn two_keys_of_a_kem_for_one_time_and_a_key_of_a_wrong_kem_are_refused() {
+    let begins = NOW.minus(MINUTE);
+    let (first, marked) = (config(2), config(4));
+    let twice = [key(&first, begins), key(&marked, begins)];
+    let disguised = ObliviousKey {
+        kem_id: 0x10,
+        ..twice[1]
+    };
+    for second in [twice[1], disguised] {
+        for served in [vec![&first], vec![&marked], vec![&first, &marked]] {
+            let scene = Scene::new().await;
+            scene.shows_log(&served, &[twice[0], second]);
+            let refused = scene.fetch_at(NOW).await.unwrap_err();
+            assert!(refused.is_untrusted(), "{refused}");
+            assert_eq!(used(&*scene.remembered().await, NOW), None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_kem_is_left_out_for_nobody_and_the_order_of_a_list_says_nothing() {
+    let begins = NOW.minus(MINUTE);
+    let (x25519, p256) = (config(2), config_of(Kem::DhkemP256, 4));
+    let announced = [key(&x25519, begins), key(&p256, begins)];
+    let mut all = Vec::new();
+    for served in [[&x25519, &p256], [&p256, &x25519]] {
+        let scene = Scene::new().await;
+        scene.shows_log(&served[..1], &announced);
+        let refused = scene.fetch_at(NOW).await.unwrap_err();
+        assert!(refused.is_untrusted(), "{refused}");
+        scene.shows_log(&served, &announced);
+        all.push(used(&*scene.fetch_at(NOW).await.unwrap(), NOW));
+    }
+    assert_eq!(all[0], all[1]);
 }
 
 #[tokio::test]

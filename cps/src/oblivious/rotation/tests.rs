@@ -228,6 +228,10 @@ async fn a_restart_announces_nothing_twice_and_a_lost_seed_something_new() {
             std::fs::remove_file(path).unwrap();
         }
     }
+    let node = Node::start(&home, NOW);
+    let begins = node.announced();
+    assert_eq!(begins[1], begins[0].plus(Duration::from_secs(1)));
+    node.stop().await;
     assert_eq!(digests[0], digests[1]);
     assert_ne!(digests[1], digests[2]);
 }

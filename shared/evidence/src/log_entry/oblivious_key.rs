@@ -46,6 +46,8 @@ impl<'de> Deserialize<'de> for KeyConfigDigest {
 pub struct ObliviousKey {
     /// Which key configuration.
     pub key_config: KeyConfigDigest,
+    /// The identifier of its HPKE KEM, of which a reader need not know more.
+    pub kem_id: u16,
     /// When its epoch begins.
     pub not_before: UnixTime,
     /// When it is not accepted any more.

@@ -98,6 +98,7 @@ pub enum Statement {
     /// ```text
     /// struct {
     ///   opaque key_config_digest[32];   // SHA-256 of the key configuration
+    ///   uint16 kem_id;
     ///   uint64 not_before;
     ///   uint64 not_after;               // later than not_before
     /// } ObliviousKeyAnnounced;
@@ -184,6 +185,7 @@ impl Statement {
             }
             Self::ObliviousKeyAnnounced(key) => {
                 out.extend(key.key_config.0);
+                out.extend(key.kem_id.to_be_bytes());
                 out.extend(key.not_before.0.to_be_bytes());
                 out.extend(key.not_after.0.to_be_bytes());
             }
@@ -266,6 +268,7 @@ fn take_key(reader: &mut Reader<'_>) -> Result<(TokenKey, UnixTime), LogEntryErr
 fn take_oblivious_key(reader: &mut Reader<'_>) -> Result<ObliviousKey, LogEntryError> {
     let key = ObliviousKey {
         key_config: KeyConfigDigest(reader.array()?),
+        kem_id: reader.u16()?,
         not_before: UnixTime(reader.u64()?),
         not_after: UnixTime(reader.u64()?),
     };

@@ -124,17 +124,24 @@ pub enum NotAnnounced {
         /// How many entries it has.
         entries: u64,
     },
-    /// A later one has begun.
+    /// It is of another KEM than the log says.
     #[error(
-        "the key configuration {key_config} was followed by {newest} at {since} by the CPS's log, and \
-         the CPS does not serve that one: few others may use the old one, which would mark our \
-         requests. It is not used; ask the CPS's operator"
+        "the key configuration {key_config} is of another KEM than the CPS's log says: it is not \
+         used; ask the CPS's operator"
     )]
-    Superseded {
+    OtherKem {
         /// Which.
         key_config: KeyConfigDigest,
-        /// The newest that has begun by the log.
-        newest: KeyConfigDigest,
+    },
+    /// One that everybody is to have is not served.
+    #[error(
+        "the CPS does not serve the key configuration {key_config}, which by its log is the newest \
+         of its KEM since {since}: few others may use what it serves, which would mark our requests. \
+         It is not used; ask the CPS's operator"
+    )]
+    LeftOut {
+        /// Which is missing.
+        key_config: KeyConfigDigest,
         /// When it began.
         since: UnixTime,
     },

@@ -25,6 +25,7 @@ fn key(epoch: u8, marked: u8) -> ObliviousKey {
     let begins = u64::from(epoch) * WEEK;
     ObliviousKey {
         key_config: KeyConfigDigest([epoch + 100 * marked; 32]),
+        kem_id: 0x20,
         not_before: UnixTime(begins),
         not_after: UnixTime(begins + WEEK + 3_600),
     }
@@ -131,12 +132,36 @@ fn a_key_is_announced_or_not_and_an_older_one_is_not_everybodys() {
         // The second has begun a minute ago at the most.
         (first, 2 * WEEK + 59, true),
         (first, 2 * WEEK + 60, false),
-        (second, 2 * WEEK, true),
+        // The first is accepted still, and everybody has it.
+        (second, 2 * WEEK + 59, false),
         (second, 2 * WEEK + 60, true),
     ] {
-        let required = view.require_newest(&key, UnixTime(now));
+        let served = [key.key_config];
+        let required = view.require_newest(&served, |_| true, UnixTime(now));
         assert_eq!(required.is_ok(), is_newest, "{now}: {required:?}");
     }
+}
+
+#[test]
+fn a_key_of_every_known_kem_is_to_be_served() {
+    let x25519 = key(1, 0);
+    let xwing = ObliviousKey {
+        kem_id: 0x647a,
+        ..key(1, 1)
+    };
+    let served = Served::with(&[announced(x25519), announced(xwing)]);
+    let view = served.follow(None).unwrap();
+    let now = UnixTime(WEEK + 60);
+    let only = [x25519.key_config];
+    let refused = view.require_newest(&only, |_| true, now).unwrap_err();
+    let NotAnnounced::LeftOut { key_config, .. } = &refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(*key_config, xwing.key_config);
+    view.require_newest(&only, |kem_id| kem_id == 0x20, now)
+        .unwrap();
+    let both = [x25519.key_config, xwing.key_config];
+    view.require_newest(&both, |_| true, now).unwrap();
 }
 
 #[test]
@@ -180,9 +205,11 @@ fn a_log_that_takes_back_what_it_showed_is_refused() {
 fn keys_without_number_are_those_of_single_clients() {
     let many = (0..=u8::try_from(MAX_UNEXPIRED).unwrap()).map(|number| {
         let key_config = KeyConfigDigest([number; 32]);
+        let key = key(1, 0);
         announced(ObliviousKey {
             key_config,
-            ..key(1, 0)
+            not_before: key.not_before.plus(Duration::from_secs(number.into())),
+            ..key
         })
     });
     let served = Served::with(&many.collect::<Vec<_>>());

@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
-use pennyblack_evidence::log_entry::{KeyConfigDigest, LogEntry, Statement};
+use pennyblack_evidence::log_entry::{KeyConfigDigest, LogEntry, ObliviousKey, Statement};
 use pennyblack_http::HttpError;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_runtime::shutdown::Shutdown;
@@ -292,6 +292,13 @@ impl LogRole {
     #[must_use]
     pub fn is_oblivious_key(&self, key_config: KeyConfigDigest) -> bool {
         self.keys(|keys| keys.is_oblivious_key(key_config))
+    }
+
+    /// What the log says of an oblivious key, or what it is to say of it: two of a KEM never
+    /// begin at the same time.
+    #[must_use]
+    pub fn oblivious_key(&self, key: ObliviousKey) -> ObliviousKey {
+        self.keys(|keys| keys.as_announced(key))
     }
 
     /// The token keys that were announced and whose totals this node has to state: none

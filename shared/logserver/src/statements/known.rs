@@ -1,10 +1,11 @@
 //! What is in the log already, as far as something can still be said about it:
 //! tokens of open key epochs, and which epochs were opened and closed.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_evidence::log_entry::{KeyConfigDigest, Statement};
+use pennyblack_evidence::log_entry::{KeyConfigDigest, ObliviousKey, Statement};
 use pennyblack_privacypass::token::{Nonce, TokenKeyId};
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +30,7 @@ pub(crate) struct KnownKeys {
     begins: BTreeSet<UnixTime>,
     /// The oblivious keys that were announced.
     #[serde(default)]
-    oblivious: HashSet<KeyConfigDigest>,
+    oblivious: BTreeMap<KeyConfigDigest, ObliviousKey>,
 }
 
 impl KnownKeys {
@@ -60,7 +61,23 @@ impl KnownKeys {
 
     /// Whether an oblivious key was announced.
     pub(crate) fn is_oblivious_key(&self, key_config: KeyConfigDigest) -> bool {
-        self.oblivious.contains(&key_config)
+        self.oblivious.contains_key(&key_config)
+    }
+
+    /// What the log says of an oblivious key, or what it is to say: two of a KEM never begin
+    /// at the same time, so after a seed was replaced its key begins a second later.
+    pub(crate) fn as_announced(&self, key: ObliviousKey) -> ObliviousKey {
+        if let Some(announced) = self.oblivious.get(&key.key_config) {
+            return *announced;
+        }
+        let others = self.oblivious.values();
+        let others = others.filter(|other| other.kem_id == key.kem_id);
+        let taken: BTreeSet<UnixTime> = others.map(|other| other.not_before).collect();
+        let mut not_before = key.not_before;
+        while taken.contains(&not_before) {
+            not_before = not_before.plus(Duration::from_secs(1));
+        }
+        ObliviousKey { not_before, ..key }
     }
 
     /// Whether a statement is in the log that is about a key.
@@ -96,7 +113,7 @@ impl KnownKeys {
                 self.totalled.insert(*token_key_id);
             }
             Statement::ObliviousKeyAnnounced(key) => {
-                self.oblivious.insert(key.key_config);
+                self.oblivious.insert(key.key_config, *key);
             }
             _ => {}
         }
@@ -187,14 +204,13 @@ pub(super) fn epoch_of(statement: &Statement) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use pennyblack_evidence::log_entry::ObliviousKey;
-
     use super::*;
 
     #[test]
     fn an_oblivious_key_is_known_once_it_is_stated_and_by_a_node_that_comes_back() {
         let key = |number| ObliviousKey {
             key_config: KeyConfigDigest([number; 32]),
+            kem_id: 0x20,
             not_before: UnixTime(60),
             not_after: UnixTime(120),
         };
@@ -203,6 +219,14 @@ mod tests {
         assert!(!known.has(&statement(1)));
         known.record(&statement(1));
         assert!(known.has(&statement(1)) && !known.has(&statement(2)));
+        let of = known.keys();
+        assert_eq!(of.as_announced(key(1)), key(1));
+        assert_eq!(of.as_announced(key(2)).not_before, UnixTime(61));
+        let other_kem = ObliviousKey {
+            kem_id: 0x647a,
+            ..key(2)
+        };
+        assert_eq!(of.as_announced(other_kem), other_kem);
         assert_ne!(fingerprint(&statement(1)), fingerprint(&statement(2)));
         let remembered = serde_json::to_string(known.keys()).unwrap();
         let remembered: KnownKeys = serde_json::from_str(&remembered).unwrap();

@@ -50,6 +50,7 @@ fn all() -> Vec<LogEntry> {
         },
         Statement::ObliviousKeyAnnounced(ObliviousKey {
             key_config: KeyConfigDigest([9; 32]),
+            kem_id: 0x20,
             not_before,
             not_after: UnixTime(NOW.0 + 99_999),
         }),
@@ -113,16 +114,17 @@ fn an_oblivious_key_is_encoded_as_the_protocol_says_and_has_a_time_in_which_it_i
         minute: Minute::of(UnixTime(60)),
         statement: Statement::ObliviousKeyAnnounced(ObliviousKey {
             key_config: KeyConfigDigest([0xab; 32]),
+            kem_id: 0x20,
             not_before: UnixTime(0x0102),
             not_after: UnixTime(0x0304),
         }),
     };
     let digest = "ab".repeat(32);
-    let expected = format!("0106000000000000003c{digest}00000000000001020000000000000304");
+    let expected = format!("0106000000000000003c{digest}002000000000000001020000000000000304");
     assert_eq!(hex::encode(entry.to_bytes()), expected);
     let mut bytes = entry.to_bytes();
     for never in [0x0102, 0x0101] {
-        bytes.splice(50.., UnixTime(never).0.to_be_bytes());
+        bytes.splice(52.., UnixTime(never).0.to_be_bytes());
         assert_eq!(LogEntry::parse(&bytes), Err(LogEntryError::NeverValid));
     }
 }

@@ -36,6 +36,7 @@ async fn entries_of_a_kind_that_was_learned_since_are_known_after_an_update() {
     let leader = Arc::new(LeaderLog::alone(Arc::new(statements)));
     let key = Statement::ObliviousKeyAnnounced(ObliviousKey {
         key_config: KeyConfigDigest([7; 32]),
+        kem_id: 0x20,
         not_before: UnixTime(60),
         not_after: UnixTime(120),
     });
@@ -57,7 +58,7 @@ async fn entries_of_a_kind_that_was_learned_since_are_known_after_an_update() {
     let mut text: serde_json::Value =
         serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     text.as_object_mut().unwrap().remove("last_kind").unwrap();
-    text["keys"]["oblivious"] = serde_json::json!([]);
+    text["keys"]["oblivious"] = serde_json::json!({});
     std::fs::write(&file, text.to_string()).unwrap();
     let updated = follower(&address, &file);
     assert!(!updated.keys(|keys| keys.has(&key)));
