@@ -9,7 +9,7 @@ use pennyblack_base::authority::Authority;
 use pennyblack_base::service_paths::{OHTTP_GATEWAY_PATH, OHTTP_KEYS_MEDIA_TYPE};
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::key_log_view::LOG_PATH;
-use pennyblack_evidence::oblivious_keys::KeyConfigDigest;
+use pennyblack_evidence::oblivious_keys::{KeyConfigDigest, ObliviousKeys};
 use pennyblack_evidence::oblivious_log::{
     NotAnnounced, NotFollowed, ObliviousLogError, ObliviousLogView,
 };
@@ -255,6 +255,7 @@ impl KeyFetcher {
         let keys = configs.filter_map(|config| announced(view.as_ref()?, config).ok());
         let known = CpsKeys {
             keys: keys.collect(),
+            announced: view.as_ref().map(known_keys).unwrap_or_default(),
             read,
             refused,
         };
@@ -275,11 +276,11 @@ fn require_announced(
         .collect();
     let keys = CpsKeys {
         keys: keys?,
+        announced: known_keys(view),
         read: Some(now),
         refused: None,
     };
     let served = keys.keys.iter().map(|key| key.announced().key_config);
-    let is_known = |kem_id| Kem::from_id(kem_id).is_some();
     view.require_newest(&served.collect::<Vec<_>>(), is_known, now)?;
     keys.newest(now)
         .map(drop)
@@ -287,6 +288,14 @@ fn require_announced(
             cps: cps.authority().clone(),
             now,
         })
+}
+
+fn is_known(kem_id: u16) -> bool {
+    Kem::from_id(kem_id).is_some()
+}
+
+fn known_keys(view: &ObliviousLogView) -> ObliviousKeys {
+    view.keys().of_kems(is_known)
 }
 
 fn announced(view: &ObliviousLogView, config: &KeyConfig) -> Result<TrustedKey, NotAnnounced> {

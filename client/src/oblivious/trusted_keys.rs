@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
-use pennyblack_evidence::oblivious_keys::ObliviousKey;
+use pennyblack_evidence::oblivious_keys::{ObliviousKey, ObliviousKeys};
 use pennyblack_hpke::Kem;
 use pennyblack_ohttp::key_config::KeyConfig;
 
@@ -42,19 +42,21 @@ impl TrustedKey {
         &self.announced
     }
 
-    /// What decides between two: what began last is everybody's, and of that X-Wing protects
-    /// recordings. The order of a list decides nothing.
-    fn rank(&self) -> (UnixTime, bool, u16) {
-        let is_xwing = self.config.kem() == Kem::XWing;
-        (self.announced.not_before, is_xwing, self.config.kem().id())
+    /// What decides between two that began together: X-Wing protects recordings. The order
+    /// of a list decides nothing.
+    fn rank(&self) -> (bool, u16) {
+        let kem = self.config.kem();
+        (kem == Kem::XWing, kem.id())
     }
 }
 
 /// What is known of a CPS's keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CpsKeys {
-    /// Those that may be used, if they are good now.
+    /// Those that may be used, each when everybody uses it.
     pub keys: Vec<TrustedKey>,
+    /// All that the log announces of known KEMs, which decide what everybody uses.
+    pub announced: ObliviousKeys,
     /// When the CPS's answer and its log were last good.
     pub read: Option<UnixTime>,
     /// Why the CPS's last answer brought none, if the CPS contradicts its log.
@@ -68,14 +70,20 @@ impl CpsKeys {
         self.read.is_some_and(|read| age(read) <= MAX_READING_AGE)
     }
 
-    /// The key that everybody seals to now; none if it was read too long ago.
+    /// The key that everybody seals to now; none if it was read too long ago. **The log and
+    /// the clock decide, and not what was served to us**: where the newest key is missing, no
+    /// older one takes its place.
     #[must_use]
     pub fn newest(&self, now: UnixTime) -> Option<&TrustedKey> {
         if !self.is_recent(now) {
             return None;
         }
-        let good = self.keys.iter().filter(|key| key.announced.is_good(now));
-        good.max_by_key(|key| key.rank())
+        let used = self.announced.in_use(now);
+        let is_used = |key: &&TrustedKey| used.iter().any(|used| used.key == key.announced);
+        self.keys
+            .iter()
+            .filter(is_used)
+            .max_by_key(|key| key.rank())
     }
 }
 

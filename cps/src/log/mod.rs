@@ -219,18 +219,6 @@ impl CpsLog {
         self.role.publish(statements, now).await
     }
 
-    /// Logs something once.
-    ///
-    /// # Errors
-    /// [`StateError`]; [`StateError::NotYet`] until the leader has.
-    pub(crate) async fn state(
-        &self,
-        statement: Statement,
-        now: UnixTime,
-    ) -> Result<(), StateError> {
-        self.role.state(statement, now).await.map(|_| ())
-    }
-
     /// Whether it is in the log, durably, that tokens of a key are taken.
     #[must_use]
     pub fn is_open(&self, id: TokenKeyId) -> bool {

@@ -1,6 +1,7 @@
 //! When oblivious keys are announced, offered and forgotten, by the clock. **A key is in the
-//! log under a checkpoint before it is offered**, and the next one is announced most of an
-//! epoch ahead, for clients that read logs now and then. **The secret of an epoch is
+//! log under a checkpoint before it is offered**, and the next one is announced and offered
+//! a day ahead, so that all clients have it when it begins and nobody fetches because it did.
+//! **The secret of an epoch is
 //! overwritten when its keys are not accepted any more**, but only once the clock has said
 //! so for ten minutes: a clock that jumps ahead and back would otherwise leave this node
 //! without the keys of today.
@@ -141,6 +142,12 @@ impl Rotation {
         let begins = epochs.validity(current.next()).not_before;
         let ends = epochs.validity(oldest).not_after;
         let next = now.plus(CHECK_EVERY).min(begins).min(ends);
+        let announced = epochs.announced_from(current.next());
+        let next = if now < announced {
+            next.min(announced)
+        } else {
+            next
+        };
         match retry {
             None => self.clock.reached(next).await,
             Some(retry) => tokio::select! {
@@ -162,7 +169,6 @@ impl Rotation {
         self.offer(now)
             .await
             .inspect_err(|_| self.drop_expired(now))?;
-        self.announce_next(now).await?;
         forgotten
     }
 
@@ -197,7 +203,8 @@ impl Rotation {
         Ok(())
     }
 
-    /// Offers the keys of this epoch, and that of the last one as long as it is accepted.
+    /// Offers the keys of this epoch, that of the last one as long as it is accepted, and
+    /// behind them those of the next one once they are in the log.
     async fn offer(&self, now: UnixTime) -> Result<(), RotationError> {
         let epochs = self.ratchet.epochs();
         let current = epochs.at(now);
@@ -212,27 +219,35 @@ impl Rotation {
             PublishError::State(StateError::NotYet) => RotationError::NotAnnounced,
             other => other.into(),
         })?;
-        let keys = keys.into_iter().map(|(key, _)| key).collect();
-        self.offered.replace(keys, epochs.grace());
+        let next = self.announced_next(now).await?;
+        let keys = keys.into_iter().chain(next).map(|(key, _)| key);
+        self.offered.replace(keys.collect(), epochs.grace());
         Ok(())
     }
 
-    /// Announces the keys of the next epoch, once those of the last one are not accepted
-    /// any more. For a follower its leader does.
-    async fn announce_next(&self, now: UnixTime) -> Result<(), RotationError> {
+    /// Announces the keys of the next epoch when it is time. For a follower its leader does.
+    /// Returns them once they are under a checkpoint.
+    async fn announced_next(
+        &self,
+        now: UnixTime,
+    ) -> Result<Vec<(GatewayKey, Statement)>, RotationError> {
         let epochs = self.ratchet.epochs();
         let current = epochs.at(now);
-        if epochs.oldest_accepted(now) < current {
-            return Ok(());
+        if now < epochs.announced_from(current.next()) {
+            return Ok(Vec::new());
         }
-        for (_, statement) in self.keys(current.next())? {
-            match self.log.state(statement, now).await {
-                Ok(()) | Err(StateError::NotYet) => {}
-                // There is time for it.
-                Err(error) => warn("the next oblivious key is not in the log", &error),
+        let next = self.keys(current.next())?;
+        let statements = next.iter().map(|(_, statement)| statement.clone());
+        match self.log.publish(statements.collect(), now).await {
+            Ok(()) => Ok(next),
+            // There is time for it.
+            Err(error) => {
+                if !matches!(error, PublishError::State(StateError::NotYet)) {
+                    warn("the next oblivious key is not in the log", &error);
+                }
+                Ok(Vec::new())
             }
         }
-        Ok(())
     }
 
     /// Offers nothing whose time is over.

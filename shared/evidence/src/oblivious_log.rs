@@ -174,6 +174,12 @@ impl ObliviousLogView {
         &self.skipped
     }
 
+    /// The announced keys that had not expired.
+    #[must_use]
+    pub const fn keys(&self) -> &ObliviousKeys {
+        &self.keys
+    }
+
     /// What the log says of a key configuration.
     ///
     /// # Errors
@@ -203,12 +209,14 @@ impl ObliviousLogView {
     ) -> Result<(), NotAnnounced> {
         let tolerance = clock_tolerance::TOKEN_KEY;
         let (begun, ended) = (now.minus(tolerance), now.plus(tolerance));
-        let all = Vec::from(self.keys.clone());
-        let known = all.iter().filter(|key| is_known(key.kem_id));
-        let good = known.filter(|key| key.not_before <= begun && ended < key.not_after);
-        let newest = good.clone().map(|key| key.not_before).max();
-        let mut newest = good.filter(|key| Some(key.not_before) == newest);
-        match newest.find(|key| !served.contains(&key.key_config)) {
+        let known = self.keys.of_kems(is_known);
+        let newest = known.in_use(begun).into_iter();
+        let mut newest = newest
+            .filter(|known| known.used_from() <= begun)
+            .map(|known| &known.key);
+        let is_missing =
+            |key: &&ObliviousKey| ended < key.not_after && !served.contains(&key.key_config);
+        match newest.find(is_missing) {
             Some(missing) => Err(NotAnnounced::LeftOut {
                 key_config: missing.key_config,
                 since: missing.not_before,

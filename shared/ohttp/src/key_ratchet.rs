@@ -33,6 +33,9 @@ const MAX_STEPS: u64 = 1_000_000;
 /// have them in its cache for so long.
 const GRACE: Duration = Duration::from_secs(3_600);
 
+/// How long keys are announced before they begin, at most.
+const LONGEST_AHEAD: Duration = Duration::from_secs(86_400);
+
 /// A KEM that a gateway may offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -148,6 +151,14 @@ impl Epochs {
             not_before,
             not_after: not_before.plus(self.length()).plus(self.grace()),
         }
+    }
+
+    /// When the keys of an epoch are announced and offered: a day ahead, or half an epoch if
+    /// that is less, when those of the epoch before the last one are accepted no more.
+    #[must_use]
+    pub fn announced_from(self, epoch: Epoch) -> UnixTime {
+        let ahead = LONGEST_AHEAD.min(Duration::from_secs(u64::from(self.seconds / 2)));
+        self.validity(epoch).not_before.minus(ahead)
     }
 
     /// The oldest epoch whose keys are accepted: this one's, or the one before it.

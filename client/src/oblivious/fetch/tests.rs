@@ -305,6 +305,39 @@ async fn two_keys_of_a_kem_for_one_time_and_a_key_of_a_wrong_kem_are_refused() {
     }
 }
 
+/// Keys that begin one after another in a minute, of which each client is shown another.
+#[tokio::test]
+async fn a_key_that_is_not_the_newest_of_the_log_is_not_used_though_it_was_served() {
+    let begins = NOW.plus(MINUTE);
+    let (today, first, second) = (config(2), config(4), config(6));
+    let announced = [
+        key(&today, NOW.minus(WEEK)),
+        key(&first, begins),
+        key(&second, begins.plus(MINUTE / 60)),
+    ];
+    let scene = Scene::new().await;
+    scene.shows_log(&[&today, &first], &announced);
+    let known = scene.fetch_at(NOW).await.unwrap();
+    assert_eq!(used(&known, NOW), Some(2));
+    assert_eq!(used(&known, begins), Some(4));
+    assert_eq!(used(&known, begins.plus(MINUTE / 60)), None);
+    scene.shows_log(&[&today, &first, &second], &announced);
+    let known = scene.fetch_at(NOW).await.unwrap();
+    assert_eq!(used(&known, begins.plus(MINUTE / 60)), Some(6));
+}
+
+#[tokio::test]
+async fn the_next_key_is_at_hand_before_it_begins_and_is_used_from_then_on() {
+    let scene = Scene::new().await;
+    let (first, second) = (config(2), config(4));
+    scene.shows(&[&first, &second], &[&first, &second]);
+    let begins = NOW.minus(MINUTE).plus(WEEK);
+    let known = scene.fetch_at(begins.minus(MINUTE)).await.unwrap();
+    scene.files.lock().unwrap().clear();
+    assert_eq!(used(&known, begins.minus(MINUTE / 60)), Some(2));
+    assert_eq!(used(&*scene.remembered().await, begins), Some(4));
+}
+
 #[tokio::test]
 async fn a_kem_is_left_out_for_nobody_and_the_order_of_a_list_says_nothing() {
     let begins = NOW.minus(MINUTE);

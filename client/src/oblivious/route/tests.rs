@@ -163,6 +163,7 @@ async fn without_a_relay_or_a_key_nothing_is_sent() {
         ..*known.newest(NOW).unwrap().announced()
     };
     let ended = CpsKeys {
+        announced: scene::log_of(ended),
         keys: vec![TrustedKey::new(config, ended)],
         read: Some(NOW),
         refused: None,

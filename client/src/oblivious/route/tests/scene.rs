@@ -9,7 +9,8 @@ use bhttp::Message;
 use http::{HeaderValue, StatusCode};
 use ohttp::hpke::{Aead, Kdf, Kem as TheirKem};
 use ohttp::{KeyConfig as TheirConfig, Server, SymmetricSuite};
-use pennyblack_evidence::oblivious_keys::{KeyConfigDigest, ObliviousKey};
+use pennyblack_evidence::log_entry::Minute;
+use pennyblack_evidence::oblivious_keys::{KeyConfigDigest, ObliviousKey, ObliviousKeys};
 use pennyblack_hpke::{Kem, PrivateKey};
 use pennyblack_ohttp::binary_http;
 use pennyblack_ohttp::exchange::{OpenedRequest, open_request, seal_response};
@@ -159,6 +160,7 @@ impl Scene {
             not_after: NOW.plus(Duration::from_secs(60)),
         };
         let known = CpsKeys {
+            announced: log_of(announced),
             keys: vec![TrustedKey::new(config, announced)],
             read: Some(NOW),
             refused: None,
@@ -166,6 +168,13 @@ impl Scene {
         keys.set(&"cps.example".parse().unwrap(), known);
         keys
     }
+}
+
+/// A log that announces one key.
+pub(super) fn log_of(key: ObliviousKey) -> ObliviousKeys {
+    let mut log = ObliviousKeys::default();
+    log.announce(Minute::of(key.not_before), key).unwrap();
+    log
 }
 
 /// What it was sent, as 201.
