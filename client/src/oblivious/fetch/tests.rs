@@ -350,7 +350,7 @@ async fn a_kem_is_left_out_for_nobody_and_the_order_of_a_list_says_nothing() {
         let refused = scene.fetch_at(NOW).await.unwrap_err();
         assert!(refused.is_untrusted(), "{refused}");
         scene.shows_log(&served, &announced);
-        all.push(used(&*scene.fetch_at(NOW).await.unwrap(), NOW));
+        all.push(used(&scene.fetch_at(NOW).await.unwrap(), NOW));
     }
     assert_eq!(all[0], all[1]);
 }
