@@ -10,6 +10,7 @@
 
 mod clients;
 mod gateway_role;
+mod ohttp_crate;
 mod relay;
 
 /// The program of each service.

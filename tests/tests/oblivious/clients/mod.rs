@@ -14,7 +14,8 @@ use pennyblack_client::oblivious::{Fallback, TrustedKeys};
 use pennyblack_http::{HttpError, HttpOptions, RouteFault};
 use pennyblack_sealing::mailbox::RecipientKey;
 
-use self::scene::{CALLEE, SOON, Scene, number, start_relay};
+pub(super) use self::scene::start_relay;
+use self::scene::{CALLEE, SOON, Scene, number};
 
 /// What one look at the office's mailbox by `http` finds.
 async fn passports(scene: &Scene, http: &HttpOptions) -> u64 {

@@ -206,7 +206,7 @@ impl Scene {
     }
 }
 
-pub(super) async fn start_relay(gateway: SocketAddr) -> RunningService {
+pub(crate) async fn start_relay(gateway: SocketAddr) -> RunningService {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("relay.toml");
     let text = format!(
