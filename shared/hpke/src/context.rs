@@ -60,12 +60,15 @@ impl SenderContext {
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn of_ephemeral(recipient: &[u8; 32], info: &[u8], ephemeral: &[u8; 32]) -> Option<Self> {
+        use aws_lc_rs::agreement;
         use hpke::kdf::Kdf as _;
 
-        let (secret, enc) = crate::x25519::encapsulate(recipient, ephemeral)?;
+        let ephemeral =
+            agreement::PrivateKey::from_private_key(&agreement::X25519, ephemeral).ok()?;
+        let (secret, enc) = X25519::encapsulate(recipient, &ephemeral)?;
         let context = HkdfSha256::combine_secrets(&OpModeS::<X25519>::Base, secret, info);
         Some(Self {
-            enc: enc.to_vec(),
+            enc: enc.to_bytes().to_vec(),
             context: Box::new(AeadCtxS::<AesGcm128, HkdfSha256, X25519>::from(context)),
         })
     }

@@ -9,12 +9,11 @@ use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::aes_gcm::{AesGcm128, AesGcm256};
-use crate::p256::P256HkdfSha256;
-use crate::x25519::X25519HkdfSha256;
-use crate::{Kem, PRIVATE_KEY_SIZE, TAG_SIZE};
+use crate::dhkem::Dhkem;
+use crate::{Kem, PRIVATE_KEY_SIZE, TAG_SIZE, p256, x25519};
 
-pub(crate) type X25519 = X25519HkdfSha256;
-pub(crate) type P256 = P256HkdfSha256;
+pub(crate) type X25519 = Dhkem<x25519::X25519>;
+pub(crate) type P256 = Dhkem<p256::P256>;
 pub(crate) type XWing = hpke::kem::XWing;
 
 /// A public key that was checked to be one: sealing to it cannot fail.

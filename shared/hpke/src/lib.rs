@@ -2,8 +2,8 @@
 //! into the HPKE library. Not here: what is sealed, and under which `info` and `aad`.
 
 mod aes_gcm;
-mod agreement;
 mod context;
+mod dhkem;
 mod keys;
 mod p256;
 mod x25519;
