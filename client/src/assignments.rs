@@ -197,7 +197,7 @@ impl Assignments {
         let (mut selections, answers): (Vec<_>, Vec<_>) = answers.unzip();
         let unrecorded = self.write(&mut selections, now);
         for (selection, answer) in selections.into_iter().zip(answers) {
-            // Whoever has gone can ask again.
+            // A client that has gone can ask again.
             let _gone = answer.send(selection.into_assigned(unrecorded.clone()));
         }
     }

@@ -88,7 +88,7 @@ impl Traffic {
         })
     }
 
-    /// Lets `clients` of them loose until `disturbance` is over.
+    /// Lets `clients` of them loose until `disturbance` has ended.
     pub async fn during<T>(
         self: &Arc<Self>,
         clients: u64,

@@ -208,7 +208,7 @@ impl Schedule {
     }
 }
 
-/// Destroys tokens whose key is over, and never returns. **It is done between visits, and no
+/// Destroys tokens whose key has ended, and never returns. **It is done between visits, and no
 /// visit waits for it**: it takes longer the fewer tokens were spent, and the issuer sees
 /// when it is asked. What is not done when the next visit begins waits for the one after.
 async fn destroy_ended(wallet: &Wallet) {

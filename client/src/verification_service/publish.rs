@@ -74,7 +74,7 @@ impl Publisher {
 
     /// Shows the CPS the record, every `every` and at no other times. One that has it answers
     /// 200 and does nothing; one that has lost it, as after it was restored from a backup, has
-    /// it again. Another record is signed when half of this one's life is over or the
+    /// it again. Another record is signed when half of this one's life has passed or the
     /// identity's certificate is a new one. Until `shutdown`.
     pub async fn keep_registered(
         mut self,
@@ -170,7 +170,7 @@ struct SignedRecord {
 }
 
 impl SignedRecord {
-    /// Less than half of its life is over, and it was not made in the future.
+    /// Less than half of its life has passed, and it was not made in the future.
     fn is_young(&self, now: UnixTime) -> bool {
         let half = self.exp.since(self.iat) / 2;
         (self.iat..self.iat.plus(half)).contains(&now)

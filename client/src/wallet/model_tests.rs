@@ -101,7 +101,7 @@ impl Life {
         true
     }
 
-    /// A key is over. Its tokens are destroyed now, in part, or later.
+    /// A key has ended. Its tokens are destroyed now, in part, or later.
     fn end(&mut self) {
         let over = self.a_key();
         let standing = |key| match key == over {

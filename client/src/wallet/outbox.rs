@@ -73,7 +73,7 @@ pub struct StoreTarget<'a> {
 }
 
 /// By which ways a signed request may leave. **It is settled when the request is signed**:
-/// whoever sends it again may know no relay.
+/// the process that sends it again may know no relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AllowedWays {
     /// Any: its CPS may see who sends it.

@@ -121,7 +121,7 @@ fn a_spend_costs_the_same_with_a_thousand_tokens_and_with_a_million() {
     assert!(growth(few, many) > 100.0, "{few:?}, then {many:?}");
 }
 
-/// How long it takes to be told that the key of all tokens is over.
+/// How long it takes to be told that the key of all tokens has ended.
 fn end_time(wallet: &Wallet) -> Duration {
     let began = Instant::now();
     let over = |_| KeyStanding::Over;

@@ -1,6 +1,6 @@
 //! Tokens whose key the issuer's directory does not list: most often no CPS takes them
 //! any more. **They are set aside at once, and destroyed only when the issuer's log says
-//! that the key is over**; without a log, when many directories in a row have not listed it,
+//! that the key has ended**; without a log, when many directories in a row have not listed it,
 //! over a day at least: a few answers, of an issuer gone wrong or of something in between,
 //! must not empty a wallet, and neither must a clock that jumps or a carrier that was off.
 //! Not here: fetching the directory and the log.

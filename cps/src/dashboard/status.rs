@@ -133,7 +133,7 @@ enum EpochState {
     Live,
     /// Not yet: it has not begun.
     Announced,
-    /// They are not: it is over and about to be closed, or is not in the log.
+    /// They are not: it has ended and is about to be closed, or is not in the log.
     NotTaken,
 }
 

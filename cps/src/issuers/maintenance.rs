@@ -60,7 +60,7 @@ struct KeyMaintenance<S> {
     authority: Authority,
     file: PathBuf,
     epochs: KeyEpochs,
-    /// Since when no token is taken of a key that is over.
+    /// Since when no token is taken of a key that has ended.
     refused_since: HashMap<TokenKeyId, Instant>,
     secrets: VoprfKeys,
     issuers: Arc<Issuers>,
@@ -200,7 +200,7 @@ impl<S: Store> KeyMaintenance<S> {
         })
     }
 
-    /// When a key comes into force, or is over, or is to be closed.
+    /// When a key comes into force, or has ended, or is to be closed.
     fn next_turn(&self) -> Option<UnixTime> {
         let (now, settled) = (self.clock.now(), self.log.settles_after());
         let change = self.epochs.next_change(now);
@@ -233,7 +233,7 @@ impl<S: Store> KeyMaintenance<S> {
         Ok(heard.max_age)
     }
 
-    /// Closes what is over and puts the rest in force.
+    /// Closes what has ended and puts the rest in force.
     async fn turn(&mut self) {
         let settled = self.clock.now().minus(self.log.settles_after());
         let over = self.epochs.over(settled);
@@ -266,7 +266,7 @@ impl<S: Store> KeyMaintenance<S> {
         self.publish();
     }
 
-    /// Whether a key is over whose last tokens may be on their way here.
+    /// Whether a key has ended whose last tokens may be on their way here.
     fn is_waiting_to_close(&self) -> bool {
         let mut refused = self.refused_since.values();
         refused.any(|since| since.elapsed() < REFUSED_FOR)

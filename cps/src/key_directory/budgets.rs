@@ -79,7 +79,7 @@ impl Budgets {
         Ok(())
     }
 
-    /// Whether there is room for a record of `bytes`, whoever signed it.
+    /// Whether there is room for a record of `bytes`, whatever its grant.
     pub(super) fn check_capacity(&self, bytes: u64) -> Result<(), Refusal> {
         if self.taken.saturating_add(bytes) > self.room {
             return Err(Refusal::DirectoryFull);

@@ -153,7 +153,7 @@ impl Index {
         })
     }
 
-    /// Whether there is room for a stored record, whoever signed it: it had
+    /// Whether there is room for a stored record, whatever its grant: it had
     /// room when it was registered, and what is listed must not depend on an order.
     pub(super) fn check_capacity(
         &self,

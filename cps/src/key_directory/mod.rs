@@ -227,7 +227,7 @@ impl KeyDirectory {
         let _alone = self.alone();
         let name = file_name(&id);
         // One that waits may be of the same key: the two share a file. Not the others:
-        // whoever registers would have all of them verified.
+        // each registration would have all of them verified.
         self.verify_waiting(std::slice::from_ref(&name), now);
         if !self.check_new(&id, &record)? {
             return Ok(Registered::Unchanged);

@@ -250,7 +250,7 @@ impl Rotation {
         }
     }
 
-    /// Offers nothing whose time is over.
+    /// Offers nothing whose time has ended.
     fn drop_expired(&self, now: UnixTime) {
         let epochs = self.ratchet.epochs();
         let accepted = epochs.oldest_accepted(now)..=epochs.at(now);

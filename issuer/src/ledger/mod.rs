@@ -54,7 +54,7 @@ pub enum ChargeError {
     Redis(#[from] RedisError),
     /// The shared store has forgotten charges that it acknowledged: a backup was
     /// restored, it was emptied, or a failover lost writes. Nothing is charged
-    /// until the operator decides or the epoch is over.
+    /// until the operator decides or the epoch has ended.
     #[error(
         "Redis lost charges of the key epoch {epoch}: it has {found} of this node, which made \
          {seen}. Was a backup restored, or did a failover lose writes? Bring them back; or, to \

@@ -24,7 +24,7 @@ pub struct RoutedRequest<'a> {
     pub max_answer: usize,
 }
 
-/// What the service answered: its own status and header fields, and not those of whoever
+/// What the service answered: its own status and header fields, and not those of what
 /// carried them.
 #[derive(Debug, Clone)]
 pub struct RoutedAnswer {

@@ -129,7 +129,7 @@ impl Verifier<'_> {
             .jws()
             .verify(chain.public_key())
             .map_err(Refusal::Signature)?;
-        // Whoever diverted the call had to find the nested PASSporT fresh then; a
+        // The carrier that diverted the call had to find the nested PASSporT fresh then; a
         // callee may ring for longer than that, so it is not compared with now.
         let original = passport
             .nested()

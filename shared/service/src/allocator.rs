@@ -1,5 +1,5 @@
 //! The allocator of every program that is a daemon: jemalloc, whose own thread gives back
-//! what is free, some ten seconds after a load is over. The C library's keeps most of it
+//! what is free, some ten seconds after a load has ended. The C library's keeps most of it
 //! (docs/reliability.md).
 
 #[global_allocator]

@@ -127,8 +127,8 @@ impl AnswerRoom {
         }
     }
 
-    /// The same room for a request that came inside another one: whoever reserves for its
-    /// answer reserves for what is made of that, too, before either is made.
+    /// The same room for a request that came inside another one: what is reserved
+    /// for its answer has room for what is made of that, too, before either is made.
     #[must_use]
     pub fn of_inner(&self, beside: Beside) -> Self {
         Self {

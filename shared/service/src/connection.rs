@@ -27,7 +27,7 @@ use crate::untaken::PIECE;
 use pennyblack_runtime::config::Limits;
 use pennyblack_runtime::shutdown::Shutdown;
 
-/// Time for a connection's last words (GOAWAY, the TLS close) once it is over.
+/// Time for a connection's last words (GOAWAY, the TLS close) once it has ended.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a client may send on one stream before this side has taken any of it: the
@@ -71,7 +71,7 @@ fn http(limits: &Limits, tasks: StreamTasks) -> auto::Builder<StreamTasks> {
     http
 }
 
-/// Ends what goes on for a connection when the connection is over, whichever way.
+/// Ends what goes on for a connection when the connection has ended, whichever way.
 struct Ending<'a>(&'a Exchanges);
 
 impl Drop for Ending<'_> {

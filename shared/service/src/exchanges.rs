@@ -88,7 +88,7 @@ struct State {
     waiting_since: Instant,
     /// The first request that this side worked on.
     first: Option<u64>,
-    /// Whether that is over.
+    /// Whether that has ended.
     is_first_over: bool,
 }
 
@@ -247,7 +247,7 @@ impl Exchanges {
         others
     }
 
-    /// Ends the streams that are open, since their connection is over.
+    /// Ends the streams that are open, since their connection has ended.
     pub(crate) fn end_all(&self) {
         let ended: Vec<_> = self
             .state()

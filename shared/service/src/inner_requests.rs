@@ -69,7 +69,7 @@ impl InnerRouter {
         Self(request_limits::around(router))
     }
 
-    /// Answers a request. Whoever reserves room for the answer reserves so much `beside` it.
+    /// Answers a request. Room that is reserved for the answer has so much `beside` it.
     pub async fn answer(
         &self,
         mut request: Request<Bytes>,

@@ -1,5 +1,5 @@
 //! Five times as much as an issuer or a CPS can do: it goes on doing what it can,
-//! refuses the rest with 503, and is as quick as before as soon as it is over.
+//! refuses the rest with 503, and is as quick as before as soon as it has ended.
 //!
 //! The services have a core of their own where there are two: a client that asks for
 //! five times too much on the same core takes the time that is to be measured.

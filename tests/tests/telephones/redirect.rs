@@ -97,7 +97,7 @@ async fn a_lost_message_delays_a_call_and_costs_no_token() {
             slow,
             600..=3_500,
         ),
-        // The last: the gateway sends this 302 again, when the call is over.
+        // The last: the gateway sends this 302 again, when the call has ended.
         ("lost-ack", Loss::Requests("ACK", 1), prompt, 0..=2_500),
     ];
     for (lost, (name, loss, store, delay)) in (1..).zip(cases) {

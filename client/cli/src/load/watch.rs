@@ -60,7 +60,7 @@ impl Watcher {
         .await
     }
 
-    /// Shows how many requests are answered, until the run is over.
+    /// Shows how many requests are answered, until the run has ended.
     pub(super) async fn watch_run(
         &self,
         run: impl Future<Output = Result<Report, LoadError>>,

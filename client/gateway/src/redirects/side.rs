@@ -119,7 +119,7 @@ impl SideTask {
         self.show();
     }
 
-    /// Whether it was asked to end, and all is answered and acknowledged, or time is over.
+    /// Whether it was asked to end, and all is answered and acknowledged, or time has run out.
     fn is_finished(&self) -> bool {
         self.ends.is_some_and(|ends| {
             let is_idle = self.decisions.is_empty() && self.server.unfinished() == 0;

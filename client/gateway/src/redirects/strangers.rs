@@ -1,5 +1,5 @@
-//! Peers that may not ask. Their messages are counted; a few are answered 403, for whoever
-//! looks for a fault of the configuration. The others are dropped unread: a flood of them
+//! Peers that may not ask. Their messages are counted; a few are answered 403, for an operator
+//! who looks for a fault of the configuration. The others are dropped unread: a flood of them
 //! takes nothing from switches, and is not sent on to the address that it is forged from.
 
 use std::sync::{Mutex, PoisonError};

@@ -104,7 +104,7 @@ impl Calls {
     }
 }
 
-/// Counts arrivals until the time is over (Knuth).
+/// Counts arrivals until the time has ended (Knuth).
 fn poisson(mean: f64, rng: &mut StdRng) -> f64 {
     let end = (-mean).exp();
     let (mut calls, mut left) = (0.0, rng.random_range(0.0..1.0));

@@ -1,4 +1,4 @@
-//! What lies at the CPS when all is over: its files and its log, searched for
+//! What lies at the CPS when all has ended: its files and its log, searched for
 //! everything that would tell who stored, who called, or what was said.
 
 use std::fs;

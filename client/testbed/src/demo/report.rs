@@ -91,7 +91,7 @@ pub struct Evidence {
     pub finding: String,
 }
 
-/// What lies at the CPS when all is over.
+/// What lies at the CPS when all has ended.
 #[derive(Debug, Clone, Serialize)]
 pub struct CpsView {
     /// Tokens that it saw spent.

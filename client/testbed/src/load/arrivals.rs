@@ -78,7 +78,7 @@ impl Arrivals {
     }
 
     /// Lets requests begin when they are due, until the last one has begun or
-    /// the time is over. It blocks, on a thread of its own: the timers of the
+    /// the time has ended. It blocks, on a thread of its own: the timers of the
     /// runtime are a millisecond coarse, which would go into every latency.
     pub(super) fn keep_pace(&self) {
         let Some(timetable) = &self.timetable else {

@@ -146,7 +146,7 @@ async fn all_nodes_change_to_the_same_key_at_the_same_instant() {
         assert_eq!(one.etag(), two.etag());
         assert_eq!(one.0.live().ids().count(), 2);
     }
-    // What nobody signs with any more leaves Redis when its time of grace is over.
+    // What nobody signs with any more leaves Redis when its time of grace has ended.
     let now = NOW.plus(PLAN.schedule.epoch * 3 + GRACE);
     one.turn(now).await.unwrap();
     two.turn(now).await.unwrap();

@@ -30,7 +30,7 @@ const HEADER_BYTES: u32 = 16 * 1024;
 /// for its reply.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
-/// Begins to connect. The work goes on, whoever waits for it.
+/// Begins to connect. The work goes on, also when nobody waits for it.
 pub(super) fn begin(service: &ServiceUri, tls: Option<TlsClient>, limits: KeptLimits) -> Attempt {
     let service = service.clone();
     let work = tokio::spawn(async move {

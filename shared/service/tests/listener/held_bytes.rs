@@ -216,7 +216,7 @@ async fn bodies_that_never_end_give_way_to_newer_ones() {
 
 #[tokio::test]
 async fn what_a_closed_connection_asked_for_is_not_worked_on() {
-    /// Says when the work on a request is over.
+    /// Says when the work on a request has ended.
     struct Over(Arc<Semaphore>);
     impl Drop for Over {
         fn drop(&mut self) {

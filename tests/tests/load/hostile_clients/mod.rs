@@ -216,7 +216,7 @@ fn not_counted(connections: usize) -> u64 {
     384 * connections as u64 / 1024 + 64
 }
 
-/// MiB that it may have when an attack is over. The allocator gives memory back ten
+/// MiB that it may have when an attack has ended. The allocator gives memory back ten
 /// seconds after it was free.
 const AFTERWARDS: u64 = 64;
 

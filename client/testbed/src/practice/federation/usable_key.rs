@@ -23,7 +23,7 @@ impl Federation {
         Ok(signing.filter(|key| accepted.contains(key)))
     }
 
-    /// The key that began last, unless its epoch is over: then its successor is late, and
+    /// The key that began last, unless its epoch has ended: then its successor is late, and
     /// takes its place at any time.
     async fn signing_key(&self) -> Result<Option<TokenKeyId>, DemoError> {
         let directory = self.carrier("carrier-a")?.directory(&self.client).await;
