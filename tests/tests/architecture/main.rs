@@ -34,6 +34,18 @@ const SERVERS: &[&str] = &[
     "pennyblack-service",
 ];
 
+/// What knows tokens, mailboxes and PASSporTs.
+const CALLS: &[&str] = &[
+    "pennyblack-attestation",
+    "pennyblack-evidence",
+    "pennyblack-passport",
+    "pennyblack-privacypass",
+    "pennyblack-protocol",
+    "pennyblack-sealing",
+    "pennyblack-stir",
+    "pennyblack-tlog",
+];
+
 const WALLS: &[Wall] = &[
     Wall {
         of: &["pennyblack-issuer"],
@@ -112,20 +124,13 @@ const WALLS: &[Wall] = &[
     },
     Wall {
         of: &["pennyblack-relay", "pennyblack-service"],
-        never: &[
-            "hpke",
-            "pennyblack-attestation",
-            "pennyblack-evidence",
-            "pennyblack-hpke",
-            "pennyblack-ohttp",
-            "pennyblack-passport",
-            "pennyblack-privacypass",
-            "pennyblack-protocol",
-            "pennyblack-sealing",
-            "pennyblack-stir",
-            "pennyblack-tlog",
-        ],
-        why: "a relay opens nothing, and knows no token, no mailbox and no PASSporT",
+        never: CALLS,
+        why: "a relay knows no token, no mailbox and no PASSporT",
+    },
+    Wall {
+        of: &["pennyblack-relay", "pennyblack-service"],
+        never: &["hpke", "pennyblack-hpke", "pennyblack-ohttp"],
+        why: "a relay opens nothing",
     },
     Wall {
         of: &["pennyblack-relay"],
@@ -153,33 +158,18 @@ const WALLS: &[Wall] = &[
     },
     Wall {
         of: &["pennyblack-sip"],
-        never: &[
-            "pennyblack-attestation",
-            "pennyblack-evidence",
-            "pennyblack-passport",
-            "pennyblack-privacypass",
-            "pennyblack-protocol",
-            "pennyblack-sealing",
-            "pennyblack-stir",
-            "pennyblack-tlog",
-            "tokio",
-        ],
-        why: "SIP knows no token and no PASSporT, and waits for nothing",
+        never: CALLS,
+        why: "SIP knows no token and no PASSporT",
     },
     Wall {
         of: &["pennyblack-hpke", "pennyblack-ohttp"],
-        never: &[
-            "pennyblack-attestation",
-            "pennyblack-evidence",
-            "pennyblack-passport",
-            "pennyblack-privacypass",
-            "pennyblack-protocol",
-            "pennyblack-sealing",
-            "pennyblack-stir",
-            "pennyblack-tlog",
-            "tokio",
-        ],
+        never: CALLS,
         why: "Oblivious HTTP carries requests and knows nothing of what they ask for",
+    },
+    Wall {
+        of: &["pennyblack-sip", "pennyblack-hpke", "pennyblack-ohttp"],
+        never: &["tokio"],
+        why: "SIP and Oblivious HTTP wait for nothing",
     },
     Wall {
         of: &["pennyblack-storage"],
