@@ -164,7 +164,7 @@ impl PrivateKey {
     }
 }
 
-fn seal_with<A: Aead, K: HpkeKem>(
+pub(crate) fn seal_with<A: Aead, K: HpkeKem>(
     key: &K::PublicKey,
     info: &[u8],
     aad: &[u8],
@@ -190,7 +190,7 @@ fn seal_with<A: Aead, K: HpkeKem>(
     Ok(())
 }
 
-fn open_with<A: Aead, K: HpkeKem>(
+pub(crate) fn open_with<A: Aead, K: HpkeKem>(
     key: &K::PrivateKey,
     info: &[u8],
     aad: &[u8],

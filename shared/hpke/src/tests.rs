@@ -1,3 +1,5 @@
+mod x_wing;
+
 use std::convert::Infallible;
 
 use hpke::aead::{Aead, AeadKey, AeadNonce, AeadTag};
