@@ -5,11 +5,11 @@ use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use pennyblack_base::problem::{PROBLEM_MEDIA_TYPE, Problem};
-use pennyblack_base::service_paths::OHTTP_RESPONSE_MEDIA_TYPE;
+use pennyblack_base::service_paths::{OHTTP_KEY_PROBLEM, OHTTP_RESPONSE_MEDIA_TYPE};
 use pennyblack_http::{KeptAnswer, KeptError};
 use pennyblack_service::answer_room::{AnswerRoom, NoRoomForAnswer};
 
-use crate::refusal::{KEY_PROBLEM, Refusal};
+use crate::refusal::Refusal;
 
 /// Bytes that each request has for its answer from the start ([`AnswerRoom`]).
 const RESERVED: usize = 64 * 1024;
@@ -87,7 +87,7 @@ async fn is_key_problem(answer: KeptAnswer, room: &AnswerRoom) -> bool {
     let Ok(body) = whole(answer, REFUSAL_BYTES, room).await else {
         return false;
     };
-    serde_json::from_slice(&body).is_ok_and(|problem: Problem| problem.kind == KEY_PROBLEM)
+    serde_json::from_slice(&body).is_ok_and(|problem: Problem| problem.kind == OHTTP_KEY_PROBLEM)
 }
 
 /// The body, if it has at most so many bytes. No byte is kept that is not reserved.

@@ -5,13 +5,9 @@
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use pennyblack_base::problem::{Problem, ProblemType};
+use pennyblack_base::service_paths::OHTTP_KEY_PROBLEM;
 use pennyblack_service::headers::ContentTypeError;
 use pennyblack_service::problem_response::ProblemResponse;
-
-/// The problem type by which a gateway says that it has not the key to which a request is
-/// sealed (RFC 9458 section 5.3). A client of ours learns newer keys at its next fetch: a refusal moves
-/// none (docs/decisions/0024-oblivious-clients.md).
-pub(crate) const KEY_PROBLEM: &str = "https://iana.org/assignments/http-problem-types#ohttp-key";
 
 /// Why.
 #[derive(Debug)]
@@ -34,7 +30,8 @@ pub(crate) enum Refusal {
     Refused {
         /// The status.
         status: StatusCode,
-        /// Whether it does not have the key.
+        /// Whether it does not have the key. A client of ours learns newer keys at its next
+        /// fetch: a refusal moves none (docs/decisions/0024-oblivious-clients.md).
         is_key: bool,
     },
     /// A fault of the relay.
@@ -83,7 +80,7 @@ impl Refusal {
 fn refused(status: StatusCode, is_key: bool) -> Problem {
     let (kind, detail) = match is_key {
         true => (
-            KEY_PROBLEM,
+            OHTTP_KEY_PROBLEM,
             "The gateway has not the key to which the request is sealed. Its keys have changed: \
              seal the request to a newer one.",
         ),

@@ -8,13 +8,11 @@ use http::header::RETRY_AFTER;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::foreign_text;
 use pennyblack_base::problem::Problem;
+use pennyblack_base::service_paths::OHTTP_KEY_PROBLEM;
 use pennyblack_base::time::UnixTime;
 use pennyblack_http::{Answer, HttpError, RouteError, RouteFault};
 
 use super::{CpsKeys, MAX_READING_AGE};
-
-/// The problem type of a key that the CPS does not have (RFC 9458 section 5.3).
-const KEY_PROBLEM: &str = "https://iana.org/assignments/http-problem-types#ohttp-key";
 
 /// Most characters of a stranger's sentence that are shown.
 const MAX_SHOWN: usize = 300;
@@ -119,7 +117,9 @@ pub(super) fn unreadable(url: &str, relay: &str, error: &impl Display) -> RouteE
 /// the CPS's back says that with 502 or 504.
 pub(super) fn not_taken(url: &str, answer: &Answer) -> RouteError {
     let problem: Option<Problem> = serde_json::from_slice(&answer.body).ok();
-    let is_of_the_key = problem.as_ref().is_some_and(|it| it.kind == KEY_PROBLEM);
+    let is_of_the_key = problem
+        .as_ref()
+        .is_some_and(|it| it.kind == OHTTP_KEY_PROBLEM);
     let said = match &problem {
         Some(problem) => {
             foreign_text::printable(&format!("{}: {}", problem.title, problem.detail), MAX_SHOWN)

@@ -3,6 +3,7 @@
 
 use axum::response::{IntoResponse as _, Response};
 use pennyblack_base::problem::{Problem, ProblemType};
+use pennyblack_base::service_paths::OHTTP_KEY_PROBLEM;
 use pennyblack_ohttp::encapsulation::DecapsulationError;
 use pennyblack_service::answer_room::NoRoomForAnswer;
 use pennyblack_service::headers::ContentTypeError;
@@ -11,8 +12,6 @@ use pennyblack_service::problem_response::{ProblemResponse, PublicRefusal, respo
 use super::outcome::Outcome;
 use crate::refusal::Refusal;
 
-/// RFC 9458 section 5.3.
-const KEY_PROBLEM: &str = "https://iana.org/assignments/http-problem-types#ohttp-key";
 const KEY_TITLE: &str = "Oblivious HTTP key configuration not usable";
 
 /// A request that is not answered inside.
@@ -64,7 +63,7 @@ fn key_problem(error: &DecapsulationError) -> ProblemResponse {
         _ => 400,
     };
     ProblemResponse::from(Problem {
-        kind: KEY_PROBLEM.to_owned(),
+        kind: OHTTP_KEY_PROBLEM.to_owned(),
         title: KEY_TITLE.to_owned(),
         status,
         detail: error.to_string(),

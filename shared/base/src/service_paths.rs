@@ -19,6 +19,9 @@ pub const OHTTP_KEYS_MEDIA_TYPE: &str = "application/ohttp-keys";
 pub const OHTTP_REQUEST_MEDIA_TYPE: &str = "message/ohttp-req";
 /// Media type of the sealed answer to it (RFC 9458 section 9.3).
 pub const OHTTP_RESPONSE_MEDIA_TYPE: &str = "message/ohttp-res";
+/// The problem type by which it says that it does not have the key to which a request is
+/// sealed (RFC 9458 section 5.3).
+pub const OHTTP_KEY_PROBLEM: &str = "https://iana.org/assignments/http-problem-types#ohttp-key";
 /// Where the admin address of every service says that it runs.
 pub const HEALTH_PATH: &str = "/healthz";
 /// What it says there.

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use pennyblack_base::problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};
-use pennyblack_base::service_paths::OHTTP_GATEWAY_PATH;
+use pennyblack_base::service_paths::{OHTTP_GATEWAY_PATH, OHTTP_KEY_PROBLEM};
 use pennyblack_ohttp::encapsulation::MAX_REQUEST_SIZE;
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::scene::Scene;
@@ -10,14 +10,11 @@ use pennyblack_tests::sealed::{first_key, inner_get, open, post, post_as, seal};
 
 use super::gateway;
 
-/// RFC 9458 section 5.3.
-const KEY_PROBLEM: &str = "https://iana.org/assignments/http-problem-types#ohttp-key";
-
 /// The status of an answer that tells a client to fetch the keys again.
 pub(super) fn status_of_key_problem(answer: &Answer) -> u16 {
     assert_eq!(answer.headers["content-type"], PROBLEM_MEDIA_TYPE);
     let problem: Problem = serde_json::from_slice(&answer.body).unwrap();
-    assert_eq!(problem.kind, KEY_PROBLEM);
+    assert_eq!(problem.kind, OHTTP_KEY_PROBLEM);
     assert_eq!(problem.status, answer.status.as_u16());
     problem.status
 }

@@ -1,10 +1,11 @@
 //! What of a gateway's answer reaches the client, and that nothing is asked twice.
 
 use pennyblack_base::problem::ProblemType;
+use pennyblack_base::service_paths::OHTTP_KEY_PROBLEM;
 use pennyblack_tests::wait::until;
 use std::time::Duration;
 
-use super::scene::{KEY_PROBLEM, Scene, problem};
+use super::scene::{Scene, problem};
 
 /// Longest wait for what happens at once.
 const SOON: Duration = Duration::from_secs(20);
@@ -49,8 +50,8 @@ async fn a_refusal_of_the_gateway_passes_as_its_status_and_whether_it_is_the_key
     let scene = Scene::open(&[]).await;
     let client = scene.client([127, 0, 0, 1]);
     for (asked, status, kind) in [
-        ("key 400", 400, KEY_PROBLEM),
-        ("key 422", 422, KEY_PROBLEM),
+        ("key 400", 400, OHTTP_KEY_PROBLEM),
+        ("key 422", 422, OHTTP_KEY_PROBLEM),
         ("status 400", 400, "about:blank"),
         ("status 422", 422, "about:blank"),
         // The type goes with these two statuses only.

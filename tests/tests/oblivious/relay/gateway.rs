@@ -16,14 +16,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use pennyblack_base::service_paths::OHTTP_KEY_PROBLEM;
 use rustls::RootCertStore;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
-
-use super::scene::KEY_PROBLEM;
 
 /// Bytes of an answer that is longer than a relay passes on.
 const TOO_LONG: usize = 1_060_001;
@@ -229,7 +228,7 @@ fn answer_of(what: &str, more: &str, body: &[u8]) -> Response<Full<Bytes>> {
         "status" => ("text/html", b"words of the gateway".to_vec()),
         "key" => (
             "application/problem+json",
-            format!(r#"{{"type": "{KEY_PROBLEM}", "title": "words of the gateway"}}"#).into(),
+            format!(r#"{{"type": "{OHTTP_KEY_PROBLEM}", "title": "words of the gateway"}}"#).into(),
         ),
         "html" => ("text/html", b"words of the gateway".to_vec()),
         "type" => ("application/octet-stream", b"words of the gateway".to_vec()),

@@ -13,9 +13,6 @@ use pennyblack_tests::world::World;
 use super::gateway::Gateway;
 use crate::SERVICE;
 
-/// By which a gateway says that it has not the key.
-pub(super) const KEY_PROBLEM: &str = "https://iana.org/assignments/http-problem-types#ohttp-key";
-
 /// The media type of requests.
 pub(super) const REQUEST: &str = "message/ohttp-req";
 
