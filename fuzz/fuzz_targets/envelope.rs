@@ -5,6 +5,7 @@
 use pennyblack_fuzz::world::world;
 use pennyblack_sealing::envelope::{Slots, open_envelope};
 use pennyblack_sealing::mailbox::Kem;
+use pennyblack_sealing::sealed::slot_size;
 
 /// The page before its slots.
 const HEADER_SIZE: usize = 20;
@@ -17,7 +18,7 @@ fn check(bytes: &[u8]) {
         let _ = open_envelope(key, &world.cps, bytes);
     }
     let mut plaintext = bytes.to_vec();
-    let page = HEADER_SIZE + usize::from(Slots::Four.count()) * Kem::DhkemX25519.slot_size();
+    let page = HEADER_SIZE + usize::from(Slots::Four.count()) * slot_size(Kem::DhkemX25519);
     plaintext.resize(page, 0);
     let sealed = world.seal(b"pennyblack envelope v1", &plaintext);
     if let Ok(page) = open_envelope(world.recipient(), &world.cps, &sealed) {

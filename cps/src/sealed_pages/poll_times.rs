@@ -12,6 +12,7 @@ use pennyblack_evidence::spend::{Created, RequestDigest, SpendSignature};
 use pennyblack_privacypass::token::{Nonce, TokenKeyId};
 use pennyblack_sealing::envelope::{Cursor, Slots};
 use pennyblack_sealing::mailbox::{Kem, KeyConfig, RecipientKey};
+use pennyblack_sealing::sealed::slot_size;
 use pennyblack_service::answer_room::AnswerRoom;
 use pennyblack_service::answer_times::{AnswerTimes, Arrival};
 use pennyblack_service::time_classifier::{Decision, Pairs};
@@ -205,7 +206,7 @@ pub(crate) async fn filled<S: Store>(store: &Arc<S>, kem: Kem, entries: usize) -
     for number in 0..u32::try_from(entries).unwrap() {
         // As ciphertexts are: no two alike, or a store that keeps equal strings once
         // has less to do.
-        let mut sealed = vec![0; kem.slot_size()];
+        let mut sealed = vec![0; slot_size(kem)];
         rand::rng().fill_bytes(&mut sealed);
         let sealed = sealed.into();
         let token = (TokenKeyId([1; 32]), Nonce(rand::random()));

@@ -2,6 +2,7 @@
 
 use pennyblack_sealing::envelope::{Cursor, Slots};
 use pennyblack_sealing::mailbox::Kem;
+use pennyblack_sealing::sealed::slot_size;
 use zeroize::Zeroizing;
 
 use super::StoreError;
@@ -24,7 +25,7 @@ impl Window {
         Self {
             after,
             max: usize::from(slots.count()),
-            slot_size: kem.slot_size(),
+            slot_size: slot_size(kem),
         }
     }
 

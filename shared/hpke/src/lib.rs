@@ -110,16 +110,6 @@ impl Kem {
         }
     }
 
-    /// Bytes of every entry in a mailbox of this KEM: `enc || ct` of a sealed
-    /// PASSporT (docs/protocol.md section 6).
-    #[must_use]
-    pub const fn slot_size(self) -> usize {
-        match self {
-            Self::DhkemX25519 | Self::DhkemP256 => 2048,
-            Self::XWing => 4096,
-        }
-    }
-
     /// Bytes that sealing adds to a plaintext: the encapsulated key and the tag.
     #[must_use]
     pub const fn sealing_overhead(self) -> usize {

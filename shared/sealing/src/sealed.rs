@@ -4,7 +4,7 @@
 //!
 //! HPKE base mode with the suite of the recipient's [`KeyConfig`];
 //! `info` = `"pennyblack passport v1" || mailbox[32]`, `aad` = the CPS's
-//! authority in ASCII. The result is `enc || ct`, exactly [`Kem::slot_size`]
+//! authority in ASCII. The result is `enc || ct`, exactly [`slot_size`]
 //! bytes, of this plaintext:
 //!
 //! ```text
@@ -27,7 +27,7 @@ const INFO_LABEL: &[u8] = b"pennyblack passport v1";
 /// Bytes of the length in front of the PASSporT.
 const LENGTH_SIZE: usize = 2;
 
-/// One sealed PASSporT, exactly [`Kem::slot_size`] bytes.
+/// One sealed PASSporT, exactly [`slot_size`] bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed(Box<[u8]>);
 
@@ -99,11 +99,20 @@ pub enum OpenError {
     NotText,
 }
 
+/// Bytes of every entry in a mailbox of this KEM: `enc || ct` of a sealed PASSporT.
+#[must_use]
+pub const fn slot_size(kem: Kem) -> usize {
+    match kem {
+        Kem::DhkemX25519 | Kem::DhkemP256 => 2048,
+        Kem::XWing => 4096,
+    }
+}
+
 /// The longest PASSporT, in bytes, that can be sealed to a key of this KEM:
 /// 1,998 for X25519, 1,965 for P-256, 2,958 for X-Wing.
 #[must_use]
 pub const fn passport_capacity(kem: Kem) -> usize {
-    kem.slot_size() - kem.sealing_overhead() - LENGTH_SIZE
+    slot_size(kem) - kem.sealing_overhead() - LENGTH_SIZE
 }
 
 /// Seals `passport` to the recipient, to be stored at the CPS `cps`.
@@ -126,11 +135,11 @@ pub fn seal_passport(
     }
     let length = u16::try_from(passport.len()).map_err(|_| too_long)?;
 
-    let mut slot = Vec::with_capacity(kem.slot_size());
+    let mut slot = Vec::with_capacity(slot_size(kem));
     slot.resize(kem.enc_size(), 0);
     slot.extend(length.to_be_bytes());
     slot.extend_from_slice(passport.as_bytes());
-    slot.resize(kem.slot_size(), 0);
+    slot.resize(slot_size(kem), 0);
     recipient
         .seal(&info(recipient.mailbox()), cps.as_bytes(), &mut slot, rng)
         .map_err(SealError::Hpke)?;
@@ -150,7 +159,7 @@ pub fn open_passport(
     cps: &Authority,
     sealed: &[u8],
 ) -> Result<String, OpenError> {
-    let expected = key.config().kem().slot_size();
+    let expected = slot_size(key.config().kem());
     if sealed.len() != expected {
         return Err(OpenError::Size {
             expected,
@@ -206,7 +215,7 @@ mod tests {
     /// Seals a plaintext of one's own making, as a hostile OOB-AS can.
     fn seal_raw(key: &RecipientKey, start: &[u8]) -> Vec<u8> {
         let kem = key.config().kem();
-        let mut slot = vec![0; kem.slot_size()];
+        let mut slot = vec![0; slot_size(kem)];
         slot[kem.enc_size()..][..start.len()].copy_from_slice(start);
         key.config()
             .seal(
@@ -229,7 +238,7 @@ mod tests {
             let key = key(kem);
             let longest = "x".repeat(capacity);
             let sealed = seal_passport(key.config(), &cps(), &longest, &mut rng()).unwrap();
-            assert_eq!(sealed.as_bytes().len(), kem.slot_size());
+            assert_eq!(sealed.as_bytes().len(), slot_size(kem));
             assert_eq!(open_passport(&key, &cps(), sealed.as_ref()), Ok(longest));
 
             let longer = "x".repeat(capacity + 1);
@@ -356,7 +365,7 @@ mod tests {
         ) {
             let mut bytes = bytes;
             if full {
-                bytes.resize(kem.slot_size(), 7);
+                bytes.resize(slot_size(kem), 7);
             }
             prop_assert!(open_passport(&key(kem), &cps(), &bytes).is_err());
         }

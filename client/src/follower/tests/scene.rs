@@ -12,7 +12,7 @@ use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::envelope::{Cursor, PageHeader, Slots, seal_envelope};
 use pennyblack_sealing::mailbox::{Kem, RecipientKey};
-use pennyblack_sealing::sealed::seal_passport;
+use pennyblack_sealing::sealed::{seal_passport, slot_size};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -92,7 +92,7 @@ impl Scene {
 
     /// An entry that anyone with a token can store.
     pub(super) fn hostile_entry(&self) -> Vec<u8> {
-        let mut entry = vec![0; self.key.config().kem().slot_size()];
+        let mut entry = vec![0; slot_size(self.key.config().kem())];
         rand::fill(&mut entry[..]);
         entry
     }
@@ -200,7 +200,7 @@ impl Recorder {
         let mut contents = self.contents.lock().unwrap();
         let (dropped, entries) = &mut *contents;
         for _ in 0..self.flood {
-            let mut entry = vec![0; self.key.config().kem().slot_size()];
+            let mut entry = vec![0; slot_size(self.key.config().kem())];
             rand::fill(&mut entry[..]);
             entries.push(entry);
         }

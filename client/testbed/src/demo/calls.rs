@@ -8,6 +8,7 @@ use std::time::Duration;
 use pennyblack_passport::{Attestation, Call, IdentityHeader, Party, UnverifiedPassport};
 use pennyblack_protocol::store_request::MAILBOX_SIZE;
 use pennyblack_runtime::clock::Clock;
+use pennyblack_sealing::sealed::slot_size;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use tokio::time::Instant;
 
@@ -80,7 +81,7 @@ async fn one_call(
 }
 
 fn slot(recipient: &Recipient) -> usize {
-    recipient.key.config().kem().slot_size()
+    slot_size(recipient.key.config().kem())
 }
 
 /// The number of the customer who makes this call.

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 use pennyblack_base::time::UnixTime;
 use pennyblack_sealing::envelope::{Cursor, Slots};
 use pennyblack_sealing::mailbox::{Kem, MailboxId};
+use pennyblack_sealing::sealed::slot_size;
 use pennyblack_storage::journal::SegmentNumber;
 use zeroize::Zeroizing;
 
@@ -59,7 +60,7 @@ pub(super) struct Mailboxes {
 
 impl Mailboxes {
     pub(super) fn new(limits: Limits) -> Self {
-        let sizes = Kem::ALL.map(Kem::slot_size);
+        let sizes = Kem::ALL.map(slot_size);
         let longest = sizes.into_iter().max().unwrap_or_default();
         let most = Slots::TwoHundredFiftySix.count();
         // Written to: the system gives memory that was only asked for as one page of zeros.

@@ -8,6 +8,7 @@ use pennyblack_evidence::spend::{
 };
 use pennyblack_privacypass::token::{Token, TokenError};
 use pennyblack_sealing::mailbox::{Kem, MailboxId};
+use pennyblack_sealing::sealed::slot_size;
 
 /// The header fields of a store request that carry meaning.
 ///
@@ -120,7 +121,7 @@ fn split_content(content: &[u8]) -> Result<(MailboxId, &[u8]), ParseStoreError> 
     let Some((mailbox, sealed)) = content.split_first_chunk::<MAILBOX_SIZE>() else {
         return Err(wrong_size);
     };
-    if Kem::ALL.iter().any(|kem| kem.slot_size() == sealed.len()) {
+    if Kem::ALL.iter().any(|kem| slot_size(*kem) == sealed.len()) {
         Ok((MailboxId(*mailbox), sealed))
     } else {
         Err(wrong_size)

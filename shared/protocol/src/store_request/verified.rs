@@ -15,6 +15,7 @@ use pennyblack_evidence::spend::{
 use pennyblack_privacypass::token::{ChallengeDigest, TokenKeyId, TokenVerifyError, VerifiedToken};
 use pennyblack_privacypass::token_key::TokenVerifier;
 use pennyblack_sealing::mailbox::{Kem, MailboxId};
+use pennyblack_sealing::sealed::slot_size;
 
 /// How far `created` may lie from the CPS's clock.
 ///
@@ -114,7 +115,7 @@ pub enum StoreRefusal {
     #[error("the token was drawn for another challenge than this service's")]
     ForeignChallenge,
     /// The ciphertext is not of the size of this mailbox's slots.
-    #[error("a {kem} mailbox takes {} bytes of ciphertext, not {actual}", kem.slot_size())]
+    #[error("a {kem} mailbox takes {} bytes of ciphertext, not {actual}", slot_size(*kem))]
     SlotSize {
         /// The KEM of the mailbox's key.
         kem: Kem,
@@ -247,7 +248,7 @@ impl VerifiedStore {
     /// # Errors
     /// [`StoreRefusal::SlotSize`].
     pub const fn check_slot(&self, kem: Kem) -> Result<(), StoreRefusal> {
-        if self.sealed.len() == kem.slot_size() {
+        if self.sealed.len() == slot_size(kem) {
             return Ok(());
         }
         Err(StoreRefusal::SlotSize {

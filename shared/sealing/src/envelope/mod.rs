@@ -37,6 +37,7 @@ pub use decoy::{DECOY_SECRET_SIZE, DecoyKeys};
 pub use question::{Cursor, CursorError, Slots, SlotsError};
 
 use crate::mailbox::{Kem, KeyConfig, MailboxId, RecipientKey};
+use crate::sealed::slot_size;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_base::wire::{Reader, WireError};
@@ -124,7 +125,7 @@ pub fn seal_envelope(
     let mut envelope = Vec::with_capacity(slots.envelope_size(kem));
     envelope.resize(kem.enc_size(), 0);
     put_header(&mut envelope, filled, header);
-    put_slots(&mut envelope, kem.slot_size(), slots, entries)?;
+    put_slots(&mut envelope, slot_size(kem), slots, entries)?;
     envelope.resize(slots.envelope_size(kem), 0);
     recipient
         .seal(
@@ -261,7 +262,7 @@ pub fn open_envelope(
     let plaintext = key
         .open(&info(key.mailbox()), cps.as_bytes(), envelope)
         .map_err(OpenEnvelopeError::Hpke)?;
-    parse_page(plaintext, slots, kem.slot_size())
+    parse_page(plaintext, slots, slot_size(kem))
 }
 
 fn parse_page(

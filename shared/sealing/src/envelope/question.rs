@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::HEADER_SIZE;
 use crate::mailbox::Kem;
+use crate::sealed::slot_size;
 
 /// How many slots an envelope has. There are four sizes to choose from, so that
 /// the choice says little about who asks.
@@ -52,7 +53,7 @@ impl Slots {
     /// Bytes of an envelope of this many slots for a mailbox of this KEM.
     #[must_use]
     pub const fn envelope_size(self, kem: Kem) -> usize {
-        kem.sealing_overhead() + HEADER_SIZE + self.count() as usize * kem.slot_size()
+        kem.sealing_overhead() + HEADER_SIZE + self.count() as usize * slot_size(kem)
     }
 }
 

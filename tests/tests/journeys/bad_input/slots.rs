@@ -3,7 +3,7 @@
 use pennyblack_base::problem::ProblemType;
 use pennyblack_protocol::store_request::{SignedStoreRequest, sign_store_request};
 use pennyblack_sealing::mailbox::Kem;
-use pennyblack_sealing::sealed::seal_passport;
+use pennyblack_sealing::sealed::{seal_passport, slot_size};
 use pennyblack_tests::drawing::Spendable;
 use pennyblack_tests::mailbox::Mailbox;
 use pennyblack_tests::scene::Scene;
@@ -18,7 +18,7 @@ async fn every_kem_has_its_own_slot_size_and_no_other() {
         world.register(&mailbox).await;
         let token = world.draw_one().await;
         for other in Kem::ALL {
-            if other.slot_size() != kem.slot_size() {
+            if slot_size(other) != slot_size(kem) {
                 let other = Mailbox::new(other, FIRST_NUMBER);
                 let request = sealed_for_another(world, &token, &mailbox, &other);
                 let answer = world.store(&request).await.unwrap();

@@ -7,6 +7,7 @@ use pennyblack_base::problem::ProblemType;
 use pennyblack_evidence::spend::RequestDigest;
 use pennyblack_privacypass::token::{TokenChallenge, TokenKeyId, TokenType};
 use pennyblack_sealing::mailbox::Kem;
+use pennyblack_sealing::sealed::slot_size;
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::drawing::{Drawing, Spendable};
 use pennyblack_tests::scene::Scene;
@@ -180,7 +181,7 @@ const CASES: &[Case] = &[
         ProblemType::SpendSignature,
         |d| {
             let mut body = d.body.clone();
-            body.resize(32 + Kem::XWing.slot_size(), 0);
+            body.resize(32 + slot_size(Kem::XWing), 0);
             d.with_body(body)
         },
     ),
