@@ -14,7 +14,7 @@ use pennyblack_runtime::config::{
 use pennyblack_service::start::{CommonSections, ServiceConfig};
 use serde::{Deserialize, Serialize};
 
-pub use gateway::GatewaySection;
+pub use gateway::{GatewaySection, Never, ReplaceAfterBytes};
 
 /// Everything that a relay is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,9 +85,9 @@ pub struct ForwardSection {
     /// How long one connection takes requests before a new one does. Default: 10min.
     #[serde(with = "humantime_serde")]
     pub replace_after: Duration,
-    /// How many bytes of requests one connection takes before a new one does. Default:
-    /// 122880; a CPS ends a connection after 131072.
-    pub replace_after_bytes: u64,
+    /// How many bytes of requests one connection takes before a new one does, for gateways
+    /// that do not say otherwise. Default: 122880; a CPS ends a connection after 131072.
+    pub replace_after_bytes: ReplaceAfterBytes,
 }
 
 impl Default for ForwardSection {
@@ -98,19 +98,20 @@ impl Default for ForwardSection {
             streams: 64,
             waiting: 1024,
             replace_after: Duration::from_secs(600),
-            replace_after_bytes: 120 * 1024,
+            replace_after_bytes: ReplaceAfterBytes::Bytes(120 * 1024),
         }
     }
 }
 
 impl ForwardSection {
-    /// Of a connection to a gateway. Half of the time is for the answer.
+    /// Of a connection to this gateway. Half of the time is for the answer.
     #[must_use]
-    pub fn kept(&self) -> KeptLimits {
+    pub fn kept(&self, gateway: &GatewaySection) -> KeptLimits {
+        let bytes = gateway.replace_after_bytes;
         KeptLimits {
             connect: self.deadline / 2,
             replace_after: self.replace_after,
-            replace_after_bytes: self.replace_after_bytes,
+            replace_after_bytes: bytes.unwrap_or(self.replace_after_bytes).most(),
             streams: self.streams,
         }
     }

@@ -49,7 +49,11 @@ impl Gateway {
             name: section.name.clone(),
             path: section.path().to_owned(),
             forward,
-            connection: KeptConnection::new(section.url.service().clone(), tls, forward.kept()),
+            connection: KeptConnection::new(
+                section.url.service().clone(),
+                tls,
+                forward.kept(section),
+            ),
             places: Semaphore::new(streams.saturating_add(waiting)),
             streams: Semaphore::new(streams),
             counts: GatewayCounts::of(&section.name),

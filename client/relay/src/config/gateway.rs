@@ -26,6 +26,38 @@ pub struct GatewaySection {
     /// The private key of its leaf.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_key: Option<PathBuf>,
+    /// How many bytes of requests one connection to it takes before a new one does. Default:
+    /// `forward.replace_after_bytes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replace_after_bytes: Option<ReplaceAfterBytes>,
+}
+
+/// After how many bytes of requests a connection is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a number of bytes, or \"never\"")]
+pub enum ReplaceAfterBytes {
+    /// After so many.
+    Bytes(u64),
+    /// Whatever it has taken: for a gateway that knows this relay, and ends no connection of it.
+    Never(Never),
+}
+
+/// The word of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Never {
+    /// `never`.
+    Never,
+}
+
+impl ReplaceAfterBytes {
+    /// Most bytes that a connection takes.
+    pub(super) const fn most(self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Never(Never::Never) => u64::MAX,
+        }
+    }
 }
 
 impl GatewaySection {

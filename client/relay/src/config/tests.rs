@@ -56,6 +56,23 @@ fn a_gateway_without_a_path_has_that_of_the_rfc() {
 }
 
 #[test]
+fn a_gateway_may_have_longer_connections_than_the_others() {
+    const CPS: &str = "name=\"a\", url=\"https://cps.example\"";
+    for (forward, own, most) in [
+        ("122880", "", 122_880),
+        ("8000", "", 8_000),
+        ("8000", ", replace_after_bytes=16000", 16_000),
+        ("8000", ", replace_after_bytes=\"never\"", u64::MAX),
+        ("\"never\"", ", replace_after_bytes=16000", 16_000),
+    ] {
+        let forward = format!("forward.replace_after_bytes={forward}");
+        let config = example_with(&[&forward, &format!("gateway=[{{{CPS}{own}}}]")]).unwrap();
+        let kept = config.forward.kept(&config.gateway[0]);
+        assert_eq!(kept.replace_after_bytes, most, "{forward}{own}");
+    }
+}
+
+#[test]
 fn what_cannot_work_is_refused_by_name() {
     let gateway = |members: &str| format!("gateway=[{{{members}}}]");
     let two = "{name=\"a\", url=\"https://a.example\"}";
@@ -74,6 +91,10 @@ fn what_cannot_work_is_refused_by_name() {
             "forward.answer_bytes",
         ),
         ("forward.retries=1".to_owned(), "forward"),
+        (
+            "forward.replace_after_bytes=seldom".to_owned(),
+            "expected a number of bytes, or \"never\"",
+        ),
         ("gateway=[]".to_owned(), "gateway"),
         (format!("gateway=[{two}, {two}]"), "gateway.name"),
         (
