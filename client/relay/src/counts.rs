@@ -36,49 +36,49 @@ pub(crate) fn turned_away(refusal: &Refusal) {
     turned_away_for(refusal.outcome()).increment(1);
 }
 
-/// Those of the gateway of this name.
+/// Those of one gateway.
 #[derive(Debug)]
-pub(crate) struct GatewayCounts(String);
+pub(crate) struct GatewayCounts {
+    outcomes: [(&'static str, Counter); OUTCOMES.len()],
+    request_bytes: Counter,
+    answer_bytes: Counter,
+    connections: Counter,
+}
 
 impl GatewayCounts {
+    /// Those of the gateway of this name.
     pub(crate) fn of(gateway: &str) -> Self {
-        let counts = Self(gateway.to_owned());
-        for outcome in OUTCOMES {
-            counts.requests(outcome).absolute(0);
+        let name = || gateway.to_owned();
+        let bytes = |direction: &'static str| metrics::counter!("pennyblack_relay_bytes_total", "gateway" => name(), "direction" => direction);
+        let requests = |outcome: &'static str| metrics::counter!("pennyblack_relay_requests_total", "gateway" => name(), "outcome" => outcome);
+        let counts = Self {
+            outcomes: OUTCOMES.map(|outcome| (outcome, requests(outcome))),
+            request_bytes: bytes("requests"),
+            answer_bytes: bytes("answers"),
+            connections: metrics::counter!("pennyblack_relay_connections_total", "gateway" => name()),
+        };
+        let outcomes = counts.outcomes.iter().map(|(_, counter)| counter);
+        let bytes = [&counts.request_bytes, &counts.answer_bytes];
+        for counter in outcomes.chain(bytes).chain([&counts.connections]) {
+            counter.absolute(0);
         }
-        for direction in ["requests", "answers"] {
-            counts.bytes(direction).absolute(0);
-        }
-        counts.connections().absolute(0);
         counts
     }
 
     /// Counts a request of so many bytes.
     pub(crate) fn received(&self, bytes: usize) {
-        self.bytes("requests").increment(bytes as u64);
+        self.request_bytes.increment(bytes as u64);
     }
 
     /// Counts what became of it: so many bytes, or a refusal. So many connections were made
     /// until now.
     pub(crate) fn answered(&self, answer: Result<usize, &Refusal>, connections: u64) {
-        self.bytes("answers").increment(answer.unwrap_or(0) as u64);
+        self.answer_bytes.increment(answer.unwrap_or(0) as u64);
         let outcome = answer.map_or_else(Refusal::outcome, |_| ANSWERED);
-        self.requests(outcome).increment(1);
-        self.connections().absolute(connections);
-    }
-
-    fn requests(&self, outcome: &'static str) -> Counter {
-        let gateway = self.0.clone();
-        metrics::counter!("pennyblack_relay_requests_total", "gateway" => gateway, "outcome" => outcome)
-    }
-
-    fn bytes(&self, direction: &'static str) -> Counter {
-        let gateway = self.0.clone();
-        metrics::counter!("pennyblack_relay_bytes_total", "gateway" => gateway, "direction" => direction)
-    }
-
-    fn connections(&self) -> Counter {
-        metrics::counter!("pennyblack_relay_connections_total", "gateway" => self.0.clone())
+        if let Some((_, counter)) = self.outcomes.iter().find(|(name, _)| *name == outcome) {
+            counter.increment(1);
+        }
+        self.connections.absolute(connections);
     }
 }
 
