@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -24,6 +24,9 @@ use crate::transport::{TOO_LONG, explain_connection};
 const STREAM_WINDOW: u32 = 65_535;
 /// Bytes of a request that wait for the socket.
 const SEND_BUFFER: usize = 64 * 1024;
+/// Bytes that are read from the socket at once. TLS alone asks for 4 KiB, three times for an
+/// answer of the usual size.
+const READ_BUFFER: usize = 32 * 1024;
 /// Bytes of an answer's header section.
 const HEADER_BYTES: u32 = 16 * 1024;
 /// How often a service with open requests is asked whether it is still there, and the time
@@ -69,6 +72,7 @@ async fn connect(
     }
     let name = ServerName::try_from(host.to_owned())?;
     let tls = tls.ok_or_else(|| io::Error::other("it is not known whom to trust there"))?;
+    let stream = BufReader::with_capacity(READ_BUFFER, stream);
     let stream = TlsConnector::from(tls.config).connect(name, stream);
     let stream = stream.await?;
     if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
