@@ -11,6 +11,7 @@
 mod clients;
 mod gateway_role;
 mod ohttp_crate;
+mod python;
 mod relay;
 
 /// The program of each service.

@@ -3,7 +3,7 @@
 
 mod addresses;
 mod gateway;
-mod scene;
+pub(crate) mod scene;
 
 use std::sync::Arc;
 use std::time::Duration;

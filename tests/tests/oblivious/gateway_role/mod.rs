@@ -18,7 +18,7 @@ use pennyblack_tests::scene::Scene;
 use pennyblack_tests::world::World;
 
 /// A CPS that is a gateway, as it is by default or changed, and ready.
-pub(super) async fn gateway(change: impl FnOnce(&mut World)) -> Scene {
+pub(crate) async fn gateway(change: impl FnOnce(&mut World)) -> Scene {
     let scene = Scene::open_with(|world| {
         world.cps.oblivious = Some(ObliviousConfig::default());
         change(world);
