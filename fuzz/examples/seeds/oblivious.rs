@@ -7,6 +7,7 @@ use pennyblack_fuzz::world::world;
 use pennyblack_ohttp::binary_http::{Framing, Request, Response};
 use pennyblack_ohttp::encapsulation::encapsulate;
 use pennyblack_ohttp::key_config::KeyConfig;
+use pennyblack_ohttp::key_ratchet::{Epoch, Epochs, KeyRatchet};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use serde_json::Value;
@@ -32,6 +33,9 @@ pub(crate) fn add(corpus: &mut Corpus, vectors: &Path) -> io::Result<()> {
         let (sealed, _) = encapsulate(config, b"\x00\x03GET", rng).expect("a sealed request");
         corpus.add("oblivious_request", &sealed);
     }
+    let rng = &mut StdRng::seed_from_u64(5);
+    let ratchet = KeyRatchet::generate(Epochs::DEFAULT, Epoch(2_948), rng);
+    corpus.add("stored_files", ratchet.to_bytes());
     Ok(())
 }
 
