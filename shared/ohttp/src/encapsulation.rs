@@ -13,7 +13,7 @@ use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::key_config::{GatewayKey, KeyConfig};
-use crate::size_class::{LARGEST_REQUEST, LARGEST_RESPONSE};
+use crate::size_class::{LARGEST_RESPONSE, REQUEST_SIZE};
 
 /// Bytes of a header: key, KEM, KDF and AEAD.
 const HEADER_SIZE: usize = 7;
@@ -21,7 +21,7 @@ const REQUEST_LABEL: &[u8] = b"message/bhttp request\0";
 const RESPONSE_LABEL: &[u8] = b"message/bhttp response";
 
 /// Most bytes of an encapsulated request: one of the larger class, under X-Wing.
-pub const MAX_REQUEST_SIZE: usize = encapsulated_request_size(Kem::XWing, LARGEST_REQUEST);
+pub const MAX_REQUEST_SIZE: usize = encapsulated_request_size(Kem::XWing, REQUEST_SIZE);
 /// Most bytes of an encapsulated response.
 pub const MAX_RESPONSE_SIZE: usize = encapsulated_response_size(Kem::XWing, LARGEST_RESPONSE);
 

@@ -1,6 +1,6 @@
-//! One exchange as our clients and gateways have it: a binary HTTP request, padded to its
-//! class and encapsulated, and the response likewise. Nothing leaves here that is not
-//! padded.
+//! One exchange as our clients and gateways have it: a binary HTTP request, padded to the one
+//! size and encapsulated, and the response, padded to its class. Nothing leaves here that is
+//! not padded.
 
 use pennyblack_hpke::HpkeError;
 use rand::CryptoRng;
@@ -10,13 +10,13 @@ use crate::encapsulation::{
     self, DecapsulationError, OpenResponseError, ResponseOpener, ResponseSealer, SealResponseError,
 };
 use crate::key_config::{GatewayKey, KeyConfig};
-use crate::size_class::{RequestClass, ResponseClass, TooLong};
+use crate::size_class::{REQUEST_SIZE, ResponseClass, TooLong};
 
 /// A request that a client cannot send this way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealRequestError {
-    /// Longer than the longest class: it goes directly or not at all.
+    /// Longer than all requests are: it goes directly or not at all.
     #[error(transparent)]
     TooLong(#[from] TooLong),
     /// The library's failure.
@@ -67,8 +67,12 @@ pub fn seal_request(
     request: &Request,
     rng: &mut impl CryptoRng,
 ) -> Result<(Vec<u8>, ResponseOpener), SealRequestError> {
-    let class = RequestClass::of(config.kem(), request.encoded_size())?;
-    let message = request.encode_padded(class.size());
+    let actual = request.encoded_size();
+    if actual > REQUEST_SIZE {
+        let max = REQUEST_SIZE;
+        return Err(TooLong { actual, max }.into());
+    }
+    let message = request.encode_padded(REQUEST_SIZE);
     encapsulation::encapsulate(config, &message, rng).map_err(SealRequestError::Hpke)
 }
 

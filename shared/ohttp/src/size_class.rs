@@ -1,19 +1,20 @@
-//! How long messages are: what a relay sees of a request is one of two lengths, and of an
-//! answer one of six. Padding is zero octets after the message (RFC 9292 section 3.8).
-//! Not here: what encapsulation adds, which depends on the KEM alone.
+//! How long messages are: what a relay sees of a request is one length, and of an answer one
+//! of six. Padding is zero octets after the message (RFC 9292 section 3.8). Not here: what
+//! encapsulation adds, which depends on the KEM alone.
 
 use http::HeaderMap;
-use pennyblack_hpke::Kem;
 
-/// Most bytes of an inner request.
-pub const LARGEST_REQUEST: usize = RequestClass::Kib8.size();
+/// Bytes of an inner request with its padding. A store to an X-Wing mailbox needs more than
+/// half of them. So **all have as many, under every key**: a relay would learn from two sizes
+/// which called parties have such mailboxes.
+pub const REQUEST_SIZE: usize = 8_192;
 /// Most bytes of an inner response.
 pub const LARGEST_RESPONSE: usize = ResponseClass::Kib1032.size();
 
 /// The field of an inner request that asks for a response of at least so many bytes.
 pub const PAD_FIELD: &str = "pennyblack-pad";
 
-/// A message longer than the longest class.
+/// A message longer than any that goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a message of {actual} bytes is too long for Oblivious HTTP, which carries {max}: ask the service directly"
@@ -23,43 +24,6 @@ pub struct TooLong {
     pub actual: usize,
     /// Most that go through.
     pub max: usize,
-}
-
-/// The length of an inner request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RequestClass {
-    /// 4,096 bytes: all but an X-Wing store.
-    Kib4,
-    /// 8,192 bytes.
-    Kib8,
-}
-
-impl RequestClass {
-    /// Bytes with the padding.
-    #[must_use]
-    pub const fn size(self) -> usize {
-        match self {
-            Self::Kib4 => 4_096,
-            Self::Kib8 => 8_192,
-        }
-    }
-
-    /// The class of a request of so many bytes: under X-Wing the larger for all, since a
-    /// client that stores with X-Wing would tell its stores from the rest by their length.
-    ///
-    /// # Errors
-    /// [`TooLong`].
-    pub const fn of(kem: Kem, message: usize) -> Result<Self, TooLong> {
-        let small = Self::Kib4.size();
-        match kem {
-            Kem::DhkemX25519 | Kem::DhkemP256 if message <= small => Ok(Self::Kib4),
-            _ if message <= LARGEST_REQUEST => Ok(Self::Kib8),
-            _ => Err(TooLong {
-                actual: message,
-                max: LARGEST_REQUEST,
-            }),
-        }
-    }
 }
 
 /// The length of an inner response.

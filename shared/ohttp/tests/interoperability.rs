@@ -181,7 +181,7 @@ fn our_client_is_answered_by_a_gateway_on_ohttp() {
         let list = TheirConfig::encode_list(&[server.config()]).unwrap();
         let config = KeyConfig::parse_list(&list).unwrap().remove(0);
         let (sealed, opener) = seal_request(&config, &our_request(), &mut rand::rng()).unwrap();
-        assert_eq!(sealed.len(), encapsulated_request_size(kem, 4_096));
+        assert_eq!(sealed.len(), encapsulated_request_size(kem, 8_192));
         let (request, sealer) = server.decapsulate(&sealed).unwrap();
         assert_eq!(read(&request).content(), our_request().content);
         let response = written(&their_response(), bhttp::Mode::KnownLength);

@@ -12,7 +12,8 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, StatusCode};
 use pennyblack_base::wire::WireError;
 
-use crate::size_class::{LARGEST_REQUEST, LARGEST_RESPONSE};
+use crate::encapsulation::MAX_REQUEST_SIZE;
+use crate::size_class::LARGEST_RESPONSE;
 
 /// How the parts of a message say where they end (RFC 9292 section 3.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,9 +69,9 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// What a gateway reads.
+    /// What a gateway reads: all that it has opened. Others may pad by other rules.
     pub const REQUEST: Self = Self {
-        max_size: LARGEST_REQUEST,
+        max_size: MAX_REQUEST_SIZE,
         max_fields: 64,
         trailers: false,
     };

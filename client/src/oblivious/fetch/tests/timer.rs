@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pennyblack_http::{HttpError, Request, Route, RouteFault};
 use pennyblack_ohttp::encapsulation::encapsulated_request_size;
-use pennyblack_ohttp::size_class::RequestClass;
+use pennyblack_ohttp::size_class::REQUEST_SIZE;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 use tokio::io::copy_bidirectional;
@@ -67,7 +67,7 @@ async fn refusing() -> (String, Arc<AtomicUsize>) {
             while !head.ends_with(b"\r\n\r\n") {
                 head.push(socket.read_u8().await.unwrap());
             }
-            let sealed = encapsulated_request_size(Kem::DhkemX25519, RequestClass::Kib4.size());
+            let sealed = encapsulated_request_size(Kem::DhkemX25519, REQUEST_SIZE);
             socket.read_exact(&mut vec![0; sealed]).await.unwrap();
             socket.write_all(answer.as_bytes()).await.unwrap();
         }
