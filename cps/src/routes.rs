@@ -67,12 +67,14 @@ pub(crate) struct ObliviousRole {
     pub(crate) relays_only: bool,
 }
 
-/// Which requests a router takes.
+/// How requests come to a router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taken {
-    All,
-    /// No store and no look-up: they would show from where they come.
-    WithoutStoresAndLookUps,
+enum Way {
+    Direct,
+    /// Directly, and no store and no look-up: they would show from where they come.
+    DirectForTheRest,
+    /// Through the gateway, which has all answers leave at their times.
+    Sealed,
 }
 
 /// The public router.
@@ -82,37 +84,42 @@ pub(crate) fn router<S: Store>(
 ) -> Router {
     let resources = Arc::new(resources);
     let Some(role) = oblivious else {
-        return requests(&resources, Taken::All);
+        return requests(&resources, Way::Direct);
     };
-    let taken = match role.relays_only {
-        true => Taken::WithoutStoresAndLookUps,
-        false => Taken::All,
+    let direct = match role.relays_only {
+        true => Way::DirectForTheRest,
+        false => Way::Direct,
     };
     let gateway = oblivious::router(Gateway {
         service: role.service,
         keys: role.keys,
-        inner: InnerRouter::new(requests(&resources, Taken::All)),
+        inner: InnerRouter::new(requests(&resources, Way::Sealed)),
         large: role.large,
         clock: resources.clock.clone(),
+        answer_times: resources.answer_times,
     });
     let counts = Arc::clone(&resources.counts);
     let gateway = gateway.layer(map_response_with_state(counts, counts::refusal));
-    requests(&resources, taken).merge(gateway)
+    requests(&resources, direct).merge(gateway)
 }
 
 /// All but the gateway.
-fn requests<S: Store>(resources: &Arc<Resources<S>>, taken: Taken) -> Router {
+fn requests<S: Store>(resources: &Arc<Resources<S>>, way: Way) -> Router {
     let log = resources.log.router();
     let counts = Arc::clone(&resources.counts);
     // Around all that a poll does, its refusals included.
     let delayed = from_fn_with_state(resources.answer_times, answer_times::delayed);
-    let (stores, lists, look_ups) = match taken {
-        Taken::All => (
+    let polls = match way {
+        Way::Direct | Way::DirectForTheRest => get(poll::<S>).layer(delayed),
+        Way::Sealed => get(poll::<S>),
+    };
+    let (stores, lists, look_ups) = match way {
+        Way::Direct | Way::Sealed => (
             post(store::<S>),
             get(list_keys::<S>),
             get(keys_of_number::<S>),
         ),
-        Taken::WithoutStoresAndLookUps => (
+        Way::DirectForTheRest => (
             post(store_of_node::<S>),
             get(relay_required),
             get(relay_required),
@@ -120,7 +127,7 @@ fn requests<S: Store>(resources: &Arc<Resources<S>>, taken: Taken) -> Router {
     };
     Router::new()
         .route(STORE_PATH, stores)
-        .route("/v1/mailboxes/{mailbox}", get(poll::<S>).layer(delayed))
+        .route("/v1/mailboxes/{mailbox}", polls)
         .route(KEYS_PATH, lists.put(register_key::<S>))
         .route(&format!("{KEYS_PATH}/{{number}}"), look_ups)
         .route("/v1/double-spends", get(double_spends::<S>))

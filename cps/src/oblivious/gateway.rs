@@ -1,17 +1,19 @@
 //! The gateway resource (RFC 9458, found as RFC 9540 says): the keys for everybody, and
 //! oblivious requests, each opened, handed to the router of direct requests in this process,
-//! and answered sealed. **What opens is answered 200**: the relay does not learn how it
-//! ended. Decisions about a request are the router's.
+//! and answered sealed. **What opens is answered 200, and all answers leave at the times at
+//! which those to polls do**: the relay learns neither how a request ended nor what it took.
+//! Decisions about a request are the router's.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::post;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{Extensions, HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use pennyblack_base::authority::Authority;
 use pennyblack_base::service_paths::{
     OHTTP_GATEWAY_PATH, OHTTP_KEYS_MEDIA_TYPE, OHTTP_REQUEST_MEDIA_TYPE, OHTTP_RESPONSE_MEDIA_TYPE,
@@ -22,9 +24,9 @@ use pennyblack_ohttp::exchange::{open_request, seal_response};
 use pennyblack_ohttp::size_class::{LARGEST_RESPONSE, ResponseClass};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_service::answer_room::AnswerRoom;
-use pennyblack_service::answer_times;
+use pennyblack_service::answer_times::{self, AnswerTimes};
 use pennyblack_service::headers::content_type;
-use pennyblack_service::inner_requests::{InnerRouter, OuterRequest};
+use pennyblack_service::inner_requests::InnerRouter;
 use pennyblack_service::problem_response::respond;
 
 use super::inner::{InnerRequest, answer_to_seal};
@@ -48,14 +50,19 @@ pub(crate) struct Gateway {
     pub(crate) inner: InnerRouter,
     pub(crate) large: Arc<LargeAnswers>,
     pub(crate) clock: Clock,
+    pub(crate) answer_times: AnswerTimes,
 }
 
 /// Its resource. The inner router has none: nothing is sealed twice.
 pub(crate) fn router(gateway: Gateway) -> Router {
     Outcome::show_all();
     metrics::gauge!("pennyblack_cps_oblivious_keys").set(0.0);
+    // Around all that is done for a request. What does not open is refused at these times,
+    // too: there is one way through here. The keys are nobody's, and leave at once.
+    let delayed = from_fn_with_state(gateway.answer_times, answer_times::delayed);
+    let resource = post(answer).layer(delayed).get(keys);
     Router::new()
-        .route(OHTTP_GATEWAY_PATH, get(keys).post(answer))
+        .route(OHTTP_GATEWAY_PATH, resource)
         .with_state(Arc::new(gateway))
 }
 
@@ -76,41 +83,35 @@ async fn keys(State(gateway): State<Arc<Gateway>>) -> Response {
 
 async fn answer(
     State(gateway): State<Arc<Gateway>>,
-    outer: OuterRequest,
+    room: AnswerRoom,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let mut leaving = Extensions::new();
-    let answered = gateway.answer(&outer, &headers, &body, &mut leaving).await;
-    let mut response = answered.unwrap_or_else(OutsideRefusal::into_response);
-    answer_times::pass_on(&mut leaving, response.extensions_mut());
-    response
+    let answered = gateway.answer(&room, &headers, &body).await;
+    answered.unwrap_or_else(OutsideRefusal::into_response)
 }
 
 impl Gateway {
     /// Opens a request in the task that received it: it costs 40 µs (X-Wing: 100), less
     /// than verifying what is inside, and a queue before it would be one more for a forger
-    /// to fill. `leaving` gets what says when the answer leaves.
+    /// to fill.
     async fn answer(
         &self,
-        outer: &OuterRequest,
+        room: &AnswerRoom,
         headers: &HeaderMap,
         body: &[u8],
-        leaving: &mut Extensions,
     ) -> Result<Response, OutsideRefusal> {
         content_type(headers, &[(OHTTP_REQUEST_MEDIA_TYPE, ())])?;
         let keys = self.keys.now().ok_or(OutsideRefusal::NoKey)?;
         let opened = open_request(keys.keys(), body)?;
         drop(keys);
-        let (mut response, least) = match InnerRequest::of(opened.request, &self.service) {
+        let (response, least) = match InnerRequest::of(opened.request, &self.service) {
             Ok(InnerRequest { request, least }) => {
-                (self.inner.answer(request, outer, beside).await, least)
+                (self.inner.answer(request, room, beside).await, least)
             }
             Err(refusal) => (respond(&refusal).into_response(), None),
         };
-        answer_times::pass_on(response.extensions_mut(), leaving);
         let (answer, class) = answer_to_seal(response, least, self.clock.now()).await;
-        let room = outer.room();
         let bytes = answer.content.len() + 2 * class.size();
         room.reserve_in_all(bytes).await?;
         let sealed = self.seal(opened.sealer, answer, class, room).await?;

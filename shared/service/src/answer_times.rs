@@ -149,14 +149,6 @@ pub async fn delayed(
     response
 }
 
-/// Has an answer that another one is made of leave at the time at which that other one
-/// would have left.
-pub fn pass_on(from: &mut Extensions, to: &mut Extensions) {
-    if let Some(leaving) = from.remove::<Leaving>() {
-        to.insert(leaving);
-    }
-}
-
 /// Waits until an answer that was made may leave, if it is one of [`delayed`]. It has no
 /// place among the requests at work meanwhile, and its bytes stay reserved.
 pub(crate) async fn leave(extensions: &mut Extensions) {

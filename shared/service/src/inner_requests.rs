@@ -1,50 +1,21 @@
 //! Requests that come inside others, as in Oblivious HTTP: they are answered by a router as
 //! if they had come by themselves, with problem documents for all refusals and no panic that
-//! leaves the house. **Place and memory are those of the outer request**, and so are the
-//! times at which answers leave. Not here: how one is found inside another.
+//! leaves the house. **Place and memory are those of the outer request.** An inner request has
+//! no address: it comes from nowhere. Not here: how one is found inside another, and when the
+//! answer to the outer one leaves.
 
 use std::convert::Infallible;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::FromRequestParts;
 use axum::response::Response;
 use bytes::Bytes;
 use http::Request;
-use http::request::Parts;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tower::ServiceExt as _;
 
 use crate::answer_room::{AnswerRoom, Beside};
-use crate::answer_times::Arrival;
 use crate::request_limits;
-
-/// What an inner request has from the outer one. No address: an inner request comes from
-/// nowhere.
-#[derive(Debug, Clone)]
-pub struct OuterRequest {
-    arrival: Arrival,
-    room: AnswerRoom,
-}
-
-impl OuterRequest {
-    /// The room for its answer.
-    #[must_use]
-    pub const fn room(&self) -> &AnswerRoom {
-        &self.room
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for OuterRequest {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        Ok(Self {
-            arrival: Arrival::from_request_parts(parts, state).await?,
-            room: AnswerRoom::from_request_parts(parts, state).await?,
-        })
-    }
-}
 
 /// An answer that is not read to its end.
 #[derive(Debug, thiserror::Error)]
@@ -69,16 +40,15 @@ impl InnerRouter {
         Self(request_limits::around(router))
     }
 
-    /// Answers a request. Room that is reserved for the answer has so much `beside` it.
+    /// Answers a request in the room of the outer one. What reserves room for the answer
+    /// reserves so much `beside` it.
     pub async fn answer(
         &self,
         mut request: Request<Bytes>,
-        outer: &OuterRequest,
+        room: &AnswerRoom,
         beside: Beside,
     ) -> Response {
-        let extensions = request.extensions_mut();
-        extensions.insert(outer.arrival);
-        extensions.insert(outer.room.of_inner(beside));
+        request.extensions_mut().insert(room.of_inner(beside));
         let answered = self.0.clone().oneshot(request.map(Body::from)).await;
         answered.unwrap_or_else(|never: Infallible| match never {})
     }
@@ -115,14 +85,9 @@ mod tests {
         let router = Router::new()
             .route("/panics", get(panics))
             .route("/client", get(shown));
-        let outer = OuterRequest {
-            arrival: Arrival::now(),
-            room: AnswerRoom::uncounted(),
-        };
+        let room = AnswerRoom::uncounted();
         let request = Request::get(path).body(Bytes::new()).unwrap();
-        let answer = InnerRouter::new(router)
-            .answer(request, &outer, |_| 0)
-            .await;
+        let answer = InnerRouter::new(router).answer(request, &room, |_| 0).await;
         let status = answer.status();
         match whole(answer.into_body(), 1_000).await {
             Ok(body) => (status, body),

@@ -9,6 +9,8 @@
 )]
 
 mod hostile_clients;
+mod oblivious_times;
+mod observer;
 mod overload;
 mod poll_times;
 mod processor_time;
