@@ -18,21 +18,20 @@ use pennyblack_base::authority::Authority;
 use pennyblack_base::service_paths::{
     OHTTP_GATEWAY_PATH, OHTTP_KEYS_MEDIA_TYPE, OHTTP_REQUEST_MEDIA_TYPE, OHTTP_RESPONSE_MEDIA_TYPE,
 };
-use pennyblack_ohttp::binary_http;
-use pennyblack_ohttp::encapsulation::ResponseSealer;
-use pennyblack_ohttp::exchange::{open_request, seal_response};
+use pennyblack_ohttp::exchange::open_request;
 use pennyblack_ohttp::size_class::{LARGEST_RESPONSE, ResponseClass};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_service::answer_room::AnswerRoom;
 use pennyblack_service::answer_times::{self, AnswerTimes};
 use pennyblack_service::headers::content_type;
 use pennyblack_service::inner_requests::InnerRouter;
-use pennyblack_service::problem_response::respond;
+use pennyblack_service::problem_response::{PublicRefusal as _, respond};
 
 use super::inner::{InnerRequest, answer_to_seal};
 use super::offered::OfferedKeys;
 use super::outcome::Outcome;
 use super::refusal::OutsideRefusal;
+use super::sealer::OneAnswer;
 use crate::large_answers::LargeAnswers;
 use crate::refusal::Refusal;
 
@@ -111,32 +110,51 @@ impl Gateway {
             }
             Err(refusal) => (respond(&refusal).into_response(), None),
         };
+        let sealer = OneAnswer::by(opened.sealer);
+        let response = match self.seal(&sealer, response, least, room).await {
+            Ok(sealed) => sealed_response(sealed),
+            Err(refusal) => self.refuse(&sealer, &refusal, least).await?,
+        };
+        Outcome::Answered.count();
+        Ok(response)
+    }
+
+    /// Seals an answer, where that is long on a thread for such.
+    async fn seal(
+        &self,
+        sealer: &OneAnswer,
+        response: Response,
+        least: Option<ResponseClass>,
+        room: &AnswerRoom,
+    ) -> Result<Vec<u8>, Refusal> {
         let (answer, class) = answer_to_seal(response, least, self.clock.now()).await;
         let bytes = answer.content.len() + 2 * class.size();
         room.reserve_in_all(bytes).await?;
-        let sealed = self.seal(opened.sealer, answer, class, room).await?;
-        Outcome::Answered.count();
-        Ok(sealed_response(sealed))
+        if class <= SMALL {
+            return sealer.seal(&answer, class);
+        }
+        let sealer = sealer.clone();
+        let sealed = self.large.make(room, move || sealer.seal(&answer, class));
+        sealed.await?
     }
 
-    async fn seal(
+    /// Refuses inside what cannot be answered: outside, it would tell the relay which requests
+    /// have long answers. Each request has the room for that from the start; while the longest
+    /// class that a client can ask for is sealed, which is not interrupted, 4 KiB more.
+    async fn refuse(
         &self,
-        sealer: ResponseSealer,
-        answer: binary_http::Response,
-        class: ResponseClass,
-        room: &AnswerRoom,
-    ) -> Result<Vec<u8>, OutsideRefusal> {
-        let seal = move || seal_response(sealer, &answer, Some(class), &mut rand::rng());
-        let sealed = if class <= SMALL {
-            seal()
-        } else {
-            let sealed = self.large.make(room, seal).await;
-            sealed.map_err(OutsideRefusal::NotSealed)?
-        };
-        let failed = |error: pennyblack_ohttp::exchange::SealError| {
-            OutsideRefusal::NotSealed(Refusal::Internal(error.to_string()))
-        };
-        sealed.map_err(failed)
+        sealer: &OneAnswer,
+        refusal: &Refusal,
+        least: Option<ResponseClass>,
+    ) -> Result<Response, OutsideRefusal> {
+        let refused = respond(refusal).into_response();
+        let kind = refusal.problem_type();
+        let (answer, class) = answer_to_seal(refused, least, self.clock.now()).await;
+        let sealed = sealer.seal(&answer, class);
+        let mut response = sealed_response(sealed.map_err(OutsideRefusal::NotSealed)?);
+        // By which it is counted.
+        response.extensions_mut().insert(kind);
+        Ok(response)
     }
 }
 
@@ -154,3 +172,6 @@ fn sealed_response(sealed: Vec<u8>) -> Response {
     fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ mod offered;
 mod outcome;
 mod refusal;
 mod rotation;
+mod sealer;
 mod seed;
 
 pub(crate) use self::gateway::{Gateway, router};

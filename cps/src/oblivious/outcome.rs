@@ -14,7 +14,7 @@ pub(super) enum Outcome {
     UnknownKey,
     /// Changed on its way, or sealed to an earlier key of the same number.
     NotOpened,
-    /// There is no key, or no room.
+    /// There is no key, or no answer can be sealed.
     Unavailable,
 }
 

@@ -1,11 +1,10 @@
 //! What is said outside of the seal, where the relay reads it, too: only why a request could
-//! not be opened or not be worked on (docs/protocol.md section 8).
+//! not be opened (docs/protocol.md section 8).
 
 use axum::response::{IntoResponse as _, Response};
 use pennyblack_base::problem::{Problem, ProblemType};
 use pennyblack_base::service_paths::OHTTP_KEY_PROBLEM;
 use pennyblack_ohttp::encapsulation::DecapsulationError;
-use pennyblack_service::answer_room::NoRoomForAnswer;
 use pennyblack_service::headers::ContentTypeError;
 use pennyblack_service::problem_response::{ProblemResponse, PublicRefusal, respond};
 
@@ -26,10 +25,7 @@ pub(super) enum OutsideRefusal {
     /// No key is in the log.
     #[error("no oblivious key is in the log yet")]
     NoKey,
-    /// Its answer would be too much for what is held already.
-    #[error("{0}")]
-    NoRoom(#[from] NoRoomForAnswer),
-    /// The answer is not sealed.
+    /// It is opened, and no answer can be sealed: a fault of this program.
     #[error("{0}")]
     NotSealed(Refusal),
 }
@@ -40,7 +36,7 @@ impl OutsideRefusal {
             Self::NotOpened(DecapsulationError::UnknownKey { .. }) => Outcome::UnknownKey,
             Self::NotOpened(DecapsulationError::NotOpened { .. }) => Outcome::NotOpened,
             Self::MediaType(_) | Self::NotOpened(_) => Outcome::Malformed,
-            Self::NoKey | Self::NoRoom(_) | Self::NotSealed(_) => Outcome::Unavailable,
+            Self::NoKey | Self::NotSealed(_) => Outcome::Unavailable,
         }
     }
 
@@ -76,7 +72,6 @@ impl PublicRefusal for OutsideRefusal {
             Self::MediaType(_) => ProblemType::UnsupportedMediaType,
             Self::NotOpened(_) => ProblemType::BodyTooLarge,
             Self::NoKey => ProblemType::StoreUnavailable,
-            Self::NoRoom(_) => ProblemType::Overloaded,
             Self::NotSealed(refusal) => refusal.problem_type(),
         }
     }
@@ -84,7 +79,6 @@ impl PublicRefusal for OutsideRefusal {
     fn public_sentence(&self) -> Option<&'static str> {
         match self {
             Self::NoKey => Some("the keys of the service are not in its log yet"),
-            Self::NoRoom(_) => Some("the service holds as much for its clients as it may"),
             Self::NotSealed(refusal) => refusal.public_sentence(),
             _ => None,
         }
