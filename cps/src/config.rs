@@ -262,6 +262,14 @@ impl Config {
         }
     }
 
+    fn check_oblivious(&self) -> Result<(), ConfigurationError> {
+        let Some(oblivious) = &self.oblivious else {
+            return Ok(());
+        };
+        ObliviousConfig::check_challenges(&self.cps.authority, &self.issuer)?;
+        oblivious.check()
+    }
+
     fn check_issuers(&self) -> Result<(), ConfigurationError> {
         if self.issuer.is_empty() {
             return Err(ConfigurationError::refused(
@@ -341,9 +349,7 @@ impl Configuration for Config {
         self.key_records.check(self.store.is_some())?;
         self.transparency_log.check(self.store.is_some())?;
         self.check_witnesses()?;
-        self.oblivious
-            .as_ref()
-            .map_or(Ok(()), ObliviousConfig::check)?;
+        self.check_oblivious()?;
         self.entries.check()?;
         self.retrieval.check()
     }

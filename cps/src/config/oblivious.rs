@@ -3,14 +3,24 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pennyblack_base::authority::Authority;
 use pennyblack_ohttp::key_ratchet::{Epochs, OfferedKem};
+use pennyblack_ohttp::size_class::ResponseClass;
 use pennyblack_runtime::config::ConfigurationError;
 use serde::{Deserialize, Serialize};
+
+use super::IssuerConfig;
+use crate::issuers::longest_challenge;
 
 /// Shorter, and the log would have hundreds of keys a day.
 const SHORTEST_EPOCH: Duration = Duration::from_secs(3_600);
 /// Longer, and a stolen seed would open a year of recordings.
 const LONGEST_EPOCH: Duration = Duration::from_secs(90 * 86_400);
+
+/// The class of answers that clients ask for with a store.
+const STORES: ResponseClass = ResponseClass::Kib9;
+/// Bytes that a refused store has beside its challenges: status, fields, problem document.
+const BESIDE_CHALLENGES: usize = 1_024;
 
 /// `[oblivious]`. Where the section is, even empty, the CPS is a gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +71,33 @@ impl ObliviousConfig {
             ));
         }
         self.epochs().map(drop)
+    }
+
+    /// A store without a good token is answered with a challenge of each issuer. Too many, and
+    /// that answer would be of a longer class than one that is granted, which a relay sees.
+    pub(super) fn check_challenges(
+        cps: &Authority,
+        issuers: &[IssuerConfig],
+    ) -> Result<(), ConfigurationError> {
+        /// With the lengths of name and value in front of each (RFC 9292).
+        const NAME: usize = "www-authenticate".len() + 4;
+        let sizes = issuers
+            .iter()
+            .map(|issuer| NAME + longest_challenge(&issuer.authority, cps).len());
+        let (bytes, max) = (sizes.sum::<usize>(), STORES.size() - BESIDE_CHALLENGES);
+        if bytes <= max {
+            return Ok(());
+        }
+        Err(ConfigurationError::refused(
+            "issuer",
+            format!(
+                "the challenges of {} issuers have {bytes} bytes, and with [oblivious] at most \
+                 {max} fit an answer to a store: a relay would tell by its length which stores \
+                 are refused",
+                issuers.len()
+            ),
+            "leave out some issuers, or [oblivious]",
+        ))
     }
 
     /// The lengths of epochs as the keys have them.

@@ -145,6 +145,27 @@ fn more_witnesses_than_a_checkpoint_has_lines_are_refused() {
     assert!(said.contains("33 witnesses"), "{said}");
 }
 
+/// As many issuers, each with a name of this length.
+fn issuers(number: usize, length: usize) -> String {
+    let all = (0..number).map(|nth| {
+        let name = format!("i{nth:02}.{}", "x".repeat(length - 4));
+        format!("{{authority=\"{name}\"}}")
+    });
+    format!("issuer=[{}]", all.collect::<Vec<_>>().join(","))
+}
+
+#[test]
+fn a_gateway_has_as_many_issuers_as_a_refused_store_can_name() {
+    let (gateway, most) = ("oblivious={}", issuers(14, 20));
+    let config = example_with(&[gateway, &most]).unwrap();
+    assert_eq!(config.issuer.len(), 14);
+    for many in [issuers(15, 20), issuers(14, 60)] {
+        let said = example_with(&[gateway, &many]).unwrap_err();
+        assert!(said.contains("issuer") && said.contains("8192"), "{said}");
+        example_with(&[&many]).unwrap();
+    }
+}
+
 #[test]
 fn nodes_that_cannot_decide_are_refused_by_name() {
     let redis = "store.url=redis://127.0.0.1";

@@ -17,7 +17,7 @@ use arc_swap::ArcSwap;
 use http::HeaderValue;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
-use pennyblack_privacypass::blind_rsa::TokenVerifyingKey;
+use pennyblack_privacypass::blind_rsa::{SPKI_SIZE, TokenVerifyingKey};
 use pennyblack_privacypass::token::{
     AuthenticateChallenge, ChallengeDigest, TokenChallenge, TokenKeyId, TokenType,
 };
@@ -199,13 +199,26 @@ impl Issuers {
     }
 
     fn header(&self, issuer: &Issuer, key: &TokenKey) -> Option<HeaderValue> {
-        let challenge = AuthenticateChallenge {
-            challenge: TokenChallenge::of_cps(key.token_type(), &issuer.authority, &self.cps),
-            token_key: key.encoded().to_vec(),
-            max_age: None,
-        };
-        HeaderValue::from_str(&challenge.to_header()).ok()
+        let key = (key.token_type(), key.encoded().to_vec());
+        HeaderValue::from_str(&challenge(&issuer.authority, &self.cps, key)).ok()
     }
+}
+
+/// A challenge for tokens of a type, and of the key with this encoding.
+fn challenge(issuer: &Authority, cps: &Authority, key: (TokenType, Vec<u8>)) -> String {
+    let (token_type, token_key) = key;
+    let challenge = AuthenticateChallenge {
+        challenge: TokenChallenge::of_cps(token_type, issuer, cps),
+        token_key,
+        max_age: None,
+    };
+    challenge.to_header()
+}
+
+/// A challenge of this issuer that is as long as any: blind RSA has the longest keys.
+pub fn longest_challenge(issuer: &Authority, cps: &Authority) -> String {
+    let key = (TokenType::BLIND_RSA_2048, vec![0; SPKI_SIZE]);
+    challenge(issuer, cps, key)
 }
 
 fn verifier(key: &TokenKey, secrets: &VoprfKeys) -> Result<TokenVerifier, VerifierError> {
