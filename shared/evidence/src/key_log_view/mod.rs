@@ -18,9 +18,7 @@ use pennyblack_privacypass::directory::DirectoryKey;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_tlog::note_key::VerifierKey;
 use pennyblack_tlog::reader::EntryPosition;
-use pennyblack_tlog::{
-    KeyName, LogReader, LogSource, ReadLogError, SignedCheckpoint, TreeHead, WitnessPolicy,
-};
+use pennyblack_tlog::{KeyName, LogReader, LogSource, SignedCheckpoint, TreeHead, WitnessPolicy};
 
 pub use self::follow::{Demand, FollowError, LogPolicy, NotFollowed, follow};
 pub use self::newest_key::{CLOCK_TOLERANCE, KeyNotNewest};
@@ -53,7 +51,9 @@ pub enum KeyNotLogged {
     },
     /// The log says that nothing was signed with it, and nothing will be.
     #[error(
-        "the issuer's directory offers the token key {0}, and its log says that it was given up          before anything was signed with it: its tokens would mark their owners, and are not          taken; ask the issuer's operator"
+        "the issuer's directory offers the token key {0}, and its log says that it was given up \
+         before anything was signed with it: its tokens would mark their owners, and are not \
+         taken; ask the issuer's operator"
     )]
     GivenUp(TokenKeyId),
     /// It is in the log for another time.
@@ -169,19 +169,14 @@ impl KeyLogView {
         checkpoint: &SignedCheckpoint,
         now: UnixTime,
     ) -> Result<Self, FollowError> {
-        let (old, new) = (self.position.signed(), checkpoint.checkpoint().head);
-        if new.size > MOST_ENTRIES {
-            return Err(FollowError::TooLong(new.size));
+        let size = checkpoint.checkpoint().head.size;
+        if size > MOST_ENTRIES {
+            return Err(FollowError::TooLong(size));
         }
         let mut keys = Keys::of(self)?;
         let visit = |index, entry: &[u8]| keys.visit(index, entry);
-        let position = reader.advance_entries(&self.position, checkpoint, visit);
-        let position = match position.await {
-            Err(FollowError::Log(diverged @ ReadLogError::Diverged { .. })) => {
-                return Err(proven_fork(reader, &old, &new, diverged).await);
-            }
-            position => position?,
-        };
+        let advanced = reader.advance_entries(&self.position, checkpoint, visit);
+        let position = advanced.await?;
         let mut late = self.late_among(&keys.known, now);
         late.retain(|_, seen| seen.plus(SHORTEST_EPOCH) > now);
         Ok(Self {
@@ -236,21 +231,6 @@ impl KeyLogView {
             listed,
             logged: *logged,
         })
-    }
-}
-
-/// Entries that do not lead to the signed tree may be forged on their way. Only if the
-/// log's hashes, which do lead there, begin with another tree than before, has it signed
-/// two histories.
-async fn proven_fork<S: LogSource>(
-    reader: &LogReader<S>,
-    old: &TreeHead,
-    new: &TreeHead,
-    diverged: ReadLogError,
-) -> FollowError {
-    match reader.require_consistent(old, new).await {
-        Err(fork @ ReadLogError::Fork { .. }) => FollowError::Contradiction(fork),
-        _ => FollowError::Log(diverged),
     }
 }
 

@@ -201,6 +201,11 @@ fn a_log_that_takes_back_what_it_showed_is_refused() {
     assert!(other_key.follow(Some(view)).is_err());
 }
 
+    // A longer one, whose entries do not lead on from the first two.
+    other_history.push(&announced(key(3, 1)));
+    let forked = other_history.follow(Some(view.clone())).unwrap_err();
+    assert!(contradicts(&forked.error), "{forked}");
+    assert!(forked.signed.is_none());
 #[test]
 fn keys_without_number_are_those_of_single_clients() {
     let many = (0..=u8::try_from(MAX_UNEXPIRED).unwrap()).map(|number| {

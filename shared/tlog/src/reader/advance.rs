@@ -246,9 +246,10 @@ impl<S: LogSource> LogReader<S> {
     /// Reads on as [`Self::advance`] does, and fetches nothing but new entries: that they
     /// lead from the remembered roots to the signed one proves that the log still begins
     /// with all that was read before. It costs the reader less, and accuses the operator
-    /// of less: entries that do not lead there may be forged on their way, or be those
-    /// of a second history, and the log's tiles are not compared. They must lead by the tree
-    /// of [`EntryPosition::unread`], too.
+    /// of less: the log's tiles are not compared. Entries that do not lead there may be forged
+    /// on their way: **only if the log's hashes, which do lead there, begin with another tree
+    /// than before, has it signed two histories**. They must lead by the tree of
+    /// [`EntryPosition::unread`], too.
     ///
     /// # Errors
     /// [`ReadLogError`], or what `visit` says.
@@ -275,18 +276,33 @@ impl<S: LogSource> LogReader<S> {
                 roots.push(Hash::of_leaf(entry));
                 visit(place, entry)?;
                 if roots.size() == signed.size && roots.head() != signed {
-                    return Err(ReadLogError::diverged(&signed, &new).into());
+                    let diverged = ReadLogError::diverged(&signed, &new);
+                    return Err(self.fork_or(diverged, &signed, &new).await.into());
                 }
             }
         }
         if roots.head() != new {
-            return Err(ReadLogError::diverged(&old, &new).into());
+            let diverged = ReadLogError::diverged(&old, &new);
+            return Err(self.fork_or(diverged, &signed, &new).await.into());
         }
         Ok(EntryPosition {
             checkpoint: Some(to.clone()),
             roots,
             unread: None,
         })
+    }
+
+    /// That two signed trees are those of two histories, if that is proven; else `diverged`.
+    async fn fork_or(
+        &self,
+        diverged: ReadLogError,
+        signed: &TreeHead,
+        new: &TreeHead,
+    ) -> ReadLogError {
+        match self.require_consistent(signed, new).await {
+            Err(fork @ ReadLogError::Fork { .. }) => fork,
+            _ => diverged,
+        }
     }
 }
 
