@@ -8,4 +8,5 @@ pub mod key_log_view;
 pub mod log_entry;
 pub mod oblivious_keys;
 pub mod oblivious_log;
+mod remembered_position;
 pub mod spend;

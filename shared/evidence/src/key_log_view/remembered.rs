@@ -1,5 +1,4 @@
-//! A view of a log as it is remembered between two looks: JSON, and trusted only
-//! if the checkpoint in it is signed and for exactly the rest.
+//! A view of a log as it is remembered between two looks: JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -8,11 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::KeyLogView;
 use crate::log_entry::SkippedKinds;
+use crate::remembered_position::RememberedPosition;
 use pennyblack_base::time::UnixTime;
 use pennyblack_privacypass::token::TokenKeyId;
-use pennyblack_tlog::note_key::VerifierKey;
-use pennyblack_tlog::reader::EntryPosition;
-use pennyblack_tlog::{Hash, SignedCheckpoint};
 
 /// What was remembered cannot be read, or could not be read again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,15 +29,9 @@ pub enum RememberedError {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Remembered {
-    /// The verifier key.
-    log: String,
-    /// The last checkpoint, with its signatures.
-    checkpoint: Option<String>,
-    /// A later one, whose entries could not be used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    unread: Option<String>,
-    /// The roots of the complete subtrees, left to right, base64.
-    edge: Vec<String>,
+    /// The log, and how far it was read.
+    #[serde(flatten)]
+    position: RememberedPosition,
     /// The ids of the keys, hexadecimal, and when they begin.
     keys: BTreeMap<String, u64>,
     /// How many tokens were signed with those of them that sign no more.
@@ -67,12 +58,8 @@ impl KeyLogView {
     /// # Errors
     /// [`RememberedError`]; then what was remembered before is to stay.
     pub fn to_json(&self) -> Result<String, RememberedError> {
-        let roots = self.position.roots().iter();
         let remembered = Remembered {
-            log: self.log.to_string(),
-            checkpoint: self.position.checkpoint().map(ToString::to_string),
-            unread: self.position.unread().map(ToString::to_string),
-            edge: roots.map(ToString::to_string).collect(),
+            position: RememberedPosition::of(&self.log, &self.position),
             keys: by_name(self.keys.iter().map(|(id, begin)| (id, begin.0))),
             issued: by_name(self.issued.iter().map(|(id, issued)| (id, *issued))),
             read_at: self.read_at,
@@ -95,16 +82,7 @@ impl KeyLogView {
             return Err(RememberedError::TooLong(json.len()));
         }
         let read: Remembered = serde_json::from_str(json).map_err(damaged)?;
-        let log: VerifierKey = read.log.parse().map_err(damaged)?;
-        let checkpoint = |text: Option<String>| {
-            let parsed = text.map(|text| text.parse::<SignedCheckpoint>());
-            parsed.transpose().map_err(damaged)
-        };
-        let (checkpoint, unread) = (checkpoint(read.checkpoint)?, checkpoint(read.unread)?);
-        let roots: Result<Vec<Hash>, _> = read.edge.iter().map(|root| root.parse()).collect();
-        let roots = roots.map_err(damaged)?;
-        let position = EntryPosition::restore(checkpoint, &roots, unread, &log);
-        let position = position.map_err(damaged)?;
+        let (log, position) = read.position.restore().map_err(damaged)?;
         let times = |read: BTreeMap<String, u64>| -> Result<BTreeMap<_, _>, RememberedError> {
             let by_id = by_id(read)?.into_iter();
             Ok(by_id.map(|(id, time)| (id, UnixTime(time))).collect())

@@ -1,16 +1,13 @@
-//! A view of a log as it is remembered between two looks: JSON, and trusted only if the
-//! checkpoint in it is signed and for exactly the rest.
+//! A view of a log as it is remembered between two looks: JSON.
 
 use std::fmt::Display;
 
-use pennyblack_tlog::note_key::VerifierKey;
-use pennyblack_tlog::reader::EntryPosition;
-use pennyblack_tlog::{Hash, SignedCheckpoint};
 use serde::{Deserialize, Serialize};
 
 use super::ObliviousLogView;
 use crate::log_entry::SkippedKinds;
 use crate::oblivious_keys::ObliviousKeys;
+use crate::remembered_position::RememberedPosition;
 
 /// What was remembered cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,15 +17,9 @@ pub struct RememberedError(String);
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Remembered {
-    /// The verifier key.
-    log: String,
-    /// The last checkpoint, with its signatures.
-    checkpoint: Option<String>,
-    /// A later one, whose entries could not be used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    unread: Option<String>,
-    /// The roots of the complete subtrees, left to right, base64.
-    edge: Vec<String>,
+    /// The log, and how far it was read.
+    #[serde(flatten)]
+    position: RememberedPosition,
     /// The announced keys that had not expired.
     keys: ObliviousKeys,
     /// Entries of unknown kinds, by kind.
@@ -45,12 +36,8 @@ impl ObliviousLogView {
     /// # Errors
     /// [`RememberedError`]; then what was remembered before is to stay.
     pub fn to_json(&self) -> Result<String, RememberedError> {
-        let roots = self.position.roots().iter();
         let remembered = Remembered {
-            log: self.log.to_string(),
-            checkpoint: self.position.checkpoint().map(ToString::to_string),
-            unread: self.position.unread().map(ToString::to_string),
-            edge: roots.map(ToString::to_string).collect(),
+            position: RememberedPosition::of(&self.log, &self.position),
             keys: self.keys.clone(),
             skipped: self.skipped.clone(),
         };
@@ -70,18 +57,10 @@ impl ObliviousLogView {
             return Err(damaged(format!("{} bytes", json.len())));
         }
         let read: Remembered = serde_json::from_str(json).map_err(damaged)?;
-        let log: VerifierKey = read.log.parse().map_err(damaged)?;
-        let checkpoint = |text: Option<String>| {
-            let parsed = text.map(|text| text.parse::<SignedCheckpoint>());
-            parsed.transpose().map_err(damaged)
-        };
-        let (checkpoint, unread) = (checkpoint(read.checkpoint)?, checkpoint(read.unread)?);
-        let roots: Result<Vec<Hash>, _> = read.edge.iter().map(|root| root.parse()).collect();
-        let roots = roots.map_err(damaged)?;
-        let position = EntryPosition::restore(checkpoint, &roots, unread, &log);
+        let (log, position) = read.position.restore().map_err(damaged)?;
         Ok(Self {
             log,
-            position: position.map_err(damaged)?,
+            position,
             keys: read.keys,
             skipped: read.skipped,
         })

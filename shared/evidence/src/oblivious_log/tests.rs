@@ -182,6 +182,8 @@ fn what_is_remembered_is_read_on_from_and_nothing_twice() {
 }
 
 #[test]
+    let of_a_later_version = json.replacen('{', r#"{"more":1,"#, 1);
+    assert!(ObliviousLogView::from_json(&of_a_later_version).is_err());
 fn a_log_that_takes_back_what_it_showed_is_refused() {
     let long = Served::with(&[announced(key(1, 0)), announced(key(2, 0))]);
     let view = long.follow(None).unwrap();

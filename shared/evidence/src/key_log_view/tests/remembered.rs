@@ -21,6 +21,8 @@ fn what_is_remembered_is_read_again_and_trusted_only_whole() {
     let unsigned = json.replacen("issuer.example/log\\n5", "issuer.example/log\\n4", 1);
     assert_ne!(unsigned, json);
     assert!(KeyLogView::from_json(&unsigned).is_err());
+    let of_a_later_version = json.replacen('{', r#"{"more":1,"#, 1);
+    assert!(KeyLogView::from_json(&of_a_later_version).is_err());
 }
 
 #[test]
