@@ -1,6 +1,6 @@
 //! What operators and readers look up is listed: each metric in docs/operating.md, each
 //! decision in docs/decisions/README.md. Tests beside the code hold the lists of problem
-//! types, exit codes and configuration keys.
+//! types, exit codes and configuration keys. And what they are told reads as sentences.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -52,4 +52,25 @@ fn every_decision_is_listed_in_its_order() {
         link.split(')').next().map(str::to_owned)
     });
     assert_eq!(links.collect::<Vec<_>>(), names);
+}
+
+/// A continued line that was joined leaves its indentation within the text.
+#[test]
+fn no_sentence_has_a_run_of_spaces_in_it() {
+    let is_broken = |line: &&str| {
+        let parts = line.trim_start().split_once("      ");
+        parts.is_some_and(|(before, after)| {
+            let is_in_text = before.contains('"') && !before.ends_with("\\n");
+            let after = after.trim_start();
+            is_in_text && after.starts_with(|next: char| next.is_ascii_lowercase())
+        })
+    };
+    let mut broken = Vec::new();
+    for below in ["shared", "issuer", "cps", "client", "tests"] {
+        for (path, text) in sources(below) {
+            let lines = text.lines().filter(is_broken);
+            broken.extend(lines.map(|line| format!("{}: {line}", path.display())));
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
