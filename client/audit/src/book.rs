@@ -8,7 +8,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::double_spend::DoubleSpendEvidence;
 use pennyblack_evidence::key_calendar::KeyCalendar;
 use pennyblack_evidence::log_entry::{LogEntry, Statement};
-use pennyblack_evidence::oblivious_keys::ObliviousKeys;
+use pennyblack_evidence::oblivious_keys::{ObliviousKeys, Sight};
 use pennyblack_privacypass::token::{TokenKeyId, TokenType};
 use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
 use pennyblack_tlog::KeyName;
@@ -266,7 +266,8 @@ impl Book {
                 return self.take_double_spend(log, index, minute, evidence);
             }
             Statement::ObliviousKeyAnnounced(key) => {
-                let announced = self.oblivious.announce(entry.minute, key);
+                let sight = Sight::of_log(entry.minute);
+                let announced = self.oblivious.announce(entry.minute, key, sight);
                 announced.map_err(|error| excess((log, index), error.to_string()))?;
                 self.new_oblivious += 1;
             }

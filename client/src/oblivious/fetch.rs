@@ -9,7 +9,7 @@ use pennyblack_base::authority::Authority;
 use pennyblack_base::service_paths::{OHTTP_GATEWAY_PATH, OHTTP_KEYS_MEDIA_TYPE};
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::key_log_view::LOG_PATH;
-use pennyblack_evidence::oblivious_keys::{KeyConfigDigest, ObliviousKeys};
+use pennyblack_evidence::oblivious_keys::{KeyConfigDigest, ObliviousKeys, Sight};
 use pennyblack_evidence::oblivious_log::{
     NotAnnounced, NotFollowed, ObliviousLogError, ObliviousLogView,
 };
@@ -174,7 +174,12 @@ impl KeyFetcher {
         before: &RememberedKeys,
         now: UnixTime,
     ) -> (RememberedKeys, Option<KeyFetchError>) {
-        let (view, judged) = match self.follow(client, cps, before.view.clone()).await {
+        let sight = Sight {
+            now,
+            before: before.read,
+        };
+        let followed = self.follow(client, cps, before.view.clone(), sight);
+        let (view, judged) = match followed.await {
             Ok(view) => {
                 let judged = require_announced(&view, served, cps, now);
                 (Some(view), judged)
@@ -225,6 +230,7 @@ impl KeyFetcher {
         client: &HttpClient,
         cps: &ServiceAddress,
         memory: Option<ObliviousLogView>,
+        sight: Sight,
     ) -> Result<ObliviousLogView, NotFollowed> {
         let name = format!("{}{LOG_PATH}", cps.authority());
         let mut keys = self.log_keys.iter();
@@ -235,7 +241,7 @@ impl KeyFetcher {
             retry: self.retry,
         };
         let before = memory.clone();
-        let view = ObliviousLogView::follow(cps.authority(), key, memory, &log).await?;
+        let view = ObliviousLogView::follow(cps.authority(), key, memory, sight, &log).await?;
         let known = before.map_or(0, |before| before.skipped().total());
         if view.skipped().total() > known {
             let (cps, skipped) = (cps.authority(), view.skipped());

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use pennyblack_base::clock_tolerance;
 use pennyblack_base::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
@@ -23,13 +24,49 @@ pub const MAX_VALIDITY: Duration = Duration::from_secs(90 * 86_400 + 3_600);
 /// So long before a key begins everybody has it, at most.
 const LONGEST_LEAD: Duration = Duration::from_secs(3_600);
 
+/// What a reader of a log knows of the time at which it first sees an entry. **The minute of
+/// an entry is the CPS's word**: that of a clock that is ahead, or of a CPS that says what
+/// suits it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sight {
+    /// The reader's time: nothing was announced later.
+    pub now: UnixTime,
+    /// When the reader last read the log and the entry was not there.
+    pub before: Option<UnixTime>,
+}
+
+impl Sight {
+    /// That of one who goes by the log alone, and so finds what everybody finds in it.
+    #[must_use]
+    pub const fn of_log(at: Minute) -> Self {
+        Self {
+            now: at.start(),
+            before: None,
+        }
+    }
+
+    /// Until when keys have expired: no clock but the reader's makes it forget one.
+    fn expired(self, at: Minute) -> UnixTime {
+        at.start().min(self.now)
+    }
+
+    /// When an entry of this minute announced a key. Who saw that it came later counts it as
+    /// late; **how late is not for a single reader to say**, or it would change keys at a time
+    /// of its own, which its CPS would see.
+    fn announced(self, at: Minute, key: &ObliviousKey) -> UnixTime {
+        let seen = self.before.map(|it| it.minus(clock_tolerance::TOKEN_KEY));
+        let seen = seen.map(|it| it.min(key.not_before));
+        seen.map_or(at.start(), |seen| at.start().max(seen))
+    }
+}
+
 /// A key, and when it was announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnnouncedKey {
     /// The key.
     pub key: ObliviousKey,
-    /// The minute of its entry.
+    /// The minute of its entry; a later time if its reader knows that the entry came later.
     pub announced: UnixTime,
 }
 
@@ -84,18 +121,23 @@ pub enum ObliviousKeysError {
     TooLong(KeyConfigDigest),
 }
 
-/// The announced keys of one log that had not expired at its newest announcement, in the
-/// log's order.
+/// The announced keys of one log that had not expired at its newest announcement, or when its
+/// reader saw that if this was earlier, in the log's order.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "Vec<AnnouncedKey>", into = "Vec<AnnouncedKey>")]
 pub struct ObliviousKeys(Vec<AnnouncedKey>);
 
 impl ObliviousKeys {
-    /// Adds an announcement of this minute.
+    /// Adds an announcement of this minute, as it is first seen.
     ///
     /// # Errors
     /// [`ObliviousKeysError`]; then it is not added.
-    pub fn announce(&mut self, at: Minute, key: ObliviousKey) -> Result<(), ObliviousKeysError> {
+    pub fn announce(
+        &mut self,
+        at: Minute,
+        key: ObliviousKey,
+        sight: Sight,
+    ) -> Result<(), ObliviousKeysError> {
         if key.not_after.since(key.not_before) > MAX_VALIDITY {
             return Err(ObliviousKeysError::TooLong(key.key_config));
         }
@@ -115,12 +157,13 @@ impl ObliviousKeys {
             let (kem_id, not_before) = begins(&key);
             return Err(ObliviousKeysError::Second { kem_id, not_before });
         }
-        let is_unexpired = |known: &&AnnouncedKey| at.start() < known.key.not_after;
-        if self.0.iter().filter(is_unexpired).count() >= MAX_UNEXPIRED {
+        let expired = sight.expired(at);
+        let is_unexpired = |known: &AnnouncedKey| expired < known.key.not_after;
+        if self.0.iter().filter(|known| is_unexpired(known)).count() >= MAX_UNEXPIRED {
             return Err(ObliviousKeysError::TooMany);
         }
-        self.0.retain(|known| at.start() < known.key.not_after);
-        let announced = at.start();
+        self.0.retain(is_unexpired);
+        let announced = sight.announced(at, &key);
         self.0.push(AnnouncedKey { key, announced });
         Ok(())
     }
@@ -184,140 +227,4 @@ impl From<ObliviousKeys> for Vec<AnnouncedKey> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(number: u8, not_before: u64, not_after: u64) -> ObliviousKey {
-        ObliviousKey {
-            key_config: KeyConfigDigest([number; 32]),
-            kem_id: 0x20,
-            not_before: UnixTime(not_before),
-            not_after: UnixTime(not_after),
-        }
-    }
-
-    fn minute(time: u64) -> Minute {
-        Minute::of(UnixTime(time))
-    }
-
-    #[test]
-    fn a_key_is_good_from_its_beginning_until_before_its_end() {
-        let key = key(1, 600, 1_200);
-        for (now, is_good) in [(599, false), (600, true), (1_199, true), (1_200, false)] {
-            assert_eq!(key.is_good(UnixTime(now)), is_good, "{now}");
-        }
-    }
-
-    #[test]
-    fn a_seventeenth_key_at_a_time_is_refused_and_expired_ones_are_forgotten() {
-        let mut keys = ObliviousKeys::default();
-        for number in 0..16 {
-            keys.announce(
-                minute(60),
-                key(number, number.into(), 600 + u64::from(number)),
-            )
-            .unwrap();
-        }
-        let one_more = key(99, 99, 6_000);
-        let refused = keys.announce(minute(599), one_more);
-        assert_eq!(refused, Err(ObliviousKeysError::TooMany));
-        assert_eq!(keys.get(one_more.key_config), None);
-        keys.announce(minute(600), one_more).unwrap();
-        assert_eq!(keys.get(KeyConfigDigest([0; 32])), None);
-        assert_eq!(keys.get(one_more.key_config), Some(&one_more));
-    }
-
-    #[test]
-    fn a_second_key_of_a_kem_for_the_same_time_is_refused() {
-        let mut keys = ObliviousKeys::default();
-        keys.announce(minute(60), key(1, 600, 1_200)).unwrap();
-        let refused = keys.announce(minute(120), key(2, 600, 1_300));
-        let (kem_id, not_before) = (0x20, UnixTime(600));
-        let expected = ObliviousKeysError::Second { kem_id, not_before };
-        assert_eq!(refused, Err(expected));
-        let other_kem = ObliviousKey {
-            kem_id: 0x647a,
-            ..key(3, 600, 1_200)
-        };
-        keys.announce(minute(120), other_kem).unwrap();
-        keys.announce(minute(120), key(4, 601, 1_200)).unwrap();
-    }
-
-    #[test]
-    fn a_key_that_is_announced_twice_is_refused() {
-        let mut keys = ObliviousKeys::default();
-        keys.announce(minute(60), key(1, 0, 600)).unwrap();
-        let refused = keys.announce(minute(120), key(1, 600, 1_200));
-        let expected = ObliviousKeysError::Repeated(KeyConfigDigest([1; 32]));
-        assert_eq!(refused, Err(expected));
-    }
-
-    #[test]
-    fn everybody_changes_keys_by_the_clock_and_not_because_of_a_late_announcement() {
-        let mut keys = ObliviousKeys::default();
-        let days = |days: u64| days * 86_400;
-        let used = |keys: &ObliviousKeys, now| {
-            let used: Vec<_> = keys.in_use(UnixTime(now)).into_iter().collect();
-            used.iter()
-                .map(|one| one.key.key_config.0[0])
-                .collect::<Vec<_>>()
-        };
-        // The first key of a CPS: there is no other.
-        keys.announce(minute(days(1)), key(1, days(1), days(10)))
-            .unwrap();
-        assert_eq!(used(&keys, days(1)), [1]);
-        keys.announce(minute(days(2) - 3_600), key(2, days(2), days(11)))
-            .unwrap();
-        assert_eq!(used(&keys, days(2) - 1), [1]);
-        assert_eq!(used(&keys, days(2)), [2]);
-        // Not all can have this one in time.
-        keys.announce(minute(days(3) - 3_540), key(3, days(3), days(12)))
-            .unwrap();
-        assert_eq!(used(&keys, days(3) + 3_599), [2]);
-        assert_eq!(used(&keys, days(3) + 3_600), [3]);
-        // Nor one whose beginning is put back.
-        keys.announce(minute(days(5)), key(4, days(4), days(13)))
-            .unwrap();
-        assert_eq!(used(&keys, days(5) + 3_599), [3]);
-        assert_eq!(used(&keys, days(5) + 3_600), [4]);
-        // Keys of a day have a lead of an hour, and those of an hour one of 15 minutes.
-        let short = AnnouncedKey {
-            key: key(5, 7_200, 10_800),
-            announced: UnixTime(6_300),
-        };
-        assert_eq!(short.used_from(), UnixTime(7_200));
-        let announced = UnixTime(6_360);
-        let late = AnnouncedKey { announced, ..short };
-        assert_eq!(late.used_from(), UnixTime(8_100));
-    }
-
-    #[test]
-    fn a_key_for_longer_than_a_quarter_of_a_year_is_refused() {
-        let mut keys = ObliviousKeys::default();
-        let longest = 600 + MAX_VALIDITY.as_secs();
-        let refused = keys.announce(minute(60), key(1, 600, longest + 1));
-        let expected = ObliviousKeysError::TooLong(KeyConfigDigest([1; 32]));
-        assert_eq!(refused, Err(expected));
-        keys.announce(minute(60), key(1, 600, longest)).unwrap();
-    }
-
-    #[test]
-    fn what_is_remembered_comes_back_and_has_an_end() {
-        let mut keys = ObliviousKeys::default();
-        assert!(keys.is_empty());
-        keys.announce(minute(60), key(1, 0, 600)).unwrap();
-        let json = serde_json::to_string(&keys).unwrap();
-        assert_eq!(serde_json::from_str::<ObliviousKeys>(&json).unwrap(), keys);
-        let one = AnnouncedKey {
-            key: key(1, 0, 600),
-            announced: UnixTime(60),
-        };
-        let many = vec![one; MAX_UNEXPIRED + 1];
-        let many = serde_json::to_string(&many).unwrap();
-        let refused = serde_json::from_str::<ObliviousKeys>(&many).unwrap_err();
-        assert!(
-            refused.to_string().contains("17 oblivious keys"),
-            "{refused}"
-        );
-    }
-}
+mod tests;

@@ -17,7 +17,7 @@ use pennyblack_tlog::{
 
 use crate::key_log_view::LOG_PATH;
 use crate::log_entry::{LogEntry, SkippedKinds, Statement};
-use crate::oblivious_keys::{KeyConfigDigest, ObliviousKey, ObliviousKeys};
+use crate::oblivious_keys::{KeyConfigDigest, ObliviousKey, ObliviousKeys, Sight};
 
 pub use self::error::{NotAnnounced, NotFollowed, ObliviousLogError};
 pub use self::remembered::RememberedError;
@@ -42,7 +42,8 @@ pub struct ObliviousLogView {
 }
 
 impl ObliviousLogView {
-    /// Follows the log of `cps` to its end, from where `memory` is; `source` has the files.
+    /// Follows the log of `cps` to its end, from where `memory` is; `source` has the files, and
+    /// `sight` is the reader's word for when it sees what is new.
     /// Its key is the one of `memory`, or `key`, or else the first that the CPS shows. The
     /// caller persists the answer before it uses a key because of it.
     ///
@@ -53,13 +54,15 @@ impl ObliviousLogView {
         cps: &Authority,
         key: Option<&VerifierKey>,
         memory: Option<Self>,
+        sight: Sight,
         source: &S,
     ) -> Result<Self, NotFollowed> {
         let view = Self::beginning(cps, key, memory, source).await?;
         let reader = LogReader::new(source, view.log.clone(), WitnessPolicy::default());
         let reader = reader.with_max_bundle_size(LogEntry::MAX_BUNDLE_SIZE);
         let checkpoint = reader.checkpoint().await?;
-        view.advance(&reader, &checkpoint).await.map_err(|error| {
+        let advanced = view.advance(&reader, &checkpoint, sight).await;
+        advanced.map_err(|error| {
             // A log that has signed more must show that one day, too.
             let position = view.position.with_unread(&checkpoint);
             let is_known = matches!(error, ObliviousLogError::Contradiction(_));
@@ -114,6 +117,7 @@ impl ObliviousLogView {
         &self,
         reader: &LogReader<S>,
         checkpoint: &SignedCheckpoint,
+        sight: Sight,
     ) -> Result<Self, ObliviousLogError> {
         let (mut keys, mut skipped) = (self.keys.clone(), self.skipped.clone());
         let from = self.position_before(reader, checkpoint).await?;
@@ -123,7 +127,7 @@ impl ObliviousLogView {
             skipped.record(&entry);
             match entry.statement {
                 Statement::ObliviousKeyAnnounced(key) => keys
-                    .announce(entry.minute, key)
+                    .announce(entry.minute, key, sight)
                     .map_err(|error| ObliviousLogError::Announcement { index, error }),
                 _ => Ok(()),
             }

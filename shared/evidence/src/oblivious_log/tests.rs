@@ -97,8 +97,10 @@ impl Served {
     }
 
     fn follow(&self, memory: Option<ObliviousLogView>) -> Result<ObliviousLogView, NotFollowed> {
-        let cps = cps();
-        let followed = pin!(ObliviousLogView::follow(&cps, None, memory, self));
+        let (cps, before) = (cps(), None);
+        let now = UnixTime(WEEK);
+        let sight = Sight { now, before };
+        let followed = pin!(ObliviousLogView::follow(&cps, None, memory, sight, self));
         match followed.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(followed) => followed,
             Poll::Pending => panic!("a source that has everything makes nobody wait"),
@@ -257,4 +259,17 @@ fn of_a_long_log_the_end_is_read_and_the_rest_is_compared() {
         matches!(error, ObliviousLogError::Contradiction(_)),
         "{error}"
     );
+}
+
+/// A CPS whose clock was wrong for a minute has announced a key of next year. **Its readers go
+/// by their own clocks.**
+#[test]
+fn a_key_of_a_clock_that_was_ahead_takes_none_of_todays_away() {
+    let mut served = Served::with(&[announced(key(1, 0))]);
+    let follower = served.follow(None).unwrap();
+    served.push(&announced(key(53, 0)));
+    for memory in [None, Some(follower)] {
+        let view = served.follow(memory).unwrap();
+        assert!(view.announced(key(1, 0).key_config).is_ok());
+    }
 }

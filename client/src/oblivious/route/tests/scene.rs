@@ -10,7 +10,7 @@ use http::{HeaderValue, StatusCode};
 use ohttp::hpke::{Aead, Kdf, Kem as TheirKem};
 use ohttp::{KeyConfig as TheirConfig, Server, SymmetricSuite};
 use pennyblack_evidence::log_entry::Minute;
-use pennyblack_evidence::oblivious_keys::{KeyConfigDigest, ObliviousKey, ObliviousKeys};
+use pennyblack_evidence::oblivious_keys::{KeyConfigDigest, ObliviousKey, ObliviousKeys, Sight};
 use pennyblack_hpke::{Kem, PrivateKey};
 use pennyblack_ohttp::binary_http;
 use pennyblack_ohttp::exchange::{OpenedRequest, open_request, seal_response};
@@ -173,7 +173,8 @@ impl Scene {
 /// A log that announces one key.
 pub(super) fn log_of(key: ObliviousKey) -> ObliviousKeys {
     let mut log = ObliviousKeys::default();
-    log.announce(Minute::of(key.not_before), key).unwrap();
+    let at = Minute::of(key.not_before);
+    log.announce(at, key, Sight::of_log(at)).unwrap();
     log
 }
 
