@@ -12,6 +12,7 @@ mod tallies;
 mod tally;
 pub(crate) mod witnesses;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -200,6 +201,11 @@ impl CpsLog {
             not_before,
         };
         self.role.state(statement, now).await.map(|_| ())
+    }
+
+    /// When the oblivious keys begin that it announces.
+    pub(crate) fn oblivious_begins(&self) -> BTreeSet<UnixTime> {
+        self.role.oblivious_begins()
     }
 
     /// What it says of an oblivious key, or what it is to say.

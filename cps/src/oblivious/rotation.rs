@@ -4,7 +4,10 @@
 //! **The secret of an epoch is
 //! overwritten when its keys are not accepted any more**, but only once the clock has said
 //! so for ten minutes: a clock that jumps ahead and back would otherwise leave this node
-//! without the keys of today.
+//! without the keys of today. Nor does such a clock announce keys: the log would have them for
+//! good. Not here: when the clock is trusted (`clock_watch`).
+
+mod clock_watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,14 +25,11 @@ use pennyblack_service::admin::Readiness;
 use pennyblack_service::repeated_causes::{report, warn};
 use tokio::task::{JoinError, spawn_blocking};
 
+use self::clock_watch::{CHECK_EVERY, ClockWatch};
 use super::offered::OfferedKeys;
 use super::seed::{SeedError, SeedFile};
 use crate::log::CpsLog;
 
-/// How often the clock is looked at between the times at which something is due.
-const CHECK_EVERY: Duration = Duration::from_secs(60);
-/// So many checks in a row have to agree before a secret is overwritten.
-const CHECKS: u32 = 10;
 /// How soon it is tried again to have a key in the log.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// What is not ready without keys.
@@ -50,12 +50,16 @@ pub(super) enum RotationError {
         /// The file.
         seed: String,
     },
-    /// The clock has left out an epoch while this runs.
+    /// The clock says a time of which neither the log nor what it said before knows.
     #[error(
-        "the clock has jumped ahead by more than an epoch: keys are rotated when it still says \
-         so in ten minutes"
+        "the clock says that it is after {begins}, and no key of that epoch is in the log: it has \
+         jumped ahead, or this CPS was stopped for longer than an epoch. Set the clock if it is \
+         wrong; if it still says so in ten minutes, keys are announced"
     )]
-    Jumped,
+    Jumped {
+        /// When its epoch begins.
+        begins: UnixTime,
+    },
     /// There is no such key.
     #[error("{0}")]
     Ratchet(#[from] RatchetError),
@@ -87,16 +91,6 @@ pub(crate) struct Rotation {
     pub(crate) clock: Clock,
 }
 
-/// What the clock has said so far.
-#[derive(Debug)]
-struct Watch {
-    /// The last epoch that it was trusted for.
-    latest: Epoch,
-    /// How many checks in a row have said that a secret can go.
-    agreeing: u32,
-    next_check: UnixTime,
-}
-
 impl Rotation {
     /// Says from the beginning that no key is in the log yet.
     pub(crate) fn not_offered_yet(readiness: &Readiness) {
@@ -105,12 +99,10 @@ impl Rotation {
 
     /// Rotates them until `shutdown`.
     pub(crate) async fn run(mut self, readiness: Readiness, shutdown: Shutdown) {
-        let now = self.clock.now();
-        let mut watch = Watch {
-            latest: self.ratchet.epochs().at(now),
-            agreeing: 0,
-            next_check: now,
-        };
+        // The first keys of a CPS wait for nothing.
+        let is_first = self.log.oblivious_begins().is_empty();
+        let trusted = is_first.then(|| self.clock.now());
+        let mut watch = ClockWatch::new(self.ratchet.epochs().grace(), trusted);
         loop {
             let turned = tokio::select! {
                 turned = self.turn(&mut watch) => turned,
@@ -157,39 +149,37 @@ impl Rotation {
         }
     }
 
-    async fn turn(&mut self, watch: &mut Watch) -> Result<(), RotationError> {
+    async fn turn(&mut self, watch: &mut ClockWatch) -> Result<(), RotationError> {
         let now = self.clock.now();
-        let current = self.ratchet.epochs().at(now);
-        let forgotten = self.forget(watch, now).await;
-        if current > watch.latest.next() {
+        let is_trusted = watch.is_trusted(now);
+        let forgotten = self.forget(watch).await;
+        let epochs = self.ratchet.epochs();
+        let current = epochs.at(now);
+        if !is_trusted && !self.is_in_log(current) {
             self.drop_expired(now);
-            return Err(RotationError::Jumped);
+            let begins = epochs.validity(current).not_before;
+            return Err(RotationError::Jumped { begins });
         }
-        watch.latest = watch.latest.max(current);
-        self.offer(now)
+        self.offer(now, is_trusted)
             .await
             .inspect_err(|_| self.drop_expired(now))?;
         forgotten
     }
 
-    /// Overwrites the secret of an epoch whose keys are not accepted any more.
-    async fn forget(&mut self, watch: &mut Watch, now: UnixTime) -> Result<(), RotationError> {
+    /// Whether the log has a key of an epoch, be it of another seed.
+    fn is_in_log(&self, epoch: Epoch) -> bool {
         let epochs = self.ratchet.epochs();
-        let oldest = epochs.oldest_accepted(now);
-        if oldest <= self.ratchet.oldest() {
-            watch.agreeing = 0;
+        let begins = self.log.oblivious_begins().into_iter();
+        begins.map(|begins| epochs.at(begins)).any(|it| it == epoch)
+    }
+
+    /// Overwrites the secret of an epoch whose keys are not accepted any more.
+    async fn forget(&mut self, watch: &ClockWatch) -> Result<(), RotationError> {
+        let epochs = self.ratchet.epochs();
+        let oldest = watch.agreed().map(|agreed| epochs.oldest_accepted(agreed));
+        let Some(oldest) = oldest.filter(|oldest| *oldest > self.ratchet.oldest()) else {
             return Ok(());
-        }
-        // A clock that was set back must not put the checks off.
-        let is_early = now < watch.next_check && watch.next_check <= now.plus(CHECK_EVERY);
-        if watch.agreeing > 0 && is_early {
-            return Ok(());
-        }
-        watch.next_check = now.plus(CHECK_EVERY);
-        watch.agreeing += 1;
-        if watch.agreeing < CHECKS {
-            return Ok(());
-        }
+        };
         let (mut ratchet, seed) = (self.ratchet.clone(), self.seed.clone());
         let moved = spawn_blocking(move || -> Result<KeyRatchet, RotationError> {
             ratchet.advance(oldest)?;
@@ -197,15 +187,13 @@ impl Rotation {
             Ok(ratchet)
         });
         self.ratchet = moved.await??;
-        watch.agreeing = 0;
-        watch.latest = watch.latest.max(epochs.at(now));
         tracing::info!("the secret of the oblivious keys before this epoch is overwritten");
         Ok(())
     }
 
     /// Offers the keys of this epoch, that of the last one as long as it is accepted, and
     /// behind them those of the next one once they are in the log.
-    async fn offer(&self, now: UnixTime) -> Result<(), RotationError> {
+    async fn offer(&self, now: UnixTime, is_trusted: bool) -> Result<(), RotationError> {
         let epochs = self.ratchet.epochs();
         let current = epochs.at(now);
         let mut keys = self.keys(current)?;
@@ -219,24 +207,26 @@ impl Rotation {
             PublishError::State(StateError::NotYet) => RotationError::NotAnnounced,
             other => other.into(),
         })?;
-        let next = self.announced_next(now).await?;
+        let next = self.announced_next(now, is_trusted).await?;
         let keys = keys.into_iter().chain(next).map(|(key, _)| key);
         self.offered.replace(keys.collect(), epochs.grace());
         Ok(())
     }
 
-    /// Announces the keys of the next epoch when it is time. For a follower its leader does.
-    /// Returns them once they are under a checkpoint.
+    /// Announces the keys of the next epoch when it is time by a clock that is trusted. For a
+    /// follower its leader does. Returns them once they are under a checkpoint.
     async fn announced_next(
         &self,
         now: UnixTime,
+        is_trusted: bool,
     ) -> Result<Vec<(GatewayKey, Statement)>, RotationError> {
         let epochs = self.ratchet.epochs();
-        let current = epochs.at(now);
-        if now < epochs.announced_from(current.next()) {
+        let next = epochs.at(now).next();
+        let is_expected = is_trusted || self.is_in_log(next);
+        if now < epochs.announced_from(next) || !is_expected {
             return Ok(Vec::new());
         }
-        let next = self.keys(current.next())?;
+        let next = self.keys(next)?;
         let statements = next.iter().map(|(_, statement)| statement.clone());
         match self.log.publish(statements.collect(), now).await {
             Ok(()) => Ok(next),

@@ -187,6 +187,57 @@ async fn a_clock_that_jumps_ahead_and_back_costs_no_key() {
     node.stop().await;
 }
 
+/// By so much a clock is wrong: more than half an epoch, nearly two, two, a year.
+const JUMPS: [Duration; 4] = [
+    Duration::from_secs(35 * 60),
+    Duration::from_secs(100 * 60),
+    Duration::from_secs(2 * 3_600),
+    Duration::from_secs(8_760 * 3_600),
+];
+
+#[tokio::test]
+async fn a_clock_that_jumps_ahead_for_some_minutes_announces_nothing() {
+    for jump in JUMPS {
+        let home = tempfile::tempdir().unwrap();
+        let node = Node::start(&home, NOW);
+        node.settled().await;
+        let first = node.epoch();
+        node.moved(jump).await;
+        for _ in 1..9 {
+            node.moved(MINUTE).await;
+        }
+        assert_eq!(node.announced().len(), 1, "ahead by {jump:?}");
+        node.hand.set(NOW);
+        until("keys of today", || node.is_ready()).await;
+        let left = (
+            node.offered(),
+            node.announced().len(),
+            node.oldest_on_disk(),
+        );
+        assert_eq!(left, (ids(&[first]), 1, first), "ahead by {jump:?}");
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_cps_that_starts_with_a_clock_that_is_ahead_announces_nothing() {
+    for jump in JUMPS {
+        let home = tempfile::tempdir().unwrap();
+        let node = Node::start(&home, NOW);
+        node.settled().await;
+        let first = node.epoch();
+        node.stop().await;
+        let node = Node::start(&home, NOW.plus(jump));
+        node.settled().await;
+        assert_eq!(node.announced().len(), 1, "ahead by {jump:?}");
+        node.stop().await;
+        let node = Node::start(&home, NOW);
+        node.settled().await;
+        assert_eq!(node.offered(), ids(&[first]), "ahead by {jump:?}");
+        node.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn a_clock_that_stays_ahead_is_followed_and_one_that_is_behind_is_said_to_be() {
     let home = tempfile::tempdir().unwrap();
@@ -237,19 +288,39 @@ async fn a_restart_announces_nothing_twice_and_a_lost_seed_something_new() {
 }
 
 #[tokio::test]
-async fn a_node_that_was_off_for_weeks_has_the_keys_of_today_at_once() {
+async fn a_node_that_was_off_for_weeks_has_the_keys_of_today_in_ten_minutes() {
     let home = tempfile::tempdir().unwrap();
     let node = Node::start(&home, NOW);
     node.settled().await;
     let first = node.epoch();
     node.stop().await;
     let node = Node::start(&home, NOW.plus(500 * HOUR));
-    node.settled().await;
-    assert_eq!(node.offered(), ids(&[first + 500, first + 499]));
-    assert_eq!(node.oldest_on_disk(), first);
-    for _ in 0..10 {
+    for checks in 1..10 {
+        node.settled().await;
+        assert!(!node.is_ready(), "after {checks} checks");
+        assert_eq!(node.offered(), Vec::<u8>::new(), "after {checks} checks");
         node.moved(MINUTE).await;
     }
+    until("keys of today", || node.is_ready()).await;
+    assert_eq!(node.offered(), ids(&[first + 500, first + 499]));
     assert_eq!(node.oldest_on_disk(), first + 499);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_restart_in_the_last_half_of_an_epoch_costs_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let node = Node::start(&home, NOW);
+    node.settled().await;
+    let first = node.epoch();
+    node.stop().await;
+    let node = Node::start(&home, NOW.plus(30 * MINUTE));
+    for checks in 1..10 {
+        node.settled().await;
+        assert!(node.is_ready(), "after {checks} checks");
+        assert_eq!(node.offered(), ids(&[first]), "after {checks} checks");
+        node.moved(MINUTE).await;
+    }
+    assert_eq!(node.offered(), ids(&[first, first + 1]));
     node.stop().await;
 }

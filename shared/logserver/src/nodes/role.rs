@@ -2,6 +2,7 @@
 //! is decided once, when the service starts; from then on the service states and reads
 //! through [`LogRole`] and does not ask.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -292,6 +293,12 @@ impl LogRole {
     #[must_use]
     pub fn is_oblivious_key(&self, key_config: KeyConfigDigest) -> bool {
         self.keys(|keys| keys.is_oblivious_key(key_config))
+    }
+
+    /// When the oblivious keys begin that were announced in the log, as far as it was read here.
+    #[must_use]
+    pub fn oblivious_begins(&self) -> BTreeSet<UnixTime> {
+        self.keys(KnownKeys::oblivious_begins)
     }
 
     /// What the log says of an oblivious key, or what it is to say of it: two of a KEM never

@@ -64,6 +64,11 @@ impl KnownKeys {
         self.oblivious.contains_key(&key_config)
     }
 
+    /// When the oblivious keys begin that were announced.
+    pub(crate) fn oblivious_begins(&self) -> BTreeSet<UnixTime> {
+        self.oblivious.values().map(|key| key.not_before).collect()
+    }
+
     /// What the log says of an oblivious key, or what it is to say: two of a KEM never begin
     /// at the same time, so after a seed was replaced its key begins a second later.
     pub(crate) fn as_announced(&self, key: ObliviousKey) -> ObliviousKey {
@@ -227,6 +232,7 @@ mod tests {
             ..key(2)
         };
         assert_eq!(of.as_announced(other_kem), other_kem);
+        assert_eq!(of.oblivious_begins(), BTreeSet::from([UnixTime(60)]));
         assert_ne!(fingerprint(&statement(1)), fingerprint(&statement(2)));
         let remembered = serde_json::to_string(known.keys()).unwrap();
         let remembered: KnownKeys = serde_json::from_str(&remembered).unwrap();
