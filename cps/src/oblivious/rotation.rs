@@ -103,6 +103,14 @@ impl Rotation {
         let is_first = self.log.oblivious_begins().is_empty();
         let trusted = is_first.then(|| self.clock.now());
         let mut watch = ClockWatch::new(self.ratchet.epochs().grace(), trusted);
+        let seed = self.seed.clone();
+        let erased = spawn_blocking(move || seed.erase_replaced()).await;
+        if let Err(error) = erased.map_err(RotationError::from).and_then(|it| Ok(it?)) {
+            report(
+                "an earlier seed of oblivious keys is not overwritten",
+                &error,
+            );
+        }
         loop {
             let turned = tokio::select! {
                 turned = self.turn(&mut watch) => turned,

@@ -1,5 +1,6 @@
 //! The file of the secret that oblivious keys are derived from: replaced whole each time the
-//! secret moves on, so that a crash leaves one or the other. Not here: when it moves on.
+//! secret moves on, so that a crash leaves one or the other, and the old one is overwritten.
+//! Not here: when it moves on.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,8 @@ use std::time::Duration;
 use pennyblack_base::time::UnixTime;
 use pennyblack_ohttp::key_ratchet::{Epochs, KeyRatchet, RatchetError};
 use pennyblack_runtime::config::ConfigurationError;
-use pennyblack_storage::atomic_file::{self, PrivateFileError};
+use pennyblack_storage::atomic_file::PrivateFileError;
+use pennyblack_storage::secret_file;
 
 use crate::config::Config;
 
@@ -101,7 +103,7 @@ impl SeedFile {
         if !is_there(&self.path) {
             return Ok(None);
         }
-        let stored = atomic_file::read_private(&self.path)?;
+        let stored = secret_file::read(&self.path)?;
         let ratchet = KeyRatchet::from_bytes(&stored).map_err(|error| SeedError::Form {
             path: self.path.clone(),
             error,
@@ -141,10 +143,15 @@ impl SeedFile {
         self.fresh(now).map(drop)
     }
 
-    /// Puts another state in the place of the one before, which is gone then.
+    /// Puts another state in the place of the one before, which is overwritten then.
     pub(crate) fn write(&self, ratchet: &KeyRatchet) -> Result<(), SeedError> {
-        let written = atomic_file::write_private(&self.path, &ratchet.to_bytes());
+        let written = secret_file::replace(&self.path, &ratchet.to_bytes());
         written.map_err(|error| self.not_written(error))
+    }
+
+    /// Overwrites what a crash in that has left.
+    pub(crate) fn erase_replaced(&self) -> Result<(), SeedError> {
+        secret_file::erase_replaced(&self.path).map_err(|error| self.not_written(error))
     }
 
     fn not_written(&self, error: io::Error) -> SeedError {

@@ -14,3 +14,4 @@ mod health;
 pub mod journal;
 pub mod limited_file;
 pub mod log;
+pub mod secret_file;
