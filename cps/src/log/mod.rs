@@ -24,7 +24,9 @@ use http::HeaderMap;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::double_spend::DoubleSpendEvidence;
-use pennyblack_evidence::log_entry::{EpochTotals, LogEntry, ObliviousKey, Statement};
+use pennyblack_evidence::log_entry::{
+    EpochTotals, KeyConfigDigest, LogEntry, ObliviousKey, Statement,
+};
 use pennyblack_logserver::TransparencyLog;
 use pennyblack_logserver::nodes::{
     LeaderRecord, LogRole, NodeCredential, OpenRoleError, PublishError, Reports, Sharing,
@@ -201,6 +203,11 @@ impl CpsLog {
             not_before,
         };
         self.role.state(statement, now).await.map(|_| ())
+    }
+
+    /// Whether it announces an oblivious key.
+    pub(crate) fn is_oblivious_key(&self, key_config: KeyConfigDigest) -> bool {
+        self.role.is_oblivious_key(key_config)
     }
 
     /// When the oblivious keys begin that it announces.

@@ -257,17 +257,18 @@ impl Rotation {
         };
         let is_accepted = |key: &&GatewayKey| {
             let id = key.config().key_id();
-            let mut ids = self
-                .kems
-                .iter()
-                .flat_map(|kem| [accepted.start(), accepted.end()].map(|epoch| epoch.key_id(*kem)));
+            let mut ids = OfferedKem::ALL
+                .into_iter()
+                .flat_map(|kem| [accepted.start(), accepted.end()].map(|epoch| epoch.key_id(kem)));
             ids.any(|accepted| accepted == id)
         };
         let keys = offered.keys().iter().filter(is_accepted).cloned();
         self.offered.replace(keys.collect(), epochs.grace());
     }
 
-    /// The keys of an epoch, and what the log is to say of them.
+    /// The keys of an epoch, and what the log is to say of them. **What it says already stays
+    /// offered until it ends**, also when the configuration has left out its KEM: clients go by
+    /// the log, and refuse a list in which one of these is missing.
     fn keys(&self, epoch: Epoch) -> Result<Vec<(GatewayKey, Statement)>, RotationError> {
         let epochs = self.ratchet.epochs();
         if epoch < self.ratchet.oldest() {
@@ -277,17 +278,25 @@ impl Rotation {
             });
         }
         let validity = epochs.validity(epoch);
-        let with_statement = |kem: &OfferedKem| {
-            let key = self.ratchet.key(&self.authority, *kem, epoch)?;
+        let left_out = OfferedKem::ALL
+            .into_iter()
+            .filter(|kem| !self.kems.contains(kem));
+        let mut keys = Vec::new();
+        for kem in self.kems.iter().copied().chain(left_out) {
+            let key = self.ratchet.key(&self.authority, kem, epoch)?;
+            let key_config = KeyConfigDigest(key.config().digest());
+            if !self.kems.contains(&kem) && !self.log.is_oblivious_key(key_config) {
+                continue;
+            }
             let announced = self.log.oblivious_key(ObliviousKey {
-                key_config: KeyConfigDigest(key.config().digest()),
+                key_config,
                 kem_id: kem.kem().id(),
                 not_before: validity.not_before,
                 not_after: validity.not_after,
             });
-            Ok((key, Statement::ObliviousKeyAnnounced(announced)))
-        };
-        self.kems.iter().map(with_statement).collect()
+            keys.push((key, Statement::ObliviousKeyAnnounced(announced)));
+        }
+        Ok(keys)
     }
 }
 

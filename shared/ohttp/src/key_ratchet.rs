@@ -47,6 +47,9 @@ pub enum OfferedKem {
 }
 
 impl OfferedKem {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::X25519, Self::XWing];
+
     /// The KEM.
     #[must_use]
     pub const fn kem(self) -> Kem {

@@ -27,6 +27,10 @@ struct Node {
 
 impl Node {
     fn start(home: &TempDir, now: UnixTime) -> Self {
+        Self::with_kems(home, now, vec![OfferedKem::X25519])
+    }
+
+    fn with_kems(home: &TempDir, now: UnixTime, kems: Vec<OfferedKem>) -> Self {
         let mut config = example_with(&["oblivious.epoch=1h"]).unwrap();
         config.cps.data_directory = home.path().to_owned();
         let log = Arc::new(CpsLog::open(&config.log_directory(), &config.cps.authority).unwrap());
@@ -36,7 +40,7 @@ impl Node {
         let offered = Arc::new(OfferedKeys::default());
         let rotation = Rotation {
             authority: config.cps.authority,
-            kems: vec![OfferedKem::X25519],
+            kems,
             ratchet: seed.read_or_make(now).unwrap(),
             seed: seed.clone(),
             log: Arc::clone(&log),
@@ -322,5 +326,30 @@ async fn a_restart_in_the_last_half_of_an_epoch_costs_nothing() {
         node.moved(MINUTE).await;
     }
     assert_eq!(node.offered(), ids(&[first, first + 1]));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_kem_that_is_left_out_is_offered_as_long_as_the_log_says_so() {
+    let home = tempfile::tempdir().unwrap();
+    let both = vec![OfferedKem::XWing, OfferedKem::X25519];
+    let node = Node::with_kems(&home, NOW, both);
+    node.settled().await;
+    let first = Epoch(node.epoch());
+    let xwing = first.key_id(OfferedKem::XWing);
+    let x25519 = [first, first.next()].map(|epoch| epoch.key_id(OfferedKem::X25519));
+    assert_eq!(node.offered(), [xwing, x25519[0]]);
+    node.stop().await;
+    let node = Node::start(&home, NOW);
+    node.settled().await;
+    assert_eq!(node.offered(), [x25519[0], xwing]);
+    for _ in 0..20 {
+        node.moved(MINUTE).await;
+    }
+    assert_eq!(node.offered(), [x25519[0], xwing, x25519[1]]);
+    node.moved(30 * MINUTE).await;
+    assert_eq!(node.offered(), [x25519[1], x25519[0], xwing]);
+    node.moved(30 * MINUTE).await;
+    assert!(!node.offered().contains(&xwing));
     node.stop().await;
 }
