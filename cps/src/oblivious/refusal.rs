@@ -71,14 +71,14 @@ impl PublicRefusal for OutsideRefusal {
         match self {
             Self::MediaType(_) => ProblemType::UnsupportedMediaType,
             Self::NotOpened(_) => ProblemType::BodyTooLarge,
-            Self::NoKey => ProblemType::StoreUnavailable,
+            Self::NoKey => ProblemType::NoObliviousKey,
             Self::NotSealed(refusal) => refusal.problem_type(),
         }
     }
 
     fn public_sentence(&self) -> Option<&'static str> {
         match self {
-            Self::NoKey => Some("the keys of the service are not in its log yet"),
+            Self::NoKey => Some("no key of the service for this time is in its log yet"),
             Self::NotSealed(refusal) => refusal.public_sentence(),
             _ => None,
         }

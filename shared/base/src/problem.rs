@@ -221,6 +221,9 @@ problem_types! {
     /// The service takes this request through a relay only (section 8).
     RelayRequired: "relay-required", 403, "Only through a relay", None,
         "Seal the same request to the service's key and send it through a relay; the token is not spent.";
+    /// No key of now is in the service's log under a checkpoint (section 8).
+    NoObliviousKey: "no-oblivious-key", 503, "No key for oblivious requests at present", Some(2),
+        "Ask again after Retry-After; nothing was spent. If it persists for more than ten minutes tell the operator.";
 }
 
 impl ProblemType {
