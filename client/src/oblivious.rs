@@ -10,6 +10,7 @@ mod relays;
 mod route;
 mod timer;
 mod trusted_keys;
+mod witnesses;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,7 @@ pub use relays::RelaysError;
 pub use route::{ObliviousRoute, RouteSetupError, UnknownOperators};
 pub use timer::{DEFAULT_FETCH_EVERY, KeyTimer, check_fetch_every};
 pub use trusted_keys::{CpsKeys, MAX_READING_AGE, TrustedKey, TrustedKeys};
+pub use witnesses::witness_policy;
 
 /// What becomes of a request when no relay can carry it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

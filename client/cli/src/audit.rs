@@ -29,6 +29,7 @@ use serde_json::json;
 
 use super::options::{ConnectionOptions, NetworkOptions};
 use super::outcome::{Exit, Failure, Outcome};
+use super::witnesses::WitnessOptions;
 use super::wording::{plural, wrapped};
 
 /// How often progress is drawn.
@@ -64,26 +65,6 @@ pub(crate) enum AuditCommand {
     /// Run a witness: cosign the checkpoints of logs while they are consistent with the
     /// earlier ones.
     Witness(witness::WitnessArguments),
-}
-
-/// Who must have cosigned.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Witnesses")]
-struct WitnessOptions {
-    /// Key of a witness, as the witness publishes it; repeat the option for several.
-    #[arg(long = "witness", value_name = "KEY")]
-    witnesses: Vec<VerifierKey>,
-    /// How many of them must have cosigned. Default: all.
-    #[arg(long, value_name = "NUMBER")]
-    witnesses_needed: Option<usize>,
-}
-
-impl WitnessOptions {
-    fn policy(&self) -> Result<WitnessPolicy, Failure> {
-        let needed = self.witnesses_needed.unwrap_or(self.witnesses.len());
-        WitnessPolicy::new(self.witnesses.clone(), needed)
-            .map_err(|error| Failure::new(Exit::Usage, error))
-    }
 }
 
 /// What `follow` is told.

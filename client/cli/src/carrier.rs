@@ -202,7 +202,7 @@ async fn draw_class(arguments: RunArguments) -> Result<Outcome, Failure> {
     let (schedule, clock, rng) = (config.schedule(), Clock::system(), &mut rand::rng());
     let carrier = (carrier, &*identity);
     let draws = schedule.run(carrier, &client, &wallet, &clock, &shutdown, rng);
-    match config.key_timer(&wallet, &clock) {
+    match config.key_timer(&wallet, &clock)? {
         Some(timer) => drop(join(draws, timer.run(shutdown.clone())).await),
         None => draws.await,
     }

@@ -17,6 +17,7 @@ mod signals;
 mod standard_error;
 mod table;
 mod verify;
+mod witnesses;
 mod wording;
 
 use std::process::ExitCode;

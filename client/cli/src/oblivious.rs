@@ -16,6 +16,7 @@ use super::carrier::existing_wallet;
 use super::options::NetworkOptions;
 use super::outcome::{Failure, Outcome};
 use super::relays::fetcher;
+use super::witnesses::WitnessOptions;
 use super::wording::{folded, plural};
 
 /// What to do about Oblivious HTTP.
@@ -40,10 +41,12 @@ Examples:
       --relay https://relay.example/cps-a …
 
 The CPS is asked directly and sees this machine's address, so no call fetches:
-do it at times of its own, at least every 50 minutes, and oftener if the CPS's
-epochs are shorter than two hours. `pennyblack carrier run` does it with
-[oblivious]. A key that is not in the CPS's log may be shown to you alone: it
-is refused, with exit code 9.")]
+do it at times of its own. A key is used for one hour after the last run that
+found it and the log good, so run this at least every 50 minutes, and oftener if
+the CPS's epochs are shorter than two hours. `pennyblack carrier run` does it
+with [oblivious]. A key that is not in the CPS's log may be shown to you alone:
+it is refused, with exit code 9. A log that too few of the witnesses have
+cosigned may be, too: exit code 27, and the keys of before end within the hour.")]
 pub(crate) struct Keys {
     /// The CPS's URL, or authority=URL.
     #[arg(long, value_name = "URL")]
@@ -52,9 +55,11 @@ pub(crate) struct Keys {
     #[arg(long, value_name = "FILE")]
     wallet: PathBuf,
     /// The verifier key of the CPS's log, as its operator publishes it. Without it the
-    /// first that the CPS shows is trusted.
+    /// first that the CPS shows is trusted, and a warning says so once.
     #[arg(long, value_name = "KEY")]
     log_key: Option<VerifierKey>,
+    #[command(flatten)]
+    witnesses: WitnessOptions,
     #[command(flatten)]
     network: NetworkOptions,
 }
@@ -65,6 +70,7 @@ pub(crate) async fn run(command: ObliviousCommand) -> Result<Outcome, Failure> {
     let wallet = existing_wallet(&arguments.wallet)?;
     let fetcher = KeyFetcher {
         log_keys: arguments.log_key.into_iter().collect(),
+        witnesses: arguments.witnesses.policy()?,
         ..fetcher(&wallet)
     };
     let (cps, now) = (&arguments.cps, Clock::system().now());

@@ -17,6 +17,7 @@ use pennyblack_client::verification_service::{
 };
 use pennyblack_client::wallet::{SpendError, WalletError};
 use pennyblack_evidence::key_log_view::FollowError;
+use pennyblack_evidence::oblivious_log::ObliviousLogError;
 use pennyblack_http::{HttpError, RouteError, RouteFault};
 use pennyblack_numbering::NumberingServiceError;
 use pennyblack_numbering::table_file::TableFileError;
@@ -326,6 +327,7 @@ impl From<KeyFetchError> for Failure {
         let exit = match &error {
             error if error.is_untrusted() => Exit::Unaccounted,
             KeyFetchError::Http { error, .. } => exit_of_http(error),
+            KeyFetchError::Log(ObliviousLogError::TooFewWitnesses(_)) => Exit::TooFewWitnesses,
             KeyFetchError::Log(_) => Exit::Network,
             KeyFetchError::NotOffered(_) => Exit::Refused,
             _ => Exit::Failed,

@@ -10,6 +10,7 @@ use pennyblack_client::oblivious::{
 use pennyblack_client::wallet::Wallet;
 use pennyblack_http::{HttpOptions, RetryPolicy, Route, ServiceAddress};
 use pennyblack_runtime::clock::Clock;
+use pennyblack_tlog::WitnessPolicy;
 
 use super::options::quoted;
 use super::outcome::{Exit, Failure};
@@ -101,6 +102,7 @@ pub(crate) fn fetcher(wallet: &Wallet) -> KeyFetcher {
     KeyFetcher {
         wallet: wallet.clone(),
         log_keys: Vec::new(),
+        witnesses: WitnessPolicy::default(),
         retry: RetryPolicy::SHORT,
         keys: TrustedKeys::default(),
     }

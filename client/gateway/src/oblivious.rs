@@ -12,6 +12,7 @@ use pennyblack_http::{HttpOptions, RetryPolicy, Route, ServiceAddress};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_service::admin::Readiness;
 use pennyblack_service::start_error::{StartContext as _, StartError};
+use pennyblack_tlog::WitnessPolicy;
 
 use crate::config::{Config, ObliviousSection, StoreSection};
 
@@ -20,6 +21,7 @@ use crate::config::{Config, ObliviousSection, StoreSection};
 pub(crate) struct Oblivious {
     route: Arc<ObliviousRoute>,
     keys: TrustedKeys,
+    witnesses: WitnessPolicy,
     direct: HttpOptions,
     polls: bool,
 }
@@ -49,6 +51,7 @@ impl Oblivious {
         Ok(Some(Self {
             route,
             keys,
+            witnesses: section.witness_policy().context("oblivious.witnesses")?,
             direct: direct.clone(),
             polls: section.polls,
         }))
@@ -79,6 +82,7 @@ impl Oblivious {
             fetcher: KeyFetcher {
                 wallet: wallet.clone(),
                 log_keys: log_keys.clone(),
+                witnesses: self.witnesses.clone(),
                 retry: RetryPolicy::SHORT,
                 keys: self.keys.clone(),
             },

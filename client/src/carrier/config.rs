@@ -1,6 +1,8 @@
 //! The carrier's configuration. Every key stands, with an explanation and its
 //! default, in `client/carrier.example.toml` too, which a test reads.
 
+mod oblivious;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,9 +16,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{Carrier, Class, MAX_BATCH, Schedule};
 use crate::identity::{IdentityError, StirIdentity};
-use crate::oblivious::{DEFAULT_FETCH_EVERY, KeyFetcher, KeyTimer, TrustedKeys, check_fetch_every};
+use crate::oblivious::{KeyFetcher, KeyTimer, TrustedKeys, check_fetch_every};
 use crate::wallet::Wallet;
 use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress, TrustRoots};
+
+pub use self::oblivious::ObliviousSection;
 
 /// Everything that a carrier is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,31 +104,6 @@ impl Default for ScheduleSection {
     }
 }
 
-/// `[oblivious]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ObliviousSection {
-    /// The CPSs whose keys are fetched into the wallet, by their URLs, or `authority=URL`.
-    /// Default: none.
-    pub cps: Vec<ServiceAddress>,
-    /// The verifier keys of their logs. Default: the first that each shows, and no other
-    /// from then on.
-    pub log_keys: Vec<VerifierKey>,
-    /// How often, a tenth earlier or later. Default: 30min.
-    #[serde(with = "humantime_serde")]
-    pub fetch_every: Duration,
-}
-
-impl Default for ObliviousSection {
-    fn default() -> Self {
-        Self {
-            cps: Vec::new(),
-            log_keys: Vec::new(),
-            fetch_every: DEFAULT_FETCH_EVERY,
-        }
-    }
-}
-
 /// `[http]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -194,26 +173,29 @@ impl CarrierConfig {
     }
 
     /// What keeps the keys of `[oblivious]` in the wallet; nothing if it names no CPS.
-    #[must_use]
-    pub fn key_timer(&self, wallet: &Wallet, clock: &Clock) -> Option<KeyTimer> {
-        let ObliviousSection {
-            cps,
-            log_keys,
-            fetch_every,
-        } = &self.oblivious;
+    ///
+    /// # Errors
+    /// [`ConfigurationError`] for witnesses that cannot be demanded.
+    pub fn key_timer(
+        &self,
+        wallet: &Wallet,
+        clock: &Clock,
+    ) -> Result<Option<KeyTimer>, ConfigurationError> {
+        let section = &self.oblivious;
         let fetcher = KeyFetcher {
             wallet: wallet.clone(),
-            log_keys: log_keys.clone(),
+            log_keys: section.log_keys.clone(),
+            witnesses: section.witness_policy()?,
             retry: RetryPolicy::SHORT,
             keys: TrustedKeys::default(),
         };
-        (!cps.is_empty()).then(|| KeyTimer {
+        Ok((!section.cps.is_empty()).then(|| KeyTimer {
             fetcher,
-            cpss: cps.clone(),
+            cpss: section.cps.clone(),
             http: self.http(),
-            every: *fetch_every,
+            every: section.fetch_every,
             clock: clock.clone(),
-        })
+        }))
     }
 
     /// How services are reached.
@@ -267,6 +249,7 @@ impl Configuration for CarrierConfig {
             ));
         }
         check_fetch_every(self.oblivious.fetch_every)?;
+        self.oblivious.witness_policy()?;
         if epoch.as_secs() < batches {
             return Err(ConfigurationError::refused(
                 "schedule.epoch",
@@ -318,6 +301,8 @@ mod tests {
             "http.proxy",
             "oblivious.cps",
             "oblivious.log_keys",
+            "oblivious.witnesses",
+            "oblivious.witnesses_needed",
         ];
         assert_eq!(keys, ExampleKeys::all_default_but(without_default));
     }

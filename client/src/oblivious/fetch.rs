@@ -11,12 +11,12 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::key_log_view::LOG_PATH;
 use pennyblack_evidence::oblivious_keys::{KeyConfigDigest, ObliviousKeys, Sight};
 use pennyblack_evidence::oblivious_log::{
-    NotAnnounced, NotFollowed, ObliviousLogError, ObliviousLogView,
+    CpsLogPolicy, NotAnnounced, NotFollowed, ObliviousLogError, ObliviousLogView,
 };
 use pennyblack_hpke::Kem;
 use pennyblack_http::{HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
 use pennyblack_ohttp::key_config::{KeyConfig, KeyConfigError};
-use pennyblack_tlog::VerifierKey;
+use pennyblack_tlog::{VerifierKey, WitnessPolicy};
 
 use super::{CpsKeys, TrustedKey, TrustedKeys};
 use crate::log_source::ServedLog;
@@ -75,7 +75,7 @@ impl KeyFetchError {
     pub const fn is_untrusted(&self) -> bool {
         match self {
             Self::NotAnnounced(_) => true,
-            Self::Log(error) => !error.is_out_of_reach(),
+            Self::Log(error) => !error.may_pass(),
             _ => false,
         }
     }
@@ -89,6 +89,8 @@ pub struct KeyFetcher {
     /// The keys of CPSs' logs, from elsewhere. Of other CPSs the first that is shown is
     /// trusted, and no other from then on.
     pub log_keys: Vec<VerifierKey>,
+    /// Who must have cosigned each of these logs.
+    pub witnesses: WitnessPolicy,
     /// How long to keep trying.
     pub retry: RetryPolicy,
     /// Where they are used.
@@ -234,14 +236,22 @@ impl KeyFetcher {
     ) -> Result<ObliviousLogView, NotFollowed> {
         let name = format!("{}{LOG_PATH}", cps.authority());
         let mut keys = self.log_keys.iter();
-        let key = keys.find(|key| key.name().as_str() == name);
+        let policy = CpsLogPolicy {
+            key: keys.find(|key| key.name().as_str() == name).cloned(),
+            witnesses: self.witnesses.clone(),
+        };
         let log = ServedLog {
             client,
             service: cps,
             retry: self.retry,
         };
         let before = memory.clone();
-        let view = ObliviousLogView::follow(cps.authority(), key, memory, sight, &log).await?;
+        let followed = ObliviousLogView::follow(cps.authority(), &policy, memory, sight, &log);
+        let view = followed.await?;
+        if before.is_none() && policy.key.is_none() {
+            let (cps, log_key) = (cps.authority(), view.log());
+            tracing::warn!(%cps, %log_key, "this key of the CPS's log is trusted because it was the first: compare it with what the CPS's operator publishes, and name it in oblivious.log_keys, or with --log-key");
+        }
         let known = before.map_or(0, |before| before.skipped().total());
         if view.skipped().total() > known {
             let (cps, skipped) = (cps.authority(), view.skipped());

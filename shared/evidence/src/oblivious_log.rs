@@ -32,6 +32,16 @@ const MAX_KEY: usize = 1024;
 /// old; a carrier that spends its whole quota twice, each day, adds 115,000 entries meanwhile.
 const MAX_ENTRIES: u64 = 1 << 17;
 
+/// What a reader demands of a CPS's log.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CpsLogPolicy {
+    /// Its key, from elsewhere. Otherwise the first that the CPS shows is trusted, and no other
+    /// from then on.
+    pub key: Option<VerifierKey>,
+    /// Who must have cosigned it.
+    pub witnesses: WitnessPolicy,
+}
+
 /// A CPS's log as far as it was read and verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObliviousLogView {
@@ -43,22 +53,22 @@ pub struct ObliviousLogView {
 
 impl ObliviousLogView {
     /// Follows the log of `cps` to its end, from where `memory` is; `source` has the files, and
-    /// `sight` is the reader's word for when it sees what is new.
-    /// Its key is the one of `memory`, or `key`, or else the first that the CPS shows. The
-    /// caller persists the answer before it uses a key because of it.
+    /// `sight` is the reader's word for when it sees what is new. Its key is the one of
+    /// `memory`, or of `policy`, or else the first that the CPS shows. The caller persists the
+    /// answer before it uses a key because of it.
     ///
     /// # Errors
     /// [`NotFollowed`], of which the caller persists [`NotFollowed::signed`]; what was
     /// remembered stays true.
     pub async fn follow<S: LogSource>(
         cps: &Authority,
-        key: Option<&VerifierKey>,
+        policy: &CpsLogPolicy,
         memory: Option<Self>,
         sight: Sight,
         source: &S,
     ) -> Result<Self, NotFollowed> {
-        let view = Self::beginning(cps, key, memory, source).await?;
-        let reader = LogReader::new(source, view.log.clone(), WitnessPolicy::default());
+        let view = Self::beginning(cps, policy.key.as_ref(), memory, source).await?;
+        let reader = LogReader::new(source, view.log.clone(), policy.witnesses.clone());
         let reader = reader.with_max_bundle_size(LogEntry::MAX_BUNDLE_SIZE);
         let checkpoint = reader.checkpoint().await?;
         let advanced = view.advance(&reader, &checkpoint, sight).await;

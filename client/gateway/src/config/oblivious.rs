@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use pennyblack_client::oblivious::{
-    DEFAULT_FETCH_EVERY, Fallback, RelayAddress, check_fetch_every,
+    DEFAULT_FETCH_EVERY, Fallback, RelayAddress, check_fetch_every, witness_policy,
 };
 use pennyblack_runtime::config::ConfigurationError;
-use pennyblack_tlog::VerifierKey;
+use pennyblack_tlog::{VerifierKey, WitnessPolicy};
 use serde::{Deserialize, Serialize};
 
 use super::StoreSection;
@@ -25,6 +25,11 @@ pub struct ObliviousSection {
     /// The verifier keys of the CPSs' logs. Default: the first that each shows, and no other
     /// from then on.
     pub log_keys: Vec<VerifierKey>,
+    /// The keys of witnesses that must have cosigned the CPSs' logs. Default: none.
+    pub witnesses: Vec<VerifierKey>,
+    /// How many of them must have. Default: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub witnesses_needed: Option<usize>,
     /// How often the CPSs' keys are fetched, a tenth earlier or later. Default: 30min.
     #[serde(with = "humantime_serde")]
     pub fetch_every: Duration,
@@ -37,6 +42,8 @@ impl Default for ObliviousSection {
             fallback: Fallback::None,
             polls: false,
             log_keys: Vec::new(),
+            witnesses: Vec::new(),
+            witnesses_needed: None,
             fetch_every: DEFAULT_FETCH_EVERY,
         }
     }
@@ -45,6 +52,7 @@ impl Default for ObliviousSection {
 impl ObliviousSection {
     pub(super) fn check(&self, storing: Option<&StoreSection>) -> Result<(), ConfigurationError> {
         check_fetch_every(self.fetch_every)?;
+        self.witness_policy()?;
         if storing.is_none() && !self.relays.is_empty() {
             return Err(ConfigurationError::refused(
                 "oblivious.relays",
@@ -53,5 +61,10 @@ impl ObliviousSection {
             ));
         }
         Ok(())
+    }
+
+    /// Who must have cosigned the CPSs' logs.
+    pub(crate) fn witness_policy(&self) -> Result<WitnessPolicy, ConfigurationError> {
+        witness_policy(&self.witnesses, self.witnesses_needed)
     }
 }

@@ -73,6 +73,8 @@ fn what_the_example_shows_as_defaults_are_the_defaults() {
         "network.proxy",
         "oblivious.log_keys",
         "oblivious.relays",
+        "oblivious.witnesses",
+        "oblivious.witnesses_needed",
         "public.tls.certificate",
         "public.tls.key",
         "sip.sign.allow",

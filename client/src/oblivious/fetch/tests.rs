@@ -1,4 +1,5 @@
 mod timer;
+mod witnesses;
 
 use std::collections::BTreeMap;
 use std::str::FromStr as _;
@@ -105,6 +106,7 @@ impl Scene {
             fetcher: KeyFetcher {
                 wallet: Wallet::open(&home.path().join("wallet.db")).unwrap(),
                 log_keys: Vec::new(),
+                witnesses: WitnessPolicy::default(),
                 retry: RetryPolicy::NONE,
                 keys: TrustedKeys::default(),
             },

@@ -2,6 +2,7 @@
 
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
+use pennyblack_tlog::cosignature::PolicyError;
 use pennyblack_tlog::note_key::{NoteKeyError, VerifierKey};
 use pennyblack_tlog::{KeyName, ReadLogError};
 
@@ -22,6 +23,12 @@ pub enum ObliviousLogError {
          is used meanwhile"
     )]
     Contradiction(ReadLogError),
+    /// Fewer witnesses have cosigned what it signed last than are demanded.
+    #[error(
+        "the CPS's log: {0}: it may be shown to us alone. No key is trusted because of it until \
+         they have; if that does not come, ask the CPS's operator"
+    )]
+    TooFewWitnesses(PolicyError),
     /// An entry that is none.
     #[error("entry {index} of the CPS's log: {error}")]
     Entry {
@@ -75,16 +82,21 @@ impl From<ReadLogError> for ObliviousLogError {
     fn from(error: ReadLogError) -> Self {
         match error {
             ReadLogError::Rollback { .. } | ReadLogError::Fork { .. } => Self::Contradiction(error),
+            ReadLogError::Witnesses(few @ PolicyError::TooFew { .. }) => Self::TooFewWitnesses(few),
             other => Self::Log(other),
         }
     }
 }
 
 impl ObliviousLogError {
-    /// Whether the log was only not to be had: that says nothing of the CPS.
+    /// Whether the log was only not to be had, or not cosigned yet: that proves nothing against
+    /// the CPS.
     #[must_use]
-    pub const fn is_out_of_reach(&self) -> bool {
-        matches!(self, Self::Log(ReadLogError::Source(_)))
+    pub const fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Log(ReadLogError::Source(_)) | Self::TooFewWitnesses(_)
+        )
     }
 }
 

@@ -97,10 +97,11 @@ impl Served {
     }
 
     fn follow(&self, memory: Option<ObliviousLogView>) -> Result<ObliviousLogView, NotFollowed> {
+        let policy = CpsLogPolicy::default();
         let (cps, before) = (cps(), None);
         let now = UnixTime(WEEK);
         let sight = Sight { now, before };
-        let followed = pin!(ObliviousLogView::follow(&cps, None, memory, sight, self));
+        let followed = pin!(ObliviousLogView::follow(&cps, &policy, memory, sight, self));
         match followed.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(followed) => followed,
             Poll::Pending => panic!("a source that has everything makes nobody wait"),
@@ -181,11 +182,11 @@ fn what_is_remembered_is_read_on_from_and_nothing_twice() {
     assert!(later.announced(key(1, 0).key_config).is_ok());
     let damaged = json.replace("\"edge\":[\"", "\"edge\":[\"A");
     assert!(ObliviousLogView::from_json(&damaged).is_err());
+    let of_a_later_version = json.replacen('{', r#"{"more":1,"#, 1);
+    assert!(ObliviousLogView::from_json(&of_a_later_version).is_err());
 }
 
 #[test]
-    let of_a_later_version = json.replacen('{', r#"{"more":1,"#, 1);
-    assert!(ObliviousLogView::from_json(&of_a_later_version).is_err());
 fn a_log_that_takes_back_what_it_showed_is_refused() {
     let long = Served::with(&[announced(key(1, 0)), announced(key(2, 0))]);
     let view = long.follow(None).unwrap();
@@ -200,16 +201,16 @@ fn a_log_that_takes_back_what_it_showed_is_refused() {
     other_history.push(&announced(key(2, 1)));
     let forked = other_history.follow(Some(view.clone())).unwrap_err();
     assert!(contradicts(&forked.error), "{forked}");
-    // Another key is another log.
-    let other_key = Served::with(&[announced(key(1, 0)), announced(key(2, 0))]);
-    assert!(other_key.follow(Some(view)).is_err());
-}
-
     // A longer one, whose entries do not lead on from the first two.
     other_history.push(&announced(key(3, 1)));
     let forked = other_history.follow(Some(view.clone())).unwrap_err();
     assert!(contradicts(&forked.error), "{forked}");
     assert!(forked.signed.is_none());
+    // Another key is another log.
+    let other_key = Served::with(&[announced(key(1, 0)), announced(key(2, 0))]);
+    assert!(other_key.follow(Some(view)).is_err());
+}
+
 #[test]
 fn keys_without_number_are_those_of_single_clients() {
     let many = (0..=u8::try_from(MAX_UNEXPIRED).unwrap()).map(|number| {

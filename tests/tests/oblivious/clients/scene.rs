@@ -28,6 +28,7 @@ use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
 use pennyblack_tests::federation::{Federation, address_of, cps_name};
 use pennyblack_tests::lossy_proxy::LossyProxy;
 use pennyblack_tests::wait::until;
+use pennyblack_tlog::WitnessPolicy;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -89,6 +90,7 @@ impl Scene {
             fetcher: KeyFetcher {
                 wallet: wallet.clone(),
                 log_keys: Vec::new(),
+                witnesses: WitnessPolicy::default(),
                 retry: QUICK,
                 keys: TrustedKeys::default(),
             },
