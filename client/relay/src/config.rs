@@ -49,7 +49,8 @@ pub struct RelaySection {
     pub authority: Authority,
 }
 
-/// `[clients]`. A client is an IPv4 address, or the first 64 bits of an IPv6 address.
+/// `[clients]`. A client is an IPv4 address, or the first 64 bits of an IPv6 address; a
+/// network is the first 24 of the one, or the first 48 of the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientsSection {
@@ -57,6 +58,8 @@ pub struct ClientsSection {
     pub requests_a_second: u32,
     /// Requests at one time. Default: 32, half of what a gateway gets at one time.
     pub at_once: u32,
+    /// As much as so many clients may ask for, all clients of one network may. Default: 4.
+    pub network_times: u32,
 }
 
 impl Default for ClientsSection {
@@ -64,6 +67,7 @@ impl Default for ClientsSection {
         Self {
             requests_a_second: 100,
             at_once: 32,
+            network_times: 4,
         }
     }
 }
@@ -156,6 +160,7 @@ impl Config {
                 clients.requests_a_second as usize,
             ),
             ("clients.at_once", clients.at_once as usize),
+            ("clients.network_times", clients.network_times as usize),
             ("forward.answer_bytes", forward.answer_bytes),
             ("forward.streams", forward.streams as usize),
         ])?;

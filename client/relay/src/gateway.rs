@@ -1,4 +1,4 @@
-//! One gateway: its queue, its connection, and what becomes of a request to it.
+//! One gateway: its turns, its connection, and what becomes of a request to it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,14 +8,15 @@ use http::HeaderValue;
 use pennyblack_base::service_paths::OHTTP_REQUEST_MEDIA_TYPE;
 use pennyblack_http::{KeptConnection, KeptError};
 use pennyblack_service::answer_room::AnswerRoom;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::answer::{Answer, Unusable};
+use crate::clients::Network;
 use crate::config::{Config, ForwardSection, GatewaySection};
 use crate::counts::GatewayCounts;
 use crate::outside::GatewayFiles;
 use crate::refusal::Refusal;
+use crate::turns::{NoPlace, Turns};
 
 /// A gateway that the operator has named.
 #[derive(Debug)]
@@ -24,10 +25,7 @@ pub(crate) struct Gateway {
     path: String,
     forward: ForwardSection,
     connection: KeptConnection,
-    /// Room for those that it gets and those that wait.
-    places: Semaphore,
-    /// For those that it gets.
-    streams: Semaphore,
+    turns: Arc<Turns>,
     counts: GatewayCounts,
     /// Why an answer could last not be passed on, until that is reported.
     trouble: Mutex<Option<String>>,
@@ -54,8 +52,7 @@ impl Gateway {
                 tls,
                 forward.kept(section),
             ),
-            places: Semaphore::new(streams.saturating_add(waiting)),
-            streams: Semaphore::new(streams),
+            turns: Turns::new(streams, waiting),
             counts: GatewayCounts::of(&section.name),
             trouble: Mutex::new(None),
         }
@@ -66,28 +63,30 @@ impl Gateway {
     /// not, and a gateway that is asked to break off many ends the connection of all.
     pub(crate) async fn exchange(
         &self,
+        network: Network,
         request: Bytes,
         room: &AnswerRoom,
     ) -> Result<Bytes, Refusal> {
         self.counts.received(request.len());
-        let answer = match self.places.try_acquire() {
-            Err(_) => Err(Refusal::Overloaded),
-            Ok(_place) => {
-                let answer = timeout(self.forward.deadline, self.ask(request, room)).await;
-                answer.unwrap_or_else(|_| {
-                    self.note(format!("no answer in {:?}", self.forward.deadline));
-                    Err(Refusal::Late)
-                })
-            }
-        };
+        let deadline = self.forward.deadline;
+        let answer = timeout(deadline, self.ask(network, request, room)).await;
+        let answer = answer.unwrap_or_else(|_| {
+            self.note(format!("no answer in {deadline:?}"));
+            Err(Refusal::Late)
+        });
         let counted = answer.as_ref().map(Bytes::len);
         self.counts.answered(counted, self.connection.made());
         answer
     }
 
-    async fn ask(&self, request: Bytes, room: &AnswerRoom) -> Result<Bytes, Refusal> {
-        let stream = self.streams.acquire().await;
-        let _stream = stream.map_err(|_| Refusal::Internal)?;
+    async fn ask(
+        &self,
+        network: Network,
+        request: Bytes,
+        room: &AnswerRoom,
+    ) -> Result<Bytes, Refusal> {
+        let turn = self.turns.take(network).await;
+        let _turn = turn.map_err(|NoPlace| Refusal::Overloaded)?;
         let media_type = HeaderValue::from_static(OHTTP_REQUEST_MEDIA_TYPE);
         let answer = self.connection.post(&self.path, media_type, request).await;
         let read = match answer {

@@ -13,6 +13,7 @@ mod program;
 mod refusal;
 mod relay;
 mod routes;
+mod turns;
 
 pub use config::Config;
 pub use program::run;

@@ -63,7 +63,7 @@ async fn forward(
     };
     // A task of its own: it ends when the gateway has answered, not when the client leaves.
     let exchange = tokio::spawn(async move {
-        let answer = gateway.exchange(body, &room).await;
+        let answer = gateway.exchange(open.network(), body, &room).await;
         drop(open);
         answer
     });

@@ -83,6 +83,10 @@ fn what_cannot_work_is_refused_by_name() {
             "clients.requests_a_second=0".to_owned(),
             "clients.requests_a_second",
         ),
+        (
+            "clients.network_times=0".to_owned(),
+            "clients.network_times",
+        ),
         ("forward.streams=0".to_owned(), "forward.streams"),
         ("forward.deadline=10s".to_owned(), "forward.deadline"),
         ("forward.deadline=0s".to_owned(), "forward.deadline"),
