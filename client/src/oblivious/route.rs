@@ -24,6 +24,7 @@ use pennyblack_ohttp::exchange::{open_response, seal_request};
 use pennyblack_ohttp::size_class::{LARGEST_RESPONSE, PAD_FIELD, ResponseClass};
 use pennyblack_protocol::key_record::KEYS_PATH;
 use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::repeated_causes;
 
 use super::fault;
 use super::relays::{CpsRelays, RelaysError};
@@ -157,7 +158,10 @@ impl Route for ObliviousRoute {
     }
 
     fn going_direct(&self, why: &RouteError) {
-        tracing::warn!(error = %why, "a request goes directly (fallback = \"direct\"): its CPS sees this machine's address");
+        repeated_causes::warn(
+            "requests go directly (fallback = \"direct\"): their CPS sees this machine's address",
+            why,
+        );
     }
 }
 

@@ -5,4 +5,5 @@ pub mod clock;
 pub mod config;
 pub mod logging;
 pub mod reload;
+pub mod repeated_causes;
 pub mod shutdown;

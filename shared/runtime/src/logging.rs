@@ -3,7 +3,7 @@
 //! other people is not let in: nothing here may say who stored, from where, or
 //! for whom (docs/threat-model.md).
 
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 use std::io::IsTerminal as _;

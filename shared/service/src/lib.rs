@@ -25,7 +25,6 @@ pub mod peer;
 mod places;
 pub mod problem_response;
 pub mod program;
-pub mod repeated_causes;
 mod request_limits;
 pub mod server;
 pub mod start;
@@ -37,3 +36,5 @@ pub mod time_classifier;
 pub mod tls;
 mod untaken;
 pub mod worker_pool;
+
+pub use pennyblack_runtime::repeated_causes;

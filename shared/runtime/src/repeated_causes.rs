@@ -126,7 +126,7 @@ impl RepeatedCauses {
 
 #[cfg(test)]
 mod tests {
-    use pennyblack_runtime::logging::testing::levels_of;
+    use crate::logging::testing::levels_of;
     use tracing::Level;
 
     use super::*;
