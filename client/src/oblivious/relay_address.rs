@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use pennyblack_base::authority::{Authority, AuthorityError};
-use pennyblack_http::ServiceUri;
+use pennyblack_http::{ServiceUrl, ServiceUrlError};
 use serde::{Deserialize, Serialize};
 
 /// Most characters of the name that a relay has for a CPS.
@@ -21,9 +21,9 @@ pub enum RelayAddressError {
          for example https://relay.example/cps-a"
     )]
     Form(String),
-    /// The URL before the name.
+    /// The URL.
     #[error("{0:?} is not the address of a relay: {1}")]
-    Url(String, String),
+    Url(String, ServiceUrlError),
     /// The CPS in front of it.
     #[error("{0}")]
     Cps(#[from] AuthorityError),
@@ -35,8 +35,8 @@ pub enum RelayAddressError {
 #[serde(into = "String", try_from = "String")]
 pub struct RelayAddress {
     cps: Option<Authority>,
-    relay: ServiceUri,
-    name: String,
+    /// Its path is a slash and one name.
+    url: ServiceUrl,
 }
 
 impl RelayAddress {
@@ -49,13 +49,13 @@ impl RelayAddress {
     /// Who the relay is.
     #[must_use]
     pub const fn relay(&self) -> &Authority {
-        self.relay.authority()
+        self.url.service().authority()
     }
 
     /// Where requests for the CPS are sent.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("{}/{}", self.relay, self.name)
+        self.url.to_string()
     }
 }
 
@@ -68,22 +68,15 @@ impl FromStr for RelayAddress {
             Some((cps, url)) => (Some(cps.parse()?), url),
             None => (None, text),
         };
-        let (relay, name) = url.rsplit_once('/').ok_or_else(form)?;
-        // Of `https://relay.example` the host would be the name.
-        if relay.ends_with('/') {
-            return Err(form());
+        let url: ServiceUrl = url
+            .parse()
+            .map_err(|error| RelayAddressError::Url(text.to_owned(), error))?;
+        let name = url.path().and_then(|path| path.strip_prefix('/'));
+        let is_name = |name: &str| name.len() <= MAX_NAME && !name.contains('/');
+        match name.is_some_and(is_name) {
+            true => Ok(Self { cps, url }),
+            false => Err(form()),
         }
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_plain) {
-            return Err(form());
-        }
-        let relay = relay.parse::<ServiceUri>();
-        Ok(Self {
-            cps,
-            relay: relay
-                .map_err(|error| RelayAddressError::Url(text.to_owned(), error.to_string()))?,
-            name: name.to_owned(),
-        })
     }
 }
 
@@ -92,7 +85,7 @@ impl fmt::Display for RelayAddress {
         if let Some(cps) = &self.cps {
             write!(f, "{cps}=")?;
         }
-        f.write_str(&self.url())
+        self.url.fmt(f)
     }
 }
 
