@@ -32,7 +32,7 @@ pub async fn served_keys(world: &World) -> Vec<KeyConfig> {
 
 /// The same at one of its nodes.
 pub async fn served_keys_at(world: &World, host: &str) -> Vec<KeyConfig> {
-    let url = format!("http://{host}{OHTTP_GATEWAY_PATH}");
+    let url = format!("{}{OHTTP_GATEWAY_PATH}", world.url_of(host));
     let answer = Answer::to(world.client.get(url)).await.unwrap();
     assert_eq!(answer.headers["content-type"], OHTTP_KEYS_MEDIA_TYPE);
     KeyConfig::parse_list(answer.content()).unwrap()
@@ -112,7 +112,7 @@ async fn post_to(
     media_type: &str,
     sealed: Vec<u8>,
 ) -> Result<Answer, reqwest::Error> {
-    let url = format!("http://{host}{OHTTP_GATEWAY_PATH}");
+    let url = format!("{}{OHTTP_GATEWAY_PATH}", world.url_of(host));
     let post = world.client.post(url).header("content-type", media_type);
     Answer::to(post.body(sealed)).await
 }
