@@ -13,6 +13,7 @@
 
 pub mod cpu_time;
 pub mod finding;
+pub mod floor_process;
 pub mod floors;
 pub mod gateway;
 pub mod growth;

@@ -1,9 +1,7 @@
 //! The floor of every request: a service that takes the same connections and
 //! reads the same requests, and answers bytes it has ready.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -14,7 +12,7 @@ use pennyblack_runtime::config::PublicConfig;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::listener::Listener;
 
-use crate::cpu_time;
+use crate::floor_process::{self, FloorProcess};
 use crate::http_load::Target;
 use crate::machine;
 
@@ -24,8 +22,7 @@ pub const ARGUMENT: &str = "no-op";
 /// A no-op service in a process of its own. Ends when it is dropped.
 #[derive(Debug)]
 pub struct NoOp {
-    child: Child,
-    address: SocketAddr,
+    process: FloorProcess,
     status: StatusCode,
 }
 
@@ -34,47 +31,23 @@ impl NoOp {
     /// `size` bytes.
     #[must_use]
     pub fn start(core: usize, status: StatusCode, size: usize) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                ARGUMENT,
-                &core.to_string(),
-                status.as_str(),
-                &size.to_string(),
-            ])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        output.read_line(&mut line).unwrap();
-        Self {
-            child,
-            address: line.trim().parse().unwrap(),
-            status,
-        }
+        let process = FloorProcess::start(ARGUMENT, core, [status.as_str(), &size.to_string()]);
+        Self { process, status }
     }
 
     /// Where to send requests.
     #[must_use]
     pub const fn target(&self) -> Target {
         Target {
-            address: self.address,
+            address: self.process.address(),
             expected: self.status,
         }
     }
 
     /// The processor time that it has used.
     #[must_use]
-    pub fn cpu_time(&self) -> std::time::Duration {
-        cpu_time::of_process(self.child.id())
-    }
-}
-
-impl Drop for NoOp {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    pub fn cpu_time(&self) -> Duration {
+        self.process.cpu_time()
     }
 }
 
@@ -93,8 +66,7 @@ pub fn serve(arguments: &[String]) {
     runtime.block_on(async {
         let config = PublicConfig::plain(([127, 0, 0, 1], 0).into());
         let listener = Listener::bind_public(&config).await.unwrap();
-        println!("{}", listener.address());
-        std::io::stdout().flush().unwrap();
+        floor_process::announce(listener.address());
         let answer = async |State((status, body)), _read: Bytes| (status, body);
         let router = Router::new()
             .fallback(any(answer))
