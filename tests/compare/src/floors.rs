@@ -12,9 +12,15 @@ use hpke::aead::AesGcm128;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::X25519HkdfSha256;
 use hpke::{Kem as _, OpModeS};
+use http::StatusCode;
 use openssl::rsa::{Padding, Rsa};
+use pennyblack_hpke::{Kem, PrivateKey};
+use pennyblack_ohttp::binary_http::{Request, Response};
+use pennyblack_ohttp::exchange::{open_request, seal_request, seal_response};
+use pennyblack_ohttp::key_config::GatewayKey;
 
 use crate::cpu_time::seconds_per_call;
+use crate::relayed::ANSWER;
 
 const MESSAGE: [u8; 300] = [7; 300];
 
@@ -100,5 +106,20 @@ pub fn aes_gcm(bytes: usize, calls: usize) -> f64 {
         let nonce = Nonce::assume_unique_for_key([0; 12]);
         let tag = key.seal_in_place_separate_tag(nonce, Aad::empty(), &mut text);
         let _ = std::hint::black_box(tag.unwrap());
+    })
+}
+
+/// What a gateway does with an oblivious request before and after its work: opens it, and
+/// seals an answer of the size that stores ask for. To X25519.
+#[must_use]
+pub fn opening_and_sealing(request: &Request, calls: usize) -> f64 {
+    let rng = &mut rand::rng();
+    let keys = [GatewayKey::new(1, PrivateKey::generate(Kem::DhkemX25519, rng)).unwrap()];
+    let (sealed, _) = seal_request(keys[0].config(), request, rng).unwrap();
+    let answer = Response::new(StatusCode::CREATED);
+    seconds_per_call(calls, || {
+        let opened = open_request(&keys, &sealed).unwrap();
+        opened.request.unwrap();
+        seal_response(opened.sealer, &answer, Some(ANSWER), &mut rand::rng()).unwrap();
     })
 }

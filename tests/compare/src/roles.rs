@@ -1,8 +1,8 @@
-//! The parts that a measuring program plays in processes of its own: a service, a
-//! no-op service, somebody who fills or opens a store.
+//! The parts that a measuring program plays in processes of its own: a service, the floor of
+//! one, somebody who fills or opens a store.
 
 use crate::rows::restart;
-use crate::{no_op, services};
+use crate::{handshakes, no_op, services};
 
 /// Plays the part that the command line names; false when it names none, and this
 /// process is the one that measures.
@@ -11,6 +11,7 @@ pub fn play(arguments: &[String]) -> bool {
     match arguments.split_first() {
         Some((first, rest)) if first == services::ARGUMENT => services::serve(rest),
         Some((first, rest)) if first == no_op::ARGUMENT => no_op::serve(rest),
+        Some((first, rest)) if first == handshakes::ARGUMENT => handshakes::serve(rest),
         Some((first, rest)) if first == restart::ARGUMENT => restart::serve(rest),
         _ => return false,
     }

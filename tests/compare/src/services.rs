@@ -2,6 +2,7 @@
 //! core that is measured.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -42,11 +43,24 @@ impl Services {
     /// The same in a world that `change` has made other than usual.
     #[must_use]
     pub fn start_in(core: Option<usize>, change: impl FnOnce(&mut World)) -> Self {
+        Self::start_in_world(core, World::new(Clock::system()), change)
+    }
+
+    /// The same where both speak TLS.
+    #[must_use]
+    pub fn start_with_tls(core: Option<usize>, change: impl FnOnce(&mut World)) -> Self {
+        Self::start_in_world(core, World::with_tls(Clock::system()), change)
+    }
+
+    fn start_in_world(
+        core: Option<usize>,
+        mut world: World,
+        change: impl FnOnce(&mut World),
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
-        let mut world = World::new(Clock::system());
         world.issuer.quota.tokens = QUOTA;
         world.cps.entries.mailbox_capacity = 1 << 20;
         // What is measured of a poll is the work.
@@ -99,30 +113,44 @@ impl Services {
 }
 
 async fn start(core: Option<usize>, role: Role, world: &World) -> Process {
-    let config = write_config(role, world);
+    start_named(core, role.name(), &write_config(role, world), world).await
+}
+
+/// Starts the service of this name with the configuration in a file.
+pub(crate) async fn start_named(
+    core: Option<usize>,
+    name: &str,
+    config: &Path,
+    world: &World,
+) -> Process {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .arg(ARGUMENT)
         .arg(core.map_or("any".to_owned(), |core| core.to_string()))
-        .arg(role.name())
+        .arg(name)
         .arg("--config")
         .arg(config);
-    Process::start_command(command, role, world).await
+    Process::start_named(command, name, world).await
 }
 
 /// Is one of the services. `arguments` are those after [`ARGUMENT`].
 pub fn serve(arguments: &[String]) {
-    let [core, role, rest @ ..] = arguments else {
-        panic!("{ARGUMENT} CORE ROLE ARGUMENTS");
+    let [core, service, rest @ ..] = arguments else {
+        panic!("{ARGUMENT} CORE SERVICE ARGUMENTS");
     };
     match core.parse() {
         Ok(core) => machine::pin(core),
         Err(_) => machine::unpin(),
     }
-    let arguments: Vec<OsString> = std::iter::once(role).chain(rest).map(Into::into).collect();
-    let run = match role.as_str() {
+    let arguments: Vec<OsString> = std::iter::once(service)
+        .chain(rest)
+        .map(Into::into)
+        .collect();
+    let run = match service.as_str() {
         "issuer" => pennyblack_issuer::run,
-        _ => pennyblack_cps::run,
+        "cps" => pennyblack_cps::run,
+        "relay" => pennyblack_relay::run,
+        unknown => panic!("{unknown} is none of issuer, cps and relay"),
     };
     let _ = run(arguments);
 }

@@ -3,6 +3,7 @@
 mod certificates;
 mod demonstration;
 mod issuing;
+mod oblivious;
 mod responsiveness;
 pub mod restart;
 mod retrieving;
@@ -27,6 +28,7 @@ pub const ROWS: &[(&str, Measure)] = &[
     ("spent-set", spent_set::measure),
     ("commit-latency", spent_set::latency),
     ("retrieving", retrieving::measure),
+    ("oblivious", oblivious::measure),
     ("certificates", certificates::measure),
     ("memory", restart::memory),
     ("restart", restart::measure),
