@@ -24,6 +24,7 @@ pub mod machine;
 pub mod no_op;
 pub mod pairs;
 pub mod parts;
+pub mod pass_through;
 pub mod peer;
 pub mod relayed;
 pub mod report;

@@ -4,6 +4,7 @@ mod certificates;
 mod demonstration;
 mod issuing;
 mod oblivious;
+mod relay;
 mod responsiveness;
 pub mod restart;
 mod retrieving;
@@ -29,6 +30,8 @@ pub const ROWS: &[(&str, Measure)] = &[
     ("commit-latency", spent_set::latency),
     ("retrieving", retrieving::measure),
     ("oblivious", oblivious::measure),
+    ("relay", relay::measure),
+    ("relay-memory", relay::memory),
     ("certificates", certificates::measure),
     ("memory", restart::memory),
     ("restart", restart::measure),
