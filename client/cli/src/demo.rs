@@ -1,35 +1,40 @@
 //! `pennyblack demo`: the demonstration on a terminal or as JSON, and the hidden
-//! command by which it runs the services as processes of this program.
+//! command by which it runs the services as processes of this program. Not here: how its
+//! report looks (`text`, `sight`).
+
+mod sight;
+mod text;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use console::style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use pennyblack_base::time::UnixTime;
 use pennyblack_issuer::signer::KeyType;
-use pennyblack_testbed::demo::{Audience, CALLS, CallLine, GatewayAnswer, Report, play};
+use pennyblack_testbed::demo::{Audience, CALLS, Way, play};
 
 use super::outcome::{Exit, Failure, Outcome, json_of};
 use super::signals::Ends;
-use super::table::{Attribute, Cell, Color, Table, numbers, words};
-
-/// Calls that are shown line by line.
-const SHOWN: usize = 10;
 
 /// `demo`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   pennyblack demo
-  # keep certificates, configuration, logs and databases, to look at them
-  pennyblack demo --keep")]
+  # keep certificates, configuration, logs and databases, and what CPS and relay
+  # received (cps.received, relay.received), to look at them
+  pennyblack demo --keep
+  # what the CPS sees without a relay
+  pennyblack demo --direct")]
 pub(crate) struct DemoArguments {
     /// Keep the directory with all files of the demonstration, and print its path.
     #[arg(long)]
     keep: bool,
+    /// Let carriers ask the CPS themselves and not through the relay, to see what it sees
+    /// then.
+    #[arg(long)]
+    direct: bool,
     /// The token type: blind-rsa, which anyone can verify; or voprf-ristretto255 or
     /// voprf-p384, for one operator that runs both issuer and CPS.
     #[arg(long, value_name = "TYPE", default_value = "blind-rsa", value_parser = token_type)]
@@ -57,6 +62,7 @@ enum ServiceName {
     Issuer,
     Cps,
     Gateway,
+    Relay,
 }
 
 /// Runs a service in this process, as its own program would.
@@ -68,6 +74,7 @@ pub(crate) fn serve(arguments: ServiceArguments) -> ExitCode {
         ServiceName::Issuer => pennyblack_issuer::run(line),
         ServiceName::Cps => pennyblack_cps::run(line),
         ServiceName::Gateway => pennyblack_gateway::run(line),
+        ServiceName::Relay => pennyblack_relay::run(line),
     }
 }
 
@@ -82,9 +89,13 @@ pub(crate) async fn run(arguments: DemoArguments, json: bool) -> Result<Outcome,
         Failure::new(Exit::Failed, text)
     })?;
     let watcher = Watcher::new(json);
+    let way = match arguments.direct {
+        true => Way::Direct,
+        false => Way::Relay,
+    };
     // What is not played to its end kills its services.
     let report = tokio::select! {
-        report = play(directory.path(), arguments.token_type, &watcher) => Some(report),
+        report = play(directory.path(), arguments.token_type, way, &watcher) => Some(report),
         () = ends.requested() => None,
     };
     watcher.leave();
@@ -96,7 +107,7 @@ pub(crate) async fn run(arguments: DemoArguments, json: bool) -> Result<Outcome,
     })?;
     let kept = arguments.keep.then(|| directory.keep());
     let report = report.map_err(|error| Failure::new(Exit::Failed, error))?;
-    let mut text = text_of(&report);
+    let mut text = text::of(&report);
     if let Some(path) = kept {
         text.push_str(&format!("\nAll files are in {}\n", path.display()));
     }
@@ -139,232 +150,5 @@ impl Audience for Watcher {
 
     fn calls_done(&self, done: usize) {
         self.bar.set_position(done as u64);
-    }
-}
-
-fn text_of(report: &Report) -> String {
-    let verdict = if report.ok {
-        style("Everything was as it should be.").green().bold()
-    } else {
-        style("Something was not as it should be.").red().bold()
-    };
-    format!(
-        "{}\n{}\n{SEEN_BY_THE_CPS}\n\n{}\n{}\n{ASKED_BY_SIP}\n\n{}\n{}\n\n{}\n\n{verdict} ({:.1} s)\n",
-        style(format!(
-            "The first {} of {} calls",
-            SHOWN.min(report.calls.len()),
-            report.calls.len()
-        ))
-        .bold(),
-        calls_table(&report.calls),
-        style("Two calls between telephone networks").bold(),
-        gateways_table(&report.gateways),
-        style("Attempts that should fail").bold(),
-        attempts_table(report),
-        summary(report),
-        report.seconds,
-    )
-}
-
-/// Of what the table of calls has.
-const SEEN_BY_THE_CPS: &str =
-    "Of each call the CPS saw mailbox, bytes and a token, and nothing else.";
-
-/// Of the table of gateways.
-const ASKED_BY_SIP: &str = "\
-Each row is an INVITE of a switch to its gateway. Switches know nothing of
-Pennyblack; after a 404 they let the call go on as it came.";
-
-/// What is not in the tables, in lines of at most 80 characters.
-fn summary(report: &Report) -> String {
-    let valid = report.calls.iter().filter(|call| call.is_valid()).count();
-    let sight = &report.cps_sight;
-    let found = match sight.found.as_slice() {
-        [] => style("none found".to_owned()).green(),
-        found => style(format!("found: {}", found.join(", "))).red(),
-    };
-    format!(
-        "Calls          {valid} of {} verified; {} tokens drawn\n\
-         Crash          the CPS was killed (SIGKILL) half-way; the request that it left\n\
-         \x20              unanswered was sent again and stored once\n\
-         Privacy        {} kB of the CPS's files and log searched for {} things that\n\
-         \x20              tell who called or stored (numbers, SPCs, PASSporTs): {found}\n\
-         Double spends  {} in the log, {} proven by its own bytes and the issuer's\n\
-         \x20              directory:\n\
-         \x20              {}",
-        report.calls.len(),
-        report.tokens_drawn,
-        sight.bytes / 1000,
-        sight.searched_for,
-        report.evidence.lines,
-        report.evidence.proven,
-        report.evidence.finding,
-    )
-}
-
-fn calls_table(calls: &[CallLine]) -> Table {
-    let mut table = Table::new([
-        words("time").whole(),
-        words("calling").whole(),
-        words("called").whole(),
-        words("stored by"),
-        words("verdict").said_once(),
-        words("mailbox").whole(),
-        numbers("bytes"),
-    ]);
-    for call in calls.iter().take(SHOWN) {
-        let boxes = call.mailboxes.iter().map(|id| id.get(..8).unwrap_or(id));
-        let boxes: Vec<_> = boxes.map(|id| format!("{id}…")).collect();
-        table.row([
-            Cell::new(time_of_day(call.at)),
-            Cell::new(&call.orig),
-            Cell::new(&call.dest),
-            Cell::new(call.stored_by),
-            verdict_cell(call),
-            Cell::new(boxes.join("\n")).fg(Color::DarkGrey),
-            Cell::new(call.size).fg(Color::DarkGrey),
-        ]);
-    }
-    table
-}
-
-fn verdict_cell(call: &CallLine) -> Cell {
-    let color = if call.is_valid() {
-        Color::Green
-    } else {
-        Color::Red
-    };
-    Cell::new(call.verdict).fg(color)
-}
-
-fn gateways_table(answers: &[GatewayAnswer]) -> Table {
-    let mut table = Table::new([
-        words(""),
-        words("what happens"),
-        words("gateway").whole(),
-        words("answer"),
-    ]);
-    for answer in answers {
-        table.row([
-            mark(answer.ok),
-            Cell::new(answer.call),
-            Cell::new(answer.gateway),
-            Cell::new(observed(answer)),
-        ]);
-    }
-    table
-}
-
-/// An answer in words.
-fn observed(answer: &GatewayAnswer) -> String {
-    let identity = answer.identity.as_ref().map(|_| "Identity".to_owned());
-    let verstat = answer.verstat.as_ref();
-    let verstat = verstat.map(|verstat| format!("verstat={verstat}"));
-    let brought: Vec<_> = identity.into_iter().chain(verstat).collect();
-    let mut text = match brought.is_empty() {
-        true => format!("{}: {}", answer.code, answer.result),
-        false => format!("{} with {}", answer.code, brought.join(" and ")),
-    };
-    if let Some(copies) = answer.copies {
-        let word = if copies == 1 { "copy" } else { "copies" };
-        text.push_str(&format!(", {copies} {word} stored"));
-    }
-    if let Some(reason) = &answer.reason {
-        text.push_str(&format!(" ({reason})"));
-    }
-    if !answer.ok {
-        text.push_str(&format!(" (expected: {})", answer.expected));
-    }
-    text
-}
-
-fn mark(ok: bool) -> Cell {
-    let (mark, color) = if ok {
-        ("✓", Color::Green)
-    } else {
-        ("✗", Color::Red)
-    };
-    Cell::new(mark).fg(color).add_attribute(Attribute::Bold)
-}
-
-fn attempts_table(report: &Report) -> Table {
-    let mut table = Table::new(["", "attempt", "result"].map(words));
-    for incident in &report.incidents {
-        let observed = if incident.ok {
-            incident.observed.clone()
-        } else {
-            format!("{} (expected: {})", incident.observed, incident.expected)
-        };
-        table.row([
-            mark(incident.ok),
-            Cell::new(incident.what),
-            Cell::new(observed),
-        ]);
-    }
-    table
-}
-
-/// `06:00:05Z`: the day is the same in all rows.
-fn time_of_day(time: UnixTime) -> String {
-    let text = time.to_string();
-    text.split_once('T')
-        .map_or(text.clone(), |(_, of_day)| of_day.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answer(code: u16) -> GatewayAnswer {
-        GatewayAnswer {
-            call: "a call",
-            gateway: "terminating",
-            orig: "17325551000".to_owned(),
-            dest: "12155550100".to_owned(),
-            code,
-            identity: None,
-            asserted_identity: None,
-            verstat: None,
-            result: "No-TN-Validation".to_owned(),
-            copies: None,
-            reason: None,
-            expected: "302",
-            ok: true,
-        }
-    }
-
-    #[test]
-    fn an_answer_is_told_in_words() {
-        let signed = GatewayAnswer {
-            identity: Some("a.b.c".to_owned()),
-            copies: Some(1),
-            ..answer(302)
-        };
-        assert_eq!(observed(&signed), "302 with Identity, 1 copy stored");
-        let verified = GatewayAnswer {
-            identity: Some("a.b.c".to_owned()),
-            verstat: Some("TN-Validation-Passed".to_owned()),
-            ..answer(302)
-        };
-        assert_eq!(
-            observed(&verified),
-            "302 with Identity and verstat=TN-Validation-Passed"
-        );
-        let nothing = GatewayAnswer {
-            reason: Some("no-passport".to_owned()),
-            ok: false,
-            ..answer(404)
-        };
-        assert_eq!(
-            observed(&nothing),
-            "404: No-TN-Validation (no-passport) (expected: 302)"
-        );
-    }
-
-    #[test]
-    fn what_is_written_below_tables_fits_80_columns() {
-        for line in SEEN_BY_THE_CPS.lines().chain(ASKED_BY_SIP.lines()) {
-            assert!(line.chars().count() <= 80, "{line}");
-        }
     }
 }

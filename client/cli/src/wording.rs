@@ -1,8 +1,9 @@
-//! Singular and plural.
+//! Singular and plural, lines that fit, times of a day.
 
 use console::measure_text_width;
 use indicatif::HumanCount;
 use pennyblack_base::foreign_text;
+use pennyblack_base::time::UnixTime;
 
 /// `1 token`, `2 tokens`, `10,000 tokens`.
 pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
@@ -48,6 +49,13 @@ pub(crate) fn folded(line: &str) -> String {
     let text = line.trim_start();
     let first = " ".repeat(line.len() - text.len());
     wrapped(text, &first, &format!("{first}  "))
+}
+
+/// `06:00:05Z`, where the day is the same in all rows.
+pub(crate) fn time_of_day(time: UnixTime) -> String {
+    let text = time.to_string();
+    text.split_once('T')
+        .map_or(text.clone(), |(_, of_day)| of_day.to_owned())
 }
 
 #[cfg(test)]

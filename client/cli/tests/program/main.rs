@@ -11,6 +11,7 @@
 mod audit_limits;
 mod check_config;
 mod compare;
+mod demo;
 mod demo_end;
 mod failures;
 mod hostile_service;

@@ -2,50 +2,61 @@
 //! got the PASSporT in an Identity header, verified by the callee. In the middle
 //! the CPS is killed and comes back.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use pennyblack_passport::{Attestation, Call, IdentityHeader, Party, UnverifiedPassport};
 use pennyblack_protocol::store_request::MAILBOX_SIZE;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::sealed::slot_size;
 use pennyblack_stir::telephone_number::TelephoneNumber;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::participants::{Callee, Participants, Recipient, Storer};
+use super::participants::{Callee, Participants, Recipient};
 use super::report::{CallLine, VALID};
 use super::services::Services;
+use super::storer::Storer;
 use super::{Audience, CALLS, DemoError, WhileDoing as _};
 use pennyblack_client::assignments::CallName;
 use pennyblack_client::auth_service::{KeyLookup, SecondAttempt, ShakenCall, read_passport};
 
-/// The call in which the CPS dies.
-const CRASH_AT: usize = CALLS / 2;
+/// So many calls are done when the CPS dies.
+const CRASH_AFTER: usize = CALLS / 2;
 
-/// Places every call.
+/// Places every call. Each callee has one after the other, and all have theirs at the same
+/// time.
 pub(super) async fn place(
     cast: &Participants,
     services: &mut Services,
     clock: &Clock,
     audience: &dyn Audience,
 ) -> Result<Vec<CallLine>, DemoError> {
-    let mut lines = Vec::with_capacity(CALLS);
-    for number in 0..CALLS {
-        let line = if number == CRASH_AT {
-            services.kill_cps();
-            // The storer does not know; it repeats the same request until it is
-            // answered.
-            let (line, restarted) =
-                tokio::join!(one_call(cast, number, clock), services.restart_cps());
-            restarted?;
-            line?
-        } else {
-            one_call(cast, number, clock).await?
-        };
-        lines.push(line);
-        audience.calls_done(number + 1);
-    }
-    Ok(lines)
+    let (done, half_way) = (AtomicUsize::new(0), Notify::new());
+    let to_callee = async |place: usize| {
+        let mut lines = Vec::new();
+        for number in (place..CALLS).step_by(cast.callees.len()) {
+            lines.push((number, one_call(cast, number, clock).await?));
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            audience.calls_done(done);
+            if done == CRASH_AFTER {
+                half_way.notify_one();
+            }
+        }
+        Ok::<_, DemoError>(lines)
+    };
+    let calls = try_join_all((0..cast.callees.len()).map(to_callee));
+    // The storers do not know; they repeat the same requests until they are answered.
+    let crash = async {
+        half_way.notified().await;
+        services.kill_cps();
+        services.restart_cps().await
+    };
+    let (lines, ()) = tokio::try_join!(calls, crash)?;
+    let mut lines: Vec<_> = lines.into_iter().flatten().collect();
+    lines.sort_by_key(|(number, _)| *number);
+    Ok(lines.into_iter().map(|(_, line)| line).collect())
 }
 
 async fn one_call(
@@ -66,7 +77,7 @@ async fn one_call(
     let header = UnverifiedPassport::parse(&passport)
         .during("reading a PASSporT")
         .and_then(|passport| IdentityHeader::new(passport).during("making a header"))?;
-    let mailboxes = store(cast, storer, &header.to_string(), callee, clock).await?;
+    let mailboxes = store(storer, &header.to_string(), callee, clock).await?;
     let verdict = verify(callee, &orig).await?;
     let size = callee.recipients.iter().map(slot).max();
     Ok(CallLine {
@@ -110,21 +121,20 @@ pub(super) fn sign(
 
 /// Stores a copy for each key of the callee, and says in which mailboxes.
 pub(super) async fn store(
-    cast: &Participants,
     storer: &Storer,
     passport: &str,
     callee: &Callee,
     clock: &Clock,
 ) -> Result<Vec<String>, DemoError> {
-    let caller = cast.caller()?;
+    let oob_as = storer.oob_as()?;
     let passport = read_passport(passport).during("reading a PASSporT")?;
-    let found = caller
-        .keys_of(&callee.number, KeyLookup::Block { digits: 7 }, clock.now())
+    let found = oob_as
+        .keys_of(&callee.number, KeyLookup::Number, clock.now())
         .await
         .during("looking up keys")?;
     let (mut mailboxes, mut second) = (Vec::new(), SecondAttempt::default());
     for key in &found.keys {
-        caller
+        oob_as
             .store(&storer.wallet, &passport, key, &mut second, clock.now())
             .await
             .during("storing a PASSporT")?;

@@ -5,13 +5,12 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
-use pennyblack_http::ServiceAddress;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::participants::Participants;
-use super::services::{LOOK_EVERY, READY_WITHIN, Service};
+use super::service::{LOOK_EVERY, READY_WITHIN, Service};
 use super::{DemoError, WhileDoing as _};
 
 /// A gateway, and where its switch asks by SIP.
@@ -35,11 +34,10 @@ pub(super) struct Written {
 }
 
 impl Gateway {
-    /// The gateway of carrier A: signs, and stores for this number.
+    /// The gateway of carrier A: signs, and stores for this number as the carrier does.
     pub(super) fn originating(
         directory: &Path,
         cast: &Participants,
-        cps: &ServiceAddress,
         dest: &str,
     ) -> Result<Self, DemoError> {
         let (carrier, pki) = (&cast.carrier_a, &cast.pki);
@@ -47,8 +45,9 @@ impl Gateway {
             "gateway": {"role": "sign"},
             // The answer says how many copies are stored, on a slow machine too.
             "signing": {"deadline": "10s"},
+            "oblivious": {"relays": carrier.relays},
             "store": {
-                "cps": cps, "wallet": carrier.wallet_file, "minimum_age": "0s",
+                "cps": carrier.oob_as()?.cps, "wallet": carrier.wallet_file, "minimum_age": "0s",
                 "key_records": {"prefixes": [dest]},
             },
             "trunk": [{
@@ -64,13 +63,13 @@ impl Gateway {
     pub(super) fn terminating(
         directory: &Path,
         cast: &Participants,
-        cps: &ServiceAddress,
         mailbox: &Path,
     ) -> Result<Self, DemoError> {
         let sections = json!({
             "gateway": {"role": "verify"},
             "verify": {
-                "mailboxes": [mailbox], "cps": [cps], "used": directory.join("gateway.used"),
+                "mailboxes": [mailbox], "cps": [cast.called_cps()?],
+                "used": directory.join("gateway.used"),
                 // Patient with a slow machine.
                 "wait": "1s", "deadline": "5s",
                 "follow": {"every": "25ms", "slots": 16, "mailbox_capacity": 256},

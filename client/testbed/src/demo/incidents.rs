@@ -17,9 +17,12 @@ use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::sealed::seal_passport;
 
 use super::calls::{Found, customer, name, sign, store, verify};
-use super::participants::{Callee, Participants, Storer};
+use super::network::{Host, Network};
+use super::participants::{Callee, Participants};
 use super::report::{Evidence, Incident};
-use super::services::{LOOK_EVERY, Services, client, issuer_keys};
+use super::service::{LOOK_EVERY, client};
+use super::services::{Services, cps_name, issuer_keys};
+use super::storer::Storer;
 use super::{DemoError, WhileDoing as _};
 use pennyblack_client::carrier::CarrierError;
 use pennyblack_http::{HttpError, Request, RetryPolicy};
@@ -36,6 +39,7 @@ pub(super) async fn play(
     directory: &Path,
     cast: &mut Participants,
     services: &Services,
+    network: &Network,
     clock: &Clock,
 ) -> Result<(Vec<Incident>, Evidence), DemoError> {
     let mut incidents = vec![
@@ -43,11 +47,11 @@ pub(super) async fn play(
         forged(cast, clock).await?,
         expired(cast, clock).await?,
     ];
-    incidents.push(double_spend(cast, services, clock).await?);
-    incidents.push(stolen_token(cast, services, clock).await?);
+    incidents.push(double_spend(cast, clock).await?);
+    incidents.push(stolen_token(cast, clock).await?);
     incidents.push(exhausted_quota(cast, clock).await?);
     incidents.push(revoked(cast, clock).await?);
-    Ok((incidents, evidence(directory, services).await?))
+    Ok((incidents, evidence(directory, services, network).await?))
 }
 
 async fn no_passport(cast: &Participants) -> Result<Incident, DemoError> {
@@ -64,7 +68,7 @@ async fn forged(cast: &Participants, clock: &Clock) -> Result<Incident, DemoErro
     let (callee, orig) = (cast.callee(2)?, customer(FIRST + 1)?);
     let passport = sign(&cast.crook, &orig, callee, clock)?;
     // The crook needs a token; carrier B is careless.
-    store(cast, &cast.carrier_b, &passport, callee, clock).await?;
+    store(&cast.carrier_b, &passport, callee, clock).await?;
     let verdict = verify(callee, &orig).await?;
     Ok(Incident {
         what: "a forged call, signed under a CA that nobody trusts",
@@ -82,8 +86,8 @@ async fn expired(cast: &Participants, clock: &Clock) -> Result<Incident, DemoErr
         sign(&cast.carrier_a, &orig, callee, &stale)?,
     );
     // A program that stores what is of no use to anybody: the library refuses to.
-    spend_on(cast, carrier, callee, &passport, clock, |_, _| Ok(()))?;
-    let delivery = cast.caller()?.delivery();
+    spend_on(carrier, callee, &passport, clock, |_, _| Ok(()))?;
+    let delivery = carrier.oob_as()?.delivery();
     let resent = delivery.resend(&carrier.wallet, clock.now()).await;
     resent.during("storing a PASSporT")?;
     let verdict = verify(callee, &orig).await?;
@@ -106,20 +110,19 @@ fn spend_with<T>(
 ) -> Result<T, DemoError> {
     let callee = cast.callee(place)?;
     let passport = sign(storer, &customer(FIRST + 3)?, callee, clock)?;
-    spend_on(cast, storer, callee, &passport, clock, more)
+    spend_on(storer, callee, &passport, clock, more)
 }
 
 /// The same for any PASSporT of a call to `callee`.
 fn spend_on<T>(
-    cast: &Participants,
     storer: &Storer,
     callee: &Callee,
     passport: &str,
     clock: &Clock,
     more: impl FnOnce(&pennyblack_privacypass::token::Token, &SpendKey) -> Result<T, DemoError>,
 ) -> Result<T, DemoError> {
-    let caller = cast.caller()?;
-    let cps = caller.cps.authority();
+    let at = &storer.oob_as()?.cps;
+    let cps = at.authority();
     let recipient = callee
         .recipients
         .first()
@@ -127,7 +130,7 @@ fn spend_on<T>(
     let key = recipient.key.config();
     let sealed = seal_passport(key, cps, passport, &mut rand::rng()).during("sealing")?;
     let mut made = Err(DemoError::Never("taking a token"));
-    let url = caller.cps.url(STORE_PATH);
+    let url = at.url(STORE_PATH);
     storer
         .wallet
         .spend(
@@ -144,12 +147,8 @@ fn spend_on<T>(
     made
 }
 
-async fn double_spend(
-    cast: &Participants,
-    services: &Services,
-    clock: &Clock,
-) -> Result<Incident, DemoError> {
-    let (cps, callee) = (services.cps_address.authority(), cast.callee(5)?);
+async fn double_spend(cast: &Participants, clock: &Clock) -> Result<Incident, DemoError> {
+    let (cps, callee) = (&cps_name()?, cast.callee(5)?);
     let recipient = callee
         .recipients
         .first()
@@ -161,13 +160,10 @@ async fn double_spend(
         sign_store_request(token, spend_key, cps, key.mailbox(), &sealed, clock.now())
             .during("signing")
     })?;
-    let caller = cast.caller()?;
-    let resent = caller
-        .delivery()
-        .resend(&cast.carrier_b.wallet, clock.now())
-        .await;
+    let delivery = cast.carrier_b.oob_as()?.delivery();
+    let resent = delivery.resend(&cast.carrier_b.wallet, clock.now()).await;
     let first = resent.during("spending a token")?.stored;
-    let answer = post(services, &second, None).await;
+    let answer = post(&cast.carrier_b, &second, None).await?;
     let conflicts = refusal(&answer) == Some(ProblemType::TokenAlreadySpent);
     Ok(Incident {
         what: "one token spent on two requests",
@@ -177,12 +173,8 @@ async fn double_spend(
     })
 }
 
-async fn stolen_token(
-    cast: &Participants,
-    services: &Services,
-    clock: &Clock,
-) -> Result<Incident, DemoError> {
-    let (cps, callee) = (services.cps_address.authority(), cast.callee(5)?);
+async fn stolen_token(cast: &Participants, clock: &Clock) -> Result<Incident, DemoError> {
+    let (cps, callee) = (&cps_name()?, cast.callee(5)?);
     let recipient = callee
         .recipients
         .first()
@@ -198,13 +190,10 @@ async fn stolen_token(
         let request = sign_store_request(&own, &thief, cps, key.mailbox(), &sealed, clock.now());
         Ok((request.during("signing")?, token.authorization()))
     })?;
-    let answer = post(services, &request, Some(&stolen)).await;
+    let answer = post(&cast.crook, &request, Some(&stolen)).await?;
     let refused = refusal(&answer) == Some(ProblemType::SpendSignature);
-    let caller = cast.caller()?;
-    let resent = caller
-        .delivery()
-        .resend(&cast.carrier_a.wallet, clock.now())
-        .await;
+    let delivery = cast.carrier_a.oob_as()?.delivery();
+    let resent = delivery.resend(&cast.carrier_a.wallet, clock.now()).await;
     let stored = resent.during("spending a token")?.stored;
     Ok(Incident {
         what: "a stolen token, without the key that belongs to it",
@@ -215,7 +204,7 @@ async fn stolen_token(
 }
 
 async fn exhausted_quota(cast: &Participants, clock: &Clock) -> Result<Incident, DemoError> {
-    let drawn = cast.greedy.draw(&cast.caller()?.cps, clock).await;
+    let drawn = cast.greedy.draw(&cps_name()?, clock).await;
     Ok(Incident {
         what: "tokens beyond a carrier's quota",
         expected: "refused (quota-exceeded)",
@@ -231,7 +220,7 @@ async fn revoked(cast: &mut Participants, clock: &Clock) -> Result<Incident, Dem
         .during("revoking a certificate")?;
     let deadline = Instant::now() + NOTICE_WITHIN;
     let drawn = loop {
-        let drawn = cast.revoked.draw(&cast.caller()?.cps, clock).await;
+        let drawn = cast.revoked.draw(&cps_name()?, clock).await;
         if drawn.is_err() || Instant::now() > deadline {
             break drawn;
         }
@@ -245,11 +234,13 @@ async fn revoked(cast: &mut Participants, clock: &Clock) -> Result<Incident, Dem
     })
 }
 
+/// Sends a request as `sender` sends its own.
 async fn post(
-    services: &Services,
+    sender: &Storer,
     request: &SignedStoreRequest,
     authorization: Option<&str>,
-) -> Result<(), HttpError> {
+) -> Result<Result<(), HttpError>, DemoError> {
+    let oob_as = sender.oob_as()?;
     let mut headers = request.headers().to_vec();
     for (name, value) in &mut headers {
         if name.eq_ignore_ascii_case("authorization") {
@@ -257,10 +248,10 @@ async fn post(
         }
     }
     let body = Bytes::copy_from_slice(request.body());
-    let url = services.cps_address.url(STORE_PATH);
-    let request = Request::post(url, body, 4096).headers(headers);
-    let client = pennyblack_http::HttpOptions::default().client()?;
-    client.send(&request, RetryPolicy::SHORT).await.map(|_| ())
+    let request = Request::post(oob_as.cps.url(STORE_PATH), body, 4096).headers(headers);
+    let client = oob_as.http.client().during("making an HTTP client")?;
+    let answer = client.send(&request, RetryPolicy::SHORT).await;
+    Ok(answer.map(|_| ()))
 }
 
 fn refusal(answer: &Result<(), HttpError>) -> Option<ProblemType> {
@@ -293,14 +284,19 @@ fn report_draw(drawn: &Result<usize, CarrierError>) -> String {
 /// Fetches the double-spend log and checks every line as a stranger would: with
 /// the issuer's directory, and trusting nobody. (VOPRF tokens nobody but their
 /// operator can verify.)
-async fn evidence(directory: &Path, services: &Services) -> Result<Evidence, DemoError> {
+async fn evidence(
+    directory: &Path,
+    services: &Services,
+    network: &Network,
+) -> Result<Evidence, DemoError> {
     let client = client()?;
     let url = services.issuer_address.url(directory::WELL_KNOWN_PATH);
     let request = Request::get(url, directory::MAX_SIZE);
     let answer = client.send(&request, RetryPolicy::SHORT).await;
     let answer = answer.during("fetching the issuer's directory")?;
     let issuer = IssuerDirectory::parse(&answer.body).during("reading the issuer's directory")?;
-    let url = services.cps_address.url("/v1/double-spends");
+    let cps = services.cps_from(Host::Auditor, network).await?;
+    let url = cps.url("/v1/double-spends");
     let request = Request::get(url, 1 << 20);
     let answer = client.send(&request, RetryPolicy::SHORT).await;
     let answer = answer.during("fetching the double-spend log")?;

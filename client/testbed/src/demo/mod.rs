@@ -1,17 +1,22 @@
 //! The demonstration: everything on this machine, with real certificates, real
 //! services in processes of their own, real HTTP and durable storage; nothing is
-//! simulated but the people. It tells what happened, what the CPS could see of
-//! it, and fails when anything was not as it should be.
+//! simulated but the people. It tells what happened, what CPS and relay could see
+//! of it, and fails when anything was not as it should be.
 
 mod calls;
-mod cps_view;
 mod gateways;
 mod incidents;
+mod network;
 mod participants;
 mod report;
+mod search;
+mod service;
 mod services;
+mod sight;
+mod storer;
 mod switch;
 mod telephones;
+mod traffic;
 
 use std::error::Error;
 use std::path::Path;
@@ -20,14 +25,29 @@ use std::time::Instant;
 use futures_util::future::BoxFuture;
 use pennyblack_issuer::signer::KeyType;
 use pennyblack_runtime::clock::Clock;
+use serde::Serialize;
 
-pub use report::{CallLine, CpsView, Evidence, GatewayAnswer, Incident, Report};
+pub use report::{
+    Asked, CallLine, CpsView, CpsVisitor, Evidence, GatewayAnswer, Incident, RelayView,
+    RelayVisitor, Report,
+};
 
+use network::Network;
 use participants::Participants;
 use services::Services;
 
 /// Calls that are made.
 pub const CALLS: usize = 200;
+
+/// By which way carriers store PASSporTs and look keys up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// Through the relay, by Oblivious HTTP.
+    Relay,
+    /// To the CPS itself, which sees where they are.
+    Direct,
+}
 
 /// A demonstration that broke off.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +97,7 @@ pub trait Audience: Sync {
 }
 
 /// Plays the demonstration in `directory`, which must be empty, with tokens of this
-/// type. The services are processes of this very program.
+/// type, sent by this way. The services are processes of this very program.
 ///
 /// # Errors
 /// [`DemoError`] when it cannot go on; what merely went otherwise than it should
@@ -85,6 +105,7 @@ pub trait Audience: Sync {
 pub fn play<'a>(
     directory: &'a Path,
     tokens: KeyType,
+    way: Way,
     audience: &'a dyn Audience,
 ) -> BoxFuture<'a, Result<Report, DemoError>> {
     Box::pin(async move {
@@ -92,32 +113,41 @@ pub fn play<'a>(
         let clock = Clock::system();
         audience.begins("making certificates");
         let mut cast = Participants::assemble(directory, &clock)?;
-        audience.begins("starting issuer and CPS");
-        let mut services = Services::start(directory, tokens, &cast.pki).await?;
-        cast.meet(&services)?;
+        audience.begins("starting issuer, CPS and relay");
+        let network = Network::find();
+        let mut services = Services::start(directory, tokens, &cast.pki, &network).await?;
+        cast.meet(&services, &network, way).await?;
         audience.begins("registering the recipients' keys");
         cast.register_keys(&clock).await?;
         audience.begins("drawing blinded tokens");
-        let drawn = cast.draw_tokens(&clock).await?;
+        let tokens_drawn = cast.draw_tokens(&clock).await?;
         audience.begins("placing calls");
         let calls = calls::place(&cast, &mut services, &clock, audience).await?;
         audience.begins("calling between telephone networks");
         let gateways = telephones::play(directory, &cast, &clock).await?;
         audience.begins("playing tricks");
         let (incidents, evidence) =
-            incidents::play(directory, &mut cast, &services, &clock).await?;
-        audience.begins("looking through the CPS's eyes");
-        let spent = services.spent().await?;
+            incidents::play(directory, &mut cast, &services, &network, &clock).await?;
+        audience.begins("looking at what CPS and relay saw");
+        let shown = (
+            services.shown_by_cps().await?,
+            services.shown_by_relay().await?,
+        );
         services.stop();
-        let sight = cps_view::inspect(directory, &cast, spent)?;
-        Ok(Report::new(
-            drawn,
+        let cps_sight = sight::of_cps(directory, &cast, &services, &network, shown.0)?;
+        let relay_sight = sight::of_relay(directory, &cast, &services, &network, shown.1)?;
+        let report = Report {
+            ok: false,
+            seconds: start.elapsed().as_secs_f64(),
+            way,
+            tokens_drawn,
             calls,
             gateways,
             incidents,
             evidence,
-            sight,
-            start.elapsed(),
-        ))
+            cps_sight,
+            relay_sight,
+        };
+        Ok(report.concluded())
     })
 }

@@ -1,99 +1,34 @@
 //! Who plays: a certification authority, three carriers, recipients, and some who are up to
 //! no good.
 
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use pennyblack_evidence::key_log_view::LogPolicy;
 use pennyblack_protocol::key_record::Coverage;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::envelope::Slots;
 use pennyblack_sealing::mailbox::{Kem, RecipientKey};
 use pennyblack_stir::TrustPolicy;
-use pennyblack_stir::jws::X5u;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 
-use super::services::{SMALL_QUOTA, Services, client};
-use super::{DemoError, WhileDoing as _};
+use super::network::{Host, Network};
+use super::service::client;
+use super::services::{SMALL_QUOTA, Services, cps_name};
+use super::storer::Storer;
+use super::{DemoError, Way, WhileDoing as _};
 use pennyblack_client::auth_service::{ClockGaps, DEFAULT_MAX_COPIES, OobAuthenticationService};
-use pennyblack_client::carrier::{Carrier, Schedule};
 use pennyblack_client::certificates::CertificateStores;
 use pennyblack_client::follower::{FollowedMailbox, Follower, FollowerConfig, Task};
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::trust::load_trust;
 use pennyblack_client::verification_service::{Publisher, SpcAuthority, VerificationRules};
-use pennyblack_client::wallet::Wallet;
 use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
-const BATCH: NonZeroUsize = NonZeroUsize::new(64).unwrap();
-/// Tokens that a carrier draws of each key: more than its calls need.
-const CLASS: u64 = 256;
-/// Where the cast's certificates can be fetched; here they lie in a directory.
-const REPOSITORY: &str = "https://certificates.example";
-
-/// Somebody with a certificate, who draws and spends tokens.
-pub(super) struct Storer {
-    pub(super) name: &'static str,
-    pub(super) identity: StirIdentity,
-    pub(super) x5u: X5u,
-    pub(super) wallet: Wallet,
-    pub(super) wallet_file: PathBuf,
-    carrier: Option<Carrier>,
-}
-
-impl Storer {
-    fn new(directory: &Path, pki: &PkiDirectory, name: &'static str) -> Result<Self, DemoError> {
-        let wallet_file = directory.join(format!("{name}.wallet"));
-        Ok(Self {
-            name,
-            identity: identity(pki, name)?,
-            x5u: format!("{REPOSITORY}/{name}.pem")
-                .parse()
-                .during("naming a certificate")?,
-            wallet: Wallet::open(&wallet_file).during("making a wallet")?,
-            wallet_file,
-            carrier: None,
-        })
-    }
-
-    /// Draws the first class of a schedule, as `pennyblack carrier run` does at its start;
-    /// how many tokens came in.
-    async fn draw_class(&self, cps: &ServiceAddress, clock: &Clock) -> Result<usize, DemoError> {
-        let Some(carrier) = &self.carrier else {
-            return Ok(0);
-        };
-        let schedule = Schedule {
-            cps: vec![cps.authority().clone()],
-            class: CLASS.try_into().during("choosing a class")?,
-            epoch: DAY,
-        };
-        let client = client()?;
-        let drawn = schedule.visit(carrier, &client, &self.wallet, clock);
-        drawn.await.during("drawing tokens")
-    }
-
-    /// Draws one batch; how many tokens came in.
-    pub(super) async fn draw(
-        &self,
-        cps: &ServiceAddress,
-        clock: &Clock,
-    ) -> Result<usize, pennyblack_client::carrier::CarrierError> {
-        let Some(carrier) = &self.carrier else {
-            return Ok(0);
-        };
-        let client = HttpOptions::default().client()?;
-        let drawn = carrier
-            .draw(&client, &self.wallet, cps.authority(), clock.now())
-            .await?;
-        Ok(drawn.received)
-    }
-}
 
 /// Somebody who is called.
 pub(super) struct Callee {
@@ -127,7 +62,7 @@ impl Recipient {
         // Few entries, and quick looks: a mailbox here never has many.
         let config = FollowerConfig {
             every: Duration::from_millis(25),
-            slots: Slots::Sixteen,
+            slots: Slots::Four,
             mailbox_capacity: 256,
             ..FollowerConfig::default()
         };
@@ -157,7 +92,8 @@ pub(super) struct Participants {
     /// Signs with a certificate that no authority knows.
     pub(super) crook: Storer,
     pub(super) callees: Vec<Callee>,
-    pub(super) caller: Option<OobAuthenticationService>,
+    /// The CPS, as the called side reaches it.
+    called_cps: Option<ServiceAddress>,
     pub(super) terminating: StirIdentity,
     pub(super) issued: PathBuf,
     trust: TrustPolicy,
@@ -203,7 +139,7 @@ impl Participants {
             greedy: Storer::new(directory, &pki, "greedy")?,
             crook,
             callees: callees()?,
-            caller: None,
+            called_cps: None,
             terminating: identity(&pki, "terminating")?,
             issued,
             trust,
@@ -211,35 +147,60 @@ impl Participants {
         })
     }
 
-    /// Tells everybody where the services are.
-    pub(super) fn meet(&mut self, services: &Services) -> Result<(), DemoError> {
-        let storers = [
+    /// Tells everybody where the services are, and by which way storers reach the CPS.
+    pub(super) async fn meet(
+        &mut self,
+        services: &Services,
+        network: &Network,
+        way: Way,
+    ) -> Result<(), DemoError> {
+        let cps = services.cps_from(Host::CalledSide, network).await?;
+        let like = self.oob_as_of_anybody(&cps);
+        for storer in [
             &mut self.carrier_a,
             &mut self.carrier_b,
             &mut self.carrier_c,
             &mut self.revoked,
             &mut self.greedy,
-        ];
-        for storer in storers {
-            storer.carrier = Some(Carrier {
-                issuer: services.issuer_address.clone(),
-                identity: storer.identity.clone(),
-                batch: BATCH,
-                retry: RetryPolicy::SHORT,
-                log: LogPolicy::default(),
-            });
+        ] {
+            storer.meet_issuer(&services.issuer_address);
         }
-        let certificates = CertificateStores {
-            directory: Some(self.issued.clone()),
-            repositories: None,
-        };
-        self.caller = Some(OobAuthenticationService {
-            cps: services.cps_address.clone(),
+        for (host, storer) in [
+            (Host::CarrierA, &mut self.carrier_a),
+            (Host::CarrierB, &mut self.carrier_b),
+            (Host::CarrierC, &mut self.carrier_c),
+            (Host::Crook, &mut self.crook),
+        ] {
+            let at = (host, network);
+            storer.meet_cps(services, at, way, &like).await?;
+        }
+        for callee in &mut self.callees {
+            for key in callee.keys.drain(..) {
+                let rules = VerificationRules {
+                    trust: self.trust.clone(),
+                    certificates: like.certificates.clone(),
+                    authority: SpcAuthority::Any,
+                };
+                let recipient = Recipient::start(key, &cps, rules)?;
+                callee.recipients.push(recipient);
+            }
+        }
+        self.called_cps = Some(cps);
+        Ok(())
+    }
+
+    /// What all OOB-ASs have in common.
+    fn oob_as_of_anybody(&self, cps: &ServiceAddress) -> OobAuthenticationService {
+        OobAuthenticationService {
+            cps: cps.clone(),
             http: HttpOptions::default(),
             transport: Arc::new(HttpOptions::default()),
             trust: self.trust.clone(),
             numbering: None,
-            certificates: certificates.clone(),
+            certificates: CertificateStores {
+                directory: Some(self.issued.clone()),
+                repositories: None,
+            },
             minimum_age: Duration::ZERO,
             max_copies: DEFAULT_MAX_COPIES,
             clock_gaps: ClockGaps::default(),
@@ -249,19 +210,7 @@ impl Participants {
                 longest_pause: Duration::from_millis(500),
                 within: None,
             },
-        });
-        for callee in &mut self.callees {
-            for key in callee.keys.drain(..) {
-                let rules = VerificationRules {
-                    trust: self.trust.clone(),
-                    certificates: certificates.clone(),
-                    authority: SpcAuthority::Any,
-                };
-                let recipient = Recipient::start(key, &services.cps_address, rules)?;
-                callee.recipients.push(recipient);
-            }
         }
-        Ok(())
     }
 
     /// Publishes every callee's keys.
@@ -288,7 +237,7 @@ impl Participants {
 
     /// Fills the wallets; how many tokens came in.
     pub(super) async fn draw_tokens(&self, clock: &Clock) -> Result<usize, DemoError> {
-        let cps = &self.caller()?.cps;
+        let cps = &cps_name()?;
         let mut drawn = 0;
         for storer in [&self.carrier_a, &self.carrier_b, &self.carrier_c] {
             drawn += storer.draw_class(cps, clock).await?;
@@ -299,9 +248,17 @@ impl Participants {
         Ok(drawn)
     }
 
-    /// The storing side, which everybody shares but for the wallet.
-    pub(super) fn caller(&self) -> Result<&OobAuthenticationService, DemoError> {
-        self.caller.as_ref().ok_or(DemoError::Never("the start"))
+    /// The beginning of each token that was spent.
+    pub(super) fn spent_tokens(&self) -> Vec<String> {
+        let storers = [&self.carrier_a, &self.carrier_b, &self.carrier_c];
+        storers.into_iter().flat_map(Storer::spent_tokens).collect()
+    }
+
+    /// The CPS, as the called side reaches it.
+    pub(super) fn called_cps(&self) -> Result<&ServiceAddress, DemoError> {
+        self.called_cps
+            .as_ref()
+            .ok_or(DemoError::Never("the start"))
     }
 
     /// The callee at this place of the round.

@@ -1,10 +1,13 @@
 //! What a demonstration came to, in a form for programs. How it looks on a
 //! terminal is the command line's business.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use pennyblack_base::time::UnixTime;
 use serde::Serialize;
+
+use super::Way;
 
 /// One call, and what the CPS could see of it.
 #[derive(Debug, Clone, Serialize)]
@@ -91,14 +94,97 @@ pub struct Evidence {
     pub finding: String,
 }
 
-/// What lies at the CPS when all has ended.
+/// What a CPS was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Asked {
+    /// A request of Oblivious HTTP, which only the CPS opens.
+    SealedRequest,
+    /// A PASSporT to be stored.
+    Store,
+    /// The key records of a number, or of a block.
+    LookUp,
+    /// The keys that requests through relays are sealed to.
+    KeyFetch,
+    /// A part of the log.
+    LogReading,
+    /// A key record to be published.
+    KeyRecord,
+    /// A page of a mailbox.
+    Poll,
+    /// The log of double spends.
+    DoubleSpends,
+    /// Anything else.
+    Other,
+}
+
+impl Asked {
+    /// Whether it is asked for a call that begins: its sender is who calls.
+    pub(super) const fn is_for_a_call(self) -> bool {
+        matches!(self, Self::SealedRequest | Self::Store | Self::LookUp)
+    }
+}
+
+/// Somebody who asked the CPS, told by the address from which connections came.
+#[derive(Debug, Clone, Serialize)]
+pub struct CpsVisitor {
+    /// The address that the CPS saw.
+    pub address: IpAddr,
+    /// Whose it is, which the CPS does not know.
+    pub whose: Option<&'static str>,
+    /// Whether they store PASSporTs.
+    pub stores: bool,
+    /// What was asked, and how often.
+    pub asked: BTreeMap<Asked, u64>,
+}
+
+/// What the CPS saw.
 #[derive(Debug, Clone, Serialize)]
 pub struct CpsView {
     /// Tokens that it saw spent.
     pub spent: u64,
-    /// Bytes of its files and its log.
+    /// Whether each participant has an address of its own; else all came from one.
+    pub addresses_differ: bool,
+    /// Who asked it.
+    pub visitors: Vec<CpsVisitor>,
+    /// The addresses of those who store from which a store or a look-up came.
+    pub carriers_seen: Vec<IpAddr>,
+    /// Bytes of what it received, of its files and its log, and of what it shows.
     pub bytes: usize,
-    /// What was searched for in them: OOB-ASs' codes, callers' numbers, PASSporTs.
+    /// What was searched for in them: OOB-ASs' codes and addresses, callers' numbers,
+    /// PASSporTs.
+    pub searched_for: usize,
+    /// What of that was found; nothing should be.
+    pub found: Vec<String>,
+}
+
+/// Somebody who asked the relay, told by the address from which connections came.
+#[derive(Debug, Clone, Serialize)]
+pub struct RelayVisitor {
+    /// The address that the relay saw.
+    pub address: IpAddr,
+    /// Whose it is.
+    pub whose: Option<&'static str>,
+    /// When the first connection came.
+    pub first: UnixTime,
+    /// When the last byte passed.
+    pub last: UnixTime,
+    /// How many requests came for each gateway, by the relay's name for it.
+    pub requests: BTreeMap<String, u64>,
+    /// How many of these were so many bytes long.
+    pub request_bytes: BTreeMap<usize, u64>,
+    /// The same of their answers.
+    pub answer_bytes: BTreeMap<usize, u64>,
+}
+
+/// What the relay saw.
+#[derive(Debug, Clone, Serialize)]
+pub struct RelayView {
+    /// Who asked it.
+    pub visitors: Vec<RelayVisitor>,
+    /// Bytes of what it received and answered, of its log, and of what it shows.
+    pub bytes: usize,
+    /// What was searched for in them: mailboxes, tokens, numbers, PASSporTs.
     pub searched_for: usize,
     /// What of that was found; nothing should be.
     pub found: Vec<String>,
@@ -111,6 +197,8 @@ pub struct Report {
     pub ok: bool,
     /// How long it took.
     pub seconds: f64,
+    /// By which way carriers stored and looked up.
+    pub way: Way,
     /// Tokens drawn.
     pub tokens_drawn: usize,
     /// Every call.
@@ -121,35 +209,33 @@ pub struct Report {
     pub incidents: Vec<Incident>,
     /// The double spend.
     pub evidence: Evidence,
-    /// The CPS's files.
+    /// What the CPS saw.
     pub cps_sight: CpsView,
+    /// What the relay saw.
+    pub relay_sight: RelayView,
 }
 
 impl Report {
-    pub(super) fn new(
-        tokens_drawn: usize,
-        calls: Vec<CallLine>,
-        gateways: Vec<GatewayAnswer>,
-        incidents: Vec<Incident>,
-        evidence: Evidence,
-        cps_sight: CpsView,
-        took: Duration,
-    ) -> Self {
-        let ok = calls.iter().all(CallLine::is_valid)
-            && gateways.iter().all(|answer| answer.ok)
-            && incidents.iter().all(|incident| incident.ok)
-            && evidence.lines == 1
-            && evidence.proven == 1
-            && cps_sight.found.is_empty();
-        Self {
-            ok,
-            seconds: took.as_secs_f64(),
-            tokens_drawn,
-            calls,
-            gateways,
-            incidents,
-            evidence,
-            cps_sight,
+    /// With the finding whether everything was as it should be.
+    pub(super) fn concluded(self) -> Self {
+        let ok = self.calls.iter().all(CallLine::is_valid)
+            && self.gateways.iter().all(|answer| answer.ok)
+            && self.incidents.iter().all(|incident| incident.ok)
+            && self.evidence.lines == 1
+            && self.evidence.proven == 1
+            && self.cps_sight.found.is_empty()
+            && self.relay_sight.found.is_empty()
+            && self.addresses_are_seen_as_they_should();
+        Self { ok, ..self }
+    }
+
+    /// Through the relay the CPS sees no storer, and directly all: a search that finds
+    /// nothing must be one that can find something.
+    fn addresses_are_seen_as_they_should(&self) -> bool {
+        let seen = self.cps_sight.carriers_seen.len();
+        match self.way {
+            Way::Relay => seen == 0 && !self.relay_sight.visitors.is_empty(),
+            Way::Direct => seen > 0 || !self.cps_sight.addresses_differ,
         }
     }
 }

@@ -1,153 +1,97 @@
-//! Services as processes of their own, on free ports of this machine: issuer and CPS here,
-//! telephone gateways in `gateways`.
+//! Issuer, CPS and relay, each a process of its own on this machine. CPS and relay stand
+//! behind doors, and are reached by lines. Not here: telephone gateways (`gateways`).
 
-use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use pennyblack_base::authority::Authority;
+use pennyblack_base::service_paths::OHTTP_GATEWAY_PATH;
+use pennyblack_client::oblivious::RelayAddress;
+use pennyblack_cps::ObliviousConfig;
 use pennyblack_evidence::key_log_view::Demand;
+use pennyblack_http::ServiceAddress;
 use pennyblack_issuer::signer::KeyType;
-use pennyblack_runtime::config::{Configuration, to_toml};
-use pennyblack_service::server::Addresses;
-
-use super::{DemoError, WhileDoing as _};
-use pennyblack_http::{HttpClient, HttpOptions, Request, RetryPolicy, ServiceAddress};
 use pennyblack_pki::PkiDirectory;
+use serde_json::json;
+
+use super::network::{Door, Host, Kept, Network};
+use super::service::{Service, free_address};
+use super::{DemoError, WhileDoing as _};
 
 /// The SPC that may draw few tokens, and how many.
 pub(super) const SMALL_QUOTA: (&str, u64) = ("1000", 64);
 
-/// How long a service may take to become ready.
-pub(super) const READY_WITHIN: Duration = Duration::from_secs(30);
-/// How often it is looked whether something has happened.
-pub(super) const LOOK_EVERY: Duration = Duration::from_millis(25);
+/// What the services are called.
+const ISSUER: &str = "issuer.example";
+const CPS: &str = "cps.example";
+const RELAY: &str = "relay.example";
+/// The relay's name for the CPS.
+const CPS_AT_RELAY: &str = "cps";
 
-/// One service process.
-pub(super) struct Service {
-    /// Which program it is.
-    program: &'static str,
-    /// What it is called, and its files.
-    name: &'static str,
-    config: PathBuf,
-    ready_file: PathBuf,
-    log: PathBuf,
-    child: Option<Child>,
-    admin: Option<SocketAddr>,
-}
+const NAMING: &str = "naming a service";
 
-impl Service {
-    pub(super) fn new<C: Configuration>(
-        program: &'static str,
-        name: &'static str,
-        directory: &Path,
-        config: &C,
-    ) -> Result<Self, DemoError> {
-        let this = Self {
-            program,
-            name,
-            config: directory.join(format!("{name}.toml")),
-            ready_file: directory.join(format!("{name}.ready")),
-            log: directory.join(format!("{name}.log")),
-            child: None,
-            admin: None,
-        };
-        let text = to_toml(config).during("writing a configuration")?;
-        fs::write(&this.config, text).during("writing a configuration")?;
-        Ok(this)
-    }
-
-    /// Starts the process and waits until it says that it is ready.
-    pub(super) async fn start(&mut self) -> Result<(), DemoError> {
-        let _ = fs::remove_file(&self.ready_file);
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(&self.log)
-            .during("opening a log")?;
-        let program = std::env::current_exe().during("finding this program")?;
-        let child = Command::new(program)
-            .args(["service", self.program, "--config"])
-            .arg(&self.config)
-            .arg("--ready-file")
-            .arg(&self.ready_file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .during("starting a service")?;
-        self.child = Some(child);
-        let deadline = Instant::now() + READY_WITHIN;
-        while Instant::now() < deadline {
-            if let Ok(text) = fs::read_to_string(&self.ready_file) {
-                let addresses: Addresses =
-                    serde_json::from_str(&text).during("reading a service's addresses")?;
-                self.admin = Some(addresses.admin);
-                if self.admin_page("/readyz").await.is_ok() {
-                    return Ok(());
-                }
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-        Err(DemoError::NotReady {
-            service: self.name,
-            log: fs::read_to_string(&self.log).unwrap_or_default(),
-        })
-    }
-
-    async fn admin_page(&self, path: &str) -> Result<String, DemoError> {
-        let admin = self.admin.ok_or(DemoError::Never("the start"))?;
-        let client = client()?;
-        let request = Request::get(format!("http://{admin}{path}"), 1 << 20);
-        let answer = client.send(&request, RetryPolicy::NONE).await;
-        let answer = answer.during("asking a service's admin page")?;
-        Ok(String::from_utf8_lossy(&answer.body).into_owned())
-    }
-
-    /// SIGKILL: no goodbye, no flush.
-    fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            // It may have died by itself.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-/// Issuer and CPS.
+/// Issuer, CPS and relay.
 pub(super) struct Services {
     issuer: Service,
     cps: Service,
+    relay: Service,
     pub(super) issuer_address: ServiceAddress,
-    pub(super) cps_address: ServiceAddress,
+    pub(super) cps_door: Door,
+    pub(super) relay_door: Door,
 }
 
 impl Services {
-    /// Starts the issuer and then the CPS.
+    /// Starts the issuer, then the CPS, and beside them the relay.
     pub(super) async fn start(
         directory: &Path,
         tokens: KeyType,
         pki: &PkiDirectory,
+        network: &Network,
     ) -> Result<Self, DemoError> {
-        let (issuer_port, cps_port) = (free_port()?, free_port()?);
-        let issuer_config = issuer_config(directory, tokens, pki, issuer_port)?;
-        let cps_config = cps_config(directory, pki, cps_port, issuer_port)?;
+        let (issuer, cps, relay) = (free_address()?, free_address()?, free_address()?);
+        let cps_door = network.door(cps, Kept::Requests).await?;
+        let relay_door = network.door(relay, Kept::RequestsAndAnswers).await?;
+        let gateway = network.line(Host::Relay, cps_door.address).await?;
+        let issuer_config = issuer_config(directory, tokens, pki, issuer)?;
+        let cps_config = cps_config(directory, pki, cps, issuer)?;
         let mut services = Self {
             issuer: Service::new("issuer", "issuer", directory, &issuer_config)?,
             cps: Service::new("cps", "cps", directory, &cps_config)?,
-            issuer_address: address(issuer_port)?,
-            cps_address: address(cps_port)?,
+            relay: Service::new("relay", "relay", directory, &relay_config(relay, gateway)?)?,
+            issuer_address: address(ISSUER, issuer)?,
+            cps_door,
+            relay_door,
         };
-        services.issuer.start().await?;
-        services.cps.start().await?;
+        let Self {
+            issuer, cps, relay, ..
+        } = &mut services;
+        let issuer_and_cps = async {
+            issuer.start().await?;
+            cps.start().await
+        };
+        tokio::try_join!(issuer_and_cps, relay.start())?;
         Ok(services)
+    }
+
+    /// The CPS, as it is reached from `host`.
+    pub(super) async fn cps_from(
+        &self,
+        host: Host,
+        network: &Network,
+    ) -> Result<ServiceAddress, DemoError> {
+        address(CPS, network.line(host, self.cps_door.address).await?)
+    }
+
+    /// The relay, as it is reached from `host`.
+    pub(super) async fn relay_from(
+        &self,
+        host: Host,
+        network: &Network,
+    ) -> Result<RelayAddress, DemoError> {
+        let relay = network.line(host, self.relay_door.address).await?;
+        let relay = format!("http://{relay}/{CPS_AT_RELAY}");
+        relay.parse().during(NAMING)
     }
 
     /// Kills the CPS in the middle of whatever it does.
@@ -160,39 +104,50 @@ impl Services {
         self.cps.start().await
     }
 
-    /// How many tokens the CPS took since it was last started, by its own metrics.
-    pub(super) async fn spent(&self) -> Result<u64, DemoError> {
-        let text = self.cps.admin_page("/metrics").await?;
-        let line = text
+    /// What the CPS shows its operator.
+    pub(super) async fn shown_by_cps(&self) -> Result<Shown, DemoError> {
+        let metrics = self.cps.admin_page("/metrics").await?;
+        let line = metrics
             .lines()
-            .find(|l| l.starts_with("pennyblack_cps_stored_total"));
+            .find(|line| line.starts_with("pennyblack_cps_stored_total"));
         let value = line.and_then(|line| line.rsplit(' ').next());
-        Ok(value.and_then(|value| value.parse().ok()).unwrap_or(0))
+        let spent = value.and_then(|value| value.parse().ok()).unwrap_or(0);
+        let mut pages = vec![metrics.into_bytes()];
+        for path in ["/", "/status.json", "/double-spends.json"] {
+            pages.push(self.cps.admin_page(path).await?.into_bytes());
+        }
+        Ok(Shown { spent, pages })
     }
 
-    /// Stops both.
+    /// What the relay shows its operator.
+    pub(super) async fn shown_by_relay(&self) -> Result<Vec<Vec<u8>>, DemoError> {
+        let metrics = self.relay.admin_page("/metrics").await?;
+        Ok(vec![metrics.into_bytes()])
+    }
+
+    /// Stops all.
     pub(super) fn stop(&mut self) {
         self.issuer.kill();
         self.cps.kill();
+        self.relay.kill();
     }
 }
 
-pub(super) fn client() -> Result<HttpClient, DemoError> {
-    HttpOptions::default()
-        .client()
-        .during("making an HTTP client")
+/// What the CPS shows its operator.
+pub(super) struct Shown {
+    /// Tokens that the CPS took since it was last started, by its own metrics.
+    pub(super) spent: u64,
+    pub(super) pages: Vec<Vec<u8>>,
 }
 
-fn address(port: u16) -> Result<ServiceAddress, DemoError> {
-    format!("http://127.0.0.1:{port}")
-        .parse()
-        .during("naming a service")
+/// A service by its name, at this address.
+fn address(name: &str, at: SocketAddr) -> Result<ServiceAddress, DemoError> {
+    format!("{name}=http://{at}").parse().during(NAMING)
 }
 
-fn free_port() -> Result<u16, DemoError> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).during("finding a free port")?;
-    let address = listener.local_addr().during("finding a free port")?;
-    Ok(address.port())
+/// The CPS's name.
+pub(super) fn cps_name() -> Result<Authority, DemoError> {
+    CPS.parse().during(NAMING)
 }
 
 /// Where the issuer keeps its token keys.
@@ -204,14 +159,14 @@ fn issuer_config(
     directory: &Path,
     tokens: KeyType,
     pki: &PkiDirectory,
-    port: u16,
+    listen: SocketAddr,
 ) -> Result<pennyblack_issuer::Config, DemoError> {
     let mut config = pennyblack_issuer::Config::local(
-        authority(port)?,
+        ISSUER.parse().during(NAMING)?,
         directory.join("issuer"),
         pki.roots_path(),
     );
-    config.public.listen.set_port(port);
+    config.public.listen = listen;
     config.token_keys.token_type = tokens;
     config.trust.revocation_lists = Some(pki.revocation_path());
     config.trust.reload = Duration::from_secs(1);
@@ -229,31 +184,38 @@ fn issuer_config(
 fn cps_config(
     directory: &Path,
     pki: &PkiDirectory,
-    port: u16,
-    issuer_port: u16,
+    listen: SocketAddr,
+    issuer: SocketAddr,
 ) -> Result<pennyblack_cps::Config, DemoError> {
     let issuer = pennyblack_cps::IssuerConfig {
-        authority: authority(issuer_port)?,
-        url: Some(format!("http://127.0.0.1:{issuer_port}")),
+        authority: ISSUER.parse().during(NAMING)?,
+        url: Some(format!("http://{issuer}")),
         tls_roots: None,
         // One operator runs both here; of no use to blind RSA.
         voprf_keys: Some(issuer_keys(directory)),
         log: Demand::Required,
         log_key: None,
     };
-    let mut config = pennyblack_cps::Config::local(
-        authority(port)?,
-        directory.join("cps"),
-        pki.roots_path(),
-        issuer,
-    );
-    config.public.listen.set_port(port);
+    let mut config =
+        pennyblack_cps::Config::local(cps_name()?, directory.join("cps"), pki.roots_path(), issuer);
+    config.public.listen = listen;
     config.trust.revocation_lists = Some(pki.revocation_path());
+    config.oblivious = Some(ObliviousConfig::default());
     Ok(config)
 }
 
-fn authority(port: u16) -> Result<pennyblack_base::authority::Authority, DemoError> {
-    format!("127.0.0.1:{port}")
-        .parse()
-        .during("naming a service")
+/// `gateway` is the CPS, by the relay's line.
+fn relay_config(
+    listen: SocketAddr,
+    gateway: SocketAddr,
+) -> Result<pennyblack_relay::Config, DemoError> {
+    let sections = json!({
+        "relay": {"authority": RELAY},
+        "public": {"listen": listen},
+        "gateway": [{
+            "name": CPS_AT_RELAY,
+            "url": format!("http://{gateway}{OHTTP_GATEWAY_PATH}"),
+        }],
+    });
+    serde_json::from_value(sections).during("configuring the relay")
 }

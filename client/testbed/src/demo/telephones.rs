@@ -18,12 +18,12 @@ use super::calls::customer;
 use super::gateways::{Gateway, Written};
 use super::participants::Participants;
 use super::report::GatewayAnswer;
-use super::services::client;
+use super::service::client;
 use super::switch;
 use super::{DemoError, WhileDoing as _};
 
 /// Who is called: nobody else of the demonstration is.
-const CALLED: &str = "12155550199";
+pub(super) const CALLED: &str = "12155550199";
 /// The place of the caller among the customers; no other call comes from there.
 const CALLING: usize = 4_000;
 const DAY: Duration = Duration::from_secs(86_400);
@@ -39,11 +39,11 @@ pub(super) async fn play(
     cast: &Participants,
     clock: &Clock,
 ) -> Result<Vec<GatewayAnswer>, DemoError> {
-    let cps = &cast.caller()?.cps;
+    let cps = cast.called_cps()?;
     let mailbox = directory.join("office.mailbox");
     register(cast, cps, &mailbox, clock).await?;
-    let mut originating = Gateway::originating(directory, cast, cps, CALLED)?;
-    let mut terminating = Gateway::terminating(directory, cast, cps, &mailbox)?;
+    let mut originating = Gateway::originating(directory, cast, CALLED)?;
+    let mut terminating = Gateway::terminating(directory, cast, &mailbox)?;
     tokio::try_join!(originating.start(), terminating.start())?;
 
     let leaves = Asked::about_a_call(&originating).await?;
