@@ -20,6 +20,7 @@ use pennyblack_redis::RedisOptions;
 use pennyblack_runtime::config::{
     AdminConfig, Configuration, ConfigurationError, LogConfig, PublicConfig, is_safe_url,
 };
+use pennyblack_service::known_clients::KnownClients;
 use pennyblack_service::start::{CommonSections, ServiceConfig};
 use pennyblack_tlog::VerifierKey;
 use pennyblack_tlog::note_key::SignatureType;
@@ -29,7 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use self::entries::EntriesConfig;
 pub use self::key_records::KeyRecordsConfig;
 pub use self::never_twice::NeverTwiceConfig;
-pub use self::oblivious::ObliviousConfig;
+pub use self::oblivious::{ObliviousConfig, RelayConfig, RelayKey};
 pub use self::retrieval::RetrievalConfig;
 use crate::store::Limits;
 
@@ -267,6 +268,13 @@ impl Config {
             return Ok(());
         };
         ObliviousConfig::check_challenges(&self.cps.authority, &self.issuer)?;
+        if !oblivious.relay.is_empty() && self.public.tls.is_none() {
+            return Err(ConfigurationError::refused(
+                "oblivious.relay",
+                "a relay shows its certificate in TLS, and this service has none",
+                "add [public.tls], or leave out [[oblivious.relay]]",
+            ));
+        }
         oblivious.check()
     }
 
@@ -356,6 +364,12 @@ impl Configuration for Config {
 }
 
 impl ServiceConfig for Config {
+    fn known_clients(&self) -> KnownClients {
+        let oblivious = self.oblivious.as_ref();
+        let known = |oblivious: &ObliviousConfig| oblivious.known_clients(&self.public.limits);
+        oblivious.map_or_else(KnownClients::default, known)
+    }
+
     fn common(&self) -> CommonSections<'_> {
         CommonSections {
             authority: Some(&self.cps.authority),

@@ -2,6 +2,7 @@
 //! and serves them to anyone (docs/protocol.md sections 3 to 5). It never
 //! learns who stores, nor what.
 
+mod challenges;
 pub mod config;
 mod counts;
 pub mod cps;
@@ -31,7 +32,7 @@ pub mod store;
 
 pub use config::{
     Config, CpsConfig, EntriesConfig, IssuerConfig, KeyRecordsConfig, NeverTwiceConfig,
-    ObliviousConfig, RetrievalConfig, WitnessConfig,
+    ObliviousConfig, RelayConfig, RelayKey, RetrievalConfig, WitnessConfig,
 };
 pub use cps::Cps;
 pub use program::run;

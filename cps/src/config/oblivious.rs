@@ -6,16 +6,22 @@ use std::time::Duration;
 use pennyblack_base::authority::Authority;
 use pennyblack_ohttp::key_ratchet::{Epochs, OfferedKem};
 use pennyblack_ohttp::size_class::ResponseClass;
-use pennyblack_runtime::config::ConfigurationError;
+use pennyblack_runtime::config::{ConfigurationError, Limits};
+use pennyblack_service::known_clients::{KnownClients, SpkiDigest};
 use serde::{Deserialize, Serialize};
 
 use super::IssuerConfig;
-use crate::issuers::longest_challenge;
+use crate::challenges::longest_challenge;
 
 /// Shorter, and the log would have hundreds of keys a day.
 const SHORTEST_EPOCH: Duration = Duration::from_secs(3_600);
 /// Longer, and a stolen seed would open a year of recordings.
 const LONGEST_EPOCH: Duration = Duration::from_secs(90 * 86_400);
+
+/// Most relays that are known: they may have half of all places together.
+const MOST_RELAYS: usize = 16;
+/// Most bytes of a relay's name.
+const LONGEST_NAME: usize = 64;
 
 /// The class of answers that clients ask for with a store.
 const STORES: ResponseClass = ResponseClass::Kib9;
@@ -38,6 +44,44 @@ pub struct ObliviousConfig {
     pub epoch: Duration,
     /// Whether stores and look-ups are refused that come without a relay. Default: false.
     pub relays_only: bool,
+    /// `[[oblivious.relay]]`: relays that this CPS knows. Default: none; any relay may ask.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub relay: Vec<RelayConfig>,
+}
+
+/// `[[oblivious.relay]]`: a relay whose connections last and have room for more at one time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelayConfig {
+    /// By which metrics name it.
+    pub name: String,
+    /// SHA-256 of the SubjectPublicKeyInfo of its TLS client certificate, in hexadecimal.
+    pub spki: RelayKey,
+}
+
+const NOT_A_KEY: &str = "spki is the SHA-256 of a public key, 64 hexadecimal digits: \
+     docs/operating.md says how to get it";
+
+/// A relay's key as the configuration has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RelayKey(pub SpkiDigest);
+
+impl TryFrom<String> for RelayKey {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let mut digest = [0; 32];
+        let decoded = hex::decode_to_slice(text, &mut digest);
+        decoded.map_err(|_| NOT_A_KEY)?;
+        Ok(Self(SpkiDigest(digest)))
+    }
+}
+
+impl From<RelayKey> for String {
+    fn from(RelayKey(SpkiDigest(digest)): RelayKey) -> Self {
+        hex::encode(digest)
+    }
 }
 
 impl Default for ObliviousConfig {
@@ -47,6 +91,7 @@ impl Default for ObliviousConfig {
             kems: vec![OfferedKem::X25519],
             epoch: Epochs::DEFAULT.length(),
             relays_only: false,
+            relay: Vec::new(),
         }
     }
 }
@@ -70,7 +115,45 @@ impl ObliviousConfig {
                 "leave it out (7days)",
             ));
         }
+        self.check_relays()?;
         self.epochs().map(drop)
+    }
+
+    fn check_relays(&self) -> Result<(), ConfigurationError> {
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        for (place, relay) in self.relay.iter().enumerate() {
+            let RelayConfig { name, spki } = relay;
+            if !(1..=LONGEST_NAME).contains(&name.len()) || !name.bytes().all(is_part) {
+                return Err(ConfigurationError::refused(
+                    "oblivious.relay.name",
+                    format!("{name:?} is not a name of 1 to {LONGEST_NAME} letters and digits"),
+                    "use letters, digits, and - . _",
+                ));
+            }
+            let mut before = self.relay.iter().take(place);
+            if before.any(|other| other.name == *name || other.spki == *spki) {
+                return Err(ConfigurationError::refused(
+                    "oblivious.relay",
+                    format!("{name}, or its spki, stands there twice"),
+                    "keep one of the two",
+                ));
+            }
+        }
+        if self.relay.len() > MOST_RELAYS {
+            return Err(ConfigurationError::refused(
+                "oblivious.relay",
+                format!("{} relays: at most {MOST_RELAYS}", self.relay.len()),
+                "leave some out: relays that are not named are served, too",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The relays as the listener knows them.
+    pub(super) fn known_clients(&self, limits: &Limits) -> KnownClients {
+        let relays = self.relay.iter();
+        let relays = relays.map(|relay| (relay.name.as_str(), relay.spki.0));
+        KnownClients::new(relays, limits)
     }
 
     /// A store without a good token is answered with a challenge of each issuer. Too many, and

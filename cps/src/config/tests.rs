@@ -2,6 +2,7 @@ use std::path::Path;
 
 use pennyblack_runtime::config::example::{ExampleKeys, keys_of};
 use pennyblack_runtime::config::{Sources, load};
+use pennyblack_service::known_clients::SpkiDigest;
 
 use super::*;
 
@@ -65,10 +66,15 @@ fn every_key_that_the_example_explains_exists() {
     assert!(all.trust.revocation_lists.is_some());
     assert!(all.store.is_some());
     assert!(all.never_twice.is_some());
+    let relay = RelayConfig {
+        name: "relay-c".to_owned(),
+        spki: RelayKey(SpkiDigest([0; 32])),
+    };
     assert_eq!(
         all.oblivious,
         Some(ObliviousConfig {
             seed: Some("cps-data/oblivious-seed".into()),
+            relay: vec![relay],
             ..ObliviousConfig::default()
         })
     );
@@ -143,6 +149,34 @@ fn more_witnesses_than_a_checkpoint_has_lines_are_refused() {
     example_with(&[&witnesses(32)]).unwrap();
     let said = example_with(&[&witnesses(33)]).unwrap_err();
     assert!(said.contains("33 witnesses"), "{said}");
+}
+
+#[test]
+fn relays_that_cannot_be_known_are_refused_by_name() {
+    let tls = "public.tls={certificate=\"c\", key=\"k\"}";
+    let relay =
+        |name: &str, digit: &str| format!("{{name=\"{name}\", spki=\"{}\"}}", digit.repeat(64));
+    let relays = |relays: &[String]| format!("oblivious={{relay=[{}]}}", relays.join(","));
+    let one = relays(&[relay("relay-c", "9")]);
+    let known = example_with(&[tls, &one]).unwrap().oblivious.unwrap().relay;
+    assert_eq!(known[0].spki, RelayKey(SpkiDigest([0x99; 32])));
+    let digits = (0..17).map(|nth| format!("{{name=\"r{nth}\", spki=\"{nth:064x}\"}}"));
+    let many: Vec<_> = digits.collect();
+    for (setting, expected) in [
+        (relays(&[relay("", "9")]), "oblivious.relay.name"),
+        (relays(&[relay("a b", "9")]), "oblivious.relay.name"),
+        (relays(&[relay("a", "9"), relay("a", "8")]), "twice"),
+        (relays(&[relay("a", "9"), relay("b", "9")]), "twice"),
+        (relays(&[relay("a", "x")]), "64 hexadecimal digits"),
+        (relays(&[relay("a", "99")]), "64 hexadecimal digits"),
+        (relays(&many), "at most 16"),
+    ] {
+        let said = example_with(&[tls, &setting]).unwrap_err();
+        assert!(said.contains(expected), "{setting}: {said}");
+    }
+    example_with(&[tls, &relays(&many[..16])]).unwrap();
+    let said = example_with(&[&one]).unwrap_err();
+    assert!(said.contains("[public.tls]"), "{said}");
 }
 
 /// As many issuers, each with a name of this length.

@@ -17,12 +17,12 @@ use arc_swap::ArcSwap;
 use http::HeaderValue;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
-use pennyblack_privacypass::blind_rsa::{SPKI_SIZE, TokenVerifyingKey};
-use pennyblack_privacypass::token::{
-    AuthenticateChallenge, ChallengeDigest, TokenChallenge, TokenKeyId, TokenType,
-};
+use pennyblack_privacypass::blind_rsa::TokenVerifyingKey;
+use pennyblack_privacypass::token::{ChallengeDigest, TokenChallenge, TokenKeyId, TokenType};
 use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
 use tokio::sync::Notify;
+
+use crate::challenges::challenge;
 
 pub use epochs::{KeyEpochs, KeyRefusal, KnownKey};
 pub use known::IssuerMaintenanceError;
@@ -202,23 +202,6 @@ impl Issuers {
         let key = (key.token_type(), key.encoded().to_vec());
         HeaderValue::from_str(&challenge(&issuer.authority, &self.cps, key)).ok()
     }
-}
-
-/// A challenge for tokens of a type, and of the key with this encoding.
-fn challenge(issuer: &Authority, cps: &Authority, key: (TokenType, Vec<u8>)) -> String {
-    let (token_type, token_key) = key;
-    let challenge = AuthenticateChallenge {
-        challenge: TokenChallenge::of_cps(token_type, issuer, cps),
-        token_key,
-        max_age: None,
-    };
-    challenge.to_header()
-}
-
-/// A challenge of this issuer that is as long as any: blind RSA has the longest keys.
-pub fn longest_challenge(issuer: &Authority, cps: &Authority) -> String {
-    let key = (TokenType::BLIND_RSA_2048, vec![0; SPKI_SIZE]);
-    challenge(issuer, cps, key)
 }
 
 fn verifier(key: &TokenKey, secrets: &VoprfKeys) -> Result<TokenVerifier, VerifierError> {

@@ -150,8 +150,8 @@ mod tests {
     use pennyblack_privacypass::token::TokenKeyId;
 
     use super::*;
+    use crate::challenges::longest_challenge;
     use crate::config::tests::example_with;
-    use crate::issuers::longest_challenge;
     use crate::refusal::Refusal;
 
     /// As many issuers as the configuration lets a gateway have: their challenges.

@@ -19,7 +19,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::client_address::ClientAddress;
 use crate::exchanges::{Exchanges, Overdue};
+use crate::http2_frames::MOST_BYTES;
 use crate::http2_watch::Watched;
+use crate::known_clients::{KnownClients, KnownConnection};
 use crate::one_exchange;
 use crate::stream_tasks::StreamTasks;
 use crate::tls::TlsFiles;
@@ -43,13 +45,14 @@ const UNSENT: u32 = 64 * 1024;
 /// Everything a connection needs; shared by all of a listener.
 pub(crate) struct Setting {
     pub(crate) tls: Option<TlsFiles>,
+    pub(crate) known: KnownClients,
     pub(crate) exchange: one_exchange::Setting,
     pub(crate) limits: Arc<Limits>,
     pub(crate) shutdown: Shutdown,
 }
 
-/// How HTTP is spoken under `limits`.
-fn http(limits: &Limits, tasks: StreamTasks) -> auto::Builder<StreamTasks> {
+/// How HTTP is spoken under `limits`, with so many streams at one time.
+fn http(limits: &Limits, streams: u32, tasks: StreamTasks) -> auto::Builder<StreamTasks> {
     let mut http = auto::Builder::new(tasks);
     // The deadlines of `Exchanges` cover every header section, HTTP/2's too;
     // hyper's own knows HTTP/1 only.
@@ -59,7 +62,7 @@ fn http(limits: &Limits, tasks: StreamTasks) -> auto::Builder<StreamTasks> {
         .max_buf_size(limits.header_bytes as usize);
     http.http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.streams)
+        .max_concurrent_streams(streams)
         .max_header_list_size(limits.header_bytes)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -113,6 +116,10 @@ async fn greet_and_serve(
     match handshake {
         Ok(Ok(stream)) => {
             exchanges.listen(Instant::now());
+            let (_, session) = stream.get_ref();
+            if let Some(known) = setting.known.recognise(session.peer_certificates()) {
+                exchanges.belong_to(known);
+            }
             speak_http(stream, client, setting, exchanges).await;
         }
         Ok(Err(_)) => count_end("handshake_failed"),
@@ -143,9 +150,19 @@ async fn speak_http(
         let open = exchanges.begin(Instant::now(), request.version());
         one_exchange::answer(request, open, &setting.exchange)
     });
-    let http = http(&setting.limits, StreamTasks(Arc::clone(exchanges)));
+    // A known client may keep its connection, though the stack keeps more for it then.
+    let (streams, most) = match exchanges.known() {
+        Some(_) => (KnownConnection::streams(setting.limits.streams), usize::MAX),
+        None => (setting.limits.streams, MOST_BYTES),
+    };
+    let http = http(&setting.limits, streams, StreamTasks(Arc::clone(exchanges)));
     let enough = Arc::new(Notify::new());
-    let stream = Watched::new(stream, setting.limits.header_bytes, Arc::clone(&enough));
+    let stream = Watched::new(
+        stream,
+        setting.limits.header_bytes,
+        most,
+        Arc::clone(&enough),
+    );
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let last_words = tokio::select! {
         biased;

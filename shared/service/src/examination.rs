@@ -19,7 +19,8 @@ pub fn examine<C: ServiceConfig>(config: &C, findings: &mut Findings) {
     let common = config.common();
     if let Ok(Transport::Tls(files)) = common.public.transport() {
         findings.keep(
-            TlsFiles::open(files, TlsSettings::CONFIGURED).context("the listeners do not start"),
+            TlsFiles::open(files, TlsSettings::CONFIGURED, &config.known_clients())
+                .context("the listeners do not start"),
         );
     }
     let may_be_running = match common.data_directory {

@@ -3,13 +3,14 @@
 //! bookkeeping: who closes the connection is `connection.rs`.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http::Version;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::known_clients::KnownConnection;
 use crate::stream::{Stream, Work};
 
 use pennyblack_runtime::config::Limits;
@@ -71,6 +72,7 @@ pub(crate) struct Exchanges {
     dismissed: Notify,
     turns: Arc<Semaphore>,
     large_turns: Arc<Semaphore>,
+    known: OnceLock<KnownConnection>,
 }
 
 /// Owned by the lock, which is held for a few instructions only.
@@ -129,6 +131,7 @@ impl Exchanges {
             dismissed: Notify::new(),
             turns: Arc::new(Semaphore::new(turns)),
             large_turns: Arc::new(Semaphore::new(LARGE_AT_WORK)),
+            known: OnceLock::new(),
         })
     }
 
@@ -137,9 +140,24 @@ impl Exchanges {
         self.state().quiet_since = now;
     }
 
+    /// Notes that the client is one of those that are known.
+    pub(crate) fn belong_to(&self, known: KnownConnection) {
+        // A handshake ends once.
+        let _ = self.known.set(known);
+    }
+
+    /// What a known client has.
+    pub(crate) fn known(&self) -> Option<&KnownConnection> {
+        self.known.get()
+    }
+
     /// How the connection waits for its client; nothing while this side has a whole request
-    /// of the client to work on.
+    /// of the client to work on, and nothing where the client is known: there are few of
+    /// those, and many others stand behind each.
     pub(crate) fn waiting(&self, now: Instant) -> Option<Waiting> {
+        if self.known.get().is_some() {
+            return None;
+        }
         let state = self.state();
         let working = state.open.values().any(|open| open.working);
         let is_quiet = now.saturating_duration_since(state.quiet_since) >= QUIET;
@@ -165,10 +183,12 @@ impl Exchanges {
         self.dismissed.notified().await;
     }
 
-    /// Waits until the connection has fewer requests worked on than it may have. The
-    /// turn lasts until the returned value, which is always there, is dropped.
+    /// Waits until the connection, or all those of a known client, have fewer requests worked
+    /// on than they may have. The turn lasts until the returned value, which is always there,
+    /// is dropped.
     pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.turns).acquire_owned().await.ok()
+        let turns = self.known.get().map_or(&self.turns, KnownConnection::turns);
+        Arc::clone(turns).acquire_owned().await.ok()
     }
 
     /// The same for [`LARGE_AT_WORK`] large answers.

@@ -10,7 +10,7 @@ const HEAD: usize = 9;
 const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 
-/// Bytes that a connection takes. The stack's table of header fields keeps the buffers
+/// Bytes that a stranger's connection takes. The stack's table of header fields keeps the buffers
 /// that its fields came in, hundreds of times as large as what the table counts.
 pub(crate) const MOST_BYTES: usize = 128 * 1024;
 
@@ -52,6 +52,8 @@ pub(crate) struct Frames {
     place: Place,
     /// Most bytes of a header section as it is sent.
     header_bytes: usize,
+    /// Most bytes in all.
+    most: usize,
     taken: usize,
     /// The largest number of a stream; each new one has a larger one.
     newest: u32,
@@ -79,10 +81,11 @@ enum Place {
 }
 
 impl Frames {
-    pub(crate) const fn new(header_bytes: usize) -> Self {
+    pub(crate) const fn new(header_bytes: usize, most: usize) -> Self {
         Self {
             place: Place::Preface(0),
             header_bytes,
+            most,
             taken: 0,
             newest: 0,
             section: 0,
@@ -180,7 +183,7 @@ impl Frames {
 
     /// Whether the connection has taken all that it may.
     pub(crate) const fn are_enough(&self) -> bool {
-        self.taken >= MOST_BYTES && !matches!(self.place, Place::Unwatched)
+        self.taken >= self.most && !matches!(self.place, Place::Unwatched)
     }
 
     /// From now on frames of streams that have not begun are held back.

@@ -19,6 +19,7 @@ mod held_bytes;
 mod http2_frames;
 mod http2_watch;
 pub mod inner_requests;
+pub mod known_clients;
 pub mod listener;
 mod one_exchange;
 pub mod peer;

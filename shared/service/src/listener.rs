@@ -16,6 +16,7 @@ use crate::client_address::ClientAddress;
 use crate::connection::{self, Setting};
 use crate::exchanges::Exchanges;
 use crate::held_bytes::HeldBytes;
+use crate::known_clients::KnownClients;
 use crate::one_exchange;
 use crate::places::Places;
 use crate::repeated_causes::report;
@@ -63,6 +64,7 @@ pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     tls: Option<TlsFiles>,
+    known: KnownClients,
     limits: Arc<Limits>,
     shows_clients: bool,
 }
@@ -82,7 +84,23 @@ impl Listener {
     /// # Errors
     /// [`ListenerError`].
     pub async fn bind_public(config: &PublicConfig) -> Result<Self, ListenerError> {
-        Self::bind_named(config, "public.listen", TlsSettings::CONFIGURED).await
+        Self::bind_public_knowing(config, KnownClients::default()).await
+    }
+
+    /// The same, where some clients are known. It knows them by TLS: without, by nothing.
+    ///
+    /// # Errors
+    /// [`ListenerError`].
+    pub async fn bind_public_knowing(
+        config: &PublicConfig,
+        known: KnownClients,
+    ) -> Result<Self, ListenerError> {
+        let tls = match config.transport()? {
+            Transport::Tls(tls) => Some(TlsFiles::open(tls, TlsSettings::CONFIGURED, &known)?),
+            Transport::Plain => None,
+        };
+        let listener = Self::bind("public.listen", config.listen, tls, config.limits.clone())?;
+        Ok(Self { known, ..listener })
     }
 
     /// The same for a program that has options instead of a configuration: what its
@@ -96,7 +114,7 @@ impl Listener {
         settings: TlsSettings,
     ) -> Result<Self, ListenerError> {
         let tls = match config.transport()? {
-            Transport::Tls(tls) => Some(TlsFiles::open(tls, settings)?),
+            Transport::Tls(tls) => Some(TlsFiles::open(tls, settings, &KnownClients::default())?),
             Transport::Plain => None,
         };
         Self::bind(listen, config.listen, tls, config.limits.clone())
@@ -128,6 +146,7 @@ impl Listener {
             socket,
             address,
             tls,
+            known: KnownClients::default(),
             limits: Arc::new(limits),
             shows_clients: false,
         })
@@ -163,6 +182,7 @@ impl Listener {
         Box::pin(async move {
             let setting = Arc::new(Setting {
                 tls: self.tls,
+                known: self.known,
                 exchange: one_exchange::Setting {
                     router: request_limits::around(router),
                     admission: Arc::new(Admission::new(&self.limits)),

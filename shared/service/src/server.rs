@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
 use crate::admin::{self, Metrics, Readiness};
+use crate::known_clients::KnownClients;
 use crate::listener::{Listener, ListenerError};
 use pennyblack_runtime::config::{AdminConfig, PublicConfig};
 use pennyblack_runtime::reload::Reread;
@@ -69,8 +70,20 @@ impl Server {
     /// # Errors
     /// [`ListenerError`] naming the key.
     pub async fn bind(public: &PublicConfig, admin: &AdminConfig) -> Result<Self, ListenerError> {
+        Self::bind_knowing(public, admin, KnownClients::default()).await
+    }
+
+    /// The same, where some of the world's clients are known.
+    ///
+    /// # Errors
+    /// [`ListenerError`] naming the key.
+    pub async fn bind_knowing(
+        public: &PublicConfig,
+        admin: &AdminConfig,
+        known: KnownClients,
+    ) -> Result<Self, ListenerError> {
         Ok(Self {
-            public: Listener::bind_public(public).await?,
+            public: Listener::bind_public_knowing(public, known).await?,
             admin: Listener::bind_admin(admin).await?,
         })
     }

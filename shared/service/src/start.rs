@@ -13,6 +13,7 @@ use pennyblack_runtime::shutdown::Shutdown;
 use tokio::task::JoinSet;
 
 use crate::admin::{Metrics, Readiness};
+use crate::known_clients::KnownClients;
 use crate::server::{Addresses, RunningServer, Server, ShutdownStages};
 use crate::start_error::{StartContext as _, StartError};
 
@@ -21,6 +22,11 @@ pub trait ServiceConfig: Configuration {
     /// Whether the handlers of the service learn where requests come from
     /// ([`ClientAddress`](crate::client_address::ClientAddress)).
     const SHOWS_CLIENTS: bool = false;
+
+    /// The clients of the public address that are known by their certificates.
+    fn known_clients(&self) -> KnownClients {
+        KnownClients::default()
+    }
 
     /// These sections.
     fn common(&self) -> CommonSections<'_>;
@@ -63,7 +69,8 @@ impl StartingService {
         config.check().context("the configuration is refused")?;
         let common = config.common();
         let metrics = Metrics::of_this_process()?;
-        let server = Server::bind(common.public, common.admin).await;
+        let server =
+            Server::bind_knowing(common.public, common.admin, config.known_clients()).await;
         let server = server.context("the listeners do not start")?;
         let server = match C::SHOWS_CLIENTS {
             true => server.showing_clients(),

@@ -1,5 +1,5 @@
 //! TLS of the public listener: TLS 1.2 and 1.3 with one certificate, which is read again
-//! when it is renewed, HTTP/2 and HTTP/1.1, and no session resumption: a ticket that a
+//! when it is renewed, asking for none of clients unless some are known by it, HTTP/2 and HTTP/1.1, and no session resumption: a ticket that a
 //! client shows again would tell that two anonymous requests come from one house.
 
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
+use crate::known_clients::KnownClients;
 use pennyblack_base::pem;
 use pennyblack_runtime::config::TlsConfig;
 use pennyblack_runtime::reload::{FromFiles, Reread};
@@ -103,9 +104,13 @@ pub enum TlsError {
 pub(crate) struct TlsFiles(Arc<FromFiles<Pair>>);
 
 impl TlsFiles {
-    pub(crate) fn open(config: &TlsConfig, settings: TlsSettings) -> Result<Self, TlsError> {
-        let config = config.clone();
-        let read = move || Pair::read(&config, settings);
+    pub(crate) fn open(
+        config: &TlsConfig,
+        settings: TlsSettings,
+        known: &KnownClients,
+    ) -> Result<Self, TlsError> {
+        let (config, known) = (config.clone(), known.clone());
+        let read = move || Pair::read(&config, settings, &known);
         let files = FromFiles::open(settings.certificate, read)?;
         Ok(Self(files))
     }
@@ -135,9 +140,13 @@ impl PartialEq for Pair {
 }
 
 impl Pair {
-    fn read(config: &TlsConfig, settings: TlsSettings) -> Result<Self, TlsError> {
+    fn read(
+        config: &TlsConfig,
+        settings: TlsSettings,
+        known: &KnownClients,
+    ) -> Result<Self, TlsError> {
         let (chain, key) = read(config, settings)?;
-        let server = Arc::new(server_config(chain.clone(), key, settings)?);
+        let server = Arc::new(server_config(chain.clone(), key, settings, known)?);
         Ok(Self { chain, server })
     }
 }
@@ -146,14 +155,17 @@ fn server_config(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     settings: TlsSettings,
+    known: &KnownClients,
 ) -> Result<ServerConfig, TlsError> {
     let unusable = |error| TlsError::Unusable { settings, error };
-    let mut server = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let server = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(unusable)?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
         .map_err(unusable)?;
+    let server = match known.verifier() {
+        Some(verifier) => server.with_client_cert_verifier(verifier),
+        None => server.with_no_client_auth(),
+    };
+    let mut server = server.with_single_cert(chain, key).map_err(unusable)?;
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     server.session_storage = Arc::new(NoServerSessionStorage {});
     server.send_tls13_tickets = 0;

@@ -13,10 +13,12 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
+type Verify = dyn FnOnce(&[u8]) + Send;
+
 /// A request, and what is asserted of the body of its answer.
 pub(super) struct Asked {
     request: Vec<u8>,
-    verify: Box<dyn FnOnce(&[u8]) + Send>,
+    verify: Box<Verify>,
 }
 
 impl Asked {

@@ -5,6 +5,7 @@ mod costs;
 mod fairness;
 mod gateway;
 mod house;
+mod known;
 mod operating;
 mod requests;
 mod scene;

@@ -103,8 +103,7 @@ fn an_answer_longer_than_the_longest_class_is_not_sent() {
 fn what_is_wrong_inside_can_be_answered_inside() {
     let keys = [key(Kem::DhkemX25519)];
     let rng = &mut rand::rng();
-    let (sealed, opener) =
-        encapsulation::encapsulate(keys[0].config(), b"\x00\x03GET", rng).unwrap();
+    let (sealed, opener) = encapsulate(keys[0].config(), b"\x00\x03GET", rng).unwrap();
     let opened = open_request(&keys, &sealed).unwrap();
     assert!(matches!(opened.request, Err(BinaryHttpError::Wire(_))));
     let response = Response::new(StatusCode::BAD_REQUEST);

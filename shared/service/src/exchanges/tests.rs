@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::known_clients::tests::known_connection;
 
 #[test]
 fn the_oldest_open_request_decides() {
@@ -60,6 +61,14 @@ fn a_connection_gives_way_when_it_waits_for_its_client() {
     let later = Instant::now() + QUIET;
     let waiting = exchanges.waiting(later).unwrap();
     assert_eq!(waiting.gives_way, answered - GRACE);
+}
+
+#[test]
+fn a_connection_of_a_known_client_gives_way_to_nobody() {
+    let exchanges = Exchanges::new(Arc::default(), Instant::now());
+    assert!(exchanges.waiting(Instant::now()).is_some());
+    exchanges.belong_to(known_connection());
+    assert!(exchanges.waiting(Instant::now()).is_none());
 }
 
 #[test]

@@ -308,10 +308,13 @@ impl Accounts {
         metrics::counter!("pennyblack_exchanges_displaced_total").increment(1);
     }
 
-    /// Closes the connections whose clients read least.
+    /// Closes the connections whose clients read least; those of known clients last, as long
+    /// as each has less than its part.
     fn end_fullest_connections(&mut self, enough: usize) {
+        let part = self.max / PARTS;
+        let stays = |sent: &Sent| sent.connection.known().is_some() && sent.bytes < part;
         let mut sent: Vec<_> = self.sent.values_mut().filter(|sent| !sent.ended).collect();
-        sent.sort_unstable_by_key(|sent| Reverse(sent.bytes));
+        sent.sort_unstable_by_key(|sent| (stays(sent), Reverse(sent.bytes)));
         let mut freed = 0;
         for sent in sent {
             if freed >= enough {

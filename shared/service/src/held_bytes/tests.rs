@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::exchanges::{Exchange, Exchanges};
+use crate::known_clients::tests::known_connection;
 use http::Version;
 use pennyblack_runtime::config::Limits;
 
@@ -30,6 +31,11 @@ fn connection() -> Arc<Exchanges> {
     Exchanges::new(Arc::new(Limits::default()), Instant::now())
 }
 
+async fn is_dismissed(connection: &Exchanges) -> bool {
+    let mut dismissed = pin!(connection.dismissed());
+    poll_fn(|context| Poll::Ready(dismissed.as_mut().poll(context).is_ready())).await
+}
+
 /// A request on a connection of its own, which holds so many bytes.
 struct Client {
     exchange: Exchange,
@@ -48,9 +54,7 @@ impl Client {
     }
 
     async fn has_ended(&self) -> bool {
-        let connection = self.exchange.id().of_connection();
-        let mut dismissed = pin!(connection.dismissed());
-        poll_fn(|context| Poll::Ready(dismissed.as_mut().poll(context).is_ready())).await
+        is_dismissed(self.exchange.id().of_connection()).await
     }
 
     fn answers(&self, size: usize) -> Arc<Untaken> {
@@ -129,6 +133,28 @@ async fn what_the_http_stack_has_is_counted_until_it_lets_go() {
     connection.dismissed().await;
     drop(piece);
     assert_eq!(bytes.accounts().total(), 0);
+}
+
+#[tokio::test]
+async fn a_known_clients_connection_ends_after_those_of_strangers_while_it_has_less_than_its_part()
+{
+    for (has, ends_first) in [(9_000, false), (11_000, true)] {
+        let bytes = held_bytes(160_000);
+        let (known, strangers) = (connection(), [(); 3].map(|()| connection()));
+        known.belong_to(known_connection());
+        let send = |connection, size| {
+            let client = Client::on(connection, &bytes, size).expect("room");
+            let untaken = client.answers(size);
+            client.held.send(untaken.next_piece().unwrap().unwrap())
+        };
+        let _taken = send(&known, has);
+        let _others: Vec<_> = strangers.iter().map(|one| send(one, 5_000)).collect();
+        let _ = Client::on(&connection(), &bytes, 160_000 - has - 15_000 + 1);
+        assert_eq!(is_dismissed(&known).await, ends_first, "{has}");
+        for stranger in &strangers {
+            assert_eq!(is_dismissed(stranger).await, !ends_first, "{has}");
+        }
+    }
 }
 
 #[tokio::test]

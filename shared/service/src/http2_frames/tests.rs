@@ -20,7 +20,7 @@ fn after_preface(frames: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn verdict(bytes: &[u8]) -> Result<(), Fault> {
-    Frames::new(LIMIT).pass(bytes)
+    Frames::new(LIMIT, MOST_BYTES).pass(bytes)
 }
 
 #[test]
@@ -69,14 +69,14 @@ fn what_is_not_http_2_is_not_looked_at() {
     let mut bytes = after_preface(&[frame(HEADERS, 1, 1), frame(HEADERS, 1, 1)]);
     bytes[20] ^= 1;
     bytes.extend(vec![0; MOST_BYTES]);
-    let mut frames = Frames::new(LIMIT);
+    let mut frames = Frames::new(LIMIT, MOST_BYTES);
     assert_eq!(frames.pass(&bytes), Ok(()));
     assert!(!frames.are_enough());
 }
 
 #[test]
 fn all_bytes_count() {
-    let mut frames = Frames::new(LIMIT);
+    let mut frames = Frames::new(LIMIT, MOST_BYTES);
     let mut bytes = after_preface(&[]);
     while bytes.len() < MOST_BYTES {
         bytes.extend(frame(DATA, 0, 1_000));
@@ -119,7 +119,7 @@ proptest! {
         let bytes: Vec<_> = frames.iter().map(|&(kind, stream, length)| frame(kind, stream, length)).collect();
         let bytes = after_preface(&bytes);
         let mut rest = bytes.as_slice();
-        let mut watched = Frames::new(LIMIT);
+        let mut watched = Frames::new(LIMIT, MOST_BYTES);
         let mut said = Ok(());
         for piece in pieces.iter().cycle() {
             if rest.is_empty() || said.is_err() {
@@ -134,7 +134,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_taken(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let mut watched = Frames::new(LIMIT);
+        let mut watched = Frames::new(LIMIT, MOST_BYTES);
         let _ = watched.pass(PREFACE);
         let _ = watched.pass(&bytes);
     }

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::*;
 
+mod known_clients;
 mod places;
 mod stopping;
 mod tls;

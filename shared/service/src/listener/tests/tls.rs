@@ -36,20 +36,20 @@ async fn a_client_that_falls_silent_in_the_tls_handshake_is_closed() {
     assert!(began.elapsed() >= SHORT);
 }
 
-struct CertificateFiles {
+pub(super) struct CertificateFiles {
     directory: TempDir,
     certificate: rcgen::Certificate,
 }
 
 impl CertificateFiles {
-    fn config(&self) -> TlsConfig {
+    pub(super) fn config(&self) -> TlsConfig {
         TlsConfig {
             certificate: self.directory.path().join("chain.pem"),
             key: self.directory.path().join("key.pem"),
         }
     }
 
-    fn client(&self) -> Arc<ClientConfig> {
+    pub(super) fn client(&self) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -62,7 +62,7 @@ impl CertificateFiles {
     }
 }
 
-fn certificate_files() -> CertificateFiles {
+pub(super) fn certificate_files() -> CertificateFiles {
     let directory = TempDir::new().unwrap();
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(directory.path().join("chain.pem"), made.cert.pem()).unwrap();
