@@ -111,8 +111,7 @@ impl Oblivious {
     }
 
     fn seconds_left(&self, cps: &Authority, now: UnixTime) -> Option<f64> {
-        let known = self.keys.of(cps)?;
-        let ends = known.newest(now)?.announced().not_after;
+        let ends = self.keys.of(cps)?.used_until(now)?;
         Some(ends.since(now).as_secs_f64())
     }
 }

@@ -113,9 +113,8 @@ impl KeyTimer {
     fn tell(&self, cps: &ServiceAddress, error: &KeyFetchError) {
         let cps = cps.authority();
         let known = self.fetcher.keys.of(cps).unwrap_or_default();
-        let until = known.newest(self.clock.now());
-        let until = until.map(|key| key.announced().not_after.to_string());
-        let until = until.unwrap_or_else(|| "none is known".to_owned());
+        let until = known.used_until(self.clock.now());
+        let until = until.map_or_else(|| "none is known".to_owned(), |until| until.to_string());
         match error.is_untrusted() {
             true => tracing::error!(%error, %cps, until, "a key configuration is refused"),
             false => tracing::warn!(%error, %cps, until, "no key configuration was fetched"),

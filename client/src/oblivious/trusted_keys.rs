@@ -85,6 +85,15 @@ impl CpsKeys {
             .filter(is_used)
             .max_by_key(|key| key.rank())
     }
+
+    /// Until when the key that everybody seals to now is used if nothing more is read: to its
+    /// end, and no longer than the last good reading allows.
+    #[must_use]
+    pub fn used_until(&self, now: UnixTime) -> Option<UnixTime> {
+        let ends = self.newest(now)?.announced().not_after;
+        let too_old = self.read?.plus(MAX_READING_AGE);
+        Some(ends.min(too_old))
+    }
 }
 
 /// The keys of all CPSs. Clones share them.

@@ -64,6 +64,7 @@ async fn a_key_is_trusted_when_enough_witnesses_have_cosigned_its_log() {
     assert!(!refused.is_untrusted(), "{refused}");
     let known = scene.remembered().await;
     assert_eq!(known.refused, None);
+    assert_eq!(known.used_until(minutes(30)), Some(minutes(60)));
     assert_eq!(used(&known, minutes(60)), Some(2));
     assert_eq!(used(&known, minutes(61)), None);
     // A forged cosignature does.
