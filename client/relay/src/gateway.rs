@@ -96,9 +96,8 @@ impl Gateway {
         match read {
             Ok(Answer::Sealed(answer)) => Ok(answer),
             Ok(Answer::Refusal(refusal)) => Err(refusal),
-            Err(Unusable::NoRoom(_) | Unusable::Connection(KeptError::NotTaken)) => {
-                Err(Refusal::Overloaded)
-            }
+            // No other failure says that the gateway has not processed the request.
+            Err(Unusable::Connection(KeptError::NotTaken)) => Err(Refusal::Overloaded),
             Err(unusable) => {
                 self.note(unusable.to_string());
                 Err(Refusal::Failed)
