@@ -11,7 +11,7 @@ use rand::seq::SliceRandom as _;
 
 use super::RelayAddress;
 
-/// For how long a relay that was not reached is tried after the others.
+/// For how long a relay that was not reached, or took nothing, is tried after the others.
 const AWAY_FOR: Duration = Duration::from_secs(30);
 
 /// Relays that cannot be used as they are named.
@@ -41,7 +41,7 @@ pub enum RelaysError {
 pub(super) struct CpsRelays {
     cps: ServiceAddress,
     relays: Vec<RelayAddress>,
-    /// When each was last found away. Locked for a few instructions.
+    /// When each last took nothing. Locked for a few instructions.
     away: Mutex<Vec<Option<Instant>>>,
 }
 
@@ -107,7 +107,7 @@ impl CpsRelays {
         order
     }
 
-    /// Takes in whether a relay was reached.
+    /// Takes in whether a relay was reached and took a request.
     pub(super) fn heard(&self, number: usize, is_there: bool) {
         if let Some(away) = self.away().get_mut(number) {
             *away = (!is_there).then(Instant::now);

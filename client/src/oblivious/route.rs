@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, StatusCode, Uri};
 use pennyblack_base::authority::Authority;
@@ -15,7 +15,7 @@ use pennyblack_base::service_paths::{
 };
 use pennyblack_base::time::UnixTime;
 use pennyblack_http::{
-    Answer, HttpError, HttpOptions, KeptClient, Request, Route, RouteError, RoutedAnswer,
+    Answer, Deadline, HttpError, HttpOptions, KeptClient, Request, Route, RouteError, RoutedAnswer,
     RoutedRequest, ServiceAddress,
 };
 use pennyblack_ohttp::binary_http;
@@ -45,6 +45,8 @@ pub struct ObliviousRoute {
     relays: Vec<CpsRelays>,
     keys: TrustedKeys,
     client: KeptClient,
+    /// For one request, however many relays are asked to carry it.
+    timeout: Duration,
     fallback: Fallback,
     clock: Clock,
 }
@@ -70,6 +72,7 @@ impl ObliviousRoute {
         Ok(Arc::new(Self {
             relays: CpsRelays::sort(cpss, relays)?,
             keys,
+            timeout: direct.timeout,
             client: KeptClient::open(direct)?,
             fallback,
             clock,
@@ -101,43 +104,43 @@ impl ObliviousRoute {
         }
     }
 
+    /// Hands a request to the first relay that can be reached and takes it. One that was
+    /// reached is the only one: the request may have gone on from there. But if it says that
+    /// it has handed nothing on, one other is tried, in the time that was for the first. **For
+    /// each relay the request is sealed again.**
     async fn send(&self, request: RoutedRequest<'_>) -> Result<RoutedAnswer, HttpError> {
-        let url = request.url;
+        let (url, until) = (request.url, Deadline::after(self.timeout));
         let (relays, key) = self.way(url, self.clock.now())?;
         let inner = inner_request(&request, relays.cps().authority())?;
-        let sealed = seal_request(key.config(), &inner, &mut rand::rng());
-        let (sealed, opener) = sealed.map_err(|error| fault::unsealable(url, &error))?;
         let max = max_answer(&key, request.max_answer);
-        let answer = self.relayed(url, relays, sealed.into(), max).await?;
-        open(url, opener, &answer)
-    }
-
-    /// Hands a sealed request to the first relay that can be reached. One that was reached
-    /// is the only one: the request may have gone on from there.
-    async fn relayed(
-        &self,
-        url: &str,
-        relays: &CpsRelays,
-        sealed: Bytes,
-        max: usize,
-    ) -> Result<Answer, HttpError> {
-        let (client, mut last) = (self.client.current(), None);
+        let (mut client, mut refused, mut away) = (self.client.current(), None, None);
         for (number, relay) in relays.in_random_order() {
-            let request = Request::post(relay.url(), sealed.clone(), max)
+            let sealed = seal_request(key.config(), &inner, &mut rand::rng());
+            let (sealed, opener) = sealed.map_err(|error| fault::unsealable(url, &error))?;
+            let sealed = Request::post(relay.url(), sealed, max)
                 .header("content-type", OHTTP_REQUEST_MEDIA_TYPE);
-            match client.exchange(&request).await {
+            match client.exchange(&sealed).await {
                 Ok(answer) => {
-                    relays.heard(number, true);
-                    return Ok(answer);
+                    let is_handed_on = !is_of_the_relay_alone(answer.status);
+                    relays.heard(number, is_handed_on);
+                    if is_handed_on || refused.is_some() {
+                        return open(url, opener, &answer);
+                    }
+                    client = client.within(until);
+                    refused = Some(answer);
                 }
                 Err(error) if error.has_not_left() => {
                     relays.heard(number, false);
-                    last = Some(error);
+                    away = Some(error);
                 }
                 Err(error) => return Err(fault::no_answer(url, &error).into()),
             }
         }
-        Err(fault::no_relay(url, last.as_ref()).into())
+        let why = match refused {
+            Some(answer) => fault::not_taken(url, &answer),
+            None => fault::no_relay(url, away.as_ref()),
+        };
+        Err(why.into())
     }
 }
 
@@ -182,6 +185,19 @@ pub enum RouteSetupError {
     /// The client for them.
     #[error(transparent)]
     Http(#[from] HttpError),
+}
+
+/// Whether a relay says by this status that it has handed nothing on, or that the CPS took
+/// nothing: it knows no such path, or has too much to do. 502 and 504 say that nobody knows.
+const fn is_of_the_relay_alone(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::NOT_FOUND
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::MISDIRECTED_REQUEST
+            | StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::SERVICE_UNAVAILABLE
+    )
 }
 
 /// Whether a URL is one of this service.

@@ -146,6 +146,73 @@ async fn a_relay_that_is_away_does_not_keep_a_request_from_another() {
 }
 
 #[tokio::test]
+async fn a_relay_that_hands_nothing_on_does_not_keep_a_request_from_another() {
+    for status in [
+        "404 Not Found",
+        "405 Method Not Allowed",
+        "421 Misdirected Request",
+        "429 Too Many Requests",
+        "503 Service Unavailable",
+    ] {
+        let good = Scene::new(&[Relaying::Carries]);
+        let bad = Scene::new(&[Relaying::Refuses(status, "")]);
+        let relays = [good.serve().await, bad.serve().await];
+        for _ in 0..16 {
+            let route = route(&relays, good.keys());
+            let sent = client(&route).send(&store(), RetryPolicy::NONE).await;
+            assert!(sent.is_ok(), "{status}: {sent:?}");
+        }
+        let (carried, refused) = (good.seen.lock().unwrap(), bad.seen.lock().unwrap());
+        assert!(!refused.is_empty(), "{status}");
+        assert_eq!(carried.len(), 16, "{status}");
+        assert!(carried.iter().all(|one| !refused.contains(one)));
+    }
+}
+
+#[tokio::test]
+async fn of_relays_that_hand_nothing_on_two_are_asked_and_none_twice() {
+    let scene = Scene::new(&[Relaying::Refuses("503 Service Unavailable", "")]);
+    for relays in 1..=3 {
+        let mut named = Vec::new();
+        for _ in 0..relays {
+            named.push(scene.serve().await);
+        }
+        let route = route(&named, scene.keys());
+        let sent = client(&route).send(&store(), RetryPolicy::NONE).await;
+        let Err(HttpError::Route(error)) = sent else {
+            panic!("{sent:?}");
+        };
+        assert!(error.fault.is_unread(), "{error}");
+        let asked = scene.seen.lock().unwrap().split_off(0).len();
+        assert_eq!(asked, relays.min(2));
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_may_have_been_handed_on_goes_to_no_other_relay() {
+    for lost in [
+        Relaying::Refuses("502 Bad Gateway", ""),
+        Relaying::Refuses("504 Gateway Timeout", ""),
+        Relaying::Refuses("500 Internal Server Error", ""),
+        Relaying::Refuses("400 Bad Request", ""),
+        Relaying::BreaksOff,
+        Relaying::Lies,
+    ] {
+        let good = Scene::new(&[Relaying::Carries]);
+        let bad = Scene::new(&[lost]);
+        let relays = [good.serve().await, bad.serve().await];
+        let mut carried = 0;
+        for _ in 0..16 {
+            let route = route(&relays, good.keys());
+            let sent = client(&route).send(&store(), RetryPolicy::NONE).await;
+            carried += usize::from(sent.is_ok());
+        }
+        let seen = [&good, &bad].map(|scene| scene.seen.lock().unwrap().len());
+        assert_eq!(seen, [carried, 16 - carried], "{lost:?}");
+    }
+}
+
+#[tokio::test]
 async fn without_a_relay_or_a_key_nothing_is_sent() {
     let scene = Scene::new(&[Relaying::Carries]);
     let relay = scene.serve().await;

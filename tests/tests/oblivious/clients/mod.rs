@@ -5,6 +5,7 @@ mod addresses;
 mod gateway;
 pub(crate) mod scene;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use pennyblack_client::follower::{FollowedMailbox, Follower, FollowerConfig, Tas
 use pennyblack_client::oblivious::{Fallback, TrustedKeys};
 use pennyblack_http::{HttpError, HttpOptions, RouteFault};
 use pennyblack_sealing::mailbox::RecipientKey;
+use pennyblack_tests::port::free_port;
 
 pub(super) use self::scene::start_relay;
 use self::scene::{CALLEE, SOON, Scene, number};
@@ -115,6 +117,33 @@ async fn without_relays_nothing_goes_directly_and_no_token_is_lost() {
     };
     assert_eq!(resent.await.unwrap(), expected);
     assert_eq!((passports(&scene, &other).await, scene.tokens()), (1, 3));
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_call_fails_when_one_of_two_relays_is_dead_or_has_another_path() {
+    let scene = Scene::set(2).await;
+    scene.fetch_soon().await;
+    let fetches = scene.front.connections();
+    let relay = scene.relay.addresses().public;
+    let good = format!("http://{relay}/cps");
+    let dead = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+    for bad in [
+        format!("http://{dead}/cps"),
+        format!("http://{relay}/other"),
+    ] {
+        let relays = [bad, good.clone()];
+        // Each does not know yet which of the two is good.
+        let caller = || scene.caller(&scene.http_through(&relays, Fallback::None));
+        for _ in 0..10 {
+            let found = scene.keys(&caller()).await;
+            assert_eq!(found.unwrap().keys.len(), 1, "{relays:?}");
+        }
+        let found = scene.keys(&caller()).await.unwrap();
+        scene.store(&caller(), &found.keys[0]).await.unwrap();
+    }
+    assert_eq!((scene.front.connections(), scene.tokens()), (fetches, 0));
+    assert_eq!(passports(&scene, &HttpOptions::default()).await, 2);
     scene.end().await;
 }
 

@@ -142,11 +142,16 @@ impl Scene {
 
     /// The same, with this fallback.
     pub(super) fn http_with(&self, relay: SocketAddr, fallback: Fallback) -> HttpOptions {
+        self.http_through(&[format!("http://{relay}/cps")], fallback)
+    }
+
+    /// The same, by one of these relays.
+    pub(super) fn http_through(&self, relays: &[String], fallback: Fallback) -> HttpOptions {
         let http = HttpOptions::default();
-        let relay = format!("http://{relay}/cps").parse().unwrap();
+        let relays: Vec<_> = relays.iter().map(|relay| relay.parse().unwrap()).collect();
         let route = ObliviousRoute::new(
             &[self.cps_address()],
-            &[relay],
+            &relays,
             self.fetcher.keys.clone(),
             &http,
             fallback,
