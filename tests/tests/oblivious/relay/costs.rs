@@ -1,9 +1,14 @@
 //! How much memory a relay has: no more for ten thousand clients than for one thousand, and
 //! no more than it says for answers that nobody takes. And its processor time.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use pennyblack_tests::answer::Answer;
+use reqwest::Certificate;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -97,26 +102,64 @@ fn ticks(process: u32) -> u64 {
     number(11) + number(12)
 }
 
+/// Certificate and key of the relay at `localhost`, and clients that trust it.
+fn tls(home: &Path) -> (String, [reqwest::Client; 4]) {
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let files = ["relay.pem", "relay.key"].map(|name| home.join(name));
+    fs::write(&files[0], own.cert.pem()).unwrap();
+    fs::write(&files[1], own.signing_key.serialize_pem()).unwrap();
+    fs::set_permissions(&files[1], Permissions::from_mode(0o600)).unwrap();
+    let [certificate, key] = files;
+    let setting = format!("public.tls={{certificate={certificate:?}, key={key:?}}}");
+    let certificate = Certificate::from_der(own.cert.der()).unwrap();
+    let clients = [1, 2, 3, 4].map(|n| {
+        let client = reqwest::Client::builder().tls_certs_only([certificate.clone()]);
+        let client = client.http2_prior_knowledge();
+        let client = client.local_address(Some([127, 0, 0, n].into()));
+        client.no_proxy().build().unwrap()
+    });
+    (setting, clients)
+}
+
+/// With TLS and HTTP/2 on both sides, sixteen requests at one time. Clients keep their
+/// connections as long as the relay lets them.
+async fn cost_of_a_request(replace_after_bytes: &str) -> String {
+    const REQUESTS: usize = 20_000;
+    let home = tempfile::tempdir().unwrap();
+    let (setting, clients) = tls(home.path());
+    let replace = format!("forward.replace_after_bytes={replace_after_bytes}");
+    let limits = ["clients.requests_a_second=1000000", &setting, &replace];
+    let scene = Scene::open(&limits).await;
+    let port = scene.relay.addresses().public.port();
+    let url = format!("https://localhost:{port}/cps-a");
+    let body = format!("size 9248\n{}", "x".repeat(8_237));
+    let ask = async |number: usize| {
+        // A request that the end of its connection has overtaken is sent again.
+        loop {
+            let request = clients[number % clients.len()].post(&url);
+            let request = request.header("content-type", REQUEST).body(body.clone());
+            if let Ok(answer) = Answer::to(request).await {
+                assert_eq!(answer.content().len(), 9_248);
+                return;
+            }
+        }
+    };
+    let ask_all = async |count: usize| {
+        let asked = futures_util::stream::iter(0..count).map(&ask);
+        asked.buffer_unordered(16).collect::<()>().await;
+    };
+    ask_all(1_000).await;
+    let before = (ticks(scene.relay.id()), scene.gateway.connections());
+    ask_all(REQUESTS).await;
+    let micros = (ticks(scene.relay.id()) - before.0) * 10_000 / REQUESTS as u64;
+    let connections = scene.gateway.connections() - before.1;
+    format!("{replace}: {micros} µs a request, {connections} new connections to the gateway")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
 async fn what_a_request_costs_the_relay() {
-    const REQUESTS: usize = 20_000;
-    let limits = ["clients.requests_a_second=1000000", "clients.at_once=1000"];
-    let scene = Scene::open(&limits).await;
-    let body = format!("size 2096\n{}", "x".repeat(4_141));
-    let clients = [1, 2].map(|n| scene.client([127, 0, 0, n]));
-    let ask_all = async |count: usize| {
-        for _ in 0..count / 32 {
-            let at_once = clients.iter().flat_map(|client| [client; 16]);
-            join_all(at_once.map(async |client| {
-                assert_eq!(scene.ask(client, &body).await.content().len(), 2_096);
-            }))
-            .await;
-        }
-    };
-    ask_all(1_000).await;
-    let before = ticks(scene.relay.id());
-    ask_all(REQUESTS).await;
-    let spent = (ticks(scene.relay.id()) - before) * 10_000;
-    println!("{} µs a request", spent / REQUESTS as u64);
+    for replace_after_bytes in ["never", "122880"] {
+        println!("{}", cost_of_a_request(replace_after_bytes).await);
+    }
 }
