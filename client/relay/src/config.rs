@@ -56,7 +56,7 @@ pub struct RelaySection {
 pub struct ClientsSection {
     /// Requests a second, for which a client may save up one second's. Default: 100.
     pub requests_a_second: u32,
-    /// Requests at one time. Default: 32, half of what a gateway gets at one time.
+    /// Requests at one time. Default: 32.
     pub at_once: u32,
     /// As much as so many clients may ask for, all clients of one network may. Default: 4.
     pub network_times: u32,
@@ -81,8 +81,8 @@ pub struct ForwardSection {
     pub deadline: Duration,
     /// Bytes of an answer. Default: 1060000, more than the largest of a CPS.
     pub answer_bytes: usize,
-    /// Requests that a gateway gets at one time. Default: 64, as many as a CPS takes on one
-    /// connection.
+    /// Requests that a gateway gets at one time, half of them of one network at most. Default:
+    /// 64, as many as a CPS takes on one connection.
     pub streams: u32,
     /// Requests that wait until one of these has been answered. Default: 1024.
     pub waiting: u32,

@@ -77,8 +77,12 @@ pub(crate) async fn check(config: &Config) -> Findings {
              who asks: end TLS here, if you can",
         );
     }
-    if config.clients.at_once >= config.forward.streams {
-        findings.note("clients.at_once: one client can take all of forward.streams");
+    let of_network = config
+        .clients
+        .at_once
+        .saturating_mul(config.clients.network_times);
+    if of_network as usize >= config.public.limits.requests {
+        findings.note("clients.network_times: one network can take all of public.limits.requests");
     }
     findings
 }

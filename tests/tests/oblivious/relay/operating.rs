@@ -64,11 +64,11 @@ fn a_check_tells_each_fault_and_a_start_refuses_what_it_tells() {
     );
     let (greedy, said) = run(&[
         &free[..],
-        &["--check-config", "--set", "clients.at_once=64"],
+        &["--check-config", "--set", "clients.at_once=256"],
     ]
     .concat());
     assert!(
-        greedy.status.success() && said.contains("note: clients.at_once"),
+        greedy.status.success() && said.contains("note: clients.network_times"),
         "{said}"
     );
 }
