@@ -2,6 +2,7 @@
 //! they send is made before a turn; its answers are opened after it.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -82,7 +83,12 @@ impl Relayed {
         let config = relay_config(world, lines);
         let relay = services.wait(start_named(Some(relay), RELAY, &config, world));
         let key = services.wait(first_key(world));
-        let clients = (0..CLIENTS).map(|_| http2(world).build().unwrap());
+        let clients = (0..CLIENTS).map(|number| {
+            // Each in a network of its own: a relay gives one network half of a gateway.
+            let address = Ipv4Addr::new(127, 0, u8::try_from(number).unwrap(), 1);
+            let client = http2(world).local_address(Some(address.into()));
+            client.build().unwrap()
+        });
         Self {
             clients: clients.collect(),
             services,

@@ -126,10 +126,10 @@ pub(super) fn memory(setting: &Setting) -> Vec<Finding> {
     ]
 }
 
-/// A client at an address of its own.
+/// A client at an address of its own; the next one is in another network.
 fn nth_client(scene: &Relayed, number: usize) -> Client {
     let [high, low] = u16::try_from(number + 1).unwrap().to_be_bytes();
-    let address = Ipv4Addr::from([127, 1, high, low]);
+    let address = Ipv4Addr::from([127, 1, low, high]);
     let client = http2(&scene.services.world).local_address(Some(address.into()));
     client.build().unwrap()
 }
