@@ -57,9 +57,9 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// What the file system says.
 pub fn erase_replaced(path: &Path) -> io::Result<()> {
     let aside = aside(path);
-    match fs::symlink_metadata(&aside) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        found => drop(found?),
+    if let Err(error) = fs::symlink_metadata(&aside) {
+        let is_none = error.kind() == io::ErrorKind::NotFound;
+        return if is_none { Ok(()) } else { Err(error) };
     }
     // It must not be in force when it is overwritten, whatever fails from now on.
     sync_directory(path)?;
