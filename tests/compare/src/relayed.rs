@@ -10,13 +10,15 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::StatusCode;
 use pennyblack_base::service_paths::{OHTTP_GATEWAY_PATH, OHTTP_REQUEST_MEDIA_TYPE};
-use pennyblack_cps::{ObliviousConfig, RetrievalConfig};
+use pennyblack_cps::{ObliviousConfig, RelayConfig, RelayKey, RetrievalConfig};
 use pennyblack_ohttp::binary_http::Request;
 use pennyblack_ohttp::encapsulation::ResponseOpener;
 use pennyblack_ohttp::exchange::open_response;
 use pennyblack_ohttp::key_config::KeyConfig;
 use pennyblack_ohttp::size_class::ResponseClass;
 use pennyblack_runtime::config::TlsConfig;
+use pennyblack_service::known_clients::SpkiDigest;
+use pennyblack_service::tls::{self, TlsSettings};
 use pennyblack_tests::answer::Answer;
 use pennyblack_tests::process::Process;
 use pennyblack_tests::sealed::{first_key, padded_to, seal};
@@ -75,7 +77,10 @@ impl Relayed {
     #[must_use]
     pub fn start_with(cps: usize, relay: usize, lines: &str) -> Self {
         let services = Services::start_with_tls(Some(cps), |world| {
-            world.cps.oblivious = Some(ObliviousConfig::default());
+            world.cps.oblivious = Some(ObliviousConfig {
+                relay: vec![known(world)],
+                ..ObliviousConfig::default()
+            });
             // In a hurry a store would miss its time, and wait for the next ones.
             world.cps.retrieval = RetrievalConfig::default();
         });
@@ -207,6 +212,15 @@ fn relay_identity(world: &World) -> TlsConfig {
     world.cps.public.tls.clone().unwrap()
 }
 
+/// The relay as the CPS knows it.
+fn known(world: &World) -> RelayConfig {
+    let (chain, _) = tls::read(&relay_identity(world), TlsSettings::CONFIGURED).unwrap();
+    RelayConfig {
+        name: RELAY.to_owned(),
+        spki: RelayKey(SpkiDigest::of(&chain[0]).unwrap()),
+    }
+}
+
 fn config_path(world: &World) -> PathBuf {
     world.path(&format!("{RELAY}.toml"))
 }
@@ -229,6 +243,7 @@ url = "https://{cps}{OHTTP_GATEWAY_PATH}"
 tls_roots = {roots:?}
 client_certificate = {certificate:?}
 client_key = {key:?}
+replace_after_bytes = "never"
 "#,
         cps = world.cps_name(),
         roots = world.authority().unwrap(),
