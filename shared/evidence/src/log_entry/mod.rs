@@ -108,9 +108,9 @@ pub enum LogEntryError {
     /// Not an authority.
     #[error("log entry: {0}")]
     Authority(#[from] AuthorityError),
-    /// An authority that is not text.
-    #[error("log entry: an authority is ASCII text")]
-    AuthorityText,
+    /// An authority in another spelling than the one that it has, or no text.
+    #[error("log entry: an authority is in lower-case ASCII, without the port 443")]
+    AuthoritySpelling,
     /// Not a token key.
     #[error("log entry: {0}")]
     Key(#[from] TokenKeyError),

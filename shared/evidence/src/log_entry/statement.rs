@@ -280,8 +280,12 @@ fn take_oblivious_key(reader: &mut Reader<'_>) -> Result<ObliviousKey, LogEntryE
 }
 
 fn take_authority(reader: &mut Reader<'_>) -> Result<Authority, LogEntryError> {
-    let text = str::from_utf8(reader.vec_u16()?).map_err(|_| LogEntryError::AuthorityText)?;
-    Ok(text.parse()?)
+    let text = str::from_utf8(reader.vec_u16()?).map_err(|_| LogEntryError::AuthoritySpelling)?;
+    let authority: Authority = text.parse()?;
+    if authority.as_str() != text {
+        return Err(LogEntryError::AuthoritySpelling);
+    }
+    Ok(authority)
 }
 
 fn take_request(reader: &mut Reader<'_>) -> Result<SpendRecord, LogEntryError> {

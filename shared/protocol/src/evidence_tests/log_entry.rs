@@ -80,6 +80,29 @@ fn every_kind_comes_back_as_it_went_and_in_no_other_form() {
 }
 
 #[test]
+fn an_authority_has_one_spelling_in_an_entry() {
+    let spelled = |authority: &str| {
+        let authority = authority.as_bytes();
+        let bytes = all().remove(1).to_bytes();
+        let (head, rest) = bytes.split_at(10);
+        let after = &rest[2 + "issuer.example:8443".len()..];
+        let length = u16::try_from(authority.len()).unwrap().to_be_bytes();
+        LogEntry::parse(&[head, &length, authority, after].concat())
+    };
+    assert!(spelled("issuer.example:8444").is_ok());
+    for other in [
+        "issuer.eXample",
+        "issuer.example:443",
+        "issuer.example:08443",
+        "\u{e9}.example",
+    ] {
+        let read = spelled(other);
+        assert!(read.is_err(), "{other}: {read:?}");
+    }
+    assert_eq!(spelled("A.example"), Err(LogEntryError::AuthoritySpelling));
+}
+
+#[test]
 fn evidence_proves_as_much_after_it_was_in_the_log() {
     let entry = LogEntry {
         minute: Minute::of(NOW),
