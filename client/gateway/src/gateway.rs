@@ -151,6 +151,9 @@ impl Parts {
             Ok((call_log, parts, oblivious))
         });
         let (call_log, parts, oblivious) = opened.await?;
+        if let Some((_, timer)) = &oblivious {
+            recall(timer).await;
+        }
         Ok(Self {
             engine: Engine::start(parts).context("[verify.follow]")?,
             verifying: verified,
@@ -159,6 +162,15 @@ impl Parts {
             call_log,
             oblivious,
         })
+    }
+}
+
+/// Takes up the keys that the wallet remembers: key records are read through relays as soon as
+/// the engine starts, and without a key not again for a quarter of a minute.
+async fn recall(timer: &KeyTimer) {
+    for cps in &timer.cpss {
+        // The timer does so again, and says what is wrong.
+        let _ = timer.fetcher.recall(cps.authority()).await;
     }
 }
 
