@@ -10,6 +10,7 @@ mod documents;
 mod issuing;
 mod logs;
 mod oblivious;
+mod rosters;
 mod storing;
 
 use std::path::{Path, PathBuf};
@@ -49,6 +50,7 @@ fn main() -> io::Result<()> {
     oblivious::add(&mut corpus, &tests.join("vectors"))?;
     storing::add(&mut corpus);
     calls::add(&mut corpus);
+    rosters::add(&mut corpus);
     println!(
         "{} inputs in {}",
         corpus.written,

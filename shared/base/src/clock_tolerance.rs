@@ -28,6 +28,9 @@ pub const SERVICE_BEHIND: Duration = STORE_REQUEST;
 /// 30 s.
 pub const SERVICE_AHEAD: Duration = Duration::from_secs(90);
 
+/// When a roster begins to be valid.
+pub const ROSTER: Duration = Duration::from_secs(60);
+
 /// When a token key begins, by the issuer's clock, in either direction.
 pub const TOKEN_KEY: Duration = Duration::from_secs(60);
 
@@ -46,6 +49,7 @@ mod tests {
             ("a key record was made (`iat`)", KEY_RECORD),
             ("a store request was signed (`created`)", STORE_REQUEST),
             ("a token key begins", TOKEN_KEY),
+            ("a roster begins", ROSTER),
         ] {
             table.push_str(&format!("| {what} | {} s |\n", tolerance.as_secs()));
         }

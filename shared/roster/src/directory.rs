@@ -1,0 +1,297 @@
+//! The files in which rosters are kept: `17.roster` for the one with the sequence 17, and at a
+//! client `pin` for the first that it trusts. A directory that a client keeps can be served
+//! as it is. Not here: where rosters come from.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use pennyblack_storage::{atomic_file, file_listing, limited_file};
+
+use super::chain::{Chain, ChainError, Offered};
+use super::pin::{Pin, PinError, Sequence};
+use super::roster::{MAX_ROSTER_SIZE, RosterError};
+use super::signed::SignedRoster;
+
+/// Most rosters of a directory: one a day for eleven years.
+pub const MAX_ROSTERS: usize = 4_096;
+/// Most bytes of a file with a pin.
+const MAX_PIN_SIZE: usize = 256;
+
+const PIN_FILE: &str = "pin";
+const ROSTER: &str = "roster";
+const FORK: &str = "fork";
+
+/// A directory of rosters that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RosterDirectoryError {
+    /// The file system.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// Which file or directory.
+        path: PathBuf,
+        /// What the file system says.
+        error: io::Error,
+    },
+    /// A file is no roster.
+    #[error("{}: {error}", path.display())]
+    Roster {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: RosterError,
+    },
+    /// A file is named by another sequence than it has.
+    #[error("{}: it is roster {found}: name it {found}.{ROSTER}", path.display())]
+    Name {
+        /// Which file.
+        path: PathBuf,
+        /// What it is.
+        found: Sequence,
+    },
+    /// They do not follow each other.
+    #[error("{}: {error}", path.display())]
+    Chain {
+        /// Which directory.
+        path: PathBuf,
+        /// What is wrong with them.
+        error: ChainError,
+    },
+    /// The file with the pin.
+    #[error("{}: {error}", path.display())]
+    Pin {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: PinError,
+    },
+    /// Nothing is pinned, or nothing was fetched yet.
+    #[error(
+        "{}: there is no roster yet: run `pennyblack federation fetch` with --pin", .0.display()
+    )]
+    Empty(PathBuf),
+    /// Trust begins elsewhere.
+    #[error(
+        "{}: trust begins with the pin {kept} there, not with {given}: leave --pin out, or name a \
+         new directory", path.display()
+    )]
+    OtherPin {
+        /// Which directory.
+        path: PathBuf,
+        /// What it has.
+        kept: Pin,
+        /// What was demanded.
+        given: Pin,
+    },
+    /// More than are read.
+    #[error(
+        "{}: more than {MAX_ROSTERS} rosters: begin a new directory with the pin of a newer one",
+        .0.display()
+    )]
+    TooMany(PathBuf),
+}
+
+fn io_at(path: &Path) -> impl FnOnce(io::Error) -> RosterDirectoryError {
+    let path = path.to_owned();
+    |error| RosterDirectoryError::Io { path, error }
+}
+
+/// Reads a roster of a file, and verifies nothing.
+///
+/// # Errors
+/// [`RosterDirectoryError`].
+pub fn read_file(path: &Path) -> Result<SignedRoster, RosterDirectoryError> {
+    let text = limited_file::read_text(path, MAX_ROSTER_SIZE).map_err(io_at(path))?;
+    text.parse().map_err(|error| RosterDirectoryError::Roster {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// The rosters of a directory, by their sequences.
+fn read_all(directory: &Path) -> Result<BTreeMap<Sequence, SignedRoster>, RosterDirectoryError> {
+    let listing = file_listing::list(directory, &[ROSTER], MAX_ROSTERS);
+    let listing = listing.map_err(io_at(directory))?;
+    if listing.is_cut {
+        return Err(RosterDirectoryError::TooMany(directory.to_owned()));
+    }
+    let mut rosters = BTreeMap::new();
+    for path in listing.files {
+        let roster = read_file(&path)?;
+        let found = roster.sequence();
+        if path != file_of(directory, found) {
+            return Err(RosterDirectoryError::Name { path, found });
+        }
+        rosters.insert(found, roster);
+    }
+    Ok(rosters)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), RosterDirectoryError> {
+    atomic_file::write_public(path, text.as_bytes()).map_err(io_at(path))
+}
+
+fn file_of(directory: &Path, sequence: Sequence) -> PathBuf {
+    directory.join(format!("{sequence}.{ROSTER}"))
+}
+
+/// The rosters of a directory, each verified by the one before it, **and the first by nobody
+/// but its own governors**: for who serves them.
+///
+/// # Errors
+/// [`RosterDirectoryError`].
+pub fn read_chain(directory: &Path) -> Result<Chain, RosterDirectoryError> {
+    let mut rosters = read_all(directory)?.into_values();
+    let empty = || RosterDirectoryError::Empty(directory.to_owned());
+    let first = rosters.next().ok_or_else(empty)?;
+    let chain = Chain::begin_unpinned(first).and_then(|chain| continued(chain, rosters));
+    chain.map_err(|error| RosterDirectoryError::Chain {
+        path: directory.to_owned(),
+        error,
+    })
+}
+
+fn continued(
+    mut chain: Chain,
+    successors: impl IntoIterator<Item = SignedRoster>,
+) -> Result<Chain, ChainError> {
+    for successor in successors {
+        chain.offer(successor)?;
+    }
+    Ok(chain)
+}
+
+/// The rosters that a client keeps, from the pinned one on.
+#[derive(Debug)]
+pub struct KeptRosters {
+    directory: PathBuf,
+    pin: Pin,
+    chain: Option<Chain>,
+}
+
+impl KeptRosters {
+    /// Reads them, or begins with `pin` in a directory that is made if it is missing.
+    ///
+    /// # Errors
+    /// [`RosterDirectoryError`].
+    pub fn open(directory: &Path, pin: Option<Pin>) -> Result<Self, RosterDirectoryError> {
+        let pin = match (read_pin(directory)?, pin) {
+            (Some(kept), Some(given)) if kept != given => {
+                return Err(RosterDirectoryError::OtherPin {
+                    path: directory.to_owned(),
+                    kept,
+                    given,
+                });
+            }
+            (Some(kept), _) => kept,
+            (None, Some(given)) => {
+                fs::create_dir_all(directory).map_err(io_at(directory))?;
+                write(&directory.join(PIN_FILE), &format!("{given}\n"))?;
+                given
+            }
+            (None, None) => return Err(RosterDirectoryError::Empty(directory.to_owned())),
+        };
+        Ok(Self {
+            directory: directory.to_owned(),
+            pin,
+            chain: pinned_chain(directory, &pin)?,
+        })
+    }
+
+    /// The rosters of a directory in which there must be one, from its pin on.
+    ///
+    /// # Errors
+    /// [`RosterDirectoryError`].
+    pub fn chain_in(directory: &Path) -> Result<Chain, RosterDirectoryError> {
+        let kept = Self::open(directory, None)?;
+        let empty = || RosterDirectoryError::Empty(directory.to_owned());
+        kept.chain.ok_or_else(empty)
+    }
+
+    /// With which roster trust begins.
+    #[must_use]
+    pub const fn pin(&self) -> &Pin {
+        &self.pin
+    }
+
+    /// What is kept, if anything is.
+    #[must_use]
+    pub const fn chain(&self) -> Option<&Chain> {
+        self.chain.as_ref()
+    }
+
+    /// Takes in a roster that somebody showed, and writes it down if it is new. Of a fork the
+    /// other roster is written down, too: together they prove it.
+    ///
+    /// # Errors
+    /// [`RosterDirectoryError`]. After one of the file system, open the directory again.
+    pub fn offer(&mut self, offered: SignedRoster) -> Result<Offered, RosterDirectoryError> {
+        let file = file_of(&self.directory, offered.sequence());
+        let text = offered.to_string();
+        let taken = match &mut self.chain {
+            Some(chain) => chain.offer(offered),
+            None => Chain::begin(&self.pin, offered).map(|chain| {
+                self.chain = Some(chain);
+                Offered::Added
+            }),
+        };
+        if let Err(ChainError::Fork(_, other)) = &taken {
+            write(&self.fork_of(other), &other.to_string())?;
+        }
+        let taken = taken.map_err(|error| RosterDirectoryError::Chain {
+            path: self.directory.clone(),
+            error,
+        })?;
+        if taken == Offered::Added {
+            let rosters = self.chain.iter().flat_map(Chain::rosters).count();
+            if rosters > MAX_ROSTERS {
+                return Err(RosterDirectoryError::TooMany(self.directory.clone()));
+            }
+            write(&file, &text)?;
+        }
+        Ok(taken)
+    }
+
+    fn fork_of(&self, other: &SignedRoster) -> PathBuf {
+        let digest: String = other.digest().to_string().chars().take(16).collect();
+        let name = format!("{}-{digest}.{FORK}", other.sequence());
+        self.directory.join(name)
+    }
+
+    /// The files with rosters that contradict those that are kept.
+    ///
+    /// # Errors
+    /// [`RosterDirectoryError::Io`].
+    pub fn forks(&self) -> Result<Vec<PathBuf>, RosterDirectoryError> {
+        let listing = file_listing::list(&self.directory, &[FORK], MAX_ROSTERS);
+        let listing = listing.map_err(io_at(&self.directory))?;
+        Ok(listing.files.into_iter().collect())
+    }
+}
+
+fn read_pin(directory: &Path) -> Result<Option<Pin>, RosterDirectoryError> {
+    let path = directory.join(PIN_FILE);
+    let text = match limited_file::read_text(&path, MAX_PIN_SIZE) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(io_at(&path))?,
+    };
+    let pin = text.trim_end().parse();
+    pin.map(Some)
+        .map_err(|error| RosterDirectoryError::Pin { path, error })
+}
+
+/// From the pinned roster on. Older ones, which somebody may have put beside it, say nothing.
+fn pinned_chain(directory: &Path, pin: &Pin) -> Result<Option<Chain>, RosterDirectoryError> {
+    let mut rosters = read_all(directory)?.split_off(&pin.sequence).into_values();
+    let Some(first) = rosters.next() else {
+        return Ok(None);
+    };
+    let chain = Chain::begin(pin, first).and_then(|chain| continued(chain, rosters));
+    let chain = chain.map_err(|error| RosterDirectoryError::Chain {
+        path: directory.to_owned(),
+        error,
+    })?;
+    Ok(Some(chain))
+}

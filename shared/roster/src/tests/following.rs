@@ -1,0 +1,201 @@
+//! When a roster is the first, or the next.
+
+use super::*;
+
+const ABC: (usize, &[&str]) = (2, &["a.example", "b.example", "c.example"]);
+
+/// A chain with one roster, of a threshold of two of three.
+fn begun(council: &Council) -> Chain {
+    let first = council.roster(1, ABC, &["a.example", "b.example"]);
+    Chain::begin(&first.pin(), first).unwrap()
+}
+
+fn not_signed(error: ChainError) -> (String, GovernorsError) {
+    match error {
+        ChainError::NotSigned { by, error, .. } => (by, error),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn trust_begins_with_the_pinned_roster_and_no_other() {
+    let council = Council::new();
+    let first = council.roster(1, ABC, &["a.example", "b.example"]);
+    let other = council.with_operator(1, "evil", ABC, &["a.example", "b.example"]);
+    let refused = Chain::begin(&first.pin(), other).unwrap_err();
+    assert!(matches!(refused, ChainError::NotPinned { .. }), "{refused}");
+    // The pin is of the text: who else signs changes nothing.
+    let mut more = first.clone();
+    more.sign_too(council.key("c.example")).unwrap();
+    assert!(Chain::begin(&first.pin(), more).is_ok());
+}
+
+#[test]
+fn the_pinned_roster_needs_signatures_of_its_own_governors_too() {
+    let council = Council::new();
+    let first = council.roster(1, ABC, &["a.example", "d.example"]);
+    let (_, error) = not_signed(Chain::begin(&first.pin(), first).unwrap_err());
+    let text = error.to_string();
+    assert!(text.contains("1 of the 2"), "{text}");
+    assert!(text.contains("b.example, c.example"), "{text}");
+}
+
+#[test]
+fn a_successor_needs_enough_governors_of_its_predecessor_and_of_its_own() {
+    let council = Council::new();
+    let (ab, cd) = (["a.example", "b.example"], ["c.example", "d.example"]);
+    let new: (usize, &[&str]) = (2, &["c.example", "d.example"]);
+    // Its own governors are others: each side alone is not enough.
+    for (signers, lacks) in [
+        (&ab[..], "itself"),
+        (&["d.example", "c.example"], "roster 1"),
+    ] {
+        let (by, _) = not_signed(
+            begun(&council)
+                .offer(council.roster(2, new, signers))
+                .unwrap_err(),
+        );
+        assert!(by.contains(lacks), "{by}");
+    }
+    let mut chain = begun(&council);
+    let both = council.roster(2, new, &[ab, cd].concat());
+    assert_eq!(chain.offer(both), Ok(Offered::Added));
+    // From now on those of the first roster alone say nothing.
+    let old = council.roster(3, ABC, &ab);
+    assert!(
+        not_signed(chain.offer(old).unwrap_err())
+            .0
+            .contains("roster 2")
+    );
+    assert_eq!(chain.last().sequence().get(), 2);
+}
+
+#[test]
+fn a_governor_counts_once_however_often_it_signs() {
+    let council = Council::new();
+    let once = council.roster(2, ABC, &["a.example"]);
+    let line = once.note().signatures()[0].to_string();
+    let twice: SignedRoster = format!("{once}{line}\n").parse().unwrap();
+    let (_, error) = not_signed(begun(&council).offer(twice).unwrap_err());
+    assert!(
+        matches!(error, GovernorsError::TooFew { signed: 1, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn one_key_or_one_name_cannot_be_two_governors() {
+    let council = Council::new();
+    let a = council.public("a.example");
+    let twin = VerifierKey::new("twin.example".parse().unwrap(), a.kind(), *a.public()).unwrap();
+    let namesake = signer("a.example").verifier().clone();
+    for other in [twin, namesake] {
+        let refused = Governors::new(2, vec![a.clone(), other]).unwrap_err();
+        assert!(matches!(refused, GovernorsError::Twice(_)), "{refused}");
+    }
+}
+
+#[test]
+fn a_threshold_is_more_than_half_and_at_most_all() {
+    let council = Council::new();
+    let names = ["a.example", "b.example", "c.example", "d.example"];
+    for (of, good) in [(1, 1..=1), (2, 2..=2), (3, 2..=3), (4, 3..=4)] {
+        let keys: Vec<_> = names
+            .iter()
+            .take(of)
+            .map(|name| council.public(name))
+            .collect();
+        for threshold in 0..6 {
+            let governors = Governors::new(threshold, keys.clone());
+            assert_eq!(
+                governors.is_ok(),
+                good.contains(&threshold),
+                "{threshold} of {of}"
+            );
+        }
+    }
+    assert!(Governors::new(0, Vec::new()).is_err());
+}
+
+#[test]
+fn a_forged_signature_is_refused_however_many_are_good() {
+    let council = Council::new();
+    let good = council.roster(2, ABC, &["a.example", "b.example"]);
+    let of_other = council.roster(3, ABC, &["c.example"]);
+    let line = of_other.note().signatures()[0].to_string();
+    let forged: SignedRoster = format!("{good}{line}\n").parse().unwrap();
+    let (_, error) = not_signed(begun(&council).offer(forged).unwrap_err());
+    assert!(matches!(error, GovernorsError::Forged(_)), "{error}");
+}
+
+#[test]
+fn two_signed_rosters_of_one_sequence_are_a_fork_and_an_unsigned_one_is_not() {
+    let council = Council::new();
+    let mut chain = begun(&council);
+    let one = council.roster(2, ABC, &["a.example", "b.example"]);
+    let other = council.with_operator(2, "other", ABC, &["b.example", "c.example"]);
+    let lie = council.with_operator(2, "lie", ABC, &["a.example"]);
+    chain.offer(one.clone()).unwrap();
+    chain
+        .offer(council.roster(3, ABC, &["a.example", "b.example"]))
+        .unwrap();
+    let before = chain.clone();
+    assert_eq!(chain.offer(one.clone()), Ok(Offered::Known));
+    not_signed(chain.offer(lie).unwrap_err());
+    let ChainError::Fork(kept, found) = chain.offer(other.clone()).unwrap_err() else {
+        panic!("no fork");
+    };
+    assert_eq!((*kept, *found), (one, other));
+    assert_eq!(chain, before);
+}
+
+#[test]
+fn no_roster_is_passed_over_and_none_of_before_the_first_is_taken() {
+    let council = Council::new();
+    let signers = ["a.example", "b.example"];
+    let mut chain = begun(&council);
+    let gap = chain.offer(council.roster(3, ABC, &signers)).unwrap_err();
+    assert!(matches!(gap, ChainError::Gap { .. }), "{gap}");
+    let first = council.roster(5, ABC, &signers);
+    let mut chain = Chain::begin(&first.pin(), first).unwrap();
+    let old = chain.offer(council.roster(4, ABC, &signers)).unwrap_err();
+    assert!(matches!(old, ChainError::BeforeFirst { .. }), "{old}");
+    let other = council.with_operator(5, "other", ABC, &signers);
+    let other = chain.offer(other).unwrap_err();
+    assert!(matches!(other, ChainError::NotPinned { .. }), "{other}");
+}
+
+#[test]
+fn a_successor_of_another_federation_is_refused() {
+    let council = Council::new();
+    let mut roster = council.roster(2, ABC, &["a.example"]).roster().clone();
+    roster.origin = "other.example".parse().unwrap();
+    let signers = ["a.example", "b.example"].map(|name| council.key(name));
+    let refused = begun(&council).offer(signed(roster, signers)).unwrap_err();
+    assert!(
+        matches!(refused, ChainError::OtherFederation { .. }),
+        "{refused}"
+    );
+}
+
+/// They say who may sign the next, and only the last must be current.
+#[test]
+fn rosters_that_ended_long_ago_lead_to_the_newest() {
+    let council = Council::new();
+    let mut chain = begun(&council);
+    for sequence in 2..200 {
+        let next = council.roster(sequence * 1_000, ABC, &["a.example"]);
+        let mut roster = next.roster().clone();
+        roster.sequence = sequence.to_string().parse().unwrap();
+        let signers = ["b.example", "c.example"].map(|name| council.key(name));
+        chain.offer(signed(roster, signers)).unwrap();
+    }
+    assert_eq!(chain.rosters().count(), 199);
+    assert_eq!(chain.get(chain.last().sequence()), Some(chain.last()));
+    let now = UnixTime(199_000 + DAY / 2);
+    let standings = chain
+        .rosters()
+        .map(|one| one.roster().validity.standing(now));
+    let current = standings.filter(|one| matches!(one, Standing::Current { .. }));
+    assert!(current.count() < 199, "none has ended");
+}
