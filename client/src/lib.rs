@@ -15,6 +15,7 @@ mod log_source;
 mod missing_file;
 pub mod oblivious;
 mod request_length;
+pub mod rosters;
 pub mod trust;
 pub mod verification_service;
 pub mod wallet;

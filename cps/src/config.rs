@@ -2,6 +2,7 @@
 //! default, in `cps/cps.example.toml` too, which a test reads.
 
 mod entries;
+mod federation;
 mod key_records;
 mod never_twice;
 mod oblivious;
@@ -28,6 +29,7 @@ use pennyblack_trust::TrustConfig;
 use serde::{Deserialize, Serialize};
 
 pub use self::entries::EntriesConfig;
+pub use self::federation::FederationConfig;
 pub use self::key_records::KeyRecordsConfig;
 pub use self::never_twice::NeverTwiceConfig;
 pub use self::oblivious::{ObliviousConfig, RelayConfig, RelayKey};
@@ -81,6 +83,9 @@ pub struct Config {
     /// `[oblivious]`: the CPS as an oblivious gateway. Default: it is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oblivious: Option<ObliviousConfig>,
+    /// `[federation]`: whose rosters are served. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub federation: Option<FederationConfig>,
 }
 
 /// `[cps]`: who this CPS is and where it keeps its state.
@@ -177,6 +182,7 @@ impl Config {
             retrieval: RetrievalConfig::default(),
             key_records: KeyRecordsConfig::default(),
             oblivious: None,
+            federation: None,
         }
     }
 

@@ -69,6 +69,9 @@ impl Cps {
                     if let Some(table) = outside.numbering.clone() {
                         service.reload().add(table);
                     }
+                    if let Some(rosters) = outside.rosters.clone() {
+                        service.reload().add(rosters);
+                    }
                     Ok((service, Persistence::open(&config, outside, &clock)?))
                 }
             })
@@ -180,6 +183,7 @@ fn resources(
             counts: Arc::clone(&counts),
         },
         answer_times: config.retrieval.answer_times(),
+        rosters: persistence.rosters,
         issuers,
         keys: persistence.keys,
         registry: persistence.registry,

@@ -25,14 +25,15 @@ mod prefix_pages;
 mod program;
 pub mod refusal;
 mod retrieve;
+mod rosters;
 mod routes;
 mod sealed_pages;
 mod spend;
 pub mod store;
 
 pub use config::{
-    Config, CpsConfig, EntriesConfig, IssuerConfig, KeyRecordsConfig, NeverTwiceConfig,
-    ObliviousConfig, RelayConfig, RelayKey, RetrievalConfig, WitnessConfig,
+    Config, CpsConfig, EntriesConfig, FederationConfig, IssuerConfig, KeyRecordsConfig,
+    NeverTwiceConfig, ObliviousConfig, RelayConfig, RelayKey, RetrievalConfig, WitnessConfig,
 };
 pub use cps::Cps;
 pub use program::run;

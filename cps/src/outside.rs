@@ -23,6 +23,7 @@ use crate::issuers::KnownIssuer;
 use crate::key_directory::AskedNumbering;
 use crate::log::witnesses;
 use crate::oblivious::SeedFile;
+use crate::rosters::{self, ServedRosters};
 use crate::store::never_twice::Owners;
 
 const NUMBERING_SERVICE: &str = "key_records.numbering_service";
@@ -33,6 +34,7 @@ pub(crate) struct Outside {
     pub(crate) numbering: Option<Arc<FromFiles<NumberingTable>>>,
     pub(crate) asked: Option<Arc<AskedNumbering>>,
     pub(crate) owners: Option<Owners>,
+    pub(crate) rosters: Option<Arc<FromFiles<ServedRosters>>>,
 }
 
 impl Outside {
@@ -59,10 +61,12 @@ impl Outside {
         let numbering = findings.keep(numbering(config));
         let asked = findings.keep(asked_numbering(config));
         let owners = findings.keep(owners(config));
+        let rosters = findings.keep(rosters::open(config.federation.as_ref()));
         Some(Self {
             numbering: numbering?,
             asked: asked?,
             owners: owners?,
+            rosters: rosters?,
         })
     }
 }
@@ -71,7 +75,13 @@ impl Outside {
 pub(crate) async fn check(config: &Config, clock: &Clock) -> Findings {
     let mut findings = Findings::new();
     examine(config, &mut findings);
-    let _ = Outside::load(config, &mut findings);
+    let outside = Outside::load(config, &mut findings);
+    if let Some(rosters) = outside.and_then(|outside| outside.rosters) {
+        let until = rosters.current().until();
+        findings.note(format!(
+            "federation.roster_directory: the newest roster ends {until}"
+        ));
+    }
     let marks = config.trust_directory();
     pennyblack_trust::examine(&config.trust, &marks, clock.now(), &mut findings);
     if let Err(error) = DecoySecret::shared(config.decoy_secret_file()).check() {

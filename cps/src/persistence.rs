@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use pennyblack_ohttp::key_ratchet::KeyRatchet;
 use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::reload::FromFiles;
 use pennyblack_service::start_error::{StartContext as _, StartError};
 use pennyblack_trust::Trust;
 
@@ -18,6 +19,7 @@ use crate::log::CpsLog;
 use crate::nodes::{Nodes, Sharing};
 use crate::oblivious::SeedFile;
 use crate::outside::Outside;
+use crate::rosters::ServedRosters;
 use crate::store::Backend;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::never_twice::{NeverTwiceStore, Owners};
@@ -36,6 +38,8 @@ pub(crate) struct Persistence {
     pub(crate) issuers: PathBuf,
     /// What oblivious keys are derived from, if the CPS is a gateway.
     pub(crate) seed: Option<(SeedFile, KeyRatchet)>,
+    /// What is served of the federation.
+    pub(crate) rosters: Option<Arc<FromFiles<ServedRosters>>>,
     /// To be started, where there are other nodes.
     pub(crate) sharing: Option<Sharing>,
 }
@@ -73,6 +77,7 @@ impl Persistence {
             decoys: nodes.decoys,
             issuers,
             seed: nodes.seed,
+            rosters: outside.rosters,
             sharing: nodes.sharing,
         })
     }

@@ -18,6 +18,7 @@ use pennyblack_protocol::key_record::{
 };
 use pennyblack_protocol::store_request::{self, StoreHeaders};
 use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::reload::FromFiles;
 use pennyblack_sealing::envelope::{self, Cursor, Slots};
 use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_service::answer_room::AnswerRoom;
@@ -41,6 +42,7 @@ use crate::oblivious::{self, Gateway, OfferedKeys};
 use crate::prefix_pages::{PrefixPages, encode};
 use crate::refusal::Refusal;
 use crate::retrieve::Retrieval;
+use crate::rosters::{self, ServedRosters};
 use crate::spend::{SpendOutcome, Spending};
 use crate::store::Store;
 
@@ -57,6 +59,7 @@ pub(crate) struct Resources<S> {
     pub(crate) prefixes: PrefixPages,
     pub(crate) double_spends: DoubleSpendPages,
     pub(crate) answer_times: AnswerTimes,
+    pub(crate) rosters: Option<Arc<FromFiles<ServedRosters>>>,
 }
 
 /// The CPS as an oblivious gateway.
@@ -135,6 +138,7 @@ fn requests<S: Store>(resources: &Arc<Resources<S>>, way: Way) -> Router {
         .with_state(Arc::clone(resources))
         .layer(map_response_with_state(counts, counts::refusal))
         .merge(log)
+        .merge(rosters::router(resources.rosters.clone()))
 }
 
 async fn relay_required() -> Refusal {

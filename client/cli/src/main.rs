@@ -5,6 +5,7 @@ mod audit;
 mod call;
 mod carrier;
 mod demo;
+mod federation;
 mod load;
 mod mailbox;
 mod numbering;
@@ -59,6 +60,9 @@ enum Command {
     /// Keys of CPSs for requests that go through relays (Oblivious HTTP).
     #[command(subcommand)]
     Oblivious(Box<oblivious::ObliviousCommand>),
+    /// Rosters, which say who belongs to a federation: make, sign, check and fetch them.
+    #[command(subcommand)]
+    Federation(Box<federation::FederationCommand>),
     /// Run a demonstration on this machine: certificates, issuer, CPS, carriers, OOB-VSs,
     /// telephone gateways, and attacks on them.
     Demo(demo::DemoArguments),
@@ -100,8 +104,10 @@ Exit codes:
      check that its signer holds the number
   13  no relay can carry the request, and nothing goes directly: none was
      reached, or no key of the CPS is known; nothing was sent
+  14  federation: the newest roster has ended, or is not valid yet
 
-Exit codes of `audit`, each a kind of misbehaviour (docs/auditing.md):
+Exit codes of `audit`, each a kind of misbehaviour (docs/auditing.md); 20, 21
+and 24 of `federation`, too, for rosters:
   20  fork: the log has signed two histories
   21  rollback: the log shows fewer entries than it has signed for
   22  rewritten entry: an entry or a tile is not what was signed for
@@ -154,6 +160,7 @@ fn dispatch(command: Command, json: bool) -> Result<Outcome, Failure> {
         Command::Carrier(command) => on_runtime(carrier::run(command)),
         Command::Numbering(command) => on_runtime(numbering::run(command)),
         Command::Oblivious(command) => on_runtime(oblivious::run(*command)),
+        Command::Federation(command) => on_runtime(federation::run(*command)),
         Command::Call(arguments) => on_runtime(call::run(*arguments)),
         Command::Demo(arguments) => on_runtime(demo::run(arguments, json)),
         Command::Service(arguments) => Err(Failure::new(

@@ -62,6 +62,8 @@ pub(crate) enum Exit {
     Unchecked = 12,
     /// A request was to go through a relay, and none could carry it.
     NoRelay = 13,
+    /// The newest roster is not valid now.
+    RosterNotCurrent = 14,
     /// [`Misbehaviour::Fork`], and so on; the numbers are theirs.
     Fork = Misbehaviour::Fork.exit_code(),
     Rollback = Misbehaviour::Rollback.exit_code(),
@@ -99,7 +101,7 @@ impl From<Misbehaviour> for Exit {
 impl Exit {
     /// Every code.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -114,6 +116,7 @@ impl Exit {
         Self::IssuerNotFollowed,
         Self::Unchecked,
         Self::NoRelay,
+        Self::RosterNotCurrent,
         Self::Fork,
         Self::Rollback,
         Self::RewrittenEntry,
@@ -243,7 +246,7 @@ impl Failure {
     }
 }
 
-fn exit_of_http(error: &HttpError) -> Exit {
+pub(crate) fn exit_of_http(error: &HttpError) -> Exit {
     match error {
         HttpError::NoAnswer { .. } | HttpError::TimeUp { .. } | HttpError::SpeaksTls { .. } => {
             Exit::Network

@@ -6,6 +6,7 @@ use pennyblack_service::known_clients::SpkiDigest;
 
 use super::*;
 
+const FEDERATION: &str = "federation={roster_directory=\"/etc/pennyblack/rosters\"}";
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cps.example.toml");
 
 pub(crate) fn example_with(settings: &[&str]) -> Result<Config, String> {
@@ -66,6 +67,7 @@ fn every_key_that_the_example_explains_exists() {
     assert!(all.trust.revocation_lists.is_some());
     assert!(all.store.is_some());
     assert!(all.never_twice.is_some());
+    assert!(all.federation.is_some());
     let relay = RelayConfig {
         name: "relay-c".to_owned(),
         spki: RelayKey(SpkiDigest([0; 32])),
@@ -84,7 +86,12 @@ fn every_key_that_the_example_explains_exists() {
 fn what_the_example_shows_as_defaults_are_the_defaults() {
     let nodes =
         "never_twice={nodes=[\"https://cps-1.example\", \"https://cps-2.example\"], node=0}";
-    let required = ["store.url=redis://127.0.0.1:6379", nodes, "oblivious={}"];
+    let required = [
+        "store.url=redis://127.0.0.1:6379",
+        nodes,
+        "oblivious={}",
+        FEDERATION,
+    ];
     let keys = keys_of::<Config>(Path::new(EXAMPLE), &required).unwrap();
     let without_default = [
         "key_records.numbering_service",

@@ -93,6 +93,17 @@ pub enum RosterDirectoryError {
     TooMany(PathBuf),
 }
 
+impl RosterDirectoryError {
+    /// What is wrong with how rosters follow each other, if that is it.
+    #[must_use]
+    pub const fn chain_error(&self) -> Option<&ChainError> {
+        match self {
+            Self::Chain { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
 fn io_at(path: &Path) -> impl FnOnce(io::Error) -> RosterDirectoryError {
     let path = path.to_owned();
     |error| RosterDirectoryError::Io { path, error }
@@ -240,10 +251,7 @@ impl KeptRosters {
         if let Err(ChainError::Fork(_, other)) = &taken {
             write(&self.fork_of(other), &other.to_string())?;
         }
-        let taken = taken.map_err(|error| RosterDirectoryError::Chain {
-            path: self.directory.clone(),
-            error,
-        })?;
+        let taken = taken.map_err(|error| self.chain_error(error))?;
         if taken == Offered::Added {
             let rosters = self.chain.iter().flat_map(Chain::rosters).count();
             if rosters > MAX_ROSTERS {
@@ -252,6 +260,25 @@ impl KeptRosters {
             write(&file, &text)?;
         }
         Ok(taken)
+    }
+
+    /// Whether a roster could be taken in, without taking it.
+    ///
+    /// # Errors
+    /// [`RosterDirectoryError::Chain`].
+    pub fn judge(&self, offered: SignedRoster) -> Result<(), RosterDirectoryError> {
+        let judged = match self.chain.clone() {
+            Some(mut chain) => chain.offer(offered).map(drop),
+            None => Chain::begin(&self.pin, offered).map(drop),
+        };
+        judged.map_err(|error| self.chain_error(error))
+    }
+
+    fn chain_error(&self, error: ChainError) -> RosterDirectoryError {
+        RosterDirectoryError::Chain {
+            path: self.directory.clone(),
+            error,
+        }
     }
 
     fn fork_of(&self, other: &SignedRoster) -> PathBuf {

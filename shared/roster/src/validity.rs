@@ -71,10 +71,16 @@ impl Validity {
         self.until
     }
 
+    /// The second from which on one may not even store by it.
+    #[must_use]
+    pub const fn storing_until(&self) -> UnixTime {
+        self.until.plus(STORING_AFTER_END)
+    }
+
     /// What it is good for at a time, by a clock that may be a little behind.
     #[must_use]
     pub fn standing(&self, now: UnixTime) -> Standing {
-        let storing_until = self.until.plus(STORING_AFTER_END);
+        let storing_until = self.storing_until();
         if now.plus(clock_tolerance::ROSTER) < self.from {
             Standing::NotYet
         } else if now < self.until {

@@ -14,6 +14,7 @@ mod compare;
 mod demo;
 mod demo_end;
 mod failures;
+mod federation;
 mod hostile_service;
 mod locked_wallet;
 mod numbering;

@@ -15,12 +15,18 @@ struct Elsewhere {
 
 /// Codes that take more than a command and a few files to bring about. What the library calls
 /// a misbehaviour has the code of that name.
-const ELSEWHERE: [Elsewhere; 10] = [
+const ELSEWHERE: [Elsewhere; 11] = [
     Elsewhere {
         code: 10,
         file: include_str!("../audit_limits.rs"),
         test: "a_run_ends_at_its_time_limit_and_the_next_one_goes_on_from_there",
         says: "UNFINISHED",
+    },
+    Elsewhere {
+        code: 14,
+        file: include_str!("../federation/making.rs"),
+        test: "a_roster_is_good_for_so_long_and_then_for_storing_and_then_for_nothing",
+        says: "NOT_CURRENT",
     },
     Elsewhere {
         code: 20,

@@ -1,0 +1,127 @@
+//! Rosters: how they are made and signed, fetched from mirrors that lie, and served by a CPS.
+
+mod fetching;
+mod making;
+mod served;
+
+use std::process::Command;
+use std::time::Duration;
+
+use pennyblack_base::time::UnixTime;
+use pennyblack_roster::{Governors, Member, Members, Role, Roster, SignedRoster, Validity};
+use pennyblack_tlog::note_key::SignatureType;
+use pennyblack_tlog::{NoteSigner, VerifierKey};
+use tempfile::TempDir;
+
+use crate::terminal::now;
+
+const NOT_CURRENT: i32 = 14;
+const FORK: i32 = 20;
+const ROLLBACK: i32 = 21;
+const BAD_SIGNATURE: i32 = 24;
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What the program said, and its exit code.
+struct Ended {
+    stdout: String,
+    stderr: String,
+    exit: i32,
+}
+
+impl Ended {
+    fn exits_with(&self, code: i32) -> &Self {
+        assert_eq!(self.exit, code, "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    fn has(&self, words: &str) -> &Self {
+        let said = format!("{}{}", self.stdout, self.stderr);
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(words), "no {words:?} in: {said}");
+        self
+    }
+}
+
+/// A directory in which the program is run.
+struct Office(TempDir);
+
+impl Office {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// `pennyblack federation` and these words.
+    fn federation(&self, line: &str) -> Ended {
+        self.pennyblack(&format!("federation {line}"))
+    }
+
+    fn pennyblack(&self, line: &str) -> Ended {
+        let output = Command::new(env!("CARGO_BIN_EXE_pennyblack"))
+            .args(line.split_whitespace())
+            .current_dir(self.0.path())
+            .output()
+            .unwrap();
+        Ended {
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            exit: output.status.code().unwrap(),
+        }
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.0.path().join(name), text).unwrap();
+    }
+}
+
+/// Three governors, of whom two must sign.
+struct Council([NoteSigner; 3]);
+
+impl Council {
+    fn new() -> Self {
+        Self(["a.example", "b.example", "c.example"].map(|name| {
+            let name = name.parse().unwrap();
+            NoteSigner::generate(name, SignatureType::Ed25519, &mut rand::rng())
+        }))
+    }
+
+    /// A roster that is valid from now on, signed by these.
+    fn roster(&self, sequence: u64, signers: &[usize]) -> SignedRoster {
+        self.with_operator(sequence, "operator", signers)
+    }
+
+    fn with_operator(&self, sequence: u64, operator: &str, signers: &[usize]) -> SignedRoster {
+        let from = now();
+        self.valid(sequence, operator, (from, from.plus(DAY)), signers)
+    }
+
+    fn valid(
+        &self,
+        sequence: u64,
+        operator: &str,
+        (from, until): (UnixTime, UnixTime),
+        signers: &[usize],
+    ) -> SignedRoster {
+        let keys = self.0.each_ref().map(|key| key.verifier().clone());
+        let log = "cps.example/log".parse().unwrap();
+        let log = VerifierKey::new(log, SignatureType::Ed25519, *keys[0].public()).unwrap();
+        let member = |role, uri: &str, operator: &str, keys| {
+            let (uri, operator) = (uri.parse().unwrap(), operator.parse().unwrap());
+            Member::new(role, uri, operator, keys).unwrap()
+        };
+        let members = vec![
+            member(Role::Cps, "https://cps.example", "operator-c", vec![log]),
+            member(Role::Relay, "https://relay.example", operator, Vec::new()),
+        ];
+        let roster = Roster {
+            origin: "fed.example".parse().unwrap(),
+            sequence: sequence.to_string().parse().unwrap(),
+            validity: Validity::new(from, until).unwrap(),
+            governors: Governors::new(2, keys.into()).unwrap(),
+            members: Members::new(members).unwrap(),
+        };
+        let mut signers = signers.iter().map(|place| &self.0[*place]);
+        let mut signed = SignedRoster::sign(roster, signers.next().unwrap()).unwrap();
+        signers.for_each(|signer| signed.sign_too(signer).unwrap());
+        signed
+    }
+}

@@ -1,0 +1,229 @@
+//! Rosters from mirrors, which need not be honest.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::terminal::{NETWORK, answer, serve};
+
+/// A mirror that shows what it is given.
+#[derive(Clone)]
+struct Mirror {
+    shown: Arc<Mutex<BTreeMap<u64, String>>>,
+    url: String,
+}
+
+impl Mirror {
+    fn new() -> Self {
+        let shown = Arc::<Mutex<BTreeMap<u64, String>>>::default();
+        let rosters = Arc::clone(&shown);
+        let url = serve(move |path, _| {
+            let rosters = rosters.lock().unwrap();
+            let found = match path.strip_prefix("/v1/roster") {
+                Some("") => rosters.values().next_back(),
+                Some(rest) => rest[1..]
+                    .parse()
+                    .ok()
+                    .and_then(|number: u64| rosters.get(&number)),
+                None => None,
+            };
+            found.map_or_else(
+                || answer("404 Not Found", "", ""),
+                |text| {
+                    answer(
+                        "200 OK",
+                        "content-type: text/plain; charset=utf-8\r\n",
+                        text,
+                    )
+                },
+            )
+        });
+        Self { shown, url }
+    }
+
+    fn shows(&self, rosters: &[&SignedRoster]) -> &Self {
+        let shown = rosters
+            .iter()
+            .map(|one| (one.sequence().get(), one.to_string()));
+        *self.shown.lock().unwrap() = shown.collect();
+        self
+    }
+}
+
+struct Scene {
+    office: Office,
+    council: Council,
+    mirror: Mirror,
+    first: SignedRoster,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let council = Council::new();
+        let first = council.roster(1, &[0, 1]);
+        let mirror = Mirror::new();
+        mirror.shows(&[&first]);
+        Self {
+            office: Office::new(),
+            council,
+            mirror,
+            first,
+        }
+    }
+
+    fn fetch_of(&self, mirrors: &[&Mirror]) -> Ended {
+        let mirrors = mirrors
+            .iter()
+            .map(|mirror| format!("--roster {} ", mirror.url));
+        let pin = self.first.pin();
+        let line = format!(
+            "fetch --pin {pin} --out rosters {}",
+            mirrors.collect::<String>()
+        );
+        self.office.federation(&line)
+    }
+
+    fn fetch(&self) -> Ended {
+        self.fetch_of(&[&self.mirror])
+    }
+
+    fn kept(&self) -> Vec<String> {
+        let files = fs::read_dir(self.office.0.path().join("rosters")).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
+    }
+}
+
+#[test]
+fn successors_are_walked_through_to_the_newest_and_remembered() {
+    let scene = Scene::new();
+    scene.fetch().exits_with(0).has("1 roster new");
+    let old = (UnixTime(1_000), UnixTime(2_000));
+    let ended = scene.council.valid(2, "operator", old, &[1, 2]);
+    let third = scene.council.roster(3, &[0, 2]);
+    // One that has ended leads to the newest, and is none to end with.
+    scene.mirror.shows(&[&scene.first, &ended]);
+    scene
+        .fetch()
+        .exits_with(NOT_CURRENT)
+        .has("good for nothing");
+    scene.mirror.shows(&[&scene.first, &ended, &third]);
+    scene
+        .fetch()
+        .exits_with(0)
+        .has("3 rosters of fed.example")
+        .has("1 roster new");
+    scene.fetch().exits_with(0).has("0 rosters new");
+    assert_eq!(scene.kept(), ["1.roster", "2.roster", "3.roster", "pin"]);
+    scene.office.federation("check rosters").exits_with(0);
+}
+
+#[test]
+fn a_roster_that_lacks_signatures_is_refused_and_one_that_is_not_pinned_too() {
+    let scene = Scene::new();
+    let lie = scene.council.with_operator(1, "lie", &[0, 1]);
+    scene.mirror.shows(&[&lie]);
+    scene
+        .fetch()
+        .exits_with(BAD_SIGNATURE)
+        .has("not the pinned one");
+    scene
+        .mirror
+        .shows(&[&scene.first, &scene.council.roster(2, &[0])]);
+    scene
+        .fetch()
+        .exits_with(BAD_SIGNATURE)
+        .has("roster 2 lacks signatures")
+        .has("b.example, c.example have not");
+    // What was good is kept.
+    assert_eq!(scene.kept(), ["1.roster", "pin"]);
+}
+
+#[test]
+fn who_shows_less_than_was_shown_before_rolls_back() {
+    let scene = Scene::new();
+    let second = scene.council.roster(2, &[0, 1]);
+    scene.mirror.shows(&[&scene.first, &second]);
+    scene.fetch().exits_with(0);
+    scene.mirror.shows(&[&scene.first]);
+    scene
+        .fetch()
+        .exits_with(ROLLBACK)
+        .has("rollback: the newest roster that is shown is 1, and roster 2 was shown before");
+    assert_eq!(scene.kept(), ["1.roster", "2.roster", "pin"]);
+    // A mirror that is behind is told, and another one has the newest.
+    let other = Mirror::new();
+    other.shows(&[&scene.first, &second]);
+    let fetched = scene.fetch_of(&[&scene.mirror, &other]);
+    fetched
+        .exits_with(0)
+        .has("has roster 1 only, and not yet 2");
+}
+
+#[test]
+fn two_signed_rosters_of_one_sequence_are_kept_as_proof_wherever_they_are_found() {
+    let scene = Scene::new();
+    let one = scene.council.roster(2, &[0, 1]);
+    let other = scene.council.with_operator(2, "other", &[1, 2]);
+    let third = scene.council.roster(3, &[0, 1]);
+    let (honest, forked) = (Mirror::new(), Mirror::new());
+    honest.shows(&[&scene.first, &one, &third]);
+    forked.shows(&[&scene.first, &other]);
+    let found = scene.fetch_of(&[&forked, &honest]);
+    found
+        .exits_with(FORK)
+        .has(&one.pin().to_string())
+        .has(&other.pin().to_string());
+    let kept = scene.kept();
+    assert!(kept.iter().any(|name| name.ends_with(".fork")), "{kept:?}");
+    scene
+        .office
+        .federation("check rosters")
+        .exits_with(FORK)
+        .has("forked");
+    // Deep below the newest, too.
+    let scene = Scene {
+        office: Office::new(),
+        ..scene
+    };
+    forked.shows(&[
+        &scene.first,
+        &other,
+        &scene.council.with_operator(3, "other", &[1, 2]),
+    ]);
+    scene.fetch_of(&[&honest]).exits_with(0);
+    scene.fetch_of(&[&honest, &forked]).exits_with(FORK);
+    assert!(scene.kept().contains(&"3.roster".to_owned()));
+}
+
+#[test]
+fn one_mirror_that_is_away_or_lies_keeps_nobody_from_the_newest() {
+    let scene = Scene::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let away = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let away = Mirror {
+        url: away,
+        ..Mirror::new()
+    };
+    let (liar, empty) = (Mirror::new(), Mirror::new());
+    liar.shows(&[&scene.first, &scene.council.with_operator(2, "lie", &[2])]);
+    let second = scene.council.roster(2, &[0, 2]);
+    scene.mirror.shows(&[&scene.first, &second]);
+    let fetched = scene.fetch_of(&[&away, &liar, &empty, &scene.mirror]);
+    fetched
+        .exits_with(0)
+        .has("2 rosters of fed.example")
+        .has("lacks signatures");
+    scene.fetch_of(&[&away]).exits_with(NETWORK);
+    scene
+        .fetch_of(&[&empty])
+        .exits_with(6)
+        .has("there is no roster");
+    // The liar's roster 2 contradicts the one that is kept, and too few have signed it.
+    scene.fetch_of(&[&away, &liar]).exits_with(BAD_SIGNATURE);
+}
