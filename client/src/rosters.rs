@@ -1,11 +1,15 @@
 //! Rosters from those who serve them: from what is kept to the newest, each verified by the one
 //! before. Who serves them is not trusted. Not here: what makes a roster good, and the files.
 
+mod relays;
+
 use pennyblack_http::{HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
 use pennyblack_roster::{
     ChainError, KeptRosters, MAX_ROSTER_SIZE, Offered, ROSTER_PATH, RosterDirectoryError,
     RosterError, Sequence, SignedRoster,
 };
+
+pub use relays::{RelayRosterError, check_relays};
 
 /// Why nothing good came of a mirror.
 #[derive(Debug, thiserror::Error)]

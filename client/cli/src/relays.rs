@@ -1,12 +1,14 @@
 //! Options of commands whose requests a relay may carry. Not here: carrying them.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use pennyblack_client::oblivious::{
     Fallback, KeyFetcher, ObliviousRoute, RelayAddress, RouteSetupError, TrustedKeys,
 };
+use pennyblack_client::rosters::{RelayRosterError, check_relays};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_http::{HttpOptions, RetryPolicy, Route, ServiceAddress};
 use pennyblack_runtime::clock::Clock;
@@ -47,6 +49,10 @@ pub(crate) struct RelayOptions {
     /// keys`.
     #[arg(long = "relay", value_name = "[CPS=]URL")]
     relays: Vec<RelayAddress>,
+    /// Directory of `federation fetch`. Its newest roster must have each relay, and the CPS
+    /// with another operator.
+    #[arg(long, value_name = "DIR", requires = "relays")]
+    rosters: Option<PathBuf>,
     /// What to do when no relay can be used.
     #[arg(long, default_value_t, value_name = "WAY", requires = "relays")]
     fallback: FallbackName,
@@ -59,7 +65,10 @@ impl RelayOptions {
         let relays = relays.map(|relay| format!("--relay {}", quoted(&relay.to_string())));
         let direct = self.fallback == FallbackName::Direct;
         let fallback = direct.then(|| "--fallback direct".to_owned());
-        relays.chain(fallback).collect()
+        let rosters = self.rosters.iter();
+        let rosters = rosters.map(|directory| quoted(&directory.display().to_string()));
+        let rosters = rosters.map(|directory| format!("--rosters {directory}"));
+        relays.chain(rosters).chain(fallback).collect()
     }
 
     /// Whether there is one.
@@ -78,6 +87,9 @@ impl RelayOptions {
             return Ok(http);
         }
         let cpss: Vec<_> = cps.cloned().into_iter().collect();
+        if let Some(directory) = &self.rosters {
+            check_relays(directory, &cpss, &self.relays, Clock::system().now())?;
+        }
         let fallback = match self.fallback {
             FallbackName::None => Fallback::None,
             FallbackName::Direct => Fallback::Direct,
@@ -92,8 +104,22 @@ impl RelayOptions {
         for cps in route.cpss() {
             fetcher.recall(cps.authority()).await?;
         }
-        warn(&route.unknown_operators());
+        if self.rosters.is_none() {
+            warn(&route.unknown_operators());
+        }
         Ok(http.routed(route as Arc<dyn Route>))
+    }
+}
+
+impl From<RelayRosterError> for Failure {
+    fn from(error: RelayRosterError) -> Self {
+        match error {
+            RelayRosterError::Directory(error) => Self::from(error).of_option("--rosters"),
+            RelayRosterError::NotCurrent { .. } => {
+                Self::new(Exit::RosterNotCurrent, error).of_option("--rosters")
+            }
+            _ => Self::new(Exit::Usage, error).of_option("--relay"),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_client::oblivious::{KeyFetcher, KeyTimer, ObliviousRoute, TrustedKeys};
+use pennyblack_client::rosters::{RelayRosterError, check_relays};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_http::{HttpOptions, RetryPolicy, Route, ServiceAddress};
 use pennyblack_runtime::clock::Clock;
@@ -23,7 +24,9 @@ pub(crate) struct Oblivious {
     keys: TrustedKeys,
     witnesses: WitnessPolicy,
     direct: HttpOptions,
-    polls: bool,
+    section: ObliviousSection,
+    /// Those that are named.
+    cpss: Vec<ServiceAddress>,
 }
 
 impl Oblivious {
@@ -39,6 +42,8 @@ impl Oblivious {
             return Ok(None);
         }
         let (cpss, keys) = (cpss(config, store), TrustedKeys::default());
+        let allowed = allowed(section, &cpss, clock.now());
+        allowed.context("oblivious.rosters")?;
         let route = ObliviousRoute::new(
             &cpss,
             &section.relays,
@@ -53,7 +58,8 @@ impl Oblivious {
             keys,
             witnesses: section.witness_policy().context("oblivious.witnesses")?,
             direct: direct.clone(),
-            polls: section.polls,
+            section: section.clone(),
+            cpss,
         }))
     }
 
@@ -64,7 +70,7 @@ impl Oblivious {
 
     /// The same for polls, which may go directly.
     pub(crate) fn http_of_polls(&self, direct: &HttpOptions) -> HttpOptions {
-        match self.polls {
+        match self.section.polls {
             true => self.http(direct),
             false => direct.clone(),
         }
@@ -72,7 +78,9 @@ impl Oblivious {
 
     /// What fetches the keys of all CPSs that relays lead to.
     pub(crate) fn timer(&self, config: &Config, wallet: &Wallet, clock: &Clock) -> KeyTimer {
-        tracing::warn!(operators = %self.route.unknown_operators(), "nobody has checked who runs the relays");
+        if self.section.rosters.is_none() {
+            tracing::warn!(operators = %self.route.unknown_operators(), "nobody has checked who runs the relays");
+        }
         let ObliviousSection {
             log_keys,
             fetch_every,
@@ -93,8 +101,13 @@ impl Oblivious {
         }
     }
 
-    /// Shows for how long each CPS's key is good, and whether one lacks.
+    /// Shows for how long each CPS's key is good, and whether one lacks; and whether the
+    /// roster still allows the relays.
     pub(crate) fn show(&self, readiness: &Readiness, now: UnixTime) {
+        match allowed(&self.section, &self.cpss, now) {
+            Ok(()) => readiness.has("rosters"),
+            Err(error) => readiness.lacks("rosters", error.to_string()),
+        }
         let mut lacking = Vec::new();
         for cps in self.route.cpss().map(ServiceAddress::authority) {
             let left = self.seconds_left(cps, now);
@@ -114,6 +127,18 @@ impl Oblivious {
         let ends = self.keys.of(cps)?.used_until(now)?;
         Some(ends.since(now).as_secs_f64())
     }
+}
+
+/// Whether the roster allows the relays, if there is one.
+fn allowed(
+    section: &ObliviousSection,
+    cpss: &[ServiceAddress],
+    now: UnixTime,
+) -> Result<(), RelayRosterError> {
+    let directory = section.rosters.as_ref();
+    directory.map_or(Ok(()), |directory| {
+        check_relays(directory, cpss, &section.relays, now)
+    })
 }
 
 /// The CPSs that are named; copies may go to others, too.

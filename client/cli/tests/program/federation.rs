@@ -2,6 +2,7 @@
 
 mod fetching;
 mod making;
+mod relays;
 mod served;
 
 use std::process::Command;

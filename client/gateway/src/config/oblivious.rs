@@ -1,5 +1,6 @@
 //! `[oblivious]`: relays that requests go through.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pennyblack_client::oblivious::{
@@ -18,6 +19,10 @@ pub struct ObliviousSection {
     /// Relays that stores and readings of key records go through, one at random each: URLs
     /// with the names that the relays have for the CPS. Default: none; they go directly.
     pub relays: Vec<RelayAddress>,
+    /// The directory in which `pennyblack federation fetch` keeps rosters. The newest must
+    /// have each relay, and its CPS with another operator. Default: nobody checks that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rosters: Option<PathBuf>,
     /// What becomes of them when no relay can be used. Default: none.
     pub fallback: Fallback,
     /// Whether mailboxes are polled through the relays, too. Default: false.
@@ -39,6 +44,7 @@ impl Default for ObliviousSection {
     fn default() -> Self {
         Self {
             relays: Vec::new(),
+            rosters: None,
             fallback: Fallback::None,
             polls: false,
             log_keys: Vec::new(),

@@ -73,6 +73,7 @@ fn what_the_example_shows_as_defaults_are_the_defaults() {
         "network.proxy",
         "oblivious.log_keys",
         "oblivious.relays",
+        "oblivious.rosters",
         "oblivious.witnesses",
         "oblivious.witnesses_needed",
         "public.tls.certificate",
