@@ -271,7 +271,7 @@ impl OobAuthenticationService {
         &self,
         key: &VerifiedKeyRecord,
     ) -> Result<ServiceAddress, OobAuthenticationError> {
-        let uri = key.cps();
+        let uri = key.placement().first();
         if uri.authority() == self.cps.authority() {
             return Ok(self.cps.clone());
         }

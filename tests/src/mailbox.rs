@@ -6,7 +6,7 @@ use std::time::Duration;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_client::identity::StirIdentity;
-use pennyblack_protocol::key_record::{Coverage, KeyRecord};
+use pennyblack_protocol::key_record::{Coverage, KeyRecord, Placement};
 use pennyblack_sealing::envelope::{Page, open_envelope};
 use pennyblack_sealing::mailbox::{Kem, KeyConfig, MailboxId, RecipientKey};
 use pennyblack_sealing::sealed::open_passport;
@@ -62,7 +62,7 @@ impl Mailbox {
             iss: holder.iss().to_owned(),
             coverage: Coverage::Number(self.number.clone()),
             key: self.config().clone(),
-            cps: format!("http://{cps}").parse().unwrap(),
+            placement: Placement::at(format!("http://{cps}").parse().unwrap()),
         }
     }
 

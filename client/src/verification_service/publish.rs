@@ -6,7 +6,7 @@ use std::time::Duration;
 use pennyblack_base::cps_uri::CpsUri;
 use pennyblack_base::time::UnixTime;
 use pennyblack_protocol::key_record::{
-    Coverage, KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecord, MAX_LIFETIME,
+    Coverage, KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecord, MAX_LIFETIME, Placement,
 };
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::reload::FromFiles;
@@ -151,7 +151,7 @@ impl Publisher {
             iss: self.identity.iss().to_owned(),
             coverage: self.coverage.clone(),
             key: self.key.clone(),
-            cps: self.public_cps.clone(),
+            placement: Placement::at(self.public_cps.clone()),
         }
     }
 

@@ -55,7 +55,7 @@ const WAITING_AT_ONCE: usize = 32;
 /// By what a record is judged.
 #[derive(Debug)]
 pub struct RecordPolicy {
-    /// This CPS, which records must name.
+    /// This CPS, which records must name, alone or among others.
     pub authority: Authority,
     /// Whose certificates count.
     pub trust: Arc<Trust>,
@@ -348,9 +348,10 @@ impl KeyDirectory {
         unverified: &UnverifiedKeyRecord,
         now: UnixTime,
     ) -> Result<Arc<VerifiedChain>, Refusal> {
-        let names = unverified.record().cps.authority();
-        if *names != self.policy.authority {
-            return Err(Refusal::OtherCps(names.to_string()));
+        let placement = &unverified.record().placement;
+        if !placement.names(&self.policy.authority) {
+            let names: Vec<_> = placement.cpss().map(ToString::to_string).collect();
+            return Err(Refusal::OtherCps(names.join(", ")));
         }
         unverified.check_time(now)?;
         Ok(self.policy.trust.verify(unverified.certificate(), now)?)

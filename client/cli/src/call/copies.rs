@@ -34,7 +34,8 @@ pub(super) async fn store_copies(
         let stored = caller
             .store(wallet, passport, key, &mut second, clock.now())
             .await;
-        let (mailbox, cps) = (key.mailbox().to_string(), key.cps().to_string());
+        let mailbox = key.mailbox().to_string();
+        let cps = key.placement().first().to_string();
         match stored {
             Ok(_) => {
                 lines.push(format!(

@@ -15,7 +15,7 @@ use pennyblack_client::wallet::Wallet;
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
 use pennyblack_privacypass::directory;
 use pennyblack_protocol::key_record::{
-    Coverage, KEY_RECORD_LIST_MEDIA_TYPE, KeyRecord, KeyRecordList,
+    Coverage, KEY_RECORD_LIST_MEDIA_TYPE, KeyRecord, KeyRecordList, Placement,
 };
 use pennyblack_sealing::mailbox::{Kem, RecipientKey};
 use tempfile::TempDir;
@@ -84,7 +84,7 @@ pub(crate) fn record_in(home: &Path, name: &str, made_at: UnixTime, cps: &str) -
         iss: identity.iss().to_owned(),
         coverage: Coverage::Number(CALLED.parse().unwrap()),
         key: key.config().clone(),
-        cps: cps.parse().unwrap(),
+        placement: Placement::at(cps.parse().unwrap()),
     };
     record.sign(identity.certificate(), identity.key())
 }

@@ -5,7 +5,7 @@ mod room;
 use std::collections::HashSet;
 use std::path::Path;
 
-use pennyblack_protocol::key_record::{Coverage, KeyRecord};
+use pennyblack_protocol::key_record::{Coverage, KeyRecord, Placement};
 use pennyblack_redis::RedisOptions;
 use pennyblack_redis::testing::{Options, RedisServer};
 use pennyblack_sealing::mailbox::{Kem, RecipientKey};
@@ -45,7 +45,7 @@ fn record(iat: u64, exp: u64) -> KeyRecord {
         iss: "holder".to_owned(),
         coverage: Coverage::Number("12125550100".parse().unwrap()),
         key: key.config().clone(),
-        cps: "https://cps.example".parse().unwrap(),
+        placement: Placement::at("https://cps.example".parse().unwrap()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_protocol::key_record::{Coverage, KeyRecord};
+use pennyblack_protocol::key_record::{Coverage, KeyRecord, Placement};
 use pennyblack_sealing::mailbox::{Kem, RecipientKey};
 use pennyblack_stir::jws::{CertificateReference, StirSigningKey, X5c};
 use pennyblack_trust::{Trust, TrustConfig};
@@ -154,7 +154,7 @@ impl Holder {
                     iss: NUMBER.to_owned(),
                     coverage: Coverage::Number(NUMBER.parse().unwrap()),
                     key: key.config().clone(),
-                    cps: "https://cps.example".parse().unwrap(),
+                    placement: Placement::at("https://cps.example".parse().unwrap()),
                 };
             }
         }

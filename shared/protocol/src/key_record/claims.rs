@@ -7,6 +7,7 @@ use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
 
 use super::coverage::Coverage;
 use super::error::KeyRecordError;
+use super::placement::Placement;
 
 /// `iss` in one spelling: the identity of a record depends on it. An SPC is written in either
 /// case in the field, and is one holder's.
@@ -21,13 +22,35 @@ pub(super) fn take_issuer(claims: &mut ClaimSet) -> Result<String, KeyRecordErro
     }
 }
 
-/// `cps` in its one spelling.
-pub(super) fn take_cps(claims: &mut ClaimSet) -> Result<CpsUri, KeyRecordError> {
-    let actual = claims.take_string("cps")?;
-    let parsed: CpsUri = actual.parse()?;
+/// `cps`, `more_cps` and `copies`.
+pub(super) fn take_placement(claims: &mut ClaimSet) -> Result<Placement, KeyRecordError> {
+    let first = parse_cps("cps", claims.take_string("cps")?)?;
+    let is_there = claims.contains("more_cps");
+    let more = claims.take_strings("more_cps")?;
+    if is_there && more.is_empty() {
+        return Err(KeyRecordError::NoMoreCps);
+    }
+    let more = more.into_iter().map(|text| parse_cps("more_cps", text));
+    let copies = claims.contains("copies");
+    let copies = copies.then(|| claims.take_count("copies")).transpose()?;
+    Ok(Placement::new(
+        first,
+        more.collect::<Result<_, _>>()?,
+        copies,
+    )?)
+}
+
+/// The address of a CPS in its one spelling.
+fn parse_cps(claim: &'static str, actual: String) -> Result<CpsUri, KeyRecordError> {
+    let parsed = actual.parse::<CpsUri>();
+    let parsed = parsed.map_err(|error| KeyRecordError::Cps { claim, error })?;
     let canonical = parsed.to_string();
     if actual != canonical {
-        return Err(KeyRecordError::CpsForm { actual, canonical });
+        return Err(KeyRecordError::CpsForm {
+            claim,
+            actual,
+            canonical,
+        });
     }
     Ok(parsed)
 }

@@ -7,6 +7,7 @@ use pennyblack_stir::jws::{ClaimError, JwsError};
 use pennyblack_stir::{CoverageError, TnAuthList};
 
 use super::coverage::Coverage;
+use super::placement::PlacementError;
 use super::{MAX_KEY_RECORD_SIZE, MAX_LIFETIME, TYP};
 
 /// Why a key record is not accepted.
@@ -37,9 +38,11 @@ pub enum KeyRecordError {
     /// A parameter of the header that no key record has.
     #[error("\"{0}\" is no header parameter of a key record; leave it out")]
     UnknownParameter(String),
-    /// `cps` is not in canonical form.
-    #[error("\"cps\" is {actual:?}, in canonical form it is {canonical:?}")]
+    /// `cps` or `more_cps` is not in canonical form.
+    #[error("\"{claim}\" is {actual:?}, in canonical form it is {canonical:?}")]
     CpsForm {
+        /// Which claim.
+        claim: &'static str,
         /// What stands there.
         actual: String,
         /// How it has to be written.
@@ -62,9 +65,20 @@ pub enum KeyRecordError {
     /// `hpke` is not a key configuration.
     #[error("\"hpke\": {0}")]
     Key(#[from] KeyError),
-    /// `cps` is not the address of a CPS.
-    #[error("\"cps\": {0}")]
-    Cps(#[from] CpsUriError),
+    /// `cps` or `more_cps` is not the address of a CPS.
+    #[error("\"{claim}\": {error}")]
+    Cps {
+        /// Which claim.
+        claim: &'static str,
+        /// What is wrong with it.
+        error: CpsUriError,
+    },
+    /// `more_cps` is there and names none.
+    #[error("\"more_cps\" names no CPS; leave it out")]
+    NoMoreCps,
+    /// `cps`, `more_cps` and `copies` do not go together.
+    #[error("\"cps\", \"more_cps\" and \"copies\": {0}")]
+    Placement(#[from] PlacementError),
     /// `exp` is not after `iat`, or too long after it.
     #[error(
         "valid from {iat} to {exp}; it must be valid for 1 to {} seconds",

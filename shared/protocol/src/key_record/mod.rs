@@ -14,6 +14,8 @@
 //!            spc: "683G"
 //! hpke       the key configuration (`KeyConfig`), unpadded base64url
 //! cps        "https://cps.example.net"
+//! more_cps   ["https://cps-b.example.net", …], one or two more; may be left out
+//! copies     how many of these get a copy; all of them if it is left out
 //! ```
 //!
 //! Nothing else: a record has at most [`MAX_KEY_RECORD_SIZE`] bytes, no other claims and no
@@ -25,13 +27,14 @@ mod coverage;
 mod error;
 mod grant;
 mod look_up;
+mod placement;
 
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use authority::authorized_numbers;
-use claims::{refuse_rest, take_coverage, take_cps, take_issuer};
+use claims::{refuse_rest, take_coverage, take_issuer, take_placement};
 pub use coverage::Coverage;
 pub use error::KeyRecordError;
 pub use grant::{Breadth, Grant, SPC_NUMBERS, width_of};
@@ -39,9 +42,9 @@ pub use look_up::{
     KEY_RECORD_LIST_MEDIA_TYPE, KEYS_PATH, KeyRecordList, MAX_LIST_SIZE, MAX_PAGE_BYTES,
     MAX_PAGE_RECORDS, MAX_RECORDS_OF_BLOCK, MAX_RECORDS_OF_LIST, MAX_RECORDS_OF_NUMBER,
 };
-use pennyblack_base::clock_tolerance;
-use pennyblack_base::cps_uri::CpsUri;
+pub use placement::{MAX_CPSS, Placement, PlacementError};
 
+use pennyblack_base::clock_tolerance;
 use pennyblack_base::time::UnixTime;
 use pennyblack_sealing::mailbox::{KeyConfig, MailboxId};
 use pennyblack_stir::jws::{
@@ -81,8 +84,8 @@ pub struct KeyRecord {
     pub coverage: Coverage,
     /// The key to seal to.
     pub key: KeyConfig,
-    /// The CPS to store at.
-    pub cps: CpsUri,
+    /// The CPSs to store at.
+    pub placement: Placement,
 }
 
 impl KeyRecord {
@@ -99,16 +102,22 @@ impl KeyRecord {
 
     fn to_json(&self) -> Map<String, Value> {
         let (claim, coverage) = self.coverage.to_claim();
+        let placement = &self.placement;
+        let more: Vec<_> = placement.more().iter().map(ToString::to_string).collect();
         let claims = [
             ("iat", json!(self.iat)),
             ("exp", json!(self.exp)),
             ("iss", json!(self.iss)),
             (claim, coverage),
             ("hpke", json!(self.key.to_string())),
-            ("cps", json!(self.cps.to_string())),
+            ("cps", json!(placement.first().to_string())),
         ];
+        let more = (!more.is_empty()).then(|| ("more_cps", json!(more)));
+        let copies = (!placement.is_everywhere()).then(|| ("copies", json!(placement.copies())));
         claims
             .into_iter()
+            .chain(more)
+            .chain(copies)
             .map(|(claim, value)| (claim.to_owned(), value))
             .collect()
     }
@@ -120,7 +129,7 @@ impl KeyRecord {
             iss: take_issuer(&mut claims)?,
             coverage: take_coverage(&mut claims)?,
             key: claims.take_string("hpke")?.parse()?,
-            cps: take_cps(&mut claims)?,
+            placement: take_placement(&mut claims)?,
         };
         refuse_rest(claims)?;
         Ok(record)
@@ -153,7 +162,7 @@ impl UnverifiedKeyRecord {
     /// Parses the JWS.
     ///
     /// # Errors
-    /// [`KeyRecordError`] from `TooLong` to `Cps`.
+    /// [`KeyRecordError`] from `TooLong` to `Placement`.
     pub fn parse(token: &str) -> Result<Self, KeyRecordError> {
         if token.len() > MAX_KEY_RECORD_SIZE {
             return Err(KeyRecordError::TooLong(token.len()));
@@ -304,10 +313,10 @@ impl VerifiedKeyRecord {
         &self.record.key
     }
 
-    /// The CPS to store at.
+    /// The CPSs to store at.
     #[must_use]
-    pub const fn cps(&self) -> &CpsUri {
-        &self.record.cps
+    pub const fn placement(&self) -> &Placement {
+        &self.record.placement
     }
 
     /// When it ends.

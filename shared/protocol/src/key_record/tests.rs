@@ -1,6 +1,9 @@
+mod placements;
+
 use proptest::prelude::*;
 
 use super::*;
+use pennyblack_base::cps_uri::CpsUri;
 use pennyblack_sealing::mailbox::{Kem, RecipientKey};
 use pennyblack_stir::test_pki::{NOW, TestPki};
 
@@ -16,8 +19,12 @@ fn record(iss: &str, coverage: Coverage) -> KeyRecord {
         iss: iss.to_owned(),
         coverage,
         key: key(),
-        cps: "https://cps.example.net".parse().unwrap(),
+        placement: Placement::at(cps("cps")),
     }
+}
+
+fn cps(name: &str) -> CpsUri {
+    format!("https://{name}.example.net").parse().unwrap()
 }
 
 fn number(text: &str) -> TelephoneNumber {
@@ -252,7 +259,14 @@ fn the_cps_has_one_spelling() {
         let refused = parse_changed(json!({"cps": cps}));
         let actual = cps.to_owned();
         let canonical = "https://cps.example.net".to_owned();
-        assert_eq!(refused, Err(KeyRecordError::CpsForm { actual, canonical }));
+        let form = |claim, actual| KeyRecordError::CpsForm {
+            claim,
+            actual,
+            canonical: canonical.clone(),
+        };
+        assert_eq!(refused, Err(form("cps", actual.clone())));
+        let refused = parse_changed(json!({"cps": "https://a.example", "more_cps": [cps]}));
+        assert_eq!(refused, Err(form("more_cps", actual)));
     }
 }
 
@@ -326,6 +340,8 @@ proptest! {
         count in 2u64..1000,
         kind in 0u8..3,
         times in any::<(u64, u64)>(),
+        cpss in 1usize..=3,
+        copies in 1u64..=3,
     ) {
         let coverage = match (kind, NumberRange::new(number(&start), count)) {
             (0, Ok(range)) => Coverage::Range(range),
@@ -334,6 +350,9 @@ proptest! {
         };
         let mut record = record("683G", coverage);
         (record.iat, record.exp) = (UnixTime(times.0), UnixTime(times.1));
+        let more = ["b", "c"].map(cps).into_iter().take(cpss - 1).collect();
+        let copies = copies.min(cpss as u64);
+        record.placement = Placement::new(cps("a"), more, Some(copies)).unwrap();
         let carrier = TestPki::new().carrier("683G");
         let token = record.sign(&carrier.certificate, &carrier.key);
         let parsed = UnverifiedKeyRecord::parse(&token).unwrap();

@@ -5,7 +5,9 @@ use std::time::Duration;
 use http::StatusCode;
 use pennyblack_base::problem::ProblemType;
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, RevocationReason, TnAuthEntry};
-use pennyblack_protocol::key_record::{Coverage, KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecord};
+use pennyblack_protocol::key_record::{
+    Coverage, KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecord, Placement,
+};
 use pennyblack_sealing::mailbox::Kem;
 use pennyblack_stir::jws::CertificateReference;
 use pennyblack_tests::answer::Answer;
@@ -42,14 +44,14 @@ const CASES: &[Case] = &[
         String::new()
     }),
     (
-        "the record of another CPS",
+        "the record of other CPSs",
         ProblemType::MalformedKeyRecord,
         |world| {
-            let cps = "https://cps.example.net".parse().unwrap();
+            let [b, c] = ["b", "c"].map(|cps| format!("https://{cps}.example").parse().unwrap());
             signed(
                 world,
                 &KeyRecord {
-                    cps,
+                    placement: Placement::new(b, vec![c], None).unwrap(),
                     ..record(world)
                 },
             )

@@ -3,7 +3,7 @@
 
 use pennyblack_client::auth_service::{FoundKeys, KeyLookup, OobAuthenticationService};
 use pennyblack_pki::{LeafRequest, PkiDirectory, TnAuthEntry};
-use pennyblack_protocol::key_record::{Coverage, KEY_RECORD_LIST_MEDIA_TYPE, KeyRecord};
+use pennyblack_protocol::key_record::{Coverage, KEY_RECORD_LIST_MEDIA_TYPE, KeyRecord, Placement};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::mailbox::{Kem, RecipientKey};
 use pennyblack_stir::numbering::NumberingTable;
@@ -41,7 +41,7 @@ fn record(federation: &Federation, name: &str, iss: &str, coverage: &Coverage) -
         iss: iss.to_owned(),
         coverage: coverage.clone(),
         key: key.config().clone(),
-        cps: "https://cps.test".parse().unwrap(),
+        placement: Placement::at("https://cps.test".parse().unwrap()),
     };
     record.sign(identity.certificate(), identity.key())
 }

@@ -115,7 +115,7 @@ impl Stores {
     /// **Nothing is spent for what may not begin**: what would come after its call, because
     /// the machine or the CPS has too much to do, or the CPS does not answer.
     fn may_begin(&self, copy: &WantedCopy, deadline: Instant) -> Result<Begun, Reason> {
-        let (cps, now) = (copy.key.cps().authority(), Instant::now());
+        let (cps, now) = (copy.key.placement().first().authority(), Instant::now());
         if deadline.saturating_duration_since(now) < self.deadline / 2 {
             return Err(Reason::Busy);
         }
@@ -157,7 +157,7 @@ impl Stores {
             // Before it is sent it waits for nothing else.
             Err(_) => Err(Reason::Wallet),
         };
-        self.away.heard(key.cps().authority(), heard(stored));
+        self.away.heard(key.placement().first().authority(), heard(stored));
         if let Err(reason) = stored {
             self.not_stored(reason);
         }
