@@ -37,7 +37,7 @@ impl<S: Store> Retrieval<S> {
         let now = self.clock.now();
         // A mailbox that is unknown here may be registered at another node.
         self.keys.check_complete()?;
-        let registered = self.keys.recipient(mailbox, now);
+        let registered = self.keys.key_for_answers(mailbox, now);
         let recipient = self.decoys.keys()?.or_decoy(mailbox, registered.as_deref());
         let recipient = recipient.map_err(|error| Refusal::Internal(error.to_string()))?;
         let recipient = recipient.into_owned();

@@ -112,7 +112,10 @@ impl<S: Store> Spending<S> {
     /// Whether the mailbox is somebody's, and the entry of its size. One that seems to
     /// be nobody's may have been registered at another node a moment ago.
     async fn check_mailbox(&self, verified: &VerifiedStore) -> Result<(), Refusal> {
-        let recipient = || self.keys.recipient(verified.mailbox(), self.clock.now());
+        let recipient = || {
+            self.keys
+                .key_for_stores(verified.mailbox(), self.clock.now())
+        };
         let mut found = recipient();
         if found.is_none() {
             self.registry.catch_up().await?;

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
+use pennyblack_protocol::key_record::MAX_ENTRY_LIFETIME;
 use pennyblack_protocol::store_request::Freshness;
 use pennyblack_runtime::config::ConfigurationError;
 use serde::{Deserialize, Serialize};
 
-/// The longest life of an entry (RFC 8816 section 6.1, RFC 9888 section 5).
-const LONGEST_LIFETIME: Duration = Duration::from_secs(60);
 /// The shortest: several spans of the journal's segments.
 const SHORTEST_LIFETIME: Duration = Duration::from_secs(5);
 
@@ -34,7 +33,7 @@ impl Default for EntriesConfig {
     fn default() -> Self {
         let freshness = Freshness::default();
         Self {
-            lifetime: LONGEST_LIFETIME,
+            lifetime: MAX_ENTRY_LIFETIME,
             mailbox_capacity: 1024,
             oldest_signature: freshness.max_age,
             clock_skew: freshness.max_ahead,
@@ -44,7 +43,7 @@ impl Default for EntriesConfig {
 
 impl EntriesConfig {
     pub(super) fn check(&self) -> Result<(), ConfigurationError> {
-        if !(SHORTEST_LIFETIME..=LONGEST_LIFETIME).contains(&self.lifetime) {
+        if !(SHORTEST_LIFETIME..=MAX_ENTRY_LIFETIME).contains(&self.lifetime) {
             return Err(ConfigurationError::refused(
                 "entries.lifetime",
                 "an entry lives between 5 seconds and a minute (RFC 8816, RFC 9888)",

@@ -1,7 +1,7 @@
 //! What is looked up of the records: by key and signer, by number, by mailbox, and how much
 //! room is left for another.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pennyblack_base::time::UnixTime;
@@ -14,6 +14,7 @@ use super::blocks::{Block, blocks_of};
 use super::budgets::Budgets;
 use super::ended::{EndedRecord, EndedRecords};
 use super::look_up::{self, Ranked, RecordBlocks};
+use super::mailboxes::Mailboxes;
 use super::size;
 use crate::refusal::Refusal;
 
@@ -28,8 +29,7 @@ pub(super) struct Index {
     /// Not listed any more.
     ended: EndedRecords,
     budgets: Budgets,
-    /// The keys of mailboxes, with the ends of the records that make them exist.
-    mailboxes: HashMap<MailboxId, (Arc<KeyConfig>, Vec<UnixTime>)>,
+    mailboxes: Mailboxes,
 }
 
 /// Records that wait to be verified, which take room too.
@@ -57,7 +57,7 @@ impl Index {
             ends: BTreeSet::new(),
             ended: EndedRecords::default(),
             budgets: Budgets::new(capacity),
-            mailboxes: HashMap::new(),
+            mailboxes: Mailboxes::default(),
         }
     }
 
@@ -86,9 +86,11 @@ impl Index {
         let ended: Vec<_> = ended.map(|(_, id)| id.clone()).collect();
         for id in ended {
             if let Some(record) = self.remove(&id) {
+                self.mailboxes.has_ended(record.key(), record.exp(), now);
                 self.keep_ended(id, EndedRecord::of(&record));
             }
         }
+        self.mailboxes.forget_ended(now);
         let unneeded = self.ended.unneeded(now);
         unneeded.iter().for_each(|id| self.forget_ended(id));
         unneeded
@@ -111,10 +113,27 @@ impl Index {
         }
     }
 
-    /// The key of a mailbox, while a record of it lives.
-    pub(super) fn recipient(&self, mailbox: MailboxId, now: UnixTime) -> Option<Arc<KeyConfig>> {
-        let (key, ends) = self.mailboxes.get(&mailbox)?;
-        ends.iter().any(|end| *end > now).then(|| Arc::clone(key))
+    /// The key of a mailbox that is stored for.
+    pub(super) fn key_for_stores(
+        &self,
+        mailbox: MailboxId,
+        now: UnixTime,
+    ) -> Option<Arc<KeyConfig>> {
+        self.mailboxes.for_stores(mailbox, now)
+    }
+
+    /// The key of a mailbox that answers are sealed to.
+    pub(super) fn key_for_answers(
+        &self,
+        mailbox: MailboxId,
+        now: UnixTime,
+    ) -> Option<Arc<KeyConfig>> {
+        self.mailboxes.for_answers(mailbox, now)
+    }
+
+    /// Entries that were stored until `end` are still read.
+    pub(super) fn mailbox_has_ended(&mut self, key: &KeyConfig, end: UnixTime, now: UnixTime) {
+        self.mailboxes.has_ended(key, end, now);
     }
 
     /// Whether a directory of this capacity has room for a record, and its signer for one
@@ -196,9 +215,7 @@ impl Index {
         }
         self.reserve(&record);
         self.ends.insert((record.exp(), id.clone()));
-        let fresh = || (Arc::new(record.key().clone()), Vec::new());
-        let (_, ends) = self.mailboxes.entry(id.0).or_insert_with(fresh);
-        ends.push(record.exp());
+        self.mailboxes.add(record.key(), record.exp());
         self.records.insert(id, record);
     }
 
@@ -215,14 +232,7 @@ impl Index {
         }
         self.release(&record);
         self.ends.remove(&(record.exp(), id.clone()));
-        if let Some((_, ends)) = self.mailboxes.get_mut(&id.0) {
-            if let Some(place) = ends.iter().position(|end| *end == record.exp()) {
-                ends.swap_remove(place);
-            }
-            if ends.is_empty() {
-                self.mailboxes.remove(&id.0);
-            }
-        }
+        self.mailboxes.remove(id.0, record.exp());
         Some(record)
     }
 

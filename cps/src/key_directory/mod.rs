@@ -10,6 +10,7 @@ mod ended;
 mod files;
 mod index;
 mod look_up;
+mod mailboxes;
 mod registry;
 mod reservation;
 mod shared;
@@ -269,10 +270,16 @@ impl KeyDirectory {
         }
     }
 
-    /// The key of a mailbox, while a record of it lives.
+    /// The key of a mailbox, while a record of it is unexpired: stores are taken for it.
     #[must_use]
-    pub fn recipient(&self, mailbox: MailboxId, now: UnixTime) -> Option<Arc<KeyConfig>> {
-        self.read().recipient(mailbox, now)
+    pub fn key_for_stores(&self, mailbox: MailboxId, now: UnixTime) -> Option<Arc<KeyConfig>> {
+        self.read().key_for_stores(mailbox, now)
+    }
+
+    /// The same, and for the life of an entry longer: what was stored until then is read.
+    #[must_use]
+    pub fn key_for_answers(&self, mailbox: MailboxId, now: UnixTime) -> Option<Arc<KeyConfig>> {
+        self.read().key_for_answers(mailbox, now)
     }
 
     /// The unexpired records that answer for a number: the 32 most specific ones.

@@ -8,6 +8,7 @@ mod sequences;
 mod weights;
 
 mod one_spelling;
+mod placements;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -292,7 +293,9 @@ fn nobody_hears_of_a_record_that_has_ended_also_before_it_is_removed() {
         (record.exp, false),
     ] {
         assert_eq!(
-            directory.recipient(record.key.mailbox(), now).is_some(),
+            directory
+                .key_for_stores(record.key.mailbox(), now)
+                .is_some(),
             is_told
         );
         assert_eq!(!directory.of_number(&number, now).is_empty(), is_told);

@@ -107,7 +107,10 @@ impl KeyDirectory {
         };
         let mut index = self.write();
         if index.newest(&id).is_none_or(|iat| iat < record.iat) {
+            // Until now this node has taken stores by the record that is replaced.
+            let end = index.get(&id).map_or(record.exp, |_| record.exp.max(now));
             index.keep_ended(id, ended);
+            index.mailbox_has_ended(&record.key, end, now);
         }
         true
     }

@@ -21,6 +21,7 @@ mod followed_mailbox;
 mod full_mailbox;
 mod key_directory;
 mod load_generator;
+mod mailbox_ends;
 mod odd_inputs;
 mod odd_issuers;
 mod privacy;

@@ -21,6 +21,7 @@
 //! Nothing else: a record has at most [`MAX_KEY_RECORD_SIZE`] bytes, no other claims and no
 //! other header parameters.
 
+mod agreement;
 mod authority;
 mod claims;
 mod coverage;
@@ -33,6 +34,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+pub use agreement::{
+    MAX_CLOCK_DIFFERENCE, MAX_ENTRY_LIFETIME, is_polled, newest_of_each, seals_to_key, takes_stores,
+};
 use authority::authorized_numbers;
 use claims::{refuse_rest, take_coverage, take_issuer, take_placement};
 pub use coverage::Coverage;
