@@ -4,14 +4,18 @@
 
 mod block;
 mod clock_gaps;
+mod copy_plan;
+mod copying;
 mod delivery;
 pub(crate) mod keys;
 mod passport;
 mod transport;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use pennyblack_base::cps_uri::CpsUri;
 use pennyblack_base::problem::ProblemType;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::spend::{STORE_PATH, SpendKey};
@@ -24,8 +28,12 @@ use pennyblack_stir::numbering::NumberingTable;
 
 pub use block::{BlockLimits, BlockOfRecords};
 pub use clock_gaps::ClockGaps;
+pub use copy_plan::{CopyLimits, CopyPlan};
+pub use copying::{CopyResult, Copying};
 pub use delivery::{ResendTotals, StoreDelivery};
-pub use keys::{DEFAULT_MAX_COPIES, FoundKeys, KeyLookup, RecordRefusals, RefusedRecord};
+pub use keys::{
+    DEFAULT_MAX_COPIES, FoundKeys, KeyLookup, RecordRefusals, RefusedRecord, keys_to_seal_to,
+};
 pub use passport::{PassportInputError, ShakenCall, read_passport};
 pub use transport::{SendingStore, SentStore, StoreTransport};
 
@@ -114,19 +122,33 @@ pub struct StoredCopy {
     pub url: String,
 }
 
+/// What became of the copies for one key.
+#[derive(Debug)]
+pub struct StoredCopies {
+    /// How many there were to be.
+    pub wanted: usize,
+    /// Where a copy lies.
+    pub stored: Vec<CpsUri>,
+    /// CPSs that were asked and have stored none, or were not asked since a request to them
+    /// cannot be made.
+    pub failed: Vec<(CpsUri, OobAuthenticationError)>,
+}
+
+/// How long a CPS that is asked for a copy may be silent before another is asked as well.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The one token more that a call may cost, for a copy whose first token the CPS takes for
 /// invalid. Each call has one, however many copies it has: else CPSs that lie would get
 /// twice as many tokens as copies are allowed.
 #[derive(Debug, Default)]
 pub struct SecondAttempt {
-    is_used: bool,
+    is_used: AtomicBool,
 }
 
 impl SecondAttempt {
-    /// None: for the other copies of a call, when one of them has it.
-    #[must_use]
-    pub const fn used() -> Self {
-        Self { is_used: true }
+    /// Whether it was there to be used; it is not any more.
+    fn take(&self) -> bool {
+        !self.is_used.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -149,7 +171,8 @@ pub struct OobAuthenticationService {
     pub certificates: CertificateStores,
     /// How old a token must be.
     pub minimum_age: Duration,
-    /// Most keys of a number that get a copy, each for a token: the most specific ones.
+    /// Most copies of a call, each for a token: those of the most specific keys. What is asked
+    /// in place of a CPS that does not answer counts as one.
     pub max_copies: usize,
     /// How long to keep trying.
     pub retry: RetryPolicy,
@@ -158,7 +181,66 @@ pub struct OobAuthenticationService {
 }
 
 impl OobAuthenticationService {
-    /// Seals one copy of `passport` to `key`, spends a token on it, and stores it.
+    /// Stores the copies of `passport` that `key` asks for, as many as it says at the CPSs that
+    /// it names. Those that are under way when enough are stored stay in the outbox.
+    ///
+    /// # Errors
+    /// The first failure, if there is no copy at all.
+    pub async fn store(
+        &self,
+        wallet: &Wallet,
+        passport: &UnverifiedPassport,
+        key: &VerifiedKeyRecord,
+        second: &SecondAttempt,
+        now: UnixTime,
+    ) -> Result<StoredCopies, OobAuthenticationError> {
+        let limits = CopyLimits::of(key.placement());
+        let mut copies = self
+            .store_copies(wallet, passport, (key, limits), second, now)
+            .await;
+        match copies.stored.is_empty() && !copies.failed.is_empty() {
+            true => Err(copies.failed.swap_remove(0).1),
+            false => Ok(copies),
+        }
+    }
+
+    /// The same within these limits, with what became of each copy.
+    pub async fn store_copies(
+        &self,
+        wallet: &Wallet,
+        passport: &UnverifiedPassport,
+        (key, limits): (&VerifiedKeyRecord, CopyLimits),
+        second: &SecondAttempt,
+        now: UnixTime,
+    ) -> StoredCopies {
+        let delivery = self.delivery();
+        let plan = CopyPlan::new(key.placement(), limits, &mut rand::rng());
+        let mut copying = Copying::new(plan, PATIENCE, |cps| {
+            let (delivery, copy) = (&delivery, (passport, key));
+            Box::pin(async move {
+                self.store_at(&cps, delivery, wallet, copy, second, now)
+                    .await
+            })
+        });
+        let mut copies = StoredCopies {
+            wanted: limits.copies,
+            stored: Vec::new(),
+            failed: Vec::new(),
+        };
+        while let Some((cps, result)) = copying.next().await {
+            match result {
+                Ok(_) => copies.stored.push(cps),
+                Err(error) => copies.failed.push((cps, error)),
+            }
+            if copying.plan().is_fulfilled() {
+                break;
+            }
+        }
+        copies
+    }
+
+    /// Seals one copy of a PASSporT to a key for one CPS, spends a token on it, and has
+    /// `delivery` send it.
     ///
     /// A token that the CPS takes for invalid is most often one of a key epoch
     /// that has closed since the wallet was last looked after. Then a token of
@@ -172,47 +254,31 @@ impl OobAuthenticationService {
     /// [`OobAuthenticationError`]; only [`Refused`](OobAuthenticationError::Refused),
     /// [`NotNow`](OobAuthenticationError::NotNow) and
     /// [`Unknown`](OobAuthenticationError::Unknown) cost tokens, one or two.
-    pub async fn store(
+    pub async fn store_at(
         &self,
-        wallet: &Wallet,
-        passport: &UnverifiedPassport,
-        key: &VerifiedKeyRecord,
-        second: &mut SecondAttempt,
-        now: UnixTime,
-    ) -> Result<StoredCopy, OobAuthenticationError> {
-        let delivery = self.delivery();
-        self.store_by(&delivery, wallet, passport, key, second, now)
-            .await
-    }
-
-    /// The same, sent by `delivery`.
-    ///
-    /// # Errors
-    /// As [`store`](Self::store).
-    pub async fn store_by(
-        &self,
+        cps: &CpsUri,
         delivery: &StoreDelivery,
         wallet: &Wallet,
-        passport: &UnverifiedPassport,
-        key: &VerifiedKeyRecord,
-        second: &mut SecondAttempt,
+        (passport, key): (&UnverifiedPassport, &VerifiedKeyRecord),
+        second: &SecondAttempt,
         now: UnixTime,
     ) -> Result<StoredCopy, OobAuthenticationError> {
         passport.check_fresh(now)?;
         let passport = passport.as_str();
-        let cps = self.address_of(key)?.authority().clone();
-        let (entry, token_key) = self.spend(wallet, passport, key, None, now).await?;
-        let error = match delivery.deliver(wallet, entry, Some(&cps)).await {
+        let address = self.address_of(cps)?;
+        let name = address.authority().clone();
+        let copy = (passport, key);
+        let (entry, token_key) = self.spend(wallet, &address, copy, None, now).await?;
+        let error = match delivery.deliver(wallet, entry, Some(&name)).await {
             Err(OobAuthenticationError::Refused { error })
-                if is_about_the_token(&error) && !second.is_used =>
+                if is_about_the_token(&error) && second.take() =>
             {
                 error
             }
             done => return done,
         };
-        second.is_used = true;
-        match self.spend(wallet, passport, key, token_key, now).await {
-            Ok((entry, _)) => delivery.deliver(wallet, entry, Some(&cps)).await,
+        match self.spend(wallet, &address, copy, token_key, now).await {
+            Ok((entry, _)) => delivery.deliver(wallet, entry, Some(&name)).await,
             Err(OobAuthenticationError::Spend(SpendError::NoToken { .. })) => {
                 Err(OobAuthenticationError::Refused { error })
             }
@@ -225,12 +291,11 @@ impl OobAuthenticationService {
     async fn spend(
         &self,
         wallet: &Wallet,
-        passport: &str,
-        key: &VerifiedKeyRecord,
+        address: &ServiceAddress,
+        (passport, key): (&str, &VerifiedKeyRecord),
         refused: Option<TokenKeyId>,
         now: UnixTime,
     ) -> Result<(OutboxEntry, Option<TokenKeyId>), OobAuthenticationError> {
-        let address = self.address_of(key)?;
         let cps = address.authority().clone();
         if let Some(gap) = self.clock_gaps.forbidding(&cps) {
             return Err(OobAuthenticationError::Clock(gap));
@@ -265,13 +330,9 @@ impl OobAuthenticationService {
         }
     }
 
-    /// Where the record's CPS is. Ours may be reached by another URL than its
+    /// Where a CPS is that a record names. Ours may be reached by another URL than its
     /// name says; a stranger's record must not lead to a loopback service.
-    fn address_of(
-        &self,
-        key: &VerifiedKeyRecord,
-    ) -> Result<ServiceAddress, OobAuthenticationError> {
-        let uri = key.placement().first();
+    fn address_of(&self, uri: &CpsUri) -> Result<ServiceAddress, OobAuthenticationError> {
         if uri.authority() == self.cps.authority() {
             return Ok(self.cps.clone());
         }

@@ -7,7 +7,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_protocol::key_record::{
     Breadth, Coverage, KEY_RECORD_LIST_MEDIA_TYPE, KEYS_PATH, KeyRecordError, KeyRecordList,
     MAX_LIST_SIZE, MAX_RECORDS_OF_BLOCK, MAX_RECORDS_OF_NUMBER, SPC_NUMBERS, UnverifiedKeyRecord,
-    VerifiedKeyRecord, width_of,
+    VerifiedKeyRecord, newest_of_each, width_of,
 };
 use pennyblack_stir::jws::CertificateReference;
 use pennyblack_stir::numbering::NumberingTable;
@@ -15,7 +15,7 @@ use pennyblack_stir::telephone_number::{MAX_DIGITS, TelephoneNumber};
 use pennyblack_stir::{Certificate, ChainError, TnAuthList};
 use serde::de::Error as _;
 
-use super::{OobAuthenticationError, OobAuthenticationService};
+use super::{CopyLimits, OobAuthenticationError, OobAuthenticationService};
 use crate::certificates::Certificates;
 use crate::request_length::pad;
 use pennyblack_http::{ClockGap, Deadline, HttpClient, HttpError, Request, ServiceAddress};
@@ -97,9 +97,11 @@ impl RecordRefusals {
 /// What a look-up found.
 #[derive(Debug, Default)]
 pub struct FoundKeys {
-    /// Keys of the number, one for each mailbox, the most specific first; each gets a
-    /// copy. No more than [`OobAuthenticationService::max_copies`].
+    /// Keys of the number, one for each mailbox, the most specific first; each gets the
+    /// copies that it asks for, as far as [`OobAuthenticationService::max_copies`] goes.
     pub keys: Vec<VerifiedKeyRecord>,
+    /// What the copies for each of these keys may cost.
+    pub limits: Vec<CopyLimits>,
     /// How many more the number has, which get none.
     pub left_out: usize,
     /// Whether the CPS has more records for these digits, which were not looked at, or may
@@ -151,13 +153,11 @@ impl OobAuthenticationService {
                 Err(refused) => found.refused.add(refused),
             }
         }
-        // Of equally specific ones the order of the CPS stays. Of a mailbox's records the
-        // most specific counts: a copy of it must not take its place.
-        found.keys.sort_by_key(VerifiedKeyRecord::breadth);
-        let mut mailboxes = HashSet::new();
-        found.keys.retain(|key| mailboxes.insert(key.mailbox()));
-        found.left_out += found.keys.len().saturating_sub(self.max_copies);
-        found.keys.truncate(self.max_copies);
+        found.keys = keys_to_seal_to(found.keys);
+        let placements = found.keys.iter().map(VerifiedKeyRecord::placement);
+        found.limits = CopyLimits::share_out(self.max_copies, placements);
+        found.left_out += found.keys.len() - found.limits.len();
+        found.keys.truncate(found.limits.len());
         Ok(found)
     }
 
@@ -279,6 +279,22 @@ impl OobAuthenticationService {
 
 fn tells_of(table: &NumberingTable, number: &TelephoneNumber) -> bool {
     table.tells_of(&number.clone().into())
+}
+
+/// Of records of a number those that are sealed to, one for each mailbox, the most specific
+/// first. Of each mailbox and signer the newest counts. Of equally specific ones the order
+/// stays. Of a mailbox's records the most specific counts: a copy of it by the holder of more
+/// numbers must not take its place.
+pub fn keys_to_seal_to<R: AsRef<VerifiedKeyRecord>>(records: Vec<R>) -> Vec<R> {
+    let whose = |record: &R| {
+        let record = record.as_ref();
+        (record.mailbox(), record.record().iss.clone())
+    };
+    let mut keys = newest_of_each(records, whose, |record| record.as_ref().record().iat);
+    keys.sort_by_key(|key| key.as_ref().breadth());
+    let mut mailboxes = HashSet::new();
+    keys.retain(|key| mailboxes.insert(key.as_ref().mailbox()));
+    keys
 }
 
 /// Asks who answers for a number. **All requests have the same length**, also in HTTP/2,

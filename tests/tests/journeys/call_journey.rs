@@ -81,7 +81,7 @@ async fn no_connection_links_two_stores_nor_a_store_with_a_look_up() {
                 &scene.wallet,
                 &passport,
                 &found.keys[0],
-                &mut SecondAttempt::default(),
+                &SecondAttempt::default(),
                 NOW,
             )
             .await
@@ -215,17 +215,17 @@ async fn a_stale_passport_costs_no_token_and_a_busy_cps_has_stored_nothing() {
     let cps = PreparedAnswers::start(answers.to_vec()).await.unwrap();
     let caller = scene.federation.caller(cps.address(), RetryPolicy::NONE);
     let caller = caller.unwrap();
-    let mut second = SecondAttempt::default();
+    let second = SecondAttempt::default();
     for at in [UnixTime(NOW.0 - 61), UnixTime(NOW.0 + 11)] {
         let passport = scene.passport_at(at);
-        let stored = caller.store(&scene.wallet, &passport, &found.keys[0], &mut second, NOW);
+        let stored = caller.store(&scene.wallet, &passport, &found.keys[0], &second, NOW);
         let refused = stored.await.unwrap_err();
         let is_not_fresh = matches!(refused, OobAuthenticationError::NotFresh(_));
         assert!(is_not_fresh, "{refused}");
         assert_eq!((scene.tokens(), cps.requests().len()), (1, 0));
     }
     let passport = scene.passport();
-    let stored = caller.store(&scene.wallet, &passport, &found.keys[0], &mut second, NOW);
+    let stored = caller.store(&scene.wallet, &passport, &found.keys[0], &second, NOW);
     let busy = stored.await.unwrap_err();
     assert!(busy.to_string().starts_with("not stored: "), "{busy}");
     assert!(busy.is_kept());
@@ -259,7 +259,7 @@ async fn a_token_from_a_copied_wallet_is_refused_as_spent() {
             &copied,
             &scene.passport(),
             &found.keys[0],
-            &mut SecondAttempt::default(),
+            &SecondAttempt::default(),
             NOW,
         )
         .await;
@@ -296,13 +296,13 @@ async fn a_call_whose_tokens_key_is_closed_is_paid_for_with_one_of_another_key_o
         let answers = vec![refused.clone(), second.to_owned()];
         let cps = PreparedAnswers::start(answers).await.unwrap();
         let caller = scene.federation.caller(cps.address(), QUICK).unwrap();
-        let mut attempt = SecondAttempt::default();
+        let attempt = SecondAttempt::default();
         let stored = caller
             .store(
                 &scene.wallet,
                 &scene.passport_at(now),
                 &found.keys[0],
-                &mut attempt,
+                &attempt,
                 now,
             )
             .await;
@@ -328,7 +328,7 @@ async fn a_call_whose_tokens_key_is_closed_is_paid_for_with_one_of_another_key_o
                     &scene.wallet,
                     &scene.passport_at(now),
                     &found.keys[0],
-                    &mut attempt,
+                    &attempt,
                     now,
                 )
                 .await;

@@ -15,8 +15,8 @@ use super::super::standard_error::message;
 use super::super::wording::{folded, plural, printable};
 use super::output::{NOT_ALL_READ, refusals};
 
-/// One copy for each key. A copy that fails does not keep the others back; the
-/// first failure decides the exit code.
+/// The copies for each key. One that fails does not keep the others back. The first failure
+/// for a key of which no copy is stored decides the exit code.
 pub(super) async fn store_copies(
     caller: &OobAuthenticationService,
     wallet: &Wallet,
@@ -27,33 +27,36 @@ pub(super) async fn store_copies(
 ) -> Result<Outcome, Failure> {
     let keys = plural(found.keys.len() as u64, "key");
     let mut lines = vec![format!("call to {dest}: {keys}")];
-    let mut copies: Vec<Value> = Vec::new();
+    let (mut copies, mut keys_json): (Vec<Value>, Vec<Value>) = Default::default();
     let mut first_failure: Option<OobAuthenticationError> = None;
-    let (mut second, mut is_kept) = (SecondAttempt::default(), false);
-    for key in &found.keys {
-        let stored = caller
-            .store(wallet, passport, key, &mut second, clock.now())
+    let (second, mut is_kept) = (SecondAttempt::default(), false);
+    for (key, limits) in found.keys.iter().zip(&found.limits) {
+        let all = caller
+            .store_copies(wallet, passport, (key, *limits), &second, clock.now())
             .await;
         let mailbox = key.mailbox().to_string();
-        let cps = key.placement().first().to_string();
-        match stored {
-            Ok(_) => {
-                lines.push(format!(
-                    "  {} for {mailbox} at {cps}",
-                    style("stored").green()
-                ));
-                copies.push(json!({ "mailbox": mailbox, "cps": cps, "stored": true }));
-            }
-            Err(error) => {
-                let why = message(&error);
-                is_kept |= error.is_kept();
-                let failed = style("failed").red();
-                lines.push(folded(&format!("  {failed} for {mailbox} at {cps}: {why}")));
-                copies
-                    .push(json!({ "mailbox": mailbox, "cps": cps, "stored": false, "error": why }));
+        for cps in all.stored.iter().map(ToString::to_string) {
+            let stored = style("stored").green();
+            lines.push(format!("  {stored} for {mailbox} at {cps}"));
+            copies.push(json!({ "mailbox": mailbox, "cps": cps, "stored": true }));
+        }
+        let (wanted, stored) = (all.wanted, all.stored.len());
+        for (cps, error) in all.failed {
+            let (cps, why) = (cps.to_string(), message(&error));
+            is_kept |= error.is_kept();
+            let failed = style("failed").red();
+            lines.push(folded(&format!("  {failed} for {mailbox} at {cps}: {why}")));
+            copies.push(json!({ "mailbox": mailbox, "cps": cps, "stored": false, "error": why }));
+            if stored == 0 {
                 first_failure.get_or_insert(error);
             }
         }
+        if (1..wanted).contains(&stored) {
+            lines.push(format!(
+                "  stored {stored} of {wanted} copies for {mailbox}"
+            ));
+        }
+        keys_json.push(json!({ "mailbox": mailbox, "wanted": wanted, "stored": stored }));
     }
     if is_kept {
         lines.push(format!("  to send it again: {resend}"));
@@ -72,6 +75,7 @@ pub(super) async fn store_copies(
     let examples: Vec<_> = examples.map(|why| printable(&why.to_string())).collect();
     let json = json!({
         "dest": dest.to_string(),
+        "keys": keys_json,
         "copies": copies,
         "resend": is_kept.then_some(resend),
         "left_out": found.left_out,

@@ -7,11 +7,12 @@ mod blocks;
 mod file;
 mod refresh;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
+use pennyblack_client::auth_service::keys_to_seal_to;
 use pennyblack_protocol::key_record::VerifiedKeyRecord;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use tokio::time::Instant;
@@ -62,10 +63,8 @@ impl KeyRecords {
         }
         let blocks = blocks_around(number);
         let records = blocks.filter_map(|block| snapshot.by_block.get(&block));
-        let mut keys: Vec<_> = records.flatten().filter(|key| key.exp() > now).collect();
-        keys.sort_by_key(|key| key.breadth());
-        let mut mailboxes = HashSet::new();
-        keys.retain(|key| mailboxes.insert(key.mailbox()));
+        let keys = records.flatten().filter(|key| key.exp() > now).collect();
+        let mut keys: Vec<&Arc<_>> = keys_to_seal_to(keys);
         keys.truncate(max);
         match keys.is_empty() {
             true => Keys::None,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
+use pennyblack_client::auth_service::CopyLimits;
 use pennyblack_client::wallet::Wallet;
 use pennyblack_protocol::key_record::VerifiedKeyRecord;
 use pennyblack_runtime::clock::Clock;
@@ -28,7 +29,7 @@ use crate::reason::Reason;
 use crate::status::{EngineStatus, NotReady, SigningKeyReport, TokenStock, Warning};
 use crate::trunk::Trunk;
 use passports::{Prepared, Terms};
-use stores::{Stores, WantedCopy};
+use stores::{Stores, WantedCopies};
 
 /// How often requests that are too old to be sent leave the outbox.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -135,11 +136,16 @@ impl Signing {
                 return Ok(SignOutcome { passport, oob });
             }
         };
-        let pairs = to_store.iter().flat_map(|passport| {
-            let keys = keys.iter();
-            keys.map(move |key| (Arc::clone(passport), Arc::clone(key)))
+        let placements = keys.iter().map(|key| key.placement());
+        let limits = CopyLimits::share_out(self.store.max_copies, placements);
+        let copies = to_store.iter().flat_map(|passport| {
+            let keys = keys.iter().zip(&limits);
+            keys.map(move |(key, limits)| WantedCopies {
+                passport: Arc::clone(passport),
+                key: Arc::clone(key),
+                limits: *limits,
+            })
         });
-        let copies = pairs.map(|(passport, key)| WantedCopy { passport, key });
         let deadline = arrived + self.deadline;
         let stored = self.stores.store(copies.collect(), deadline, now).await;
         Ok(SignOutcome {

@@ -132,10 +132,10 @@ pub(super) async fn store(
         .keys_of(&callee.number, KeyLookup::Number, clock.now())
         .await
         .during("looking up keys")?;
-    let (mut mailboxes, mut second) = (Vec::new(), SecondAttempt::default());
+    let (mut mailboxes, second) = (Vec::new(), SecondAttempt::default());
     for key in &found.keys {
         oob_as
-            .store(&storer.wallet, &passport, key, &mut second, clock.now())
+            .store(&storer.wallet, &passport, key, &second, clock.now())
             .await
             .during("storing a PASSporT")?;
         mailboxes.push(key.mailbox().to_string());

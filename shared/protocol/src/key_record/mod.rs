@@ -336,5 +336,11 @@ impl VerifiedKeyRecord {
     }
 }
 
+impl AsRef<Self> for VerifiedKeyRecord {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -73,9 +73,9 @@ async fn at_a_cps_that_was_not_asked_before_it_costs_one_token_and_not_each() {
     let cps = cps.await.unwrap();
     let caller = scene.federation.caller(cps.address(), QUICK).unwrap();
     for turn in 0..3 {
-        let mut second = SecondAttempt::default();
+        let second = SecondAttempt::default();
         let passport = scene.passport();
-        let stored = caller.store(&scene.wallet, &passport, &found.keys[0], &mut second, NOW);
+        let stored = caller.store(&scene.wallet, &passport, &found.keys[0], &second, NOW);
         let stored = stored.await.unwrap_err();
         let is_spent = matches!(stored, OobAuthenticationError::Refused { .. });
         assert_eq!(is_spent, turn == 0, "{stored}");

@@ -111,10 +111,10 @@ impl Scene {
             .keys_of(&number(CALLEE), KeyLookup::Number, NOW)
             .await?;
         assert_eq!(found.refused.count, 0);
-        let mut second = SecondAttempt::default();
+        let second = SecondAttempt::default();
         for key in &found.keys {
             caller
-                .store(&self.wallet, &self.passport(), key, &mut second, NOW)
+                .store(&self.wallet, &self.passport(), key, &second, NOW)
                 .await?;
         }
         Ok(found.keys.len())

@@ -195,9 +195,9 @@ impl Scene {
         caller: &OobAuthenticationService,
         key: &VerifiedKeyRecord,
     ) -> Result<(), OobAuthenticationError> {
-        let (mut second, now) = (SecondAttempt::default(), self.now());
+        let (second, now) = (SecondAttempt::default(), self.now());
         let passport = self.passport();
-        let stored = caller.store(&self.wallet, &passport, key, &mut second, now);
+        let stored = caller.store(&self.wallet, &passport, key, &second, now);
         stored.await.map(drop)
     }
 

@@ -1,14 +1,17 @@
 //! Stores under way: a bounded number, each for as long as it is of use, whether or not its
 //! call still waits. Not here: what a store is (the client library).
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use pennyblack_base::authority::Authority;
+use pennyblack_base::cps_uri::CpsUri;
 use pennyblack_base::time::UnixTime;
 use pennyblack_client::auth_service::{
-    OobAuthenticationError, OobAuthenticationService, SecondAttempt, SendingStore, StoreDelivery,
-    StoreTransport,
+    CopyLimits, CopyPlan, Copying, OobAuthenticationError, OobAuthenticationService, SecondAttempt,
+    SendingStore, StoreDelivery, StoreTransport,
 };
 use pennyblack_client::wallet::{AllowedWays, SpendError, StoreCall, Wallet};
 use pennyblack_http::{HttpError, RetryPolicy, RouteError};
@@ -26,11 +29,18 @@ use crate::counters::{Counters, add_one};
 use crate::outgoing::OobOutcome;
 use crate::reason::Reason;
 
-/// A copy to be stored.
-pub(super) struct WantedCopy {
+/// The copies of a PASSporT for one key.
+pub(super) struct WantedCopies {
     pub(super) passport: Arc<UnverifiedPassport>,
     pub(super) key: Arc<VerifiedKeyRecord>,
+    pub(super) limits: CopyLimits,
 }
+
+/// A call has so many times as long as a CPS may be silent before another is asked as well.
+const PATIENCES: u32 = 3;
+
+/// A store is begun only while the call waits for this part of the deadline, or longer.
+const MUST_BE_LEFT: u32 = 2;
 
 /// Stores copies. Clones share what is under way.
 #[derive(Clone)]
@@ -70,35 +80,44 @@ impl Stores {
     /// Stores copies, and returns when all are stored or not, or at the deadline.
     pub(super) async fn store(
         &self,
-        copies: Vec<WantedCopy>,
+        copies: Vec<WantedCopies>,
         deadline: Instant,
         now: UnixTime,
     ) -> OobOutcome {
-        let wanted = copies.len();
+        let wanted = copies.iter().map(|copies| copies.limits.copies).sum();
         let mut outcome = OobOutcome {
             wanted,
             ..OobOutcome::default()
         };
+        if !self.is_there_time(deadline) {
+            for _ in 0..wanted {
+                add_one(&self.counters.not_stored);
+                self.counters.count(Reason::Busy);
+            }
+            outcome.reason = Some(Reason::Busy);
+            return outcome;
+        }
         let (done, mut results) = mpsc::channel(wanted.max(1));
         // One of them may cost a token more, if the CPS takes its first for invalid.
-        let mut second = SecondAttempt::default();
-        for copy in copies {
-            let begun = match self.may_begin(&copy, deadline) {
-                Ok(begun) => begun,
-                Err(reason) => {
-                    self.not_stored(reason);
-                    outcome.reason.get_or_insert(reason);
-                    continue;
-                }
-            };
-            let second = std::mem::replace(&mut second, SecondAttempt::used());
-            let store = self
-                .clone()
-                .store_one(copy, second, now, begun, done.clone());
-            tokio::spawn(store);
+        let call = Arc::new(CallOfCopies {
+            stores: self.clone(),
+            second: SecondAttempt::default(),
+            deadline,
+            now,
+            done,
+        });
+        for copies in copies {
+            let placement = copies.key.placement();
+            let plan = CopyPlan::new(placement, copies.limits, &mut rand::rng());
+            // Calls that come at one time share what there is when they come.
+            let mut first = plan.clone();
+            let first = std::iter::from_fn(|| first.ask_next());
+            let begun = first.map(|cps| self.may_begin(cps.authority(), deadline));
+            let begun = begun.collect();
+            tokio::spawn(Arc::clone(&call).store_copies(copies, plan, begun));
         }
-        drop(done);
-        loop {
+        drop(call);
+        while outcome.copies < wanted {
             match timeout_at(deadline, results.recv()).await {
                 Ok(Some(Ok(()))) => outcome.copies += 1,
                 Ok(Some(Err(reason))) => drop(outcome.reason.get_or_insert(reason)),
@@ -110,13 +129,22 @@ impl Stores {
                 }
             }
         }
+        OobOutcome {
+            reason: None,
+            ..outcome
+        }
+    }
+
+    fn is_there_time(&self, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
+        left >= self.deadline / MUST_BE_LEFT
     }
 
     /// **Nothing is spent for what may not begin**: what would come after its call, because
     /// the machine or the CPS has too much to do, or the CPS does not answer.
-    fn may_begin(&self, copy: &WantedCopy, deadline: Instant) -> Result<Begun, Reason> {
-        let (cps, now) = (copy.key.placement().first().authority(), Instant::now());
-        if deadline.saturating_duration_since(now) < self.deadline / 2 {
+    fn may_begin(&self, cps: &Authority, deadline: Instant) -> Result<Begun, Reason> {
+        let now = Instant::now();
+        if !self.is_there_time(deadline) {
             return Err(Reason::Busy);
         }
         let permit = Arc::clone(&self.permits).try_acquire_owned();
@@ -129,49 +157,6 @@ impl Stores {
             true => Ok(begun),
             false => Err(Reason::CpsAway),
         }
-    }
-
-    /// Goes on when the call has gone, for as long as the PASSporT is of use.
-    async fn store_one(
-        self,
-        copy: WantedCopy,
-        mut second: SecondAttempt,
-        now: UnixTime,
-        begun: Begun,
-        done: mpsc::Sender<Result<(), Reason>>,
-    ) {
-        let WantedCopy { passport, key } = copy;
-        let fresh_for = FRESHNESS.saturating_sub(now.since(passport.claims().iat));
-        let until = Instant::now() + self.keep_trying.min(fresh_for);
-        let watched = Arc::new(Watched::new(&self, until));
-        let delivery = StoreDelivery {
-            transport: Arc::clone(&watched) as Arc<_>,
-            ..self.service.delivery()
-        };
-        let (service, wallet) = (&self.service, &self.wallet);
-        let stores = service.store_by(&delivery, wallet, &passport, &key, &mut second, now);
-        let stored = match begun.waited_for(timeout_at(until, stores)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(reason_of(&error)),
-            Err(_) if watched.was_sent() => Err(Reason::NoAnswer),
-            // Before it is sent it waits for nothing else.
-            Err(_) => Err(Reason::Wallet),
-        };
-        self.away.heard(key.placement().first().authority(), heard(stored));
-        if let Err(reason) = stored {
-            self.not_stored(reason);
-        }
-        let is_in_time = done.send(stored).await.is_ok();
-        match (stored, is_in_time) {
-            (Ok(()), true) => add_one(&self.counters.stored_in_time),
-            (Ok(()), false) => add_one(&self.counters.stored_late),
-            (Err(_), _) => {}
-        }
-    }
-
-    fn not_stored(&self, reason: Reason) {
-        add_one(&self.counters.not_stored);
-        self.counters.count(reason);
     }
 
     /// How many are under way.
@@ -195,6 +180,79 @@ impl Stores {
             clock,
             every,
         }
+    }
+}
+
+/// The copies of a call under way, whether or not it still waits.
+struct CallOfCopies {
+    stores: Stores,
+    second: SecondAttempt,
+    deadline: Instant,
+    now: UnixTime,
+    done: mpsc::Sender<Result<(), Reason>>,
+}
+
+impl CallOfCopies {
+    /// Goes on when the call has gone, for as long as the PASSporT is of use. What is still
+    /// under way when enough are stored comes to its end: it says which CPS does not answer.
+    async fn store_copies(
+        self: Arc<Self>,
+        copies: WantedCopies,
+        plan: CopyPlan,
+        mut begun: VecDeque<Result<Begun, Reason>>,
+    ) {
+        let (limits, counters) = (copies.limits, &self.stores.counters);
+        let (call, copies) = (&*self, &copies);
+        let mut copying = Copying::new(plan, self.stores.deadline / PATIENCES, |cps| {
+            let first = begun.pop_front();
+            Box::pin(async move {
+                let now = || call.stores.may_begin(cps.authority(), call.deadline);
+                let begun = first.unwrap_or_else(now)?;
+                call.store_one(copies, &cps, begun).await
+            })
+        });
+        while let Some((_, stored)) = copying.next().await {
+            if let Err(reason) = stored {
+                counters.count(reason);
+            }
+            let is_in_time = self.done.send(stored).await.is_ok();
+            match (stored, is_in_time) {
+                (Ok(()), true) => add_one(&counters.stored_in_time),
+                (Ok(()), false) => add_one(&counters.stored_late),
+                (Err(_), _) => {}
+            }
+        }
+        for _ in copying.plan().stored()..limits.copies {
+            add_one(&counters.not_stored);
+        }
+    }
+
+    async fn store_one(
+        &self,
+        copies: &WantedCopies,
+        cps: &CpsUri,
+        begun: Begun,
+    ) -> Result<(), Reason> {
+        let WantedCopies { passport, key, .. } = copies;
+        let (stores, now) = (&self.stores, self.now);
+        let fresh_for = FRESHNESS.saturating_sub(now.since(passport.claims().iat));
+        let until = Instant::now() + stores.keep_trying.min(fresh_for);
+        let watched = Arc::new(Watched::new(stores, until));
+        let delivery = StoreDelivery {
+            transport: Arc::clone(&watched) as Arc<_>,
+            ..stores.service.delivery()
+        };
+        let (service, copy) = (&stores.service, (&**passport, &**key));
+        let stored = service.store_at(cps, &delivery, &stores.wallet, copy, &self.second, now);
+        let stored = match begun.waited_for(timeout_at(until, stored)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(reason_of(&error)),
+            Err(_) if watched.was_sent() => Err(Reason::NoAnswer),
+            // Before it is sent it waits for nothing else.
+            Err(_) => Err(Reason::Wallet),
+        };
+        stores.away.heard(cps.authority(), heard(stored));
+        stored
     }
 }
 
