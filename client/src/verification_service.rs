@@ -3,7 +3,10 @@
 //! asked, and what is remembered (`follower`), and how PASSporTs are verified
 //! (`pennyblack_passport`).
 
+mod beside_key;
+mod mailbox_cpss;
 mod mailbox_key;
+mod polled_cpss;
 mod publish;
 mod registrations;
 
@@ -15,9 +18,12 @@ use pennyblack_sealing::mailbox::KeyConfig;
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
 
+pub use beside_key::BesideKeyError;
+pub use mailbox_cpss::{MailboxCpss, MailboxCpssError};
 pub use mailbox_key::{MailboxKeyError, create_mailbox_key, load_mailbox_key};
-pub use publish::{PublishError, Publisher, SHOWN_EVERY};
-pub use registrations::{Registration, Registrations, RegistrationsError};
+pub use polled_cpss::PolledCpss;
+pub use publish::{PublishError, Published, Publisher, SHOWN_EVERY};
+pub use registrations::{Registration, Registrations};
 
 use crate::certificates::{CertificateStores, Certificates};
 use crate::request_length::pad;

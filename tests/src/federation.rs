@@ -15,7 +15,9 @@ use pennyblack_client::certificates::CertificateStores;
 use pennyblack_client::follower::{FollowedMailbox, Follower, FollowerConfig, Task};
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::trust::load_trust;
-use pennyblack_client::verification_service::{Publisher, SpcAuthority, VerificationRules};
+use pennyblack_client::verification_service::{
+    MailboxCpss, Publisher, SpcAuthority, VerificationRules,
+};
 use pennyblack_cps::config::IssuerConfig as TakenIssuer;
 use pennyblack_cps::{Config as CpsConfig, Cps};
 use pennyblack_evidence::key_log_view::{Demand, LogPolicy};
@@ -235,8 +237,7 @@ impl Federation {
             identity: self.identity(name)?,
             coverage,
             key: key.config().clone(),
-            public_cps: cps.public_uri()?,
-            cps,
+            cpss: MailboxCpss::one(cps)?,
             lifetime: Duration::from_secs(3600),
             retry: RetryPolicy::NONE,
         })

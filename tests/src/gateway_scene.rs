@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pennyblack_client::carrier::Carrier;
-use pennyblack_client::verification_service::{Publisher, create_mailbox_key};
+use pennyblack_client::verification_service::{MailboxCpss, Publisher, create_mailbox_key};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_evidence::key_log_view::LogPolicy;
 use pennyblack_http::{RetryPolicy, ServiceAddress};
@@ -289,8 +289,7 @@ async fn register_mailbox(world: &World, file: &str) {
         identity: world.holder.clone(),
         coverage: Coverage::Number(CALLED.parse().unwrap()),
         key: key.config().clone(),
-        public_cps: cps.public_uri().unwrap(),
-        cps,
+        cpss: MailboxCpss::one(cps).unwrap(),
         lifetime: Duration::from_secs(3600),
         retry: RetryPolicy::SHORT,
     };

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use console::style;
+use pennyblack_base::authority::Authority;
 use pennyblack_client::verification_service::{
-    Publisher, Registration, Registrations, SHOWN_EVERY, create_mailbox_key,
+    MailboxCpss, MailboxCpssError, PublishError, Published, Publisher, Registration, Registrations,
+    SHOWN_EVERY, create_mailbox_key,
 };
 use pennyblack_http::{RetryPolicy, ServiceAddress, ServiceUri};
 use pennyblack_protocol::key_record::Coverage;
@@ -24,7 +26,7 @@ use super::options::{
 };
 use super::outcome::{Exit, Failure, Outcome};
 use super::signals::Signals;
-use super::standard_error::warn;
+use super::standard_error::{message, warn};
 use super::wording::folded;
 
 /// What to do with a mailbox.
@@ -103,9 +105,14 @@ Examples:
       --tn 12125550100
   # a block of a hundred numbers, for as long as this runs
   pennyblack mailbox register … --range 12125550100+100 --keep
+  # at three CPSs, of which two get each PASSporT: any one may be down
+  pennyblack mailbox register … --more-cps https://cps-b.example \\
+      --more-cps https://cps-c.example --copies 2
 
 A key has one record for each signer at a CPS. What it is registered for from
-this machine is recorded beside its file, in FILE.registered.")]
+this machine is recorded beside its file, in FILE.registered; where it must be
+polled, and until when, in FILE.cpss, before anything is published. Every
+machine that polls the mailbox needs the same list: copy FILE.cpss with FILE.")]
 pub(crate) struct Register {
     /// The key's file.
     #[arg(long, value_name = "FILE")]
@@ -116,6 +123,14 @@ pub(crate) struct Register {
     /// The CPS's URL for OOB-ASs, if it differs from --cps.
     #[arg(long, value_name = "URL")]
     public_cps: Option<ServiceUri>,
+    /// A further CPS at which the mailbox is, or authority=URL; at most two. All are polled by
+    /// the OOB-VS.
+    #[arg(long, value_name = "URL")]
+    more_cps: Vec<ServiceAddress>,
+    /// At how many of the CPSs a PASSporT is stored; at each if not given. With fewer, each
+    /// operator sees a part of the calls.
+    #[arg(long, value_name = "COPIES", requires = "more_cps")]
+    copies: Option<u64>,
     #[command(flatten)]
     covers: Covers,
     /// Hours that the record is valid, at most 168.
@@ -189,23 +204,25 @@ async fn register(arguments: Register) -> Result<Outcome, Failure> {
         identity: identity.current().as_ref().clone(),
         coverage: arguments.covers.coverage()?,
         key: key.config().clone(),
-        public_cps: arguments.public_cps()?,
-        cps: arguments.cps,
+        cpss: arguments.cpss()?,
         lifetime: Duration::from_secs(arguments.hours * 3600),
         retry: RetryPolicy::SHORT,
     };
     let clock = Clock::system();
     let mut known = Registrations::of(&arguments.mailbox_key)?;
-    let new = Registration::by(&publisher, None);
-    if let Some(old) = known
-        .ended_by(&new, clock.now())
-        .filter(|_| !arguments.replace)
-    {
-        return Err(would_end(old, &new));
+    for new in Registration::by(&publisher, None) {
+        if let Some(old) = known
+            .ended_by(&new, clock.now())
+            .filter(|_| !arguments.replace)
+        {
+            return Err(would_end(old, &new));
+        }
     }
     let client = arguments.network.http_without_end().client()?;
     let in_time = client.within(arguments.network.deadline());
-    let until = publisher.register(&in_time, clock.now()).await?;
+    let published = publisher.publish(&in_time, clock.now()).await?;
+    let until = published.until;
+    let outcome = outcome_of(&publisher, published)?;
     let ends = signals.is_none().then_some(until);
     let new = Registration::by(&publisher, ends);
     // It is registered, whether or not that can be recorded.
@@ -220,17 +237,51 @@ async fn register(arguments: Register) -> Result<Outcome, Failure> {
             .await;
         return Ok(Outcome::done(json!({ "stopped": true }), "stopped"));
     }
-    let (mailbox, cps) = (key.mailbox().to_string(), publisher.cps.to_string());
+    Ok(outcome)
+}
+
+/// What is said of a record that a CPS has, or why none has it.
+fn outcome_of(publisher: &Publisher, published: Published) -> Result<Outcome, Failure> {
+    let Published { until, at, failed } = published;
+    let (failed, first_failure) = told(failed);
+    let exit = match first_failure {
+        Some(failure) if at.is_empty() => return Err(failure),
+        Some(failure) => failure.exit(),
+        None => Exit::Done,
+    };
+    let (mailbox, cpss) = (publisher.key.mailbox().to_string(), &publisher.cpss);
+    let at: Vec<_> = at.iter().map(ToString::to_string).collect();
     let text = format!(
-        "{} {mailbox} for {} at {cps} until {}",
+        "{} {mailbox} for {} at {} until {until}",
         style("registered").green(),
         publisher.coverage,
-        until
+        at.join(", ")
     );
-    Ok(Outcome::done(
-        json!({ "mailbox": mailbox, "cps": cps, "until": until }),
-        folded(&text),
-    ))
+    let missing = failed.iter();
+    let missing = missing.map(|(cps, why)| format!("  not at {cps}: {why}"));
+    let lines = std::iter::once(text).chain(missing);
+    let lines: Vec<_> = lines.map(|line| folded(&line)).collect();
+    let failed = failed.iter();
+    let failed = failed.map(|(cps, why)| json!({ "cps": cps, "error": why }));
+    let json = json!({
+        "mailbox": mailbox,
+        "cps": cpss.addresses().first().map(ToString::to_string),
+        "at": at,
+        "failed": failed.collect::<Vec<_>>(),
+        "copies": cpss.placement().copies(),
+        "until": until,
+    });
+    Ok(Outcome::new(json, lines.join("\n"), exit))
+}
+
+/// Which CPSs have not taken the record, and why; and the first of these failures.
+fn told(failed: Vec<(Authority, PublishError)>) -> (Vec<(String, String)>, Option<Failure>) {
+    let (mut told, mut first) = (Vec::new(), None);
+    for (cps, error) in failed {
+        told.push((cps.to_string(), message(&error)));
+        first.get_or_insert_with(|| Failure::from(error));
+    }
+    (told, first)
 }
 
 fn would_end(old: &Registration, new: &Registration) -> Failure {
@@ -248,15 +299,16 @@ fn would_end(old: &Registration, new: &Registration) -> Failure {
 }
 
 impl Register {
-    /// The address in the key record: the one by which the CPS is known, unless another
-    /// is given.
-    fn public_cps(&self) -> Result<ServiceUri, Failure> {
-        if let Some(uri) = &self.public_cps {
-            return Ok(uri.clone());
-        }
-        self.cps
-            .public_uri()
-            .map_err(|error| Failure::new(Exit::Failed, error))
+    /// Where the mailbox is. In the key record each CPS has the address by which it is known,
+    /// unless another is given for the first.
+    fn cpss(&self) -> Result<MailboxCpss, Failure> {
+        let first = match &self.public_cps {
+            Some(uri) => MailboxCpss::named(self.cps.clone(), uri.clone()),
+            None => MailboxCpss::one(self.cps.clone()).map_err(MailboxCpssError::from)?,
+        };
+        let all = first.and(self.more_cps.clone(), self.copies);
+        let all = all.map_err(|error| Failure::from(error).of_option("--more-cps"))?;
+        Ok(all.listed_beside(&self.mailbox_key))
     }
 }
 

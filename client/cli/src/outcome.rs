@@ -13,7 +13,7 @@ use pennyblack_client::identity::IdentityError;
 use pennyblack_client::oblivious::KeyFetchError;
 use pennyblack_client::trust::TrustFilesError;
 use pennyblack_client::verification_service::{
-    MailboxKeyError, OobVerificationError, PublishError, RegistrationsError,
+    BesideKeyError, MailboxCpssError, MailboxKeyError, OobVerificationError, PublishError,
 };
 use pennyblack_client::wallet::{SpendError, WalletError};
 use pennyblack_evidence::key_log_view::FollowError;
@@ -393,7 +393,8 @@ failed!(
     MailboxKeyError,
     PassportInputError,
     PkiError,
-    RegistrationsError,
+    BesideKeyError,
+    MailboxCpssError,
     TableFileError,
     TrustFilesError,
     WalletError,

@@ -4,12 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pennyblack_base::time::UnixTime;
 use pennyblack_client::assignments::Assignments;
 use pennyblack_client::auth_service::{ClockGaps, OobAuthenticationService};
 use pennyblack_client::certificates::{CertificateStores, Repositories};
 use pennyblack_client::follower::FollowedMailbox;
 use pennyblack_client::trust::TrustFiles;
-use pennyblack_client::verification_service::{SpcAuthority, VerificationRules, load_mailbox_key};
+use pennyblack_client::verification_service::{
+    PolledCpss, SpcAuthority, VerificationRules, load_mailbox_key,
+};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_engine::{EngineParts, SigningParts, VerifyingParts};
 use pennyblack_http::{HttpOptions, KeptClient, KeptFreshClients, RetryPolicy};
@@ -212,13 +215,14 @@ impl Verifying {
         verify: &VerifySection,
         judging: Option<&Judging>,
         oblivious: Option<&Oblivious>,
+        now: UnixTime,
         findings: &mut Findings,
     ) -> Option<Self> {
         let keys = mailbox_keys(verify, findings);
         let judging = judging?;
         let http = oblivious.map(|way| way.http_of_polls(&judging.http));
         let http = http.unwrap_or_else(|| judging.http.clone());
-        let mailboxes = keys.map(|keys| mailboxes(config, verify, keys, &http));
+        let mailboxes = keys.map(|keys| mailboxes(config, verify, keys, &http, now));
         let mailboxes = findings.keep(mailboxes?);
         let rules = judging
             .trusted
@@ -238,29 +242,38 @@ impl Verifying {
     }
 }
 
+/// The key of a mailbox, and at which CPSs it is polled beside those that are configured.
+pub(crate) type MailboxFiles = (RecipientKey, PolledCpss);
+
 /// The keys of the mailboxes that are followed; nothing if one cannot be read. Waits for the
 /// disk.
 pub(crate) fn mailbox_keys(
     verify: &VerifySection,
     findings: &mut Findings,
-) -> Option<Vec<RecipientKey>> {
+) -> Option<Vec<MailboxFiles>> {
     let keys = verify.mailboxes.iter();
     let keys: Vec<_> = keys
-        .map(|path| findings.keep(load_mailbox_key(path).context("verify.mailboxes")))
+        .map(|path| {
+            let key = findings.keep(load_mailbox_key(path).context("verify.mailboxes"));
+            let polled = findings.keep(PolledCpss::of(path).context("verify.mailboxes"));
+            key.zip(polled)
+        })
         .collect();
     keys.into_iter().collect()
 }
 
-/// The mailboxes that are followed: each key at each CPS.
+/// The mailboxes that are followed: each key at each CPS, also where it was registered before.
 pub(crate) fn mailboxes(
     config: &Config,
     verify: &VerifySection,
-    keys: Vec<RecipientKey>,
+    keys: Vec<MailboxFiles>,
     http: &HttpOptions,
+    now: UnixTime,
 ) -> Result<Vec<FollowedMailbox>, StartError> {
     let mut mailboxes = Vec::new();
-    for key in keys.into_iter().map(Arc::new) {
-        for cps in verify.cps(config.store.as_ref()) {
+    for (key, polled) in keys {
+        let key = Arc::new(key);
+        for cps in polled.with(verify.cps(config.store.as_ref()), now) {
             mailboxes.push(FollowedMailbox {
                 key: Arc::clone(&key),
                 cps,

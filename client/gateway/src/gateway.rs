@@ -207,6 +207,7 @@ fn start_tasks(
             followed,
             http,
             oblivious: oblivious.clone(),
+            clock: clock.clone(),
         };
         service.spawn(mailboxes.follow(shutdown.clone()));
     }

@@ -208,6 +208,7 @@ impl Settings {
         }
         if let (Some(now), Some(first)) = (&mut config.verify, &started_with.verify) {
             now.mailboxes.clone_from(&first.mailboxes);
+            now.cps.clone_from(&first.cps);
         }
         config != *started_with
     }

@@ -69,7 +69,7 @@ impl Outside {
         let oblivious = oblivious.and_then(Storing::oblivious).cloned();
         let verifying = config.verifying().map(|verify| {
             let (judging, way) = (judging.as_ref(), oblivious.as_ref());
-            Verifying::read(config, verify, judging, way, findings)
+            Verifying::read(config, verify, judging, way, clock.now(), findings)
         });
         Some(Self {
             in_force: in_force?,

@@ -1,5 +1,5 @@
 //! What a gateway reads again while it runs: roots, revocation lists and numbering, each
-//! minute and on SIGHUP, and mailbox keys, on SIGHUP. What cannot be used changes nothing.
+//! minute and on SIGHUP, and mailbox keys, with where they are registered, as well. What cannot be used changes nothing.
 //! Not here: trunks (`in_force`), and files that are read again by themselves.
 
 use std::sync::Arc;
@@ -68,6 +68,9 @@ impl Rules {
     }
 }
 
+/// How often it is looked up where mailboxes are registered.
+const REGISTERED_EVERY: Duration = Duration::from_secs(60);
+
 /// The mailboxes that are followed, after those of the start.
 pub(crate) struct Mailboxes {
     pub(crate) engine: Engine,
@@ -76,6 +79,7 @@ pub(crate) struct Mailboxes {
     pub(crate) http: HttpOptions,
     /// By which polls go as at the start.
     pub(crate) oblivious: Option<Oblivious>,
+    pub(crate) clock: Clock,
 }
 
 /// What tells one mailbox from another.
@@ -90,12 +94,14 @@ pub(crate) fn followed(mailboxes: &[FollowedMailbox]) -> Vec<Followed> {
 }
 
 impl Mailboxes {
-    /// Whenever a configuration was taken up.
+    /// Whenever a configuration was taken up, and each minute: a mailbox may be registered at
+    /// other CPSs by then.
     pub(crate) async fn follow(mut self, shutdown: Shutdown) {
         report("mailboxes", &Ok(()));
         loop {
             tokio::select! {
                 Ok(()) = self.configs.changed() => {}
+                () = tokio::time::sleep(REGISTERED_EVERY) => {}
                 () = shutdown.requested() => return,
             }
             let config = Arc::clone(&self.configs.borrow_and_update());
@@ -109,12 +115,13 @@ impl Mailboxes {
             .as_ref()
             .map(|way| way.http_of_polls(&self.http));
         let http = http.unwrap_or_else(|| self.http.clone());
+        let now = self.clock.now();
         let read = move || match &config.verify {
             Some(verify) => {
                 let mut findings = Findings::new();
                 let keys = engine_parts::mailbox_keys(verify, &mut findings);
                 let keys = findings.conclude(keys)?;
-                engine_parts::mailboxes(&config, verify, keys, &http)
+                engine_parts::mailboxes(&config, verify, keys, &http, now)
             }
             None => Ok(Vec::new()),
         };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use pennyblack_base::authority::Authority;
 use pennyblack_http::{ClockGap, HttpError, Request, ServiceAddress};
+use pennyblack_protocol::key_record::MAX_ENTRY_LIFETIME;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_sealing::envelope::{Cursor, OpenEnvelopeError, PageHeader, Slots, open_envelope};
 use pennyblack_sealing::mailbox::{MailboxId, RecipientKey};
@@ -25,9 +26,6 @@ const CURSOR_LIFE: Duration = Duration::from_secs(120);
 
 /// An envelope that is on its way.
 pub type PageFuture<'a> = Pin<Box<dyn Future<Output = Result<Bytes, HttpError>> + Send + 'a>>;
-
-/// How long entries live at most: a call whose entry was dropped may be this old.
-const ENTRY_LIFE: Duration = Duration::from_secs(60);
 
 /// Who brings envelopes. It sends each request once: a second try would follow from an
 /// answer, and the next tick asks again anyway.
@@ -246,7 +244,7 @@ impl Poller {
     }
 
     /// It was read to its end not long ago, or not long before its last look, and no entry
-    /// that may be unexpired was dropped unread.
+    /// that may be unexpired was dropped unread: a call whose entry was may be that old.
     pub(super) fn is_current(&self) -> bool {
         let progress = self.progress();
         let end = progress.ended.unwrap_or_else(Instant::now);
@@ -254,7 +252,7 @@ impl Poller {
         let within = |moment: Option<Instant>, limit| {
             moment.is_some_and(|moment| end.duration_since(moment) <= limit)
         };
-        within(progress.read_to_its_end, limit) && !within(progress.dropped_at, ENTRY_LIFE)
+        within(progress.read_to_its_end, limit) && !within(progress.dropped_at, MAX_ENTRY_LIFETIME)
     }
 
     pub(super) fn was_read_since(&self, moment: Instant) -> bool {

@@ -1,43 +1,20 @@
 //! What a mailbox key is registered for, in a file beside the key's. A key has one record for
 //! each signer, so a second one ends the first, and no CPS says so. Not here: registering it.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_storage::{atomic_file, limited_file};
+use pennyblack_http::ServiceAddress;
 use serde::{Deserialize, Serialize};
 
 use super::Publisher;
+use super::beside_key::{BesideKey, BesideKeyError};
 
-/// Most bytes of the file.
-const MAX_SIZE: usize = 1024 * 1024;
-
-/// Why it is not known what a key is registered for.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RegistrationsError {
-    /// The file could not be read or written.
-    #[error("{}, which says what the key is registered for: {source}", path.display())]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// It holds something else.
-    #[error(
-        "{} does not say what the key is registered for ({source}): delete it if you know which \
-         numbers that is",
-        path.display()
-    )]
-    Form {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong.
-        source: serde_json::Error,
-    },
-}
+const FILE: BesideKey = BesideKey {
+    suffix: ".registered",
+    what: "what the key is registered for",
+    advice: "delete it if you know which numbers that is",
+};
 
 /// What a key is registered for by one signer at one CPS.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,16 +31,17 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// The one that `publisher` makes.
+    /// Those that `publisher` makes: one at each CPS.
     #[must_use]
-    pub fn by(publisher: &Publisher, until: Option<UnixTime>) -> Self {
-        Self {
-            cps: publisher.cps.authority().to_string(),
+    pub fn by(publisher: &Publisher, until: Option<UnixTime>) -> Vec<Self> {
+        let at = |cps: &ServiceAddress| Self {
+            cps: cps.authority().to_string(),
             // An SPC is one holder's in either case.
             iss: publisher.identity.iss().to_ascii_uppercase(),
             numbers: publisher.coverage.to_string(),
             until,
-        }
+        };
+        publisher.cpss.addresses().iter().map(at).collect()
     }
 
     fn is_in_place_of(&self, other: &Self) -> bool {
@@ -78,7 +56,7 @@ impl Registration {
 /// All that a key is registered for.
 #[derive(Debug)]
 pub struct Registrations {
-    path: PathBuf,
+    mailbox_key: PathBuf,
     all: Vec<Registration>,
 }
 
@@ -86,20 +64,12 @@ impl Registrations {
     /// Of the key in this file; none if nothing was recorded.
     ///
     /// # Errors
-    /// [`RegistrationsError`].
-    pub fn of(mailbox_key: &Path) -> Result<Self, RegistrationsError> {
-        let mut path = mailbox_key.as_os_str().to_owned();
-        path.push(".registered");
-        let path = PathBuf::from(path);
-        let all = match limited_file::read(&path, MAX_SIZE) {
-            Ok(json) => match serde_json::from_slice(&json) {
-                Ok(all) => all,
-                Err(source) => return Err(RegistrationsError::Form { path, source }),
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(source) => return Err(RegistrationsError::File { path, source }),
-        };
-        Ok(Self { path, all })
+    /// [`BesideKeyError`].
+    pub fn of(mailbox_key: &Path) -> Result<Self, BesideKeyError> {
+        Ok(Self {
+            mailbox_key: mailbox_key.to_owned(),
+            all: FILE.read(mailbox_key)?,
+        })
     }
 
     /// The registration for other numbers that `new` would end.
@@ -111,20 +81,17 @@ impl Registrations {
         })
     }
 
-    /// Records it, in place of what it ends.
+    /// Records them, in place of what they end.
     ///
     /// # Errors
-    /// [`RegistrationsError`].
-    pub fn record(&mut self, new: Registration, now: UnixTime) -> Result<(), RegistrationsError> {
-        let stays = |old: &Registration| !new.is_in_place_of(old) && !old.has_ended(now);
-        self.all.retain(stays);
-        self.all.push(new);
-        let path = self.path.clone();
-        match serde_json::to_vec(&self.all) {
-            Ok(json) => atomic_file::write_private(&path, &json)
-                .map_err(|source| RegistrationsError::File { path, source }),
-            Err(source) => Err(RegistrationsError::Form { path, source }),
-        }
+    /// [`BesideKeyError`].
+    pub fn record(&mut self, new: Vec<Registration>, now: UnixTime) -> Result<(), BesideKeyError> {
+        let replace = |all: &mut Vec<Registration>| {
+            all.retain(|old| !new.iter().any(|new| new.is_in_place_of(old)) && !old.has_ended(now));
+            all.extend(new);
+        };
+        self.all = FILE.change(&self.mailbox_key, replace)?;
+        Ok(())
     }
 }
 
@@ -145,10 +112,11 @@ mod tests {
     fn a_record_for_other_numbers_by_the_same_signer_is_ended_while_it_lasts() {
         let home = tempfile::tempdir().unwrap();
         let key = home.path().join("office.mailbox");
+        std::fs::write(&key, "").unwrap();
         let mut known = Registrations::of(&key).unwrap();
         let first = registration("683G", "12155550100", Some(100));
         assert_eq!(known.ended_by(&first, UnixTime(50)), None);
-        known.record(first.clone(), UnixTime(50)).unwrap();
+        known.record(vec![first.clone()], UnixTime(50)).unwrap();
 
         let known = Registrations::of(&key).unwrap();
         let second = registration("683G", "12155550101", Some(200));
@@ -163,12 +131,13 @@ mod tests {
     fn one_that_is_renewed_does_not_end_by_itself_and_is_replaced() {
         let home = tempfile::tempdir().unwrap();
         let key = home.path().join("office.mailbox");
+        std::fs::write(&key, "").unwrap();
         let mut known = Registrations::of(&key).unwrap();
         let first = registration("683G", "12155550100", None);
-        known.record(first.clone(), UnixTime(50)).unwrap();
+        known.record(vec![first.clone()], UnixTime(50)).unwrap();
         let second = registration("683G", "12155550101", None);
         assert_eq!(known.ended_by(&second, UnixTime(5000)), Some(&first));
-        known.record(second.clone(), UnixTime(5000)).unwrap();
+        known.record(vec![second.clone()], UnixTime(5000)).unwrap();
         let known = Registrations::of(&key).unwrap();
         assert_eq!(known.ended_by(&second, UnixTime(5000)), None);
         assert_eq!(known.ended_by(&first, UnixTime(5000)), Some(&second));

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use pennyblack_base::authority::Authority;
 use pennyblack_client::carrier::Carrier;
+use pennyblack_client::verification_service::MailboxCpss;
 use pennyblack_evidence::key_log_view::LogPolicy;
 use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_protocol::key_record::Coverage;
@@ -299,8 +300,7 @@ async fn throw_away_mailboxes_are_published_and_take_what_is_stored() {
     let mailboxes = Mailboxes {
         identity: world.holder.clone(),
         coverage: Coverage::Number(FIRST_NUMBER.parse().unwrap()),
-        public_cps: cps.public_uri().unwrap(),
-        cps,
+        cpss: MailboxCpss::one(cps).unwrap(),
         kem: Kem::DhkemX25519,
         lifetime: LONG,
     };

@@ -8,6 +8,7 @@ use clap::Args;
 use pennyblack_client::auth_service::ShakenCall;
 use pennyblack_client::carrier::{Carrier, CarrierConfig, MAX_BATCH};
 use pennyblack_client::identity::StirIdentity;
+use pennyblack_client::verification_service::MailboxCpss;
 use pennyblack_evidence::key_log_view::LogPolicy;
 use pennyblack_http::{Deadline, HttpClient, RetryPolicy, ServiceAddress};
 use pennyblack_passport::Attestation;
@@ -271,12 +272,11 @@ impl LoadArguments {
         load: &Load,
         client: &HttpClient,
     ) -> Result<Vec<KeyConfig>, Failure> {
-        let public_cps = self.cps.public_uri();
+        let cpss = MailboxCpss::one(self.cps.clone());
         let mailboxes = Mailboxes {
             identity,
             coverage: Coverage::Number(number),
-            cps: self.cps.clone(),
-            public_cps: public_cps.map_err(|error| Failure::new(Exit::Failed, error))?,
+            cpss: cpss.map_err(|error| Failure::new(Exit::Failed, error))?,
             kem: self.mailboxes.kem.into(),
             lifetime: load.window.end() + MAILBOXES_OUTLIVE,
         };

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use pennyblack_base::time::UnixTime;
 use pennyblack_client::auth_service::ShakenCall;
 use pennyblack_client::identity::StirIdentity;
-use pennyblack_client::verification_service::create_mailbox_key;
+use pennyblack_client::verification_service::{PolledCpss, create_mailbox_key};
 use pennyblack_http::ServiceAddress;
 use pennyblack_passport::Attestation;
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
@@ -264,6 +264,31 @@ fn one_look_is_as_many_requests_as_read_a_full_mailbox() {
         let (_, _, code) = end(verify(scene.home.path(), &cps.url, 0));
         assert_eq!(code, Some(if call { 0 } else { 3 }));
         assert_eq!(cps.asked.lock().unwrap().len(), 16);
+    }
+}
+
+/// The mailbox is also at a CPS that is away, by an option or by what was written down when it
+/// was registered there.
+#[test]
+fn while_a_cps_is_away_a_call_has_a_verdict_from_the_others_or_none() {
+    const AWAY: &str = "http://127.0.0.1:1";
+    let scene = Scene::set();
+    let listed = Scene::set();
+    let (key, away) = (listed.home.path().join("box"), AWAY.parse().unwrap());
+    let exp = now().plus(Duration::from_secs(3600));
+    PolledCpss::add(&key, &[away], exp, now()).unwrap();
+    for (scene, options) in [(&scene, &["--cps", AWAY][..]), (&listed, &[])] {
+        for (call, verdict, expected) in [(true, "valid", 0), (false, "incomplete", 5)] {
+            let cps = scene.cps(call);
+            let (told, _, code) = end(verify_with(scene.home.path(), &cps.url, 0, options));
+            assert_eq!(code, Some(expected), "{told}");
+            assert!(
+                told.contains(&format!(r#""verdict":"{verdict}""#)),
+                "{told}"
+            );
+            assert!(told.contains(r#""incomplete":["127.0.0.1:1"]"#), "{told}");
+            assert_eq!(cps.asked.lock().unwrap().len(), 16);
+        }
     }
 }
 

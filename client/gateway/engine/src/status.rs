@@ -111,7 +111,7 @@ pub enum NotReady {
         "the key records of store.key_records.prefixes have not been read yet: is the CPS of store.cps running?"
     )]
     KeyRecordsUnread,
-    /// A mailbox was not read to its end for five seconds, or not since the start.
+    /// A mailbox was read to its end at no CPS for five seconds, or not since the start.
     #[error(
         "mailbox {mailbox} at {cps} is not read to its end: is that CPS running, is this its name, and is the key registered there?"
     )]
@@ -164,6 +164,16 @@ pub enum Warning {
         "a mailbox at {cps} has been full and dropped entries unread: use a new key, or more keys for fewer numbers each"
     )]
     MailboxFull {
+        /// Where.
+        cps: Authority,
+    },
+    /// It was not read to its end for five seconds at one of its CPSs.
+    #[error(
+        "mailbox {mailbox} is read at other CPSs, and not at {cps}: what is stored there alone is not found"
+    )]
+    MailboxUnreadAt {
+        /// Which.
+        mailbox: MailboxId,
         /// Where.
         cps: Authority,
     },

@@ -5,12 +5,13 @@ mod certificates;
 mod found;
 mod in_band;
 
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use pennyblack_client::assignments::{Assignments, CallName};
 use pennyblack_client::follower::{
-    FollowedMailbox, Follower, FollowerConfigError, FollowerVerdict, Task,
+    FollowedMailbox, Follower, FollowerConfigError, FollowerVerdict, MailboxStatus, Task,
 };
 use pennyblack_client::verification_service::VerificationRules;
 use pennyblack_passport::{Call, Party, VerifiedPassport};
@@ -268,15 +269,24 @@ impl Verifying {
     }
 
     pub(crate) fn report(&self, status: &mut EngineStatus) {
-        for (mailbox, cps, of_mailbox) in self.follower().status() {
-            let is_unread = of_mailbox
-                .read_to_its_end
-                .is_none_or(|read| read > MAX_UNREAD);
-            if is_unread {
+        let all = self.follower().status();
+        let is_read = |status: &MailboxStatus| {
+            let read = status.read_to_its_end;
+            read.is_some_and(|read| read <= MAX_UNREAD)
+        };
+        let read: Vec<_> = all.iter().filter(|(_, _, one)| is_read(one)).collect();
+        let read: HashSet<_> = read.into_iter().map(|(mailbox, ..)| *mailbox).collect();
+        for (mailbox, cps, of_mailbox) in all {
+            if !is_read(&of_mailbox) {
                 let cps = cps.clone();
-                status
-                    .not_ready
-                    .push(NotReady::MailboxUnread { mailbox, cps });
+                match read.contains(&mailbox) {
+                    true => status
+                        .warnings
+                        .push(Warning::MailboxUnreadAt { mailbox, cps }),
+                    false => status
+                        .not_ready
+                        .push(NotReady::MailboxUnread { mailbox, cps }),
+                }
             }
             if of_mailbox.dropped > 0 {
                 let cps = cps.clone();

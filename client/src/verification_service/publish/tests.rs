@@ -1,5 +1,5 @@
-use std::collections::HashSet;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pennyblack_http::HttpOptions;
@@ -36,11 +36,18 @@ fn publisher(identity: &FromFiles<StirIdentity>, cps: &TcpListener) -> Publisher
         identity: identity.current().as_ref().clone(),
         coverage: Coverage::Number(NUMBER.parse().unwrap()),
         key: key.config().clone(),
-        cps: format!("cps.example=http://{address}").parse().unwrap(),
-        public_cps: "https://cps.example".parse().unwrap(),
+        cpss: cpss(&[("cps", address)]),
         lifetime: 24 * HOUR,
         retry: RetryPolicy::NONE,
     }
+}
+
+/// CPSs with these names at these addresses.
+fn cpss(cpss: &[(&str, SocketAddr)]) -> MailboxCpss {
+    let cpss = cpss.iter();
+    let mut all = cpss.map(|(name, at)| format!("{name}.example=http://{at}").parse().unwrap());
+    let first = MailboxCpss::one(all.next().unwrap()).unwrap();
+    first.and(all.collect(), None).unwrap()
 }
 
 /// The body of a request.
@@ -139,4 +146,72 @@ fn a_record_is_renewed_when_half_of_its_life_is_over() {
     });
     assert_eq!(count(&levels, Level::INFO), 2);
     assert_eq!(count(&levels, Level::WARN), 0);
+}
+
+/// What a CPS has heard, and what the list beside the key said then.
+async fn heard(cps: TcpListener, mailbox_key: PathBuf) -> (String, Vec<String>) {
+    let (mut stream, _) = cps.accept().await.unwrap();
+    let body = body_of(&mut stream).await;
+    let listed = PolledCpss::of(&mailbox_key).unwrap().with(Vec::new(), NOW);
+    let answer = b"HTTP/1.1 201 Created\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    stream.write_all(answer).await.unwrap();
+    let names = listed.iter().map(|cps| cps.authority().to_string());
+    (body, names.collect())
+}
+
+#[tokio::test]
+async fn every_cps_gets_the_record_once_it_is_written_down_where_to_poll() {
+    let home = tempfile::tempdir().unwrap();
+    let identity = identity(&home.path().join("pki"));
+    let mailbox_key = home.path().join("office.mailbox");
+    std::fs::write(&mailbox_key, "").unwrap();
+    let listen = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (a, b, away) = (listen().await, listen().await, listen().await);
+    let at = |cps: &TcpListener| cps.local_addr().unwrap();
+    let mut publisher = publisher(&identity, &a);
+    let all = [("a", at(&a)), ("b", at(&b)), ("away", at(&away))];
+    publisher.cpss = cpss(&all).listed_beside(&mailbox_key);
+    drop(away);
+    let client = HttpOptions::default().client().unwrap();
+    let (published, first, second) = tokio::join!(
+        publisher.publish(&client, NOW),
+        heard(a, mailbox_key.clone()),
+        heard(b, mailbox_key.clone()),
+    );
+    let published = published.unwrap();
+    assert_eq!(first, second);
+    assert_eq!(first.1, ["a.example", "b.example", "away.example"]);
+    let names = |names: &[Authority]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(names(&published.at), ["a.example", "b.example"]);
+    assert_eq!(published.failed[0].0.as_str(), "away.example");
+}
+
+#[tokio::test]
+async fn nothing_is_published_that_cannot_be_written_down() {
+    let home = tempfile::tempdir().unwrap();
+    let identity = identity(&home.path().join("pki"));
+    let cps = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut publisher = publisher(&identity, &cps);
+    publisher.cpss = publisher.cpss.listed_beside(&home.path().join("missing"));
+    let client = HttpOptions::default().client().unwrap();
+    let refused = publisher.publish(&client, NOW).await;
+    assert!(matches!(refused, Err(PublishError::List(_))), "{refused:?}");
+    let asked = tokio::time::timeout(Duration::from_millis(100), cps.accept());
+    assert!(asked.await.is_err());
+}
+
+#[tokio::test]
+async fn a_cps_that_nobody_reaches_is_not_polled_for_a_record_that_it_never_had() {
+    let home = tempfile::tempdir().unwrap();
+    let identity = identity(&home.path().join("pki"));
+    let mailbox_key = home.path().join("office.mailbox");
+    std::fs::write(&mailbox_key, "").unwrap();
+    let away = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut publisher = publisher(&identity, &away);
+    publisher.cpss = publisher.cpss.listed_beside(&mailbox_key);
+    drop(away);
+    let client = HttpOptions::default().client().unwrap();
+    let published = publisher.publish(&client, NOW).await.unwrap();
+    assert_eq!((published.at.len(), published.failed.len()), (0, 1));
+    assert_eq!(PolledCpss::of(&mailbox_key).unwrap(), PolledCpss::default());
 }

@@ -23,7 +23,9 @@ use pennyblack_client::certificates::CertificateStores;
 use pennyblack_client::follower::{FollowedMailbox, Follower, FollowerConfig, Task};
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::trust::load_trust;
-use pennyblack_client::verification_service::{Publisher, SpcAuthority, VerificationRules};
+use pennyblack_client::verification_service::{
+    MailboxCpss, Publisher, SpcAuthority, VerificationRules,
+};
 use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
 
@@ -221,8 +223,7 @@ impl Participants {
                     identity: self.terminating.clone(),
                     coverage: Coverage::Number(callee.number.clone()),
                     key: recipient.key.config().clone(),
-                    cps: recipient.cps.clone(),
-                    public_cps: recipient.cps.public_uri().during("naming the CPS")?,
+                    cpss: MailboxCpss::one(recipient.cps.clone()).during("naming the CPS")?,
                     lifetime: DAY,
                     retry: RetryPolicy::SHORT,
                 };

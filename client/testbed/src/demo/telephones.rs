@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use pennyblack_client::verification_service::{Publisher, create_mailbox_key};
+use pennyblack_client::verification_service::{MailboxCpss, Publisher, create_mailbox_key};
 use pennyblack_http::{RetryPolicy, ServiceAddress};
 use pennyblack_protocol::key_record::Coverage;
 use pennyblack_runtime::clock::Clock;
@@ -70,8 +70,7 @@ async fn register(
         identity: cast.terminating.clone(),
         coverage: Coverage::Number(CALLED.parse().during("a number")?),
         key: key.config().clone(),
-        cps: cps.clone(),
-        public_cps: cps.public_uri().during("naming the CPS")?,
+        cpss: MailboxCpss::one(cps.clone()).during("naming the CPS")?,
         lifetime: DAY,
         retry: RetryPolicy::SHORT,
     };

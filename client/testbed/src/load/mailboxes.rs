@@ -8,8 +8,8 @@ use pennyblack_protocol::key_record::Coverage;
 use pennyblack_sealing::mailbox::{Kem, KeyConfig, KeyError, RecipientKey};
 
 use pennyblack_client::identity::StirIdentity;
-use pennyblack_client::verification_service::{PublishError, Publisher};
-use pennyblack_http::{HttpClient, RetryPolicy, ServiceAddress, ServiceUri};
+use pennyblack_client::verification_service::{MailboxCpss, PublishError, Publisher};
+use pennyblack_http::{HttpClient, RetryPolicy};
 
 /// Why there are no mailboxes.
 #[derive(Debug, thiserror::Error)]
@@ -30,10 +30,8 @@ pub struct Mailboxes {
     pub identity: StirIdentity,
     /// What the records say that they answer for: nobody should call it.
     pub coverage: Coverage,
-    /// At which CPS.
-    pub cps: ServiceAddress,
-    /// The CPS as the records name it.
-    pub public_cps: ServiceUri,
+    /// At which CPSs.
+    pub cpss: MailboxCpss,
     /// Which kind of key.
     pub kem: Kem,
     /// How long the records live.
@@ -59,8 +57,7 @@ impl Mailboxes {
                 identity: self.identity.clone(),
                 coverage: self.coverage.clone(),
                 key: key.config().clone(),
-                cps: self.cps.clone(),
-                public_cps: self.public_cps.clone(),
+                cpss: self.cpss.clone(),
                 lifetime: self.lifetime,
                 retry: RetryPolicy::SHORT,
             };

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use pennyblack_client::carrier::{Carrier, LooseToken};
 use pennyblack_client::identity::StirIdentity;
-use pennyblack_client::verification_service::Publisher;
+use pennyblack_client::verification_service::{MailboxCpss, Publisher};
 use pennyblack_cps::{Cps, config::WitnessConfig};
 use pennyblack_evidence::key_log_view::{Demand, LogPolicy};
 use pennyblack_evidence::spend::STORE_PATH;
@@ -129,8 +129,7 @@ impl Federation {
             identity: self.identity(holder)?,
             coverage: Coverage::Number(number.parse().during("naming a number")?),
             key: self.mailbox.clone(),
-            cps: self.cps.address.clone(),
-            public_cps: self.cps.address.public_uri().during("naming the CPS")?,
+            cpss: MailboxCpss::one(self.cps.address.clone()).during("naming the CPS")?,
             lifetime: DAY,
             retry: RetryPolicy::SHORT,
         };
