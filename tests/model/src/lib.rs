@@ -1,5 +1,6 @@
 //! A model of how a CPS of several nodes spends a token over a store of several
-//! servers (docs/redis.md), small enough to look at every state it can come into.
+//! servers (docs/redis.md), and one of how both sides of a call come to the same CPSs
+//! (`agreement`), small enough to look at every state that they can come into.
 //! Not here: any real request; those are judged by the history checker.
 
 #![allow(
@@ -7,6 +8,7 @@
     reason = "places in arrays of this model are counted by it"
 )]
 
+pub mod agreement;
 mod shard;
 mod spend;
 mod state;

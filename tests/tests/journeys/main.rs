@@ -9,6 +9,7 @@
     reason = "a test has no better answer to a failure than to end"
 )]
 
+mod agreement;
 mod bad_input;
 mod call_journey;
 mod carrier_journey;
