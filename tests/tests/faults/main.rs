@@ -15,3 +15,4 @@ mod kill;
 mod never_twice;
 mod random_faults;
 mod redis_faults;
+mod three_cpss;
