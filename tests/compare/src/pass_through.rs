@@ -55,7 +55,11 @@ fn way_to_gateway(config: &Config) -> KeptConnection {
     let gateway = &config.gateway[0];
     let tls = tls_client(gateway);
     let service = gateway.url.service().clone();
-    KeptConnection::new(service, move || Some(tls.clone()), config.forward.kept(gateway))
+    KeptConnection::new(
+        service,
+        move || Some(tls.clone()),
+        config.forward.kept(gateway),
+    )
 }
 
 fn tls_client(gateway: &GatewaySection) -> TlsClient {

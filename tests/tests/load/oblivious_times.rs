@@ -30,7 +30,7 @@ use super::observer::{Asked, Kind, runtime, told_apart};
 
 const SERVICE: &str = env!("CARGO_BIN_EXE_service");
 /// Requests under way at one time: most of them wait for the time at which they are answered.
-const AT_ONCE: usize = 168;
+const AT_ONCE: usize = 112;
 /// Bytes of all answers inside the seal.
 const CLASS: usize = 9_216;
 /// Tokens that are drawn at a time: one for each pair that is looked at first, and some.
@@ -153,7 +153,7 @@ async fn told(answer_delay: Duration) -> Vec<String> {
 fn a_relay_does_not_tell_by_time_what_was_asked_or_granted() {
     let _alone = alone();
     // More than nearly every store takes, also where the disk has other things to do.
-    let different = runtime().block_on(told(Duration::from_millis(400)));
+    let different = runtime().block_on(told(Duration::from_millis(100)));
     assert!(different.is_empty(), "{different:#?}");
 }
 
