@@ -27,6 +27,7 @@ async fn a_key_that_is_published_later_gets_its_copy_without_a_look_up_at_a_call
     let scene = Scene::set(8).await;
     let desk = Desk::open(&scene, |parts| {
         signing(parts).store.key_records.every = Duration::from_millis(100);
+        signing(parts).signing.deadline = SOON;
     });
     let (desk, trunk) = (desk.await, trunk(&scene, Some("carrier")));
     let oob = desk.engine.sign(&trunk, call()).await.unwrap().oob;
@@ -67,7 +68,11 @@ async fn no_more_records_and_copies_are_taken_than_may_be() {
     let few_bytes = |parts: &mut EngineParts| signing(parts).store.key_records.max_bytes = 6_000;
     let changes: [Change; 3] = [(few_copies, 4, 2), (few_records, 1, 1), (few_bytes, 2, 2)];
     for (change, records, copies) in changes {
-        let desk = Desk::open(&scene, change).await;
+        let desk = Desk::open(&scene, |parts| {
+            change(parts);
+            signing(parts).signing.deadline = SOON;
+        });
+        let desk = desk.await;
         let status = desk.engine.status(&[]).await;
         assert_eq!(status.key_records.unwrap().records, records);
         assert_eq!(status.warnings.len(), usize::from(records < 4));
