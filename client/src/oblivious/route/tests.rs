@@ -88,7 +88,7 @@ async fn a_gateway_of_others_reads_what_we_send_and_we_read_its_answer() {
 
 #[tokio::test]
 async fn the_relay_sees_one_length_of_stores_and_look_ups_and_of_their_answers() {
-    for (kem, request) in [(Kem::DhkemX25519, 4_096 + 55), (Kem::XWing, 8_192 + 1_143)] {
+    for (kem, request) in [(Kem::DhkemX25519, 8_192 + 55), (Kem::XWing, 8_192 + 1_143)] {
         let scene = Scene::with(kem, &[Relaying::Carries]);
         let route = route(&[scene.serve().await], scene.keys());
         let look_up = Request::get(format!("{CPS}{KEYS_PATH}/12155550100"), 4_096);
