@@ -7,7 +7,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use zeroize::Zeroizing;
@@ -51,20 +51,24 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_in_steps(path, bytes, || Ok(()))
 }
 
-/// Overwrites and removes what a crash has left of a replacement.
+/// Overwrites and removes what a crash has left of a replacement. A link or whatever else
+/// stands there under its name is removed, and what it leads to is left alone.
 ///
 /// # Errors
 /// What the file system says.
 pub fn erase_replaced(path: &Path) -> io::Result<()> {
+    let path = &resolved(path)?;
     let aside = aside(path);
-    if let Err(error) = fs::symlink_metadata(&aside) {
-        let is_none = error.kind() == io::ErrorKind::NotFound;
-        return if is_none { Ok(()) } else { Err(error) };
-    }
+    let found = match fs::symlink_metadata(&aside) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
     // It must not be in force when it is overwritten, whatever fails from now on.
     sync_directory(path)?;
-    fs::set_permissions(&aside, Permissions::from_mode(PRIVATE))?;
-    overwrite(&OpenOptions::new().write(true).open(&aside)?)?;
+    if found.is_file() {
+        overwrite(&open_to_overwrite(&aside)?)?;
+    }
     fs::remove_file(&aside)?;
     sync_directory(path)
 }
@@ -79,6 +83,7 @@ fn replace_in_steps(
         return Err(limited_file::too_large(MAX_SIZE));
     }
     erase_replaced(path)?;
+    let path = &resolved(path)?;
     let aside = aside(path);
     let mut options = OpenOptions::new();
     let options = options.write(true).create_new(true).mode(PRIVATE);
@@ -96,14 +101,42 @@ fn replace_in_steps(
             fs::rename(&aside, path)?;
             sync_directory(path)
         }
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            let old = OpenOptions::new().write(true).open(path)?;
-            fs::rename(&aside, path)?;
-            sync_directory(path)?;
-            overwrite(&old)
-        }
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => replace_by_name(&aside, path),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Where names cannot be exchanged.
+fn replace_by_name(aside: &Path, path: &Path) -> io::Result<()> {
+    let old = open_to_overwrite(path)?;
+    fs::rename(aside, path)?;
+    sync_directory(path)?;
+    overwrite(&old)
+}
+
+/// The file itself: names are exchanged, and a link's name would be, in place of the secret's.
+fn resolved(path: &Path) -> io::Result<PathBuf> {
+    match fs::canonicalize(path) {
+        Ok(path) if path.is_file() => Ok(path),
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is a pipe, a device or a directory: only a regular file holds a secret",
+        )),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
+            Ok(path.to_owned())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A file that its owner may not write, too. A link is not followed.
+fn open_to_overwrite(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(OFlags::NOFOLLOW.bits());
+    let flags = limited_file::unwaiting()? | flags.map_err(io::Error::other)?;
+    let open = |options: &mut OpenOptions| options.custom_flags(flags).open(path);
+    let file = open(OpenOptions::new().read(true))?;
+    file.set_permissions(Permissions::from_mode(PRIVATE))?;
+    open(OpenOptions::new().write(true))
 }
 
 fn aside(path: &Path) -> PathBuf {
@@ -186,5 +219,72 @@ mod tests {
             crashes += 1;
         }
         assert_eq!(crashes, 3);
+    }
+
+    #[test]
+    fn of_a_path_that_is_a_link_the_file_is_replaced_and_the_link_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        fs::create_dir(at("volume")).unwrap();
+        let (file, link, kept) = (at("volume/seed"), at("seed"), at("kept"));
+        replace(&file, b"first").unwrap();
+        fs::hard_link(&file, &kept).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        replace(&link, b"second").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(*read(&link).unwrap(), *b"second");
+        assert_eq!(fs::read(&file).unwrap(), b"second");
+        assert_eq!(fs::read(&kept).unwrap(), [0; 5]);
+        assert_eq!(names(home.path()), ["kept", "seed", "volume"]);
+        assert_eq!(names(&at("volume")), ["seed"]);
+        // What a crash left stands beside the file, and not beside the link.
+        fs::write(at("volume/seed.replaced"), b"first").unwrap();
+        erase_replaced(&link).unwrap();
+        assert_eq!(names(&at("volume")), ["seed"]);
+    }
+
+    #[test]
+    fn a_link_beside_the_secret_is_removed_and_what_it_leads_to_is_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        fs::write(at("precious"), b"of others").unwrap();
+        fs::set_permissions(at("precious"), Permissions::from_mode(0o644)).unwrap();
+        for leads_to in ["precious", "nowhere"] {
+            std::os::unix::fs::symlink(at(leads_to), at("seed.replaced")).unwrap();
+            replace(&at("seed"), b"secret").unwrap();
+            assert_eq!(names(home.path()), ["precious", "seed"]);
+        }
+        assert_eq!(fs::read(at("precious")).unwrap(), b"of others");
+        let mode = fs::metadata(at("precious")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o644);
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_replaced() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        fs::create_dir(at("directory")).unwrap();
+        std::os::unix::fs::symlink(at("nowhere"), at("dangling")).unwrap();
+        for name in ["directory", "dangling"] {
+            assert!(replace(&at(name), b"secret").is_err(), "{name}");
+        }
+        assert_eq!(names(home.path()), ["dangling", "directory"]);
+        assert!(at("directory").is_dir() && at("dangling").is_symlink());
+    }
+
+    #[test]
+    fn where_names_cannot_be_exchanged_a_file_is_overwritten_that_its_owner_may_only_read() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        replace(&at("seed"), b"first").unwrap();
+        fs::hard_link(at("seed"), at("kept")).unwrap();
+        fs::set_permissions(at("seed"), Permissions::from_mode(0o400)).unwrap();
+        fs::write(at("seed.replaced"), b"second").unwrap();
+        replace_by_name(&at("seed.replaced"), &at("seed")).unwrap();
+        assert_eq!(fs::read(at("seed")).unwrap(), b"second");
+        assert_eq!(fs::read(at("kept")).unwrap(), [0; 5]);
+        // Root may write whatever the mode says; others could not without a change of it.
+        let mode = fs::metadata(at("kept")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, PRIVATE);
     }
 }
