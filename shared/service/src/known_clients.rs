@@ -1,7 +1,8 @@
 //! Clients that the operator knows by the key of their TLS certificate, such as relays that
 //! bring the requests of many: their connections last, and have room for more at one time.
 //! **Only the key decides.** No CA is asked, and nothing in the certificate is read beside it.
-//! A client with another certificate, or none, is a stranger, and is served like all others.
+//! A client with another certificate, or none, is a stranger, and is served like all others;
+//! only a chain that is too long is refused.
 //! Where nobody is known, no certificate is asked for.
 
 use std::fmt;
@@ -27,6 +28,11 @@ const CONNECTIONS: usize = 8;
 const SHARES: usize = 2;
 /// And each alone one in this many.
 const SHARES_OF_ONE: usize = 8;
+
+/// Certificates behind a client's own, and bytes of all. **They are kept as long as the
+/// connection**, of strangers too, and no limit of the listener counts them.
+const MOST_ISSUERS: usize = 4;
+const MOST_CHAIN_BYTES: usize = 16 * 1024;
 
 /// So many times as many streams as a stranger's connection has.
 const STREAMS: u32 = 8;
@@ -139,7 +145,7 @@ impl KnownConnection {
     }
 }
 
-/// Accepts every certificate. TLS proves that the client has the key of it, where that is the
+/// Accepts every certificate, in a chain of a reasonable size. TLS proves that the client has the key of it, where that is the
 /// key of one who is known; of a stranger nothing is verified, since nothing follows from it.
 struct Verifier {
     known: KnownClients,
@@ -176,11 +182,18 @@ impl ClientCertVerifier for Verifier {
 
     fn verify_client_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
+        own: &CertificateDer<'_>,
+        issuers: &[CertificateDer<'_>],
         _: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        Ok(ClientCertVerified::assertion())
+        let bytes = issuers.iter().fold(own.len(), |sum, one| sum + one.len());
+        match issuers.len() <= MOST_ISSUERS && bytes <= MOST_CHAIN_BYTES {
+            true => Ok(ClientCertVerified::assertion()),
+            false => Err(Error::General(format!(
+                "the client's certificate chain is too long: at most {MOST_ISSUERS} behind its own \
+                 and {MOST_CHAIN_BYTES} bytes are taken"
+            ))),
+        }
     }
 
     fn verify_tls12_signature(

@@ -82,6 +82,28 @@ fn all_known_clients_together_have_at_most_half_of_the_places() {
 }
 
 #[test]
+fn a_chain_is_refused_that_is_longer_than_a_relay_needs_whoever_shows_it() {
+    let (known, stranger) = (shown(), shown());
+    let verifier = knowing(&[&known], 1024).verifier().unwrap();
+    let accepts = |own: &CertificateDer<'_>, issuers: &[CertificateDer<'_>]| {
+        let now = UnixTime::since_unix_epoch(std::time::Duration::ZERO);
+        verifier.verify_client_cert(own, issuers, now).is_ok()
+    };
+    let of_bytes = |bytes: usize| CertificateDer::from(vec![0; bytes]);
+    for own in [known.cert.der(), stranger.cert.der()] {
+        assert!(accepts(own, &[]));
+        assert!(accepts(own, &vec![of_bytes(0); MOST_ISSUERS]));
+        // Entries without a byte take room, too.
+        assert!(!accepts(own, &vec![of_bytes(0); MOST_ISSUERS + 1]));
+        let rest = MOST_CHAIN_BYTES - own.len();
+        assert!(accepts(own, &[of_bytes(rest)]));
+        assert!(!accepts(own, &[of_bytes(rest), of_bytes(1)]));
+    }
+    assert!(accepts(&of_bytes(MOST_CHAIN_BYTES), &[]));
+    assert!(!accepts(&of_bytes(MOST_CHAIN_BYTES + 1), &[]));
+}
+
+#[test]
 fn nobody_is_asked_for_a_certificate_where_nobody_is_known() {
     assert!(KnownClients::default().verifier().is_none());
     assert!(knowing(&[&shown()], 1024).verifier().is_some());
