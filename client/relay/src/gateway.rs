@@ -8,7 +8,7 @@ use http::HeaderValue;
 use pennyblack_base::service_paths::OHTTP_REQUEST_MEDIA_TYPE;
 use pennyblack_http::{KeptConnection, KeptError};
 use pennyblack_service::answer_room::AnswerRoom;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::answer::{Answer, Unusable};
 use crate::clients::Network;
@@ -68,36 +68,55 @@ impl Gateway {
         room: &AnswerRoom,
     ) -> Result<Bytes, Refusal> {
         self.counts.received(request.len());
-        let deadline = self.forward.deadline;
-        let answer = timeout(deadline, self.ask(network, request, room)).await;
-        let answer = answer.unwrap_or_else(|_| {
-            self.note(format!("no answer in {deadline:?}"));
-            Err(Refusal::Late)
-        });
+        let answer = self.in_turn(network, request, room).await;
         let counted = answer.as_ref().map(Bytes::len);
         self.counts.answered(counted, self.connection.made());
         answer
     }
 
-    async fn ask(
+    /// **A client sends again what was not handed on**, so what ends before that must not look
+    /// like what ends after it.
+    async fn in_turn(
         &self,
         network: Network,
         request: Bytes,
         room: &AnswerRoom,
     ) -> Result<Bytes, Refusal> {
-        let turn = self.turns.take(network).await;
+        let deadline = self.forward.deadline;
+        let until = Instant::now() + deadline;
+        let Ok(turn) = timeout_at(until, self.turns.take(network)).await else {
+            self.note(format!("no turn in {deadline:?}"));
+            return Err(Refusal::Overloaded);
+        };
         let _turn = turn.map_err(|NoPlace| Refusal::Overloaded)?;
+        let answer = timeout_at(until, self.ask(request, until, room)).await;
+        answer.unwrap_or_else(|_| {
+            self.note(format!("no answer in {deadline:?}"));
+            Err(Refusal::Late)
+        })
+    }
+
+    async fn ask(
+        &self,
+        request: Bytes,
+        until: Instant,
+        room: &AnswerRoom,
+    ) -> Result<Bytes, Refusal> {
         let media_type = HeaderValue::from_static(OHTTP_REQUEST_MEDIA_TYPE);
-        let answer = self.connection.post(&self.path, media_type, request).await;
-        let read = match answer {
+        let answer = self.connection.post(&self.path, media_type, request, until);
+        let read = match answer.await {
             Ok(answer) => Answer::read(answer, self.forward.answer_bytes, room).await,
             Err(error) => Err(error.into()),
         };
         match read {
             Ok(Answer::Sealed(answer)) => Ok(answer),
             Ok(Answer::Refusal(refusal)) => Err(refusal),
-            // No other failure says that the gateway has not processed the request.
+            // No failure but these two says that the gateway has not processed the request.
             Err(Unusable::Connection(KeptError::NotTaken)) => Err(Refusal::Overloaded),
+            Err(unreached @ Unusable::Connection(KeptError::NoConnection(_))) => {
+                self.note(unreached.to_string());
+                Err(Refusal::Overloaded)
+            }
             Err(unusable) => {
                 self.note(unusable.to_string());
                 Err(Refusal::Failed)

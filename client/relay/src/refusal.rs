@@ -20,11 +20,12 @@ pub(crate) enum Refusal {
     MediaType(ContentTypeError),
     /// The client asks for too much.
     TooMany,
-    /// The relay, or its gateway, has too much to do.
+    /// The relay, or its gateway, has too much to do, or the gateway cannot be reached: it has
+    /// not processed the request.
     Overloaded,
     /// There is no answer, or none that may be passed on.
     Failed,
-    /// There is none in time.
+    /// It was handed on, and there is none in time.
     Late,
     /// The gateway refused.
     Refused {
@@ -81,8 +82,8 @@ fn refused(status: StatusCode, is_key: bool) -> Problem {
     let (kind, detail) = match is_key {
         true => (
             OHTTP_KEY_PROBLEM,
-            "The gateway has not the key to which the request is sealed. Its keys have changed: \
-             seal the request to a newer one.",
+            "The gateway does not have the key to which the request is sealed, and has read nothing. \
+             Fetch its keys at a time that does not depend on this answer.",
         ),
         false => (
             "about:blank",

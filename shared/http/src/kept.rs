@@ -20,7 +20,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http2::SendRequest;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::service_address::ServiceUri;
 use super::tls::TlsClient;
@@ -123,7 +123,8 @@ impl KeptConnection {
     }
 
     /// Sends `body`: `Content-Type`, `Content-Length` and the fields that HTTP/2 needs, no
-    /// other. `path` begins with a slash.
+    /// other. `path` begins with a slash. Nothing is sent any more if there is no connection
+    /// at `connect_by`.
     ///
     /// # Errors
     /// [`KeptError`].
@@ -132,6 +133,7 @@ impl KeptConnection {
         path: &str,
         media_type: HeaderValue,
         body: Bytes,
+        connect_by: Instant,
     ) -> Result<KeptAnswer, KeptError> {
         let bytes = FRAMES.saturating_add(body.len() as u64);
         let mut request = http::Request::new(Full::new(body));
@@ -141,7 +143,8 @@ impl KeptConnection {
         // The second is for a connection that ended before a byte of the request was written, as
         // one does that was idle for long: that request has not left this side yet.
         for _ in 0..2 {
-            let mut sender = self.attempt(bytes).await?;
+            let attempt = timeout_at(connect_by, self.attempt(bytes)).await;
+            let mut sender = attempt.unwrap_or_else(|_| Err(late()))?;
             let mut failed = match sender.try_send_request(request).await {
                 Ok(answer) => return Ok(answer.into()),
                 Err(failed) => failed,
@@ -231,6 +234,10 @@ impl KeptAnswer {
             }
         }
     }
+}
+
+fn late() -> KeptError {
+    KeptError::NoConnection("none was made in time".to_owned())
 }
 
 fn of_hyper(error: &hyper::Error) -> KeptError {

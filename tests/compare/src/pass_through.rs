@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -18,6 +19,7 @@ use pennyblack_runtime::config::{Sources, TlsConfig, load};
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::listener::Listener;
 use pennyblack_service::tls::{TlsSettings, read};
+use tokio::time::Instant;
 
 use crate::floor_process::announce;
 use crate::machine;
@@ -74,7 +76,9 @@ fn tls_client(gateway: &GatewaySection) -> TlsClient {
 
 async fn pass(State(gateway): State<Arc<KeptConnection>>, body: Bytes) -> (StatusCode, Vec<u8>) {
     let media_type = HeaderValue::from_static(OHTTP_REQUEST_MEDIA_TYPE);
-    let answer = gateway.post(OHTTP_GATEWAY_PATH, media_type, body).await;
+    let connect_by = Instant::now() + Duration::from_secs(5);
+    let answer = gateway.post(OHTTP_GATEWAY_PATH, media_type, body, connect_by);
+    let answer = answer.await;
     let mut answer = answer.unwrap();
     let mut content = Vec::new();
     while let Some(piece) = answer.piece().await.unwrap() {

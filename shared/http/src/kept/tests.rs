@@ -66,8 +66,12 @@ fn kept(service: &ServiceUri, limits: KeptLimits) -> Arc<KeptConnection> {
 }
 
 async fn ask(connection: &KeptConnection) -> Result<Bytes, KeptError> {
-    let media_type = HeaderValue::from_static("text/plain");
-    let answer = connection.post("/path", media_type, Bytes::from_static(b"body"));
+    ask_by(connection, Instant::now() + LIMITS.connect).await
+}
+
+async fn ask_by(connection: &KeptConnection, connect_by: Instant) -> Result<Bytes, KeptError> {
+    let (media_type, body) = (HeaderValue::from_static("text/plain"), Bytes::from("body"));
+    let answer = connection.post("/path", media_type, body, connect_by);
     let mut answer = answer.await?;
     assert_eq!(answer.length(), Some(2));
     Ok(answer.piece().await?.unwrap_or_default())
@@ -204,4 +208,16 @@ async fn a_service_that_is_away_is_named_with_what_to_do() {
         error.contains(&url) && error.contains("check the port"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_connection_that_is_not_there_in_time_is_none_and_serves_the_next() {
+    let (service, notes) = service(true).await;
+    let connection = kept(&service, LIMITS);
+    let past = Instant::now() - Duration::from_millis(10);
+    let late = ask_by(&connection, past).await;
+    assert!(matches!(late, Err(KeptError::NoConnection(_))), "{late:?}");
+    assert_eq!(&*ask(&connection).await.unwrap(), b"ok");
+    assert_eq!(notes.requests.load(Ordering::SeqCst), 1);
+    assert_eq!(notes.connections.load(Ordering::SeqCst), 1);
 }

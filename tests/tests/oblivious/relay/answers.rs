@@ -2,10 +2,11 @@
 
 use pennyblack_base::problem::ProblemType;
 use pennyblack_base::service_paths::OHTTP_KEY_PROBLEM;
+use pennyblack_tests::answer::Answer;
 use pennyblack_tests::wait::until;
 use std::time::Duration;
 
-use super::scene::{Scene, problem};
+use super::scene::{REQUEST, Scene, problem};
 
 /// Longest wait for what happens at once.
 const SOON: Duration = Duration::from_secs(20);
@@ -87,6 +88,38 @@ async fn a_silent_gateway_is_waited_for_until_the_deadline_and_asked_once() {
     assert_eq!(scene.gateway.asked_for("silence"), 1);
 }
 
+/// A client sends again what was not handed on, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_deadline_a_request_that_waits_for_its_turn_is_not_like_one_at_the_gateway() {
+    let scene = Scene::open(&["forward.streams=1", "forward.deadline=1s"]).await;
+    let client = scene.client([127, 0, 0, 1]);
+    let ask = || {
+        let request = client.post(scene.url()).header("content-type", REQUEST);
+        let request = request.body("silence");
+        tokio::spawn(async move { Answer::to(request).await.unwrap() })
+    };
+    let first = ask();
+    until("the first at the gateway", SOON, async || {
+        (scene.gateway.asked_for("silence") == 1).then_some(())
+    })
+    .await;
+    let waiting: Vec<_> = (0..24).map(|_| ask()).collect();
+    assert_eq!(first.await.unwrap().problem(), ProblemType::GatewayTimeout);
+    let mut without_turn = 0;
+    for asked in waiting {
+        match asked.await.unwrap().problem() {
+            // It was given the turn of one whose deadline came a moment before.
+            ProblemType::GatewayTimeout => {}
+            problem => {
+                assert_eq!(problem, ProblemType::Overloaded);
+                without_turn += 1;
+            }
+        }
+    }
+    assert!(without_turn > 0);
+    assert!(scene.gateway.asked_for("silence") <= 25 - without_turn);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_on_a_connection_that_ends_is_not_sent_again() {
     let scene = Scene::open(&[]).await;
@@ -105,13 +138,13 @@ async fn a_request_on_a_connection_that_ends_is_not_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_is_not_there_is_none_that_answers() {
+async fn a_gateway_that_is_not_there_has_processed_nothing() {
     let unused = pennyblack_tests::port::free_port();
     let gateway = format!("gateway=[{{name=\"cps-a\", url=\"http://127.0.0.1:{unused}\"}}]");
     let scene = Scene::open(&[&gateway]).await;
     let client = scene.client([127, 0, 0, 1]);
     let answer = scene.ask(&client, "hello").await;
-    assert_eq!(answer.problem(), ProblemType::GatewayFailed);
+    assert_eq!(answer.problem(), ProblemType::Overloaded);
     assert!(
         !String::from_utf8(answer.body)
             .unwrap()
