@@ -22,7 +22,8 @@ pub use timer::{DEFAULT_FETCH_EVERY, KeyTimer, check_fetch_every};
 pub use trusted_keys::{CpsKeys, MAX_READING_AGE, TrustedKey, TrustedKeys};
 pub use witnesses::witness_policy;
 
-/// What becomes of a request when no relay can carry it.
+/// What becomes of a request when none of its CPS's relays is reached. Whatever else is
+/// missing, it is not sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fallback {

@@ -102,8 +102,9 @@ Exit codes:
   11  audit follow: the CPS takes keys of an issuer whose log was not named
   12  call: a key for the called number is published, but this machine cannot
      check that its signer holds the number
-  13  no relay can carry the request, and nothing goes directly: none was
-     reached, or no key of the CPS is known; nothing was sent
+  13  no relay could carry the request, and nothing goes directly: none was
+     reached, or they refused it, or no key of the CPS is known; the CPS has
+     read nothing
   14  federation: the newest roster has ended, or is not valid yet
 
 Exit codes of `audit`, each a kind of misbehaviour (docs/auditing.md); 20, 21

@@ -18,10 +18,10 @@ use super::options::quoted;
 use super::outcome::{Exit, Failure};
 use super::standard_error::warn;
 
-/// What becomes of a request when no relay can carry it.
+/// What becomes of a request when no relay is reached.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum FallbackName {
-    /// It is not sent: exit code 13.
+    /// The CPS does not get it: exit code 13.
     #[default]
     None,
     /// It is sent directly, and the CPS sees this machine's address.
@@ -53,7 +53,7 @@ pub(crate) struct RelayOptions {
     /// with another operator.
     #[arg(long, value_name = "DIR", requires = "relays")]
     rosters: Option<PathBuf>,
-    /// What to do when no relay can be used.
+    /// What to do when no relay is reached. Without a key of the CPS nothing is sent either way.
     #[arg(long, default_value_t, value_name = "WAY", requires = "relays")]
     fallback: FallbackName,
 }

@@ -11,7 +11,8 @@ use rand::seq::SliceRandom as _;
 
 use super::RelayAddress;
 
-/// For how long a relay that was not reached, or took nothing, is tried after the others.
+/// For how long a relay that was not reached, or carries nothing for the CPS, is tried after
+/// the others.
 const AWAY_FOR: Duration = Duration::from_secs(30);
 
 /// Relays that cannot be used as they are named.
@@ -41,7 +42,7 @@ pub enum RelaysError {
 pub(super) struct CpsRelays {
     cps: ServiceAddress,
     relays: Vec<RelayAddress>,
-    /// When each last took nothing. Locked for a few instructions.
+    /// Since when each is away. Locked for a few instructions.
     away: Mutex<Vec<Option<Instant>>>,
 }
 
@@ -107,7 +108,7 @@ impl CpsRelays {
         order
     }
 
-    /// Takes in whether a relay was reached and took a request.
+    /// Takes in whether a relay was reached and carries requests for the CPS.
     pub(super) fn heard(&self, number: usize, is_there: bool) {
         if let Some(away) = self.away().get_mut(number) {
             *away = (!is_there).then(Instant::now);

@@ -106,28 +106,31 @@ impl ObliviousRoute {
 
     /// Hands a request to the first relay that can be reached and takes it. One that was
     /// reached is the only one: the request may have gone on from there. But if it says that
-    /// it has handed nothing on, one other is tried, in the time that was for the first. **For
-    /// each relay the request is sealed again.**
+    /// it has handed nothing on, one of another authority is tried, in the time that was for
+    /// the first. **For each relay the request is sealed again.**
     async fn send(&self, request: RoutedRequest<'_>) -> Result<RoutedAnswer, HttpError> {
         let (url, until) = (request.url, Deadline::after(self.timeout));
         let (relays, key) = self.way(url, self.clock.now())?;
         let inner = inner_request(&request, relays.cps().authority())?;
         let max = max_answer(&key, request.max_answer);
-        let (mut client, mut refused, mut away) = (self.client.current(), None, None);
+        let (mut client, mut away) = (self.client.current(), None);
+        let mut refused: Option<(&Authority, Answer)> = None;
         for (number, relay) in relays.in_random_order() {
+            if refused.as_ref().is_some_and(|(by, _)| *by == relay.relay()) {
+                continue;
+            }
             let sealed = seal_request(key.config(), &inner, &mut rand::rng());
             let (sealed, opener) = sealed.map_err(|error| fault::unsealable(url, &error))?;
             let sealed = Request::post(relay.url(), sealed, max)
                 .header("content-type", OHTTP_REQUEST_MEDIA_TYPE);
             match client.exchange(&sealed).await {
                 Ok(answer) => {
-                    let is_handed_on = !is_of_the_relay_alone(answer.status);
-                    relays.heard(number, is_handed_on);
-                    if is_handed_on || refused.is_some() {
+                    relays.heard(number, !has_no_such_path(answer.status));
+                    if !is_unprocessed(answer.status) || refused.is_some() {
                         return open(url, opener, &answer);
                     }
                     client = client.within(until);
-                    refused = Some(answer);
+                    refused = Some((relay.relay(), answer));
                 }
                 Err(error) if error.has_not_left() => {
                     relays.heard(number, false);
@@ -137,7 +140,7 @@ impl ObliviousRoute {
             }
         }
         let why = match refused {
-            Some(answer) => fault::not_taken(url, &answer),
+            Some((_, answer)) => fault::not_taken(url, &answer),
             None => fault::no_relay(url, away.as_ref()),
         };
         Err(why.into())
@@ -188,15 +191,21 @@ pub enum RouteSetupError {
 }
 
 /// Whether a relay says by this status that it has handed nothing on, or that the CPS took
-/// nothing: it knows no such path, or has too much to do. 502 and 504 say that nobody knows.
-const fn is_of_the_relay_alone(status: StatusCode) -> bool {
+/// nothing. 502 and 504 say that nobody knows.
+const fn is_unprocessed(status: StatusCode) -> bool {
+    has_no_such_path(status)
+        || matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        )
+}
+
+/// Whether it is the relay's own word that it carries nothing for this CPS. 429 and 503 may be
+/// the CPS's: they must not decide by which relay later requests come.
+const fn has_no_such_path(status: StatusCode) -> bool {
     matches!(
         status,
-        StatusCode::NOT_FOUND
-            | StatusCode::METHOD_NOT_ALLOWED
-            | StatusCode::MISDIRECTED_REQUEST
-            | StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::SERVICE_UNAVAILABLE
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::MISDIRECTED_REQUEST
     )
 }
 

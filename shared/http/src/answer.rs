@@ -318,12 +318,12 @@ impl HttpError {
         matches!(self, Self::Refused(_) | Self::Mistaken(_))
     }
 
-    /// True when nothing of the request left: there was no connection to send it by.
+    /// True when nothing of the request left: there was no way or no connection to send it by.
     #[must_use]
     pub fn has_not_left(&self) -> bool {
         match self {
             Self::NoAnswer { error, .. } => error.is_connect() || error.is_builder(),
-            Self::Route(error) => error.fault.is_closed(),
+            Self::Route(error) => error.fault.has_not_left(),
             Self::Build(_) | Self::Tls(_) | Self::CaFile { .. } | Self::Header { .. } => true,
             _ => false,
         }

@@ -36,10 +36,18 @@ pub enum RouteFault {
 }
 
 impl RouteFault {
-    /// Whether nothing left, and nothing speaks against another way.
+    /// Whether nobody who could carry it was reached, which alone is a reason for another way.
+    /// **That something is missing is none**: the service itself can bring that about, such as
+    /// by failing who fetches its keys, and would see the sender for it.
     #[must_use]
     pub const fn is_closed(self) -> bool {
-        matches!(self, Self::NoWay | Self::NoRelay)
+        matches!(self, Self::NoRelay)
+    }
+
+    /// Whether nothing of it left.
+    #[must_use]
+    pub const fn has_not_left(self) -> bool {
+        matches!(self, Self::NoWay | Self::Untrusted | Self::NoRelay)
     }
 
     /// Whether the service has not read the request, so that it has done nothing of it.

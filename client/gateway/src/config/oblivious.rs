@@ -16,14 +16,16 @@ use super::StoreSection;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ObliviousSection {
-    /// Relays that stores and readings of key records go through, one at random each: URLs
-    /// with the names that the relays have for the CPS. Default: none; they go directly.
+    /// Relays that stores and readings of key records go through. Each takes one at random, and
+    /// another if that is not reached or hands nothing on. URLs with the names that the relays
+    /// have for the CPS. Default: none; they go directly.
     pub relays: Vec<RelayAddress>,
     /// The directory in which `pennyblack federation fetch` keeps rosters. The newest must
     /// have each relay, and its CPS with another operator. Default: nobody checks that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rosters: Option<PathBuf>,
-    /// What becomes of them when no relay can be used. Default: none.
+    /// What becomes of them when no relay is reached. Without a key of the CPS they are not
+    /// sent either way. Default: none.
     pub fallback: Fallback,
     /// Whether mailboxes are polled through the relays, too. Default: false.
     pub polls: bool,

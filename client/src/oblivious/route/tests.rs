@@ -189,6 +189,43 @@ async fn of_relays_that_hand_nothing_on_two_are_asked_and_none_twice() {
 }
 
 #[tokio::test]
+async fn one_relay_by_two_names_is_not_another() {
+    for status in ["503 Service Unavailable", "404 Not Found"] {
+        let scene = Scene::new(&[Relaying::Refuses(status, "")]);
+        let relay = scene.serve().await;
+        let other_path = format!("http://{}/other", relay.relay());
+        for second in [relay.clone(), other_path.parse().unwrap()] {
+            let route = route(&[relay.clone(), second], scene.keys());
+            let sent = client(&route).send(&store(), RetryPolicy::NONE).await;
+            assert!(matches!(sent, Err(HttpError::Route(_))), "{sent:?}");
+            assert_eq!(scene.seen.lock().unwrap().split_off(0).len(), 1);
+        }
+    }
+}
+
+/// A CPS that refuses would decide otherwise by which relay the next requests come.
+#[tokio::test]
+async fn only_a_relay_without_the_path_comes_last_from_then_on() {
+    for (status, comes_last) in [
+        ("404 Not Found", true),
+        ("405 Method Not Allowed", true),
+        ("421 Misdirected Request", true),
+        ("429 Too Many Requests", false),
+        ("503 Service Unavailable", false),
+    ] {
+        let good = Scene::new(&[Relaying::Carries]);
+        let bad = Scene::new(&[Relaying::Refuses(status, "")]);
+        let route = route(&[good.serve().await, bad.serve().await], good.keys());
+        for _ in 0..64 {
+            let sent = client(&route).send(&store(), RetryPolicy::NONE).await;
+            assert!(sent.is_ok(), "{status}: {sent:?}");
+        }
+        let asked = bad.seen.lock().unwrap().len();
+        assert_eq!(asked <= 1, comes_last, "{status}: {asked} of 64");
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_may_have_been_handed_on_goes_to_no_other_relay() {
     for lost in [
         Relaying::Refuses("502 Bad Gateway", ""),

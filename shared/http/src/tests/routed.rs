@@ -177,10 +177,10 @@ async fn a_deadline_ends_what_a_route_does_not_answer() {
 }
 
 #[tokio::test]
-async fn nothing_goes_directly_unless_the_route_allows_it_and_nothing_has_left() {
+async fn nothing_goes_directly_unless_the_route_allows_it_and_nobody_who_carries_was_reached() {
     for (fault, allowed, reached) in [
-        (RouteFault::NoWay, true, 1),
         (RouteFault::NoRelay, true, 1),
+        (RouteFault::NoWay, true, 0),
         (RouteFault::NoWay, false, 0),
         (RouteFault::NoRelay, false, 0),
         (RouteFault::Untrusted, true, 0),
@@ -193,6 +193,8 @@ async fn nothing_goes_directly_unless_the_route_allows_it_and_nothing_has_left()
         assert_eq!(served.load(Ordering::SeqCst), reached, "{fault:?}");
         assert_eq!(route.direct.load(Ordering::SeqCst), reached, "{fault:?}");
         assert_eq!(sent.is_ok(), reached == 1, "{fault:?}");
+        assert_eq!(fault.is_closed(), fault == RouteFault::NoRelay);
+        assert_eq!(fault.has_not_left(), fault != RouteFault::NoAnswer);
     }
 }
 

@@ -125,12 +125,12 @@ async fn no_call_fails_when_one_of_two_relays_is_dead_or_has_another_path() {
     let scene = Scene::set(2).await;
     scene.fetch_soon().await;
     let fetches = scene.front.connections();
-    let relay = scene.relay.addresses().public;
-    let good = format!("http://{relay}/cps");
+    let good = format!("http://{}/cps", scene.relay.addresses().public);
+    let second = start_relay(scene.behind.address()).await;
     let dead = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
     for bad in [
         format!("http://{dead}/cps"),
-        format!("http://{relay}/other"),
+        format!("http://{}/other", second.addresses().public),
     ] {
         let relays = [bad, good.clone()];
         // Each does not know yet which of the two is good.
@@ -144,6 +144,7 @@ async fn no_call_fails_when_one_of_two_relays_is_dead_or_has_another_path() {
     }
     assert_eq!((scene.front.connections(), scene.tokens()), (fetches, 0));
     assert_eq!(passports(&scene, &HttpOptions::default()).await, 2);
+    second.stop().await;
     scene.end().await;
 }
 
@@ -155,15 +156,21 @@ async fn without_a_key_of_the_cps_no_token_is_spent() {
     let found = scene.keys(&scene.caller(&http)).await.unwrap();
     let (key, mut scene) = (&found.keys[0], scene);
     scene.fetcher.keys = TrustedKeys::default();
-    let ignorant = scene.http_by(scene.relay.addresses().public);
-    let stored = scene
-        .store(&scene.caller(&ignorant), key)
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(&stored, OobAuthenticationError::NoWay(error) if error.fault == RouteFault::NoWay),
-        "{stored}"
-    );
+    let connections = scene.front.connections();
+    // A CPS whose keys cannot be fetched must not be told who calls for it.
+    for fallback in [Fallback::None, Fallback::Direct] {
+        let ignorant = scene.http_with(scene.relay.addresses().public, fallback);
+        let stored = scene
+            .store(&scene.caller(&ignorant), key)
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(&stored, OobAuthenticationError::NoWay(error)
+                if error.fault == RouteFault::NoWay),
+            "{stored}"
+        );
+    }
+    assert_eq!(scene.front.connections(), connections);
     assert_eq!(scene.tokens(), 2);
     assert!(scene.wallet.outbox().unwrap().is_empty());
     // Another process has the key from the wallet, and asks nobody for it.

@@ -100,7 +100,10 @@ impl Scene {
 
     async fn connection(self: Arc<Self>, mut socket: TcpStream) {
         while let Some((head, body)) = read_request(&mut socket).await {
-            assert!(head.starts_with("POST /cps HTTP/1.1\r\n"), "{head}");
+            let is_of_a_relay = ["/cps", "/other"]
+                .iter()
+                .any(|path| head.starts_with(&format!("POST {path} HTTP/1.1\r\n")));
+            assert!(is_of_a_relay, "{head}");
             self.seen.lock().unwrap().push(body.clone());
             let turn = self.turn.fetch_add(1, Ordering::SeqCst);
             let relaying = self.relaying.get(turn).or(self.relaying.last()).unwrap();
@@ -198,13 +201,11 @@ async fn read_request(socket: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     while !head.ends_with(b"\r\n\r\n") {
         head.push(socket.read_u8().await.ok()?);
     }
-    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
-    let length = head.split_once("content-length: ").unwrap().1;
+    let head = String::from_utf8(head).unwrap();
+    let fields = head.to_ascii_lowercase();
+    let length = fields.split_once("content-length: ").unwrap().1;
     let length: usize = length.split_once('\r').unwrap().0.parse().unwrap();
     let mut body = vec![0; length];
     socket.read_exact(&mut body).await.ok()?;
-    Some((
-        head.replace("post /cps http/1.1", "POST /cps HTTP/1.1"),
-        body,
-    ))
+    Some((head, body))
 }
