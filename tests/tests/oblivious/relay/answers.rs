@@ -77,7 +77,7 @@ async fn a_refusal_of_the_gateway_passes_as_its_status_and_whether_it_is_the_key
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_gateway_is_waited_for_until_the_deadline_and_asked_once() {
-    let scene = Scene::open(&["forward.deadline=500ms"]).await;
+    let scene = Scene::open(&["forward.deadline=2s"]).await;
     let client = scene.client([127, 0, 0, 1]);
     let answer = scene.ask(&client, "silence").await;
     assert_eq!(answer.problem(), ProblemType::GatewayTimeout);

@@ -70,7 +70,7 @@ async fn every_outcome(scene: &Scene) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_written_of_requests_at_any_level() {
-    let scene = Scene::open(&["log.level=debug", "forward.deadline=500ms"]).await;
+    let scene = Scene::open(&["log.level=debug", "forward.deadline=2s"]).await;
     let before = scene.said();
     every_outcome(&scene).await;
     let metrics = scene.admin("/metrics").await;
@@ -130,7 +130,7 @@ async fn no_file_is_written() {
     for variable in ["HOME", "TMPDIR", "XDG_STATE_HOME", "XDG_CACHE_HOME"] {
         command.env(variable, empty.path());
     }
-    let scene = Scene::open_with(command, &["forward.deadline=500ms"]).await;
+    let scene = Scene::open_with(command, &["forward.deadline=2s"]).await;
     every_outcome(&scene).await;
     // Not what it has from this test, nor where its standard output and standard error go.
     let mut written = written_by(&scene.relay.id().to_string());
