@@ -12,7 +12,7 @@ use pennyblack_base::service_paths::OHTTP_KEY_PROBLEM;
 use pennyblack_base::time::UnixTime;
 use pennyblack_http::{Answer, HttpError, RouteError, RouteFault};
 
-use super::{CpsKeys, MAX_READING_AGE};
+use super::{CpsKeys, Fallback, MAX_READING_AGE};
 
 /// Most characters of a stranger's sentence that are shown.
 const MAX_SHOWN: usize = 300;
@@ -90,12 +90,16 @@ pub(super) fn unsealable(url: &str, error: &impl Display) -> RouteError {
     no_way(url, error)
 }
 
-pub(super) fn no_relay(url: &str, last: Option<&HttpError>) -> RouteError {
+pub(super) fn no_relay(url: &str, last: Option<&HttpError>, fallback: Fallback) -> RouteError {
     let why = last.map(|error| format!(" ({error})")).unwrap_or_default();
-    let sentence = format!(
-        "nothing was sent to {}: none of its relays could be reached, and nothing goes directly{why}",
-        service(url)
-    );
+    let cps = service(url);
+    let sentence = match fallback {
+        Fallback::None => format!(
+            "nothing was sent to {cps}: none of its relays could be reached, and nothing goes \
+             directly{why}"
+        ),
+        Fallback::Direct => format!("none of the relays of {cps} could be reached{why}"),
+    };
     failed(url, RouteFault::NoRelay, sentence)
 }
 

@@ -141,7 +141,7 @@ impl ObliviousRoute {
         }
         let why = match refused {
             Some((_, answer)) => fault::not_taken(url, &answer),
-            None => fault::no_relay(url, away.as_ref()),
+            None => fault::no_relay(url, away.as_ref(), self.fallback),
         };
         Err(why.into())
     }
