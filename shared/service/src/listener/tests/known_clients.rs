@@ -35,9 +35,13 @@ fn pair() -> CertifiedKey<KeyPair> {
 }
 
 fn shows(certificate: CertificateDer<'static>, key: &KeyPair) -> Arc<Shows> {
+    shows_chain(vec![certificate], key)
+}
+
+fn shows_chain(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Arc<Shows> {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let key = aws_lc_rs::sign::any_supported_type(&key).unwrap();
-    let signer = Signer::new(vec![certificate], key);
+    let signer = Signer::new(chain, key);
     Arc::new(Shows(Some(Arc::new(signer)), false.into()))
 }
 
@@ -144,6 +148,23 @@ async fn the_certificate_of_a_known_client_without_its_key_opens_nothing() {
     let service = Service::knowing(&[&known]).await;
     let shows = shows(known.cert.der().clone(), &thief.signing_key);
     assert_eq!(service.goes_on(&shows).await, None);
+}
+
+#[tokio::test]
+async fn a_chain_that_is_too_long_opens_nothing() {
+    let (known, stranger) = (pair(), pair());
+    let service = Service::knowing(&[&known]).await;
+    for (own, goes_on) in [(&known, true), (&stranger, false)] {
+        let chain = |entries: usize, bytes: usize| {
+            let mut chain = vec![own.cert.der().clone()];
+            chain.resize(1 + entries, CertificateDer::from(vec![1; bytes]));
+            shows_chain(chain, &own.signing_key)
+        };
+        assert_eq!(service.goes_on(&chain(4, 1_000)).await, Some(goes_on));
+        for too_long in [chain(5, 1), chain(1, 17_000)] {
+            assert_eq!(service.goes_on(&too_long).await, None);
+        }
+    }
 }
 
 #[tokio::test]
