@@ -9,7 +9,7 @@ use pennyblack_base::authority::Authority;
 use pennyblack_base::service_paths::{OHTTP_GATEWAY_PATH, OHTTP_KEYS_MEDIA_TYPE};
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::key_log_view::LOG_PATH;
-use pennyblack_evidence::oblivious_keys::{KeyConfigDigest, ObliviousKeys, Sight};
+use pennyblack_evidence::oblivious_keys::{KeyConfigDigest, ObliviousKeys};
 use pennyblack_evidence::oblivious_log::{
     CpsLogPolicy, NotAnnounced, NotFollowed, ObliviousLogError, ObliviousLogView,
 };
@@ -176,18 +176,15 @@ impl KeyFetcher {
         before: &RememberedKeys,
         now: UnixTime,
     ) -> (RememberedKeys, Option<KeyFetchError>) {
-        let sight = Sight {
-            now,
-            before: before.read,
-        };
-        let followed = self.follow(client, cps, before.view.clone(), sight);
+        let followed = self.follow(client, cps, before.view.clone(), now);
         let (view, judged) = match followed.await {
             Ok(view) => {
                 let judged = require_announced(&view, served, cps, now);
                 (Some(view), judged)
             }
-            Err(NotFollowed { error, signed }) => {
-                let view = signed.map(|view| *view).or_else(|| before.view.clone());
+            Err(NotFollowed { error, remembered }) => {
+                let view = remembered.map(|view| *view);
+                let view = view.or_else(|| before.view.clone());
                 (view, Err(error.into()))
             }
         };
@@ -232,7 +229,7 @@ impl KeyFetcher {
         client: &HttpClient,
         cps: &ServiceAddress,
         memory: Option<ObliviousLogView>,
-        sight: Sight,
+        now: UnixTime,
     ) -> Result<ObliviousLogView, NotFollowed> {
         let name = format!("{}{LOG_PATH}", cps.authority());
         let mut keys = self.log_keys.iter();
@@ -246,7 +243,7 @@ impl KeyFetcher {
             retry: self.retry,
         };
         let before = memory.clone();
-        let followed = ObliviousLogView::follow(cps.authority(), &policy, memory, sight, &log);
+        let followed = ObliviousLogView::follow(cps.authority(), &policy, memory, now, &log);
         let view = followed.await?;
         if before.is_none() && policy.key.is_none() {
             let (cps, log_key) = (cps.authority(), view.log());
@@ -298,12 +295,16 @@ fn require_announced(
     };
     let served = keys.keys.iter().map(|key| key.announced().key_config);
     view.require_newest(&served.collect::<Vec<_>>(), is_known, now)?;
-    keys.newest(now)
-        .map(drop)
-        .ok_or_else(|| KeyFetchError::NoneGood {
+    // A good reading before everybody uses a key: nobody begins with it when they fetch again.
+    let is_awaited = keys.announced.in_use(now).is_empty()
+        && keys.keys.iter().any(|key| key.announced().is_good(now));
+    match is_awaited || keys.newest(now).is_some() {
+        true => Ok(()),
+        false => Err(KeyFetchError::NoneGood {
             cps: cps.authority().clone(),
             now,
-        })
+        }),
+    }
 }
 
 fn is_known(kem_id: u16) -> bool {

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use pennyblack_evidence::oblivious_keys::ObliviousKey;
 use pennyblack_http::{Deadline, HttpError, HttpOptions, ServiceAddress};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::ConfigurationError;
@@ -32,9 +31,6 @@ pub fn check_fetch_every(every: Duration) -> Result<(), ConfigurationError> {
         )),
     }
 }
-
-/// At least so long between two: a CPS sets how long its keys last, not how busy we are.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// At most so long after one that failed.
 const AGAIN_AFTER: Duration = Duration::from_secs(5 * 60);
@@ -69,7 +65,7 @@ impl KeyTimer {
         }
         loop {
             let pause = match self.fetch(cps).await {
-                Ok(pause) => pause,
+                Ok(()) => self.every,
                 Err(error) => {
                     self.tell(cps, &error);
                     self.every.min(AGAIN_AFTER)
@@ -82,8 +78,7 @@ impl KeyTimer {
         }
     }
 
-    /// Returns after which time to fetch again.
-    async fn fetch(&self, cps: &ServiceAddress) -> Result<Duration, KeyFetchError> {
+    async fn fetch(&self, cps: &ServiceAddress) -> Result<(), KeyFetchError> {
         let failed = |error: HttpError| KeyFetchError::Http {
             cps: cps.authority().clone(),
             error,
@@ -95,19 +90,11 @@ impl KeyTimer {
         let deadline = Deadline::after(MAX_FETCH);
         let client = http.client().map_err(failed)?.within(deadline);
         let known = self.fetcher.fetch(&client, cps, self.clock.now()).await?;
-        let Some(key) = known.newest(self.clock.now()) else {
-            return Ok(self.every);
-        };
-        let ObliviousKey {
-            not_before,
-            not_after,
-            ..
-        } = *key.announced();
-        let cps = cps.authority();
-        tracing::debug!(%cps, %not_after, "key configurations of Oblivious HTTP were fetched");
-        // Of a short epoch half of it is grace, a third of this.
-        let quarter = not_after.since(not_before) / 4;
-        Ok(self.every.min(quarter.max(SHORTEST_PAUSE)))
+        if let Some(key) = known.newest(self.clock.now()) {
+            let (cps, not_after) = (cps.authority(), key.announced().not_after);
+            tracing::debug!(%cps, %not_after, "key configurations of Oblivious HTTP were fetched");
+        }
+        Ok(())
     }
 
     fn tell(&self, cps: &ServiceAddress, error: &KeyFetchError) {

@@ -9,13 +9,16 @@ use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
-use pennyblack_evidence::oblivious_keys::{ObliviousKey, ObliviousKeys};
+use pennyblack_evidence::oblivious_keys::{LEAD, ObliviousKey, ObliviousKeys};
 use pennyblack_hpke::Kem;
 use pennyblack_ohttp::key_config::KeyConfig;
 
 /// For how long keys are used after they and the log were last read and found good. A CPS
 /// whose log contradicts itself, or is not shown any more, is soon without clients.
 pub const MAX_READING_AGE: Duration = Duration::from_secs(3_600);
+
+// All who use a key have read the log when the next one was in it.
+const _: () = assert!(MAX_READING_AGE.as_secs() <= LEAD.as_secs());
 
 /// A key configuration that its CPS's log announces.
 #[derive(Debug, Clone, PartialEq, Eq)]

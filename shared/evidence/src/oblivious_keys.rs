@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use pennyblack_base::clock_tolerance;
 use pennyblack_base::time::UnixTime;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::log_entry::Minute;
 
@@ -21,8 +21,17 @@ pub const MAX_UNEXPIRED: usize = 16;
 /// For how long a key is announced at most: an epoch of 90 days and an hour of grace.
 pub const MAX_VALIDITY: Duration = Duration::from_secs(90 * 86_400 + 3_600);
 
-/// So long before a key begins everybody has it, at most.
-const LONGEST_LEAD: Duration = Duration::from_secs(3_600);
+/// For how long a key is announced at least. So a lead is a small part of its life, and who
+/// comes back to one is not alone with it.
+pub const SHORTEST_VALIDITY: Duration = Duration::from_secs(4 * 3_600);
+
+/// For so long everybody has a key before it is used: no shorter than the time for which
+/// clients go by a reading.
+pub const LEAD: Duration = Duration::from_secs(3_600);
+
+/// So long after its minute an announcement is in the log for all readers, by clocks that may
+/// differ. One that came later is not what everybody sees.
+pub const SHOWN_WITHIN: Duration = Duration::from_secs(600);
 
 /// What a reader of a log knows of the time at which it first sees an entry. **The minute of
 /// an entry is the CPS's word**: that of a clock that is ahead, or of a CPS that says what
@@ -31,7 +40,7 @@ const LONGEST_LEAD: Duration = Duration::from_secs(3_600);
 pub struct Sight {
     /// The reader's time: nothing was announced later.
     pub now: UnixTime,
-    /// When the reader last read the log and the entry was not there.
+    /// When the reader last read the log to its end, and the entry was not there.
     pub before: Option<UnixTime>,
 }
 
@@ -50,13 +59,20 @@ impl Sight {
         at.start().min(self.now)
     }
 
-    /// When an entry of this minute announced a key. Who saw that it came later counts it as
-    /// late; **how late is not for a single reader to say**, or it would change keys at a time
-    /// of its own, which its CPS would see.
-    fn announced(self, at: Minute, key: &ObliviousKey) -> UnixTime {
-        let seen = self.before.map(|it| it.minus(clock_tolerance::TOKEN_KEY));
-        let seen = seen.map(|it| it.min(key.not_before));
-        seen.map_or(at.start(), |seen| at.start().max(seen))
+    /// Requires that an announcement of this minute came when it says. **A reader proves that
+    /// it did not, and does not say when it came**: by a time of its own it would change keys
+    /// alone. A key that has expired harms nobody.
+    fn require_shown(self, at: Minute, key: &ObliviousKey) -> Result<(), ObliviousKeysError> {
+        let missing = self.before.map(|read| read.min(self.now));
+        let missing = missing.filter(|read| at.start().plus(SHOWN_WITHIN) < *read);
+        match missing {
+            Some(read) if self.now < key.not_after => Err(ObliviousKeysError::Backdated {
+                key_config: key.key_config,
+                minute: at.start(),
+                read,
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -66,24 +82,22 @@ impl Sight {
 pub struct AnnouncedKey {
     /// The key.
     pub key: ObliviousKey,
-    /// The minute of its entry; a later time if its reader knows that the entry came later.
+    /// The minute of its entry.
     pub announced: UnixTime,
+    /// Whether the log has none that was announced earlier.
+    pub is_first: bool,
 }
 
 impl AnnouncedKey {
     /// From when on everybody uses it: from its beginning, if all had time to fetch it before
     /// that, and else when they have had it. So that nobody changes keys because they fetched.
+    /// From the first key of a log nobody changes to another.
     #[must_use]
     pub fn used_from(&self) -> UnixTime {
-        let ObliviousKey {
-            not_before,
-            not_after,
-            ..
-        } = self.key;
-        let lead = LONGEST_LEAD.min(not_after.since(not_before) / 4);
-        match self.announced.plus(lead) <= not_before {
-            true => not_before,
-            false => not_before.max(self.announced).plus(lead),
+        let (begins, shown) = (self.key.not_before, self.announced.plus(SHOWN_WITHIN));
+        match self.is_first || shown.plus(LEAD) <= begins {
+            true => begins,
+            false => begins.max(shown).plus(LEAD),
         }
     }
 }
@@ -119,15 +133,47 @@ pub enum ObliviousKeysError {
          (docs/protocol.md section 8.4)"
     )]
     TooLong(KeyConfigDigest),
+    /// It has ended before all readers have it.
+    #[error(
+        "the oblivious key {0} is announced for less than 4 hours (docs/protocol.md section 8.4)"
+    )]
+    TooShort(KeyConfigDigest),
+    /// It was not there when it says, and may be shown to few before others have it.
+    #[error(
+        "the oblivious key {key_config} was announced at {minute} by its entry, which was not in \
+         the log at {read}: few may have it"
+    )]
+    Backdated {
+        /// The key.
+        key_config: KeyConfigDigest,
+        /// The minute that the entry claims.
+        minute: UnixTime,
+        /// When the log was read without it.
+        read: UnixTime,
+    },
 }
 
 /// The announced keys of one log that had not expired at its newest announcement, or when its
 /// reader saw that if this was earlier, in the log's order.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(try_from = "Vec<AnnouncedKey>", into = "Vec<AnnouncedKey>")]
-pub struct ObliviousKeys(Vec<AnnouncedKey>);
+#[serde(deny_unknown_fields)]
+pub struct ObliviousKeys {
+    #[serde(deserialize_with = "remembered")]
+    known: Vec<AnnouncedKey>,
+    /// Whether its reader has passed over entries, which may have announced earlier ones.
+    is_part: bool,
+}
 
 impl ObliviousKeys {
+    /// None yet, of a log whose first entries are not read.
+    #[must_use]
+    pub const fn of_a_part() -> Self {
+        Self {
+            known: Vec::new(),
+            is_part: true,
+        }
+    }
+
     /// Adds an announcement of this minute, as it is first seen.
     ///
     /// # Errors
@@ -138,11 +184,15 @@ impl ObliviousKeys {
         key: ObliviousKey,
         sight: Sight,
     ) -> Result<(), ObliviousKeysError> {
-        if key.not_after.since(key.not_before) > MAX_VALIDITY {
-            return Err(ObliviousKeysError::TooLong(key.key_config));
+        match key.not_after.since(key.not_before) {
+            long if long > MAX_VALIDITY => return Err(ObliviousKeysError::TooLong(key.key_config)),
+            short if short < SHORTEST_VALIDITY => {
+                return Err(ObliviousKeysError::TooShort(key.key_config));
+            }
+            _ => sight.require_shown(at, &key)?,
         }
         if self
-            .0
+            .known
             .iter()
             .any(|known| known.key.key_config == key.key_config)
         {
@@ -150,7 +200,7 @@ impl ObliviousKeys {
         }
         let begins = |key: &ObliviousKey| (key.kem_id, key.not_before);
         if self
-            .0
+            .known
             .iter()
             .any(|known| begins(&known.key) == begins(&key))
         {
@@ -159,39 +209,61 @@ impl ObliviousKeys {
         }
         let expired = sight.expired(at);
         let is_unexpired = |known: &AnnouncedKey| expired < known.key.not_after;
-        if self.0.iter().filter(|known| is_unexpired(known)).count() >= MAX_UNEXPIRED {
+        if self
+            .known
+            .iter()
+            .filter(|known| is_unexpired(known))
+            .count()
+            >= MAX_UNEXPIRED
+        {
             return Err(ObliviousKeysError::TooMany);
         }
-        self.0.retain(is_unexpired);
-        let announced = sight.announced(at, &key);
-        self.0.push(AnnouncedKey { key, announced });
+        let (announced, is_first) = (at.start(), self.is_first(at, &key));
+        // The last one stays until there is another: a log that had one has no first any more.
+        self.known.retain(is_unexpired);
+        self.known.push(AnnouncedKey {
+            key,
+            announced,
+            is_first,
+        });
         Ok(())
+    }
+
+    /// Whether the log has nothing before this key but those of other KEMs that it announces
+    /// with it.
+    fn is_first(&self, at: Minute, key: &ObliviousKey) -> bool {
+        let together = |known: &AnnouncedKey| {
+            let begins = known.key.not_before == key.not_before;
+            known.is_first && begins && known.announced == at.start()
+        };
+        !self.is_part && self.known.iter().all(together)
     }
 
     /// What is announced of a key configuration.
     #[must_use]
     pub fn get(&self, key_config: KeyConfigDigest) -> Option<&ObliviousKey> {
-        let mut keys = self.0.iter().map(|known| &known.key);
+        let mut keys = self.known.iter().map(|known| &known.key);
         keys.find(|key| key.key_config == key_config)
     }
 
     /// Those of the KEMs that a reader knows.
     #[must_use]
     pub fn of_kems(&self, is_known: impl Fn(u16) -> bool) -> Self {
-        let known = self.0.iter().filter(|known| is_known(known.key.kem_id));
-        Self(known.copied().collect())
+        let known = self.known.iter();
+        let known = known.filter(|known| is_known(known.key.kem_id));
+        Self {
+            known: known.copied().collect(),
+            is_part: self.is_part,
+        }
     }
 
     /// The keys that everybody uses now, one of a KEM: of those whose time has come, all that
-    /// began last. If it has come for none, as with the first keys of a CPS, it is those that
-    /// are good.
+    /// began last. None if it has come for none: clients that took one that is good would each begin
+    /// with it when they fetched it.
     #[must_use]
     pub fn in_use(&self, now: UnixTime) -> Vec<&AnnouncedKey> {
-        let good = || self.0.iter().filter(|known| known.key.is_good(now));
-        let mut keys: Vec<_> = good().filter(|known| known.used_from() <= now).collect();
-        if keys.is_empty() {
-            keys = good().collect();
-        }
+        let good = self.known.iter().filter(|known| known.key.is_good(now));
+        let mut keys: Vec<_> = good.filter(|known| known.used_from() <= now).collect();
         let newest = keys.iter().map(|known| known.key.not_before).max();
         keys.retain(|known| Some(known.key.not_before) == newest);
         keys
@@ -200,29 +272,18 @@ impl ObliviousKeys {
     /// Whether none is remembered.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.known.is_empty()
     }
 }
 
-/// More remembered keys than there can be.
-#[derive(Debug, thiserror::Error)]
-#[error("{0} oblivious keys are remembered: at most {MAX_UNEXPIRED} can be")]
-pub struct TooManyRemembered(usize);
-
-impl TryFrom<Vec<AnnouncedKey>> for ObliviousKeys {
-    type Error = TooManyRemembered;
-
-    fn try_from(keys: Vec<AnnouncedKey>) -> Result<Self, TooManyRemembered> {
-        match keys.len() {
-            0..=MAX_UNEXPIRED => Ok(Self(keys)),
-            more => Err(TooManyRemembered(more)),
-        }
-    }
-}
-
-impl From<ObliviousKeys> for Vec<AnnouncedKey> {
-    fn from(keys: ObliviousKeys) -> Self {
-        keys.0
+/// Refuses more remembered keys than there can be.
+fn remembered<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<AnnouncedKey>, D::Error> {
+    let keys = Vec::deserialize(source)?;
+    match keys.len() {
+        0..=MAX_UNEXPIRED => Ok(keys),
+        more => Err(D::Error::custom(format!(
+            "{more} oblivious keys are remembered: at most {MAX_UNEXPIRED} can be"
+        ))),
     }
 }
 

@@ -27,9 +27,11 @@ const KEY: &str = "key";
 /// Most bytes of a verifier key with its line feed.
 const MAX_KEY: usize = 1024;
 
-/// Most entries that are read at a time, at the end of the log: of a log with more, only its
-/// checkpoints are compared before that. An announcement that is good is at most two epochs
-/// old; a carrier that spends its whole quota twice, each day, adds 115,000 entries meanwhile.
+/// Most entries that are read at a time. A reader that remembers the log reads on from there
+/// the next time: **what it passed over could announce a key that others use**. One that
+/// remembers nothing reads the end of the log. An announcement that is good is at most two
+/// epochs old; a carrier that spends its whole quota twice, each day, adds 115,000 entries
+/// meanwhile.
 const MAX_ENTRIES: u64 = 1 << 17;
 
 /// What a reader demands of a CPS's log.
@@ -49,38 +51,53 @@ pub struct ObliviousLogView {
     position: EntryPosition,
     keys: ObliviousKeys,
     skipped: SkippedKinds,
+    /// When it was last read to its end.
+    read: Option<UnixTime>,
 }
 
 impl ObliviousLogView {
     /// Follows the log of `cps` to its end, from where `memory` is; `source` has the files, and
-    /// `sight` is the reader's word for when it sees what is new. Its key is the one of
+    /// `now` is the reader's time before any was read. Its key is the one of
     /// `memory`, or of `policy`, or else the first that the CPS shows. The caller persists the
     /// answer before it uses a key because of it.
     ///
     /// # Errors
-    /// [`NotFollowed`], of which the caller persists [`NotFollowed::signed`]; what was
+    /// [`NotFollowed`], of which the caller persists [`NotFollowed::remembered`]; what was
     /// remembered stays true.
     pub async fn follow<S: LogSource>(
         cps: &Authority,
         policy: &CpsLogPolicy,
         memory: Option<Self>,
-        sight: Sight,
+        now: UnixTime,
         source: &S,
     ) -> Result<Self, NotFollowed> {
         let view = Self::beginning(cps, policy.key.as_ref(), memory, source).await?;
         let reader = LogReader::new(source, view.log.clone(), policy.witnesses.clone());
         let reader = reader.with_max_bundle_size(LogEntry::MAX_BUNDLE_SIZE);
         let checkpoint = reader.checkpoint().await?;
-        let advanced = view.advance(&reader, &checkpoint, sight).await;
-        advanced.map_err(|error| {
+        let advanced = view.advance(&reader, &checkpoint, now).await;
+        let advanced = advanced.map_err(|error| {
             // A log that has signed more must show that one day, too.
             let position = view.position.with_unread(&checkpoint);
             let is_known = matches!(error, ObliviousLogError::Contradiction(_));
-            let signed = (!is_known && position != view.position).then(|| {
+            let remembered = (!is_known && position != view.position).then(|| {
                 let view = view.clone();
                 Box::new(Self { position, ..view })
             });
-            NotFollowed { error, signed }
+            NotFollowed { error, remembered }
+        })?;
+        advanced.require_end()
+    }
+
+    /// The same, if it was read to its end.
+    fn require_end(self) -> Result<Self, NotFollowed> {
+        let (read, entries) = (self.head().size, self.position.signed().size);
+        if read == entries {
+            return Ok(self);
+        }
+        Err(NotFollowed {
+            error: ObliviousLogError::Unfinished { read, entries },
+            remembered: Some(Box::new(self)),
         })
     }
 
@@ -120,6 +137,7 @@ impl ObliviousLogView {
             position: EntryPosition::default(),
             keys: ObliviousKeys::default(),
             skipped: SkippedKinds::default(),
+            read: None,
         })
     }
 
@@ -127,10 +145,25 @@ impl ObliviousLogView {
         &self,
         reader: &LogReader<S>,
         checkpoint: &SignedCheckpoint,
-        sight: Sight,
+        now: UnixTime,
     ) -> Result<Self, ObliviousLogError> {
-        let (mut keys, mut skipped) = (self.keys.clone(), self.skipped.clone());
-        let from = self.position_before(reader, checkpoint).await?;
+        let new = checkpoint.checkpoint().head.size;
+        let first = new.saturating_sub(MAX_ENTRIES);
+        let first = first - first % u64::from(FULL_TILE);
+        let is_passed_over = self.read.is_none() && self.head().size < first;
+        let (from, mut keys) = match is_passed_over {
+            true => {
+                let from = self.position_at(first, reader, checkpoint).await?;
+                (from, ObliviousKeys::of_a_part())
+            }
+            false => (self.position.clone(), self.keys.clone()),
+        };
+        let end = match is_passed_over {
+            true => new,
+            false => new.min(from.head().size.saturating_add(MAX_ENTRIES)),
+        };
+        let (mut skipped, before) = (self.skipped.clone(), self.read);
+        let sight = Sight { now, before };
         let visit = |index, entry: &[u8]| {
             let entry = LogEntry::parse(entry)
                 .map_err(|error| ObliviousLogError::Entry { index, error })?;
@@ -142,31 +175,29 @@ impl ObliviousLogView {
                 _ => Ok(()),
             }
         };
-        let position = reader.advance_entries(&from, checkpoint, visit).await?;
+        let position = reader.advance_entries_up_to(end, &from, checkpoint, visit);
+        let position = position.await?;
+        let read = (position.head().size == new).then_some(now).or(before);
         Ok(Self {
             log: self.log.clone(),
             position,
             keys,
             skipped,
+            read,
         })
     }
 
-    /// Where reading begins: where it ended, or so many entries before the end. Either way
-    /// the log continues what it had signed before.
-    async fn position_before<S: LogSource>(
+    /// A position at which reading begins though nothing was read before it: the log continues
+    /// what it had signed before.
+    async fn position_at<S: LogSource>(
         &self,
+        first: u64,
         reader: &LogReader<S>,
         checkpoint: &SignedCheckpoint,
     ) -> Result<EntryPosition, ObliviousLogError> {
-        let (read, new) = (self.position.head().size, checkpoint.checkpoint().head);
-        let first = new.size.saturating_sub(MAX_ENTRIES);
-        let first = first - first % u64::from(FULL_TILE);
-        if first <= read {
-            return Ok(self.position.clone());
-        }
-        reader
-            .require_consistent(&self.position.signed(), &new)
-            .await?;
+        let new = checkpoint.checkpoint().head;
+        let signed = self.position.signed();
+        reader.require_consistent(&signed, &new).await?;
         Ok(reader.position_at(first, checkpoint).await?)
     }
 
@@ -224,10 +255,7 @@ impl ObliviousLogView {
         let tolerance = clock_tolerance::TOKEN_KEY;
         let (begun, ended) = (now.minus(tolerance), now.plus(tolerance));
         let known = self.keys.of_kems(is_known);
-        let newest = known.in_use(begun).into_iter();
-        let mut newest = newest
-            .filter(|known| known.used_from() <= begun)
-            .map(|known| &known.key);
+        let mut newest = known.in_use(begun).into_iter().map(|known| &known.key);
         let is_missing =
             |key: &&ObliviousKey| ended < key.not_after && !served.contains(&key.key_config);
         match newest.find(is_missing) {

@@ -16,7 +16,10 @@ pub(crate) struct RememberedPosition {
     log: String,
     /// The last checkpoint, with its signatures.
     checkpoint: Option<String>,
-    /// A later one, whose entries could not be used.
+    /// How many entries are read, if that is a part of what `unread` has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    entries: Option<u64>,
+    /// A later one, whose entries could not be used, or are not all read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unread: Option<String>,
     /// The roots of the complete subtrees, left to right, base64.
@@ -28,6 +31,7 @@ impl RememberedPosition {
         Self {
             log: log.to_string(),
             checkpoint: position.checkpoint().map(ToString::to_string),
+            entries: position.is_part().then(|| position.head().size),
             unread: position.unread().map(ToString::to_string),
             edge: position.roots().iter().map(ToString::to_string).collect(),
         }
@@ -45,7 +49,10 @@ impl RememberedPosition {
         );
         let roots: Result<Vec<Hash>, _> = self.edge.iter().map(|root| root.parse()).collect();
         let roots = roots.map_err(in_words)?;
-        let position = EntryPosition::restore(checkpoint, &roots, unread, &log);
+        let position = match self.entries {
+            Some(entries) => EntryPosition::restore_part(entries, &roots, unread, &log),
+            None => EntryPosition::restore(checkpoint, &roots, unread, &log),
+        };
         Ok((log, position.map_err(in_words)?))
     }
 }

@@ -1,5 +1,9 @@
 use super::*;
 
+const HOUR: u64 = 3_600;
+const DAY: u64 = 24 * HOUR;
+const SHORTEST: u64 = SHORTEST_VALIDITY.as_secs();
+
 fn key(number: u8, not_before: u64, not_after: u64) -> ObliviousKey {
     ObliviousKey {
         key_config: KeyConfigDigest([number; 32]),
@@ -34,18 +38,14 @@ fn a_key_is_good_from_its_beginning_until_before_its_end() {
 fn a_seventeenth_key_at_a_time_is_refused_and_expired_ones_are_forgotten() {
     let mut keys = ObliviousKeys::default();
     for number in 0..16 {
-        announce(
-            &mut keys,
-            60,
-            key(number, number.into(), 600 + u64::from(number)),
-        )
-        .unwrap();
+        let begins = u64::from(number);
+        announce(&mut keys, 60, key(number, begins, DAY + begins)).unwrap();
     }
-    let one_more = key(99, 99, 6_000);
-    let refused = announce(&mut keys, 599, one_more);
+    let one_more = key(99, 99, 2 * DAY);
+    let refused = announce(&mut keys, DAY - 1, one_more);
     assert_eq!(refused, Err(ObliviousKeysError::TooMany));
     assert_eq!(keys.get(one_more.key_config), None);
-    announce(&mut keys, 600, one_more).unwrap();
+    announce(&mut keys, DAY, one_more).unwrap();
     assert_eq!(keys.get(KeyConfigDigest([0; 32])), None);
     assert_eq!(keys.get(one_more.key_config), Some(&one_more));
 }
@@ -53,61 +53,83 @@ fn a_seventeenth_key_at_a_time_is_refused_and_expired_ones_are_forgotten() {
 #[test]
 fn a_second_key_of_a_kem_for_the_same_time_is_refused() {
     let mut keys = ObliviousKeys::default();
-    announce(&mut keys, 60, key(1, 600, 1_200)).unwrap();
-    let refused = announce(&mut keys, 120, key(2, 600, 1_300));
+    announce(&mut keys, 60, key(1, 600, DAY)).unwrap();
+    let refused = announce(&mut keys, 120, key(2, 600, DAY + 100));
     let (kem_id, not_before) = (0x20, UnixTime(600));
     let expected = ObliviousKeysError::Second { kem_id, not_before };
     assert_eq!(refused, Err(expected));
     let other_kem = ObliviousKey {
         kem_id: 0x647a,
-        ..key(3, 600, 1_200)
+        ..key(3, 600, DAY)
     };
     announce(&mut keys, 120, other_kem).unwrap();
-    announce(&mut keys, 120, key(4, 601, 1_200)).unwrap();
+    announce(&mut keys, 120, key(4, 601, DAY)).unwrap();
 }
 
 #[test]
 fn a_key_that_is_announced_twice_is_refused() {
     let mut keys = ObliviousKeys::default();
-    announce(&mut keys, 60, key(1, 0, 600)).unwrap();
-    let refused = announce(&mut keys, 120, key(1, 600, 1_200));
+    announce(&mut keys, 60, key(1, 0, DAY)).unwrap();
+    let refused = announce(&mut keys, 120, key(1, 600, 2 * DAY));
     let expected = ObliviousKeysError::Repeated(KeyConfigDigest([1; 32]));
     assert_eq!(refused, Err(expected));
+}
+
+/// The numbers of the keys in use.
+fn used(keys: &ObliviousKeys, now: u64) -> Vec<u8> {
+    let used = keys.in_use(UnixTime(now)).into_iter();
+    used.map(|one| one.key.key_config.0[0]).collect()
 }
 
 #[test]
 fn everybody_changes_keys_by_the_clock_and_not_because_of_a_late_announcement() {
     let mut keys = ObliviousKeys::default();
-    let days = |days: u64| days * 86_400;
-    let used = |keys: &ObliviousKeys, now| {
-        let used: Vec<_> = keys.in_use(UnixTime(now)).into_iter().collect();
-        used.iter()
-            .map(|one| one.key.key_config.0[0])
-            .collect::<Vec<_>>()
-    };
+    let days = |days: u64| days * DAY;
+    let shown = SHOWN_WITHIN.as_secs();
     // The first key of a CPS: there is no other.
     announce(&mut keys, days(1), key(1, days(1), days(10))).unwrap();
     assert_eq!(used(&keys, days(1)), [1]);
-    announce(&mut keys, days(2) - 3_600, key(2, days(2), days(11))).unwrap();
+    announce(&mut keys, days(2) - HOUR - shown, key(2, days(2), days(11))).unwrap();
     assert_eq!(used(&keys, days(2) - 1), [1]);
     assert_eq!(used(&keys, days(2)), [2]);
     // Not all can have this one in time.
-    announce(&mut keys, days(3) - 3_540, key(3, days(3), days(12))).unwrap();
-    assert_eq!(used(&keys, days(3) + 3_599), [2]);
-    assert_eq!(used(&keys, days(3) + 3_600), [3]);
+    let late = days(3) - HOUR - shown + 60;
+    announce(&mut keys, late, key(3, days(3), days(12))).unwrap();
+    assert_eq!(used(&keys, days(3) + HOUR - 1), [2]);
+    assert_eq!(used(&keys, days(3) + HOUR), [3]);
     // Nor one whose beginning is put back.
     announce(&mut keys, days(5), key(4, days(4), days(13))).unwrap();
-    assert_eq!(used(&keys, days(5) + 3_599), [3]);
-    assert_eq!(used(&keys, days(5) + 3_600), [4]);
-    // Keys of a day have a lead of an hour, and those of an hour one of 15 minutes.
-    let short = AnnouncedKey {
-        key: key(5, 7_200, 10_800),
-        announced: UnixTime(6_300),
-    };
-    assert_eq!(short.used_from(), UnixTime(7_200));
-    let announced = UnixTime(6_360);
-    let late = AnnouncedKey { announced, ..short };
-    assert_eq!(late.used_from(), UnixTime(8_100));
+    assert_eq!(used(&keys, days(5) + shown + HOUR - 1), [3]);
+    assert_eq!(used(&keys, days(5) + shown + HOUR), [4]);
+}
+
+/// A CPS could leave a gap on purpose: each client would begin with the key behind it at its
+/// own fetch.
+#[test]
+fn behind_a_gap_nobody_uses_a_key_before_all_have_it() {
+    let mut keys = ObliviousKeys::default();
+    announce(&mut keys, DAY, key(1, DAY, 2 * DAY)).unwrap();
+    let late = 3 * DAY;
+    for mut keys in [keys, ObliviousKeys::of_a_part()] {
+        announce(&mut keys, late, key(2, 2 * DAY, 9 * DAY)).unwrap();
+        let used_from = late + SHOWN_WITHIN.as_secs() + HOUR;
+        assert_eq!(used(&keys, late), [0; 0]);
+        assert_eq!(used(&keys, used_from - 1), [0; 0]);
+        assert_eq!(used(&keys, used_from), [2]);
+    }
+}
+
+#[test]
+fn the_first_key_of_a_log_is_used_at_once_with_those_of_other_kems_beside_it_and_no_later_one() {
+    let of_kem = |kem_id, key| ObliviousKey { kem_id, ..key };
+    let mut keys = ObliviousKeys::default();
+    announce(&mut keys, DAY, key(1, 600, 9 * DAY)).unwrap();
+    announce(&mut keys, DAY, of_kem(0x647a, key(2, 600, 9 * DAY))).unwrap();
+    assert_eq!(used(&keys, DAY), [1, 2]);
+    // Another beginning, and another minute.
+    announce(&mut keys, DAY, of_kem(0x10, key(3, 601, 9 * DAY))).unwrap();
+    announce(&mut keys, DAY + 60, of_kem(0x11, key(4, 600, 9 * DAY))).unwrap();
+    assert_eq!(used(&keys, DAY + HOUR), [1, 2]);
 }
 
 #[test]
@@ -118,35 +140,89 @@ fn a_seventeenth_key_is_refused_whatever_minute_its_cps_claims() {
     };
     let mut keys = ObliviousKeys::default();
     for number in 0..16 {
-        let key = key(number, number.into(), 600);
+        let key = key(number, number.into(), DAY);
         keys.announce(minute(6_000), key, sight).unwrap();
     }
-    let refused = keys.announce(minute(6_000), key(99, 99, 12_000), sight);
+    let refused = keys.announce(minute(6_000), key(99, 99, 2 * DAY), sight);
     assert_eq!(refused, Err(ObliviousKeysError::TooMany));
 }
 
+/// Adds an announcement that says `claimed` to a log that was read at `before` without it, and
+/// returns when its key is used.
+fn used_from(
+    claimed: u64,
+    begins: u64,
+    (before, now): (u64, u64),
+) -> Result<u64, ObliviousKeysError> {
+    let mut keys = ObliviousKeys::default();
+    announce(&mut keys, 60, key(1, 0, 20 * DAY)).unwrap();
+    let (now, before) = (UnixTime(now), Some(UnixTime(before)));
+    let sight = Sight { now, before };
+    keys.announce(minute(claimed), key(2, begins, 20 * DAY), sight)?;
+    Ok(keys.known[1].used_from().0)
+}
+
 #[test]
-fn an_announcement_that_came_later_than_it_says_is_late_for_all_who_saw_that() {
-    let (day, lead) = (86_400, 3_600);
-    let used_from = |claimed: u64, before: Option<u64>| {
-        let mut keys = ObliviousKeys::default();
-        let (now, before) = (UnixTime(9 * day), before.map(UnixTime));
-        let key = key(1, 2 * day, 10 * day);
-        keys.announce(minute(claimed), key, Sight { now, before })
-            .unwrap();
-        keys.0[0].used_from().0
+fn an_announcement_that_was_not_there_when_it_says_is_a_contradiction() {
+    let (now, minutes) = (9 * DAY, 60);
+    let shown = SHOWN_WITHIN.as_secs();
+    // Its key begins an hour ago, and so its lead would be over.
+    let refused = used_from(now - 2 * HOUR, now - HOUR, (now - 30 * minutes, now));
+    let expected = ObliviousKeysError::Backdated {
+        key_config: KeyConfigDigest([2; 32]),
+        minute: UnixTime(now - 2 * HOUR),
+        read: UnixTime(now - 30 * minutes),
     };
-    // In time by its minute, and to those who were not there.
-    assert_eq!(used_from(day, None), 2 * day);
-    assert_eq!(used_from(day, Some(2 * day - lead)), 2 * day);
-    // Those who saw that it was not there in time change keys together.
-    for before in [2 * day - lead + 61, 2 * day, 3 * day, 8 * day] {
-        assert_eq!(used_from(day, Some(before)), 2 * day + lead, "{before}");
+    assert_eq!(refused, Err(expected));
+    // So it is if its key begins later.
+    let read = (now - 30 * minutes, now);
+    assert!(used_from(now - 2 * HOUR, now + DAY, read).is_err());
+    // Clocks may differ.
+    assert!(used_from(now - shown - minutes, now, (now, now)).is_err());
+    assert!(used_from(now - shown, now, (now, now)).is_ok());
+    // A reading that lies ahead says nothing: the clock was wrong then.
+    assert!(used_from(now - shown, now, (now + DAY, now)).is_ok());
+}
+
+#[test]
+fn no_key_is_used_before_a_lead_after_the_log_was_read_without_it() {
+    let (now, minutes) = (9 * DAY, 60);
+    // Nothing was read for most of an hour.
+    assert_eq!(
+        used_from(now - minutes, now, (now - 59 * minutes, now)),
+        Ok(now + HOUR + 9 * minutes)
+    );
+    for age in 0..59 {
+        let read = now - age * minutes;
+        for claimed in (0..120).map(|ago| now - ago * minutes) {
+            for begins in [now - 5 * HOUR, now - HOUR, now, now + DAY] {
+                if let Ok(used_from) = used_from(claimed, begins, (read, now)) {
+                    let ahead = used_from == begins && claimed + HOUR < begins;
+                    assert!(
+                        ahead || used_from >= read + HOUR,
+                        "{age} {claimed} {begins}"
+                    );
+                }
+            }
+        }
     }
-    // What is late by its own word is as late for everybody.
-    for before in [None, Some(2 * day), Some(3 * day)] {
-        assert_eq!(used_from(4 * day, before), 4 * day + lead, "{before:?}");
-    }
+}
+
+#[test]
+fn an_announcement_that_came_late_harms_nobody_once_its_key_has_expired() {
+    let claimed = 19 * DAY;
+    let refused = used_from(claimed, DAY, (20 * DAY - 1, 20 * DAY - 1));
+    assert!(refused.is_err(), "{refused:?}");
+    used_from(claimed, DAY, (20 * DAY - 1, 20 * DAY)).unwrap();
+}
+
+#[test]
+fn a_key_for_less_than_four_hours_is_refused() {
+    let mut keys = ObliviousKeys::default();
+    let refused = announce(&mut keys, 60, key(1, 600, 600 + SHORTEST - 1));
+    let expected = ObliviousKeysError::TooShort(KeyConfigDigest([1; 32]));
+    assert_eq!(refused, Err(expected));
+    announce(&mut keys, 60, key(1, 600, 600 + SHORTEST)).unwrap();
 }
 
 #[test]
@@ -161,17 +237,13 @@ fn a_key_for_longer_than_a_quarter_of_a_year_is_refused() {
 
 #[test]
 fn what_is_remembered_comes_back_and_has_an_end() {
-    let mut keys = ObliviousKeys::default();
+    let mut keys = ObliviousKeys::of_a_part();
     assert!(keys.is_empty());
-    announce(&mut keys, 60, key(1, 0, 600)).unwrap();
+    announce(&mut keys, 60, key(1, 0, DAY)).unwrap();
     let json = serde_json::to_string(&keys).unwrap();
     assert_eq!(serde_json::from_str::<ObliviousKeys>(&json).unwrap(), keys);
-    let one = AnnouncedKey {
-        key: key(1, 0, 600),
-        announced: UnixTime(60),
-    };
-    let many = vec![one; MAX_UNEXPIRED + 1];
-    let many = serde_json::to_string(&many).unwrap();
+    keys.known = vec![keys.known[0]; MAX_UNEXPIRED + 1];
+    let many = serde_json::to_string(&keys).unwrap();
     let refused = serde_json::from_str::<ObliviousKeys>(&many).unwrap_err();
     assert!(
         refused.to_string().contains("17 oblivious keys"),

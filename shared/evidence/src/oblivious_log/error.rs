@@ -48,6 +48,17 @@ pub enum ObliviousLogError {
         /// What is wrong with it.
         error: ObliviousKeysError,
     },
+    /// More was added since it was last read than is read at a time.
+    #[error(
+        "{read} of {entries} entries of the CPS's log are read: no key of it is trusted until all \
+         are. Fetch again"
+    )]
+    Unfinished {
+        /// So many are read.
+        read: u64,
+        /// So many it has.
+        entries: u64,
+    },
     /// The key is of another log.
     #[error("the CPS's log has the key of {actual}; that of {expected} is needed")]
     Name {
@@ -89,13 +100,13 @@ impl From<ReadLogError> for ObliviousLogError {
 }
 
 impl ObliviousLogError {
-    /// Whether the log was only not to be had, or not cosigned yet: that proves nothing against
-    /// the CPS.
+    /// Whether the log was only not to be had, not cosigned yet, or not read to its end: that
+    /// proves nothing against the CPS.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
         matches!(
             self,
-            Self::Log(ReadLogError::Source(_)) | Self::TooFewWitnesses(_)
+            Self::Log(ReadLogError::Source(_)) | Self::TooFewWitnesses(_) | Self::Unfinished { .. }
         )
     }
 }
@@ -106,15 +117,15 @@ impl ObliviousLogError {
 pub struct NotFollowed {
     /// What is wrong.
     pub error: ObliviousLogError,
-    /// What was known before, and that the log has signed more.
-    pub signed: Option<Box<ObliviousLogView>>,
+    /// What was known before, and that the log has signed more; or how far it was read.
+    pub remembered: Option<Box<ObliviousLogView>>,
 }
 
 impl<E: Into<ObliviousLogError>> From<E> for NotFollowed {
     fn from(error: E) -> Self {
         Self {
             error: error.into(),
-            signed: None,
+            remembered: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use pennyblack_base::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
 use super::ObliviousLogView;
@@ -25,6 +26,8 @@ struct Remembered {
     /// Entries of unknown kinds, by kind.
     #[serde(default, skip_serializing_if = "SkippedKinds::is_empty")]
     skipped: SkippedKinds,
+    /// When it was last read to its end.
+    read: Option<UnixTime>,
 }
 
 impl ObliviousLogView {
@@ -40,6 +43,7 @@ impl ObliviousLogView {
             position: RememberedPosition::of(&self.log, &self.position),
             keys: self.keys.clone(),
             skipped: self.skipped.clone(),
+            read: self.read,
         };
         let json = serde_json::to_string(&remembered).map_err(damaged)?;
         match json.len() {
@@ -63,6 +67,7 @@ impl ObliviousLogView {
             position,
             keys: read.keys,
             skipped: read.skipped,
+            read: read.read,
         })
     }
 }

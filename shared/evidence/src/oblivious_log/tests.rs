@@ -97,11 +97,16 @@ impl Served {
     }
 
     fn follow(&self, memory: Option<ObliviousLogView>) -> Result<ObliviousLogView, NotFollowed> {
-        let policy = CpsLogPolicy::default();
-        let (cps, before) = (cps(), None);
-        let now = UnixTime(WEEK);
-        let sight = Sight { now, before };
-        let followed = pin!(ObliviousLogView::follow(&cps, &policy, memory, sight, self));
+        self.follow_at(memory, UnixTime(WEEK))
+    }
+
+    fn follow_at(
+        &self,
+        memory: Option<ObliviousLogView>,
+        now: UnixTime,
+    ) -> Result<ObliviousLogView, NotFollowed> {
+        let (cps, policy) = (cps(), CpsLogPolicy::default());
+        let followed = pin!(ObliviousLogView::follow(&cps, &policy, memory, now, self));
         match followed.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(followed) => followed,
             Poll::Pending => panic!("a source that has everything makes nobody wait"),
@@ -205,7 +210,7 @@ fn a_log_that_takes_back_what_it_showed_is_refused() {
     other_history.push(&announced(key(3, 1)));
     let forked = other_history.follow(Some(view.clone())).unwrap_err();
     assert!(contradicts(&forked.error), "{forked}");
-    assert!(forked.signed.is_none());
+    assert!(forked.remembered.is_none());
     // Another key is another log.
     let other_key = Served::with(&[announced(key(1, 0)), announced(key(2, 0))]);
     assert!(other_key.follow(Some(view)).is_err());
@@ -227,7 +232,7 @@ fn keys_without_number_are_those_of_single_clients() {
     let error = refused.error.to_string();
     assert!(error.contains("entry 16 of the CPS's log"), "{error}");
     // What it has signed is remembered, though nothing follows from it.
-    assert_eq!(refused.signed.unwrap().position.signed().size, 17);
+    assert_eq!(refused.remembered.unwrap().position.signed().size, 17);
 }
 
 #[test]
@@ -238,15 +243,12 @@ fn of_a_long_log_the_end_is_read_and_the_rest_is_compared() {
         served.push(&other());
     }
     served.push(&announced(key(2, 0)));
-    for memory in [None, Some(early.clone())] {
-        served.asked();
-        let view = served.follow(memory).unwrap();
-        let bundles = usize::try_from(MAX_ENTRIES / 256).unwrap();
-        assert!(served.asked() < bundles + 12);
-        assert!(view.announced(key(2, 0).key_config).is_ok());
-        let json = view.to_json().unwrap();
-        assert_eq!(ObliviousLogView::from_json(&json).unwrap(), view);
-    }
+    served.asked();
+    let view = served.follow(None).unwrap();
+    let bundles = usize::try_from(MAX_ENTRIES / 256).unwrap();
+    assert!(served.asked() < bundles + 12);
+    assert!(view.announced(key(2, 0).key_config).is_ok());
+    assert_eq!(remembered(&view), view);
     // A log of another beginning is found out, also where its entries are not read.
     let mut forked = Served {
         signer: served.signer,
@@ -260,6 +262,78 @@ fn of_a_long_log_the_end_is_read_and_the_rest_is_compared() {
         matches!(error, ObliviousLogError::Contradiction(_)),
         "{error}"
     );
+}
+
+/// The view as it is read again.
+fn remembered(view: &ObliviousLogView) -> ObliviousLogView {
+    ObliviousLogView::from_json(&view.to_json().unwrap()).unwrap()
+}
+
+/// A CPS could announce a key, and hide it from those who read later behind so many entries.
+#[test]
+fn who_remembers_a_log_passes_over_none_of_its_entries() {
+    let mut served = Served::with(&[announced(key(1, 0))]);
+    let began = served.follow(None).unwrap();
+    served.push(&announced(key(2, 0)));
+    for _ in 0..2 * MAX_ENTRIES + 600 {
+        served.push(&other());
+    }
+    let bundles = usize::try_from(MAX_ENTRIES / 256).unwrap();
+    let (mut view, mut parts) = (began.clone(), Vec::new());
+    let later = UnixTime(WEEK + 60);
+    let end = loop {
+        served.asked();
+        match served.follow_at(Some(remembered(&view)), later) {
+            Ok(end) => break end,
+            Err(refused) => {
+                assert!(refused.error.may_pass(), "{refused}");
+                view = *refused.remembered.unwrap();
+            }
+        }
+        assert!(served.asked() < bundles + 24);
+        // The log was not read to its end.
+        assert_eq!(view.read, began.read);
+        assert!(view.announced(key(2, 0).key_config).is_ok());
+        parts.push(view.clone());
+        served.push(&other());
+    };
+    assert_eq!(parts.len(), 2);
+    assert_eq!((end.head(), end.read), (served.edge.head(), Some(later)));
+    assert_eq!(remembered(&end), end);
+    // With a part the log's whole tree is remembered: another is a second history.
+    let mut forked = Served {
+        signer: served.signer,
+        ..Served::with(&[announced(key(1, 0)), announced(key(2, 0))])
+    };
+    forked.push(&announced(key(3, 0)));
+    for _ in 0..2 * MAX_ENTRIES + 600 {
+        forked.push(&other());
+    }
+    for memory in parts {
+        let refused = forked.follow(Some(memory)).unwrap_err();
+        let is_found = matches!(refused.error, ObliviousLogError::Contradiction(_));
+        assert!(is_found, "{refused}");
+    }
+}
+
+#[test]
+fn an_announcement_is_dated_by_the_last_reading_to_the_logs_end() {
+    let mut served = Served::with(&[announced(key(1, 0))]);
+    let view = served.follow(None).unwrap();
+    let read = UnixTime(3 * WEEK);
+    let view = served.follow_at(Some(view), read).unwrap();
+    served.push(&announced(key(2, 0)));
+    let later = read.plus(Duration::from_secs(60));
+    let follow = |view: &ObliviousLogView| served.follow_at(Some(remembered(view)), later);
+    let refused = follow(&view).unwrap_err();
+    assert!(
+        refused.to_string().contains("not in the log at"),
+        "{refused}"
+    );
+    assert!(!refused.error.may_pass());
+    // It stays so: the log was not read to its end.
+    let again = follow(&refused.remembered.unwrap()).unwrap_err();
+    assert!(again.to_string().contains("not in the log at"), "{again}");
 }
 
 /// A CPS whose clock was wrong for a minute has announced a key of next year. **Its readers go

@@ -257,13 +257,30 @@ impl<S: LogSource> LogReader<S> {
         &self,
         from: &EntryPosition,
         to: &SignedCheckpoint,
+        visit: impl FnMut(u64, &[u8]) -> Result<(), E>,
+    ) -> Result<EntryPosition, E> {
+        let end = to.checkpoint().head.size;
+        self.advance_entries_up_to(end, from, to, visit).await
+    }
+
+    /// The same, but no further than to the end of the bundle with the entry before `end`. If
+    /// that is not all, a position inside of the checkpoint, whose tree is proven to begin with
+    /// what was read, and with all that was signed before.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn advance_entries_up_to<E: From<ReadLogError>>(
+        &self,
+        end: u64,
+        from: &EntryPosition,
+        to: &SignedCheckpoint,
         mut visit: impl FnMut(u64, &[u8]) -> Result<(), E>,
     ) -> Result<EntryPosition, E> {
         let (old, new) = (from.head(), self.require_signed(to)?);
         let signed = from.signed();
         require_no_rollback(&signed, &new)?;
         let mut roots = from.roots.clone();
-        let (first, end) = bundles(old.size, new.size);
+        let (first, end) = bundles(old.size, end.min(new.size));
         let unread = if old == new { end..end } else { first..end };
         let files = stream::iter(unread).map(async |index| {
             let bundle = self.bundle(index, new.size).await?;
@@ -280,6 +297,15 @@ impl<S: LogSource> LogReader<S> {
                     return Err(self.fork_or(diverged, &signed, &new).await.into());
                 }
             }
+        }
+        if roots.size() < new.size {
+            self.require_consistent(&signed, &new).await?;
+            self.require_leads_to(&new, &roots.head()).await?;
+            return Ok(EntryPosition {
+                checkpoint: None,
+                roots,
+                unread: Some(to.clone()),
+            });
         }
         if roots.head() != new {
             let diverged = ReadLogError::diverged(&old, &new);

@@ -10,7 +10,7 @@ use crate::{Frontier, Hash, SignedCheckpoint, TreeHead, VerifierKey};
 pub struct EntryPosition {
     pub(super) checkpoint: Option<SignedCheckpoint>,
     pub(super) roots: Frontier,
-    /// A later checkpoint that the log has signed, whose entries were not read.
+    /// A later checkpoint that the log has signed, whose entries were not all read.
     pub(super) unread: Option<SignedCheckpoint>,
 }
 
@@ -42,6 +42,36 @@ impl EntryPosition {
         })
     }
 
+    /// The same of a position that [`Self::is_part`]. Nothing was signed for exactly its roots:
+    /// the next reading proves them.
+    ///
+    /// # Errors
+    /// [`PositionError`].
+    pub fn restore_part(
+        entries: u64,
+        roots: &[Hash],
+        unread: Option<SignedCheckpoint>,
+        log: &VerifierKey,
+    ) -> Result<Self, PositionError> {
+        let unread = unread.ok_or(PositionError::Root)?;
+        let mut left = roots.iter().copied();
+        let roots = Frontier::read(entries, |_| left.next().ok_or(PositionError::Root))?;
+        if left.next().is_some() || entries == 0 || entries >= unread.verify(log)?.size {
+            return Err(PositionError::Root);
+        }
+        Ok(Self {
+            checkpoint: None,
+            roots,
+            unread: Some(unread),
+        })
+    }
+
+    /// Whether it is inside of [`Self::unread`], and no checkpoint is for exactly this.
+    #[must_use]
+    pub fn is_part(&self) -> bool {
+        self.checkpoint.is_none() && self.head().size > 0
+    }
+
     /// The same, and that the log has signed `checkpoint`, whose entries could not be used:
     /// a later tree must begin with that one. One that is remembered already stays, until
     /// another is known to continue it.
@@ -68,13 +98,13 @@ impl EntryPosition {
         unread.map_or_else(|| self.head(), |unread| unread.checkpoint().head)
     }
 
-    /// The checkpoint of [`Self::signed`], if its entries were not read.
+    /// The checkpoint of [`Self::signed`], if its entries were not all read.
     #[must_use]
     pub const fn unread(&self) -> Option<&SignedCheckpoint> {
         self.unread.as_ref()
     }
 
-    /// The checkpoint to which the log was read; `None` at the beginning.
+    /// The checkpoint to which the log was read; `None` at the beginning, and of a part.
     #[must_use]
     pub const fn checkpoint(&self) -> Option<&SignedCheckpoint> {
         self.checkpoint.as_ref()

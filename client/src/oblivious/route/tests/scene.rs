@@ -159,7 +159,7 @@ impl Scene {
         let announced = ObliviousKey {
             key_config: KeyConfigDigest(config.digest()),
             kem_id: config.kem().id(),
-            not_before: NOW.minus(Duration::from_secs(60)),
+            not_before: NOW.minus(Duration::from_secs(4 * 3_600)),
             not_after: NOW.plus(Duration::from_secs(60)),
         };
         let known = CpsKeys {
