@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
+use pennyblack_evidence::oblivious_keys::SHORTEST_VALIDITY;
 use pennyblack_ohttp::key_ratchet::{Epochs, OfferedKem};
 use pennyblack_ohttp::size_class::ResponseClass;
 use pennyblack_runtime::config::{ConfigurationError, Limits};
@@ -13,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::IssuerConfig;
 use crate::challenges::longest_challenge;
 
-/// Shorter, and the log would have hundreds of keys a day.
-const SHORTEST_EPOCH: Duration = Duration::from_secs(3_600);
+/// Shorter, and readers of the log refuse its keys.
+const SHORTEST_EPOCH: Duration = SHORTEST_VALIDITY;
 /// Longer, and a stolen seed would open a year of recordings.
 const LONGEST_EPOCH: Duration = Duration::from_secs(90 * 86_400);
 
@@ -111,7 +112,7 @@ impl ObliviousConfig {
         if !(SHORTEST_EPOCH..=LONGEST_EPOCH).contains(&self.epoch) {
             return Err(ConfigurationError::refused(
                 "oblivious.epoch",
-                "a key is offered for one hour to 90 days",
+                "a key is offered for 4 hours to 90 days",
                 "leave it out (7days)",
             ));
         }

@@ -131,9 +131,9 @@ fn what_cannot_work_is_refused_by_name() {
         ),
         ("oblivious.kems=[]", "oblivious.kems"),
         ("oblivious.kems=[\"x25519\",\"x25519\"]", "oblivious.kems"),
-        ("oblivious.epoch=59m", "oblivious.epoch"),
+        ("oblivious.epoch=239m", "oblivious.epoch"),
         ("oblivious.epoch=91days", "oblivious.epoch"),
-        ("oblivious.epoch=3600s 1ms", "oblivious.epoch"),
+        ("oblivious.epoch=4h 1ms", "oblivious.epoch"),
         ("admin.listen=127.0.0.1:8711", "admin.listen"),
         (
             "witness=[{url=\"http://w.example/a\", key=\"k\"}]",

@@ -10,10 +10,11 @@ use crate::config::tests::example_with;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const MINUTE: Duration = Duration::from_secs(60);
-/// Ten minutes after an hour began.
-const NOW: UnixTime = UnixTime(1_790_000_000 - 1_790_000_000 % 3_600 + 600);
+const EPOCH: Duration = Duration::from_secs(4 * 3_600);
+/// Ten minutes after an epoch began.
+const NOW: UnixTime = UnixTime(1_790_000_000 - 1_790_000_000 % EPOCH.as_secs() + 600);
 
-/// A CPS's keys with epochs of an hour, whose grace is half an hour.
+/// A CPS's keys with epochs of four hours, whose grace is an hour.
 struct Node {
     log: Arc<CpsLog>,
     offered: Arc<OfferedKeys>,
@@ -31,7 +32,7 @@ impl Node {
     }
 
     fn with_kems(home: &TempDir, now: UnixTime, kems: Vec<OfferedKem>) -> Self {
-        let mut config = example_with(&["oblivious.epoch=1h"]).unwrap();
+        let mut config = example_with(&["oblivious.epoch=4h"]).unwrap();
         config.cps.data_directory = home.path().to_owned();
         let log = Arc::new(CpsLog::open(&config.log_directory(), &config.cps.authority).unwrap());
         let seed = SeedFile::of(&config).unwrap().unwrap();
@@ -80,8 +81,14 @@ impl Node {
         self.settled().await;
     }
 
+    async fn moved_each(&self, spans: &[Duration]) {
+        for span in spans {
+            self.moved(*span).await;
+        }
+    }
+
     fn epoch(&self) -> u64 {
-        Epochs::new(HOUR).unwrap().at(self.clock.now()).0
+        Epochs::new(EPOCH).unwrap().at(self.clock.now()).0
     }
 
     /// The first epoch of which the file has keys.
@@ -135,19 +142,21 @@ async fn keys_come_in_time_and_the_past_is_overwritten_after_ten_minutes_of_one_
     assert_eq!(node.offered(), ids(&[first]));
     assert_eq!(node.announced().len(), 1);
     // Half an epoch ahead, and not while the last one is accepted, too.
-    node.moved(20 * MINUTE).await;
+    node.moved_each(&[50 * MINUTE, HOUR]).await;
     assert_eq!(node.announced().len(), 2);
     assert_eq!(node.offered(), ids(&[first, first + 1]));
-    node.moved(30 * MINUTE).await;
+    node.moved_each(&[HOUR, HOUR]).await;
     assert_eq!(node.offered(), ids(&[first + 1, first]));
-    node.moved(30 * MINUTE).await;
-    assert_eq!(node.offered(), ids(&[first + 1, first + 2]));
-    assert_eq!(node.announced().len(), 3);
+    node.moved(HOUR).await;
+    assert_eq!(node.offered(), ids(&[first + 1]));
     for checks in 1..10 {
         assert_eq!(node.oldest_on_disk(), first, "after {checks} checks");
         node.moved(MINUTE).await;
     }
     assert_eq!(node.oldest_on_disk(), first + 1);
+    node.moved(51 * MINUTE).await;
+    assert_eq!(node.offered(), ids(&[first + 1, first + 2]));
+    assert_eq!(node.announced().len(), 3);
     assert!(node.is_ready());
     node.stop().await;
 }
@@ -193,9 +202,9 @@ async fn a_clock_that_jumps_ahead_and_back_costs_no_key() {
 
 /// By so much a clock is wrong: more than half an epoch, nearly two, two, a year.
 const JUMPS: [Duration; 4] = [
-    Duration::from_secs(35 * 60),
-    Duration::from_secs(100 * 60),
-    Duration::from_secs(2 * 3_600),
+    Duration::from_secs(140 * 60),
+    Duration::from_secs(400 * 60),
+    Duration::from_secs(2 * EPOCH.as_secs()),
     Duration::from_secs(8_760 * 3_600),
 ];
 
@@ -253,7 +262,7 @@ async fn a_clock_that_stays_ahead_is_followed_and_one_that_is_behind_is_said_to_
     }
     until("keys of the new time", || node.is_ready()).await;
     let later = node.epoch();
-    // It is early in the hour.
+    // It is early in the epoch.
     assert_eq!(node.oldest_on_disk(), later - 1);
     assert_eq!(node.offered(), ids(&[later, later - 1]));
     node.stop().await;
@@ -298,7 +307,7 @@ async fn a_node_that_was_off_for_weeks_has_the_keys_of_today_in_ten_minutes() {
     node.settled().await;
     let first = node.epoch();
     node.stop().await;
-    let node = Node::start(&home, NOW.plus(500 * HOUR));
+    let node = Node::start(&home, NOW.plus(500 * EPOCH));
     for checks in 1..10 {
         node.settled().await;
         assert!(!node.is_ready(), "after {checks} checks");
@@ -318,7 +327,7 @@ async fn a_restart_in_the_last_half_of_an_epoch_costs_nothing() {
     node.settled().await;
     let first = node.epoch();
     node.stop().await;
-    let node = Node::start(&home, NOW.plus(30 * MINUTE));
+    let node = Node::start(&home, NOW.plus(EPOCH / 2));
     for checks in 1..10 {
         node.settled().await;
         assert!(node.is_ready(), "after {checks} checks");
@@ -343,13 +352,14 @@ async fn a_kem_that_is_left_out_is_offered_as_long_as_the_log_says_so() {
     let node = Node::start(&home, NOW);
     node.settled().await;
     assert_eq!(node.offered(), [x25519[0], xwing]);
-    for _ in 0..20 {
+    for _ in 0..10 {
         node.moved(MINUTE).await;
     }
+    node.moved_each(&[40 * MINUTE, HOUR]).await;
     assert_eq!(node.offered(), [x25519[0], xwing, x25519[1]]);
-    node.moved(30 * MINUTE).await;
+    node.moved_each(&[HOUR, HOUR]).await;
     assert_eq!(node.offered(), [x25519[1], x25519[0], xwing]);
-    node.moved(30 * MINUTE).await;
+    node.moved(HOUR).await;
     assert!(!node.offered().contains(&xwing));
     node.stop().await;
 }

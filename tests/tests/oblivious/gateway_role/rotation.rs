@@ -17,7 +17,7 @@ use pennyblack_tests::world::World;
 use super::keys::announced;
 use super::{gateway, section};
 
-const HOUR: Duration = Duration::from_secs(3_600);
+const EPOCH: Duration = Duration::from_secs(4 * 3_600);
 /// By so much the clock moves each time.
 const STEP: Duration = Duration::from_secs(20);
 const EPOCHS: u32 = 3;
@@ -54,7 +54,7 @@ async fn fetch(world: &World) -> Fetched {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_fails_while_keys_change_three_times() {
     let scene = gateway(|world| {
-        section(world).epoch = HOUR;
+        section(world).epoch = EPOCH;
         world.cps.retrieval.answer_delay = AnswerTimes::SHORTEST;
     })
     .await;
@@ -91,7 +91,7 @@ async fn no_request_fails_while_keys_change_three_times() {
         seen.len()
     };
     let clock = async {
-        let steps = EPOCHS * u32::try_from(HOUR.as_secs() / STEP.as_secs()).unwrap();
+        let steps = EPOCHS * u32::try_from(EPOCH.as_secs() / STEP.as_secs()).unwrap();
         for _ in 0..steps {
             scene.hand.advance(STEP);
             // Each of the clients has asked once since, on average.
