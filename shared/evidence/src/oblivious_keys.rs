@@ -61,9 +61,10 @@ impl Sight {
 
     /// Requires that an announcement of this minute came when it says. **A reader proves that
     /// it did not, and does not say when it came**: by a time of its own it would change keys
-    /// alone. A key that has expired harms nobody.
+    /// alone. A key that has expired harms nobody, and a reading that lies ahead was dated by a
+    /// wrong clock.
     fn require_shown(self, at: Minute, key: &ObliviousKey) -> Result<(), ObliviousKeysError> {
-        let missing = self.before.map(|read| read.min(self.now));
+        let missing = self.before.filter(|read| *read <= self.now);
         let missing = missing.filter(|read| at.start().plus(SHOWN_WITHIN) < *read);
         match missing {
             Some(read) if self.now < key.not_after => Err(ObliviousKeysError::Backdated {

@@ -158,9 +158,9 @@ impl ObliviousLogView {
             }
             false => (self.position.clone(), self.keys.clone()),
         };
-        let end = match is_passed_over {
-            true => new,
-            false => new.min(from.head().size.saturating_add(MAX_ENTRIES)),
+        let end = match self.read {
+            None => new,
+            Some(_) => new.min(from.head().size.saturating_add(MAX_ENTRIES)),
         };
         let (mut skipped, before) = (self.skipped.clone(), self.read);
         let sight = Sight { now, before };
