@@ -69,18 +69,18 @@ impl Placement {
                 return Err(PlacementError::Twice(cps.authority().clone()));
             }
         }
-        let wanted = copies.map_or(Ok(cpss), usize::try_from);
-        match wanted {
-            Ok(wanted) if (1..=cpss).contains(&wanted) => Ok(Self {
-                first,
-                more,
-                copies: wanted,
-            }),
-            _ => Err(PlacementError::Copies {
-                copies: copies.unwrap_or_default(),
-                cpss,
-            }),
-        }
+        let copies = match copies {
+            None => cpss,
+            Some(copies) => usize::try_from(copies)
+                .ok()
+                .filter(|wanted| (1..=cpss).contains(wanted))
+                .ok_or(PlacementError::Copies { copies, cpss })?,
+        };
+        Ok(Self {
+            first,
+            more,
+            copies,
+        })
     }
 
     /// The CPS that the claim `cps` names.
