@@ -264,8 +264,8 @@ pub(super) fn read(path: &Path) -> Result<Copy, Failure> {
 fn signer(path: &Path) -> Result<NoteSigner, Failure> {
     let bytes = atomic_file::read_private(path);
     let bytes = bytes.map_err(|error| Failure::new(Exit::Failed, error).of_option("--key"))?;
-    let text = std::str::from_utf8(&bytes).unwrap_or_default().trim_end();
-    let signer = NoteSigner::from_secret_text(text);
+    let text = std::str::from_utf8(&bytes).map_err(|error| at(path, error).of_option("--key"))?;
+    let signer = NoteSigner::from_secret_text(text.trim_end());
     let signer = signer.map_err(|error| at(path, error).of_option("--key"))?;
     match signer.verifier().kind() {
         SignatureType::Ed25519 => Ok(signer),
