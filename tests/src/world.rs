@@ -9,7 +9,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
+use pennyblack_client::certificates::CertificateStores;
 use pennyblack_client::identity::StirIdentity;
+use pennyblack_client::trust::load_trust;
+use pennyblack_client::verification_service::{SpcAuthority, VerificationRules};
 use pennyblack_evidence::spend::STORE_PATH;
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
 use pennyblack_privacypass::directory::{DirectoryKey, IssuerDirectory, WELL_KNOWN_PATH};
@@ -99,6 +102,23 @@ impl World {
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
+    }
+
+    /// How somebody verifies who trusts this world's roots, and has its certificates at hand.
+    ///
+    /// # Panics
+    /// When the roots cannot be read.
+    #[must_use]
+    pub fn verification_rules(&self) -> VerificationRules {
+        let pki = self.path("pki");
+        VerificationRules {
+            trust: load_trust(&pki.join("roots"), None, self.clock.now()).unwrap(),
+            certificates: CertificateStores {
+                directory: Some(pki.join("issued")),
+                repositories: None,
+            },
+            authority: SpcAuthority::Any,
+        }
     }
 
     /// The CPS's name.

@@ -18,8 +18,7 @@ use pennyblack_client::certificates::CertificateStores;
 use pennyblack_client::follower::{FollowedMailbox, Follower, FollowerConfig, Task};
 use pennyblack_client::trust::load_trust;
 use pennyblack_client::verification_service::{
-    MailboxCpss, PolledCpss, Publisher, SpcAuthority, VerificationRules, create_mailbox_key,
-    load_mailbox_key,
+    MailboxCpss, PolledCpss, Publisher, create_mailbox_key, load_mailbox_key,
 };
 use pennyblack_client::wallet::Wallet;
 use pennyblack_evidence::key_log_view::LogPolicy;
@@ -194,15 +193,7 @@ impl Scene {
             cps,
             source: Arc::new(world.http_options().client().unwrap()),
         });
-        let pki = world.path("pki");
-        let rules = VerificationRules {
-            trust: load_trust(&pki.join("roots"), None, world.clock.now()).unwrap(),
-            certificates: CertificateStores {
-                directory: Some(pki.join("issued")),
-                repositories: None,
-            },
-            authority: SpcAuthority::Any,
-        };
+        let rules = world.verification_rules();
         let (config, clock) = (FollowerConfig::default(), world.clock.clone());
         let (task, rng) = (Task::default(), &mut rand::rng());
         Follower::start(&config, mailboxes.collect(), rules, task, clock, rng).unwrap()

@@ -4,10 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pennyblack_client::auth_service::ShakenCall;
-use pennyblack_client::certificates::CertificateStores;
 use pennyblack_client::follower::{FollowedMailbox, Follower, FollowerConfig, Task};
-use pennyblack_client::trust::load_trust;
-use pennyblack_client::verification_service::{SpcAuthority, VerificationRules};
 use pennyblack_http::HttpOptions;
 use pennyblack_passport::{Attestation, Call, Party};
 use pennyblack_sealing::envelope::Slots;
@@ -39,15 +36,7 @@ fn call(world: &World, from: &str, mailbox: &Mailbox) -> (Call, String) {
 }
 
 fn follow(world: &World, mailbox: &Mailbox) -> Follower {
-    let pki = world.path("pki");
-    let rules = VerificationRules {
-        trust: load_trust(&pki.join("roots"), None, world.clock.now()).unwrap(),
-        certificates: CertificateStores {
-            directory: Some(pki.join("issued")),
-            repositories: None,
-        },
-        authority: SpcAuthority::Any,
-    };
+    let rules = world.verification_rules();
     let mailbox = FollowedMailbox {
         key: Arc::new(mailbox.copy_of_key()),
         cps: format!("http://{}", world.cps_name()).parse().unwrap(),
