@@ -1,6 +1,6 @@
 //! Whose turn it is at a gateway. Requests that wait are taken **by turns over networks, and
 //! not in the order in which they came**, and no network has more than half of what a gateway
-//! gets: whoever holds many addresses of one network waits for themselves. There is a line
+//! gets: a holder of many addresses of one network waits behind its own. There is a line
 //! for each network that has a request here, and none for others.
 
 use std::collections::{HashMap, VecDeque};

@@ -28,7 +28,7 @@ pub struct MailboxCpss {
 }
 
 impl MailboxCpss {
-    /// One CPS, which whoever polls the mailbox knows.
+    /// One CPS, which all who poll the mailbox know.
     ///
     /// # Errors
     /// [`CpsUriError`]: it has no address for OOB-ASs.

@@ -9,7 +9,7 @@ use super::pin::{Pin, RosterDigest, Sequence};
 use super::roster::{MAX_ROSTER_SIZE, Roster, RosterError};
 
 /// A roster as it is handed around, **read and not verified**. As text it is a C2SP signed
-/// note. Two of them are the same roster if they have the same text, whoever signed each.
+/// note. Two of them are the same roster if they have the same text, no matter who signed each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedRoster {
     note: SignedNote,

@@ -37,7 +37,7 @@ pub fn start(core: usize, tls: &TlsConfig) -> FloorProcess {
     FloorProcess::start(ARGUMENT, core, [&tls.certificate, &tls.key])
 }
 
-/// Accepts, for ever. `arguments` are those after [`ARGUMENT`].
+/// Accepts until it is killed. `arguments` are those after [`ARGUMENT`].
 pub fn serve(arguments: &[String]) {
     let [core, certificate, key] = arguments else {
         panic!("{ARGUMENT} CORE CERTIFICATE KEY");

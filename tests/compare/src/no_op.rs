@@ -51,7 +51,7 @@ impl NoOp {
     }
 }
 
-/// Is the no-op service, for ever. `arguments` are those after [`ARGUMENT`].
+/// Is the no-op service until it is killed. `arguments` are those after [`ARGUMENT`].
 pub fn serve(arguments: &[String]) {
     let [core, status, size] = arguments else {
         panic!("{ARGUMENT} CORE STATUS SIZE");

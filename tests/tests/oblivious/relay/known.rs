@@ -129,7 +129,7 @@ async fn counted(world: &World, of: &Process, metric: &str) -> u64 {
     count.map_or(0, |(_, count)| count.parse().unwrap())
 }
 
-/// One that would keep its connection for ever.
+/// One that would never end its connection.
 async fn start_relay(world: &World, shown: Option<&Shown>) -> Process {
     let (certificate, key) = (world.path("relay.pem"), world.path("relay.key"));
     let certificates = shown.map(|shown| {
