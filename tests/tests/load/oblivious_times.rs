@@ -30,11 +30,11 @@ use super::observer::{Asked, Kind, runtime, told_apart};
 
 const SERVICE: &str = env!("CARGO_BIN_EXE_service");
 /// Requests under way at one time: most of them wait for the time at which they are answered.
-const AT_ONCE: usize = 112;
+const AT_ONCE: usize = 168;
 /// Bytes of all answers inside the seal.
 const CLASS: usize = 9_216;
-/// Tokens that are drawn at a time: one for each pair that is looked at first, and some.
-const TOKENS: usize = 4_100;
+/// Tokens that are drawn at a time.
+const TOKENS: usize = 512;
 /// The name of the kind that costs most: it waits for the disk.
 const GRANTED: &str = "a store that is granted";
 
@@ -74,7 +74,7 @@ impl Relay {
     async fn granted(&self) -> Asked {
         let mut tokens = self.tokens.lock().await;
         if tokens.is_empty() {
-            *tokens = self.world.draw(TOKENS / 8).await;
+            *tokens = self.world.draw(TOKENS).await;
         }
         let token = tokens.pop().unwrap();
         let signed = self.world.spend(&token, &self.mailbox, "a.b.c");
@@ -130,17 +130,12 @@ async fn told(
     let relay = Arc::new(Relay {
         key: first_key(&world).await,
         mailbox: world.mailbox().await,
-        tokens: Mutex::new(world.draw(TOKENS).await),
+        tokens: Mutex::default(),
         world,
     });
-    let mut kinds = vec![
-        kind(&relay, "a number of nobody", |relay| {
-            relay.look_up("19995550100")
-        }),
-        kind(&relay, "another of nobody", |relay| {
-            relay.look_up("19995550101")
-        }),
-    ];
+    let mut kinds = vec![kind(&relay, "a number of nobody", |relay| {
+        relay.look_up("19995550100")
+    })];
     kinds.extend(others(&relay));
     let address = relay.world.cps_name().as_str().parse().unwrap();
     let different = told_apart(address, kinds, AT_ONCE).await;
@@ -156,6 +151,10 @@ fn a_relay_does_not_tell_by_time_what_was_asked_or_refused() {
     let _alone = alone();
     let others = |relay: &Arc<Relay>| {
         vec![
+            // As the first: if these are told apart, the observer is wrong.
+            kind(relay, "another of nobody", |relay| {
+                relay.look_up("19995550101")
+            }),
             kind(relay, "a number", |relay| relay.look_up(FIRST_NUMBER)),
             kind(relay, "a poll", Relay::poll),
             kind(relay, "a store without a token", Relay::without_token),

@@ -1,17 +1,27 @@
 //! Somebody who takes the times of answers over sockets, in pairs with those of a first kind,
 //! until it is decided which kinds can be told from that one.
+//!
+//! **Each request begins at a random moment of its own**, as those of clients do. Of two that
+//! begin at one instant the service reads one after the other, so that the second has arrived
+//! later by the work on the first: then the kind that costs more looks faster, since it is the
+//! other one that waits. That is what two requests do to each other, and nothing that the time
+//! of an answer tells of its request (docs/decisions/0012-answer-times.md).
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, join_all};
-use pennyblack_service::time_classifier::{Decision, Pairs};
+use pennyblack_service::time_classifier::{Comparison, Decision};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
+
+/// The requests of a round begin within this time. Hundreds of times what the work on one
+/// takes: so seldom do the two of a pair meet.
+const SPREAD: Duration = Duration::from_millis(50);
 
 type Verify = dyn FnOnce(&[u8]) + Send;
 
@@ -106,77 +116,76 @@ impl Connection {
     }
 }
 
-/// One request of each kind, one begun after the other in random order, each on its own
-/// connection. All are made before the first one leaves.
-async fn round(mut connections: Vec<Connection>, kinds: Vec<Kind>) -> (Vec<Connection>, Vec<f64>) {
-    let mut requests: Vec<_> = join_all(kinds.iter().map(|kind| (kind.make)()))
-        .await
-        .into_iter()
-        .enumerate()
-        .collect();
-    for last in (1..requests.len()).rev() {
-        requests.swap(last, rand::random_range(0..=last));
-    }
+/// A moment within [`SPREAD`], finer than the timer of the runtime: that has whole milliseconds
+/// only, as the service's has, and the two would keep step.
+async fn a_moment() {
+    let wait = SPREAD.mul_f64(rand::random());
+    let slept = spawn_blocking(move || std::thread::sleep(wait));
+    slept.await.unwrap();
+}
+
+/// One request of each kind, each at a moment of its own and on its own connection. All are
+/// made before the first one leaves.
+async fn round(
+    mut connections: Vec<Connection>,
+    kinds: Vec<(usize, Kind)>,
+) -> (Vec<Connection>, Vec<(usize, f64)>) {
+    let asked = join_all(kinds.iter().map(|(_, kind)| (kind.make)())).await;
     let mut under_way = JoinSet::new();
-    for (at, asked) in requests {
+    for ((at, _), asked) in kinds.into_iter().zip(asked) {
         let mut connection = connections.pop().unwrap();
         under_way.spawn(async move {
+            a_moment().await;
             let time = connection.time(asked).await;
-            (connection, at, time)
+            (connection, (at, time))
         });
     }
-    let mut times = vec![0.0; kinds.len()];
-    for (connection, at, time) in under_way.join_all().await {
-        connections.push(connection);
-        times[at] = time;
-    }
+    let ended = under_way.join_all().await.into_iter();
+    let (used, times) = ended.unzip::<_, _, Vec<_>, Vec<_>>();
+    connections.extend(used);
     (connections, times)
 }
 
 /// Asks all kinds, so many requests at one time, until each is decided upon: those that are
-/// told from the first one. The second is as the first.
+/// told from the first one.
 pub(super) async fn told_apart(
     service: SocketAddr,
     kinds: Vec<Kind>,
     at_once: usize,
 ) -> Vec<String> {
-    let mut pairs = vec![Pairs::default(); kinds.len()];
-    let mut open: Vec<usize> = (1..kinds.len()).collect();
-    let mut different = Vec::new();
-    let mut rounds = JoinSet::new();
-    for _ in 0..at_once / kinds.len() {
-        let mut connections = Vec::new();
-        for _ in &kinds {
-            connections.push(Connection::open(service).await);
-        }
-        rounds.spawn(round(connections, kinds.clone()));
+    let mut comparisons = vec![Comparison::default(); kinds.len()];
+    // The first one is in each round.
+    let mut open: Vec<(usize, Kind)> = kinds.into_iter().enumerate().collect();
+    let mut idle = Vec::new();
+    for _ in 0..at_once {
+        idle.push(Connection::open(service).await);
     }
-    while let Some(ended) = rounds.join_next().await {
-        let (connections, times) = ended.unwrap();
-        for at in 1..kinds.len() {
-            pairs[at].push(times[0], times[at]);
+    let (mut rounds, mut different) = (JoinSet::new(), Vec::new());
+    while open.len() > 1 {
+        while let Some(rest) = idle.len().checked_sub(open.len()) {
+            rounds.spawn(round(idle.split_off(rest), open.clone()));
         }
-        open.retain(|at| {
-            let control = &pairs[1];
-            if !pairs[*at].is_due() || pairs[*at].decision(control) == Decision::Open {
+        let (connections, times) = rounds.join_next().await.unwrap().unwrap();
+        idle.extend(connections);
+        let first = times.iter().find(|(at, _)| *at == 0).unwrap().1;
+        open.retain(|(at, kind)| {
+            let time = times.iter().find(|(of, _)| of == at && *at > 0);
+            let decision = time.and_then(|(_, time)| comparisons[*at].push(first, *time));
+            let Some(decision) = decision else {
                 return true;
-            }
-            let finding = format!("{}: {}", kinds[*at].name, pairs[*at].finding(control));
+            };
+            let finding = format!("{}: {decision}", kind.name);
             println!("{finding}");
-            if pairs[*at].decision(control) == Decision::Different {
+            if let Decision::Different(_) = decision {
                 different.push(finding);
             }
             false
         });
-        if open.is_empty() {
-            return different;
-        }
-        rounds.spawn(round(connections, kinds.clone()));
     }
     different
 }
 
-/// One thread, so that the requests of a pair share what other programs do to it.
+/// One thread for all requests; only the waits for their moments have others.
 pub(super) fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -17,7 +17,7 @@ use super::observer::{Asked, Kind, runtime, told_apart};
 
 const SERVICE: &str = env!("CARGO_BIN_EXE_service");
 /// Polls under way at one time.
-const AT_ONCE: usize = 48;
+const AT_ONCE: usize = 112;
 /// Entries of a mailbox whose page is full.
 const MANY: usize = 40;
 

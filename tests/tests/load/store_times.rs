@@ -61,8 +61,8 @@ async fn measured(store: Option<RedisOptions>) {
             pairs.push(times[0], times[2]);
         }
     }
-    println!("two that are not full: {}", control.finding(&control));
-    println!("one that is full: {}", pairs.finding(&control));
+    println!("two that are not full: {}", control.finding());
+    println!("one that is full: {}", pairs.finding());
     cps.kill();
     issuer.kill();
 }
