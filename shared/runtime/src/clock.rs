@@ -26,9 +26,23 @@ enum Source {
     },
 }
 
-/// The times that somebody waits for, and how many do.
+/// Who waits for the clock.
 #[derive(Debug, Clone, Default)]
-struct Awaited(Arc<Mutex<BTreeMap<UnixTime, usize>>>);
+struct Awaited(Arc<Mutex<Waits>>);
+
+#[derive(Debug, Default)]
+struct Waits {
+    /// The times that somebody waits for, and how many do.
+    times: BTreeMap<UnixTime, usize>,
+    /// How many have waited at one time, at most.
+    most: usize,
+}
+
+impl Waits {
+    fn count(&self) -> usize {
+        self.times.values().sum()
+    }
+}
 
 /// Sets the clock that [`Clock::by_hand`] made with it.
 #[derive(Debug)]
@@ -112,19 +126,22 @@ impl Awaited {
         impl Drop for Ends {
             fn drop(&mut self) {
                 let Self(awaited, time) = self;
-                awaited.change(|times| {
-                    let left = times.remove(time).unwrap_or(0).saturating_sub(1);
+                awaited.change(|waits| {
+                    let left = waits.times.remove(time).unwrap_or(0).saturating_sub(1);
                     if left > 0 {
-                        times.insert(*time, left);
+                        waits.times.insert(*time, left);
                     }
                 });
             }
         }
-        self.change(|times| *times.entry(time).or_default() += 1);
+        self.change(|waits| {
+            *waits.times.entry(time).or_default() += 1;
+            waits.most = waits.most.max(waits.count());
+        });
         Ends(self.clone(), time)
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<UnixTime, usize>) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut Waits) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -140,7 +157,19 @@ impl ClockHand {
     #[must_use]
     pub fn awaited(&self) -> Option<UnixTime> {
         self.awaited
-            .change(|times| times.first_key_value().map(|(time, _)| *time))
+            .change(|waits| waits.times.first_key_value().map(|(time, _)| *time))
+    }
+
+    /// Whether all who have ever waited at one time wait for times to come. Services that go by
+    /// this clock have then done what was due, and the hand overtakes none of them. (Never
+    /// again, once one of them has ended.)
+    #[must_use]
+    pub fn all_wait(&self) -> bool {
+        let now = *self.hand.borrow();
+        self.awaited.change(|waits| {
+            let is_ahead = waits.times.keys().all(|time| *time > now);
+            is_ahead && waits.count() == waits.most
+        })
     }
 
     /// Moves the hand forward by `span` (whole seconds).
@@ -171,6 +200,32 @@ mod tests {
         hand.set(UnixTime(111));
         assert_eq!(waiter.await.unwrap(), UnixTime(111));
         assert_eq!(hand.awaited(), None);
+    }
+
+    #[tokio::test]
+    async fn all_wait_when_who_has_waited_waits_again() {
+        let (clock, hand) = Clock::by_hand(UnixTime(100));
+        let (begin, work) = tokio::sync::oneshot::channel::<()>();
+        let waiters = [110, 120].map(|time| {
+            let clock = clock.clone();
+            async move { clock.reached(UnixTime(time)).await }
+        });
+        let [one, other] = waiters;
+        tokio::spawn(other);
+        tokio::spawn(async move {
+            one.await;
+            let _ = work.await;
+            clock.reached(UnixTime(130)).await;
+        });
+        tokio::task::yield_now().await;
+        assert!(hand.all_wait());
+        hand.set(UnixTime(110));
+        assert!(!hand.all_wait(), "one has not noticed");
+        tokio::task::yield_now().await;
+        assert!(!hand.all_wait(), "one is at work");
+        begin.send(()).unwrap();
+        tokio::task::yield_now().await;
+        assert!(hand.all_wait());
     }
 
     #[tokio::test]

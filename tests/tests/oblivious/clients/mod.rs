@@ -9,15 +9,18 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use pennyblack_base::time::UnixTime;
 use pennyblack_client::auth_service::{KeyLookup, OobAuthenticationError, ResendTotals};
 use pennyblack_client::follower::{FollowedMailbox, Follower, FollowerConfig, Task};
-use pennyblack_client::oblivious::{Fallback, TrustedKeys};
+use pennyblack_client::oblivious::{CpsKeys, Fallback, TrustedKeys};
 use pennyblack_http::{HttpError, HttpOptions, RouteFault};
 use pennyblack_sealing::mailbox::RecipientKey;
 use pennyblack_tests::port::free_port;
 
 pub(super) use self::scene::start_relay;
-use self::scene::{CALLEE, SOON, Scene, number};
+use self::scene::{CALLEE, Scene, number};
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// What one look at the office's mailbox by `http` finds.
 async fn passports(scene: &Scene, http: &HttpOptions) -> u64 {
@@ -184,6 +187,11 @@ async fn without_a_key_of_the_cps_no_token_is_spent() {
     scene.end().await;
 }
 
+fn has_a_key_after(known: &Arc<CpsKeys>, end: UnixTime) -> bool {
+    let mut ends = known.keys.iter().map(|key| key.announced().not_after);
+    ends.any(|not_after| not_after > end)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_change_three_times_and_no_call_fails() {
     let scene = Scene::set(4).await;
@@ -197,28 +205,17 @@ async fn keys_change_three_times_and_no_call_fails() {
         // The next key is there hours before the epoch's end. The timer runs last a quarter
         // of an hour before that, and half an hour after it not yet again.
         let ends = used.announced().not_after;
-        let (early, late) = (20 * 3_600, 3 * 3_600);
-        scene.hand.set(ends.minus(Duration::from_secs(early)));
-        let mut tries = 0;
-        pennyblack_tests::wait::until("the next key", SOON, async || {
-            // A clock that has jumped announces nothing until it has gone on for ten minutes,
-            // each of which the CPS has to notice.
-            tries += 1;
-            if tries % 10 == 0 && scene.now() < ends.minus(Duration::from_secs(late)) {
-                scene.hand.advance(Duration::from_secs(60));
-            }
-            let known = scene.fetch().await.ok()?;
-            (known
-                .keys
-                .iter()
-                .any(|key| key.announced().not_after > ends))
-            .then_some(())
-        })
-        .await;
-        scene.hand.set(ends.minus(Duration::from_secs(4_500)));
+        let before = |seconds: u64| ends.minus(Duration::from_secs(seconds));
+        scene.moved_to(before(20 * 3_600)).await;
+        // A clock that has jumped announces nothing until it has gone on for ten minutes.
+        while !has_a_key_after(&scene.fetch_soon().await, ends) {
+            assert!(scene.now() < before(3 * 3_600), "the next key is not there");
+            scene.moved_to(scene.now().plus(MINUTE)).await;
+        }
+        scene.moved_to(before(4_500)).await;
         scene.fetch().await.unwrap();
-        let grace = ends.minus(Duration::from_secs(1_800));
-        scene.hand.set(grace);
+        let grace = before(1_800);
+        scene.moved_to(grace).await;
         scene.keys(&scene.caller(&http)).await.unwrap();
         // The clock alone has brought the next key into use.
         let known = scene.fetcher.keys.of(scene.cps_address().authority());

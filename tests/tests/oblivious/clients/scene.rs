@@ -118,6 +118,16 @@ impl Scene {
         self.federation.clock().now()
     }
 
+    /// Moves the clock, and waits until the services have done what is due then. Minutes that
+    /// pass while the CPS writes to its log are minutes in which clients miss the entry.
+    pub(super) async fn moved_to(&self, time: UnixTime) {
+        self.hand.set(time);
+        until("services that have done what is due", SOON, async || {
+            self.hand.all_wait().then_some(())
+        })
+        .await;
+    }
+
     pub(super) fn cps_address(&self) -> ServiceAddress {
         address_of(&cps_name().unwrap(), self.front.address()).unwrap()
     }
