@@ -4,15 +4,19 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use pennyblack_tests::answer::Answer;
+use pennyblack_tests::wait::until;
 use reqwest::Certificate;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use super::scene::{REQUEST, Scene};
+
+const SOON: Duration = Duration::from_secs(30);
 
 /// KiB that a process has now (`VmRSS`), or has had at most (`VmHWM`).
 fn kib(process: u32, field: &str) -> u64 {
@@ -73,17 +77,15 @@ async fn answers_that_nobody_takes_need_no_more_memory_than_is_stated() {
         socket.write_all(request.as_bytes()).await.unwrap();
         silent.push(socket);
     }
-    // One that takes its answers still has them.
+    // One that takes its answers still has them; a busy gateway may be too late for some.
     let client = scene.client([127, 0, 0, 2]);
     for _ in 0..20 {
-        let answer = scene.ask(&client, "hello").await;
-        assert!(matches!(answer.status.as_u16(), 200 | 503));
+        let status = scene.ask(&client, "hello").await.status.as_u16();
+        assert!(matches!(status, 200 | 503 | 504), "{status}");
     }
-    pennyblack_tests::wait::until(
-        "answers to most",
-        std::time::Duration::from_secs(30),
-        async || (scene.gateway.asked_for(body) >= 150).then_some(()),
-    )
+    until("answers to most", SOON, async || {
+        (scene.gateway.asked_for(body) >= 150).then_some(())
+    })
     .await;
     let most = kib(scene.relay.id(), "VmHWM");
     println!("KiB: {before} at the start, {most} at most");

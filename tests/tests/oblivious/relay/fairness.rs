@@ -1,6 +1,6 @@
 //! What one client or network does does not end or hold up what another has asked for.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pennyblack_base::problem::ProblemType;
 use pennyblack_tests::answer::Answer;
@@ -144,6 +144,7 @@ const STATED: Duration = Duration::from_millis(500);
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_full_of_clients_leaves_the_others_their_part() {
     let scene = Scene::open(&[]).await;
+    let begun = Instant::now();
     let flood: Vec<_> = (1..=250)
         .flat_map(|number| ask_often(&scene, [127, 0, 1, number], "pause 2000", 4))
         .collect();
@@ -164,5 +165,7 @@ async fn a_network_full_of_clients_leaves_the_others_their_part() {
             _ => assert_eq!(answer.problem(), ProblemType::GatewayTimeout),
         }
     }
-    assert!((1..=128).contains(&answered), "{answered}");
+    // 32 at a time, each for two seconds at least.
+    let most = 32 * begun.elapsed().as_secs() / 2;
+    assert!((1..=most).contains(&answered), "{answered} of {most}");
 }
