@@ -8,13 +8,13 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pennyblack_base::service_paths::TOKEN_REQUEST_PATH;
 use pennyblack_privacypass::directory;
 use pennyblack_privacypass::issuance;
 use pennyblack_privacypass::voprf;
-use pennyblack_service::headers::{at_most_one, content_type};
+use pennyblack_service::headers::{at_most_one, content_type, has_tag};
 
 use crate::issue::{Form, Issuance};
 use crate::refusal::Refusal;
@@ -48,7 +48,7 @@ async fn serve_directory(
 ) -> Result<Response, Refusal> {
     let issuance = &resources.issuance;
     let keys = issuance.keys.usable(issuance.clock.now())?;
-    let mut response = if is_known(&headers, keys.etag()) {
+    let mut response = if has_tag(&headers, keys.etag()) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let media_type = [(
@@ -63,17 +63,6 @@ async fn serve_directory(
         headers.insert(ETAG, etag);
     }
     Ok(response)
-}
-
-/// `If-None-Match` (RFC 9110 section 13.1.2): `*`, or a list of tags, weak ones
-/// included.
-fn is_known(headers: &HeaderMap, etag: &str) -> bool {
-    let values = headers.get_all(IF_NONE_MATCH).into_iter();
-    let tags = values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|list| list.split(','));
-    tags.map(str::trim)
-        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
 async fn draw_tokens(

@@ -3,6 +3,7 @@
 //! on the other.
 
 use http::HeaderMap;
+use http::header::IF_NONE_MATCH;
 
 /// Characters of a media type that an error quotes.
 const MAX_QUOTED: usize = 80;
@@ -49,6 +50,18 @@ pub fn at_most_one<'a>(
             Err(_) => Err(HeaderError::NotAscii(name)),
         },
     }
+}
+
+/// Whether the client has the content of this tag already: `If-None-Match` (RFC 9110 section
+/// 13.1.2) is `*`, or a list of tags with it, weak ones included.
+#[must_use]
+pub fn has_tag(headers: &HeaderMap, etag: &str) -> bool {
+    let values = headers.get_all(IF_NONE_MATCH).into_iter();
+    let tags = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(','));
+    tags.map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
 /// What stands in `accepted` beside the media type of the request; parameters and case do
