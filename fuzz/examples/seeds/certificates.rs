@@ -132,6 +132,7 @@ fn add_der_vectors(corpus: &mut Corpus, vectors: &Value) {
     }
     corpus.add("cps_uri_extension", b"\x0c\x17https://cps.example.net");
     corpus.add("cps_uri_extension", b"\x16\x17https://cps.example.net");
+    corpus.add("cps_uri_extension", b"\x30\x19\x16\x17https://cps.example.net");
 }
 
 /// One list of the world's root, and one of another authority, which must

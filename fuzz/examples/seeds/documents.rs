@@ -29,6 +29,12 @@ pub(crate) fn add(corpus: &mut Corpus, certificates: &Path) -> io::Result<()> {
         "numbering_table",
         "# of today\nspc,first,count\n \"683G\" ,911,1\r\n1234,999999999999990,10\n",
     );
+    for json in [
+        r#"{"0-1234":"https://cps.example.com"}"#,
+        r#"{"1-15714341000-99":"https://cps.example.com/oob","2-911":"https://[::1]:8443"}"#,
+    ] {
+        corpus.add("advertisement", json);
+    }
     for kind in ProblemType::ALL {
         corpus.add("problem_document", kind.because("it was so").to_json());
     }

@@ -1,74 +1,136 @@
-//! The CPS URI extension: a certificate that names the CPS of its subject, so
-//! that callers find it. No object identifier is registered for it yet, so the
-//! operator configures one.
+//! The CPS URI extension: a certificate that names the CPS of its subject, so that callers
+//! find it (draft-sliwa-stir-cert-cps-ext). No object identifier is registered for it yet, so
+//! the operator configures one. What it says is a hint (`directory_hint`).
 
 use super::der::{DerError, DerReader, tag};
+use super::directory_hint::{HintedCps, HintedUriError};
 
-/// Longest URI that is read, in bytes.
-const MAX_SIZE: usize = 2_048;
+/// The identifier that is used unless another is configured, for trials: it is below the
+/// number that RFC 5612 reserves for examples, so no certificate of the field has it.
+pub const EXPERIMENTAL_CPS_URI_OID: &str = "1.3.6.1.4.1.32473.9888.1";
 
-/// An extension value that does not hold an https URI.
+/// Most URIs of a certificate that are read.
+pub const MAX_CPS_URIS: usize = 16;
+
+/// An extension value that does not hold https URIs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CpsUriError {
-    /// Not a string in DER.
+    /// Not strings in DER.
     #[error("the CPS URI extension is not strict DER: {0}")]
     Der(#[from] DerError),
-    /// Not an https URI, or too long.
-    #[error("the CPS URI {0:?} is not an https URI of at most {MAX_SIZE} bytes")]
-    NotHttps(String),
+    /// A string that is no https URI.
+    #[error("the CPS URI extension: {0}")]
+    Uri(#[from] HintedUriError),
+    /// None, or more than are read.
+    #[error("the CPS URI extension has 1 to {MAX_CPS_URIS} URIs, and this one another number")]
+    Count,
 }
 
-/// Parses the extension's value: one IA5String or UTF8String with an https URI.
+/// Parses the extension's value: a SEQUENCE of IA5Strings, each an https URI, as versions 01
+/// and 02 of the draft have it; or one such string alone (00), also a UTF8String. One bad URI
+/// makes the whole invalid, as the draft says.
 ///
 /// # Errors
 /// [`CpsUriError`].
-pub fn parse_cps_uri(der: &[u8]) -> Result<String, CpsUriError> {
+pub fn parse_cps_uris(der: &[u8]) -> Result<Vec<HintedCps>, CpsUriError> {
     let mut reader = DerReader::new(der);
-    let uri = match reader.peek()? {
-        tag::UTF8_STRING => reader.utf8_string()?,
-        _ => reader.ia5_string()?,
+    let uris = match reader.peek()? {
+        tag::SEQUENCE => several(reader.inside(tag::SEQUENCE)?)?,
+        tag::UTF8_STRING => vec![reader.utf8_string()?.parse()?],
+        _ => vec![reader.ia5_string()?.parse()?],
     };
     reader.finish()?;
-    let host = uri.strip_prefix("https://").unwrap_or_default();
-    let graphic = uri.bytes().all(|byte| byte.is_ascii_graphic());
-    if host.is_empty() || !graphic || uri.len() > MAX_SIZE {
-        return Err(CpsUriError::NotHttps(uri.chars().take(80).collect()));
+    Ok(uris)
+}
+
+fn several(mut list: DerReader<'_>) -> Result<Vec<HintedCps>, CpsUriError> {
+    let mut uris = Vec::new();
+    while !list.is_empty() {
+        if uris.len() == MAX_CPS_URIS {
+            return Err(CpsUriError::Count);
+        }
+        uris.push(list.ia5_string()?.parse()?);
     }
-    Ok(uri.to_owned())
+    match uris.is_empty() {
+        true => Err(CpsUriError::Count),
+        false => Ok(uris),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn string(tag: u8, text: &str) -> Vec<u8> {
-        let mut der = vec![tag, u8::try_from(text.len()).unwrap()];
-        der.extend(text.bytes());
+    fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
+        let mut der = vec![tag];
+        match u8::try_from(contents.len()) {
+            Ok(short @ 0..=0x7f) => der.push(short),
+            Ok(long) => der.extend([0x81, long]),
+            Err(_) => {
+                der.push(0x82);
+                der.extend(u16::try_from(contents.len()).unwrap().to_be_bytes());
+            }
+        }
+        der.extend(contents);
         der
     }
 
+    fn ia5(text: &str) -> Vec<u8> {
+        element(tag::IA5_STRING, text.as_bytes())
+    }
+
+    fn list(texts: &[&str]) -> Vec<u8> {
+        let strings: Vec<u8> = texts.iter().flat_map(|text| ia5(text)).collect();
+        element(tag::SEQUENCE, &strings)
+    }
+
+    fn read(der: &[u8]) -> Result<Vec<String>, CpsUriError> {
+        let uris = parse_cps_uris(der)?;
+        Ok(uris.iter().map(ToString::to_string).collect())
+    }
+
     #[test]
-    fn an_https_uri_is_read_and_nothing_else() {
+    fn the_forms_of_all_versions_of_the_draft_are_read() {
+        let uri = "https://cps.example/oob/v1";
         for tag in [tag::IA5_STRING, tag::UTF8_STRING] {
-            let uri = parse_cps_uri(&string(tag, "https://cps.example/x"));
-            assert_eq!(uri.unwrap(), "https://cps.example/x");
+            assert_eq!(read(&element(tag, uri.as_bytes())).unwrap(), [uri]);
         }
+        let two = [uri, "https://cps-b.example"];
+        assert_eq!(read(&list(&two)).unwrap(), two);
+    }
+
+    #[test]
+    fn one_bad_uri_spoils_all() {
         for wrong in [
             "http://cps.example",
             "https://",
             "https://a b",
             "cps.example",
         ] {
-            let refused = parse_cps_uri(&string(tag::IA5_STRING, wrong));
-            assert_eq!(refused, Err(CpsUriError::NotHttps(wrong.to_owned())));
+            for der in [ia5(wrong), list(&["https://cps.example", wrong])] {
+                assert!(matches!(read(&der), Err(CpsUriError::Uri(_))), "{wrong}");
+            }
         }
-        let mut long = string(tag::IA5_STRING, "https://cps.example");
+        let utf8 = element(tag::UTF8_STRING, b"https://cps.example");
+        let mixed = element(tag::SEQUENCE, &utf8);
+        assert!(matches!(read(&mixed), Err(CpsUriError::Der(_))));
+    }
+
+    #[test]
+    fn their_number_is_bounded() {
+        let uris = vec!["https://cps.example"; MAX_CPS_URIS + 1];
+        assert_eq!(read(&list(&uris[1..])).unwrap().len(), MAX_CPS_URIS);
+        assert_eq!(read(&list(&uris)), Err(CpsUriError::Count));
+        assert_eq!(read(&list(&[])), Err(CpsUriError::Count));
+    }
+
+    #[test]
+    fn every_byte_belongs_to_it() {
+        let mut long = list(&["https://cps.example"]);
         long.push(0);
-        assert_eq!(
-            parse_cps_uri(&long),
-            Err(CpsUriError::Der(DerError::TrailingBytes(1)))
-        );
-        assert_eq!(parse_cps_uri(&[]), Err(CpsUriError::Der(DerError::Missing)));
+        let trailing = Err(CpsUriError::Der(DerError::TrailingBytes(1)));
+        assert_eq!(read(&long), trailing);
+        assert_eq!(read(&[]), Err(CpsUriError::Der(DerError::Missing)));
     }
 }

@@ -3,6 +3,7 @@
 //! time, who holds which numbers, and the JSON Web Signatures made with them (RFC 8225
 //! section 4). Not here: PASSporTs, and what else is signed so.
 
+mod advertisement;
 mod anchors;
 mod certificate;
 mod certificate_file;
@@ -19,12 +20,14 @@ mod corpus_tests;
 mod coverage;
 mod cps_uri;
 mod der;
+mod directory_hint;
 mod distribution_point;
 pub mod jws;
 mod list_identity;
 mod name;
 mod number_block;
 pub mod numbering;
+mod object_identifier;
 mod path;
 mod public_key;
 mod revocation;
@@ -45,6 +48,9 @@ mod trust;
 mod trust_error;
 mod verified_chain;
 
+pub use advertisement::{
+    Advertisement, AdvertisementError, MAX_ADVERTISED, MAX_ADVERTISEMENT_SIZE,
+};
 pub use anchors::{AnchorId, TrustAnchors};
 pub use certificate::{
     BasicConstraints, Certificate, CertificateError, KeyUsage, MAX_CERTIFICATE_SIZE,
@@ -57,10 +63,12 @@ pub use claim_constraints::{
     ENHANCED_CLAIM_CONSTRAINTS_OID,
 };
 pub use coverage::{Coverage, CoverageError, Extent, MAX_EXTENTS};
-pub use cps_uri::{CpsUriError, parse_cps_uri};
+pub use cps_uri::{CpsUriError, EXPERIMENTAL_CPS_URI_OID, MAX_CPS_URIS, parse_cps_uris};
 pub use der::DerError;
+pub use directory_hint::{DirectoryHint, HintedCps, HintedUriError, MAX_HINTED_URI_SIZE};
 pub use list_identity::{ListAge, ListIdentity, ListScope};
 pub use name::{Name, NameError};
+pub use object_identifier::{ObjectIdentifier, ObjectIdentifierError};
 pub use public_key::{POINT_SIZE, StirKeyError, StirPublicKey};
 pub use revocation::RevocationList;
 pub use revocation_error::{MAX_LIST_SIZE, RevocationError};

@@ -376,7 +376,7 @@ mod tests {
         fn no_bytes_make_a_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _ = TnAuthList::parse(&bytes);
             let _ = ClaimConstraints::parse_enhanced(&bytes);
-            let _ = crate::parse_cps_uri(&bytes);
+            let _ = crate::parse_cps_uris(&bytes);
         }
 
         #[test]
