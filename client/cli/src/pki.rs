@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use console::style;
-use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, RevocationReason, TnAuthEntry};
+use pennyblack_pki::{CaNames, CpsUris, LeafRequest, PkiDirectory, RevocationReason, TnAuthEntry};
 use pennyblack_runtime::clock::Clock;
+use pennyblack_stir::{EXPERIMENTAL_CPS_URI_OID, HintedCps, ObjectIdentifier};
 use serde_json::json;
 
 use super::options::{typed_entry, typed_entry_range};
@@ -64,7 +65,10 @@ Examples:
   # for a carrier
   pennyblack pki issue ./pki --name carrier-a --spc 683G
   # for a block of numbers
-  pennyblack pki issue ./pki --name office --range 12125550100+100")]
+  pennyblack pki issue ./pki --name office --range 12125550100+100
+  # with a hint where the keys of these numbers are
+  pennyblack pki issue ./pki --name office --range 12125550100+100 \\
+      --cps-uri https://cps.example")]
 pub(crate) struct Issue {
     /// The PKI's directory.
     directory: PathBuf,
@@ -95,6 +99,14 @@ pub(crate) struct Issue {
     /// URL of the CRL.
     #[arg(long, value_name = "URL")]
     crl_url: Option<String>,
+    /// A CPS at which the keys of these numbers are; repeat the option. It is a hint: nobody
+    /// connects to it because of that (`pennyblack directory hints`).
+    #[arg(long, value_name = "URL")]
+    cps_uri: Vec<HintedCps>,
+    /// Object identifier of the extension that names the CPS. None is registered: the default
+    /// is for trials.
+    #[arg(long, value_name = "OID", default_value = EXPERIMENTAL_CPS_URI_OID, requires = "cps_uri")]
+    cps_uri_oid: ObjectIdentifier,
 }
 
 /// `pki revoke`.
@@ -177,12 +189,18 @@ fn init(arguments: Init) -> Result<Outcome, Failure> {
 
 fn issue(arguments: Issue) -> Result<Outcome, Failure> {
     let mut pki = PkiDirectory::open(&arguments.directory)?;
+    let has_cps = !arguments.cps_uri.is_empty();
+    let cps_uris = has_cps.then_some(CpsUris {
+        oid: arguments.cps_uri_oid,
+        uris: arguments.cps_uri,
+    });
     let request = LeafRequest {
         holds: [arguments.spc, arguments.tn, arguments.range].concat(),
         organization: arguments.organization,
         validity: days(arguments.days),
         may_delegate: arguments.may_delegate,
         crl_url: arguments.crl_url,
+        cps_uris,
     };
     let parent = arguments.parent.as_deref();
     let credential = pki.issue(&arguments.name, &request, parent, Clock::system().now())?;

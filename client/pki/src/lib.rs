@@ -16,7 +16,7 @@ pub use authority::DevelopmentCa;
 pub use credential::{Credential, Serial};
 pub use directory::PkiDirectory;
 pub use register::{IssuedRecord, Register, RevocationRecord};
-pub use request::{CaNames, LeafRequest};
+pub use request::{CaNames, CpsUris, LeafRequest};
 pub use revocation_list::{RevocationReason, RevokedCertificate};
 pub use tn_auth_list::{TnAuthEntry, TnAuthEntryError};
 

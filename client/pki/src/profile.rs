@@ -14,7 +14,7 @@ use yasna::models::ObjectIdentifier;
 
 use super::PkiError;
 use super::credential::Serial;
-use super::request::{CaNames, LeafRequest};
+use super::request::{CaNames, CpsUris, LeafRequest};
 use super::tn_auth_list::tn_auth_list_der;
 
 /// id-pe-TNAuthList (RFC 8226 section 12).
@@ -103,6 +103,9 @@ pub(super) fn leaf(
             .custom_extensions
             .push(crl_distribution_point(url, crl_issuer));
     }
+    params
+        .custom_extensions
+        .extend(request.cps_uris.as_ref().map(cps_uris));
     Ok(params)
 }
 
@@ -152,6 +155,18 @@ fn certificate_policies() -> CustomExtension {
         });
     });
     CustomExtension::from_oid_content(CERTIFICATE_POLICIES, der)
+}
+
+/// A SEQUENCE of IA5Strings, not critical (draft-sliwa-stir-cert-cps-ext).
+fn cps_uris(CpsUris { oid, uris }: &CpsUris) -> CustomExtension {
+    let der = yasna::construct_der(|writer| {
+        writer.write_sequence(|writer| {
+            for uri in uris {
+                writer.next().write_ia5_string(&uri.to_string());
+            }
+        });
+    });
+    CustomExtension::from_oid_content(oid.arcs(), der)
 }
 
 /// One distribution point with a URL and a `cRLIssuer`, which tells that the

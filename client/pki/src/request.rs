@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use pennyblack_stir::{HintedCps, ObjectIdentifier};
+
 use super::tn_auth_list::TnAuthEntry;
 
 /// What the authorities are called.
@@ -33,6 +35,17 @@ pub struct LeafRequest {
     pub may_delegate: bool,
     /// Where its CRL can be fetched; none leaves the extension out.
     pub crl_url: Option<String>,
+    /// Where the CPS of its numbers is; none leaves the extension out.
+    pub cps_uris: Option<CpsUris>,
+}
+
+/// The CPS URI extension (draft-sliwa-stir-cert-cps-ext): not critical, a hint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CpsUris {
+    /// What the extension is called: no identifier is registered yet.
+    pub oid: ObjectIdentifier,
+    /// At least one, for certificates that others can read.
+    pub uris: Vec<HintedCps>,
 }
 
 impl LeafRequest {
@@ -45,6 +58,7 @@ impl LeafRequest {
             validity: Duration::from_secs(7 * 86_400),
             may_delegate: false,
             crl_url: None,
+            cps_uris: None,
         }
     }
 }
