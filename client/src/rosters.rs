@@ -1,7 +1,11 @@
 //! Rosters from those who serve them: from what is kept to the newest, each verified by the one
 //! before. Who serves them is not trusted. Not here: what makes a roster good, and the files.
 
+mod cpss;
 mod relays;
+#[cfg(test)]
+pub(crate) mod testing;
+mod usable;
 
 use pennyblack_http::{HttpClient, HttpError, Request, RetryPolicy, ServiceAddress};
 use pennyblack_roster::{
@@ -9,7 +13,9 @@ use pennyblack_roster::{
     RosterError, Sequence, SignedRoster,
 };
 
+pub use cpss::{RosterCps, RosterCpss};
 pub use relays::{RelayRosterError, check_relays};
+pub use usable::{RosterUse, RosterUseError};
 
 /// Why nothing good came of a mirror.
 #[derive(Debug, thiserror::Error)]

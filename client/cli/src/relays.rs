@@ -1,14 +1,14 @@
 //! Options of commands whose requests a relay may carry. Not here: carrying them.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use pennyblack_client::oblivious::{
     Fallback, KeyFetcher, ObliviousRoute, RelayAddress, RouteSetupError, TrustedKeys,
 };
-use pennyblack_client::rosters::{RelayRosterError, check_relays};
+use pennyblack_client::rosters::{RelayRosterError, RosterUseError, check_relays};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_http::{HttpOptions, RetryPolicy, Route, ServiceAddress};
 use pennyblack_runtime::clock::Clock;
@@ -50,8 +50,8 @@ pub(crate) struct RelayOptions {
     #[arg(long = "relay", value_name = "[CPS=]URL")]
     relays: Vec<RelayAddress>,
     /// Directory of `federation fetch`. Its newest roster must have each relay, and the CPS
-    /// with another operator.
-    #[arg(long, value_name = "DIR", requires = "relays")]
+    /// with another operator. A CPS that is hinted at must be there, too.
+    #[arg(long, value_name = "DIR")]
     rosters: Option<PathBuf>,
     /// What to do when no relay is reached. Without a key of the CPS nothing is sent either way.
     #[arg(long, default_value_t, value_name = "WAY", requires = "relays")]
@@ -69,6 +69,11 @@ impl RelayOptions {
         let rosters = rosters.map(|directory| quoted(&directory.display().to_string()));
         let rosters = rosters.map(|directory| format!("--rosters {directory}"));
         relays.chain(rosters).chain(fallback).collect()
+    }
+
+    /// Where rosters are kept.
+    pub(crate) fn rosters(&self) -> Option<&Path> {
+        self.rosters.as_deref()
     }
 
     /// Whether there is one.
@@ -114,12 +119,19 @@ impl RelayOptions {
 impl From<RelayRosterError> for Failure {
     fn from(error: RelayRosterError) -> Self {
         match error {
-            RelayRosterError::Directory(error) => Self::from(error).of_option("--rosters"),
-            RelayRosterError::NotCurrent { .. } => {
-                Self::new(Exit::RosterNotCurrent, error).of_option("--rosters")
-            }
+            RelayRosterError::Roster(error) => error.into(),
             _ => Self::new(Exit::Usage, error).of_option("--relay"),
         }
+    }
+}
+
+impl From<RosterUseError> for Failure {
+    fn from(error: RosterUseError) -> Self {
+        let failure = match error {
+            RosterUseError::Directory(error) => Self::from(error),
+            error => Self::new(Exit::RosterNotCurrent, error),
+        };
+        failure.of_option("--rosters")
     }
 }
 

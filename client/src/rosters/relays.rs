@@ -6,30 +6,18 @@ use std::path::Path;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_http::ServiceAddress;
-use pennyblack_roster::{
-    KeptRosters, Member, OperatorName, Role, Roster, RosterDirectoryError, Standing,
-};
+use pennyblack_roster::{Member, OperatorName, Role, Roster};
 
+use super::usable::{RosterUse, RosterUseError, usable_roster};
 use crate::oblivious::RelayAddress;
 
 /// Why relays may not be used by the roster.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RelayRosterError {
-    /// The rosters cannot be used.
+    /// The roster cannot be used.
     #[error(transparent)]
-    Directory(#[from] RosterDirectoryError),
-    /// It is not good for storing now.
-    #[error(
-        "the newest roster that is kept is good from {from}, and for storing until {until}: run \
-         `pennyblack federation fetch`, and check this machine's clock"
-    )]
-    NotCurrent {
-        /// Its beginning.
-        from: UnixTime,
-        /// A week after its end.
-        until: UnixTime,
-    },
+    Roster(#[from] RosterUseError),
     /// Nobody says whose it is.
     #[error(
         "{service} is no {} in the roster of {federation}: name one that is there \
@@ -69,15 +57,7 @@ pub fn check_relays(
     relays: &[RelayAddress],
     now: UnixTime,
 ) -> Result<(), RelayRosterError> {
-    let chain = KeptRosters::chain_in(directory)?;
-    let roster = chain.last().roster();
-    let validity = &roster.validity;
-    if let Standing::NotYet | Standing::Ended = validity.standing(now) {
-        return Err(RelayRosterError::NotCurrent {
-            from: validity.from(),
-            until: validity.storing_until(),
-        });
-    }
+    let roster = &usable_roster(directory, RosterUse::Storing, now)?;
     for relay in relays {
         let of = member(roster, relay.relay(), Role::Relay)?.operator();
         let named = relay.cps().into_iter();

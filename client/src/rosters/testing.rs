@@ -1,0 +1,43 @@
+//! Rosters for tests: one governor, for a day.
+
+use std::time::Duration;
+
+use pennyblack_base::time::UnixTime;
+use pennyblack_roster::{
+    Governors, KeptRosters, Member, Members, Role, Roster, SignedRoster, Validity,
+};
+use pennyblack_tlog::note_key::SignatureType;
+use pennyblack_tlog::{KeyName, NoteSigner};
+use tempfile::TempDir;
+
+pub(crate) const BEGIN: UnixTime = UnixTime(1_800_000_000);
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
+
+fn key(name: &str) -> NoteSigner {
+    let name: KeyName = name.parse().unwrap();
+    NoteSigner::generate(name, SignatureType::Ed25519, &mut rand::rng())
+}
+
+pub(crate) fn member_of(role: Role, uri: &str, operator: &str) -> Member {
+    let (uri, operator) = (uri.parse().unwrap(), operator.parse().unwrap());
+    let log = format!("{}/log", pennyblack_http::ServiceUri::authority(&uri));
+    let keys = (role != Role::Relay).then(|| key(&log).verifier().clone());
+    Member::new(role, uri, operator, keys.into_iter().collect()).unwrap()
+}
+
+/// A directory with a roster of these members.
+pub(crate) fn directory_with(members: Vec<Member>) -> TempDir {
+    let governor = key("governor.example");
+    let roster = Roster {
+        origin: "fed.example".parse().unwrap(),
+        sequence: "1".parse().unwrap(),
+        validity: Validity::new(BEGIN, BEGIN.plus(DAY)).unwrap(),
+        governors: Governors::new(1, vec![governor.verifier().clone()]).unwrap(),
+        members: Members::new(members).unwrap(),
+    };
+    let signed = SignedRoster::sign(roster, &governor).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let mut kept = KeptRosters::open(home.path(), Some(signed.pin())).unwrap();
+    kept.offer(signed).unwrap();
+    home
+}
