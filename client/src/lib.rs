@@ -10,6 +10,7 @@ pub mod carrier;
 pub mod certificates;
 mod database;
 pub mod follower;
+pub mod hints;
 pub mod identity;
 mod log_source;
 mod missing_file;

@@ -1,6 +1,7 @@
 //! `pennyblack call`: store a call's PASSporT for the called number.
 
 mod copies;
+mod hints;
 mod identity_text;
 mod output;
 
@@ -27,6 +28,7 @@ use super::outcome::{Exit, Failure, Outcome};
 use super::relays::RelayOptions;
 use super::standard_error::warn;
 use copies::store_copies;
+use hints::HintOptions;
 use identity_text::read_text;
 use output::{Withheld, no_key, report_resent};
 
@@ -46,6 +48,8 @@ Examples:
       --x5u https://certs.example/carrier-a.pem
   # through a relay, so that the CPS does not see this machine's address
   pennyblack call … --relay https://relay.example/cps-a
+  # ask the CPS that the called side's certificate names, if the roster has it
+  pennyblack call … --dest 12125550199 --hints callee.pem --rosters rosters
   # send again what was signed and never answered
   pennyblack call --resend --wallet wallet.db
 
@@ -53,7 +57,7 @@ One token is spent for each key that the called number has, and for no more than
 --max-copies: the keys whose certificates cover the fewest numbers come first.")]
 pub(crate) struct CallArguments {
     /// The CPS's URL, or authority=URL.
-    #[arg(long, value_name = "URL", required_unless_present = "resend")]
+    #[arg(long, value_name = "URL", required_unless_present_any = ["resend", "hints"])]
     cps: Option<ServiceAddress>,
     /// The wallet's file.
     #[arg(long, value_name = "FILE")]
@@ -105,15 +109,18 @@ pub(crate) struct CallArguments {
     #[command(flatten)]
     trust: TrustOptions,
     #[command(flatten)]
+    hints: HintOptions,
+    #[command(flatten)]
     relays: RelayOptions,
     #[command(flatten)]
     network: NetworkOptions,
 }
 
 /// Does it.
-pub(crate) async fn run(arguments: CallArguments) -> Result<Outcome, Failure> {
+pub(crate) async fn run(mut arguments: CallArguments) -> Result<Outcome, Failure> {
     let wallet = existing_wallet(&arguments.wallet)?;
     let clock = Clock::system();
+    arguments.choose_cps(&clock)?;
     let http = arguments.network.http();
     let cps = arguments.cps.as_ref();
     let oblivious = arguments.relays.http(http.clone(), cps, &wallet).await?;
@@ -161,6 +168,24 @@ fn delivery(http: HttpOptions) -> StoreDelivery {
 }
 
 impl CallArguments {
+    /// Takes the CPS that is hinted at, if hints are given.
+    fn choose_cps(&mut self, clock: &Clock) -> Result<(), Failure> {
+        let Some(rosters) = self.relays.rosters() else {
+            return Ok(());
+        };
+        if !self.hints.is_given() && self.relays.is_empty() {
+            let text = "--rosters: name a relay or hints, which are held against the roster";
+            return Err(Failure::new(Exit::Usage, text));
+        }
+        let Some(dest) = self.dest.as_ref().filter(|_| self.hints.is_given()) else {
+            return Ok(());
+        };
+        let numbering = self.trust.numbering()?;
+        let now = clock.now();
+        self.cps = self.hints.cps(dest, numbering.as_ref(), rosters, now)?;
+        Ok(())
+    }
+
     /// The command that sends again what this one could not, word by word.
     fn resend_command(&self) -> String {
         let wallet = quoted(&self.wallet.display().to_string());

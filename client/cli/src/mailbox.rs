@@ -1,5 +1,7 @@
 //! `pennyblack mailbox`: make a mailbox key, publish it, show it.
 
+mod advertise;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +49,8 @@ pub(crate) enum MailboxCommand {
     Register(Box<Register>),
     /// Show a key's mailbox and configuration.
     Show(Show),
+    /// Say to others at which CPS keys are (a CPS advertisement, RFC 9888).
+    Advertise(advertise::Advertise),
 }
 
 /// The KEM of a mailbox.
@@ -177,6 +181,7 @@ pub(crate) async fn run(command: MailboxCommand) -> Result<Outcome, Failure> {
             "mailbox",
             &load_mailbox_key(&arguments.mailbox_key)?,
         )),
+        MailboxCommand::Advertise(arguments) => advertise::advertise(arguments),
         MailboxCommand::Register(arguments) => register(*arguments).await,
     }
 }

@@ -5,6 +5,7 @@ mod audit;
 mod call;
 mod carrier;
 mod demo;
+mod directory;
 mod federation;
 mod load;
 mod mailbox;
@@ -63,6 +64,9 @@ enum Command {
     /// Rosters, which say who belongs to a federation: make, sign, check and fetch them.
     #[command(subcommand)]
     Federation(Box<federation::FederationCommand>),
+    /// Where the keys of numbers are.
+    #[command(subcommand)]
+    Directory(directory::DirectoryCommand),
     /// Run a demonstration on this machine: certificates, issuer, CPS, carriers, OOB-VSs,
     /// telephone gateways, and attacks on them.
     Demo(demo::DemoArguments),
@@ -162,6 +166,7 @@ fn dispatch(command: Command, json: bool) -> Result<Outcome, Failure> {
         Command::Numbering(command) => on_runtime(numbering::run(command)),
         Command::Oblivious(command) => on_runtime(oblivious::run(*command)),
         Command::Federation(command) => on_runtime(federation::run(*command)),
+        Command::Directory(command) => directory::run(command),
         Command::Call(arguments) => on_runtime(call::run(*arguments)),
         Command::Demo(arguments) => on_runtime(demo::run(arguments, json)),
         Command::Service(arguments) => Err(Failure::new(

@@ -1,6 +1,7 @@
 //! Rosters: how they are made and signed, fetched from mirrors that lie, and served by a CPS.
 
 mod fetching;
+mod hints;
 mod making;
 mod relays;
 mod served;
@@ -99,18 +100,35 @@ impl Council {
         &self,
         sequence: u64,
         operator: &str,
-        (from, until): (UnixTime, UnixTime),
+        validity: (UnixTime, UnixTime),
+        signers: &[usize],
+    ) -> SignedRoster {
+        self.with_cps(
+            "https://cps.example",
+            operator,
+            (sequence, validity),
+            signers,
+        )
+    }
+
+    /// A roster that has this CPS, and a relay of this operator.
+    fn with_cps(
+        &self,
+        cps: &str,
+        operator: &str,
+        (sequence, (from, until)): (u64, (UnixTime, UnixTime)),
         signers: &[usize],
     ) -> SignedRoster {
         let keys = self.0.each_ref().map(|key| key.verifier().clone());
-        let log = "cps.example/log".parse().unwrap();
+        let (_, authority) = cps.split_once("://").unwrap();
+        let log = format!("{authority}/log").parse().unwrap();
         let log = VerifierKey::new(log, SignatureType::Ed25519, *keys[0].public()).unwrap();
         let member = |role, uri: &str, operator: &str, keys| {
             let (uri, operator) = (uri.parse().unwrap(), operator.parse().unwrap());
             Member::new(role, uri, operator, keys).unwrap()
         };
         let members = vec![
-            member(Role::Cps, "https://cps.example", "operator-c", vec![log]),
+            member(Role::Cps, cps, "operator-c", vec![log]),
             member(Role::Relay, "https://relay.example", operator, Vec::new()),
         ];
         let roster = Roster {
