@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
+use pennyblack_base::encoding::{base64url, sha256};
 use pennyblack_base::time::UnixTime;
-use pennyblack_protocol::key_record::{KeyRecordList, MAX_LIST_SIZE};
+use pennyblack_protocol::key_record::{KeyRecordList, MAX_LIST_SIZE, padded_page_size};
 use pennyblack_service::answer_room::AnswerRoom;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 
@@ -21,20 +22,40 @@ pub(crate) struct PrefixPages {
 }
 
 impl PrefixPages {
-    /// The records of a prefix after the block `after`, as JSON.
+    /// The records of a prefix after the block `after`, as JSON with its padding.
     pub(crate) async fn page(
         &self,
         prefix: TelephoneNumber,
         after: Option<String>,
         now: UnixTime,
         room: &AnswerRoom,
-    ) -> Result<Vec<u8>, Refusal> {
+    ) -> Result<PrefixPage, Refusal> {
         // The answer, and the copies that it is made of: as much as a page may have,
         // for what it has is not known before the work is done.
         room.reserve(MAX_LIST_SIZE, MAX_LIST_SIZE).await?;
         let keys = Arc::clone(&self.keys);
-        let page = move || encode(keys.of_prefix(&prefix, after.as_deref(), now)?);
+        let page = move || PrefixPage::of(keys.of_prefix(&prefix, after.as_deref(), now)?);
         self.large.make(room, page).await?
+    }
+}
+
+/// A page as it leaves.
+#[derive(Debug)]
+pub(crate) struct PrefixPage {
+    /// One of the lengths of pages.
+    pub(crate) body: Vec<u8>,
+    /// What its content is known by.
+    pub(crate) etag: String,
+}
+
+impl PrefixPage {
+    fn of(page: RecordPage) -> Result<Self, Refusal> {
+        let mut body = encode(page)?;
+        let etag = format!("\"{}\"", base64url(&sha256(&body)));
+        let size = body.len();
+        let too_long = || Refusal::Internal(format!("a page of {size} bytes"));
+        body.resize(padded_page_size(size).ok_or_else(too_long)?, b' ');
+        Ok(Self { body, etag })
     }
 }
 
@@ -50,6 +71,7 @@ pub(crate) fn encode(page: RecordPage) -> Result<Vec<u8>, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use pennyblack_protocol::key_record::PAGE_SIZES;
     use pennyblack_service::worker_pool::PoolError;
     use pennyblack_trust::{Trust, TrustConfig};
     use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
@@ -90,7 +112,9 @@ mod tests {
             let prefix = "1212555".parse().unwrap();
             pages.page(prefix, None, NOW, &room).await
         };
-        assert!(page().await.unwrap().starts_with(b"{"));
+        let made = page().await.unwrap();
+        assert!(made.body.starts_with(br#"{"records":[]}"#));
+        assert_eq!(made.body.len(), PAGE_SIZES[0]);
         let refused = while_full(&pages.large, &room, &page).await;
         assert!(
             matches!(refused, Err(Refusal::Pool(PoolError::Busy { .. }))),

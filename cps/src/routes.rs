@@ -8,13 +8,13 @@ use axum::extract::{Path, Query, RawQuery, State};
 use axum::middleware::{from_fn_with_state, map_response_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pennyblack_base::authority::Authority;
 use pennyblack_evidence::spend::STORE_PATH;
 use pennyblack_protocol::key_record::{
     KEY_RECORD_LIST_MEDIA_TYPE, KEY_RECORD_MEDIA_TYPE, KEYS_PATH, KeyRecordError,
-    MAX_KEY_RECORD_SIZE, MAX_RECORDS_OF_NUMBER,
+    MAX_KEY_RECORD_SIZE, MAX_RECORDS_OF_NUMBER, PAGE_MAX_AGE,
 };
 use pennyblack_protocol::store_request::{self, StoreHeaders};
 use pennyblack_runtime::clock::Clock;
@@ -23,7 +23,7 @@ use pennyblack_sealing::envelope::{self, Cursor, Slots};
 use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_service::answer_room::AnswerRoom;
 use pennyblack_service::answer_times::{self, AnswerTimes};
-use pennyblack_service::headers::{at_most_one, content_type};
+use pennyblack_service::headers::{at_most_one, content_type, has_tag};
 use pennyblack_service::inner_requests::InnerRouter;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use serde::Deserialize;
@@ -272,6 +272,7 @@ struct PrefixQuery {
 async fn list_keys<S: Store>(
     State(resources): State<Arc<Resources<S>>>,
     query: Result<Query<PrefixQuery>, axum::extract::rejection::QueryRejection>,
+    headers: HeaderMap,
     room: AnswerRoom,
 ) -> Result<Response, Refusal> {
     let Query(query) = query.map_err(|_| Refusal::Prefix {
@@ -282,7 +283,21 @@ async fn list_keys<S: Store>(
     resources.keys.check_complete()?;
     let now = resources.clock.now();
     let page = resources.prefixes.page(prefix, query.after, now, &room);
-    Ok(key_list(page.await?))
+    let page = page.await?;
+    let mut response = match has_tag(&headers, &page.etag) {
+        true => StatusCode::NOT_MODIFIED.into_response(),
+        false => key_list(page.body),
+    };
+    let max_age = HeaderValue::from_str(&format!("max-age={PAGE_MAX_AGE}"));
+    let (max_age, etag) = (max_age.ok(), HeaderValue::from_str(&page.etag).ok());
+    let fields = [(CACHE_CONTROL, max_age), (ETAG, etag)];
+    for (name, value) in fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+    {
+        response.headers_mut().insert(name, value);
+    }
+    Ok(response)
 }
 
 fn key_list(encoded: Vec<u8>) -> Response {

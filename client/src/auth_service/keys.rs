@@ -28,10 +28,10 @@ pub const DEFAULT_MAX_COPIES: usize = 8;
 /// block cannot hide the keys of one number in it, whatever its records name.
 const MAX_VERIFIED: usize = 2 * MAX_RECORDS_OF_NUMBER;
 
-/// Most pages of a block that are read: 128 MiB, 40,000 records of common size. Whose
-/// certificate holds a thousand numbers cannot fill them: of each a page has eight records,
-/// of 12 KiB each at most.
-pub(super) const MAX_PAGES: usize = 64;
+/// Most pages of a block that are read: 115 MiB, 36,000 records of common size. Whose
+/// certificate holds a thousand numbers cannot fill them: of each the pages have eight
+/// records, of 12 KiB each at most.
+pub(super) const MAX_PAGES: usize = 128;
 
 /// Most characters of what an answer names as the next page.
 const MAX_CURSOR_SIZE: usize = 20;

@@ -37,6 +37,9 @@ const MAX_ANSWER_HEAD: usize = 2_048;
 /// one length.
 const PAD: ResponseClass = ResponseClass::Kib9;
 
+/// What look-ups of a block ask for, so that a refusal is as long as the smallest block.
+const BLOCK_PAD: ResponseClass = ResponseClass::Kib34;
+
 /// Sends requests through relays. **All who send through one share its connections to the
 /// relays**: a relay sees the address of this machine anyway, and the CPS sees no connection
 /// of ours. So two storers of one process are one client to the relay, and none to the CPS.
@@ -227,18 +230,22 @@ fn inner_request(
     let authority = cps.as_str().parse().map_err(|_| malformed())?;
     let mut inner = binary_http::Request::new(request.method.clone(), authority, path.clone());
     inner.fields = request.headers.clone();
-    if is_padded(path.path()) {
-        let pad = HeaderValue::from(PAD.size());
+    if let Some(pad) = pad_of(path.path()) {
+        let pad = HeaderValue::from(pad.size());
         inner.fields.insert(PAD_FIELD, pad);
     }
     inner.content = request.body.to_vec();
     Ok(inner)
 }
 
-/// Stores, and look-ups of one number.
-fn is_padded(path: &str) -> bool {
-    let number = path.strip_prefix(KEYS_PATH);
-    path == STORE_PATH || number.is_some_and(|rest| rest.starts_with('/'))
+/// How long the answer is at least, of a request that has a fixed length.
+fn pad_of(path: &str) -> Option<ResponseClass> {
+    match path.strip_prefix(KEYS_PATH) {
+        _ if path == STORE_PATH => Some(PAD),
+        Some("") => Some(BLOCK_PAD),
+        Some(number) if number.starts_with('/') => Some(PAD),
+        _ => None,
+    }
 }
 
 /// Most bytes that are read of a relay's answer: those of the class that has room for what

@@ -8,10 +8,13 @@ use pennyblack_base::problem::ProblemType;
 use pennyblack_base::time::UnixTime;
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_pki::{LeafRequest, TnAuthEntry};
-use pennyblack_protocol::key_record::{Coverage, KeyRecord, KeyRecordList, UnverifiedKeyRecord};
+use pennyblack_protocol::key_record::{
+    Coverage, KeyRecord, KeyRecordList, PAGE_SIZES, UnverifiedKeyRecord,
+};
 use pennyblack_sealing::envelope::{Cursor, Slots};
 use pennyblack_sealing::mailbox::Kem;
 use pennyblack_stir::telephone_number::NumberRange;
+use pennyblack_tests::answer::Answer;
 use pennyblack_tests::mailbox::Mailbox;
 use pennyblack_tests::scene::Scene;
 use pennyblack_tests::wait::until;
@@ -71,6 +74,47 @@ async fn a_record_is_found_by_the_numbers_it_covers_and_by_their_prefixes_only()
     for number in ["12125550100", "12125550109", "12125550110"] {
         let answer = world.get(&format!("/v1/keys/{number}")).await;
         assert_eq!(answer.content().len(), 8 * 1024, "{number}");
+    }
+    scene.close().await;
+}
+
+/// Anybody can list the directory: without padding, a relay would know a block by its length.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_of_blocks_have_few_lengths_and_may_be_kept_for_an_hour() {
+    let scene = Scene::open().await;
+    let world = &scene.world;
+    let page = async |prefix: &str| world.get(&format!("/v1/keys?prefix={prefix}")).await;
+    assert_eq!(page("1999555").await.content().len(), PAGE_SIZES[0]);
+    let mut seen = Vec::new();
+    for n in 0..40_u64 {
+        let number = (12_125_550_100 + n).to_string();
+        register(world, |record| {
+            record.coverage = Coverage::Number(number.parse().unwrap());
+        })
+        .await;
+        let answer = page("1212555").await;
+        let (content, size) = (answer.content().trim_ascii_end(), answer.content().len());
+        let fitting = PAGE_SIZES.into_iter().find(|size| content.len() <= *size);
+        assert_eq!(Some(size), fitting, "{} bytes", content.len());
+        assert_eq!(answer.headers["cache-control"], "max-age=3600");
+        let etag = answer.headers["etag"].clone();
+        assert!(seen.iter().all(|(before, _)| *before != etag));
+        seen.push((etag, size));
+    }
+    let sizes: Vec<_> = seen.iter().map(|(_, size)| *size).collect();
+    assert_eq!((sizes[0], sizes[39]), (PAGE_SIZES[0], PAGE_SIZES[1]));
+    let url = format!(
+        "{}/v1/keys?prefix=1212555",
+        world.url_of(world.cps_name().as_str())
+    );
+    for (tag, status) in [
+        (seen[39].0.clone(), StatusCode::NOT_MODIFIED),
+        (seen[38].0.clone(), StatusCode::OK),
+    ] {
+        let request = world.client.get(&url).header("if-none-match", tag);
+        let answer = Answer::to(request).await.unwrap();
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.headers["cache-control"], "max-age=3600");
     }
     scene.close().await;
 }

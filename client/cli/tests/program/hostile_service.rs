@@ -221,7 +221,7 @@ fn sixteen_mebibytes_of_empty_records_cost_little_memory_and_little_output() {
 
 #[test]
 fn many_records_with_much_in_them_are_refused_with_a_count_and_a_few_examples() {
-    let record = format!("\\u001b]0;{}.b.c", "x".repeat(2_000));
+    let record = format!("\\u001b]0;{}.b.c", "x".repeat(900));
     let mut records = String::new();
     for number in 0..1_000 {
         write!(records, r#""{number}{record}","#).unwrap();
@@ -239,7 +239,7 @@ fn a_service_that_says_more_without_end_is_asked_a_limited_number_of_times() {
     let service = Hostile::with_list(r#"{"records":[],"next":"11-1215555"}"#.to_owned());
     let (ended, took) = run(&service, &call("--block=7"));
     assert_eq!(ended.code, 8, "{}", ended.said);
-    assert!(service.asked() <= 64, "{} requests", service.asked());
+    assert!(service.asked() <= 128, "{} requests", service.asked());
     assert!(took < DEADLINE + SLACK, "{took:?}");
 }
 

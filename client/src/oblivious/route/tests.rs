@@ -102,9 +102,9 @@ async fn the_relay_sees_one_length_of_stores_and_look_ups_and_of_their_answers()
         let opened = scene.opened.lock().unwrap();
         let pads: Vec<_> = opened
             .iter()
-            .map(|one| one.fields.contains_key(PAD_FIELD))
+            .map(|one| one.fields.get(PAD_FIELD).cloned().unwrap())
             .collect();
-        assert_eq!(pads, [true, true, false]);
+        assert_eq!(pads, ["9216", "9216", "34816"]);
     }
 }
 

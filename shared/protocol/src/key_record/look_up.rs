@@ -26,17 +26,36 @@ pub const MAX_RECORDS_OF_BLOCK: usize = 8;
 /// Records after which a page of a prefix has no more blocks.
 pub const MAX_PAGE_RECORDS: usize = 1_000;
 
-/// Bytes of records after which a page of a prefix has no more blocks.
-pub const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
+/// The lengths of pages of a prefix, padded with spaces. Each fits, with the head of its
+/// answer, one length of Oblivious HTTP (docs/protocol.md section 8.3), so a relay sees no
+/// more than which of four it is.
+pub const PAGE_SIZES: [usize; 4] = [32 * 1024, 128 * 1024, 512 * 1024, LONGEST_PAGE];
+
+/// The longest page.
+const LONGEST_PAGE: usize = 1024 * 1024;
+
+/// Bytes of records after which a page of a prefix has no more blocks: with the block that
+/// reaches them, and what JSON adds, it is no longer than the longest of [`PAGE_SIZES`].
+pub const MAX_PAGE_BYTES: usize = LONGEST_PAGE
+    - MAX_RECORDS_OF_BLOCK * MAX_KEY_RECORD_SIZE
+    - 4 * (MAX_PAGE_RECORDS + MAX_RECORDS_OF_BLOCK)
+    - 1024;
+
+/// How long a page may be kept, in seconds. A key that is published meanwhile is found so
+/// much later, and one that is withdrawn used so much longer.
+pub const PAGE_MAX_AGE: u64 = 3_600;
 
 /// Most records in one answer: a page, and one more block.
 pub const MAX_RECORDS_OF_LIST: usize = MAX_PAGE_RECORDS + MAX_RECORDS_OF_NUMBER;
 
-/// Most bytes of an answer that are read: a page, one more block, and what JSON adds.
-pub const MAX_LIST_SIZE: usize = MAX_PAGE_BYTES
-    + MAX_RECORDS_OF_NUMBER * MAX_KEY_RECORD_SIZE
-    + 4 * (MAX_PAGE_RECORDS + MAX_RECORDS_OF_NUMBER)
-    + 1024;
+/// Most bytes of an answer that are read. All records that a number may have are half of it.
+pub const MAX_LIST_SIZE: usize = LONGEST_PAGE;
+
+/// How long a page of so many bytes is with its padding; nothing if it is longer than any.
+#[must_use]
+pub fn padded_page_size(size: usize) -> Option<usize> {
+    PAGE_SIZES.into_iter().find(|padded| size <= *padded)
+}
 
 /// Records as they were registered: `{"records": ["eyJ…", …]}`. A number that
 /// nobody has a key for has the empty list, with status 200.
@@ -96,6 +115,28 @@ mod tests {
             assert_eq!(json, expected);
             assert_eq!(serde_json::from_str::<KeyRecordList>(&json).unwrap(), list);
         }
+    }
+
+    #[test]
+    fn the_longest_page_fits_the_longest_of_the_lengths() {
+        let record = "x".repeat(MAX_KEY_RECORD_SIZE);
+        let before = MAX_PAGE_BYTES.div_ceil(MAX_KEY_RECORD_SIZE);
+        let list = KeyRecordList {
+            records: vec![record; before + MAX_RECORDS_OF_BLOCK - 1],
+            next: Some("15-121255501001234".to_owned()),
+        };
+        let size = serde_json::to_vec(&list).unwrap().len();
+        assert_eq!(padded_page_size(size), Some(LONGEST_PAGE), "{size}");
+        let small = "x".repeat(MAX_PAGE_BYTES / MAX_PAGE_RECORDS + 1);
+        let many = KeyRecordList {
+            records: vec![small; MAX_PAGE_RECORDS + MAX_RECORDS_OF_BLOCK - 1],
+            next: list.next,
+        };
+        let size = serde_json::to_vec(&many).unwrap().len();
+        assert!(padded_page_size(size).is_some(), "{size}");
+        assert_eq!(padded_page_size(0), Some(PAGE_SIZES[0]));
+        assert_eq!(padded_page_size(PAGE_SIZES[0] + 1), Some(PAGE_SIZES[1]));
+        assert_eq!(padded_page_size(LONGEST_PAGE + 1), None);
     }
 
     #[test]

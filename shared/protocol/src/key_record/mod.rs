@@ -45,6 +45,7 @@ pub use grant::{Breadth, Grant, SPC_NUMBERS, width_of};
 pub use look_up::{
     KEY_RECORD_LIST_MEDIA_TYPE, KEYS_PATH, KeyRecordList, MAX_LIST_SIZE, MAX_PAGE_BYTES,
     MAX_PAGE_RECORDS, MAX_RECORDS_OF_BLOCK, MAX_RECORDS_OF_LIST, MAX_RECORDS_OF_NUMBER,
+    PAGE_MAX_AGE, PAGE_SIZES, padded_page_size,
 };
 pub use placement::{MAX_CPSS, Placement, PlacementError};
 

@@ -127,7 +127,8 @@ fn records(world: &World) -> Vec<Kind> {
         kind("a number", get(&known), 200, FOUR),
         kind("a number of nobody", get("/19995550100"), 200, FOUR),
         small("no number", get("/x"), 400),
-        kind("a prefix of nobody", get("?prefix=1999555"), 200, SMALLEST),
+        kind("a prefix of nobody", get("?prefix=1999555"), 200, SIXTEEN),
+        kind("a prefix of somebody", get("?prefix=1212555"), 200, SIXTEEN),
         small("a prefix of everybody", get("?prefix=1"), 400),
         small("no record", register, 400),
     ]
