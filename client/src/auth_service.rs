@@ -3,6 +3,7 @@
 //! each with a token. Not here: drawing tokens (`carrier`).
 
 mod block;
+mod block_keys;
 mod clock_gaps;
 mod copy_plan;
 mod copying;
@@ -37,6 +38,7 @@ pub use keys::{
 pub use passport::{PassportInputError, ShakenCall, read_passport};
 pub use transport::{SendingStore, SentStore, StoreTransport};
 
+use crate::block_look_ups::BlockFileError;
 use crate::certificates::CertificateStores;
 use crate::wallet::{OutboxEntry, SpendError, StoreTarget, Wallet, WalletError};
 use pennyblack_http::{
@@ -54,6 +56,12 @@ pub enum OobAuthenticationError {
     /// The CPS's answer to a look-up is not a list of key records.
     #[error("the CPS's answer is no list of keys ({0}): check that --cps is the address of a CPS")]
     KeyList(serde_json::Error),
+    /// What is kept of blocks cannot be used; nothing was sent.
+    #[error(transparent)]
+    Blocks(#[from] BlockFileError),
+    /// The block was not among those that were asked for.
+    #[error("the block of the called number was not asked for")]
+    NotAsked,
     /// The PASSporT does not fit; nothing was spent.
     #[error(transparent)]
     Seal(#[from] SealError),

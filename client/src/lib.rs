@@ -6,6 +6,7 @@
 
 pub mod assignments;
 pub mod auth_service;
+pub mod block_look_ups;
 pub mod carrier;
 pub mod certificates;
 mod database;

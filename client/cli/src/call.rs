@@ -1,5 +1,6 @@
 //! `pennyblack call`: store a call's PASSporT for the called number.
 
+mod block;
 mod copies;
 mod hints;
 mod identity_text;
@@ -14,6 +15,7 @@ use pennyblack_client::auth_service::{
     ClockGaps, DEFAULT_MAX_COPIES, KeyLookup, OobAuthenticationError, OobAuthenticationService,
     ShakenCall, StoreDelivery, read_passport,
 };
+use pennyblack_client::block_look_ups::BlockLookUps;
 use pennyblack_client::wallet::DEFAULT_MINIMUM_AGE;
 use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_passport::{Attestation, UnverifiedPassport};
@@ -27,6 +29,7 @@ use super::options::{NetworkOptions, TrustOptions, load_identity, quoted, typed_
 use super::outcome::{Exit, Failure, Outcome};
 use super::relays::RelayOptions;
 use super::standard_error::warn;
+use block::BlockOptions;
 use copies::store_copies;
 use hints::HintOptions;
 use identity_text::read_text;
@@ -48,6 +51,10 @@ Examples:
       --x5u https://certs.example/carrier-a.pem
   # through a relay, so that the CPS does not see this machine's address
   pennyblack call … --relay https://relay.example/cps-a
+  # look up the whole block of the called number through a relay, keep it for an
+  # hour, and hide which block it was among those of earlier calls
+  pennyblack call … --relay https://relay.example/cps-a \\
+      --block-look-up blocks.db
   # ask the CPS that the called side's certificate names, if the roster has it
   pennyblack call … --dest 12125550199 --hints callee.pem --rosters rosters
   # send again what was signed and never answered
@@ -89,6 +96,8 @@ pub(crate) struct CallArguments {
     /// Tell the CPS only this many digits of the called number.
     #[arg(long, value_name = "DIGITS")]
     block: Option<usize>,
+    #[command(flatten)]
+    blocks: BlockOptions,
     /// Minimum age of a token in the wallet, in seconds. A younger one may let
     /// issuer and CPS together infer from the times who stored; 0 is for tests.
     #[arg(long, default_value_t = DEFAULT_MINIMUM_AGE.as_secs(), value_name = "SECONDS")]
@@ -120,6 +129,7 @@ pub(crate) struct CallArguments {
 pub(crate) async fn run(mut arguments: CallArguments) -> Result<Outcome, Failure> {
     let wallet = existing_wallet(&arguments.wallet)?;
     let clock = Clock::system();
+    let look_ups = arguments.block_look_ups()?;
     arguments.choose_cps(&clock)?;
     let http = arguments.network.http();
     let cps = arguments.cps.as_ref();
@@ -142,7 +152,15 @@ pub(crate) async fn run(mut arguments: CallArguments) -> Result<Outcome, Failure
         Some(digits) => KeyLookup::Block { digits },
         None => KeyLookup::Number,
     };
-    let found = caller.keys_of(&dest, look_up, clock.now()).await?;
+    let found = match look_ups {
+        Some(blocks) => {
+            let block = BlockOptions::block_of(&dest, arguments.block)?;
+            caller
+                .keys_of_block(&dest, &block, &blocks, clock.now())
+                .await?
+        }
+        None => caller.keys_of(&dest, look_up, clock.now()).await?,
+    };
     if found.keys.is_empty() {
         let table = arguments.trust.numbering_table();
         return Err(no_key(&dest, &found, table));
@@ -168,6 +186,11 @@ fn delivery(http: HttpOptions) -> StoreDelivery {
 }
 
 impl CallArguments {
+    /// Where blocks are kept, if whole blocks are looked up.
+    fn block_look_ups(&self) -> Result<Option<BlockLookUps>, Failure> {
+        self.blocks.open(!self.relays.is_empty())
+    }
+
     /// Takes the CPS that is hinted at, if hints are given.
     fn choose_cps(&mut self, clock: &Clock) -> Result<(), Failure> {
         let Some(rosters) = self.relays.rosters() else {

@@ -3,6 +3,7 @@
 //! they are kept.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_http::HttpClient;
@@ -26,7 +27,7 @@ pub struct BlockLimits {
 }
 
 /// What the CPS has of a block. Nobody has checked it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct BlockOfRecords {
     /// The records, each once.
     pub records: Vec<UnverifiedKeyRecord>,
@@ -34,6 +35,8 @@ pub struct BlockOfRecords {
     pub malformed: u64,
     /// Whether there are more than were read.
     pub is_partial: bool,
+    /// How long this counts.
+    pub lifetime: Duration,
 }
 
 impl OobAuthenticationService {
@@ -49,11 +52,16 @@ impl OobAuthenticationService {
         limits: BlockLimits,
     ) -> Result<BlockOfRecords, OobAuthenticationError> {
         let digits = prefix.as_str().len();
-        let (mut block, mut bytes) = (BlockOfRecords::default(), 0_usize);
+        let mut block = BlockOfRecords {
+            lifetime: Duration::MAX,
+            ..BlockOfRecords::default()
+        };
+        let mut bytes = 0_usize;
         let (mut texts, mut after) = (HashSet::new(), None);
         for _ in 0..MAX_PAGES {
             let look_up = KeyLookup::Block { digits };
-            let list = self.fetch_list(client, prefix, look_up, after).await?;
+            let (list, lifetime) = self.fetch_list(client, prefix, look_up, after).await?;
+            block.lifetime = block.lifetime.min(lifetime);
             after = next_page(&list)?;
             for text in list.records {
                 // A record can be in several pages.

@@ -2,12 +2,13 @@
 //! signer had the right to make them.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_protocol::key_record::{
     Breadth, Coverage, KEY_RECORD_LIST_MEDIA_TYPE, KEYS_PATH, KeyRecordError, KeyRecordList,
-    MAX_LIST_SIZE, MAX_RECORDS_OF_BLOCK, MAX_RECORDS_OF_NUMBER, SPC_NUMBERS, UnverifiedKeyRecord,
-    VerifiedKeyRecord, newest_of_each, width_of,
+    MAX_LIST_SIZE, MAX_RECORDS_OF_BLOCK, MAX_RECORDS_OF_NUMBER, PAGE_MAX_AGE, SPC_NUMBERS,
+    UnverifiedKeyRecord, VerifiedKeyRecord, newest_of_each, width_of,
 };
 use pennyblack_stir::jws::CertificateReference;
 use pennyblack_stir::numbering::NumberingTable;
@@ -18,7 +19,9 @@ use serde::de::Error as _;
 use super::{CopyLimits, OobAuthenticationError, OobAuthenticationService};
 use crate::certificates::Certificates;
 use crate::request_length::pad;
-use pennyblack_http::{ClockGap, Deadline, HttpClient, HttpError, Request, ServiceAddress};
+use pennyblack_http::{
+    ClockGap, Deadline, HttpClient, HttpError, Request, ServiceAddress, SpanLimits,
+};
 
 /// How many copies of a PASSporT are stored at the most, unless it is configured.
 pub const DEFAULT_MAX_COPIES: usize = 8;
@@ -26,12 +29,20 @@ pub const DEFAULT_MAX_COPIES: usize = 8;
 /// Most records that are verified for one look-up. Those come first whose certificates say
 /// that they cover the fewest numbers, which an honest CPS has verified: so the holder of a
 /// block cannot hide the keys of one number in it, whatever its records name.
-const MAX_VERIFIED: usize = 2 * MAX_RECORDS_OF_NUMBER;
+pub(super) const MAX_VERIFIED: usize = 2 * MAX_RECORDS_OF_NUMBER;
 
 /// Most pages of a block that are read: 115 MiB, 36,000 records of common size. Whose
 /// certificate holds a thousand numbers cannot fill them: of each the pages have eight
 /// records, of 12 KiB each at most.
 pub(super) const MAX_PAGES: usize = 128;
+
+/// How long a page of a block counts, whatever the CPS says: a CPS must not be able to have
+/// somebody ask at each call, or use a key for days.
+const PAGE_LIFETIME: SpanLimits = SpanLimits {
+    default: Duration::from_secs(PAGE_MAX_AGE),
+    min: Duration::from_secs(PAGE_MAX_AGE / 4),
+    max: Duration::from_secs(PAGE_MAX_AGE),
+};
 
 /// Most characters of what an answer names as the next page.
 const MAX_CURSOR_SIZE: usize = 20;
@@ -83,7 +94,7 @@ pub struct RecordRefusals {
 }
 
 impl RecordRefusals {
-    fn add(&mut self, refused: RefusedRecord) {
+    pub(super) fn add(&mut self, refused: RefusedRecord) {
         self.count += 1;
         if let RefusedRecord::Record(KeyRecordError::UnknownHolder { certificate, .. }) = &refused {
             self.unchecked.get_or_insert_with(|| certificate.clone());
@@ -107,6 +118,8 @@ pub struct FoundKeys {
     /// Whether the CPS has more records for these digits, which were not looked at, or may
     /// have more, since it has given as many as it gives of a number, or of a block.
     pub is_partial: bool,
+    /// Until when nobody is asked again, if the block was kept from an earlier look-up.
+    pub kept_until: Option<UnixTime>,
     /// Records that the CPS had and that are not trusted.
     pub refused: RecordRefusals,
     /// How far this machine's clock is from the CPS's, if that is far: then records
@@ -153,12 +166,17 @@ impl OobAuthenticationService {
                 Err(refused) => found.refused.add(refused),
             }
         }
-        found.keys = keys_to_seal_to(found.keys);
+        self.choose(&mut found);
+        Ok(found)
+    }
+
+    /// Of the good records those that are sealed to, and what they may cost.
+    pub(super) fn choose(&self, found: &mut FoundKeys) {
+        found.keys = keys_to_seal_to(std::mem::take(&mut found.keys));
         let placements = found.keys.iter().map(VerifiedKeyRecord::placement);
         found.limits = CopyLimits::share_out(self.max_copies, placements);
         found.left_out += found.keys.len() - found.limits.len();
         found.keys.truncate(found.limits.len());
-        Ok(found)
     }
 
     /// The records to verify, the most specific first.
@@ -185,7 +203,7 @@ impl OobAuthenticationService {
                 {
                     break;
                 }
-                list => list?,
+                list => list?.0,
             };
             let next = next_page(&list)?;
             for text in list.records {
@@ -217,7 +235,7 @@ impl OobAuthenticationService {
 
     /// Whether a record of a block may answer for `number`, by what it says and by the
     /// numbering table here: an SPC that holds other numbers is of no interest.
-    fn may_answer_for(&self, coverage: &Coverage, number: &TelephoneNumber) -> bool {
+    pub(super) fn may_answer_for(&self, coverage: &Coverage, number: &TelephoneNumber) -> bool {
         match (coverage, &self.numbering) {
             (Coverage::Spc(spc), Some(table)) if tells_of(table, number) => {
                 table.holds(spc, number)
@@ -226,20 +244,22 @@ impl OobAuthenticationService {
         }
     }
 
+    /// What a CPS lists, and how long that counts.
     pub(super) async fn fetch_list(
         &self,
         client: &HttpClient,
         number: &TelephoneNumber,
         look_up: KeyLookup,
         after: Option<String>,
-    ) -> Result<KeyRecordList, OobAuthenticationError> {
+    ) -> Result<(KeyRecordList, Duration), OobAuthenticationError> {
         let request = look_up_request(&self.cps, number, look_up, after.as_deref());
         let answer = client.send(&request, self.retry).await;
         let answer = answer.map_err(OobAuthenticationError::KeyLookup)?;
         let content = answer
             .content(KEY_RECORD_LIST_MEDIA_TYPE)
             .map_err(OobAuthenticationError::KeyLookup)?;
-        serde_json::from_slice(content).map_err(OobAuthenticationError::KeyList)
+        let list = serde_json::from_slice(content).map_err(OobAuthenticationError::KeyList)?;
+        Ok((list, answer.max_age(&PAGE_LIFETIME)))
     }
 
     /// The table tells who holds `number`, whatever it leaves open of a record's others.
@@ -260,7 +280,7 @@ impl OobAuthenticationService {
         }
     }
 
-    fn accept(
+    pub(super) fn accept(
         &self,
         record: UnverifiedKeyRecord,
         certificates: &Certificates,
@@ -331,7 +351,7 @@ const fn most_given(look_up: KeyLookup) -> usize {
 /// How specific a record is by what it brings, as in [`VerifiedKeyRecord::breadth`]: its
 /// certificates are not verified yet, or not even fetched, and then count as an SPC's. One
 /// beside the path makes it less specific at the most.
-fn claimed_breadth(record: &UnverifiedKeyRecord) -> Breadth {
+pub(super) fn claimed_breadth(record: &UnverifiedKeyRecord) -> Breadth {
     let (signer, highest) = match record.certificate() {
         CertificateReference::X5c(x5c) => {
             let mut widths = x5c.certificates().iter().map(|one| claimed_width(one));

@@ -51,9 +51,14 @@ pub(super) fn no_key(
             Failure::new(Exit::NoKey, text)
         }
         _ if refused.is_empty() => {
+            let kept = found.kept_until;
+            let kept = kept.map(|until| {
+                format!("; its block was read before, and is not asked for again until {until}")
+            });
             let text = format!(
                 "nobody has published a key for {dest} at this CPS: the called side has to run \
-                 `pennyblack mailbox register`"
+                 `pennyblack mailbox register`{}",
+                kept.unwrap_or_default()
             );
             Failure::new(Exit::NoKey, text)
         }

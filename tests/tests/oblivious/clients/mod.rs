@@ -2,6 +2,7 @@
 //! and what becomes of a call when no relay is there.
 
 mod addresses;
+mod blocks;
 mod gateway;
 pub(crate) mod scene;
 

@@ -124,6 +124,10 @@ fn options_that_do_nothing_alone_are_refused() {
     let cps = "--cps https://cps.example";
     for (line, said) in [
         (format!("{cps} --rosters rosters"), "name a relay or hints"),
+        (
+            format!("{cps} --block-look-up b.db"),
+            "name a relay with --relay",
+        ),
         ("--hints x.pem".to_owned(), "--rosters"),
     ] {
         call(&office, &line).exits_with(USAGE).has(said);
