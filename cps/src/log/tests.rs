@@ -65,7 +65,7 @@ async fn a_log_to_which_a_later_version_has_written_goes_on_with_this_one() {
     let home = tempfile::tempdir().unwrap();
     let log = open(&home);
     log.double_spend(evidence(1, 9, 1), NOW).await.unwrap();
-    let later = [1, 7, 0, 0, 0, 0, 0, 0, 0, 60, 1, 2, 3].to_vec();
+    let later = [1, 9, 0, 0, 0, 0, 0, 0, 0, 60, 1, 2, 3].to_vec();
     log.published().unwrap().append(later).await.unwrap();
     drop(log);
     let log = open(&home);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pennyblack_fuzz::world::NOW;
 use pennyblack_evidence::double_spend::DoubleSpendEvidence;
 use pennyblack_evidence::log_entry::{
-    EpochTotals, KeyConfigDigest, LogEntry, Minute, ObliviousKey, Statement,
+    EpochTotals, KeyConfigDigest, KeyRecordHash, LogEntry, Minute, ObliviousKey, Statement,
 };
 use pennyblack_tlog::note_key::SignatureType;
 use pennyblack_tlog::{
@@ -35,6 +35,8 @@ pub(crate) fn add(corpus: &mut Corpus, evidence: DoubleSpendEvidence) {
             not_before: NOW,
             not_after: NOW.plus(Duration::from_secs(608_400)),
         }),
+        Statement::KeyRecordPublished(KeyRecordHash::of("a.b.c")),
+        Statement::KeyRecordEnded(KeyRecordHash::of("a.b.c")),
     ];
     let (mut bundle, mut frontier) = (EntryBundle::default(), Frontier::default());
     for statement in statements {
@@ -47,7 +49,7 @@ pub(crate) fn add(corpus: &mut Corpus, evidence: DoubleSpendEvidence) {
     let with_path = |path: &str, contents: &[u8]| [path.as_bytes(), b"\n", contents].concat();
     corpus.add(
         "log_files",
-        with_path("tile/entries/000.p/4", bundle.as_bytes()),
+        with_path("tile/entries/000.p/6", bundle.as_bytes()),
     );
     corpus.add("log_files", with_path("tile/0/x001/234.p/2", &[5; 64]));
     add_notes(corpus, &frontier);

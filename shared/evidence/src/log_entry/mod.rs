@@ -1,8 +1,10 @@
 //! What the transparency logs of a CPS and of an issuer say, entry by entry
 //! (docs/protocol.md section 7): double spends with their evidence, key epochs
-//! with their totals, token keys, oblivious keys. No address, no mailbox, no time finer than a
-//! minute. Not here: the log itself, and whether an entry is true.
+//! with their totals, token keys, oblivious keys, hashes of key records. No address, no
+//! mailbox, no number, no time finer than a minute. Not here: the log itself, and whether an
+//! entry is true.
 
+mod key_record_hash;
 mod oblivious_key;
 mod skipped;
 mod statement;
@@ -14,6 +16,7 @@ use pennyblack_privacypass::token::TokenError;
 use pennyblack_privacypass::token_key::TokenKeyError;
 use pennyblack_tlog::FULL_TILE;
 
+pub use self::key_record_hash::{KeyRecordHash, KeyRecordHashError};
 pub use self::oblivious_key::{KeyConfigDigest, ObliviousKey};
 pub use self::skipped::SkippedKinds;
 pub use self::statement::{Statement, UnknownStatement};
@@ -75,6 +78,8 @@ pub struct EpochTotals {
 ///     case 4: TokenKeyAnnounced;
 ///     case 5: IssuanceTotal;
 ///     case 6: ObliviousKeyAnnounced;
+///     case 7: KeyRecordPublished;
+///     case 8: KeyRecordEnded;
 ///   };
 /// } LogEntry;
 /// ```

@@ -48,7 +48,7 @@ impl SkippedKinds {
     }
 }
 
-/// `3 entries of kinds that this version does not know (kind 7: 2, kind 9: 1)`.
+/// `3 entries of kinds that this version does not know (kind 9: 2, kind 11: 1)`.
 impl fmt::Display for SkippedKinds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let entries = match self.total() {

@@ -7,6 +7,7 @@ use pennyblack_base::wire::{Reader, put_vec_u16};
 use pennyblack_privacypass::token::{Token, TokenKeyId, TokenType};
 use pennyblack_privacypass::token_key::TokenKey;
 
+use super::key_record_hash::KeyRecordHash;
 use super::oblivious_key::{KeyConfigDigest, ObliviousKey};
 use super::{EpochTotals, LogEntryError};
 use crate::double_spend::{DoubleSpendEvidence, SpendRecord};
@@ -17,6 +18,8 @@ const KEY_EPOCH_CLOSED: u8 = 3;
 const TOKEN_KEY: u8 = 4;
 const ISSUANCE_TOTAL: u8 = 5;
 const OBLIVIOUS_KEY: u8 = 6;
+const KEY_RECORD_PUBLISHED: u8 = 7;
+const KEY_RECORD_ENDED: u8 = 8;
 
 /// What an entry says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +107,23 @@ pub enum Statement {
     /// } ObliviousKeyAnnounced;
     /// ```
     ObliviousKeyAnnounced(ObliviousKey),
+    /// The CPS shows a key record to everybody.
+    ///
+    /// ```text
+    /// struct {
+    ///   opaque key_record_hash[32];     // SHA-256 of the compact JWS
+    /// } KeyRecordPublished;
+    /// ```
+    KeyRecordPublished(KeyRecordHash),
+    /// The CPS shows a key record no longer, and not because its `exp` has passed. It may be
+    /// published again.
+    ///
+    /// ```text
+    /// struct {
+    ///   opaque key_record_hash[32];
+    /// } KeyRecordEnded;
+    /// ```
+    KeyRecordEnded(KeyRecordHash),
     /// What a later version says.
     ///
     /// ```text
@@ -147,6 +167,8 @@ impl Statement {
             Self::TokenKeyAnnounced { .. } => TOKEN_KEY,
             Self::IssuanceTotal { .. } => ISSUANCE_TOTAL,
             Self::ObliviousKeyAnnounced(_) => OBLIVIOUS_KEY,
+            Self::KeyRecordPublished(_) => KEY_RECORD_PUBLISHED,
+            Self::KeyRecordEnded(_) => KEY_RECORD_ENDED,
             Self::Unknown(unknown) => unknown.kind(),
         }
     }
@@ -189,6 +211,7 @@ impl Statement {
                 out.extend(key.not_before.0.to_be_bytes());
                 out.extend(key.not_after.0.to_be_bytes());
             }
+            Self::KeyRecordPublished(hash) | Self::KeyRecordEnded(hash) => out.extend(hash.0),
             Self::Unknown(unknown) => out.extend(unknown.body()),
         }
     }
@@ -222,6 +245,8 @@ impl Statement {
                 issued: reader.u64()?,
             },
             OBLIVIOUS_KEY => Self::ObliviousKeyAnnounced(take_oblivious_key(&mut reader)?),
+            KEY_RECORD_PUBLISHED => Self::KeyRecordPublished(KeyRecordHash(reader.array()?)),
+            KEY_RECORD_ENDED => Self::KeyRecordEnded(KeyRecordHash(reader.array()?)),
             kind => {
                 let body = reader.rest().to_vec();
                 return Ok(Self::Unknown(UnknownStatement::new(kind, body)));

@@ -267,7 +267,7 @@ async fn a_follower_reads_what_is_signed_and_trusts_no_other_log() {
     }
     assert_eq!(*follower.moves().borrow(), 3);
     // A leader of a later version, which says more than this node can read.
-    let later = [1, 7, 0, 0, 0, 0, 0, 0, 0, 60, 1, 2, 3].to_vec();
+    let later = [1, 9, 0, 0, 0, 0, 0, 0, 0, 60, 1, 2, 3].to_vec();
     log.published().append(later).await.unwrap();
     stated(&log, 4).await.unwrap();
     follower.refresh().await.unwrap();

@@ -54,6 +54,8 @@ fn all() -> Vec<LogEntry> {
             not_before,
             not_after: UnixTime(NOW.0 + 99_999),
         }),
+        Statement::KeyRecordPublished(KeyRecordHash([5; 32])),
+        Statement::KeyRecordEnded(KeyRecordHash([5; 32])),
     ];
     let entries = statements.map(|statement| LogEntry {
         minute: Minute::of(NOW),
@@ -152,11 +154,29 @@ fn an_oblivious_key_is_encoded_as_the_protocol_says_and_has_a_time_in_which_it_i
     }
 }
 
+/// The same for key records: the hash is all that there is.
+#[test]
+fn a_key_record_is_its_hash_in_the_log() {
+    for (kind, state) in [
+        (7, Statement::KeyRecordPublished as fn(_) -> _),
+        (8, Statement::KeyRecordEnded as fn(_) -> _),
+    ] {
+        let entry = LogEntry {
+            minute: Minute::of(UnixTime(60)),
+            statement: state(KeyRecordHash::of("a.b.c")),
+        };
+        // `printf a.b.c | sha256sum`
+        let hash = "845e30448809e2bc8958eb025bfc795235d13b077a53d0c3abbd2385170dc9b8";
+        let expected = format!("010{kind}000000000000003c{hash}");
+        assert_eq!(hex::encode(entry.to_bytes()), expected);
+    }
+}
+
 #[test]
 fn a_kind_of_a_later_version_is_counted_and_comes_back_as_it_went() {
     let mut skipped = SkippedKinds::default();
     assert!(!skipped.record(&all()[0]));
-    for (kind, length) in [(9, 0), (7, 1), (7, LogEntry::MAX_SIZE - 10)] {
+    for (kind, length) in [(11, 0), (9, 1), (9, LogEntry::MAX_SIZE - 10)] {
         let header = [1, kind, 0, 0, 0, 0, 0, 0, 0, 60];
         let bytes = [&header[..], &vec![7; length]].concat();
         let entry = LogEntry::parse(&bytes).unwrap();
@@ -164,24 +184,24 @@ fn a_kind_of_a_later_version_is_counted_and_comes_back_as_it_went() {
         assert_eq!(entry.to_bytes(), bytes);
         assert!(skipped.record(&entry));
     }
-    let told = "3 entries of kinds that this version does not know (kind 7: 2, kind 9: 1)";
+    let told = "3 entries of kinds that this version does not know (kind 9: 2, kind 11: 1)";
     assert_eq!(skipped.to_string(), told);
-    let too_long = [&[1, 7][..], &vec![0; LogEntry::MAX_SIZE - 1]].concat();
+    let too_long = [&[1, 9][..], &vec![0; LogEntry::MAX_SIZE - 1]].concat();
     let too_long = LogEntry::parse(&too_long);
     assert_eq!(
         too_long,
         Err(LogEntryError::TooLong(LogEntry::MAX_SIZE + 1))
     );
     // What all entries have in common is required of these, too.
-    assert!(LogEntry::parse(&[1, 7, 0, 0, 0, 0, 0, 0, 0]).is_err());
-    let second = LogEntry::parse(&[1, 7, 0, 0, 0, 0, 0, 0, 0, 61]);
+    assert!(LogEntry::parse(&[1, 9, 0, 0, 0, 0, 0, 0, 0]).is_err());
+    let second = LogEntry::parse(&[1, 9, 0, 0, 0, 0, 0, 0, 0, 61]);
     assert_eq!(second, Err(LogEntryError::Minute(61)));
 }
 
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(
-        which in 0usize..6, at: usize, to: u8, tail in proptest::collection::vec(any::<u8>(), 0..8),
+        which in 0usize..8, at: usize, to: u8, tail in proptest::collection::vec(any::<u8>(), 0..8),
     ) {
         let mut bytes = ALL[which].clone();
         let at = at % bytes.len();

@@ -30,11 +30,11 @@ fn an_entry_of_a_later_version_is_skipped_and_remembered_as_skipped() {
     let mut served = Served::with(0..2);
     let before = followed(&mut served, None);
     assert_eq!(before.newly_skipped(None), None);
-    let later = [1, 7, 0, 0, 0, 0, 0, 0, 0, 60, 1, 2, 3];
+    let later = [1, 9, 0, 0, 0, 0, 0, 0, 0, 60, 1, 2, 3];
     served.entries.splice(2..2, [later.to_vec(), entry(2)]);
     let view = followed(&mut served, Some(before.clone()));
     view.require(&key(2)).unwrap();
-    let told = "1 entry of a kind that this version does not know (kind 7: 1)";
+    let told = "1 entry of a kind that this version does not know (kind 9: 1)";
     assert_eq!(view.skipped().to_string(), told);
     assert_eq!(view.newly_skipped(Some(&before)), Some(view.skipped()));
     let remembered = KeyLogView::from_json(&view.to_json().unwrap()).unwrap();

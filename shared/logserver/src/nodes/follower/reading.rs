@@ -76,7 +76,7 @@ impl Reading {
             let entry = LogEntry::parse(bytes);
             let entry = entry.map_err(|error| ReadingError::Entry { index, error })?;
             let is_skipped = skipped.record(&entry);
-            if !is_skipped && !matches!(entry.statement, Statement::DoubleSpend(_)) {
+            if !is_skipped && is_about_key(&entry.statement) {
                 news.push(entry.statement);
             }
             Ok::<_, ReadingError>(())
@@ -94,4 +94,12 @@ impl Reading {
         }
         Ok(Some((position, news)))
     }
+}
+
+/// Whether it is one of the few that a follower keeps.
+const fn is_about_key(statement: &Statement) -> bool {
+    !matches!(
+        statement,
+        Statement::DoubleSpend(_) | Statement::KeyRecordPublished(_) | Statement::KeyRecordEnded(_)
+    )
 }
