@@ -17,6 +17,7 @@ use super::accusation::{Accusation, Accusations};
 use super::beginnings::Beginnings;
 use super::epochs::{Closed, Epoch, Epochs, Issued, MAX_DAYS, MAX_EPOCHS};
 use super::misbehaviour::AuditError;
+use super::record_counts::RecordCounts;
 
 /// Keys that are parsed, for tokens to be verified; many times those that are open at once.
 const MAX_VERIFIERS: usize = 256;
@@ -40,10 +41,17 @@ pub(super) struct Book {
     verifiers: HashMap<TokenKeyId, Arc<TokenVerifier>>,
     /// Those whose evidence is not verified yet.
     accusations: Accusations,
-    double_spends: u64,
     /// The oblivious keys that the CPS announced and that have not expired.
     oblivious: ObliviousKeys,
-    new_oblivious: u64,
+    new: News,
+}
+
+/// What is new in the CPS's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct News {
+    pub(super) double_spends: u64,
+    pub(super) oblivious_keys: u64,
+    pub(super) records: RecordCounts,
 }
 
 /// The keys that one issuer announced, by when they begin.
@@ -97,9 +105,8 @@ impl Book {
             days,
             verifiers: HashMap::new(),
             accusations: Accusations::default(),
-            double_spends: 0,
             oblivious: ObliviousKeys::default(),
-            new_oblivious: 0,
+            new: News::default(),
         }
     }
 
@@ -108,14 +115,9 @@ impl Book {
         Self { oblivious, ..self }
     }
 
-    /// The double spends of this run.
-    pub(super) const fn double_spends(&self) -> u64 {
-        self.double_spends
-    }
-
-    /// The oblivious keys that were announced in this run.
-    pub(super) const fn new_oblivious(&self) -> u64 {
-        self.new_oblivious
+    /// What is new in this run.
+    pub(super) const fn new_statements(&self) -> News {
+        self.new
     }
 
     /// Issuers whose logs are not followed, and whose keys the CPS takes, or has taken since
@@ -269,8 +271,10 @@ impl Book {
                 let sight = Sight::of_log(entry.minute);
                 let announced = self.oblivious.announce(entry.minute, key, sight);
                 announced.map_err(|error| excess((log, index), error.to_string()))?;
-                self.new_oblivious += 1;
+                self.new.oblivious_keys += 1;
             }
+            Statement::KeyRecordPublished(_) => self.new.records.published += 1,
+            Statement::KeyRecordEnded(_) => self.new.records.ended += 1,
             _ => return Err(contradicts("a CPS's log holds nothing of this kind")),
         }
         Ok(())
@@ -334,7 +338,7 @@ impl Book {
             );
             return Err(excess((log, index), what));
         }
-        self.double_spends += 1;
+        self.new.double_spends += 1;
         let accusation = Accusation {
             index,
             evidence,

@@ -17,6 +17,7 @@ use super::epochs::Epochs;
 use super::misbehaviour::{AuditError, Misbehaviour};
 use super::one_log::{Beginning, FollowedLog, Part, follow, last_checkpoint, remember};
 use super::place::LogPlace;
+use super::record_counts::RecordCounts;
 use super::state::{Finding, KeptLog, State, StateError};
 
 /// How long after the limit a run may still prove what it has read by then.
@@ -49,6 +50,8 @@ pub struct Followed {
     pub double_spends: u64,
     /// Keys for oblivious requests among the new entries.
     pub oblivious_keys: u64,
+    /// Key records that were published or ended among the new entries.
+    pub records: RecordCounts,
     /// What kept it from going on, or is wrong with what was signed. The state is to be kept
     /// all the same: it holds what the logs have signed by now, and the next run finds the
     /// same again.
@@ -184,9 +187,11 @@ impl Auditor {
             code: error.misbehaviour().map(Misbehaviour::exit_code),
             message: error.to_string(),
         });
+        let new = book.new_statements();
         Ok(Followed {
-            double_spends: book.double_spends(),
-            oblivious_keys: book.new_oblivious(),
+            double_spends: new.double_spends,
+            oblivious_keys: new.oblivious_keys,
+            records: new.records,
             unfollowed: book.unfollowed(),
             state: State::new(kept_cps, kept, finding, book.into_known()),
             cps: cps.log,

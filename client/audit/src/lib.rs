@@ -14,6 +14,7 @@ mod misbehaviour;
 mod one_log;
 mod place;
 mod proof_file;
+mod record_counts;
 mod report;
 mod state;
 
@@ -25,5 +26,6 @@ pub use misbehaviour::{AuditError, Misbehaviour};
 pub use one_log::FollowedLog;
 pub use place::{LogPlace, LogPlaceError};
 pub use proof_file::{ProofFileError, ProvenEntry, verify_proof};
+pub use record_counts::RecordCounts;
 pub use report::{DayReport, EpochReport, Period, Report};
 pub use state::{Finding, KeptLog, Positions, State, StateDirectory, StateError, StateLock};

@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use pennyblack_evidence::double_spend::SpendRecord;
 use pennyblack_evidence::key_calendar::MAX_KEYS_A_DAY;
-use pennyblack_evidence::log_entry::{EpochTotals, Minute};
+use pennyblack_evidence::log_entry::{EpochTotals, KeyRecordHash, Minute};
 use pennyblack_evidence::oblivious_keys::{KeyConfigDigest, MAX_UNEXPIRED, ObliviousKey};
 use pennyblack_privacypass::blind_rsa::TokenPublicKey;
 use pennyblack_privacypass::token::{ChallengeDigest, Nonce, Token};
@@ -289,11 +289,11 @@ fn a_cps_with_too_many_oblivious_keys_at_a_time_is_found_also_by_a_later_run() {
     for number in 0..15 {
         take(&mut before, 1, oblivious(number)).unwrap();
     }
-    assert_eq!(before.new_oblivious(), 15);
+    assert_eq!(before.new_statements().oblivious_keys, 15);
     let (epochs, kept) = before.into_known();
     let mut book = Book::new(epochs, followed()).with_oblivious_keys(kept);
     take(&mut book, 8, oblivious(15)).unwrap();
-    assert_eq!(book.new_oblivious(), 1);
+    assert_eq!(book.new_statements().oblivious_keys, 1);
     let one_more = oblivious(MAX_UNEXPIRED as u8);
     let found = take(&mut book, 8, one_more.clone()).unwrap_err();
     assert_eq!(found.misbehaviour(), Some(Misbehaviour::Excess));
@@ -303,4 +303,24 @@ fn a_cps_with_too_many_oblivious_keys_at_a_time_is_found_also_by_a_later_run() {
     // An issuer has none.
     let found = take_of_issuer(&mut book, one_more).unwrap_err();
     assert_eq!(found.misbehaviour(), Some(Misbehaviour::Contradiction));
+}
+
+#[test]
+fn key_records_are_counted_and_nothing_is_concluded_from_them() {
+    let hash = KeyRecordHash([7; 32]);
+    let mut book = book();
+    // Ended without need, and published twice.
+    for (statement, count) in [
+        (Statement::KeyRecordEnded(hash), 1),
+        (Statement::KeyRecordPublished(hash), 2),
+    ] {
+        for _ in 0..count {
+            take(&mut book, 1, statement.clone()).unwrap();
+        }
+        // An issuer has none.
+        let found = take_of_issuer(&mut book, statement).unwrap_err();
+        assert_eq!(found.misbehaviour(), Some(Misbehaviour::Contradiction));
+    }
+    let records = book.new_statements().records;
+    assert_eq!((records.published, records.ended), (2, 1));
 }

@@ -2,7 +2,7 @@
 
 use console::style;
 use indicatif::HumanCount;
-use pennyblack_audit::{Followed, FollowedLog, ProvenEntry};
+use pennyblack_audit::{Followed, FollowedLog, ProvenEntry, RecordCounts};
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::double_spend::DoubleSpendEvidence;
 use pennyblack_evidence::log_entry::Statement;
@@ -23,6 +23,8 @@ pub(super) fn followed(followed: &Followed) -> Outcome {
         "issuers": followed.issuers.iter().map(log).collect::<Vec<_>>(),
         "new_double_spends": followed.double_spends,
         "new_oblivious_keys": followed.oblivious_keys,
+        "new_key_records": { "published": followed.records.published,
+                             "ended": followed.records.ended },
         "issuers_not_followed": followed.unfollowed,
     });
     let logs = std::iter::once(&followed.cps).chain(&followed.issuers);
@@ -47,6 +49,7 @@ pub(super) fn followed(followed: &Followed) -> Outcome {
             "new key for oblivious requests",
         ));
     }
+    lines.extend(key_records(followed.records));
     lines.extend(unfollowed(followed));
     if followed.is_complete() {
         // Without any issuer the CPS's word is what was asked for.
@@ -70,6 +73,18 @@ pub(super) fn followed(followed: &Followed) -> Outcome {
 fn text_of(lines: &[String]) -> String {
     let lines = lines.iter().map(|line| wrapped(line, "", "  "));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Nothing follows from how many there are.
+fn key_records(RecordCounts { published, ended }: RecordCounts) -> Option<String> {
+    let is_any = published > 0 || ended > 0;
+    is_any.then(|| {
+        format!(
+            "{} published, {} ended before their time",
+            plural(published, "key record"),
+            HumanCount(ended)
+        )
+    })
 }
 
 /// What nobody has checked.
@@ -212,6 +227,14 @@ fn statement(statement: &Statement) -> (&'static str, Value) {
             json!({ "key_config_digest": key.key_config.to_string(),
                     "kem_id": key.kem_id,
                     "not_before": key.not_before, "not_after": key.not_after }),
+        ),
+        Statement::KeyRecordPublished(hash) => (
+            "key record published",
+            json!({ "key_record_hash": hash.to_string() }),
+        ),
+        Statement::KeyRecordEnded(hash) => (
+            "key record ended",
+            json!({ "key_record_hash": hash.to_string() }),
         ),
         Statement::Unknown(unknown) => (
             "of a kind that this version does not know",
