@@ -144,6 +144,12 @@ impl LogRole {
         Ok(Self::Follower(Arc::new(follower)))
     }
 
+    /// Whether this node leads the log, as far as is known: then its word about it counts.
+    #[must_use]
+    pub fn is_leading(&self) -> bool {
+        matches!(self, Self::Leader(log) if log.is_leading())
+    }
+
     /// Whether other nodes follow this one.
     #[must_use]
     pub fn has_followers(&self) -> bool {
@@ -315,6 +321,15 @@ impl LogRole {
         match self {
             Self::Leader(log) => log.statements().untotalled(),
             Self::Follower(_) => Vec::new(),
+        }
+    }
+
+    /// What was stated, at the leader.
+    #[must_use]
+    pub fn statements(&self) -> Option<&Arc<StatementLog>> {
+        match self {
+            Self::Leader(log) => Some(log.statements()),
+            Self::Follower(_) => None,
         }
     }
 

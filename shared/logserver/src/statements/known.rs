@@ -1,13 +1,21 @@
-//! What is in the log already, as far as something can still be said about it:
-//! tokens of open key epochs, and which epochs were opened and closed.
+//! What is in the log already, as far as something can still be said about it: tokens of
+//! open key epochs, which epochs were opened and closed, and key records. And where its double
+//! spends are, among many entries about key records.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Range;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_evidence::log_entry::{KeyConfigDigest, ObliviousKey, Statement};
+use pennyblack_evidence::log_entry::{KeyConfigDigest, LogEntry, ObliviousKey, Statement};
 use pennyblack_privacypass::token::{Nonce, TokenKeyId};
+use pennyblack_tlog::FULL_TILE;
 use serde::{Deserialize, Serialize};
+
+use super::records::KnownRecords;
+
+/// Entries in a bundle.
+const BUNDLE: u64 = FULL_TILE as u64;
 
 /// What is known.
 #[derive(Debug, Default)]
@@ -15,6 +23,9 @@ pub(super) struct Known {
     /// The tokens of open epochs whose double spend is in the log.
     tokens: HashMap<TokenKeyId, HashSet<Nonce>>,
     keys: KnownKeys,
+    pub(super) records: KnownRecords,
+    /// The bundles of entries that have double spends among them, by their numbers.
+    double_spends: BTreeSet<u64>,
 }
 
 /// What is known of keys.
@@ -136,6 +147,9 @@ impl Known {
                 let epoch = self.tokens.get(&token.token_key_id);
                 epoch.is_some_and(|epoch| epoch.contains(&token.nonce))
             }
+            Statement::KeyRecordPublished(_) | Statement::KeyRecordEnded(_) => {
+                self.records.has(statement)
+            }
             about_key => self.keys.has(about_key),
         }
     }
@@ -162,10 +176,27 @@ impl Known {
         announced.difference(totalled).copied().collect()
     }
 
+    /// The first bundle that has double spends and entries from `first` on: its places.
+    pub(super) fn double_spends_from(&self, first: u64) -> Option<Range<u64>> {
+        let number = self.double_spends.range(first / BUNDLE..).next()?;
+        Some(number * BUNDLE..(number + 1) * BUNDLE)
+    }
+
+    /// The last bundle that has double spends and entries before `end`: its places.
+    pub(super) fn double_spends_before(&self, end: u64) -> Option<Range<u64>> {
+        let number = self
+            .double_spends
+            .range(..end.div_ceil(BUNDLE))
+            .next_back()?;
+        Some(number * BUNDLE..(number + 1) * BUNDLE)
+    }
+
     /// Takes in what is in the log now.
-    pub(super) fn record(&mut self, statement: &Statement) {
+    pub(super) fn record(&mut self, index: u64, entry: &LogEntry) {
+        let statement = &entry.statement;
         match statement {
             Statement::DoubleSpend(evidence) => {
+                self.double_spends.insert(index / BUNDLE);
                 let token = &evidence.token;
                 // It may have been on its way to the disk while the epoch was closed.
                 if !self.is_too_late_for(statement) {
@@ -178,11 +209,12 @@ impl Known {
             }
             _ => {}
         }
+        self.records.record(index, entry.minute, statement);
         self.keys.record(statement);
     }
 }
 
-/// A byte that is the same for all statements about one token or one key.
+/// A byte that is the same for all statements about one token, one key or one key record.
 pub(super) fn fingerprint(statement: &Statement) -> u8 {
     let [first, ..] = match statement {
         Statement::DoubleSpend(evidence) => evidence.token.nonce.0,
@@ -192,6 +224,7 @@ pub(super) fn fingerprint(statement: &Statement) -> u8 {
         Statement::KeyEpochClosed { token_key_id, .. }
         | Statement::IssuanceTotal { token_key_id, .. } => token_key_id.0,
         Statement::ObliviousKeyAnnounced(key) => key.key_config.0,
+        Statement::KeyRecordPublished(hash) | Statement::KeyRecordEnded(hash) => hash.0,
         _ => [0; 32],
     };
     first
@@ -209,7 +242,28 @@ pub(super) fn epoch_of(statement: &Statement) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use pennyblack_evidence::log_entry::Minute;
+
     use super::*;
+
+    #[test]
+    fn bundles_with_double_spends_are_found_from_both_ends() {
+        let known = Known {
+            double_spends: BTreeSet::from([1, 5]),
+            ..Known::default()
+        };
+        for (place, from, before) in [
+            (0, Some(256..512), None),
+            (256, Some(256..512), None),
+            (257, Some(256..512), Some(256..512)),
+            (512, Some(1_280..1_536), Some(256..512)),
+            (1_281, Some(1_280..1_536), Some(1_280..1_536)),
+            (1_536, None, Some(1_280..1_536)),
+        ] {
+            assert_eq!(known.double_spends_from(place), from, "from {place}");
+            assert_eq!(known.double_spends_before(place), before, "before {place}");
+        }
+    }
 
     #[test]
     fn an_oblivious_key_is_known_once_it_is_stated_and_by_a_node_that_comes_back() {
@@ -222,7 +276,11 @@ mod tests {
         let statement = |number| Statement::ObliviousKeyAnnounced(key(number));
         let mut known = Known::default();
         assert!(!known.has(&statement(1)));
-        known.record(&statement(1));
+        let entry = LogEntry {
+            minute: Minute::of(UnixTime(0)),
+            statement: statement(1),
+        };
+        known.record(0, &entry);
         assert!(known.has(&statement(1)) && !known.has(&statement(2)));
         let of = known.keys();
         assert_eq!(of.as_announced(key(1)), key(1));

@@ -2,8 +2,10 @@
 //! what a CPS and an issuer append to. Not here: when there is something to state.
 
 pub(crate) mod known;
+mod records;
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,6 +18,7 @@ use pennyblack_tlog::NoteKeyError;
 use tokio::sync::{Mutex as Turn, RwLock};
 
 use self::known::{Known, KnownKeys};
+pub use self::records::{KnownRecords, Publication, RECORDS_KEPT_FOR, RecordEntry};
 use crate::log::{AppendError, TransparencyLog};
 use crate::opening::OpenLogError;
 use crate::routes;
@@ -83,7 +86,7 @@ impl StatementLog {
         let log = TransparencyLog::open(directory, &name, |index, bytes| {
             match LogEntry::parse(bytes) {
                 Ok(entry) if skipped.record(&entry) => {}
-                Ok(entry) => known.record(&entry.statement),
+                Ok(entry) => known.record(index, &entry),
                 Err(error) => unread = unread.take().or(Some((index, error))),
             }
         })?;
@@ -155,8 +158,8 @@ impl StatementLog {
             minute: Minute::of(now),
             statement,
         };
-        self.log.append(entry.to_bytes()).await?;
-        self.known().record(&entry.statement);
+        let index = self.log.append(entry.to_bytes()).await?;
+        self.known().record(index, &entry);
         Ok(true)
     }
 
@@ -171,6 +174,25 @@ impl StatementLog {
     /// Peeks at what was stated of keys.
     pub(crate) fn keys<T>(&self, peek: impl FnOnce(&KnownKeys) -> T) -> T {
         peek(self.known().keys())
+    }
+
+    /// Peeks at what was stated of key records, or has some of it forgotten.
+    pub fn records<T>(&self, peek: impl FnOnce(&mut KnownRecords) -> T) -> T {
+        peek(&mut self.known().records)
+    }
+
+    /// The places of the first bundle of entries that has double spends, and entries from
+    /// `first` on.
+    #[must_use]
+    pub fn double_spends_from(&self, first: u64) -> Option<Range<u64>> {
+        self.known().double_spends_from(first)
+    }
+
+    /// The places of the last bundle of entries that has double spends, and entries before
+    /// `end`.
+    #[must_use]
+    pub fn double_spends_before(&self, end: u64) -> Option<Range<u64>> {
+        self.known().double_spends_before(end)
     }
 
     /// The token keys that were announced and whose issuance totals were not stated.
