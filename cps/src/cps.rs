@@ -33,6 +33,8 @@ use crate::oblivious::{OfferedKeys, Rotation};
 use crate::outside::{self, Outside};
 use crate::persistence::Persistence;
 use crate::prefix_pages::PrefixPages;
+use crate::record_feed::RecordFeed;
+use crate::record_log::RecordLog;
 use crate::retrieve::Retrieval;
 use crate::routes::{self, ObliviousRole, Resources};
 use crate::sealed_pages::SealedPages;
@@ -156,6 +158,12 @@ fn resources(
         log: Arc::clone(&persistence.log),
         large: Arc::clone(&large),
     };
+    let feed = RecordFeed {
+        keys: Arc::clone(&persistence.keys),
+        log: Arc::clone(&persistence.log),
+        large: Arc::clone(&large),
+        clock: clock.clone(),
+    };
     Resources {
         spending: Spending {
             policy: SpendPolicy {
@@ -192,6 +200,7 @@ fn resources(
         counts,
         prefixes,
         double_spends,
+        feed: Arc::new(feed),
     }
 }
 
@@ -228,6 +237,10 @@ impl Tasks<'_> {
         let keys = Arc::clone(&self.persistence.keys);
         let (clock, _, shutdown) = self.clock_and_signals();
         self.service.spawn(purge_ended(keys, clock, shutdown));
+        let persistence = self.persistence;
+        let records = RecordLog::new(Arc::clone(&persistence.keys), Arc::clone(&persistence.log));
+        let (clock, _, shutdown) = self.clock_and_signals();
+        self.service.spawn(records.follow(clock, shutdown));
         Ok(())
     }
 

@@ -12,10 +12,19 @@ pub(crate) const MEDIA_TYPE: &str = "application/jsonl";
 pub(crate) fn encode<T: Serialize>(documents: &[T]) -> Result<Vec<u8>, serde_json::Error> {
     let mut text = Vec::new();
     for document in documents {
-        serde_json::to_writer(&mut text, document)?;
-        text.push(b'\n');
+        push(&mut text, document)?;
     }
     Ok(text)
+}
+
+/// One more document at the end.
+///
+/// # Errors
+/// When it cannot be JSON.
+pub(crate) fn push(text: &mut Vec<u8>, document: &impl Serialize) -> Result<(), serde_json::Error> {
+    serde_json::to_writer(&mut *text, document)?;
+    text.push(b'\n');
+    Ok(())
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ mod outside;
 mod persistence;
 mod prefix_pages;
 mod program;
+mod record_feed;
+mod record_log;
 pub mod refusal;
 mod retrieve;
 mod rosters;

@@ -111,6 +111,9 @@ pub enum Refusal {
         /// Most of them.
         max: usize,
     },
+    /// No listed record has this hash.
+    #[error("no unexpired key record has this hash")]
+    UnknownRecord,
     /// The numbering service does not say who holds the numbers.
     #[error("{0}")]
     Numbering(String),
@@ -163,6 +166,7 @@ impl PublicRefusal for Refusal {
             Self::TooManyOfGrant { .. } => ProblemType::TooManyKeyRecords,
             Self::ScatteredGrant { .. } => ProblemType::NumberNotAuthorized,
             Self::OlderRecord => ProblemType::KeyRecordNotCurrent,
+            Self::UnknownRecord => ProblemType::UnknownKeyRecord,
             Self::Certificate(error) => error.problem_type(),
             Self::RelayRequired => ProblemType::RelayRequired,
             Self::Internal(_) | Self::Pool(PoolError::Panicked) => ProblemType::Internal,
@@ -298,6 +302,7 @@ mod tests {
             (Refusal::RecordText, 400),
             (Refusal::OtherCps("cps.test".to_owned()), 400),
             (Refusal::OlderRecord, 422),
+            (Refusal::UnknownRecord, 404),
             (
                 Refusal::TooManyOfGrant {
                     holder: "spc:683G".to_owned(),
@@ -357,6 +362,7 @@ mod tests {
                 RecordText,
                 OtherCps,
                 OlderRecord,
+                UnknownRecord,
                 TooManyOfGrant,
                 ScatteredGrant,
                 DirectoryFull,

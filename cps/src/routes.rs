@@ -40,6 +40,7 @@ use crate::log::CpsLog;
 use crate::log::reported::{self, REPORT_PATH};
 use crate::oblivious::{self, Gateway, OfferedKeys};
 use crate::prefix_pages::{PrefixPages, encode};
+use crate::record_feed::{self, RecordFeed};
 use crate::refusal::Refusal;
 use crate::retrieve::Retrieval;
 use crate::rosters::{self, ServedRosters};
@@ -58,6 +59,7 @@ pub(crate) struct Resources<S> {
     pub(crate) counts: Arc<Counts>,
     pub(crate) prefixes: PrefixPages,
     pub(crate) double_spends: DoubleSpendPages,
+    pub(crate) feed: Arc<RecordFeed>,
     pub(crate) answer_times: AnswerTimes,
     pub(crate) rosters: Option<Arc<FromFiles<ServedRosters>>>,
 }
@@ -116,6 +118,7 @@ fn requests<S: Store>(resources: &Arc<Resources<S>>, way: Way) -> Router {
         Way::Direct | Way::DirectForTheRest => get(poll::<S>).layer(delayed),
         Way::Sealed => get(poll::<S>),
     };
+    let has_look_ups = way != Way::DirectForTheRest;
     let (stores, lists, look_ups) = match way {
         Way::Direct | Way::Sealed => (
             post(store::<S>),
@@ -136,6 +139,10 @@ fn requests<S: Store>(resources: &Arc<Resources<S>>, way: Way) -> Router {
         .route("/v1/double-spends", get(double_spends::<S>))
         .route(REPORT_PATH, post(report_double_spend::<S>))
         .with_state(Arc::clone(resources))
+        .merge(record_feed::router(
+            Arc::clone(&resources.feed),
+            has_look_ups,
+        ))
         .layer(map_response_with_state(counts, counts::refusal))
         .merge(log)
         .merge(rosters::router(resources.rosters.clone()))

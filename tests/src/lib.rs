@@ -31,6 +31,7 @@ pub mod nodes;
 pub mod port;
 pub mod prepared_answers;
 pub mod process;
+pub mod record_feed;
 pub mod redis_faults;
 pub mod scene;
 pub mod schedule;

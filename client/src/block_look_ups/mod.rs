@@ -1,5 +1,5 @@
 //! Looking up whole blocks of numbers in place of a called number, for numbers that no mirror
-//! has (docs/protocol.md section 5.3): which block, what is kept of it for how long, and what
+//! has (docs/protocol.md section 5.4): which block, what is kept of it for how long, and what
 //! is asked beside it so that nobody sees which block was called. Not here: the request
 //! (`auth_service`).
 

@@ -101,12 +101,14 @@ impl DoubleSpends {
         let mut end = size.min(before.unwrap_or(u64::MAX));
         let mut found = Vec::new();
         // One more tells whether there is another page.
-        while end > 0 && found.len() <= PAGE {
-            let start = end.saturating_sub(AT_ONCE);
-            let max = usize::try_from(end - start).unwrap_or(usize::MAX);
-            let entries = self.log.entries(start, max)?.into_iter().rev();
+        while found.len() <= PAGE
+            && let Some(bundle) = self.log.double_spends_before(end)
+        {
+            let count = bundle.end.min(end) - bundle.start;
+            let max = usize::try_from(count).unwrap_or(usize::MAX);
+            let entries = self.log.entries(bundle.start, max)?.into_iter().rev();
             found.extend(entries.filter_map(double_spend));
-            end = start;
+            end = bundle.start;
         }
         let more = found.len() > PAGE;
         found.truncate(PAGE);

@@ -13,6 +13,7 @@ use super::RecordId;
 use super::blocks::{Block, blocks_of};
 use super::budgets::Budgets;
 use super::ended::{EndedRecord, EndedRecords};
+use super::hashes::Hashes;
 use super::look_up::{self, Ranked, RecordBlocks};
 use super::mailboxes::Mailboxes;
 use super::size;
@@ -30,6 +31,7 @@ pub(super) struct Index {
     ended: EndedRecords,
     budgets: Budgets,
     mailboxes: Mailboxes,
+    pub(super) hashes: Hashes,
 }
 
 /// Records that wait to be verified, which take room too.
@@ -58,6 +60,7 @@ impl Index {
             ended: EndedRecords::default(),
             budgets: Budgets::new(capacity),
             mailboxes: Mailboxes::default(),
+            hashes: Hashes::default(),
         }
     }
 
@@ -216,6 +219,7 @@ impl Index {
         self.reserve(&record);
         self.ends.insert((record.exp(), id.clone()));
         self.mailboxes.add(record.key(), record.exp());
+        self.hashes.insert(&record);
         self.records.insert(id, record);
     }
 
@@ -233,6 +237,7 @@ impl Index {
         self.release(&record);
         self.ends.remove(&(record.exp(), id.clone()));
         self.mailboxes.remove(id.0, record.exp());
+        self.hashes.remove(&record);
         Some(record)
     }
 

@@ -8,6 +8,7 @@ mod blocks;
 mod budgets;
 mod ended;
 mod files;
+mod hashes;
 mod index;
 mod look_up;
 mod mailboxes;
@@ -38,6 +39,7 @@ pub use self::asked_numbering::{AskedNumbering, AskedNumberingError};
 use self::blocks::Block;
 use self::files::RecordFiles;
 pub use self::files::RecordFilesError;
+pub(crate) use self::hashes::Touched;
 use self::index::Index;
 pub use self::index::RecordPage;
 pub(crate) use self::registry::Registry;
@@ -77,7 +79,7 @@ impl RecordPolicy {
 
 /// A record belongs to its key and its signer: two may hold the same key, and
 /// neither can replace the other's record.
-type RecordId = (MailboxId, String);
+pub(crate) type RecordId = (MailboxId, String);
 
 /// What names a record in files and in Redis: a SHA-256 of whose it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -153,7 +155,7 @@ impl KeyDirectory {
     }
 
     /// Says that all stored records were read once.
-    fn set_complete(&self) {
+    pub(crate) fn set_complete(&self) {
         self.complete.store(true, Ordering::Release);
     }
 
@@ -245,13 +247,13 @@ impl KeyDirectory {
                 .map_err(|error| Refusal::Internal(error.to_string()))?;
         }
         // The file of one that still waits is now this one's.
-        self.waiting().take(&name);
+        self.replace_waiting(&name);
         self.write().insert(id, record);
         Ok(Registered::Stored)
     }
 
     /// Every record that is listed.
-    fn all(&self) -> Vec<Arc<VerifiedKeyRecord>> {
+    pub(crate) fn all(&self) -> Vec<Arc<VerifiedKeyRecord>> {
         self.read().all_records()
     }
 
@@ -389,9 +391,9 @@ fn file_name(id: &RecordId) -> String {
     hex::encode(RecordDigest::of(id).0)
 }
 
-fn record_id(record: &VerifiedKeyRecord) -> RecordId {
+pub(crate) fn record_id(record: &VerifiedKeyRecord) -> RecordId {
     (record.mailbox(), record.record().iss.clone())
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

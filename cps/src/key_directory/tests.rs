@@ -3,7 +3,7 @@
 
 mod asked;
 mod dropped;
-pub(super) mod holder;
+pub(crate) mod holder;
 mod sequences;
 mod weights;
 

@@ -53,6 +53,7 @@ impl KeyDirectory {
                 if !self.keep_ended(token, now) {
                     self.remove_file(name);
                 }
+                self.touch(token);
                 return false;
             }
             match self.verify(token, now).and_then(|r| self.list(r)) {
@@ -61,6 +62,7 @@ impl KeyDirectory {
                 Err(error) => {
                     tracing::warn!(record = name, %error, "a stored key record is no longer valid");
                     self.keep_refused(name.clone(), token);
+                    self.touch(token);
                     false
                 }
             }
@@ -119,13 +121,9 @@ impl KeyDirectory {
     pub(super) fn take_in(&self, stored: Vec<(String, String)>, now: UnixTime) {
         let names: Vec<_> = stored.iter().map(|(name, _)| name.clone()).collect();
         let left = self.verify_stored(stored, now);
-        let mut waiting = self.waiting();
         // Those that waited under the same names are older.
-        for name in names {
-            waiting.take(&name);
-        }
-        waiting.extend(left);
-        drop(waiting);
+        names.iter().for_each(|name| self.replace_waiting(name));
+        self.waiting().extend(left);
         self.warn_of_waiting();
     }
 
@@ -188,6 +186,8 @@ impl KeyDirectory {
             .newest(&id)
             .is_some_and(|iat| iat >= record.record().iat)
         {
+            drop(index);
+            self.touch(record.as_str());
             return Ok(());
         }
         index.check_capacity(&id, &record)?;

@@ -27,6 +27,11 @@ impl WaitingRecords {
         self.records.keys().cloned().collect()
     }
 
+    /// Their texts.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = &str> {
+        self.records.values().map(String::as_str)
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.records.get(name).map(String::as_str)
     }

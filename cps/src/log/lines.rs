@@ -1,6 +1,7 @@
 //! The double spends of a log as `/v1/double-spends` tells them.
 
 use std::io;
+use std::ops::Range;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::double_spend::{DoubleSpendEvidence, EvidenceFormError};
@@ -29,24 +30,26 @@ impl LogLine {
     }
 }
 
-/// The double spends from an index on, oldest first, at most `max`. `entries` reads at
-/// most so many from the disk.
+/// The double spends from an index on, oldest first, at most `max`. `bundles` tells the places
+/// of the next entries that have some among them, and `entries` reads at most so many from the
+/// disk.
 pub(super) fn read(
+    bundles: impl Fn(u64) -> Option<Range<u64>>,
     entries: impl Fn(u64, usize) -> io::Result<Vec<(u64, LogEntry)>>,
     first: u64,
     max: usize,
 ) -> io::Result<Vec<LogLine>> {
     let mut lines = Vec::new();
     let mut place = first;
-    // Entries about key epochs are few; a page has as many lines all the same.
-    while lines.len() < max {
-        let entries = entries(place, max - lines.len())?;
-        let Some((last, _)) = entries.last() else {
-            break;
-        };
-        place = last + 1;
-        let entries = entries.into_iter();
-        lines.extend(entries.filter_map(|(index, entry)| line(index, entry)));
+    while lines.len() < max
+        && let Some(bundle) = bundles(place)
+    {
+        let first = place.max(bundle.start);
+        let count = usize::try_from(bundle.end - first).unwrap_or(usize::MAX);
+        let entries = entries(first, count)?.into_iter();
+        let found = entries.filter_map(|(index, entry)| line(index, entry));
+        lines.extend(found.take(max - lines.len()));
+        place = bundle.end;
     }
     Ok(lines)
 }

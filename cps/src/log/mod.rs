@@ -1,11 +1,12 @@
 //! The CPS's transparency log (docs/protocol.md section 7): double spends with
-//! their evidence, and which key epochs it opened and closed. Everything is on
+//! their evidence, which key epochs it opened and closed, and key records. Everything is on
 //! disk before it has a consequence, and signed for about a second later. Not here: tiles,
 //! checkpoints and files, and which of several nodes leads the log; those are in
 //! `pennyblack_logserver`.
 
 mod error;
 mod lines;
+mod records;
 pub(crate) mod reported;
 mod shared_tallies;
 mod tallies;
@@ -14,6 +15,7 @@ pub(crate) mod witnesses;
 
 use std::collections::BTreeSet;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -41,6 +43,8 @@ use zeroize::Zeroizing;
 
 pub use self::error::{CloseEpochError, OpenCpsLogError};
 pub use self::lines::LogLine;
+pub(crate) use self::records::RecordEntries;
+use self::records::Settled;
 pub use self::tallies::{EpochTallies, PersistTalliesError, TalliesError};
 pub use self::tally::Tally;
 pub use self::witnesses::WitnessesError;
@@ -62,6 +66,8 @@ pub struct CpsLog {
     credential: Option<Arc<DecoySecret>>,
     /// What witnesses say of it, once they are asked.
     contradictions: OnceLock<Arc<Contradictions>>,
+    /// What is known of key records in it.
+    settled: Settled,
 }
 
 impl CpsLog {
@@ -71,9 +77,11 @@ impl CpsLog {
     /// # Errors
     /// [`OpenCpsLogError`].
     pub fn open(directory: &Path, cps: &Authority) -> Result<Self, OpenCpsLogError> {
+        let role = LogRole::of_one(directory, cps).map_err(OpenRoleError::from)?;
         Ok(Self {
             cps: cps.clone(),
-            role: LogRole::of_one(directory, cps).map_err(OpenRoleError::from)?,
+            settled: Settled::of(&role),
+            role,
             tallies: EpochTallies::open(&directory.join("tallies.json"))?,
             credential: None,
             contradictions: OnceLock::new(),
@@ -98,9 +106,11 @@ impl CpsLog {
             leader_record: LeaderRecord::new(store.redis().clone(), name),
             reports: Some(Reports::new(reported::REPORT_PATH, credential)),
         };
+        let role = LogRole::of_several(directory, cps, config, sharing)?;
         Ok(Self {
             cps: cps.clone(),
-            role: LogRole::of_several(directory, cps, config, sharing)?,
+            settled: Settled::of(&role),
+            role,
             tallies: EpochTallies::shared(store.clone()),
             credential: Some(secret),
             contradictions: OnceLock::new(),
@@ -287,8 +297,16 @@ impl CpsLog {
     /// # Errors
     /// What the disk says.
     pub fn double_spends(&self, first: u64, max: usize) -> Option<io::Result<Vec<LogLine>>> {
-        self.published()?;
-        Some(lines::read(|from, max| self.entries(from, max), first, max))
+        let log = self.role.statements()?;
+        let bundles = |from| log.double_spends_from(from);
+        let entries = |from, max| log.entries(from, max);
+        Some(lines::read(bundles, entries, first, max))
+    }
+
+    /// The places of the last entries before `end` that have double spends among them; none
+    /// at a follower.
+    pub(crate) fn double_spends_before(&self, end: u64) -> Option<Range<u64>> {
+        self.role.statements()?.double_spends_before(end)
     }
 
     /// What the leader answers at `path`; 404 if that is this node.

@@ -206,6 +206,9 @@ problem_types! {
     /// The directory has no room for another record of anybody (section 5).
     KeyDirectoryFull: "key-directory-full", 503, "Key directory full", Some(600),
         "Send the same record again after Retry-After, when others have ended; if it persists tell the operator.";
+    /// No unexpired record with this hash (section 5.2).
+    UnknownKeyRecord: "unknown-key-record", 404, "Unknown key record", None,
+        "Read the feed again: the record has ended, or another has taken its place.";
     /// A number, prefix or mailbox id in the path or query that is not one
     /// (sections 4 and 5).
     MalformedNumber: "malformed-number", 400, "Malformed number, prefix or mailbox id", None,

@@ -14,5 +14,6 @@ mod hangup;
 mod kill;
 mod never_twice;
 mod random_faults;
+mod record_log;
 mod redis_faults;
 mod three_cpss;

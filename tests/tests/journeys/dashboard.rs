@@ -206,7 +206,8 @@ async fn evidence_that_was_changed_is_not_proven_in_the_browser() {
     let (world, browser) = (&scene.world, Browser::start().await);
     let (mailbox, token) = (world.mailbox().await, world.draw_one().await);
     spend_twice(world, &mailbox, &token).await;
-    until_logged(&scene, 2).await;
+    // The key epoch, the mailbox's record, the double spend.
+    until_logged(&scene, 3).await;
     browser.go(&scene.dashboard()).await;
     let whole = browser.run(&checked_after("")).await;
     assert_eq!(whole, serde_json::json!([true, true]));
@@ -219,7 +220,7 @@ async fn evidence_that_was_changed_is_not_proven_in_the_browser() {
         "entry.index = 0",
         "stored.created += 1",
         "log.key = log.key.slice(0, -4) + 'AAA='",
-        r"proof = proof.replace(/\n2\n/, '\n3\n')",
+        r"proof = proof.replace(/\n3\n/, '\n4\n')",
         "proof = proof.split('\\n').toSpliced(3, 1).join('\\n')",
     ] {
         let found = browser.run(&checked_after(change)).await;
@@ -243,10 +244,12 @@ async fn of_many_double_spends_the_older_ones_are_shown_on_demand() {
     let scene = Scene::open().await;
     let (world, browser) = (&scene.world, Browser::start().await);
     let mailbox = world.mailbox().await;
+    // Before the double spends are the key epoch and the mailbox's record.
+    until_logged(&scene, 2).await;
     for token in world.draw(23).await {
         spend_twice(world, &mailbox, &token).await;
     }
-    until_logged(&scene, 24).await;
+    until_logged(&scene, 25).await;
     browser.go(&scene.dashboard()).await;
     let places = "return [...document.querySelectorAll('#spends > li')].map((item) => Number(item.dataset.index))";
     let until_listed = async |expected: Vec<u64>| {
@@ -255,14 +258,14 @@ async fn of_many_double_spends_the_older_ones_are_shown_on_demand() {
         })
         .await;
     };
-    until_listed((4..=23).rev().collect()).await;
+    until_listed((5..=24).rev().collect()).await;
     browser
         .run("document.getElementById('older').click()")
         .await;
-    until_listed((1..=23).rev().collect()).await;
+    until_listed((2..=24).rev().collect()).await;
     // A new one comes to the others.
     spend_twice(world, &mailbox, &world.draw_one().await).await;
-    until_listed((1..=24).rev().collect()).await;
+    until_listed((2..=25).rev().collect()).await;
     let last = browser.run("return document.getElementById('older').hidden");
     assert_eq!(last.await, true);
     scene.close().await;

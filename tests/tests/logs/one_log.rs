@@ -133,10 +133,11 @@ async fn what_either_node_sees_is_in_one_log_that_both_show() {
             .follow(world.clock.now(), || Ok(None), NOTICED, |_, _, _| ())
             .await
             .unwrap();
-        (followed.double_spends == 4).then_some(followed)
+        let is_all = followed.double_spends == 4 && followed.records.published == 1;
+        is_all.then_some(followed)
     })
     .await;
-    assert_eq!(followed.cps.now, 5);
+    assert_eq!(followed.cps.now, 6);
     let shown = get(&world, leader, "/log/checkpoint").await;
     let passed_on = get(&world, other, "/log/checkpoint").await;
     assert_eq!(passed_on.content(), shown.content());

@@ -13,9 +13,11 @@ use pennyblack_redis::RedisOptions;
 use pennyblack_redis::testing::{Options, RedisServer};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::mailbox::Kem;
+use pennyblack_tests::answer::Answer;
 use pennyblack_tests::mailbox::Mailbox;
 use pennyblack_tests::nodes::Nodes;
 use pennyblack_tests::process::{Process, Role};
+use pennyblack_tests::record_feed::{Feed, Told, hash_of};
 use pennyblack_tests::wait::until;
 use pennyblack_tests::world::{FIRST_NUMBER, World};
 
@@ -166,4 +168,52 @@ async fn an_emptied_redis_gets_records_and_decoy_secret_back_from_its_nodes() {
     world.until_found_at(addresses[1], &record).await;
     let secret = fs::read(nodes.data_directory(1).join("decoy-secret")).unwrap();
     assert_eq!(secret, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leader_logs_what_is_registered_anywhere_and_every_node_has_the_same_feed() {
+    let world = Arc::new(World::new(Clock::system()));
+    let _issuer = Process::start(SERVICE, Role::Issuer, &world).await;
+    let redis = redis().await;
+    let mut nodes = Nodes::start(SERVICE, &world, 2, over(&redis)).await;
+    let addresses = nodes.addresses();
+    let mailbox = Mailbox::new(Kem::DhkemX25519, FIRST_NUMBER);
+    let older = record_of(&mailbox, &world, |record| {
+        record.iat = record.iat.minus(HOUR);
+    });
+    let follower = addresses[1];
+    let put = world.put_record_at(follower, &older).await;
+    put.assert_created();
+    let readers = addresses
+        .iter()
+        .map(|node| Feed::at(&world, &node.to_string()));
+    let mut readers: Vec<_> = readers.collect();
+    for (reader, node) in readers.iter_mut().zip(&addresses) {
+        reader.read_until(&world, &Told::Record(&older)).await;
+        let url = format!("http://{node}/v1/records/{}", hash_of(&older));
+        let record = Answer::to(world.client.get(url)).await.unwrap();
+        assert_eq!(record.content(), older.as_bytes());
+    }
+
+    // While the leader is away, another record takes the place of this one.
+    nodes.kill(0);
+    let newer = record_of(&mailbox, &world, |_| ());
+    let put = world.put_record_at(follower, &newer).await;
+    put.assert_created();
+    nodes.restart(0, &world).await;
+    for reader in &mut readers {
+        reader.read_until(&world, &Told::end_of(&older)).await;
+        let expected = [
+            Told::Record(&older),
+            Told::Record(&newer),
+            Told::end_of(&older),
+        ];
+        assert_eq!(reader.told(), expected);
+    }
+    let mut anew = Vec::new();
+    for node in &addresses {
+        let answer = Feed::at(&world, &node.to_string()).ask(&world).await;
+        anew.push((answer.headers["etag"].clone(), answer.body));
+    }
+    assert_eq!(anew[0], anew[1]);
 }

@@ -17,7 +17,7 @@ use rcgen::{
 use super::super::{KeyDirectory, RecordDigest, RecordPolicy};
 
 /// 2026-09-21, when all of it is valid.
-pub(in super::super) const NOW: UnixTime = UnixTime(1_790_000_000);
+pub(crate) const NOW: UnixTime = UnixTime(1_790_000_000);
 pub(super) const NUMBER: &str = "12125550100";
 const CAPACITY: usize = 100_000;
 /// The serial number of each holder's certificate.
@@ -25,7 +25,7 @@ const SERIAL: u64 = 1_001;
 /// id-pe-TNAuthList (RFC 8226 section 9).
 const TN_AUTH_LIST: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 1, 26];
 
-pub(in super::super) struct Holder {
+pub(crate) struct Holder {
     root: String,
     authority: Issuer<'static, KeyPair>,
     key: StirSigningKey,
@@ -34,7 +34,7 @@ pub(in super::super) struct Holder {
 
 impl Holder {
     /// Of [`NUMBER`].
-    pub(in super::super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // TNAuthorizationList of one number: [2] IA5String.
         let number = [&[0x16, 11], NUMBER.as_bytes()].concat();
         Self::of("one", &[&[0x30, 15, 0xa2, 13], number.as_slice()].concat())
@@ -113,7 +113,7 @@ impl Holder {
     }
 
     /// The list of its root, in PEM, with that number: whether it revokes the certificate.
-    pub(super) fn list(&self, number: u64, is_revoked: bool) -> String {
+    pub(crate) fn list(&self, number: u64, is_revoked: bool) -> String {
         let revoked = RevokedCertParams {
             serial_number: SERIAL.into(),
             revocation_time: rcgen::date_time_ymd(2026, 9, 20),
@@ -132,17 +132,17 @@ impl Holder {
     }
 
     /// Its root, in PEM.
-    pub(in crate::key_directory) fn root(&self) -> &str {
+    pub(crate) fn root(&self) -> &str {
         &self.root
     }
 
     /// A directory that trusts the root, in which nothing was read yet.
-    pub(in super::super) fn directory(&self, home: &Path) -> Arc<KeyDirectory> {
+    pub(crate) fn directory(&self, home: &Path) -> Arc<KeyDirectory> {
         Arc::new(KeyDirectory::unread(policy(&[self], home)))
     }
 
     /// What it publishes of a new key, for a day; in the first shard like all others.
-    pub(in super::super) fn record(&self) -> KeyRecord {
+    pub(crate) fn record(&self) -> KeyRecord {
         loop {
             let key = RecipientKey::generate(Kem::DhkemX25519, &mut rand::rng()).unwrap();
             let id = RecordDigest::of(&(key.mailbox(), NUMBER.to_owned()));
@@ -160,13 +160,13 @@ impl Holder {
         }
     }
 
-    pub(in super::super) fn sign(&self, record: &KeyRecord) -> String {
+    pub(crate) fn sign(&self, record: &KeyRecord) -> String {
         record.sign(&self.certificate, &self.key)
     }
 }
 
 /// What a directory judges by that trusts the roots of these holders.
-pub(super) fn policy(holders: &[&Holder], home: &Path) -> RecordPolicy {
+pub(crate) fn policy(holders: &[&Holder], home: &Path) -> RecordPolicy {
     let roots = home.join("roots");
     std::fs::create_dir_all(&roots).unwrap();
     for (number, holder) in holders.iter().enumerate() {

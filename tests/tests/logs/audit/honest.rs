@@ -37,12 +37,13 @@ async fn honest_services_are_found_sound_over_sockets_and_their_entries_proven_o
             .zip(&issuer_keys)
             .map(|(at, key)| log_at(at, key))
     };
-    // An entry is under a checkpoint about a second after the answer.
+    // An entry is under a checkpoint about a second after the answer. Two key epochs, the
+    // mailbox's record, two double spends.
     let followed = until("the double spends in the log", SOON, async || {
         let followed = follow(log_at(&cps, &cps_key), logs(), state.path())
             .await
             .unwrap();
-        (followed.cps.now >= 4).then_some(followed)
+        (followed.cps.now >= 5).then_some(followed)
     })
     .await;
     assert!(followed.unfollowed.is_empty(), "{followed:?}");
