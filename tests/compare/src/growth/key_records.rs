@@ -1,11 +1,11 @@
 //! Records in the key directory: what it costs to find one, to add one, to answer a page
-//! of a broad prefix, and how long a start takes.
+//! of a broad prefix or of the feed, and how long a start takes.
 
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use pennyblack_cps::key_directory::{KeyDirectory, RecordPolicy};
@@ -15,6 +15,7 @@ use pennyblack_sealing::mailbox::{Kem, MailboxId};
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use pennyblack_tests::mailbox::Mailbox;
 use pennyblack_tests::process::Role;
+use pennyblack_tests::record_feed::Feed;
 use pennyblack_tests::world::{World, identity_of};
 use pennyblack_trust::Trust;
 use tempfile::TempDir;
@@ -33,6 +34,7 @@ const LOOK_UPS: usize = 10_000;
 const REFUSALS: usize = 20;
 const REGISTERED: usize = 50;
 const POLLS: usize = 2_000;
+const PAGES: usize = 200;
 /// The holder has a million numbers from here.
 const FIRST: u64 = 12_120_000_000;
 /// More than a thousand of its numbers begin so.
@@ -125,7 +127,7 @@ pub(super) fn measure(setting: &Setting) -> Vec<Curve> {
     });
     curves.push(registering(setting, &mut scenes));
     drop(scenes);
-    curves.push(polling(setting, &world, sizes.map(|size| &records[..size])));
+    curves.extend(serving(setting, &world, sizes.map(|size| &records[..size])));
     curves
 }
 
@@ -202,10 +204,16 @@ fn registering(setting: &Setting, scenes: &mut [(f64, Scene<'_>)]) -> Curve {
     }
 }
 
-/// Polls of registered mailboxes here and there.
-fn polling(setting: &Setting, world: &World, records: [&[Record]; 3]) -> Curve {
-    let polls = setting.scaled(POLLS);
-    let mut scenes = records.map(|records| {
+/// A CPS with its records in the log, polls of mailboxes here and there, and its feed.
+struct Running {
+    services: Services,
+    polls: Vec<Vec<u8>>,
+    /// Of the first page of the feed, and of what is new since its last.
+    pages: [Vec<Vec<u8>>; 2],
+}
+
+impl Running {
+    fn start(setting: &Setting, world: &World, records: &[Record]) -> Self {
         let services = Services::start_in(Some(setting.cores.service), |own| {
             // The records name that world's CPS, and are signed by its certificates.
             own.cps.cps.authority = world.cps_name().clone();
@@ -219,20 +227,75 @@ fn polling(setting: &Setting, world: &World, records: [&[Record]; 3]) -> Curve {
             let path = format!("/v1/mailboxes/{mailbox}?slots=16&after=0");
             request("GET", &path, &[], &[])
         };
-        let requests: Vec<_> = (0..polls as u64).map(poll).collect();
-        (records.len() as f64, (services, requests))
-    });
-    let [polled] = by_turns(setting.pairs, &mut scenes, |(services, requests)| {
-        let target = services.target(Role::Cps, StatusCode::OK);
-        let poll = || drop(services.wait(closed_loop(target, CONNECTIONS, requests)));
-        [cpu_per_item(|| services.cpu_time(Role::Cps), polls, poll) * 1e6]
-    });
-    Curve {
-        name: "key-records-poll",
-        title: "Polling one of many registered mailboxes",
-        growing: "key records",
-        cost: "processor time of the CPS for a poll of 16 slots",
-        unit: Unit::Microseconds,
-        series: vec![Series::new("a poll", Expectation::Flat(SLACK), polled)],
+        let polls = setting.scaled(POLLS) as u64;
+        let end = services.wait(until_logged(&services, records.len()));
+        let pages = ["", &format!("?after={end}")].map(|query| {
+            let page = request("GET", &format!("/v1/keys/feed{query}"), &[], &[]);
+            vec![page; setting.scaled(PAGES)]
+        });
+        Self {
+            polls: (0..polls).map(poll).collect(),
+            services,
+            pages,
+        }
     }
+
+    /// Processor time of the CPS for one of these requests, in microseconds.
+    fn cost(&self, requests: &[Vec<u8>]) -> f64 {
+        let target = self.services.target(Role::Cps, StatusCode::OK);
+        let ask = || {
+            drop(
+                self.services
+                    .wait(closed_loop(target, CONNECTIONS, requests)),
+            )
+        };
+        let time = || self.services.cpu_time(Role::Cps);
+        cpu_per_item(time, requests.len(), ask) * 1e6
+    }
+}
+
+/// Waits until the feed has every record, which its log then has; the last place.
+async fn until_logged(services: &Services, records: usize) -> u64 {
+    let host = services
+        .target(Role::Cps, StatusCode::OK)
+        .address
+        .to_string();
+    loop {
+        let mut feed = Feed::at(&services.world, &host);
+        feed.read(&services.world).await;
+        if feed.lines.len() == records {
+            return feed.after.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+fn serving(setting: &Setting, world: &World, records: [&[Record]; 3]) -> [Curve; 2] {
+    let mut scenes = records.map(|records| {
+        let running = Running::start(setting, world, records);
+        (records.len() as f64, running)
+    });
+    let [polled, first, last] = by_turns(setting.pairs, &mut scenes, |running| {
+        let [first, last] = &running.pages;
+        [&running.polls, first, last].map(|requests| running.cost(requests))
+    });
+    let flat = |name: &str, samples| Series::new(name, Expectation::Flat(SLACK), samples);
+    [
+        Curve {
+            name: "key-records-poll",
+            title: "Polling one of many registered mailboxes",
+            growing: "key records",
+            cost: "processor time of the CPS for a poll of 16 slots",
+            unit: Unit::Microseconds,
+            series: vec![flat("a poll", polled)],
+        },
+        Curve {
+            name: "key-records-feed",
+            title: "Reading the feed of many key records",
+            growing: "key records",
+            cost: "processor time of the CPS for a page",
+            unit: Unit::Microseconds,
+            series: vec![flat("the first page", first), flat("nothing new", last)],
+        },
+    ]
 }
