@@ -3,6 +3,7 @@
 //! looking names up.
 
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -56,10 +57,7 @@ impl FromStr for Authority {
             return Err(AuthorityError::Length(text.len()));
         }
         let (host, port) = split_port(text);
-        if !is_host(host) {
-            return Err(AuthorityError::Form(text.to_owned()));
-        }
-        let host = host.to_ascii_lowercase();
+        let host = one_spelling(host).ok_or_else(|| AuthorityError::Form(text.to_owned()))?;
         match port.map(parse_port).transpose()? {
             None | Some(443) => Ok(Self(host)),
             Some(port) => Ok(Self(format!("{host}:{port}"))),
@@ -83,14 +81,28 @@ fn parse_port(text: &str) -> Result<u16, AuthorityError> {
     }
 }
 
-fn is_host(host: &str) -> bool {
+fn one_spelling(host: &str) -> Option<String> {
     if let Some(inside) = host.strip_prefix('[') {
-        return inside
-            .strip_suffix(']')
-            .is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
+        let address: Ipv6Addr = inside.strip_suffix(']')?.parse().ok()?;
+        return Some(format!("[{address}]"));
     }
-    let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-    !host.is_empty() && host.bytes().all(is_host_byte)
+    let is_label = |label: &str| {
+        let is_label_byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        !label.is_empty() && label.bytes().all(is_label_byte)
+    };
+    let host = host.to_ascii_lowercase();
+    let is_good = host.split('.').all(is_label);
+    // What resolvers take for an address has other spellings: 127.1, 0x7f000001.
+    let is_number = host.rsplit('.').next().is_some_and(is_number);
+    (is_good && (!is_number || host.parse::<Ipv4Addr>().is_ok())).then_some(host)
+}
+
+/// Whether a host that ends in this label is an address (URL Standard, "ends in a number").
+fn is_number(label: &str) -> bool {
+    match label.strip_prefix("0x") {
+        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => label.bytes().all(|byte| byte.is_ascii_digit()),
+    }
 }
 
 impl TryFrom<String> for Authority {
@@ -137,6 +149,16 @@ mod tests {
     }
 
     #[test]
+    fn an_address_has_one_spelling() {
+        for spelling in ["[::1]:8080", "[0:0::0:1]:8080", "[0000::0001]:8080"] {
+            assert_eq!(
+                spelling.parse::<Authority>().unwrap().as_str(),
+                "[::1]:8080"
+            );
+        }
+    }
+
+    #[test]
     fn whatever_is_more_than_an_authority_is_refused() {
         for text in [
             "",
@@ -153,6 +175,14 @@ mod tests {
             "[::1",
             "::1",
             "ä.example",
+            "a.example.",
+            "a..example",
+            ".example",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "127.0.0.01",
+            "127.0.0.1.",
         ] {
             assert!(text.parse::<Authority>().is_err(), "{text:?}");
         }
