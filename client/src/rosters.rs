@@ -197,8 +197,8 @@ impl Walk<'_> {
         Ok(newest.sequence())
     }
 
-    /// Where to begin: behind what is kept, if the mirror has the same there; else at the pin,
-    /// so that the first roster which is another one is found.
+    /// Where to begin: behind what is kept, if the mirror has the same there, and so the same
+    /// before it; else at the pin, so that the first roster which is another one is found.
     async fn where_both_agree(&self, newest: &SignedRoster) -> Result<Sequence, MirrorFault> {
         let first = self.kept.pin().sequence;
         let Some(last) = self.kept.chain().map(|chain| chain.last().sequence()) else {

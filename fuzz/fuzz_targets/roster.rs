@@ -2,7 +2,7 @@
 //! The roster of a federation, the pin that names one, and the draft of one
 //! (docs/protocol.md section 12).
 
-use pennyblack_roster::{Chain, Member, Pin, Roster, RosterDraft, Sequence, SignedRoster, Validity};
+use pennyblack_roster::{Chain, Member, Pin, Position, Roster, RosterDraft, SignedRoster, Validity};
 
 pennyblack_fuzz::fuzz_text!(check);
 
@@ -26,7 +26,7 @@ fn check(text: &str) {
             pennyblack_fuzz::world::NOW,
             pennyblack_fuzz::world::NOW.plus(std::time::Duration::from_secs(1)),
         );
-        let roster = draft.into_roster(Sequence::FIRST, times.expect("a second"));
+        let roster = draft.into_roster(Position::First, times.expect("a second"));
         assert_eq!(roster.to_string().parse(), Ok(roster));
     }
 }

@@ -62,6 +62,7 @@ fn exit_of_chain(error: &ChainError) -> Exit {
         ChainError::Fork(..) => Exit::Fork,
         ChainError::NotSigned { .. }
         | ChainError::NotPinned { .. }
+        | ChainError::OtherPredecessor { .. }
         | ChainError::OtherFederation { .. } => Exit::BadSignature,
         _ => Exit::Failed,
     }

@@ -30,7 +30,7 @@ pub(crate) fn directory_with(members: Vec<Member>) -> TempDir {
     let governor = key("governor.example");
     let roster = Roster {
         origin: "fed.example".parse().unwrap(),
-        sequence: "1".parse().unwrap(),
+        position: Position::First,
         validity: Validity::new(BEGIN, BEGIN.plus(DAY)).unwrap(),
         governors: Governors::new(1, vec![governor.verifier().clone()]).unwrap(),
         members: Members::new(members).unwrap(),

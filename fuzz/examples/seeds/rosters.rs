@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pennyblack_fuzz::world::NOW;
-use pennyblack_roster::{RosterDraft, Sequence, SignedRoster, Validity};
+use pennyblack_roster::{Position, RosterDraft, SignedRoster, Validity};
 use pennyblack_tlog::NoteSigner;
 use pennyblack_tlog::note_key::SignatureType;
 use rand::SeedableRng as _;
@@ -27,7 +27,7 @@ pub(crate) fn add(corpus: &mut Corpus) {
     );
     let times = Validity::new(NOW, NOW.plus(Duration::from_secs(86_400)));
     let roster: RosterDraft = draft.parse().expect("a draft");
-    let roster = roster.into_roster(Sequence::FIRST, times.expect("a day"));
+    let roster = roster.into_roster(Position::First, times.expect("a day"));
     let text = roster.to_string();
     let mut signed = SignedRoster::sign(roster, &governors[0]).expect("it fits");
     signed.sign_too(&governors[1]).expect("it fits");

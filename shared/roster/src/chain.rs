@@ -1,11 +1,12 @@
-//! Rosters of which each follows the one before: signed by enough of its predecessor's
-//! governors and by enough of its own (the root rule of TUF). Not here: times. A roster that
+//! Rosters of which each follows the one before: it names its predecessor's text, and is signed
+//! by enough of its predecessor's governors and by enough of its own (the root rule of TUF). Not here: times. A roster that
 //! has ended still says who may sign the next; only the last must be current.
 
 use pennyblack_base::authority::Authority;
 
 use super::governors::GovernorsError;
 use super::pin::{Pin, Sequence};
+use super::position::Position;
 use super::signed::SignedRoster;
 
 /// A roster that is not the next, or not the first.
@@ -33,6 +34,18 @@ pub enum ChainError {
         found: Authority,
         /// What it should say.
         expected: Authority,
+    },
+    /// It follows another roster than the one that is there.
+    #[error(
+        "roster {sequence} follows another roster {} than the one that is there, whose pin is \
+         {before}: one of the two is part of a fork",
+        before.sequence
+    )]
+    OtherPredecessor {
+        /// Its sequence.
+        sequence: Sequence,
+        /// The pin of the one that is there.
+        before: Pin,
     },
     /// Too few have signed it, or a signature is not good.
     #[error("roster {sequence} lacks signatures by the governors of {by}: {error}")]
@@ -178,6 +191,10 @@ impl Chain {
                 found: offered.roster().origin.clone(),
                 expected: before.roster().origin.clone(),
             });
+        }
+        if offered.roster().position != Position::After(before.pin()) {
+            let before = before.pin();
+            return Err(ChainError::OtherPredecessor { sequence, before });
         }
         require_signed(offered, before)?;
         require_signed(offered, offered)

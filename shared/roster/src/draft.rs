@@ -1,5 +1,5 @@
 //! What people write, of which a program makes a roster: the lines in any order, blank lines,
-//! and comments behind `#`. Not here: sequence and times.
+//! and comments behind `#`. Not here: position and times.
 
 use std::str::FromStr;
 
@@ -7,12 +7,12 @@ use pennyblack_base::authority::Authority;
 
 use super::governors::Governors;
 use super::member::Members;
-use super::pin::Sequence;
+use super::position::Position;
 use super::roster::{MAX_ROSTER_SIZE, Roster, RosterError};
 use super::statement::Statements;
 use super::validity::Validity;
 
-/// A roster without its sequence and its times.
+/// A roster without its position and its times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RosterDraft {
     origin: Authority,
@@ -27,12 +27,12 @@ impl RosterDraft {
         &self.origin
     }
 
-    /// The roster with this sequence, valid at these times.
+    /// The roster at this position, valid at these times.
     #[must_use]
-    pub fn into_roster(self, sequence: Sequence, validity: Validity) -> Roster {
+    pub fn into_roster(self, position: Position, validity: Validity) -> Roster {
         Roster {
             origin: self.origin,
-            sequence,
+            position,
             validity,
             governors: self.governors,
             members: self.members,

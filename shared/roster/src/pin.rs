@@ -30,6 +30,12 @@ impl Sequence {
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
+
+    /// That of the predecessor, unless it is the first.
+    #[must_use]
+    pub fn before(self) -> Option<Self> {
+        NonZeroU64::new(self.0.get() - 1).map(Self)
+    }
 }
 
 impl fmt::Display for Sequence {
@@ -67,6 +73,17 @@ impl fmt::Display for RosterDigest {
     }
 }
 
+impl FromStr for RosterDigest {
+    type Err = hex::FromHexError;
+
+    /// Of 64 digits in whatever case.
+    fn from_str(text: &str) -> Result<Self, hex::FromHexError> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes)?;
+        Ok(Self(bytes))
+    }
+}
+
 /// The roster that a party trusts because somebody told it so. As text it is the roster's
 /// sequence, a colon, and its digest as 64 lower-case hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,11 +114,9 @@ impl FromStr for Pin {
     fn from_str(text: &str) -> Result<Self, PinError> {
         let parse = || {
             let (sequence, digest) = text.split_once(':')?;
-            let mut bytes = [0; 32];
-            hex::decode_to_slice(digest, &mut bytes).ok()?;
             Some(Self {
                 sequence: sequence.parse().ok()?,
-                digest: RosterDigest(bytes),
+                digest: digest.parse().ok()?,
             })
         };
         let pin: Option<Self> = parse();

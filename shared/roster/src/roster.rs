@@ -11,6 +11,7 @@ use pennyblack_tlog::note::MAX_NOTE_SIZE;
 use super::governors::Governors;
 use super::member::{Members, OperatorName};
 use super::pin::Sequence;
+use super::position::Position;
 use super::statement::Statements;
 use super::validity::Validity;
 
@@ -57,8 +58,8 @@ impl RosterError {
 pub struct Roster {
     /// The federation's name.
     pub origin: Authority,
-    /// Which of the federation's rosters it is.
-    pub sequence: Sequence,
+    /// Which of the federation's rosters it is, and after which.
+    pub position: Position,
     /// When it is valid.
     pub validity: Validity,
     /// Who signs it, and decides about its successor.
@@ -68,6 +69,12 @@ pub struct Roster {
 }
 
 impl Roster {
+    /// Which of the federation's rosters it is.
+    #[must_use]
+    pub const fn sequence(&self) -> Sequence {
+        self.position.sequence()
+    }
+
     /// Who runs the service with this authority, if it is a member.
     #[must_use]
     pub fn operator_of(&self, authority: &Authority) -> Option<&OperatorName> {
@@ -78,7 +85,7 @@ impl Roster {
 
 impl fmt::Display for Roster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{VERSION}\n{}\n{}", self.origin, self.sequence)?;
+        writeln!(f, "{VERSION}\n{}\n{}", self.origin, self.position)?;
         writeln!(f, "{} {}", self.validity.from().0, self.validity.until().0)?;
         writeln!(f, "threshold {}", self.governors.threshold())?;
         for key in self.governors.keys() {
@@ -105,7 +112,7 @@ impl FromStr for Roster {
             return Err(RosterError::line(1, format!("it is not {VERSION}")));
         }
         let origin = line(2, "the federation's name")?.parse();
-        let sequence = line(3, "the sequence")?.parse();
+        let position = line(3, "the sequence")?.parse();
         let validity = validity(line(4, "the times of validity")?);
         let mut statements = Statements::default();
         for (place, line) in lines.enumerate() {
@@ -115,7 +122,7 @@ impl FromStr for Roster {
         let (governors, members) = statements.finish().map_err(RosterError::Statements)?;
         let roster = Self {
             origin: origin.map_err(|error| RosterError::line(2, error))?,
-            sequence: sequence.map_err(|error| RosterError::line(3, error))?,
+            position: position.map_err(|error| RosterError::line(3, error))?,
             validity: validity.map_err(|why| RosterError::line(4, why))?,
             governors,
             members,

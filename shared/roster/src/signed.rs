@@ -72,7 +72,7 @@ impl SignedRoster {
     /// Which of the federation's it is.
     #[must_use]
     pub const fn sequence(&self) -> Sequence {
-        self.roster.sequence
+        self.roster.sequence()
     }
 
     /// The SHA-256 of its text.
@@ -85,7 +85,7 @@ impl SignedRoster {
     #[must_use]
     pub const fn pin(&self) -> Pin {
         Pin {
-            sequence: self.roster.sequence,
+            sequence: self.roster.sequence(),
             digest: self.digest,
         }
     }

@@ -11,6 +11,8 @@ use pennyblack_tlog::{NoteSigner, VerifierKey};
 use super::*;
 
 const DAY: u64 = 86_400;
+/// A threshold of two of three.
+const ABC: (usize, &[&str]) = (2, &["a.example", "b.example", "c.example"]);
 
 /// Governors by their names, each with a key of its own.
 pub(super) struct Council(BTreeMap<&'static str, NoteSigner>);
@@ -29,7 +31,8 @@ impl Council {
         self.key(name).verifier().clone()
     }
 
-    /// A roster with these governors, which these have signed.
+    /// A roster with these governors, which these have signed. The one before has the governors
+    /// [`ABC`].
     pub(super) fn roster(
         &self,
         sequence: u64,
@@ -39,22 +42,57 @@ impl Council {
         self.with_operator(sequence, "operator-a", (threshold, governors), signed_by)
     }
 
+    /// The same with another operator of its relay.
     pub(super) fn with_operator(
         &self,
         sequence: u64,
         operator: &str,
-        (threshold, governors): (usize, &[&str]),
+        governors: (usize, &[&str]),
         signed_by: &[&str],
     ) -> SignedRoster {
+        let roster = self.unsigned(sequence, operator, governors);
+        self.signed(roster, signed_by)
+    }
+
+    /// The roster after `before`.
+    pub(super) fn after(
+        &self,
+        before: &SignedRoster,
+        governors: (usize, &[&str]),
+        signed_by: &[&str],
+    ) -> SignedRoster {
+        let position = Position::After(before.pin());
+        let roster = self.unsigned(1, "operator-a", governors);
+        self.signed(Roster { position, ..roster }, signed_by)
+    }
+
+    pub(super) fn signed(&self, roster: Roster, signed_by: &[&str]) -> SignedRoster {
+        signed(roster, signed_by.iter().map(|name| self.key(name)))
+    }
+
+    /// One of a series of which all have the same governors, after the one before.
+    fn unsigned(
+        &self,
+        sequence: u64,
+        operator: &str,
+        (threshold, governors): (usize, &[&str]),
+    ) -> Roster {
+        let before = (sequence > 1).then(|| self.unsigned(sequence - 1, "operator-a", ABC));
         let governors = governors.iter().map(|name| self.public(name)).collect();
-        let roster = Roster {
+        Roster {
             origin: "fed.example".parse().unwrap(),
-            sequence: sequence.to_string().parse().unwrap(),
+            position: before.map_or(Position::First, |before| Position::After(pin_of(&before))),
             validity: Validity::new(UnixTime(sequence), UnixTime(sequence + DAY)).unwrap(),
             governors: Governors::new(threshold, governors).unwrap(),
             members: Members::new(vec![relay("https://relay.example", operator)]).unwrap(),
-        };
-        signed(roster, signed_by.iter().map(|name| self.key(name)))
+        }
+    }
+}
+
+fn pin_of(roster: &Roster) -> Pin {
+    Pin {
+        sequence: roster.sequence(),
+        digest: RosterDigest::of(&roster.to_string()),
     }
 }
 

@@ -107,13 +107,13 @@ pub(super) fn report(chain: &Chain, now: UnixTime) -> Outcome {
             .map_or(0, |who| who.len());
         let members = roster.members.iter().count();
         table.row([
-            roster.sequence.to_string(),
+            roster.sequence().to_string(),
             roster.validity.until().to_string(),
             format!("{count} of {}", governors.keys().len()),
             members.to_string(),
         ]);
         entries.push(json!({
-            "sequence": roster.sequence.get(),
+            "sequence": roster.sequence().get(),
             "pin": signed.pin().to_string(),
             "valid_until": roster.validity.until(),
             "signatures": count,
@@ -126,7 +126,7 @@ pub(super) fn report(chain: &Chain, now: UnixTime) -> Outcome {
         "{} of {}, each signed as it must be. Roster {}: {}",
         plural(entries.len() as u64, "roster"),
         last.origin,
-        last.sequence,
+        last.sequence(),
         standing(&last.validity, now)
     );
     let is_current = matches!(state, Standing::Current { .. });
@@ -137,7 +137,7 @@ pub(super) fn report(chain: &Chain, now: UnixTime) -> Outcome {
     let json = json!({
         "federation": last.origin,
         "pin": chain.first().pin().to_string(),
-        "newest": last.sequence.get(),
+        "newest": last.sequence().get(),
         "standing": standing_word(state),
         "rosters": entries,
     });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use console::style;
 use pennyblack_roster::{
-    MAX_ROSTER_SIZE, Roster, RosterDraft, RosterError, Sequence, SignedRoster, Validity, directory,
+    MAX_ROSTER_SIZE, Position, Roster, RosterDraft, RosterError, SignedRoster, Validity, directory,
 };
 use pennyblack_runtime::clock::Clock;
 use pennyblack_storage::{atomic_file, limited_file};
@@ -127,17 +127,17 @@ pub(super) fn new(arguments: &New) -> Result<Outcome, Failure> {
         let why = format!("it is of {found}, and the roster before it is of {expected}");
         return Err(at(path, why));
     }
-    let sequence = before.as_ref().map(|before| before.sequence().next());
+    let position = before.as_ref().map(|before| Position::After(before.pin()));
     let now = Clock::system().now();
     let until = now.plus(Duration::from_secs(arguments.days * DAY));
     let validity = Validity::new(now, until);
     let validity = validity.map_err(|error| Failure::new(Exit::Usage, error))?;
-    let roster = draft.into_roster(sequence.unwrap_or(Sequence::FIRST), validity);
+    let roster = draft.into_roster(position.unwrap_or(Position::First), validity);
     write(&arguments.out, &roster.to_string())?;
     let mut text = format!(
         "{} roster {} of {}: {}\n  needs {} of {} governors to sign it",
         style("made").green(),
-        roster.sequence,
+        roster.sequence(),
         roster.origin,
         arguments.out.display(),
         roster.governors.threshold(),
@@ -152,7 +152,7 @@ pub(super) fn new(arguments: &New) -> Result<Outcome, Failure> {
             before.sequence()
         ));
     }
-    let json = json!({ "sequence": roster.sequence.get(), "file": arguments.out });
+    let json = json!({ "sequence": roster.sequence().get(), "file": arguments.out });
     Ok(Outcome::done(json, text))
 }
 

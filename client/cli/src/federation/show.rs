@@ -6,7 +6,7 @@ use clap::Args;
 use console::style;
 use pennyblack_base::span::Span;
 use pennyblack_base::time::UnixTime;
-use pennyblack_roster::{Member, Pin, Roster, RosterDigest, Standing, Validity};
+use pennyblack_roster::{Member, Pin, Position, Roster, RosterDigest, Standing, Validity};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_tlog::VerifierKey;
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ pub(super) fn show(arguments: &Show) -> Result<Outcome, Failure> {
     };
     let signed_by = signed_by.map_err(|error| Failure::new(Exit::BadSignature, error))?;
     let pin = Pin {
-        sequence: roster.sequence,
+        sequence: roster.sequence(),
         digest: RosterDigest::of(&roster.to_string()),
     };
     let now = Clock::system().now();
@@ -55,14 +55,24 @@ pub(super) fn show(arguments: &Show) -> Result<Outcome, Failure> {
 }
 
 fn head(roster: &Roster, pin: Pin, now: UnixTime) -> String {
-    let title = format!("Roster {} of {}", roster.sequence, roster.origin);
+    let title = format!("Roster {} of {}", roster.sequence(), roster.origin);
+    let after = before(roster).map(|pin| format!("after  {pin}\n"));
+    let after = after.unwrap_or_default();
     format!(
-        "{}\npin    {pin}\nvalid  from {} until {}\n       {}",
+        "{}\npin    {pin}\n{after}valid  from {} until {}\n       {}",
         style(title).bold(),
         roster.validity.from(),
         roster.validity.until(),
         standing(&roster.validity, now),
     )
+}
+
+/// Which roster it follows.
+const fn before(roster: &Roster) -> Option<Pin> {
+    match roster.position {
+        Position::First => None,
+        Position::After(pin) => Some(pin),
+    }
 }
 
 fn governors(roster: &Roster, signed_by: &[&VerifierKey]) -> String {
@@ -133,8 +143,9 @@ fn json_of(roster: &Roster, pin: Pin, signed_by: &[&VerifierKey], now: UnixTime)
     let members: Vec<_> = roster.members.iter().map(member).collect();
     json!({
         "federation": roster.origin,
-        "sequence": roster.sequence.get(),
+        "sequence": roster.sequence().get(),
         "pin": pin.to_string(),
+        "after": before(roster).map(|pin| pin.to_string()),
         "valid_from": roster.validity.from(),
         "valid_until": roster.validity.until(),
         "standing": standing_word(roster.validity.standing(now)),

@@ -10,7 +10,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_roster::{Governors, Member, Members, Role, Roster, SignedRoster, Validity};
+use pennyblack_roster::{
+    Governors, Member, Members, Position, Role, Roster, SignedRoster, Validity,
+};
 use pennyblack_tlog::note_key::SignatureType;
 use pennyblack_tlog::{NoteSigner, VerifierKey};
 use tempfile::TempDir;
@@ -86,19 +88,24 @@ impl Council {
         }))
     }
 
-    /// A roster that is valid from now on, signed by these.
-    fn roster(&self, sequence: u64, signers: &[usize]) -> SignedRoster {
-        self.with_operator(sequence, "operator", signers)
+    /// The roster after `before`, or the first, that is valid from now on, signed by these.
+    fn roster(&self, before: Option<&SignedRoster>, signers: &[usize]) -> SignedRoster {
+        self.with_operator(before, "operator", signers)
     }
 
-    fn with_operator(&self, sequence: u64, operator: &str, signers: &[usize]) -> SignedRoster {
+    fn with_operator(
+        &self,
+        before: Option<&SignedRoster>,
+        operator: &str,
+        signers: &[usize],
+    ) -> SignedRoster {
         let from = now();
-        self.valid(sequence, operator, (from, from.plus(DAY)), signers)
+        self.valid(before, operator, (from, from.plus(DAY)), signers)
     }
 
     fn valid(
         &self,
-        sequence: u64,
+        before: Option<&SignedRoster>,
         operator: &str,
         validity: (UnixTime, UnixTime),
         signers: &[usize],
@@ -133,7 +140,7 @@ impl Council {
         ];
         let roster = Roster {
             origin: "fed.example".parse().unwrap(),
-            sequence: sequence.to_string().parse().unwrap(),
+            position: before.map_or(Position::First, |before| Position::After(before.pin())),
             validity: Validity::new(from, until).unwrap(),
             governors: Governors::new(2, keys.into()).unwrap(),
             members: Members::new(members).unwrap(),

@@ -4,7 +4,6 @@ use std::fs;
 
 use super::*;
 
-const ABC: (usize, &[&str]) = (2, &["a.example", "b.example", "c.example"]);
 const AB: &[&str] = &["a.example", "b.example"];
 
 #[test]

@@ -2,8 +2,6 @@
 
 use super::*;
 
-const ABC: (usize, &[&str]) = (2, &["a.example", "b.example", "c.example"]);
-
 /// A chain with one roster, of a threshold of two of three.
 fn begun(council: &Council) -> Chain {
     let first = council.roster(1, ABC, &["a.example", "b.example"]);
@@ -59,9 +57,9 @@ fn a_successor_needs_enough_governors_of_its_predecessor_and_of_its_own() {
     }
     let mut chain = begun(&council);
     let both = council.roster(2, new, &[ab, cd].concat());
-    assert_eq!(chain.offer(both), Ok(Offered::Added));
+    assert_eq!(chain.offer(both.clone()), Ok(Offered::Added));
     // From now on those of the first roster alone say nothing.
-    let old = council.roster(3, ABC, &ab);
+    let old = council.after(&both, ABC, &ab);
     assert!(
         not_signed(chain.offer(old).unwrap_err())
             .0
@@ -149,6 +147,27 @@ fn two_signed_rosters_of_one_sequence_are_a_fork_and_an_unsigned_one_is_not() {
     assert_eq!(chain, before);
 }
 
+/// Else governors could show a fork to some, and have the next roster heal it unseen.
+#[test]
+fn who_agrees_on_a_roster_agrees_on_all_before_it() {
+    let council = Council::new();
+    let signers = &["a.example", "b.example"];
+    let (one, other) = (
+        council.roster(2, ABC, signers),
+        council.with_operator(2, "other", ABC, signers),
+    );
+    let (mut of_one, mut of_other) = (begun(&council), begun(&council));
+    of_one.offer(one.clone()).unwrap();
+    of_other.offer(other).unwrap();
+    let third = council.after(&one, ABC, signers);
+    assert_eq!(of_one.offer(third.clone()), Ok(Offered::Added));
+    let refused = of_other.offer(third).unwrap_err();
+    assert!(
+        matches!(refused, ChainError::OtherPredecessor { .. }),
+        "{refused}"
+    );
+}
+
 #[test]
 fn no_roster_is_passed_over_and_none_of_before_the_first_is_taken() {
     let council = Council::new();
@@ -184,11 +203,14 @@ fn rosters_that_ended_long_ago_lead_to_the_newest() {
     let council = Council::new();
     let mut chain = begun(&council);
     for sequence in 2..200 {
-        let next = council.roster(sequence * 1_000, ABC, &["a.example"]);
-        let mut roster = next.roster().clone();
-        roster.sequence = sequence.to_string().parse().unwrap();
-        let signers = ["b.example", "c.example"].map(|name| council.key(name));
-        chain.offer(signed(roster, signers)).unwrap();
+        let from = UnixTime(sequence * 1_000);
+        let next = council.after(chain.last(), ABC, &["a.example"]);
+        let roster = Roster {
+            validity: Validity::new(from, UnixTime(from.0 + DAY)).unwrap(),
+            ..next.roster().clone()
+        };
+        let signers = &["b.example", "c.example"];
+        chain.offer(council.signed(roster, signers)).unwrap();
     }
     assert_eq!(chain.rosters().count(), 199);
     assert_eq!(chain.get(chain.last().sequence()), Some(chain.last()));

@@ -4,6 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// The SHA-256 of the text before the sample's.
+const BEFORE: &str = "5e0d91f25e0d91f25e0d91f25e0d91f25e0d91f25e0d91f25e0d91f25e0d91f2";
+
 fn log_key(authority: &str) -> VerifierKey {
     signer(&format!("{authority}/log")).verifier().clone()
 }
@@ -42,7 +45,7 @@ fn sample() -> Roster {
     ];
     Roster {
         origin: "fed.example".parse().unwrap(),
-        sequence: "17".parse().unwrap(),
+        position: format!("17 after {BEFORE}").parse().unwrap(),
         validity: Validity::new(UnixTime(1_795_000_000), UnixTime(1_797_592_000)).unwrap(),
         governors: Governors::new(2, names.map(|name| council.public(name)).into()).unwrap(),
         members: Members::new(members).unwrap(),
@@ -59,7 +62,7 @@ fn a_roster_is_written_as_the_protocol_shows_it() {
     let expected = [
         "pennyblack-roster/v1",
         "fed.example",
-        "17",
+        "17 after 5e0d91f25e0d91f25e0d91f25e0d91f25e0d91f25e0d91f25e0d91f25e0d91f2",
         "1795000000 1797592000",
         "threshold 2",
         "governor a.example",
@@ -91,8 +94,12 @@ fn every_other_spelling_is_refused_with_its_line() {
         (text.replacen("v1", "v2", 1), 1),
         (text.replacen("fed.example", "Fed.example", 1), 2),
         (text.replacen("fed.example", "fed.example:443", 1), 2),
-        (text.replacen("\n17\n", "\n017\n", 1), 3),
-        (text.replacen("\n17\n", "\n0\n", 1), 3),
+        (text.replacen("\n17 ", "\n017 ", 1), 3),
+        (text.replacen("\n17 ", "\n0 ", 1), 3),
+        (text.replacen("\n17 ", "\n1 ", 1), 3),
+        (text.replacen(" after ", " ", 1), 3),
+        (text.replacen(&format!(" after {BEFORE}"), "", 1), 3),
+        (text.replacen(BEFORE, &BEFORE.to_uppercase(), 1), 3),
         (text.replacen("1795000000", "01795000000", 1), 4),
         (text.replacen("1795000000 ", "1795000000  ", 1), 4),
         (text.replacen("1797592000", "1797592001", 1), 4),
@@ -181,7 +188,7 @@ fn a_draft_has_its_lines_in_any_order_and_comments() {
     lines.insert(2, "  # a comment".to_owned());
     lines.insert(0, "federation   fed.example # its name\n\n".to_owned());
     let draft: RosterDraft = lines.join("\n").parse().unwrap();
-    assert_eq!(draft.into_roster(roster.sequence, roster.validity), roster);
+    assert_eq!(draft.into_roster(roster.position, roster.validity), roster);
     for (wrong, why) in [
         ("threshold 1\n", "federation"),
         ("federation fed.example\n", "threshold"),
@@ -228,7 +235,7 @@ proptest! {
 
     #[test]
     fn what_is_written_is_read_again(
-        sequence in 1_u64..,
+        before in proptest::option::of((1_u64..u64::MAX, "[0-9a-f]{64}")),
         from in 0..u64::MAX / 2,
         days in 1_u64..=30,
         governors in 1_usize..6,
@@ -238,7 +245,9 @@ proptest! {
         let members = members.iter().map(|(host, operator)| relay(&format!("https://{host}"), operator));
         let roster = Roster {
             origin: "fed.example".parse().unwrap(),
-            sequence: sequence.to_string().parse().unwrap(),
+            position: before.map_or(Position::First, |(sequence, digest)| {
+                Position::After(format!("{sequence}:{digest}").parse().unwrap())
+            }),
             validity: Validity::new(UnixTime(from), UnixTime(from + days * DAY)).unwrap(),
             governors: Governors::new(governors, keys.collect()).unwrap(),
             members: Members::new(members.collect()).unwrap(),

@@ -62,7 +62,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let council = Council::new();
-        let first = council.roster(1, &[0, 1]);
+        let first = council.roster(None, &[0, 1]);
         let mirror = Mirror::new();
         mirror.shows(&[&first]);
         Self {
@@ -103,8 +103,10 @@ fn successors_are_walked_through_to_the_newest_and_remembered() {
     let scene = Scene::new();
     scene.fetch().exits_with(0).has("1 roster new");
     let old = (UnixTime(1_000), UnixTime(2_000));
-    let ended = scene.council.valid(2, "operator", old, &[1, 2]);
-    let third = scene.council.roster(3, &[0, 2]);
+    let ended = scene
+        .council
+        .valid(Some(&scene.first), "operator", old, &[1, 2]);
+    let third = scene.council.roster(Some(&ended), &[0, 2]);
     // One that has ended leads to the newest, and is none to end with.
     scene.mirror.shows(&[&scene.first, &ended]);
     scene
@@ -125,15 +127,14 @@ fn successors_are_walked_through_to_the_newest_and_remembered() {
 #[test]
 fn a_roster_that_lacks_signatures_is_refused_and_one_that_is_not_pinned_too() {
     let scene = Scene::new();
-    let lie = scene.council.with_operator(1, "lie", &[0, 1]);
+    let lie = scene.council.with_operator(None, "lie", &[0, 1]);
     scene.mirror.shows(&[&lie]);
     scene
         .fetch()
         .exits_with(BAD_SIGNATURE)
         .has("not the pinned one");
-    scene
-        .mirror
-        .shows(&[&scene.first, &scene.council.roster(2, &[0])]);
+    let second = scene.council.roster(Some(&scene.first), &[0]);
+    scene.mirror.shows(&[&scene.first, &second]);
     scene
         .fetch()
         .exits_with(BAD_SIGNATURE)
@@ -146,7 +147,7 @@ fn a_roster_that_lacks_signatures_is_refused_and_one_that_is_not_pinned_too() {
 #[test]
 fn who_shows_less_than_was_shown_before_rolls_back() {
     let scene = Scene::new();
-    let second = scene.council.roster(2, &[0, 1]);
+    let second = scene.council.roster(Some(&scene.first), &[0, 1]);
     scene.mirror.shows(&[&scene.first, &second]);
     scene.fetch().exits_with(0);
     scene.mirror.shows(&[&scene.first]);
@@ -167,9 +168,11 @@ fn who_shows_less_than_was_shown_before_rolls_back() {
 #[test]
 fn two_signed_rosters_of_one_sequence_are_kept_as_proof_wherever_they_are_found() {
     let scene = Scene::new();
-    let one = scene.council.roster(2, &[0, 1]);
-    let other = scene.council.with_operator(2, "other", &[1, 2]);
-    let third = scene.council.roster(3, &[0, 1]);
+    let one = scene.council.roster(Some(&scene.first), &[0, 1]);
+    let other = scene
+        .council
+        .with_operator(Some(&scene.first), "other", &[1, 2]);
+    let third = scene.council.roster(Some(&one), &[0, 1]);
     let (honest, forked) = (Mirror::new(), Mirror::new());
     honest.shows(&[&scene.first, &one, &third]);
     forked.shows(&[&scene.first, &other]);
@@ -190,14 +193,31 @@ fn two_signed_rosters_of_one_sequence_are_kept_as_proof_wherever_they_are_found(
         office: Office::new(),
         ..scene
     };
-    forked.shows(&[
-        &scene.first,
-        &other,
-        &scene.council.with_operator(3, "other", &[1, 2]),
-    ]);
+    let after_other = scene.council.with_operator(Some(&other), "other", &[1, 2]);
+    forked.shows(&[&scene.first, &other, &after_other]);
     scene.fetch_of(&[&honest]).exits_with(0);
     scene.fetch_of(&[&honest, &forked]).exits_with(FORK);
     assert!(scene.kept().contains(&"3.roster".to_owned()));
+}
+
+/// Two governors show one client a fork, and lead it back to what all others have.
+#[test]
+fn a_fork_cannot_be_healed_by_the_roster_after_it() {
+    let scene = Scene::new();
+    let one = scene.council.roster(Some(&scene.first), &[0, 1]);
+    let other = scene
+        .council
+        .with_operator(Some(&scene.first), "other", &[0, 1]);
+    let third = scene.council.roster(Some(&one), &[0, 1]);
+    scene.mirror.shows(&[&scene.first, &other]);
+    scene.fetch().exits_with(0);
+    scene.mirror.shows(&[&scene.first, &other, &third]);
+    scene
+        .fetch()
+        .exits_with(BAD_SIGNATURE)
+        .has("roster 3 follows another roster 2");
+    scene.mirror.shows(&[&scene.first, &one, &third]);
+    scene.fetch().exits_with(FORK);
 }
 
 #[test]
@@ -211,8 +231,9 @@ fn one_mirror_that_is_away_or_lies_keeps_nobody_from_the_newest() {
         ..Mirror::new()
     };
     let (liar, empty) = (Mirror::new(), Mirror::new());
-    liar.shows(&[&scene.first, &scene.council.with_operator(2, "lie", &[2])]);
-    let second = scene.council.roster(2, &[0, 2]);
+    let lie = scene.council.with_operator(Some(&scene.first), "lie", &[2]);
+    liar.shows(&[&scene.first, &lie]);
+    let second = scene.council.roster(Some(&scene.first), &[0, 2]);
     scene.mirror.shows(&[&scene.first, &second]);
     let fetched = scene.fetch_of(&[&away, &liar, &empty, &scene.mirror]);
     fetched

@@ -152,7 +152,7 @@ fn what_is_wrong_with_a_draft_is_said_with_its_line() {
 fn a_roster_is_good_for_so_long_and_then_for_storing_and_then_for_nothing() {
     let (office, council) = (Office::new(), Council::new());
     let check = |from: UnixTime, until: UnixTime| {
-        let roster = council.valid(1, "operator", (from, until), &[0, 1]);
+        let roster = council.valid(None, "operator", (from, until), &[0, 1]);
         office.write("1.roster", &roster.to_string());
         office.federation(&format!("check --pin {} 1.roster", roster.pin()))
     };

@@ -80,7 +80,7 @@ async fn a_cps_serves_rosters_and_a_client_follows_them_over_two_successors() {
         .await
         .unwrap()
         .body
-        .starts_with(b"pennyblack-roster/v1\nfed.example\n3\n")
+        .starts_with(b"pennyblack-roster/v1\nfed.example\n3 after ")
     {
         tokio::task::yield_now().await;
     }
