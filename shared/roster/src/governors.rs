@@ -3,7 +3,7 @@
 use std::fmt;
 
 use pennyblack_tlog::note_key::SignatureType;
-use pennyblack_tlog::{KeyName, NoteError, SignedNote, VerifierKey};
+use pennyblack_tlog::{KeyName, NoteError, SignatureLine, SignedNote, VerifierKey};
 
 /// Most governors: each may sign, and a note has 64 signatures.
 pub const MAX_GOVERNORS: usize = 16;
@@ -114,12 +114,20 @@ impl Governors {
     /// [`GovernorsError::Forged`].
     pub fn who_signed(&self, note: &SignedNote) -> Result<Vec<&VerifierKey>, GovernorsError> {
         let mut signed = Vec::new();
+        let is_good = |key: &VerifierKey, line: &SignatureLine| {
+            key.has_signed(note.text().as_bytes(), &line.signature)
+        };
         for key in &self.keys {
-            match note.verify(key) {
-                Ok(()) => signed.push(key),
-                Err(NoteError::Missing { .. }) => {}
-                Err(forged) => return Err(GovernorsError::Forged(forged)),
+            let mut lines = note.signatures().iter().filter(|line| line.is_by(key));
+            let Some(first) = lines.next() else {
+                continue;
+            };
+            // All of them, so that their order changes nothing.
+            if !is_good(key, first) || !lines.all(|line| is_good(key, line)) {
+                let (name, id) = (key.name().clone(), key.id());
+                return Err(GovernorsError::Forged(NoteError::Forged { name, id }));
             }
+            signed.push(key);
         }
         Ok(signed)
     }

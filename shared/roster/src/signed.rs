@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use pennyblack_tlog::note::MOST_SIGNATURES;
 use pennyblack_tlog::{NoteError, NoteSigner, SignatureLine, SignedNote};
 
 use super::pin::{Pin, RosterDigest, Sequence};
@@ -38,7 +39,7 @@ impl SignedRoster {
     /// Signs it, too.
     ///
     /// # Errors
-    /// [`RosterError::Size`].
+    /// Those of [`merge`](Self::merge).
     pub fn sign_too(&mut self, signer: &NoteSigner) -> Result<(), RosterError> {
         let other = Self::sign(self.roster.clone(), signer)?;
         self.merge(other.note.signatures())
@@ -47,9 +48,15 @@ impl SignedRoster {
     /// Adds the signatures of somebody else's copy, each in place of one by the same key.
     ///
     /// # Errors
-    /// [`RosterError::Size`].
+    /// [`RosterError::Size`], and [`RosterError::Note`] if there is no room for all: signatures
+    /// by strangers must not take the place of a governor's.
     pub fn merge(&mut self, signatures: &[SignatureLine]) -> Result<(), RosterError> {
         for line in signatures {
+            let mut others = self.note.signatures().iter();
+            let is_new = others.all(|other| (&other.name, other.id) != (&line.name, line.id));
+            if is_new && self.note.signatures().len() >= MOST_SIGNATURES {
+                return Err(NoteError::TooManySignatures.into());
+            }
             self.note.add(line.clone());
         }
         self.require_size()

@@ -190,7 +190,9 @@ impl VerifierKey {
         &self.public
     }
 
-    pub(super) fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
+    /// Whether its private key has made this signature of these bytes.
+    #[must_use]
+    pub fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
         let key = UnparsedPublicKey::new(&ED25519, &self.public);
         key.verify(message, signature).is_ok()
     }

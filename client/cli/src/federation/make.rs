@@ -168,11 +168,13 @@ pub(super) fn sign(arguments: &Sign) -> Result<Outcome, Failure> {
     let signer = signer(&arguments.key)?;
     let path = &arguments.roster;
     let signed = match read(path)? {
-        Copy::Signed(mut signed) => signed.sign_too(&signer).map(|()| signed),
+        Copy::Signed(mut signed) => {
+            require_good(path, &signed)?;
+            signed.sign_too(&signer).map(|()| signed)
+        }
         Copy::Unsigned(roster) => SignedRoster::sign(roster, &signer),
     };
     let signed = signed.map_err(|error| at(path, error))?;
-    write(&arguments.out, &signed.to_string())?;
     let key = signer.verifier();
     let mut outcome = written(&signed, &arguments.out)?;
     if !signed.roster().governors.keys().contains(key) {
@@ -190,6 +192,7 @@ pub(super) fn merge(arguments: &Merge) -> Result<Outcome, Failure> {
     let mut merged: Option<SignedRoster> = None;
     for path in &arguments.copies {
         let copy = directory::read_file(path)?;
+        require_good(path, &copy)?;
         let Some(merged) = &mut merged else {
             merged = Some(copy);
             continue;
@@ -203,14 +206,25 @@ pub(super) fn merge(arguments: &Merge) -> Result<Outcome, Failure> {
         added.map_err(|error| at(path, error))?;
     }
     let merged = merged.ok_or_else(|| Failure::new(Exit::Usage, "no copy of a roster is named"))?;
-    write(&arguments.out, &merged.to_string())?;
     written(&merged, &arguments.out)
 }
 
+/// Refuses a copy with a forged signature, **before it takes the place of a good one**.
+fn require_good(path: &Path, copy: &SignedRoster) -> Result<(), Failure> {
+    let signed_by = copy.roster().governors.who_signed(copy.note());
+    let forged = |error| {
+        let path = path.display();
+        Failure::new(Exit::BadSignature, format!("{path}: {error}"))
+    };
+    signed_by.map(drop).map_err(forged)
+}
+
+/// Writes a roster that is good so far, and says who has signed it.
 fn written(signed: &SignedRoster, file: &Path) -> Result<Outcome, Failure> {
     let governors = &signed.roster().governors;
     let signed_by = governors.who_signed(signed.note());
     let signed_by = signed_by.map_err(|error| Failure::new(Exit::BadSignature, error))?;
+    write(file, &signed.to_string())?;
     let (threshold, count) = (governors.threshold(), signed_by.len());
     let text = format!(
         "{} roster {}: {}\n  signed by {count} of its {} governors, {threshold} are needed\n  \

@@ -124,6 +124,27 @@ fn a_forged_signature_is_refused_however_many_are_good() {
     let forged: SignedRoster = format!("{good}{line}\n").parse().unwrap();
     let (_, error) = not_signed(begun(&council).offer(forged).unwrap_err());
     assert!(matches!(error, GovernorsError::Forged(_)), "{error}");
+    // Also behind a good one of the same governor: lines may stand in any order.
+    let mut all = good.clone();
+    all.sign_too(council.key("c.example")).unwrap();
+    let forged: SignedRoster = format!("{all}{line}\n").parse().unwrap();
+    let (_, error) = not_signed(begun(&council).offer(forged).unwrap_err());
+    assert!(matches!(error, GovernorsError::Forged(_)), "{error}");
+}
+
+#[test]
+fn signatures_by_strangers_take_no_governors_place() {
+    let council = Council::new();
+    let mut good = council.roster(2, ABC, &["a.example", "b.example"]);
+    let crowd: Vec<_> = (0..pennyblack_tlog::note::MOST_SIGNATURES)
+        .map(|n| signer(&format!("s{n}.example")))
+        .collect();
+    let crowded = signed(good.roster().clone(), &crowd);
+    assert!(good.merge(crowded.note().signatures()).is_err());
+    assert!(good.roster().governors.require_signed(good.note()).is_ok());
+    let (own, full) = (council.key("a.example"), crowded);
+    assert!(full.clone().sign_too(own).is_err());
+    assert!(full.clone().sign_too(&crowd[0]).is_ok());
 }
 
 #[test]
