@@ -69,10 +69,10 @@ impl MirrorFault {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RosterFetchError {
-    /// No mirror showed a good one, or one showed a fork.
+    /// No mirror showed a good one, or one showed a fork: the worst fault of all.
     #[error(transparent)]
     Mirror(#[from] MirrorFault),
-    /// All show less than was shown before.
+    /// All that show one show less than was shown before.
     #[error(
         "rollback: the newest roster that is shown is {shown}, and roster {kept} was shown before \
          or is pinned: what is kept stays in use; ask the governors why the newer one is gone"
@@ -83,9 +83,6 @@ pub enum RosterFetchError {
         /// The newest that is shown.
         shown: Sequence,
     },
-    /// The files.
-    #[error(transparent)]
-    Directory(#[from] RosterDirectoryError),
 }
 
 /// What came of one mirror.
@@ -100,74 +97,86 @@ pub struct MirrorReport {
 /// What came of a fetch.
 #[derive(Debug)]
 pub struct FetchedRosters {
-    /// The rosters that are new.
+    /// The rosters that are new. They are kept, whatever the verdict is.
     pub added: Vec<Sequence>,
-    /// In the order in which they were asked.
+    /// In the order in which they were asked, but for the one whose fault is the verdict.
     pub mirrors: Vec<MirrorReport>,
+    /// Whether the last roster that is kept is the newest that anybody shows.
+    pub verdict: Result<(), RosterFetchError>,
 }
 
 /// Fetches what is new of all mirrors, one after the other. What one of them does not show,
-/// another one may; what is good stays kept, whatever else is found.
+/// another one may. **Each has its share of the time**: one that answers slowly keeps nobody from
+/// what the others have.
 ///
 /// # Errors
-/// [`RosterFetchError`].
+/// [`RosterDirectoryError`].
 pub async fn fetch_rosters(
     kept: &mut KeptRosters,
     mirrors: &[ServiceAddress],
     client: &HttpClient,
     retry: RetryPolicy,
-) -> Result<FetchedRosters, RosterFetchError> {
+) -> Result<FetchedRosters, RosterDirectoryError> {
     let last = kept.chain().map(|chain| chain.last().sequence());
     let before = last.unwrap_or(kept.pin().sequence);
-    let mut fetched = FetchedRosters {
-        added: Vec::new(),
-        mirrors: Vec::new(),
-    };
-    for mirror in mirrors {
+    let (mut added, mut reports) = (Vec::new(), Vec::new());
+    for (place, mirror) in mirrors.iter().enumerate() {
+        let client = match client.deadline() {
+            Some(deadline) => client.within(deadline.share(mirrors.len() - place)),
+            None => client.clone(),
+        };
         let mut walk = Walk {
             kept,
-            added: &mut fetched.added,
+            added: &mut added,
             mirror,
             client,
             retry,
         };
         let shown = match walk.reach_newest().await {
             Ok(newest) => Ok(newest),
-            Err(RosterFetchError::Mirror(fault)) => Err(fault),
-            Err(error) => return Err(error),
+            Err(WalkError::Mirror(fault)) => Err(fault),
+            Err(WalkError::Directory(error)) => return Err(error),
         };
         let mirror = mirror.clone();
-        fetched.mirrors.push(MirrorReport { mirror, shown });
+        reports.push(MirrorReport { mirror, shown });
     }
-    judge(fetched, before)
+    let verdict = judge(&mut reports, before);
+    Ok(FetchedRosters {
+        added,
+        mirrors: reports,
+        verdict,
+    })
 }
 
-fn judge(
-    mut fetched: FetchedRosters,
-    before: Sequence,
-) -> Result<FetchedRosters, RosterFetchError> {
-    let shown = fetched
-        .mirrors
-        .iter()
-        .filter_map(|one| one.shown.as_ref().ok());
+/// Takes out the mirror whose fault is the verdict.
+fn judge(mirrors: &mut Vec<MirrorReport>, before: Sequence) -> Result<(), RosterFetchError> {
+    let shown = mirrors.iter().filter_map(|one| one.shown.as_ref().ok());
     let newest = shown.max().copied();
-    let faults = fetched.mirrors.iter().enumerate();
+    let faults = mirrors.iter().enumerate();
     let faults =
         faults.filter_map(|(place, one)| Some((place, one.shown.as_ref().err()?.weight())));
     let worst = faults.max_by_key(|(_, weight)| *weight);
     match (newest, worst) {
         (None, Some((place, _))) | (Some(_), Some((place, 3..))) => {
-            let MirrorReport { mirror, shown } = fetched.mirrors.swap_remove(place);
-            let fault = shown.err();
-            Err(fault
-                .unwrap_or_else(|| MirrorFault::NotServed(mirror.url(ROSTER_PATH)))
-                .into())
+            mirrors.remove(place).shown.map(drop).map_err(Into::into)
         }
         (Some(shown), _) if shown < before => Err(RosterFetchError::Rollback {
             kept: before,
             shown,
         }),
-        _ => Ok(fetched),
+        _ => Ok(()),
+    }
+}
+
+/// Why a walk ends before the newest.
+enum WalkError {
+    Mirror(MirrorFault),
+    Directory(RosterDirectoryError),
+}
+
+impl From<MirrorFault> for WalkError {
+    fn from(fault: MirrorFault) -> Self {
+        Self::Mirror(fault)
     }
 }
 
@@ -176,13 +185,13 @@ struct Walk<'w> {
     kept: &'w mut KeptRosters,
     added: &'w mut Vec<Sequence>,
     mirror: &'w ServiceAddress,
-    client: &'w HttpClient,
+    client: HttpClient,
     retry: RetryPolicy,
 }
 
 impl Walk<'_> {
     /// Its newest. What is older than the pin says nothing but that the mirror is behind.
-    async fn reach_newest(&mut self) -> Result<Sequence, RosterFetchError> {
+    async fn reach_newest(&mut self) -> Result<Sequence, WalkError> {
         let newest = self.get(None).await?;
         let first = self.kept.pin().sequence;
         let mut next = self.where_both_agree(&newest).await?;
@@ -253,7 +262,7 @@ impl Walk<'_> {
         }
     }
 
-    fn offer(&mut self, roster: SignedRoster) -> Result<(), RosterFetchError> {
+    fn offer(&mut self, roster: SignedRoster) -> Result<(), WalkError> {
         let sequence = roster.sequence();
         match self.kept.offer(roster) {
             Ok(Offered::Added) => self.added.push(sequence),
@@ -263,7 +272,7 @@ impl Walk<'_> {
                 let error = Box::new(error);
                 return Err(MirrorFault::Refused { mirror, error }.into());
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(WalkError::Directory(error)),
         }
         Ok(())
     }

@@ -30,7 +30,15 @@ impl Deadline {
     /// Half of the remaining time from now: for a step that must leave time for the next.
     #[must_use]
     pub fn half(self) -> Self {
-        Self::after(self.remaining() / 2)
+        self.share(2)
+    }
+
+    /// An equal part of the remaining time from now: for the first of so many steps that must
+    /// leave time for each other.
+    #[must_use]
+    pub fn share(self, parts: usize) -> Self {
+        let parts = u32::try_from(parts.max(1)).unwrap_or(u32::MAX);
+        Self::after(self.remaining() / parts)
     }
 
     /// What `work` comes to, if it does so in time.

@@ -3,7 +3,7 @@
 //! as it is. Not here: where rosters come from.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -85,6 +85,9 @@ pub enum RosterDirectoryError {
         /// What was demanded.
         given: Pin,
     },
+    /// Another process is at work there: two could each write another roster of a fork.
+    #[error("{}: another `pennyblack federation fetch` is at work there: run this again later", .0.display())]
+    InUse(PathBuf),
     /// More than are read.
     #[error(
         "{}: more than {MAX_ROSTERS} rosters: begin a new directory with the pin of a newer one",
@@ -174,20 +177,27 @@ fn continued(
     Ok(chain)
 }
 
-/// The rosters that a client keeps, from the pinned one on.
+/// The rosters that a client keeps, from the pinned one on, opened to add to them.
 #[derive(Debug)]
 pub struct KeptRosters {
     directory: PathBuf,
     pin: Pin,
     chain: Option<Chain>,
+    /// Locked, so that nobody else adds to them meanwhile.
+    _alone: File,
 }
 
 impl KeptRosters {
-    /// Reads them, or begins with `pin` in a directory that is made if it is missing.
+    /// Reads them, or begins with `pin` in a directory that is made if it is missing. **One
+    /// process at a time**: others are refused, and may read.
     ///
     /// # Errors
     /// [`RosterDirectoryError`].
     pub fn open(directory: &Path, pin: Option<Pin>) -> Result<Self, RosterDirectoryError> {
+        if pin.is_some() {
+            fs::create_dir_all(directory).map_err(io_at(directory))?;
+        }
+        let alone = lock(directory)?;
         let pin = match (read_pin(directory)?, pin) {
             (Some(kept), Some(given)) if kept != given => {
                 return Err(RosterDirectoryError::OtherPin {
@@ -198,7 +208,6 @@ impl KeptRosters {
             }
             (Some(kept), _) => kept,
             (None, Some(given)) => {
-                fs::create_dir_all(directory).map_err(io_at(directory))?;
                 write(&directory.join(PIN_FILE), &format!("{given}\n"))?;
                 given
             }
@@ -208,17 +217,20 @@ impl KeptRosters {
             directory: directory.to_owned(),
             pin,
             chain: pinned_chain(directory, &pin)?,
+            _alone: alone,
         })
     }
 
-    /// The rosters of a directory in which there must be one, from its pin on.
+    /// The rosters of a directory in which there must be one, from its pin on, to be read only.
     ///
     /// # Errors
     /// [`RosterDirectoryError`].
     pub fn chain_in(directory: &Path) -> Result<Chain, RosterDirectoryError> {
-        let kept = Self::open(directory, None)?;
-        let empty = || RosterDirectoryError::Empty(directory.to_owned());
-        kept.chain.ok_or_else(empty)
+        let chain = match read_pin(directory)? {
+            Some(pin) => pinned_chain(directory, &pin)?,
+            None => None,
+        };
+        chain.ok_or_else(|| RosterDirectoryError::Empty(directory.to_owned()))
     }
 
     /// With which roster trust begins.
@@ -262,18 +274,6 @@ impl KeptRosters {
         Ok(taken)
     }
 
-    /// Whether a roster could be taken in, without taking it.
-    ///
-    /// # Errors
-    /// [`RosterDirectoryError::Chain`].
-    pub fn judge(&self, offered: SignedRoster) -> Result<(), RosterDirectoryError> {
-        let judged = match self.chain.clone() {
-            Some(mut chain) => chain.offer(offered).map(drop),
-            None => Chain::begin(&self.pin, offered).map(drop),
-        };
-        judged.map_err(|error| self.chain_error(error))
-    }
-
     fn chain_error(&self, error: ChainError) -> RosterDirectoryError {
         RosterDirectoryError::Chain {
             path: self.directory.clone(),
@@ -287,14 +287,27 @@ impl KeptRosters {
         self.directory.join(name)
     }
 
-    /// The files with rosters that contradict those that are kept.
+    /// The files of a directory with rosters that contradict those that are kept there.
     ///
     /// # Errors
     /// [`RosterDirectoryError::Io`].
-    pub fn forks(&self) -> Result<Vec<PathBuf>, RosterDirectoryError> {
-        let listing = file_listing::list(&self.directory, &[FORK], MAX_ROSTERS);
-        let listing = listing.map_err(io_at(&self.directory))?;
+    pub fn forks_in(directory: &Path) -> Result<Vec<PathBuf>, RosterDirectoryError> {
+        let listing = file_listing::list(directory, &[FORK], MAX_ROSTERS);
+        let listing = listing.map_err(io_at(directory))?;
         Ok(listing.files.into_iter().collect())
+    }
+}
+
+/// Locks a directory, which must be there, for as long as the file is open.
+fn lock(directory: &Path) -> Result<File, RosterDirectoryError> {
+    let opened = File::open(directory).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => RosterDirectoryError::Empty(directory.to_owned()),
+        _ => io_at(directory)(error),
+    })?;
+    match opened.try_lock() {
+        Ok(()) => Ok(opened),
+        Err(TryLockError::WouldBlock) => Err(RosterDirectoryError::InUse(directory.to_owned())),
+        Err(TryLockError::Error(error)) => Err(io_at(directory)(error)),
     }
 }
 

@@ -12,8 +12,8 @@ use serde_json::json;
 use super::super::outcome::{Exit, Failure, Outcome};
 use super::super::table::{Table, numbers, words};
 use super::super::wording::{folded, plural};
+use super::exit_of_chain;
 use super::show::{standing, standing_word};
-use super::{exit_of_chain, exit_of_directory};
 
 /// `federation check`.
 #[derive(Debug, Args)]
@@ -45,28 +45,33 @@ pub(super) fn check(arguments: &Check) -> Result<Outcome, Failure> {
         let text = "--pin is missing: only a directory of `federation fetch` has its pin";
         return Err(Failure::new(Exit::Usage, text));
     };
-    let kept = KeptRosters::open(directory, None)?;
-    let forks = kept.forks()?;
-    if let Some(fork) = forks.first() {
-        return Err(forked(&kept, fork));
-    }
+    Ok(report(&kept_in(directory)?, now))
+}
+
+/// The rosters that are kept in a directory, **unless a fork of them was found, now or before**:
+/// one is not gone because nobody shows it any more.
+pub(super) fn kept_in(directory: &Path) -> Result<Chain, Failure> {
     let chain = KeptRosters::chain_in(directory)?;
-    Ok(report(&chain, now))
+    match KeptRosters::forks_in(directory)?.first() {
+        Some(fork) => Err(forked(chain, fork)),
+        None => Ok(chain),
+    }
 }
 
 /// What a file says that was kept as a fork, judged again.
-fn forked(kept: &KeptRosters, fork: &Path) -> Failure {
-    let judged = directory::read_file(fork).and_then(|other| kept.judge(other));
-    match judged {
-        Err(error) => {
-            let exit = exit_of_directory(&error);
-            Failure::new(exit, format!("{}: {error}", fork.display()))
-        }
-        Ok(()) => {
+fn forked(mut chain: Chain, fork: &Path) -> Failure {
+    let other = match directory::read_file(fork) {
+        Ok(other) => other,
+        Err(error) => return error.into(),
+    };
+    let (exit, why) = match chain.offer(other) {
+        Err(error) => (exit_of_chain(&error), error.to_string()),
+        Ok(_) => {
             let why = "it contradicts nothing: move it away";
-            Failure::new(Exit::Failed, format!("{}: {why}", fork.display()))
+            (Exit::Failed, why.to_owned())
         }
-    }
+    };
+    Failure::new(exit, format!("{}: {why}", fork.display()))
 }
 
 fn chain_of(pin: &Pin, files: &[PathBuf]) -> Result<Chain, Failure> {

@@ -54,13 +54,14 @@ pub(crate) struct Fetch {
 pub(super) async fn fetch(arguments: Fetch) -> Result<Outcome, Failure> {
     let client = arguments.network.http().client()?;
     let mut kept = KeptRosters::open(&arguments.out, arguments.pin)?;
-    let fetched = fetch_rosters(&mut kept, &arguments.mirrors, &client, RETRY).await?;
-    let chain = KeptRosters::chain_in(&arguments.out)?;
+    let mut fetched = fetch_rosters(&mut kept, &arguments.mirrors, &client, RETRY).await?;
     for mirror in &fetched.mirrors {
         if let Err(fault) = &mirror.shown {
             warn(fault);
         }
     }
+    std::mem::replace(&mut fetched.verdict, Ok(()))?;
+    let chain = check::kept_in(&arguments.out)?;
     let mut outcome = check::report(&chain, Clock::system().now());
     let (added, kept) = (fetched.added.len() as u64, arguments.out.display());
     outcome

@@ -21,8 +21,14 @@ fn what_was_kept_is_read_again_and_can_be_served() {
         let taken = kept.offer(council.roster(sequence, ABC, AB)).unwrap();
         assert_eq!(taken, Offered::Added);
     }
+    // One process at a time adds to them, and others may read.
+    let refused = KeptRosters::open(&directory, None).unwrap_err();
+    assert!(matches!(refused, RosterDirectoryError::InUse(_)));
+    let read = KeptRosters::chain_in(&directory).unwrap();
+    assert_eq!(Some(&read), kept.chain());
+    drop(kept);
     let again = KeptRosters::open(&directory, None).unwrap();
-    assert_eq!(again.chain(), kept.chain());
+    assert_eq!(again.chain(), Some(&read));
     assert_eq!(again.pin(), &first.pin());
     assert_eq!(
         read_chain(&directory).unwrap(),
@@ -53,9 +59,10 @@ fn of_a_fork_both_rosters_are_kept_and_the_first_one_stays_in_use() {
     kept.offer(one.clone()).unwrap();
     kept.offer(other.clone()).unwrap_err();
     assert_eq!(kept.chain().unwrap().last(), &one);
+    drop(kept);
     let again = KeptRosters::open(home.path(), None).unwrap();
     assert_eq!(again.chain().unwrap().last(), &one);
-    let forks = again.forks().unwrap();
+    let forks = KeptRosters::forks_in(home.path()).unwrap();
     assert_eq!(forks.len(), 1);
     assert_eq!(directory::read_file(&forks[0]).unwrap(), other);
 }

@@ -5,6 +5,8 @@ use std::fs;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
+use pennyblack_roster::KeptRosters;
+
 use super::*;
 use crate::terminal::{NETWORK, answer, serve};
 
@@ -49,6 +51,15 @@ impl Mirror {
             .map(|one| (one.sequence().get(), one.to_string()));
         *self.shown.lock().unwrap() = shown.collect();
         self
+    }
+}
+
+/// A mirror that nobody reaches.
+fn away() -> Mirror {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    Mirror {
+        url: format!("http://{}", listener.local_addr().unwrap()),
+        ..Mirror::new()
     }
 }
 
@@ -163,6 +174,13 @@ fn who_shows_less_than_was_shown_before_rolls_back() {
     fetched
         .exits_with(0)
         .has("has roster 1 only, and not yet 2");
+    // Whose silence may hide the newest is said besides.
+    let silent = away();
+    scene
+        .fetch_of(&[&silent, &scene.mirror])
+        .exits_with(ROLLBACK)
+        .has("warning:")
+        .has(&silent.url);
 }
 
 #[test]
@@ -188,6 +206,8 @@ fn two_signed_rosters_of_one_sequence_are_kept_as_proof_wherever_they_are_found(
         .federation("check rosters")
         .exits_with(FORK)
         .has("forked");
+    // It is not forgotten when nobody shows it any more.
+    scene.fetch_of(&[&forked]).exits_with(FORK).has(".fork");
     // Deep below the newest, too.
     let scene = Scene {
         office: Office::new(),
@@ -223,13 +243,7 @@ fn a_fork_cannot_be_healed_by_the_roster_after_it() {
 #[test]
 fn one_mirror_that_is_away_or_lies_keeps_nobody_from_the_newest() {
     let scene = Scene::new();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let away = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
-    let away = Mirror {
-        url: away,
-        ..Mirror::new()
-    };
+    let away = away();
     let (liar, empty) = (Mirror::new(), Mirror::new());
     let lie = scene.council.with_operator(Some(&scene.first), "lie", &[2]);
     liar.shows(&[&scene.first, &lie]);
@@ -247,4 +261,36 @@ fn one_mirror_that_is_away_or_lies_keeps_nobody_from_the_newest() {
         .has("there is no roster");
     // The liar's roster 2 contradicts the one that is kept, and too few have signed it.
     scene.fetch_of(&[&away, &liar]).exits_with(BAD_SIGNATURE);
+}
+
+#[test]
+fn a_mirror_that_does_not_answer_has_its_share_of_the_time_and_no_more() {
+    let scene = Scene::new();
+    // It takes connections, and says nothing.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("http://{}", listener.local_addr().unwrap());
+    let (pin, url) = (scene.first.pin(), &scene.mirror.url);
+    let fetch = format!(
+        "fetch --pin {pin} --out rosters --deadline 4 --roster {silent} --roster {silent} \
+         --roster {url}"
+    );
+    scene
+        .office
+        .federation(&fetch)
+        .exits_with(0)
+        .has("warning:")
+        .has("1 roster new");
+}
+
+#[test]
+fn two_fetches_at_a_time_cannot_take_a_fork_each() {
+    let scene = Scene::new();
+    scene.fetch().exits_with(0);
+    let directory = scene.office.0.path().join("rosters");
+    let other = KeptRosters::open(&directory, None).unwrap();
+    scene.fetch().exits_with(1).has("is at work there");
+    // Readers wait for nobody.
+    scene.office.federation("check rosters").exits_with(0);
+    drop(other);
+    scene.fetch().exits_with(0);
 }
