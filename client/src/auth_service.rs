@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use pennyblack_base::cps_uri::CpsUri;
 use pennyblack_base::problem::ProblemType;
 use pennyblack_base::time::UnixTime;
@@ -29,8 +30,8 @@ use pennyblack_stir::numbering::NumberingTable;
 
 pub use block::{BlockLimits, BlockOfRecords};
 pub use clock_gaps::ClockGaps;
-pub use copy_plan::{CopyLimits, CopyPlan};
-pub use copying::{CopyResult, Copying};
+pub use copy_plan::{CopyEnd, CopyLimits, CopyPlan};
+pub use copying::{CopyFailure, CopyResult, Copying};
 pub use delivery::{ResendTotals, StoreDelivery};
 pub use keys::{
     DEFAULT_MAX_COPIES, FoundKeys, KeyLookup, RecordRefusals, RefusedRecord, keys_to_seal_to,
@@ -123,6 +124,12 @@ impl OobAuthenticationError {
     }
 }
 
+impl CopyFailure for OobAuthenticationError {
+    fn costs_nothing(&self) -> bool {
+        !self.is_kept() && !matches!(self, Self::Refused { .. })
+    }
+}
+
 /// A copy that lies in a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCopy {
@@ -212,7 +219,23 @@ impl OobAuthenticationService {
         }
     }
 
-    /// The same within these limits, with what became of each copy.
+    /// Stores the copies for all keys that were found, **side by side**: a CPS of one key that
+    /// does not answer takes no time from the others. What became of each key's, in their order.
+    pub async fn store_all(
+        &self,
+        wallet: &Wallet,
+        passport: &UnverifiedPassport,
+        found: &FoundKeys,
+        now: UnixTime,
+    ) -> Vec<StoredCopies> {
+        let second = SecondAttempt::default();
+        let keys = found.keys.iter().zip(&found.limits);
+        let copies = keys
+            .map(|(key, limits)| self.store_copies(wallet, passport, (key, *limits), &second, now));
+        join_all(copies).await
+    }
+
+    /// The same for one key within these limits, with what became of each copy.
     pub async fn store_copies(
         &self,
         wallet: &Wallet,
@@ -287,10 +310,8 @@ impl OobAuthenticationService {
         };
         match self.spend(wallet, &address, copy, token_key, now).await {
             Ok((entry, _)) => delivery.deliver(wallet, entry, Some(&name)).await,
-            Err(OobAuthenticationError::Spend(SpendError::NoToken { .. })) => {
-                Err(OobAuthenticationError::Refused { error })
-            }
-            Err(other) => Err(other),
+            // Whatever keeps the second back, the first token is spent.
+            Err(_) => Err(OobAuthenticationError::Refused { error }),
         }
     }
 

@@ -7,22 +7,25 @@ mod identity_text;
 mod output;
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use futures_util::future::{Either, select};
 use pennyblack_client::auth_service::{
     ClockGaps, DEFAULT_MAX_COPIES, KeyLookup, OobAuthenticationError, OobAuthenticationService,
     ShakenCall, StoreDelivery, read_passport,
 };
 use pennyblack_client::block_look_ups::BlockLookUps;
-use pennyblack_client::wallet::DEFAULT_MINIMUM_AGE;
+use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Wallet};
 use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_passport::{Attestation, UnverifiedPassport};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::jws::X5u;
 use pennyblack_stir::telephone_number::TelephoneNumber;
+use tokio::time::timeout;
 
 use super::carrier::existing_wallet;
 use super::options::{NetworkOptions, TrustOptions, load_identity, quoted, typed_number};
@@ -34,6 +37,9 @@ use copies::store_copies;
 use hints::HintOptions;
 use identity_text::read_text;
 use output::{Withheld, no_key, report_resent};
+
+/// How long requests of earlier calls may take when the call is done.
+const MOMENT: Duration = Duration::from_secs(2);
 
 /// The arguments of `pennyblack call`.
 #[derive(Debug, Args)]
@@ -140,11 +146,44 @@ pub(crate) async fn run(mut arguments: CallArguments) -> Result<Outcome, Failure
         return Ok(report_resent(resent));
     }
     let caller = arguments.caller(http, oblivious)?;
-    let resent = caller.delivery().resend(&wallet, clock.now()).await?;
-    if let Some(withheld) = Withheld::of(resent) {
-        warn(&withheld);
+    let earlier = wallet.off_thread(Wallet::outbox).await;
+    let earlier = earlier.map_err(OobAuthenticationError::Wallet)?;
+    let delivery = caller.delivery();
+    let resent = delivery.send_again(&wallet, earlier, clock.now());
+    let (resent, outcome) = beside(resent, store(&arguments, &caller, &wallet, &clock)).await;
+    match resent {
+        Some(Ok(resent)) => {
+            if let Some(withheld) = Withheld::of(resent) {
+                warn(&withheld);
+            }
+        }
+        Some(Err(error)) => warn(&error),
+        // They stay in the outbox.
+        None => {}
     }
-    let passport = arguments.passport(&caller.trust, &clock)?;
+    outcome
+}
+
+/// What earlier calls have left is sent again beside this call, **which never waits for it**: it
+/// was most often left by a CPS that does not answer. When the call is done it has a moment more.
+async fn beside<R, C>(
+    resent: impl Future<Output = R>,
+    call: impl Future<Output = C>,
+) -> (Option<R>, C) {
+    match select(pin!(resent), pin!(call)).await {
+        Either::Left((resent, call)) => (Some(resent), call.await),
+        Either::Right((done, resent)) => (timeout(MOMENT, resent).await.ok(), done),
+    }
+}
+
+/// Looks the called number up, and stores the copies of the PASSporT.
+async fn store(
+    arguments: &CallArguments,
+    caller: &OobAuthenticationService,
+    wallet: &Wallet,
+    clock: &Clock,
+) -> Result<Outcome, Failure> {
+    let passport = arguments.passport(&caller.trust, clock)?;
     let is_fresh = passport.check_fresh(clock.now());
     is_fresh.map_err(OobAuthenticationError::NotFresh)?;
     let dest = arguments.called_number(&passport)?;
@@ -166,15 +205,7 @@ pub(crate) async fn run(mut arguments: CallArguments) -> Result<Outcome, Failure
         return Err(no_key(&dest, &found, table));
     }
     let resend = arguments.resend_command();
-    store_copies(
-        &caller,
-        &wallet,
-        &passport,
-        &found,
-        (&dest, &resend),
-        &clock,
-    )
-    .await
+    store_copies(caller, wallet, &passport, &found, (&dest, &resend), clock).await
 }
 
 fn delivery(http: HttpOptions) -> StoreDelivery {

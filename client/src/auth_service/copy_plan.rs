@@ -52,6 +52,18 @@ impl CopyLimits {
     }
 }
 
+/// What came of a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyEnd {
+    /// It lies in the mailbox.
+    Stored,
+    /// It has cost a token for nothing.
+    Failed,
+    /// No request was made, and so it counts as none: there was no token for this CPS, for
+    /// example.
+    NothingSpent,
+}
+
 /// Which CPS is asked next.
 #[derive(Debug, Clone)]
 pub struct CopyPlan {
@@ -96,13 +108,15 @@ impl CopyPlan {
         self.awaited = self.awaited.saturating_sub(1);
     }
 
-    /// One that was asked, and was late or not, has stored the copy or has not.
-    pub const fn has_ended(&mut self, is_stored: bool, was_late: bool) {
+    /// What came of one that was asked, and was late or not.
+    pub const fn has_ended(&mut self, end: CopyEnd, was_late: bool) {
         if !was_late {
             self.is_late();
         }
-        if is_stored {
-            self.stored += 1;
+        match end {
+            CopyEnd::Stored => self.stored += 1,
+            CopyEnd::Failed => {}
+            CopyEnd::NothingSpent => self.requests_left += 1,
         }
     }
 
@@ -144,11 +158,11 @@ mod tests {
     fn as_many_cpss_are_asked_as_copies_are_wanted_and_another_for_each_that_fails() {
         let mut plan = plan(3, 2);
         assert_eq!(asked(&mut plan), 2);
-        plan.has_ended(true, false);
+        plan.has_ended(CopyEnd::Stored, false);
         assert_eq!(asked(&mut plan), 0);
-        plan.has_ended(false, false);
+        plan.has_ended(CopyEnd::Failed, false);
         assert_eq!(asked(&mut plan), 1);
-        plan.has_ended(false, false);
+        plan.has_ended(CopyEnd::Failed, false);
         // There is no fourth.
         assert_eq!((asked(&mut plan), plan.stored()), (0, 1));
         assert!(!plan.is_fulfilled());
@@ -160,9 +174,9 @@ mod tests {
         assert_eq!(asked(&mut plan), 1);
         plan.is_late();
         assert_eq!(asked(&mut plan), 1);
-        plan.has_ended(true, true);
+        plan.has_ended(CopyEnd::Stored, true);
         assert!(plan.is_fulfilled());
-        plan.has_ended(false, false);
+        plan.has_ended(CopyEnd::Failed, false);
         assert_eq!(asked(&mut plan), 0);
     }
 
@@ -197,7 +211,23 @@ mod tests {
         assert_eq!(many.iter().map(|share| share.requests).sum::<usize>(), 8);
         let mut plan = CopyPlan::new(&placement(3, 2), limits(1, 1), &mut rand::rng());
         assert_eq!(asked(&mut plan), 1);
-        plan.has_ended(false, false);
+        plan.has_ended(CopyEnd::Failed, false);
         assert_eq!(asked(&mut plan), 0);
+    }
+
+    #[test]
+    fn what_costs_nothing_takes_nothing_from_what_a_call_may_cost() {
+        let limits = CopyLimits {
+            copies: 1,
+            requests: 1,
+        };
+        let mut plan = CopyPlan::new(&placement(3, 1), limits, &mut rand::rng());
+        for end in [CopyEnd::NothingSpent, CopyEnd::NothingSpent] {
+            assert_eq!(asked(&mut plan), 1);
+            plan.has_ended(end, false);
+        }
+        assert_eq!(asked(&mut plan), 1);
+        plan.has_ended(CopyEnd::NothingSpent, false);
+        assert_eq!(asked(&mut plan), 0, "there is no fourth");
     }
 }

@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use pennyblack_base::cps_uri::CpsUri;
 use tokio::time::{Instant, sleep_until};
 
-use super::CopyPlan;
+use super::{CopyEnd, CopyPlan};
 
 /// The copies for one key that are under way.
 pub struct Copying<'a, T> {
@@ -71,7 +71,7 @@ impl<'a, T: CopyResult + Send + 'a> Copying<'a, T> {
                     if let Some(place) = place {
                         self.awaited.remove(place);
                     }
-                    self.plan.has_ended(result.is_stored(), place.is_none());
+                    self.plan.has_ended(result.end(), place.is_none());
                     return Some((cps, result));
                 }
                 () = is_late => {
@@ -85,13 +85,23 @@ impl<'a, T: CopyResult + Send + 'a> Copying<'a, T> {
 
 /// What came of a copy.
 pub trait CopyResult {
-    /// Whether it lies in the mailbox.
-    fn is_stored(&self) -> bool;
+    /// What it means for the next one.
+    fn end(&self) -> CopyEnd;
 }
 
-impl<T, E> CopyResult for Result<T, E> {
-    fn is_stored(&self) -> bool {
-        self.is_ok()
+/// Why a copy was not stored.
+pub trait CopyFailure {
+    /// Whether no token was spent on it.
+    fn costs_nothing(&self) -> bool;
+}
+
+impl<T, E: CopyFailure> CopyResult for Result<T, E> {
+    fn end(&self) -> CopyEnd {
+        match self {
+            Ok(_) => CopyEnd::Stored,
+            Err(error) if error.costs_nothing() => CopyEnd::NothingSpent,
+            Err(_) => CopyEnd::Failed,
+        }
     }
 }
 
@@ -103,6 +113,12 @@ mod tests {
     use crate::auth_service::CopyLimits;
 
     const PATIENCE: Duration = Duration::from_secs(2);
+
+    impl CopyFailure for () {
+        fn costs_nothing(&self) -> bool {
+            false
+        }
+    }
 
     fn plan(copies: u64) -> CopyPlan {
         let uri = |name: &str| format!("https://{name}.example").parse().unwrap();

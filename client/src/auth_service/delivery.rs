@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, stream};
 use pennyblack_base::authority::Authority;
 use pennyblack_base::problem::ProblemType;
 use pennyblack_base::time::UnixTime;
@@ -10,6 +11,12 @@ use pennyblack_http::{HttpError, Refused, RetryPolicy};
 
 use super::{ClockGaps, OobAuthenticationError, StoreTransport, StoredCopy};
 use crate::wallet::{AllowedWays, OutboxEntry, StoreCall, Wallet};
+
+/// Requests of the outbox that are under way at once.
+const SENT_AT_ONCE: usize = 8;
+
+/// One of the totals.
+type Counter = fn(&mut ResendTotals) -> &mut usize;
 
 /// What became of the requests of the outbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,26 +57,53 @@ impl StoreDelivery {
         wallet: &Wallet,
         now: UnixTime,
     ) -> Result<ResendTotals, OobAuthenticationError> {
+        let entries = wallet.off_thread(Wallet::outbox).await?;
+        self.send_again(wallet, entries, now).await
+    }
+
+    /// The same with these requests of the outbox, **a few at a time**: one to a CPS that does
+    /// not answer keeps back none of the others.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn send_again(
+        &self,
+        wallet: &Wallet,
+        entries: Vec<OutboxEntry>,
+        now: UnixTime,
+    ) -> Result<ResendTotals, OobAuthenticationError> {
+        let sent = entries
+            .into_iter()
+            .map(|entry| self.send_one_again(wallet, entry, now));
+        let mut sent = stream::iter(sent).buffer_unordered(SENT_AT_ONCE);
         let mut resent = ResendTotals::default();
-        for entry in wallet.off_thread(Wallet::outbox).await? {
-            if !entry.may_be_sent(now) {
-                let id = entry.id;
-                wallet.off_thread(move |wallet| wallet.settle(id)).await?;
-                resent.expired += 1;
-                continue;
-            }
-            if entry.ways == AllowedWays::RelaysOnly && self.transport.ways() == AllowedWays::All {
-                resent.withheld += 1;
-                continue;
-            }
-            match self.deliver(wallet, entry, None).await {
-                Ok(_) => resent.stored += 1,
-                Err(OobAuthenticationError::Refused { .. }) => resent.refused += 1,
-                Err(error) if error.is_kept() => resent.left += 1,
-                Err(other) => return Err(other),
-            }
+        while let Some(counter) = sent.next().await {
+            *counter?(&mut resent) += 1;
         }
         Ok(resent)
+    }
+
+    /// Returns which of the totals it adds to.
+    async fn send_one_again(
+        &self,
+        wallet: &Wallet,
+        entry: OutboxEntry,
+        now: UnixTime,
+    ) -> Result<Counter, OobAuthenticationError> {
+        if !entry.may_be_sent(now) {
+            let id = entry.id;
+            wallet.off_thread(move |wallet| wallet.settle(id)).await?;
+            return Ok(|resent| &mut resent.expired);
+        }
+        if entry.ways == AllowedWays::RelaysOnly && self.transport.ways() == AllowedWays::All {
+            return Ok(|resent| &mut resent.withheld);
+        }
+        match self.deliver(wallet, entry, None).await {
+            Ok(_) => Ok(|resent| &mut resent.stored),
+            Err(OobAuthenticationError::Refused { .. }) => Ok(|resent| &mut resent.refused),
+            Err(error) if error.is_kept() => Ok(|resent| &mut resent.left),
+            Err(other) => Err(other),
+        }
     }
 
     /// Sends a request of the outbox, and settles it once it is answered for good. The clock

@@ -1,3 +1,5 @@
+mod costs;
+
 use futures_util::future::BoxFuture;
 use pennyblack_http::{KeptFreshClients, Route, RouteFault, RoutedAnswer, RoutedRequest};
 use pennyblack_stir::test_pki::{NOW, TestPki};
@@ -9,13 +11,18 @@ use super::*;
 
 /// A CPS that has stored everything.
 async fn cps() -> String {
+    let stored = "HTTP/1.1 201 Created\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    answering(stored.to_owned()).await
+}
+
+/// A CPS that answers so.
+async fn answering(answer: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
             let _ = client.read(&mut [0; 4096]).await;
-            let answer = b"HTTP/1.1 201 Created\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-            let _ = client.write_all(answer).await;
+            let _ = client.write_all(answer.as_bytes()).await;
         }
     });
     url

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_roster::{
-    Governors, KeptRosters, Member, Members, Role, Roster, SignedRoster, Validity,
+    Governors, KeptRosters, Member, Members, Position, Role, Roster, SignedRoster, Validity,
 };
 use pennyblack_tlog::note_key::SignatureType;
 use pennyblack_tlog::{KeyName, NoteSigner};

@@ -285,7 +285,7 @@ mod model_tests;
 #[cfg(test)]
 mod size_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 #[cfg(test)]
 mod turn_tests;
 #[cfg(test)]

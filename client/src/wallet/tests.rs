@@ -126,7 +126,7 @@ pub(super) fn open_unsynced(path: &Path) -> Wallet {
     wallet
 }
 
-pub(super) fn fill(wallet: &Wallet, size: usize, key: TokenKeyId, at: UnixTime) -> Vec<Nonce> {
+pub(crate) fn fill(wallet: &Wallet, size: usize, key: TokenKeyId, at: UnixTime) -> Vec<Nonce> {
     let draw = new_draw(size, &mut StdRng::seed_from_u64(at.0));
     let id = wallet.begin_draw(&draw, at).unwrap();
     let tokens = answer(&draw, key);

@@ -2,7 +2,7 @@
 
 use console::style;
 use pennyblack_client::auth_service::{
-    FoundKeys, OobAuthenticationError, OobAuthenticationService, SecondAttempt,
+    FoundKeys, OobAuthenticationError, OobAuthenticationService,
 };
 use pennyblack_client::wallet::Wallet;
 use pennyblack_passport::UnverifiedPassport;
@@ -29,11 +29,9 @@ pub(super) async fn store_copies(
     let mut lines = vec![format!("call to {dest}: {keys}")];
     let (mut copies, mut keys_json): (Vec<Value>, Vec<Value>) = Default::default();
     let mut first_failure: Option<OobAuthenticationError> = None;
-    let (second, mut is_kept) = (SecondAttempt::default(), false);
-    for (key, limits) in found.keys.iter().zip(&found.limits) {
-        let all = caller
-            .store_copies(wallet, passport, (key, *limits), &second, clock.now())
-            .await;
+    let mut is_kept = false;
+    let all_keys = caller.store_all(wallet, passport, found, clock.now()).await;
+    for (key, all) in found.keys.iter().zip(all_keys) {
         let mailbox = key.mailbox().to_string();
         for cps in all.stored.iter().map(ToString::to_string) {
             let stored = style("stored").green();

@@ -2,6 +2,7 @@
 //! one store (`stores`), and which PASSporTs a call has (`passports`).
 
 mod away;
+mod outcomes;
 mod pace;
 mod passports;
 mod stores;

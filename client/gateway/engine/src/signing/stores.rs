@@ -13,8 +13,8 @@ use pennyblack_client::auth_service::{
     CopyLimits, CopyPlan, Copying, OobAuthenticationError, OobAuthenticationService, SecondAttempt,
     SendingStore, StoreDelivery, StoreTransport,
 };
-use pennyblack_client::wallet::{AllowedWays, SpendError, StoreCall, Wallet};
-use pennyblack_http::{HttpError, RetryPolicy, RouteError};
+use pennyblack_client::wallet::{AllowedWays, StoreCall, Wallet};
+use pennyblack_http::{RetryPolicy, RouteError};
 use pennyblack_passport::{FRESHNESS, UnverifiedPassport};
 use pennyblack_protocol::key_record::VerifiedKeyRecord;
 use pennyblack_runtime::clock::Clock;
@@ -22,7 +22,8 @@ use pennyblack_runtime::shutdown::Shutdown;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::away::{AwayCpss, Heard};
+use super::away::AwayCpss;
+use super::outcomes::{heard, reason_of};
 use super::pace::{Paces, Place};
 use crate::config::SigningConfig;
 use crate::counters::{Counters, add_one};
@@ -363,37 +364,5 @@ impl StoreTransport for Watched {
 
     fn ways(&self) -> AllowedWays {
         self.transport.ways()
-    }
-}
-
-/// What an outcome says of the CPS.
-const fn heard(stored: Result<(), Reason>) -> Heard {
-    match stored {
-        Ok(()) | Err(Reason::Refused | Reason::CpsBusy) => Heard::Answer,
-        Err(Reason::NoAnswer | Reason::NoRelay) => Heard::Nothing,
-        Err(_) => Heard::NotAsked,
-    }
-}
-
-fn reason_of(error: &OobAuthenticationError) -> Reason {
-    use OobAuthenticationError as Error;
-    match error {
-        Error::Seal(_) => Reason::TooLarge,
-        Error::Spend(SpendError::NoToken { .. }) => Reason::NoToken,
-        Error::Spend(SpendError::Wallet(_)) | Error::Wallet(_) => Reason::Wallet,
-        Error::NotFresh(_) => Reason::StaleIdentity,
-        Error::PlainCps(_) => Reason::PlainCps,
-        Error::Clock(_) => Reason::Clock,
-        Error::Refused { .. } => Reason::Refused,
-        Error::NoWay(_) => Reason::NoObliviousKey,
-        Error::NotNow {
-            error: HttpError::Route(_),
-        } => Reason::NoRelay,
-        Error::NotNow { .. } => Reason::CpsBusy,
-        Error::Unknown { .. } => Reason::NoAnswer,
-        other => {
-            tracing::warn!(error = %other, "a call was not stored");
-            Reason::Internal
-        }
     }
 }
