@@ -4,6 +4,7 @@
 //! (`follower`).
 
 use std::path::Path;
+use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_http::ServiceAddress;
@@ -61,7 +62,7 @@ impl PolledCpss {
                 match known {
                     Some(known) => {
                         known.cps = cps.clone();
-                        known.until = known.until.max(exp);
+                        known.until = later(known.until, exp);
                     }
                     None => all.push(PolledCps {
                         cps: cps.clone(),
@@ -86,26 +87,43 @@ impl PolledCpss {
         exp: UnixTime,
         before: &Self,
     ) -> Result<(), BesideKeyError> {
-        let is_of_record = |one: &PolledCps| {
-            let mut named = cpss.iter();
-            one.until == exp && named.any(|cps| is_same(cps, &one.cps))
-        };
         let take_back = |all: &mut Vec<PolledCps>| {
-            let as_before = |one: PolledCps| match is_of_record(&one) {
-                true => before
-                    .0
-                    .iter()
-                    .find(|old| is_same(&old.cps, &one.cps))
-                    .cloned(),
-                false => Some(one),
-            };
-            *all = std::mem::take(all)
+            let (old, written) = (&before.0, std::mem::take(all));
+            *all = written
                 .into_iter()
-                .filter_map(as_before)
+                .filter_map(|one| before.in_place_of(one, cpss, exp))
                 .collect();
+            // By a clock that is ahead those were forgotten that are polled yet.
+            let is_missing =
+                |one: &&PolledCps| !all.iter().any(|there| is_same(&there.cps, &one.cps));
+            let forgotten: Vec<_> = old.iter().filter(is_missing).cloned().collect();
+            all.extend(forgotten);
         };
         FILE.change(mailbox_key, take_back)?;
         Ok(())
+    }
+
+    /// What stands there once a record of these CPSs, which ends at `exp`, is taken back.
+    fn in_place_of(
+        &self,
+        one: PolledCps,
+        cpss: &[ServiceAddress],
+        exp: UnixTime,
+    ) -> Option<PolledCps> {
+        // Another has written since how the CPS is reached.
+        if !cpss.contains(&one.cps) {
+            return Some(one);
+        }
+        let old = self.0.iter().find(|old| is_same(&old.cps, &one.cps));
+        match (old, one.until == exp) {
+            (old, true) => old.cloned(),
+            // Another record ends later, and is reached as before.
+            (Some(old), false) => Some(PolledCps {
+                cps: old.cps.clone(),
+                ..one
+            }),
+            (None, false) => Some(one),
+        }
     }
 
     /// Where to poll now: at `named`, and at those that were written down.
@@ -118,6 +136,15 @@ impl PolledCpss {
             }
         }
         all
+    }
+}
+
+/// Two records that end in one second have an end each, **so that one can be taken back and
+/// the other stays**.
+fn later(until: UnixTime, exp: UnixTime) -> UnixTime {
+    match until == exp {
+        true => exp.plus(Duration::from_secs(1)),
+        false => until.max(exp),
     }
 }
 
@@ -199,6 +226,45 @@ mod tests {
         drop(add(&["c"], 901));
         take_back();
         assert_eq!(PolledCpss::of(key).unwrap().0.len(), 3);
+    }
+
+    #[test]
+    fn of_two_records_that_end_at_once_the_published_one_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let (key, now, exp) = (&key(home.path()), UnixTime(1), UnixTime(900));
+        let cpss = [cps("a")];
+        let refused = PolledCpss::add(key, &cpss, exp, now).unwrap();
+        PolledCpss::add(key, &cpss, exp, now).unwrap();
+        PolledCpss::take_back(key, &cpss, exp, &refused).unwrap();
+        let listed = PolledCpss::of(key).unwrap();
+        assert_eq!(listed.with(Vec::new(), exp), cpss);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_has_forgotten_nothing_once_its_record_is_taken_back() {
+        let home = tempfile::tempdir().unwrap();
+        let (key, a, b) = (&key(home.path()), cps("a"), cps("b"));
+        PolledCpss::add(key, &[a, b.clone()], UnixTime(900), UnixTime(1)).unwrap();
+        let listed = PolledCpss::of(key).unwrap();
+        // In 1970, as in 2070, a record is refused.
+        let wrong = UnixTime(3_000_000_000);
+        let before = PolledCpss::add(key, std::slice::from_ref(&b), wrong, wrong).unwrap();
+        PolledCpss::take_back(key, std::slice::from_ref(&b), wrong, &before).unwrap();
+        let mut again = PolledCpss::of(key).unwrap();
+        again.0.sort_by_key(|one| one.cps.to_string());
+        assert_eq!(again, listed);
+    }
+
+    #[test]
+    fn a_wrong_way_to_a_cps_that_is_polled_is_taken_back_whatever_ends_first() {
+        let home = tempfile::tempdir().unwrap();
+        let (key, now) = (&key(home.path()), UnixTime(1));
+        PolledCpss::add(key, &[cps("a")], UnixTime(900), now).unwrap();
+        let listed = PolledCpss::of(key).unwrap();
+        let wrong: [ServiceAddress; 1] = ["a.example=http://127.0.0.1:1".parse().unwrap()];
+        let before = PolledCpss::add(key, &wrong, UnixTime(500), now).unwrap();
+        PolledCpss::take_back(key, &wrong, UnixTime(500), &before).unwrap();
+        assert_eq!(PolledCpss::of(key).unwrap(), listed);
     }
 
     #[test]
