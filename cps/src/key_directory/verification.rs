@@ -135,7 +135,8 @@ impl KeyDirectory {
     }
 
     /// Takes those of `records` off the list whose certificates, or roots, are refused for
-    /// good: their room is free, and nobody seals for their keys any more. What is stored of
+    /// good: their room is free, and nobody seals for their keys any more. What was stored until
+    /// now is read while it lives. The file of
     /// one is judged again at a start before its end. Those stay that nothing tells of at
     /// present.
     pub(super) fn drop_refused(&self, records: &[Arc<VerifiedKeyRecord>], now: UnixTime) {
@@ -153,6 +154,8 @@ impl KeyDirectory {
                 .is_some_and(|there| Arc::ptr_eq(there, record))
             {
                 index.remove(&id);
+                // Until now this node has taken stores by it, by a certificate that was good.
+                index.mailbox_has_ended(record.key(), now, now);
                 drop(index);
                 let name = file_name(&id);
                 tracing::warn!(record = name, %error, "a listed key record is no longer valid");

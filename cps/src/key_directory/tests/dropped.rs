@@ -28,6 +28,29 @@ fn with_a_revocation_goes_the_listed_record_of_its_holder() {
     assert_eq!(listed(&directory), [""; 0]);
 }
 
+/// An intermediate certificate ends before the record, for example: what was stored a second
+/// before is good.
+#[test]
+fn what_was_stored_for_a_record_is_read_for_a_minute_after_its_certificate_is_refused() {
+    let scene = Replaced::new();
+    let (directory, mailbox) = (&scene.directory, scene.older.key.mailbox());
+    let serves = |now| {
+        (
+            directory.key_for_stores(mailbox, now).is_some(),
+            directory.key_for_answers(mailbox, now).is_some(),
+        )
+    };
+    assert_eq!(serves(NOW), (true, true));
+    directory.drop_refused(&directory.all(), NOW);
+    let minute = Duration::from_secs(60);
+    assert_eq!(serves(NOW), (false, true));
+    let last = NOW.plus(minute).minus(Duration::from_secs(1));
+    assert_eq!(serves(last), (false, true));
+    assert_eq!(serves(NOW.plus(minute)), (false, false));
+    directory.purge(NOW.plus(minute));
+    assert_eq!(serves(NOW), (false, false));
+}
+
 /// A directory that has a record of each of two holders of one number, of the same key: the
 /// older one, which is listed no more, and the newer one. It trusts the second holder alone.
 struct Replaced {
