@@ -219,6 +219,7 @@ impl Follower {
         let (passports, refused) = self.judge.verdict(call);
         let unread = self.pollers.iter().filter(|poller| !poller.is_current());
         let mut incomplete: Vec<_> = unread.map(|poller| poller.cps().clone()).collect();
+        incomplete.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         incomplete.dedup();
         FollowerVerdict {
             passports,

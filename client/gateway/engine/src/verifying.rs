@@ -347,8 +347,9 @@ fn ends_of(trunk: &Trunk, call: &IncomingCall) -> Result<Ends, Reason> {
 
 fn reason_of(verdict: &FollowerVerdict) -> Reason {
     match verdict {
-        verdict if verdict.refused.count > 0 => Reason::NotVerifiable,
+        // A good one may lie where nobody could look.
         verdict if !verdict.incomplete.is_empty() => Reason::MailboxUnread,
+        verdict if verdict.refused.count > 0 => Reason::NotVerifiable,
         verdict if verdict.waiting > 0 => Reason::CertificateAwaited,
         _ => Reason::NoPassport,
     }
@@ -371,3 +372,6 @@ impl Verdict {
         Self { finding, results }
     }
 }
+
+#[cfg(test)]
+mod tests;
