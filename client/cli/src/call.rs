@@ -150,7 +150,8 @@ pub(crate) async fn run(mut arguments: CallArguments) -> Result<Outcome, Failure
     let earlier = earlier.map_err(OobAuthenticationError::Wallet)?;
     let delivery = caller.delivery();
     let resent = delivery.send_again(&wallet, earlier, clock.now());
-    let (resent, outcome) = beside(resent, store(&arguments, &caller, &wallet, &clock)).await;
+    let stored = store(&arguments, look_ups, &caller, &wallet, &clock);
+    let (resent, outcome) = beside(resent, stored).await;
     match resent {
         Some(Ok(resent)) => {
             if let Some(withheld) = Withheld::of(resent) {
@@ -179,6 +180,7 @@ async fn beside<R, C>(
 /// Looks the called number up, and stores the copies of the PASSporT.
 async fn store(
     arguments: &CallArguments,
+    look_ups: Option<BlockLookUps>,
     caller: &OobAuthenticationService,
     wallet: &Wallet,
     clock: &Clock,

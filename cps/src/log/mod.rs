@@ -43,7 +43,6 @@ use zeroize::Zeroizing;
 
 pub use self::error::{CloseEpochError, OpenCpsLogError};
 pub use self::lines::LogLine;
-pub(crate) use self::records::RecordEntries;
 use self::records::Settled;
 pub use self::tallies::{EpochTallies, PersistTalliesError, TalliesError};
 pub use self::tally::Tally;

@@ -11,6 +11,7 @@ use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pennyblack_base::encoding;
+use pennyblack_evidence::log_entry::KeyRecordHash;
 use pennyblack_protocol::key_record::{KEY_RECORD_MEDIA_TYPE, KEYS_PATH};
 use pennyblack_sealing::envelope::Cursor;
 use pennyblack_service::answer_room::AnswerRoom;
@@ -68,7 +69,8 @@ async fn record(
     Path(text): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let hash = text.parse().map_err(|_| Refusal::UnknownRecord)?;
+    let hash = text.parse::<KeyRecordHash>();
+    let hash = hash.map_err(|_| Refusal::UnknownRecord)?;
     feed.keys.check_complete()?;
     if let Some(record) = feed.record(&hash) {
         return Ok(of_type(KEY_RECORD_MEDIA_TYPE, record.as_str().into()));

@@ -110,12 +110,7 @@ impl Council {
         validity: (UnixTime, UnixTime),
         signers: &[usize],
     ) -> SignedRoster {
-        self.with_cps(
-            "https://cps.example",
-            operator,
-            (sequence, validity),
-            signers,
-        )
+        self.with_cps("https://cps.example", operator, (before, validity), signers)
     }
 
     /// A roster that has this CPS, and a relay of this operator.
@@ -123,7 +118,7 @@ impl Council {
         &self,
         cps: &str,
         operator: &str,
-        (sequence, (from, until)): (u64, (UnixTime, UnixTime)),
+        (before, (from, until)): (Option<&SignedRoster>, (UnixTime, UnixTime)),
         signers: &[usize],
     ) -> SignedRoster {
         let keys = self.0.each_ref().map(|key| key.verifier().clone());

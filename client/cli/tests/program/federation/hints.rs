@@ -41,7 +41,7 @@ impl Listener {
 fn office_with(cps: &str) -> Office {
     let office = Office(Scene::new().home);
     let day = (now(), now().plus(DAY));
-    let roster = Council::new().with_cps(cps, "operator-r", (1, day), &[0, 1]);
+    let roster = Council::new().with_cps(cps, "operator-r", (None, day), &[0, 1]);
     fs::create_dir(office.0.path().join("rosters")).unwrap();
     office.write("rosters/pin", &roster.pin().to_string());
     office.write("rosters/1.roster", &roster.to_string());
