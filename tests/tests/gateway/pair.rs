@@ -36,12 +36,10 @@ const CLAIMS: usize = 48;
 
 async fn open(more: &[String]) -> GatewayScene {
     let world = World::new(Clock::system());
-    let records = world.path("records").display().to_string();
-    let settings = [format!("store.records_file={records}")];
     let beginning = Beginning {
         tokens: TOKENS,
         config: trunk(&world, "switch"),
-        settings: settings.into_iter().chain(more.iter().cloned()).collect(),
+        settings: [settings(&world), more.to_vec()].concat(),
         ..Beginning::default()
     };
     GatewayScene::open_in(world, SERVICE, beginning).await
@@ -62,8 +60,16 @@ async fn started_in_time(scene: &GatewayScene, name: &str, settings: &[String]) 
     panic!("it was ready after {times:?}");
 }
 
-fn records(world: &World) -> String {
-    format!("store.records_file={}", world.path("records").display())
+/// What each gateway has: a file of records, and patience, for a busy machine.
+fn settings(world: &World) -> Vec<String> {
+    let records = world.path("records");
+    let settings = [
+        &*format!("store.records_file={}", records.display()),
+        "signing.deadline=1s",
+        "verify.wait=1s",
+        "verify.deadline=1500ms",
+    ];
+    settings.map(str::to_owned).to_vec()
 }
 
 /// **Each token that left a wallet is one copy at the CPS**, and each copy is one PASSporT.
@@ -103,25 +109,25 @@ async fn assert_kept(world: &World, gateway: SocketAddr, claims: &Claims) {
 /// With one wallet, or one each.
 async fn two_gateways(wallets: &[&str]) {
     let mut scene = open(&[]).await;
-    let mut settings = vec![records(&scene.world)];
+    let mut others = settings(&scene.world);
     for wallet in wallets.iter().filter(|wallet| **wallet != WALLET) {
         fill_wallet(&scene.world, wallet, TOKENS).await;
         let path = scene.world.path(wallet);
-        settings.push(format!("store.wallet={}", path.display()));
+        others.push(format!("store.wallet={}", path.display()));
     }
-    let second = scene.start_another(SERVICE, "second", &settings).await;
+    let second = scene.start_another(SERVICE, "second", &others).await;
     let mut first = std::mem::replace(&mut scene.gateway, second);
     let at = [&first, &scene.gateway].map(|one| one.addresses().public);
     let load = LOAD.run(&scene.world, &at, || first.kill_in_place()).await;
     assert_eq!(load.signed.len(), LOAD.calls, "no call is lost");
-    let first = started_in_time(&scene, "first", &[records(&scene.world)]).await;
+    let first = started_in_time(&scene, "first", &settings(&scene.world)).await;
     assert_exact(&scene, wallets, &load).await;
 
     let at = [&first, &scene.gateway].map(|one| one.addresses().public);
     let own = claim_all(&scene.world, at, &load).await;
     scene.gateway.kill_in_place();
     assert_kept(&scene.world, at[0], &own).await;
-    scene.gateway = started_in_time(&scene, "second", &settings).await;
+    scene.gateway = started_in_time(&scene, "second", &others).await;
     assert_kept(&scene.world, scene.gateway.addresses().public, &own).await;
 }
 
@@ -142,13 +148,13 @@ async fn a_gateway_that_is_killed_under_load_spends_nothing_twice_and_keeps_clai
     let at = gateway.addresses().public;
     let load = LOAD.run(world, &[at], || gateway.kill_in_place()).await;
     assert!((LOAD.before..LOAD.calls).contains(&load.signed.len()));
-    scene.gateway = started_in_time(&scene, "first", &[records(&scene.world)]).await;
+    scene.gateway = started_in_time(&scene, "first", &settings(&scene.world)).await;
     assert_exact(&scene, &[WALLET], &load).await;
 
     let at = scene.gateway.addresses().public;
     let own = claim_all(&scene.world, [at; 2], &load).await;
     scene.gateway.kill_in_place();
-    scene.gateway = started_in_time(&scene, "first", &[records(&scene.world)]).await;
+    scene.gateway = started_in_time(&scene, "first", &settings(&scene.world)).await;
     assert_kept(&scene.world, scene.gateway.addresses().public, &own).await;
 }
 
@@ -171,7 +177,7 @@ async fn a_gateway_that_starts_while_another_stores_spends_nothing_again() {
         .await;
         cps.thaw();
     };
-    let settings = [records(world)];
+    let settings = settings(world);
     let (_second, ()) = tokio::join!(scene.start_another(SERVICE, "second", &settings), thaw);
     let asked = signed.len();
     assert_exact(&scene, &[WALLET], &Load { signed, asked }).await;

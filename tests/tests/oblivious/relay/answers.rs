@@ -98,9 +98,14 @@ async fn at_the_deadline_a_request_that_waits_for_its_turn_is_not_like_one_at_th
         let request = request.body("silence");
         tokio::spawn(async move { Answer::to(request).await.unwrap() })
     };
-    let first = ask();
-    until("the first at the gateway", SOON, async || {
-        (scene.gateway.asked_for("silence") == 1).then_some(())
+    let mut first = ask();
+    until("one at the gateway", SOON, async || {
+        let is_there = scene.gateway.asked_for("silence") == 1;
+        // A busy machine may have let its deadline pass before it was there.
+        if !is_there && first.is_finished() {
+            first = ask();
+        }
+        is_there.then_some(())
     })
     .await;
     let waiting: Vec<_> = (0..24).map(|_| ask()).collect();
