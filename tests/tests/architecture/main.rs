@@ -214,3 +214,23 @@ fn no_file_is_longer_than_a_reader_can_hold() {
     }
     assert!(long.is_empty(), "{}", long.join("\n"));
 }
+
+/// `tests/run` looks for no tests in documentation.
+#[test]
+fn no_documentation_has_code_that_would_be_a_test() {
+    let mut code = Vec::new();
+    for below in ["shared", "issuer", "cps", "client", "tests"] {
+        for (path, text) in sources(below) {
+            let lines = text.lines().map(str::trim_start);
+            let documentation =
+                lines.filter_map(|line| line.strip_prefix("///").or(line.strip_prefix("//!")));
+            let fences = documentation.filter_map(|line| line.trim_start().strip_prefix("```"));
+            // Each second one ends a block.
+            let is_text = |language: &str| matches!(language, "text" | "json" | "toml" | "sh");
+            if !fences.step_by(2).all(is_text) {
+                code.push(path.display().to_string());
+            }
+        }
+    }
+    assert!(code.is_empty(), "{}", code.join("\n"));
+}
