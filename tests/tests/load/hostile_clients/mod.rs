@@ -91,30 +91,36 @@ impl Target {
         Healthy::begin(format!("{scheme}://{name}{}", hostile::poll(4)))
     }
 
-    /// Sends in so many clients, and asserts what must hold. What slows the machine
-    /// down passes, what the clients do to the service does not: for the latency one
+    /// Sends in so many clients of each kind, and asserts what must hold. What slows the
+    /// machine down passes, what the clients do to the service does not: for the latency one
     /// good try of [`TRIES`] is enough.
-    fn withstands(&self, behaviour: Behaviour, clients: usize) {
-        for _ in 0..TRIES {
-            let before = self.poll().end();
-            let healthy = self.poll();
-            let kept = attack(behaviour, clients, self.cps.addresses().public);
-            let p99 = healthy.end();
-            let quiet = before.max(self.poll().end());
-            let longest = *kept.iter().max().unwrap();
-            println!(
-                "{clients} x {behaviour}: the last one closed after {longest:.1?}; \
-                 a healthy client's p99 {p99:.1?}, {quiet:.1?} without them"
-            );
+    fn withstands(&self, behaviours: &[Behaviour], clients: usize) {
+        // Measured between two attacks, for both.
+        let mut before = self.poll().end();
+        for behaviour in behaviours {
+            let is_good = (0..TRIES).any(|_| {
+                let healthy = self.poll();
+                let kept = attack(*behaviour, clients, self.cps.addresses().public);
+                let p99 = healthy.end();
+                let after = self.poll().end();
+                let quiet = before.max(after);
+                before = after;
+                let longest = *kept.iter().max().unwrap();
+                println!(
+                    "{clients} x {behaviour}: the last one closed after {longest:.1?}; \
+                     a healthy client's p99 {p99:.1?}, {quiet:.1?} without them"
+                );
+                assert!(
+                    longest <= CLOSED + LATE,
+                    "{behaviour}: closed after {longest:?}"
+                );
+                p99 <= 2 * quiet + SLOW
+            });
             assert!(
-                longest <= CLOSED + LATE,
-                "{behaviour}: closed after {longest:?}"
+                is_good,
+                "{behaviour}: a healthy client had to wait, {TRIES} times"
             );
-            if p99 <= 2 * quiet + SLOW {
-                return;
-            }
         }
-        panic!("{behaviour}: a healthy client had to wait, {TRIES} times");
     }
 }
 
@@ -125,7 +131,7 @@ fn hostile_clients_are_closed_in_time_and_a_healthy_one_is_served_meanwhile() {
 
 async fn attack_plainly(cores: Cores) {
     let target = Target::start(cores, |_| ());
-    for behaviour in [
+    let behaviours = [
         Behaviour::SilentTcp,
         Behaviour::DribbledHeader,
         Behaviour::IdleHttp2,
@@ -133,9 +139,8 @@ async fn attack_plainly(cores: Cores) {
         Behaviour::HugeHeader,
         Behaviour::Continuations,
         Behaviour::ZeroWindow,
-    ] {
-        target.withstands(behaviour, many());
-    }
+    ];
+    target.withstands(&behaviours, many());
 }
 
 #[test]
@@ -151,9 +156,7 @@ async fn attack_tls(cores: Cores) {
             key: world.pki.key_path("carrier"),
         });
     });
-    for behaviour in [Behaviour::SilentTcp, Behaviour::SilentTls] {
-        target.withstands(behaviour, many());
-    }
+    target.withstands(&[Behaviour::SilentTcp, Behaviour::SilentTls], many());
 }
 
 #[test]
@@ -171,9 +174,7 @@ async fn attack_every_place(cores: Cores) {
         world.issuer.public.limits.connections = clients - 50;
     };
     let target = Target::start(cores, few);
-    for behaviour in WAIT {
-        target.withstands(behaviour, clients);
-    }
+    target.withstands(&WAIT, clients);
     let issuer = target.issuer.addresses().public;
     let directory = format!("http://{issuer}{WELL_KNOWN_PATH}");
     for behaviour in [Behaviour::NoBody, Behaviour::NoBodies] {
