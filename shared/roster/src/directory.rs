@@ -67,6 +67,9 @@ pub enum RosterDirectoryError {
         /// What is wrong with it.
         error: PinError,
     },
+    /// A file that says to be a fork, and is none.
+    #[error("{}: it contradicts nothing: move it away", .0.display())]
+    NoFork(PathBuf),
     /// Nothing is pinned, or nothing was fetched yet.
     #[error(
         "{}: there is no roster yet: run `pennyblack federation fetch` with --pin", .0.display()
@@ -221,7 +224,8 @@ impl KeptRosters {
         })
     }
 
-    /// The rosters of a directory in which there must be one, from its pin on, to be read only.
+    /// The rosters of a directory in which there must be one and no fork, from its pin on, to be
+    /// read only. **So all who go by a directory learn of a fork that somebody has found.**
     ///
     /// # Errors
     /// [`RosterDirectoryError`].
@@ -230,7 +234,9 @@ impl KeptRosters {
             Some(pin) => pinned_chain(directory, &pin)?,
             None => None,
         };
-        chain.ok_or_else(|| RosterDirectoryError::Empty(directory.to_owned()))
+        let chain = chain.ok_or_else(|| RosterDirectoryError::Empty(directory.to_owned()))?;
+        require_no_fork(directory, chain.clone())?;
+        Ok(chain)
     }
 
     /// With which roster trust begins.
@@ -286,15 +292,18 @@ impl KeptRosters {
         let name = format!("{}-{digest}.{FORK}", other.sequence());
         self.directory.join(name)
     }
+}
 
-    /// The files of a directory with rosters that contradict those that are kept there.
-    ///
-    /// # Errors
-    /// [`RosterDirectoryError::Io`].
-    pub fn forks_in(directory: &Path) -> Result<Vec<PathBuf>, RosterDirectoryError> {
-        let listing = file_listing::list(directory, &[FORK], MAX_ROSTERS);
-        let listing = listing.map_err(io_at(directory))?;
-        Ok(listing.files.into_iter().collect())
+/// What a file says that was kept as a fork, judged again.
+fn require_no_fork(directory: &Path, mut chain: Chain) -> Result<(), RosterDirectoryError> {
+    let listing = file_listing::list(directory, &[FORK], MAX_ROSTERS);
+    let listing = listing.map_err(io_at(directory))?;
+    let Some(path) = listing.files.into_iter().next() else {
+        return Ok(());
+    };
+    match chain.offer(read_file(&path)?) {
+        Ok(_) => Err(RosterDirectoryError::NoFork(path)),
+        Err(error) => Err(RosterDirectoryError::Chain { path, error }),
     }
 }
 

@@ -45,33 +45,7 @@ pub(super) fn check(arguments: &Check) -> Result<Outcome, Failure> {
         let text = "--pin is missing: only a directory of `federation fetch` has its pin";
         return Err(Failure::new(Exit::Usage, text));
     };
-    Ok(report(&kept_in(directory)?, now))
-}
-
-/// The rosters that are kept in a directory, **unless a fork of them was found, now or before**:
-/// one is not gone because nobody shows it any more.
-pub(super) fn kept_in(directory: &Path) -> Result<Chain, Failure> {
-    let chain = KeptRosters::chain_in(directory)?;
-    match KeptRosters::forks_in(directory)?.first() {
-        Some(fork) => Err(forked(chain, fork)),
-        None => Ok(chain),
-    }
-}
-
-/// What a file says that was kept as a fork, judged again.
-fn forked(mut chain: Chain, fork: &Path) -> Failure {
-    let other = match directory::read_file(fork) {
-        Ok(other) => other,
-        Err(error) => return error.into(),
-    };
-    let (exit, why) = match chain.offer(other) {
-        Err(error) => (exit_of_chain(&error), error.to_string()),
-        Ok(_) => {
-            let why = "it contradicts nothing: move it away";
-            (Exit::Failed, why.to_owned())
-        }
-    };
-    Failure::new(exit, format!("{}: {why}", fork.display()))
+    Ok(report(&KeptRosters::chain_in(directory)?, now))
 }
 
 fn chain_of(pin: &Pin, files: &[PathBuf]) -> Result<Chain, Failure> {

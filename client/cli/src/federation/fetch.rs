@@ -61,7 +61,7 @@ pub(super) async fn fetch(arguments: Fetch) -> Result<Outcome, Failure> {
         }
     }
     std::mem::replace(&mut fetched.verdict, Ok(()))?;
-    let chain = check::kept_in(&arguments.out)?;
+    let chain = KeptRosters::chain_in(&arguments.out)?;
     let mut outcome = check::report(&chain, Clock::system().now());
     let (added, kept) = (fetched.added.len() as u64, arguments.out.display());
     outcome

@@ -62,9 +62,16 @@ fn of_a_fork_both_rosters_are_kept_and_the_first_one_stays_in_use() {
     drop(kept);
     let again = KeptRosters::open(home.path(), None).unwrap();
     assert_eq!(again.chain().unwrap().last(), &one);
-    let forks = KeptRosters::forks_in(home.path()).unwrap();
-    assert_eq!(forks.len(), 1);
-    assert_eq!(directory::read_file(&forks[0]).unwrap(), other);
+    // Who goes by the directory learns of it.
+    let forked = KeptRosters::chain_in(home.path()).unwrap_err();
+    let expected = ChainError::Fork(one.into(), other.into());
+    assert_eq!(forked.chain_error(), Some(&expected), "{forked}");
+    let files = fs::read_dir(home.path()).unwrap();
+    let mut files = files.map(|file| file.unwrap().path());
+    let fork = files.find(|file| file.extension().is_some_and(|end| end == "fork"));
+    fs::write(fork.unwrap(), again.chain().unwrap().first().to_string()).unwrap();
+    let none = KeptRosters::chain_in(home.path()).unwrap_err();
+    assert!(matches!(none, RosterDirectoryError::NoFork(_)), "{none}");
 }
 
 #[test]
