@@ -14,7 +14,7 @@ use pennyblack_roster::{
 };
 
 pub use cpss::{RosterCps, RosterCpss};
-pub use relays::{RelayRosterError, check_relays};
+pub use relays::{RelayRosterError, check_relays, check_relays_by};
 pub use usable::{RosterUse, RosterUseError};
 
 /// Why nothing good came of a mirror.

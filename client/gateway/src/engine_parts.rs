@@ -152,7 +152,7 @@ impl Storing {
         config: &Config,
         store: &StoreSection,
         judging: Option<&Judging>,
-        clock: &Clock,
+        (reload, clock): (&Reload, &Clock),
         findings: &mut Findings,
     ) -> Option<Self> {
         let Judging {
@@ -160,7 +160,7 @@ impl Storing {
             certificates,
             http: direct,
         } = judging?;
-        let oblivious = findings.keep(Oblivious::read(config, store, direct, clock))?;
+        let oblivious = findings.keep(Oblivious::read(config, store, direct, (reload, clock)))?;
         let http = oblivious.as_ref().map(|way| way.http(direct));
         let http = http.unwrap_or_else(|| direct.clone());
         let transport = KeptFreshClients::open(http.clone()).context("[network]");

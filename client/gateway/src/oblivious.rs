@@ -7,15 +7,19 @@ use std::sync::Arc;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_client::oblivious::{KeyFetcher, KeyTimer, ObliviousRoute, TrustedKeys};
-use pennyblack_client::rosters::{RelayRosterError, check_relays};
+use pennyblack_client::rosters::{RelayRosterError, check_relays_by};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_http::{HttpOptions, RetryPolicy, Route, ServiceAddress};
+use pennyblack_roster::{KeptRosters, Roster};
 use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::reload::{FromFiles, Reload, Reread};
 use pennyblack_service::admin::Readiness;
 use pennyblack_service::start_error::{StartContext as _, StartError};
 use pennyblack_tlog::WitnessPolicy;
 
 use crate::config::{Config, ObliviousSection, StoreSection};
+
+const ROSTERS: &str = "oblivious.rosters";
 
 /// The way through relays, and the keys that it uses. Clones share both.
 #[derive(Clone)]
@@ -25,25 +29,26 @@ pub(crate) struct Oblivious {
     witnesses: WitnessPolicy,
     direct: HttpOptions,
     section: ObliviousSection,
+    /// The newest roster, if relays are checked by one.
+    roster: Option<Arc<FromFiles<Roster>>>,
     /// Those that are named.
     cpss: Vec<ServiceAddress>,
 }
 
 impl Oblivious {
-    /// As it is configured; nothing without relays.
+    /// As it is configured; nothing without relays. Rosters are read again by `reload`.
     pub(crate) fn read(
         config: &Config,
         store: &StoreSection,
         direct: &HttpOptions,
-        clock: &Clock,
+        (reload, clock): (&Reload, &Clock),
     ) -> Result<Option<Self>, StartError> {
         let section = &config.oblivious;
         if section.relays.is_empty() {
             return Ok(None);
         }
         let (cpss, keys) = (cpss(config, store), TrustedKeys::default());
-        let allowed = allowed(section, &cpss, clock.now());
-        allowed.context("oblivious.rosters")?;
+        let roster = newest_roster(section, reload)?;
         let route = ObliviousRoute::new(
             &cpss,
             &section.relays,
@@ -53,14 +58,17 @@ impl Oblivious {
             clock.clone(),
         );
         let route = route.context("oblivious.relays")?;
-        Ok(Some(Self {
+        let this = Self {
             route,
             keys,
             witnesses: section.witness_policy().context("oblivious.witnesses")?,
             direct: direct.clone(),
             section: section.clone(),
+            roster,
             cpss,
-        }))
+        };
+        this.check_relays(clock.now()).context(ROSTERS)?;
+        Ok(Some(this))
     }
 
     /// Options for what goes this way.
@@ -104,7 +112,7 @@ impl Oblivious {
     /// Shows for how long each CPS's key is good, and whether one lacks; and whether the
     /// roster still allows the relays.
     pub(crate) fn show(&self, readiness: &Readiness, now: UnixTime) {
-        match allowed(&self.section, &self.cpss, now) {
+        match self.check_relays(now) {
             Ok(()) => readiness.has("rosters"),
             Err(error) => readiness.lacks("rosters", error.to_string()),
         }
@@ -123,22 +131,35 @@ impl Oblivious {
         }
     }
 
+    /// Whether the roster allows the relays, if there is one.
+    fn check_relays(&self, now: UnixTime) -> Result<(), RelayRosterError> {
+        let (cpss, relays) = (&self.cpss, &self.section.relays);
+        let roster = self.roster.as_ref().map(|files| files.current());
+        roster.map_or(Ok(()), |roster| check_relays_by(&roster, cpss, relays, now))
+    }
+
     fn seconds_left(&self, cps: &Authority, now: UnixTime) -> Option<f64> {
         let ends = self.keys.of(cps)?.used_until(now)?;
         Some(ends.since(now).as_secs_f64())
     }
 }
 
-/// Whether the roster allows the relays, if there is one.
-fn allowed(
+/// The newest roster of the directory that is configured, if one is. **A fork, or a file that is
+/// none, stops a start; while a gateway runs, the roster of before stays in force.**
+fn newest_roster(
     section: &ObliviousSection,
-    cpss: &[ServiceAddress],
-    now: UnixTime,
-) -> Result<(), RelayRosterError> {
-    let directory = section.rosters.as_ref();
-    directory.map_or(Ok(()), |directory| {
-        check_relays(directory, cpss, &section.relays, now)
-    })
+    reload: &Reload,
+) -> Result<Option<Arc<FromFiles<Roster>>>, StartError> {
+    let Some(directory) = section.rosters.clone() else {
+        return Ok(None);
+    };
+    let read = move || {
+        let chain = KeptRosters::chain_in(&directory).context(ROSTERS)?;
+        Ok::<_, StartError>(chain.last().roster().clone())
+    };
+    let roster = FromFiles::open(ROSTERS, read)?;
+    reload.add(Arc::<FromFiles<Roster>>::clone(&roster) as Arc<dyn Reread>);
+    Ok(Some(roster))
 }
 
 /// The CPSs that are named; copies may go to others, too.

@@ -62,9 +62,10 @@ impl Outside {
     ) -> Option<Self> {
         let in_force = InForce::read(config, identities, findings);
         let judging = Judging::read(config, identities.reload(), clock, findings);
-        let storing = config
-            .storing()
-            .map(|store| Storing::read(config, store, judging.as_ref(), clock, findings));
+        let storing = config.storing().map(|store| {
+            let with = (identities.reload(), clock);
+            Storing::read(config, store, judging.as_ref(), with, findings)
+        });
         let oblivious = storing.as_ref().and_then(Option::as_ref);
         let oblivious = oblivious.and_then(Storing::oblivious).cloned();
         let verifying = config.verifying().map(|verify| {

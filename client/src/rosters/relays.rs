@@ -8,7 +8,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_http::ServiceAddress;
 use pennyblack_roster::{Member, OperatorName, Role, Roster};
 
-use super::usable::{RosterUse, RosterUseError, usable_roster};
+use super::usable::{RosterUse, RosterUseError, require_usable, usable_roster};
 use crate::oblivious::RelayAddress;
 
 /// Why relays may not be used by the roster.
@@ -57,7 +57,21 @@ pub fn check_relays(
     relays: &[RelayAddress],
     now: UnixTime,
 ) -> Result<(), RelayRosterError> {
-    let roster = &usable_roster(directory, RosterUse::Storing, now)?;
+    let roster = usable_roster(directory, RosterUse::Storing, now)?;
+    check_relays_by(&roster, cpss, relays, now)
+}
+
+/// The same by a roster that was read before.
+///
+/// # Errors
+/// [`RelayRosterError`], but for its files.
+pub fn check_relays_by(
+    roster: &Roster,
+    cpss: &[ServiceAddress],
+    relays: &[RelayAddress],
+    now: UnixTime,
+) -> Result<(), RelayRosterError> {
+    require_usable(roster, RosterUse::Storing, now)?;
     for relay in relays {
         let of = member(roster, relay.relay(), Role::Relay)?.operator();
         let named = relay.cps().into_iter();

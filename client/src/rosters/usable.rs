@@ -53,10 +53,20 @@ pub(super) fn usable_roster(
 ) -> Result<Roster, RosterUseError> {
     let chain = KeptRosters::chain_in(directory)?;
     let roster = chain.last().roster();
+    require_usable(roster, purpose, now)?;
+    Ok(roster.clone())
+}
+
+/// Whether a roster that was read before is good now.
+pub(super) fn require_usable(
+    roster: &Roster,
+    purpose: RosterUse,
+    now: UnixTime,
+) -> Result<(), RosterUseError> {
     let validity = &roster.validity;
     match (validity.standing(now), purpose) {
         (Standing::Current { .. }, _) | (Standing::StoringOnly { .. }, RosterUse::Storing) => {
-            Ok(roster.clone())
+            Ok(())
         }
         (_, RosterUse::Storing) => Err(RosterUseError::NotForStoring {
             from: validity.from(),

@@ -21,7 +21,8 @@ pub struct ObliviousSection {
     /// have for the CPS. Default: none; they go directly.
     pub relays: Vec<RelayAddress>,
     /// The directory in which `pennyblack federation fetch` keeps rosters. The newest must
-    /// have each relay, and its CPS with another operator. Default: nobody checks that.
+    /// have each relay, and its CPS with another operator. Read again each minute and on SIGHUP.
+    /// Default: nobody checks that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rosters: Option<PathBuf>,
     /// What becomes of them when no relay is reached. Without a key of the CPS they are not

@@ -1,13 +1,20 @@
 //! The telephone gateway as a program, with `[oblivious]`: it stores calls through a relay, and
 //! nothing of it goes directly when the relay is away.
 
+use std::fs;
+use std::time::Duration;
+
+use pennyblack_base::time::UnixTime;
 use pennyblack_cps::ObliviousConfig;
+use pennyblack_roster::{Governors, Member, Members, Role, Roster, SignedRoster, Validity};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_tests::gateway_load::{Books, caller, counted};
 use pennyblack_tests::gateway_scene::{Beginning, GatewayScene, WALLET, trunk};
 use pennyblack_tests::lossy_proxy::LossyProxy;
 use pennyblack_tests::wait::until;
 use pennyblack_tests::world::World;
+use pennyblack_tlog::note_key::SignatureType;
+use pennyblack_tlog::{NoteSigner, VerifierKey};
 
 use super::scene::{SOON, start_relay};
 use crate::SERVICE;
@@ -65,4 +72,91 @@ async fn a_gateway_stores_through_its_relay_and_sends_nothing_when_that_is_away(
     assert_eq!(counted(&scene, "pennyblack_cps_stored_total").await, 1);
     assert_eq!(front.connections(), fetches);
     scene.gateway.stop().await;
+}
+
+/// A roster that one governor signs, of a CPS and a relay of this operator.
+fn roster(
+    governor: &NoteSigner,
+    (sequence, now): (u64, UnixTime),
+    (cps, relay, operator): (&str, &str, &str),
+) -> SignedRoster {
+    let member = |role, at: &str, operator: &str, keys| {
+        let uri = format!("http://{at}").parse().unwrap();
+        Member::new(role, uri, operator.parse().unwrap(), keys).unwrap()
+    };
+    let log = format!("{cps}/log").parse().unwrap();
+    let kind = SignatureType::Ed25519;
+    let log = VerifierKey::new(log, kind, *governor.verifier().public()).unwrap();
+    let members = vec![
+        member(Role::Cps, cps, "operator-c", vec![log]),
+        member(Role::Relay, relay, operator, Vec::new()),
+    ];
+    let roster = Roster {
+        origin: "fed.example".parse().unwrap(),
+        sequence: sequence.to_string().parse().unwrap(),
+        validity: Validity::new(now, now.plus(Duration::from_secs(86_400))).unwrap(),
+        governors: Governors::new(1, vec![governor.verifier().clone()]).unwrap(),
+        members: Members::new(members).unwrap(),
+    };
+    SignedRoster::sign(roster, governor).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_takes_up_a_later_roster_on_sighup_and_keeps_the_last_when_one_is_broken() {
+    let mut world = World::new(Clock::system());
+    world.cps.oblivious = Some(ObliviousConfig::default());
+    let relay = start_relay(world.cps.public.listen).await;
+    let at = relay.addresses().public.to_string();
+    let name = "governor.example".parse().unwrap();
+    let governor = NoteSigner::generate(name, SignatureType::Ed25519, &mut rand::rng());
+    let (rosters, cps) = (world.path("rosters"), world.cps_name().to_string());
+    let now = world.clock.now();
+    let write = |sequence, operator| {
+        let roster = roster(&governor, (sequence, now), (&cps, &at, operator));
+        fs::write(
+            rosters.join(format!("{sequence}.roster")),
+            roster.to_string(),
+        )
+        .unwrap();
+        roster
+    };
+    fs::create_dir(&rosters).unwrap();
+    let first = write(1, "operator-r");
+    fs::write(rosters.join("pin"), first.pin().to_string()).unwrap();
+    let beginning = Beginning {
+        tokens: 1,
+        config: trunk(&world, "switch"),
+        settings: vec![
+            format!("oblivious.relays=[\"http://{at}/cps\"]"),
+            format!("oblivious.rosters=\"{}\"", rosters.display()),
+        ],
+        ..Beginning::default()
+    };
+    let scene = GatewayScene::open_in(world, SERVICE, beginning).await;
+    let shows = async |path: &str, words: &str| {
+        until(words, SOON, async || {
+            scene.admin(path).await.contains(words).then_some(())
+        })
+        .await;
+    };
+    // The relay's operator is the CPS's now.
+    write(2, "operator-c");
+    scene.gateway.hang_up();
+    shows("/readyz", "operator-c runs both the relay").await;
+    // What cannot be used changes nothing.
+    fs::write(rosters.join("3.roster"), "no roster").unwrap();
+    scene.gateway.hang_up();
+    let failed = "pennyblack_reload_failed{what=\"oblivious.rosters\"}";
+    shows("/metrics", &format!("{failed} 1")).await;
+    shows("/readyz", "operator-c runs both the relay").await;
+    write(3, "operator-r");
+    scene.gateway.hang_up();
+    shows("/metrics", &format!("{failed} 0")).await;
+    until("readiness", SOON, async || {
+        let said = scene.admin("/readyz").await;
+        (!said.contains("operator-c")).then_some(())
+    })
+    .await;
+    scene.gateway.stop().await;
+    relay.stop().await;
 }
