@@ -24,7 +24,7 @@ use super::state::{Finding, KeptLog, State, StateError};
 const GRACE: Duration = Duration::from_secs(30);
 
 /// A log to follow.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Log {
     /// Where its files are.
     pub place: LogPlace,
@@ -56,6 +56,8 @@ pub struct Followed {
     /// all the same: it holds what the logs have signed by now, and the next run finds the
     /// same again.
     pub stopped: Option<AuditError>,
+    /// What else is wrong, the gravest first.
+    pub also: Vec<AuditError>,
 }
 
 impl Followed {
@@ -177,7 +179,9 @@ impl Auditor {
         }
         let stops = issuers.iter_mut().chain([&mut cps]);
         let stops = stops.map(|log| log.stopped.take()).collect();
-        let stopped = gravest(logs_in_time(stops)?.into_iter().chain(found));
+        let errors = logs_in_time(stops)?.into_iter().chain(found);
+        let mut also = gravest_first(errors);
+        let stopped = (!also.is_empty()).then(|| also.remove(0));
         let kept = issuers.iter_mut().filter_map(|issuer| issuer.kept.take());
         let kept = kept.collect();
         // It had a checkpoint, now or before.
@@ -197,6 +201,7 @@ impl Auditor {
             cps: cps.log,
             issuers: issuers.into_iter().map(|issuer| issuer.log).collect(),
             stopped,
+            also,
         })
     }
 
@@ -243,15 +248,17 @@ fn logs_in_time(stops: Vec<Option<AuditError>>) -> Result<Vec<AuditError>, Audit
     Ok(in_time.collect())
 }
 
-/// The error that says most of an operator: what was signed and is denied comes before other
+/// Errors by what they say of an operator: what was signed and is denied comes before other
 /// misbehaviour, and that before what may pass.
-fn gravest(errors: impl Iterator<Item = AuditError>) -> Option<AuditError> {
-    // The first of those that are equal.
-    errors.min_by_key(|error| match error.misbehaviour() {
+pub(super) fn gravest_first(errors: impl Iterator<Item = AuditError>) -> Vec<AuditError> {
+    let mut errors: Vec<_> = errors.collect();
+    // Those that are equal stay in their order.
+    errors.sort_by_key(|error| match error.misbehaviour() {
         Some(Misbehaviour::Fork | Misbehaviour::Rollback) => 0,
         Some(_) => 1,
         None => 2,
-    })
+    });
+    errors
 }
 
 /// The logs as an earlier run left them.

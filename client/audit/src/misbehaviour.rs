@@ -154,7 +154,10 @@ pub enum AuditError {
         issuer: String,
     },
     /// An issuer's log was followed before and is not named now.
-    #[error("this state also follows the log {0}: name it again with --issuer and --issuer-key")]
+    #[error(
+        "this state also follows the log {0}: name it again with --issuer and --issuer-key, or go \
+         on with another --state if that issuer is no member of the roster any more"
+    )]
     IssuerNotNamed(String),
     /// The log of one issuer was named more than once.
     #[error("the log {0} is named twice: name each issuer's log once, with its key")]
@@ -230,6 +233,21 @@ pub enum AuditError {
         /// What the issuer says.
         issued: u64,
     },
+    /// The totals of all CPSs together and of an issuer do not agree.
+    #[error(
+        "all CPSs together have accepted {spent} tokens of the key {key} of {issuer}, and only \
+         {issued} were issued"
+    )]
+    MoreSpentTogether {
+        /// Whose key it is.
+        issuer: String,
+        /// The key's id, in hexadecimal digits.
+        key: String,
+        /// What the CPSs say.
+        spent: u64,
+        /// What the issuer says.
+        issued: u64,
+    },
     /// The auditor's own state.
     #[error(transparent)]
     State(#[from] StateError),
@@ -247,6 +265,25 @@ pub enum AuditError {
 }
 
 impl AuditError {
+    /// Whose log it is about, if it is about one alone.
+    #[must_use]
+    pub const fn log(&self) -> Option<&KeyName> {
+        match self {
+            Self::Log { log, .. }
+            | Self::Entry { log, .. }
+            | Self::FalseAccusation { log, .. }
+            | Self::ElsewhereAccusation { log, .. }
+            | Self::UnknownKey { log, .. }
+            | Self::NeverOpened { log, .. }
+            | Self::Contradiction { log, .. }
+            | Self::KeysTooClose { log, .. }
+            | Self::Excess { log, .. }
+            | Self::TooManyKeys { log, .. }
+            | Self::Position { log, .. } => Some(log),
+            _ => None,
+        }
+    }
+
     /// What the operator did wrong; `None` if this says nothing about the operator.
     #[must_use]
     pub fn misbehaviour(&self) -> Option<Misbehaviour> {
@@ -259,7 +296,9 @@ impl AuditError {
             Self::UnknownKey { .. } | Self::NeverOpened { .. } | Self::NotAnnounced { .. } => {
                 Misbehaviour::UnknownKey
             }
-            Self::MoreSpentThanIssued { .. } => Misbehaviour::MoreSpentThanIssued,
+            Self::MoreSpentThanIssued { .. } | Self::MoreSpentTogether { .. } => {
+                Misbehaviour::MoreSpentThanIssued
+            }
             Self::Excess { .. } => Misbehaviour::Excess,
             Self::KeysTooClose { .. } => Misbehaviour::KeysTooClose,
             Self::TimeUp

@@ -2,6 +2,7 @@
 //! over real files: whatever the latter does is found and named.
 
 mod accusations;
+mod federation;
 mod honest;
 mod later_kinds;
 mod several_issuers;
