@@ -1,14 +1,15 @@
-//! Section 5.1: a mailbox at three CPSs, of which one dies. With two copies no call loses its
-//! verdict; with one, those alone that the dead CPS held.
-//!
-//! `PENNYBLACK_SPREAD_CALLS` sets how many calls there are; 24 without it.
+//! Section 5.1: a mailbox at three CPSs, of which one dies in the middle of 300 calls. With two
+//! copies no call loses its verdict; with one, those alone that the dead CPS held, and each is
+//! marked incomplete.
 
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::stream::{self, StreamExt as _};
 use pennyblack_base::authority::Authority;
 use pennyblack_client::auth_service::{
     ClockGaps, KeyLookup, OobAuthenticationService, SecondAttempt, ShakenCall, read_passport,
@@ -24,7 +25,7 @@ use pennyblack_client::wallet::Wallet;
 use pennyblack_evidence::key_log_view::LogPolicy;
 use pennyblack_http::{RetryPolicy, ServiceAddress};
 use pennyblack_passport::{Attestation, Call, Party};
-use pennyblack_protocol::key_record::Coverage;
+use pennyblack_protocol::key_record::{Coverage, VerifiedKeyRecord};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::mailbox::Kem;
 use pennyblack_tests::port::free_port;
@@ -39,12 +40,15 @@ const DEAD: usize = 1;
 /// Longest wait for what is found within seconds.
 const FOUND: Duration = Duration::from_secs(30);
 
-fn calls() -> u64 {
-    let set = std::env::var("PENNYBLACK_SPREAD_CALLS").ok();
-    set.map_or(24, |calls| {
-        calls.parse().expect("PENNYBLACK_SPREAD_CALLS is a number")
-    })
-}
+const CALLS: u64 = 300;
+/// After so many calls it dies.
+const HALF: u64 = CALLS / 2;
+/// Calls that are placed at one time.
+const AT_ONCE: usize = 8;
+/// Tokens of one draw, and draws for each CPS: one that is left may get all copies of the
+/// second half.
+const BATCH: usize = 100;
+const DRAWS: usize = 3;
 
 struct Scene {
     world: World,
@@ -52,12 +56,14 @@ struct Scene {
     processes: Vec<Option<Process>>,
     mailbox_key: PathBuf,
     wallet: Wallet,
+    caller: OobAuthenticationService,
     _issuer: Process,
 }
 
 impl Scene {
-    /// Three CPSs with an issuer, and a wallet with so many tokens for each.
-    async fn open(tokens: u64) -> Self {
+    /// Three CPSs with an issuer, a wallet with tokens for each, and a mailbox that is registered
+    /// at all of them for so many copies.
+    async fn open(copies: u64) -> Self {
         let world = World::with_tls(Clock::system());
         let issuer = Process::start(SERVICE, Role::Issuer, &world).await;
         let (mut names, mut processes) = (Vec::new(), Vec::new());
@@ -80,6 +86,7 @@ impl Scene {
         let mailbox_key = world.path("office.mailbox");
         create_mailbox_key(&mailbox_key, Kem::DhkemX25519).unwrap();
         let scene = Self {
+            caller: caller(&world, &names[0]),
             world,
             names,
             processes,
@@ -88,17 +95,20 @@ impl Scene {
             _issuer: issuer,
         };
         for cps in &scene.names {
-            scene.draw(cps, tokens).await;
+            for _ in 0..DRAWS {
+                scene.draw(cps).await;
+            }
         }
+        scene.register(copies).await;
         scene
     }
 
-    async fn draw(&self, cps: &Authority, tokens: u64) {
+    async fn draw(&self, cps: &Authority) {
         let world = &self.world;
         let carrier = Carrier {
             issuer: world.url_of(world.issuer_name().as_str()).parse().unwrap(),
             identity: world.carrier.clone(),
-            batch: NonZeroUsize::new(usize::try_from(tokens).unwrap()).unwrap(),
+            batch: NonZeroUsize::new(BATCH).unwrap(),
             retry: RetryPolicy::SHORT,
             log: LogPolicy::default(),
         };
@@ -108,10 +118,7 @@ impl Scene {
     }
 
     fn address(&self, number: usize) -> ServiceAddress {
-        self.world
-            .url_of(self.names[number].as_str())
-            .parse()
-            .unwrap()
+        address_in(&self.world, &self.names[number])
     }
 
     /// Registers the mailbox at all CPSs, for so many copies.
@@ -135,24 +142,23 @@ impl Scene {
         publisher.register(&client, now).await.unwrap();
     }
 
-    fn caller(&self) -> OobAuthenticationService {
-        OobAuthenticationService {
-            cps: self.address(0),
-            http: self.world.http_options(),
-            transport: Arc::new(self.world.http_options()),
-            trust: load_trust(&self.world.path("pki/roots"), None, self.world.clock.now()).unwrap(),
-            numbering: None,
-            certificates: CertificateStores::default(),
-            minimum_age: Duration::ZERO,
-            max_copies: 8,
-            retry: RetryPolicy::NONE,
-            clock_gaps: ClockGaps::default(),
-        }
+    /// The record by which all calls are stored, as a gateway has it at hand.
+    async fn record(&self) -> VerifiedKeyRecord {
+        let (called, now) = (FIRST_NUMBER.parse().unwrap(), self.world.clock.now());
+        let found = self.caller.keys_of(&called, KeyLookup::Number, now);
+        let mut keys = found.await.unwrap().keys;
+        assert_eq!(keys.len(), 1);
+        keys.remove(0)
     }
 
-    /// Stores the PASSporT of a call from the `nth` number: where its copies are.
-    async fn place(&self, nth: u64) -> Vec<Authority> {
-        let (caller, now) = (self.caller(), self.world.clock.now());
+    /// Stores the PASSporTs of these calls: where the copies of each are.
+    async fn place(&self, calls: Range<u64>, record: &VerifiedKeyRecord) -> Vec<Vec<Authority>> {
+        let calls = calls.map(|nth| self.place_one(nth, record));
+        stream::iter(calls).buffered(AT_ONCE).collect().await
+    }
+
+    async fn place_one(&self, nth: u64, record: &VerifiedKeyRecord) -> Vec<Authority> {
+        let (caller, now) = (&self.caller, self.world.clock.now());
         let shaken = ShakenCall {
             orig: orig(nth).parse().unwrap(),
             dest: FIRST_NUMBER.parse().unwrap(),
@@ -161,21 +167,12 @@ impl Scene {
         };
         let passport = shaken.sign(&self.world.carrier, now).unwrap();
         let passport = read_passport(&passport).unwrap();
-        let called = FIRST_NUMBER.parse().unwrap();
-        let found = caller
-            .keys_of(&called, KeyLookup::Number, now)
-            .await
-            .unwrap();
-        assert_eq!(found.keys.len(), 1);
         let second = SecondAttempt::default();
-        let stored = caller.store(&self.wallet, &passport, &found.keys[0], &second, now);
+        let stored = caller.store(&self.wallet, &passport, record, &second, now);
         let stored = stored.await.unwrap();
         assert_eq!(stored.stored.len(), stored.wanted);
-        stored
-            .stored
-            .iter()
-            .map(|cps| cps.authority().clone())
-            .collect()
+        let at = stored.stored.iter();
+        at.map(|cps| cps.authority().clone()).collect()
     }
 
     fn kill(&mut self, number: usize) {
@@ -200,6 +197,25 @@ impl Scene {
     }
 }
 
+fn address_in(world: &World, cps: &Authority) -> ServiceAddress {
+    world.url_of(cps.as_str()).parse().unwrap()
+}
+
+fn caller(world: &World, cps: &Authority) -> OobAuthenticationService {
+    OobAuthenticationService {
+        cps: address_in(world, cps),
+        http: world.http_options(),
+        transport: Arc::new(world.http_options()),
+        trust: load_trust(&world.path("pki/roots"), None, world.clock.now()).unwrap(),
+        numbering: None,
+        certificates: CertificateStores::default(),
+        minimum_age: Duration::ZERO,
+        max_copies: 8,
+        retry: RetryPolicy::NONE,
+        clock_gaps: ClockGaps::default(),
+    }
+}
+
 fn orig(nth: u64) -> String {
     (12_155_550_100 + nth).to_string()
 }
@@ -211,13 +227,14 @@ fn call(nth: u64) -> Call {
     }
 }
 
-/// Waits until those mailboxes that can be read were.
+/// Waits until those mailboxes that can be read were, by requests that begin now.
 async fn until_read(follower: &Follower, dead: &Authority) {
+    let now = Instant::now();
     until("the mailboxes", FOUND, async || {
-        let status = follower.status();
+        let (since, status) = (now.elapsed(), follower.status());
         let mut living = status.iter().filter(|(_, cps, _)| cps != dead);
         living
-            .all(|(.., one)| one.read_to_its_end.is_some())
+            .all(|(.., one)| one.read_to_its_end.is_some_and(|ago| ago < since))
             .then_some(())
     })
     .await;
@@ -225,32 +242,31 @@ async fn until_read(follower: &Follower, dead: &Authority) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_two_copies_at_three_cpss_no_call_loses_its_verdict_when_one_dies() {
-    let calls = calls();
-    let mut scene = Scene::open(calls).await;
-    scene.register(2).await;
-    let dead = scene.names[DEAD].clone();
+    let mut scene = Scene::open(2).await;
+    let (record, dead) = (scene.record().await, scene.names[DEAD].clone());
     let alone = vec![dead.clone()];
-    let mut at_the_dead = 0;
-    for nth in 0..calls / 2 {
-        let at = scene.place(nth).await;
-        assert_eq!(at.len(), 2);
-        at_the_dead += usize::from(at.contains(&dead));
-    }
+    let before = scene.place(0..HALF, &record).await;
+    assert!(before.iter().all(|at| at.len() == 2));
+    let at_the_dead = before.iter().filter(|at| at.contains(&dead)).count();
     assert!(at_the_dead > 0, "nothing was at the one that dies");
     scene.kill(DEAD);
-    for nth in calls / 2..calls {
-        let at = scene.place(nth).await;
-        assert!(at.len() == 2 && !at.contains(&dead), "{at:?}");
-    }
     let follower = scene.follow();
+    let require_all = |calls: Range<u64>| {
+        for nth in calls {
+            let verdict = follower.peek(&call(nth));
+            assert!(verdict.is_valid(), "call {nth}: {verdict:?}");
+            assert_eq!(verdict.incomplete, alone);
+        }
+    };
     until_read(&follower, &dead).await;
-    for nth in 0..calls {
-        let verdict = follower.peek(&call(nth));
-        assert!(verdict.is_valid(), "call {nth}: {verdict:?}");
-        assert_eq!(verdict.incomplete, alone);
-    }
+    require_all(0..HALF);
+    let after = scene.place(HALF..CALLS, &record).await;
+    let is_elsewhere = |at: &Vec<Authority>| at.len() == 2 && !at.contains(&dead);
+    assert!(after.iter().all(is_elsewhere), "{after:?}");
+    until_read(&follower, &dead).await;
+    require_all(HALF..CALLS);
     // Of a call that nobody signed it cannot be said that there is none.
-    let verdict = follower.peek(&call(calls));
+    let verdict = follower.peek(&call(CALLS));
     assert!(verdict.is_no_passport());
     assert_eq!(verdict.incomplete, alone);
     follower.stop().await;
@@ -258,33 +274,27 @@ async fn with_two_copies_at_three_cpss_no_call_loses_its_verdict_when_one_dies()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_one_copy_those_verdicts_alone_are_lost_that_the_dead_cps_held() {
-    let calls = calls();
-    let mut scene = Scene::open(calls).await;
-    scene.register(1).await;
-    let dead = scene.names[DEAD].clone();
+    let mut scene = Scene::open(1).await;
+    let (record, dead) = (scene.record().await, scene.names[DEAD].clone());
     let alone = vec![dead.clone()];
-    let mut held = Vec::new();
-    for nth in 0..calls {
-        let at = scene.place(nth).await;
-        assert_eq!(at.len(), 1);
-        held.push(at[0] == dead);
-    }
+    let before = scene.place(0..HALF, &record).await;
     scene.kill(DEAD);
-    // What comes now goes to the others.
-    for nth in calls..calls + 4 {
-        assert_ne!(scene.place(nth).await, alone);
-        held.push(false);
-    }
     let follower = scene.follow();
+    let require = |first: u64, calls: &[Vec<Authority>]| {
+        for (nth, at) in (first..).zip(calls) {
+            let verdict = follower.peek(&call(nth));
+            assert_eq!(verdict.is_valid(), *at != alone, "call {nth}: {verdict:?}");
+            assert_eq!(verdict.incomplete, alone);
+        }
+    };
     until_read(&follower, &dead).await;
-    for (nth, is_held) in held.iter().enumerate() {
-        let verdict = follower.peek(&call(nth as u64));
-        assert_eq!(verdict.is_valid(), !is_held, "call {nth}: {verdict:?}");
-        assert_eq!(verdict.incomplete, alone);
-    }
-    println!(
-        "of {calls} calls {} were lost",
-        held.iter().filter(|held| **held).count()
-    );
+    require(0, &before);
+    let held = before.iter().filter(|at| **at == alone).count();
+    assert!(held > 0, "nothing was at the one that dies");
+    // What comes now goes to the others.
+    let after = scene.place(HALF..CALLS, &record).await;
+    assert!(after.iter().all(|at| *at != alone), "{after:?}");
+    until_read(&follower, &dead).await;
+    require(HALF, &after);
     follower.stop().await;
 }
