@@ -2,6 +2,8 @@
 //! checks.
 
 mod compare;
+mod federation;
+mod follow;
 mod output;
 mod practice;
 mod report;
@@ -10,32 +12,23 @@ mod witness;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use pennyblack_audit::{
-    AuditError, Auditor, FiledReport, Log, LogPlace, Period, StateDirectory, verify_proof,
-};
+use pennyblack_audit::{AuditError, FiledReport, LogPlace, Period, StateDirectory, verify_proof};
 use pennyblack_base::time::UnixTime;
 use pennyblack_http::HttpClient;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_storage::limited_file;
 use pennyblack_tlog::LogReader;
-use pennyblack_tlog::{KeyName, LogProof, VerifierKey, WitnessPolicy};
+use pennyblack_tlog::{LogProof, VerifierKey};
 use serde_json::json;
 
-use super::options::{ConnectionOptions, NetworkOptions};
+use super::options::NetworkOptions;
 use super::outcome::{Exit, Failure, Outcome};
 use super::witnesses::WitnessOptions;
-use super::wording::{plural, wrapped};
-
-/// How often progress is drawn.
-const PACE: Duration = Duration::from_millis(100);
-/// Entries between two looks at the clock.
-const STEP: u64 = 64;
+use super::wording::wrapped;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -44,13 +37,14 @@ Examples:
   pennyblack audit follow https://cps.example/log --key \"$CPS_KEY\" \\
       --issuer https://issuer.example/log --issuer-key \"$ISSUER_KEY\" \\
       --state audit
+  pennyblack audit follow --roster rosters --state audit
   pennyblack audit report --state audit --from 2026-11-01 --to 2026-11-30
   pennyblack audit verify entry-17.proof --key \"$CPS_KEY\"
 
 docs/auditing.md walks through all of it.")]
 pub(crate) enum AuditCommand {
     /// Read what is new in the logs, prove it, and check the evidence of every entry.
-    Follow(FollowArguments),
+    Follow(follow::FollowArguments),
     /// Report what happened in a period, from what `follow` has read.
     Report(ReportArguments),
     /// Write one entry with its proof to a small file.
@@ -65,51 +59,6 @@ pub(crate) enum AuditCommand {
     /// Run a witness: cosign the checkpoints of logs while they are consistent with the
     /// earlier ones.
     Witness(witness::WitnessArguments),
-}
-
-/// What `follow` is told.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  # a CPS's log, and that of its issuer
-  pennyblack audit follow https://cps.example/log --key \"$CPS_KEY\" \\
-      --issuer https://issuer.example/log --issuer-key \"$ISSUER_KEY\" \\
-      --state audit
-  # a CPS that takes tokens of two issuers
-  pennyblack audit follow … \\
-      --issuer https://one.example/log --issuer-key \"$ONE\" \\
-      --issuer https://two.example/log --issuer-key \"$TWO\"
-  # two of these three witnesses must have cosigned
-  pennyblack audit follow … --witness \"$A\" --witness \"$B\" --witness \"$C\" \\
-      --witnesses-needed 2")]
-pub(crate) struct FollowArguments {
-    /// The CPS's log: its URL, such as `https://cps.example/log`, or a directory of
-    /// its files.
-    log: String,
-    /// The key of the CPS's log, `NAME+ID+KEY`. Get it from a source other than the
-    /// log.
-    #[arg(long)]
-    key: VerifierKey,
-    /// An issuer's log, likewise; repeat both options for each issuer of the CPS. Without
-    /// any the CPS is trusted about keys, and the number of issued tokens is unknown.
-    #[arg(long = "issuer", value_name = "LOG", requires = "issuer_keys")]
-    issuers: Vec<String>,
-    /// The key of that issuer's log; the keys in the order of the logs.
-    #[arg(long = "issuer-key", value_name = "KEY", requires = "issuers")]
-    issuer_keys: Vec<VerifierKey>,
-    /// Directory for what was seen. Use the same one for the next run, which then
-    /// notices entries that were taken back.
-    #[arg(long, value_name = "DIR")]
-    state: PathBuf,
-    /// Seconds that the run may take. When they are over, what was read is proven and
-    /// kept, and the next run goes on from there.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600,
-          value_parser = clap::value_parser!(u64).range(1..=604_800))]
-    time_limit: u64,
-    #[command(flatten)]
-    witnesses: WitnessOptions,
-    #[command(flatten)]
-    connection: ConnectionOptions,
 }
 
 /// What `report` is told.
@@ -178,7 +127,7 @@ pub(crate) struct VerifyArguments {
 /// Does it.
 pub(crate) async fn run(command: AuditCommand, json: bool) -> Result<Outcome, Failure> {
     match command {
-        AuditCommand::Follow(arguments) => follow(arguments, json).await,
+        AuditCommand::Follow(arguments) => follow::run(arguments, json).await,
         AuditCommand::Report(arguments) => report(&arguments),
         AuditCommand::Prove(arguments) => prove(arguments).await,
         AuditCommand::Verify(arguments) => verify(&arguments),
@@ -186,69 +135,6 @@ pub(crate) async fn run(command: AuditCommand, json: bool) -> Result<Outcome, Fa
         AuditCommand::Practice(arguments) => practice::run(arguments, json).await,
         AuditCommand::Witness(arguments) => witness::run(arguments, json).await,
     }
-}
-
-async fn follow(arguments: FollowArguments, json: bool) -> Result<Outcome, Failure> {
-    let client = arguments.connection.http().client()?;
-    let log = |place: &str, key: VerifierKey, policy| {
-        let place = LogPlace::new(place, &client)?;
-        Ok::<_, Failure>(Log { place, key, policy })
-    };
-    let policy = arguments.witnesses.policy()?;
-    let cps = log(&arguments.log, arguments.key, policy)?;
-    let (logs, keys) = (arguments.issuers, arguments.issuer_keys);
-    if logs.len() != keys.len() {
-        return Err(unpaired(logs.len(), keys.len()));
-    }
-    let issuers = logs.iter().zip(keys);
-    // The witnesses are those of the CPS's log.
-    let issuers = issuers.map(|(place, key)| log(place, key, WitnessPolicy::default()));
-    let auditor = Auditor::new(cps, issuers.collect::<Result<Vec<_>, _>>()?)?;
-    let directory = StateDirectory::new(&arguments.state);
-    let _lock = directory.lock()?;
-    let bar = progress_bar(json);
-    let show = |name: &KeyName, done: u64, of: u64| {
-        if done.is_multiple_of(STEP) || done == of {
-            bar.set_length(of);
-            bar.set_position(done);
-            bar.set_message(name.to_string());
-        }
-    };
-    let limit = Duration::from_secs(arguments.time_limit);
-    let followed = auditor.follow(Clock::system().now(), || directory.load(), limit, show);
-    let followed = followed.await;
-    bar.finish_and_clear();
-    let mut followed = followed?;
-    directory.keep(&followed.state)?;
-    if let Some(error) = followed.stopped.take() {
-        return Err(error.into());
-    }
-    Ok(output::followed(&followed))
-}
-
-fn unpaired(logs: usize, keys: usize) -> Failure {
-    let message = format!(
-        "--issuer names {} and --issuer-key {}: give one key for each log, in the same order",
-        plural(logs as u64, "log"),
-        plural(keys as u64, "key")
-    );
-    Failure::new(Exit::Usage, message)
-}
-
-fn progress_bar(json: bool) -> ProgressBar {
-    let target = if json {
-        ProgressDrawTarget::hidden()
-    } else {
-        ProgressDrawTarget::stderr()
-    };
-    let bar = ProgressBar::with_draw_target(Some(1), target);
-    let template =
-        "{spinner:.green} {msg} [{wide_bar:.green/dim}] {human_pos} of {human_len}, {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style.progress_chars("━╸─"));
-    }
-    bar.enable_steady_tick(PACE);
-    bar
 }
 
 fn report(arguments: &ReportArguments) -> Result<Outcome, Failure> {

@@ -12,6 +12,7 @@ use clap::Subcommand;
 use pennyblack_roster::{ChainError, RosterDirectoryError};
 use pennyblack_storage::atomic_file;
 
+pub(crate) use self::show::standing;
 use super::outcome::{Exit, Failure, Outcome};
 
 /// What to do with rosters.

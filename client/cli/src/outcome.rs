@@ -182,17 +182,20 @@ fn exit_of_caller(error: &OobAuthenticationError) -> Exit {
     }
 }
 
+pub(crate) fn exit_of_audit(error: &AuditError) -> Exit {
+    let no_answer = matches!(error, AuditError::Log { error, .. }
+        if matches!(error, ReadLogError::Source(_)))
+        || matches!(error, AuditError::TimeUp);
+    match error.misbehaviour() {
+        Some(misbehaviour) => misbehaviour.into(),
+        None if no_answer => Exit::Network,
+        None => Exit::Failed,
+    }
+}
+
 impl From<AuditError> for Failure {
     fn from(error: AuditError) -> Self {
-        let no_answer = matches!(&error, AuditError::Log { error, .. }
-            if matches!(error, ReadLogError::Source(_)))
-            || matches!(&error, AuditError::TimeUp);
-        let exit = match error.misbehaviour() {
-            Some(misbehaviour) => misbehaviour.into(),
-            None if no_answer => Exit::Network,
-            None => Exit::Failed,
-        };
-        Self::new(exit, error)
+        Self::new(exit_of_audit(&error), error)
     }
 }
 

@@ -16,7 +16,8 @@ use serde_json::json;
 
 use super::super::outcome::{Exit, Failure, Outcome};
 use super::super::wording::wrapped;
-use super::{AuditCommand, PACE};
+use super::AuditCommand;
+use super::follow::PACE;
 
 /// What `practice` is told.
 #[derive(Debug, Args)]

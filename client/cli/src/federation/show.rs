@@ -105,7 +105,7 @@ fn members(roster: &Roster) -> String {
 }
 
 /// What it is good for now, and for how long.
-pub(super) fn standing(validity: &Validity, now: UnixTime) -> String {
+pub(crate) fn standing(validity: &Validity, now: UnixTime) -> String {
     match validity.standing(now) {
         Standing::NotYet => format!(
             "not valid yet: it begins in {}; check this machine's clock",

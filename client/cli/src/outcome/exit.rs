@@ -71,6 +71,29 @@ impl From<Misbehaviour> for Exit {
 }
 
 impl Exit {
+    /// The worst of what several services have come to: what an operator has signed and denies,
+    /// other misbehaviour, what is wrong here, what was not reached, what was not read or not
+    /// checked. Of what is equally bad the first.
+    pub(crate) fn worst(all: impl IntoIterator<Item = Self>) -> Self {
+        let worst = |worst: Self, one: Self| match one.weight() > worst.weight() {
+            true => one,
+            false => worst,
+        };
+        all.into_iter().fold(Self::Done, worst)
+    }
+
+    const fn weight(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::IssuerNotFollowed => 1,
+            Self::Unfinished => 2,
+            Self::Network => 3,
+            Self::Fork | Self::Rollback => 6,
+            other if other as u8 >= Misbehaviour::RewrittenEntry.exit_code() => 5,
+            _ => 4,
+        }
+    }
+
     /// Every code.
     #[cfg(test)]
     pub(crate) const ALL: [Self; 27] = [
@@ -102,4 +125,28 @@ impl Exit {
         Self::Excess,
         Self::KeysTooClose,
     ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_operator_denies_is_worse_than_what_may_pass() {
+        let order = [
+            Exit::Done,
+            Exit::IssuerNotFollowed,
+            Exit::Unfinished,
+            Exit::Network,
+            Exit::Failed,
+            Exit::BadSignature,
+            Exit::Fork,
+        ];
+        for (place, exit) in order.into_iter().enumerate() {
+            let lesser = order.into_iter().take(place + 1);
+            assert_eq!(Exit::worst(lesser.clone()), exit);
+            assert_eq!(Exit::worst(lesser.rev()), exit);
+        }
+        assert_eq!(Exit::worst([Exit::Rollback, Exit::Fork]), Exit::Rollback);
+    }
 }

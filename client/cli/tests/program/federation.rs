@@ -1,6 +1,8 @@
-//! Rosters: how they are made and signed, fetched from mirrors that lie, and served by a CPS.
+//! Rosters: how they are made and signed, fetched from mirrors that lie, served by a CPS, and
+//! how the logs of their members are followed.
 
 mod fetching;
+mod followed;
 mod hints;
 mod making;
 mod relays;
@@ -121,18 +123,26 @@ impl Council {
         (before, (from, until)): (Option<&SignedRoster>, (UnixTime, UnixTime)),
         signers: &[usize],
     ) -> SignedRoster {
-        let keys = self.0.each_ref().map(|key| key.verifier().clone());
         let (_, authority) = cps.split_once("://").unwrap();
         let log = format!("{authority}/log").parse().unwrap();
-        let log = VerifierKey::new(log, SignatureType::Ed25519, *keys[0].public()).unwrap();
-        let member = |role, uri: &str, operator: &str, keys| {
-            let (uri, operator) = (uri.parse().unwrap(), operator.parse().unwrap());
-            Member::new(role, uri, operator, keys).unwrap()
-        };
+        let key = *self.0[0].verifier().public();
+        let log = VerifierKey::new(log, SignatureType::Ed25519, key).unwrap();
         let members = vec![
             member(Role::Cps, cps, "operator-c", vec![log]),
             member(Role::Relay, "https://relay.example", operator, Vec::new()),
         ];
+        self.of(before, members, (from, until), signers)
+    }
+
+    /// A roster of these members.
+    fn of(
+        &self,
+        before: Option<&SignedRoster>,
+        members: Vec<Member>,
+        (from, until): (UnixTime, UnixTime),
+        signers: &[usize],
+    ) -> SignedRoster {
+        let keys = self.0.each_ref().map(|key| key.verifier().clone());
         let roster = Roster {
             origin: "fed.example".parse().unwrap(),
             position: before.map_or(Position::First, |before| Position::After(before.pin())),
@@ -145,4 +155,9 @@ impl Council {
         signers.for_each(|signer| signed.sign_too(signer).unwrap());
         signed
     }
+}
+
+fn member(role: Role, uri: &str, operator: &str, keys: Vec<VerifierKey>) -> Member {
+    let (uri, operator) = (uri.parse().unwrap(), operator.parse().unwrap());
+    Member::new(role, uri, operator, keys).unwrap()
 }
