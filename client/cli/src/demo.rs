@@ -1,7 +1,8 @@
 //! `pennyblack demo`: the demonstration on a terminal or as JSON, and the hidden
 //! command by which it runs the services as processes of this program. Not here: how its
-//! report looks (`text`, `sight`).
+//! report looks (`text`, `cpss`, `sight`).
 
+mod cpss;
 mod sight;
 mod text;
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pennyblack_issuer::signer::KeyType;
-use pennyblack_testbed::demo::{Audience, CALLS, Way, play};
+use pennyblack_testbed::demo::{Audience, CALLS, Settings, Way, play};
 
 use super::outcome::{Exit, Failure, Outcome, json_of};
 use super::signals::Ends;
@@ -22,21 +23,28 @@ use super::signals::Ends;
 #[command(after_help = "\
 Examples:
   pennyblack demo
-  # keep certificates, configuration, logs and databases, and what CPS and relay
-  # received (cps.received, relay.received), to look at them
+  # keep certificates, configuration, logs and databases, and what CPSs and relay
+  # received (cps-a.received, relay.received), to look at them
   pennyblack demo --keep
-  # what the CPS sees without a relay
-  pennyblack demo --direct")]
+  # what the CPSs see without a relay
+  pennyblack demo --direct
+  # what is lost with one copy of each PASSporT when a CPS dies
+  pennyblack demo --copies 1")]
 pub(crate) struct DemoArguments {
     /// Keep the directory with all files of the demonstration, and print its path.
     #[arg(long)]
     keep: bool,
-    /// Let carriers ask the CPS themselves and not through the relay, to see what it sees
+    /// Let carriers ask the CPSs themselves and not through the relay, to see what these see
     /// then.
     #[arg(long)]
     direct: bool,
+    /// At how many of the three CPSs each PASSporT is stored. With 1, the calls that the killed
+    /// CPS held have no verdict.
+    #[arg(long, value_name = "NUMBER", default_value_t = 2,
+          value_parser = clap::value_parser!(u64).range(1..=3))]
+    copies: u64,
     /// The token type: blind-rsa, which anyone can verify; or voprf-ristretto255 or
-    /// voprf-p384, for one operator that runs both issuer and CPS.
+    /// voprf-p384, for one operator that runs both issuer and CPSs.
     #[arg(long, value_name = "TYPE", default_value = "blind-rsa", value_parser = token_type)]
     token_type: KeyType,
 }
@@ -89,13 +97,17 @@ pub(crate) async fn run(arguments: DemoArguments, json: bool) -> Result<Outcome,
         Failure::new(Exit::Failed, text)
     })?;
     let watcher = Watcher::new(json);
-    let way = match arguments.direct {
-        true => Way::Direct,
-        false => Way::Relay,
+    let settings = Settings {
+        tokens: arguments.token_type,
+        way: match arguments.direct {
+            true => Way::Direct,
+            false => Way::Relay,
+        },
+        copies: arguments.copies,
     };
     // What is not played to its end kills its services.
     let report = tokio::select! {
-        report = play(directory.path(), arguments.token_type, way, &watcher) => Some(report),
+        report = play(directory.path(), settings, &watcher) => Some(report),
         () = ends.requested() => None,
     };
     watcher.leave();

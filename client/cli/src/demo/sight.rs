@@ -1,71 +1,113 @@
-//! What CPS and relay saw, side by side, on a terminal.
+//! What CPSs and relay saw, side by side, on a terminal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use console::style;
 use indicatif::HumanCount;
-use pennyblack_testbed::demo::{Asked, CpsVisitor, RelayVisitor, Report, Way};
+use pennyblack_testbed::demo::{Asked, RelayVisitor, Report, Way};
 
-use super::super::table::{Cell, Color, Table, words};
-use super::super::wording::{count, plural, time_of_day, wrapped};
+use super::super::table::{Cell, Color, Table, numbers, words};
+use super::super::wording::{time_of_day, wrapped};
 
-/// Who asked whom, one address a row.
+/// The services that are asked: the relay, and behind it the CPSs in their order.
+const COLUMNS: [&str; 4] = ["relay", "cps-a", "cps-b", "cps-c"];
+
+/// What was asked from one address.
+#[derive(Default)]
+struct Visitor {
+    whose: Option<&'static str>,
+    /// How often, at each of [`COLUMNS`].
+    asked: BTreeMap<Asked, [Option<u64>; COLUMNS.len()]>,
+}
+
+/// Who asked for what, how often, and which services.
 pub(super) fn table(report: &Report) -> Table {
-    let (relay, cps) = (&report.relay_sight.visitors, &report.cps_sight.visitors);
-    let mut rows: BTreeMap<IpAddr, (Option<&RelayVisitor>, Option<&CpsVisitor>)> = BTreeMap::new();
-    for visitor in relay {
-        rows.entry(visitor.address).or_default().0 = Some(visitor);
-    }
-    for visitor in cps {
-        rows.entry(visitor.address).or_default().1 = Some(visitor);
-    }
-    let mut table = Table::new([
-        words("address").whole(),
-        words("whose").whole(),
-        words("what the relay saw"),
-        words("what the CPS saw"),
-    ]);
-    for (address, (at_relay, at_cps)) in rows {
-        let named = at_relay.map(|visitor| visitor.whose);
-        let named = named.or(at_cps.map(|visitor| visitor.whose)).flatten();
-        let is_seen = report.cps_sight.carriers_seen.contains(&address);
-        let at_cps = Cell::new(at_cps.map(of_cps).unwrap_or_default());
-        table.row([
-            Cell::new(address),
-            Cell::new(named.unwrap_or("unknown")),
-            Cell::new(at_relay.map(of_relay).unwrap_or_default()),
-            match is_seen {
-                true => at_cps.fg(Color::Red),
-                false => at_cps,
-            },
-        ]);
+    let columns = COLUMNS.map(numbers);
+    let mut table = Table::new(
+        [
+            words("address").whole(),
+            words("whose").whole(),
+            words("asked for"),
+        ]
+        .into_iter()
+        .chain(columns),
+    );
+    for (address, visitor) in visitors(report) {
+        let mut first = Some((address.to_string(), visitor.whose.unwrap_or("unknown")));
+        for (asked, counts) in visitor.asked {
+            let (address_cell, whose) = first.take().unwrap_or_default();
+            let counts = counts.into_iter().enumerate();
+            let counts = counts.map(|(place, count)| {
+                let cell = Cell::new(
+                    count
+                        .map(|count| HumanCount(count).to_string())
+                        .unwrap_or_default(),
+                );
+                match place > 0 && asked.is_for_a_call() && is_seen_carrier(report, address) {
+                    true => cell.fg(Color::Red),
+                    false => cell,
+                }
+            });
+            let head = [
+                Cell::new(address_cell),
+                Cell::new(whose),
+                Cell::new(name(asked)),
+            ];
+            table.row(head.into_iter().chain(counts));
+        }
     }
     table
 }
 
-fn of_relay(visitor: &RelayVisitor) -> String {
-    let requests = visitor.requests.iter();
-    let requests = requests.map(|(gateway, number)| {
-        let requests = plural(*number, "request");
-        format!("{requests} for “{gateway}”")
-    });
-    requests.collect::<Vec<_>>().join(", ")
+/// By their addresses.
+fn visitors(report: &Report) -> BTreeMap<IpAddr, Visitor> {
+    let mut visitors = BTreeMap::<IpAddr, Visitor>::new();
+    let mut count = |address: IpAddr, whose, asked, place: usize, number: u64| {
+        let visitor = visitors.entry(address).or_default();
+        visitor.whose = whose;
+        let counts = visitor.asked.entry(asked).or_default();
+        if let Some(count) = counts.get_mut(place) {
+            *count = Some(count.unwrap_or(0) + number);
+        }
+    };
+    for visitor in &report.relay_sight.visitors {
+        let requests = visitor.requests.values().sum::<u64>();
+        count(
+            visitor.address,
+            visitor.whose,
+            Asked::SealedRequest,
+            0,
+            requests,
+        );
+    }
+    for (place, cps) in report.cpss.iter().enumerate() {
+        for visitor in &cps.visitors {
+            for (asked, number) in &visitor.asked {
+                count(visitor.address, visitor.whose, *asked, place + 1, *number);
+            }
+        }
+    }
+    visitors
 }
 
-fn of_cps(visitor: &CpsVisitor) -> String {
-    let asked = visitor.asked.iter().map(|(asked, number)| match asked {
-        Asked::SealedRequest => plural(*number, "sealed request"),
-        Asked::Store => plural(*number, "store"),
-        Asked::LookUp => plural(*number, "look-up"),
-        Asked::KeyFetch => count(*number, "fetch of its keys", "fetches of its keys"),
-        Asked::LogReading => count(*number, "reading of its log", "readings of its log"),
-        Asked::KeyRecord => plural(*number, "key record"),
-        Asked::Poll => plural(*number, "poll"),
-        Asked::DoubleSpends => "its log of double spends".to_owned(),
-        Asked::Other => count(*number, "other request", "other requests"),
-    });
-    asked.collect::<Vec<_>>().join(", ")
+fn is_seen_carrier(report: &Report, address: IpAddr) -> bool {
+    let mut cpss = report.cpss.iter();
+    cpss.any(|cps| cps.carriers_seen.contains(&address))
+}
+
+const fn name(asked: Asked) -> &'static str {
+    match asked {
+        Asked::SealedRequest => "sealed requests",
+        Asked::Store => "stores",
+        Asked::LookUp => "look-ups",
+        Asked::KeyFetch => "keys for relays",
+        Asked::LogReading => "its log",
+        Asked::KeyRecord => "key records",
+        Asked::Poll => "polls",
+        Asked::DoubleSpends => "double spends",
+        Asked::Other => "other",
+    }
 }
 
 /// What the table comes to, in lines of at most 80 characters.
@@ -90,7 +132,7 @@ fn lengths(report: &Report) -> Option<String> {
         sizes.join(" or ")
     };
     Some(format!(
-        "Requests had {} bytes and answers {}, from {} to {}.",
+        "At the relay requests had {} bytes and answers {}, from {} to {}.",
         sizes(|one| &one.request_bytes),
         sizes(|one| &one.answer_bytes),
         time_of_day(first),
@@ -99,24 +141,28 @@ fn lengths(report: &Report) -> Option<String> {
 }
 
 fn conclusion(report: &Report) -> String {
-    let sight = &report.cps_sight;
-    if !sight.addresses_differ {
+    if !report.cpss.iter().all(|cps| cps.addresses_differ) {
         return "This system has one address for all, so addresses tell nobody apart. On Linux \
                 each participant has an address of its own."
             .to_owned();
     }
-    let seen: Vec<_> = sight.carriers_seen.iter().map(IpAddr::to_string).collect();
+    let seen: BTreeSet<_> = report
+        .cpss
+        .iter()
+        .flat_map(|cps| &cps.carriers_seen)
+        .collect();
+    let seen: Vec<_> = seen.into_iter().map(IpAddr::to_string).collect();
     match (report.way, seen.is_empty()) {
-        (_, true) => "Carriers fetch the CPS's keys themselves, ahead of calls. No store and no \
-                      look-up came to the CPS from an address of theirs."
+        (_, true) => "Carriers fetch the CPSs' keys for relays themselves, ahead of calls. No \
+                      store and no look-up came to a CPS from an address of theirs."
             .to_owned(),
         (Way::Direct, false) => format!(
-            "Without the relay the CPS sees who stores what: stores and look-ups came from {}.",
+            "Without the relay the CPSs see who stores what: stores and look-ups came from {}.",
             seen.join(", ")
         ),
         (Way::Relay, false) => {
             let text = format!(
-                "Stores or look-ups came to the CPS from {}.",
+                "Stores or look-ups came to the CPSs from {}.",
                 seen.join(", ")
             );
             style(text).red().to_string()
@@ -124,24 +170,19 @@ fn conclusion(report: &Report) -> String {
     }
 }
 
-/// What was searched for and found, for the summary.
+/// What was searched for and found at each, for the summary.
 pub(super) fn searched(report: &Report) -> String {
-    let (cps, relay) = (&report.cps_sight, &report.relay_sight);
-    let cps = (
-        cps.bytes,
-        cps.searched_for,
-        "who called or stored (numbers, SPCs, addresses, PASSporTs)",
-        &cps.found[..],
-    );
-    let relay = (
-        relay.bytes,
-        relay.searched_for,
-        "what was asked (mailboxes, tokens, numbers, PASSporTs)",
-        &relay.found[..],
-    );
-    [("CPS", cps), ("Relay", relay)]
-        .map(|(who, (bytes, things, what, found))| {
-            let found = match found {
+    let cpss = report.cpss.iter().zip(COLUMNS.into_iter().skip(1));
+    let cpss = cpss.map(|(cps, name)| {
+        let what = "who called or stored (numbers, SPCs, addresses, PASSporTs)";
+        (name, cps.bytes, cps.searched_for, what, &cps.found)
+    });
+    let relay = &report.relay_sight;
+    let what = "what was asked (mailboxes, tokens, numbers, PASSporTs)";
+    let relay = ("Relay", relay.bytes, relay.searched_for, what, &relay.found);
+    cpss.chain([relay])
+        .map(|(who, bytes, things, what, found)| {
+            let found = match &found[..] {
                 [] => style("none found".to_owned()).green(),
                 found => style(format!("found: {}", found.join(", "))).red(),
             };
@@ -152,5 +193,6 @@ pub(super) fn searched(report: &Report) -> String {
             );
             wrapped(&text, &format!("{who:15}"), &" ".repeat(15))
         })
+        .collect::<Vec<_>>()
         .join("\n")
 }

@@ -1,11 +1,12 @@
 //! How the report of a demonstration looks on a terminal. Not here: who saw what (`sight`).
 
 use console::style;
+use pennyblack_base::authority::Authority;
 use pennyblack_testbed::demo::{CallLine, GatewayAnswer, Report, Way};
 
 use super::super::table::{Attribute, Cell, Color, Table, numbers, words};
 use super::super::wording::time_of_day;
-use super::sight;
+use super::{cpss, sight};
 
 /// Calls that are shown line by line.
 const SHOWN: usize = 10;
@@ -17,8 +18,8 @@ pub(super) fn of(report: &Report) -> String {
         style("Something was not as it should be.").red().bold()
     };
     format!(
-        "{}\n{}\n{}\n\n{}\n{}\n{ASKED_BY_SIP}\n\n{}\n{}\n\n{}\n{}\n{}\n\n{}\n\n\
-         {verdict} ({:.1} s)\n",
+        "{}\n{}\n{}\n\n{}\n{}\n{}\n\n{}\n{}\n{ASKED_BY_SIP}\n\n{}\n{}\n\n{}\n{}\n{}\n\n\
+         {}\n\n{verdict} ({:.1} s)\n",
         style(format!(
             "The first {} of {} calls",
             SHOWN.min(report.calls.len()),
@@ -27,6 +28,9 @@ pub(super) fn of(report: &Report) -> String {
         .bold(),
         calls_table(&report.calls),
         seen_of_calls(report.way),
+        style("Three CPSs of three operators").bold(),
+        cpss::table(report),
+        cpss::remarks(report),
         style("Two calls between telephone networks").bold(),
         gateways_table(&report.gateways),
         style("Attempts that should fail").bold(),
@@ -44,13 +48,13 @@ const fn seen_of_calls(way: Way) -> &'static str {
     match way {
         Way::Relay => {
             "\
-Of each call the CPS saw the called number, mailbox, bytes, a token and the
+Of each copy its CPS saw the called number, mailbox, bytes, a token and the
 relay's address; and the relay the carrier's address, for which CPS, when, and
 how many bytes. Nothing else."
         }
         Way::Direct => {
             "\
-Of each call the CPS saw the called number, mailbox, bytes, a token and the
+Of each copy its CPS saw the called number, mailbox, bytes, a token and the
 carrier's address, and nothing else."
         }
     }
@@ -66,14 +70,16 @@ fn summary(report: &Report) -> String {
     let valid = report.calls.iter().filter(|call| call.is_valid()).count();
     format!(
         "Calls          {valid} of {} verified; {} tokens drawn\n\
-         Crash          the CPS was killed (SIGKILL) half-way; the requests that it left\n\
-         \x20              unanswered were sent again and stored once\n\
+         {}\n\
+         {}\n\
          {}\n\
          Double spends  {} in the log, {} proven by its own bytes and the issuer's\n\
          \x20              directory:\n\
          \x20              {}",
         report.calls.len(),
         report.tokens_drawn,
+        cpss::crash(report),
+        cpss::roster(report),
         sight::searched(report),
         report.evidence.lines,
         report.evidence.proven,
@@ -89,11 +95,15 @@ fn calls_table(calls: &[CallLine]) -> Table {
         words("stored by"),
         words("verdict").said_once(),
         words("mailbox").whole(),
+        words("copies at").whole(),
         numbers("bytes"),
     ]);
     for call in calls.iter().take(SHOWN) {
-        let boxes = call.mailboxes.iter().map(|id| id.get(..8).unwrap_or(id));
-        let boxes: Vec<_> = boxes.map(|id| format!("{id}…")).collect();
+        let boxes = call.mailboxes.iter().map(|one| &one.mailbox);
+        let boxes = boxes.map(|id| format!("{}…", id.get(..8).unwrap_or(id)));
+        let boxes: Vec<_> = boxes.collect();
+        let copies = call.mailboxes.iter().map(|one| letters(&one.cpss));
+        let copies: Vec<_> = copies.collect();
         table.row([
             Cell::new(time_of_day(call.at)),
             Cell::new(&call.orig),
@@ -101,10 +111,23 @@ fn calls_table(calls: &[CallLine]) -> Table {
             Cell::new(call.stored_by),
             verdict_cell(call),
             Cell::new(boxes.join("\n")).fg(Color::DarkGrey),
+            Cell::new(copies.join("\n")),
             Cell::new(call.size).fg(Color::DarkGrey),
         ]);
     }
     table
+}
+
+/// `a, c` for `cps-a.example` and `cps-c.example`.
+fn letters(cpss: &[Authority]) -> String {
+    let letters = cpss.iter().map(|cps| {
+        let name = cps.as_str();
+        let letter = name
+            .strip_prefix("cps-")
+            .and_then(|rest| rest.split('.').next());
+        letter.unwrap_or(name)
+    });
+    letters.collect::<Vec<_>>().join(", ")
 }
 
 fn verdict_cell(call: &CallLine) -> Cell {

@@ -40,7 +40,7 @@ fn a_demonstration_that_is_stopped_leaves_no_service_and_no_file_behind() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        until("three services", || processes_in(home.path()) == 3);
+        until("five services", || processes_in(home.path()) == 5);
         let mut kill = Command::new("kill");
         let sent = kill.args(["-s", signal, &demo.id().to_string()]);
         assert!(sent.status().unwrap().success());

@@ -16,12 +16,13 @@ use pennyblack_protocol::store_request::{SignedStoreRequest, sign_store_request}
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::sealed::seal_passport;
 
-use super::calls::{Found, customer, name, sign, store, verify};
+use super::calls::{Found, customer, sign, store, verify};
+use super::cps::FIRST;
 use super::network::{Host, Network};
 use super::participants::{Callee, Participants};
 use super::report::{Evidence, Incident};
 use super::service::{LOOK_EVERY, client};
-use super::services::{Services, cps_name, issuer_keys};
+use super::services::{Services, issuer_keys};
 use super::storer::Storer;
 use super::{DemoError, WhileDoing as _};
 use pennyblack_client::carrier::CarrierError;
@@ -29,7 +30,7 @@ use pennyblack_http::{HttpError, Request, RetryPolicy};
 use pennyblack_pki::RevocationReason;
 
 /// Customers' numbers from here on are not used by ordinary calls.
-const FIRST: usize = 5_000;
+const UNUSED: usize = 5_000;
 const DAY: Duration = Duration::from_secs(86_400);
 /// How long the issuer may take to notice a new revocation list.
 const NOTICE_WITHIN: Duration = Duration::from_secs(15);
@@ -55,31 +56,33 @@ pub(super) async fn play(
 }
 
 async fn no_passport(cast: &Participants) -> Result<Incident, DemoError> {
-    let verdict = verify(cast.callee(2)?, &customer(FIRST)?).await?;
+    let found = verify(cast.callee(2)?, &customer(UNUSED)?, None)
+        .await?
+        .found;
     Ok(Incident {
         what: "a call for which nobody stored anything",
         expected: "no PASSporT",
-        observed: name(verdict).to_owned(),
-        ok: verdict == Found::NoPassport,
+        observed: found.name().to_owned(),
+        ok: found == Found::NoPassport,
     })
 }
 
 async fn forged(cast: &Participants, clock: &Clock) -> Result<Incident, DemoError> {
-    let (callee, orig) = (cast.callee(2)?, customer(FIRST + 1)?);
+    let (callee, orig) = (cast.callee(2)?, customer(UNUSED + 1)?);
     let passport = sign(&cast.crook, &orig, callee, clock)?;
     // The crook needs a token; carrier B is careless.
     store(&cast.carrier_b, &passport, callee, clock).await?;
-    let verdict = verify(callee, &orig).await?;
+    let found = verify(callee, &orig, None).await?.found;
     Ok(Incident {
         what: "a forged call, signed under a CA that nobody trusts",
         expected: "unverifiable",
-        observed: name(verdict).to_owned(),
-        ok: verdict == Found::Unverifiable,
+        observed: found.name().to_owned(),
+        ok: found == Found::Unverifiable,
     })
 }
 
 async fn expired(cast: &Participants, clock: &Clock) -> Result<Incident, DemoError> {
-    let (callee, orig) = (cast.callee(3)?, customer(FIRST + 2)?);
+    let (callee, orig) = (cast.callee(3)?, customer(UNUSED + 2)?);
     let (stale, _hand) = Clock::by_hand(clock.now().minus(Duration::from_secs(600)));
     let (carrier, passport) = (
         &cast.carrier_a,
@@ -90,12 +93,12 @@ async fn expired(cast: &Participants, clock: &Clock) -> Result<Incident, DemoErr
     let delivery = carrier.oob_as()?.delivery();
     let resent = delivery.resend(&carrier.wallet, clock.now()).await;
     resent.during("storing a PASSporT")?;
-    let verdict = verify(callee, &orig).await?;
+    let found = verify(callee, &orig, None).await?.found;
     Ok(Incident {
         what: "a PASSporT of ten minutes ago",
         expected: "unverifiable",
-        observed: name(verdict).to_owned(),
-        ok: verdict == Found::Unverifiable,
+        observed: found.name().to_owned(),
+        ok: found == Found::Unverifiable,
     })
 }
 
@@ -109,7 +112,7 @@ fn spend_with<T>(
     more: impl FnOnce(&pennyblack_privacypass::token::Token, &SpendKey) -> Result<T, DemoError>,
 ) -> Result<T, DemoError> {
     let callee = cast.callee(place)?;
-    let passport = sign(storer, &customer(FIRST + 3)?, callee, clock)?;
+    let passport = sign(storer, &customer(UNUSED + 3)?, callee, clock)?;
     spend_on(storer, callee, &passport, clock, more)
 }
 
@@ -148,7 +151,7 @@ fn spend_on<T>(
 }
 
 async fn double_spend(cast: &Participants, clock: &Clock) -> Result<Incident, DemoError> {
-    let (cps, callee) = (&cps_name()?, cast.callee(5)?);
+    let (cps, callee) = (&FIRST.authority()?, cast.callee(5)?);
     let recipient = callee
         .recipients
         .first()
@@ -174,7 +177,7 @@ async fn double_spend(cast: &Participants, clock: &Clock) -> Result<Incident, De
 }
 
 async fn stolen_token(cast: &Participants, clock: &Clock) -> Result<Incident, DemoError> {
-    let (cps, callee) = (&cps_name()?, cast.callee(5)?);
+    let (cps, callee) = (&FIRST.authority()?, cast.callee(5)?);
     let recipient = callee
         .recipients
         .first()
@@ -204,7 +207,7 @@ async fn stolen_token(cast: &Participants, clock: &Clock) -> Result<Incident, De
 }
 
 async fn exhausted_quota(cast: &Participants, clock: &Clock) -> Result<Incident, DemoError> {
-    let drawn = cast.greedy.draw(&cps_name()?, clock).await;
+    let drawn = cast.greedy.draw(&FIRST.authority()?, clock).await;
     Ok(Incident {
         what: "tokens beyond a carrier's quota",
         expected: "refused (quota-exceeded)",
@@ -220,7 +223,7 @@ async fn revoked(cast: &mut Participants, clock: &Clock) -> Result<Incident, Dem
         .during("revoking a certificate")?;
     let deadline = Instant::now() + NOTICE_WITHIN;
     let drawn = loop {
-        let drawn = cast.revoked.draw(&cps_name()?, clock).await;
+        let drawn = cast.revoked.draw(&FIRST.authority()?, clock).await;
         if drawn.is_err() || Instant::now() > deadline {
             break drawn;
         }
@@ -295,7 +298,7 @@ async fn evidence(
     let answer = client.send(&request, RetryPolicy::SHORT).await;
     let answer = answer.during("fetching the issuer's directory")?;
     let issuer = IssuerDirectory::parse(&answer.body).during("reading the issuer's directory")?;
-    let cps = services.cps_from(Host::Auditor, network).await?;
+    let cps = services.first_cps_from(Host::Auditor, network).await?;
     let url = cps.url("/v1/double-spends");
     let request = Request::get(url, 1 << 20);
     let answer = client.send(&request, RetryPolicy::SHORT).await;

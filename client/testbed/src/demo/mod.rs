@@ -1,14 +1,16 @@
 //! The demonstration: everything on this machine, with real certificates, real
 //! services in processes of their own, real HTTP and durable storage; nothing is
-//! simulated but the people. It tells what happened, what CPS and relay could see
+//! simulated but the people. It tells what happened, what CPSs and relay could see
 //! of it, and fails when anything was not as it should be.
 
 mod calls;
+mod cps;
 mod gateways;
 mod incidents;
 mod network;
 mod participants;
 mod report;
+mod roster;
 mod search;
 mod service;
 mod services;
@@ -28,12 +30,13 @@ use pennyblack_runtime::clock::Clock;
 use serde::Serialize;
 
 pub use report::{
-    Asked, CallLine, CpsView, CpsVisitor, Evidence, GatewayAnswer, Incident, RelayView,
-    RelayVisitor, Report,
+    Asked, CallLine, CpsView, CpsVisitor, Crash, Evidence, GatewayAnswer, Incident, MailboxCopies,
+    MemberView, RelayView, RelayVisitor, Report, RosterView,
 };
 
 use network::Network;
 use participants::Participants;
+use roster::Federation;
 use services::Services;
 
 /// Calls that are made.
@@ -96,56 +99,80 @@ pub trait Audience: Sync {
     fn calls_done(&self, done: usize);
 }
 
-/// Plays the demonstration in `directory`, which must be empty, with tokens of this
-/// type, sent by this way. The services are processes of this very program.
+/// How the demonstration is played.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// The type of tokens.
+    pub tokens: KeyType,
+    /// How carriers send.
+    pub way: Way,
+    /// At how many of the three CPSs each PASSporT is stored: 1 to 3.
+    pub copies: u64,
+}
+
+/// Plays the demonstration in `directory`, which must be empty. The services are processes of
+/// this very program.
 ///
 /// # Errors
 /// [`DemoError`] when it cannot go on; what merely went otherwise than it should
 /// stands in the [`Report`].
 pub fn play<'a>(
     directory: &'a Path,
-    tokens: KeyType,
-    way: Way,
+    settings: Settings,
     audience: &'a dyn Audience,
 ) -> BoxFuture<'a, Result<Report, DemoError>> {
     Box::pin(async move {
+        let Settings {
+            tokens,
+            way,
+            copies,
+        } = settings;
         let start = Instant::now();
         let clock = Clock::system();
         audience.begins("making certificates");
         let mut cast = Participants::assemble(directory, &clock)?;
-        audience.begins("starting issuer, CPS and relay");
+        audience.begins("starting issuer, three CPSs and relay");
         let network = Network::find();
         let mut services = Services::start(directory, tokens, &cast.pki, &network).await?;
-        cast.meet(&services, &network, way).await?;
+        audience.begins("signing the federation's roster");
+        let federation = Federation::found(directory, &services, &network, &clock).await?;
+        federation.check_relay(&services, &clock)?;
+        let roster = federation.roster();
+        cast.meet(&services, &network, (way, &roster)).await?;
         audience.begins("registering the recipients' keys");
-        cast.register_keys(&clock).await?;
+        cast.register_keys(copies, &clock).await?;
         audience.begins("drawing blinded tokens");
         let tokens_drawn = cast.draw_tokens(&clock).await?;
         audience.begins("placing calls");
-        let calls = calls::place(&cast, &mut services, &clock, audience).await?;
+        let (calls, crash) = calls::place(&mut cast, &mut services, &clock, audience).await?;
         audience.begins("calling between telephone networks");
         let gateways = telephones::play(directory, &cast, &clock).await?;
         audience.begins("playing tricks");
-        let (incidents, evidence) =
+        let (mut incidents, evidence) =
             incidents::play(directory, &mut cast, &services, &network, &clock).await?;
-        audience.begins("looking at what CPS and relay saw");
-        let shown = (
-            services.shown_by_cps().await?,
-            services.shown_by_relay().await?,
-        );
+        incidents.extend(federation.incidents(&clock)?);
+        audience.begins("looking at what CPSs and relay saw");
+        let shown = services.shown_by_cpss().await?;
+        let shown_by_relay = services.shown_by_relay().await?;
         services.stop();
-        let cps_sight = sight::of_cps(directory, &cast, &services, &network, shown.0)?;
-        let relay_sight = sight::of_relay(directory, &cast, &services, &network, shown.1)?;
+        let cpss = services.cpss.iter().zip(shown);
+        let cpss = cpss
+            .map(|(cps, shown)| sight::of_cps(directory, &cast, cps, &network, (&calls, shown)));
+        let cpss = cpss.collect::<Result<_, _>>()?;
+        let relay_sight = sight::of_relay(directory, &cast, &services, &network, shown_by_relay)?;
         let report = Report {
             ok: false,
             seconds: start.elapsed().as_secs_f64(),
             way,
+            copies,
+            roster: federation.view()?,
             tokens_drawn,
             calls,
+            crash,
             gateways,
             incidents,
             evidence,
-            cps_sight,
+            cpss,
             relay_sight,
         };
         Ok(report.concluded())

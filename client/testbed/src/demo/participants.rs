@@ -3,19 +3,20 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use pennyblack_protocol::key_record::Coverage;
+use pennyblack_roster::Roster;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::envelope::Slots;
 use pennyblack_sealing::mailbox::{Kem, RecipientKey};
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 
+use super::cps::{CPSS, CpsNames, FIRST};
 use super::network::{Host, Network};
 use super::service::client;
-use super::services::{SMALL_QUOTA, Services, cps_name};
+use super::services::{SMALL_QUOTA, Services};
 use super::storer::Storer;
 use super::{DemoError, Way, WhileDoing as _};
 use pennyblack_client::auth_service::{ClockGaps, DEFAULT_MAX_COPIES, OobAuthenticationService};
@@ -35,35 +36,35 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Somebody who is called.
 pub(super) struct Callee {
     pub(super) number: TelephoneNumber,
-    keys: Vec<RecipientKey>,
+    pub(super) keys: Vec<Arc<RecipientKey>>,
+    /// One for each key, while it listens.
     pub(super) recipients: Vec<Recipient>,
 }
 
-/// A mailbox of a callee, and the follower that reads it all the time.
+/// A mailbox of a callee at all CPSs, and the follower that reads it all the time.
 pub(super) struct Recipient {
     pub(super) key: Arc<RecipientKey>,
-    cps: ServiceAddress,
     pub(super) follower: Follower,
-    /// How many PASSporTs had been found when a call was last verified.
-    pub(super) found: AtomicU64,
 }
 
 impl Recipient {
     /// Begins to follow the mailbox of `key`.
     fn start(
-        key: RecipientKey,
-        cps: &ServiceAddress,
+        key: Arc<RecipientKey>,
+        cpss: &[ServiceAddress],
         rules: VerificationRules,
     ) -> Result<Self, DemoError> {
-        let key = Arc::new(key);
-        let mailbox = FollowedMailbox {
-            key: Arc::clone(&key),
-            cps: cps.clone(),
-            source: Arc::new(client()?),
-        };
-        // Few entries, and quick looks: a mailbox here never has many.
+        let mailboxes = cpss.iter().map(|cps| {
+            Ok(FollowedMailbox {
+                key: Arc::clone(&key),
+                cps: cps.clone(),
+                source: Arc::new(client()?),
+            })
+        });
+        let mailboxes = mailboxes.collect::<Result<_, DemoError>>()?;
+        // Few entries, and quick looks at three CPSs: a mailbox here never has many.
         let config = FollowerConfig {
-            every: Duration::from_millis(25),
+            every: Duration::from_millis(75),
             slots: Slots::Four,
             mailbox_capacity: 256,
             ..FollowerConfig::default()
@@ -71,11 +72,9 @@ impl Recipient {
         let (clock, rng) = (Clock::system(), &mut rand::rng());
         let task = Task::default();
         Ok(Self {
-            follower: Follower::start(&config, vec![mailbox], rules, task, clock, rng)
+            follower: Follower::start(&config, mailboxes, rules, task, clock, rng)
                 .during("following a mailbox")?,
             key,
-            cps: cps.clone(),
-            found: AtomicU64::new(0),
         })
     }
 }
@@ -94,8 +93,8 @@ pub(super) struct Participants {
     /// Signs with a certificate that no authority knows.
     pub(super) crook: Storer,
     pub(super) callees: Vec<Callee>,
-    /// The CPS, as the called side reaches it.
-    called_cps: Option<ServiceAddress>,
+    /// The CPSs, as the called side reaches them.
+    called_cpss: Vec<ServiceAddress>,
     pub(super) terminating: StirIdentity,
     pub(super) issued: PathBuf,
     trust: TrustPolicy,
@@ -141,7 +140,7 @@ impl Participants {
             greedy: Storer::new(directory, &pki, "greedy")?,
             crook,
             callees: callees()?,
-            called_cps: None,
+            called_cpss: Vec::new(),
             terminating: identity(&pki, "terminating")?,
             issued,
             trust,
@@ -149,15 +148,15 @@ impl Participants {
         })
     }
 
-    /// Tells everybody where the services are, and by which way storers reach the CPS.
+    /// Tells everybody where the services are, and by which way storers reach the CPSs.
     pub(super) async fn meet(
         &mut self,
         services: &Services,
         network: &Network,
-        way: Way,
+        (way, roster): (Way, &Arc<Roster>),
     ) -> Result<(), DemoError> {
-        let cps = services.cps_from(Host::CalledSide, network).await?;
-        let like = self.oob_as_of_anybody(&cps);
+        self.called_cpss = services.cpss_from(Host::CalledSide, network).await?;
+        let like = self.oob_as_of_anybody()?;
         for storer in [
             &mut self.carrier_a,
             &mut self.carrier_b,
@@ -174,56 +173,66 @@ impl Participants {
             (Host::Crook, &mut self.crook),
         ] {
             let at = (host, network);
-            storer.meet_cps(services, at, way, &like).await?;
+            storer.meet_cpss(services, at, (way, roster), &like).await?;
         }
+        self.listen()
+    }
+
+    /// All callees begin to follow their mailboxes.
+    pub(super) fn listen(&mut self) -> Result<(), DemoError> {
         for callee in &mut self.callees {
-            for key in callee.keys.drain(..) {
+            for key in &callee.keys {
                 let rules = VerificationRules {
                     trust: self.trust.clone(),
-                    certificates: like.certificates.clone(),
+                    certificates: certificates_in(&self.issued),
                     authority: SpcAuthority::Any,
                 };
-                let recipient = Recipient::start(key, &cps, rules)?;
+                let recipient = Recipient::start(Arc::clone(key), &self.called_cpss, rules)?;
                 callee.recipients.push(recipient);
             }
         }
-        self.called_cps = Some(cps);
         Ok(())
     }
 
+    /// They stop: their mailboxes fill unread.
+    pub(super) async fn stop_listening(&mut self) {
+        for callee in &mut self.callees {
+            for recipient in callee.recipients.drain(..) {
+                recipient.follower.stop().await;
+            }
+        }
+    }
+
     /// What all OOB-ASs have in common.
-    fn oob_as_of_anybody(&self, cps: &ServiceAddress) -> OobAuthenticationService {
-        OobAuthenticationService {
-            cps: cps.clone(),
+    fn oob_as_of_anybody(&self) -> Result<OobAuthenticationService, DemoError> {
+        Ok(OobAuthenticationService {
+            cps: self.called_cps()?.clone(),
             http: HttpOptions::default(),
             transport: Arc::new(HttpOptions::default()),
             trust: self.trust.clone(),
             numbering: None,
-            certificates: CertificateStores {
-                directory: Some(self.issued.clone()),
-                repositories: None,
-            },
+            certificates: certificates_in(&self.issued),
             minimum_age: Duration::ZERO,
             max_copies: DEFAULT_MAX_COPIES,
             clock_gaps: ClockGaps::default(),
-            // Long enough for a CPS to be killed and come back.
-            retry: RetryPolicy {
-                retries: 40,
-                longest_pause: Duration::from_millis(500),
-                within: None,
-            },
-        }
+            // What one CPS does not answer goes to another one.
+            retry: RetryPolicy::NONE,
+        })
     }
 
-    /// Publishes every callee's keys.
-    pub(super) async fn register_keys(&self, clock: &Clock) -> Result<(), DemoError> {
+    /// Publishes every callee's keys at all CPSs, for so many copies of a PASSporT.
+    pub(super) async fn register_keys(&self, copies: u64, clock: &Clock) -> Result<(), DemoError> {
+        let naming = "naming the CPSs of a mailbox";
+        let more = self.called_cpss.iter().skip(1).cloned().collect();
+        let first = MailboxCpss::one(self.called_cps()?.clone()).during(naming)?;
+        let cpss = first.and(more, Some(copies)).during(naming)?;
         for callee in &self.callees {
-            for recipient in &callee.recipients {
+            for key in &callee.keys {
                 let publisher = Publisher {
                     identity: self.terminating.clone(),
                     coverage: Coverage::Number(callee.number.clone()),
-                    key: recipient.key.config().clone(),
-                    cpss: MailboxCpss::one(recipient.cps.clone()).during("naming the CPS")?,
+                    key: key.config().clone(),
+                    cpss: cpss.clone(),
                     lifetime: DAY,
                     retry: RetryPolicy::SHORT,
                 };
@@ -238,13 +247,15 @@ impl Participants {
 
     /// Fills the wallets; how many tokens came in.
     pub(super) async fn draw_tokens(&self, clock: &Clock) -> Result<usize, DemoError> {
-        let cps = &cps_name()?;
+        let cpss = CPSS.iter().map(CpsNames::authority);
+        let cpss = cpss.collect::<Result<Vec<_>, _>>()?;
         let mut drawn = 0;
         for storer in [&self.carrier_a, &self.carrier_b, &self.carrier_c] {
-            drawn += storer.draw_class(cps, clock).await?;
+            drawn += storer.draw_class(&cpss, clock).await?;
         }
+        let first = &FIRST.authority()?;
         for storer in [&self.revoked, &self.greedy] {
-            drawn += storer.draw(cps, clock).await.during("drawing tokens")?;
+            drawn += storer.draw(first, clock).await.during("drawing tokens")?;
         }
         Ok(drawn)
     }
@@ -255,17 +266,23 @@ impl Participants {
         storers.into_iter().flat_map(Storer::spent_tokens).collect()
     }
 
-    /// The CPS, as the called side reaches it.
+    /// The first CPS, as the called side reaches it.
     pub(super) fn called_cps(&self) -> Result<&ServiceAddress, DemoError> {
-        self.called_cps
-            .as_ref()
-            .ok_or(DemoError::Never("the start"))
+        let first = self.called_cpss.first();
+        first.ok_or(DemoError::Never("the start"))
     }
 
     /// The callee at this place of the round.
     pub(super) fn callee(&self, place: usize) -> Result<&Callee, DemoError> {
         let callee = self.callees.get(place % self.callees.len().max(1));
         callee.ok_or(DemoError::Never("a callee"))
+    }
+}
+
+fn certificates_in(directory: &Path) -> CertificateStores {
+    CertificateStores {
+        directory: Some(directory.to_owned()),
+        repositories: None,
     }
 }
 
@@ -302,7 +319,7 @@ fn callees() -> Result<Vec<Callee>, DemoError> {
         };
         let keys = kems
             .iter()
-            .map(|&kem| RecipientKey::generate(kem, &mut rand::rng()));
+            .map(|&kem| RecipientKey::generate(kem, &mut rand::rng()).map(Arc::new));
         callees.push(Callee {
             number,
             keys: keys

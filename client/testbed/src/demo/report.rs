@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use serde::Serialize;
 
 use super::Way;
 
-/// One call, and what the CPS could see of it.
+/// One call, and what CPSs could see of it.
 #[derive(Debug, Clone, Serialize)]
 pub struct CallLine {
     /// When.
@@ -20,20 +21,86 @@ pub struct CallLine {
     pub dest: String,
     /// Who stored the PASSporT.
     pub stored_by: &'static str,
-    /// What the called side found.
-    pub verdict: &'static str,
-    /// Mailboxes that got a copy: all that the CPS could see, together with the
+    /// The CPS at which the called number's keys were looked up.
+    pub looked_up_at: Authority,
+    /// Mailboxes that got copies: all that the CPSs could see, together with the
     /// size of a copy in bytes.
-    pub mailboxes: Vec<String>,
+    pub mailboxes: Vec<MailboxCopies>,
     /// Bytes of each copy.
     pub size: usize,
+    /// What the called side found.
+    pub verdict: &'static str,
+    /// The CPSs that the called side could not ask: then the verdict is marked incomplete.
+    pub incomplete: Vec<Authority>,
+    /// The CPS that was killed, if it was away when the called side asked.
+    pub away: Option<Authority>,
+}
+
+/// A mailbox, and where copies for it lie.
+#[derive(Debug, Clone, Serialize)]
+pub struct MailboxCopies {
+    /// Its id.
+    pub mailbox: String,
+    /// The CPSs that have stored one.
+    pub cpss: Vec<Authority>,
 }
 
 impl CallLine {
-    /// True when the callee found exactly one PASSporT, and it was good.
+    /// True when the callee found a PASSporT in each mailbox that was good.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         self.verdict == VALID
+    }
+
+    /// Whether a CPS saw that the called number was called.
+    #[must_use]
+    pub fn was_seen_by(&self, cps: &Authority) -> bool {
+        let mut mailboxes = self.mailboxes.iter();
+        self.looked_up_at == *cps || mailboxes.any(|mailbox| mailbox.cpss.contains(cps))
+    }
+
+    /// Whether the CPS that was away held all copies for a mailbox: only then may the call
+    /// have no verdict.
+    fn is_held_by_the_one_that_is_away(&self) -> bool {
+        let mut mailboxes = self.mailboxes.iter();
+        mailboxes.any(|mailbox| {
+            mailbox
+                .cpss
+                .iter()
+                .all(|cps| Some(cps) == self.away.as_ref())
+        })
+    }
+
+    /// Whether it has a verdict unless the CPS that was away held it, and the verdict says so
+    /// if a CPS was away.
+    fn is_as_it_should(&self) -> bool {
+        self.is_valid() != self.is_held_by_the_one_that_is_away()
+            && self.incomplete.iter().eq(&self.away)
+    }
+}
+
+/// What came of the CPS that was killed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Crash {
+    /// Which.
+    pub cps: Authority,
+    /// Verdicts that were marked incomplete, since it could not be asked.
+    pub incomplete: usize,
+    /// Of these, calls without a verdict: it alone held a copy for a mailbox.
+    pub lost: usize,
+    /// Requests that it left unanswered, and that were sent again when it was back.
+    pub resent: usize,
+}
+
+impl Crash {
+    pub(super) fn of(cps: Authority, resent: usize, calls: &[CallLine]) -> Self {
+        let count = |is: fn(&&CallLine) -> bool| calls.iter().filter(is).count();
+        Self {
+            cps,
+            incomplete: count(|call| !call.incomplete.is_empty()),
+            lost: count(|call| !call.is_valid()),
+            resent,
+        }
     }
 }
 
@@ -120,7 +187,8 @@ pub enum Asked {
 
 impl Asked {
     /// Whether it is asked for a call that begins: its sender is who calls.
-    pub(super) const fn is_for_a_call(self) -> bool {
+    #[must_use]
+    pub const fn is_for_a_call(self) -> bool {
         matches!(self, Self::SealedRequest | Self::Store | Self::LookUp)
     }
 }
@@ -138,10 +206,19 @@ pub struct CpsVisitor {
     pub asked: BTreeMap<Asked, u64>,
 }
 
-/// What the CPS saw.
+/// What one CPS stored and saw.
 #[derive(Debug, Clone, Serialize)]
 pub struct CpsView {
-    /// Tokens that it saw spent.
+    /// Its authority.
+    pub cps: Authority,
+    /// Who runs it.
+    pub operator: &'static str,
+    /// Copies of ordinary calls that it stored.
+    pub copies: usize,
+    /// Ordinary calls of which it saw the called number: it was asked for the keys, or stored
+    /// a copy.
+    pub calls_seen: usize,
+    /// Tokens that it saw spent since it was last started.
     pub spent: u64,
     /// Whether each participant has an address of its own; else all came from one.
     pub addresses_differ: bool,
@@ -156,6 +233,38 @@ pub struct CpsView {
     pub searched_for: usize,
     /// What of that was found; nothing should be.
     pub found: Vec<String>,
+}
+
+/// The roster that relays and CPSs were checked by.
+#[derive(Debug, Clone, Serialize)]
+pub struct RosterView {
+    /// Whose it is.
+    pub federation: Authority,
+    /// Which of its rosters.
+    pub sequence: u64,
+    /// What names it.
+    pub pin: String,
+    /// When it ends.
+    pub valid_until: UnixTime,
+    /// How many governors must sign.
+    pub threshold: usize,
+    /// All governors.
+    pub governors: Vec<String>,
+    /// Those who have signed.
+    pub signed_by: Vec<String>,
+    /// Who belongs to the federation.
+    pub members: Vec<MemberView>,
+}
+
+/// A member of the federation.
+#[derive(Debug, Clone, Serialize)]
+pub struct MemberView {
+    /// `cps`, `issuer` or `relay`.
+    pub role: &'static str,
+    /// Its authority.
+    pub service: Authority,
+    /// Who runs it.
+    pub operator: String,
 }
 
 /// Somebody who asked the relay, told by the address from which connections came.
@@ -199,18 +308,24 @@ pub struct Report {
     pub seconds: f64,
     /// By which way carriers stored and looked up.
     pub way: Way,
+    /// Copies of a PASSporT that each key record asked for.
+    pub copies: u64,
+    /// What relays and CPSs were checked by.
+    pub roster: RosterView,
     /// Tokens drawn.
     pub tokens_drawn: usize,
     /// Every call.
     pub calls: Vec<CallLine>,
+    /// What came of the CPS that was killed.
+    pub crash: Crash,
     /// Two calls between telephone networks.
     pub gateways: Vec<GatewayAnswer>,
     /// Everything else.
     pub incidents: Vec<Incident>,
     /// The double spend.
     pub evidence: Evidence,
-    /// What the CPS saw.
-    pub cps_sight: CpsView,
+    /// What each CPS stored and saw.
+    pub cpss: Vec<CpsView>,
     /// What the relay saw.
     pub relay_sight: RelayView,
 }
@@ -218,24 +333,38 @@ pub struct Report {
 impl Report {
     /// With the finding whether everything was as it should be.
     pub(super) fn concluded(self) -> Self {
-        let ok = self.calls.iter().all(CallLine::is_valid)
+        let ok = self.calls.iter().all(CallLine::is_as_it_should)
+            && self.the_crash_shows_something()
             && self.gateways.iter().all(|answer| answer.ok)
             && self.incidents.iter().all(|incident| incident.ok)
             && self.evidence.lines == 1
             && self.evidence.proven == 1
-            && self.cps_sight.found.is_empty()
+            && self.cpss.iter().all(CpsView::is_as_it_should)
             && self.relay_sight.found.is_empty()
             && self.addresses_are_seen_as_they_should();
         Self { ok, ..self }
     }
 
-    /// Through the relay the CPS sees no storer, and directly all: a search that finds
+    /// With two copies no verdict is lost. With one some are, or nothing was shown.
+    fn the_crash_shows_something(&self) -> bool {
+        self.crash.incomplete > 0 && (self.crash.lost > 0) == (self.copies < 2)
+    }
+
+    /// Through the relay no CPS sees a storer, and directly they see all: a search that finds
     /// nothing must be one that can find something.
     fn addresses_are_seen_as_they_should(&self) -> bool {
-        let seen = self.cps_sight.carriers_seen.len();
+        let seen = self.cpss.iter().any(|cps| !cps.carriers_seen.is_empty());
+        let is_apart = self.cpss.iter().all(|cps| cps.addresses_differ);
         match self.way {
-            Way::Relay => seen == 0 && !self.relay_sight.visitors.is_empty(),
-            Way::Direct => seen > 0 || !self.cps_sight.addresses_differ,
+            Way::Relay => !seen && !self.relay_sight.visitors.is_empty(),
+            Way::Direct => seen || !is_apart,
         }
+    }
+}
+
+impl CpsView {
+    /// It has stored something, and nothing was found that it must not have.
+    fn is_as_it_should(&self) -> bool {
+        self.copies > 0 && self.found.is_empty()
     }
 }

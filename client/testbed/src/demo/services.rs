@@ -1,20 +1,21 @@
-//! Issuer, CPS and relay, each a process of its own on this machine. CPS and relay stand
+//! Issuer, CPSs and relay, each a process of its own on this machine. CPSs and relay stand
 //! behind doors, and are reached by lines. Not here: telephone gateways (`gateways`).
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pennyblack_base::authority::Authority;
+use futures_util::future::try_join_all;
 use pennyblack_base::service_paths::OHTTP_GATEWAY_PATH;
 use pennyblack_client::oblivious::RelayAddress;
-use pennyblack_cps::ObliviousConfig;
+use pennyblack_cps::IssuerConfig;
 use pennyblack_evidence::key_log_view::Demand;
 use pennyblack_http::ServiceAddress;
 use pennyblack_issuer::signer::KeyType;
 use pennyblack_pki::PkiDirectory;
 use serde_json::json;
 
+use super::cps::{CPSS, Cps, KILLED, NAMING, Shown};
 use super::network::{Door, Host, Kept, Network};
 use super::service::{Service, free_address};
 use super::{DemoError, WhileDoing as _};
@@ -22,101 +23,108 @@ use super::{DemoError, WhileDoing as _};
 /// The SPC that may draw few tokens, and how many.
 pub(super) const SMALL_QUOTA: (&str, u64) = ("1000", 64);
 
-/// What the services are called.
+/// What the issuer is called.
 const ISSUER: &str = "issuer.example";
-const CPS: &str = "cps.example";
+/// The relay's own name, which nobody asks for.
 const RELAY: &str = "relay.example";
-/// The relay's name for the CPS.
-const CPS_AT_RELAY: &str = "cps";
 
-const NAMING: &str = "naming a service";
-
-/// Issuer, CPS and relay.
+/// An issuer, three CPSs and a relay.
 pub(super) struct Services {
     issuer: Service,
-    cps: Service,
+    pub(super) cpss: Vec<Cps>,
     relay: Service,
     pub(super) issuer_address: ServiceAddress,
-    pub(super) cps_door: Door,
     pub(super) relay_door: Door,
 }
 
 impl Services {
-    /// Starts the issuer, then the CPS, and beside them the relay.
+    /// Starts the issuer, then the CPSs, and beside them the relay.
     pub(super) async fn start(
         directory: &Path,
         tokens: KeyType,
         pki: &PkiDirectory,
         network: &Network,
     ) -> Result<Self, DemoError> {
-        let (issuer, cps, relay) = (free_address()?, free_address()?, free_address()?);
-        let cps_door = network.door(cps, Kept::Requests).await?;
-        let relay_door = network.door(relay, Kept::RequestsAndAnswers).await?;
-        let gateway = network.line(Host::Relay, cps_door.address).await?;
+        let (issuer, relay) = (free_address()?, free_address()?);
+        let issuer_address: ServiceAddress =
+            format!("{ISSUER}=http://{issuer}").parse().during(NAMING)?;
+        let (mut cpss, mut gateways) = (Vec::new(), Vec::new());
+        for names in &CPSS {
+            let issuer = taken_issuer(directory, &issuer_address);
+            let cps = Cps::prepare(names, directory, pki, issuer, network).await?;
+            let way = network.line(Host::Relay, cps.door.address).await?;
+            gateways.push((names.short, way));
+            cpss.push(cps);
+        }
         let issuer_config = issuer_config(directory, tokens, pki, issuer)?;
-        let cps_config = cps_config(directory, pki, cps, issuer)?;
+        let relay_config = relay_config(relay, &gateways)?;
         let mut services = Self {
             issuer: Service::new("issuer", "issuer", directory, &issuer_config)?,
-            cps: Service::new("cps", "cps", directory, &cps_config)?,
-            relay: Service::new("relay", "relay", directory, &relay_config(relay, gateway)?)?,
-            issuer_address: address(ISSUER, issuer)?,
-            cps_door,
-            relay_door,
+            cpss,
+            relay: Service::new("relay", "relay", directory, &relay_config)?,
+            issuer_address,
+            relay_door: network.door(relay, Kept::RequestsAndAnswers).await?,
         };
         let Self {
-            issuer, cps, relay, ..
+            issuer,
+            cpss,
+            relay,
+            ..
         } = &mut services;
-        let issuer_and_cps = async {
+        let issuer_and_cpss = async {
             issuer.start().await?;
-            cps.start().await
+            try_join_all(cpss.iter_mut().map(Cps::start)).await
         };
-        tokio::try_join!(issuer_and_cps, relay.start())?;
+        tokio::try_join!(issuer_and_cpss, relay.start())?;
         Ok(services)
     }
 
-    /// The CPS, as it is reached from `host`.
-    pub(super) async fn cps_from(
+    /// All CPSs, as they are reached from `host`.
+    pub(super) async fn cpss_from(
+        &self,
+        host: Host,
+        network: &Network,
+    ) -> Result<Vec<ServiceAddress>, DemoError> {
+        let mut addresses = Vec::new();
+        for cps in &self.cpss {
+            addresses.push(cps.from(host, network).await?);
+        }
+        Ok(addresses)
+    }
+
+    /// The first of them, as it is reached from `host`.
+    pub(super) async fn first_cps_from(
         &self,
         host: Host,
         network: &Network,
     ) -> Result<ServiceAddress, DemoError> {
-        address(CPS, network.line(host, self.cps_door.address).await?)
+        let first = self.cpss.first().ok_or(DemoError::Never("the start"))?;
+        first.from(host, network).await
     }
 
-    /// The relay, as it is reached from `host`.
-    pub(super) async fn relay_from(
+    /// The way to each CPS through the relay, as that is reached from `host`.
+    pub(super) async fn relays_from(
         &self,
         host: Host,
         network: &Network,
-    ) -> Result<RelayAddress, DemoError> {
-        let relay = network.line(host, self.relay_door.address).await?;
-        let relay = format!("http://{relay}/{CPS_AT_RELAY}");
-        relay.parse().during(NAMING)
+    ) -> Result<Vec<RelayAddress>, DemoError> {
+        relays_at(network.line(host, self.relay_door.address).await?)
     }
 
-    /// Kills the CPS in the middle of whatever it does.
-    pub(super) fn kill_cps(&mut self) {
-        self.cps.kill();
+    /// The same as those know the relay who have no line to it.
+    pub(super) fn public_relays(&self) -> Result<Vec<RelayAddress>, DemoError> {
+        relays_at(self.relay_door.address)
     }
 
-    /// Starts it again, on what its disk holds.
-    pub(super) async fn restart_cps(&mut self) -> Result<(), DemoError> {
-        self.cps.start().await
+    /// The CPS that is killed.
+    pub(super) fn killed(&mut self) -> Result<&mut Cps, DemoError> {
+        let killed = self.cpss.iter_mut().find(|cps| *cps.names == KILLED);
+        killed.ok_or(DemoError::Never("the start"))
     }
 
-    /// What the CPS shows its operator.
-    pub(super) async fn shown_by_cps(&self) -> Result<Shown, DemoError> {
-        let metrics = self.cps.admin_page("/metrics").await?;
-        let line = metrics
-            .lines()
-            .find(|line| line.starts_with("pennyblack_cps_stored_total"));
-        let value = line.and_then(|line| line.rsplit(' ').next());
-        let spent = value.and_then(|value| value.parse().ok()).unwrap_or(0);
-        let mut pages = vec![metrics.into_bytes()];
-        for path in ["/", "/status.json", "/double-spends.json"] {
-            pages.push(self.cps.admin_page(path).await?.into_bytes());
-        }
-        Ok(Shown { spent, pages })
+    /// What each CPS shows its operator.
+    pub(super) async fn shown_by_cpss(&self) -> Result<Vec<Shown>, DemoError> {
+        try_join_all(self.cpss.iter().map(Cps::shown)).await
     }
 
     /// What the relay shows its operator.
@@ -128,26 +136,17 @@ impl Services {
     /// Stops all.
     pub(super) fn stop(&mut self) {
         self.issuer.kill();
-        self.cps.kill();
+        self.cpss.iter_mut().for_each(Cps::kill);
         self.relay.kill();
     }
 }
 
-/// What the CPS shows its operator.
-pub(super) struct Shown {
-    /// Tokens that the CPS took since it was last started, by its own metrics.
-    pub(super) spent: u64,
-    pub(super) pages: Vec<Vec<u8>>,
-}
-
-/// A service by its name, at this address.
-fn address(name: &str, at: SocketAddr) -> Result<ServiceAddress, DemoError> {
-    format!("{name}=http://{at}").parse().during(NAMING)
-}
-
-/// The CPS's name.
-pub(super) fn cps_name() -> Result<Authority, DemoError> {
-    CPS.parse().during(NAMING)
+fn relays_at(relay: SocketAddr) -> Result<Vec<RelayAddress>, DemoError> {
+    let each = CPSS.iter().map(|cps| {
+        let relay = format!("{}=http://{relay}/{}", cps.authority()?, cps.short);
+        relay.parse().during(NAMING)
+    });
+    each.collect()
 }
 
 /// Where the issuer keeps its token keys.
@@ -181,41 +180,31 @@ fn issuer_config(
     Ok(config)
 }
 
-fn cps_config(
-    directory: &Path,
-    pki: &PkiDirectory,
-    listen: SocketAddr,
-    issuer: SocketAddr,
-) -> Result<pennyblack_cps::Config, DemoError> {
-    let issuer = pennyblack_cps::IssuerConfig {
-        authority: ISSUER.parse().during(NAMING)?,
-        url: Some(format!("http://{issuer}")),
+/// The issuer, as each CPS takes its tokens.
+fn taken_issuer(directory: &Path, issuer: &ServiceAddress) -> IssuerConfig {
+    IssuerConfig {
+        authority: issuer.authority().clone(),
+        url: Some(issuer.url("")),
         tls_roots: None,
-        // One operator runs both here; of no use to blind RSA.
+        // Of no use to blind RSA. With other tokens one operator must run issuer and CPSs.
         voprf_keys: Some(issuer_keys(directory)),
         log: Demand::Required,
         log_key: None,
-    };
-    let mut config =
-        pennyblack_cps::Config::local(cps_name()?, directory.join("cps"), pki.roots_path(), issuer);
-    config.public.listen = listen;
-    config.trust.revocation_lists = Some(pki.revocation_path());
-    config.oblivious = Some(ObliviousConfig::default());
-    Ok(config)
+    }
 }
 
-/// `gateway` is the CPS, by the relay's line.
+/// The gateways are the CPSs, by the relay's names and lines.
 fn relay_config(
     listen: SocketAddr,
-    gateway: SocketAddr,
+    gateways: &[(&str, SocketAddr)],
 ) -> Result<pennyblack_relay::Config, DemoError> {
+    let gateways = gateways
+        .iter()
+        .map(|(name, at)| json!({"name": name, "url": format!("http://{at}{OHTTP_GATEWAY_PATH}")}));
     let sections = json!({
         "relay": {"authority": RELAY},
         "public": {"listen": listen},
-        "gateway": [{
-            "name": CPS_AT_RELAY,
-            "url": format!("http://{gateway}{OHTTP_GATEWAY_PATH}"),
-        }],
+        "gateway": gateways.collect::<Vec<_>>(),
     });
     serde_json::from_value(sections).during("configuring the relay")
 }

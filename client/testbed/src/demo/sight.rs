@@ -1,4 +1,4 @@
-//! What CPS and relay saw, when all has ended: who came to each, from what came through its
+//! What CPSs and relay saw, when all has ended: who came to each, from what came through its
 //! door; and all that each received, keeps, writes and shows, searched for what it must not
 //! have.
 
@@ -8,11 +8,12 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::calls::customer;
+use super::cps::{Cps, Shown};
 use super::network::{Conversation, Host, Network};
 use super::participants::Participants;
-use super::report::{CpsView, CpsVisitor, RelayView, RelayVisitor};
+use super::report::{CallLine, CpsView, CpsVisitor, RelayView, RelayVisitor};
 use super::search::Needles;
-use super::services::{Services, Shown};
+use super::services::Services;
 use super::telephones::{CALLED, calling};
 use super::traffic::{asked, messages};
 use super::{CALLS, DemoError, WhileDoing as _};
@@ -20,20 +21,22 @@ use super::{CALLS, DemoError, WhileDoing as _};
 /// How a PASSporT begins: `{"alg":"ES256","ppt":"shaken"` in base64url.
 const PASSPORT: &str = "eyJhbGciOiJFUzI1NiIsInBwdCI6InNoYWtlbi";
 
-/// What the CPS saw. `shown` is what its admin address and its double-spend log show.
+/// What a CPS stored and saw. `shown` is what its admin address and its double-spend log show.
 pub(super) fn of_cps(
     directory: &Path,
     cast: &Participants,
-    services: &Services,
+    cps: &Cps,
     network: &Network,
-    shown: Shown,
+    (calls, shown): (&[CallLine], Shown),
 ) -> Result<CpsView, DemoError> {
-    let conversations = services.cps_door.conversations();
+    let (conversations, name) = (cps.door.conversations(), cps.names.short);
     let received: Vec<_> = conversations.iter().map(|it| &it.sent[..]).collect();
-    fs::write(directory.join("cps.received"), received.concat()).during("writing what came")?;
+    let file = directory.join(format!("{name}.received"));
+    fs::write(file, received.concat()).during("writing what came")?;
     let mut held = shown.pages;
-    read_all(&directory.join("cps"), &mut held).during("reading the CPS's files")?;
-    held.push(fs::read(directory.join("cps.log")).during("reading the CPS's log")?);
+    read_all(&directory.join(name), &mut held).during("reading a CPS's files")?;
+    let log = fs::read(directory.join(format!("{name}.log")));
+    held.push(log.during("reading a CPS's log")?);
     let places: Vec<&[u8]> = held.iter().map(|it| &it[..]).chain(received).collect();
     let needles = who_calls_or_stores(cast, network)?;
     let visitors = cps_visitors(&conversations, network);
@@ -41,7 +44,18 @@ pub(super) fn of_cps(
         let mut asked = visitor.asked.keys();
         visitor.stores && asked.any(|asked| asked.is_for_a_call())
     });
+    let authority = cps.names.authority()?;
+    let mailboxes = calls.iter().flat_map(|call| &call.mailboxes);
     Ok(CpsView {
+        operator: cps.names.operator,
+        copies: mailboxes
+            .filter(|mailbox| mailbox.cpss.contains(&authority))
+            .count(),
+        calls_seen: calls
+            .iter()
+            .filter(|call| call.was_seen_by(&authority))
+            .count(),
+        cps: authority,
         spent: shown.spent,
         addresses_differ: network.is_apart(),
         carriers_seen: calling.map(|visitor| visitor.address).collect(),
@@ -155,8 +169,8 @@ fn what_is_asked(cast: &Participants) -> Result<Needles, DemoError> {
     let mut needles = Needles::default();
     for callee in &cast.callees {
         needles.text(callee.number.to_string());
-        for recipient in &callee.recipients {
-            needles.bytes(&recipient.key.config().mailbox().0);
+        for key in &callee.keys {
+            needles.bytes(&key.config().mailbox().0);
         }
     }
     needles.text(CALLED);
