@@ -1,4 +1,4 @@
-//! TokenChallenge (RFC 9577 section 2.1): which CPS a token is valid for.
+//! TokenChallenge (RFC 9577 section 2.1): what a token is good for.
 
 use super::{ChallengeDigest, TokenType};
 use pennyblack_base::authority::Authority;
@@ -18,6 +18,9 @@ pub enum ChallengeError {
     /// An issuer without a name.
     #[error("the issuer name is empty")]
     NoIssuer,
+    /// Not one CPS, and not empty: no challenge of ours.
+    #[error("the origin is neither empty nor the authority of one CPS")]
+    Origin,
     /// Names are ASCII.
     #[error("{0} is not ASCII text")]
     NotAscii(&'static str),
@@ -43,7 +46,7 @@ pub struct TokenChallenge {
 }
 
 impl TokenChallenge {
-    /// The one challenge of a CPS (docs/protocol.md section 2.2): no redemption
+    /// The challenge of a CPS's own tokens (docs/protocol.md section 2.2): no redemption
     /// context, so that tokens can be drawn ahead of calls, and the CPS as the
     /// only origin.
     #[must_use]
@@ -53,6 +56,18 @@ impl TokenChallenge {
             issuer_name: issuer.as_str().to_owned(),
             redemption_context: None,
             origin_info: cps.as_str().to_owned(),
+        }
+    }
+
+    /// The challenge of a federation's tokens: the same without an origin. Its type is the
+    /// one that each CPS can verify, and none can make.
+    #[must_use]
+    pub fn of_federation(issuer: &Authority) -> Self {
+        Self {
+            token_type: TokenType::BLIND_RSA_2048,
+            issuer_name: issuer.as_str().to_owned(),
+            redemption_context: None,
+            origin_info: String::new(),
         }
     }
 

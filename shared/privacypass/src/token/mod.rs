@@ -4,6 +4,7 @@
 
 mod challenge;
 mod header;
+mod scope;
 #[cfg(test)]
 mod tests;
 mod verified;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use challenge::{ChallengeError, TokenChallenge};
 pub use header::{AuthenticateChallenge, HeaderError, parse_www_authenticate};
+pub use scope::{NotForFederations, TokenScope};
 pub use verified::{TokenVerifyError, VerifiedToken};
 
 use pennyblack_base::encoding::{self, Base64Error};
@@ -34,6 +36,12 @@ impl TokenType {
     /// VOPRF over ristretto255 with SHA-512
     /// (draft-ietf-privacypass-batched-tokens section 8.1).
     pub const VOPRF_RISTRETTO255: Self = Self(0x0005);
+
+    /// Whether anyone with the public key can verify its tokens, and nobody make some.
+    #[must_use]
+    pub const fn is_publicly_verifiable(self) -> bool {
+        matches!(self, Self::BLIND_RSA_2048)
+    }
 
     /// Bytes of the authenticator (`Nk`), for the types that are known here.
     #[must_use]
@@ -100,8 +108,8 @@ impl<'de> Deserialize<'de> for TokenKeyId {
     }
 }
 
-/// SHA-256 of a [`TokenChallenge`]'s encoding: what ties a token to one issuer
-/// and one CPS.
+/// SHA-256 of a [`TokenChallenge`]'s encoding: what ties a token to one issuer, and
+/// to one CPS unless it is a federation token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChallengeDigest(pub [u8; 32]);
 
