@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, RETRY_AFTER};
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use pennyblack_base::foreign_text;
 use pennyblack_base::problem::{Problem, ProblemType};
 use pennyblack_base::time::UnixTime;
@@ -118,7 +120,12 @@ pub struct Refused {
     pub retry_after: Option<Duration>,
     /// How far this machine's clock is from the service's, if that is far.
     pub clock_gap: Option<ClockGap>,
+    /// What it wants to be shown instead: the values of `WWW-Authenticate`, 16 at most.
+    pub authenticate: Vec<String>,
 }
+
+/// Most values of `WWW-Authenticate` that are kept.
+const MAX_AUTHENTICATE: usize = 16;
 
 /// A pause that is not worth a sentence.
 const SHORT_PAUSE: Duration = Duration::from_secs(10);
@@ -145,6 +152,7 @@ impl Refused {
             problem: problem(answer.status, &answer.body),
             retry_after,
             clock_gap: answer.clock_gap,
+            authenticate: authenticate(&answer.headers),
         }
     }
 
@@ -160,6 +168,12 @@ impl Refused {
     pub fn kind(&self) -> Option<ProblemType> {
         self.problem.problem_type()
     }
+}
+
+fn authenticate(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(WWW_AUTHENTICATE).into_iter();
+    let texts = values.filter_map(|value| value.to_str().ok());
+    texts.take(MAX_AUTHENTICATE).map(str::to_owned).collect()
 }
 
 /// Most characters of a media type that are shown.
