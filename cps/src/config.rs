@@ -3,6 +3,7 @@
 
 mod entries;
 mod federation;
+mod issuers;
 mod key_records;
 mod never_twice;
 mod oblivious;
@@ -14,7 +15,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
-use pennyblack_evidence::key_log_view::{Demand, LogPolicy};
 use pennyblack_logserver::nodes::TransparencyLogConfig;
 use pennyblack_protocol::store_request::Freshness;
 use pennyblack_redis::RedisOptions;
@@ -30,10 +30,12 @@ use serde::{Deserialize, Serialize};
 
 pub use self::entries::EntriesConfig;
 pub use self::federation::FederationConfig;
+pub use self::issuers::IssuerConfig;
 pub use self::key_records::KeyRecordsConfig;
 pub use self::never_twice::NeverTwiceConfig;
 pub use self::oblivious::{ObliviousConfig, RelayConfig, RelayKey};
 pub use self::retrieval::RetrievalConfig;
+pub use crate::challenges::AcceptedTokens;
 use crate::store::Limits;
 
 /// Most witnesses. Each has a line in the log's checkpoint, and so have those of before,
@@ -98,47 +100,6 @@ pub struct CpsConfig {
     /// Spent tokens, entries and key records unless they are in a Redis, the
     /// double-spend log and the decoy secret. Never run two CPSs on one.
     pub data_directory: PathBuf,
-}
-
-/// `[[issuer]]`: one issuer whose tokens are taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IssuerConfig {
-    /// The issuer's authority, as it stands in challenges.
-    pub authority: Authority,
-    /// Where its directory is fetched: `https://` and a host, or `http://` on this
-    /// machine. Default: `https://` and the authority.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    /// Root certificates (PEM) for its TLS, in place of the usual ones.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls_roots: Option<PathBuf>,
-    /// The issuer's directory of keys, to take its VOPRF tokens: only for an issuer
-    /// of the same operator, since every reader of it can make tokens. Default: none,
-    /// and only blind RSA tokens are taken.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub voprf_keys: Option<PathBuf>,
-    /// Whether a new key must be in the issuer's log: required, published (if the
-    /// issuer has, or ever had, a log) or off. Default: published.
-    #[serde(default)]
-    pub log: Demand,
-    /// The verifier key of that log; with it the log is required. Default: the
-    /// first that the issuer shows, and no other from then on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub log_key: Option<VerifierKey>,
-}
-
-impl IssuerConfig {
-    pub(crate) fn log_policy(&self) -> LogPolicy {
-        LogPolicy::new(self.log, self.log_key.clone())
-    }
-
-    /// Where the issuer is asked.
-    #[must_use]
-    pub fn url(&self) -> String {
-        let default = || format!("https://{}", self.authority);
-        self.url.clone().unwrap_or_else(default)
-    }
 }
 
 /// `[[witness]]`: somebody else who watches that the log is one for everybody.
@@ -283,34 +244,6 @@ impl Config {
         }
         oblivious.check()
     }
-
-    fn check_issuers(&self) -> Result<(), ConfigurationError> {
-        if self.issuer.is_empty() {
-            return Err(ConfigurationError::refused(
-                "issuer",
-                "without an issuer no token is good, and nothing can be stored",
-                "add an [[issuer]] section",
-            ));
-        }
-        let mut seen = std::collections::HashSet::new();
-        for issuer in &self.issuer {
-            if !seen.insert(issuer.authority.as_str()) {
-                return Err(ConfigurationError::refused(
-                    "issuer.authority",
-                    format!("{} is named twice", issuer.authority),
-                    "keep one of the two",
-                ));
-            }
-            if !is_safe_url(&issuer.url()) {
-                return Err(ConfigurationError::refused(
-                    "issuer.url",
-                    format!("{:?} is neither https nor on this machine", issuer.url()),
-                    "write https:// and a host, without a path",
-                ));
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Config {
@@ -358,7 +291,7 @@ impl Configuration for Config {
         self.admin.check()?;
         self.admin.check_apart_from(&self.public)?;
         self.trust.check()?;
-        self.check_issuers()?;
+        IssuerConfig::check_all(&self.issuer)?;
         self.check_never_twice()?;
         self.key_records.check(self.store.is_some())?;
         self.transparency_log.check(self.store.is_some())?;

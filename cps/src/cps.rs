@@ -78,8 +78,7 @@ impl Cps {
                 }
             })
             .await?;
-            let authorities = config.issuer.iter().map(|issuer| &issuer.authority);
-            let issuers = Arc::new(Issuers::new(&config.cps.authority, authorities));
+            let issuers = Arc::new(Issuers::new(&config.cps.authority, &config.issuer));
             let oblivious = persistence.seed.take().zip(config.oblivious.as_ref());
             let offered = Arc::new(OfferedKeys::default());
             if let Some(((seed, ratchet), section)) = oblivious {

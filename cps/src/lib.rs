@@ -34,8 +34,9 @@ mod spend;
 pub mod store;
 
 pub use config::{
-    Config, CpsConfig, EntriesConfig, FederationConfig, IssuerConfig, KeyRecordsConfig,
-    NeverTwiceConfig, ObliviousConfig, RelayConfig, RelayKey, RetrievalConfig, WitnessConfig,
+    AcceptedTokens, Config, CpsConfig, EntriesConfig, FederationConfig, IssuerConfig,
+    KeyRecordsConfig, NeverTwiceConfig, ObliviousConfig, RelayConfig, RelayKey, RetrievalConfig,
+    WitnessConfig,
 };
 pub use cps::Cps;
 pub use program::run;

@@ -19,7 +19,7 @@ use pennyblack_client::verification_service::{
     MailboxCpss, Publisher, SpcAuthority, VerificationRules,
 };
 use pennyblack_cps::config::IssuerConfig as TakenIssuer;
-use pennyblack_cps::{Config as CpsConfig, Cps};
+use pennyblack_cps::{AcceptedTokens, Config as CpsConfig, Cps};
 use pennyblack_evidence::key_log_view::{Demand, LogPolicy};
 use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_issuer::Config as IssuerConfig;
@@ -134,6 +134,7 @@ impl Federation {
             voprf_keys: None,
             log: Demand::Published,
             log_key: None,
+            tokens: AcceptedTokens::Own,
         };
         let (data, roots) = (self.home.path().join("cps"), self.pki().join("roots"));
         let mut config = CpsConfig::local(cps_name()?, data, roots, issuer);

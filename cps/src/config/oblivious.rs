@@ -12,7 +12,7 @@ use pennyblack_service::known_clients::{KnownClients, SpkiDigest};
 use serde::{Deserialize, Serialize};
 
 use super::IssuerConfig;
-use crate::challenges::longest_challenge;
+use crate::challenges::longest_challenges;
 
 /// Shorter, and readers of the log refuse its keys.
 const SHORTEST_EPOCH: Duration = SHORTEST_VALIDITY;
@@ -167,7 +167,8 @@ impl ObliviousConfig {
         const NAME: usize = "www-authenticate".len() + 4;
         let sizes = issuers
             .iter()
-            .map(|issuer| NAME + longest_challenge(&issuer.authority, cps).len());
+            .flat_map(|issuer| longest_challenges(&issuer.authority, issuer.tokens, cps))
+            .map(|challenge| NAME + challenge.len());
         let (bytes, max) = (sizes.sum::<usize>(), STORES.size() - BESIDE_CHALLENGES);
         if bytes <= max {
             return Ok(());

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use pennyblack_evidence::key_log_view::Demand;
 use pennyblack_runtime::config::example::{ExampleKeys, keys_of};
 use pennyblack_runtime::config::{Sources, load};
 use pennyblack_service::known_clients::SpkiDigest;
@@ -28,6 +29,7 @@ fn the_example_is_the_default_configuration_next_to_the_issuers_example() {
         voprf_keys: None,
         log: Demand::Published,
         log_key: None,
+        tokens: AcceptedTokens::Own,
     };
     let expected = Config {
         public: PublicConfig::plain("127.0.0.1:8711".parse().unwrap()),
@@ -122,6 +124,14 @@ fn what_cannot_work_is_refused_by_name() {
         (
             "issuer=[{authority=\"a.example\", url=\"http://a.example\"}]",
             "issuer.url",
+        ),
+        (
+            "issuer=[{authority=\"a.example\", tokens=\"federation\", voprf_keys=\"keys\"}]",
+            "issuer.tokens",
+        ),
+        (
+            "issuer=[{authority=\"a.example\", tokens=\"both\", voprf_keys=\"keys\"}]",
+            "issuer.tokens",
         ),
         ("cps.authority=https://a", "cps.authority"),
         ("store.url=http://localhost", "redis://"),

@@ -22,6 +22,7 @@ async fn issuer(date: &'static str) -> IssuerConfig {
         voprf_keys: None,
         log: Default::default(),
         log_key: None,
+        tokens: Default::default(),
     }
 }
 

@@ -18,11 +18,12 @@ use http::HeaderValue;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_privacypass::blind_rsa::TokenVerifyingKey;
-use pennyblack_privacypass::token::{ChallengeDigest, TokenChallenge, TokenKeyId, TokenType};
+use pennyblack_privacypass::token::{ChallengeDigest, TokenKeyId, TokenScope, TokenType};
 use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
 use tokio::sync::Notify;
 
-use crate::challenges::challenge;
+use crate::challenges;
+use crate::config::IssuerConfig;
 
 pub use epochs::{KeyEpochs, KeyRefusal, KnownKey};
 pub use known::IssuerMaintenanceError;
@@ -47,13 +48,14 @@ const TYPES: [TokenType; 3] = [
 /// Who the issuers are, and what their live keys are now.
 #[derive(Debug)]
 pub struct Issuers {
-    cps: Authority,
     issuers: Vec<Issuer>,
 }
 
 #[derive(Debug)]
 struct Issuer {
     authority: Authority,
+    /// Where those of its tokens are good that are taken.
+    scopes: Vec<TokenScope>,
     /// Replaced by the issuer's own maintenance task alone.
     live: ArcSwap<LiveKeys>,
     /// Keys that tokens cannot be verified with.
@@ -67,29 +69,34 @@ struct Issuer {
 impl Issuers {
     /// For a CPS with this name and these issuers; no key is live yet.
     #[must_use]
-    pub fn new<'a>(cps: &Authority, issuers: impl IntoIterator<Item = &'a Authority>) -> Self {
-        let issuer = |authority: &Authority| Issuer {
-            authority: authority.clone(),
+    pub fn new(cps: &Authority, issuers: &[IssuerConfig]) -> Self {
+        let issuer = |config: &IssuerConfig| Issuer {
+            authority: config.authority.clone(),
+            scopes: config.tokens.scopes(cps),
             live: ArcSwap::default(),
             unusable: ArcSwap::default(),
             known: ArcSwap::default(),
             wanted: Notify::new(),
         };
         Self {
-            cps: cps.clone(),
-            issuers: issuers.into_iter().map(issuer).collect(),
+            issuers: issuers.iter().map(issuer).collect(),
         }
     }
 
-    /// The digests that tokens for this CPS carry, for every issuer and type.
+    /// The digests that tokens for this CPS carry, for every issuer and each type that its
+    /// tokens may have.
     #[must_use]
     pub fn challenge_digests(&self) -> Vec<ChallengeDigest> {
-        let issuers = self.issuers.iter();
-        let digests = issuers.flat_map(|issuer| {
-            let of = |token_type| TokenChallenge::of_cps(token_type, &issuer.authority, &self.cps);
-            TYPES.map(|token_type| of(token_type).digest())
-        });
-        digests.collect()
+        let mut digests = Vec::new();
+        for issuer in &self.issuers {
+            for scope in &issuer.scopes {
+                let types = TYPES.iter();
+                let challenges =
+                    types.filter_map(|of_type| scope.challenge(*of_type, &issuer.authority).ok());
+                digests.extend(challenges.map(|challenge| challenge.digest()));
+            }
+        }
+        digests
     }
 
     /// The live key with this id.
@@ -100,7 +107,8 @@ impl Issuers {
             .find_map(|issuer| issuer.live.load().keys.get(&id).cloned())
     }
 
-    /// `WWW-Authenticate` values, one for each issuer whose current key is known.
+    /// `WWW-Authenticate` values: of each issuer whose current key is known, one for each kind
+    /// of its tokens that is taken.
     #[must_use]
     pub fn challenges(&self) -> Vec<HeaderValue> {
         let all = self.issuers.iter();
@@ -187,7 +195,7 @@ impl Issuers {
                 Ok(ready) => {
                     keys.insert(id, ready);
                     // The last one is the current one.
-                    challenges = self.header(issuer, key.public()).into_iter().collect();
+                    challenges = issuer.headers(key.public());
                 }
                 Err(error) => failures.push((id, error)),
             }
@@ -197,10 +205,16 @@ impl Issuers {
         issuer.live.store(Arc::new(LiveKeys { keys, challenges }));
         failures
     }
+}
 
-    fn header(&self, issuer: &Issuer, key: &TokenKey) -> Option<HeaderValue> {
-        let key = (key.token_type(), key.encoded().to_vec());
-        HeaderValue::from_str(&challenge(&issuer.authority, &self.cps, key)).ok()
+impl Issuer {
+    /// The challenges for tokens of this key that are taken.
+    fn headers(&self, key: &TokenKey) -> Vec<HeaderValue> {
+        let challenge = |scope: &TokenScope| scope.challenge(key.token_type(), &self.authority);
+        let challenges = self.scopes.iter().filter_map(|scope| challenge(scope).ok());
+        challenges
+            .filter_map(|one| challenges::header(one, key.encoded().to_vec()).parse().ok())
+            .collect()
     }
 }
 

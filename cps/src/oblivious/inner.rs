@@ -150,38 +150,44 @@ mod tests {
     use pennyblack_privacypass::token::TokenKeyId;
 
     use super::*;
-    use crate::challenges::longest_challenge;
+    use crate::challenges::longest_challenges;
     use crate::config::tests::example_with;
     use crate::refusal::Refusal;
 
-    /// As many issuers as the configuration lets a gateway have: their challenges.
-    fn most_challenges() -> Vec<HeaderValue> {
+    /// As many issuers as the configuration lets a gateway have, or half as many of which both
+    /// kinds of tokens are taken: their challenges.
+    fn most_challenges(tokens: &str, issuers: usize) -> Vec<HeaderValue> {
         let issuers = |length: usize| {
-            let name = |nth| format!("{{authority=\"i{nth:02}{}\"}}", "x".repeat(length));
-            let all: Vec<_> = (0..14).map(name).collect();
+            let x = "x".repeat(length);
+            let name = |nth| format!("{{authority=\"i{nth:02}{x}\", tokens=\"{tokens}\"}}");
+            let all: Vec<_> = (0..issuers).map(name).collect();
             example_with(&["oblivious={}", &format!("issuer=[{}]", all.join(","))])
         };
         let config = (1..60)
             .rev()
             .find_map(|length| issuers(length).ok())
             .unwrap();
-        let challenges = config.issuer.iter().map(|issuer| {
-            let challenge = longest_challenge(&issuer.authority, &config.cps.authority);
-            HeaderValue::from_str(&challenge).unwrap()
+        let challenges = config.issuer.iter().flat_map(|issuer| {
+            longest_challenges(&issuer.authority, issuer.tokens, &config.cps.authority)
         });
-        challenges.collect()
+        challenges
+            .map(|challenge| HeaderValue::from_str(&challenge).unwrap())
+            .collect()
     }
 
     #[tokio::test]
     async fn a_refused_store_with_all_its_challenges_has_the_class_of_one_that_is_granted() {
-        let challenges = most_challenges();
-        let bytes: usize = challenges.iter().map(HeaderValue::len).sum();
-        assert!(bytes > 7_500, "{bytes}");
-        let refused = Refusal::UnknownKey(TokenKeyId([7; 32])).with_challenges(&challenges);
-        let least = Some(ResponseClass::Kib9);
-        let (answer, class) = answer_to_seal(refused, least, UnixTime(1_795_000_000)).await;
-        assert_eq!(answer.status, http::StatusCode::UNAUTHORIZED);
-        assert_eq!(class, ResponseClass::Kib9);
-        assert_eq!(answer.fields.get_all("www-authenticate").iter().count(), 14);
+        for (tokens, issuers) in [("own", 14), ("both", 7)] {
+            let challenges = most_challenges(tokens, issuers);
+            let bytes: usize = challenges.iter().map(HeaderValue::len).sum();
+            assert!(bytes > 7_500, "{bytes}");
+            let refused = Refusal::UnknownKey(TokenKeyId([7; 32])).with_challenges(&challenges);
+            let least = Some(ResponseClass::Kib9);
+            let (answer, class) = answer_to_seal(refused, least, UnixTime(1_795_000_000)).await;
+            assert_eq!(answer.status, http::StatusCode::UNAUTHORIZED);
+            assert_eq!(class, ResponseClass::Kib9);
+            let fields = answer.fields.get_all("www-authenticate");
+            assert_eq!(fields.iter().count(), 14);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use pennyblack_base::authority::Authority;
-use pennyblack_cps::IssuerConfig;
+use pennyblack_cps::{AcceptedTokens, IssuerConfig};
 use pennyblack_evidence::key_log_view::Demand;
 use pennyblack_pki::PkiDirectory;
 use pennyblack_runtime::config::PublicConfig;
@@ -40,6 +40,7 @@ pub(super) fn cps_config(
         voprf_keys: None,
         log: Demand::Published,
         log_key: None,
+        tokens: AcceptedTokens::Own,
     };
     let data = home.join("cps-data");
     let mut config = pennyblack_cps::Config::local(name.clone(), data, pki.roots_path(), issuer);

@@ -190,6 +190,7 @@ fn taken_issuer(directory: &Path, issuer: &ServiceAddress) -> IssuerConfig {
         voprf_keys: Some(issuer_keys(directory)),
         log: Demand::Required,
         log_key: None,
+        tokens: pennyblack_cps::AcceptedTokens::Own,
     }
 }
 

@@ -286,6 +286,7 @@ fn cps_config(
         voprf_keys: None,
         log: Demand::Required,
         log_key: None,
+        tokens: pennyblack_cps::AcceptedTokens::Own,
     };
     let name = CPS.parse().during("naming the CPS")?;
     let (data, roots) = (directory.join("cps"), pki.roots_path());

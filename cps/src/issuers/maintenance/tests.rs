@@ -44,6 +44,7 @@ fn config(url: String) -> IssuerConfig {
         voprf_keys: None,
         log: Default::default(),
         log_key: None,
+        tokens: Default::default(),
     }
 }
 
@@ -56,7 +57,7 @@ fn dependencies(home: &Path, config: &IssuerConfig, clock: Clock) -> Dependencie
     let now = clock.clone();
     let store = EmbeddedStore::open(home, limits, Arc::new(move || now.now()));
     Dependencies {
-        issuers: Arc::new(Issuers::new(&cps, [&config.authority])),
+        issuers: Arc::new(Issuers::new(&cps, std::slice::from_ref(config))),
         store: Arc::new(store.unwrap()),
         log: Arc::new(CpsLog::open(&home.join("log"), &cps).unwrap()),
         clocks: ClockEvidence::new(clock.clone()),
