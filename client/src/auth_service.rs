@@ -8,6 +8,7 @@ mod clock_gaps;
 mod copy_plan;
 mod copying;
 mod delivery;
+mod error;
 pub(crate) mod keys;
 mod passport;
 mod transport;
@@ -18,13 +19,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use pennyblack_base::cps_uri::CpsUri;
-use pennyblack_base::problem::ProblemType;
 use pennyblack_base::time::UnixTime;
-use pennyblack_evidence::spend::{STORE_PATH, SpendKey};
-use pennyblack_privacypass::token::{Token, TokenKeyId};
+use pennyblack_evidence::spend::STORE_PATH;
 use pennyblack_protocol::key_record::VerifiedKeyRecord;
-use pennyblack_protocol::store_request::sign_store_request;
-use pennyblack_sealing::sealed::{SealError, seal_passport};
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
 
@@ -33,96 +30,18 @@ pub use clock_gaps::ClockGaps;
 pub use copy_plan::{CopyEnd, CopyLimits, CopyPlan};
 pub use copying::{CopyFailure, CopyResult, Copying};
 pub use delivery::{ResendTotals, StoreDelivery};
+pub use error::OobAuthenticationError;
 pub use keys::{
     DEFAULT_MAX_COPIES, FoundKeys, KeyLookup, RecordRefusals, RefusedRecord, keys_to_seal_to,
 };
 pub use passport::{PassportInputError, ShakenCall, read_passport};
 pub use transport::{SendingStore, SentStore, StoreTransport};
 
-use crate::block_look_ups::BlockFileError;
 use crate::certificates::CertificateStores;
-use crate::wallet::{OutboxEntry, SpendError, StoreTarget, Wallet, WalletError};
-use pennyblack_http::{
-    ClockGap, HttpError, HttpOptions, Refused, RetryPolicy, RouteError, ServiceAddress,
-};
-use pennyblack_passport::{Refusal, UnverifiedPassport};
-
-/// Why a PASSporT was not stored.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OobAuthenticationError {
-    /// A look-up failed; nothing was sealed or spent.
-    #[error("looking up keys: {0}")]
-    KeyLookup(HttpError),
-    /// The CPS's answer to a look-up is not a list of key records.
-    #[error("the CPS's answer is no list of keys ({0}): check that --cps is the address of a CPS")]
-    KeyList(serde_json::Error),
-    /// What is kept of blocks cannot be used; nothing was sent.
-    #[error(transparent)]
-    Blocks(#[from] BlockFileError),
-    /// The block was not among those that were asked for.
-    #[error("the block of the called number was not asked for")]
-    NotAsked,
-    /// The PASSporT does not fit; nothing was spent.
-    #[error(transparent)]
-    Seal(#[from] SealError),
-    /// No token was spent.
-    #[error(transparent)]
-    Spend(#[from] SpendError),
-    /// No verifier would find the PASSporT fresh; nothing was spent.
-    #[error(
-        "the PASSporT was not stored, and no token spent, since no verifier would accept it: it was {0}"
-    )]
-    NotFresh(#[from] Refusal),
-    /// The wallet could not be used.
-    #[error(transparent)]
-    Wallet(#[from] WalletError),
-    /// The record names another CPS without https.
-    #[error("the key record names {0}, which is not https and not the CPS that was configured")]
-    PlainCps(String),
-    /// There is no way to the CPS that hides this machine's address; nothing was spent.
-    #[error("no token was spent: {0}")]
-    NoWay(Box<RouteError>),
-    /// The CPS must refuse what is signed by this machine's clock; nothing was spent.
-    #[error("nothing was sent and no token spent, since the CPS would refuse the request: {0}")]
-    Clock(ClockGap),
-    /// The CPS refused for good. The token is gone: signing another request
-    /// with it could be made to look like a double spend.
-    #[error("not stored: {}{}", sentence(error), explain(error))]
-    Refused {
-        /// What it said.
-        error: HttpError,
-    },
-    /// The CPS, or what stands in front of it, has too much to do and has refused: nothing
-    /// is stored. The same request stands in the outbox, and may be sent again.
-    #[error(
-        "not stored: {} The signed request is kept and can be sent again for a minute.",
-        sentence(error)
-    )]
-    NotNow {
-        /// What it said.
-        error: HttpError,
-    },
-    /// It is not known whether it was stored. The same request stands in the
-    /// outbox, and is sent again by the next call or on demand.
-    #[error(
-        "it is not known whether the PASSporT was stored: {}{} The signed request is kept and can be sent again for a minute.",
-        sentence(error),
-        explain(error)
-    )]
-    Unknown {
-        /// The last failure.
-        error: HttpError,
-    },
-}
-
-impl OobAuthenticationError {
-    /// Whether the signed request stands in the outbox, to be sent again.
-    #[must_use]
-    pub const fn is_kept(&self) -> bool {
-        matches!(self, Self::NotNow { .. } | Self::Unknown { .. })
-    }
-}
+use crate::wallet::{Copies, PaidCopy, StoreTarget, TokenChoice, Wallet};
+use error::{is_about_the_token, named_challenges};
+use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
+use pennyblack_passport::UnverifiedPassport;
 
 impl CopyFailure for OobAuthenticationError {
     fn costs_nothing(&self) -> bool {
@@ -246,10 +165,11 @@ impl OobAuthenticationService {
     ) -> StoredCopies {
         let delivery = self.delivery();
         let plan = CopyPlan::new(key.placement(), limits, &mut rand::rng());
+        let sealed = Copies::new(Arc::new(passport.clone()), key.key().clone());
         let mut copying = Copying::new(plan, PATIENCE, |cps| {
-            let (delivery, copy) = (&delivery, (passport, key));
+            let (delivery, sealed) = (&delivery, &sealed);
             Box::pin(async move {
-                self.store_at(&cps, delivery, wallet, copy, second, now)
+                self.store_at(&cps, delivery, wallet, sealed, second, now)
                     .await
             })
         });
@@ -270,14 +190,14 @@ impl OobAuthenticationService {
         copies
     }
 
-    /// Seals one copy of a PASSporT to a key for one CPS, spends a token on it, and has
-    /// `delivery` send it.
+    /// Seals one of the copies for one CPS, pays for it, and has `delivery` send it.
     ///
     /// A token that the CPS takes for invalid is most often one of a key epoch
     /// that has closed since the wallet was last looked after. Then a token of
     /// another key, if there is one, is spent on a copy that is sealed and signed
-    /// anew: nothing of the first request is in the second. This is done once for
-    /// each call, so that a CPS which lies gets one token more and not the wallet.
+    /// anew: nothing of the first request is in the second. If the CPS has named
+    /// other challenges than the token's, it is a token for one of these. This is done
+    /// once for each call, so that a CPS which lies gets one token more and not the wallet.
     ///
     /// **A PASSporT that no verifier would find fresh costs no token.**
     ///
@@ -290,16 +210,15 @@ impl OobAuthenticationService {
         cps: &CpsUri,
         delivery: &StoreDelivery,
         wallet: &Wallet,
-        (passport, key): (&UnverifiedPassport, &VerifiedKeyRecord),
+        copies: &Arc<Copies>,
         second: &SecondAttempt,
         now: UnixTime,
     ) -> Result<StoredCopy, OobAuthenticationError> {
-        passport.check_fresh(now)?;
-        let passport = passport.as_str();
+        copies.passport().check_fresh(now)?;
         let address = self.address_of(cps)?;
         let name = address.authority().clone();
-        let copy = (passport, key);
-        let (entry, token_key) = self.spend(wallet, &address, copy, None, now).await?;
+        let any = TokenChoice::Any;
+        let PaidCopy { entry, token } = self.spend(wallet, &address, copies, any, now).await?;
         let error = match delivery.deliver(wallet, entry, Some(&name)).await {
             Err(OobAuthenticationError::Refused { error })
                 if is_about_the_token(&error) && second.take() =>
@@ -308,42 +227,36 @@ impl OobAuthenticationService {
             }
             done => return done,
         };
-        match self.spend(wallet, &address, copy, token_key, now).await {
-            Ok((entry, _)) => delivery.deliver(wallet, entry, Some(&name)).await,
+        let choice = TokenChoice::after_refusal(&token, named_challenges(&error));
+        match self.spend(wallet, &address, copies, choice, now).await {
+            Ok(paid) => delivery.deliver(wallet, paid.entry, Some(&name)).await,
             // Whatever keeps the second back, the first token is spent.
             Err(_) => Err(OobAuthenticationError::Refused { error }),
         }
     }
 
-    /// Makes a request of a token that the key `refused` has not signed, and
-    /// returns it with the token's key. It stands in the outbox.
+    /// Seals a copy and pays for it; its request stands in the outbox.
     async fn spend(
         &self,
         wallet: &Wallet,
         address: &ServiceAddress,
-        (passport, key): (&str, &VerifiedKeyRecord),
-        refused: Option<TokenKeyId>,
+        copies: &Arc<Copies>,
+        choice: TokenChoice,
         now: UnixTime,
-    ) -> Result<(OutboxEntry, Option<TokenKeyId>), OobAuthenticationError> {
-        let cps = address.authority().clone();
-        if let Some(gap) = self.clock_gaps.forbidding(&cps) {
+    ) -> Result<PaidCopy, OobAuthenticationError> {
+        let cps = address.authority();
+        if let Some(gap) = self.clock_gaps.forbidding(cps) {
             return Err(OobAuthenticationError::Clock(gap));
         }
         let checked = self.transport.check(&address.url(STORE_PATH));
         checked.map_err(|error| OobAuthenticationError::NoWay(Box::new(error)))?;
-        let sealed = seal_passport(key.key(), &cps, passport, &mut rand::rng())?;
+        let copy = copies.seal(cps)?;
         let (url, ways) = (address.url(STORE_PATH), self.transport.ways());
-        let (mailbox, minimum_age) = (key.mailbox(), self.minimum_age);
+        let minimum_age = self.minimum_age;
         let spent = wallet
             .off_thread(move |wallet| {
-                let mut token_key = None;
-                let sign = |token: &Token, spend_key: &SpendKey| {
-                    token_key = Some(token.token_key_id);
-                    sign_store_request(token, spend_key, &cps, mailbox, &sealed, now)
-                };
                 let target = StoreTarget { url: &url, ways };
-                let entry = wallet.spend_except(refused, &cps, minimum_age, target, now, sign)?;
-                Ok::<_, SpendError>((entry, token_key))
+                wallet.spend_copy(&copy, &choice, minimum_age, target, now)
             })
             .await?;
         Ok(spent)
@@ -369,37 +282,6 @@ impl OobAuthenticationService {
             return Ok(uri.clone().into());
         }
         Err(OobAuthenticationError::PlainCps(uri.to_string()))
-    }
-}
-
-fn is_about_the_token(error: &HttpError) -> bool {
-    error.refused().and_then(Refused::kind) == Some(ProblemType::TokenInvalid)
-}
-
-fn sentence(error: &HttpError) -> String {
-    let text = error.to_string();
-    format!("{}.", text.trim_end_matches('.'))
-}
-
-/// What a status means for an OOB-AS, in words, whatever the answer said.
-fn explain(error: &HttpError) -> &'static str {
-    let Some(refused) = error.refused() else {
-        return "";
-    };
-    match refused.status.as_u16() {
-        401 if !is_about_the_token(error) => "",
-        401 => {
-            " The CPS does not take this token: its key epoch may have ended, or it was drawn from another issuer or for another CPS. `pennyblack carrier status` shows what else the wallet holds, and `pennyblack carrier run` draws more."
-        }
-        404 => " The recipient's mailbox is gone: look its keys up again.",
-        409 => {
-            " The token was spent before, with another request: has this wallet been copied or restored from a backup? Start a new one."
-        }
-        413 => {
-            " The sealed PASSporT does not have the size of that mailbox: look the keys up again."
-        }
-        503 => " The CPS is busy or its store is down.",
-        _ => " Check that --cps is the address of a CPS.",
     }
 }
 

@@ -14,13 +14,12 @@ use std::num::NonZeroUsize;
 
 use bytes::Bytes;
 use pennyblack_attestation::{MAX_LIFETIME, Statement};
-use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::key_log_view::LogPolicy;
 use pennyblack_evidence::spend::SpendKey;
 use pennyblack_privacypass::directory::{self, DirectoryKey, IssuerDirectory};
 use pennyblack_privacypass::issuance::{BATCH_RESPONSE_TYPE, batch_to_bytes, parse_batch_answer};
-use pennyblack_privacypass::token::TokenChallenge;
+use pennyblack_privacypass::token::TokenScope;
 use pennyblack_privacypass::token_key::{TokenKey, TokenKeyError, TokenToBe};
 
 pub use class::{Class, ClassError};
@@ -68,7 +67,7 @@ pub struct Carrier {
 }
 
 impl Carrier {
-    /// Draws one batch of tokens that are good at `cps`.
+    /// Draws one batch of tokens of this scope.
     ///
     /// Everything the answer needs is in the wallet before the request leaves.
     /// If this fails after that, [`Self::resume`] repeats the same request, and
@@ -80,12 +79,13 @@ impl Carrier {
         &self,
         client: &HttpClient,
         wallet: &Wallet,
-        cps: &Authority,
+        scope: impl Into<TokenScope>,
         now: UnixTime,
     ) -> Result<DrawTotals, CarrierError> {
+        let scope = scope.into();
         let keys = self.issuer_keys(client, wallet, now).await?;
         self.sort_tokens(wallet, &keys, now).await?;
-        let drawn = self.draw_by(keys, client, wallet, cps, now).await;
+        let drawn = self.draw_by(keys, client, wallet, &scope, now).await;
         wallet.off_thread(Wallet::destroy_ended).await?;
         drawn
     }
@@ -95,11 +95,11 @@ impl Carrier {
         keys: IssuerKeys,
         client: &HttpClient,
         wallet: &Wallet,
-        cps: &Authority,
+        scope: &TokenScope,
         now: UnixTime,
     ) -> Result<DrawTotals, CarrierError> {
         let (directory, key) = keys.into_key_to_draw_of(&self.log, client, now)?;
-        let draw = self.prepare(&key, cps)?;
+        let draw = self.prepare(&key, scope)?;
         let (id, draw) = wallet
             .off_thread(move |wallet| {
                 let id = wallet.begin_draw(&draw, now)?;
@@ -180,9 +180,8 @@ impl Carrier {
         )?)
     }
 
-    fn prepare(&self, key: &TokenKey, cps: &Authority) -> Result<NewDraw, CarrierError> {
-        let issuer = self.issuer.authority();
-        let challenge = TokenChallenge::of_cps(key.token_type(), issuer, cps);
+    fn prepare(&self, key: &TokenKey, scope: &TokenScope) -> Result<NewDraw, CarrierError> {
+        let challenge = scope.challenge(key.token_type(), self.issuer.authority())?;
         let digest = challenge.digest();
         let mut rng = rand::rng();
         let parts = (0..self.tokens_in_batch())

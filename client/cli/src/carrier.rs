@@ -1,6 +1,7 @@
 //! `pennyblack carrier`: draw tokens once, draw a class day after day, look into a wallet.
 
 mod check;
+mod status;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,10 +9,9 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use console::style;
 use futures_util::future::join;
-use indicatif::HumanCount;
 use pennyblack_client::carrier::{Carrier, CarrierConfig};
 use pennyblack_client::identity::StirIdentity;
-use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Holding, Wallet, WalletError};
+use pennyblack_client::wallet::{Wallet, WalletError};
 use pennyblack_http::Deadline;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::{LogConfig, LogFormat, LogLevel, Sources, load};
@@ -22,8 +22,8 @@ use serde_json::json;
 use super::options::{load_identity, renewed_identity, require_current};
 use super::outcome::{Exit, Failure, Outcome};
 use super::signals::Signals;
-use super::table::{Table, numbers, words};
 use super::wording::{folded, plural};
+use status::{StatusArguments, status};
 
 /// What to do with tokens.
 #[derive(Debug, Subcommand)]
@@ -40,7 +40,7 @@ Issuer and CPS together could match draws with calls by time and number. So
 whatever calls are made. `draw` is for trying things out: its time and number
 may tell of calls.")]
 pub(crate) enum CarrierCommand {
-    /// Finish pending draws, then draw one batch for each CPS, now.
+    /// Finish pending draws, then draw one batch for each CPS or the federation, now.
     Draw(DrawArguments),
     /// Draw a constant number under each token key, until SIGINT or SIGTERM.
     Run(RunArguments),
@@ -54,6 +54,8 @@ pub(crate) enum CarrierCommand {
 Examples:
   pennyblack carrier draw --issuer https://issuer.example --cps cps.example \\
       --cert carrier-a.pem --key carrier-a.key --wallet wallet.db
+  # tokens that are good once at each CPS of a federation
+  pennyblack carrier draw --issuer https://issuer.example --federation …
   pennyblack carrier draw --config carrier.toml --batch 256")]
 pub(crate) struct DrawArguments {
     /// Configuration file; the options below override it.
@@ -63,8 +65,12 @@ pub(crate) struct DrawArguments {
     #[arg(long, value_name = "URL", required_unless_present = "config")]
     issuer: Option<String>,
     /// The authority (host, with the port unless 443) of a CPS to draw for.
-    #[arg(long, value_name = "AUTHORITY", required_unless_present = "config")]
+    #[arg(long, value_name = "AUTHORITY",
+          required_unless_present_any = ["config", "federation"])]
     cps: Vec<String>,
+    /// Draw federation tokens, each good once at every CPS that takes them of this issuer.
+    #[arg(long)]
+    federation: bool,
     /// File of the STIR certificate with its path, in PEM or DER.
     #[arg(long, value_name = "FILE", required_unless_present = "config")]
     cert: Option<PathBuf>,
@@ -114,22 +120,6 @@ pub(crate) struct RunArguments {
     check_config: bool,
 }
 
-/// `carrier status`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
-  pennyblack carrier status --wallet wallet.db
-
-Exits with 7 when for some CPS no token may be spent now: what a monitor asks.")]
-pub(crate) struct StatusArguments {
-    /// The wallet's file.
-    #[arg(long, value_name = "FILE")]
-    wallet: PathBuf,
-    /// Minimum age of a usable token in the wallet, in seconds.
-    #[arg(long, default_value_t = DEFAULT_MINIMUM_AGE.as_secs(), value_name = "SECONDS")]
-    minimum_age: u64,
-}
-
 /// Does it.
 pub(crate) async fn run(command: CarrierCommand) -> Result<Outcome, Failure> {
     match command {
@@ -150,8 +140,8 @@ async fn draw(arguments: DrawArguments) -> Result<Outcome, Failure> {
     let clock = Clock::system();
     let resumed = carrier.resume(&client, &wallet, clock.now()).await?;
     let (mut asked, mut received) = (resumed.asked, resumed.received);
-    for cps in &config.carrier.cps {
-        let drawn = carrier.draw(&client, &wallet, cps, clock.now()).await?;
+    for scope in config.carrier.scopes() {
+        let drawn = carrier.draw(&client, &wallet, scope, clock.now()).await?;
         asked += drawn.asked;
         received += drawn.received;
     }
@@ -231,69 +221,6 @@ fn identity_files(
     )
 }
 
-fn status(arguments: &StatusArguments) -> Result<Outcome, Failure> {
-    let wallet = existing_wallet(&arguments.wallet)?;
-    let minimum_age = Duration::from_secs(arguments.minimum_age);
-    let holdings = wallet.holdings(minimum_age, Clock::system().now())?;
-    let pending = wallet.pending_draws()?.len();
-    let unanswered = wallet.outbox()?.len();
-    let mut table = Table::new([
-        words("CPS").said_once(),
-        words("issuer").said_once(),
-        words("token key"),
-        numbers("tokens"),
-        numbers("usable"),
-        words("all usable from").whole(),
-    ]);
-    for holding in &holdings {
-        table.row([
-            holding.cps.clone(),
-            holding.issuer.clone(),
-            holding.token_key_id.chars().take(12).collect(),
-            HumanCount(holding.tokens).to_string(),
-            HumanCount(holding.ready).to_string(),
-            match holding.ready < holding.tokens {
-                true => holding.youngest.plus(minimum_age).to_string(),
-                false => "now".to_owned(),
-            },
-        ]);
-    }
-    let held = match holdings.as_slice() {
-        [] => "no tokens: `pennyblack carrier run` draws them".to_owned(),
-        _ => table.to_string(),
-    };
-    let mut text = format!(
-        "{held}\n{} pending, {} without an answer",
-        plural(pending as u64, "draw"),
-        plural(unanswered as u64, "signed request"),
-    );
-    let out = out_of_tokens(wallet.drawn_for()?, &holdings);
-    for cps in &out {
-        text.push_str(&format!("\nno token for {cps} may be spent now"));
-    }
-    let json = json!({
-        "tokens": holdings,
-        "pending_draws": pending,
-        "unanswered": unanswered,
-        "out_of_tokens": out,
-    });
-    let exit = match holdings.is_empty() || !out.is_empty() {
-        true => Exit::NoToken,
-        false => Exit::Done,
-    };
-    Ok(Outcome::new(json, text, exit))
-}
-
-/// The CPSs that tokens were drawn for and at which none may be spent now.
-fn out_of_tokens(mut drawn_for: Vec<String>, holdings: &[Holding]) -> Vec<String> {
-    let is_usable = |cps: &String| {
-        let mut usable = holdings.iter().filter(|holding| holding.ready > 0);
-        usable.any(|holding| holding.cps == *cps)
-    };
-    drawn_for.retain(|cps| !is_usable(cps));
-    drawn_for
-}
-
 /// A wallet that is to be read or spent from; a mistyped name must not make a
 /// new one.
 /// Opens the wallet. While another process has it locked, a log line says so.
@@ -352,38 +279,10 @@ impl DrawArguments {
         if !self.cps.is_empty() {
             settings.push(format!("carrier.cps={}", json!(self.cps)));
         }
+        if self.federation {
+            settings.push("carrier.federation=true".to_owned());
+        }
         settings.extend(self.batch.map(|batch| format!("schedule.batch={batch}")));
         settings
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use pennyblack_base::time::UnixTime;
-
-    use super::*;
-
-    fn holding(cps: &str, tokens: u64, ready: u64) -> Holding {
-        Holding {
-            issuer: "issuer.example".to_owned(),
-            cps: cps.to_owned(),
-            token_key_id: "00".repeat(32),
-            tokens,
-            ready,
-            youngest: UnixTime(1_800_000_000),
-        }
-    }
-
-    #[test]
-    fn a_cps_is_out_of_tokens_when_none_of_any_key_is_usable() {
-        let holdings = [
-            holding("a.example", 64, 0),
-            holding("a.example", 64, 1),
-            holding("b.example", 64, 0),
-        ];
-        // All that was drawn for the last one is spent.
-        let drawn_for = ["a.example", "b.example", "c.example"].map(str::to_owned);
-        let out = out_of_tokens(drawn_for.to_vec(), &holdings);
-        assert_eq!(out, ["b.example", "c.example"]);
     }
 }

@@ -1,7 +1,9 @@
 mod costs;
 
 use futures_util::future::BoxFuture;
-use pennyblack_http::{KeptFreshClients, Route, RouteFault, RoutedAnswer, RoutedRequest};
+use pennyblack_http::{
+    HttpError, KeptFreshClients, Route, RouteError, RouteFault, RoutedAnswer, RoutedRequest,
+};
 use pennyblack_stir::test_pki::{NOW, TestPki};
 use rusqlite::Connection;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
 use pennyblack_evidence::key_log_view::{Demand, LogPolicy};
+use pennyblack_privacypass::token::TokenScope;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::config::{Configuration, ConfigurationError, LogConfig};
 use pennyblack_tlog::VerifierKey;
@@ -49,8 +50,13 @@ pub struct CarrierSection {
     /// The issuer's URL, or `authority=URL` if it is known by another name than
     /// it is reached by.
     pub issuer: ServiceAddress,
-    /// The authorities of the CPSs that tokens are drawn for.
+    /// The authorities of the CPSs that tokens of their own are drawn for. Default: none.
+    #[serde(default)]
     pub cps: Vec<Authority>,
+    /// Whether federation tokens are drawn: each is good once at every CPS that takes them
+    /// of this issuer. Default: false.
+    #[serde(default)]
+    pub federation: bool,
     /// File of the STIR certificate with its path, in PEM or DER.
     pub certificate: PathBuf,
     /// PEM file of its key, mode 0600.
@@ -78,6 +84,18 @@ pub struct CarrierSection {
         skip_serializing_if = "Option::is_none"
     )]
     pub longest_epoch: Option<Duration>,
+}
+
+impl CarrierSection {
+    /// What tokens are drawn for.
+    #[must_use]
+    pub fn scopes(&self) -> Vec<TokenScope> {
+        let federation = self.federation.then_some(TokenScope::Federation);
+        federation
+            .into_iter()
+            .chain(self.cps.iter().map(TokenScope::from))
+            .collect()
+    }
 }
 
 /// `[schedule]`.
@@ -166,7 +184,7 @@ impl CarrierConfig {
     #[must_use]
     pub fn schedule(&self) -> Schedule {
         Schedule {
-            cps: self.carrier.cps.clone(),
+            scopes: self.carrier.scopes(),
             class: self.schedule.class,
             epoch: self.schedule.epoch,
         }
@@ -214,11 +232,12 @@ impl Configuration for CarrierConfig {
     const SERVICE: &'static str = "carrier";
 
     fn check(&self) -> Result<(), ConfigurationError> {
-        if self.carrier.cps.is_empty() {
+        let scopes = self.carrier.scopes().len() as u64;
+        if scopes == 0 {
             return Err(ConfigurationError::refused(
                 "carrier.cps",
-                "tokens are good at one CPS each, and none is named",
-                "name at least one, such as [\"cps.example.net\"]",
+                "no CPS is named that tokens are drawn for, and no federation tokens are drawn",
+                "name at least one, such as [\"cps.example.net\"], or set carrier.federation to true",
             ));
         }
         let ScheduleSection {
@@ -241,11 +260,12 @@ impl Configuration for CarrierConfig {
                 "set at least schedule.batch, or a smaller batch",
             ));
         }
-        if batches < self.carrier.cps.len() as u64 {
+        if batches < scopes {
             return Err(ConfigurationError::refused(
                 "schedule.class",
                 "it has fewer batches than there are CPSs, so some would never get a token",
-                "set at least schedule.batch times the number of carrier.cps, or a smaller batch",
+                "set at least schedule.batch times the number of carrier.cps (one more with \
+                 carrier.federation), or a smaller batch",
             ));
         }
         check_fetch_every(self.oblivious.fetch_every)?;
@@ -288,6 +308,7 @@ mod tests {
         assert_eq!(example.http, HttpSection::default());
         assert_eq!(example.oblivious, ObliviousSection::default());
         assert_eq!(example.carrier.iss.as_deref(), None);
+        assert!(!example.carrier.federation);
     }
 
     #[test]
@@ -344,6 +365,8 @@ mod tests {
     fn what_cannot_work_is_refused_by_name() {
         let three = "carrier.cps=[\"a.example\", \"b.example\", \"c.example\"]";
         assert!(example_with(&[three, "schedule.class=256"]).is_ok());
+        let federation = ["carrier.cps=[]", "carrier.federation=true"];
+        assert!(example_with(&federation).is_ok());
         for setting in [
             "carrier.cps=[]",
             "carrier.issuer_log_key=\"issuer.example/log\"",

@@ -5,6 +5,7 @@ use pennyblack_evidence::key_log_view::{FollowError, KeyNotLogged, KeyNotNewest}
 use pennyblack_http::{ClockGap, HttpClient, HttpError};
 use pennyblack_privacypass::directory::DirectoryError;
 use pennyblack_privacypass::issuance::IssuanceError;
+use pennyblack_privacypass::token::NotForFederations;
 use pennyblack_privacypass::token_key::TokenKeyError;
 use pennyblack_tlog::ReadLogError;
 
@@ -44,6 +45,9 @@ pub enum CarrierError {
     /// it, or a token could not be blinded or unblinded.
     #[error("the issuer's key: {0}")]
     Key(#[from] TokenKeyError),
+    /// Federation tokens cannot be of the type that the issuer signs.
+    #[error(transparent)]
+    NotForFederations(#[from] NotForFederations),
     /// The answer is not a batch of responses.
     #[error("the issuer's answer: {0}")]
     Answer(#[from] IssuanceError),

@@ -5,14 +5,13 @@
 use std::fmt;
 
 use bytes::Bytes;
-use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::spend::SpendKey;
 use pennyblack_privacypass::directory::IssuerDirectory;
 use pennyblack_privacypass::issuance::{
     BATCH_REQUEST_TYPE, BATCH_RESPONSE_TYPE, parse_batch_answer,
 };
-use pennyblack_privacypass::token::Token;
+use pennyblack_privacypass::token::{Token, TokenScope};
 
 use super::{Carrier, CarrierError, MAX_BATCH, MAX_BATCH_ANSWER, current_key, unblind};
 use pennyblack_http::{Answer, HttpClient, Request};
@@ -80,11 +79,11 @@ impl Carrier {
         &self,
         client: &HttpClient,
         directory: &IssuerDirectory,
-        cps: &Authority,
+        scope: impl Into<TokenScope>,
         now: UnixTime,
     ) -> Result<Vec<LooseToken>, CarrierError> {
         let key = current_key(directory, now).map_err(|error| error.by_the_clock_of(client))?;
-        let draw = self.prepare(&key, cps)?;
+        let draw = self.prepare(&key, &scope.into())?;
         let answer = self.send(client, directory, &draw.body, now).await?;
         let drawn = unblind(&draw.parts, &answer)?;
         let mut tokens = Vec::with_capacity(drawn.len());
@@ -107,10 +106,10 @@ impl Carrier {
     pub fn draw_to_measure(
         &self,
         directory: &IssuerDirectory,
-        cps: &Authority,
+        scope: impl Into<TokenScope>,
         now: UnixTime,
     ) -> Result<AttestedDraw, CarrierError> {
-        let draw = self.prepare(&current_key(directory, now)?, cps)?;
+        let draw = self.prepare(&current_key(directory, now)?, &scope.into())?;
         self.attest(directory, Bytes::from(draw.body), now)
     }
 

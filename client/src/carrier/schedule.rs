@@ -5,10 +5,9 @@ mod shortage;
 
 use std::time::Duration;
 
-use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_privacypass::directory::IssuerDirectory;
-use pennyblack_privacypass::token::TokenKeyId;
+use pennyblack_privacypass::token::{TokenKeyId, TokenScope};
 use pennyblack_privacypass::token_key::TokenKey;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::reload::FromFiles;
@@ -41,9 +40,9 @@ const STEP: Duration = Duration::from_millis(250);
 /// it is read from what was spent.** Tokens that are not spent lapse with their key.
 #[derive(Debug, Clone)]
 pub struct Schedule {
-    /// CPSs that tokens are drawn for: they get the batches in turn.
-    pub cps: Vec<Authority>,
-    /// Tokens of each key, for all CPSs together.
+    /// What tokens are drawn for, CPSs and a federation: they get the batches in turn.
+    pub scopes: Vec<TokenScope>,
+    /// Tokens of each key, for all of them together.
     pub class: Class,
     /// How long a key signs, as the issuer's operator says.
     pub epoch: Duration,
@@ -75,7 +74,7 @@ trait Source {
     async fn drawn(&mut self, key: EpochKey) -> Result<Drawn, CarrierError>;
     /// Draws a batch of the key, unless more than `due` tokens of it were then asked for;
     /// how many came in.
-    async fn draw(&mut self, cps: &Authority, due: u64) -> Result<usize, CarrierError>;
+    async fn draw(&mut self, scope: &TokenScope, due: u64) -> Result<usize, CarrierError>;
 }
 
 impl Schedule {
@@ -157,10 +156,10 @@ impl Schedule {
         };
         let before = drawn.tokens / source.batch().max(1);
         let mut received = 0;
-        let in_turn = self.cps.iter().cycle();
-        let skipped = usize::try_from(before).unwrap_or(0) % self.cps.len().max(1);
-        for (_, cps) in (before..due).zip(in_turn.skip(skipped)) {
-            received += source.draw(cps, due * source.batch()).await?;
+        let in_turn = self.scopes.iter().cycle();
+        let skipped = usize::try_from(before).unwrap_or(0) % self.scopes.len().max(1);
+        for (_, scope) in (before..due).zip(in_turn.skip(skipped)) {
+            received += source.draw(scope, due * source.batch()).await?;
         }
         Ok(Visit { begun, received })
     }
@@ -193,16 +192,16 @@ impl Schedule {
 
     /// Says when tokens run out. It is no reason to draw.
     async fn report_shortage(&self, carrier: &Carrier, wallet: &Wallet) -> Result<(), WalletError> {
-        let share = self.class.tokens() / (self.cps.len() as u64).max(1);
-        for cps in &self.cps {
-            let (issuer, origin) = (carrier.issuer.authority().clone(), cps.clone());
+        let share = self.class.tokens() / (self.scopes.len() as u64).max(1);
+        for scope in &self.scopes {
+            let (issuer, of_scope) = (carrier.issuer.authority().clone(), scope.clone());
             let held = wallet.off_thread(move |wallet| {
-                Ok::<_, WalletError>(match wallet.was_drawn_for(&issuer, &origin)? {
-                    true => Some(wallet.count(&issuer, &origin)?),
+                Ok::<_, WalletError>(match wallet.was_drawn_for(&issuer, &of_scope)? {
+                    true => Some(wallet.count(&issuer, of_scope)?),
                     false => None,
                 })
             });
-            shortage::report(cps, self.class, share, held.await?);
+            shortage::report(scope, self.class, share, held.await?);
         }
         Ok(())
     }
@@ -317,12 +316,12 @@ impl Source for IssuerAndWallet<'_> {
     }
 
     /// What is due may have been drawn meanwhile by another process, or by a resumed draw.
-    async fn draw(&mut self, cps: &Authority, due: u64) -> Result<usize, CarrierError> {
+    async fn draw(&mut self, scope: &TokenScope, due: u64) -> Result<usize, CarrierError> {
         let Some((directory, key, _)) = &self.shown else {
             return Ok(0);
         };
         let (carrier, now) = (self.carrier, self.clock.now());
-        let draw = carrier.prepare(key, cps)?;
+        let draw = carrier.prepare(key, scope)?;
         let begun = self.wallet.off_thread(move |wallet| {
             let id = wallet.begin_due_draw(&draw, due, now)?;
             Ok::<_, WalletError>(id.map(|id| PendingDraw {

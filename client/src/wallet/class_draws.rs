@@ -100,7 +100,7 @@ mod tests {
     use rand::SeedableRng as _;
     use rand::rngs::StdRng;
 
-    use super::super::tests::{NOW, Scene, issuer, new_draw, scene};
+    use super::super::scene::{NOW, Scene, issuer, new_draw, scene};
     use super::*;
 
     #[test]

@@ -1,5 +1,5 @@
-//! A wallet whose process is killed again and again: no token may be lost, and
-//! none may sign two requests.
+//! A wallet whose process is killed again and again: no token may be lost, none may sign two
+//! requests for one CPS, and none may be used for two calls.
 //!
 //! The child runs in a process of its own (this test binary, started for the
 //! one ignored test below). It writes what leaves the house, "issued" by the
@@ -11,11 +11,11 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 
 use pennyblack_base::encoding::sha256;
-use pennyblack_privacypass::token::{Nonce, Token, TokenKeyId};
+use pennyblack_privacypass::token::{Token, TokenKeyId, TokenScope};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use super::tests::{NOW, URL, answer, cps, issuer, new_draw, sign};
+use super::scene::{NOW, URL, answer, copies, cps, issuer, new_draw_of, nonce_of, own, sign};
 use super::*;
 
 const HOME: &str = "PENNYBLACK_WALLET_KILL_TEST_HOME";
@@ -42,13 +42,13 @@ fn a_process_killed_at_any_point_loses_no_token_and_spends_none_twice() {
     let life = Life::resume(home.path());
     let journal = Journal::read(home.path());
     for (nonce, requests) in &journal.sent {
-        assert_eq!(
-            requests.len(),
-            1,
-            "{nonce} signed {} requests",
-            requests.len()
-        );
+        let cpss: HashSet<_> = requests.iter().map(|request| &request.url).collect();
+        assert_eq!(requests.len(), cpss.len(), "{nonce} signed two for a CPS");
+        let mailboxes: HashSet<_> = requests.iter().map(|request| &request.mailbox).collect();
+        assert_eq!(mailboxes.len(), 1, "{nonce} paid for two calls");
     }
+    let shared = journal.sent.values().filter(|requests| requests.len() > 1);
+    assert!(shared.count() > KILLS / 2, "too few calls had two copies");
     let left = tokens_left(&life.wallet);
     for nonce in &journal.issued {
         let here = left.contains(nonce);
@@ -71,9 +71,11 @@ fn child_of_the_kill_test() {
     let home = std::env::var_os(HOME).expect("started by the kill test");
     let mut life = Life::resume(Path::new(&home));
     loop {
-        life.draw();
-        for _ in 0..3 {
+        life.draw(&own());
+        life.draw(&TokenScope::Federation);
+        for _ in 0..2 {
             life.spend();
+            life.call();
         }
     }
 }
@@ -119,8 +121,8 @@ impl Life {
         life
     }
 
-    fn draw(&mut self) {
-        let draw = new_draw(4, &mut self.rng);
+    fn draw(&mut self, scope: &TokenScope) {
+        let draw = new_draw_of(scope, 4, &mut self.rng);
         let id = self.wallet.begin_draw(&draw, NOW).unwrap();
         self.step();
         self.ask(id, &draw);
@@ -144,11 +146,33 @@ impl Life {
         self.send(&entry);
     }
 
+    /// The copies of a call at three CPSs, for the first of which there are tokens of its own.
+    /// Each is sent before the next is signed.
+    fn call(&mut self) {
+        let copies = copies();
+        for name in ["cps.example", "b.example", "c.example"] {
+            let copy = copies.seal(&name.parse().unwrap()).unwrap();
+            let url = format!("https://{name}/v1/passports");
+            let target = StoreTarget {
+                url: &url,
+                ways: AllowedWays::All,
+            };
+            let any = TokenChoice::Any;
+            let paid = self
+                .wallet
+                .spend_copy(&copy, &any, Duration::ZERO, target, NOW);
+            self.step();
+            self.send(&paid.unwrap().entry);
+        }
+    }
+
     fn send(&mut self, entry: &OutboxEntry) {
-        let nonce = nonce_of(entry);
-        let request = format!("{:?}{:?}", entry.call.headers, entry.call.body);
+        let OutboxEntry { call, .. } = entry;
+        let request = format!("{:?}{:?}", call.headers, call.body);
+        let nonce = hex::encode(nonce_of(entry).0);
         let digest = hex::encode(sha256(request.as_bytes()));
-        self.record(&format!("sent {} {digest}", hex::encode(nonce.0)));
+        let mailbox = hex::encode(&call.body[..32]);
+        self.record(&format!("sent {nonce} {digest} {} {mailbox}", call.url));
         self.wallet.settle(entry.id).unwrap();
         self.step();
     }
@@ -167,7 +191,14 @@ impl Life {
 
 struct Journal {
     issued: HashSet<String>,
-    sent: HashMap<String, HashSet<String>>,
+    sent: HashMap<String, HashSet<Sent>>,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+struct Sent {
+    digest: String,
+    url: String,
+    mailbox: String,
 }
 
 impl Journal {
@@ -182,25 +213,20 @@ impl Journal {
                 ["issued", nonce] => {
                     journal.issued.insert(nonce.to_owned());
                 }
-                ["sent", nonce, digest] => {
+                ["sent", nonce, digest, url, mailbox] => {
                     let requests = journal.sent.entry(nonce.to_owned()).or_default();
-                    requests.insert(digest.to_owned());
+                    let [digest, url, mailbox] = [digest, url, mailbox].map(str::to_owned);
+                    requests.insert(Sent {
+                        digest,
+                        url,
+                        mailbox,
+                    });
                 }
                 _ => panic!("a line of the journal is {line:?}"),
             }
         }
         journal
     }
-}
-
-fn nonce_of(entry: &OutboxEntry) -> Nonce {
-    let (_, value) = entry
-        .call
-        .headers
-        .iter()
-        .find(|(name, _)| name == "authorization")
-        .unwrap();
-    Token::from_authorization(value).unwrap().nonce
 }
 
 fn tokens_left(wallet: &Wallet) -> HashSet<String> {
@@ -220,7 +246,8 @@ fn tokens_left(wallet: &Wallet) -> HashSet<String> {
         .collect();
     assert_eq!(nonces.len(), tokens.len(), "a token is there twice");
     // What piles say of their tokens is what is there.
-    let counted = wallet.count(&issuer(), &cps()).unwrap();
+    let counted = [own(), TokenScope::Federation].map(|scope| wallet.count(&issuer(), scope));
+    let counted: u64 = counted.into_iter().map(Result::unwrap).sum();
     assert_eq!(counted, tokens.len() as u64);
     nonces
 }

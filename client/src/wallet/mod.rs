@@ -6,7 +6,9 @@
 //! crash repeats the same request, which an issuer answers without a second
 //! charge. A token leaves in the very transaction that writes the complete
 //! signed request it pays for, so that after a crash only that request can be
-//! sent again, and no token ever signs two.
+//! sent again, and no token ever signs two for one CPS. A federation token is then
+//! in the memory of its call alone, for the other copies of that call
+//! ([`Copies`]): a crash ends it.
 //!
 //! Secrets are wiped from this process's memory when they are dropped, and
 //! overwritten in the file when they are spent; SQLite's own page cache and the
@@ -14,11 +16,13 @@
 //! owner only.
 
 mod class_draws;
+mod copies;
 mod draws;
 mod issuer_logs;
 mod oblivious_keys;
 mod outbox;
 mod piles;
+mod stock;
 mod tokens;
 mod unlisted_keys;
 
@@ -34,10 +38,12 @@ use tokio::sync::Semaphore;
 use crate::database::{self, OpenError, Schema, Upgrade, from_column, to_column};
 
 pub use class_draws::ClassDraws;
+pub use copies::{Copies, SealedCopy};
 pub use draws::{DrawId, DrawPart, DrawnToken, NewDraw, PendingDraw};
 pub use oblivious_keys::RememberedKeys;
 pub use outbox::{AllowedWays, OutboxEntry, OutboxId, StoreCall, StoreTarget};
-pub use tokens::{Holding, SpendError};
+pub use stock::{SpentToken, TokenChoice};
+pub use tokens::{Holding, PaidCopy, SpendError};
 pub use unlisted_keys::KeyStanding;
 
 /// How old a token is to be before it is spent, unless there is reason for
@@ -49,7 +55,7 @@ pub use unlisted_keys::KeyStanding;
 pub const DEFAULT_MINIMUM_AGE: Duration = Duration::from_secs(3600);
 
 /// Version of the tables, in SQLite's `user_version`.
-const SCHEMA_VERSION: i32 = 7;
+const SCHEMA_VERSION: i32 = 8;
 
 const SCHEMA: Schema = Schema {
     version: SCHEMA_VERSION,
@@ -67,6 +73,10 @@ const SCHEMA: Schema = Schema {
         Upgrade {
             from: 6,
             statements: include_str!("upgrades/6.sql"),
+        },
+        Upgrade {
+            from: 7,
+            statements: include_str!("upgrades/7.sql"),
         },
     ],
     wait: wait_for_the_wallet,
@@ -283,9 +293,13 @@ mod kill_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
+pub(crate) mod scene;
+#[cfg(test)]
+mod sharing_tests;
+#[cfg(test)]
 mod size_tests;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 #[cfg(test)]
 mod turn_tests;
 #[cfg(test)]

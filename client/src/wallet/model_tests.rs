@@ -9,8 +9,9 @@ use pennyblack_protocol::store_request::SignStoreError;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::tests::{
-    NOW, Scene, TARGET, URL, answer, cps, fill, issuer, new_draw, open_unsynced, scene, sign, spend,
+use super::scene::{
+    NOW, Scene, TARGET, URL, answer, copies, cps, fill, issuer, new_draw, nonce_of, open_unsynced,
+    scene, spend,
 };
 use super::*;
 
@@ -83,16 +84,14 @@ impl Life {
 
     /// Whether a token was spent; `refused` is a key that must not be used.
     fn spend(&mut self, refused: Option<TokenKeyId>) -> bool {
-        let (wallet, mut taken) = (self.one(), None);
-        let entry = wallet.spend_except(refused, &cps(), AGE, TARGET, self.now, |token, key| {
-            assert_eq!(key.nonce(), token.nonce);
-            taken = Some(token.nonce);
-            sign(token, key)
-        });
-        let Ok(entry) = entry else {
+        let wallet = self.one();
+        let choice = refused.map_or(TokenChoice::Any, TokenChoice::NotOf);
+        let copy = copies().seal(&cps()).unwrap();
+        let Ok(paid) = wallet.spend_copy(&copy, &choice, AGE, TARGET, self.now) else {
             return false;
         };
-        let nonce = taken.unwrap();
+        let entry = paid.entry;
+        let nonce = nonce_of(&entry);
         let held = self.held.remove(&nonce).expect("a token that is not held");
         assert!(self.spent.insert(nonce), "spent twice");
         assert!(held.drawn_at.plus(AGE) <= self.now, "spent too young");

@@ -2,7 +2,8 @@
 -- blob that holds a secret says so.
 
 -- What tokens are good for. Draws and tokens name a challenge and no CPS, so that tokens
--- with another challenge, such as one that several CPSs accept, need no other tables.
+-- with another challenge need no other tables. That of federation tokens has an empty
+-- origin_info.
 CREATE TABLE challenge (
     digest BLOB PRIMARY KEY,           -- SHA-256 of the TokenChallenge
     issuer TEXT NOT NULL,              -- authority
@@ -75,13 +76,14 @@ CREATE TABLE class_draws (
 ) STRICT;
 
 -- Signed requests of which it is not yet known whether they were answered. A
--- token leaves `token` in the transaction that writes its request here.
+-- token leaves `token` in the transaction that writes the first request with it here.
 CREATE TABLE outbox (
     id INTEGER PRIMARY KEY,
-    nonce BLOB NOT NULL UNIQUE,
+    nonce BLOB NOT NULL,
     url TEXT NOT NULL,
     headers TEXT NOT NULL,             -- JSON: [[name, value], …]; holds the token
     body BLOB NOT NULL,
     created INTEGER NOT NULL,          -- the signature's `created`
-    relays_only INTEGER NOT NULL       -- 1: it was signed to leave by no other way
+    relays_only INTEGER NOT NULL,      -- 1: it was signed to leave by no other way
+    UNIQUE (nonce, url)                -- never two requests with one token at one CPS
 ) STRICT;

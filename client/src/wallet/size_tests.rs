@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rusqlite::params;
 
 use super::piles::DESTROYED_AT_ONCE;
-use super::tests::{NOW, URL, answer, cps, issuer, new_draw, open_unsynced, sign};
+use super::scene::{NOW, URL, answer, cps, issuer, new_draw, open_unsynced, sign};
 use super::*;
 
 const KEY: TokenKeyId = TokenKeyId([1; 32]);

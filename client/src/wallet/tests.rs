@@ -2,150 +2,18 @@ use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::spend::SpendKey;
-use pennyblack_privacypass::token::{Nonce, Token, TokenChallenge, TokenKeyId, TokenType};
-use pennyblack_privacypass::token_key::{TokenKey, TokenToBe};
-use pennyblack_protocol::store_request::{SignedStoreRequest, sign_store_request};
+use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_runtime::logging::testing::levels_of;
-use pennyblack_sealing::mailbox::{Kem, RecipientKey};
-use pennyblack_sealing::sealed::{Sealed, seal_passport};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
+use super::scene::*;
 use super::*;
 
-pub(super) const NOW: UnixTime = UnixTime(1_800_000_000);
-pub(super) const URL: &str = "http://127.0.0.1:1/v1/passports";
-pub(super) const TARGET: StoreTarget<'_> = StoreTarget {
-    url: URL,
-    ways: AllowedWays::RelaysOnly,
-};
 const AGED: Duration = Duration::from_secs(300);
-
-pub(super) fn issuer() -> pennyblack_base::authority::Authority {
-    "issuer.example".parse().unwrap()
-}
-
-pub(super) fn cps() -> pennyblack_base::authority::Authority {
-    "cps.example".parse().unwrap()
-}
-
-/// The public key of RFC 9578's test vectors.
-fn token_key() -> TokenKey {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../tests/vectors/rfc9578-blindrsa/type2-issuance-test-vectors.json"
-    );
-    let vectors: serde_json::Value =
-        serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-    TokenKey::parse(
-        TokenType::BLIND_RSA_2048,
-        &hex::decode(vectors[0]["pkS"].as_str().unwrap()).unwrap(),
-    )
-    .unwrap()
-}
-
-fn challenge() -> TokenChallenge {
-    TokenChallenge::of_cps(TokenType::BLIND_RSA_2048, &issuer(), &cps())
-}
-
-pub(super) fn new_draw(size: usize, rng: &mut StdRng) -> NewDraw {
-    let key = token_key();
-    let parts = (0..size)
-        .map(|_| {
-            let spend_key = SpendKey::generate(rng);
-            let pending =
-                TokenToBe::blind(&key, spend_key.nonce(), challenge().digest(), rng).unwrap();
-            DrawPart { pending, spend_key }
-        })
-        .collect();
-    NewDraw {
-        challenge: challenge(),
-        token_key: TokenKeyId([1; 32]),
-        subject: "683G".to_owned(),
-        body: b"a batch".to_vec(),
-        parts,
-    }
-}
-
-/// Tokens as an issuer's answer would give them. The wallet does not verify
-/// authenticators; they are verified before a draw is completed.
-pub(super) fn answer(draw: &NewDraw, key: TokenKeyId) -> Vec<DrawnToken> {
-    let token = |nonce: Nonce| Token {
-        token_type: TokenType::BLIND_RSA_2048,
-        nonce,
-        challenge_digest: challenge().digest(),
-        token_key_id: key,
-        authenticator: vec![9; 256].into(),
-    };
-    draw.parts
-        .iter()
-        .enumerate()
-        .map(|(position, part)| DrawnToken {
-            position,
-            token: token(part.pending.nonce()),
-        })
-        .collect()
-}
-
-pub(super) fn sealed() -> Sealed {
-    let mut rng = StdRng::seed_from_u64(1);
-    let key = RecipientKey::generate(Kem::DhkemX25519, &mut rng).unwrap();
-    seal_passport(key.config(), &cps(), "a.b.c", &mut rng).unwrap()
-}
-
-pub(super) fn sign(
-    token: &Token,
-    key: &SpendKey,
-) -> Result<SignedStoreRequest, pennyblack_protocol::store_request::SignStoreError> {
-    let mailbox = pennyblack_sealing::mailbox::MailboxId([1; 32]);
-    sign_store_request(token, key, &cps(), mailbox, &sealed(), NOW)
-}
-
-pub(super) struct Scene {
-    pub(super) home: tempfile::TempDir,
-    pub(super) wallet: Wallet,
-}
-
-pub(super) fn scene() -> Scene {
-    let home = tempfile::tempdir().unwrap();
-    let wallet = Wallet::open(&home.path().join("wallet.db")).unwrap();
-    Scene { home, wallet }
-}
-
-/// A wallet that does not wait for the disk: no power fails in its test, and the disk's
-/// times say nothing about the wallet.
-pub(super) fn open_unsynced(path: &Path) -> Wallet {
-    let wallet = Wallet::open(path).unwrap();
-    let connection = wallet.lock();
-    connection
-        .pragma_update(None, "synchronous", "OFF")
-        .unwrap();
-    drop(connection);
-    wallet
-}
-
-pub(crate) fn fill(wallet: &Wallet, size: usize, key: TokenKeyId, at: UnixTime) -> Vec<Nonce> {
-    let draw = new_draw(size, &mut StdRng::seed_from_u64(at.0));
-    let id = wallet.begin_draw(&draw, at).unwrap();
-    let tokens = answer(&draw, key);
-    assert_eq!(wallet.complete_draw(id, &tokens, at).unwrap(), size);
-    tokens.iter().map(|drawn| drawn.token.nonce).collect()
-}
-
-pub(super) fn spend(
-    wallet: &Wallet,
-    minimum_age: Duration,
-    now: UnixTime,
-) -> Result<Nonce, SpendError> {
-    let mut spent = None;
-    wallet.spend(&cps(), minimum_age, URL, now, |token, key| {
-        spent = Some(token.nonce);
-        sign(token, key)
-    })?;
-    Ok(spent.unwrap())
-}
 
 #[test]
 fn a_draw_comes_back_after_a_restart_with_the_same_body_and_the_same_secrets() {
@@ -197,7 +65,7 @@ fn a_token_leaves_once_and_stands_in_the_outbox_until_it_is_settled() {
     assert_eq!(spent, drawn);
     // A monitor still learns that there is nothing for it.
     assert!(wallet.holdings(Duration::ZERO, NOW).unwrap().is_empty());
-    assert_eq!(wallet.drawn_for().unwrap(), [cps().as_str()]);
+    assert_eq!(wallet.drawn_for().unwrap(), [own()]);
     assert!(matches!(
         spend(&wallet, Duration::ZERO, NOW),
         Err(SpendError::NoToken { younger: 0, .. })
@@ -217,8 +85,9 @@ fn a_request_comes_back_from_the_outbox_byte_for_byte() {
     let entry = wallet
         .spend(&cps(), Duration::ZERO, URL, NOW, sign)
         .unwrap();
-    let hidden = wallet.spend_except(None, &cps(), Duration::ZERO, TARGET, NOW, sign);
-    let hidden = hidden.unwrap();
+    let copy = copies().seal(&cps()).unwrap();
+    let hidden = wallet.spend_copy(&copy, &TokenChoice::Any, Duration::ZERO, TARGET, NOW);
+    let hidden = hidden.unwrap().entry;
     let ways = (entry.ways, hidden.ways);
     assert_eq!(ways, (AllowedWays::All, AllowedWays::RelaysOnly));
     drop(wallet);
@@ -234,7 +103,7 @@ fn a_cps_was_drawn_for_until_its_keys_are_over_whether_or_not_its_tokens_are_spe
         wallet,
         home: _home,
     } = scene();
-    let was_drawn_for = |cps| wallet.was_drawn_for(&issuer(), &cps).unwrap();
+    let was_drawn_for = |cps: Authority| wallet.was_drawn_for(&issuer(), &cps.into()).unwrap();
     assert!(!was_drawn_for(cps()));
     fill(&wallet, 1, TokenKeyId([1; 32]), NOW);
     spend(&wallet, Duration::ZERO, NOW).unwrap();
@@ -269,13 +138,10 @@ fn no_token_of_a_key_that_was_refused_is_taken() {
     let good = fill(&wallet, 1, open, UnixTime(NOW.0 + 1));
     let later = NOW.plus(AGED);
     let spend_other = || {
-        let mut spent = None;
-        let sign = |token: &Token, key: &SpendKey| {
-            spent = Some(token.nonce);
-            sign(token, key)
-        };
-        wallet.spend_except(Some(closed), &cps(), Duration::ZERO, TARGET, later, sign)?;
-        Ok::<_, SpendError>(spent.unwrap())
+        let (copy, choice) = (copies().seal(&cps()).unwrap(), TokenChoice::NotOf(closed));
+        let paid = wallet.spend_copy(&copy, &choice, Duration::ZERO, TARGET, later)?;
+        assert_eq!(paid.token.token_key, open);
+        Ok::<_, SpendError>(nonce_of(&paid.entry))
     };
     assert_eq!(spend_other().unwrap(), good[0]);
     assert!(matches!(

@@ -1,18 +1,21 @@
-//! Tokens that may be spent: which one goes next. Not here: those that are set aside,
-//! because their key is not listed.
+//! Spending tokens, and counting those that there are. Not here: which one goes next
+//! (`stock`), and those that are set aside, because their key is not listed.
 
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::spend::SpendKey;
-use pennyblack_privacypass::token::{Token, TokenKeyId};
+use pennyblack_privacypass::token::{Token, TokenScope};
 use pennyblack_protocol::store_request::{SignStoreError, SignedStoreRequest};
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use rusqlite::types::Type;
+use rusqlite::{Row, Transaction};
 use serde::Serialize;
 
+use super::copies::{Payment, SealedCopy, SharedToken};
 use super::outbox::{self, AllowedWays, OutboxEntry, StoreTarget};
-use super::piles::{self, Pile};
+use super::piles::Pile;
+use super::stock::{SpentToken, Stock, Terms, TokenChoice};
 use super::{Wallet, WalletError, from_column, to_column};
 
 /// Why no token was spent. Except after [`SpendError::Wallet`] it is certain
@@ -68,8 +71,9 @@ impl From<rusqlite::Error> for SpendError {
 pub struct Holding {
     /// Who signed them.
     pub issuer: String,
-    /// Where they can be spent.
-    pub cps: String,
+    /// Where they can be spent; in JSON the CPS's authority, or null for federation tokens.
+    #[serde(rename = "cps")]
+    pub scope: TokenScope,
     /// With which key, hex.
     pub token_key_id: String,
     /// How many.
@@ -80,15 +84,106 @@ pub struct Holding {
     pub youngest: UnixTime,
 }
 
+/// A request that is paid for. It stands in the outbox.
+#[derive(Debug)]
+pub struct PaidCopy {
+    /// The request.
+    pub entry: OutboxEntry,
+    /// What it was paid with.
+    pub token: SpentToken,
+}
+
+/// With what a copy is paid.
+enum Purse<'a> {
+    /// A token of its CPS alone.
+    Own(Payment),
+    /// The federation token of its fellow copies.
+    Shared(&'a Payment),
+    /// A federation token that leaves the wallet for it and its fellows.
+    New(Payment),
+}
+
+impl<'a> Purse<'a> {
+    fn open(
+        transaction: &Transaction<'_>,
+        terms: Terms<'_>,
+        shared: Option<&'a mut SharedToken>,
+    ) -> Result<Self, SpendError> {
+        let stock = Stock::read(transaction, terms)?;
+        if let Some(own) = stock.take_own(transaction)? {
+            return Ok(Self::Own(own));
+        }
+        if let Some(shared) = shared.and_then(|token| token.pay(terms.cps, terms.choice)) {
+            return Ok(Self::Shared(shared));
+        }
+        let new = stock.take_federation(transaction)?;
+        new.map(Self::New).ok_or_else(|| stock.lack(terms.cps))
+    }
+
+    const fn payment(&self) -> &Payment {
+        match self {
+            Self::Own(payment) | Self::New(payment) => payment,
+            Self::Shared(payment) => payment,
+        }
+    }
+}
+
 impl Wallet {
-    /// Takes one token out at random and writes the request that `sign` makes
-    /// of it, in one transaction: from here on the token exists only inside
-    /// that request. Send it, and [`Wallet::settle`] it once it is answered.
+    /// Pays for a copy and writes the request that stores it, in one transaction: with a token
+    /// of its CPS alone, if there is one; else with the federation token of the other copies;
+    /// else with a federation token that leaves the wallet for these copies. Send the request,
+    /// and [`Wallet::settle`] it once it is answered.
     ///
     /// Random order and `minimum_age` part the time of drawing from the time
     /// of spending, for issuer and CPS might compare them.
     ///
-    /// The request may leave by any way, also directly.
+    /// # Errors
+    /// [`SpendError`].
+    pub fn spend_copy(
+        &self,
+        copy: &SealedCopy,
+        choice: &TokenChoice,
+        minimum_age: Duration,
+        target: StoreTarget<'_>,
+        now: UnixTime,
+    ) -> Result<PaidCopy, SpendError> {
+        let terms = Terms {
+            cps: &copy.cps,
+            choice,
+            minimum_age,
+            now,
+        };
+        let mut shared = copy.copies.token();
+        let (paid, new, is_shared) = self.write(|transaction| {
+            let purse = Purse::open(transaction, terms, shared.as_mut())?;
+            let (token, _) = purse.payment();
+            let request = copy.sign(purse.payment(), now)?;
+            let paid = PaidCopy {
+                entry: outbox::write(transaction, token.nonce, target, &request, now)?,
+                token: SpentToken {
+                    challenge: token.challenge_digest,
+                    token_key: token.token_key_id,
+                },
+            };
+            Ok::<_, SpendError>(match purse {
+                Purse::Own(_) => (paid, None, false),
+                Purse::Shared(_) => (paid, None, true),
+                Purse::New(payment) => (paid, Some(payment), false),
+            })
+        })?;
+        if !is_shared {
+            copy.copies.note_spent();
+        }
+        // After a commit that failed it is in no memory, whatever is on the disk.
+        if let Some(payment) = new {
+            *shared = Some(SharedToken::new(payment, &copy.cps));
+        }
+        Ok(paid)
+    }
+
+    /// Takes one of a CPS's own tokens out at random and writes the request that `sign`
+    /// makes of it, which may leave by any way. It is for trying out what copies of a call
+    /// never do.
     ///
     /// # Errors
     /// [`SpendError`].
@@ -100,27 +195,20 @@ impl Wallet {
         now: UnixTime,
         sign: impl FnOnce(&Token, &SpendKey) -> Result<SignedStoreRequest, SignStoreError>,
     ) -> Result<OutboxEntry, SpendError> {
-        let ways = AllowedWays::All;
-        let target = StoreTarget { url, ways };
-        self.spend_except(None, cps, minimum_age, target, now, sign)
-    }
-
-    /// The same for a request that may leave as `target` says, but takes none that the key
-    /// `refused` signed.
-    ///
-    /// # Errors
-    /// [`SpendError`].
-    pub fn spend_except(
-        &self,
-        refused: Option<TokenKeyId>,
-        cps: &Authority,
-        minimum_age: Duration,
-        target: StoreTarget<'_>,
-        now: UnixTime,
-        sign: impl FnOnce(&Token, &SpendKey) -> Result<SignedStoreRequest, SignStoreError>,
-    ) -> Result<OutboxEntry, SpendError> {
+        let terms = Terms {
+            cps,
+            choice: &TokenChoice::Any,
+            minimum_age,
+            now,
+        };
+        let target = StoreTarget {
+            url,
+            ways: AllowedWays::All,
+        };
         self.write(|transaction| {
-            let (token, key) = take_one(transaction, refused, cps, minimum_age, now)?;
+            let stock = Stock::read(transaction, terms)?;
+            let own = stock.take_own(transaction)?;
+            let (token, key) = own.ok_or_else(|| stock.lack(cps))?;
             let request = sign(&token, &key)?;
             Ok(outbox::write(
                 transaction,
@@ -132,7 +220,7 @@ impl Wallet {
         })
     }
 
-    /// What the wallet holds, by issuer, CPS and key.
+    /// What the wallet holds, by issuer, CPS and key; federation tokens first.
     ///
     /// # Errors
     /// [`WalletError::Database`].
@@ -156,7 +244,7 @@ impl Wallet {
                 let pile = Pile::read(row, 4)?;
                 Ok(Holding {
                     issuer: row.get(0)?,
-                    cps: row.get(1)?,
+                    scope: read_scope(row, 1)?,
                     token_key_id: hex::encode(row.get::<_, [u8; 32]>(2)?),
                     tokens: pile.tokens(),
                     ready: pile.ready(),
@@ -167,88 +255,65 @@ impl Wallet {
         Ok(holdings)
     }
 
-    /// The CPSs that tokens were drawn for of keys that are not over, also when all of them
+    /// What tokens were drawn for of keys that are not over, also when all of them
     /// are spent.
     ///
     /// # Errors
     /// [`WalletError::Database`].
-    pub fn drawn_for(&self) -> Result<Vec<String>, WalletError> {
+    pub fn drawn_for(&self) -> Result<Vec<TokenScope>, WalletError> {
         let connection = self.lock();
         let mut statement = connection.prepare(
             "SELECT DISTINCT origin_info FROM pile
              JOIN challenge ON challenge.digest = challenge_digest
              WHERE NOT ended ORDER BY origin_info",
         )?;
-        let cpss = statement.query_map([], |row| row.get(0))?;
-        Ok(cpss.collect::<Result<_, _>>()?)
+        let scopes = statement.query_map([], |row| read_scope(row, 0))?;
+        Ok(scopes.collect::<Result<_, _>>()?)
     }
 
-    /// Whether tokens of this issuer were drawn for this CPS of a key that is not over,
+    /// Whether tokens of this issuer and scope were drawn of a key that is not over,
     /// whether or not they are spent.
     ///
     /// # Errors
     /// [`WalletError::Database`].
-    pub fn was_drawn_for(&self, issuer: &Authority, cps: &Authority) -> Result<bool, WalletError> {
+    pub fn was_drawn_for(
+        &self,
+        issuer: &Authority,
+        scope: &TokenScope,
+    ) -> Result<bool, WalletError> {
         let was_drawn = self.lock().query_row(
             "SELECT EXISTS (SELECT 1 FROM pile
              JOIN challenge ON challenge.digest = challenge_digest
              WHERE issuer = ? AND origin_info = ? AND NOT ended)",
-            [issuer.as_str(), cps.as_str()],
+            [issuer.as_str(), scope.origin_info()],
             |row| row.get(0),
         )?;
         Ok(was_drawn)
     }
 
-    /// How many tokens of this issuer for this CPS there are, of any age.
+    /// How many tokens of this issuer and scope there are, of any age.
     ///
     /// # Errors
     /// [`WalletError::Database`].
-    pub fn count(&self, issuer: &Authority, cps: &Authority) -> Result<u64, WalletError> {
+    pub fn count(
+        &self,
+        issuer: &Authority,
+        scope: impl Into<TokenScope>,
+    ) -> Result<u64, WalletError> {
         let count: i64 = self.lock().query_row(
             "SELECT coalesce(sum(next - first), 0) FROM usable_pile
              WHERE issuer = ? AND origin_info = ?",
-            [issuer.as_str(), cps.as_str()],
+            [issuer.as_str(), scope.into().origin_info()],
             |row| row.get(0),
         )?;
         Ok(count.unsigned_abs())
     }
 }
 
-/// Takes one of the tokens whose challenge `cps` accepts: today those with this CPS as
-/// their only origin.
-fn take_one(
-    transaction: &Transaction<'_>,
-    refused: Option<TokenKeyId>,
-    cps: &Authority,
-    minimum_age: Duration,
-    now: UnixTime,
-) -> Result<(Token, SpendKey), SpendError> {
-    let oldest_ready = to_column(now.minus(minimum_age));
-    let mut statement = transaction.prepare_cached(
-        "SELECT id, first, next,
-             (SELECT position FROM arrival WHERE pile = usable_pile.id AND drawn_at > ?1
-              ORDER BY drawn_at LIMIT 1)
-         FROM usable_pile WHERE origin_info = ?2 AND token_key_id IS NOT ?3",
-    )?;
-    let accepted = params![oldest_ready, cps.as_str(), refused.map(|key| key.0)];
-    let piles: Vec<_> = statement
-        .query_map(accepted, |row| Pile::read(row, 0))?
-        .collect::<Result<_, _>>()?;
-    if let Some(taken) = piles::take_random(transaction, &piles)? {
-        return Ok(taken);
-    }
-    let ripens: Option<i64> = transaction
-        .query_row(
-            "SELECT min(drawn_at) FROM arrival JOIN usable_pile ON usable_pile.id = arrival.pile
-             WHERE drawn_at > ?1 AND origin_info = ?2 AND token_key_id IS NOT ?3",
-            accepted,
-            |row| row.get(0),
-        )
-        .optional()?
-        .flatten();
-    Err(SpendError::NoToken {
-        cps: cps.clone(),
-        younger: piles.iter().map(Pile::tokens).sum(),
-        usable_from: ripens.map(|drawn_at| from_column(drawn_at).plus(minimum_age)),
+/// A challenge's scope; this program writes no other origins.
+fn read_scope(row: &Row<'_>, column: usize) -> Result<TokenScope, rusqlite::Error> {
+    let scope = TokenScope::of_origin_info(row.get_ref(column)?.as_str()?);
+    scope.map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
     })
 }

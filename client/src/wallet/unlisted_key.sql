@@ -10,7 +10,7 @@ CREATE TABLE unlisted_key (
 
 -- Piles that are not set aside.
 CREATE VIEW usable_pile AS
-SELECT pile.id, first, next, token_key_id, issuer, origin_info
+SELECT pile.id, first, next, token_key_id, challenge_digest, issuer, origin_info
 FROM pile JOIN challenge ON challenge.digest = pile.challenge_digest
 WHERE NOT ended AND first < next AND NOT EXISTS (
     SELECT 1 FROM unlisted_key

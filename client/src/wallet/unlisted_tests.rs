@@ -2,7 +2,7 @@
 
 use pennyblack_privacypass::token::TokenKeyId;
 
-use super::tests::{NOW, Scene, cps, fill, issuer, scene, spend};
+use super::scene::{NOW, Scene, cps, fill, issuer, scene, spend};
 use super::*;
 
 const AGED: Duration = Duration::from_secs(300);

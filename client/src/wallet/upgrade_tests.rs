@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::tests::{NOW, Scene, answer, cps, issuer, new_draw, scene, spend};
+use super::scene::{NOW, Scene, answer, cps, issuer, new_draw, scene, spend};
 use super::*;
 
 use pennyblack_privacypass::token::TokenKeyId;

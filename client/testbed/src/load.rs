@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use hdrhistogram::CreationError;
+use pennyblack_privacypass::token::TokenScope;
 use pennyblack_protocol::store_request::SignStoreError;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
@@ -102,6 +103,8 @@ pub struct Load {
     /// Who draws tokens; needed for draws and stores. Its batch is what one draw
     /// asks for.
     pub carrier: Option<Carrier>,
+    /// What tokens are drawn for: the CPS, or a federation.
+    pub scope: TokenScope,
     /// How services are reached. A request that takes longer than its time-out
     /// has failed.
     pub http: HttpOptions,
@@ -236,6 +239,7 @@ impl Load {
         }
         Ok(RequestFactory {
             cps: self.cps.clone(),
+            scope: self.scope.clone(),
             issuing,
             mailboxes: self.mailboxes.clone(),
             passport: self.passport.clone(),

@@ -48,7 +48,7 @@ fn client() -> HttpClient {
 /// A schedule that draws so many batches of each key.
 fn schedule(batches: u64) -> Schedule {
     Schedule {
-        cps: vec![cps_name().unwrap()],
+        scopes: vec![cps_name().unwrap().into()],
         class: (batches * ONE_BATCH).try_into().unwrap(),
         epoch: Duration::from_secs(86_400),
     }

@@ -112,7 +112,7 @@ impl Watched {
 
 fn schedule() -> Schedule {
     Schedule {
-        cps: vec![cps_name().unwrap()],
+        scopes: vec![cps_name().unwrap().into()],
         class: CLASS.try_into().unwrap(),
         epoch: 24 * HOUR,
     }

@@ -44,6 +44,7 @@ fn load(scene: &Scene, mailboxes: &[Mailbox], mix: &str, requests: u64) -> Load 
     let world = &scene.world;
     Load {
         cps: address(world.cps_name()),
+        scope: world.cps_name().into(),
         carrier: Some(Carrier {
             issuer: address(world.issuer_name()),
             identity: world.carrier.clone(),

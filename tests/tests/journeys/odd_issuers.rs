@@ -39,7 +39,7 @@ fn client() -> HttpClient {
 /// Four batches of each key.
 fn schedule() -> Schedule {
     Schedule {
-        cps: vec![cps_name().unwrap()],
+        scopes: vec![cps_name().unwrap().into()],
         class: (4 * BATCH as u64).try_into().unwrap(),
         epoch: Duration::from_secs(86_400),
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use pennyblack_base::authority::Authority;
 use pennyblack_client::auth_service::ShakenCall;
 use pennyblack_client::carrier::{Carrier, CarrierConfig, MAX_BATCH};
 use pennyblack_client::identity::StirIdentity;
@@ -12,6 +13,7 @@ use pennyblack_client::verification_service::MailboxCpss;
 use pennyblack_evidence::key_log_view::LogPolicy;
 use pennyblack_http::{Deadline, HttpClient, RetryPolicy, ServiceAddress};
 use pennyblack_passport::Attestation;
+use pennyblack_privacypass::token::TokenScope;
 use pennyblack_protocol::key_record::Coverage;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
@@ -132,6 +134,10 @@ struct CarrierOptions {
     /// count, too, unless options name others; its wallet is not touched.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["issuer", "cert", "key", "iss"])]
     config: Option<PathBuf>,
+    /// Draw federation tokens: for a CPS that takes them. With --config, its
+    /// carrier.federation counts, too, unless carrier.cps names the CPS.
+    #[arg(long)]
+    federation: bool,
     /// Tokens in a batch.
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = between(1, MAX_BATCH as u64))]
     batch: u64,
@@ -185,6 +191,7 @@ impl LoadArguments {
         let ready_by = Deadline::after(Duration::from_secs(self.prepare_within));
         let mut load = Load {
             cps: self.cps.clone(),
+            scope: self.carrier.scope(self.cps.authority(), described.as_ref()),
             http: http.clone(),
             mailboxes: Vec::new(),
             passport: String::new(),
@@ -294,6 +301,16 @@ impl CarrierOptions {
     fn described(&self) -> Result<Option<CarrierConfig>, Failure> {
         let file = self.config.as_deref();
         file.map(|file| read_config(Some(file), &[])).transpose()
+    }
+
+    /// What to draw tokens for, to spend them at this CPS.
+    fn scope(&self, cps: &Authority, config: Option<&CarrierConfig>) -> TokenScope {
+        let in_config = config
+            .is_some_and(|config| config.carrier.federation && !config.carrier.cps.contains(cps));
+        match self.federation || in_config {
+            true => TokenScope::Federation,
+            false => cps.into(),
+        }
     }
 
     /// The carrier, if one is described.

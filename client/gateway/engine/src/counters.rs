@@ -58,7 +58,8 @@ counters! {
     stored_late,
     /// Copies that are not stored. `reasons` says why.
     not_stored,
-    /// Tokens that were spent. Each is a copy that was sent, whatever became of it.
+    /// Tokens that were spent, whatever became of what was sent with them. A federation token
+    /// counts once, however many copies it pays for.
     tokens_spent,
     /// Calls that passed by what came in band.
     passed_in_band,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_client::auth_service::CopyLimits;
-use pennyblack_client::wallet::Wallet;
+use pennyblack_client::wallet::{Copies, Wallet};
 use pennyblack_protocol::key_record::VerifiedKeyRecord;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
@@ -142,7 +142,7 @@ impl Signing {
         let copies = to_store.iter().flat_map(|passport| {
             let keys = keys.iter().zip(&limits);
             keys.map(move |(key, limits)| WantedCopies {
-                passport: Arc::clone(passport),
+                copies: Copies::new(Arc::clone(passport), key.key().clone()),
                 key: Arc::clone(key),
                 limits: *limits,
             })

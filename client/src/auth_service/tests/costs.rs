@@ -13,7 +13,7 @@ use super::*;
 use crate::certificates::Certificates;
 use crate::identity::StirIdentity;
 use crate::trust::load_trust;
-use crate::wallet::tests::fill;
+use crate::wallet::scene::fill;
 use crate::wallet::{AllowedWays, StoreCall};
 
 const NUMBER: &str = "12125550142";

@@ -1,7 +1,7 @@
-//! Too few tokens for a CPS, and what to do about it. It is told and changes nothing: no
-//! shortage is a reason to draw. Not here: how many there are (`wallet`).
+//! Too few tokens for a CPS or a federation, and what to do about it. It is told and changes
+//! nothing: no shortage is a reason to draw. Not here: how many there are (`wallet`).
 
-use pennyblack_base::authority::Authority;
+use pennyblack_privacypass::token::TokenScope;
 
 use super::super::class::Class;
 
@@ -47,18 +47,18 @@ impl Shortage {
     }
 }
 
-/// Says it of one CPS.
-pub(super) fn report(cps: &Authority, class: Class, share: u64, held: Option<u64>) {
+/// Says it of one of them.
+pub(super) fn report(scope: &TokenScope, class: Class, share: u64, held: Option<u64>) {
     let Some(shortage) = Shortage::of(share, held) else {
         return;
     };
     let (held, advice) = (held.unwrap_or(0), shortage.advice());
     match shortage {
         Shortage::NotDrawn => {
-            tracing::error!(%cps, %class, "no tokens were drawn for this CPS: {advice}");
+            tracing::error!(cps = %scope, %class, "no tokens were drawn for it: {advice}");
         }
-        Shortage::Gone => tracing::error!(%cps, %class, "no tokens are left: {advice}"),
-        Shortage::Low => tracing::warn!(%cps, %class, held, "tokens run low: {advice}"),
+        Shortage::Gone => tracing::error!(cps = %scope, %class, "no tokens are left: {advice}"),
+        Shortage::Low => tracing::warn!(cps = %scope, %class, held, "tokens run low: {advice}"),
     }
 }
 
@@ -69,8 +69,8 @@ mod tests {
 
     use super::*;
 
-    fn cps() -> Authority {
-        "cps.example".parse().unwrap()
+    fn cps() -> TokenScope {
+        TokenScope::Cps("cps.example".parse().unwrap())
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(super) struct Simulated {
     drawn: HashMap<TokenKeyId, u64>,
     /// What the issuer sees: when a batch was asked for.
     pub(super) draws: Vec<UnixTime>,
-    cps: Vec<Authority>,
+    drawn_for: Vec<TokenScope>,
 }
 
 impl Simulated {
@@ -28,7 +28,7 @@ impl Simulated {
             first_key: None,
             drawn: HashMap::new(),
             draws: Vec::new(),
-            cps: Vec::new(),
+            drawn_for: Vec::new(),
         }
     }
 
@@ -71,7 +71,7 @@ impl Source for Simulated {
         })
     }
 
-    async fn draw(&mut self, cps: &Authority, due: u64) -> Result<usize, CarrierError> {
+    async fn draw(&mut self, scope: &TokenScope, due: u64) -> Result<usize, CarrierError> {
         let key = self.key().await?.id;
         let drawn = self.drawn.entry(key).or_default();
         if *drawn + BATCH > due {
@@ -79,14 +79,14 @@ impl Source for Simulated {
         }
         *drawn += BATCH;
         self.draws.push(self.now);
-        self.cps.push(cps.clone());
+        self.drawn_for.push(scope.clone());
         Ok(usize::try_from(BATCH).unwrap())
     }
 }
 
 pub(super) fn schedule(class: u64) -> Schedule {
     Schedule {
-        cps: vec!["cps.example".parse().unwrap()],
+        scopes: vec![TokenScope::Cps("cps.example".parse().unwrap())],
         class: Class::try_from(class).unwrap(),
         epoch: Duration::from_secs(DAY),
     }
@@ -157,17 +157,19 @@ async fn what_an_absent_issuer_did_not_sign_is_drawn_once_it_is_back() {
 }
 
 #[tokio::test]
-async fn several_cpss_share_the_class_and_the_issuer_does_not_see_how_many() {
+async fn cpss_and_a_federation_share_the_class_and_the_issuer_does_not_see_how_many() {
     let (mut source, mut rng) = (Simulated::new(), StdRng::seed_from_u64(4));
     let mut schedule = schedule(1_024);
-    schedule.cps = ["a.example", "b.example", "c.example"]
-        .map(|name| name.parse().unwrap())
+    schedule.scopes = ["a.example", "b.example"]
+        .map(|name| TokenScope::Cps(name.parse().unwrap()))
         .to_vec();
+    schedule.scopes.push(TokenScope::Federation);
     run_until(&schedule, &mut source, day(2), &mut rng).await;
     assert_eq!(source.by_day(), [16; 2]);
-    for cps in &schedule.cps {
-        let share = source.cps.iter().filter(|drawn| *drawn == cps).count();
-        assert!((10..=12).contains(&share), "{cps} has {share}");
+    for scope in &schedule.scopes {
+        let share = source.drawn_for.iter().filter(|drawn| *drawn == scope);
+        let share = share.count();
+        assert!((10..=12).contains(&share), "{scope} has {share}");
     }
 }
 

@@ -167,7 +167,7 @@ impl Storer {
             return Ok(0);
         };
         let schedule = Schedule {
-            cps: cpss.to_vec(),
+            scopes: cpss.iter().cloned().map(Into::into).collect(),
             class: CLASS.try_into().during("choosing a class")?,
             epoch: DAY,
         };

@@ -56,8 +56,8 @@ async fn draw_batches(
     let mut tokens = Vec::new();
     while take_one(&batches_left) {
         let now = makings.clock.now();
-        let cps = makings.cps.authority();
-        let drawn = carrier.draw_loose(&client, directory, cps, now).await?;
+        let drawn = carrier.draw_loose(&client, directory, &makings.scope, now);
+        let drawn = drawn.await?;
         progress.drew(drawn.len() as u64);
         tokens.extend(drawn);
     }

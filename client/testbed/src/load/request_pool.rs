@@ -9,6 +9,7 @@ use pennyblack_attestation::MAX_LIFETIME;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::spend::STORE_PATH;
 use pennyblack_privacypass::directory::IssuerDirectory;
+use pennyblack_privacypass::token::TokenScope;
 use pennyblack_protocol::store_request::{Freshness, sign_store_request};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_sealing::envelope::{Cursor, Slots};
@@ -29,6 +30,7 @@ const ATTESTATION_AGE: Duration = Duration::from_secs(MAX_LIFETIME.as_secs() / 2
 /// What requests are made of.
 pub(super) struct RequestFactory {
     pub(super) cps: ServiceAddress,
+    pub(super) scope: TokenScope,
     pub(super) issuing: Option<Issuing>,
     /// Where stores go to and retrieves look, in turn.
     pub(super) mailboxes: Vec<KeyConfig>,
@@ -81,7 +83,7 @@ impl RequestFactory {
     pub(super) fn draw(&self) -> Result<PreparedDraw, LoadError> {
         let Issuing { carrier, directory } = self.issuing()?;
         let attested = self.clock.now();
-        let draw = carrier.draw_to_measure(directory, self.cps.authority(), attested)?;
+        let draw = carrier.draw_to_measure(directory, &self.scope, attested)?;
         Ok(PreparedDraw { draw, attested })
     }
 

@@ -13,9 +13,9 @@ use pennyblack_client::auth_service::{
     CopyLimits, CopyPlan, Copying, OobAuthenticationError, OobAuthenticationService, SecondAttempt,
     SendingStore, StoreDelivery, StoreTransport,
 };
-use pennyblack_client::wallet::{AllowedWays, StoreCall, Wallet};
+use pennyblack_client::wallet::{AllowedWays, Copies, StoreCall, Wallet};
 use pennyblack_http::{RetryPolicy, RouteError};
-use pennyblack_passport::{FRESHNESS, UnverifiedPassport};
+use pennyblack_passport::FRESHNESS;
 use pennyblack_protocol::key_record::VerifiedKeyRecord;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
@@ -32,7 +32,7 @@ use crate::reason::Reason;
 
 /// The copies of a PASSporT for one key.
 pub(super) struct WantedCopies {
-    pub(super) passport: Arc<UnverifiedPassport>,
+    pub(super) copies: Arc<Copies>,
     pub(super) key: Arc<VerifiedKeyRecord>,
     pub(super) limits: CopyLimits,
 }
@@ -234,17 +234,16 @@ impl CallOfCopies {
         cps: &CpsUri,
         begun: Begun,
     ) -> Result<(), Reason> {
-        let WantedCopies { passport, key, .. } = copies;
-        let (stores, now) = (&self.stores, self.now);
-        let fresh_for = FRESHNESS.saturating_sub(now.since(passport.claims().iat));
+        let (stores, now, copies) = (&self.stores, self.now, &copies.copies);
+        let fresh_for = FRESHNESS.saturating_sub(now.since(copies.passport().claims().iat));
         let until = Instant::now() + stores.keep_trying.min(fresh_for);
-        let watched = Arc::new(Watched::new(stores, until));
+        let watched = Arc::new(Watched::new(stores, copies, until));
         let delivery = StoreDelivery {
             transport: Arc::clone(&watched) as Arc<_>,
             ..stores.service.delivery()
         };
-        let (service, copy) = (&stores.service, (&**passport, &**key));
-        let stored = service.store_at(cps, &delivery, &stores.wallet, copy, &self.second, now);
+        let (service, wallet) = (&stores.service, &stores.wallet);
+        let stored = service.store_at(cps, &delivery, wallet, copies, &self.second, now);
         let stored = match begun.waited_for(timeout_at(until, stored)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(reason_of(&error)),
@@ -322,9 +321,9 @@ impl Sweeper {
     }
 }
 
-/// Knows how far one store came, counts what is sent, a token each, and has it end when it is
-/// of no use.
+/// Knows how far one store came, counts tokens that leave, and ends it when it is of no use.
 struct Watched {
+    copies: Arc<Copies>,
     transport: Arc<dyn StoreTransport>,
     counters: Arc<Counters>,
     until: Instant,
@@ -332,8 +331,9 @@ struct Watched {
 }
 
 impl Watched {
-    fn new(stores: &Stores, until: Instant) -> Self {
+    fn new(stores: &Stores, copies: &Arc<Copies>, until: Instant) -> Self {
         Self {
+            copies: Arc::clone(copies),
             transport: Arc::clone(&stores.service.transport),
             counters: Arc::clone(&stores.counters),
             until,
@@ -349,7 +349,8 @@ impl Watched {
 impl StoreTransport for Watched {
     fn send<'a>(&'a self, call: &'a StoreCall, retry: RetryPolicy) -> SendingStore<'a> {
         self.was_sent.store(true, Ordering::Relaxed);
-        add_one(&self.counters.tokens_spent);
+        let (spent, newly) = (&self.counters.tokens_spent, self.copies.newly_spent());
+        spent.fetch_add(newly, Ordering::Relaxed);
         let within = self.until.saturating_duration_since(Instant::now());
         let retry = RetryPolicy {
             within: Some(within),
