@@ -37,6 +37,7 @@ pub mod scene;
 pub mod schedule;
 pub mod sealed;
 pub mod sip_caller;
+pub mod three_cpss;
 pub mod traffic;
 pub mod two_faced_issuer;
 pub mod wait;

@@ -18,6 +18,7 @@ mod constant_draws;
 mod dashboard;
 mod directory_budgets;
 mod double_spend;
+mod federation_tokens;
 mod feed;
 mod followed_mailbox;
 mod full_mailbox;
