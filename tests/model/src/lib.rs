@@ -1,6 +1,7 @@
 //! A model of how a CPS of several nodes spends a token over a store of several
-//! servers (docs/redis.md), and one of how both sides of a call come to the same CPSs
-//! (`agreement`), small enough to look at every state that they can come into.
+//! servers (docs/redis.md), one of how both sides of a call come to the same CPSs
+//! (`agreement`), and one of tokens that are good at several CPSs (`sharing`), small enough to
+//! look at every state that they can come into.
 //! Not here: any real request; those are judged by the history checker.
 
 #![allow(
@@ -10,6 +11,7 @@
 
 pub mod agreement;
 mod shard;
+pub mod sharing;
 mod spend;
 mod state;
 mod steps;
