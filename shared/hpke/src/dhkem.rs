@@ -4,13 +4,15 @@
 //! Not here: what differs from curve to curve.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use aws_lc_rs::agreement::{self, Algorithm, PrivateKey, UnparsedPublicKey};
 use hpke::hybrid_array::typenum::U32;
 use hpke::kdf::{HkdfSha256, Kdf as _};
 use hpke::kem::{Kem, SharedSecret};
-use hpke::{Deserializable as _, HpkeError, Serializable as _};
+use hpke::{Deserializable, HpkeError, Serializable};
 use rand::CryptoRng;
+use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use crate::PRIVATE_KEY_SIZE;
@@ -35,6 +37,69 @@ pub(crate) trait Curve: 'static {
     fn derive(ikm: &[u8]) -> Option<PrivateKey>;
 }
 
+/// A private key as the library has it, and as AWS-LC does. **The second is made once and
+/// kept**: it computes the public key, which takes a third as long as an agreement, and a
+/// CPS opens every oblivious request with the same key.
+pub(crate) struct OwnKey<C: Curve> {
+    key: <C::Library as Kem>::PrivateKey,
+    /// None if AWS-LC refused it, which fails at its first use.
+    agreeing: Option<Arc<AgreeingKey>>,
+}
+
+struct AgreeingKey {
+    private: PrivateKey,
+    public: agreement::PublicKey,
+}
+
+impl AgreeingKey {
+    fn of(algorithm: &'static Algorithm, secret: &[u8]) -> Option<Self> {
+        let private = PrivateKey::from_private_key(algorithm, secret).ok()?;
+        let public = private.compute_public_key().ok()?;
+        Some(Self { private, public })
+    }
+}
+
+impl<C: Curve> OwnKey<C> {
+    fn of(key: <C::Library as Kem>::PrivateKey) -> Self {
+        let mut secret = Zeroizing::new([0; PRIVATE_KEY_SIZE]);
+        key.write_exact(secret.as_mut_slice());
+        let agreeing = AgreeingKey::of(C::ALGORITHM, secret.as_slice());
+        Self {
+            key,
+            agreeing: agreeing.map(Arc::new),
+        }
+    }
+}
+
+impl<C: Curve> Clone for OwnKey<C> {
+    fn clone(&self) -> Self {
+        Self {
+            key: self.key.clone(),
+            agreeing: self.agreeing.clone(),
+        }
+    }
+}
+
+impl<C: Curve> ConstantTimeEq for OwnKey<C> {
+    fn ct_eq(&self, other: &Self) -> Choice {
+        self.key.ct_eq(&other.key)
+    }
+}
+
+impl<C: Curve> Serializable for OwnKey<C> {
+    type OutputSize = <<C::Library as Kem>::PrivateKey as Serializable>::OutputSize;
+
+    fn write_exact(&self, out: &mut [u8]) {
+        self.key.write_exact(out);
+    }
+}
+
+impl<C: Curve> Deserializable for OwnKey<C> {
+    fn from_bytes(bytes: &[u8]) -> Result<Self, HpkeError> {
+        Deserializable::from_bytes(bytes).map(Self::of)
+    }
+}
+
 /// The KEM, in base mode; authenticated mode is not in use.
 pub(crate) struct Dhkem<C>(PhantomData<C>);
 
@@ -42,17 +107,18 @@ type Encapsulated<C> = (SharedSecret<Dhkem<C>>, <Dhkem<C> as Kem>::EncappedKey);
 
 impl<C: Curve> Kem for Dhkem<C> {
     type PublicKey = <C::Library as Kem>::PublicKey;
-    type PrivateKey = <C::Library as Kem>::PrivateKey;
+    type PrivateKey = OwnKey<C>;
     type EncappedKey = <C::Library as Kem>::EncappedKey;
     type NSecret = U32;
     const KEM_ID: u16 = C::Library::KEM_ID;
 
     fn sk_to_pk(key: &Self::PrivateKey) -> Self::PublicKey {
-        C::Library::sk_to_pk(key)
+        C::Library::sk_to_pk(&key.key)
     }
 
     fn derive_keypair(ikm: &[u8]) -> (Self::PrivateKey, Self::PublicKey) {
-        C::Library::derive_keypair(ikm)
+        let (key, public) = C::Library::derive_keypair(ikm);
+        (OwnKey::of(key), public)
     }
 
     fn decap(
@@ -63,9 +129,7 @@ impl<C: Curve> Kem for Dhkem<C> {
         if sender.is_some() {
             return Err(HpkeError::DecapError);
         }
-        let mut secret = Zeroizing::new([0; PRIVATE_KEY_SIZE]);
-        recipient.write_exact(secret.as_mut_slice());
-        Self::decapsulate(&secret, &enc.to_bytes()).ok_or(HpkeError::DecapError)
+        Self::decapsulate(recipient, &enc.to_bytes()).ok_or(HpkeError::DecapError)
     }
 
     fn encap_with_rng(
@@ -95,10 +159,9 @@ impl<C: Curve> Dhkem<C> {
     }
 
     /// `Decap`. None when `enc` is no good key (RFC 9180 section 7.1.4).
-    fn decapsulate(recipient: &[u8; PRIVATE_KEY_SIZE], enc: &[u8]) -> Option<SharedSecret<Self>> {
-        let own = PrivateKey::from_private_key(C::ALGORITHM, recipient).ok()?;
-        let public = own.compute_public_key().ok()?;
-        Self::shared_secret(&own, enc, [enc, public.as_ref()])
+    fn decapsulate(recipient: &OwnKey<C>, enc: &[u8]) -> Option<SharedSecret<Self>> {
+        let AgreeingKey { private, public } = recipient.agreeing.as_deref()?;
+        Self::shared_secret(private, enc, [enc, public.as_ref()])
     }
 
     /// `ExtractAndExpand(dh, kem_context)`, where the context is `enc` and the recipient's

@@ -3,15 +3,20 @@ use crate::p256::P256;
 use crate::x25519::X25519;
 
 /// A key pair of the library.
-fn pair<C: Curve>() -> (<Dhkem<C> as Kem>::PrivateKey, <Dhkem<C> as Kem>::PublicKey) {
-    C::Library::derive_keypair(&[7; 32])
+fn pair<C: Curve>() -> (OwnKey<C>, <Dhkem<C> as Kem>::PublicKey) {
+    Dhkem::<C>::derive_keypair(&[7; 32])
 }
 
 fn agrees_with_the_library<C: Curve>() {
     let (private, public) = pair::<C>();
     let rng = &mut rand::rng();
     let ours = |enc| Dhkem::<C>::decap(&private, None, enc).unwrap().0.to_vec();
-    let theirs = |enc| C::Library::decap(&private, None, enc).unwrap().0.to_vec();
+    let theirs = |enc| {
+        C::Library::decap(&private.key, None, enc)
+            .unwrap()
+            .0
+            .to_vec()
+    };
     let (secret, enc) = Dhkem::<C>::encap_with_rng(&public, None, rng).unwrap();
     assert_eq!(secret.0.to_vec(), theirs(&enc));
     assert_eq!(secret.0.to_vec(), ours(&enc));
@@ -42,7 +47,7 @@ fn an_ephemeral_key_is_the_one_that_the_library_derives() {
 fn refuses<C: Curve>(public: &[u8]) {
     let ephemeral = C::derive(&[7; 32]).unwrap();
     assert!(Dhkem::<C>::encapsulate(public, &ephemeral).is_none());
-    assert!(Dhkem::<C>::decapsulate(&[9; 32], public).is_none());
+    assert!(Dhkem::<C>::decapsulate(&pair::<C>().0, public).is_none());
 }
 
 #[test]
