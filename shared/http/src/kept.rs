@@ -6,20 +6,17 @@
 
 mod connect;
 
-use std::error::Error;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, Shared};
-use h2::Reason;
-use http::header::CONTENT_TYPE;
+use h2::client::{ResponseFuture, SendRequest};
+use h2::{Reason, RecvStream};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http2::SendRequest;
 use tokio::time::{Instant, timeout_at};
 
 use super::service_address::ServiceUri;
@@ -60,10 +57,82 @@ pub enum KeptError {
     Broken(String),
 }
 
-type Sender = SendRequest<Full<Bytes>>;
+/// A connection that was made. Its requests go to the HTTP/2 stack without a task of their own:
+/// a library in between has one for each, and one for all of them.
+#[derive(Clone)]
+struct Open {
+    sender: SendRequest<Bytes>,
+    /// It takes no more requests.
+    is_over: Arc<AtomicBool>,
+    requests: Arc<AtomicUsize>,
+}
+
+impl Open {
+    fn new(sender: SendRequest<Bytes>) -> Self {
+        Self {
+            sender,
+            is_over: Arc::default(),
+            requests: Arc::default(),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
+    /// Hands the request over. None if the connection has ended: nothing was sent then.
+    async fn send(self, request: http::Request<()>, body: Bytes) -> Option<Sent> {
+        let Self {
+            sender,
+            is_over,
+            requests,
+        } = self;
+        let sent = async {
+            let mut sender = sender.ready().await?;
+            let (answer, mut stream) = sender.send_request(request, false)?;
+            // What becomes of it, the answer says. The windows that the service opens are for
+            // the stack: the body is there as a whole.
+            let _ = stream.send_data(body, true);
+            Ok::<_, h2::Error>(answer)
+        };
+        match sent.await {
+            Ok(answer) => Some(Sent {
+                answer,
+                request: InFlight::one_of(requests),
+            }),
+            Err(_) => {
+                is_over.store(true, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+}
+
+/// A request that the stack has.
+struct Sent {
+    answer: ResponseFuture,
+    request: InFlight,
+}
+
+/// One of the requests that are open on a connection, until it is dropped.
+#[derive(Debug)]
+struct InFlight(Arc<AtomicUsize>);
+
+impl InFlight {
+    fn one_of(all: Arc<AtomicUsize>) -> Self {
+        all.fetch_add(1, Ordering::Relaxed);
+        Self(all)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// A connection that is there, or is about to be. All who wait for it get the same.
-type Attempt = Shared<BoxFuture<'static, Result<Sender, KeptError>>>;
+type Attempt = Shared<BoxFuture<'static, Result<Open, KeptError>>>;
 
 /// A connection that is made when it is needed.
 pub struct KeptConnection {
@@ -85,7 +154,7 @@ impl Current {
     fn is_usable(&self, bytes: u64) -> bool {
         let is_there = match self.attempt.peek() {
             None => true,
-            Some(made) => made.as_ref().is_ok_and(|sender| !sender.is_closed()),
+            Some(made) => made.as_ref().is_ok_and(|open| !open.is_over()),
         };
         is_there && self.until > Instant::now() && self.bytes_left >= bytes
     }
@@ -136,22 +205,20 @@ impl KeptConnection {
         connect_by: Instant,
     ) -> Result<KeptAnswer, KeptError> {
         let bytes = FRAMES.saturating_add(body.len() as u64);
-        let mut request = http::Request::new(Full::new(body));
+        let mut request = http::Request::new(());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri(path)?;
-        request.headers_mut().insert(CONTENT_TYPE, media_type);
+        let fields = request.headers_mut();
+        fields.insert(CONTENT_TYPE, media_type);
+        fields.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         // The second is for a connection that ended before a byte of the request was written, as
         // one does that was idle for long: that request has not left this side yet.
         for _ in 0..2 {
             let attempt = timeout_at(connect_by, self.attempt(bytes)).await;
-            let mut sender = attempt.unwrap_or_else(|_| Err(late()))?;
-            let mut failed = match sender.try_send_request(request).await {
-                Ok(answer) => return Ok(answer.into()),
-                Err(failed) => failed,
-            };
-            match failed.take_message() {
-                Some(unwritten) => request = unwritten,
-                None => return Err(of_hyper(failed.error())),
+            let open = attempt.unwrap_or_else(|_| Err(late()))?;
+            if let Some(sent) = open.send(request.clone(), body.clone()).await {
+                let answer = sent.answer.await.map_err(|error| of_http2(&error))?;
+                return Ok(KeptAnswer::of(answer, sent.request));
             }
         }
         let why = "two of them ended before anything was sent".to_owned();
@@ -195,25 +262,30 @@ pub struct KeptAnswer {
     pub status: StatusCode,
     /// The header fields.
     pub headers: HeaderMap,
-    body: Incoming,
+    body: RecvStream,
+    _request: InFlight,
 }
 
-impl From<http::Response<Incoming>> for KeptAnswer {
-    fn from(answer: http::Response<Incoming>) -> Self {
+impl KeptAnswer {
+    fn of(answer: http::Response<RecvStream>, request: InFlight) -> Self {
         let (head, body) = answer.into_parts();
         Self {
             status: head.status,
             headers: head.headers,
             body,
+            _request: request,
         }
     }
-}
 
-impl KeptAnswer {
-    /// How many bytes the body has, if the service has said so.
+    /// How many bytes the body has, if the service has said so. The HTTP/2 stack holds it to
+    /// that.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
-        self.body.size_hint().exact()
+        if self.body.is_end_stream() {
+            return Some(0);
+        }
+        let length = self.headers.get(CONTENT_LENGTH)?;
+        length.to_str().ok()?.parse().ok()
     }
 
     /// The next piece of the body; nothing at its end.
@@ -221,18 +293,13 @@ impl KeptAnswer {
     /// # Errors
     /// [`KeptError::Broken`].
     pub async fn piece(&mut self) -> Result<Option<Bytes>, KeptError> {
-        loop {
-            match self.body.frame().await {
-                None => return Ok(None),
-                Some(Err(error)) => return Err(of_hyper(&error)),
-                // Trailers are nobody's.
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Ok(Some(data));
-                    }
-                }
-            }
-        }
+        let Some(piece) = self.body.data().await else {
+            return Ok(None);
+        };
+        let piece = piece.map_err(|error| of_http2(&error))?;
+        // The piece is taken: the service may send as much again.
+        let _ = self.body.flow_control().release_capacity(piece.len());
+        Ok(Some(piece))
     }
 }
 
@@ -240,16 +307,10 @@ fn late() -> KeptError {
     KeptError::NoConnection("none was made in time".to_owned())
 }
 
-fn of_hyper(error: &hyper::Error) -> KeptError {
-    let of_http2 = error
-        .source()
-        .and_then(<dyn Error>::downcast_ref::<h2::Error>);
-    let is_not_taken = of_http2.is_some_and(|error| {
-        let graceful = error.is_go_away() && error.reason() == Some(Reason::NO_ERROR);
-        let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
-        error.is_remote() && (graceful || refused)
-    });
-    match is_not_taken {
+fn of_http2(error: &h2::Error) -> KeptError {
+    let graceful = error.is_go_away() && error.reason() == Some(Reason::NO_ERROR);
+    let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
+    match error.is_remote() && (graceful || refused) {
         true => KeptError::NotTaken,
         false => KeptError::Broken(explain_connection("", error)),
     }

@@ -3,18 +3,22 @@
 
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use h2::client;
+use h2::{Ping, PingPong};
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, BufReader};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
-use super::{Attempt, KeptError, KeptLimits, Sender};
+use super::{Attempt, KeptError, KeptLimits, Open};
+use crate::gathered::Gathered;
+use crate::read_ahead::ReadAhead;
 use crate::service_address::ServiceUri;
 use crate::tls::TlsClient;
 use crate::transport::{TOO_LONG, explain_connection};
@@ -22,11 +26,6 @@ use crate::transport::{TOO_LONG, explain_connection};
 /// Bytes of one answer that the service may send before anybody reads them. The connection
 /// has room for that many of each stream: an answer that waits for memory keeps back no other.
 const STREAM_WINDOW: u32 = 65_535;
-/// Bytes of a request that wait for the socket.
-const SEND_BUFFER: usize = 64 * 1024;
-/// Bytes that are read from the socket at once. TLS alone asks for 4 KiB, three times for an
-/// answer of the usual size.
-const READ_BUFFER: usize = 32 * 1024;
 /// Bytes of an answer's header section.
 const HEADER_BYTES: u32 = 16 * 1024;
 /// How often a service with open requests is asked whether it is still there, and the time
@@ -39,7 +38,7 @@ pub(super) fn begin(service: &ServiceUri, tls: Option<TlsClient>, limits: KeptLi
     let work = tokio::spawn(async move {
         let failed = |why| KeptError::NoConnection(format!("{service}: {why}"));
         match timeout(limits.connect, connect(&service, tls, limits)).await {
-            Ok(Ok(sender)) => Ok(sender),
+            Ok(Ok(open)) => Ok(open),
             Ok(Err(error)) => {
                 let why = explain_connection(&service.to_string(), &*error);
                 Err(failed(why))
@@ -59,7 +58,7 @@ async fn connect(
     service: &ServiceUri,
     tls: Option<TlsClient>,
     limits: KeptLimits,
-) -> Result<Sender, ConnectError> {
+) -> Result<Open, ConnectError> {
     let uri: http::Uri = service.to_string().parse()?;
     let host = uri.host().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -72,8 +71,7 @@ async fn connect(
     }
     let name = ServerName::try_from(host.to_owned())?;
     let tls = tls.ok_or_else(|| io::Error::other("it is not known whom to trust there"))?;
-    let stream = BufReader::with_capacity(READ_BUFFER, stream);
-    let stream = TlsConnector::from(tls.config).connect(name, stream);
+    let stream = TlsConnector::from(tls.config).connect(name, ReadAhead::new(stream));
     let stream = stream.await?;
     if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
         return Err(io::Error::other("it does not speak HTTP/2 there").into());
@@ -84,22 +82,47 @@ async fn connect(
 async fn speak_http2(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     limits: KeptLimits,
-) -> Result<Sender, ConnectError> {
-    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(STREAM_WINDOW)
+) -> Result<Open, ConnectError> {
+    let stream = Gathered::new(stream);
+    let made = client::Builder::new()
+        .enable_push(false)
+        .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(STREAM_WINDOW.saturating_mul(limits.streams))
-        .max_send_buf_size(SEND_BUFFER)
         .max_header_list_size(HEADER_BYTES)
         // Fields of answers are not kept for the next one.
         .header_table_size(0)
-        .keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE)
-        .handshake(TokioIo::new(stream))
-        .await?;
+        .handshake(stream.clone());
+    let (sender, mut connection) = made.await?;
+    let pings = connection.ping_pong();
+    let open = Open::new(sender);
+    let (is_over, requests) = (Arc::clone(&open.is_over), Arc::clone(&open.requests));
     // Ends when nothing is open on it and nobody may send any more.
     tokio::spawn(async move {
-        let _ = connection.await;
+        let lives = async {
+            tokio::select! {
+                _ = connection => {}
+                () = until_it_is_gone(pings, &requests) => {}
+            }
+        };
+        stream.drive(lives).await;
+        is_over.store(true, Ordering::Relaxed);
     });
-    Ok(sender)
+    Ok(open)
+}
+
+/// Asks a service with open requests now and then whether it is still there, and returns when
+/// it is not.
+async fn until_it_is_gone(pings: Option<PingPong>, requests: &AtomicUsize) {
+    let Some(mut pings) = pings else {
+        return std::future::pending().await;
+    };
+    loop {
+        sleep(KEEP_ALIVE).await;
+        if requests.load(Ordering::Relaxed) > 0 {
+            let pong = timeout(KEEP_ALIVE, pings.ping(Ping::opaque())).await;
+            if !matches!(pong, Ok(Ok(_))) {
+                return;
+            }
+        }
+    }
 }
