@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
+use metrics::Counter;
 use pennyblack_base::problem::{Problem, ProblemType};
 use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -43,6 +44,17 @@ pub(crate) fn around(router: Router) -> Router {
 /// has half as many; chunks of one byte cost a hundred times as much as what is in them.
 const MOST_PIECES: usize = 1024;
 
+/// Why requests are refused before any router sees them.
+const NOT_ADMITTED: [ProblemType; 3] = [
+    ProblemType::Overloaded,
+    ProblemType::BodyTooLarge,
+    ProblemType::RequestTimeout,
+];
+
+fn not_admitted_for(kind: ProblemType) -> Counter {
+    metrics::counter!("pennyblack_requests_not_admitted_total", "type" => kind.name())
+}
+
 /// Where requests wait until they are whole and it is their turn.
 #[derive(Debug)]
 pub(crate) struct Admission {
@@ -53,6 +65,10 @@ pub(crate) struct Admission {
 
 impl Admission {
     pub(crate) fn new(limits: &Limits) -> Self {
+        // Each series is there from the start: a rate needs a first value.
+        for kind in NOT_ADMITTED {
+            not_admitted_for(kind).absolute(0);
+        }
         Self {
             places: Arc::new(WorkPlaces::new(limits.requests, limits.held_bytes)),
             body_bytes: limits.body_bytes,
@@ -68,6 +84,20 @@ impl Admission {
     /// # Errors
     /// What to answer instead.
     pub(crate) async fn admit(
+        &self,
+        request: Request<Incoming>,
+        held: &Arc<Held>,
+        exchange: &ExchangeId,
+    ) -> Result<(Request<Body>, AnswerRoom), Problem> {
+        let admitted = self.place(request, held, exchange).await;
+        admitted.inspect_err(|problem| {
+            if let Some(kind) = problem.problem_type() {
+                not_admitted_for(kind).increment(1);
+            }
+        })
+    }
+
+    async fn place(
         &self,
         request: Request<Incoming>,
         held: &Arc<Held>,

@@ -150,6 +150,11 @@ async fn a_body_too_large_is_refused_whether_or_not_its_length_is_announced() {
         }
     });
     assert_eq!(&answer.await.unwrap(), b"HTTP/1.1 413");
+
+    let (_, metrics) = scene.admin("/metrics").await;
+    let counted = r#"pennyblack_requests_not_admitted_total{type="body-too-large"} "#;
+    let count = metrics.lines().find_map(|line| line.strip_prefix(counted));
+    assert!(count.unwrap().parse::<u64>().unwrap() >= 2, "{count:?}");
 }
 
 #[tokio::test]
