@@ -45,7 +45,8 @@ do it at times of its own. A key is used for one hour after the last run that
 found it and the log good, so run this at least every 50 minutes, and oftener if
 the CPS's epochs are shorter than two hours. `pennyblack carrier run` does it
 with [oblivious]. A key that is not in the CPS's log may be shown to you alone:
-it is refused, with exit code 9. A log that too few of the witnesses have
+it is refused, with exit code 9. All clients change to a new key at the time that
+is shown beside it (used from, in JSON used_from). A log that too few of the witnesses have
 cosigned may be, too: exit code 27, and the keys of before end within the hour.")]
 pub(crate) struct Keys {
     /// The CPS's URL, or authority=URL.
@@ -95,8 +96,11 @@ fn report(
     let mut keys = Vec::new();
     for key in &known.keys {
         let is_used = newest == Some(key);
-        lines.push(line(key, is_used));
-        keys.push(entry(key, is_used));
+        let used_from = known.used_from(key);
+        // One that waits for its time. What was used before is only good for late requests.
+        let waits_until = used_from.filter(|from| *from > now);
+        lines.push(line(key, is_used, waits_until));
+        keys.push(entry(key, is_used, used_from));
     }
     let log = remembered.view.as_ref().map(|view| {
         let (head, log) = (view.head(), view.log());
@@ -111,9 +115,13 @@ fn report(
     Outcome::done(json, lines.join("\n"))
 }
 
-fn line(key: &TrustedKey, is_used: bool) -> String {
+fn line(key: &TrustedKey, is_used: bool, waits_until: Option<UnixTime>) -> String {
     let announced = key.announced();
-    let used = if is_used { ", in use" } else { "" };
+    let used = match waits_until {
+        _ if is_used => ", in use".to_owned(),
+        Some(from) => format!(", used from {from}"),
+        None => String::new(),
+    };
     folded(&format!(
         "  key {} ({}): good from {} until {}{used}",
         key.config().key_id(),
@@ -123,7 +131,7 @@ fn line(key: &TrustedKey, is_used: bool) -> String {
     ))
 }
 
-fn entry(key: &TrustedKey, is_used: bool) -> Value {
+fn entry(key: &TrustedKey, is_used: bool, used_from: Option<UnixTime>) -> Value {
     let announced = key.announced();
     json!({
         "key_id": key.config().key_id(),
@@ -132,5 +140,6 @@ fn entry(key: &TrustedKey, is_used: bool) -> Value {
         "not_before": announced.not_before,
         "not_after": announced.not_after,
         "in_use": is_used,
+        "used_from": used_from,
     })
 }

@@ -89,6 +89,12 @@ impl CpsKeys {
             .max_by_key(|key| key.rank())
     }
 
+    /// From when on everybody seals to this key, unless a newer one is used by then.
+    #[must_use]
+    pub fn used_from(&self, key: &TrustedKey) -> Option<UnixTime> {
+        self.announced.used_from(key.announced())
+    }
+
     /// Until when the key that everybody seals to now is used if nothing more is read: to its
     /// end, and no longer than the last good reading allows.
     #[must_use]

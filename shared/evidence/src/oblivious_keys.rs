@@ -247,6 +247,13 @@ impl ObliviousKeys {
         keys.find(|key| key.key_config == key_config)
     }
 
+    /// From when on everybody uses this key ([`AnnouncedKey::used_from`]), if it is announced.
+    #[must_use]
+    pub fn used_from(&self, key: &ObliviousKey) -> Option<UnixTime> {
+        let announced = self.known.iter().find(|known| known.key == *key)?;
+        Some(announced.used_from())
+    }
+
     /// Those of the KEMs that a reader knows.
     #[must_use]
     pub fn of_kems(&self, is_known: impl Fn(u16) -> bool) -> Self {

@@ -111,8 +111,11 @@ fn behind_a_gap_nobody_uses_a_key_before_all_have_it() {
     announce(&mut keys, DAY, key(1, DAY, 2 * DAY)).unwrap();
     let late = 3 * DAY;
     for mut keys in [keys, ObliviousKeys::of_a_part()] {
-        announce(&mut keys, late, key(2, 2 * DAY, 9 * DAY)).unwrap();
+        let waiting = key(2, 2 * DAY, 9 * DAY);
+        assert_eq!(keys.used_from(&waiting), None);
+        announce(&mut keys, late, waiting).unwrap();
         let used_from = late + SHOWN_WITHIN.as_secs() + HOUR;
+        assert_eq!(keys.used_from(&waiting), Some(UnixTime(used_from)));
         assert_eq!(used(&keys, late), [0; 0]);
         assert_eq!(used(&keys, used_from - 1), [0; 0]);
         assert_eq!(used(&keys, used_from), [2]);
