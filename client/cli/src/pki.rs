@@ -33,7 +33,7 @@ pub(crate) enum PkiCommand {
     /// Make root, intermediate, CRL signer and an empty CRL.
     Init(Init),
     /// Issue a certificate with a fresh key.
-    Issue(Issue),
+    Issue(Box<Issue>),
     /// Revoke a certificate and publish a new CRL.
     Revoke(Revoke),
     /// Publish a fresh CRL, before the last one expires.
@@ -154,7 +154,7 @@ pub(crate) struct List {
 pub(crate) fn run(command: PkiCommand) -> Result<Outcome, Failure> {
     match command {
         PkiCommand::Init(arguments) => init(arguments),
-        PkiCommand::Issue(arguments) => issue(arguments),
+        PkiCommand::Issue(arguments) => issue(*arguments),
         PkiCommand::Revoke(arguments) => revoke(&arguments),
         PkiCommand::Crl(arguments) => crl(&arguments),
         PkiCommand::List(arguments) => list(&arguments),

@@ -13,7 +13,7 @@ use super::{
     BlockLimits, BlockOfRecords, FoundKeys, OobAuthenticationError, OobAuthenticationService,
     RefusedRecord,
 };
-use crate::block_look_ups::{BlockLookUps, CalledBlock, Plan};
+use crate::block_look_ups::{BlockLookUps, CalledBlock, KeptBlock, Plan};
 
 /// How much of one block is read and kept: more than five thousand records of common size.
 const LIMITS: BlockLimits = BlockLimits {
@@ -46,14 +46,13 @@ impl OobAuthenticationService {
         let mut found = FoundKeys::default();
         let cps = self.cps.authority();
         let records = match look_ups.plan(cps, block, now).await? {
-            Plan::Kept {
-                records,
-                is_partial,
-                until,
-            } => {
-                found.is_partial = is_partial;
-                found.kept_until = Some(until);
-                let parsed = records.iter().map(|text| UnverifiedKeyRecord::parse(text));
+            Plan::Kept(kept) => {
+                found.is_partial = kept.is_partial;
+                found.kept_until = Some(kept.until);
+                let parsed = kept
+                    .records
+                    .iter()
+                    .map(|text| UnverifiedKeyRecord::parse(text));
                 parsed.filter_map(Result::ok).collect()
             }
             Plan::Ask(blocks) => {
@@ -86,8 +85,9 @@ impl OobAuthenticationService {
         let mut of_real = Err(OobAuthenticationError::NotAsked);
         for (block, answer) in blocks.iter().zip(answers) {
             if let Ok(listed) = &answer {
+                let kept = kept_of(listed, now);
                 look_ups
-                    .keep(self.cps.authority(), block, listed, now)
+                    .keep(self.cps.authority(), block, kept, now)
                     .await?;
             }
             if block == real {
@@ -119,5 +119,14 @@ impl OobAuthenticationService {
             }
         }
         self.choose(found);
+    }
+}
+
+fn kept_of(listed: &BlockOfRecords, now: UnixTime) -> KeptBlock {
+    let records = listed.records.iter();
+    KeptBlock {
+        records: records.map(|record| record.as_str().to_owned()).collect(),
+        is_partial: listed.is_partial,
+        until: now.plus(listed.lifetime),
     }
 }

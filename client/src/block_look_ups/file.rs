@@ -29,13 +29,13 @@ const MAX_CALLED: i64 = 1_024;
 
 /// A block as it was listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct KeptBlock {
+pub(crate) struct KeptBlock {
     /// Compact JWS, each to be verified again.
-    pub(super) records: Vec<String>,
+    pub(crate) records: Vec<String>,
     /// Whether the CPS had more.
-    pub(super) is_partial: bool,
+    pub(crate) is_partial: bool,
     /// Until when nobody is asked again.
-    pub(super) until: UnixTime,
+    pub(crate) until: UnixTime,
 }
 
 /// The file. Clones are the same.

@@ -17,9 +17,8 @@ use pennyblack_protocol::key_record::PAGE_MAX_AGE;
 
 pub use called_block::{BlockError, CalledBlock};
 pub use error::BlockFileError;
-use file::{BlockFile, KeptBlock};
-
-use crate::auth_service::BlockOfRecords;
+use file::BlockFile;
+pub(crate) use file::KeptBlock;
 
 /// The longest that a block is kept.
 const LONGEST: Duration = Duration::from_secs(PAGE_MAX_AGE);
@@ -33,11 +32,7 @@ pub struct BlockLookUps {
 /// What a call goes by: a block that is kept, or those that are to be asked for.
 pub(crate) enum Plan {
     /// Nobody is asked.
-    Kept {
-        records: Vec<String>,
-        is_partial: bool,
-        until: UnixTime,
-    },
+    Kept(KeptBlock),
     /// All of these are asked for at once, and the call goes on when all are answered.
     Ask(Vec<CalledBlock>),
 }
@@ -65,11 +60,7 @@ impl BlockLookUps {
             let key = (&cps, &block);
             let kept = file::kept(file, key, now, LONGEST)?;
             let plan = match kept {
-                Some(kept) => Plan::Kept {
-                    records: kept.records,
-                    is_partial: kept.is_partial,
-                    until: kept.until,
-                },
+                Some(kept) => Plan::Kept(kept),
                 None => {
                     let past = file::past(file, &cps, now)?;
                     Plan::Ask(plan::plan(&block, &past, &mut rand::rng()))
@@ -81,23 +72,18 @@ impl BlockLookUps {
         self.file.off_thread(look).await
     }
 
-    /// Keeps what a CPS listed, for as long as it counts.
+    /// Keeps what a CPS listed for as long as it counts, and an hour at most.
     pub(crate) async fn keep(
         &self,
         cps: &Authority,
         block: &CalledBlock,
-        listed: &BlockOfRecords,
+        mut listed: KeptBlock,
         now: UnixTime,
     ) -> Result<(), BlockFileError> {
         let (cps, block) = (cps.clone(), block.clone());
-        let records = listed.records.iter();
-        let kept = KeptBlock {
-            records: records.map(|record| record.as_str().to_owned()).collect(),
-            is_partial: listed.is_partial,
-            until: now.plus(listed.lifetime.min(LONGEST)),
-        };
+        listed.until = listed.until.min(now.plus(LONGEST));
         let keep =
-            move |file: &rusqlite::Transaction<'_>| file::keep(file, (&cps, &block), &kept, now);
+            move |file: &rusqlite::Transaction<'_>| file::keep(file, (&cps, &block), &listed, now);
         self.file.off_thread(keep).await
     }
 }

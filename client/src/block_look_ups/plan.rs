@@ -58,7 +58,7 @@ mod tests {
     fn a_caller_without_a_past_asks_for_the_real_block_alone() {
         let mut rng = StdRng::seed_from_u64(1);
         let real = block("1215555");
-        assert_eq!(plan(&real, &[], &mut rng), [real.clone()]);
+        assert_eq!(plan(&real, &[], &mut rng), std::slice::from_ref(&real));
         let same = past(&[("1215555", 9)]);
         assert_eq!(plan(&real, &same, &mut rng), [real]);
     }

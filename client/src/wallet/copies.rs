@@ -7,14 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
-use pennyblack_evidence::spend::SpendKey;
 use pennyblack_passport::UnverifiedPassport;
-use pennyblack_privacypass::token::Token;
 use pennyblack_protocol::store_request::{SignStoreError, SignedStoreRequest, sign_store_request};
 use pennyblack_sealing::mailbox::KeyConfig;
 use pennyblack_sealing::sealed::{SealError, Sealed, seal_passport};
 
-use super::TokenChoice;
+use super::piles::Payment;
+use super::stock::TokenChoice;
 
 /// The copies of one PASSporT for one mailbox.
 ///
@@ -30,9 +29,6 @@ pub struct Copies {
     /// Tokens that have left the wallet since somebody asked.
     newly_spent: AtomicU64,
 }
-
-/// A token with the private half of its nonce.
-pub(super) type Payment = (Token, SpendKey);
 
 /// A federation token that has left the wallet.
 pub(super) struct SharedToken {

@@ -32,7 +32,7 @@ fn a_process_killed_at_any_point_loses_no_token_and_spends_none_twice() {
         let survived = steps
             .map_while(Result::ok)
             .filter(|line| line.contains("step"))
-            .take(rand::random_range(1..12))
+            .take(rand::random_range(1..24))
             .count();
         assert!(survived > 0, "the child did nothing at all");
         child.kill().unwrap();
@@ -48,7 +48,7 @@ fn a_process_killed_at_any_point_loses_no_token_and_spends_none_twice() {
         assert_eq!(mailboxes.len(), 1, "{nonce} paid for two calls");
     }
     let shared = journal.sent.values().filter(|requests| requests.len() > 1);
-    assert!(shared.count() > KILLS / 2, "too few calls had two copies");
+    assert!(shared.count() > KILLS / 4, "too few calls had two copies");
     let left = tokens_left(&life.wallet);
     for nonce in &journal.issued {
         let here = left.contains(nonce);

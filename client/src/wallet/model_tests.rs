@@ -165,7 +165,7 @@ impl Life {
         drop(rows);
         drop(statement);
         drop(connection);
-        let counted = wallet.count(&issuer(), &cps()).unwrap();
+        let counted = wallet.count(&issuer(), cps()).unwrap();
         assert_eq!(counted, self.held.len() as u64);
     }
 

@@ -26,6 +26,9 @@ const PIECES_TO_CHECKPOINT: u32 = 32;
 /// How long others have the wallet for themselves between two such transactions.
 const PAUSE: Duration = Duration::from_millis(2);
 
+/// A token with the private half of its nonce.
+pub(super) type Payment = (Token, SpendKey);
+
 /// A token whose secrets are in `draw_token`, to be put on a pile.
 pub(super) struct NewToken<'a> {
     pub(super) token: &'a Token,

@@ -82,7 +82,7 @@ fn spend_time(wallet: &Wallet, size: i64) -> Duration {
         let entry = wallet
             .spend(&cps(), Duration::ZERO, URL, half, sign)
             .unwrap();
-        wallet.count(&issuer(), &cps()).unwrap();
+        wallet.count(&issuer(), cps()).unwrap();
         let holdings = wallet.holdings(Duration::ZERO, half).unwrap();
         assert!(holdings[0].ready < holdings[0].tokens);
         wallet.settle(entry.id).unwrap();

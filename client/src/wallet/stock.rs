@@ -8,9 +8,8 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_privacypass::token::{ChallengeDigest, TokenKeyId};
 use rusqlite::{Row, Transaction, params};
 
-use super::copies::Payment;
-use super::piles::{self, Pile};
-use super::{SpendError, WalletError, from_column, to_column};
+use super::piles::{self, Payment, Pile};
+use super::{WalletError, from_column, to_column};
 
 /// Which tokens a CPS takes, as far as is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +65,7 @@ pub(super) struct Stock {
     own: Vec<Pile>,
     federation: Vec<Pile>,
     /// When the first token becomes old enough that is too young now.
-    usable_from: Option<UnixTime>,
+    pub(super) usable_from: Option<UnixTime>,
 }
 
 impl Stock {
@@ -118,14 +117,10 @@ impl Stock {
         piles::take_random(transaction, &self.federation)
     }
 
-    /// That there is none, and from when on there is.
-    pub(super) fn lack(&self, cps: &Authority) -> SpendError {
+    /// How many tokens will be old enough later.
+    pub(super) fn younger(&self) -> u64 {
         let piles = self.own.iter().chain(&self.federation);
-        SpendError::NoToken {
-            cps: cps.clone(),
-            younger: piles.map(|pile| pile.tokens() - pile.ready()).sum(),
-            usable_from: self.usable_from,
-        }
+        piles.map(|pile| pile.tokens() - pile.ready()).sum()
     }
 }
 

@@ -46,7 +46,7 @@ fn the_same_answer_brings_tokens_in_only_once() {
     let tokens = answer(&draw, TokenKeyId([1; 32]));
     assert_eq!(wallet.complete_draw(id, &tokens, NOW).unwrap(), 2);
     assert_eq!(wallet.complete_draw(id, &tokens, NOW).unwrap(), 0);
-    assert_eq!(wallet.count(&issuer(), &cps()).unwrap(), 2);
+    assert_eq!(wallet.count(&issuer(), cps()).unwrap(), 2);
     assert!(wallet.pending_draws().unwrap().is_empty());
 }
 
@@ -126,7 +126,7 @@ fn a_request_that_cannot_be_signed_leaves_the_token_where_it_was() {
         sign(token, &SpendKey::from_bytes(&[3; 32]))
     });
     assert!(matches!(refused, Err(SpendError::Sign(_))));
-    assert_eq!(wallet.count(&issuer(), &cps()).unwrap(), 1);
+    assert_eq!(wallet.count(&issuer(), cps()).unwrap(), 1);
     assert!(wallet.outbox().unwrap().is_empty());
 }
 

@@ -12,9 +12,9 @@ use rusqlite::types::Type;
 use rusqlite::{Row, Transaction};
 use serde::Serialize;
 
-use super::copies::{Payment, SealedCopy, SharedToken};
+use super::copies::{SealedCopy, SharedToken};
 use super::outbox::{self, AllowedWays, OutboxEntry, StoreTarget};
-use super::piles::Pile;
+use super::piles::{Payment, Pile};
 use super::stock::{SpentToken, Stock, Terms, TokenChoice};
 use super::{Wallet, WalletError, from_column, to_column};
 
@@ -39,6 +39,17 @@ pub enum SpendError {
     /// The wallet could not be used.
     #[error(transparent)]
     Wallet(#[from] WalletError),
+}
+
+impl SpendError {
+    /// That the stock has no token that may be spent at this CPS.
+    fn lack(cps: &Authority, stock: &Stock) -> Self {
+        Self::NoToken {
+            cps: cps.clone(),
+            younger: stock.younger(),
+            usable_from: stock.usable_from,
+        }
+    }
 }
 
 /// Those that will be usable, or how to get some.
@@ -117,7 +128,8 @@ impl<'a> Purse<'a> {
             return Ok(Self::Shared(shared));
         }
         let new = stock.take_federation(transaction)?;
-        new.map(Self::New).ok_or_else(|| stock.lack(terms.cps))
+        new.map(Self::New)
+            .ok_or_else(|| SpendError::lack(terms.cps, &stock))
     }
 
     const fn payment(&self) -> &Payment {
@@ -208,7 +220,7 @@ impl Wallet {
         self.write(|transaction| {
             let stock = Stock::read(transaction, terms)?;
             let own = stock.take_own(transaction)?;
-            let (token, key) = own.ok_or_else(|| stock.lack(cps))?;
+            let (token, key) = own.ok_or_else(|| SpendError::lack(cps, &stock))?;
             let request = sign(&token, &key)?;
             Ok(outbox::write(
                 transaction,

@@ -35,7 +35,7 @@ impl Directories {
     /// How many tokens are there to be spent once all are listed.
     fn left(&self, hour: u64) -> u64 {
         self.list(&[1, 2], hour);
-        self.scene.wallet.count(&issuer(), &cps()).unwrap()
+        self.scene.wallet.count(&issuer(), cps()).unwrap()
     }
 }
 
@@ -47,7 +47,7 @@ fn without_a_log_tokens_of_an_unlisted_key_are_set_aside_until_it_is_listed_agai
     let wallet = &directories.scene.wallet;
     assert_eq!(directories.list(&[2, 3], 0), 3);
     assert_eq!(directories.list(&[2, 3], 23), 0);
-    assert_eq!(wallet.count(&issuer(), &cps()).unwrap(), 2);
+    assert_eq!(wallet.count(&issuer(), cps()).unwrap(), 2);
     for _ in 0..2 {
         spend(wallet, Duration::ZERO, NOW.plus(AGED)).unwrap();
     }
@@ -110,7 +110,7 @@ fn with_a_log_tokens_of_an_unlisted_key_wait_until_the_log_ends_it() {
         };
         wallet.sort_keys(&issuer(), standing, now).unwrap()
     };
-    let count = || wallet.count(&issuer(), &cps()).unwrap();
+    let count = || wallet.count(&issuer(), cps()).unwrap();
     assert_eq!(sort(KeyStanding::Unlisted, 0), 3);
     assert_eq!(sort(KeyStanding::Unlisted, 400), 0);
     assert_eq!(count(), 2);

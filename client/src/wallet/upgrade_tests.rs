@@ -33,7 +33,7 @@ fn wallet_of_5(home: &Path) -> (Vec<String>, u64) {
     now.sort_keys(&issuer(), standing, NOW).unwrap();
     spend(&now, Duration::ZERO, NOW).unwrap();
     let held = contents(&now.lock());
-    let usable = now.count(&issuer(), &cps()).unwrap();
+    let usable = now.count(&issuer(), cps()).unwrap();
     drop(now);
     let five = Connection::open(home.join("wallet.db")).unwrap();
     five.execute_batch(TABLES_OF_5).unwrap();
@@ -107,7 +107,7 @@ fn a_wallet_of_version_5_is_upgraded_and_keeps_all_that_is_in_it() {
     for _ in 0..2 {
         let wallet = Wallet::open(&home.path().join("wallet.db")).unwrap();
         assert_eq!(contents(&wallet.lock()), held);
-        assert_eq!(wallet.count(&issuer(), &cps()).unwrap(), usable);
+        assert_eq!(wallet.count(&issuer(), cps()).unwrap(), usable);
         let fresh = scene();
         assert_eq!(tables(&wallet.lock()), tables(&fresh.wallet.lock()));
     }
@@ -116,7 +116,7 @@ fn a_wallet_of_version_5_is_upgraded_and_keeps_all_that_is_in_it() {
     spend(&wallet, Duration::ZERO, NOW).unwrap();
     let all_good = |_| KeyStanding::Good;
     wallet.sort_keys(&issuer(), all_good, NOW).unwrap();
-    assert_eq!(wallet.count(&issuer(), &cps()).unwrap(), usable - 1 + 4);
+    assert_eq!(wallet.count(&issuer(), cps()).unwrap(), usable - 1 + 4);
 }
 
 #[test]

@@ -9,7 +9,8 @@ use serde::de::{Deserializer as _, Error as _, MapAccess, Visitor};
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use super::directory_hint::{DirectoryHint, HintedCps, HintedUriError};
+use super::directory_hint::DirectoryHint;
+use super::hinted_cps::{HintedCps, HintedUriError};
 use super::spc::{Spc, SpcError};
 use super::tn_auth_list::TnEntry;
 use crate::telephone_number::{NumberRange, TelephoneNumber, TelephoneNumberError};

@@ -3,7 +3,7 @@
 //! the operator configures one. What it says is a hint (`directory_hint`).
 
 use super::der::{DerError, DerReader, tag};
-use super::directory_hint::{HintedCps, HintedUriError};
+use super::hinted_cps::{HintedCps, HintedUriError};
 
 /// The identifier that is used unless another is configured, for trials: it is below the
 /// number that RFC 5612 reserves for examples, so no certificate of the field has it.

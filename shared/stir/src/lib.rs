@@ -22,6 +22,7 @@ mod cps_uri;
 mod der;
 mod directory_hint;
 mod distribution_point;
+mod hinted_cps;
 pub mod jws;
 mod list_identity;
 mod name;
@@ -65,7 +66,8 @@ pub use claim_constraints::{
 pub use coverage::{Coverage, CoverageError, Extent, MAX_EXTENTS};
 pub use cps_uri::{CpsUriError, EXPERIMENTAL_CPS_URI_OID, MAX_CPS_URIS, parse_cps_uris};
 pub use der::DerError;
-pub use directory_hint::{DirectoryHint, HintedCps, HintedUriError, MAX_HINTED_URI_SIZE};
+pub use directory_hint::DirectoryHint;
+pub use hinted_cps::{HintedCps, HintedUriError, MAX_HINTED_URI_SIZE};
 pub use list_identity::{ListAge, ListIdentity, ListScope};
 pub use name::{Name, NameError};
 pub use object_identifier::{ObjectIdentifier, ObjectIdentifierError};

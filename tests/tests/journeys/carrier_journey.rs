@@ -56,7 +56,7 @@ fn schedule(batches: u64) -> Schedule {
 
 fn held(wallet: &Wallet) -> u64 {
     wallet
-        .count(&issuer_name().unwrap(), &cps_name().unwrap())
+        .count(&issuer_name().unwrap(), cps_name().unwrap())
         .unwrap()
 }
 

@@ -96,7 +96,7 @@ impl Watched {
     fn held(&self) -> u64 {
         let held = self
             .wallet
-            .count(&issuer_name().unwrap(), &cps_name().unwrap());
+            .count(&issuer_name().unwrap(), cps_name().unwrap());
         held.unwrap()
     }
 

@@ -10,7 +10,7 @@ use pennyblack_base::problem::ProblemType;
 use pennyblack_client::auth_service::OobAuthenticationError;
 use pennyblack_client::carrier::{Carrier, CarrierError};
 use pennyblack_client::wallet::{SpendError, Wallet};
-use pennyblack_cps::AcceptedTokens::{self, Both, Federation, Own};
+use pennyblack_cps::AcceptedTokens::{Both, Federation, Own};
 use pennyblack_cps::log::LogLine;
 use pennyblack_http::RetryPolicy;
 use pennyblack_issuer::signer::KeyType;
@@ -311,7 +311,7 @@ async fn federation_tokens_are_not_drawn_of_an_issuer_that_signs_another_type() 
         let refused = checked(&world.cps);
         assert!(refused.unwrap_err().contains("issuer.tokens"));
     }
-    world.cps.issuer[0].tokens = AcceptedTokens::Own;
+    world.cps.issuer[0].tokens = Own;
     checked(&world.cps).unwrap();
 }
 

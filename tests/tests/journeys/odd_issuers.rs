@@ -94,7 +94,7 @@ async fn a_draw_that_is_never_answered_well_keeps_no_other_back() {
         let visit = schedule.visit(&carrier, &client, &wallet, federation.clock());
         visit.await.unwrap();
         // What those two asked for counts towards the class.
-        let held = wallet.count(&issuer_name().unwrap(), &cps_name().unwrap());
+        let held = wallet.count(&issuer_name().unwrap(), cps_name().unwrap());
         assert_eq!(held.unwrap(), 3 * BATCH as u64);
         // The first one is given up, and an answer to the second may come to be right.
         assert_eq!(wallet.pending_draws().unwrap().len(), 1);

@@ -44,7 +44,7 @@ impl FederationOptions<'_> {
         // Nothing new is believed by one that has ended.
         if !matches!(roster.validity.standing(now), Standing::Current { .. }) {
             let text = standing(&roster.validity, now);
-            let text = format!("--roster: roster {}: {text}", roster.sequence);
+            let text = format!("--roster: roster {}: {text}", roster.sequence());
             return Err(Failure::new(Exit::RosterNotCurrent, text));
         }
         let cpss = logs(roster, Role::Cps, client, &self.policy)?;
@@ -72,7 +72,7 @@ impl FederationOptions<'_> {
         let text = format!("{}\n{}", table(roster, &services), lines.join("\n"));
         let json = json!({
             "federation": roster.origin,
-            "roster": roster.sequence.get(),
+            "roster": roster.sequence().get(),
             "services": services.iter().map(|one| one.to_json(roster)).collect::<Vec<_>>(),
             "together": followed.together,
             "wrong_together": together.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicUsize;
 
 use pennyblack_passport::Attestation;
 use pennyblack_pki::{CaNames, LeafRequest, PkiDirectory, TnAuthEntry};
+use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_protocol::key_record::{Coverage, KeyRecord, Placement, UnverifiedKeyRecord};
 use pennyblack_sealing::mailbox::{Kem, RecipientKey};
 use tokio::sync::Notify;
@@ -112,7 +113,7 @@ impl StoreTransport for FirstIsSilent {
     fn send<'a>(&'a self, _call: &'a StoreCall, _retry: RetryPolicy) -> SendingStore<'a> {
         Box::pin(async {
             if self.sent.fetch_add(1, Ordering::Relaxed) == 0 {
-                pending().await
+                pending::<()>().await;
             }
             self.second.notify_one();
             SentStore {

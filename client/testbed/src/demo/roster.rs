@@ -9,8 +9,8 @@ use pennyblack_client::oblivious::RelayAddress;
 use pennyblack_client::rosters::{RelayRosterError, check_relays};
 use pennyblack_http::{Request, RetryPolicy, ServiceAddress};
 use pennyblack_roster::{
-    ChainError, Governors, KeptRosters, Member, Members, Role, Roster, RosterDirectoryError,
-    Sequence, SignedRoster, Validity,
+    ChainError, Governors, KeptRosters, Member, Members, Position, Role, Roster, SignedRoster,
+    Validity,
 };
 use pennyblack_runtime::clock::Clock;
 use pennyblack_tlog::note_key::SignatureType;
@@ -55,7 +55,7 @@ impl Federation {
         let now = clock.now();
         let roster = Roster {
             origin: "fed.example".parse().during(MAKING)?,
-            sequence: Sequence::FIRST,
+            position: Position::First,
             validity: Validity::new(now, now.plus(DAY)).during(MAKING)?,
             governors: Governors::new(THRESHOLD, keys.collect()).during(MAKING)?,
             members: Members::new(members).during(MAKING)?,
@@ -94,7 +94,7 @@ impl Federation {
         };
         Ok(RosterView {
             federation: roster.origin.clone(),
-            sequence: roster.sequence.get(),
+            sequence: roster.sequence().get(),
             pin: self.signed.pin().to_string(),
             valid_until: roster.validity.until(),
             threshold: roster.governors.threshold(),
@@ -111,16 +111,14 @@ impl Federation {
 
     fn of_one_governor(&self) -> Result<Incident, DemoError> {
         let mut roster = self.signed.roster().clone();
-        roster.sequence = roster.sequence.next();
+        roster.position = Position::After(self.signed.pin());
         let [first, ..] = &self.governors;
         let successor = SignedRoster::sign(roster, first).during(MAKING)?;
-        let kept = KeptRosters::open(&self.directory, None).during("reading the roster")?;
-        let (observed, ok) = match kept.judge(successor) {
-            Ok(()) => ("accepted".to_owned(), false),
-            Err(RosterDirectoryError::Chain {
-                error: ChainError::NotSigned { .. },
-                ..
-            }) => ("refused (it lacks signatures)".to_owned(), true),
+        let chain = KeptRosters::chain_in(&self.directory);
+        let mut chain = chain.during("reading the roster")?;
+        let (observed, ok) = match chain.offer(successor) {
+            Ok(_) => ("accepted".to_owned(), false),
+            Err(ChainError::NotSigned { .. }) => ("refused (it lacks signatures)".to_owned(), true),
             Err(other) => (other.to_string(), false),
         };
         Ok(Incident {

@@ -125,7 +125,7 @@ fn a_forged_signature_is_refused_however_many_are_good() {
     let (_, error) = not_signed(begun(&council).offer(forged).unwrap_err());
     assert!(matches!(error, GovernorsError::Forged(_)), "{error}");
     // Also behind a good one of the same governor: lines may stand in any order.
-    let mut all = good.clone();
+    let mut all = good;
     all.sign_too(council.key("c.example")).unwrap();
     let forged: SignedRoster = format!("{all}{line}\n").parse().unwrap();
     let (_, error) = not_signed(begun(&council).offer(forged).unwrap_err());
@@ -142,9 +142,9 @@ fn signatures_by_strangers_take_no_governors_place() {
     let crowded = signed(good.roster().clone(), &crowd);
     assert!(good.merge(crowded.note().signatures()).is_err());
     assert!(good.roster().governors.require_signed(good.note()).is_ok());
-    let (own, full) = (council.key("a.example"), crowded);
+    let (own, mut full) = (council.key("a.example"), crowded);
     assert!(full.clone().sign_too(own).is_err());
-    assert!(full.clone().sign_too(&crowd[0]).is_ok());
+    assert!(full.sign_too(&crowd[0]).is_ok());
 }
 
 #[test]

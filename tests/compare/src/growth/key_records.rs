@@ -247,7 +247,7 @@ impl Running {
             drop(
                 self.services
                     .wait(closed_loop(target, CONNECTIONS, requests)),
-            )
+            );
         };
         let time = || self.services.cpu_time(Role::Cps);
         cpu_per_item(time, requests.len(), ask) * 1e6

@@ -65,7 +65,7 @@ async fn pages_without_an_end_end_and_what_is_no_page_is_not_asked_for() {
     let (found, requests) = look_up("11-12#").await;
     // What was found in them would be used.
     assert_eq!(found.unwrap(), (0, true));
-    assert_eq!(requests.len(), 64);
+    assert_eq!(requests.len(), 128);
     let second = requests[1].lines().next().unwrap();
     let asked = "GET /v1/keys?prefix=1212555&after=11-12%23&pad=";
     assert!(second.starts_with(asked), "{second}");

@@ -171,7 +171,7 @@ impl Scene {
 
     pub(super) fn tokens(&self) -> u64 {
         self.wallet
-            .count(&issuer_name().unwrap(), &cps_name().unwrap())
+            .count(&issuer_name().unwrap(), cps_name().unwrap())
             .unwrap()
     }
 

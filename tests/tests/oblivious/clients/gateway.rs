@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_cps::ObliviousConfig;
-use pennyblack_roster::{Governors, Member, Members, Role, Roster, SignedRoster, Validity};
+use pennyblack_roster::{
+    Governors, Member, Members, Position, Role, Roster, SignedRoster, Validity,
+};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_tests::gateway_load::{Books, caller, counted};
 use pennyblack_tests::gateway_scene::{Beginning, GatewayScene, WALLET, trunk};
@@ -77,7 +79,7 @@ async fn a_gateway_stores_through_its_relay_and_sends_nothing_when_that_is_away(
 /// A roster that one governor signs, of a CPS and a relay of this operator.
 fn roster(
     governor: &NoteSigner,
-    (sequence, now): (u64, UnixTime),
+    (before, now): (Option<&SignedRoster>, UnixTime),
     (cps, relay, operator): (&str, &str, &str),
 ) -> SignedRoster {
     let member = |role, at: &str, operator: &str, keys| {
@@ -93,7 +95,7 @@ fn roster(
     ];
     let roster = Roster {
         origin: "fed.example".parse().unwrap(),
-        sequence: sequence.to_string().parse().unwrap(),
+        position: before.map_or(Position::First, |before| Position::After(before.pin())),
         validity: Validity::new(now, now.plus(Duration::from_secs(86_400))).unwrap(),
         governors: Governors::new(1, vec![governor.verifier().clone()]).unwrap(),
         members: Members::new(members).unwrap(),
@@ -111,17 +113,14 @@ async fn a_gateway_takes_up_a_later_roster_on_sighup_and_keeps_the_last_when_one
     let governor = NoteSigner::generate(name, SignatureType::Ed25519, &mut rand::rng());
     let (rosters, cps) = (world.path("rosters"), world.cps_name().to_string());
     let now = world.clock.now();
-    let write = |sequence, operator| {
-        let roster = roster(&governor, (sequence, now), (&cps, &at, operator));
-        fs::write(
-            rosters.join(format!("{sequence}.roster")),
-            roster.to_string(),
-        )
-        .unwrap();
+    let write = |before: Option<&SignedRoster>, operator| {
+        let roster = roster(&governor, (before, now), (&cps, &at, operator));
+        let file = format!("{}.roster", roster.sequence());
+        fs::write(rosters.join(file), roster.to_string()).unwrap();
         roster
     };
     fs::create_dir(&rosters).unwrap();
-    let first = write(1, "operator-r");
+    let first = write(None, "operator-r");
     fs::write(rosters.join("pin"), first.pin().to_string()).unwrap();
     let beginning = Beginning {
         tokens: 1,
@@ -140,7 +139,7 @@ async fn a_gateway_takes_up_a_later_roster_on_sighup_and_keeps_the_last_when_one
         .await;
     };
     // The relay's operator is the CPS's now.
-    write(2, "operator-c");
+    let second = write(Some(&first), "operator-c");
     scene.gateway.hang_up();
     shows("/readyz", "operator-c runs both the relay").await;
     // What cannot be used changes nothing.
@@ -149,7 +148,7 @@ async fn a_gateway_takes_up_a_later_roster_on_sighup_and_keeps_the_last_when_one
     let failed = "pennyblack_reload_failed{what=\"oblivious.rosters\"}";
     shows("/metrics", &format!("{failed} 1")).await;
     shows("/readyz", "operator-c runs both the relay").await;
-    write(3, "operator-r");
+    write(Some(&second), "operator-r");
     scene.gateway.hang_up();
     shows("/metrics", &format!("{failed} 0")).await;
     until("readiness", SOON, async || {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use pennyblack_client::wallet::Wallet;
 use pennyblack_cps::config::IssuerConfig as TakenIssuer;
-use pennyblack_cps::{Config as CpsConfig, Cps};
+use pennyblack_cps::{AcceptedTokens, Config as CpsConfig, Cps};
 use pennyblack_evidence::key_log_view::Demand;
 use pennyblack_http::{HttpOptions, Request, RetryPolicy};
 use pennyblack_issuer::{Config as IssuerConfig, Issuer};
@@ -232,6 +232,7 @@ async fn start_cps(
         voprf_keys: None,
         log: Demand::Published,
         log_key: None,
+        tokens: AcceptedTokens::Own,
     };
     let (data, roots): (PathBuf, PathBuf) = (home.join(name), home.join("pki/roots"));
     let mut config = CpsConfig::local(CPS.parse().unwrap(), data, roots, issuer);

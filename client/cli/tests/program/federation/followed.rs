@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use pennyblack_cps::config::IssuerConfig as TakenIssuer;
-use pennyblack_cps::{Config as CpsConfig, Cps, ObliviousConfig};
+use pennyblack_cps::{AcceptedTokens, Config as CpsConfig, Cps, ObliviousConfig};
 use pennyblack_evidence::key_log_view::Demand;
 use pennyblack_http::{HttpOptions, Request, RetryPolicy};
 use pennyblack_runtime::clock::Clock;
@@ -36,6 +36,7 @@ impl Place {
             voprf_keys: None,
             log: Demand::Published,
             log_key: None,
+            tokens: AcceptedTokens::Own,
         };
         let (data, roots) = (home.join(name), home.join("pki/roots"));
         let mut config = CpsConfig::local(address.parse().unwrap(), data, roots, issuer);

@@ -113,7 +113,9 @@ const GATEWAY: &str = "\
     [gateway]\n role = \"sign\"\n [public]\n listen = \"127.0.0.1:0\"\n \
     [trust]\n roots = \"pki/roots\"\n \
     [store]\n cps = \"https://cps.example\"\n wallet = \"wallet.db\"\n \
-    [oblivious]\n relays = [\"https://relay.example/cps\"]\n rosters = \"rosters\"\n";
+    [store.key_records]\n prefixes = [\"1215\"]\n \
+    [oblivious]\n relays = [\"https://relay.example/cps\"]\n rosters = \"rosters\"\n \
+    [[trunk]]\n name = \"switch\"\n";
 
 /// An office with these rosters.
 fn office_with(pinned: &SignedRoster, others: &[(&str, SignedRoster)]) -> Office {

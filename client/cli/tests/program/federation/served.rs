@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use pennyblack_cps::config::IssuerConfig as TakenIssuer;
-use pennyblack_cps::{Config as CpsConfig, Cps, FederationConfig};
+use pennyblack_cps::{AcceptedTokens, Config as CpsConfig, Cps, FederationConfig};
 use pennyblack_evidence::key_log_view::Demand;
 use pennyblack_http::{HttpOptions, Request, RetryPolicy};
 use pennyblack_runtime::clock::Clock;
@@ -24,6 +24,7 @@ async fn start_cps(scene: &Scene, rosters: &Path) -> Result<RunningService, Stri
         voprf_keys: None,
         log: Demand::Published,
         log_key: None,
+        tokens: AcceptedTokens::Own,
     };
     let (data, roots) = (
         scene.home.path().join("cps"),
