@@ -15,7 +15,6 @@ use tokio_rustls::client::TlsStream;
 
 use super::places::{PLACES, WAIT, both, three_places};
 use super::*;
-use crate::http2_frames::MOST_BYTES;
 use pennyblack_base::encoding::from_base64_standard;
 use pennyblack_runtime::config::TlsConfig;
 use pennyblack_storage::atomic_file;
@@ -208,72 +207,6 @@ async fn our_own_client_loses_no_request_when_a_connection_has_taken_enough() {
         }
     });
     join_all(senders).await;
-}
-
-/// A frame of HTTP/2 on the connection, or on a stream.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
-    [&head, payload].concat()
-}
-
-/// An HTTP/2 client over TLS that has acknowledged the service's settings, and whether its
-/// connection goes on after these frames: whether a PING after them is answered, and nothing
-/// says that it is over.
-async fn goes_on(frames: &[Vec<u8>]) -> bool {
-    let files = certificate_files();
-    let mut config = PublicConfig::plain(loopback());
-    config.tls = Some(files.config());
-    let running = run(config, hello()).await;
-    let mut client = files.client();
-    Arc::get_mut(&mut client).unwrap().alpn_protocols = vec![b"h2".to_vec()];
-    let name = ServerName::try_from("localhost").unwrap();
-    let stream = TlsConnector::from(client).connect(name, connect(&running).await);
-    let (mut reader, mut writer) = tokio::io::split(stream.await.unwrap());
-    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    let greeting = [preface, frame(4, 0, 0, &[]), frame(4, 1, 0, &[])].concat();
-    let last = frame(6, 0, 0, b"are you?");
-    let all = [greeting, frames.concat(), last].concat();
-    let sender = tokio::spawn(async move {
-        let _ = writer.write_all(&all).await;
-        writer
-    });
-    let mut seen = Vec::new();
-    let has = |seen: &[u8], part: &[u8]| seen.windows(part.len()).any(|found| found == part);
-    let goes_on = loop {
-        let read = timeout(LONG, reader.read_buf(&mut seen)).await.unwrap();
-        // GOAWAY is a frame of its own kind on no stream.
-        if matches!(read, Ok(0) | Err(_)) || has(&seen, &[7, 0, 0, 0, 0, 0]) {
-            break false;
-        }
-        if has(&seen, b"are you?") {
-            break true;
-        }
-    };
-    drop(sender.await.unwrap());
-    running.shutdown.trigger();
-    goes_on
-}
-
-#[tokio::test]
-async fn a_connection_whose_client_keeps_no_fields_takes_more_than_others() {
-    // A GET with a long field that no table has.
-    // 12,671 is 127 + 0 + 98 * 128 (RFC 7541 section 5.1).
-    let get = [0x82, 0x87, 0x84, 0x01, 9].into_iter().chain(*b"localhost");
-    let get = get
-        .chain([0x00, 1, b'x', 0x7f, 0x80, 98])
-        .chain([b'y'; 12_671]);
-    let get: Vec<u8> = get.collect();
-    let request = |stream, first: &[u8]| frame(1, 0x5, stream, &[first, &get].concat());
-    let more = (1..20).map(|nth| request(2 * nth + 1, &[]));
-    let much: Vec<_> = more.collect();
-    assert!(much.concat().len() > MOST_BYTES);
-    let of_no_table = request(1, &[0x20]);
-    assert!(goes_on(&[vec![of_no_table.clone()], much.clone()].concat()).await);
-    assert!(!goes_on(&[vec![request(1, &[])], much].concat()).await);
-    // The HTTP stack refuses what would bring the table back.
-    let table_of_4096 = request(3, &[0x3f, 0xe1, 0x1f]);
-    assert!(!goes_on(&[of_no_table, table_of_4096]).await);
 }
 
 #[tokio::test]
