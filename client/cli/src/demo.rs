@@ -23,7 +23,7 @@ use super::signals::Ends;
 #[command(after_help = "\
 Examples:
   pennyblack demo
-  # keep certificates, configuration, logs and databases, and what CPSs and relay
+  # keep certificates, configuration, logs, databases, and what CPSs and relay
   # received (cps-a.received, relay.received), to look at them
   pennyblack demo --keep
   # what the CPSs see without a relay

@@ -46,9 +46,9 @@ found it and the log good, so run this at least every 50 minutes, and oftener if
 the CPS's epochs are shorter than two hours. `pennyblack carrier run` does it
 with [oblivious]. A key that is not in the CPS's log may be shown to you alone:
 it is refused, with exit code 9. All clients change to a new key at the time
-that is shown beside it (used from, in JSON used_from). A log that too few of the
-witnesses have cosigned may be, too: exit code 27, and the keys of before end
-within the hour.")]
+that is shown beside it (used from, in JSON used_from). A log that too few of
+the witnesses have cosigned may be, too: exit code 27, and the keys of before
+end within the hour.")]
 pub(crate) struct Keys {
     /// The CPS's URL, or authority=URL.
     #[arg(long, value_name = "URL")]

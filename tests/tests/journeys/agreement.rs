@@ -202,7 +202,10 @@ impl<'a> Walk<'a> {
     fn found(&self) -> String {
         let (now, mailbox) = (moment(self.now), self.office.mailbox());
         let listed = PolledCpss::of(&self.mailbox_key).unwrap();
-        let polled = listed.with(Vec::new(), self.recipients_clock());
+        // It may poll some seconds longer, and no second less: records that end at once have an
+        // end each in the list.
+        let longer = Duration::from_secs(MOMENT - 1);
+        let polled = listed.with(Vec::new(), self.recipients_clock().plus(longer));
         let polled: BTreeSet<_> = polled
             .iter()
             .map(|cps| cps.authority().to_string())
