@@ -1,5 +1,6 @@
 //! The auditor as a process, and how much memory it took.
 
+use std::env;
 use std::fs;
 use std::io::{Read as _, Seek as _};
 use std::process::{Child, Command};
@@ -48,8 +49,13 @@ impl Ended {
     }
 }
 
-/// The most that the process has had at any time.
+/// The most that the process has had at any time, once it has become the program: a child that is
+/// spawned has this process's memory until then, and its parent may go on a moment before.
 fn most_resident_kb(child: &Child) -> Option<u64> {
+    let program = fs::read_link(format!("/proc/{}/exe", child.id())).ok()?;
+    if program == env::current_exe().ok()? {
+        return None;
+    }
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
     let line = status
         .lines()
