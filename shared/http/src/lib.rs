@@ -58,6 +58,8 @@ use way::Way;
 
 /// Refusals are short; more than this is not read of one.
 const MAX_PROBLEM_SIZE: usize = 64 * 1024;
+/// How long it may take to find out what is spoken at a port where no HTTP is.
+const DIAGNOSIS: Duration = Duration::from_secs(1);
 
 /// How often and how long a request is sent again that got no answer, or one
 /// that says to come back.
@@ -172,7 +174,8 @@ impl HttpClient {
                     (after, pause) => {
                         let pause = pause.map(|pause| pause.max(after.unwrap_or_default()));
                         // The failure at hand says more than that the time is up.
-                        pause.filter(|pause| self.has_time_for(*pause))
+                        let more = time_to_diagnose(error);
+                        pause.filter(|pause| self.has_time_for(*pause + more))
                     }
                 })
                 .notify(|_, pause| {
@@ -328,6 +331,14 @@ fn passes(status: StatusCode) -> bool {
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT
     )
+}
+
+/// What is left for [`HttpClient::diagnose`] when such a failure is met again.
+fn time_to_diagnose(error: &HttpError) -> Duration {
+    match error {
+        HttpError::NoAnswer { error, .. } if transport::is_no_http(error) => DIAGNOSIS,
+        _ => Duration::ZERO,
+    }
 }
 
 #[cfg(test)]
