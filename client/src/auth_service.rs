@@ -4,13 +4,16 @@
 
 mod block;
 mod block_keys;
+mod breadth;
 mod clock_gaps;
 mod copy_plan;
 mod copying;
 mod delivery;
 mod error;
+mod key_source;
 pub(crate) mod keys;
 mod passport;
+mod refusals;
 mod transport;
 
 use std::sync::Arc;
@@ -31,10 +34,10 @@ pub use copy_plan::{CopyEnd, CopyLimits, CopyPlan};
 pub use copying::{CopyFailure, CopyResult, Copying};
 pub use delivery::{ResendTotals, StoreDelivery};
 pub use error::OobAuthenticationError;
-pub use keys::{
-    DEFAULT_MAX_COPIES, FoundKeys, KeyLookup, RecordRefusals, RefusedRecord, keys_to_seal_to,
-};
+pub use key_source::KeySource;
+pub use keys::{DEFAULT_MAX_COPIES, FoundKeys, KeyLookup, keys_to_seal_to};
 pub use passport::{PassportInputError, ShakenCall, read_passport};
+pub use refusals::{RecordRefusals, RefusedRecord};
 pub use transport::{SendingStore, SentStore, StoreTransport};
 
 use crate::certificates::CertificateStores;
@@ -89,10 +92,9 @@ impl SecondAttempt {
 /// Stores PASSporTs.
 #[derive(Clone)]
 pub struct OobAuthenticationService {
-    /// Where keys are looked up. Copies go to the CPS that each key record
-    /// names, which is usually this one.
-    pub cps: ServiceAddress,
-    /// How CPSs are reached to look keys up.
+    /// Where keys come from, and to which CPSs they may lead.
+    pub keys: KeySource,
+    /// How a CPS is reached to look keys up.
     pub http: HttpOptions,
     /// How store requests reach their CPSs. Nothing links two of them.
     pub transport: Arc<dyn StoreTransport>,
@@ -128,7 +130,8 @@ impl OobAuthenticationService {
         second: &SecondAttempt,
         now: UnixTime,
     ) -> Result<StoredCopies, OobAuthenticationError> {
-        let limits = CopyLimits::of(key.placement());
+        let placement = self.keys.placement_of(key);
+        let limits = CopyLimits::of(placement.as_ref().unwrap_or_else(|| key.placement()));
         let mut copies = self
             .store_copies(wallet, passport, (key, limits), second, now)
             .await;
@@ -164,7 +167,9 @@ impl OobAuthenticationService {
         now: UnixTime,
     ) -> StoredCopies {
         let delivery = self.delivery();
-        let plan = CopyPlan::new(key.placement(), limits, &mut rand::rng());
+        let placement = self.keys.placement_of(key);
+        let placement = placement.as_ref().unwrap_or_else(|| key.placement());
+        let plan = CopyPlan::new(placement, limits, &mut rand::rng());
         let sealed = Copies::new(Arc::new(passport.clone()), key.key().clone());
         let mut copying = Copying::new(plan, PATIENCE, |cps| {
             let (delivery, sealed) = (&delivery, &sealed);
@@ -215,7 +220,7 @@ impl OobAuthenticationService {
         now: UnixTime,
     ) -> Result<StoredCopy, OobAuthenticationError> {
         copies.passport().check_fresh(now)?;
-        let address = self.address_of(cps)?;
+        let address = self.keys.address_of(cps)?;
         let name = address.authority().clone();
         let any = TokenChoice::Any;
         let PaidCopy { entry, token } = self.spend(wallet, &address, copies, any, now).await?;
@@ -270,18 +275,6 @@ impl OobAuthenticationService {
             retry: self.retry,
             clock_gaps: self.clock_gaps.clone(),
         }
-    }
-
-    /// Where a CPS is that a record names. Ours may be reached by another URL than its
-    /// name says; a stranger's record must not lead to a loopback service.
-    fn address_of(&self, uri: &CpsUri) -> Result<ServiceAddress, OobAuthenticationError> {
-        if uri.authority() == self.cps.authority() {
-            return Ok(self.cps.clone());
-        }
-        if uri.to_string().starts_with("https://") {
-            return Ok(uri.clone().into());
-        }
-        Err(OobAuthenticationError::PlainCps(uri.to_string()))
     }
 }
 

@@ -164,6 +164,13 @@ pub struct Certificates {
     chains: HashMap<X5u, X5c>,
 }
 
+impl Certificates {
+    /// Adds the chain behind a URL.
+    pub(crate) fn insert(&mut self, url: &X5u, chain: X5c) {
+        self.chains.insert(url.clone(), chain);
+    }
+}
+
 impl CertificateSource for Certificates {
     fn certificates(&self, url: &X5u) -> Option<X5c> {
         self.chains.get(url).cloned()

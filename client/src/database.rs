@@ -91,6 +91,16 @@ pub(crate) fn from_column(seconds: i64) -> UnixTime {
     UnixTime(u64::try_from(seconds).unwrap_or(0))
 }
 
+/// SQLite's integers have 63 bits for what is counted; more than that does not occur.
+pub(crate) fn count_to_column(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// The reverse.
+pub(crate) fn count_from_column(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or(0)
+}
+
 /// SQLite gives `-wal` and `-shm` the permissions of the database, so it is
 /// enough that this file is private before SQLite first opens it.
 fn make_private(path: &Path) -> Result<(), OpenError> {

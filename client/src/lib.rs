@@ -10,6 +10,7 @@ pub mod block_look_ups;
 pub mod carrier;
 pub mod certificates;
 mod database;
+pub mod directory;
 pub mod follower;
 pub mod hints;
 pub mod identity;

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
-use pennyblack_client::auth_service::{ClockGaps, DEFAULT_MAX_COPIES, OobAuthenticationService};
+use pennyblack_client::auth_service::{
+    ClockGaps, DEFAULT_MAX_COPIES, KeySource, OobAuthenticationService,
+};
 use pennyblack_client::carrier::Carrier;
 use pennyblack_client::certificates::CertificateStores;
 use pennyblack_client::follower::{FollowedMailbox, Follower, FollowerConfig, Task};
@@ -161,7 +163,7 @@ impl Federation {
         retry: RetryPolicy,
     ) -> Result<OobAuthenticationService, Trouble> {
         Ok(OobAuthenticationService {
-            cps: address_of(&cps_name()?, address)?,
+            keys: KeySource::Cps(address_of(&cps_name()?, address)?),
             http: HttpOptions::default(),
             transport: Arc::new(HttpOptions::default()),
             trust: self.trust()?,

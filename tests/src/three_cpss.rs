@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{self, StreamExt as _};
 use pennyblack_base::authority::Authority;
 use pennyblack_client::auth_service::{
-    ClockGaps, KeyLookup, OobAuthenticationError, OobAuthenticationService, SecondAttempt,
-    ShakenCall, read_passport,
+    ClockGaps, KeyLookup, KeySource, OobAuthenticationError, OobAuthenticationService,
+    SecondAttempt, ShakenCall, read_passport,
 };
 use pennyblack_client::carrier::Carrier;
 use pennyblack_client::certificates::CertificateStores;
@@ -165,7 +165,7 @@ impl ThreeCpss {
 
     fn caller(&self) -> OobAuthenticationService {
         OobAuthenticationService {
-            cps: self.address(0),
+            keys: KeySource::Cps(self.address(0)),
             http: self.world.http_options(),
             transport: Arc::new(self.world.http_options()),
             trust: load_trust(&self.world.path("pki/roots"), None, self.world.clock.now()).unwrap(),

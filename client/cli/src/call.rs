@@ -14,8 +14,8 @@ use std::time::Duration;
 use clap::Args;
 use futures_util::future::{Either, select};
 use pennyblack_client::auth_service::{
-    ClockGaps, DEFAULT_MAX_COPIES, KeyLookup, OobAuthenticationError, OobAuthenticationService,
-    ShakenCall, StoreDelivery, read_passport,
+    ClockGaps, DEFAULT_MAX_COPIES, KeyLookup, KeySource, OobAuthenticationError,
+    OobAuthenticationService, ShakenCall, StoreDelivery, read_passport,
 };
 use pennyblack_client::block_look_ups::BlockLookUps;
 use pennyblack_client::wallet::{DEFAULT_MINIMUM_AGE, Wallet};
@@ -264,7 +264,7 @@ impl CallArguments {
     ) -> Result<OobAuthenticationService, Failure> {
         let missing = || Failure::new(Exit::Usage, "--cps is missing: name the CPS to ask");
         Ok(OobAuthenticationService {
-            cps: self.cps.clone().ok_or_else(missing)?,
+            keys: KeySource::Cps(self.cps.clone().ok_or_else(missing)?),
             http: oblivious.clone(),
             transport: Arc::new(oblivious),
             trust: self.trust.policy()?,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_client::assignments::Assignments;
-use pennyblack_client::auth_service::{ClockGaps, OobAuthenticationService};
+use pennyblack_client::auth_service::{ClockGaps, KeySource, OobAuthenticationService};
 use pennyblack_client::certificates::{CertificateStores, Repositories};
 use pennyblack_client::follower::FollowedMailbox;
 use pennyblack_client::trust::TrustFiles;
@@ -166,7 +166,7 @@ impl Storing {
         let transport = KeptFreshClients::open(http.clone()).context("[network]");
         let transport = Arc::new(findings.keep(transport)?);
         let service = OobAuthenticationService {
-            cps: store.cps.clone(),
+            keys: KeySource::Cps(store.cps.clone()),
             trust: trusted.trust.clone(),
             numbering: trusted.numbering.clone(),
             certificates: certificates.clone(),

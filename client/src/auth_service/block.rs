@@ -8,12 +8,14 @@ use std::time::Duration;
 use pennyblack_base::time::UnixTime;
 use pennyblack_http::HttpClient;
 use pennyblack_passport::CertificateSource as _;
-use pennyblack_protocol::key_record::{UnverifiedKeyRecord, VerifiedKeyRecord};
+use pennyblack_protocol::key_record::{KeyRecordError, UnverifiedKeyRecord, VerifiedKeyRecord};
 use pennyblack_stir::jws::{CertificateReference, X5c};
+use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use pennyblack_stir::verify_chain;
 
-use super::keys::{KeyLookup, MAX_PAGES, RefusedRecord, next_page};
+use super::keys::{KeyLookup, MAX_PAGES, next_page};
+use super::refusals::RefusedRecord;
 use super::{OobAuthenticationError, OobAuthenticationService};
 use crate::certificates::Certificates;
 
@@ -101,7 +103,8 @@ impl OobAuthenticationService {
         self.certificates.gather(urls, client.deadline(), now).await
     }
 
-    /// Verifies a record: the CPS is not trusted with that.
+    /// Verifies a record: the CPS is not trusted with that. `holders` has answers about numbers of
+    /// which the numbering table says nothing.
     ///
     /// # Errors
     /// [`RefusedRecord`].
@@ -109,6 +112,7 @@ impl OobAuthenticationService {
         &self,
         record: UnverifiedKeyRecord,
         certificates: &Certificates,
+        holders: Option<&NumberingTable>,
         now: UnixTime,
     ) -> Result<VerifiedKeyRecord, RefusedRecord> {
         let x5c: X5c = match record.certificate() {
@@ -118,6 +122,11 @@ impl OobAuthenticationService {
                 .ok_or_else(|| RefusedRecord::NoCertificate(url.to_string()))?,
         };
         let chain = verify_chain(x5c.certificates(), &self.trust, now)?;
-        Ok(record.verify(&chain, self.numbering.as_ref(), now)?)
+        match record.clone().verify(&chain, self.numbering.as_ref(), now) {
+            Err(KeyRecordError::UnknownHolder { .. }) if holders.is_some() => {
+                Ok(record.verify(&chain, holders, now)?)
+            }
+            verified => Ok(verified?),
+        }
     }
 }

@@ -3,12 +3,14 @@
 //! which blocks those are (`block_look_ups`).
 
 use futures_util::future::join_all;
+use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_http::HttpClient;
 use pennyblack_protocol::key_record::UnverifiedKeyRecord;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 
-use super::keys::{MAX_VERIFIED, claimed_breadth};
+use super::breadth::claimed_breadth;
+use super::keys::MAX_VERIFIED;
 use super::{
     BlockLimits, BlockOfRecords, FoundKeys, OobAuthenticationError, OobAuthenticationService,
     RefusedRecord,
@@ -44,7 +46,8 @@ impl OobAuthenticationService {
             None => client,
         };
         let mut found = FoundKeys::default();
-        let cps = self.cps.authority();
+        let cps = self.keys.cps().ok_or(OobAuthenticationError::NoLookUp)?;
+        let cps = cps.authority();
         let records = match look_ups.plan(cps, block, now).await? {
             Plan::Kept(kept) => {
                 found.is_partial = kept.is_partial;
@@ -56,7 +59,9 @@ impl OobAuthenticationService {
                 parsed.filter_map(Result::ok).collect()
             }
             Plan::Ask(blocks) => {
-                let listed = self.ask_for(&client, &blocks, block, look_ups, now).await?;
+                let listed = self
+                    .ask_for((cps, &client), &blocks, block, look_ups, now)
+                    .await?;
                 found.is_partial = listed.is_partial;
                 listed.records
             }
@@ -72,7 +77,7 @@ impl OobAuthenticationService {
     /// and not with the one that the call needs: what follows would show which that was.
     async fn ask_for(
         &self,
-        client: &HttpClient,
+        (cps, client): (&Authority, &HttpClient),
         blocks: &[CalledBlock],
         real: &CalledBlock,
         look_ups: &BlockLookUps,
@@ -86,9 +91,7 @@ impl OobAuthenticationService {
         for (block, answer) in blocks.iter().zip(answers) {
             if let Ok(listed) = &answer {
                 let kept = kept_of(listed, now);
-                look_ups
-                    .keep(self.cps.authority(), block, kept, now)
-                    .await?;
+                look_ups.keep(cps, block, kept, now).await?;
             }
             if block == real {
                 of_real = answer;
@@ -111,7 +114,7 @@ impl OobAuthenticationService {
         records.truncate(MAX_VERIFIED);
         let certificates = self.certificates_of(records.iter(), client, now).await;
         for record in records {
-            match self.accept(record, &certificates, number, now) {
+            match self.accept(record, (&certificates, None), number, now) {
                 Ok(key) => found.keys.push(key),
                 // Others of the block are not of interest.
                 Err(RefusedRecord::OtherNumber(_)) => {}

@@ -1,6 +1,8 @@
 //! Why a PASSporT was not stored, in words of the OOB-AS. Not here: what a CPS may answer
 //! (`pennyblack_base::problem`).
 
+use pennyblack_base::authority::Authority;
+use pennyblack_base::cps_uri::CpsUri;
 use pennyblack_base::problem::ProblemType;
 use pennyblack_http::{ClockGap, HttpError, Refused, RouteError};
 use pennyblack_passport::Refusal;
@@ -8,6 +10,7 @@ use pennyblack_privacypass::token::{ChallengeDigest, parse_www_authenticate};
 use pennyblack_sealing::sealed::SealError;
 
 use crate::block_look_ups::BlockFileError;
+use crate::directory::DirectoryError;
 use crate::wallet::{SpendError, WalletError};
 
 /// Why a PASSporT was not stored.
@@ -40,6 +43,20 @@ pub enum OobAuthenticationError {
     /// The wallet could not be used.
     #[error(transparent)]
     Wallet(#[from] WalletError),
+    /// Keys cannot be looked up: they come of a directory.
+    #[error("keys come of the directory here, and no CPS is asked for any")]
+    NoLookUp,
+    /// The directory cannot be read.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The record names a CPS that is not in the roster.
+    #[error("cps-not-in-roster: {cps} is no CPS of {federation}: nothing is sent there")]
+    NotInRoster {
+        /// Which CPS.
+        cps: CpsUri,
+        /// Whose roster.
+        federation: Authority,
+    },
     /// The record names another CPS without https.
     #[error("the key record names {0}, which is not https and not the CPS that was configured")]
     PlainCps(String),

@@ -4,20 +4,23 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use pennyblack_base::cps_uri::CpsUri;
 use pennyblack_base::time::UnixTime;
 use pennyblack_protocol::key_record::{
     Breadth, Coverage, KEY_RECORD_LIST_MEDIA_TYPE, KEYS_PATH, KeyRecordError, KeyRecordList,
-    MAX_LIST_SIZE, MAX_RECORDS_OF_BLOCK, MAX_RECORDS_OF_NUMBER, PAGE_MAX_AGE, SPC_NUMBERS,
-    UnverifiedKeyRecord, VerifiedKeyRecord, newest_of_each, width_of,
+    MAX_LIST_SIZE, MAX_RECORDS_OF_BLOCK, MAX_RECORDS_OF_NUMBER, PAGE_MAX_AGE, UnverifiedKeyRecord,
+    VerifiedKeyRecord, newest_of_each,
 };
 use pennyblack_stir::jws::CertificateReference;
 use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::{MAX_DIGITS, TelephoneNumber};
-use pennyblack_stir::{Certificate, ChainError, TnAuthList};
 use serde::de::Error as _;
 
-use super::{CopyLimits, OobAuthenticationError, OobAuthenticationService};
+use super::breadth::claimed_breadth;
+use super::refusals::{RecordRefusals, RefusedRecord};
+use super::{CopyLimits, KeySource, OobAuthenticationError, OobAuthenticationService};
 use crate::certificates::Certificates;
+use crate::directory::Mirrored;
 use crate::request_length::pad;
 use pennyblack_http::{
     ClockGap, Deadline, HttpClient, HttpError, Request, ServiceAddress, SpanLimits,
@@ -59,52 +62,6 @@ pub enum KeyLookup {
     },
 }
 
-/// A record that is not trusted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RefusedRecord {
-    /// The record itself.
-    #[error("{0}")]
-    Record(#[from] KeyRecordError),
-    /// Its certificate.
-    #[error("{0}")]
-    Certificate(#[from] ChainError),
-    /// Its certificate could not be had.
-    #[error("its certificate at {0} is not available")]
-    NoCertificate(String),
-    /// It answers for other numbers.
-    #[error("it does not answer for {0}")]
-    OtherNumber(TelephoneNumber),
-}
-
-/// Reasons that are kept of refused records.
-const MAX_EXAMPLES: usize = 3;
-
-/// Records that are not trusted: how many, and the reasons of the first few. A CPS can
-/// send any number of them.
-#[derive(Debug, Default)]
-pub struct RecordRefusals {
-    /// How many.
-    pub count: u64,
-    /// Why, of the first few.
-    pub examples: Vec<RefusedRecord>,
-    /// Whose certificate the first of those has that a numbering table might let be trusted:
-    /// it has an SPC, and no table here says who holds the number.
-    pub unchecked: Option<TnAuthList>,
-}
-
-impl RecordRefusals {
-    pub(super) fn add(&mut self, refused: RefusedRecord) {
-        self.count += 1;
-        if let RefusedRecord::Record(KeyRecordError::UnknownHolder { certificate, .. }) = &refused {
-            self.unchecked.get_or_insert_with(|| certificate.clone());
-        }
-        if self.examples.len() < MAX_EXAMPLES {
-            self.examples.push(refused);
-        }
-    }
-}
-
 /// What a look-up found.
 #[derive(Debug, Default)]
 pub struct FoundKeys {
@@ -122,44 +79,46 @@ pub struct FoundKeys {
     pub kept_until: Option<UnixTime>,
     /// Records that the CPS had and that are not trusted.
     pub refused: RecordRefusals,
+    /// CPSs that records name and that are not in the roster: nothing is sent there.
+    pub not_in_roster: Vec<CpsUri>,
     /// How far this machine's clock is from the CPS's, if that is far: then records
     /// may be refused for that alone.
     pub clock_gap: Option<ClockGap>,
 }
 
 impl OobAuthenticationService {
-    /// Looks up who answers for `number`, and verifies each record: the CPS is
-    /// not trusted with that.
+    /// Looks up who answers for `number`, and verifies each record: neither a CPS nor the file
+    /// of a directory is trusted with that. `look_up` says how much a CPS is told.
     ///
     /// # Errors
-    /// [`OobAuthenticationError::KeyLookup`] or [`OobAuthenticationError::KeyList`].
+    /// [`OobAuthenticationError::KeyLookup`], [`OobAuthenticationError::KeyList`] or
+    /// [`OobAuthenticationError::Directory`].
     pub async fn keys_of(
         &self,
         number: &TelephoneNumber,
         look_up: KeyLookup,
         now: UnixTime,
     ) -> Result<FoundKeys, OobAuthenticationError> {
-        let client = self
-            .http
-            .client()
-            .map_err(OobAuthenticationError::KeyLookup)?;
         let mut found = FoundKeys::default();
-        let parsed = self
-            .candidates(&client, number, look_up, &mut found)
-            .await?;
-        found.clock_gap = client.clock_gap();
-        self.clock_gaps.note(self.cps.authority(), found.clock_gap);
-        let urls = parsed
-            .iter()
-            .filter_map(|record| match record.certificate() {
-                CertificateReference::X5u(url) => Some(url),
-                CertificateReference::X5c(_) => None,
-            });
-        // A repository that does not answer must leave time for storing.
-        let deadline = client.deadline().map(Deadline::half);
-        let certificates = self.certificates.gather(urls, deadline, now).await;
-        for record in parsed {
-            match self.accept(record, &certificates, number, now) {
+        let candidates = match &self.keys {
+            KeySource::Cps(cps) => {
+                self.candidates_at(cps, number, look_up, now, &mut found)
+                    .await?
+            }
+            KeySource::Directory(mirrored) => {
+                let table = self.numbering.as_ref();
+                let spcs = table.map_or_else(Vec::new, |table| table.holders_of(number));
+                let number = number.clone();
+                let directory = mirrored.directory();
+                let read = directory.off_thread(move |own| own.records_of(&number, &spcs, now));
+                let read = read.await?;
+                found.is_partial = read.is_partial;
+                read
+            }
+        };
+        let beside = (&candidates.certificates, Some(&candidates.holders));
+        for record in candidates.records {
+            match self.accept(record, beside, number, now) {
                 Ok(key) => found.keys.push(key),
                 // Others of the block are not of interest.
                 Err(RefusedRecord::OtherNumber(_)) if look_up != KeyLookup::Number => {}
@@ -172,11 +131,52 @@ impl OobAuthenticationService {
 
     /// Of the good records those that are sealed to, and what they may cost.
     pub(super) fn choose(&self, found: &mut FoundKeys) {
-        found.keys = keys_to_seal_to(std::mem::take(&mut found.keys));
-        let placements = found.keys.iter().map(VerifiedKeyRecord::placement);
-        found.limits = CopyLimits::share_out(self.max_copies, placements);
+        let keys = keys_to_seal_to(std::mem::take(&mut found.keys));
+        let mut placements = Vec::new();
+        for key in keys {
+            match self.keys.placement_of(&key) {
+                Some(placement) => {
+                    placements.push(placement);
+                    found.keys.push(key);
+                }
+                None => found.not_in_roster.extend(key.placement().cpss().cloned()),
+            }
+        }
+        found.limits = CopyLimits::share_out(self.max_copies, &placements);
         found.left_out += found.keys.len() - found.limits.len();
         found.keys.truncate(found.limits.len());
+    }
+
+    /// The records to verify, of a CPS, with the certificates that they name.
+    async fn candidates_at(
+        &self,
+        cps: &ServiceAddress,
+        number: &TelephoneNumber,
+        look_up: KeyLookup,
+        now: UnixTime,
+        found: &mut FoundKeys,
+    ) -> Result<Mirrored, OobAuthenticationError> {
+        let client = self
+            .http
+            .client()
+            .map_err(OobAuthenticationError::KeyLookup)?;
+        let records = self.candidates(&client, number, look_up, found).await?;
+        found.clock_gap = client.clock_gap();
+        self.clock_gaps.note(cps.authority(), found.clock_gap);
+        let urls = records
+            .iter()
+            .filter_map(|record| match record.certificate() {
+                CertificateReference::X5u(url) => Some(url),
+                CertificateReference::X5c(_) => None,
+            });
+        // A repository that does not answer must leave time for storing.
+        let deadline = client.deadline().map(Deadline::half);
+        let certificates = self.certificates.gather(urls, deadline, now).await;
+        Ok(Mirrored {
+            records,
+            certificates,
+            ..Mirrored::default()
+        })
     }
 
     /// The records to verify, the most specific first.
@@ -252,7 +252,8 @@ impl OobAuthenticationService {
         look_up: KeyLookup,
         after: Option<String>,
     ) -> Result<(KeyRecordList, Duration), OobAuthenticationError> {
-        let request = look_up_request(&self.cps, number, look_up, after.as_deref());
+        let cps = self.keys.cps().ok_or(OobAuthenticationError::NoLookUp)?;
+        let request = look_up_request(cps, number, look_up, after.as_deref());
         let answer = client.send(&request, self.retry).await;
         let answer = answer.map_err(OobAuthenticationError::KeyLookup)?;
         let content = answer
@@ -283,11 +284,11 @@ impl OobAuthenticationService {
     pub(super) fn accept(
         &self,
         record: UnverifiedKeyRecord,
-        certificates: &Certificates,
+        (certificates, holders): (&Certificates, Option<&NumberingTable>),
         number: &TelephoneNumber,
         now: UnixTime,
     ) -> Result<VerifiedKeyRecord, RefusedRecord> {
-        let verified = self.verify_record(record, certificates, now);
+        let verified = self.verify_record(record, certificates, holders, now);
         let verified = verified.map_err(|refused| self.of_number(refused, number))?;
         if verified.answers_for(number) {
             Ok(verified)
@@ -346,32 +347,6 @@ const fn most_given(look_up: KeyLookup) -> usize {
         KeyLookup::Number => MAX_RECORDS_OF_NUMBER,
         KeyLookup::Block { .. } => MAX_RECORDS_OF_BLOCK,
     }
-}
-
-/// How specific a record is by what it brings, as in [`VerifiedKeyRecord::breadth`]: its
-/// certificates are not verified yet, or not even fetched, and then count as an SPC's. One
-/// beside the path makes it less specific at the most.
-pub(super) fn claimed_breadth(record: &UnverifiedKeyRecord) -> Breadth {
-    let (signer, highest) = match record.certificate() {
-        CertificateReference::X5c(x5c) => {
-            let mut widths = x5c.certificates().iter().map(|one| claimed_width(one));
-            let signer = widths.next().flatten().unwrap_or(u64::MAX);
-            (signer, widths.flatten().fold(signer, u64::max))
-        }
-        CertificateReference::X5u(_) => (SPC_NUMBERS, SPC_NUMBERS),
-    };
-    Breadth {
-        signer,
-        highest,
-        record: record.record().coverage.count(),
-    }
-}
-
-/// How many numbers a certificate says that it covers, if it has a list.
-fn claimed_width(certificate: &[u8]) -> Option<u64> {
-    let certificate = Certificate::parse(certificate).ok()?;
-    let coverage = pennyblack_stir::Coverage::of(certificate.tn_auth_list()?).ok()?;
-    Some(width_of(&coverage))
 }
 
 /// Digits, `#`, `*` and `-` as they stand in a URL.

@@ -113,7 +113,7 @@ async fn what_was_stored_is_stored_though_the_wallet_cannot_note_it() {
     );
     file.execute_batch(&sql).unwrap();
     let service = OobAuthenticationService {
-        cps: cps.parse().unwrap(),
+        keys: KeySource::Cps(cps.parse().unwrap()),
         http: HttpOptions::default(),
         transport: Arc::new(HttpOptions::default()),
         trust: TestPki::new().trust(),

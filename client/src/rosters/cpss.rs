@@ -7,10 +7,10 @@ use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::key_log_view::LOG_PATH;
 use pennyblack_http::ServiceAddress;
-use pennyblack_roster::{Member, OperatorName, Role};
+use pennyblack_roster::{Member, OperatorName, Role, Roster};
 use pennyblack_tlog::VerifierKey;
 
-use super::usable::{RosterUse, RosterUseError, usable_roster};
+use super::usable::{RosterUse, RosterUseError, require_usable, usable_roster};
 
 /// A CPS of the roster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,12 +55,20 @@ impl RosterCpss {
         purpose: RosterUse,
         now: UnixTime,
     ) -> Result<Self, RosterUseError> {
-        let roster = usable_roster(directory, purpose, now)?;
+        Self::of(&usable_roster(directory, purpose, now)?, purpose, now)
+    }
+
+    /// Those of a roster that was read before.
+    ///
+    /// # Errors
+    /// [`RosterUseError`], but for its files.
+    pub fn of(roster: &Roster, purpose: RosterUse, now: UnixTime) -> Result<Self, RosterUseError> {
+        require_usable(roster, purpose, now)?;
         let members = roster.members.iter();
         let cpss = members.filter(|member| member.role() == Role::Cps);
         Ok(Self {
             cpss: cpss.filter_map(RosterCps::of).collect(),
-            federation: roster.origin,
+            federation: roster.origin.clone(),
         })
     }
 
@@ -76,6 +84,15 @@ impl RosterCpss {
             }
         }
         self
+    }
+
+    /// None of them any more: the roster has ended.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        Self {
+            federation: self.federation.clone(),
+            cpss: Vec::new(),
+        }
     }
 
     /// Whose roster it is.

@@ -8,5 +8,6 @@ pub mod key_log_view;
 pub mod log_entry;
 pub mod oblivious_keys;
 pub mod oblivious_log;
+pub mod record_log;
 mod remembered_position;
 pub mod spend;

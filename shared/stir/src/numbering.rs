@@ -103,6 +103,15 @@ impl NumberingTable {
         Block::of_number(number).is_some_and(|block| self.holds_block(spc, block))
     }
 
+    /// All who hold `number`.
+    #[must_use]
+    pub fn holders_of(&self, number: &TelephoneNumber) -> Vec<Spc> {
+        let held = self.held.keys();
+        held.filter(|spc| self.holds(spc, number))
+            .cloned()
+            .collect()
+    }
+
     /// True when `spc` holds every number of `range`.
     #[must_use]
     pub fn holds_range(&self, spc: &Spc, range: &NumberRange) -> bool {

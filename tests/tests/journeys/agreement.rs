@@ -175,7 +175,7 @@ impl<'a> Walk<'a> {
     fn learn(&mut self, number: usize) {
         let record = UnverifiedKeyRecord::parse(&self.token(number)).unwrap();
         let (now, none) = (self.records[number].iat, Certificates::default());
-        let verified = self.holder.oob_as.verify_record(record, &none, now);
+        let verified = self.holder.oob_as.verify_record(record, &none, None, now);
         self.known.push(verified.unwrap());
     }
 

@@ -3,7 +3,6 @@
 //! restart has them at once. Not here: how records are read and verified (the client
 //! library).
 
-mod blocks;
 mod file;
 mod refresh;
 
@@ -13,12 +12,12 @@ use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_client::auth_service::keys_to_seal_to;
+use pennyblack_client::directory::blocks::{Block, blocks_around, blocks_of};
 use pennyblack_protocol::key_record::VerifiedKeyRecord;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use tokio::time::Instant;
 
 use crate::status::KeyRecordsStatus;
-use blocks::{Block, blocks_around, blocks_of};
 
 pub(crate) use refresh::{RecordService, Refresher};
 
@@ -44,6 +43,8 @@ struct Snapshot {
     records: HashMap<Box<str>, Known>,
     by_block: HashMap<Block, Vec<Arc<VerifiedKeyRecord>>>,
     read: Option<Instant>,
+    /// When the directory that it came of was last synced to the end of all feeds.
+    as_of: Option<UnixTime>,
     is_full: bool,
 }
 
@@ -77,6 +78,7 @@ impl KeyRecords {
         KeyRecordsStatus {
             records: snapshot.records.len(),
             read: snapshot.read.map(|read| read.elapsed()),
+            as_of: snapshot.as_of,
             is_full: snapshot.is_full,
         }
     }
@@ -104,6 +106,7 @@ impl Snapshot {
             records,
             by_block,
             read,
+            as_of: None,
             is_full,
         }
     }

@@ -64,6 +64,9 @@ reasons! {
     Clock = "clock",
     /// The key record names a CPS without https.
     PlainCps = "plain-cps",
+    /// The called number's key records lead to CPSs that are not in the roster alone: nothing was
+    /// sent.
+    CpsNotInRoster = "cps-not-in-roster",
     /// The CPS refused for good.
     Refused = "refused",
     /// The CPS has too much to do.

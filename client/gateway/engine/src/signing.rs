@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_client::auth_service::CopyLimits;
+use pennyblack_client::auth_service::{CopyLimits, KeySource};
 use pennyblack_client::wallet::{Copies, Wallet};
 use pennyblack_protocol::key_record::VerifiedKeyRecord;
 use pennyblack_runtime::clock::Clock;
@@ -27,13 +27,18 @@ use crate::key_records::{KeyRecords, Keys, RecordService, Refresher};
 use crate::outgoing::{BadParameter, OobOutcome, OutgoingCall, SignOutcome};
 use crate::parts::SigningParts;
 use crate::reason::Reason;
-use crate::status::{EngineStatus, NotReady, SigningKeyReport, TokenStock, Warning};
+use crate::status::{
+    EngineStatus, KeyRecordsStatus, NotReady, SigningKeyReport, TokenStock, Warning,
+};
 use crate::trunk::Trunk;
 use passports::{Prepared, Terms};
 use stores::{Stores, WantedCopies};
 
 /// How often requests that are too old to be sent leave the outbox.
 const SWEEP: Duration = Duration::from_secs(60);
+
+/// A directory is synced every few minutes; one that is older than this is told of.
+const FRESH_FOR: Duration = Duration::from_secs(3600);
 
 /// How long the stock of tokens may take to be read.
 const MAX_READING: Duration = Duration::from_secs(1);
@@ -137,13 +142,22 @@ impl Signing {
                 return Ok(SignOutcome { passport, oob });
             }
         };
-        let placements = keys.iter().map(|key| key.placement());
-        let limits = CopyLimits::share_out(self.store.max_copies, placements);
+        let placed = keys.into_iter().filter_map(|key| {
+            let placement = trusting.keys.placement_of(&key)?;
+            Some((key, placement))
+        });
+        let (keys, placements): (Vec<_>, Vec<_>) = placed.unzip();
+        if keys.is_empty() {
+            self.counters.count(Reason::CpsNotInRoster);
+            oob.reason = Some(Reason::CpsNotInRoster);
+            return Ok(SignOutcome { passport, oob });
+        }
+        let limits = CopyLimits::share_out(self.store.max_copies, &placements);
         let copies = to_store.iter().flat_map(|passport| {
-            let keys = keys.iter().zip(&limits);
-            keys.map(move |(key, limits)| WantedCopies {
+            let keys = keys.iter().zip(&placements).zip(&limits);
+            keys.map(move |((key, placement), limits)| WantedCopies {
                 copies: Copies::new(Arc::clone(passport), key.key().clone()),
-                key: Arc::clone(key),
+                placement: placement.clone(),
                 limits: *limits,
             })
         });
@@ -218,7 +232,17 @@ impl Signing {
             status.not_ready.push(NotReady::KeyRecordsUnread);
         }
         status.warnings.extend(records.warning());
+        if self.is_stale(&records, now) {
+            status.warnings.push(Warning::StaleDirectory);
+        }
         self.report_tokens(now, status).await;
+    }
+
+    /// Whether the directory that keys come of does not know what was published lately.
+    fn is_stale(&self, records: &KeyRecordsStatus, now: UnixTime) -> bool {
+        let has_directory = matches!(self.record_service.current().keys, KeySource::Directory(_));
+        let age = records.as_of.map(|as_of| now.since(as_of));
+        has_directory && records.read.is_some() && age.is_none_or(|age| age > FRESH_FOR)
     }
 
     async fn report_tokens(&self, now: UnixTime, status: &mut EngineStatus) {

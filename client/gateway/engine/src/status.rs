@@ -54,6 +54,9 @@ pub struct KeyRecordsStatus {
     pub records: usize,
     /// How long ago all prefixes were read; None before the first time.
     pub read: Option<Duration>,
+    /// When the directory that they come of was last synced to the end of all feeds; None without
+    /// one, and before the first time.
+    pub as_of: Option<UnixTime>,
     /// Whether there are more than `max_records` or `max_bytes` have room for.
     pub is_full: bool,
 }
@@ -108,7 +111,7 @@ pub enum NotReady {
     WalletBusy,
     /// No key records yet.
     #[error(
-        "the key records of store.key_records.prefixes have not been read yet: is the CPS of store.cps running?"
+        "the key records of store.key_records.prefixes have not been read yet: is the CPS of store.cps running, or was store.directory synced?"
     )]
     KeyRecordsUnread,
     /// A mailbox was read to its end at no CPS for five seconds, or not since the start.
@@ -154,6 +157,11 @@ pub enum Warning {
         "nobody has published a key for the numbers of store.key_records.prefixes, so no call is stored: are they there with the country code, as in \"1215\", and are the keys registered at the CPS of store.cps?"
     )]
     NoKeyRecords,
+    /// Keys that were published or withdrawn since are not known.
+    #[error(
+        "store.directory was not synced to the end of all feeds for an hour, or never: keys that changed since are not known; is `pennyblack directory sync --every` running?"
+    )]
+    StaleDirectory,
     /// Calls to some numbers are not stored.
     #[error(
         "there are more key records than store.key_records.max_records and max_bytes have room for: calls to some numbers are not stored"
@@ -195,6 +203,7 @@ mod tests {
             let status = KeyRecordsStatus {
                 records,
                 read,
+                as_of: None,
                 is_full,
             };
             assert_eq!(status.warning(), warning);

@@ -42,7 +42,7 @@ impl Scene {
             fill(&wallet, 3, TokenKeyId([key; 32]), at);
         }
         let service = OobAuthenticationService {
-            cps: cps.parse().unwrap(),
+            keys: KeySource::Cps(cps.parse().unwrap()),
             http: HttpOptions::default(),
             transport,
             trust: load_trust(&home.path().join("roots"), None, NOW).unwrap(),
@@ -77,7 +77,7 @@ impl Scene {
             let record = UnverifiedKeyRecord::parse(&record).unwrap();
             let verified = self
                 .service
-                .verify_record(record, &Certificates::default(), NOW);
+                .verify_record(record, &Certificates::default(), None, NOW);
             verified.unwrap()
         };
         let keys: Vec<_> = (0..count).map(|_| key()).collect();

@@ -49,7 +49,7 @@ impl Gateway {
             // The key record of the number names that CPS alone.
             "oblivious": {"relays": first_of(&carrier.relays)},
             "store": {
-                "cps": carrier.oob_as()?.cps, "wallet": carrier.wallet_file, "minimum_age": "0s",
+                "cps": carrier.cps()?, "wallet": carrier.wallet_file, "minimum_age": "0s",
                 "key_records": {"prefixes": [dest]},
             },
             "trunk": [{

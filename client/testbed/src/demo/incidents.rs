@@ -124,7 +124,7 @@ fn spend_on<T>(
     clock: &Clock,
     more: impl FnOnce(&pennyblack_privacypass::token::Token, &SpendKey) -> Result<T, DemoError>,
 ) -> Result<T, DemoError> {
-    let at = &storer.oob_as()?.cps;
+    let at = storer.cps()?;
     let cps = at.authority();
     let recipient = callee
         .recipients
@@ -251,7 +251,7 @@ async fn post(
         }
     }
     let body = Bytes::copy_from_slice(request.body());
-    let request = Request::post(oob_as.cps.url(STORE_PATH), body, 4096).headers(headers);
+    let request = Request::post(sender.cps()?.url(STORE_PATH), body, 4096).headers(headers);
     let client = oob_as.http.client().during("making an HTTP client")?;
     let answer = client.send(&request, RetryPolicy::SHORT).await;
     Ok(answer.map(|_| ()))

@@ -19,7 +19,9 @@ use super::service::client;
 use super::services::{SMALL_QUOTA, Services};
 use super::storer::Storer;
 use super::{DemoError, Way, WhileDoing as _};
-use pennyblack_client::auth_service::{ClockGaps, DEFAULT_MAX_COPIES, OobAuthenticationService};
+use pennyblack_client::auth_service::{
+    ClockGaps, DEFAULT_MAX_COPIES, KeySource, OobAuthenticationService,
+};
 use pennyblack_client::certificates::CertificateStores;
 use pennyblack_client::follower::{FollowedMailbox, Follower, FollowerConfig, Task};
 use pennyblack_client::identity::StirIdentity;
@@ -206,7 +208,7 @@ impl Participants {
     /// What all OOB-ASs have in common.
     fn oob_as_of_anybody(&self) -> Result<OobAuthenticationService, DemoError> {
         Ok(OobAuthenticationService {
-            cps: self.called_cps()?.clone(),
+            keys: KeySource::Cps(self.called_cps()?.clone()),
             http: HttpOptions::default(),
             transport: Arc::new(HttpOptions::default()),
             trust: self.trust.clone(),

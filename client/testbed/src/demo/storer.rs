@@ -10,7 +10,7 @@ use pennyblack_base::authority::Authority;
 use pennyblack_base::cps_uri::CpsUri;
 use pennyblack_base::time::UnixTime;
 use pennyblack_client::auth_service::{
-    FoundKeys, KeyLookup, OobAuthenticationService, SendingStore, StoreTransport,
+    FoundKeys, KeyLookup, KeySource, OobAuthenticationService, SendingStore, StoreTransport,
 };
 use pennyblack_client::carrier::{Carrier, CarrierError, Schedule};
 use pennyblack_client::identity::StirIdentity;
@@ -124,7 +124,7 @@ impl Storer {
             spent: self.spent.clone(),
         });
         let oob_ass = cpss.into_iter().map(|cps| OobAuthenticationService {
-            cps,
+            keys: KeySource::Cps(cps),
             transport: Arc::<DemoTransport>::clone(&transport),
             http: http.clone(),
             ..like.clone()
@@ -201,13 +201,15 @@ impl Storer {
         number: &TelephoneNumber,
         now: UnixTime,
     ) -> Result<(Authority, FoundKeys), DemoError> {
-        let mut order: Vec<_> = self.oob_ass.iter().collect();
+        let asking = self.oob_ass.iter();
+        let asking = asking.filter_map(|oob_as| Some((oob_as.keys.cps()?, oob_as)));
+        let mut order: Vec<_> = asking.collect();
         order.shuffle(&mut rand::rng());
         let mut last = Err(DemoError::Never("the start"));
-        for oob_as in order {
+        for (cps, oob_as) in order {
             let found = oob_as.keys_of(number, KeyLookup::Number, now).await;
             let found = found.during("looking up keys");
-            last = found.map(|found| (oob_as.cps.authority().clone(), found));
+            last = found.map(|found| (cps.authority().clone(), found));
             if last.is_ok() {
                 break;
             }
@@ -236,6 +238,12 @@ impl Storer {
                 "an answer to a request that was sent again",
             )),
         }
+    }
+
+    /// The CPS that its OOB-AS asks.
+    pub(super) fn cps(&self) -> Result<&ServiceAddress, DemoError> {
+        let cps = self.oob_as()?.keys.cps();
+        cps.ok_or(DemoError::Never("the address of a CPS"))
     }
 
     /// The beginning of each token that left so far.

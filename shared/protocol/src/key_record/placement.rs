@@ -112,6 +112,19 @@ impl Placement {
         self.copies == 1 + self.more.len()
     }
 
+    /// Those of them that are allowed, and as many copies as before if there is a CPS for each;
+    /// nothing if none is allowed.
+    #[must_use]
+    pub fn among(&self, is_allowed: impl Fn(&CpsUri) -> bool) -> Option<Self> {
+        let mut cpss = self.cpss().filter(|cps| is_allowed(cps)).cloned();
+        let (first, more) = (cpss.next()?, cpss.collect::<Vec<_>>());
+        Some(Self {
+            copies: self.copies.min(1 + more.len()),
+            first,
+            more,
+        })
+    }
+
     /// Whether this CPS is one of them.
     #[must_use]
     pub fn names(&self, cps: &Authority) -> bool {
@@ -148,6 +161,16 @@ mod tests {
             assert!(placement.names(&"b.example".parse().unwrap()));
             assert!(!placement.names(&"d.example".parse().unwrap()));
         }
+    }
+
+    #[test]
+    fn some_of_the_cpss_get_as_many_copies_as_there_are_of_them_at_most() {
+        let all = placement(&["b", "c"], Some(2)).unwrap();
+        let among = |names: &[&str]| all.among(|cps| names.iter().any(|name| uri(name) == *cps));
+        assert_eq!(among(&["a", "b", "c"]).as_ref(), Some(&all));
+        assert_eq!(among(&["c"]), Some(Placement::at(uri("c"))));
+        assert_eq!(among(&["c", "b"]).map(|two| two.copies()), Some(2));
+        assert_eq!(among(&["d"]), None);
     }
 
     #[test]

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_client::auth_service::{
-    BlockLimits, OobAuthenticationError, OobAuthenticationService,
+    BlockLimits, KeySource, OobAuthenticationError, OobAuthenticationService,
 };
 use pennyblack_client::certificates::Certificates;
+use pennyblack_client::directory::{MirrorLimits, Mirrored, MirroredKeys};
 use pennyblack_http::Deadline;
 use pennyblack_protocol::key_record::UnverifiedKeyRecord;
 use pennyblack_runtime::clock::Clock;
@@ -97,7 +98,11 @@ impl Refresher {
         let read = spawn_blocking(move || file::read(&path, max_records, max_bytes)).await;
         match read {
             Ok(Ok(records)) => {
-                if let Some(known) = self.verify(records, &Certificates::default()).await {
+                let read = Mirrored {
+                    records,
+                    ..Mirrored::default()
+                };
+                if let Some(known) = self.verify(read).await {
                     self.records.replace(Snapshot::of(known, None, false));
                 }
             }
@@ -107,13 +112,64 @@ impl Refresher {
         }
     }
 
-    /// Reads all prefixes. A prefix that cannot be read leaves everything as it was.
+    /// Reads all of them. What cannot be read leaves everything as it was.
     async fn refresh(self: &Arc<Self>) -> Result<(), OobAuthenticationError> {
         let service = self.service.current();
+        let began = Instant::now();
+        let (read, as_of) = match &service.keys {
+            KeySource::Cps(_) => (self.read_prefixes(&service).await?, None),
+            KeySource::Directory(mirrored) => self.read_directory(mirrored).await?,
+        };
+        let is_full = read.is_partial;
+        let Some(known) = self.verify(read).await else {
+            return Ok(());
+        };
+        let snapshot = Snapshot {
+            as_of,
+            ..Snapshot::of(known, Some(began), is_full)
+        };
+        if is_full {
+            tracing::warn!(
+                "there are more key records than store.key_records has room for: calls to some numbers are not stored"
+            );
+        }
+        self.persist(&snapshot).await;
+        self.records.replace(snapshot);
+        Ok(())
+    }
+
+    /// What a directory has, and when all CPSs of the roster were last followed to their ends.
+    async fn read_directory(
+        &self,
+        mirrored: &MirroredKeys,
+    ) -> Result<(Mirrored, Option<UnixTime>), OobAuthenticationError> {
+        let KeyRecordsConfig {
+            max_records,
+            max_bytes,
+            ref prefixes,
+            ..
+        } = self.config;
+        let limits = MirrorLimits {
+            records: max_records,
+            bytes: max_bytes,
+        };
+        let (prefixes, now, cpss) = (prefixes.clone(), self.clock.now(), mirrored.cpss());
+        let read = mirrored.directory().off_thread(move |directory| {
+            let cpss = cpss.all().iter().map(|cps| cps.address.authority());
+            let as_of = directory.complete()?.of_all(cpss);
+            Ok((directory.all_records(&prefixes, limits, now)?, as_of))
+        });
+        Ok(read.await?)
+    }
+
+    /// The records of all prefixes at the CPS.
+    async fn read_prefixes(
+        &self,
+        service: &OobAuthenticationService,
+    ) -> Result<Mirrored, OobAuthenticationError> {
         let client = service.http.client();
         let client = client.map_err(OobAuthenticationError::KeyLookup)?;
         let client = client.within(Deadline::after(MAX_READING));
-        let began = Instant::now();
         let mut records = Vec::new();
         let (mut bytes, mut is_full) = (0, false);
         for prefix in &self.config.prefixes {
@@ -130,40 +186,28 @@ impl Refresher {
         }
         let now = self.clock.now();
         let certificates = service.certificates_of(records.iter(), &client, now);
-        let certificates = certificates.await;
-        let Some(known) = self.verify(records, &certificates).await else {
-            return Ok(());
-        };
-        let snapshot = Snapshot::of(known, Some(began), is_full);
-        if is_full {
-            tracing::warn!(
-                "there are more key records than store.key_records has room for: calls to some numbers are not stored"
-            );
-        }
-        self.persist(&snapshot).await;
-        self.records.replace(snapshot);
-        Ok(())
+        Ok(Mirrored {
+            certificates: certificates.await,
+            records,
+            is_partial: is_full,
+            ..Mirrored::default()
+        })
     }
 
     /// The records that are good; nothing if they were not judged to the end, which must not
     /// empty what is known. One that was judged lately is not judged again.
-    async fn verify(
-        self: &Arc<Self>,
-        records: Vec<UnverifiedKeyRecord>,
-        certificates: &Certificates,
-    ) -> Option<HashMap<Box<str>, Known>> {
-        let (this, certificates) = (Arc::clone(self), certificates.clone());
+    async fn verify(self: &Arc<Self>, read: Mirrored) -> Option<HashMap<Box<str>, Known>> {
+        let this = Arc::clone(self);
         let (before, now) = (this.records.current(), this.clock.now());
         let service = this.service.current();
         let work = move || {
             let mut known = HashMap::new();
-            for record in records {
+            let beside = (&read.certificates, &read.holders);
+            for record in read.records {
                 let text: Box<str> = record.as_str().into();
                 let judged = before.records.get(&text).filter(|known| known.counts(now));
                 let judged = judged.cloned();
-                if let Some(one) =
-                    judged.or_else(|| Self::judge(&service, record, &certificates, now))
-                {
+                if let Some(one) = judged.or_else(|| Self::judge(&service, record, beside, now)) {
                     known.insert(text, one);
                 }
             }
@@ -178,10 +222,10 @@ impl Refresher {
     fn judge(
         service: &OobAuthenticationService,
         record: UnverifiedKeyRecord,
-        certificates: &Certificates,
+        (certificates, holders): (&Certificates, &NumberingTable),
         now: UnixTime,
     ) -> Option<Known> {
-        let verified = service.verify_record(record, certificates, now);
+        let verified = service.verify_record(record, certificates, Some(holders), now);
         let refused = |why: &_| tracing::debug!(%why, "a key record is not trusted");
         let record = verified.inspect_err(refused).ok()?;
         Some(Known {

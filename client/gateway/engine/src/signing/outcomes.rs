@@ -32,6 +32,7 @@ pub(super) fn reason_of(error: &OobAuthenticationError) -> Reason {
         Error::Spend(SpendError::Wallet(_)) | Error::Wallet(_) => Reason::Wallet,
         Error::NotFresh(_) => Reason::StaleIdentity,
         Error::PlainCps(_) => Reason::PlainCps,
+        Error::NotInRoster { .. } => Reason::CpsNotInRoster,
         Error::Clock(_) => Reason::Clock,
         Error::Refused { .. } => Reason::Refused,
         Error::NoWay(_) => Reason::NoObliviousKey,

@@ -16,7 +16,7 @@ use pennyblack_client::auth_service::{
 use pennyblack_client::wallet::{AllowedWays, Copies, StoreCall, Wallet};
 use pennyblack_http::{RetryPolicy, RouteError};
 use pennyblack_passport::FRESHNESS;
-use pennyblack_protocol::key_record::VerifiedKeyRecord;
+use pennyblack_protocol::key_record::Placement;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -33,7 +33,7 @@ use crate::reason::Reason;
 /// The copies of a PASSporT for one key.
 pub(super) struct WantedCopies {
     pub(super) copies: Arc<Copies>,
-    pub(super) key: Arc<VerifiedKeyRecord>,
+    pub(super) placement: Placement,
     pub(super) limits: CopyLimits,
 }
 
@@ -108,8 +108,7 @@ impl Stores {
             done,
         });
         for copies in copies {
-            let placement = copies.key.placement();
-            let plan = CopyPlan::new(placement, copies.limits, &mut rand::rng());
+            let plan = CopyPlan::new(&copies.placement, copies.limits, &mut rand::rng());
             // Calls that come at one time share what there is when they come.
             let mut first = plan.clone();
             let first = std::iter::from_fn(|| first.ask_next());

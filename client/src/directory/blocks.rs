@@ -9,13 +9,24 @@ const MAX_BLOCKS: usize = 4_096;
 
 /// The first digits, and how many digits the numbers have.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Block {
-    digits: usize,
-    prefix: Box<str>,
+pub struct Block {
+    pub(super) digits: usize,
+    pub(super) prefix: Box<str>,
+}
+
+impl Block {
+    /// The last number of a range.
+    pub(super) fn last_of(range: &NumberRange) -> Option<TelephoneNumber> {
+        let start = range.start().as_str();
+        let last = start.parse::<u64>().ok()?.checked_add(range.count() - 1)?;
+        format!("{last:0digits$}", digits = start.len())
+            .parse()
+            .ok()
+    }
 }
 
 /// The blocks that `number` is in.
-pub(super) fn blocks_around(number: &TelephoneNumber) -> impl Iterator<Item = Block> {
+pub fn blocks_around(number: &TelephoneNumber) -> impl Iterator<Item = Block> {
     let text = number.as_str();
     // Every character has one byte.
     (0..=text.len()).filter_map(|length| {
@@ -26,7 +37,8 @@ pub(super) fn blocks_around(number: &TelephoneNumber) -> impl Iterator<Item = Bl
 }
 
 /// The fewest blocks that are `range`.
-pub(super) fn blocks_of(range: &NumberRange) -> Vec<Block> {
+#[must_use]
+pub fn blocks_of(range: &NumberRange) -> Vec<Block> {
     let (start, digits) = (range.start().as_str(), range.start().as_str().len());
     let single = || Block {
         digits,

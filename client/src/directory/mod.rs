@@ -1,0 +1,130 @@
+//! Key records at hand: a mirror of what the CPSs of a roster have published, so that no call
+//! asks anybody for a key (docs/protocol.md section 5.2). One SQLite file, by number; each
+//! signer's certificates once.
+//!
+//! A timer follows each CPS's log and feed. **Nothing of a feed is believed that its log has not
+//! signed for**, and every record is verified when it is taken up, and again when it is used:
+//! a certificate may be revoked meanwhile. Not here: storing calls (`auth_service`), and who
+//! belongs to a federation (`rosters`).
+
+pub mod blocks;
+mod error;
+mod feed;
+mod follow;
+mod import;
+mod judging;
+mod look_up;
+mod mirrored_keys;
+mod observer;
+mod room;
+mod rows;
+mod state;
+mod sync;
+mod waiting;
+mod watch;
+mod withheld;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::database::{self, Schema};
+
+pub use error::DirectoryError;
+pub use feed::{FeedError, MAX_PAGE_LINES, MAX_PAGE_SIZE};
+pub use follow::{FollowError, Followed};
+pub use judging::{Judge, SeenRecord, Verdict};
+pub use look_up::{MirrorLimits, Mirrored};
+pub use mirrored_keys::MirroredKeys;
+pub use observer::{MissedRecord, NoObserver, Observer};
+pub use room::RoomLimits;
+pub use state::{DirectoryState, FollowedCps, LastComplete};
+pub use sync::{CpsReport, DirectorySync, Synced};
+pub use watch::NumberWatch;
+
+/// Version of the tables, in SQLite's `user_version`.
+const SCHEMA_VERSION: i32 = 1;
+
+const SCHEMA: Schema = Schema {
+    version: SCHEMA_VERSION,
+    tables: &[include_str!("schema.sql")],
+    upgrades: &[],
+    wait: |attempts| database::pause(attempts) < BUSY_TIMEOUT,
+};
+
+/// How long a process waits for another's write: a page of a feed.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An open directory. Clones share one connection.
+#[derive(Clone)]
+pub struct Directory {
+    path: PathBuf,
+    /// Held for one transaction at a time, and never across an await.
+    connection: Arc<Mutex<Connection>>,
+}
+
+impl Directory {
+    /// Opens the file, and makes it (mode 0600) if there is none.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub fn open(path: &Path) -> Result<Self, DirectoryError> {
+        let connection = database::open(path, &SCHEMA);
+        Ok(Self {
+            connection: Arc::new(Mutex::new(
+                connection.map_err(|error| DirectoryError::of_open(path, error))?,
+            )),
+            path: path.to_owned(),
+        })
+    }
+
+    /// Opens a file that must be there: a mistyped name must not make an empty directory.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub fn existing(path: &Path) -> Result<Self, DirectoryError> {
+        match path.exists() {
+            true => Self::open(path),
+            false => Err(DirectoryError::Missing(path.to_owned())),
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs `work` on a thread that may wait for the disk.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub async fn off_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, DirectoryError> + Send + 'static,
+    ) -> Result<T, DirectoryError> {
+        let own = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&own)).await;
+        done.unwrap_or(Err(DirectoryError::CutShort))
+    }
+
+    /// One write transaction: all of it is in the file afterwards, or nothing.
+    fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, DirectoryError>,
+    ) -> Result<T, DirectoryError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let value = work(&transaction)?;
+        transaction.commit()?;
+        Ok(value)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,115 @@
+-- A CPS whose feed is followed.
+CREATE TABLE cps (
+    id INTEGER PRIMARY KEY,
+    authority TEXT NOT NULL UNIQUE,
+    -- All of its feed up to this index was taken up; NULL at the beginning.
+    position INTEGER,
+    -- Of an answer that had nothing behind `position`.
+    etag TEXT,
+    -- When its feed was last read to its end.
+    complete INTEGER,
+    -- Its log as far as it was read: JSON.
+    log TEXT,
+    -- Records that were not trusted, and those for which there was no room.
+    refused INTEGER NOT NULL DEFAULT 0,
+    crowded INTEGER NOT NULL DEFAULT 0
+);
+
+-- Entries of a CPS's log about key records that its feed has not shown yet.
+CREATE TABLE logged (
+    cps INTEGER NOT NULL REFERENCES cps (id),
+    place INTEGER NOT NULL,
+    is_ended INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    minute INTEGER NOT NULL,
+    -- Whether its record was asked for in vain.
+    is_missed INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (cps, place)
+) WITHOUT ROWID;
+CREATE INDEX logged_hash ON logged (cps, hash, is_ended, place);
+
+-- The header of key records, which has their certificates: one for all records of a signer.
+CREATE TABLE signer (
+    id INTEGER PRIMARY KEY,
+    digest BLOB NOT NULL UNIQUE,
+    header TEXT NOT NULL,
+    -- The chain behind an `x5u`, as it was fetched.
+    chain BLOB
+);
+
+CREATE TABLE record (
+    id INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL UNIQUE,
+    signer INTEGER NOT NULL REFERENCES signer (id),
+    -- Payload and signature of the JWS.
+    rest TEXT NOT NULL,
+    mailbox BLOB NOT NULL,
+    iss TEXT NOT NULL,
+    iat INTEGER NOT NULL,
+    exp INTEGER NOT NULL,
+    -- Of a record for all numbers of an SPC.
+    spc TEXT,
+    bytes INTEGER NOT NULL,
+    -- By whose certificate it is signed: what the highest of its path covers. NULL while it
+    -- could not be verified, for a reason that may pass.
+    holder BLOB,
+    -- How specific it is.
+    signer_width INTEGER NOT NULL DEFAULT 0,
+    highest_width INTEGER NOT NULL DEFAULT 0,
+    width INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX record_of_mailbox ON record (mailbox, iss);
+CREATE INDEX record_of_spc ON record (spc) WHERE spc IS NOT NULL;
+CREATE INDEX record_of_signer ON record (signer);
+CREATE INDEX record_end ON record (exp);
+CREATE INDEX record_waiting ON record (id) WHERE holder IS NULL;
+
+-- At which CPSs a record is.
+CREATE TABLE served (
+    record INTEGER NOT NULL REFERENCES record (id) ON DELETE CASCADE,
+    cps INTEGER NOT NULL REFERENCES cps (id),
+    PRIMARY KEY (record, cps)
+) WITHOUT ROWID;
+
+-- The decimal blocks that a record answers for.
+CREATE TABLE block (
+    digits INTEGER NOT NULL,
+    prefix TEXT NOT NULL,
+    record INTEGER NOT NULL REFERENCES record (id) ON DELETE CASCADE,
+    PRIMARY KEY (digits, prefix, record)
+) WITHOUT ROWID;
+CREATE INDEX block_of_record ON block (record);
+
+-- Of each mailbox and signer when the newest record was made: an older one does not come
+-- back when that has ended.
+CREATE TABLE newest (
+    mailbox BLOB NOT NULL,
+    iss TEXT NOT NULL,
+    iat INTEGER NOT NULL,
+    PRIMARY KEY (mailbox, iss)
+) WITHOUT ROWID;
+
+-- What a numbering service has answered when records were taken up; NULL if nobody holds it.
+CREATE TABLE number_holder (
+    number TEXT PRIMARY KEY,
+    spc TEXT,
+    asked INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- Room that is taken, in all and by each holder.
+CREATE TABLE room (records INTEGER NOT NULL, bytes INTEGER NOT NULL);
+INSERT INTO room VALUES (0, 0);
+CREATE TABLE holder_room (
+    holder BLOB PRIMARY KEY,
+    bytes INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TRIGGER record_in AFTER INSERT ON record BEGIN
+    UPDATE room SET records = records + 1, bytes = bytes + new.bytes;
+    INSERT INTO holder_room SELECT new.holder, new.bytes WHERE new.holder IS NOT NULL
+        ON CONFLICT (holder) DO UPDATE SET bytes = bytes + new.bytes;
+END;
+CREATE TRIGGER record_out AFTER DELETE ON record BEGIN
+    UPDATE room SET records = records - 1, bytes = bytes - old.bytes;
+    UPDATE holder_room SET bytes = bytes - old.bytes WHERE holder = old.holder;
+    DELETE FROM holder_room WHERE holder = old.holder AND bytes <= 0;
+END;
