@@ -4,6 +4,7 @@
 
 use std::time::Instant;
 
+use pennyblack_base::time::UnixTime;
 use pennyblack_engine::{Counts, EngineStatus, Reason};
 
 use crate::stir_rest::Refusal;
@@ -74,7 +75,7 @@ pub(crate) fn begin() {
     for reason in Reason::ALL {
         reasons(*reason, 0);
     }
-    show(&EngineStatus::default());
+    show(&EngineStatus::default(), UnixTime(0));
 }
 
 /// Copies what the engine has counted.
@@ -99,7 +100,7 @@ pub(crate) fn copy(counts: &Counts) {
 }
 
 /// Shows how the engine is doing.
-pub(crate) fn show(status: &EngineStatus) {
+pub(crate) fn show(status: &EngineStatus, now: UnixTime) {
     let stock = status.tokens.unwrap_or_default();
     tokens("all", stock.tokens);
     tokens("ready", stock.ready);
@@ -107,6 +108,10 @@ pub(crate) fn show(status: &EngineStatus) {
     let records = status.key_records.unwrap_or_default();
     let count = |count: usize| as_f64(count as u64);
     metrics::gauge!("pennyblack_gateway_key_records").set(count(records.records));
+    if let Some(as_of) = records.as_of {
+        let age = as_f64(now.since(as_of).as_secs());
+        metrics::gauge!("pennyblack_gateway_directory_age_seconds").set(age);
+    }
     metrics::gauge!("pennyblack_gateway_stores_under_way").set(count(status.under_way));
     metrics::gauge!("pennyblack_gateway_mailboxes").set(count(status.mailboxes.len()));
 }

@@ -27,6 +27,7 @@ use pennyblack_stir::numbering::NumberingTable;
 
 use crate::config::{Config, SpcTrust, StoreSection, VerifySection};
 use crate::oblivious::Oblivious;
+use crate::rosters::RosterBoundKeys;
 
 /// How often a copy is sent again while trying is of use, and the longest pause between.
 const RETRY: RetryPolicy = RetryPolicy {
@@ -144,6 +145,7 @@ pub(crate) struct Storing {
     service: OobAuthenticationService,
     transport: Arc<KeptFreshClients>,
     oblivious: Option<Oblivious>,
+    mirrored: Option<RosterBoundKeys>,
 }
 
 impl Storing {
@@ -165,8 +167,10 @@ impl Storing {
         let http = http.unwrap_or_else(|| direct.clone());
         let transport = KeptFreshClients::open(http.clone()).context("[network]");
         let transport = Arc::new(findings.keep(transport)?);
+        let mirrored = findings.keep(RosterBoundKeys::read(store, (reload, clock)))?;
+        let keys = findings.keep(key_source(store, mirrored.as_ref()))?;
         let service = OobAuthenticationService {
-            keys: KeySource::Cps(store.cps.clone()),
+            keys,
             trust: trusted.trust.clone(),
             numbering: trusted.numbering.clone(),
             certificates: certificates.clone(),
@@ -181,7 +185,13 @@ impl Storing {
             service,
             transport,
             oblivious,
+            mirrored,
         })
+    }
+
+    /// The directory that keys come of, if they do.
+    pub(crate) const fn mirrored(&self) -> Option<&RosterBoundKeys> {
+        self.mirrored.as_ref()
     }
 
     /// The way through relays, if there are any.
@@ -199,6 +209,18 @@ impl Storing {
             store: store.engine(),
             key_records_file: store.records_file.clone(),
         })
+    }
+}
+
+/// Where the keys of called numbers come from.
+fn key_source(
+    store: &StoreSection,
+    mirrored: Option<&RosterBoundKeys>,
+) -> Result<KeySource, StartError> {
+    match (mirrored, &store.cps) {
+        (Some(mirrored), _) => Ok(KeySource::Directory(mirrored.keys().clone())),
+        (None, Some(cps)) => Ok(KeySource::Cps(cps.clone())),
+        (None, None) => Err(StartError::new("store.cps", "name the CPS to ask")),
     }
 }
 

@@ -31,6 +31,7 @@ use crate::oblivious::Oblivious;
 use crate::outside::Outside;
 use crate::redirects::{self, Redirects};
 use crate::rereading::{Followed, Mailboxes, Rules, followed};
+use crate::rosters::RosterBoundKeys;
 use crate::routes::{self, Resources};
 use crate::sip_call::deciding::Deciding;
 use crate::trunks::Identities;
@@ -116,6 +117,7 @@ struct Parts {
     settings: Arc<Settings>,
     call_log: CallLog,
     oblivious: Option<(Oblivious, KeyTimer)>,
+    mirrored: Option<RosterBoundKeys>,
 }
 
 impl Parts {
@@ -138,6 +140,7 @@ impl Parts {
         });
         let (with, now) = (Arc::clone(config), clock.clone());
         let way = storing.as_ref().and_then(Storing::oblivious).cloned();
+        let mirrored = storing.as_ref().and_then(Storing::mirrored).cloned();
         let opened = blocking(move || {
             let calls = &with.calls;
             let call_log = CallLog::open(calls.file.as_deref(), calls.numbers);
@@ -161,6 +164,7 @@ impl Parts {
             settings: Arc::new(settings(in_force)),
             call_log,
             oblivious,
+            mirrored,
         })
     }
 }
@@ -190,6 +194,7 @@ fn start_tasks(
         settings,
         call_log,
         oblivious,
+        mirrored,
     } = parts;
     let readiness = service.readiness();
     let oblivious = oblivious.map(|(way, timer)| {
@@ -197,6 +202,10 @@ fn start_tasks(
         service.spawn(timer.run(shutdown.clone()));
         way
     });
+    if let Some(mirrored) = mirrored {
+        let follow = mirrored.follow(service.readiness(), clock.clone(), shutdown.clone());
+        service.spawn(follow);
+    }
     service.spawn(Arc::clone(&settings).follow(reload.clone(), shutdown.clone()));
     service.spawn(reopen(call_log, reload.clone(), shutdown.clone()));
     let (certificates, followed) = verifying.unzip();

@@ -16,6 +16,7 @@ mod outside;
 mod program;
 mod redirects;
 mod rereading;
+mod rosters;
 mod routes;
 pub mod sip_call;
 #[cfg(test)]

@@ -10,14 +10,15 @@ use pennyblack_client::oblivious::{KeyFetcher, KeyTimer, ObliviousRoute, Trusted
 use pennyblack_client::rosters::{RelayRosterError, check_relays_by};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_http::{HttpOptions, RetryPolicy, Route, ServiceAddress};
-use pennyblack_roster::{KeptRosters, Roster};
+use pennyblack_roster::Roster;
 use pennyblack_runtime::clock::Clock;
-use pennyblack_runtime::reload::{FromFiles, Reload, Reread};
+use pennyblack_runtime::reload::{FromFiles, Reload};
 use pennyblack_service::admin::Readiness;
 use pennyblack_service::start_error::{StartContext as _, StartError};
 use pennyblack_tlog::WitnessPolicy;
 
 use crate::config::{Config, ObliviousSection, StoreSection};
+use crate::rosters::newest_roster;
 
 const ROSTERS: &str = "oblivious.rosters";
 
@@ -48,7 +49,9 @@ impl Oblivious {
             return Ok(None);
         }
         let (cpss, keys) = (cpss(config, store), TrustedKeys::default());
-        let roster = newest_roster(section, reload)?;
+        let rosters = section.rosters.clone();
+        let roster = rosters.map(|directory| newest_roster(ROSTERS, directory, reload));
+        let roster = roster.transpose()?;
         let route = ObliviousRoute::new(
             &cpss,
             &section.relays,
@@ -144,27 +147,9 @@ impl Oblivious {
     }
 }
 
-/// The newest roster of the directory that is configured, if one is. **A fork, or a file that is
-/// none, stops a start; while a gateway runs, the roster of before stays in force.**
-fn newest_roster(
-    section: &ObliviousSection,
-    reload: &Reload,
-) -> Result<Option<Arc<FromFiles<Roster>>>, StartError> {
-    let Some(directory) = section.rosters.clone() else {
-        return Ok(None);
-    };
-    let read = move || {
-        let chain = KeptRosters::chain_in(&directory).context(ROSTERS)?;
-        Ok::<_, StartError>(chain.last().roster().clone())
-    };
-    let roster = FromFiles::open(ROSTERS, read)?;
-    reload.add(Arc::<FromFiles<Roster>>::clone(&roster) as Arc<dyn Reread>);
-    Ok(Some(roster))
-}
-
 /// The CPSs that are named; copies may go to others, too.
 fn cpss(config: &Config, store: &StoreSection) -> Vec<ServiceAddress> {
-    let mut cpss = vec![store.cps.clone()];
+    let mut cpss: Vec<_> = store.cps.iter().cloned().collect();
     if let Some(verify) = config.verifying().filter(|_| config.oblivious.polls) {
         for cps in verify.cps(config.store.as_ref()) {
             if !cpss.contains(&cps) {

@@ -52,7 +52,7 @@ pub(crate) async fn watch(watched: Watched, readiness: Readiness, shutdown: Shut
         let trunks: Vec<_> = in_force.trunks.iter().collect();
         let status = engine.status(&trunks).await;
         counts::copy(&engine.counts());
-        counts::show(&status);
+        counts::show(&status, clock.now());
         let reasons: Vec<_> = status.not_ready.iter().map(ToString::to_string).collect();
         let reasons = reasons.join("; ");
         lasting.report(&reasons, Instant::now());

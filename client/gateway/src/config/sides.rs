@@ -2,7 +2,7 @@
 //! both need.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
@@ -18,8 +18,17 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct StoreSection {
     /// The CPS that key records are read from: its URL, or `authority=URL` if it is known by
-    /// another name than it is reached by. Copies go to the CPSs that the records name.
-    pub cps: ServiceAddress,
+    /// another name than it is reached by. Copies go to the CPSs that the records name. With
+    /// `directory` it is not asked, and may say how one CPS of the roster is reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cps: Option<ServiceAddress>,
+    /// The file of `pennyblack directory sync`: key records come of it, and no CPS is asked for
+    /// any. Copies go to the CPSs of the roster alone. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<PathBuf>,
+    /// The directory in which `pennyblack federation fetch` keeps rosters. For `directory`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rosters: Option<PathBuf>,
     /// The wallet, which `pennyblack carrier run` fills.
     pub wallet: PathBuf,
     /// A file for the key records, so that they are at hand after a restart. Default: none.
@@ -60,8 +69,43 @@ impl StoreSection {
         }
     }
 
+    /// The directory of keys, and that of rosters, if keys come of one.
+    #[must_use]
+    pub fn mirror(&self) -> Option<(&Path, &Path)> {
+        self.directory.as_deref().zip(self.rosters.as_deref())
+    }
+
+    fn check_source(&self) -> Result<(), ConfigurationError> {
+        let refused = |key: &str, what: &str, advice: &str| {
+            Err(ConfigurationError::refused(
+                key,
+                what.to_owned(),
+                advice.to_owned(),
+            ))
+        };
+        match (&self.cps, &self.directory, &self.rosters) {
+            (None, None, _) => refused(
+                "store.cps",
+                "there is nothing that keys come from",
+                "name the CPS to ask, or store.directory and store.rosters",
+            ),
+            (_, Some(_), None) => refused(
+                "store.rosters",
+                "a directory's keys lead to the CPSs of a roster alone, and there is none",
+                "name the directory of `pennyblack federation fetch`",
+            ),
+            (_, None, Some(_)) => refused(
+                "store.rosters",
+                "nothing is checked by them without store.directory",
+                "name the directory's file, or leave it out",
+            ),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigurationError> {
-        if self.key_records.prefixes.is_empty() {
+        self.check_source()?;
+        if self.key_records.prefixes.is_empty() && self.directory.is_none() {
             return Err(ConfigurationError::refused(
                 "store.key_records.prefixes",
                 "without key records at hand no call can be stored",
@@ -197,7 +241,7 @@ impl VerifySection {
     #[must_use]
     pub fn cps(&self, store: Option<&StoreSection>) -> Vec<ServiceAddress> {
         match (self.cps.is_empty(), store) {
-            (true, Some(store)) => vec![store.cps.clone()],
+            (true, Some(store)) => store.cps.iter().cloned().collect(),
             _ => self.cps.clone(),
         }
     }
@@ -240,7 +284,7 @@ impl VerifySection {
         if self.cps(store).is_empty() {
             return Err(ConfigurationError::refused(
                 "verify.cps",
-                "no CPS is named, and there is no [store]",
+                "no CPS is named, and there is no store.cps",
                 "name the CPSs at which the mailboxes are",
             ));
         }

@@ -1,0 +1,105 @@
+//! Rosters that are read again while a gateway runs, and the CPSs to which the keys of a directory
+//! may lead by the newest. Not here: which relays it allows (`oblivious`).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pennyblack_base::time::UnixTime;
+use pennyblack_client::directory::{Directory, MirroredKeys};
+use pennyblack_client::rosters::{RosterCpss, RosterUse, RosterUseError};
+use pennyblack_http::ServiceAddress;
+use pennyblack_roster::{KeptRosters, Roster};
+use pennyblack_runtime::clock::Clock;
+use pennyblack_runtime::reload::{FromFiles, Reload, Reread};
+use pennyblack_runtime::shutdown::Shutdown;
+use pennyblack_service::admin::Readiness;
+use pennyblack_service::start_error::{StartContext as _, StartError};
+
+use crate::config::StoreSection;
+
+const ROSTERS: &str = "store.rosters";
+
+/// How soon it is noticed that a roster has ended.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// The newest roster of a directory, which the configuration key `what` names. **A fork, or a file
+/// that is none, stops a start; while a gateway runs, the roster of before stays in force.**
+pub(crate) fn newest_roster(
+    what: &'static str,
+    directory: PathBuf,
+    reload: &Reload,
+) -> Result<Arc<FromFiles<Roster>>, StartError> {
+    let read = move || {
+        let chain = KeptRosters::chain_in(&directory).context(what)?;
+        Ok::<_, StartError>(chain.last().roster().clone())
+    };
+    let roster = FromFiles::open(what, read)?;
+    reload.add(Arc::<FromFiles<Roster>>::clone(&roster) as Arc<dyn Reread>);
+    Ok(roster)
+}
+
+/// The keys of a directory, which lead to the CPSs of the newest roster alone. Clones share both.
+#[derive(Clone)]
+pub(crate) struct RosterBoundKeys {
+    keys: MirroredKeys,
+    roster: Arc<FromFiles<Roster>>,
+    /// How one of the CPSs is reached, if not by its own URL.
+    cps: Option<ServiceAddress>,
+}
+
+impl RosterBoundKeys {
+    /// As it is configured; nothing without a directory. Its file must be there, and a roster that
+    /// is good for storing.
+    pub(crate) fn read(
+        store: &StoreSection,
+        (reload, clock): (&Reload, &Clock),
+    ) -> Result<Option<Self>, StartError> {
+        let Some((file, rosters)) = store.mirror() else {
+            return Ok(None);
+        };
+        let roster = newest_roster(ROSTERS, rosters.to_owned(), reload)?;
+        let cpss = RosterCpss::of(&roster.current(), RosterUse::Storing, clock.now());
+        let cpss = cpss.context(ROSTERS)?.reached_at(store.cps.as_slice());
+        let directory = Directory::existing(file).context("store.directory")?;
+        Ok(Some(Self {
+            keys: MirroredKeys::new(directory, cpss),
+            roster,
+            cps: store.cps.clone(),
+        }))
+    }
+
+    /// The keys.
+    pub(crate) const fn keys(&self) -> &MirroredKeys {
+        &self.keys
+    }
+
+    /// Goes by each newer roster, until `shutdown`.
+    pub(crate) async fn follow(self, readiness: Readiness, clock: Clock, shutdown: Shutdown) {
+        let mut changes = self.roster.changes();
+        loop {
+            match self.take_up(clock.now()) {
+                Ok(()) => readiness.has(ROSTERS),
+                Err(error) => readiness.lacks(ROSTERS, error.to_string()),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                Ok(()) = changes.changed() => {}
+                () = shutdown.requested() => return,
+            }
+        }
+    }
+
+    /// **By a roster that is not even good for storing nothing is sent any more.**
+    fn take_up(&self, now: UnixTime) -> Result<(), RosterUseError> {
+        let cpss = RosterCpss::of(&self.roster.current(), RosterUse::Storing, now);
+        match cpss {
+            Ok(cpss) => self.keys.set_cpss(cpss.reached_at(self.cps.as_slice())),
+            Err(error) => {
+                self.keys.set_cpss(self.keys.cpss().emptied());
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
