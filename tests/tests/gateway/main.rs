@@ -11,6 +11,7 @@
 
 mod addresses;
 mod calls;
+mod directory;
 mod diverted;
 mod hostile;
 mod losses;

@@ -25,6 +25,7 @@ mod full_mailbox;
 mod key_directory;
 mod load_generator;
 mod mailbox_ends;
+mod mirrored_keys;
 mod odd_inputs;
 mod odd_issuers;
 mod privacy;

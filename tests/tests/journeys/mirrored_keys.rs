@@ -1,0 +1,8 @@
+//! Keys at hand: the feeds of a federation's CPSs are mirrored, and calls ask nobody. Also when a
+//! CPS lies: about its log, its feed, or where a record leads.
+
+mod calls;
+mod feeds;
+mod growth;
+mod lies;
+mod scene;
