@@ -288,7 +288,7 @@ impl AuditError {
     #[must_use]
     pub fn misbehaviour(&self) -> Option<Misbehaviour> {
         Some(match self {
-            Self::Log { error, .. } => return of_reading(error),
+            Self::Log { error, .. } => return Misbehaviour::of_reading(error),
             Self::Entry { .. } | Self::Contradiction { .. } => Misbehaviour::Contradiction,
             Self::FalseAccusation { .. } | Self::ElsewhereAccusation { .. } => {
                 Misbehaviour::FalseAccusation
@@ -315,24 +315,29 @@ impl AuditError {
     }
 }
 
-fn of_reading(error: &ReadLogError) -> Option<Misbehaviour> {
-    use pennyblack_tlog::cosignature::PolicyError;
-    Some(match error {
-        ReadLogError::Fork { .. } => Misbehaviour::Fork,
-        ReadLogError::Rollback { .. } => Misbehaviour::Rollback,
-        ReadLogError::Diverged { .. }
-        | ReadLogError::Rewritten { .. }
-        | ReadLogError::Tile { .. }
-        | ReadLogError::Root { .. }
-        | ReadLogError::Bundle(_)
-        | ReadLogError::TileSize(_) => Misbehaviour::RewrittenEntry,
-        ReadLogError::Missing { .. } => Misbehaviour::MissingTile,
-        ReadLogError::Checkpoint(
-            CheckpointError::Note(NoteError::Missing { .. } | NoteError::Forged { .. })
-            | CheckpointError::Origin { .. },
-        )
-        | ReadLogError::Witnesses(PolicyError::Forged(_)) => Misbehaviour::BadSignature,
-        ReadLogError::Witnesses(PolicyError::TooFew { .. }) => Misbehaviour::TooFewWitnesses,
-        _ => return None,
-    })
+impl Misbehaviour {
+    /// What the operator of a log did wrong that cannot be read; `None` if this says nothing about
+    /// the operator.
+    #[must_use]
+    pub fn of_reading(error: &ReadLogError) -> Option<Self> {
+        use pennyblack_tlog::cosignature::PolicyError;
+        Some(match error {
+            ReadLogError::Fork { .. } => Self::Fork,
+            ReadLogError::Rollback { .. } => Self::Rollback,
+            ReadLogError::Diverged { .. }
+            | ReadLogError::Rewritten { .. }
+            | ReadLogError::Tile { .. }
+            | ReadLogError::Root { .. }
+            | ReadLogError::Bundle(_)
+            | ReadLogError::TileSize(_) => Self::RewrittenEntry,
+            ReadLogError::Missing { .. } => Self::MissingTile,
+            ReadLogError::Checkpoint(
+                CheckpointError::Note(NoteError::Missing { .. } | NoteError::Forged { .. })
+                | CheckpointError::Origin { .. },
+            )
+            | ReadLogError::Witnesses(PolicyError::Forged(_)) => Self::BadSignature,
+            ReadLogError::Witnesses(PolicyError::TooFew { .. }) => Self::TooFewWitnesses,
+            _ => return None,
+        })
+    }
 }

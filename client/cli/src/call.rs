@@ -4,6 +4,7 @@ mod block;
 mod copies;
 mod hints;
 mod identity_text;
+mod mirrored;
 mod output;
 
 use std::path::PathBuf;
@@ -36,7 +37,7 @@ use block::BlockOptions;
 use copies::store_copies;
 use hints::HintOptions;
 use identity_text::read_text;
-use output::{Withheld, no_key, report_resent};
+use output::{Withheld, no_key, no_key_in, report_resent};
 
 /// How long requests of earlier calls may take when the call is done.
 const MOMENT: Duration = Duration::from_secs(2);
@@ -63,6 +64,8 @@ Examples:
       --block-look-up blocks.db
   # ask the CPS that the called side's certificate names, if the roster has it
   pennyblack call … --dest 12125550199 --hints callee.pem --rosters rosters
+  # with keys at hand: no CPS is asked for one, and so none sees the look-up
+  pennyblack call … --directory directory.db --rosters rosters
   # send again what was signed and never answered
   pennyblack call --resend --wallet wallet.db
 
@@ -70,8 +73,14 @@ One token is spent for each key that the called number has, and for no more than
 --max-copies: the keys whose certificates cover the fewest numbers come first.")]
 pub(crate) struct CallArguments {
     /// The CPS's URL, or authority=URL.
-    #[arg(long, value_name = "URL", required_unless_present_any = ["resend", "hints"])]
+    #[arg(long, value_name = "URL",
+          required_unless_present_any = ["resend", "hints", "directory"])]
     cps: Option<ServiceAddress>,
+    /// File of `directory sync`: keys come of it, and no CPS is asked for one. Copies go to the
+    /// CPSs of the roster alone; --cps says how one of them is reached, if not by its own URL.
+    #[arg(long, value_name = "FILE", requires = "rosters",
+          conflicts_with_all = ["block", "block_look_up", "hints"])]
+    directory: Option<PathBuf>,
     /// The wallet's file.
     #[arg(long, value_name = "FILE")]
     wallet: PathBuf,
@@ -204,7 +213,10 @@ async fn store(
     };
     if found.keys.is_empty() {
         let table = arguments.trust.numbering_table();
-        return Err(no_key(&dest, &found, table));
+        return Err(match &arguments.directory {
+            Some(directory) => no_key_in(directory, &dest, &found, table),
+            None => no_key(&dest, &found, table),
+        });
     }
     let resend = arguments.resend_command();
     store_copies(caller, wallet, &passport, &found, (&dest, &resend), clock).await
@@ -229,8 +241,9 @@ impl CallArguments {
         let Some(rosters) = self.relays.rosters() else {
             return Ok(());
         };
-        if !self.hints.is_given() && self.relays.is_empty() {
-            let text = "--rosters: name a relay or hints, which are held against the roster";
+        if !self.hints.is_given() && self.relays.is_empty() && self.directory.is_none() {
+            let text = "--rosters: name a relay, hints or a directory, which are held against the \
+                        roster";
             return Err(Failure::new(Exit::Usage, text));
         }
         let Some(dest) = self.dest.as_ref().filter(|_| self.hints.is_given()) else {
@@ -262,9 +275,8 @@ impl CallArguments {
         http: HttpOptions,
         oblivious: HttpOptions,
     ) -> Result<OobAuthenticationService, Failure> {
-        let missing = || Failure::new(Exit::Usage, "--cps is missing: name the CPS to ask");
         Ok(OobAuthenticationService {
-            keys: KeySource::Cps(self.cps.clone().ok_or_else(missing)?),
+            keys: self.key_source()?,
             http: oblivious.clone(),
             transport: Arc::new(oblivious),
             trust: self.trust.policy()?,
@@ -275,6 +287,20 @@ impl CallArguments {
             retry: RetryPolicy::SHORT,
             clock_gaps: ClockGaps::default(),
         })
+    }
+
+    fn key_source(&self) -> Result<KeySource, Failure> {
+        match (&self.directory, self.relays.rosters()) {
+            (Some(file), Some(rosters)) => Ok(KeySource::Directory(mirrored::open(
+                file,
+                rosters,
+                self.cps.as_slice(),
+            )?)),
+            _ => {
+                let missing = || Failure::new(Exit::Usage, "--cps is missing: name the CPS to ask");
+                Ok(KeySource::Cps(self.cps.clone().ok_or_else(missing)?))
+            }
+        }
     }
 
     fn passport(&self, trust: &TrustPolicy, clock: &Clock) -> Result<UnverifiedPassport, Failure> {

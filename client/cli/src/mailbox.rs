@@ -1,6 +1,7 @@
 //! `pennyblack mailbox`: make a mailbox key, publish it, show it.
 
 mod advertise;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -51,6 +52,8 @@ pub(crate) enum MailboxCommand {
     Show(Show),
     /// Say to others at which CPS keys are (a CPS advertisement, RFC 9888).
     Advertise(advertise::Advertise),
+    /// Watch whether somebody else publishes a key for one's numbers.
+    Watch(Box<watch::Watch>),
 }
 
 /// The KEM of a mailbox.
@@ -183,6 +186,7 @@ pub(crate) async fn run(command: MailboxCommand) -> Result<Outcome, Failure> {
         )),
         MailboxCommand::Advertise(arguments) => advertise::advertise(arguments),
         MailboxCommand::Register(arguments) => register(*arguments).await,
+        MailboxCommand::Watch(arguments) => watch::watch(*arguments).await,
     }
 }
 

@@ -61,12 +61,12 @@ enum Command {
     /// Keys of CPSs for requests that go through relays (Oblivious HTTP).
     #[command(subcommand)]
     Oblivious(Box<oblivious::ObliviousCommand>),
+    /// Key records of a federation at hand, so that no call asks for one; and hints at others.
+    #[command(subcommand)]
+    Directory(Box<directory::DirectoryCommand>),
     /// Rosters, which say who belongs to a federation: make, sign, check and fetch them.
     #[command(subcommand)]
     Federation(Box<federation::FederationCommand>),
-    /// Where the keys of numbers are.
-    #[command(subcommand)]
-    Directory(directory::DirectoryCommand),
     /// Run a demonstration on this machine: certificates, issuer, CPS, carriers, OOB-VSs,
     /// telephone gateways, and attacks on them.
     Demo(demo::DemoArguments),
@@ -99,7 +99,8 @@ Exit codes:
   6  a service refused the request; the message says why
   7  the wallet holds no token that may be spent now; carrier status: none for
      some CPS
-  8  call: there is no key for the called number
+  8  call, directory find: there is no key for the called number; call: or none
+     of its CPSs is in the roster
   9  carrier: the issuer's key is not the newest in its public log, or the log
      was changed; oblivious, call: the same of a CPS's key for relays
   10  audit follow: the time was up; the next run goes on from there
@@ -109,10 +110,13 @@ Exit codes:
   13  no relay could carry the request, and nothing goes directly: none was
      reached, or they refused it, or no key of the CPS is known; the CPS has
      read nothing
-  14  federation: the newest roster has ended, or is not valid yet
+  14  federation, directory, call: the newest roster has ended, or is not valid
+     yet
+  15  mailbox watch: somebody else has published a key for these numbers
 
 Exit codes of `audit`, each a kind of misbehaviour (docs/auditing.md); 20, 21
-and 24 of `federation`, too, for rosters:
+and 24 of `federation`, too, for rosters; 20 to 24, 27 and 29 of `directory` and
+`mailbox watch`:
   20  fork: the log has signed two histories
   21  rollback: the log shows fewer entries than it has signed for
   22  rewritten entry: an entry or a tile is not what was signed for
@@ -166,7 +170,7 @@ fn dispatch(command: Command, json: bool) -> Result<Outcome, Failure> {
         Command::Numbering(command) => on_runtime(numbering::run(command)),
         Command::Oblivious(command) => on_runtime(oblivious::run(*command)),
         Command::Federation(command) => on_runtime(federation::run(*command)),
-        Command::Directory(command) => directory::run(command),
+        Command::Directory(command) => on_runtime(directory::run(*command, json)),
         Command::Call(arguments) => on_runtime(call::run(*arguments)),
         Command::Demo(arguments) => on_runtime(demo::run(arguments, json)),
         Command::Service(arguments) => Err(Failure::new(

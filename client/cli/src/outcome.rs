@@ -177,6 +177,7 @@ fn exit_of_caller(error: &OobAuthenticationError) -> Exit {
         | OobAuthenticationError::NotNow { error }
         | OobAuthenticationError::Unknown { error } => exit_of_http(error),
         OobAuthenticationError::NoWay(error) => exit_of_route(error),
+        OobAuthenticationError::NotInRoster { .. } => Exit::NoKey,
         OobAuthenticationError::Spend(SpendError::NoToken { .. }) => Exit::NoToken,
         _ => Exit::Failed,
     }

@@ -50,7 +50,8 @@ pub(crate) struct RelayOptions {
     #[arg(long = "relay", value_name = "[CPS=]URL")]
     relays: Vec<RelayAddress>,
     /// Directory of `federation fetch`. Its newest roster must have each relay, and the CPS
-    /// with another operator. A CPS that is hinted at must be there, too.
+    /// with another operator. A CPS that is hinted at must be there, too. With --directory, copies
+    /// go to its CPSs alone.
     #[arg(long, value_name = "DIR")]
     rosters: Option<PathBuf>,
     /// What to do when no relay is reached. Without a key of the CPS nothing is sent either way.

@@ -69,6 +69,37 @@ pub(super) fn no_key(
     }
 }
 
+/// The same of a directory, with a reason of its own.
+pub(super) fn no_key_in(
+    directory: &Path,
+    dest: &TelephoneNumber,
+    found: &FoundKeys,
+    numbering: Option<&Path>,
+) -> Failure {
+    if !found.not_in_roster.is_empty() {
+        let cpss = found.not_in_roster.iter().map(ToString::to_string);
+        let cpss: Vec<_> = cpss.take(MAX_SHOWN).collect();
+        let text = format!(
+            "cps-not-in-roster: the keys for {dest} lead to CPSs that are not in the roster, and \
+             nothing is sent there: {}",
+            cpss.join(", ")
+        );
+        return Failure::new(Exit::NoKey, text);
+    }
+    if found.refused.count > 0 {
+        return no_key(dest, found, numbering);
+    }
+    let text = format!(
+        "not-in-directory: {} has no key for {dest}: the called side has not published one \
+         (`pennyblack mailbox register`), or `pennyblack directory sync` has not seen it yet",
+        directory.display()
+    );
+    Failure::new(Exit::NoKey, text)
+}
+
+/// CPSs that are named in an error.
+const MAX_SHOWN: usize = 3;
+
 /// How many key records were refused, and why the first few were.
 pub(super) fn refusals(found: &FoundKeys) -> String {
     let records = plural(found.refused.count, "key record");

@@ -36,6 +36,8 @@ pub(crate) enum Exit {
     NoRelay = 13,
     /// The newest roster is not valid now.
     RosterNotCurrent = 14,
+    /// Somebody else has published a key for watched numbers.
+    ForeignRecord = 15,
     /// [`Misbehaviour::Fork`], and so on; the numbers are theirs.
     Fork = Misbehaviour::Fork.exit_code(),
     Rollback = Misbehaviour::Rollback.exit_code(),
@@ -96,7 +98,7 @@ impl Exit {
 
     /// Every code.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -112,6 +114,7 @@ impl Exit {
         Self::Unchecked,
         Self::NoRelay,
         Self::RosterNotCurrent,
+        Self::ForeignRecord,
         Self::Fork,
         Self::Rollback,
         Self::RewrittenEntry,

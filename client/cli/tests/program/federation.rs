@@ -25,22 +25,22 @@ const NOT_CURRENT: i32 = 14;
 const FORK: i32 = 20;
 const ROLLBACK: i32 = 21;
 const BAD_SIGNATURE: i32 = 24;
-const DAY: Duration = Duration::from_secs(86_400);
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
 /// What the program said, and its exit code.
-struct Ended {
-    stdout: String,
-    stderr: String,
+pub(crate) struct Ended {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
     exit: i32,
 }
 
 impl Ended {
-    fn exits_with(&self, code: i32) -> &Self {
+    pub(crate) fn exits_with(&self, code: i32) -> &Self {
         assert_eq!(self.exit, code, "{}{}", self.stdout, self.stderr);
         self
     }
 
-    fn has(&self, words: &str) -> &Self {
+    pub(crate) fn has(&self, words: &str) -> &Self {
         let said = format!("{}{}", self.stdout, self.stderr);
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(said.contains(words), "no {words:?} in: {said}");
@@ -49,7 +49,7 @@ impl Ended {
 }
 
 /// A directory in which the program is run.
-struct Office(TempDir);
+pub(crate) struct Office(pub(crate) TempDir);
 
 impl Office {
     fn new() -> Self {
@@ -61,7 +61,7 @@ impl Office {
         self.pennyblack(&format!("federation {line}"))
     }
 
-    fn pennyblack(&self, line: &str) -> Ended {
+    pub(crate) fn pennyblack(&self, line: &str) -> Ended {
         let output = Command::new(env!("CARGO_BIN_EXE_pennyblack"))
             .args(line.split_whitespace())
             .current_dir(self.0.path())
@@ -74,7 +74,7 @@ impl Office {
         }
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.0.path().join(name), text).unwrap();
     }
 }

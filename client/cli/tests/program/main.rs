@@ -13,6 +13,7 @@ mod check_config;
 mod compare;
 mod demo;
 mod demo_end;
+mod directory;
 mod earlier_calls;
 mod failures;
 mod federation;

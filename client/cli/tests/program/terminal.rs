@@ -75,6 +75,17 @@ impl Scene {
 
 /// A key record of [`CALLED`] that the holder of a certificate in this directory made.
 pub(crate) fn record_in(home: &Path, name: &str, made_at: UnixTime, cps: &str) -> String {
+    let coverage = Coverage::Number(CALLED.parse().unwrap());
+    record_for(coverage, home, (name, made_at), cps)
+}
+
+/// The same of other numbers.
+pub(crate) fn record_for(
+    coverage: Coverage,
+    home: &Path,
+    (name, made_at): (&str, UnixTime),
+    cps: &str,
+) -> String {
     let file = |end| home.join(format!("pki/issued/{name}.{end}"));
     let identity = StirIdentity::load(&file("pem"), &file("key"), None).unwrap();
     let key = RecipientKey::generate(Kem::DhkemX25519, &mut rand::rng()).unwrap();
@@ -82,7 +93,7 @@ pub(crate) fn record_in(home: &Path, name: &str, made_at: UnixTime, cps: &str) -
         iat: made_at,
         exp: made_at.plus(24 * HOUR),
         iss: identity.iss().to_owned(),
-        coverage: Coverage::Number(CALLED.parse().unwrap()),
+        coverage,
         key: key.config().clone(),
         placement: Placement::at(cps.parse().unwrap()),
     };

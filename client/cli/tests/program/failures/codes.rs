@@ -15,7 +15,7 @@ struct Elsewhere {
 
 /// Codes that take more than a command and a few files to bring about. What the library calls
 /// a misbehaviour has the code of that name.
-const ELSEWHERE: [Elsewhere; 11] = [
+const ELSEWHERE: [Elsewhere; 12] = [
     Elsewhere {
         code: 10,
         file: include_str!("../audit_limits.rs"),
@@ -27,6 +27,12 @@ const ELSEWHERE: [Elsewhere; 11] = [
         file: include_str!("../federation/making.rs"),
         test: "a_roster_is_good_for_so_long_and_then_for_storing_and_then_for_nothing",
         says: "NOT_CURRENT",
+    },
+    Elsewhere {
+        code: 15,
+        file: include_str!("../directory/watching.rs"),
+        test: "a_rogue_record_for_a_block_is_told_of_within_two_rounds_and_one_that_is_withheld_too",
+        says: "FOREIGN_RECORD",
     },
     Elsewhere {
         code: 20,

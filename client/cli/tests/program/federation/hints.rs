@@ -123,7 +123,10 @@ fn options_that_do_nothing_alone_are_refused() {
     let office = office_with("https://cps.example");
     let cps = "--cps https://cps.example";
     for (line, said) in [
-        (format!("{cps} --rosters rosters"), "name a relay or hints"),
+        (
+            format!("{cps} --rosters rosters"),
+            "name a relay, hints or a directory",
+        ),
         (
             format!("{cps} --block-look-up b.db"),
             "name a relay with --relay",

@@ -1,0 +1,44 @@
+//! `mailbox watch`: somebody else's record for one's numbers is found within two rounds.
+
+use serde_json::Value;
+
+use super::*;
+use crate::terminal::CALLED;
+
+const FOREIGN_RECORD: i32 = 15;
+const MISSING: i32 = 23;
+
+fn watch(town: &Town) -> Ended {
+    let command = format!("mailbox watch --db watch.db --tn {CALLED} --mine office.mailbox");
+    town.follow(&command, town.feed.address())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rogue_record_for_a_block_is_told_of_within_two_rounds_and_one_that_is_withheld_too() {
+    let town = Town::set().await;
+    let made = town
+        .office
+        .pennyblack("mailbox create --mailbox-key office.mailbox");
+    made.exits_with(0);
+    watch(&town).exits_with(0).has("no record of anybody else");
+    town.feed.publish([town.rogue_record()]).await;
+    let cried = watch(&town);
+    let line = cried
+        .exits_with(FOREIGN_RECORD)
+        .stdout
+        .lines()
+        .next()
+        .unwrap();
+    let alarm: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(alarm["alarm"], "foreign-record");
+    assert_eq!(alarm["numbers"], "1000 numbers from 12155550000");
+    assert_eq!(alarm["cpss"][0], "https://rogue.example");
+    assert_eq!(alarm["verified"], true);
+    // Each is told of once.
+    watch(&town).exits_with(0);
+    // The log has it, and it is shown to nobody who asks.
+    town.feed.withhold(&town.rogue_record()).await;
+    watch(&town).exits_with(0);
+    watch(&town).exits_with(MISSING).has("unserved-record");
+    watch(&town).exits_with(0);
+}
