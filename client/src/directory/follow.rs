@@ -169,9 +169,11 @@ impl Following<'_> {
             let page = page.map_err(|error| self.wrong(error))?;
             (page, answer.etag().map(str::to_owned))
         };
+        // The tag is of the whole answer: of one that had more than is signed it would say the next
+        // time that nothing is new.
+        let is_tagged = page.lines.is_empty() && page.after == state.position;
         let page = signed_part(page, state.log.head().size);
         self.require_logged(state, &page.lines).await?;
-        let is_tagged = page.lines.is_empty() && page.after == state.position;
         let reached = Reached {
             position: page.after,
             complete: page.is_complete.then_some(self.now),

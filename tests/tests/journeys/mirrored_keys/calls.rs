@@ -2,8 +2,8 @@
 //! does not lead**.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pennyblack_client::auth_service::{
@@ -105,6 +105,51 @@ async fn a_hundred_calls_with_keys_at_hand_are_stored_and_no_look_up_is_seen() {
         "something else was asked: {:?}",
         recorder.take_asked()
     );
+    cps.stop().await;
+    issuer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_feed_shows_before_its_log_has_signed_for_it_is_taken_up_afterwards() {
+    let scene = Scene::set(1).await;
+    let issuer = scene.federation.start_issuer(1_000).await.unwrap();
+    let cps = scene
+        .federation
+        .start_cps(issuer.addresses().public)
+        .await
+        .unwrap();
+    // The first checkpoint is shown until the log is free again.
+    let (held, is_free) = (Mutex::new(None), Arc::new(AtomicBool::new(false)));
+    let holder = Arc::clone(&is_free);
+    let shown = Meddler::start(Some(cps.addresses().public), move |path, honest| {
+        match path == "/log/checkpoint" && !holder.load(Ordering::SeqCst) {
+            true => held.lock().unwrap().get_or_insert(honest).clone(),
+            false => honest,
+        }
+    });
+    let shown = shown.await.unwrap();
+    scene.keep_roster(vec![member("cps.test", &log_key(shown.address()).await)]);
+    let reached = [address_of(&cps_name().unwrap(), shown.address()).unwrap()];
+    let new = async || {
+        let outcomes = scene.sync_reaching(&reached).await;
+        outcomes.into_iter().next().unwrap().unwrap().new
+    };
+    assert_eq!(new().await, 0);
+    let office = scene
+        .federation
+        .publisher("office", &key(), callee(), cps.addresses().public);
+    let client = HttpOptions::default().client().unwrap();
+    office.unwrap().register(&client, NOW).await.unwrap();
+    let feed = format!("http://{}/v1/keys/feed", cps.addresses().public);
+    until("the record in the CPS's feed", SOON, async || {
+        let shown = reqwest::get(&feed).await.unwrap().text().await.unwrap();
+        shown.contains("\"record\"").then_some(())
+    })
+    .await;
+    // Once up to what is signed, and once from there.
+    assert_eq!((new().await, new().await), (0, 0));
+    is_free.store(true, Ordering::SeqCst);
+    assert_eq!(new().await, 1);
     cps.stop().await;
     issuer.stop().await;
 }
