@@ -28,6 +28,7 @@ use pennyblack_protocol::key_record::VerifiedKeyRecord;
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
 
+pub(crate) use block::chain_of;
 pub use block::{BlockLimits, BlockOfRecords};
 pub use clock_gaps::ClockGaps;
 pub use copy_plan::{CopyEnd, CopyLimits, CopyPlan};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_storage::data_directory;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// Between two attempts to get a file that another process has locked.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -68,6 +68,18 @@ pub(crate) fn open(path: &Path, schema: &Schema) -> Result<Connection, OpenError
     connection.pragma_update(None, "foreign_keys", true)?;
     make_tables(&mut connection, schema)?;
     Ok(connection)
+}
+
+/// One write transaction: all of it is in the file afterwards, or nothing. `IMMEDIATE`, so that
+/// what it reads cannot be changed by another process before it writes.
+pub(crate) fn write<T, E: From<rusqlite::Error>>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let value = work(&transaction)?;
+    transaction.commit()?;
+    Ok(value)
 }
 
 /// Sleeps, and says for how long another process has had the file by then.

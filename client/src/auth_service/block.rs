@@ -3,6 +3,7 @@
 //! they are kept.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
@@ -12,7 +13,7 @@ use pennyblack_protocol::key_record::{KeyRecordError, UnverifiedKeyRecord, Verif
 use pennyblack_stir::jws::{CertificateReference, X5c};
 use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::TelephoneNumber;
-use pennyblack_stir::verify_chain;
+use pennyblack_stir::{TrustPolicy, VerifiedChain, verify_chain};
 
 use super::keys::{KeyLookup, MAX_PAGES, next_page};
 use super::refusals::RefusedRecord;
@@ -115,13 +116,7 @@ impl OobAuthenticationService {
         holders: Option<&NumberingTable>,
         now: UnixTime,
     ) -> Result<VerifiedKeyRecord, RefusedRecord> {
-        let x5c: X5c = match record.certificate() {
-            CertificateReference::X5c(x5c) => x5c.clone(),
-            CertificateReference::X5u(url) => certificates
-                .certificates(url)
-                .ok_or_else(|| RefusedRecord::NoCertificate(url.to_string()))?,
-        };
-        let chain = verify_chain(x5c.certificates(), &self.trust, now)?;
+        let chain = chain_of(&record, certificates, &self.trust, now)?;
         match record.clone().verify(&chain, self.numbering.as_ref(), now) {
             Err(KeyRecordError::UnknownHolder { .. }) if holders.is_some() => {
                 Ok(record.verify(&chain, holders, now)?)
@@ -129,4 +124,20 @@ impl OobAuthenticationService {
             verified => Ok(verified?),
         }
     }
+}
+
+/// The certificates that a record has or names, verified.
+pub(crate) fn chain_of(
+    record: &UnverifiedKeyRecord,
+    certificates: &Certificates,
+    trust: &TrustPolicy,
+    now: UnixTime,
+) -> Result<Arc<VerifiedChain>, RefusedRecord> {
+    let x5c: X5c = match record.certificate() {
+        CertificateReference::X5c(x5c) => x5c.clone(),
+        CertificateReference::X5u(url) => certificates
+            .certificates(url)
+            .ok_or_else(|| RefusedRecord::NoCertificate(url.to_string()))?,
+    };
+    Ok(verify_chain(x5c.certificates(), trust, now)?)
 }

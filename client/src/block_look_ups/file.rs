@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::plan::PastBlock;
 use super::{BlockFileError, CalledBlock};
@@ -69,11 +69,7 @@ impl BlockFile {
         let (path, connection) = (self.path.clone(), Arc::clone(&self.connection));
         let work = move || {
             let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let done = work(&transaction)?;
-            transaction.commit()?;
-            Ok::<_, rusqlite::Error>(done)
+            database::write(&mut connection, work)
         };
         let done = tokio::task::spawn_blocking(work).await;
         let done = done.map_err(|_| BlockFileError::CutShort)?;

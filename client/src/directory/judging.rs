@@ -9,16 +9,15 @@ use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::log_entry::KeyRecordHash;
 use pennyblack_numbering::NumberingService;
-use pennyblack_passport::CertificateSource as _;
 use pennyblack_protocol::key_record::{
     Coverage, KeyRecordError, UnverifiedKeyRecord, VerifiedKeyRecord,
 };
-use pennyblack_stir::jws::{CertificateReference, X5c, X5u};
+use pennyblack_stir::jws::{CertificateReference, X5u};
 use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
-use pennyblack_stir::{ChainError, Spc, TrustPolicy, verify_chain};
+use pennyblack_stir::{ChainError, Spc, TrustPolicy};
 
-use crate::auth_service::RefusedRecord;
+use crate::auth_service::{RefusedRecord, chain_of};
 use crate::certificates::{CertificateStores, Certificates};
 use pennyblack_http::Deadline;
 
@@ -141,13 +140,7 @@ impl Judge {
         now: UnixTime,
     ) -> Result<VerifiedKeyRecord, RefusedRecord> {
         record.check_time(now)?;
-        let x5c: X5c = match record.certificate() {
-            CertificateReference::X5c(x5c) => x5c.clone(),
-            CertificateReference::X5u(url) => certificates
-                .certificates(url)
-                .ok_or_else(|| RefusedRecord::NoCertificate(url.to_string()))?,
-        };
-        let chain = verify_chain(x5c.certificates(), &self.trust, now)?;
+        let chain = chain_of(record, certificates, &self.trust, now)?;
         Ok(record.clone().verify(&chain, numbering, now)?)
     }
 

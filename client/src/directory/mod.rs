@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction};
 
 use crate::database::{self, Schema};
 
@@ -110,16 +110,12 @@ impl Directory {
         done.unwrap_or(Err(DirectoryError::CutShort))
     }
 
-    /// One write transaction: all of it is in the file afterwards, or nothing.
+    /// One write transaction.
     fn write<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, DirectoryError>,
     ) -> Result<T, DirectoryError> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let value = work(&transaction)?;
-        transaction.commit()?;
-        Ok(value)
+        database::write(&mut self.lock(), work)
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {

@@ -32,7 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pennyblack_evidence::key_log_view::RememberedError;
-use rusqlite::{Connection, Transaction, TransactionBehavior, ffi};
+use rusqlite::{Connection, Transaction, ffi};
 use tokio::sync::Semaphore;
 
 use crate::database::{self, OpenError, Schema, Upgrade, from_column, to_column};
@@ -255,17 +255,12 @@ impl Wallet {
             .unwrap_or_else(|_| Err(WalletError::CutShort.into()))
     }
 
-    /// One write transaction. `IMMEDIATE`, so that what it reads cannot be
-    /// changed by another process before it writes.
+    /// One write transaction.
     fn write<T, E: From<rusqlite::Error>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let value = work(&transaction)?;
-        transaction.commit()?;
-        Ok(value)
+        database::write(&mut self.lock(), work)
     }
 
     /// A thread that panicked left no half of a transaction: it was rolled
