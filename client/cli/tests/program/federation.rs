@@ -12,6 +12,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
+use pennyblack_cps::AcceptedTokens;
+use pennyblack_cps::config::IssuerConfig as TakenIssuer;
+use pennyblack_evidence::key_log_view::Demand;
 use pennyblack_roster::{
     Governors, Member, Members, Position, Role, Roster, SignedRoster, Validity,
 };
@@ -160,4 +163,17 @@ impl Council {
 fn member(role: Role, uri: &str, operator: &str, keys: Vec<VerifierKey>) -> Member {
     let (uri, operator) = (uri.parse().unwrap(), operator.parse().unwrap());
     Member::new(role, uri, operator, keys).unwrap()
+}
+
+/// An issuer whose tokens a CPS takes, and that is not there.
+fn absent_issuer() -> TakenIssuer {
+    TakenIssuer {
+        authority: "issuer.test".parse().unwrap(),
+        url: Some("http://127.0.0.1:1".to_owned()),
+        tls_roots: None,
+        voprf_keys: None,
+        log: Demand::Published,
+        log_key: None,
+        tokens: AcceptedTokens::Own,
+    }
 }

@@ -16,6 +16,7 @@ use pennyblack_http::{HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_passport::{Attestation, UnverifiedPassport};
 use pennyblack_protocol::key_record::{KeyRecord, Placement};
 use pennyblack_sealing::mailbox::RecipientKey;
+use pennyblack_service::start::RunningService;
 use pennyblack_tests::federation::{address_of, cps_name};
 use pennyblack_tests::meddler::Meddler;
 use pennyblack_tests::wait::until;
@@ -49,15 +50,18 @@ fn passport(scene: &Scene) -> UnverifiedPassport {
     UnverifiedPassport::parse(&call.sign(&identity, NOW).unwrap()).unwrap()
 }
 
+/// A real issuer, and a real CPS.
+async fn services(scene: &Scene) -> (RunningService, RunningService) {
+    let issuer = scene.federation.start_issuer(1_000).await.unwrap();
+    let public = issuer.addresses().public;
+    let cps = scene.federation.start_cps(public).await.unwrap();
+    (issuer, cps)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_calls_with_keys_at_hand_are_stored_and_no_look_up_is_seen() {
     let scene = Scene::set(1).await;
-    let issuer = scene.federation.start_issuer(1_000).await.unwrap();
-    let cps = scene
-        .federation
-        .start_cps(issuer.addresses().public)
-        .await
-        .unwrap();
+    let (issuer, cps) = services(&scene).await;
     let recorder = Meddler::start(Some(cps.addresses().public), |_, honest| honest);
     let recorder = recorder.await.unwrap();
     let wallet = Wallet::open(&scene.federation.home().join("wallet.db")).unwrap();
@@ -112,12 +116,7 @@ async fn a_hundred_calls_with_keys_at_hand_are_stored_and_no_look_up_is_seen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_feed_shows_before_its_log_has_signed_for_it_is_taken_up_afterwards() {
     let scene = Scene::set(1).await;
-    let issuer = scene.federation.start_issuer(1_000).await.unwrap();
-    let cps = scene
-        .federation
-        .start_cps(issuer.addresses().public)
-        .await
-        .unwrap();
+    let (issuer, cps) = services(&scene).await;
     // The first checkpoint is shown until the log is free again.
     let (held, is_free) = (Mutex::new(None), Arc::new(AtomicBool::new(false)));
     let holder = Arc::clone(&is_free);

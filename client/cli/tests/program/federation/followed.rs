@@ -5,9 +5,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 
-use pennyblack_cps::config::IssuerConfig as TakenIssuer;
-use pennyblack_cps::{AcceptedTokens, Config as CpsConfig, Cps, ObliviousConfig};
-use pennyblack_evidence::key_log_view::Demand;
+use pennyblack_cps::{Config as CpsConfig, Cps, ObliviousConfig};
 use pennyblack_http::{HttpOptions, Request, RetryPolicy};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_service::start::RunningService;
@@ -29,15 +27,7 @@ impl Place {
     fn new(home: &Path, name: &str) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap().to_string();
-        let issuer = TakenIssuer {
-            authority: "issuer.test".parse().unwrap(),
-            url: Some("http://127.0.0.1:1".to_owned()),
-            tls_roots: None,
-            voprf_keys: None,
-            log: Demand::Published,
-            log_key: None,
-            tokens: AcceptedTokens::Own,
-        };
+        let issuer = absent_issuer();
         let (data, roots) = (home.join(name), home.join("pki/roots"));
         let mut config = CpsConfig::local(address.parse().unwrap(), data, roots, issuer);
         config.public.listen = address.parse().unwrap();

@@ -4,9 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use pennyblack_cps::config::IssuerConfig as TakenIssuer;
-use pennyblack_cps::{AcceptedTokens, Config as CpsConfig, Cps, FederationConfig};
-use pennyblack_evidence::key_log_view::Demand;
+use pennyblack_cps::{Config as CpsConfig, Cps, FederationConfig};
 use pennyblack_http::{HttpOptions, Request, RetryPolicy};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_service::start::RunningService;
@@ -17,15 +15,7 @@ use crate::terminal::Scene;
 
 async fn start_cps(scene: &Scene, rosters: &Path) -> Result<RunningService, String> {
     // No issuer is there: a CPS serves rosters all the same.
-    let issuer = TakenIssuer {
-        authority: "issuer.test".parse().unwrap(),
-        url: Some("http://127.0.0.1:1".to_owned()),
-        tls_roots: None,
-        voprf_keys: None,
-        log: Demand::Published,
-        log_key: None,
-        tokens: AcceptedTokens::Own,
-    };
+    let issuer = absent_issuer();
     let (data, roots) = (
         scene.home.path().join("cps"),
         scene.home.path().join("pki/roots"),
