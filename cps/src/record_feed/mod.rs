@@ -1,5 +1,5 @@
 //! Journey of a reader of the feed: key records as the log has published them, entry by entry,
-//! so that whoever mirrors the directory asks for what is new and never for a number. Written
+//! so that a mirror of the directory asks for what is new and never for a number. Written
 //! on the threads for large answers. Not here: what is in the log.
 
 mod routes;
