@@ -15,7 +15,7 @@ use pennyblack_roster::{
 
 pub use cpss::{RosterCps, RosterCpss};
 pub use relays::{RelayRosterError, check_relays, check_relays_by};
-pub use usable::{RosterUse, RosterUseError};
+pub use usable::{RosterUse, RosterUseError, usable_roster};
 
 /// Why nothing good came of a mirror.
 #[derive(Debug, thiserror::Error)]

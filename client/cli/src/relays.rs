@@ -8,7 +8,9 @@ use clap::{Args, ValueEnum};
 use pennyblack_client::oblivious::{
     Fallback, KeyFetcher, ObliviousRoute, RelayAddress, RouteSetupError, TrustedKeys,
 };
-use pennyblack_client::rosters::{RelayRosterError, RosterUseError, check_relays};
+use pennyblack_client::rosters::{
+    RelayRosterError, RosterCpss, RosterUse, RosterUseError, check_relays_by, usable_roster,
+};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_http::{HttpOptions, RetryPolicy, Route, ServiceAddress};
 use pennyblack_runtime::clock::Clock;
@@ -51,7 +53,7 @@ pub(crate) struct RelayOptions {
     relays: Vec<RelayAddress>,
     /// Directory of `federation fetch`. Its newest roster must have each relay, and the CPS
     /// with another operator. A CPS that is hinted at must be there, too. With --directory, copies
-    /// go to its CPSs alone.
+    /// go to its CPSs alone. It says where a CPS is that a relay names.
     #[arg(long, value_name = "DIR")]
     rosters: Option<PathBuf>,
     /// What to do when no relay is reached. Without a key of the CPS nothing is sent either way.
@@ -92,17 +94,14 @@ impl RelayOptions {
         if self.relays.is_empty() {
             return Ok(http);
         }
-        let cpss: Vec<_> = cps.cloned().into_iter().collect();
-        if let Some(directory) = &self.rosters {
-            check_relays(directory, &cpss, &self.relays, Clock::system().now())?;
-        }
+        let (cpss, relays) = self.cpss_and_relays(cps)?;
         let fallback = match self.fallback {
             FallbackName::None => Fallback::None,
             FallbackName::Direct => Fallback::Direct,
         };
         let fetcher = fetcher(wallet);
-        let (relays, keys) = (&self.relays, fetcher.keys.clone());
-        let route = ObliviousRoute::new(&cpss, relays, keys, &http, fallback, Clock::system());
+        let keys = fetcher.keys.clone();
+        let route = ObliviousRoute::new(&cpss, &relays, keys, &http, fallback, Clock::system());
         let route = route.map_err(|error| match error {
             RouteSetupError::Relays(error) => Failure::new(Exit::Usage, error).of_option("--relay"),
             RouteSetupError::Http(error) => error.into(),
@@ -114,6 +113,33 @@ impl RelayOptions {
             warn(&route.unknown_operators());
         }
         Ok(http.routed(route as Arc<dyn Route>))
+    }
+
+    /// The CPSs that there are, at the URLs at which they are reached, and the relays, as the
+    /// roster allows them. One that names no CPS is for that of the command. **A CPS of the roster
+    /// is where the roster says**, unless the command says otherwise.
+    fn cpss_and_relays(
+        &self,
+        cps: Option<&ServiceAddress>,
+    ) -> Result<(Vec<ServiceAddress>, Vec<RelayAddress>), Failure> {
+        let mut cpss: Vec<_> = cps.cloned().into_iter().collect();
+        let relays = self.relays.iter().cloned();
+        let relays: Vec<_> = match cps {
+            Some(cps) => relays.map(|one| one.or_for(cps.authority())).collect(),
+            None => relays.collect(),
+        };
+        if let Some(directory) = &self.rosters {
+            let now = Clock::system().now();
+            let roster = usable_roster(directory, RosterUse::Storing, now)?;
+            for member in RosterCpss::of(&roster, RosterUse::Storing, now)?.all() {
+                let authority = member.address.authority();
+                if cpss.iter().all(|known| known.authority() != authority) {
+                    cpss.push(member.address.clone());
+                }
+            }
+            check_relays_by(&roster, &cpss, &relays, now)?;
+        }
+        Ok((cpss, relays))
     }
 }
 

@@ -46,6 +46,13 @@ impl RelayAddress {
         self.cps.as_ref()
     }
 
+    /// The same for this CPS, unless it names one.
+    #[must_use]
+    pub fn or_for(mut self, cps: &Authority) -> Self {
+        self.cps.get_or_insert_with(|| cps.clone());
+        self
+    }
+
     /// Who the relay is.
     #[must_use]
     pub const fn relay(&self) -> &Authority {
@@ -122,6 +129,10 @@ mod tests {
         assert_eq!(address.cps().unwrap().as_str(), "b.example");
         assert_eq!(address.relay().as_str(), "relay.example");
         assert_eq!(address.url(), "https://relay.example/b");
+        let other = "other.example".parse().unwrap();
+        assert_eq!(address.clone().or_for(&other), address);
+        let unnamed: RelayAddress = "https://relay.example/b".parse().unwrap();
+        assert_eq!(unnamed.or_for(&other).cps(), Some(&other));
         for wrong in [
             "",
             "relay.example",

@@ -46,7 +46,10 @@ pub enum RosterUseError {
 }
 
 /// The newest roster of a directory of `federation fetch`. Waits for the disk.
-pub(super) fn usable_roster(
+///
+/// # Errors
+/// [`RosterUseError`].
+pub fn usable_roster(
     directory: &Path,
     purpose: RosterUse,
     now: UnixTime,
