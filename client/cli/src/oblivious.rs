@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use pennyblack_base::time::UnixTime;
 use pennyblack_client::oblivious::{CpsKeys, KeyFetcher, TrustedKey};
+use pennyblack_client::rosters::{RosterCpss, RosterUse};
 use pennyblack_client::wallet::RememberedKeys;
 use pennyblack_http::ServiceAddress;
 use pennyblack_runtime::clock::Clock;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::carrier::existing_wallet;
 use super::options::NetworkOptions;
-use super::outcome::{Failure, Outcome};
+use super::outcome::{Exit, Failure, Outcome};
 use super::relays::fetcher;
 use super::witnesses::WitnessOptions;
 use super::wording::{folded, plural};
@@ -34,6 +35,9 @@ pub(crate) enum ObliviousCommand {
 #[command(after_help = "\
 Examples:
   pennyblack oblivious keys --cps https://cps.example --wallet wallet.db
+  # a CPS of a federation, whose roster has the key of its log
+  pennyblack oblivious keys --cps https://cps.example --wallet wallet.db \\
+      --rosters rosters
   # in a crontab, at a minute of your own
   17,47 * * * * pennyblack oblivious keys --cps … --wallet … --json
   # then calls go through relays
@@ -60,6 +64,9 @@ pub(crate) struct Keys {
     /// first that the CPS shows is trusted, and a warning says so once.
     #[arg(long, value_name = "KEY")]
     log_key: Option<VerifierKey>,
+    /// Directory of `federation fetch`: its newest roster has the key of the CPS's log.
+    #[arg(long, value_name = "DIR", conflicts_with = "log_key")]
+    rosters: Option<PathBuf>,
     #[command(flatten)]
     witnesses: WitnessOptions,
     #[command(flatten)]
@@ -70,16 +77,37 @@ pub(crate) struct Keys {
 pub(crate) async fn run(command: ObliviousCommand) -> Result<Outcome, Failure> {
     let ObliviousCommand::Keys(arguments) = command;
     let wallet = existing_wallet(&arguments.wallet)?;
+    let now = Clock::system().now();
     let fetcher = KeyFetcher {
-        log_keys: arguments.log_key.into_iter().collect(),
+        log_keys: arguments.log_key(now)?.into_iter().collect(),
         witnesses: arguments.witnesses.policy()?,
         ..fetcher(&wallet)
     };
-    let (cps, now) = (&arguments.cps, Clock::system().now());
+    let cps = &arguments.cps;
     let client = arguments.network.http().client()?;
     let known = fetcher.fetch(&client, cps, now).await?;
     let remembered = wallet.oblivious_keys(cps.authority())?;
     Ok(report(cps, &known, &remembered, now))
+}
+
+impl Keys {
+    /// The key that the CPS's log must have, if somebody says which.
+    fn log_key(&self, now: UnixTime) -> Result<Option<VerifierKey>, Failure> {
+        let Some(rosters) = &self.rosters else {
+            return Ok(self.log_key.clone());
+        };
+        let cpss = RosterCpss::read(rosters, RosterUse::Storing, now)?;
+        let cps = self.cps.authority();
+        let Some(member) = cpss.find(cps) else {
+            let text = format!(
+                "{cps} is no CPS in the roster of {}: name one that is there (`pennyblack \
+                 federation show`)",
+                cpss.federation()
+            );
+            return Err(Failure::new(Exit::Usage, text).of_option("--cps"));
+        };
+        Ok(Some(member.log_key.clone()))
+    }
 }
 
 fn report(

@@ -1,5 +1,6 @@
 //! **`audit follow --roster`**: the logs of all CPSs of a roster over sockets, of which one may
-//! be away, or have another key than the roster says.
+//! be away, or have another key than the roster says. And `oblivious keys --rosters`, which goes by
+//! the same keys.
 
 use std::fs;
 use std::net::TcpListener;
@@ -14,6 +15,8 @@ use serde_json::Value;
 use super::*;
 use crate::terminal::{NETWORK, Scene};
 
+const USAGE: i32 = 2;
+const UNACCOUNTED: i32 = 9;
 const FOLLOW: &str = "audit follow --roster rosters --state audit";
 
 /// A CPS that is known by the address at which it listens. Of its log the first entries are
@@ -124,4 +127,34 @@ async fn the_logs_of_a_federation_are_followed_at_once_and_each_that_is_not_soun
         .has("sound");
     first.stop().await;
     second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_for_relays_must_be_in_the_log_that_the_roster_names() {
+    let scene = Scene::new();
+    let place = Place::new(scene.home.path(), "one");
+    let cps = place.start().await;
+    let (council, key) = (Council::new(), place.log_key().await);
+    let public = *council.0[0].verifier().public();
+    let lie = VerifierKey::new(key.name().clone(), SignatureType::Ed25519, public).unwrap();
+    let office = Office(scene.home);
+    fs::create_dir(office.0.path().join("rosters")).unwrap();
+    let keys = |of: &VerifierKey, at: &str| {
+        let members = vec![place.member("operator-a", of.clone())];
+        let roster = council.of(None, members, (now(), now().plus(DAY)), &[0, 1]);
+        office.write("rosters/pin", &roster.pin().to_string());
+        office.write("rosters/1.roster", &roster.to_string());
+        office.pennyblack(&format!(
+            "oblivious keys --cps http://{at} --rosters rosters --wallet wallet.db"
+        ))
+    };
+    keys(&lie, &place.address).exits_with(UNACCOUNTED);
+    keys(&key, "127.0.0.1:1")
+        .exits_with(USAGE)
+        .has("--cps: 127.0.0.1:1 is no CPS in the roster of fed.example");
+    let good = keys(&key, &place.address);
+    good.exits_with(0).has("1 key of").has(&key.to_string());
+    // Nothing is left to be compared by hand.
+    assert!(!good.stderr.contains("WARN"), "{}", good.stderr);
+    cps.stop().await;
 }
