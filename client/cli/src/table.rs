@@ -13,6 +13,9 @@ const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 /// Blanks between two columns.
 const GAP: u16 = 2;
 
+/// The width where a terminal says that it has none, as some do in containers and on serial lines.
+const USUAL_WIDTH: u16 = 80;
+
 /// A column: its header, and how its cells stand.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Column {
@@ -93,9 +96,11 @@ impl Table {
         table
             .load_style(STYLE)
             .set_content_arrangement(ContentArrangement::Dynamic);
-        if let Some(width) = self.width {
-            table.set_width(width);
-        }
+        match self.width.or_else(|| table.width()) {
+            Some(0) => table.set_width(USUAL_WIDTH),
+            Some(width) => table.set_width(width),
+            None => &mut table,
+        };
         let aligned = |column: &Column, cell: Cell| cell.set_alignment(column.alignment);
         let pick = |cells: Vec<Cell>| {
             let all = self.columns.iter().zip(cells).zip(shown);
@@ -161,6 +166,12 @@ mod tests {
         for line in text.lines() {
             assert!(line.chars().count() <= 40, "{line:?} in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_terminal_that_does_not_know_its_width_gets_a_table_of_the_usual_one() {
+        let rows = [["a", "1234567890abcdef", "1,000"], ["b", "c", "2"]];
+        assert_eq!(sample(&rows, 0), sample(&rows, USUAL_WIDTH));
     }
 
     #[test]
