@@ -11,6 +11,7 @@
 
 mod circles;
 mod documented;
+mod links;
 mod walls;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,5 @@
 //! Rosters: how they are made and signed, fetched from mirrors that lie, served by a CPS, and
-//! how the logs of their members are followed.
+//! how the logs of their members are followed; and the walk of docs/federation.md.
 
 mod fetching;
 mod followed;
@@ -7,6 +7,7 @@ mod hints;
 mod making;
 mod relays;
 mod served;
+mod walk;
 
 use std::process::Command;
 use std::time::Duration;
