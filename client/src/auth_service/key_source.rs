@@ -1,12 +1,24 @@
 //! Where the keys of called numbers come from, and **to which CPSs they may lead**: the signer
 //! of a key record chooses the CPS. Not here: whether a record is good (`keys`).
 
+use std::collections::HashSet;
+
 use pennyblack_base::cps_uri::CpsUri;
 use pennyblack_http::ServiceAddress;
-use pennyblack_protocol::key_record::{Placement, VerifiedKeyRecord};
+use pennyblack_protocol::key_record::{Placement, VerifiedKeyRecord, newest_of_each};
 
 use super::OobAuthenticationError;
 use crate::directory::MirroredKeys;
+
+/// Which records of a number are sealed to.
+#[derive(Debug)]
+pub struct ChosenKeys<R> {
+    /// One for each mailbox, the most specific first, with the CPSs at which its copies may be
+    /// stored. Equally specific ones stay in their order.
+    pub placed: Vec<(R, Placement)>,
+    /// Records that name no CPS of the roster.
+    pub outside: Vec<R>,
+}
 
 /// Where keys come from.
 #[derive(Clone)]
@@ -40,6 +52,32 @@ impl KeySource {
                 key.placement().among(is_member)
             }
         }
+    }
+
+    /// Of records of a number those that are sealed to. Of each mailbox and signer the newest
+    /// counts. **One that leads to no CPS of the roster takes nobody's place**: it is left out
+    /// before a mailbox's records, or the keys of a call, are counted. Then of a mailbox's
+    /// records the most specific counts: a copy of it by the holder of more numbers must not
+    /// take its place.
+    pub fn choose<R: AsRef<VerifiedKeyRecord>>(&self, records: Vec<R>) -> ChosenKeys<R> {
+        let whose = |record: &R| {
+            let record = record.as_ref();
+            (record.mailbox(), record.record().iss.clone())
+        };
+        let mut records = newest_of_each(records, whose, |record| record.as_ref().record().iat);
+        records.sort_by_key(|record| record.as_ref().breadth());
+        let (mut placed, mut outside) = (Vec::new(), Vec::new());
+        let mut mailboxes = HashSet::new();
+        for record in records {
+            match self.placement_of(record.as_ref()) {
+                None => outside.push(record),
+                Some(placement) if mailboxes.insert(record.as_ref().mailbox()) => {
+                    placed.push((record, placement));
+                }
+                Some(_) => {}
+            }
+        }
+        ChosenKeys { placed, outside }
     }
 
     /// Where a CPS is that a record names. Ours may be reached by another URL than its

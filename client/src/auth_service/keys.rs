@@ -9,7 +9,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_protocol::key_record::{
     Breadth, Coverage, KEY_RECORD_LIST_MEDIA_TYPE, KEYS_PATH, KeyRecordError, KeyRecordList,
     MAX_LIST_SIZE, MAX_RECORDS_OF_BLOCK, MAX_RECORDS_OF_NUMBER, PAGE_MAX_AGE, UnverifiedKeyRecord,
-    VerifiedKeyRecord, newest_of_each,
+    VerifiedKeyRecord,
 };
 use pennyblack_stir::jws::CertificateReference;
 use pennyblack_stir::numbering::NumberingTable;
@@ -131,17 +131,12 @@ impl OobAuthenticationService {
 
     /// Of the good records those that are sealed to, and what they may cost.
     pub(super) fn choose(&self, found: &mut FoundKeys) {
-        let keys = keys_to_seal_to(std::mem::take(&mut found.keys));
-        let mut placements = Vec::new();
-        for key in keys {
-            match self.keys.placement_of(&key) {
-                Some(placement) => {
-                    placements.push(placement);
-                    found.keys.push(key);
-                }
-                None => found.not_in_roster.extend(key.placement().cpss().cloned()),
-            }
-        }
+        let chosen = self.keys.choose(std::mem::take(&mut found.keys));
+        let outside = chosen.outside.iter();
+        let outside = outside.flat_map(|key| key.placement().cpss().cloned());
+        found.not_in_roster.extend(outside);
+        let (keys, placements): (Vec<_>, Vec<_>) = chosen.placed.into_iter().unzip();
+        found.keys = keys;
         found.limits = CopyLimits::share_out(self.max_copies, &placements);
         found.left_out += found.keys.len() - found.limits.len();
         found.keys.truncate(found.limits.len());
@@ -300,22 +295,6 @@ impl OobAuthenticationService {
 
 fn tells_of(table: &NumberingTable, number: &TelephoneNumber) -> bool {
     table.tells_of(&number.clone().into())
-}
-
-/// Of records of a number those that are sealed to, one for each mailbox, the most specific
-/// first. Of each mailbox and signer the newest counts. Of equally specific ones the order
-/// stays. Of a mailbox's records the most specific counts: a copy of it by the holder of more
-/// numbers must not take its place.
-pub fn keys_to_seal_to<R: AsRef<VerifiedKeyRecord>>(records: Vec<R>) -> Vec<R> {
-    let whose = |record: &R| {
-        let record = record.as_ref();
-        (record.mailbox(), record.record().iss.clone())
-    };
-    let mut keys = newest_of_each(records, whose, |record| record.as_ref().record().iat);
-    keys.sort_by_key(|key| key.as_ref().breadth());
-    let mut mailboxes = HashSet::new();
-    keys.retain(|key| mailboxes.insert(key.as_ref().mailbox()));
-    keys
 }
 
 /// Asks who answers for a number. **All requests have the same length**, also in HTTP/2,

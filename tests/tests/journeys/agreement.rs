@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use pennyblack_base::cps_uri::CpsUri;
 use pennyblack_base::time::UnixTime;
-use pennyblack_client::auth_service::{
-    CopyLimits, CopyPlan, OobAuthenticationService, keys_to_seal_to,
-};
+use pennyblack_client::auth_service::{CopyLimits, CopyPlan, OobAuthenticationService};
 use pennyblack_client::certificates::Certificates;
 use pennyblack_client::identity::StirIdentity;
 use pennyblack_client::verification_service::PolledCpss;
@@ -180,12 +178,12 @@ impl<'a> Walk<'a> {
     }
 
     fn store(&self, number: usize, name: char) {
-        let keys = keys_to_seal_to(self.known.iter().collect());
-        let [key] = keys.as_slice() else {
-            panic!("one mailbox has one key: {keys:?}");
+        let chosen = self.holder.oob_as.keys.choose(self.known.iter().collect());
+        let [(key, placement)] = chosen.placed.as_slice() else {
+            panic!("one mailbox has one key: {chosen:?}");
         };
         assert_eq!(key.record(), &self.records[number]);
-        let (placement, rng) = (key.placement(), &mut rand::rng());
+        let rng = &mut rand::rng();
         let mut plan = CopyPlan::new(placement, CopyLimits::of(placement), rng);
         let mut asked = std::iter::from_fn(|| plan.ask_next());
         assert!(asked.any(|cps| cps == uri(name)), "{name} is not asked");

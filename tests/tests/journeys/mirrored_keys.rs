@@ -2,6 +2,7 @@
 //! CPS lies: about its log, its feed, or where a record leads.
 
 mod calls;
+mod crowding;
 mod feeds;
 mod growth;
 mod lies;

@@ -11,7 +11,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
-use pennyblack_client::auth_service::keys_to_seal_to;
 use pennyblack_client::directory::blocks::{Block, blocks_around, blocks_of};
 use pennyblack_protocol::key_record::VerifiedKeyRecord;
 use pennyblack_stir::telephone_number::TelephoneNumber;
@@ -24,7 +23,7 @@ pub(crate) use refresh::{RecordService, Refresher};
 /// What a look into the records finds.
 #[derive(Debug)]
 pub(crate) enum Keys {
-    /// Keys of the number, one for each mailbox, the most specific first.
+    /// Records of the number.
     Found(Vec<Arc<VerifiedKeyRecord>>),
     /// Nobody has published one, or its block is not followed.
     None,
@@ -56,20 +55,19 @@ struct Known {
 }
 
 impl KeyRecords {
-    /// The keys that a call to `number` is sealed to.
-    pub(crate) fn keys_of(&self, number: &TelephoneNumber, max: usize, now: UnixTime) -> Keys {
+    /// All records of `number` that have not expired.
+    pub(crate) fn keys_of(&self, number: &TelephoneNumber, now: UnixTime) -> Keys {
         let snapshot = self.current();
         if snapshot.read.is_none() && snapshot.records.is_empty() {
             return Keys::Unread;
         }
         let blocks = blocks_around(number);
         let records = blocks.filter_map(|block| snapshot.by_block.get(&block));
-        let keys = records.flatten().filter(|key| key.exp() > now).collect();
-        let mut keys: Vec<&Arc<_>> = keys_to_seal_to(keys);
-        keys.truncate(max);
+        let keys = records.flatten().filter(|key| key.exp() > now);
+        let keys: Vec<_> = keys.map(Arc::clone).collect();
         match keys.is_empty() {
             true => Keys::None,
-            false => Keys::Found(keys.into_iter().map(Arc::clone).collect()),
+            false => Keys::Found(keys),
         }
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use pennyblack_base::time::UnixTime;
 use pennyblack_client::auth_service::{CopyLimits, KeySource};
 use pennyblack_client::wallet::{Copies, Wallet};
-use pennyblack_protocol::key_record::VerifiedKeyRecord;
+use pennyblack_protocol::key_record::{Placement, VerifiedKeyRecord};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_stir::TrustPolicy;
@@ -42,6 +42,9 @@ const FRESH_FOR: Duration = Duration::from_secs(3600);
 
 /// How long the stock of tokens may take to be read.
 const MAX_READING: Duration = Duration::from_secs(1);
+
+/// A key that a call is sealed to, and the CPSs at which its copies may be stored.
+type PlacedKey = (Arc<VerifiedKeyRecord>, Placement);
 
 pub(crate) struct Signing {
     stores: Stores,
@@ -134,24 +137,14 @@ impl Signing {
         if to_store.is_empty() {
             return Ok(SignOutcome { passport, oob });
         }
-        let keys = match self.keys_of(&numbers, now) {
-            Ok(keys) => keys,
+        let (keys, placements) = match self.keys_of(&numbers, &trusting.keys, now) {
+            Ok(keys) => keys.into_iter().unzip::<_, _, Vec<_>, Vec<_>>(),
             Err(reason) => {
                 self.counters.count(reason);
                 oob.reason = Some(reason);
                 return Ok(SignOutcome { passport, oob });
             }
         };
-        let placed = keys.into_iter().filter_map(|key| {
-            let placement = trusting.keys.placement_of(&key)?;
-            Some((key, placement))
-        });
-        let (keys, placements): (Vec<_>, Vec<_>) = placed.unzip();
-        if keys.is_empty() {
-            self.counters.count(Reason::CpsNotInRoster);
-            oob.reason = Some(Reason::CpsNotInRoster);
-            return Ok(SignOutcome { passport, oob });
-        }
         let limits = CopyLimits::share_out(self.store.max_copies, &placements);
         let copies = to_store.iter().flat_map(|passport| {
             let keys = keys.iter().zip(&placements).zip(&limits);
@@ -172,34 +165,38 @@ impl Signing {
         })
     }
 
-    /// The keys of all numbers of the call, one for each mailbox.
+    /// The keys of all numbers of the call, one for each mailbox, and where their copies may go.
     fn keys_of(
         &self,
         numbers: &[TelephoneNumber],
+        source: &KeySource,
         now: UnixTime,
-    ) -> Result<Vec<Arc<VerifiedKeyRecord>>, Reason> {
-        let max = self.store.max_copies;
-        let (mut keys, mut is_unread) = (Vec::<Arc<VerifiedKeyRecord>>::new(), false);
+    ) -> Result<Vec<PlacedKey>, Reason> {
+        let (mut keys, mut is_unread, mut is_outside) = (Vec::<PlacedKey>::new(), false, false);
         for number in numbers {
-            match self.records.keys_of(number, max, now) {
+            match self.records.keys_of(number, now) {
                 Keys::Unread => is_unread = true,
                 Keys::None => {}
                 Keys::Found(found) => {
-                    for key in found {
-                        let is_new =
-                            |known: &Arc<VerifiedKeyRecord>| known.mailbox() != key.mailbox();
-                        if keys.iter().all(is_new) {
-                            keys.push(key);
+                    let chosen = source.choose(found);
+                    is_outside |= !chosen.outside.is_empty();
+                    for (key, placement) in chosen.placed {
+                        if keys
+                            .iter()
+                            .all(|(known, _)| known.mailbox() != key.mailbox())
+                        {
+                            keys.push((key, placement));
                         }
                     }
                 }
             }
         }
-        keys.truncate(max);
-        match (keys.is_empty(), is_unread) {
-            (true, true) => Err(Reason::KeyRecordsUnread),
-            (true, false) => Err(Reason::NoKeyRecords),
-            (false, _) => Ok(keys),
+        keys.truncate(self.store.max_copies);
+        match (keys.is_empty(), is_outside, is_unread) {
+            (false, ..) => Ok(keys),
+            (true, true, _) => Err(Reason::CpsNotInRoster),
+            (true, false, true) => Err(Reason::KeyRecordsUnread),
+            (true, false, false) => Err(Reason::NoKeyRecords),
         }
     }
 

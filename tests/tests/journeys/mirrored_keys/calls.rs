@@ -27,10 +27,10 @@ use super::scene::*;
 
 const CALLS: usize = 100;
 /// Longest wait for what is published at once.
-const SOON: Duration = Duration::from_secs(60);
+pub(super) const SOON: Duration = Duration::from_secs(60);
 
 /// An OOB-AS with the scene's directory; the CPSs are reached at these addresses.
-fn caller(scene: &Scene, reached: &[ServiceAddress]) -> OobAuthenticationService {
+pub(super) fn caller(scene: &Scene, reached: &[ServiceAddress]) -> OobAuthenticationService {
     let nowhere: SocketAddr = "127.0.0.1:1".parse().unwrap();
     let cpss = scene.cpss(reached);
     OobAuthenticationService {
@@ -39,7 +39,7 @@ fn caller(scene: &Scene, reached: &[ServiceAddress]) -> OobAuthenticationService
     }
 }
 
-fn passport(scene: &Scene) -> UnverifiedPassport {
+pub(super) fn passport(scene: &Scene) -> UnverifiedPassport {
     let call = ShakenCall {
         orig: number("12155550100"),
         dest: number(CALLEE),
