@@ -1,3 +1,4 @@
+mod of_0_2_0;
 mod placements;
 
 use proptest::prelude::*;
