@@ -1,6 +1,7 @@
 //! CPS advertisements (RFC 9888 section 4): a JSON object that says for some SPCs and numbers
 //! at which CPS they are, such as `{"0-1234":"https://cps.example.com"}`. What it says is a
-//! hint (`directory_hint`); it has no signature, and none is needed for that.
+//! hint (`directory_hint`). RFC 9888 lets somebody sign it and says not how; a hint needs no
+//! signature.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -176,7 +177,8 @@ mod tests {
         Advertisement::parse(json.as_bytes()).map_err(|error| error.to_string())
     }
 
-    /// The two examples of RFC 9888 section 4, and the third kind of entry that it names.
+    /// The two examples of RFC 9888 section 4, letter by letter, and the third kind of entry
+    /// that it names.
     #[test]
     fn the_examples_of_the_rfc_are_read_and_written() {
         for json in [

@@ -28,8 +28,8 @@ pub enum CpsUriError {
 }
 
 /// Parses the extension's value: a SEQUENCE of IA5Strings, each an https URI, as versions 01
-/// and 02 of the draft have it; or one such string alone (00), also a UTF8String. One bad URI
-/// makes the whole invalid, as the draft says.
+/// and 02 of the draft have it, and as it goes on under the name draft-sliwa-stir-pps-ext; or
+/// one such string alone (00). One bad URI makes the whole invalid.
 ///
 /// # Errors
 /// [`CpsUriError`].
@@ -37,7 +37,6 @@ pub fn parse_cps_uris(der: &[u8]) -> Result<Vec<HintedCps>, CpsUriError> {
     let mut reader = DerReader::new(der);
     let uris = match reader.peek()? {
         tag::SEQUENCE => several(reader.inside(tag::SEQUENCE)?)?,
-        tag::UTF8_STRING => vec![reader.utf8_string()?.parse()?],
         _ => vec![reader.ia5_string()?.parse()?],
     };
     reader.finish()?;
@@ -93,9 +92,7 @@ mod tests {
     #[test]
     fn the_forms_of_all_versions_of_the_draft_are_read() {
         let uri = "https://cps.example/oob/v1";
-        for tag in [tag::IA5_STRING, tag::UTF8_STRING] {
-            assert_eq!(read(&element(tag, uri.as_bytes())).unwrap(), [uri]);
-        }
+        assert_eq!(read(&ia5(uri)).unwrap(), [uri]);
         let two = [uri, "https://cps-b.example"];
         assert_eq!(read(&list(&two)).unwrap(), two);
     }
@@ -112,9 +109,11 @@ mod tests {
                 assert!(matches!(read(&der), Err(CpsUriError::Uri(_))), "{wrong}");
             }
         }
+        // No version has strings of another type.
         let utf8 = element(tag::UTF8_STRING, b"https://cps.example");
-        let mixed = element(tag::SEQUENCE, &utf8);
-        assert!(matches!(read(&mixed), Err(CpsUriError::Der(_))));
+        for der in [element(tag::SEQUENCE, &utf8), utf8] {
+            assert!(matches!(read(&der), Err(CpsUriError::Der(_))));
+        }
     }
 
     #[test]

@@ -50,7 +50,9 @@ impl FromStr for HintedCps {
     fn from_str(uri: &str) -> Result<Self, HintedUriError> {
         let start = || uri.chars().take(80).collect();
         let is_graphic = uri.bytes().all(|byte| byte.is_ascii_graphic());
-        let rest = uri.strip_prefix("https://").filter(|_| is_graphic);
+        // RFC 9110 section 4.2.3: a scheme is written in either case.
+        let (scheme, rest) = uri.split_once("://").unwrap_or_default();
+        let rest = Some(rest).filter(|_| is_graphic && scheme.eq_ignore_ascii_case("https"));
         let rest = rest.filter(|rest| uri.len() <= MAX_HINTED_URI_SIZE && !rest.contains('#'));
         let rest = rest.ok_or_else(|| HintedUriError::Form(start()))?;
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
@@ -81,6 +83,7 @@ mod tests {
         for same in [
             "https://cps.example:8443",
             "https://CPS.example:8443/",
+            "HTTPS://cps.example:8443",
             "https://cps.example:8443/oob/v1?x=1",
         ] {
             assert!(same.parse::<HintedCps>().unwrap().names(&cps), "{same}");
@@ -96,6 +99,7 @@ mod tests {
         for wrong in [
             "http://cps.example",
             "cps.example",
+            "xhttps://cps.example",
             "https://",
             "https://a b",
             "https://user@cps.example",
