@@ -10,7 +10,7 @@ use pennyblack_client::oblivious::{KeyFetcher, KeyTimer, ObliviousRoute, Trusted
 use pennyblack_client::rosters::{RelayRosterError, check_relays_by};
 use pennyblack_client::wallet::Wallet;
 use pennyblack_http::{HttpOptions, RetryPolicy, Route, ServiceAddress};
-use pennyblack_roster::Roster;
+use pennyblack_roster::Chain;
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::reload::{FromFiles, Reload};
 use pennyblack_service::admin::Readiness;
@@ -18,7 +18,7 @@ use pennyblack_service::start_error::{StartContext as _, StartError};
 use pennyblack_tlog::WitnessPolicy;
 
 use crate::config::{Config, ObliviousSection, StoreSection};
-use crate::rosters::newest_roster;
+use crate::rosters::kept_rosters;
 
 const ROSTERS: &str = "oblivious.rosters";
 
@@ -30,8 +30,8 @@ pub(crate) struct Oblivious {
     witnesses: WitnessPolicy,
     direct: HttpOptions,
     section: ObliviousSection,
-    /// The newest roster, if relays are checked by one.
-    roster: Option<Arc<FromFiles<Roster>>>,
+    /// Rosters, if relays are checked by the one that is in force.
+    rosters: Option<Arc<FromFiles<Chain>>>,
     /// Those that are named.
     cpss: Vec<ServiceAddress>,
 }
@@ -50,8 +50,8 @@ impl Oblivious {
         }
         let (cpss, keys) = (cpss(config, store), TrustedKeys::default());
         let rosters = section.rosters.clone();
-        let roster = rosters.map(|directory| newest_roster(ROSTERS, directory, reload));
-        let roster = roster.transpose()?;
+        let rosters = rosters.map(|directory| kept_rosters(ROSTERS, directory, reload));
+        let rosters = rosters.transpose()?;
         let route = ObliviousRoute::new(
             &cpss,
             &section.relays,
@@ -67,7 +67,7 @@ impl Oblivious {
             witnesses: section.witness_policy().context("oblivious.witnesses")?,
             direct: direct.clone(),
             section: section.clone(),
-            roster,
+            rosters,
             cpss,
         };
         this.check_relays(clock.now()).context(ROSTERS)?;
@@ -137,8 +137,10 @@ impl Oblivious {
     /// Whether the roster allows the relays, if there is one.
     fn check_relays(&self, now: UnixTime) -> Result<(), RelayRosterError> {
         let (cpss, relays) = (&self.cpss, &self.section.relays);
-        let roster = self.roster.as_ref().map(|files| files.current());
-        roster.map_or(Ok(()), |roster| check_relays_by(&roster, cpss, relays, now))
+        let Some(rosters) = self.rosters.as_ref().map(|files| files.current()) else {
+            return Ok(());
+        };
+        check_relays_by(rosters.in_force(now).roster(), cpss, relays, now)
     }
 
     fn seconds_left(&self, cps: &Authority, now: UnixTime) -> Option<f64> {

@@ -1,5 +1,5 @@
 //! Rosters that are read again while a gateway runs, and the CPSs to which the keys of a directory
-//! may lead by the newest. Not here: which relays it allows (`oblivious`).
+//! may lead by the one in force. Not here: which relays it allows (`oblivious`).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_client::directory::{Directory, MirroredKeys};
 use pennyblack_client::rosters::{RosterCpss, RosterUse, RosterUseError};
 use pennyblack_http::ServiceAddress;
-use pennyblack_roster::{KeptRosters, Roster};
+use pennyblack_roster::{Chain, KeptRosters};
 use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::reload::{FromFiles, Reload, Reread};
 use pennyblack_runtime::shutdown::Shutdown;
@@ -20,30 +20,26 @@ use crate::config::StoreSection;
 
 const ROSTERS: &str = "store.rosters";
 
-/// How soon it is noticed that a roster has ended.
+/// How soon it is noticed that a roster has ended, or begun.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// The newest roster of a directory, which the configuration key `what` names. **A fork, or a file
-/// that is none, stops a start; while a gateway runs, the roster of before stays in force.**
-pub(crate) fn newest_roster(
+/// The rosters of a directory, which the configuration key `what` names. **A fork, or a file
+/// that is none, stops a start; while a gateway runs, it goes on by the rosters of before.**
+pub(crate) fn kept_rosters(
     what: &'static str,
     directory: PathBuf,
     reload: &Reload,
-) -> Result<Arc<FromFiles<Roster>>, StartError> {
-    let read = move || {
-        let chain = KeptRosters::chain_in(&directory).context(what)?;
-        Ok::<_, StartError>(chain.last().roster().clone())
-    };
-    let roster = FromFiles::open(what, read)?;
-    reload.add(Arc::<FromFiles<Roster>>::clone(&roster) as Arc<dyn Reread>);
-    Ok(roster)
+) -> Result<Arc<FromFiles<Chain>>, StartError> {
+    let rosters = FromFiles::open(what, move || KeptRosters::chain_in(&directory).context(what))?;
+    reload.add(Arc::<FromFiles<Chain>>::clone(&rosters) as Arc<dyn Reread>);
+    Ok(rosters)
 }
 
-/// The keys of a directory, which lead to the CPSs of the newest roster alone. Clones share both.
+/// The keys of a directory, which lead to the CPSs of the roster in force alone. Clones share both.
 #[derive(Clone)]
 pub(crate) struct RosterBoundKeys {
     keys: MirroredKeys,
-    roster: Arc<FromFiles<Roster>>,
+    rosters: Arc<FromFiles<Chain>>,
     /// How one of the CPSs is reached, if not by its own URL.
     cps: Option<ServiceAddress>,
 }
@@ -58,13 +54,13 @@ impl RosterBoundKeys {
         let Some((file, rosters)) = store.mirror() else {
             return Ok(None);
         };
-        let roster = newest_roster(ROSTERS, rosters.to_owned(), reload)?;
-        let cpss = RosterCpss::of(&roster.current(), RosterUse::Storing, clock.now());
+        let rosters = kept_rosters(ROSTERS, rosters.to_owned(), reload)?;
+        let cpss = cpss_in_force(&rosters.current(), clock.now());
         let cpss = cpss.context(ROSTERS)?.reached_at(store.cps.as_slice());
         let directory = Directory::existing(file).context("store.directory")?;
         Ok(Some(Self {
             keys: MirroredKeys::new(directory, cpss),
-            roster,
+            rosters,
             cps: store.cps.clone(),
         }))
     }
@@ -74,9 +70,9 @@ impl RosterBoundKeys {
         &self.keys
     }
 
-    /// Goes by each newer roster, until `shutdown`.
+    /// Goes by each newer roster once it begins, until `shutdown`.
     pub(crate) async fn follow(self, readiness: Readiness, clock: Clock, shutdown: Shutdown) {
-        let mut changes = self.roster.changes();
+        let mut changes = self.rosters.changes();
         loop {
             match self.take_up(clock.now()) {
                 Ok(()) => readiness.has(ROSTERS),
@@ -92,8 +88,7 @@ impl RosterBoundKeys {
 
     /// **By a roster that is not even good for storing nothing is sent any more.**
     fn take_up(&self, now: UnixTime) -> Result<(), RosterUseError> {
-        let cpss = RosterCpss::of(&self.roster.current(), RosterUse::Storing, now);
-        match cpss {
+        match cpss_in_force(&self.rosters.current(), now) {
             Ok(cpss) => self.keys.set_cpss(cpss.reached_at(self.cps.as_slice())),
             Err(error) => {
                 self.keys.set_cpss(self.keys.cpss().emptied());
@@ -102,4 +97,8 @@ impl RosterBoundKeys {
         }
         Ok(())
     }
+}
+
+fn cpss_in_force(rosters: &Chain, now: UnixTime) -> Result<RosterCpss, RosterUseError> {
+    RosterCpss::of(rosters.in_force(now).roster(), RosterUse::Storing, now)
 }

@@ -38,7 +38,7 @@ impl RosterCps {
     }
 }
 
-/// The CPSs of the newest roster.
+/// The CPSs of the roster that is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RosterCpss {
     federation: Authority,
@@ -46,7 +46,7 @@ pub struct RosterCpss {
 }
 
 impl RosterCpss {
-    /// Those of the newest roster in a directory of `federation fetch`. Waits for the disk.
+    /// Those of the roster that is in force by a directory of `federation fetch`. Waits for the disk.
     ///
     /// # Errors
     /// [`RosterUseError`].

@@ -46,7 +46,7 @@ pub enum RelayRosterError {
     },
 }
 
-/// Checks by the newest roster of a directory that these relays may carry requests, each for
+/// Checks by the roster that is in force by a directory that these relays may carry requests, each for
 /// the CPS that it names, or else for each of `cpss`. Waits for the disk.
 ///
 /// # Errors

@@ -27,7 +27,29 @@ pub(crate) fn member_of(role: Role, uri: &str, operator: &str) -> Member {
 
 /// A directory with a roster of these members.
 pub(crate) fn directory_with(members: Vec<Member>) -> TempDir {
+    directory_of(&first_roster(&key("governor.example"), members)).0
+}
+
+/// The same, with a successor that has these members, and begins then.
+pub(crate) fn directory_of_two(
+    members: Vec<Member>,
+    (others, begins): (Vec<Member>, UnixTime),
+) -> TempDir {
     let governor = key("governor.example");
+    let first = first_roster(&governor, members);
+    let successor = Roster {
+        position: Position::After(first.pin()),
+        validity: Validity::new(begins, begins.plus(DAY)).unwrap(),
+        members: Members::new(others).unwrap(),
+        ..first.roster().clone()
+    };
+    let (home, mut kept) = directory_of(&first);
+    let successor = SignedRoster::sign(successor, &governor).unwrap();
+    kept.offer(successor).unwrap();
+    home
+}
+
+fn first_roster(governor: &NoteSigner, members: Vec<Member>) -> SignedRoster {
     let roster = Roster {
         origin: "fed.example".parse().unwrap(),
         position: Position::First,
@@ -35,9 +57,12 @@ pub(crate) fn directory_with(members: Vec<Member>) -> TempDir {
         governors: Governors::new(1, vec![governor.verifier().clone()]).unwrap(),
         members: Members::new(members).unwrap(),
     };
-    let signed = SignedRoster::sign(roster, &governor).unwrap();
+    SignedRoster::sign(roster, governor).unwrap()
+}
+
+fn directory_of(first: &SignedRoster) -> (TempDir, KeptRosters) {
     let home = tempfile::tempdir().unwrap();
-    let mut kept = KeptRosters::open(home.path(), Some(signed.pin())).unwrap();
-    kept.offer(signed).unwrap();
-    home
+    let mut kept = KeptRosters::open(home.path(), Some(first.pin())).unwrap();
+    kept.offer(first.clone()).unwrap();
+    (home, kept)
 }

@@ -1,4 +1,4 @@
-//! The newest roster of a directory, if it is good for what is to be done by it.
+//! The roster that is in force by a directory, if it is good for what is to be done by it.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub enum RosterUseError {
     Directory(#[from] RosterDirectoryError),
     /// It is not good for storing now.
     #[error(
-        "the newest roster that is kept is good from {from}, and for storing until {until}: run \
+        "the roster that is in force is good from {from}, and for storing until {until}: run \
          `pennyblack federation fetch`, and check this machine's clock"
     )]
     NotForStoring {
@@ -34,7 +34,7 @@ pub enum RosterUseError {
     },
     /// Nothing new may be believed by it now.
     #[error(
-        "the newest roster that is kept is good from {from} until {until}, so nothing new is \
+        "the roster that is in force is good from {from} until {until}, so nothing new is \
          believed: run `pennyblack federation fetch`, and check this machine's clock"
     )]
     NotCurrent {
@@ -45,7 +45,7 @@ pub enum RosterUseError {
     },
 }
 
-/// The newest roster of a directory of `federation fetch`. Waits for the disk.
+/// The roster that is in force by a directory of `federation fetch`. Waits for the disk.
 ///
 /// # Errors
 /// [`RosterUseError`].
@@ -55,7 +55,7 @@ pub fn usable_roster(
     now: UnixTime,
 ) -> Result<Roster, RosterUseError> {
     let chain = KeptRosters::chain_in(directory)?;
-    let roster = chain.last().roster();
+    let roster = chain.in_force(now).roster();
     require_usable(roster, purpose, now)?;
     Ok(roster.clone())
 }
@@ -79,5 +79,39 @@ pub(super) fn require_usable(
             from: validity.from(),
             until: validity.until(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use pennyblack_roster::Role;
+
+    use super::super::RosterCpss;
+    use super::super::testing::{BEGIN, DAY, directory_of_two, member_of};
+    use super::*;
+
+    /// Who is stored at, and who is believed: the same, as long as a roster is current.
+    #[test]
+    fn a_roster_of_tomorrow_takes_nothing_from_that_of_today() {
+        let cps = |uri| vec![member_of(Role::Cps, uri, "operator")];
+        let (today, tomorrow) = (cps("https://a.example"), cps("https://b.example"));
+        let home = directory_of_two(today, (tomorrow, BEGIN.plus(DAY / 2)));
+        let cps_at = |now, purpose| {
+            let cpss = RosterCpss::read(home.path(), purpose, now).unwrap();
+            cpss.all()[0].address.authority().to_string()
+        };
+        for purpose in [RosterUse::Storing, RosterUse::Believing] {
+            assert_eq!(cps_at(BEGIN, purpose), "a.example");
+            assert_eq!(cps_at(BEGIN.plus(DAY / 3), purpose), "a.example");
+            assert_eq!(cps_at(BEGIN.plus(DAY / 2), purpose), "b.example");
+        }
+        let early = BEGIN.minus(Duration::from_secs(61));
+        let none = RosterCpss::read(home.path(), RosterUse::Storing, early).unwrap_err();
+        assert!(
+            matches!(none, RosterUseError::NotForStoring { from: BEGIN, .. }),
+            "{none}"
+        );
     }
 }

@@ -40,7 +40,7 @@ impl FederationOptions<'_> {
         let now = Clock::system().now();
         let chain = KeptRosters::chain_in(self.rosters);
         let chain = chain.map_err(|error| Failure::from(error).of_option("--roster"))?;
-        let roster = chain.last().roster();
+        let roster = chain.in_force(now).roster();
         // Nothing new is believed by one that has ended.
         if !matches!(roster.validity.standing(now), Standing::Current { .. }) {
             let text = standing(&roster.validity, now);

@@ -68,7 +68,7 @@ fn chain_of(pin: &Pin, files: &[PathBuf]) -> Result<Chain, Failure> {
     Ok(chain)
 }
 
-/// What is good about them, and whether the last is valid now.
+/// What is good about them, and whether the one in force is valid now.
 pub(super) fn report(chain: &Chain, now: UnixTime) -> Outcome {
     let mut table = Table::new([
         numbers("roster"),
@@ -99,24 +99,29 @@ pub(super) fn report(chain: &Chain, now: UnixTime) -> Outcome {
             "members": members,
         }));
     }
-    let last = chain.last().roster();
-    let state = last.validity.standing(now);
-    let line = format!(
+    let (roster, last) = (chain.in_force(now).roster(), chain.last().roster());
+    let state = roster.validity.standing(now);
+    let mut line = format!(
         "{} of {}, each signed as it must be. Roster {}: {}",
         plural(entries.len() as u64, "roster"),
-        last.origin,
-        last.sequence(),
-        standing(&last.validity, now)
+        roster.origin,
+        roster.sequence(),
+        standing(&roster.validity, now)
     );
+    if last.sequence() != roster.sequence() {
+        let begins = last.validity.from();
+        line.push_str(&format!(". Roster {} begins at {begins}", last.sequence()));
+    }
     let is_current = matches!(state, Standing::Current { .. });
     let line = match is_current {
         true => style(folded(&line)).green(),
         false => style(folded(&line)).red(),
     };
     let json = json!({
-        "federation": last.origin,
+        "federation": roster.origin,
         "pin": chain.first().pin().to_string(),
         "newest": last.sequence().get(),
+        "in_force": roster.sequence().get(),
         "standing": standing_word(state),
         "rosters": entries,
     });

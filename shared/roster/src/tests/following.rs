@@ -1,6 +1,12 @@
 //! When a roster is the first, or the next.
 
+use std::time::Duration;
+
+use pennyblack_base::clock_tolerance;
+
 use super::*;
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// A chain with one roster, of a threshold of two of three.
 fn begun(council: &Council) -> Chain {
@@ -216,6 +222,31 @@ fn a_successor_of_another_federation_is_refused() {
         matches!(refused, ChainError::OtherFederation { .. }),
         "{refused}"
     );
+}
+
+/// Governors sign it ahead of time.
+#[test]
+fn a_successor_takes_the_place_of_a_roster_when_it_begins() {
+    let council = Council::new();
+    let mut chain = begun(&council);
+    let first = chain.last().clone();
+    let end = first.roster().validity.until();
+    let next = council.after(&first, ABC, &["a.example"]);
+    let roster = Roster {
+        validity: Validity::new(end.minus(HOUR), end.plus(HOUR)).unwrap(),
+        ..next.roster().clone()
+    };
+    let next = council.signed(roster, &["a.example", "b.example"]);
+    chain.offer(next.clone()).unwrap();
+    // By a clock that may be a minute behind.
+    let begins = end.minus(HOUR).minus(clock_tolerance::ROSTER);
+    let second = Duration::from_secs(1);
+    assert_eq!(chain.in_force(first.roster().validity.from()), &first);
+    assert_eq!(chain.in_force(begins.minus(second)), &first);
+    assert_eq!(chain.in_force(begins), &next);
+    assert_eq!(chain.in_force(end.plus(HOUR)), &next);
+    // If none has begun, none is passed over.
+    assert_eq!(chain.in_force(UnixTime(0)), &first);
 }
 
 /// They say who may sign the next, and only the last must be current.
