@@ -14,7 +14,7 @@ use pennyblack_privacypass::token_key::{TokenKey, TokenVerifier};
 use pennyblack_tlog::KeyName;
 
 use super::accusation::{Accusation, Accusations};
-use super::beginnings::Beginnings;
+use super::announced::{Announced, calendar_of};
 use super::epochs::{Closed, Epoch, Epochs, Issued, MAX_DAYS, MAX_EPOCHS};
 use super::misbehaviour::AuditError;
 use super::record_counts::RecordCounts;
@@ -52,34 +52,6 @@ pub(super) struct News {
     pub(super) double_spends: u64,
     pub(super) oblivious_keys: u64,
     pub(super) records: RecordCounts,
-}
-
-/// The keys that one issuer announced, by when they begin.
-struct Announced {
-    calendar: KeyCalendar,
-    beginnings: Beginnings,
-}
-
-impl Announced {
-    fn of(issuer: &str, epochs: &Epochs) -> Self {
-        let keys = epochs.iter().filter(|(of, ..)| *of == issuer);
-        let keys = keys.filter(|(.., epoch)| epoch.announced.is_some());
-        Self {
-            calendar: calendar_of(keys),
-            beginnings: Beginnings::of(issuer, epochs),
-        }
-    }
-}
-
-/// Each key was within the limits of the log that stated it when that was read.
-fn calendar_of<'a>(keys: impl Iterator<Item = (&'a str, &'a str, &'a Epoch)>) -> KeyCalendar {
-    let mut calendar = KeyCalendar::default();
-    for begins in keys.filter_map(|(.., epoch)| epoch.not_before) {
-        // The CPS may have named another day than the issuer, and a day is full by that:
-        // all other keys count.
-        _ = calendar.add(begins);
-    }
-    calendar
 }
 
 impl Book {
@@ -130,6 +102,26 @@ impl Book {
         let mut all = self.unfollowed.clone();
         all.extend(open.map(|(issuer, ..)| issuer.to_owned()));
         all.into_iter().collect()
+    }
+
+    /// An issuer's log was not read to its end. What the CPS opens of its keys waits for the run
+    /// in which it is: then all keys are compared.
+    pub(super) fn is_not_read(&mut self, issuer: &str) {
+        if let Some(known) = self.issuers.get_mut(issuer) {
+            known.is_read = false;
+        }
+    }
+
+    /// Issuers whose logs were not read to their ends, and whose announcements of keys that the
+    /// CPS has opened are not known therefore.
+    pub(super) fn uncompared(&self) -> Vec<String> {
+        let waits = |(issuer, _, epoch): &(&str, &str, &Epoch)| {
+            let is_unread = self.issuers.get(*issuer).is_some_and(|one| !one.is_read);
+            is_unread && epoch.opened.is_some() && epoch.announced.is_none()
+        };
+        let issuers = self.epochs.iter().filter(waits);
+        let issuers: BTreeSet<_> = issuers.map(|(issuer, ..)| issuer.to_owned()).collect();
+        issuers.into_iter().collect()
     }
 
     /// What is known when all was read.
@@ -230,9 +222,11 @@ impl Book {
                 if self.opened.contains_key(&key.id().to_string()) {
                     return Err(contradicts("this key epoch was opened before"));
                 }
-                let is_followed = self.issuers.contains_key(issuer.as_str());
+                let followed = self.issuers.get(issuer.as_str());
+                let (is_followed, is_read) =
+                    (followed.is_some(), followed.is_some_and(|one| one.is_read));
                 let announced = self.epochs.get(issuer.as_str(), key.id());
-                if is_followed && announced.is_none_or(|epoch| epoch.announced.is_none()) {
+                if is_read && announced.is_none_or(|epoch| epoch.announced.is_none()) {
                     return Err(AuditError::UnknownKey {
                         log: log.clone(),
                         index,
@@ -361,11 +355,11 @@ impl Book {
     }
 
     /// Every key at the CPS is its issuer's, and no more of it were spent than issued. A key
-    /// is missed only when `all_is_known` of the issuers' logs: the rest may announce it.
-    pub(super) fn reconcile(&self, all_is_known: bool) -> Result<(), AuditError> {
+    /// is missed only in a log that was read to its end: the rest may announce it.
+    pub(super) fn reconcile(&self) -> Result<(), AuditError> {
         for (issuer, id, epoch) in self.epochs.iter() {
-            let is_known = all_is_known && self.issuers.contains_key(issuer);
-            if is_known && epoch.opened.is_some() && epoch.announced.is_none() {
+            let is_read = self.issuers.get(issuer).is_some_and(|known| known.is_read);
+            if is_read && epoch.opened.is_some() && epoch.announced.is_none() {
                 return Err(AuditError::NotAnnounced {
                     key: id.to_owned(),
                     issuer: issuer.to_owned(),

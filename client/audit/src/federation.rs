@@ -58,6 +58,8 @@ pub struct CpsFollowed {
     pub followed: Option<FollowedLog>,
     /// As in [`Followed::unfollowed`].
     pub unfollowed: Vec<String>,
+    /// As in [`Followed::uncompared`].
+    pub uncompared: Vec<String>,
     /// As in [`Followed::double_spends`].
     pub double_spends: u64,
     /// What is wrong with it, the gravest first.
@@ -131,21 +133,24 @@ impl FederationAuditor {
                     }
                     states.push(followed.state);
                     logs.extend(followed.issuers);
-                    Some((followed.cps, followed.unfollowed, followed.double_spends))
+                    let others = (followed.unfollowed, followed.uncompared);
+                    Some((followed.cps, others, followed.double_spends))
                 }
                 Err(error) => {
                     own.push(error);
                     None
                 }
             };
-            let (followed, unfollowed, double_spends) = match followed {
-                Some((log, unfollowed, double_spends)) => (Some(log), unfollowed, double_spends),
-                None => (None, Vec::new(), 0),
+            let (followed, others, double_spends) = match followed {
+                Some((log, others, double_spends)) => (Some(log), others, double_spends),
+                None => (None, Default::default(), 0),
             };
+            let (unfollowed, uncompared) = others;
             cpss.push(CpsFollowed {
                 log: cps.log.clone(),
                 followed,
                 unfollowed,
+                uncompared,
                 double_spends,
                 errors: own,
             });

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::book::Book;
 use super::epochs::Epochs;
 use super::misbehaviour::{AuditError, Misbehaviour};
-use super::one_log::{Beginning, FollowedLog, Part, follow, last_checkpoint, remember};
+use super::one_log::{Beginning, FollowedLog, Part, follow, last_checkpoint};
 use super::place::LogPlace;
 use super::record_counts::RecordCounts;
 use super::state::{Finding, KeptLog, State, StateError};
@@ -46,6 +46,9 @@ pub struct Followed {
     /// Other issuers, whose keys the CPS takes or has taken since the last run: that these
     /// announced them is the CPS's word.
     pub unfollowed: Vec<String>,
+    /// Issuers whose logs could not be read to their ends: what the CPS says of some of their
+    /// keys is compared in the next run.
+    pub uncompared: Vec<String>,
     /// Double spends among the new entries.
     pub double_spends: u64,
     /// Keys for oblivious requests among the new entries.
@@ -151,29 +154,28 @@ impl Auditor {
                 Err(error) => from.unchanged(name, Some(error)),
             });
         }
-        // Keys at the CPS can be compared only with all of the issuers' logs.
-        let all_is_known = issuers.iter().all(|issuer| issuer.log.is_complete);
+        // **An issuer that is away holds back no CPS.** Its keys are compared once it is back.
+        let away = self.issuers.keys().zip(&issuers);
+        let away = away.filter(|(_, log)| !log.log.is_complete);
+        let away: Vec<_> = away.map(|(issuer, _)| issuer.as_str()).collect();
+        away.iter().for_each(|issuer| book.is_not_read(issuer));
         let from = Beginning::of(&self.cps, seen.cps.as_ref(), now)?;
         let mut cps = match checkpoint {
-            Ok(to) if all_is_known => {
+            Ok(to) => {
                 let take = |index, entry| book.take_of_cps(name, index, entry);
                 follow(&self.cps, (from, to), end, take, &mut progress).await
             }
-            // What the CPS has signed is remembered even so.
-            Ok(to) => remember(&self.cps, (from, to), end).await,
             Err(error) => from.unchanged(name, Some(error)),
         };
         let is_unproven = cps.is_unproven || issuers.iter().any(|issuer| issuer.is_unproven);
         // What is not proven accuses nobody.
-        let mut settled = || {
-            book.settle(name)
-                .and_then(|()| book.reconcile(all_is_known))
-        };
+        let mut settled = || book.settle(name).and_then(|()| book.reconcile());
         let found = if is_unproven { None } else { settled().err() };
         if is_unproven || found.is_some() {
             // Loaded again, and not held twice all the time. What was taken goes first.
             drop(book);
             book = self.resume(load()?)?.1;
+            away.iter().for_each(|issuer| book.is_not_read(issuer));
             cps.take_back();
             issuers.iter_mut().for_each(Part::take_back);
         }
@@ -197,6 +199,7 @@ impl Auditor {
             oblivious_keys: new.oblivious_keys,
             records: new.records,
             unfollowed: book.unfollowed(),
+            uncompared: book.uncompared(),
             state: State::new(kept_cps, kept, finding, book.into_known()),
             cps: cps.log,
             issuers: issuers.into_iter().map(|issuer| issuer.log).collect(),

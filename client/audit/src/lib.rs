@@ -4,6 +4,7 @@
 //! `pennyblack_tlog::reader` does, and how it is told on a terminal.
 
 mod accusation;
+mod announced;
 mod beginnings;
 mod book;
 mod compare;

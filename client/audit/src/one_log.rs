@@ -152,40 +152,6 @@ impl Part {
     }
 }
 
-/// Reads no entries up to a checkpoint, and has it continue what was signed before.
-pub(super) async fn remember(
-    reader: &LogReader<LogPlace>,
-    (from, to): (Beginning, SignedCheckpoint),
-    end: Instant,
-) -> Part {
-    let name = reader.key().name();
-    let continued = timeout_at(end, reader.continue_to(&from.position, &to)).await;
-    let position = match continued {
-        Ok(Ok(position)) => position,
-        Ok(Err(error)) => {
-            let log = name.clone();
-            return from.unchanged(name, Some(AuditError::Log { log, error }));
-        }
-        Err(_) => return from.unchanged(name, None),
-    };
-    let (before, signed) = (from.position.head(), to.checkpoint().head);
-    let kept = from.kept_at(&position, from.skipped(), reader);
-    Part {
-        log: FollowedLog {
-            name: name.clone(),
-            before: before.size,
-            now: before.size,
-            signed: signed.size,
-            is_complete: before == signed,
-            skipped: from.skipped(),
-        },
-        unread: Some(kept.clone()),
-        kept: Some(kept),
-        is_unproven: false,
-        stopped: None,
-    }
-}
-
 /// Reads entries up to a checkpoint, and proves them.
 pub(super) async fn follow(
     reader: &LogReader<LogPlace>,

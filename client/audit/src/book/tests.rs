@@ -8,6 +8,7 @@ use pennyblack_privacypass::blind_rsa::TokenPublicKey;
 use pennyblack_privacypass::token::{ChallengeDigest, Nonce, Token};
 use pennyblack_privacypass::token_key::TokenKey;
 
+use super::super::beginnings::Beginnings;
 use super::super::misbehaviour::Misbehaviour;
 use super::*;
 
@@ -266,9 +267,12 @@ fn two_keys_that_begin_close_to_each_other_are_found_also_by_a_later_run() {
 fn a_key_is_missed_only_when_all_of_the_issuers_log_is_known() {
     let mut before = book();
     open(&mut before, key(1));
-    let book = Book::new(before.into_known().0, followed());
-    book.reconcile(false).unwrap();
-    let missed = book.reconcile(true).unwrap_err();
+    let known = before.into_known().0;
+    let mut unread = Book::new(known.clone(), followed());
+    unread.is_not_read(ISSUER);
+    unread.reconcile().unwrap();
+    assert_eq!(unread.uncompared(), [ISSUER]);
+    let missed = Book::new(known, followed()).reconcile().unwrap_err();
     assert!(
         matches!(missed, AuditError::NotAnnounced { .. }),
         "{missed}"

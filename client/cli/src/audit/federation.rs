@@ -119,6 +119,7 @@ struct Service<'a> {
     followed: Option<&'a FollowedLog>,
     errors: &'a [AuditError],
     unfollowed: &'a [String],
+    uncompared: &'a [String],
     double_spends: Option<u64>,
 }
 
@@ -130,6 +131,7 @@ impl<'a> Service<'a> {
             followed: cps.followed.as_ref(),
             errors: &cps.errors,
             unfollowed: &cps.unfollowed,
+            uncompared: &cps.uncompared,
             double_spends: Some(cps.double_spends),
         }
     }
@@ -141,6 +143,7 @@ impl<'a> Service<'a> {
             followed: issuer.followed.as_ref(),
             errors: &issuer.errors,
             unfollowed: &[],
+            uncompared: &[],
             double_spends: None,
         }
     }
@@ -203,6 +206,13 @@ impl<'a> Service<'a> {
                  them"
             )));
         }
+        if !self.uncompared.is_empty() {
+            let issuers = self.uncompared.join(", ");
+            all.push(sentence(&format!(
+                "{name} takes keys of {issuers} that were not compared with that log, which was \
+                 not read to its end: the next run compares them"
+            )));
+        }
         if let Some(log) = self.followed.filter(|log| !log.skipped.is_empty()) {
             all.push(sentence(&format!(
                 "{name} has {}: they were not checked; update this program",
@@ -229,6 +239,7 @@ impl<'a> Service<'a> {
             "complete": followed.is_some_and(|log| log.is_complete),
             "new_double_spends": self.double_spends,
             "issuers_not_followed": self.unfollowed,
+            "issuers_not_compared": self.uncompared,
             "errors": errors.collect::<Vec<_>>(),
             "exit_code": self.exit() as u8,
         })

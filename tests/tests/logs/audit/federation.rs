@@ -132,3 +132,32 @@ async fn an_issuer_that_shows_the_audits_of_two_cpss_two_histories_is_named() {
     let errors = &followed.issuers[0].errors;
     assert_eq!(found(errors)[0], Some(Misbehaviour::Fork), "{errors:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_that_is_away_holds_back_no_cps_and_its_keys_are_compared_later() {
+    let (one, own) = (key(1), key(2));
+    let issuer = Operated::new(ISSUER, &[announced(one.clone()), issued(&one, 100)]).await;
+    let sound = Operated::new(CPS, &[opened(one.clone()), closed(&one, 60)]).await;
+    let liar = Operated::new(OTHER_CPS, &[opened(own)]).await;
+    let both = || vec![sound.log(), liar.log()];
+    let (state, nowhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let away = log_at(nowhere.path().to_str().unwrap(), &issuer.key());
+    let followed = follow_all(both(), vec![away], state.path()).await;
+    assert_eq!(found(&followed.issuers[0].errors), [None]);
+    for cps in &followed.cpss {
+        assert!(cps.errors.is_empty(), "{cps:?}");
+        assert!(cps.followed.as_ref().unwrap().is_complete, "{cps:?}");
+        assert_eq!(cps.uncompared, ["issuer.example"]);
+    }
+
+    let followed = follow_all(both(), vec![issuer.log()], state.path()).await;
+    assert!(followed.issuers[0].errors.is_empty());
+    let [sound, liar] = &followed.cpss[..] else {
+        panic!("{followed:?}");
+    };
+    assert!(
+        sound.errors.is_empty() && sound.uncompared.is_empty(),
+        "{sound:?}"
+    );
+    assert_eq!(found(&liar.errors), [Some(Misbehaviour::UnknownKey)]);
+}
