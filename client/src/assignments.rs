@@ -26,9 +26,9 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
-pub use error::{AssignmentsError, CutShort};
+pub use error::CutShort;
 
-use crate::database::{self, OpenError, Schema};
+use crate::database::{self, DatabaseFileError, OpenError, Schema, Words};
 use error::{advice, lasting};
 use queue::{Queue, Waiting};
 use selection::Selection;
@@ -38,6 +38,12 @@ const SCHEMA: Schema = Schema {
     version: 1,
     tables: &[include_str!("assignments/schema.sql")],
     upgrades: &[],
+    words: Words {
+        name: "file of assignments",
+        naming: "",
+        leaked: "",
+        other_version: |_| "move the file away, and wait a minute",
+    },
     wait: |attempts| database::pause(attempts) < BUSY_TIMEOUT,
 };
 
@@ -110,20 +116,20 @@ impl Assignments {
     /// one machine may have it open.
     ///
     /// # Errors
-    /// [`AssignmentsError`]. A full disk, a damaged file and one that is locked are no
+    /// [`DatabaseFileError`]. A full disk, a damaged file and one that is locked are no
     /// errors here: each answer says so until it has passed.
-    pub fn open(path: &Path) -> Result<Self, AssignmentsError> {
+    pub fn open(path: &Path) -> Result<Self, DatabaseFileError> {
         let file = database::open(path, &SCHEMA).map(Some);
-        let file = file.or_else(|error| lasting(path, error).map_or(Ok(None), Err))?;
+        let file = file.or_else(|error| lasting(error).map_or(Ok(None), Err))?;
         Ok(Self::with(Some(path.to_owned()), file))
     }
 
     /// Finds out whether [`Self::open`] could use `path`, without making or changing anything.
     ///
     /// # Errors
-    /// [`AssignmentsError`].
-    pub fn check(path: &Path) -> Result<(), AssignmentsError> {
-        database::check(path).or_else(|error| lasting(path, error).map_or(Ok(()), Err))
+    /// [`DatabaseFileError`].
+    pub fn check(path: &Path) -> Result<(), DatabaseFileError> {
+        database::check(path, &SCHEMA).or_else(|error| lasting(error.into()).map_or(Ok(()), Err))
     }
 
     /// Those of this process alone, which end with it.
@@ -226,7 +232,7 @@ impl Tables {
     ) -> Result<(), Option<String>> {
         let Self { file, memory } = self;
         let written = write(path, file, memory.as_ref(), selections, now);
-        let why = |error: OpenError| Some(format!("{}: {}", path.display(), advice(&error)));
+        let why = |error: OpenError| Some(advice(path, &error));
         let failed = match written {
             Ok(()) => return Ok(()),
             Err(error) => error,

@@ -24,6 +24,8 @@ pub(crate) struct Schema {
     /// How tables of earlier versions become those of this one, the oldest first: each leads
     /// to the version of the next, and the last one to `version`.
     pub(crate) upgrades: &'static [Upgrade],
+    /// What is said of it.
+    pub(crate) words: Words,
     /// Called with 0, 1, 2 … while another process has the file locked. It uses [`pause`],
     /// and gives up with `false`.
     pub(crate) wait: fn(i32) -> bool,
@@ -38,16 +40,84 @@ pub(crate) struct Upgrade {
     pub(crate) statements: &'static str,
 }
 
+/// What a kind of file is called, and what to do when one cannot be opened.
+pub(crate) struct Words {
+    /// Its name without an article: `wallet`.
+    pub(crate) name: &'static str,
+    /// How another file is named; it follows "name a file in a directory that exists and is
+    /// yours".
+    pub(crate) naming: &'static str,
+    /// What to do besides when others may have read it; it follows the command.
+    pub(crate) leaked: &'static str,
+    /// What to do with a file of a version from which no upgrade leads here.
+    pub(crate) other_version: fn(i32) -> &'static str,
+}
+
+/// A file that is none of this program's, or not its owner's alone.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatabaseFileError {
+    /// The file could not be made or looked at.
+    #[error(
+        "{name} {}: {source}; name a file in a directory that exists and is yours{naming}",
+        path.display()
+    )]
+    Unusable {
+        /// What the file is.
+        name: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+        /// How another is named.
+        naming: &'static str,
+    },
+    /// Others may read it, and with it what its owner does, or spend what is in it.
+    #[error(
+        "others may read the {name} {} (mode {mode:03o}): run chmod 600 {}{leaked}",
+        path.display(), path.display()
+    )]
+    Permissions {
+        /// What the file is.
+        name: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// What to do besides.
+        leaked: &'static str,
+    },
+    /// Written by a later version of this program, or by one from which no upgrade leads here.
+    #[error(
+        "the {name} {} has tables of version {found}, and this program knows version {known}: \
+         {advice}", path.display()
+    )]
+    Version {
+        /// What the file is.
+        name: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// The version in it.
+        found: i32,
+        /// The version that is read and written here.
+        known: i32,
+        /// What to do.
+        advice: &'static str,
+    },
+}
+
 /// Why a file was not opened.
 pub(crate) enum OpenError {
-    /// The file could not be made or looked at.
-    File { path: PathBuf, source: io::Error },
-    /// Others may read it.
-    Permissions { path: PathBuf, mode: u32 },
-    /// Written by a later version of this program, or by one from which no upgrade leads here.
-    Version { found: i32 },
-    /// The database refused.
+    /// It will not be by itself.
+    File(DatabaseFileError),
+    /// The database refused, which may pass.
     Database(rusqlite::Error),
+}
+
+impl From<DatabaseFileError> for OpenError {
+    fn from(error: DatabaseFileError) -> Self {
+        Self::File(error)
+    }
 }
 
 impl From<rusqlite::Error> for OpenError {
@@ -58,7 +128,7 @@ impl From<rusqlite::Error> for OpenError {
 
 /// Opens the file, making it (mode 0600) with its tables if there is none.
 pub(crate) fn open(path: &Path, schema: &Schema) -> Result<Connection, OpenError> {
-    make_private(path)?;
+    make_private(path, &schema.words)?;
     let mut connection = Connection::open(path)?;
     connection.busy_handler(Some(schema.wait))?;
     // WAL lets readers go on while one writes; FULL syncs every commit, which is what
@@ -66,7 +136,7 @@ pub(crate) fn open(path: &Path, schema: &Schema) -> Result<Connection, OpenError
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    make_tables(&mut connection, schema)?;
+    make_tables(&mut connection, path, schema)?;
     Ok(connection)
 }
 
@@ -115,44 +185,37 @@ pub(crate) fn count_from_column(count: i64) -> u64 {
 
 /// SQLite gives `-wal` and `-shm` the permissions of the database, so it is
 /// enough that this file is private before SQLite first opens it.
-fn make_private(path: &Path) -> Result<(), OpenError> {
-    let at = |source| OpenError::File {
-        path: path.to_owned(),
-        source,
-    };
+fn make_private(path: &Path, words: &Words) -> Result<(), DatabaseFileError> {
     OpenOptions::new()
         .create(true)
         .append(true)
         .mode(0o600)
         .open(path)
-        .map_err(at)?;
-    check_private(path)
+        .map_err(|source| words.unusable(path, source))?;
+    check_private(path, words)
 }
 
 /// Whether a database could be kept at `path`, as far as is seen without opening it.
-pub(crate) fn check(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn check(path: &Path, schema: &Schema) -> Result<(), DatabaseFileError> {
+    let words = &schema.words;
     let directory = path.parent().unwrap_or(Path::new(""));
     let is_writable = data_directory::check_writable(directory);
-    is_writable.map_err(|error| OpenError::File {
-        path: path.to_owned(),
-        source: io::Error::other(error),
-    })?;
+    is_writable.map_err(|error| words.unusable(path, io::Error::other(error)))?;
     match path.exists() {
-        true => check_private(path),
+        true => check_private(path, words),
         false => Ok(()),
     }
 }
 
-fn check_private(path: &Path) -> Result<(), OpenError> {
-    let metadata = fs::metadata(path).map_err(|source| OpenError::File {
-        path: path.to_owned(),
-        source,
-    })?;
+fn check_private(path: &Path, words: &Words) -> Result<(), DatabaseFileError> {
+    let metadata = fs::metadata(path).map_err(|source| words.unusable(path, source))?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(OpenError::Permissions {
+        return Err(DatabaseFileError::Permissions {
+            name: words.name,
             path: path.to_owned(),
             mode,
+            leaked: words.leaked,
         });
     }
     Ok(())
@@ -160,7 +223,7 @@ fn check_private(path: &Path) -> Result<(), OpenError> {
 
 /// Makes the tables of a new file, and upgrades those of an earlier version: one transaction,
 /// so that a crash leaves the tables of one version or of the other.
-fn make_tables(connection: &mut Connection, schema: &Schema) -> Result<(), OpenError> {
+fn make_tables(connection: &mut Connection, path: &Path, schema: &Schema) -> Result<(), OpenError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match found {
@@ -171,7 +234,8 @@ fn make_tables(connection: &mut Connection, schema: &Schema) -> Result<(), OpenE
         }
         found if found == schema.version => return Ok(()),
         found => {
-            let steps = steps_from(found, schema).ok_or(OpenError::Version { found })?;
+            let steps = steps_from(found, schema);
+            let steps = steps.ok_or_else(|| schema.other_version(path, found))?;
             for step in steps {
                 transaction.execute_batch(step.statements)?;
             }
@@ -180,6 +244,29 @@ fn make_tables(connection: &mut Connection, schema: &Schema) -> Result<(), OpenE
     transaction.pragma_update(None, "user_version", schema.version)?;
     transaction.commit()?;
     Ok(())
+}
+
+impl Words {
+    fn unusable(&self, path: &Path, source: io::Error) -> DatabaseFileError {
+        DatabaseFileError::Unusable {
+            name: self.name,
+            path: path.to_owned(),
+            source,
+            naming: self.naming,
+        }
+    }
+}
+
+impl Schema {
+    fn other_version(&self, path: &Path, found: i32) -> DatabaseFileError {
+        DatabaseFileError::Version {
+            name: self.words.name,
+            path: path.to_owned(),
+            found,
+            known: self.version,
+            advice: (self.words.other_version)(found),
+        }
+    }
 }
 
 /// The upgrades from this version on, in their order; none leads from a version that is not
@@ -207,18 +294,26 @@ mod tests {
         statements: "ALTER TABLE number ADD COLUMN three INTEGER; DROP TABLE missing",
     };
 
+    const WORDS: Words = Words {
+        name: "box",
+        naming: " with --box",
+        leaked: "; and move",
+        other_version: |_| "move it away",
+    };
+
     fn schema(version: i32, upgrades: &'static [Upgrade]) -> Schema {
         Schema {
             version,
             tables: &[FIRST],
             upgrades,
+            words: WORDS,
             wait: |_| false,
         }
     }
 
     fn versions(path: &Path, schema: &Schema) -> Result<(i32, usize), i32> {
         let opened = open(path, schema).map_err(|error| match error {
-            OpenError::Version { found } => found,
+            OpenError::File(DatabaseFileError::Version { found, .. }) => found,
             _ => -1,
         })?;
         let version = opened.pragma_query_value(None, "user_version", |row| row.get(0));
@@ -242,5 +337,27 @@ mod tests {
             versions(&path, &schema(5, &[Upgrade { from: 4, ..SECOND }])),
             Err(3)
         );
+    }
+
+    #[test]
+    fn a_file_that_is_not_opened_is_named_with_what_to_do() {
+        let home = tempfile::tempdir().unwrap();
+        let said = |path: &Path, version| match open(path, &schema(version, &[])) {
+            Err(OpenError::File(error)) => error.to_string(),
+            _ => String::new(),
+        };
+        let nowhere = home.path().join("nowhere/file");
+        let naming = "a directory that exists and is yours with --box";
+        assert!(said(&nowhere, 1).contains(naming));
+        let path = home.path().join("file");
+        assert_eq!(said(&path, 1), "");
+        let text = format!(
+            "the box {} has tables of version 1, and this program knows version 2: move it away",
+            path.display()
+        );
+        assert_eq!(said(&path, 2), text);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(said(&path, 1).contains("(mode 640): run chmod 600"));
+        assert!(said(&path, 1).ends_with("; and move"));
     }
 }

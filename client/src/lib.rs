@@ -22,3 +22,5 @@ pub mod rosters;
 pub mod trust;
 pub mod verification_service;
 pub mod wallet;
+
+pub use database::DatabaseFileError;

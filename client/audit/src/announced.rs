@@ -27,7 +27,9 @@ impl Announced {
 }
 
 /// Each key was within the limits of the log that stated it when that was read.
-pub(super) fn calendar_of<'a>(keys: impl Iterator<Item = (&'a str, &'a str, &'a Epoch)>) -> KeyCalendar {
+pub(super) fn calendar_of<'a>(
+    keys: impl Iterator<Item = (&'a str, &'a str, &'a Epoch)>,
+) -> KeyCalendar {
     let mut calendar = KeyCalendar::default();
     for begins in keys.filter_map(|(.., epoch)| epoch.not_before) {
         // The CPS may have named another day than the issuer, and a day is full by that:

@@ -30,7 +30,9 @@ pub(crate) fn kept_rosters(
     directory: PathBuf,
     reload: &Reload,
 ) -> Result<Arc<FromFiles<Chain>>, StartError> {
-    let rosters = FromFiles::open(what, move || KeptRosters::chain_in(&directory).context(what))?;
+    let rosters = FromFiles::open(what, move || {
+        KeptRosters::chain_in(&directory).context(what)
+    })?;
     reload.add(Arc::<FromFiles<Chain>>::clone(&rosters) as Arc<dyn Reread>);
     Ok(rosters)
 }

@@ -1,63 +1,20 @@
-//! Why a file cannot be one of assignments, and which trouble with it passes.
+//! Which trouble with a file of assignments passes.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::SCHEMA;
-use crate::database::{self, OpenError};
-
-/// Why a file cannot be one of assignments. What may pass, such as a full disk, is none of
-/// these: calls go on without the file then.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AssignmentsError {
-    /// The file could not be made or looked at.
-    #[error(
-        "{}: {source}; name a file for assignments in a directory that exists and is yours",
-        path.display()
-    )]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Others may read the file, and with it see when there were calls.
-    #[error("others may read {} (mode {mode:03o}): run chmod 600 {}", path.display(), path.display())]
-    Permissions {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// Written by another version of this program.
-    #[error(
-        "{} has tables of version {found}, and this program knows version {}: move the file away, and wait a minute",
-        path.display(), SCHEMA.version
-    )]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// The version in it.
-        found: i32,
-    },
-}
+use crate::database::{self, DatabaseFileError, OpenError};
 
 /// The runtime ended before it was known which PASSporTs belong to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it was not found out which PASSporTs belong to the call: the work was cut short")]
 pub struct CutShort;
 
-/// What will not pass by itself; None of what may.
-pub(super) fn lasting(path: &Path, error: OpenError) -> Option<AssignmentsError> {
+/// What will not pass by itself; None of what may: calls go on without the file then.
+pub(super) fn lasting(error: OpenError) -> Option<DatabaseFileError> {
     match error {
-        OpenError::File { source, .. } if is_full(&source) => None,
-        OpenError::File { path, source } => Some(AssignmentsError::File { path, source }),
-        OpenError::Permissions { path, mode } => Some(AssignmentsError::Permissions { path, mode }),
-        OpenError::Version { found } => Some(AssignmentsError::Version {
-            path: path.to_owned(),
-            found,
-        }),
+        OpenError::File(DatabaseFileError::Unusable { source, .. }) if is_full(&source) => None,
+        OpenError::File(error) => Some(error),
         OpenError::Database(_) => None,
     }
 }
@@ -69,14 +26,10 @@ fn is_full(error: &io::Error) -> bool {
     )
 }
 
-/// What went wrong, and what to do.
-pub(super) fn advice(error: &OpenError) -> String {
-    match error {
-        OpenError::File { source, .. } => source.to_string(),
-        OpenError::Permissions { mode, .. } => {
-            format!("others may read it (mode {mode:03o}): run chmod 600")
-        }
-        OpenError::Version { found } => format!("it has tables of version {found}: move it away"),
+/// What went wrong with the file, and what to do.
+pub(super) fn advice(path: &Path, error: &OpenError) -> String {
+    let what = match error {
+        OpenError::File(error) => return error.to_string(),
         OpenError::Database(error) if database::is_locked(error) => {
             "another process has it locked".to_owned()
         }
@@ -86,5 +39,6 @@ pub(super) fn advice(error: &OpenError) -> String {
             }
             _ => error.to_string(),
         },
-    }
+    };
+    format!("{}: {what}", path.display())
 }

@@ -274,7 +274,10 @@ fn a_file_that_cannot_be_made_is_refused_at_the_start() {
     let scene = Scene::set();
     let nowhere = scene.home.path().join("nowhere/box.used");
     let error = Assignments::open(&nowhere).unwrap_err();
-    assert!(matches!(error, AssignmentsError::File { .. }), "{error}");
+    assert!(
+        matches!(error, DatabaseFileError::Unusable { .. }),
+        "{error}"
+    );
 }
 
 const HOME: &str = "PENNYBLACK_ASSIGNMENTS_KILL_TEST_HOME";

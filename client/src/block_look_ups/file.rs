@@ -12,12 +12,18 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::plan::PastBlock;
 use super::{BlockFileError, CalledBlock};
-use crate::database::{self, Schema, from_column, to_column};
+use crate::database::{self, Schema, Words, from_column, to_column};
 
 const SCHEMA: Schema = Schema {
     version: 1,
     tables: &[include_str!("schema.sql")],
     upgrades: &[],
+    words: Words {
+        name: "file of blocks",
+        naming: "",
+        leaked: "",
+        other_version: |_| "move it away",
+    },
     wait: |attempts| database::pause(attempts) < Duration::from_secs(2),
 };
 

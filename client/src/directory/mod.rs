@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction};
 
-use crate::database::{self, Schema};
+use crate::database::{self, Schema, Words};
 
 pub use error::DirectoryError;
 pub use feed::{FeedError, MAX_PAGE_LINES, MAX_PAGE_SIZE};
@@ -44,13 +44,16 @@ pub use state::{DirectoryState, FollowedCps, LastComplete};
 pub use sync::{CpsReport, DirectorySync, Synced};
 pub use watch::NumberWatch;
 
-/// Version of the tables, in SQLite's `user_version`.
-const SCHEMA_VERSION: i32 = 1;
-
 const SCHEMA: Schema = Schema {
-    version: SCHEMA_VERSION,
+    version: 1,
     tables: &[include_str!("schema.sql")],
     upgrades: &[],
+    words: Words {
+        name: "directory",
+        naming: "",
+        leaked: "",
+        other_version: |_| "move the file away, and sync into a new one",
+    },
     wait: |attempts| database::pause(attempts) < BUSY_TIMEOUT,
 };
 
@@ -71,11 +74,9 @@ impl Directory {
     /// # Errors
     /// [`DirectoryError`].
     pub fn open(path: &Path) -> Result<Self, DirectoryError> {
-        let connection = database::open(path, &SCHEMA);
+        let connection = database::open(path, &SCHEMA)?;
         Ok(Self {
-            connection: Arc::new(Mutex::new(
-                connection.map_err(|error| DirectoryError::of_open(path, error))?,
-            )),
+            connection: Arc::new(Mutex::new(connection)),
             path: path.to_owned(),
         })
     }

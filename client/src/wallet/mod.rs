@@ -26,8 +26,7 @@ mod stock;
 mod tokens;
 mod unlisted_keys;
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,7 +34,9 @@ use pennyblack_evidence::key_log_view::RememberedError;
 use rusqlite::{Connection, Transaction, ffi};
 use tokio::sync::Semaphore;
 
-use crate::database::{self, OpenError, Schema, Upgrade, from_column, to_column};
+use crate::database::{
+    self, DatabaseFileError, OpenError, Schema, Upgrade, Words, from_column, to_column,
+};
 
 pub use class_draws::ClassDraws;
 pub use copies::{Copies, SealedCopy};
@@ -79,6 +80,12 @@ const SCHEMA: Schema = Schema {
             statements: include_str!("upgrades/7.sql"),
         },
     ],
+    words: Words {
+        name: "wallet",
+        naming: " with --wallet, or in the configuration with carrier.wallet",
+        leaked: "; if others use this machine, treat its tokens as stolen",
+        other_version,
+    },
     wait: wait_for_the_wallet,
 };
 
@@ -101,34 +108,9 @@ pub enum WalletError {
         BUSY_TIMEOUT.as_secs()
     )]
     Locked,
-    /// The file could not be made or looked at.
-    #[error(
-        "wallet {}: {source}; name a file in a directory that exists and is yours with --wallet, or \
-         in the configuration with carrier.wallet", path.display()
-    )]
-    File {
-        /// The wallet's file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Others may read the file, and with it spend the tokens.
-    #[error("others may read the wallet {} (mode {mode:03o}), which holds keys: run chmod 600 {}; if others use this machine, treat its tokens as stolen", path.display(), path.display())]
-    Permissions {
-        /// The wallet's file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// Written by another version of this program.
-    #[error(
-        "the wallet has tables of version {found}, and this program knows version {SCHEMA_VERSION}: {}",
-        other_version(*found)
-    )]
-    Version {
-        /// The version in the file.
-        found: i32,
-    },
+    /// It is no wallet of this version, or not its owner's alone.
+    #[error(transparent)]
+    File(#[from] DatabaseFileError),
     /// A row that is not what this program writes.
     #[error(
         "the wallet is damaged ({what}): start a new wallet file; do not restore a backup, since its tokens may be spent"
@@ -146,7 +128,7 @@ pub enum WalletError {
 }
 
 /// What to do about tables that this program cannot use.
-fn other_version(found: i32) -> &'static str {
+const fn other_version(found: i32) -> &'static str {
     match found > SCHEMA_VERSION {
         true => "a later version of the program wrote it: update this program",
         false => {
@@ -186,9 +168,7 @@ impl From<rusqlite::Error> for WalletError {
 impl From<OpenError> for WalletError {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::File { path, source } => Self::File { path, source },
-            OpenError::Permissions { path, mode } => Self::Permissions { path, mode },
-            OpenError::Version { found } => Self::Version { found },
+            OpenError::File(error) => error.into(),
             OpenError::Database(error) => error.into(),
         }
     }
@@ -209,8 +189,7 @@ impl Wallet {
     /// Opens the wallet in `path`, making it (mode 0600) if there is none.
     ///
     /// # Errors
-    /// [`WalletError::Permissions`], [`WalletError::Version`], and what file
-    /// system and database say.
+    /// [`WalletError::File`], and what the database says.
     pub fn open(path: &Path) -> Result<Self, WalletError> {
         let connection = database::open(path, &SCHEMA)?;
         // It overwrites spent secrets.
@@ -225,9 +204,9 @@ impl Wallet {
     /// not what is in it, since that takes the lock of a wallet in use.
     ///
     /// # Errors
-    /// [`WalletError::Permissions`], and what the file system says.
+    /// [`WalletError::File`].
     pub fn check(path: &Path) -> Result<(), WalletError> {
-        Ok(database::check(path)?)
+        Ok(database::check(path, &SCHEMA)?)
     }
 
     /// Runs `work` on a thread that may wait for the disk.

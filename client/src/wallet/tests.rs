@@ -217,7 +217,10 @@ fn a_wallet_that_others_may_read_is_refused() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
     assert!(matches!(
         Wallet::open(&path),
-        Err(WalletError::Permissions { mode: 0o640, .. })
+        Err(WalletError::File(DatabaseFileError::Permissions {
+            mode: 0o640,
+            ..
+        }))
     ));
 }
 

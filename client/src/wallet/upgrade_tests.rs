@@ -128,7 +128,8 @@ fn a_wallet_of_a_version_that_cannot_be_upgraded_is_refused_with_what_to_do() {
         set.unwrap();
         drop(connection);
         let refused = Wallet::open(&home.path().join("wallet.db")).err().unwrap();
-        assert!(matches!(refused, WalletError::Version { found } if found == version));
+        let of_version = |error: &DatabaseFileError| matches!(error, DatabaseFileError::Version { found, .. } if *found == version);
+        assert!(matches!(&refused, WalletError::File(error) if of_version(error)));
         refused.to_string()
     };
     for version in 1..5 {

@@ -107,7 +107,9 @@ impl Chain {
     #[must_use]
     pub fn in_force(&self, now: UnixTime) -> &SignedRoster {
         let standing = |one: &&SignedRoster| one.roster().validity.standing(now);
-        let begun = self.rosters().filter(|one| standing(one) != Standing::NotYet);
+        let begun = self
+            .rosters()
+            .filter(|one| standing(one) != Standing::NotYet);
         begun.last().unwrap_or_else(|| self.first())
     }
 }

@@ -43,7 +43,11 @@ fn it_reads_records_that_name_one_cps_and_no_others() {
     assert!(is_read(&[], None));
     // What goes without saying is not said.
     assert!(is_read(&[], Some(1)));
-    for (more, copies) in [(&["b"][..], None), (&["b"], Some(1)), (&["b", "c"], Some(3))] {
+    for (more, copies) in [
+        (&["b"][..], None),
+        (&["b"], Some(1)),
+        (&["b", "c"], Some(3)),
+    ] {
         assert!(!is_read(more, copies), "{more:?}");
     }
 }
