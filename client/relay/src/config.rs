@@ -90,7 +90,8 @@ pub struct ForwardSection {
     #[serde(with = "humantime_serde")]
     pub replace_after: Duration,
     /// How many bytes of requests one connection takes before a new one does, for gateways
-    /// that do not say otherwise. Default: 122880; a CPS ends a connection after 131072.
+    /// that do not say otherwise. Default: 122880; a CPS that is asked without
+    /// TLS ends a connection after 131072.
     pub replace_after_bytes: ReplaceAfterBytes,
 }
 

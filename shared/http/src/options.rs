@@ -127,7 +127,7 @@ impl HttpOptions {
     /// No client follows redirects, and no environment variable chooses a proxy. Each sends
     /// a request again, at once and on a new connection, if the service says that it has
     /// not begun to process it: services end HTTP/2 connections when they are shut down,
-    /// and after every 128 KiB.
+    /// and without TLS after every 128 KiB.
     ///
     /// # Errors
     /// [`HttpError::CaFile`] or [`HttpError::Build`].

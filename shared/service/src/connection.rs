@@ -9,9 +9,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hyper::body::Incoming;
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulConnection;
+use pennyblack_http::{Gathered, ReadAhead};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -19,7 +22,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::client_address::ClientAddress;
 use crate::exchanges::{Exchanges, Overdue};
-use crate::http2_frames::MOST_BYTES;
+use crate::http2_frames::Lasting;
 use crate::http2_watch::Watched;
 use crate::known_clients::{KnownClients, KnownConnection};
 use crate::one_exchange;
@@ -51,7 +54,33 @@ pub(crate) struct Setting {
     pub(crate) shutdown: Shutdown,
 }
 
-/// How HTTP is spoken under `limits`, with so many streams at one time.
+/// How HTTP/2 is spoken under these limits, with so many streams at one time, by either of the
+/// stack's builders.
+macro_rules! limit {
+    ($http2:expr, $limits:expr, $streams:expr) => {
+        $http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams($streams)
+            .max_header_list_size($limits.header_bytes)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(PIECE)
+            .keep_alive_interval($limits.keep_alive)
+            .keep_alive_timeout($limits.keep_alive)
+            .max_pending_accept_reset_streams(20)
+            .max_local_error_reset_streams(128)
+    };
+}
+
+/// HTTP/2 with a client that has asked for it in its TLS handshake. Its fields are not kept for
+/// its next requests, so that a connection may last ([`Frames`](crate::http2_frames::Frames)).
+fn http2(limits: &Limits, streams: u32, tasks: StreamTasks) -> http2::Builder<StreamTasks> {
+    let mut http2 = http2::Builder::new(tasks);
+    limit!(http2, limits, streams).header_table_size(0);
+    http2
+}
+
+/// HTTP/1.1, or HTTP/2 with a client that begins with it.
 fn http(limits: &Limits, streams: u32, tasks: StreamTasks) -> auto::Builder<StreamTasks> {
     let mut http = auto::Builder::new(tasks);
     // The deadlines of `Exchanges` cover every header section, HTTP/2's too;
@@ -60,17 +89,7 @@ fn http(limits: &Limits, streams: u32, tasks: StreamTasks) -> auto::Builder<Stre
         .timer(TokioTimer::new())
         .header_read_timeout(None)
         .max_buf_size(limits.header_bytes as usize);
-    http.http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(streams)
-        .max_header_list_size(limits.header_bytes)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buf_size(PIECE)
-        .keep_alive_interval(limits.keep_alive)
-        .keep_alive_timeout(limits.keep_alive)
-        .max_pending_accept_reset_streams(20)
-        .max_local_error_reset_streams(128);
+    limit!(http.http2(), limits, streams);
     http
 }
 
@@ -92,6 +111,8 @@ pub(crate) async fn serve(
 ) {
     let _ending = Ending(&exchanges);
     tokio::select! {
+        // First: an answer that is made is sent.
+        biased;
         () = greet_and_serve(stream, client, setting, &exchanges) => {}
         () = exchanges.dismissed() => count_end("made_room"),
     }
@@ -107,10 +128,11 @@ async fn greet_and_serve(
     let _ = stream.set_nodelay(true);
     hold_back(&stream);
     let Some(tls) = &setting.tls else {
-        return speak_http(stream, client, setting, exchanges).await;
+        return speak_http(stream, false, client, setting, exchanges).await;
     };
+    let accepted = tls.acceptor().accept(ReadAhead::new(stream));
     let handshake = tokio::select! {
-        handshake = timeout(setting.limits.handshake, tls.acceptor().accept(stream)) => handshake,
+        handshake = timeout(setting.limits.handshake, accepted) => handshake,
         () = setting.shutdown.requested() => return,
     };
     match handshake {
@@ -120,7 +142,8 @@ async fn greet_and_serve(
             if let Some(known) = setting.known.recognise(session.peer_certificates()) {
                 exchanges.belong_to(known);
             }
-            speak_http(stream, client, setting, exchanges).await;
+            let is_http2 = session.alpn_protocol() == Some(b"h2");
+            speak_http(stream, is_http2, client, setting, exchanges).await;
         }
         Ok(Err(_)) => count_end("handshake_failed"),
         Err(_) => count_end("handshake_overdue"),
@@ -139,6 +162,7 @@ fn hold_back(stream: &TcpStream) {
 
 async fn speak_http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    is_http2: bool,
     client: Option<ClientAddress>,
     setting: &Setting,
     exchanges: &Arc<Exchanges>,
@@ -151,19 +175,46 @@ async fn speak_http(
         one_exchange::answer(request, open, &setting.exchange)
     });
     // A known client may keep its connection, though the stack keeps more for it then.
-    let (streams, most) = match exchanges.known() {
-        Some(_) => (KnownConnection::streams(setting.limits.streams), usize::MAX),
-        None => (setting.limits.streams, MOST_BYTES),
+    let (streams, lasting) = match exchanges.known() {
+        Some(_) => (
+            KnownConnection::streams(setting.limits.streams),
+            Lasting::Always,
+        ),
+        None if is_http2 => (setting.limits.streams, Lasting::WithoutTable),
+        None => (setting.limits.streams, Lasting::Briefly),
     };
-    let http = http(&setting.limits, streams, StreamTasks(Arc::clone(exchanges)));
+    let tasks = StreamTasks(Arc::clone(exchanges));
     let enough = Arc::new(Notify::new());
-    let stream = Watched::new(
-        stream,
+    let stream = Gathered::new(stream);
+    let watched = Watched::new(
+        stream.clone(),
         setting.limits.header_bytes,
-        most,
+        lasting,
         Arc::clone(&enough),
     );
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let io = TokioIo::new(watched);
+    if is_http2 {
+        let http = http2(&setting.limits, streams, tasks);
+        let connection = pin!(http.serve_connection(io, service));
+        stream
+            .drive(live(connection, exchanges, setting, &enough))
+            .await;
+    } else {
+        let http = http(&setting.limits, streams, tasks);
+        let connection = pin!(http.serve_connection(io, service));
+        stream
+            .drive(live(connection, exchanges, setting, &enough))
+            .await;
+    }
+}
+
+/// Has a connection live to its end: its own, or the one that is due.
+async fn live<C: GracefulConnection>(
+    mut connection: Pin<&mut C>,
+    exchanges: &Exchanges,
+    setting: &Setting,
+    enough: &Notify,
+) {
     let last_words = tokio::select! {
         biased;
         end = until_over_or_overdue(connection.as_mut(), exchanges) => match end {

@@ -7,12 +7,50 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Bytes of a frame before its payload.
 const HEAD: usize = 9;
 
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
 const CONTINUATION: u8 = 9;
 
-/// Bytes that a stranger's connection takes. The stack's table of header fields keeps the buffers
-/// that its fields came in, hundreds of times as large as what the table counts.
+/// The flag of SETTINGS that are the client's answer to this side's.
+const ACK: u8 = 0x1;
+/// The flags of HEADERS with something in front of the fields.
+const PADDED_OR_PRIORITY: u8 = 0x8 | 0x20;
+
+/// How a header section begins whose client keeps no fields in a table from now on: a dynamic
+/// table size update to zero (RFC 7541 section 6.3).
+const NO_TABLE: u8 = 0x20;
+
+/// Bytes that a connection takes on which the stack may keep header fields. Its table keeps the
+/// buffers that the fields came in, hundreds of times as large as what the table counts.
 pub(crate) const MOST_BYTES: usize = 128 * 1024;
+
+/// How long a connection lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lasting {
+    /// As long as its client wants.
+    Always,
+    /// So long that [`MOST_BYTES`] come of all that may fill its [`Table`], which the stack has
+    /// asked to be empty, and of all that is no part of a request.
+    WithoutTable,
+    /// For [`MOST_BYTES`].
+    Briefly,
+}
+
+/// The stack's table of a client's header fields (RFC 7541 section 2.3.2), where the stack has
+/// asked for one of zero bytes. **It does as the client says**, and only refuses a larger one
+/// than it has asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Table {
+    /// The client may fill it. It has not read what was asked for, or does not do it.
+    InUse,
+    /// The client has read what was asked for, and has to do it with its next header section
+    /// (RFC 7541 section 4.2). Nothing else comes into the table, so a burst of bodies that were
+    /// begun before does not count.
+    Settled,
+    /// Empty for good: the client has said so, and the stack takes nothing else any more.
+    Empty,
+}
 
 /// What a connection ends for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -52,9 +90,13 @@ pub(crate) struct Frames {
     place: Place,
     /// Most bytes of a header section as it is sent.
     header_bytes: usize,
-    /// Most bytes in all.
-    most: usize,
+    lasting: Lasting,
+    table: Table,
+    /// Whether the next byte is the first of a header section.
+    at_fields: bool,
     taken: usize,
+    /// Bytes of it that are of requests and cannot fill the table.
+    uncounted: usize,
     /// The largest number of a stream; each new one has a larger one.
     newest: u32,
     /// Bytes of the header section that is arriving.
@@ -81,12 +123,15 @@ enum Place {
 }
 
 impl Frames {
-    pub(crate) const fn new(header_bytes: usize, most: usize) -> Self {
+    pub(crate) const fn new(header_bytes: usize, lasting: Lasting) -> Self {
         Self {
             place: Place::Preface(0),
             header_bytes,
-            most,
+            lasting,
+            table: Table::InUse,
+            at_fields: false,
             taken: 0,
+            uncounted: 0,
             newest: 0,
             section: 0,
             closed: false,
@@ -133,6 +178,9 @@ impl Frames {
                 Place::Payload { left, .. } => {
                     let used = (*left).min(bytes.len());
                     *left -= used;
+                    if std::mem::take(&mut self.at_fields) && bytes.first() == Some(&NO_TABLE) {
+                        self.table = Table::Empty;
+                    }
                     self.end_if_over();
                     used
                 }
@@ -144,7 +192,7 @@ impl Frames {
 
     /// Looks at the head of a frame.
     fn begin(&mut self, head: [u8; HEAD]) -> Result<(), Fault> {
-        let [a, b, c, kind, _flags, d, e, f, g] = head;
+        let [a, b, c, kind, flags, d, e, f, g] = head;
         let left = u32::from_be_bytes([0, a, b, c]) as usize;
         let stream = u32::from_be_bytes([d & 0x7f, e, f, g]);
         let is_read_apart = self.closed && self.given == 0;
@@ -154,6 +202,7 @@ impl Frames {
         self.place = Place::Payload { left, held_back };
         if !held_back {
             self.look_at(kind, stream, left)?;
+            self.look_at_table(kind, flags, left);
         }
         self.end_if_over();
         Ok(())
@@ -175,6 +224,26 @@ impl Frames {
         Ok(())
     }
 
+    /// HEADERS say that the table is empty if they have nothing in front of the fields: the stack
+    /// passes over the fields of some others.
+    const fn look_at_table(&mut self, kind: u8, flags: u8, length: usize) {
+        let is_asked = matches!(self.lasting, Lasting::WithoutTable);
+        match (self.table, kind) {
+            (Table::InUse, SETTINGS) if is_asked && flags & ACK != 0 => {
+                self.table = Table::Settled;
+            }
+            (Table::Settled, HEADERS) => {
+                // Unless the first of its bytes says otherwise.
+                self.table = Table::InUse;
+                self.at_fields = length > 0 && flags & PADDED_OR_PRIORITY == 0;
+            }
+            (Table::Settled, DATA) | (Table::Empty, DATA | HEADERS | CONTINUATION) => {
+                self.uncounted = self.uncounted.saturating_add(HEAD + length);
+            }
+            _ => {}
+        }
+    }
+
     const fn end_if_over(&mut self) {
         if let Place::Payload { left: 0, .. } = self.place {
             self.place = Place::Head([0; HEAD], 0);
@@ -183,7 +252,12 @@ impl Frames {
 
     /// Whether the connection has taken all that it may.
     pub(crate) const fn are_enough(&self) -> bool {
-        self.taken >= self.most && !matches!(self.place, Place::Unwatched)
+        let counted = match self.lasting {
+            Lasting::Always => return false,
+            Lasting::WithoutTable => self.taken.saturating_sub(self.uncounted),
+            Lasting::Briefly => self.taken,
+        };
+        counted >= MOST_BYTES && !matches!(self.place, Place::Unwatched)
     }
 
     /// From now on frames of streams that have not begun are held back.

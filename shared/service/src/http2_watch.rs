@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
-use crate::http2_frames::{Fault, Frames, Next};
+use crate::http2_frames::{Fault, Frames, Lasting, Next};
 
 /// What is read at once for nobody.
 const DISCARD: usize = 1024;
@@ -30,12 +30,12 @@ pub(crate) struct Watched<S> {
 impl<S> Watched<S> {
     /// `enough` is notified when the connection is to end in peace. Frames of streams
     /// that the stack does not know are held back from then on, so that its last word
-    /// says rightly that it has not seen them (RFC 9113 section 6.8). That is after `most`
-    /// bytes.
-    pub(crate) fn new(stream: S, header_bytes: u32, most: usize, enough: Arc<Notify>) -> Self {
+    /// says rightly that it has not seen them (RFC 9113 section 6.8). How soon that is says
+    /// `lasting`.
+    pub(crate) fn new(stream: S, header_bytes: u32, lasting: Lasting, enough: Arc<Notify>) -> Self {
         Self {
             stream,
-            frames: Frames::new(header_bytes as usize, most),
+            frames: Frames::new(header_bytes as usize, lasting),
             enough,
             is_enough: false,
             head: Bytes::new(),

@@ -18,7 +18,7 @@ fn frame(kind: u8, stream: u32, length: usize) -> Vec<u8> {
 async fn given(bytes: Vec<u8>, piece: usize) -> (io::Result<Vec<u8>>, bool) {
     let (mut client, server) = duplex(piece);
     let enough = Arc::new(Notify::new());
-    let mut watched = Watched::new(server, LIMIT, MOST_BYTES, Arc::clone(&enough));
+    let mut watched = Watched::new(server, LIMIT, Lasting::Briefly, Arc::clone(&enough));
     let sender = tokio::spawn(async move {
         let _ = client.write_all(&bytes).await;
     });

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::*;
 
 mod known_clients;
+mod lasting;
 mod places;
 mod stopping;
 mod tls;

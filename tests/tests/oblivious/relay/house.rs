@@ -1,5 +1,5 @@
-//! A gateway behind the listener of this project's services, which ends a connection after
-//! 128 KiB: no request is lost to that.
+//! A gateway behind the listener of this project's services, which ends a connection without TLS
+//! after 128 KiB: no request is lost to that.
 
 use axum::Router;
 use axum::routing::post;

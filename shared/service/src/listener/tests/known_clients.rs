@@ -6,6 +6,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::sign::CertifiedKey as Signer;
 use rustls::{ClientConfig, SignatureScheme};
+use tokio::io::AsyncRead;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -13,11 +14,11 @@ use super::tls::certificate_files;
 use super::*;
 use crate::known_clients::SpkiDigest;
 
-type Tls = TlsStream<TcpStream>;
+pub(super) type Tls = TlsStream<TcpStream>;
 
 /// Shows a certificate, whatever key it signs with; and whether it was asked for one.
 #[derive(Debug)]
-struct Shows(Option<Arc<Signer>>, std::sync::atomic::AtomicBool);
+pub(super) struct Shows(Option<Arc<Signer>>, std::sync::atomic::AtomicBool);
 
 impl ResolvesClientCert for Shows {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<Signer>> {
@@ -45,18 +46,18 @@ fn shows_chain(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Arc<Shows>
     Arc::new(Shows(Some(Arc::new(signer)), false.into()))
 }
 
-fn nothing() -> Arc<Shows> {
+pub(super) fn nothing() -> Arc<Shows> {
     Arc::new(Shows(None, false.into()))
 }
 
 /// A service over TLS that knows these.
-struct Service {
+pub(super) struct Service {
     address: SocketAddr,
     client: ClientConfig,
 }
 
 impl Service {
-    async fn knowing(known: &[&CertifiedKey<KeyPair>]) -> Self {
+    pub(super) async fn knowing(known: &[&CertifiedKey<KeyPair>]) -> Self {
         let files = certificate_files();
         let mut config = PublicConfig::plain(loopback());
         config.limits = patient();
@@ -74,7 +75,7 @@ impl Service {
         }
     }
 
-    async fn connect(&self, shows: &Arc<Shows>) -> Tls {
+    pub(super) async fn connect(&self, shows: &Arc<Shows>) -> Tls {
         let mut client = self.client.clone();
         client.client_auth_cert_resolver = Arc::<Shows>::clone(shows);
         client.alpn_protocols = vec![b"h2".to_vec()];
@@ -87,14 +88,18 @@ impl Service {
     /// Whether a connection of this client goes on after 200 KiB. Nothing if there is none.
     async fn goes_on(&self, shows: &Arc<Shows>) -> Option<bool> {
         let mut stream = self.connect(shows).await;
-        let begin = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, b"")].concat();
+        let begin = [
+            &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
+            &frame(4, 0, 0, b""),
+        ]
+        .concat();
         stream.write_all(&begin).await.ok()?;
-        let acknowledged = frame(6, 1, &[0; 8]).repeat(200 * 1024 / 17);
+        let acknowledged = frame(6, 1, 0, &[0; 8]).repeat(200 * 1024 / 17);
         // A service that has had enough may end it before the last of this is sent.
         let _ = stream.write_all(&acknowledged).await;
         // It may answer a PING before it says that it goes, and not two.
         for asked in [b"are you?", b"and now?"] {
-            let _ = stream.write_all(&frame(6, 0, asked)).await;
+            let _ = stream.write_all(&frame(6, 0, 0, asked)).await;
             if !answers(&mut stream, asked).await? {
                 return Some(false);
             }
@@ -103,13 +108,18 @@ impl Service {
     }
 }
 
-fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(payload.len()).unwrap();
-    [&[0, 0, length, kind, flags, 0, 0, 0, 0][..], payload].concat()
+/// A frame of HTTP/2 on the connection, or on a stream.
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
+    [&head, payload].concat()
 }
 
 /// Reads frames until this PING is answered (true), or the service says that it goes (false).
-async fn answers(stream: &mut Tls, asked: &[u8; 8]) -> Option<bool> {
+pub(super) async fn answers(
+    stream: &mut (impl AsyncRead + Unpin),
+    asked: &[u8; 8],
+) -> Option<bool> {
     loop {
         let mut head = [0; 9];
         let read = timeout(LONG, stream.read_exact(&mut head)).await;
