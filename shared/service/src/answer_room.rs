@@ -85,7 +85,7 @@ impl WorkPlaces {
                 held: Arc::clone(held),
                 places: Arc::clone(self),
                 place: Mutex::new(vec![place]),
-                turn: Mutex::new(turn),
+                turn: Mutex::new(turn.into_iter().collect()),
                 reserved: AtomicUsize::new(WORK),
             })),
             beside: None,
@@ -99,8 +99,8 @@ struct Room {
     places: Arc<WorkPlaces>,
     /// Among all requests, and among those whose answers need more.
     place: Mutex<Vec<OwnedSemaphorePermit>>,
-    /// Among the requests of the connection.
-    turn: Mutex<Option<OwnedSemaphorePermit>>,
+    /// Among the requests of the connection, and among those of it that wait.
+    turn: Mutex<Vec<OwnedSemaphorePermit>>,
     /// Bytes reserved in all.
     reserved: AtomicUsize,
 }
@@ -192,9 +192,10 @@ impl Room {
         self.reserved.load(Ordering::Relaxed)
     }
 
-    /// Among the smaller answers that need more. One that has to wait gives its place to others and may
-    /// give way: so many could wait that they took all places. It keeps its turn among those
-    /// of its connection: one that waited for that later would keep what all share meanwhile.
+    /// Among the smaller answers that need more. One that has to wait gives its place to others and
+    /// may give way: so many could wait that they took all places. Of its connection's turns so many
+    /// could take only half. It has its turn first, and then waits for what all share: it would keep
+    /// that otherwise while it waited for its turn.
     async fn take_more(&self, bytes: usize) -> Result<(), NoRoom> {
         let parts = u32::try_from(bytes.div_ceil(PART)).map_err(|_| NoRoom)?;
         if parts == 0 {
@@ -205,8 +206,11 @@ impl Room {
             locked(&self.place).push(more);
             return self.held.grow(bytes);
         }
+        let connection = self.held.of_connection().ok_or(NoRoom)?;
         self.held.pause_work(WORK)?;
-        locked(&self.place).clear();
+        self.give_back();
+        let turn = connection.turns().take_to_wait().await;
+        *locked(&self.turn) = turn;
         let more = Arc::clone(&self.places.more).acquire_many_owned(parts);
         let more = more.await.map_err(|_| NoRoom)?;
         let place = Arc::clone(&self.places.all).acquire_owned().await;
@@ -240,7 +244,7 @@ impl Room {
     /// Gives place and turn to others.
     fn give_back(&self) {
         locked(&self.place).clear();
-        locked(&self.turn).take();
+        locked(&self.turn).clear();
     }
 }
 
@@ -259,13 +263,19 @@ impl<S: Sync> FromRequestParts<S> for AnswerRoom {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use futures_util::future::{FutureExt as _, join_all};
     use http::Version;
     use pennyblack_runtime::config::Limits;
-    use tokio::time::Instant;
+    use tokio::task::yield_now;
+    use tokio::time::{Instant, timeout};
 
     use super::*;
     use crate::exchanges::{Exchange, Exchanges};
     use crate::held_bytes::HeldBytes;
+    use crate::known_clients::KnownConnection;
+    use crate::known_clients::tests::known_connection;
 
     const MAX: usize = 1024 * 1024;
 
@@ -287,6 +297,54 @@ mod tests {
             assert_eq!(reserved.is_ok(), fits, "{answer}");
             let (outer, _open) = room();
             assert!(outer.reserve(answer, 0).await.is_ok());
+        }
+    }
+
+    /// A client of a relay that is known must not stop all that comes through the relay.
+    #[tokio::test]
+    async fn requests_that_wait_for_room_leave_half_of_the_turns_to_others() {
+        let now = Instant::now();
+        let (places, held) = (
+            Arc::new(WorkPlaces::new(1024, MAX)),
+            HeldBytes::new(64 * MAX),
+        );
+        let of_connection = |known: Option<KnownConnection>| {
+            let exchanges = Exchanges::new(Arc::new(Limits::default()), now);
+            known
+                .into_iter()
+                .for_each(|known| exchanges.belong_to(known));
+            exchanges
+        };
+        let ask = async |exchanges: &Arc<Exchanges>| {
+            let open = exchanges.begin(now, Version::HTTP_2);
+            let held = Arc::new(held.hold(0, open.id()).unwrap());
+            let turn = exchanges.turns().take().await;
+            (places.take(&held, turn).unwrap(), open)
+        };
+        for (known, turns) in [(None, 16), (Some(known_connection()), 128)] {
+            let (others, exchanges) = (of_connection(None), of_connection(known));
+            // All that there is for answers that need more than each has, but not a large turn.
+            let (other, _open) = ask(&others).await;
+            other.reserve(LARGE, 0).await.unwrap();
+            let mut waiting = Vec::new();
+            for _ in 0..2 * turns {
+                let (room, open) = ask(&exchanges).now_or_never().expect("a turn");
+                let mut reserves = Box::pin(async move {
+                    room.reserve(LARGE, 0).await.unwrap();
+                    drop(open);
+                    room.leave();
+                });
+                assert!((&mut reserves).now_or_never().is_none());
+                waiting.push(reserves);
+                // A task that goes on for long is told to wait where it need not.
+                yield_now().await;
+            }
+            assert_eq!(exchanges.turns().left(), turns / 2);
+            other.leave();
+            timeout(Duration::from_secs(30), join_all(waiting))
+                .await
+                .expect("each has its room in the end");
+            assert_eq!(exchanges.turns().left(), turns);
         }
     }
 

@@ -12,11 +12,12 @@ use tokio::time::Instant;
 
 use crate::known_clients::KnownConnection;
 use crate::stream::{Stream, Work};
+use crate::turns::Turns;
 
 use pennyblack_runtime::config::Limits;
 
 /// Most requests of one connection that are worked on at one time; its others wait for
-/// their turn, so that one connection with many does not keep out many with one each.
+/// their turn.
 const AT_WORK: usize = 16;
 
 /// A connection has at most one in this many of all places for work.
@@ -70,7 +71,7 @@ pub(crate) struct Exchanges {
     limits: Arc<Limits>,
     state: Mutex<State>,
     dismissed: Notify,
-    turns: Arc<Semaphore>,
+    turns: Turns,
     large_turns: Arc<Semaphore>,
     known: OnceLock<KnownConnection>,
 }
@@ -129,7 +130,7 @@ impl Exchanges {
                 is_first_over: false,
             }),
             dismissed: Notify::new(),
-            turns: Arc::new(Semaphore::new(turns)),
+            turns: Turns::new(turns),
             large_turns: Arc::new(Semaphore::new(LARGE_AT_WORK)),
             known: OnceLock::new(),
         })
@@ -183,15 +184,13 @@ impl Exchanges {
         self.dismissed.notified().await;
     }
 
-    /// Waits until the connection, or all those of a known client, have fewer requests worked
-    /// on than they may have. The turn lasts until the returned value, which is always there,
-    /// is dropped.
-    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        let turns = self.known.get().map_or(&self.turns, KnownConnection::turns);
-        Arc::clone(turns).acquire_owned().await.ok()
+    /// The turns of the connection, or of all those of a known client.
+    pub(crate) fn turns(&self) -> &Turns {
+        self.known.get().map_or(&self.turns, KnownConnection::turns)
     }
 
-    /// The same for [`LARGE_AT_WORK`] large answers.
+    /// Waits until the connection has fewer than [`LARGE_AT_WORK`] large answers made. That lasts
+    /// until the returned value, which is always there, is dropped.
     pub(crate) async fn large_turn(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.large_turns).acquire_owned().await.ok()
     }

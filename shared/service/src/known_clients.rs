@@ -20,6 +20,8 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::turns::Turns;
+
 /// Connections of one known client that have its bounds at one time: the one in use, and
 /// those that it takes the place of. A further one is like a stranger's.
 const CONNECTIONS: usize = 8;
@@ -57,7 +59,7 @@ pub(crate) struct KnownClient {
     name: String,
     spki: SpkiDigest,
     /// The requests that are worked on, of all its connections.
-    turns: Arc<Semaphore>,
+    turns: Turns,
     connections: Arc<Semaphore>,
 }
 
@@ -79,7 +81,7 @@ impl KnownClients {
             Arc::new(KnownClient {
                 name: name.to_owned(),
                 spki,
-                turns: Arc::new(Semaphore::new(turns)),
+                turns: Turns::new(turns),
                 connections: Arc::new(Semaphore::new(CONNECTIONS)),
             })
         });
@@ -135,7 +137,7 @@ pub(crate) struct KnownConnection {
 
 impl KnownConnection {
     /// The turns of the client's requests.
-    pub(crate) fn turns(&self) -> &Arc<Semaphore> {
+    pub(crate) fn turns(&self) -> &Turns {
         &self.client.turns
     }
 

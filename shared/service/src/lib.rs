@@ -35,6 +35,7 @@ mod stream_tasks;
 #[cfg(any(test, feature = "testing"))]
 pub mod time_classifier;
 pub mod tls;
+mod turns;
 mod untaken;
 pub mod worker_pool;
 

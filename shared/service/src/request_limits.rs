@@ -113,7 +113,7 @@ impl Admission {
         } else {
             self.whole(body, held).await?
         };
-        let turn = exchange.of_connection().turn().await;
+        let turn = exchange.of_connection().turns().take().await;
         let room = self.places.take(held, turn);
         let room = room.map_err(|NoRoom| ProblemType::Overloaded.document())?;
         head.extensions.insert(room.clone());

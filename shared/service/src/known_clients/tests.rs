@@ -62,9 +62,9 @@ fn one_client_has_a_few_connections_and_one_share_of_the_work_for_all() {
     assert!(clients.recognise(Some(&chain)).is_none());
     assert!(
         some.iter()
-            .all(|one| Arc::ptr_eq(one.turns(), some[0].turns()))
+            .all(|one| std::ptr::eq(one.turns(), some[0].turns()))
     );
-    assert_eq!(some[0].turns().available_permits(), 128);
+    assert_eq!(some[0].turns().left(), 128);
     drop(some);
     assert!(clients.recognise(Some(&chain)).is_some());
 }
@@ -75,7 +75,7 @@ fn all_known_clients_together_have_at_most_half_of_the_places() {
     {
         let shown: Vec<_> = (0..clients).map(|_| shown()).collect();
         let known = knowing(&shown.iter().collect::<Vec<_>>(), requests);
-        let turns = |client: &Arc<KnownClient>| client.turns.available_permits();
+        let turns = |client: &Arc<KnownClient>| client.turns.left();
         let turns: Vec<_> = known.0.iter().map(turns).collect();
         assert_eq!(turns, vec![expected; clients]);
     }

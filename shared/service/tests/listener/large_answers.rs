@@ -232,6 +232,49 @@ async fn slow_requests_of_a_connection_keep_no_turn_that_all_share() {
     }
 }
 
+#[tokio::test]
+async fn answers_that_wait_for_room_leave_half_of_their_connection_s_turns_to_others() {
+    const MIDDLE: usize = 160 * 1024;
+    let all_middle = Limits::default().held_bytes / 16 / (MIDDLE - 64 * 1024);
+    let (_, steps) = scene().await;
+    let arrived = Arc::new(Semaphore::new(0));
+    let middle = {
+        let (arrived, steps) = (Arc::clone(&arrived), steps.clone());
+        async move |room: AnswerRoom| {
+            arrived.add_permits(1);
+            room.reserve(MIDDLE, 0).await.unwrap();
+            steps.pass().await;
+        }
+    };
+    let router = Router::new()
+        .route("/middle", get(middle))
+        .route("/small", get(|| async { "small" }));
+    let limits = Limits {
+        exchange: Duration::from_secs(3600),
+        ..Limits::default()
+    };
+    let scene = Scene::open(router, limits).await;
+    let mut asking = JoinSet::new();
+    for _ in 0..all_middle {
+        asking.spawn(status(reqwest::Client::new(), scene.url("/middle")));
+    }
+    take(&steps.begun, all_middle).await;
+    take(&arrived, all_middle).await;
+    let client = reqwest::Client::builder().http2_prior_knowledge();
+    let client = client.build().unwrap();
+    // More than have a turn at one time.
+    for _ in 0..40 {
+        asking.spawn(status(client.clone(), scene.url("/middle")));
+    }
+    take(&arrived, 40).await;
+    let small = timeout(Duration::from_secs(30), status(client, scene.url("/small")));
+    assert_eq!(small.await.expect("an answer"), StatusCode::OK);
+    steps.may_end.add_permits(all_middle + 40);
+    while let Some(status) = asking.join_next().await {
+        assert_eq!(status.unwrap(), StatusCode::OK);
+    }
+}
+
 impl Steps {
     async fn pass(&self) {
         self.begun.add_permits(1);

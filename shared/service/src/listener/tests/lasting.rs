@@ -1,9 +1,7 @@
 //! How long an HTTP/2 connection over TLS lasts: as long as its client has the service keep none
 //! of its header fields.
 
-use tokio::io::{WriteHalf, split};
-
-use super::known_clients::{Service, Tls, answers, frame, nothing};
+use super::known_clients::{Service, answers, frame, nothing};
 use super::*;
 use crate::http2_frames::MOST_BYTES;
 
@@ -46,28 +44,23 @@ fn acknowledges() -> Vec<u8> {
     frame(SETTINGS, ACK, 0, b"")
 }
 
-/// Whether the connection of a client that nobody knows goes on after it has sent this.
-async fn goes_on(frames: &[&[u8]]) -> bool {
+/// Whether the connection of a client that nobody knows goes on after it has sent these, one after
+/// the other as soon as the service has read the last.
+async fn goes_on(parts: &[&[u8]]) -> bool {
     let service = Service::knowing(&[]).await;
-    let (mut reader, writer) = split(service.connect(&nothing()).await);
-    let greeting = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    let all = [greeting, frame(SETTINGS, 0, 0, b""), frames.concat()].concat();
-    let mut sender = tokio::spawn(sends(writer, all));
-    // It may answer a PING before it says that it goes, and not two.
-    for asked in [b"are you?", b"and now?"] {
-        let writer = sender.await.unwrap();
-        sender = tokio::spawn(sends(writer, frame(PING, 0, 0, asked)));
-        if answers(&mut reader, asked).await != Some(true) {
+    let mut stream = service.connect(&nothing()).await;
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let greeting = [&preface[..], &frame(SETTINGS, 0, 0, b"")].concat();
+    // The service may answer a PING before it says that it goes, and not two.
+    for part in [&[&greeting[..]][..], parts, &[&b""[..]][..]].concat() {
+        let ping = frame(PING, 0, 0, b"are you?");
+        // A service that has had enough may end the connection before the last of this is sent.
+        let _ = stream.write_all(&[part, &ping[..]].concat()).await;
+        if answers(&mut stream, b"are you?").await != Some(true) {
             return false;
         }
     }
     true
-}
-
-/// A service that has had enough may end the connection before the last of this is sent.
-async fn sends(mut writer: WriteHalf<Tls>, bytes: Vec<u8>) -> WriteHalf<Tls> {
-    let _ = writer.write_all(&bytes).await;
-    writer
 }
 
 #[tokio::test]
@@ -90,18 +83,20 @@ async fn nothing_is_kept_of_a_client_that_has_said_so() {
     assert!(!goes_on(&[&ack, &without, &table_of_4096]).await);
 }
 
-/// As many requests as a client has when it connects leave before it has the service's settings.
-/// Their bodies are more than a connection takes whose table is in use.
+/// Requests that a client has when it connects are begun before it has the service's settings. Their
+/// bodies are more than a connection takes whose table is in use.
 #[tokio::test]
 async fn a_burst_at_the_beginning_does_not_end_a_connection() {
     let begun = (1..=20).map(|nth| frame(HEADERS, END_HEADERS, 2 * nth - 1, &[GET, KEPT].concat()));
     let body = |nth: u32| frame(DATA, 0, 2 * nth - 1, &[0; 16_000]);
-    // As much as it may send then: 65,535 bytes (RFC 9113 section 6.9.2).
+    // As much as it may send then: 65,535 bytes of bodies (RFC 9113 section 6.9.2).
     let before: Vec<_> = begun.chain((1..=4).map(body)).collect();
-    let after: Vec<_> = (5..=16).map(body).collect();
-    let burst = [before.concat(), acknowledges(), after.concat()].concat();
-    assert!(burst.len() > MOST_BYTES);
+    let after: Vec<_> = std::iter::once(acknowledges())
+        .chain((5..=16).map(body))
+        .collect();
+    let (before, after) = (before.concat(), after.concat());
+    assert!(before.len() < MOST_BYTES && after.len() > MOST_BYTES);
     let [without, with] = [&[NO_TABLE, GET][..], &[GET]].map(|fields| asks(41, fields));
-    assert!(goes_on(&[&burst, &without, &fill_the_table()]).await);
-    assert!(!goes_on(&[&burst, &with, &fill_the_table()]).await);
+    assert!(goes_on(&[&before, &after, &without, &fill_the_table()]).await);
+    assert!(!goes_on(&[&before, &after, &with, &fill_the_table()]).await);
 }
