@@ -5,7 +5,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path as PathOf, State};
 use axum::response::{IntoResponse as _, Response};
@@ -17,6 +16,7 @@ use pennyblack_roster::{
     Chain, ROSTER_MEDIA_TYPE, ROSTER_PATH, RosterDirectoryError, Sequence, read_chain,
 };
 use pennyblack_runtime::reload::FromFiles;
+use pennyblack_service::public_router::PublicRouter;
 use pennyblack_service::start_error::{StartContext as _, StartError};
 
 use crate::config::FederationConfig;
@@ -74,11 +74,11 @@ pub(crate) fn open(
 }
 
 /// Serves them; nothing without any.
-pub(crate) fn router(rosters: Option<Arc<FromFiles<ServedRosters>>>) -> Router {
+pub(crate) fn router(rosters: Option<Arc<FromFiles<ServedRosters>>>) -> PublicRouter {
     let Some(rosters) = rosters else {
-        return Router::new();
+        return PublicRouter::new();
     };
-    Router::new()
+    PublicRouter::new()
         .route(ROSTER_PATH, get(newest))
         .route(&format!("{ROSTER_PATH}/{{sequence}}"), get(one))
         .with_state(rosters)

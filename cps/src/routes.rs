@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, RawQuery, State};
 use axum::middleware::{from_fn_with_state, map_response_with_state};
@@ -25,6 +24,7 @@ use pennyblack_service::answer_room::AnswerRoom;
 use pennyblack_service::answer_times::{self, AnswerTimes};
 use pennyblack_service::headers::{at_most_one, content_type, has_tag};
 use pennyblack_service::inner_requests::InnerRouter;
+use pennyblack_service::public_router::PublicRouter;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -72,6 +72,9 @@ pub(crate) struct ObliviousRole {
     pub(crate) relays_only: bool,
 }
 
+/// What the resources are, for clients.
+pub(crate) const OPENAPI: &str = include_str!("../../docs/openapi/cps.yaml");
+
 /// How requests come to a router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -86,10 +89,11 @@ enum Way {
 pub(crate) fn router<S: Store>(
     resources: Resources<S>,
     oblivious: Option<ObliviousRole>,
-) -> Router {
+) -> PublicRouter {
+    let described = PublicRouter::new().described_by(OPENAPI);
     let resources = Arc::new(resources);
     let Some(role) = oblivious else {
-        return requests(&resources, Way::Direct);
+        return described.merge(requests(&resources, Way::Direct));
     };
     let direct = match role.relays_only {
         true => Way::DirectForTheRest,
@@ -98,18 +102,18 @@ pub(crate) fn router<S: Store>(
     let gateway = oblivious::router(Gateway {
         service: role.service,
         keys: role.keys,
-        inner: InnerRouter::new(requests(&resources, Way::Sealed)),
+        inner: InnerRouter::new(requests(&resources, Way::Sealed).into_router()),
         large: role.large,
         clock: resources.clock.clone(),
         answer_times: resources.answer_times,
     });
     let counts = Arc::clone(&resources.counts);
     let gateway = gateway.layer(map_response_with_state(counts, counts::refusal));
-    requests(&resources, direct).merge(gateway)
+    described.merge(requests(&resources, direct)).merge(gateway)
 }
 
 /// All but the gateway.
-fn requests<S: Store>(resources: &Arc<Resources<S>>, way: Way) -> Router {
+fn requests<S: Store>(resources: &Arc<Resources<S>>, way: Way) -> PublicRouter {
     let log = resources.log.router();
     let counts = Arc::clone(&resources.counts);
     // Around all that a poll does, its refusals included.
@@ -131,7 +135,7 @@ fn requests<S: Store>(resources: &Arc<Resources<S>>, way: Way) -> Router {
             get(relay_required),
         ),
     };
-    Router::new()
+    PublicRouter::new()
         .route(STORE_PATH, stores)
         .route("/v1/mailboxes/{mailbox}", polls)
         .route(KEYS_PATH, lists.put(register_key::<S>))

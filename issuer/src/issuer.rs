@@ -12,6 +12,7 @@ use pennyblack_runtime::clock::Clock;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
 use pennyblack_service::findings::Findings;
+use pennyblack_service::public_router::PublicRouter;
 use pennyblack_service::start::{Starting, StartingService};
 use pennyblack_service::start_error::{StartContext as _, StartError};
 use pennyblack_trust::keep_current;
@@ -61,7 +62,11 @@ impl Issuer {
     }
 }
 
-fn router(config: &Config, persistence: &Persistence, clock: &Clock) -> Result<Router, StartError> {
+fn router(
+    config: &Config,
+    persistence: &Persistence,
+    clock: &Clock,
+) -> Result<PublicRouter, StartError> {
     let signing = &config.signing;
     let pool = SigningPool::start(signing.workers(), signing.queue());
     let trust = Arc::clone(&persistence.trust);

@@ -6,7 +6,6 @@
 use std::path::Path;
 
 use crate::ledger::{ChargeError, ChosenLedger, redis as redis_ledger};
-use axum::Router;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::log_entry::Statement;
@@ -20,6 +19,7 @@ use pennyblack_privacypass::token_key::{TokenKey, TokenKeyError};
 use pennyblack_redis::Redis;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
+use pennyblack_service::public_router::PublicRouter;
 
 /// Why something is not in the log.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +121,7 @@ impl KeyLog {
     }
 
     /// The log's resources, which are the same at all nodes.
-    pub(crate) fn router(&self) -> Router {
+    pub(crate) fn router(&self) -> PublicRouter {
         self.0.router()
     }
 

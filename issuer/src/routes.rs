@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -15,6 +14,7 @@ use pennyblack_privacypass::directory;
 use pennyblack_privacypass::issuance;
 use pennyblack_privacypass::voprf;
 use pennyblack_service::headers::{at_most_one, content_type, has_tag};
+use pennyblack_service::public_router::PublicRouter;
 
 use crate::issue::{Form, Issuance};
 use crate::refusal::Refusal;
@@ -34,9 +34,13 @@ pub(crate) struct Resources {
     pub(crate) cache_control: HeaderValue,
 }
 
+/// What the resources are, for clients.
+pub(crate) const OPENAPI: &str = include_str!("../../docs/openapi/issuer.yaml");
+
 /// The public router.
-pub(crate) fn router(resources: Resources) -> Router {
-    Router::new()
+pub(crate) fn router(resources: Resources) -> PublicRouter {
+    PublicRouter::new()
+        .described_by(OPENAPI)
         .route(directory::WELL_KNOWN_PATH, get(serve_directory))
         .route(TOKEN_REQUEST_PATH, post(draw_tokens))
         .with_state(resources)

@@ -10,12 +10,12 @@ mod sip_text;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use http::StatusCode;
 use pennyblack_service::admin::Readiness;
+use pennyblack_service::public_router::PublicRouter;
 
 use crate::config::Role;
 use crate::counts::Endpoint;
@@ -36,9 +36,13 @@ pub(crate) struct Resources {
     pub(crate) readiness: Readiness,
 }
 
+/// What the resources are, for switches.
+pub(crate) const OPENAPI: &str = include_str!("../../../docs/openapi/gateway.yaml");
+
 /// The public router.
-pub(crate) fn router(resources: Resources, root: &str, role: Role) -> Router {
-    let mut router = Router::new().route("/health", get(health));
+pub(crate) fn router(resources: Resources, root: &str, role: Role) -> PublicRouter {
+    let router = PublicRouter::new().described_by(OPENAPI);
+    let mut router = router.route("/health", get(health));
     let path = |last: &str| format!("{root}/stir/v1/{last}");
     if role.signs() {
         router = router.route(&path("signing"), post(sign));

@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Path, Request, State};
 use axum::middleware::{Next, from_fn};
@@ -17,6 +16,7 @@ use pennyblack_base::service_paths::{OHTTP_REQUEST_MEDIA_TYPE, OHTTP_RESPONSE_ME
 use pennyblack_service::answer_room::AnswerRoom;
 use pennyblack_service::client_address::ClientAddress;
 use pennyblack_service::headers::content_type;
+use pennyblack_service::public_router::PublicRouter;
 
 use crate::clients::{Clients, Open};
 use crate::counts;
@@ -30,9 +30,13 @@ pub(crate) struct Resources {
     pub(crate) clients: Arc<Clients>,
 }
 
-/// The public router.
-pub(crate) fn router(resources: Resources) -> Router {
-    Router::new()
+/// What the resources are, for clients.
+pub(crate) const OPENAPI: &str = include_str!("../../../docs/openapi/relay.yaml");
+
+/// The public router. No gateway has the name of the description: names have no dot.
+pub(crate) fn router(resources: Resources) -> PublicRouter {
+    PublicRouter::new()
+        .described_by(OPENAPI)
         .route("/{gateway}", post(forward))
         .with_state(resources)
         .layer(from_fn(refuse_proxying))

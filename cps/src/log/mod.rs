@@ -20,7 +20,6 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::Router;
 use axum::response::Response;
 use http::HeaderMap;
 use pennyblack_base::authority::Authority;
@@ -38,6 +37,7 @@ use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_privacypass::token_key::TokenKey;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
+use pennyblack_service::public_router::PublicRouter;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
@@ -145,7 +145,7 @@ impl CpsLog {
     }
 
     /// The log's resources, which are the same at all nodes.
-    pub(crate) fn router(&self) -> Router {
+    pub(crate) fn router(&self) -> PublicRouter {
         self.role.router()
     }
 

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::middleware::from_fn_with_state;
@@ -26,6 +25,7 @@ use pennyblack_service::answer_times::{self, AnswerTimes};
 use pennyblack_service::headers::content_type;
 use pennyblack_service::inner_requests::InnerRouter;
 use pennyblack_service::problem_response::{PublicRefusal as _, respond};
+use pennyblack_service::public_router::PublicRouter;
 
 use super::inner::{InnerRequest, answer_to_seal};
 use super::offered::OfferedKeys;
@@ -53,14 +53,14 @@ pub(crate) struct Gateway {
 }
 
 /// Its resource. The inner router has none: nothing is sealed twice.
-pub(crate) fn router(gateway: Gateway) -> Router {
+pub(crate) fn router(gateway: Gateway) -> PublicRouter {
     Outcome::show_all();
     metrics::gauge!("pennyblack_cps_oblivious_keys").set(0.0);
     // Around all that is done for a request. What does not open is refused at these times,
     // too: there is one way through here. The keys are nobody's, and leave at once.
     let delayed = from_fn_with_state(gateway.answer_times, answer_times::delayed);
     let resource = post(answer).layer(delayed).get(keys);
-    Router::new()
+    PublicRouter::new()
         .route(OHTTP_GATEWAY_PATH, resource)
         .with_state(Arc::new(gateway))
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -16,6 +15,7 @@ use pennyblack_protocol::key_record::{KEY_RECORD_MEDIA_TYPE, KEYS_PATH};
 use pennyblack_sealing::envelope::Cursor;
 use pennyblack_service::answer_room::AnswerRoom;
 use pennyblack_service::headers::has_tag;
+use pennyblack_service::public_router::PublicRouter;
 use serde::Deserialize;
 
 use super::{MAX_BYTES, RecordFeed};
@@ -27,12 +27,12 @@ const RECORDS_PATH: &str = "/v1/records";
 
 /// The resources. A record by its hash is a look-up, which may have to come through a relay;
 /// the feed is the same for everybody.
-pub(crate) fn router(feed: Arc<RecordFeed>, has_look_ups: bool) -> Router {
+pub(crate) fn router(feed: Arc<RecordFeed>, has_look_ups: bool) -> PublicRouter {
     let records = match has_look_ups {
         true => get(record),
         false => get(|| async { Refusal::RelayRequired }),
     };
-    Router::new()
+    PublicRouter::new()
         .route(&format!("{KEYS_PATH}/feed"), get(page))
         .route(&format!("{RECORDS_PATH}/{{hash}}"), records)
         .with_state(feed)

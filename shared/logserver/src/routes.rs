@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -11,6 +10,7 @@ use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use pennyblack_service::answer_room::AnswerRoom;
+use pennyblack_service::public_router::PublicRouter;
 use pennyblack_service::repeated_causes::report;
 use pennyblack_tlog::Tile;
 
@@ -31,8 +31,8 @@ const NOT_AT_ALL: &str = "no-cache";
 const A_WHILE: &str = "public, max-age=3600";
 
 /// The log's resources, all of them below [`PREFIX`].
-pub fn router(log: Arc<TransparencyLog>) -> Router {
-    Router::new()
+pub fn router(log: Arc<TransparencyLog>) -> PublicRouter {
+    PublicRouter::new()
         .route(&format!("{PREFIX}/checkpoint"), get(checkpoint))
         .route(&format!("{PREFIX}/key"), get(key))
         .route(&format!("{PREFIX}/tile/{{*path}}"), get(tile))
@@ -116,7 +116,7 @@ mod tests {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, "is not of the log").unwrap();
         }
-        let router = router(Arc::new(log));
+        let router = router(Arc::new(log)).into_router();
         let status = async |path: &str| {
             let request = Request::get(format!("{PREFIX}/{path}")).body(Body::empty());
             router

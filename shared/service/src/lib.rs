@@ -26,6 +26,7 @@ pub mod peer;
 mod places;
 pub mod problem_response;
 pub mod program;
+pub mod public_router;
 mod request_limits;
 pub mod server;
 pub mod start;

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::admin::{Metrics, Readiness};
 use crate::known_clients::KnownClients;
+use crate::public_router::PublicRouter;
 use crate::server::{Addresses, RunningServer, Server, ShutdownStages};
 use crate::start_error::{StartContext as _, StartError};
 
@@ -127,12 +128,13 @@ impl StartingService {
     pub fn serve<C: ServiceConfig>(
         mut self,
         config: &C,
-        router: Router,
+        router: PublicRouter,
         for_operator: Router,
     ) -> RunningService {
+        let paths = router.paths().to_vec();
         self.spawn(self.reload.clone().run(self.shutdown()));
         let server = self.server.start(
-            router,
+            router.into_router(),
             for_operator,
             self.metrics,
             self.readiness,
@@ -146,6 +148,7 @@ impl StartingService {
         );
         RunningService {
             server,
+            paths,
             shutdown: self.stages.requested,
             reload: self.reload,
             tasks: self.tasks,
@@ -162,6 +165,7 @@ pub type Starting = BoxFuture<'static, Result<RunningService, StartError>>;
 #[derive(Debug)]
 pub struct RunningService {
     server: RunningServer,
+    paths: Vec<String>,
     shutdown: Shutdown,
     reload: Reload,
     tasks: JoinSet<()>,
@@ -172,6 +176,12 @@ impl RunningService {
     #[must_use]
     pub const fn addresses(&self) -> Addresses {
         self.server.addresses()
+    }
+
+    /// The paths of all that it serves to the world, as routers write them.
+    #[must_use]
+    pub fn paths(&self) -> &[String] {
+        &self.paths
     }
 
     /// What asks it to stop.

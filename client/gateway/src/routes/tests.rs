@@ -39,7 +39,7 @@ fn with(engine: StandIn, settings: &[&str]) -> Asking {
         settings: Arc::new(settings),
         readiness: Readiness::new(),
     };
-    let router = router(resources, &config.http.root, config.gateway.role);
+    let router = router(resources, &config.http.root, config.gateway.role).into_router();
     Asking { router, engine }
 }
 

@@ -78,7 +78,7 @@ async fn running(held_bytes: usize) -> Running {
     };
     let listener = Listener::bind_public(&public).await.unwrap();
     let (address, stop) = (listener.address(), Shutdown::new());
-    tokio::spawn(listener.serve(router(gateway), stop.clone()));
+    tokio::spawn(listener.serve(router(gateway).into_router(), stop.clone()));
     Running {
         address,
         key: config,

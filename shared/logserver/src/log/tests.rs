@@ -303,7 +303,7 @@ async fn the_log_over_http_is_its_files_with_the_header_fields_of_c2sp() {
     let (home, _) = filled(300).await;
     let (log, _) = open(&home).unwrap();
     let key = log.verifier().to_string() + "\n";
-    let router = crate::routes::router(Arc::new(log));
+    let router = crate::routes::router(Arc::new(log)).into_router();
     let get = async |path: &str| {
         let request = Request::get(path).body(Body::empty()).unwrap();
         let answer = router.clone().oneshot(request).await.unwrap();

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use pennyblack_evidence::log_entry::{LogEntryError, Statement};
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
+use pennyblack_service::public_router::PublicRouter;
 use pennyblack_service::repeated_causes::{self, report};
 use pennyblack_tlog::{KeyName, VerifierKey};
 use tokio::sync::{OwnedMappedMutexGuard, OwnedMutexGuard, watch};
@@ -205,7 +205,7 @@ impl FollowerLog {
     }
 
     /// The log's resources.
-    pub fn router(&self) -> Router {
+    pub fn router(&self) -> PublicRouter {
         leader_client::router(Arc::clone(&self.leader))
     }
 

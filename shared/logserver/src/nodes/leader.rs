@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::IntoResponse as _;
@@ -15,6 +14,7 @@ use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::log_entry::Statement;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
+use pennyblack_service::public_router::PublicRouter;
 use pennyblack_service::repeated_causes::{self, report};
 use tokio::sync::watch;
 
@@ -104,7 +104,7 @@ impl LeaderLog {
 
     /// The log's resources.
     /// While another node may be the leader, all are 503.
-    pub fn router(self: &Arc<Self>) -> Router {
+    pub fn router(self: &Arc<Self>) -> PublicRouter {
         let log = Arc::clone(self);
         let shown = axum::middleware::from_fn(move |request: Request, next: Next| {
             let log = Arc::clone(&log);

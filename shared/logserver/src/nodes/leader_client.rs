@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
@@ -13,7 +12,9 @@ use http::StatusCode;
 use http::header::RETRY_AFTER;
 use pennyblack_http::{HttpError, Request};
 use pennyblack_service::peer::{self, Peer, PeerAnswer, PeerError};
+use pennyblack_service::public_router::PublicRouter;
 use pennyblack_service::repeated_causes;
+
 use pennyblack_tlog::Tile;
 
 use super::TransparencyLogConfig;
@@ -146,8 +147,8 @@ impl LogSource for LeaderClient {
 }
 
 /// The log's resources, as [`crate::routes`] has them at the leader.
-pub(super) fn router(leader: Arc<LeaderClient>) -> Router {
-    Router::new()
+pub(super) fn router(leader: Arc<LeaderClient>) -> PublicRouter {
+    PublicRouter::new()
         .route(&format!("{PREFIX}/checkpoint"), on_get(checkpoint))
         .route(&format!("{PREFIX}/key"), on_get(key))
         .route(&format!("{PREFIX}/tile/{{*path}}"), on_get(tile))

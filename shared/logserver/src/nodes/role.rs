@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
@@ -19,6 +18,7 @@ use pennyblack_http::HttpError;
 use pennyblack_privacypass::token::TokenKeyId;
 use pennyblack_runtime::shutdown::Shutdown;
 use pennyblack_service::admin::Readiness;
+use pennyblack_service::public_router::PublicRouter;
 use pennyblack_tlog::NoteKeyError;
 use tokio::sync::watch;
 
@@ -157,7 +157,7 @@ impl LogRole {
     }
 
     /// The log's resources, which are the same at all nodes.
-    pub fn router(&self) -> Router {
+    pub fn router(&self) -> PublicRouter {
         match self {
             Self::Leader(log) => log.router(),
             Self::Follower(log) => log.router(),

@@ -149,7 +149,7 @@ async fn a_log_that_may_be_another_nodes_is_not_shown() {
     let first = leading(&home.path().join("first"), &server);
     let second = leading(&home.path().join("second"), &server);
     let status = async |log: &Arc<LeaderLog>| {
-        let url = serve(log.router(), &shutdown).await;
+        let url = serve(log.router().into_router(), &shutdown).await;
         let request = Request::get(format!("{url}/log/checkpoint"), 4096);
         let client = HttpOptions::default().client().unwrap();
         client.exchange(&request).await.unwrap().status.as_u16()
@@ -251,7 +251,7 @@ async fn a_follower_reads_what_is_signed_and_trusts_no_other_log() {
     let (home, server) = (tempfile::tempdir().unwrap(), server().await);
     let shutdown = Shutdown::new();
     let log = leading(&home.path().join("log"), &server);
-    let url = serve(log.router(), &shutdown).await;
+    let url = serve(log.router().into_router(), &shutdown).await;
     let memory = home.path().join("followed.json");
     let follower = following(url.clone(), &server, &memory);
     let error = follower.refresh().await.unwrap_err();
@@ -282,7 +282,7 @@ async fn a_follower_reads_what_is_signed_and_trusts_no_other_log() {
     let forged = StatementLog::open(&home.path().join("forged"), &service()).unwrap();
     let forged = Arc::new(LeaderLog::alone(Arc::new(forged)));
     stated(&forged, 9).await.unwrap();
-    let url = serve(forged.router(), &shutdown).await;
+    let url = serve(forged.router().into_router(), &shutdown).await;
     let misled = following(url, &server, &home.path().join("misled.json"));
     let error = misled.refresh().await.unwrap_err();
     assert!(matches!(error, FollowerError::Read { .. }), "{error}");
@@ -293,7 +293,7 @@ async fn a_follower_reads_what_is_signed_and_trusts_no_other_log() {
     let other = leading(&home.path().join("other"), &server);
     other.record_leadership().await.unwrap();
     stated(&other, 5).await.unwrap();
-    let url = serve(other.router(), &shutdown).await;
+    let url = serve(other.router().into_router(), &shutdown).await;
     let newcomer = following(url.clone(), &server, &home.path().join("newcomer.json"));
     newcomer.refresh().await.unwrap();
     assert!(is_totalled(&newcomer, id(5)));
@@ -311,7 +311,7 @@ async fn a_follower_states_only_what_it_has_read_of_its_leader() {
     let shutdown = Shutdown::new();
     let leader = leading(&home.path().join("log"), &server);
     leader.record_leadership().await.unwrap();
-    let url = serve(leader.router(), &shutdown).await;
+    let url = serve(leader.router().into_router(), &shutdown).await;
     let follower = following(url, &server, &home.path().join("followed.json"));
     let (leader, follower) = (
         LogRole::Leader(leader),
@@ -339,7 +339,7 @@ async fn two_nodes_that_take_each_other_for_the_leader_do_not_ask_endlessly() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let home = tempfile::tempdir().unwrap();
     let itself = following(url.clone(), &server, &home.path().join("followed.json"));
-    let served = axum::serve(listener, itself.router());
+    let served = axum::serve(listener, itself.router().into_router());
     let stopping = shutdown.clone();
     tokio::spawn(async move {
         tokio::select! {

@@ -153,7 +153,7 @@ async fn fill(
 async fn serve(log: &Arc<TransparencyLog>) -> Result<(String, VerifierKey), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}{}", listener.local_addr()?, routes::PREFIX);
-    let router = routes::router(Arc::clone(log));
+    let router = routes::router(Arc::clone(log)).into_router();
     tokio::spawn(async move { axum::serve(listener, router).await });
     Ok((url, log.verifier().clone()))
 }

@@ -47,7 +47,7 @@ async fn entries_of_a_kind_that_was_learned_since_are_known_after_an_update() {
     drop(signed.await.unwrap());
     let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap().to_string();
-    let serving = tokio::spawn(axum::serve(socket, leader.router()).into_future());
+    let serving = tokio::spawn(axum::serve(socket, leader.router().into_router()).into_future());
     let file = home.path().join("followed.json");
     let first = follower(&address, &file);
     let verifier = log.verifier().clone();
