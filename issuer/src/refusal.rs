@@ -179,7 +179,10 @@ mod tests {
     use pennyblack_privacypass::token::TokenKeyId;
     use pennyblack_redis::RedisError;
     use pennyblack_service::missing_variants;
-    use pennyblack_service::problem_response::testing::assert_answers;
+    use pennyblack_service::problem_response::testing::{
+        OF_EVERY_SERVICE, assert_answers, assert_described,
+    };
+    use pennyblack_stir::jws::JwsError;
     use pennyblack_stir::{ChainError, CoverageError};
 
     use super::*;
@@ -212,6 +215,10 @@ mod tests {
                 401,
             ),
             (AttestationError::OtherBody.into(), 401),
+            (
+                AttestationError::Signature(JwsError::BadSignature).into(),
+                401,
+            ),
             (
                 AttestationError::Coverage(CoverageError::TooMany(129)).into(),
                 403,
@@ -293,6 +300,12 @@ mod tests {
     #[tokio::test]
     async fn every_refusal_has_its_status_and_headers_and_no_word_of_why_the_service_is_at_fault() {
         assert_answers(one_of_each(), Refusal::into_response).await;
+    }
+
+    #[test]
+    fn each_type_of_refusal_is_described_and_no_other() {
+        let answered = one_of_each().into_iter().map(|(one, _)| one.problem_type());
+        assert_described(crate::routes::OPENAPI, answered.chain(OF_EVERY_SERVICE));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use pennyblack_evidence::key_log_view::LogPolicy;
 use pennyblack_http::{RetryPolicy, ServiceAddress};
 use pennyblack_protocol::key_record::Coverage;
 use pennyblack_runtime::clock::Clock;
-use pennyblack_sealing::mailbox::Kem;
+use pennyblack_sealing::mailbox::{Kem, MailboxId};
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
@@ -192,7 +192,9 @@ async fn start_gateway(
     Process::start_named(command, name, world).await
 }
 
-fn config_of(world: &World) -> PathBuf {
+/// The file of the configuration.
+#[must_use]
+pub fn config_of(world: &World) -> PathBuf {
     world.path(&format!("{GATEWAY}.toml"))
 }
 
@@ -281,7 +283,8 @@ pub async fn fill_wallet(world: &World, wallet: &str, tokens: usize) {
     }
 }
 
-async fn register_mailbox(world: &World, file: &str) {
+/// Makes a mailbox key in this file of the world, and registers it for [`CALLED`].
+pub async fn register_mailbox(world: &World, file: &str) -> MailboxId {
     let path = world.path(file);
     let key = create_mailbox_key(&path, Kem::DhkemX25519).unwrap();
     let cps: ServiceAddress = world.url_of(world.cps_name().as_str()).parse().unwrap();
@@ -298,4 +301,5 @@ async fn register_mailbox(world: &World, file: &str) {
         .register(&client, world.clock.now())
         .await
         .unwrap();
+    key.mailbox()
 }

@@ -104,3 +104,49 @@ impl IntoResponse for Refusal {
         ProblemResponse::from(self.problem()).into_response()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pennyblack_service::missing_variants;
+    use pennyblack_service::problem_response::testing::{OF_EVERY_SERVICE, assert_described};
+
+    use super::*;
+
+    #[test]
+    fn each_type_of_refusal_is_described_and_no_other() {
+        let refused = |is_key| Refusal::Refused {
+            status: StatusCode::BAD_REQUEST,
+            is_key,
+        };
+        let all = [
+            Refusal::Proxying,
+            Refusal::UnknownGateway,
+            Refusal::MediaType(ContentTypeError::Missing),
+            Refusal::TooMany,
+            Refusal::Overloaded,
+            Refusal::Failed,
+            Refusal::Late,
+            refused(true),
+            refused(false),
+            Refusal::Internal,
+        ];
+        let missing = missing_variants!(
+            Refusal,
+            all,
+            [
+                Proxying,
+                UnknownGateway,
+                MediaType,
+                TooMany,
+                Overloaded,
+                Failed,
+                Late,
+                Refused,
+                Internal,
+            ]
+        );
+        assert!(missing.is_empty(), "{missing:?}");
+        let answered = all.iter().filter_map(|one| one.problem().problem_type());
+        assert_described(crate::routes::OPENAPI, answered.chain(OF_EVERY_SERVICE));
+    }
+}

@@ -16,3 +16,6 @@ pub(crate) use self::gateway::{Gateway, router};
 pub(crate) use self::offered::OfferedKeys;
 pub(crate) use self::rotation::Rotation;
 pub(crate) use self::seed::{SeedError, SeedFile};
+
+#[cfg(test)]
+pub(crate) use self::refusal::own_problem_types;

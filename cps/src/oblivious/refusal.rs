@@ -84,3 +84,15 @@ impl PublicRefusal for OutsideRefusal {
         }
     }
 }
+
+/// The types of problems that come from the gateway alone, outside of the seal and inside.
+#[cfg(test)]
+pub(crate) fn own_problem_types() -> Vec<ProblemType> {
+    use super::inner::InnerRefusal;
+    let other = InnerRefusal::OtherService("cps.test".parse().unwrap());
+    vec![
+        OutsideRefusal::NoKey.problem_type(),
+        InnerRefusal::Expect.problem_type(),
+        other.problem_type(),
+    ]
+}

@@ -160,7 +160,28 @@ impl From<BadParameter> for Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use pennyblack_base::problem::ProblemType;
+    use pennyblack_service::problem_response::testing::assert_described;
+
     use super::*;
+
+    #[test]
+    fn each_error_and_each_refusal_of_the_listener_is_described_and_no_other() {
+        let description = crate::routes::OPENAPI;
+        let words = description.split(|one: char| !one.is_ascii_alphanumeric());
+        let is_id = |word: &&str| word.len() == 7 && ["SVC", "POL"].contains(&&word[..3]);
+        let described: BTreeSet<_> = words.filter(is_id).collect();
+        assert_eq!(described, BTreeSet::from(Refusal::IDS));
+        let of_the_listener = [
+            ProblemType::BodyTooLarge,
+            ProblemType::RequestTimeout,
+            ProblemType::Overloaded,
+            ProblemType::Internal,
+        ];
+        assert_described(description, of_the_listener);
+    }
 
     #[test]
     fn each_error_has_the_words_of_the_specification_and_both_members() {

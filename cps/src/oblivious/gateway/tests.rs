@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::Path;
 use axum::routing::get;
 use http::{Method, StatusCode};

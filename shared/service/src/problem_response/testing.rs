@@ -1,9 +1,11 @@
 //! For tests: what an answer would tell the public about the machine of a service, its
 //! network or its configuration.
 
+use std::collections::BTreeSet;
+
 use axum::body::to_bytes;
 use axum::response::Response;
-use pennyblack_base::problem::Problem;
+use pennyblack_base::problem::{Problem, ProblemType};
 
 use super::PublicRefusal;
 
@@ -38,6 +40,30 @@ pub async fn assert_answers<R: PublicRefusal>(
         }
     }
     assert!(planted >= PLANTED, "only {planted} causes could have told");
+}
+
+/// What the listener and the router of every service answer by themselves.
+pub const OF_EVERY_SERVICE: [ProblemType; 6] = [
+    ProblemType::NotFound,
+    ProblemType::MethodNotAllowed,
+    ProblemType::BodyTooLarge,
+    ProblemType::RequestTimeout,
+    ProblemType::Overloaded,
+    ProblemType::Internal,
+];
+
+/// Checks that a description in OpenAPI has each of these problem types, and no other of ours.
+///
+/// # Panics
+/// When one is missing or too many.
+pub fn assert_described(description: &str, answered: impl IntoIterator<Item = ProblemType>) {
+    let uris = description
+        .split_whitespace()
+        .map(|word| word.trim_matches('"'));
+    let described = uris.filter_map(ProblemType::from_uri);
+    let described: BTreeSet<_> = described.map(ProblemType::name).collect();
+    let answered: BTreeSet<_> = answered.into_iter().map(ProblemType::name).collect();
+    assert_eq!(described, answered);
 }
 
 /// The first word of a sentence that looks like a path, a host, an address, a URL, an
@@ -86,6 +112,22 @@ mod tests {
         }
         let discreet = "The store is away (for now). Send it again after Retry-After; it helps.";
         assert_eq!(indiscretion(discreet), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "unknown-mailbox")]
+    fn a_problem_type_that_is_not_described_is_named() {
+        let description = "const: urn:pennyblack:problem:not-found";
+        assert_described(
+            description,
+            [ProblemType::NotFound, ProblemType::UnknownMailbox],
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "not-found")]
+    fn a_problem_type_that_is_described_and_never_answered_is_named() {
+        assert_described("const: urn:pennyblack:problem:not-found", []);
     }
 
     #[test]
