@@ -75,6 +75,9 @@ pub enum Refusal {
     /// `after` of a look-up by prefix.
     #[error("after is none that an answer has named as next")]
     BlockCursor,
+    /// A mailbox or a number in a path that is not UTF-8.
+    #[error("the path is not UTF-8")]
+    PathText,
     /// A query where there is none: a request's signature does not cover it.
     #[error("this path has no query, and a request's signature does not cover one")]
     UnsignedQuery,
@@ -155,7 +158,7 @@ impl PublicRefusal for Refusal {
             Self::DirectoryFull => ProblemType::KeyDirectoryFull,
             Self::Numbering(_) => ProblemType::NumberingUnavailable,
             Self::Storage(StoreError::Unavailable(_)) | Self::Log => ProblemType::StoreUnavailable,
-            Self::Mailbox(_) | Self::Number(_) | Self::Prefix { .. } => {
+            Self::Mailbox(_) | Self::Number(_) | Self::Prefix { .. } | Self::PathText => {
                 ProblemType::MalformedNumber
             }
             Self::Slots(_) | Self::Cursor(_) | Self::Query | Self::BlockCursor => {

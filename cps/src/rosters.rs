@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path as PathOf, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -90,9 +91,9 @@ async fn newest(State(rosters): State<Arc<FromFiles<ServedRosters>>>) -> Respons
 
 async fn one(
     State(rosters): State<Arc<FromFiles<ServedRosters>>>,
-    PathOf(sequence): PathOf<String>,
+    path: Result<PathOf<String>, PathRejection>,
 ) -> Response {
-    let sequence = sequence.parse().ok();
+    let sequence = path.ok().and_then(|PathOf(text)| text.parse().ok());
     answer(sequence.and_then(|sequence| rosters.current().get(sequence)))
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, RawQuery, State};
 use axum::middleware::{from_fn_with_state, map_response_with_state};
 use axum::response::{IntoResponse as _, Response};
@@ -213,16 +214,21 @@ struct PageQuery {
 
 async fn poll<S: Store>(
     State(resources): State<Arc<Resources<S>>>,
-    Path(mailbox): Path<String>,
-    query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
+    path: Result<Path<String>, PathRejection>,
+    query: Result<Query<PageQuery>, QueryRejection>,
     room: AnswerRoom,
 ) -> Result<Response, Refusal> {
-    let mailbox: MailboxId = mailbox.parse()?;
+    let mailbox: MailboxId = text(path)?.parse()?;
     let Query(query) = query.map_err(|_| Refusal::Query)?;
     let slots: Slots = query.slots.as_deref().unwrap_or("16").parse()?;
     let after = query.after.map_or(Ok(Cursor::START), |text| text.parse())?;
     let envelope = resources.retrieval.envelope(mailbox, slots, after, &room);
     Ok(answer(envelope::MEDIA_TYPE, envelope.await?))
+}
+
+/// What a path has in the place of its one parameter.
+fn text(path: Result<Path<String>, PathRejection>) -> Result<String, Refusal> {
+    path.map(|Path(text)| text).map_err(|_| Refusal::PathText)
 }
 
 async fn register_key<S: Store>(
@@ -244,10 +250,10 @@ async fn register_key<S: Store>(
 
 async fn keys_of_number<S: Store>(
     State(resources): State<Arc<Resources<S>>>,
-    Path(number): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     room: AnswerRoom,
 ) -> Result<Response, Refusal> {
-    let number = TelephoneNumber::from_canonical(&number)?;
+    let number = TelephoneNumber::from_canonical(&text(path)?)?;
     resources.keys.check_complete()?;
     let records = resources.keys.of_number(&number, resources.clock.now());
     let size: usize = records.iter().map(|record| record.as_str().len()).sum();
@@ -282,7 +288,7 @@ struct PrefixQuery {
 
 async fn list_keys<S: Store>(
     State(resources): State<Arc<Resources<S>>>,
-    query: Result<Query<PrefixQuery>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<PrefixQuery>, QueryRejection>,
     headers: HeaderMap,
     room: AnswerRoom,
 ) -> Result<Response, Refusal> {
@@ -324,7 +330,7 @@ struct LogQuery {
 /// The double spends from a place in the log on, as JSON lines.
 async fn double_spends<S: Store>(
     State(resources): State<Arc<Resources<S>>>,
-    query: Result<Query<LogQuery>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<LogQuery>, QueryRejection>,
     headers: HeaderMap,
     room: AnswerRoom,
 ) -> Result<Response, Refusal> {

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
@@ -55,12 +56,14 @@ async fn refuse_proxying(request: Request, next: Next) -> Response {
 
 async fn forward(
     State(resources): State<Resources>,
-    Path(name): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     Extension(client): Extension<ClientAddress>,
     room: AnswerRoom,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    // A path that is not UTF-8 is no gateway's name.
+    let name = path.map_or_else(|_| String::new(), |Path(name)| name);
     let (gateway, open) = match admit(&resources, &name, client, &headers) {
         Ok(admitted) => admitted,
         Err(refusal) => return turned_away(refusal),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -66,9 +66,10 @@ async fn page(
 
 async fn record(
     State(feed): State<Arc<RecordFeed>>,
-    Path(text): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
+    let Path(text) = path.map_err(|_| Refusal::UnknownRecord)?;
     let hash = text.parse::<KeyRecordHash>();
     let hash = hash.map_err(|_| Refusal::UnknownRecord)?;
     feed.keys.check_complete()?;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -52,10 +53,10 @@ async fn key(State(log): State<Arc<TransparencyLog>>) -> Response {
 
 async fn tile(
     State(log): State<Arc<TransparencyLog>>,
-    Path(path): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     room: AnswerRoom,
 ) -> Response {
-    let Ok(tile) = format!("tile/{path}").parse::<Tile>() else {
+    let Some(tile) = tile_at(path) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     if !log.reaches(tile) {
@@ -80,6 +81,12 @@ async fn tile(
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+/// The tile that a path names. One that is not UTF-8 names none.
+pub(crate) fn tile_at(path: Result<Path<String>, PathRejection>) -> Option<Tile> {
+    let Path(path) = path.ok()?;
+    format!("tile/{path}").parse().ok()
 }
 
 fn answer(media_type: &'static str, caching: &'static str, body: Vec<u8>) -> Response {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::StatusCode;
 use http::header::ALLOW;
+use pennyblack_base::problem::ProblemType;
 use pennyblack_service::public_router::OPENAPI_PATH;
 use pennyblack_tests::answer::Answer;
 use reqwest::Method;
@@ -52,6 +53,37 @@ async fn every_route_is_described_and_every_description_has_its_route() {
         }
         assert!(served.len() > 1, "{service} serves nothing");
         assert_eq!(served, described, "{service}");
+    }
+    services.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_is_not_utf_8_is_refused_with_a_type_that_is_described() {
+    let services = Services::start().await;
+    for description in Description::all() {
+        for (path, methods) in description.methods() {
+            let Some((before, _)) = path.split_once('{') else {
+                continue;
+            };
+            let url = format!("{}{before}%FF", services.url_of(description.service));
+            for method in methods {
+                let method = method.parse::<Method>().unwrap();
+                let request = services.world.client.request(method.clone(), &url);
+                let answer = Answer::to(request).await.unwrap();
+                let kind = answer.problem();
+                let status = answer.status.as_str();
+                let operation =
+                    &description.document["paths"][&path][method.as_str().to_lowercase()];
+                let response = operation["responses"][status].to_string();
+                let is_described = match kind {
+                    ProblemType::NotFound => {
+                        response.contains("not-found") || response.contains("NotFound")
+                    }
+                    kind => response.contains(&format!("/{}\"", kind.name())),
+                };
+                assert!(is_described, "{method} {url}: {status} {}", kind.name());
+            }
+        }
     }
     services.stop().await;
 }

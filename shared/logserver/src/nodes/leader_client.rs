@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
@@ -15,10 +16,8 @@ use pennyblack_service::peer::{self, Peer, PeerAnswer, PeerError};
 use pennyblack_service::public_router::PublicRouter;
 use pennyblack_service::repeated_causes;
 
-use pennyblack_tlog::Tile;
-
 use super::TransparencyLogConfig;
-use crate::routes::PREFIX;
+use crate::routes::{PREFIX, tile_at};
 use pennyblack_tlog::reader::{LogSource, SourceError};
 
 /// Marks a request of a node, not of a reader: two nodes that each take the other for the
@@ -167,11 +166,11 @@ async fn key(State(leader): State<Arc<LeaderClient>>, asked: HeaderMap) -> Respo
 
 async fn tile(
     State(leader): State<Arc<LeaderClient>>,
-    Path(path): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     asked: HeaderMap,
 ) -> Response {
-    match format!("tile/{path}").parse::<Tile>() {
-        Ok(tile) => leader.pass_on(&format!("{PREFIX}/{tile}"), &asked).await,
-        Err(_) => StatusCode::NOT_FOUND.into_response(),
+    match tile_at(path) {
+        Some(tile) => leader.pass_on(&format!("{PREFIX}/{tile}"), &asked).await,
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }
