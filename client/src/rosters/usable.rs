@@ -54,8 +54,8 @@ pub fn usable_roster(
     purpose: RosterUse,
     now: UnixTime,
 ) -> Result<Roster, RosterUseError> {
-    let chain = KeptRosters::chain_in(directory)?;
-    let roster = chain.in_force(now).roster();
+    let in_force = KeptRosters::in_force_in(directory, now)?;
+    let roster = in_force.roster();
     require_usable(roster, purpose, now)?;
     Ok(roster.clone())
 }

@@ -1,16 +1,18 @@
 //! The files in which rosters are kept: `17.roster` for the one with the sequence 17, and at a
-//! client `pin` for the first that it trusts. A directory that a client keeps can be served
-//! as it is. Not here: where rosters come from.
+//! client `pin` for the first that it trusts, and `reached` for the newest that it has verified.
+//! A directory that a client keeps can be served as it is. Not here: where rosters come from.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use pennyblack_base::time::UnixTime;
 use pennyblack_storage::{atomic_file, file_listing, limited_file};
 
 use super::chain::{Chain, ChainError, Offered};
 use super::pin::{Pin, PinError, Sequence};
+use super::reached::Reached;
 use super::roster::{MAX_ROSTER_SIZE, RosterError};
 use super::signed::SignedRoster;
 
@@ -127,8 +129,11 @@ pub fn read_file(path: &Path) -> Result<SignedRoster, RosterDirectoryError> {
     })
 }
 
-/// The rosters of a directory, by their sequences.
-fn read_all(directory: &Path) -> Result<BTreeMap<Sequence, SignedRoster>, RosterDirectoryError> {
+/// The rosters of a directory from this sequence on, by their sequences.
+fn read_from(
+    directory: &Path,
+    first: Sequence,
+) -> Result<BTreeMap<Sequence, SignedRoster>, RosterDirectoryError> {
     let listing = file_listing::list(directory, &[ROSTER], MAX_ROSTERS);
     let listing = listing.map_err(io_at(directory))?;
     if listing.is_cut {
@@ -136,6 +141,9 @@ fn read_all(directory: &Path) -> Result<BTreeMap<Sequence, SignedRoster>, Roster
     }
     let mut rosters = BTreeMap::new();
     for path in listing.files {
+        if sequence_of(&path).is_some_and(|sequence| sequence < first) {
+            continue;
+        }
         let roster = read_file(&path)?;
         let found = roster.sequence();
         if path != file_of(directory, found) {
@@ -154,13 +162,18 @@ fn file_of(directory: &Path, sequence: Sequence) -> PathBuf {
     directory.join(format!("{sequence}.{ROSTER}"))
 }
 
+/// The sequence by which a file is named.
+fn sequence_of(path: &Path) -> Option<Sequence> {
+    path.file_stem()?.to_str()?.parse().ok()
+}
+
 /// The rosters of a directory, each verified by the one before it, **and the first by nobody
 /// but its own governors**: for who serves them.
 ///
 /// # Errors
 /// [`RosterDirectoryError`].
 pub fn read_chain(directory: &Path) -> Result<Chain, RosterDirectoryError> {
-    let mut rosters = read_all(directory)?.into_values();
+    let mut rosters = read_from(directory, Sequence::FIRST)?.into_values();
     let empty = || RosterDirectoryError::Empty(directory.to_owned());
     let first = rosters.next().ok_or_else(empty)?;
     let chain = Chain::begin_unpinned(first).and_then(|chain| continued(chain, rosters));
@@ -216,12 +229,14 @@ impl KeptRosters {
             }
             (None, None) => return Err(RosterDirectoryError::Empty(directory.to_owned())),
         };
-        Ok(Self {
+        let kept = Self {
             directory: directory.to_owned(),
             pin,
             chain: pinned_chain(directory, &pin)?,
             _alone: alone,
-        })
+        };
+        kept.note_reached()?;
+        Ok(kept)
     }
 
     /// The rosters of a directory in which there must be one and no fork, from its pin on, to be
@@ -230,13 +245,30 @@ impl KeptRosters {
     /// # Errors
     /// [`RosterDirectoryError`].
     pub fn chain_in(directory: &Path) -> Result<Chain, RosterDirectoryError> {
-        let chain = match read_pin(directory)? {
-            Some(pin) => pinned_chain(directory, &pin)?,
-            None => None,
+        let empty = || RosterDirectoryError::Empty(directory.to_owned());
+        let pin = read_pin(directory)?.ok_or_else(empty)?;
+        unforked_chain(directory, &pin)
+    }
+
+    /// The roster to go by at a time, for those who need no other. **Those before it are not
+    /// verified again** if `federation fetch` has noted that it verified them: it names one by the
+    /// hash of its text, as a successor does. All are verified where nothing is noted, where what
+    /// is noted does not fit, and until the noted roster begins.
+    ///
+    /// # Errors
+    /// Those of [`chain_in`](Self::chain_in).
+    pub fn in_force_in(
+        directory: &Path,
+        now: UnixTime,
+    ) -> Result<SignedRoster, RosterDirectoryError> {
+        let pin = read_pin(directory)?;
+        let reached = Reached::read(directory).filter(|reached| pin == Some(reached.from));
+        let since = reached.map(|reached| unforked_chain(directory, &reached.newest));
+        let chain = match since {
+            Some(Ok(since)) if since.has_begun(now) => since,
+            _ => Self::chain_in(directory)?,
         };
-        let chain = chain.ok_or_else(|| RosterDirectoryError::Empty(directory.to_owned()))?;
-        require_no_fork(directory, chain.clone())?;
-        Ok(chain)
+        Ok(chain.in_force(now).clone())
     }
 
     /// With which roster trust begins.
@@ -276,8 +308,20 @@ impl KeptRosters {
                 return Err(RosterDirectoryError::TooMany(self.directory.clone()));
             }
             write(&file, &text)?;
+            self.note_reached()?;
         }
         Ok(taken)
+    }
+
+    /// Writes down up to where all are verified. After the roster itself: what is not written down
+    /// is verified.
+    fn note_reached(&self) -> Result<(), RosterDirectoryError> {
+        let Some(chain) = &self.chain else {
+            return Ok(());
+        };
+        let (from, newest) = (self.pin, chain.last().pin());
+        let kept = Reached { from, newest }.keep(&self.directory);
+        kept.map_err(io_at(&Reached::file(&self.directory)))
     }
 
     fn chain_error(&self, error: ChainError) -> RosterDirectoryError {
@@ -295,13 +339,13 @@ impl KeptRosters {
 }
 
 /// What a file says that was kept as a fork, judged again.
-fn require_no_fork(directory: &Path, mut chain: Chain) -> Result<(), RosterDirectoryError> {
+fn require_no_fork(directory: &Path, chain: &Chain) -> Result<(), RosterDirectoryError> {
     let listing = file_listing::list(directory, &[FORK], MAX_ROSTERS);
     let listing = listing.map_err(io_at(directory))?;
     let Some(path) = listing.files.into_iter().next() else {
         return Ok(());
     };
-    match chain.offer(read_file(&path)?) {
+    match chain.clone().offer(read_file(&path)?) {
         Ok(_) => Err(RosterDirectoryError::NoFork(path)),
         Err(error) => Err(RosterDirectoryError::Chain { path, error }),
     }
@@ -331,9 +375,17 @@ fn read_pin(directory: &Path) -> Result<Option<Pin>, RosterDirectoryError> {
         .map_err(|error| RosterDirectoryError::Pin { path, error })
 }
 
+/// From this roster on, if there is one and no fork.
+fn unforked_chain(directory: &Path, pin: &Pin) -> Result<Chain, RosterDirectoryError> {
+    let empty = || RosterDirectoryError::Empty(directory.to_owned());
+    let chain = pinned_chain(directory, pin)?.ok_or_else(empty)?;
+    require_no_fork(directory, &chain)?;
+    Ok(chain)
+}
+
 /// From the pinned roster on. Older ones, which somebody may have put beside it, say nothing.
 fn pinned_chain(directory: &Path, pin: &Pin) -> Result<Option<Chain>, RosterDirectoryError> {
-    let mut rosters = read_all(directory)?.split_off(&pin.sequence).into_values();
+    let mut rosters = read_from(directory, pin.sequence)?.into_values();
     let Some(first) = rosters.next() else {
         return Ok(None);
     };

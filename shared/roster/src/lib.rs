@@ -9,6 +9,7 @@ pub mod governors;
 pub mod member;
 pub mod pin;
 pub mod position;
+mod reached;
 pub mod roster;
 pub mod signed;
 mod statement;

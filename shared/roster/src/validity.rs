@@ -101,6 +101,11 @@ impl Validity {
 }
 
 impl Chain {
+    /// Whether any of these rosters has begun.
+    pub(crate) fn has_begun(&self, now: UnixTime) -> bool {
+        self.in_force(now).roster().validity.standing(now) != Standing::NotYet
+    }
+
     /// The roster to go by: the newest that has begun. **One that begins later takes nothing
     /// from the one before it until then**: governors sign a successor ahead of time. The first,
     /// if none has begun.

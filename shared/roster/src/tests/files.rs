@@ -63,9 +63,13 @@ fn of_a_fork_both_rosters_are_kept_and_the_first_one_stays_in_use() {
     let again = KeptRosters::open(home.path(), None).unwrap();
     assert_eq!(again.chain().unwrap().last(), &one);
     // Who goes by the directory learns of it.
-    let forked = KeptRosters::chain_in(home.path()).unwrap_err();
     let expected = ChainError::Fork(one.into(), other.into());
-    assert_eq!(forked.chain_error(), Some(&expected), "{forked}");
+    for forked in [
+        KeptRosters::chain_in(home.path()).unwrap_err(),
+        KeptRosters::in_force_in(home.path(), begin()).unwrap_err(),
+    ] {
+        assert_eq!(forked.chain_error(), Some(&expected), "{forked}");
+    }
     let files = fs::read_dir(home.path()).unwrap();
     let mut files = files.map(|file| file.unwrap().path());
     let fork = files.find(|file| file.extension().is_some_and(|end| end == "fork"));
@@ -108,4 +112,99 @@ fn a_file_under_a_wrong_name_or_out_of_line_is_refused() {
         read_chain(home.path()),
         Err(RosterDirectoryError::Roster { .. })
     ));
+}
+
+/// When the rosters of a council begin.
+fn begin() -> UnixTime {
+    let first = Council::new().roster(1, ABC, AB);
+    first.roster().validity.from()
+}
+
+/// A directory with twelve rosters, of which a client has verified all.
+fn twelve_kept(council: &Council) -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    let pin = council.roster(1, ABC, AB).pin();
+    let mut kept = KeptRosters::open(home.path(), Some(pin)).unwrap();
+    for sequence in 1..=12 {
+        kept.offer(council.roster(sequence, ABC, AB)).unwrap();
+    }
+    home
+}
+
+#[test]
+fn who_goes_by_the_newest_roster_verifies_what_came_after_the_last_that_was() {
+    let council = Council::new();
+    let home = twelve_kept(&council);
+    let newest = || KeptRosters::in_force_in(home.path(), begin());
+    let twelfth = council.roster(12, ABC, AB);
+    assert_eq!(newest().unwrap(), twelfth);
+    // Of older ones not even the files are read.
+    let fifth = home.path().join("5.roster");
+    fs::write(&fifth, "no roster").unwrap();
+    assert_eq!(newest().unwrap(), twelfth);
+    fs::write(&fifth, council.roster(5, ABC, AB).to_string()).unwrap();
+    // What came since is verified.
+    let next = home.path().join("13.roster");
+    fs::write(&next, council.roster(13, ABC, &["a.example"]).to_string()).unwrap();
+    let refused = newest().unwrap_err();
+    let refused = refused.chain_error().unwrap().to_string();
+    assert!(refused.contains("roster 13 lacks signatures"), "{refused}");
+    let thirteenth = council.roster(13, ABC, AB);
+    fs::write(&next, thirteenth.to_string()).unwrap();
+    assert_eq!(newest().unwrap(), thirteenth);
+}
+
+#[test]
+fn another_text_than_the_one_that_was_verified_is_not_believed() {
+    let council = Council::new();
+    let home = twelve_kept(&council);
+    let newest = || KeptRosters::in_force_in(home.path(), begin());
+    let file = home.path().join("12.roster");
+    for forged in [
+        // Its governors have not signed it, or its predecessor's have not.
+        council.with_operator(12, "other", ABC, &["a.example"]),
+        council.roster(12, (1, &["d.example"]), &["d.example"]),
+    ] {
+        fs::write(&file, forged.to_string()).unwrap();
+        let refused = newest().unwrap_err();
+        assert!(
+            matches!(refused.chain_error(), Some(ChainError::NotSigned { .. })),
+            "{refused}"
+        );
+    }
+    // Nor does a file say more than the pin: with another pin, all are verified.
+    let reached = home.path().join("reached");
+    let stranger = council.roster(12, (1, &["d.example"]), &["d.example"]);
+    fs::write(&file, stranger.to_string()).unwrap();
+    let other = council.with_operator(1, "other", ABC, AB).pin();
+    fs::write(&reached, format!("{other}\n{}\n", stranger.pin())).unwrap();
+    newest().unwrap_err();
+    fs::write(&file, council.roster(12, ABC, AB).to_string()).unwrap();
+    for nothing in ["", "no pin", "1:00\n1:00\n"] {
+        fs::write(&reached, nothing).unwrap();
+        assert_eq!(newest().unwrap(), council.roster(12, ABC, AB));
+    }
+    // The next who adds to them writes it anew.
+    KeptRosters::open(home.path(), None).unwrap();
+    let (from, newest) = (council.roster(1, ABC, AB), council.roster(12, ABC, AB));
+    let expected = format!("{}\n{}\n", from.pin(), newest.pin());
+    assert_eq!(fs::read_to_string(&reached).unwrap(), expected);
+}
+
+#[test]
+fn until_the_roster_that_was_noted_begins_the_one_before_it_is_in_force() {
+    let council = Council::new();
+    let home = twelve_kept(&council);
+    let twelfth = council.roster(12, ABC, AB);
+    let end = twelfth.roster().validity.until();
+    let roster = Roster {
+        validity: Validity::new(end, UnixTime(end.0 + DAY)).unwrap(),
+        ..council.after(&twelfth, ABC, AB).roster().clone()
+    };
+    let thirteenth = council.signed(roster, AB);
+    let mut kept = KeptRosters::open(home.path(), None).unwrap();
+    kept.offer(thirteenth.clone()).unwrap();
+    let in_force = |now| KeptRosters::in_force_in(home.path(), now).unwrap();
+    assert_eq!(in_force(begin()), twelfth);
+    assert_eq!(in_force(end), thirteenth);
 }
