@@ -28,7 +28,7 @@ use tokio::task::spawn_blocking;
 
 pub use error::CutShort;
 
-use crate::database::{self, DatabaseFileError, OpenError, Schema, Words};
+use crate::database::{self, DatabaseFileError, Durability, OpenError, Schema, Words};
 use error::{advice, lasting};
 use queue::{Queue, Waiting};
 use selection::Selection;
@@ -45,6 +45,7 @@ const SCHEMA: Schema = Schema {
         other_version: |_| "move the file away, and wait a minute",
     },
     wait: |attempts| database::pause(attempts) < BUSY_TIMEOUT,
+    durability: Durability::AtOnce,
 };
 
 /// How long a call waits for another process, which writes for milliseconds: it is shorter

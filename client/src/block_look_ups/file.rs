@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::plan::PastBlock;
 use super::{BlockFileError, CalledBlock};
-use crate::database::{self, Schema, Words, from_column, to_column};
+use crate::database::{self, Durability, Schema, Words, from_column, to_column};
 
 const SCHEMA: Schema = Schema {
     version: 1,
@@ -25,6 +25,7 @@ const SCHEMA: Schema = Schema {
         other_version: |_| "move it away",
     },
     wait: |attempts| database::pause(attempts) < Duration::from_secs(2),
+    durability: Durability::AtOnce,
 };
 
 /// Most bytes of records that are kept; those that end first go.

@@ -14,7 +14,7 @@ use super::rows::{Added, add_good, id_of, serve_at};
 use super::state::{CpsId, forget_logged};
 use super::waiting;
 use super::{Directory, DirectoryError};
-use crate::database::{count_to_column, to_column};
+use crate::database::{self, count_to_column, to_column};
 use pennyblack_passport::CertificateSource as _;
 
 /// What a line of a feed has led to.
@@ -109,7 +109,7 @@ impl Directory {
         })
     }
 
-    /// Deletes what has ended.
+    /// Deletes what has ended, and puts all that a round has brought on the disk.
     pub(super) fn tidy(&self, now: UnixTime) -> Result<(), DirectoryError> {
         self.write(|tables| {
             tables.execute("DELETE FROM record WHERE exp <= ?", [to_column(now)])?;
@@ -121,11 +121,13 @@ impl Directory {
                 [to_column(ended)],
             )?;
             tables.execute(
-                "DELETE FROM signer WHERE id NOT IN (SELECT signer FROM record)",
+                "DELETE FROM signer
+                 WHERE NOT EXISTS (SELECT 1 FROM record WHERE record.signer = signer.id)",
                 [],
             )?;
             Ok(())
-        })
+        })?;
+        Ok(database::sync(&self.lock())?)
     }
 }
 

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction};
 
-use crate::database::{self, Schema, Words};
+use crate::database::{self, Durability, Schema, Words};
 
 pub use error::DirectoryError;
 pub use feed::{FeedError, MAX_PAGE_LINES, MAX_PAGE_SIZE};
@@ -55,6 +55,8 @@ const SCHEMA: Schema = Schema {
         other_version: |_| "move the file away, and sync into a new one",
     },
     wait: |attempts| database::pause(attempts) < BUSY_TIMEOUT,
+    // What a power loss takes is read again, since how far a feed was read goes with it.
+    durability: Durability::Later,
 };
 
 /// How long a process waits for another's write: a page of a feed.

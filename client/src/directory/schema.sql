@@ -26,7 +26,8 @@ CREATE TABLE logged (
     is_missed INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (cps, place)
 ) WITHOUT ROWID;
-CREATE INDEX logged_hash ON logged (cps, hash, is_ended, place);
+-- Looked for by who watches numbers. Not of what is published: in a first round that is all.
+CREATE INDEX logged_end ON logged (cps, hash, place) WHERE is_ended = 1;
 
 -- The header of key records, which has their certificates: one for all records of a signer.
 CREATE TABLE signer (

@@ -35,7 +35,7 @@ use rusqlite::{Connection, Transaction, ffi};
 use tokio::sync::Semaphore;
 
 use crate::database::{
-    self, DatabaseFileError, OpenError, Schema, Upgrade, Words, from_column, to_column,
+    self, DatabaseFileError, Durability, OpenError, Schema, Upgrade, Words, from_column, to_column,
 };
 
 pub use class_draws::ClassDraws;
@@ -87,6 +87,7 @@ const SCHEMA: Schema = Schema {
         other_version,
     },
     wait: wait_for_the_wallet,
+    durability: Durability::AtOnce,
 };
 
 /// How long a process waits for another's write, which takes milliseconds.
