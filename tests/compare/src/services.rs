@@ -104,6 +104,18 @@ impl Services {
         machine::resident(self.process(role).id())
     }
 
+    /// The process of one of the two.
+    #[must_use]
+    pub fn process_of(&self, role: Role) -> u32 {
+        self.process(role).id()
+    }
+
+    /// Ends both; what they have written stays.
+    #[must_use]
+    pub fn killed(self) -> World {
+        self.world
+    }
+
     const fn process(&self, role: Role) -> &Process {
         match role {
             Role::Issuer => &self.issuer,

@@ -13,8 +13,8 @@ use pennyblack_compare::roles;
 use pennyblack_compare::setting::Setting;
 
 /// Measures costs at 1, 10 and 100 times as many tokens, mailboxes, entries, key
-/// epochs, connections and key records, and says which of them grow. Takes some
-/// minutes, two gigabytes of disk and some of memory; needs a machine that does
+/// epochs, connections, key records and rosters, and says which of them grow. Takes
+/// some minutes, two gigabytes of disk and some of memory; needs a machine that does
 /// nothing else.
 #[derive(Debug, Parser)]
 #[command(version)]

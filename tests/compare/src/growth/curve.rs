@@ -22,6 +22,8 @@ pub enum Expectation {
     /// The whole costs as much as there is: at most so many times as much for each
     /// of the largest size as for each of the smallest.
     Linear(f64),
+    /// There is a goal: at most so much, in the curve's unit, at the largest size.
+    AtMost(f64),
 }
 
 impl Expectation {
@@ -32,6 +34,7 @@ impl Expectation {
             Self::Near(max) => format!("nearly the same (≤ {max} {} more)", unit.sign()),
             Self::Flat(max) => format!("the same at any size (≤ {max} x)"),
             Self::Linear(max) => format!("in proportion (each ≤ {max} x)"),
+            Self::AtMost(max) => format!("≤ {max} {}", unit.sign()),
         }
     }
 }
@@ -82,7 +85,7 @@ impl Series {
         let (first, last) = self.ends();
         let turns = self.turns();
         let costs = turns.map(|(small, large)| match self.expectation {
-            Expectation::Flat(_) | Expectation::Near(_) => (large, small),
+            Expectation::Flat(_) | Expectation::Near(_) | Expectation::AtMost(_) => (large, small),
             Expectation::Linear(_) => (large / last.size, small / first.size),
         });
         Pairs::of(costs.collect()).cost()
@@ -97,6 +100,7 @@ impl Series {
                 let more = self.turns().map(|(small, large)| large - small);
                 (max, Spread::of(more))
             }
+            Expectation::AtMost(max) => (max, self.ends().1.spread()),
         };
         Finding::measured(&self.name, "", Goal::AtMost(max), Unit::Times, value).verdict()
     }
@@ -110,6 +114,7 @@ impl Series {
             Expectation::Flat(max) => (size, cost * max),
             Expectation::Near(max) => (size, cost + max),
             Expectation::Linear(max) => (size, cost * max * size / first.size),
+            Expectation::AtMost(max) => (size, max),
         };
         [at(first.size), at(last.size)]
     }
@@ -220,6 +225,17 @@ mod tests {
         assert_eq!(at_100(4.5).verdict(), Verdict::Missed(1.0));
         assert_eq!(at_100(4.5).growth(), Spread::once(9.0));
         assert_eq!(at_100(4.5).limit(), [(1.0, 2.5), (100.0, 2.5)]);
+    }
+
+    #[test]
+    fn a_goal_is_for_the_largest_size_whatever_the_smallest_costs() {
+        let at_100 = |value: f64| {
+            let samples: &[(f64, &[f64])] = &[(1.0, &[0.001]), (100.0, &[value])];
+            series(Expectation::AtMost(20.0), samples)
+        };
+        assert_eq!(at_100(20.0).verdict(), Verdict::Met);
+        assert_eq!(at_100(30.0).verdict(), Verdict::Missed(0.5));
+        assert_eq!(at_100(30.0).limit(), [(1.0, 20.0), (100.0, 20.0)]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
+use pennyblack_client::identity::StirIdentity;
 use pennyblack_cps::key_directory::{KeyDirectory, RecordPolicy};
 use pennyblack_pki::{LeafRequest, TnAuthEntry};
 use pennyblack_runtime::clock::Clock;
@@ -36,7 +37,7 @@ const REGISTERED: usize = 50;
 const POLLS: usize = 2_000;
 const PAGES: usize = 200;
 /// The holder has a million numbers from here.
-const FIRST: u64 = 12_120_000_000;
+pub(super) const FIRST: u64 = 12_120_000_000;
 /// More than a thousand of its numbers begin so.
 const TOO_BROAD: &str = "1212";
 
@@ -46,13 +47,19 @@ struct Record {
     mailbox: MailboxId,
 }
 
-/// Records that the world's CPS takes, for the numbers from [`FIRST`] on.
-fn sign(world: &mut World, count: u64) -> Vec<Record> {
+/// Who holds the million numbers from [`FIRST`] on.
+pub(super) fn holder_of_all(world: &mut World) -> StirIdentity {
     let numbers = TnAuthEntry::range(&format!("{FIRST}+1000000")).unwrap();
     let now = world.clock.now();
     let request = LeafRequest::new(vec![numbers]);
     world.pki.issue("everybody", &request, None, now).unwrap();
-    let holder = identity_of(&world.pki, "everybody");
+    identity_of(&world.pki, "everybody")
+}
+
+/// Records that the world's CPS takes, for the numbers from [`FIRST`] on.
+fn sign(world: &mut World, count: u64) -> Vec<Record> {
+    let holder = holder_of_all(world);
+    let now = world.clock.now();
     let record = |number: u64| {
         let mailbox = Mailbox::new(Kem::DhkemX25519, &(FIRST + number).to_string());
         let record = mailbox.record(&holder, world.cps_name(), now);
@@ -65,11 +72,31 @@ fn sign(world: &mut World, count: u64) -> Vec<Record> {
 }
 
 /// Puts records where a key directory finds them.
-fn write(directory: &Path, records: &[Record]) {
+pub(super) fn write<'t>(directory: &Path, tokens: impl IntoIterator<Item = &'t str>) {
     fs::create_dir_all(directory).unwrap();
-    for (number, record) in records.iter().enumerate() {
-        fs::write(directory.join(format!("{number}.jws")), &record.token).unwrap();
+    for (number, token) in tokens.into_iter().enumerate() {
+        fs::write(directory.join(format!("{number}.jws")), token).unwrap();
     }
+}
+
+fn tokens(records: &[Record]) -> impl Iterator<Item = &str> {
+    records.iter().map(|record| record.token.as_str())
+}
+
+/// A CPS that takes records of `world`, and finds these at its start.
+pub(super) fn start_with<'t>(
+    setting: &Setting,
+    world: &World,
+    tokens: impl IntoIterator<Item = &'t str>,
+) -> Services {
+    Services::start_in(Some(setting.cores.service), |own| {
+        // The records name that world's CPS, and are signed by its certificates.
+        own.cps.cps.authority = world.cps_name().clone();
+        own.cps.trust = world.cps.trust.clone();
+        // One certificate covers them all, and has a share of the room.
+        own.cps.key_records.capacity = 100_000_000;
+        write(&own.cps.cps.data_directory.join("keys"), tokens);
+    })
 }
 
 fn open(world: &World, directory: &Path) -> KeyDirectory {
@@ -102,7 +129,7 @@ pub(super) fn measure(setting: &Setting) -> Vec<Curve> {
     let mut scenes = sizes.map(|size| {
         let home = tempfile::tempdir().unwrap();
         let records = &records[..size];
-        write(home.path(), records);
+        write(home.path(), tokens(records));
         let scene = Scene {
             directory: open(&world, home.path()),
             home,
@@ -214,21 +241,15 @@ struct Running {
 
 impl Running {
     fn start(setting: &Setting, world: &World, records: &[Record]) -> Self {
-        let services = Services::start_in(Some(setting.cores.service), |own| {
-            // The records name that world's CPS, and are signed by its certificates.
-            own.cps.cps.authority = world.cps_name().clone();
-            own.cps.trust = world.cps.trust.clone();
-            // One certificate covers them all, and has a share of the room.
-            own.cps.key_records.capacity = 100_000_000;
-            write(&own.cps.cps.data_directory.join("keys"), records);
-        });
+        let services = start_with(setting, world, tokens(records));
         let poll = |number| {
             let mailbox = records[scattered(number, records.len() as u64) as usize].mailbox;
             let path = format!("/v1/mailboxes/{mailbox}?slots=16&after=0");
             request("GET", &path, &[], &[])
         };
         let polls = setting.scaled(POLLS) as u64;
-        let end = services.wait(until_logged(&services, records.len()));
+        let end = services.wait(until_logged(&services, records.len())).after;
+        let end = end.unwrap();
         let pages = ["", &format!("?after={end}")].map(|query| {
             let page = request("GET", &format!("/v1/keys/feed{query}"), &[], &[]);
             vec![page; setting.scaled(PAGES)]
@@ -254,17 +275,14 @@ impl Running {
     }
 }
 
-/// Waits until the feed has every record, which its log then has; the last place.
-async fn until_logged(services: &Services, records: usize) -> u64 {
-    let host = services
-        .target(Role::Cps, StatusCode::OK)
-        .address
-        .to_string();
+/// Waits until the feed has every record, which its log then has; a reader of all.
+pub(super) async fn until_logged(services: &Services, records: usize) -> Feed {
+    let target = services.target(Role::Cps, StatusCode::OK);
+    let mut feed = Feed::at(&services.world, &target.address.to_string());
     loop {
-        let mut feed = Feed::at(&services.world, &host);
         feed.read(&services.world).await;
         if feed.lines.len() == records {
-            return feed.after.unwrap();
+            return feed;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

@@ -1,14 +1,17 @@
 //! What costs do while there is more and more of one thing: tokens, mailboxes,
-//! entries, epochs, connections, keys. Each file measures the costs of one thing;
+//! entries, epochs, connections, keys, rosters. Each file measures the costs of one thing;
 //! `curve` judges them, `page` shows them.
 
 mod connections;
 pub mod curve;
 mod entries;
 mod epochs;
+mod key_feed;
 mod key_records;
 mod mailboxes;
 pub mod page;
+mod restarts;
+mod rosters;
 mod spent_tokens;
 
 use std::time::Duration;
@@ -28,6 +31,8 @@ pub const CURVES: &[(&str, Measure)] = &[
     ("epochs", epochs::measure),
     ("connections", connections::measure),
     ("key-records", key_records::measure),
+    ("key-feed", key_feed::measure),
+    ("rosters", rosters::measure),
 ];
 
 /// A size of a full run in this one.

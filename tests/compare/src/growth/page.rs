@@ -10,7 +10,7 @@ use pennyblack_chart::lines::{Line, LineChart, Point};
 use pennyblack_chart::text::short;
 use serde_json::{Value, json};
 
-use super::curve::{Curve, Series};
+use super::curve::{Curve, Expectation, Series};
 use crate::finding::{Unit, Verdict};
 use crate::machine::Machine;
 
@@ -140,8 +140,11 @@ fn cells(curve: &Curve, series: &Series) -> [String; 6] {
 }
 
 fn verdict(series: &Series) -> String {
+    let has_goal = matches!(series.expectation, Expectation::AtMost(_));
     match series.verdict() {
+        Verdict::Met if has_goal => "met".to_owned(),
         Verdict::Met => "as the work".to_owned(),
+        Verdict::Missed(part) if has_goal => format!("missed by {:.0} %", part * 100.0),
         Verdict::Missed(part) => format!("grows: {:.0} % over its limit", part * 100.0),
         Verdict::NotMeasured => "not measured".to_owned(),
     }
@@ -175,7 +178,7 @@ fn chart(curve: &Curve) -> LineChart {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::growth::curve::{Expectation, Sample};
+    use crate::growth::curve::Sample;
 
     fn page() -> Page {
         let sample = |size, value: f64| Sample {
