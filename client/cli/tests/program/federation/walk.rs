@@ -91,8 +91,9 @@ impl Block {
         }
         writeln!(script, "begin {number}\n{}", self.commands).unwrap();
         for port in self.registers_at() {
+            let failed = "[ -e \"$walk/$block.codes\" ]";
             let grown = format!("[ \"$(log_size {port})\" -gt \"$before_{port}\" ]");
-            writeln!(script, "until {grown}; do sleep 0.05; done").unwrap();
+            writeln!(script, "until {failed} || {grown}; do sleep 0.05; done").unwrap();
         }
     }
 
