@@ -24,7 +24,15 @@ const SOON: Duration = Duration::from_secs(60);
 
 /// What it shows. Clones share it.
 #[derive(Clone, Default)]
-struct Shown(Arc<Mutex<Vec<Line>>>);
+struct Shown(Arc<Mutex<Feed>>);
+
+#[derive(Default)]
+struct Feed {
+    /// The oldest first.
+    lines: Vec<Line>,
+    /// As far as its log has been read for it: one that is read to its end says so.
+    last: Option<u64>,
+}
 
 #[derive(Clone)]
 struct Line {
@@ -102,7 +110,7 @@ impl FeedCps {
     /// Publishes records, and returns when they are under a checkpoint.
     pub async fn publish(&self, records: impl IntoIterator<Item = String>) {
         let stated = stream::iter(records).map(async |record| {
-            self.state(&record, Statement::KeyRecordPublished, true)
+            self.state(&record, Statement::KeyRecordPublished, (self.clock, true))
                 .await;
         });
         // Many in one commit.
@@ -115,14 +123,32 @@ impl FeedCps {
     pub async fn end(&self, record: &str) {
         let hash = KeyRecordHash::of(record);
         self.lines(|lines| lines.retain(|line| line.hash != hash));
-        self.state(record, Statement::KeyRecordEnded, true).await;
+        self.state(record, Statement::KeyRecordEnded, (self.clock, true))
+            .await;
         self.until_signed().await;
     }
 
     /// Publishes a record in its log, and shows it to nobody.
     pub async fn withhold(&self, record: &str) {
-        self.state(record, Statement::KeyRecordPublished, false)
+        self.withhold_as_of(record, self.clock).await;
+    }
+
+    /// The same, with an entry that claims to be of another time.
+    pub async fn withhold_as_of(&self, record: &str, time: UnixTime) {
+        self.state(record, Statement::KeyRecordPublished, (time, false))
             .await;
+        self.until_signed().await;
+    }
+
+    /// Publishes so many hashes of nothing in its log, which claim to be of this time.
+    pub async fn flood(&self, hashes: usize, time: UnixTime) {
+        let size = self.log.size();
+        let stated = stream::iter(0..hashes).map(async |place| {
+            let nothing = format!("{size} {place}");
+            self.state(&nothing, Statement::KeyRecordPublished, (time, false))
+                .await;
+        });
+        stated.buffered(256).collect::<()>().await;
         self.until_signed().await;
     }
 
@@ -155,14 +181,23 @@ impl FeedCps {
     }
 
     fn lines(&self, change: impl FnOnce(&mut Vec<Line>)) {
+        self.feed(|feed| change(&mut feed.lines));
+    }
+
+    fn feed(&self, change: impl FnOnce(&mut Feed)) {
         change(&mut self.shown.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    async fn state(&self, record: &str, statement: fn(KeyRecordHash) -> Statement, is_shown: bool) {
+    async fn state(
+        &self,
+        record: &str,
+        statement: fn(KeyRecordHash) -> Statement,
+        (time, is_shown): (UnixTime, bool),
+    ) {
         let hash = KeyRecordHash::of(record);
         let statement = statement(hash);
         let is_end = matches!(statement, Statement::KeyRecordEnded(_));
-        let minute = Minute::of(self.clock);
+        let minute = Minute::of(time);
         let entry = LogEntry { minute, statement };
         let index = self.log.append(entry.to_bytes()).await.unwrap();
         let line = Line {
@@ -171,9 +206,12 @@ impl FeedCps {
             hash,
             record: (!is_end).then(|| record.to_owned()),
         };
-        if is_shown {
-            self.lines(|lines| lines.push(line));
-        }
+        self.feed(|feed| {
+            feed.last = feed.last.max(Some(index));
+            if is_shown {
+                feed.lines.push(line);
+            }
+        });
     }
 
     async fn until_signed(&self) {
@@ -193,8 +231,8 @@ fn served(files: &Path, shown: &Shown, path: &str) -> Vec<u8> {
         };
     }
     if let Some(hash) = path.strip_prefix("/v1/records/") {
-        let lines = shown.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = lines.iter().find(|line| line.hash.to_string() == hash);
+        let feed = shown.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = feed.lines.iter().find(|line| line.hash.to_string() == hash);
         return match found.and_then(|line| line.record.as_ref()) {
             Some(record) => content(
                 "application/vnd.pennyblack.key-record+jwt",
@@ -210,12 +248,17 @@ fn served(files: &Path, shown: &Shown, path: &str) -> Vec<u8> {
 }
 
 fn page(shown: &Shown, after: Option<&str>) -> Vec<u8> {
-    let lines = shown.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let feed = shown.0.lock().unwrap_or_else(PoisonError::into_inner);
     let after: Option<u64> = after.map(|after| after.parse().unwrap());
-    let mut new = lines.iter().filter(|line| Some(line.index) > after);
+    let mut new = feed.lines.iter().filter(|line| Some(line.index) > after);
     let given: Vec<_> = new.by_ref().take(PAGE).collect();
     let is_complete = new.next().is_none();
     let last = given.last().map(|line| line.index).or(after);
+    let last = if is_complete {
+        last.max(feed.last)
+    } else {
+        last
+    };
     let end = json!({ "after": last, "complete": is_complete });
     let texts = given.iter().map(|line| line.text());
     let texts: Vec<_> = texts.chain([end.to_string()]).collect();

@@ -16,6 +16,19 @@ pub enum DirectoryError {
     /// It is no such file, or not its owner's alone.
     #[error(transparent)]
     File(#[from] DatabaseFileError),
+    /// Another round goes on in it.
+    #[error(
+        "another `directory sync` or `mailbox watch` is at work in {}: let it end, or name another \
+         file", .0.display()
+    )]
+    AtWork(PathBuf),
+    /// It is for something else. Who watches numbers is told of what is new to the file, and
+    /// would not hear of what somebody else has taken up.
+    #[error(
+        "{} was filled by `directory sync`, or by a watch of other numbers, and a watch is told of \
+         what is new alone: name a file that only this watch has", .0.display()
+    )]
+    OtherPurpose(PathBuf),
     /// Another process did not let go of it.
     #[error("another process has had the directory locked for 10 s: end it, and try again")]
     Locked,

@@ -6,13 +6,14 @@ use std::time::Duration;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::record_log::{KeyRecordEvent, KeyRecordLogError};
-use pennyblack_http::{HttpClient, HttpError, RetryPolicy};
+use pennyblack_http::{Deadline, HttpClient, HttpError, RetryPolicy};
 use pennyblack_protocol::key_record::UnverifiedKeyRecord;
 use pennyblack_tlog::WitnessPolicy;
 
 use super::feed::{FeedError, FeedLine, FeedPage, LineContent, MEDIA_TYPE, page_request};
 use super::import::{Item, Reached, Taken};
 use super::judging::{Beside, Judge, SeenRecord, Verdict};
+use super::logged::ReadAt;
 use super::observer::Observer;
 use super::room::RoomLimits;
 use super::state::FeedState;
@@ -20,8 +21,12 @@ use super::{Directory, DirectoryError};
 use crate::log_source::ServedLog;
 use crate::rosters::RosterCps;
 
-/// Entries of a log that are read before they are kept: 6 MB in memory.
+/// Entries of a log that are read before the feed is read as far as that: 6 MB in memory. **No
+/// more of a log are kept**, so that a CPS cannot fill the disk with hashes.
 const LOG_STEP: u64 = 1 << 17;
+/// How long certificates and holders of numbers are waited for that a page needs. Who does not
+/// answer must not hold up all that comes after.
+const BESIDE_WITHIN: Duration = Duration::from_secs(20);
 
 /// Why a CPS could not be followed. What is known of its records stays in use.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +77,9 @@ pub struct Followed {
     pub crowded: u64,
     /// Pages that were read.
     pub pages: u64,
+    /// Whether its feed ends before what its log has signed: it stands still, or the next round
+    /// has the rest.
+    pub is_behind: bool,
 }
 
 /// Follows one CPS.
@@ -89,21 +97,49 @@ pub(super) struct Following<'f> {
 }
 
 impl Following<'_> {
-    /// To the end of what is signed.
+    /// To the end of what is signed: a part of the log, and then the feed as far as that.
     pub(super) async fn follow(&self) -> Result<Followed, FollowError> {
         let (cps, key) = (self.authority().clone(), self.cps.log_key.clone());
         let state = self
             .directory
             .off_thread(move |own| own.feed_state(&cps, &key));
         let mut state = state.await?;
-        let is_first = state.position.is_none();
-        self.follow_log(&mut state).await?;
         let mut followed = Followed::default();
-        while !self.follow_page(&mut state, &mut followed).await? {}
+        loop {
+            if !self.is_far_behind(&state).await? {
+                self.follow_log(&mut state).await?;
+            }
+            if self.awaits_feed(&state).await? {
+                while !self.follow_page(&mut state, &mut followed).await? {}
+            }
+            if state.log.is_at_the_end() || self.is_far_behind(&state).await? {
+                break;
+            }
+        }
+        followed.is_behind |= !state.log.is_at_the_end();
         if self.asks_for_withheld {
-            self.ask_for_withheld(&state, is_first).await?;
+            self.ask_for_withheld(&state).await?;
         }
         Ok(followed)
+    }
+
+    /// Whether the log has something that the feed is to show. At its end the feed is asked
+    /// whether it has more.
+    async fn awaits_feed(&self, state: &FeedState) -> Result<bool, FollowError> {
+        let (id, position) = (state.id, state.position);
+        let awaits = self
+            .directory
+            .off_thread(move |own| own.awaits_feed(id, position));
+        Ok(state.log.is_at_the_end() || awaits.await?)
+    }
+
+    /// Whether a whole step of the log waits for the feed.
+    async fn is_far_behind(&self, state: &FeedState) -> Result<bool, FollowError> {
+        let id = state.id;
+        let kept = self
+            .directory
+            .off_thread(move |own| own.has_logged(id, LOG_STEP));
+        Ok(kept.await?)
     }
 
     pub(super) fn authority(&self) -> &Authority {
@@ -118,33 +154,33 @@ impl Following<'_> {
             service: &self.cps.address,
             retry: self.retry,
         };
-        let (id, now) = (state.id, self.now);
-        loop {
-            let read = state.log.read_on(&source, self.witnesses, LOG_STEP).await;
-            let read = match read {
-                Ok(read) => read,
-                Err(not_read) => {
-                    if let Some(view) = not_read.remembered {
-                        let kept = self
-                            .directory
-                            .off_thread(move |own| own.remember_log(id, &view));
-                        kept.await?;
-                    }
-                    return Err(not_read.error.into());
+        let id = state.id;
+        match state.log.read_on(&source, self.witnesses, LOG_STEP).await {
+            Ok(read) => {
+                state.log = read.view.clone();
+                let at = ReadAt {
+                    before: state.log_read,
+                    now: self.now,
+                };
+                let kept = self
+                    .directory
+                    .off_thread(move |own| own.keep_log(id, &read, at));
+                Ok(kept.await?)
+            }
+            Err(not_read) => {
+                if let Some(view) = not_read.remembered {
+                    let kept = self
+                        .directory
+                        .off_thread(move |own| own.remember_log(id, &view));
+                    kept.await?;
                 }
-            };
-            state.log = read.view.clone();
-            let kept = self
-                .directory
-                .off_thread(move |own| own.keep_log(id, &read, now));
-            kept.await?;
-            if state.log.is_at_the_end() {
-                return Ok(());
+                Err(not_read.error.into())
             }
         }
     }
 
-    /// Takes up a page; whether it was the last.
+    /// Takes up a page; whether it was the last of what the log has signed for as far as it is
+    /// read.
     async fn follow_page(
         &self,
         state: &mut FeedState,
@@ -176,8 +212,9 @@ impl Following<'_> {
         self.require_logged(state, &page.lines).await?;
         let reached = Reached {
             position: page.after,
-            complete: page.is_complete.then_some(self.now),
+            complete: (page.is_complete && state.log.is_at_the_end()).then_some(self.now),
             etag: etag.filter(|_| is_tagged),
+            passed_before: self.passed_before(state),
         };
         (state.position, state.etag) = (reached.position, reached.etag.clone());
         let taken = self.take_up(state, page.lines, reached).await?;
@@ -185,6 +222,7 @@ impl Following<'_> {
         followed.new += taken.new;
         followed.refused += taken.refused;
         followed.crowded += taken.crowded;
+        followed.is_behind = taken.is_behind;
         Ok(page.is_complete)
     }
 
@@ -227,7 +265,7 @@ impl Following<'_> {
         Ok(())
     }
 
-    async fn take_up(
+    pub(super) async fn take_up(
         &self,
         state: &FeedState,
         lines: Vec<FeedLine>,
@@ -245,10 +283,7 @@ impl Following<'_> {
     }
 
     /// The lines of a page with what came of their records.
-    pub(super) async fn judged(
-        &self,
-        lines: Vec<FeedLine>,
-    ) -> Result<(Vec<Item>, Beside), FollowError> {
+    async fn judged(&self, lines: Vec<FeedLine>) -> Result<(Vec<Item>, Beside), FollowError> {
         let hashes: Vec<_> = lines.iter().map(FeedLine::hash).collect();
         let known = self.directory.off_thread(move |own| own.known(&hashes));
         let known = known.await?;
@@ -292,15 +327,17 @@ impl Following<'_> {
 }
 
 /// Judges records, with the certificates that they name and the answers of the numbering
-/// service.
+/// service. Those for which these did not come in time wait.
 pub(super) async fn judge(
     judge: &Judge,
     records: Vec<UnverifiedKeyRecord>,
     client: &HttpClient,
     now: UnixTime,
 ) -> Result<(Vec<(UnverifiedKeyRecord, Verdict)>, Beside), DirectoryError> {
+    let within = Deadline::after(BESIDE_WITHIN);
+    let deadline = client.deadline().map_or(within, |end| end.min(within));
     let mut beside = Beside {
-        certificates: judge.gather(&records, client.deadline(), now).await,
+        certificates: judge.gather(&records, Some(deadline), now).await,
         holders: Vec::new(),
     };
     let (own, certificates, all) = (judge.clone(), beside.certificates.clone(), records.len());
@@ -310,17 +347,21 @@ pub(super) async fn judge(
     if judged.len() != all {
         return Err(DirectoryError::CutShort);
     }
-    judge.ask(&mut judged, &mut beside, now).await;
+    // What was answered by then is used.
+    let _all_or_some = deadline
+        .bound(judge.ask(&mut judged, &mut beside, now))
+        .await;
     Ok((judged, beside))
 }
 
-/// The lines that the log has signed for; the others are read the next time.
+/// The lines that the log has signed for; the others are read the next time, whatever the page
+/// promises.
 fn signed_part(mut page: FeedPage, size: u64) -> FeedPage {
     let signed = page.lines.partition_point(|line| line.index < size);
-    if signed < page.lines.len() {
-        page.lines.truncate(signed);
-        page.is_complete = true;
-    }
+    page.lines.truncate(signed);
+    page.is_complete |= page
+        .after
+        .is_some_and(|after| after >= size.saturating_sub(1));
     page.after = page
         .after
         .and_then(|after| Some(after.min(size.checked_sub(1)?)));

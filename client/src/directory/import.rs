@@ -9,9 +9,10 @@ use pennyblack_protocol::key_record::{MAX_CLOCK_SKEW, MAX_LIFETIME};
 use rusqlite::{Transaction, params};
 
 use super::judging::{Beside, SeenRecord, Verdict, url_of};
+use super::logged::{forget_passed, forget_shown, has_after};
 use super::room::RoomLimits;
 use super::rows::{Added, add_good, id_of, serve_at};
-use super::state::{CpsId, forget_logged};
+use super::state::CpsId;
 use super::waiting;
 use super::{Directory, DirectoryError};
 use crate::database::{self, count_to_column, to_column};
@@ -41,10 +42,13 @@ impl Item {
 pub(super) struct Reached {
     /// All with this index and before are taken up.
     pub(super) position: Option<u64>,
-    /// When it was read to its end, if it was.
+    /// When it was read to its end, if it was. That is not believed of a feed that stands still
+    /// while its log goes on.
     pub(super) complete: Option<UnixTime>,
     /// Of an answer with nothing behind the position.
     pub(super) etag: Option<String>,
+    /// Entries of the log from before this time are not needed up to the position.
+    pub(super) passed_before: UnixTime,
 }
 
 /// How many records a page has brought.
@@ -53,6 +57,8 @@ pub(super) struct Taken {
     pub(super) new: u64,
     pub(super) refused: u64,
     pub(super) crowded: u64,
+    /// Whether the log has more to show than the feed.
+    pub(super) is_behind: bool,
 }
 
 impl Directory {
@@ -86,19 +92,22 @@ impl Directory {
             let mut taken = Taken::default();
             keep_answers(tables, beside, now)?;
             let seen = items.iter().filter_map(Item::seen);
-            forget_logged(tables, cps, seen.map(|seen| seen.index))?;
+            forget_shown(tables, cps, reached.position, seen.map(|seen| seen.index))?;
             for item in items {
                 match item {
                     Item::Seen(seen) => take_one(tables, cps, seen, beside, limits, &mut taken)?,
                     Item::Ended(hash) => end(tables, cps, *hash)?,
                 }
             }
+            forget_passed(tables, cps, reached.position, reached.passed_before)?;
+            taken.is_behind = has_after(tables, cps, reached.position)?;
+            let complete = reached.complete.filter(|_| !taken.is_behind);
             tables.execute(
                 "UPDATE cps SET position = ?, complete = coalesce(?, complete), etag = ?,
                         refused = refused + ?, crowded = crowded + ? WHERE id = ?",
                 params![
                     reached.position.map(count_to_column),
-                    reached.complete.map(to_column),
+                    complete.map(to_column),
                     reached.etag,
                     count_to_column(taken.refused),
                     count_to_column(taken.crowded),
@@ -160,7 +169,7 @@ fn take_one(
         }
         (Verdict::Waiting(_), Some(record)) => {
             let added = waiting::add(tables, cps, seen.hash, record)?;
-            taken.refused += u64::from(added.is_none());
+            taken.crowded += u64::from(added.is_none());
             added
         }
         _ => {

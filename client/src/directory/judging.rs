@@ -22,7 +22,7 @@ use crate::certificates::{CertificateStores, Certificates};
 use pennyblack_http::Deadline;
 
 /// Most numbers that are asked about for one record.
-const MAX_ASKED: u64 = 100;
+pub(super) const MAX_ASKED: u64 = 100;
 
 /// Most threads that verify.
 const MAX_THREADS: usize = 8;
@@ -159,7 +159,7 @@ impl Judge {
             let Some(range) = numbers_to_ask(record, verdict) else {
                 continue;
             };
-            let mut answers = NumberingTable::default();
+            let (mut answers, mut holders) = (NumberingTable::default(), Vec::new());
             for number in range.numbers() {
                 let holder = match service.holder_of(&number).await {
                     Ok(holder) => holder,
@@ -169,9 +169,13 @@ impl Judge {
                     }
                 };
                 answers.assign(&number, holder.as_ref());
-                beside.holders.push((number, holder));
+                holders.push((number, holder));
             }
             *verdict = self.judge(record, &beside.certificates, Some(&answers), now);
+            // Whose numbers these are not must not fill the file with answers.
+            if matches!(verdict, Verdict::Good(_)) {
+                beside.holders.extend(holders);
+            }
         }
     }
 }

@@ -10,8 +10,9 @@ use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 use rusqlite::{Connection, Row, ToSql};
 
-use super::blocks::{Block, blocks_around, blocks_of};
-use super::rows::parsed;
+use super::blocks::{Block, blocks_around};
+use super::judging::MAX_ASKED;
+use super::rows::{blocks_of_coverage, parsed};
 use super::{Directory, DirectoryError};
 use crate::certificates::Certificates;
 use crate::database::{count_to_column, to_column};
@@ -161,6 +162,8 @@ impl Mirrored {
         for record in &self.records {
             let (first, last) = match &record.record().coverage {
                 Coverage::Number(number) => (number.clone(), number.clone()),
+                // Nobody was asked about a larger one, and others may have many in it.
+                Coverage::Range(range) if range.count() > MAX_ASKED => continue,
                 Coverage::Range(range) => {
                     let last = Block::last_of(range).unwrap_or_else(|| range.start().clone());
                     (range.start().clone(), last)
@@ -201,16 +204,14 @@ fn decode_chain(bytes: &[u8]) -> Option<X5c> {
 
 /// Whether a record may answer for a number that begins with one of `prefixes`.
 fn is_below(coverage: &Coverage, prefixes: &[TelephoneNumber]) -> bool {
-    let blocks = match coverage {
-        Coverage::Number(number) => blocks_of(&number.clone().into()),
-        Coverage::Range(range) => blocks_of(range),
-        Coverage::Spc(_) => return true,
-    };
+    if matches!(coverage, Coverage::Spc(_)) {
+        return true;
+    }
     let meets = |block: &Block| {
         prefixes.iter().any(|prefix| {
             let (prefix, block) = (prefix.as_str(), &*block.prefix);
             prefix.starts_with(block) || block.starts_with(prefix)
         })
     };
-    blocks.iter().any(meets)
+    blocks_of_coverage(coverage).iter().any(meets)
 }

@@ -7,12 +7,14 @@
 //! a certificate may be revoked meanwhile. Not here: storing calls (`auth_service`), and who
 //! belongs to a federation (`rosters`).
 
+mod alone;
 pub mod blocks;
 mod error;
 mod feed;
 mod follow;
 mod import;
 mod judging;
+mod logged;
 mod look_up;
 mod mirrored_keys;
 mod observer;
@@ -28,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
 use crate::database::{self, Durability, Schema, Words};
 
@@ -62,6 +64,9 @@ const SCHEMA: Schema = Schema {
 /// How long a process waits for another's write: a page of a feed.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The purpose of a file from which calls have their keys ([`Directory::open_for`]).
+pub const FOR_CALLS: &str = "calls";
+
 /// An open directory. Clones share one connection.
 #[derive(Clone)]
 pub struct Directory {
@@ -81,6 +86,27 @@ impl Directory {
             connection: Arc::new(Mutex::new(connection)),
             path: path.to_owned(),
         })
+    }
+
+    /// The same, for rounds with this purpose. **A file has one purpose all its life**: what one
+    /// has taken up is not new to another.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub fn open_for(path: &Path, purpose: &str) -> Result<Self, DirectoryError> {
+        let directory = Self::open(path)?;
+        directory.write(|tables| {
+            let found: Option<String> = tables
+                .query_row("SELECT purpose FROM purpose", [], |row| row.get(0))
+                .optional()?;
+            match found {
+                None => tables.execute("INSERT INTO purpose VALUES (?)", [purpose])?,
+                Some(found) if found == purpose => 0,
+                Some(_) => return Err(DirectoryError::OtherPurpose(path.to_owned())),
+            };
+            Ok(())
+        })?;
+        Ok(directory)
     }
 
     /// Opens a file that must be there: a mistyped name must not make an empty directory.

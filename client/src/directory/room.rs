@@ -10,11 +10,17 @@ use crate::database::count_from_column;
 const BYTES_OF_NUMBER: u64 = 160 * 1024;
 /// The part of the room that one holder may fill.
 const SHARE: u64 = 64;
+/// What a decimal block takes in the file, with its index.
+const BYTES_OF_BLOCK: u64 = 64;
+/// What it takes to remember when a mailbox's newest record was made. **It is charged until no
+/// older one could come back**: who makes mailboxes and drops them would fill the disk otherwise.
+pub(super) const BYTES_OF_NEWEST: u64 = 256;
 
 /// Most that is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RoomLimits {
-    /// Bytes of all records, each with its certificates, though those are kept once.
+    /// Bytes of all records, each with its certificates, though those are kept once, and its
+    /// blocks.
     pub bytes: u64,
 }
 
@@ -54,6 +60,11 @@ impl RoomLimits {
         let with = |taken: u64| taken.saturating_add(bytes);
         Ok(with(all) <= self.bytes && with(of_holder) <= self.of_holder(grant))
     }
+}
+
+/// What a record takes: its text with its certificates, and its blocks.
+pub(super) fn weight(token: &str, blocks: usize) -> u64 {
+    (token.len() as u64).saturating_add(BYTES_OF_BLOCK.saturating_mul(blocks as u64))
 }
 
 /// Whose room a record takes: what the highest certificate of its path covers.

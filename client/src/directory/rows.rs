@@ -10,7 +10,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::DirectoryError;
 use super::blocks::{Block, blocks_of};
-use super::room::{RoomLimits, holder};
+use super::room::{BYTES_OF_NEWEST, RoomLimits, holder, weight};
 use super::state::CpsId;
 use crate::database::{count_from_column, count_to_column, to_column};
 
@@ -98,8 +98,14 @@ pub(super) fn add_good(
         .prepare_cached(&format!("{FREED} {OLDER}"))?
         .query_row(older, |row| row.get(0))?;
     let (token, grant) = (good.as_str(), good.grant());
+    let blocks = blocks_of_coverage(&record.coverage);
+    let weight = weight(token, blocks.len());
+    let remembered = match newest {
+        Some(_) => 0,
+        None => BYTES_OF_NEWEST,
+    };
     let freed = count_from_column(freed);
-    if !limits.has_room(grant, token.len() as u64, freed, tables)? {
+    if !limits.has_room(grant, weight.saturating_add(remembered), freed, tables)? {
         return Ok(Some(Added::NoRoom));
     }
     let at = served_at(tables, hash)?;
@@ -124,21 +130,43 @@ pub(super) fn add_good(
             iat,
             to_column(record.exp),
             spc_of(&record.coverage),
-            count_to_column(token.len() as u64),
+            count_to_column(weight),
             holder(grant),
             count_to_column(breadth.signer),
             count_to_column(breadth.highest),
             count_to_column(breadth.record),
         ])?;
     let id = tables.last_insert_rowid();
-    add_blocks(tables, id, &record.coverage)?;
+    add_blocks(tables, id, &blocks)?;
     for cps in at {
         serve_at(tables, id, cps)?;
     }
-    tables
-        .prepare_cached("INSERT OR REPLACE INTO newest (mailbox, iss, iat) VALUES (?, ?, ?)")?
-        .execute(params![mailbox, record.iss, iat])?;
+    remember_newest(tables, (&mailbox, record.iss.as_str()), iat, &holder(grant))?;
     Ok(Some(Added::New(id)))
+}
+
+/// Two statements, since a replaced row would be charged twice.
+fn remember_newest(
+    tables: &Transaction<'_>,
+    (mailbox, iss): (&[u8; 32], &str),
+    iat: i64,
+    holder: &[u8; 32],
+) -> rusqlite::Result<()> {
+    tables
+        .prepare_cached("DELETE FROM newest WHERE mailbox = ? AND iss = ?")?
+        .execute(params![mailbox, iss])?;
+    tables
+        .prepare_cached(
+            "INSERT INTO newest (mailbox, iss, iat, holder, bytes) VALUES (?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            mailbox,
+            iss,
+            iat,
+            holder,
+            count_to_column(BYTES_OF_NEWEST)
+        ])?;
+    Ok(())
 }
 
 /// The header of a compact JWS, and what follows its dot.
@@ -155,12 +183,16 @@ pub(super) fn spc_of(coverage: &Coverage) -> Option<String> {
     }
 }
 
-fn add_blocks(tables: &Transaction<'_>, id: i64, coverage: &Coverage) -> rusqlite::Result<()> {
-    let blocks = match coverage {
+/// The blocks of what a record is for; none of those of an SPC.
+pub(super) fn blocks_of_coverage(coverage: &Coverage) -> Vec<Block> {
+    match coverage {
         Coverage::Number(number) => blocks_of(&number.clone().into()),
         Coverage::Range(range) => blocks_of(range),
-        Coverage::Spc(_) => return Ok(()),
-    };
+        Coverage::Spc(_) => Vec::new(),
+    }
+}
+
+fn add_blocks(tables: &Transaction<'_>, id: i64, blocks: &[Block]) -> rusqlite::Result<()> {
     let mut add = tables.prepare_cached("INSERT OR IGNORE INTO block VALUES (?, ?, ?)")?;
     for Block { digits, prefix } in blocks {
         add.execute(params![count_to_column(digits as u64), prefix, id])?;

@@ -10,6 +10,8 @@ CREATE TABLE cps (
     complete INTEGER,
     -- Its log as far as it was read: JSON.
     log TEXT,
+    -- When that was its end; NULL before the first time.
+    log_read INTEGER,
     -- Records that were not trusted, and those for which there was no room.
     refused INTEGER NOT NULL DEFAULT 0,
     crowded INTEGER NOT NULL DEFAULT 0
@@ -21,9 +23,11 @@ CREATE TABLE logged (
     place INTEGER NOT NULL,
     is_ended INTEGER NOT NULL,
     hash BLOB NOT NULL,
-    minute INTEGER NOT NULL,
-    -- Whether its record was asked for in vain.
-    is_missed INTEGER NOT NULL DEFAULT 0,
+    -- When it was made: what it claims, but no earlier than when the log was read to its end
+    -- without it, and no later than when it was read.
+    since INTEGER NOT NULL,
+    -- How often its record was asked for in vain.
+    misses INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (cps, place)
 ) WITHOUT ROWID;
 -- Looked for by who watches numbers. Not of what is published: in a first round that is all.
@@ -50,6 +54,7 @@ CREATE TABLE record (
     exp INTEGER NOT NULL,
     -- Of a record for all numbers of an SPC.
     spc TEXT,
+    -- What it takes of the room.
     bytes INTEGER NOT NULL,
     -- By whose certificate it is signed: what the highest of its path covers. NULL while it
     -- could not be verified, for a reason that may pass.
@@ -82,11 +87,13 @@ CREATE TABLE block (
 CREATE INDEX block_of_record ON block (record);
 
 -- Of each mailbox and signer when the newest record was made: an older one does not come
--- back when that has ended.
+-- back when that has ended. So it takes room of its holder when the record takes none any more.
 CREATE TABLE newest (
     mailbox BLOB NOT NULL,
     iss TEXT NOT NULL,
     iat INTEGER NOT NULL,
+    holder BLOB NOT NULL,
+    bytes INTEGER NOT NULL,
     PRIMARY KEY (mailbox, iss)
 ) WITHOUT ROWID;
 
@@ -114,3 +121,16 @@ CREATE TRIGGER record_out AFTER DELETE ON record BEGIN
     UPDATE holder_room SET bytes = bytes - old.bytes WHERE holder = old.holder;
     DELETE FROM holder_room WHERE holder = old.holder AND bytes <= 0;
 END;
+CREATE TRIGGER newest_in AFTER INSERT ON newest BEGIN
+    UPDATE room SET bytes = bytes + new.bytes;
+    INSERT INTO holder_room VALUES (new.holder, new.bytes)
+        ON CONFLICT (holder) DO UPDATE SET bytes = bytes + new.bytes;
+END;
+CREATE TRIGGER newest_out AFTER DELETE ON newest BEGIN
+    UPDATE room SET bytes = bytes - old.bytes;
+    UPDATE holder_room SET bytes = bytes - old.bytes WHERE holder = old.holder;
+    DELETE FROM holder_room WHERE holder = old.holder AND bytes <= 0;
+END;
+
+-- What the file is for, in one row: who watches numbers is told of what is new to the file.
+CREATE TABLE purpose (purpose TEXT NOT NULL);

@@ -1,26 +1,18 @@
-//! How far each CPS was followed, and what of its log has no line in its feed yet. Not here: the
-//! records.
+//! How far each CPS was followed. Not here: the entries of its log (`logged`), and the records.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
-use pennyblack_evidence::log_entry::KeyRecordHash;
-use pennyblack_evidence::record_log::{KeyRecordEvent, KeyRecordLogRead, KeyRecordLogView};
-use pennyblack_protocol::key_record::MAX_LIFETIME;
+use pennyblack_evidence::record_log::KeyRecordLogView;
 use pennyblack_tlog::VerifierKey;
 use rusqlite::{Connection, Transaction, params};
 
 use super::{Directory, DirectoryError};
-use crate::database::{count_from_column, count_to_column, from_column, to_column};
+use crate::database::{count_from_column, from_column, to_column};
 
 /// The row of a CPS.
 pub(super) type CpsId = i64;
-
-/// How long after its minute an entry may be of an unexpired record: a day more than the longest
-/// life, for clocks.
-const OF_USE: Duration = MAX_LIFETIME.saturating_add(Duration::from_secs(86_400));
 
 /// Where a CPS's feed and log are to be read on.
 #[derive(Debug, Clone)]
@@ -29,6 +21,8 @@ pub(super) struct FeedState {
     pub(super) position: Option<u64>,
     pub(super) etag: Option<String>,
     pub(super) log: KeyRecordLogView,
+    /// When the log was last read to its end, before this round.
+    pub(super) log_read: Option<UnixTime>,
 }
 
 /// A CPS that is followed.
@@ -90,11 +84,17 @@ impl Directory {
                 "INSERT OR IGNORE INTO cps (authority) VALUES (?)",
                 [authority.as_str()],
             )?;
-            type Row = (CpsId, Option<i64>, Option<String>, Option<String>);
-            let (id, position, etag, log): Row = tables.query_row(
-                "SELECT id, position, etag, log FROM cps WHERE authority = ?",
+            type Row = (
+                CpsId,
+                Option<i64>,
+                Option<String>,
+                Option<String>,
+                Option<i64>,
+            );
+            let (id, position, etag, log, log_read): Row = tables.query_row(
+                "SELECT id, position, etag, log, log_read FROM cps WHERE authority = ?",
                 [authority.as_str()],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+                |row| row.try_into(),
             )?;
             let log = log
                 .map(|json| KeyRecordLogView::from_json(&json))
@@ -105,39 +105,10 @@ impl Directory {
                     position: position.map(count_from_column),
                     etag,
                     log,
+                    log_read: log_read.map(from_column),
                 }),
                 _ => begin(tables, id, log_key),
             }
-        })
-    }
-
-    /// Keeps what a reading of a log has brought, with how far it is read now.
-    pub(super) fn keep_log(
-        &self,
-        id: CpsId,
-        read: &KeyRecordLogRead,
-        now: UnixTime,
-    ) -> Result<(), DirectoryError> {
-        let json = read.view.to_json()?;
-        let of_use = now.minus(OF_USE);
-        self.write(|tables| {
-            let mut add = tables.prepare_cached(
-                "INSERT OR REPLACE INTO logged (cps, place, is_ended, hash, minute)
-                 VALUES (?, ?, ?, ?, ?)",
-            )?;
-            let entries = read.entries.iter();
-            for entry in entries.filter(|entry| entry.minute.start() >= of_use) {
-                let is_ended = entry.event == KeyRecordEvent::Ended;
-                let minute = to_column(entry.minute.start());
-                let place = count_to_column(entry.index);
-                add.execute(params![id, place, is_ended, entry.hash.0, minute])?;
-            }
-            tables.execute(
-                "DELETE FROM logged WHERE cps = ? AND minute < ?",
-                params![id, to_column(of_use)],
-            )?;
-            tables.execute("UPDATE cps SET log = ? WHERE id = ?", params![json, id])?;
-            Ok(())
         })
     }
 
@@ -153,59 +124,6 @@ impl Directory {
         Ok(())
     }
 
-    /// What the log says at these places.
-    pub(super) fn logged(
-        &self,
-        id: CpsId,
-        (first, last): (u64, u64),
-    ) -> Result<HashMap<u64, (KeyRecordEvent, KeyRecordHash)>, DirectoryError> {
-        let connection = self.lock();
-        let mut read = connection.prepare_cached(
-            "SELECT place, is_ended, hash FROM logged WHERE cps = ? AND place BETWEEN ? AND ?",
-        )?;
-        let places = params![id, count_to_column(first), count_to_column(last)];
-        let rows = read.query_map(places, |row| {
-            let event = match row.get(1)? {
-                true => KeyRecordEvent::Ended,
-                false => KeyRecordEvent::Published,
-            };
-            Ok((
-                count_from_column(row.get(0)?),
-                (event, KeyRecordHash(row.get(2)?)),
-            ))
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// Records that a log has published before the index `end`, of which the feed had neither the
-    /// text nor the end: withheld, or ended by their `exp` meanwhile.
-    pub(super) fn unshown(
-        &self,
-        id: CpsId,
-        end: u64,
-        max: usize,
-    ) -> Result<Vec<LoggedHash>, DirectoryError> {
-        let connection = self.lock();
-        let mut read = connection.prepare_cached(
-            "SELECT place, hash, minute, is_missed FROM logged AS published
-             WHERE cps = ?1 AND is_ended = 0
-                 AND place < ?3
-                 AND NOT EXISTS (SELECT 1 FROM logged WHERE cps = ?1 AND is_ended = 1
-                                     AND hash = published.hash AND place > published.place)
-             ORDER BY place LIMIT ?2",
-        )?;
-        let bounds = params![id, count_to_column(max as u64), count_to_column(end)];
-        let rows = read.query_map(bounds, |row| {
-            Ok(LoggedHash {
-                index: count_from_column(row.get(0)?),
-                hash: KeyRecordHash(row.get(1)?),
-                minute: from_column(row.get(2)?),
-                is_missed: row.get(3)?,
-            })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
     /// When each feed was last read to its end.
     ///
     /// # Errors
@@ -216,23 +134,6 @@ impl Directory {
             .prepare_cached("SELECT authority, complete FROM cps WHERE complete IS NOT NULL")?;
         let rows = read.query_map([], |row| Ok((row.get(0)?, from_column(row.get(1)?))))?;
         Ok(LastComplete(rows.collect::<Result<_, _>>()?))
-    }
-
-    /// These records were asked for in vain.
-    pub(super) fn missed(&self, id: CpsId, places: &[u64]) -> Result<(), DirectoryError> {
-        self.write(|tables| {
-            let mut mark = tables
-                .prepare_cached("UPDATE logged SET is_missed = 1 WHERE cps = ? AND place = ?")?;
-            for place in places {
-                mark.execute(params![id, count_to_column(*place)])?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Nothing is to be found out about these any more.
-    pub(super) fn forget(&self, id: CpsId, places: &[u64]) -> Result<(), DirectoryError> {
-        self.write(|tables| Ok(forget_logged(tables, id, places.iter().copied())?))
     }
 
     /// What it has.
@@ -256,16 +157,6 @@ impl Directory {
     }
 }
 
-/// A record that a log has published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct LoggedHash {
-    pub(super) index: u64,
-    pub(super) hash: KeyRecordHash,
-    pub(super) minute: UnixTime,
-    /// Whether it was asked for in vain before.
-    pub(super) is_missed: bool,
-}
-
 fn begin(
     tables: &Transaction<'_>,
     id: CpsId,
@@ -273,7 +164,7 @@ fn begin(
 ) -> Result<FeedState, DirectoryError> {
     tables.execute("DELETE FROM logged WHERE cps = ?", [id])?;
     tables.execute(
-        "UPDATE cps SET position = NULL, etag = NULL WHERE id = ?",
+        "UPDATE cps SET position = NULL, etag = NULL, log_read = NULL WHERE id = ?",
         [id],
     )?;
     Ok(FeedState {
@@ -281,20 +172,8 @@ fn begin(
         position: None,
         etag: None,
         log: KeyRecordLogView::begin(log_key.clone()),
+        log_read: None,
     })
-}
-
-/// Entries whose records the feed had are not needed any more.
-pub(super) fn forget_logged(
-    tables: &Transaction<'_>,
-    id: CpsId,
-    places: impl Iterator<Item = u64>,
-) -> rusqlite::Result<()> {
-    let mut forget = tables.prepare_cached("DELETE FROM logged WHERE cps = ? AND place = ?")?;
-    for place in places {
-        forget.execute(params![id, count_to_column(place)])?;
-    }
-    Ok(())
 }
 
 fn followed(connection: &Connection, now: UnixTime) -> Result<Vec<FollowedCps>, DirectoryError> {

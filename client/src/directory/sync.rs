@@ -85,6 +85,9 @@ impl Synced {
                     let crowded = followed.crowded;
                     tracing::warn!(%cps, crowded, "there is no room for key records of this CPS");
                 }
+                Ok(followed) if followed.is_behind => {
+                    tracing::warn!(%cps, "the feed of this CPS ends before what its log has signed");
+                }
                 Ok(followed) => {
                     tracing::info!(%cps, new = followed.new, "followed to its end");
                 }
@@ -95,7 +98,8 @@ impl Synced {
 }
 
 impl DirectorySync {
-    /// Follows each of these CPSs to the end of what it has signed.
+    /// Follows each of these CPSs to the end of what it has signed. **One round at a time goes on
+    /// in a file**, also of other processes: two would take for a lie what the other has read.
     ///
     /// # Errors
     /// [`DirectoryError`]; what is wrong with a CPS is in its report.
@@ -105,12 +109,18 @@ impl DirectorySync {
         now: UnixTime,
         observer: &dyn Observer,
     ) -> Result<Synced, DirectoryError> {
+        let _alone = self.directory.off_thread(Directory::alone).await?;
         let settled = self.judge_waiting(now).await?;
-        let following = stream::iter(cpss.all()).map(async |cps| CpsReport {
-            cps: cps.clone(),
-            outcome: self.follow(cps, now, observer).await,
+        let following = stream::iter(cpss.all().iter().enumerate()).map(async |(place, cps)| {
+            let cps = cps.clone();
+            let outcome = self.follow(&cps, now, observer).await;
+            (place, CpsReport { cps, outcome })
         });
-        let cpss = following.buffered(AT_A_TIME).collect().await;
+        // One that is done makes room for the next.
+        let cpss = following.buffer_unordered(AT_A_TIME);
+        let mut cpss: Vec<_> = cpss.collect().await;
+        cpss.sort_by_key(|(place, _)| *place);
+        let cpss = cpss.into_iter().map(|(_, report)| report).collect();
         self.directory.off_thread(move |own| own.tidy(now)).await?;
         Ok(Synced { cpss, settled })
     }

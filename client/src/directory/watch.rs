@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use pennyblack_base::encoding;
 use pennyblack_protocol::key_record::{Coverage, KeyRecord};
 use pennyblack_sealing::mailbox::MailboxId;
 use pennyblack_stir::Spc;
@@ -26,6 +27,23 @@ pub struct NumberWatch {
 }
 
 impl NumberWatch {
+    /// The purpose of a file that this watch has for itself: another one for other numbers, or
+    /// other mailboxes that are right.
+    #[must_use]
+    pub fn purpose(&self) -> String {
+        let numbers = self
+            .numbers
+            .iter()
+            .map(|numbers| format!("numbers {numbers}"));
+        let spcs = self.spcs.iter().map(|spc| format!("spc {spc}"));
+        let mine = self.mine.iter().map(|mailbox| format!("mine {mailbox}"));
+        let signers = self.signers.iter().map(|signer| format!("by {signer}"));
+        let mut all: Vec<_> = numbers.chain(spcs).chain(mine).chain(signers).collect();
+        all.sort();
+        let digest = encoding::sha256(all.join("\n").as_bytes());
+        format!("watch {}", encoding::base64url(&digest))
+    }
+
     /// Whether a record is somebody else's and claims to answer for a watched number. **Whether
     /// it can be verified here does not matter**: others may have other roots and tables.
     #[must_use]

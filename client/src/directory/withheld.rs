@@ -4,81 +4,102 @@
 
 use std::time::Duration;
 
+use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::log_entry::KeyRecordHash;
-use pennyblack_http::Request;
+use pennyblack_http::{HttpError, Request};
 use pennyblack_protocol::key_record::MAX_KEY_RECORD_SIZE;
 
 use super::feed::{FeedLine, LineContent};
 use super::follow::{FollowError, Following};
 use super::import::{Item, Reached};
+use super::logged::{LoggedHash, MAX_MISSES};
 use super::observer::MissedRecord;
-use super::state::{FeedState, LoggedHash};
+use super::state::FeedState;
 
 /// Most records of a CPS that are asked for in one round.
 const MAX_ASKED: usize = 1_000;
 
-/// A record lives for so long at least, unless it withdraws another. One that is older may have
-/// ended by its `exp`.
+/// A record lives for so long at least, unless it withdraws another. One that was published
+/// earlier may have ended by its `exp`.
 const SHORTEST_LIFE: Duration = Duration::from_secs(3600);
 
 /// Where a record is, in front of its hash.
 const RECORDS_PATH: &str = "/v1/records";
 
 impl Following<'_> {
-    /// Asks for what the feed has left out. What was there before this directory began may have
-    /// ended since, and so may what is older than any life of a record.
-    pub(super) async fn ask_for_withheld(
-        &self,
-        state: &FeedState,
-        is_first: bool,
-    ) -> Result<(), FollowError> {
-        let id = state.id;
-        // The feed was read to its end after the log was.
-        let end = state.log.head().size;
+    /// Entries of the log from before this time are not needed any more when the feed was read
+    /// past them. What was there before this directory began is not asked for: it may have ended.
+    pub(super) fn passed_before(&self, state: &FeedState) -> UnixTime {
+        match self.asks_for_withheld && state.log_read.is_some() {
+            true => self.now.minus(SHORTEST_LIFE),
+            false => UnixTime(u64::MAX),
+        }
+    }
+
+    /// Asks for what the feed has left out. One that cannot be asked for hides no other.
+    pub(super) async fn ask_for_withheld(&self, state: &FeedState) -> Result<(), FollowError> {
+        if state.log_read.is_none() {
+            return Ok(());
+        }
+        let (id, since) = (state.id, self.now.minus(SHORTEST_LIFE));
         let unshown = self
             .directory
-            .off_thread(move |own| own.unshown(id, end, MAX_ASKED));
-        let unshown = unshown.await?;
-        let (mut settled, mut missed, mut found) = (Vec::new(), Vec::new(), Vec::new());
-        for one in unshown {
-            if is_first || self.now.since(one.minute) > SHORTEST_LIFE {
-                settled.push(one.index);
-                continue;
-            }
-            match self.fetch(&one).await? {
-                Some(line) => found.push(line),
-                // It may end just now: its end is read in the next round then.
-                None if !one.is_missed => missed.push(one.index),
-                None => {
-                    self.observer.missed(&MissedRecord {
-                        cps: self.authority().clone(),
-                        index: one.index,
-                        hash: one.hash,
-                    });
-                    settled.push(one.index);
+            .off_thread(move |own| own.unshown(id, since, MAX_ASKED));
+        let (mut asked, mut found, mut failure) = (Vec::new(), Vec::new(), None);
+        for one in unshown.await? {
+            match self.fetch(&one).await {
+                Ok(Some(line)) => {
+                    asked.push((one.index, MAX_MISSES));
+                    found.push(line);
                 }
+                Ok(None) => {
+                    asked.push((one.index, one.misses + 1));
+                    if one.misses + 1 == MAX_MISSES {
+                        self.observer.missed(&self.missed(&one));
+                    }
+                }
+                Err(error) => failure = Some(error),
+            }
+            let deadline = self.client.deadline();
+            if deadline.is_some_and(|end| end.remaining().is_zero()) {
+                break;
             }
         }
-        let (items, beside) = self.judged(found).await?;
-        for seen in items.iter().filter_map(Item::seen) {
-            self.observer.saw(seen);
+        self.take_up_found(state, found).await?;
+        self.directory
+            .off_thread(move |own| own.asked(id, &asked))
+            .await?;
+        failure.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    async fn take_up_found(
+        &self,
+        state: &FeedState,
+        found: Vec<FeedLine>,
+    ) -> Result<(), FollowError> {
+        if found.is_empty() {
+            return Ok(());
         }
         let reached = Reached {
             position: state.position,
             complete: None,
             etag: state.etag.clone(),
+            passed_before: self.passed_before(state),
         };
-        let (limits, now) = (self.limits, self.now);
-        let kept = self.directory.off_thread(move |own| {
-            own.take_up(id, &items, (&beside, &reached), limits, now)?;
-            own.missed(id, &missed)?;
-            own.forget(id, &settled)
-        });
-        Ok(kept.await?)
+        self.take_up(state, found, reached).await?;
+        Ok(())
+    }
+
+    fn missed(&self, one: &LoggedHash) -> MissedRecord {
+        MissedRecord {
+            cps: self.authority().clone(),
+            index: one.index,
+            hash: one.hash,
+        }
     }
 
     /// The record with a hash, if it is served.
-    async fn fetch(&self, one: &LoggedHash) -> Result<Option<FeedLine>, FollowError> {
+    async fn fetch(&self, one: &LoggedHash) -> Result<Option<FeedLine>, HttpError> {
         let url = self
             .cps
             .address

@@ -5,5 +5,6 @@ mod calls;
 mod crowding;
 mod feeds;
 mod growth;
+mod hostile;
 mod lies;
 mod scene;

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::SignedDuration;
-use pennyblack_client::directory::{Directory, DirectorySync, Judge, Observer, Synced};
+use pennyblack_client::directory::{
+    Directory, DirectorySync, FOR_CALLS, Judge, NumberWatch, Observer, Synced,
+};
 use pennyblack_client::rosters::{RosterCpss, RosterUse};
 use pennyblack_http::{Deadline, HttpOptions, RetryPolicy, ServiceAddress};
 use pennyblack_numbering::NumberingService;
@@ -57,9 +59,9 @@ pub(crate) struct RoundOptions {
     #[arg(long, default_value_t = 600, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     deadline: u64,
-    /// Whether what a feed leaves out is asked for.
+    /// Of a watch: which, as the purpose of its file. Then what a feed leaves out is asked for.
     #[arg(skip)]
-    asks_for_withheld: bool,
+    watch: Option<String>,
     #[command(flatten)]
     pub(crate) trust: TrustOptions,
     #[command(flatten)]
@@ -86,10 +88,10 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 impl RoundOptions {
-    /// The same, and what a feed leaves out is asked for.
-    pub(crate) fn asking_for_withheld(self) -> Self {
+    /// The same for a watch, in a file that it has for itself: what a feed leaves out is asked for.
+    pub(crate) fn watching(self, watch: &NumberWatch) -> Self {
         Self {
-            asks_for_withheld: true,
+            watch: Some(watch.purpose()),
             ..self
         }
     }
@@ -143,12 +145,13 @@ impl RoundOptions {
             service: service.map(|address| NumberingService::new(address, client.clone())),
             certificates: self.trust.certificates(http),
         };
-        let directory = Directory::open(&self.db);
+        let purpose = self.watch.as_deref().unwrap_or(FOR_CALLS);
+        let directory = Directory::open_for(&self.db, purpose);
         let directory = directory.map_err(|error| Failure::from(error).of_option("--db"))?;
         Ok(DirectorySync {
             witnesses: self.witnesses.policy()?,
             retry: RETRY,
-            asks_for_withheld: self.asks_for_withheld,
+            asks_for_withheld: self.watch.is_some(),
             ..DirectorySync::new(directory, judge, client)
         })
     }

@@ -31,8 +31,9 @@ Examples:
 
 A record is believed if the CPS's log has signed for it, with the key that the
 roster has, and if its signer holds the numbers. A CPS that is away is named,
-and the others are followed; what was known of it stays until it ends. Exit
-codes: 5 and 6, a CPS is away or has no feed; 14, the roster has ended; 20, a
+and the others are followed; what was known of it stays until it ends. One whose
+feed stays behind its log is not up to date. One round at a time goes on in a
+file, and `mailbox watch` has a file of its own. Exit codes: 5 and 6, a CPS is away or has no feed; 14, the roster has ended; 20, a
 fork of a log; 21, a rollback of a log or feed; 24, a log that is not signed by
 the roster's key; 27, too few witnesses; 29, a feed that its log contradicts.")]
 pub(crate) struct SyncArguments {
@@ -104,12 +105,17 @@ fn outcome_of(round: &Round, options: &RoundOptions) -> Result<Outcome, Failure>
             Ok(followed) => {
                 let counts = [followed.new, followed.refused, followed.crowded];
                 let [new, refused, crowded] = counts.map(|count| HumanCount(count).to_string());
-                table.row([cps.clone(), new, refused, crowded, "to its end".to_owned()]);
+                let how_far = match followed.is_behind {
+                    true => "behind its log",
+                    false => "to its end",
+                };
+                table.row([cps.clone(), new, refused, crowded, how_far.to_owned()]);
                 entries.push(json!({
                     "cps": cps,
                     "new": followed.new,
                     "not_trusted": followed.refused,
                     "no_room": followed.crowded,
+                    "is_behind": followed.is_behind,
                 }));
             }
             Err(error) => {

@@ -4,6 +4,7 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 use pennyblack_client::directory::{MissedRecord, NumberWatch, Observer, SeenRecord, Verdict};
@@ -15,6 +16,9 @@ use super::super::directory::{RoundOptions, exit_of_follow};
 use super::super::options::{load_mailbox_key, typed_number, typed_range};
 use super::super::outcome::{Exit, Failure, Outcome};
 use super::super::wording::{count, plural, printable};
+
+/// Two rounds are to see a record within the hour for which one lives at least.
+const MAX_PAUSE: Duration = Duration::from_secs(20 * 60);
 
 /// `mailbox watch`.
 #[derive(Debug, Args)]
@@ -32,8 +36,10 @@ Follows the logs and feeds of all CPSs of the roster, and asks for each record
 that a feed leaves out. Somebody else's record that covers one of the numbers is
 a line of JSON on standard output, whether or not it can be verified here: a
 certificate that should not be, or a wrong numbering table elsewhere, sends
-calls to it. Each is told of once; the file remembers what was read, and serves
-as a directory, too. Exit code 15: there was one; 23: a CPS does not serve a
+calls to it. Each is told of once; the file remembers what was read, and belongs
+to this watch alone: `directory sync` and a watch of other numbers have others.
+Let it run each 20 minutes or more often: it asks for a record for an hour after
+it was published, twice. Exit code 15: there was one; 23: a CPS does not serve a
 record that its log has published; else those of `directory sync`.")]
 pub(crate) struct Watch {
     /// A number to watch; repeat the option.
@@ -63,7 +69,12 @@ pub(super) async fn watch(arguments: Watch) -> Result<Outcome, Failure> {
         foreign: AtomicU64::new(0),
         missed: AtomicU64::new(0),
     };
-    let options = arguments.rounds.asking_for_withheld();
+    let options = arguments.rounds.watching(&crier.watch);
+    if options.every.is_some_and(|every| every > MAX_PAUSE) {
+        let advice = "--every: a record that is withheld is asked for twice in an hour: write 20m \
+                      or less";
+        return Err(Failure::new(Exit::Usage, advice));
+    }
     let (followed, exit) = match options.every {
         Some(every) => {
             options.rounds(every, &crier).await?;

@@ -128,13 +128,20 @@ impl Scene {
         now: UnixTime,
         observer: &dyn Observer,
     ) -> Vec<Result<Followed, FollowError>> {
-        let client = HttpOptions::default().client().unwrap();
-        let sync = DirectorySync {
-            retry: RetryPolicy::NONE,
-            ..DirectorySync::new(self.directory.clone(), self.judge(), client)
-        };
-        let synced = sync.round(cpss, now, observer).await.unwrap();
+        let synced = self.follower().round(cpss, now, observer).await.unwrap();
         synced.cpss.into_iter().map(|one| one.outcome).collect()
+    }
+
+    /// What makes the rounds.
+    pub(super) fn follower(&self) -> DirectorySync {
+        let http = HttpOptions {
+            timeout: Duration::from_secs(60),
+            ..HttpOptions::default()
+        };
+        DirectorySync {
+            retry: RetryPolicy::NONE,
+            ..DirectorySync::new(self.directory.clone(), self.judge(), http.client().unwrap())
+        }
     }
 
     /// How many new records each CPS has brought.
