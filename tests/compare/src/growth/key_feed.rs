@@ -25,7 +25,8 @@ use tempfile::TempDir;
 use super::curve::{Curve, Expectation, SLACK, Sample, Series, by_turns};
 use super::key_records::{FIRST, holder_of_all, start_with, until_logged};
 use super::restarts::{self, Stopped};
-use crate::cpu_time;
+use super::scattered;
+use crate::cpu_time::{self, seconds_per_call};
 use crate::finding::Unit;
 use crate::http_load::{closed_loop, request};
 use crate::services::{Services, cpu_per_item};
@@ -42,6 +43,9 @@ const RENEWED: usize = 100;
 const ROUNDS: usize = 5;
 /// Most seconds that mirroring all records may take.
 const ALL: f64 = 15.0;
+/// Look-ups in a turn, and most microseconds for one.
+const LOOK_UPS: usize = 5_000;
+const LOOK_UP: f64 = 50.0;
 /// How often the feed is read until it shows something.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 const SELDOM: Duration = Duration::from_millis(250);
@@ -148,8 +152,8 @@ impl<'a> Scene<'a> {
     }
 
     /// Seconds for a round that begins a directory, for one after which nothing is new, and for
-    /// one after a hundredth of the records was renewed.
-    fn mirroring(&mut self) -> [f64; 3] {
+    /// one after a hundredth of the records was renewed; microseconds for a look-up.
+    fn mirroring(&mut self) -> [f64; 4] {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("directory.db");
         let rounds = |count: usize, new: usize| {
@@ -167,7 +171,20 @@ impl<'a> Scene<'a> {
         let begin = Instant::now();
         let found = self.services.wait(self.mirror.round(&file));
         assert_eq!(found, new as u64);
-        [all, nothing, begin.elapsed().as_secs_f64()]
+        let some = begin.elapsed().as_secs_f64();
+        [all, nothing, some, self.looking_up(&file)]
+    }
+
+    fn looking_up(&self, file: &Path) -> f64 {
+        let directory = Directory::existing(file).unwrap();
+        let (mut call, now) = (0, self.mirror.clock.now());
+        let seconds = seconds_per_call(LOOK_UPS, || {
+            call += 1;
+            let mailbox = &self.office.mailboxes[scattered(call, self.count as u64) as usize];
+            let found = directory.records_of(mailbox.number(), &[], now).unwrap();
+            assert_eq!(found.records.len(), 1);
+        });
+        seconds * 1e6
     }
 
     /// Bytes of all pages, for who has none.
@@ -247,7 +264,7 @@ pub(super) fn measure(setting: &Setting) -> Vec<Curve> {
     });
     let measured = by_turns(setting.pairs.min(TURNS), &mut scenes, |scene| {
         let [cost, shown] = scene.publishing();
-        let [all, nothing, some] = scene.mirroring();
+        let [all, nothing, some, look_up] = scene.mirroring();
         let memory = scene.services.resident(Role::Cps);
         [
             cost,
@@ -255,6 +272,7 @@ pub(super) fn measure(setting: &Setting) -> Vec<Curve> {
             all,
             nothing,
             some,
+            look_up,
             scene.size_of_feed(),
             memory,
         ]
@@ -266,7 +284,9 @@ pub(super) fn measure(setting: &Setting) -> Vec<Curve> {
     curves
 }
 
-fn of_the_feed([cost, shown, all, nothing, some, size, memory]: [Vec<Sample>; 7]) -> Vec<Curve> {
+fn of_the_feed(
+    [cost, shown, all, nothing, some, look_up, size, memory]: [Vec<Sample>; 8],
+) -> Vec<Curve> {
     let flat = |name: &str, samples| Series::new(name, Expectation::Flat(SLACK), samples);
     let linear = |name: &str, samples| Series::new(name, Expectation::Linear(SLACK), samples);
     let curve = |name, title, cost, unit, series| Curve {
@@ -298,6 +318,17 @@ fn of_the_feed([cost, shown, all, nothing, some, size, memory]: [Vec<Sample>; 7]
                 linear("a hundredth of them new", some),
                 flat("nothing new", nothing),
             ],
+        ),
+        curve(
+            "key-feed-look-up",
+            "Finding a mirrored key record by its number",
+            "processor time for one",
+            Unit::Microseconds,
+            vec![Series::new(
+                "a look-up",
+                Expectation::AtMost(LOOK_UP),
+                look_up,
+            )],
         ),
         curve(
             "key-feed-size",

@@ -1,8 +1,7 @@
 //! Starting a CPS that has key records: with the log that has published them, and with an
 //! empty log in its place, which is what a start was before there was one.
 
-use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::symlink;
 use std::thread;
 use std::time::Instant;
 
@@ -35,30 +34,29 @@ impl Stopped {
         }
     }
 
-    fn log(&self) -> PathBuf {
-        self.config.cps.data_directory.join("log")
-    }
-
     /// Seconds until it accepts connections.
     fn start(&self, runtime: &Runtime) -> f64 {
-        runtime.block_on(async {
-            let begin = Instant::now();
-            let service = Cps::start(self.config.clone(), Clock::system()).await;
-            let seconds = begin.elapsed().as_secs_f64();
-            service.unwrap().stop().await;
-            seconds
-        })
+        seconds_to_start(self.config.clone(), runtime)
     }
 
-    /// The same without its log, which is put back.
+    /// The same with its key records alone, in a directory where it makes the log anew.
     fn start_without_log(&self, runtime: &Runtime) -> f64 {
-        let (log, aside) = (self.log(), self.log().with_extension("aside"));
-        fs::rename(&log, &aside).unwrap();
-        let seconds = self.start(runtime);
-        fs::remove_dir_all(&log).unwrap();
-        fs::rename(&aside, &log).unwrap();
-        seconds
+        let (home, mut config) = (tempfile::tempdir().unwrap(), self.config.clone());
+        let keys = config.cps.data_directory.join("keys");
+        symlink(keys, home.path().join("keys")).unwrap();
+        config.cps.data_directory = home.path().to_owned();
+        seconds_to_start(config, runtime)
     }
+}
+
+fn seconds_to_start(config: Config, runtime: &Runtime) -> f64 {
+    runtime.block_on(async {
+        let begin = Instant::now();
+        let service = Cps::start(config, Clock::system()).await;
+        let seconds = begin.elapsed().as_secs_f64();
+        service.unwrap().stop().await;
+        seconds
+    })
 }
 
 /// In this process, which may use every core meanwhile.
