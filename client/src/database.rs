@@ -261,9 +261,12 @@ fn check_private(path: &Path, words: &Words) -> Result<(), DatabaseFileError> {
 /// Makes the tables of a new file, and upgrades those of an earlier version: one transaction,
 /// so that a crash leaves the tables of one version or of the other.
 fn make_tables(connection: &mut Connection, path: &Path, schema: &Schema) -> Result<(), OpenError> {
+    // **Nobody who opens a file that is as it should be waits for one that writes.**
+    if version_of(connection)? == schema.version {
+        return Ok(());
+    }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match found {
+    match version_of(&transaction)? {
         0 => {
             for tables in schema.tables {
                 transaction.execute_batch(tables)?;
@@ -304,6 +307,10 @@ impl Schema {
             advice: (self.words.other_version)(found),
         }
     }
+}
+
+fn version_of(connection: &Connection) -> rusqlite::Result<i32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 /// The upgrades from this version on, in their order; none leads from a version that is not
@@ -357,6 +364,20 @@ mod tests {
         let version = opened.pragma_query_value(None, "user_version", |row| row.get(0));
         let table = opened.prepare("SELECT * FROM number").unwrap();
         Ok((version.unwrap(), table.column_count()))
+    }
+
+    #[test]
+    fn a_file_is_opened_while_somebody_writes_to_it() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("file");
+        let schema = schema(1, &[]);
+        let writer = open(&path, &schema).ok().unwrap();
+        writer
+            .execute_batch("BEGIN IMMEDIATE; INSERT INTO number VALUES (1)")
+            .unwrap();
+        let reader = open(&path, &schema).ok().expect("it does not wait");
+        let count = reader.query_row("SELECT count(*) FROM number", [], |row| row.get(0));
+        assert_eq!(count, Ok(0_i64));
     }
 
     #[test]
