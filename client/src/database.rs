@@ -287,7 +287,7 @@ fn make_tables(connection: &mut Connection, path: &Path, schema: &Schema) -> Res
 }
 
 impl Words {
-    fn unusable(&self, path: &Path, source: io::Error) -> DatabaseFileError {
+    pub(crate) fn unusable(&self, path: &Path, source: io::Error) -> DatabaseFileError {
         DatabaseFileError::Unusable {
             name: self.name,
             path: path.to_owned(),

@@ -61,7 +61,7 @@ impl RosterBoundKeys {
         let cpss = cpss.context(ROSTERS)?.reached_at(store.cps.as_slice());
         let directory = Directory::existing(file).context("store.directory")?;
         Ok(Some(Self {
-            keys: MirroredKeys::new(directory, cpss),
+            keys: MirroredKeys::new(&directory, cpss),
             rosters,
             cps: store.cps.clone(),
         }))

@@ -109,8 +109,7 @@ impl OobAuthenticationService {
                 let table = self.numbering.as_ref();
                 let spcs = table.map_or_else(Vec::new, |table| table.holders_of(number));
                 let number = number.clone();
-                let directory = mirrored.directory();
-                let read = directory.off_thread(move |own| own.records_of(&number, &spcs, now));
+                let read = mirrored.read(move |own| own.records_of(&number, &spcs, now));
                 let read = read.await?;
                 found.is_partial = read.is_partial;
                 read

@@ -5,7 +5,6 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use super::{Directory, DirectoryError, SCHEMA};
-use crate::database::DatabaseFileError;
 
 /// What is locked is called like the directory, and this. The directory itself is SQLite's to lock.
 const LOCK_SUFFIX: &str = "-round";
@@ -22,19 +21,14 @@ impl Directory {
         let mut path = self.path().as_os_str().to_owned();
         path.push(LOCK_SUFFIX);
         let path = PathBuf::from(path);
-        let of_file = |source| DatabaseFileError::Unusable {
-            name: SCHEMA.words.name,
-            path: path.clone(),
-            source,
-            naming: SCHEMA.words.naming,
-        };
+        let unusable = |source| SCHEMA.words.unusable(&path, source);
         let mut open = OpenOptions::new();
         let lock = open.create(true).append(true).mode(0o600).open(&path);
-        let lock = lock.map_err(of_file)?;
+        let lock = lock.map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => Ok(Alone { _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(DirectoryError::AtWork(self.path().to_owned())),
-            Err(TryLockError::Error(source)) => Err(of_file(source).into()),
+            Err(TryLockError::Error(source)) => Err(unusable(source).into()),
         }
     }
 }

@@ -195,7 +195,7 @@ pub(super) fn blocks_of_coverage(coverage: &Coverage) -> Vec<Block> {
 fn add_blocks(tables: &Transaction<'_>, id: i64, blocks: &[Block]) -> rusqlite::Result<()> {
     let mut add = tables.prepare_cached("INSERT OR IGNORE INTO block VALUES (?, ?, ?)")?;
     for Block { digits, prefix } in blocks {
-        add.execute(params![count_to_column(digits as u64), prefix, id])?;
+        add.execute(params![count_to_column(*digits as u64), prefix, id])?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use pennyblack_protocol::key_record::MAX_KEY_RECORD_SIZE;
 
 use super::feed::{FeedLine, LineContent};
 use super::follow::{FollowError, Following};
-use super::import::{Item, Reached};
+use super::import::Reached;
 use super::logged::{LoggedHash, MAX_MISSES};
 use super::observer::MissedRecord;
 use super::state::FeedState;

@@ -60,5 +60,5 @@ pub(super) fn open(
         Some(at) if now.since(at) > FRESH_FOR => warn(&Stale::For(now.since(at))),
         Some(_) => {}
     }
-    Ok(MirroredKeys::new(directory, cpss))
+    Ok(MirroredKeys::new(&directory, cpss))
 }

@@ -34,7 +34,7 @@ pub(super) fn caller(scene: &Scene, reached: &[ServiceAddress]) -> OobAuthentica
     let nowhere: SocketAddr = "127.0.0.1:1".parse().unwrap();
     let cpss = scene.cpss(reached);
     OobAuthenticationService {
-        keys: KeySource::Directory(MirroredKeys::new(scene.directory.clone(), cpss)),
+        keys: KeySource::Directory(MirroredKeys::new(&scene.directory, cpss)),
         ..scene.federation.caller(nowhere, RetryPolicy::NONE).unwrap()
     }
 }

@@ -109,7 +109,7 @@ async fn call(scene: &Scene, directory: Directory, now: UnixTime) {
     let nowhere = "127.0.0.1:1".parse().unwrap();
     let opened = Directory::existing(directory.path()).unwrap();
     let caller = OobAuthenticationService {
-        keys: KeySource::Directory(MirroredKeys::new(opened, scene.cpss(&[]))),
+        keys: KeySource::Directory(MirroredKeys::new(&opened, scene.cpss(&[]))),
         ..scene.federation.caller(nowhere, RetryPolicy::NONE).unwrap()
     };
     let found = caller

@@ -154,7 +154,7 @@ impl Refresher {
             bytes: max_bytes,
         };
         let (prefixes, now, cpss) = (prefixes.clone(), self.clock.now(), mirrored.cpss());
-        let read = mirrored.directory().off_thread(move |directory| {
+        let read = mirrored.read(move |directory| {
             let cpss = cpss.all().iter().map(|cps| cps.address.authority());
             let as_of = directory.complete()?.of_all(cpss);
             Ok((directory.all_records(&prefixes, limits, now)?, as_of))
