@@ -4,13 +4,18 @@
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_storage::data_directory;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+mod file_error;
+
+pub use file_error::DatabaseFileError;
+pub(crate) use file_error::Words;
 
 /// Between two attempts to get a file that another process has locked.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -71,72 +76,6 @@ pub(crate) struct Upgrade {
     pub(crate) from: i32,
     /// What changes the tables, and keeps what is in them.
     pub(crate) statements: &'static str,
-}
-
-/// What a kind of file is called, and what to do when one cannot be opened.
-pub(crate) struct Words {
-    /// Its name without an article: `wallet`.
-    pub(crate) name: &'static str,
-    /// How another file is named; it follows "name a file in a directory that exists and is
-    /// yours".
-    pub(crate) naming: &'static str,
-    /// What to do besides when others may have read it; it follows the command.
-    pub(crate) leaked: &'static str,
-    /// What to do with a file of a version from which no upgrade leads here.
-    pub(crate) other_version: fn(i32) -> &'static str,
-}
-
-/// A file that is none of this program's, or not its owner's alone.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DatabaseFileError {
-    /// The file could not be made or looked at.
-    #[error(
-        "{name} {}: {source}; name a file in a directory that exists and is yours{naming}",
-        path.display()
-    )]
-    Unusable {
-        /// What the file is.
-        name: &'static str,
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-        /// How another is named.
-        naming: &'static str,
-    },
-    /// Others may read it, and with it what its owner does, or spend what is in it.
-    #[error(
-        "others may read the {name} {} (mode {mode:03o}): run chmod 600 {}{leaked}",
-        path.display(), path.display()
-    )]
-    Permissions {
-        /// What the file is.
-        name: &'static str,
-        /// Which.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-        /// What to do besides.
-        leaked: &'static str,
-    },
-    /// Written by a later version of this program, or by one from which no upgrade leads here.
-    #[error(
-        "the {name} {} has tables of version {found}, and this program knows version {known}: \
-         {advice}", path.display()
-    )]
-    Version {
-        /// What the file is.
-        name: &'static str,
-        /// Which.
-        path: PathBuf,
-        /// The version in it.
-        found: i32,
-        /// The version that is read and written here.
-        known: i32,
-        /// What to do.
-        advice: &'static str,
-    },
 }
 
 /// Why a file was not opened.
@@ -275,7 +214,8 @@ fn make_tables(connection: &mut Connection, path: &Path, schema: &Schema) -> Res
         found if found == schema.version => return Ok(()),
         found => {
             let steps = steps_from(found, schema);
-            let steps = steps.ok_or_else(|| schema.other_version(path, found))?;
+            let steps =
+                steps.ok_or_else(|| schema.words.other_version(path, found, schema.version))?;
             for step in steps {
                 transaction.execute_batch(step.statements)?;
             }
@@ -284,29 +224,6 @@ fn make_tables(connection: &mut Connection, path: &Path, schema: &Schema) -> Res
     transaction.pragma_update(None, "user_version", schema.version)?;
     transaction.commit()?;
     Ok(())
-}
-
-impl Words {
-    pub(crate) fn unusable(&self, path: &Path, source: io::Error) -> DatabaseFileError {
-        DatabaseFileError::Unusable {
-            name: self.name,
-            path: path.to_owned(),
-            source,
-            naming: self.naming,
-        }
-    }
-}
-
-impl Schema {
-    fn other_version(&self, path: &Path, found: i32) -> DatabaseFileError {
-        DatabaseFileError::Version {
-            name: self.words.name,
-            path: path.to_owned(),
-            found,
-            known: self.version,
-            advice: (self.words.other_version)(found),
-        }
-    }
 }
 
 fn version_of(connection: &Connection) -> rusqlite::Result<i32> {
