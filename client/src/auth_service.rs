@@ -13,6 +13,7 @@ mod error;
 mod key_source;
 pub(crate) mod keys;
 mod passport;
+mod record_chain;
 mod refusals;
 mod transport;
 
@@ -28,7 +29,6 @@ use pennyblack_protocol::key_record::VerifiedKeyRecord;
 use pennyblack_stir::TrustPolicy;
 use pennyblack_stir::numbering::NumberingTable;
 
-pub(crate) use block::chain_of;
 pub use block::{BlockLimits, BlockOfRecords};
 pub use clock_gaps::ClockGaps;
 pub use copy_plan::{CopyEnd, CopyLimits, CopyPlan};
@@ -38,6 +38,7 @@ pub use error::OobAuthenticationError;
 pub use key_source::{ChosenKeys, KeySource};
 pub use keys::{DEFAULT_MAX_COPIES, FoundKeys, KeyLookup};
 pub use passport::{PassportInputError, ShakenCall, read_passport};
+pub(crate) use record_chain::chain_of;
 pub use refusals::{RecordRefusals, RefusedRecord};
 pub use transport::{SendingStore, SentStore, StoreTransport};
 

@@ -3,19 +3,17 @@
 //! they are kept.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use pennyblack_base::time::UnixTime;
 use pennyblack_http::HttpClient;
-use pennyblack_passport::CertificateSource as _;
 use pennyblack_protocol::key_record::{KeyRecordError, UnverifiedKeyRecord, VerifiedKeyRecord};
-use pennyblack_stir::jws::{CertificateReference, X5c};
+use pennyblack_stir::jws::CertificateReference;
 use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::TelephoneNumber;
-use pennyblack_stir::{TrustPolicy, VerifiedChain, verify_chain};
 
 use super::keys::{KeyLookup, MAX_PAGES, next_page};
+use super::record_chain::chain_of;
 use super::refusals::RefusedRecord;
 use super::{OobAuthenticationError, OobAuthenticationService};
 use crate::certificates::Certificates;
@@ -124,20 +122,4 @@ impl OobAuthenticationService {
             verified => Ok(verified?),
         }
     }
-}
-
-/// The certificates that a record has or names, verified.
-pub(crate) fn chain_of(
-    record: &UnverifiedKeyRecord,
-    certificates: &Certificates,
-    trust: &TrustPolicy,
-    now: UnixTime,
-) -> Result<Arc<VerifiedChain>, RefusedRecord> {
-    let x5c: X5c = match record.certificate() {
-        CertificateReference::X5c(x5c) => x5c.clone(),
-        CertificateReference::X5u(url) => certificates
-            .certificates(url)
-            .ok_or_else(|| RefusedRecord::NoCertificate(url.to_string()))?,
-    };
-    Ok(verify_chain(x5c.certificates(), trust, now)?)
 }

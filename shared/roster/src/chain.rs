@@ -1,13 +1,15 @@
 //! Rosters of which each follows the one before: it names its predecessor's text, and is signed
-//! by enough of its predecessor's governors and by enough of its own (the root rule of TUF). Not here: times. A roster that
-//! has ended still says who may sign the next; only the last must be current.
+//! by enough of its predecessor's governors and by enough of its own (the root rule of TUF). A
+//! roster that has ended still says who may sign the next; only the one to go by must be current.
 
 use pennyblack_base::authority::Authority;
+use pennyblack_base::time::UnixTime;
 
 use super::governors::GovernorsError;
 use super::pin::{Pin, Sequence};
 use super::position::Position;
 use super::signed::SignedRoster;
+use super::validity::Standing;
 
 /// A roster that is not the next, or not the first.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -149,6 +151,23 @@ impl Chain {
             0 => Some(&self.first),
             place => self.successors.get(usize::try_from(place - 1).ok()?),
         }
+    }
+
+    /// Whether any of these rosters has begun.
+    pub(crate) fn has_begun(&self, now: UnixTime) -> bool {
+        self.in_force(now).roster().validity.standing(now) != Standing::NotYet
+    }
+
+    /// The roster to go by: the newest that has begun. **One that begins later takes nothing
+    /// from the one before it until then**: governors sign a successor ahead of time. The first,
+    /// if none has begun.
+    #[must_use]
+    pub fn in_force(&self, now: UnixTime) -> &SignedRoster {
+        let standing = |one: &&SignedRoster| one.roster().validity.standing(now);
+        let begun = self
+            .rosters()
+            .filter(|one| standing(one) != Standing::NotYet);
+        begun.last().unwrap_or_else(|| self.first())
     }
 
     /// Takes in a roster that somebody showed: the next one, or one that is there.

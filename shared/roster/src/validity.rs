@@ -5,9 +5,6 @@ use std::time::Duration;
 use pennyblack_base::clock_tolerance;
 use pennyblack_base::time::UnixTime;
 
-use super::chain::Chain;
-use super::signed::SignedRoster;
-
 /// Longest time for which a roster is valid.
 pub const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 /// For how long after its end a roster may be used to store: calls come first.
@@ -97,25 +94,6 @@ impl Validity {
         } else {
             Standing::Ended
         }
-    }
-}
-
-impl Chain {
-    /// Whether any of these rosters has begun.
-    pub(crate) fn has_begun(&self, now: UnixTime) -> bool {
-        self.in_force(now).roster().validity.standing(now) != Standing::NotYet
-    }
-
-    /// The roster to go by: the newest that has begun. **One that begins later takes nothing
-    /// from the one before it until then**: governors sign a successor ahead of time. The first,
-    /// if none has begun.
-    #[must_use]
-    pub fn in_force(&self, now: UnixTime) -> &SignedRoster {
-        let standing = |one: &&SignedRoster| one.roster().validity.standing(now);
-        let begun = self
-            .rosters()
-            .filter(|one| standing(one) != Standing::NotYet);
-        begun.last().unwrap_or_else(|| self.first())
     }
 }
 
