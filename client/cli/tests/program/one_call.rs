@@ -29,5 +29,8 @@ fn a_passport_is_good_for_the_call_that_asked_first_and_for_no_other() {
     }
     let (nowhere, told) = run(&["--used=nowhere/file"]);
     assert_eq!(nowhere, Some(1), "{told}");
-    assert!(told.contains("--used: nowhere/file"), "{told}");
+    assert!(
+        told.contains("--used: file of assignments nowhere/file"),
+        "{told}"
+    );
 }

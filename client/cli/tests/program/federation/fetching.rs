@@ -131,7 +131,10 @@ fn successors_are_walked_through_to_the_newest_and_remembered() {
         .has("3 rosters of fed.example")
         .has("1 roster new");
     scene.fetch().exits_with(0).has("0 rosters new");
-    assert_eq!(scene.kept(), ["1.roster", "2.roster", "3.roster", "pin"]);
+    assert_eq!(
+        scene.kept(),
+        ["1.roster", "2.roster", "3.roster", "pin", "reached"]
+    );
     scene.office.federation("check rosters").exits_with(0);
 }
 
@@ -152,7 +155,7 @@ fn a_roster_that_lacks_signatures_is_refused_and_one_that_is_not_pinned_too() {
         .has("roster 2 lacks signatures")
         .has("b.example, c.example have not");
     // What was good is kept.
-    assert_eq!(scene.kept(), ["1.roster", "pin"]);
+    assert_eq!(scene.kept(), ["1.roster", "pin", "reached"]);
 }
 
 #[test]
@@ -166,7 +169,7 @@ fn who_shows_less_than_was_shown_before_rolls_back() {
         .fetch()
         .exits_with(ROLLBACK)
         .has("rollback: the newest roster that is shown is 1, and roster 2 was shown before");
-    assert_eq!(scene.kept(), ["1.roster", "2.roster", "pin"]);
+    assert_eq!(scene.kept(), ["1.roster", "2.roster", "pin", "reached"]);
     // A mirror that is behind is told, and another one has the newest.
     let other = Mirror::new();
     other.shows(&[&scene.first, &second]);
