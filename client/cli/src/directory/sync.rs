@@ -33,9 +33,11 @@ A record is believed if the CPS's log has signed for it, with the key that the
 roster has, and if its signer holds the numbers. A CPS that is away is named,
 and the others are followed; what was known of it stays until it ends. One whose
 feed stays behind its log is not up to date. One round at a time goes on in a
-file, and `mailbox watch` has a file of its own. Exit codes: 5 and 6, a CPS is away or has no feed; 14, the roster has ended; 20, a
-fork of a log; 21, a rollback of a log or feed; 24, a log that is not signed by
-the roster's key; 27, too few witnesses; 29, a feed that its log contradicts.")]
+file, and `mailbox watch` has a file of its own.
+
+Exit codes: 5 and 6, a CPS is away or has no feed; 14, the roster has ended; 20,
+a fork of a log; 21, a rollback of a log or feed; 24, a log that is not signed
+by the roster's key; 27, too few witnesses; 29, a feed that its log contradicts.")]
 pub(crate) struct SyncArguments {
     #[command(flatten)]
     rounds: RoundOptions,
