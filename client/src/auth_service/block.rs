@@ -8,7 +8,6 @@ use std::time::Duration;
 use pennyblack_base::time::UnixTime;
 use pennyblack_http::HttpClient;
 use pennyblack_protocol::key_record::{KeyRecordError, UnverifiedKeyRecord, VerifiedKeyRecord};
-use pennyblack_stir::jws::CertificateReference;
 use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::TelephoneNumber;
 
@@ -95,10 +94,7 @@ impl OobAuthenticationService {
         client: &HttpClient,
         now: UnixTime,
     ) -> Certificates {
-        let urls = records.filter_map(|record| match record.certificate() {
-            CertificateReference::X5u(url) => Some(url),
-            CertificateReference::X5c(_) => None,
-        });
+        let urls = records.filter_map(|record| record.certificate().url());
         self.certificates.gather(urls, client.deadline(), now).await
     }
 

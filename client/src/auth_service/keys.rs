@@ -11,7 +11,6 @@ use pennyblack_protocol::key_record::{
     MAX_LIST_SIZE, MAX_RECORDS_OF_BLOCK, MAX_RECORDS_OF_NUMBER, PAGE_MAX_AGE, UnverifiedKeyRecord,
     VerifiedKeyRecord,
 };
-use pennyblack_stir::jws::CertificateReference;
 use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::{MAX_DIGITS, TelephoneNumber};
 use serde::de::Error as _;
@@ -159,10 +158,7 @@ impl OobAuthenticationService {
         self.clock_gaps.note(cps.authority(), found.clock_gap);
         let urls = records
             .iter()
-            .filter_map(|record| match record.certificate() {
-                CertificateReference::X5u(url) => Some(url),
-                CertificateReference::X5c(_) => None,
-            });
+            .filter_map(|record| record.certificate().url());
         // A repository that does not answer must leave time for storing.
         let deadline = client.deadline().map(Deadline::half);
         let certificates = self.certificates.gather(urls, deadline, now).await;

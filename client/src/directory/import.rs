@@ -8,15 +8,14 @@ use pennyblack_evidence::log_entry::KeyRecordHash;
 use pennyblack_protocol::key_record::{MAX_CLOCK_SKEW, MAX_LIFETIME};
 use rusqlite::{Transaction, params};
 
-use super::judging::{Beside, SeenRecord, Verdict, url_of};
+use super::judging::{Beside, SeenRecord, Verdict};
 use super::logged::{forget_passed, forget_shown, has_after};
 use super::room::RoomLimits;
-use super::rows::{Added, add_good, id_of, serve_at};
+use super::rows::{Added, add_good, id_of, serve_at, verified_id_of};
 use super::state::CpsId;
 use super::waiting;
 use super::{Directory, DirectoryError};
 use crate::database::{self, count_to_column, to_column};
-use pennyblack_passport::CertificateSource as _;
 
 /// What a line of a feed has led to.
 #[derive(Debug)]
@@ -68,11 +67,9 @@ impl Directory {
         hashes: &[KeyRecordHash],
     ) -> Result<HashSet<KeyRecordHash>, DirectoryError> {
         let connection = self.lock();
-        let mut find = connection
-            .prepare_cached("SELECT 1 FROM record WHERE hash = ? AND holder IS NOT NULL")?;
         let mut known = HashSet::new();
         for hash in hashes {
-            if find.exists([hash.0])? {
+            if verified_id_of(&connection, *hash)?.is_some() {
                 known.insert(*hash);
             }
         }
@@ -161,7 +158,7 @@ fn take_one(
     let id = match (&seen.verdict, &seen.record) {
         (Verdict::Known, _) => id_of(tables, seen.hash)?,
         (Verdict::Good(good), Some(record)) => {
-            let chain = url_of(record).and_then(|url| beside.certificates.certificates(url));
+            let chain = beside.chain_behind(record);
             let added = add_good(tables, seen.hash, good, chain.as_ref(), limits)?;
             taken.crowded += u64::from(added == Some(Added::NoRoom));
             taken.new += u64::from(matches!(added, Some(Added::New(_))));

@@ -8,18 +8,19 @@ use std::thread;
 use pennyblack_base::authority::Authority;
 use pennyblack_base::time::UnixTime;
 use pennyblack_evidence::log_entry::KeyRecordHash;
+use pennyblack_http::Deadline;
 use pennyblack_numbering::NumberingService;
+use pennyblack_passport::CertificateSource as _;
 use pennyblack_protocol::key_record::{
     Coverage, KeyRecordError, UnverifiedKeyRecord, VerifiedKeyRecord,
 };
-use pennyblack_stir::jws::{CertificateReference, X5u};
+use pennyblack_stir::jws::X5c;
 use pennyblack_stir::numbering::NumberingTable;
 use pennyblack_stir::telephone_number::{NumberRange, TelephoneNumber};
 use pennyblack_stir::{ChainError, Spc, TrustPolicy};
 
 use crate::auth_service::{RefusedRecord, chain_of};
 use crate::certificates::{CertificateStores, Certificates};
-use pennyblack_http::Deadline;
 
 /// Most numbers that are asked about for one record.
 pub(super) const MAX_ASKED: u64 = 100;
@@ -76,6 +77,13 @@ pub(super) struct Beside {
     pub(super) holders: Vec<(TelephoneNumber, Option<Spc>)>,
 }
 
+impl Beside {
+    /// The certificates behind a record's URL, if it has one and they came.
+    pub(super) fn chain_behind(&self, record: &UnverifiedKeyRecord) -> Option<X5c> {
+        self.certificates.certificates(record.certificate().url()?)
+    }
+}
+
 impl Judge {
     /// Gets the certificates of records that name a URL.
     pub(super) async fn gather(
@@ -84,7 +92,9 @@ impl Judge {
         deadline: Option<Deadline>,
         now: UnixTime,
     ) -> Certificates {
-        let urls = records.iter().filter_map(url_of);
+        let urls = records
+            .iter()
+            .filter_map(|record| record.certificate().url());
         self.certificates.gather(urls, deadline, now).await
     }
 
@@ -177,13 +187,6 @@ impl Judge {
                 beside.holders.extend(holders);
             }
         }
-    }
-}
-
-pub(super) fn url_of(record: &UnverifiedKeyRecord) -> Option<&X5u> {
-    match record.certificate() {
-        CertificateReference::X5u(url) => Some(url),
-        CertificateReference::X5c(_) => None,
     }
 }
 

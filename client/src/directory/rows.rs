@@ -6,7 +6,7 @@ use pennyblack_base::wire::put_vec_u16;
 use pennyblack_evidence::log_entry::KeyRecordHash;
 use pennyblack_protocol::key_record::{Coverage, UnverifiedKeyRecord, VerifiedKeyRecord};
 use pennyblack_stir::jws::X5c;
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::DirectoryError;
 use super::blocks::{Block, blocks_of};
@@ -23,7 +23,11 @@ pub(super) fn id_of(
     find.query_row([hash.0], |row| row.get(0)).optional()
 }
 
-fn verified_id_of(tables: &Transaction<'_>, hash: KeyRecordHash) -> rusqlite::Result<Option<i64>> {
+/// The row of a record, verified.
+pub(super) fn verified_id_of(
+    tables: &Connection,
+    hash: KeyRecordHash,
+) -> rusqlite::Result<Option<i64>> {
     let mut find =
         tables.prepare_cached("SELECT id FROM record WHERE hash = ? AND holder IS NOT NULL")?;
     find.query_row([hash.0], |row| row.get(0)).optional()

@@ -192,17 +192,7 @@ fn followed(connection: &Connection, now: UnixTime) -> Result<Vec<FollowedCps>, 
                  WHERE served.cps = cps.id AND record.holder IS NOT NULL AND record.exp > ?)
          FROM cps ORDER BY authority",
     )?;
-    let rows = read.query_map([to_column(now)], |row| {
-        Ok((
-            row.get(0)?,
-            row.get(1)?,
-            row.get(2)?,
-            row.get(3)?,
-            row.get(4)?,
-            row.get(5)?,
-            row.get(6)?,
-        ))
-    })?;
+    let rows = read.query_map([to_column(now)], |row| row.try_into())?;
     let rows: Vec<Row> = rows.collect::<Result<_, _>>()?;
     let rows = rows.into_iter();
     rows.map(

@@ -5,13 +5,12 @@ use pennyblack_evidence::log_entry::KeyRecordHash;
 use pennyblack_protocol::key_record::UnverifiedKeyRecord;
 use rusqlite::{Transaction, params};
 
-use super::judging::{Beside, Verdict, url_of};
+use super::judging::{Beside, Verdict};
 use super::room::RoomLimits;
 use super::rows::{Added, add_good, halves, id_of, parsed, signer_of, spc_of};
 use super::state::CpsId;
 use super::{Directory, DirectoryError};
 use crate::database::{count_to_column, to_column};
-use pennyblack_passport::CertificateSource as _;
 
 /// Most records of one CPS that wait. Nobody has verified them, so nobody's room is charged.
 const MAX_WAITING: i64 = 1_000;
@@ -84,8 +83,7 @@ impl Directory {
                 let hash = KeyRecordHash::of(record.as_str());
                 match verdict {
                     Verdict::Good(good) => {
-                        let chain = url_of(record);
-                        let chain = chain.and_then(|url| beside.certificates.certificates(url));
+                        let chain = beside.chain_behind(record);
                         let added = add_good(tables, hash, good, chain.as_ref(), limits)?;
                         match added.and_then(Added::row) {
                             Some(_) => good_ones += 1,

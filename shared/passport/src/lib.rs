@@ -157,12 +157,8 @@ impl UnverifiedPassport {
     /// Every certificate URL in it and in what is nested in it, outermost first:
     /// what has to be fetched before it can be verified.
     pub fn certificate_urls(&self) -> impl Iterator<Item = &jws::X5u> {
-        std::iter::successors(Some(self), |passport| passport.nested()).filter_map(|passport| {
-            match &passport.certificate {
-                CertificateReference::X5u(url) => Some(url),
-                CertificateReference::X5c(_) => None,
-            }
-        })
+        std::iter::successors(Some(self), |passport| passport.nested())
+            .filter_map(|passport| passport.certificate.url())
     }
 
     /// Names it: the SHA-256 of what its signature is over. A copy, and one whose ECDSA

@@ -124,6 +124,17 @@ pub enum CertificateReference {
     X5u(X5u),
 }
 
+impl CertificateReference {
+    /// The URL, if it is one.
+    #[must_use]
+    pub const fn url(&self) -> Option<&X5u> {
+        match self {
+            Self::X5u(url) => Some(url),
+            Self::X5c(_) => None,
+        }
+    }
+}
+
 /// The header parameters that STIR tokens use. `alg` is ES256 always; whatever
 /// else a header holds (`kid`, `jwk`) is not looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
