@@ -37,19 +37,26 @@ pub enum FeedError {
     #[error("the page does not end with {{\"after\": …, \"complete\": …}}")]
     NoEnd,
     /// It does not go on, and says that there is more.
-    #[error("the page ends at {0}, where it began, and says that there is more")]
-    Stalled(u64),
+    #[error("the page ends {}, where it began, and says that there is more", place_of(*.0))]
+    Stalled(Option<u64>),
     /// It ends before where it was to begin.
     #[error(
-        "rollback: the feed ends at {shown}, and {known} was shown before: what is known stays in \
-         use; ask the operator"
+        "rollback: the feed ends {}, and {known} was shown before: what is known stays in use; \
+         ask the operator", place_of(*shown)
     )]
     Rollback {
         /// What was asked for.
         known: u64,
-        /// Where the page ends.
-        shown: u64,
+        /// Where the page ends; nothing before its first line.
+        shown: Option<u64>,
     },
+}
+
+fn place_of(index: Option<u64>) -> String {
+    index.map_or_else(
+        || "before its first line".to_owned(),
+        |index| format!("at {index}"),
+    )
 }
 
 /// What a line says.
@@ -160,14 +167,11 @@ impl FeedPage {
         end: Option<u64>,
         is_complete: bool,
     ) -> Result<Self, FeedError> {
-        if end < last {
-            return Err(FeedError::Rollback {
-                known: last.unwrap_or_default(),
-                shown: end.unwrap_or_default(),
-            });
+        if let Some(known) = last.filter(|_| end < last) {
+            return Err(FeedError::Rollback { known, shown: end });
         }
         if !is_complete && end == began {
-            return Err(FeedError::Stalled(end.unwrap_or_default()));
+            return Err(FeedError::Stalled(end));
         }
         Ok(Self {
             lines,

@@ -83,7 +83,13 @@ async fn a_feed_that_goes_back_is_a_rollback() {
         panic!("{error}");
     };
     assert!(
-        matches!(error, FeedError::Rollback { known: 0, shown: 0 }),
+        matches!(
+            error,
+            FeedError::Rollback {
+                known: 0,
+                shown: None
+            }
+        ),
         "{error}"
     );
     assert_eq!(scene.found(CALLEE, NOW), [record]);
