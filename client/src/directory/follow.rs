@@ -105,16 +105,17 @@ impl Following<'_> {
             .off_thread(move |own| own.feed_state(&cps, &key));
         let mut state = state.await?;
         let mut followed = Followed::default();
+        if !self.is_far_behind(&state).await? {
+            self.follow_log(&mut state).await?;
+        }
         loop {
-            if !self.is_far_behind(&state).await? {
-                self.follow_log(&mut state).await?;
-            }
             if self.awaits_feed(&state).await? {
                 while !self.follow_page(&mut state, &mut followed).await? {}
             }
             if state.log.is_at_the_end() || self.is_far_behind(&state).await? {
                 break;
             }
+            self.follow_log(&mut state).await?;
         }
         followed.is_behind |= !state.log.is_at_the_end();
         if self.asks_for_withheld {
