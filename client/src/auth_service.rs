@@ -132,8 +132,7 @@ impl OobAuthenticationService {
         second: &SecondAttempt,
         now: UnixTime,
     ) -> Result<StoredCopies, OobAuthenticationError> {
-        let placement = self.keys.placement_of(key);
-        let limits = CopyLimits::of(placement.as_ref().unwrap_or_else(|| key.placement()));
+        let limits = CopyLimits::of(&self.keys.placement_to_try(key));
         let mut copies = self
             .store_copies(wallet, passport, (key, limits), second, now)
             .await;
@@ -169,9 +168,8 @@ impl OobAuthenticationService {
         now: UnixTime,
     ) -> StoredCopies {
         let delivery = self.delivery();
-        let placement = self.keys.placement_of(key);
-        let placement = placement.as_ref().unwrap_or_else(|| key.placement());
-        let plan = CopyPlan::new(placement, limits, &mut rand::rng());
+        let placement = self.keys.placement_to_try(key);
+        let plan = CopyPlan::new(&placement, limits, &mut rand::rng());
         let sealed = Copies::new(Arc::new(passport.clone()), key.key().clone());
         let mut copying = Copying::new(plan, PATIENCE, |cps| {
             let (delivery, sealed) = (&delivery, &sealed);

@@ -54,6 +54,13 @@ impl KeySource {
         }
     }
 
+    /// The same for a record that was chosen. One that has come to lead outside of the roster is
+    /// tried as it stands, and refused where its CPS is looked for.
+    pub(super) fn placement_to_try(&self, key: &VerifiedKeyRecord) -> Placement {
+        self.placement_of(key)
+            .unwrap_or_else(|| key.placement().clone())
+    }
+
     /// Of records of a number those that are sealed to. Of each mailbox and signer the newest
     /// counts. **One that leads to no CPS of the roster takes nobody's place**: it is left out
     /// before a mailbox's records, or the keys of a call, are counted. Then of a mailbox's
